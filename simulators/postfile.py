@@ -42,6 +42,7 @@ def load_post(
     where = _Places(path, text)
     variables = os.environ if environment is None else environment
     errors: list[str] = []
+    extras: set[str] = set()
     found: list[SimulatorSettings] = []
     for index, table in enumerate(tables):
         named = f'simulator "{table["name"]}"' if "name" in table else f"simulator {index + 1}"
@@ -49,6 +50,7 @@ def load_post(
             found.append(parse_settings(_expanded(table, variables)))
         except SimulatorError as error:
             errors.append(f"{where.of(index, str(error).partition(':')[0])}: {named}: {error}")
+            extras.update(error.extras)
         except ValidationError as error:
             errors += [f"{where.of(index, key)}: {named}: {message}" for key, message in _complaints(error)]
         else:
@@ -57,7 +59,9 @@ def load_post(
                 for key, message in _clashes(found[:-1], found[-1])
             ]
     if errors:
-        raise PostFileError("\n".join(errors))
+        failure = PostFileError("\n".join(errors))
+        failure.extras = tuple(sorted(extras))
+        raise failure
     return tuple(found)
 
 

@@ -43,7 +43,6 @@ def parse_settings(table: Mapping[str, Any]) -> SimulatorSettings:
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
-        raise SimulatorError(
-            f"kind: {kind} needs the Python package {error.name}: install the extra simulators, or osdp"
-        ) from error
+        extra = "osdp" if kind == "osdp-reader" else "simulators"
+        raise SimulatorError.without(extra, f"kind: {kind} needs the Python package {error.name}") from error
     return cast("SettingsType", getattr(found, name)).model_validate(dict(table))

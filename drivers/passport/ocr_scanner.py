@@ -1,7 +1,7 @@
 """Area-imaging scanners that read the machine readable zone and send it over a serial line.
 
-One driver for the family. Makers differ in how they are set up (`scanners/honeywell.py`, `newland.py`), in
-how sure one can be that rows belong together (`rows.py`, `paired.py`), and one sends JSON (`est100.py`).
+One driver for the family. Vendors differ in the setup commands (`scanners/honeywell.py`, `newland.py`) and in
+the certainty that rows belong together (`rows.py`, `row_pairing.py`); one model sends JSON (`est100.py`).
 """
 
 import asyncio
@@ -23,9 +23,15 @@ from drivers.passport.chip_reading import (
     add_chip_reads,
     open_chip_reader,
 )
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.observations import DocumentRead, ReadFailed, ReadTrigger
-from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz, read_failed
+from drivers.passport.read_result import (
+    decode_text,
+    document_read,
+    not_a_document_frame,
+    parse_mrz,
+    read_failed,
+    split_lines,
+)
 from drivers.passport.scanners import est100, honeywell, newland
 from drivers.passport.scanners.honeywell import HoneywellCommandSet
 from drivers.passport.scanners.newland import NewlandCommandSet
@@ -47,11 +53,11 @@ class OcrScannerSettings(SerialSettings):
     """Settings of one scanner."""
 
     model: Literal["honeywell", "newland", "zebra", "code", "est-100pr"] = Field(
-        description="Whose scanner it is.", examples=["honeywell"]
+        description="Vendor of the scanner.", examples=["honeywell"]
     )
     trigger: Literal["presentation", "command"] = Field(
         "presentation",
-        description="Whether the scanner looks for documents by itself, or when the gateway tells it to"
+        description="presentation: the scanner scans continuously; command: the gateway triggers each scan"
         " (honeywell and newland).",
         examples=["presentation"],
     )
@@ -59,12 +65,12 @@ class OcrScannerSettings(SerialSettings):
         1.0,
         gt=0,
         le=30,
-        description="Only trigger = command: how long one look lasts until the next is ordered, in seconds.",
+        description="Only trigger = command: duration of one scan before the next is triggered, in seconds.",
         examples=[1.0],
     )
     setup: tuple[str, ...] | None = Field(
         None,
-        description="Commands sent when the port is opened, instead of those this driver knows for the model"
+        description="Commands sent when the port is opened, instead of the driver's commands for the model"
         " (honeywell and newland).",
         examples=[["OCRENA1", "OCRATS2"]],
     )
@@ -72,7 +78,7 @@ class OcrScannerSettings(SerialSettings):
         0.5,
         gt=0,
         le=5,
-        description="How long to wait for the answer to a command, in seconds.",
+        description="Timeout for the answer to a command, in seconds.",
         examples=[0.5],
     )
     gap_s: float = Field(
@@ -87,7 +93,8 @@ class OcrScannerSettings(SerialSettings):
         2.0,
         ge=0,
         le=60,
-        description="The same document within so many seconds still lies there and is not said again.",
+        description="Time within which a repeated read is taken as the same document and not "
+        "published again, in seconds.",
         examples=[2.0],
     )
 
@@ -98,7 +105,7 @@ class OcrScannerSettings(SerialSettings):
     @model_validator(mode="before")
     @classmethod
     def _as_the_model_is_delivered(cls, given: Any) -> Any:
-        """Fill in what a model differs in from the others."""
+        """Fill in the defaults that differ between models."""
         if not isinstance(given, dict) or not isinstance(model := given.get("model"), str):
             return given
         return _DEFAULTS.get(model, {}) | given
@@ -111,7 +118,10 @@ class OcrScannerSettings(SerialSettings):
             if not (command.isascii() and command.isalnum() and 6 <= len(command) <= 32):
                 raise ValueError("setup: a command is its six-character name and its value, such as OCRENA1")
         if self.trigger == "command" and 0 < self.same_document_s <= self.scan_timeout_s:
-            raise ValueError("again_s must be longer than look_s: every look reads what still lies there")
+            raise ValueError(
+                "same_document_s must be longer than scan_timeout_s: "
+                "every scan reads the document that is still there"
+            )
         return self
 
 
@@ -133,11 +143,11 @@ class OcrScanner(Driver[OcrScannerSettings]):
         self.framing = self._framing()
         self._messages = est100.Est100Messages()
         self._commanded: CommandSet | None = None
-        """Whom to tell when to look, once it is set up for that."""
+        """Commands of the scanner, once it is set up for triggers from the gateway."""
         self._last: tuple[tuple[str, ...], float] = ((), 0.0)
 
     async def open(self) -> Identity:
-        """Open the port, ask who answers and set it up; raises LinkError when it refuses a command."""
+        """Open the port, identify the scanner and set it up; raises LinkError when it refuses a command."""
         self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
         identity = None
@@ -155,7 +165,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
         )
 
     async def close(self) -> None:
-        """Let the scanner rest that was told to look."""
+        """Stop a scan that the gateway triggered."""
         if self._commanded is not None:
             with contextlib.suppress(LinkError):
                 await self.link.write(self._commanded.release)
@@ -170,7 +180,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
                 return None
 
     def _setup(self, maker: CommandSet) -> tuple[str, ...]:
-        """The commands to send: the technician's, or those for the model and its trigger."""
+        """Return the commands to send: the technician's, or those of the model and its trigger."""
         if self.settings.setup is not None:
             return self.settings.setup
         return maker.setup + (
@@ -189,7 +199,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
                 return est100.Est100Framing()
 
     def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """A specimen is read; see `specimen`."""
+        """Read a specimen; see `specimen`."""
         return specimen_steps(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
@@ -209,16 +219,16 @@ class OcrScanner(Driver[OcrScannerSettings]):
             await asyncio.gather(looking, return_exceptions=True)
 
     async def _trigger_repeatedly(self) -> None:
-        """Order one look after the other: each ends with a read, or with the scanner's own time limit."""
+        """Trigger one scan after the other: each ends with a read, or with the scanner's own time limit."""
         if (maker := self._commanded) is None:
             return
         while True:
-            if not self.framing.has_pending:  # a look that has found something is left to end
+            if not self.framing.has_pending:  # a scan that has found something is not interrupted
                 await self.link.write(maker.release + maker.trigger)
             await asyncio.sleep(self.settings.scan_timeout_s)
 
     def _parse_frame(self, frame: Frame) -> Iterator[Observation | BadFrame]:
-        """What one frame says."""
+        """Convert one frame into observations."""
         match frame:
             case CommandReply(answer, _):
                 if answer[-1:] != ACK and (command := self._ordered(decode_text(answer[:6]))):
@@ -232,9 +242,9 @@ class OcrScanner(Driver[OcrScannerSettings]):
                 yield self._read(frame.payload, frame.wire)
 
     def _ordered(self, name: str) -> str | None:
-        """A command that this driver gives; None for anything else that a worn line makes an answer of.
+        """Return the name of a command that this driver sends; None for any other text.
 
-        Which is not repeated to anybody: it may be a piece of a document.
+        On a bad line, other text can look like an answer. It is not published: it may be part of a document.
         """
         if (maker := self._maker()) is None:
             return None
@@ -242,7 +252,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
         return name if any(command.startswith(name) for command in given) else None
 
     def _read(self, text: bytes, wire: bytes) -> Observation:
-        """What the rows of one document say."""
+        """Convert the rows of one document into an observation."""
         lines = split_lines(decode_text(text))
         mrz = parse_mrz(lines)
         if mrz is None:
@@ -252,7 +262,10 @@ class OcrScanner(Driver[OcrScannerSettings]):
         )
 
     def _still_there(self, read: DocumentRead) -> bool:
-        """Whether this is the document that was said a moment ago: a scanner reads what lies there again."""
+        """Return true when this document was published a moment ago.
+
+        A scanner reads it again while it lies there.
+        """
         now = asyncio.get_running_loop().time()
         lines, seen = self._last
         self._last = read.lines, now

@@ -5,7 +5,8 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from drivers.command import CommandArguments, CommandOutput, CommandSpec, Invocation, boot_ns, command
+from drivers.clock import boot_ns
+from drivers.command import CommandArguments, CommandOutput, CommandSpec, Invocation, command
 from drivers.driver import Driver, Family, Identity
 from drivers.links.settings import Settings
 from drivers.observation import Observation
@@ -67,7 +68,7 @@ def test_a_malformed_command_is_refused_when_the_class_is_made() -> None:
 
 
 def test_what_every_device_obeys_is_nobodys_to_declare() -> None:
-    with pytest.raises(TypeError, match=r"Greedy\.claim: every device has that command already"):
+    with pytest.raises(TypeError, match=r"Greedy\.claim: `claim` is a command of every device"):
 
         class Greedy(Vane):
             @command()

@@ -8,7 +8,7 @@ from drivers.observation import DataClass, Observation
 
 
 def test_nothing_about_a_person_may_stand() -> None:
-    with pytest.raises(TypeError, match="Weight is about a person and cannot stand"):
+    with pytest.raises(TypeError, match="Weight is about a person and must not be a state"):
 
         class Weight(Observation):
             event_type: ClassVar[str] = "test.weight"

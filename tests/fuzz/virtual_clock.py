@@ -68,7 +68,7 @@ def run_in_virtual_time(coroutine: Coroutine[Any, Any, Any]) -> None:
     def boot_ns() -> int:
         return round(loop.time() * 1e9)
 
-    with mock.patch("drivers.command.boot_ns", boot_ns):
+    with mock.patch("drivers.clock.boot_ns", boot_ns):
         try:
             loop.run_until_complete(_within(coroutine))
         finally:

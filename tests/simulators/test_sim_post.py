@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -333,6 +334,25 @@ def test_command_line_explains_errors(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([str(tmp_path / "absent.toml"), "--run-dir", str(tmp_path / "run")]) == 2
     assert "absent.toml: No such file or directory" in capsys.readouterr().err
     structlog.reset_defaults()
+
+
+async def test_ready_fd(post_file: Path, tmp_path: Path) -> None:
+    """Report to a starting program that every device can be opened."""
+    ours, theirs = os.pipe()
+    command_line = ("-m", "simulators", post_file, "--run-dir", tmp_path / "run", "--ready-fd", str(theirs))
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, *command_line, pass_fds=[theirs], stderr=asyncio.subprocess.DEVNULL
+    )
+    os.close(theirs)
+    try:
+        assert await asyncio.to_thread(os.read, ours, 100) == b"ready\n"
+        answer = await send_command(socket_path(tmp_path / "run"), {"do": "status"})
+        assert all(one["running"] for one in answer["simulators"].values())
+        assert await asyncio.to_thread(os.read, ours, 100) == b"", "it is closed"
+    finally:
+        os.close(ours)
+        running.terminate()
+        assert await running.wait() == 0
 
 
 def test_public_names_exist() -> None:

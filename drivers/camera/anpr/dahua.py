@@ -47,7 +47,7 @@ class DahuaPlateCamera(PlateCamera[DahuaSettings]):
     """A Dahua camera that reads plates."""
 
     settings_model = DahuaSettings
-    anonymizer = "drivers.anonymize.camera_http:contents"
+    anonymizer = "drivers.anonymize.camera_http:blank_contents"
 
     async def open(self) -> Identity:
         """Ask who it is, where it tells, and begin to listen; raises LinkError."""

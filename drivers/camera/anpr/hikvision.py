@@ -45,7 +45,7 @@ class HikvisionPlateCamera(PlateCamera[HikvisionSettings]):
     """A Hikvision camera that reads plates."""
 
     settings_model = HikvisionSettings
-    anonymizer = "drivers.anonymize.camera_http:contents"
+    anonymizer = "drivers.anonymize.camera_http:blank_contents"
     _now: str | None = None
     """The newest time that the camera's own clock has shown."""
 

@@ -51,7 +51,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
     """A camera of ONVIF's profile S or T."""
 
     settings_model = OnvifSettings
-    anonymizer = "drivers.anonymize.camera_http:contents"
+    anonymizer = "drivers.anonymize.camera_http:blank_contents"
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -235,7 +235,7 @@ def _in_clear() -> LinkError:
         Cause.WRONG_DEVICE,
         "The camera that was found has its services where they would be in clear over a network.",
         Action.CONFIGURE,
-        "Switch TLS on in the camera, or add `cleartext = true` where nobody else can reach that wire.",
+        "Switch TLS on in the camera, or add `allow_cleartext = true` where nobody else can reach that wire.",
     )
 
 

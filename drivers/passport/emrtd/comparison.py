@@ -3,7 +3,7 @@
 from itertools import permutations
 
 from drivers.observation import Check
-from drivers.passport.emrtd import verdicts
+from drivers.passport.check_results import CHIP, MRZ_VS_DG1
 from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import DigitResult, Mrz
@@ -16,16 +16,16 @@ def mrz_vs_dg1(printed: Mrz | None, lines: tuple[str, ...], evidence: ChipEviden
 
     A difference fails, unless the reader already knows that it did not see the zone completely.
     """
-    identifier = verdicts.MRZ_VS_DG1
+    identifier = MRZ_VS_DG1
     if ElementaryFile.DG1 not in evidence.files:
         return evidence.missing_file_check(identifier, ElementaryFile.DG1)
     if not lines:
-        return verdicts.undetermined(identifier, "dg1_malformed")
+        return CHIP.undetermined(identifier, "dg1_malformed")
     if printed is None:
-        return verdicts.undetermined(identifier, "no_printed_mrz")
+        return CHIP.undetermined(identifier, "no_printed_mrz")
     orders = permutations(printed.lines) if len(printed.lines) <= _MOST_LINES else (printed.lines,)
     if "".join(lines) in {"".join(order) for order in orders}:
-        return verdicts.successful(identifier)
+        return CHIP.successful(identifier)
     if any(digit.result is DigitResult.UNREADABLE for digit in printed.digits):
-        return verdicts.undetermined(identifier, "printed_unreadable")
-    return verdicts.failed(identifier, "differs_from_chip")
+        return CHIP.undetermined(identifier, "printed_unreadable")
+    return CHIP.failed(identifier, "differs_from_chip")

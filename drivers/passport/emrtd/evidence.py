@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from drivers.observation import Check
-from drivers.passport.emrtd import verdicts
+from drivers.passport.check_results import CHIP
 from drivers.passport.emrtd.errors import ChipError
 from drivers.passport.emrtd.lds import com_data_groups
 from drivers.passport.emrtd.pki.security_object import SecurityObject
@@ -23,7 +23,7 @@ class ChipEvidence:
     """Status words of files that the chip did not give."""
     malformed_files: set[ElementaryFile] = field(default_factory=set)
     abort_reason: str | None = None
-    """Why the read ended before its end; a reason of `verdicts`."""
+    """Why the read ended before its end; a reason of `check_results`."""
     opened_chip: OpenedChip | None = None
     access: Check | None = None
     proofs: dict[str, Check] = field(default_factory=dict)
@@ -71,11 +71,11 @@ class ChipEvidence:
         """State how a check ends that needed a file which was not read."""
         if file in self.refused_status:
             if self.refused_status[file] in NOT_FOUND:
-                return verdicts.failed(identifier, "file_missing")
-            return verdicts.undetermined(identifier, "file_refused")
+                return CHIP.failed(identifier, "file_missing")
+            return CHIP.undetermined(identifier, "file_refused")
         if file in self.malformed_files:
-            return verdicts.failed(identifier, "file_malformed")
-        return verdicts.aborted(identifier, self.abort_reason or "chip_error")
+            return CHIP.failed(identifier, "file_malformed")
+        return CHIP.aborted(identifier, self.abort_reason or "chip_error")
 
 
 def guarded_check(identifier: str, judge: Callable[[], Check]) -> Check:
@@ -87,4 +87,4 @@ def guarded_check(identifier: str, judge: Callable[[], Check]) -> Check:
     try:
         return judge()
     except ChipError:
-        return verdicts.undetermined(identifier, "algorithm_unsupported")
+        return CHIP.undetermined(identifier, "algorithm_unsupported")

@@ -8,8 +8,18 @@ from typing import TypeVar
 
 from drivers.observation import Attachment, Check, Outcome
 from drivers.passport import mrz as zones
+from drivers.passport.check_results import (
+    ACTIVE_AUTHENTICATION,
+    CHIP,
+    CHIP_ACCESS,
+    CHIP_AUTHENTICATION,
+    CHIP_ISSUING_STATE,
+    CHIP_SOD_SIGNATURE,
+    MRZ_VS_DG1,
+    data_group_hash,
+)
 from drivers.passport.chip_result import ChipResult
-from drivers.passport.emrtd import lds, verdicts
+from drivers.passport.emrtd import lds
 from drivers.passport.emrtd.comparison import mrz_vs_dg1
 from drivers.passport.emrtd.errors import ChipError
 from drivers.passport.emrtd.evidence import ChipEvidence
@@ -78,12 +88,12 @@ class InspectionResultBuilder:
         )
         judged = {check.id: check for check in passive.checks()}
         yield from judged.values()
-        signed = judged[verdicts.SOD_SIGNATURE].outcome is Outcome.SUCCESSFUL
+        signed = judged[CHIP_SOD_SIGNATURE].outcome is Outcome.SUCCESSFUL
         for identifier, group in (
-            (verdicts.ACTIVE_AUTHENTICATION, 15),
-            (verdicts.CHIP_AUTHENTICATION, 14),
+            (ACTIVE_AUTHENTICATION, 15),
+            (CHIP_AUTHENTICATION, 14),
         ):
-            hashed = judged.get(verdicts.data_group_hash(group))
+            hashed = judged.get(data_group_hash(group))
             authentic = signed and hashed is not None and hashed.outcome is Outcome.SUCCESSFUL
             proof = self._proof(identifier, DATA_GROUPS[group], authentic=authentic)
             if proof is not None:
@@ -92,18 +102,18 @@ class InspectionResultBuilder:
 
     def _no_document(self) -> Iterator[Check]:
         """A chip that is none of a travel document has none of its features."""
-        hashes = (verdicts.data_group_hash(group) for group in sorted(MANDATORY_DATA_GROUPS))
+        hashes = (data_group_hash(group) for group in sorted(MANDATORY_DATA_GROUPS))
         for identifier in (
-            verdicts.ACCESS,
-            verdicts.SOD_SIGNATURE,
+            CHIP_ACCESS,
+            CHIP_SOD_SIGNATURE,
             *DEPENDING_ON_SOD,
             *hashes,
-            verdicts.ISSUING_STATE,
-            verdicts.ACTIVE_AUTHENTICATION,
-            verdicts.CHIP_AUTHENTICATION,
-            verdicts.MRZ_VS_DG1,
+            CHIP_ISSUING_STATE,
+            ACTIVE_AUTHENTICATION,
+            CHIP_AUTHENTICATION,
+            MRZ_VS_DG1,
         ):
-            yield verdicts.not_supported(identifier, "no_application")
+            yield CHIP.not_supported(identifier, "no_application")
 
     def _access(self) -> Check:
         """State how the chip was opened, and whether it told the truth about how it can be.
@@ -112,12 +122,12 @@ class InspectionResultBuilder:
         """
         evidence = self.evidence
         if evidence.access is None:
-            return verdicts.aborted(verdicts.ACCESS, evidence.abort_reason or "chip_error")
+            return CHIP.aborted(CHIP_ACCESS, evidence.abort_reason or "chip_error")
         run = evidence.opened_chip.pace if evidence.opened_chip is not None else None
         signed = evidence.security_infos()
         # Documents exist whose DG14 leaves PACE out altogether; they say nothing either way.
         if run is not None and signed is not None and signed.pace and run not in signed.pace:
-            return verdicts.failed(verdicts.ACCESS, "card_access_unlike_dg14")
+            return CHIP.failed(CHIP_ACCESS, "card_access_unlike_dg14")
         return evidence.access
 
     def _proof(self, identifier: str, file: ElementaryFile, *, authentic: bool) -> Check | None:
@@ -126,19 +136,19 @@ class InspectionResultBuilder:
         made = evidence.proofs.get(identifier)
         if made is not None:
             if made.outcome is Outcome.SUCCESSFUL and not authentic:
-                return verdicts.undetermined(identifier, "key_not_authentic")
+                return CHIP.undetermined(identifier, "key_not_authentic")
             return made
         if file not in evidence.files:
             return self._no_key(identifier, file)
         infos = evidence.security_infos()
         offers_chip_authentication = infos is not None and infos.offers_chip_authentication
-        if identifier == verdicts.ACTIVE_AUTHENTICATION and offers_chip_authentication:
+        if identifier == ACTIVE_AUTHENTICATION and offers_chip_authentication:
             return None
-        if identifier == verdicts.CHIP_AUTHENTICATION and not offers_chip_authentication:
+        if identifier == CHIP_AUTHENTICATION and not offers_chip_authentication:
             if infos is None:
-                return verdicts.undetermined(identifier, "file_malformed")
-            return verdicts.not_supported(identifier)
-        return verdicts.aborted(identifier, evidence.abort_reason or "chip_error")
+                return CHIP.undetermined(identifier, "file_malformed")
+            return CHIP.not_supported(identifier, "not_in_document")
+        return CHIP.aborted(identifier, evidence.abort_reason or "chip_error")
 
     def _no_key(self, identifier: str, file: ElementaryFile) -> Check:
         """State why there is no key: the document has none, or it was not read."""
@@ -149,5 +159,5 @@ class InspectionResultBuilder:
             lists_known or evidence.abort_reason is None
         )
         if unlisted and not tried:
-            return verdicts.not_supported(identifier)
+            return CHIP.not_supported(identifier, "not_in_document")
         return evidence.missing_file_check(identifier, file)

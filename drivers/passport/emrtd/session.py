@@ -11,8 +11,8 @@ from contextlib import suppress
 from datetime import date
 
 from drivers.observation import Check
+from drivers.passport.check_results import ACTIVE_AUTHENTICATION, CHIP, CHIP_ACCESS, CHIP_AUTHENTICATION
 from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
-from drivers.passport.emrtd import verdicts
 from drivers.passport.emrtd.crypto.key_agreement import Randomness
 from drivers.passport.emrtd.errors import (
     AccessDeniedError,
@@ -105,19 +105,19 @@ class ChipSession:
             # Answers that are none say nothing about the document: the access did not run to its end.
             raise
         except NoApplicationError:
-            self._access_failed(verdicts.not_supported(verdicts.ACCESS, "no_application"))
+            self._access_failed(CHIP.not_supported(CHIP_ACCESS, "no_application"))
         except AccessDeniedError:
-            self._access_failed(verdicts.failed(verdicts.ACCESS, "access_denied"))
+            self._access_failed(CHIP.failed(CHIP_ACCESS, "access_denied"))
         except UnsupportedError:
-            self._access_failed(verdicts.undetermined(verdicts.ACCESS, "no_password"))
+            self._access_failed(CHIP.undetermined(CHIP_ACCESS, "no_password"))
         except ChipError:
-            self._access_failed(verdicts.failed(verdicts.ACCESS, "access_failed"))
+            self._access_failed(CHIP.failed(CHIP_ACCESS, "access_failed"))
         else:
             self._evidence.opened_chip = opened
             self._evidence.access = (
-                verdicts.not_supported(verdicts.ACCESS, "access_uncontrolled")
+                CHIP.not_supported(CHIP_ACCESS, "access_uncontrolled")
                 if opened.method is AccessMethod.NONE
-                else verdicts.successful(verdicts.ACCESS)
+                else CHIP.successful(CHIP_ACCESS)
             )
             yield ChipProgress(stage=ChipStage.ACCESS, access=opened.method)
 
@@ -182,20 +182,18 @@ class ChipSession:
         method = self._evidence.opened_chip.method if self._evidence.opened_chip else None
         if infos is not None and infos.offers_chip_authentication:
             yield ChipProgress(stage=ChipStage.AUTHENTICATION, access=method)
-            self._evidence.proofs[verdicts.CHIP_AUTHENTICATION] = self._chip_authentication(infos)
+            self._evidence.proofs[CHIP_AUTHENTICATION] = self._chip_authentication(infos)
         elif (content := self._evidence.files.get(ElementaryFile.DG15)) is not None:
             yield ChipProgress(stage=ChipStage.AUTHENTICATION, access=method)
             algorithm = infos.active_authentication_algorithm if infos else None
-            self._evidence.proofs[verdicts.ACTIVE_AUTHENTICATION] = self._active_authentication(
-                content, algorithm
-            )
+            self._evidence.proofs[ACTIVE_AUTHENTICATION] = self._active_authentication(content, algorithm)
 
     def _chip_authentication(self, infos: SecurityInfos) -> Check:
-        identifier = verdicts.CHIP_AUTHENTICATION
+        identifier = CHIP_AUTHENTICATION
         try:
             info, key = chip_authentication.choose(infos)
         except UnsupportedError:
-            return verdicts.undetermined(identifier, "algorithm_unsupported")
+            return CHIP.undetermined(identifier, "algorithm_unsupported")
         before = self._channel.security
         try:
             chip_authentication.perform(self._channel, info, key, self._random)
@@ -204,19 +202,19 @@ class ChipSession:
         except CardRemoved:
             raise
         except CommandRefusedError:
-            return verdicts.failed(identifier, "ca_refused")
+            return CHIP.failed(identifier, "ca_refused")
         except ChipError:
             wrong = self._channel.security is not before
-            return verdicts.failed(identifier, "signature_wrong" if wrong else "ca_refused")
-        return verdicts.successful(identifier)
+            return CHIP.failed(identifier, "signature_wrong" if wrong else "ca_refused")
+        return CHIP.successful(identifier)
 
     def _active_authentication(self, dg15: bytes, algorithm: str | None) -> Check:
-        identifier = verdicts.ACTIVE_AUTHENTICATION
+        identifier = ACTIVE_AUTHENTICATION
         extended = self._evidence.opened_chip is not None and self._evidence.opened_chip.chunk > SHORT_CHUNK
         try:
             key = active_authentication.public_key(dg15)
         except ChipError:
-            return verdicts.undetermined(identifier, "algorithm_unsupported")
+            return CHIP.undetermined(identifier, "algorithm_unsupported")
         try:
             challenge, signature = active_authentication.internal_authenticate(
                 self._channel, key, self._random, extended=extended
@@ -225,10 +223,10 @@ class ChipSession:
         except CommandRefusedError as refusal:
             too_long = refusal.status in _WRONG_LENGTH or refusal.status >> 8 in {0x61, 0x6C}
             if too_long and not extended:
-                return verdicts.undetermined(identifier, "long_answer_unsupported")
-            return verdicts.failed(identifier, "aa_refused")
+                return CHIP.undetermined(identifier, "long_answer_unsupported")
+            return CHIP.failed(identifier, "aa_refused")
         except UnsupportedError:
-            return verdicts.undetermined(identifier, "algorithm_unsupported")
+            return CHIP.undetermined(identifier, "algorithm_unsupported")
         if genuine:
-            return verdicts.successful(identifier)
-        return verdicts.failed(identifier, "signature_wrong")
+            return CHIP.successful(identifier)
+        return CHIP.failed(identifier, "signature_wrong")

@@ -21,18 +21,18 @@ ANSWERS = ReplyPatterns(
 class NewlandCommandSet(CommandSet):
     """A Newland scanner."""
 
-    # 2 looks for documents by itself, 0 waits for a trigger; then triggers by command must be allowed.
+    # 2: continuous scanning; 0: wait for a trigger, for which triggers by command must be permitted.
     presentation_setup = ("SCNMOD2",)
     triggered_setup = ("SCNMOD0", "SCNTCE1")
     trigger, release = b"~\x010000#SCNTRG1;\x03", b"~\x010000#SCNTRG0;\x03"
     trigger_names = ("SCNTRG1", "SCNTRG0")
 
     def encode_command(self, command: str) -> bytes:
-        """See `Maker`."""
+        """Encode a command."""
         return b"~\x010000#" + command.encode("ascii") + b";\x03"
 
     def reply_pattern(self, command: str) -> re.Pattern[bytes]:
-        """See `Maker`; the text of an answer follows the echo."""
+        """Build the pattern of an answer, in which the text follows the echo."""
         return re.compile(
             rb"\x02\x010000[@#]"
             + command.encode("ascii")
@@ -42,7 +42,7 @@ class NewlandCommandSet(CommandSet):
         )
 
     async def identity(self, ask: CommandExchange) -> Identity | None:
-        """See `Maker`; a question that is not known leaves its field empty."""
+        """Request the identity; an unknown request leaves its field empty."""
         product = await ask("QRYPDN")
         if product is None:
             return None

@@ -1,4 +1,4 @@
-"""JSON that can be signed: read strictly (RFC 7493), written in canonical form (RFC 8785)."""
+"""JSON for signatures: strict parser (RFC 7493), writer of the canonical form (RFC 8785)."""
 
 import json
 import math
@@ -23,7 +23,7 @@ _ESCAPES = {
 
 
 def parse_json(text: str) -> JsonValue:
-    """Read JSON without what two readers may understand differently; raises MalformedSealError."""
+    """Parse JSON, and refuse what parsers interpret differently; raises MalformedSealError."""
     try:
         found: JsonValue = json.loads(
             text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer
@@ -34,11 +34,11 @@ def parse_json(text: str) -> JsonValue:
 
 
 def to_canonical(value: JsonValue) -> bytes:
-    """Write it in canonical form; raises MalformedSealError for what has none."""
+    """Write a value in canonical form; raises MalformedSealError for a value that has none."""
     try:
         return _written(value, _DEEPEST).encode("utf-8")
     except UnicodeEncodeError:
-        raise MalformedSealError("a seal has half a character") from None
+        raise MalformedSealError("a seal has an unpaired surrogate") from None
 
 
 def _written(value: JsonValue, depth: int) -> str:
@@ -61,7 +61,7 @@ def _written(value: JsonValue, depth: int) -> str:
 
 
 def _units(name: str) -> bytes:
-    """Names are in the order of their UTF-16 code units, which is not that of their characters."""
+    """Return the sort key of a name: its UTF-16 code units, whose order differs from that of characters."""
     return name.encode("utf-16-be", "surrogatepass")
 
 
@@ -78,7 +78,7 @@ def _number(number: float) -> str:
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise MalformedSealError("a number is beyond all numbers")
+        raise MalformedSealError("a number is too large")
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""

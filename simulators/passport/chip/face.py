@@ -71,7 +71,7 @@ def draw_face(seed: str, image_format: ImageFormat = ImageFormat.JPEG) -> bytes:
     if find_spec("PIL") is not None:
         return _by_pillow(look, image_format)
     if image_format is ImageFormat.JPEG_2000:
-        raise SimulatorError("a face in JPEG 2000 requires Pillow: pip install pillow")
+        raise SimulatorError.without("simulators", "a face in JPEG 2000 requires Pillow")
     return mosaic(look.shade, WIDTH, HEIGHT)
 
 

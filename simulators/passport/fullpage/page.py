@@ -64,7 +64,7 @@ def draw_page(
 ) -> bytes:
     """Draw a page, or its photo, in a light; raise SimulatorError without Pillow."""
     if find_spec("PIL") is None:
-        raise SimulatorError("drawing pages requires Pillow: pip install pillow")
+        raise SimulatorError.without("simulators", "drawing pages requires Pillow")
     image = _page(page, light, look.dpi)
     if area == "face":
         image = image.crop(_photo_box(image.size))

@@ -76,7 +76,7 @@ def settings_of(model: str, port: Path, **more: Any) -> OcrScannerSettings:
 
     A pty carries no parity bit, and glibc refuses to set one on a pty whose settings are otherwise as wished.
     """
-    usual = {"gap_s": GAP_S, "again_s": 0, "answer_s": 2, "parity": "N"}
+    usual = {"gap_s": GAP_S, "same_document_s": 0, "response_timeout_s": 2, "parity": "N"}
     return OcrScannerSettings.model_validate({"model": model, "port": str(port)} | usual | more)
 
 

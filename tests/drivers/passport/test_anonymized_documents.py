@@ -17,11 +17,10 @@ from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer
 from drivers.links.framing import CompleteFrame, Framing
 from drivers.links.recording.recording import Chunk, Recording
 from drivers.passport.framings import AccessIsFraming, ElyctisFraming, PlainTextFraming, RteFraming
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.mrz import DigitResult, Mrz, MrzFormat
 from drivers.passport.mrz.generator import Holder, TravelDocument, generate
 from drivers.passport.observations import DocumentRead
-from drivers.passport.read_result import parse_mrz
+from drivers.passport.read_result import decode_text, parse_mrz, split_lines
 from drivers.passport.scanners import est100, honeywell, newland
 from drivers.passport.scanners.row_pairing import RowPairing
 from drivers.passport.scanners.rows import RowFraming

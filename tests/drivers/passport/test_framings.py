@@ -41,7 +41,7 @@ def through(framing: Framing, pieces: list[bytes]) -> list[Frame]:
 def test_every_byte_ends_in_exactly_one_frame(name: str, pieces: list[bytes]) -> None:
     framing = MAKE[name]()
     assert b"".join(frame.wire for frame in through(framing, pieces)) == b"".join(pieces)
-    assert not framing.pending
+    assert not framing.has_pending
 
 
 @pytest.mark.parametrize("name", sorted(MAKE))

@@ -181,7 +181,7 @@ async def test_a_device_that_is_no_elyctis_reader_is_refused_with_a_remedy(tmp_p
         with pytest.raises(LinkError) as refused:
             await driver.open()
         await links.close()
-    assert refused.value.cause is Cause.NO_ANSWER
+    assert refused.value.cause is Cause.NO_RESPONSE
     assert "framing" in refused.value.how
 
 
@@ -189,7 +189,7 @@ async def test_text_that_is_no_document_is_published_only_when_asked(tmp_path: P
     async with reader_on(tmp_path / "a", **settings_of("text")) as reader:
         await reader.wire.send(b"4006381333931\r\n")
         assert (await reader.next()).fault is FrameFault.MALFORMED
-    async with reader_on(tmp_path / "b", **settings_of("text", other_text="publish")) as reader:
+    async with reader_on(tmp_path / "b", **settings_of("text", non_mrz_text="publish")) as reader:
         await reader.wire.send(b"4006381333931\r\n")
         read = await reader.next(DocumentRead)
         assert (read.lines, read.mrz) == (("4006381333931",), None)
@@ -212,13 +212,15 @@ async def test_a_seal_in_a_barcode_is_judged_by_the_operators_signers(tmp_path: 
     (signers / "signer.cer").write_bytes(office.signer.certificate.der)
     settings = settings_of("accessis", barcodes={"signers": [str(signers)]})
     async with reader_on(tmp_path / "port", **settings) as reader:
-        await reader.wire.send(accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode(office.issue(seal))))
+        await reader.wire.send(
+            accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode_bytes(office.issue(seal)))
+        )
         read = await reader.next(BarcodeRead)
         assert read.barcode.vds is not None
         outcomes = {check.id: check.outcome.value for check in read.checks}
         assert (outcomes["seal.signature"], outcomes["seal.certificate"]) == ("successful", "successful")
         forged = office.issue(seal, AlteredField())
-        await reader.wire.send(accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode(forged)))
+        await reader.wire.send(accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode_bytes(forged)))
         outcomes = {check.id: check.outcome.value for check in (await reader.next(BarcodeRead)).checks}
         assert outcomes["seal.signature"] == "failed"
         await reader.wire.send(accessis.barcode_frame(0x31, b"12345"))

@@ -229,7 +229,7 @@ async def test_text_that_is_no_document_is_published_only_when_asked(tmp_path: P
         await reader.device.present((barcode,))
         failed = await reader.next()
         assert (failed.fault, failed.size_bytes, failed.wire) == (FrameFault.MALFORMED, len(barcode), b"")
-    async with wedge_on(tmp_path / "b", other_text="publish") as reader:
+    async with wedge_on(tmp_path / "b", non_mrz_text="publish") as reader:
         await reader.device.present((barcode.lower(),))
         read = await reader.next()
         assert (read.lines, read.mrz) == ((barcode.lower(),), None)

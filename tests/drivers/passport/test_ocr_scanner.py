@@ -365,7 +365,7 @@ async def test_barcodes_are_no_failed_documents_but_rows_read_badly_are(model: s
 
 @EVERY_MODEL
 async def test_the_same_document_again_is_said_again_only_after_a_while(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, again_s=0.3) as bench:
+    async with ocr_fixture(tmp_path / "port", model, same_document_s=0.3) as bench:
         for document in (PASSPORT, PASSPORT, CARD):
             await bench.show(document)
             await bench.wire.wait_drained()

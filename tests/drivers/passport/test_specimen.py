@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from drivers.driver import load_driver
 from drivers.observation import Observation, Outcome
 from drivers.passport import specimen
 from drivers.passport.observations import DocumentPlaced, FrameFault, ReadFailed, ReadTrigger
 from drivers.passport.read_result import document_read, parse_mrz
+from drivers.registry import load_driver
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 from simulators.specimens import ERIKSSON_LINES
 
@@ -53,7 +53,7 @@ async def test_of_a_travellers_document_nothing_is_said() -> None:
 
 
 async def test_what_gives_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specimen, "WITHIN_S", 0.02)
+    monkeypatch.setattr(specimen, "TIMEOUT_S", 0.02)
     for said in (ReadFailed(fault=FrameFault.CUT, size_bytes=9), read(("HELLO",)), None):
         (step,) = await tried(*([said] if said else []))
         assert step.outcome is Outcome.FAILED

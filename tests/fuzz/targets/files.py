@@ -13,10 +13,10 @@ from support.gateway.deliveries import FakeTime, event
 
 from drivers.anonymize.anonymizer import anonymize
 from drivers.anonymize.pseudonyms import CannotAnonymize
-from drivers.driver import UnknownDriverError
 from drivers.links.recording.pcap_export import recording_to_pcapng
 from drivers.links.recording.recording import Recording, RecordingError
 from drivers.observation import DataClass
+from drivers.registry import UnknownDriverError
 from fuzz.scripted_links import RECORDINGS
 from fuzz.target import held, target
 from gateway.common.clock import current_moment

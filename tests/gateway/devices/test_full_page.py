@@ -83,16 +83,16 @@ async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
 
 
 async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refers_to_them(
-    house: GatewayFixture,
+    gateway: GatewayFixture,
 ) -> None:
-    house.profile = "training"
+    gateway.profile = "training"
     device = reader()
     running = asyncio.create_task(device.run(lambda _event, _details: None))
     arrived: list[tuple[str, bytes]] = []
 
     async def subscribe(listening: asyncio.Event) -> None:
         async with aiomqtt.Client(
-            "127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5
+            "127.0.0.1", gateway.broker.port, protocol=aiomqtt.ProtocolVersion.V5
         ) as client:
             await client.subscribe("#", qos=1)
             listening.set()
@@ -103,10 +103,10 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
     try:
         await listening.wait()
         await until(lambda: device.server.port)
-        house.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
-        house.write()
-        await house.start()
-        async with house.workstation("lane-1/reader", training=True) as desk:
+        gateway.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
+        gateway.write()
+        await gateway.start()
+        async with gateway.workstation("lane-1/reader", training=True) as desk:
             await online(desk)
             await device.present(PAGE)
             received = await told(desk, DocumentRead)
@@ -151,21 +151,21 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
     assert sum(map(len, blobs.values())) == 3 * LIGHT_BYTES
 
     # Nothing of the traveller or of the password anywhere but in the events.
-    assert await house.stop() == 0
-    assert not any(word in house.log for word in (TRAVELLER.surname, TRAVELLER.number, "not-for-logs"))
+    assert await gateway.stop() == 0
+    assert not any(word in gateway.log for word in (TRAVELLER.surname, TRAVELLER.number, "not-for-logs"))
 
 
 async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers(
-    house: GatewayFixture,
+    gateway: GatewayFixture,
 ) -> None:
     device = reader()
     running = asyncio.create_task(device.run(lambda _event, _details: None))
     try:
         await until(lambda: device.server.port)
-        house.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
-        house.write()
-        await house.start()
-        async with house.workstation("lane-1/reader") as desk:
+        gateway.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
+        gateway.write()
+        await gateway.start()
+        async with gateway.workstation("lane-1/reader") as desk:
             await online(desk)
             device.scanner.inject(fault_of("service-dies", {"after": 2, "for_s": 0.3}))
             await device.present(PAGE)
@@ -179,7 +179,7 @@ async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers
             status = desk.status("lane-1/reader")
             assert status.state is not None
             assert status.state.state is StateCode.ONLINE
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

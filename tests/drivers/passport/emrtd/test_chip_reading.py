@@ -92,7 +92,7 @@ async def counter(tmp_path: Path, **settings: Any) -> AsyncIterator[Counter]:
     (tmp_path / "csca.cer").write_bytes(UTOPIA.csca.der)
     (tmp_path / "csca.crl").write_bytes(UTOPIA.crl())
     links = SlotLinkFactory()
-    wanted = ChipSettings(**{"reader": "Slot", "trust": (tmp_path,), "wait_s": 0.2, **settings})
+    wanted = ChipSettings(**{"reader": "Slot", "trust": (tmp_path,), "card_timeout_s": 0.2, **settings})
     chips = await open_chip_reader(wanted, links)
     assert chips is not None
     running = Counter(links, chips)
@@ -121,10 +121,10 @@ async def test_a_document_is_told_in_pieces_under_one_transaction(tmp_path: Path
     chip = desk.said[-3]
     assert [image.role for image in chip.attachments] == ["chip_face"]
     assert chip.attachments[0].content.startswith(b"\xff\xd8\xff")
-    assert read.overall is Outcome.SUCCESSFUL
+    assert read.overall_outcome is Outcome.SUCCESSFUL
     assert read.chip.mrz.document_number == TRAVELLER.number
     assert {"mrz.check_digits", "combined.mrz_vs_dg1", "chip.sod_signature"} <= {c.id for c in read.checks}
-    assert read.ended is TransactionEnd.COMPLETE
+    assert read.end_reason is TransactionEnd.COMPLETE
     assert TRAVELLER.number not in str([redact(one) for one in desk.said])
 
 
@@ -140,28 +140,28 @@ async def test_a_document_is_told_in_pieces_under_one_transaction(tmp_path: Path
 async def test_no_chip_is_a_finding_only_where_one_is_expected(
     tmp_path: Path, expected: str, document: Any, outcome: Outcome, sum_: Outcome
 ) -> None:
-    async with counter(tmp_path, expected=expected, wait_s=0.02) as desk:
+    async with counter(tmp_path, is_expected=expected, card_timeout_s=0.02) as desk:
         desk.zones.put_nowait(zone_read(document))
         read = await desk.until(DocumentRead)
     assert {check.id: check.outcome for check in read.checks}["chip.access"] is outcome
-    assert read.overall is sum_
+    assert read.overall_outcome is sum_
     assert [type(one) for one in desk.said] == [MrzRead, DocumentChecked, DocumentRead]
 
 
 async def test_taken_away_at_any_command_it_is_aborted_and_the_next_is_read(tmp_path: Path) -> None:
     profile = Profile(details=False)
-    async with counter(tmp_path, wait_s=5) as desk:
+    async with counter(tmp_path, card_timeout_s=5) as desk:
         for number, at in enumerate((1, 2, 5, 11, 30), start=1):
             desk.slot.place(issued(profile, [fault.CardRemoval(at=at)]))
             desk.zones.put_nowait(zone_read())
             read = await desk.until(DocumentRead, number)
-            assert read.ended is TransactionEnd.REMOVED
+            assert read.end_reason is TransactionEnd.REMOVED
             assert {c.outcome for c in read.checks if c.reason == "card_removed"} == {Outcome.ABORTED}
-            assert read.overall is Outcome.ABORTED
+            assert read.overall_outcome is Outcome.ABORTED
             await desk.until(DocumentRemoved, number)
         desk.slot.place(issued(profile))
         desk.zones.put_nowait(zone_read())
-        assert (await desk.until(DocumentRead, 6)).overall is Outcome.SUCCESSFUL
+        assert (await desk.until(DocumentRead, 6)).overall_outcome is Outcome.SUCCESSFUL
     assert desk.slot.released == 6
 
 
@@ -186,18 +186,18 @@ async def test_the_next_document_does_not_wait_for_the_chip_of_the_one_before(tm
         desk.slot.place(Chip.issue(OTHER, UTOPIA))
         go_on.set()
         first, second = await desk.until(DocumentRead, 1), await desk.until(DocumentRead, 2)
-    assert first.ended is TransactionEnd.REPLACED
-    assert first.overall is Outcome.ABORTED
+    assert first.end_reason is TransactionEnd.REPLACED
+    assert first.overall_outcome is Outcome.ABORTED
     assert second.chip.mrz.document_number == OTHER.number
-    assert second.overall is Outcome.SUCCESSFUL
+    assert second.overall_outcome is Outcome.SUCCESSFUL
 
 
 async def test_who_waits_for_a_chip_is_not_waited_for_by_the_next(tmp_path: Path) -> None:
-    async with counter(tmp_path, wait_s=30) as desk:
+    async with counter(tmp_path, card_timeout_s=30) as desk:
         desk.zones.put_nowait(zone_read())
         await desk.until(MrzRead)
         desk.zones.put_nowait(zone_read(CARD))
-        assert (await desk.until(DocumentRead)).ended is TransactionEnd.REPLACED
+        assert (await desk.until(DocumentRead)).end_reason is TransactionEnd.REPLACED
         desk.slot.place(Chip.issue(CARD, UTOPIA))
         second = await desk.until(DocumentRead, 2)
     assert second.chip is not None
@@ -207,25 +207,25 @@ async def test_who_waits_for_a_chip_is_not_waited_for_by_the_next(tmp_path: Path
 async def test_a_slot_that_fails_says_nothing_about_the_document(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
         desk.slot.failure = LinkError(
-            Cause.NO_ANSWER, "The smart card service is not running.", Action.RESTART, "systemctl"
+            Cause.NO_RESPONSE, "The smart card service is not running.", Action.RESTART, "systemctl"
         )
         desk.zones.put_nowait(zone_read())
         read = await desk.until(DocumentRead)
         (check,) = [check for check in read.checks if check.id == "chip.access"]
-        assert (check.outcome, check.reason) == (Outcome.ABORTED, "no_answer")
+        assert (check.outcome, check.reason) == (Outcome.ABORTED, "no_response")
         assert check.text == "The smart card service is not running. systemctl"
         desk.slot.failure = None
         desk.slot.place(issued())
         desk.zones.put_nowait(zone_read())
-        assert (await desk.until(DocumentRead, 2)).overall is Outcome.SUCCESSFUL
+        assert (await desk.until(DocumentRead, 2)).overall_outcome is Outcome.SUCCESSFUL
 
 
 async def test_a_reader_that_is_lost_meanwhile_still_leaves_a_result(tmp_path: Path) -> None:
-    async with counter(tmp_path, wait_s=30) as desk:
+    async with counter(tmp_path, card_timeout_s=30) as desk:
         desk.zones.put_nowait(zone_read())
         await desk.until(MrzRead)
         desk.zones.put_nowait(LinkError(Cause.UNPLUGGED, "gone", Action.REPLUG))
-        assert (await desk.until(DocumentRead)).ended is TransactionEnd.READER_LOST
+        assert (await desk.until(DocumentRead)).end_reason is TransactionEnd.READER_LOST
         await desk.failed()
 
 

@@ -284,10 +284,10 @@ def test_a_group_that_nobody_signed_and_one_that_nobody_gave() -> None:
     assert unlike_good(unsigned) == {"chip.data_group_hash.DG11": ("failed", "not_signed")}
 
     for how, expected in (
-        ({"refused": {ElementaryFile.DG2: 0x6A82}}, ("failed", "file_missing")),
-        ({"refused": {ElementaryFile.DG2: 0x6982}}, ("undetermined", "file_refused")),
-        ({"malformed": {ElementaryFile.DG2}}, ("failed", "file_malformed")),
-        ({"cut": "card_removed"}, ("aborted", "card_removed")),
+        ({"refused_status": {ElementaryFile.DG2: 0x6A82}}, ("failed", "file_missing")),
+        ({"refused_status": {ElementaryFile.DG2: 0x6982}}, ("undetermined", "file_refused")),
+        ({"malformed_files": {ElementaryFile.DG2}}, ("failed", "file_malformed")),
+        ({"abort_reason": "card_removed"}, ("aborted", "card_removed")),
     ):
         missing = replace(evidence(), **how)
         del missing.files[ElementaryFile.DG2]

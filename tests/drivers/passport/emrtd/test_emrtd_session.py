@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from drivers.observation import Outcome, overall_outcome
+from drivers.passport.check_results import ACTIVE_AUTHENTICATION, CHIP, CHIP_ACCESS, CHIP_AUTHENTICATION
 from drivers.passport.emrtd import (
     AccessMethod,
     CardRemoved,
@@ -16,7 +17,6 @@ from drivers.passport.emrtd import (
     ChipSession,
     ChipStage,
     TrustStore,
-    verdicts,
 )
 from drivers.passport.emrtd.crypto import groups
 from drivers.passport.emrtd.crypto.ciphers import Suite
@@ -470,7 +470,7 @@ def evidence_of(chip: Chip) -> ChipEvidence:
     files = {f: application[f.file_id] for f in ElementaryFile if f.file_id in application}
     way = PaceWay("0.4.0.127.0.7.2.2.4.2.2", "gm", Suite.AES_128, 13)
     opened = OpenedChip(AccessMethod.PACE_MRZ, way, 0xDF)
-    return ChipEvidence(files, opened_chip=opened, access=verdicts.successful(verdicts.ACCESS))
+    return ChipEvidence(files, opened_chip=opened, access=CHIP.successful(CHIP_ACCESS))
 
 
 def judged(evidence: ChipEvidence, printed: Mrz | None = None) -> dict[str, tuple[str, str | None]]:
@@ -509,13 +509,11 @@ def test_a_zone_in_the_chip_that_is_none() -> None:
     assert found["chip.issuing_state"] == ("undetermined", "dg1_malformed")
 
 
-@pytest.mark.parametrize(
-    ("group", "proof"), [(14, verdicts.CHIP_AUTHENTICATION), (15, verdicts.ACTIVE_AUTHENTICATION)]
-)
+@pytest.mark.parametrize(("group", "proof"), [(14, CHIP_AUTHENTICATION), (15, ACTIVE_AUTHENTICATION)])
 @pytest.mark.parametrize("which", ["the key", "the signature"])
 def test_a_proof_with_a_key_that_was_not_signed_proves_nothing(group: int, proof: str, which: str) -> None:
     evidence = evidence_of(issued(FULL if group == 14 else ACTIVE))
-    evidence.proofs[proof] = verdicts.successful(proof)
+    evidence.proofs[proof] = CHIP.successful(proof)
     assert judged(evidence)[proof] == ("successful", None)
     spoilt = ElementaryFile.SOD if which == "the signature" else ElementaryFile[f"DG{group}"]
     evidence.files[spoilt] = evidence.files[spoilt][:-1] + bytes([evidence.files[spoilt][-1] ^ 1])

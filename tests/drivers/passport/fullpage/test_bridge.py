@@ -101,7 +101,7 @@ def test_no_bytes_make_it_stumble(said: bytes) -> None:
 
 async def test_a_bridge_that_waits_by_itself_starts_the_scans() -> None:
     async with fullpage_fixture(
-        "document-bridge", {"sees_documents": False}, trigger="scan", wait_s=0.05
+        "document-bridge", {"sees_documents": False}, trigger="scan", scan_wait_s=0.05
     ) as here:
         for page in (PASSPORT, CARD_BACK):
             await asyncio.sleep(0.1)  # it answers that nothing came, and is asked again
@@ -117,7 +117,7 @@ async def test_a_bridge_that_waits_and_sees_tells_of_the_removal() -> None:
         await here.next(DocumentRead)
         assert here.said.empty()
         await here.device.scanner.remove()
-        assert (await here.next(DocumentRemoved)).ended is TransactionEnd.COMPLETE
+        assert (await here.next(DocumentRemoved)).end_reason is TransactionEnd.COMPLETE
 
 
 async def test_a_reader_that_sees_no_documents_is_not_asked_whether_one_is_there() -> None:
@@ -128,7 +128,7 @@ async def test_a_reader_that_sees_no_documents_is_not_asked_whether_one_is_there
 
 
 async def test_waiting_costs_one_request_where_the_bridge_can_hold_it_back() -> None:
-    async with fullpage_fixture("document-bridge", wait_s=20) as here:
+    async with fullpage_fixture("document-bridge", scan_wait_s=20) as here:
         while len(here.device.server.request_count) < 2:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.05)
@@ -158,7 +158,7 @@ async def test_a_status_that_cannot_be_worked_with_is_refused(status: dict[str, 
     [
         ("reader_not_connected", Cause.UNPLUGGED),
         ("busy", Cause.PORT_HELD),
-        ("lamp_broken", Cause.NO_ANSWER),
+        ("lamp_broken", Cause.NO_RESPONSE),
     ],
 )
 async def test_what_a_bridge_cannot_do_becomes_a_cause(code: str, cause: Cause) -> None:
@@ -205,7 +205,7 @@ async def test_how_a_scan_may_end(lines: list[dict[str, Any]], ended: Transactio
         try:
             await here.open()
             said = await here.until(DocumentRead)
-            assert said[-1].ended is ended
+            assert said[-1].end_reason is ended
             if ended is TransactionEnd.READER_LOST:
                 assert isinstance(await here.said.get(), LinkError)
         finally:

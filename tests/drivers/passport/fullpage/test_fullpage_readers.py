@@ -51,7 +51,7 @@ async def test_a_passport_is_told_as_it_comes_and_whole_at_the_end(kind: str) ->
         assert types(said)[-2:] == ["document.read", "document.removed"]
         assert len({observation.transaction for observation in said}) == 1
         read = said[-2]
-        assert (read.lines, read.ended, read.overall) == (
+        assert (read.lines, read.end_reason, read.overall_outcome) == (
             PASSPORT.lines,
             TransactionEnd.COMPLETE,
             Outcome.SUCCESSFUL,
@@ -102,7 +102,7 @@ async def test_a_document_that_stays_is_read_once(kind: str) -> None:
         assert here.said.empty()
         assert here.device.scanner.scans == 1
         await here.device.scanner.remove()
-        assert (await here.next()).ended is TransactionEnd.COMPLETE
+        assert (await here.next()).end_reason is TransactionEnd.COMPLETE
 
 
 @EVERY_SERVICE
@@ -113,8 +113,11 @@ async def test_a_document_taken_away_during_the_scan_costs_only_itself(kind: str
             await here.device.present(PASSPORT)
             said = await here.until(DocumentRemoved)
             read = said[-2]
-            assert (read.ended, said[-1].ended) == (TransactionEnd.REMOVED, TransactionEnd.REMOVED), after
-            assert read.overall is Outcome.ABORTED, after
+            assert (read.end_reason, said[-1].end_reason) == (
+                TransactionEnd.REMOVED,
+                TransactionEnd.REMOVED,
+            ), after
+            assert read.overall_outcome is Outcome.ABORTED, after
             # Whatever was not seen did not run: nothing is `not_supported` because nobody looked.
             assert set(outcomes(read)) == OPTICAL | {"mrz.check_digits", "combined.not_expired"}
             assert set(outcomes(read).values()) <= {"successful", "aborted"}
@@ -135,7 +138,7 @@ async def test_a_service_that_dies_during_the_scan_is_told_of_and_comes_back(kin
                 after
             )
             assert set(outcomes(read)) == OPTICAL | {"mrz.check_digits", "combined.not_expired"}
-            assert said[-1].cause in (Cause.LINK_FAILED, Cause.NO_ANSWER), after
+            assert said[-1].cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE), after
             await here.device.scanner.remove()
             await here.reopen()
         assert (await here.read(PASSPORT)).end_reason is TransactionEnd.COMPLETE
@@ -149,7 +152,7 @@ async def test_nonsense_in_one_result_costs_only_that_result(kind: str) -> None:
             await here.device.present(PASSPORT)
             said = await here.until(DocumentRead)
             assert [type(one) for one in said].count(BadFrame) == 1, at
-            assert said[-1].ended is TransactionEnd.COMPLETE
+            assert said[-1].end_reason is TransactionEnd.COMPLETE
             await here.device.scanner.remove()
             await here.next(DocumentRemoved)
         assert (await here.read(PASSPORT)).overall_outcome is Outcome.SUCCESSFUL
@@ -176,7 +179,7 @@ async def test_a_word_nobody_documented_is_undetermined_and_kept(kind: str) -> N
 
 @EVERY_SERVICE
 async def test_a_word_can_be_taught(kind: str) -> None:
-    async with fullpage_fixture(kind, words={"successful": ["quite nice"]}) as here:
+    async with fullpage_fixture(kind, outcome_words={"successful": ["quite nice"]}) as here:
         here.inject_fault("unknown-word", word="QUITE_NICE")
         assert (await here.read(PASSPORT)).overall_outcome is Outcome.SUCCESSFUL
 
@@ -240,7 +243,7 @@ async def test_the_two_sides_of_a_card_are_joined_and_the_next_card_is_not(kind:
 
 @EVERY_SERVICE
 async def test_sides_too_far_apart_are_two_documents(kind: str) -> None:
-    async with fullpage_fixture(kind, other_side_s=0) as here:
+    async with fullpage_fixture(kind, other_side_timeout_s=0) as here:
         await here.read(CARD_FRONT)
         assert (await here.read(CARD_BACK)).previous_side_transaction is None
 
@@ -254,12 +257,12 @@ async def test_a_passport_after_a_card_is_no_side_of_it(kind: str) -> None:
 
 @EVERY_SERVICE
 async def test_a_scan_that_falls_silent_is_given_up(kind: str) -> None:
-    async with fullpage_fixture(kind, scan_s=0.1, timeout_s=1) as here:
+    async with fullpage_fixture(kind, scan_timeout_s=0.1, timeout_s=1) as here:
         here.inject_fault("slow", delay_s=30)
         await here.device.present(PASSPORT)
         said = await here.until(LinkError)
-        assert said[-1].cause is Cause.NO_ANSWER
-        assert said[-2].ended is TransactionEnd.READER_LOST
+        assert said[-1].cause is Cause.NO_RESPONSE
+        assert said[-2].end_reason is TransactionEnd.READER_LOST
 
 
 @EVERY_SERVICE
@@ -317,7 +320,7 @@ async def test_nothing_there_is_said_with_a_remedy(kind: str) -> None:
             await here.open()
     finally:
         await here.close()
-    assert refused.value.cause is Cause.NO_ANSWER
+    assert refused.value.cause is Cause.NO_RESPONSE
     assert "Start the reader's service" in refused.value.how
 
 

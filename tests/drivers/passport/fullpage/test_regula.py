@@ -147,7 +147,7 @@ def test_no_answer_makes_it_stumble(value: Any) -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 10_000, b"9" * 5000, b'{"ContainerList":{"List":["\\ud800"]}}'])
 def test_what_is_no_json_costs_the_servers_checks_only(body: bytes) -> None:
-    assert [type(piece).__name__ for piece in parse_response(body)] == ["BadFrame", "Checked"]
+    assert [type(piece).__name__ for piece in parse_response(body)] == ["BadFrame", "ChecksItem"]
 
 
 def test_a_diagnosis_that_is_none_is_no_word() -> None:

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from drivers.passport.mrz import check_digit, parse
-from drivers.passport.mrz.dates import birth_date, expiry_date
+from drivers.passport.mrz.model import birth_date, expiry_date
 
 TODAY = date(2026, 6, 1)
 

@@ -41,7 +41,7 @@ TARGETS = {
     **{f"TR {name}": seal for name, seal in TR.items()},
     "with a face": WITH_FACE,
     "administrative": ADMINISTRATIVE,
-    **{f"by {handover}": handover.encode(SEALGEN["residence permit"]) for handover in SymbolEncoding},
+    **{f"by {handover}": handover.encode_bytes(SEALGEN["residence permit"]) for handover in SymbolEncoding},
     **{name: nc(name) for name in ("proof_of_test", "proof_of_vaccination", "proof_of_vaccination_aus")},
     "zone": b"\r\n".join(line.encode() for line in PRINTED.lines),
 }
