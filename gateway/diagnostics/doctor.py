@@ -31,7 +31,7 @@ from gateway.diagnostics.host import HostView
 SEVERITY_OF_ACTION: dict[str, Severity] = {
     "broker_open": "error",
     "commands_not_heard": "error",
-    "config_refused": "error",
+    "config_invalid": "error",
     "disk_error": "error",
     "disk_full": "error",
     "disk_read_only": "error",
