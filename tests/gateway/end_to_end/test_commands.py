@@ -9,11 +9,19 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.stations import StationClient
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.gateway.station_roles import (
+    BARRIER,
+    COMMAND_SETTINGS,
+    ROLES,
+    permit_commands,
+    session_of,
+    station_at,
+    worker_of,
+)
 from support.plugins.scripted_drivers import Called, Open, Opened
 from torture.post import TcpProxy
 
@@ -33,34 +41,6 @@ from simulators.links.serial_line import SerialLine
 
 __all__ = ["gateway"]
 
-BARRIER = "lane-1/barrier"
-COMMANDS = """
-[commands]
-roles_file = "roles.toml"
-min_move_interval_s = 0.01
-moves_per_min = 600
-max_other_commands_per_min = 6000
-"""
-ROLES = """
-authority = "UTO"
-[role.barrier]
-verbs = ["*"]
-can_move = true
-[role.chief]
-verbs = ["*"]
-can_move = true
-can_steal = true
-[station.counter-1]
-roles = ["barrier"]
-positions = ["*/*"]
-[station.counter-2]
-roles = ["barrier"]
-positions = ["*/*"]
-[station.chief]
-roles = ["chief"]
-positions = ["*/*"]
-"""
-
 
 @pytest.fixture
 def mosquitto() -> Iterator[Mosquitto]:
@@ -72,28 +52,11 @@ def mosquitto() -> Iterator[Mosquitto]:
 @pytest.fixture
 async def wire(gateway: GatewayFixture) -> SerialLine:
     """A gateway that runs, with an obedient barrier; its wire is the witness."""
-    (gateway.folder / "roles.toml").write_text(ROLES)
-    gateway.extra = COMMANDS
+    permit_commands(gateway)
     wire = await gateway.wire(BARRIER)
     gateway.describe(BARRIER, "scripted")
     await gateway.start()
     return wire
-
-
-@contextlib.asynccontextmanager
-async def counter(
-    gateway: GatewayFixture, name: str = "counter-1", **more: Any
-) -> AsyncIterator[Workstation]:
-    """A workstation whose barrier is online."""
-    async with gateway.workstation(BARRIER, station=name, **more) as desk:
-        await until(lambda: desk.status(BARRIER).is_online)
-        yield desk
-
-
-def session_of(desk: Workstation) -> str:
-    state = desk.status(BARRIER).state
-    assert state is not None
-    return state.session
 
 
 async def records(desk: Workstation, count: int) -> list[Any]:
@@ -116,24 +79,14 @@ def told(wire: SerialLine, verb: str) -> list[str]:
 
 async def all_told(gateway: GatewayFixture, wire: SerialLine, verb: str) -> list[str]:
     """The same, once a command that is sent now has reached the driver too."""
-    async with counter(gateway, "chief") as desk:
+    async with station_at(gateway, "chief") as desk:
         last = await desk.command(BARRIER, "look", done=Called, timeout_s=20)
     await wire.wait_for_bytes(f"look chief {last.cmd_id}\n".encode())
     return told(wire, verb)
 
 
-def worker_of(gateway: GatewayFixture) -> psutil.Process:
-    assert gateway.process is not None
-    (worker,) = (
-        process
-        for process in psutil.Process(gateway.process.pid).children(recursive=True)
-        if process.name() == BARRIER
-    )
-    return worker
-
-
 async def test_a_command_is_done_answered_and_recorded(gateway: GatewayFixture, wire: SerialLine) -> None:
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         offers = desk.status(BARRIER).description.commands
         assert {offer.verb: (offer.moves, offer.urgent) for offer in offers} == {
             "open-up": (True, False),
@@ -169,7 +122,7 @@ async def test_a_command_is_done_answered_and_recorded(gateway: GatewayFixture, 
 
 
 async def test_a_refusal_tells_a_person_what_to_do(gateway: GatewayFixture, wire: SerialLine) -> None:
-    async with counter(gateway) as desk, counter(gateway, "visitor") as visitor:
+    async with station_at(gateway) as desk, station_at(gateway, "visitor") as visitor:
         with pytest.raises(CommandRejected, match="Somebody stands in it") as refused:
             await desk.command(BARRIER, "refuse")
         assert refused.value.reason == "unsafe"
@@ -190,7 +143,7 @@ async def test_a_refusal_tells_a_person_what_to_do(gateway: GatewayFixture, wire
 async def test_a_worker_killed_meanwhile_fails_the_command_and_nobody_begins_it_again(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
         await wire.wait_for_bytes(b"open-up")
         worker_of(gateway).kill()
@@ -202,7 +155,10 @@ async def test_a_worker_killed_meanwhile_fails_the_command_and_nobody_begins_it_
 
 async def test_a_killed_gateway_takes_up_nothing(gateway: GatewayFixture, wire: SerialLine) -> None:
     """What was in hand, what was sent while it was away, and what is sent under its old session."""
-    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
+    async with (
+        station_at(gateway) as desk,
+        StationClient(gateway.broker.port, "counter-1") as station,
+    ):
         old = session_of(desk)
         await station.end_of(station.send("claim", old))
         begun = station.send("open-up", old)
@@ -225,7 +181,10 @@ async def test_a_killed_gateway_takes_up_nothing(gateway: GatewayFixture, wire: 
 async def test_a_command_that_is_retained_is_refused_whenever_it_comes(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
+    async with (
+        station_at(gateway) as desk,
+        StationClient(gateway.broker.port, "counter-1") as station,
+    ):
         fresh = station.send("stop", session_of(desk), retain=True)
         assert (await station.end_of(fresh)).reason is CommandReason.RETAINED
         eternal = station.send("stop", session_of(desk), retain=True, expires_s=None)
@@ -244,7 +203,10 @@ async def test_a_gateway_that_stood_still_obeys_nothing_old(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
     """It finds in its socket what the broker sent meanwhile, with the life that it had then."""
-    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
+    async with (
+        station_at(gateway) as desk,
+        StationClient(gateway.broker.port, "counter-1") as station,
+    ):
         assert gateway.process is not None
         gateway.process.send_signal(signal.SIGSTOP)
         stale = station.send("stop", session_of(desk), expires_s=1)
@@ -275,7 +237,7 @@ async def far_broker(gateway: GatewayFixture) -> AsyncIterator[TcpProxy]:
 async def test_what_a_network_held_up_is_not_obeyed_when_it_comes(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with far_broker(gateway) as way, counter(gateway) as desk:
+    async with far_broker(gateway) as way, station_at(gateway) as desk:
         async with StationClient(gateway.broker.port, "counter-2") as station:
             await desk.command(BARRIER, "look")
             way.stall()
@@ -291,7 +253,7 @@ async def test_what_a_network_held_up_is_not_obeyed_when_it_comes(
 async def test_what_was_sent_while_the_connection_was_cut_never_comes(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with far_broker(gateway) as way, counter(gateway) as desk:
+    async with far_broker(gateway) as way, station_at(gateway) as desk:
         async with StationClient(gateway.broker.port, "counter-2") as station:
             session = session_of(desk)
             await desk.command(BARRIER, "look")
@@ -313,7 +275,7 @@ async def test_what_was_sent_while_the_connection_was_cut_never_comes(
 async def test_after_the_broker_was_away_commands_pass_and_none_from_before(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         async with desk.claim(BARRIER, lease_s=60):
             gateway.broker.kill()
             await until(lambda: not desk.connected_event.is_set())
@@ -329,7 +291,7 @@ async def test_after_the_broker_was_away_commands_pass_and_none_from_before(
 async def test_a_command_to_a_gateway_that_is_not_there_is_not_sent(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         await gateway.stop(signal.SIGKILL)
         # Until its will is told, only its silence tells that it is gone.
         with pytest.raises(CommandUnanswered, match="gateway ended meanwhile"):
@@ -339,7 +301,7 @@ async def test_a_command_to_a_gateway_that_is_not_there_is_not_sent(
 
 
 async def test_what_nobody_answers_is_not_called_done(gateway: GatewayFixture, wire: SerialLine) -> None:
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         with pytest.raises(CommandUnanswered, match="accepted, but there was no answer"):
             await desk.command(BARRIER, "open-up", timeout_s=0.5)
         with pytest.raises(ValueError, match="not a position of this workstation"):
@@ -355,7 +317,7 @@ async def test_what_nobody_answers_is_not_called_done(gateway: GatewayFixture, w
 async def test_two_programs_of_one_station_find_their_numbers(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(gateway) as one, counter(gateway) as other:
+    async with station_at(gateway) as one, station_at(gateway) as other:
         one._command_sender._last_command_seq = 2**52
         await one.command(BARRIER, "look")
         await other.command(BARRIER, "look")
@@ -365,7 +327,7 @@ async def test_two_programs_of_one_station_find_their_numbers(
 async def test_a_lease_ends_by_itself_and_a_held_one_is_renewed(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(gateway) as one, counter(gateway, "counter-2") as two:
+    async with station_at(gateway) as one, station_at(gateway, "counter-2") as two:
         async with one.claim(BARRIER, lease_s=5) as held:
             await asyncio.sleep(6)
             assert not held.lost_event.is_set()
@@ -404,13 +366,13 @@ async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(
         await reload()
         await until(lambda: holders() == {BARRIER: "counter-1"})
         # Another keep alive exchanges the connection to the broker: the claim is told again.
-        gateway.extra = COMMANDS.replace("[commands]", '[log]\nlevel = "info"\n[commands]')
+        gateway.extra = COMMAND_SETTINGS.replace("[commands]", '[log]\nlevel = "info"\n[commands]')
         gateway.config.write_text(
             gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
         )
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: gateway.log.count("config_reloaded") == 3)
-        async with counter(gateway, "counter-2") as late:
+        async with station_at(gateway, "counter-2") as late:
             await until(lambda: late.status(BARRIER).claim is not None)
         (gateway.folder / "roles.toml").write_text(
             ROLES.replace("[station.counter-1]", "[station.counter-3]")
@@ -424,7 +386,7 @@ async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(
 async def test_an_orderly_stop_takes_claims_back_and_answers_what_it_owes(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         await desk.command(BARRIER, "claim", {"lease_s": 60})
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
         await wire.wait_for_bytes(b"open-up")
@@ -445,7 +407,7 @@ async def test_without_a_role_file_nobody_commands_anything(gateway: GatewayFixt
     wire = await gateway.wire(BARRIER)
     gateway.describe(BARRIER, "scripted")
     await gateway.start()
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         for verb in ("look", "stop", "claim"):
             with pytest.raises(CommandRejected, match="role file does not know this station"):
                 await desk.command(BARRIER, verb)
@@ -455,7 +417,7 @@ async def test_without_a_role_file_nobody_commands_anything(gateway: GatewayFixt
 async def test_a_flood_of_refusals_leaves_a_handful_of_records(
     gateway: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(gateway) as desk, StationClient(gateway.broker.port, "visitor") as visitor:
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "visitor") as visitor:
         for _ in range(2000):
             visitor.send("open-up", session_of(desk))
         await visitor.acknowledged(2000)
