@@ -71,7 +71,7 @@ def _check_broker(
     refused, wrote = _refused(broker, probe_topic)
     if refused is None and wrote:
         yield make_finding(
-            "broker_open",
+            "broker_acl_missing",
             "error",
             name,
             f"The broker of [{table}] lets anybody say anything: it has no access list, as the demo's.",

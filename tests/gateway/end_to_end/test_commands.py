@@ -292,7 +292,7 @@ async def test_what_was_sent_while_the_connection_was_cut_never_comes(
             session = session_of(desk)
             await desk.command(BARRIER, "look")
             way.cut()
-            await until(lambda: '"destination_down"' in gateway.log)
+            await until(lambda: '"destination_disconnected"' in gateway.log)
             missed = [station.send("stop", session) for _ in range(20)]
             await station.acknowledged(20)
             way.restore()

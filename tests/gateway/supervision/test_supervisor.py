@@ -65,7 +65,7 @@ async def test_what_stands_is_taken_back_when_the_device_is_not_there(worker_fix
     async def said(number: int) -> dict[str, object]:
         await wire.wait_for_host()
         await wire.send(b"stand %d\n" % number)
-        await worker_fixture.notebook.until(lambda: f'"number":{number}' in str(standing))
+        await worker_fixture.notebook.until(lambda: f'"number":{number}' in str(last_values))
         return json.loads(last_values["lane-1/barrier", "test.level"])
 
     first = await said(1)
@@ -212,7 +212,7 @@ async def test_a_device_that_never_answers_is_given_up_and_tried_again(worker_fi
 
 
 async def test_production_refuses_a_simulator(worker_fixture: WorkerFixture) -> None:
-    await worker_fixture.device("lane-1/reader", production=True)
+    await worker_fixture.device("lane-1/reader", is_production=True)
     refused = await worker_fixture.notebook.state(StateCode.FAULT)
     assert (refused.cause, refused.action) == (Cause.SIMULATED, Action.CONFIGURE)
     assert worker_fixture.notebook.events == []

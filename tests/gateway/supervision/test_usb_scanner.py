@@ -53,5 +53,5 @@ async def test_a_scanner_is_tended_through_any_number_of_unplugs(
 
 
 async def test_production_refuses_a_scanner_over_usbip(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
-    await worker_fixture.device(POSITION, "uru4000", production=True, settings={"port": scanner.address})
+    await worker_fixture.device(POSITION, "uru4000", is_production=True, settings={"port": scanner.address})
     assert (await worker_fixture.notebook.state(StateCode.FAULT)).cause is Cause.SIMULATED
