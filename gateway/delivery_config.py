@@ -21,7 +21,9 @@ def delivery_settings(post: Post) -> DeliverySettings:
     kept = post.delivery
     sending = {"in_flight": kept.in_flight, "backlog_rate_per_s": kept.backlog_rate_per_s}
     requires_acl = post.gateway.profile == "production" and post.commands.roles_file is not None
-    destinations = [DestinationSettings.local(_broker(post, post.broker), requires_acl=requires_acl, **sending)]
+    destinations = [
+        DestinationSettings.local(_broker(post, post.broker), requires_acl=requires_acl, **sending)
+    ]
     if post.hq is not None:
         classes = {DataClass.RECORD} | ({DataClass.TRAVELLER} if post.hq.send_traveller else set())
         destinations.append(DestinationSettings.hq(_broker(post, post.hq), classes=classes, **sending))

@@ -130,7 +130,11 @@ class Admission:
         device, place = self._find_device(position), self._registry.position_entry(position)
         assert device is not None
         waiting = device.identity.serial_number if device.identity is not None else None
-        if waiting is None or device.actual_state is None or device.actual_state.state not in PRESENT_STATES:
+        if (
+            waiting is None
+            or device.state_filter.actual_state is None
+            or device.state_filter.actual_state.state not in PRESENT_STATES
+        ):
             raise RpcError(
                 "conflict",
                 "No device is there that could be accepted.",

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from gateway.api.operations import (
     RevealTrace,
     RevokeClaim,
 )
-from gateway.commands.claims import Lease
+from gateway.commands.dispatcher import CommandDispatcher
 from gateway.common.clock import SystemTime
 from gateway.config import Post
 from gateway.contract.events import TechnicianOperation, TechnicianOperationPerformed
@@ -42,6 +42,14 @@ log = structlog.get_logger()
 RESUBSCRIBE_DELAY_S = 0.05
 """When a worker is asked again that has ended or would not answer, in seconds."""
 _OPERATION: TypeAdapter[ManagementOperation] = TypeAdapter(ManagementOperation)
+
+
+class AckSource(Protocol):
+    """Delivery to the post's own broker, as far as latencies need it."""
+
+    def set_ack_listener(self, listener: Callable[[int], None] | None) -> None:
+        """Call this with an event's receive time (boot clock, ns) at each PUBACK; None: no longer."""
+        ...
 
 
 class ManagementPort(Protocol):
@@ -66,20 +74,19 @@ class ManagementPort(Protocol):
         """What the gateway tells of itself."""
         ...
 
-    def device(self, position: Position) -> DeviceSupervisor | None:
-        """What serves a position."""
+    @property
+    def devices(self) -> Mapping[Position, DeviceSupervisor]:
+        """Supervisors of the configured devices."""
         ...
 
-    def lease(self, position: Position) -> Lease | None:
-        """Who has claimed a device."""
+    @property
+    def commands(self) -> CommandDispatcher:
+        """Dispatcher of MQTT commands, which holds the claims."""
         ...
 
-    def revoke_claim(self, position: Position) -> None:
-        """Take a device from the station that has claimed it."""
-        ...
-
-    def set_ack_listener(self, listener: Callable[[int], None] | None) -> None:
-        """Have it told when each event was heard that the post's broker has now; None: no longer."""
+    @property
+    def delivery(self) -> AckSource:
+        """Present delivery; a reload may replace it."""
         ...
 
     def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
@@ -134,9 +141,9 @@ class ManagementApi:
                 "config": str(gateway.path),
                 "report": gateway.to_report(),
                 "devices": tuple(
-                    device_view(settings, device, self._admission, gateway.lease(position))
+                    device_view(settings, device, self._admission, gateway.commands.lease(position))
                     for position, settings in gateway.post.devices.items()
-                    if (device := gateway.device(position)) is not None
+                    if (device := gateway.devices.get(position)) is not None
                 ),
             }
         )
@@ -232,7 +239,7 @@ class ManagementApi:
                 self._record_operation(position, actor, TechnicianOperation.RESET_COUNTERS)
             case RevokeClaim():
                 where = Position.parse(position)
-                if (lease := self._gateway.lease(where)) is None:
+                if (lease := self._gateway.commands.lease(where)) is None:
                     raise RpcError("conflict", "Nobody has claimed the device.")
                 self._record_operation(
                     position,
@@ -241,7 +248,7 @@ class ManagementApi:
                     detail=lease.holder,
                     reason=operation.reason,
                 )
-                self._gateway.revoke_claim(where)
+                self._gateway.commands.revoke_claim(where)
             case RevealTrace():
                 raise RpcError("conflict", "A wire is revealed by looking at it.", "Open its trace.")
         self.on_device_changed(position)
@@ -275,7 +282,7 @@ class ManagementApi:
 
     def _find_device(self, position: str) -> DeviceSupervisor:
         try:
-            device = self._gateway.device(Position.parse(position))
+            device = self._gateway.devices.get(Position.parse(position))
         except ValueError:
             device = None
         if device is None:
@@ -302,9 +309,9 @@ class ManagementApi:
             return
         self._subscribe_all()
         where = Position.parse(position)
-        settings, device = self._gateway.post.devices.get(where), self._gateway.device(where)
-        if settings is not None and device is not None and device.published_state is not None:
-            view = device_view(settings, device, self._admission, self._gateway.lease(where))
+        settings, device = self._gateway.post.devices.get(where), self._gateway.devices.get(where)
+        if settings is not None and device is not None and device.state_filter.published_state is not None:
+            view = device_view(settings, device, self._admission, self._gateway.commands.lease(where))
             self._push(LiveUpdate(kind="device", device=view).model_dump_json().encode())
 
     def on_gateway_changed(self) -> None:
@@ -322,19 +329,19 @@ class ManagementApi:
 
     def _subscribe_all(self) -> None:
         """Have every worker say what it says; those that are gone, no longer."""
-        self._gateway.set_ack_listener(self._latency.on_ack)
+        self._gateway.delivery.set_ack_listener(self._latency.on_ack)
         for position, (device, task) in list(self._subscriptions.items()):
-            if self._gateway.device(Position.parse(position)) is not device:
+            if self._gateway.devices.get(Position.parse(position)) is not device:
                 task.cancel()
                 del self._subscriptions[position]
         for where in self._gateway.post.devices:
-            serves = self._gateway.device(where)
+            serves = self._gateway.devices.get(where)
             if serves is not None and str(where) not in self._subscriptions:
                 task = asyncio.create_task(self._subscribe_device(serves), name=f"follow {where}")
                 self._subscriptions[str(where)] = serves, task
 
     async def _unsubscribe_all(self) -> None:
-        self._gateway.set_ack_listener(None)
+        self._gateway.delivery.set_ack_listener(None)
         self._latency.close()
         tasks = [task for _, task in self._subscriptions.values()]
         self._subscriptions.clear()

@@ -123,7 +123,9 @@ class DeviceRegistry:
             table = json.loads(self._path.read_text("utf-8"))
             if table["version"] != VERSION:
                 raise ValueError(f"version {table['version']}")
-            self.positions = {position: _position_entry(entry) for position, entry in table["positions"].items()}
+            self.positions = {
+                position: _position_entry(entry) for position, entry in table["positions"].items()
+            }
             self.devices = {key: _serial_number_entry(entry) for key, entry in table["devices"].items()}
         except FileNotFoundError:
             pass

@@ -5,10 +5,9 @@ from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
-from drivers.driver import Identity
 from drivers.observation import Observation
 from gateway.audit.hash_chain import ChainHead, Sign
-from gateway.audit.journal import AUDITED_DEVICE_EVENTS, AuditJournal
+from gateway.audit.journal import AuditJournal
 from gateway.audit.read_counts import HourlyReadCounts
 from gateway.common.clock import TimeSource
 from gateway.common.version import VERSION
@@ -45,7 +44,7 @@ class Management:
         self._gateway = gateway
         self.admission = Admission(
             DeviceRegistry(state_dir / REGISTRY_FILE),
-            lambda position: gateway.device(Position.parse(position)),
+            lambda position: gateway.devices.get(Position.parse(position)),
             time_source,
             str(gateway.path),
         )
@@ -87,25 +86,20 @@ class Management:
         await self.admission.stop()
         await self._journal.stop()
 
-    def on_identity(self, position: str, identity: Identity) -> None:
-        """Learn who answered at a position."""
-        self.admission.on_identity(position, identity)
-
     def write_audit(
         self, position: Position, observation: Observation, transaction: str, provenance: str
     ) -> None:
         """Keep at the post what goes on record."""
         self._journal.record(str(position), observation, transaction, provenance)
 
-    def on_event(self, position: str, event_type: str, partial_event: bytes) -> None:
-        """Keep at the post what a device says that goes on record."""
-        if event_type in AUDITED_DEVICE_EVENTS:
-            self._journal.on_event(position, event_type, partial_event)
+    def write_device_event(self, position: str, event_type: str, partial_event: bytes) -> None:
+        """Write a device's event to the audit journal."""
+        self._journal.on_event(position, event_type, partial_event)
 
     def on_counters(self, position: str, counts: dict[str, Any]) -> None:
         """Learn what has happened there."""
         self.admission.on_counters(position, counts)
-        device = self._gateway.device(Position.parse(position)) if counts["good_reads"] else None
+        device = self._gateway.devices.get(Position.parse(position)) if counts["good_reads"] else None
         if device is not None and self._read_counts.add(position, device.driver.family, counts["good_reads"]):
             self._journal.schedule_checkpoint()
 

@@ -25,22 +25,22 @@ def device_view(
     position = device.spec.position
     upkeep = admission.maintenance(position)
     entry = admission.serial_number_entry(device)
-    hidden = device.published_state is not device.actual_state
+    hidden = device.state_filter.published_state is not device.state_filter.actual_state
     return DeviceView.model_validate(
         {
             "position": position,
             "driver": device.spec.driver,
             "family": device.driver.family,
             "address": device_address(settings.settings),
-            "state": device.published_state,
-            "actual_state": device.actual_state if hidden else None,
+            "state": device.state_filter.published_state,
+            "actual_state": device.state_filter.actual_state if hidden else None,
             "identity": device.identity,
             "accepted_serial_number": admission.accepted_serial_number(position),
             "last_good_read_at": to_rfc3339(entry.last_good_read_ns) if entry.last_good_read_ns else None,
             "claim": lease and {"station": lease.holder, "since": to_rfc3339(lease.since_unix_ns)},
             "restarts": device.restarts,
             "pid": device.pid,
-            "suppressed_events": device.suppressed_events,
+            "suppressed_events": device.state_filter.suppressed_events,
             "maintenance_until": upkeep and to_rfc3339(upkeep.until_ns),
             "counters": _to_counters(entry),
             "commands": tuple(device.commands),

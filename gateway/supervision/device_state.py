@@ -21,7 +21,7 @@ class DeviceStateFilter:
         self._position = position
         self._session = session
         self._on_change = on_change
-        self._suppression: Suppression | None = None
+        self.suppression: Suppression | None = None
         self._substitute_state: DeviceState | None = None
         """What is shown while something is kept back."""
         self.published_state: DeviceState | None = None
@@ -32,26 +32,21 @@ class DeviceStateFilter:
         """Events kept back by the present hold."""
 
     @property
-    def is_suppressing_previews(self) -> bool:
-        """Whether nobody is shown what it sees."""
-        return self._suppression is not None
-
-    @property
     def is_suppressing_all(self) -> bool:
         """Whether records are kept back as well, and what stands."""
-        return self._suppression is not None and self._suppression.includes_records
+        return self.suppression is not None and self.suppression.includes_records
 
     def count_if_suppressed(self, data_class: str) -> bool:
         """Whether an event of that class is kept back; then it is counted."""
-        kept = self._suppression is not None and (
-            self._suppression.includes_records or data_class == DataClass.TRAVELLER
+        kept = self.suppression is not None and (
+            self.suppression.includes_records or data_class == DataClass.TRAVELLER
         )
         self.suppressed_events += kept
         return kept
 
     def set_suppression(self, suppression: Suppression | None) -> None:
         """Keep back from now on; None: no longer."""
-        before, self._suppression = self._suppression, suppression
+        before, self.suppression = self.suppression, suppression
         if suppression == before:
             return
         self._substitute_state = None
@@ -92,8 +87,8 @@ class DeviceStateFilter:
         held = self._substitute_state
         if (
             held is not None
-            and self._suppression is not None
-            and self._suppression.overrides(self.actual_state.state)
+            and self.suppression is not None
+            and self.suppression.overrides(self.actual_state.state)
         ):
             self.published_state = held.model_copy(update={"provenance": self.actual_state.provenance})
         else:

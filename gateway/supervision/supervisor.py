@@ -20,7 +20,6 @@ from gateway.common.backoff import Backoff
 from gateway.contract.commands import CommandOutcome, CommandState
 from gateway.contract.last_values import complete_last_value
 from gateway.contract.reason_codes import CommandReason
-from gateway.contract.states import DeviceState
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
 from gateway.supervision.description import describe_device
@@ -70,9 +69,10 @@ class DeviceSupervisor:
         self._forkserver = forkserver
         self._listener = listener
         self._session = session
-        self._driver: type[Driver[Settings]] = load_driver(spec.driver)
-        self._identity: Identity | None = None
-        self._state_filter = DeviceStateFilter(
+        self.driver: type[Driver[Settings]] = load_driver(spec.driver)
+        self.commands: Mapping[str, CommandSpec] = self.driver.commands
+        self.identity: Identity | None = None
+        self.state_filter = DeviceStateFilter(
             spec.position, session, lambda state: listener.on_state(spec.position, state)
         )
         self._images: list[Image] = []
@@ -102,7 +102,7 @@ class DeviceSupervisor:
     def start(self) -> None:
         """Begin to serve the position."""
         # What an earlier run left at brokers is history, even where its outbox had no time to note the topic.
-        for said in self._driver.observation_types:
+        for said in self.driver.observation_types:
             if said.is_state:
                 self._listener.on_last_value(self.spec.position, said.event_type, None)
         self.publish_description()
@@ -136,8 +136,8 @@ class DeviceSupervisor:
     def republish(self) -> None:
         """Make known once more all that is retained, to somebody who has just come."""
         self.publish_description()
-        if self.published_state is not None:
-            self._listener.on_state(self.spec.position, self.published_state)
+        if self.state_filter.published_state is not None:
+            self._listener.on_state(self.spec.position, self.state_filter.published_state)
         self._publish_last_values()
 
     def pause(self) -> None:
@@ -153,29 +153,10 @@ class DeviceSupervisor:
             self._connection.resume()
 
     @property
-    def published_state(self) -> DeviceState | None:
-        """How the device is, as everybody is told."""
-        return self._state_filter.published_state
-
-    @property
-    def actual_state(self) -> DeviceState | None:
-        """How it is, whatever is kept back."""
-        return self._state_filter.actual_state
-
-    @property
-    def suppressed_events(self) -> int:
-        """Events kept back by the present hold."""
-        return self._state_filter.suppressed_events
-
-    @property
     def state_code(self) -> StateCode:
         """How the device is."""
-        return self.published_state.state if self.published_state is not None else StateCode.STARTING
-
-    @property
-    def commands(self) -> Mapping[str, CommandSpec]:
-        """What it can be told to do, by verb."""
-        return self._driver.commands
+        state = self.state_filter.published_state
+        return state.state if state is not None else StateCode.STARTING
 
     def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
         """Hand a command down; False when there is no process to take it. Else it is answered, once.
@@ -185,7 +166,9 @@ class DeviceSupervisor:
         if self._connection is None:
             return False
         self._pending_commands.add(command_ref)
-        self._connection.send(FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args)
+        self._connection.send(
+            FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args
+        )
         return True
 
     def set_claim_holder(self, holder: str | None) -> None:
@@ -193,16 +176,6 @@ class DeviceSupervisor:
         self._send(FrameType.CLAIM, {"holder": holder})
 
     # What technicians ask for
-
-    @property
-    def driver(self) -> type[Driver[Settings]]:
-        """Who speaks to the device."""
-        return self._driver
-
-    @property
-    def identity(self) -> Identity | None:
-        """Who answered last."""
-        return self._identity
 
     @property
     def pid(self) -> int | None:
@@ -237,9 +210,9 @@ class DeviceSupervisor:
 
     def set_suppression(self, suppression: Suppression | None) -> None:
         """Keep back what the device says from now on; None: no longer. What was kept back is gone."""
-        before = self._state_filter.is_suppressing_all
-        self._state_filter.set_suppression(suppression)
-        if self._state_filter.is_suppressing_all and not before:
+        before = self.state_filter.is_suppressing_all
+        self.state_filter.set_suppression(suppression)
+        if self.state_filter.is_suppressing_all and not before:
             for event_type in self._last_values:
                 self._listener.on_last_value(self.spec.position, event_type, None)
         elif before:
@@ -356,7 +329,8 @@ class DeviceSupervisor:
         match kind:
             case FrameType.EVENT:
                 images, self._images = self._images, []
-                if self._state_filter.count_if_suppressed(head["class"]):
+                states = self.state_filter
+                if states.suppression is not None and states.count_if_suppressed(head["class"]):
                     return
                 self._listener.on_event(
                     self.spec.position,
@@ -368,15 +342,15 @@ class DeviceSupervisor:
                 self._last_heartbeat = asyncio.get_running_loop().time()
                 self._on_counters(head)
             case FrameType.IDENTITY:
-                self._identity = Identity.model_validate(head)
-                self._listener.on_identity(self.spec.position, self._identity)
+                self.identity = Identity.model_validate(head)
+                self._listener.on_identity(self.spec.position, self.identity)
                 self.publish_description()
             case FrameType.STATE:
                 self._set_state(**head)
             case FrameType.RESPONSE_CHUNK:
                 self._rpc.on_chunk(head, body)
             case FrameType.PREVIEW:
-                if not body or not self._state_filter.is_suppressing_previews:
+                if not body or self.state_filter.suppression is None:
                     self._listener.on_preview_frame(self.spec.position, head["station"], body)
             case FrameType.LAST_VALUE:
                 self._on_last_value(head.get("type"), body)
@@ -403,7 +377,7 @@ class DeviceSupervisor:
         """Take note of how the device is."""
         if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
             self._clear_last_values()
-        self._state_filter.set_actual_state(state, **details)
+        self.state_filter.set_actual_state(state, **details)
 
     def _on_last_value(self, event_type: str | None, opened: bytes) -> None:
         """Make known what stands from now on."""
@@ -411,11 +385,11 @@ class DeviceSupervisor:
             self._clear_last_values()
         else:
             self._last_values[event_type] = last_value = complete_last_value(opened, self._session)
-            if not self._state_filter.is_suppressing_all:
+            if not self.state_filter.is_suppressing_all:
                 self._listener.on_last_value(self.spec.position, event_type, last_value)
 
     def _publish_last_values(self) -> None:
-        if not self._state_filter.is_suppressing_all:
+        if not self.state_filter.is_suppressing_all:
             for event_type, last_value in self._last_values.items():
                 self._listener.on_last_value(self.spec.position, event_type, last_value)
 
@@ -426,5 +400,5 @@ class DeviceSupervisor:
 
     def publish_description(self) -> None:
         """Make known what stands here."""
-        described = describe_device(self._driver, self.spec.driver, self._identity, self._session)
+        described = describe_device(self.driver, self.spec.driver, self.identity, self._session)
         self._listener.on_description(self.spec.position, described)

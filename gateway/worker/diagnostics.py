@@ -48,11 +48,12 @@ class WorkerDiagnostics:
         self._position = position
         self._expect_firmware = expect_firmware
         self.wire_tap = WireTap(describe_chunk)
-        self._pending: deque[tuple[int, int, Provenance, Observation | BadFrame]] = deque(maxlen=KEPT_EVENTS)
+        self.pending: deque[tuple[int, int, Provenance, Observation | BadFrame]] = deque(maxlen=KEPT_EVENTS)
+        """Observations not rendered yet: receive time (boot clock, ns; 0: a bad frame), time (ns since 1970), ..."""
         self._rendered: deque[bytes] = deque(maxlen=KEPT_EVENTS)
-        self._render_timer: asyncio.TimerHandle | None = None
-        self._subscribers: list[BoundedStream] = []
-        self._check_observations: asyncio.Queue[Observation] | None = None
+        self.render_timer: asyncio.TimerHandle | None = None
+        self.subscribers: list[BoundedStream] = []
+        self.check_observations: asyncio.Queue[Observation] | None = None
         """What is said while a check runs."""
         self._check_timeout: asyncio.Timeout | None = None
         self._device: tuple[Driver[Settings], Identity] | None = None
@@ -67,42 +68,35 @@ class WorkerDiagnostics:
         if self._check_timeout is not None:
             self._check_timeout.reschedule(asyncio.get_running_loop().time())
 
-    def on_observation(
-        self,
-        unix_ns: int,
-        provenance: Provenance,
-        observation: Observation | BadFrame,
-        received_boot_ns: int = 0,
-    ) -> None:
-        """Take note of what has been handed up; `heard_ns`: when an event was heard, since boot."""
-        self._pending.append((received_boot_ns, unix_ns, provenance, observation))
-        if self._check_observations is not None and isinstance(observation, Observation):
-            self._check_observations.put_nowait(observation)
-        if self._subscribers:
+    def on_observation(self, observation: Observation | BadFrame) -> None:
+        """Show the observation that was last added to `pending` to watchers, or schedule its rendering."""
+        if self.check_observations is not None and isinstance(observation, Observation):
+            self.check_observations.put_nowait(observation)
+        if self.subscribers:
             self._render_pending()
         elif isinstance(observation, Observation) and observation.attachments:
             self._render_within(RENDER_DELAY_IMAGES_S)
-        elif self._render_timer is None:
+        elif self.render_timer is None:
             self._render_within(RENDER_DELAY_S)
 
     def _render_within(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         due_s = loop.time() + seconds
-        if self._render_timer is not None:
-            if self._render_timer.when() <= due_s:
+        if self.render_timer is not None:
+            if self.render_timer.when() <= due_s:
                 return
-            self._render_timer.cancel()
-        self._render_timer = loop.call_at(due_s, self._render_pending)
+            self.render_timer.cancel()
+        self.render_timer = loop.call_at(due_s, self._render_pending)
 
     def _render_pending(self) -> None:
-        if self._render_timer is not None:
-            self._render_timer.cancel()
-            self._render_timer = None
-        while self._pending:
-            heard_ns, unix_ns, provenance, what = self._pending.popleft()
+        if self.render_timer is not None:
+            self.render_timer.cancel()
+            self.render_timer = None
+        while self.pending:
+            heard_ns, unix_ns, provenance, what = self.pending.popleft()
             view = self._view(unix_ns, provenance, what)
             self._rendered.append(view)
-            for watcher in self._subscribers:
+            for watcher in self.subscribers:
                 watcher.append(heard_ns.to_bytes(8) + view)
 
     def _view(self, unix_ns: int, provenance: Provenance, observation: Observation | BadFrame) -> bytes:
@@ -145,23 +139,23 @@ class WorkerDiagnostics:
         """What is said, each as eight bytes of when it was heard and the JSON of an EventView."""
         self._render_pending()
         watcher = BoundedStream()
-        self._subscribers.append(watcher)
+        self.subscribers.append(watcher)
         try:
             async for piece in watcher:
                 yield piece.body
         finally:
-            self._subscribers.remove(watcher)
+            self.subscribers.remove(watcher)
 
     async def _check(self, level: SelfTestLevel) -> AsyncGenerator[bytes]:
         """Try the device, step by step, each as the JSON of a CheckStep."""
-        if self._check_observations is not None:
+        if self.check_observations is not None:
             raise RpcError("conflict", "Another check of this device runs.", "Wait for its end.")
         if self._device is None:
             raise RpcError("conflict", "The device is not there, so nothing of it can be tried.")
         driver, identity = self._device
         if level not in check_levels(type(driver)):
             raise RpcError("conflict", f"This device has no check of the level {level}.")
-        self._check_observations = asyncio.Queue()
+        self.check_observations = asyncio.Queue()
         try:
             async with asyncio.timeout(CHECK_TIMEOUTS_S[level]) as self._check_timeout:
                 if level is SelfTestLevel.INTERNAL:
@@ -169,7 +163,7 @@ class WorkerDiagnostics:
                         yield step.model_dump_json().encode()
                 if level in driver.self_test_levels:
                     async with aclosing(
-                        driver.self_test(SelfTestContext(level, self._check_observations.get))
+                        driver.self_test(SelfTestContext(level, self.check_observations.get))
                     ) as steps:
                         async for step in steps:
                             yield step.model_dump_json().encode()
@@ -200,7 +194,7 @@ class WorkerDiagnostics:
                 .encode()
             )
         finally:
-            self._check_observations = self._check_timeout = None
+            self.check_observations = self._check_timeout = None
 
 
 def check_levels(driver: type[Driver[Settings]]) -> tuple[SelfTestLevel, ...]:

@@ -211,9 +211,7 @@ class DeviceWorker:
                     match observation:
                         case BadFrame():
                             self._count_bad_frame(observation)
-                            self.diagnostics.on_observation(
-                                self._clock.unix_ns(), _provenance(links), observation
-                            )
+                            self._note(observation, self._clock.unix_ns(), _provenance(links))
                         case Status(condition, cause, text, action, how):
                             self._send_state(
                                 condition,
@@ -299,8 +297,23 @@ class DeviceWorker:
             last_value = write_partial_last_value(observation, heard, provenance)
             self._connection.send(FrameType.LAST_VALUE, {"type": observation.event_type}, last_value)
             self._has_last_values = True
-        self.diagnostics.on_observation(heard.unix_ns, provenance, observation, heard.boot_ns)
+        self._note(observation, heard.unix_ns, provenance, heard.boot_ns)
         await self._connection.wait_writable()
+
+    def _note(
+        self, observation: Observation | BadFrame, unix_ns: int, provenance: Provenance, boot_ns: int = 0
+    ) -> None:
+        """Keep an observation for technicians; `boot_ns`: receive time of an event, 0 for a bad frame."""
+        diagnostics = self.diagnostics
+        diagnostics.pending.append((boot_ns, unix_ns, provenance, observation))
+        # Nothing else is to be done for most events: none is watched, and rendering is scheduled already.
+        if (
+            diagnostics.render_timer is None
+            or diagnostics.subscribers
+            or diagnostics.check_observations is not None
+            or (isinstance(observation, Observation) and observation.attachments)
+        ):
+            diagnostics.on_observation(observation)
 
     def _current_moment(self) -> Moment:
         """When this is; see `clock.moment`."""
