@@ -1,6 +1,6 @@
 """Adapters between the parts of one gateway: devices, commands and previews to delivery and management.
 
-Each implements the protocol of the part that calls it. Delivery is replaced by a reload, so all of them take it
+Each implements the protocol of the part that calls it. A reload replaces delivery, so the adapters read it
 from the gateway at each call.
 """
 
@@ -67,7 +67,10 @@ class DeviceAdapter:
         self._gateway = gateway
 
     def on_event(self, position: str, event: DeviceEvent) -> None:
-        """Store an event in the outbox, which publishes it, and in the audit journal if its type is audited."""
+        """Store an event in the outbox for publication.
+
+        Also write it to the audit journal if its type is audited.
+        """
         self._gateway.delivery.submit(
             PendingEvent(
                 position=position,

@@ -1,4 +1,4 @@
-"""The composition root: builds the parts of one gateway, starts them, reloads them, stops them in order."""
+"""Composition root: builds the parts of one gateway, starts them, reloads them, stops them in order."""
 
 import asyncio
 import secrets
@@ -39,11 +39,11 @@ log = structlog.get_logger()
 
 CONSOLE_LISTEN_FAILED = "console_listen_failed"
 DELIVERY_STOP_TIMEOUT_S = 2.0
-"""What delivery has for saying goodbye, in seconds; all of a stop must fit into five."""
+"""Time for delivery to disconnect cleanly, in seconds; the whole stop must fit into five."""
 
 
 class Gateway:
-    """One post's gateway."""
+    """The gateway of one border post."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Gateway:
         forkserver: ForkServerClient,
         console_socket: socket.socket | None = None,
     ) -> None:
-        """`console` is the socket that technicians come in by, where it is open already."""
+        """Build the parts; `console_socket` is the console's listening socket if systemd has opened it."""
         self.post = post
         self.path = path
         self.session = secrets.token_hex(8)
@@ -64,7 +64,10 @@ class Gateway:
         self._forkserver = forkserver
         self.devices: dict[Position, DeviceSupervisor] = {}
         self._deferred_records: list[PendingEvent] | None = None
-        """Records of ours that wait while delivery is exchanged; devices are paused meanwhile."""
+        """The gateway's own records that are held back while delivery is replaced.
+
+        Devices are paused meanwhile.
+        """
         self.commands = CommandDispatcher(
             self.session, self.topics, post.commands, post.roles, CommandAdapter(self), time_source=self._time
         )
@@ -96,7 +99,7 @@ class Gateway:
         )
 
     async def start(self) -> None:
-        """Make ready to deliver, then start the devices; raises CannotStartError."""
+        """Start delivery, then the devices; raises CannotStartError."""
         state_dir = self.post.gateway.state_dir
         self._lock = lock_state_dir(state_dir)
         try:
@@ -107,7 +110,7 @@ class Gateway:
         if not self.post.gateway.is_named:
             self._problems.add(
                 "site_not_configured",
-                f"This post has no name yet: no device is started at {self.post.gateway.site}.",
+                f"The border post has no name yet, so no device is started at {self.post.gateway.site}.",
                 Action.CONFIGURE,
                 f"Write site, name and devices into {self.path}, then: sudo borderpost config check && "
                 "sudo systemctl restart borderpost",
@@ -129,7 +132,7 @@ class Gateway:
         )
 
     async def stop(self) -> None:
-        """Close the devices, deliver what can be delivered at once, say goodbye."""
+        """Close the devices, deliver what can be delivered at once, disconnect."""
         log.info("gateway_stopping", session=self.session)
         self._clock_watch.stop()
         self.commands.refuse_commands()
@@ -160,7 +163,7 @@ class Gateway:
             self._deferred_records.append(submission)
 
     async def reload(self) -> None:
-        """Read the file again and touch only what changed; a broken file changes nothing."""
+        """Load the configuration again and change only what differs; an invalid file changes nothing."""
         try:
             post = load(self.path)
             delivery_settings(post)
@@ -168,31 +171,31 @@ class Gateway:
             log.error("config_invalid", config=str(self.path), text=str(error))
             self._problems.add(
                 "config_invalid",
-                "The configuration on disk has mistakes; the gateway goes on with the one before.",
+                "The configuration on disk is invalid; the gateway keeps the previous one.",
                 Action.CONFIGURE,
                 f"borderpost config check {self.path}",
             )
             return
         self._problems.clear("config_invalid")
-        if not self.post.gateway.is_named:  # a name takes effect at the next start, and devices stand at it
+        if not self.post.gateway.is_named:  # a name takes effect at the next start, and devices need it
             post = post.model_copy(update={"devices": {}})
         changes = diff_config(self.post, post)
         if changes.restart:
             self._problems.add(
                 "restart_needed",
-                f"Changes of {', '.join(changes.restart)} take effect at the next start only.",
+                f"Changes of {', '.join(changes.restart)} take effect only at the next start.",
                 Action.RESTART,
                 "systemctl restart borderpost",
             )
         if post.gateway.profile != self.post.gateway.profile:
-            # What is allowed to training, a gateway that still runs in production must not take over.
+            # A gateway that runs in production must not apply settings that are allowed in training only.
             log.warning("config_needs_restart", config=str(self.path))
             return
         await self._apply(changes, post)
         log.info("config_reloaded", config=str(self.path), count=len(self.devices))
 
     async def _apply(self, changes: ConfigDiff, post: Post) -> None:
-        # What cannot change while running stays as it is until the restart that was asked for.
+        # Settings that cannot change at run time keep their values until the restart.
         self.post = post.model_copy(update={name: getattr(self.post, name) for name in changes.restart})
         for position in (*changes.removed, *changes.changed):
             self.management.admission.on_device_removed(str(position))
@@ -214,10 +217,10 @@ class Gateway:
         self._publish_state()
 
     async def _replace_delivery(self) -> None:
-        """Open the outbox anew with other limits or destinations; devices wait meanwhile and lose nothing."""
+        """Reopen the outbox with new limits or destinations; devices are paused meanwhile and lose nothing."""
         for device in self.devices.values():
             device.pause()
-        self._clock_watch.stop()  # a step meanwhile is seen by the difference it leaves
+        self._clock_watch.stop()  # a clock step meanwhile is found by the difference that it leaves
         self._deferred_records = []
         await self.delivery.stop(DELIVERY_STOP_TIMEOUT_S)
         self.delivery = self._new_delivery()
@@ -251,12 +254,12 @@ class Gateway:
         )
         supervised = DeviceSupervisor(spec, limits, self._forkserver, self._device_listener, self.session)
         self.devices[position] = supervised
-        self.delivery.publish_retained(self.topics.claim(position), None)  # one of an earlier run is over
+        self.delivery.publish_retained(self.topics.claim(position), None)  # a claim of an earlier run has ended
         supervised.start()
         self.management.admission.on_device_added(str(position))
 
     def _open_console(self) -> None:
-        """Open what the console listens on. What cannot be opened keeps no traveller waiting."""
+        """Open the sockets of the console. A failure is reported as a problem and does not stop the devices."""
         self._problems.clear(CONSOLE_LISTEN_FAILED)
         try:
             self.management.open_console(self.post.console.listen)
@@ -266,16 +269,16 @@ class Gateway:
                 CONSOLE_LISTEN_FAILED,
                 f"The technicians' console cannot be opened: {error.strerror}.",
                 Action.CONFIGURE,
-                "Stop who listens there, or correct [console] listen; then systemctl reload borderpost.",
+                "Stop the program that listens there, or correct [console] listen; then systemctl reload borderpost.",
             )
 
     def _clear_retained(self, position: Position) -> None:
-        """Take a position's retained messages back: nobody must see a device that is not there."""
+        """Clear a position's retained messages, so that no removed device is shown."""
         for topic in (self.topics.state(position), self.topics.description(position)):
             self.delivery.publish_retained(topic, None)
 
     def _clear_removed_positions(self) -> None:
-        """Clear what an earlier run published for devices that have left the configuration since."""
+        """Clear retained messages of devices that were removed from the configuration since an earlier run."""
         ours = {self.topics.gateway_state}
         for position in self.post.devices:
             ours |= {self.topics.state(position), self.topics.description(position)}
@@ -283,7 +286,7 @@ class Gateway:
             self.delivery.publish_retained(topic, None)
 
     def _on_clock_change(self, change: ClockChange) -> None:
-        """Record that the wall clock was set: whoever reads our times can then put them right."""
+        """Record a step of the wall clock, so that readers can correct our times."""
         observation = ClockStepped(
             step_ms=change.step_ns // 1_000_000,
             clock_status=change.clock_status,
@@ -293,7 +296,7 @@ class Gateway:
         self._publish_state()
 
     def to_report(self) -> GatewayReport:
-        """What there is to tell of the gateway itself."""
+        """Return the report of the gateway's own state."""
         return GatewayReport(
             version=VERSION,
             profile=self.post.gateway.profile,
@@ -308,14 +311,17 @@ class Gateway:
         )
 
     def find_stuck_part(self, patience_s: float) -> str | None:
-        """The part that was not seen at work within so many seconds, for whoever would start us anew."""
+        """Return the name of a part that made no progress for `patience_s` seconds, for the watchdog.
+
+        None: all did.
+        """
         if (part := self.delivery.find_stuck_part(patience_s)) is not None:
             return part
         alone = (position for position, one in self.devices.items() if not one.is_alive(patience_s))
         return next((f"supervisor of {position}" for position in alone), None)
 
     def status_line(self) -> str:
-        """How we are, in a line of `systemctl status`."""
+        """Return one line for `systemctl status`."""
         online = sum(device.state_code is StateCode.ONLINE for device in self.devices.values())
         away = [each.name for each in self.delivery.destination_reports() if not each.connected]
         problems = len(self._problems.active()) + len(self.delivery.problems())
@@ -323,18 +329,18 @@ class Gateway:
         return (
             f"{named}: {online} of {len(self.devices)} devices online"
             + (f"; no connection to {', '.join(away)}" if away else "")
-            + (f"; {problems} to be seen to: borderpost doctor" if problems else "")
+            + (f"; {problems} problems: borderpost doctor" if problems else "")
         )
 
     def _publish_state(self) -> None:
-        """Publish how the gateway itself is."""
+        """Publish the state of the gateway itself."""
         state = GatewayState(online=True, session=self.session, report=self.to_report())
         self.delivery.publish_retained(self.topics.gateway_state, state.model_dump_json().encode())
         self.management.on_gateway_changed()
 
 
 def _load_signer(post: Post) -> Sign | None:
-    """What signs events and the audit, where the post's file names a key; raises CannotStartError."""
+    """Load the signer of events and audit, or None if no key is configured; raises CannotStartError."""
     if post.gateway.signing_key is None and post.gateway.signing_credential is None:
         return None
     from gateway.pki.keys import UnusableKeyError

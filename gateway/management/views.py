@@ -1,4 +1,4 @@
-"""From what the daemon knows to what technicians are shown."""
+"""Views of devices for the management API."""
 
 import time
 from typing import Any
@@ -15,13 +15,13 @@ from gateway.supervision.supervisor import DeviceSupervisor
 from gateway.worker.diagnostics import check_levels
 
 ADDRESS_KEYS = ("port", "url", "listen", "board", "find")
-"""Keys of settings that say where a device is, in the order in which they are looked for."""
+"""Settings keys that hold a device's address, in order of preference."""
 
 
 def device_view(
     settings: DeviceSettings, device: DeviceSupervisor, admission: Admission, lease: Lease | None
 ) -> DeviceView:
-    """One position at this moment."""
+    """Return the view of one position at this moment."""
     position = device.spec.position
     upkeep = admission.maintenance(position)
     entry = admission.serial_number_entry(device)
@@ -50,12 +50,12 @@ def device_view(
 
 
 def utc_now() -> str:
-    """This moment, as it is written."""
+    """Return the present time in RFC 3339."""
     return to_rfc3339(time.time_ns())
 
 
 def device_address(settings: Settings) -> str:
-    """Where a device is looked for. Of a URL only what is no secret: no user, no query."""
+    """Return a device's address. Of a URL only the parts that are not secret: no user, no query."""
     place = next((found for key in ADDRESS_KEYS if (found := getattr(settings, key, None)) is not None), None)
     if isinstance(place, Settings) or hasattr(place, "model_fields"):
         inner = next(
