@@ -37,7 +37,10 @@ class Admission:
         time_source: TimeSource,
         config: str,
     ) -> None:
-        """`at` gives what serves a position; `config` is the post's file, for the remedies that are told."""
+        """Create it.
+
+        `find_device` returns the device at a position; `config` is the configuration's path, for remedies.
+        """
         self._registry = registry
         self._find_device = find_device
         self._time = time_source
@@ -116,14 +119,18 @@ class Admission:
         until_ns = self._time.unix_ns() + minutes * MINUTE_NS
         self._registry.position_entry(position).maintenance = MaintenanceWindow(until_ns, minutes, reason)
         self._apply(position)
-        await self._save("The device is in maintenance, but a restart would end it: the registry could not be written.")
+        await self._save(
+            "The device is in maintenance, but a restart would end it: the registry was not written."
+        )
 
     async def end_maintenance(self, position: str) -> None:
         """End maintenance."""
         if self._registry.position_entry(position).maintenance is None:
             raise RpcError("conflict", "The device is not in maintenance.")
         self._end(position)
-        await self._save("Maintenance has ended, but a restart would resume it: the registry could not be written.")
+        await self._save(
+            "Maintenance has ended, but a restart would resume it: the registry was not written."
+        )
 
     async def accept(self, position: str, serial_number: str) -> None:
         """Accept another serial number at a position."""
@@ -164,7 +171,9 @@ class Admission:
         entry = self.serial_number_entry(device)
         entry.since_reset = type(entry.since_reset)()
         entry.reset_ns = self._time.unix_ns()
-        await self._save("The counters are at zero, but a restart would restore them: the registry could not be written.")
+        await self._save(
+            "The counters are at zero, but a restart would restore them: the registry was not written."
+        )
 
     # Consequences
 
@@ -211,7 +220,8 @@ class Admission:
             return None
         return Suppression(
             StateCode.AWAITING_ACCEPTANCE,
-            f"Serial number {there} is connected, {accepted} is accepted here; a supervisor has to accept the new one.",
+            f"Serial number {there} is connected, {accepted} is accepted here; "
+            "a supervisor has to accept the new one.",
             Cause.REPLACEMENT_NOT_ACCEPTED,
             Action.CALL_SUPPORT,
             f"borderpost accept {self._config} {position} {there}",

@@ -253,7 +253,11 @@ class ManagementApi:
                 )
                 self._gateway.commands.revoke_claim(where)
             case RevealTrace():
-                raise RpcError("conflict", "A reveal is not an operation of its own.", "Open the trace of the device with a reason.")
+                raise RpcError(
+                    "conflict",
+                    "A reveal is not an operation of its own.",
+                    "Open the trace of the device with a reason.",
+                )
         self.on_device_changed(position)
 
     def _record_operation(
@@ -365,20 +369,24 @@ class ManagementApi:
 
 
 async def single_chunk(body: bytes) -> AsyncGenerator[bytes]:
+    """Yield a response of one chunk."""
     yield body
 
 
 def read_actor(head: dict[str, Any]) -> Actor:
+    """Return the user of a request."""
     return Actor.model_validate(head["by"])
 
 
 def require_role(operation: str, actor: Actor) -> None:
+    """Check that the user may perform an operation; raises RpcError."""
     needed = REQUIRED_ROLES[operation]
     if actor.role < needed:
         raise RpcError("not_permitted", f"That needs a {needed.name.lower()}.", "Ask a user with that role.")
 
 
 def read_operation(body: bytes) -> ManagementOperation:
+    """Parse an operation; raises RpcError."""
     try:
         return _OPERATION.validate_json(body)
     except ValidationError as error:
@@ -386,6 +394,7 @@ def read_operation(body: bytes) -> ManagementOperation:
 
 
 def read_model(model: type[RevealTrace], body: bytes) -> RevealTrace:
+    """Parse the reason of a reveal; raises RpcError."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

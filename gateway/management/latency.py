@@ -15,7 +15,7 @@ class LatencyTracker:
     """
 
     def __init__(self, deliver: Callable[[bytes, float | None], None], boot_ns: Callable[[], int]) -> None:
-        """`tell` is given what is shown of an event, and how long it took in ms, if that is known."""
+        """Create a tracker; `deliver` takes each event view and its latency in ms (None: unknown)."""
         self._deliver = deliver
         self._boot_ns = boot_ns
         self._acked_ms: dict[int, float] = {}

@@ -155,7 +155,9 @@ class WorkerDiagnostics:
     async def _check(self, level: SelfTestLevel) -> AsyncGenerator[bytes]:
         """Run a self-test; yield each step as JSON of a SelfTestStep."""
         if self.check_observations is not None:
-            raise RpcError("conflict", "Another self-test of this device is running.", "Wait until it has ended.")
+            raise RpcError(
+                "conflict", "Another self-test of this device is running.", "Wait until it has ended."
+            )
         if self._device is None:
             raise RpcError("conflict", "The device is not connected, so it cannot be tested.")
         driver, identity = self._device

@@ -1,4 +1,4 @@
-"""Worker process of one device: opens the driver, sends its events to the daemon, reopens it after a failure."""
+"""Worker process of one device: opens the driver, sends its events, reopens it after a failure."""
 
 import asyncio
 import contextlib
@@ -34,9 +34,9 @@ log = structlog.get_logger()
 
 PR_SET_NAME = 15  # prctl(2)
 MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S = 0.02, 0.5
-"""Interval between attempts to find a missing device, in seconds: one costs a stat(2) or a walk over sysfs."""
+"""Interval between searches for a missing device, in seconds: one costs a stat(2) or a walk over sysfs."""
 CLOCK_STATUS_TTL_NS = 100_000_000
-"""Time for which the clock status is cached, in nanoseconds: reading it costs a seventh of handling an event."""
+"""Cache time of the clock status, in nanoseconds: reading it costs a seventh of handling an event."""
 NO_ANSWER_RETRY_MAX_S = 1.0
 """Longest wait before a device that does not respond is tried again, in seconds.
 

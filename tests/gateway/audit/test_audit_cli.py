@@ -161,6 +161,6 @@ def test_a_run_that_was_cut_off_is_said_to_be_so(folder: Path) -> None:
     )
     found = json.loads(run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29", "--json").stdout)
     assert (
-        f"the run before {at(140)} was cut off: up to an hour of reads is not counted" in found["incomplete"]
+        f"the run before {at(140)} ended without a checkpoint: up to an hour of reads is not counted" in found["incomplete"]
     )
-    assert "the gateway runs: reads since its last checkpoint are not counted yet" in found["incomplete"]
+    assert "the gateway is running: reads since its last checkpoint are not counted yet" in found["incomplete"]

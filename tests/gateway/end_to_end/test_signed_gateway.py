@@ -105,7 +105,7 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
     assert [run["profile"] for run in told.runs] == ["test"]
     assert told.reads == {"passport_reader": {READER: 2}}
     assert told.actors["station", "lane-1"].operations == {"None refused": 1}
-    assert told.incomplete == ["the record begins at " + verdict.first.at + ", later than the window"]
+    assert told.incomplete == ["the audit begins at " + verdict.first.at + ", later than the window"]
     audit = (state / AUDIT_FILE).read_bytes()
     assert b"ERIKSSON" not in audit
     assert b'"command.decided"' in audit

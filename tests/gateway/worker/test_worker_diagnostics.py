@@ -174,10 +174,10 @@ async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyP
     async with asyncio.timeout(5):
         while diagnostics._check_timeout is None:
             await asyncio.sleep(0.01)
-    with pytest.raises(RpcError, match="Another check"):
+    with pytest.raises(RpcError, match="Another self-test"):
         await tried(diagnostics)
     diagnostics.on_closed()
-    assert (await running)[-1].text == "The device went away."
+    assert (await running)[-1].text == "The device was disconnected."
     diagnostics.on_opened(driver, identity)
     monkeypatch.setitem(diagnostics_module.CHECK_TIMEOUTS_S, "external", 0.05)
     assert (await tried(diagnostics, "external"))[-1].outcome == "aborted"
