@@ -187,9 +187,7 @@ async def test_refusals_name_cause_and_remedy(gateway: GatewayFixture, wire: Ser
             await asking
 
 
-async def test_killed_worker_fails_command_once(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_killed_worker_fails_command_once(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with counter(gateway) as desk:
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
         await wire.wait_for_bytes(b"open-up")
@@ -222,9 +220,7 @@ async def test_killed_gateway_resumes_no_command(gateway: GatewayFixture, wire: 
         assert told(wire, "stop") == []
 
 
-async def test_retained_command_is_refused(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_retained_command_is_refused(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         fresh = station.send("stop", session_of(desk), retain=True)
         assert (await station.end_of(fresh)).reason is CommandReason.RETAINED
@@ -240,9 +236,7 @@ async def test_retained_command_is_refused(
     assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_stopped_gateway_executes_no_old_command(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_stopped_gateway_executes_no_old_command(gateway: GatewayFixture, wire: SerialLine) -> None:
     """Check messages that the broker sent meanwhile, with the life that they had then."""
     async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         assert gateway.process is not None
@@ -272,9 +266,7 @@ async def far_broker(gateway: GatewayFixture) -> AsyncIterator[TcpProxy]:
         await way.close()
 
 
-async def test_command_delayed_by_network_expires(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_command_delayed_by_network_expires(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with far_broker(gateway) as way, counter(gateway) as desk:
         async with StationClient(gateway.broker.port, "counter-2") as station:
             await desk.command(BARRIER, "look")
@@ -288,9 +280,7 @@ async def test_command_delayed_by_network_expires(
         assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_command_sent_while_disconnected_is_lost(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_command_sent_while_disconnected_is_lost(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with far_broker(gateway) as way, counter(gateway) as desk:
         async with StationClient(gateway.broker.port, "counter-2") as station:
             session = session_of(desk)
@@ -310,9 +300,7 @@ async def test_command_sent_while_disconnected_is_lost(
         assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_commands_after_broker_restart(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_commands_after_broker_restart(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with counter(gateway) as desk:
         async with desk.claim(BARRIER, lease_s=60):
             gateway.broker.kill()
@@ -326,9 +314,7 @@ async def test_commands_after_broker_restart(
         assert await all_told(gateway, wire, "stop") == [done.cmd_id]
 
 
-async def test_command_to_stopped_gateway_not_sent(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_command_to_stopped_gateway_not_sent(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with counter(gateway) as desk:
         await gateway.stop(signal.SIGKILL)
         # Until its will is published, only missing messages show that it has ended.
@@ -352,9 +338,7 @@ async def test_unanswered_command_is_not_done(gateway: GatewayFixture, wire: Ser
             await nameless.command(BARRIER, "stop")
 
 
-async def test_two_programs_share_command_numbers(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_two_programs_share_command_numbers(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with counter(gateway) as one, counter(gateway) as other:
         one._command_sender._last_command_seq = 2**52
         await one.command(BARRIER, "look")
@@ -362,9 +346,7 @@ async def test_two_programs_share_command_numbers(
         assert other._command_sender._last_command_seq > 2**52
 
 
-async def test_lease_expires_unless_renewed(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_lease_expires_unless_renewed(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with counter(gateway) as one, counter(gateway, "counter-2") as two:
         async with one.claim(BARRIER, lease_s=5) as held:
             await asyncio.sleep(6)
@@ -376,9 +358,7 @@ async def test_lease_expires_unless_renewed(
         await one.command(BARRIER, "look")
 
 
-async def test_reload_keeps_unaffected_claims(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_reload_keeps_unaffected_claims(gateway: GatewayFixture, wire: SerialLine) -> None:
     other = await gateway.wire("lane-2/barrier")
     gateway.describe("lane-2/barrier", "scripted")
     assert gateway.process is not None
@@ -421,9 +401,7 @@ async def test_reload_keeps_unaffected_claims(
             await desk.command(BARRIER, "stop")
 
 
-async def test_stop_revokes_claims_and_answers(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_stop_revokes_claims_and_answers(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with counter(gateway) as desk:
         await desk.command(BARRIER, "claim", {"lease_s": 60})
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
@@ -452,9 +430,7 @@ async def test_no_role_file_no_commands(gateway: GatewayFixture) -> None:
     assert wire.received_bytes == b""
 
 
-async def test_flood_of_refusals_is_summarised(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_flood_of_refusals_is_summarised(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with counter(gateway) as desk, StationClient(gateway.broker.port, "visitor") as visitor:
         for _ in range(2000):
             visitor.send("open-up", session_of(desk))

@@ -62,7 +62,7 @@ async def started(gateway: GatewayFixture, desk: Workstation) -> None:
 
 
 async def say_until(gateway: GatewayFixture, desk: Workstation, first: int, cause: str) -> int:
-    """Send events and receive each one, until the gateway's state has that problem; return the next number."""
+    """Send and receive events until the gateway's state has that problem; return the next number."""
     number = first
     while problem(desk, cause) is None:
         assert number < first + 400, f"{cause} was never reported"
@@ -112,9 +112,7 @@ async def test_disk_full_and_freed_again(gateway: GatewayFixture, disk: Disk) ->
     assert "events_lost_at_stop" not in gateway.log
 
 
-async def test_events_kept_in_memory_reach_freed_disk(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
+async def test_events_kept_in_memory_reach_freed_disk(gateway: GatewayFixture, disk: Disk) -> None:
     """Stop the broker as well: events in memory reach the disk, and survive a kill."""
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
@@ -140,9 +138,7 @@ def _waiting(gateway: GatewayFixture) -> int:
     return sum(count.events for count in inspect.stream_summaries(gateway.folder / "state/outbox"))
 
 
-async def test_start_on_full_disk(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
+async def test_start_on_full_disk(gateway: GatewayFixture, disk: Disk) -> None:
     await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     async with gateway.workstation() as desk:
@@ -156,9 +152,7 @@ async def test_start_on_full_disk(
         await say_until_over(gateway, desk, number, "disk_full")
 
 
-async def test_start_on_read_only_disk(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
+async def test_start_on_read_only_disk(gateway: GatewayFixture, disk: Disk) -> None:
     """Start on a disk with errors, mounted read-only at boot: the post must still work then.
 
     A change to read-only under a running gateway cannot be tested: Linux refuses to remount while a file is

@@ -118,9 +118,7 @@ async def test_reload_rejects_training_settings(
         ('[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "replay:x"\nframing = "text"\n', "port"),
     ],
 )
-def test_start_rejects_training_settings(
-    line: str, key: str, tmp_path: Path
-) -> None:
+def test_start_rejects_training_settings(line: str, key: str, tmp_path: Path) -> None:
     """Check that `run` ends before anything is started."""
     config = tmp_path / "post.toml"
     device = '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'

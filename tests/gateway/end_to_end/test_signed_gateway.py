@@ -34,9 +34,7 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_signed_events_and_audit(
-    gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]) -> None:
     make_signing_key(gateway.folder)
     public = load_public_key(gateway.folder / "signing.pub")
     gateway.more = f'signing_key = "{gateway.folder}/signing.key"'

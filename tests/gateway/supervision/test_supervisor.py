@@ -140,9 +140,7 @@ async def _count(wire: object, to: int) -> None:
 
 
 @pytest.mark.parametrize("order", [b"crash\n", b"hang\n"])
-async def test_crash_or_hang_ends_only_its_worker(
-    worker_fixture: WorkerFixture, order: bytes
-) -> None:
+async def test_crash_or_hang_ends_only_its_worker(worker_fixture: WorkerFixture, order: bytes) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await worker_fixture.notebook.state(StateCode.ONLINE)

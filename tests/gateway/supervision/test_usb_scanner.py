@@ -24,9 +24,7 @@ def scanner() -> Iterator[UsbipServer]:
         yield server
 
 
-async def test_scanner_survives_many_replugs(
-    worker_fixture: WorkerFixture, scanner: UsbipServer
-) -> None:
+async def test_scanner_survives_many_replugs(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
     # NFIQ 2 opens files of its own at any time.
     await worker_fixture.device(
         POSITION, "uru4000", settings={"port": scanner.address, "quality": "ridge_clarity"}
@@ -54,8 +52,6 @@ async def test_scanner_survives_many_replugs(
     assert process.num_threads() < threads + 10
 
 
-async def test_production_refuses_usbip_scanner(
-    worker_fixture: WorkerFixture, scanner: UsbipServer
-) -> None:
+async def test_production_refuses_usbip_scanner(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
     await worker_fixture.device(POSITION, "uru4000", is_production=True, settings={"port": scanner.address})
     assert (await worker_fixture.notebook.state(StateCode.FAULT)).cause is Cause.SIMULATED

@@ -196,9 +196,7 @@ async def test_lost_link_fails_command_for_good(worker_fixture: WorkerFixture) -
 
 
 @pytest.mark.parametrize("end", ["killed", "crash", "hang"])
-async def test_killed_worker_fails_its_commands(
-    worker_fixture: WorkerFixture, end: str
-) -> None:
+async def test_killed_worker_fails_its_commands(worker_fixture: WorkerFixture, end: str) -> None:
     wire = await obedient(worker_fixture)
     ticket = tell(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
