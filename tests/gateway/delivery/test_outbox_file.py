@@ -11,16 +11,15 @@ from support.gateway.sending import in_virtual_time, turn
 
 from gateway.common.token_bucket import TokenBucket
 from gateway.delivery.destination.timers import TimerGroup
+from gateway.delivery.mqtt.client import PackedProperties
 from gateway.delivery.mqtt.properties import (
-    PackedProperties,
     event_properties,
     pack_properties,
     signature_property,
 )
-from gateway.delivery.outbox import database, encryption
+from gateway.delivery.outbox import database, rows
 from gateway.delivery.outbox.blobs import BlobFiles
 from gateway.delivery.outbox.database import (
-    NewestId,
     OutboxCorrupt,
     OutboxLock,
     OutboxUnusable,
@@ -30,10 +29,8 @@ from gateway.delivery.outbox.database import (
     is_locked,
     migrate,
     rename_outbox_aside,
-    transaction,
 )
 from gateway.delivery.outbox.encryption import (
-    DataKeys,
     EncryptionKeyError,
     MasterKey,
     master_key,
@@ -41,6 +38,8 @@ from gateway.delivery.outbox.encryption import (
     rewrap,
     unwrap,
 )
+from gateway.delivery.outbox.outbox import NewestId
+from gateway.delivery.outbox.rows import DataKeys, transaction
 from gateway.delivery.settings import KeySettings
 
 PAGE = 512
@@ -265,7 +264,7 @@ def test_value_opens_in_its_place_alone(monkeypatch):
     keys.remove(1)
     keys.remove(1)
     assert keys.decrypt(1, "a|1", sealed) is None
-    monkeypatch.setattr(encryption, "ENCRYPTIONS_PER_KEY", 2)
+    monkeypatch.setattr(rows, "ENCRYPTIONS_PER_KEY", 2)
     keys.encrypt("a", b"")
     assert not keys.is_exhausted
     keys.encrypt("a", b"")
