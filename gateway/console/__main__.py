@@ -1,4 +1,4 @@
-"""The console process: what the daemon starts as soon as somebody connects, and which ends by itself."""
+"""The console process: the daemon starts it at the first connection, and it ends by itself without clients."""
 
 import argparse
 import asyncio
@@ -55,10 +55,10 @@ async def run(
 
 
 def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
-    """Settings, state directory and what is logged; raises ConfigError.
+    """Return settings, state directory and log level; raises ConfigError.
 
-    A file with mistakes is when a technician has to look most: then the gateway goes on with the one before,
-    and the console on this machine's socket alone.
+    Technicians need the console most when the file has errors: then the gateway keeps running with the
+    previous settings, and the console serves this machine's socket alone.
     """
     try:
         post = load(config)
@@ -70,9 +70,9 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m gateway.console --intercom FD --socket FD [--tcp FD] --config PATH`."""
+    """Run `python -m gateway.console --rpc-fd FD --socket FD [--tcp FD] --config PATH`."""
     parser = argparse.ArgumentParser("gateway.console")
-    parser.add_argument("--intercom", type=int, required=True)
+    parser.add_argument("--rpc-fd", type=int, required=True)
     parser.add_argument("--socket", type=int, required=True)
     parser.add_argument("--tcp", type=int)
     parser.add_argument("--config", type=Path, required=True)

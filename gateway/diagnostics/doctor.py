@@ -1,4 +1,4 @@
-"""The doctor: looks at everything of a post that can be looked at, and says what is wrong first."""
+"""The doctor: runs every check of a post and its machine, and sorts the findings by severity."""
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -29,25 +29,25 @@ from gateway.diagnostics.findings import Severity, make_finding, sort_by_severit
 from gateway.diagnostics.host import HostView
 
 SEVERITY_OF_ACTION: dict[str, Severity] = {
-    "broker_open": "error",
-    "commands_not_heard": "error",
-    "config_refused": "error",
+    "broker_acl_missing": "error",
+    "command_subscription_refused": "error",
+    "config_invalid": "error",
     "disk_error": "error",
     "disk_full": "error",
     "disk_read_only": "error",
-    "key_beside_disk": "notice",
-    "not_authorised": "error",
+    "encryption_key_on_same_disk": "notice",
+    "publish_not_authorised": "error",
     "outbox_corrupt": "error",
     "outbox_full": "error",
 }
-"""Problems that the gateway tells of itself; what is not here is a warning."""
+"""Severity of problems that the gateway reports of itself; all others are warnings."""
 Check = Callable[[], Iterable[Finding]]
 
 
 def run_doctor(config: Path, view: PostView | None = None, host: HostView | None = None) -> list[Finding]:
-    """Look at everything, the worst first; `view` is what a running gateway tells of itself.
+    """Run every check; findings with the highest severity first. `view` comes from a running gateway.
 
-    Takes as long as the slowest broker or device does not answer: seconds.
+    Takes as long as the slowest broker or device that does not respond: seconds.
     """
     host = host or HostView()
     machine: list[Check] = [
@@ -65,7 +65,7 @@ def run_doctor(config: Path, view: PostView | None = None, host: HostView | None
 
 
 def config_findings(error: ConfigError) -> Iterator[Finding]:
-    """What is wrong with the post's file, as findings."""
+    """Yield the errors in the post's file as findings."""
     for mistake in error.issues:
         place = f"{mistake.file}:{mistake.line}" if mistake.line is not None else mistake.file
         subject = f" {mistake.subject}:" if mistake.key else ""
@@ -80,7 +80,7 @@ def config_findings(error: ConfigError) -> Iterator[Finding]:
 
 
 def check_general(post: Post, view: PostView | None, host: HostView) -> list[Check]:
-    """What concerns every device alike, and is quickly looked at: clock, disk and certificates."""
+    """Return the quick checks that concern all devices: clock, disk and certificates."""
     state_dir = post.gateway.state_dir
     account = gateway_account(state_dir, host)
     return [
@@ -92,7 +92,7 @@ def check_general(post: Post, view: PostView | None, host: HostView) -> list[Che
 
 
 def gateway_problems(view: PostView) -> Iterator[Finding]:
-    """What the gateway says of itself, as findings."""
+    """Yield the problems that the gateway reports of itself as findings."""
     for problem in view.report.problems:
         severity = SEVERITY_OF_ACTION.get(problem.cause, "warning")
         yield make_finding(problem.cause, severity, "gateway", problem.text, problem.action, problem.how)
@@ -116,27 +116,27 @@ def _checks(post: Post, config: Path, view: PostView | None, host: HostView) -> 
 
 
 def _run_all(looks: Iterable[Check]) -> list[Finding]:
-    """Look at all of it at once: what does not answer takes its time."""
+    """Run all checks at once: some wait seconds for a response."""
     with ThreadPoolExecutor(16, "doctor") as pool:
         findings_of = pool.map(run_check, looks)
         return list(unique_findings(finding for findings in findings_of for finding in findings))
 
 
 def run_check(look: Check) -> list[Finding]:
-    """What one look finds. What nobody thought of must not hide what all others find."""
+    """Run one check; an unexpected error becomes a finding, so that the other checks are still reported."""
     try:
         return list(look())
     except Exception as error:  # noqa: BLE001 - the machine may be in any state
         at = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(at.filename).name}:{at.lineno}"
-        text = f"Something could not be looked at: {type(error).__name__} at {place}."
+        text = f"A check failed: {type(error).__name__} at {place}. Its subject is unknown."
         return [
             make_finding(
-                "look_failed",
+                "check_failed",
                 "notice",
                 "doctor",
                 text,
                 Action.CALL_SUPPORT,
-                "borderpost bundle, and send it.",
+                "borderpost bundle, and send the archive to support.",
             )
         ]

@@ -1,6 +1,6 @@
-"""Why a device does not read: from what was found to the remedy, in the order in which one would look.
+"""Explanation of a device that does not read: findings with remedies, in the order of likely causes.
 
-The first sentence is the cause as far as it is known; what comes after may have a part in it.
+The first finding is the most likely cause; the following ones may contribute.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,9 +29,9 @@ def explain_device(
     events: Sequence[EventView] = (),
     host: HostView | None = None,
 ) -> list[Finding]:
-    """Say why a device is not reading, or that nothing is wrong; nothing that is well is told otherwise.
+    """Return the reasons for which a device does not read, or one finding `ok`. Passed checks are omitted.
 
-    `view` and `events` are what a running gateway tells; without, the machine is looked at all the same.
+    `view` and `events` come from a running gateway; without them only the machine is checked.
     """
     host = host or HostView()
     try:
@@ -79,16 +79,16 @@ def _checks(
 
 
 def _check_delivery(view: PostView) -> Iterator[Finding]:
-    """What it reads may reach nobody."""
+    """Report a disconnected local broker: reads do not reach the counter."""
     for destination in view.report.destinations:
         if destination.name == "local" and not destination.connected:
             yield make_finding(
                 "broker_unreachable",
                 "error",
                 "local",
-                "The post's own broker is not connected: what is read waits, and reaches no counter.",
+                "The post's own broker is not connected: reads are queued and do not reach the counter.",
                 Action.RESTART,
-                "sudo systemctl restart mosquitto; see: borderpost doctor",
+                "sudo systemctl restart mosquitto; check with: borderpost doctor",
             )
 
 
@@ -104,7 +104,7 @@ def _unknown(position: str, post: Post) -> Finding:
     known = [str(name) for name in post.devices]
     near = get_close_matches(position, known, 1)
     return make_finding(
-        "not_configured",
+        "position_not_configured",
         "error",
         position,
         f"No device {position} is configured.",
@@ -115,10 +115,10 @@ def _unknown(position: str, post: Post) -> Finding:
 
 def _config_not_applied(position: str) -> Finding:
     return make_finding(
-        "not_taken_over",
+        "config_not_applied",
         "error",
         position,
-        f"The file has {position}, and the running gateway does not know it yet.",
+        f"The file has {position}, but the running gateway has not applied it yet: the device is not read.",
         Action.RESTART,
         "sudo systemctl reload borderpost",
     )
@@ -126,9 +126,9 @@ def _config_not_applied(position: str) -> Finding:
 
 def _nothing_wrong(position: str, seen: DeviceView | None) -> Finding:
     if seen is None or seen.last_good_read_at is None:
-        return make_ok_finding("well", position, "Nothing is wrong with it; it has not read anything yet.")
+        return make_ok_finding("ok", position, "No fault found; it has not read anything yet.")
     return make_ok_finding(
-        "well",
+        "ok",
         position,
-        f"Nothing is wrong with it: it last read well on {seen.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"No fault found; its last good read was on {seen.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC.",
     )

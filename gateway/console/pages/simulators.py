@@ -1,4 +1,4 @@
-"""The panel of a simulated post; a gateway without one, and so every production gateway, has no such page."""
+"""Panel of a simulated post. Without one, as in every production gateway, there is no such page."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ router = APIRouter(prefix="/simulators", include_in_schema=False)
 
 @router.get("")
 async def simulators(request: Request, user: Viewer, ctx: ContextDep) -> Response:
-    """Every simulated device, what can be inserted and what can go wrong."""
+    """Show every simulated device, with forms for insertions and faults."""
     return await _page(request, user, ctx)
 
 
 @router.post("/{lane}/{device}/insert")
 async def insert(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
-    """Have something come to a simulated device."""
+    """Insert something into a simulated device."""
     form = await request.form()
     typed = {
         name: panel.parse_literal(str(value))
@@ -35,7 +35,7 @@ async def insert(request: Request, user: Technician, ctx: ContextDep, lane: str,
 
 @router.post("/{lane}/{device}/fault")
 async def fault(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
-    """Have something go wrong with it."""
+    """Inject a fault into a simulated device."""
     form = await request.form()
     try:
         arguments = panel.parse_arguments(str(form.get("args", "")))
@@ -77,7 +77,7 @@ async def _page(request: Request, user: AuthenticatedUser, ctx: AppContext, trou
         }
         for name, details in told.items()
     ]
-    context = {"asker": user, "simulators": shown, "trouble": trouble}
+    context = {"user": user, "simulators": shown, "trouble": trouble}
     return render(request, "simulators.html", context, status)
 
 

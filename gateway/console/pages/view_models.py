@@ -1,4 +1,4 @@
-"""From what is known of a device to what a page shows of it. No I/O."""
+"""View models of pages, computed from devices and samples. No I/O."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from gateway.console.web.i18n import Translate
 
 DAY = 24
 CURRENT_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED, StateCode.MAINTENANCE})
-"""Conditions in which what a device said last still holds."""
+"""States in which the last observation of a device is still valid."""
 NO_DIRT_TREND = ("dirt", "dark_percent", "bright_percent", "asymmetry", "roll_deg", "faces")
-"""Measures that have no trend towards dirt when they fall."""
+"""Measures whose fall does not indicate dirt."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartView:
-    """A drawing, its title, and what it shows in words."""
+    """A chart, its title, and its content in words."""
 
     title: str
     drawing: Markup
@@ -35,7 +35,7 @@ class ChartView:
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceResult:
-    """How an acceptance stands."""
+    """Result of an acceptance."""
 
     code: str
     light: str
@@ -43,7 +43,7 @@ class AcceptanceResult:
 
 
 def counter_rows(device: DeviceView, say: Translate) -> list[tuple[str, str, str]]:
-    """Each counter, and what share of reads failed: over its life, and since it was reset."""
+    """Return each counter and the share of failed reads: lifetime, and since the last reset."""
     life, since = device.counters.lifetime, device.counters.since_reset
 
     def row(name: str, shown: Callable[[CountersView], str]) -> tuple[str, str, str]:
@@ -65,14 +65,14 @@ def counter_rows(device: DeviceView, say: Translate) -> list[tuple[str, str, str
 
 
 def waiting_serial(device: DeviceView) -> str | None:
-    """The serial number that waits to be accepted, if one does."""
+    """Return the serial number that awaits acceptance, if any."""
     if device.state.state is not StateCode.AWAITING_ACCEPTANCE or device.identity is None:
         return None
     return device.identity.serial_number
 
 
 def device_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
-    """Read rate, reconnects, latency and every quality of one device."""
+    """Return charts of read rate, reconnects, latency and every quality of one device."""
     minutes = list(samples.minutes)
     good, bad = sum(m.good for m in minutes), sum(m.bad for m in minutes)
     lost = sum(m.disconnects for m in minutes)
@@ -94,7 +94,7 @@ def device_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
 
 
 def day_plots(hours: Sequence[HourlyCountsView], now: datetime, say: Translate) -> list[ChartView]:
-    """Reads and reconnects of the last day, hour by hour; a hour that is not there had nothing in it."""
+    """Return charts of reads and reconnects in the last day by hour; an absent hour had none."""
     known = {hour.at: hour for hour in hours}
     begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=DAY - 1)
     day = [begin + timedelta(hours=n) for n in range(DAY)]
@@ -117,7 +117,7 @@ def day_plots(hours: Sequence[HourlyCountsView], now: datetime, say: Translate) 
 
 
 def latency_plot(all_samples: Iterable[DeviceSamples], say: Translate) -> ChartView:
-    """How long events took from their last byte to the broker's acknowledgement."""
+    """Return a chart of latencies from the last byte of an event to the broker's acknowledgement."""
     values = sorted((v for samples in all_samples for v in samples.latencies), key=lambda v: v.at)[-200:]
     if not values:
         said = say("no event yet")
@@ -132,14 +132,14 @@ def latency_plot(all_samples: Iterable[DeviceSamples], say: Translate) -> ChartV
 
 
 def backlog_plot(backlog: Sequence[Value], say: Translate) -> ChartView:
-    """How many events waited."""
+    """Return a chart of the number of queued events."""
     title = say("Backlog")
     said = say("%(count)s events wait") % {"count": int(backlog[-1].value) if backlog else 0}
     return ChartView(title, plots.line_chart(title, said, _points(backlog)), said)
 
 
 def quality_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
-    """Every measure of a device over time, with what it should reach, and how it develops."""
+    """Return charts of every measure of a device with its limits and its trend."""
     drawn = []
     for name, measured in samples.measures.items():
         values = list(measured)
@@ -155,7 +155,7 @@ def quality_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
 
 
 def barrier_context(device: DeviceView, latest: EventView | None) -> dict[str, Any]:
-    """What a barrier's sensors said last, and whether that still holds."""
+    """Return a barrier's last sensor report, and whether it is still valid."""
     sensed = latest.data if latest is not None else None
     current = device.state.state in CURRENT_STATES and sensed is not None and not sensed.get("stale")
     return {"device": device, "sensed": sensed, "at": latest.at if latest else None, "current": current}
@@ -164,7 +164,7 @@ def barrier_context(device: DeviceView, latest: EventView | None) -> dict[str, A
 def acceptance_result(
     device: DeviceView, reports: Mapping[str, SelfTestReport], say: Translate
 ) -> AcceptanceResult:
-    """Whether a device passes: every level that it knows was tried, and nothing in it failed or broke off."""
+    """Return the result of an acceptance: passed if every self-test level was run without failure."""
     outcomes = [step.outcome for report in reports.values() for step in report.steps]
     if Outcome.FAILED in outcomes:
         return AcceptanceResult("failed", "bad", say("Not accepted: something has failed."))

@@ -1,6 +1,6 @@
-"""What codes are called on the pages, in English; the catalogues of `messages/` say it in other languages.
+"""Texts for codes on the pages, in English; the catalogues in `messages/` translate them.
 
-Every code that a state can carry has its words here, and a test holds that: whoever adds a cause, adds them.
+Every code that a state can carry has a text here, which a test verifies.
 """
 
 from drivers.driver import Family, StateCode
@@ -8,7 +8,7 @@ from drivers.links.link import Action, Cause
 
 
 def mark_for_translation(text: str) -> str:
-    """Mark a text as one that catalogues must have; says nothing else."""
+    """Mark a text for translation; returns it unchanged."""
     return text
 
 
@@ -20,7 +20,7 @@ STATE_LIGHTS = {
     StateCode.MAINTENANCE: "warn",
     StateCode.AWAITING_ACCEPTANCE: "warn",
 }
-"""The colour of a condition, as a class of the style sheet; whatever is not here is bad."""
+"""Colour of a state, as a class of the style sheet; all others are `bad`."""
 
 CONDITIONS = {
     StateCode.STARTING: mark_for_translation("starting"),

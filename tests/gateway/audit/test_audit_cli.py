@@ -111,7 +111,7 @@ def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
     assert f"WRONG {folder / AUDIT_FILE}:4: changed" in wrong.stdout.replace("\n", "")
     assert json.loads(run("verify", folder, *key, "--json").stdout)["wrong"]["line"] == 4
     (finding,) = check_audit(Path("post.toml"), folder)
-    assert (finding.code, finding.severity) == ("audit_wrong", "error")
+    assert (finding.code, finding.severity) == ("audit_verification_failed", "error")
     assert finding.text.startswith("Line 4 of audit.jsonl is wrong (changed)")
     assert exported(folder)["incomplete"][0].startswith("the record is wrong at audit.jsonl:4")
     assert run("verify", folder, "--key", folder / "signing.key").exit_code == os.EX_USAGE

@@ -101,7 +101,7 @@ async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: Fa
         (("maintenance", READER, "off"), "given back"),
         (("accept", READER, "B7"), "B7 serves here"),
         (("counters", READER, "--reset"), "counts from zero"),
-        (("claims", "end", READER, "--reason", "workstation is dead"), "nobody has it"),
+        (("claims", "revoke", READER, "--reason", "workstation is dead"), "nobody has it"),
     ):
         ended = await borderpost(*words)
         assert (ended.exit_code, said in ended.stdout) == (0, True), ended.output
@@ -131,7 +131,7 @@ async def test_a_trace_has_bytes_only_with_a_reason_and_ends_in_time(
     plain = await borderpost("trace", READER)
     assert plain.stdout.split() == ["1.250", "<", "3", "MRZ", "frame"]
     daemon.traces_go_on = True
-    revealed = await borderpost("trace", READER, "--reveal", "vendor asks", "--for", 0.3)
+    revealed = await borderpost("trace", READER, "--reveal", "vendor asks", "--duration", 0.3)
     assert (revealed.exit_code, "1c 02 50" in revealed.stdout) == (0, True), revealed.output
     assert daemon.traces[1][2].reason == "vendor asks"
 

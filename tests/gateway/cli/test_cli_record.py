@@ -54,7 +54,7 @@ async def test_what_is_recorded_gives_the_same_events_again(
 ) -> None:
     out, scrubbed = tmp_path / "out.rec", tmp_path / "scrubbed.rec"
     await nothing_is_recorded(house.config, tmp_path / "mine.rec")
-    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--for", "2")
+    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--duration", "2")
     async with house.workstation() as desk:
         await asyncio.wait_for(desk.connected_event.wait(), 10)
         recording = asyncio.create_task(borderpost(*command))
@@ -76,10 +76,10 @@ async def test_what_is_recorded_gives_the_same_events_again(
     assert again == seen[-len(again) :]
     assert len(again) == len(kept.entries)
 
-    assert (await borderpost("scrub", out, scrubbed))[0] == 0
+    assert (await borderpost("anonymize", out, scrubbed))[0] == 0
     others = await replayed(scrubbed)
     assert len(others) == len(again)
-    assert [other["overall"] for other in others] == [one["overall"] for one in again]
+    assert [other["overall_outcome"] for other in others] == [one["overall_outcome"] for one in again]
     assert "ERIKSSON" not in json.dumps(others)
     assert [
         wrong for other in others for wrong in other["mrz"]["digits"] if wrong["result"] == "failed"
@@ -91,9 +91,9 @@ async def test_who_came_while_it_was_recorded_is_said(house: GatewayFixture, tmp
     await house.start()
     await until((house.folder / "state" / "console.sock").exists)
     out = tmp_path / "out.rec"
-    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--for", "4")
+    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--duration", "4")
     recording = asyncio.create_task(borderpost(*command))
-    await until(lambda: '"technician_acted"' in house.log)
+    await until(lambda: '"technician_operation"' in house.log)
     wire = await house.wire(READER)
     await wire.wait_for_host()
     while not recording.done():

@@ -34,9 +34,9 @@ def run(*words: str | Path) -> tuple[int, str]:
 def test_a_scrubbed_recording_is_written_once(tmp_path: Path) -> None:
     out = tmp_path / "out.rec"
 
-    assert run("scrub", READER, out) == (0, f"{out}: nobody is left in it\n")
+    assert run("anonymize", READER, out) == (0, f"{out}: nobody is left in it\n")
     assert Recording.from_text(out.read_text()).people == "scrubbed"
-    code, said = run("scrub", READER, out)
+    code, said = run("anonymize", READER, out)
     assert (code, said) == (os.EX_CANTCREAT, f"{out}: exists already; name another file\n")
 
 
@@ -57,7 +57,7 @@ def test_what_is_not_scrubbed_leaves_no_file(
     if text is not None:
         recording.write_text(text)
 
-    ended, said = run("scrub", recording, out)
+    ended, said = run("anonymize", recording, out)
 
     assert ended == code
     assert complaint in said
@@ -123,7 +123,7 @@ async def test_a_recording_is_a_device_of_a_gateway(house: GatewayFixture) -> No
     house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"\ngap_s = 0.1')
     async with house.workstation() as desk:
         await house.start()
-        command = ("replay", READER, house.config, "--as", "lane-1/reader", "--pause", "0.3")
+        command = ("replay", READER, house.config, "--position", "lane-1/reader", "--pause", "0.3")
         code, said = await asyncio.to_thread(run, *command)
         read = await asyncio.wait_for(anext(aiter(desk)), 10)
 
@@ -147,6 +147,6 @@ async def test_nothing_is_played_to_where_it_does_not_belong(
     house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
     house.describe("lane-1/other", "mrz-wedge")
 
-    ended, said = await asyncio.to_thread(run, "replay", READER, house.config, "--as", position)
+    ended, said = await asyncio.to_thread(run, "replay", READER, house.config, "--position", position)
 
     assert (ended, complaint in said) == (code, True), said

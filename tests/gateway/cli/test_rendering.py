@@ -104,7 +104,7 @@ def test_a_live_traveller_is_shown_only_when_revealed(provenance: str, reveal: b
 
 def test_a_live_event_as_json_keeps_what_is_not_personal() -> None:
     event = json.loads(event_json(received(document()), reveal=False))
-    assert event["data"]["overall"] == "failed"
+    assert event["data"]["overall_outcome"] == "failed"
     assert event["data"]["lines"] == "<tuple len=2>"
     assert event["data"]["mrz"]["format"] == "td3"
 

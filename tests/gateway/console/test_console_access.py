@@ -21,7 +21,7 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
 )
 FOR_EVERYBODY = {("GET", "/login"), ("POST", "/login"), ("POST", "/language")}
 FOR_VIEWERS = {("POST", "/logout"), ("POST", "/language"), ("POST", "/login")}
-FOR_SUPERVISORS = {"accept", "claim/end", "trace"}
+FOR_SUPERVISORS = {"accept", "claim/revoke", "trace"}
 
 
 def routes() -> Iterator[tuple[str, str]]:

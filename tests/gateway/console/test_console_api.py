@@ -81,14 +81,14 @@ async def test_orders_reach_the_daemon_with_who_gave_them(
         ("maintenance", {"on": True, "minutes": 10, "reason": "cleaning"}),
         ("accept", {"serial_number": "B7"}),
         ("counters/reset", None),
-        ("claim/end", {"reason": "workstation is dead"}),
+        ("claim/revoke", {"reason": "workstation is dead"}),
     ):
         answer = await root.post(f"{READER}/{place}", json=body)
         assert answer.status_code == 204, answer.text
-    assert [order.operation for _, order, _ in daemon.orders] == [
+    assert [order.operation for _, order, _ in daemon.operations] == [
         "restart", "maintenance", "accept", "reset_counters", "revoke_claim",
     ]  # fmt: skip
-    assert {(position, who.role, who.channel) for position, _, who in daemon.orders} == {
+    assert {(position, who.role, who.channel) for position, _, who in daemon.operations} == {
         ("lane-1/reader", UserRole.SUPERVISOR, "socket")
     }
     report = await root.post(f"{READER}/check", json={"level": "interactive"})
@@ -115,7 +115,7 @@ async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(
         ("maintenance", {"on": True, "minutes": "THRUMWICKE"}, 422),
         ("maintenance", {"on": True, "THRUMWICKE": 1}, 422),
         ("check", {"level": ["THRUMWICKE"]}, 422),
-        ("claim/end", {"reason": "x"}, 422),
+        ("claim/revoke", {"reason": "x"}, 422),
         ("accept", {"serial_number": "x" * 70_000}, 413),
         ("nothing", None, 404),
     ):
@@ -141,7 +141,7 @@ async def test_every_operation_is_closed_to_strangers_and_those_that_change_some
     everything = await operations(root)
     assert len(everything) > 15
     changing = {(method, path) for method, path in everything if method != "GET"}
-    supervisors = {f"{READER}/{place}" for place in ("accept", "claim/end", "trace/reveal")}
+    supervisors = {f"{READER}/{place}" for place in ("accept", "claim/revoke", "trace/reveal")}
     async with browser(app) as stranger:
         for method, path in everything:
             answer = await stranger.request(method, path, json={})
@@ -206,7 +206,7 @@ async def test_a_stream_ends_with_its_listener_its_login_or_a_refusal(
         listening = asyncio.create_task(person.get("/api/v1/live"))
         while not daemon.streams:
             await asyncio.sleep(0)
-        app.state.bench.sessions.end(person.cookies["__Host-borderpost"])
+        app.state.context.sessions.end(person.cookies["__Host-borderpost"])
         assert "nothing new" in (await listening).text or (await listening).status_code == 200
     assert daemon.streams == 0
     async with on_socket(app) as person:
@@ -239,7 +239,7 @@ async def test_an_outbox_that_cannot_be_read_is_said_to_be_so(
     root: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     missing = await root.get("/api/v1/outbox")
-    assert (missing.status_code, missing.json()["code"]) == (503, "outbox")
+    assert (missing.status_code, missing.json()["code"]) == (503, "outbox_unavailable")
     empty_outbox(tmp_path)
     outbox = (await root.get("/api/v1/outbox")).json()
     assert outbox["destinations"][0]["waiting"] == 3
@@ -261,7 +261,7 @@ async def test_metrics_are_for_prometheus_with_name_and_password(
     assert samples["borderpost_device_state", "lane-1/reader", None] == 1
     assert samples["borderpost_device_state", "lane-2/reader", None] == 0
     assert samples["borderpost_device_reads_total", "lane-1/reader", "bad"] == 7
-    assert samples["borderpost_destination_waiting_events", None, None] == 3
+    assert samples["borderpost_destination_queued_events", None, None] == 3
     described = Path(metrics.__file__).with_name("README.md").read_text()
     assert all(f"`{name}`" in described for name, _, _ in samples)
     async with browser(app) as scraper:

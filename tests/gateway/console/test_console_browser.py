@@ -78,7 +78,7 @@ async def only_who_logs_in_comes_in(at: BrowserFixture, page: Page) -> None:
 
 async def a_live_read_appears_without_reload(at: BrowserFixture, page: Page) -> None:
     await page.goto("/")
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     row = f"#device-{READER.replace('/', '--')}"
     await expect(page.locator(f"{row}[data-state=online]")).to_be_visible()
     await page.evaluate("window.here = true")
@@ -154,7 +154,7 @@ async def maintenance_takes_a_device_and_gives_it_back(page: Page) -> None:
 async def a_trace_shows_bytes_only_to_who_says_why(at: BrowserFixture, page: Page) -> None:
     traveller = TravellerGenerator(2).document_with()
     await page.goto(f"/devices/{READER}/trace")
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
     await expect(page.locator("#trace tr[data-direction=in]").first).to_be_visible()
     assert traveller.lines[0][:9].encode().hex(" ") not in await page.content()
@@ -162,7 +162,7 @@ async def a_trace_shows_bytes_only_to_who_says_why(at: BrowserFixture, page: Pag
     await page.get_by_label("Why do you need to see the bytes?").fill("vendor asks for bytes")
     await page.get_by_role("button", name="Reveal").click()
     await expect(page.get_by_role("columnheader", name="Content")).to_be_visible()
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
     await expect(page.locator("#trace")).to_contain_text(traveller.lines[0][:5].encode().hex(" "))
     await page.goto("/audit")
@@ -243,7 +243,7 @@ async def without_scripts_the_board_is_there(at: BrowserFixture) -> None:
 
 async def no_page_holds_anything_personal(at: BrowserFixture, page: Page) -> None:
     cookies = {cookie["name"]: cookie["value"] for cookie in await page.context.cookies()}
-    news = {"/news/board": 2, "/news/events": 1, f"/news/device/{READER}": 2, "/news/barriers": 1}
+    news = {"/updates/board": 2, "/updates/events": 1, f"/updates/device/{READER}": 2, "/updates/barriers": 1}
     async with httpx.AsyncClient(base_url=at.url, cookies=cookies, timeout=20) as client:
         for path in [
             *PAGES,

@@ -37,10 +37,10 @@ ORDERS = {
     "maintenance": {"on": "true", "minutes": "20", "reason": "cleaning"},
     "accept": {"serial_number": "SIM0002", "reason": "swap"},
     "counters/reset": {},
-    "claim/end": {"reason": "workstation is dead"},
+    "claim/revoke": {"reason": "workstation is dead"},
     "check": {"level": "internal"},
 }
-SUPERVISORS = {"accept", "claim/end"}
+SUPERVISORS = {"accept", "claim/revoke"}
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ async def test_each_role_is_shown_and_allowed_what_it_may(
         answer = await client.post(f"{DEVICE}/{verb}", data={**fields, "csrf": token(page)}, headers=HERE)
         assert (answer.status_code in (200, 303)) is may, verb
         assert may or answer.status_code == 403
-    kinds = [type(order) for _, order, _ in daemon.orders]
+    kinds = [type(order) for _, order, _ in daemon.operations]
     assert (
         kinds
         == {
@@ -134,7 +134,7 @@ async def test_each_role_is_shown_and_allowed_what_it_may(
         }[name]
     )
     assert [level for _, level, _ in daemon.checks] == ([] if name == "viewer" else [SelfTestLevel.INTERNAL])
-    assert all(who.name == name and who.channel == "network" for _, _, who in daemon.orders)
+    assert all(who.name == name and who.channel == "network" for _, _, who in daemon.operations)
 
 
 async def test_a_form_without_its_token_changes_nothing(
@@ -156,7 +156,7 @@ async def test_a_form_that_makes_no_sense_says_where_and_never_repeats_what_was_
     assert answer.status_code == 409
     assert "minutes:" in answer.text
     assert "MARKED" not in answer.text
-    assert daemon.orders == []
+    assert daemon.operations == []
 
 
 async def test_what_the_daemon_refuses_stands_on_the_page_with_its_remedy(
@@ -243,11 +243,11 @@ async def test_a_ticket_to_see_bytes_needs_a_supervisor_and_a_reason(
     empty = await client.post(f"{DEVICE}/trace", data={"reason": " ", "csrf": csrf}, headers=HERE)
     assert "ticket=" not in empty.text
     page = await client.post(f"{DEVICE}/trace", data=asked | {"csrf": csrf}, headers=HERE)
-    news = re.search(r'data-news="([^"]+ticket=[^"]+)"', page.text)
+    news = re.search(r'data-updates="([^"]+ticket=[^"]+)"', page.text)
     assert news is not None
     assert "1c 02 50" in (await client.get(news.group(1))).text
     assert "1c 02 50" not in (await client.get(news.group(1))).text, "it is good once"
-    assert "1c 02 50" not in (await client.get(f"/news/trace{DEVICE.removeprefix('/devices')}")).text
+    assert "1c 02 50" not in (await client.get(f"/updates/trace{DEVICE.removeprefix('/devices')}")).text
     reveals = [reveal.reason for _, _, reveal in daemon.traces if reveal is not None]
     assert reveals == ["vendor asks for bytes"]
 
@@ -261,7 +261,7 @@ async def test_there_is_no_panel_without_a_simulated_post(app: FastAPI) -> None:
 async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
     app: FastAPI, daemon: FakeDaemon
 ) -> None:
-    lookout = app.state.bench.lookout
+    lookout = app.state.context.live_state
     request = Request({"type": "http", "headers": [], "app": app})
     async with (
         aclosing(news._board(request, lookout)) as board,
@@ -278,7 +278,7 @@ async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
 
 
 async def test_what_was_examined_before_the_device_changed_is_examined_anew(app: FastAPI) -> None:
-    lookout = app.state.bench.lookout
+    lookout = app.state.context.live_state
     request = Request({"type": "http", "headers": [], "app": app})
     await lookout.post()
     since = lookout.device("lane-2/reader").state.since

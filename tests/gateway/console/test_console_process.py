@@ -125,7 +125,7 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
         # The command line asks there too.
         words = ["device", str(house.config), "lane-1/reader", "--json"]
         shown = await asyncio.to_thread(CliRunner().invoke, app, words)
-        assert json.loads(shown.stdout)["last_good"], shown.output
+        assert json.loads(shown.stdout)["last_good_read_at"], shown.output
 
         # It crashes: the next one who looks gets another, and is still logged in.
         os.kill(first, signal.SIGKILL)

@@ -38,7 +38,7 @@ def test_everybodys_certificate_is_told_sixty_thirty_and_seven_days_ahead(
 
     findings = told(config, NOW + timedelta(days=365 - days))
 
-    assert {(finding.code, finding.severity) for finding in findings} == {("certificate_expires", severity)}
+    assert {(finding.code, finding.severity) for finding in findings} == {("certificate_expires_soon", severity)}
     assert len(findings) == len({finding.text for finding in findings}) == 15, "each once"
     how = {finding.how for finding in findings if "certificate of ug-lane-2" in finding.text}
     assert how == {"sudo borderpost trust renew, and take the new files to that machine"}
@@ -53,7 +53,7 @@ def test_a_changed_certificate_is_found_and_named(config: Path, file: str) -> No
 
     findings = told(config)
 
-    assert {(finding.code, finding.severity) for finding in findings} == {("certificate_forged", "error")}
+    assert {(finding.code, finding.severity) for finding in findings} == {("certificate_wrong_issuer", "error")}
     assert all(str(changed) in finding.text for finding in findings)
 
 
@@ -71,4 +71,4 @@ def test_the_gateways_own_certificate_is_judged_where_the_authority_is_elsewhere
 
     (finding,) = told(config)
 
-    assert (finding.code, str(own) in finding.text) == ("certificate_forged", True)
+    assert (finding.code, str(own) in finding.text) == ("certificate_wrong_issuer", True)

@@ -67,7 +67,7 @@ async def test_a_device_that_is_well_is_said_to_be_and_when_it_last_read(tmp_pat
 
     well, *_ = explain_device(post, "lane-1/reader", await FakeDaemon().view(), host=machine.host_view)
 
-    assert (well.code, well.severity) == ("well", "ok")
+    assert (well.code, well.severity) == ("ok", "ok")
     assert "it last read well on 2026-11-28 08:15:30 UTC" in well.text
 
 
@@ -93,7 +93,7 @@ async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
     assert [(it.code, it.severity) for it in reasons][:4] == [
         ("maintenance", "warning"),
         ("port_held", "error"),
-        ("crashes", "warning"),
+        ("worker_crashes", "warning"),
         ("claimed", "notice"),
     ]
 
@@ -105,7 +105,7 @@ async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
 def test_a_position_that_is_not_configured(post: Path, machine: StagedHost, name: str, how: str) -> None:
     (reason,) = explain_device(post, name, host=machine.host_view)
 
-    assert (reason.code, reason.how) == ("not_configured", how)
+    assert (reason.code, reason.how) == ("position_not_configured", how)
 
 
 def test_the_command_line_ends_with_the_worst(post: Path) -> None:

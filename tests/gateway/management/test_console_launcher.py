@@ -16,7 +16,7 @@ from gateway.management.console_launcher import SOCKET, ConsoleLauncher
 CONSOLE = """
 import socket, sys
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-intercom = socket.socket(fileno=int(given["--intercom"]))
+intercom = socket.socket(fileno=int(given["--rpc-fd"]))
 doors = [socket.socket(fileno=int(given[name])) for name in ("--socket", "--tcp") if name in given]
 for door in doors:
     door.setblocking(False)
