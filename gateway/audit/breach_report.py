@@ -145,7 +145,7 @@ def build_report(
 def _add_line(report: BreachReport, line: AuditLine, since: str) -> None:
     said = line.data
     match line.type:
-        case "traveller.handled":
+        case "traveller.reads":
             early = str(said.get("from", line.at)) < since
             _reads(report, line, "part of these reads was before the window" if early else "")
         case "command.decided":
@@ -207,5 +207,5 @@ DATA_CATEGORIES = {
     "card_reader": "numbers of access cards",
 }
 """By the family of a device: the kind of data about persons that it takes."""
-TRAVELLER_READS = "traveller.handled"
+TRAVELLER_READS = "traveller.reads"
 """How often a device has read since the last such line; written every hour and at the end of a run."""

@@ -307,7 +307,7 @@ def _check_unique_ports(devices: Mapping[Position, DeviceSettings]) -> Iterator[
         port = getattr(device.settings, key, None)
         if not isinstance(port, str):
             continue
-        mine = _port(getattr(device.settings, "place", port))
+        mine = _port(getattr(device.settings, "exclusive_key", port))
         other_port = next((theirs for theirs in seen if _is_same_port(mine, theirs)), None)
         if other_port is None:
             seen[mine] = position

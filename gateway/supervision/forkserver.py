@@ -52,11 +52,11 @@ def fork_server(
             for one in (ours, *close_in_child):
                 one.close()
             _detach_stdin()
-            ctypes.CDLL(None).prctl(PR_SET_NAME, b"nursery", 0, 0, 0)
+            ctypes.CDLL(None).prctl(PR_SET_NAME, b"forkserver", 0, 0, 0)
             main(theirs, drivers, level)
             code = 0
         except BaseException as error:  # noqa: BLE001 - nothing may return into the daemon's start
-            worker.log.error("nursery_failed", exc_info=error)
+            worker.log.error("forkserver_failed", exc_info=error)
         finally:
             os._exit(code)
     theirs.close()

@@ -185,7 +185,7 @@ class DeviceSupervisor:
         if self._connection is None:
             return False
         self._pending_commands.add(command_ref)
-        self._connection.send(FrameType.COMMAND, {"ticket": command_ref, "verb": verb, **asdict(call)}, args)
+        self._connection.send(FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args)
         return True
 
     def set_claim_holder(self, holder: str | None) -> None:
@@ -381,15 +381,15 @@ class DeviceSupervisor:
             case FrameType.LAST_VALUE:
                 self._on_last_value(head.get("type"), body)
             case FrameType.COMMAND_RESULT:
-                if (ticket := head["ticket"]) in self._pending_commands:
-                    self._pending_commands.remove(ticket)
-                    self._listener.on_command_result(self.spec.position, ticket, _to_outcome(head, body))
+                if (command_ref := head["command_ref"]) in self._pending_commands:
+                    self._pending_commands.remove(command_ref)
+                    self._listener.on_command_result(self.spec.position, command_ref, _to_outcome(head, body))
             case _:
                 raise FrameError(f"a worker may not send {kind.name}")
 
     def _on_counters(self, counters: dict[str, Any]) -> None:
         """Pass on what was counted since the last beat."""
-        self.last_good_read_ns = counters.pop("good_ns") or self.last_good_read_ns
+        self.last_good_read_ns = counters.pop("last_good_read_ns") or self.last_good_read_ns
         before, self.counters = self.counters, counters
         counts = {name: value - before.get(name, 0) for name, value in counters.items()}
         if any(counts.values()):

@@ -126,7 +126,7 @@ class DeviceWorker:
     def on_command(self, head: dict[str, Any], args: bytes) -> None:
         """Take a command from the daemon."""
         call = Invocation(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
-        self._commands.start_command(head["ticket"], head["verb"], call, args)
+        self._commands.start_command(head["command_ref"], head["verb"], call, args)
 
     def on_claim(self, holder: str | None) -> None:
         """Let the driver know who has the device from now on."""
@@ -137,7 +137,7 @@ class DeviceWorker:
         self._commands.refuse_commands()
 
     def _send_command_result(self, command_ref: int, outcome: CommandOutcome) -> None:
-        head = {"ticket": command_ref, "state": outcome.state, "reason": outcome.reason}
+        head = {"command_ref": command_ref, "state": outcome.state, "reason": outcome.reason}
         self._connection.send(
             FrameType.COMMAND_RESULT, head | {"text": outcome.text, "how": outcome.how}, outcome.result
         )
@@ -364,7 +364,7 @@ def _firmware_mismatch(identity: Identity, expected: str | None) -> dict[str, An
         "cause": Cause.WRONG_FIRMWARE,
         "text": f"It works, but its firmware is {identity.firmware}, and {expected} is expected.",
         "action": Action.CALL_SUPPORT,
-        "how": "Install the expected firmware, or change `expect_firmware` in the post's file.",
+        "how": "Install the expected firmware, or change `expected_firmware` in the post's file.",
     }
 
 

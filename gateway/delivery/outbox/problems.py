@@ -43,7 +43,7 @@ class OutboxProblems:
     def key_on_same_disk(self) -> None:
         """The master key was made by us, for want of another."""
         self._problems.add(
-            "key_beside_disk",
+            "encryption_key_on_same_disk",
             "No key is configured, so the outbox's key lies on the same disk: "
             "whoever takes the disk can read what waits in it.",
             Action.CONFIGURE,
@@ -78,7 +78,7 @@ class OutboxProblems:
             if cause != trouble:
                 self._problems.clear(cause, about="disk")
         if trouble is None:
-            self._problems.clear("disk_slow")
+            self._problems.clear("outbox_disk_slow")
             return
         what, action, how = _DISK_TROUBLE_TEXTS[trouble]
         self._problems.add(
@@ -92,7 +92,7 @@ class OutboxProblems:
     def disk_slow(self) -> None:
         """More was submitted than the disk took."""
         self._problems.add(
-            "disk_slow",
+            "outbox_disk_slow",
             "The disk does not keep up with the devices; events were given up.",
             Action.CALL_SUPPORT,
             _CHECK_DMESG,

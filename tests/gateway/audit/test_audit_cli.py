@@ -28,7 +28,7 @@ def at(minute: int) -> str:
 def decided(
     minute: int, station: str, verb: str, transaction: str, decision: str = "accepted"
 ) -> AuditRecord:
-    data = {"station": station, "verb": verb, "decision": decision, "times": 1}
+    data = {"station": station, "verb": verb, "decision": decision, "count": 1}
     return AuditRecord(at(minute), "lane-1/barrier", "command.decided", data, transaction)
 
 
@@ -58,7 +58,7 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
         AuditRecord(
             at(60),
             GATEWAY,
-            "traveller.handled",
+            "traveller.reads",
             {"from": at(1), "reads": {"passport_reader": {"lane-1/reader": 7}}},
         ),
         decided(70, "lane-1", "open", "t-2"),
@@ -67,7 +67,7 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
         AuditRecord(
             at(120),
             GATEWAY,
-            "traveller.handled",
+            "traveller.reads",
             {
                 "from": at(61),
                 "reads": {"passport_reader": {"lane-1/reader": 3}, "camera": {"lane-1/camera": 2}},

@@ -64,7 +64,7 @@ class KivuSettings(Settings):
 class Kivu(Driver[KivuSettings]):
     family = Family.PASSPORT_READER
     settings_model = KivuSettings
-    says = ()
+    observation_types = ()
 
 
 class Unfinished(Driver[KivuSettings]):
@@ -113,5 +113,5 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
         name: importlib.metadata.EntryPoint(name, place, group)
         for name, place in project["entry-points"][group].items()
     }
-    for module in (drivers.driver, gateway.config.source):
+    for module in (drivers.driver, gateway.config.loader):
         monkeypatch.setattr(module, "installed_drivers", lambda: points)

@@ -243,8 +243,8 @@ TABLE = (
     ),
     Broken(
         "heartbeat not a number",
-        GATEWAY + BROKER + DEVICE + "[supervision]\nheartbeat_s = nan #!",
-        "supervision.heartbeat_s",
+        GATEWAY + BROKER + DEVICE + "[supervision]\nheartbeat_interval_s = nan #!",
+        "supervision.heartbeat_interval_s",
         "nan is not a finite number",
         "in seconds",
     ),
@@ -439,17 +439,17 @@ TABLE = (
     ),
     Broken(
         "image larger than the outbox",
-        GATEWAY + BROKER + DEVICE + "[delivery]\nmax_bytes = 1_048_576\nimage_max_bytes = 2_000_000 #!",
+        GATEWAY + BROKER + DEVICE + "[delivery]\nmax_bytes = 1_048_576\nmax_image_bytes = 2_000_000 #!",
         "delivery.max_image_bytes",
         "larger than the whole outbox",
         "1048576",
     ),
     Broken(
         "heartbeat limit",
-        GATEWAY + BROKER + DEVICE + "[supervision]\nheartbeat_limit_s = 1.5 #!",
+        GATEWAY + BROKER + DEVICE + "[supervision]\nheartbeat_timeout_s = 1.5 #!",
         "supervision.heartbeat_timeout_s",
         "1.5 s would kill",
-        "at least twice heartbeat_s, 2",
+        "at least twice heartbeat_interval_s, 2",
     ),
     Broken(
         "backoff backwards",
@@ -467,9 +467,9 @@ TABLE = (
     ),
     Broken(
         "two sources of the key",
-        GATEWAY + BROKER + DEVICE + '[encryption]\nkey_file = "private"\nenvironment = "X" #!',
-        "encryption.environment",
-        "not from key_file and environment",
+        GATEWAY + BROKER + DEVICE + '[encryption]\nkey_file = "private"\nkey_variable = "X" #!',
+        "encryption.key_variable",
+        "not from key_file and key_variable",
         "keep one",
     ),
     Broken(

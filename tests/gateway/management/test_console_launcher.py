@@ -102,7 +102,7 @@ async def test_whoever_comes_is_served_by_a_process_that_is_there_for_as_long(tm
 async def test_a_console_that_crashes_is_started_again_for_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.management.console_launcher.REST_S", 0.05)
+    monkeypatch.setattr("gateway.management.console_launcher.RESTART_DELAY_S", 0.05)
     async with reception(tmp_path):
         assert (await say("crash", path=tmp_path / SOCKET)).startswith("crash")
         for _ in range(2):

@@ -49,19 +49,19 @@ class FakePcscSlot:
             chip.insert()
         self.chip = chip
 
-    async def card(self, timeout_s: float) -> FakeSlotCard | None:
+    async def wait_for_card(self, timeout_s: float) -> FakeSlotCard | None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self.chip is None:
                     await asyncio.sleep(0.002)
         return FakeSlotCard(self.chip, self) if self.chip is not None else None
 
-    async def empty(self, timeout_s: float) -> bool:
+    async def wait_until_empty(self, timeout_s: float) -> bool:
         while self.chip is not None:
             await asyncio.sleep(0.002)
         return True
 
-    async def blocking(self, call: Callable[..., Any], *arguments: Any) -> Any:
+    async def run_blocking(self, call: Callable[..., Any], *arguments: Any) -> Any:
         running = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
         try:
             return await asyncio.shield(running)

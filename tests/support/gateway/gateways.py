@@ -86,7 +86,7 @@ class GatewayFixture:
     def port(self, position: str) -> Path:
         return self.folder / position.replace("/", "-")
 
-    def describe(self, position: str, driver: str = "odd", more: str = "") -> None:
+    def describe(self, position: str, driver: str = "faulty", more: str = "") -> None:
         """Put a device into the configuration."""
         self.devices[position] = DEVICE.format(
             position=position, driver=driver, port=self.port(position), more=more
@@ -145,12 +145,12 @@ async def until(true: object, within_s: float = 20) -> None:
 @pytest.fixture
 async def gateway(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[GatewayFixture]:
     """A gateway that is not started yet."""
-    house = GatewayFixture(tmp_path, mosquitto)
+    fixture = GatewayFixture(tmp_path, mosquitto)
     try:
-        yield house
+        yield fixture
     finally:
-        if house.process is not None:
-            process = house.process
+        if fixture.process is not None:
+            process = fixture.process
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
@@ -158,5 +158,5 @@ async def gateway(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Gateway
             except TimeoutError:
                 process.kill()
                 await process.wait()
-                pytest.fail(f"the gateway did not stop:\n{house.log[-3000:]}")
-        await house.stack.aclose()
+                pytest.fail(f"the gateway did not stop:\n{fixture.log[-3000:]}")
+        await fixture.stack.aclose()
