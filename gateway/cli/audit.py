@@ -107,7 +107,10 @@ def _sentences(verdict: VerificationResult, *, checked: bool) -> Iterator[str]:
     if checked and verdict.last_verified is not None:
         yield f"verified by {verdict.checkpoints} signatures up to {_where(verdict.last_verified)}"
     if checked and verdict.first_unverified is not None:
-        yield f"not verified since {_where(verdict.first_unverified)}: no signature covers these lines or their end"
+        yield (
+            f"not verified since {_where(verdict.first_unverified)}: no signature covers these "
+            "lines or their end"
+        )
     elif checked and verdict.tampering is None:
         yield "whole"
 

@@ -20,7 +20,7 @@ def bundle(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the contents as one JSON list.")] = False,
 ) -> None:
-    """Pack findings, redacted configuration, states, counters, log, versions: no personal data, no secrets."""
+    """Pack findings, redacted configuration, states, counters, log and versions, without personal data."""
     view, events = load_view(config)
     packed = collect(config, view, events, journal)
     if as_json:

@@ -26,7 +26,10 @@ def trace(
     reveal: Annotated[
         str | None,
         typer.Option(
-            help="Show the bytes too, personal data included; the value is the reason, and is recorded in the audit."
+            help=(
+                "Show the bytes too, personal data included; the value is the reason, and is "
+                "recorded in the audit."
+            )
         ),
     ] = None,
     seconds: Annotated[

@@ -1,4 +1,4 @@
-"""`borderpost udev`: write rules that give the gateway access to its devices, and keep other services away."""
+"""`borderpost udev`: write rules that give the gateway access to its devices, and exclude other services."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The console process: the daemon starts it at the first connection, and it ends by itself without clients."""
+"""The console process: started by the daemon at the first connection, ended by itself without clients."""
 
 import argparse
 import asyncio

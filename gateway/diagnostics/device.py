@@ -22,7 +22,7 @@ EXPLAINED_CAUSES = {
     Cause.NO_DEVICE: "no_device",
     Cause.UNPLUGGED: "no_device",
     Cause.ADDRESS_AMBIGUOUS: "address_ambiguous",
-    Cause.NO_RESPONSE: "no_answer",
+    Cause.NO_RESPONSE: "no_response",
 }
 """Causes for which the check of the machine gives a better explanation than the driver."""
 
@@ -67,9 +67,11 @@ def _claim(seen: DeviceView, config: Path) -> Iterator[Finding]:
         "claimed",
         "notice",
         seen.position,
-        f"{seen.claim.station} has claimed it since {seen.claim.since:%H:%M} UTC: commands of other stations are refused.",
+        f"{seen.claim.station} has claimed it since {seen.claim.since:%H:%M} UTC: commands of other "
+        "stations are refused.",
         Action.WAIT,
-        f"Release it there, or revoke the claim on the device's page; all claims: borderpost claims list {config}",
+        "Release it there, or revoke the claim on the device's page; all claims: borderpost claims "
+        f"list {config}",
     )
 
 

@@ -53,10 +53,11 @@ def _network(position: str, address: Address) -> Iterator[Finding]:
     except OSError as error:
         host, port = endpoint
         yield make_finding(
-            "no_answer",
+            "no_response",
             "error",
             position,
-            f"No response from {host}:{port}, the address in `{address.key}`: {describe_connect_error(error)}.",
+            f"No response from {host}:{port}, the address in `{address.key}`: "
+            f"{describe_connect_error(error)}.",
             Action.REPLUG,
             f"Check that it is switched on and its cable connected: ping {host}; check the address.",
         )

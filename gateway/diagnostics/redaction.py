@@ -27,7 +27,7 @@ machine. `*_file` are paths, not the content of the files.
 
 
 def redacted_post(post: Post) -> dict[str, Any]:
-    """Return the whole file: numbers and booleans unchanged, texts by the allow-list, else type and length."""
+    """Return the whole file: numbers and booleans unchanged, texts by allow-list, else type and length."""
     shown: dict[str, Any] = {
         name: _model(value) if (value := getattr(post, name)) is not None else None
         for name in ("gateway", "broker", "hq", "delivery", "encryption", "supervision", "log", "commands")

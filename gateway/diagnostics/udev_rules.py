@@ -78,4 +78,5 @@ def _rules(position: Position, address: Address) -> Iterator[str]:
 
 
 def _usb_device(match: str) -> str:
-    return f'SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", {match}, {OWNERSHIP}, {IGNORE_DEVICE_PROPERTIES}, {DISABLE_AUTOSUSPEND}'
+    properties = f"{OWNERSHIP}, {IGNORE_DEVICE_PROPERTIES}, {DISABLE_AUTOSUSPEND}"
+    return f'SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", {match}, {properties}'

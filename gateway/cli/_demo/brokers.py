@@ -83,7 +83,7 @@ def _mosquitto(program: str, run_dir: Path, port: int) -> list[str]:
 
 
 def _iotcore(run_dir: Path, port: int) -> list[str]:
-    """Return the command of the embedded broker, whose process ends with ours: it reads its standard input."""
+    """Return the command of the embedded broker, which ends when its standard input is closed."""
     import sys
 
     try:

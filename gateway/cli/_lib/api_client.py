@@ -173,7 +173,8 @@ def _answer(
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise ApiUnavailable(
-            f"No response from a gateway at {connection.folder / SOCKET}: {str(error) or type(error).__name__}.",
+            f"No response from a gateway at {connection.folder / SOCKET}: "
+            f"{str(error) or type(error).__name__}.",
             "Check that it is running: sudo systemctl status borderpost",
         ) from None
     finally:

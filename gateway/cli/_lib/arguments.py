@@ -43,7 +43,7 @@ def default_post_file() -> Path:
 
 
 def complete_position(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the positions of the post that begin with the incomplete word; none if its file cannot be read."""
+    """Return the positions that begin with the incomplete word; none if the file cannot be read."""
     config = ctx.params.get("config")
     file = Path(config) if config and Path(config).is_file() else default_post_file()
     try:

@@ -113,7 +113,7 @@ def _barrier(barrier: BarrierState) -> Text:
     if any(door.presence for door in barrier.doors):
         line.append("  lane obstructed", "cyan")
     elif any(door.entry_side for door in barrier.doors):
-        line.append("  somebody waits", "cyan")
+        line.append("  traveller waiting", "cyan")
     if barrier.stale:
         line.append("  last state before the link failed", "yellow")
     return line
@@ -129,7 +129,7 @@ def _passage(passage: BarrierPassage) -> Text:
 
 
 def _decided(decided: CommandDecided) -> Text:
-    line = Text(f"{decided.verb or 'a command'} asked by {decided.station or 'somebody unknown'}: ")
+    line = Text(f"{decided.verb or 'a command'} asked by {decided.station or 'an unknown station'}: ")
     line.append(str(decided.decision), "" if decided.reason is None else "yellow")
     line.append("" if decided.reason is None else f", {decided.reason}", "yellow")
     line.append(f"  {decided.count} times" if decided.count > 1 else "", "dim")
@@ -147,7 +147,7 @@ def _ended(ended: CommandEnded) -> Text:
 
 def _claim(claim: ClaimChanged) -> Text:
     line = Text(f"{claim.change}: {f'held by {claim.holder}' if claim.holder else 'no holder'}", "")
-    line.append(f", {claim.previous_holder} had it" if claim.previous_holder else "", "dim")
+    line.append(f", before by {claim.previous_holder}" if claim.previous_holder else "", "dim")
     line.append(f" ({claim.reason})" if claim.reason else "", "yellow")
     return line
 

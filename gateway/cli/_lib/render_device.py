@@ -81,7 +81,8 @@ def counters(device: dict[str, Any]) -> Iterator[str]:
         tries = counted["good_reads"] + counted["bad_reads"]
         rate = f" ({100 * counted['bad_reads'] / tries:.1f} % bad)" if tries else ""
         yield (
-            f"    {name}: {counted['good_reads']} good, {counted['bad_reads']} bad{rate}, {counted['open_failures']} failed attempts to open, "
+            f"    {name}: {counted['good_reads']} good, {counted['bad_reads']} bad{rate}, "
+            f"{counted['open_failures']} failed attempts to open, "
             f"{counted['disconnects']} disconnects, {_span(counted['online_s'])} online"
         )
 

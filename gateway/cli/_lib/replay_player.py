@@ -57,7 +57,8 @@ class ReplayPlayer:
                         await self._asked(line, chunk.data, question, answer)
                 except TimeoutError:
                     raise ReplayError(
-                        f"chunk {number}: the driver {self.recording.driver} does not send the bytes that it sent when "
+                        f"chunk {number}: the driver {self.recording.driver} does not send the bytes "
+                        "that it sent when "
                         "this was recorded"
                     ) from None
                 question, answer = chunk.data, b""
@@ -199,7 +200,8 @@ def _next(waiting: list[HttpExchange], request: bytes) -> HttpExchange | None:
 def _head(status: int, media_type: str) -> bytes:
     """Return the head of a response that lasts until the connection is closed."""
     return (
-        f"HTTP/1.1 {status} Replayed\r\nContent-Type: {media_type}\r\n{SIMULATED}: {REPLAY_WINDOW_SIZE.decode()}\r\n"
+        f"HTTP/1.1 {status} Replayed\r\nContent-Type: {media_type}\r\n{SIMULATED}: "
+        f"{REPLAY_WINDOW_SIZE.decode()}\r\n"
         "Connection: close\r\n\r\n"
     ).encode("latin-1")
 

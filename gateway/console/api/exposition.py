@@ -125,7 +125,7 @@ def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
 
 
 def _counters(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
-    """Yield the lifetime counters of serial numbers: a Prometheus counter must not be reset by an operation."""
+    """Yield the lifetime counters of serial numbers; a Prometheus counter must not be reset."""
     labels = ("position", "serial_number")
     reads = CounterMetricFamily("borderpost_device_reads", "Reads, good or bad.", labels=(*labels, "result"))
     online = CounterMetricFamily("borderpost_device_online_seconds", "Time online.", labels=labels)

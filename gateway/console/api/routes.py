@@ -60,7 +60,10 @@ class CheckRequest(ApiModel):
 
     level: SelfTestLevel = Field(
         SelfTestLevel.INTERNAL,
-        description="Self-test level: internal (no visible effect), external (lamp or picture), interactive (needs a specimen).",
+        description=(
+            "Self-test level: internal (no visible effect), external (lamp or picture), "
+            "interactive (needs a specimen)."
+        ),
         examples=["internal"],
     )
 

@@ -77,7 +77,7 @@ def find_user(request: Request) -> AuthenticatedUser | None:
 
 
 async def authenticate(request: Request) -> AuthenticatedUser:
-    """Return the user of a request; raises HttpProblem without one, and for requests from other sites' pages."""
+    """Return the user of a request; raises HttpProblem without one, and for other sites' requests."""
     require_same_origin(request)
     found = find_user(request)
     if found is None:

@@ -94,7 +94,8 @@ def _parse_user(path: Path, name: str, user: Any) -> User:
                 raise UsersFileError(f"{path}: {name}: role must be viewer, technician or supervisor")
             if not password.startswith("$argon2id$"):
                 raise UsersFileError(
-                    f"{path}: {name}: password is not an argon2id hash: set it with borderpost console passwd {name}"
+                    f"{path}: {name}: password is not an argon2id hash: set it with borderpost "
+                    f"console passwd {name}"
                 )
             return User(name, UserRole[role.upper()], password)
     raise UsersFileError(f"{path}: {name}: must have role and password, both texts, and no other key")

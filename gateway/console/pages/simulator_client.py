@@ -57,18 +57,18 @@ def insert_form(kind: str, say: Translate) -> InsertForm:
     """Return the form for a kind of simulator."""
     if kind in {"serial-mrz", "ocr-scanner"}:
         return InsertForm(
-            say("A traveller who does not exist"), (FormField("format", say("Document"), _DOCUMENTS),)
+            say("An invented traveller"), (FormField("format", say("Document"), _DOCUMENTS),)
         )
     if kind in {"modbus-barrier", "serial-relay"}:
         manners = ("waits", "tailgates", "turns-back")
-        return InsertForm(say("A vehicle comes"), (FormField("manner", say("Manner"), manners),))
+        return InsertForm(say("A vehicle arrives"), (FormField("manner", say("Manner"), manners),))
     if kind in {"uru4000", "nb1010", "zfm", "ws-bd"}:
-        return InsertForm(say("A finger that is nobody's"), (FormField("finger", say("Number"), value="3"),))
+        return InsertForm(say("An invented finger"), (FormField("finger", say("Number"), value="3"),))
     if kind.startswith("anpr-"):
         return InsertForm(say("A vehicle passes"), (FormField("plate", say("Plate"), value="UT 482 KX"),))
     if kind.startswith("camera-"):
-        return InsertForm(say("What it sees"), (FormField("people", say("People"), ("1", "2", "0")),))
-    return InsertForm(say("Something comes"), ())
+        return InsertForm(say("Scene"), (FormField("people", say("People"), ("1", "2", "0")),))
+    return InsertForm(say("An object arrives"), ())
 
 
 def parse_arguments(typed: str) -> dict[str, Any]:

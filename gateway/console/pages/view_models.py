@@ -76,8 +76,8 @@ def device_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
     minutes = list(samples.minutes)
     good, bad = sum(m.good for m in minutes), sum(m.bad for m in minutes)
     lost = sum(m.disconnects for m in minutes)
-    read = say("%(good)s read well, %(bad)s not") % {"good": good, "bad": bad}
-    broken = say("lost %(lost)s times, %(retries)s failed attempts to open") % {
+    read = say("%(good)s good reads, %(bad)s bad") % {"good": good, "bad": bad}
+    broken = say("%(lost)s disconnects, %(retries)s failed attempts to open") % {
         "lost": lost,
         "retries": sum(m.retries for m in minutes),
     }
@@ -101,8 +101,8 @@ def day_plots(hours: Sequence[HourlyCountsView], now: datetime, say: Translate) 
     full = [known.get(at, HourlyCountsView(at=at)) for at in day]
     good, bad = sum(h.good_reads for h in full), sum(h.bad_reads for h in full)
     rate = f" ({bad / (good + bad):.1%})" if good + bad else ""
-    read = say("%(good)s read well, %(bad)s not") % {"good": good, "bad": bad} + rate
-    broken = say("lost %(lost)s times, %(retries)s failed attempts to open") % {
+    read = say("%(good)s good reads, %(bad)s bad") % {"good": good, "bad": bad} + rate
+    broken = say("%(lost)s disconnects, %(retries)s failed attempts to open") % {
         "lost": sum(h.disconnects for h in full),
         "retries": sum(h.open_failures for h in full),
     }
@@ -134,7 +134,7 @@ def latency_plot(all_samples: Iterable[DeviceSamples], say: Translate) -> ChartV
 def backlog_plot(backlog: Sequence[Value], say: Translate) -> ChartView:
     """Return a chart of the number of queued events."""
     title = say("Backlog")
-    said = say("%(count)s events wait") % {"count": int(backlog[-1].value) if backlog else 0}
+    said = say("%(count)s events queued") % {"count": int(backlog[-1].value) if backlog else 0}
     return ChartView(title, plots.line_chart(title, said, _points(backlog)), said)
 
 
@@ -167,11 +167,11 @@ def acceptance_result(
     """Return the result of an acceptance: passed if every self-test level was run without failure."""
     outcomes = [step.outcome for report in reports.values() for step in report.steps]
     if Outcome.FAILED in outcomes:
-        return AcceptanceResult("failed", "bad", say("Not accepted: something has failed."))
+        return AcceptanceResult("failed", "bad", say("Not accepted: a step has failed."))
     if any(o not in (Outcome.SUCCESSFUL, Outcome.NOT_SUPPORTED) for o in outcomes):
-        return AcceptanceResult("undecided", "warn", say("Not accepted: something could not be decided."))
+        return AcceptanceResult("undecided", "warn", say("Not accepted: a step gave no result."))
     if not device.check_levels or any(level not in reports for level in device.check_levels):
-        return AcceptanceResult("incomplete", "wait", say("Not everything was tried yet."))
+        return AcceptanceResult("incomplete", "wait", say("Not all levels were run yet."))
     return AcceptanceResult("passed", "good", say("Passed."))
 
 

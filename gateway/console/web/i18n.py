@@ -51,7 +51,7 @@ def choose_language(cookie: str | None, accept_language: str | None) -> str:
 
 
 def _preferred(accept_language: str) -> Iterable[str]:
-    """Return the primary tags of an Accept-Language field (RFC 9110, section 12.5.4), most preferred first."""
+    """Return primary tags of Accept-Language (RFC 9110, section 12.5.4), the most preferred first."""
     weighed: list[tuple[float, str]] = []
     for part in accept_language.split(",")[:20]:
         tag, _, weight = part.strip().partition(";q=")

@@ -76,10 +76,10 @@ def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
         "open_limit": say("open limit"),
         "closed_limit": say("closed limit"),
         "entry_side": say("entry side"),
-        "presence": say("in its way"),
+        "presence": say("presence"),
         "exit_side": say("exit side"),
     }
-    states = {True: say("yes"), False: say("no"), None: say("not wired")}
+    states = {True: say("yes"), False: say("no"), None: say("not connected")}
     return ", ".join(f"{name}: {states.get(door.get(key), '?')}" for key, name in said.items())
 
 

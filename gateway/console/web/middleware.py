@@ -52,7 +52,7 @@ class BodySizeLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request. The body of a GET is not read: a stream discards it, and has begun to respond."""
+        """Handle one request. The body of a GET is not read: a stream would discard it."""
         if scope.get("method") == "GET":
             await self._app(scope, receive, send)
             return

@@ -74,7 +74,7 @@ async def serve(
         lifespan="off",
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # There is no proxy in front whose statement about a client's address would count.
+        proxy_headers=False,  # no proxy in front states the address of a client
     )
     config.load()
     failures = logging.getLogger("uvicorn.error")

@@ -32,7 +32,8 @@ def check_brokers(post: Post, now: datetime) -> Iterator[Finding]:
             "password_unusable",
             "error",
             "local",
-            f"The password file {error.filename} cannot be read: {error.strerror}. The gateway cannot log in.",
+            f"The password file {error.filename} cannot be read: {error.strerror}. The gateway cannot "
+            "log in.",
             Action.CONFIGURE,
             f"sudo chown root:borderpost {error.filename} && sudo chmod 640 {error.filename}",
         )
@@ -47,7 +48,7 @@ def check_brokers(post: Post, now: datetime) -> Iterator[Finding]:
 def _check_broker(
     name: str, broker: BrokerSettings, now: datetime, probe_topic: str | None
 ) -> Iterator[Finding]:
-    """Check one broker. `probe_topic` is a topic that no access list permits anyone to write; None: no probe."""
+    """Check one broker. `probe_topic`: topic that no access list permits to write; None: no probe."""
     table = "broker" if name == "local" else name
     try:
         with socket.create_connection((broker.host, broker.port), ANSWER_S) as plain:
@@ -76,7 +77,8 @@ def _check_broker(
             name,
             f"The broker of [{table}] has no access control list: every client may publish commands.",
             Action.CONFIGURE,
-            "Run Mosquitto with the access control list that `borderpost trust` makes: config/mosquitto/README.md",
+            "Run Mosquitto with the access control list that `borderpost trust` makes: "
+            "config/mosquitto/README.md",
         )
     elif refused is None:
         yield make_ok_finding("broker_refuses", name, f"The broker of [{table}] accepts this gateway.")
@@ -98,7 +100,8 @@ def _unreachable(name: str, table: str, broker: BrokerSettings, reason: str) -> 
         "broker_unreachable",
         "error" if local else "warning",
         name,
-        f"The broker of [{table}] at {broker.host}:{broker.port} does not respond: {reason}. Events are queued.",
+        f"The broker of [{table}] at {broker.host}:{broker.port} does not respond: {reason}. Events "
+        "are queued.",
         Action.RESTART if local else Action.CALL_SUPPORT,
         "sudo systemctl restart mosquitto; check host and port of [broker]"
         if local
@@ -115,14 +118,18 @@ def _no_tls(name: str, table: str, broker: BrokerSettings, error: ssl.SSLError) 
         name,
         f"The TLS handshake with the broker of [{table}] failed: {reason}. Events are queued.",
         Action.CALL_SUPPORT if expired else Action.CONFIGURE,
-        f"Ask the operator of {broker.host} to renew its certificate; if this machine's clock is wrong, set it."
+        f"Ask the operator of {broker.host} to renew its certificate; if this machine's clock is "
+        "wrong, set it."
         if expired
-        else f"Check that the certificate of {broker.host} names this host, and that [{table}.tls] ca_file has its CA.",
+        else (
+            f"Check that the certificate of {broker.host} names this host, and that [{table}.tls] "
+            "ca_file has its CA."
+        ),
     )
 
 
 def _refused(broker: BrokerSettings, probe_topic: str | None) -> tuple[str | None, bool]:
-    """Return the reason for which a broker rejects our CONNECT, else None, and whether it accepted the probe."""
+    """Return why a broker rejects our CONNECT, or None; and True if it accepted the probe."""
     answer: list[str | None] = []
     codes: list[ReasonCode] = []
     answered, written = threading.Event(), threading.Event()

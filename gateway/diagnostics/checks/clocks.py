@@ -28,7 +28,8 @@ def check_clock(state_dir: Path, view: PostView | None, host: HostView) -> Itera
                 f"The clock shows {now:%Y-%m-%d %H:%M} UTC, but {what} on {since:%Y-%m-%d}: it is wrong, "
                 "and so are the times in events and in the audit.",
                 Action.CONFIGURE,
-                f"{set_clock_command()}; if this returns after every power cut, replace the battery of the board.",
+                f"{set_clock_command()}; if this returns after every power cut, replace the battery "
+                "of the board.",
             )
             return
     seconds = read_number(host.sys / "class/rtc/rtc0/since_epoch")

@@ -36,9 +36,11 @@ def check_counters(
             "worker_crashes",
             "warning",
             device.position,
-            f"Its worker has crashed {device.restarts} times since the gateway was started; reads were lost each time.",
+            f"Its worker has crashed {device.restarts} times since the gateway was started; reads "
+            "were lost each time.",
             Action.CALL_SUPPORT,
-            f"borderpost bundle {config}, and send the archive to the maintainer of the driver {device.driver}.",
+            f"borderpost bundle {config}, and send the archive to the maintainer of the driver "
+            f"{device.driver}.",
         )
 
 
@@ -100,7 +102,8 @@ def _check_cable(device: DeviceView, counted: CountersView, config: Path) -> Ite
         "cable_dying",
         "warning",
         device.position,
-        f"It was disconnected {counted.disconnects} times in {hours:.0f} hours online: its cable or plug is failing.",
+        f"It was disconnected {counted.disconnects} times in {hours:.0f} hours online: its cable or "
+        "plug is failing.",
         Action.REPLACE,
         f"Replace the cable, then the socket; then: borderpost counters {config} {device.position} --reset. "
         "Kernel messages: sudo dmesg | grep -i usb | tail",

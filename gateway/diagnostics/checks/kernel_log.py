@@ -50,7 +50,8 @@ def check_disk_errors(host: HostView) -> Iterator[Finding]:
             "disk",
             f"The kernel has logged {times} errors of {name} since boot: the disk may fail.",
             Action.REPLACE,
-            f"sudo dmesg | grep -w {name} | tail; replace the disk: a post can be reinstalled from its one file.",
+            f"sudo dmesg | grep -w {name} | tail; replace the disk: a post can be reinstalled from "
+            "its one file.",
         )
 
 

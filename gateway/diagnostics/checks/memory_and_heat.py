@@ -26,7 +26,8 @@ def check_memory(host: HostView) -> Iterator[Finding]:
                 "machine",
                 f"Only {said}.",
                 Action.RESTART,
-                "Largest processes: ps -eo rss,pid,comm --sort=-rss | head; end those that do not belong to the post.",
+                "Largest processes: ps -eo rss,pid,comm --sort=-rss | head; end those that do not "
+                "belong to the post.",
             )
         else:
             yield make_ok_finding("memory_low", "machine", f"{said}.")
@@ -52,7 +53,8 @@ def check_temperature(host: HostView) -> Iterator[Finding]:
                 "too_hot",
                 "error" if degrees >= limit else "warning",
                 "machine",
-                f"{name} has {degrees:.0f} °C; its limit is {limit:.0f} °C. The machine may slow down or switch off.",
+                f"{name} has {degrees:.0f} °C; its limit is {limit:.0f} °C. The machine may slow down "
+                "or switch off.",
                 Action.CLEAN,
                 "Remove dust from vents and filter, shade the cabinet, check that the fan turns.",
             )

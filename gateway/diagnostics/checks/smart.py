@@ -27,7 +27,8 @@ def check_smart(host: HostView) -> Iterator[Finding]:
                     "disk",
                     f"The disk {disk} reports that it is about to fail: queued events may be lost.",
                     Action.REPLACE,
-                    f"sudo smartctl -a /dev/{disk}; replace it now: a post can be reinstalled from its one file.",
+                    f"sudo smartctl -a /dev/{disk}; replace it now: a post can be reinstalled from "
+                    "its one file.",
                 )
             case True:
                 yield make_ok_finding("disk_failing", "disk", f"The disk {disk} reports no failure.")

@@ -46,7 +46,10 @@ def check_storage(post: Post, account: Account, host: HostView) -> Iterator[Find
 def _ownership(place: Path, account: Account) -> Iterator[Finding]:
     status = place.stat()
     if account.uid not in (0, status.st_uid):
-        text_ = f"{place} belongs to {user_name(status.st_uid)}, but the gateway runs as {account.name}: it cannot start."
+        text_ = (
+            f"{place} belongs to {user_name(status.st_uid)}, but the gateway runs as "
+            f"{account.name}: it cannot start."
+        )
     elif status.st_mode & stat.S_IRWXO:
         text_ = f"Every user of this machine may read {place}, which may hold personal data."
     else:
@@ -62,7 +65,8 @@ def _space(place: Path, required_bytes: int, account: Account) -> Iterator[Findi
             "disk_read_only",
             "error",
             "disk",
-            f"The disk of {place} is mounted read-only, often after a disk error: events are kept in memory only.",
+            f"The disk of {place} is mounted read-only, often after a disk error: events are kept in "
+            "memory only.",
             Action.CALL_SUPPORT,
             "sudo dmesg --level=err,warn | tail; then: "
             f'sudo mount -o remount,rw "$(findmnt -no TARGET -T {place})"',

@@ -115,7 +115,9 @@ def _over_current(host: HostView) -> Iterator[Finding]:
                 "usb_over_current",
                 "error",
                 "usb",
-                f"The socket {port} was switched off {times} times since boot, because its current was too high.",
+                f"The socket {port} was switched off {times} times since boot, because its current "
+                "was too high.",
                 Action.REPLUG,
-                "Plug that device into a hub with a supply; if it happens again, the device has a short circuit.",
+                "Plug that device into a hub with a supply; if it happens again, the device has a "
+                "short circuit.",
             )

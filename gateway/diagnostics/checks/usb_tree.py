@@ -53,7 +53,7 @@ class UsbNode:
         return f"{self.name} at {self.socket}"
 
     def device_nodes(self, host: HostView) -> Iterator[Path]:
-        """Yield the nodes that programs open: serial ports, cameras and keyboards, or else the device itself."""
+        """Yield the nodes that programs open: serial ports, cameras, keyboards, or else the device."""
         kernels = ("*:*/tty*", "*:*/tty/tty*", "*:*/video4linux/video*", "*:*/input/input*/event*")
         named = {path.name for pattern in kernels for path in self.sysfs.glob(pattern)} - {"tty"}
         for name in sorted(named):

@@ -111,25 +111,25 @@ def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
     assert "nothing" in ended.stdout
 
 
-async def test_devices_and_watch_show_what_a_workstation_sees(house: GatewayFixture, tmp_path: Path) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    house.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
-    await house.start()
-    async with house.workstation() as desk:
+async def test_devices_and_watch_show_what_a_workstation_sees(gateway: GatewayFixture, tmp_path: Path) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    gateway.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
+    await gateway.start()
+    async with gateway.workstation() as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)
         await until(lambda: desk.status("lane-2/reader").state is not None)
         await until(lambda: desk.status("lane-2/reader").state.cause is not None)
-    shown = await asyncio.to_thread(borderpost, "devices", house.config)
+    shown = await asyncio.to_thread(borderpost, "devices", gateway.config)
     assert shown.returncode == 1, "one is not online"
     assert "lane-1/reader" in shown.stdout
     assert "no_device" in shown.stdout
     assert "replug" in shown.stdout
-    plain = await asyncio.to_thread(borderpost, "devices", house.config, "--mqtt", "--json")
+    plain = await asyncio.to_thread(borderpost, "devices", gateway.config, "--mqtt", "--json")
     assert [device["online"] for device in json.loads(plain.stdout)] == [True, False]
     watching = await asyncio.create_subprocess_exec(
         BORDERPOST,
-        *("watch", str(house.config), "-p", "lane-1/reader"),
+        *("watch", str(gateway.config), "-p", "lane-1/reader"),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "COLUMNS": "160"},
     )
@@ -148,22 +148,22 @@ async def test_devices_and_watch_show_what_a_workstation_sees(house: GatewayFixt
     assert "simulated" in seen
 
 
-async def test_devices_says_when_there_is_no_broker(house: GatewayFixture) -> None:
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    house.broker.stop()
-    ended = await asyncio.to_thread(borderpost, "devices", house.config)
+async def test_devices_says_when_there_is_no_broker(gateway: GatewayFixture) -> None:
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    gateway.broker.stop()
+    ended = await asyncio.to_thread(borderpost, "devices", gateway.config)
     assert ended.returncode == os.EX_UNAVAILABLE
-    assert f"127.0.0.1:{house.broker.port}: connection refused" in ended.stderr
+    assert f"127.0.0.1:{gateway.broker.port}: connection refused" in ended.stderr
 
 
-async def test_the_outbox_is_listed_counted_exported_and_purged(house: GatewayFixture) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    await house.start()
+async def test_the_outbox_is_listed_counted_exported_and_purged(gateway: GatewayFixture) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await gateway.start()
     await wire.wait_for_host()
-    async with house.workstation() as desk:
+    async with gateway.workstation() as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)
-    house.broker.stop()
+    gateway.broker.stop()
     for _ in range(3):
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
 
@@ -171,44 +171,44 @@ async def test_the_outbox_is_listed_counted_exported_and_purged(house: GatewayFi
         return await asyncio.to_thread(borderpost, "outbox", *arguments)
 
     async with asyncio.timeout(20):
-        while len((await outbox("export", house.config)).stdout.splitlines()) < 3:
+        while len((await outbox("export", gateway.config)).stdout.splitlines()) < 3:
             await asyncio.sleep(0.1)
-    exported = (await outbox("export", house.config)).stdout
+    exported = (await outbox("export", gateway.config)).stdout
     assert [json.loads(line)["seq"] for line in exported.splitlines()] == [1, 2, 3]
     assert "ERIKSSON" not in exported
-    assert "lane-1/reader/traveller" in (await outbox("list", house.config)).stdout
-    assert " 3 " in (await outbox("count", house.config)).stdout
-    assert (await outbox("list", house.config, "--parked")).returncode == 0
-    refused = await outbox("purge", house.config, "--yes")
+    assert "lane-1/reader/traveller" in (await outbox("list", gateway.config)).stdout
+    assert " 3 " in (await outbox("count", gateway.config)).stdout
+    assert (await outbox("list", gateway.config, "--parked")).returncode == 0
+    refused = await outbox("purge", gateway.config, "--yes")
     assert refused.returncode == os.EX_TEMPFAIL, "the gateway runs"
-    assert await house.stop() == 0
-    assert "3 events deleted" in (await outbox("purge", house.config, "--yes", "--class", "traveller")).stdout
-    assert (await outbox("export", house.config)).stdout == ""
+    assert await gateway.stop() == 0
+    assert "3 events deleted" in (await outbox("purge", gateway.config, "--yes", "--class", "traveller")).stdout
+    assert (await outbox("export", gateway.config)).stdout == ""
 
 
-async def test_an_outbox_that_is_not_there_is_said_to_be_so(house: GatewayFixture) -> None:
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    ended = await asyncio.to_thread(borderpost, "outbox", "count", house.config)
+async def test_an_outbox_that_is_not_there_is_said_to_be_so(gateway: GatewayFixture) -> None:
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    ended = await asyncio.to_thread(borderpost, "outbox", "count", gateway.config)
     assert ended.returncode == os.EX_NOINPUT
     assert "never ran" in ended.stderr
 
 
-async def test_run_becomes_the_daemon_and_simulate_the_post(house: GatewayFixture) -> None:
+async def test_run_becomes_the_daemon_and_simulate_the_post(gateway: GatewayFixture) -> None:
     """The two programs meet only at the addresses of the devices."""
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
-    post = house.folder / "devices.toml"
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    post = gateway.folder / "devices.toml"
     post.write_text(
         '[[simulator]]\nname = "lane-1/reader"\nkind = "serial-mrz"\nframing = "accessis"\n'
-        f'path = "{house.port("lane-1/reader")}"\nseed = 1\nevery_s = 0.2\n'
+        f'path = "{gateway.port("lane-1/reader")}"\nseed = 1\nevery_s = 0.2\n'
     )
     simulating = await asyncio.create_subprocess_exec(
-        BORDERPOST, *("simulate", post, "--run-dir", house.folder / "run"), stdout=asyncio.subprocess.PIPE
+        BORDERPOST, *("simulate", post, "--run-dir", gateway.folder / "run"), stdout=asyncio.subprocess.PIPE
     )
     running = await asyncio.create_subprocess_exec(
-        BORDERPOST, *("run", house.config), stderr=asyncio.subprocess.DEVNULL
+        BORDERPOST, *("run", gateway.config), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with house.workstation("lane-1/reader") as desk, asyncio.timeout(30):
+        async with gateway.workstation("lane-1/reader") as desk, asyncio.timeout(30):
             async for received in desk:
                 assert received.is_simulated
                 break

@@ -35,12 +35,12 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def wire(house: GatewayFixture) -> SerialLine:
-    wire = await house.wire(READER)
-    house.describe(READER, "mrz-serial", 'framing = "accessis"')
-    await house.start()
+async def wire(gateway: GatewayFixture) -> SerialLine:
+    wire = await gateway.wire(READER)
+    gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
+    await gateway.start()
     await wire.wait_for_host()
-    await until(lambda: '"online"' in house.log and (house.folder / "state" / "console.sock").exists())
+    await until(lambda: '"online"' in gateway.log and (gateway.folder / "state" / "console.sock").exists())
     return wire
 
 
@@ -50,12 +50,12 @@ async def borderpost(*words: object) -> tuple[int, str]:
 
 
 async def test_what_is_recorded_gives_the_same_events_again(
-    house: GatewayFixture, wire: SerialLine, tmp_path: Path
+    gateway: GatewayFixture, wire: SerialLine, tmp_path: Path
 ) -> None:
     out, scrubbed = tmp_path / "out.rec", tmp_path / "scrubbed.rec"
-    await nothing_is_recorded(house.config, tmp_path / "mine.rec")
-    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--duration", "2")
-    async with house.workstation() as desk:
+    await nothing_is_recorded(gateway.config, tmp_path / "mine.rec")
+    command = ("record", gateway.config, READER, out, "--reveal", "vendor asks", "--duration", "2")
+    async with gateway.workstation() as desk:
         await asyncio.wait_for(desk.connected_event.wait(), 10)
         recording = asyncio.create_task(borderpost(*command))
         seen: list[Any] = []
@@ -70,7 +70,7 @@ async def test_what_is_recorded_gives_the_same_events_again(
     assert (kept.driver, kept.settings, kept.wire) == ("mrz-serial", {"framing": "accessis"}, "serial")
     assert (kept.provenance, kept.people, kept.begins) == ("simulated", "synthetic", "midway")
     assert kept.entries
-    assert str(house.folder) not in out.read_text()
+    assert str(gateway.folder) not in out.read_text()
 
     again = await replayed(out)
     assert again == seen[-len(again) :]
@@ -86,15 +86,15 @@ async def test_what_is_recorded_gives_the_same_events_again(
     ] == []
 
 
-async def test_who_came_while_it_was_recorded_is_said(house: GatewayFixture, tmp_path: Path) -> None:
-    house.describe(READER, "mrz-serial", 'framing = "accessis"')
-    await house.start()
-    await until((house.folder / "state" / "console.sock").exists)
+async def test_who_came_while_it_was_recorded_is_said(gateway: GatewayFixture, tmp_path: Path) -> None:
+    gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
+    await gateway.start()
+    await until((gateway.folder / "state" / "console.sock").exists)
     out = tmp_path / "out.rec"
-    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--duration", "4")
+    command = ("record", gateway.config, READER, out, "--reveal", "vendor asks", "--duration", "4")
     recording = asyncio.create_task(borderpost(*command))
-    await until(lambda: '"technician_operation"' in house.log)
-    wire = await house.wire(READER)
+    await until(lambda: '"technician_operation"' in gateway.log)
+    wire = await gateway.wire(READER)
     await wire.wait_for_host()
     while not recording.done():
         await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))

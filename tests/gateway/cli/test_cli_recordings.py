@@ -34,7 +34,7 @@ def run(*words: str | Path) -> tuple[int, str]:
 def test_a_scrubbed_recording_is_written_once(tmp_path: Path) -> None:
     out = tmp_path / "out.rec"
 
-    assert run("anonymize", READER, out) == (0, f"{out}: nobody is left in it\n")
+    assert run("anonymize", READER, out) == (0, f"{out}: personal data replaced\n")
     assert Recording.from_text(out.read_text()).people == "scrubbed"
     code, said = run("anonymize", READER, out)
     assert (code, said) == (os.EX_CANTCREAT, f"{out}: exists already; name another file\n")
@@ -106,7 +106,7 @@ def test_real_people_are_shown_only_when_asked_for(tmp_path: Path) -> None:
     ("head", "entries", "complaint"),
     [
         ("# wire: usb", "0.1 submit 1 bulk 82 64", "Wireshark"),
-        ("# wire: smart-card", "0.1 in  90 00", "smart-card cannot be played"),
+        ("# wire: smart-card", "0.1 in  90 00", "recording of smart-card cannot be replayed"),
     ],
 )
 def test_what_cannot_be_played_is_refused(head: str, entries: str, complaint: str, tmp_path: Path) -> None:
@@ -119,15 +119,15 @@ def test_what_cannot_be_played_is_refused(head: str, entries: str, complaint: st
     assert (code, complaint in said) == (os.EX_DATAERR, True)
 
 
-async def test_a_recording_is_a_device_of_a_gateway(house: GatewayFixture) -> None:
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"\ngap_s = 0.1')
-    async with house.workstation() as desk:
-        await house.start()
-        command = ("replay", READER, house.config, "--position", "lane-1/reader", "--pause", "0.3")
+async def test_a_recording_is_a_device_of_a_gateway(gateway: GatewayFixture) -> None:
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"\ngap_s = 0.1')
+    async with gateway.workstation() as desk:
+        await gateway.start()
+        command = ("replay", READER, gateway.config, "--position", "lane-1/reader", "--pause", "0.3")
         code, said = await asyncio.to_thread(run, *command)
         read = await asyncio.wait_for(anext(aiter(desk)), 10)
 
-    assert (code, said.splitlines()[-1]) == (0, "lane-1/reader: played to its end")
+    assert (code, said.splitlines()[-1]) == (0, "lane-1/reader: replay complete")
     assert read.envelope.provenance == "replayed"
 
 
@@ -135,18 +135,18 @@ async def test_a_recording_is_a_device_of_a_gateway(house: GatewayFixture) -> No
     ("profile", "position", "code", "complaint"),
     [
         ("production", "lane-1/reader", os.EX_NOPERM, "in production"),
-        ("test", "lane-9/reader", os.EX_USAGE, "there is no lane-9/reader"),
+        ("test", "lane-9/reader", os.EX_USAGE, "there is no device lane-9/reader"),
         ("test", "reader", os.EX_USAGE, "lane"),
         ("test", "lane-1/other", os.EX_DATAERR, "has the driver mrz-wedge"),
     ],
 )
 async def test_nothing_is_played_to_where_it_does_not_belong(
-    profile: str, position: str, code: int, complaint: str, house: GatewayFixture
+    profile: str, position: str, code: int, complaint: str, gateway: GatewayFixture
 ) -> None:
-    house.profile = profile
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
-    house.describe("lane-1/other", "mrz-wedge")
+    gateway.profile = profile
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    gateway.describe("lane-1/other", "mrz-wedge")
 
-    ended, said = await asyncio.to_thread(run, "replay", READER, house.config, "--position", position)
+    ended, said = await asyncio.to_thread(run, "replay", READER, gateway.config, "--position", position)
 
     assert (ended, complaint in said) == (code, True), said

@@ -46,7 +46,7 @@ def test_each_signal_ends_a_demo(number: signal.Signals) -> None:
     with Demo(".venv/bin/borderpost", "demo", "--port", "0") as demo:
         demo.shows("● online")
         os.kill(demo.process.pid, number)
-        demo.shows("What was seen")
+        demo.shows("Summary")
         demo.interrupt()
         assert demo.ended() == 0, demo.screen
         assert "Traceback" not in demo.screen

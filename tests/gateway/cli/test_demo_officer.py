@@ -14,7 +14,7 @@ from gateway.contract.topics import Position
 
 WAITED_AT = BarrierState(
     state=MovementState.CLOSED,
-    doors=(CLOSED_DOOR.model_copy(update={"presence": False, "before": True}),),
+    doors=(CLOSED_DOOR.model_copy(update={"presence": False, "entry_side": True}),),
 )
 
 

@@ -133,7 +133,7 @@ def decided(decision: CommandState, reason: CommandReason | None = None) -> Comm
 OPEN_DOOR = DoorState(state=MovementState.OPEN, open_limit=True, closed_limit=False, presence=True)
 CLOSED_DOOR = DoorState(door="out", state=MovementState.CLOSED, open_limit=False, closed_limit=True)
 PIECES: dict[str, Observation] = {
-    "a document lies there": DocumentPlaced(trigger=ReadTrigger.INSERT),
+    "document placed": DocumentPlaced(trigger=ReadTrigger.INSERT),
     "image of the page, infrared light, 3 kB": ImageCaptured(
         light=IlluminationType.INFRARED,
         area=DocumentArea.PAGE,
@@ -148,13 +148,13 @@ PIECES: dict[str, Observation] = {
     "checks  ✗ ir_ab_mr": DocumentChecked(
         checks=(Check(id="optical.ir_ab_mr", group=CheckGroup.OPTICAL, outcome=Outcome.FAILED),)
     ),
-    "the document was taken away": DocumentRemoved(end_reason=TransactionEnd.COMPLETE),
+    "document removed": DocumentRemoved(end_reason=TransactionEnd.COMPLETE),
     "card, 26 bits": CardRead(reader=0, format=CardFormat.WIEGAND, bits=26, data="01020340"),
-    "card reader  inputs ●○  open or torn off": UNKNOWN_STATUS.model_copy(
+    "card reader  inputs ●○  opened or removed": UNKNOWN_STATUS.model_copy(
         update={"tampered": True, "inputs": (True, False)}
     ),
-    "open  somebody in the way": BarrierState(state=MovementState.OPEN, doors=(OPEN_DOOR,)),
-    "emergency open  unacknowledged  in open  out closed  as it was when the link failed": BarrierState(
+    "open  lane obstructed": BarrierState(state=MovementState.OPEN, doors=(OPEN_DOOR,)),
+    "emergency open  unacknowledged  in open  out closed  last state before the link failed": BarrierState(
         state=MovementState.EMERGENCY_OPEN,
         reason=StateReason.EMERGENCY_UNACKNOWLEDGED,
         doors=(OPEN_DOOR.model_copy(update={"door": "in", "presence": False}), CLOSED_DOOR),
@@ -167,9 +167,9 @@ PIECES: dict[str, Observation] = {
         door="out", direction=PassageDirection.TURNED_BACK, permitted=False, duration_s=2
     ),
     "It stands open.": BarrierAlarm(kind=AlarmKind.OPEN_TOO_LONG, door="", text="It stands open."),
-    "closed  somebody waits": BarrierState(
+    "closed  traveller waiting": BarrierState(
         state=MovementState.CLOSED,
-        doors=(CLOSED_DOOR.model_copy(update={"door": "", "presence": False, "before": True}),),
+        doors=(CLOSED_DOOR.model_copy(update={"door": "", "presence": False, "entry_side": True}),),
     ),
     "open asked by lane-1: accepted": decided(CommandState.ACCEPTED),
     "open asked by lane-1: rejected, claimed": decided(CommandState.REJECTED, CommandReason.CLAIMED),
@@ -181,7 +181,7 @@ PIECES: dict[str, Observation] = {
         reason=CommandReason.TIMED_OUT,
         duration_ms=6001,
     ),
-    "stolen: chief has it now, lane-1 had it (counter unattended)": ClaimChanged(
+    "stolen: held by chief, before by lane-1 (counter unattended)": ClaimChanged(
         change=ClaimChange.STOLEN,
         holder="chief",
         previous_holder="lane-1",
@@ -189,7 +189,7 @@ PIECES: dict[str, Observation] = {
         reason="counter unattended",
     ),
     "the audit is signed up to line 4711: hour": AuditCheckpoint(line=4711, sha256="0" * 64, trigger="hour"),
-    "the clock was set, by +3,600.0 s": ClockStepped(
+    "the clock was set by +3,600.0 s": ClockStepped(
         step_ms=3_600_000, clock_status=ClockStatus.SYNCED, first_synced=True
     ),
 }

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 async def test_why_doctor_and_bundle_join_what_the_gateway_says_with_what_is_found(folder: Path) -> None:
     async with on_socket(console_of(FakeDaemon(), folder)) as root:
         why = (await root.get("/api/v1/devices/lane-1/reader/why")).json()
-        assert why[0]["text"] == f"Nothing is plugged in at {folder}/reader."
+        assert why[0]["text"] == f"No device is plugged in at {folder}/reader."
         assert (await root.get("/api/v1/devices/lane-9/reader/why")).status_code == 404
 
         doctor = (await root.get("/api/v1/doctor")).json()

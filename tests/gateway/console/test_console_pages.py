@@ -211,7 +211,7 @@ async def test_a_page_does_not_wait_for_who_does_not_answer(
     assert not patient.done()
     answer.set()
     shown = (await patient).text
-    for part in ("It does not answer.", "call for help", "Ask &lt;them&gt;.", "BP-BROKER-AWAY"):
+    for part in ("It does not answer.", "call support", "Ask &lt;them&gt;.", "BP-BROKER-AWAY"):
         assert part in shown
     assert asked == ["lane-1/reader"], "both saw one examination"
 

@@ -93,7 +93,7 @@ def test_the_archive_has_what_support_needs_and_no_secret(post: Path, machine: S
 def test_contents_are_shown_before_anything_is_written(
     post: Path, machine: StagedHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.diagnostics.bundle.Surroundings", lambda: machine.host_view)
+    monkeypatch.setattr("gateway.diagnostics.bundle.HostView", lambda: machine.host_view)
     monkeypatch.chdir(post.parent)
     before = set(post.parent.iterdir())
     shown = CliRunner().invoke(app, ["bundle", str(post), "--list"])

@@ -41,7 +41,7 @@ def test_everybodys_certificate_is_told_sixty_thirty_and_seven_days_ahead(
     assert {(finding.code, finding.severity) for finding in findings} == {("certificate_expires_soon", severity)}
     assert len(findings) == len({finding.text for finding in findings}) == 15, "each once"
     how = {finding.how for finding in findings if "certificate of ug-lane-2" in finding.text}
-    assert how == {"sudo borderpost trust renew, and take the new files to that machine"}
+    assert how == {"sudo borderpost trust renew, then copy the new files to that machine"}
 
 
 @pytest.mark.parametrize("file", ["ke-gw-1/ke-gw-1.crt", "ug-lane-2/ug-lane-2.crt", "broker/broker.crt"])

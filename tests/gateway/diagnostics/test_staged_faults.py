@@ -44,17 +44,17 @@ STAGED = {
         "sudo borderpost udev --install",
     ),
     "held/reader": ("port_held", "ModemManager (pid ", "sudo systemctl mask --now ModemManager"),
-    "rate/reader": ("baud_rate_mismatch", "none meant anything: that is what a wrong rate looks like", "115200"),
+    "rate/reader": ("baud_rate_mismatch", "none was valid: this is typical of a wrong baud rate", "115200"),
     "dirty/reader": ("sensor_dirty", "5 of 12 reads failed: the glass is probably dirty", "soft, dry cloth"),
     "dirty/finger": (
         "sensor_dirty",
         "Something else than a finger is on the scanner's glass.",
         "soft, dry cloth",
     ),
-    "cable/reader": ("cable_dying", "lost 3 times", "Change the cable"),
-    "firmware/reader": ("wrong_firmware", "OCR 1.07 SIM, and OCR 2.00 is expected", "expect_firmware"),
+    "cable/reader": ("cable_dying", "lost 3 times", "Replace the cable"),
+    "firmware/reader": ("wrong_firmware", "OCR 1.07 SIM, and OCR 2.00 is expected", "expected_firmware"),
     "trust/reader": ("no_trust_store", "has no certificate of any state", "CSCA certificates"),
-    "well/reader": ("certificate_expired", "certificate for [hq] expired on", "Have a new one issued"),
+    "well/reader": ("certificate_expired", "certificate for [hq] expired on", "Request a new certificate"),
 }  # fmt: skip
 ROLES = """
 authority = "UTO"
@@ -225,7 +225,7 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     for name in wires:
         framing = {"rate/reader": "accessis", "firmware/reader": "elyctis"}.get(name, "text")
         more = {
-            "firmware/reader": 'expect_firmware = "OCR 2.00"',
+            "firmware/reader": 'expected_firmware = "OCR 2.00"',
             "trust/reader": f'[device."{name}".chip]\nreader = "ACS"\ntrust = ["{site.folder}/trust"]',
         }.get(name, "")
         site.place(name, more, framing)

@@ -68,7 +68,7 @@ async def test_a_device_that_is_well_is_said_to_be_and_when_it_last_read(tmp_pat
     well, *_ = explain_device(post, "lane-1/reader", await FakeDaemon().view(), host=machine.host_view)
 
     assert (well.code, well.severity) == ("ok", "ok")
-    assert "it last read well on 2026-11-28 08:15:30 UTC" in well.text
+    assert "its last good read was on 2026-11-28 08:15:30 UTC" in well.text
 
 
 async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
@@ -113,5 +113,5 @@ def test_the_command_line_ends_with_the_worst(post: Path) -> None:
 
     assert told.exit_code == 3
     assert told.stdout.startswith(
-        "error   lane-2/reader: No device lane-2/reader is configured. [BP-NOT-CONFIGURED-"
+        "error   lane-2/reader: No device lane-2/reader is configured. [BP-POSITION-NOT-CONFIGURED-"
     )

@@ -60,8 +60,8 @@ close = 1
 stop = 2
 open_limit = 0
 closed_limit = 1
-before = 2
-behind = 3
+entry_side = 2
+exit_side = 3
 presence = 4
 [device."lane-1/camera"]
 driver = "camera-snapshot"
@@ -74,7 +74,7 @@ path = "/snapshot.jpg"
 class BrowserFixture:
     """A post, its console's address, and a browser."""
 
-    house: GatewayFixture
+    gateway: GatewayFixture
     post: Post
     url: str
     browser: Browser
@@ -111,7 +111,7 @@ class BrowserFixture:
     async def exchange(self, serial_number: str) -> None:
         """Plug another reader in where one was."""
         self.swapped.nameplate = Nameplate(serial_number)
-        self.house.wires[SWAPPED].replug()
+        self.gateway.wires[SWAPPED].replug()
 
 
 async def wait_until_present(at: BrowserFixture, people: TravellerGenerator) -> None:
@@ -136,35 +136,35 @@ async def browser_fixture(folder: Path, profile: str = "training") -> AsyncItera
     described = folder / "simulators.toml"
     described.write_text(SIMULATED.format(run=run, camera=camera))
     async with contextlib.AsyncExitStack() as stack:
-        house = GatewayFixture(folder, stack.enter_context(Mosquitto()), profile=profile)
-        house.extra = (
+        gateway = GatewayFixture(folder, stack.enter_context(Mosquitto()), profile=profile)
+        gateway.extra = (
             f'[console]\nlisten = "127.0.0.1:{console}"\nusers_file = "{users(folder)}"\n'
             f'simulators = "{run}/simulators.sock"\nidle_s = 60\n' + DEVICES.format(run=run, camera=camera)
         )
-        stack.push_async_callback(house.stack.aclose)
-        reader = AccessIs(await house.wire(READER))
-        swapped = Elyctis(await house.wire(SWAPPED), nameplate=Nameplate("SIM0001"))
-        house.describe(READER, "mrz-serial", 'framing = "accessis"')
-        house.describe(SWAPPED, "mrz-serial", 'framing = "elyctis"')
+        stack.push_async_callback(gateway.stack.aclose)
+        reader = AccessIs(await gateway.wire(READER))
+        swapped = Elyctis(await gateway.wire(SWAPPED), nameplate=Nameplate("SIM0001"))
+        gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
+        gateway.describe(SWAPPED, "mrz-serial", 'framing = "elyctis"')
         # A camera's worker loads libraries for seconds where many tests run beside this one.
-        patient = house.config.read_text().replace("heartbeat_timeout_s = 1", "heartbeat_timeout_s = 30")
-        house.config.write_text(patient)
+        patient = gateway.config.read_text().replace("heartbeat_timeout_s = 1", "heartbeat_timeout_s = 30")
+        gateway.config.write_text(patient)
         post = await stack.enter_async_context(Post.start(described, run_dir=run))
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         )
         stack.push_async_callback(browser.close)
-        await house.start()
-        stack.push_async_callback(_stopped, house)
+        await gateway.start()
+        stack.push_async_callback(_stopped, gateway)
         await until((folder / "state" / "console.sock").exists)
         async with httpx.AsyncClient(timeout=60) as client:  # has the console's process started
             assert (await client.get(f"{url}/login")).status_code == 200
-        yield BrowserFixture(house, post, url, browser, reader, swapped)
+        yield BrowserFixture(gateway, post, url, browser, reader, swapped)
 
 
-async def _stopped(house: GatewayFixture) -> None:
-    assert await house.stop() == 0, house.log[-3000:]
+async def _stopped(gateway: GatewayFixture) -> None:
+    assert await gateway.stop() == 0, gateway.log[-3000:]
 
 
 def now_ms() -> float:

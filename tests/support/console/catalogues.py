@@ -10,7 +10,7 @@ from gateway.console.web.i18n import LANGUAGES, MESSAGES
 from gateway.console.web.jinja import TEMPLATES, environment
 
 CONSOLE = TEMPLATES.parent
-MARKS = {"marked", "say", "_"}
+MARKS = {"mark_for_translation", "say", "_"}
 
 
 def wanted() -> dict[str, str]:
@@ -28,7 +28,7 @@ def _of_templates() -> Iterator[tuple[str, str]]:
 
 
 def _of_code() -> Iterator[tuple[str, str]]:
-    for module in sorted(CONSOLE.glob("*.py")):
+    for module in sorted(CONSOLE.rglob("*.py")):
         for node in ast.walk(ast.parse(module.read_text())):
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(text)), *_]) if (
