@@ -1,4 +1,7 @@
-"""What systemd hears of the daemon: ready, alive, reloading, stopping; and nothing once a part is stuck."""
+"""Notifications of the daemon to systemd.
+
+Ready, watchdog, reloading, stopping; none once a component is stuck.
+"""
 
 import asyncio
 import contextlib
@@ -27,7 +30,7 @@ class Manager:
         self._socket.setblocking(False)
 
     async def hears(self, word: str, within_s: float = 30) -> list[str]:
-        """The next message with a line that begins so."""
+        """Return the next message with a line that begins so."""
         async with asyncio.timeout(within_s):
             while True:
                 lines = (await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode().split("\n")
@@ -54,12 +57,10 @@ os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAME
 os.set_inheritable(3, True)
 os.execv(sys.argv[2], sys.argv[2:])
 """
-"""What systemd does before it starts a service that has a socket unit."""
+"""Script that prepares the socket as systemd does before it starts a service with a socket unit."""
 
 
-async def test_the_daemon_tells_its_life_and_takes_the_socket_that_it_is_given(
-    gateway: GatewayFixture, manager: Manager
-) -> None:
+async def test_daemon_notifies_and_takes_socket(gateway: GatewayFixture, manager: Manager) -> None:
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await gateway.wire("lane-1/reader")
     gateway.environment |= {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "800000"}
@@ -86,7 +87,7 @@ async def test_the_daemon_tells_its_life_and_takes_the_socket_that_it_is_given(
     assert await stopping == 0
 
 
-async def test_one_stuck_part_stops_the_feed_and_is_named(gateway: GatewayFixture, manager: Manager) -> None:
+async def test_stuck_component_stops_watchdog_and_is_named(gateway: GatewayFixture, manager: Manager) -> None:
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await gateway.wire("lane-1/reader")
     service = ServiceManager(str(manager.path), watchdog_s=0.8)
@@ -131,7 +132,7 @@ def opened(pid: int) -> set[Path]:
 
 @contextlib.contextmanager
 def held_up_writer(post: InProcessGateway) -> Iterator[None]:
-    """Keep the thread that owns the disk from its work."""
+    """Block the thread that writes to the disk."""
     go_on = threading.Event()
     writer = post.gateway._delivery._writer
     assert writer is not None

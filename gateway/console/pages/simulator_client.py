@@ -56,9 +56,7 @@ class InsertForm:
 def insert_form(kind: str, say: Translate) -> InsertForm:
     """Return the form for a kind of simulator."""
     if kind in {"serial-mrz", "ocr-scanner"}:
-        return InsertForm(
-            say("An invented traveller"), (FormField("format", say("Document"), _DOCUMENTS),)
-        )
+        return InsertForm(say("An invented traveller"), (FormField("format", say("Document"), _DOCUMENTS),))
     if kind in {"modbus-barrier", "serial-relay"}:
         manners = ("waits", "tailgates", "turns-back")
         return InsertForm(say("A vehicle arrives"), (FormField("manner", say("Manner"), manners),))

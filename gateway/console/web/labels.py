@@ -51,9 +51,7 @@ CAUSES = {
     Cause.SENSOR_DIRTY: mark_for_translation("Its glass or sensor is dirty."),
     Cause.TAMPERED: mark_for_translation("It was opened or removed."),
     Cause.CHANNEL_INSECURE: mark_for_translation("Its connection is not secured as configured."),
-    Cause.REPLACEMENT_NOT_ACCEPTED: mark_for_translation(
-        "A replacement device awaits acceptance."
-    ),
+    Cause.REPLACEMENT_NOT_ACCEPTED: mark_for_translation("A replacement device awaits acceptance."),
     Cause.WRONG_FIRMWARE: mark_for_translation("Its firmware is not the expected version."),
     Cause.CLOCK_WRONG: mark_for_translation("Its clock is wrong."),
     Cause.WORKER_CRASHED: mark_for_translation("Its worker has crashed."),

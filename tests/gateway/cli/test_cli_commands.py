@@ -1,4 +1,4 @@
-"""`borderpost command` and `borderpost claims`, as a person at a terminal uses them."""
+"""`borderpost command` and `borderpost claims` on a terminal."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ async def answer(gateway: GatewayFixture, name: str, *arguments: object) -> tupl
     return ran.exit_code, json.loads(ran.stdout)
 
 
-async def test_a_device_is_commanded_from_the_command_line(gateway: GatewayFixture, wire: SerialLine) -> None:
+async def test_command_moves_barrier(gateway: GatewayFixture, wire: SerialLine) -> None:
     open_up = ("command", gateway.config, BARRIER, "open-up")
     asking = asyncio.create_task(borderpost(*open_up, "--arg", "width_cm=30", *station(gateway, "chief")))
     await wire.wait_for_bytes(b"open-up chief")
@@ -100,7 +100,7 @@ async def test_a_device_is_commanded_from_the_command_line(gateway: GatewayFixtu
     )
 
 
-async def test_every_way_not_to_be_done_has_its_exit_code(gateway: GatewayFixture, wire: SerialLine) -> None:
+async def test_exit_code_of_each_failure(gateway: GatewayFixture, wire: SerialLine) -> None:
     def ask(name: str, verb: str, *more: object) -> Any:
         return answer(gateway, name, "command", gateway.config, BARRIER, verb, *more)
 
@@ -138,7 +138,7 @@ async def test_every_way_not_to_be_done_has_its_exit_code(gateway: GatewayFixtur
     assert (await ask("chief", "look"))[0] == os.EX_UNAVAILABLE
 
 
-async def test_claims_are_listed_stolen_and_released(gateway: GatewayFixture, wire: SerialLine) -> None:
+async def test_claims_list_steal_release(gateway: GatewayFixture, wire: SerialLine) -> None:
     claims = ("claims", "list", gateway.config)
     assert (await borderpost(*claims)).stdout == "no device is claimed\n"
     code, _ = await answer(gateway, "counter-1", "command", gateway.config, BARRIER, "claim")
@@ -157,7 +157,7 @@ async def test_claims_are_listed_stolen_and_released(gateway: GatewayFixture, wi
     assert json.loads((await borderpost(*claims, "--json")).stdout) == []
 
 
-async def test_the_gateways_own_name_commands_nothing(gateway: GatewayFixture, wire: SerialLine) -> None:
+async def test_gateway_login_cannot_command(gateway: GatewayFixture, wire: SerialLine) -> None:
     ran = await borderpost("command", gateway.config, BARRIER, "stop")
     assert ran.exit_code == os.EX_NOPERM
     assert "role file does not know this station" in ran.stderr

@@ -1,4 +1,4 @@
-"""`borderpost record` at a post that runs: what it keeps gives the same events again, scrubbed or not."""
+"""`borderpost record` at a running post: replaying a recording gives the same events, anonymized or not."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ async def borderpost(*words: object) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-async def test_what_is_recorded_gives_the_same_events_again(
+async def test_recording_replays_same_events(
     gateway: GatewayFixture, wire: SerialLine, tmp_path: Path
 ) -> None:
     out, scrubbed = tmp_path / "out.rec", tmp_path / "scrubbed.rec"
@@ -86,7 +86,7 @@ async def test_what_is_recorded_gives_the_same_events_again(
     ] == []
 
 
-async def test_who_came_while_it_was_recorded_is_said(gateway: GatewayFixture, tmp_path: Path) -> None:
+async def test_device_connected_while_recording(gateway: GatewayFixture, tmp_path: Path) -> None:
     gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
     await gateway.start()
     await until((gateway.folder / "state" / "console.sock").exists)
@@ -133,7 +133,7 @@ def test_what_each_device_is_on() -> None:
 
 
 async def next_read(desk: Workstation) -> Any:
-    """The next document; that somebody records is an event too."""
+    """Return the next document; the operation of recording is an event too."""
     async with asyncio.timeout(10):
         async for received in desk:
             event = json.loads(received.envelope.model_dump_json())
@@ -149,7 +149,7 @@ async def replayed(recording: Path) -> list[Any]:
 
 
 async def nothing_is_recorded(config: Path, out: Path) -> None:
-    """Without a reason, of what is not there, or over a file."""
+    """Without a reason, for an unknown device, or over an existing file."""
     code, said = await borderpost("record", config, READER, out)
     assert (code, "--reveal" in said) == (2, True)
     assert (await borderpost("record", config, "lane-9/reader", out, "--reveal", "why"))[0] == os.EX_USAGE
@@ -158,7 +158,7 @@ async def nothing_is_recorded(config: Path, out: Path) -> None:
     assert (code, "exists already" in said, out.read_text()) == (os.EX_CANTCREAT, True, "mine")
 
 
-def test_items_of_a_trace_become_entries() -> None:
+def test_trace_items_become_entries() -> None:
     item = {"at_s": 1.5, "direction": "in", "size": 2, "hex": "1c 02", "transfer": None}
     facts = {"id": 7, "stage": "complete", "kind": "bulk", "endpoint": 0x82, "bus": 3, "device": 9}
     facts |= {"at_ns": 10**18, "status": 0, "length": 2, "setup": ""}

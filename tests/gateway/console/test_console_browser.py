@@ -1,6 +1,6 @@
-"""The console as people use it: Debian's Chromium before a whole post with simulated devices.
+"""The console in Debian's Chromium, before a whole post with simulated devices.
 
-One test, because everything that is started is started once: a broker, a daemon, four devices and a browser.
+One test, so that broker, daemon, four devices and browser are started only once.
 """
 
 import asyncio
@@ -128,7 +128,7 @@ async def a_device_is_accepted_with_a_specimen(at: BrowserFixture, page: Page) -
     await expect(page.locator("[data-step='link.open']")).to_be_visible()
     presenting = asyncio.create_task(
         wait_until_present(at, TravellerGenerator(3))
-    )  # the check hears one once begun
+    )  # the self-test receives one after it has begun
     await page.get_by_role("button", name="Begin").click()
     await expect(verdict).to_have_attribute("data-verdict", "passed")
     presenting.cancel()

@@ -1,4 +1,4 @@
-"""The doctor on staged machines, beside real brokers: every fault named with a remedy, no false alarm."""
+"""The doctor on staged machines, beside real brokers: every fault found with a remedy, no false alarm."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def machine(tmp_path: Path) -> StagedHost:
 
 
 class Post:
-    """The file of a post, and what the doctor says of it."""
+    """File of a post, and the doctor's findings about it."""
 
     def __init__(self, folder: Path, machine: StagedHost, port: int) -> None:
         self.machine = machine
@@ -71,7 +71,7 @@ class Post:
         self.devices = ""
 
     def findings(self) -> dict[str, Finding]:
-        """By code, the worst of each."""
+        """Return findings by code, the highest severity of each."""
         self.file.write_text(self.head + self.broker + self.devices)
         told = run_doctor(self.file, host=self.machine.host_view)
         return {finding.code: finding for finding in reversed(told)}
@@ -81,12 +81,12 @@ class Post:
 
 
 Own = Callable[[Path, int, int], None]
-"""Give a file to a user and a group, by their numbers; -1 leaves one as it is."""
+"""Change user and group of a file, by their numbers; -1 keeps one."""
 
 
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> Own:
-    """Only root may give files away; for anybody else the owner that stat(2) tells is replaced."""
+    """Only root may change owners; for other users the owner in stat(2) is replaced."""
     if os.geteuid() == 0:
         return os.chown
     given: dict[str, tuple[int, int]] = {}
@@ -113,7 +113,7 @@ def post(tmp_path: Path, machine: StagedHost, broker: Mosquitto) -> Post:
     return post
 
 
-def test_a_post_that_is_well_is_said_to_be_well(post: Post) -> None:
+def test_healthy_post_has_no_bad_findings(post: Post) -> None:
     findings = post.findings()
 
     assert post.bad() == {}
@@ -145,7 +145,7 @@ def test_what_the_kernel_tells(post: Post, file: str, said: object, code: str, t
     assert bad[code].action != "none"
 
 
-def test_a_dying_cable_and_a_dying_disk_as_the_kernel_has_seen_them(post: Post, machine: StagedHost) -> None:
+def test_kernel_log_shows_bad_cable_and_disk(post: Post, machine: StagedHost) -> None:
     post.devices += FINGER
     machine.plug("1-2", "05ba:000a", 4)
     reset = "6,1201,5140900,-;usb 1-2: reset full-speed USB device number 4 using xhci_hcd"
@@ -161,7 +161,7 @@ def test_a_dying_cable_and_a_dying_disk_as_the_kernel_has_seen_them(post: Post, 
     assert "1 errors of sda" in bad["disk_errors"].text
 
 
-def test_a_wrong_rate_as_the_port_counts_it(post: Post, machine: StagedHost) -> None:
+def test_wrong_baud_rate_from_port_counters(post: Post, machine: StagedHost) -> None:
     machine.write("dev/ttyS1", "")
     post.devices = READER.format(port="/dev/ttyS1")
     table = (
@@ -171,12 +171,14 @@ def test_a_wrong_rate_as_the_port_counts_it(post: Post, machine: StagedHost) -> 
     assert "baud_rate_mismatch" not in post.bad()
 
     machine.write("proc/tty/driver/serial", table.format("90 fe:41 oe:2 RTS|DTR"))
-    assert "ttyS1 has counted 41 framing and parity errors in 90 bytes" in post.bad()["baud_rate_mismatch"].text
+    assert (
+        "ttyS1 has counted 41 framing and parity errors in 90 bytes" in post.bad()["baud_rate_mismatch"].text
+    )
     assert post.bad()["port_overrun"].severity == "notice"
 
 
 def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Said by a program that answers as smartctl 7.4 does: the disk of a test machine has nothing to say."""
+    """A program with the output of smartctl 7.4: the disk of a test machine reports nothing."""
     post.machine.write("sys/block/sda/size", 1000)
     program = tmp_path / "bin/smartctl"
     program.parent.mkdir()
@@ -187,9 +189,7 @@ def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pyte
     assert "smartctl -a /dev/sda" in post.bad()["disk_failing"].how
 
 
-def test_a_file_that_only_whoever_asks_may_read(
-    post: Post, machine: StagedHost, own: Own, tmp_path: Path
-) -> None:
+def test_file_readable_only_by_caller(post: Post, machine: StagedHost, own: Own, tmp_path: Path) -> None:
     machine.write("proc/4711/status", f"Uid:\t0\t{NOBODY.pw_uid}\nGid:\t0\t65534\nGroups:\nCapEff:\t0")
     own(post.state_dir, NOBODY.pw_uid, -1)
     roles = tmp_path / "roles.toml"
@@ -204,7 +204,7 @@ def test_a_file_that_only_whoever_asks_may_read(
     assert unreadable.how == f"sudo chgrp nobody {roles} && sudo chmod 640 {roles}"
 
 
-def test_what_nobody_thought_of_hides_nothing_else(post: Post, machine: StagedHost) -> None:
+def test_failed_check_hides_no_other_finding(post: Post, machine: StagedHost) -> None:
     machine.write("proc/vmstat", "oom_kill many")
     machine.write("sys/class/thermal/thermal_zone0/temp", 84000)
 
@@ -213,7 +213,7 @@ def test_what_nobody_thought_of_hides_nothing_else(post: Post, machine: StagedHo
     assert "too_hot" in bad
 
 
-def test_a_clock_that_nobody_keeps_and_one_that_is_certainly_wrong(post: Post) -> None:
+def test_unsynchronized_and_wrong_clock(post: Post) -> None:
     post.machine.standing = ClockStatus.UNSYNCED
     assert post.bad()["clock_unsynced"].how.startswith("sudo timedatectl set-ntp true")
 
@@ -224,7 +224,7 @@ def test_a_clock_that_nobody_keeps_and_one_that_is_certainly_wrong(post: Post) -
     assert "timedatectl set-time" in wrong.how
 
 
-def test_a_port_is_missing_forbidden_or_held(post: Post, machine: StagedHost, own: Own) -> None:
+def test_port_missing_forbidden_or_held(post: Post, machine: StagedHost, own: Own) -> None:
     port = machine.folder / "dev/ttyUSB0"
     own(post.state_dir, NOBODY.pw_uid, -1)
     machine.write(
@@ -248,9 +248,7 @@ def test_a_port_is_missing_forbidden_or_held(post: Post, machine: StagedHost, ow
     assert "no_permission" not in bad
 
 
-def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(
-    post: Post, machine: StagedHost, own: Own
-) -> None:
+def test_usb_scanners_have_findings(post: Post, machine: StagedHost, own: Own) -> None:
     post.devices = FINGER
     (machine.folder / "run/udev/control").unlink()
     assert post.bad()["no_device"].subject == "lane-1/finger"
@@ -275,7 +273,7 @@ def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(
     assert "usb:05BA:000A@1-1.2" in ambiguous.how
 
 
-def test_a_bus_as_umockdev_has_it_is_read(tmp_path: Path) -> None:
+def test_umockdev_bus_is_read(tmp_path: Path) -> None:
     scanner = usb_scanner("4500")
     tree = Tree(tmp_path / "bus")
     node = tree.add(scanner, 2, 5)
@@ -299,7 +297,7 @@ def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPa
     assert 'pip install "borderpost-gateway[fingerprint]"' in post.bad()["missing_extra"].how
 
 
-def test_a_licence_is_told_before_it_ends(post: Post) -> None:
+def test_licence_expiry_is_reported(post: Post) -> None:
     post.devices += "licence_ends = 2026-06-30\n"
     for day, severity in (("2026-04-01", "ok"), ("2026-06-10", "warning"), ("2026-07-01", "error")):
         post.machine.now = datetime.fromisoformat(day).replace(tzinfo=UTC)
@@ -330,9 +328,7 @@ def test_smart_cards_and_trust_stores(post: Post, tmp_path: Path, monkeypatch: p
     ("days", "severity"),
     [(-1, "error"), (6.5, "error"), (29.5, "warning"), (59.5, "notice"), (61, "ok")],
 )
-def test_certificates_are_told_before_they_run_out(
-    post: Post, tmp_path: Path, days: float, severity: str
-) -> None:
+def test_certificate_expiry_is_reported(post: Post, tmp_path: Path, days: float, severity: str) -> None:
     authority = Authority(tmp_path / "pki")
     file = authority.issue("gw-1", days)
     post.broker += f'[hq]\nhost = "127.0.0.1"\nport = 1\n[hq.tls]\ncert_file = "{file}"\n'
@@ -354,7 +350,7 @@ def test_certificates_are_told_before_they_run_out(
     assert "does not belong" in post.bad()["key_mismatch"].text
 
 
-def test_brokers_that_refuse_are_expired_or_strangers(post: Post, tmp_path: Path) -> None:
+def test_broker_failures_are_told_apart(post: Post, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "pki")
     Authority(tmp_path / "pki", "stranger")
     served = authority.issue("broker", days=20)
@@ -370,7 +366,7 @@ def test_brokers_that_refuse_are_expired_or_strangers(post: Post, tmp_path: Path
         )
         bad = post.bad()
         assert "rejects this gateway: Not authorized" in bad["broker_refuses"].text
-        # The authority ends tomorrow, its broker's certificate in three weeks.
+        # The authority expires tomorrow, its broker's certificate in three weeks.
         assert {bad["certificate_expires_soon"].severity} == {"error"}
         secret.write_text("right\n")
         assert "broker_refuses" not in post.bad()
@@ -405,7 +401,7 @@ def test_a_ups_on_its_battery(post: Post, machine: StagedHost) -> None:
     assert bad["ups_on_battery"].text == "The UPS cabinet runs on its battery (41 %, 10 min left)."
 
 
-def test_a_broken_file_is_explained_and_the_machine_looked_at(post: Post) -> None:
+def test_invalid_file_is_explained(post: Post) -> None:
     post.devices = READER.format(port="ttyUSB0")
     post.machine.write("proc/vmstat", "oom_kill 1")
 
@@ -416,9 +412,7 @@ def test_a_broken_file_is_explained_and_the_machine_looked_at(post: Post) -> Non
     assert "out_of_memory_kill" in bad
 
 
-def test_the_command_line_tells_the_worst_by_its_exit_code(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_exit_code(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     post.findings()
     monkeypatch.setattr("gateway.diagnostics.doctor.HostView", lambda: post.machine.host_view)
     runner = CliRunner()
@@ -434,16 +428,19 @@ def test_the_command_line_tells_the_worst_by_its_exit_code(
     )
     assert "\n        replug: " in said.stdout
     as_json = json.loads(runner.invoke(app, ["doctor", str(post.file), "--json"]).stdout)
-    assert [item["code"] for item in as_json if item["severity"] != "ok"] == ["no_device", "out_of_memory_kill"]
+    assert [item["code"] for item in as_json if item["severity"] != "ok"] == [
+        "no_device",
+        "out_of_memory_kill",
+    ]
 
 
-def test_a_code_that_was_misheard_is_noticed() -> None:
+def test_misheard_phone_code_is_detected() -> None:
     assert phone_code("port_held") == "BP-PORT-HELD-" + phone_code("port_held")[-2:]
     codes = ["port_held", "port_hell", "no_device", "no_devise", "clock_wrong", "disk_full"]
     assert len({phone_code(code)[-2:] for code in codes}) == len(codes)
 
 
-def test_a_production_broker_that_takes_anything_from_anybody_is_told(post: Post) -> None:
+def test_broker_without_acl_in_production(post: Post) -> None:
     assert "broker_acl_missing" not in post.bad(), "a test's broker may be open"
     post.head = post.head.replace('"test"', '"production"')
     assert "has no access control list" in post.bad()["broker_acl_missing"].text

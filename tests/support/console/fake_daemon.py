@@ -1,4 +1,4 @@
-"""A gateway that is none: what the console asks of a daemon, answered out of memory, and remembered."""
+"""Fake daemon for the console: responds from memory and records requests."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -28,7 +28,7 @@ SESSION = "0f8fad5bd9cb469f"
 
 
 def device(position: str, **more: object) -> DeviceView:
-    """A reader that is well."""
+    """Return a healthy reader."""
     ordinary = {
         "position": position,
         "driver": "mrz-serial",
@@ -48,7 +48,7 @@ def device(position: str, **more: object) -> DeviceView:
 
 
 def held_device(position: str) -> DeviceView:
-    """A reader whose port another program has, claimed by a lane."""
+    """Return a reader whose port another program has opened, claimed by a lane."""
     state = DeviceState(
         state=StateCode.OFFLINE,
         since=AT,
@@ -68,7 +68,7 @@ def held_device(position: str) -> DeviceView:
 
 
 class FakeDaemon:
-    """Two readers, one of them in trouble. What was ordered stands in `orders`."""
+    """Two readers, one of them with a problem. Operations are recorded in `operations`."""
 
     def __init__(self) -> None:
         self.devices = {one.position: one for one in (device("lane-1/reader"), held_device("lane-2/reader"))}
@@ -79,13 +79,13 @@ class FakeDaemon:
         """Updates that `subscribe` yields; None ends it."""
         self.refuses: RpcError | None = None
         self.streams = 0
-        """Streams of news that are open."""
+        """Number of open subscriptions."""
         self.traces_go_on = False
-        """Whether a trace is open until somebody closes it."""
+        """True to keep a trace open until it is closed."""
 
     @property
     def touched(self) -> int:
-        """How often anything was asked that changes or records something."""
+        """Number of requests that change or record something."""
         return len(self.operations) + len(self.checks) + len(self.traces)
 
     def _known(self, position: str) -> DeviceView:

@@ -1,4 +1,4 @@
-"""Pictures of the console for the README, taken of a simulated post: `make screenshots`."""
+"""Screenshots of the console for the README, taken of a simulated post: `make screenshots`."""
 
 import asyncio
 import tempfile
