@@ -161,7 +161,7 @@ async def trace(
     position: Position,
     ticket: Annotated[str | None, Query(max_length=100)] = None,
 ) -> StreamingResponse:
-    """What crosses a device's wire from now on; the bytes themselves only with a ticket."""
+    """Stream a device's trace from now on; with bytes only for a ticket."""
     await get_device_view(ctx, position)
     revealed: RevealTrace | None = None
     if ticket is not None:
@@ -224,7 +224,7 @@ async def get_audit(
 
 
 async def get_device_view(ctx: AppContext, position: str) -> DeviceView:
-    """The device at a position; raises Problem where there is none."""
+    """Return the device at a position; raises HttpProblem if there is none."""
     for device in (await ctx.daemon.view()).devices:
         if device.position == position:
             return device
