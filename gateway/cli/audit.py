@@ -50,10 +50,10 @@ def show(
 
 
 def _line(entry: dict[str, Any]) -> str:
-    said = " ".join(
+    content = " ".join(
         f"{name}={value}" for name, value in entry["data"].items() if value not in (None, "", [], {})
     )
-    return f"{local_time(entry['at'])} {entry['position']} {entry['type']} {said}"
+    return f"{local_time(entry['at'])} {entry['position']} {entry['type']} {content}"
 
 
 @app.command("verify")

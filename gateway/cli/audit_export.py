@@ -81,14 +81,14 @@ def _record(verdict: VerificationResult) -> dict[str, object]:
 def _tables(report: BreachReport) -> Iterator[Table]:
     summary = Table(box=None, pad_edge=False, show_header=False)
     plain = report.to_json()
-    for name, said in (
+    for name, content in (
         ("window", f"{local_time(report.since)} to {local_time(report.until)}"),
         ("no personal data", "\n".join(plain["data_classes"]) or "none about persons"),
         ("travellers", f"at most {report.max_transactions}: the number of reads"),
         ("recipients", "\n".join(report.recipients)),
         ("runs", "\n".join(f"{run['at']} {run.get('profile', '')}" for run in report.runs) or "none"),
     ):
-        summary.add_row(name, _printable(said))
+        summary.add_row(name, _printable(content))
     yield summary
     if report.reads:
         yield _table(

@@ -72,12 +72,12 @@ def command(
     """
     post = load_or_fail(config)
     login = Login(station, password_file, cert, key)
-    asked = _arguments(arg or [], args)
+    arguments = _arguments(arg or [], args)
 
     async def ask() -> CommandResult[Any]:
         async with connected_workstation(post, [position], login) as workstation:
             return await workstation.command(
-                position, verb, asked, expires_s=expires, timeout_s=timeout, transaction=transaction
+                position, verb, arguments, expires_s=expires, timeout_s=timeout, transaction=transaction
             )
 
     run_and_print(post, login, position, verb, ask, as_json=as_json)
@@ -92,17 +92,22 @@ def run_and_print(post: Post, login: Login, position: str, verb: str, ask: Any, 
     if login.station is None and post.broker.username is None:
         exit_with("no station is given: add --station NAME", os.EX_USAGE)
     try:
-        obeyed = asyncio.run(ask())
+        answer = asyncio.run(ask())
     except CommandError as error:
         if as_json:
             typer.echo(json.dumps(_refused(error)))
         else:
             exit_with(f"{position} {verb}: {error.text}\n    {error.how}", exit_code_of(error))
         raise typer.Exit(exit_code_of(error)) from None
-    result = obeyed.result if isinstance(obeyed.result, dict) else obeyed.result.model_dump(mode="json")
+    result = answer.result if isinstance(answer.result, dict) else answer.result.model_dump(mode="json")
     if as_json:
-        said = {"state": "done", "cmd_id": obeyed.cmd_id, "transaction": obeyed.transaction, "result": result}
-        typer.echo(json.dumps(said))
+        fields = {
+            "state": "done",
+            "cmd_id": answer.cmd_id,
+            "transaction": answer.transaction,
+            "result": result,
+        }
+        typer.echo(json.dumps(fields))
         return
     facts = " ".join(f"{name}={value}" for name, value in result.items() if value is not None)
     console.print(f"{position} {verb}: done {facts}".rstrip(), markup=False, soft_wrap=True)
@@ -130,8 +135,8 @@ def _refused(error: CommandError) -> dict[str, Any]:
         CommandFailed: "failed",
         CommandUnanswered: "unknown",
     }[type(error)]
-    said = {"state": state, "reason": str(error.reason), "text": error.text, "how": error.how}
-    return said | {"cmd_id": error.cmd_id or None}
+    fields = {"state": state, "reason": str(error.reason), "text": error.text, "how": error.how}
+    return fields | {"cmd_id": error.cmd_id or None}
 
 
 def _arguments(pairs: list[str], whole: str | None) -> dict[str, Any]:

@@ -145,14 +145,14 @@ async def _watch(
     if duration is not None:
         loop.call_later(START_S + duration, ending.set)
     watching = asyncio.create_task(screen.watch(duration, ending.set))
-    told = asyncio.create_task(ending.wait())
+    ended = asyncio.create_task(ending.wait())
     try:
-        await asyncio.wait({told, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         interrupts.on_request(lambda: None)
-        for task in (watching, told):
+        for task in (watching, ended):
             task.cancel()
-        await asyncio.gather(watching, told, return_exceptions=True)
+        await asyncio.gather(watching, ended, return_exceptions=True)
         for descriptor in descriptors:
             loop.remove_reader(descriptor)
             os.close(descriptor)

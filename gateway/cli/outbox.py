@@ -115,5 +115,5 @@ def purge(
     if not yes:
         typer.confirm(f"Delete undelivered events in {directory} permanently?", abort=True)
     with _explained(directory):
-        gone = inspect.purge(directory, data_class, include_parked=parked)
-    console.print(f"{gone} events deleted")
+        deleted = inspect.purge(directory, data_class, include_parked=parked)
+    console.print(f"{deleted} events deleted")

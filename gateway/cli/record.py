@@ -88,7 +88,7 @@ def record(
         people="synthetic" if provenance == "simulated" else "real",
         entries=[*tape.entries],
         wire=wire_type(device.settings),
-        identity={name: said for name, said in (seen["identity"] or {}).items() if said is not None},
+        identity={name: value for name, value in (seen["identity"] or {}).items() if value is not None},
         gateway=VERSION,
         begins="midway",
     )

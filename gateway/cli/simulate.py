@@ -26,14 +26,14 @@ def simulate(
     from simulators.errors import SimulatorError
     from simulators.post import run_post
 
-    def tell(name: str, event: str, details: Mapping[str, Any]) -> None:
+    def report(name: str, event: str, details: Mapping[str, Any]) -> None:
         facts = " ".join(f"{key}={value}" for key, value in details.items())
         console.print(f"{name:<16} {event:<9} {facts}", markup=False, soft_wrap=True)
 
     where = run_dir or Path(tempfile.mkdtemp(prefix="borderpost-post-"))
     console.print(f"control socket in {where}", markup=False, soft_wrap=True)
     try:
-        code = asyncio.run(run_post(post, run_dir=where, on_event=tell))
+        code = asyncio.run(run_post(post, run_dir=where, on_event=report))
     except SimulatorError as error:
         exit_with(str(error), 78)
     raise typer.Exit(code)

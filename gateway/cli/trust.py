@@ -190,11 +190,11 @@ def show(
         exit_with(f"{error.filename} cannot be read: {error.strerror}", os.EX_NOPERM)
     wrong = [finding for finding in findings if finding.severity != "ok"]
     if as_json:
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "certificates": [entry.to_json() for entry in kept.current_certificates().values()],
             "findings": [finding.model_dump(mode="json") for finding in wrong],
         }
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        typer.echo(json.dumps(content, ensure_ascii=False))
     else:
         for entry in kept.current_certificates().values():
             _print(_line(entry))

@@ -146,7 +146,7 @@ def _parts(
             "state and counters of the devices as the gateway reports them",
             _json(view.model_dump(mode="json")),
         )
-    tail = {name: [event.model_dump(mode="json") for event in said] for name, said in events.items()}
+    tail = {name: [event.model_dump(mode="json") for event in value] for name, value in events.items()}
     yield BundleFile("events.json", "the last events of each device, redacted", _json(tail))
     yield BundleFile("journal.jsonl", "the gateway's log, filtered by its allow-list", _journal(journal))
     yield BundleFile(
@@ -225,8 +225,8 @@ def _versions(host: HostView) -> dict[str, Any]:
     }
 
 
-def _json(said: object) -> bytes:
-    return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _replace_names(content: bytes, names: Mapping[str, str]) -> bytes:

@@ -51,23 +51,23 @@ def check_device(
         yield from _last_read(view, config, host)
 
 
-def _states(seen: DeviceView, outside: set[str]) -> Iterator[Finding]:
+def _states(view: DeviceView, outside: set[str]) -> Iterator[Finding]:
     """Report the state in the gateway, unless the check of the machine explains its cause better."""
-    for state in (seen.state, seen.actual_state):
+    for state in (view.state, view.actual_state):
         if state is None or state.cause is None or EXPLAINED_CAUSES.get(state.cause) in outside:
             continue
         severity: Severity = "warning" if state.state in WORKING_STATES else "error"
-        yield make_finding(state.cause, severity, seen.position, state.text, state.action, state.how)
+        yield make_finding(state.cause, severity, view.position, state.text, state.action, state.how)
 
 
-def _claim(seen: DeviceView, config: Path) -> Iterator[Finding]:
-    if seen.claim is None:
+def _claim(view: DeviceView, config: Path) -> Iterator[Finding]:
+    if view.claim is None:
         return
     yield make_finding(
         "claimed",
         "notice",
-        seen.position,
-        f"{seen.claim.station} has claimed it since {seen.claim.since:%H:%M} UTC: commands of other "
+        view.position,
+        f"{view.claim.station} has claimed it since {view.claim.since:%H:%M} UTC: commands of other "
         "stations are refused.",
         Action.WAIT,
         "Release it there, or revoke the claim on the device's page; all claims: borderpost claims "
@@ -75,19 +75,19 @@ def _claim(seen: DeviceView, config: Path) -> Iterator[Finding]:
     )
 
 
-def _last_read(seen: DeviceView, config: Path, host: HostView) -> Iterator[Finding]:
-    if seen.last_good_read_at is None or seen.state.state is not StateCode.ONLINE:
+def _last_read(view: DeviceView, config: Path, host: HostView) -> Iterator[Finding]:
+    if view.last_good_read_at is None or view.state.state is not StateCode.ONLINE:
         return
-    since = host.now() - seen.last_good_read_at
-    said = f"Its last good read was on {seen.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC"
+    since = host.now() - view.last_good_read_at
+    text = f"Its last good read was on {view.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC"
     if since > NO_READS_AFTER:
         yield make_finding(
             "no_recent_reads",
             "notice",
-            seen.position,
-            f"{said}, {since.days} days ago.",
+            view.position,
+            f"{text}, {since.days} days ago.",
             Action.WAIT,
-            f"If it is in use, test it: borderpost check {config} {seen.position} --level interactive",
+            f"If it is in use, test it: borderpost check {config} {view.position} --level interactive",
         )
     else:
-        yield make_ok_finding("no_recent_reads", seen.position, f"{said}.")
+        yield make_ok_finding("no_recent_reads", view.position, f"{text}.")

@@ -108,24 +108,25 @@ def _checks(post: Post, config: Path, view: PostView | None, host: HostView) -> 
     yield lambda: check_audit(config, post.gateway.state_dir)
     yield lambda: check_usb(post.devices, host)
     account = gateway_account(post.gateway.state_dir, host)
-    seen = {told.position: told for told in view.devices} if view is not None else {}
+    views = {it.position: it for device_view in view.devices} if view is not None else {}
     for position, device in post.devices.items():
-        yield partial(check_device, config, str(position), device, seen.get(str(position)), (), account, host)
+        view_of = views.get(str(position))
+        yield partial(check_device, config, str(position), device, view_of, (), account, host)
     if view is not None:
         yield lambda: gateway_problems(view)
 
 
-def _run_all(looks: Iterable[Check]) -> list[Finding]:
+def _run_all(checks: Iterable[Check]) -> list[Finding]:
     """Run all checks at once: some wait seconds for a response."""
     with ThreadPoolExecutor(16, "doctor") as pool:
-        findings_of = pool.map(run_check, looks)
+        findings_of = pool.map(run_check, checks)
         return list(unique_findings(finding for findings in findings_of for finding in findings))
 
 
-def run_check(look: Check) -> list[Finding]:
+def run_check(check: Check) -> list[Finding]:
     """Run one check; an unexpected error becomes a finding, so that the other checks are still reported."""
     try:
-        return list(look())
+        return list(check())
     except Exception as error:  # noqa: BLE001 - the machine may be in any state
         at = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(at.filename).name}:{at.lineno}"

@@ -41,13 +41,14 @@ def explain_device(
     device = post.devices.get(Position.parse(position)) if _is_position(position) else None
     if device is None:
         return [_unknown(position, post)]
-    seen = next((it for it in view.devices if it.position == position), None) if view is not None else None
-    told = unique_findings(_checks(post, config, position, device, view, seen, events, host))
-    bad = [finding for finding in told if finding.severity != "ok"]
+    devices = view.devices if view is not None else ()
+    device_view = next((it for it in devices if it.position == position), None)
+    findings = unique_findings(_checks(post, config, position, device, view, device_view, events, host))
+    bad = [finding for finding in findings if finding.severity != "ok"]
     return (
         bad
         if any(finding.severity != "notice" for finding in bad)
-        else [_nothing_wrong(position, seen), *bad]
+        else [_nothing_wrong(position, device_view), *bad]
     )
 
 
@@ -57,20 +58,20 @@ def _checks(
     position: str,
     device: DeviceSettings,
     view: PostView | None,
-    seen: DeviceView | None,
+    device_view: DeviceView | None,
     events: Sequence[EventView],
     host: HostView,
 ) -> Iterator[Finding]:
     account = gateway_account(post.gateway.state_dir, host)
     if view is None:
         yield from check_daemon(post.gateway.state_dir, config, host)
-    elif seen is None:
+    elif device_view is None:
         yield _config_not_applied(position)
-    yield from run_check(lambda: check_device(config, position, device, seen, events, account, host))
+    yield from run_check(lambda: check_device(config, position, device, device_view, events, account, host))
     yield from run_check(lambda: check_conflicting_services(host))
     yield from run_check(lambda: check_usb({Position.parse(position): device}, host))
-    for look in check_general(post, view, host):
-        yield from sort_by_severity(run_check(look))
+    for check in check_general(post, view, host):
+        yield from sort_by_severity(run_check(check))
     if view is None:
         yield from check_brokers(post, host.now())
     else:
@@ -124,11 +125,11 @@ def _config_not_applied(position: str) -> Finding:
     )
 
 
-def _nothing_wrong(position: str, seen: DeviceView | None) -> Finding:
-    if seen is None or seen.last_good_read_at is None:
+def _nothing_wrong(position: str, device_view: DeviceView | None) -> Finding:
+    if device_view is None or device_view.last_good_read_at is None:
         return make_ok_finding("ok", position, "No fault found; it has not read anything yet.")
     return make_ok_finding(
         "ok",
         position,
-        f"No fault found; its last good read was on {seen.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"No fault found; its last good read was on {device_view.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC.",
     )

@@ -88,8 +88,8 @@ def state_dir(config: Path) -> Path:
 def ask(folder: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
     """Send a request below /api/v1; returns the decoded JSON; raises ApiUnavailable, ApiError."""
     with _answer(_OnSocket(folder), path, method, body) as answer:
-        said = answer.read()
-    return json.loads(said) if said else None
+        content = answer.read()
+    return json.loads(content) if content else None
 
 
 def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[Any]:

@@ -52,8 +52,8 @@ def device_page(device: dict[str, Any]) -> Iterator[str]:
     if actual := device.get("actual_state"):
         yield f"    actual state: {actual['state']}"
         yield from problem_lines(actual)
-    told = [identity.get(name) for name in ("manufacturer", "model")]
-    yield from _fact("device", " ".join(filter(None, told)))
+    names = [identity.get(name) for name in ("manufacturer", "model")]
+    yield from _fact("device", " ".join(filter(None, names)))
     yield from _fact("serial number", identity.get("serial_number"))
     if device["accepted_serial_number"] not in (None, identity.get("serial_number")):
         yield from _fact("belongs here", device["accepted_serial_number"])

@@ -31,8 +31,8 @@ def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
         line.append("simulated ", "magenta")
     shown = reveal or received.is_simulated
     data = received.data
-    said = summarise_event(data, shown=shown) if isinstance(data, Observation) else None
-    line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if said is None else said)
+    summary = summarise_event(data, shown=shown) if isinstance(data, Observation) else None
+    line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if summary is None else summary)
     # A document takes one line whose end may be cut. Other events have the remedy at their end.
     line.no_wrap = isinstance(data, DocumentRead | MrzRead)
     return line

@@ -54,7 +54,7 @@ class ReplayPlayer:
             if chunk.direction == "out":
                 try:
                     async with asyncio.timeout(ANSWER_S):
-                        await self._asked(line, chunk.data, question, answer)
+                        await self._await_request(line, chunk.data, question, answer)
                 except TimeoutError:
                     raise ReplayError(
                         f"chunk {number}: the driver {self.recording.driver} does not send the bytes "
@@ -75,7 +75,7 @@ class ReplayPlayer:
         await self._end(line)
         line.unplug()
 
-    async def _asked(self, line: "SerialLine", wanted: bytes, question: bytes, answer: bytes) -> None:
+    async def _await_request(self, line: "SerialLine", wanted: bytes, question: bytes, answer: bytes) -> None:
         """Wait for the host's bytes; a host that repeats the last request gets the last response again."""
         while True:
             await line.wait_for_bytes()
@@ -111,10 +111,10 @@ class ReplayPlayer:
             answering.add(task)
             try:
                 with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                    if (asked := _next(waiting, await _request(reader))) is None:
+                    if (exchange := _next(waiting, await _request(reader))) is None:
                         writer.write(_head(404, "text/plain"))
                     else:
-                        await self._answer(asked, writer)
+                        await self._answer(exchange, writer)
                         if not waiting:
                             await self._pause(0.5)  # A silence ends pending frames.
                             said.set()
@@ -162,9 +162,9 @@ def http_exchanges(recording: Recording) -> list[HttpExchange]:
     at_s, begun = 0.0, False
     for number, chunk in enumerate(recording.chunks, start=1):
         if chunk.direction == "out":
-            if (asked := _QUESTION.match(chunk.data)) is None:
+            if (match := _QUESTION.match(chunk.data)) is None:
                 raise ReplayError(f"chunk {number} is not an HTTP request")
-            found.append(HttpExchange(asked["request"]))
+            found.append(HttpExchange(match["request"]))
             begun = False
         elif not found:
             raise ReplayError(f"chunk {number} is a response without a request: the recording begins midway")
@@ -191,8 +191,8 @@ def _next(waiting: list[HttpExchange], request: bytes) -> HttpExchange | None:
     """Return the next response to that request; the start of a path may be configured differently."""
     method, _, path = request.partition(b" ")
     for at, exchange in enumerate(waiting):
-        asked, _, of = exchange.request.partition(b" ")
-        if asked == method and of.endswith(path):
+        asked_method, _, target = exchange.request.partition(b" ")
+        if asked_method == method and target.endswith(path):
             return waiting.pop(at)
     return None
 
@@ -257,7 +257,7 @@ async def observe(
         asking: asyncio.Future[None] | None = None
         try:
             yield await driver.open()
-            asking = asyncio.ensure_future(_asked(driver, recording))
+            asking = asyncio.ensure_future(_send_recorded_command(driver, recording))
             async with aclosing(driver.watch()) as observations:  # type: ignore[type-var]
                 with suppress(LinkError):  # The device disconnects at the end.
                     async for observation in observations:
@@ -270,7 +270,7 @@ async def observe(
             await links.close()
 
 
-async def _asked(driver: Driver[Any], recording: Recording) -> None:
+async def _send_recorded_command(driver: Driver[Any], recording: Recording) -> None:
     """Send the driver the command that was recorded."""
     if recording.commands is not None:
         verb, request = recording.commands

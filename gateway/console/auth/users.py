@@ -59,9 +59,9 @@ class UserStore:
     def verify(self, name: str, password: str) -> User | None:
         """Return the user if the password is right; takes 0.1 s and 64 MiB; raises UsersFileError."""
         person = self.find(name)
-        nobody = _dummy_hash()
+        dummy = _dummy_hash()
         try:
-            _HASHER.verify(person.password if person else nobody, password)
+            _HASHER.verify(person.password if person else dummy, password)
         except (Argon2Error, InvalidHashError):
             return None
         return person
@@ -111,9 +111,9 @@ def set_password(path: Path, name: str, password: str, role: UserRole) -> None:
 def remove(path: Path, name: str) -> bool:
     """Remove a user; returns False if there was none; raises OSError, UsersFileError."""
     known = read(path)
-    gone = known.pop(name, None)
+    removed = known.pop(name, None)
     _write(path, known)
-    return gone is not None
+    return removed is not None
 
 
 def _write(path: Path, users: Mapping[str, User]) -> None:

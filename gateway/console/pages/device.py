@@ -238,7 +238,7 @@ async def _page(
         "plots": sheets.device_plots(ctx.live_state.samples_of(view.position), say),
         "events": [event for event in ctx.live_state.events if event.position == view.position][:20],
         "checked": checked,
-        "said": message,
+        "message": message,
     }
     return render(request, "device.html", context, status)
 
@@ -264,7 +264,7 @@ def _acceptance(
         ],
     }
     if refusal is not None:
-        context["said"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
+        context["message"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
     return render(request, "acceptance.html", context, STATUS_OF_CODE[refusal.code] if refusal else 200)
 
 

@@ -87,8 +87,8 @@ class LiveState:
     @contextlib.asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[LiveUpdate]]:
         """Yield updates from now on; the iterator ends when the daemon is disconnected."""
-        waiting: asyncio.Queue[LiveUpdate | None] = asyncio.Queue(MAX_QUEUED_UPDATES)
-        self._subscribers.add(waiting)
+        queue: asyncio.Queue[LiveUpdate | None] = asyncio.Queue(MAX_QUEUED_UPDATES)
+        self._subscribers.add(queue)
         if not self._listen_task:
             self._listen_task = [
                 asyncio.create_task(self._listen()),
@@ -96,9 +96,9 @@ class LiveState:
             ]
             await asyncio.sleep(0)  # The subscription is sent before any request for the present state.
         try:
-            yield _until_none(waiting)
+            yield _until_none(queue)
         finally:
-            self._subscribers.discard(waiting)
+            self._subscribers.discard(queue)
             if not self._subscribers:
                 await self._stop()
 
@@ -110,8 +110,8 @@ class LiveState:
 
     async def _load_recent_events(self, post: PostView) -> None:
         """Load the events that occurred without a subscription, as far as the workers still have them."""
-        told = await asyncio.gather(*(self._daemon.last_events(device.position) for device in post.devices))
-        known = {event.model_dump_json(): event for events in (*told, self.events) for event in events}
+        recent = await asyncio.gather(*(self._daemon.last_events(device.position) for device in post.devices))
+        known = {event.model_dump_json(): event for events in (*recent, self.events) for event in events}
         self.events.clear()
         for event in sorted(known.values(), key=lambda event: event.at):
             self._store_event(event)
@@ -119,8 +119,8 @@ class LiveState:
     async def _listen(self) -> None:
         with contextlib.suppress(RpcError):
             async with contextlib.aclosing(self._daemon.subscribe()) as live:
-                async for news in live:
-                    self._on_update(news)
+                async for update in live:
+                    self._on_update(update)
         self._push(None)
 
     async def _sample_counters(self) -> None:
@@ -129,13 +129,13 @@ class LiveState:
             with contextlib.suppress(RpcError):
                 self._set_post(await self._daemon.view())
 
-    def _on_update(self, news: LiveUpdate) -> None:
-        if news.device is not None:
-            self._set_device(news.device)
-        if news.event is not None:
-            self._store_event(news.event)
-            self.samples_of(news.event.position).on_event(news.event)
-        self._push(news)
+    def _on_update(self, update: LiveUpdate) -> None:
+        if update.device is not None:
+            self._set_device(update.device)
+        if update.event is not None:
+            self._store_event(update.event)
+            self.samples_of(update.event.position).on_event(update.event)
+        self._push(update)
 
     def _store_event(self, event: EventView) -> None:
         self.events.appendleft(event)
@@ -162,16 +162,16 @@ class LiveState:
             device, before.last_good_read_at if before else None
         )
 
-    def _push(self, news: LiveUpdate | None) -> None:
-        for follower in self._subscribers:
-            if follower.full():
-                follower.get_nowait()
-            follower.put_nowait(news)
+    def _push(self, update: LiveUpdate | None) -> None:
+        for subscriber in self._subscribers:
+            if subscriber.full():
+                subscriber.get_nowait()
+            subscriber.put_nowait(update)
 
 
-async def _until_none(waiting: asyncio.Queue[LiveUpdate | None]) -> AsyncIterator[LiveUpdate]:
-    while (news := await waiting.get()) is not None:
-        yield news
+async def _until_none(queue: asyncio.Queue[LiveUpdate | None]) -> AsyncIterator[LiveUpdate]:
+    while (update := await queue.get()) is not None:
+        yield update
 
 
 def _with_last_good_read(device: DeviceView, at: datetime | None) -> DeviceView:

@@ -92,48 +92,48 @@ async def trace(
 
 
 async def _board(request: Request, live_state: LiveState) -> AsyncGenerator[str]:
-    async with aclosing(_updates(live_state)) as heard:
-        async for news in heard:
-            if news is None:
+    async with aclosing(_updates(live_state)) as updates:
+        async for update in updates:
+            if update is None:
                 known = {"devices": live_state.devices(), "latest_of": live_state.last_event, "fresh": False}
                 yield render_fragment(request, "board_rows.html", known)
                 yield render_fragment(request, "problems.html", {"problems": live_state.problems()})
-            elif (one := _device_of(live_state, news)) is not None:
-                fresh = news.event is not None
+            elif (one := _device_of(live_state, update)) is not None:
+                fresh = update.event is not None
                 context = {"device": one, "latest_of": live_state.last_event, "fresh": fresh}
                 yield render_fragment(request, "board_row.html", context)
 
 
 async def _events(request: Request, live_state: LiveState, position: str) -> AsyncGenerator[str]:
-    async with aclosing(_updates(live_state)) as heard:
-        async for news in heard:
-            for row in _rows(request, live_state, news, position):
+    async with aclosing(_updates(live_state)) as updates:
+        async for update in updates:
+            for row in _rows(request, live_state, update, position):
                 yield row
 
 
 async def _device(
     request: Request, live_state: LiveState, position: str, examined: datetime | None
 ) -> AsyncGenerator[str]:
-    async with aclosing(_updates(live_state)) as heard:
-        async for news in heard:
+    async with aclosing(_updates(live_state)) as updates:
+        async for update in updates:
             one = live_state.device(position)
             if one is None:  # It was removed from the configuration.
                 return
             if examined not in (None, one.state.since):  # The diagnosis is of an earlier state.
                 yield render_fragment(request, "why.html", {"device": one, "why": None})
             examined = one.state.since
-            if news is None or _device_of(live_state, news) is one:
+            if update is None or _device_of(live_state, update) is one:
                 yield render_fragment(request, "device_state.html", {"device": one})
-            for row in _rows(request, live_state, news, position):
+            for row in _rows(request, live_state, update, position):
                 yield row
 
 
 async def _barriers(request: Request, live_state: LiveState) -> AsyncGenerator[str]:
-    async with aclosing(_updates(live_state)) as heard:
-        async for news in heard:
-            if news is None:
+    async with aclosing(_updates(live_state)) as updates:
+        async for update in updates:
+            if update is None:
                 yield render_fragment(request, "barriers.html", {"barriers": barrier_views(live_state)})
-            elif (one := _device_of(live_state, news)) is not None and one.family is Family.BARRIER:
+            elif (one := _device_of(live_state, update)) is not None and one.family is Family.BARRIER:
                 yield render_fragment(request, "barrier.html", {"barrier": barrier_view(live_state, one)})
 
 
@@ -151,24 +151,24 @@ async def _updates(live_state: LiveState) -> AsyncGenerator[LiveUpdate | None]:
     async with live_state.subscribe() as following:
         await live_state.post()
         yield None
-        async for news in following:
-            if news.kind == "post":
+        async for update in following:
+            if update.kind == "post":
                 await live_state.post()
                 yield None
             else:
-                yield news
+                yield update
 
 
-def _device_of(live_state: LiveState, news: LiveUpdate) -> DeviceView | None:
+def _device_of(live_state: LiveState, update: LiveUpdate) -> DeviceView | None:
     """Return the device of an update."""
-    told = news.device or news.event
-    return live_state.device(told.position) if told is not None else None
+    subject = update.device or update.event
+    return live_state.device(subject.position) if subject is not None else None
 
 
-def _rows(request: Request, live_state: LiveState, news: LiveUpdate | None, position: str) -> Iterable[str]:
+def _rows(request: Request, live_state: LiveState, update: LiveUpdate | None, position: str) -> Iterable[str]:
     """Render the whole list of events, or a new row of it."""
-    if news is None:
+    if update is None:
         shown = [event for event in live_state.events if not position or event.position == position]
         yield render_fragment(request, "event_rows.html", {"events": shown, "fresh": False})
-    elif news.event is not None and position in ("", news.event.position):
-        yield render_fragment(request, "event_row.html", {"event": news.event, "fresh": True})
+    elif update.event is not None and position in ("", update.event.position):
+        yield render_fragment(request, "event_row.html", {"event": update.event, "fresh": True})

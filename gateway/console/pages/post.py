@@ -96,7 +96,7 @@ def _cameras(
             views.append({"device": device, "report": newest, "plots": plots})
     context: dict[str, Any] = {"user": user, "views": views}
     if refusal is not None:
-        context["said"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
+        context["message"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
     return render(request, "cameras.html", context, 409 if refusal else 200)
 
 

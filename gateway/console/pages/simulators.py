@@ -64,9 +64,9 @@ async def _page(request: Request, user: AuthenticatedUser, ctx: AppContext, trou
     socket, say = _socket(ctx), translator_of(request)
     status = 409 if trouble else 200
     try:
-        told = (await panel.call_simulator(socket, {"do": "status"}))["simulators"]
+        devices = (await panel.call_simulator(socket, {"do": "status"}))["simulators"]
     except panel.SimulatorError as error:
-        told, trouble, status = {}, trouble or str(error), 503
+        devices, trouble, status = {}, trouble or str(error), 503
     shown = [
         {
             "name": name,
@@ -75,7 +75,7 @@ async def _page(request: Request, user: AuthenticatedUser, ctx: AppContext, trou
             "insert": panel.insert_form(str(details.get("kind", "")), say),
             "faults": panel.FAULTS.get(str(details.get("kind", "")), ()),
         }
-        for name, details in told.items()
+        for name, details in devices.items()
     ]
     context = {"user": user, "simulators": shown, "trouble": trouble}
     return render(request, "simulators.html", context, status)

@@ -120,22 +120,22 @@ def latency_plot(all_samples: Iterable[DeviceSamples], say: Translate) -> ChartV
     """Return a chart of latencies from the last byte of an event to the broker's acknowledgement."""
     values = sorted((v for samples in all_samples for v in samples.latencies), key=lambda v: v.at)[-200:]
     if not values:
-        said = say("no event yet")
+        text = say("no event yet")
     else:
         times = sorted(v.value for v in values)
-        said = say("median %(median)s ms, slowest %(slowest)s ms") % {
+        text = say("median %(median)s ms, slowest %(slowest)s ms") % {
             "median": f"{median(times):.1f}",
             "slowest": f"{times[-1]:.1f}",
         }
     title = say("Latency, from the last byte to the broker's acknowledgement")
-    return ChartView(title, plots.line_chart(title, said, _points(values), unit="ms"), said)
+    return ChartView(title, plots.line_chart(title, text, _points(values), unit="ms"), text)
 
 
 def backlog_plot(backlog: Sequence[Value], say: Translate) -> ChartView:
     """Return a chart of the number of queued events."""
     title = say("Backlog")
-    said = say("%(count)s events queued") % {"count": int(backlog[-1].value) if backlog else 0}
-    return ChartView(title, plots.line_chart(title, said, _points(backlog)), said)
+    text = say("%(count)s events queued") % {"count": int(backlog[-1].value) if backlog else 0}
+    return ChartView(title, plots.line_chart(title, text, _points(backlog)), text)
 
 
 def quality_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
@@ -144,13 +144,13 @@ def quality_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
     for name, measured in samples.measures.items():
         values = list(measured)
         last, unit = values[-1], samples.units[name]
-        said = f"{last.value:g} {unit}".strip()
+        text = f"{last.value:g} {unit}".strip()
         if last.at_most is None and not any(word in name for word in NO_DIRT_TREND):
-            said = f"{said}; {say(words.TRENDS[trend(values)])}"
+            text = f"{text}; {say(words.TRENDS[trend(values)])}"
         drawing = plots.line_chart(
-            name, said, _points(values), unit=unit, at_least=last.at_least, at_most=last.at_most
+            name, text, _points(values), unit=unit, at_least=last.at_least, at_most=last.at_most
         )
-        drawn.append(ChartView(name, drawing, said))
+        drawn.append(ChartView(name, drawing, text))
     return drawn
 
 

@@ -72,7 +72,7 @@ def summarise(data: Mapping[str, Any]) -> str:
 
 def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
     """Return the state of a door's sensors in words, as the alternative text of its drawing."""
-    said = {
+    names = {
         "open_limit": say("open limit"),
         "closed_limit": say("closed limit"),
         "entry_side": say("entry side"),
@@ -80,7 +80,7 @@ def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
         "exit_side": say("exit side"),
     }
     states = {True: say("yes"), False: say("no"), None: say("not connected")}
-    return ", ".join(f"{name}: {states.get(door.get(key), '?')}" for key, name in said.items())
+    return ", ".join(f"{name}: {states.get(door.get(key), '?')}" for key, name in names.items())
 
 
 def _words(of: Mapping[Any, str]) -> Callable[[object], str]:

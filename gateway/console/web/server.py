@@ -46,8 +46,8 @@ class _Connection(H11Protocol):
         connected = transport.get_extra_info("socket")
         if connected.family == socket.AF_UNIX:
             # struct ucred of unix(7): pid, uid, gid.
-            said = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            self.app_state = {"peer": Peer(uid=struct.unpack("3i", said)[1])}
+            credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            self.app_state = {"peer": Peer(uid=struct.unpack("3i", credentials)[1])}
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
         self.loop.call_later(FIRST_REQUEST_TIMEOUT_S, self._on_first_request_timeout)

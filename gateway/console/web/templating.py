@@ -60,7 +60,7 @@ def _base_context(request: Request, user: AuthenticatedUser | None) -> dict[str,
         "csrf": user.csrf if user else "",
         "role": words.ROLES[user.actor.role] if user else "",
         "may": may,
-        "said": None,
+        "message": None,
         "fresh": False,
     }
 

@@ -39,10 +39,10 @@ def check_brokers(post: Post, now: datetime) -> Iterator[Finding]:
         )
         return
     gateway = post.gateway
-    nobodys = SiteTopics(gateway.site, gateway.name, gateway.topic_root).acl_probe
+    probe_topic = SiteTopics(gateway.site, gateway.name, gateway.topic_root).acl_probe
     for destination in destinations:
-        asks = gateway.profile == "production" and destination.name == "local"
-        yield from _check_broker(destination.name, destination.broker, now, nobodys if asks else None)
+        probes = gateway.profile == "production" and destination.name == "local"
+        yield from _check_broker(destination.name, destination.broker, now, probe_topic if probes else None)
 
 
 def _check_broker(

@@ -77,14 +77,14 @@ def check_ca_dir(
 
 def _fingerprints(post: Post) -> set[str]:
     """Return the fingerprint of every readable certificate that the post's own file names."""
-    seen = set()
+    fingerprints = set()
     for named in certificate_uses(post):
         try:
             certificates = read_certificates(named.file)
         except (OSError, ValueError):
             continue
-        seen |= {certificate.fingerprint(SHA256()).hex() for certificate in certificates}
-    return seen
+        fingerprints |= {certificate.fingerprint(SHA256()).hex() for certificate in certificates}
+    return fingerprints
 
 
 def _changed(text: str) -> Finding:

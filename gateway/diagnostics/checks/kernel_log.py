@@ -24,7 +24,7 @@ MOST_BYTES = 1 << 22
 
 def check_usb_resets(positions: Mapping[str, str], host: HostView) -> Iterator[Finding]:
     """Report USB devices with communication errors. `positions` maps a USB socket to a position."""
-    sockets = Counter(said["socket"] for message in _messages(host) if (said := USB.search(message)))
+    sockets = Counter(match["socket"] for message in _messages(host) if (match := USB.search(message)))
     for socket, times in sorted(sockets.items()):
         if times >= MIN_OCCURRENCES:
             yield make_finding(
@@ -41,7 +41,7 @@ def check_usb_resets(positions: Mapping[str, str], host: HostView) -> Iterator[F
 def check_disk_errors(host: HostView) -> Iterator[Finding]:
     """Report disks and file systems with errors."""
     disks = Counter(
-        said["disk"] or said["fs"] for message in _messages(host) if (said := DISK.search(message))
+        match["disk"] or match["fs"] for message in _messages(host) if (match := DISK.search(message))
     )
     for name, times in sorted(disks.items()):
         yield make_finding(

@@ -18,19 +18,19 @@ def check_memory(host: HostView) -> Iterator[Finding]:
     kib = {parts[0].rstrip(":"): int(parts[1]) for parts in lines if len(parts) > 1}
     if "MemAvailable" in kib:
         left, size = kib["MemAvailable"] // 1024, kib["MemTotal"] // 1024
-        said = f"{left} MiB of {size} MiB memory are available"
+        text = f"{left} MiB of {size} MiB memory are available"
         if left < LOW_MIB:
             yield make_finding(
                 "memory_low",
                 "warning",
                 "machine",
-                f"Only {said}.",
+                f"Only {text}.",
                 Action.RESTART,
                 "Largest processes: ps -eo rss,pid,comm --sort=-rss | head; end those that do not "
                 "belong to the post.",
             )
         else:
-            yield make_ok_finding("memory_low", "machine", f"{said}.")
+            yield make_ok_finding("memory_low", "machine", f"{text}.")
     counters = dict(line.split(" ", 1) for line in (read_text(host.proc / "vmstat") or "").splitlines())
     if kills := int(counters.get("oom_kill", 0)):
         yield make_finding(

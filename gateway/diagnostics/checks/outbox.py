@@ -20,12 +20,12 @@ def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]
     """Check the outbox."""
     if not (outbox / DATABASE_FILE).exists():
         return
-    waiting: Counter[str] = Counter()
+    queued: Counter[str] = Counter()
     since: dict[str, datetime] = {}
     try:
         for event in inspect.list_events(outbox):
             for destination in event.waiting_destinations:
-                waiting[destination] += 1
+                queued[destination] += 1
                 since.setdefault(destination, datetime.fromisoformat(event.accepted_at))
         parked = Counter(event.destination for event in inspect.list_parked(outbox))
     except (OSError, sqlite3.Error, OutboxUnusable) as error:
@@ -38,7 +38,7 @@ def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]
             "Run this as root or as the gateway's user.",
         )
         return
-    for destination, count in waiting.items():
+    for destination, count in queued.items():
         if now - since[destination] > MAX_BACKLOG_AGE:
             yield make_finding(
                 "outbox_backlog",
@@ -58,5 +58,5 @@ def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]
             Action.CALL_SUPPORT,
             f"borderpost outbox list --parked {config}",
         )
-    if not waiting and not parked:
+    if not queued and not parked:
         yield make_ok_finding("outbox_backlog", "delivery", "The outbox is empty.")

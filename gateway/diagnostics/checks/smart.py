@@ -38,8 +38,9 @@ def _health_ok(disk: str) -> bool | None:
     """Return the disk's own assessment; None if it cannot be queried."""
     command = ("smartctl", "--json", "--health", f"/dev/{disk}")
     try:
-        said = json.loads(subprocess.run(command, capture_output=True, timeout=ANSWER_S, check=False).stdout)
-        passed = said["smart_status"]["passed"]
+        done = subprocess.run(command, capture_output=True, timeout=ANSWER_S, check=False)
+        report = json.loads(done.stdout)
+        passed = report["smart_status"]["passed"]
     except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired):
         return None
     return passed if isinstance(passed, bool) else None

@@ -74,16 +74,16 @@ def _space(place: Path, required_bytes: int, account: Account) -> Iterator[Findi
         return
     blocks = disk.f_bfree if account.uid == 0 else disk.f_bavail
     free, size = blocks * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    look = f"df -h {place}; what is large: sudo du -xh --max-depth=2 / | sort -h | tail; "
-    said = f"The disk of {place} has {free // MIB} MiB free of {size // MIB} MiB"
+    remedy = f"df -h {place}; largest folders: sudo du -xh --max-depth=2 / | sort -h | tail; "
+    text = f"The disk of {place} has {free // MIB} MiB free of {size // MIB} MiB"
     if free < min(MIN_FREE_BYTES, size * 0.02):
         yield make_finding(
             "disk_full",
             "error",
             "disk",
-            f"{said}: it is full, and events are kept in memory only.",
+            f"{text}: it is full, and events are kept in memory only.",
             Action.CALL_SUPPORT,
-            f"{look}old journal: sudo journalctl --vacuum-size=200M",
+            f"{remedy}old journal: sudo journalctl --vacuum-size=200M",
         )
     elif disk.f_files and disk.f_ffree < disk.f_files * 0.01:
         yield make_finding(
@@ -99,12 +99,12 @@ def _space(place: Path, required_bytes: int, account: Account) -> Iterator[Findi
             "disk_low",
             "warning",
             "disk",
-            f"{said}; the outbox may need {required_bytes // MIB} MiB.",
+            f"{text}; the outbox may need {required_bytes // MIB} MiB.",
             Action.CALL_SUPPORT,
-            f"{look}old journal: sudo journalctl --vacuum-size=200M",
+            f"{remedy}old journal: sudo journalctl --vacuum-size=200M",
         )
     else:
-        yield make_ok_finding("disk_low", "disk", f"{said}.")
+        yield make_ok_finding("disk_low", "disk", f"{text}.")
 
 
 def _wear(host: HostView) -> Iterator[Finding]:

@@ -43,9 +43,9 @@ def check_ups(host: HostView) -> Iterator[Finding]:
             for words in list(_listed(nut, "UPS")):  # to its end, before anything else is asked
                 name = words[0]
                 facts = {
-                    said[1]: said[2].strip().strip('"')
-                    for said in _listed(nut, f"VAR {name}")
-                    if len(said) > 2
+                    fields[1]: fields[2].strip().strip('"')
+                    for fields in _listed(nut, f"VAR {name}")
+                    if len(fields) > 2
                 }
                 yield from _judge(name, facts)
     except OSError:

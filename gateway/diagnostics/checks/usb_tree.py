@@ -119,8 +119,8 @@ def _read(path: Path, host: HostView) -> UsbNode | None:
     )
 
 
-def _decimal(said: str | None) -> float:
+def _decimal(text: str | None) -> float:
     try:
-        return float(said or 0)
+        return float(text or 0)
     except ValueError:
         return 0.0

@@ -192,7 +192,7 @@ async def test_trace_ticket_is_valid_once(app: FastAPI, root: httpx.AsyncClient,
 async def test_stream_ends_with_client_login_or_refusal(
     app: FastAPI, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "QUIET_S", 0.02)
+    monkeypatch.setattr(streams, "KEEPALIVE_S", 0.02)
     async with browser(app) as person:
         await log_in(person, "viewer")
         listening = asyncio.create_task(person.get("/api/v1/live"))
@@ -211,7 +211,7 @@ async def test_stream_ends_with_client_login_or_refusal(
 
 
 async def test_too_many_streams_are_refused(root: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MOST", 0)
+    monkeypatch.setattr(streams, "MAX_STREAMS", 0)
     assert (await root.get("/api/v1/live")).status_code == 503
 
 
@@ -230,7 +230,7 @@ async def test_unreadable_outbox_is_reported(root: httpx.AsyncClient, tmp_path: 
     assert (missing.status_code, missing.json()["code"]) == (503, "outbox_unavailable")
     empty_outbox(tmp_path)
     outbox = (await root.get("/api/v1/outbox")).json()
-    assert outbox["destinations"][0]["waiting"] == 3
+    assert outbox["destinations"][0]["queued"] == 3
     assert outbox["streams"] == []
 
 
@@ -248,7 +248,7 @@ async def test_metrics_with_password(app: FastAPI, root: httpx.AsyncClient) -> N
     assert samples["borderpost_device_state", "lane-2/reader", None] == 0
     assert samples["borderpost_device_reads_total", "lane-1/reader", "bad"] == 7
     assert samples["borderpost_destination_queued_events", None, None] == 3
-    described = Path(metrics.__file__).with_name("README.md").read_text()
+    described = (Path(metrics.__file__).parents[1] / "README.md").read_text()
     assert all(f"`{name}`" in described for name, _, _ in samples)
     async with browser(app) as scraper:
         assert (await scraper.get("/metrics", auth=("viewer", "guess"))).status_code == 401

@@ -73,9 +73,9 @@ def test_day_chart_has_24_hours() -> None:
         HourlyCountsView(at=NOON - timedelta(hours=n), good_reads=40 - n, bad_reads=1) for n in (30, 3, 0)
     ]
     reads, breaks = sheets.day_plots(hours, NOON + timedelta(minutes=59), str)
-    assert reads.words == "77 read well, 2 not (2.5%)"
+    assert reads.words == "77 good reads, 2 bad (2.5%)"
     assert len(list(drawn(reads.drawing).iter(f"{SVG}rect"))) == 4
-    assert breaks.words == "lost 0 times, 0 failed attempts to open"
+    assert breaks.words == "0 disconnects, 0 failed attempts to open"
 
 
 def test_qualities_come_from_events_and_checks() -> None:

@@ -194,7 +194,7 @@ def test_invalid_users_file_is_explained(tmp_path: Path) -> None:
         ("[user.amina]\nrole = 'viewer'", "role and password"),
         (f"[user.amina]\nrole = 'boss'\npassword = '{hashed}'", "viewer, technician or supervisor"),
         ("[user.amina]\nrole = 'viewer'\npassword = 'plain'", "argon2id"),
-        (f"[user.'A/B']\nrole = 'viewer'\npassword = '{hashed}'", "no name"),
+        (f"[user.'A/B']\nrole = 'viewer'\npassword = '{hashed}'", "not a valid name"),
         ("a = " + "[" * 10_000, "not TOML"),
         ("a = " + "9" * 5000, "not TOML"),
     ):

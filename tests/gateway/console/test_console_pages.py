@@ -163,7 +163,7 @@ async def test_refusal_is_shown_with_remedy(
 
     await log_in(client, "technician")
     csrf = token(await client.get(DEVICE))
-    monkeypatch.setattr(daemon, "obey", refuses)
+    monkeypatch.setattr(daemon, "perform", refuses)
     answer = await client.post(f"{DEVICE}/restart", data={"csrf": csrf}, headers=HERE)
     assert answer.status_code == 409
     assert "Its boom is moving." in answer.text
@@ -195,7 +195,7 @@ async def test_slow_diagnosis_does_not_delay_page(
         }
         return [Finding(code="broker_away", severity="error", **told)]
 
-    monkeypatch.setattr(device_pages, "reasons", slow)
+    monkeypatch.setattr(device_pages, "device_findings", slow)
     await log_in(client, "viewer")
     page = await client.get(DEVICE)
     assert f'data-late="{DEVICE}/why"' in page.text
@@ -282,7 +282,7 @@ async def test_diagnosis_restarts_after_state_change(app: FastAPI) -> None:
 async def test_profile_banner(
     client: httpx.AsyncClient, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "TEST: devices here may be simulated" in (await client.get("/login")).text
+    assert "TEST: devices may be simulated" in (await client.get("/login")).text
     post = await daemon.view()
     report = post.report.model_copy(update={"profile": "production"})
 

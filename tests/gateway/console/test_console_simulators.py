@@ -61,7 +61,7 @@ async def test_offered_names_match_simulators(post: Post, tmp_path: Path) -> Non
 
     with pytest.raises(SimulatorError, match="nonsense"):
         await call_simulator(post.socket_path, {"do": "fault", "name": "a/serial-mrz", "fault": "nonsense"})
-    with pytest.raises(SimulatorError, match="is it running"):
+    with pytest.raises(SimulatorError, match="borderpost simulate"):
         await call_simulator(tmp_path / "nobody.sock", {"do": "list"})
 
 

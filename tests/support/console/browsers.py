@@ -139,7 +139,8 @@ async def browser_fixture(folder: Path, profile: str = "training") -> AsyncItera
         gateway = GatewayFixture(folder, stack.enter_context(Mosquitto()), profile=profile)
         gateway.extra = (
             f'[console]\nlisten = "127.0.0.1:{console}"\nusers_file = "{users(folder)}"\n'
-            f'simulators = "{run}/simulators.sock"\nidle_s = 60\n' + DEVICES.format(run=run, camera=camera)
+            f'simulators = "{run}/simulators.sock"\nidle_timeout_s = 60\n'
+            + DEVICES.format(run=run, camera=camera)
         )
         stack.push_async_callback(gateway.stack.aclose)
         reader = AccessIs(await gateway.wire(READER))
