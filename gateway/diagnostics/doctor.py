@@ -108,7 +108,7 @@ def _checks(post: Post, config: Path, view: PostView | None, host: HostView) -> 
     yield lambda: check_audit(config, post.gateway.state_dir)
     yield lambda: check_usb(post.devices, host)
     account = gateway_account(post.gateway.state_dir, host)
-    views = {it.position: it for device_view in view.devices} if view is not None else {}
+    views = {it.position: it for it in view.devices} if view is not None else {}
     for position, device in post.devices.items():
         view_of = views.get(str(position))
         yield partial(check_device, config, str(position), device, view_of, (), account, host)
