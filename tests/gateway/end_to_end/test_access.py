@@ -266,7 +266,9 @@ async def test_a_preview_reaches_only_whom_it_is_for(tmp_path: Path) -> None:
         async with client("gw-1") as gateway_account, client("lane-2") as forger:
             for station in ("lane-1", "supervisor"):
                 await forger.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"forged", qos=1)
-                await gateway_account.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"jpeg", qos=1)
+                await gateway_account.publish(
+                    f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"jpeg", qos=1
+                )
             await until(lambda: heard["lane-1"] and heard["supervisor"])
             await gateway_account.publish("bgw/v1/ke-busia/_gw/gw-1/state", b"{}", qos=1)
             await until(lambda: all("state" in "".join(heard[name]) for name in ("lane-1", "lane-2")))

@@ -81,7 +81,9 @@ async def wire(gateway: GatewayFixture) -> SerialLine:
 
 
 @contextlib.asynccontextmanager
-async def counter(gateway: GatewayFixture, name: str = "counter-1", **more: Any) -> AsyncIterator[Workstation]:
+async def counter(
+    gateway: GatewayFixture, name: str = "counter-1", **more: Any
+) -> AsyncIterator[Workstation]:
     """A workstation whose barrier is online."""
     async with gateway.workstation(BARRIER, station=name, **more) as desk:
         await until(lambda: desk.status(BARRIER).is_online)
@@ -238,7 +240,9 @@ async def test_a_command_that_is_retained_is_refused_whenever_it_comes(
     assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_a_gateway_that_stood_still_obeys_nothing_old(gateway: GatewayFixture, wire: SerialLine) -> None:
+async def test_a_gateway_that_stood_still_obeys_nothing_old(
+    gateway: GatewayFixture, wire: SerialLine
+) -> None:
     """It finds in its socket what the broker sent meanwhile, with the life that it had then."""
     async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         assert gateway.process is not None
@@ -401,12 +405,16 @@ async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(
         await until(lambda: holders() == {BARRIER: "counter-1"})
         # Another keep alive exchanges the connection to the broker: the claim is told again.
         gateway.extra = COMMANDS.replace("[commands]", '[log]\nlevel = "info"\n[commands]')
-        gateway.config.write_text(gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
+        gateway.config.write_text(
+            gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
+        )
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: gateway.log.count("config_reloaded") == 3)
         async with counter(gateway, "counter-2") as late:
             await until(lambda: late.status(BARRIER).claim is not None)
-        (gateway.folder / "roles.toml").write_text(ROLES.replace("[station.counter-1]", "[station.counter-3]"))
+        (gateway.folder / "roles.toml").write_text(
+            ROLES.replace("[station.counter-1]", "[station.counter-3]")
+        )
         await reload()
         await until(lambda: holders() == {})
         with pytest.raises(CommandRejected, match="role file does not know this station"):

@@ -255,7 +255,9 @@ async def test_reload_touches_only_what_changed(gateway: GatewayFixture) -> None
         assert desk.status("lane-1/reader").is_online
         # The broker's keep alive is delivery's business: devices stay as they are.
         gateway.write()
-        gateway.config.write_text(gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
+        gateway.config.write_text(
+            gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
+        )
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_invalid" not in _problems(desk))
         await until(lambda: desk.status("lane-1/reader").is_online)

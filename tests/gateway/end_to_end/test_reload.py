@@ -35,7 +35,9 @@ async def test_a_worker_that_starts_during_an_exchange_loses_nothing(gateway: Ga
         )
         worker.kill()  # the first death is answered at once, the second later: let this be the first
         gateway.broker.pause()
-        gateway.config.write_text(gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
+        gateway.config.write_text(
+            gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
+        )
         gateway.process.send_signal(signal.SIGHUP)
         await wire.wait_for_host_close()
         await wire.wait_for_host()

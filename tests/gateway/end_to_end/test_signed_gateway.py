@@ -49,7 +49,9 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
         asyncio.timeout(30),
     ):
         await desk.connected_event.wait()
-        watching = asyncio.create_task(_watch(load(gateway.config), None, [public], as_json=True, reveal=True))
+        watching = asyncio.create_task(
+            _watch(load(gateway.config), None, [public], as_json=True, reveal=True)
+        )
         await forger.subscribe([(f"{BASE}/+", 1), ("bgw/v1/uto-test/_gw/gw-1/evt/+", 1)])
         await gateway.start()
         await wire.wait_for_host()

@@ -39,10 +39,10 @@ while True:
 """One guest a life. It polls: what is tried is whether it is there, not what it costs."""
 
 
-class NoBench:
+class FakeApi:
     """Nothing is asked here."""
 
-    answer = None
+    serve_request = None
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +50,7 @@ async def reception(folder: Path, listen: str | None = None) -> AsyncIterator[Co
     script = folder / "console.py"
     script.write_text(CONSOLE)
     config = folder / "post.toml"
-    opened = ConsoleLauncher(folder, config, NoBench, (sys.executable, "-S", str(script)))  # type: ignore[arg-type]
+    opened = ConsoleLauncher(folder, config, FakeApi, (sys.executable, "-S", str(script)))  # type: ignore[arg-type]
     try:
         opened.open(listen)
         yield opened
@@ -115,7 +115,7 @@ async def test_a_console_that_crashes_is_started_again_for_the_next(
 
 async def test_a_port_that_is_taken_leaves_the_socket_of_the_machine(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        opened = ConsoleLauncher(tmp_path, tmp_path / "post.toml", NoBench)  # type: ignore[arg-type]
+        opened = ConsoleLauncher(tmp_path, tmp_path / "post.toml", FakeApi)  # type: ignore[arg-type]
         with pytest.raises(OSError, match="in use"):
             opened.open(f"127.0.0.1:{taken.getsockname()[1]}")
         assert (tmp_path / SOCKET).exists()

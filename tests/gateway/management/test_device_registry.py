@@ -14,7 +14,16 @@ def filled(path: Path) -> DeviceRegistry:
     place.driver, place.accepted_serial_number = "faulty", "FAULTY-1"
     place.maintenance = MaintenanceWindow(until_ns=5, minutes=30, reason="cleaning")
     device = register.serial_number_entry("lane-1/reader", "faulty", "FAULTY-1")
-    device.lifetime.add({"online_ms": 1500, "good_reads": 3, "bad_reads": 1, "open_failures": 0, "disconnects": 2, "opened": 1})
+    device.lifetime.add(
+        {
+            "online_ms": 1500,
+            "good_reads": 3,
+            "bad_reads": 1,
+            "open_failures": 0,
+            "disconnects": 2,
+            "opened": 1,
+        }
+    )
     return register
 
 

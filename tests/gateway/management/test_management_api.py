@@ -189,7 +189,7 @@ async def test_maintenance_keeps_travellers_back_and_outlives_worker_and_daemon(
             assert shown.maintenance_until
             await line.send(b"traveller 2\ntraveller 3\nsay 4\n")
             await officer.heard(4)
-            await until(lambda: running.device_at(READER).suppressed_events == 2)
+            await until(lambda: running.device_at(READER).state_filter.suppressed_events == 2)
             assert [event.type for event in await running.client.last_events(READER)][-2:] == [
                 "test.traveller",
                 "test.numbered",
@@ -198,12 +198,12 @@ async def test_maintenance_keeps_travellers_back_and_outlives_worker_and_daemon(
 
             pid = shown.pid
             await running.client.perform(READER, Restart(), AMINA)
-            await until(lambda: running.device_at(READER).actual_state.state == "online")
+            await until(lambda: running.device_at(READER).state_filter.actual_state.state == "online")
             shown = await running.device(READER)
             assert (shown.state.state, shown.restarts) == ("maintenance", 1)
             assert shown.pid != pid
         async with running_gateway(gateway, "faulty") as running:
-            await until(lambda: running.device_at(READER).actual_state.state == "online")
+            await until(lambda: running.device_at(READER).state_filter.actual_state.state == "online")
             await line.send(b"traveller 5\nsay 6\n")
             await officer.heard(6)
             assert (await running.device(READER)).state.state == "maintenance"
@@ -252,7 +252,7 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway
         )
         assert "borderpost accept" in shown.state.how
         await line.send(b"stand 20\nsay 2\ntraveller 2\n")
-        await until(lambda: running.device_at(READER).suppressed_events == 3)
+        await until(lambda: running.device_at(READER).state_filter.suppressed_events == 3)
         for by, serial_number, code in (
             (AMINA, "FAULTY-3", "conflict"),
             (TECHNICIAN, "FAULTY-2", "not_permitted"),
@@ -269,7 +269,9 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway
         await until(lambda: desk.last_value(READER, "test.level") is not None)
 
         await exchange(running, "FAULTY-1", "awaiting_acceptance")
-        await running.client.perform(READER, AcceptDevice(serial_number="FAULTY-1", reason="back again"), AMINA)
+        await running.client.perform(
+            READER, AcceptDevice(serial_number="FAULTY-1", reason="back again"), AMINA
+        )
         shown = await running.until_state(READER, "online")
         assert shown.counters.lifetime.good_reads == 2, "the counters of the old one, as it was left"
         with pytest.raises(RpcError):
@@ -306,7 +308,11 @@ async def test_counters_tell_good_from_bad_and_are_kept(
         await line.send(b"say 3\n")
         await until(lambda: running.counted(READER).good_reads == 3)
         # Killed now, it would lose what was counted since it was written last, and no more.
-        await until(lambda: json.loads(register.read_text())["devices"]["faulty FAULTY-1"]["lifetime"]["good_reads"] == 3)
+        await until(
+            lambda: (
+                json.loads(register.read_text())["devices"]["faulty FAULTY-1"]["lifetime"]["good_reads"] == 3
+            )
+        )
     async with running_gateway(gateway, "faulty") as running:
         tally = (await running.until_state(READER, "online")).counters
         assert (tally.lifetime.good_reads, tally.lifetime.bad_reads, tally.lifetime.disconnects) == (3, 1, 1)
@@ -353,7 +359,9 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
             assert "ERIKSSON" not in str(await running.client.last_events(READER))
             assert len(await running.client.last_events(READER)) >= 2
 
-            checking = asyncio.create_task(running.client.check(READER, SelfTestLevel.INTERACTIVE, TECHNICIAN))
+            checking = asyncio.create_task(
+                running.client.check(READER, SelfTestLevel.INTERACTIVE, TECHNICIAN)
+            )
             while not checking.done():  # whoever presents a specimen does so until it is read
                 await line.send(sent)
                 await asyncio.wait({checking}, timeout=0.2)
@@ -377,7 +385,10 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(gateway: G
     (gateway.folder / "roles.toml").write_text(ROLES)
     gateway.extra = '[commands]\nroles_file = "roles.toml"\n'
     gateway.write()
-    async with gateway.workstation(station="counter-1") as desk, running_gateway(gateway, "faulty") as running:
+    async with (
+        gateway.workstation(station="counter-1") as desk,
+        running_gateway(gateway, "faulty") as running,
+    ):
         await running.until_state(READER, "online")
         with pytest.raises(RpcError, match="Nobody"):
             await running.client.perform(READER, RevokeClaim(reason="workstation is dead"), AMINA)
@@ -405,7 +416,9 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(gateway: G
 
 async def test_a_console_that_could_not_be_opened_is_opened_by_a_reload(gateway: GatewayFixture) -> None:
     def closed(running: InProcessGateway) -> bool:
-        return any(problem.cause == "console_listen_failed" for problem in running.gateway.to_report().problems)
+        return any(
+            problem.cause == "console_listen_failed" for problem in running.gateway.to_report().problems
+        )
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -154,7 +154,9 @@ async def test_a_library_that_crashes_or_hangs_takes_its_own_process_only(
 
 
 async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(worker_fixture: WorkerFixture) -> None:
-    await worker_fixture.device("lane-1/reader", limits=WorkerLimits(heartbeat_timeout_s=0.5, stop_timeout_s=1))
+    await worker_fixture.device(
+        "lane-1/reader", limits=WorkerLimits(heartbeat_timeout_s=0.5, stop_timeout_s=1)
+    )
     await worker_fixture.notebook.state(StateCode.ONLINE)
     stopped = pid_of(worker_fixture, "lane-1/reader")
     loop = asyncio.get_running_loop()
@@ -203,7 +205,9 @@ async def test_a_driver_that_ends_by_itself_is_opened_again(worker_fixture: Work
 
 
 async def test_a_device_that_never_answers_is_given_up_and_tried_again(worker_fixture: WorkerFixture) -> None:
-    wire = await worker_fixture.device("lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_timeout_s=0.3)
+    wire = await worker_fixture.device(
+        "lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_timeout_s=0.3
+    )
     await wire.wait_for_host()
     silent = await worker_fixture.notebook.state(StateCode.OFFLINE)
     assert silent.cause is Cause.NO_RESPONSE
@@ -246,7 +250,9 @@ async def test_a_dead_fork_server_is_replaced_and_its_workers_live_on(worker_fix
 
 async def test_stop_is_orderly_and_forced_where_it_must_be(worker_fixture: WorkerFixture) -> None:
     for position in ("lane-1/reader", "lane-2/reader"):
-        wire = await worker_fixture.device(position, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=0.5))
+        wire = await worker_fixture.device(
+            position, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=0.5)
+        )
         await wire.wait_for_host()
         await worker_fixture.notebook.state(StateCode.ONLINE, position)
     pids = [pid_of(worker_fixture, position) for position in worker_fixture.devices]

@@ -28,7 +28,9 @@ async def test_a_scanner_is_tended_through_any_number_of_unplugs(
     worker_fixture: WorkerFixture, scanner: UsbipServer
 ) -> None:
     # NFIQ 2 opens files of its own, whenever it comes to it.
-    await worker_fixture.device(POSITION, "uru4000", settings={"port": scanner.address, "quality": "ridge_clarity"})
+    await worker_fixture.device(
+        POSITION, "uru4000", settings={"port": scanner.address, "quality": "ridge_clarity"}
+    )
     online = await worker_fixture.notebook.state(StateCode.ONLINE)
     assert online.provenance is Provenance.SIMULATED
     identity = worker_fixture.notebook.descriptions[POSITION].identity
@@ -52,6 +54,8 @@ async def test_a_scanner_is_tended_through_any_number_of_unplugs(
     assert process.num_threads() < threads + 10
 
 
-async def test_production_refuses_a_scanner_over_usbip(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
+async def test_production_refuses_a_scanner_over_usbip(
+    worker_fixture: WorkerFixture, scanner: UsbipServer
+) -> None:
     await worker_fixture.device(POSITION, "uru4000", is_production=True, settings={"port": scanner.address})
     assert (await worker_fixture.notebook.state(StateCode.FAULT)).cause is Cause.SIMULATED

@@ -91,7 +91,9 @@ async def test_commands_are_begun_in_the_order_in_which_they_came(worker_fixture
         ({"WANJIKU": 1}, "a field that this command does not have."),
     ],
 )
-async def test_wrong_arguments_are_named_and_never_quoted(worker_fixture: WorkerFixture, args: Any, told: str) -> None:
+async def test_wrong_arguments_are_named_and_never_quoted(
+    worker_fixture: WorkerFixture, args: Any, told: str
+) -> None:
     wire = await obedient(worker_fixture)
     outcome = await worker_fixture.notebook.outcome(tell(worker_fixture, "open-up", **args))
     assert (outcome.state, outcome.reason) == (CommandState.REJECTED, CommandReason.BAD_REQUEST)
@@ -164,13 +166,17 @@ async def test_a_drivers_refusal_says_that_nothing_moved(worker_fixture: WorkerF
 
 async def test_an_unknown_command_is_refused(worker_fixture: WorkerFixture) -> None:
     await obedient(worker_fixture)
-    assert (await worker_fixture.notebook.outcome(tell(worker_fixture, "fly"))).reason is CommandReason.UNKNOWN_VERB
+    assert (
+        await worker_fixture.notebook.outcome(tell(worker_fixture, "fly"))
+    ).reason is CommandReason.UNKNOWN_VERB
 
 
 async def test_a_device_that_is_not_there_refuses_at_once(worker_fixture: WorkerFixture) -> None:
     await worker_fixture.device(BARRIER, "scripted", plugged=False)
     await worker_fixture.notebook.state(StateCode.NO_DEVICE)
-    assert (await worker_fixture.notebook.outcome(tell(worker_fixture, "stop"))).reason is CommandReason.NOT_ONLINE
+    assert (
+        await worker_fixture.notebook.outcome(tell(worker_fixture, "stop"))
+    ).reason is CommandReason.NOT_ONLINE
 
 
 async def test_a_command_fails_with_the_link_and_is_not_taken_up_again(worker_fixture: WorkerFixture) -> None:

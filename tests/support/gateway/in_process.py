@@ -44,7 +44,7 @@ class InProcessGateway:
 
     def device_at(self, position: str) -> DeviceSupervisor:
         """The device itself."""
-        device = self.gateway.device(Position.parse(position))
+        device = self.gateway.devices.get(Position.parse(position))
         assert device is not None
         return device
 
@@ -55,7 +55,12 @@ class InProcessGateway:
     async def until_state(self, position: str, state: str) -> DeviceView:
         """Wait until a device is in that state."""
         device = self.device_at(position)
-        await until(lambda: device.published_state is not None and device.published_state.state == state)
+        await until(
+            lambda: (
+                device.state_filter.published_state is not None
+                and device.state_filter.published_state.state == state
+            )
+        )
         return await self.device(position)
 
 
