@@ -99,7 +99,7 @@ def _sentences(verdict: VerificationResult, *, checked: bool) -> Iterator[str]:
         yield "the last line is cut off: the gateway records that at its next start"
     if verdict.tampering is not None:
         wrong = verdict.tampering
-        yield f"WRONG {wrong.file}:{wrong.number}: {wrong.kind}: {wrong.text}"
+        yield f"INVALID {wrong.file}:{wrong.number}: {wrong.kind}: {wrong.text}"
     if not checked:
         yield "signatures were not verified: pass the public key with --key"
     elif verdict.unknown_keys:
@@ -112,7 +112,7 @@ def _sentences(verdict: VerificationResult, *, checked: bool) -> Iterator[str]:
             "lines or their end"
         )
     elif checked and verdict.tampering is None:
-        yield "whole"
+        yield "complete and unchanged"
 
 
 def _where(line: AuditLine) -> str:
@@ -123,7 +123,7 @@ def _to_json(verdict: VerificationResult) -> dict[str, Any]:
     wrong = verdict.tampering
 
     def place(line: AuditLine | None) -> dict[str, Any] | None:
-        return {"n": line.n, "at": line.at, "sha256": line.digest} if line is not None else None
+        return {"line": line.n, "at": line.at, "sha256": line.digest} if line is not None else None
 
     return {
         "lines": verdict.lines,
@@ -131,12 +131,12 @@ def _to_json(verdict: VerificationResult) -> dict[str, Any]:
         "first": place(verdict.first),
         "last": place(verdict.last),
         "checkpoints": verdict.checkpoints,
-        "proved": place(verdict.last_verified),
-        "unproved_since": place(verdict.first_unverified),
+        "last_verified": place(verdict.last_verified),
+        "unverified_since": place(verdict.first_unverified),
         "unknown_keys": sorted(verdict.unknown_keys),
-        "let_go": verdict.pruned,
-        "halves": verdict.torn_lines,
-        "half_at_end": verdict.torn_at_end,
-        "wrong": wrong
+        "pruned": verdict.pruned,
+        "torn_lines": verdict.torn_lines,
+        "torn_at_end": verdict.torn_at_end,
+        "tampering": wrong
         and {"file": str(wrong.file), "line": wrong.number, "kind": wrong.kind, "text": wrong.text},
     }

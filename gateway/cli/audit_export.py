@@ -71,10 +71,10 @@ def _utc(moment: datetime) -> str:
 
 
 def _record(verdict: VerificationResult) -> dict[str, object]:
-    wrong, proved = verdict.tampering, verdict.last_verified
+    issue, last = verdict.tampering, verdict.last_verified
     return {
-        "wrong": f"{wrong.file.name}:{wrong.number}: {wrong.text}" if wrong is not None else None,
-        "proved_until": proved.at if proved is not None else None,
+        "tampering": f"{issue.file.name}:{issue.number}: {issue.text}" if issue is not None else None,
+        "verified_until": last.at if last is not None else None,
     }
 
 
@@ -82,11 +82,11 @@ def _tables(report: BreachReport) -> Iterator[Table]:
     summary = Table(box=None, pad_edge=False, show_header=False)
     plain = report.to_json()
     for name, content in (
-        ("window", f"{local_time(report.since)} to {local_time(report.until)}"),
-        ("no personal data", "\n".join(plain["data_classes"]) or "none about persons"),
+        ("period", f"{local_time(report.since)} to {local_time(report.until)}"),
+        ("kinds of data", "\n".join(plain["data_classes"]) or "no personal data"),
         ("travellers", f"at most {report.max_transactions}: the number of reads"),
         ("recipients", "\n".join(report.recipients)),
-        ("runs", "\n".join(f"{run['at']} {run.get('profile', '')}" for run in report.runs) or "none"),
+        ("sessions", "\n".join(f"{run['at']} {run.get('profile', '')}" for run in report.runs) or "none"),
     ):
         summary.add_row(name, _printable(content))
     yield summary
@@ -101,7 +101,7 @@ def _tables(report: BreachReport) -> Iterator[Table]:
         )
     if report.actors:
         yield _table(
-            ("who", "as", "from", "to", "where", "did"),
+            ("actor", "kind", "from", "to", "positions", "operations"),
             (
                 (
                     person.name,
@@ -116,7 +116,7 @@ def _tables(report: BreachReport) -> Iterator[Table]:
         )
     if report.reveals:
         yield _table(
-            ("wire seen", "by", "where", "reason"),
+            ("bytes revealed", "to", "position", "reason"),
             (
                 (local_time(each["at"]), each["who"], each["position"], each["reason"])
                 for each in report.reveals
@@ -124,7 +124,7 @@ def _tables(report: BreachReport) -> Iterator[Table]:
         )
     if report.transactions:
         yield _table(
-            ("session", "from", "to", "where", "commanded by"),
+            ("transaction", "from", "to", "positions", "commanded by"),
             (
                 (
                     each.transaction,

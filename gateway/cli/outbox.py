@@ -66,7 +66,7 @@ def list_events(
                     f"0x{event.reason:02x}",
                 )
         else:
-            for heading in ("stream", "number", "event", "since", "bytes", "waits for"):
+            for heading in ("stream", "number", "event", "since", "bytes", "queued for"):
                 table.add_column(heading)
             for waiting in inspect.list_events(directory):
                 table.add_row(

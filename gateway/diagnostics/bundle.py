@@ -46,12 +46,12 @@ NODES = (
 README = """\
 Diagnostics of the border-post gateway {site}/{gateway}, {version}, made on {at}.
 
-This archive holds no personal data, no password and no key: every part is made from a list of what may be
-shown, and names of machines outside the post are replaced. Look before you send it:
+This archive contains no personal data, no passwords and no keys: every part is built from an allow-list, and
+names of machines outside the post are replaced. Check it before you send it:
 
 {contents}
 
-A code such as BP-PORT-HELD-20 is for the telephone: its last two digits tell whether it was heard right.
+A code such as BP-PORT-HELD-20 is for the telephone: its last two digits are a checksum.
 """
 
 

@@ -129,7 +129,7 @@ def _passage(passage: BarrierPassage) -> Text:
 
 
 def _decided(decided: CommandDecided) -> Text:
-    line = Text(f"{decided.verb or 'a command'} asked by {decided.station or 'an unknown station'}: ")
+    line = Text(f"{decided.verb or 'a command'} requested by {decided.station or 'an unknown station'}: ")
     line.append(str(decided.decision), "" if decided.reason is None else "yellow")
     line.append("" if decided.reason is None else f", {decided.reason}", "yellow")
     line.append(f"  {decided.count} times" if decided.count > 1 else "", "dim")
@@ -205,7 +205,7 @@ def _progress(progress: ChipProgress) -> str:
 
 def _chip(chip: ChipResult) -> Text:
     files = " ".join(f"DG{number}" for number in chip.data_groups_read) or "nothing read"
-    return Text.assemble(f"chip by {chip.access or 'no way'}: {files}", _marks(chip.checks))
+    return Text.assemble(f"chip by {chip.access or 'no access'}: {files}", _marks(chip.checks))
 
 
 def _picture(picture: PictureCaptured) -> Text:

@@ -19,19 +19,25 @@ STATUSES: dict[str, tuple[str, Severity, str, Action, str]] = {
     "LB": (
         "ups_low",
         "error",
-        "is nearly empty",
+        "has a nearly empty battery",
         Action.CALL_SUPPORT,
-        "Start the generator, or shut the post down.",
+        "Start the generator, or shut the machine down.",
     ),
-    "OB": ("ups_on_battery", "warning", "runs on its battery", Action.WAIT, "Is the mains gone, or a fuse?"),
-    "RB": ("ups_battery", "warning", "asks for a new battery", Action.REPLACE, "Order its battery pack."),
-    "OVER": ("ups_overload", "error", "is overloaded", Action.CONFIGURE, "Unplug what need not run on it."),
+    "OB": ("ups_on_battery", "warning", "runs on its battery", Action.WAIT, "Check the mains and the fuse."),
+    "RB": ("ups_battery", "warning", "needs a new battery", Action.REPLACE, "Order its battery pack."),
+    "OVER": (
+        "ups_overload",
+        "error",
+        "is overloaded",
+        Action.CONFIGURE,
+        "Unplug devices that need no backup power.",
+    ),
     "BYPASS": (
         "ups_bypass",
         "warning",
-        "is bypassed and protects nothing",
+        "is bypassed and protects no device",
         Action.CALL_SUPPORT,
-        "upsc says why.",
+        "Show the reason with upsc.",
     ),
 }
 

@@ -93,7 +93,7 @@ class Reader:
     def tries(self, block: Block, name: str, command: list[str]) -> None:
         """Run a command until it succeeds; a device's command must also appear in the demo."""
         station = re.search(r"station[ =]\"?([\w-]+)", block.text if name.startswith("python") else name)
-        obeyed = re.compile(rf"asked by {station[1]}: accepted") if station else None
+        obeyed = re.compile(rf"requested by {station[1]}: accepted") if station else None
         seen = len(obeyed.findall(self.demo.screen)) if obeyed else 0
         deadline = time.monotonic() + TRY_S
         while True:

@@ -171,8 +171,8 @@ PIECES: dict[str, Observation] = {
         state=MovementState.CLOSED,
         doors=(CLOSED_DOOR.model_copy(update={"door": "", "presence": False, "entry_side": True}),),
     ),
-    "open asked by lane-1: accepted": decided(CommandState.ACCEPTED),
-    "open asked by lane-1: rejected, claimed": decided(CommandState.REJECTED, CommandReason.CLAIMED),
+    "open requested by lane-1: accepted": decided(CommandState.ACCEPTED),
+    "open requested by lane-1: rejected, claimed": decided(CommandState.REJECTED, CommandReason.CLAIMED),
     "open for lane-1: failed, timed_out in 6.0 s": CommandEnded(
         cmd_id="c",
         station="lane-1",

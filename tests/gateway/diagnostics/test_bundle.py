@@ -80,7 +80,7 @@ def test_archive_is_complete_without_secrets(post: Path, machine: StagedHost) ->
     assert config["device"]["lane-1/reader"]["settings"]["framing"] == "text"
     assert b"1-1 05ba:000a DigitalPersona U.are.U (12 Mbit/s, 100 mA)" in whole
     assert b'"event": "device_state"' in whole
-    assert b"Nothing answers at <hq>:1883" in whole
+    assert b"<hq>:1883 does not respond" in whole
     for secret in SECRETS:
         assert secret.encode() not in whole, secret
 

@@ -214,7 +214,7 @@ def test_failed_check_hides_no_other_finding(post: Post, machine: StagedHost) ->
 
 
 def test_unsynchronized_and_wrong_clock(post: Post) -> None:
-    post.machine.standing = ClockStatus.UNSYNCED
+    post.machine.clock_status = ClockStatus.UNSYNCED
     assert post.bad()["clock_unsynced"].how.startswith("sudo timedatectl set-ntp true")
 
     post.machine.now = datetime(2019, 1, 1, tzinfo=UTC)
@@ -298,7 +298,7 @@ def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPa
 
 
 def test_licence_expiry_is_reported(post: Post) -> None:
-    post.devices += "licence_ends = 2026-06-30\n"
+    post.devices += "licence_expires = 2026-06-30\n"
     for day, severity in (("2026-04-01", "ok"), ("2026-06-10", "warning"), ("2026-07-01", "error")):
         post.machine.now = datetime.fromisoformat(day).replace(tzinfo=UTC)
         licence = [it for code, it in post.findings().items() if code.startswith("licence_")]

@@ -81,7 +81,7 @@ async def test_maintenance_hidden_state_and_claim(tmp_path: Path, post: Path) ->
         }
     )
     daemon.devices["lane-1/reader"] = hidden.model_copy(
-        update={"state": maintained, "beneath": hidden.state, "restarts": 5}
+        update={"state": maintained, "actual_state": hidden.state, "restarts": 5}
     )
 
     reasons = explain_device(post, "lane-1/reader", await daemon.view(), host=machine.host_view)
