@@ -29,18 +29,18 @@ async def run(
 
     tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
     network = descriptors.tcp if settings.listen is not None else None
-    intercom = await DaemonClient.connect(descriptors.intercom)
+    daemon = await DaemonClient.connect(descriptors.rpc_fd)
     app = build(
-        intercom,
+        daemon,
         config=config,
         state_dir=state_dir,
         users_file=settings.users_file,
         simulators=settings.simulators,
     )
-    ended = asyncio.create_task(intercom.disconnected.wait())
+    ended = asyncio.create_task(daemon.disconnected.wait())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, intercom.disconnected.set)
+        loop.add_signal_handler(number, daemon.disconnected.set)
     try:
         await serve(
             app,
@@ -51,7 +51,7 @@ async def run(
             until=ended,
         )
     finally:
-        intercom.close()
+        daemon.close()
 
 
 def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:

@@ -188,7 +188,7 @@ async def test_slow_diagnosis_does_not_delay_page(
         asked.append(position)
         await answer.wait()
         told = {
-            "about": "broker",
+            "subject": "broker",
             "text": "It does not answer.",
             "action": Action.CALL_SUPPORT,
             "how": "Ask <them>.",

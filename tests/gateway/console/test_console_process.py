@@ -117,7 +117,7 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
         assert (await on_socket.post(f"{READER}/restart")).status_code == 204
         (entry, *_) = (await on_socket.get("/api/v1/audit")).json()
         assert (entry["position"], entry["type"]) == ("lane-1/reader", "technician.operation")
-        assert (entry["data"]["who"], entry["data"]["order"]) == (
+        assert (entry["data"]["user"], entry["data"]["operation"]) == (
             pwd.getpwuid(os.geteuid()).pw_name,
             "restart",
         )
