@@ -17,13 +17,8 @@ if IS_ENABLED:  # while the machine is off, its broker's absence is expected
 
 
 @pytest.fixture(autouse=True)
-<<<<<<< HEAD
-def nothing_left() -> None:
-    """Disable the check: machine, brokers and clients outlive the single test. Their fixture ends them."""
-=======
 def no_leftovers() -> None:
-    """Not here: machine, brokers and clients outlive the single test. Their fixture ends them."""
->>>>>>> i-process
+    """Disable the check: machine, brokers and clients outlive the single test. Their fixture ends them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,9 +15,7 @@ from support.brokers.stations import StationClient
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.station_roles import (
     BARRIER,
-    COMMAND_SETTINGS,
     ROLES,
-    permit_commands,
     session_of,
     station_at,
     worker_of,

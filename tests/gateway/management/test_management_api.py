@@ -307,11 +307,7 @@ async def test_counters_are_counted_and_kept(
         await line.wait_for_host()
         await line.send(b"say 3\n")
         await until(lambda: running.counted(READER).good_reads == 3)
-<<<<<<< HEAD
-        # Killed now, it would lose what was counted since it was written last, and no more.
-=======
         # If killed now, it would lose only counts since the last write.
->>>>>>> i-process
         await until(
             lambda: (
                 json.loads(register.read_text())["devices"]["faulty FAULTY-1"]["lifetime"]["good_reads"] == 3
@@ -364,11 +360,7 @@ async def test_trace_shows_bytes_only_when_revealed(tmp_path: Path, mosquitto: M
             checking = asyncio.create_task(
                 running.client.check(READER, SelfTestLevel.INTERACTIVE, TECHNICIAN)
             )
-<<<<<<< HEAD
-            while not checking.done():  # whoever presents a specimen does so until it is read
-=======
             while not checking.done():  # the specimen is presented until it is read
->>>>>>> i-process
                 await line.send(sent)
                 await asyncio.wait({checking}, timeout=0.2)
             report = await checking

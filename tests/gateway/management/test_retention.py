@@ -81,13 +81,7 @@ async def test_pruned_audit_still_verifies(tmp_path: Path, monkeypatch: pytest.M
     assert verdict.pruned > 0
     assert verdict.first is not None
     assert "audit.pruned" in {entry.type for entry in newest(tmp_path, 500)}
-<<<<<<< HEAD
-    monkeypatch.setattr(
-        audit_log, "MAX_FILE_BYTES", 2 * 1024 * 1024
-    )  # then the newest alone is all there may be
-=======
     monkeypatch.setattr(audit_log, "MAX_FILE_BYTES", 2 * 1024 * 1024)  # then only the newest file fits
->>>>>>> i-process
     kept.keeping._retention = lambda: RetentionSection(audit_max_mib=2)
     await kept.keeping.run_once()
     assert len(audit_files(tmp_path)) == 1

@@ -151,11 +151,7 @@ async def test_crash_or_hang_ends_only_its_worker(worker_fixture: WorkerFixture,
     await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
-<<<<<<< HEAD
-async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(worker_fixture: WorkerFixture) -> None:
-=======
 async def test_stopped_worker_exceeds_heartbeat_timeout(worker_fixture: WorkerFixture) -> None:
->>>>>>> i-process
     await worker_fixture.device(
         "lane-1/reader", limits=WorkerLimits(heartbeat_timeout_s=0.5, stop_timeout_s=1)
     )
@@ -206,11 +202,7 @@ async def test_driver_that_ends_is_reopened(worker_fixture: WorkerFixture) -> No
     await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
-<<<<<<< HEAD
-async def test_a_device_that_never_answers_is_given_up_and_tried_again(worker_fixture: WorkerFixture) -> None:
-=======
 async def test_silent_device_is_reopened(worker_fixture: WorkerFixture) -> None:
->>>>>>> i-process
     wire = await worker_fixture.device(
         "lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_timeout_s=0.3
     )

@@ -24,15 +24,8 @@ def scanner() -> Iterator[UsbipServer]:
         yield server
 
 
-<<<<<<< HEAD
-async def test_a_scanner_is_tended_through_any_number_of_unplugs(
-    worker_fixture: WorkerFixture, scanner: UsbipServer
-) -> None:
-    # NFIQ 2 opens files of its own, whenever it comes to it.
-=======
 async def test_scanner_survives_many_replugs(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
     # NFIQ 2 opens files of its own at any time.
->>>>>>> i-process
     await worker_fixture.device(
         POSITION, "uru4000", settings={"port": scanner.address, "quality": "ridge_clarity"}
     )
@@ -59,13 +52,6 @@ async def test_scanner_survives_many_replugs(worker_fixture: WorkerFixture, scan
     assert process.num_threads() < threads + 10
 
 
-<<<<<<< HEAD
-async def test_production_refuses_a_scanner_over_usbip(
-    worker_fixture: WorkerFixture, scanner: UsbipServer
-) -> None:
-    await worker_fixture.device(POSITION, "uru4000", production=True, settings={"port": scanner.address})
-=======
 async def test_production_refuses_usbip_scanner(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
     await worker_fixture.device(POSITION, "uru4000", is_production=True, settings={"port": scanner.address})
->>>>>>> i-process
     assert (await worker_fixture.notebook.state(StateCode.FAULT)).cause is Cause.SIMULATED

@@ -95,11 +95,7 @@ async def test_commands_start_in_order(worker_fixture: WorkerFixture) -> None:
         ({"WANJIKU": 1}, "a field that this command does not have."),
     ],
 )
-<<<<<<< HEAD
-async def test_wrong_arguments_are_named_and_never_quoted(
-=======
 async def test_invalid_arguments_named_not_quoted(
->>>>>>> i-process
     worker_fixture: WorkerFixture, args: Any, told: str
 ) -> None:
     wire = await obedient(worker_fixture)

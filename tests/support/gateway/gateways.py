@@ -65,13 +65,9 @@ class GatewayFixture:
     environment: dict[str, str] = field(default_factory=dict)
     """Further environment variables of the daemon."""
     under: tuple[str, ...] = ()
-<<<<<<< HEAD
-    """What the daemon is started by, such as `setpriv` with its options."""
-    python: Path = Path(sys.executable)
-    """What the daemon runs under; another one than the tests' has libraries of its own."""
-=======
     """Command that starts the daemon, such as `setpriv` with its options."""
->>>>>>> i-process
+    python: Path = Path(sys.executable)
+    """Interpreter of the daemon; another one than the tests' has libraries of its own."""
     process: ForkedProcess | asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 

@@ -59,14 +59,13 @@ def missing(root: Path = Path("/")) -> list[str]:
     return lacking
 
 
-<<<<<<< HEAD
 def chromium_offered() -> bool:
-    """Tell whether apt has the browser: Debian has, though apt knows no package before its first update."""
+    """Return True if apt offers the browser; apt on Debian offers it, though it knows no package before its first update."""
     return _known(CHROMIUM[0]) or (os_release().get("ID") == "debian" and not _known("gcc"))
 
 
 def os_release() -> dict[str, str]:
-    """Name the system, as os-release(5) does; empty where it does not."""
+    """Return the values of os-release(5); empty if there is none."""
     try:
         return platform.freedesktop_os_release()
     except OSError:
@@ -74,10 +73,7 @@ def os_release() -> dict[str, str]:
 
 
 def _known(package: str) -> bool:
-=======
-def offered(package: str) -> bool:
     """Return True if apt offers a package."""
->>>>>>> i-process
     asked = _quietly(["apt-cache", "show", package])
     return asked is not None and asked.returncode == 0
 
