@@ -145,7 +145,7 @@ class RowFraming:
             yield join_rows(grown)
 
     def _abandon(self) -> Iterator[Frame]:
-        """Give up the rows of an unfinished document."""
+        """Return up the rows of an unfinished document."""
         if self._rows:
             wire, self._rows = rows_to_wire(self._rows), []
             yield DamagedFrame(INCOMPLETE, wire)
