@@ -119,15 +119,15 @@ def _typed(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[
         pressed = key.kind == EV_KEY and key.value == PRESSED
         by_code = key.kind == EV_KEY and key.code in ALTS
         event = EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value)
-        said = list(keyboard.feed(event))
-        for typed in said:
+        outputs = list(keyboard.feed(event))
+        for typed in outputs:
             if isinstance(typed, KeyboardMark):
                 text += 1
             else:
                 yield TypedCharacter(typed, text, tuple(under_alt) if by_code else (at,), by_code)
-        if said or by_code:
+        if outputs or by_code:
             under_alt = []
-        if pressed and key.code in DIGITS_OF_PAD and not any(isinstance(typed, str) for typed in said):
+        if pressed and key.code in DIGITS_OF_PAD and not any(isinstance(typed, str) for typed in outputs):
             under_alt.append(at)
 
 

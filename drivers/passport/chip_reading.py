@@ -207,16 +207,16 @@ async def add_chip_reads(reads: AsyncIterator[Output], chips: ChipReader) -> Asy
     try:
         while True:
             try:
-                said = await upcoming
+                observation = await upcoming
             except StopAsyncIteration:
                 return
             upcoming = asyncio.ensure_future(anext(reads))
-            if isinstance(said, DocumentRead) and said.mrz is not None:
-                async with aclosing(_document(said, chips, upcoming)) as observations:
+            if isinstance(observation, DocumentRead) and observation.mrz is not None:
+                async with aclosing(_document(observation, chips, upcoming)) as observations:
                     async for observation in observations:
                         yield observation
             else:
-                yield said
+                yield observation
     finally:
         await _dropped(upcoming)
 
@@ -292,22 +292,22 @@ async def merge_chip_steps(
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if piece is not None and piece.done():
                 try:
-                    said = piece.result()
+                    item = piece.result()
                 except StopAsyncIteration:
                     piece = None
                 else:
                     piece = asyncio.ensure_future(anext(pieces))
-                    yield said
-                    if steps is None and (steps := begin(said)) is not None:
+                    yield item
+                    if steps is None and (steps := begin(item)) is not None:
                         step = asyncio.ensure_future(anext(steps))
             if step is not None and steps is not None and step.done():
                 try:
-                    told = step.result()
+                    chip_step = step.result()
                 except StopAsyncIteration:
                     step = None
                 else:
                     step = asyncio.ensure_future(anext(steps))
-                    yield told
+                    yield chip_step
     finally:
         for future in (piece, step):
             if future is not None:

@@ -151,12 +151,12 @@ class OcrScanner(Driver[OcrScannerSettings]):
         self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
         identity = None
-        if (maker := self._maker()) is not None:
-            ask = CommandExchange(self.link, maker, self.settings.response_timeout_s)
-            identity = await maker.identity(ask)
-            await configure(ask, self._setup(maker))
+        if (command_set := self._command_set()) is not None:
+            exchange = CommandExchange(self.link, command_set, self.settings.response_timeout_s)
+            identity = await command_set.identity(exchange)
+            await configure(exchange, self._setup(command_set))
             if self.settings.trigger == "command":
-                self._commanded = maker
+                self._commanded = command_set
         usb = self.link.usb
         return identity or Identity(
             model=(usb and usb.product) or f"{self.settings.model} scanner",
@@ -170,7 +170,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
             with contextlib.suppress(LinkError):
                 await self.link.write(self._commanded.release)
 
-    def _maker(self) -> CommandSet | None:
+    def _command_set(self) -> CommandSet | None:
         match self.settings.model:
             case "honeywell":
                 return HoneywellCommandSet()
@@ -179,12 +179,14 @@ class OcrScanner(Driver[OcrScannerSettings]):
             case _:
                 return None
 
-    def _setup(self, maker: CommandSet) -> tuple[str, ...]:
+    def _setup(self, command_set: CommandSet) -> tuple[str, ...]:
         """Return the commands to send: the technician's, or those of the model and its trigger."""
         if self.settings.setup is not None:
             return self.settings.setup
-        return maker.setup + (
-            maker.presentation_setup if self.settings.trigger == "presentation" else maker.triggered_setup
+        return command_set.setup + (
+            command_set.presentation_setup
+            if self.settings.trigger == "presentation"
+            else command_set.triggered_setup
         )
 
     def _framing(self) -> Framing:
@@ -211,27 +213,27 @@ class OcrScanner(Driver[OcrScannerSettings]):
         try:
             async with contextlib.aclosing(frames(self.link, self.framing, self.settings.gap_s)) as received:
                 async for frame in received:
-                    for said in self._parse_frame(frame):
-                        if not (isinstance(said, DocumentRead) and self._still_there(said)):
-                            yield said
+                    for observation in self._parse_frame(frame):
+                        if not (isinstance(observation, DocumentRead) and self._still_there(observation)):
+                            yield observation
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 
     async def _trigger_repeatedly(self) -> None:
         """Trigger one scan after the other: each ends with a read, or with the scanner's own time limit."""
-        if (maker := self._commanded) is None:
+        if (command_set := self._commanded) is None:
             return
         while True:
             if not self.framing.has_pending:  # a scan that has found something is not interrupted
-                await self.link.write(maker.release + maker.trigger)
+                await self.link.write(command_set.release + command_set.trigger)
             await asyncio.sleep(self.settings.scan_timeout_s)
 
     def _parse_frame(self, frame: Frame) -> Iterator[Observation | BadFrame]:
         """Convert one frame into observations."""
         match frame:
             case CommandReply(answer, _):
-                if answer[-1:] != ACK and (command := self._ordered(decode_text(answer[:6]))):
+                if answer[-1:] != ACK and (command := self._known_command(decode_text(answer[:6]))):
                     raise refused_error(command, answer[-1:])
             case DamagedFrame():
                 self._messages.clear()
@@ -241,14 +243,14 @@ class OcrScanner(Driver[OcrScannerSettings]):
             case _:
                 yield self._read(frame.payload, frame.wire)
 
-    def _ordered(self, name: str) -> str | None:
+    def _known_command(self, name: str) -> str | None:
         """Return the name of a command that this driver sends; None for any other text.
 
         On a bad line, other text can look like an answer. It is not published: it may be part of a document.
         """
-        if (maker := self._maker()) is None:
+        if (command_set := self._command_set()) is None:
             return None
-        given = (*self._setup(maker), *maker.trigger_names)
+        given = (*self._setup(command_set), *command_set.trigger_names)
         return name if any(command.startswith(name) for command in given) else None
 
     def _read(self, text: bytes, wire: bytes) -> Observation:

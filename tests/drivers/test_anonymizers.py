@@ -31,7 +31,7 @@ def said(recording: Recording, direction: str = "in") -> bytes:
     return b"".join(chunk.data for chunk in recording.chunks if chunk.direction == direction)
 
 
-def test_a_print_is_blank_in_sound_packets() -> None:
+def test_fingerprint_is_blanked() -> None:
     original, scrubbed = recorded("fingerprint/zfm.rec")
 
     before, after = list(PacketReader().feed(said(original))), list(PacketReader().feed(said(scrubbed)))
@@ -51,7 +51,7 @@ def test_a_print_is_blank_in_sound_packets() -> None:
     assert scrubbed.commands[0] == "capture"
 
 
-def test_a_card_is_another_card_in_sound_frames() -> None:
+def test_card_is_replaced() -> None:
     original, scrubbed = recorded("access/osdp.rec")
 
     def cards(recording: Recording) -> list[bytes]:
@@ -67,14 +67,14 @@ def test_a_card_is_another_card_in_sound_frames() -> None:
         anonymize(replace(original, settings={"security": "secure", "key_file": "/dev/null"}))
 
 
-def test_what_a_camera_sees_is_blank() -> None:
+def test_camera_contents_are_blanked() -> None:
     original, scrubbed = recorded("camera/hikvision.rec")
 
     assert said(scrubbed, "out") == said(original, "out")
     assert set(said(scrubbed)) <= set(b"200 \n\0")
 
 
-def test_a_barrier_knows_nobody() -> None:
+def test_barrier_recording_is_unchanged() -> None:
     original, scrubbed = recorded("barrier/waveshare.rec")
 
     assert scrubbed.chunks == original.chunks
@@ -86,7 +86,7 @@ def test_a_barrier_knows_nobody() -> None:
     assert again == read
 
 
-def test_of_a_scanner_on_usb_registers_stay_and_pictures_are_blank() -> None:
+def test_usb_scanner_images_are_blanked() -> None:
     asked = Transfer(1, "submit", TransferType.CONTROL, 0x80, 1, 1, 0, 0, 1, b"\xc0\x04\x07\0\0\0\1\0")
     told = Transfer(1, "complete", TransferType.CONTROL, 0x80, 1, 1, 0, 0, 1, data=b"\x81")
     finger = Transfer(2, "complete", TransferType.INTERRUPT, 0x81, 1, 1, 0, 0, 4, data=b"\1\1\7\7")

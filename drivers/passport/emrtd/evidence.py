@@ -80,13 +80,13 @@ class ChipEvidence:
         return CHIP.aborted(identifier, self.abort_reason or "chip_error")
 
 
-def guarded_check(identifier: str, judge: Callable[[], Check]) -> Check:
+def guarded_check(identifier: str, check: Callable[[], Check]) -> Check:
     """Make a check of untrusted bytes; every error becomes an outcome.
 
     An unknown algorithm leaves it undetermined. So does a malformed key: the check that covers its bytes
     fails by itself.
     """
     try:
-        return judge()
+        return check()
     except ChipError:
         return CHIP.undetermined(identifier, "algorithm_unsupported")

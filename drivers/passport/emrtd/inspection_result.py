@@ -86,14 +86,14 @@ class InspectionResultBuilder:
         passive = PassiveAuthentication(
             self.evidence, self.trust, self.today, zone.issuer if zone is not None else None
         )
-        judged = {check.id: check for check in passive.checks()}
-        yield from judged.values()
-        signed = judged[CHIP_SOD_SIGNATURE].outcome is Outcome.SUCCESSFUL
+        results = {check.id: check for check in passive.checks()}
+        yield from results.values()
+        signed = results[CHIP_SOD_SIGNATURE].outcome is Outcome.SUCCESSFUL
         for identifier, group in (
             (ACTIVE_AUTHENTICATION, 15),
             (CHIP_AUTHENTICATION, 14),
         ):
-            hashed = judged.get(data_group_hash(group))
+            hashed = results.get(data_group_hash(group))
             authentic = signed and hashed is not None and hashed.outcome is Outcome.SUCCESSFUL
             proof = self._proof(identifier, DATA_GROUPS[group], authentic=authentic)
             if proof is not None:

@@ -337,10 +337,10 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         )
         if not answer.body:
             return {}
-        said = parse_object(answer.body)
-        if said is None:
+        parsed = parse_object(answer.body)
+        if parsed is None:
             raise self.link.wrong_service_error("answers with something that is no JSON object")
-        return said
+        return parsed
 
 
 def _usb_name(device: Mapping[str, Any]) -> str:

@@ -81,7 +81,7 @@ class RowFraming:
             while found := self._answers.pattern.search(self._rest):
                 before, self._rest = self._rest[: found.start()], self._rest[found.end() :]
                 yield from self._text(before)
-                yield CommandReply(found["said"], found[0])
+                yield CommandReply(found["reply"], found[0])
         kept = b""
         if self._answers is not None and (begun := self._answers.prefix_pattern.search(self._rest)):
             self._rest, kept = self._rest[: begun.start()], self._rest[begun.start() :]

@@ -189,7 +189,7 @@ def everything(recording: Recording) -> list[str]:
     st.binary(max_size=9),
 )
 @settings(max_examples=5)
-def test_nobody_is_left_and_every_digit_is_right(
+def test_no_personal_data_and_right_digits(
     name: str, presented: list[TravelDocument], cuts: list[int], noise: bytes
 ) -> None:
     reader = READERS[name]
@@ -222,7 +222,7 @@ def test_nobody_is_left_and_every_digit_is_right(
         assert {digit.result for digit in zone.digits} <= {DigitResult.OK, DigitResult.ABSENT}
 
 
-def test_digits_that_were_wrong_are_wrong_again() -> None:
+def test_wrong_digits_stay_wrong() -> None:
     right = generate(A_PASSPORT)
     wrong = (right[0], right[1][:9] + str((int(right[1][9]) + 1) % 10) + right[1][10:])
     reader = READERS["accessis"]
@@ -247,7 +247,7 @@ A_PASSPORT = TravelDocument(
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "passport").glob("*.rec")), ids=lambda path: path.stem)
-def test_all_recordings_of_readers_are_scrubbed_whole(path: Any) -> None:
+def test_all_reader_recordings_are_anonymized(path: Any) -> None:
     original = Recording.from_text(path.read_text())
     scrubbed = anonymize(original)
 
@@ -259,7 +259,7 @@ def test_all_recordings_of_readers_are_scrubbed_whole(path: Any) -> None:
     assert [(chunk.at_s, chunk.data) for chunk in scrubbed.chunks if chunk.direction == "out"] == sent
 
 
-def test_the_same_person_is_the_same_afterwards_and_another_in_the_next_recording() -> None:
+def test_pseudonyms_differ_by_recording() -> None:
     reader = READERS["accessis"]
     passport = ocr_frame(generate(A_PASSPORT))
     original = recorded(reader, [passport, passport], [])
@@ -279,12 +279,12 @@ def test_the_same_person_is_the_same_afterwards_and_another_in_the_next_recordin
         ("mrz-serial", {"framing": "semaphore"}, "mrz-serial: framing"),
     ],
 )
-def test_what_cannot_be_certain_is_refused(driver: str, more: dict[str, Any], complaint: str) -> None:
+def test_uncertain_recording_is_refused(driver: str, more: dict[str, Any], complaint: str) -> None:
     with pytest.raises((CannotAnonymize, LookupError), match=complaint):
         anonymize(Recording(driver, more, "live", entries=[Chunk(0, "in", b"x")]))
 
 
-def test_somebody_who_is_called_like_what_must_stay_is_refused() -> None:
+def test_name_in_kept_text_is_refused() -> None:
     document = TravelDocument(
         **{
             **vars_of(A_PASSPORT),
@@ -301,7 +301,7 @@ def vars_of(document: TravelDocument) -> dict[str, Any]:
     return {name: getattr(document, name) for name in document.__slots__}
 
 
-def test_settings_name_no_port_and_no_words_of_somebody() -> None:
+def test_settings_name_no_port_or_person() -> None:
     recording = Recording(
         "ocr-scanner",
         {"model": "honeywell", "port": "/dev/zorbane", "setup": ["ZORBAN1"], "gap_s": 0.2, "parity": "E"},

@@ -55,12 +55,12 @@ async def refusal(port: Path, model: str, *refuse: CommandRefused, **more: Any) 
 
 
 @pytest.mark.parametrize(("model", "trigger"), COMMANDS)
-async def test_open_sends_the_commands_of_the_model(model: str, trigger: str, tmp_path: Path) -> None:
+async def test_open_sends_commands_of_model(model: str, trigger: str, tmp_path: Path) -> None:
     async with ocr_fixture(tmp_path / "port", model, trigger=trigger) as bench:
         assert bench.device.commands_received[: len(COMMANDS[model, trigger])] == COMMANDS[model, trigger]
 
 
-async def test_the_bytes_of_the_commands(tmp_path: Path) -> None:
+async def test_bytes_of_the_commands(tmp_path: Path) -> None:
     async with ocr_fixture(tmp_path / "honeywell", "honeywell") as bench:
         assert bench.wire.received_bytes == (
             b"\x16M\rREVINF!\x16M\rALLENA0!\x16M\rOCRENA1!\x16M\rOCRATS2!\x16M\rPAPTPR!"
@@ -70,7 +70,7 @@ async def test_the_bytes_of_the_commands(tmp_path: Path) -> None:
 
 
 @SPOKEN_TO
-async def test_two_scanners_of_one_model_stay_apart(model: str, tmp_path: Path) -> None:
+async def test_two_scanners_of_one_model(model: str, tmp_path: Path) -> None:
     identities = []
     for serial_number in ("A-1", "B-2"):
         async with plugged(tmp_path / serial_number, model) as (wire, device):
@@ -86,9 +86,7 @@ async def test_two_scanners_of_one_model_stay_apart(model: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(("answer", "word"), [("nak", "refuses"), ("enq", "does not know")])
 @SPOKEN_TO
-async def test_a_refused_command_ends_open_with_a_remedy(
-    model: str, answer: str, word: str, tmp_path: Path
-) -> None:
+async def test_refused_command_gives_remedy(model: str, answer: str, word: str, tmp_path: Path) -> None:
     error = await refusal(tmp_path / "port", model, CommandRefused(command=LAST[model], answer=answer))
     assert error is not None
     assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
@@ -97,7 +95,7 @@ async def test_a_refused_command_ends_open_with_a_remedy(
 
 
 @SPOKEN_TO
-async def test_a_scanner_that_does_not_answer_is_used_all_the_same(model: str, tmp_path: Path) -> None:
+async def test_silent_scanner_is_used(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         for command in device.factory_settings:
@@ -108,13 +106,13 @@ async def test_a_scanner_that_does_not_answer_is_used_all_the_same(model: str, t
             assert (await bench.next()).lines == PASSPORT
 
 
-async def test_a_technicians_commands_replace_those_of_the_model(tmp_path: Path) -> None:
+async def test_configured_commands_replace_defaults(tmp_path: Path) -> None:
     async with ocr_fixture(tmp_path / "port", "honeywell", setup=["OCRENA3", "OCRATS1"]) as bench:
         assert bench.device.commands_received == ["REVINF", "OCRENA3", "OCRATS1"]
 
 
 @SPOKEN_TO
-async def test_what_it_was_set_to_is_set_again_after_the_cable_was_out(model: str, tmp_path: Path) -> None:
+async def test_setup_is_repeated_after_unplugging(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         for _ in range(2):
@@ -128,7 +126,7 @@ async def test_what_it_was_set_to_is_set_again_after_the_cable_was_out(model: st
 
 
 @SPOKEN_TO
-async def test_a_late_answer_among_rows_is_no_document_and_no_damage(model: str, tmp_path: Path) -> None:
+async def test_late_answer_is_no_document(model: str, tmp_path: Path) -> None:
     late = {"honeywell": b"OCRENA1\x06!", "newland": b"\x02\x010000#SCNTRG0\x06;\x03"}[model]
     async with ocr_fixture(tmp_path / "port", model) as bench:
         rows = [row.encode() for row in PASSPORT]
@@ -153,7 +151,7 @@ async def looking(bench: OcrScannerFixture) -> None:
 
 
 @SPOKEN_TO
-async def test_a_commanded_scanner_looks_again_and_again(model: str, tmp_path: Path) -> None:
+async def test_triggered_scanner_scans_repeatedly(model: str, tmp_path: Path) -> None:
     async with ocr_fixture(
         tmp_path / "port", model, trigger="command", scan_timeout_s=0.1, same_document_s=5
     ) as bench:
@@ -166,9 +164,7 @@ async def test_a_commanded_scanner_looks_again_and_again(model: str, tmp_path: P
 
 
 @SPOKEN_TO
-async def test_a_document_that_lies_before_a_commanded_scanner_is_said_once(
-    model: str, tmp_path: Path
-) -> None:
+async def test_lying_document_is_reported_once(model: str, tmp_path: Path) -> None:
     more = {"trigger": "command", "scan_timeout_s": 0.1, "same_document_s": 5}
     async with ocr_fixture(tmp_path / "port", model, **more) as bench:
         sent = bench.device.counters
@@ -181,7 +177,7 @@ async def test_a_document_that_lies_before_a_commanded_scanner_is_said_once(
 
 
 @SPOKEN_TO
-async def test_a_commanded_scanner_is_let_go_at_the_end(model: str, tmp_path: Path) -> None:
+async def test_close_releases_trigger(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         async with listening(wire, device, settings_of(model, port, trigger="command", scan_timeout_s=20)):
@@ -192,7 +188,7 @@ async def test_a_commanded_scanner_is_let_go_at_the_end(model: str, tmp_path: Pa
         assert not device.triggered
 
 
-async def test_a_trigger_that_is_refused_ends_the_watch(tmp_path: Path) -> None:
+async def test_refused_trigger_ends_watch(tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, "newland") as (wire, device):
         await device.inject(CommandRefused(command="SCNTRG"))
@@ -204,7 +200,7 @@ async def test_a_trigger_that_is_refused_ends_the_watch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"QR\r\nY0", b"P<UTOERIKSSON", b"QRYFWV"])
-async def test_what_answers_no_order_is_passed_over_and_not_repeated(answer: bytes, tmp_path: Path) -> None:
+async def test_unknown_answer_is_ignored(answer: bytes, tmp_path: Path) -> None:
     """A refused question of the setup that comes late, or what a worn line makes of a row."""
     async with ocr_fixture(tmp_path / "port", "newland") as bench:
         await bench.wire.send(b"\x02\x010000#" + answer + b"\x05;\x03")
@@ -222,7 +218,7 @@ async def est(tmp_path: Path):  # type: ignore[no-untyped-def]
         yield bench
 
 
-async def test_a_chip_that_agrees_with_the_page_is_no_second_document(est: OcrScannerFixture) -> None:
+async def test_matching_chip_is_no_second_document(est: OcrScannerFixture) -> None:
     for document in itertools.islice(TravellerGenerator(4), 5):
         await est.device.present(document)
         assert (await est.next()).lines == document.lines
@@ -231,7 +227,7 @@ async def test_a_chip_that_agrees_with_the_page_is_no_second_document(est: OcrSc
     assert est.said.empty()
 
 
-async def test_a_chip_that_differs_from_the_page_fails_the_document(est: OcrScannerFixture) -> None:
+async def test_differing_chip_fails_document(est: OcrScannerFixture) -> None:
     page, chip = (TravellerGenerator(n).document(Format.TD3) for n in (1, 2))
     await est.device.present_with_chip(page, chip)
     first, second = await est.next(), await est.next()
@@ -242,7 +238,7 @@ async def test_a_chip_that_differs_from_the_page_fails_the_document(est: OcrScan
     assert second.overall_outcome is Outcome.FAILED
 
 
-async def test_a_page_read_badly_leaves_the_comparison_with_the_chip_open(est: OcrScannerFixture) -> None:
+async def test_misread_page_is_undetermined(est: OcrScannerFixture) -> None:
     misread = (PASSPORT[0], PASSPORT[1][:5] + "?" + PASSPORT[1][6:])
     await est.device.present_with_chip(misread, PASSPORT)
     await est.next()
@@ -252,9 +248,7 @@ async def test_a_page_read_badly_leaves_the_comparison_with_the_chip_open(est: O
 
 
 @pytest.mark.parametrize("between", [b"", b'\x02CameraData:{"da', b"\x02CameraData:nonsense\x03\r\n"])
-async def test_a_chip_is_never_compared_with_an_earlier_document(
-    est: OcrScannerFixture, between: bytes
-) -> None:
+async def test_chip_is_not_compared_with_earlier_page(est: OcrScannerFixture, between: bytes) -> None:
     """Where the page of the second document was lost, its chip stands alone."""
     await est.wire.send(camera_frame(PASSPORT) + chip_frame(PASSPORT))
     assert (await est.next()).lines == PASSPORT
@@ -269,9 +263,7 @@ async def test_a_chip_is_never_compared_with_an_earlier_document(
     assert "combined.mrz_vs_dg1" not in {check.id for check in read.checks}
 
 
-async def test_nothing_of_a_chip_but_its_zone_is_kept(
-    est: OcrScannerFixture, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_only_zone_of_chip_is_kept(est: OcrScannerFixture, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     personal = re.compile(rb"PORTRAIT|Wohnstrasse|\xe4\xb8\xad")
     await est.wire.send(chip_frame(CARD, "PORTRAIT"))
@@ -287,7 +279,7 @@ async def test_nothing_of_a_chip_but_its_zone_is_kept(
     assert not personal.search(caplog.text.encode())
 
 
-async def test_signs_are_passed_over_and_codes_are_no_documents(est: OcrScannerFixture) -> None:
+async def test_status_messages_are_no_documents(est: OcrScannerFixture) -> None:
     await est.wire.send(sign_frame("readStart") + sign_frame("readEnd") + qr_frame("https://example.org/ü"))
     assert (await est.next()).fault == "other"
     await est.wire.send(camera_frame(PASSPORT))
@@ -308,35 +300,31 @@ async def test_signs_are_passed_over_and_codes_are_no_documents(est: OcrScannerF
         b"\x02PCSign\x03\r\n",
     ],
 )
-async def test_a_message_that_is_none_is_a_failed_read_and_no_more(
-    est: OcrScannerFixture, frame: bytes
-) -> None:
+async def test_malformed_message_is_failed_read(est: OcrScannerFixture, frame: bytes) -> None:
     await est.wire.send(frame)
     assert (await est.next()).fault is FrameFault.MALFORMED
     await est.wire.send(camera_frame(PASSPORT))
     assert (await est.next()).lines == PASSPORT
 
 
-async def test_a_page_without_a_zone_is_a_document_without_one(est: OcrScannerFixture) -> None:
+async def test_page_without_zone(est: OcrScannerFixture) -> None:
     await est.wire.send(message("CameraData", {"data": "PERMIT\nÄ 7", "type": "PassPort"}))
     read = await est.next()
     assert (read.lines, read.mrz) == (("PERMIT", "Ä 7"), None)
 
 
 @pytest.mark.parametrize("tail", [b"\x03", b"\x03\r"])
-async def test_a_frame_without_its_line_end_is_read_after_a_silence(
-    est: OcrScannerFixture, tail: bytes
-) -> None:
+async def test_frame_without_line_end(est: OcrScannerFixture, tail: bytes) -> None:
     await est.wire.send(camera_frame(PASSPORT).removesuffix(b"\x03\r\n") + tail)
     assert (await est.next()).lines == PASSPORT
 
 
-async def test_a_long_portrait_in_small_pieces_is_read_in_time(est: OcrScannerFixture) -> None:
+async def test_long_portrait_in_small_pieces(est: OcrScannerFixture) -> None:
     await est.wire.send(chip_frame(CARD, "Q" * 60_000), chunk=512)
     assert (await est.next()).lines == CARD
 
 
-async def test_an_endless_message_is_given_up(tmp_path: Path) -> None:
+async def test_endless_message_is_given_up(tmp_path: Path) -> None:
     async with ocr_fixture(tmp_path / "port", "est-100pr", gap_s=0.5) as est:
         await est.wire.send(b"\x02CameraData:" + b"x" * (1 << 19))
         assert (await est.next()).fault is FrameFault.TOO_LONG
@@ -347,13 +335,13 @@ async def test_an_endless_message_is_given_up(tmp_path: Path) -> None:
 # Settings.
 
 
-def test_an_est_is_opened_as_it_leaves_the_factory() -> None:
+def test_est_factory_settings() -> None:
     settings = OcrScannerSettings(port="/dev/ttyS0", model="est-100pr")
     assert (settings.baud, settings.parity) == (256000, "O")
     assert OcrScannerSettings(port="/dev/ttyS0", model="est-100pr", baud=9600).baud == 9600
 
 
-async def test_a_port_opens_at_the_rate_of_an_est(tmp_path: Path) -> None:
+async def test_est_baud_rate(tmp_path: Path) -> None:
     async with ocr_fixture(tmp_path / "port", "est-100pr") as bench:
         assert bench.driver.settings.baud == 256000
         await bench.device.present(PASSPORT)
@@ -361,7 +349,7 @@ async def test_a_port_opens_at_the_rate_of_an_est(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("model", "gap_s"), [("zebra", 0.5), ("code", 0.5), ("honeywell", 0.15)])
-def test_rows_that_come_one_by_one_are_waited_for_longer(model: str, gap_s: float) -> None:
+def test_single_rows_have_longer_gap(model: str, gap_s: float) -> None:
     assert OcrScannerSettings.model_validate({"port": "/dev/ttyS0", "model": model}).gap_s == gap_s
 
 
@@ -383,6 +371,6 @@ def test_rows_that_come_one_by_one_are_waited_for_longer(model: str, gap_s: floa
         ({}, "Field required"),
     ],
 )
-def test_settings_that_cannot_be_say_why(wrong: dict[str, Any], says: str) -> None:
+def test_invalid_settings_say_why(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(says)):
         OcrScannerSettings.model_validate({"port": "/dev/ttyS0"} | wrong)

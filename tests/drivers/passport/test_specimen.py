@@ -32,7 +32,7 @@ async def tried(*said: Observation) -> list[SelfTestStep]:
     ]
 
 
-async def test_a_specimen_is_read_well() -> None:
+async def test_specimen_is_read_well() -> None:
     steps = await tried(DocumentPlaced(trigger=ReadTrigger.INSERT), read(PASSPORT))
 
     assert [(step.name, step.outcome) for step in steps] == [
@@ -41,18 +41,18 @@ async def test_a_specimen_is_read_well() -> None:
     ]
 
 
-async def test_a_misread_specimen_is_told() -> None:
+async def test_misread_specimen_is_reported() -> None:
     assert (await tried(read(MISREAD)))[-1].outcome is Outcome.FAILED
 
 
-async def test_of_a_travellers_document_nothing_is_said() -> None:
+async def test_other_document_is_not_reported() -> None:
     (step,) = await tried(read(OTHER))
 
     assert (step.name, step.outcome) == ("specimen.read", Outcome.ABORTED)
     assert not any(word in step.model_dump_json() for word in ("ERIKSSON", "KEN", "L898902C3"))
 
 
-async def test_what_gives_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(specimen, "TIMEOUT_S", 0.02)
     for said in (ReadFailed(fault=FrameFault.CUT, size_bytes=9), read(("HELLO",)), None):
         (step,) = await tried(*([said] if said else []))
@@ -61,5 +61,5 @@ async def test_what_gives_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", ["mrz-serial", "mrz-wedge", "ocr-scanner", "desko", "document-bridge"])
-def test_every_document_reader_can_be_tried_so(name: str) -> None:
+def test_every_document_reader_has_self_test(name: str) -> None:
     assert SelfTestLevel.INTERACTIVE in load_driver(name).self_test_levels

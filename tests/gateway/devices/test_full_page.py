@@ -82,7 +82,7 @@ async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
     return found
 
 
-async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refers_to_them(
+async def test_images_arrive_before_references(
     gateway: GatewayFixture,
 ) -> None:
     gateway.profile = "training"
@@ -155,7 +155,7 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
     assert not any(word in gateway.log for word in (TRAVELLER.surname, TRAVELLER.number, "not-for-logs"))
 
 
-async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers(
+async def test_service_death_in_scan_recovers(
     gateway: GatewayFixture,
 ) -> None:
     device = reader()

@@ -103,7 +103,7 @@ async def counter(tmp_path: Path, **settings: Any) -> AsyncIterator[Counter]:
         await asyncio.get_running_loop().shutdown_default_executor()
 
 
-async def test_a_document_is_told_in_pieces_under_one_transaction(tmp_path: Path) -> None:
+async def test_document_pieces_share_one_transaction(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
         desk.slot.place(issued())
         desk.zones.put_nowait(zone_read())
@@ -137,7 +137,7 @@ async def test_a_document_is_told_in_pieces_under_one_transaction(tmp_path: Path
         ("never", TRAVELLER, Outcome.NOT_SUPPORTED, Outcome.SUCCESSFUL),
     ],
 )
-async def test_no_chip_is_a_finding_only_where_one_is_expected(
+async def test_missing_chip_counts_only_if_expected(
     tmp_path: Path, expected: str, document: Any, outcome: Outcome, sum_: Outcome
 ) -> None:
     async with counter(tmp_path, is_expected=expected, card_timeout_s=0.02) as desk:
@@ -148,7 +148,7 @@ async def test_no_chip_is_a_finding_only_where_one_is_expected(
     assert [type(one) for one in desk.said] == [MrzRead, DocumentChecked, DocumentRead]
 
 
-async def test_taken_away_at_any_command_it_is_aborted_and_the_next_is_read(tmp_path: Path) -> None:
+async def test_removal_at_any_command_aborts_read(tmp_path: Path) -> None:
     profile = Profile(details=False)
     async with counter(tmp_path, card_timeout_s=5) as desk:
         for number, at in enumerate((1, 2, 5, 11, 30), start=1):
@@ -165,7 +165,7 @@ async def test_taken_away_at_any_command_it_is_aborted_and_the_next_is_read(tmp_
     assert desk.slot.released == 6
 
 
-async def test_the_next_document_does_not_wait_for_the_chip_of_the_one_before(tmp_path: Path) -> None:
+async def test_next_document_replaces_running_read(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
         asked, go_on = threading.Event(), threading.Event()
 
@@ -192,7 +192,7 @@ async def test_the_next_document_does_not_wait_for_the_chip_of_the_one_before(tm
     assert second.overall_outcome is Outcome.SUCCESSFUL
 
 
-async def test_who_waits_for_a_chip_is_not_waited_for_by_the_next(tmp_path: Path) -> None:
+async def test_next_document_ends_wait_for_chip(tmp_path: Path) -> None:
     async with counter(tmp_path, card_timeout_s=30) as desk:
         desk.zones.put_nowait(zone_read())
         await desk.until(MrzRead)
@@ -204,7 +204,7 @@ async def test_who_waits_for_a_chip_is_not_waited_for_by_the_next(tmp_path: Path
     assert second.mrz.format is MrzFormat.TD1
 
 
-async def test_a_slot_that_fails_says_nothing_about_the_document(tmp_path: Path) -> None:
+async def test_failed_slot_is_no_document_finding(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
         desk.slot.failure = LinkError(
             Cause.NO_ANSWER, "The smart card service is not running.", Action.RESTART, "systemctl"
@@ -220,7 +220,7 @@ async def test_a_slot_that_fails_says_nothing_about_the_document(tmp_path: Path)
         assert (await desk.until(DocumentRead, 2)).overall_outcome is Outcome.SUCCESSFUL
 
 
-async def test_a_reader_that_is_lost_meanwhile_still_leaves_a_result(tmp_path: Path) -> None:
+async def test_lost_reader_still_gives_result(tmp_path: Path) -> None:
     async with counter(tmp_path, card_timeout_s=30) as desk:
         desk.zones.put_nowait(zone_read())
         await desk.until(MrzRead)
@@ -229,7 +229,7 @@ async def test_a_reader_that_is_lost_meanwhile_still_leaves_a_result(tmp_path: P
         await desk.failed()
 
 
-async def test_what_is_no_zone_is_passed_on(tmp_path: Path) -> None:
+async def test_other_reads_are_passed_on(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
         desk.zones.put_nowait(not_a_document_frame(b"x"))
         desk.zones.put_nowait(document_read(("BOARDING PASS",), None, ReadTrigger.SWIPE, b""))
@@ -238,7 +238,7 @@ async def test_what_is_no_zone_is_passed_on(tmp_path: Path) -> None:
     assert len(desk.said) == 2
 
 
-async def test_a_face_in_jpeg_2000_comes_with_one_that_a_browser_shows(tmp_path: Path) -> None:
+async def test_jpeg2000_face_is_converted_too(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
         desk.slot.place(issued(Profile(image=ImageFormat.JPEG_2000)))
         desk.zones.put_nowait(zone_read())
@@ -251,5 +251,5 @@ async def test_a_face_in_jpeg_2000_comes_with_one_that_a_browser_shows(tmp_path:
 
 
 @pytest.mark.parametrize("image", [b"", b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\xd8\xff no jp2"])
-def test_what_cannot_be_decoded_is_left_alone(image: bytes) -> None:
+def test_undecodable_face_is_not_converted(image: bytes) -> None:
     assert jpeg2000_to_jpeg(image) is None

@@ -181,7 +181,7 @@ def test_mutated_answers(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 @given(st.lists(st.binary(max_size=64), max_size=12))
 @settings(max_examples=200)
-def test_a_chip_that_says_anything(answers: list[bytes]) -> None:
+def test_chip_that_says_anything(answers: list[bytes]) -> None:
     pending = iter(answers)
     *_, result = ChipSession(
         lambda command: next(pending, b"\x90\x00"), today=TODAY, printed=PRINTED, trust=TRUST
@@ -192,7 +192,7 @@ def test_a_chip_that_says_anything(answers: list[bytes]) -> None:
 
 @given(st.data())
 @settings(max_examples=150)
-def test_security_objects_with_any_piece_replaced(data: st.DataObject) -> None:
+def test_security_object_with_replaced_piece(data: st.DataObject) -> None:
     sod = FILES[ElementaryFile.SOD]
     start = data.draw(st.integers(0, len(sod)))
     stop = data.draw(st.integers(start, min(start + 40, len(sod))))

@@ -65,9 +65,7 @@ async def test_page_and_chip_are_one_document(kind: str, slot: FakePcscSlot, chi
 
 
 @EVERY_SERVICE
-async def test_a_page_without_a_chip_and_one_with_a_broken_slot(
-    kind: str, slot: FakePcscSlot, chip: dict[str, Any]
-) -> None:
+async def test_page_without_chip_and_broken_slot(kind: str, slot: FakePcscSlot, chip: dict[str, Any]) -> None:
     async with fullpage_fixture(kind, chip=chip | {"card_timeout_s": 0.01}) as here:
         read = await here.read(PAGE)
         assert outcomes(read)["chip.access"] == Outcome.UNDETERMINED
@@ -78,9 +76,7 @@ async def test_a_page_without_a_chip_and_one_with_a_broken_slot(
 
 
 @EVERY_SERVICE
-async def test_a_document_taken_away_during_the_chip(
-    kind: str, slot: FakePcscSlot, chip: dict[str, Any]
-) -> None:
+async def test_removal_during_chip_read(kind: str, slot: FakePcscSlot, chip: dict[str, Any]) -> None:
     async with fullpage_fixture(kind, chip=chip) as here:
         said = await placed(here, slot, fault.CardRemoval(at=9))
         assert outcomes(said[-1])["chip.sod_signature"] == Outcome.ABORTED

@@ -40,7 +40,7 @@ GONE = range(4)
 
 
 @EVERY_SERVICE
-async def test_a_passport_is_told_as_it_comes_and_whole_at_the_end(kind: str) -> None:
+async def test_passport_in_pieces_and_as_a_whole(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         await here.device.present(PASSPORT)
         said = await here.until(DocumentRead)
@@ -72,7 +72,7 @@ async def test_a_passport_is_told_as_it_comes_and_whole_at_the_end(kind: str) ->
 
 
 @EVERY_SERVICE
-async def test_a_colour_copy_fails_under_infrared_and_ultraviolet(kind: str) -> None:
+async def test_colour_copy_fails_infrared_and_uv(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         read = await here.read(PASSPORT.photocopy())
         assert {outcomes(read)[name] for name in OPTICAL} == {"failed"}
@@ -82,7 +82,7 @@ async def test_a_colour_copy_fails_under_infrared_and_ultraviolet(kind: str) -> 
 
 
 @EVERY_SERVICE
-async def test_the_zone_does_not_wait_for_the_images(kind: str) -> None:
+async def test_zone_does_not_wait_for_images(kind: str) -> None:
     async with fullpage_fixture(kind, {"step_s": 0.02}) as here:
         await here.device.present(PASSPORT)
         await here.next(MrzRead)
@@ -92,7 +92,7 @@ async def test_the_zone_does_not_wait_for_the_images(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_a_document_that_stays_is_read_once(kind: str) -> None:
+async def test_document_that_stays_is_read_once(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         await here.device.present(PASSPORT)
         await here.next(DocumentRead)
@@ -106,7 +106,7 @@ async def test_a_document_that_stays_is_read_once(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_a_document_taken_away_during_the_scan_costs_only_itself(kind: str) -> None:
+async def test_removal_during_scan_aborts_only_it(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         for after in range(PARTS[kind]):
             here.inject_fault("document-removed", after=after)
@@ -126,7 +126,7 @@ async def test_a_document_taken_away_during_the_scan_costs_only_itself(kind: str
 
 
 @EVERY_SERVICE
-async def test_a_service_that_dies_during_the_scan_is_told_of_and_comes_back(kind: str) -> None:
+async def test_service_death_during_scan_recovers(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         for after in range(PARTS[kind]):
             here.inject_fault("service-dies", after=after, for_s=0.01)
@@ -145,7 +145,7 @@ async def test_a_service_that_dies_during_the_scan_is_told_of_and_comes_back(kin
 
 
 @EVERY_SERVICE
-async def test_nonsense_in_one_result_costs_only_that_result(kind: str) -> None:
+async def test_malformed_result_costs_only_itself(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         for at in range(PARTS[kind]):
             here.inject_fault("garbage", at=at)
@@ -159,7 +159,7 @@ async def test_nonsense_in_one_result_costs_only_that_result(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_an_image_that_is_missing_is_missed_and_the_rest_is_there(kind: str) -> None:
+async def test_missing_image_costs_only_itself(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         here.inject_fault("image-missing", light="ultraviolet")
         read = await here.read(PASSPORT)
@@ -168,7 +168,7 @@ async def test_an_image_that_is_missing_is_missed_and_the_rest_is_there(kind: st
 
 
 @EVERY_SERVICE
-async def test_a_word_nobody_documented_is_undetermined_and_kept(kind: str) -> None:
+async def test_unknown_word_is_undetermined(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         here.inject_fault("unknown-word", word="QUITE_NICE")
         read = await here.read(PASSPORT)
@@ -178,14 +178,14 @@ async def test_a_word_nobody_documented_is_undetermined_and_kept(kind: str) -> N
 
 
 @EVERY_SERVICE
-async def test_a_word_can_be_taught(kind: str) -> None:
+async def test_word_can_be_taught(kind: str) -> None:
     async with fullpage_fixture(kind, outcome_words={"successful": ["quite nice"]}) as here:
         here.inject_fault("unknown-word", word="QUITE_NICE")
         assert (await here.read(PASSPORT)).overall_outcome is Outcome.SUCCESSFUL
 
 
 @EVERY_SERVICE
-async def test_what_a_page_says_never_becomes_a_vendor_word(kind: str) -> None:
+async def test_page_text_is_no_vendor_word(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         here.inject_fault("unknown-word", word=PASSPORT.lines[1])
         read = await here.read(PASSPORT)
@@ -193,7 +193,7 @@ async def test_what_a_page_says_never_becomes_a_vendor_word(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_wrong_credentials_are_refused_with_a_remedy_and_without_the_password(kind: str) -> None:
+async def test_wrong_credentials_give_remedy(kind: str) -> None:
     async with fullpage_fixture(
         kind, {"username": "gw", "password": "hunter2"}, username="gw", password="hunter2"
     ) as here:
@@ -212,7 +212,7 @@ async def test_wrong_credentials_are_refused_with_a_remedy_and_without_the_passw
 
 
 @EVERY_SERVICE
-async def test_a_reader_unplugged_behind_its_service_is_said_so(kind: str) -> None:
+async def test_reader_unplugged_behind_service(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         here.inject_fault("reader-unplugged")
         with pytest.raises(LinkError) as refused:
@@ -224,14 +224,14 @@ async def test_a_reader_unplugged_behind_its_service_is_said_so(kind: str) -> No
 
 
 @EVERY_SERVICE
-async def test_the_service_of_a_simulator_says_so(kind: str) -> None:
+async def test_simulated_service_is_recognised(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         assert here.links.is_simulated
         assert (await here.open()).serial_number.startswith("SIM-")
 
 
 @EVERY_SERVICE
-async def test_the_two_sides_of_a_card_are_joined_and_the_next_card_is_not(kind: str) -> None:
+async def test_two_sides_of_card_are_linked(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         front = await here.read(CARD_FRONT)
         back = await here.read(CARD_BACK)
@@ -242,21 +242,21 @@ async def test_the_two_sides_of_a_card_are_joined_and_the_next_card_is_not(kind:
 
 
 @EVERY_SERVICE
-async def test_sides_too_far_apart_are_two_documents(kind: str) -> None:
+async def test_late_side_is_another_document(kind: str) -> None:
     async with fullpage_fixture(kind, other_side_timeout_s=0) as here:
         await here.read(CARD_FRONT)
         assert (await here.read(CARD_BACK)).previous_side_transaction is None
 
 
 @EVERY_SERVICE
-async def test_a_passport_after_a_card_is_no_side_of_it(kind: str) -> None:
+async def test_passport_after_card_is_not_linked(kind: str) -> None:
     async with fullpage_fixture(kind) as here:
         await here.read(CARD_FRONT)
         assert (await here.read(PASSPORT)).previous_side_transaction is None
 
 
 @EVERY_SERVICE
-async def test_a_scan_that_falls_silent_is_given_up(kind: str) -> None:
+async def test_silent_scan_is_given_up(kind: str) -> None:
     async with fullpage_fixture(kind, scan_timeout_s=0.1, timeout_s=1) as here:
         here.inject_fault("slow", delay_s=30)
         await here.device.present(PASSPORT)
@@ -266,7 +266,7 @@ async def test_a_scan_that_falls_silent_is_given_up(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_only_the_lights_that_are_wanted_are_used(kind: str) -> None:
+async def test_only_configured_lights_are_used(kind: str) -> None:
     async with fullpage_fixture(kind, lights=["visible"], face=False, image_format="image/png") as here:
         read = await here.read(PASSPORT)
         assert [(image.light, image.area, image.media_type) for image in read.images] == [
@@ -276,7 +276,7 @@ async def test_only_the_lights_that_are_wanted_are_used(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_an_image_that_is_too_large_is_not_taken(kind: str) -> None:
+async def test_too_large_image_is_refused(kind: str) -> None:
     async with fullpage_fixture(kind, {"image_bytes": 200_000}, image_max_bytes=65536) as here:
         await here.device.present(PASSPORT)
         said = await here.until(LinkError)
@@ -285,7 +285,7 @@ async def test_an_image_that_is_too_large_is_not_taken(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_opening_and_closing_many_times_leaves_nothing(kind: str) -> None:
+async def test_repeated_open_close_leaks_nothing(kind: str) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with fullpage_fixture(kind) as here:
         for _ in range(20):
@@ -294,7 +294,7 @@ async def test_opening_and_closing_many_times_leaves_nothing(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_closing_during_a_scan_leaves_nothing(kind: str) -> None:
+async def test_close_during_scan_leaks_nothing(kind: str) -> None:
     for step in GONE:
         async with fullpage_fixture(kind, {"step_s": 0.01}) as here:
             await here.device.present(PASSPORT)
@@ -305,7 +305,7 @@ async def test_closing_during_a_scan_leaves_nothing(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_two_readers_of_one_model_stay_apart(kind: str) -> None:
+async def test_two_readers_of_one_model(kind: str) -> None:
     async with fullpage_fixture(kind) as one, fullpage_fixture(kind) as two:
         await asyncio.gather(one.device.present(PASSPORT), two.device.present(CARD_BACK))
         assert (await one.next(DocumentRead)).lines == PASSPORT.lines
@@ -313,7 +313,7 @@ async def test_two_readers_of_one_model_stay_apart(kind: str) -> None:
 
 
 @EVERY_SERVICE
-async def test_nothing_there_is_said_with_a_remedy(kind: str) -> None:
+async def test_absent_service_gives_remedy(kind: str) -> None:
     here = FullPageFixture(kind, simulator(kind), url="http://127.0.0.1:1")
     try:
         with pytest.raises(LinkError) as refused:
@@ -325,7 +325,7 @@ async def test_nothing_there_is_said_with_a_remedy(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "other"), [("desko", "document-bridge"), ("document-bridge", "desko")])
-async def test_another_service_at_the_address_is_refused(kind: str, other: str) -> None:
+async def test_other_service_is_refused(kind: str, other: str) -> None:
     async with fullpage_fixture(other) as there:
         here = FullPageFixture(kind, there.device)
         try:

@@ -94,5 +94,5 @@ def test_any_text_never_raises(lines: list[str]) -> None:
         lambda widths: st.tuples(*[st.text(ALPHABET + STRANGE, min_size=w, max_size=w) for w in widths])
     )
 )
-def test_any_text_of_the_right_shape_never_raises(lines: tuple[str, ...]) -> None:
+def test_text_of_right_shape_never_raises(lines: tuple[str, ...]) -> None:
     judge(list(lines))

@@ -50,7 +50,7 @@ async def post(tmp_path: Path) -> AsyncIterator[ChipCounter]:
         ),
     ],
 )
-async def test_a_genuine_document_is_read_and_proved(post: ChipCounter, profile: Profile, check: str) -> None:
+async def test_genuine_document_is_authenticated(post: ChipCounter, profile: Profile, check: str) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
     read = await post.present(document, Chip.issue(document, UTOPIA, profile))
     outcomes = {made.id: made.outcome for made in read.checks}
@@ -63,7 +63,7 @@ async def test_a_genuine_document_is_read_and_proved(post: ChipCounter, profile:
     assert isinstance(post.said[0], MrzRead)
 
 
-async def test_removal_at_any_command_gives_aborted_checks_and_a_clean_next_read(post: ChipCounter) -> None:
+async def test_removal_aborts_and_next_read_is_clean(post: ChipCounter) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
     commands = (await post.present(document, Chip.issue(document, UTOPIA, QUICK))).chip.commands
     await post.remove_chip()
@@ -78,7 +78,7 @@ async def test_removal_at_any_command_gives_aborted_checks_and_a_clean_next_read
     assert read.overall_outcome is Outcome.SUCCESSFUL
 
 
-async def test_documents_come_and_go_and_nothing_is_left_of_them(post: ChipCounter) -> None:
+async def test_many_documents_leak_nothing(post: ChipCounter) -> None:
     def here() -> tuple[int, int]:
         return threading.active_count(), len([*Path("/proc/self/fd").iterdir()])
 
@@ -96,7 +96,7 @@ async def test_documents_come_and_go_and_nothing_is_left_of_them(post: ChipCount
         assert descriptors <= before[1] + 1
 
 
-async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: ChipCounter) -> None:
+async def test_no_chip_and_missing_reader(post: ChipCounter) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
     read = await post.present(document, None)
     (check,) = [made for made in read.checks if made.id == "chip.access"]
@@ -112,7 +112,7 @@ async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: Ch
     assert caught.value.cause is Cause.AMBIGUOUS
 
 
-async def test_a_slot_that_nobody_waits_for_any_more_is_let_go_of() -> None:
+async def test_cancelled_wait_releases_slot() -> None:
     async def hold() -> None:
         async with LinkFactory().smart_card("Virtual PCD 00 00"):
             await asyncio.Event().wait()
