@@ -1,4 +1,4 @@
-"""Scrubbed recordings of scanners, card readers, cameras, barriers: the same dialogue, nobody in it."""
+"""Anonymized recordings of scanners, card readers, cameras, barriers: same exchange, no personal data."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from drivers.links.recording.usb_trace import Transfer, TransferType
 
 
 def recorded(name: str) -> tuple[Recording, Recording]:
-    """A recording of this repository, and what is left of it."""
+    """Return a recording of this repository and its anonymized version."""
     original = Recording.from_text((ROOT / name).read_text())
     scrubbed = Recording.from_text(anonymize(original).to_text())
     assert [(c.at_s, c.direction, len(c.data)) for c in scrubbed.chunks] == [

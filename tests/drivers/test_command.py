@@ -1,4 +1,4 @@
-"""What a driver declares as a command, and what it may not."""
+"""Declaration of commands by drivers, and its limits."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What an observation may be."""
+"""Rules for observation classes."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""A scrubbed recording of a document reader reads as well as before, and nobody in it can be found."""
+"""An anonymized recording of a document reader reads as well as before, and has no personal data."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -34,12 +34,12 @@ from simulators.passport.scanners.est100 import camera_frame, chip_frame
 from simulators.passport.text import LineEnd, text_frame
 
 BETWEEN_S = 1.0
-"""A silence between what is presented."""
+"""Silence between presentations."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A kind of reader: how it frames lines, and how they are read back."""
+    """A kind of reader: framing of its lines, and the way to read them back."""
 
     driver: str
     settings: dict[str, Any]
@@ -148,7 +148,7 @@ def marks_of(document: TravelDocument) -> set[str]:
 
 
 def recorded(reader: Reader, pieces: Sequence[bytes], cuts: Sequence[int]) -> Recording:
-    """What was presented, each cut into chunks."""
+    """Record the presentations, each cut into chunks."""
     entries = []
     for number, piece in enumerate(pieces):
         ends = sorted({cut % len(piece) for cut in cuts} | {0, len(piece)})
@@ -168,7 +168,7 @@ def entries_of(recording: Recording) -> list[str]:
 
 
 def everything(recording: Recording) -> list[str]:
-    """All that can be read in a recording below its head, in capitals."""
+    """Return all text in a recording below its header, in capitals."""
     said = b"".join(chunk.data for chunk in recording.chunks)
     texts = [
         "\n".join(entries_of(recording)),
@@ -206,7 +206,7 @@ def test_no_personal_data_and_right_digits(
             coded = {mark, mark.encode().hex().upper(), " ".join(f"{c:02X}" for c in mark.encode())}
             assert not [text for text in texts for code in coded if code in text]
     assert "/dev/anna" not in scrubbed.to_text()
-    # Somebody may well be called LIVE or RECO: so the head is the same whoever was read.
+    # A person may be called LIVE or RECO, so the header must be the same for every person.
     assert head_of(scrubbed) == head_of(anonymize(recorded(reader, [reader.frame(generate(A_PASSPORT))], [])))
     assert [(c.at_s, len(c.data)) for c in scrubbed.chunks] == [
         (c.at_s, len(c.data)) for c in original.chunks
@@ -254,7 +254,7 @@ def test_all_reader_recordings_are_anonymized(path: Any) -> None:
     assert scrubbed.people == "scrubbed"
     assert [len(chunk.data) for chunk in scrubbed.chunks] == [len(chunk.data) for chunk in original.chunks]
     assert "4552494B53534F4E" not in scrubbed.to_text().upper().replace(" ", ""), "ERIKSSON"
-    # What goes to a reader never tells of anybody.
+    # Bytes to a reader never hold personal data.
     sent = [(chunk.at_s, chunk.data) for chunk in original.chunks if chunk.direction == "out"]
     assert [(chunk.at_s, chunk.data) for chunk in scrubbed.chunks if chunk.direction == "out"] == sent
 

@@ -1,4 +1,4 @@
-"""Framings as pure code: whatever comes, in whatever pieces, no byte is lost and nothing is raised."""
+"""Framings as pure code: with any bytes in any chunks, no byte is lost and nothing is raised."""
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +22,7 @@ MAKE = {
     "text": PlainTextFraming,
 }
 DOCUMENTS = list(ERIKSSON_LINES.values())
-# Bytes that mean something to one of the framings: noise then looks like frames more often than by chance.
+# Bytes with a meaning in one of the framings: noise then looks like frames more often than by chance.
 MARKS = [b"\x1c\x02", b"\x03\x1d", b"\x01", b"OU\x02", b"\x03", b"I\x00", b"C\x00\x01", b"\r"]
 TEXTS = ["\r".join(lines).encode() for lines in DOCUMENTS]
 STREAMS = st.lists(st.binary(max_size=20) | st.sampled_from(MARKS) | st.sampled_from(TEXTS))

@@ -35,12 +35,12 @@ def settings_of(framing: str, **more: Any) -> dict[str, Any]:
 
 
 async def reads_on(reader: SerialReaderFixture, frame: bytes) -> None:
-    """The next good frame is read, whatever came before."""
+    """Check that the next good frame is read, whatever came before."""
     await reader.wire.send(frame)
     read = await reader.next(DocumentRead)
     assert read.lines == PASSPORT
     if reader.driver.settings.framing == "elyctis":
-        # The driver arms the reader again, and the reader echoes that: let it pass before the next frame.
+        # The driver arms the reader again, and the reader echoes that: wait for it before the next frame.
         await reader.wire.wait_for_bytes(REARM)
         reader.wire.discard_received()
         await reader.wire.wait_drained()
@@ -55,7 +55,7 @@ async def test_cut_frame_costs_only_itself(framing: str, tmp_path: Path) -> None
             await reader.wire.send(frame[:cut])
             given_up = await reader.next()
             if isinstance(given_up, DocumentRead):
-                # Nothing that could still change the read was cut off: a final line end, or an echo.
+                # The cut bytes could no longer change the read: a final line end, or an echo.
                 assert given_up.lines == PASSPORT
             await reads_on(reader, frame)
 
@@ -112,7 +112,7 @@ async def test_unplugging_ends_watch_with_cause(framing: str, tmp_path: Path) ->
 @EVERY_FRAMING
 async def test_repeated_open_close_leaks_nothing(framing: str, tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
-    times = {"text": 1000, "elyctis": 5}.get(framing, 100)  # the dialogue of Elyctis waits for a flush
+    times = {"text": 1000, "elyctis": 5}.get(framing, 100)  # the protocol of Elyctis waits for a flush
     async with SerialLine.open_at(tmp_path / "port", look_s=0.001) as wire:
         if framing == "elyctis":
             elyctis.Elyctis(wire)
@@ -164,7 +164,7 @@ async def test_elyctis_document_is_reported_once(tmp_path: Path) -> None:
         for document in (first, second, second):
             await device.present(document)
             assert (await reader.next()).lines == document.lines
-            for _ in range(5):  # asked again and again what lies there, it says the same
+            for _ in range(5):  # polled repeatedly, the reader sends the same document
                 reader.wire.discard_received()
                 await reader.wire.wait_for_bytes(b"I\x00\x00")
             assert reader.said.empty()
@@ -194,7 +194,7 @@ async def test_other_text_is_published_if_configured(tmp_path: Path) -> None:
 
 
 async def test_lines_of_two_documents_never_mix(tmp_path: Path) -> None:
-    """Line 1 of a passport is protected by no digit: a mixed pair would look perfectly valid."""
+    """Line 1 of a passport has no check digit: a mixed pair would look perfectly valid."""
     async with reader_on(tmp_path / "port", **settings_of("text")) as reader:
         await reader.wire.send(PASSPORT[0].encode() + b"\r\n")
         assert (await reader.next()).fault is FrameFault.CUT

@@ -1,4 +1,4 @@
-"""Document readers that type: a damaged text costs only itself, and keystrokes are nobody's business."""
+"""Document readers in keyboard mode: a damaged text costs only itself, and keystrokes stay private."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ PASSWORD = "hunter2"
 
 
 class Reader:
-    """A driver under test, and the keyboard that it listens to."""
+    """A driver under test, and its keyboard."""
 
     def __init__(self, wire: SerialLine, driver: MrzWedge, device: WedgeReader) -> None:
         self.wire = wire
@@ -58,7 +58,7 @@ class Reader:
             return await self.said.get()
 
     async def reads_on(self) -> None:
-        """The next document is read, whatever came before."""
+        """Check that the next document is read, whatever came before."""
         await self.device.present(PASSPORT)
         assert (await self.next()).lines == PASSPORT
 
@@ -133,10 +133,10 @@ async def test_cut_text_costs_only_itself(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port", gap_s=0.01) as reader:
         size = len(reader.device.frame(PASSPORT))
         reader.device.clock.pause(1)
-        for cut in range(150, size - 300, 24 * 17 + 5):  # also amid an event
+        for cut in range(150, size - 300, 24 * 17 + 5):  # also in the middle of an event
             await reader.wire.send(reader.device.frame(PASSPORT)[:cut])
             given_up = await reader.next()
-            if cut < 2160:  # not yet eight characters: that may have been a person
+            if cut < 2160:  # not yet eight characters: a person may have typed that
                 assert given_up == BadFrame(KEYSTROKES, b"")
             else:
                 assert isinstance(given_up, ReadFailed)
@@ -146,7 +146,7 @@ async def test_cut_text_costs_only_itself(tmp_path: Path) -> None:
 
 
 async def test_dropped_events_fail_one_read(tmp_path: Path) -> None:
-    """The lines after the gap in the events must never meet those of another document."""
+    """The lines after the gap in the events must never be combined with those of another document."""
     async with wedge_on(tmp_path / "port") as reader:
         clock = reader.device.clock
         reader.device.frame(())  # sets the clock
@@ -247,7 +247,7 @@ async def test_late_process_sees_no_pause(tmp_path: Path) -> None:
         await reader.wire.send(events[:half])
         await reader.wire.wait_drained()
         await reader.wire.send(events[half:])
-        # The loop stands still for longer than the gap time, with the rest of the text waiting in the kernel.
+        # The loop is blocked for longer than the gap time, while the rest of the text waits in the kernel.
         time.sleep(3 * GAP_S)
         assert (await reader.next()).lines == PASSPORT
 

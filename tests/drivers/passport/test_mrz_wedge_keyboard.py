@@ -1,4 +1,4 @@
-"""What is typed on a keyboard, read back from the bytes of its events."""
+"""Keystrokes, decoded from the bytes of their events."""
 
 import itertools
 import os
@@ -45,7 +45,7 @@ wires = st.binary(max_size=400) | st.lists(events, max_size=60).map(b"".join)
 
 
 def read(wire: bytes, keyboard: KeyEventDecoder | None = None) -> list[KeyboardOutput]:
-    """What is typed, characters that belong together joined."""
+    """Decode the typed text, with adjacent characters joined."""
     said: list[KeyboardOutput] = []
     for typed in (keyboard or KeyEventDecoder(GAP_S)).feed(wire):
         if isinstance(typed, str) and said and isinstance(said[-1], str):
@@ -74,7 +74,7 @@ def test_no_bytes_at_all_are_too_much(wire: bytes) -> None:
         assert isinstance(said, KeyboardMark) or len(said) == 1
     keyboard.on_silence()
     assert not keyboard.has_pending
-    # Whatever came before, after a pause it is a keyboard like any other but for Caps Lock.
+    # After a pause, the state is that of a new keyboard except for Caps Lock.
     assert [str(said).upper() for said in keyboard.feed(events_of(strokes_of("P<UTO"), Clock(0)))] == list(
         "P<UTO"
     )

@@ -1,4 +1,4 @@
-"""OCR scanners: every frame cut or disturbed costs only itself, and rows of two documents never meet."""
+"""OCR scanners: every cut or disturbed frame costs only itself, and rows of two documents never mix."""
 
 import asyncio
 import itertools
@@ -56,13 +56,13 @@ def framing_of(model: str) -> Framing:
 
 
 def frames_in(framing: Framing, chunks: Iterable[bytes]) -> list[Frame]:
-    """What comes out of chunks that are followed by a silence."""
+    """Return the frames of chunks that are followed by a silence."""
     found = [frame for chunk in chunks for frame in framing.feed(chunk)]
     return [*found, *framing.on_silence()]
 
 
 def documents_in(framing: Framing, *rows: str) -> list[tuple[str, ...]]:
-    """The documents that are made of rows sent one by one without a silence."""
+    """Return the documents made of rows sent one by one without a silence."""
     frames = frames_in(framing, (row.encode() + b"\r\n" for row in rows))
     return [tuple(frame.payload.decode().split("\r")) for frame in frames if isinstance(frame, CompleteFrame)]
 
@@ -76,7 +76,7 @@ async def test_cut_frame_costs_only_itself(model: str, tmp_path: Path) -> None:
             await bench.wire.send(frame[:cut])
             given_up = await bench.next()
             if isinstance(given_up, DocumentRead):
-                # Nothing was cut off but terminators.
+                # Only terminators were cut off.
                 assert given_up.lines == PASSPORT
                 assert not frame[cut:].strip(b"\r\n")
             await bench.show(PASSPORT)
@@ -270,9 +270,9 @@ def test_missing_rows_cost_one_read(model: str, kind: Printed) -> None:
 @pytest.mark.parametrize("kind", Printed)
 @PAIRED
 def test_rows_of_two_documents_never_pair(model: str, kind: Printed) -> None:
-    """Whatever is lost, in whatever order the rest comes.
+    """Rows are lost, and the others come in any order.
 
-    But for what nobody could tell: as many rows as a document has, each in its place, of two documents.
+    Excluded is the undetectable case: as many rows as a document has, each in its place, of two documents.
     """
     travellers = TravellerGenerator(5)
     one, other = (travellers.document(kind).lines for _ in range(2))

@@ -1,4 +1,4 @@
-"""How OCR scanners are set up and triggered, what they are refused for, and what the EST-100PR sends."""
+"""Setup, triggers and refused commands of OCR scanners, and the messages of the EST-100PR."""
 
 import asyncio
 import itertools
@@ -38,7 +38,7 @@ LAST = {"honeywell": "OCRATS", "newland": "SCNMOD"}
 
 
 async def refusal(port: Path, model: str, *refuse: CommandRefused, **more: Any) -> LinkError | None:
-    """What opening such a scanner fails with."""
+    """Return the error of opening such a scanner."""
     async with plugged(port, model) as (_, device):
         for fault in refuse:
             await device.inject(fault)
@@ -143,7 +143,7 @@ async def test_late_answer_is_no_document(model: str, tmp_path: Path) -> None:
 
 
 async def looking(bench: OcrScannerFixture) -> None:
-    """Wait until the driver has ordered the next look."""
+    """Wait until the driver has triggered the next scan."""
     bench.wire.discard_received()
     await bench.wire.wait_for_bytes(
         {"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[bench.driver.settings.model]
@@ -201,7 +201,7 @@ async def test_refused_trigger_ends_watch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("answer", [b"QR\r\nY0", b"P<UTOERIKSSON", b"QRYFWV"])
 async def test_unknown_answer_is_ignored(answer: bytes, tmp_path: Path) -> None:
-    """A refused question of the setup that comes late, or what a worn line makes of a row."""
+    """The answer is a late one to a refused setup command, or a row damaged by a bad line."""
     async with ocr_fixture(tmp_path / "port", "newland") as bench:
         await bench.wire.send(b"\x02\x010000#" + answer + b"\x05;\x03")
         document = next(TravellerGenerator(4))
@@ -249,7 +249,7 @@ async def test_misread_page_is_undetermined(est: OcrScannerFixture) -> None:
 
 @pytest.mark.parametrize("between", [b"", b'\x02CameraData:{"da', b"\x02CameraData:nonsense\x03\r\n"])
 async def test_chip_is_not_compared_with_earlier_page(est: OcrScannerFixture, between: bytes) -> None:
-    """Where the page of the second document was lost, its chip stands alone."""
+    """The page of the second document is lost, so its chip stays without a comparison."""
     await est.wire.send(camera_frame(PASSPORT) + chip_frame(PASSPORT))
     assert (await est.next()).lines == PASSPORT
     if between:

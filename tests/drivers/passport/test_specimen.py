@@ -1,4 +1,4 @@
-"""A reader is tried with a specimen: a document of Utopia is judged, of any other nothing is said."""
+"""Self-test of a reader with a specimen: a document of Utopia is checked, any other is not reported."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""One document in pieces: what is not seen is not claimed."""
+"""One document in pieces: no claim about unseen parts."""
 
 from datetime import date
 

@@ -72,7 +72,7 @@ async def online(desk: Workstation) -> None:
 
 
 async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
-    """Every event up to the first of that kind."""
+    """Return all events up to the first of that kind."""
     found: list[ReceivedEvent] = []
     async with asyncio.timeout(30):
         async for received in desk:
@@ -118,10 +118,10 @@ async def test_images_arrive_before_references(
             task.cancel()
         await asyncio.gather(subscriber, running, return_exceptions=True)
 
-    # Whoever looks where posts in production speak, hears nothing of a training post.
+    # A subscriber to the topics of production posts receives nothing of a training post.
     assert {topic.split("/")[0] for topic, _ in arrived} == {"bgw-training"}
 
-    # What the workstation has: typed, in order, each image with its event, marked as simulated.
+    # The workstation's events: typed, in order, each image with its event, marked as simulated.
     assert [one.envelope.type for one in received][:2] == ["bgw.document.placed.v1", "bgw.document.mrz.v1"]
     assert {one.envelope.provenance for one in received} == {Provenance.SIMULATED}
     assert len({one.envelope.transaction for one in received}) == 1
@@ -139,7 +139,7 @@ async def test_images_arrive_before_references(
     }
     assert [len(images[image.sha256]) for image in read.images] == [LIGHT_BYTES] * 3
 
-    # What went over the wire: no event refers to an image that was not there before it.
+    # The published messages: no event refers to an image that was not there before it.
     blobs: dict[str, bytes] = {}
     for topic, payload in arrived:
         if "/blob/" in topic:
@@ -150,7 +150,7 @@ async def test_images_arrive_before_references(
             assert set(wanted) <= blobs.keys(), topic
     assert sum(map(len, blobs.values())) == 3 * LIGHT_BYTES
 
-    # Nothing of the traveller or of the password anywhere but in the events.
+    # No data of the traveller and no password anywhere but in the events.
     assert await gateway.stop() == 0
     assert not any(word in gateway.log for word in (TRAVELLER.surname, TRAVELLER.number, "not-for-logs"))
 
@@ -172,7 +172,8 @@ async def test_service_death_in_scan_recovers(
             read = (await told(desk, DocumentRead))[-1].data
             assert isinstance(read, DocumentRead)
             assert (read.end_reason, read.overall_outcome) == (TransactionEnd.READER_LOST, Outcome.ABORTED)
-            # It comes back by itself, and what still lies there is read again, as another transaction.
+            # The service recovers, and the document that is still placed is read again, as another
+            # transaction.
             again = (await told(desk, DocumentRead))[-1].data
             assert isinstance(again, DocumentRead)
             assert (again.end_reason, again.lines) == (TransactionEnd.COMPLETE, PAGE.lines)

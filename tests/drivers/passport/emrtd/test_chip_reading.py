@@ -1,4 +1,4 @@
-"""A zone, then the chip, under one transaction; whatever the reader says next comes first."""
+"""A zone, then the chip, under one transaction; the reader's next event has priority."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ def zone_read(document: Any = TRAVELLER) -> DocumentRead:
 
 
 class Counter:
-    """A reader of zones, its slot, and what came of both."""
+    """A reader of zones, its slot, and the observations of both."""
 
     def __init__(self, links: SlotLinkFactory, chips: ChipReader) -> None:
         self.slot = links.slot

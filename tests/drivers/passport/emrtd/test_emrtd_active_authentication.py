@@ -154,7 +154,7 @@ def test_ecdsa_signatures_that_are_none(signature: bytes) -> None:
 
 @pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.name)
 def test_arithmetic_agrees_on_every_curve(curve: object) -> None:
-    # Sign with our own numbers, then have OpenSSL judge where it knows the curve.
+    # Sign with our own numbers, and verify with OpenSSL when it has the curve.
     private, nonce = 0x1234567**3, 0x7654321**3
     digest = hashlib.sha512(CHALLENGE).digest()
     number = int.from_bytes(digest, "big") >> max(0, 512 - curve.order.bit_length())
@@ -176,7 +176,7 @@ def test_arithmetic_agrees_with_openssl() -> None:
 
 def test_signature_at_infinity_is_invalid() -> None:
     curve = EC_KEY.curve
-    # With the generator's negative as key, u1 = u2 adds up to nothing.
+    # With the generator's negative as key, u1 = u2 adds up to infinity.
     key = EcKey(curve, (curve.generator[0], curve.p - curve.generator[1]))
     assert not ecdsa.verify_in_python(key, (5).to_bytes(32, "big"), 5, 7)
 

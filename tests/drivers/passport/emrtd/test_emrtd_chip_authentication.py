@@ -28,7 +28,7 @@ from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMes
 
 @dataclass(frozen=True)
 class Recording:
-    """A session from just before chip authentication to the first answer under the new keys."""
+    """Session from just before chip authentication to the first answer under the new keys."""
 
     dg14: str
     before: tuple[Suite, str, str, str]

@@ -1,4 +1,4 @@
-"""Data objects, files and what stands in them, from chips that lie, dawdle or cut short."""
+"""Data objects, files and their content, from chips that send wrong, slow or cut answers."""
 
 import struct
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Mutated answers, files and certificates: typed errors and outcomes only, in bounded time.
 
-`BORDERPOST_FUZZ` sets how many mutations the seeded run makes; the seed is in the name of a failing test.
+`BORDERPOST_FUZZ` sets the number of mutations of the seeded run; the seed is in the name of a failing test.
 """
 
 import os
@@ -35,7 +35,7 @@ from drivers.passport.mrz import parse
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2027, 3, 1)
 SLOWEST_S = 3.0
-"""No single mutation may take longer, even on a busy machine, in seconds."""
+"""Upper bound on the time of one mutation, even on a busy machine, in seconds."""
 
 CSCA = certificate(Key("secp256r1"))
 DSC = certificate(Key("brainpoolP256r1", explicit=True), issuer=CSCA, common="DSC")
@@ -139,7 +139,7 @@ def test_mutated_files_and_certificates(target: str) -> None:
 
 
 def conversation(pairs: list[tuple[str, str]], chance: Random, rate: float) -> Callable[[bytes], bytes]:
-    """A chip that gives recorded answers, whatever it is asked, and spoils some of them."""
+    """Build a chip that returns recorded answers to any command, and corrupts some of them."""
     pending = iter([bytes.fromhex(answer) for _, answer in pairs])
 
     def transmit(command: bytes) -> bytes:
@@ -200,5 +200,5 @@ def test_security_object_with_replaced_piece(data: st.DataObject) -> None:
     altered = sod[:start] + piece + sod[stop:]
     result = judge({**FILES, ElementaryFile.SOD: altered})
     outcomes = {check.id: check.outcome for check in result.checks}
-    # Only the signed part is protected; what is not may change without harm.
+    # Only the signed part is protected; other parts may change without harm.
     assert outcomes["chip.sod_signature"] in {Outcome.SUCCESSFUL, Outcome.FAILED, Outcome.UNDETERMINED}

@@ -231,7 +231,7 @@ def test_worked_examples_of_appendix_h(
     exchange: list[tuple[str, str]],
     keys: tuple[str, str],
 ) -> None:
-    # Appendix H prints K_pi and no zone that gives it.
+    # Appendix H prints K_pi, but not the zone it comes from.
     monkeypatch.setattr(
         Password, "pace_key", lambda self, suite: bytes.fromhex("591468CDA83D65219CCCB8560233600F")
     )

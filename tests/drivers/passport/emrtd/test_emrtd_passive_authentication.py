@@ -1,4 +1,4 @@
-"""Passive Authentication with a state that the test founds: each defect yields exactly its own checks."""
+"""Passive Authentication with a state of the test: each defect fails exactly its own checks."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -246,7 +246,7 @@ def test_calendar(start: datetime, end: datetime, reason: str | None, whose: str
         ([revocation_list(CSCA, key=Key("secp384r1", "sha384"))], ("undetermined", "crl_invalid")),
         ([revocation_list(CSCA, end=None)], None),
         (
-            # The later list counts, whatever order they come in.
+            # The later list counts, in any order of the files.
             [
                 revocation_list(CSCA, DSC.serial, start=datetime(2027, 1, 1, tzinfo=UTC)),
                 revocation_list(CSCA),

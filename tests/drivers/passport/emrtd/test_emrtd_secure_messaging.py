@@ -1,4 +1,4 @@
-"""Secure messaging with AES against a recorded session, and every way an answer can be wrong."""
+"""Secure messaging with AES against a recorded session, and every kind of wrong answer."""
 
 import pytest
 from emrtd_replay import replayed, whole_file
@@ -18,7 +18,7 @@ from drivers.passport.emrtd.transport.apdu import EXTENDED_NE, Command, Response
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMessaging
 
-# Recorded with a chip that speaks AES-256; published with the tests of gmrtd (MIT).
+# Recorded with a chip that uses AES-256; published with the tests of gmrtd (MIT).
 AES_256_KEYS = (
     "74B94F408BBB2CD92571FD5B6370A94CCE7A2FA42AE3EB4DA47B97CE6EAA24C6",
     "9E28D5D9FF1D979BE752E8926BF0E1D35A440FC0AEFC4AA3BC5610055AC8B113",
@@ -45,7 +45,7 @@ def session(suite: Suite, counter: bytes = b"\0") -> SecureMessaging:
 
 
 def answer_of_the_chip(chip: SecureMessaging, data: bytes, status: int, *, tag: int = 0x87) -> Response:
-    """Protect an answer the way a chip does, with its counter one ahead."""
+    """Protect an answer as a chip does, with its counter one ahead."""
     chip._raise_counter()
     objects = b""
     if data:

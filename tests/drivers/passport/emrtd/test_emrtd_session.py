@@ -1,4 +1,4 @@
-"""Whole sessions against a chip that somebody else wrote from the same standard."""
+"""Whole sessions against a chip with an independent implementation of the standard."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -73,7 +73,7 @@ COMPLETE = [
 
 
 def linked(chip: Chip):
-    """The link's part: a chip that has gone is ours to name."""
+    """Convert a removed chip into the link's error."""
 
     def transmit(command: bytes) -> bytes:
         try:
@@ -318,7 +318,7 @@ def test_defect_fails_its_own_checks_only(
     result = read(issued(None, [spoilt]))
     found = unlike_good(result)
     if isinstance(spoilt, fault.AlteredGroup) and spoilt.group == 1:
-        # The zone that was altered is no longer the printed one either.
+        # The altered zone no longer equals the printed one either.
         assert found.pop("combined.mrz_vs_dg1") == ("failed", "differs_from_chip")
     assert found == expected
 
@@ -428,7 +428,7 @@ def test_long_face_in_short_and_extended_reads(padding: int, extended: bool) -> 
     chip.insert()
     short = read(chip, extended_length=False)
     assert unlike_good(short) == {}
-    assert short.commands >= result.commands - 2  # EF.ATR/INFO is not looked at
+    assert short.commands >= result.commands - 2  # EF.ATR/INFO is not read
 
 
 def test_cards_in_their_own_format() -> None:
@@ -527,7 +527,7 @@ def test_malformed_dg14_is_undetermined() -> None:
 
 
 def altered_session(chip: Chip, file_id: int, content: bytes) -> dict[str, tuple[str, str | None]]:
-    """Read a chip in which somebody replaced a file."""
+    """Read a chip with one file replaced."""
     for file in chip.personalisation.application:
         if file.file_id == file_id:
             object.__setattr__(file, "content", content)
@@ -587,7 +587,7 @@ def test_trivial_power_is_refused() -> None:
 
 
 def test_cut_challenge_is_aborted() -> None:
-    # Before it EF.CardAccess and EF.ATR/INFO are looked for and the application is selected.
+    # Before it, EF.CardAccess and EF.ATR/INFO are read and the application is selected.
     chip = issued(Profile(access=Access.BAC), [fault.CutReply(at=5, size=1)])
     assert set(outcomes(read(chip)).values()) == {("aborted", "chip_error")}
 

@@ -1,4 +1,4 @@
-"""What an operator gives: files, folders, PEM, DER, master lists, and rubbish among them."""
+"""Trust store from an operator's files: folders, PEM, DER, master lists, and unusable files among them."""
 
 import base64
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The bridge: what its answers mean, and both ways a scan can start."""
+"""The bridge: parsing of its answers, and both triggers of a scan."""
 
 import asyncio
 import json
@@ -104,7 +104,7 @@ async def test_bridge_triggers_scans() -> None:
         "document-bridge", {"sees_documents": False}, trigger="scan", scan_wait_s=0.05
     ) as here:
         for page in (PASSPORT, CARD_BACK):
-            await asyncio.sleep(0.1)  # it answers that nothing came, and is asked again
+            await asyncio.sleep(0.1)  # it answers that no document came, and is asked again
             await here.device.present(page)
             said = await here.until(DocumentRemoved)
             assert (said[0].event_type, said[-2].lines) == ("document.placed", page.lines)

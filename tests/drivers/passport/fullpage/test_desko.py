@@ -1,4 +1,4 @@
-"""The DESKO Web API: what its results mean, and the reservation."""
+"""The DESKO Web API: parsing of its results, and the reservation."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The chip under the glass: begun with the zone, told beside the images, never in their way."""
+"""Chip under the glass: read from the zone on, reported beside the images, without delaying them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Full-page readers: told as it comes, whole at the end, and never more than what was seen."""
+"""Full-page readers: pieces as they come, the whole at the end, and no claim about unseen parts."""
 
 import asyncio
 import hashlib
@@ -35,7 +35,7 @@ from drivers.passport.observations import (
 
 EVERY_SERVICE = pytest.mark.parametrize("kind", sorted(DRIVERS))
 PARTS = {"document-bridge": 9, "desko": 7}
-"""How many parts the answer to a scan of a passport has."""
+"""Number of parts in the answer to a scan of a passport."""
 GONE = range(4)
 
 
@@ -118,7 +118,7 @@ async def test_removal_during_scan_aborts_only_it(kind: str) -> None:
                 TransactionEnd.REMOVED,
             ), after
             assert read.overall_outcome is Outcome.ABORTED, after
-            # Whatever was not seen did not run: nothing is `not_supported` because nobody looked.
+            # A check of an unseen part did not run, so it is not `not_supported`.
             assert set(outcomes(read)) == OPTICAL | {"mrz.check_digits", "combined.not_expired"}
             assert set(outcomes(read).values()) <= {"successful", "aborted"}
             assert {c.reason for c in read.checks if c.outcome is Outcome.ABORTED} == {"document_removed"}
@@ -205,7 +205,7 @@ async def test_wrong_credentials_give_remedy(kind: str) -> None:
         with pytest.raises(LinkError, match="refuses these credentials"):
             await here.open()
         here.device.scanner.rejects_password = False
-        if kind == "desko":  # nobody could give the reader back meanwhile
+        if kind == "desko":  # the reservation could not be ended meanwhile
             here.device.service.forget()
         await here.open()
         assert (await here.read(PASSPORT)).overall_outcome is Outcome.SUCCESSFUL

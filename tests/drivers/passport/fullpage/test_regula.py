@@ -1,4 +1,7 @@
-"""A document server of the post's own: what it finds becomes checks, and nothing of it stops the reader."""
+"""A document server of the post's own.
+
+Its findings become checks, and its failures do not stop the reader.
+"""
 
 import json
 from typing import Any
@@ -51,7 +54,7 @@ def test_no_server_without_setting() -> None:
     ("result", "diagnosis", "outcome"),
     [
         (1, 1, Outcome.SUCCESSFUL),
-        (0, 0, Outcome.ABORTED),  # nothing says why
+        (0, 0, Outcome.ABORTED),  # no diagnosis
         (0, 50, Outcome.FAILED),  # UV_DULL_PAPER_MRZ
         (0, 23, Outcome.FAILED),  # LOW_CONTRAST_IN_IR_LIGHT
         (0, 3, Outcome.ABORTED),  # INTERNAL_ERROR

@@ -1,4 +1,4 @@
-"""From a vendor's words to one of five outcomes."""
+"""Conversion of a vendor's words to one of five outcomes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the zone and the calendar prove."""
+"""Checks that need only the zone and the date."""
 
 from datetime import date
 
@@ -58,7 +58,7 @@ def test_failure_names_field_not_content() -> None:
             "no_digit_printed",
         ),
         (("V" + UPPER[1:], LOWER.replace("7408122", "740812?")), Outcome.UNDETERMINED, "unreadable"),
-        # A wrong digit is a finding; that another one could not be read does not undo it.
+        # A wrong digit is a finding; another unreadable one does not undo it.
         (
             (UPPER, LOWER.replace("7408122", "740812?").replace("C36", "C37")),
             Outcome.FAILED,

@@ -1,4 +1,4 @@
-"""Bad text of every kind never raises. `BORDERPOST_FUZZ=1000000` makes the run as long as one wants."""
+"""Bad text of every kind never raises. `BORDERPOST_FUZZ=1000000` makes the run longer."""
 
 import os
 import random
@@ -63,7 +63,7 @@ def mutated(random_: random.Random) -> list[str]:
 
 
 def judge(lines: list[str]) -> Mrz | None:
-    """Read and check, and hold the result against what must always be true."""
+    """Parse and check, and verify the invariants of the result."""
     mrz = parse(lines, TODAY)
     made = mrz_checks(mrz, TODAY)
     assert [check.id for check in made] == ["mrz.check_digits", "combined.not_expired"]

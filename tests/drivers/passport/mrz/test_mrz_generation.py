@@ -1,4 +1,4 @@
-"""Zones that are printed are read back as they were meant."""
+"""Round trip of zones: generated, then parsed."""
 
 from dataclasses import replace
 from datetime import date

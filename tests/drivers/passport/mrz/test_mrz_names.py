@@ -1,4 +1,4 @@
-"""Names as Doc 9303 prints them, read and written."""
+"""Names as Doc 9303 prints them, parsed and generated."""
 
 from datetime import date
 
@@ -156,12 +156,12 @@ def test_unusual_name_division_is_noted(line: str, primary: str, secondary: str,
         (BENNELONG, "DINGO<POTOROO", 31, "initials", 6, "BENNELONG<WOOLOOMOOLOO<W<W<<D<P"),
         (BENNELONG, "DINGO<POTOROO", 31, "fixed", 4, "BENN<WOOL<WARR<WARN<<DINGO<POTO"),
         ("VILARCHAO<FERNANDEZ", "JOSE<RAMON", 30, "cut", 6, "VILARCHAO<FERNANDEZ<<JOSE<RAMO"),
-        # The primary identifier fills everything: three places are freed for the secondary one.
+        # The primary identifier fills all places: three are freed for the secondary one.
         ("A" * 45, "BO", 39, "cut", 6, "A" * 36 + "<<B"),
         ("A" * 45, "", 39, "cut", 6, "A" * 39),
-        # Shrinking to initials frees more than is needed, and the letters come back.
+        # Shrinking to initials frees more than is needed, and the letters are restored.
         ("A" * 20 + "<" + "B" * 20, "CY", 39, "initials", 6, "A" * 20 + "<" + "B" * 14 + "<<CY"),
-        # Components so short that nothing else need go are not that short in print.
+        # Components so short that nothing is omitted are not that short in print.
         ("A" * 20 + "<" + "B" * 20, "CY", 39, "fixed", 3, "A" * 20 + "<" + "B" * 15 + "<<C"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Which lines are a zone, which are not, and what is noted about those that are."""
+"""Recognition of zones among lines of text, and their deviations."""
 
 from datetime import date
 from itertools import permutations

@@ -1,6 +1,6 @@
-"""Run by test_pcsc.py in a network of its own: real driver, pty and pcscd; only card and reader are not.
+"""Tests in a network namespace, run by test_pcsc.py: driver, pty and pcscd are real, card and reader are not.
 
-`BORDERPOST_CARDS` sets how often a document is laid down and taken away.
+`BORDERPOST_CARDS` sets how often a document is placed and removed.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ async def test_many_documents_leak_nothing(post: ChipCounter) -> None:
     for _ in range(TIMES):
         document = TRAVELLERS.document(Format.TD3, issuer="UTO")
         read = await post.present(document, Chip.issue(document, UTOPIA, QUICK))
-        # Some travellers come with a passport that has expired.
+        # Some travellers have an expired passport.
         assert {made.id for made in read.checks if made.outcome is Outcome.FAILED} <= {"combined.not_expired"}
         assert read.chip.lines == document.lines
         await post.remove_chip()
@@ -119,6 +119,6 @@ async def test_cancelled_wait_releases_slot() -> None:
 
     for _ in range(5):
         holding = asyncio.create_task(hold())
-        await asyncio.sleep(0)  # it asks the service, in its thread
+        await asyncio.sleep(0)  # it is waiting for the service, in its thread
         holding.cancel()
         await asyncio.gather(holding, return_exceptions=True)

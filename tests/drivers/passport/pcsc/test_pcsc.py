@@ -1,4 +1,4 @@
-"""The driver with a real pcscd: what happens is in network_namespace_tests.py."""
+"""The driver with a real pcscd; the tests are in network_namespace_tests.py."""
 
 import os
 import sys

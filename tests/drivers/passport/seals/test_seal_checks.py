@@ -1,4 +1,4 @@
-"""What is found of a seal: each defect yields exactly its own checks.
+"""Checks of seals: each defect fails exactly its own checks.
 
 Public samples against the certificates published with them, and simulated seals of a simulated state.
 """
@@ -56,7 +56,7 @@ Found = dict[str, tuple[str, str | None]]
 def unlike_good(
     data: bytes, store: SealSignerStore | None, printed: Mrz | None = None, today: date = TODAY
 ) -> Found:
-    """Give the checks that did not succeed."""
+    """Return the checks that did not succeed."""
     barcode = parse_barcode(data, Symbology.DATA_MATRIX, today)
     checks = seal_checks(barcode, printed, store, today)
     assert tuple(check.id for check in checks) == NAMES
@@ -107,7 +107,7 @@ def test_published_signers_expire() -> None:
 
 
 def test_published_seal_of_other_state() -> None:
-    # Sealgen lets anybody be the issuer: this one says UTO and names a signer of DE.
+    # Sealgen accepts any issuer: this one is UTO and names a signer of DE.
     seal = bytes.fromhex(
         """DC03D9C56D32C8A72CB10F71347D00175D01022CDD52134A74DA1347C6FED95CB89F9FCE133C133C133C133C203833734A
         AF47F0C32F1A1E20EB2625393AFE310403A00000050633BE1FED20C6FF389FD029C66FB2E4BF361CDBFFD8F5931B6259F645B0
@@ -193,7 +193,7 @@ SEALS = {
 
 @dataclass
 class Post:
-    """A state with its office, and the operator's store of it."""
+    """A state with its seal issuer, and the operator's store for it."""
 
     office: SealIssuer
 

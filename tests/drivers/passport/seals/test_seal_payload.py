@@ -1,4 +1,4 @@
-"""What a barcode is taken for, in whatever way the reader hands it over."""
+"""Recognition of barcode content, in every encoding that readers use."""
 
 import base64
 import json

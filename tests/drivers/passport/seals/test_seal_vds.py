@@ -1,4 +1,4 @@
-"""Visible digital seals: the worked examples of BSI TR-03137, and what is not one."""
+"""Visible digital seals: the worked examples of BSI TR-03137, and malformed seals."""
 
 from datetime import date
 
@@ -31,8 +31,8 @@ def texts(seal: Vds) -> dict[str, str | None]:
     return {feature.name.value: feature.text for feature in seal.features}
 
 
-# As TR-03137-1 prints them, but for its slips: in annex E the zone starts with AT and not AR, and in annex G
-# the last characters of the document number are 47 and not A7. So the bytes say.
+# As TR-03137-1 prints them, except for its misprints: in annex E the zone starts with AT and not AR, and in
+# annex G the last characters of the document number are 47 and not A7, according to the bytes.
 PRINTED = {
     "arrival attestation": (
         (3, "D", "DETS", "00027", date(2020, 1, 1), date(2020, 1, 13), SealProfile.ARRIVAL_ATTESTATION),

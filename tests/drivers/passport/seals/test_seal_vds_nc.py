@@ -1,4 +1,4 @@
-"""Seals in JSON: published samples, the canonical form of RFC 8785, and what is no such seal."""
+"""Seals in JSON: published samples, the canonical form of RFC 8785, and malformed seals."""
 
 import json
 import struct
@@ -133,7 +133,7 @@ def test_names_in_utf_16_order() -> None:
     assert list(json.loads(written)) == names
 
 
-# RFC 8785, appendix B: the bits of a double, and how it is written.
+# RFC 8785, appendix B: the bits of a double, and its text.
 NUMBERS = {
     "0000000000000000": "0",
     "8000000000000000": "0",
@@ -187,6 +187,6 @@ VALUES: st.SearchStrategy[JsonValue] = st.recursive(
 @given(VALUES)
 def test_canonical_form_is_stable(value: JsonValue) -> None:
     written = canonical.to_canonical(value)
-    # Every number is a double to those who wrote the standard; Python reads whole ones exactly.
+    # In the standard every number is a double; Python parses integers exactly.
     assert json.loads(written, parse_int=lambda digits: int(float(digits))) == value
     assert canonical.to_canonical(canonical.parse_json(written.decode())) == written
