@@ -126,7 +126,7 @@ class ChipReader:
                 while (step := await steps.get()) is not None:
                     if isinstance(step, ChipResult):
                         yield await asyncio.to_thread(_with_decoded_face, step)
-                    elif _news(last, step):
+                    elif _is_notable(last, step):
                         yield step
                         last = step
                 await running
@@ -189,7 +189,7 @@ async def open_chip_reader(settings: ChipSettings | None, links: LinkFactory) ->
     return ChipReader(settings, links, trust)
 
 
-def _news(last: ChipProgress | None, now: ChipProgress) -> bool:
+def _is_notable(last: ChipProgress | None, now: ChipProgress) -> bool:
     """Return true when progress is worth an event: another stage or file, or another quarter of a file."""
     if last is None or (last.stage, last.file) != (now.stage, now.file):
         return True
@@ -218,7 +218,7 @@ async def add_chip_reads(reads: AsyncIterator[Output], chips: ChipReader) -> Asy
             else:
                 yield observation
     finally:
-        await _dropped(upcoming)
+        await _cancel(upcoming)
 
 
 async def _document(
@@ -242,7 +242,7 @@ async def _document(
         yield transaction.on_checks([slot_failed_status(error)])
     ended = _ended(result, upcoming)
     yield transaction.result(ended)
-    if result is not None and await _taken_away(chips, upcoming):
+    if result is not None and await _wait_removed(chips, upcoming):
         yield transaction.on_removed(ended)
 
 
@@ -263,17 +263,17 @@ async def _steps(
             except StopAsyncIteration:
                 return
             finally:
-                await _dropped(step)
+                await _cancel(step)
 
 
-async def _taken_away(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> bool:
+async def _wait_removed(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> bool:
     """Wait until the document is removed; return false when the reader's next event comes first."""
     away: asyncio.Future[Any] = asyncio.ensure_future(chips.wait_until_removed())
     try:
         await asyncio.wait([away, upcoming], return_when=asyncio.FIRST_COMPLETED)
         return away.done() and away.exception() is None
     finally:
-        await _dropped(away)
+        await _cancel(away)
 
 
 async def merge_chip_steps(
@@ -311,12 +311,12 @@ async def merge_chip_steps(
     finally:
         for future in (piece, step):
             if future is not None:
-                await _dropped(future)
+                await _cancel(future)
         if steps is not None:
             await steps.aclose()
 
 
-async def _dropped(future: "asyncio.Future[Any]") -> None:
+async def _cancel(future: "asyncio.Future[Any]") -> None:
     """Cancel a future whose result is no longer needed, and await its end."""
     future.cancel()
     await asyncio.wait([future])

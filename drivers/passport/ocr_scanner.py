@@ -104,14 +104,14 @@ class OcrScannerSettings(SerialSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_the_model_is_delivered(cls, given: Any) -> Any:
+    def _fill_model_defaults(cls, given: Any) -> Any:
         """Fill in the defaults that differ between models."""
         if not isinstance(given, dict) or not isinstance(model := given.get("model"), str):
             return given
         return _DEFAULTS.get(model, {}) | given
 
     @model_validator(mode="after")
-    def _only_some_are_spoken_to(self) -> Self:
+    def _check_command_settings(self) -> Self:
         if self.model not in _SPOKEN_TO and (self.trigger == "command" or self.setup):
             raise ValueError(f"no command is known for {self.model}: leave out `trigger` and `setup`")
         for command in self.setup or ():
@@ -142,7 +142,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
         super().__init__(settings, links)
         self.framing = self._framing()
         self._messages = est100.Est100Messages()
-        self._commanded: CommandSet | None = None
+        self._trigger_commands: CommandSet | None = None
         """Commands of the scanner, once it is set up for triggers from the gateway."""
         self._last: tuple[tuple[str, ...], float] = ((), 0.0)
 
@@ -156,7 +156,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
             identity = await command_set.identity(exchange)
             await configure(exchange, self._setup(command_set))
             if self.settings.trigger == "command":
-                self._commanded = command_set
+                self._trigger_commands = command_set
         usb = self.link.usb
         return identity or Identity(
             model=(usb and usb.product) or f"{self.settings.model} scanner",
@@ -166,9 +166,9 @@ class OcrScanner(Driver[OcrScannerSettings]):
 
     async def close(self) -> None:
         """Stop a scan that the gateway triggered."""
-        if self._commanded is not None:
+        if self._trigger_commands is not None:
             with contextlib.suppress(LinkError):
-                await self.link.write(self._commanded.release)
+                await self.link.write(self._trigger_commands.release)
 
     def _command_set(self) -> CommandSet | None:
         match self.settings.model:
@@ -214,7 +214,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
             async with contextlib.aclosing(frames(self.link, self.framing, self.settings.gap_s)) as received:
                 async for frame in received:
                     for observation in self._parse_frame(frame):
-                        if not (isinstance(observation, DocumentRead) and self._still_there(observation)):
+                        if not (isinstance(observation, DocumentRead) and self._is_repeated(observation)):
                             yield observation
         finally:
             looking.cancel()
@@ -222,7 +222,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
 
     async def _trigger_repeatedly(self) -> None:
         """Trigger one scan after the other: each ends with a read, or with the scanner's own time limit."""
-        if (command_set := self._commanded) is None:
+        if (command_set := self._trigger_commands) is None:
             return
         while True:
             if not self.framing.has_pending:  # a scan that has found something is not interrupted
@@ -263,7 +263,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
             lines, mrz, ReadTrigger.POLL if self.settings.trigger == "command" else ReadTrigger.INSERT, wire
         )
 
-    def _still_there(self, read: DocumentRead) -> bool:
+    def _is_repeated(self, read: DocumentRead) -> bool:
         """Return true when this document was published a moment ago.
 
         A scanner reads it again while it lies there.

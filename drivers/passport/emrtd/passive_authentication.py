@@ -62,7 +62,7 @@ class PassiveAuthentication:
             reason = "sod_malformed" if malformed else "algorithm_unsupported"
             first = CHIP.failed if malformed else CHIP.undetermined
             yield first(CHIP_SOD_SIGNATURE, reason)
-            for identifier in self._resting_on_it():
+            for identifier in self._depending_on_sod():
                 yield CHIP.undetermined(identifier, reason)
             return
         signer = sod.signer(self.trust.signers if self.trust else ())
@@ -73,10 +73,10 @@ class PassiveAuthentication:
         yield self._issuing_state(signer)
 
     def _without_security_object(self) -> Iterator[Check]:
-        for identifier in (CHIP_SOD_SIGNATURE, *self._resting_on_it()):
+        for identifier in (CHIP_SOD_SIGNATURE, *self._depending_on_sod()):
             yield self.evidence.missing_file_check(identifier, ElementaryFile.SOD)
 
-    def _resting_on_it(self) -> tuple[str, ...]:
+    def _depending_on_sod(self) -> tuple[str, ...]:
         """Return the checks that cannot be made without a readable security object."""
         hashes = (data_group_hash(group) for group in sorted(self._groups(None)))
         return (*DEPENDING_ON_SOD, *hashes, CHIP_ISSUING_STATE)

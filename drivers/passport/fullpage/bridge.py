@@ -204,23 +204,23 @@ class BridgeReader(FullPageReader[BridgeSettings]):
     async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
         """Wait for a document as `trigger` says."""
         if self.settings.trigger == "status":
-            await self._until("present")
-            return self._pieces(0)
+            await self._wait_for("present")
+            return self._items(0)
         while True:
-            asked_s = _now_s()
-            pieces = self._pieces(self.settings.scan_wait_s)
+            asked_s = _clock_s()
+            pieces = self._items(self.settings.scan_wait_s)
             if await anext(pieces, None) is not None:
                 return pieces
             await self._pause(asked_s)
 
     async def wait_until_removed(self) -> None:
         """Wait for `absent`; a reader that cannot detect documents waits at its next scan."""
-        await self._until("absent", "unknown")
+        await self._wait_for("absent", "unknown")
 
-    async def _until(self, *states: str) -> None:
+    async def _wait_for(self, *states: str) -> None:
         unless = "absent" if "present" in states else "present"
         while True:
-            asked_s = _now_s()
+            asked_s = _clock_s()
             status = await self._status(unless)
             if status.document in states:
                 return
@@ -228,7 +228,7 @@ class BridgeReader(FullPageReader[BridgeSettings]):
 
     async def _pause(self, asked_s: float) -> None:
         """Poll at once after a delayed answer, else after `poll_s`."""
-        await asyncio.sleep(max(0.0, self.settings.poll_s - (_now_s() - asked_s)))
+        await asyncio.sleep(max(0.0, self.settings.poll_s - (_clock_s() - asked_s)))
 
     async def _status(self, unless: str | None = None) -> BridgeStatus:
         """Request the status, delayed while the document is `unless`; raises LinkError."""
@@ -256,7 +256,7 @@ class BridgeReader(FullPageReader[BridgeSettings]):
             raise _refusal(NOT_CONNECTED)
         return status
 
-    async def _pieces(self, wait_s: float) -> AsyncGenerator[ScanItem, None]:
+    async def _items(self, wait_s: float) -> AsyncGenerator[ScanItem, None]:
         """Scan and yield the items; with `wait_s` first PlacedItem, or nothing when no document comes."""
         request = {
             "bridge": VERSION,
@@ -347,5 +347,5 @@ def _refusal(code: str) -> LinkError:
             )
 
 
-def _now_s() -> float:
+def _clock_s() -> float:
     return asyncio.get_running_loop().time()

@@ -41,16 +41,16 @@ class OcrScannerFixture:
         self.device: Any = device
         self.driver = driver
         self.identity = identity
-        self.said: asyncio.Queue[object] = asyncio.Queue()
+        self.output: asyncio.Queue[object] = asyncio.Queue()
 
     async def listen(self) -> None:
         """Collect the driver's output until its link fails."""
         async with contextlib.aclosing(self.driver.watch()) as observations:
             try:
                 async for observation in observations:
-                    self.said.put_nowait(observation)
+                    self.output.put_nowait(observation)
             except LinkError as error:
-                self.said.put_nowait(error)
+                self.output.put_nowait(error)
 
     async def next(self, kind: type[Any] = object) -> Any:
         """Return the next observation of that kind; earlier ones are skipped."""
@@ -58,11 +58,11 @@ class OcrScannerFixture:
         try:
             async with asyncio.timeout(10):
                 while True:
-                    said = await self.said.get()
-                    if isinstance(said, kind):
-                        return said
-                    assert not isinstance(said, LinkError), said.text
-                    passed_over.append(said)
+                    output = await self.output.get()
+                    if isinstance(output, kind):
+                        return output
+                    assert not isinstance(output, LinkError), output.text
+                    passed_over.append(output)
         except TimeoutError:
             raise AssertionError(f"no {kind.__name__} within 10 s, but {passed_over}") from None
 
@@ -98,10 +98,10 @@ async def listening(
     try:
         identity = await driver.open()
         await wire.wait_for_host()
-        bench = OcrScannerFixture(wire, device, driver, identity)
-        task = asyncio.create_task(bench.listen())
+        scanner = OcrScannerFixture(wire, device, driver, identity)
+        task = asyncio.create_task(scanner.listen())
         try:
-            yield bench
+            yield scanner
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -115,6 +115,6 @@ async def ocr_fixture(port: Path, model: str, **more: Any) -> AsyncIterator[OcrS
     """Open a line with a scanner on it and a driver that watches it."""
     async with (
         plugged(port, model) as (wire, device),
-        listening(wire, device, settings_of(model, port, **more)) as bench,
+        listening(wire, device, settings_of(model, port, **more)) as scanner,
     ):
-        yield bench
+        yield scanner

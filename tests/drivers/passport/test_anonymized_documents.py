@@ -56,7 +56,7 @@ class Reader:
                     continue
                 if self.settings.get("model") == "est-100pr":
                     yield from (
-                        said.mrz for said in messages.parse_message(frame) if isinstance(said, DocumentRead)
+                        read.mrz for read in messages.parse_message(frame) if isinstance(read, DocumentRead)
                     )
                 else:
                     yield parse_mrz(split_lines(decode_text(frame.payload[self.skipped :])))
@@ -169,16 +169,16 @@ def entries_of(recording: Recording) -> list[str]:
 
 def everything(recording: Recording) -> list[str]:
     """Return all text in a recording below its header, in capitals."""
-    said = b"".join(chunk.data for chunk in recording.chunks)
+    data = b"".join(chunk.data for chunk in recording.chunks)
     texts = [
         "\n".join(entries_of(recording)),
-        said.decode("latin-1"),
-        said.replace(b"\0", b"").decode("latin-1"),
+        data.decode("latin-1"),
+        data.replace(b"\0", b"").decode("latin-1"),
     ]
     if recording.driver == "mrz-wedge":
-        texts.append("".join(key for key in KeyEventDecoder(0.1).feed(said) if isinstance(key, str)))
+        texts.append("".join(key for key in KeyEventDecoder(0.1).feed(data) if isinstance(key, str)))
     else:
-        texts.append(said.hex())  # packed decimals; key codes and times may look like some
+        texts.append(data.hex())  # packed decimals; key codes and times may look like some
     return [text.upper() for text in texts]
 
 
@@ -198,22 +198,24 @@ def test_no_personal_data_and_right_digits(
     pieces = [*frames, *([] if reader.driver == "mrz-wedge" or not noise else [noise]), half]
 
     original = recorded(reader, pieces, cuts)
-    scrubbed = Recording.from_text(anonymize(original, Pseudonymizer).to_text())
+    anonymized = Recording.from_text(anonymize(original, Pseudonymizer).to_text())
 
-    texts = everything(scrubbed)
+    texts = everything(anonymized)
     for document in presented:
         for mark in marks_of(document):
             coded = {mark, mark.encode().hex().upper(), " ".join(f"{c:02X}" for c in mark.encode())}
             assert not [text for text in texts for code in coded if code in text]
-    assert "/dev/anna" not in scrubbed.to_text()
+    assert "/dev/anna" not in anonymized.to_text()
     # A person may be called LIVE or RECO, so the header must be the same for every person.
-    assert head_of(scrubbed) == head_of(anonymize(recorded(reader, [reader.frame(generate(A_PASSPORT))], [])))
-    assert [(c.at_s, len(c.data)) for c in scrubbed.chunks] == [
+    assert head_of(anonymized) == head_of(
+        anonymize(recorded(reader, [reader.frame(generate(A_PASSPORT))], []))
+    )
+    assert [(c.at_s, len(c.data)) for c in anonymized.chunks] == [
         (c.at_s, len(c.data)) for c in original.chunks
     ]
-    said = b"".join(chunk.data for chunk in scrubbed.chunks)
+    data = b"".join(chunk.data for chunk in anonymized.chunks)
     starts = [sum(map(len, pieces[:number])) for number in range(len(pieces) + 1)]
-    again = [said[a:b] for a, b in pairwise(starts)]
+    again = [data[a:b] for a, b in pairwise(starts)]
     zones = list(reader.zones(again[: len(frames)]))
     assert len(zones) == len(presented)
     for document, zone in zip(presented, zones, strict=True):
@@ -227,9 +229,9 @@ def test_wrong_digits_stay_wrong() -> None:
     wrong = (right[0], right[1][:9] + str((int(right[1][9]) + 1) % 10) + right[1][10:])
     reader = READERS["accessis"]
 
-    scrubbed = anonymize(recorded(reader, [ocr_frame(wrong)], []))
+    anonymized = anonymize(recorded(reader, [ocr_frame(wrong)], []))
 
-    (zone,) = reader.zones([chunk.data for chunk in scrubbed.chunks])
+    (zone,) = reader.zones([chunk.data for chunk in anonymized.chunks])
     assert zone is not None
     results = {digit.field: digit.result for digit in zone.digits}
     assert results["document_number"] == results["composite"] == DigitResult.FAILED
@@ -249,14 +251,14 @@ A_PASSPORT = TravelDocument(
 @pytest.mark.parametrize("path", sorted((ROOT / "passport").glob("*.rec")), ids=lambda path: path.stem)
 def test_all_reader_recordings_are_anonymized(path: Any) -> None:
     original = Recording.from_text(path.read_text())
-    scrubbed = anonymize(original)
+    anonymized = anonymize(original)
 
-    assert scrubbed.people == "scrubbed"
-    assert [len(chunk.data) for chunk in scrubbed.chunks] == [len(chunk.data) for chunk in original.chunks]
-    assert "4552494B53534F4E" not in scrubbed.to_text().upper().replace(" ", ""), "ERIKSSON"
+    assert anonymized.people == "scrubbed"
+    assert [len(chunk.data) for chunk in anonymized.chunks] == [len(chunk.data) for chunk in original.chunks]
+    assert "4552494B53534F4E" not in anonymized.to_text().upper().replace(" ", ""), "ERIKSSON"
     # Bytes to a reader never hold personal data.
     sent = [(chunk.at_s, chunk.data) for chunk in original.chunks if chunk.direction == "out"]
-    assert [(chunk.at_s, chunk.data) for chunk in scrubbed.chunks if chunk.direction == "out"] == sent
+    assert [(chunk.at_s, chunk.data) for chunk in anonymized.chunks if chunk.direction == "out"] == sent
 
 
 def test_pseudonyms_differ_by_recording() -> None:
@@ -309,7 +311,7 @@ def test_settings_name_no_port_or_person() -> None:
         identity={"model": "Xenon", "owner": "Zorbane"},
     )
 
-    scrubbed = anonymize(recording)
+    anonymized = anonymize(recording)
 
-    assert scrubbed.settings == {"parity": "E", "model": "honeywell", "gap_s": 0.2}
-    assert "ZORBAN" not in json.dumps(scrubbed.to_text()).upper()
+    assert anonymized.settings == {"parity": "E", "model": "honeywell", "gap_s": 0.2}
+    assert "ZORBAN" not in json.dumps(anonymized.to_text()).upper()

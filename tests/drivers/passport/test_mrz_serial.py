@@ -203,21 +203,21 @@ async def test_lines_of_two_documents_never_mix(tmp_path: Path) -> None:
 
 
 async def test_seal_is_verified_with_signers(tmp_path: Path) -> None:
-    office = SealIssuer(IssuingState.create())
+    seal_issuer = SealIssuer(IssuingState.create())
     seal = residence_permit(ERIKSSON[Printed.TD2], passport="L898902C3", issued=date(2026, 6, 1))
     signers = tmp_path / "signers"
     signers.mkdir()
-    (signers / "signer.cer").write_bytes(office.signer.certificate.der)
+    (signers / "signer.cer").write_bytes(seal_issuer.signer.certificate.der)
     settings = settings_of("accessis", barcodes={"signers": [str(signers)]})
     async with reader_on(tmp_path / "port", **settings) as reader:
         await reader.wire.send(
-            accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode_bytes(office.issue(seal)))
+            accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode_bytes(seal_issuer.issue(seal)))
         )
         read = await reader.next(BarcodeRead)
         assert read.barcode.vds is not None
         outcomes = {check.id: check.outcome.value for check in read.checks}
         assert (outcomes["seal.signature"], outcomes["seal.certificate"]) == ("successful", "successful")
-        forged = office.issue(seal, AlteredField())
+        forged = seal_issuer.issue(seal, AlteredField())
         await reader.wire.send(accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode_bytes(forged)))
         outcomes = {check.id: check.outcome.value for check in (await reader.next(BarcodeRead)).checks}
         assert outcomes["seal.signature"] == "failed"

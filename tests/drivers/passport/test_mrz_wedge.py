@@ -43,19 +43,19 @@ class Reader:
         self.wire = wire
         self.driver = driver
         self.device = device
-        self.said: asyncio.Queue[Any] = asyncio.Queue()
+        self.output: asyncio.Queue[Any] = asyncio.Queue()
 
     async def listen(self) -> None:
         async with contextlib.aclosing(self.driver.watch()) as observations:
             try:
                 async for observation in observations:
-                    self.said.put_nowait(observation)
+                    self.output.put_nowait(observation)
             except LinkError as error:
-                self.said.put_nowait(error)
+                self.output.put_nowait(error)
 
     async def next(self) -> Any:
         async with asyncio.timeout(5):
-            return await self.said.get()
+            return await self.output.get()
 
     async def reads_on(self) -> None:
         """Check that the next document is read, whatever came before."""
@@ -142,7 +142,7 @@ async def test_cut_text_costs_only_itself(tmp_path: Path) -> None:
                 assert isinstance(given_up, ReadFailed)
                 assert given_up.fault is FrameFault.CUT or given_up.size_bytes < 44
             await reader.reads_on()
-            assert reader.said.empty()
+            assert reader.output.empty()
 
 
 async def test_dropped_events_fail_one_read(tmp_path: Path) -> None:

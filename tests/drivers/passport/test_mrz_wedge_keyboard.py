@@ -46,13 +46,13 @@ wires = st.binary(max_size=400) | st.lists(events, max_size=60).map(b"".join)
 
 def read(wire: bytes, keyboard: KeyEventDecoder | None = None) -> list[KeyboardOutput]:
     """Decode the typed text, with adjacent characters joined."""
-    said: list[KeyboardOutput] = []
+    output: list[KeyboardOutput] = []
     for typed in (keyboard or KeyEventDecoder(GAP_S)).feed(wire):
-        if isinstance(typed, str) and said and isinstance(said[-1], str):
-            said[-1] += typed
+        if isinstance(typed, str) and output and isinstance(output[-1], str):
+            output[-1] += typed
         else:
-            said.append(typed)
-    return said
+            output.append(typed)
+    return output
 
 
 def typed(*strokes: Stroke, iso_key: str = "<") -> list[KeyboardOutput]:
@@ -70,12 +70,12 @@ def test_typed_text_round_trip(hand: TypingMode, text: str) -> None:
 @given(wire=wires)
 def test_no_bytes_at_all_are_too_much(wire: bytes) -> None:
     keyboard = KeyEventDecoder(GAP_S)
-    for said in keyboard.feed(wire):
-        assert isinstance(said, KeyboardMark) or len(said) == 1
+    for typed in keyboard.feed(wire):
+        assert isinstance(typed, KeyboardMark) or len(typed) == 1
     keyboard.on_silence()
     assert not keyboard.has_pending
     # After a pause, the state is that of a new keyboard except for Caps Lock.
-    assert [str(said).upper() for said in keyboard.feed(events_of(strokes_of("P<UTO"), Clock(0)))] == list(
+    assert [str(typed).upper() for typed in keyboard.feed(events_of(strokes_of("P<UTO"), Clock(0)))] == list(
         "P<UTO"
     )
 
@@ -86,7 +86,7 @@ def test_chunking_of_events_does_not_matter(wire: bytes, cuts: list[int]) -> Non
     whole, piecemeal = list(KeyEventDecoder(GAP_S).feed(wire)), KeyEventDecoder(GAP_S)
     edges = [0, *sorted(cut for cut in cuts if cut < len(wire)), len(wire)]
     pieces = [wire[start:end] for start, end in itertools.pairwise(edges)]
-    assert [said for piece in pieces for said in piecemeal.feed(piece)] == whole
+    assert [typed for piece in pieces for typed in piecemeal.feed(piece)] == whole
 
 
 @pytest.mark.parametrize(

@@ -71,16 +71,16 @@ def documents_in(framing: Framing, *rows: str) -> list[tuple[str, ...]]:
 @EVERY_MODEL
 async def test_cut_frame_costs_only_itself(model: str, tmp_path: Path) -> None:
     frame = FRAMES[model](PASSPORT)
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for cut in range(1, len(frame)):
-            await bench.wire.send(frame[:cut])
-            given_up = await bench.next()
+            await scanner.wire.send(frame[:cut])
+            given_up = await scanner.next()
             if isinstance(given_up, DocumentRead):
                 # Only terminators were cut off.
                 assert given_up.lines == PASSPORT
                 assert not frame[cut:].strip(b"\r\n")
-            await bench.show(PASSPORT)
-            assert (await bench.next(DocumentRead)).lines == PASSPORT
+            await scanner.show(PASSPORT)
+            assert (await scanner.next(DocumentRead)).lines == PASSPORT
 
 
 @EVERY_MODEL
@@ -107,32 +107,32 @@ def test_answer_in_any_two_pieces(model: str, answer: bytes) -> None:
 @EVERY_MODEL
 async def test_garbage_around_frame_is_ignored(model: str, tmp_path: Path) -> None:
     noise = random.Random(4711)
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for number in range(15 * FUZZ):
             sent = noise.randbytes(noise.randrange(1, 60))
             with in_round(number, f"noise {sent!r}"):
-                await bench.wire.send(sent)
-                assert await bench.wire.wait_drained(within_s=10)
+                await scanner.wire.send(sent)
+                assert await scanner.wire.wait_drained(within_s=10)
                 await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
-                await bench.show(PASSPORT)
-                assert (await bench.next(DocumentRead)).lines == PASSPORT
+                await scanner.show(PASSPORT)
+                assert (await scanner.next(DocumentRead)).lines == PASSPORT
 
 
 @EVERY_MODEL
 async def test_adjacent_garbage_costs_one_frame(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for seed in range(5 * FUZZ):
             garbage = Garbage(before=9, after=9, seed=seed)
             with in_round(seed, str(garbage)):
-                await bench.device.inject(garbage)
-                await bench.device.present(PASSPORT)
-                spoilt = await bench.next()
-                while not bench.said.empty():
-                    spoilt = await bench.next()
+                await scanner.device.inject(garbage)
+                await scanner.device.present(PASSPORT)
+                spoilt = await scanner.next()
+                while not scanner.output.empty():
+                    spoilt = await scanner.next()
                 assert not isinstance(spoilt, LinkError)
                 await asyncio.sleep(2 * GAP_S)
-                await bench.device.present(CARD)
-                assert (await bench.next(DocumentRead)).lines in (PASSPORT, CARD)
+                await scanner.device.present(CARD)
+                assert (await scanner.next(DocumentRead)).lines in (PASSPORT, CARD)
 
 
 @EVERY_MODEL
@@ -159,10 +159,10 @@ def test_random_bytes_never_break_framing(model: str) -> None:
 
 @EVERY_MODEL
 async def test_frame_that_dribbles_is_read(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, gap_s=0.4) as bench:
-        await bench.device.inject(SlowBytes(size=1, every_ms=0.3))
-        await bench.device.present(PASSPORT)
-        assert (await bench.next(DocumentRead)).lines == PASSPORT
+    async with ocr_fixture(tmp_path / "port", model, gap_s=0.4) as scanner:
+        await scanner.device.inject(SlowBytes(size=1, every_ms=0.3))
+        await scanner.device.present(PASSPORT)
+        assert (await scanner.next(DocumentRead)).lines == PASSPORT
 
 
 @pytest.mark.parametrize(
@@ -171,18 +171,18 @@ async def test_frame_that_dribbles_is_read(model: str, tmp_path: Path) -> None:
 @EVERY_MODEL
 async def test_every_format_and_scanner(model: str, document: MrzFormat, tmp_path: Path) -> None:
     lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
-    async with ocr_fixture(tmp_path / "port", model) as bench:
-        await bench.device.present(lines)
-        read = await bench.next(DocumentRead)
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
+        await scanner.device.present(lines)
+        read = await scanner.next(DocumentRead)
         assert (read.lines, read.mrz.format) == (lines, document)
 
 
 @EVERY_MODEL
 async def test_many_travellers(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for document in itertools.islice(TravellerGenerator(1), 20):
-            await bench.device.present(document)
-            assert (await bench.next(DocumentRead)).lines == document.lines
+            await scanner.device.present(document)
+            assert (await scanner.next(DocumentRead)).lines == document.lines
 
 
 @EVERY_MODEL
@@ -190,12 +190,12 @@ async def test_unplugging_at_any_byte_recovers(model: str, tmp_path: Path) -> No
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         for cut in range(0, len(FRAMES[model](PASSPORT)), 1 if FUZZ > 1 else 9):
-            async with listening(wire, device, settings_of(model, port)) as bench:
+            async with listening(wire, device, settings_of(model, port)) as scanner:
                 await device.present(CARD)
-                assert (await bench.next(DocumentRead)).lines == CARD
+                assert (await scanner.next(DocumentRead)).lines == CARD
                 await device.inject(Truncated(at=cut, unplug=True))
                 await device.present(PASSPORT)
-                while not isinstance(failed := await bench.said.get(), LinkError):
+                while not isinstance(failed := await scanner.output.get(), LinkError):
                     assert not isinstance(failed, DocumentRead)
                 assert failed.cause is Cause.UNPLUGGED
             wire.replug()
@@ -226,11 +226,11 @@ async def test_absent_port_is_reported(model: str, tmp_path: Path) -> None:
 
 @EVERY_MODEL
 async def test_silent_scanner_recovers(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
-        await bench.device.inject(Silence(reads=1))
-        await bench.device.present(PASSPORT)
-        await bench.device.present(CARD)
-        assert (await bench.next()).lines == CARD
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
+        await scanner.device.inject(Silence(reads=1))
+        await scanner.device.present(PASSPORT)
+        await scanner.device.present(CARD)
+        assert (await scanner.next()).lines == CARD
 
 
 # Rows.
@@ -243,9 +243,9 @@ async def test_silent_scanner_recovers(model: str, tmp_path: Path) -> None:
 async def test_rows_with_any_separator(
     model: str, document: tuple[str, ...], end: LineEnd, suffix: bytes | None, tmp_path: Path
 ) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
-        await bench.wire.send(text_frame(document, end, suffix))
-        assert (await bench.next(DocumentRead)).lines == document
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
+        await scanner.wire.send(text_frame(document, end, suffix))
+        assert (await scanner.next(DocumentRead)).lines == document
 
 
 @ROWS
@@ -297,19 +297,19 @@ def test_composite_digit_detects_foreign_row(model: str, kind: Printed) -> None:
 
 @PAIRED
 async def test_rows_outside_window_do_not_pair(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
-        bench.device.row_gap_s = 5 * GAP_S
-        await bench.device.present(PASSPORT)
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
+        scanner.device.row_gap_s = 5 * GAP_S
+        await scanner.device.present(PASSPORT)
         for _ in PASSPORT:
-            assert (await bench.next()).fault is FrameFault.CUT
+            assert (await scanner.next()).fault is FrameFault.CUT
 
 
 @PAIRED
 async def test_rows_within_window_pair(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, gap_s=0.3) as bench:
-        bench.device.row_gap_s = 0.02
-        await bench.device.present(PASSPORT)
-        assert (await bench.next()).lines == PASSPORT
+    async with ocr_fixture(tmp_path / "port", model, gap_s=0.3) as scanner:
+        scanner.device.row_gap_s = 0.02
+        await scanner.device.present(PASSPORT)
+        assert (await scanner.next()).lines == PASSPORT
 
 
 @pytest.mark.parametrize("digit", "7<")
@@ -347,27 +347,27 @@ def test_too_many_rows_are_given_up_once(model: str) -> None:
 
 @pytest.mark.parametrize("model", ["honeywell", "newland", "zebra", "code"])
 async def test_barcodes_ignored_misread_rows_fail(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for barcode in (b"4006381333931", b"https://example.org", b"123456789", b"0" * 44):
-            await bench.wire.send(barcode + b"\r\n")
-            assert (await bench.next()).fault == "other"
-        await bench.wire.send(PASSPORT[0][:43].encode() + b"\r\n")
-        assert isinstance(await bench.next(), ReadFailed)
-        await bench.show(PASSPORT)
-        assert (await bench.next()).lines == PASSPORT
+            await scanner.wire.send(barcode + b"\r\n")
+            assert (await scanner.next()).fault == "other"
+        await scanner.wire.send(PASSPORT[0][:43].encode() + b"\r\n")
+        assert isinstance(await scanner.next(), ReadFailed)
+        await scanner.show(PASSPORT)
+        assert (await scanner.next()).lines == PASSPORT
 
 
 @EVERY_MODEL
 async def test_same_document_is_not_repeated_at_once(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, same_document_s=0.3) as bench:
+    async with ocr_fixture(tmp_path / "port", model, same_document_s=0.3) as scanner:
         for document in (PASSPORT, PASSPORT, CARD):
-            await bench.show(document)
-            await bench.wire.wait_drained()
+            await scanner.show(document)
+            await scanner.wire.wait_drained()
             await asyncio.sleep(3 * GAP_S)
-        assert [(await bench.next()).lines for _ in range(2)] == [PASSPORT, CARD]
+        assert [(await scanner.next()).lines for _ in range(2)] == [PASSPORT, CARD]
         await asyncio.sleep(0.3)
-        await bench.show(CARD)
-        assert (await bench.next()).lines == CARD
+        await scanner.show(CARD)
+        assert (await scanner.next()).lines == CARD
 
 
 def test_every_model_has_a_device() -> None:

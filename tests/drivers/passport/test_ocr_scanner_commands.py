@@ -37,7 +37,7 @@ COMMANDS = {
 LAST = {"honeywell": "OCRATS", "newland": "SCNMOD"}
 
 
-async def refusal(port: Path, model: str, *refuse: CommandRefused, **more: Any) -> LinkError | None:
+async def open_error(port: Path, model: str, *refuse: CommandRefused, **more: Any) -> LinkError | None:
     """Return the error of opening such a scanner."""
     async with plugged(port, model) as (_, device):
         for fault in refuse:
@@ -56,17 +56,17 @@ async def refusal(port: Path, model: str, *refuse: CommandRefused, **more: Any) 
 
 @pytest.mark.parametrize(("model", "trigger"), COMMANDS)
 async def test_open_sends_commands_of_model(model: str, trigger: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, trigger=trigger) as bench:
-        assert bench.device.commands_received[: len(COMMANDS[model, trigger])] == COMMANDS[model, trigger]
+    async with ocr_fixture(tmp_path / "port", model, trigger=trigger) as scanner:
+        assert scanner.device.commands_received[: len(COMMANDS[model, trigger])] == COMMANDS[model, trigger]
 
 
 async def test_bytes_of_the_commands(tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "honeywell", "honeywell") as bench:
-        assert bench.wire.received_bytes == (
+    async with ocr_fixture(tmp_path / "honeywell", "honeywell") as scanner:
+        assert scanner.wire.received_bytes == (
             b"\x16M\rREVINF!\x16M\rALLENA0!\x16M\rOCRENA1!\x16M\rOCRATS2!\x16M\rPAPTPR!"
         )
-    async with ocr_fixture(tmp_path / "newland", "newland") as bench:
-        assert bench.wire.received_bytes.endswith(b"\x7e\x010000#SCNMOD2;\x03")
+    async with ocr_fixture(tmp_path / "newland", "newland") as scanner:
+        assert scanner.wire.received_bytes.endswith(b"\x7e\x010000#SCNMOD2;\x03")
 
 
 @SPOKEN_TO
@@ -77,8 +77,8 @@ async def test_two_scanners_of_one_model(model: str, tmp_path: Path) -> None:
             device.serial_number = serial_number
             if model == "newland":
                 device.nameplate["QRYPSN"] = serial_number
-            async with listening(wire, device, settings_of(model, tmp_path / serial_number)) as bench:
-                identities.append(bench.identity)
+            async with listening(wire, device, settings_of(model, tmp_path / serial_number)) as scanner:
+                identities.append(scanner.identity)
     assert [identity.serial_number for identity in identities] == ["A-1", "B-2"]
     assert {identity.manufacturer.lower() for identity in identities} == {model}
     assert all(identity.firmware and "SIM" in identity.model for identity in identities)
@@ -87,7 +87,7 @@ async def test_two_scanners_of_one_model(model: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("answer", "word"), [("nak", "refuses"), ("enq", "does not know")])
 @SPOKEN_TO
 async def test_refused_command_gives_remedy(model: str, answer: str, word: str, tmp_path: Path) -> None:
-    error = await refusal(tmp_path / "port", model, CommandRefused(command=LAST[model], answer=answer))
+    error = await open_error(tmp_path / "port", model, CommandRefused(command=LAST[model], answer=answer))
     assert error is not None
     assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
     assert f"{word} the command {LAST[model]}" in error.text
@@ -100,15 +100,15 @@ async def test_silent_scanner_is_used(model: str, tmp_path: Path) -> None:
     async with plugged(port, model) as (wire, device):
         for command in device.factory_settings:
             await device.inject(CommandRefused(command=command, answer="silence"))
-        async with listening(wire, device, settings_of(model, port, response_timeout_s=0.02)) as bench:
-            assert bench.identity.model == f"{model} scanner"
-            await bench.show(PASSPORT)
-            assert (await bench.next()).lines == PASSPORT
+        async with listening(wire, device, settings_of(model, port, response_timeout_s=0.02)) as scanner:
+            assert scanner.identity.model == f"{model} scanner"
+            await scanner.show(PASSPORT)
+            assert (await scanner.next()).lines == PASSPORT
 
 
 async def test_configured_commands_replace_defaults(tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", "honeywell", setup=["OCRENA3", "OCRATS1"]) as bench:
-        assert bench.device.commands_received == ["REVINF", "OCRENA3", "OCRATS1"]
+    async with ocr_fixture(tmp_path / "port", "honeywell", setup=["OCRENA3", "OCRATS1"]) as scanner:
+        assert scanner.device.commands_received == ["REVINF", "OCRENA3", "OCRATS1"]
 
 
 @SPOKEN_TO
@@ -116,11 +116,11 @@ async def test_setup_is_repeated_after_unplugging(model: str, tmp_path: Path) ->
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         for _ in range(2):
-            async with listening(wire, device, settings_of(model, port)) as bench:
+            async with listening(wire, device, settings_of(model, port)) as scanner:
                 await device.present(PASSPORT)
-                assert (await bench.next()).lines == PASSPORT
+                assert (await scanner.next()).lines == PASSPORT
                 await device.inject(Unplug())
-                assert (await bench.next(LinkError)).cause is Cause.UNPLUGGED
+                assert (await scanner.next(LinkError)).cause is Cause.UNPLUGGED
             assert not device.is_presentation_mode
             wire.replug()
 
@@ -128,25 +128,25 @@ async def test_setup_is_repeated_after_unplugging(model: str, tmp_path: Path) ->
 @SPOKEN_TO
 async def test_late_answer_is_no_document(model: str, tmp_path: Path) -> None:
     late = {"honeywell": b"OCRENA1\x06!", "newland": b"\x02\x010000#SCNTRG0\x06;\x03"}[model]
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         rows = [row.encode() for row in PASSPORT]
-        await bench.wire.send(late + rows[0] + b"\r" + rows[1] + b"\r" + late)
-        assert (await bench.next()).lines == PASSPORT
+        await scanner.wire.send(late + rows[0] + b"\r" + rows[1] + b"\r" + late)
+        assert (await scanner.next()).lines == PASSPORT
         for byte in late:
-            await bench.wire.send(bytes([byte]))
-        await bench.show(CARD)
-        assert (await bench.next()).lines == CARD
-        assert bench.said.empty()
+            await scanner.wire.send(bytes([byte]))
+        await scanner.show(CARD)
+        assert (await scanner.next()).lines == CARD
+        assert scanner.output.empty()
 
 
 # Triggered by command.
 
 
-async def looking(bench: OcrScannerFixture) -> None:
+async def wait_for_scan(scanner: OcrScannerFixture) -> None:
     """Wait until the driver has triggered the next scan."""
-    bench.wire.discard_received()
-    await bench.wire.wait_for_bytes(
-        {"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[bench.driver.settings.model]
+    scanner.wire.discard_received()
+    await scanner.wire.wait_for_bytes(
+        {"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[scanner.driver.settings.model]
     )
 
 
@@ -154,26 +154,26 @@ async def looking(bench: OcrScannerFixture) -> None:
 async def test_triggered_scanner_scans_repeatedly(model: str, tmp_path: Path) -> None:
     async with ocr_fixture(
         tmp_path / "port", model, trigger="command", scan_timeout_s=0.1, same_document_s=5
-    ) as bench:
+    ) as scanner:
         for document in itertools.islice(TravellerGenerator(3), 5):
-            await bench.device.present(document)
-            read = await bench.next()
+            await scanner.device.present(document)
+            read = await scanner.next()
             assert (read.lines, read.trigger) == (document.lines, ReadTrigger.POLL)
-            bench.device.remove()
-            await looking(bench)
+            scanner.device.remove()
+            await wait_for_scan(scanner)
 
 
 @SPOKEN_TO
 async def test_lying_document_is_reported_once(model: str, tmp_path: Path) -> None:
     more = {"trigger": "command", "scan_timeout_s": 0.1, "same_document_s": 5}
-    async with ocr_fixture(tmp_path / "port", model, **more) as bench:
-        sent = bench.device.counters
-        await bench.device.present(PASSPORT)
+    async with ocr_fixture(tmp_path / "port", model, **more) as scanner:
+        sent = scanner.device.counters
+        await scanner.device.present(PASSPORT)
         while sent.documents_sent < 3:
-            await looking(bench)
-        bench.device.remove()
-        await bench.device.present(CARD)
-        assert [(await bench.next()).lines for _ in range(2)] == [PASSPORT, CARD]
+            await wait_for_scan(scanner)
+        scanner.device.remove()
+        await scanner.device.present(CARD)
+        assert [(await scanner.next()).lines for _ in range(2)] == [PASSPORT, CARD]
 
 
 @SPOKEN_TO
@@ -193,8 +193,8 @@ async def test_refused_trigger_ends_watch(tmp_path: Path) -> None:
     async with plugged(port, "newland") as (wire, device):
         await device.inject(CommandRefused(command="SCNTRG"))
         settings = settings_of("newland", port, trigger="command", scan_timeout_s=0.02)
-        async with listening(wire, device, settings) as bench:
-            error = await bench.said.get()
+        async with listening(wire, device, settings) as scanner:
+            error = await scanner.output.get()
     assert isinstance(error, LinkError)
     assert (error.cause, error.text) == (Cause.WRONG_DEVICE, "The scanner refuses the command SCNTRG.")
 
@@ -202,11 +202,11 @@ async def test_refused_trigger_ends_watch(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answer", [b"QR\r\nY0", b"P<UTOERIKSSON", b"QRYFWV"])
 async def test_unknown_answer_is_ignored(answer: bytes, tmp_path: Path) -> None:
     """The answer is a late one to a refused setup command, or a row damaged by a bad line."""
-    async with ocr_fixture(tmp_path / "port", "newland") as bench:
-        await bench.wire.send(b"\x02\x010000#" + answer + b"\x05;\x03")
+    async with ocr_fixture(tmp_path / "port", "newland") as scanner:
+        await scanner.wire.send(b"\x02\x010000#" + answer + b"\x05;\x03")
         document = next(TravellerGenerator(4))
-        await bench.device.present(document)
-        assert (await bench.next()).lines == document.lines
+        await scanner.device.present(document)
+        assert (await scanner.next()).lines == document.lines
 
 
 # The EST-100PR.
@@ -214,8 +214,8 @@ async def test_unknown_answer_is_ignored(answer: bytes, tmp_path: Path) -> None:
 
 @pytest.fixture
 async def est(tmp_path: Path):  # type: ignore[no-untyped-def]
-    async with ocr_fixture(tmp_path / "port", "est-100pr") as bench:
-        yield bench
+    async with ocr_fixture(tmp_path / "port", "est-100pr") as scanner:
+        yield scanner
 
 
 async def test_matching_chip_is_no_second_document(est: OcrScannerFixture) -> None:
@@ -224,7 +224,7 @@ async def test_matching_chip_is_no_second_document(est: OcrScannerFixture) -> No
         assert (await est.next()).lines == document.lines
     await est.wire.wait_drained()
     await asyncio.sleep(2 * GAP_S)
-    assert est.said.empty()
+    assert est.output.empty()
 
 
 async def test_differing_chip_fails_document(est: OcrScannerFixture) -> None:
@@ -269,9 +269,9 @@ async def test_only_zone_of_chip_is_kept(est: OcrScannerFixture, caplog: pytest.
     await est.wire.send(chip_frame(CARD, "PORTRAIT"))
     await est.wire.send(message("EidlinkResult", {"travelIdentityBean": {"address": "Wohnstrasse 1"}}))
     await est.wire.send(message("IdCard", {"name": "中文", "address": "Wohnstrasse 1"}))
-    said = [await est.next() for _ in range(3)]
-    assert [type(one) for one in said] == [DocumentRead, BadFrame, BadFrame]
-    for one in said:
+    output = [await est.next() for _ in range(3)]
+    assert [type(one) for one in output] == [DocumentRead, BadFrame, BadFrame]
+    for one in output:
         assert not personal.search(one.wire)
         assert not personal.search(str(one).encode())
         if isinstance(one, DocumentRead):
@@ -342,10 +342,10 @@ def test_est_factory_settings() -> None:
 
 
 async def test_est_baud_rate(tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", "est-100pr") as bench:
-        assert bench.driver.settings.baud == 256000
-        await bench.device.present(PASSPORT)
-        assert (await bench.next()).lines == PASSPORT
+    async with ocr_fixture(tmp_path / "port", "est-100pr") as scanner:
+        assert scanner.driver.settings.baud == 256000
+        await scanner.device.present(PASSPORT)
+        assert (await scanner.next()).lines == PASSPORT
 
 
 @pytest.mark.parametrize(("model", "gap_s"), [("zebra", 0.5), ("code", 0.5), ("honeywell", 0.15)])

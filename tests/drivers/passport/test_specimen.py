@@ -23,12 +23,12 @@ def read(lines: Any) -> Observation:
     return document_read(lines, parse_mrz(lines), ReadTrigger.SWIPE, b"")
 
 
-async def tried(*said: Observation) -> list[SelfTestStep]:
-    heard: asyncio.Queue[Observation] = asyncio.Queue()
-    for each in said:
-        heard.put_nowait(each)
+async def tried(*observations: Observation) -> list[SelfTestStep]:
+    queue: asyncio.Queue[Observation] = asyncio.Queue()
+    for each in observations:
+        queue.put_nowait(each)
     return [
-        step async for step in specimen.specimen_steps(SelfTestContext(SelfTestLevel.INTERACTIVE, heard.get))
+        step async for step in specimen.specimen_steps(SelfTestContext(SelfTestLevel.INTERACTIVE, queue.get))
     ]
 
 
@@ -54,8 +54,8 @@ async def test_other_document_is_not_reported() -> None:
 
 async def test_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(specimen, "TIMEOUT_S", 0.02)
-    for said in (ReadFailed(fault=FrameFault.CUT, size_bytes=9), read(("HELLO",)), None):
-        (step,) = await tried(*([said] if said else []))
+    for observation in (ReadFailed(fault=FrameFault.CUT, size_bytes=9), read(("HELLO",)), None):
+        (step,) = await tried(*([observation] if observation else []))
         assert step.outcome is Outcome.FAILED
         assert step.action == "clean"
 

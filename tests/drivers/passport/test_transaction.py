@@ -27,14 +27,14 @@ def made(transaction: DocumentTransaction) -> dict[str, tuple[Outcome, str | Non
 
 def test_all_events_share_transaction() -> None:
     transaction = begun()
-    said = [
+    observations = [
         transaction.on_placed(),
         transaction.on_mrz(PASSPORT),
         transaction.on_image(IlluminationType.VISIBLE, DocumentArea.PAGE, "image/jpeg", b"x"),
         transaction.result(),
         transaction.on_removed(TransactionEnd.COMPLETE),
     ]
-    assert {observation.transaction for observation in said} == {transaction.id}
+    assert {observation.transaction for observation in observations} == {transaction.id}
 
 
 def test_result_sums_up() -> None:

@@ -64,18 +64,18 @@ def reader() -> PageReader:
     return built
 
 
-async def online(desk: Workstation) -> None:
+async def online(workstation: Workstation) -> None:
     async with asyncio.timeout(20):
-        async for item in desk.events_and_status():
+        async for item in workstation.events_and_status():
             if isinstance(item, DeviceStatus) and item.is_online:
                 return
 
 
-async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
+async def events_until(workstation: Workstation, last: type[object]) -> list[ReceivedEvent]:
     """Return all events up to the first of that kind."""
     found: list[ReceivedEvent] = []
     async with asyncio.timeout(30):
-        async for received in desk:
+        async for received in workstation:
             found.append(received)
             if isinstance(received.data, last):
                 break
@@ -106,12 +106,12 @@ async def test_images_arrive_before_references(
         gateway.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
         gateway.write()
         await gateway.start()
-        async with gateway.workstation("lane-1/reader", training=True) as desk:
-            await online(desk)
+        async with gateway.workstation("lane-1/reader", training=True) as workstation:
+            await online(workstation)
             await device.present(PAGE)
-            received = await told(desk, DocumentRead)
+            received = await events_until(workstation, DocumentRead)
             await device.scanner.remove()
-            received += await told(desk, DocumentRemoved)
+            received += await events_until(workstation, DocumentRemoved)
         await until(lambda: any(topic.endswith("/evt/document.removed") for topic, _ in arrived))
     finally:
         for task in (subscriber, running):
@@ -165,19 +165,19 @@ async def test_service_death_in_scan_recovers(
         gateway.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
         gateway.write()
         await gateway.start()
-        async with gateway.workstation("lane-1/reader") as desk:
-            await online(desk)
+        async with gateway.workstation("lane-1/reader") as workstation:
+            await online(workstation)
             device.scanner.inject(fault_of("service-dies", {"after": 2, "for_s": 0.3}))
             await device.present(PAGE)
-            read = (await told(desk, DocumentRead))[-1].data
+            read = (await events_until(workstation, DocumentRead))[-1].data
             assert isinstance(read, DocumentRead)
             assert (read.end_reason, read.overall_outcome) == (TransactionEnd.READER_LOST, Outcome.ABORTED)
             # The service recovers, and the document that is still placed is read again, as another
             # transaction.
-            again = (await told(desk, DocumentRead))[-1].data
+            again = (await events_until(workstation, DocumentRead))[-1].data
             assert isinstance(again, DocumentRead)
             assert (again.end_reason, again.lines) == (TransactionEnd.COMPLETE, PAGE.lines)
-            status = desk.status("lane-1/reader")
+            status = workstation.status("lane-1/reader")
             assert status.state is not None
             assert status.state.state is StateCode.ONLINE
         assert await gateway.stop() == 0

@@ -69,7 +69,7 @@ def open_chip(
 def _card_access(channel: Channel) -> SecurityInfos | None:
     """Read EF.CardAccess, which chips without PACE do not have or refuse."""
     try:
-        content = _drained(files.read(channel, ElementaryFile.CARD_ACCESS))
+        content = _run_to_end(files.read(channel, ElementaryFile.CARD_ACCESS))
         return SecurityInfos.from_card_access(content)
     except (CommandRefusedError, MalformedError):
         return None
@@ -90,7 +90,7 @@ def _pace(
     When a chip refuses a variant before any password is used, the next one is tried.
     """
     denied: AccessDeniedError | None = None
-    for info, password in _ways(infos, passwords):
+    for info, password in _variants(infos, passwords):
         ambiguous = sum(other.protocol == info.protocol for other in infos.pace) > 1
         try:
             channel.security = pace.perform(channel, info, password, random, ambiguous=ambiguous)
@@ -107,7 +107,7 @@ def _pace(
     return None
 
 
-def _ways(infos: SecurityInfos, passwords: tuple[Password, ...]) -> Iterator[tuple[PaceInfo, Password]]:
+def _variants(infos: SecurityInfos, passwords: tuple[Password, ...]) -> Iterator[tuple[PaceInfo, Password]]:
     for password in passwords:
         for info in infos.usable_pace()[:4]:
             yield info, password
@@ -122,7 +122,7 @@ def _select(channel: Channel) -> None:
         raise
 
 
-def _drained(reading: "Iterator[object]") -> bytes:
+def _run_to_end(reading: "Iterator[object]") -> bytes:
     """Run a read to its end and discard its progress."""
     while True:
         try:

@@ -105,7 +105,7 @@ class SecurityInfos:
 
         A chip that offers chip authentication mapping offers another one too (9303-11, section 4.4.1).
         """
-        usable = [info for info in self.pace if _runs(info)]
+        usable = [info for info in self.pace if _is_supported(info)]
         order = {"gm": 0, "im": 1, "cam": 2}
         return tuple(
             sorted(
@@ -140,7 +140,7 @@ def _arcs(protocol: str, root: str) -> tuple[int, int] | None:
     return (int(rest[0]), int(rest[1])) if len(rest) == 2 else None
 
 
-def _runs(info: PaceInfo) -> bool:
+def _is_supported(info: PaceInfo) -> bool:
     try:
         agreement = info.agreement
     except ChipError:

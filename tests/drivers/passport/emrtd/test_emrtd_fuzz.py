@@ -77,7 +77,7 @@ def mutated(whole: bytes, chance: Random) -> bytes:
     return bytes(data)
 
 
-def judge(files: dict[ElementaryFile, bytes]) -> ChipResult:
+def build_result(files: dict[ElementaryFile, bytes]) -> ChipResult:
     return InspectionResultBuilder(ChipEvidence(files), PRINTED, TRUST, TODAY).build(0, 0.0)
 
 
@@ -89,9 +89,9 @@ def tolerate(read: Callable[[bytes], object]) -> Callable[[bytes], None]:
     return attempt
 
 
-def judged_without_raising(file: ElementaryFile) -> Callable[[bytes], None]:
+def build_without_raising(file: ElementaryFile) -> Callable[[bytes], None]:
     def attempt(data: bytes) -> None:
-        result = judge({**FILES, file: data})
+        result = build_result({**FILES, file: data})
         assert all(check.outcome is not Outcome.UNKNOWN for check in result.checks)
         if data != FILES[file] and file.number:
             assert f"chip.data_group_hash.DG{file.number}" in {
@@ -101,20 +101,20 @@ def judged_without_raising(file: ElementaryFile) -> Callable[[bytes], None]:
     return attempt
 
 
-def kept_out(data: bytes) -> None:
+def refused_by(data: bytes) -> None:
     TrustStore.from_bytes(data)
 
 
 DG15_KEY = active_authentication.public_key(FILES[ElementaryFile.DG15])
 TARGETS: dict[str, tuple[bytes, Callable[[bytes], None]]] = {
-    **{file.name: (content, judged_without_raising(file)) for file, content in FILES.items()},
+    **{file.name: (content, build_without_raising(file)) for file, content in FILES.items()},
     "a face of ISO 39794": (
         wrapped(block_39794(b"\xff\xd8\xff face"), 0x7F2E),
-        judged_without_raising(ElementaryFile.DG2),
+        build_without_raising(ElementaryFile.DG2),
     ),
     "a certificate": (DSC.der, tolerate(Certificate.parse)),
     "a revocation list": (CRL, tolerate(RevocationList.parse)),
-    "a master list": (master_list((CSCA.der,), DSC, CSCA), kept_out),
+    "a master list": (master_list((CSCA.der,), DSC, CSCA), refused_by),
     "EF.CardAccess": (bytes.fromhex(ECDH_GM), tolerate(SecurityInfos.from_card_access)),
     "EF.CardAccess of a group": (bytes.fromhex(DH_IM), tolerate(SecurityInfos.from_card_access)),
     "DG14 with a key only": (bytes.fromhex(TDES_NOT_STATED.dg14), tolerate(SecurityInfos.from_dg14)),
@@ -198,7 +198,7 @@ def test_security_object_with_replaced_piece(data: st.DataObject) -> None:
     stop = data.draw(st.integers(start, min(start + 40, len(sod))))
     piece = data.draw(st.binary(max_size=40))
     altered = sod[:start] + piece + sod[stop:]
-    result = judge({**FILES, ElementaryFile.SOD: altered})
+    result = build_result({**FILES, ElementaryFile.SOD: altered})
     outcomes = {check.id: check.outcome for check in result.checks}
     # Only the signed part is protected; other parts may change without harm.
     assert outcomes["chip.sod_signature"] in {Outcome.SUCCESSFUL, Outcome.FAILED, Outcome.UNDETERMINED}

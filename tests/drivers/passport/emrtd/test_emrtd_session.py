@@ -294,7 +294,7 @@ def test_chip_authentication_is_preferred() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "expected"),
+    ("corrupted", "expected"),
     [
         (fault.AlteredGroup(group=1), {"chip.data_group_hash.DG1": ("failed", "hash_wrong")}),
         (fault.AlteredGroup(group=2), {"chip.data_group_hash.DG2": ("failed", "hash_wrong")}),
@@ -313,11 +313,11 @@ def test_chip_authentication_is_preferred() -> None:
     ],
 )
 def test_defect_fails_its_own_checks_only(
-    spoilt: fault.ChipFault, expected: dict[str, tuple[str, str]]
+    corrupted: fault.ChipFault, expected: dict[str, tuple[str, str]]
 ) -> None:
-    result = read(issued(None, [spoilt]))
+    result = read(issued(None, [corrupted]))
     found = unlike_good(result)
-    if isinstance(spoilt, fault.AlteredGroup) and spoilt.group == 1:
+    if isinstance(corrupted, fault.AlteredGroup) and corrupted.group == 1:
         # The altered zone no longer equals the printed one either.
         assert found.pop("combined.mrz_vs_dg1") == ("failed", "differs_from_chip")
     assert found == expected
@@ -473,24 +473,24 @@ def evidence_of(chip: Chip) -> ChipEvidence:
     return ChipEvidence(files, opened_chip=opened, access=CHIP.successful(CHIP_ACCESS))
 
 
-def judged(evidence: ChipEvidence, printed: Mrz | None = None) -> dict[str, tuple[str, str | None]]:
+def checks_of(evidence: ChipEvidence, printed: Mrz | None = None) -> dict[str, tuple[str, str | None]]:
     return outcomes(InspectionResultBuilder(evidence, printed or zone(PRINTED), TRUST, TODAY).build(0, 0.0))
 
 
 def test_card_access_unlike_dg14_fails() -> None:
     evidence = evidence_of(issued(FULL))
-    assert judged(evidence)["chip.access"] == ("successful", None)
+    assert checks_of(evidence)["chip.access"] == ("successful", None)
     assert evidence.opened_chip is not None
     evidence.opened_chip = replace(
         evidence.opened_chip, pace=PaceWay("0.4.0.127.0.7.2.2.4.2.1", "gm", Suite.TDES, 8)
     )
-    assert judged(evidence)["chip.access"] == ("failed", "card_access_unlike_dg14")
+    assert checks_of(evidence)["chip.access"] == ("failed", "card_access_unlike_dg14")
 
 
 def test_incomplete_zone_is_undetermined() -> None:
     first, second = PRINTED
     printed = zone((first, "?" + second[1:]))
-    assert judged(evidence_of(issued()), printed)["combined.mrz_vs_dg1"] == (
+    assert checks_of(evidence_of(issued()), printed)["combined.mrz_vs_dg1"] == (
         "undetermined",
         "printed_unreadable",
     )
@@ -498,13 +498,13 @@ def test_incomplete_zone_is_undetermined() -> None:
 
 def test_reordered_or_joined_lines_match() -> None:
     for lines in (PRINTED[::-1], ("".join(PRINTED),)):
-        assert judged(evidence_of(issued()), zone(lines))["combined.mrz_vs_dg1"] == ("successful", None)
+        assert checks_of(evidence_of(issued()), zone(lines))["combined.mrz_vs_dg1"] == ("successful", None)
 
 
 def test_malformed_zone_in_chip() -> None:
     evidence = evidence_of(issued())
     evidence.files[ElementaryFile.DG1] = b"\x61\x00"
-    found = judged(evidence)
+    found = checks_of(evidence)
     assert found["combined.mrz_vs_dg1"] == ("undetermined", "dg1_malformed")
     assert found["chip.issuing_state"] == ("undetermined", "dg1_malformed")
 
@@ -514,16 +514,16 @@ def test_malformed_zone_in_chip() -> None:
 def test_proof_with_unsigned_key_counts_not(group: int, proof: str, which: str) -> None:
     evidence = evidence_of(issued(FULL if group == 14 else ACTIVE))
     evidence.proofs[proof] = CHIP.successful(proof)
-    assert judged(evidence)[proof] == ("successful", None)
-    spoilt = ElementaryFile.SOD if which == "the signature" else ElementaryFile[f"DG{group}"]
-    evidence.files[spoilt] = evidence.files[spoilt][:-1] + bytes([evidence.files[spoilt][-1] ^ 1])
-    assert judged(evidence)[proof] == ("undetermined", "key_not_authentic")
+    assert checks_of(evidence)[proof] == ("successful", None)
+    corrupted = ElementaryFile.SOD if which == "the signature" else ElementaryFile[f"DG{group}"]
+    evidence.files[corrupted] = evidence.files[corrupted][:-1] + bytes([evidence.files[corrupted][-1] ^ 1])
+    assert checks_of(evidence)[proof] == ("undetermined", "key_not_authentic")
 
 
 def test_malformed_dg14_is_undetermined() -> None:
     evidence = evidence_of(issued(FULL))
     evidence.files[ElementaryFile.DG14] = b"\x6e\x01\x00"
-    assert judged(evidence)["chip.chip_authentication"] == ("undetermined", "file_malformed")
+    assert checks_of(evidence)["chip.chip_authentication"] == ("undetermined", "file_malformed")
 
 
 def altered_session(chip: Chip, file_id: int, content: bytes) -> dict[str, tuple[str, str | None]]:

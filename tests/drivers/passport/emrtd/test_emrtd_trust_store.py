@@ -89,7 +89,7 @@ def test_master_list_certificates_are_loaded() -> None:
 def test_bad_certificate_in_master_list() -> None:
     trust = TrustStore.from_bytes(master_list((CSCA.der, b"\x30\x03\x02\x01\x01", OTHER.der), SIGNER, CSCA))
     assert len(trust.authorities) == 2
-    assert trust.faults == ("entry 1, certificate 2: a certificate is not laid out as it must be",)
+    assert trust.faults == ("entry 1, certificate 2: a certificate is malformed",)
 
 
 def test_altered_master_list_is_refused() -> None:

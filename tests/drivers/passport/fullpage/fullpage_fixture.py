@@ -63,7 +63,7 @@ class FullPageFixture:
             self.device = device
             settings = {"url": device.server.url} | settings
         self.settings = self._FAST | settings
-        self.said: asyncio.Queue[Any] = asyncio.Queue()
+        self.output: asyncio.Queue[Any] = asyncio.Queue()
         self.links = LinkFactory()
         self.driver: FullPageReader[Any] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -101,25 +101,25 @@ class FullPageFixture:
         async with contextlib.aclosing(driver.watch()) as observations:
             try:
                 async for observation in observations:
-                    self.said.put_nowait(observation)
+                    self.output.put_nowait(observation)
             except LinkError as error:
-                self.said.put_nowait(error)
+                self.output.put_nowait(error)
 
     async def next(self, kind: type[Any] = object) -> Any:
         """Return the next observation of that kind; earlier ones are skipped."""
         async with asyncio.timeout(10):
             while True:
-                said = await self.said.get()
-                if isinstance(said, kind):
-                    return said
-                assert not isinstance(said, LinkError), said.text
+                output = await self.output.get()
+                if isinstance(output, kind):
+                    return output
+                assert not isinstance(output, LinkError), output.text
 
     async def until(self, kind: type[Any]) -> list[Any]:
         """Return all observations up to and including the next one of that kind."""
         found: list[Any] = []
         async with asyncio.timeout(10):
             while not found or not isinstance(found[-1], kind):
-                found.append(await self.said.get())
+                found.append(await self.output.get())
         return found
 
     async def read(self, page: Page) -> DocumentRead:
@@ -142,12 +142,12 @@ async def fullpage_fixture(
     simulated = simulator(kind, **device or {})
     running = asyncio.create_task(_run(simulated, ready := asyncio.Event()))
     await ready.wait()
-    here = FullPageFixture(kind, simulated, **settings)
+    fixture = FullPageFixture(kind, simulated, **settings)
     try:
-        await here.open()
-        yield here
+        await fixture.open()
+        yield fixture
     finally:
-        await here.close()
+        await fixture.close()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -164,5 +164,5 @@ def check(read: DocumentRead, name: str) -> Check:
     return next(check for check in read.checks if check.id == name)
 
 
-def types(said: list[Any]) -> list[str]:
-    return [item.event_type if isinstance(item, Observation) else type(item).__name__ for item in said]
+def types(output: list[Any]) -> list[str]:
+    return [item.event_type if isinstance(item, Observation) else type(item).__name__ for item in output]

@@ -87,37 +87,37 @@ def test_malformed_lines_are_bad_frames(value: object) -> None:
     ],
 )
 def test_check_has_one_of_five_outcomes(check: dict[str, Any], outcome: Outcome) -> None:
-    said = line({"check": {"code": "uv_br_fu"} | check})
-    assert isinstance(said, ChecksItem)
-    assert (said.checks[0].id, said.checks[0].outcome) == ("optical.uv_br_fu", outcome)
+    observations = line({"check": {"code": "uv_br_fu"} | check})
+    assert isinstance(observations, ChecksItem)
+    assert (observations.checks[0].id, observations.checks[0].outcome) == ("optical.uv_br_fu", outcome)
 
 
 @settings(max_examples=FUZZ)
 @given(st.binary(max_size=60) | st.text().map(str.encode))
-def test_no_bytes_make_it_stumble(said: bytes) -> None:
-    parse_line(said, OutcomeWords())
-    parse_status(said)
+def test_no_bytes_make_it_stumble(observations: bytes) -> None:
+    parse_line(observations, OutcomeWords())
+    parse_status(observations)
 
 
 async def test_bridge_triggers_scans() -> None:
     async with fullpage_fixture(
         "document-bridge", {"sees_documents": False}, trigger="scan", scan_wait_s=0.05
-    ) as here:
+    ) as fixture:
         for page in (PASSPORT, CARD_BACK):
             await asyncio.sleep(0.1)  # it answers that no document came, and is asked again
-            await here.device.present(page)
-            said = await here.until(DocumentRemoved)
-            assert (said[0].event_type, said[-2].lines) == ("document.placed", page.lines)
-        assert here.device.scanner.scans == 2
+            await fixture.device.present(page)
+            observations = await fixture.until(DocumentRemoved)
+            assert (observations[0].event_type, observations[-2].lines) == ("document.placed", page.lines)
+        assert fixture.device.scanner.scans == 2
 
 
 async def test_bridge_reports_removal() -> None:
-    async with fullpage_fixture("document-bridge", trigger="scan") as here:
-        await here.device.present(PASSPORT)
-        await here.next(DocumentRead)
-        assert here.said.empty()
-        await here.device.scanner.remove()
-        assert (await here.next(DocumentRemoved)).end_reason is TransactionEnd.COMPLETE
+    async with fullpage_fixture("document-bridge", trigger="scan") as fixture:
+        await fixture.device.present(PASSPORT)
+        await fixture.next(DocumentRead)
+        assert fixture.observations.empty()
+        await fixture.device.scanner.remove()
+        assert (await fixture.next(DocumentRemoved)).end_reason is TransactionEnd.COMPLETE
 
 
 async def test_blind_reader_needs_scan_trigger() -> None:
@@ -128,13 +128,13 @@ async def test_blind_reader_needs_scan_trigger() -> None:
 
 
 async def test_delayed_answer_saves_requests() -> None:
-    async with fullpage_fixture("document-bridge", scan_wait_s=20) as here:
-        while len(here.device.server.request_count) < 2:
+    async with fullpage_fixture("document-bridge", scan_wait_s=20) as fixture:
+        while len(fixture.device.server.request_count) < 2:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.05)
-        assert len(here.device.server.request_count) == 2
-        await here.device.present(PASSPORT)
-        await here.next(DocumentRead)
+        assert len(fixture.device.server.request_count) == 2
+        await fixture.device.present(PASSPORT)
+        await fixture.next(DocumentRead)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,12 @@ async def test_bridge_error_becomes_cause(code: str, cause: Cause) -> None:
 
 async def refusal(answer: Any) -> LinkError:
     async with HttpServer(answer) as server:
-        here = FullPageFixture("document-bridge", None, url=server.url)
+        fixture = FullPageFixture("document-bridge", None, url=server.url)
         try:
             with pytest.raises(LinkError) as refused:
-                await here.open()
+                await fixture.open()
         finally:
-            await here.close()
+            await fixture.close()
     return refused.value
 
 
@@ -192,8 +192,8 @@ async def refusal(answer: Any) -> LinkError:
 )
 async def test_scan_endings(lines: list[dict[str, Any]], ended: TransactionEnd) -> None:
     async def stream() -> Any:
-        for said in lines:
-            yield json.dumps(said).encode() + b"\n"
+        for observations in lines:
+            yield json.dumps(observations).encode() + b"\n"
 
     async def answer(request: Request) -> Response:
         if request.path == "/scan":
@@ -201,12 +201,12 @@ async def test_scan_endings(lines: list[dict[str, Any]], ended: TransactionEnd) 
         return json_response(STATUS | {"document": "present"})
 
     async with HttpServer(answer) as server:
-        here = FullPageFixture("document-bridge", None, url=server.url)
+        fixture = FullPageFixture("document-bridge", None, url=server.url)
         try:
-            await here.open()
-            said = await here.until(DocumentRead)
-            assert said[-1].end_reason is ended
+            await fixture.open()
+            observations = await fixture.until(DocumentRead)
+            assert observations[-1].end_reason is ended
             if ended is TransactionEnd.READER_LOST:
-                assert isinstance(await here.said.get(), LinkError)
+                assert isinstance(await fixture.observations.get(), LinkError)
         finally:
-            await here.close()
+            await fixture.close()

@@ -143,45 +143,45 @@ def test_request_setting_is_method_and_path() -> None:
 
 
 async def test_reservation_is_kept_while_in_use() -> None:
-    async with fullpage_fixture("desko", reservation_s=5) as here:
-        driver = here.driver
+    async with fullpage_fixture("desko", reservation_s=5) as fixture:
+        driver = fixture.driver
         assert isinstance(driver, DRIVERS["desko"][0])
         driver._reserved_s -= 3  # more than half of it is over
         while not any(
-            (one.method, one.path) == ("PUT", "/reservation") for one in here.device.server.request_count
+            (one.method, one.path) == ("PUT", "/reservation") for one in fixture.device.server.request_count
         ):
-            await here.device.present(PASSPORT)
-            await here.next(DocumentRead)
-            await here.device.scanner.remove()
+            await fixture.device.present(PASSPORT)
+            await fixture.next(DocumentRead)
+            await fixture.device.scanner.remove()
         kept = [
             one
-            for one in here.device.server.request_count
+            for one in fixture.device.server.request_count
             if one.method == "PUT" and one.path == "/reservation"
         ]
         assert kept[0].json == {"timeout": 5}
 
 
 async def test_reservation_ends_on_close() -> None:
-    async with fullpage_fixture("desko") as here:
-        await here.close()
-        last = here.device.server.request_count[-1]
+    async with fullpage_fixture("desko") as fixture:
+        await fixture.close()
+        last = fixture.device.server.request_count[-1]
         assert (last.method, last.path) == ("DELETE", "/reservation")
 
 
 async def test_reader_reserved_by_other_program() -> None:
-    async with fullpage_fixture("desko") as here:
-        other = FullPageFixture("desko", here.device)
+    async with fullpage_fixture("desko") as fixture:
+        other = FullPageFixture("desko", fixture.device)
         try:
             with pytest.raises(LinkError) as refused:
                 await other.open()
         finally:
             await other.close()
         assert refused.value.cause is Cause.PORT_HELD
-        assert (await here.read(PASSPORT)).lines == PASSPORT.lines
+        assert (await fixture.read(PASSPORT)).lines == PASSPORT.lines
 
 
 async def test_undocumented_requests_are_configurable() -> None:
-    async with fullpage_fixture("desko") as here:
-        here.settings |= {"document_state": "GET /somewhere-else"}
-        await here.open()
-        assert (await here.next(LinkError)).cause is Cause.WRONG_DEVICE
+    async with fullpage_fixture("desko") as fixture:
+        fixture.settings |= {"document_state": "GET /somewhere-else"}
+        await fixture.open()
+        assert (await fixture.next(LinkError)).cause is Cause.WRONG_DEVICE

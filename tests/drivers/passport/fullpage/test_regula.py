@@ -163,9 +163,9 @@ def test_malformed_diagnosis_is_no_word() -> None:
 async def test_images_examined_under_each_light(copied: bool, outcome: str) -> None:
     async with HttpServer(RegulaServer(("gw", "pw")).answer) as server:
         regula = {"url": server.url, "username": "gw", "password": "pw"}
-        async with fullpage_fixture("document-bridge", regula=regula) as here:
+        async with fullpage_fixture("document-bridge", regula=regula) as fixture:
             page = PASSPORT.photocopy() if copied else PASSPORT
-            seen = outcomes(await here.read(page))
+            seen = outcomes(await fixture.read(page))
         assert [request.path for request in server.request_count] == ["/api/process"]
         sent = server.request_count[0].json
         assert [item["light"] for item in sent["List"]] == [6, 24, 128]
@@ -178,18 +178,18 @@ async def test_images_examined_under_each_light(copied: bool, outcome: str) -> N
 async def test_server_reads_zone_reader_missed() -> None:
     async with (
         HttpServer(RegulaServer().answer) as server,
-        fullpage_fixture("desko", regula={"url": server.url}) as here,
+        fullpage_fixture("desko", regula={"url": server.url}) as fixture,
     ):
-        here.inject_fault("garbage", at=0)
-        read = await here.read(PASSPORT)
+        fixture.inject_fault("garbage", at=0)
+        read = await fixture.read(PASSPORT)
         assert read.lines == LINES
         assert read.overall_outcome is Outcome.SUCCESSFUL
 
 
 async def test_absent_server_costs_its_checks_only() -> None:
-    async with fullpage_fixture("document-bridge", regula={"url": "http://127.0.0.1:9"}) as here:
+    async with fullpage_fixture("document-bridge", regula={"url": "http://127.0.0.1:9"}) as fixture:
         for page in (PASSPORT, CARD_FRONT):
-            read = await here.read(page)
+            read = await fixture.read(page)
             lost = check(read, "optical.model_known")
             assert (lost.outcome, lost.reason) == (Outcome.ABORTED, "server_lost")
             assert len(read.images) == 4
@@ -201,10 +201,10 @@ async def test_bad_server_costs_its_checks_only() -> None:
 
     async with (
         HttpServer(nonsense) as server,
-        fullpage_fixture("document-bridge", regula={"url": server.url}) as here,
+        fullpage_fixture("document-bridge", regula={"url": server.url}) as fixture,
     ):
-        await here.device.present(PASSPORT)
-        assert (await here.next(BadFrame)).wire == b"<html>"
-        read = await here.next(DocumentRead)
+        await fixture.device.present(PASSPORT)
+        assert (await fixture.next(BadFrame)).wire == b"<html>"
+        read = await fixture.next(DocumentRead)
         assert check(read, "optical.model_known").reason == "answer_unreadable"
         assert read.lines == LINES

@@ -62,7 +62,7 @@ def mutated(random_: random.Random) -> list[str]:
     return lines
 
 
-def judge(lines: list[str]) -> Mrz | None:
+def verify_invariants(lines: list[str]) -> Mrz | None:
     """Parse and check, and verify the invariants of the result."""
     mrz = parse(lines, TODAY)
     made = mrz_checks(mrz, TODAY)
@@ -77,7 +77,7 @@ def judge(lines: list[str]) -> Mrz | None:
 @pytest.mark.timeout(60 + EXAMPLES // 1000)
 def test_damaged_zones_never_raise() -> None:
     random_ = random.Random(9303)
-    read = sum(judge(mutated(random_)) is not None for _ in range(EXAMPLES))
+    read = sum(verify_invariants(mutated(random_)) is not None for _ in range(EXAMPLES))
 
     assert 0 < read < EXAMPLES
 
@@ -85,7 +85,7 @@ def test_damaged_zones_never_raise() -> None:
 @settings(max_examples=200)
 @given(st.lists(st.text(), max_size=12))
 def test_any_text_never_raises(lines: list[str]) -> None:
-    judge(lines)
+    verify_invariants(lines)
 
 
 @settings(max_examples=200)
@@ -95,4 +95,4 @@ def test_any_text_never_raises(lines: list[str]) -> None:
     )
 )
 def test_text_of_right_shape_never_raises(lines: tuple[str, ...]) -> None:
-    judge(list(lines))
+    verify_invariants(list(lines))

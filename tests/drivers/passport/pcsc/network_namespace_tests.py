@@ -79,7 +79,7 @@ async def test_removal_aborts_and_next_read_is_clean(post: ChipCounter) -> None:
 
 
 async def test_many_documents_leak_nothing(post: ChipCounter) -> None:
-    def here() -> tuple[int, int]:
+    def usage() -> tuple[int, int]:
         return threading.active_count(), len([*Path("/proc/self/fd").iterdir()])
 
     before = None
@@ -90,7 +90,7 @@ async def test_many_documents_leak_nothing(post: ChipCounter) -> None:
         assert {made.id for made in read.checks if made.outcome is Outcome.FAILED} <= {"combined.not_expired"}
         assert read.chip.lines == document.lines
         await post.remove_chip()
-        threads, descriptors = here()
+        threads, descriptors = usage()
         before = before or (threads, descriptors)
         assert threads <= before[0] + 2, "threads of the loop's own executor"
         assert descriptors <= before[1] + 1

@@ -195,15 +195,15 @@ SEALS = {
 class Post:
     """A state with its seal issuer, and the operator's store for it."""
 
-    office: SealIssuer
+    seal_issuer: SealIssuer
 
     def issue(self, fault: SealFault | None = None, seal: Any = PERMIT) -> bytes:
-        return self.office.issue(seal, fault)
+        return self.seal_issuer.issue(seal, fault)
 
     @property
     def store(self) -> SealSignerStore:
-        state = self.office.state
-        signers = (signer.certificate.der for signer in self.office.signers)
+        state = self.seal_issuer.state
+        signers = (signer.certificate.der for signer in self.seal_issuer.signers)
         return SealSignerStore.from_bytes(*signers, trust=TrustStore.from_bytes(state.csca.der, state.crl()))
 
 
@@ -293,7 +293,7 @@ def test_unknown_version_is_undetermined(post: Post) -> None:
 
 
 def test_seal_signed_after_signer_expiry(post: Post) -> None:
-    expired = post.office.issue(replace(PERMIT, signed=date(2027, 2, 28)), ExpiredSigner())
+    expired = post.seal_issuer.issue(replace(PERMIT, signed=date(2027, 2, 28)), ExpiredSigner())
     late = replace(PERMIT, signed=date(2027, 3, 5))
     assert unlike_good(post.issue(ExpiredSigner(), late), post.store, printed_of(CARD)) == {
         "seal.certificate": ("failed", "signed_after_expiry")
@@ -310,28 +310,28 @@ def test_signer_that_is_not_valid_yet(post: Post) -> None:
 
 
 def test_unknown_signer(post: Post) -> None:
-    store = SealSignerStore.from_bytes(UTTS5B, trust=TrustStore.from_bytes(post.office.state.csca.der))
+    store = SealSignerStore.from_bytes(UTTS5B, trust=TrustStore.from_bytes(post.seal_issuer.state.csca.der))
     # Of the same name and number as ours, so that only its key differs.
     assert unlike_good(post.issue(), store, printed_of(CARD))["seal.signature"] == (
         "failed",
         "signature_wrong",
     )
     other = Post(SealIssuer(utopia()))
-    other.office.signers = [SealSigner.issue(utopia(), name="XX")]
+    other.seal_issuer.signers = [SealSigner.issue(utopia(), name="XX")]
     unknown = ("undetermined", "signer_unknown")
     assert unlike_good(post.issue(), other.store, printed_of(CARD)) == dict.fromkeys(NAMES[1:4], unknown)
 
 
 def test_signers_of_same_identifier_are_tried(post: Post) -> None:
     twin = SealSigner.issue(utopia())
-    post.office.signers = [twin, post.office.signer]
+    post.seal_issuer.signers = [twin, post.seal_issuer.signer]
     assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {}
 
 
 def test_signer_of_state_without_certificate(post: Post) -> None:
-    stranger = IssuingState.create(now=NOW)
+    other_issuer = IssuingState.create(now=NOW)
     store = SealSignerStore.from_bytes(
-        post.office.signer.certificate.der, trust=TrustStore.from_bytes(stranger.csca.der)
+        post.seal_issuer.signer.certificate.der, trust=TrustStore.from_bytes(other_issuer.csca.der)
     )
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "csca_unknown")
@@ -339,7 +339,7 @@ def test_signer_of_state_without_certificate(post: Post) -> None:
 
 
 def test_signer_not_signed_by_state(post: Post) -> None:
-    whole = bytearray(post.office.signer.certificate.der)
+    whole = bytearray(post.seal_issuer.signer.certificate.der)
     whole[-1] ^= 1
     store = SealSignerStore.from_bytes(bytes(whole), trust=TrustStore.from_bytes(utopia().csca.der))
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
@@ -348,14 +348,14 @@ def test_signer_not_signed_by_state(post: Post) -> None:
 
 
 def test_empty_trust_store_is_undetermined(post: Post) -> None:
-    store = SealSignerStore.from_bytes(post.office.signer.certificate.der, trust=TrustStore())
+    store = SealSignerStore.from_bytes(post.seal_issuer.signer.certificate.der, trust=TrustStore())
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "no_trust_store")
     }
 
 
 def test_signers_trusted_without_trust_store(post: Post) -> None:
-    store = SealSignerStore.from_bytes(post.office.signer.certificate.der)
+    store = SealSignerStore.from_bytes(post.seal_issuer.signer.certificate.der)
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {}
 
 
@@ -474,7 +474,7 @@ def test_json_seal_with_every_algorithm(curve: str, algorithm: str) -> None:
 
 
 @cache
-def desk() -> SealSigner:
+def json_signer() -> SealSigner:
     return SealSigner.issue(utopia(), curve="secp256r1")
 
 
@@ -511,31 +511,31 @@ JSON_FAULTS: dict[str, tuple[dict[str, Any], Found]] = {
 @pytest.mark.parametrize("name", JSON_FAULTS)
 def test_each_fault_of_a_seal_in_json(name: str) -> None:
     more, expected = JSON_FAULTS[name]
-    assert unlike_good(in_json(desk(), **more), STATE_ONLY, printed_of(PASSPORT)) == expected
+    assert unlike_good(in_json(json_signer(), **more), STATE_ONLY, printed_of(PASSPORT)) == expected
 
 
 def test_unknown_algorithm_is_undetermined() -> None:
-    sealed = in_json(desk()).replace(b"ES256", b"HS256")
+    sealed = in_json(json_signer()).replace(b"ES256", b"HS256")
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == {
         "seal.signature": ("undetermined", "algorithm_unsupported")
     }
 
 
 def test_malformed_certificate_in_seal() -> None:
-    encoded = base64.urlsafe_b64encode(desk().certificate.der)
-    sealed = in_json(desk()).replace(encoded, b"AAAA")
+    encoded = base64.urlsafe_b64encode(json_signer().certificate.der)
+    sealed = in_json(json_signer()).replace(encoded, b"AAAA")
     malformed = ("undetermined", "signer_malformed")
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == dict.fromkeys(NAMES[1:4], malformed)
 
 
 def test_certificate_without_key_usage() -> None:
-    whole = desk().certificate.der
+    whole = json_signer().certificate.der
     # The extended key usage: its identifier, then an octet string, then the sequence that is now none.
     at = whole.index(bytes.fromhex("0603551d25")) + 5
     at = whole.index(b"\x04", at) + 2
     damaged = whole[:at] + b"\x05" + whole[at + 1 :]
     encoded = (base64.urlsafe_b64encode(der) for der in (whole, damaged))
-    sealed = in_json(desk()).replace(*encoded)
+    sealed = in_json(json_signer()).replace(*encoded)
     malformed = ("undetermined", "signer_malformed")
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == dict.fromkeys(NAMES[1:4], malformed)
 
@@ -559,7 +559,7 @@ def test_unknown_curve_is_undetermined(post: Post) -> None:
     }
     state = TrustStore.from_bytes(utopia().csca.der.replace(P256, NO_CURVE))
     assert state.authorities
-    store = SealSignerStore.from_bytes(post.office.signer.certificate.der, trust=state)
+    store = SealSignerStore.from_bytes(post.seal_issuer.signer.certificate.der, trust=state)
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "algorithm_unsupported")
     }
@@ -567,16 +567,16 @@ def test_unknown_curve_is_undetermined(post: Post) -> None:
 
 def test_seal_does_not_prove_itself() -> None:
     """Without the state's certificate, only a signer that the operator gave counts."""
-    stranger = SealSigner.issue(IssuingState.create(now=NOW), curve="secp256r1")
-    known = SealSignerStore.from_bytes(desk().certificate.der)
-    assert unlike_good(in_json(desk()), known, printed_of(PASSPORT)) == {}
-    assert unlike_good(in_json(stranger), known, printed_of(PASSPORT)) == {
+    other_issuer = SealSigner.issue(IssuingState.create(now=NOW), curve="secp256r1")
+    known = SealSignerStore.from_bytes(json_signer().certificate.der)
+    assert unlike_good(in_json(json_signer()), known, printed_of(PASSPORT)) == {}
+    assert unlike_good(in_json(other_issuer), known, printed_of(PASSPORT)) == {
         "seal.certificate": ("undetermined", "csca_unknown")
     }
 
 
 def test_expired_signer_of_json_seal() -> None:
     day = date(2037, 3, 1) + timedelta(days=30)
-    assert unlike_good(in_json(desk()), STATE_ONLY, printed_of(PASSPORT), day) == {
+    assert unlike_good(in_json(json_signer()), STATE_ONLY, printed_of(PASSPORT), day) == {
         "seal.certificate": ("failed", "certificate_expired")
     }
