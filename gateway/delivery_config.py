@@ -19,9 +19,11 @@ from gateway.delivery.settings import (
 def delivery_settings(post: Post) -> DeliverySettings:
     """Translate; raises OSError when a password file cannot be read."""
     kept = post.delivery
-    sending = {"in_flight": kept.in_flight, "drain_per_s": kept.backlog_rate_per_s}
-    guarded = post.gateway.profile == "production" and post.commands.roles_file is not None
-    destinations = [DestinationSettings.local(_broker(post, post.broker), guarded=guarded, **sending)]
+    sending = {"in_flight": kept.in_flight, "backlog_rate_per_s": kept.backlog_rate_per_s}
+    requires_acl = post.gateway.profile == "production" and post.commands.roles_file is not None
+    destinations = [
+        DestinationSettings.local(_broker(post, post.broker), requires_acl=requires_acl, **sending)
+    ]
     if post.hq is not None:
         classes = {DataClass.RECORD} | ({DataClass.TRAVELLER} if post.hq.send_traveller else set())
         destinations.append(DestinationSettings.hq(_broker(post, post.hq), classes=classes, **sending))

@@ -40,7 +40,7 @@ from gateway.worker.worker import WorkerSpec
 
 log = structlog.get_logger()
 
-CONSOLE_LISTEN_FAILED = "console_closed"
+CONSOLE_LISTEN_FAILED = "console_listen_failed"
 DELIVERY_STOP_TIMEOUT_S = 2.0
 """What delivery has for saying goodbye, in seconds; all of a stop must fit into five."""
 
@@ -108,7 +108,7 @@ class Gateway:
         self._clock_watch.start()
         if not self.post.gateway.is_named:
             self._problems.add(
-                "unnamed",
+                "site_not_configured",
                 f"This post has no name yet: no device is started at {self.post.gateway.site}.",
                 Action.CONFIGURE,
                 f"Write site, name and devices into {self.path}, then: sudo borderpost config check && "
@@ -265,15 +265,15 @@ class Gateway:
             post = load(self.path)
             delivery_settings(post)
         except (ConfigError, OSError) as error:
-            log.error("config_refused", config=str(self.path), text=str(error))
+            log.error("config_invalid", config=str(self.path), text=str(error))
             self._problems.add(
-                "config_refused",
+                "config_invalid",
                 "The configuration on disk has mistakes; the gateway goes on with the one before.",
                 Action.CONFIGURE,
                 f"borderpost config check {self.path}",
             )
             return
-        self._problems.clear("config_refused")
+        self._problems.clear("config_invalid")
         if not self.post.gateway.is_named:  # a name takes effect at the next start, and devices stand at it
             post = post.model_copy(update={"devices": {}})
         changes = diff_config(self.post, post)
@@ -361,7 +361,7 @@ class Gateway:
         try:
             self.management.open_console(self.post.console.listen)
         except OSError as error:
-            log.error("console_closed", exc_info=error)
+            log.error("console_listen_failed", exc_info=error)
             self._problems.add(
                 CONSOLE_LISTEN_FAILED,
                 f"The technicians' console cannot be opened: {error.strerror}.",

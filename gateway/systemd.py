@@ -94,7 +94,7 @@ class ServiceManager:
         while True:
             who = find_stuck_part(patience_s)
             if who is not None and who != blamed:
-                log.error("part_stuck", cause=who, seconds=patience_s)
+                log.error("component_stuck", cause=who, seconds=patience_s)
             blamed = who
             now = f"Stuck: {who}." if who is not None else status()
             lines = ["WATCHDOG=1"] if who is None and self.watchdog_s is not None else []

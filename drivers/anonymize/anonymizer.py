@@ -15,11 +15,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer
-from drivers.driver import Driver, Identity, load_driver
+from drivers.driver import Driver, Identity
 from drivers.links.link import Direction
 from drivers.links.recording.endpoints import endpoint_key, with_endpoint
 from drivers.links.recording.recording import Chunk, Entry, Recording
 from drivers.links.settings import Settings
+from drivers.registry import load_driver
 
 ATTEMPTS = 8
 """Number of attempts: a pseudonym may by chance contain the text that it replaces."""

@@ -31,6 +31,7 @@ from drivers.camera.observations import (
 )
 from drivers.camera.preview import PreviewSession
 from drivers.camera.self_test import damaged_step, picture_steps
+from drivers.clock import boot_ns
 from drivers.command import (
     CommandArguments,
     CommandFailure,
@@ -38,7 +39,6 @@ from drivers.command import (
     CommandRefusal,
     Invocation,
     RefusalReason,
-    boot_ns,
     command,
 )
 from drivers.driver import BadFrame, Driver, Family, PreviewFrame, StateCode, Status

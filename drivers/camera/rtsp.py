@@ -14,7 +14,7 @@ from pydantic import Field
 
 from drivers.camera.camera import FrameSource, PictureCamera
 from drivers.camera.imaging.jpeg import CameraFrame
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 from drivers.driver import BadFrame, Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.video.rtsp import DecodedFrame, RtspLink, RtspSettings

@@ -17,7 +17,7 @@ from drivers.camera.camera import RAW_EXCERPT_BYTES, FrameSource, PictureCamera
 from drivers.camera.http_settings import CameraHttpSettings
 from drivers.camera.imaging.jpeg import CameraFrame, JpegInfo, parse_jpeg
 from drivers.camera.multipart import BodyPart, MalformedPart, MultipartReader, parse_boundary
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 from drivers.driver import BadFrame, Identity
 from drivers.links.http.client import HttpLink, HttpStream, ResponseInterruptedError
 from drivers.links.link import Action, Cause, LinkError

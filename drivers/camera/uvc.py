@@ -13,7 +13,7 @@ from pydantic import Field
 from drivers.camera.camera import FrameSource, PictureCamera
 from drivers.camera.imaging.jpeg import CameraFrame
 from drivers.camera.imaging.yuyv import yuyv_to_jpeg
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 from drivers.driver import BadFrame, Identity
 from drivers.links.video.v4l2 import VideoFrame, VideoLink, VideoSettings
 from drivers.links.video.v4l2_setup import YUYV

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from drivers.clock import today
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import NotInstalledError
 from drivers.links.settings import Settings
 from drivers.observation import Check
 from drivers.passport.mrz import Mrz
@@ -60,11 +60,8 @@ async def load_barcode_verifier(settings: BarcodeSettings | None) -> BarcodeVeri
         from drivers.passport.emrtd import TrustStore
         from drivers.passport.seals.store import SealSignerStore
     except ImportError as error:
-        raise LinkError(
-            Cause.DRIVER_ERROR,
-            f"Verification of seals needs {error.name}, which is not installed.",
-            Action.CONFIGURE,
-            "Install the gateway with its extra `chip`.",
+        raise NotInstalledError(
+            f"Verification of seals needs {error.name}, which is not installed.", "chip"
         ) from error
 
     def load() -> SealSignerStore:

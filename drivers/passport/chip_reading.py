@@ -15,7 +15,7 @@ from pydantic import Field
 from drivers.clock import today
 from drivers.driver import BadFrame
 from drivers.links.factory import LinkFactory
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import LinkError, NotInstalledError
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
@@ -179,11 +179,8 @@ async def open_chip_reader(settings: ChipSettings | None, links: LinkFactory) ->
     try:
         from drivers.passport.emrtd import TrustStore
     except ImportError as error:
-        raise LinkError(
-            Cause.DRIVER_ERROR,
-            f"Reading chips needs {error.name}, which is not installed.",
-            Action.CONFIGURE,
-            "Install the gateway with its extra `chip`.",
+        raise NotInstalledError(
+            f"Reading chips needs {error.name}, which is not installed.", "chip"
         ) from error
     trust = await asyncio.to_thread(TrustStore.load, *settings.trust) if settings.trust else None
     return ChipReader(settings, links, trust)

@@ -58,7 +58,7 @@ async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: byt
     except TimeoutError:
         pass
     raise LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         "The device on this port does not respond as an Elyctis ID BOX, so no document can be read.",
         Action.CONFIGURE,
         "Check `framing` and `baud`; the UART models leave the factory at 9600 or 115200.",

@@ -47,7 +47,7 @@ class DaemonClient:
 
     async def last_events(self, position: str) -> list[EventView]:
         """The last events of a device, oldest first, without anything personal."""
-        return _EVENTS.validate_json(await self._rpc.call("tail", position=position))
+        return _EVENTS.validate_json(await self._rpc.call("last_events", position=position))
 
     async def check(self, position: str, level: SelfTestLevel, actor: Actor) -> SelfTestReport:
         """Try a device; takes up to half a minute, and at the interactive level a minute."""
@@ -57,11 +57,11 @@ class DaemonClient:
     async def perform(self, position: str, operation: ManagementOperation, actor: Actor) -> None:
         """Do it, and make a record of who asked for it."""
         body = operation.model_dump_json().encode()
-        await self._rpc.call("obey", body, position=position, by=_to_json(actor))
+        await self._rpc.call("perform", body, position=position, by=_to_json(actor))
 
     async def subscribe(self) -> AsyncGenerator[LiveUpdate]:
         """News, until closed. Who does not keep up loses the oldest."""
-        async with aclosing(self._rpc.stream("live")) as pieces:
+        async with aclosing(self._rpc.stream("subscribe")) as pieces:
             async for piece in pieces:
                 yield LiveUpdate.model_validate_json(piece.body)
 
@@ -78,7 +78,9 @@ class DaemonClient:
                     continue
                 item = TraceItem.model_validate_json(piece.body)
                 yield (
-                    item.model_copy(update={"lost": item.dropped + piece.dropped}) if piece.dropped else item
+                    item.model_copy(update={"dropped": item.dropped + piece.dropped})
+                    if piece.dropped
+                    else item
                 )
 
     def _on_frame(self, kind: FrameType, head: dict[str, Any], body: bytes) -> None:

@@ -84,7 +84,7 @@ class DeviceView(ApiModel):
     identity: Identity | None = Field(None, description="Who answered last.", examples=[{"model": "OCR315e"}])
     accepted_serial_number: str | None = Field(
         None,
-        description="The serial number that belongs here; another one waits as `pending`.",
+        description="The serial number that belongs here; another one waits as `awaiting_acceptance`.",
         examples=["SIM0001"],
     )
     last_good_read_at: AwareDatetime | None = Field(
@@ -96,7 +96,7 @@ class DeviceView(ApiModel):
     suppressed_events: int = Field(
         0,
         ge=0,
-        description="Events kept back in maintenance or while pending: no officer has seen them.",
+        description="Events kept back in maintenance or while awaiting acceptance: no officer has seen them.",
         examples=[0],
     )
     maintenance_until: AwareDatetime | None = Field(

@@ -79,7 +79,7 @@ class ResetCounters(ApiModel):
 class RevokeClaim(ApiModel):
     """Take a device from the station that has claimed it."""
 
-    operation: Literal["end_claim"] = "end_claim"
+    operation: Literal["revoke_claim"] = "revoke_claim"
     reason: Reason = Field(description="Why, without names of persons.", examples=["workstation is dead"])
 
 
@@ -102,7 +102,7 @@ REQUIRED_ROLES: dict[str, UserRole] = {
     "maintenance": UserRole.TECHNICIAN,
     "reset_counters": UserRole.TECHNICIAN,
     "accept": UserRole.SUPERVISOR,
-    "end_claim": UserRole.SUPERVISOR,
+    "revoke_claim": UserRole.SUPERVISOR,
     "reveal": UserRole.SUPERVISOR,
 }
 """The least standing that an order needs."""

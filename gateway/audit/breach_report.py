@@ -145,20 +145,20 @@ def build_report(
 def _add_line(report: BreachReport, line: AuditLine, since: str) -> None:
     said = line.data
     match line.type:
-        case "traveller.handled":
+        case "traveller.reads":
             early = str(said.get("from", line.at)) < since
             _reads(report, line, "part of these reads was before the window" if early else "")
         case "command.decided":
             refused = said.get("decision") in ("rejected", "expired")
             verb = f"{said.get('verb')} refused" if refused else str(said.get("verb"))
-            _count_operation(report, line, said.get("station"), "station", verb, _count(said.get("times")))
+            _count_operation(report, line, said.get("station"), "station", verb, _count(said.get("count")))
         case "claim.changed":
             who = said.get("holder") or said.get("previous_holder")
             _count_operation(report, line, who, "station", f"claim {said.get('change')}")
-        case "technician.acted":
-            _count_operation(report, line, said.get("who"), "technician", str(said.get("order")))
-            if said.get("order") == "reveal":
-                told = {"who": str(said.get("who")), "reason": str(said.get("reason"))}
+        case "technician.operation":
+            _count_operation(report, line, said.get("user"), "technician", str(said.get("operation")))
+            if said.get("operation") == "trace_reveal":
+                told = {"who": str(said.get("user")), "reason": str(said.get("reason"))}
                 report.reveals.append({"at": line.at, "position": line.position} | told)
         case kind if kind in (LINES_DROPPED, RESUMED):
             report.incomplete.append(f"lines are missing or half at line {line.n} of {line.at}")
@@ -207,5 +207,5 @@ DATA_CATEGORIES = {
     "card_reader": "numbers of access cards",
 }
 """By the family of a device: the kind of data about persons that it takes."""
-TRAVELLER_READS = "traveller.handled"
+TRAVELLER_READS = "traveller.reads"
 """How often a device has read since the last such line; written every hour and at the end of a run."""

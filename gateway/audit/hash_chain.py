@@ -21,8 +21,8 @@ GENESIS = "0" * 64
 CHECKPOINT, RESUMED, PRUNED, LINES_DROPPED = (
     "audit.checkpoint",
     "audit.resumed",
-    "audit.removed",
-    "audit.lost",
+    "audit.pruned",
+    "audit.lines_dropped",
 )
 STARTED, STOPPED = "gateway.started", "gateway.stopped"
 _HASH = re.compile(r"[0-9a-f]{64}")

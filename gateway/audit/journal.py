@@ -121,7 +121,7 @@ class AuditJournal:
                 return result
             except OSError as error:
                 if not self._is_write_failing:
-                    log.error("journal_not_written", exc_info=error)
+                    log.error("audit_write_failed", exc_info=error)
                 self._is_write_failing = True
                 return None
 

@@ -58,7 +58,7 @@ def verify(
 ) -> VerificationResult:
     """Look at every line of the audit in a state folder; raises OSError.
 
-    `expected` are lines that are known from elsewhere, such as from `audit.sealed` events.
+    `expected` are lines that are known from elsewhere, such as from `audit.checkpoint` events.
 
     Without `verifier` signatures are not looked at: then it is proved only that the lines fit each other.
     """

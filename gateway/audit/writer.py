@@ -75,7 +75,9 @@ class AuditWriter:
             return None
         head = self._head or self._open(at)
         if head.n and not self._is_checkpointed:
-            self._put([format_line(head, at, self._position, CHECKPOINT, {"why": trigger}, sign=self._sign)])
+            self._put(
+                [format_line(head, at, self._position, CHECKPOINT, {"trigger": trigger}, sign=self._sign)]
+            )
             self._is_checkpointed = True
             return self._head
         return None
@@ -109,7 +111,7 @@ class AuditWriter:
                 "from": first.at,
                 "until": last.at,
                 "sha256": last.digest,
-                "why": "age" if old else "size",
+                "trigger": "age" if old else "size",
             }
             gone.append((file, AuditRecord(at, self._position, PRUNED, data)))
         if gone:

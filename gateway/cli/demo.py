@@ -21,7 +21,7 @@ from gateway.cli._lib.interrupts import Interrupted, Interrupts
 from gateway.cli._lib.running_demo import published
 from gateway.cli._lib.terminal import console, exit_with, require_simulators
 
-FILES = Path(__file__).parent / "demo_files"
+CONFIG = Path(__file__).parent / "demo_files"
 """The demo's post, its simulated devices and its role file: installed with the package, kept in config/."""
 PORT = 18830
 """The usual port of a demo's broker, which the README's examples name."""
@@ -35,8 +35,8 @@ def demo(
     duration: Annotated[
         float | None, typer.Option(min=1, help="End by itself so many seconds after every device is online.")
     ] = None,
-    config: Annotated[Path, typer.Option(help="The file that describes the post.")] = FILES / "demo.toml",
-    post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = FILES
+    config: Annotated[Path, typer.Option(help="The file that describes the post.")] = CONFIG / "demo.toml",
+    post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = CONFIG
     / "demo-post.toml",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the broker, if it is free; 0: any free one.")

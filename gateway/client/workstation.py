@@ -276,7 +276,7 @@ class Workstation:
             )
 
         answer = await ask()
-        if answer.reason == "not_new" and left_s() > 0:
+        if answer.reason == "command_seq_not_increasing" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer said how far
         return to_result(answer, family, verb, done)
 
@@ -317,10 +317,12 @@ class Workstation:
         except TimeoutError:
             pass
         if self._client is None:
-            raise command_not_sent(
-                "not_connected", "This workstation has no connection to the broker.", "Look at the network."
-            )
+            problem = self.problem or not_connected(self._address, TimeoutError())
+            raise command_not_sent("not_connected", problem.text, problem.how)
         if self._states.get(position) is None:
+            if not self.gateways:
+                problem = no_gateway(self._address, self._site, self._root)
+                raise command_not_sent("no_device", problem.text, problem.how)
             raise command_not_sent(
                 "no_device", f"Nothing is known of a device at {position}.", "Compare with the post's file."
             )

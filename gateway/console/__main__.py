@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from drivers.installation import how_to_mend
 from gateway.api.client import DaemonClient
 from gateway.common import log as logging
 from gateway.config import ConfigError, load
@@ -29,7 +30,7 @@ async def run(
 
     tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
     network = descriptors.tcp if settings.listen is not None else None
-    intercom = await DaemonClient.connect(descriptors.intercom)
+    intercom = await DaemonClient.connect(descriptors.rpc_fd)
     app = build(
         intercom,
         config=config,
@@ -70,9 +71,9 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m gateway.console --intercom FD --socket FD [--tcp FD] --config PATH`."""
+    """`python -m gateway.console --rpc-fd FD --socket FD [--tcp FD] --config PATH`."""
     parser = argparse.ArgumentParser("gateway.console")
-    parser.add_argument("--intercom", type=int, required=True)
+    parser.add_argument("--rpc-fd", type=int, required=True)
     parser.add_argument("--socket", type=int, required=True)
     parser.add_argument("--tcp", type=int)
     parser.add_argument("--config", type=Path, required=True)
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
         logging.configure(level)
         asyncio.run(run(settings, state_dir, given.config, given))
     except ModuleNotFoundError as error:
-        how = 'pip install "borderpost-gateway[console]"'
+        how = how_to_mend("console")
         log.error("console_failed", text=f"The extra `console` is not installed: no {error.name}.", how=how)
         return os.EX_UNAVAILABLE
     except (ConfigError, OSError, ssl.SSLError) as error:

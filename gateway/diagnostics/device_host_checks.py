@@ -25,7 +25,7 @@ def check_from_host(
     position: str, device: DeviceSettings, view: DeviceView | None, account: Account, host: HostView
 ) -> Iterator[Finding]:
     """Look at libraries, licence, addresses and trust store; `view` where the gateway tells of it."""
-    yield from check_libraries(position, device.driver)
+    yield from check_libraries(position, device.driver, device.settings)
     yield from check_licence(position, device.licence_expires, host.now().date())
     for address in find_addresses(device.settings):
         match address.kind:

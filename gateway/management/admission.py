@@ -91,7 +91,7 @@ class Admission:
         if (device := self._find_device(position)) is not None:
             entry = self.serial_number_entry(device)
             entry.count(self._time.unix_ns(), counts)
-            if counts["read"]:
+            if counts["good_reads"]:
                 entry.last_good_read_ns = device.last_good_read_ns
             self._registry.is_changed = True
 
@@ -206,10 +206,10 @@ class Admission:
         if there is None or there == accepted:
             return None
         return Suppression(
-            StateCode.PENDING,
+            StateCode.AWAITING_ACCEPTANCE,
             f"Serial number {there} is there, {accepted} belongs here; a supervisor has to accept the other.",
-            Cause.NOT_ACCEPTED,
-            Action.CALL,
+            Cause.REPLACEMENT_NOT_ACCEPTED,
+            Action.CALL_SUPPORT,
             f"borderpost accept {self._config} {position} {there}",
             includes_records=True,
         )
@@ -235,7 +235,7 @@ class Admission:
             except OSError as error:
                 self._registry.is_changed = True
                 if not self._is_write_failing:
-                    log.error("register_not_written", exc_info=error)
+                    log.error("device_registry_write_failed", exc_info=error)
                 self._is_write_failing = True
                 raise RpcError(
                     "unavailable",

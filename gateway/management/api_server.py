@@ -107,21 +107,21 @@ class ManagementApi:
 
     def serve_request(self, head: dict[str, Any], body: bytes) -> AsyncGenerator[bytes]:
         """Answer a question of the console's; raises Refusal."""
-        match head["what"]:
+        match head["method"]:
             case "view":
                 return single_chunk(self._view().model_dump_json().encode())
-            case "tail":
+            case "last_events":
                 return self._last_events(self._find_device(head["position"]))
-            case "live":
+            case "subscribe":
                 return self._subscribe()
             case "trace":
                 return self._trace(head["position"], read_actor(head), body)
             case "check":
                 return self._check(head["position"], head["level"], read_actor(head))
-            case "obey":
+            case "perform":
                 return self._perform(head["position"], body, read_actor(head))
-            case what:
-                raise RpcError("unknown", f"The gateway cannot answer {what}.")
+            case method:
+                raise RpcError("unknown", f"The gateway cannot answer {method}.")
 
     def _view(self) -> PostView:
         gateway = self._gateway
@@ -143,7 +143,7 @@ class ManagementApi:
 
     async def _last_events(self, device: DeviceSupervisor) -> AsyncGenerator[bytes]:
         try:
-            async with aclosing(device.stream("tail")) as pieces:
+            async with aclosing(device.stream("last_events")) as pieces:
                 async for piece in pieces:
                     yield piece.body
                     return
@@ -155,7 +155,7 @@ class ManagementApi:
         reveal = read_model(RevealTrace, body) if body else None
         require_role("reveal" if reveal else "trace", actor)
         if reveal is not None:
-            self._record_operation(position, actor, TechnicianOperation.REVEAL, reason=reveal.reason)
+            self._record_operation(position, actor, TechnicianOperation.TRACE_REVEAL, reason=reveal.reason)
         async with aclosing(device.stream("trace", reveal=reveal is not None)) as pieces:
             async for piece in pieces:
                 yield piece.body
@@ -257,7 +257,7 @@ class ManagementApi:
     ) -> None:
         """Make a record of who has asked for what."""
         log.info(
-            "technician_acted",
+            "technician_operation",
             device=position,
             station=actor.name,
             verb=operation,
@@ -317,7 +317,7 @@ class ManagementApi:
             listener.append(news)
 
     def _push_event(self, view: bytes, took_ms: float | None) -> None:
-        took = b"" if took_ms is None else b',"took_ms":%.2f' % took_ms
+        took = b"" if took_ms is None else b',"latency_ms":%.2f' % took_ms
         self._push(b'{"kind":"event","event":' + view[:-1] + took + b"}}")
 
     def _subscribe_all(self) -> None:
@@ -346,11 +346,11 @@ class ManagementApi:
         while True:
             await device.wait_ready()
             try:
-                async with aclosing(device.stream("watch")) as pieces:
+                async with aclosing(device.stream("subscribe_events")) as pieces:
                     async for piece in pieces:
                         self._latency.on_event(int.from_bytes(piece.body[:8]), piece.body[8:])
             except RpcError as refusal:
-                log.debug("not_followed", device=device.spec.position, text=refusal.text)
+                log.debug("device_subscription_failed", device=device.spec.position, text=refusal.text)
             await asyncio.sleep(RESUBSCRIBE_DELAY_S)
 
 

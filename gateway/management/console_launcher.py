@@ -128,7 +128,7 @@ class ConsoleLauncher:
             return await _wait_ended(process)
 
     def _start_process(self, rpc_socket: socket.socket) -> "subprocess.Popen[bytes]":
-        descriptors = {"--intercom": rpc_socket} | self._sockets
+        descriptors = {"--rpc-fd": rpc_socket} | self._sockets
         named = [word for name, one in descriptors.items() for word in (name, str(one.fileno()))]
         process = subprocess.Popen(
             [*self._program, *named, "--config", str(self._config)],

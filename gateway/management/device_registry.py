@@ -34,9 +34,9 @@ class DeviceCounters:
     def add(self, counts: dict[str, Any]) -> None:
         """Add what a worker has counted since its last beat."""
         self.online_s += counts["online_ms"] / 1000
-        self.good_reads += counts["read"]
-        self.bad_reads += counts["bad"]
-        self.open_failures += counts["retries"]
+        self.good_reads += counts["good_reads"]
+        self.bad_reads += counts["bad_reads"]
+        self.open_failures += counts["open_failures"]
         self.disconnects += counts["disconnects"]
 
 
@@ -72,7 +72,7 @@ class SerialNumberEntry:
         """Add what a worker has counted since its last beat, at that time."""
         self.lifetime.add(counts)
         self.since_reset.add(counts)
-        events = (counts["read"], counts["bad"], counts["retries"], counts["disconnects"])
+        events = (counts["good_reads"], counts["bad_reads"], counts["open_failures"], counts["disconnects"])
         if not any(events):
             return
         number = unix_ns // HOUR_NS
@@ -123,12 +123,14 @@ class DeviceRegistry:
             table = json.loads(self._path.read_text("utf-8"))
             if table["version"] != VERSION:
                 raise ValueError(f"version {table['version']}")
-            self.positions = {position: _position_entry(entry) for position, entry in table["places"].items()}
+            self.positions = {
+                position: _position_entry(entry) for position, entry in table["positions"].items()
+            }
             self.devices = {key: _serial_number_entry(entry) for key, entry in table["devices"].items()}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            log.error("register_unreadable", file=str(self._path), exc_info=error)
+            log.error("device_registry_unreadable", file=str(self._path), exc_info=error)
             self.positions, self.devices = {}, {}
             with contextlib.suppress(OSError):
                 self._path.replace(self._path.with_suffix(".broken"))
@@ -151,7 +153,7 @@ class DeviceRegistry:
         self.is_changed = False
         table = {
             "version": VERSION,
-            "places": {position: asdict(place) for position, place in self.positions.items()},
+            "positions": {position: asdict(place) for position, place in self.positions.items()},
             "devices": {key: asdict(device) for key, device in self.devices.items()},
         }
         return json.dumps(table, indent=1, ensure_ascii=False).encode()

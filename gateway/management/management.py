@@ -105,8 +105,8 @@ class Management:
     def on_counters(self, position: str, counts: dict[str, Any]) -> None:
         """Learn what has happened there."""
         self.admission.on_counters(position, counts)
-        device = self._gateway.device(Position.parse(position)) if counts["read"] else None
-        if device is not None and self._read_counts.add(position, device.driver.family, counts["read"]):
+        device = self._gateway.device(Position.parse(position)) if counts["good_reads"] else None
+        if device is not None and self._read_counts.add(position, device.driver.family, counts["good_reads"]):
             self._journal.schedule_checkpoint()
 
     def _on_sealed(self, head: ChainHead, trigger: str) -> None:

@@ -128,7 +128,7 @@ def remove_older(paths: Iterator[Path], before_ns: int) -> Removal:
             else:
                 path.unlink()
         except OSError as error:
-            log.warning("not_removed", error=type(error).__name__)
+            log.warning("retention_removal_failed", error=type(error).__name__)
             continue
         files, size = files + 1, size + status.st_size
         oldest_ns = min(oldest_ns, status.st_mtime_ns)

@@ -33,18 +33,18 @@ def device_view(
             "family": device.driver.family,
             "address": device_address(settings.settings),
             "state": device.published_state,
-            "beneath": device.actual_state if hidden else None,
+            "actual_state": device.actual_state if hidden else None,
             "identity": device.identity,
-            "accepted": admission.accepted_serial_number(position),
-            "last_good": to_rfc3339(entry.last_good_read_ns) if entry.last_good_read_ns else None,
+            "accepted_serial_number": admission.accepted_serial_number(position),
+            "last_good_read_at": to_rfc3339(entry.last_good_read_ns) if entry.last_good_read_ns else None,
             "claim": lease and {"station": lease.holder, "since": to_rfc3339(lease.since_unix_ns)},
             "restarts": device.restarts,
             "pid": device.pid,
-            "withheld": device.suppressed_events,
+            "suppressed_events": device.suppressed_events,
             "maintenance_until": upkeep and to_rfc3339(upkeep.until_ns),
-            "tally": _to_counters(entry),
+            "counters": _to_counters(entry),
             "commands": tuple(device.commands),
-            "levels": tuple(str(level) for level in check_levels(device.driver)),
+            "check_levels": tuple(str(level) for level in check_levels(device.driver)),
         }
     )
 
@@ -78,9 +78,9 @@ def _to_counters(entry: SerialNumberEntry) -> dict[str, Any]:
         "hours": tuple(
             {
                 "at": to_rfc3339(hour.number * HOUR_NS),
-                "good": hour.good_reads,
-                "bad": hour.bad_reads,
-                "retries": hour.open_failures,
+                "good_reads": hour.good_reads,
+                "bad_reads": hour.bad_reads,
+                "open_failures": hour.open_failures,
                 "disconnects": hour.disconnects,
             }
             for hour in entry.hours
@@ -91,8 +91,8 @@ def _to_counters(entry: SerialNumberEntry) -> dict[str, Any]:
 def _to_counters_view(counted: DeviceCounters) -> dict[str, Any]:
     return {
         "online_s": round(counted.online_s, 1),
-        "good": counted.good_reads,
-        "bad": counted.bad_reads,
-        "retries": counted.open_failures,
+        "good_reads": counted.good_reads,
+        "bad_reads": counted.bad_reads,
+        "open_failures": counted.open_failures,
         "disconnects": counted.disconnects,
     }

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from drivers.driver import load_driver
+from drivers.registry import load_driver
 from gateway.common import log as logging
 from gateway.worker import worker
 
@@ -52,11 +52,11 @@ def fork_server(
             for one in (ours, *close_in_child):
                 one.close()
             _detach_stdin()
-            ctypes.CDLL(None).prctl(PR_SET_NAME, b"nursery", 0, 0, 0)
+            ctypes.CDLL(None).prctl(PR_SET_NAME, b"forkserver", 0, 0, 0)
             main(theirs, drivers, level)
             code = 0
         except BaseException as error:  # noqa: BLE001 - nothing may return into the daemon's start
-            worker.log.error("nursery_failed", exc_info=error)
+            worker.log.error("forkserver_failed", exc_info=error)
         finally:
             os._exit(code)
     theirs.close()

@@ -26,7 +26,7 @@ async def wait_readable(descriptor: int) -> None:
 
 
 class _ForkedProcess:
-    """A child made by fork alone, with what the nursery needs of `asyncio.subprocess.Process`."""
+    """A child made by fork alone, with what the fork server client needs of `asyncio.subprocess.Process`."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid

@@ -13,9 +13,10 @@ from typing import Any
 import structlog
 
 from drivers.command import CommandSpec, Invocation
-from drivers.driver import Driver, Identity, StateCode, load_driver
+from drivers.driver import Driver, Identity, StateCode
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
+from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import CommandOutcome, CommandState
 from gateway.contract.last_values import complete_last_value
@@ -36,8 +37,8 @@ STABLE_AFTER_S = 60.0
 
 
 WORKER_ENDED_TEXTS = {
-    Cause.CRASHED: "The device's own process ended and is started again.",
-    Cause.SILENT: "The device's own process gave no sign of life and is replaced.",
+    Cause.WORKER_CRASHED: "The device's own process ended and is started again.",
+    Cause.HEARTBEAT_LOST: "The device's own process gave no sign of life and is replaced.",
 }
 
 
@@ -185,7 +186,9 @@ class DeviceSupervisor:
         if self._connection is None:
             return False
         self._pending_commands.add(command_ref)
-        self._connection.send(FrameType.COMMAND, {"ticket": command_ref, "verb": verb, **asdict(call)}, args)
+        self._connection.send(
+            FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args
+        )
         return True
 
     def set_claim_holder(self, holder: str | None) -> None:
@@ -256,7 +259,7 @@ class DeviceSupervisor:
                 cause = await self._wait_for_failure()
             except OSError as error:
                 log.error("worker_not_started", device=self.spec.position, exc_info=error)
-                cause = Cause.CRASHED
+                cause = Cause.WORKER_CRASHED
             # A process in the kernel's hands ends when the kernel lets it: that is one device's trouble.
             self._next_action_at = math.inf
             await self._clean_up()
@@ -316,7 +319,7 @@ class DeviceSupervisor:
             try:
                 async with asyncio.timeout(self.spec.heartbeat_interval_s):
                     await self._connection_lost.wait()
-                return Cause.CRASHED
+                return Cause.WORKER_CRASHED
             except TimeoutError:
                 now = loop.time()
                 # Our own loop may have been stopped (a suspended machine, a debugger): that is no evidence.
@@ -324,7 +327,7 @@ class DeviceSupervisor:
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
                     self._last_heartbeat = now
                 elif now - self._last_heartbeat > self._limits.heartbeat_timeout_s:
-                    return Cause.SILENT
+                    return Cause.HEARTBEAT_LOST
 
     async def _clean_up(self) -> None:
         """Make sure that nothing of this worker is left: what it said, what it owes, its process."""
@@ -381,15 +384,15 @@ class DeviceSupervisor:
             case FrameType.LAST_VALUE:
                 self._on_last_value(head.get("type"), body)
             case FrameType.COMMAND_RESULT:
-                if (ticket := head["ticket"]) in self._pending_commands:
-                    self._pending_commands.remove(ticket)
-                    self._listener.on_command_result(self.spec.position, ticket, _to_outcome(head, body))
+                if (command_ref := head["command_ref"]) in self._pending_commands:
+                    self._pending_commands.remove(command_ref)
+                    self._listener.on_command_result(self.spec.position, command_ref, _to_outcome(head, body))
             case _:
                 raise FrameError(f"a worker may not send {kind.name}")
 
     def _on_counters(self, counters: dict[str, Any]) -> None:
         """Pass on what was counted since the last beat."""
-        self.last_good_read_ns = counters.pop("good_ns") or self.last_good_read_ns
+        self.last_good_read_ns = counters.pop("last_good_read_ns") or self.last_good_read_ns
         before, self.counters = self.counters, counters
         counts = {name: value - before.get(name, 0) for name, value in counters.items()}
         if any(counts.values()):

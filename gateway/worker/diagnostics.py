@@ -124,18 +124,18 @@ class WorkerDiagnostics:
         )
 
     def serve_request(self, head: dict[str, Any], _body: bytes) -> AsyncGenerator[bytes]:
-        """Answer a question of the daemon's: `tail`, `watch`, `trace` or `check`; raises Refusal."""
-        match head["what"]:
-            case "tail":
+        """Answer a question of the daemon's: `last_events`, `subscribe_events`, `trace` or `check`; raises Refusal."""
+        match head["method"]:
+            case "last_events":
                 return self._last_events()
-            case "watch":
+            case "subscribe_events":
                 return self._subscribe()
             case "trace":
                 return self.wire_tap.subscribe(reveal=head["reveal"])
             case "check":
                 return self._check(SelfTestLevel(head["level"]))
-            case what:
-                raise RpcError("unknown", f"A worker cannot answer {what}.")
+            case method:
+                raise RpcError("unknown", f"A worker cannot answer {method}.")
 
     async def _last_events(self) -> AsyncGenerator[bytes]:
         self._render_pending()
@@ -241,6 +241,6 @@ def _firmware(identity: Identity, expected: str) -> SelfTestStep:
         name=name,
         outcome=Outcome.FAILED,
         text=f"Its firmware is {identity.firmware}; {expected} is expected.",
-        action="call",
-        how="Install the expected firmware, or change `expect_firmware` in the post's file.",
+        action="call_support",
+        how="Install the expected firmware, or change `expected_firmware` in the post's file.",
     )

@@ -86,10 +86,10 @@ class WireTap:
         item: dict[str, Any] = {
             "direction": direction,
             "size": len(chunk),
-            "lost": lost,
+            "dropped": lost,
             "transfer": transfer,
         }
-        item["meaning"] = self._describe_chunk(direction, chunk) or describe_bytes(chunk)
+        item["summary"] = self._describe_chunk(direction, chunk) or describe_bytes(chunk)
         for viewer in self._subscribers:
             item["at_s"] = round(max(0.0, at_s - viewer.began_s), 6)
             item["hex"] = chunk.hex(" ") if viewer.reveal else None
@@ -129,4 +129,4 @@ def _with_dropped_count(body: bytes, lost: int) -> bytes:
     from pydantic_core import from_json
 
     item = from_json(body)
-    return to_json(item | {"lost": item["lost"] + lost})
+    return to_json(item | {"dropped": item["dropped"] + lost})

@@ -15,11 +15,12 @@ from typing import Any
 import structlog
 
 from drivers.command import Invocation
-from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status, load_driver
+from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
+from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
 from gateway.contract.commands import CommandOutcome
@@ -126,7 +127,7 @@ class DeviceWorker:
     def on_command(self, head: dict[str, Any], args: bytes) -> None:
         """Take a command from the daemon."""
         call = Invocation(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
-        self._commands.start_command(head["ticket"], head["verb"], call, args)
+        self._commands.start_command(head["command_ref"], head["verb"], call, args)
 
     def on_claim(self, holder: str | None) -> None:
         """Let the driver know who has the device from now on."""
@@ -137,7 +138,7 @@ class DeviceWorker:
         self._commands.refuse_commands()
 
     def _send_command_result(self, command_ref: int, outcome: CommandOutcome) -> None:
-        head = {"ticket": command_ref, "state": outcome.state, "reason": outcome.reason}
+        head = {"command_ref": command_ref, "state": outcome.state, "reason": outcome.reason}
         self._connection.send(
             FrameType.COMMAND_RESULT, head | {"text": outcome.text, "how": outcome.how}, outcome.result
         )
@@ -172,7 +173,7 @@ class DeviceWorker:
                 failure = LinkError(
                     Cause.DRIVER_ERROR,
                     f"The driver {self._spec.driver} met something it does not understand.",
-                    Action.CALL,
+                    Action.CALL_SUPPORT,
                     "Send a diagnostics bundle to support; the driver goes on trying.",
                 )
                 self._report_failure(failure)
@@ -186,7 +187,7 @@ class DeviceWorker:
             match failure.cause:
                 case Cause.NO_DEVICE | Cause.UNPLUGGED:
                     wait = absent
-                case Cause.NO_ANSWER | Cause.LINK_FAILED:
+                case Cause.NO_RESPONSE | Cause.LINK_FAILED:
                     wait = unanswered
                 case _:
                     wait = failing
@@ -256,7 +257,7 @@ class DeviceWorker:
                 identity = await driver.open()
         except TimeoutError:
             raise LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 f"The device did not answer within {self._spec.open_timeout_s:g} seconds.",
                 Action.RESTART,
                 "Switch the device off and on.",
@@ -363,8 +364,8 @@ def _firmware_mismatch(identity: Identity, expected: str | None) -> dict[str, An
     return {
         "cause": Cause.WRONG_FIRMWARE,
         "text": f"It works, but its firmware is {identity.firmware}, and {expected} is expected.",
-        "action": Action.CALL,
-        "how": "Install the expected firmware, or change `expect_firmware` in the post's file.",
+        "action": Action.CALL_SUPPORT,
+        "how": "Install the expected firmware, or change `expected_firmware` in the post's file.",
     }
 
 

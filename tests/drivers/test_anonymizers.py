@@ -9,12 +9,12 @@ from drivers.access.osdp.frames import OsdpFrameReader
 from drivers.anonymize.anonymizer import anonymize
 from drivers.anonymize.osdp import RAW
 from drivers.anonymize.pseudonyms import CannotAnonymize
-from drivers.driver import load_driver
 from drivers.fingerprint.zfm.packets import Packet, PacketKind, PacketReader
 from drivers.links.framing import DamagedFrame
 from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Chunk, Recording
 from drivers.links.recording.usb_trace import Transfer, TransferType
+from drivers.registry import load_driver
 
 
 def recorded(name: str) -> tuple[Recording, Recording]:

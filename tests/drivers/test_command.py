@@ -5,7 +5,8 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from drivers.command import CommandArguments, CommandOutput, CommandSpec, Invocation, boot_ns, command
+from drivers.clock import boot_ns
+from drivers.command import CommandArguments, CommandOutput, CommandSpec, Invocation, command
 from drivers.driver import Driver, Family, Identity
 from drivers.links.settings import Settings
 from drivers.observation import Observation
@@ -67,7 +68,7 @@ def test_malformed_command_is_refused() -> None:
 
 
 def test_common_command_cannot_be_declared() -> None:
-    with pytest.raises(TypeError, match=r"Greedy\.claim: every device has that command already"):
+    with pytest.raises(TypeError, match=r"Greedy\.claim: `claim` is a command of every device"):
 
         class Greedy(Vane):
             @command()

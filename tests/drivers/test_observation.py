@@ -8,7 +8,7 @@ from drivers.observation import DataClass, Observation
 
 
 def test_personal_data_is_not_retained() -> None:
-    with pytest.raises(TypeError, match="Weight is about a person and cannot stand"):
+    with pytest.raises(TypeError, match="Weight is about a person and must not be a state"):
 
         class Weight(Observation):
             event_type: ClassVar[str] = "test.weight"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.demo import FILES
+from gateway.cli.demo import CONFIG
 from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
 from gateway.diagnostics.udev_rules import driver_rules, post_rules
@@ -123,6 +123,7 @@ def test_without_simulators_it_says_where_they_are(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("gateway.cli._lib.terminal.find_spec", lambda _: None)
+    monkeypatch.setattr("sys.prefix", "/opt/borderpost")
     with pytest.raises(SystemExit) as ended:
         simulate(Path("post.toml"))
     assert ended.value.code == os.EX_UNAVAILABLE
@@ -138,11 +139,11 @@ def test_training_package_has_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
     gateway, training = (tmp_path / name / build.SITE for name in ("gateway", "training"))
-    place = FILES.relative_to(SYSTEMD.parent)
-    shutil.copytree(FILES, gateway / place)
+    place = CONFIG.relative_to(SYSTEMD.parent)
+    shutil.copytree(CONFIG, gateway / place)
     training.mkdir(parents=True)
     build._examples(tmp_path / "gateway", tmp_path / "training")
-    assert {file.name for file in (training / place).iterdir()} == {file.name for file in FILES.iterdir()}
+    assert {file.name for file in (training / place).iterdir()} == {file.name for file in CONFIG.iterdir()}
     assert not (gateway / place).exists()
 
 

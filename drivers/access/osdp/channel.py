@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from drivers.access.osdp.frames import ACK, OUT, POLL, SOM, OsdpFrame, OsdpFrameReader
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 
 
 @dataclass(slots=True)

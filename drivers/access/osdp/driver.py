@@ -16,7 +16,7 @@ from drivers.access.osdp.settings import OsdpSettings, read_key
 from drivers.access.self_test import card_steps, reader_steps
 from drivers.command import Invocation, command
 from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError
 from drivers.observation import Observation
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
@@ -32,7 +32,7 @@ INPUTS, OUTPUTS, LOCAL = 0, 1, 2
 FORMATS = {0: CardFormat.RAW, 1: CardFormat.WIEGAND}
 INSECURE_STATUS = Status(
     StateCode.DEGRADED,
-    Cause.INSECURE,
+    Cause.CHANNEL_INSECURE,
     "The reader has its key, and the post would still hand it to any other.",
     Action.CONFIGURE,
     'Write security = "secure".',
@@ -59,12 +59,7 @@ class Osdp(Driver[OsdpSettings]):
         try:
             from drivers.access.osdp.panel import ControlPanel
         except ImportError as error:
-            raise LinkError(
-                Cause.DRIVER_ERROR,
-                f"OSDP needs {error.name}, which is not installed.",
-                Action.CONFIGURE,
-                "Install the gateway with its extra `osdp`.",
-            ) from error
+            raise NotInstalledError(f"OSDP needs {error.name}, which is not installed.", "osdp") from error
         settings = self.settings
         key = None if settings.key_file is None else read_key(settings.key_file)
         self.link = await self.links.serial(settings)
@@ -150,7 +145,7 @@ class Osdp(Driver[OsdpSettings]):
                 StateCode.DEGRADED,
                 Cause.TAMPERED,
                 "The reader's housing is open, or it was torn off.",
-                Action.CALL,
+                Action.CALL_SUPPORT,
                 "Look at the reader before you trust it again.",
             )
         if status.power_failure:
@@ -158,7 +153,7 @@ class Osdp(Driver[OsdpSettings]):
                 StateCode.DEGRADED,
                 Cause.DEVICE_FAULT,
                 "The reader says that its supply fails.",
-                Action.CALL,
+                Action.CALL_SUPPORT,
                 "Check its power supply.",
             )
         return INSECURE_STATUS if self.settings.security == "install" else Status(StateCode.ONLINE)
@@ -190,7 +185,7 @@ def _changed(status: ReaderStatus, what: int, report: bytes) -> ReaderStatus:
         case _ if what == OUTPUTS:
             return status.model_copy(update={"outputs": told})
         case _ if what == LOCAL and len(told) == 2:
-            return status.model_copy(update={"tampered": told[0], "power_failed": told[1]})
+            return status.model_copy(update={"tampered": told[0], "power_failure": told[1]})
         case _:
             return status
 

@@ -219,7 +219,7 @@ class ControlPanel:
 
 def _absent() -> LinkError:
     return LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         "No reader answers at this address.",
         Action.CONFIGURE,
         "Check its power and its two wires, which are easily swapped; then `address` and `baud`.",
@@ -228,7 +228,7 @@ def _absent() -> LinkError:
 
 def _silent() -> LinkError:
     return LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         "The reader does not answer any more.",
         Action.REPLUG,
         "Check its power and its cable.",
@@ -246,7 +246,7 @@ def _restarted() -> LinkError:
 
 def _unanswered() -> LinkError:
     return LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         "The reader was told to switch an output, and did not answer.",
         Action.WAIT,
         "Look whether the output was switched. If this repeats, check its cable.",

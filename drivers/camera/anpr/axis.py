@@ -18,7 +18,7 @@ from drivers.camera.anpr.plate_dedup import REMEMBERED_PASSAGES, to_fraction
 from drivers.camera.anpr.timestamps import to_iso
 from drivers.camera.imaging.jpeg import JpegInfo, parse_jpeg
 from drivers.camera.observations import PlateRead, VehicleDirection
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.http import json_decode as json_body
 from drivers.links.http.listener import HttpListenerSettings, PushedRequest

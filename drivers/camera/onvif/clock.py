@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from xml.etree.ElementTree import Element
 
 from drivers.camera.onvif.soap import child, text
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 
 
 class CameraClock:

@@ -24,7 +24,7 @@ from drivers.camera.onvif.soap import (
     text,
     token,
 )
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpLink
@@ -173,7 +173,7 @@ class OnvifDevice:
             Cause.WRONG_DEVICE,
             f"{self._reached.url} has its pictures or services where they would be in clear over a network.",
             Action.CONFIGURE,
-            "Switch TLS on in the camera, or add `cleartext = true` where nobody else can reach that wire.",
+            "Switch TLS on in the camera, or add `allow_cleartext = true` where nobody else can reach that wire.",
         )
 
     def fault_error(self, fault: FaultError) -> LinkError:

@@ -235,7 +235,7 @@ def _in_clear() -> LinkError:
         Cause.WRONG_DEVICE,
         "The camera that was found has its services where they would be in clear over a network.",
         Action.CONFIGURE,
-        "Switch TLS on in the camera, or add `cleartext = true` where nobody else can reach that wire.",
+        "Switch TLS on in the camera, or add `allow_cleartext = true` where nobody else can reach that wire.",
     )
 
 

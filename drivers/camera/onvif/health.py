@@ -24,7 +24,7 @@ TAMPERED = Status(
     StateCode.DEGRADED,
     Cause.TAMPERED,
     "The camera says that somebody has turned, covered or opened it.",
-    Action.CALL,
+    Action.CALL_SUPPORT,
     "Go and look at it; compare what it sees with what it should see.",
 )
 IMAGE_DEGRADED = Status(

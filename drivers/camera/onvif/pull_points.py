@@ -15,7 +15,7 @@ from drivers.camera.onvif.addresses import ServiceAddress
 from drivers.camera.onvif.clock import parse_timestamp
 from drivers.camera.onvif.device import OnvifDevice
 from drivers.camera.onvif.soap import ADDRESSING, NAMESPACES, child, find_all, local_name, serialise, text
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 
 ACTIONS = {
     "tev:PullMessages": f"{NAMESPACES['tev']}/PullPointSubscription/PullMessagesRequest",

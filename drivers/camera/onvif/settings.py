@@ -117,7 +117,7 @@ class OnvifSettings(Settings):
     @model_validator(mode="after")
     def _can_be_reached(self) -> "OnvifSettings":
         if (self.url is None) is (self.discovery is None):
-            raise ValueError("write `url`, or `find` where its address is not known")
+            raise ValueError("write `url`, or `discovery` where its address is not known")
         try:
             self.http_settings(self.url or "https://192.0.2.1")
         except ValidationError as error:

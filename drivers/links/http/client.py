@@ -20,13 +20,12 @@ import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.links.address import is_loopback
+from drivers.links.device_node import SIMULATED
 from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 from drivers.links.tls import client_context
 
-SIMULATED = "x-borderpost-simulated"
-"""A service that sends this header, with whatever value, is no real one."""
 PORTS = {"http": 80, "https": 443}
 JSON = "application/json"
 JSON_LIMIT_BYTES = 1024 * 1024
@@ -97,8 +96,8 @@ class HttpSettings(Settings):
             raise ValueError("`ca_file` is for https")
         if not self.allow_cleartext and not is_loopback(url.host):
             raise ValueError(
-                "would send personal data in clear over a network; write https://, or add "
-                "`cleartext = true` where nobody else can reach that wire"
+                "would send personal data unencrypted over a network; write https://, or add "
+                "`allow_cleartext = true` only where no other machine can reach that network"
             )
         return self
 
@@ -367,7 +366,7 @@ class HttpLink:
                 )
             case _:
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"{url} cannot do what it was asked (status {status}).",
                     Action.RESTART,
                     f"Restart {self._settings.service}; its own log says more.",
@@ -378,7 +377,7 @@ class HttpLink:
 
     def _silence_error(self, allowed_s: float) -> LinkError:
         return LinkError(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"{self._settings.url} did not answer within {allowed_s:g} seconds.",
             Action.RESTART,
             f"Restart {self._settings.service}.",
@@ -408,7 +407,7 @@ class HttpLink:
             case httpx.ConnectError():
                 why = f" ({_strerror(below)})" if isinstance(below, OSError) else ""
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"Nothing answers at {url}{why}.",
                     Action.RESTART,
                     f"Start {self._settings.service}; check the address and the network.",

@@ -16,7 +16,7 @@ from typing import Self
 import h11
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from drivers.links.http.client import SIMULATED
+from drivers.links.device_node import SIMULATED
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 
@@ -80,7 +80,7 @@ class HttpListenerSettings(Settings):
             raise ValueError("ends in no port; write it as 192.0.2.1:8090")
         return text
 
-    @field_validator("sources")
+    @field_validator("allowed_sources")
     @classmethod
     def _addresses(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
         for source in sources:
@@ -96,8 +96,8 @@ class HttpListenerSettings(Settings):
             raise ValueError("`username` and `password` go together")
         if not self.allow_cleartext and not ipaddress.ip_address(self.endpoint[0]).is_loopback:
             raise ValueError(
-                "would take personal data in clear from a network; add `cleartext = true` where nobody else "
-                "can reach that wire"
+                "would receive personal data unencrypted from a network; add `allow_cleartext = true` only "
+                "where no other machine can reach that network"
             )
         return self
 

@@ -170,7 +170,7 @@ class ModbusLink:
         """Another board on the same wire, which ends with this link; raises LinkError."""
         if (settings.baud, settings.parity) != (self.settings.baud, self.settings.parity):
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"Two boards at {settings.port} are to be spoken to at different rates or parities.",
                 Action.CONFIGURE,
                 "Set both boards, and `baud` and `parity` of both, to the same.",
@@ -188,10 +188,10 @@ class ModbusLink:
         except TimeoutError:
             self._wire.abandon(self.settings.unit, request)
             raise LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 f"The board at {self.settings.port} (unit {self.settings.unit}) did not answer within "
                 f"{within_s:g} seconds.",
-                Action.CALL,
+                Action.CALL_SUPPORT,
                 "Check the board's supply, its cable, and its address and rate.",
             ) from None
 
@@ -202,7 +202,7 @@ class ModbusLink:
         except ModbusExceptionResponse:
             return False
         except LinkError as error:
-            if error.cause is not Cause.NO_ANSWER:
+            if error.cause is not Cause.NO_RESPONSE:
                 raise
             return False
         return bool(SIMULATED.match(maker))

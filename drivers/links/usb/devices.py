@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.links.address import describe_serial, one_of
 from drivers.links.device_node import EMULATED_HOSTS, remedy_text, who_has_open
 from drivers.links.link import Action, Cause, LinkError
 
@@ -78,23 +79,14 @@ def find_usb(address: str) -> UsbDevice:
         for device in _plugged(wanted["vid"].lower(), wanted["pid"].lower())
         if wanted["serial"] in (None, device.serial_number) and wanted["socket"] in (None, device.port_path)
     ]
-    match fitting:
-        case [device]:
-            return device
-        case []:
-            raise not_plugged_error(address)
-        case _:
-            found = ", ".join(
-                f"{device.serial_number or 'without serial number'} at {device.port_path}"
-                for device in fitting
-            )
-            raise LinkError(
-                Cause.AMBIGUOUS,
-                f"{len(fitting)} devices fit {address}: {found}.",
-                Action.CONFIGURE,
-                "Add the serial number to `port`, or name the socket: "
-                f"usb:{wanted['vid']}:{wanted['pid']}@{fitting[0].port_path}.",
-            )
+    socket = f"usb:{wanted['vid']}:{wanted['pid']}@{fitting[0].port_path}" if fitting else ""
+    return one_of(
+        address,
+        fitting,
+        describe=lambda device: f"{describe_serial(device.serial_number)} at {device.port_path}",
+        missing=not_plugged_error(address),
+        how=f"Add the serial number to `port`, or name the socket: {socket}.",
+    )
 
 
 def _plugged(vendor: str, product: str) -> Iterator[UsbDevice]:

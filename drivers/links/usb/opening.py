@@ -16,7 +16,7 @@ import usb.core
 import usb.util
 from usb.backend import libusb1
 
-from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
 from drivers.links.recording.usb_trace import TransferTap, TransferType
 from drivers.links.usb.devices import UsbDevice, find_usb, not_plugged_error, open_error
 from drivers.links.usb.transfers import Transfers
@@ -93,12 +93,7 @@ class OpenedDevice:
             from drivers.links.usbip.backend import UsbipBackend
             from drivers.links.usbip.client import ImportRefusedError, UsbipConnection
         except ImportError as error:
-            raise LinkError(
-                Cause.LINK_FAILED,
-                "The library that speaks USB/IP is not installed.",
-                Action.CONFIGURE,
-                'Install the extra: pip install "borderpost-gateway[usb]".',
-            ) from error
+            raise NotInstalledError("The library that speaks USB/IP is not installed.", "usb") from error
         self._lock_name(f"{host}:{port}/{busid}")
         try:
             connection = UsbipConnection(host, port, busid)
@@ -132,7 +127,7 @@ class OpenedDevice:
                 Cause.LINK_FAILED,
                 "The library libusb is not installed.",
                 Action.CONFIGURE,
-                "apt-get install libusb-1.0-0",
+                "sudo apt install libusb-1.0-0",
             )
         # libusb learns of a new device a moment after sysfs; until then it is not there.
         self.device = usb.core.find(backend=backend, bus=found.bus, address=found.number)

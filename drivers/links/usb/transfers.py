@@ -147,7 +147,7 @@ class Transfers:
                     with contextlib.suppress(usb.core.USBError):
                         self._device.clear_halt(endpoint)
                 return TransferStalled(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"The device at {self._address} refuses what it is asked.",
                     Action.REPLUG,
                     "Unplug the device, wait five seconds, plug it in again.",
@@ -167,14 +167,14 @@ class Transfers:
         """The device went away."""
         return LinkError(
             Cause.UNPLUGGED,
-            f"The device at {self._address} went away.",
+            f"The device at {self._address} was disconnected.",
             Action.REPLUG,
             "Check the cable; if this repeats, change it.",
         )
 
     def _timed_out(self, what: str) -> TransferTimedOut:
         return TransferTimedOut(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"The device at {self._address} {what}.",
             Action.REPLUG,
             "Unplug the device, wait five seconds, plug it in again.",

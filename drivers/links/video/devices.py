@@ -41,7 +41,7 @@ def find_video(address: str) -> tuple[str, UsbDevice | None]:
             )
         case _:
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"{address} is {len(nodes)} cameras in one: {', '.join(f'/dev/{node}' for node in nodes)}.",
                 Action.CONFIGURE,
                 "Name the one by its /dev/v4l/by-path name.",
@@ -129,7 +129,7 @@ def unplugged_error(address: str) -> LinkError:
     """It was there."""
     return LinkError(
         Cause.UNPLUGGED,
-        f"The camera at {address} went away.",
+        f"The camera at {address} was disconnected.",
         Action.REPLUG,
         "Check its cable; if this repeats, change it.",
     )

@@ -8,14 +8,10 @@ over, and of an error only its kind leaves the thread.
 Pictures that lack something are passed over: see `wholeness.py`.
 """
 
-import asyncio
 import errno
 import os
-import threading
-import time
 from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -24,12 +20,13 @@ import av.error
 from av.container import InputContainer
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from drivers.clock import boot_ns
 from drivers.links.address import is_loopback
 from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.links.video.frame_integrity import FfmpegLog, FrameIntegrity, capture_ffmpeg_log
-from drivers.links.video.latest import LatestValue
+from drivers.links.video.latest import FrameThread
 
 PORTS = {"rtsp": 554, "rtsps": 322}
 UNBUFFERED_WAIT_NS = 5_000_000
@@ -92,8 +89,8 @@ class RtspSettings(Settings):
             raise ValueError("`username` and `password` go together")
         if url.scheme == "rtsp" and not self.allow_cleartext and not is_loopback(url.hostname or ""):
             raise ValueError(
-                "would send pictures in clear over a network; write rtsps://, or add `cleartext = true` "
-                "where nobody else can reach that wire"
+                "would receive frames unencrypted over a network; write rtsps://, or add "
+                "`allow_cleartext = true` only where no other machine can reach that network"
             )
         return self
 
@@ -143,62 +140,26 @@ class LatencyEstimator:
         return lag - self._lags[0][1]
 
 
-class RtspLink:
+class RtspLink(FrameThread[DecodedFrame]):
     """A stream that is being read: an async context manager."""
 
     def __init__(self, settings: RtspSettings) -> None:
+        silence_s = settings.no_frame_timeout_s
+        super().__init__("rtsp", settings.open_timeout_s + silence_s, silence_s)
         self._settings = settings
-        self.is_simulated = False
-        """Whether the stream names itself so, in its description."""
-        self._thread = threading.Thread(target=self._run, name="rtsp", daemon=True)
-        self._newest: LatestValue[DecodedFrame] = LatestValue()
-
-    async def __aenter__(self) -> Self:
-        """Begin to read, and wait for the first picture; raises LinkError."""
-        self._thread.start()
-        try:
-            async with asyncio.timeout(self._settings.open_timeout_s + self._settings.no_frame_timeout_s):
-                await self.newer_than(0)
-        except TimeoutError:
-            await self._end()
-            raise self._silence_error() from None
-        except BaseException:
-            await self._end()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the thread; it may sit in a read that must run out first."""
-        await self._end()
-
-    async def _end(self) -> None:
-        self._newest.is_stopped = True
-        await asyncio.to_thread(self._thread.join)
-
-    async def newer_than(self, since_ns: int) -> DecodedFrame:
-        """The newest picture, as soon as it was made after that; raises LinkError."""
-        return await self._newest.newer_than(since_ns)
-
-    async def wait_for_failure(self) -> None:
-        """Wait until the stream fails; raises LinkError."""
-        await self._newest.wait_for_failure(
-            _boot_ns(), self._settings.no_frame_timeout_s, self._silence_error
-        )
 
     # In the thread.
 
-    def _run(self) -> None:
-        failure = self._ended_error()
+    def _read(self) -> None:
+        failure = None
         try:
-            self._read()
+            self._read_stream()
         except av.error.FFmpegError as error:
             failure = self._to_link_error(error)
-        finally:  # whatever happens, those who wait are told
-            self._newest.fail(failure)
+        if failure is not None:
+            raise failure  # out here: FFmpeg's error, which may hold a password, must not be its context
 
-    def _read(self) -> None:
+    def _read_stream(self) -> None:
         options = {
             "rtsp_transport": "tcp",
             "timeout": str(round(self._settings.no_frame_timeout_s * 1e6)),
@@ -235,9 +196,9 @@ class RtspLink:
         buffered = True
         came: dict[int, int] = {}
         """When whole pictures came, by the stream's time."""
-        before_ns = asked_ns = _boot_ns()
+        before_ns = asked_ns = boot_ns()
         for packet in container.demux(stream):
-            now_ns = _boot_ns()
+            now_ns = boot_ns()
             if now_ns - asked_ns > silence_ns:
                 # A read that failed gives what the parser still held, and the next would take as long again.
                 raise av.error.TimeoutError(errno.ETIMEDOUT, "no packet")
@@ -262,12 +223,12 @@ class RtspLink:
                 if came_ns is not None and not picture.is_corrupt:
                     late_ns = late.update(came_ns, round(picture.time * 1e9))
                     if not buffered:
-                        self._newest.put(DecodedFrame(picture, came_ns, came_ns - late_ns))
+                        self._latest.put(DecodedFrame(picture, came_ns, came_ns - late_ns))
             while len(came) > REORDER_LIMIT:
                 del came[next(iter(came))]
-            if self._newest.is_stopped:
+            if self._latest.is_stopped:
                 return
-            asked_ns = _boot_ns()
+            asked_ns = boot_ns()
 
     async def _wait_until_restarted(self) -> None:
         url = urlsplit(self._settings.url)
@@ -283,10 +244,11 @@ class RtspLink:
             "Restart the camera if it does not come back by itself.",
         )
 
-    def _silence_error(self) -> LinkError:
+    def _no_frame_error(self) -> LinkError:
         return LinkError(
-            Cause.NO_ANSWER,
-            f"{self._settings.display_url} has sent no picture for {self._settings.no_frame_timeout_s:g} seconds.",
+            Cause.NO_RESPONSE,
+            f"{self._settings.display_url} has sent no frame for "
+            f"{self._settings.no_frame_timeout_s:g} seconds.",
             Action.RESTART,
             "Restart the camera; look at its cable and the load of its network.",
         )
@@ -315,7 +277,7 @@ class RtspLink:
                     "Correct the path in `url`; the camera's manual or its web page names its streams.",
                 )
             case av.error.ExitError() | av.error.TimeoutError():
-                return self._silence_error()
+                return self._no_frame_error()
             case av.error.InvalidDataError() | av.error.ProtocolNotFoundError() | av.error.UndefinedError():
                 return LinkError(
                     Cause.WRONG_DEVICE,
@@ -323,10 +285,10 @@ class RtspLink:
                     Action.CONFIGURE,
                     "Set the camera's stream to H.264 or H.265; see that `url` is an RTSP stream.",
                 )
-            case av.error.ConnectionRefusedError() | av.error.OSError() if self._newest.is_empty:
+            case av.error.ConnectionRefusedError() | av.error.OSError() if self._latest.is_empty:
                 why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no answer"
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"Nothing answers at {url} ({why}).",
                     Action.RESTART,
                     "Start the camera; check the address and the network.",
@@ -338,7 +300,3 @@ class RtspLink:
                     Action.RESTART,
                     "Restart the camera if it does not come back by itself.",
                 )
-
-
-def _boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -3,23 +3,20 @@
 Source: Linux, `Documentation/userspace-api/media/v4l/mmap.rst` and `buffer.rst`. Needs the extra `uvc`.
 """
 
-import asyncio
 import contextlib
 import errno
 import mmap
 import os
 import select
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
 from linuxpy.video import device as v4l2
 from pydantic import AfterValidator, Field
 
+from drivers.clock import boot_ns, suspended_ns
 from drivers.links.address import node_address
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
@@ -31,7 +28,7 @@ from drivers.links.video.devices import (
     open_error,
     unplugged_error,
 )
-from drivers.links.video.latest import LatestValue
+from drivers.links.video.latest import FrameThread
 from drivers.links.video.v4l2_setup import CAPTURE, Mode, configure
 
 BUFFERS = 4
@@ -83,73 +80,38 @@ class VideoFrame:
     """When its first byte came, by CLOCK_BOOTTIME, or somewhat earlier."""
 
 
-class VideoLink:
+class VideoLink(FrameThread[VideoFrame]):
     """A camera that is being read: an async context manager."""
 
     def __init__(self, settings: VideoSettings, on_damaged: Callable[[], None]) -> None:
-        """`damaged` is called in the loop for each picture that the kernel flags as spoilt."""
+        """`on_damaged` is called in the loop for each frame that the kernel flags as damaged."""
+        silence_s = settings.no_frame_timeout_s
+        super().__init__("v4l2", OPEN_S + silence_s, silence_s)
         self._settings = settings
-        self._damaged = on_damaged
+        self._on_damaged = on_damaged
         self._damaged_in_a_row = 0
-        """How many in a row."""
-        self._thread = threading.Thread(target=self._run, name="v4l2", daemon=True)
-        self._newest: LatestValue[VideoFrame] = LatestValue()
-        self._wake = -1
+        self._wakeup_fd = -1
+        """An eventfd that ends the thread's poll."""
         self.mode: Mode
-        """How its pictures come: known once it is open."""
+        """Format of the frames: known once the camera is open."""
         self.name = ""
-        """What the camera calls itself."""
+        """Name of the camera, as the device states it."""
         self.usb: UsbDevice | None = None
-        """What its USB descriptors say, when it is addressed by them."""
-        self.is_simulated = False
+        """USB descriptors, when the camera is addressed by them."""
 
     async def __aenter__(self) -> Self:
-        """Open, set up, and wait for the first picture; raises LinkError."""
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._thread.start()
-        try:
-            async with asyncio.timeout(OPEN_S + self._settings.no_frame_timeout_s):
-                await self.newer_than(0)
-        except TimeoutError:
-            await self._end()
-            raise self._silence_error() from None
-        except BaseException:
-            await self._end()
-            raise
-        return self
+        """Open, set up, and wait for the first frame; raises LinkError."""
+        self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the thread, which gives the camera back."""
-        await self._end()
+    async def _stop(self) -> None:
+        await super()._stop()
+        os.close(self._wakeup_fd)
 
-    async def _end(self) -> None:
-        self._newest.is_stopped = True
-        os.eventfd_write(self._wake, 1)
-        await asyncio.to_thread(self._thread.join)
-        os.close(self._wake)
-
-    async def newer_than(self, since_ns: int) -> VideoFrame:
-        """The newest picture, as soon as it was made after that; raises LinkError."""
-        return await self._newest.newer_than(since_ns)
-
-    async def wait_for_failure(self) -> None:
-        """Wait until the camera fails; raises LinkError."""
-        await self._newest.wait_for_failure(
-            _boot_ns(), self._settings.no_frame_timeout_s, self._silence_error
-        )
+    def _interrupt_read(self) -> None:
+        os.eventfd_write(self._wakeup_fd, 1)
 
     # In the thread.
-
-    def _run(self) -> None:
-        failure = unplugged_error(self._settings.port)
-        try:
-            self._read()
-        except LinkError as error:
-            failure = error
-        finally:  # whatever happens, those who wait are told
-            self._newest.fail(failure)
 
     def _read(self) -> None:
         settings = self._settings
@@ -195,21 +157,21 @@ class VideoLink:
     def _stream(self, fd: int, buffers: list[mmap.mmap]) -> None:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        poll.register(self._wake, select.POLLIN)
-        looked_ns, asleep_ns = _boot_ns(), _asleep_ns()
-        while not self._newest.is_stopped:
+        poll.register(self._wakeup_fd, select.POLLIN)
+        looked_ns, asleep_ns = boot_ns(), suspended_ns()
+        while not self._latest.is_stopped:
             told = dict(poll.poll())
             newest, found = self._dequeue_newest(fd)
             if not found and told.get(fd, 0) & (select.POLLERR | select.POLLHUP):
                 raise unplugged_error(self._settings.port)
-            before_ns, looked_ns = looked_ns, _boot_ns()
-            slept_ns, asleep_ns = _asleep_ns() - asleep_ns, _asleep_ns()
+            before_ns, looked_ns = looked_ns, boot_ns()
+            slept_ns, asleep_ns = suspended_ns() - asleep_ns, suspended_ns()
             if newest is None:
                 continue
             # What waited while the machine was suspended seems to be of now, by a clock that stood still.
             if slept_ns < SUSPENDED_NS:
                 made_ns = self._made_ns(newest, before_ns, looked_ns)
-                self._newest.put(VideoFrame(buffers[newest.index][: newest.bytesused], made_ns))
+                self._latest.put(VideoFrame(buffers[newest.index][: newest.bytesused], made_ns))
             v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, newest.index)
 
     def _dequeue_newest(self, fd: int) -> tuple[Any, int]:
@@ -223,7 +185,7 @@ class VideoLink:
             found += 1
             if buffer.flags & v4l2.BufferFlag.ERROR:
                 self._damaged_in_a_row += 1
-                self._newest.call_in_loop(self._damaged)
+                self._latest.call_in_loop(self._on_damaged)
             else:
                 self._damaged_in_a_row = 0
                 newest, buffer = buffer, newest
@@ -237,7 +199,7 @@ class VideoLink:
         """
         flags = v4l2.BufferFlag
         if buffer.flags & flags.TIMESTAMP_MASK == flags.TIMESTAMP_MONOTONIC:
-            stamped_ns = buffer.timestamp.secs * 10**9 + buffer.timestamp.usecs * 1000 + _asleep_ns()
+            stamped_ns = buffer.timestamp.secs * 10**9 + buffer.timestamp.usecs * 1000 + suspended_ns()
             if buffer.flags & flags.TSTAMP_SRC_MASK != flags.TSTAMP_SRC_SOE:
                 stamped_ns -= self.mode.interval_ns
             if stamped_ns <= now_ns:
@@ -246,18 +208,21 @@ class VideoLink:
 
     # What goes wrong, as sentences.
 
-    def _silence_error(self) -> LinkError:
+    def _ended_error(self) -> LinkError:
+        return unplugged_error(self._settings.port)
+
+    def _no_frame_error(self) -> LinkError:
         settings = self._settings
         if self._damaged_in_a_row:
             return LinkError(
                 Cause.LINK_FAILED,
-                f"The camera at {settings.port} gives nothing but damaged pictures, {self._damaged_in_a_row} so far.",
+                f"The camera at {settings.port} sends only damaged frames, {self._damaged_in_a_row} so far.",
                 Action.REPLUG,
                 "Plug it into another port, without a hub or an extension; change its cable.",
             )
         return LinkError(
-            Cause.NO_ANSWER,
-            f"The camera at {settings.port} has given no picture for {settings.no_frame_timeout_s:g} seconds.",
+            Cause.NO_RESPONSE,
+            f"The camera at {settings.port} has sent no frame for {settings.no_frame_timeout_s:g} seconds.",
             Action.REPLUG,
             "Unplug the camera, wait five seconds, plug it in again.",
         )
@@ -282,12 +247,3 @@ def _mapped(fd: int) -> Iterator[list[mmap.mmap]]:
     finally:
         for buffer in buffers:
             buffer.close()
-
-
-def _boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
-def _asleep_ns() -> int:
-    """How far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)

@@ -340,7 +340,7 @@ def _refusal(code: str) -> LinkError:
             )
         case _:
             return LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 "The bridge could not scan.",
                 Action.RESTART,
                 "Restart the bridge; see its own log for the cause.",

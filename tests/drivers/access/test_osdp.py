@@ -26,7 +26,8 @@ from drivers.access.commands import PulseOutput
 from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead, ReaderStatus
 from drivers.access.osdp.frames import ACK, OUT, POLL, OsdpFrame, OsdpFrameReader
 from drivers.access.osdp.settings import OsdpSettings
-from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason, boot_ns
+from drivers.clock import boot_ns
+from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason
 from drivers.driver import BadFrame, StateCode, Status
 from drivers.links.link import Cause, LinkError
 from drivers.observation import redact
@@ -72,7 +73,7 @@ async def test_a_card_is_told_and_stays_out_of_logs(tmp_path: Path) -> None:
 async def test_an_output_is_switched_by_one_frame_and_ends_by_itself(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         done = await pulse(reader, output=1, for_s=0.25)
-        assert (done.output, done.for_s) == (1, 0.2)
+        assert (done.output, done.duration_s) == (1, 0.2)
         (frame,) = site.log.actuations
         assert frame.meaning == "output 1 on for 0.2 s"
         await site.log.until(lambda: len(site.log.contacts) == 2)
@@ -86,7 +87,7 @@ async def test_a_lost_answer_is_one_frame_for_ever(tmp_path: Path) -> None:
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError, match="did not answer"):
                 await pulse(reader)
-            assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
+            assert (await reader.next(LinkError)).cause is Cause.NO_RESPONSE
         async with opened(port_of(site)) as reader:
             await asyncio.sleep(1.2)  # the second after which libosdp would have sent it again
             assert len(site.log.actuations) == 1
@@ -96,7 +97,7 @@ async def test_a_lost_answer_is_one_frame_for_ever(tmp_path: Path) -> None:
 
 async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
-        async with opened(port_of(site), silent_s=1.5) as reader:
+        async with opened(port_of(site), offline_after_s=1.5) as reader:
             site.inject(BoardsHung())
             mark = len(site.log)
             await site.log.until(lambda: site.log.after(mark).requests)
@@ -106,7 +107,7 @@ async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> N
                     await pulse(reader)
                 refusals.append(refused.value)
             assert all(type(refusal) is CommandRefusal for refusal in refusals)
-            assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
+            assert (await reader.next(LinkError)).cause is Cause.NO_RESPONSE
         site.inject(ClearFaults())
         async with opened(port_of(site)) as reader:
             await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 20)
@@ -115,7 +116,7 @@ async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> N
 
 async def test_a_reader_that_goes_silent_under_a_command_got_it_once_at_most(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
-        async with opened(port_of(site), silent_s=2.5) as reader:
+        async with opened(port_of(site), offline_after_s=2.5) as reader:
             site.inject(BoardsHung())
             with pytest.raises((CommandRefusal, LinkError)):
                 await pulse(reader)
@@ -180,7 +181,7 @@ async def test_a_reader_in_installation_mode_is_given_its_key_only_where_the_set
                 pass
         assert not any(frame.meaning == "KEYSET" for frame in site.log.requests)
         async with opened(port_of(site), security="install") as reader:
-            assert (await reader.next(Status)).cause is Cause.INSECURE
+            assert (await reader.next(Status)).cause is Cause.CHANNEL_INSECURE
             await pulse(reader)
             assert bytes.fromhex(KEY) not in b"".join(frame.wire for frame in site.log.requests)
         async with opened(port_of(site)):
@@ -197,7 +198,7 @@ async def test_a_reader_that_restarts_is_opened_anew(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site)) as reader:
             site.inject(PowerCut(of="boards", for_s=0.1))
-            assert (await reader.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await reader.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
         async with opened(port_of(site)) as reader:
             await pulse(reader)
         assert len(site.log.actuations) == 1
@@ -224,7 +225,7 @@ async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> 
         device.mute = True
         for _ in range(2):
             with pytest.raises(LinkError):
-                async with opened(device.line.path, key=None, silent_s=0.3):
+                async with opened(device.line.path, key=None, offline_after_s=0.3):
                     pass
 
 
@@ -290,12 +291,12 @@ async def test_a_reader_torn_off_is_degraded_until_it_is_not(tmp_path: Path) -> 
         ]
         assert await reader.next() == UNKNOWN_STATUS
         said = [await reader.next() for _ in range(6)]
-        assert [(one.condition, one.cause) for one in said[::2]] == [
+        assert [(one.state, one.cause) for one in said[::2]] == [
             (StateCode.DEGRADED, Cause.TAMPERED),
             (StateCode.DEGRADED, Cause.DEVICE_FAULT),
             (StateCode.ONLINE, None),
         ]
-        assert [(one.tampered, one.power_failed) for one in said[1::2]] == [
+        assert [(one.tampered, one.power_failure) for one in said[1::2]] == [
             (True, False),
             (False, True),
             (False, False),
@@ -314,9 +315,9 @@ async def test_nobody_at_the_address(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device:
         device.mute = True
         with pytest.raises(LinkError) as refused:
-            async with opened(device.line.path, key=None, silent_s=QUICK_S):
+            async with opened(device.line.path, key=None, offline_after_s=QUICK_S):
                 pass
-        assert (refused.value.cause, "`address`" in refused.value.how) == (Cause.NO_ANSWER, True)
+        assert (refused.value.cause, "`address`" in refused.value.how) == (Cause.NO_RESPONSE, True)
 
 
 async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:
@@ -340,7 +341,7 @@ async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:
         ({"security": "clear", "key_file": "/k"}, "take one of them out"),
         ({"key_file": "k"}, "not an absolute path"),
         ({"key_file": "/k", "address": 127}, "less than or equal to 126"),
-        ({"key_file": "/k", "silent_s": 0}, "greater than or equal to 0.3"),
+        ({"key_file": "/k", "offline_after_s": 0}, "greater than or equal to 0.3"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], told: str) -> None:

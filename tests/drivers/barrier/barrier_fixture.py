@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from virtual_time import VirtualLoop
 
-from drivers import command
+from drivers import clock
 from drivers.barrier.board import BoardRefused, PulseEnd
 from drivers.barrier.commands import (
     AcknowledgeEmergency,
@@ -141,7 +141,7 @@ class VirtualBoard:
             if not answered.done():
                 await asyncio.wait((answered,), timeout=self.response_timeout_s)
             if not answered.done():
-                raise LinkError(Cause.NO_ANSWER, "The board does not answer.", Action.WAIT)
+                raise LinkError(Cause.NO_RESPONSE, "The board does not answer.", Action.WAIT)
             answer = answered.result()
             if answer[0] & 0x80:
                 if pdu[0] < 5:
@@ -261,7 +261,7 @@ class BarrierFixture:
     def call(self, within_s: float = 3.0, transaction: str | None = None) -> Invocation:
         number = next(self.ids)
         return Invocation(
-            f"c{number}", "counter-1", transaction or f"t{number}", command.boot_ns() + round(within_s * 1e9)
+            f"c{number}", "counter-1", transaction or f"t{number}", clock.boot_ns() + round(within_s * 1e9)
         )
 
     async def open(self, door: str = "", **how: Any) -> MoveResult:

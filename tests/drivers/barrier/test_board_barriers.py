@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from drivers import command
+from drivers import clock
 from drivers.barrier.commands import OpenBarrier
 from drivers.barrier.driver import BarrierDriver
 from drivers.barrier.observations import BarrierState, MovementState
 from drivers.command import CommandArguments, Invocation
-from drivers.driver import Driver, StateCode, Status, load_driver
+from drivers.driver import Driver, StateCode, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
 from drivers.links.settings import Settings
+from drivers.registry import load_driver
 from simulators.barrier.boards.lcus import Lcus
 from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite
@@ -85,7 +86,7 @@ class Watched:
                 await self._news.wait()
 
     def call(self) -> Invocation:
-        return Invocation("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
+        return Invocation("c1", "counter-1", "t1", clock.boot_ns() + 3_000_000_000)
 
 
 @asynccontextmanager
@@ -166,7 +167,7 @@ async def test_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError) as error:
                 await watched.driver.stop(CommandArguments(), watched.call())
-            assert error.value.cause is Cause.NO_ANSWER
+            assert error.value.cause is Cause.NO_RESPONSE
             await site.log.until(lambda: len(site.log.contacts) == 2)
         assert len(site.log.actuations) == 1
 

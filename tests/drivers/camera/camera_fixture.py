@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from drivers.command import Invocation, boot_ns
+from drivers.clock import boot_ns
+from drivers.command import Invocation
 from drivers.driver import Driver, Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError

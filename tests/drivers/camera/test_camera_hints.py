@@ -40,7 +40,7 @@ def value(hints: tuple[PictureHint, ...], measure: PictureMeasure) -> float:
 
 @pytest.mark.parametrize("who", [0, 1, 3, 4])
 def test_a_good_portrait_is_as_it_should_be(who: int) -> None:
-    hints = hints_of(who=who)
+    hints = hints_of(caption=who)
     assert failed(hints) == set()
     assert is_sufficient(hints)
     assert value(hints, PictureMeasure.FACES) == 1
@@ -88,7 +88,7 @@ def test_nothing_is_asked_of_a_scene() -> None:
 
 
 def test_without_opencv_the_whole_picture_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faces, "installed", lambda: False)
+    monkeypatch.setattr(faces, "is_installed", lambda: False)
     hints = hints_of()
     assert {hint.area for hint in hints} == {MeasuredArea.PICTURE}
     assert PictureMeasure.FACES not in {hint.measure for hint in hints}

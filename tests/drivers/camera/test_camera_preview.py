@@ -31,7 +31,8 @@ from drivers.camera.observations import (
 )
 from drivers.camera.preview import downscale_jpeg
 from drivers.camera.snapshot import HttpSnapshotCamera
-from drivers.command import Invocation, boot_ns
+from drivers.clock import boot_ns
+from drivers.command import Invocation
 from drivers.driver import BadFrame, PreviewFrame
 
 
@@ -73,7 +74,7 @@ async def preview(bench: CameraFixture, station: str = "lane-1", **wanted: Any) 
 async def test_it_is_small_rare_fresh_and_over_in_time(path: str) -> None:
     async with Camera().running() as camera, watching(camera, path) as bench:
         begun_s = time.monotonic()
-        await preview(bench, per_s=8, width_px=160, for_s=1)
+        await preview(bench, frames_per_s=8, width_px=160, duration_s=1)
         seen = []
         while (glimpse := await bench.next(PreviewFrame)).content:
             assert glimpse.station == "lane-1"
@@ -91,14 +92,14 @@ async def test_it_ends_when_it_is_told_to_and_when_somebody_else_has_the_camera(
     async with Camera().running() as camera, watching(camera) as bench:
         await preview(bench)
         assert (await bench.next(PreviewFrame)).content
-        await preview(bench, on=False)
+        await preview(bench, enabled=False)
         while (await bench.next(PreviewFrame)).content:
             pass
         await preview(bench)
         assert (await bench.next(PreviewFrame)).content
-        bench.driver.claimed_by("lane-1")
+        bench.driver.on_claim_changed("lane-1")
         assert (await bench.next(PreviewFrame)).content, "nothing has changed"
-        bench.driver.claimed_by(None)
+        bench.driver.on_claim_changed(None)
         while (await bench.next(PreviewFrame)).content:
             pass
         asked = len(camera.asked)
@@ -109,7 +110,7 @@ async def test_it_ends_when_it_is_told_to_and_when_somebody_else_has_the_camera(
 
 async def test_a_capture_goes_first_and_the_preview_goes_on() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
-        await preview(bench, per_s=8)
+        await preview(bench, frames_per_s=8)
         assert (await bench.next(PreviewFrame)).content
         camera.waiting = 0.1
         await bench.capture(best_of=2)
@@ -119,7 +120,7 @@ async def test_a_capture_goes_first_and_the_preview_goes_on() -> None:
 
 async def test_what_is_torn_is_not_shown() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
-        await preview(bench, per_s=8)
+        await preview(bench, frames_per_s=8)
         assert (await bench.next(PreviewFrame)).content
         camera.torn = True
         assert (await bench.next(BadFrame)).fault == "cut"
@@ -135,11 +136,11 @@ async def test_what_is_torn_is_not_shown() -> None:
 async def test_a_portrait_in_the_dark_is_said_to_be_while_it_is_previewed() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
         camera.light = 30
-        await preview(bench, per_s=8, subject=Subject.PORTRAIT)
+        await preview(bench, frames_per_s=8, subject=Subject.PORTRAIT)
         said = await bench.next(FaceFeedback)
         assert (said.advice, said.transaction) == (PortraitAdvice.TOO_DARK, "t-1")
-        assert said.hint is not None
-        assert said.hint.value < said.hint.at_least
+        assert said.measurement is not None
+        assert said.measurement.value < said.measurement.at_least
 
 
 def test_what_cannot_be_decoded_is_not_made_smaller() -> None:

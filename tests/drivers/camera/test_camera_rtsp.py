@@ -24,7 +24,7 @@ from simulators.camera.frame_stamp import FrameStamp
 from simulators.registry import parse_settings
 
 USER = {"username": "watch", "password": "two words"}
-QUICK = {"latency_s": 0.1, "silence_s": 0.5, "open_s": 3.0}
+QUICK = {"latency_s": 0.1, "no_frame_timeout_s": 0.5, "open_timeout_s": 3.0}
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +52,7 @@ def looking(simulated: Any, path: str = "stream", **settings: Any) -> Any:
 
 
 async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.obey("fault", {"fault": fault, "args": arguments})
+    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
 
 
 async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
@@ -64,7 +64,7 @@ async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
 
 async def test_no_picture_is_older_than_its_request_not_even_the_first() -> None:
     async with camera(**USER) as simulated, looking(simulated, **USER) as bench:
-        assert bench.driver.links.simulated
+        assert bench.driver.links.is_simulated
         for _ in range(15):
             stamp, asked_ms = await captured(bench)
             assert stamp.at_ms >= asked_ms
@@ -89,7 +89,7 @@ async def test_a_stalled_camera_is_silent_and_says_so_in_time() -> None:
         await let(simulated, "stall", for_s=30)
         begun_s = time.monotonic()
         error = await bench.next(LinkError)
-        assert error.cause is Cause.NO_ANSWER
+        assert error.cause is Cause.NO_RESPONSE
         assert time.monotonic() - begun_s < 3
 
 
@@ -98,11 +98,11 @@ async def test_a_killed_camera_is_a_lost_link_and_one_that_is_off_does_not_answe
         async with looking(simulated) as bench:
             await captured(bench)
             await let(simulated, "service-dies")
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
         with pytest.raises(LinkError) as refused:
             async with looking(simulated):
                 pass
-        assert refused.value.cause is Cause.NO_ANSWER
+        assert refused.value.cause is Cause.NO_RESPONSE
 
 
 async def test_wrong_passwords_and_paths_are_told_and_no_password_anywhere(
@@ -140,11 +140,11 @@ async def test_what_is_no_stream_is_told() -> None:
         async with open_camera(RtspCamera, url=f"rtsp://127.0.0.1:{port}/", **QUICK):
             pass
     server.close()
-    assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_ANSWER)
+    assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
 
 async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:
-    async with camera() as simulated, looking(simulated, silence_s=2.0) as bench:
+    async with camera() as simulated, looking(simulated, no_frame_timeout_s=2.0) as bench:
         await captured(bench)
         await let(simulated, "format-changed", size="1280x720")
         sizes = set()
@@ -179,7 +179,7 @@ class Seen:
 async def test_a_picture_whose_piece_is_missing_is_never_an_answer(codec: str, slices: int) -> None:
     async with camera(codec=codec, slices=slices) as simulated:
         seen = Seen(simulated)
-        async with looking(simulated, silence_s=8) as bench:
+        async with looking(simulated, no_frame_timeout_s=8) as bench:
             for which in ("last", "middle", "first"):
                 # So many pictures in a row begin with a key picture, of many pieces, sooner or later.
                 await let(simulated, "packet-loss", which=which, times=5)
@@ -211,7 +211,7 @@ def test_frames_of_which_pictures_were_made_keep_no_threads() -> None:
     [
         ({"url": "http://127.0.0.1/"}, "neither rtsp"),
         ({"url": "rtsp://u:secret@127.0.0.1/"}, "holds a password"),
-        ({"url": "rtsp://192.0.2.7/"}, "in clear over a network"),
+        ({"url": "rtsp://192.0.2.7/"}, "unencrypted over a network"),
         ({"url": "rtsp://127.0.0.1:port/"}, "no address"),
         ({"url": "rtsp://127.0.0.1/", "username": "x"}, "go together"),
     ],

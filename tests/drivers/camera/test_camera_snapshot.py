@@ -46,12 +46,17 @@ async def test_a_picture_is_an_event_with_its_times_and_the_picture_behind_it() 
     async with Camera(single).running() as camera, taking(camera) as bench:
         done = await bench.capture(subject=Subject.PORTRAIT)
         captured = await bench.next(FaceCaptured)
-        assert (done.frames, captured.frames, captured.width_px, captured.height_px) == (1, 1, 320, 240)
+        assert (done.frame_count, captured.frame_count, captured.width_px, captured.height_px) == (
+            1,
+            1,
+            320,
+            240,
+        )
         assert captured.transaction == "t-1"
         (picture,) = captured.attachments
         assert (picture.role, picture.media_type) == ("picture", "image/jpeg")
         assert number_in(picture.content) == camera.made == 2
-        assert 0 <= captured.waited_ms < 2000
+        assert 0 <= captured.latency_ms < 2000
         assert 0 <= captured.age_ms < 2000
         assert camera.asked[-1].path == "/picture.jpg"
         await bench.capture(subject=Subject.SCENE)
@@ -101,7 +106,7 @@ async def test_pictures_that_a_camera_had_at_hand_can_be_thrown_away() -> None:
         await asked.answer(jpeg(camera.made))
         camera.made += 1
 
-    async with Camera(late_by_one).running() as camera, taking(camera, discard=1) as bench:
+    async with Camera(late_by_one).running() as camera, taking(camera, discard_frames=1) as bench:
         before = camera.made
         await bench.capture()
         (picture,) = (await bench.next(SceneCaptured)).attachments
@@ -141,10 +146,10 @@ async def test_a_torn_picture_is_a_bad_frame_and_the_next_one_counts(how: str, f
 
     async with Camera(second_torn).running() as camera, taking(camera) as bench:
         done = await bench.capture()
-        assert done.frames == 1
+        assert done.frame_count == 1
         bad = await bench.next(BadFrame)
         assert (bad.fault, len(bad.wire) <= 64) == (fault, True)
-        assert (await bench.next(Status)).condition is StateCode.ONLINE
+        assert (await bench.next(Status)).state is StateCode.ONLINE
         (picture,) = (await bench.next(SceneCaptured)).attachments
         assert number_in(picture.content) == 3
 
@@ -155,15 +160,15 @@ async def test_a_camera_that_only_tears_pictures_is_degraded_and_captures_fail()
     async def some(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(camera.picture() if whole else camera.picture()[:-300])
 
-    async with Camera(some).running() as camera, taking(camera, check_s=0.01) as bench:
+    async with Camera(some).running() as camera, taking(camera, poll_s=0.01) as bench:
         whole = False
         with pytest.raises(CommandFailure) as failed:
             await bench.capture(timeout_s=5)
         assert failed.value.reason is RefusalReason.LINK_FAILED
         status = await bench.next(Status)
-        assert (status.condition, status.cause) == (StateCode.DEGRADED, Cause.DEVICE_FAULT)
+        assert (status.state, status.cause) == (StateCode.DEGRADED, Cause.DEVICE_FAULT)
         whole = True
-        assert (await bench.next(Status)).condition is StateCode.ONLINE
+        assert (await bench.next(Status)).state is StateCode.ONLINE
 
 
 async def test_the_sharpest_of_several_is_given() -> None:
@@ -174,7 +179,7 @@ async def test_the_sharpest_of_several_is_given() -> None:
     async with Camera(one_sharp).running() as camera, taking(camera) as bench:
         done = await bench.capture(best_of=4)
         captured = await bench.next(SceneCaptured)
-        assert (done.frames, captured.frames, captured.frame) == (4, 4, 2)
+        assert (done.frame_count, captured.frame_count, captured.frame_number) == (4, 4, 2)
         assert number_in(captured.attachments[0].content) == 3
 
 
@@ -185,7 +190,7 @@ async def test_when_the_time_is_over_the_best_there_is_counts() -> None:
         await asked.answer(camera.picture())
 
     async with Camera(slower_and_slower).running() as camera, taking(camera) as bench:
-        assert (await bench.capture(best_of=10, timeout_s=2)).frames == 2
+        assert (await bench.capture(best_of=10, timeout_s=2)).frame_count == 2
         with pytest.raises(CommandFailure) as failed:
             await bench.capture(timeout_s=0.1)
         assert failed.value.reason is RefusalReason.TIMED_OUT
@@ -304,10 +309,10 @@ async def test_what_gives_no_pictures_is_no_camera() -> None:
 
 async def test_a_camera_that_dies_ends_the_watch_and_comes_back_with_the_next_open() -> None:
     async with Camera(single).running() as camera:
-        async with taking(camera, check_s=0.01) as bench:
+        async with taking(camera, poll_s=0.01) as bench:
             await camera.stop()
             error = await bench.next(LinkError)
-            assert error.cause is Cause.NO_ANSWER
+            assert error.cause is Cause.NO_RESPONSE
             assert "the camera" in error.how
         await camera.start()
         async with taking(camera) as bench:
@@ -373,5 +378,5 @@ async def test_a_check_measures_a_picture_of_which_nothing_else_remains() -> Non
         assert outcomes(await run_self_test(bench.driver, SelfTestLevel.EXTERNAL)) == {
             "picture.came": "failed"
         }
-        assert (await bench.next(Status)).condition is StateCode.DEGRADED
+        assert (await bench.next(Status)).state is StateCode.DEGRADED
         assert not any(isinstance(said, FaceCaptured | SceneCaptured) for said in bench.said._queue)

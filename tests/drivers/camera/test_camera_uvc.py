@@ -29,7 +29,7 @@ from simulators.camera.sensor import Sensor
 from simulators.camera.v4l2 import AUTO_EXPOSURE, AUTO_FOCUS, EXPOSURE, FOCUS
 from simulators.camera.webcam import Webcam, yuyv
 
-QUICK = {"port": "usb:046d:0825", "latency_s": 0, "silence_s": 3}
+QUICK = {"port": "usb:046d:0825", "latency_s": 0, "no_frame_timeout_s": 3}
 
 
 class Program:
@@ -127,7 +127,7 @@ async def test_pictures_that_are_not_whole_are_passed_over_and_counted() -> None
         camera.inject_fault(Flagged(for_s=30))
         failed = await program.tell("fail")
         assert failed["error"] == Cause.LINK_FAILED
-        assert "damaged pictures" in failed["text"]
+        assert "damaged frames" in failed["text"]
 
 
 async def test_a_camera_that_stalls_or_goes_says_so_and_comes_back() -> None:
@@ -136,7 +136,7 @@ async def test_a_camera_that_stalls_or_goes_says_so_and_comes_back() -> None:
         camera.inject_fault(Stall(for_s=30))
         begun_s = time.monotonic()
         stalled = await program.tell("fail")
-        assert (stalled["error"], time.monotonic() - begun_s < 4) == (Cause.NO_ANSWER, True)
+        assert (stalled["error"], time.monotonic() - begun_s < 4) == (Cause.NO_RESPONSE, True)
         assert "wait five seconds" in stalled["how"]
         await program.tell("close")
         camera.waiting = type(camera.waiting)()

@@ -74,7 +74,7 @@ async def test_pictures_of_another_s_server_are_fresh_and_its_failures_are_told(
         pytest.skip(f"needs GStreamer's RTSP server from apt: see {SCRIPT}")
     async with gst_camera() as camera:
         async with looking(camera) as bench:
-            assert not bench.driver.links.simulated
+            assert not bench.driver.links.is_simulated
             for shade in (40, 200, 90, 160) * 3:
                 await camera.obey(f"shade {shade}")
                 seen, size = await captured(bench)
@@ -85,7 +85,7 @@ async def test_pictures_of_another_s_server_are_fresh_and_its_failures_are_told(
                     pass
             await camera.obey("still yes")
             begun_s = time.monotonic()
-            assert (await bench.next(LinkError)).cause is Cause.NO_ANSWER
+            assert (await bench.next(LinkError)).cause is Cause.NO_RESPONSE
             assert time.monotonic() - begun_s < 3
         await camera.obey("still no")
         await camera.obey("password another-one")
@@ -97,5 +97,5 @@ async def test_pictures_of_another_s_server_are_fresh_and_its_failures_are_told(
             await captured(bench)
             camera.process.kill()
             begun_s = time.monotonic()
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
             assert time.monotonic() - begun_s < 3

@@ -34,7 +34,7 @@ class Program:
         match what:
             case "open":
                 self.bench = await self.open.enter_async_context(open_camera(UvcCamera, **arguments))
-                mode = self.bench.driver.eye.link.mode
+                mode = self.bench.driver.frame_source.link.mode
                 identity = self.bench.identity.model_dump(exclude_none=True)
                 simulated = self.bench.driver.links.is_simulated
                 return {"identity": identity, "format": mode.fourcc, "simulated": simulated}
@@ -62,7 +62,7 @@ class Program:
             case "fail":
                 return told(await self.bench.next(LinkError))
             case "status":
-                return (await self.bench.next(Status)).condition
+                return (await self.bench.next(Status)).state
         raise AssertionError(what)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from drivers.driver import Driver, load_driver
+from drivers.driver import Driver
 from drivers.fingerprint.assessment import Assessment
 from drivers.fingerprint.capture import CaptureTransaction
 from drivers.fingerprint.commands import CaptureFinger
@@ -30,6 +30,7 @@ from drivers.fingerprint.raster import Pixels, Raster
 from drivers.links.factory import LinkFactory
 from drivers.links.recording.usb_trace import UsbTrace
 from drivers.observation import Attachment, Outcome
+from drivers.registry import load_driver
 
 HOLD = 'echo "$UMOCKDEV_DIR"; read -r _'
 """Tells where the emulated device is, and keeps it until told otherwise."""

@@ -54,7 +54,7 @@ def test_two_alike_are_told_apart_or_refused(tmp_path: Path) -> None:
     plug_in(tmp_path, "event5", "0db5:0137")
     with pytest.raises(LinkError) as refused:
         find_keyboard("usb:0DB5:0137", tmp_path)
-    assert (refused.value.cause, refused.value.action) == (Cause.AMBIGUOUS, Action.CONFIGURE)
+    assert (refused.value.cause, refused.value.action) == (Cause.ADDRESS_AMBIGUOUS, Action.CONFIGURE)
     assert "A1" in refused.value.text
     assert "by-path" in refused.value.how
 
@@ -175,7 +175,7 @@ class Device:
 
 def input_node(mocker: MockerFixture, device: Device | OSError) -> KeyboardSettings:
     """Let there be an input device at /dev/input/event5, as the kernel numbers them."""
-    mocker.patch("drivers.links.keyboard._major", return_value=INPUT_MAJOR)
+    mocker.patch("drivers.links.keyboard.device_major", return_value=INPUT_MAJOR)
     pytest.importorskip("evdev", reason="needs the extra: pip install evdev")
     mocker.patch("evdev.InputDevice", side_effect=[device])
     return KeyboardSettings(port="/dev/input/event5")
@@ -229,7 +229,7 @@ async def test_volume_keys_are_no_keyboard_and_not_taken(mocker: MockerFixture) 
 
 
 async def test_a_missing_library_is_said_with_its_name(mocker: MockerFixture) -> None:
-    mocker.patch("drivers.links.keyboard._major", return_value=INPUT_MAJOR)
+    mocker.patch("drivers.links.keyboard.device_major", return_value=INPUT_MAJOR)
     mocker.patch.dict(sys.modules, {"evdev": None})
     with pytest.raises(LinkError) as refused:
         await LinkFactory().keyboard(KeyboardSettings(port="/dev/input/event5"))
@@ -293,18 +293,18 @@ def evemu(events: bytes) -> str:
 
 LISTEN = """
 import asyncio, json, sys
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.passport.mrz_wedge import MrzWedge, MrzWedgeSettings
 
 async def main():
-    links = Links()
+    links = LinkFactory()
     driver = MrzWedge(MrzWedgeSettings(port=sys.argv[1]), links)
     identity = await driver.open()
     async for said in driver.watch():
         lines = getattr(said, "lines", None)
         if lines is not None:
             break
-    print(json.dumps([identity.model, identity.serial_number, lines, links.simulated]))
+    print(json.dumps([identity.model, identity.serial_number, lines, links.is_simulated]))
     await driver.close()
     await links.close()
 

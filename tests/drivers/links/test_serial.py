@@ -21,13 +21,14 @@ from simulators.links.serial_line import SerialLine
 
 TIOCGEXCL = 0x80045440
 """Asks a terminal whether it refuses further openings (ioctl_tty(2)); Python has no name for it."""
+TTY_MAJOR = 4
 HOLD_PORT = """
 import asyncio, sys
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.serial import SerialSettings
 
 async def hold():
-    await Links().serial(SerialSettings(port=sys.argv[1]))
+    await LinkFactory().serial(SerialSettings(port=sys.argv[1]))
     print(flush=True)
     await asyncio.Event().wait()
 
@@ -67,7 +68,7 @@ def test_two_alike_are_told_apart_or_refused(plugged_in: list[ListPortInfo]) -> 
     ]
     with pytest.raises(LinkError) as refused:
         find_port("usb:0DB5:0137")
-    assert refused.value.cause is Cause.AMBIGUOUS
+    assert refused.value.cause is Cause.ADDRESS_AMBIGUOUS
     assert "A1" in refused.value.text
     assert "by-path" in refused.value.how
 
@@ -132,7 +133,7 @@ async def test_killed_owner_frees_pty(tmp_path: Path) -> None:
         owner = subprocess.Popen([sys.executable, "-c", HOLD_PORT, str(port)], stdout=subprocess.PIPE)
         with owner:
             assert owner.stdout is not None
-            owner.stdout.readline()
+            assert owner.stdout.readline(), "the port was not opened"
             owner.send_signal(signal.SIGKILL)
         assert not refuses_openings(port)
         links = LinkFactory()
@@ -142,7 +143,7 @@ async def test_killed_owner_frees_pty(tmp_path: Path) -> None:
 
 async def test_real_port_refuses_others(tmp_path: Path, mocker: MockerFixture) -> None:
     port = tmp_path / "port"
-    mocker.patch("drivers.links.serial._is_pty", return_value=False)
+    mocker.patch("drivers.links.serial.device_major", return_value=TTY_MAJOR)
     async with SerialLine.open_at(port):
         links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(port), parity="N"))

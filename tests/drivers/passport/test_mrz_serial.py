@@ -179,7 +179,7 @@ async def test_other_device_is_no_elyctis(tmp_path: Path) -> None:
         with pytest.raises(LinkError) as refused:
             await driver.open()
         await links.close()
-    assert refused.value.cause is Cause.NO_ANSWER
+    assert refused.value.cause is Cause.NO_RESPONSE
     assert "framing" in refused.value.how
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from drivers.driver import load_driver
 from drivers.observation import Observation, Outcome
 from drivers.passport import specimen
 from drivers.passport.observations import DocumentPlaced, FrameFault, ReadFailed, ReadTrigger
 from drivers.passport.read_result import document_read, parse_mrz
+from drivers.registry import load_driver
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 from simulators.specimens import ERIKSSON_LINES
 

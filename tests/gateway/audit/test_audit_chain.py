@@ -45,7 +45,7 @@ def at(number: int) -> str:
 
 def note(number: int) -> AuditRecord:
     return AuditRecord(
-        at(number), "lane-1/barrier", "command.decided", {"station": "lane-1", "n": number}, "t"
+        at(number), "lane-1/barrier", "command.decided", {"station": "lane-1", "command_seq": number}, "t"
     )
 
 
@@ -75,7 +75,7 @@ def _nothing_is_synced() -> Iterator[None]:
 
 @pytest.fixture
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_log, "FILE_BYTES", 1300)
+    monkeypatch.setattr(audit_log, "MAX_FILE_BYTES", 1300)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audit") / "whole"
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit_log, "FILE_BYTES", 1300)
+        patch.setattr(audit_log, "MAX_FILE_BYTES", 1300)
         fill(folder, 24)
     assert verify(folder, VERIFIER).tampering is None
     assert len(audit_files(folder)) >= 4

@@ -28,7 +28,7 @@ def at(minute: int) -> str:
 def decided(
     minute: int, station: str, verb: str, transaction: str, decision: str = "accepted"
 ) -> AuditRecord:
-    data = {"station": station, "verb": verb, "decision": decision, "times": 1}
+    data = {"station": station, "verb": verb, "decision": decision, "count": 1}
     return AuditRecord(at(minute), "lane-1/barrier", "command.decided", data, transaction)
 
 
@@ -46,10 +46,10 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
     """A day's record: two hours of reads, two stations, a technician who saw a wire."""
     audit = AuditWriter(tmp_path, GATEWAY, Signer(make_signing_key(tmp_path)).sign)
     seen = {
-        "who": "amina",
-        "standing": "technician",
-        "via": "socket",
-        "order": "reveal",
+        "user": "amina",
+        "role": "technician",
+        "channel": "socket",
+        "operation": "trace_reveal",
         "reason": "vendor asks",
     }
     notes = [
@@ -58,16 +58,16 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
         AuditRecord(
             at(60),
             GATEWAY,
-            "traveller.handled",
+            "traveller.reads",
             {"from": at(1), "reads": {"passport_reader": {"lane-1/reader": 7}}},
         ),
         decided(70, "lane-1", "open", "t-2"),
         decided(71, "lane-2", "open", "t-2", "rejected"),
-        AuditRecord(at(72), "lane-1/reader", "technician.acted", seen),
+        AuditRecord(at(72), "lane-1/reader", "technician.operation", seen),
         AuditRecord(
             at(120),
             GATEWAY,
-            "traveller.handled",
+            "traveller.reads",
             {
                 "from": at(61),
                 "reads": {"passport_reader": {"lane-1/reader": 3}, "camera": {"lane-1/camera": 2}},
@@ -131,7 +131,7 @@ def test_an_export_tells_window_kinds_numbers_people_and_recipients(folder: Path
     assert [(one["who"], one["did"]) for one in found["people"]] == [
         ("lane-1", {"open": 1}),
         ("lane-2", {"open refused": 1}),
-        ("amina", {"reveal": 1}),
+        ("amina", {"trace_reveal": 1}),
     ]
     assert [(one["transaction"], one["who"]) for one in found["sessions"]] == [("t-2", ["lane-1", "lane-2"])]
     assert found["wires_revealed"][0]["reason"] == "vendor asks"

@@ -62,7 +62,7 @@ async def wire(house: GatewayFixture, monkeypatch: pytest.MonkeyPatch) -> Serial
     house.describe(BARRIER, "obedient")
     await house.start()
     await wire.wait_for_host()
-    await until(lambda: '"destination_up"' in house.log and '"online"' in house.log)
+    await until(lambda: '"destination_connected"' in house.log and '"online"' in house.log)
     return wire
 
 

@@ -105,7 +105,7 @@ async def a_swap_is_noticed_and_accepted(at: BrowserFixture, page: Page) -> None
     why = page.get_by_role("region", name="Why isn't it reading?")
     await expect(why.locator("[data-code=no_device]")).to_contain_text("→ unplug it and plug it in again")
     await at.exchange("SIM0002")
-    await expect(state).to_have_attribute("data-state", "pending")
+    await expect(state).to_have_attribute("data-state", "awaiting_acceptance")
     await expect(state).to_contain_text("nobody has accepted it")
     await page.reload()
     assert await faults_of(page) == []

@@ -45,9 +45,12 @@ roles_file = "roles.toml"
 max_other_commands_per_min = 6000
 """
 DEVICES = {
-    "lane-1/camera": ("camera-snapshot", 'path = "/snapshot.jpg"\ncheck_s = 1'),
+    "lane-1/camera": ("camera-snapshot", 'path = "/snapshot.jpg"\npoll_s = 1'),
     # An acceptance is with a post's own latency: a busy machine delays the simulated lens, too.
-    "lane-2/camera": ("camera-rtsp", f"latency_s = {0.1 if CAPTURES < BUSY_FROM else 0.3}\nsilence_s = 1"),
+    "lane-2/camera": (
+        "camera-rtsp",
+        f"latency_s = {0.1 if CAPTURES < BUSY_FROM else 0.3}\nno_frame_timeout_s = 1",
+    ),
     "lane-3/camera": ("camera-onvif", ""),
 }
 DEVICE = """
@@ -104,7 +107,7 @@ class Simulated:
 
     async def suffer(self, chance: random.Random) -> None:
         fault, arguments = chance.choice(self.faults)
-        await self.camera.obey("fault", {"fault": fault, "args": arguments})
+        await self.camera.handle_command("fault", {"fault": fault, "args": arguments})
 
 
 class Plugged:
@@ -196,23 +199,23 @@ class Counter:
 
 
 @pytest.mark.timeout(120 + 4 * CAPTURES)
-async def test_no_picture_is_old_or_torn_whatever_happens_to_the_cameras(house: GatewayFixture) -> None:
-    (house.folder / "roles.toml").write_text(ROLES)
-    house.extra = COMMANDS
+async def test_no_picture_is_old_or_torn_whatever_happens_to_the_cameras(gateway: GatewayFixture) -> None:
+    (gateway.folder / "roles.toml").write_text(ROLES)
+    gateway.extra = COMMANDS
     async with contextlib.AsyncExitStack() as stack:
         cameras: dict[str, Camera] = {}
         for position, (kind, more) in DEVICES.items():
             camera = await stack.enter_async_context(simulated(position, kind))
             cameras[position] = Simulated(kind, camera)
-            house.devices[position] = DEVICE.format(position=position, kind=kind, url=camera.url, more=more)
+            gateway.devices[position] = DEVICE.format(position=position, kind=kind, url=camera.url, more=more)
         if CAPTURES >= BUSY_FROM:
             webcam = await stack.enter_async_context(Webcam(frames_per_s=10))
             cameras["lane-4/camera"] = Plugged(webcam)
-            house.environment = webcam.environment
-            house.devices["lane-4/camera"] = WEBCAM
-        house.write()
-        await house.start()
-        desk = await stack.enter_async_context(house.workstation(*cameras, station="counter"))
+            gateway.environment = webcam.environment
+            gateway.devices["lane-4/camera"] = WEBCAM
+        gateway.write()
+        await gateway.start()
+        desk = await stack.enter_async_context(gateway.workstation(*cameras, station="counter"))
         await until(lambda: all(desk.status(position).is_online for position in cameras), 40)
         counter = Counter(desk)
         listening = asyncio.create_task(counter.listen())
@@ -224,4 +227,4 @@ async def test_no_picture_is_old_or_torn_whatever_happens_to_the_cameras(house: 
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
         print(f"{CAPTURES} pictures of each of {', '.join(cameras)}: {counter.failed} captures failed")
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0

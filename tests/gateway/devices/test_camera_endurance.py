@@ -61,7 +61,7 @@ class Size:
 class Lane:
     """A camera, and its driver in a worker process of its own."""
 
-    ward: WorkerFixture
+    worker: WorkerFixture
     camera: RtspCamera
     tickets: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     said_s: dict[str, list[float]] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Lane:
 
     @property
     def process(self) -> psutil.Process:
-        return psutil.Process(self.ward.devices[POSITION]._pid)
+        return psutil.Process(self.worker.devices[POSITION]._pid)
 
     @property
     def now_s(self) -> float:
@@ -82,8 +82,8 @@ class Lane:
     async def told(self, condition: StateCode, cause: Cause | None = None) -> DeviceState:
         """The next state of that condition and cause; those before it are kept for the end, too."""
         while True:
-            await self.ward.notebook.until(lambda: bool(self.ward.notebook.states))
-            _, state = self.ward.notebook.states.pop(0)
+            await self.worker.notebook.until(lambda: bool(self.worker.notebook.states))
+            _, state = self.worker.notebook.states.pop(0)
             self.states.append(state)
             if state.state is condition and cause in (None, state.cause):
                 return state
@@ -91,12 +91,12 @@ class Lane:
     async def captured(self) -> tuple[int, int]:
         """A picture, asked for now: its size."""
         ticket = next(self.tickets)
-        assert self.ward.devices[POSITION].send_command(ticket, "capture", Invocation.local(), b"{}")
-        outcome = await self.ward.notebook.outcome(ticket)
+        assert self.worker.devices[POSITION].send_command(ticket, "capture", Invocation.local(), b"{}")
+        outcome = await self.worker.notebook.outcome(ticket)
         assert outcome.state is CommandState.DONE, outcome
-        await self.ward.notebook.until(lambda: bool(self.ward.notebook.events))
-        ((_, heard),) = self.ward.notebook.events
-        self.ward.notebook.events.clear()
+        await self.worker.notebook.until(lambda: bool(self.worker.notebook.events))
+        ((_, heard),) = self.worker.notebook.events
+        self.worker.notebook.events.clear()
         data = json.loads(heard.partial_event + b"}")["data"]
         return data["width_px"], data["height_px"]
 
@@ -118,7 +118,7 @@ async def killed(lane: Lane, outage_s: float) -> None:
     await lane.let("service-dies")
     state = await lane.told(StateCode.OFFLINE)
     lane.well_within("killed", begun_s, lane.said_s)
-    assert state.cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+    assert state.cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
     assert state.action is Action.RESTART
     await asyncio.sleep(outage_s)
     lane.camera.server.stop_for(for_s=0.0)  # and is back at once
@@ -128,7 +128,7 @@ async def killed(lane: Lane, outage_s: float) -> None:
 async def stalled(lane: Lane, _outage_s: float) -> None:
     begun_s = lane.now_s
     await lane.let("stall")
-    state = await lane.told(StateCode.OFFLINE, Cause.NO_ANSWER)
+    state = await lane.told(StateCode.OFFLINE, Cause.NO_RESPONSE)
     lane.well_within("stalled", begun_s, lane.said_s)
     assert state.action is Action.RESTART
     await lane.back("stalled")  # who connects anew is shown pictures
@@ -174,7 +174,7 @@ async def another_size(lane: Lane, _outage_s: float) -> None:
 
 @contextlib.asynccontextmanager
 async def watching(
-    ward: WorkerFixture, password: str = USER["password"], **waits: float
+    worker_fixture: WorkerFixture, password: str = USER["password"], **waits: float
 ) -> AsyncIterator[Lane]:
     """The camera, which has that password, and its driver; the worker waits so long between its attempts."""
     settings = {"name": POSITION, "kind": "camera-rtsp", "port": 0, "key_every_s": 0.5}
@@ -185,27 +185,27 @@ async def watching(
     camera.access.password = password
     # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
     patient = WorkerLimits(heartbeat_timeout_s=20, stop_timeout_s=5)
-    ward.start(POSITION, "camera-rtsp", {"url": camera.url} | USER, limits=patient, **waits)
-    lane = Lane(ward, camera)
+    worker_fixture.start(POSITION, "camera-rtsp", {"url": camera.url} | USER, limits=patient, **waits)
+    lane = Lane(worker_fixture, camera)
     try:
         yield lane
     finally:
-        await ward.devices[POSITION].stop()
+        await worker_fixture.devices[POSITION].stop()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.fixture
-async def lane(ward: WorkerFixture) -> AsyncIterator[Lane]:
-    async with watching(ward, backoff_first_s=0.5, backoff_max_s=30.0) as lane:  # a gateway's own
+async def lane(worker_fixture: WorkerFixture) -> AsyncIterator[Lane]:
+    async with watching(worker_fixture, backoff_first_s=0.5, backoff_max_s=30.0) as lane:  # a gateway's own
         await lane.told(StateCode.ONLINE)
         yield lane
 
 
 async def test_a_camera_that_refused_for_long_is_tried_at_once_when_it_was_started_anew(
-    ward: WorkerFixture,
+    worker_fixture: WorkerFixture,
 ) -> None:
-    async with watching(ward, password="another", backoff_first_s=60.0, backoff_max_s=60.0) as lane:
+    async with watching(worker_fixture, password="another", backoff_first_s=60.0, backoff_max_s=60.0) as lane:
         await lane.told(StateCode.OFFLINE, Cause.NO_PERMISSION)
         lane.camera.access.password = USER["password"]
         await lane.let("service-dies", for_s=0.3)
@@ -231,7 +231,7 @@ async def test_whatever_befalls_a_stream_it_is_told_and_over_in_time(
     out, err = capfd.readouterr()
     said = [f"{state.text} {state.how}" for state in lane.states]
     for secret in USER["password"].split():
-        assert secret not in "".join((out, err, lane.ward.log, *said))
+        assert secret not in "".join((out, err, lane.worker.log, *said))
     with capfd.disabled():
         print(f"\n{CYCLES} cycles: {before} -> {halfway} -> {after}")
         for what, figures in (("said", lane.said_s), ("back", lane.back_s)):

@@ -17,8 +17,8 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_recordings_give_the_events_beside_them(house: GatewayFixture) -> None:
-    found = await replay_recordings(house, recordings())
+async def test_recordings_give_the_events_beside_them(gateway: GatewayFixture) -> None:
+    found = await replay_recordings(gateway, recordings())
 
     for path, events in found.items():
         assert events == json.loads(expected(path).read_text()), path.name

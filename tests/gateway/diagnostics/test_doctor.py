@@ -17,7 +17,7 @@ from support.devices.fingerprint_scanners import usb_scanner
 from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
-from drivers.driver import load_driver
+from drivers.registry import load_driver
 from drivers.unavailable import unavailable_driver
 from gateway.api.models import Finding
 from gateway.cli import app
@@ -296,7 +296,7 @@ def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPa
             f"{module}.load_driver", lambda name: gone if name == "uru4000" else load_driver(name)
         )
 
-    assert 'pip install "borderpost-gateway[fingerprint]"' in post.bad()["missing_extra"].how
+    assert "install -e '.[fingerprint]'" in post.bad()["missing_extra"].how
 
 
 def test_a_licence_is_told_before_it_ends(post: Post) -> None:
@@ -444,9 +444,9 @@ def test_a_code_that_was_misheard_is_noticed() -> None:
 
 
 def test_a_production_broker_that_takes_anything_from_anybody_is_told(post: Post) -> None:
-    assert "broker_open" not in post.bad(), "a test's broker may be open"
+    assert "broker_acl_missing" not in post.bad(), "a test's broker may be open"
     post.head = post.head.replace('"test"', '"production"')
-    assert "it has no access list" in post.bad()["broker_open"].text
+    assert "it has no access list" in post.bad()["broker_acl_missing"].text
     with Mosquitto(acl="topic readwrite bgw/v1/uto-test/_gw/gw-1/state\n") as guarded:
         post.broker = f'[broker]\nhost = "127.0.0.1"\nport = {guarded.port}\n'
-        assert not {"broker_open", "broker_refuses"} & post.bad().keys()
+        assert not {"broker_acl_missing", "broker_refuses"} & post.bad().keys()

@@ -79,7 +79,7 @@ def mosquitto(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shippe
 class Hall:
     """A post with two lanes, a barrier each, at the shipped broker."""
 
-    house: GatewayFixture
+    gateway: GatewayFixture
     broker: Shipped
     tls: bool
     sites: list[ModbusSite]
@@ -97,7 +97,7 @@ class Hall:
             login = {"tls": self.broker.authority.context(name), "station": name}
         else:
             login = {"username": name, "password": f"word-of-{name}"}
-        return self.house.workstation(*positions, **login)
+        return self.gateway.workstation(*positions, **login)
 
     @property
     def told(self) -> list[str]:
@@ -106,25 +106,25 @@ class Hall:
 
 
 @pytest.fixture
-async def hall(house: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[Hall]:
+async def hall(gateway: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[Hall]:
     tls = mosquitto.port == mosquitto.tls_port
     folder = mosquitto.folder
-    (house.folder / "word").write_text("word-of-gw-1")
-    (house.folder / "word").chmod(0o600)
-    house.site = "ke-busia"
+    (gateway.folder / "word").write_text("word-of-gw-1")
+    (gateway.folder / "word").chmod(0o600)
+    gateway.site = "ke-busia"
     files = {"ca_file": "ca.crt", "cert_file": "gw-1.crt", "key_file": "gw-1.key"}
-    house.login = (
+    gateway.login = (
         "\n".join(f'tls.{key} = "{folder}/{file}"' for key, file in files.items())
         if tls
         else 'username = "gw-1"\npassword_file = "word"'
     )
-    house.extra = (
+    gateway.extra = (
         f'[commands]\nroles_file = "{folder}/roles.toml"\nmoves_every_s = 0.01\nmoves_per_min = 600\n'
     )
     async with contextlib.AsyncExitStack() as sites:
-        barriers = [await sites.enter_async_context(site_at(house, str(barrier))) for barrier in BARRIERS]
-        await house.start()
-        yield Hall(house, mosquitto, tls, barriers)
+        barriers = [await sites.enter_async_context(site_at(gateway, str(barrier))) for barrier in BARRIERS]
+        await gateway.start()
+        yield Hall(gateway, mosquitto, tls, barriers)
 
 
 @contextlib.asynccontextmanager
@@ -205,9 +205,9 @@ async def test_nobody_moves_a_barrier_but_who_may(hall: Hall) -> None:
             assert {answer.reason for answer in powerless.answers} == {CommandReason.NOT_PERMITTED}
 
         # The gateway's own account gives no commands either.
-        async with hall.station("gw-1") as gateway:
-            await attempts(gateway, session, ["gw-1", "lane-1"], 20)
-            assert set(gateway.codes) == {NOT_AUTHORISED}
+        async with hall.station("gw-1") as gateway_account:
+            await attempts(gateway_account, session, ["gw-1", "lane-1"], 20)
+            assert set(gateway_account.codes) == {NOT_AUTHORISED}
 
         # One that may is the first that a barrier hears of; all that came before it has been decided on.
         assert hall.told == []
@@ -263,12 +263,14 @@ async def test_a_preview_reaches_only_whom_it_is_for(tmp_path: Path) -> None:
         tasks = [asyncio.create_task(listen(*each)) for each in zip(listeners, events, strict=True)]
         for event in events:
             await event.wait()
-        async with client("gw-1") as gateway, client("lane-2") as forger:
+        async with client("gw-1") as gateway_account, client("lane-2") as forger:
             for station in ("lane-1", "supervisor"):
                 await forger.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"forged", qos=1)
-                await gateway.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"jpeg", qos=1)
+                await gateway_account.publish(
+                    f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"jpeg", qos=1
+                )
             await until(lambda: heard["lane-1"] and heard["supervisor"])
-            await gateway.publish("bgw/v1/ke-busia/_gw/gw-1/state", b"{}", qos=1)
+            await gateway_account.publish("bgw/v1/ke-busia/_gw/gw-1/state", b"{}", qos=1)
             await until(lambda: all("state" in "".join(heard[name]) for name in ("lane-1", "lane-2")))
         for task in tasks:
             task.cancel()

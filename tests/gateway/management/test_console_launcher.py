@@ -16,7 +16,7 @@ from gateway.management.console_launcher import SOCKET, ConsoleLauncher
 CONSOLE = """
 import socket, sys
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-intercom = socket.socket(fileno=int(given["--intercom"]))
+intercom = socket.socket(fileno=int(given["--rpc-fd"]))
 doors = [socket.socket(fileno=int(given[name])) for name in ("--socket", "--tcp") if name in given]
 for door in doors:
     door.setblocking(False)
@@ -102,7 +102,7 @@ async def test_whoever_comes_is_served_by_a_process_that_is_there_for_as_long(tm
 async def test_a_console_that_crashes_is_started_again_for_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.management.console_launcher.REST_S", 0.05)
+    monkeypatch.setattr("gateway.management.console_launcher.RESTART_DELAY_S", 0.05)
     async with reception(tmp_path):
         assert (await say("crash", path=tmp_path / SOCKET)).startswith("crash")
         for _ in range(2):

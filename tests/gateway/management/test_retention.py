@@ -82,8 +82,10 @@ async def test_an_old_audit_goes_in_pieces_and_what_is_left_is_proved(
     assert (verdict.tampering, verdict.first_unverified) == (None, None)
     assert verdict.pruned > 0
     assert verdict.first is not None
-    assert "audit.removed" in {entry.type for entry in newest(tmp_path, 500)}
-    monkeypatch.setattr(audit_log, "FILE_BYTES", 2 * 1024 * 1024)  # then the newest alone is all there may be
+    assert "audit.pruned" in {entry.type for entry in newest(tmp_path, 500)}
+    monkeypatch.setattr(
+        audit_log, "MAX_FILE_BYTES", 2 * 1024 * 1024
+    )  # then the newest alone is all there may be
     kept.keeping._retention = lambda: RetentionSection(audit_max_mib=2)
     await kept.keeping.run_once()
     assert len(audit_files(tmp_path)) == 1

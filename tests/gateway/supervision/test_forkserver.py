@@ -22,7 +22,7 @@ def test_a_daemon_that_dies_with_births_unread_leaves_no_worker_behind(tmp_path:
     worker_ours, worker_theirs = socket.socketpair()
     with theirs, worker_theirs:
         server = subprocess.Popen(
-            [sys.executable, "-m", "gateway.supervision.forkserver", str(theirs.fileno()), "error", "odd"],
+            [sys.executable, "-m", "gateway.supervision.forkserver", str(theirs.fileno()), "error", "faulty"],
             pass_fds=[theirs.fileno()],
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGINS}"},
             stderr=subprocess.PIPE,
@@ -31,7 +31,7 @@ def test_a_daemon_that_dies_with_births_unread_leaves_no_worker_behind(tmp_path:
             site="uto-test",
             gateway="gw-1",
             position="lane-1/reader",
-            driver="odd",
+            driver="faulty",
             settings={"port": str(tmp_path / "none")},
             is_production=False,
             heartbeat_interval_s=0.2,

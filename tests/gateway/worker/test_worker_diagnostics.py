@@ -28,7 +28,7 @@ async def test_a_burst_is_made_presentable_afterwards_and_only_the_last_of_it() 
         bench.on_observation(number, Provenance.LIVE, BadFrame(str(number), b"wire"))
     assert not bench._rendered, "nothing is done on an event's way"
 
-    tail = json.loads(await anext(bench.serve_request({"what": "tail"}, b"")))
+    tail = json.loads(await anext(bench.serve_request({"method": "last_events"}, b"")))
     assert not bench._pending
     assert [event["data"] for event in tail] == [
         {"fault": str(number), "size": 4} for number in range(1000 - KEPT_EVENTS, 1000)
@@ -54,13 +54,13 @@ async def test_a_wire_is_free_when_nobody_looks_and_bounded_when_somebody_does()
         assert await anext(seen) == b"", "from here on"
         tap.on_chunk("out", b"\x05")
         item = json.loads(await anext(seen))
-        assert (item["direction"], item["size"], item["hex"], item["meaning"]) == ("out", 1, None, "ENQ")
+        assert (item["direction"], item["size"], item["hex"], item["summary"]) == ("out", 1, None, "ENQ")
         for _ in range(3 * MAX_ITEMS_PER_S):
             tap.on_chunk("in", b"x" * 90)
         async with asyncio.timeout(5):
             count, lost = 0, 0
             while lost == 0:
-                count, lost = count + 1, json.loads(await anext(seen))["lost"]
+                count, lost = count + 1, json.loads(await anext(seen))["dropped"]
                 tap.on_chunk("in", b"x" * 90)
                 await asyncio.sleep(0)
         assert count <= MAX_ITEMS_PER_S
@@ -80,7 +80,7 @@ async def test_a_transfer_is_seen_once_though_it_is_tapped_twice() -> None:
         tap.on_chunk("in", data)
         tap.on_chunk("in", b"\x06")
         items = [json.loads(await anext(seen)), json.loads(await anext(seen))]
-    assert [(item["size"], item["meaning"]) for item in items] == [(64, "binary"), (1, "ACK")]
+    assert [(item["size"], item["summary"]) for item in items] == [(64, "binary"), (1, "ACK")]
     assert items[0]["hex"] == data.hex(" ")
     assert items[0]["transfer"] | {"setup": ""} == {
         "id": 1,
@@ -135,7 +135,7 @@ class Tried(Driver[Settings]):
 
 
 async def tried(bench: WorkerDiagnostics, level: str = "internal") -> list[SelfTestStep]:
-    answer = bench.serve_request({"what": "check", "level": level}, b"")
+    answer = bench.serve_request({"method": "check", "level": level}, b"")
     return [SelfTestStep.model_validate_json(step) async for step in answer]
 
 
@@ -158,7 +158,7 @@ async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyP
     with pytest.raises(RpcError, match="no check"):
         await tried(bench, "interactive")
 
-    driver.fails = LinkError(Cause.NO_ANSWER, "It fell silent.", Action.RESTART)
+    driver.fails = LinkError(Cause.NO_RESPONSE, "It fell silent.", Action.RESTART)
     assert [step.outcome for step in await tried(bench, "external")] == ["successful", "failed"]
     driver.fails, driver.waits = None, True
     running = asyncio.create_task(tried(bench, "external"))

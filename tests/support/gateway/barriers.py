@@ -16,7 +16,7 @@ driver = "modbus-barrier"
 emergency = 5
 key_switch = 6
 controller_ok = 7
-per_minute = 30
+max_per_minute = 30
 {more}
 [device."{position}".board]
 model = "waveshare-8"
@@ -27,23 +27,23 @@ close = 1
 stop = 2
 open_limit = 0
 closed_limit = 1
-before = 2
-behind = 3
+entry_side = 2
+exit_side = 3
 presence = 4
 """
 
 
-def describe(house: GatewayFixture, position: str, port: int, more: str = "") -> None:
+def describe(gateway: GatewayFixture, position: str, port: int, more: str = "") -> None:
     """Put a barrier into the configuration, wired as `ModbusSettings` has it."""
-    house.devices[position] = TABLE.format(position=position, port=f"tcp://127.0.0.1:{port}", more=more)
-    house.write()
+    gateway.devices[position] = TABLE.format(position=position, port=f"tcp://127.0.0.1:{port}", more=more)
+    gateway.write()
 
 
 @contextlib.asynccontextmanager
 async def site_at(
-    house: GatewayFixture, position: str, mechanics: MechanicsSettings = QUICK
+    gateway: GatewayFixture, position: str, mechanics: MechanicsSettings = QUICK
 ) -> AsyncIterator[ModbusSite]:
     """A barrier at that position; the log says what ever reached its wire."""
     async with ModbusSite.start(ModbusSettings(mechanics=mechanics)) as site:
-        describe(house, position, site.port)
+        describe(gateway, position, site.port)
         yield site

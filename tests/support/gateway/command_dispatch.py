@@ -29,8 +29,8 @@ ROLES = Roles.model_validate(
     {
         "authority": "UTO",
         "role": {
-            "all": {"verbs": ["*"], "moves": True},
-            "chief": {"verbs": ["*"], "moves": True, "steal": True},
+            "all": {"verbs": ["*"], "can_move": True},
+            "chief": {"verbs": ["*"], "can_move": True, "can_steal": True},
             "looks": {"verbs": ["look"]},
         },
         "station": {
@@ -54,9 +54,9 @@ class FakeDevice:
     is_present: bool = True
     commands_received: list[tuple[int, str, Invocation, Any]] = field(default_factory=list)
 
-    def run_command(self, ticket: int, verb: str, call: Invocation, args: bytes) -> bool:
+    def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
         if self.is_present:
-            self.commands_received.append((ticket, verb, call, json.loads(args)))
+            self.commands_received.append((command_ref, verb, call, json.loads(args)))
         return self.is_present
 
     @property
@@ -93,7 +93,7 @@ class DispatcherFixture:
         else:
             self.retained[topic] = json.loads(payload)
 
-    def record(self, position: Position, observation: Observation, transaction: str) -> None:
+    def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
         self.records.append((position, observation, transaction))
 
     def on_claim_changed(self, position: Position, holder: str | None) -> None:
@@ -117,7 +117,7 @@ class DispatcherFixture:
     ) -> list[CommandAnswer]:
         """Let a message arrive; returns the answers that come at once."""
         number = next(self.numbers)
-        whole = {"cmd_id": f"c{number}", "session": SESSION, "n": number} | body
+        whole = {"cmd_id": f"c{number}", "session": SESSION, "command_seq": number} | body
         message = mqtt.MQTTMessage(topic=(topic or TOPICS.command(position, verb, station)).encode())
         message.payload = json.dumps(whole).encode() if payload is None else payload
         message.retain = retain

@@ -66,6 +66,8 @@ class GatewayFixture:
     """What the daemon finds there besides."""
     under: tuple[str, ...] = ()
     """What the daemon is started by, such as `setpriv` with its options."""
+    python: Path = Path(sys.executable)
+    """What the daemon runs under; another one than the tests' has libraries of its own."""
     process: ForkedProcess | asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -86,7 +88,7 @@ class GatewayFixture:
     def port(self, position: str) -> Path:
         return self.folder / position.replace("/", "-")
 
-    def describe(self, position: str, driver: str = "odd", more: str = "") -> None:
+    def describe(self, position: str, driver: str = "faulty", more: str = "") -> None:
         """Put a device into the configuration."""
         self.devices[position] = DEVICE.format(
             position=position, driver=driver, port=self.port(position), more=more
@@ -110,12 +112,13 @@ class GatewayFixture:
         """Start the daemon; as a Python of its own where it has to be in that environment from the first."""
         path = os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS)))
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
-        if "LD_PRELOAD" not in environment and not self.under:
+        same = self.python == Path(sys.executable)
+        if "LD_PRELOAD" not in environment and not self.under and same:
             self.process = fork_daemon(self.config, self.folder / "gateway.log", environment)
             return
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(*self.under, sys.executable, "-m", "gateway", str(self.config)),
+                *(*self.under, self.python, "-m", "gateway", str(self.config)),
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -145,12 +148,12 @@ async def until(true: object, within_s: float = 20) -> None:
 @pytest.fixture
 async def gateway(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[GatewayFixture]:
     """A gateway that is not started yet."""
-    house = GatewayFixture(tmp_path, mosquitto)
+    fixture = GatewayFixture(tmp_path, mosquitto)
     try:
-        yield house
+        yield fixture
     finally:
-        if house.process is not None:
-            process = house.process
+        if fixture.process is not None:
+            process = fixture.process
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
@@ -158,5 +161,5 @@ async def gateway(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Gateway
             except TimeoutError:
                 process.kill()
                 await process.wait()
-                pytest.fail(f"the gateway did not stop:\n{house.log[-3000:]}")
-        await house.stack.aclose()
+                pytest.fail(f"the gateway did not stop:\n{fixture.log[-3000:]}")
+        await fixture.stack.aclose()

@@ -34,7 +34,7 @@ VIEWER = Actor(name="wangari", role=UserRole.VIEWER, channel="network")
 class InProcessGateway:
     """A post whose gateway runs here; `desk` is what its console has."""
 
-    house: GatewayFixture
+    fixture: GatewayFixture
     gateway: Gateway
     client: DaemonClient
 
@@ -60,23 +60,23 @@ class InProcessGateway:
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(house: GatewayFixture, *drivers: str) -> AsyncIterator[InProcessGateway]:
+async def running_gateway(fixture: GatewayFixture, *drivers: str) -> AsyncIterator[InProcessGateway]:
     """Run the gateway of a post that is described already."""
-    nursery = ForkServerClient([*drivers], "error")
-    nursery._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    nursery._channel.setblocking(False)
+    forkserver = ForkServerClient([*drivers], "error")
+    forkserver._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    forkserver._channel.setblocking(False)
     with theirs:
-        nursery._process = daemons.fork_forkserver(theirs, [*drivers], "error")  # type: ignore[assignment]
-    gateway = Gateway(load(house.config), house.config, nursery)
+        forkserver._process = daemons.fork_forkserver(theirs, [*drivers], "error")  # type: ignore[assignment]
+    gateway = Gateway(load(fixture.config), fixture.config, forkserver)
     ours, theirs = socket.socketpair()
     try:
         await gateway.start()
-        bench = ManagementApi(gateway, gateway.management.admission)
-        gateway.management._api = bench
-        async with serve_api(bench, theirs):
-            desk = await DaemonClient.connect(ours.detach())
-            yield InProcessGateway(house, gateway, desk)
-            desk.close()
+        api = ManagementApi(gateway, gateway.management.admission)
+        gateway.management._api = api
+        async with serve_api(api, theirs):
+            client = await DaemonClient.connect(ours.detach())
+            yield InProcessGateway(fixture, gateway, client)
+            client.close()
     finally:
         await gateway.stop()
 
@@ -91,8 +91,8 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextlib.asynccontextmanager
 async def gateway_in(folder: Path, broker: Mosquitto) -> AsyncIterator[GatewayFixture]:
     """A post without a process of its own."""
-    house = GatewayFixture(folder, broker)
+    fixture = GatewayFixture(folder, broker)
     try:
-        yield house
+        yield fixture
     finally:
-        await house.stack.aclose()
+        await fixture.stack.aclose()

@@ -51,27 +51,27 @@ class ReplayedDevice:
     online: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def replay_recordings(house: GatewayFixture, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
+async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
     """Who answered and every event of each recording, out of one gateway that runs all of them at once."""
     replays = {
         path: ReplayedDevice(f"lane-{number}/device", Recording.from_text(path.read_text()))
         for number, path in enumerate(paths, start=1)
     }
-    house.silent_s = 20  # all of them compute at once, on a machine that may be busy
-    (house.folder / "roles.toml").write_text(ROLES)
-    house.extra = '[commands]\nroles_file = "roles.toml"\n'
+    gateway.silent_s = 20  # all of them compute at once, on a machine that may be busy
+    (gateway.folder / "roles.toml").write_text(ROLES)
+    gateway.extra = '[commands]\nroles_file = "roles.toml"\n'
     async with AsyncExitStack() as stack:
         waiting = asyncio.Event()
         playing = {
-            path: await _device(house, replay, stack, waiting if _talks(replay.recording) else None)
+            path: await _device(gateway, replay, stack, waiting if _talks(replay.recording) else None)
             for path, replay in replays.items()
         }
-        desk = await stack.enter_async_context(house.workstation(station="counter-1"))
+        desk = await stack.enter_async_context(gateway.workstation(station="counter-1"))
         await asyncio.wait_for(desk.connected_event.wait(), 10)
         watching = asyncio.create_task(
             _watch(desk, {Position.parse(r.position): r for r in replays.values()})
         )
-        await house.start()
+        await gateway.start()
         asking = [asyncio.create_task(_ask(desk, replay)) for replay in replays.values()]
         try:
             # Where each answer must come within half a second, nobody else shall compute.
@@ -82,7 +82,7 @@ async def replay_recordings(house: GatewayFixture, paths: list[Path]) -> dict[Pa
             await asyncio.gather(*playing.values(), *asking)
         finally:
             # The gateway delivers what it has, and then says that it goes.
-            await house.stop()
+            await gateway.stop()
         await asyncio.wait_for(watching, 20)
     assert {word for replay in replays.values() for word in replay.provenances} <= {Provenance.REPLAYED}
     return {path: replay.said for path, replay in replays.items()}
@@ -94,7 +94,7 @@ def _talks(recording: Recording) -> bool:
 
 
 async def _device(
-    house: GatewayFixture, replay: ReplayedDevice, stack: AsyncExitStack, waiting: asyncio.Event | None
+    gateway: GatewayFixture, replay: ReplayedDevice, stack: AsyncExitStack, waiting: asyncio.Event | None
 ) -> "asyncio.Task[None]":
     """Describe the device, and play its recording once the gateway has come, after waiting."""
     player = ReplayPlayer(replay.recording, LONGEST_PAUSE_S)
@@ -104,15 +104,15 @@ async def _device(
         where = f"http://127.0.0.1:{port}"
         playing = asyncio.create_task(_until(said))
     else:
-        line = SerialLine.open_at(house.port(replay.position), look_s=0.002, replays=True)
+        line = SerialLine.open_at(gateway.port(replay.position), look_s=0.002, replays=True)
         where = str(line.path)
         playing = asyncio.create_task(_play(player, line, waiting))
     settings = with_endpoint(replay.recording.settings, place, where)
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
-    house.devices[replay.position] = "\n".join(
+    gateway.devices[replay.position] = "\n".join(
         [f'\n[device."{replay.position}"]', f'driver = "{replay.recording.driver}"', *lines, ""]
     )
-    house.write()
+    gateway.write()
     return playing
 
 

@@ -20,8 +20,8 @@ class FixedClock:
 
     boot_id = "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071"
 
-    def __init__(self, standing: ClockStatus) -> None:
-        self._standing = standing
+    def __init__(self, clock_status: ClockStatus) -> None:
+        self._clock_status = clock_status
 
     def unix_ns(self) -> int:
         return 0
@@ -30,7 +30,7 @@ class FixedClock:
         return 0
 
     def clock_status(self) -> ClockStatus:
-        return self._standing
+        return self._clock_status
 
 
 class StagedHost:
@@ -39,7 +39,7 @@ class StagedHost:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now: datetime | None = None
-        self.standing = ClockStatus.SYNCED
+        self.clock_status = ClockStatus.SYNCED
         self.nut = ("127.0.0.1", 1)  # nobody
         for part in ("sys", "proc", "dev", "run", "etc"):
             (folder / part).mkdir(parents=True)
@@ -86,7 +86,7 @@ class StagedHost:
             etc=self.folder / "etc",
             nut=self.nut,
             now=lambda: self.now or datetime.now(UTC),
-            clock=FixedClock(self.standing),
+            clock=FixedClock(self.clock_status),
         )
 
     def locked(self, state_dir: Path, pid: int) -> None:

@@ -114,7 +114,7 @@ class RecordingListener:
 
 @dataclass
 class WorkerFixture:
-    """A nursery, its devices, and the notebook."""
+    """A forkserver, its devices, and the notebook."""
 
     folder: Path
     notebook: RecordingListener
@@ -130,7 +130,7 @@ class WorkerFixture:
         return path.read_text() if path.exists() else ""
 
     async def device(
-        self, position: str, driver: str = "odd", *, plugged: bool = True, **more: Any
+        self, position: str, driver: str = "faulty", *, plugged: bool = True, **more: Any
     ) -> SerialLine:
         """Start a device; its wire is ours."""
         port = self.folder / position.replace("/", "-")
@@ -152,9 +152,9 @@ class WorkerFixture:
             driver=driver,
             settings=settings,
             **{
-                "production": False,
-                "heartbeat_s": 0.1,
-                "open_limit_s": 5,
+                "is_production": False,
+                "heartbeat_interval_s": 0.1,
+                "open_timeout_s": 5,
                 "backoff_first_s": 0.05,
                 "backoff_max_s": 0.5,
             }
@@ -172,19 +172,19 @@ async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
     """A supervisor without devices yet."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
-    drivers = ["odd", "obedient", "mrz-serial"]
-    nursery = ForkServerClient(drivers, "error")
-    nursery._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    nursery._channel.setblocking(False)
+    drivers = ["faulty", "scripted", "mrz-serial"]
+    forkserver = ForkServerClient(drivers, "error")
+    forkserver._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    forkserver._channel.setblocking(False)
     with theirs:
         # Not what is standard error now: pytest gives a test another one than its setup.
         log = tmp_path / "workers.log"
-        nursery._process = daemons.fork_forkserver(theirs, drivers, "error", log)  # type: ignore[assignment]
-    ward = WorkerFixture(tmp_path, RecordingListener(), nursery)
+        forkserver._process = daemons.fork_forkserver(theirs, drivers, "error", log)  # type: ignore[assignment]
+    worker_fixture = WorkerFixture(tmp_path, RecordingListener(), forkserver)
     try:
-        yield ward
+        yield worker_fixture
     finally:
-        await asyncio.gather(*(device.stop() for device in ward.devices.values()))
-        await ward.forkserver.close()
-        await ward.stack.aclose()
-        print(ward.log, file=sys.stderr)
+        await asyncio.gather(*(device.stop() for device in worker_fixture.devices.values()))
+        await worker_fixture.forkserver.close()
+        await worker_fixture.stack.aclose()
+        print(worker_fixture.log, file=sys.stderr)

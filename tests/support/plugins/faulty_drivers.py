@@ -54,8 +54,8 @@ class FaultyDriver(Driver[SerialSettings]):
         """Open the port."""
         self.link = await self.links.serial(self.settings)
         label = Path(f"{self.settings.port}.label")  # on the back of the device, to be exchanged with it
-        serial_number = label.read_text() if label.exists() else "ODD-1"
-        return Identity(model="odd", serial_number=serial_number, firmware="1.0")
+        serial_number = label.read_text() if label.exists() else "FAULTY-1"
+        return Identity(model="faulty", serial_number=serial_number, firmware="1.0")
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Obey."""

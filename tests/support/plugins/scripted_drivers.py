@@ -70,7 +70,7 @@ class ScriptedDriver(Driver[SerialSettings]):
         self.link = await self.links.serial(self.settings)
         self.lines: asyncio.Queue[str] = asyncio.Queue()
         self.said: asyncio.Queue[Observation | Status] = asyncio.Queue()
-        return Identity(model="obedient")
+        return Identity(model="scripted")
 
     async def watch(self) -> AsyncIterator[Observation | Status]:
         """Pass on what commands say, and how the wire says that the device is."""

@@ -77,10 +77,10 @@ def fork_forkserver(
     channel: socket.socket, drivers: list[str], level: str, log: Path | None = None
 ) -> ForkedProcess:
     """A fork server of workers; it has imported more than one that is started from nothing."""
-    return ForkedProcess(_become_nursery, channel, str(log or f"/proc/{os.getpid()}/fd/2"), drivers, level)
+    return ForkedProcess(_become_forkserver, channel, str(log or f"/proc/{os.getpid()}/fd/2"), drivers, level)
 
 
-def _become_nursery(channel: socket.socket, log: str, drivers: list[str], level: str) -> None:
+def _become_forkserver(channel: socket.socket, log: str, drivers: list[str], level: str) -> None:
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     from gateway.supervision.forkserver import main
 

@@ -1,6 +1,6 @@
 """What a process imports that daemons and simulators of tests are forked off: drivers and kinds, too."""
 
-from drivers.driver import load_driver
+from drivers.registry import load_driver
 from simulators.barrier.post_barrier import ModbusBarrierSettings as _Barrier  # noqa: F401
 from simulators.passport.serial_mrz import SerialMrzSettings as _Reader  # noqa: F401
 

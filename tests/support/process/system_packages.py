@@ -5,6 +5,7 @@ is there, 69 something is missing and nobody here may install it, otherwise apt-
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -52,13 +53,25 @@ def missing(root: Path = Path("/")) -> list[str]:
     """Name the packages of which nothing is there."""
     lacking = [package for package, command in COMMANDS.items() if not found(command)]
     lacking += [package for package, file in FILES.items() if not any(root.glob(file))]
-    if not (found("chromium-headless-shell") or found("chromium")) and offered(CHROMIUM[0]):
+    if not (found("chromium-headless-shell") or found("chromium")) and chromium_offered():
         lacking += CHROMIUM
     return lacking
 
 
-def offered(package: str) -> bool:
-    """Tell whether apt knows a package."""
+def chromium_offered() -> bool:
+    """Tell whether apt has the browser: Debian has, though apt knows no package before its first update."""
+    return _known(CHROMIUM[0]) or (os_release().get("ID") == "debian" and not _known("gcc"))
+
+
+def os_release() -> dict[str, str]:
+    """Name the system, as os-release(5) does; empty where it does not."""
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
+def _known(package: str) -> bool:
     asked = _quietly(["apt-cache", "show", package])
     return asked is not None and asked.returncode == 0
 
@@ -81,7 +94,7 @@ def privilege() -> tuple[str, ...] | None:
     asked = _quietly(["sudo", "-n", "true"])
     if asked is not None and asked.returncode == 0:
         return ("sudo",)
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None where it was closed
         return None
     return ("sudo",) if subprocess.run(["sudo", "-v"], check=False).returncode == 0 else None
 

@@ -52,7 +52,9 @@ def pushed(car: str, *, length: bool) -> bytes:
 
 
 def listening(**settings: Any) -> Any:
-    return open_camera(AxisPlateCamera, **{"listen": "127.0.0.1:0", "sources": ["127.0.0.1"]} | settings)
+    return open_camera(
+        AxisPlateCamera, **{"listen": "127.0.0.1:0", "allowed_sources": ["127.0.0.1"]} | settings
+    )
 
 
 async def test_a_vehicle_is_one_event_told_at_once() -> None:
@@ -69,13 +71,13 @@ async def test_a_vehicle_is_one_event_told_at_once() -> None:
             "lane": "1",
             "camera_time": "2023-12-11T12:27:05.507Z",
             "vendor_id": "54950",
-            "caught_up": False,
-            "images_missing": 0,
+            "backlog": False,
+            "missing_images": 0,
         }
 
 
 async def test_or_told_when_it_has_gone_with_its_direction() -> None:
-    async with listening(tell="lost") as bench:
+    async with listening(report_on="lost") as bench:
         await push(bench, event(), event(state="update"), event(state="lost"), event(state="lost"))
         await push(bench, event("2", "lost"))
         first = await bench.next(PlateRead)
@@ -95,7 +97,7 @@ async def test_a_number_that_begins_anew_is_another_vehicle_and_a_parked_one_is_
     async with listening() as bench:
         await push(bench, event())
         await bench.next(PlateRead)
-        monkeypatch.setattr(axis, "AGAIN_NS", -1)
+        monkeypatch.setattr(axis, "DEDUP_WINDOW_NS", -1)
         await push(bench, event(state="lost"), event("54950", plateUTF8="UBB 9"))
         assert (await bench.next(PlateRead)).plate == "UBB9"
 
@@ -147,7 +149,7 @@ async def test_a_torn_picture_is_counted_and_costs_only_itself() -> None:
         await bench.next(BadFrame)
         await bench.next(BadFrame)
         read = await bench.next(PlateRead)
-        assert (read.attachments, read.images_missing) == ((), 2)
+        assert (read.attachments, read.missing_images) == ((), 2)
 
 
 async def test_whatever_is_pushed_the_next_vehicle_is_told() -> None:

@@ -168,7 +168,7 @@ async def test_any_vehicles_told_any_number_of_times_are_one_event_each(
     said = (await hikvision()).of(stream, *sorted(min(cut, len(stream)) for cut in cuts))
     assert plates(said) == [f"KA{car}" for car in dict.fromkeys(car for car, *_ in told)]
     assert all(pictures(read) == {"plate": PLATE, "scene": SCENE} for read in said)
-    assert all(read.images_missing == 0 for read in said)
+    assert all(read.missing_images == 0 for read in said)
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ async def test_elements_are_known_in_any_namespace(prefix: str, urn: str) -> Non
         "lane": "1",
         "camera_time": "2026-11-27T11:48:03.847+03:00",
         "vendor_id": "u-1",
-        "caught_up": False,
-        "images_missing": 0,
+        "backlog": False,
+        "missing_images": 0,
     }
 
 
@@ -212,7 +212,7 @@ async def test_a_torn_picture_costs_only_itself_and_is_counted() -> None:
     torn = part(PLATE[:-30], name="licensePlatePicture.jpg")
     stream = part(alert(), "application/xml") + torn + part(SCENE, name="detectionPicture.jpg") + beat()
     bad, read = (await hikvision()).of(stream)
-    assert (type(bad), bad.fault, read.images_missing) == (BadFrame, "cut", 1)
+    assert (type(bad), bad.fault, read.missing_images) == (BadFrame, "cut", 1)
     assert pictures(read) == {"scene": SCENE}
 
 
@@ -274,7 +274,7 @@ def row(plate: str, second: int, picture: str = "p") -> bytes:
 
 
 def reading(kind: type[PlateCamera[Any]], lane: Lane, **more: Any) -> Any:
-    return open_camera(kind, url=lane.url, **{"pictures_s": 0.05} | more)
+    return open_camera(kind, url=lane.url, **{"picture_timeout_s": 0.05} | more)
 
 
 async def test_identities_and_questions_of_both_makes() -> None:
@@ -303,7 +303,7 @@ async def test_announced_pictures_that_never_come_are_missed() -> None:
             part(alert(pictures=2), "application/xml") + part(PLATE, name="licensePlatePicture.jpg")
         )
         read = await bench.next(PlateRead)
-        assert (read.images_missing, list(pictures(read))) == (1, ["plate"])
+        assert (read.missing_images, list(pictures(read))) == (1, ["plate"])
 
 
 def losses() -> list[int]:
@@ -339,11 +339,11 @@ async def test_a_stream_that_says_nothing_at_all_is_a_lost_link() -> None:
 
 
 async def test_a_camera_that_falls_silent_is_asked_anew_and_then_gone() -> None:
-    async with Lane().running() as lane, reading(DahuaPlateCamera, lane, silence_s=0.1) as bench:
+    async with Lane().running() as lane, reading(DahuaPlateCamera, lane, no_data_timeout_s=0.1) as bench:
         await (await lane.streaming.get()).say(HEARTBEAT)
         await lane.streaming.get()
         error = await bench.next(LinkError)
-        assert (error.cause, "the camera" in error.how) == (Cause.NO_ANSWER, True)
+        assert (error.cause, "the camera" in error.how) == (Cause.NO_RESPONSE, True)
 
 
 async def test_a_vehicle_told_before_the_link_was_lost_is_not_lost_with_it() -> None:
@@ -352,7 +352,7 @@ async def test_a_vehicle_told_before_the_link_was_lost_is_not_lost_with_it() -> 
         await camera.say(taken("KA 1", 41, 3)[: len(taken("KA 1", 41, 3)) // 2])
         camera.drop()
         read = await bench.next(PlateRead)
-        assert (read.plate, read.images_missing > 0) == ("KA1", True)
+        assert (read.plate, read.missing_images > 0) == ("KA1", True)
 
 
 async def test_wrong_addresses_and_passwords_are_told() -> None:

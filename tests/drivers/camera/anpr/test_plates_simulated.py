@@ -42,11 +42,11 @@ def reading(make: str, simulated: Any, **settings: Any) -> Any:
 
 
 async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.obey("fault", {"fault": fault, "args": arguments})
+    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
 
 
 async def passes(simulated: Any, plate: str, **more: Any) -> None:
-    await simulated.obey("insert", {"plate": plate, **more})
+    await simulated.handle_command("insert", {"plate": plate, **more})
 
 
 async def plates(bench: CameraFixture, count: int) -> list[str | None]:
@@ -59,13 +59,13 @@ async def test_a_vehicle_comes_through_with_what_the_camera_saw(make: str) -> No
         camera(make, utc_offset_min=180, **USER) as simulated,
         reading(make, simulated, **USER) as bench,
     ):
-        assert bench.driver.links.simulated
+        assert bench.driver.links.is_simulated
         await passes(simulated, "UT 482 KX", direction="out", lane=2, confidence=90)
         read = await bench.next(PlateRead)
         assert (read.plate_raw, read.plate, read.country, read.lane) == ("UT 482 KX", "UT482KX", "UTO", "2")
         assert read.direction is VehicleDirection.LEAVING
         assert read.confidence == pytest.approx(0.9, abs=0.005)
-        assert read.images_missing == 0
+        assert read.missing_images == 0
         with Image.open(io.BytesIO(read.attachments[-1].content)) as image:
             assert FrameStamp.read(image).number == 0
 
@@ -94,7 +94,7 @@ async def test_whatever_befalls_one_event_every_vehicle_is_told_once(make: str, 
 async def test_connections_cut_anywhere_neither_lose_nor_double_a_vehicle(resends: bool) -> None:
     async with (
         camera("hikvision", resends=resends, heartbeat_s=0.05) as simulated,
-        reading("hikvision", simulated, pictures_s=0.1) as bench,
+        reading("hikvision", simulated, picture_timeout_s=0.1) as bench,
     ):
         passed = []
         for number, at in enumerate((0, 1, 60, 400, 900, 1500, 2500, 5000, 9000)):
@@ -113,25 +113,27 @@ async def test_a_camera_that_dies_is_told_and_a_wrong_password_too(make: str) ->
     async with camera(make, **USER) as simulated:
         async with reading(make, simulated, **USER) as bench:
             await let(simulated, "service-dies", for_s=0.1)
-            assert (await bench.next(LinkError)).cause in (Cause.NO_ANSWER, Cause.LINK_FAILED)
+            assert (await bench.next(LinkError)).cause in (Cause.NO_RESPONSE, Cause.LINK_FAILED)
         await asyncio.sleep(0.1)
         with pytest.raises(LinkError) as refused:
             async with reading(make, simulated, username="watch", password="wrong"):
                 pass
-        assert refused.value.cause in (Cause.NO_PERMISSION, Cause.NO_ANSWER)
+        assert refused.value.cause in (Cause.NO_PERMISSION, Cause.NO_RESPONSE)
 
 
 @pytest.mark.parametrize(
-    ("tell", "direction"), [("new", VehicleDirection.UNKNOWN), ("lost", VehicleDirection.LEAVING)]
+    ("report_on", "direction"), [("new", VehicleDirection.UNKNOWN), ("lost", VehicleDirection.LEAVING)]
 )
-async def test_axis_pushes_and_each_car_is_one_event(tell: str, direction: VehicleDirection) -> None:
-    async with open_camera(AxisPlateCamera, listen="127.0.0.1:0", sources=["127.0.0.1"], tell=tell) as bench:
+async def test_axis_pushes_and_each_car_is_one_event(report_on: str, direction: VehicleDirection) -> None:
+    async with open_camera(
+        AxisPlateCamera, listen="127.0.0.1:0", allowed_sources=["127.0.0.1"], report_on=report_on
+    ) as bench:
         push_to = f"http://127.0.0.1:{bench.driver.listener.port}/plates"  # type: ignore[attr-defined]
         async with camera("axis", push_to=push_to, update_s=0.01, lost_s=0.02, resends=True) as simulated:
             for fault in ("duplicate", "no-length", "cut", "late"):
                 await let(simulated, fault, **({"delay_s": 0.02} if fault == "late" else {}))
                 await passes(simulated, "UT 5 E", direction="out")
-                await simulated.obey("insert", {"plate": "UT 6 F", "direction": "out"})
+                await simulated.handle_command("insert", {"plate": "UT 6 F", "direction": "out"})
             reads = [await bench.next(PlateRead) for _ in range(8)]
             assert sorted(read.vendor_id for read in reads) == [str(number) for number in range(1, 9)]
             assert {read.direction for read in reads} == {direction}

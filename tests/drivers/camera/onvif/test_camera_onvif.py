@@ -91,8 +91,8 @@ def said_within(limit_s: float) -> Any:
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
 async def test_its_pictures_are_of_their_moment_whichever_way_they_come(pictures: str) -> None:
-    async with camera() as simulated, looking(simulated, pictures=pictures) as bench:
-        assert bench.driver.links.simulated
+    async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
+        assert bench.driver.links.is_simulated
         told = bench.identity
         assert (told.manufacturer, told.model, told.firmware) == ("Utopia Optics", "SIM-ONVIF", "1.0")
         assert told.serial_number == "SIM-ONV-0001"
@@ -106,7 +106,7 @@ async def test_its_pictures_are_of_their_moment_whichever_way_they_come(pictures
 async def test_a_camera_of_profile_t_alone_has_the_same_pictures(pictures: str) -> None:
     async with (
         camera(media="2", profiles=["main", "small"]) as simulated,
-        looking(simulated, pictures=pictures, width_max_px=400) as bench,
+        looking(simulated, picture_source=pictures, width_max_px=400) as bench,
     ):
         await captured(bench)
         asked = [each.body for each in simulated.server.request_count if b":ProfileToken" in each.body]
@@ -119,7 +119,7 @@ async def test_a_camera_without_single_pictures_is_looked_at_through_its_stream(
         async with looking(simulated) as bench:
             await captured(bench)
             assert simulated.rtsp.client_count == 1
-        error = await refused(simulated, pictures="snapshot")
+        error = await refused(simulated, picture_source="snapshot")
         assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
 
 
@@ -159,7 +159,7 @@ async def test_where_no_profile_fits_what_there_is_is_told() -> None:
 async def test_addresses_that_nobody_here_can_reach_are_taken_at_the_host_that_was_reached(
     host: str, pictures: str
 ) -> None:
-    async with camera(told_host=host) as simulated, looking(simulated, pictures=pictures) as bench:
+    async with camera(told_host=host) as simulated, looking(simulated, picture_source=pictures) as bench:
         await captured(bench)
         await until(lambda: simulated.events.points)
         await simulated.handle_command("insert", {"tampered": True})
@@ -184,7 +184,7 @@ async def test_a_camera_whose_clock_is_wrong_works_and_says_so(ahead_s: float) -
         await let(simulated, "wrong-clock", ahead_s=ahead_s)
         async with looking(simulated) as bench:
             status = await bench.next(Status)
-            assert (status.condition, status.cause) == (StateCode.DEGRADED, Cause.CLOCK_WRONG)
+            assert (status.state, status.cause) == (StateCode.DEGRADED, Cause.CLOCK_WRONG)
             assert ("behind" if ahead_s < 0 else "2 hours ahead") in status.text
             await captured(bench)
             await let(simulated, "wrong-clock", ahead_s=0)
@@ -215,7 +215,7 @@ async def test_wrong_passwords_are_told_at_once_and_no_password_anywhere(
             "one try an opening"
         )
         for pictures in ("snapshot", "stream"):
-            async with looking(simulated, pictures=pictures) as bench:
+            async with looking(simulated, picture_source=pictures) as bench:
                 await until(lambda: simulated.events.points)
                 await let(simulated, "wrong-credentials", for_s=0.8)
                 with said_within(3):
@@ -244,27 +244,27 @@ async def test_who_is_not_there_and_what_is_no_onvif_device_is_told() -> None:
         assert (await refused(simulated)).cause is Cause.WRONG_DEVICE
         await let(simulated, "service-dies")
         error = await refused(simulated)
-        assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.RESTART)
+        assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
 async def test_a_camera_that_dies_is_missed_in_time(pictures: str) -> None:
-    async with camera() as simulated, looking(simulated, pictures=pictures) as bench:
+    async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
         await until(lambda: simulated.events.points)
         await let(simulated, "service-dies")
         with said_within(3):
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
 async def test_a_camera_that_hangs_is_missed_in_time(pictures: str) -> None:
-    async with camera() as simulated, looking(simulated, pictures=pictures) as bench:
+    async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
         await captured(bench)
         await until(lambda: simulated.events.points)
         await let(simulated, "slow", delay_s=30, for_s=60)
         with said_within(3):
             error = await bench.next(LinkError)
-        assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.RESTART)
+        assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
 # What it tells of itself
@@ -279,12 +279,12 @@ async def test_what_troubles_it_is_its_condition_the_gravest_first() -> None:
             await simulated.handle_command("insert", {event: True})
             with said_within(3):
                 status = await bench.next(Status)
-            assert (status.cause, status.condition, status.action) == (cause, condition, action)
+            assert (status.cause, status.state, status.action) == (cause, condition, action)
         await simulated.handle_command("insert", {"signal_lost": False})
         assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
         await simulated.handle_command("insert", {"too_dark": False, "input": True})
         status = await bench.next(Status)
-        assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL)
+        assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL_SUPPORT)
         await simulated.handle_command("insert", {"input": False})
         assert await bench.next(Status) == Status(StateCode.ONLINE)
 
@@ -330,7 +330,7 @@ async def test_a_camera_that_takes_no_subscription_gives_pictures_and_says_so() 
         await let(simulated, "subscriptions-forgotten")
         with said_within(3):
             status = await bench.next(Status)
-        assert (status.condition, status.action) == (StateCode.DEGRADED, Action.RESTART)
+        assert (status.state, status.action) == (StateCode.DEGRADED, Action.RESTART)
         await captured(bench)
         assert await bench.next(Status) == Status(StateCode.ONLINE)
         assert simulated.events.points
@@ -382,7 +382,7 @@ async def test_it_is_found_by_who_it_is_or_what_it_says_of_itself() -> None:
     async with camera(discoverable=True, seed=4711) as simulated:
         here = {"interface": "127.0.0.1"}
         endpoint = f"urn:uuid:{simulated.endpoint}"
-        async with looking(simulated, url=None, find=here | {"endpoint": endpoint.upper()}) as bench:
+        async with looking(simulated, url=None, discovery=here | {"endpoint": endpoint.upper()}) as bench:
             await captured(bench)
         for wanted, cause in (
             ({"endpoint": "urn:uuid:00000000-0000-4000-8000-000000000000"}, Cause.NO_DEVICE),
@@ -390,10 +390,10 @@ async def test_it_is_found_by_who_it_is_or_what_it_says_of_itself() -> None:
             ({"scopes": ["onvif://www.onvif.org/name/Simula"]}, Cause.NO_DEVICE),
         ):
             find = here | {"search_s": 0.3} | wanted
-            error = await refused(simulated, url=None, find=find)
+            error = await refused(simulated, url=None, discovery=find)
             assert error.cause is cause
         find = here | {"search_s": 1.0, "scopes": ["onvif://www.onvif.org/name"]}
         async with camera(discoverable=True, seed=4712):
-            error = await refused(simulated, url=None, find=find)
-        assert error.cause is Cause.AMBIGUOUS
+            error = await refused(simulated, url=None, discovery=find)
+        assert error.cause is Cause.ADDRESS_AMBIGUOUS
         assert "cameras are onvif://www.onvif.org/name" in error.text

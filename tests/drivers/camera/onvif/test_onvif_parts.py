@@ -25,7 +25,7 @@ from drivers.camera.onvif.soap import (
     serialise,
     token,
 )
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 
 ENVELOPE = '<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body>{}</e:Body></e:Envelope>'
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
@@ -193,10 +193,10 @@ def test_times_that_cannot_be_are_none() -> None:
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({}, "write `url`, or `find`"),
-        ({"url": "http://127.0.0.1", "find": {"hardware": "M"}}, "write `url`, or `find`"),
-        ({"find": {}}, "name its `endpoint`"),
-        ({"url": "http://192.0.2.7"}, "in clear over a network"),
+        ({}, "write `url`, or `discovery`"),
+        ({"url": "http://127.0.0.1", "discovery": {"hardware": "M"}}, "write `url`, or `discovery`"),
+        ({"discovery": {}}, "name its `endpoint`"),
+        ({"url": "http://192.0.2.7"}, "unencrypted over a network"),
         ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
         ({"url": "127.0.0.1"}, "begins with neither"),
         ({"url": "http://127.0.0.1", "username": "x"}, "go together"),

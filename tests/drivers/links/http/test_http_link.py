@@ -84,8 +84,8 @@ async def link_to(url: str, links: LinkFactory, **settings: Any) -> HttpLink:
         ({"url": "http://"}, "neither http"),
         ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
         ({"url": "http://127.0.0.1/?a=b"}, "ends in a query"),
-        ({"url": "http://192.0.2.7"}, "in clear over a network"),
-        ({"url": "http://127.example.net"}, "in clear over a network"),
+        ({"url": "http://192.0.2.7"}, "unencrypted over a network"),
+        ({"url": "http://127.example.net"}, "unencrypted over a network"),
         ({"url": "https://192.0.2.7", "username": "gw"}, "go together"),
         ({"url": "https://192.0.2.7", "username": "a:b", "password": "c"}, "no colon"),
         ({"url": "http://127.0.0.1", "ca_file": "/etc/ca.pem"}, "is for https"),
@@ -206,8 +206,8 @@ async def test_a_service_that_says_nothing_of_it_is_real() -> None:
         (404, Cause.WRONG_DEVICE, Action.CONFIGURE),
         (302, Cause.WRONG_DEVICE, Action.CONFIGURE),
         (308, Cause.WRONG_DEVICE, Action.CONFIGURE),
-        (500, Cause.NO_ANSWER, Action.RESTART),
-        (418, Cause.NO_ANSWER, Action.RESTART),
+        (500, Cause.NO_RESPONSE, Action.RESTART),
+        (418, Cause.NO_RESPONSE, Action.RESTART),
     ],
 )
 async def test_a_status_becomes_a_cause_and_a_remedy(status: int, cause: Cause, action: Action) -> None:
@@ -266,7 +266,7 @@ async def test_a_service_that_does_not_answer_is_given_up_in_time() -> None:
     async with asking(answer, timeout_s=0.05) as (link, _):
         before = asyncio.get_running_loop().time()
         error = await refused(link)
-        assert error.cause is Cause.NO_ANSWER
+        assert error.cause is Cause.NO_RESPONSE
         assert "within 0.05 seconds" in error.text
         assert asyncio.get_running_loop().time() - before < 1
 
@@ -275,7 +275,7 @@ async def test_an_answer_that_dribbles_is_given_up_in_time() -> None:
     links = LinkFactory()
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100), pause_s=0.01) as port:
         link = await link_to(f"http://127.0.0.1:{port}", links, timeout_s=0.1)
-        assert (await refused(link)).cause is Cause.NO_ANSWER
+        assert (await refused(link)).cause is Cause.NO_RESPONSE
         await links.close()
 
 
@@ -303,7 +303,7 @@ async def test_nobody_there_and_a_name_that_does_not_resolve_are_told_apart() ->
     nobody = await refused(await link_to("http://127.0.0.1:9", links))
     nameless = await refused(await link_to("https://reader.invalid", links))
     await links.close()
-    assert nobody.cause is nameless.cause is Cause.NO_ANSWER
+    assert nobody.cause is nameless.cause is Cause.NO_RESPONSE
     assert "Connection refused" in nobody.text
     assert "does not resolve" in nameless.text
 
@@ -376,7 +376,7 @@ async def test_silence_between_lines_is_given_up() -> None:
         await anext(lines)
         with pytest.raises(LinkError) as error:
             await anext(lines)
-        assert error.value.cause is Cause.NO_ANSWER
+        assert error.value.cause is Cause.NO_RESPONSE
 
 
 # TLS

@@ -17,7 +17,7 @@ from drivers.links.link import Cause, LinkError
 @contextlib.asynccontextmanager
 async def listening(**settings: Any) -> AsyncIterator[tuple[HttpListener, str, LinkFactory]]:
     links = LinkFactory()
-    quick = {"listen": "127.0.0.1:0", "sources": ["127.0.0.0/8"]}
+    quick = {"listen": "127.0.0.1:0", "allowed_sources": ["127.0.0.0/8"]}
     try:
         listener = await links.http_listener(HttpListenerSettings(**quick | settings))
         yield listener, f"http://127.0.0.1:{listener.port}/push", links
@@ -59,7 +59,7 @@ async def test_a_body_in_chunks_that_waits_to_be_asked_for_is_taken() -> None:
 
 
 async def test_strangers_are_hung_up_on() -> None:
-    async with listening(sources=["192.0.2.21"]) as (_, url, _links):
+    async with listening(allowed_sources=["192.0.2.21"]) as (_, url, _links):
         with pytest.raises(httpx.HTTPError):
             await post(url)
 
@@ -106,7 +106,7 @@ async def test_when_nobody_takes_what_is_put_devices_shall_come_again() -> None:
 
 
 async def test_a_request_that_never_ends_is_given_up() -> None:
-    async with listening(request_s=0.1) as (listener, _, _links):
+    async with listening(request_timeout_s=0.1) as (listener, _, _links):
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(b"POST / HTTP/1.1\r\nContent-Length: 10\r\nHost: x\r\n\r\nabc")
         assert await reader.read() == b""
@@ -133,12 +133,12 @@ async def test_a_port_that_is_taken_is_told() -> None:
         ({"listen": "localhost:80"}, "no address"),
         ({"listen": "127.0.0.1"}, "no address"),
         ({"listen": "127.0.0.1:http"}, "no port"),
-        ({"listen": "0.0.0.0:8090"}, "in clear from a network"),
-        ({"sources": []}, "at least 1"),
-        ({"sources": ["camera.example"]}, "neither an address"),
+        ({"listen": "0.0.0.0:8090"}, "unencrypted from a network"),
+        ({"allowed_sources": []}, "at least 1"),
+        ({"allowed_sources": ["camera.example"]}, "neither an address"),
         ({"username": "cam"}, "go together"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
-        HttpListenerSettings(**{"listen": "127.0.0.1:8090", "sources": ["127.0.0.1"]} | settings)
+        HttpListenerSettings(**{"listen": "127.0.0.1:8090", "allowed_sources": ["127.0.0.1"]} | settings)

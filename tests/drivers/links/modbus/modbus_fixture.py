@@ -31,7 +31,7 @@ async def site_at(path: Path | None, **settings: Any) -> AsyncIterator[ModbusSit
 def settings_of(site: ModbusSite, **more: Any) -> dict[str, Any]:
     """How to reach it."""
     port = f"tcp://{site.address}" if site.settings.path is None else site.address
-    return {"port": port, "answer_within_s": 1, **more}
+    return {"port": port, "response_timeout_s": 1, **more}
 
 
 @asynccontextmanager

@@ -64,7 +64,7 @@ async def link(site: ModbusSite) -> AsyncIterator[ModbusLink]:
 @pytest.fixture
 async def hasty(site: ModbusSite) -> AsyncIterator[ModbusLink]:
     """A link for answers that do not come."""
-    async with link_to(site, answer_within_s=WITHIN_S) as link:
+    async with link_to(site, response_timeout_s=WITHIN_S) as link:
         yield link
 
 
@@ -135,13 +135,13 @@ async def test_a_write_without_an_answer_is_on_the_wire_once(
 ) -> None:
     site.inject(fault)
     error = await lost(hasty, FLASH_OPEN)
-    assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.CALL)
+    assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.CALL_SUPPORT)
     assert len(site.log.actuations) == 1
 
 
 async def test_a_lost_write_over_tcp_ends_its_connection_and_a_stop_makes_another(tmp_path: Path) -> None:
     """What the kernel still held would come to the board when the cable is put back."""
-    async with site_at(None) as site, link_to(site, answer_within_s=WITHIN_S) as link:
+    async with site_at(None) as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(LostReply(of="writes"))
         await lost(link, FLASH_OPEN)
         await site.log.until(lambda: not site.log.connections[-1].opened)
@@ -177,7 +177,7 @@ async def test_a_late_answer_is_not_taken_for_that_to_the_next_question(
 
 
 async def test_a_late_refusal_is_not_taken_for_that_of_a_stop(tmp_path: Path) -> None:
-    async with site_at(tmp_path / "board") as site, link_to(site, answer_within_s=WITHIN_S) as link:
+    async with site_at(tmp_path / "board") as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(LateReply(delay_s=WITHIN_S * 1.2))
         site.inject(ExceptionReply(code=6))
         await lost(link, FLASH_OPEN)
@@ -192,7 +192,7 @@ async def test_an_answer_of_somebody_else_is_none(hasty: ModbusLink, site: Modbu
 
 
 async def test_a_damaged_answer_is_none_and_noise_before_one_does_no_harm(tmp_path: Path) -> None:
-    async with site_at(tmp_path / "board") as site, link_to(site, answer_within_s=WITHIN_S) as link:
+    async with site_at(tmp_path / "board") as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(WrongCrc())
         await lost(link, INPUTS)
         site.inject(Noise(size=5))
@@ -216,7 +216,7 @@ async def test_a_board_that_does_not_speak_modbus_is_said_to_be_another() -> Non
 async def test_a_board_that_does_not_answer_who_it_is_is_asked_on(tmp_path: Path) -> None:
     async with site_at(None) as site:
         site.inject(LostReply())
-        async with link_to(site, answer_within_s=WITHIN_S) as link:
+        async with link_to(site, response_timeout_s=WITHIN_S) as link:
             assert not link.is_simulated
             assert await link.request(INPUTS) == AT_REST
 
@@ -229,7 +229,7 @@ async def test_nobody_there_is_said_with_a_remedy(tmp_path: Path) -> None:
         settings = settings_of(site)
     with pytest.raises(LinkError) as error:
         await LinkFactory().modbus(ModbusSettings(**settings))
-    assert error.value.cause is Cause.NO_ANSWER
+    assert error.value.cause is Cause.NO_RESPONSE
     assert "refused" in error.value.text
     with pytest.raises(LinkError) as error:
         await LinkFactory().modbus(ModbusSettings(port=str(tmp_path / "absent")))

@@ -5,12 +5,12 @@ import binascii
 import pytest
 
 from drivers.access.osdp import frames as osdp
-from drivers.driver import load_driver
 from drivers.fingerprint.zfm import codes as zfm
 from drivers.fingerprint.zfm.packets import PacketKind, encode_packet
 from drivers.links.link import Direction
 from drivers.links.modbus.framing import serial_frame, tcp_frame
 from drivers.links.recording import dissect as meanings
+from drivers.registry import load_driver
 
 READ, REFUSED = bytes.fromhex("02 0000 0008"), bytes.fromhex("82 04")
 

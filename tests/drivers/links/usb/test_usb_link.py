@@ -94,7 +94,7 @@ async def test_a_read_that_takes_too_long_is_called_off_and_the_next_one_works(
     async with opened(server) as link:
         with pytest.raises(TransferTimedOut) as late:
             await link.read(0x82, 64, timeout_s=0.05)
-        assert late.value.cause is Cause.NO_ANSWER
+        assert late.value.cause is Cause.NO_RESPONSE
         bench.bulk_in.write(b"now")
         assert await link.read(0x82, 64) == b"now"
 

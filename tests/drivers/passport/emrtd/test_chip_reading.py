@@ -207,12 +207,12 @@ async def test_next_document_ends_wait_for_chip(tmp_path: Path) -> None:
 async def test_failed_slot_is_no_document_finding(tmp_path: Path) -> None:
     async with counter(tmp_path) as fixture:
         fixture.slot.failure = LinkError(
-            Cause.NO_ANSWER, "The smart card service is not running.", Action.RESTART, "systemctl"
+            Cause.NO_RESPONSE, "The smart card service is not running.", Action.RESTART, "systemctl"
         )
         fixture.zones.put_nowait(zone_read())
         read = await fixture.until(DocumentRead)
         (check,) = [check for check in read.checks if check.id == "chip.access"]
-        assert (check.outcome, check.reason) == (Outcome.ABORTED, "no_answer")
+        assert (check.outcome, check.reason) == (Outcome.ABORTED, "no_response")
         assert check.text == "The smart card service is not running. systemctl"
         fixture.slot.failure = None
         fixture.slot.place(issued())

@@ -158,7 +158,7 @@ async def test_unusable_status_is_refused(status: dict[str, Any], cause: Cause) 
     [
         ("reader_not_connected", Cause.UNPLUGGED),
         ("busy", Cause.PORT_HELD),
-        ("lamp_broken", Cause.NO_ANSWER),
+        ("lamp_broken", Cause.NO_RESPONSE),
     ],
 )
 async def test_bridge_error_becomes_cause(code: str, cause: Cause) -> None:

@@ -69,7 +69,7 @@ async def test_page_without_chip_and_broken_slot(kind: str, slot: FakePcscSlot, 
     async with fullpage_fixture(kind, chip=chip | {"card_timeout_s": 0.01}) as fixture:
         read = await fixture.read(PAGE)
         assert outcomes(read)["chip.access"] == Outcome.UNDETERMINED
-        slot.failure = LinkError(Cause.UNPLUGGED, "The chip reader went away.", Action.REPLUG)
+        slot.failure = LinkError(Cause.UNPLUGGED, "The chip reader was disconnected.", Action.REPLUG)
         read = await fixture.read(PAGE)
         assert outcomes(read)["chip.access"] == Outcome.ABORTED
         assert read.end_reason is TransactionEnd.COMPLETE

@@ -143,7 +143,7 @@ async def test_service_death_during_scan_recovers(kind: str) -> None:
                 after
             )
             assert set(outcomes(read)) == OPTICAL | {"mrz.check_digits", "combined.not_expired"}
-            assert observations[-1].cause in (Cause.LINK_FAILED, Cause.NO_ANSWER), after
+            assert observations[-1].cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE), after
             await fixture.device.scanner.remove()
             await fixture.reopen()
         assert (await fixture.read(PASSPORT)).end_reason is TransactionEnd.COMPLETE
@@ -266,7 +266,7 @@ async def test_silent_scan_is_given_up(kind: str) -> None:
         fixture.inject_fault("slow", delay_s=30)
         await fixture.device.present(PASSPORT)
         observations = await fixture.until(LinkError)
-        assert observations[-1].cause is Cause.NO_ANSWER
+        assert observations[-1].cause is Cause.NO_RESPONSE
         assert observations[-2].end_reason is TransactionEnd.READER_LOST
 
 
@@ -325,7 +325,7 @@ async def test_absent_service_gives_remedy(kind: str) -> None:
             await fixture.open()
     finally:
         await fixture.close()
-    assert refused.value.cause is Cause.NO_ANSWER
+    assert refused.value.cause is Cause.NO_RESPONSE
     assert "Start the reader's service" in refused.value.how
 
 

@@ -109,7 +109,7 @@ async def test_no_chip_and_missing_reader(post: ChipCounter) -> None:
     with pytest.raises(LinkError, match="2 slots begin with") as caught:
         async with LinkFactory().smart_card("Virtual"):
             pass
-    assert caught.value.cause is Cause.AMBIGUOUS
+    assert caught.value.cause is Cause.ADDRESS_AMBIGUOUS
 
 
 async def test_cancelled_wait_releases_slot() -> None:

@@ -20,7 +20,8 @@ from drivers.passport.seals import Symbology, parse_barcode, vds_nc
 from drivers.passport.seals.checks import seal_checks
 from drivers.passport.seals.store import SealSignerStore
 from simulators.mrz import Document, Format
-from simulators.passport.chip.pki.issuing_state import IssuingState, State, Validity
+from simulators.passport.chip.pki.certificate import State, Validity
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.pki.signing_keys import SignatureScheme
 from simulators.passport.seals import (
     AlteredField,
