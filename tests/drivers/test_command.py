@@ -59,7 +59,8 @@ def test_driver_without_commands() -> None:
 
 
 def test_malformed_command_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"Bad\.turn is not \(self, Request, Call\) -> Done"):
+    signature = r"Bad\.turn is not \(self, CommandArguments, Invocation\) -> CommandOutput"
+    with pytest.raises(TypeError, match=signature):
 
         class Bad(Vane):
             @command()

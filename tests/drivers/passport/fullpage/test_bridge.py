@@ -115,7 +115,7 @@ async def test_bridge_reports_removal() -> None:
     async with fullpage_fixture("document-bridge", trigger="scan") as fixture:
         await fixture.device.present(PASSPORT)
         await fixture.next(DocumentRead)
-        assert fixture.observations.empty()
+        assert fixture.output.empty()
         await fixture.device.scanner.remove()
         assert (await fixture.next(DocumentRemoved)).end_reason is TransactionEnd.COMPLETE
 
@@ -207,6 +207,6 @@ async def test_scan_endings(lines: list[dict[str, Any]], ended: TransactionEnd) 
             observations = await fixture.until(DocumentRead)
             assert observations[-1].end_reason is ended
             if ended is TransactionEnd.READER_LOST:
-                assert isinstance(await fixture.observations.get(), LinkError)
+                assert isinstance(await fixture.output.get(), LinkError)
         finally:
             await fixture.close()

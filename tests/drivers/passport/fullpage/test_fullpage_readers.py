@@ -104,7 +104,7 @@ async def test_document_that_stays_is_read_once(kind: str) -> None:
         asked = len(fixture.device.server.request_count)
         while len(fixture.device.server.request_count) < asked + (0 if kind == "document-bridge" else 10):
             await asyncio.sleep(0.001)
-        assert fixture.observations.empty()
+        assert fixture.output.empty()
         assert fixture.device.scanner.scans == 1
         await fixture.device.scanner.remove()
         assert (await fixture.next()).end_reason is TransactionEnd.COMPLETE
