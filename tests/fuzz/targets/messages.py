@@ -82,8 +82,9 @@ def arguments(data: bytes) -> None:
 PAYLOADS = Path(__file__).parents[2] / "gateway/contract/golden/1.0.0/payloads"
 SEEDS = {
     "state": "device.state", "desc": "device.description", "claim": "device.claim", "blob/i/face": "",
-    "rsp/counter-1": "command.answer", "preview/counter-1": "", "now/barrier.state": "barrier.state.last-value",
-    "": "gateway.state", "evt/barrier.state": "barrier.state", "evt/document.read": "document.read",
+    "rsp/counter-1": "command.answer", "preview/counter-1": "",
+    "now/barrier.state": "barrier.state.last-value", "": "gateway.state",
+    "evt/barrier.state": "barrier.state", "evt/document.read": "document.read",
     "evt/document.image": "document.image", "evt/plate.read": "plate.read", "evt/of.later": "clock.stepped",
 }  # fmt: skip
 """Seeds by topic below a device; empty: the gateway itself."""
@@ -108,7 +109,8 @@ async def _taken(data: bytes) -> None:
     topic = TOPICS[data[0] % len(TOPICS)] if data else ""
     whole = f"bgw/v1/uto-test/lane-1/barrier/{topic}" if topic else "bgw/v1/uto-test/_gw/gw-1/state"
     for retain in (False, True):
-        workstation._on_message(SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None))
+        message = SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None)
+        workstation._on_message(message)
     workstation.status("lane-1/barrier")
     workstation.last_value("lane-1/barrier", "barrier.state")
     await asyncio.sleep(5)

@@ -202,6 +202,6 @@ def test_demo_file_is_valid() -> None:
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(kinds.KINDS, "odd", ("simulators.no_such_module", "Settings"))
     with pytest.raises(
-        SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: install"
+        SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: it comes"
     ):
         kinds.parse_settings({"kind": "odd"})
