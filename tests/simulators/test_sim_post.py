@@ -141,7 +141,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"do": "status", "name": "lane-9/reader"}, "name: 'lane-9/reader' is not one of"),
     ({"do": "insert", "name": "lane-1/reader", "format": "TD4"}, "insert: 'TD4' is not a valid Format"),
     ({"do": "insert", "name": "lane-1/reader", "colour": "red"}, "unexpected keyword argument 'colour'"),
-    ({"do": "insert", "name": "lane-1/reader", "lines": ["A"], "format": "TD3"}, "without format"),
+    ({"do": "insert", "name": "lane-1/reader", "lines": ["A"], "format": "TD3"}, "omit format"),
     ({"do": "insert", "name": "lane-1/reader", "lines": ["Ä"]}, "ascii"),
     ({"do": "insert", "name": "lane-1/reader", "fields": {"number": "!"}}, "insert: number '!' does not"),
     ({"do": "fault", "name": "lane-1/reader"}, "missing 1 required positional argument: 'fault'"),
