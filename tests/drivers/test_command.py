@@ -59,7 +59,7 @@ def test_one_that_declares_none_has_none() -> None:
 
 
 def test_a_malformed_command_is_refused_when_the_class_is_made() -> None:
-    with pytest.raises(TypeError, match=r"Bad\.turn is not \(self, Request, Call\) -> Done"):
+    with pytest.raises(TypeError, match=r"Bad\.turn is not \(self, CommandArguments, Invocation\)"):
 
         class Bad(Vane):
             @command()

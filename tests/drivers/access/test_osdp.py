@@ -85,7 +85,7 @@ async def test_a_lost_answer_is_one_frame_for_ever(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site)) as reader:
             site.inject(LostReply(of="writes"))
-            with pytest.raises(LinkError, match="did not answer"):
+            with pytest.raises(LinkError, match="did not respond"):
                 await pulse(reader)
             assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
         async with opened(port_of(site)) as reader:
@@ -336,9 +336,9 @@ async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({}, "add it, or write security"),
-        ({"security": "install"}, "add it, or write security"),
-        ({"security": "clear", "key_file": "/k"}, "take one of them out"),
+        ({}, "add it, or set security"),
+        ({"security": "install"}, "add it, or set security"),
+        ({"security": "clear", "key_file": "/k"}, "remove one of them"),
         ({"key_file": "k"}, "not an absolute path"),
         ({"key_file": "/k", "address": 127}, "less than or equal to 126"),
         ({"key_file": "/k", "offline_after_s": 0}, "greater than or equal to 0.3"),
@@ -352,8 +352,8 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], tol
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"303132333435363738393a3b3c3d3e3f", "everybody knows"),
-        (b"0011", "holds no key"),
+        (b"303132333435363738393a3b3c3d3e3f", "the public key"),
+        (b"0011", "contains no key"),
         (b"\xff\xfe", "is not text"),
         (None, "No such file"),
     ],

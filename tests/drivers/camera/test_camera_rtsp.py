@@ -210,10 +210,10 @@ def test_frames_of_which_pictures_were_made_keep_no_threads() -> None:
     ("settings", "why"),
     [
         ({"url": "http://127.0.0.1/"}, "neither rtsp"),
-        ({"url": "rtsp://u:secret@127.0.0.1/"}, "holds a password"),
+        ({"url": "rtsp://u:secret@127.0.0.1/"}, "contains a password"),
         ({"url": "rtsp://192.0.2.7/"}, "unencrypted over a network"),
-        ({"url": "rtsp://127.0.0.1:port/"}, "no address"),
-        ({"url": "rtsp://127.0.0.1/", "username": "x"}, "go together"),
+        ({"url": "rtsp://127.0.0.1:port/"}, "is not an address"),
+        ({"url": "rtsp://127.0.0.1/", "username": "x"}, "belong together"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:

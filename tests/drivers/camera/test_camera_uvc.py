@@ -181,10 +181,10 @@ async def test_what_the_camera_is_set_to_and_what_it_cannot_be_set_to() -> None:
             await program.tell("close")
         camera.controls.clear()
         for settings, has in (
-            ({"exposure_ms": 5}, "has no exposure"),
-            ({"exposure_ms": "auto"}, "cannot set its exposure by itself"),
-            ({"focus": 5}, "has no focus"),
-            ({"focus": "auto"}, "cannot focus by itself"),
+            ({"exposure_ms": 5}, "has no adjustable exposure"),
+            ({"exposure_ms": "auto"}, "has no automatic exposure"),
+            ({"focus": 5}, "has no adjustable focus"),
+            ({"focus": "auto"}, "has no automatic focus"),
         ):
             refused = await program.tell("open", **QUICK, **settings)
             assert (refused["error"], has in refused["text"]) == (Cause.WRONG_DEVICE, True)
@@ -200,7 +200,7 @@ async def test_what_the_camera_is_set_to_and_what_it_cannot_be_set_to() -> None:
         await program.tell("close")
         for port in ("/dev/null", "/dev/video1"):
             refused = await program.tell("open", **{**QUICK, "port": port})
-            assert (refused["error"], refused["text"]) == (Cause.WRONG_DEVICE, f"{port} gives no pictures.")
+            assert (refused["error"], refused["text"]) == (Cause.WRONG_DEVICE, f"{port} provides no frames.")
 
 
 def test_an_uncompressed_picture_becomes_the_same_one_as_jpeg() -> None:

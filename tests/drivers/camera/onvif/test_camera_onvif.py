@@ -151,7 +151,7 @@ async def test_where_no_profile_fits_what_there_is_is_told() -> None:
     async with camera(profiles=[]) as simulated:
         error = await refused(simulated)
         assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
-        assert "Make a profile" in error.how
+        assert "Add a profile" in error.how
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "169.254.7.7", "10.9.8.7:80"])
@@ -344,7 +344,7 @@ async def test_a_camera_that_subscribes_but_tells_nothing_is_not_asked_without_e
         simulated.events._pull = refuse
         async with looking(simulated) as bench:
             with said_within(3):
-                assert (await bench.next(Status)).text.startswith("The camera gives pictures, but")
+                assert (await bench.next(Status)).text.startswith("The camera provides pictures, but")
             await captured(bench)
             asked = simulated.server.requests
             await asyncio.sleep(1.5)

@@ -195,11 +195,11 @@ def test_times_that_cannot_be_are_none() -> None:
     [
         ({}, "write `url`, or `discovery`"),
         ({"url": "http://127.0.0.1", "discovery": {"hardware": "M"}}, "write `url`, or `discovery`"),
-        ({"discovery": {}}, "name its `endpoint`"),
+        ({"discovery": {}}, "set its `endpoint`"),
         ({"url": "http://192.0.2.7"}, "unencrypted over a network"),
-        ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
+        ({"url": "http://u:secret@127.0.0.1"}, "contains a password"),
         ({"url": "127.0.0.1"}, "begins with neither"),
-        ({"url": "http://127.0.0.1", "username": "x"}, "go together"),
+        ({"url": "http://127.0.0.1", "username": "x"}, "belong together"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:

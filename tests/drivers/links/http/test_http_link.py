@@ -82,13 +82,13 @@ async def link_to(url: str, links: LinkFactory, **settings: Any) -> HttpLink:
         ({"url": "ftp://127.0.0.1"}, "neither http"),
         ({"url": "127.0.0.1:8080"}, "neither http"),
         ({"url": "http://"}, "neither http"),
-        ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
+        ({"url": "http://u:secret@127.0.0.1"}, "contains a password"),
         ({"url": "http://127.0.0.1/?a=b"}, "ends in a query"),
         ({"url": "http://192.0.2.7"}, "unencrypted over a network"),
         ({"url": "http://127.example.net"}, "unencrypted over a network"),
-        ({"url": "https://192.0.2.7", "username": "gw"}, "go together"),
-        ({"url": "https://192.0.2.7", "username": "a:b", "password": "c"}, "no colon"),
-        ({"url": "http://127.0.0.1", "ca_file": "/etc/ca.pem"}, "is for https"),
+        ({"url": "https://192.0.2.7", "username": "gw"}, "belong together"),
+        ({"url": "https://192.0.2.7", "username": "a:b", "password": "c"}, "must not contain a colon"),
+        ({"url": "http://127.0.0.1", "ca_file": "/etc/ca.pem"}, "only for https"),
         ({}, "Field required"),
     ],
 )
@@ -295,7 +295,7 @@ async def test_something_that_speaks_no_http_is_another_service() -> None:
         error = await refused(await link_to(f"http://127.0.0.1:{port}", links))
         await links.close()
     assert error.cause is Cause.WRONG_DEVICE
-    assert "speaks no HTTP" in error.text
+    assert "does not speak HTTP" in error.text
 
 
 async def test_nobody_there_and_a_name_that_does_not_resolve_are_told_apart() -> None:

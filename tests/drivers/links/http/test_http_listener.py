@@ -130,13 +130,13 @@ async def test_a_port_that_is_taken_is_told() -> None:
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"listen": "localhost:80"}, "no address"),
-        ({"listen": "127.0.0.1"}, "no address"),
-        ({"listen": "127.0.0.1:http"}, "no port"),
+        ({"listen": "localhost:80"}, "is not an address"),
+        ({"listen": "127.0.0.1"}, "is not an address"),
+        ({"listen": "127.0.0.1:http"}, "does not end in a port"),
         ({"listen": "0.0.0.0:8090"}, "unencrypted from a network"),
         ({"allowed_sources": []}, "at least 1"),
         ({"allowed_sources": ["camera.example"]}, "neither an address"),
-        ({"username": "cam"}, "go together"),
+        ({"username": "cam"}, "belong together"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:

@@ -88,7 +88,7 @@ def test_the_command_that_a_device_got_is_read_back() -> None:
 
     assert "# asked: capture {" in written
     assert Recording.from_text(written).commands == asked
-    with pytest.raises(RecordingError, match="request"):
+    with pytest.raises(RecordingError, match="command"):
         Recording.from_text(written.replace("}", "", 2))
 
 

@@ -112,7 +112,7 @@ def test_a_server_that_hangs_up_at_once_is_an_error_of_the_system(
         server.receive(40)
         server.connection.sendall(sent)
 
-    with pytest.raises(OSError, match="hung up"):
+    with pytest.raises(OSError, match="closed the connection"):
         UsbipConnection("127.0.0.1", served(serve), "1-1")
 
 
