@@ -35,7 +35,7 @@ def test_a_scrubbed_recording_is_written_once(tmp_path: Path) -> None:
     out = tmp_path / "out.rec"
 
     assert run("scrub", READER, out) == (0, f"{out}: nobody is left in it\n")
-    assert Recording.from_text(out.read_text()).people == "scrubbed"
+    assert Recording.from_text(out.read_text()).people == "anonymized"
     code, said = run("scrub", READER, out)
     assert (code, said) == (os.EX_CANTCREAT, f"{out}: exists already; name another file\n")
 
