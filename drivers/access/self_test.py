@@ -33,7 +33,7 @@ def _of(name: str, wrong: bool | None, text: str, well: str) -> SelfTestStep:
         name=name,
         outcome=Outcome.FAILED if wrong else Outcome.SUCCESSFUL,
         text=text if wrong else well,
-        action="call" if wrong else "none",
+        action="call_support" if wrong else "none",
     )
 
 

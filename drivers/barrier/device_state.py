@@ -14,13 +14,13 @@ _DEGRADED: dict[StateReason, tuple[Cause, str, Action, str]] = {
     StateReason.EMERGENCY: (
         Cause.EMERGENCY,
         "The emergency input is active, or its wire is broken.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         "Follow the post's emergency plan. If there is no emergency, look at the wire of the input.",
     ),
-    StateReason.UNACKNOWLEDGED: (
+    StateReason.EMERGENCY_UNACKNOWLEDGED: (
         Cause.EMERGENCY,
         "The emergency is over, and nobody has acknowledged that.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         "Look at the lane, then acknowledge: borderpost command FILE POSITION acknowledge --arg reason=WHAT.",
     ),
     StateReason.KEY_SWITCH: (
@@ -29,35 +29,40 @@ _DEGRADED: dict[StateReason, tuple[Cause, str, Action, str]] = {
         Action.WAIT,
         "Whoever works there turns it back.",
     ),
-    StateReason.LEASE: (
+    StateReason.MAINTENANCE_LEASE: (
         Cause.MAINTENANCE,
         "A technician works on it.",
         Action.WAIT,
         "The lease ends by itself.",
     ),
-    StateReason.BOTH_LIMITS: (Cause.DEVICE_FAULT, "Both limits are made at once.", Action.CALL, _LOOK),
+    StateReason.BOTH_LIMITS: (
+        Cause.DEVICE_FAULT,
+        "Both limits are made at once.",
+        Action.CALL_SUPPORT,
+        _LOOK,
+    ),
     StateReason.NO_LIMIT: (
         Cause.DEVICE_FAULT,
         "It stands between its ends, or its limits are not sensed.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         _LOOK,
     ),
     StateReason.CHATTER: (
         Cause.DEVICE_FAULT,
         "A limit or photocell changes more often than anything moves.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         _LOOK,
     ),
-    StateReason.CONTROLLER: (
+    StateReason.CONTROLLER_FAULT: (
         Cause.DEVICE_FAULT,
         "The barrier's own controller is not well, or has no power.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         "Look at the controller's display and its supply.",
     ),
-    StateReason.RELAY: (
+    StateReason.RELAY_STUCK: (
         Cause.DEVICE_FAULT,
         "A relay of the board is closed that should be open.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         "See whether another program uses the board; else replace it.",
     ),
 }

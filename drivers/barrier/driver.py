@@ -284,7 +284,7 @@ class BarrierDriver(Driver[SettingsT]):
                 missed = 0  # the board would not: the next poll shows what comes of it
             except LinkError as error:
                 missed += 1
-                if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_ANSWER:
+                if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:
                     self._publish(self._machine.on_link_lost())
                     raise
             await asyncio.sleep(max(0.0, began_s + self.settings.poll_s - _now_s()))

@@ -39,14 +39,14 @@ class MovementState(OpenEnum):
 class StateReason(OpenEnum):
     """What makes the state as it is, where that is not in the limits."""
 
-    SENSED = "sensed"
+    LIMIT_SWITCHES = "limit_switches"
     """The limits alone say so."""
     EMERGENCY = "emergency"
     """The emergency input is active."""
-    UNACKNOWLEDGED = "unacknowledged"
+    EMERGENCY_UNACKNOWLEDGED = "emergency_unacknowledged"
     """The emergency input is at rest again; a person has to acknowledge that."""
     KEY_SWITCH = "key_switch"
-    LEASE = "lease"
+    MAINTENANCE_LEASE = "maintenance_lease"
     """A technician works on it, and said so by command."""
     BOTH_LIMITS = "both_limits"
     """Both limits are made at once."""
@@ -54,9 +54,9 @@ class StateReason(OpenEnum):
     """No limit is made for much longer than it travels."""
     CHATTER = "chatter"
     """A contact changes more often than a machine can move."""
-    CONTROLLER = "controller"
+    CONTROLLER_FAULT = "controller_fault"
     """The machine's own controller says that it is not well."""
-    RELAY = "relay"
+    RELAY_STUCK = "relay_stuck"
     """A relay of the board is closed that should be open."""
     UNKNOWN = "unknown"
 
@@ -101,7 +101,9 @@ class BarrierState(Observation):
     state: MovementState = Field(
         description="How it stands; of several doors, what most calls for attention.", examples=["closed"]
     )
-    reason: StateReason = Field(StateReason.SENSED, description="What makes it so.", examples=["sensed"])
+    reason: StateReason = Field(
+        StateReason.LIMIT_SWITCHES, description="What makes it so.", examples=["limit_switches"]
+    )
     doors: tuple[DoorState, ...] = Field(
         min_length=1,
         description="Each door.",
@@ -173,7 +175,7 @@ class AlarmKind(OpenEnum):
     """Somebody came through from behind."""
     FORCED_OPEN = "forced_open"
     """It left the closed limit, and neither we nor an input at the barrier had told it to."""
-    PRESENCE_WHILE_CLOSING = "presence_while_closing"
+    OBSTRUCTION_WHILE_CLOSING = "obstruction_while_closing"
     """Somebody is in the way while it closes."""
     EMERGENCY = "emergency"
     """The emergency input became active, or its wire broke."""
@@ -185,9 +187,9 @@ class AlarmKind(OpenEnum):
     """It was told to move, and has not begun to."""
     NOT_ARRIVED = "not_arrived"
     """It moves, or should, for longer than it may."""
-    IMPLAUSIBLE = "implausible"
+    IMPLAUSIBLE_INPUTS = "implausible_inputs"
     """What is sensed cannot be; `why` of the state says what."""
-    RELAY = "relay"
+    RELAY_STUCK = "relay_stuck"
     """A relay of the board is closed that should be open."""
     UNKNOWN = "unknown"
 

@@ -24,7 +24,7 @@ def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float
             name=f"{wiring.name}.limits",
             outcome=Outcome.FAILED if both else Outcome.SUCCESSFUL,
             text="Both ends are sensed at once." if both else f"It is sensed to be {where}.",
-            action="call" if both else "none",
+            action="call_support" if both else "none",
             how="Check the limit switches and their wiring: one of them is stuck or shorted." if both else "",
         )
         for name, seen in (
@@ -39,7 +39,7 @@ def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float
             name="emergency",
             outcome=Outcome.FAILED if sensed.emergency else Outcome.SUCCESSFUL,
             text="The emergency input is active." if sensed.emergency else "The emergency circuit is closed.",
-            action="call" if sensed.emergency else "none",
+            action="call_support" if sensed.emergency else "none",
             how="End the emergency; if there is none, look for a cut wire." if sensed.emergency else "",
         )
     if sensed.controller_ok is not None:
@@ -47,7 +47,7 @@ def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float
             name="controller",
             outcome=Outcome.SUCCESSFUL if sensed.controller_ok else Outcome.FAILED,
             text="Its controller is well." if sensed.controller_ok else "Its controller reports a fault.",
-            action="none" if sensed.controller_ok else "call",
+            action="none" if sensed.controller_ok else "call_support",
         )
 
 

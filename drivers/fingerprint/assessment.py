@@ -72,7 +72,7 @@ def assess(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) 
         more = view.prints > asked.count
         return Assessment(
             None,
-            CaptureFailure(CaptureOutcome.WRONG_COUNT),
+            CaptureFailure(CaptureOutcome.WRONG_FINGER_COUNT),
             (FeedbackCode.TOO_MANY_FINGERS if more else FeedbackCode.TOO_FEW_FINGERS,),
         )
     dirty = view.dirt > DIRTY or view.tangle > TANGLED

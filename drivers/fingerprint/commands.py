@@ -83,7 +83,7 @@ class CaptureFingerResult(CommandOutput):
     quality: ImageQuality | None = Field(
         None,
         description="How good the image is that was said, null where none was.",
-        examples=[{"measure": "nfiq2", "value": 54, "minimum": 30, "outcome": "successful"}],
+        examples=[{"measure": "nfiq2", "value": 54, "required_minimum": 30, "outcome": "successful"}],
     )
 
 

@@ -97,7 +97,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
             await self._until_quiet()
             if await self.is_finger_lifted():
                 return CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
-        return CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
+        return CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR)
 
     async def end_capture(self) -> None:
         """Nothing keeps it busy but what was asked and not read."""
@@ -128,7 +128,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         if len(answer) != ANSWER_BYTES:
             self.emit(BadFrame("answer cut short", answer))
             raise LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 "The scanner answers in part only.",
                 Action.REPLUG,
                 "Unplug the scanner, wait five seconds, plug it in again.",

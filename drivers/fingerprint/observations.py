@@ -1,7 +1,7 @@
 """What a fingerprint scanner can say.
 
 A capture is one transaction: `finger.feedback` while it goes on, `finger.captured` with the best image there
-was, and in any case `finger.ended`, which says how it ended and why. A scanner says nothing unasked.
+was, and in any case `finger.capture_ended`, which says how it ended and why. A scanner says nothing unasked.
 """
 
 from typing import ClassVar
@@ -186,7 +186,7 @@ class CaptureOutcome(OpenEnum):
     UNREADABLE = "unreadable"
     """No image sufficed; the best one, if any shows a print, was said with `finger.captured` all the same."""
     LIFTED_TOO_EARLY = "lifted_too_early"
-    WRONG_COUNT = "wrong_count"
+    WRONG_FINGER_COUNT = "wrong_finger_count"
     """More or fewer fingers than asked for."""
     SENSOR_DIRTY = "sensor_dirty"
     TIMED_OUT = "timed_out"
@@ -210,7 +210,7 @@ class UnreadableReason(OpenEnum):
     """Only a small part of the finger."""
     LOW_QUALITY = "low_quality"
     """A print, but worn or unclear: the measure stays below the minimum."""
-    DEVICE = "device"
+    DEVICE_ERROR = "device_error"
     """The scanner itself could make nothing of it."""
     UNKNOWN = "unknown"
 
@@ -267,7 +267,7 @@ class FingerCaptured(Observation):
     )
     quality: ImageQuality = Field(
         description="How good the image is.",
-        examples=[{"measure": "nfiq2", "value": 54, "minimum": 30, "outcome": "successful"}],
+        examples=[{"measure": "nfiq2", "value": 54, "required_minimum": 30, "outcome": "successful"}],
     )
     attempt: int = Field(ge=1, description="The placement this image is from, counted from 1.", examples=[2])
     attempts: int = Field(ge=1, description="How many placements there were.", examples=[3])
@@ -277,7 +277,7 @@ class FingerCaptured(Observation):
 class CaptureEnded(Observation):
     """A capture ended; nothing more of it comes."""
 
-    event_type: ClassVar[str] = "finger.ended"
+    event_type: ClassVar[str] = "finger.capture_ended"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {
         "outcome",

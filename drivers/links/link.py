@@ -63,7 +63,7 @@ class Action(OpenEnum):
     CLEAN = "clean"
     RESTART = "restart"
     CONFIGURE = "configure"
-    CALL = "call"
+    CALL_SUPPORT = "call_support"
     REPLACE = "replace"
     UNKNOWN = "unknown"
 

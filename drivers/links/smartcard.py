@@ -212,7 +212,7 @@ def _failed(code: int) -> LinkError:
     match code:
         case scard.SCARD_E_NO_SERVICE | scard.SCARD_E_SERVICE_STOPPED:
             return LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 "The smart card service is not running.",
                 Action.RESTART,
                 "systemctl restart pcscd.socket pcscd",
@@ -251,7 +251,7 @@ def _no_slot(wanted: str, names: list[str], fitting: list[str]) -> LinkError:
     there = ", ".join(f'"{name}"' for name in names) or "none"
     if fitting:
         return LinkError(
-            Cause.AMBIGUOUS,
+            Cause.ADDRESS_AMBIGUOUS,
             f'{len(fitting)} slots begin with "{wanted}": {there}.',
             Action.CONFIGURE,
             "Write a longer part of the name as `reader`.",

@@ -55,7 +55,7 @@ async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: byt
     except TimeoutError:
         pass
     raise LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         "The reader does not answer as an Elyctis ID BOX does.",
         Action.CONFIGURE,
         "Check `framing` and `baud`; the UART models leave the factory at 9600 or 115200.",

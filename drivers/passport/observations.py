@@ -168,7 +168,7 @@ class BarcodeRead(Observation):
 
     barcode: Barcode = Field(
         description="What it says.",
-        examples=[{"kind": "other", "delivery": "binary", "size_bytes": 5, "text": "12345"}],
+        examples=[{"kind": "other", "payload_encoding": "binary", "size_bytes": 5, "text": "12345"}],
     )
     checks: tuple[Check, ...] = Field(
         description="What was checked of a seal.",

@@ -61,7 +61,7 @@ def verify_files(
     expect: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="N:SHA256", help="A line known from elsewhere: `audit.sealed` events tell some."
+            metavar="N:SHA256", help="A line known from elsewhere: `audit.checkpoint` events tell some."
         ),
     ] = None,
     as_json: AsJson = False,

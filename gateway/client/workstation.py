@@ -276,7 +276,7 @@ class Workstation:
             )
 
         answer = await ask()
-        if answer.reason == "not_new" and left_s() > 0:
+        if answer.reason == "command_seq_not_increasing" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer said how far
         return to_result(answer, family, verb, done)
 

@@ -163,7 +163,7 @@ class ClockWatch:
         self._was_synced |= first
         change = ClockChange(step_ns if stepped else 0, clock_status, first)
         log.info(
-            "clock_changed", step_ms=change.step_ns // 1_000_000, standing=str(clock_status), first=first
+            "clock_changed", step_ms=change.step_ns // 1_000_000, clock_status=str(clock_status), first=first
         )
         try:
             self._on_change(change)

@@ -15,6 +15,7 @@ LOGGABLE_KEYS = frozenset(
         "bytes",
         "cause",
         "clock",
+        "clock_status",
         "config",
         "connected",
         "count",

@@ -27,13 +27,13 @@ class Problems:
         since = known.since if known is not None else datetime.now(UTC)
         self._active[key] = GatewayProblem(cause=cause, text=text, action=action, how=how, since=since)
         if known is None:
-            log.warning("problem_began", cause=cause, about=about)
+            log.warning("problem_raised", cause=cause, about=about)
         self._on_change()
 
     def clear(self, cause: str, *, about: str = "") -> None:
         """Note that a problem is over, if it stood."""
         if self._active.pop((cause, about), None) is not None:
-            log.info("problem_over", cause=cause, about=about)
+            log.info("problem_cleared", cause=cause, about=about)
             self._on_change()
 
     def active(self) -> tuple[GatewayProblem, ...]:

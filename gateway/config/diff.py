@@ -58,7 +58,7 @@ def diff_config(old: Post, new: Post) -> ConfigDiff:
         console=old.console != new.console,
         restart=tuple(
             name
-            for name in ("gateway", "vault", "supervision", "log")
+            for name in ("gateway", "encryption", "supervision", "log")
             if getattr(old, name) != getattr(new, name)
         ),
     )

@@ -37,7 +37,7 @@ REQUIRED: Mapping[str, type[ConfigSection]] = {"gateway": GatewaySection, "broke
 OPTIONAL: Mapping[str, type[ConfigSection]] = {
     "hq": HeadquartersSection,
     "delivery": DeliverySection,
-    "vault": EncryptionSection,
+    "encryption": EncryptionSection,
     "retention": RetentionSection,
     "supervision": SupervisionSection,
     "log": LogSection,
@@ -85,7 +85,7 @@ def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
     for name, model in {**REQUIRED, **OPTIONAL}.items():
         if name in filled.table:
             setattr(draft, name, validate_table(model, filled, (name,), filled.table[name], folder))
-        elif name in ("delivery", "vault", "retention", "supervision", "log", "commands", "console"):
+        elif name in ("delivery", "encryption", "retention", "supervision", "log", "commands", "console"):
             setattr(draft, name, model())
     _check_section_names(filled, unnamed=draft.gateway is not None and not draft.gateway.is_named)
     # Looking through what is installed takes milliseconds; a post has many devices of few kinds.

@@ -238,7 +238,7 @@ class EncryptionSection(ConfigSection):
         None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="Name of the environment variable that holds the key.",
-        examples=["BORDERPOST_VAULT"],
+        examples=["BORDERPOST_ENCRYPTION_KEY"],
     )
 
 

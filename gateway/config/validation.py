@@ -238,20 +238,20 @@ def _check_limits(draft: DraftPost) -> Iterator[UnlocatedIssue]:
             yield UnlocatedIssue(
                 ("delivery", "traveller_expires_s"),
                 f"{delivery.traveller_expires_s} s is too long to keep a person's data for the counter alone",
-                f"write at most {LOCAL_TRAVELLER_LIMIT_S}; more is for [hq] takes_traveller = true",
+                f"write at most {LOCAL_TRAVELLER_LIMIT_S}; more is for [hq] send_traveller = true",
             )
         if delivery.max_image_bytes > delivery.max_bytes:
             yield UnlocatedIssue(
-                ("delivery", "image_max_bytes"),
+                ("delivery", "max_image_bytes"),
                 "one image may be larger than the whole outbox",
                 f"write less than max_bytes, which is {delivery.max_bytes}",
             )
     if supervision is not None:
         if supervision.heartbeat_timeout_s < 2 * supervision.heartbeat_interval_s:
             yield UnlocatedIssue(
-                ("supervision", "heartbeat_limit_s"),
+                ("supervision", "heartbeat_timeout_s"),
                 f"{supervision.heartbeat_timeout_s:g} s would kill a worker for one late heartbeat",
-                f"write at least twice heartbeat_s, {2 * supervision.heartbeat_interval_s:g}",
+                f"write at least twice heartbeat_interval_s, {2 * supervision.heartbeat_interval_s:g}",
             )
         if supervision.backoff_max_s < supervision.backoff_first_s:
             yield UnlocatedIssue(
@@ -261,17 +261,19 @@ def _check_limits(draft: DraftPost) -> Iterator[UnlocatedIssue]:
             )
 
 
-def _encryption(vault: EncryptionSection, environ: Mapping[str, str]) -> Iterator[UnlocatedIssue]:
-    given = [name for name in ("credential", "key_file", "environment") if getattr(vault, name) is not None]
+def _encryption(encryption: EncryptionSection, environ: Mapping[str, str]) -> Iterator[UnlocatedIssue]:
+    given = [
+        name for name in ("credential", "key_file", "key_variable") if getattr(encryption, name) is not None
+    ]
     if len(given) > 1:
         yield UnlocatedIssue(
-            ("vault", given[-1]),
+            ("encryption", given[-1]),
             f"the key comes from one place, not from {' and '.join(given)}",
             "keep one of the three lines",
         )
-    if vault.key_file is not None:
-        yield from _file(("vault", "key_file"), vault.key_file, private=True)
-    yield from _credential(("vault", "credential"), vault.credential, environ)
+    if encryption.key_file is not None:
+        yield from _file(("encryption", "key_file"), encryption.key_file, private=True)
+    yield from _credential(("encryption", "credential"), encryption.credential, environ)
 
 
 def _check_signing(gateway: GatewaySection, environ: Mapping[str, str]) -> Iterator[UnlocatedIssue]:
@@ -305,7 +307,7 @@ def _check_unique_ports(devices: Mapping[Position, DeviceSettings]) -> Iterator[
         port = getattr(device.settings, key, None)
         if not isinstance(port, str):
             continue
-        mine = _port(getattr(device.settings, "place", port))
+        mine = _port(getattr(device.settings, "exclusive_key", port))
         other_port = next((theirs for theirs in seen if _is_same_port(mine, theirs)), None)
         if other_port is None:
             seen[mine] = position

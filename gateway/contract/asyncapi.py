@@ -10,7 +10,7 @@ from typing import Any
 from drivers.observation import DataClass, Observation
 from gateway.contract.asyncapi_commands import commands
 from gateway.contract.commands import PREVIEW_EXPIRY_S
-from gateway.contract.definitions import definitions, event_definition, referring, standing_definition
+from gateway.contract.definitions import definitions, event_definition, last_value_definition, referring
 from gateway.contract.envelope import MEDIA_TYPE
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
 from gateway.contract.schemas import (
@@ -157,7 +157,7 @@ def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
                 "back with an empty message at once when it is not."
             )
             now = _TOPICS.last_value(_DEVICE, event.event_type)
-            found.append((f"{event.event_type}.now", now, text, retained, _last_value_message(event)))
+            found.append((f"{event.event_type}.last-value", now, text, retained, _last_value_message(event)))
     text = "One image of an event, sent before the event that lists it; never retained."
     found.append(
         (
@@ -176,7 +176,7 @@ def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
 
 def _transient_binding(event: type[Observation] | None) -> dict[str, Any]:
     """The binding of what is never retained and grows old; images are about a traveller."""
-    # The defaults of `delivery.traveller_expires_s` and `delivery.record_keeps_days`; what is left of them
+    # The defaults of `delivery.traveller_expires_s` and `delivery.record_expires_days`; what is left of them
     # when the event is sent.
     record = event is not None and event.data_class is DataClass.RECORD
     return {"qos": 1, "retain": False, "messageExpiryInterval": 30 * 86_400 if record else 60}
@@ -198,8 +198,8 @@ def _state_message(name: str) -> dict[str, Any]:
 
 
 def _last_value_message(event: type[Observation]) -> dict[str, Any]:
-    name = f"{event.event_type}.now"
-    return _json_message(name, standing_definition(event), describe_model(event), last_value_example(event))
+    name = f"{event.event_type}.last-value"
+    return _json_message(name, last_value_definition(event), describe_model(event), last_value_example(event))
 
 
 def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any]) -> dict[str, Any]:

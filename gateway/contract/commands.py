@@ -108,18 +108,25 @@ class CommandAnswer(_Message):
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
     )
     last_command_seq: int | None = Field(
-        None, description="Only for `not_new`: the highest number of this station.", examples=[None]
+        None,
+        description="Only for `command_seq_not_increasing`: the highest number of this station.",
+        examples=[None],
     )
 
     @classmethod
     def rejected(
-        cls, cmd_id: str | None, reason: CommandReason, text: str = "", last_n: int | None = None
+        cls, cmd_id: str | None, reason: CommandReason, text: str = "", last_command_seq: int | None = None
     ) -> Self:
         """Say no, in the sentences of the vocabulary where there are no better ones."""
         state = CommandState.EXPIRED if reason is CommandReason.EXPIRED else CommandState.REJECTED
         said, how = REASON_TEXTS[reason]
         return cls(
-            cmd_id=cmd_id, state=state, reason=reason, text=text or said, how=how, last_command_seq=last_n
+            cmd_id=cmd_id,
+            state=state,
+            reason=reason,
+            text=text or said,
+            how=how,
+            last_command_seq=last_command_seq,
         )
 
 

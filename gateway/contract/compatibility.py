@@ -74,9 +74,5 @@ def _resolved(schema: Schema, root: Schema) -> tuple[Schema, Schema]:
     reference = schema.get("$ref")
     if reference is None:
         return schema, root
-    definitions = root.get("$defs", {})
-    if reference in definitions:  # a document of its own under its `$id`, as in the golden files of 1.0.0
-        bundled = definitions[reference]
-        return bundled, bundled
-    target = definitions[reference.rpartition("/")[2]]
+    target = root["$defs"][reference.rpartition("/")[2]]
     return {**target, **{key: part for key, part in schema.items() if key != "$ref"}}, root

@@ -21,7 +21,7 @@ from gateway.contract.schemas import DIALECT, STATES, Schema, describe_model, to
 
 LOCAL = "#/$defs/"
 """Prefix of references, as `definitions` gives them."""
-EVENT_ENVELOPE, STANDING_ENVELOPE = "EventEnvelope", "StandingEnvelope"
+EVENT_ENVELOPE, LAST_VALUE_ENVELOPE = "EventEnvelope", "LastValueEnvelope"
 _MODULES = re.compile(r"drivers__(?P<family>[a-z]+)__\w+__(?P<name>[A-Za-z]+)")
 """Pydantic's name for one of two models with the same name: `drivers__camera__observations__Area`."""
 
@@ -33,7 +33,7 @@ def definitions() -> Mapping[str, Schema]:
     for event in EVENTS:
         found[event_definition(event)] = _enveloped(event, EVENT_ENVELOPE)
         if event.is_state:
-            found[standing_definition(event)] = _enveloped(event, STANDING_ENVELOPE)
+            found[last_value_definition(event)] = _enveloped(event, LAST_VALUE_ENVELOPE)
     for kind in COMMANDS:
         found[command_definition(kind)] = _command(kind)
         found[answer_definition(kind)] = _answer(kind)
@@ -58,7 +58,7 @@ def message_schema() -> Schema:
     messages = [
         *(model.__name__ for model in STATES.values()),
         *(event_definition(event) for event in EVENTS),
-        *(standing_definition(event) for event in EVENTS if event.is_state),
+        *(last_value_definition(event) for event in EVENTS if event.is_state),
         *(name(kind) for kind in COMMANDS for name in (command_definition, answer_definition)),
     ]
     return {
@@ -76,9 +76,9 @@ def event_definition(event: type[Observation]) -> str:
     return f"{event.__name__}Event"
 
 
-def standing_definition(event: type[Observation]) -> str:
-    """Name of the definition of a retained event: `BarrierStateStanding`."""
-    return f"{event.__name__}Standing"
+def last_value_definition(event: type[Observation]) -> str:
+    """Name of the definition of a retained event: `BarrierStateLastValue`."""
+    return f"{event.__name__}LastValue"
 
 
 def command_definition(kind: CommandType) -> str:
@@ -99,7 +99,7 @@ def _told() -> dict[str, Schema]:
     """Everything that a gateway sends: data of events, envelopes without data, states, results."""
     envelopes: dict[type[BaseModel], str] = {
         Event[Any]: EVENT_ENVELOPE,
-        LastValueMessage[Any]: STANDING_ENVELOPE,
+        LastValueMessage[Any]: LAST_VALUE_ENVELOPE,
     }
     models: list[type[BaseModel]] = [*STATES.values(), *EVENTS, *envelopes, CommandAnswer]
     models += [kind.done for kind in COMMANDS]

@@ -36,7 +36,7 @@ class AuditCheckpoint(Observation):
     Whoever keeps this elsewhere can tell later whether the audit's end was cut off, or all of it replaced.
     """
 
-    event_type: ClassVar[str] = "audit.sealed"
+    event_type: ClassVar[str] = "audit.checkpoint"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     unredacted_fields = Observation.unredacted_fields | {"line", "sha256", "trigger"}
 
@@ -59,7 +59,8 @@ class CommandDecided(Observation):
     event_type: ClassVar[str] = "command.decided"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     unredacted_fields = Observation.unredacted_fields | {
-        "cmd_id", "station", "verb", "decision", "reason", "holder", "command_seq", "remaining_ms", "count", "window_s",
+        "cmd_id", "station", "verb", "decision", "reason", "holder", "command_seq", "remaining_ms", "count",
+        "window_s",
     }  # fmt: skip
 
     cmd_id: str | None = Field(
@@ -132,7 +133,7 @@ class ClaimChange(OpenEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     """Nobody renewed it in time."""
-    REVOKED = "withdrawn"
+    REVOKED = "revoked"
     """By the gateway: the device or the station's right left the configuration, or the gateway stops."""
     UNKNOWN = "unknown"
 
@@ -166,8 +167,8 @@ class TechnicianOperation(OpenEnum):
     MAINTENANCE_OFF = "maintenance_off"
     ACCEPT = "accept"
     RESET_COUNTERS = "reset_counters"
-    REVOKE_CLAIM = "end_claim"
-    REVEAL = "reveal"
+    REVOKE_CLAIM = "revoke_claim"
+    TRACE_REVEAL = "trace_reveal"
     """To see what crosses the wire as it is, personal data and all."""
     UNKNOWN = "unknown"
 
@@ -175,7 +176,7 @@ class TechnicianOperation(OpenEnum):
 class TechnicianOperationPerformed(Observation):
     """A technician had something done at a device, or saw its wire. Said at the device, by the gateway."""
 
-    event_type: ClassVar[str] = "technician.acted"
+    event_type: ClassVar[str] = "technician.operation"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     unredacted_fields = Observation.unredacted_fields | {"user", "role", "channel", "operation", "detail"}
 

@@ -53,7 +53,7 @@ def event_schema(event: type[Observation]) -> Schema:
 
 def last_value_schema(event: type[Observation]) -> Schema:
     """The schema of what stands of a kind of event; complete by itself, as in `event_schema`."""
-    schema = _document(LastValueMessage[event], f"{to_schema_id(event.event_type)}:now")  # type: ignore[valid-type]
+    schema = _document(LastValueMessage[event], f"{to_schema_id(event.event_type)}:last-value")  # type: ignore[valid-type]
     return _pinned(event, schema, {})
 
 
@@ -92,7 +92,7 @@ def schemas() -> Mapping[str, Schema]:
         found[f"{event.event_type}.v1.data.json"] = data_schema(event)
         found[f"{event.event_type}.v1.event.json"] = event_schema(event)
         if event.is_state:
-            found[f"{event.event_type}.v1.now.json"] = last_value_schema(event)
+            found[f"{event.event_type}.v1.last-value.json"] = last_value_schema(event)
     for name in STATES:
         found[f"{name}.v1.json"] = state_schema(name)
     found["command.v1.json"] = _closed_document(CommandMessage, COMMAND)

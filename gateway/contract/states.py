@@ -78,7 +78,7 @@ class DeviceDescription(_Message):
                     "result": "urn:bgw:schema:command.barrier.open:v1:result",
                     "moves": True,
                     "urgent": False,
-                    "claimed": False,
+                    "requires_claim": False,
                 }
             ]
         ],
@@ -94,7 +94,7 @@ class GatewayProblem(_Message):
         description="What is wrong, in a plain sentence.",
         examples=["The disk of /var/lib/borderpost is full; events are kept in memory."],
     )
-    action: Action = Field(description="What a person should do.", examples=["call"])
+    action: Action = Field(description="What a person should do.", examples=["call_support"])
     how: str = Field("", description="How to do it.", examples=["Free space on /var."])
     since: AwareDatetime = Field(description="Since when, UTC.", examples=["2026-11-23T08:15:30.123456Z"])
 

@@ -161,7 +161,7 @@ class Delivery(OutboxListener):
                 while not all(destination.is_settled for destination in self._destinations):  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
         except TimeoutError:
-            log.info("stopped_before_settled", waiting=[d.report.queued for d in self._destinations])
+            log.info("stopped_with_unacked_events", waiting=[d.report.queued for d in self._destinations])
         for destination in self._destinations:
             await destination.stop()
         await writer.stop()
@@ -221,7 +221,7 @@ class Delivery(OutboxListener):
 
     def _drop_submission(self, reason: str) -> None:
         self.dropped += 1
-        log.error("event_refused", why=reason)
+        log.error("event_refused", reason=reason)
         self._schedule_change()
 
     def publish_retained(

@@ -91,8 +91,8 @@ class DestinationSettings(_Settings):
             "name": "local",
             "broker": broker,
             "classes": {DataClass.TRAVELLER, DataClass.RECORD},
-            "retry_cap_s": 2.0,
-            "subscriber_wait_s": 30.0,
+            "retry_max_s": 2.0,
+            "no_subscriber_timeout_s": 30.0,
         }
         return cls.model_validate(given | changes)
 
@@ -103,7 +103,7 @@ class DestinationSettings(_Settings):
             "name": "hq",
             "broker": broker,
             "classes": {DataClass.RECORD},
-            "subscriber_wait_s": math.inf,
+            "no_subscriber_timeout_s": math.inf,
         }
         return cls.model_validate(given | changes)
 

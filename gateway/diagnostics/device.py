@@ -21,8 +21,8 @@ EXPLAINED_CAUSES = {
     Cause.NO_PERMISSION: "no_permission",
     Cause.NO_DEVICE: "no_device",
     Cause.UNPLUGGED: "no_device",
-    Cause.AMBIGUOUS: "ambiguous",
-    Cause.NO_ANSWER: "no_answer",
+    Cause.ADDRESS_AMBIGUOUS: "ambiguous",
+    Cause.NO_RESPONSE: "no_answer",
 }
 """What looking from outside says better than the driver could."""
 

@@ -29,14 +29,14 @@ from gateway.diagnostics.findings import Severity, make_finding, sort_by_severit
 from gateway.diagnostics.host import HostView
 
 SEVERITY_OF_ACTION: dict[str, Severity] = {
-    "broker_open": "error",
-    "commands_not_heard": "error",
-    "config_refused": "error",
+    "broker_acl_missing": "error",
+    "command_subscription_refused": "error",
+    "config_invalid": "error",
     "disk_error": "error",
     "disk_full": "error",
     "disk_read_only": "error",
-    "key_beside_disk": "notice",
-    "not_authorised": "error",
+    "encryption_key_on_same_disk": "notice",
+    "publish_not_authorised": "error",
     "outbox_corrupt": "error",
     "outbox_full": "error",
 }
@@ -132,6 +132,11 @@ def run_check(look: Check) -> list[Finding]:
         text = f"Something could not be looked at: {type(error).__name__} at {place}."
         return [
             make_finding(
-                "look_failed", "notice", "doctor", text, Action.CALL, "borderpost bundle, and send it."
+                "look_failed",
+                "notice",
+                "doctor",
+                text,
+                Action.CALL_SUPPORT,
+                "borderpost bundle, and send it.",
             )
         ]

@@ -100,13 +100,13 @@ class RpcClient:
         """Ask, and yield the answer in pieces, as they come; raises Refusal. To close it is enough."""
         request_id = next(self._request_ids)
         answer = self._open_streams[request_id] = BoundedStream()
-        self._send_frame(FrameType.REQUEST, {"ticket": request_id, "what": method, **head}, body)
+        self._send_frame(FrameType.REQUEST, {"request_id": request_id, "method": method, **head}, body)
         try:
             async for piece in answer:
                 yield piece
         finally:
             if self._open_streams.pop(request_id, None) is not None:
-                self._send_frame(FrameType.CANCEL, {"ticket": request_id}, b"")
+                self._send_frame(FrameType.CANCEL, {"request_id": request_id}, b"")
 
     async def call(self, method: str, body: bytes = b"", **head: Any) -> bytes:
         """Ask what has an answer of one piece; raises Refusal."""
@@ -118,10 +118,10 @@ class RpcClient:
     def on_chunk(self, head: dict[str, Any], body: bytes) -> None:
         """Take a TOLD frame; one that nobody waits for any more is passed over."""
         if not head.get("end"):
-            if (answer := self._open_streams.get(head["ticket"])) is not None:
+            if (answer := self._open_streams.get(head["request_id"])) is not None:
                 answer.append(body)
-        elif (answer := self._open_streams.pop(head["ticket"], None)) is not None:
-            refused = head.get("refused")
+        elif (answer := self._open_streams.pop(head["request_id"], None)) is not None:
+            refused = head.get("error")
             answer.close(RpcError(_error_code(refused[0]), *refused[1:]) if refused else None)
 
     def connection_lost(self, text: str) -> None:
@@ -149,16 +149,16 @@ class RpcServer:
 
     def on_request(self, head: dict[str, Any], body: bytes) -> None:
         """Take an ASK frame."""
-        request_id = head["ticket"]
+        request_id = head["request_id"]
         if len(self._running) >= MAX_OPEN_REQUESTS:
             self._send_end(request_id, ["unavailable", "Too much is asked at once.", "Close some pages."])
             return
-        task = asyncio.create_task(self._respond(request_id, head, body), name=f"answer {head['what']}")
+        task = asyncio.create_task(self._respond(request_id, head, body), name=f"answer {head['method']}")
         self._running[request_id] = task
 
     def on_cancel(self, head: dict[str, Any]) -> None:
         """Take an ENOUGH frame: nobody listens any more."""
-        if (task := self._running.get(head["ticket"])) is not None:
+        if (task := self._running.get(head["request_id"])) is not None:
             task.cancel()
 
     async def close(self) -> None:
@@ -174,11 +174,11 @@ class RpcServer:
             async with aclosing(self._method(head, body)) as pieces:
                 async for piece in pieces:
                     await self._connection.wait_writable()
-                    self._connection.send(FrameType.RESPONSE_CHUNK, {"ticket": request_id}, piece)
+                    self._connection.send(FrameType.RESPONSE_CHUNK, {"request_id": request_id}, piece)
         except RpcError as refusal:
             refused = [refusal.code, refusal.text, refusal.how]
         except Exception as error:
-            log.error("answer_failed", text=head["what"], exc_info=error)
+            log.error("rpc_method_failed", text=head["method"], exc_info=error)
             refused = ["unavailable", "The gateway met something it does not understand.", "See its journal."]
         finally:
             del self._running[request_id]
@@ -186,5 +186,5 @@ class RpcServer:
 
     def _send_end(self, request_id: int, refused: list[str] | None) -> None:
         self._connection.send(
-            FrameType.RESPONSE_CHUNK, {"ticket": request_id, "end": True, "refused": refused}
+            FrameType.RESPONSE_CHUNK, {"request_id": request_id, "end": True, "error": refused}
         )

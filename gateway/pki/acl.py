@@ -75,7 +75,7 @@ ACL_RULES: tuple[AclRule, ...] = (
     AclRule("supervisor", "read", "+/+/evt/command.decided", "which commands were let through or refused"),
     AclRule("supervisor", "read", "+/+/evt/command.ended", "how they ended"),
     AclRule("supervisor", "read", "+/+/evt/claim.changed", "who took over from whom"),
-    AclRule("supervisor", "read", "+/+/evt/technician.acted", "what technicians did"),
+    AclRule("supervisor", "read", "+/+/evt/technician.operation", "what technicians did"),
     AclRule("supervisor", "read", "+/+/evt/barrier.alarm", "alarms of barriers"),
     AclRule("supervisor", "write", "+/+/cmd/+/{me}", "commands everywhere at the site, in his own name"),
     AclRule("supervisor", "read", "+/+/rsp/{me}", "answers to himself"),
@@ -85,7 +85,7 @@ ACL_RULES: tuple[AclRule, ...] = (
     AclRule("technician", "read", "+/+/desc", "what all devices of the site are"),
     AclRule("technician", "read", "+/+/state", "how they are, and what is to be done"),
     AclRule("technician", "read", "+/+/claim", "who has claimed them"),
-    AclRule("technician", "read", "+/+/evt/technician.acted", "what technicians did"),
+    AclRule("technician", "read", "+/+/evt/technician.operation", "what technicians did"),
     AclRule("hq", "read", "_gw/+/state", "whether gateways are there"),
     AclRule("hq", "read", "+/+/desc", "what all devices of the site are"),
     AclRule("hq", "read", "+/+/state", "how they are"),
@@ -153,12 +153,12 @@ def role_file(deployment: Deployment, site_name: str, revoked: Iterable[str] = (
         GENERATED_HEADER,
         f'authority = "{site.authority}"',
         '\n[role.counter]\nverbs = ["*"]',
-        '\n[role.supervisor]\nverbs = ["*"]\nmoves = true\nsteal = true',
+        '\n[role.supervisor]\nverbs = ["*"]\ncan_move = true\ncan_steal = true',
     ]
     for lane in site.lanes:
         if moved := [place for place in site.movable_positions if place.startswith(f"{lane}/")]:
             lines.append(
-                f'\n[role.{_movement_role(lane)}]\nverbs = ["*"]\npositions = {_list(moved)}\nmoves = true'
+                f'\n[role.{_movement_role(lane)}]\nverbs = ["*"]\npositions = {_list(moved)}\ncan_move = true'
             )
     for principal in deployment.principals.values():
         if principal.name in left or principal.kind == "gateway":

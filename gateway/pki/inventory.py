@@ -201,7 +201,9 @@ class _Reading:
         for place in post.movable_positions:
             if place not in places:
                 self._fault(
-                    (*key, "moves"), f"{post.file} has no device {place}", f"it has {', '.join(places)}"
+                    (*key, "movable_positions"),
+                    f"{post.file} has no device {place}",
+                    f"it has {', '.join(places)}",
                 )
         self._add(
             (*key, "file"),
@@ -242,7 +244,7 @@ class _Reading:
             self._fault(
                 key,
                 f"two are named {principal.name}: the broker could not tell them apart",
-                'name one of them otherwise, or give each site a prefix = "ke-"',
+                'name one of them otherwise, or give each site a name_prefix = "ke-"',
             )
         else:
             self._principals[principal.name] = principal
@@ -267,7 +269,9 @@ class _Reading:
             for name in shared.principals:
                 if name not in self._principals:
                     self._fault(
-                        (*key, "to"), f"nobody is named {name}", f"known: {', '.join(self._principals)}"
+                        (*key, "principals"),
+                        f"nobody is named {name}",
+                        f"known: {', '.join(self._principals)}",
                     )
             yield shared
 

@@ -28,7 +28,7 @@ require_certificate true
 use_identity_as_username true
 tls_version tlsv1.3
 
-# Images are messages: the gateway's largest (delivery.image_max_bytes, 8 MiB) and its topic must fit.
+# Images are messages: the gateway's largest (delivery.max_image_bytes, 8 MiB) and its topic must fit.
 max_packet_size 9437184
 # Above this, Mosquitto drops silently what it has acknowledged.
 max_queued_messages 10000

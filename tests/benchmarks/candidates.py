@@ -61,7 +61,7 @@ COMMANDS = """
 [commands]
 roles_file = "roles.toml"
 min_move_interval_s = 0.001
-max_moves_per_min = 600
+moves_per_min = 600
 """
 ROLES = """
 authority = "UTO"

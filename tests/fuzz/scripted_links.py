@@ -114,9 +114,9 @@ class ScriptedUsb:
             raise unplugged()
         piece = self._pieces.popleft()
         if piece == b"stalled":
-            raise TransferStalled(Cause.NO_ANSWER, "It refuses.", Action.REPLUG)
+            raise TransferStalled(Cause.NO_RESPONSE, "It refuses.", Action.REPLUG)
         if piece == b"late":
-            raise TransferTimedOut(Cause.NO_ANSWER, "It is silent.", Action.REPLUG)
+            raise TransferTimedOut(Cause.NO_RESPONSE, "It is silent.", Action.REPLUG)
         if piece[:1] == b"*" and piece[1:].isdigit():  # so many zeros: an image is long
             piece = bytes(int(piece[1:9]))
         return piece[:size]

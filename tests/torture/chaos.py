@@ -187,8 +187,8 @@ class FaultInjector:
                 done = await self._restart(signal.SIGKILL, fault)
             case ["kill", "worker"]:
                 done = self._kill(fault.lane)
-            case ["kill", "nursery"]:
-                done = self._kill("nursery")
+            case ["kill", "forkserver"]:
+                done = self._kill("forkserver")
             case ["kill", "local"]:
                 done = await self._kill_local(fault)
             case [("local" | "hq" | "both"), _]:
@@ -234,7 +234,7 @@ class FaultInjector:
         process = self.post.processes().get(name[-15:])
         if process is None:
             return False
-        kind = "nursery" if name == "nursery" else "worker"
+        kind = "forkserver" if name == "forkserver" else "worker"
         with self.post.wrong(kind, name), contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
             return True

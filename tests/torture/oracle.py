@@ -55,7 +55,7 @@ class RunEvidence:
     ) -> Disturbance | None:
         wanted = set(kinds)
         for one in self.disturbances:
-            if one.kind in wanted and one.lane in ("", "nursery", lane) and one.touches(first, last):
+            if one.kind in wanted and one.lane in ("", "forkserver", lane) and one.touches(first, last):
                 return one
         return None
 

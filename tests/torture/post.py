@@ -55,7 +55,7 @@ backoff_max_s = 1
 """
 DEVICE = """
 [device."{lane}"]
-driver = "odd"
+driver = "faulty"
 port = "{port}"
 {more}
 """
@@ -361,7 +361,7 @@ class TorturedPost:
                 await asyncio.sleep(0.01)
 
     def processes(self) -> dict[str, psutil.Process]:
-        """The daemon's own processes: `daemon`, `nursery`, and workers by their lane."""
+        """The daemon's own processes: `daemon`, `forkserver`, and workers by their lane."""
         found: dict[str, psutil.Process] = {}
         if not self.running:
             return found
@@ -374,8 +374,8 @@ class TorturedPost:
                     name = child.name()
                     if any(name == lane[-15:] for lane in self.lanes):
                         found[name] = child
-                    elif name == "nursery" or "gateway.supervision.forkserver" in child.cmdline():
-                        found["nursery"] = child
+                    elif name == "forkserver" or "gateway.supervision.forkserver" in child.cmdline():
+                        found["forkserver"] = child
         return found
 
     def forbid_growth(self, limit: int | None) -> None:

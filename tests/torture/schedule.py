@@ -12,7 +12,7 @@ FIRST_S, LAST_S = 3.0, 2.0
 KILLS = {
     "kill-gateway": 30,
     "kill-worker": 34,
-    "kill-nursery": 12,
+    "kill-forkserver": 12,
     "kill-local": 13,
     "stop-gateway": 4,
     "corrupt": 7,

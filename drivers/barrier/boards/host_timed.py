@@ -132,7 +132,7 @@ def _did_not_open(relay: int) -> LinkError:
     return LinkError(
         Cause.DEVICE_FAULT,
         f"Relay {relay} was told to open and did not say that it has: it may be closed.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         "Use the barrier's own switch. Nothing more is said to the board, so that its watchdog opens the "
         "relay; check its cable.",
     )

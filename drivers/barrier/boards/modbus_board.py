@@ -74,9 +74,9 @@ class ModbusBoard(Generic[SettingsT]):
             if refused.is_wrong_board:
                 how = "Correct `model`, `port` and `unit`: another board answers."
                 raise LinkError(Cause.WRONG_DEVICE, text, Action.CONFIGURE, how) from None
-            cause = Cause.NO_ANSWER if refused.is_temporary else Cause.DEVICE_FAULT
+            cause = Cause.NO_RESPONSE if refused.is_temporary else Cause.DEVICE_FAULT
             how = "If it stays so, switch the board off and on; check its bus."
-            raise LinkError(cause, text, Action.CALL, how) from None
+            raise LinkError(cause, text, Action.CALL_SUPPORT, how) from None
 
     async def _write(
         self, command: ModbusRequest[bool], *, urgent: bool, wanted: Callable[[], bool] = lambda: True
@@ -110,7 +110,7 @@ def _raise_refusal(refused: ModbusExceptionResponse) -> NoReturn:
     raise LinkError(
         Cause.DEVICE_FAULT,
         f"The board says that something went wrong: {refused}. It may have acted all the same.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         "Look at the barrier; switch the board off and on if it repeats.",
     ) from None
 

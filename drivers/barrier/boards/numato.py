@@ -146,7 +146,7 @@ class NumatoBoard(HostTimedBoard):
         except TimeoutError:
             self._late.add(line)
             raise LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 f"The module at {self.settings.port} did not answer within {self.response_timeout_s:g} seconds.",
                 Action.REPLUG,
                 "Unplug the module, wait five seconds, plug it in again; check `port`.",

@@ -120,7 +120,7 @@ class DoorTracker:
             self._may_leave_until_s = None
         yield from self._supervise(now_s)
         if self.fault is not None and had_fault is None:
-            yield self._alarm(AlarmKind.IMPLAUSIBLE, _IMPLAUSIBLE[self.fault])
+            yield self._alarm(AlarmKind.IMPLAUSIBLE_INPUTS, _IMPLAUSIBLE[self.fault])
         if self._open_s is not None and now_s - self._open_s > self._settings.max_open_s:
             self._open_s = None
             yield self._alarm(AlarmKind.OPEN_TOO_LONG, "It stands open for longer than it should.")

@@ -35,7 +35,7 @@ class ObstructionReversal:
         door.end_movement(MovementResult.REVERSED, now_s)
         return (
             BarrierAlarm(
-                kind=AlarmKind.PRESENCE_WHILE_CLOSING,
+                kind=AlarmKind.OBSTRUCTION_WHILE_CLOSING,
                 door=door.name,
                 text="Somebody is in the way while it closes.",
                 transaction=transaction,

@@ -141,7 +141,9 @@ class BarrierStateMachine:
         """What the board says of its relays at a time when all that we use should be open."""
         news = closed and not self.is_relay_stuck
         self.is_relay_stuck = closed
-        alarm = BarrierAlarm(kind=AlarmKind.RELAY, text="A relay of the board is closed that should be open.")
+        alarm = BarrierAlarm(
+            kind=AlarmKind.RELAY_STUCK, text="A relay of the board is closed that should be open."
+        )
         return Decision(((alarm,) if news else ()) + self._state_changes(now_s))
 
     # What is asked. Each raises Refused, and then nothing has changed.
@@ -191,26 +193,26 @@ class BarrierStateMachine:
             active = self._sensed is not None and self._sensed.emergency
             return (
                 MovementState.EMERGENCY_OPEN,
-                StateReason.EMERGENCY if active else StateReason.UNACKNOWLEDGED,
+                StateReason.EMERGENCY if active else StateReason.EMERGENCY_UNACKNOWLEDGED,
             )
         if (why := self._maintenance_reason(now_s)) is not None:
             return MovementState.MAINTENANCE, why
         if (why := self._fault_reason()) is not None:
             return MovementState.FAULT, why
-        return most_severe(self.doors), StateReason.SENSED
+        return most_severe(self.doors), StateReason.LIMIT_SWITCHES
 
     def _maintenance_reason(self, now_s: float) -> StateReason | None:
         """Why nobody far away may move it."""
         if self._sensed is not None and self._sensed.key_switch:
             return StateReason.KEY_SWITCH
         leased = self._lease_until_s is not None and now_s < self._lease_until_s
-        return StateReason.LEASE if leased else None
+        return StateReason.MAINTENANCE_LEASE if leased else None
 
     def _fault_reason(self) -> StateReason | None:
         if self.is_relay_stuck:
-            return StateReason.RELAY
+            return StateReason.RELAY_STUCK
         if self._sensed is not None and self._sensed.controller_ok is False:
-            return StateReason.CONTROLLER
+            return StateReason.CONTROLLER_FAULT
         return next((one.door.fault for one in self._door_controls if one.door.fault is not None), None)
 
     def _state_changes(self, now_s: float) -> tuple[BarrierState, ...]:
@@ -233,7 +235,7 @@ class BarrierStateMachine:
         one = self._door_controls[index]
         others = [other.door for other in self._door_controls if other is not one]
         fault = self._check_move(index, MotorContact.OPEN, now_s)
-        if fault is not None and (fault is StateReason.RELAY or not self.settings.open_in_fault):
+        if fault is not None and (fault is StateReason.RELAY_STUCK or not self.settings.open_in_fault):
             raise CommandRefusal(
                 RefusalReason.UNSAFE, f"What is sensed cannot be relied on: {_REASON_TEXTS[fault]}."
             )
@@ -344,10 +346,10 @@ class BarrierStateMachine:
 
 _REASON_TEXTS = {
     StateReason.KEY_SWITCH: "the key switch at the barrier is turned",
-    StateReason.LEASE: "a technician has said so",
+    StateReason.MAINTENANCE_LEASE: "a technician has said so",
     StateReason.BOTH_LIMITS: "both limits are made at once",
     StateReason.NO_LIMIT: "no limit is made",
     StateReason.CHATTER: "a contact chatters",
-    StateReason.CONTROLLER: "its controller is not well",
-    StateReason.RELAY: "a relay is closed that should be open",
+    StateReason.CONTROLLER_FAULT: "its controller is not well",
+    StateReason.RELAY_STUCK: "a relay is closed that should be open",
 }

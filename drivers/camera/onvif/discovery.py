@@ -115,7 +115,7 @@ async def find(wanted: DiscoveryTarget) -> str:
         )
     if len(met) > 1:
         raise LinkError(
-            Cause.AMBIGUOUS,
+            Cause.ADDRESS_AMBIGUOUS,
             f"{len(met)} cameras are {wanted.description}.",
             Action.CONFIGURE,
             "Set the `endpoint` of one of them: " + ", ".join(sorted(met)[:4]) + ".",

@@ -132,7 +132,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
                     return await self._raster(frame)
                 case bad:
                     self.emit(bad)
-        return CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
+        return CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR)
 
     async def _raster(self, frame: RawImage) -> Raster:
         seed = self.settings.image_seed

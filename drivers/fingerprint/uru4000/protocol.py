@@ -138,7 +138,7 @@ class Uru4000Protocol:
 
 def _stuck(what: str) -> LinkError:
     return LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         f"The scanner {what}.",
         Action.REPLUG,
         "Unplug the scanner, wait five seconds, plug it in again.",

@@ -367,7 +367,7 @@ def _identity(metadata: Mapping[str, DictionaryItem]) -> Identity:
     )
 
 
-_FAILED = CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
+_FAILED = CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR)
 _HELD = driver.Status(
     StateCode.DEGRADED,
     Cause.PORT_HELD,

@@ -69,7 +69,7 @@ def status_error(word: str, doing: str) -> LinkError:
             )
         case WsBdStatus.SENSOR_TIMEOUT:
             return LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 f"The service cannot {doing}: the scanner does not answer it.",
                 Action.REPLUG,
                 "Unplug the scanner, wait five seconds, plug it in again.",
@@ -88,7 +88,7 @@ def status_error(word: str, doing: str) -> LinkError:
             )
         case _:
             return LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 f"The service cannot {doing} ({word[:40]}).",
                 Action.RESTART,
                 "Restart the service; its own log says more.",

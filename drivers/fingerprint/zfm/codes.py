@@ -125,7 +125,7 @@ def refusal_error(code: int, doing: str) -> LinkError:
             )
         case _:
             return LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 f"The module does not {doing} ({_name(ack)}).",
                 Action.RESTART,
                 "Switch the module off and on.",

@@ -163,7 +163,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         try:
             await self._told(Instruction.VERIFY_PASSWORD, "take a password", password)
         except LinkError as error:
-            if error.cause not in (Cause.NO_ANSWER, Cause.LINK_FAILED) or not self.protocol.has_received:
+            if error.cause not in (Cause.NO_RESPONSE, Cause.LINK_FAILED) or not self.protocol.has_received:
                 raise
             # It had just started, or was sending an image to whoever had the line before: it heard nothing.
             await self.protocol.silence()
@@ -290,4 +290,4 @@ class Zfm(FingerprintScanner[ZfmSettings]):
             self._lamp, self._lit = "none", False
 
 
-_FAILED = CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
+_FAILED = CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR)

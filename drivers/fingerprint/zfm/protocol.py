@@ -137,7 +137,7 @@ class ZfmProtocol:
 
     def _silence_error(self) -> LinkError:
         return LinkError(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"The module does not answer within {self._answer_s:g} seconds.",
             Action.CONFIGURE,
             "Check its power and its cable; then that `baud` and `address` are its own.",

@@ -208,7 +208,7 @@ class ModbusLink:
         except ModbusExceptionResponse:
             return False
         except LinkError as error:
-            if error.cause is not Cause.NO_ANSWER:
+            if error.cause is not Cause.NO_RESPONSE:
                 raise
             return False
         return bool(SIMULATED.match(maker))

@@ -174,7 +174,7 @@ class Transfers:
 
     def _timed_out(self, what: str) -> TransferTimedOut:
         return TransferTimedOut(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"The device at {self._address} {what}.",
             Action.REPLUG,
             "Unplug the device, wait five seconds, plug it in again.",

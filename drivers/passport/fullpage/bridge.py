@@ -338,7 +338,7 @@ def _refusal(code: str) -> LinkError:
             )
         case _:
             return LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 "The bridge could not scan.",
                 Action.RESTART,
                 "Restart the bridge; its own log says more.",

@@ -165,7 +165,7 @@ class Vds(DataModel):
                 {
                     "tag": 3,
                     "name": "passport_number",
-                    "reading": "read",
+                    "status": "read",
                     "text": "UFO001979",
                     "value_hex": "d79519a65306",
                 }

@@ -106,7 +106,7 @@ def summarise_event(data: Observation, *, shown: bool) -> Text | None:
 def _barrier(barrier: BarrierState) -> Text:
     colour = "dim" if barrier.stale else "" if barrier.state in MOVING else "bold yellow"
     line = Text(str(barrier.state).replace("_", " "), colour)
-    if barrier.reason is not StateReason.SENSED:
+    if barrier.reason is not StateReason.LIMIT_SWITCHES:
         line.append(f"  {str(barrier.reason).replace('_', ' ')}", "yellow")
     if len(barrier.doors) > 1:
         line.append("".join(f"  {door.door} {door.state}" for door in barrier.doors), "dim")

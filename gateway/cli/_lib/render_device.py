@@ -12,7 +12,7 @@ COLOURS = {
     "starting": "cyan",
     "degraded": "yellow",
     "maintenance": "yellow",
-    "pending": "yellow",
+    "awaiting_acceptance": "yellow",
 }
 """A traffic light; everything else is red. The word beside it says the same without colours."""
 

@@ -18,7 +18,7 @@ LIGHTS = {
     StateCode.STARTING: "cyan",
     StateCode.DEGRADED: "yellow",
     StateCode.MAINTENANCE: "yellow",
-    StateCode.PENDING: "yellow",
+    StateCode.AWAITING_ACCEPTANCE: "yellow",
 }
 
 

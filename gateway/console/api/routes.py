@@ -126,7 +126,7 @@ async def reset_counters(user: Technician, ctx: ContextDep, position: Position) 
 
 
 @router.post(DEVICE_PATH + "/claim/end", status_code=204, responses=OPERATION_ERRORS)
-async def end_claim(user: Supervisor, ctx: ContextDep, position: Position, operation: RevokeClaim) -> None:
+async def revoke_claim(user: Supervisor, ctx: ContextDep, position: Position, operation: RevokeClaim) -> None:
     """Take a device from the station that has claimed it."""
     await ctx.daemon.perform(position, operation, user.actor)
 

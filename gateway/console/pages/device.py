@@ -96,7 +96,9 @@ async def reset_counters(
 
 
 @router.post("/claim/end")
-async def end_claim(request: Request, user: Supervisor, ctx: ContextDep, lane: str, device: str) -> Response:
+async def revoke_claim(
+    request: Request, user: Supervisor, ctx: ContextDep, lane: str, device: str
+) -> Response:
     """Take it from the station that has it."""
     return await _perform(request, user, ctx, f"{lane}/{device}", RevokeClaim, await _fields(request))
 
@@ -281,7 +283,7 @@ def _done(order: str, say: Translate) -> str:
         "maintenance": say("Done, and on record."),
         "accept": say("Accepted, and on record."),
         "reset_counters": say("The counters are at zero."),
-        "end_claim": say("The claim is over, and on record."),
+        "revoke_claim": say("The claim is over, and on record."),
     }
     return texts.get(order, "")
 

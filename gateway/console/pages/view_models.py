@@ -66,7 +66,7 @@ def counter_rows(device: DeviceView, say: Translate) -> list[tuple[str, str, str
 
 def waiting_serial(device: DeviceView) -> str | None:
     """The serial number that waits to be accepted, if one does."""
-    if device.state.state is not StateCode.PENDING or device.identity is None:
+    if device.state.state is not StateCode.AWAITING_ACCEPTANCE or device.identity is None:
         return None
     return device.identity.serial_number
 

@@ -18,7 +18,7 @@ STATE_LIGHTS = {
     StateCode.STARTING: "wait",
     StateCode.DEGRADED: "warn",
     StateCode.MAINTENANCE: "warn",
-    StateCode.PENDING: "warn",
+    StateCode.AWAITING_ACCEPTANCE: "warn",
 }
 """The colour of a condition, as a class of the style sheet; whatever is not here is bad."""
 
@@ -31,7 +31,7 @@ CONDITIONS = {
     StateCode.NO_DEVICE: mark_for_translation("no device"),
     StateCode.FAULT: mark_for_translation("fault"),
     StateCode.MAINTENANCE: mark_for_translation("maintenance"),
-    StateCode.PENDING: mark_for_translation("waits to be accepted"),
+    StateCode.AWAITING_ACCEPTANCE: mark_for_translation("waits to be accepted"),
     StateCode.UNKNOWN: mark_for_translation("unknown"),
 }
 
@@ -40,9 +40,9 @@ CAUSES = {
     Cause.UNPLUGGED: mark_for_translation("It was unplugged."),
     Cause.PORT_HELD: mark_for_translation("Another program has its port."),
     Cause.NO_PERMISSION: mark_for_translation("The gateway may not open it."),
-    Cause.NO_ANSWER: mark_for_translation("It is there but does not answer."),
+    Cause.NO_RESPONSE: mark_for_translation("It is there but does not answer."),
     Cause.WRONG_DEVICE: mark_for_translation("Another device than the configured one answers."),
-    Cause.AMBIGUOUS: mark_for_translation("The address fits more than one device."),
+    Cause.ADDRESS_AMBIGUOUS: mark_for_translation("The address fits more than one device."),
     Cause.LINK_FAILED: mark_for_translation("Its cable or connection fails."),
     Cause.SIMULATED: mark_for_translation("It is simulated, and this post takes only real devices."),
     Cause.DEVICE_FAULT: mark_for_translation("It says that it is broken."),
@@ -50,14 +50,14 @@ CAUSES = {
     Cause.MAINTENANCE: mark_for_translation("Somebody works on it."),
     Cause.SENSOR_DIRTY: mark_for_translation("Its glass or sensor is dirty."),
     Cause.TAMPERED: mark_for_translation("Somebody has opened it or torn it off."),
-    Cause.INSECURE: mark_for_translation("Its connection is not protected as it should be."),
-    Cause.NOT_ACCEPTED: mark_for_translation(
+    Cause.CHANNEL_INSECURE: mark_for_translation("Its connection is not protected as it should be."),
+    Cause.REPLACEMENT_NOT_ACCEPTED: mark_for_translation(
         "Another device than before is there, and nobody has accepted it."
     ),
     Cause.WRONG_FIRMWARE: mark_for_translation("It runs another firmware than is expected."),
     Cause.CLOCK_WRONG: mark_for_translation("Its clock is wrong."),
-    Cause.CRASHED: mark_for_translation("Its program has crashed."),
-    Cause.SILENT: mark_for_translation("Its program hung and was replaced."),
+    Cause.WORKER_CRASHED: mark_for_translation("Its program has crashed."),
+    Cause.HEARTBEAT_LOST: mark_for_translation("Its program hung and was replaced."),
     Cause.DRIVER_ERROR: mark_for_translation("Its driver met something unexpected."),
     Cause.UNKNOWN: mark_for_translation("The cause is unknown."),
 }
@@ -69,7 +69,7 @@ ACTIONS = {
     Action.CLEAN: mark_for_translation("clean it"),
     Action.RESTART: mark_for_translation("restart"),
     Action.CONFIGURE: mark_for_translation("change the configuration"),
-    Action.CALL: mark_for_translation("call for help"),
+    Action.CALL_SUPPORT: mark_for_translation("call for help"),
     Action.REPLACE: mark_for_translation("replace it"),
     Action.UNKNOWN: mark_for_translation("call for help"),
 }

@@ -280,7 +280,7 @@ class Destination:
         self.halted_reason = None
         self._retained.mark_all_due(self.name)
         self._problems.connected()
-        log.info("destination_up", destination=self.name, window=self._window)
+        log.info("destination_connected", destination=self.name, window=self._window)
         self._scheduler.on_connected(self._window)
         if self._acl_probe.on_connected():
             self._send_plain(self._acl_probe.topic, b"", pack_properties("application/json", 1), retain=False)
@@ -300,7 +300,7 @@ class Destination:
         self._scheduler.on_disconnected()
         if flying:
             self._poison_detector.on_connection_lost(flying[0].key, len(flying), reason)
-        log.warning("destination_down", destination=self.name, reason=reason, in_flight=len(flying))
+        log.warning("destination_disconnected", destination=self.name, reason=reason, in_flight=len(flying))
         self._problems.connection_lost()
         self._on_change()
 
@@ -395,7 +395,7 @@ class Destination:
         self.halted_reason = reason
         self._scheduler.halt()
         self._problems.publish_not_authorised()
-        log.error("destination_halted", destination=self.name, why=reason)
+        log.error("destination_halted", destination=self.name, reason=reason)
         self._timers.call_later(self.settings.halt_retry_s, self._resume)
         self._on_change()
 

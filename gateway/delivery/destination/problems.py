@@ -43,10 +43,10 @@ class DestinationProblems:
     def subscription_result(self, refused: int | None) -> None:
         """What we asked to hear is granted, or refused with a reason code."""
         if refused is None:
-            self._problems.clear("commands_not_heard", about=self._name)
+            self._problems.clear("command_subscription_refused", about=self._name)
             return
         self._problems.add(
-            "commands_not_heard",
+            "command_subscription_refused",
             f"{self._name} does not let this gateway hear commands (reason code 0x{refused:02x}).",
             Action.CONFIGURE,
             f"Allow it to read {self._tree}/+/+/cmd/+/+ at {self._name}.",
@@ -56,10 +56,10 @@ class DestinationProblems:
     def acl_probed(self, *, enforced: bool) -> None:
         """The broker has an access list, or lets anybody say anything."""
         if enforced:
-            self._problems.clear("broker_open", about=self._name)
+            self._problems.clear("broker_acl_missing", about=self._name)
             return
         self._problems.add(
-            "broker_open",
+            "broker_acl_missing",
             f"{self._name} lets anybody say anything, so nobody is obeyed: whose a command is, nobody knows.",
             Action.CONFIGURE,
             "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
@@ -73,7 +73,7 @@ class DestinationProblems:
         self._problems.add(
             "no_subscriber",
             f"Nobody at {self._name} takes the events; they wait in the outbox.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"Ask those who run {self._name} whether their receiver is subscribed.",
             about=self._name,
         )
@@ -81,7 +81,7 @@ class DestinationProblems:
     def event_refused(self, reason: int) -> None:
         """The broker refused an event for a reason that may pass."""
         self._problems.add(
-            "not_taken",
+            "event_refused",
             f"{self._name} does not take events at the moment (reason code 0x{reason:02x}); they wait.",
             Action.WAIT,
             about=self._name,
@@ -90,12 +90,12 @@ class DestinationProblems:
     def event_refused_cleared(self) -> None:
         """No event is waiting for another attempt."""
         self._problems.clear("no_subscriber", about=self._name)
-        self._problems.clear("not_taken", about=self._name)
+        self._problems.clear("event_refused", about=self._name)
 
     def publish_not_authorised(self) -> None:
         """The broker says that we may not write there."""
         self._problems.add(
-            "not_authorised",
+            "publish_not_authorised",
             f"{self._name} refuses our events as not authorised; nothing is sent, nothing is discarded.",
             Action.CONFIGURE,
             f"Allow the gateway's user to write {self._tree}/# at {self._name}.",
@@ -104,7 +104,7 @@ class DestinationProblems:
 
     def publish_authorised(self) -> None:
         """An event was taken again."""
-        self._problems.clear("not_authorised", about=self._name)
+        self._problems.clear("publish_not_authorised", about=self._name)
 
     # Messages that will never be taken
 
@@ -114,7 +114,7 @@ class DestinationProblems:
             "events_parked",
             f"{count} events cannot be taken by {self._name} and were set aside "
             f"(last: {stream} {seq}, reason code 0x{reason:02x}).",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             "borderpost outbox list --parked",
             about=self._name,
         )
@@ -134,6 +134,6 @@ class DestinationProblems:
         self._problems.add(
             "state_refused",
             f"{self._name} cannot take the state at {topic} (reason code 0x{reason:02x}).",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             about=self._name,
         )

@@ -152,7 +152,7 @@ class MqttConnection:
         except OSError:
             self._close(None)
         except Exception:
-            log.exception("wire_failed", client_id=self._client_id)
+            log.exception("mqtt_connection_failed", client_id=self._client_id)
             self._close(None)
         self._deliver_results()
 
@@ -231,7 +231,7 @@ class MqttConnection:
             protocol=MQTTProtocolVersion.MQTTv5,
             reconnect_on_failure=False,
         )
-        client.begin(self._boot_ns)
+        client.start_timing(self._boot_ns)
         client.max_inflight_messages_set(0)  # counted by the destination
         client.patience_s = settings.connect_timeout_s
         if settings.username is not None:
@@ -292,7 +292,7 @@ class MqttConnection:
             while self._socket is sock and sock.pending():
                 client.loop_read()
         except Exception:
-            log.exception("wire_failed", client_id=self._client_id)
+            log.exception("mqtt_connection_failed", client_id=self._client_id)
             self._close(None)
         self._deliver_results()
 
@@ -305,7 +305,7 @@ class MqttConnection:
         try:
             client.loop_misc()
         except Exception:
-            log.exception("wire_failed", client_id=self._client_id)
+            log.exception("mqtt_connection_failed", client_id=self._client_id)
             self._close(None)
         self.flush()
 
@@ -384,7 +384,7 @@ class MqttConnection:
         try:
             callback(*arguments)
         except Exception:
-            log.exception("wire_user_failed", client_id=self._client_id)
+            log.exception("mqtt_listener_failed", client_id=self._client_id)
 
 
 def _ignore(_client: object, _userdata: object, _socket: object) -> None:

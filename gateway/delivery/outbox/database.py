@@ -173,7 +173,7 @@ def check(connection: sqlite3.Connection) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        log.info("outbox_check_cut_short", limit_s=CHECK_TIMEOUT_S)
+        log.info("outbox_check_timed_out", limit_s=CHECK_TIMEOUT_S)
         return
     finally:
         connection.set_progress_handler(None, 0)

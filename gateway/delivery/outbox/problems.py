@@ -13,14 +13,14 @@ FULL_CLEARED_AFTER_S = 600.0
 
 _CHECK_DMESG = "Look for disk errors with dmesg."
 _DISK_TROUBLE_TEXTS: dict[DiskTrouble, tuple[str, Action, str]] = {
-    "disk_full": ("is full", Action.CALL, "Free space on that disk: df -h {directory}"),
+    "disk_full": ("is full", Action.CALL_SUPPORT, "Free space on that disk: df -h {directory}"),
     "disk_read_only": (
         "is mounted read-only, often after an error of the disk",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         "Look for the cause with dmesg, then: mount -o remount,rw the file system of {directory}",
     ),
     "disk_error": ("does not take what is written", Action.REPLACE, _CHECK_DMESG),
-    "outbox_corrupt": ("gave back a damaged outbox", Action.CALL, _CHECK_DMESG),
+    "outbox_corrupt": ("gave back a damaged outbox", Action.CALL_SUPPORT, _CHECK_DMESG),
 }
 
 
@@ -43,7 +43,7 @@ class OutboxProblems:
     def key_on_same_disk(self) -> None:
         """The master key was made by us, for want of another."""
         self._problems.add(
-            "key_beside_disk",
+            "encryption_key_on_same_disk",
             "No key is configured, so the outbox's key lies on the same disk: "
             "whoever takes the disk can read what waits in it.",
             Action.CONFIGURE,
@@ -57,7 +57,7 @@ class OutboxProblems:
             set_aside_outbox.cause,
             ("The outbox was damaged" if damaged else "The outbox was sealed with another key")
             + f" and was set aside as {set_aside_outbox.path.name}; a new one was begun.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"Keep {set_aside_outbox.path} for those who maintain the gateway.",
         )
 
@@ -66,7 +66,7 @@ class OutboxProblems:
         self._problems.add(
             "outbox_corrupt",
             "The end of the outbox was damaged: the last events before this start may be lost.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             _CHECK_DMESG,
         )
 
@@ -78,7 +78,7 @@ class OutboxProblems:
             if cause != trouble:
                 self._problems.clear(cause, about="disk")
         if trouble is None:
-            self._problems.clear("disk_slow")
+            self._problems.clear("outbox_disk_slow")
             return
         what, action, how = _DISK_TROUBLE_TEXTS[trouble]
         self._problems.add(
@@ -92,9 +92,9 @@ class OutboxProblems:
     def disk_slow(self) -> None:
         """More was submitted than the disk took."""
         self._problems.add(
-            "disk_slow",
+            "outbox_disk_slow",
             "The disk does not keep up with the devices; events were given up.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             _CHECK_DMESG,
         )
 
@@ -103,7 +103,7 @@ class OutboxProblems:
         self._problems.add(
             "events_damaged",
             f"Events in the outbox cannot be read any more (last: {stream.name} {seq}).",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             _CHECK_DMESG,
         )
 
@@ -133,7 +133,7 @@ class OutboxProblems:
             "outbox_full",
             f"The outbox is full: {events} events and {images} images were given up"
             + (f" ({ranges})." if ranges else "."),
-            Action.CALL,
+            Action.CALL_SUPPORT,
             "Restore the connection to the destinations that events wait for.",
         )
         if self._full_timer is not None:

@@ -214,7 +214,7 @@ class WriterThread:
             self._sequence.start_epoch()
         if trouble != self._disk_trouble:
             self._disk_trouble = trouble
-            log.error("outbox_in_trouble", trouble=trouble, error=type(error).__name__)
+            log.error("outbox_write_failing", trouble=trouble, error=type(error).__name__)
             self._call_in_loop(self._listener.on_disk_trouble, trouble, self._sequence.epoch)
 
     def _buffer(self, numbered: list[StoredEvent]) -> None:

@@ -21,7 +21,7 @@ def check_audit(config: Path, state_dir: Path) -> Iterator[Finding]:
             "error",
             "audit",
             f"Line {wrong.number} of {wrong.file.name} is wrong ({wrong.kind}): {wrong.text}.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"Change nothing, copy {state_dir}, and tell who answers for the record; "
             f"borderpost audit verify {config} --key signing.pub",
         )

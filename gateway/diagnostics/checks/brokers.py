@@ -71,7 +71,7 @@ def _check_broker(
     refused, wrote = _refused(broker, probe_topic)
     if refused is None and wrote:
         yield make_finding(
-            "broker_open",
+            "broker_acl_missing",
             "error",
             name,
             f"The broker of [{table}] lets anybody say anything: it has no access list, as the demo's.",
@@ -99,7 +99,7 @@ def _unreachable(name: str, table: str, broker: BrokerSettings, reason: str) -> 
         "error" if local else "warning",
         name,
         f"Nothing answers at {broker.host}:{broker.port}, the broker of [{table}]: {reason}.",
-        Action.RESTART if local else Action.CALL,
+        Action.RESTART if local else Action.CALL_SUPPORT,
         "sudo systemctl restart mosquitto; is [broker] host and port right?"
         if local
         else f"Is the line to headquarters up? ping {broker.host}; events wait in the outbox until it is.",
@@ -114,7 +114,7 @@ def _no_tls(name: str, table: str, broker: BrokerSettings, error: ssl.SSLError) 
         "error",
         name,
         f"The broker of [{table}] cannot prove itself: {reason}.",
-        Action.CALL if expired else Action.CONFIGURE,
+        Action.CALL_SUPPORT if expired else Action.CONFIGURE,
         f"Have whoever runs {broker.host} renew its certificate; if this machine's clock is wrong, set it."
         if expired
         else f"Does {broker.host} stand in its certificate, and is its authority in [{table}.tls] ca_file?",

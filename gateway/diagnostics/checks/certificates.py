@@ -91,7 +91,7 @@ def _check_issuer(use: CertificateUse, certificate: x509.Certificate, authority:
             "error",
             "certificates",
             f"{use.file}, {use.purpose}, was changed: the signature of its authority does not fit.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"Find out who was at that file. {_replace(use)}",
         )
 
@@ -142,7 +142,7 @@ def check_lifetime(subject: str, certificate: x509.Certificate, now: datetime, h
             "error",
             "certificates",
             f"{name} expired on {ends:%Y-%m-%d}.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             how,
         )
     if (severity := expiry_severity(days)) is not None:
@@ -151,7 +151,7 @@ def check_lifetime(subject: str, certificate: x509.Certificate, now: datetime, h
             severity,
             "certificates",
             f"{name} expires on {ends:%Y-%m-%d}, in {days} days.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             how,
         )
     return make_ok_finding(

@@ -37,7 +37,7 @@ def check_counters(
             "warning",
             device.position,
             f"Its process has died {device.restarts} times since the gateway was started.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"borderpost bundle {config}, and send it to whoever maintains the driver {device.driver}.",
         )
 

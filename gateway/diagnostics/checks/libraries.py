@@ -41,6 +41,6 @@ def check_licence(position: str, ends: date | None, today: date) -> Iterator[Fin
         f"The licence of its maker's software ended on {ends}."
         if over
         else f"The licence of its maker's software ends on {ends}, in {left} days.",
-        Action.CALL,
+        Action.CALL_SUPPORT,
         f'Renew it, then write the new day as licence_ends under [device."{position}"].',
     )

@@ -37,7 +37,7 @@ def check_memory(host: HostView) -> Iterator[Finding]:
             "warning",
             "machine",
             f"Memory ran out since the start: the kernel ended {kills} processes.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             "Which: sudo journalctl -k -g 'Out of memory' | tail",
         )
 

@@ -46,7 +46,7 @@ def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]
                 "delivery",
                 f"{count} events wait for {destination}, the oldest since "
                 f"{since[destination]:%Y-%m-%d %H:%M} UTC.",
-                Action.CALL,
+                Action.CALL_SUPPORT,
                 f"borderpost outbox list {config}; whether its broker answers stands in this report.",
             )
     for destination, count in parked.items():
@@ -55,7 +55,7 @@ def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]
             "warning",
             "delivery",
             f"{count} events were set aside because {destination} cannot take them.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"borderpost outbox list --parked {config}",
         )
     if not waiting and not parked:

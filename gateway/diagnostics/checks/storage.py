@@ -60,7 +60,7 @@ def _space(place: Path, required_bytes: int, account: Account) -> Iterator[Findi
             "error",
             "disk",
             f"The disk of {place} is mounted read-only, often after an error of the disk.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             "sudo dmesg --level=err,warn | tail; then: "
             f'sudo mount -o remount,rw "$(findmnt -no TARGET -T {place})"',
         )
@@ -75,7 +75,7 @@ def _space(place: Path, required_bytes: int, account: Account) -> Iterator[Findi
             "error",
             "disk",
             f"{said}: it is full, and events are kept in memory only.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"{look}old journal: sudo journalctl --vacuum-size=200M",
         )
     elif disk.f_files and disk.f_ffree < disk.f_files * 0.01:
@@ -84,7 +84,7 @@ def _space(place: Path, required_bytes: int, account: Account) -> Iterator[Findi
             "error",
             "disk",
             f"The disk of {place} has no room for more files: {disk.f_ffree} of {disk.f_files} are left.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"df -i {place}; where they are: sudo du -x --inodes --max-depth=2 / | sort -n | tail",
         )
     elif free < size * MIN_FREE_SHARE:
@@ -93,7 +93,7 @@ def _space(place: Path, required_bytes: int, account: Account) -> Iterator[Findi
             "warning",
             "disk",
             f"{said}; the outbox may need {required_bytes // MIB} MiB.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"{look}old journal: sudo journalctl --vacuum-size=200M",
         )
     else:

@@ -78,7 +78,7 @@ def _in_force(position: str, where: str, store: "TrustStore", now: datetime) -> 
             "error",
             position,
             f"All {total} states' certificates in {where} have expired: no document is ever called genuine.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"Get anew {SOURCE}.",
         )
     else:
@@ -94,7 +94,7 @@ def _in_force(position: str, where: str, store: "TrustStore", now: datetime) -> 
             "notice",
             position,
             f"{len(late)} of {len(store.revocation_lists)} revocation lists in {where} are out of date.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             "Get newer lists from the authority that issues passports.",
         )
 

@@ -44,6 +44,6 @@ def check_uart(position: str, node: Path, host: HostView) -> Iterator[Finding]:
                 "notice",
                 position,
                 f"{node} has lost {overruns} bytes because nobody took them in time.",
-                Action.CALL,
+                Action.CALL_SUPPORT,
                 "Is the machine overloaded? uptime",
             )

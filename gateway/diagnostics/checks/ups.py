@@ -16,11 +16,23 @@ from gateway.diagnostics.host import HostView
 
 ANSWER_S = 1.0
 STATUSES: dict[str, tuple[str, Severity, str, Action, str]] = {
-    "LB": ("ups_low", "error", "is nearly empty", Action.CALL, "Start the generator, or shut the post down."),
+    "LB": (
+        "ups_low",
+        "error",
+        "is nearly empty",
+        Action.CALL_SUPPORT,
+        "Start the generator, or shut the post down.",
+    ),
     "OB": ("ups_on_battery", "warning", "runs on its battery", Action.WAIT, "Is the mains gone, or a fuse?"),
     "RB": ("ups_battery", "warning", "asks for a new battery", Action.REPLACE, "Order its battery pack."),
     "OVER": ("ups_overload", "error", "is overloaded", Action.CONFIGURE, "Unplug what need not run on it."),
-    "BYPASS": ("ups_bypass", "warning", "is bypassed and protects nothing", Action.CALL, "upsc says why."),
+    "BYPASS": (
+        "ups_bypass",
+        "warning",
+        "is bypassed and protects nothing",
+        Action.CALL_SUPPORT,
+        "upsc says why.",
+    ),
 }
 
 

@@ -87,7 +87,7 @@ async def test_lost_response_does_not_repeat_frame(tmp_path: Path) -> None:
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError, match="did not respond"):
                 await pulse(reader)
-            assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
+            assert (await reader.next(LinkError)).cause is Cause.NO_RESPONSE
         async with opened(port_of(site)) as reader:
             await asyncio.sleep(1.2)  # the second after which libosdp would have repeated it
             assert len(site.log.actuations) == 1
@@ -107,7 +107,7 @@ async def test_command_to_silent_reader_is_never_sent(tmp_path: Path) -> None:
                     await pulse(reader)
                 refusals.append(refused.value)
             assert all(type(refusal) is CommandRefusal for refusal in refusals)
-            assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
+            assert (await reader.next(LinkError)).cause is Cause.NO_RESPONSE
         site.inject(ClearFaults())
         async with opened(port_of(site)) as reader:
             await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 20)
@@ -181,7 +181,7 @@ async def test_key_is_installed_only_if_configured(
                 pass
         assert not any(frame.meaning == "KEYSET" for frame in site.log.requests)
         async with opened(port_of(site), security="install") as reader:
-            assert (await reader.next(Status)).cause is Cause.INSECURE
+            assert (await reader.next(Status)).cause is Cause.CHANNEL_INSECURE
             await pulse(reader)
             assert bytes.fromhex(KEY) not in b"".join(frame.wire for frame in site.log.requests)
         async with opened(port_of(site)):
@@ -198,7 +198,7 @@ async def test_restarted_reader_is_reopened(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site)) as reader:
             site.inject(PowerCut(of="boards", for_s=0.1))
-            assert (await reader.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await reader.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
         async with opened(port_of(site)) as reader:
             await pulse(reader)
         assert len(site.log.actuations) == 1
@@ -317,7 +317,7 @@ async def test_nobody_at_the_address(tmp_path: Path) -> None:
         with pytest.raises(LinkError) as refused:
             async with opened(device.line.path, key=None, offline_after_s=QUICK_S):
                 pass
-        assert (refused.value.cause, "`address`" in refused.value.how) == (Cause.NO_ANSWER, True)
+        assert (refused.value.cause, "`address`" in refused.value.how) == (Cause.NO_RESPONSE, True)
 
 
 async def test_garbage_between_frames_is_skipped(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ class VirtualBoard:
             if not answered.done():
                 await asyncio.wait((answered,), timeout=self.response_timeout_s)
             if not answered.done():
-                raise LinkError(Cause.NO_ANSWER, "The board does not answer.", Action.WAIT)
+                raise LinkError(Cause.NO_RESPONSE, "The board does not answer.", Action.WAIT)
             answer = answered.result()
             if answer[0] & 0x80:
                 if pdu[0] < 5:

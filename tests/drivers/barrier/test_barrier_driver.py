@@ -94,8 +94,8 @@ async def test_a_relay_that_is_closed_when_we_come_is_told_and_left_alone() -> N
         opening.cancel()
         await lane.restart()
         again_s = lane.now_s
-        await lane.until(lambda: lane.alarms(AlarmKind.RELAY))
-        assert (lane.stands, lane.state and lane.state.reason) == ("fault", StateReason.RELAY)
+        await lane.until(lambda: lane.alarms(AlarmKind.RELAY_STUCK))
+        assert (lane.stands, lane.state and lane.state.reason) == ("fault", StateReason.RELAY_STUCK)
         with pytest.raises(CommandRefusal):
             await lane.open()
         await lane.until(lambda: lane.stands == "open")
@@ -115,7 +115,7 @@ async def test_a_relay_that_we_left_closed_is_let_go_of() -> None:
         await lane.pass_s(1)
 
         assert len(lane.log.releases) == 1
-        assert len(lane.alarms(AlarmKind.RELAY)) == 1
+        assert len(lane.alarms(AlarmKind.RELAY_STUCK)) == 1
         assert lane.stands == "open"
         assert len(lane.asked()) == 1
 
@@ -162,7 +162,7 @@ async def test_nothing_moves_by_itself_after_a_stop_though_somebody_is_in_the_wa
         with pytest.raises(CommandFailure):
             await closing
         lane.site.inject(BrokenWire(signal="photocell"))
-        await lane.until(lambda: lane.alarms(AlarmKind.PRESENCE_WHILE_CLOSING))
+        await lane.until(lambda: lane.alarms(AlarmKind.OBSTRUCTION_WHILE_CLOSING))
         await lane.pass_s(20)
 
         assert lane.log.since(stopped_s + 1e-6).output_writes == []
@@ -321,5 +321,5 @@ async def test_a_check_looks_at_every_input_and_moves_nothing() -> None:
         await lane.pass_s(1)
         seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
         assert seen["emergency"].outcome == "failed"
-        assert seen["emergency"].action == "call"
+        assert seen["emergency"].action == "call_support"
         assert not lane.asked()

@@ -275,7 +275,7 @@ async def test_invariant_10_who_comes_while_it_closes_has_it_reopened_within_a_p
         assert first.at_s - came_s <= POLL_S + 1e-6
         assert len(lane.asked(OPEN, came_s)) == 1
         assert len(lane.asked(CLOSE)) == 1  # nobody closes it again but a person
-        assert len(lane.alarms(AlarmKind.PRESENCE_WHILE_CLOSING)) == 1
+        assert len(lane.alarms(AlarmKind.OBSTRUCTION_WHILE_CLOSING)) == 1
 
 
 @pytest.mark.parametrize("fault", [EmergencyActive(), BrokenWire(signal="fire")], ids=["fire", "broken-wire"])
@@ -301,7 +301,7 @@ async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_ov
                 await lane.pass_s(5)
                 assert (lane.stands, lane.state and lane.state.reason) == (
                     "emergency_open",
-                    StateReason.UNACKNOWLEDGED,
+                    StateReason.EMERGENCY_UNACKNOWLEDGED,
                 )
             else:
                 with pytest.raises(CommandRefusal):
@@ -418,7 +418,7 @@ async def test_invariant_13_what_cannot_be_moves_nothing(fault: str) -> None:
                 await order()
             assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         await lane.pass_s(5)
-        assert len(lane.alarms(AlarmKind.IMPLAUSIBLE)) == 1
+        assert len(lane.alarms(AlarmKind.IMPLAUSIBLE_INPUTS)) == 1
         assert lane.asked() == []
 
         lane.site.clear_faults()

@@ -167,7 +167,7 @@ async def test_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError) as error:
                 await watched.driver.stop(CommandArguments(), watched.call())
-            assert error.value.cause is Cause.NO_ANSWER
+            assert error.value.cause is Cause.NO_RESPONSE
             await site.log.until(lambda: len(site.log.contacts) == 2)
         assert len(site.log.actuations) == 1
 

@@ -89,7 +89,7 @@ async def test_stalled_camera_is_reported_in_time() -> None:
         await let(simulated, "stall", for_s=30)
         begun_s = time.monotonic()
         error = await bench.next(LinkError)
-        assert error.cause is Cause.NO_ANSWER
+        assert error.cause is Cause.NO_RESPONSE
         assert time.monotonic() - begun_s < 3
 
 
@@ -98,11 +98,11 @@ async def test_killed_camera_is_lost_link() -> None:
         async with looking(simulated) as bench:
             await captured(bench)
             await let(simulated, "service-dies")
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
         with pytest.raises(LinkError) as refused:
             async with looking(simulated):
                 pass
-        assert refused.value.cause is Cause.NO_ANSWER
+        assert refused.value.cause is Cause.NO_RESPONSE
 
 
 async def test_wrong_password_and_path_are_reported(
@@ -140,7 +140,7 @@ async def test_what_is_no_stream_is_told() -> None:
         async with open_camera(RtspCamera, url=f"rtsp://127.0.0.1:{port}/", **QUICK):
             pass
     server.close()
-    assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_ANSWER)
+    assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
 
 async def test_other_frame_size_is_accepted() -> None:

@@ -312,7 +312,7 @@ async def test_dead_camera_is_reopened() -> None:
         async with taking(camera, poll_s=0.01) as bench:
             await camera.stop()
             error = await bench.next(LinkError)
-            assert error.cause is Cause.NO_ANSWER
+            assert error.cause is Cause.NO_RESPONSE
             assert "the camera" in error.how
         await camera.start()
         async with taking(camera) as bench:

@@ -110,7 +110,7 @@ async def test_dead_camera_is_reopened() -> None:
     async with camera() as simulated:
         async with driver(simulated, poll_s=0.02) as bench:
             await let(simulated, "service-dies")
-            assert (await bench.next(LinkError)).cause in (Cause.NO_ANSWER, Cause.LINK_FAILED)
+            assert (await bench.next(LinkError)).cause in (Cause.NO_RESPONSE, Cause.LINK_FAILED)
         await let(simulated, "service-dies", for_s=0.2)
         while True:
             with contextlib.suppress(LinkError):

@@ -86,7 +86,7 @@ async def test_pictures_of_gstreamer_are_fresh() -> None:
                     pass
             await camera.obey("still yes")
             begun_s = time.monotonic()
-            assert (await bench.next(LinkError)).cause is Cause.NO_ANSWER
+            assert (await bench.next(LinkError)).cause is Cause.NO_RESPONSE
             assert time.monotonic() - begun_s < 3
         await camera.obey("still no")
         await camera.obey("password another-one")
@@ -98,5 +98,5 @@ async def test_pictures_of_gstreamer_are_fresh() -> None:
             await captured(bench)
             camera.process.kill()
             begun_s = time.monotonic()
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
             assert time.monotonic() - begun_s < 3

@@ -55,7 +55,7 @@ async def test_a_finger_is_placed_and_its_image_said() -> None:
         "keep_still",
         "assessing",
         "finger.captured",
-        "finger.ended",
+        "finger.capture_ended",
         "[online]",
     ]
     captured = next(said for said in desk.everything if isinstance(said, FingerCaptured))
@@ -141,9 +141,9 @@ async def test_without_a_minimum_every_placement_is_used() -> None:
     [
         (LIFTED, CaptureOutcome.LIFTED_TOO_EARLY, None, FeedbackCode.LIFTED_TOO_EARLY),
         (
-            CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE),
+            CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR),
             CaptureOutcome.UNREADABLE,
-            UnreadableReason.DEVICE,
+            UnreadableReason.DEVICE_ERROR,
             None,
         ),
         (
@@ -152,7 +152,7 @@ async def test_without_a_minimum_every_placement_is_used() -> None:
             None,
             FeedbackCode.SENSOR_DIRTY,
         ),
-        (print_of(400, fingers=2), CaptureOutcome.WRONG_COUNT, None, FeedbackCode.TOO_MANY_FINGERS),
+        (print_of(400, fingers=2), CaptureOutcome.WRONG_FINGER_COUNT, None, FeedbackCode.TOO_MANY_FINGERS),
         (BLANK, CaptureOutcome.UNREADABLE, UnreadableReason.NO_RIDGES, FeedbackCode.PRESS_HARDER),
         (SMALL, CaptureOutcome.UNREADABLE, UnreadableReason.TOO_SMALL, FeedbackCode.PRESS_HARDER),
         (
@@ -436,7 +436,7 @@ async def test_a_capture_that_cannot_begin_in_time_is_refused() -> None:
             await late
         assert refused.value.reason is RefusalReason.CANCELLED
         scanner.stuck.set()
-    assert words(desk.everything).count("finger.ended") == 1
+    assert words(desk.everything).count("finger.capture_ended") == 1
 
 
 async def test_fingers_that_a_scanner_cannot_take_at_once_are_refused() -> None:

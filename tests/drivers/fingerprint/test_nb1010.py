@@ -116,7 +116,7 @@ async def test_one_that_does_not_answer_is_reported() -> None:
     with pytest.raises(LinkError) as refused:
         async with rig(mute=True):
             pass
-    assert (refused.value.cause, refused.value.action) == (Cause.NO_ANSWER, Action.REPLUG)
+    assert (refused.value.cause, refused.value.action) == (Cause.NO_RESPONSE, Action.REPLUG)
 
 
 async def test_a_finger_is_noticed_when_it_comes_and_when_it_goes() -> None:
@@ -162,7 +162,7 @@ async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
         nb.bench.covered = 0xF7
         nb.bench.spoil = ends
         assert await nb.driver.capture_image() == CaptureFailure(
-            CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE
+            CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR
         )
         nb.bench.spoil = lambda packets: packets
         assert isinstance(await nb.driver.capture_image(), Raster)

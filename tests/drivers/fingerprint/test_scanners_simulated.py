@@ -186,9 +186,9 @@ async def test_two_fingers_are_one_too_many(model: str, tmp_path: Path) -> None:
             desk.device.platen.put(*touches)
             await desk.told(FeedbackCode.ASSESSING)
             begun_s = now_s()
-            assert (await desk.ended()).outcome is CaptureOutcome.WRONG_COUNT
+            assert (await desk.ended()).outcome is CaptureOutcome.WRONG_FINGER_COUNT
             took_s = now_s() - begun_s
-            assert (await asked).outcome is CaptureOutcome.WRONG_COUNT
+            assert (await asked).outcome is CaptureOutcome.WRONG_FINGER_COUNT
             desk.device.platen.lift()
             return took_s
 

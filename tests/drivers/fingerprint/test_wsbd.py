@@ -117,7 +117,7 @@ async def test_what_is_said_of_a_capture_that_nobody_can_watch() -> None:
         "place",
         "assessing",
         "finger.captured",
-        "finger.ended",
+        "finger.capture_ended",
         "[online]",
     ]
 
@@ -129,7 +129,7 @@ async def test_configured_parameters_and_names_are_set_before_every_capture() ->
         parameters={"contentType": "image/png", "captureTimeout": 20000},
     ) as desk:
         done = await desk.ask(position="right_four")
-        assert done.outcome is CaptureOutcome.WRONG_COUNT, "there is one finger on it"
+        assert done.outcome is CaptureOutcome.WRONG_FINGER_COUNT, "there is one finger on it"
         assert desk.device.service.parameters == {
             "submodality": "rightSlap",
             "contentType": "image/png",
@@ -182,7 +182,7 @@ async def test_a_finger_that_never_comes_is_a_timeout() -> None:
 @pytest.mark.parametrize(
     ("fault", "outcome", "reason"),
     [
-        ("bad-image", CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE),
+        ("bad-image", CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR),
         ("sensor-timeout", CaptureOutcome.TIMED_OUT, None),
     ],
 )
@@ -302,7 +302,7 @@ async def test_a_service_that_dies_at_rest_is_lost_and_opened_again_when_it_is_b
     async with service() as simulated:
         async with opened(simulated) as desk:
             let(desk, "service-dies", capturing=False)
-            assert (await desk.next(LinkError)).cause in (Cause.NO_ANSWER, Cause.LINK_FAILED)
+            assert (await desk.next(LinkError)).cause in (Cause.NO_RESPONSE, Cause.LINK_FAILED)
             let(desk, "service-dies", capturing=False, for_s=0.1)
         for _ in range(200):
             with contextlib.suppress(LinkError):
@@ -331,7 +331,7 @@ async def test_a_service_that_is_slow_is_lost_only_after_its_time() -> None:
         let(desk, "slow", delay_s=0.05)
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
         let(desk, "slow", delay_s=2)
-        assert (await desk.next(LinkError)).cause is Cause.NO_ANSWER
+        assert (await desk.next(LinkError)).cause is Cause.NO_RESPONSE
 
 
 async def test_what_is_no_xml_is_another_service() -> None:
@@ -348,7 +348,7 @@ async def test_a_parameter_that_the_service_does_not_know_is_named() -> None:
         with pytest.raises(CommandRefusal, match="spoofDetection") as refused:
             await desk.ask()
         assert refused.value.reason is RefusalReason.NOT_SUPPORTED
-        assert "finger.ended" not in words(desk.everything)
+        assert "finger.capture_ended" not in words(desk.everything)
 
 
 async def test_a_format_that_is_not_read_is_named() -> None:

@@ -54,7 +54,7 @@ def test_ambiguous_address_needs_serial_number(tmp_path: Path) -> None:
     plug_in(tmp_path, "event5", "0db5:0137")
     with pytest.raises(LinkError) as refused:
         find_keyboard("usb:0DB5:0137", tmp_path)
-    assert (refused.value.cause, refused.value.action) == (Cause.AMBIGUOUS, Action.CONFIGURE)
+    assert (refused.value.cause, refused.value.action) == (Cause.ADDRESS_AMBIGUOUS, Action.CONFIGURE)
     assert "A1" in refused.value.text
     assert "by-path" in refused.value.how
 

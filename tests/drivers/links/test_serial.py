@@ -68,7 +68,7 @@ def test_ambiguous_address_needs_serial_number(plugged_in: list[ListPortInfo]) -
     ]
     with pytest.raises(LinkError) as refused:
         find_port("usb:0DB5:0137")
-    assert refused.value.cause is Cause.AMBIGUOUS
+    assert refused.value.cause is Cause.ADDRESS_AMBIGUOUS
     assert "A1" in refused.value.text
     assert "by-path" in refused.value.how
 

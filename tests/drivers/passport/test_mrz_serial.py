@@ -181,7 +181,7 @@ async def test_a_device_that_is_no_elyctis_reader_is_refused_with_a_remedy(tmp_p
         with pytest.raises(LinkError) as refused:
             await driver.open()
         await links.close()
-    assert refused.value.cause is Cause.NO_ANSWER
+    assert refused.value.cause is Cause.NO_RESPONSE
     assert "framing" in refused.value.how
 
 

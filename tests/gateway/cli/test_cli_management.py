@@ -106,7 +106,7 @@ async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: Fa
         ended = await borderpost(*words)
         assert (ended.exit_code, said in ended.stdout) == (0, True), ended.output
     assert [order.operation for _, order, _ in daemon.orders] == [
-        "restart", "maintenance", "maintenance", "accept", "reset_counters", "end_claim",
+        "restart", "maintenance", "maintenance", "accept", "reset_counters", "revoke_claim",
     ]  # fmt: skip
     assert daemon.orders[1][1].reason == "cleaning"
     counted = await borderpost("counters")

@@ -156,7 +156,7 @@ PIECES: dict[str, Observation] = {
     "open  somebody in the way": BarrierState(state=MovementState.OPEN, doors=(OPEN_DOOR,)),
     "emergency open  unacknowledged  in open  out closed  as it was when the link failed": BarrierState(
         state=MovementState.EMERGENCY_OPEN,
-        reason=StateReason.UNACKNOWLEDGED,
+        reason=StateReason.EMERGENCY_UNACKNOWLEDGED,
         doors=(OPEN_DOOR.model_copy(update={"door": "in", "presence": False}), CLOSED_DOOR),
         stale=True,
     ),

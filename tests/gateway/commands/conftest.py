@@ -9,7 +9,7 @@ from support.gateway.command_dispatch import DispatcherFixture
 @pytest.fixture
 async def desk() -> AsyncIterator[DispatcherFixture]:
     """A command path with quick machines."""
-    desk = DispatcherFixture(moves_every_s=0.001, moves_per_min=600)
+    desk = DispatcherFixture(min_move_interval_s=0.001, moves_per_min=600)
     yield desk
     desk.path.refuse_commands()
     desk.path.stop()

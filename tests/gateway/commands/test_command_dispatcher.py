@@ -74,10 +74,10 @@ async def test_accepted_then_done_and_both_recorded(desk: DispatcherFixture) -> 
         ({"verb": "steal"}, CommandReason.NOT_PERMITTED),
         ({"verb": "claim", "station": "idle"}, CommandReason.NOT_PERMITTED),
         ({"payload": b"open!"}, CommandReason.MALFORMED),
-        ({"payload": b'{"n": 1}'}, CommandReason.MALFORMED),
-        ({"n": "7"}, CommandReason.MALFORMED),
-        ({"n": 0}, CommandReason.MALFORMED),
-        ({"n": 2**53}, CommandReason.MALFORMED),
+        ({"payload": b'{"command_seq": 1}'}, CommandReason.MALFORMED),
+        ({"command_seq": "7"}, CommandReason.MALFORMED),
+        ({"command_seq": 0}, CommandReason.MALFORMED),
+        ({"command_seq": 2**53}, CommandReason.MALFORMED),
         ({"args": []}, CommandReason.MALFORMED),
         ({"args": {"x": float("nan")}}, CommandReason.MALFORMED),
         ({"args": {"x": "y" * 20_000}}, CommandReason.MALFORMED),
@@ -138,16 +138,16 @@ async def test_what_is_not_ours_is_another_gateways_to_answer(desk: DispatcherFi
 
 
 async def test_a_repetition_gets_the_first_answer_again(desk: DispatcherFixture) -> None:
-    (accepted,) = desk.arrive("open-up", cmd_id="x", n=1)
-    assert desk.arrive("open-up", cmd_id="x", n=1) == [accepted], "while it still runs"
+    (accepted,) = desk.arrive("open-up", cmd_id="x", command_seq=1)
+    assert desk.arrive("open-up", cmd_id="x", command_seq=1) == [accepted], "while it still runs"
     done = desk.end()
-    assert desk.arrive("open-up", cmd_id="x", n=1, correlation=b"again") == [done]
+    assert desk.arrive("open-up", cmd_id="x", command_seq=1, correlation=b"again") == [done]
     assert desk.answers[-1][2] == b"again"
     assert desk.devices[BARRIER].verbs == ["open-up"]
     assert len(desk.decided) == 1
 
-    (rejected,) = desk.arrive("fly", cmd_id="y", n=2)
-    assert desk.arrive("fly", cmd_id="y", n=2) == [rejected], "a refusal is an answer too"
+    (rejected,) = desk.arrive("fly", cmd_id="y", command_seq=2)
+    assert desk.arrive("fly", cmd_id="y", command_seq=2) == [rejected], "a refusal is an answer too"
 
 
 async def test_an_id_means_one_command_only(desk: DispatcherFixture) -> None:
@@ -160,30 +160,32 @@ async def test_an_id_means_one_command_only(desk: DispatcherFixture) -> None:
 
 
 async def test_what_is_forgotten_is_not_done_again(desk: DispatcherFixture) -> None:
-    desk.done("look", cmd_id="x", n=1000)
+    desk.done("look", cmd_id="x", command_seq=1000)
     for number in range(1001, 1101):
-        desk.done("look", cmd_id=f"y{number}", n=number)
-    answer = refused(desk.arrive("look", cmd_id="x", n=1000), CommandReason.COMMAND_SEQ_NOT_INCREASING)
+        desk.done("look", cmd_id=f"y{number}", command_seq=number)
+    answer = refused(
+        desk.arrive("look", cmd_id="x", command_seq=1000), CommandReason.COMMAND_SEQ_NOT_INCREASING
+    )
     assert answer.last_command_seq == 1100
     assert len(desk.devices[BARRIER].commands_received) == 101
 
 
 async def test_numbers_grow_for_each_station_by_itself(desk: DispatcherFixture) -> None:
-    desk.done("look", n=5)
+    desk.done("look", command_seq=5)
     for n in (5, 4, 1):
-        refused(desk.arrive("look", n=n), CommandReason.COMMAND_SEQ_NOT_INCREASING)
-    desk.done("look", "counter-2", n=1)
-    desk.done("look", n=7)
+        refused(desk.arrive("look", command_seq=n), CommandReason.COMMAND_SEQ_NOT_INCREASING)
+    desk.done("look", "counter-2", command_seq=1)
+    desk.done("look", command_seq=7)
 
 
 async def test_a_number_is_used_up_by_a_refusal_but_not_by_what_may_be_somebody_elses(
     desk: DispatcherFixture,
 ) -> None:
-    refused(desk.arrive("fly", n=5), CommandReason.UNKNOWN_VERB)
-    refused(desk.arrive("look", n=5), CommandReason.COMMAND_SEQ_NOT_INCREASING)
-    refused(desk.arrive("look", n=90, session="session-0"), CommandReason.OTHER_SESSION)
-    refused(desk.arrive("look", n=90, retain=True), CommandReason.RETAINED)
-    desk.done("look", n=6)
+    refused(desk.arrive("fly", command_seq=5), CommandReason.UNKNOWN_VERB)
+    refused(desk.arrive("look", command_seq=5), CommandReason.COMMAND_SEQ_NOT_INCREASING)
+    refused(desk.arrive("look", command_seq=90, session="session-0"), CommandReason.OTHER_SESSION)
+    refused(desk.arrive("look", command_seq=90, retain=True), CommandReason.RETAINED)
+    desk.done("look", command_seq=6)
 
 
 async def test_a_command_that_may_have_been_on_its_way_for_its_whole_life_is_too_old(
@@ -223,7 +225,7 @@ async def test_one_command_at_a_time_and_stops_beside_it(desk: DispatcherFixture
         (StateCode.OFFLINE, CommandReason.NOT_ONLINE),
         (StateCode.NO_DEVICE, CommandReason.NOT_ONLINE),
         (StateCode.FAULT, CommandReason.NOT_ONLINE),
-        (StateCode.PENDING, CommandReason.NOT_ONLINE),
+        (StateCode.AWAITING_ACCEPTANCE, CommandReason.NOT_ONLINE),
         (StateCode.MAINTENANCE, CommandReason.MAINTENANCE),
         (StateCode.ONLINE, None),
         (StateCode.BUSY, None),
@@ -254,7 +256,7 @@ async def test_a_stop_is_let_through_for_whoever_may_move_the_machine(desk: Disp
 
 
 async def test_moves_are_rare_whoever_asks() -> None:
-    desk = DispatcherFixture(moves_every_s=2, moves_per_min=3)
+    desk = DispatcherFixture(min_move_interval_s=2, moves_per_min=3)
     desk.done("open-up")
     refused(desk.arrive("open-up", "counter-2"), CommandReason.RATE_LIMITED)
     for _ in range(10):
@@ -327,7 +329,7 @@ async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: Dis
         ("released", None, "counter-1", ""),
         ("claimed", "counter-2", None, ""),
         ("stolen", "chief", "counter-2", "Counter 2 is unattended."),
-        ("withdrawn", None, "chief", ""),
+        ("revoked", None, "chief", ""),
     ]
 
 
@@ -356,7 +358,7 @@ async def test_a_release_takes_nothing(desk: DispatcherFixture) -> None:
 
 
 async def test_the_post_limits_a_lease() -> None:
-    desk = DispatcherFixture(longest_claim_s=20)
+    desk = DispatcherFixture(max_lease_s=20)
     (claimed,) = desk.arrive("claim", args={"lease_s": 3600})
     assert claimed.result == {"lease_s": 20, "previous_holder": None}
     desk.path.stop()
@@ -426,7 +428,7 @@ async def test_what_was_counted_is_recorded_at_the_end(desk: DispatcherFixture) 
 
 
 async def test_stops_are_recorded_one_by_one_until_they_are_a_flood() -> None:
-    desk = DispatcherFixture(others_per_min=20)
+    desk = DispatcherFixture(max_other_commands_per_min=20)
     for _ in range(100):
         desk.done("stop")
     assert len(desk.devices[BARRIER].commands_received) == 100

@@ -59,7 +59,7 @@ def test_udev_rules_outlive_power_cut(
         assert not list(flushed.lost(tmp_path / "rules.d")), "flushed before they are applied"
 
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr("gateway.cli.udev.OF_POST", tmp_path / "rules.d/61-post.rules")
+    monkeypatch.setattr("gateway.cli.udev.POST_RULES_FILE", tmp_path / "rules.d/61-post.rules")
     borderpost("udev", "--install", tmp_path / "post.toml")
 
     assert "borderpost/lane-1/reader" in (tmp_path / "rules.d/61-post.rules").read_text()

@@ -64,7 +64,7 @@ class KivuSettings(Settings):
 class Kivu(Driver[KivuSettings]):
     family = Family.PASSPORT_READER
     settings_model = KivuSettings
-    says = ()
+    observation_types = ()
 
 
 class Unfinished(Driver[KivuSettings]):

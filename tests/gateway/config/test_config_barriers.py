@@ -123,14 +123,14 @@ REFUSED = (
         ).replace(BOARD, BOARD.replace("]\n", "] #!\n")),
         f"{KEY}.board",
         "nothing is known to open a relay",
-        "write `released_on_death = true`",
+        "write `released_on_kill = true`",
     ),
     Refused(
         "more wired than there is",
         barrier(
             "gpio-barrier",
             'model = "gpio"\nchip = "/dev/gpiochip0"\noutputs = [1, 2]\ninputs = [4]\n'
-            "released_on_death = true",
+            "released_on_kill = true",
         ),
         KEY,
         "must not hang on this board",
@@ -178,7 +178,7 @@ def test_what_must_not_move_a_barrier_is_refused(refused: Refused, tmp_path: Pat
         barrier(
             "gpio-barrier",
             'model = "gpio"\nchip = "/dev/gpiochip0"\noutputs = [1, 2, 3]\ninputs = [4, 5, 6, 7, 8, 9]\n'
-            "released_on_death = true",
+            "released_on_kill = true",
         ),
     ],
 )

@@ -41,15 +41,15 @@ POSTS = st.builds(
             "delivery": {"traveller_expires_s": expires},
             "log": {"level": level},
             "commands": {"moves_per_min": rate},
-            "console": {"idle_s": idle},
+            "console": {"idle_timeout_s": idle},
             "roles": {"authority": authority},
             "devices": devices,
-            "stamps": {Path("/p"): stamp},
+            "file_times": {Path("/p"): stamp},
         }
     ),
     st.sampled_from(["gw-1", "gw-2"]),
     st.sampled_from([1883, 1884]),
-    st.sampled_from([None, {"host": "hq"}, {"host": "hq", "takes_traveller": True}]),
+    st.sampled_from([None, {"host": "hq"}, {"host": "hq", "send_traveller": True}]),
     st.sampled_from([60, 30]),
     st.sampled_from(["info", "debug"]),
     st.sampled_from([12, 6]),
@@ -108,7 +108,7 @@ def test_devices_alone_touch_nothing_else(old: Post, devices: dict[Position, Any
 
 @given(POSTS)
 def test_a_renewed_password_under_the_same_name_is_a_change(old: Post) -> None:
-    changes = diff_config(old, old.model_copy(update={"stamps": {Path("/p"): 3}}))
+    changes = diff_config(old, old.model_copy(update={"file_times": {Path("/p"): 3}}))
 
     assert changes.broker
     assert not changes.hq

@@ -243,8 +243,8 @@ TABLE = (
     ),
     Broken(
         "heartbeat not a number",
-        GATEWAY + BROKER + DEVICE + "[supervision]\nheartbeat_s = nan #!",
-        "supervision.heartbeat_s",
+        GATEWAY + BROKER + DEVICE + "[supervision]\nheartbeat_interval_s = nan #!",
+        "supervision.heartbeat_interval_s",
         "nan is not a finite number",
         "in seconds",
     ),
@@ -321,8 +321,8 @@ TABLE = (
     ),
     Broken(
         "firmware",
-        GATEWAY + BROKER + DEVICE + "expect_firmware = 2.14 #!",
-        'device."lane-1/reader".expect_firmware',
+        GATEWAY + BROKER + DEVICE + "expected_firmware = 2.14 #!",
+        'device."lane-1/reader".expected_firmware',
         "2.14 is not text in quotes",
         "",
     ),
@@ -439,17 +439,17 @@ TABLE = (
     ),
     Broken(
         "image larger than the outbox",
-        GATEWAY + BROKER + DEVICE + "[delivery]\nmax_bytes = 1_048_576\nimage_max_bytes = 2_000_000 #!",
-        "delivery.image_max_bytes",
+        GATEWAY + BROKER + DEVICE + "[delivery]\nmax_bytes = 1_048_576\nmax_image_bytes = 2_000_000 #!",
+        "delivery.max_image_bytes",
         "larger than the whole outbox",
         "1048576",
     ),
     Broken(
         "heartbeat limit",
-        GATEWAY + BROKER + DEVICE + "[supervision]\nheartbeat_limit_s = 1.5 #!",
-        "supervision.heartbeat_limit_s",
+        GATEWAY + BROKER + DEVICE + "[supervision]\nheartbeat_timeout_s = 1.5 #!",
+        "supervision.heartbeat_timeout_s",
         "1.5 s would kill",
-        "at least twice heartbeat_s, 2",
+        "at least twice heartbeat_interval_s, 2",
     ),
     Broken(
         "backoff backwards",
@@ -467,9 +467,9 @@ TABLE = (
     ),
     Broken(
         "two sources of the key",
-        GATEWAY + BROKER + DEVICE + '[vault]\nkey_file = "private"\nenvironment = "X" #!',
-        "vault.environment",
-        "not from key_file and environment",
+        GATEWAY + BROKER + DEVICE + '[encryption]\nkey_file = "private"\nkey_variable = "X" #!',
+        "encryption.key_variable",
+        "not from key_file and key_variable",
         "keep one",
     ),
     Broken(
@@ -555,15 +555,15 @@ TABLE = (
     ),
     Broken(
         "vault key absent",
-        GATEWAY + BROKER + DEVICE + '[vault]\nkey_file = "absent" #!',
-        "vault.key_file",
+        GATEWAY + BROKER + DEVICE + '[encryption]\nkey_file = "absent" #!',
+        "encryption.key_file",
         "does not exist",
         "correct the path",
     ),
     Broken(
         "credential not given",
-        GATEWAY + BROKER + DEVICE + '[vault]\ncredential = "outbox.key" #!',
-        "vault.credential",
+        GATEWAY + BROKER + DEVICE + '[encryption]\ncredential = "outbox.key" #!',
+        "encryption.credential",
         "no credential of that name",
         "LoadCredentialEncrypted=outbox.key",
     ),
@@ -755,7 +755,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         + DEVICE.replace("lane-1", "lane-2")
         + "baud = 1\n"
         + DEVICE.replace("lane-1", "lane-3")
-        + "[vault]\nkey_file = 'absent'\n",
+        + "[encryption]\nkey_file = 'absent'\n",
     )
 
     assert [finding.key_path for finding in told] == [
@@ -763,7 +763,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         "broker.port",
         'device."lane-1/reader".driver',
         'device."lane-2/reader".baud',
-        "vault.key_file",
+        "encryption.key_file",
     ]
     assert [finding.line for finding in told] == sorted(finding.line or 0 for finding in told)
 

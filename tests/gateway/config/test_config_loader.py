@@ -44,7 +44,7 @@ def test_a_small_file_gets_the_defaults(post: Callable[..., Post], tmp_path: Pat
 
 
 def test_what_holds_for_every_device_is_not_passed_to_its_driver(post: Callable[..., Post]) -> None:
-    loaded = post(SMALL + 'expect_firmware = "2.14"\n')
+    loaded = post(SMALL + 'expected_firmware = "2.14"\n')
 
     device = loaded.devices[Position("lane-1", "reader")]
     assert (device.expected_firmware, device.raw_settings) == ("2.14", {"port": "usb:0DB5:0137"})
@@ -61,7 +61,7 @@ def test_tls_moves_the_default_port(post: Callable[..., Post]) -> None:
 def test_production_accepts_what_is_real(post: Callable[..., Post]) -> None:
     loaded = post(
         SMALL.replace("training", "production")
-        + '[hq]\nhost = "hq.example"\ntakes_traveller = true\ntls = {}\n'
+        + '[hq]\nhost = "hq.example"\nsend_traveller = true\ntls = {}\n'
         + "[delivery]\ntraveller_expires_s = 86400\n"
     )
 
@@ -149,7 +149,7 @@ def test_the_example_is_a_production_post_and_shows_the_defaults(tmp_path: Path)
     shown = tmp_path / "shown.toml"
     # The lines that are commented out claim to show defaults; these cannot, they name things.
     files = ("# password_file", "# users_file", "# ca_file", "# cert_file", "# key_file", "# roles_file")
-    named = ("# username", "# environment", "# listen", "# signing_key", *files)
+    named = ("# username", "# key_variable", "# listen", "# signing_key", *files)
     shown.write_text(
         "\n".join(
             line.removeprefix("# ")
@@ -175,7 +175,7 @@ PIECES = st.lists(
             "[[device]]",
             "[device.x.y]",
             "[hq]",
-            "[vault]",
+            "[encryption]",
             'key_file = "x"',
             'driver = "kivu-broken"',
             "port = 1",

@@ -52,7 +52,7 @@ def test_a_named_verb_is_granted_by_itself() -> None:
     roles = Roles.model_validate(
         {
             "authority": "KE",
-            "role": {"guard": {"verbs": ["stop", "open"]}, "opener": {"verbs": ["open"], "moves": True}},
+            "role": {"guard": {"verbs": ["stop", "open"]}, "opener": {"verbs": ["open"], "can_move": True}},
             "station": {
                 "guard": {"roles": ["guard"], "positions": ["*/barrier"]},
                 "opener": {"roles": ["opener"], "positions": ["*/barrier"]},
@@ -73,7 +73,12 @@ PLACES = st.lists(
 )
 VERBS = st.lists(st.sampled_from(["open", "stop", "look", "*"]), max_size=2)
 ROLES = st.builds(
-    lambda verbs, places, moves, steal: {"verbs": verbs, "positions": places, "moves": moves, "steal": steal},
+    lambda verbs, places, moves, steal: {
+        "verbs": verbs,
+        "positions": places,
+        "can_move": moves,
+        "can_steal": steal,
+    },
     VERBS,
     PLACES,
     st.booleans(),
@@ -112,11 +117,11 @@ def test_a_grant_is_what_some_role_of_the_station_says(
     for verb in asked:
         for moves in (True, False):
             says = any(
-                (verb in role["verbs"] or "*" in role["verbs"]) and (role["moves"] or not moves)  # type: ignore[operator]
+                (verb in role["verbs"] or "*" in role["verbs"]) and (role["can_move"] or not moves)  # type: ignore[operator]
                 for role in counting
             )
             assert grant.permits(verb, moves=moves) == says
-    assert grant.can_steal == any(role["steal"] for role in counting)
+    assert grant.can_steal == any(role["can_steal"] for role in counting)
     assert not (grant.is_foreign and (grant.has_any or grant.can_steal))
 
 
@@ -155,7 +160,7 @@ TABLE = (
         GOOD.replace('verbs = ["*"]', 'verbs = ["*"]\nmove = true #!'),
         "role.officer.move",
         "there is no such key",
-        "did you mean moves?",
+        "did you mean can_move?",
     ),
     Broken("role without verbs", GOOD + "[role.idle] #!", "role.idle.verbs", "is missing", "add verbs"),
     Broken(
@@ -211,9 +216,9 @@ TABLE = (
     ),
     Broken("roles are a number", 'role = 3 #!\nauthority = "KE"', "role", "not a table of tables", "[role."),
     Broken(
-        "moves is a text",
-        GOOD + '[role.x]\nverbs = []\nmoves = "yes please" #!',
-        "role.x.moves",
+        "can_move is a text",
+        GOOD + '[role.x]\nverbs = []\ncan_move = "yes please" #!',
+        "role.x.can_move",
         "true or false",
         "",
     ),

@@ -86,7 +86,7 @@ async def test_orders_reach_the_daemon_with_who_gave_them(
         answer = await root.post(f"{READER}/{place}", json=body)
         assert answer.status_code == 204, answer.text
     assert [order.operation for _, order, _ in daemon.orders] == [
-        "restart", "maintenance", "accept", "reset_counters", "end_claim",
+        "restart", "maintenance", "accept", "reset_counters", "revoke_claim",
     ]  # fmt: skip
     assert {(position, who.role, who.channel) for position, _, who in daemon.orders} == {
         ("lane-1/reader", UserRole.SUPERVISOR, "socket")

@@ -40,7 +40,7 @@ SEEN = """
 
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("forked_members")
+@pytest.mark.usefixtures("forked_simulators")
 async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
     async with browser_fixture(tmp_path) as at, at.somebody() as page:
         await only_who_logs_in_comes_in(at, page)
@@ -105,7 +105,7 @@ async def a_swap_is_noticed_and_accepted(at: BrowserFixture, page: Page) -> None
     why = page.get_by_role("region", name="Why isn't it reading?")
     await expect(why.locator("[data-code=no_device]")).to_contain_text("→ unplug it and plug it in again")
     await at.exchange("SIM0002")
-    await expect(state).to_have_attribute("data-state", "pending")
+    await expect(state).to_have_attribute("data-state", "awaiting_acceptance")
     await expect(state).to_contain_text("nobody has accepted it")
     await page.reload()
     assert await faults_of(page) == []

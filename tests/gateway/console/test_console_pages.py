@@ -47,11 +47,11 @@ SUPERVISORS = {"accept", "claim/end"}
 def daemon() -> FakeDaemon:
     daemon = FakeDaemon()
     swapped = DeviceState(
-        state=StateCode.PENDING,
+        state=StateCode.AWAITING_ACCEPTANCE,
         since=daemon.devices["lane-1/reader"].state.since,
         cause=Cause.WRONG_DEVICE,
         text="Another serial number than <b>A0012345</b> answers.",
-        action=Action.CALL,
+        action=Action.CALL_SUPPORT,
         session="0f8fad5bd9cb469f",
     )
     daemon.devices["lane-1/reader"] = device(
@@ -193,7 +193,12 @@ async def test_a_page_does_not_wait_for_who_does_not_answer(
     async def slow(_: object, position: str) -> list[Finding]:
         asked.append(position)
         await answer.wait()
-        told = {"about": "broker", "text": "It does not answer.", "action": Action.CALL, "how": "Ask <them>."}
+        told = {
+            "about": "broker",
+            "text": "It does not answer.",
+            "action": Action.CALL_SUPPORT,
+            "how": "Ask <them>.",
+        }
         return [Finding(code="broker_away", severity="error", **told)]
 
     monkeypatch.setattr(device_pages, "reasons", slow)

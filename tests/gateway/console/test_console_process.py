@@ -116,7 +116,7 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
         # What root orders on the socket is done and on record in root's name.
         assert (await on_socket.post(f"{READER}/restart")).status_code == 204
         (entry, *_) = (await on_socket.get("/api/v1/audit")).json()
-        assert (entry["position"], entry["type"]) == ("lane-1/reader", "technician.acted")
+        assert (entry["position"], entry["type"]) == ("lane-1/reader", "technician.operation")
         assert (entry["data"]["who"], entry["data"]["order"]) == (
             pwd.getpwuid(os.geteuid()).pw_name,
             "restart",

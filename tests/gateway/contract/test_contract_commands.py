@@ -70,7 +70,7 @@ def test_every_command_of_our_drivers_is_in_the_catalogue(name: str) -> None:
     driver = point.load()
     for verb, command in driver.commands.items():
         kind = KINDS[command_name(driver.family, verb)]
-        assert (command.request, command.done) == (kind.request, kind.done)
+        assert (command.arguments_type, command.result_type) == (kind.request, kind.done)
 
 
 def test_an_offer_names_the_schemas_of_its_command() -> None:
@@ -100,9 +100,9 @@ def test_the_examples_of_a_command_are_valid(kind: CommandType) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        {"n": "7"},
-        {"n": 7.5},
-        {"n": 0},
+        {"command_seq": "7"},
+        {"command_seq": 7.5},
+        {"command_seq": 0},
         {"cmd_id": ""},
         {"cmd_id": "a/b"},
         {"cmd_id": "x" * 65},

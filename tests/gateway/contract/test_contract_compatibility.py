@@ -46,7 +46,7 @@ def test_this_version_is_among_the_golden_ones_with_all_its_messages() -> None:
     assert {file.stem for file in (here / "payloads").iterdir()} == {
         *STATES,
         *(event.event_type for event in EVENTS),
-        *(f"{event.event_type}.now" for event in EVENTS if event.is_state),
+        *(f"{event.event_type}.last-value" for event in EVENTS if event.is_state),
         "command",
         "command.answer",
         *(f"command.{kind.name}.{part}" for kind in COMMANDS for part in ("args", "result")),
@@ -67,8 +67,10 @@ def test_a_golden_payload_is_still_valid_and_still_read(payload: Path) -> None:
     message = json.loads(payload.read_text())
     events = {event.event_type: event for event in EVENTS}
 
-    if (event := events.get(payload.stem.removesuffix(".now"))) and payload.stem.endswith(".now"):
-        Draft202012Validator(schemas()[f"{event.event_type}.v1.now.json"]).validate(message)
+    if (event := events.get(payload.stem.removesuffix(".last-value"))) and payload.stem.endswith(
+        ".last-value"
+    ):
+        Draft202012Validator(schemas()[f"{event.event_type}.v1.last-value.json"]).validate(message)
         assert (
             LastValueMessage[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
         )
@@ -124,7 +126,7 @@ def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
         (changed("properties", "id", pattern="x"), "id: pattern was"),
         (changed("properties", "type", const="bgw.document.read.v2"), "type: const was"),
         (
-            changed("$defs", "Clock", **{"x-extensible-enum": ["synced", "unknown"]}),
+            changed("$defs", "ClockStatus", **{"x-extensible-enum": ["synced", "unknown"]}),
             "clock: the word 'unsynced' is gone",
         ),
         (changed(*DATA, "properties", "lines", items={"type": "integer"}), "data.lines[]: type was"),
@@ -144,7 +146,7 @@ def test_a_narrowing_is_named_with_its_field(schema: Callable[[], dict[str, Any]
     [
         changed("properties", signed_by={"type": "string"}),
         changed(*DATA, "properties", page={"type": "integer"}),
-        changed("$defs", "Clock", **{"x-extensible-enum": ["synced", "unsynced", "atomic", "unknown"]}),
+        changed("$defs", "ClockStatus", **{"x-extensible-enum": ["synced", "unsynced", "atomic", "unknown"]}),
         changed(required=lambda names: [*names, "signed_by"]),
         changed("properties", "seq", description="Another sentence."),
     ],

@@ -43,7 +43,7 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
 
 MESSAGES = {
     **{f"{event.__name__}Event": event_example(event) for event in EVENTS},
-    **{f"{event.__name__}Standing": last_value_example(event) for event in EVENTS if event.is_state},
+    **{f"{event.__name__}LastValue": last_value_example(event) for event in EVENTS if event.is_state},
     **{model.__name__: example(model) for model in STATES.values()},
 }
 EXCHANGES = {

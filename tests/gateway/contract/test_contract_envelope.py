@@ -45,7 +45,7 @@ OBSERVATIONS = st.one_of(
         lines=st.lists(TEXT, max_size=3),
         mrz=st.none(),
         checks=st.lists(CHECKS, max_size=2),
-        overall=st.sampled_from(Outcome),
+        overall_outcome=st.sampled_from(Outcome),
         attachments=st.lists(IMAGES, max_size=2),
         transaction=st.none() | TEXT,
         wire=st.binary(max_size=8),

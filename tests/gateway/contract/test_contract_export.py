@@ -32,7 +32,7 @@ const read = async (text) => {
 })();
 """
 
-RETAINED = ("device.state", "gateway.state", ".description", ".now", "send device.claim")
+RETAINED = ("device.state", "gateway.state", ".description", ".last-value", "send device.claim")
 
 
 def test_the_documents_do_not_drift_from_the_models() -> None:

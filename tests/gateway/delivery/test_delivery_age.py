@@ -9,8 +9,8 @@ from gateway.delivery.settings import BrokerSettings, DestinationSettings
 
 
 def said(n, fake_time, ago_s):
-    heard_ns = fake_time.boot_ns() - int(ago_s * 1e9)
-    return dataclasses.replace(event(n, DataClass.TRAVELLER), heard_ns=heard_ns)
+    received_boot_ns = fake_time.boot_ns() - int(ago_s * 1e9)
+    return dataclasses.replace(event(n, DataClass.TRAVELLER), received_boot_ns=received_boot_ns)
 
 
 async def test_what_waited_too_long_before_the_commit_is_expired(deliver, subscribe, mosquitto, fake_time):
@@ -23,5 +23,5 @@ async def test_what_waited_too_long_before_the_commit_is_expired(deliver, subscr
     await subscriber.has(1)
     assert subscriber.numbers == [2]
     assert subscriber.messages[-1].properties.MessageExpiryInterval <= 10
-    await until(lambda: delivery.reports()[0].expired == 1)
-    await until(lambda: delivery.reports()[0].waiting == 0)
+    await until(lambda: delivery.destination_reports()[0].expired == 1)
+    await until(lambda: delivery.destination_reports()[0].queued == 0)

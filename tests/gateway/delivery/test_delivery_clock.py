@@ -38,7 +38,7 @@ def test_steps_and_the_first_sync_are_told_and_slewing_is_not():
     watch.check()
     time.clock = ClockStatus.SYNCED
     watch.check()
-    assert [(round(c.step_ns / 1e9), c.standing, c.first_synced) for c in told] == [
+    assert [(round(c.step_ns / 1e9), c.clock_status, c.first_synced) for c in told] == [
         (3600, ClockStatus.SYNCED, True),
         (-5, ClockStatus.SYNCED, False),
         (0, ClockStatus.UNSYNCED, False),

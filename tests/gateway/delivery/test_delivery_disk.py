@@ -78,7 +78,7 @@ async def test_disk_full_live_events_go_out_and_all_recovers(small_disk, deliver
         assert n < 3000
     await subscriber.has(n)
     (problem,) = (p for p in delivery.problems() if p.cause == "disk_full")
-    assert problem.action == "call"
+    assert problem.action == "call_support"
     assert "df -h" in problem.how
     assert delivery.epoch != first_epoch
     last = subscriber.messages[-1]
@@ -121,7 +121,7 @@ async def test_what_waits_in_memory_is_stored_when_the_disk_is_mended(
     subscriber = await subscribe(mosquitto)
     await subscriber.has(21)
     assert sorted(subscriber.numbers) == list(range(21))
-    await until(lambda: again.reports()[0].waiting == 0)
+    await until(lambda: again.destination_reports()[0].queued == 0)
 
 
 async def test_memory_is_bounded_while_the_disk_is_full_and_travellers_go_first(small_disk, deliver):
@@ -133,8 +133,8 @@ async def test_memory_is_bounded_while_the_disk_is_full_and_travellers_go_first(
     await until(lambda: delivery.dropped >= 10)
     assert "outbox_full" in causes(delivery)
     writer = delivery._writer
-    await until(lambda: writer.unwritten_size <= 65_536)
-    kept = [stream.data_class for _, stream in writer._unwritten]
+    await until(lambda: writer.buffered_bytes <= 65_536)
+    kept = [stream.data_class for _, stream in writer._memory_buffer]
     assert kept.count(DataClass.RECORD) > kept.count(DataClass.TRAVELLER)
 
 
@@ -199,7 +199,7 @@ async def test_a_start_without_a_usable_disk_still_delivers(small_disk, deliver,
     ballast.unlink()
     await subscriber.has(4)
     await until(lambda: not causes(delivery) & {"disk_full", "disk_error"})
-    await until(lambda: delivery.reports()[0].waiting == 0)
+    await until(lambda: delivery.destination_reports()[0].queued == 0)
 
 
 async def test_a_file_damaged_while_it_is_used_is_set_aside_and_the_post_goes_on(

@@ -23,11 +23,13 @@ async def test_a_subscriber_who_comes_between_two_events_gets_them_in_order(deli
     async with ScriptedBroker(answer) as broker:
         settings = BrokerSettings(port=broker.port)
         delivery = await deliver(
-            DestinationSettings.local(settings, subscriber_wait_s=60.0, retry_first_s=0.1, retry_cap_s=0.1)
+            DestinationSettings.local(
+                settings, no_subscriber_timeout_s=60.0, retry_first_s=0.1, retry_max_s=0.1
+            )
         )
         for n in range(30):
             delivery.submit(event(n))
-        await until(lambda: delivery.reports()[0].waiting == 0 and len(taken) >= 30)
+        await until(lambda: delivery.destination_reports()[0].queued == 0 and len(taken) >= 30)
         assert taken == list(range(30))
 
 

@@ -56,8 +56,8 @@ async def test_an_event_is_on_disk_before_it_is_published(outbox_directory, deli
         return  # never acknowledged, so never deleted
 
     async with ScriptedBroker(look) as broker:
-        delivery = await deliver(local(broker, subscriber_wait_s=0))
-        await until(lambda: delivery.reports()[0].connected)
+        delivery = await deliver(local(broker, no_subscriber_timeout_s=0))
+        await until(lambda: delivery.destination_reports()[0].connected)
         for n in range(10):
             delivery.submit(event(n))
             await until(lambda n=n: len(on_disk) > n)
@@ -87,12 +87,12 @@ async def test_acknowledged_events_leave_the_disk(mosquitto, subscribe, deliver,
 
 async def test_broker_down_then_up_delivers_all_in_order(mosquitto, subscribe, deliver):
     delivery = await deliver(local(mosquitto))
-    await until(lambda: delivery.reports()[0].connected)
+    await until(lambda: delivery.destination_reports()[0].connected)
     mosquitto.kill()
-    await until(lambda: not delivery.reports()[0].connected)
+    await until(lambda: not delivery.destination_reports()[0].connected)
     for n in range(400):
         delivery.submit(event(n, RECORD, f"lane-{n % 2}/barrier"))
-    await until(lambda: delivery.reports()[0].waiting == 400)
+    await until(lambda: delivery.destination_reports()[0].queued == 400)
     assert [problem.cause for problem in delivery.problems() if problem.cause == "broker_unreachable"]
     mosquitto.start()
     subscriber = await subscribe(mosquitto)
@@ -106,7 +106,7 @@ async def test_broker_down_then_up_delivers_all_in_order(mosquitto, subscribe, d
 
 async def test_killing_the_broker_while_events_flow_loses_and_reorders_nothing(mosquitto, deliver):
     async with ScriptedBroker() as hq_broker:  # keeps what it was sent, over all connections
-        delivery = await deliver(local(mosquitto, subscriber_wait_s=0), hq(hq_broker))
+        delivery = await deliver(local(mosquitto, no_subscriber_timeout_s=0), hq(hq_broker))
         sent = 0
         for _ in range(5):
             for _ in range(100):
@@ -117,7 +117,7 @@ async def test_killing_the_broker_while_events_flow_loses_and_reorders_nothing(m
             mosquitto.kill()
             mosquitto.start()
         await until(lambda: len(set(hq_broker.numbers)) == sent)
-        await until(lambda: all(report.waiting == 0 for report in delivery.reports()))
+        await until(lambda: all(report.queued == 0 for report in delivery.destination_reports()))
         assert list(dict.fromkeys(hq_broker.numbers)) == list(range(sent))
         bodies = [json.loads(payload) for topic, payload in hq_broker.published if "/evt/" in topic]
         assert len({(b["epoch"], b["seq"]) for b in bodies}) == len({b["id"] for b in bodies}) == sent
@@ -146,7 +146,7 @@ async def test_nothing_is_sent_twice_after_an_orderly_restart(subscribe, deliver
             delivery = await deliver(local(broker))
             delivery.submit(event(n))
             await until(lambda n=n: len(broker.numbers) > n)
-            await until(lambda delivery=delivery: delivery.reports()[0].waiting == 0)
+            await until(lambda delivery=delivery: delivery.destination_reports()[0].queued == 0)
             await delivery.stop()
         assert broker.numbers == [0, 1, 2]
 
@@ -159,20 +159,20 @@ async def test_destinations_do_not_wait_for_each_other(mosquitto, subscribe, del
         for n in range(60):
             delivery.submit(event(n, RECORD if n % 2 else TRAVELLER))
         await subscriber.has(60)
-        await until(lambda: delivery.reports()[0].waiting == 0)
-        away = delivery.reports()[1]
-        assert (away.connected, away.waiting) == (False, 30)
+        await until(lambda: delivery.destination_reports()[0].queued == 0)
+        away = delivery.destination_reports()[1]
+        assert (away.connected, away.queued) == (False, 30)
         far.start()
         at_hq = await subscribe(far)
         await at_hq.has(30)
         assert at_hq.numbers == list(range(1, 60, 2))  # records only
-        await until(lambda: delivery.reports()[1].waiting == 0)
+        await until(lambda: delivery.destination_reports()[1].queued == 0)
 
 
 async def test_images_are_published_before_the_event_that_lists_them(mosquitto, subscribe, deliver):
     subscriber = await subscribe(mosquitto)
     delivery = await deliver(local(mosquitto))
-    await until(lambda: delivery.reports()[0].connected)
+    await until(lambda: delivery.destination_reports()[0].connected)
     images = tuple(Blob(f"page_{light}", "image/jpeg", light.encode() * 90_000) for light in ("ir", "uv"))
     small = Blob("face", "image/jp2", b"f" * 900)
     for n in range(30):
@@ -228,12 +228,12 @@ async def test_live_events_overtake_a_backlog(deliver):
     mine = []
     async with ScriptedBroker() as broker:
         port = broker.port
-        silent = DestinationSettings.local(BrokerSettings(port=1), drain_per_s=50)
+        silent = DestinationSettings.local(BrokerSettings(port=1), backlog_rate_per_s=50)
         first = await deliver(silent)
         for n in range(300):
             first.submit(event(n, RECORD, "lane-1/barrier"))
         await first.stop(0)
-        delivery = await deliver(DestinationSettings.local(BrokerSettings(port=port), drain_per_s=50))
+        delivery = await deliver(DestinationSettings.local(BrokerSettings(port=port), backlog_rate_per_s=50))
         await until(lambda: len(broker.numbers) >= 5)
         delivery.submit(event(9999, RECORD, "lane-2/barrier"))
         await until(lambda: 9999 in broker.numbers)
@@ -250,7 +250,7 @@ async def test_a_backlog_drains_at_its_rate(deliver):
             first.submit(event(n))
         await first.stop(0)
         loop = asyncio.get_running_loop()
-        await deliver(DestinationSettings.local(BrokerSettings(port=broker.port), drain_per_s=200))
+        await deliver(DestinationSettings.local(BrokerSettings(port=broker.port), backlog_rate_per_s=200))
         await until(lambda: broker.numbers)
         began = loop.time()
         await until(lambda: len(broker.numbers) == 200)
@@ -261,7 +261,7 @@ async def test_a_backlog_drains_at_its_rate(deliver):
 async def test_the_brokers_receive_maximum_is_respected(deliver, receive_maximum):
     async with ScriptedBroker(lambda topic, payload: None, receive_maximum=receive_maximum) as broker:
         delivery = await deliver(local(broker))
-        delivery.retain("bgw/v1/ke-busia/lane-1/reader/state", b"{}")
+        delivery.publish_retained("bgw/v1/ke-busia/lane-1/reader/state", b"{}")
         for n in range(40):
             delivery.submit(event(n, blobs=(Blob("face", "image/jp2", b"f"),) if n % 5 == 0 else ()))
 
@@ -281,18 +281,20 @@ async def test_states_are_published_retained_again_on_every_connect_and_cleared(
 ):
     topic = "bgw/v1/ke-busia/lane-1/reader/state"
     delivery = await deliver(local(mosquitto))
-    delivery.retain(topic, b'{"state":"starting"}')
-    delivery.retain(topic, b'{"state":"online"}')
-    await until(lambda: delivery.reports()[0].connected and not delivery._retained.due("local"))
+    delivery.publish_retained(topic, b'{"state":"starting"}')
+    delivery.publish_retained(topic, b'{"state":"online"}')
+    await until(
+        lambda: delivery.destination_reports()[0].connected and not delivery._retained.has_due("local")
+    )
     mosquitto.kill()
     mosquitto.start()
     subscriber = await subscribe(mosquitto)
     await until(lambda: subscriber.messages)
     assert subscriber.messages[-1].payload == b'{"state":"online"}'
-    delivery.retain(topic, None)
+    delivery.publish_retained(topic, None)
     await until(lambda: subscriber.messages[-1].payload == b"")
     late = await subscribe(mosquitto, topic)
-    await until(lambda: not delivery.known_retained())
+    await until(lambda: not delivery.retained_topics())
     assert not late.messages
 
 
@@ -302,26 +304,26 @@ async def test_a_retained_topic_is_remembered_over_a_restart_until_it_is_cleared
     with Mosquitto() as far:
         topic = "bgw/v1/ke-busia/lane-1/reader/desc"
         first = await deliver(local(mosquitto), hq(far))
-        first.retain(topic, b"{}")
-        await until(lambda: all(report.connected for report in first.reports()))
+        first.publish_retained(topic, b"{}")
+        await until(lambda: all(report.connected for report in first.destination_reports()))
         await first.stop()
         far.kill()
         second = await deliver(local(mosquitto), hq(far))
-        assert topic in second.known_retained()
-        second.retain(topic, None)
-        await until(lambda: second._retained._latest[topic].missing == {"hq"})
-        assert topic in second.known_retained()
+        assert topic in second.retained_topics()
+        second.publish_retained(topic, None)
+        await until(lambda: second._retained._latest[topic].missing_at == {"hq"})
+        assert topic in second.retained_topics()
         far.start()
-        await until(lambda: topic not in second.known_retained())
+        await until(lambda: topic not in second.retained_topics())
         await second.stop()
         third = await deliver(local(mosquitto), hq(far))
-        assert topic not in third.known_retained()
+        assert topic not in third.retained_topics()
 
 
 async def test_death_is_published_when_the_process_dies_and_at_an_orderly_stop(mosquitto, subscribe, deliver):
     subscriber = await subscribe(mosquitto, "bgw/v1/ke-busia/_gw/gw-1/state")
     delivery = await deliver(local(mosquitto))
-    delivery.retain("bgw/v1/ke-busia/_gw/gw-1/state", b'{"online":true,"session":"session-1"}')
+    delivery.publish_retained("bgw/v1/ke-busia/_gw/gw-1/state", b'{"online":true,"session":"session-1"}')
     await until(lambda: subscriber.messages)
     await delivery.stop()
     await until(lambda: len(subscriber.messages) == 2)
@@ -335,7 +337,7 @@ async def test_death_is_published_when_the_process_dies_and_at_an_orderly_stop(m
 async def test_events_submitted_just_before_stop_are_delivered(mosquitto, subscribe, deliver):
     subscriber = await subscribe(mosquitto)
     delivery = await deliver(local(mosquitto))
-    await until(lambda: delivery.reports()[0].connected)
+    await until(lambda: delivery.destination_reports()[0].connected)
     for n in range(200):
         delivery.submit(event(n))
     await delivery.stop()
@@ -357,17 +359,17 @@ async def test_stop_is_orderly_in_any_state(mosquitto, deliver, outbox_directory
 async def test_a_frozen_broker_is_noticed_and_found_again(mosquitto, subscribe, deliver):
     delivery = await deliver(
         DestinationSettings.local(
-            BrokerSettings(port=mosquitto.port, keepalive_s=2, connect_timeout_s=1), subscriber_wait_s=0
+            BrokerSettings(port=mosquitto.port, keepalive_s=2, connect_timeout_s=1), no_subscriber_timeout_s=0
         )
     )
-    await until(lambda: delivery.reports()[0].connected)
+    await until(lambda: delivery.destination_reports()[0].connected)
     mosquitto.pause()
     for n in range(10):
         delivery.submit(event(n))
-    await until(lambda: not delivery.reports()[0].connected)
+    await until(lambda: not delivery.destination_reports()[0].connected)
     mosquitto.resume()
-    await until(lambda: delivery.reports()[0].connected)
-    await until(lambda: delivery.reports()[0].waiting == 0)
+    await until(lambda: delivery.destination_reports()[0].connected)
+    await until(lambda: delivery.destination_reports()[0].queued == 0)
 
 
 async def test_users_and_passwords(subscribe, deliver):
@@ -380,7 +382,7 @@ async def test_users_and_passwords(subscribe, deliver):
         await delivery.stop(0)
         settings = BrokerSettings(port=broker.port, username="gateway", password="secret")
         delivery = await deliver(DestinationSettings.local(settings))
-        await until(lambda: delivery.reports()[0].connected)
+        await until(lambda: delivery.destination_reports()[0].connected)
 
 
 async def test_commands_can_be_received_and_answered(mosquitto, subscribe, deliver):
@@ -391,14 +393,14 @@ async def test_commands_can_be_received_and_answered(mosquitto, subscribe, deliv
         on_message=lambda message, _: came.append(message),
     )
     subscriber = await subscribe(mosquitto, "bgw/v1/ke-busia/lane-1/barrier/rsp/officer")
-    await until(lambda: delivery.reports()[0].connected)
+    await until(lambda: delivery.destination_reports()[0].connected)
 
     def ask():
         subscriber._client.publish("bgw/v1/ke-busia/lane-1/barrier/cmd/raise/officer", b"{}", 1)
         return came
 
     await until(ask)
-    delivery.respond("bgw/v1/ke-busia/lane-1/barrier/rsp/officer", b'{"ok":1}', 10, correlation=b"abc")
+    delivery.publish_answer("bgw/v1/ke-busia/lane-1/barrier/rsp/officer", b'{"ok":1}', 10, correlation=b"abc")
     await until(lambda: subscriber.messages)
     assert subscriber.messages[0].properties.CorrelationData == b"abc"
     assert subscriber.messages[0].properties.MessageExpiryInterval == 10
@@ -414,16 +416,16 @@ async def test_a_guarded_broker_proves_its_access_list_before_a_command_is_heard
     came = []
     with Mosquitto(acl=acl) as broker:
         delivery = await deliver(
-            DestinationSettings.local(BrokerSettings(port=broker.port), guarded=True),
+            DestinationSettings.local(BrokerSettings(port=broker.port), requires_acl=True),
             subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",),
             on_message=lambda message, _: came.append(message.topic),
         )
         subscriber = await subscribe(broker, "bgw/v1/ke-busia/lane-1/#")
-        await until(lambda: delivery.reports()[0].connected and subscriber._subscribed)
+        await until(lambda: delivery.destination_reports()[0].connected and subscriber._subscribed)
         asked = "bgw/v1/ke-busia/lane-1/reader/cmd/capture/officer"
 
         def told():
-            return "broker_open" in [problem.cause for problem in delivery.problems()]
+            return "broker_acl_missing" in [problem.cause for problem in delivery.problems()]
 
         def obeyed_or_told():
             subscriber._client.publish(asked, b"{}", 1)
@@ -440,7 +442,7 @@ async def test_a_guarded_broker_proves_its_access_list_before_a_command_is_heard
 async def test_changes_are_told(mosquitto, deliver):
     told = []
     delivery = await deliver(local(mosquitto), on_change=lambda: told.append(1) or 1 / 0)
-    await until(lambda: delivery.reports()[0].connected)
+    await until(lambda: delivery.destination_reports()[0].connected)
     count = len(told)
     mosquitto.kill()
     await until(lambda: len(told) > count)

@@ -19,7 +19,7 @@ def signed(subscriber):
 async def test_what_waited_keeps_its_signature_over_a_restart_with_another_key(deliver, mosquitto, subscribe):
     first, second = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     to_the_post = DestinationSettings.local(
-        BrokerSettings(port=mosquitto.port), retry_first_s=0.1, retry_cap_s=0.1
+        BrokerSettings(port=mosquitto.port), retry_first_s=0.1, retry_max_s=0.1
     )
     mosquitto.stop()
     delivery = await deliver(to_the_post, sign=Signer(first).sign)

@@ -32,7 +32,7 @@ def settings(broker, certificates, ca="ca"):
     tls = TlsSettings(
         ca=certificates / f"{ca}.crt", cert=certificates / "gateway.crt", key=certificates / "gateway.key"
     )
-    return DestinationSettings.local(BrokerSettings(port=broker.port, tls=tls), subscriber_wait_s=0)
+    return DestinationSettings.local(BrokerSettings(port=broker.port, tls=tls), no_subscriber_timeout_s=0)
 
 
 async def test_events_pass_through_tls_and_large_ones_too(deliver, certificates):
@@ -40,9 +40,9 @@ async def test_events_pass_through_tls_and_large_ones_too(deliver, certificates)
         delivery = await deliver(settings(broker, certificates))
         for n in range(200):
             delivery.submit(event(n, size=400_000 if n % 50 == 0 else 0))
-        await until(lambda: delivery.reports()[0].connected)
+        await until(lambda: delivery.destination_reports()[0].connected)
         delivery.submit(event(200))
-        await until(lambda: delivery.reports()[0].waiting == 0 and delivery._streams)
+        await until(lambda: delivery.destination_reports()[0].queued == 0 and delivery._streams)
         await delivery.stop()
         assert broker.log.count("Received PUBLISH from bgw-ke-busia-gw-1-local") == 202  # and the farewell
 
@@ -51,4 +51,4 @@ async def test_a_broker_with_a_strange_certificate_is_refused_and_named(deliver,
     with Mosquitto(listener=listener(certificates)) as broker:
         delivery = await deliver(settings(broker, certificates, ca="stranger"))
         await until(lambda: any("certificate was refused" in p.text for p in delivery.problems()))
-        assert not delivery.reports()[0].connected
+        assert not delivery.destination_reports()[0].connected

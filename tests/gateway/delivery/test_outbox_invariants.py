@@ -99,20 +99,20 @@ class OutboxMachine(RuleBasedStateMachine):
         name, number = data.draw(st.sampled_from(sorted(self.flows)))
         flow = self.flows[name, number]
         flow.rewind()
-        page, losses = self.outbox.fetch(number, flow.tail, data.draw(st.integers(1, 5)), 1_000_000)
+        page, losses = self.outbox.fetch(number, flow.loaded, data.draw(st.integers(1, 5)), 1_000_000)
         assert not losses
-        joined, _ = flow.take(page)
+        joined, _ = flow.add_page(page)
         alive = [entry for entry in joined if entry.deadline_ns > self.time.boot]
         for entry in joined:
             if entry not in alive:
-                flow.pass_by(entry.seq)
+                flow.advance_past(entry.seq)
         order = self.delivered.setdefault((name, flow.stream.epoch, flow.stream.name), [])
         for entry in alive:
             if entry.seq not in order:
                 order.append(entry.seq)
         for entry in data.draw(st.permutations(alive)):
             if data.draw(st.booleans()):
-                flow.pass_by(entry.seq)
+                flow.advance_past(entry.seq)
         self.outbox.advance({(name, number): flow.acked})
 
     @rule(seconds=st.sampled_from([1, 30, 61]), jump=st.sampled_from([0, 0, -100_000, 100_000]))

@@ -26,7 +26,7 @@ from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, ma
 from gateway.delivery.settings import BrokerSettings, DestinationSettings, KeySettings
 
 NOWHERE = DestinationSettings.local(BrokerSettings(port=1))
-SUBMITTER = Path(__file__).parents[2] / "support" / "submitter.py"
+SUBMITTER = Path(__file__).parents[2] / "support" / "gateway" / "submitter.py"
 
 
 def local(broker, **changes):
@@ -117,7 +117,7 @@ async def test_damage_anywhere_leaves_a_post_that_goes_on(
         delivery = await deliver(local(broker), outbox={"directory": copy})
         delivery.submit(event(1000))
         await until(lambda: 1000 in broker.numbers)
-        await until(lambda: delivery.reports()[0].waiting == 0)
+        await until(lambda: delivery.destination_reports()[0].queued == 0)
     old = [n for n in broker.numbers if n != 1000]
     assert old == sorted(set(old))  # what could be read came in order, and once
     new = next(json.loads(p) for t, p in broker.published if b'"n": 1000' in p)
@@ -338,7 +338,7 @@ async def test_data_keys_that_nothing_uses_are_shredded(deliver, outbox_director
     delivery.submit(event(1, DataClass.TRAVELLER))
     await until(lambda: len(list(inspect.list_events(outbox_directory))) == 1)
     before = keys()
-    fake_time.run(86_401)  # a day: the event expires, a new key is made, the old one has no use
+    fake_time.advance(86_401)  # a day: the event expires, a new key is made, the old one has no use
     await until(lambda: keys() != before and len(keys()) == 1)
     assert not list(inspect.list_events(outbox_directory))
 
@@ -374,7 +374,7 @@ async def test_when_full_images_of_travellers_go_first_then_their_events_then_re
     await until(lambda: delivery.dropped == 20 + kept[0] - 1)
     (problem,) = (p for p in delivery.problems() if p.cause == "outbox_full")
     assert "lane-1/reader/traveller 1-20" in problem.text
-    assert delivery.reports()[0].waiting == len(kept)
+    assert delivery.destination_reports()[0].queued == len(kept)
     await until(lambda: not list((outbox_directory / "blobs").iterdir()))
 
 

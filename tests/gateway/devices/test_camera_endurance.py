@@ -118,7 +118,7 @@ async def killed(lane: Lane, outage_s: float) -> None:
     await lane.let("service-dies")
     state = await lane.told(StateCode.OFFLINE)
     lane.well_within("killed", begun_s, lane.said_s)
-    assert state.cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+    assert state.cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
     assert state.action is Action.RESTART
     await asyncio.sleep(outage_s)
     lane.camera.server.stop_for(for_s=0.0)  # and is back at once
@@ -128,7 +128,7 @@ async def killed(lane: Lane, outage_s: float) -> None:
 async def stalled(lane: Lane, _outage_s: float) -> None:
     begun_s = lane.now_s
     await lane.let("stall")
-    state = await lane.told(StateCode.OFFLINE, Cause.NO_ANSWER)
+    state = await lane.told(StateCode.OFFLINE, Cause.NO_RESPONSE)
     lane.well_within("stalled", begun_s, lane.said_s)
     assert state.action is Action.RESTART
     await lane.back("stalled")  # a new connection receives frames

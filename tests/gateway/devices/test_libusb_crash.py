@@ -77,7 +77,7 @@ async def test_libusb_crash_ends_one_worker_only(gateway: GatewayFixture) -> Non
         await talking
         await diary.until(lambda: [len(said) for said in diary.numbers.values()] == [300, 1])
     assert diary.numbers == {NEIGHBOUR: list(range(300)), CRASHING: [7]}
-    assert (CRASHING, StateCode.OFFLINE, Cause.CRASHED) in diary.states
+    assert (CRASHING, StateCode.OFFLINE, Cause.WORKER_CRASHED) in diary.states
     assert {position for position, _, _ in diary.states} == {CRASHING}
     after = workers(gateway.process.pid)
     assert after[NEIGHBOUR[-15:]] == before[NEIGHBOUR[-15:]]

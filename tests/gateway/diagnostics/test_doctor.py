@@ -444,9 +444,9 @@ def test_a_code_that_was_misheard_is_noticed() -> None:
 
 
 def test_a_production_broker_that_takes_anything_from_anybody_is_told(post: Post) -> None:
-    assert "broker_open" not in post.bad(), "a test's broker may be open"
+    assert "broker_acl_missing" not in post.bad(), "a test's broker may be open"
     post.head = post.head.replace('"test"', '"production"')
-    assert "it has no access list" in post.bad()["broker_open"].text
+    assert "it has no access list" in post.bad()["broker_acl_missing"].text
     with Mosquitto(acl="topic readwrite bgw/v1/uto-test/_gw/gw-1/state\n") as guarded:
         post.broker = f'[broker]\nhost = "127.0.0.1"\nport = {guarded.port}\n'
-        assert not {"broker_open", "broker_refuses"} & post.bad().keys()
+        assert not {"broker_acl_missing", "broker_refuses"} & post.bad().keys()

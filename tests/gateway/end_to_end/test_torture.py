@@ -1,4 +1,4 @@
-"""A short torture inside the suite, and tests of the judge: one that never finds anything proves nothing."""
+"""A short torture run, and tests of its oracle, which must find each kind of fault."""
 
 import dataclasses
 from collections import Counter
@@ -26,13 +26,13 @@ async def test_two_minutes_of_everything(tmp_path: Path) -> None:
     assert result.verdict.figures["records committed"] > 1000
 
 
-def test_a_seed_gives_the_same_run_again() -> None:
+def test_seed_repeats_schedule() -> None:
     assert plan(7, 600) == plan(7, 600)
     assert plan(7, 600) != plan(8, 600)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_ten_minutes_have_enough_in_them_and_leave_the_calms_alone(seed: int) -> None:
+def test_schedule_has_faults_outside_calms(seed: int) -> None:
     faults = plan(seed, 600)
     assert sum(fault.kills for fault in faults) >= 120
     assert sum(fault.outage for fault in faults) >= 25
@@ -59,7 +59,7 @@ def arrival(seq: int, *, at: float = 0.0, stream: str = RECORD, **more: object) 
 
 @pytest.fixture
 def flawless() -> RunEvidence:
-    """Ten records and ten travellers that all arrived, at both ends."""
+    """Return evidence of a clean run: ten records and ten travellers arrived at both ends."""
     came = [arrival(n) for n in range(1, 11)]
     came += [arrival(n, stream=TRAVELLER, id=f"t-{n:03}", number=100 + n) for n in range(1, 11)]
     return RunEvidence(
@@ -82,12 +82,12 @@ def test_a_missing_record_is_found(flawless: RunEvidence, end: str) -> None:
     assert any("never came" in text for text in evaluate(flawless).breaches)
 
 
-def test_the_last_record_missing_is_found(flawless: RunEvidence) -> None:
+def test_missing_last_record_is_found(flawless: RunEvidence) -> None:
     del flawless.headquarters[9], flawless.desk[9]
     assert any("never came" in text for text in evaluate(flawless).breaches)
 
 
-def test_a_record_that_went_down_with_its_own_broker_is_counted_apart(flawless: RunEvidence) -> None:
+def test_record_lost_with_broker_counted_apart(flawless: RunEvidence) -> None:
     del flawless.desk[4]
     flawless.disturbances.append(Disturbance("local-killed", 5.5, 6.0))
     found = evaluate(flawless)
@@ -95,7 +95,7 @@ def test_a_record_that_went_down_with_its_own_broker_is_counted_apart(flawless: 
     assert found.excused.total() == 1
 
 
-def test_a_record_lost_with_a_damaged_outbox_must_have_been_reported(flawless: RunEvidence) -> None:
+def test_damaged_outbox_must_be_reported(flawless: RunEvidence) -> None:
     del flawless.headquarters[4], flawless.desk[4]
     flawless.disturbances.append(Disturbance("corrupt", 5.0, 6.0))
     flawless.snapshots.insert(
@@ -107,7 +107,7 @@ def test_a_record_lost_with_a_damaged_outbox_must_have_been_reported(flawless: R
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_repetitions_are_no_fault_but_two_ids_are(flawless: RunEvidence, end: str) -> None:
+def test_repetition_allowed_two_ids_not(flawless: RunEvidence, end: str) -> None:
     came = getattr(flawless, end)
     came.append(dataclasses.replace(came[3], at=30.0))
     assert evaluate(flawless).breaches == []
@@ -124,7 +124,7 @@ def test_a_wrong_order_is_found(flawless: RunEvidence, end: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_a_late_traveller_is_found_unless_the_broker_stood_still(flawless: RunEvidence, end: str) -> None:
+def test_late_traveller_is_found(flawless: RunEvidence, end: str) -> None:
     came = getattr(flawless, end)
     came[-1] = dataclasses.replace(came[-1], at=came[-1].born + 11)
     assert any("came late" in text for text in evaluate(flawless).breaches)
@@ -133,7 +133,7 @@ def test_a_late_traveller_is_found_unless_the_broker_stood_still(flawless: RunEv
     assert evaluate(flawless).breaches == []
 
 
-def test_what_vanishes_before_the_commit_needs_a_reason(flawless: RunEvidence) -> None:
+def test_loss_before_commit_needs_a_reason(flawless: RunEvidence) -> None:
     flawless.given.append(SentEvent(500, 15.0, "lane-1/reader", "record"))
     assert any("vanished" in text for text in evaluate(flawless).breaches)
     flawless.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-2/reader"))
@@ -142,12 +142,12 @@ def test_what_vanishes_before_the_commit_needs_a_reason(flawless: RunEvidence) -
     assert evaluate(flawless).breaches == []
 
 
-def test_a_traveller_that_is_missing_while_nothing_is_wrong_is_found(flawless: RunEvidence) -> None:
+def test_missing_traveller_without_fault_is_found(flawless: RunEvidence) -> None:
     flawless.given.append(SentEvent(500, 40.0, "lane-1/reader", "traveller"))
     assert sum("nothing was wrong" in text for text in evaluate(flawless).breaches) == 2
 
 
-def test_in_a_calm_nothing_may_be_missing(flawless: RunEvidence) -> None:
+def test_missing_event_in_calm_is_found(flawless: RunEvidence) -> None:
     flawless.calms.append((0.0, 20.0))
     assert evaluate(flawless).figures["events in calms, all of them in time"] == 6
     del flawless.desk[8]

@@ -22,7 +22,7 @@ PEOPLE = "".join(
     for state in ("ke", "ug")
     for role in ("supervisor", "technician", "hq")
 )
-SHARED = '[[shared]]\nsite = "ke-busia"\nlanes = ["lane-3"]\nto = ["ug-lane-3"]\n'
+SHARED = '[[shared]]\nsite = "ke-busia"\nlanes = ["lane-3"]\nprincipals = ["ug-lane-3"]\n'
 LANES = ("lane-1", "lane-2", "lane-3")
 
 
@@ -36,8 +36,8 @@ def two_state_deployment(
         text += "".join(DEVICE.format(position=f"{lane}/reader", port=f"{state}-{lane}") for lane in LANES)
         (folder / f"{state}.toml").write_text(text)
         posts += (
-            f'[[post]]\nfile = "{state}.toml"\nauthority = "{state.upper()}"\nprefix = "{state}-"\n'
-            f'moves = ["lane-1/reader"]\n'
+            f'[[post]]\nfile = "{state}.toml"\nauthority = "{state.upper()}"\nname_prefix = "{state}-"\n'
+            f'movable_positions = ["lane-1/reader"]\n'
         )
     description = folder / "trust.toml"
     description.write_text(posts + people + SHARED + more)

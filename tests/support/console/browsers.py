@@ -147,7 +147,7 @@ async def browser_fixture(folder: Path, profile: str = "training") -> AsyncItera
         house.describe(READER, "mrz-serial", 'framing = "accessis"')
         house.describe(SWAPPED, "mrz-serial", 'framing = "elyctis"')
         # A camera's worker loads libraries for seconds where many tests run beside this one.
-        patient = house.config.read_text().replace("heartbeat_limit_s = 1", "heartbeat_limit_s = 30")
+        patient = house.config.read_text().replace("heartbeat_timeout_s = 1", "heartbeat_timeout_s = 30")
         house.config.write_text(patient)
         post = await stack.enter_async_context(Post.start(described, run_dir=run))
         playwright = await stack.enter_async_context(async_playwright())

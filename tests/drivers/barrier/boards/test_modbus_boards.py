@@ -179,7 +179,7 @@ async def test_a_pulse_without_an_answer_is_on_the_wire_once_and_ends(name: str,
     ):
         site.inject(LostReply(of="writes"))
         error = await failed(board.pulse_relay(0, 0.1))
-        assert error.cause is Cause.NO_ANSWER
+        assert error.cause is Cause.NO_RESPONSE
         await site.log.until(lambda: len(site.log.contacts) == 2)
         assert len(site.log.actuations) == 1
 
@@ -301,7 +301,7 @@ async def test_another_board_is_known_by_what_it_does_not_tell(board: dict[str, 
 
 @pytest.mark.parametrize(
     ("code", "cause"),
-    [(2, Cause.WRONG_DEVICE), (4, Cause.DEVICE_FAULT), (6, Cause.NO_ANSWER), (11, Cause.NO_ANSWER)],
+    [(2, Cause.WRONG_DEVICE), (4, Cause.DEVICE_FAULT), (6, Cause.NO_RESPONSE), (11, Cause.NO_RESPONSE)],
 )
 async def test_why_a_board_does_not_tell_is_told_apart(code: int, cause: Cause) -> None:
     async with site_of(WAVESHARE) as site, opened(site, WAVESHARE) as board:

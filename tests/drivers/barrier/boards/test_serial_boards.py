@@ -124,7 +124,7 @@ async def test_a_pulse_is_one_command_and_one_more_ends_it(numato: SerialSite) -
 async def test_a_command_without_an_answer_is_sent_once_and_the_relay_opens(numato: SerialSite) -> None:
     async with opened(numato, answer_within_s=WITHIN_S) as board:
         numato.inject(LostReply(of="writes"))
-        assert (await failed(board.pulse_relay(0, 0.1))).cause is Cause.NO_ANSWER
+        assert (await failed(board.pulse_relay(0, 0.1))).cause is Cause.NO_RESPONSE
         await numato.log.until(lambda: len(numato.log.contacts) == 2)
     assert len(numato.log.actuations) == 1
 
@@ -188,7 +188,7 @@ async def test_silence_is_told_with_a_remedy(numato: SerialSite) -> None:
     links = LinkFactory()
     error = await failed(board_of(numato, links, answer_within_s=0.05).open())
     await links.close()
-    assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.REPLUG)
+    assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.REPLUG)
 
 
 @pytest.mark.parametrize("more", [{"relays": 16}, {"inputs": 8}])

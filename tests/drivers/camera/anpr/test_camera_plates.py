@@ -343,7 +343,7 @@ async def test_silent_camera_is_requested_once_more() -> None:
         await (await lane.streaming.get()).say(HEARTBEAT)
         await lane.streaming.get()
         error = await bench.next(LinkError)
-        assert (error.cause, "the camera" in error.how) == (Cause.NO_ANSWER, True)
+        assert (error.cause, "the camera" in error.how) == (Cause.NO_RESPONSE, True)
 
 
 async def test_vehicle_before_lost_link_is_reported() -> None:

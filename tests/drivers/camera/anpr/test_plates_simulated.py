@@ -113,12 +113,12 @@ async def test_dead_camera_and_wrong_password(make: str) -> None:
     async with camera(make, **USER) as simulated:
         async with reading(make, simulated, **USER) as bench:
             await let(simulated, "service-dies", for_s=0.1)
-            assert (await bench.next(LinkError)).cause in (Cause.NO_ANSWER, Cause.LINK_FAILED)
+            assert (await bench.next(LinkError)).cause in (Cause.NO_RESPONSE, Cause.LINK_FAILED)
         await asyncio.sleep(0.1)
         with pytest.raises(LinkError) as refused:
             async with reading(make, simulated, username="watch", password="wrong"):
                 pass
-        assert refused.value.cause in (Cause.NO_PERMISSION, Cause.NO_ANSWER)
+        assert refused.value.cause in (Cause.NO_PERMISSION, Cause.NO_RESPONSE)
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ async def test_missing_and_other_devices_are_reported() -> None:
         assert (await refused(simulated)).cause is Cause.WRONG_DEVICE
         await let(simulated, "service-dies")
         error = await refused(simulated)
-        assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.RESTART)
+        assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
@@ -249,7 +249,7 @@ async def test_dead_camera_is_detected_in_time(pictures: str) -> None:
         await until(lambda: simulated.events.points)
         await let(simulated, "service-dies")
         with said_within(3):
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
@@ -260,7 +260,7 @@ async def test_hanging_camera_is_detected_in_time(pictures: str) -> None:
         await let(simulated, "slow", delay_s=30, for_s=60)
         with said_within(3):
             error = await bench.next(LinkError)
-        assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.RESTART)
+        assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
 # Events
@@ -280,7 +280,7 @@ async def test_most_severe_event_is_the_state() -> None:
         assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
         await simulated.handle_command("insert", {"too_dark": False, "input": True})
         status = await bench.next(Status)
-        assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL)
+        assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL_SUPPORT)
         await simulated.handle_command("insert", {"input": False})
         assert await bench.next(Status) == Status(StateCode.ONLINE)
 

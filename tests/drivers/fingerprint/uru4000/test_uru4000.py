@@ -166,7 +166,7 @@ async def test_one_that_never_wakes_up_is_reported(attribute: str, value: int) -
     with pytest.raises(LinkError) as refused:
         async with rig(lambda bench: setattr(bench, attribute, value)):
             pass
-    assert (refused.value.cause, refused.value.action) == (Cause.NO_ANSWER, Action.REPLUG)
+    assert (refused.value.cause, refused.value.action) == (Cause.NO_RESPONSE, Action.REPLUG)
 
 
 async def test_another_device_is_refused() -> None:
@@ -226,7 +226,7 @@ async def test_after_trouble_the_image_is_asked_for_again(bad: bytes) -> None:
 async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
     async with rig() as uru:
         assert await taken(uru, b"", b"", b"") == CaptureFailure(
-            CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE
+            CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR
         )
         assert len(uru.said()) == 3
         assert isinstance(await taken(uru, IMAGES[0]), Raster)

@@ -189,11 +189,11 @@ async def test_a_module_that_tells_no_product_has_its_models_size(tmp_path: Path
     ("spoil", "cause", "how"),
     [
         ({"password": b"\1\2\3\4"}, Cause.NO_PERMISSION, "password"),
-        ({"mute": {PASSWORD}}, Cause.NO_ANSWER, "baud"),
+        ({"mute": {PASSWORD}}, Cause.NO_RESPONSE, "baud"),
         ({"acks": {PASSWORD: 0x20}}, Cause.WRONG_DEVICE, "address"),
         ({"acks": {READ_SYS_PARA: 0x19}}, Cause.WRONG_DEVICE, "model"),
         ({"acks": {READ_SYS_PARA: 0x29}}, Cause.DEVICE_FAULT, "replace"),
-        ({"acks": {READ_SYS_PARA: 0x77}}, Cause.NO_ANSWER, "off and on"),
+        ({"acks": {READ_SYS_PARA: 0x77}}, Cause.NO_RESPONSE, "off and on"),
     ],
 )
 async def test_what_keeps_a_module_from_opening_has_a_remedy(
@@ -407,7 +407,7 @@ async def test_an_image_that_the_module_cannot_make_is_unreadable(
         desk.device.acks = acks
         desk.device.finger = True
         done = await desk.ask()
-        assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
+        assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR)
 
 
 async def test_a_sensor_that_fails_ends_capture_and_watch(tmp_path: Path) -> None:
@@ -493,7 +493,7 @@ async def test_a_packet_of_an_image_damaged_anywhere_costs_only_its_placement(tm
             module.mangle_data = spoil
             module.finger = True
             done = await desk.ask()
-            assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
+            assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR)
             module.mangle_data = bytes
             assert await captured(desk) is CaptureOutcome.CAPTURED
 
@@ -508,7 +508,7 @@ async def test_a_packet_cut_anywhere_costs_only_its_placement(tmp_path: Path) ->
                 part[:cut] if next(packets) == 7 else part
             )
             module.finger = True
-            assert (await desk.ask()).reason is UnreadableReason.DEVICE
+            assert (await desk.ask()).reason is UnreadableReason.DEVICE_ERROR
             module.mangle_data = bytes
             assert await captured(desk) is CaptureOutcome.CAPTURED
 
@@ -544,14 +544,14 @@ async def test_a_module_that_falls_silent_is_lost(tmp_path: Path) -> None:
         desk.device.mute = {GEN_IMG}
         asking = desk.ask()
         assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
-        assert (await desk.next(LinkError)).cause is Cause.NO_ANSWER
+        assert (await desk.next(LinkError)).cause is Cause.NO_RESPONSE
         await asyncio.wait({asking})
 
 
 async def test_a_module_that_falls_silent_at_rest_is_noticed(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", check_s=0.05, answer_s=0.3) as desk:
         desk.device.mute = {READ_SYS_PARA}
-        assert (await desk.next(LinkError)).cause is Cause.NO_ANSWER
+        assert (await desk.next(LinkError)).cause is Cause.NO_RESPONSE
 
 
 async def test_a_module_at_rest_is_asked_now_and_then(tmp_path: Path) -> None:

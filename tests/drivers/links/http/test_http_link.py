@@ -206,8 +206,8 @@ async def test_service_without_header_is_real() -> None:
         (404, Cause.WRONG_DEVICE, Action.CONFIGURE),
         (302, Cause.WRONG_DEVICE, Action.CONFIGURE),
         (308, Cause.WRONG_DEVICE, Action.CONFIGURE),
-        (500, Cause.NO_ANSWER, Action.RESTART),
-        (418, Cause.NO_ANSWER, Action.RESTART),
+        (500, Cause.NO_RESPONSE, Action.RESTART),
+        (418, Cause.NO_RESPONSE, Action.RESTART),
     ],
 )
 async def test_status_gives_cause_and_remedy(status: int, cause: Cause, action: Action) -> None:
@@ -266,7 +266,7 @@ async def test_missing_response_times_out() -> None:
     async with asking(answer, timeout_s=0.05) as (link, _):
         before = asyncio.get_running_loop().time()
         error = await refused(link)
-        assert error.cause is Cause.NO_ANSWER
+        assert error.cause is Cause.NO_RESPONSE
         assert "within 0.05 seconds" in error.text
         assert asyncio.get_running_loop().time() - before < 1
 
@@ -275,7 +275,7 @@ async def test_slow_response_times_out() -> None:
     links = LinkFactory()
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100), pause_s=0.01) as port:
         link = await link_to(f"http://127.0.0.1:{port}", links, timeout_s=0.1)
-        assert (await refused(link)).cause is Cause.NO_ANSWER
+        assert (await refused(link)).cause is Cause.NO_RESPONSE
         await links.close()
 
 
@@ -303,7 +303,7 @@ async def test_no_listener_and_unknown_name_differ() -> None:
     nobody = await refused(await link_to("http://127.0.0.1:9", links))
     nameless = await refused(await link_to("https://reader.invalid", links))
     await links.close()
-    assert nobody.cause is nameless.cause is Cause.NO_ANSWER
+    assert nobody.cause is nameless.cause is Cause.NO_RESPONSE
     assert "Connection refused" in nobody.text
     assert "does not resolve" in nameless.text
 
@@ -376,7 +376,7 @@ async def test_silence_between_lines_times_out() -> None:
         await anext(lines)
         with pytest.raises(LinkError) as error:
             await anext(lines)
-        assert error.value.cause is Cause.NO_ANSWER
+        assert error.value.cause is Cause.NO_RESPONSE
 
 
 # TLS

@@ -133,7 +133,7 @@ async def test_write_without_response_is_sent_once(
 ) -> None:
     site.inject(fault)
     error = await lost(hasty, FLASH_OPEN)
-    assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.CALL)
+    assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.CALL_SUPPORT)
     assert len(site.log.actuations) == 1
 
 
@@ -225,7 +225,7 @@ async def test_missing_board_has_a_remedy(tmp_path: Path) -> None:
         settings = settings_of(site)
     with pytest.raises(LinkError) as error:
         await LinkFactory().modbus(ModbusSettings(**settings))
-    assert error.value.cause is Cause.NO_ANSWER
+    assert error.value.cause is Cause.NO_RESPONSE
     assert "refused" in error.value.text
     with pytest.raises(LinkError) as error:
         await LinkFactory().modbus(ModbusSettings(port=str(tmp_path / "absent")))

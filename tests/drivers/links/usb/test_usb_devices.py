@@ -35,7 +35,7 @@ def test_ambiguous_address_needs_serial_number(sysfs: Sysfs) -> None:
     sysfs.plug("1-4.2", "05ba:000a", 7)
     with pytest.raises(LinkError) as refused:
         find_usb("usb:05ba:000a")
-    assert (refused.value.cause, refused.value.action) == (Cause.AMBIGUOUS, Action.CONFIGURE)
+    assert (refused.value.cause, refused.value.action) == (Cause.ADDRESS_AMBIGUOUS, Action.CONFIGURE)
     assert "{FB0B9071} at 1-10" in refused.value.text
     assert "without serial number at 1-4.2" in refused.value.text
     assert "usb:05ba:000a@1-10" in refused.value.how

@@ -94,7 +94,7 @@ async def test_timed_out_read_does_not_affect_next(
     async with opened(server) as link:
         with pytest.raises(TransferTimedOut) as late:
             await link.read(0x82, 64, timeout_s=0.05)
-        assert late.value.cause is Cause.NO_ANSWER
+        assert late.value.cause is Cause.NO_RESPONSE
         bench.bulk_in.write(b"now")
         assert await link.read(0x82, 64) == b"now"
 

@@ -207,12 +207,12 @@ async def test_who_waits_for_a_chip_is_not_waited_for_by_the_next(tmp_path: Path
 async def test_a_slot_that_fails_says_nothing_about_the_document(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
         desk.slot.failure = LinkError(
-            Cause.NO_ANSWER, "The smart card service is not running.", Action.RESTART, "systemctl"
+            Cause.NO_RESPONSE, "The smart card service is not running.", Action.RESTART, "systemctl"
         )
         desk.zones.put_nowait(zone_read())
         read = await desk.until(DocumentRead)
         (check,) = [check for check in read.checks if check.id == "chip.access"]
-        assert (check.outcome, check.reason) == (Outcome.ABORTED, "no_answer")
+        assert (check.outcome, check.reason) == (Outcome.ABORTED, "no_response")
         assert check.text == "The smart card service is not running. systemctl"
         desk.slot.failure = None
         desk.slot.place(issued())

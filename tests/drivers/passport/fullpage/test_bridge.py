@@ -158,7 +158,7 @@ async def test_a_status_that_cannot_be_worked_with_is_refused(status: dict[str, 
     [
         ("reader_not_connected", Cause.UNPLUGGED),
         ("busy", Cause.PORT_HELD),
-        ("lamp_broken", Cause.NO_ANSWER),
+        ("lamp_broken", Cause.NO_RESPONSE),
     ],
 )
 async def test_what_a_bridge_cannot_do_becomes_a_cause(code: str, cause: Cause) -> None:

@@ -135,7 +135,7 @@ async def test_a_service_that_dies_during_the_scan_is_told_of_and_comes_back(kin
                 after
             )
             assert set(outcomes(read)) == OPTICAL | {"mrz.check_digits", "combined.not_expired"}
-            assert said[-1].cause in (Cause.LINK_FAILED, Cause.NO_ANSWER), after
+            assert said[-1].cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE), after
             await here.device.scanner.remove()
             await here.reopen()
         assert (await here.read(PASSPORT)).end_reason is TransactionEnd.COMPLETE
@@ -258,7 +258,7 @@ async def test_a_scan_that_falls_silent_is_given_up(kind: str) -> None:
         here.inject_fault("slow", delay_s=30)
         await here.device.present(PASSPORT)
         said = await here.until(LinkError)
-        assert said[-1].cause is Cause.NO_ANSWER
+        assert said[-1].cause is Cause.NO_RESPONSE
         assert said[-2].ended is TransactionEnd.READER_LOST
 
 
@@ -317,7 +317,7 @@ async def test_nothing_there_is_said_with_a_remedy(kind: str) -> None:
             await here.open()
     finally:
         await here.close()
-    assert refused.value.cause is Cause.NO_ANSWER
+    assert refused.value.cause is Cause.NO_RESPONSE
     assert "Start the reader's service" in refused.value.how
 
 

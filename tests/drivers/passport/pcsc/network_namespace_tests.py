@@ -109,7 +109,7 @@ async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: Ch
     with pytest.raises(LinkError, match="2 slots begin with") as caught:
         async with LinkFactory().smart_card("Virtual"):
             pass
-    assert caught.value.cause is Cause.AMBIGUOUS
+    assert caught.value.cause is Cause.ADDRESS_AMBIGUOUS
 
 
 async def test_a_slot_that_nobody_waits_for_any_more_is_let_go_of() -> None:
