@@ -38,7 +38,7 @@ class StateCode(OpenEnum):
     NO_DEVICE = "no_device"
     FAULT = "fault"
     MAINTENANCE = "maintenance"
-    PENDING = "pending"
+    AWAITING_ACCEPTANCE = "awaiting_acceptance"
     """A new serial number waits for acceptance by a technician."""
     UNKNOWN = "unknown"
 

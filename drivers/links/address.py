@@ -66,7 +66,7 @@ def one_of(
             raise missing
         case _:
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"{len(found)} {noun} fit {address}: {', '.join(map(describe, found))}.",
                 Action.CONFIGURE,
                 how,

@@ -192,7 +192,7 @@ class GpioLink:
                 return LinkError(
                     Cause.LINK_FAILED,
                     f"{chip} does not open: {os.strerror(number)}.",
-                    Action.CALL,
+                    Action.CALL_SUPPORT,
                     "Check the kernel's messages about it (dmesg).",
                 )
 

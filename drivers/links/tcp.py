@@ -87,9 +87,9 @@ class TcpLink:
 
     def _connect_error(self, why: str) -> LinkError:
         return LinkError(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"No device responds at {self.address}: {why}.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             "Check the board's power supply, its network cable and its address.",
         )
 

@@ -32,7 +32,7 @@ INPUTS, OUTPUTS, LOCAL = 0, 1, 2
 FORMATS = {0: CardFormat.RAW, 1: CardFormat.WIEGAND}
 INSECURE_STATUS = Status(
     StateCode.DEGRADED,
-    Cause.INSECURE,
+    Cause.CHANNEL_INSECURE,
     "The reader has its key, but the post would still send it to any other reader.",
     Action.CONFIGURE,
     'Set security = "secure".',
@@ -150,7 +150,7 @@ class Osdp(Driver[OsdpSettings]):
                 StateCode.DEGRADED,
                 Cause.TAMPERED,
                 "The reader's housing is open, or it was torn off.",
-                Action.CALL,
+                Action.CALL_SUPPORT,
                 "Inspect the reader before it is used again.",
             )
         if status.power_failure:
@@ -158,7 +158,7 @@ class Osdp(Driver[OsdpSettings]):
                 StateCode.DEGRADED,
                 Cause.DEVICE_FAULT,
                 "The reader reports that its power supply fails.",
-                Action.CALL,
+                Action.CALL_SUPPORT,
                 "Check its power supply.",
             )
         return INSECURE_STATUS if self.settings.security == "install" else Status(StateCode.ONLINE)

@@ -221,7 +221,7 @@ class ControlPanel:
 
 def _absent() -> LinkError:
     return LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         "No reader responds at this address.",
         Action.CONFIGURE,
         "Check its power and its two wires, which may be swapped; then `address` and `baud`.",
@@ -230,7 +230,7 @@ def _absent() -> LinkError:
 
 def _silent() -> LinkError:
     return LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         "The reader no longer responds.",
         Action.REPLUG,
         "Check its power and its cable.",
@@ -248,7 +248,7 @@ def _restarted() -> LinkError:
 
 def _unanswered() -> LinkError:
     return LinkError(
-        Cause.NO_ANSWER,
+        Cause.NO_RESPONSE,
         "The reader received a command to switch an output, and did not respond.",
         Action.WAIT,
         "Check if the output was switched. If this repeats, check its cable.",

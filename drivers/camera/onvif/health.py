@@ -24,7 +24,7 @@ TAMPERED = Status(
     StateCode.DEGRADED,
     Cause.TAMPERED,
     "The camera reports that it was turned, covered or opened.",
-    Action.CALL,
+    Action.CALL_SUPPORT,
     "Inspect the camera, and compare its view with the intended one.",
 )
 IMAGE_DEGRADED = Status(

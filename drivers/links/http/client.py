@@ -368,7 +368,7 @@ class HttpLink:
                 )
             case _:
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"{url} cannot fulfil the request (status {status}).",
                     Action.RESTART,
                     f"Restart {self._settings.service}; see its own log.",
@@ -379,7 +379,7 @@ class HttpLink:
 
     def _silence_error(self, allowed_s: float) -> LinkError:
         return LinkError(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"{self._settings.url} did not respond within {allowed_s:g} seconds.",
             Action.RESTART,
             f"Restart {self._settings.service}.",
@@ -409,7 +409,7 @@ class HttpLink:
             case httpx.ConnectError():
                 why = f" ({_strerror(below)})" if isinstance(below, OSError) else ""
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"No service responds at {url}{why}.",
                     Action.RESTART,
                     f"Start {self._settings.service}; check the address and the network.",

@@ -173,7 +173,7 @@ class ModbusLink:
         """Return a link to another board on the line, closed together with this one; raises LinkError."""
         if (settings.baud, settings.parity) != (self.settings.baud, self.settings.parity):
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"Two boards at {settings.port} are configured with different rates or parities.",
                 Action.CONFIGURE,
                 "Set both boards, and `baud` and `parity` of both, to the same values.",
@@ -191,10 +191,10 @@ class ModbusLink:
         except TimeoutError:
             self._wire.abandon(self.settings.unit, request)
             raise LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 f"The board at {self.settings.port} (unit {self.settings.unit}) did not respond within "
                 f"{within_s:g} seconds.",
-                Action.CALL,
+                Action.CALL_SUPPORT,
                 "Check the board's power supply, its cable, and its address and rate.",
             ) from None
 

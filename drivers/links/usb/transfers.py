@@ -147,7 +147,7 @@ class Transfers:
                     with contextlib.suppress(usb.core.USBError):
                         self._device.clear_halt(endpoint)
                 return TransferStalled(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"The device at {self._address} refuses the request.",
                     Action.REPLUG,
                     "Unplug the device, wait five seconds, plug it in again.",

@@ -41,7 +41,7 @@ def find_video(address: str) -> tuple[str, UsbDevice | None]:
             )
         case _:
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"{address} has {len(nodes)} cameras: {', '.join(f'/dev/{node}' for node in nodes)}.",
                 Action.CONFIGURE,
                 "Set `port` to the /dev/v4l/by-path name of one of them.",

@@ -245,7 +245,7 @@ class RtspLink(FrameThread[DecodedFrame]):
 
     def _no_frame_error(self) -> LinkError:
         return LinkError(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"{self._settings.display_url} has sent no frame for "
             f"{self._settings.no_frame_timeout_s:g} seconds.",
             Action.RESTART,
@@ -287,7 +287,7 @@ class RtspLink(FrameThread[DecodedFrame]):
             case av.error.ConnectionRefusedError() | av.error.OSError() if self._latest.is_empty:
                 why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no answer"
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"No service responds at {url} ({why}).",
                     Action.RESTART,
                     "Start the camera; check the address and the network.",

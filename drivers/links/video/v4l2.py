@@ -221,7 +221,7 @@ class VideoLink(FrameThread[VideoFrame]):
                 "Plug it into another port, without a hub or an extension; change its cable.",
             )
         return LinkError(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"The camera at {settings.port} has sent no frame for {settings.no_frame_timeout_s:g} seconds.",
             Action.REPLUG,
             "Unplug the camera, wait five seconds, plug it in again.",

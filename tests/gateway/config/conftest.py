@@ -113,5 +113,5 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
         name: importlib.metadata.EntryPoint(name, place, group)
         for name, place in project["entry-points"][group].items()
     }
-    for module in (drivers.registry, gateway.config.source):
+    for module in (drivers.registry, gateway.config.loader):
         monkeypatch.setattr(module, "installed_drivers", lambda: points)

@@ -391,5 +391,5 @@ async def test_discovery_by_endpoint_or_scopes() -> None:
         find = here | {"search_s": 1.0, "scopes": ["onvif://www.onvif.org/name"]}
         async with camera(discoverable=True, seed=4712):
             error = await refused(simulated, url=None, discovery=find)
-        assert error.cause is Cause.AMBIGUOUS
+        assert error.cause is Cause.ADDRESS_AMBIGUOUS
         assert "cameras are onvif://www.onvif.org/name" in error.text
