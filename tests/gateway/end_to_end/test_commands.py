@@ -15,7 +15,9 @@ from support.brokers.stations import StationClient
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.station_roles import (
     BARRIER,
+    COMMAND_SETTINGS,
     ROLES,
+    permit_commands,
     session_of,
     station_at,
     worker_of,
@@ -50,28 +52,11 @@ def mosquitto() -> Iterator[Mosquitto]:
 @pytest.fixture
 async def wire(gateway: GatewayFixture) -> SerialLine:
     """Return the line of a scripted barrier of a running gateway; it proves which commands were started."""
-    (gateway.folder / "roles.toml").write_text(ROLES)
-    gateway.extra = COMMANDS
+    permit_commands(gateway)
     wire = await gateway.wire(BARRIER)
     gateway.describe(BARRIER, "scripted")
     await gateway.start()
     return wire
-
-
-@contextlib.asynccontextmanager
-async def counter(
-    gateway: GatewayFixture, name: str = "counter-1", **more: Any
-) -> AsyncIterator[Workstation]:
-    """Return a workstation whose barrier is online."""
-    async with gateway.workstation(BARRIER, station=name, **more) as desk:
-        await until(lambda: desk.status(BARRIER).is_online)
-        yield desk
-
-
-def session_of(desk: Workstation) -> str:
-    state = desk.status(BARRIER).state
-    assert state is not None
-    return state.session
 
 
 async def records(desk: Workstation, count: int) -> list[Any]:
@@ -98,16 +83,6 @@ async def all_told(gateway: GatewayFixture, wire: SerialLine, verb: str) -> list
         last = await desk.command(BARRIER, "look", done=Called, timeout_s=20)
     await wire.wait_for_bytes(f"look chief {last.cmd_id}\n".encode())
     return told(wire, verb)
-
-
-def worker_of(gateway: GatewayFixture) -> psutil.Process:
-    assert gateway.process is not None
-    (worker,) = (
-        process
-        for process in psutil.Process(gateway.process.pid).children(recursive=True)
-        if process.name() == BARRIER
-    )
-    return worker
 
 
 async def test_command_done_answered_recorded(gateway: GatewayFixture, wire: SerialLine) -> None:
@@ -362,7 +337,7 @@ async def test_reload_keeps_unaffected_claims(gateway: GatewayFixture, wire: Ser
         await reload()
         await until(lambda: holders() == {BARRIER: "counter-1"})
         # A changed keep alive replaces the broker connection: the claim is published again.
-        gateway.extra = COMMANDS.replace("[commands]", '[log]\nlevel = "info"\n[commands]')
+        gateway.extra = COMMAND_SETTINGS.replace("[commands]", '[log]\nlevel = "info"\n[commands]')
         gateway.config.write_text(
             gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
         )
