@@ -255,7 +255,7 @@ async def test_starting_reloading_and_stopping_write_nothing(house: GatewayFixtu
     async with counter(house) as desk:
         await polled(site)
         assert house.process is not None
-        describe(house, BARRIER, site.port, "passage_s = 9.0")
+        describe(house, BARRIER, site.port, "permit_s = 9.0")
         house.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_reloaded" in house.log)
         await until(lambda: desk.status(BARRIER).is_online)
