@@ -219,7 +219,7 @@ async def test_starting_reloading_and_stopping_write_nothing(
     async with station_at(gateway) as desk:
         await polled(site)
         assert gateway.process is not None
-        describe(gateway, BARRIER, site.port, "passage_s = 9.0")
+        describe(gateway, BARRIER, site.port, "permit_s = 9.0")
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_reloaded" in gateway.log)
         await until(lambda: desk.status(BARRIER).is_online)
