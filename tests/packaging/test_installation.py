@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.demo import CONFIG
+from gateway.cli.demo import FILES
 from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
 from gateway.diagnostics.udev_rules import driver_rules, post_rules
@@ -142,11 +142,11 @@ def test_training_package_has_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
     gateway, training = (tmp_path / name / build.SITE for name in ("gateway", "training"))
-    place = CONFIG.relative_to(SYSTEMD.parent)
-    shutil.copytree(CONFIG, gateway / place)
+    place = FILES.relative_to(SYSTEMD.parent)
+    shutil.copytree(FILES, gateway / place)
     training.mkdir(parents=True)
     build._examples(tmp_path / "gateway", tmp_path / "training")
-    assert {file.name for file in (training / place).iterdir()} == {file.name for file in CONFIG.iterdir()}
+    assert {file.name for file in (training / place).iterdir()} == {file.name for file in FILES.iterdir()}
     assert not (gateway / place).exists()
 
 
