@@ -245,7 +245,7 @@ async def test_a_lane_sees_itself_only(shipped_deployment: ShippedDeployment) ->
 
 
 async def test_preview_reaches_only_its_station(tmp_path: Path) -> None:
-    """A bystander in the same lane, another lane, a supervisor and a stranger wait for all of them."""
+    """Subscribe as other stations, a supervisor and an unknown user; none may receive a preview."""
     listeners = ("lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
     heard: dict[str, list[str]] = {name: [] for name in listeners}
 
