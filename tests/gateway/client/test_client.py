@@ -347,7 +347,7 @@ async def test_the_command_of_the_readme_is_done_or_says_why_not(
     gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wire = await gateway.wire("lane-1/barrier")
-    gateway.describe("lane-1/barrier", "obedient")
+    gateway.describe("lane-1/barrier", "scripted")
     shutil.copy(ROOT / "config/mosquitto/roles.toml", gateway.folder)
     gateway.extra = '[commands]\nroles_file = "roles.toml"\n'
     gateway.write()

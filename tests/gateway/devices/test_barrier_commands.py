@@ -204,7 +204,7 @@ async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stol
                 changes.append(received.data)
                 if len(changes) == 5:
                     break
-    assert [(one.change, one.holder, one.previous_holder, one.why) for one in changes] == [
+    assert [(one.change, one.holder, one.previous_holder, one.reason) for one in changes] == [
         ("claimed", "counter-1", None, ""),
         ("stolen", "chief", "counter-1", "Counter 1 is unattended."),
         ("released", None, "chief", ""),
@@ -219,7 +219,7 @@ async def test_starting_reloading_and_stopping_write_nothing(
     async with station_at(gateway) as desk:
         await polled(site)
         assert gateway.process is not None
-        describe(gateway, BARRIER, site.port, "passage_s = 9.0")
+        describe(gateway, BARRIER, site.port, "permit_s = 9.0")
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_reloaded" in gateway.log)
         await until(lambda: desk.status(BARRIER).is_online)

@@ -170,7 +170,7 @@ async def test_a_killed_gateway_takes_up_nothing(gateway: GatewayFixture, wire: 
         await gateway.start()
         late = station.send("stop", old)
         await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
-        await until(lambda: desk._claims == {})
+        await until(lambda: desk._site_state._claims == {})
         later = station.send("stop", old)
         assert (await station.end_of(later)).reason is CommandReason.OTHER_SESSION
         assert all(answer.reason is CommandReason.OTHER_SESSION for answer in station.answers_to(late))
@@ -400,7 +400,7 @@ async def test_an_orderly_stop_takes_claims_back_and_answers_what_it_owes(
                 if isinstance(item, DeviceStatus):
                     break
         assert late.status(BARRIER).claim is None
-        assert late._claims == {}
+        assert late._site_state._claims == {}
 
 
 async def test_without_a_role_file_nobody_commands_anything(gateway: GatewayFixture) -> None:
