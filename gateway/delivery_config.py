@@ -1,4 +1,4 @@
-"""From the post's file to the settings of delivery: who is given what, and where it waits meanwhile."""
+"""Translation of the post's configuration file to the settings of delivery."""
 
 from pydantic import SecretStr
 

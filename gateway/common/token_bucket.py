@@ -1,8 +1,8 @@
-"""The token bucket that holds a backlog to a rate."""
+"""Token bucket: limits the rate at which a backlog is sent."""
 
 
 class TokenBucket:
-    """Tokens that come at a steady rate and are kept for a twentieth of a second at most."""
+    """Tokens that arrive at a steady rate; those of at most 0.05 s are kept."""
 
     __slots__ = ("_rate", "_since", "_tokens")
 
@@ -12,11 +12,11 @@ class TokenBucket:
         self._since = 0.0
 
     def reset(self, now_s: float) -> None:
-        """Count from now: what would have come while there was no connection never comes."""
+        """Start counting at `now_s`: no tokens arrive while there is no connection."""
         self._since = now_s
 
     def take(self, now_s: float) -> bool:
-        """Take a token, if there is one."""
+        """Take a token; return whether there was one."""
         self._tokens = min(max(1.0, self._rate / 20), self._tokens + (now_s - self._since) * self._rate)
         self._since = now_s
         if self._tokens < 1.0:
@@ -26,5 +26,5 @@ class TokenBucket:
 
     @property
     def wait_s(self) -> float:
-        """When the next token comes, in seconds from the last `take`."""
+        """Time from the last `take` to the next token, in seconds."""
         return (1.0 - self._tokens) / self._rate

@@ -1,4 +1,4 @@
-"""Pages: a stream of the log read back, a piece at a time."""
+"""Reads a stream of the log back, page by page."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A piece of a stream, read back. What lies between the entries, up to `upto`, is gone."""
+    """Events of a stream, in order. Numbers missing between them, up to `upto`, are not in the log."""
 
     entries: list[StoredEvent]
     upto: int
     held: bool = False
-    """Whether the next one waits because its age is unknown."""
+    """True: the next event is held because its age is unknown."""
 
 
 class OutboxReader:
-    """Reads and opens what the log holds; changes nothing."""
+    """Reads and decrypts events; changes nothing."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class OutboxReader:
             except (
                 ValueError,
                 TypeError,
-            ):  # columns of another kind than was written: a file that was damaged
+            ):  # Columns of another type than was written: the file is damaged.
                 entry = None
             if entry is None:
                 losses.append(LostEvent(stream, upto, "damaged"))
@@ -90,7 +90,7 @@ class OutboxReader:
         body: bytes,
         jws: str | None,
     ) -> StoredEvent | None:
-        """An event as it was stored; None, ValueError or TypeError where it is not any more."""
+        """Decrypt one event; None, ValueError or TypeError if it is damaged."""
         payload = self._keys.decrypt(key, f"{level.seal_context}|{seq_from_key(k)}", body)
         numbers, texts = (size, deadline, lifetime, created_ns), (event_id, kind, jws or "")
         sound = all(isinstance(n, int) for n in numbers) and all(isinstance(text, str) for text in texts)

@@ -242,7 +242,7 @@ def test_data_key_is_wrapped():
     other = MasterKey(b"o" * 32)
     again = rewrap(MASTER, other, wrapped)
     assert unwrap(other, again).decrypt(b"n" * 12, sealed, b"") == b"text"
-    with pytest.raises(EncryptionKeyError, match="sealed with another master key"):
+    with pytest.raises(EncryptionKeyError, match="encrypted with another master key"):
         unwrap(other, wrapped)
     assert MASTER.fingerprint != other.fingerprint
     assert repr(MASTER) == f"<MasterKey {MASTER.fingerprint.hex()}>"
@@ -279,7 +279,7 @@ def test_key_is_made_once(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["master.key"]
     assert master_key(KeySettings(), tmp_path) == key
     path.chmod(0o640)
-    with pytest.raises(EncryptionKeyError, match=r"open to others \(mode 0640\): chmod 600"):
+    with pytest.raises(EncryptionKeyError, match=r"readable by others \(mode 0640\): chmod 600"):
         master_key(KeySettings(), tmp_path)
 
 
