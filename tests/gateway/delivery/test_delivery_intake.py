@@ -81,7 +81,7 @@ async def test_glimpse_has_its_media_type(deliver):
         delivery = await deliver(DestinationSettings.local(BrokerSettings(port=broker.port)))
         await until(lambda: delivery.destination_reports()[0].connected)
         seen = []
-        delivery._destinations[0]._connection.publish = lambda *given, **_: seen.append(given)
+        delivery._destinations[0].connection.publish = lambda *given, **_: seen.append(given)
         delivery.send_preview("a/b", b"x", 258, media_type="image/png")
         assert seen == [("a/b", b"x", b"\x02\x00\x00\x01\x02\x03\x00\x09image/png")]
         delivery.publish_answer("c/d", b"y", 1, correlation=b"77", media_type="text/x")

@@ -11,16 +11,15 @@ from support.gateway.sending import in_virtual_time, turn
 
 from gateway.common.token_bucket import TokenBucket
 from gateway.delivery.destination.timers import TimerGroup
+from gateway.delivery.mqtt.client import PackedProperties
 from gateway.delivery.mqtt.properties import (
-    PackedProperties,
     event_properties,
     pack_properties,
     signature_property,
 )
-from gateway.delivery.outbox import database, encryption
+from gateway.delivery.outbox import database, rows
 from gateway.delivery.outbox.blobs import BlobFiles
 from gateway.delivery.outbox.database import (
-    NewestId,
     OutboxCorrupt,
     OutboxLock,
     OutboxUnusable,
@@ -30,10 +29,8 @@ from gateway.delivery.outbox.database import (
     is_locked,
     migrate,
     rename_outbox_aside,
-    transaction,
 )
 from gateway.delivery.outbox.encryption import (
-    DataKeys,
     EncryptionKeyError,
     MasterKey,
     master_key,
@@ -41,6 +38,8 @@ from gateway.delivery.outbox.encryption import (
     rewrap,
     unwrap,
 )
+from gateway.delivery.outbox.outbox import NewestId
+from gateway.delivery.outbox.rows import DataKeys, transaction
 from gateway.delivery.settings import KeySettings
 
 PAGE = 512
@@ -243,7 +242,7 @@ def test_data_key_is_wrapped():
     other = MasterKey(b"o" * 32)
     again = rewrap(MASTER, other, wrapped)
     assert unwrap(other, again).decrypt(b"n" * 12, sealed, b"") == b"text"
-    with pytest.raises(EncryptionKeyError, match="sealed with another master key"):
+    with pytest.raises(EncryptionKeyError, match="encrypted with another master key"):
         unwrap(other, wrapped)
     assert MASTER.fingerprint != other.fingerprint
     assert repr(MASTER) == f"<MasterKey {MASTER.fingerprint.hex()}>"
@@ -265,7 +264,7 @@ def test_value_opens_in_its_place_alone(monkeypatch):
     keys.remove(1)
     keys.remove(1)
     assert keys.decrypt(1, "a|1", sealed) is None
-    monkeypatch.setattr(encryption, "ENCRYPTIONS_PER_KEY", 2)
+    monkeypatch.setattr(rows, "ENCRYPTIONS_PER_KEY", 2)
     keys.encrypt("a", b"")
     assert not keys.is_exhausted
     keys.encrypt("a", b"")
@@ -280,7 +279,7 @@ def test_key_is_made_once(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["master.key"]
     assert master_key(KeySettings(), tmp_path) == key
     path.chmod(0o640)
-    with pytest.raises(EncryptionKeyError, match=r"open to others \(mode 0640\): chmod 600"):
+    with pytest.raises(EncryptionKeyError, match=r"readable by others \(mode 0640\): chmod 600"):
         master_key(KeySettings(), tmp_path)
 
 

@@ -150,7 +150,7 @@ async def test_live_memory_bounded():
     rig.know(stream(1))
     rig.up()
     rig.commit(*entries(1, 1, 10, size=20_000))
-    assert rig.destination._scheduler._buffered <= 64 * 1024 + 20_000
+    assert rig.destination.scheduler._buffered <= 64 * 1024 + 20_000
     assert rig.backlog.fetched == []
     order = []
     for _ in range(20):
@@ -160,7 +160,7 @@ async def test_live_memory_bounded():
         await turn(0.01)
     assert order == [(1, seq) for seq in range(1, 11)]
     assert rig.backlog.fetched[0] == (1, 4)  # four were kept: the fourth began below the bound
-    assert rig.destination._scheduler._buffered == 0
+    assert rig.destination.scheduler._buffered == 0
 
 
 @in_virtual_time
@@ -170,7 +170,7 @@ async def test_backlog_memory_bounded():
     rig.know(stream(1))
     big = entries(1, 1, 8, size=20_000)
     rig.backlog.stored[1] = big
-    rig.destination.on_committed(big)
+    rig.destination.scheduler.on_committed(big)
     rig.up()
     await turn(0.01)
     rig.know(stream(2), stored=2)
@@ -195,7 +195,7 @@ async def test_lost_in_flight_is_still_waited_for():
     rig.up()
     rig.commit(entry(1, 1))
     held = rig.new()
-    rig.destination.on_lost(1, 1, expired=True)
+    rig.destination.scheduler.on_lost(1, 1, expired=True)
     assert rig.backlog.acked == {}
     assert (rig.destination.report.queued, rig.destination.report.expired) == (1, 0)
     rig.answer(*held)
@@ -210,7 +210,7 @@ async def test_lost_in_memory_is_still_sent():
     rig.up()
     rig.commit(entry(1, 1), entry(2, 1))
     held = rig.new()
-    rig.destination.on_lost(2, 1, expired=True)
+    rig.destination.scheduler.on_lost(2, 1, expired=True)
     rig.answer(*held)
     assert rig.events() == [(2, 1)]
     assert rig.destination.report.expired == 0
@@ -222,12 +222,12 @@ async def test_lost_on_disk_is_passed(expired, counted):
     """An event that only the outbox had will never arrive: those behind it do not wait for it."""
     rig = Rig()
     rig.know(stream(1), stored=3)
-    rig.destination.on_lost(1, 1, expired=expired)
+    rig.destination.scheduler.on_lost(1, 1, expired=expired)
     assert rig.backlog.acked == {1: 1}
     assert (rig.destination.report.queued, rig.destination.report.expired) == (2, counted)
-    rig.destination.on_lost(1, 1, expired=expired)
+    rig.destination.scheduler.on_lost(1, 1, expired=expired)
     assert rig.destination.report.expired == counted
-    rig.destination.on_lost(9, 1, expired=True)
+    rig.destination.scheduler.on_lost(9, 1, expired=True)
     assert rig.destination.report.expired == counted
 
 
@@ -240,9 +240,9 @@ async def test_lost_beyond_memory_is_passed():
     rig.commit(entry(1, 1, size=70_000), entry(1, 2), entry(1, 3))
     held = rig.new()
     assert [m.event for m in held] == [(1, 1)]
-    rig.destination.on_lost(1, 3, expired=True)
+    rig.destination.scheduler.on_lost(1, 3, expired=True)
     assert rig.destination.report.expired == 1
-    rig.destination.on_lost(1, 1, expired=True)
+    rig.destination.scheduler.on_lost(1, 1, expired=True)
     assert rig.destination.report.expired == 1
 
 
@@ -255,15 +255,15 @@ async def test_old_epoch_in_flight_is_kept():
     rig.up()
     rig.commit(entry(1, 1), entry(1, 2))
     first, second = rig.new()
-    rig.destination.drop_old_streams("epoch-2")
+    rig.destination.scheduler.drop_old_streams("epoch-2")
     assert rig.destination.report.queued == 2
     rig.answer(first)
-    rig.destination.drop_old_streams("epoch-2")
+    rig.destination.scheduler.drop_old_streams("epoch-2")
     assert rig.destination.report.queued == 1
     rig.answer(second)
-    rig.destination.drop_old_streams("epoch-2")
+    rig.destination.scheduler.drop_old_streams("epoch-2")
     assert rig.backlog.acked == {1: 2}
-    rig.destination.on_committed([entry(1, 3)])  # of a stream that is not known any more
+    rig.destination.scheduler.on_committed([entry(1, 3)])  # of a stream that is not known any more
     assert rig.destination.report.queued == 0
     rig.commit(entry(2, 1))
     assert rig.events() == [(2, 1)]
@@ -273,7 +273,7 @@ async def test_old_epoch_in_flight_is_kept():
 async def test_old_epoch_that_waits_is_kept():
     rig = Rig()
     rig.know(stream(1, "epoch-1"), stored=2)
-    rig.destination.drop_old_streams("epoch-2")
+    rig.destination.scheduler.drop_old_streams("epoch-2")
     rig.up()
     await turn(0.1)
     assert rig.events() == [(1, 1), (1, 2)]
@@ -283,7 +283,7 @@ async def test_old_epoch_that_waits_is_kept():
 async def test_present_epoch_is_kept():
     rig = Rig()
     rig.know(stream(1, "epoch-2"))
-    rig.destination.drop_old_streams("epoch-2")
+    rig.destination.scheduler.drop_old_streams("epoch-2")
     rig.up()
     rig.commit(entry(1, 1))
     assert rig.events() == [(1, 1)]
@@ -297,12 +297,12 @@ async def test_old_epoch_with_a_message_in_flight_is_kept():
     rig.up()
     rig.commit(entry(1, 1))
     held = rig.new()
-    scheduler = rig.destination._scheduler
+    scheduler = rig.destination.scheduler
     scheduler.advance_past(scheduler._cursors[1], 1)  # the outbox is past it, the answer is not there yet
-    rig.destination.drop_old_streams("epoch-2")
+    rig.destination.scheduler.drop_old_streams("epoch-2")
     assert 1 in scheduler._cursors
     rig.answer(*held)
-    rig.destination.drop_old_streams("epoch-2")
+    rig.destination.scheduler.drop_old_streams("epoch-2")
     assert 1 not in scheduler._cursors
 
 
@@ -320,7 +320,7 @@ async def test_reply_of_old_connection_is_ignored():
     rig.backlog.reply()  # both of them
     await turn(0.1)
     assert rig.events() == [(1, 1), (1, 2), (1, 3)]
-    assert rig.destination._scheduler._buffered == 0
+    assert rig.destination.scheduler._buffered == 0
 
 
 @in_virtual_time
@@ -406,7 +406,7 @@ async def test_reply_while_down_is_ignored():
     rig.destination.on_disconnected(None)
     rig.backlog.reply()
     assert rig.new() == []
-    assert rig.destination._scheduler._buffered == 0
+    assert rig.destination.scheduler._buffered == 0
 
 
 @in_virtual_time
@@ -516,8 +516,8 @@ async def test_empty_page_ends_the_backlog():
     rig = Rig()
     rig.know(stream(1), stored=2)
     rig.backlog.stored[1] = []
-    rig.destination._scheduler.advance_past(rig.destination._scheduler._cursors[1], 1)
-    rig.destination._scheduler.advance_past(rig.destination._scheduler._cursors[1], 2)
+    rig.destination.scheduler.advance_past(rig.destination.scheduler._cursors[1], 1)
+    rig.destination.scheduler.advance_past(rig.destination.scheduler._cursors[1], 2)
     rig.up()
     await turn(0.1)
     rig.commit(entry(1, 3))

@@ -198,7 +198,7 @@ class Rig:
             self._changed,
             on_no_subscriber=self.unheard.append,
         )
-        self.destination._connection = self.wire  # type: ignore[assignment]
+        self.destination.connection = self.wire  # type: ignore[assignment]
         self._seen = 0
 
     def _changed(self) -> None:
@@ -216,14 +216,14 @@ class Rig:
         """Events are on disk, and offered."""
         for one in committed:
             self.backlog.stored.setdefault(one.stream, []).append(one)
-        self.destination.on_committed(committed)
+        self.destination.scheduler.on_committed(committed)
         self.destination.send_ready()
 
     def know(self, *streams: Stream, stored: int = 0) -> None:
         """Streams exist, with so many events of each on disk."""
         for one in streams:
             self.backlog.stored[one.number] = entries(one.number, 1, stored)
-            self.destination.add_stream(one, 0, stored)
+            self.destination.scheduler.add_stream(one, 0, stored)
 
     def new(self) -> list[Message]:
         """Take what was sent since the last call."""
