@@ -5,14 +5,14 @@ import sys
 from typing import NoReturn
 
 INTERRUPTED = 128 + signal.SIGINT
-"""The exit code of a shell for a program that Ctrl-C ended."""
+"""Exit code that shells use for a program ended by Ctrl-C."""
 
 
 def main() -> NoReturn:
     """Run a command; exit codes follow sysexits(3), and 130 after Ctrl-C in a command without its own end."""
     code: int | str | None = INTERRUPTED
     try:
-        # The command line's libraries take a tenth of a second to load, in which Ctrl-C is pressed too.
+        # The libraries of the command line take 0.1 s to load; Ctrl-C may come in that time too.
         from gateway.cli import main as run
 
         run()
@@ -21,5 +21,5 @@ def main() -> NoReturn:
     except SystemExit as end:
         code = end.code
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of the interpreter would print a traceback
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter would print a traceback at exit
     sys.exit(code)

@@ -124,7 +124,7 @@ class CommandAudit:
         if window.latest is None:
             return
         over_s = asyncio.get_running_loop().time() - window.began_s
-        counted = window.latest.model_copy(update={"times": window.count, "over_s": round(over_s, 3)})
+        counted = window.latest.model_copy(update={"count": window.count, "window_s": round(over_s, 3)})
         self._write(window.position, counted, window.transaction)
 
 

@@ -300,13 +300,13 @@ class CommandDispatcher:
     ) -> None:
         station = incoming.station
         known = station is not None and self._roles.grant(station, incoming.position).is_known
-        last_n = (
+        last_command_seq = (
             self._idempotency.last_command_seq(station or "")
             if reason is CommandReason.COMMAND_SEQ_NOT_INCREASING
             else None
         )
         cmd_id = command.cmd_id if command is not None else None
-        answer = CommandAnswer.rejected(cmd_id, reason, last_n=last_n)
+        answer = CommandAnswer.rejected(cmd_id, reason, last_command_seq=last_command_seq)
         if known and station and command and reason not in NUMBER_KEPT_FOR | {CommandReason.ID_REUSED}:
             self._idempotency.store(
                 station, command.cmd_id, incoming.position, incoming.verb, answer, running=False

@@ -18,7 +18,7 @@ from gateway.config.errors import Key, UnlocatedIssue, format_key, is_secret_nam
 from gateway.config.interpolation import referenced_variables
 from gateway.contract.topics import SLUG
 
-SECRET_PLACEHOLDER = "the value"
+SECRET_PLACEHOLDER = "the value"  # noqa: S105 - stands for a secret, and is none
 """What stands for a value that may be a secret."""
 _KINDS: Mapping[str, str] = {
     "int": "a whole number",

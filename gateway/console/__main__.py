@@ -29,7 +29,7 @@ async def run(
 
     tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
     network = descriptors.tcp if settings.listen is not None else None
-    intercom = await DaemonClient.connect(descriptors.intercom)
+    intercom = await DaemonClient.connect(descriptors.rpc_fd)
     app = build(
         intercom,
         config=config,
@@ -70,9 +70,9 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m gateway.console --intercom FD --socket FD [--tcp FD] --config PATH`."""
+    """`python -m gateway.console --rpc-fd FD --socket FD [--tcp FD] --config PATH`."""
     parser = argparse.ArgumentParser("gateway.console")
-    parser.add_argument("--intercom", type=int, required=True)
+    parser.add_argument("--rpc-fd", type=int, required=True)
     parser.add_argument("--socket", type=int, required=True)
     parser.add_argument("--tcp", type=int)
     parser.add_argument("--config", type=Path, required=True)

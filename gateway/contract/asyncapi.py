@@ -10,7 +10,7 @@ from typing import Any
 from drivers.observation import DataClass, Observation
 from gateway.contract.asyncapi_commands import commands
 from gateway.contract.commands import PREVIEW_EXPIRY_S
-from gateway.contract.definitions import definitions, event_definition, referring, last_value_definition
+from gateway.contract.definitions import definitions, event_definition, last_value_definition, referring
 from gateway.contract.envelope import MEDIA_TYPE
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
 from gateway.contract.schemas import (

@@ -115,13 +115,18 @@ class CommandAnswer(_Message):
 
     @classmethod
     def rejected(
-        cls, cmd_id: str | None, reason: CommandReason, text: str = "", last_n: int | None = None
+        cls, cmd_id: str | None, reason: CommandReason, text: str = "", last_command_seq: int | None = None
     ) -> Self:
         """Say no, in the sentences of the vocabulary where there are no better ones."""
         state = CommandState.EXPIRED if reason is CommandReason.EXPIRED else CommandState.REJECTED
         said, how = REASON_TEXTS[reason]
         return cls(
-            cmd_id=cmd_id, state=state, reason=reason, text=text or said, how=how, last_command_seq=last_n
+            cmd_id=cmd_id,
+            state=state,
+            reason=reason,
+            text=text or said,
+            how=how,
+            last_command_seq=last_command_seq,
         )
 
 

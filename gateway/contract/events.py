@@ -59,7 +59,8 @@ class CommandDecided(Observation):
     event_type: ClassVar[str] = "command.decided"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     unredacted_fields = Observation.unredacted_fields | {
-        "cmd_id", "station", "verb", "decision", "reason", "holder", "command_seq", "remaining_ms", "count", "window_s",
+        "cmd_id", "station", "verb", "decision", "reason", "holder", "command_seq", "remaining_ms", "count",
+        "window_s",
     }  # fmt: skip
 
     cmd_id: str | None = Field(

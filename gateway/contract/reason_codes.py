@@ -38,7 +38,9 @@ class CommandReason(OpenEnum):
     NOT_CLAIMED = "not_claimed"
     """The station does not have the claim that it renews, releases, or has to have for this."""
     COMMAND_SEQ_NOT_INCREASING = "command_seq_not_increasing"
-    """`n` is not above the last one of this station: a repetition, or out of turn. See `last_n`."""
+    """`command_seq` is not above the last one of this station: a repetition, or out of turn. See
+    `last_command_seq`.
+    """
     NOT_ONLINE = "not_online"
     """The device cannot be reached now."""
     NOT_PERMITTED = "not_permitted"
@@ -119,7 +121,7 @@ REASON_TEXTS: Mapping[CommandReason, ReasonText] = {
     ),
     CommandReason.COMMAND_SEQ_NOT_INCREASING: ReasonText(
         "The command's number was used before.",
-        "Number each command above `last_n`; two programs under one station's name need care.",
+        "Number each command above `last_command_seq`; two programs under one station's name need care.",
     ),
     CommandReason.NOT_ONLINE: ReasonText(
         "The device cannot be reached now.", "See the device's state for the cause and what to do."

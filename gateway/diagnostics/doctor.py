@@ -31,7 +31,7 @@ from gateway.diagnostics.host import HostView
 SEVERITY_OF_ACTION: dict[str, Severity] = {
     "broker_acl_missing": "error",
     "command_subscription_refused": "error",
-    "config_refused": "error",
+    "config_invalid": "error",
     "disk_error": "error",
     "disk_full": "error",
     "disk_read_only": "error",

@@ -155,7 +155,7 @@ class RpcServer:
                 request_id, ["unavailable", "Too many requests are open at once.", "Close some pages."]
             )
             return
-        task = asyncio.create_task(self._respond(request_id, head, body), name=f"answer {head['what']}")
+        task = asyncio.create_task(self._respond(request_id, head, body), name=f"answer {head['method']}")
         self._running[request_id] = task
 
     def on_cancel(self, head: dict[str, Any]) -> None:

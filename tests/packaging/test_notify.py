@@ -101,7 +101,7 @@ async def test_one_stuck_part_stops_the_feed_and_is_named(house: GatewayFixture,
                 with pytest.raises(TimeoutError):
                     await manager.hears("WATCHDOG=1", within_s=1)
             await manager.hears("WATCHDOG=1")
-            device = post.gateway.device(Position.parse("lane-1/reader"))
+            device = post.gateway.devices.get(Position.parse("lane-1/reader"))
             assert device is not None
             assert device._task is not None
             device._task.cancel()

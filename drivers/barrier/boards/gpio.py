@@ -38,7 +38,7 @@ class GpioBoardSettings(GpioSettings, TimeRelaySettings, BoardSettings):
         if self.outputs and not self.released_on_kill and self.time_relay_s is None:
             raise ValueError(
                 "nothing is known to open a relay when the gateway dies; try it with this chip (gpioset, "
-                "kill it, look) and write `released_on_death = true`, or wire a time relay and write "
+                "kill it, look) and write `released_on_kill = true`, or wire a time relay and write "
                 "`time_relay_s`"
             )
         return self

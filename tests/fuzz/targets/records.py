@@ -87,7 +87,7 @@ def _audit() -> tuple[bytes, bytes]:
         b'"halves":[',
         b'"missing":',
         b'"jws":"',
-        b'"audit.removed"',
+        b'"audit.pruned"',
         b'"first":',
         b'"sha256":"',
     ),

@@ -121,7 +121,7 @@ async def test_every_way_not_to_be_done_has_its_exit_code(house: GatewayFixture,
     assert (await failing)[0] == os.EX_IOERR
     shown = await borderpost("command", house.config, BARRIER, "refuse", *station(house, "chief"))
     assert shown.exit_code == os.EX_TEMPFAIL
-    assert "Somebody stands in it.\n    Clear the passage" in shown.stderr
+    assert "A person is in the way.\n    Clear the passage" in shown.stderr
     for wrong in (
         (BARRIER, "look", "--args", "[]"),
         (BARRIER, "look", "--args", "{"),

@@ -34,12 +34,12 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def gateway(mosquitto: Mosquitto) -> AsyncIterator["Gateway"]:
+async def publisher(mosquitto: Mosquitto) -> AsyncIterator["EventPublisher"]:
     async with aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        yield Gateway(client)
+        yield EventPublisher(client)
 
 
-class Gateway:
+class EventPublisher:
     """Publishes by hand what a gateway would."""
 
     def __init__(self, client: aiomqtt.Client) -> None:
@@ -99,55 +99,61 @@ async def first(desk: Workstation, count: int = 1) -> list[ReceivedEvent]:
     return found
 
 
-async def test_an_event_sent_twice_is_handed_on_once(mosquitto: Mosquitto, gateway: Gateway) -> None:
+async def test_an_event_sent_twice_is_handed_on_once(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
         for number in (1, 1, 2, 1, 3):
-            await gateway.event(number)
+            await publisher.event(number)
         assert [r.envelope.seq for r in await first(desk, 3)] == [1, 2, 3]
         assert desk.discarded.duplicates == 2
 
 
-async def test_gaps_in_the_numbers_are_counted(mosquitto: Mosquitto, gateway: Gateway) -> None:
+async def test_gaps_in_the_numbers_are_counted(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
         for number in (1, 2, 6):
-            await gateway.event(number)
+            await publisher.event(number)
         await first(desk, 3)
         assert desk.discarded.missing == 3
 
 
-async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, gateway: Gateway) -> None:
+async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
-        await gateway.event(1, lasts_s=1)
-        await gateway.event(2, lasts_s=600)
-        await until(lambda: len(desk._queue) == 2)
+        await publisher.event(1, lasts_s=1)
+        await publisher.event(2, lasts_s=600)
+        await until(lambda: len(desk._queue._items) == 2)
         loop = asyncio.get_running_loop()
-        expires = desk._queue[0].deadline_s
+        expires = desk._queue._items[0].deadline_s
         await until(lambda: loop.time() > expires)
         assert [r.envelope.seq for r in await first(desk)] == [2]
         assert desk.discarded.expired == 1
 
 
-async def test_a_retained_event_is_old_whoever_retained_it(mosquitto: Mosquitto, gateway: Gateway) -> None:
-    await gateway.event(1, retain=True)
+async def test_a_retained_event_is_old_whoever_retained_it(
+    mosquitto: Mosquitto, publisher: EventPublisher
+) -> None:
+    await publisher.event(1, retain=True)
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
-        await gateway.event(2)
+        await publisher.event(2)
         assert [r.envelope.seq for r in await first(desk)] == [2]
         assert desk.discarded.expired == 1
 
 
-async def test_a_restarted_workstation_gets_what_it_missed(mosquitto: Mosquitto, gateway: Gateway) -> None:
+async def test_a_restarted_workstation_gets_what_it_missed(
+    mosquitto: Mosquitto, publisher: EventPublisher
+) -> None:
     async with desk_at(mosquitto, client_id="counter-1") as desk:
         await desk.connected_event.wait()
-    await gateway.event(1)
+    await publisher.event(1)
     async with desk_at(mosquitto, client_id="counter-1") as desk:
         assert [r.envelope.seq for r in await first(desk)] == [1]
 
 
-async def test_images_join_their_event_in_either_order(mosquitto: Mosquitto, gateway: Gateway) -> None:
+async def test_images_join_their_event_in_either_order(
+    mosquitto: Mosquitto, publisher: EventPublisher
+) -> None:
     def listing(image: bytes) -> dict[str, Any]:
         facts = {"role": "page_vi", "media_type": "image/jpeg", "bytes": len(image)}
         return {
@@ -158,91 +164,93 @@ async def test_images_join_their_event_in_either_order(mosquitto: Mosquitto, gat
 
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
-        await gateway.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000001/page_vi", b"one", 60)
-        await gateway.event(1, data=listing(b"one"))
-        await gateway.event(2, data=listing(b"two"))
-        await gateway.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000002/page_vi", b"two", 60)
+        await publisher.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000001/page_vi", b"one", 60)
+        await publisher.event(1, data=listing(b"one"))
+        await publisher.event(2, data=listing(b"two"))
+        await publisher.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000002/page_vi", b"two", 60)
         received = await first(desk, 2)
         assert [r.images for r in received] == [{"page_vi": b"one"}, {"page_vi": b"two"}]
-        await gateway.event(3, data=listing(b"never"))
+        await publisher.event(3, data=listing(b"never"))
         (incomplete,) = await first(desk)
         assert incomplete.images == {}
 
 
-async def test_what_a_newer_gateway_adds_is_passed_over(mosquitto: Mosquitto, gateway: Gateway) -> None:
+async def test_what_a_newer_gateway_adds_is_passed_over(
+    mosquitto: Mosquitto, publisher: EventPublisher
+) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
         newer = {"fault": "chewed_by_goat", "size_bytes": 1, "attachments": [], "since_breakfast": True}
-        await gateway.event(1, data=newer, newfield="x", provenance="dreamt")
+        await publisher.event(1, data=newer, newfield="x", provenance="dreamt")
         (received,) = await first(desk)
         assert isinstance(received.data, Observation)
         assert (received.data.fault, received.envelope.provenance) == ("unknown", "unknown")
-        await gateway.event(2, type="bgw.document.folded.v1", data={"times": 3})
+        await publisher.event(2, type="bgw.document.folded.v1", data={"times": 3})
         (unknown,) = await first(desk)
         assert unknown.data == {"times": 3}
-        await gateway.event(3, type="bgw.document.folded.v1", data=["twice"])
+        await publisher.event(3, type="bgw.document.folded.v1", data=["twice"])
         (unknown,) = await first(desk)
         assert unknown.data == ["twice"]
 
 
-async def test_nonsense_is_counted_and_passed_over(mosquitto: Mosquitto, gateway: Gateway) -> None:
+async def test_nonsense_is_counted_and_passed_over(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
-        await gateway.say(f"{BASE}/evt/document.read", b"{")
-        await gateway.say(f"{BASE}/state", b"[]", retain=True)
-        await gateway.say("bgw/v1/uto-test/_gw/gw-1/state", b"\xff")
-        await gateway.event(1)
+        await publisher.say(f"{BASE}/evt/document.read", b"{")
+        await publisher.say(f"{BASE}/state", b"[]", retain=True)
+        await publisher.say("bgw/v1/uto-test/_gw/gw-1/state", b"\xff")
+        await publisher.event(1)
         assert len(await first(desk)) == 1
         assert desk.discarded.unreadable == 3
 
 
 async def test_a_device_is_online_only_while_its_gateways_session_lives(
-    mosquitto: Mosquitto, gateway: Gateway
+    mosquitto: Mosquitto, publisher: EventPublisher
 ) -> None:
-    await gateway.state("one")
+    await publisher.state("one")
     async with desk_at(mosquitto) as desk:
         await until(lambda: desk.status("lane-1/reader").state is not None)
         assert not desk.status("lane-1/reader").is_online, "nothing is known of its gateway yet"
-        await gateway.alive("one")
+        await publisher.alive("one")
         await until(lambda: desk.status("lane-1/reader").is_online)
-        await gateway.alive("two")
+        await publisher.alive("two")
         await until(lambda: not desk.status("lane-1/reader").is_online)
-        await gateway.state("two")
+        await publisher.state("two")
         await until(lambda: desk.status("lane-1/reader").is_online)
-        await gateway.alive("one", online=False)  # the late will of the session before
-        await gateway.event(1)
+        await publisher.alive("one", online=False)  # the late will of the session before
+        await publisher.event(1)
         await first(desk)
         assert desk.status("lane-1/reader").is_online
-        await gateway.alive("two", online=False)
+        await publisher.alive("two", online=False)
         await until(lambda: not desk.status("lane-1/reader").is_online)
 
 
 async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
-    mosquitto: Mosquitto, gateway: Gateway
+    mosquitto: Mosquitto, publisher: EventPublisher
 ) -> None:
-    await gateway.alive("one")
-    await gateway.state("one")
+    await publisher.alive("one")
+    await publisher.state("one")
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
-    await gateway.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
+    await publisher.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
     async with desk_at(mosquitto, station="counter-1") as desk:
         with pytest.raises(CommandNotSent, match="No gateway listens at this broker"):
             await desk.command("lane-1/reader", "look")
 
 
 async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
-    mosquitto: Mosquitto, gateway: Gateway
+    mosquitto: Mosquitto, publisher: EventPublisher
 ) -> None:
-    await gateway.alive("one")
-    await gateway.state("one")
+    await publisher.alive("one")
+    await publisher.state("one")
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
-    await gateway.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
-    await gateway.client.subscribe(f"{BASE}/cmd/+/+", qos=1)
+    await publisher.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
+    await publisher.client.subscribe(f"{BASE}/cmd/+/+", qos=1)
 
     async def answer(**more: Any) -> None:
-        message = await anext(aiter(gateway.client.messages))
+        message = await anext(aiter(publisher.client.messages))
         asked = json.loads(message.payload)
         said = {"cmd_id": asked["cmd_id"], "since_breakfast": True} | more
-        await gateway.say(f"{BASE}/rsp/counter-1", json.dumps(said).encode(), 10)
+        await publisher.say(f"{BASE}/rsp/counter-1", json.dumps(said).encode(), 10)
 
     async with desk_at(mosquitto, station="counter-1") as desk:
         for verb, said, kind in (
@@ -261,10 +269,10 @@ async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
 
 
 async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
-    mosquitto: Mosquitto, gateway: Gateway
+    mosquitto: Mosquitto, publisher: EventPublisher
 ) -> None:
     async def stands(payload: bytes) -> None:
-        await gateway.say(f"{BASE}/now/barrier.state", payload, retain=True)
+        await publisher.say(f"{BASE}/now/barrier.state", payload, retain=True)
 
     body = {
         "type": "bgw.barrier.leaning.v1",
@@ -277,11 +285,11 @@ async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
     }
     await stands(json.dumps(body).encode())
     async with desk_at(mosquitto) as desk:
-        await until(lambda: desk._last_values)
+        await until(lambda: desk._site_state._last_values)
         assert desk.last_value("lane-1/reader", "barrier.state") is None, (
             "nothing is known of its gateway yet"
         )
-        await gateway.alive("one")
+        await publisher.alive("one")
         await until(lambda: desk.last_value("lane-1/reader", "barrier.state") is not None)
         assert desk.last_value("lane-1/reader", "barrier.state").data == {"leaning": 3}
         mosquitto.kill()  # which forgets what was retained
@@ -315,13 +323,13 @@ def examples() -> dict[str, Any]:
 
 
 async def test_the_example_of_the_readme_runs(
-    house: GatewayFixture, capsys: pytest.CaptureFixture[str]
+    gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    await house.start()
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await gateway.start()
     await wire.wait_for_host()
-    running = asyncio.create_task(examples()["counter"]("127.0.0.1", house.broker.port))
+    running = asyncio.create_task(examples()["counter"]("127.0.0.1", gateway.broker.port))
     shown = ""
     try:
         async with asyncio.timeout(20):
@@ -336,23 +344,23 @@ async def test_the_example_of_the_readme_runs(
 
 
 async def test_the_command_of_the_readme_is_done_or_says_why_not(
-    house: GatewayFixture, capsys: pytest.CaptureFixture[str]
+    gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wire = await house.wire("lane-1/barrier")
-    house.describe("lane-1/barrier", "obedient")
-    shutil.copy(ROOT / "config/mosquitto/roles.toml", house.folder)
-    house.extra = '[commands]\nroles_file = "roles.toml"\n'
-    house.write()
-    await house.start()
+    wire = await gateway.wire("lane-1/barrier")
+    gateway.describe("lane-1/barrier", "scripted")
+    shutil.copy(ROOT / "config/mosquitto/roles.toml", gateway.folder)
+    gateway.extra = '[commands]\nroles_file = "roles.toml"\n'
+    gateway.write()
+    await gateway.start()
     gate = examples()["gate"]
-    async with house.workstation() as desk:
+    async with gateway.workstation() as desk:
         await until(lambda: desk.status("lane-1/barrier").is_online)
         async with asyncio.timeout(20):
             while b"look lane-1 " not in wire.received_bytes:  # a busy machine may not connect in time
-                await gate("127.0.0.1", house.broker.port)
+                await gate("127.0.0.1", gateway.broker.port)
     capsys.readouterr()
-    assert await house.stop() == 0
-    await gate("127.0.0.1", house.broker.port)
+    assert await gateway.stop() == 0
+    await gate("127.0.0.1", gateway.broker.port)
     assert "The gateway is not running. Start it" in capsys.readouterr().out
 
 

@@ -74,10 +74,10 @@ async def test_accepted_then_done_and_both_recorded(desk: DispatcherFixture) -> 
         ({"verb": "steal"}, CommandReason.NOT_PERMITTED),
         ({"verb": "claim", "station": "idle"}, CommandReason.NOT_PERMITTED),
         ({"payload": b"open!"}, CommandReason.MALFORMED),
-        ({"payload": b'{"n": 1}'}, CommandReason.MALFORMED),
-        ({"n": "7"}, CommandReason.MALFORMED),
-        ({"n": 0}, CommandReason.MALFORMED),
-        ({"n": 2**53}, CommandReason.MALFORMED),
+        ({"payload": b'{"command_seq": 1}'}, CommandReason.MALFORMED),
+        ({"command_seq": "7"}, CommandReason.MALFORMED),
+        ({"command_seq": 0}, CommandReason.MALFORMED),
+        ({"command_seq": 2**53}, CommandReason.MALFORMED),
         ({"args": []}, CommandReason.MALFORMED),
         ({"args": {"x": float("nan")}}, CommandReason.MALFORMED),
         ({"args": {"x": "y" * 20_000}}, CommandReason.MALFORMED),
@@ -138,16 +138,16 @@ async def test_what_is_not_ours_is_another_gateways_to_answer(desk: DispatcherFi
 
 
 async def test_a_repetition_gets_the_first_answer_again(desk: DispatcherFixture) -> None:
-    (accepted,) = desk.arrive("open-up", cmd_id="x", n=1)
-    assert desk.arrive("open-up", cmd_id="x", n=1) == [accepted], "while it still runs"
+    (accepted,) = desk.arrive("open-up", cmd_id="x", command_seq=1)
+    assert desk.arrive("open-up", cmd_id="x", command_seq=1) == [accepted], "while it still runs"
     done = desk.end()
-    assert desk.arrive("open-up", cmd_id="x", n=1, correlation=b"again") == [done]
+    assert desk.arrive("open-up", cmd_id="x", command_seq=1, correlation=b"again") == [done]
     assert desk.answers[-1][2] == b"again"
     assert desk.devices[BARRIER].verbs == ["open-up"]
     assert len(desk.decided) == 1
 
-    (rejected,) = desk.arrive("fly", cmd_id="y", n=2)
-    assert desk.arrive("fly", cmd_id="y", n=2) == [rejected], "a refusal is an answer too"
+    (rejected,) = desk.arrive("fly", cmd_id="y", command_seq=2)
+    assert desk.arrive("fly", cmd_id="y", command_seq=2) == [rejected], "a refusal is an answer too"
 
 
 async def test_an_id_means_one_command_only(desk: DispatcherFixture) -> None:
@@ -160,30 +160,32 @@ async def test_an_id_means_one_command_only(desk: DispatcherFixture) -> None:
 
 
 async def test_what_is_forgotten_is_not_done_again(desk: DispatcherFixture) -> None:
-    desk.done("look", cmd_id="x", n=1000)
+    desk.done("look", cmd_id="x", command_seq=1000)
     for number in range(1001, 1101):
-        desk.done("look", cmd_id=f"y{number}", n=number)
-    answer = refused(desk.arrive("look", cmd_id="x", n=1000), CommandReason.COMMAND_SEQ_NOT_INCREASING)
+        desk.done("look", cmd_id=f"y{number}", command_seq=number)
+    answer = refused(
+        desk.arrive("look", cmd_id="x", command_seq=1000), CommandReason.COMMAND_SEQ_NOT_INCREASING
+    )
     assert answer.last_command_seq == 1100
     assert len(desk.devices[BARRIER].commands_received) == 101
 
 
 async def test_numbers_grow_for_each_station_by_itself(desk: DispatcherFixture) -> None:
-    desk.done("look", n=5)
+    desk.done("look", command_seq=5)
     for n in (5, 4, 1):
-        refused(desk.arrive("look", n=n), CommandReason.COMMAND_SEQ_NOT_INCREASING)
-    desk.done("look", "counter-2", n=1)
-    desk.done("look", n=7)
+        refused(desk.arrive("look", command_seq=n), CommandReason.COMMAND_SEQ_NOT_INCREASING)
+    desk.done("look", "counter-2", command_seq=1)
+    desk.done("look", command_seq=7)
 
 
 async def test_a_number_is_used_up_by_a_refusal_but_not_by_what_may_be_somebody_elses(
     desk: DispatcherFixture,
 ) -> None:
-    refused(desk.arrive("fly", n=5), CommandReason.UNKNOWN_VERB)
-    refused(desk.arrive("look", n=5), CommandReason.COMMAND_SEQ_NOT_INCREASING)
-    refused(desk.arrive("look", n=90, session="session-0"), CommandReason.OTHER_SESSION)
-    refused(desk.arrive("look", n=90, retain=True), CommandReason.RETAINED)
-    desk.done("look", n=6)
+    refused(desk.arrive("fly", command_seq=5), CommandReason.UNKNOWN_VERB)
+    refused(desk.arrive("look", command_seq=5), CommandReason.COMMAND_SEQ_NOT_INCREASING)
+    refused(desk.arrive("look", command_seq=90, session="session-0"), CommandReason.OTHER_SESSION)
+    refused(desk.arrive("look", command_seq=90, retain=True), CommandReason.RETAINED)
+    desk.done("look", command_seq=6)
 
 
 async def test_a_command_that_may_have_been_on_its_way_for_its_whole_life_is_too_old(

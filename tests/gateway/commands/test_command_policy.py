@@ -46,14 +46,14 @@ OFFERED = {
     "stop": Target(is_urgent=True, is_movement=True),
 }
 BASES = [
-    *((replace(GOOD, verb=verb), replace(QUIET, offered=offered)) for verb, offered in OFFERED.items()),
+    *((replace(GOOD, verb=verb), replace(QUIET, target=offered)) for verb, offered in OFFERED.items()),
     *(
         (
             replace(GOOD, verb=verb),
             replace(
                 QUIET,
-                offered=Target(),
-                grant=replace(QUIET.grant, steal=True),
+                target=Target(),
+                grant=replace(QUIET.grant, can_steal=True),
                 holder={"claim": None, "steal": "counter-2"}.get(verb, "counter-1"),
             ),
         )
@@ -65,27 +65,27 @@ OTHERWISE: dict[str, st.SearchStrategy[Any]] = {
     "station": st.sampled_from(["counter-1", "counter-2"]),
     "verb": st.sampled_from(["open", "stop", "look", "fly", *sorted(CLAIM_VERBS)]),
     "session": st.sampled_from(["now", "before"]),
-    "n": st.integers(1, 4),
+    "command_seq": st.integers(1, 4),
     "retained": st.booleans(),
     "expires_s": st.none() | st.integers(0, 7),
     "grant": st.builds(
         Grant,
-        known=st.booleans(),
-        foreign=st.booleans(),
-        still=st.frozensets(st.sampled_from(["look", "stop", "*"]), max_size=2),
-        moving=st.frozensets(st.sampled_from(["open", "stop", "*"]), max_size=2),
-        steal=st.booleans(),
+        is_known=st.booleans(),
+        is_foreign=st.booleans(),
+        verbs_without_movement=st.frozensets(st.sampled_from(["look", "stop", "*"]), max_size=2),
+        verbs_with_movement=st.frozensets(st.sampled_from(["open", "stop", "*"]), max_size=2),
+        can_steal=st.booleans(),
     ),
-    "last_n": st.integers(0, 4),
-    "late": st.booleans(),
-    "stopping": st.booleans(),
-    "offered": st.builds(Target, urgent=st.booleans(), moves=st.booleans()) | st.none(),
-    "machine": st.booleans(),
-    "condition": st.sampled_from(StateCode),
+    "last_command_seq": st.integers(0, 4),
+    "is_late": st.booleans(),
+    "is_stopping": st.booleans(),
+    "target": st.builds(Target, is_urgent=st.booleans(), is_movement=st.booleans()) | st.none(),
+    "is_machine": st.booleans(),
+    "state_code": st.sampled_from(StateCode),
     "holder": st.none() | st.sampled_from(["counter-1", "counter-2"]),
-    "at_work": st.booleans(),
-    "crowded": st.booleans(),
-    "too_often": st.booleans(),
+    "is_busy": st.booleans(),
+    "is_overloaded": st.booleans(),
+    "is_rate_limited": st.booleans(),
 }
 OF_ASKED = {field.name for field in fields(CommandRequest)}
 
@@ -132,7 +132,7 @@ def test_what_is_let_through_is_fresh_new_and_asked_by_a_known_station_of_ours(
 @given(cases())
 def test_nothing_moves_without_an_express_grant(case: tuple[CommandRequest, PolicyInput]) -> None:
     asked, facts = case
-    facts = replace(facts, offered=replace(facts.target or Target(), moves=True), machine=True)
+    facts = replace(facts, target=replace(facts.target or Target(), is_movement=True), is_machine=True)
     if asked.verb in CLAIM_VERBS:
         asked = replace(asked, verb="open")
     granted = asked.verb in facts.grant.verbs_with_movement or "*" in facts.grant.verbs_with_movement
@@ -152,7 +152,7 @@ def test_a_device_that_another_station_has_claimed_is_only_stopped(
 @given(cases(), st.sampled_from(sorted(CLAIM_VERBS)))
 def test_a_claim_changes_hands_only_by_right(case: tuple[CommandRequest, PolicyInput], verb: str) -> None:
     asked, facts = case
-    asked, facts = replace(asked, verb=verb), replace(facts, offered=Target())
+    asked, facts = replace(asked, verb=verb), replace(facts, target=Target())
     assume(decide(asked, facts) is None)
     assert facts.grant.has_any
     match asked.verb:
@@ -169,7 +169,7 @@ def test_a_device_that_is_not_there_or_worked_on_is_only_stopped(
     case: tuple[CommandRequest, PolicyInput], condition: StateCode
 ) -> None:
     asked, facts = case
-    facts = replace(facts, condition=condition)
+    facts = replace(facts, state_code=condition)
     if asked.verb in CLAIM_VERBS:
         asked = replace(asked, verb="stop")
     assert decide(asked, facts) is not None or is_stop(facts)
@@ -193,15 +193,17 @@ def test_whoever_may_move_a_machine_may_stop_it_in_every_state(
 ) -> None:
     """Whoever has claimed it, however it is, whatever runs, however often."""
     asked, facts = case
-    asked = replace(asked, station="counter-1", verb="stop", session="now", n=9, retained=False, expires_s=1)
+    asked = replace(
+        asked, station="counter-1", verb="stop", session="now", command_seq=9, retained=False, expires_s=1
+    )
     facts = replace(
         facts,
         grant=Grant(is_known=True, verbs_with_movement=frozenset({"open"})),
-        offered=Target(is_urgent=True, is_movement=moves),
-        machine=True,
-        late=False,
-        stopping=False,
-        crowded=False,
+        target=Target(is_urgent=True, is_movement=moves),
+        is_machine=True,
+        is_late=False,
+        is_stopping=False,
+        is_overloaded=False,
     )
     assert decide(asked, facts) is None
 

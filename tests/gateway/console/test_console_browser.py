@@ -40,7 +40,7 @@ SEEN = """
 
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("forked_members")
+@pytest.mark.usefixtures("forked_simulators")
 async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
     async with browser_fixture(tmp_path) as at, at.somebody() as page:
         await only_who_logs_in_comes_in(at, page)

@@ -132,7 +132,7 @@ def test_a_missing_extra_is_said_with_what_to_install(
     file.write_text(POST)
     monkeypatch.setitem(sys.modules, "gateway.console.web.server", None)
     try:
-        code = __main__.main(["--intercom", "0", "--socket", "0", "--config", str(file)])
+        code = __main__.main(["--rpc-fd", "0", "--socket", "0", "--config", str(file)])
     finally:
         structlog.reset_defaults()
     assert code == os.EX_UNAVAILABLE

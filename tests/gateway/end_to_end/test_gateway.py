@@ -1,4 +1,4 @@
-"""The corridor, whole: bytes on a pty, the real daemon, a real Mosquitto, a workstation."""
+"""Events end to end: bytes on a pty, the real daemon, a real Mosquitto, a workstation."""
 
 import asyncio
 import json
@@ -76,11 +76,11 @@ def numbers(received: list[ReceivedEvent]) -> list[int]:
     return [r.data["number"] for r in received]
 
 
-async def test_a_document_reaches_the_workstation_complete(house: GatewayFixture) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
-    await house.start()
-    async with house.workstation("lane-1/reader") as desk:
+async def test_document_reaches_workstation(gateway: GatewayFixture) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    await gateway.start()
+    async with gateway.workstation("lane-1/reader") as desk:
         await online(desk, "lane-1/reader")
         await wire.wait_for_host()
         await wire.send(FRAMES["accessis"](PASSPORT))
@@ -97,22 +97,22 @@ async def test_a_document_reaches_the_workstation_complete(house: GatewayFixture
             "document.read_failed",
         }
     before = time.monotonic()
-    assert await house.stop() == 0
+    assert await gateway.stop() == 0
     assert time.monotonic() - before < 5
 
 
-async def test_what_an_outside_subscriber_sees(house: GatewayFixture) -> None:
-    """mosquitto_sub, the CloudEvents SDK and jsonschema agree with what we say we send."""
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+async def test_outside_subscriber(gateway: GatewayFixture) -> None:
+    """Check our messages with mosquitto_sub, the CloudEvents SDK and jsonschema."""
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     watching = await asyncio.create_subprocess_exec(
-        *("mosquitto_sub", "-V", "5", "-p", str(house.broker.port), "-t", "bgw/v1/#"),
+        *("mosquitto_sub", "-V", "5", "-p", str(gateway.broker.port), "-t", "bgw/v1/#"),
         *("-F", "%r %C %t %J"),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        await house.start()
-        async with house.workstation() as desk:
+        await gateway.start()
+        async with gateway.workstation() as desk:
             await online(desk, "lane-1/reader")
         await wire.wait_for_host()
         await wire.send(FRAMES["text"](PASSPORT))
@@ -123,7 +123,7 @@ async def test_what_an_outside_subscriber_sees(house: GatewayFixture) -> None:
                 retained, media_type, topic, rest = (await watching.stdout.readline()).decode().split(" ", 3)
                 seen[topic] = [retained, media_type, rest]
         late = await asyncio.create_subprocess_exec(
-            *("mosquitto_sub", "-V", "5", "-p", str(house.broker.port), "-t", "bgw/v1/#"),
+            *("mosquitto_sub", "-V", "5", "-p", str(gateway.broker.port), "-t", "bgw/v1/#"),
             *("-F", "%r %C %t", "-W", "1"),
             stdout=asyncio.subprocess.PIPE,
         )
@@ -148,66 +148,66 @@ async def test_what_an_outside_subscriber_sees(house: GatewayFixture) -> None:
     jsonschema.validate(payload, schema)
 
 
-async def test_broker_stopped_and_started_and_everything_comes_back(house: GatewayFixture) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader")
-    await house.start()
-    async with house.workstation("lane-1/reader") as desk:
+async def test_broker_restart(gateway: GatewayFixture) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader")
+    await gateway.start()
+    async with gateway.workstation("lane-1/reader") as desk:
         await online(desk, "lane-1/reader")
         await wire.wait_for_host()
-        house.broker.stop()
+        gateway.broker.stop()
         for number in range(20):
             await wire.send(b"say %d\n" % number)
         await wire.wait_drained()
-        house.broker.start()
+        gateway.broker.start()
         assert numbers(await events(desk, 20)) == list(range(20))
         await until(lambda: desk.status("lane-1/reader").is_online)
         await wire.send(b"say 20\n")
         assert numbers(await events(desk, 1)) == [20]
 
 
-async def test_broker_down_gateway_killed_and_nothing_is_lost(house: GatewayFixture) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.extra = "[delivery]\ntraveller_expires_s = 600\n"
-    house.describe("lane-1/reader")
-    await house.start()
-    async with house.workstation("lane-1/reader") as desk:
+async def test_gateway_killed_during_outage_loses_nothing(gateway: GatewayFixture) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.extra = "[delivery]\ntraveller_expires_s = 600\n"
+    gateway.describe("lane-1/reader")
+    await gateway.start()
+    async with gateway.workstation("lane-1/reader") as desk:
         await online(desk, "lane-1/reader")
         await wire.wait_for_host()
-        house.broker.kill()
+        gateway.broker.kill()
         for number in range(100):
             await wire.send(b"traveller %d\n" % number)
         await wire.wait_drained()
-        await until(lambda: _committed(house) == 100)
-        await house.stop(signal.SIGKILL)
-        house.broker.start()
+        await until(lambda: _committed(gateway) == 100)
+        await gateway.stop(signal.SIGKILL)
+        gateway.broker.start()
         await desk.connected_event.wait()
-        await house.start()
+        await gateway.start()
         received = await events(desk, 100)
         assert numbers(received) == list(range(100))
         assert [r.envelope.seq for r in received] == list(range(1, 101))
 
 
-def _committed(house: GatewayFixture) -> int:
+def _committed(gateway: GatewayFixture) -> int:
     from gateway.delivery.outbox.admin import stream_summaries
 
-    return sum(count.events for count in stream_summaries(house.folder / "state" / "outbox"))
+    return sum(count.events for count in stream_summaries(gateway.folder / "state" / "outbox"))
 
 
-async def test_a_killed_worker_is_back_within_a_second(house: GatewayFixture) -> None:
-    wires = [await house.wire(f"lane-{lane}/reader") for lane in (1, 2)]
+async def test_killed_worker_back_within_a_second(gateway: GatewayFixture) -> None:
+    wires = [await gateway.wire(f"lane-{lane}/reader") for lane in (1, 2)]
     for lane in (1, 2):
-        house.describe(f"lane-{lane}/reader")
-    await house.start()
-    async with house.workstation() as desk, house.workstation("lane-2/reader") as neighbour:
+        gateway.describe(f"lane-{lane}/reader")
+    await gateway.start()
+    async with gateway.workstation() as desk, gateway.workstation("lane-2/reader") as neighbour:
         await neighbour.connected_event.wait()
         await until(lambda: all(desk.status(f"lane-{lane}/reader").is_online for lane in (1, 2)))
         for wire in wires:
             await wire.wait_for_host()
-        assert house.process is not None
+        assert gateway.process is not None
         (worker,) = (
             process
-            for process in psutil.Process(house.process.pid).children(recursive=True)
+            for process in psutil.Process(gateway.process.pid).children(recursive=True)
             if process.name() == "lane-1/reader"
         )
         speaking = asyncio.create_task(_say(wires[1], 200))
@@ -226,41 +226,43 @@ async def _say(wire: object, count: int) -> None:
         await asyncio.sleep(0.002)
 
 
-async def test_reload_touches_only_what_changed(house: GatewayFixture) -> None:
+async def test_reload_changes_only_differences(gateway: GatewayFixture) -> None:
     for lane in (1, 2, 3):
-        await house.wire(f"lane-{lane}/reader")
-    house.describe("lane-1/reader")
-    house.describe("lane-2/reader")
-    await house.start()
-    async with house.workstation() as desk:
+        await gateway.wire(f"lane-{lane}/reader")
+    gateway.describe("lane-1/reader")
+    gateway.describe("lane-2/reader")
+    await gateway.start()
+    async with gateway.workstation() as desk:
         await until(lambda: all(desk.status(f"lane-{lane}/reader").is_online for lane in (1, 2)))
-        assert house.process is not None
-        parent = psutil.Process(house.process.pid)
+        assert gateway.process is not None
+        parent = psutil.Process(gateway.process.pid)
 
         def workers() -> dict[str, int]:
             return {p.name(): p.pid for p in parent.children(recursive=True) if "/" in p.name()}
 
         before = workers()
-        house.devices.pop("lane-2/reader")
-        house.describe("lane-3/reader")
-        house.process.send_signal(signal.SIGHUP)
+        gateway.devices.pop("lane-2/reader")
+        gateway.describe("lane-3/reader")
+        gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: desk.status("lane-3/reader").is_online)
         await until(lambda: desk.status("lane-2/reader").state is None)
         assert workers()["lane-1/reader"] == before["lane-1/reader"]
         assert "lane-2/reader" not in workers()
-        # A file with mistakes changes nothing, and the gateway says so.
-        house.config.write_text("[gateway\n")
-        house.process.send_signal(signal.SIGHUP)
-        await until(lambda: "config_refused" in _problems(desk))
+        # An invalid file changes nothing, and is reported.
+        gateway.config.write_text("[gateway\n")
+        gateway.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_invalid" in _problems(desk))
         assert desk.status("lane-1/reader").is_online
-        # The broker's keep alive is delivery's business: devices stay as they are.
-        house.write()
-        house.config.write_text(house.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
-        house.process.send_signal(signal.SIGHUP)
-        await until(lambda: "config_refused" not in _problems(desk))
+        # The broker's keep alive concerns delivery only: devices stay as they are.
+        gateway.write()
+        gateway.config.write_text(
+            gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
+        )
+        gateway.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_invalid" not in _problems(desk))
         await until(lambda: desk.status("lane-1/reader").is_online)
         assert workers()["lane-1/reader"] == before["lane-1/reader"]
-        await house.wires["lane-1/reader"].send(b"say 5\n")
+        await gateway.wires["lane-1/reader"].send(b"say 5\n")
         assert numbers(await events(desk, 1)) == [5]
 
 
@@ -269,31 +271,31 @@ def _problems(desk: Workstation) -> set[str]:
     return {problem.cause for problem in state.report.problems} if state and state.report else set()
 
 
-async def test_a_device_that_left_while_the_gateway_was_down_is_cleared(house: GatewayFixture) -> None:
-    await house.wire("lane-1/reader")
-    house.describe("lane-1/reader")
-    house.describe("lane-2/reader")
-    await house.start()
-    async with house.workstation() as desk:
+async def test_device_removed_while_stopped_is_cleared(gateway: GatewayFixture) -> None:
+    await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader")
+    gateway.describe("lane-2/reader")
+    await gateway.start()
+    async with gateway.workstation() as desk:
         await until(lambda: len(desk.devices) == 2)
         await until(lambda: desk.status("lane-1/reader").is_online)
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0
         await until(lambda: not desk.status("lane-1/reader").gateway_online)
-        house.devices.pop("lane-2/reader")
-        house.write()
-        await house.start()
+        gateway.devices.pop("lane-2/reader")
+        gateway.write()
+        await gateway.start()
         await until(lambda: desk.status("lane-1/reader").is_online)
         await until(lambda: desk.status("lane-2/reader").state is None)
 
 
-async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(
-    house: GatewayFixture,
+async def test_last_values_for_late_subscriber(
+    gateway: GatewayFixture,
 ) -> None:
-    wire = await house.wire("lane-1/barrier")
-    house.describe("lane-1/barrier")
-    await house.start()
+    wire = await gateway.wire("lane-1/barrier")
+    gateway.describe("lane-1/barrier")
+    await gateway.start()
     await wire.wait_for_host()
-    async with house.workstation() as desk:
+    async with gateway.workstation() as desk:
         await online(desk, "lane-1/barrier")
         await wire.send(b"stand 1\nstand 2\n")
         assert numbers(await events(desk, 2)) == [1, 2]
@@ -302,11 +304,11 @@ async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(
         now = desk.last_value("lane-1/barrier", "test.level")
         return None if now is None else now.data["number"]
 
-    async with house.workstation() as late:
+    async with gateway.workstation() as late:
         await until(lambda: number_at(late) == 2)
         assert late.last_value("lane-1/barrier", "test.level").is_simulated
-        house.broker.stop()
-        house.broker.start()
+        gateway.broker.stop()
+        gateway.broker.start()
         await late.connected_event.wait()
         await until(lambda: number_at(late) == 2)
         wire.unplug()
@@ -315,116 +317,116 @@ async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(
         await wire.wait_for_host()
         await wire.send(b"stand 3\n")
         await until(lambda: number_at(late) == 3)
-        await house.stop(signal.SIGKILL)
+        await gateway.stop(signal.SIGKILL)
         await until(lambda: number_at(late) is None)
         wire.unplug()
-        await house.start()
+        await gateway.start()
         await until(lambda: (str(late.devices[0]), len(late._last_values)) == ("lane-1/barrier", 0))
 
 
-async def test_a_killed_gateway_is_declared_dead_by_its_will(house: GatewayFixture) -> None:
-    await house.wire("lane-1/reader")
-    house.describe("lane-1/reader")
-    await house.start()
-    async with house.workstation() as desk:
+async def test_will_declares_killed_gateway_offline(gateway: GatewayFixture) -> None:
+    await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader")
+    await gateway.start()
+    async with gateway.workstation() as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)
-        await house.stop(signal.SIGKILL)
+        await gateway.stop(signal.SIGKILL)
         await until(lambda: not desk.status("lane-1/reader").gateway_online)
         assert not desk.status("lane-1/reader").is_online
 
 
-async def test_a_killed_gateway_leaves_no_worker_behind(house: GatewayFixture) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader")
-    await house.start()
+async def test_killed_gateway_leaves_no_worker(gateway: GatewayFixture) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader")
+    await gateway.start()
     await wire.wait_for_host()
-    assert house.process is not None
-    children = psutil.Process(house.process.pid).children(recursive=True)
+    assert gateway.process is not None
+    children = psutil.Process(gateway.process.pid).children(recursive=True)
     await wire.send(b"hang\n")
-    await house.stop(signal.SIGKILL)
+    await gateway.stop(signal.SIGKILL)
     await until(lambda: not any(child.is_running() for child in children))
 
 
-async def test_two_gateways_do_not_share_a_state_directory(house: GatewayFixture) -> None:
-    house.describe("lane-1/reader")
-    await house.start()
-    await until(lambda: "gateway_started" in house.log)
-    first = house.process
-    await house.start()
-    assert house.process is not None
+async def test_state_directory_is_exclusive(gateway: GatewayFixture) -> None:
+    gateway.describe("lane-1/reader")
+    await gateway.start()
+    await until(lambda: "gateway_started" in gateway.log)
+    first = gateway.process
+    await gateway.start()
+    assert gateway.process is not None
     async with asyncio.timeout(10):
-        assert await house.process.wait() == 75
-    assert "Another gateway runs" in house.log
-    house.process = first
+        assert await gateway.process.wait() == 75
+    assert "Another gateway runs" in gateway.log
+    gateway.process = first
 
 
-async def test_production_refuses_a_simulated_reader(house: GatewayFixture) -> None:
-    house.profile = "production"
-    house.describe("lane-1/reader")
-    await house.start()
-    async with house.workstation() as desk:
+async def test_production_refuses_simulated_reader(gateway: GatewayFixture) -> None:
+    gateway.profile = "production"
+    gateway.describe("lane-1/reader")
+    await gateway.start()
+    async with gateway.workstation() as desk:
         await condition(desk, "lane-1/reader", StateCode.NO_DEVICE)
-        await house.wire("lane-1/reader")
+        await gateway.wire("lane-1/reader")
         status = await condition(desk, "lane-1/reader", StateCode.FAULT)
         assert status.state is not None
         assert status.state.cause == "simulated"
 
 
-async def test_production_does_not_start_on_a_port_that_leads_to_a_simulator(house: GatewayFixture) -> None:
-    await house.wire("lane-1/reader")
-    house.profile = "production"
-    house.describe("lane-1/reader")
-    await house.start()
-    assert house.process is not None
+async def test_production_refuses_simulator_port(gateway: GatewayFixture) -> None:
+    await gateway.wire("lane-1/reader")
+    gateway.profile = "production"
+    gateway.describe("lane-1/reader")
+    await gateway.start()
+    assert gateway.process is not None
     async with asyncio.timeout(10):
-        assert await house.process.wait() == 78
-    assert "a production post refuses a simulated device" in house.log
-    assert not (house.folder / "state").exists()
+        assert await gateway.process.wait() == 78
+    assert "a production post refuses a simulated device" in gateway.log
+    assert not (gateway.folder / "state").exists()
 
 
-async def test_personal_data_is_nowhere_but_in_the_event(house: GatewayFixture) -> None:
-    """Marked travellers pass; then the marks are sought in every file, log and topic."""
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    house.extra = '[log]\nlevel = "debug"\n'
-    house.write()
-    await house.start()
+async def test_personal_data_only_in_events(gateway: GatewayFixture) -> None:
+    """Pass marked travellers; then search the marks in every file, log and topic."""
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    gateway.extra = '[log]\nlevel = "debug"\n'
+    gateway.write()
+    await gateway.start()
     marked = TravellerGenerator(3).document_with(surname="Leakmarker", number="ZZLEAK999")
-    async with house.workstation() as desk:
+    async with gateway.workstation() as desk:
         await online(desk, "lane-1/reader")
         await wire.wait_for_host()
         await wire.send(FRAMES["text"](marked.lines))
         assert "LEAKMARKER" in (await event(desk)).envelope.model_dump_json()
-        house.broker.stop()
+        gateway.broker.stop()
         await wire.send(FRAMES["text"](marked.lines))
         await wire.send(FRAMES["text"](marked.lines)[:60])
         await wire.send(b"LEAKMARKER ZZLEAK999\r")
         await wire.wait_drained()
-        await until(lambda: _committed(house) >= 2)
-        assert await house.stop() == 0
-    for file in house.folder.rglob("*"):
+        await until(lambda: _committed(gateway) >= 2)
+        assert await gateway.stop() == 0
+    for file in gateway.folder.rglob("*"):
         if file.is_file():
             content = file.read_bytes()
             assert b"LEAKMARKER" not in content, file
             assert b"ZZLEAK999" not in content, file
-    assert "LEAKMARKER" not in house.broker.log
+    assert "LEAKMARKER" not in gateway.broker.log
 
 
-async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
-    house: GatewayFixture, monkeypatch: pytest.MonkeyPatch
+async def test_clock_step_keeps_order_and_expiry(
+    gateway: GatewayFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wall clock set back by a day while events flow; only the wall clock, as settimeofday(2) would."""
-    wall = WallClock(house.folder / "wall-clock")
+    """Set the wall clock back by a day while events flow; only the wall clock, as settimeofday(2) does."""
+    wall = WallClock(gateway.folder / "wall-clock")
     for name, value in (wall.environment() | {"FAKETIME_NO_CACHE": "1"}).items():
         monkeypatch.setenv(name, value)
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader")
-    await house.start()
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader")
+    await gateway.start()
     monkeypatch.delenv("LD_PRELOAD")
     stepped = "bgw/v1/uto-test/_gw/gw-1/evt/clock.stepped"
     async with (
-        house.workstation("lane-1/reader") as desk,
-        aiomqtt.Client("127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as plain,
+        gateway.workstation("lane-1/reader") as desk,
+        aiomqtt.Client("127.0.0.1", gateway.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as plain,
     ):
         await plain.subscribe(stepped, qos=1)
         await online(desk, "lane-1/reader")

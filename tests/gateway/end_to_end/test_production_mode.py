@@ -1,4 +1,4 @@
-"""A post in production, and everything that is not real: nothing of it is ever said as an event."""
+"""Production mode: simulated and replayed devices publish no event."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.barriers import site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.gateway.post_files import gateway_section
 from typer.testing import CliRunner
 
 from drivers.links import device_node as emulated
@@ -55,24 +56,24 @@ async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_every_way_to_a_simulator_is_refused_while_it_runs(house: GatewayFixture) -> None:
-    """Lines that turn out to be pseudo-terminals, services and boards that say themselves what they are."""
-    house.profile = "production"
-    house.silent_s = 20  # five workers load their libraries at once
+async def test_running_simulators_are_refused(gateway: GatewayFixture) -> None:
+    """Check pseudo-terminals, and services and boards that identify themselves as simulated."""
+    gateway.profile = "production"
+    gateway.silent_s = 20  # five workers load libraries at once
     async with contextlib.AsyncExitStack() as stack:
         for position, (driver, more) in SERVICES.items():
             service = await stack.enter_async_context(simulated(position, driver))
-            house.devices[position] = SERVICE.format(
+            gateway.devices[position] = SERVICE.format(
                 position=position, driver=driver, url=service.server.url, more=more
             )
-        await stack.enter_async_context(site_at(house, "lane-1/barrier"))
+        await stack.enter_async_context(site_at(gateway, "lane-1/barrier"))
         for position, (driver, more) in LINES.items():
-            house.describe(position, driver, more)
-        await house.start()
-        async with house.workstation() as desk:
+            gateway.describe(position, driver, more)
+        await gateway.start()
+        async with gateway.workstation() as desk:
             await until(lambda: desk.status("lane-2/wedge").state)
             for position in LINES:
-                await house.wire(position)
+                await gateway.wire(position)
 
             refused = {*SERVICES, *LINES, "lane-1/barrier"}
 
@@ -85,28 +86,28 @@ async def test_every_way_to_a_simulator_is_refused_while_it_runs(house: GatewayF
                     while set(causes().values()) != {"simulated"}:
                         await asyncio.sleep(0.05)
             assert causes() == dict.fromkeys(refused, "simulated")
-    assert "/lane-1/reader/state" in house.broker.log
-    assert "/evt/document" not in house.broker.log
-    assert "/evt/plate" not in house.broker.log
+    assert "/lane-1/reader/state" in gateway.broker.log
+    assert "/evt/document" not in gateway.broker.log
+    assert "/evt/plate" not in gateway.broker.log
 
 
-async def test_a_running_production_gateway_takes_nothing_over_that_is_for_training(
-    house: GatewayFixture,
+async def test_reload_rejects_training_settings(
+    gateway: GatewayFixture,
 ) -> None:
-    house.profile = "production"
-    house.describe("lane-1/reader")
-    await house.start()
-    async with house.workstation() as desk:
+    gateway.profile = "production"
+    gateway.describe("lane-1/reader")
+    await gateway.start()
+    async with gateway.workstation() as desk:
         await until(lambda: desk.status("lane-1/reader").state)
-        house.profile = "training"
-        house.extra = '[console]\nsimulators = "/run/simulators.sock"\n'
-        house.describe("lane-2/reader")
-        assert house.process is not None
-        house.process.send_signal(signal.SIGHUP)
-        await until(lambda: "config_needs_restart" in house.log)
-        assert await house.stop() == 0
-    assert "config_reloaded" not in house.log
-    assert "lane-2/reader" not in house.broker.log
+        gateway.profile = "training"
+        gateway.extra = '[console]\nsimulators = "/run/simulators.sock"\n'
+        gateway.describe("lane-2/reader")
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_needs_restart" in gateway.log)
+        assert await gateway.stop() == 0
+    assert "config_reloaded" not in gateway.log
+    assert "lane-2/reader" not in gateway.broker.log
 
 
 @pytest.mark.parametrize(
@@ -118,16 +119,14 @@ async def test_a_running_production_gateway_takes_nothing_over_that_is_for_train
         ('[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "replay:x"\nframing = "text"\n', "port"),
     ],
 )
-def test_a_production_gateway_does_not_start_with_what_is_for_training(
-    line: str, key: str, tmp_path: Path
-) -> None:
-    """`run` ends before anything is started."""
+def test_start_rejects_training_settings(line: str, key: str, tmp_path: Path) -> None:
+    """Check that `run` ends before anything is started."""
     config = tmp_path / "post.toml"
     device = '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
     broker = "embedded = true\n" if line == "embedded" else ""
     config.write_text(
-        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
-        f'[broker]\nhost = "127.0.0.1"\n{broker}{device}{line if line != "embedded" else ""}'
+        gateway_section(profile="production", state_dir="state")
+        + f'[broker]\nhost = "127.0.0.1"\n{broker}{device}{line if line != "embedded" else ""}'
     )
 
     result = CliRunner().invoke(app, ["config", "check", str(config)])
@@ -136,13 +135,13 @@ def test_a_production_gateway_does_not_start_with_what_is_for_training(
     assert not (tmp_path / "state").exists()
 
 
-def test_no_demo_is_made_of_a_post_in_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_refuses_production_post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RUN", "MQTT_PORT", "CONSOLE_PORT"):
-        monkeypatch.setenv(f"BORDERPOST_{name}", "what the demo sets, and no test after this one shall find")
+        monkeypatch.setenv(f"BORDERPOST_{name}", "set by the demo; later tests must not see it")
     config = tmp_path / "post.toml"
     config.write_text(
-        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
-        '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
+        gateway_section(profile="production", state_dir="state")
+        + '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
         '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
     )
 
@@ -165,13 +164,13 @@ def test_no_demo_is_made_of_a_post_in_production(tmp_path: Path, monkeypatch: py
         ("devices/platform/vhci_hcd.0/usb3/3-2/3-2:1.0/0003:05E0:1200.0002/input/input9/event7", True),
     ],
 )
-def test_lines_and_keyboards_that_the_kernel_only_plays_are_no_real_ones(
+def test_virtual_device_nodes_are_recognised(
     place: str, made_up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = tmp_path / "sys/dev/char"
     nodes.mkdir(parents=True)
     (tmp_path / "sys" / place).mkdir(parents=True)
     (nodes / "166:0").symlink_to(f"../../{place}")
-    monkeypatch.setattr(emulated, "NODES", nodes)
+    monkeypatch.setattr(emulated, "CHARACTER_DEVICES", nodes)
 
     assert emulated.is_emulated(os.makedev(166, 0)) is made_up

@@ -1,4 +1,4 @@
-"""What devices say while the gateway exchanges its delivery for another one."""
+"""Events of devices while a reload replaces delivery."""
 
 import asyncio
 import contextlib
@@ -19,30 +19,32 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_a_worker_that_starts_during_an_exchange_loses_nothing(house: GatewayFixture) -> None:
-    """The broker stands still, so that the old delivery takes its two seconds to say goodbye."""
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader")
-    await house.start()
-    async with house.workstation() as desk:
+async def test_worker_started_during_reload_loses_nothing(gateway: GatewayFixture) -> None:
+    """Stop the broker process, so that the old delivery takes its two seconds to disconnect."""
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader")
+    await gateway.start()
+    async with gateway.workstation() as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)
         await wire.wait_for_host()
-        assert house.process is not None
+        assert gateway.process is not None
         (worker,) = (
             process
-            for process in psutil.Process(house.process.pid).children(recursive=True)
+            for process in psutil.Process(gateway.process.pid).children(recursive=True)
             if process.name() == "lane-1/reader"
         )
-        worker.kill()  # the first death is answered at once, the second later: let this be the first
-        house.broker.pause()
-        house.config.write_text(house.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
-        house.process.send_signal(signal.SIGHUP)
+        worker.kill()  # the first failure is restarted at once, the second later: this must be the first
+        gateway.broker.pause()
+        gateway.config.write_text(
+            gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
+        )
+        gateway.process.send_signal(signal.SIGHUP)
         await wire.wait_for_host_close()
         await wire.wait_for_host()
         for number in range(20):
             assert await wire.send(b"say %d\n" % number)
-        await until(lambda: "config_reloaded" in house.log)
-        house.broker.resume()
+        await until(lambda: "config_reloaded" in gateway.log)
+        gateway.broker.resume()
         found: list[int] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(30):
@@ -50,5 +52,5 @@ async def test_a_worker_that_starts_during_an_exchange_loses_nothing(house: Gate
                     found.append(received.data["number"])
                     if len(found) == 20:
                         break
-        assert found == list(range(20)), house.log
-        assert "event_refused" not in house.log
+        assert found == list(range(20)), gateway.log
+        assert "event_refused" not in gateway.log

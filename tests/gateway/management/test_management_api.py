@@ -1,4 +1,4 @@
-"""The technician's bench: what is seen of a post and done with it, and that no counter is hurt by it."""
+"""Management API: views, updates and operations, without effect on the counters of a post."""
 
 import asyncio
 import json
@@ -50,96 +50,96 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, mosquitto: Mosquitto, plugins: None) -> AsyncIterator[GatewayFixture]:
-    async with gateway_in(tmp_path, mosquitto) as house:
-        await house.wire(READER)
-        house.describe(READER, more='expect_firmware = "1.0"')
-        yield house
+async def gateway(tmp_path: Path, mosquitto: Mosquitto, plugins: None) -> AsyncIterator[GatewayFixture]:
+    async with gateway_in(tmp_path, mosquitto) as gateway:
+        await gateway.wire(READER)
+        gateway.describe(READER, more='expected_firmware = "1.0"')
+        yield gateway
 
 
 @pytest.fixture
-async def place(house: GatewayFixture) -> AsyncIterator[InProcessGateway]:
-    async with running_gateway(house, "odd") as place:
-        await place.until_state(READER, "online")
-        yield place
+async def running(gateway: GatewayFixture) -> AsyncIterator[InProcessGateway]:
+    async with running_gateway(gateway, "faulty") as running:
+        await running.until_state(READER, "online")
+        yield running
 
 
-def wire(place: InProcessGateway) -> SerialLine:
-    return place.house.wires[READER]
+def wire(running: InProcessGateway) -> SerialLine:
+    return running.fixture.wires[READER]
 
 
 async def take(
     live: AsyncGenerator[LiveUpdate], news: list[LiveUpdate], wanted: Callable[[LiveUpdate], bool]
 ) -> None:
-    """Take news until what is wanted is among it."""
+    """Collect updates until one meets the condition."""
     async for each in live:
         news.append(each)
         if wanted(each):
             return
 
 
-async def test_the_whole_post_is_seen_and_news_of_it(place: InProcessGateway) -> None:
-    seen = await place.client.view()
+async def test_view_and_updates_of_post(running: InProcessGateway) -> None:
+    seen = await running.client.view()
 
     assert (seen.site, seen.gateway, seen.report.profile) == ("uto-test", "gw-1", "test")
     device = seen.devices[0]
-    assert (device.position, device.driver, device.state.state) == (READER, "odd", "online")
+    assert (device.position, device.driver, device.state.state) == (READER, "faulty", "online")
     assert (device.identity and device.identity.serial_number, device.accepted_serial_number) == (
-        "ODD-1",
-        "ODD-1",
+        "FAULTY-1",
+        "FAULTY-1",
     )
-    assert device.address == str(place.house.port(READER))
+    assert device.address == str(running.fixture.port(READER))
     assert device.pid
     assert device.check_levels == ("internal",)
 
     news: list[LiveUpdate] = []
     async with (
-        place.house.workstation() as counter,
+        running.fixture.workstation() as counter,
         asyncio.TaskGroup() as tasks,
-        aclosing(place.client.subscribe()) as live,
+        aclosing(running.client.subscribe()) as live,
         asyncio.timeout(20),
     ):
-        await until(lambda: counter.status(READER).is_online)  # else what is said arrives nowhere
+        await until(lambda: counter.status(READER).is_online)  # otherwise events have no subscriber
         listening = tasks.create_task(take(live, news, lambda each: each.event is not None))
         while not listening.done():
-            await wire(place).send(b"traveller 7\n")
+            await wire(running).send(b"traveller 7\n")
             await asyncio.wait({listening}, timeout=0.2)
-        await wire(place).send(b"noise\n")
+        await wire(running).send(b"noise\n")
         await take(live, news, lambda each: each.event is not None and each.event.type == "bad_frame")
-        wire(place).unplug()
+        wire(running).unplug()
         await take(
             live, news, lambda each: each.device is not None and each.device.state.state == "no_device"
         )
     took = [each.event.latency_ms for each in news if each.event and each.event.type == "test.traveller"]
     assert any(ms is not None and 0 < ms < 5000 for ms in took)
-    events = [each.event.model_copy(update={"took_ms": None}) for each in news if each.event]
+    events = [each.event.model_copy(update={"latency_ms": None}) for each in news if each.event]
     assert events[0].model_dump(include={"position", "type", "data"}) == {
         "position": READER,
         "type": "test.traveller",
         "data": {"attachments": [], "number": "<int>"},
     }
     assert (events[-1].type, events[-1].data) == ("bad_frame", {"fault": "noise", "size": 5})
-    assert (await place.client.last_events(READER))[-len(events) :] == events
+    assert (await running.client.last_events(READER))[-len(events) :] == events
 
 
-async def test_nothing_is_asked_for_in_vain(place: InProcessGateway) -> None:
+async def test_invalid_requests_are_refused(running: InProcessGateway) -> None:
     for position in ("lane-9/reader", "nonsense"):
         with pytest.raises(RpcError) as refused:
-            await place.client.last_events(position)
+            await running.client.last_events(position)
         assert refused.value.code == "unknown"
     with pytest.raises(RpcError) as refused:
-        await place.client.check(READER, SelfTestLevel.INTERNAL, VIEWER)
+        await running.client.check(READER, SelfTestLevel.INTERNAL, VIEWER)
     assert refused.value.code == "not_permitted"
     with pytest.raises(RpcError) as refused:
-        await place.client.check(READER, SelfTestLevel.INTERACTIVE, AMINA)
+        await running.client.check(READER, SelfTestLevel.INTERACTIVE, AMINA)
     assert refused.value.code == "conflict"
-    report = await place.client.check(READER, SelfTestLevel.INTERNAL, AMINA)
-    assert [step.name for step in report.steps] == ["link.open", "identity.told", "identity.firmware"]
+    report = await running.client.check(READER, SelfTestLevel.INTERNAL, AMINA)
+    assert [step.name for step in report.steps] == ["link.open", "identity.reported", "identity.firmware"]
     assert report.outcome == "successful"
 
 
 class Officer:
-    """What reaches the counter, and what is on record."""
+    """Events that reach an officer, and audit records."""
 
     def __init__(self, desk: Workstation) -> None:
         self._desk = desk
@@ -147,14 +147,14 @@ class Officer:
         self.numbers: list[int] = []
 
     async def heard(self, number: int) -> list[int]:
-        """All numbers that have come, with that one."""
+        """Return all numbers received up to that one."""
         async with asyncio.timeout(20):
             while number not in self.numbers:
                 await self._take()
         return self.numbers
 
     async def on_record(self, order: str) -> tuple[str, str, str]:
-        """Who had it done, and the rest of its record."""
+        """Return user, operation and detail of its record."""
         async with asyncio.timeout(20):
             while not any(act[1] == order for act in self.acts):
                 await self._take()
@@ -169,19 +169,19 @@ class Officer:
                 self.numbers.append(number)
 
 
-async def test_maintenance_keeps_travellers_back_and_outlives_worker_and_daemon(
-    house: GatewayFixture,
+async def test_maintenance_survives_restarts(
+    gateway: GatewayFixture,
 ) -> None:
-    line = house.wires[READER]
-    async with house.workstation() as desk:
+    line = gateway.wires[READER]
+    async with gateway.workstation() as desk:
         officer = Officer(desk)
-        async with running_gateway(house, "odd") as place:
-            await place.until_state(READER, "online")
+        async with running_gateway(gateway, "faulty") as running:
+            await running.until_state(READER, "online")
             await line.send(b"traveller 1\n")
             await officer.heard(1)
 
-            await place.client.perform(READER, Maintenance(on=True, minutes=30, reason="cleaning"), AMINA)
-            shown = await place.until_state(READER, "maintenance")
+            await running.client.perform(READER, Maintenance(on=True, minutes=30, reason="cleaning"), AMINA)
+            shown = await running.until_state(READER, "maintenance")
             assert shown.state.cause == "maintenance"
             assert "cleaning" in shown.state.text
             assert shown.actual_state
@@ -189,149 +189,153 @@ async def test_maintenance_keeps_travellers_back_and_outlives_worker_and_daemon(
             assert shown.maintenance_until
             await line.send(b"traveller 2\ntraveller 3\nsay 4\n")
             await officer.heard(4)
-            await until(lambda: place.device_at(READER).suppressed_events == 2)
-            assert [event.type for event in await place.client.last_events(READER)][-2:] == [
+            await until(lambda: running.device_at(READER).state_filter.suppressed_events == 2)
+            assert [event.type for event in await running.client.last_events(READER)][-2:] == [
                 "test.traveller",
                 "test.numbered",
             ]
             assert await officer.on_record("maintenance_on") == ("amina", "maintenance_on", "30 min")
 
             pid = shown.pid
-            await place.client.perform(READER, Restart(), AMINA)
-            await until(lambda: place.device_at(READER).actual_state.state == "online")
-            shown = await place.device(READER)
+            await running.client.perform(READER, Restart(), AMINA)
+            await until(lambda: running.device_at(READER).state_filter.actual_state.state == "online")
+            shown = await running.device(READER)
             assert (shown.state.state, shown.restarts) == ("maintenance", 1)
             assert shown.pid != pid
-        async with running_gateway(house, "odd") as place:
-            await until(lambda: place.device_at(READER).actual_state.state == "online")
+        async with running_gateway(gateway, "faulty") as running:
+            await until(lambda: running.device_at(READER).state_filter.actual_state.state == "online")
             await line.send(b"traveller 5\nsay 6\n")
             await officer.heard(6)
-            assert (await place.device(READER)).state.state == "maintenance"
-            await place.client.perform(READER, Maintenance(on=False), AMINA)
-            await place.until_state(READER, "online")
+            assert (await running.device(READER)).state.state == "maintenance"
+            await running.client.perform(READER, Maintenance(on=False), AMINA)
+            await running.until_state(READER, "online")
             await line.send(b"traveller 7\n")
             assert await officer.heard(7) == [1, 4, 6, 7]
             with pytest.raises(RpcError) as refused:
-                await place.client.perform(READER, Maintenance(on=False), AMINA)
+                await running.client.perform(READER, Maintenance(on=False), AMINA)
             assert refused.value.code == "conflict"
-            await place.client.perform(READER, Maintenance(on=True, minutes=1), AMINA)
-        register = house.folder / "state/devices.json"
+            await running.client.perform(READER, Maintenance(on=True, minutes=1), AMINA)
+        register = gateway.folder / "state/devices.json"
         kept = json.loads(register.read_text())
-        kept["places"][READER]["maintenance"]["until_ns"] = 1
+        kept["positions"][READER]["maintenance"]["until_ns"] = 1
         register.write_text(json.dumps(kept))
-        async with running_gateway(house, "odd") as place:
-            await place.until_state(READER, "online")
+        async with running_gateway(gateway, "faulty") as running:
+            await running.until_state(READER, "online")
 
 
-async def test_another_serial_number_waits_until_a_supervisor_accepts_it(house: GatewayFixture) -> None:
-    line, label = house.wires[READER], Path(f"{house.port(READER)}.label")
-    other = await house.wire("lane-2/reader")
-    house.describe("lane-2/reader")
-    Path(f"{house.port('lane-2/reader')}.label").write_text("ODD-9")
+async def test_new_serial_number_awaits_acceptance(gateway: GatewayFixture) -> None:
+    line, label = gateway.wires[READER], Path(f"{gateway.port(READER)}.label")
+    other = await gateway.wire("lane-2/reader")
+    gateway.describe("lane-2/reader")
+    Path(f"{gateway.port('lane-2/reader')}.label").write_text("FAULTY-9")
 
-    async def exchange(place: InProcessGateway, serial_number: str, state: str) -> DeviceView:
+    async def exchange(running: InProcessGateway, serial_number: str, state: str) -> DeviceView:
         line.unplug()
-        await place.until_state(READER, "no_device")
+        await running.until_state(READER, "no_device")
         label.write_text(serial_number)
         line.replug()
-        shown = await place.until_state(READER, state)
+        shown = await running.until_state(READER, state)
         await line.wait_for_host()
         return shown
 
-    async with house.workstation() as desk, running_gateway(house, "odd") as place:
+    async with gateway.workstation() as desk, running_gateway(gateway, "faulty") as running:
         officer = Officer(desk)
-        await place.until_state(READER, "online")
+        await running.until_state(READER, "online")
         await line.send(b"stand 10\nsay 1\n")
         await officer.heard(1)
         await until(lambda: desk.last_value(READER, "test.level") is not None)
 
-        shown = await exchange(place, "ODD-2", "awaiting_acceptance")
+        shown = await exchange(running, "FAULTY-2", "awaiting_acceptance")
         assert (shown.accepted_serial_number, shown.identity and shown.identity.serial_number) == (
-            "ODD-1",
-            "ODD-2",
+            "FAULTY-1",
+            "FAULTY-2",
         )
         assert "borderpost accept" in shown.state.how
         await line.send(b"stand 20\nsay 2\ntraveller 2\n")
-        await until(lambda: place.device_at(READER).suppressed_events == 3)
+        await until(lambda: running.device_at(READER).state_filter.suppressed_events == 3)
         for by, serial_number, code in (
-            (AMINA, "ODD-3", "conflict"),
-            (TECHNICIAN, "ODD-2", "not_permitted"),
+            (AMINA, "FAULTY-3", "conflict"),
+            (TECHNICIAN, "FAULTY-2", "not_permitted"),
         ):
             with pytest.raises(RpcError) as refused:
-                await place.client.perform(READER, AcceptDevice(serial_number=serial_number), by)
+                await running.client.perform(READER, AcceptDevice(serial_number=serial_number), by)
             assert refused.value.code == code
         assert desk.last_value(READER, "test.level") is None
-        await place.client.perform(READER, AcceptDevice(serial_number="ODD-2", reason="dropped"), AMINA)
-        assert (await place.device(READER)).state.state == "online"
-        assert await officer.on_record("accept") == ("amina", "accept", "ODD-2 for ODD-1")
+        await running.client.perform(READER, AcceptDevice(serial_number="FAULTY-2", reason="dropped"), AMINA)
+        assert (await running.device(READER)).state.state == "online"
+        assert await officer.on_record("accept") == ("amina", "accept", "FAULTY-2 for FAULTY-1")
         await line.send(b"say 3\n")
         assert [number for number in await officer.heard(3) if number < 10] == [1, 3]
         await until(lambda: desk.last_value(READER, "test.level") is not None)
 
-        await exchange(place, "ODD-1", "awaiting_acceptance")
-        await place.client.perform(READER, AcceptDevice(serial_number="ODD-1", reason="back again"), AMINA)
-        shown = await place.until_state(READER, "online")
-        assert shown.counters.lifetime.good_reads == 2, "the counters of the old one, as it was left"
+        await exchange(running, "FAULTY-1", "awaiting_acceptance")
+        await running.client.perform(
+            READER, AcceptDevice(serial_number="FAULTY-1", reason="back again"), AMINA
+        )
+        shown = await running.until_state(READER, "online")
+        assert shown.counters.lifetime.good_reads == 2, "the old device has its earlier counters"
         with pytest.raises(RpcError):
-            await place.client.perform(READER, AcceptDevice(serial_number="ODD-1"), AMINA)
+            await running.client.perform(READER, AcceptDevice(serial_number="FAULTY-1"), AMINA)
 
         line.unplug()
         other.unplug()
-        Path(f"{house.port('lane-2/reader')}.label").write_text("ODD-2")
-        await place.until_state("lane-2/reader", "no_device")
+        Path(f"{gateway.port('lane-2/reader')}.label").write_text("FAULTY-2")
+        await running.until_state("lane-2/reader", "no_device")
         other.replug()
-        moved = await place.until_state("lane-2/reader", "awaiting_acceptance")
-        assert moved.counters.lifetime.good_reads == 4, "they came along to the other lane"
-        await place.client.perform("lane-2/reader", AcceptDevice(serial_number="ODD-2"), AMINA)
-        await place.until_state("lane-2/reader", "online")
+        moved = await running.until_state("lane-2/reader", "awaiting_acceptance")
+        assert moved.counters.lifetime.good_reads == 4, "counters move to the other lane"
+        await running.client.perform("lane-2/reader", AcceptDevice(serial_number="FAULTY-2"), AMINA)
+        await running.until_state("lane-2/reader", "online")
 
 
-async def test_counters_tell_good_from_bad_and_are_kept(
-    house: GatewayFixture, monkeypatch: pytest.MonkeyPatch
+async def test_counters_are_counted_and_kept(
+    gateway: GatewayFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line, register = house.wires[READER], house.folder / "state/devices.json"
+    line, register = gateway.wires[READER], gateway.folder / "state/devices.json"
     monkeypatch.setattr("gateway.management.admission.SAVE_S", 0.1)
-    async with running_gateway(house, "odd") as place:
-        await place.until_state(READER, "online")
+    async with running_gateway(gateway, "faulty") as running:
+        await running.until_state(READER, "online")
         await line.send(b"say 1\nsay 2\nnoise\n")
         line.call_soon(line.wait_drained())
-        await until(lambda: place.counted(READER).good_reads == 2)
+        await until(lambda: running.counted(READER).good_reads == 2)
         line.unplug()
-        await place.until_state(READER, "no_device")
-        await until(lambda: place.counted(READER).disconnects == 1)
+        await running.until_state(READER, "no_device")
+        await until(lambda: running.counted(READER).disconnects == 1)
         line.replug()
-        await place.until_state(READER, "online")
-        await place.client.perform(READER, ResetCounters(), AMINA)
+        await running.until_state(READER, "online")
+        await running.client.perform(READER, ResetCounters(), AMINA)
         await line.wait_for_host()
         await line.send(b"say 3\n")
-        await until(lambda: place.counted(READER).good_reads == 3)
-        # Killed now, it would lose what was counted since it was written last, and no more.
-        await until(lambda: json.loads(register.read_text())["devices"]["odd ODD-1"]["lifetime"]["good"] == 3)
-    async with running_gateway(house, "odd") as place:
-        tally = (await place.until_state(READER, "online")).counters
+        await until(lambda: running.counted(READER).good_reads == 3)
+        # If killed now, it would lose only counts since the last write.
+        await until(
+            lambda: (
+                json.loads(register.read_text())["devices"]["faulty FAULTY-1"]["lifetime"]["good_reads"] == 3
+            )
+        )
+    async with running_gateway(gateway, "faulty") as running:
+        tally = (await running.until_state(READER, "online")).counters
         assert (tally.lifetime.good_reads, tally.lifetime.bad_reads, tally.lifetime.disconnects) == (3, 1, 1)
         assert (tally.since_reset.good_reads, tally.since_reset.bad_reads) == (1, 0)
         assert tally.reset_at
-        assert (await place.device(READER)).last_good_read_at, "of an earlier run"
+        assert (await running.device(READER)).last_good_read_at, "of an earlier run"
         assert 0 < tally.since_reset.online_s < tally.lifetime.online_s < 60
 
 
-async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_record(
-    tmp_path: Path, mosquitto: Mosquitto
-) -> None:
+async def test_trace_shows_bytes_only_when_revealed(tmp_path: Path, mosquitto: Mosquitto) -> None:
     sent = FRAMES["accessis"](ERIKSSON_LINES["TD3"])
-    async with gateway_in(tmp_path, mosquitto) as house, house.workstation() as desk:
-        line = await house.wire(READER)
-        house.describe(READER, "mrz-serial", 'framing = "accessis"')
-        async with running_gateway(house, "mrz-serial") as place:
-            await place.until_state(READER, "online")
+    async with gateway_in(tmp_path, mosquitto) as gateway, gateway.workstation() as desk:
+        line = await gateway.wire(READER)
+        gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
+        async with running_gateway(gateway, "mrz-serial") as running:
+            await running.until_state(READER, "online")
             with pytest.raises(RpcError, match="supervisor"):
-                await anext(place.client.trace(READER, TECHNICIAN, RevealTrace(reason="curious")))
+                await anext(running.client.trace(READER, TECHNICIAN, RevealTrace(reason="curious")))
             with pytest.raises(RpcError, match="technician"):
-                await anext(place.client.trace(READER, VIEWER))
+                await anext(running.client.trace(READER, VIEWER))
 
             async def seen(trace: AsyncGenerator[TraceItem | None]) -> list[TraceItem]:
-                """What one frame looks like, sent once somebody looks."""
+                """Return the trace of one frame, sent when the trace has started."""
                 items: list[TraceItem] = []
                 async with aclosing(trace), asyncio.timeout(20):
                     assert await anext(trace) is None
@@ -342,19 +346,21 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
                         items.append(item)
                 return items
 
-            hidden = await seen(place.client.trace(READER, TECHNICIAN))
+            hidden = await seen(running.client.trace(READER, TECHNICIAN))
             assert {(item.direction, item.hex, item.dropped) for item in hidden} == {("in", None, 0)}
             assert all("ERIKSSON" not in item.model_dump_json() for item in hidden)
             assert any("text" in item.summary for item in hidden)
             assert not Officer(desk).acts
-            shown = await seen(place.client.trace(READER, AMINA, RevealTrace(reason="vendor asks")))
+            shown = await seen(running.client.trace(READER, AMINA, RevealTrace(reason="vendor asks")))
             assert b"".join(bytes.fromhex(item.hex or "") for item in shown)[: len(sent)] == sent
             assert await Officer(desk).on_record("trace_reveal") == ("amina", "trace_reveal", "")
-            assert "ERIKSSON" not in str(await place.client.last_events(READER))
-            assert len(await place.client.last_events(READER)) >= 2
+            assert "ERIKSSON" not in str(await running.client.last_events(READER))
+            assert len(await running.client.last_events(READER)) >= 2
 
-            checking = asyncio.create_task(place.client.check(READER, SelfTestLevel.INTERACTIVE, TECHNICIAN))
-            while not checking.done():  # whoever presents a specimen does so until it is read
+            checking = asyncio.create_task(
+                running.client.check(READER, SelfTestLevel.INTERACTIVE, TECHNICIAN)
+            )
+            while not checking.done():  # the specimen is presented until it is read
                 await line.send(sent)
                 await asyncio.wait({checking}, timeout=0.2)
             report = await checking
@@ -373,26 +379,29 @@ positions = ["*/*"]
 """
 
 
-async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(house: GatewayFixture) -> None:
-    (house.folder / "roles.toml").write_text(ROLES)
-    house.extra = '[commands]\nroles_file = "roles.toml"\n'
-    house.write()
-    async with house.workstation(station="counter-1") as desk, running_gateway(house, "odd") as place:
-        await place.until_state(READER, "online")
-        with pytest.raises(RpcError, match="Nobody"):
-            await place.client.perform(READER, RevokeClaim(reason="workstation is dead"), AMINA)
+async def test_supervisor_revokes_claim(gateway: GatewayFixture) -> None:
+    (gateway.folder / "roles.toml").write_text(ROLES)
+    gateway.extra = '[commands]\nroles_file = "roles.toml"\n'
+    gateway.write()
+    async with (
+        gateway.workstation(station="counter-1") as desk,
+        running_gateway(gateway, "faulty") as running,
+    ):
+        await running.until_state(READER, "online")
+        with pytest.raises(RpcError, match="not claimed"):
+            await running.client.perform(READER, RevokeClaim(reason="workstation is dead"), AMINA)
         async with desk.claim(READER, lease_s=60):
             await until(lambda: desk.status(READER).claim is not None)
-            claim = (await place.device(READER)).claim
+            claim = (await running.device(READER)).claim
             assert claim
             assert claim.station == "counter-1"
             with pytest.raises(RpcError, match="supervisor"):
-                await place.client.perform(READER, RevokeClaim(reason="workstation is dead"), TECHNICIAN)
-            await place.client.perform(READER, RevokeClaim(reason="workstation is dead"), AMINA)
+                await running.client.perform(READER, RevokeClaim(reason="workstation is dead"), TECHNICIAN)
+            await running.client.perform(READER, RevokeClaim(reason="workstation is dead"), AMINA)
             await until(lambda: desk.status(READER).claim is None)
-        assert (await place.device(READER)).claim is None
+        assert (await running.device(READER)).claim is None
         assert await Officer(desk).on_record("revoke_claim") == ("amina", "revoke_claim", "counter-1")
-    kept = newest(house.folder / "state", 10)
+    kept = newest(gateway.folder / "state", 10)
     assert [entry.type for entry in kept if entry.type != "command.decided"] == [
         "gateway.stopped",
         "claim.changed",
@@ -403,19 +412,21 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(house: Gat
     assert kept[-2].data["change"] == "claimed"
 
 
-async def test_a_console_that_could_not_be_opened_is_opened_by_a_reload(house: GatewayFixture) -> None:
-    def closed(place: InProcessGateway) -> bool:
-        return any(problem.cause == "console_closed" for problem in place.gateway.to_report().problems)
+async def test_reload_opens_failed_console(gateway: GatewayFixture) -> None:
+    def closed(running: InProcessGateway) -> bool:
+        return any(
+            problem.cause == "console_listen_failed" for problem in running.gateway.to_report().problems
+        )
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        house.extra = f'[console]\nlisten = "127.0.0.1:{port}"\nusers_file = "users.toml"\n'
-        house.write()
-        async with running_gateway(house, "odd") as place:
-            assert closed(place)
+        gateway.extra = f'[console]\nlisten = "127.0.0.1:{port}"\nusers_file = "users.toml"\n'
+        gateway.write()
+        async with running_gateway(gateway, "faulty") as running:
+            assert closed(running)
             taken.close()
-            await place.gateway.reload()
-            assert not closed(place)
+            await running.gateway.reload()
+            assert not closed(running)
             with socket.create_connection(("127.0.0.1", port)):
                 pass
-            await place.until_state(READER, "online")
+            await running.until_state(READER, "online")

@@ -34,15 +34,15 @@ def test_a_training_post_has_a_tree_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "key", "text"),
     [
-        (('prefix = "ke-"', 'prefix = "ug-"'), "post[1].file", "two are named ug-gw-1"),
+        (('name_prefix = "ke-"', 'name_prefix = "ug-"'), "post[1].file", "two are named ug-gw-1"),
         (('file = "ke.toml"', 'file = "none.toml"'), "post[0].file", "there is no such file"),
-        (("lane-1/reader", "lane-1/gate"), "post[0].moves", "has no device lane-1/gate"),
+        (("lane-1/reader", "lane-1/gate"), "post[0].movable_positions", "has no device lane-1/gate"),
         ((f"{KE}[person", "[person"), "person.ke-supervisor", "of which site?"),
         ((KE, 'site = "ke"\n'), "person.ke-supervisor.site", "no post is of ke"),
         (("[person.ke-hq]", "[person.broker]"), "person.broker", "cannot be a name"),
         (('role = "hq"', 'role = "boss"'), "person.ke-hq.role", "boss"),
         (('lanes = ["lane-3"]', 'lanes = ["lane-9"]'), "shared[0].lanes", "has no lane-9"),
-        (('to = ["ug-lane-3"]', 'to = ["ug-lane-9"]'), "shared[0].to", "nobody is named ug-lane-9"),
+        (('principals = ["ug-lane-3"]', 'principals = ["x"]'), "shared[0].principals", "nobody is named x"),
         (("[[shared]]", "[[share]]"), "share", "there is no such section"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Worker processes: started, watched, replaced, stopped; and one bad device never touches another."""
+"""Supervisor: workers are started, watched, replaced, stopped; one faulty device affects no other."""
 
 import asyncio
 import json
@@ -20,86 +20,86 @@ from simulators.specimens import ERIKSSON_LINES
 __all__ = ["worker_fixture"]
 
 
-def pid_of(ward: WorkerFixture, position: str) -> int:
-    return ward.devices[position]._pid
+def pid_of(worker_fixture: WorkerFixture, position: str) -> int:
+    return worker_fixture.devices[position]._pid
 
 
 async def gone(*pids: int) -> None:
-    """Wait until the processes have ended and the fork server has collected them."""
+    """Wait until the processes have ended and the fork server has reaped them."""
     async with asyncio.timeout(5):
         while any(psutil.pid_exists(pid) for pid in pids):
             await asyncio.sleep(0.01)
 
 
-async def test_a_device_says_something_and_it_is_handed_up(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader", "mrz-serial", settings={"framing": "accessis"})
-    online = await ward.notebook.state(StateCode.ONLINE)
+async def test_read_becomes_event(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/reader", "mrz-serial", settings={"framing": "accessis"})
+    online = await worker_fixture.notebook.state(StateCode.ONLINE)
     assert online.provenance is Provenance.SIMULATED
     await wire.wait_for_host()
     await wire.send(FRAMES["accessis"](ERIKSSON_LINES["TD3"]))
-    await ward.notebook.until(lambda: len(ward.notebook.events) == 1)
-    _, heard = ward.notebook.events[0]
+    await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.events) == 1)
+    _, heard = worker_fixture.notebook.events[0]
     event = json.loads(heard.partial_event + b"}")
     assert (heard.event_type, heard.data_class) == ("document.read", "traveller")
     assert event["source"] == "/bgw/uto-test/gw-1/lane-1/reader"
     assert event["provenance"] == "simulated"
     assert event["data"]["mrz"]["primary_identifier"] == "ERIKSSON"
-    assert ward.notebook.descriptions["lane-1/reader"].identity is not None
+    assert worker_fixture.notebook.descriptions["lane-1/reader"].identity is not None
 
 
-async def test_images_go_up_before_their_event(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader")
+async def test_images_precede_their_event(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await wire.send(b"picture 7 200000\n")
-    await ward.notebook.until(lambda: len(ward.notebook.events) == 1)
-    _, heard = ward.notebook.events[0]
+    await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.events) == 1)
+    _, heard = worker_fixture.notebook.events[0]
     assert [(i.role, i.media_type, len(i.content)) for i in heard.images] == [
         ("picture", "image/png", 200000)
     ]
 
 
-async def test_what_stands_is_taken_back_when_the_device_is_not_there(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/barrier")
-    standing = ward.notebook.last_values
+async def test_last_values_cleared_without_device(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/barrier")
+    last_values = worker_fixture.notebook.last_values
 
     async def said(number: int) -> dict[str, object]:
         await wire.wait_for_host()
         await wire.send(b"stand %d\n" % number)
-        await ward.notebook.until(lambda: f'"number":{number}' in str(standing))
-        return json.loads(standing["lane-1/barrier", "test.level"])
+        await worker_fixture.notebook.until(lambda: f'"number":{number}' in str(last_values))
+        return json.loads(last_values["lane-1/barrier", "test.level"])
 
     first = await said(1)
     assert (first["type"], first["session"]) == ("bgw.test.level.v1", "session-1")
     assert first["provenance"] == "simulated"
     assert (await said(2))["data"]["number"] == 2
-    assert ward.notebook.numbers("lane-1/barrier") == [1, 2], "each is an event besides"
+    assert worker_fixture.notebook.numbers("lane-1/barrier") == [1, 2], "each is also an event"
 
     wire.unplug()
-    await ward.notebook.state(StateCode.NO_DEVICE)
-    assert standing == {}
+    await worker_fixture.notebook.state(StateCode.NO_DEVICE)
+    assert last_values == {}
     wire.replug()
     await said(3)
-    os.kill(pid_of(ward, "lane-1/barrier"), signal.SIGKILL)
-    await ward.notebook.state(StateCode.OFFLINE)
-    assert standing == {}
+    os.kill(pid_of(worker_fixture, "lane-1/barrier"), signal.SIGKILL)
+    await worker_fixture.notebook.state(StateCode.OFFLINE)
+    assert last_values == {}
     await said(4)
-    await ward.devices["lane-1/barrier"].stop()
-    assert standing == {}
+    await worker_fixture.devices["lane-1/barrier"].stop()
+    assert last_values == {}
 
 
-async def test_a_port_absent_at_start_is_found_when_it_appears(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader", plugged=False)
-    absent = await ward.notebook.state(StateCode.NO_DEVICE)
+async def test_port_absent_at_start_is_found_later(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/reader", plugged=False)
+    absent = await worker_fixture.notebook.state(StateCode.NO_DEVICE)
     assert (absent.cause, absent.action) == (Cause.NO_DEVICE, Action.REPLUG)
     async with asyncio.timeout(2):
         wire.replug()
-        await ward.notebook.state(StateCode.ONLINE)
+        await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
-async def test_unplugged_and_replugged_two_hundred_times(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader")
-    await ward.notebook.state(StateCode.ONLINE)
-    process = psutil.Process(pid_of(ward, "lane-1/reader"))
+async def test_two_hundred_replugs(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/reader")
+    await worker_fixture.notebook.state(StateCode.ONLINE)
+    process = psutil.Process(pid_of(worker_fixture, "lane-1/reader"))
 
     def holdings() -> tuple[int, int]:
         return process.num_fds(), process.num_threads()
@@ -107,30 +107,30 @@ async def test_unplugged_and_replugged_two_hundred_times(ward: WorkerFixture) ->
     before, memory = holdings(), 0
     for number in range(200):
         wire.unplug()
-        assert (await ward.notebook.state(StateCode.NO_DEVICE)).cause is Cause.UNPLUGGED
+        assert (await worker_fixture.notebook.state(StateCode.NO_DEVICE)).cause is Cause.UNPLUGGED
         wire.replug()
-        await ward.notebook.state(StateCode.ONLINE)
+        await worker_fixture.notebook.state(StateCode.ONLINE)
         if number == 20:
             memory = process.memory_info().rss
-    assert process.is_running(), "the same process all along"
+    assert process.is_running(), "still the same process"
     assert holdings() == before
     assert process.memory_info().rss < memory * 1.05
 
 
-async def test_a_killed_worker_is_back_and_the_neighbour_never_noticed(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader")
-    neighbour = await ward.device("lane-2/reader")
+async def test_killed_worker_leaves_neighbour_alone(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/reader")
+    neighbour = await worker_fixture.device("lane-2/reader")
     for line in (wire, neighbour):
         await line.wait_for_host()
     talking = asyncio.create_task(_count(neighbour, 300))
     async with asyncio.timeout(1):
-        os.kill(pid_of(ward, "lane-1/reader"), signal.SIGKILL)
-        assert (await ward.notebook.state(StateCode.OFFLINE)).cause is Cause.WORKER_CRASHED
-        await ward.notebook.state(StateCode.ONLINE, "lane-1/reader")
+        os.kill(pid_of(worker_fixture, "lane-1/reader"), signal.SIGKILL)
+        assert (await worker_fixture.notebook.state(StateCode.OFFLINE)).cause is Cause.WORKER_CRASHED
+        await worker_fixture.notebook.state(StateCode.ONLINE, "lane-1/reader")
     await talking
-    await ward.notebook.until(lambda: len(ward.notebook.numbers("lane-2/reader")) == 300)
-    assert ward.notebook.numbers("lane-2/reader") == list(range(300))
-    assert ward.devices["lane-2/reader"].restarts == 0
+    await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.numbers("lane-2/reader")) == 300)
+    assert worker_fixture.notebook.numbers("lane-2/reader") == list(range(300))
+    assert worker_fixture.devices["lane-2/reader"].restarts == 0
 
 
 async def _count(wire: object, to: int) -> None:
@@ -140,131 +140,135 @@ async def _count(wire: object, to: int) -> None:
 
 
 @pytest.mark.parametrize("order", [b"crash\n", b"hang\n"])
-async def test_a_library_that_crashes_or_hangs_takes_its_own_process_only(
-    ward: WorkerFixture, order: bytes
-) -> None:
-    wire = await ward.device("lane-1/reader")
+async def test_crash_or_hang_ends_only_its_worker(worker_fixture: WorkerFixture, order: bytes) -> None:
+    wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
-    await ward.notebook.state(StateCode.ONLINE)
+    await worker_fixture.notebook.state(StateCode.ONLINE)
     await wire.send(order)
-    offline = await ward.notebook.state(StateCode.OFFLINE)
+    offline = await worker_fixture.notebook.state(StateCode.OFFLINE)
     assert offline.cause is (Cause.WORKER_CRASHED if order == b"crash\n" else Cause.HEARTBEAT_LOST)
     assert offline.action is Action.WAIT
-    await ward.notebook.state(StateCode.ONLINE)
+    await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
-async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(ward: WorkerFixture) -> None:
-    await ward.device("lane-1/reader", limits=WorkerLimits(heartbeat_timeout_s=0.5, stop_timeout_s=1))
-    await ward.notebook.state(StateCode.ONLINE)
-    stopped = pid_of(ward, "lane-1/reader")
+async def test_stopped_worker_exceeds_heartbeat_timeout(worker_fixture: WorkerFixture) -> None:
+    await worker_fixture.device(
+        "lane-1/reader", limits=WorkerLimits(heartbeat_timeout_s=0.5, stop_timeout_s=1)
+    )
+    await worker_fixture.notebook.state(StateCode.ONLINE)
+    stopped = pid_of(worker_fixture, "lane-1/reader")
     loop = asyncio.get_running_loop()
     before = loop.time()
     os.kill(stopped, signal.SIGSTOP)
-    assert (await ward.notebook.state(StateCode.OFFLINE)).cause is Cause.HEARTBEAT_LOST
+    assert (await worker_fixture.notebook.state(StateCode.OFFLINE)).cause is Cause.HEARTBEAT_LOST
     assert loop.time() - before < 5
-    await ward.notebook.state(StateCode.ONLINE)
+    await worker_fixture.notebook.state(StateCode.ONLINE)
     await gone(stopped)
 
 
-async def test_another_firmware_than_the_expected_one_is_told_and_the_device_works(
-    ward: WorkerFixture,
+async def test_unexpected_firmware_degrades_device(
+    worker_fixture: WorkerFixture,
 ) -> None:
-    wire = await ward.device("lane-1/reader", expect_firmware="2.0")
-    other = await ward.notebook.state(StateCode.DEGRADED)
+    wire = await worker_fixture.device("lane-1/reader", expected_firmware="2.0")
+    other = await worker_fixture.notebook.state(StateCode.DEGRADED)
     assert (other.cause, other.action) == (Cause.WRONG_FIRMWARE, Action.CALL_SUPPORT)
     assert "1.0, and 2.0 is expected" in other.text
     await wire.wait_for_host()
     await wire.send(b"well\nsay 1\n")
-    await ward.notebook.until(lambda: ward.notebook.numbers("lane-1/reader") == [1])
-    assert not ward.notebook.states, "that it is well otherwise is no news"
+    await worker_fixture.notebook.until(lambda: worker_fixture.notebook.numbers("lane-1/reader") == [1])
+    assert not worker_fixture.notebook.states, "an unchanged state is not sent again"
 
 
-async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader")
+async def test_driver_bug_is_fault_and_retried(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
-    await ward.notebook.state(StateCode.ONLINE)
-    worker = pid_of(ward, "lane-1/reader")
+    await worker_fixture.notebook.state(StateCode.ONLINE)
+    worker = pid_of(worker_fixture, "lane-1/reader")
     await wire.send(b"bug\n")
-    fault = await ward.notebook.state(StateCode.FAULT)
+    fault = await worker_fixture.notebook.state(StateCode.FAULT)
     assert (fault.cause, fault.action) == (Cause.DRIVER_ERROR, Action.CALL_SUPPORT)
-    await ward.notebook.state(StateCode.ONLINE)
-    assert pid_of(ward, "lane-1/reader") == worker
-    assert "odd_drivers.py" in ward.log
-    assert "WANJIKU" not in ward.log
+    await worker_fixture.notebook.state(StateCode.ONLINE)
+    assert pid_of(worker_fixture, "lane-1/reader") == worker
+    assert "faulty_drivers.py" in worker_fixture.log
+    assert "WANJIKU" not in worker_fixture.log
 
 
-async def test_a_driver_that_ends_by_itself_is_opened_again(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader")
+async def test_driver_that_ends_is_reopened(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
-    await ward.notebook.state(StateCode.ONLINE)
+    await worker_fixture.notebook.state(StateCode.ONLINE)
     await wire.send(b"end\n")
-    assert (await ward.notebook.state(StateCode.OFFLINE)).cause is Cause.LINK_FAILED
-    await ward.notebook.state(StateCode.ONLINE)
+    assert (await worker_fixture.notebook.state(StateCode.OFFLINE)).cause is Cause.LINK_FAILED
+    await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
-async def test_a_device_that_never_answers_is_given_up_and_tried_again(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_limit_s=0.3)
+async def test_silent_device_is_reopened(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device(
+        "lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_timeout_s=0.3
+    )
     await wire.wait_for_host()
-    silent = await ward.notebook.state(StateCode.OFFLINE)
+    silent = await worker_fixture.notebook.state(StateCode.OFFLINE)
     assert silent.cause is Cause.NO_RESPONSE
     wire.discard_received()
     await wire.wait_for_bytes(b"\x00")  # the next attempt begins
 
 
-async def test_production_refuses_a_simulator(ward: WorkerFixture) -> None:
-    await ward.device("lane-1/reader", production=True)
-    refused = await ward.notebook.state(StateCode.FAULT)
+async def test_production_refuses_a_simulator(worker_fixture: WorkerFixture) -> None:
+    await worker_fixture.device("lane-1/reader", is_production=True)
+    refused = await worker_fixture.notebook.state(StateCode.FAULT)
     assert (refused.cause, refused.action) == (Cause.SIMULATED, Action.CONFIGURE)
-    assert ward.notebook.events == []
+    assert worker_fixture.notebook.events == []
 
 
-async def test_bad_frames_are_counted_and_not_published(ward: WorkerFixture) -> None:
-    wire = await ward.device("lane-1/reader")
+async def test_bad_frames_are_counted_only(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await wire.send(b"noise\nnoise\nsay 1\n")
-    await ward.notebook.until(lambda: len(ward.notebook.events) == 1)
-    device = ward.devices["lane-1/reader"]
+    await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.events) == 1)
+    device = worker_fixture.devices["lane-1/reader"]
     async with asyncio.timeout(5):
-        while device.counters.get("bad") != 2:
+        while device.counters.get("bad_reads") != 2:
             await asyncio.sleep(0.02)
-    assert device.counters["read"] == 1
+    assert device.counters["good_reads"] == 1
 
 
-async def test_a_dead_fork_server_is_replaced_and_its_workers_live_on(ward: WorkerFixture) -> None:
-    await ward.device("lane-1/reader")
-    await ward.notebook.state(StateCode.ONLINE)
-    first = pid_of(ward, "lane-1/reader")
-    assert ward.forkserver._process is not None
-    ward.forkserver._process.kill()
-    await ward.forkserver._process.wait()
-    await ward.device("lane-2/reader")
-    await ward.notebook.state(StateCode.ONLINE, "lane-2/reader")
-    assert pid_of(ward, "lane-1/reader") == first
+async def test_dead_fork_server_is_replaced(worker_fixture: WorkerFixture) -> None:
+    await worker_fixture.device("lane-1/reader")
+    await worker_fixture.notebook.state(StateCode.ONLINE)
+    first = pid_of(worker_fixture, "lane-1/reader")
+    assert worker_fixture.forkserver._process is not None
+    worker_fixture.forkserver._process.kill()
+    await worker_fixture.forkserver._process.wait()
+    await worker_fixture.device("lane-2/reader")
+    await worker_fixture.notebook.state(StateCode.ONLINE, "lane-2/reader")
+    assert pid_of(worker_fixture, "lane-1/reader") == first
     os.kill(first, signal.SIGKILL)
-    await ward.notebook.state(StateCode.ONLINE, "lane-1/reader")
+    await worker_fixture.notebook.state(StateCode.ONLINE, "lane-1/reader")
 
 
-async def test_stop_is_orderly_and_forced_where_it_must_be(ward: WorkerFixture) -> None:
+async def test_stop_kills_worker_after_timeout(worker_fixture: WorkerFixture) -> None:
     for position in ("lane-1/reader", "lane-2/reader"):
-        wire = await ward.device(position, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=0.5))
+        wire = await worker_fixture.device(
+            position, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=0.5)
+        )
         await wire.wait_for_host()
-        await ward.notebook.state(StateCode.ONLINE, position)
-    pids = [pid_of(ward, position) for position in ward.devices]
-    await ward.wires["lane-2/reader"].send(b"hang\n")
-    await ward.wires["lane-2/reader"].wait_drained()
+        await worker_fixture.notebook.state(StateCode.ONLINE, position)
+    pids = [pid_of(worker_fixture, position) for position in worker_fixture.devices]
+    await worker_fixture.wires["lane-2/reader"].send(b"hang\n")
+    await worker_fixture.wires["lane-2/reader"].wait_drained()
     loop = asyncio.get_running_loop()
     before = loop.time()
-    await asyncio.gather(*(device.stop() for device in ward.devices.values()))
+    await asyncio.gather(*(device.stop() for device in worker_fixture.devices.values()))
     assert loop.time() - before < 2
     await gone(*pids)
 
 
-async def test_two_devices_of_one_model_stay_apart(ward: WorkerFixture, tmp_path: Path) -> None:
+async def test_two_devices_of_one_model(worker_fixture: WorkerFixture, tmp_path: Path) -> None:
     for position in ("lane-1/reader", "lane-2/reader"):
-        await ward.device(position)
-        await ward.notebook.state(StateCode.ONLINE, position)
-    await ward.wires["lane-1/reader"].send(b"say 1\n")
-    await ward.wires["lane-2/reader"].send(b"say 2\n")
-    await ward.notebook.until(lambda: len(ward.notebook.events) == 2)
-    assert ward.notebook.numbers("lane-1/reader") == [1]
-    assert ward.notebook.numbers("lane-2/reader") == [2]
+        await worker_fixture.device(position)
+        await worker_fixture.notebook.state(StateCode.ONLINE, position)
+    await worker_fixture.wires["lane-1/reader"].send(b"say 1\n")
+    await worker_fixture.wires["lane-2/reader"].send(b"say 2\n")
+    await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.events) == 2)
+    assert worker_fixture.notebook.numbers("lane-1/reader") == [1]
+    assert worker_fixture.notebook.numbers("lane-2/reader") == [2]

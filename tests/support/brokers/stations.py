@@ -90,7 +90,7 @@ class StationClient:
         **body: Any,
     ) -> str:
         """Publish a command and do not wait; returns its id."""
-        whole = {"cmd_id": str(uuid.uuid4()), "session": session, "n": next(NUMBERS)} | body
+        whole = {"cmd_id": str(uuid.uuid4()), "session": session, "command_seq": next(NUMBERS)} | body
         properties = Properties(PacketTypes.PUBLISH)
         if expires_s is not None:
             properties.MessageExpiryInterval = expires_s

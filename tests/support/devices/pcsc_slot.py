@@ -1,4 +1,4 @@
-"""A PC/SC slot without a service: real chips of the simulator, laid down and taken away by a test."""
+"""A PC/SC slot without a service: chips of the simulator, placed and removed by a test."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ class FakeSlotCard:
 
 
 class FakePcscSlot:
-    """What the driver's link is to the service, this is to a simulated chip."""
+    """Replacement of the PC/SC service for a simulated chip."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -49,19 +49,19 @@ class FakePcscSlot:
             chip.insert()
         self.chip = chip
 
-    async def card(self, timeout_s: float) -> FakeSlotCard | None:
+    async def wait_for_card(self, timeout_s: float) -> FakeSlotCard | None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self.chip is None:
                     await asyncio.sleep(0.002)
         return FakeSlotCard(self.chip, self) if self.chip is not None else None
 
-    async def empty(self, timeout_s: float) -> bool:
+    async def wait_until_empty(self, timeout_s: float) -> bool:
         while self.chip is not None:
             await asyncio.sleep(0.002)
         return True
 
-    async def blocking(self, call: Callable[..., Any], *arguments: Any) -> Any:
+    async def run_blocking(self, call: Callable[..., Any], *arguments: Any) -> Any:
         running = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
         try:
             return await asyncio.shield(running)
@@ -71,7 +71,7 @@ class FakePcscSlot:
 
 
 class SlotLinkFactory(LinkFactory):
-    """Links whose smart card slots all lead to one slot."""
+    """Link factory whose smart card slots are all one slot."""
 
     def __init__(self, slot: FakePcscSlot | None = None) -> None:
         super().__init__()

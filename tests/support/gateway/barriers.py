@@ -1,4 +1,4 @@
-"""A real barrier for a whole gateway: a board over Modbus TCP with a boom behind it, and its frame log."""
+"""Simulated barrier of a whole gateway: a board over Modbus TCP with a boom behind it, and its frame log."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,14 +9,14 @@ from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 
 QUICK = MechanicsSettings.model_validate({"boom": {"opening_s": 0.3, "closing_s": 0.3, "ramp_s": 0.05}})
-"""A boom that nobody has to wait for."""
+"""A fast boom."""
 TABLE = """
 [device."{position}"]
 driver = "modbus-barrier"
 emergency = 5
 key_switch = 6
 controller_ok = 7
-per_minute = 30
+max_per_minute = 30
 {more}
 [device."{position}".board]
 model = "waveshare-8"
@@ -27,23 +27,23 @@ close = 1
 stop = 2
 open_limit = 0
 closed_limit = 1
-before = 2
-behind = 3
+entry_side = 2
+exit_side = 3
 presence = 4
 """
 
 
-def describe(house: GatewayFixture, position: str, port: int, more: str = "") -> None:
-    """Put a barrier into the configuration, wired as `ModbusSettings` has it."""
-    house.devices[position] = TABLE.format(position=position, port=f"tcp://127.0.0.1:{port}", more=more)
-    house.write()
+def describe(gateway: GatewayFixture, position: str, port: int, more: str = "") -> None:
+    """Add a barrier to the configuration, wired as in `ModbusSettings`."""
+    gateway.devices[position] = TABLE.format(position=position, port=f"tcp://127.0.0.1:{port}", more=more)
+    gateway.write()
 
 
 @contextlib.asynccontextmanager
 async def site_at(
-    house: GatewayFixture, position: str, mechanics: MechanicsSettings = QUICK
+    gateway: GatewayFixture, position: str, mechanics: MechanicsSettings = QUICK
 ) -> AsyncIterator[ModbusSite]:
-    """A barrier at that position; the log says what ever reached its wire."""
+    """Run a barrier at that position; its log has every frame on its bus."""
     async with ModbusSite.start(ModbusSettings(mechanics=mechanics)) as site:
-        describe(house, position, site.port)
+        describe(gateway, position, site.port)
         yield site
