@@ -72,7 +72,7 @@ async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.C
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
         await anext(events)
         assert [(each.event_id, each.text) for each in refused] == [
-            (seen.envelope.id, "it was made of something else"),
+            (seen.envelope.id, "it does not fit these bytes"),
             (seen.envelope.id, "it is not signed"),
         ]
         assert (desk.discarded.rejected, desk.discarded.duplicates) == (2, 1)
