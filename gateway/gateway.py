@@ -64,10 +64,7 @@ class Gateway:
         self._forkserver = forkserver
         self.devices: dict[Position, DeviceSupervisor] = {}
         self._deferred_records: list[PendingEvent] | None = None
-        """The gateway's own records that are held back while delivery is replaced.
-
-        Devices are paused meanwhile.
-        """
+        """Records of the gateway that wait while delivery is replaced; devices are paused meanwhile."""
         self.commands = CommandDispatcher(
             self.session, self.topics, post.commands, post.roles, CommandAdapter(self), time_source=self._time
         )
@@ -217,7 +214,7 @@ class Gateway:
         self._publish_state()
 
     async def _replace_delivery(self) -> None:
-        """Reopen the outbox with new limits or destinations; devices are paused meanwhile and lose nothing."""
+        """Reopen the outbox with new limits or destinations; devices are paused and lose nothing."""
         for device in self.devices.values():
             device.pause()
         self._clock_watch.stop()  # a clock step meanwhile is found by the difference that it leaves
@@ -254,12 +251,12 @@ class Gateway:
         )
         supervised = DeviceSupervisor(spec, limits, self._forkserver, self._device_listener, self.session)
         self.devices[position] = supervised
-        self.delivery.publish_retained(self.topics.claim(position), None)  # a claim of an earlier run has ended
+        self.delivery.publish_retained(self.topics.claim(position), None)  # of an earlier run
         supervised.start()
         self.management.admission.on_device_added(str(position))
 
     def _open_console(self) -> None:
-        """Open the sockets of the console. A failure is reported as a problem and does not stop the devices."""
+        """Open the sockets of the console. A failure becomes a problem and does not stop the devices."""
         self._problems.clear(CONSOLE_LISTEN_FAILED)
         try:
             self.management.open_console(self.post.console.listen)
@@ -269,7 +266,8 @@ class Gateway:
                 CONSOLE_LISTEN_FAILED,
                 f"The technicians' console cannot be opened: {error.strerror}.",
                 Action.CONFIGURE,
-                "Stop the program that listens there, or correct [console] listen; then systemctl reload borderpost.",
+                "Stop the program that listens there, or correct [console] listen; "
+                "then systemctl reload borderpost.",
             )
 
     def _clear_retained(self, position: Position) -> None:
@@ -278,7 +276,7 @@ class Gateway:
             self.delivery.publish_retained(topic, None)
 
     def _clear_removed_positions(self) -> None:
-        """Clear retained messages of devices that were removed from the configuration since an earlier run."""
+        """Clear retained messages of devices removed from the configuration since an earlier run."""
         ours = {self.topics.gateway_state}
         for position in self.post.devices:
             ours |= {self.topics.state(position), self.topics.description(position)}

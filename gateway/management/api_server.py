@@ -253,7 +253,11 @@ class ManagementApi:
                 )
                 self._gateway.commands.revoke_claim(where)
             case RevealTrace():
-                raise RpcError("conflict", "A reveal is not an operation of its own.", "Open the trace of the device with a reason.")
+                raise RpcError(
+                    "conflict",
+                    "A reveal is not an operation of its own.",
+                    "Open the trace of the device with a reason.",
+                )
         self.on_device_changed(position)
 
     def _record_operation(
@@ -322,13 +326,13 @@ class ManagementApi:
         if self._subscribers:
             self._push(LiveUpdate(kind="post").model_dump_json().encode())
 
-    def _push(self, news: bytes) -> None:
+    def _push(self, update: bytes) -> None:
         for listener in self._subscribers:
-            listener.append(news)
+            listener.append(update)
 
-    def _push_event(self, view: bytes, took_ms: float | None) -> None:
-        took = b"" if took_ms is None else b',"latency_ms":%.2f' % took_ms
-        self._push(b'{"kind":"event","event":' + view[:-1] + took + b"}}")
+    def _push_event(self, view: bytes, latency_ms: float | None) -> None:
+        latency = b"" if latency_ms is None else b',"latency_ms":%.2f' % latency_ms
+        self._push(b'{"kind":"event","event":' + view[:-1] + latency + b"}}")
 
     def _subscribe_all(self) -> None:
         """Subscribe to the events of every worker, and unsubscribe from workers that are gone."""
@@ -365,20 +369,24 @@ class ManagementApi:
 
 
 async def single_chunk(body: bytes) -> AsyncGenerator[bytes]:
+    """Yield a response of one chunk."""
     yield body
 
 
 def read_actor(head: dict[str, Any]) -> Actor:
+    """Return the user of a request."""
     return Actor.model_validate(head["by"])
 
 
 def require_role(operation: str, actor: Actor) -> None:
+    """Check that the user may perform an operation; raises RpcError."""
     needed = REQUIRED_ROLES[operation]
     if actor.role < needed:
         raise RpcError("not_permitted", f"That needs a {needed.name.lower()}.", "Ask a user with that role.")
 
 
 def read_operation(body: bytes) -> ManagementOperation:
+    """Parse an operation; raises RpcError."""
     try:
         return _OPERATION.validate_json(body)
     except ValidationError as error:
@@ -386,6 +394,7 @@ def read_operation(body: bytes) -> ManagementOperation:
 
 
 def read_model(model: type[RevealTrace], body: bytes) -> RevealTrace:
+    """Parse the reason of a reveal; raises RpcError."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

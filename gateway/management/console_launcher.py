@@ -60,7 +60,7 @@ class ConsoleLauncher:
         self._serving: asyncio.Task[None] | None = None
 
     def open(self, listen: str | None) -> None:
-        """Open the sockets and accept connections; raises OSError and keeps the sockets that could be opened."""
+        """Open the sockets; raises OSError, and then serves those that could be opened."""
         failed = None
         for name, opened in (
             ("--socket", _open_unix_socket(self._folder, self._systemd_socket)),

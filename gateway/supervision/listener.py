@@ -46,7 +46,7 @@ class Suppression:
     """True if records and last values are suppressed as well."""
 
     def overrides(self, state_code: StateCode) -> bool:
-        """Return True if the suppression's state replaces `state_code`: an absent device cannot be accepted."""
+        """Return True if its state replaces `state_code`: an absent device cannot be accepted."""
         return self.state_code is StateCode.MAINTENANCE or state_code in PRESENT_STATES
 
 

@@ -1,4 +1,4 @@
-"""Worker process of one device: opens the driver, sends its events to the daemon, reopens it after a failure."""
+"""Worker process of one device: opens the driver, sends its events, reopens it after a failure."""
 
 import asyncio
 import contextlib
@@ -34,9 +34,9 @@ log = structlog.get_logger()
 
 PR_SET_NAME = 15  # prctl(2)
 MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S = 0.02, 0.5
-"""Interval between attempts to find a missing device, in seconds: one costs a stat(2) or a walk over sysfs."""
+"""Interval between searches for a missing device, in seconds: one costs a stat(2) or a walk over sysfs."""
 CLOCK_STATUS_TTL_NS = 100_000_000
-"""Time for which the clock status is cached, in nanoseconds: reading it costs a seventh of handling an event."""
+"""Cache time of the clock status, in nanoseconds: reading it costs a seventh of handling an event."""
 NO_ANSWER_RETRY_MAX_S = 1.0
 """Longest wait before a device that does not respond is tried again, in seconds.
 
@@ -206,8 +206,8 @@ class DeviceWorker:
             self._send_state(StateCode.ONLINE, provenance=_provenance(links))
             self._commands.on_opened(driver)
             self.diagnostics.on_opened(driver, identity)
-            async with contextlib.aclosing(driver.watch()) as said:  # type: ignore[type-var]
-                async for observation in said:
+            async with contextlib.aclosing(driver.watch()) as observations:  # type: ignore[type-var]
+                async for observation in observations:
                     match observation:
                         case BadFrame():
                             self._count_bad_frame(observation)
@@ -274,12 +274,12 @@ class DeviceWorker:
 
     async def _send_event(self, observation: Observation, provenance: Provenance) -> None:
         """Encode the event once and send it, after its images."""
-        heard = self._current_moment()
+        received = self._current_moment()
         if type(observation).event_type.endswith("failed"):
             self._count_bad_frame(BadFrame(type(observation).event_type, observation.wire))
         else:
             self.counters.good_reads += 1
-            self.counters.last_good_read_ns = heard.unix_ns
+            self.counters.last_good_read_ns = received.unix_ns
         for attachment in observation.attachments:
             self._connection.send(
                 FrameType.BLOB,
@@ -287,18 +287,18 @@ class DeviceWorker:
                 attachment.content,
             )
         event = self._writer.write_partial_event(
-            observation, heard, provenance, observation.transaction or str(uuid.uuid4())
+            observation, received, provenance, observation.transaction or str(uuid.uuid4())
         )
         self._connection.send(
             FrameType.EVENT,
-            {"type": observation.event_type, "class": observation.data_class, "boot_ns": heard.boot_ns},
+            {"type": observation.event_type, "class": observation.data_class, "boot_ns": received.boot_ns},
             event,
         )
         if observation.is_state:
-            last_value = write_partial_last_value(observation, heard, provenance)
+            last_value = write_partial_last_value(observation, received, provenance)
             self._connection.send(FrameType.LAST_VALUE, {"type": observation.event_type}, last_value)
             self._has_last_values = True
-        self._note(observation, heard.unix_ns, provenance, heard.boot_ns)
+        self._note(observation, received.unix_ns, provenance, received.boot_ns)
         await self._connection.wait_writable()
 
     def _note(

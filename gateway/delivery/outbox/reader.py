@@ -1,4 +1,4 @@
-"""Pages: a stream of the log read back, a piece at a time."""
+"""Reads a stream of the log back, page by page."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -9,25 +9,23 @@ import structlog
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.events import Blob, LostEvent, StoredEvent
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import row_key, seq_from_key
-from gateway.delivery.outbox.encryption import DataKeys
-from gateway.delivery.outbox.rows import StreamPosition
+from gateway.delivery.outbox.rows import DataKeys, StreamPosition, row_key, seq_from_key
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A piece of a stream, read back. What lies between the entries, up to `upto`, is gone."""
+    """Events of a stream, in order. Numbers missing between them, up to `upto`, are not in the log."""
 
     entries: list[StoredEvent]
     upto: int
     held: bool = False
-    """Whether the next one waits because its age is unknown."""
+    """True: the next event is held because its age is unknown."""
 
 
 class OutboxReader:
-    """Reads and opens what the log holds; changes nothing."""
+    """Reads and decrypts events; changes nothing."""
 
     def __init__(
         self,
@@ -67,7 +65,7 @@ class OutboxReader:
             except (
                 ValueError,
                 TypeError,
-            ):  # columns of another kind than was written: a file that was damaged
+            ):  # Columns of another type than was written: the file is damaged.
                 entry = None
             if entry is None:
                 losses.append(LostEvent(stream, upto, "damaged"))
@@ -92,7 +90,7 @@ class OutboxReader:
         body: bytes,
         jws: str | None,
     ) -> StoredEvent | None:
-        """An event as it was stored; None, ValueError or TypeError where it is not any more."""
+        """Decrypt one event; None, ValueError or TypeError if it is damaged."""
         payload = self._keys.decrypt(key, f"{level.seal_context}|{seq_from_key(k)}", body)
         numbers, texts = (size, deadline, lifetime, created_ns), (event_id, kind, jws or "")
         sound = all(isinstance(n, int) for n in numbers) and all(isinstance(text, str) for text in texts)

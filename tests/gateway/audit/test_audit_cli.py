@@ -1,4 +1,4 @@
-"""`borderpost audit verify` and `export`: what they say of a record, and their exit codes."""
+"""`borderpost audit verify` and `export`: output and exit codes."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def _in_utc() -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path, _in_utc: None) -> Path:
-    """A day's record: two hours of reads, two stations, a technician who saw a wire."""
+    """An audit of a day: two hours of reads, two stations, a technician who revealed a trace."""
     audit = AuditWriter(tmp_path, GATEWAY, Signer(make_signing_key(tmp_path)).sign)
     seen = {
         "user": "amina",
@@ -91,7 +91,7 @@ def exported(folder: Path, *more: object) -> dict:
     return json.loads(ended.stdout)
 
 
-def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
+def test_verify_exit_codes(folder: Path) -> None:
     key = ("--key", folder / "signing.pub")
     whole = run("verify", folder, *key)
     assert (whole.exit_code, whole.stdout.splitlines()[-1]) == (0, "complete and unchanged")
@@ -116,13 +116,13 @@ def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
     assert exported(folder)["incomplete"][0].startswith("the audit is invalid at audit.jsonl:4")
     assert run("verify", folder, "--key", folder / "signing.key").exit_code == os.EX_USAGE
     (folder / AUDIT_FILE).unlink()
-    assert run("verify", folder).exit_code == os.EX_DATAERR  # its last line is known
+    assert run("verify", folder).exit_code == os.EX_DATAERR  # its last line is known elsewhere
     (folder / CHAIN_HEAD_FILE).unlink()
     assert not [*check_audit(Path("post.toml"), folder)]
     assert run("verify", folder).exit_code == os.EX_NOINPUT
 
 
-def test_an_export_tells_window_kinds_numbers_people_and_recipients(folder: Path) -> None:
+def test_export_of_window(folder: Path) -> None:
     found = exported(folder, "--key", folder / "signing.pub")
     assert found["sessions_at_most"] == 5
     assert found["reads"] == {"camera": {"lane-1/camera": 2}, "passport_reader": {"lane-1/reader": 3}}
@@ -142,7 +142,7 @@ def test_an_export_tells_window_kinds_numbers_people_and_recipients(folder: Path
     assert "vendor asks" in table
 
 
-def test_an_export_is_of_one_session_where_that_is_asked(folder: Path) -> None:
+def test_export_of_one_session(folder: Path) -> None:
     window = ("--from", "2026-11-28", "--to", "2026-11-29", "--json")
     one = json.loads(run("export", folder, *window, "--session", "t-1").stdout)
     assert [person["who"] for person in one["people"]] == ["lane-1"]
@@ -150,7 +150,7 @@ def test_an_export_is_of_one_session_where_that_is_asked(folder: Path) -> None:
     assert json.loads(run("export", folder, *window, "--session", "5e55").stdout)["audit_lines"] > 5
 
 
-def test_a_run_that_was_cut_off_is_said_to_be_so(folder: Path) -> None:
+def test_export_names_run_without_checkpoint(folder: Path) -> None:
     audit = AuditWriter(folder, GATEWAY, None)
     audit.write(
         [
@@ -161,6 +161,8 @@ def test_a_run_that_was_cut_off_is_said_to_be_so(folder: Path) -> None:
     )
     found = json.loads(run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29", "--json").stdout)
     assert (
-        f"the run before {at(140)} was cut off: up to an hour of reads is not counted" in found["incomplete"]
+        f"the run before {at(140)} ended without a checkpoint: up to an hour of reads is not counted"
+        in found["incomplete"]
     )
-    assert "the gateway runs: reads since its last checkpoint are not counted yet" in found["incomplete"]
+    running = "the gateway is running: reads since its last checkpoint are not counted yet"
+    assert running in found["incomplete"]

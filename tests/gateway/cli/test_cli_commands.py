@@ -121,7 +121,7 @@ async def test_exit_code_of_each_failure(gateway: GatewayFixture, wire: SerialLi
     assert (await failing)[0] == os.EX_IOERR
     shown = await borderpost("command", gateway.config, BARRIER, "refuse", *station(gateway, "chief"))
     assert shown.exit_code == os.EX_TEMPFAIL
-    assert "Somebody stands in it.\n    Clear the passage" in shown.stderr
+    assert "A person is in the way.\n    Clear the passage" in shown.stderr
     for wrong in (
         (BARRIER, "look", "--args", "[]"),
         (BARRIER, "look", "--args", "{"),

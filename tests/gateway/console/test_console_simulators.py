@@ -17,7 +17,7 @@ from gateway.console.pages.simulator_client import (
 from simulators.fingerprint.faults import nb1010_fault, uru_fault
 from simulators.post import Post
 
-pytestmark = pytest.mark.usefixtures("forked_members")
+pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 FILE = """
 [[simulator]]

@@ -1,4 +1,4 @@
-"""Inside a device's process: what is kept for technicians costs nothing on an event's way."""
+"""Diagnostics in a worker: rendering and traces cost nothing per event."""
 
 import asyncio
 import json
@@ -28,11 +28,11 @@ def note(diagnostics: WorkerDiagnostics, unix_ns: int, observation: Observation 
     diagnostics.on_observation(observation)
 
 
-async def test_a_burst_is_made_presentable_afterwards_and_only_the_last_of_it() -> None:
+async def test_burst_renders_only_last_events_later() -> None:
     diagnostics = WorkerDiagnostics("lane-1/reader")
     for number in range(1000):
         note(diagnostics, number, BadFrame(str(number), b"wire"))
-    assert not diagnostics._rendered, "nothing is done on an event's way"
+    assert not diagnostics._rendered, "nothing is rendered per event"
 
     tail = json.loads(await anext(diagnostics.serve_request({"method": "last_events"}, b"")))
     assert not diagnostics.pending
@@ -41,7 +41,7 @@ async def test_a_burst_is_made_presentable_afterwards_and_only_the_last_of_it() 
     ]
 
 
-async def test_images_are_let_go_soon() -> None:
+async def test_images_are_released_soon() -> None:
     diagnostics = WorkerDiagnostics("lane-1/camera")
     picture = Attachment.from_bytes("picture", "image/jpeg", bytes(9))
     note(diagnostics, 1, BadFrame("first", b""))
@@ -55,12 +55,12 @@ async def test_images_are_let_go_soon() -> None:
     ]
 
 
-async def test_a_wire_is_free_when_nobody_looks_and_bounded_when_somebody_does() -> None:
+async def test_trace_is_bounded_and_free_when_unused() -> None:
     tap = WireTap()
     tap.on_chunk("in", b"unseen")
     seen = tap.subscribe(reveal=False)
     async with aclosing(seen):
-        assert await anext(seen) == b"", "from here on"
+        assert await anext(seen) == b"", "the trace starts here"
         tap.on_chunk("out", b"\x05")
         item = json.loads(await anext(seen))
         assert (item["direction"], item["size"], item["hex"], item["summary"]) == ("out", 1, None, "ENQ")
@@ -77,7 +77,7 @@ async def test_a_wire_is_free_when_nobody_looks_and_bounded_when_somebody_does()
     tap.on_chunk("in", b"unseen again")
 
 
-async def test_a_transfer_is_seen_once_though_it_is_tapped_twice() -> None:
+async def test_transfer_tapped_twice_appears_once() -> None:
     tap = WireTap()
     data = bytes(64)
     seen = tap.subscribe(reveal=True)
@@ -116,12 +116,12 @@ async def test_a_transfer_is_seen_once_though_it_is_tapped_twice() -> None:
         (bytes(range(128, 200)), "binary"),
     ],
 )
-def test_what_is_said_of_bytes_is_none_of_them(chunk: bytes, said: str) -> None:
+def test_described_bytes_are_not_disclosed(chunk: bytes, said: str) -> None:
     assert describe_bytes(chunk) == said
 
 
 class Tried(Driver[Settings]):
-    """A device that is tried."""
+    """A driver with a self-test."""
 
     settings_model = Settings
     observation_types = ()
@@ -136,7 +136,7 @@ class Tried(Driver[Settings]):
         yield BadFrame("never", b"")
 
     async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        yield SelfTestStep(name=f"lamp.{trial.level}", outcome=Outcome.SUCCESSFUL, text="It is lit.")
+        yield SelfTestStep(name=f"lamp.{trial.level}", outcome=Outcome.SUCCESSFUL, text="The lamp is on.")
         if self.fails is not None:
             raise self.fails
         if self.waits:
@@ -148,7 +148,7 @@ async def tried(diagnostics: WorkerDiagnostics, level: str = "internal") -> list
     return [SelfTestStep.model_validate_json(step) async for step in answer]
 
 
-async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_self_test_always_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     diagnostics = WorkerDiagnostics("lane-1/reader", "1.0")
     with pytest.raises(RpcError, match="not there"):
         await tried(diagnostics)
@@ -159,7 +159,7 @@ async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyP
     steps = await tried(diagnostics)
     assert [step.name for step in steps] == [
         "link.open",
-        "identity.told",
+        "identity.reported",
         "identity.firmware",
         "lamp.internal",
     ]
@@ -167,17 +167,17 @@ async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyP
     with pytest.raises(RpcError, match="no check"):
         await tried(diagnostics, "interactive")
 
-    driver.fails = LinkError(Cause.NO_RESPONSE, "It fell silent.", Action.RESTART)
+    driver.fails = LinkError(Cause.NO_RESPONSE, "It stopped responding.", Action.RESTART)
     assert [step.outcome for step in await tried(diagnostics, "external")] == ["successful", "failed"]
     driver.fails, driver.waits = None, True
     running = asyncio.create_task(tried(diagnostics, "external"))
     async with asyncio.timeout(5):
         while diagnostics._check_timeout is None:
             await asyncio.sleep(0.01)
-    with pytest.raises(RpcError, match="Another check"):
+    with pytest.raises(RpcError, match="Another self-test"):
         await tried(diagnostics)
     diagnostics.on_closed()
-    assert (await running)[-1].text == "The device went away."
+    assert (await running)[-1].text == "The device was disconnected."
     diagnostics.on_opened(driver, identity)
     monkeypatch.setitem(diagnostics_module.CHECK_TIMEOUTS_S, "external", 0.05)
     assert (await tried(diagnostics, "external"))[-1].outcome == "aborted"
