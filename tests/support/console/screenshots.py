@@ -21,7 +21,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with (
             browser_fixture(Path(folder)) as at,
-            at.somebody(viewport={"width": 1280, "height": 760}) as page,
+            at.new_page(viewport={"width": 1280, "height": 760}) as page,
         ):
             await at.log_in(page, "supervisor")
             people = TravellerGenerator(7)
