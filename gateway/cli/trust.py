@@ -67,7 +67,7 @@ def init(
     broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an authority, and keys, certificates and rights for everybody that the description names."""
+    """Create a certificate authority, and keys, certificates and rights for every described principal."""
     deployment = _load_deployment(description)
     try:
         made = init_store(folder, deployment, days=days, passphrase=_read_passphrase(passphrase_file))
