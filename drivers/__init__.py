@@ -1,1 +1,1 @@
-"""A library of border-post devices: what they are, what they can say, how they are spoken to."""
+"""Drivers of border-post devices: observations, commands and links."""

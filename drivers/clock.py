@@ -1,14 +1,26 @@
-"""Today's date, as far as a machine without a clock battery can know it."""
+"""Clocks of the machine: today's date without a clock battery, and time since boot."""
 
+import time
 from datetime import UTC, date, datetime
 
 RELEASE_DATE = date(2026, 11, 23)
-"""When this release was made; raised with every release."""
+"""Date of this release; raised with every release."""
 
 
 def today() -> date:
-    """Today in UTC, and never before this release was made: after a power cut a mini-PC may boot in 1970.
+    """Return today's date in UTC, never before the date of this release.
 
-    The event's `clock` tells whether the wall clock could be trusted.
+    A mini-PC without a clock battery may boot in 1970 after a power cut. The event's `clock` states whether
+    the wall clock could be trusted.
     """
     return max(datetime.now(UTC).date(), RELEASE_DATE)
+
+
+def boot_ns() -> int:
+    """Return nanoseconds since boot (CLOCK_BOOTTIME); changes of the wall clock do not affect it."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def suspended_ns() -> int:
+    """Return for how long the machine was suspended since boot: CLOCK_BOOTTIME minus CLOCK_MONOTONIC."""
+    return boot_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)

@@ -1,93 +1,88 @@
-"""Commands: what a device can be told to do, how a driver declares it, and how it says no."""
+"""Commands: verbs of a device, their declaration by a driver, and reasons for a refusal."""
 
 import inspect
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 
+from drivers import clock
 from drivers.observation import DataModel, OpenEnum
 
 
 class RefusalReason(OpenEnum):
-    """Why a command was not done, as a code that machines and catalogues of sentences key on."""
+    """Reason for a command that was not executed: a code, the key of catalogues of sentences."""
 
     BUSY = "busy"
-    """The device does something else, and cannot do both."""
+    """The device is executing another command and cannot execute both."""
     CANCELLED = "cancelled"
-    """Somebody called it off."""
+    """The command was cancelled."""
     DEVICE_REFUSED = "device_refused"
-    """The device answered that it will not."""
+    """The device rejected the command."""
     EXPIRED = "expired"
-    """It came too late: what was asked for then may be wrong now."""
+    """The command arrived after its deadline."""
     LINK_FAILED = "link_failed"
-    """The link was lost on the way. What moves may have moved."""
+    """The link failed during execution. A movement may have taken place."""
     MAINTENANCE = "maintenance"
-    """Somebody works on the device: who stands there goes before who is far away."""
+    """The device is under maintenance: work at the device has precedence over remote commands."""
     NOT_SUPPORTED = "not_supported"
-    """This model, or this one as it is configured, cannot."""
+    """The model, or its configuration, does not support the command."""
     RATE_LIMITED = "rate_limited"
-    """Too many within a short time; nothing is kept for later."""
+    """Too many commands within a short time; none is queued."""
     TIMED_OUT = "timed_out"
-    """What had to happen did not happen in time."""
+    """The expected result did not occur in time."""
     UNSAFE = "unsafe"
-    """It could hurt somebody, or what is sensed does not tell that it cannot."""
+    """Execution could injure a person, or the sensors cannot exclude it."""
     UNKNOWN = "unknown"
 
 
 class CommandRefusal(Exception):  # noqa: N818 - an answer, not a fault
-    """The driver does not do it, and nothing has begun or moved."""
+    """Refusal of a command: nothing has begun or moved."""
 
     def __init__(self, reason: RefusalReason, text: str) -> None:
-        """`text`: a sentence for the person who asked, without personal data."""
+        """`text`: a sentence for the issuer, without personal data."""
         super().__init__(text)
         self.reason = reason
         self.text = text
 
 
 class CommandFailure(CommandRefusal):
-    """It was begun and did not come to its end: something may have moved, light up, or been read."""
+    """Failure of a command that had begun: something may have moved, lit up, or been read."""
 
 
 class CommandArguments(DataModel):
-    """What somebody asks of a device: the arguments of one command."""
+    """Arguments of one command."""
 
 
 class CommandOutput(DataModel):
-    """What a command that came to its end has to say. Personal data travels in events, never here."""
+    """Result of a completed command. Personal data travels in events, never here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """Who asks, under which name, and how long it may wait to be begun."""
+    """One invocation of a command: its id, issuer and deadline."""
 
     id: str
-    """The same when the same command is sent again."""
+    """Id of the command; a repeated message has the same id."""
     issuer: str
     transaction: str
-    """The observations that it causes carry this."""
+    """Transaction id, copied into the observations that the command causes."""
     deadline_ns: int
-    """After this, by CLOCK_BOOTTIME in nanoseconds, it must not be begun any more."""
+    """Deadline of the start of execution, by CLOCK_BOOTTIME in nanoseconds."""
 
     @classmethod
     def local(cls, within_s: float = 3.0) -> "Invocation":
-        """A call by a script that has the driver to itself."""
-        return cls("local", "local", "local", boot_ns() + round(within_s * 1e9))
+        """Create an invocation for a script that has exclusive use of the driver."""
+        return cls("local", "local", "local", clock.boot_ns() + round(within_s * 1e9))
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until it must not be begun any more; negative when that is over."""
-        return (self.deadline_ns - boot_ns()) / 1e9
-
-
-def boot_ns() -> int:
-    """Nanoseconds since the machine started, which no setting of the wall clock changes."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        """Seconds until the deadline; negative after it."""
+        return (self.deadline_ns - clock.boot_ns()) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """One command as a driver declares it."""
+    """One command as declared by a driver."""
 
     verb: str
     """Level of its topic: the method's name, hyphens for underscores."""
@@ -95,26 +90,30 @@ class CommandSpec:
     arguments_type: type[CommandArguments]
     result_type: type[CommandOutput]
     is_urgent: bool
-    """Begun at once, beside whatever runs: to stop or to call off. Others are refused as `busy` then."""
+    """Executed at once, beside a running command, such as stop or cancel.
+
+    Other commands are refused as `busy` then.
+    """
     is_movement: bool
-    """Can move a machine, so more is asked of whoever sends it."""
+    """Can move a machine; authorization of such commands is stricter."""
     needs_claim: bool = False
-    """Only for the station that has claimed the device."""
+    """Reserved for the station that has claimed the device."""
 
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[CommandOutput]])
 _MARK = "__borderpost_command__"
 RESERVED_VERBS = frozenset({"claim", "release", "renew", "steal"})
-"""Verbs that whoever runs drivers obeys itself, for every device."""
+"""Verbs that the gateway executes itself, for every device."""
 
 
 def command(
     *, is_urgent: bool = False, is_movement: bool = False, needs_claim: bool = False, verb: str | None = None
 ) -> Callable[[MethodT], MethodT]:
-    """Declare a driver's method `async def verb(self, request: SomeRequest, call: Call) -> SomeDone`.
+    """Declare a driver's method `async def verb(self, request.
 
-    `verb` names it where the method cannot have that name, as `open`, which every driver has. It raises
-    Refused, Failed or LinkError; it never tries again, and what it observes meanwhile, `watch` yields.
+    SomeArguments, call: Invocation) -> SomeOutput`. `verb` is the command's name where the method cannot have
+    that name, such as `open`, a method of every driver. The method raises CommandRefusal, CommandFailure or
+    LinkError. It never retries; `watch` yields its observations.
     """
 
     def mark(method: MethodT) -> MethodT:
@@ -125,7 +124,7 @@ def command(
 
 
 def commands_of(driver: type[Any]) -> dict[str, CommandSpec]:
-    """Every command that a class of drivers declares, by verb; raises TypeError for a malformed one."""
+    """Return the commands that a driver class declares, by verb; raises TypeError for a malformed one."""
     found = {}
     for name, method in inspect.getmembers(driver, inspect.iscoroutinefunction):
         if (marked := getattr(method, _MARK, None)) is None:
@@ -139,10 +138,12 @@ def commands_of(driver: type[Any]) -> dict[str, CommandSpec]:
             ):
                 verb = named or name.replace("_", "-")
                 if verb in RESERVED_VERBS:
-                    raise TypeError(f"{driver.__name__}.{name}: every device has that command already")
+                    raise TypeError(f"{driver.__name__}.{name}: `{verb}` is a command of every device")
                 found[verb] = CommandSpec(verb, name, request, done, urgent, moves, claimed)
             case _:
-                raise TypeError(f"{driver.__name__}.{name} is not (self, Request, Call) -> Done")
+                raise TypeError(
+                    f"{driver.__name__}.{name} is not (self, CommandArguments, Invocation) -> CommandOutput"
+                )
     return found
 
 

@@ -1,10 +1,8 @@
-"""What a driver is: it declares, opens, watches, obeys and closes. It never retries, logs or publishes."""
+"""Base class of drivers: open, watch, commands, self-test. A driver never retries, logs or publishes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -17,11 +15,9 @@ from drivers.links.settings import Settings
 from drivers.observation import DataModel, Observation, OpenEnum
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
-ENTRY_POINTS = "borderpost.drivers"
-
 
 class Family(OpenEnum):
-    """What kind of device it is, whoever made it."""
+    """Kind of device, independent of its manufacturer."""
 
     PASSPORT_READER = "passport_reader"
     FINGERPRINT_SCANNER = "fingerprint_scanner"
@@ -32,7 +28,7 @@ class Family(OpenEnum):
 
 
 class StateCode(OpenEnum):
-    """How a device is."""
+    """State of a device."""
 
     STARTING = "starting"
     ONLINE = "online"
@@ -43,21 +39,28 @@ class StateCode(OpenEnum):
     FAULT = "fault"
     MAINTENANCE = "maintenance"
     AWAITING_ACCEPTANCE = "awaiting_acceptance"
-    """A new serial number waits for a technician to accept it."""
+    """A new serial number waits for acceptance by a technician."""
     UNKNOWN = "unknown"
 
 
 class Identity(DataModel):
-    """Which device answered. The position keeps topic and settings, the serial number counters."""
+    """Identity of the opened device.
+
+    Topic and settings belong to the position, counters to the serial number.
+    """
 
     unredacted_fields = frozenset({"manufacturer", "model", "serial_number", "firmware"})
 
-    model: str = Field(description="Model as the device or its USB descriptor says it.", examples=["OCR315e"])
-    manufacturer: str | None = Field(None, description="Who made it, where known.", examples=["Access-IS"])
-    serial_number: str | None = Field(
-        None, description="The device's own serial number, where it has one.", examples=["SIM0001"]
+    model: str = Field(
+        description="Model, as stated by the device or its USB descriptor.", examples=["OCR315e"]
     )
-    firmware: str | None = Field(None, description="Firmware version, where it tells.", examples=["2.14"])
+    manufacturer: str | None = Field(None, description="Manufacturer, where known.", examples=["Access-IS"])
+    serial_number: str | None = Field(
+        None, description="Serial number stated by the device, if any.", examples=["SIM0001"]
+    )
+    firmware: str | None = Field(
+        None, description="Firmware version, where the device states it.", examples=["2.14"]
+    )
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -65,7 +68,7 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 @dataclass(frozen=True, slots=True)
 class BadFrame:
-    """Bytes that mean nothing: counted and kept for the technician, never published."""
+    """Bytes without a valid meaning: counted and kept for the technician, never published."""
 
     fault: str
     wire: bytes
@@ -73,7 +76,7 @@ class BadFrame:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a device whose link stands is now, where that is news: busy, degraded, or all well again."""
+    """Change of the state of a connected device: busy, degraded, or online again."""
 
     state: StateCode
     cause: Cause | None = None
@@ -84,32 +87,32 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class PreviewFrame:
-    """A picture of this moment for the eyes of one station, shown at once or never, and kept nowhere."""
+    """A preview frame for one station: shown at once or dropped, never stored."""
 
     station: str
     content: bytes = field(repr=False)
-    """JPEG; empty: what was shown is over, and is wiped."""
+    """JPEG; empty: the preview has ended, and the last frame is to be cleared."""
 
 
 class Driver(ABC, Generic[SettingsT]):
-    """A device of one model. A new instance is made for every open, so nothing is remembered across them."""
+    """A device of one model. Every open uses a new instance, so no state survives a reopen."""
 
     family: ClassVar[Family]
     settings_model: ClassVar[type[Settings]]
     observation_types: ClassVar[tuple[type[Observation], ...]]
-    """Every observation it can yield; advertised in the device's description."""
+    """Types of observations it can yield; advertised in the device's description."""
     commands: ClassVar[Mapping[str, CommandSpec]] = MappingProxyType({})
-    """Every command it obeys, by verb; see `drivers.command.command`."""
+    """Commands it supports, by verb; see `drivers.command.command`."""
     usb_ids: ClassVar[Collection[tuple[int, int]]] = ()
-    """Vendor and product numbers of what can only be its device, whatever the post."""
+    """Vendor and product ids that belong only to its device, at any post."""
     anonymizer: ClassVar[str] = ""
-    """`module:function` of what takes people out of its recordings; see `drivers.anonymize.anonymizer.Scrubber`."""
+    """`module:function` that anonymizes its recordings; see `drivers.anonymize.anonymizer.Anonymizer`."""
 
     self_test_levels: ClassVar[tuple[SelfTestLevel, ...]] = ()
-    """The levels of check at which it tries something itself; see `check`."""
+    """Levels at which it tests the device itself; see `self_test`."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Collect the commands that it declares."""
+        """Collect the declared commands."""
         super().__init_subclass__(**kwargs)
         cls.commands = MappingProxyType(commands_of(cls))
 
@@ -119,62 +122,28 @@ class Driver(ABC, Generic[SettingsT]):
 
     @abstractmethod
     async def open(self) -> Identity:
-        """Open the link and find out who answers; raises LinkError when nobody does."""
+        """Open the link and identify the device; raises LinkError when no device responds."""
 
     @abstractmethod
     def watch(self) -> AsyncIterator[Observation | BadFrame | Status | PreviewFrame]:
-        """Yield what the device says; raises LinkError when the link fails."""
+        """Yield observations of the device; raises LinkError when the link fails."""
 
     def on_claim_changed(self, station: str | None) -> None:
-        """Learn which station has the device to itself from now on; None: no station has."""
+        """Take note of the station that holds the claim from now on; None: no station."""
 
     @staticmethod
     def describe_chunk(_direction: Direction, _chunk: bytes, /) -> str:
-        """What a chunk on its wire means, in a few words and without what it says; "": nothing is known."""
+        """Summarize a chunk of device bytes in a few words, without its content; "" where unknown."""
         return ""
 
     def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """Try the device beside `watch`, at a level that `checks` names; raises LinkError, Refused, Failed.
+        """Test the device beside `watch`, at one of `self_test_levels`.
 
-        A check is called off when the device goes away or it takes too long; what it has switched on it
-        switches off again in a `finally`.
+        Raises LinkError, CommandRefusal, CommandFailure. A self-test is cancelled when the device is
+        disconnected or the time limit is reached; a `finally` switches off again all that the test has
+        switched on.
         """
         raise NotImplementedError(trial.level)
 
     async def close(self) -> None:
-        """Leave the device as found. The links close by themselves afterwards."""
-
-
-class UnknownDriverError(LookupError):
-    """No installed package offers a driver of that name."""
-
-
-def installed_drivers() -> dict[str, EntryPoint]:
-    """Every driver that installed packages offer, by the name a configuration uses."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-@cache
-def load_driver(name: str) -> type[Driver[Settings]]:
-    """Import the driver of that name; raises UnknownDriverError.
-
-    What was found is kept: looking through all installed packages takes 20 ms and a megabyte, and every
-    worker process, forked from one that has looked already, would look again.
-
-    A driver whose extra is not installed is a driver that says so when it is opened: one device's missing
-    library is no reason for the others not to start.
-    """
-    points = installed_drivers()
-    if name not in points:
-        raise UnknownDriverError(f"no driver named {name!r}; installed: {', '.join(sorted(points))}")
-    point = points[name]
-    try:
-        driver: type[Driver[Settings]] = point.load()
-    except ModuleNotFoundError as error:
-        package = point.module.partition(".")[0]
-        if point.dist is None or not point.extras or error.name is None or error.name.startswith(package):
-            raise
-        from drivers.unavailable import unavailable_driver
-
-        return unavailable_driver(name, error.name, point.dist.name, point.extras[0])
-    return driver
+        """Restore the device's initial settings. The links close afterwards by themselves."""

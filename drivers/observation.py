@@ -1,4 +1,4 @@
-"""What any device can say: the base of every observation, its images, and the five outcomes of a check."""
+"""Observations of devices: their base class, attachments, and the five outcomes of a check."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class OpenEnum(StrEnum):
-    """A word of a closed vocabulary that may grow: a word this version does not know reads as `unknown`."""
+    """Value of a vocabulary that may grow: a value unknown to this version reads as `unknown`."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -17,10 +17,10 @@ class OpenEnum(StrEnum):
 
 
 class DataModel(BaseModel):
-    """A piece of an observation: immutable, strict about its fields, silent about its values in errors.
+    """Immutable part of an observation: strict about its fields, without its values in errors.
 
-    `shown` names the fields that may stand in logs, traces, diagnostics and bundles. It is an allow-list:
-    a field is personal until somebody has thought about it, and `redacted` tells its size only.
+    `unredacted_fields` names the fields that may appear in logs, traces, diagnostics and bundles. It is an
+    allow-list: every other field counts as personal, and `redact` replaces its value by type and size.
     """
 
     model_config = ConfigDict(
@@ -33,11 +33,13 @@ class DataModel(BaseModel):
         """Refuse an allow-list that names a field which does not exist."""
         super().__pydantic_init_subclass__(**kwargs)
         if stray := cls.unredacted_fields - cls.model_fields.keys():
-            raise TypeError(f"{cls.__name__}.shown names no field of it: {', '.join(sorted(stray))}")
+            raise TypeError(
+                f"{cls.__name__}.unredacted_fields names no field of it: {', '.join(sorted(stray))}"
+            )
 
 
 def redact(value: object) -> Any:
-    """Render a part for a log or a bundle: shown fields as they are, all others as type and size."""
+    """Render a part for a log or a bundle: unredacted fields unchanged, all others as type and size."""
     match value:
         case DataModel():
             return {
@@ -53,7 +55,7 @@ def redact(value: object) -> Any:
 
 
 def _size(value: object) -> Any:
-    """A hidden value: a part keeps what it shows itself, anything else is its type and length."""
+    """Redact a value: a DataModel keeps its unredacted fields, others become type and length."""
     match value:
         case None:
             return None
@@ -66,35 +68,35 @@ def _size(value: object) -> Any:
 
 
 class DataClass(OpenEnum):
-    """How an event is kept and for how long; see the delivery classes in gateway/README.md."""
+    """Retention of an event; see the delivery classes in gateway/README.md."""
 
     TRAVELLER = "traveller"
-    """About a person: encrypted on disk, gone after delivery or after its short life."""
+    """About a person: encrypted on disk, deleted after delivery or after its short lifetime."""
     DEVICE = "device"
-    """About the equipment: only the latest counts."""
+    """About the equipment: only the latest event counts."""
     RECORD = "record"
-    """What must be accounted for: kept until every destination has acknowledged it."""
+    """Accountable: kept until every destination has acknowledged it."""
     UNKNOWN = "unknown"
 
 
 class Outcome(OpenEnum):
-    """How one check ended (after BSI TR-03135-1, section 3.5.2). There is no boolean on purpose."""
+    """Outcome of one check (after BSI TR-03135-1, section 3.5.2). Deliberately not a boolean."""
 
     SUCCESSFUL = "successful"
-    """Ran to its end; the feature passed."""
+    """Completed; the feature passed."""
     FAILED = "failed"
-    """Ran to its end; the feature did not pass."""
+    """Completed; the feature did not pass."""
     UNDETERMINED = "undetermined"
-    """Ran to its end and could not decide: no trust anchor, unknown model, unreadable line."""
+    """Completed without a decision: no trust anchor, unknown model, unreadable line."""
     NOT_SUPPORTED = "not_supported"
-    """Ran to its end; this document has no such feature."""
+    """Completed; this document has no such feature."""
     ABORTED = "aborted"
-    """Did not run to its end: says nothing about the document and feeds no other check."""
+    """Not completed: no statement about the document, and no input to another check."""
     UNKNOWN = "unknown"
 
 
 class CheckGroup(OpenEnum):
-    """What a check looked at (BSI TR-03135-1, section 3.5)."""
+    """Object of a check (BSI TR-03135-1, section 3.5)."""
 
     OPTICAL = "optical"
     ELECTRONIC = "electronic"
@@ -104,7 +106,7 @@ class CheckGroup(OpenEnum):
 
 
 class Weight(OpenEnum):
-    """What a check means for the overall outcome."""
+    """Weight of a check in the overall outcome."""
 
     MANDATORY = "mandatory"
     OPTIONAL = "optional"
@@ -114,19 +116,20 @@ class Weight(OpenEnum):
 
 
 class Check(DataModel):
-    """One check of a document or a capture, and how it ended."""
+    """One check of a document or a capture, and its outcome."""
 
     unredacted_fields = frozenset(
         {"id", "group", "outcome", "weight", "code", "reason", "text", "vendor_code", "duration_ms"}
     )
 
     id: str = Field(
-        description="Which check, in the vocabulary of the contract.", examples=["mrz.check_digits"]
+        description="Identifier of the check, in the vocabulary of the contract.",
+        examples=["mrz.check_digits"],
     )
-    group: CheckGroup = Field(description="What was looked at.", examples=["optical"])
+    group: CheckGroup = Field(description="Object of the check.", examples=["optical"])
     outcome: Outcome = Field(description="One of the five outcomes.", examples=["successful"])
     weight: Weight = Field(
-        Weight.MANDATORY, description="What it counts for in the overall outcome.", examples=["mandatory"]
+        Weight.MANDATORY, description="Weight of the check in the overall outcome.", examples=["mandatory"]
     )
     code: str | None = Field(
         None, description="Generic optical code as light_property_feature.", examples=["ir_ab_mr"]
@@ -138,23 +141,23 @@ class Check(DataModel):
     )
     text: str | None = Field(
         None,
-        description="A short sentence for a person. Never personal data.",
-        examples=["The document was taken away during the read."],
+        description="A short sentence for the user. Never personal data.",
+        examples=["The document was removed during the read."],
     )
     vendor_code: str | None = Field(
-        None, description="The vendor's own word for the outcome, unchanged.", examples=["UV_DULL_PAPER_MRZ"]
+        None, description="The vendor's word for the outcome, unchanged.", examples=["UV_DULL_PAPER_MRZ"]
     )
     duration_ms: float | None = Field(
-        None, ge=0, description="How long the check took, in milliseconds.", examples=[3.2]
+        None, ge=0, description="Duration of the check, in milliseconds.", examples=[3.2]
     )
 
 
 def overall_outcome(checks: Iterable[Check]) -> Outcome:
-    """Sum up checks as BSI TR-03135-1, section 5.4: evaluatory ones never count.
+    """Combine checks as in BSI TR-03135-1, section 5.4; evaluatory checks never count.
 
-    The guideline fixes that `failed` comes before `aborted`; what follows is left to the application:
-    `undetermined` if a mandatory check did not succeed, else `successful`. No counting check at all
-    decides nothing: `undetermined`.
+    The guideline fixes that `failed` comes before `aborted`. The rest is left to the application:
+    `undetermined` if a mandatory check did not succeed, else `successful`; without any counting check
+    `undetermined`.
     """
     counted = [c for c in checks if c.weight is not Weight.EVALUATORY]
     outcomes = {c.outcome for c in counted}
@@ -168,13 +171,13 @@ def overall_outcome(checks: Iterable[Check]) -> Outcome:
 
 
 class Attachment(DataModel):
-    """An image or other blob that belongs to an observation; its bytes travel as a message of their own."""
+    """An image or other blob of an observation; its bytes travel as a separate message."""
 
     unredacted_fields = frozenset({"role", "media_type", "size_bytes"})
 
     role: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
-        description="What it shows; the last level of its topic.",
+        description="Content of the attachment; the last level of its topic.",
         examples=["page_ir"],
     )
     media_type: str = Field(description="Media type of the bytes.", examples=["image/jpeg"])
@@ -199,36 +202,38 @@ class Attachment(DataModel):
 
 
 class Observation(DataModel):
-    """One thing a device says, as it says it: nothing cached, nothing derived from earlier ones.
+    """One statement of a device, unchanged: nothing cached, nothing derived from earlier ones.
 
-    A subclass states its event type and its data class; the fields are the `data` of the published event.
+    A subclass defines its event type and its data class; the fields are the `data` of the published event.
     """
 
     unredacted_fields = frozenset({"attachments"})
     event_type: ClassVar[str]
     data_class: ClassVar[DataClass]
     is_state: ClassVar[bool] = False
-    """Holds until the device says something else of this type, as the sensed state of a barrier does.
+    """Valid until the next observation of this type, such as the sensed state of a barrier.
 
-    Besides the event, which passes as every other does, the newest stands as a retained message for as long
-    as the device is there. So nothing about a person may stand, and a driver says it again after each open.
+    The event is delivered as any other. Besides, the last value is a retained message while the device is
+    present. So it must not be about a person, and a driver emits it again after each open.
     """
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse that something about a person stands: a retained message stays at brokers."""
+        """Refuse a state about a person: a retained message stays at brokers."""
         super().__pydantic_init_subclass__(**kwargs)
         if cls.is_state and getattr(cls, "data_class", None) is DataClass.TRAVELLER:
-            raise TypeError(f"{cls.__name__} is about a person and cannot stand")
+            raise TypeError(f"{cls.__name__} is about a person and must not be a state")
 
     transaction: str | None = Field(
-        None, exclude=True, description="Joins what belongs to one traveller, document or capture."
+        None,
+        exclude=True,
+        description="Transaction id, shared by all events of one traveller, document or capture.",
     )
     wire: bytes = Field(
         b"",
         exclude=True,
         repr=False,
-        description="The bytes it was read from, for the technician at the post.",
+        description="Device bytes that it was read from, for the technician at the post.",
     )
     attachments: tuple[Attachment, ...] = Field(
         (), description="Images sent before this event, one message each.", examples=[[]]

@@ -1,7 +1,7 @@
-"""Self-tests: what a device or its driver found out about itself when a technician asked.
+"""Self-tests of a device or its driver, started by a technician.
 
-The three levels are those of UnifiedPOS (`CheckHealth`, chapter 1): what is told without anybody noticing,
-what people at the counter see or hear, and what needs somebody to take part.
+The three levels are those of UnifiedPOS (`CheckHealth`, chapter 1): without a visible effect, with one that
+people at the counter see or hear, and with a task for a person.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,56 +13,62 @@ from drivers.observation import DataModel, Observation, OpenEnum, Outcome
 
 
 class SelfTestLevel(OpenEnum):
-    """How much of the device is tried, and who notices."""
+    """Self-test level: internal (no visible effect), external (lamp), interactive (needs a specimen)."""
 
     INTERNAL = "internal"
-    """Link, identity, registers, sensors: nobody at the counter notices."""
+    """Link, identity, registers, sensors: no visible effect at the counter."""
     EXTERNAL = "external"
-    """It lights up, beeps or takes a picture: who stands there notices, nobody has to do anything."""
+    """Lights, beeps or takes a frame: noticeable at the counter, without a task for a person."""
     INTERACTIVE = "interactive"
-    """Somebody presents a specimen, a finger or a card, and sees whether it is read."""
+    """A person presents a specimen, a finger or a card, and sees the result."""
     UNKNOWN = "unknown"
 
 
 class SelfTestStep(DataModel):
-    """One thing that was tried. Never personal data: neither in its text nor in what was measured."""
+    """One step of a self-test. Never personal data: neither in its text nor in its measurement."""
 
     unredacted_fields = frozenset(
         {"name", "outcome", "text", "measured", "unit", "at_least", "at_most", "action", "how"}
     )
 
-    name: str = Field(description="What was tried, as a code.", examples=["link.answers"])
+    name: str = Field(description="Code of the step.", examples=["link.answers"])
     outcome: Outcome = Field(description="One of the five outcomes.", examples=["successful"])
-    text: str = Field(description="What was found, in a plain sentence.", examples=["It answered in 12 ms."])
-    measured: float | None = Field(None, description="What was measured, in `unit`.", examples=[12.0])
-    unit: str = Field("", description="The unit of what was measured.", examples=["ms"])
-    at_least: float | None = Field(None, description="The least that is well, in `unit`.", examples=[0.0])
-    at_most: float | None = Field(None, description="The most that is well, in `unit`.", examples=[500.0])
-    action: str = Field("none", description="What a person should do, as of states.", examples=["clean"])
-    how: str = Field("", description="How to do it.", examples=["Wipe the glass with a dry cloth."])
+    text: str = Field(description="Result, in a plain sentence.", examples=["It responded in 12 ms."])
+    measured: float | None = Field(None, description="Measured value, in `unit`.", examples=[12.0])
+    unit: str = Field("", description="Unit of the measured value.", examples=["ms"])
+    at_least: float | None = Field(None, description="Lower limit of good values, in `unit`.", examples=[0.0])
+    at_most: float | None = Field(
+        None, description="Upper limit of good values, in `unit`.", examples=[500.0]
+    )
+    action: str = Field(
+        "none", description="Recommended action of a person, as for states.", examples=["clean"]
+    )
+    how: str = Field(
+        "", description="Instructions for the action.", examples=["Wipe the glass with a dry cloth."]
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTestContext:
-    """A check that is asked of a driver."""
+    """One run of a self-test, as passed to a driver."""
 
     level: SelfTestLevel
     next_observation: Callable[[], Awaitable[Observation]]
-    """Waits for the next thing that the device says meanwhile, as `watch` yields it."""
+    """Wait for the next observation of the device during the self-test, as yielded by `watch`."""
 
 
 class SelfTestReport(DataModel):
-    """What a check of one level found."""
+    """Result of a self-test at one level."""
 
     unredacted_fields = frozenset({"level", "at", "steps"})
 
-    level: SelfTestLevel = Field(description="Which level was asked for.", examples=["internal"])
-    at: AwareDatetime = Field(description="When it ended, UTC.", examples=["2026-11-28T08:15:30Z"])
-    steps: tuple[SelfTestStep, ...] = Field(description="What was tried, in order.", examples=[[]])
+    level: SelfTestLevel = Field(description="Requested level.", examples=["internal"])
+    at: AwareDatetime = Field(description="End of the self-test, UTC.", examples=["2026-11-28T08:15:30Z"])
+    steps: tuple[SelfTestStep, ...] = Field(description="Steps, in order.", examples=[[]])
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of the steps; `not_supported` where nothing could be tried."""
+        """Worst outcome of the steps; `not_supported` without any step."""
         found = {step.outcome for step in self.steps}
         for worst in (Outcome.FAILED, Outcome.ABORTED, Outcome.UNDETERMINED, Outcome.SUCCESSFUL):
             if worst in found:

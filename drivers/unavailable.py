@@ -1,16 +1,12 @@
 """A driver whose libraries are not installed: it stands in its place and says which extra brings them."""
 
-import sys
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import ClassVar, NoReturn
 
 from pydantic import ConfigDict
 
 from drivers.driver import Driver, Family, Identity
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import NotInstalledError
 from drivers.links.settings import Settings
-
-DEBIAN_PREFIX = Path("/opt/borderpost")
 
 
 class AnySettings(Settings):
@@ -19,38 +15,28 @@ class AnySettings(Settings):
     model_config = ConfigDict(extra="allow")
 
 
-DEBIAN_PACKAGES = {"camera": "borderpost-cameras", "uvc": "borderpost-cameras"}
-"""Packages for Debian that have what the gateway's own has not, by extra."""
+class MissingDriver(Driver[Settings]):
+    """Fails to open, with what to install."""
+
+    family = Family.UNKNOWN
+    settings_model = AnySettings
+    observation_types = ()
+    text: ClassVar[str]
+    """What is missing, in a sentence."""
+    extra: ClassVar[str]
+    distribution: ClassVar[str]
+    """The distribution whose extra it is."""
+
+    async def open(self) -> Identity:
+        """Say what is missing."""
+        raise NotInstalledError(self.text, self.extra, self.distribution)
+
+    def watch(self) -> NoReturn:
+        """Never reached."""
+        raise AssertionError("what does not open is not watched")
 
 
-def _how(distribution: str, extra: str) -> str:
-    """What to install, and where: Debian's packages bring an environment that pip must not touch."""
-    if (package := DEBIAN_PACKAGES.get(extra)) is not None and Path(sys.prefix) == DEBIAN_PREFIX:
-        return f"Install the package {package} of the same version, then: sudo systemctl restart borderpost"
-    return f'pip install "{distribution}[{extra}]", then restart the gateway.'
-
-
-def unavailable_driver(driver: str, module: str, distribution: str, extra: str) -> type[Driver[Any]]:
+def unavailable_driver(driver: str, module: str, distribution: str, extra: str) -> type[MissingDriver]:
     """The stand-in for a driver that cannot be imported, because it imports `module`."""
-
-    class Missing(Driver[AnySettings]):
-        """Fails to open, with what to install."""
-
-        family = Family.UNKNOWN
-        settings_model = AnySettings
-        observation_types = ()
-
-        async def open(self) -> Identity:
-            """Say what is missing."""
-            raise LinkError(
-                Cause.DRIVER_ERROR,
-                f"The driver {driver} needs the extra `{extra}`, which is not installed (no {module}).",
-                Action.CONFIGURE,
-                _how(distribution, extra),
-            )
-
-        def watch(self) -> NoReturn:
-            """Never reached."""
-            raise AssertionError("what does not open is not watched")
-
-    return Missing
+    says = f"The driver {driver} needs the extra `{extra}`, which is not installed (no {module})."
+    return type("Missing", (MissingDriver,), {"text": says, "extra": extra, "distribution": distribution})

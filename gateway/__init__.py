@@ -6,6 +6,9 @@ if "rich" not in sys.modules:
     # structlog imports rich, and with it pygments, to format tracebacks, which we never show (see
     # `log.where_it_failed`): 5 MB and 0.1 s at every start. Without rich it formats them plainly.
     sys.modules["rich"] = None  # type: ignore[assignment]
-    import structlog  # noqa: F401
+    try:
+        import structlog  # noqa: F401
+    except KeyboardInterrupt:  # Ctrl-C while a program loads: nothing has begun, and no traceback helps
+        raise SystemExit(130) from None
 
     del sys.modules["rich"]

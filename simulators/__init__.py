@@ -1,5 +1,5 @@
-"""Simulated devices that speak the wire, written from the protocol sheets and from nothing of ours.
+"""Simulated devices that speak the device protocols, written from the protocol sheets only.
 
-`serial_line` is a serial device on a pty, `passport` holds the readers that sit on one, `travellers`
-supplies people and documents, `faults` what goes wrong, `post` runs a whole post from one file.
+`links.serial_line` is a serial device on a pty, `passport` has the readers that use one, `travellers`
+supplies people and documents, `faults` defines serial faults, `post` runs a whole post from one file.
 """

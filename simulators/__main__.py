@@ -1,4 +1,4 @@
-"""Run a simulated post by itself: `python -m simulators POST.toml --run-dir DIR`."""
+"""Run a simulated post: `python -m simulators POST.toml --run-dir DIR`."""
 
 import argparse
 import asyncio
@@ -11,14 +11,14 @@ from simulators.post import SimulatorError, run_post
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; 2 when the post cannot be run."""
+    """Parse the arguments and run the post; return 2 if it cannot be run."""
     parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
     parser.add_argument("post", help="the post's file")
     parser.add_argument("--run-dir", required=True, help="directory of the control socket; ${BORDERPOST_RUN}")
     parser.add_argument(
         "--ready-fd",
         type=int,
-        help="descriptor that gets a line once every device can be found",
+        help="file descriptor to which a line is written once every device can be opened",
     )
     given = parser.parse_args(arguments)
 

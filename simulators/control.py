@@ -1,6 +1,6 @@
 """The control socket of a simulated post: JSON lines over a Unix socket that only its owner may open.
 
-A request names what to do and for whom, the answer says `ok` and the rest:
+A request names an action and a simulator; the response has `ok` and the result:
 
     {"do": "list"}
     {"do": "status"}                                   or of one: {"do": "status", "name": "lane-1/reader"}
@@ -22,17 +22,17 @@ from simulators.errors import SimulatorError
 
 SOCKET_NAME = "simulators.sock"
 PATH_MAX = 107
-"""Bytes that fit `sun_path`, its terminator apart (unix(7))."""
+"""Maximum length of a path in `sun_path`, without its terminator (unix(7))."""
 
 CommandHandler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class ControlSocket:
-    """The serving end. Use it as an async context manager."""
+    """The server of the control socket. An async context manager."""
 
-    def __init__(self, path: Path, obey: CommandHandler) -> None:
+    def __init__(self, path: Path, handle: CommandHandler) -> None:
         self.path = path
-        self._obey = obey
+        self._handle = handle
         self._server: asyncio.Server | None = None
         self._closing = False
         self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
@@ -51,7 +51,7 @@ class ControlSocket:
         self._closing = True
         self.path.unlink(missing_ok=True)
         self._server.close()
-        # Closed connections read as ended, so that every conversation ends by itself.
+        # Feed EOF to the readers of closed connections, so that every conversation ends.
         conversations = [task for task in self._open.values() if task]
         for writer in list(self._open):
             writer.close()
@@ -62,11 +62,11 @@ class ControlSocket:
         self._open[writer] = asyncio.current_task()
         try:
             with contextlib.suppress(ConnectionError):
-                # One accepted while the socket was being closed gets no answer.
+                # A connection accepted while the socket was being closed gets no answer.
                 while not self._closing and (line := await reader.readline()):
                     writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
                     await writer.drain()
-        except ValueError:  # a line longer than the reader's limit: not one of ours
+        except ValueError:  # a line longer than the reader's limit is not a request
             pass
         finally:
             del self._open[writer]
@@ -79,7 +79,7 @@ class ControlSocket:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise SimulatorError("a request is a JSON object")
-            return await self._obey(request)
+            return await self._handle(request)
         except ValueError as error:
             return {"ok": False, "error": f"not JSON: {error}"}
         except SimulatorError as error:
@@ -89,14 +89,14 @@ class ControlSocket:
 def _bind(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > PATH_MAX:
         raise SimulatorError(
-            f"{path}: too long for a socket (at most {PATH_MAX} bytes): take a shorter run directory"
+            f"{path}: too long for a socket (at most {PATH_MAX} bytes): choose a shorter run directory"
         )
     listening = socket.socket(socket.AF_UNIX)
     try:
-        # Before bind: the file then never exists with any other mode.
+        # Set before bind, so that the file never exists with any other mode.
         os.fchmod(listening.fileno(), 0o600)
         if path.is_socket():
-            if _somebody_answers(path):
+            if _is_in_use(path):
                 raise SimulatorError(f"{path}: a simulated post is running here already")
             path.unlink()
         listening.bind(str(path))
@@ -109,7 +109,7 @@ def _bind(path: Path) -> socket.socket:
     return listening
 
 
-def _somebody_answers(path: Path) -> bool:
+def _is_in_use(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -126,12 +126,12 @@ async def send_command(socket_path: str | os.PathLike[str], request: Mapping[str
     try:
         reader, writer = await asyncio.open_unix_connection(socket_path)
     except OSError as error:
-        raise _nobody(socket_path) from error
+        raise _no_post_error(socket_path) from error
     try:
         writer.write(json.dumps(request).encode() + b"\n")
         return _decoded(await reader.readline(), socket_path)
     except ConnectionError as error:
-        raise _nobody(socket_path) from error
+        raise _no_post_error(socket_path) from error
     finally:
         writer.close()
         with contextlib.suppress(OSError):
@@ -141,7 +141,7 @@ async def send_command(socket_path: str | os.PathLike[str], request: Mapping[str
 def send_command_blocking(
     socket_path: str | os.PathLike[str], request: Mapping[str, Any], *, timeout_s: float = 30.0
 ) -> dict[str, Any]:
-    """`command` for a caller without an event loop; gives up after `timeout_s` seconds."""
+    """Run `send_command` without an event loop; give up after `timeout_s` seconds."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
         try:
@@ -150,15 +150,17 @@ def send_command_blocking(
             with connection.makefile("rb") as answers:
                 return _decoded(answers.readline(), socket_path)
         except OSError as error:
-            raise _nobody(socket_path) from error
+            raise _no_post_error(socket_path) from error
 
 
 def _decoded(line: bytes, socket_path: str | os.PathLike[str]) -> dict[str, Any]:
     if not line.endswith(b"\n"):
-        raise _nobody(socket_path)
+        raise _no_post_error(socket_path)
     answer: dict[str, Any] = json.loads(line)
     return answer
 
 
-def _nobody(socket_path: str | os.PathLike[str]) -> SimulatorError:
-    return SimulatorError(f"{os.fspath(socket_path)}: no simulated post answers here: is it running?")
+def _no_post_error(socket_path: str | os.PathLike[str]) -> SimulatorError:
+    return SimulatorError(
+        f"{os.fspath(socket_path)}: no simulated post responds here: start one with borderpost simulate"
+    )

@@ -1,5 +1,17 @@
-"""The errors of the simulators: what a person can put right, said so that they can."""
+"""The errors of the simulators. Their messages say how a user can correct them."""
+
+from typing import Self
 
 
 class SimulatorError(Exception):
-    """A simulator cannot do what it was asked to; the message says what and why."""
+    """A simulator cannot do the requested action; the message says which one and why."""
+
+    extras: tuple[str, ...] = ()
+    """Extras that would have to be installed for it."""
+
+    @classmethod
+    def without(cls, extra: str, text: str) -> Self:
+        """Return the error for a missing library; `extra` brings the library, `text` says what needs it."""
+        error = cls(f"{text}: it comes with the extra `{extra}`")
+        error.extras = (extra,)
+        return error

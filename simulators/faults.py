@@ -1,8 +1,8 @@
-"""What goes wrong with a reader on a serial line, each thing a small typed value.
+"""Faults of a reader on a serial line, each a small typed value.
 
-Some happen at once (`Unplug`, `Silence(for_s=...)`, `Noise`, `NoDocument`), the others befall the next
-read, or the next `reads` of them. They can be combined: a slow, dribbled frame with a wrong check digit.
-The names in `fault` are those of scenario files, of the control socket and of the command line.
+Some take effect at once (`Unplug`, `Silence(for_s=...)`, `Noise`, `NoDocument`), the others affect the next
+read, or the next `reads` reads. They can be combined: a slow frame in small pieces with a wrong check digit.
+The names in `fault` are used in scenario files, on the control socket and on the command line.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ Lines = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Transmission:
-    """A frame on its way: what is sent, and how."""
+    """A frame and how it is sent."""
 
     data: bytes
     delay_s: float = 0.0
@@ -30,39 +30,39 @@ class Transmission:
 
 
 class Fault(BaseModel):
-    """Something that goes wrong."""
+    """A fault that can be injected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ReadFault(Fault):
-    """Something that spoils the next reads: their lines, their frame or how the frame travels."""
+    """A fault of the next reads: of their lines, their frame or its transmission."""
 
-    reads: int = Field(1, ge=1, description="How many reads in a row it spoils.")
+    reads: int = Field(1, ge=1, description="Number of consecutive reads affected.")
     rank: ClassVar[int] = 0
-    """Faults of one read apply in the order of their rank, whatever the order they were asked for."""
+    """Order in which the faults of one read apply, lowest first, whatever the order of injection."""
 
     def lines(self, lines: Lines) -> Lines:
-        """What becomes of the lines before they are framed."""
+        """Return the lines to be framed."""
         return lines
 
     def frame(self, sent: Transmission) -> Transmission:
-        """What becomes of the frame."""
+        """Return the frame to be sent."""
         return sent
 
 
 class Unplug(Fault):
-    """The cable comes out, now."""
+    """Pull the cable now."""
 
     fault: Literal["unplug"] = "unplug"
-    for_s: float | None = Field(None, gt=0, description="Back after so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
 
 
 class Noise(Fault):
-    """Bytes that mean nothing, on an idle line, now."""
+    """Meaningless bytes on an idle line, now."""
 
     fault: Literal["noise"] = "noise"
-    size: int = Field(16, ge=1, le=4096, description="How many bytes.")
+    size: int = Field(16, ge=1, le=4096, description="Number of bytes.")
     seed: int = 0
 
     @property
@@ -72,19 +72,21 @@ class Noise(Fault):
 
 
 class NoDocument(Fault):
-    """The reader reports a read without a document in it, now."""
+    """A read without a document, reported now."""
 
     fault: Literal["no-document"] = "no-document"
 
 
 class Silence(ReadFault):
-    """The reader says nothing: for the next reads or, with `for_s`, at all for so many seconds from now."""
+    """Suppressed reads: the next ones or, with `for_s`, everything for that many seconds from now."""
 
     fault: Literal["silence"] = "silence"
-    for_s: float | None = Field(None, gt=0, description="Mute, answers to commands included, for so long.")
+    for_s: float | None = Field(
+        None, gt=0, description="Seconds of silence from now, including answers to commands."
+    )
 
     def frame(self, sent: Transmission) -> Transmission:
-        """Nothing of it is sent."""
+        """Suppress the frame."""
         return replace(sent, is_suppressed=True)
 
 
@@ -94,108 +96,112 @@ class SwappedLines(ReadFault):
     fault: Literal["swapped-lines"] = "swapped-lines"
 
     def lines(self, lines: Lines) -> Lines:
-        """Second before first."""
+        """Return the second line before the first."""
         return (lines[1], lines[0], *lines[2:]) if len(lines) > 1 else lines
 
 
 class MissingLine(ReadFault):
-    """One line of the zone was not seen."""
+    """One line of the zone is missing."""
 
     fault: Literal["missing-line"] = "missing-line"
-    line: int = Field(1, ge=1, le=3, description="Which one, counted from 1; of two lines, 3 is the last.")
+    line: int = Field(
+        1, ge=1, le=3, description="Number of the line, counted from 1; of two lines, 3 means the last."
+    )
     rank: ClassVar[int] = 1
 
     def lines(self, lines: Lines) -> Lines:
-        """All but that one."""
-        gone = min(self.line, len(lines)) - 1
-        return (*lines[:gone], *lines[gone + 1 :]) if lines else lines
+        """Return all other lines."""
+        index = min(self.line, len(lines)) - 1
+        return (*lines[:index], *lines[index + 1 :]) if lines else lines
 
 
 class WrongDigit(ReadFault):
-    """A check digit of the zone that does not agree with what it checks."""
+    """A check digit of the zone that does not match its data."""
 
     fault: Literal["wrong-digit"] = "wrong-digit"
-    check: Check = Field(Check.NUMBER, description="Which check digit.")
-    rank: ClassVar[int] = -1  # while the lines are still where they belong
+    check: Check = Field(Check.NUMBER, description="Name of the check digit.")
+    rank: ClassVar[int] = -1  # before the lines are swapped or removed
 
     def lines(self, lines: Lines) -> Lines:
-        """The digit made wrong; unchanged where the zone has no such digit."""
+        """Return the lines with a wrong digit; unchanged if the zone has no such digit."""
         kind = format_of(lines)
         if kind is None or self.check not in CHECK_AT[kind]:
             return lines
         row, column = CHECK_AT[kind][self.check]
         digit = lines[row][column]
-        # A filler stands for an absent digit; 0 would be right there in an empty optional field.
+        # A filler represents an absent digit; 0 would be correct there in an empty optional field.
         wrong = str((int(digit) + 1) % 10) if digit.isdigit() else "7"
-        spoiled = lines[row][:column] + wrong + lines[row][column + 1 :]
-        return (*lines[:row], spoiled, *lines[row + 1 :])
+        changed = lines[row][:column] + wrong + lines[row][column + 1 :]
+        return (*lines[:row], changed, *lines[row + 1 :])
 
 
 class WrongFrameCheck(ReadFault):
-    """The frame's own check byte, its last, is wrong. Only for framings that have one."""
+    """A wrong check byte at the end of the frame. Only for framings that have one."""
 
     fault: Literal["wrong-frame-check"] = "wrong-frame-check"
 
     def frame(self, sent: Transmission) -> Transmission:
-        """Its last byte inverted."""
+        """Invert the last byte."""
         return replace(sent, data=sent.data[:-1] + bytes([sent.data[-1] ^ 0xFF]))
 
 
 class Truncated(ReadFault):
-    """The frame ends before byte `at`; the reader goes on as if it had sent all of it."""
+    """The frame ends before byte `at`; the reader continues as if it had sent the whole frame."""
 
     fault: Literal["cut"] = "cut"
-    at: int = Field(ge=0, description="How many bytes are still sent.")
-    unplug: bool = Field(False, description="It ends because the cable came out.")
-    for_s: float | None = Field(None, gt=0, description="With `unplug`: back after so many seconds.")
+    at: int = Field(ge=0, description="Number of bytes that are still sent.")
+    unplug: bool = Field(False, description="Whether the frame ends because the cable was pulled.")
+    for_s: float | None = Field(
+        None, gt=0, description="With `unplug`: seconds until it is plugged in again."
+    )
     rank: ClassVar[int] = 1
 
     @model_validator(mode="after")
     def _for_s_is_about_the_cable(self) -> "Truncated":
         if self.for_s is not None and not self.unplug:
-            raise ValueError("for_s goes with unplug = true")
+            raise ValueError("for_s requires unplug = true")
         return self
 
     def frame(self, sent: Transmission) -> Transmission:
-        """Its first `at` bytes."""
+        """Return the first `at` bytes."""
         return replace(sent, data=sent.data[: self.at], then_unplug=self.unplug, unplug_for_s=self.for_s)
 
 
 class Garbage(ReadFault):
-    """Bytes that mean nothing, directly before and after the frame."""
+    """Meaningless bytes directly before and after the frame."""
 
     fault: Literal["garbage"] = "garbage"
-    before: int = Field(8, ge=0, le=4096, description="How many bytes before the frame.")
-    after: int = Field(0, ge=0, le=4096, description="How many bytes after it.")
+    before: int = Field(8, ge=0, le=4096, description="Number of bytes before the frame.")
+    after: int = Field(0, ge=0, le=4096, description="Number of bytes after the frame.")
     seed: int = 0
     rank: ClassVar[int] = 2
 
     def frame(self, sent: Transmission) -> Transmission:
-        """The frame in its surroundings; the same ones for the same seed."""
+        """Return the frame with its surrounding bytes; they are the same for the same seed."""
         chance = Random(self.seed)
         return replace(sent, data=chance.randbytes(self.before) + sent.data + chance.randbytes(self.after))
 
 
 class SlowBytes(ReadFault):
-    """The frame comes a few bytes at a time."""
+    """The frame arrives a few bytes at a time."""
 
     fault: Literal["dribble"] = "dribble"
-    size: int = Field(1, ge=1, description="Bytes at a time.")
-    every_ms: float = Field(5.0, ge=0, description="Pause between them, in milliseconds.")
+    size: int = Field(1, ge=1, description="Bytes in one piece.")
+    every_ms: float = Field(5.0, ge=0, description="Pause between pieces, in milliseconds.")
 
     def frame(self, sent: Transmission) -> Transmission:
-        """The same bytes in small pieces."""
+        """Return the same bytes in small pieces."""
         return replace(sent, chunk=self.size, every_s=self.every_ms / 1000)
 
 
 class Delayed(ReadFault):
-    """The reader takes its time before it sends."""
+    """A pause before the reader sends."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(2.0, gt=0, description="How long, in seconds.")
+    delay_s: float = Field(2.0, gt=0, description="Delay in seconds.")
 
     def frame(self, sent: Transmission) -> Transmission:
-        """The same bytes, later."""
+        """Return the same bytes, delayed."""
         return replace(sent, delay_s=sent.delay_s + self.delay_s)
 
 
@@ -218,29 +224,29 @@ _FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
 
 def fault_of(name: str, arguments: dict[str, Any] | None = None) -> AnyFault:
-    """The fault of that name; pydantic's ValidationError, a ValueError, for one that cannot be."""
+    """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
     return _FAULTS.validate_python({**(arguments or {}), "fault": name})
 
 
 class PendingFaults:
-    """The faults that wait for the next reads."""
+    """Injected faults that have not yet applied."""
 
     def __init__(self) -> None:
-        self._left: list[tuple[ReadFault, int]] = []
+        self._pending: list[tuple[ReadFault, int]] = []
 
     def add(self, fault: ReadFault) -> None:
-        """Let it befall the next reads."""
-        self._left.append((fault, fault.reads))
+        """Apply the fault to the next reads."""
+        self._pending.append((fault, fault.reads))
 
     def clear(self) -> None:
-        """Spare the next reads."""
-        self._left.clear()
+        """Discard all pending faults."""
+        self._pending.clear()
 
     def take(self) -> list[ReadFault]:
-        """The faults of one read, in the order they apply; each has one read less to spoil."""
-        due = sorted((fault for fault, _ in self._left), key=lambda fault: fault.rank)
-        self._left = [(fault, left - 1) for fault, left in self._left if left > 1]
+        """Return the faults of one read in the order they apply; each has one read fewer to affect."""
+        due = sorted((fault for fault, _ in self._pending), key=lambda fault: fault.rank)
+        self._pending = [(fault, remaining - 1) for fault, remaining in self._pending if remaining > 1]
         return due
 
     def __len__(self) -> int:
-        return len(self._left)
+        return len(self._pending)

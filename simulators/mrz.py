@@ -1,7 +1,7 @@
 """Machine readable zones as an issuing office writes them: ICAO Doc 9303 parts 3 to 7.
 
-This module only writes. It is kept apart from the gateway's parser on purpose: were the two to share
-a table, a mistake in it would confirm itself.
+This module only writes. It is kept apart from the gateway's parser on purpose: a mistake in a shared table
+would confirm itself.
 """
 
 import unicodedata
@@ -61,14 +61,15 @@ CHECK_AT: dict[Format, dict[Check, tuple[int, int]]] = {
     Format.MRV_A: _SECOND_LINE,
     Format.MRV_B: _SECOND_LINE,
 }
-"""Where each check digit stands: line and column, both counted from 0."""
+"""Position of each check digit: line and column, both counted from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What is printed on one travel document; `lines` is its machine readable zone.
+    """Data printed on one travel document; `lines` is its machine readable zone.
 
-    Dates are YYMMDD as printed, unknown parts filled with `<`. Raises ValueError for what no zone can hold.
+    Dates are YYMMDD as printed, unknown parts filled with `<`. Raises ValueError for data that no zone can
+    hold.
     """
 
     format: Format
@@ -82,14 +83,17 @@ class Document:
     sex: str
     expiry: str
     optional: str = ""
-    """Optional data; on a TD1 what follows the number on the first line."""
+    """Optional data; on a TD1 the data after the number on the first line."""
     optional_2: str = ""
     """TD1 only: optional data of the second line."""
     blank_optional_check: str = FILLER
     """TD3 only: the digit of an empty optional field, which issuers print as `<` or as 0."""
     long_number_check_counts_filler: bool = False
-    """A number of more than 9 characters has `<` where its digit would stand. The standard does not say
-    whether that filler takes part in the digit: Portugal leaves it out, Belgium once counted it."""
+    """True if the check digit of a long number counts the `<` in the digit's own position.
+
+    Numbers of more than 9 characters have it there; the standard does not say: Portugal leaves it out,
+    Belgium once counted it.
+    """
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -101,13 +105,13 @@ class Document:
 
 
 def check_digit(text: str) -> str:
-    """The check digit of `text`: weights 7, 3, 1; `<` counts 0, A to Z count 10 to 35 (Doc 9303-3, 4.9)."""
+    """Compute the check digit of `text`: weights 7, 3, 1; `<` counts 0, A to Z 10 to 35 (Doc 9303-3, 4.9)."""
     values = (0 if c == FILLER else int(c, 36) for c in text)
     return str(sum(value * (7, 3, 1)[i % 3] for i, value in enumerate(values)) % 10)
 
 
 def transliterate(name: str) -> str:
-    """A name in the letters of the zone: apostrophes dropped, space and hyphen become `<`."""
+    """Write a name in the letters of the zone: apostrophes dropped, space and hyphen become `<`."""
     letters: list[str] = []
     for character in name.upper():
         if character in _LATIN:
@@ -124,10 +128,10 @@ def transliterate(name: str) -> str:
 
 
 def names_field(surname: str, given_names: str, width: int) -> str:
-    """Primary identifier, `<<`, secondary identifier, filled to `width`.
+    """Write the primary identifier, `<<` and the secondary identifier, filled to `width`.
 
-    A name too long for the field is cut so that its last position holds a letter, which is how a reader
-    knows (Doc 9303-4, 4.2.3); at least one letter of the given names is kept.
+    A name too long for the field is cut so that its last position holds a letter, which tells a reader that
+    it was cut (Doc 9303-4, 4.2.3); at least one letter of the given names is kept.
     """
     primary, secondary = transliterate(surname), transliterate(given_names)
     if not primary:
@@ -136,7 +140,8 @@ def names_field(surname: str, given_names: str, width: int) -> str:
         primary = primary[: width - 3].rstrip(FILLER)
     names = f"{primary}{FILLER * 2}{secondary}" if secondary else primary
     while len(names) > width and names[width - 1] == FILLER:
-        # The cut falls on a filler: shorten the name before it by a letter, so that one of the next shows.
+        # The cut falls on a filler: shorten the name before it by one letter, so that a letter of the next
+        # shows.
         before = names[:width].rstrip(FILLER)
         names = before[:-1] + names[len(before) :]
     return names[:width].ljust(width, FILLER)
@@ -155,20 +160,20 @@ def _date(text: str, what: str) -> str:
 
 
 def _number(document: Document) -> tuple[str, str]:
-    """Number and check digit in 10 positions, and what of a long number spills into the optional data."""
+    """Return number and check digit in 10 positions, and the part of a long number in the optional data."""
     number = document.number.upper()
     if len(number) <= 9:
         held = _field(number, 9, "number")
         return held + check_digit(held), ""
     if document.format not in (Format.TD1, Format.TD2):
-        raise ValueError(f"a number of more than 9 characters is not for {document.format}")
+        raise ValueError(f"a number of more than 9 characters does not fit a {document.format}")
     start, rest = number[:9] + FILLER, number[9:]
     digit = check_digit((start if document.long_number_check_counts_filler else start[:9]) + rest)
     return start, f"{rest}{digit}{FILLER}"
 
 
 def generate_mrz(document: Document) -> tuple[str, ...]:
-    """The lines of a document's machine readable zone."""
+    """Return the lines of a document's machine readable zone."""
     width = WIDTH[document.format]
     head = _field(document.code, 2, "code") + _field(document.issuer, 3, "issuer")
     nationality = _field(document.nationality, 3, "nationality")
@@ -198,7 +203,7 @@ def generate_mrz(document: Document) -> tuple[str, ...]:
 
 
 def format_of(lines: Sequence[str]) -> Format | None:
-    """The format that has this many lines of this length; None for what Doc 9303 does not know."""
+    """Return the format with this many lines of this length; None if Doc 9303 has none."""
     visa = bool(lines) and lines[0].startswith("V")
     shape = (len(lines), {len(line) for line in lines})
     for candidate in Format:

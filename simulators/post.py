@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 RUN_VARIABLE = "BORDERPOST_RUN"
-"""Set, for `${BORDERPOST_RUN}` in a post's file, to the run directory unless the environment has it."""
+"""Variable for `${BORDERPOST_RUN}` in a post's file; the run directory unless the environment sets it."""
 
 
 def socket_path(run_dir: str | os.PathLike[str]) -> Path:
-    """Where a post that was started with this run directory has its control socket."""
+    """Return the path of the control socket of a post with this run directory."""
     return Path(run_dir) / SOCKET_NAME
 
 
@@ -56,15 +56,15 @@ class Post:
         run_dir: str | os.PathLike[str],
         on_event: OnEvent | None = None,
     ) -> AsyncIterator[Self]:
-        """The post of the file at `path`, all its devices there; none of it is left afterwards.
+        """Run the post of the file at `path` with all its devices; remove all of it afterwards.
 
-        Raises PostFileError for what is wrong with the file and SimulatorError when a device cannot be.
+        Raises PostFileError for an invalid file and SimulatorError if a device cannot start.
         """
         run_dir = _absolute(run_dir)
         settings = load_post(path, {RUN_VARIABLE: str(run_dir)} | os.environ)
         _make(run_dir)
         post = cls([SimulatorProcess(one, on_event or _log_event) for one in settings], socket_path(run_dir))
-        # The socket first: it is what tells a second post of the same directory to keep its hands off.
+        # Bind the socket first: it stops a second post in the same directory.
         async with ControlSocket(post.socket_path, post.handle_command):
             try:
                 await _all_started(post.members.values())
@@ -73,7 +73,7 @@ class Post:
                 await _to_its_end(asyncio.gather(*(member.stop() for member in post.members.values())))
 
     async def handle_command(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one request of the control socket; SimulatorError for one that cannot be met."""
+        """Answer one request of the control socket; raise SimulatorError if it cannot be fulfilled."""
         arguments = dict(request)
         match arguments.pop("do", None):
             case "list":
@@ -112,7 +112,7 @@ def _make(run_dir: Path) -> None:
 
 
 async def _to_its_end(ending: asyncio.Future[Any]) -> None:
-    """Wait for `ending` even if cancelled meanwhile, perhaps repeatedly: half stopped is not stopped."""
+    """Wait for `ending` even if cancelled, perhaps repeatedly, so that the post stops completely."""
     cancelled = None
     while not ending.done():
         try:
@@ -140,10 +140,10 @@ async def run_post(
     on_ready: Callable[[Post], None] | None = None,
     on_event: OnEvent | None = None,
 ) -> int:
-    """Run a simulated post until told to stop: by `stop` or, without one, by SIGTERM or SIGINT.
+    """Run a simulated post until stopped by `stop` or, without one, by SIGTERM or SIGINT.
 
-    Events go to `on_event`, or else to structlog. Returns 0. Raises PostFileError or SimulatorError, whose
-    message is for the person who started it, when the post cannot be run.
+    Events go to `on_event`, or else to structlog. Returns 0. Raises PostFileError or SimulatorError, with a
+    message for the user, if the post cannot be run.
     """
     loop = asyncio.get_running_loop()
     stopping = stop or asyncio.Event()
@@ -151,15 +151,15 @@ async def run_post(
     for number in signals:
         loop.add_signal_handler(number, stopping.set)
     try:
-        # Told to stop while still starting, it stops then too.
+        # A stop during the start also stops the post.
         running = asyncio.create_task(_run(path, run_dir, on_ready, on_event))
-        told = asyncio.create_task(stopping.wait())
+        output = asyncio.create_task(stopping.wait())
         try:
-            await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running, output}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            told.cancel()
+            output.cancel()
             running.cancel()
-            (result, _) = await asyncio.gather(running, told, return_exceptions=True)
+            (result, _) = await asyncio.gather(running, output, return_exceptions=True)
         if isinstance(result, Exception):
             raise result
     finally:

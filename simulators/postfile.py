@@ -1,7 +1,7 @@
-"""The file a simulated post is described by: TOML, one `[[simulator]]` table a device.
+"""The file of a simulated post: TOML, one `[[simulator]]` table per device.
 
-Strings may contain `${NAME}` or `${NAME:-default}`, which stand for that environment variable. What is
-wrong with a file is said all at once, each with its line, simulator and key.
+Strings may contain `${NAME}` or `${NAME:-default}`, which are replaced by that environment variable. All
+errors of a file are reported together, each with its line, simulator and key.
 """
 
 import os
@@ -23,13 +23,13 @@ _ANY_HEADER = re.compile(r"\s*\[")
 
 
 class PostFileError(SimulatorError):
-    """The file does not describe a post; one line for each thing to put right."""
+    """The file does not describe a post; one line for each error."""
 
 
 def load_post(
     path: str | os.PathLike[str], environment: Mapping[str, str] | None = None
 ) -> tuple[SimulatorSettings, ...]:
-    """The simulators that the file at `path` describes; PostFileError says what is wrong with it."""
+    """Read the simulators of the file at `path`; raise PostFileError with every error in it."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -41,31 +41,36 @@ def load_post(
 
     where = _Places(path, text)
     variables = os.environ if environment is None else environment
-    wrong: list[str] = []
+    errors: list[str] = []
+    extras: set[str] = set()
     found: list[SimulatorSettings] = []
     for index, table in enumerate(tables):
         named = f'simulator "{table["name"]}"' if "name" in table else f"simulator {index + 1}"
         try:
             found.append(parse_settings(_expanded(table, variables)))
         except SimulatorError as error:
-            wrong.append(f"{where.of(index, str(error).partition(':')[0])}: {named}: {error}")
+            errors.append(f"{where.of(index, str(error).partition(':')[0])}: {named}: {error}")
+            extras.update(error.extras)
         except ValidationError as error:
-            wrong += [f"{where.of(index, key)}: {named}: {said}" for key, said in _complaints(error)]
+            errors += [f"{where.of(index, key)}: {named}: {message}" for key, message in _complaints(error)]
         else:
-            wrong += [
-                f"{where.of(index, key)}: {named}: {said}" for key, said in _clashes(found[:-1], found[-1])
+            errors += [
+                f"{where.of(index, key)}: {named}: {message}"
+                for key, message in _clashes(found[:-1], found[-1])
             ]
-    if wrong:
-        raise PostFileError("\n".join(wrong))
+    if errors:
+        failure = PostFileError("\n".join(errors))
+        failure.extras = tuple(sorted(extras))
+        raise failure
     return tuple(found)
 
 
 def _tables(document: dict[str, Any]) -> list[dict[str, Any]]:
     if stray := document.keys() - {"simulator"}:
-        raise SimulatorError(f"{', '.join(sorted(stray))}: a simulated post has [[simulator]] tables only")
+        raise SimulatorError(f"{', '.join(sorted(stray))}: a simulated post has only [[simulator]] tables")
     tables = document.get("simulator")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise SimulatorError("no [[simulator]] table: a post has at least one")
+        raise SimulatorError("no [[simulator]] table: add at least one")
     return tables
 
 
@@ -90,12 +95,13 @@ def _expanded(table: dict[str, Any], variables: Mapping[str, str]) -> dict[str, 
 
 
 def _complaints(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Key and sentence of everything pydantic found."""
+    """Yield key and sentence of each validation error."""
     for found in error.errors(include_url=False, include_input=False):
-        # "what" is where a timed fault keeps the fault; in the file its arguments stand beside the times.
-        path = [str(part) for part in found["loc"] if part != "what"]
-        said = found["msg"].removeprefix("Value error, ")
-        yield (path[0] if path else ""), (f"{'.'.join(path)}: {said}" if path else said)
+        # A scheduled fault keeps its fault in "fault"; in the file its arguments are in the same table as the
+        # times.
+        path = [str(part) for part in found["loc"] if part != "fault"]
+        message = found["msg"].removeprefix("Value error, ")
+        yield (path[0] if path else ""), (f"{'.'.join(path)}: {message}" if path else message)
 
 
 def _clashes(earlier: list[SimulatorSettings], settings: SimulatorSettings) -> Iterator[tuple[str, str]]:
@@ -103,20 +109,20 @@ def _clashes(earlier: list[SimulatorSettings], settings: SimulatorSettings) -> I
         if other.name == settings.name:
             yield "name", "name: another simulator has this name"
         for address in set(other.addresses) & set(settings.addresses):
-            yield "path", f"{address} belongs to {other.name} already"
+            yield "path", f"{address} is already used by {other.name}"
 
 
 class _Places:
-    """Where in the file something stands, for those who have to find it."""
+    """Line numbers of keys in the file."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
         self._lines = text.splitlines()
 
     def of(self, index: int, key: str) -> str:
-        """`file:line` of a key of the index-th simulator, or of its header if the key is not there."""
+        """Return `file:line` of a key of the index-th simulator, or of its header if the key is absent."""
         starts = [number for number, line in enumerate(self._lines) if _HEADER.match(line)]
-        if index >= len(starts):  # an inline array of tables: legal TOML, but nobody writes it
+        if index >= len(starts):  # an inline array of tables: legal TOML, but unusual
             return str(self._path)
         start = starts[index]
         for number in range(start + 1, len(self._lines)):

@@ -1,8 +1,9 @@
-"""One simulator in a process of its own: `python -m simulators.process FD`, started by `simulators.subprocesses`.
+"""One simulator in a process of its own.
 
-Over the inherited socket FD come JSON lines: first the settings, then requests `{"id", "verb", ...}`;
-back go answers with the same `id`, and events. Three things end the process, so that none can be left
-behind: the socket's end of file, SIGTERM, and the parent's death, which the kernel turns into SIGTERM.
+`python -m simulators.process FD`, started by `simulators.subprocesses`. The inherited socket FD carries JSON
+lines: first the settings, then requests `{"id", "verb", ...}`; the process sends answers with the same `id`,
+and events. Three things end the process, so that none can be left behind: end of file on the socket, SIGTERM,
+and the parent's death, which the kernel turns into SIGTERM.
 """
 
 import asyncio
@@ -22,29 +23,32 @@ from simulators.simulator import Simulator
 
 PR_SET_PDEATHSIG = 1
 LAST_RESORT_S = 2
-"""If stopping takes longer than this, in seconds, the kernel ends the process."""
+"""Seconds after which the kernel ends a process that is stopping."""
 
 
 async def serve(connection: socket.socket) -> int:
-    """Run the simulator that the other end describes until it hangs up; 1 if it could not be run."""
+    """Run the simulator that the other end describes until it closes the socket.
+
+    Return 1 if it could not run.
+    """
     reader, writer = await asyncio.open_connection(sock=connection)
 
-    def say(message: Mapping[str, Any]) -> None:
+    def send(message: Mapping[str, Any]) -> None:
         if not writer.is_closing():
             writer.write(json.dumps(message).encode() + b"\n")
 
-    def tell(event: str, details: Mapping[str, Any]) -> None:
-        say({"event": event, "details": details})
+    def emit(event: str, details: Mapping[str, Any]) -> None:
+        send({"event": event, "details": details})
 
     try:
         simulator = parse_settings(json.loads(await reader.readline())).build()
-        running = asyncio.create_task(simulator.run(tell))
-        listening = asyncio.create_task(_listen(reader, simulator, say))
+        running = asyncio.create_task(simulator.run(emit))
+        listening = asyncio.create_task(_listen(reader, simulator, send))
         await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
         failed = running.done()
         if failed:
-            tell("failed", {"text": _reason(running.exception())})
+            emit("failed", {"text": _reason(running.exception())})
         running.cancel()
         await asyncio.gather(running, listening, return_exceptions=True)
         return int(failed)
@@ -54,12 +58,12 @@ async def serve(connection: socket.socket) -> int:
             await writer.wait_closed()
 
 
-async def _listen(reader: asyncio.StreamReader, simulator: Simulator, say: Any) -> None:
-    """Answer requests, several at a time: a slow document must not hold up an unplug."""
+async def _listen(reader: asyncio.StreamReader, simulator: Simulator, send: Any) -> None:
+    """Answer requests, several at a time: a slow document must not delay an unplug."""
     answering: set[asyncio.Task[None]] = set()
     try:
         while line := await reader.readline():
-            task = asyncio.create_task(_answer(json.loads(line), simulator, say))
+            task = asyncio.create_task(_answer(json.loads(line), simulator, send))
             answering.add(task)
             task.add_done_callback(answering.discard)
     finally:
@@ -68,7 +72,7 @@ async def _listen(reader: asyncio.StreamReader, simulator: Simulator, say: Any) 
         await asyncio.gather(*answering, return_exceptions=True)
 
 
-async def _answer(request: dict[str, Any], simulator: Simulator, say: Any) -> None:
+async def _answer(request: dict[str, Any], simulator: Simulator, send: Any) -> None:
     number, verb = request.pop("id"), request.pop("verb")
     try:
         answer = {"ok": True} | await simulator.handle_command(verb, request)
@@ -76,20 +80,20 @@ async def _answer(request: dict[str, Any], simulator: Simulator, say: Any) -> No
         answer = {"ok": False, "error": str(error)}
     except TypeError as error:  # an argument that the verb does not have
         answer = {"ok": False, "error": f"{verb}: {str(error).rpartition('() ')[2]}"}
-    say(answer | {"id": number})
+    send(answer | {"id": number})
 
 
 def _reason(error: BaseException | None) -> str:
-    """What a task failed of; a TaskGroup wraps it."""
+    """Return the reason for a task's failure, which a TaskGroup wraps."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error) if isinstance(error, SimulatorError) else repr(error)
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel send SIGTERM when the parent dies, however it dies."""
+    """Have the kernel send SIGTERM when the parent dies for any reason."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # the parent died before the call
         os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -107,8 +111,8 @@ async def _until_stopped(connection: socket.socket) -> int:
 
 
 def main() -> int:
-    """Entry of the process: the socket's descriptor and the parent's pid are its arguments."""
-    # The post stops its simulators itself: an interrupt typed at a terminal is not for them.
+    """Run the process; its arguments are the socket's descriptor and the parent's pid."""
+    # The post stops its simulators itself: ignore an interrupt typed at a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(int(sys.argv[2]))
     return asyncio.run(_until_stopped(socket.socket(fileno=int(sys.argv[1]))))

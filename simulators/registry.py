@@ -1,4 +1,4 @@
-"""The kinds of simulators a post can have, each loaded only when a post has one."""
+"""The kinds of simulators of a post, each loaded only when used."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -27,14 +27,14 @@ KINDS: dict[str, tuple[str, str]] = {
     "ws-bd": ("simulators.fingerprint.wsbd", "WsBdSettings"),
     "zfm": ("simulators.fingerprint.scanners", "ZfmSettings"),
 }
-"""Kind to module and settings class. A new family of simulators is one more line here."""
+"""Kind to module and settings class. Add one line here for a new kind."""
 
 
 def parse_settings(table: Mapping[str, Any]) -> SimulatorSettings:
-    """The settings in `table`, of the class its `kind` calls for.
+    """Parse the settings in `table` with the class of its `kind`.
 
-    Raises SimulatorError for a kind that is unknown, or needs what is not installed, and pydantic's
-    ValidationError for the rest.
+    Raises SimulatorError for an unknown kind or one whose dependency is not installed, and pydantic's
+    ValidationError for other errors.
     """
     kind = table.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -43,7 +43,6 @@ def parse_settings(table: Mapping[str, Any]) -> SimulatorSettings:
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
-        raise SimulatorError(
-            f"kind: {kind} needs the Python package {error.name}: it comes with the extra simulators, or osdp"
-        ) from error
+        extra = "osdp" if kind == "osdp-reader" else "simulators"
+        raise SimulatorError.without(extra, f"kind: {kind} needs the Python package {error.name}") from error
     return cast("SettingsType", getattr(found, name)).model_validate(dict(table))

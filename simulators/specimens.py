@@ -1,7 +1,7 @@
 """The specimens printed in ICAO Doc 9303: Anna Maria Eriksson of Utopia, in every format.
 
-`ERIKSSON` is what is written on them, `ERIKSSON_LINES` their zones as the standard prints them
-(Doc 9303-4, -5, -6 appendix B, 9303-7 appendix). `STEVENSON` has the long number of 9303-5 and -6.
+`ERIKSSON` has the data printed on them, `ERIKSSON_LINES` their zones as the standard prints them (Doc 9303-4,
+-5, -6 appendix B, 9303-7 appendix). `STEVENSON` has the long number of 9303-5 and -6.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The simulators of a post as their post sees them: a process each, started, asked and stopped."""
+"""The simulators of a post, each in a process that the post starts, sends requests to and stops."""
 
 import asyncio
 import contextlib
@@ -16,10 +16,13 @@ from simulators.errors import SimulatorError
 from simulators.simulator import SimulatorSettings
 
 STOP_WITHIN_S = 1.5
-"""A simulator that has not ended so long after it was told to is killed."""
+"""Seconds after which a simulator that was asked to stop is killed."""
 
 OnEvent = Callable[[str, str, Mapping[str, Any]], None]
-"""Takes a simulator's name, an event (`ready`, `host`, `document`, `fault`, `failed`, `exited`), details."""
+"""Callback with a simulator's name, an event and its details.
+
+Events are `ready`, `host`, `document`, `fault`, `failed` and `exited`.
+"""
 
 
 class SimulatorProcess:
@@ -39,11 +42,11 @@ class SimulatorProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process, while there is one."""
+        """Process id while the process runs."""
         return self._process.pid if self._process and not self._exited.done() else None
 
     async def start(self) -> None:
-        """Start the process and wait until a host can find the device; SimulatorError if that fails."""
+        """Start the process and wait until a host can find the device; raise SimulatorError if that fails."""
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -58,7 +61,7 @@ class SimulatorProcess:
         await self._ready
 
     async def request(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the simulator do something; SimulatorError if it is not running any more."""
+        """Send a request to the simulator; raise SimulatorError if it is no longer running."""
         if self._writer is None or self._exited.done():
             raise SimulatorError(f"{self.name} is not running")
         number = next(self._numbers)
@@ -71,7 +74,7 @@ class SimulatorProcess:
             del self._answers[number]
 
     async def stop(self) -> None:
-        """End the process, with force if it does not hear; nothing of it is left afterwards."""
+        """End the process, by force if it does not stop, and clean up."""
         if self._writer is not None:
             self._writer.close()
         if self._process is not None:
@@ -101,7 +104,7 @@ class SimulatorProcess:
             loop.remove_reader(descriptor)
             os.close(descriptor)
             code = process.wait()
-            # Its end may be seen before its last words, which say why.
+            # The process's end may be seen before its last lines, which say why it ended.
             reading.add_done_callback(lambda _: self._over(code))
 
         loop.add_reader(descriptor, exited)
@@ -118,7 +121,7 @@ class SimulatorProcess:
     def _not_ready(self, why: str) -> None:
         if not self._ready.done():
             self._ready.set_exception(SimulatorError(f"{self.name}: {why}"))
-            # Whoever waits raises it; when nobody does any more, asyncio need not complain.
+            # A waiting caller gets the exception; without one, prevent asyncio's warning.
             self._ready.exception()
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
@@ -138,7 +141,7 @@ class SimulatorProcess:
 
 
 def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
-    # -P and the path to this package: whatever lies in the current directory is not imported.
+    # -P and the path to this package: modules in the current directory are not imported.
     package = str(Path(__file__).parent.parent)
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return subprocess.Popen(
@@ -147,5 +150,5 @@ def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        process_group=0,  # an interrupt typed at the terminal is for the post, which stops its members
+        process_group=0,  # the post handles an interrupt typed at the terminal and stops its simulators
     )

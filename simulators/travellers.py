@@ -1,7 +1,7 @@
-"""Synthetic travellers: an endless, seeded supply of people who do not exist, and their documents.
+"""Synthetic travellers: an endless, seeded supply of invented people and their documents.
 
-Everybody is of Utopia (`UTO`, the code Doc 9303 keeps for specimens) and bears a name put together
-from invented syllables, so that nothing seen in a log or a demonstration can be taken for a person.
+All are of Utopia (`UTO`, the code Doc 9303 reserves for specimens) and have names composed of invented
+syllables, so that nothing in a log or a demonstration can be mistaken for a real person.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,10 +32,10 @@ DOCUMENT_FIELDS = frozenset(field.name for field in fields(Document))
 
 
 class TravellerGenerator(Iterator[Document]):
-    """Documents without end; the n-th of a seed is always the same one.
+    """An endless sequence of documents; the n-th of a seed is always the same.
 
-    `mix` weighs the formats. A traveller drawn with a format or a field of one's own does not change who
-    comes after.
+    `mix` gives the weights of the formats. A traveller with a chosen format or field does not change the
+    following ones.
     """
 
     def __init__(self, seed: int = 0, *, mix: Mapping[Format, float] | None = None) -> None:
@@ -47,7 +47,7 @@ class TravellerGenerator(Iterator[Document]):
         return self.document()
 
     def document(self, format: Format | None = None, **chosen: Any) -> Document:  # noqa: A002 - Doc 9303's word
-        """The next traveller's document, of a given format or with fields of one's own choice.
+        """Return the next traveller's document, with a chosen format or chosen fields.
 
         Raises ValueError for a field that documents do not have or a value that no zone can hold.
         """
@@ -66,12 +66,12 @@ class TravellerGenerator(Iterator[Document]):
         format: Format | None = None,  # noqa: A002 - as above
         **chosen: Any,
     ) -> Document:
-        """A traveller to look for afterwards: nothing but the read itself may hold this name or number."""
+        """Return a traveller to search for: this name and number may appear only in the read itself."""
         return self.document(format, surname=surname, number=number, **chosen)
 
 
 def _draw(chance: Random, format: Format) -> Document:  # noqa: A002 - as above
-    family, given = _family(chance), _given(chance)
+    family, given = _family(chance), _given_names(chance)
     match chance.choices(("plain", "double", "one name", "long"), (80, 10, 5, 5))[0]:
         case "double":
             family = f"{family}-{_family(chance)}"
@@ -79,15 +79,15 @@ def _draw(chance: Random, format: Format) -> Document:  # noqa: A002 - as above
             given = ""
         case "long":
             family = f"{family} {_family(chance)}-{_family(chance)}"
-            given = f"{given} {_given(chance)} {_given(chance)} {_given(chance)}"
+            given = f"{given} {_given_names(chance)} {_given_names(chance)} {_given_names(chance)}"
         case _:
-            given += f" {_given(chance)}" * chance.randint(0, 1)
+            given += f" {_given_names(chance)}" * chance.randint(0, 1)
     born = REFERENCE_DAY - timedelta(days=chance.randint(200, 85 * 365))
     expires = REFERENCE_DAY + timedelta(days=chance.randint(30, 10 * 365))
     birth = f"{born:%y%m%d}"
-    # Not everybody knows the day or the month (Doc 9303-3, 4.8): `<` stands for what is unknown.
+    # Some people do not know the day or the month (Doc 9303-3, 4.8): `<` replaces unknown digits.
     birth = chance.choices((birth, birth[:4] + "<<", birth[:2] + "<<<<"), (96, 2, 2))[0]
-    # Doc 9303-5 and -6 let a card's number run on into the optional data.
+    # Doc 9303-5 and -6 let a card's number continue in the optional data.
     digits = 12 if format in (Format.TD1, Format.TD2) and chance.random() < 0.1 else 8
     number = chance.choice("BDFGHKLMRTX") + "".join(chance.choices("0123456789", k=digits - 1))
     return Document(
@@ -110,5 +110,5 @@ def _family(chance: Random) -> str:
     return chance.choice(_FAMILY_START) + chance.choice(_FAMILY_END)
 
 
-def _given(chance: Random) -> str:
+def _given_names(chance: Random) -> str:
     return chance.choice(_GIVEN_START) + chance.choice(_GIVEN_END)

@@ -1,1 +1,1 @@
-"""What takes people out of recordings of document readers, a module a kind of wire."""
+"""Anonymization of recordings, one module for each kind of exchange."""

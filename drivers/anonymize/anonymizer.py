@@ -1,7 +1,7 @@
-"""Takes people out of recordings: who is invented takes their place, and what is not understood is blanked.
+"""Anonymization of recordings: personal data is replaced by pseudonyms, unknown content is blanked.
 
-Every driver names its own scrubber, because only its framing tells what is text and what is a check byte; a
-driver that names none is refused. Afterwards the whole recording is searched for everybody who was in it.
+Every driver names its own anonymizer, because only its framing separates text from check bytes. A recording
+of a driver without one is refused. Afterwards the whole recording is searched for the data that was replaced.
 """
 
 import base64
@@ -15,62 +15,67 @@ from typing import Any
 from pydantic import ValidationError
 
 from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer
-from drivers.driver import Driver, Identity, load_driver
+from drivers.driver import Driver, Identity
 from drivers.links.link import Direction
 from drivers.links.recording.endpoints import endpoint_key, with_endpoint
 from drivers.links.recording.recording import Chunk, Entry, Recording
 from drivers.links.settings import Settings
+from drivers.registry import load_driver
 
 ATTEMPTS = 8
-"""An invention may by chance contain what it replaces; so often others are tried."""
+"""Number of attempts: a pseudonym may by chance contain the text that it replaces."""
 _ORIGINS = ("live", "simulated", "replayed")
 
 
 @dataclass(frozen=True, slots=True)
 class Anonymized:
-    """What is left of a recording."""
+    """Result of an anonymizer."""
 
     entries: list[Entry]
     decoded_texts: Sequence[str] = ()
-    """What the wire says where that is in no encoding of text: searched as well."""
+    """Texts of the recording that are in no text encoding; they are searched as well."""
 
 
 Anonymizer = Callable[[Any, Sequence[Entry], Pseudonymizer], Anonymized]
-"""Takes the driver's settings, a recording's entries, and who invents; raises CannotScrub."""
+"""Function of the driver's settings, a recording's entries and a pseudonymizer; raises CannotAnonymize."""
 
 
 def load_anonymizer(driver: type[Driver[Settings]], name: str) -> Anonymizer:
-    """What takes people out of a driver's recordings; raises CannotScrub where there is nothing that does."""
+    """Return the anonymizer of a driver; raises CannotAnonymize when the driver names none."""
     if not driver.anonymizer:
         raise CannotAnonymize(
-            f"nobody knows where people are in what the driver {name} exchanges: record it with a specimen"
+            f"the driver {name} has no anonymizer, so personal data in its exchange cannot be found: "
+            "record it with a specimen"
         )
     module, _, function = driver.anonymizer.partition(":")
-    scrubber: Anonymizer = getattr(importlib.import_module(module), function)
-    return scrubber
+    anonymizer: Anonymizer = getattr(importlib.import_module(module), function)
+    return anonymizer
 
 
 def anonymize(recording: Recording, pseudonymizer: Callable[[], Pseudonymizer] = Pseudonymizer) -> Recording:
-    """The same recording without its people; raises CannotScrub, and UnknownDriverError."""
+    """Return the recording without personal data; raises CannotAnonymize, and UnknownDriverError."""
     driver = load_driver(recording.driver)
-    scrubber = load_anonymizer(driver, recording.driver)
+    anonymizer = load_anonymizer(driver, recording.driver)
     settings = _settings(recording, driver.settings_model)
     for _ in range(ATTEMPTS):
-        inventing = pseudonymizer()
-        done = scrubber(settings, recording.entries, inventing)
-        scrubbed = replace(_headed(recording, driver, settings), entries=done.entries)
-        # Where a wire has a code of its own, its numbers are no packed decimals, though some look like them.
+        source = pseudonymizer()
+        done = anonymizer(settings, recording.entries, source)
+        anonymized = replace(_anonymous_header(recording, driver, settings), entries=done.entries)
+        # In an exchange with a code of its own, some numbers look like packed decimals and are none.
         packed = not done.decoded_texts
-        if not any(_found(inventing.marks, place, packed) for place in _places(scrubbed, done.decoded_texts)):
-            return scrubbed
+        if not any(
+            _contains_mark(source.marks, place, packed)
+            for place in _content_streams(anonymized, done.decoded_texts)
+        ):
+            return anonymized
     raise CannotAnonymize(
-        "a name or number of somebody in it is also part of what must stay, such as the device's own name: "
+        "a name or number of a person in it is also part of what must be kept, such as the device name: "
         "record it with a specimen"
     )
 
 
 def _settings(recording: Recording, model: type[Settings]) -> Settings:
-    """A recording's settings, of a device that is nowhere; raises CannotScrub."""
+    """Return the settings of a recording, with an endpoint that does not exist; raises CannotAnonymize."""
     given = recording.settings
     if (place := endpoint_key(model)) is not None:
         nowhere = "http://localhost" if place == "url" else "/dev/null"
@@ -79,11 +84,11 @@ def _settings(recording: Recording, model: type[Settings]) -> Settings:
         return model.model_validate(given)
     except ValidationError as error:
         wrong = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
-        raise CannotAnonymize(f"its settings are none of the driver {recording.driver}: {wrong}") from None
+        raise CannotAnonymize(f"its settings do not fit the driver {recording.driver}: {wrong}") from None
 
 
-def _headed(recording: Recording, driver: type[Driver[Settings]], settings: Settings) -> Recording:
-    """A head of what is known to name nobody."""
+def _anonymous_header(recording: Recording, driver: type[Driver[Settings]], settings: Settings) -> Recording:
+    """Build a header of fields that are known to hold no personal data."""
     origin = recording.provenance.partition(" ")[0]
     asked = recording.commands
     if asked is not None:
@@ -92,40 +97,40 @@ def _headed(recording: Recording, driver: type[Driver[Settings]], settings: Sett
         asked = asked[0], {name: value for name, value in asked[1].items() if name in shown}
     return replace(
         recording,
-        people="scrubbed",
+        people="anonymized",
         provenance=origin if origin in _ORIGINS else "by hand",
         settings=settings.public_values(),
         identity={
-            name: said for name, said in recording.identity.items() if name in Identity.unredacted_fields
+            name: value for name, value in recording.identity.items() if name in Identity.unredacted_fields
         },
         commands=asked,
     )
 
 
 def keep_all(settings: Settings, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:  # noqa: ARG001
-    """The scrubber of a device whose wire tells of nobody: a barrier's board knows contacts."""
+    """Keep every entry: for devices that exchange no personal data, such as a barrier's board."""
     return Anonymized(list(entries))
 
 
-# One direction of a wire as a whole: what is looked for may lie across chunks.
+# One direction as a whole: a text may be spread over several chunks.
 
 
 @dataclass(frozen=True, slots=True)
 class ByteStream:
-    """All that went one way."""
+    """All bytes of one direction."""
 
     data: bytes
     gaps: tuple[int, ...]
-    """Offsets before which nothing came for longer than the gap."""
+    """Offsets that follow a silence longer than the gap."""
 
     def segments(self) -> Iterator[tuple[int, bytes]]:
-        """What came between silences, with its offset."""
+        """Yield the bytes between silences, each with its offset."""
         for start, stop in pairwise((0, *self.gaps, len(self.data))):
             yield start, self.data[start:stop]
 
 
 def join_chunks(entries: Iterable[Entry], direction: Direction, gap_s: float) -> ByteStream:
-    """Join what went one way."""
+    """Join the bytes of one direction."""
     data, silences, last_s = bytearray(), [], None
     for entry in entries:
         if isinstance(entry, Chunk) and entry.direction == direction:
@@ -137,26 +142,28 @@ def join_chunks(entries: Iterable[Entry], direction: Direction, gap_s: float) ->
 
 
 def replace_chunks(entries: Iterable[Entry], **streams: bytes) -> list[Entry]:
-    """The same chunks with other bytes, as many as before: `in_` from the device, `out` to it."""
+    """Return the same chunks with other bytes of the same length: `in_` from the device, `out` to it."""
     rest = {"in": streams["in_"], "out": streams["out"]}
     written: list[Entry] = []
     for entry in entries:
         if not isinstance(entry, Chunk):
-            raise CannotAnonymize("there are USB transfers in it, and this device is on no USB")
+            raise CannotAnonymize("it has USB transfers, and this device is not on USB")
         size = len(entry.data)
         data, rest[entry.direction] = rest[entry.direction][:size], rest[entry.direction][size:]
         if len(data) != size:
-            raise AssertionError("a scrubber keeps every length")
+            raise AssertionError("an anonymizer must keep every length")
         written.append(replace(entry, data=data))
     return written
 
 
-# The search.
+# Search for personal data.
 
 
-def _places(recording: Recording, read: Iterable[str]) -> Iterator[bytes]:
-    """Everything that the file says, each stream by itself."""
-    for word in _words([recording.settings, recording.identity, recording.commands, recording.provenance]):
+def _content_streams(recording: Recording, read: Iterable[str]) -> Iterator[bytes]:
+    """Yield all content of the file, each stream by itself."""
+    for word in _header_texts(
+        [recording.settings, recording.identity, recording.commands, recording.provenance]
+    ):
         yield word.encode()
     for direction in ("in", "out"):
         yield b"".join(chunk.data for chunk in recording.chunks if chunk.direction == direction)
@@ -166,21 +173,21 @@ def _places(recording: Recording, read: Iterable[str]) -> Iterator[bytes]:
         yield text.encode()
 
 
-def _words(value: object) -> Iterator[str]:
-    """The texts of a head. What its fields are called is ours: somebody may be called Null."""
+def _header_texts(value: object) -> Iterator[str]:
+    """Yield the texts of a header, without field names: a person may be called Null."""
     match value:
         case str():
             yield value
         case dict():
             for inner in value.values():
-                yield from _words(inner)
+                yield from _header_texts(inner)
         case list() | tuple():
             for inner in value:
-                yield from _words(inner)
+                yield from _header_texts(inner)
 
 
-def _found(marks: Iterable[str], place: bytes, packed: bool) -> bool:
-    """Whether a mark is there as text, in UTF-16, as hexadecimal or base64 of text, or as packed decimals."""
+def _contains_mark(marks: Iterable[str], place: bytes, packed: bool) -> bool:
+    """Return true when a mark is found as text, UTF-16, hexadecimal or base64 of text, or packed decimals."""
     text = place.replace(b"\0", b"").upper()
     digits = place.hex() if packed else ""
     words = re.findall(rb"[0-9A-F]{8,}", text)
@@ -196,7 +203,7 @@ def _found(marks: Iterable[str], place: bytes, packed: bool) -> bool:
 
 
 def _base64(mark: bytes) -> Iterator[bytes]:
-    """What base64 makes of a mark wherever it begins, without what its neighbours change too."""
+    """Yield the base64 of a mark at every offset, without the characters that depend on its neighbours."""
     for before in range(3):
         coded = base64.b64encode(bytes(before) + mark)
         inner = coded[-(-before * 8 // 6) : (before + len(mark)) * 8 // 6]

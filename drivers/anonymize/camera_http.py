@@ -1,4 +1,4 @@
-"""Recordings of cameras over HTTP: what was asked and when stays, every content is blanked."""
+"""Recordings of cameras over HTTP: requests and times are kept, all contents are blanked."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ STATUS_BYTES = 3
 
 
 def blank_contents(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:  # noqa: ARG001
-    """See `drivers.anonymize.anonymizer.Scrubber`. A query may hold a password or a plate."""
-    scrubbed: list[Entry] = []
+    """Anonymizer of HTTP cameras. Queries are blanked too: they may hold a password or a plate."""
+    anonymized: list[Entry] = []
     begins = False
     for entry in entries:
         if not isinstance(entry, Chunk):
-            raise CannotAnonymize("there are USB transfers in it, and this device is on no USB")
+            raise CannotAnonymize("it has USB transfers, and this device is not on USB")
         line, end, body = entry.data.partition(b"\n")
         if entry.direction == "out":
             path, _, query = line.partition(b"?")
@@ -26,5 +26,5 @@ def blank_contents(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseud
             data, begins = line[:STATUS_BYTES].ljust(len(line)) + end + bytes(len(body)), False
         else:
             data = bytes(len(entry.data))
-        scrubbed.append(Chunk(entry.at_s, entry.direction, data))
-    return Anonymized(scrubbed)
+        anonymized.append(Chunk(entry.at_s, entry.direction, data))
+    return Anonymized(anonymized)

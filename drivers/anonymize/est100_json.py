@@ -1,7 +1,7 @@
-r"""Messages of the EST-100PR without their people: the maker's words stay, their texts are replaced.
+r"""Messages of the EST-100PR without personal data: names of the vendor are kept, texts are replaced.
 
-A message is ``STX name : JSON-object ETX``; a zone in a text has its rows parted by ``\n``, as JSON writes
-it.
+A message is ``STX name : JSON-object ETX``. The rows of a zone in a text are separated by ``\n``, as JSON
+writes it.
 """
 
 import re
@@ -23,20 +23,20 @@ _ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.", re.DOTALL)
 
 
 def anonymize_messages(piece: bytes, pseudonymizer: Pseudonymizer) -> bytes:
-    """As many bytes; between messages all is masked."""
+    """Return as many bytes; everything between messages is masked."""
     new, end = b"", 0
     for found in _MESSAGE.finditer(piece):
-        body = _body(found["body"], pseudonymizer)
+        body = _rewrite_body(found["body"], pseudonymizer)
         new += mask(piece[end : found.start()]) + b"\x02" + found["name"] + b":" + body + found["end"]
         end = found.end()
     return new + mask(piece[end:])
 
 
-def _body(body: bytes, inventor: Pseudonymizer) -> bytes:
-    """A JSON object, or the beginning of one; numbers are masked, too."""
+def _rewrite_body(body: bytes, pseudonymizer: Pseudonymizer) -> bytes:
+    """Rewrite a JSON object, or the beginning of one; numbers are masked too."""
     new, end = b"", 0
     for found in _TOKEN.finditer(body):
-        new += _other(body[end : found.start()])
+        new += _mask_between_tokens(body[end : found.start()])
         end = found.end()
         text = found["text"]
         if text is None:
@@ -44,22 +44,24 @@ def _body(body: bytes, inventor: Pseudonymizer) -> bytes:
         elif found["colon"] is not None:
             new += b'"' + (text if text in _FIELDS else mask(text)) + b'"' + found["colon"]
         else:
-            new += b'"' + (text if text in _WORDS else _text(text, inventor)) + b'"'
-    return new + _rest(body[end:], inventor)
+            new += b'"' + (text if text in _WORDS else _rewrite_text(text, pseudonymizer)) + b'"'
+    return new + _rewrite_rest(body[end:], pseudonymizer)
 
 
-def _other(between: bytes) -> bytes:
-    """What stands between tokens: 1 for digits, because no number begins with 0."""
+def _mask_between_tokens(between: bytes) -> bytes:
+    """Mask bytes between tokens: digits become 1, because no number begins with 0."""
     return mask(between).replace(b"0", b"1")
 
 
-def _rest(rest: bytes, inventor: Pseudonymizer) -> bytes:
-    """A text that does not end."""
-    return rest[:1] + _text(rest[1:], inventor) if rest[:1] == b'"' else _other(rest)
+def _rewrite_rest(rest: bytes, pseudonymizer: Pseudonymizer) -> bytes:
+    """Rewrite a text that does not end."""
+    return (
+        rest[:1] + _rewrite_text(rest[1:], pseudonymizer) if rest[:1] == b'"' else _mask_between_tokens(rest)
+    )
 
 
-def _text(text: bytes, inventor: Pseudonymizer) -> bytes:
-    """The rows of a zone, or a text that is masked; escapes stay escapes, of nothing that says anything."""
+def _rewrite_text(text: bytes, pseudonymizer: Pseudonymizer) -> bytes:
+    """Replace the rows of a zone, or mask another text; escapes remain escapes, of neutral characters."""
     ends = list(_ROW_END.finditer(text))
     starts = [0, *(end.end() for end in ends)]
     rows = [
@@ -67,15 +69,15 @@ def _text(text: bytes, inventor: Pseudonymizer) -> bytes:
     ]
     whole = [row for row in rows if row]
     if all(re.fullmatch(rb"[\x21\x23-\x5b\x5d-\x7e]+", row) for row in whole):
-        lines = iter(anonymize_lines(whole, inventor))
+        lines = iter(anonymize_lines(whole, pseudonymizer))
         new = [next(lines) if row else b"" for row in rows]
     else:
-        new = [_plain(row) for row in rows]
+        new = [_mask_row(row) for row in rows]
     return b"".join(row + end for row, end in zip(new, [*(e[0] for e in ends), b""], strict=True))
 
 
-def _plain(row: bytes) -> bytes:
-    """Masked, with letters for what is not ASCII: a text must stay one."""
+def _mask_row(row: bytes) -> bytes:
+    """Mask a row; characters that are not ASCII become letters, so that the text stays valid."""
     new, end = b"", 0
     for found in _ESCAPE.finditer(row):
         new += _letters(row[end : found.start()]) + (

@@ -1,4 +1,4 @@
-"""Recordings of fingerprint scanners without their fingers: what a scanner's pictures come in is blanked."""
+"""Recordings of fingerprint scanners without fingerprints: image data is blanked."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,16 +12,16 @@ from drivers.links.recording.recording import Chunk, Entry
 from drivers.links.recording.usb_trace import Transfer, TransferType
 
 LONGEST_ANSWER = 64
-"""No answer that is none of a picture or a template is longer, in bytes."""
+"""Upper bound on an answer without image or template, in bytes."""
 KEPT_PACKETS = 2
-"""So many bytes of an interrupt say what happened; the rest is not known."""
+"""Number of leading interrupt bytes that are kept: the event code; the rest is undocumented."""
 
 
 def zfm(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:  # noqa: ARG001
-    """See `drivers.anonymize.anonymizer.Scrubber`: commands and answers stay, data become zeros."""
-    said = _packets(join_chunks(entries, "in", 0).data, settings.address)
-    told = _packets(join_chunks(entries, "out", 0).data, settings.address)
-    return Anonymized(replace_chunks(entries, in_=b"".join(said), out=b"".join(told)))
+    """Anonymizer of ZFM modules: commands and answers are kept, data becomes zeros."""
+    received = _packets(join_chunks(entries, "in", 0).data, settings.address)
+    sent = _packets(join_chunks(entries, "out", 0).data, settings.address)
+    return Anonymized(replace_chunks(entries, in_=b"".join(received), out=b"".join(sent)))
 
 
 def _packets(data: bytes, address: int) -> Iterator[bytes]:
@@ -37,16 +37,16 @@ def _packets(data: bytes, address: int) -> Iterator[bytes]:
 
 
 def usb(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:  # noqa: ARG001
-    """See `drivers.anonymize.anonymizer.Scrubber`: registers stay and what is sent, bulk data become zeros."""
-    scrubbed: list[Entry] = []
+    """Anonymizer of USB scanners: registers and sent data are kept, bulk data becomes zeros."""
+    anonymized: list[Entry] = []
     for entry in entries:
         match entry:
             case Chunk():
-                raise CannotAnonymize("there are chunks in it, and of a USB scanner only transfers are known")
+                raise CannotAnonymize("it has chunks, and a USB scanner is recorded as transfers only")
             case Transfer(kind=TransferType.CONTROL) | Transfer(stage="submit"):
-                scrubbed.append(entry)
+                anonymized.append(entry)
             case Transfer(kind=TransferType.INTERRUPT, data=data):
-                scrubbed.append(replace(entry, data=data[:KEPT_PACKETS].ljust(len(data), b"\0")))
+                anonymized.append(replace(entry, data=data[:KEPT_PACKETS].ljust(len(data), b"\0")))
             case Transfer(data=data):
-                scrubbed.append(replace(entry, data=bytes(len(data))))
-    return Anonymized(scrubbed)
+                anonymized.append(replace(entry, data=bytes(len(data))))
+    return Anonymized(anonymized)

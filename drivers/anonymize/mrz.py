@@ -1,8 +1,8 @@
-"""Another zone in place of a real one: the same layout, lengths and check digits, of somebody invented.
+"""Pseudonymous zones in place of real ones, with the same layout, lengths and check digits.
 
-Document code, issuer, nationality and sex stay: they decide by which rules a zone is read. All other
-characters are replaced, whether their field is known or not. A digit that was right is right again, one that
-was wrong is wrong.
+Document code, issuer, nationality and sex are kept: they decide by which rules a zone is parsed. All other
+characters are replaced, whether their field is known or not. A right digit stays right, a wrong digit stays
+wrong.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,24 +10,24 @@ from datetime import date
 from itertools import accumulate, pairwise, permutations
 
 from drivers.anonymize.pseudonyms import DIGITS, Pseudonymizer
-from drivers.passport.mrz.check_digit import check_digit
+from drivers.passport.mrz.checks import check_digit
 from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import DeviationCode, DigitCheck, DigitResult, Mrz
 from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz.profiles import LAYOUTS
 
 BIRTH_YEARS = (40, 79)
-"""Of the twentieth century, whenever they are read."""
+"""Years of the twentieth century at any date of parsing."""
 
 
 def pseudonymize_mrz(
     lines: Sequence[str], today: date, pseudonymizer: Pseudonymizer
 ) -> tuple[str, ...] | None:
-    """Other lines of the same lengths, in the same order; None where these are no zone beyond doubt."""
+    """Return other lines of the same lengths in the same order; None when these are not certainly a zone."""
     mrz = parse(lines, today)
-    if mrz is None or tuple(lines) != mrz.lines or not _proved(mrz):
+    if mrz is None or tuple(lines) != mrz.lines or not _is_confirmed(mrz):
         return None
-    order = _order(lines, mrz, today)
+    order = _print_order(lines, mrz, today)
     if order is None:
         return None
     text = "".join(lines[at] for at in order)
@@ -36,21 +36,21 @@ def pseudonymize_mrz(
         for layout in LAYOUTS
         if (layout.format, layout.profile) == (mrz.format, mrz.profile) and layout.marks.match(text)
     )
-    pseudonymizer.add_marks(*_marks(layout, text, mrz))
+    pseudonymizer.add_marks(*_identifying_texts(layout, text, mrz))
     page = _MrzRewriter(layout, text, mrz, pseudonymizer).rewrite()
     ends = accumulate((len(lines[at]) for at in order), initial=0)
     found = dict(zip(order, (page[start:stop] for start, stop in pairwise(ends)), strict=True))
     return tuple(found[at] for at in range(len(lines)))
 
 
-def _proved(mrz: Mrz) -> bool:
-    """Whether a check digit says that these are its lines; some layouts have none."""
+def _is_confirmed(mrz: Mrz) -> bool:
+    """Return true when a check digit confirms these lines; some layouts have no check digit."""
     proofs = [digit for digit in mrz.digits if digit.result is DigitResult.OK and digit.printed.isdigit()]
     return bool(proofs) or not mrz.digits
 
 
-def _order(lines: Sequence[str], mrz: Mrz, today: date) -> tuple[int, ...] | None:
-    """In which order the lines are printed; None where every order has some swapped: of two zones, say."""
+def _print_order(lines: Sequence[str], mrz: Mrz, today: date) -> tuple[int, ...] | None:
+    """Return the order in which the lines are printed; None when every order swaps some, as in two zones."""
     if all(note.code is not DeviationCode.LINES_SWAPPED for note in mrz.deviations):
         return tuple(range(len(lines)))
     for order in permutations(range(len(lines))):
@@ -62,8 +62,8 @@ def _order(lines: Sequence[str], mrz: Mrz, today: date) -> tuple[int, ...] | Non
     return None
 
 
-def _marks(layout: MrzLayout, text: str, mrz: Mrz) -> Iterator[str]:
-    """By what the holder and the document would be known."""
+def _identifying_texts(layout: MrzLayout, text: str, mrz: Mrz) -> Iterator[str]:
+    """Yield the texts that identify the holder and the document."""
     yield mrz.document_number
     yield mrz.second_number or ""
     yield from mrz.optional_data
@@ -75,17 +75,17 @@ def _marks(layout: MrzLayout, text: str, mrz: Mrz) -> Iterator[str]:
 
 
 class _MrzRewriter:
-    """The joined lines of a zone while they are written anew."""
+    """Joined lines of a zone while they are rewritten."""
 
-    def __init__(self, layout: MrzLayout, text: str, mrz: Mrz, inventor: Pseudonymizer) -> None:
+    def __init__(self, layout: MrzLayout, text: str, mrz: Mrz, pseudonymizer: Pseudonymizer) -> None:
         self._layout = layout
         self._old = text
         self._mrz = mrz
-        self._inventor = inventor
-        self._page = list(inventor.pseudonym("zone", text))
+        self._pseudonymizer = pseudonymizer
+        self._page = list(pseudonymizer.pseudonym("zone", text))
 
     def rewrite(self) -> str:
-        """All lines, joined."""
+        """Return all lines, joined."""
         layout = self._layout
         for kind, place in (
             *(("optional", place) for place in layout.optional),
@@ -93,7 +93,7 @@ class _MrzRewriter:
             ("number", layout.number),
         ):
             if place is not None:
-                self._put(place, self._inventor.pseudonym(kind, self._old[place]))
+                self._put(place, self._pseudonymizer.pseudonym(kind, self._old[place]))
         for place in (layout.name, layout.given_names):
             if place is not None:
                 self._put(place, self._name(self._old[place]))
@@ -112,11 +112,14 @@ class _MrzRewriter:
         self._page[place] = text
 
     def _name(self, field: str) -> str:
-        """Each component by itself: two documents of one person may part them in different places."""
-        return "<".join(self._inventor.pseudonym("name", component) for component in field.split("<"))
+        """Rewrite each component by itself.
+
+        Two documents of one person may separate them in different places.
+        """
+        return "<".join(self._pseudonymizer.pseudonym("name", component) for component in field.split("<"))
 
     def _date(self, kind: str, field: str) -> str:
-        """Another day, as possible as this one; an expiry or an issue in the same year."""
+        """Rewrite a date as another one that is equally possible; expiry and issue keep their year."""
         parts = [field[at : at + 2] for at in range(0, len(field), 2)]
         bounds = (None if kind != "birth" else BIRTH_YEARS, (1, 12), (1, 28))
         for attempt in range(100):
@@ -128,17 +131,17 @@ class _MrzRewriter:
         return "".join(drawn)
 
     def _part(self, kind: str, field: str, part: str, bounds: tuple[int, int] | None) -> str:
-        """Year, month or day; one that cannot be stays one that cannot be."""
+        """Rewrite a year, month or day; an impossible one stays impossible."""
         if not part.isdigit():
-            return self._inventor.pseudonym(kind, part)
+            return self._pseudonymizer.pseudonym(kind, part)
         if bounds is None:
             return part
         if bounds != BIRTH_YEARS and not bounds[0] <= int(part) <= 31:
             return "99" if part == "00" else "00"
-        return f"{self._inventor.pseudonymous_number(kind, field, *bounds):02}"
+        return f"{self._pseudonymizer.pseudonymous_number(kind, field, *bounds):02}"
 
     def _put_digit(self, digit: CheckDigitLayout, was: DigitCheck) -> None:
-        """A check digit that says of the new text what the old one said of the old."""
+        """Write a check digit that is right or wrong for the new text as the old one was for the old text."""
         if digit.field == "document_number" and self._old[digit.at] == "<" and was.printed != "<":
             self._put_long_digit(was)
             return
@@ -147,17 +150,17 @@ class _MrzRewriter:
         elif (
             was.result is DigitResult.ABSENT or not was.printed.isdigit()
         ):  # a number of the issuer's own, or misread
-            self._page[digit.at] = self._inventor.pseudonym("own", was.printed)
+            self._page[digit.at] = self._pseudonymizer.pseudonym("own", was.printed)
         else:
             sums = [
                 (check_digit(_summed(self._old, places)), check_digit(_summed(self._page, places)))
                 for places in digit.readings
             ]
             new = next((new for old, new in sums if old == was.printed), sums[0][1])
-            self._page[digit.at] = _as_right(was, {right for _, right in sums}, new)
+            self._page[digit.at] = _equally_right(was, {right for _, right in sums}, new)
 
     def _put_long_digit(self, was: DigitCheck) -> None:
-        """The digit of a number that runs on into the optional data stands behind it there."""
+        """Write the digit of a long number, which follows the number in the optional data."""
         place = self._layout.long_number
         assert place is not None
         rest = self._old[place].partition("<")[0]
@@ -166,15 +169,15 @@ class _MrzRewriter:
         without, with_filler = check_digit(number + remainder), check_digit(f"{number}<{remainder}")
         filler_counted = len(was.expected) > 1 and was.printed == was.expected[1]
         new = with_filler if filler_counted else without
-        self._page[at] = _as_right(was, {without, with_filler}, new)
+        self._page[at] = _equally_right(was, {without, with_filler}, new)
 
 
 def _summed(text: Sequence[str], places: Sequence[slice]) -> str:
     return "".join("".join(text[place]) for place in places)
 
 
-def _as_right(was: DigitCheck, right: set[str | None], new: str | None) -> str:
-    """The new digit where the old one was right, else one that is wrong in every reading."""
+def _equally_right(was: DigitCheck, right: set[str | None], new: str | None) -> str:
+    """Return the new digit when the old one was right, else one that is wrong in every reading."""
     if was.result is DigitResult.OK and new is not None:
         return new
     return next(digit for digit in DIGITS if digit not in right)

@@ -1,7 +1,7 @@
-"""Recordings of the driver `mrz-wedge`: keystrokes of somebody invented, at the same times.
+"""Anonymizer of the driver `mrz-wedge`: keystrokes of a pseudonymous text, at the same times.
 
-Which event types which character is found by asking the driver's own keyboard, event by event. Scan codes
-tell the same as key codes and become zeros; keys that are not known to say nothing become the unknown key.
+The driver's own keyboard decoder finds which event types which character. Scan codes repeat the key codes and
+become zeros; keys not known to be free of text become the unknown key.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ from drivers.passport.wedge.keymap import (
 UNKNOWN_KEY = 240
 """KEY_UNKNOWN of Linux, which types nothing."""
 FULL_STOP, ZERO = 52, 11
-"""The keys that signs become; those above digits, which would tell which digit, become that of 0."""
+"""Replacement keys of punctuation. Signs above digits become that of 0, to hide which digit it was."""
 SHIFTED_DIGIT_CHARACTERS = frozenset("!@#$%^&*()")
 LINE_ENDS = frozenset("\r\n\t")
 KEYS_WITHOUT_TEXT = MODIFIERS | KEYS_WITHOUT_CHARACTER | {CAPS_LOCK, UNKNOWN_KEY}
@@ -55,7 +55,7 @@ class KeyEvent:
 
 @dataclass(frozen=True, slots=True)
 class TypedCharacter:
-    """A character, in the how manieth text, and the presses that made it: a key, or digits under Alt."""
+    """A character with the index of its text and the presses that made it: a key, or digits under Alt."""
 
     character: str
     text: int
@@ -64,26 +64,28 @@ class TypedCharacter:
 
 
 def mrz_wedge(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:
-    """See `drivers.anonymize.anonymizer.Scrubber`."""
+    """Anonymizer of readers in keyboard mode."""
     if settings.chip is not None:
         raise CannotAnonymize(CHIP)
-    said, told = (
+    received, sent = (
         join_chunks(entries, "in", settings.gap_s).data,
         join_chunks(entries, "out", settings.gap_s).data,
     )
-    if len(said) % EVENT.size:
-        raise CannotAnonymize(f"events of an input device have {EVENT.size} bytes each, and these are cut")
-    keys = [KeyEvent(*event) for event in EVENT.iter_unpack(said)]
-    codes = _codes(keys, settings.gap_s, settings.iso_key, pseudonymizer)
-    scrubbed = [_scrubbed(key, codes.get(at, UNKNOWN_KEY)) for at, key in enumerate(keys)]
+    if len(received) % EVENT.size:
+        raise CannotAnonymize(
+            f"events of an input device have {EVENT.size} bytes each, and the last one is cut"
+        )
+    keys = [KeyEvent(*event) for event in EVENT.iter_unpack(received)]
+    codes = _new_codes(keys, settings.gap_s, settings.iso_key, pseudonymizer)
+    anonymized = [_anonymized(key, codes.get(at, UNKNOWN_KEY)) for at, key in enumerate(keys)]
     new = b"".join(
-        EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value) for key in scrubbed
+        EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value) for key in anonymized
     )
-    read = _read(scrubbed, settings.gap_s, settings.iso_key)
-    return Anonymized(replace_chunks(entries, in_=new, out=mask(told)), list(read))
+    read = _readable_texts(anonymized, settings.gap_s, settings.iso_key)
+    return Anonymized(replace_chunks(entries, in_=new, out=mask(sent)), list(read))
 
 
-def _scrubbed(key: KeyEvent, code: int) -> KeyEvent:
+def _anonymized(key: KeyEvent, code: int) -> KeyEvent:
     match key.kind:
         case 1 if key.code in KEYS_WITHOUT_TEXT:
             return key
@@ -95,17 +97,17 @@ def _scrubbed(key: KeyEvent, code: int) -> KeyEvent:
             return replace(key, code=0, value=0)
 
 
-def _codes(
-    keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey, inventor: Pseudonymizer
+def _new_codes(
+    keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey, pseudonymizer: Pseudonymizer
 ) -> dict[int, int]:
-    """What the codes of presses, repetitions and releases become, by their place."""
+    """Return the new codes of presses, repetitions and releases, by index of the event."""
     codes: dict[int, int] = {}
     for _, group in groupby(_typed(keys, gap_s, iso_key), lambda typed: typed.text):
         text = list(group)
         old = "".join(typed.character for typed in text).encode("ascii", "replace")
-        for typed, new in zip(text, anonymize_text(old, inventor).decode("ascii"), strict=True):
-            for press, code in zip(typed.presses, _pressed(keys, typed, new, iso_key), strict=False):
-                for at in _held(keys, press):
+        for typed, new in zip(text, anonymize_text(old, pseudonymizer).decode("ascii"), strict=True):
+            for press, code in zip(typed.presses, _keys_for(keys, typed, new, iso_key), strict=False):
+                for at in _events_of_press(keys, press):
                     codes[at] = code
     return codes
 
@@ -117,20 +119,20 @@ def _typed(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[
         pressed = key.kind == EV_KEY and key.value == PRESSED
         by_code = key.kind == EV_KEY and key.code in ALTS
         event = EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value)
-        said = list(keyboard.feed(event))
-        for typed in said:
+        outputs = list(keyboard.feed(event))
+        for typed in outputs:
             if isinstance(typed, KeyboardMark):
                 text += 1
             else:
                 yield TypedCharacter(typed, text, tuple(under_alt) if by_code else (at,), by_code)
-        if said or by_code:
+        if outputs or by_code:
             under_alt = []
-        if pressed and key.code in DIGITS_OF_PAD and not any(isinstance(typed, str) for typed in said):
+        if pressed and key.code in DIGITS_OF_PAD and not any(isinstance(typed, str) for typed in outputs):
             under_alt.append(at)
 
 
-def _pressed(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key: IsoKey) -> Sequence[int]:
-    """Which keys type another character in the same way."""
+def _keys_for(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key: IsoKey) -> Sequence[int]:
+    """Return the keys that type another character in the same way."""
     old = typed.character
     if typed.by_code:
         code = str(ord(new)) if len(str(ord(new))) <= len(typed.presses) else str(ord(new.upper()))
@@ -145,16 +147,16 @@ def _pressed(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key:
         return [FULL_STOP if old.isprintable() else UNKNOWN_KEY]
     others = keymap(iso_key)
     shifted = others[was].index(old)
-    return [next(key for key, pair in others.items() if pair[shifted] == new and _alike(key, was))]
+    return [next(key for key, pair in others.items() if pair[shifted] == new and _on_same_pad(key, was))]
 
 
-def _alike(key: int, other: int) -> bool:
-    """Whether both are of the numeric pad, or neither is."""
+def _on_same_pad(key: int, other: int) -> bool:
+    """Return true when both keys or neither are on the numeric pad."""
     return (key in DIGITS_OF_PAD) is (other in DIGITS_OF_PAD)
 
 
-def _held(keys: Sequence[KeyEvent], press: int) -> Iterator[int]:
-    """A press, and what else the kernel tells of that key until it is released."""
+def _events_of_press(keys: Sequence[KeyEvent], press: int) -> Iterator[int]:
+    """Yield a press and all later events of that key up to its release."""
     yield press
     code = keys[press].code
     for at in range(press + 1, len(keys)):
@@ -167,8 +169,8 @@ def _held(keys: Sequence[KeyEvent], press: int) -> Iterator[int]:
                 return
 
 
-def _read(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[str]:
-    """What somebody can read off the keys: as typed, and key by key whatever is held or lost."""
+def _readable_texts(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[str]:
+    """Yield all texts that the keys reveal: as typed, and key by key, held or lost ones included."""
     yield "".join(typed.character for typed in _typed(keys, gap_s, iso_key))
     plain = keymap(iso_key)
     yield "".join(

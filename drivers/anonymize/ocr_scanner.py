@@ -1,6 +1,6 @@
-"""Recordings of the driver `ocr-scanner`: rows as text, answers to commands, and one that sends JSON.
+"""Anonymizer of the driver `ocr-scanner`: rows as text, answers to commands, and JSON of one model.
 
-Of answers only those to commands that were sent stay; what a scanner answers to a question is about itself.
+Answers are kept only when they answer a command that was sent: such an answer describes the scanner itself.
 """
 
 import re
@@ -30,18 +30,21 @@ _NAMEPLATE = re.compile(
     rb"(?:Product Name|Boot Revision|Software Part Number|Software Revision|Serial Number|Supported IF): "
     rb"[ -~]{0,64}"
 )
-"""What Honeywell scanners tell of themselves when asked REVINF, a line each."""
+"""Nameplate of Honeywell scanners, the answer to REVINF, one value a line."""
 
 
 def ocr_scanner(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:
-    """See `drivers.anonymize.anonymizer.Scrubber`."""
+    """Anonymizer of OCR scanners."""
     if settings.chip is not None:
         raise CannotAnonymize(CHIP)
-    said, told = join_chunks(entries, "in", settings.gap_s), join_chunks(entries, "out", settings.gap_s)
+    received, requests = (
+        join_chunks(entries, "in", settings.gap_s),
+        join_chunks(entries, "out", settings.gap_s),
+    )
     commands = _COMMANDS.get(settings.model)
-    asked = keep_known(told.data, commands or re.compile(rb"(?!)"))
-    sent = set() if commands is None else {found["command"] for found in commands.finditer(told.data)}
-    pieces = [piece for _, piece in said.segments()]
+    asked = keep_known(requests.data, commands or re.compile(rb"(?!)"))
+    sent = set() if commands is None else {found["command"] for found in commands.finditer(requests.data)}
+    pieces = [piece for _, piece in received.segments()]
     match settings.model:
         case "honeywell" | "newland":
             new = b"".join(_rows(piece, settings.model, sent, pseudonymizer) for piece in pieces)
@@ -52,8 +55,8 @@ def ocr_scanner(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudony
     return Anonymized(replace_chunks(entries, in_=new, out=asked))
 
 
-def _rows(piece: bytes, model: str, sent: set[bytes | None], inventor: Pseudonymizer) -> bytes:
-    """Rows between answers."""
+def _rows(piece: bytes, model: str, sent: set[bytes | None], pseudonymizer: Pseudonymizer) -> bytes:
+    """Replace the rows between answers."""
 
     def nameplate(line: bytes) -> bool:
         return b"REVINF" in sent and _NAMEPLATE.fullmatch(line) is not None
@@ -62,6 +65,6 @@ def _rows(piece: bytes, model: str, sent: set[bytes | None], inventor: Pseudonym
     for found in _ANSWERS[model].finditer(piece):
         question = found["command"] in sent and (not found["text"] or found["command"].startswith(_QUESTION))
         if question:
-            new += anonymize_text(piece[end : found.start()], inventor, nameplate) + found[0]
+            new += anonymize_text(piece[end : found.start()], pseudonymizer, nameplate) + found[0]
             end = found.end()
-    return new + anonymize_text(piece[end:], inventor, nameplate)
+    return new + anonymize_text(piece[end:], pseudonymizer, nameplate)

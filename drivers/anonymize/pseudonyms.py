@@ -1,8 +1,8 @@
-"""Invents people in place of real ones, for recordings that leave a post.
+"""Pseudonyms for the personal data in recordings that leave a post.
 
-An invention has the shape of what it replaces, letter for letter and digit for digit, and differs from it in
-each. The same is invented for the same, so that what was read twice reads the same twice; from what is thrown
-away afterwards, so that nobody finds out by trying.
+A pseudonym has the shape of the text that it replaces, letter for letter and digit for digit, and differs
+from it in each. The same text always gets the same pseudonym, so that a document read twice reads the same
+twice. The key is discarded afterwards, so that pseudonyms cannot be reversed by trying.
 """
 
 import hmac
@@ -26,49 +26,49 @@ _MASKED = bytes(
     for c in range(256)
 )
 SHORTEST_MARK, SHORTEST_NUMBER = 4, 6
-"""Shorter than this, a word or number is found in what says nothing of anybody."""
+"""Lengths below which a word or number also occurs in data that is not personal."""
 
 
 class CannotAnonymize(ValueError):  # noqa: N818 - an answer, not a fault
-    """It is not certain that a recording holds nothing of a person any more; says why, and never of whom."""
+    """A recording may still hold personal data; the text says why, without the data itself."""
 
 
 def mask(data: bytes) -> bytes:
-    """As many bytes that tell lengths and fillers only; what is no text becomes zeros."""
+    """Return as many bytes that show only lengths and fillers; bytes that are no text become zeros."""
     return data.translate(_MASKED)
 
 
 class Pseudonymizer:
-    """Invents, and remembers by which marks those whom it replaced would be known."""
+    """Source of pseudonyms; collects the marks by which the replaced persons could be recognised."""
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = secrets.token_bytes(32) if key is None else key
         self.marks: set[str] = set()
 
     def pseudonym(self, kind: str, text: str) -> str:
-        """Other letters for letters and other digits for digits; every other sign stays."""
+        """Return other letters for letters and other digits for digits; all other characters are kept."""
         drawn = self._draw(f"{kind}:{text}")
         return "".join(_other(character, drawn) for character in text)
 
     def pseudonymous_number(self, kind: str, text: str, low: int, high: int) -> int:
-        """A number from `low` to `high` for a text."""
+        """Return a number from `low` to `high` for a text."""
         drawn = self._draw(f"{kind}:{text}")
         return low + (next(drawn) << 8 | next(drawn)) % (high - low + 1)
 
     def add_marks(self, *texts: str) -> None:
-        """Nothing of these may be found afterwards. What is one character again and again marks nobody."""
+        """Add texts that must not be found afterwards; a single repeated character is not identifying."""
         for text in texts:
             shortest = SHORTEST_NUMBER if text.isdigit() else SHORTEST_MARK
             if len(text) >= shortest and len(set(text)) > 1:
                 self.marks.add(text)
 
     def add_marks_from(self, text: str) -> None:
-        """The same of what was not understood, where it may be of a document: the pieces between fillers."""
+        """Add the pieces between fillers of a text that was not understood and may be of a document."""
         if "<" in text or text.isdigit():
             self.add_marks(*text.split("<"))
 
     def _draw(self, subject: str) -> Iterator[int]:
-        """Bytes without end."""
+        """Yield bytes without end."""
         block = b""
         while True:
             block = hmac.digest(self._key, block + subject.encode(), "sha256")
@@ -76,7 +76,7 @@ class Pseudonymizer:
 
 
 def _other(character: str, drawn: Iterator[int]) -> str:
-    """Another character of the same kind."""
+    """Return another character of the same kind."""
     upper = character.upper()
     for kind in (VOWELS, CONSONANTS, DIGITS):
         if upper in kind:

@@ -1,4 +1,4 @@
-"""Lines of text without their people: zones become zones of somebody invented, all else is masked."""
+"""Lines of text without personal data: zones become pseudonymous zones, all other text is masked."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,19 +8,19 @@ from drivers.anonymize.pseudonyms import Pseudonymizer, mask
 from drivers.clock import today
 
 LINE = re.compile(rb"[\x21-\x5e\x60-\x7e](?:[\x20-\x5e\x60-\x7e]*[\x21-\x5e\x60-\x7e])?")
-"""A line: printable, without spaces around it or `_`, with which some readers pad."""
+"""A line: printable, without surrounding spaces or `_`, with which some readers pad."""
 MOST_LINES = 3
 
 Keep = Callable[[bytes], bool]
 
 
 def keep_none(line: bytes) -> bool:  # noqa: ARG001
-    """No line is known to name nobody."""
+    """Keep no line: no line is known to be free of personal data."""
     return False
 
 
 def anonymize_text(text: bytes, pseudonymizer: Pseudonymizer, keep: Keep = keep_none) -> bytes:
-    """As many bytes: lines that `keep` knows stay, between lines is what `masked` leaves of it."""
+    """Return as many bytes: lines that `keep` accepts are kept, bytes between lines are masked."""
     found = list(LINE.finditer(text))
     lines = anonymize_lines([line[0] for line in found], pseudonymizer, keep)
     new, end = b"", 0
@@ -33,7 +33,7 @@ def anonymize_text(text: bytes, pseudonymizer: Pseudonymizer, keep: Keep = keep_
 def anonymize_lines(
     lines: Sequence[bytes], pseudonymizer: Pseudonymizer, keep: Keep = keep_none
 ) -> list[bytes]:
-    """Lines that follow each other: those that are a zone together are replaced together."""
+    """Replace successive lines; those that form a zone together are replaced together."""
     new: list[bytes] = []
     while len(new) < len(lines):
         rest = lines[len(new) : len(new) + MOST_LINES]
@@ -44,19 +44,19 @@ def anonymize_lines(
     return new
 
 
-def _zone(rest: Sequence[bytes], inventor: Pseudonymizer) -> list[bytes] | None:
-    """The longest zone that begins here. Zones have capitals only: small ones are a key that seems stuck."""
+def _zone(rest: Sequence[bytes], pseudonymizer: Pseudonymizer) -> list[bytes] | None:
+    """Return the longest zone that begins here. Zones have capitals only: small letters mean a stuck key."""
     for count in range(len(rest), 0, -1):
         text = [line.decode("ascii") for line in rest[:count]]
         upper = [line.upper() for line in text]
-        other = pseudonymize_mrz(upper, today(), inventor)
+        other = pseudonymize_mrz(upper, today(), pseudonymizer)
         if other is not None:
-            return [_as_before(old, line).encode() for old, line in zip(text, other, strict=True)]
+            return [_restore_case(old, line).encode() for old, line in zip(text, other, strict=True)]
     return None
 
 
-def _as_before(old: str, new: str) -> str:
-    """The new line with small letters where the old one has some."""
+def _restore_case(old: str, new: str) -> str:
+    """Return the new line with small letters in the places where the old one has them."""
     return (
         new
         if old.isupper()
@@ -64,6 +64,6 @@ def _as_before(old: str, new: str) -> str:
     )
 
 
-def _masked_line(line: bytes, inventor: Pseudonymizer) -> bytes:
-    inventor.add_marks_from(line.decode("ascii"))
+def _masked_line(line: bytes, pseudonymizer: Pseudonymizer) -> bytes:
+    pseudonymizer.add_marks_from(line.decode("ascii"))
     return mask(line)

@@ -53,7 +53,7 @@ class BarrierDriver(Driver[SettingsT]):
     """A barrier, or a gate of two doors, that hangs on a board of relays and inputs."""
 
     family = Family.BARRIER
-    anonymizer = "drivers.anonymize.anonymizer:nobody"
+    anonymizer = "drivers.anonymize.anonymizer:keep_all"
     observation_types: ClassVar[tuple[type[Observation], ...]] = (BarrierState, BarrierPassage, BarrierAlarm)
     self_test_levels = (SelfTestLevel.INTERNAL,)
 

@@ -12,7 +12,7 @@ import numpy as np
 from drivers.driver import BadFrame, Identity
 from drivers.fingerprint.observations import CaptureOutcome, UnreadableReason
 from drivers.fingerprint.raster import CaptureFailure, Pixels, Raster
-from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
+from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings, need_libraries
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb.link import UsbSettings
 from drivers.links.usb.transfers import TransferError, TransferStalled, TransferTimedOut
@@ -54,6 +54,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
 
     async def open(self) -> Identity:
         """Find the scanner and ask it something; raises LinkError."""
+        need_libraries(self.settings)
         self.link = await self.links.usb(self.settings)
         said = self.link.identity
         if (said.vendor_id, said.product_id) != IDS:

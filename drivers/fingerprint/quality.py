@@ -10,7 +10,8 @@ from PIL import Image
 from drivers.fingerprint.image_analysis import analyse_image
 from drivers.fingerprint.observations import QualityMeasureName
 from drivers.fingerprint.raster import Raster
-from drivers.links.link import Action, Cause, LinkError
+from drivers.installation import how_to_mend
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError
 
 MeasureName = Literal["auto", "nfiq2", "ridge_clarity"]
 NFIQ2_PPI = 500
@@ -86,9 +87,15 @@ class Nfiq2:
         return float(result.score) if result.features else None
 
 
-def is_installed(name: MeasureName) -> bool:
-    """Whether a measure can be asked for here; looks for the package without loading it."""
-    return name != "nfiq2" or find_spec("nbis") is not None
+def is_installed() -> bool:
+    """Whether NFIQ 2 is there; looks for the package without loading it."""
+    return find_spec("nbis") is not None
+
+
+def need_measure(name: MeasureName) -> None:
+    """Raise LinkError where a measure is asked for by name and is not installed."""
+    if name == "nfiq2" and not is_installed():
+        raise NotInstalledError("NFIQ 2, which `quality` asks for, is not installed.", "nfiq2")
 
 
 @cache
@@ -97,7 +104,8 @@ def load_measure(name: MeasureName) -> QualityMeasure:
 
     Raises LinkError where NFIQ 2 is asked for and does not load.
     """
-    if name == "ridge_clarity" or not is_installed("nfiq2"):
+    need_measure(name)
+    if name == "ridge_clarity" or not is_installed():
         return RidgeClarity()
     try:
         return Nfiq2()
@@ -108,5 +116,5 @@ def load_measure(name: MeasureName) -> QualityMeasure:
             Cause.DRIVER_ERROR,
             f"NFIQ 2 is installed and does not load ({type(error).__name__}).",
             Action.CONFIGURE,
-            "Install borderpost-gateway[nfiq2] for this machine, or set `quality`.",
+            f"Install it for this machine: {how_to_mend('nfiq2')}; or set `quality`.",
         ) from error

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, field_validator
@@ -38,7 +39,7 @@ from drivers.fingerprint.observations import (
     ImageEncoding,
     ImageQuality,
 )
-from drivers.fingerprint.quality import MeasureName, QualityMeasure, is_installed, load_measure
+from drivers.fingerprint.quality import MeasureName, QualityMeasure, load_measure, need_measure
 from drivers.fingerprint.raster import Raster
 from drivers.fingerprint.self_test import (
     FINGER_S,
@@ -48,7 +49,7 @@ from drivers.fingerprint.self_test import (
     glass_step,
 )
 from drivers.links.factory import LinkFactory
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Observation
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
@@ -95,14 +96,12 @@ class ScannerSettings(Settings):
             )
         return encodings
 
-    @field_validator("quality")
-    @classmethod
-    def _installed(cls, quality: MeasureName) -> MeasureName:
-        if not is_installed(quality):
-            raise ValueError(
-                "is not installed here: install borderpost-gateway[nfiq2], or choose auto or ridge_clarity"
-            )
-        return quality
+
+def need_libraries(settings: ScannerSettings) -> None:
+    """Raise LinkError where something is not installed that is imported only when an image is there."""
+    if find_spec("wsq") is None:
+        raise NotInstalledError("WSQ, a compression of fingerprints, is not installed.", "fingerprint")
+    need_measure(settings.quality)
 
 
 SettingsT = TypeVar("SettingsT", bound=ScannerSettings)

@@ -1,21 +1,24 @@
-"""How configurations address devices: those with a node in /dev, and those on a network."""
+"""Addresses of devices in a configuration: nodes in /dev, USB ids, and hosts of a network."""
 
 import ipaddress
 import re
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator
+
+from drivers.links.link import Action, Cause, LinkError
 
 USB_ADDRESS = re.compile(r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?::(?P<serial>[^:\s]+))?")
 """`usb:VID:PID[:SERIAL]`"""
 
 
 def node_address(port: str, usb_address: re.Pattern[str] = USB_ADDRESS) -> str:
-    """Accept an address on USB, or the absolute path of a node in /dev; raises ValueError."""
+    """Validate an address on USB, or the absolute path of a node in /dev; raises ValueError."""
     if port.startswith("usb:"):
         if not usb_address.fullmatch(port):
             raise ValueError(
-                "is no USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits"
+                "is not a USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits"
             )
     elif not port.startswith("/"):
         raise ValueError("is neither usb:VID:PID[:SERIAL] nor an absolute path")
@@ -26,10 +29,45 @@ NodeAddress = Annotated[str, AfterValidator(node_address)]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, without asking any name server."""
+    """Return True if a host is this machine; no name server is queried."""
     if host in ("localhost", "ip6-localhost"):
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+FoundT = TypeVar("FoundT")
+
+
+def describe_serial(serial_number: str | None) -> str:
+    """Return the serial number, or words for its absence, for a list of devices."""
+    return serial_number or "without serial number"
+
+
+def one_of(
+    address: str,
+    found: Sequence[FoundT],
+    *,
+    describe: Callable[[FoundT], str],
+    missing: LinkError,
+    how: str,
+    noun: str = "devices",
+) -> FoundT:
+    """Return the only device found at an address; raises `missing` for none, and LinkError for several.
+
+    `describe` and `noun` name the devices in the error for several; `how` is its remedy.
+    """
+    match found:
+        case [one]:
+            return one
+        case []:
+            raise missing
+        case _:
+            raise LinkError(
+                Cause.ADDRESS_AMBIGUOUS,
+                f"{len(found)} {noun} fit {address}: {', '.join(map(describe, found))}.",
+                Action.CONFIGURE,
+                how,
+            )

@@ -1,4 +1,4 @@
-"""Opens the links of one driver, closes them again, and knows whether what is on them is real."""
+"""Factory of the links of one driver: opens and closes them, and records if they lead to a simulator."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,7 +27,7 @@ def _no_tap(direction: str, chunk: bytes) -> None:
 
 
 class LinkFactory:
-    """The links that one opened driver holds. Libraries are imported when a link of their kind is opened."""
+    """Links of one opened driver. A library is imported when the first link of its kind is opened."""
 
     def __init__(self, tap: Tap = _no_tap, transfers: TransferTap = ignore_transfer) -> None:
         self._tap = tap
@@ -35,9 +35,9 @@ class LinkFactory:
         self._open = AsyncExitStack()
         self._modbus: dict[str, ModbusLink] = {}
         self.is_simulated = False
-        """True once a link turned out to lead to a simulator, whatever the configuration says."""
+        """True once a link leads to a simulator, whatever the configuration."""
         self.is_replayed = False
-        """True once such a simulator turned out to play a recording."""
+        """True once such a simulator plays a recording."""
 
     async def serial(self, settings: "SerialSettings") -> "SerialLink":
         """Open a serial port, exclusively; raises LinkError."""
@@ -48,7 +48,7 @@ class LinkFactory:
         return link
 
     async def modbus(self, settings: "ModbusSettings") -> "ModbusLink":
-        """Open the way to a Modbus board; several on one wire share it. Raises LinkError."""
+        """Open the link to a Modbus board; several boards on one line share it. Raises LinkError."""
         from drivers.links.modbus.link import ModbusLink
 
         if (first := self._modbus.get(settings.port)) is not None:
@@ -60,7 +60,7 @@ class LinkFactory:
         return link
 
     async def gpio(self, settings: "GpioSettings") -> "GpioLink":
-        """Take lines of a GPIO chip; raises LinkError."""
+        """Request lines of a GPIO chip; raises LinkError."""
         from drivers.links.gpio import GpioLink
 
         link = await self._open.enter_async_context(GpioLink(settings, self._tap))
@@ -68,7 +68,7 @@ class LinkFactory:
         return link
 
     async def request_queue(self) -> RequestQueue:
-        """Begin to take turns on a link that has been opened and takes one question at a time."""
+        """Create a queue for an open link that takes one request at a time."""
         return await self._open.enter_async_context(RequestQueue())
 
     async def keyboard(self, settings: "KeyboardSettings") -> "KeyboardLink":
@@ -81,7 +81,7 @@ class LinkFactory:
 
     @asynccontextmanager
     async def smart_card(self, reader: str) -> "AsyncIterator[SmartCardLink]":
-        """Use a PC/SC slot, named by the beginning of its name, for one document; raises LinkError."""
+        """Use a PC/SC slot, given by the beginning of its name, for one document; raises LinkError."""
         from drivers.links.smartcard import SmartCardLink
 
         async with SmartCardLink(reader, self._tap) as link:
@@ -89,20 +89,20 @@ class LinkFactory:
             yield link
 
     async def http(self, settings: "HttpSettings") -> "HttpLink":
-        """Prepare to ask an HTTP service, which says itself whether it is real; raises LinkError."""
+        """Create a client of an HTTP service; its response headers mark a simulator. Raises LinkError."""
         from drivers.links.http.client import HttpLink
 
         return await self._open.enter_async_context(HttpLink(settings, self._tap, self._on_simulator))
 
     async def http_listener(self, settings: "HttpListenerSettings") -> "HttpListener":
-        """Listen to what a device puts over HTTP, which says itself whether it is real; raises LinkError."""
+        """Listen for requests of a device over HTTP; its headers mark a simulator. Raises LinkError."""
         from drivers.links.http.listener import HttpListener
 
         listener = HttpListener(settings, self._tap, self._on_simulator)
         return await self._open.enter_async_context(listener)
 
     async def rtsp(self, settings: "RtspSettings") -> "RtspLink":
-        """Begin to read a stream of pictures; raises LinkError."""
+        """Open a video stream; raises LinkError."""
         from drivers.links.video.rtsp import RtspLink
 
         link = await self._open.enter_async_context(RtspLink(settings))
@@ -110,7 +110,7 @@ class LinkFactory:
         return link
 
     async def video(self, settings: "VideoSettings", on_damaged: Callable[[], None]) -> "VideoLink":
-        """Begin to read a camera of this machine; `damaged` hears of pictures it spoilt. Raises LinkError."""
+        """Open a camera of this machine; `on_damaged` is called for every damaged frame. Raises LinkError."""
         from drivers.links.video.v4l2 import VideoLink
 
         link = await self._open.enter_async_context(VideoLink(settings, on_damaged))
@@ -118,7 +118,7 @@ class LinkFactory:
         return link
 
     async def usb(self, settings: "UsbSettings", interface: "InterfaceClass | None" = None) -> "UsbLink":
-        """Open a USB device and claim one interface, the first where none is named; raises LinkError."""
+        """Open a USB device and claim one interface, by default the first; raises LinkError."""
         from drivers.links.usb.link import UsbLink
 
         link = UsbLink(settings, interface, self._tap, self._transfers)
@@ -137,5 +137,5 @@ class LinkFactory:
         self.is_replayed = self.is_replayed or word == REPLAY_WINDOW_SIZE.decode()
 
     async def close(self) -> None:
-        """Close what is open, last opened first."""
+        """Close all open links, in reverse order."""
         await self._open.aclose()

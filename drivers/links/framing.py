@@ -1,4 +1,4 @@
-"""Finds frames in a stream of bytes: what all serial framings share. Pure but for `frames`."""
+"""Framing of byte streams, common to all serial protocols. Pure except for `frames`."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from drivers.links.serial import SerialLink
 
 @dataclass(frozen=True, slots=True)
 class CompleteFrame:
-    """A complete frame: its payload, and the bytes as they were on the wire."""
+    """A complete frame: its payload and its device bytes."""
 
     payload: bytes
     wire: bytes
@@ -20,7 +20,7 @@ class CompleteFrame:
 
 @dataclass(frozen=True, slots=True)
 class DamagedFrame:
-    """Bytes given up: what was wrong with them, in the words of `fault`."""
+    """Discarded bytes, and the fault that was found in them."""
 
     fault: str
     wire: bytes
@@ -32,28 +32,28 @@ CHECK_BYTE, INCOMPLETE, TOO_LONG, MALFORMED = "check_byte", "cut", "too_long", "
 NOISE = "noise"
 """Bytes outside any frame."""
 OTHER_CONTENT = "other"
-"""A sound frame that carries something this driver does not read."""
+"""A valid frame with content that this driver does not read."""
 
 
 class Framing(Protocol):
-    """Takes bytes as they come, gives frames as they become complete; no byte is dropped unseen."""
+    """Splits chunks into frames; every byte is part of one frame or one damaged frame."""
 
     @property
     def has_pending(self) -> bool:
-        """Whether bytes wait for the rest of their frame."""
+        """True while bytes wait for the rest of their frame."""
         ...
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take a chunk and yield what is complete."""
+        """Take a chunk and yield complete frames."""
         ...
 
     def on_silence(self) -> Iterator[Frame]:
-        """Nothing came for the gap time: yield what is still readable, give up the rest."""
+        """Yield frames that are still readable after the gap time, and discard the rest."""
         ...
 
 
 async def frames(link: SerialLink, framing: Framing, gap_s: float) -> AsyncGenerator[Frame]:
-    """Yield the frames of a link; after `gap_s` seconds of silence a half frame is given up."""
+    """Yield the frames of a link; after `gap_s` seconds of silence a partial frame is discarded."""
     while True:
         try:
             async with asyncio.timeout(gap_s if framing.has_pending else None):
@@ -80,19 +80,19 @@ class Delimited(ABC):
 
     @property
     def has_pending(self) -> bool:
-        """Whether bytes wait for the rest of their frame."""
+        """True while bytes wait for the rest of their frame."""
         return bool(self._buffer)
 
     @abstractmethod
     def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
-        """Where the frame that `begun` opens ends (one past it), or -1 while its end is not there."""
+        """Return the end (one past it) of the frame that begins at `begun`, or -1 while it is incomplete."""
 
     @abstractmethod
     def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
-        """Tell whether a complete frame is sound; `begun` matches at its start."""
+        """Validate a complete frame; `begun` matches at its start."""
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take a chunk and yield what is complete."""
+        """Take a chunk and yield complete frames."""
         self._buffer += chunk
         while begun := self._start.search(self._buffer):
             if begun.start():
@@ -109,12 +109,12 @@ class Delimited(ABC):
                 yield self._give_up(TOO_LONG, len(self._buffer))
             else:
                 return
-        # No start in sight: only the last bytes can still become one.
+        # No start found: only the last bytes can still be part of one.
         if (surplus := len(self._buffer) - self._start_bytes + 1) > self._limit_bytes:
             yield self._give_up(NOISE, surplus)
 
     def on_silence(self) -> Iterator[Frame]:
-        """Give up what is pending."""
+        """Discard pending bytes."""
         if self._buffer:
             fault = INCOMPLETE if self._start.match(self._buffer) else NOISE
             yield self._give_up(fault, len(self._buffer))

@@ -1,4 +1,4 @@
-"""Lines of a GPIO chip of this machine: some put out, some read, all held by us alone.
+"""Lines of a GPIO chip of this machine: outputs and inputs, requested exclusively.
 
 Source: Linux, "GPIO character device userspace API" (uAPI v2), by libgpiod. Needs the extra `gpio`.
 """
@@ -11,32 +11,32 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
 from drivers.links.settings import Settings
 
 CONSUMER = "borderpost"
 SIMULATED = ("gpio-sim", "gpio-mockup")
-"""What the kernel calls its chips that do not exist."""
+"""Names of the kernel's simulated chips."""
 Bias = Literal["as-is", "pull-up", "pull-down", "disabled"]
 
 
 class GpioSettings(Settings):
-    """Which lines of which chip."""
+    """Settings of the GPIO lines."""
 
-    chip: str = Field(pattern=r"^/dev/", description="The chip's node.", examples=["/dev/gpiochip0"])
+    chip: str = Field(pattern=r"^/dev/", description="Path of the chip's node.", examples=["/dev/gpiochip0"])
     outputs: tuple[int, ...] = Field(
-        (), max_length=64, description="Lines that are put out, by offset.", examples=[[17, 27, 22]]
+        (), max_length=64, description="Output lines, by offset.", examples=[[17, 27, 22]]
     )
     inputs: tuple[int, ...] = Field(
-        (), max_length=64, description="Lines that are read, by offset.", examples=[[5, 6, 13, 19]]
+        (), max_length=64, description="Input lines, by offset.", examples=[[5, 6, 13, 19]]
     )
     outputs_active: Literal["high", "low"] = Field(
-        "high", description="At which level a relay closes. At the other it must open.", examples=["high"]
+        "high", description="Level at which a relay closes; at the other level it opens.", examples=["high"]
     )
     inputs_active: Literal["high", "low"] = Field(
-        "low", description="Which level an input has while its circuit is closed.", examples=["low"]
+        "low", description="Level of an input while its circuit is closed.", examples=["low"]
     )
-    bias: Bias = Field("as-is", description="The chip's own resistors at the inputs.", examples=["pull-up"])
+    bias: Bias = Field("as-is", description="Resistors of the chip at the inputs.", examples=["pull-up"])
 
     @model_validator(mode="after")
     def _each_line_once(self) -> Self:
@@ -49,7 +49,7 @@ class GpioSettings(Settings):
 
 
 class GpioLink:
-    """The lines: an async context manager. The kernel answers at once, so nothing here waits."""
+    """The lines: an async context manager. The kernel responds at once, so no method waits."""
 
     def __init__(self, settings: GpioSettings, tap: Tap) -> None:
         self._settings = settings
@@ -58,20 +58,15 @@ class GpioLink:
         self._outputs: Any = None
         self._inputs: Any = None
         self.label = ""
-        """What the chip is called."""
+        """Label of the chip."""
         self.is_simulated = False
 
     async def __aenter__(self) -> Self:
-        """Take the lines, the outputs inactive; raises LinkError."""
+        """Request the lines, the outputs inactive; raises LinkError."""
         try:
             import gpiod
         except ImportError:
-            raise LinkError(
-                Cause.DRIVER_ERROR,
-                "GPIO needs gpiod, which is not installed.",
-                Action.CONFIGURE,
-                "Install the gateway with its extra `gpio`.",
-            ) from None
+            raise NotInstalledError("GPIO needs the library gpiod, which is not installed.", "gpio") from None
         self._gpiod = gpiod
         try:
             self._request_lines()
@@ -86,7 +81,7 @@ class GpioLink:
             self.label = chip.get_info().label
             self.is_simulated = self.label.startswith(SIMULATED)
             direction, bias = gpiod.line.Direction, gpiod.line.Bias
-            # Inputs first: if they cannot be had, outputs are not touched.
+            # Inputs first: if their request fails, outputs are not touched.
             if settings.inputs:
                 self._inputs = chip.request_lines(
                     {
@@ -113,7 +108,7 @@ class GpioLink:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the lines back. What outputs do then is up to the chip's driver."""
+        """Release the lines. The chip's driver determines the outputs afterwards."""
         self._release_lines()
 
     def _release_lines(self) -> None:
@@ -123,11 +118,11 @@ class GpioLink:
         self._outputs = self._inputs = None
 
     def read(self) -> tuple[bool, ...]:
-        """All inputs, whether each is active; raises LinkError."""
+        """Return for each input if it is active; raises LinkError."""
         return self._values(self._inputs, self._settings.inputs)
 
     def read_back(self) -> tuple[bool, ...]:
-        """All outputs, whether each is active; raises LinkError."""
+        """Return for each output if it is active; raises LinkError."""
         return self._values(self._outputs, self._settings.outputs)
 
     def write(self, values: Sequence[tuple[int, bool]]) -> None:
@@ -163,9 +158,9 @@ class GpioLink:
             case errno.EBUSY:
                 return LinkError(
                     Cause.PORT_HELD,
-                    f"Another program, or the kernel, holds one of the lines of {chip}.",
+                    f"Another program, or the kernel, uses one of the lines of {chip}.",
                     Action.CONFIGURE,
-                    "`gpioinfo` says who; stop it, or take other lines.",
+                    "`gpioinfo` shows the consumer; stop it, or use other lines.",
                 )
             case errno.EACCES | errno.EPERM:
                 return LinkError(
@@ -177,14 +172,14 @@ class GpioLink:
             case errno.ENOENT | errno.ENXIO:
                 return LinkError(
                     Cause.NO_DEVICE,
-                    f"There is no {chip}.",
+                    f"{chip} does not exist.",
                     Action.CONFIGURE,
                     "`gpiodetect` lists the chips; correct `chip`.",
                 )
             case errno.ENOTTY | errno.ENODEV | errno.EINVAL | None:
                 return LinkError(
                     Cause.WRONG_DEVICE,
-                    f"{chip} is no GPIO chip, or has no such lines.",
+                    f"{chip} is not a GPIO chip, or has no such lines.",
                     Action.CONFIGURE,
                     "`gpioinfo` lists the lines; correct `chip`, `outputs` and `inputs`.",
                 )
@@ -193,14 +188,14 @@ class GpioLink:
                     Cause.LINK_FAILED,
                     f"{chip} does not open: {os.strerror(number)}.",
                     Action.CALL_SUPPORT,
-                    "Look what the kernel says of it (dmesg).",
+                    "Check the kernel's messages about it (dmesg).",
                 )
 
     def _chip_lost_error(self, error: OSError | None = None) -> LinkError:
         why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
         return LinkError(
             Cause.UNPLUGGED,
-            f"The lines of {self._settings.chip} are gone{why}.",
+            f"The lines of {self._settings.chip} are no longer available{why}.",
             Action.REPLUG,
-            "Check the board that has the chip; look what the kernel says of it (dmesg).",
+            "Check the board that has the chip, and the kernel's messages about it (dmesg).",
         )

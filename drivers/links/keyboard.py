@@ -1,4 +1,4 @@
-"""Readers that are keyboards to the kernel: found by USB identity or path, grabbed, read as bytes of events.
+"""Readers that are keyboards for the kernel: found by USB id or path, grabbed, read as event bytes.
 
 Source: Linux, `Documentation/input/input.rst`, and `EVIOCGRAB` in `drivers/input/evdev.c`. Needs the extra
 `wedge` (python-evdev), imported when a real device is opened. The keyboard's lights are never written.
@@ -6,10 +6,8 @@ Source: Linux, `Documentation/input/input.rst`, and `EVIOCGRAB` in `drivers/inpu
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import os
-import stat
 import struct
 import termios
 from collections.abc import Callable
@@ -20,9 +18,18 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
-from drivers.links.address import USB_ADDRESS, NodeAddress
-from drivers.links.device_node import is_emulated, is_replay, remedy_text, who_has_open
-from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, one_of
+from drivers.links.device_node import (
+    PTY_MAJORS,
+    NodeTexts,
+    device_major,
+    is_emulated,
+    is_replay,
+    open_error,
+    unplugged_error,
+    wait_ready,
+)
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
 from drivers.links.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,20 +37,27 @@ if TYPE_CHECKING:
 
 EVENT_BYTES = 24
 CHUNK_BYTES = 256 * EVENT_BYTES
-"""The kernel gives whole events only, and none at all to a shorter read than one."""
-# Both: Documentation/admin-guide/devices.txt.
+"""The kernel returns whole events only, and none for a read shorter than one event."""
 INPUT_MAJOR = 13
-PTY_MAJORS = range(136, 144)
+"""Major number of input devices (Linux, `Documentation/admin-guide/devices.txt`)."""
 EV_KEY = 1
 TYPING_KEYS = frozenset({2, 28, 30})  # KEY_1, KEY_ENTER, KEY_A
-"""What a node must have to type; a reader's other nodes are volume keys and the like."""
+"""Keys of a node that types; other nodes of a reader have volume keys and the like."""
 EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
 CLOCK_MONOTONIC = 1
 SYSFS = Path("/sys/class/input")
+TEXTS = NodeTexts(
+    noun="keyboard",
+    held=lambda path, who: f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
+    permission_how=(
+        "Add a udev rule that gives this device to the gateway's group; group `input` opens all keyboards."
+    ),
+    missing_how="Check the cable, and that the reader is set to keyboard mode.",
+)
 
 
 class KeyboardSettings(Settings):
-    """How to find one reader that is a keyboard."""
+    """Address of a reader that is a keyboard."""
 
     port: NodeAddress = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, or a path such as /dev/input/by-id/...-event-kbd",
@@ -54,7 +68,7 @@ class KeyboardSettings(Settings):
 class KeyboardLink:
     """One grabbed keyboard: an async context manager. One owner, one reader.
 
-    A pty that carries bytes of events is taken as well: a simulator, with nothing to grab.
+    A pty that carries event bytes is accepted as well: a simulator, without a grab.
     """
 
     def __init__(self, settings: KeyboardSettings, tap: Tap) -> None:
@@ -63,7 +77,7 @@ class KeyboardLink:
         self._fd = -1
         self._close: Callable[[], None] | None = None
         self.name: str | None = None
-        """What the device calls itself, where there is one."""
+        """Name of the device, if it states one."""
         self.serial_number: str | None = None
         self.is_simulated = self.is_replayed = False
 
@@ -71,7 +85,7 @@ class KeyboardLink:
         """Find, open and grab the device; raises LinkError."""
         path = find_keyboard(self._settings.port)
         try:
-            if _major(path) in PTY_MAJORS:
+            if device_major(path) in PTY_MAJORS:
                 self._open_pty(path)
             else:
                 self._open_device(path)
@@ -79,33 +93,33 @@ class KeyboardLink:
             self.is_simulated = os.major(node) in PTY_MAJORS or is_emulated(node)
         except OSError as error:
             self._shut()
-            raise _open_error(path, error) from error
+            raise open_error(path, error, TEXTS) from error
         except LinkError:
             self._shut()
             raise
         return self
 
     def _open_pty(self, path: str) -> None:
-        """Open a simulator's line; one owner, as with the real thing."""
+        """Open a simulator's line; one owner, as with a real device."""
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         self._close = lambda: os.close(self._fd)
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.is_replayed = is_replay(self._fd)
-        termios.tcflush(self._fd, termios.TCIFLUSH)  # nobody knows how old that is
+        termios.tcflush(self._fd, termios.TCIFLUSH)  # the age of this input is unknown
 
     def _open_device(self, path: str) -> None:
-        """Open an input device and take it from everybody else."""
+        """Open an input device and grab it."""
         device = _input_device(path)
         self._fd, self._close = device.fd, device.close
         if not TYPING_KEYS.issubset(device.capabilities().get(EV_KEY, [])):
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                f"{path} is no keyboard.",
+                f"{path} is not a keyboard.",
                 Action.CONFIGURE,
-                "Correct `port`: this device has no keys that type.",
+                "Correct `port`: this device has no keys for typing.",
             )
         device.grab()
-        # Pauses are told by the events' time: no step of the wall clock may make or hide one.
+        # Pauses are measured by the time of the events: a step of the wall clock must not create or hide one.
         with contextlib.suppress(OSError):  # kernels before 3.4
             fcntl.ioctl(self._fd, EVIOCSCLOCKID, struct.pack("=i", CLOCK_MONOTONIC))
         self.name = device.name or None
@@ -114,7 +128,7 @@ class KeyboardLink:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the device, which also lets it go."""
+        """Close the device, which also releases the grab."""
         self._shut()
 
     def _shut(self) -> None:
@@ -124,38 +138,23 @@ class KeyboardLink:
             close()
 
     async def read(self) -> bytes:
-        """Wait for events and return what is there, at least one byte; raises LinkError when it is gone."""
+        """Wait for events and return those available, at least one byte; raises LinkError."""
         while not (chunk := self.read_pending()):
-            await self._readable()
+            await wait_ready(self._fd)
         return chunk
 
     def read_pending(self) -> bytes:
-        """Events that are there already, maybe none; raises LinkError when the device is gone."""
+        """Return the events available now, maybe none; raises LinkError when disconnected."""
         try:
             chunk = os.read(self._fd, CHUNK_BYTES)
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise _unplugged_error(self._settings.port, error) from error
+            raise unplugged_error(self._settings.port, error, "reader") from error
         if not chunk:
-            raise _unplugged_error(self._settings.port)
+            raise unplugged_error(self._settings.port, noun="reader")
         self._tap("in", chunk)
         return chunk
-
-    async def _readable(self) -> None:
-        """Wait until there is something. Not kept registered: epoll would spin on what nobody reads."""
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._fd, _wake, ready)
-        try:
-            await ready
-        finally:
-            loop.remove_reader(self._fd)
-
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ class _Node:
 
 
 def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
-    """Turn an address into the path of an input device; raises LinkError."""
+    """Resolve an address to the path of an input device; raises LinkError."""
     wanted = USB_ADDRESS.fullmatch(address)
     if wanted is None:
         return _validated_path(address)
@@ -176,49 +175,36 @@ def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
         for node in _typing_nodes(sysfs, wanted["vid"].lower(), wanted["pid"].lower())
         if wanted["serial"] in (None, node.serial_number)
     ]
-    match fitting:
-        case [node]:
-            return node.path
-        case []:
-            raise LinkError(
-                Cause.NO_DEVICE,
-                f"No keyboard {address} is plugged in.",
-                Action.REPLUG,
-                "Check the cable, and that the reader is set to keyboard mode.",
-            )
-        case _:
-            serials = ", ".join(sorted(node.serial_number or "without serial number" for node in fitting))
-            raise LinkError(
-                Cause.ADDRESS_AMBIGUOUS,
-                f"{len(fitting)} keyboards fit {address}: {serials}.",
-                Action.CONFIGURE,
-                "Add the serial number to `port`, or name the socket by its /dev/input/by-path name.",
-            )
+    one = one_of(
+        address,
+        sorted(fitting, key=lambda node: describe_serial(node.serial_number)),
+        describe=lambda node: describe_serial(node.serial_number),
+        missing=LinkError(
+            Cause.NO_DEVICE, f"No keyboard {address} is plugged in.", Action.REPLUG, TEXTS.missing_how
+        ),
+        noun="keyboards",
+        how="Add the serial number to `port`, or name the socket by its /dev/input/by-path name.",
+    )
+    return one.path
 
 
 def _validated_path(path: str) -> str:
     try:
-        major = _major(path)
+        major = device_major(path)
     except OSError as error:
-        raise _open_error(path, error) from error
+        raise open_error(path, error, TEXTS) from error
     if major in (INPUT_MAJOR, *PTY_MAJORS):
         return path
     raise LinkError(
         Cause.WRONG_DEVICE,
-        f"{path} is no input device.",
+        f"{path} is not an input device.",
         Action.CONFIGURE,
         "Correct `port`: the names under /dev/input/by-id that end in -event-kbd are keyboards.",
     )
 
 
-def _major(path: str) -> int | None:
-    """Which driver of the kernel is behind a character device; None for anything else."""
-    node = Path(path).stat()
-    return os.major(node.st_rdev) if stat.S_ISCHR(node.st_mode) else None
-
-
 def _typing_nodes(sysfs: Path, vid: str, pid: str) -> list[_Node]:
-    """The keyboards of one USB model."""
+    """Return the keyboards of one USB model."""
     found = []
     for event in sorted(sysfs.glob("event*")):
         device = event / "device"
@@ -237,7 +223,7 @@ def _word(attribute: Path) -> str:
 
 
 def _bits(words: str) -> set[int]:
-    """The bits set in a sysfs bitmap: hexadecimal words of 64 bits, the highest first."""
+    """Return the bits set in a sysfs bitmap: hexadecimal words of 64 bits, the highest first."""
     number = 0
     for word in words.split():
         number = number << 64 | int(word, 16)
@@ -248,56 +234,6 @@ def _input_device(path: str) -> "InputDevice[str]":
     try:
         from evdev import InputDevice
     except ImportError as error:
-        raise LinkError(
-            Cause.LINK_FAILED,
-            "The library that reads keyboards is not installed.",
-            Action.CONFIGURE,
-            'Install the extra: pip install "borderpost-gateway[wedge]".',
-        ) from error
-    # Opened for writing, some keyboards set their lights anew.
+        raise NotInstalledError("The library for keyboards is not installed.", "wedge") from error
+    # When opened for writing, some keyboards reset their lights.
     return InputDevice(path, readonly=True)
-
-
-def _open_error(path: str, error: OSError) -> LinkError:
-    """Say why a device does not open or cannot be grabbed."""
-    match error.errno:
-        case errno.EBUSY | errno.EAGAIN:
-            who = who_has_open(path)
-            return LinkError(
-                Cause.PORT_HELD,
-                f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
-                Action.RESTART,
-                remedy_text(path, who, "keyboard"),
-            )
-        case errno.EACCES | errno.EPERM:
-            return LinkError(
-                Cause.NO_PERMISSION,
-                f"The gateway may not open {path}.",
-                Action.CONFIGURE,
-                "Let a udev rule give this device to the gateway's group; group `input` opens all keyboards.",
-            )
-        case errno.ENOENT | errno.ENXIO | errno.ENODEV | errno.EIO:
-            return LinkError(
-                Cause.NO_DEVICE,
-                f"Nothing is plugged in at {path}.",
-                Action.REPLUG,
-                "Check the cable, and that the reader is set to keyboard mode.",
-            )
-        case number:
-            why = type(error).__name__ if number is None else os.strerror(number)
-            return LinkError(
-                Cause.LINK_FAILED,
-                f"{path} does not open: {why}.",
-                Action.REPLUG,
-                "Unplug the reader, wait five seconds, plug it in again.",
-            )
-
-
-def _unplugged_error(address: str, error: OSError | None = None) -> LinkError:
-    why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
-    return LinkError(
-        Cause.UNPLUGGED,
-        f"The reader at {address} went away{why}.",
-        Action.REPLUG,
-        "Check the cable; if this repeats, change it.",
-    )

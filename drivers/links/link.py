@@ -1,61 +1,62 @@
-"""What all links have in common: how they fail, and how they are traced."""
+"""Common parts of all links: causes of failure, their error, and the tap for traces."""
 
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
+from drivers.installation import OURS, how_to_mend
 from drivers.observation import OpenEnum
 
 
 class Cause(OpenEnum):
-    """Why a device is not online, as a code that machines and catalogues of sentences key on."""
+    """Cause of a state other than online: a code, the key of catalogues of sentences."""
 
     NO_DEVICE = "no_device"
-    """Nothing is plugged in at the address."""
+    """No device is plugged in at the address."""
     UNPLUGGED = "unplugged"
-    """It was there and went away while open."""
+    """The device was disconnected while open."""
     PORT_HELD = "port_held"
-    """Another program has the port."""
+    """Another program uses the port."""
     NO_PERMISSION = "no_permission"
-    """The operating system refuses to open it."""
+    """The operating system denies access."""
     NO_RESPONSE = "no_response"
-    """It is there and does not answer as this device would."""
+    """The device is present but does not respond as expected."""
     WRONG_DEVICE = "wrong_device"
-    """Something answered, but it is not what the configuration names."""
+    """A device responds, but not the one of the configuration."""
     ADDRESS_AMBIGUOUS = "address_ambiguous"
     """The address fits more than one device."""
     LINK_FAILED = "link_failed"
-    """The operating system reports an error on the wire."""
+    """The operating system reports an error of the link."""
     SIMULATED = "simulated"
-    """A production post refuses a device that is not real."""
+    """A production post refuses a simulated device."""
     DEVICE_FAULT = "device_fault"
-    """It answers, and reports that it is broken."""
+    """The device responds and reports a fault."""
     EMERGENCY = "emergency"
-    """An emergency is on, or nobody has acknowledged yet that it is over."""
+    """An emergency is active, or its end is not acknowledged yet."""
     MAINTENANCE = "maintenance"
-    """Somebody works on it: until they have done, it is not moved from afar."""
+    """The device is under maintenance: no movement by remote command until its end."""
     SENSOR_DIRTY = "sensor_dirty"
-    """It works, but what it looks through should be cleaned."""
+    """The device works, but its sensor or window needs cleaning."""
     TAMPERED = "tampered"
-    """It works, and says that somebody has opened it or torn it off."""
+    """The device works and reports that it was opened or torn off."""
     CHANNEL_INSECURE = "channel_insecure"
-    """It works, and what should protect it is not in force."""
+    """The device works, but its protection is not active."""
     REPLACEMENT_NOT_ACCEPTED = "replacement_not_accepted"
-    """Another one than before is there, and nobody has said that it may."""
+    """Another device than before is present, and no technician has accepted it."""
     WRONG_FIRMWARE = "wrong_firmware"
-    """It works, but runs another firmware than the configuration expects."""
+    """The device works, but with another firmware than the configuration expects."""
     CLOCK_WRONG = "clock_wrong"
-    """It works, but its clock is wrong, and so are the times that it gives."""
+    """The device works, but its clock is wrong, and so are its timestamps."""
     WORKER_CRASHED = "worker_crashed"
     """The worker process of the device ended by itself."""
     HEARTBEAT_LOST = "heartbeat_lost"
-    """The worker process stopped giving signs of life and was replaced."""
+    """The worker process sent no heartbeat and was replaced."""
     DRIVER_ERROR = "driver_error"
-    """The driver met something its author did not think of."""
+    """The driver met an unexpected error."""
     UNKNOWN = "unknown"
 
 
 class Action(OpenEnum):
-    """What a person should do about a state."""
+    """Action of a person that resolves a state."""
 
     NONE = "none"
     WAIT = "wait"
@@ -69,9 +70,9 @@ class Action(OpenEnum):
 
 
 class LinkError(Exception):
-    """The link cannot be opened or has failed; says what happened and what a person should do about it.
+    """Failure of a link, or of opening it, with its cause and remedy.
 
-    The sentences name ports and programs, never a byte of what was read.
+    The sentences name ports and programs, never a byte of device data.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class LinkError(Exception):
         how: str = "",
         retry_when: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`again` ends when something has happened that makes another attempt worth while at once."""
+        """`retry_when` returns at an event that makes another attempt worthwhile at once."""
         super().__init__(text)
         self.cause = cause
         self.text = text
@@ -95,8 +96,18 @@ Direction = Literal["in", "out"]
 
 
 class Tap(Protocol):
-    """Sees every chunk of bytes that crosses a link, `in` being from the device to us."""
+    """Callback for every chunk of bytes that crosses a link; `in` is from the device to the gateway."""
 
     def __call__(self, direction: Direction, chunk: bytes) -> None:
         """Take note of a chunk; must not raise or block."""
         ...
+
+
+class NotInstalledError(LinkError):
+    """A library missing from this installation: `text` names it, the remedy says how to install `extra`."""
+
+    def __init__(self, text: str, extra: str, distribution: str = OURS) -> None:
+        how = how_to_mend(extra, distribution)
+        super().__init__(Cause.DRIVER_ERROR, text, Action.CONFIGURE, how)
+        self.extra = extra
+        self.distribution = distribution

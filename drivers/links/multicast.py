@@ -1,4 +1,4 @@
-"""Questions to whoever is in a network: datagrams to a group, and what comes back within a time."""
+"""Multicast queries: datagrams to a group, and the responses within a time."""
 
 import asyncio
 import socket
@@ -23,9 +23,9 @@ class _Heard(asyncio.DatagramProtocol):
 async def query_group(
     questions: Sequence[bytes], group: str, port: int, interface: str | None, within_s: float
 ) -> AsyncGenerator[tuple[bytes, str], None]:
-    """Ask a group, one question after the other, and yield each answer with the address it came from.
+    """Send queries to a group, one after the other; yield each response with the address of its sender.
 
-    `interface`: the address of the network interface to ask through. Raises LinkError where there is none.
+    `interface`: address of the network interface to send through. Raises LinkError where there is none.
     """
     loop = asyncio.get_running_loop()
     asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
@@ -39,7 +39,7 @@ async def query_group(
         asking.close()
         raise LinkError(
             Cause.LINK_FAILED,
-            f"Nothing can be asked through {interface or 'the default network'} ({error.strerror}).",
+            f"No query can be sent through {interface or 'the default network'} ({error.strerror}).",
             Action.CONFIGURE,
             "Correct `interface`: the address of this machine in the network of the devices.",
         ) from None
@@ -60,4 +60,4 @@ async def query_group(
         for each in later:
             each.cancel()
         transport.close()
-        await asyncio.sleep(0)  # it closes its socket in the next round of the loop
+        await asyncio.sleep(0)  # the socket closes in the next iteration of the loop

@@ -1,4 +1,4 @@
-"""Whose turn it is on a wire that takes one question at a time."""
+"""Queue of requests for a link that takes one request at a time."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ ResultT = TypeVar("ResultT")
 
 
 class RequestCancelled(Exception):  # noqa: N818 - what happened, not a fault
-    """It was no longer wanted when its turn came: nothing was sent."""
+    """Cancellation of a request before its turn: nothing was sent."""
 
 
 def _always() -> bool:
@@ -33,10 +33,10 @@ class _Request:
 
 
 class RequestQueue:
-    """Errands on one wire, one after the other, urgent ones before all that wait: an async context manager.
+    """Jobs on one link, one after the other, urgent ones before all waiting ones: an async context manager.
 
-    An errand that has begun goes on to its end though nobody waits for it any more: what comes back is its
-    answer, and must not be met by the next. One that waits is not begun once its caller is gone.
+    A job that has begun runs to its end even when its caller is cancelled: the response belongs to it, and
+    must not be read by the next job. A waiting job whose caller is cancelled is not begun.
     """
 
     def __init__(self) -> None:
@@ -46,12 +46,12 @@ class RequestQueue:
         self._worker: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Begin to work."""
+        """Start the queue."""
         self._worker = asyncio.create_task(self._work(), name="turns of a wire")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End the errand under way, and all that wait with a LinkError."""
+        """End the running job, and all waiting ones, with a LinkError."""
         if self._worker is not None:
             worker, self._worker = self._worker, None
             worker.cancel()
@@ -68,10 +68,10 @@ class RequestQueue:
         is_wanted: Callable[[], bool] = _always,
         not_before: Callable[[], float] = _now,
     ) -> ResultT:
-        """Do something when its turn comes, and return what it returns, or raise what it raises.
+        """Run a job when its turn comes, and return its result, or raise its error.
 
-        `wanted` is asked when it comes, and Withdrawn raised if it is not. Until `not_before`, a time of the
-        loop, has come, others go first.
+        `is_wanted` is called at that moment; RequestCancelled is raised if it returns False. Until
+        `not_before_s`, a time of the loop, other jobs go first.
         """
         if self._worker is None:
             raise _closed()
@@ -104,7 +104,7 @@ class RequestQueue:
             earliest_s: float | None = None
             for queue in (self._urgent, self._others):
                 for errand in tuple(queue):
-                    if errand.outcome.done():  # its caller has gone
+                    if errand.outcome.done():  # its caller was cancelled
                         queue.remove(errand)
                     elif (due_s := errand.not_before()) <= loop.time():
                         queue.remove(errand)
@@ -128,9 +128,9 @@ def _closed() -> LinkError:
 
 
 class StaleReplies:
-    """On a wire whose answers carry no number: what was asked and not answered, and until when it may be.
+    """Unanswered requests on a link whose responses carry no number, and how long a late response may come.
 
-    `late_s`: so long after it was given up an answer may still come, in seconds.
+    `late_s`: seconds in which a response may still come after its request was abandoned.
     """
 
     def __init__(self, late_s: float) -> None:
@@ -138,11 +138,11 @@ class StaleReplies:
         self._until: dict[bytes, float] = {}
 
     def add(self, question: bytes) -> None:
-        """Nobody waits for the answer to this any longer."""
+        """Add a request that was abandoned."""
         self._until[question] = asyncio.get_running_loop().time() + self._late_s
 
     def latest_s(self, matches: Callable[[bytes], bool]) -> float:
-        """Until when answers to questions like that may come, a time of the loop; 0 if none may."""
+        """Return the latest time (of the loop) of a response to such a request; 0 if none can come."""
         now_s = asyncio.get_running_loop().time()
         self._until = {question: late_s for question, late_s in self._until.items() if late_s > now_s}
         return max((late_s for question, late_s in self._until.items() if matches(question)), default=0.0)

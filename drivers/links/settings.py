@@ -1,4 +1,4 @@
-"""The model that every table of device settings is made of."""
+"""Base model of device settings."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def public_values(self) -> dict[str, Any]:
-        """What was set, as far as it can name no host, secret or person: numbers, and words of a list."""
+        """Return configured values that cannot name a host, secret or person.
+
+        Numbers, and words of a closed list.
+        """
         return _nameless(self)
 
 
@@ -37,19 +40,19 @@ def _nameless(table: BaseModel) -> dict[str, Any]:
 
 
 def _harmless(annotation: Any, item: object) -> bool:
-    """Whether an item of a list is a number, or a word where not any word would do."""
+    """Return True for a number, or a word of a closed list."""
     if isinstance(item, str):
         return _is_listed(annotation, [item], [_ANY_WORD])
     return isinstance(item, bool | int | float)
 
 
 def _is_listed(annotation: Any, value: object, any_value: object) -> bool:
-    """Whether that may stand here, and not just anything."""
+    """Return True if the annotation accepts the value, but not any value."""
     return _accepted(annotation, value) and not _accepted(annotation, any_value)
 
 
 def _accepted(annotation: Any, value: object) -> bool:
-    from pydantic import TypeAdapter, ValidationError  # for who records: not in every worker
+    from pydantic import TypeAdapter, ValidationError  # only for recorders: not in every worker
 
     try:
         TypeAdapter(annotation).validate_python(value)

@@ -1,8 +1,8 @@
-"""A smart card slot at a PC/SC service: is a card there, and what does it answer.
+"""A smart card slot of a PC/SC service: presence of a card, and exchange of APDUs.
 
-Source: PC/SC part 3 and 5, as pcsc-lite speaks it (pcsc-lite API, winscard.c). Needs the extra `chip`
-(pyscard). All calls block, so they run in one thread of the link's own; a card that is abandoned ends its
-session at the next command.
+Source: PC/SC part 3 and 5, as implemented by pcsc-lite (pcsc-lite API, winscard.c). Needs the extra `chip`
+(pyscard). All calls block, so they run in one thread of the link; an abandoned card ends its session at the
+next command.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
 
 try:
     from smartcard import scard as _scard
@@ -24,17 +24,17 @@ else:
 Result = TypeVar("Result")
 
 POLL_S = 0.25
-"""How long one look at the slot may block, in seconds: nothing waits longer for this thread."""
+"""Upper bound on the duration of one poll of the slot, in seconds; it bounds every wait for this thread."""
 VIRTUAL = "Virtual PCD"
-"""What vsmartcard calls the slots of its virtual reader."""
+"""Name prefix of the slots of vsmartcard's virtual reader."""
 
 
 class CardUnavailable(Exception):  # noqa: N818 - an event at the slot, not a fault of anybody
-    """The card left the field, or nobody wants its answer any more."""
+    """The card left the field, or its response is no longer needed."""
 
 
 class Card:
-    """A card in the field, for blocking use inside the link's thread."""
+    """A card in the field, for blocking use in the link's thread."""
 
     def __init__(self, handle: int, protocol: int, atr: bytes, tap: Tap) -> None:
         self.atr = atr
@@ -44,16 +44,16 @@ class Card:
         self._abandoned = False
 
     def abandon(self) -> None:
-        """Let the next command end the session; may be called from any thread."""
+        """End the session at the next command; may be called from any thread."""
         self._abandoned = True
 
     def transmit(self, command: bytes) -> bytes:
-        """Send one APDU and give the answer; raises CardGone, or LinkError when the service fails."""
+        """Send one APDU and return the response; raises CardUnavailable, or LinkError for the service."""
         if self._abandoned:
             raise CardUnavailable
         self._tap("out", command)
         code, answer = scard.SCardTransmit(self._handle, self._header, list(command))
-        # A card that leaves during a command is reported as a success without an answer by some drivers.
+        # Some drivers report a card that leaves during a command as success with an empty response.
         if code in _card_errors() or (code == scard.SCARD_S_SUCCESS and len(answer) < 2):
             raise CardUnavailable
         if code != scard.SCARD_S_SUCCESS:
@@ -62,7 +62,10 @@ class Card:
         return bytes(answer)
 
     def release(self) -> None:
-        """Disconnect. The card is left as it is: resetting one that has gone keeps pcscd from the next."""
+        """Disconnect without a reset.
+
+        After the reset of a card that has left, pcscd does not find the next one.
+        """
         scard.SCardDisconnect(self._handle, scard.SCARD_LEAVE_CARD)
 
 
@@ -75,11 +78,11 @@ class SmartCardLink:
         self._context = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pcsc")
         self.name = ""
-        """The slot's full name, as the service gives it."""
+        """Full name of the slot, as reported by the service."""
 
     @property
     def is_simulated(self) -> bool:
-        """Whether the slot belongs to a virtual reader."""
+        """True if the slot belongs to a virtual reader."""
         return self.name.startswith(VIRTUAL)
 
     async def __aenter__(self) -> Self:
@@ -87,7 +90,7 @@ class SmartCardLink:
         try:
             await self.run_blocking(self._establish)
         except BaseException:
-            if self.name:  # called off once it was found
+            if self.name:  # cancelled after the slot was found
                 await self.run_blocking(scard.SCardReleaseContext, self._context)
             await self._end_thread()
             raise
@@ -96,12 +99,12 @@ class SmartCardLink:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the service."""
+        """Disconnect from the service."""
         await self.run_blocking(scard.SCardReleaseContext, self._context)
         await self._end_thread()
 
     async def wait_for_card(self, timeout_s: float) -> Card | None:
-        """Wait for a card and connect to it; None when there is none by then. Raises LinkError."""
+        """Wait for a card and connect to it; None when there is none in time. Raises LinkError."""
         deadline = time.monotonic() + timeout_s
         while await self._wait(present=True, timeout_s=deadline - time.monotonic()):
             card = await self.run_blocking(self._connect)
@@ -110,11 +113,11 @@ class SmartCardLink:
         return None
 
     async def wait_until_empty(self, timeout_s: float) -> bool:
-        """Wait until no card is in the slot; False when one is still there by then. Raises LinkError."""
+        """Wait until the slot is empty; False when it is not in time. Raises LinkError."""
         return await self._wait(present=False, timeout_s=timeout_s)
 
     async def run_blocking(self, call: Callable[..., Result], *arguments: Any) -> Result:
-        """Run what blocks in the link's thread, and see it to its end even when cancelled meanwhile."""
+        """Run a blocking call in the link's thread, and wait for its end even when cancelled."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
         try:
             return await asyncio.shield(running)
@@ -137,12 +140,7 @@ class SmartCardLink:
 
     def _establish(self) -> None:
         if scard is None:
-            raise LinkError(
-                Cause.DRIVER_ERROR,
-                "Reading chips needs pyscard, which is not installed.",
-                Action.CONFIGURE,
-                "Install the gateway with its extra `chip`.",
-            )
+            raise NotInstalledError("Reading chips needs pyscard, which is not installed.", "chip")
         code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
         if code != scard.SCARD_S_SUCCESS:
             raise _failed(code)
@@ -154,7 +152,7 @@ class SmartCardLink:
         self._context, self.name = context, fitting[0]
 
     def _look(self, present: bool, timeout_s: float) -> bool:
-        """Whether the slot is as wanted, at the latest after so many seconds."""
+        """Wait until a card is present, or absent; return False after `timeout_s` seconds."""
         unwanted = scard.SCARD_STATE_EMPTY if present else scard.SCARD_STATE_PRESENT
         before = scard.SCARD_STATE_UNAWARE
         deadline = time.monotonic() + timeout_s
@@ -173,7 +171,7 @@ class SmartCardLink:
             before = state & ~scard.SCARD_STATE_CHANGED
 
     def _connect(self) -> Card | None:
-        """Connect to the card; None when it has gone again."""
+        """Connect to the card; None when it has left again."""
         code, handle, protocol = scard.SCardConnect(
             self._context,
             self.name,
@@ -189,7 +187,7 @@ class SmartCardLink:
 
 
 def _card_errors() -> frozenset[int]:
-    """What says that it is the card that has gone, not the reader."""
+    """Return the error codes that concern the card, not the reader."""
     return frozenset(
         {
             scard.SCARD_W_REMOVED_CARD,
@@ -205,7 +203,7 @@ def _card_errors() -> frozenset[int]:
 
 
 def _failed(code: int) -> LinkError:
-    """Say what a failure of the service means."""
+    """Return the link error for a failure of the service."""
     match code:
         case scard.SCARD_E_NO_SERVICE | scard.SCARD_E_SERVICE_STOPPED:
             return LinkError(
@@ -217,18 +215,21 @@ def _failed(code: int) -> LinkError:
         case scard.SCARD_W_SECURITY_VIOLATION | scard.SCARD_E_NO_ACCESS:
             return LinkError(
                 Cause.NO_PERMISSION,
-                "The smart card service refuses the gateway.",
+                "The smart card service denies access to the gateway.",
                 Action.CONFIGURE,
                 "Allow the gateway's user org.debian.pcsc-lite.access_card in polkit.",
             )
         case scard.SCARD_E_READER_UNAVAILABLE | scard.SCARD_E_UNKNOWN_READER:
             return LinkError(
-                Cause.UNPLUGGED, "The chip reader went away.", Action.REPLUG, "Check its cable and power."
+                Cause.UNPLUGGED,
+                "The chip reader was disconnected.",
+                Action.REPLUG,
+                "Check its cable and power.",
             )
         case scard.SCARD_E_SHARING_VIOLATION:
             return LinkError(
                 Cause.PORT_HELD,
-                "Another program has taken the chip for itself.",
+                "Another program uses the chip exclusively.",
                 Action.RESTART,
                 "Stop the program that uses the same chip reader.",
             )
@@ -248,11 +249,11 @@ def _no_slot(wanted: str, names: list[str], fitting: list[str]) -> LinkError:
             Cause.ADDRESS_AMBIGUOUS,
             f'{len(fitting)} slots begin with "{wanted}": {there}.',
             Action.CONFIGURE,
-            "Write more of the name.",
+            "Write a longer part of the name as `reader`.",
         )
     return LinkError(
         Cause.NO_DEVICE,
-        f'No chip reader "{wanted}" is plugged in; the smart card service knows: {there}.',
+        f'No chip reader "{wanted}" is plugged in; the smart card service lists: {there}.',
         Action.REPLUG,
         "Check its cable, or correct `reader`.",
     )

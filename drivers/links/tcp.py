@@ -1,4 +1,4 @@
-"""A TCP connection to a device: what was not sent in time is never sent later."""
+"""A TCP connection to a device: bytes not sent in time are never sent later."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class TcpLink:
-    """A connection to `tcp://host:port`: an async context manager. It is opened within `within_s` or not."""
+    """A connection to `tcp://host:port`: an async context manager. `timeout_s` limits connecting."""
 
     def __init__(self, address: str, default_port: int, timeout_s: float, tap: Tap) -> None:
         found = TCP_ADDRESS.fullmatch(address)
@@ -38,9 +38,9 @@ class TcpLink:
             async with asyncio.timeout(self._within_s):
                 self._streams = await asyncio.open_connection(self._host, self._port)
         except TimeoutError:
-            raise self._connect_error(f"not within {self._within_s:g} seconds") from None
+            raise self._connect_error(f"no connection within {self._within_s:g} seconds") from None
         except OSError as error:
-            # asyncio writes addresses into its sentences, and several of them; the number is enough.
+            # asyncio writes addresses into its messages, and several of them; the number is enough.
             unknown = isinstance(error, socket.gaierror) or error.errno is None
             why = "the name does not resolve" if unknown else os.strerror(error.errno or 0)
             raise self._connect_error(why) from error
@@ -50,7 +50,7 @@ class TcpLink:
         self.abort()
 
     async def read(self) -> bytes:
-        """Wait for bytes and return what is there, at least one; raises LinkError."""
+        """Wait for bytes and return those available, at least one; raises LinkError."""
         reader, _ = self._open()
         try:
             chunk = await reader.read(CHUNK_BYTES)
@@ -72,11 +72,11 @@ class TcpLink:
         self._tap("out", data)
 
     def abort(self) -> None:
-        """Cut the connection: what the kernel has not sent or not had acknowledged is thrown away."""
+        """Cut the connection and discard bytes that are not sent or not acknowledged."""
         if self._streams is not None:
             (_, writer), self._streams = self._streams, None
-            # Closed in the usual way, the kernel would go on trying to deliver it for minutes.
-            with suppress(OSError):  # it is closed already: the other end went first
+            # After a normal close, the kernel would retry the delivery for minutes.
+            with suppress(OSError):  # already closed by the other end
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             writer.transport.abort()
 
@@ -88,9 +88,9 @@ class TcpLink:
     def _connect_error(self, why: str) -> LinkError:
         return LinkError(
             Cause.NO_RESPONSE,
-            f"Nothing answers at {self.address}: {why}.",
+            f"No device responds at {self.address}: {why}.",
             Action.CALL_SUPPORT,
-            "Check the board's supply, its network cable and its address.",
+            "Check the board's power supply, its network cable and its address.",
         )
 
     def _connection_lost_error(self, error: OSError | None = None) -> LinkError:
@@ -99,5 +99,5 @@ class TcpLink:
             Cause.UNPLUGGED,
             f"The connection to {self.address} ended{why}.",
             Action.WAIT,
-            "If it does not come back by itself, check the board's supply and its network cable.",
+            "If it does not come back by itself, check the board's power supply and its network cable.",
         )

@@ -1,4 +1,4 @@
-"""Barcodes and digital seals as a reader gives them: what they say, and who signed them."""
+"""Barcodes and digital seals from a reader: their content and the checks of their signatures."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from drivers.clock import today
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import NotInstalledError
 from drivers.links.settings import Settings
 from drivers.observation import Check
 from drivers.passport.mrz import Mrz
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BarcodeSettings(Settings):
-    """What the seals in barcodes are judged by."""
+    """Certificates for the verification of seals in barcodes."""
 
     signers: tuple[Path, ...] = Field(
         (),
@@ -28,13 +28,15 @@ class BarcodeSettings(Settings):
     )
     trust: tuple[Path, ...] = Field(
         (),
-        description="CSCA certificates that must have signed those; without any, the operator vouches.",
+        description="CSCA certificates that must have issued the signers' certificates. Without "
+        "any, every certificate in "
+        "`signers` is trusted directly.",
         examples=[["/etc/borderpost/trust"]],
     )
 
 
 class BarcodeVerifier:
-    """Reads barcodes, and holds seals against the operator's certificates."""
+    """Parser of barcodes and verifier of their seals against the operator's certificates."""
 
     def __init__(self, store: "SealSignerStore") -> None:
         self._store = store
@@ -42,7 +44,7 @@ class BarcodeVerifier:
     def verify(
         self, data: bytes, symbology: Symbology | None, printed: Mrz | None = None
     ) -> tuple[Barcode, tuple[Check, ...]]:
-        """What a barcode says, and the checks of it; `printed` is the zone of the same document."""
+        """Parse a barcode and check its seal; `printed` is the zone of the same document."""
         from drivers.passport.seals.checks import seal_checks
 
         now = today()
@@ -58,11 +60,8 @@ async def load_barcode_verifier(settings: BarcodeSettings | None) -> BarcodeVeri
         from drivers.passport.emrtd import TrustStore
         from drivers.passport.seals.store import SealSignerStore
     except ImportError as error:
-        raise LinkError(
-            Cause.DRIVER_ERROR,
-            f"Judging seals needs {error.name}, which is not installed.",
-            Action.CONFIGURE,
-            "Install the gateway with its extra `chip`.",
+        raise NotInstalledError(
+            f"Verification of seals needs {error.name}, which is not installed.", "chip"
         ) from error
 
     def load() -> SealSignerStore:

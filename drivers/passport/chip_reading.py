@@ -1,7 +1,7 @@
-"""Reads the chip of a document whose zone is known, at the PC/SC slot beside or inside the reader.
+"""Chip reads of documents whose zone is known, at the PC/SC slot beside or inside the reader.
 
-The chip starts as soon as the zone is there, and whatever comes next from the reader comes first: a document
-that follows ends the one before.
+The chip read starts as soon as the zone is known. New events of the reader have priority: the next document
+ends the transaction of the one before.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from pydantic import Field
 from drivers.clock import today
 from drivers.driver import BadFrame
 from drivers.links.factory import LinkFactory
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import LinkError, NotInstalledError
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
@@ -46,12 +46,12 @@ CHIP_OBSERVATION_TYPES: tuple[type[Observation], ...] = (
     DocumentChecked,
     DocumentRemoved,
 )
-"""What a reader of zones says besides, once it has a slot for chips."""
+"""Additional observation types of a zone reader that has a slot for chips."""
 PROGRESS_STEPS_PER_FILE = 4
 
 
 class ChipSettings(Settings):
-    """Where chips are read, and what they are judged by."""
+    """PC/SC slot for chips, and the certificates for their verification."""
 
     reader: str = Field(
         min_length=1,
@@ -61,30 +61,34 @@ class ChipSettings(Settings):
     trust: tuple[Path, ...] = Field(
         (),
         description="Files and folders with the operator's CSCA certificates, revocation lists and master "
-        "lists. Without any, no chip is ever called genuine: those checks are `undetermined`.",
+        "lists. Without any, no chip is reported as genuine: those checks are `undetermined`.",
         examples=[["/etc/borderpost/trust"]],
     )
     card_timeout_s: float = Field(
         4.0,
         gt=0,
         le=60,
-        description="How long after the zone the document may take to lie on the slot, in seconds.",
+        description="Time after the zone within which the document may be placed on the slot, in seconds.",
         examples=[4.0],
     )
     is_expected: ChipExpectation = Field(
         "passports",
-        description="Which documents should have a chip; one of them without is `undetermined`.",
+        description="Documents that are expected to have a chip; one of them without a chip is "
+        "`undetermined`.",
         examples=["passports"],
     )
     extended_length: bool = Field(
         True,
-        description="Does the slot pass APDUs of more than 256 bytes? Used where the chip offers it.",
+        description="Does the slot pass APDUs of more than 256 bytes? Used when the chip offers it.",
         examples=[True],
     )
 
 
 class ChipReader:
-    """One PC/SC slot and the trust store. The slot is opened for each document: it may come and go."""
+    """One PC/SC slot and the trust store.
+
+    The slot is opened for each document, because it may come and go.
+    """
 
     def __init__(self, settings: ChipSettings, links: LinkFactory, trust: "TrustStore | None") -> None:
         self.settings = settings
@@ -93,14 +97,14 @@ class ChipReader:
         self._card: Card | None = None
 
     def cancel(self) -> bool:
-        """End the session that runs at its next command; False when there is none."""
+        """End the running session at its next command; return false when none runs."""
         if self._card is None:
             return False
         self._card.abandon()
         return True
 
     async def read(self, printed: Mrz | None) -> AsyncGenerator[ChipProgress | ChipResult, None]:
-        """Yield progress and the result, or nothing where no chip comes; raises LinkError."""
+        """Yield progress and the result, or nothing when no chip is placed; raises LinkError."""
         async with self._links.smart_card(self.settings.reader) as slot:
             card = await slot.wait_for_card(self.settings.card_timeout_s)
             if card is None:
@@ -122,7 +126,7 @@ class ChipReader:
                 while (step := await steps.get()) is not None:
                     if isinstance(step, ChipResult):
                         yield await asyncio.to_thread(_with_decoded_face, step)
-                    elif _news(last, step):
+                    elif _is_notable(last, step):
                         yield step
                         last = step
                 await running
@@ -133,7 +137,7 @@ class ChipReader:
                 await slot.run_blocking(card.release)
 
     async def wait_until_removed(self) -> None:
-        """Wait until no document lies on the slot; raises LinkError."""
+        """Wait until no document is on the slot; raises LinkError."""
         async with self._links.smart_card(self.settings.reader) as slot:
             while not await slot.wait_until_empty(60):
                 pass
@@ -175,18 +179,15 @@ async def open_chip_reader(settings: ChipSettings | None, links: LinkFactory) ->
     try:
         from drivers.passport.emrtd import TrustStore
     except ImportError as error:
-        raise LinkError(
-            Cause.DRIVER_ERROR,
-            f"Reading chips needs {error.name}, which is not installed.",
-            Action.CONFIGURE,
-            "Install the gateway with its extra `chip`.",
+        raise NotInstalledError(
+            f"Reading chips needs {error.name}, which is not installed.", "chip"
         ) from error
     trust = await asyncio.to_thread(TrustStore.load, *settings.trust) if settings.trust else None
     return ChipReader(settings, links, trust)
 
 
-def _news(last: ChipProgress | None, now: ChipProgress) -> bool:
-    """Whether this is worth an event: another stage or file, or another quarter of a file."""
+def _is_notable(last: ChipProgress | None, now: ChipProgress) -> bool:
+    """Return true when progress is worth an event: another stage or file, or another quarter of a file."""
     if last is None or (last.stage, last.file) != (now.stage, now.file):
         return True
     if not now.bytes_total or now.bytes_read is None or last.bytes_read is None:
@@ -198,29 +199,29 @@ def _news(last: ChipProgress | None, now: ChipProgress) -> bool:
 
 
 async def add_chip_reads(reads: AsyncIterator[Output], chips: ChipReader) -> AsyncGenerator[Output, None]:
-    """Make each read of a zone the beginning of a transaction that goes on with the chip."""
+    """Turn each read of a zone into the beginning of a transaction that continues with the chip."""
     upcoming: asyncio.Future[Any] = asyncio.ensure_future(anext(reads))
     try:
         while True:
             try:
-                said = await upcoming
+                observation = await upcoming
             except StopAsyncIteration:
                 return
             upcoming = asyncio.ensure_future(anext(reads))
-            if isinstance(said, DocumentRead) and said.mrz is not None:
-                async with aclosing(_document(said, chips, upcoming)) as observations:
+            if isinstance(observation, DocumentRead) and observation.mrz is not None:
+                async with aclosing(_document(observation, chips, upcoming)) as observations:
                     async for observation in observations:
                         yield observation
             else:
-                yield said
+                yield observation
     finally:
-        await _dropped(upcoming)
+        await _cancel(upcoming)
 
 
 async def _document(
     read: DocumentRead, chips: ChipReader, upcoming: "asyncio.Future[Any]"
 ) -> AsyncGenerator[Observation, None]:
-    """One document, from its zone until it is taken away or the reader has something else to say."""
+    """Yield the observations of one document, from its zone to its removal or the reader's next event."""
     transaction = DocumentTransaction(read.trigger, today())
     yield transaction.on_mrz(read.lines, wire=read.wire)
     result: ChipResult | None = None
@@ -238,14 +239,14 @@ async def _document(
         yield transaction.on_checks([slot_failed_status(error)])
     ended = _ended(result, upcoming)
     yield transaction.result(ended)
-    if result is not None and await _taken_away(chips, upcoming):
+    if result is not None and await _wait_removed(chips, upcoming):
         yield transaction.on_removed(ended)
 
 
 async def _steps(
     chips: ChipReader, printed: Mrz | None, upcoming: "asyncio.Future[Any]"
 ) -> AsyncGenerator[ChipProgress | ChipResult, None]:
-    """What a chip's read gives, cut short when the reader has something else to say."""
+    """Yield the steps of a chip read; the reader's next event cuts it short."""
     async with aclosing(chips.read(printed)) as steps:
         while True:
             step: asyncio.Future[Any] = asyncio.ensure_future(anext(steps))
@@ -253,31 +254,32 @@ async def _steps(
                 await asyncio.wait([step, upcoming], return_when=asyncio.FIRST_COMPLETED)
                 if not step.done():
                     if not chips.cancel():
-                        return  # nothing lies there yet, and nobody waits for it any more
+                        return  # no document is there yet, and its result is no longer needed
                     await asyncio.wait([step])
                 yield step.result()
             except StopAsyncIteration:
                 return
             finally:
-                await _dropped(step)
+                await _cancel(step)
 
 
-async def _taken_away(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> bool:
-    """Wait until the document is away; False when the reader had something to say before."""
+async def _wait_removed(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> bool:
+    """Wait until the document is removed; return false when the reader's next event comes first."""
     away: asyncio.Future[Any] = asyncio.ensure_future(chips.wait_until_removed())
     try:
         await asyncio.wait([away, upcoming], return_when=asyncio.FIRST_COMPLETED)
         return away.done() and away.exception() is None
     finally:
-        await _dropped(away)
+        await _cancel(away)
 
 
 async def merge_chip_steps(
     pieces: AsyncIterator[Piece], begin: Callable[[Piece], AsyncGenerator[Step, None] | None]
 ) -> AsyncGenerator[Piece | Step, None]:
-    """Yield pieces of a document, and from the piece for which `begin` gives them on, steps of its chip.
+    """Merge the pieces of a document with the steps of its chip.
 
-    Ends when both have; an error of either ends both.
+    `begin` returns a generator for the piece that starts the chip read, else None. Ends when both have ended;
+    an error of either ends both.
     """
     piece: asyncio.Future[Any] | None = asyncio.ensure_future(anext(pieces))
     step: asyncio.Future[Any] | None = None
@@ -287,36 +289,36 @@ async def merge_chip_steps(
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if piece is not None and piece.done():
                 try:
-                    said = piece.result()
+                    item = piece.result()
                 except StopAsyncIteration:
                     piece = None
                 else:
                     piece = asyncio.ensure_future(anext(pieces))
-                    yield said
-                    if steps is None and (steps := begin(said)) is not None:
+                    yield item
+                    if steps is None and (steps := begin(item)) is not None:
                         step = asyncio.ensure_future(anext(steps))
             if step is not None and steps is not None and step.done():
                 try:
-                    told = step.result()
+                    chip_step = step.result()
                 except StopAsyncIteration:
                     step = None
                 else:
                     step = asyncio.ensure_future(anext(steps))
-                    yield told
+                    yield chip_step
     finally:
         for future in (piece, step):
             if future is not None:
-                await _dropped(future)
+                await _cancel(future)
         if steps is not None:
             await steps.aclose()
 
 
-async def _dropped(future: "asyncio.Future[Any]") -> None:
-    """Cancel what nobody waits for any more, and see it end."""
+async def _cancel(future: "asyncio.Future[Any]") -> None:
+    """Cancel a future whose result is no longer needed, and await its end."""
     future.cancel()
     await asyncio.wait([future])
     if not future.cancelled():
-        future.exception()  # taken note of
+        future.exception()  # the error was reported already
 
 
 def _ended(result: ChipResult | None, upcoming: "asyncio.Future[Any]") -> TransactionEnd:
@@ -328,7 +330,7 @@ def _ended(result: ChipResult | None, upcoming: "asyncio.Future[Any]") -> Transa
 
 
 def slot_failed_status(error: LinkError) -> Check:
-    """The slot failed: that says nothing about the document."""
+    """Return the check of a slot that failed: it is no finding about the document."""
     return Check(
         id="chip.access",
         group=CheckGroup.ELECTRONIC,

@@ -1,4 +1,4 @@
-"""What a read of a chip gives, on its way and at its end. Needs no library: workstations load it too."""
+"""Progress and result of a chip read. Imports no library, because workstations load this module too."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from drivers.passport.mrz import Mrz
 
 
 class AccessMethod(OpenEnum):
-    """How the chip was opened."""
+    """Protocol by which the chip was opened."""
 
     PACE_MRZ = "pace_mrz"
     """PACE with the printed zone."""
@@ -16,47 +16,45 @@ class AccessMethod(OpenEnum):
     BAC = "bac"
     """Basic Access Control."""
     NONE = "none"
-    """The chip asks for no key."""
+    """The chip requires no key."""
     UNKNOWN = "unknown"
 
 
 class ChipStage(OpenEnum):
-    """Where a read is."""
+    """Stage of a chip read."""
 
     ACCESS = "access"
     """The chip has been opened."""
     READING = "reading"
     """A part of a file has arrived."""
     AUTHENTICATION = "authentication"
-    """The chip is asked to prove that it is no copy."""
+    """The chip is challenged to prove that it is no copy."""
     UNKNOWN = "unknown"
 
 
 class ChipProgress(DataModel):
-    """How far a read has come."""
+    """Progress of a chip read."""
 
     unredacted_fields = frozenset({"stage", "access", "file", "bytes_read", "bytes_total"})
 
-    stage: ChipStage = Field(description="Where the read is.", examples=["reading"])
+    stage: ChipStage = Field(description="Stage of the read.", examples=["reading"])
     access: AccessMethod | None = Field(
-        None, description="How the chip was opened, from then on.", examples=["pace_mrz"]
+        None, description="Protocol by which the chip was opened, from that stage on.", examples=["pace_mrz"]
     )
     file: str | None = Field(None, description="The file that is being read.", examples=["DG2"])
     bytes_read: int | None = Field(
-        None, ge=0, description="How much of the file is there, in bytes.", examples=[4460]
+        None, ge=0, description="Bytes of the file that have arrived.", examples=[4460]
     )
-    bytes_total: int | None = Field(
-        None, ge=0, description="How long the file is, in bytes.", examples=[17860]
-    )
+    bytes_total: int | None = Field(None, ge=0, description="Length of the file, in bytes.", examples=[17860])
 
 
 class HolderDetails(DataModel):
-    """What DG11 says of the holder. Names come in the issuer's own spelling, which the zone cannot hold."""
+    """Holder details in DG11. Names have the issuer's own spelling, which the zone cannot represent."""
 
     full_name: str | None = Field(
         None,
         repr=False,
-        description="Name in full, primary and secondary identifier parted by `<<`.",
+        description="Name in full, primary and secondary identifier separated by `<<`.",
         examples=["SMITH<<JOHN<J"],
     )
     other_names: tuple[str, ...] = Field((), repr=False, description="Further names.", examples=[[]])
@@ -68,18 +66,21 @@ class HolderDetails(DataModel):
         examples=["19740812"],
     )
     birth_place: str | None = Field(
-        None, repr=False, description="Place of birth, its parts parted by `<`.", examples=["ANYTOWN<UTOPIA"]
+        None,
+        repr=False,
+        description="Place of birth, its parts separated by `<`.",
+        examples=["ANYTOWN<UTOPIA"],
     )
     personal_number: str | None = Field(None, repr=False, description="Personal number.", examples=[None])
 
 
 class DocumentDetails(DataModel):
-    """What DG12 says of the document."""
+    """Document details in DG12."""
 
     unredacted_fields = frozenset({"issuing_authority"})
 
     issuing_authority: str | None = Field(
-        None, repr=False, description="Who issued it.", examples=["PASSPORT OFFICE UTOPIA"]
+        None, repr=False, description="Issuing authority.", examples=["PASSPORT OFFICE UTOPIA"]
     )
     issue_date: str | None = Field(
         None,
@@ -91,7 +92,7 @@ class DocumentDetails(DataModel):
 
 
 class ChipResult(DataModel):
-    """Everything that one read of a chip gave. What is missing, a check explains."""
+    """Result of one chip read. A check explains every part that is missing."""
 
     unredacted_fields = frozenset(
         {
@@ -108,7 +109,9 @@ class ChipResult(DataModel):
     )
 
     access: AccessMethod | None = Field(
-        None, description="How the chip was opened, null if it was not.", examples=["pace_mrz"]
+        None,
+        description="Protocol by which the chip was opened, null if it was not opened.",
+        examples=["pace_mrz"],
     )
     pace_protocol: str | None = Field(
         None, description="Object identifier of the PACE protocol run.", examples=["0.4.0.127.0.7.2.2.4.2.2"]
@@ -130,10 +133,10 @@ class ChipResult(DataModel):
         None, repr=False, description="The zone in DG1, null where it could not be read.", examples=[None]
     )
     holder: HolderDetails | None = Field(
-        None, repr=False, description="What DG11 says of the holder.", examples=[None]
+        None, repr=False, description="Holder details in DG11.", examples=[None]
     )
     document_details: DocumentDetails | None = Field(
-        None, repr=False, description="What DG12 says of the document.", examples=[None]
+        None, repr=False, description="Document details in DG12.", examples=[None]
     )
     face: Attachment | None = Field(
         None,
@@ -144,14 +147,15 @@ class ChipResult(DataModel):
     face_decoded: Attachment | None = Field(
         None,
         repr=False,
-        description="A JPEG 2000 face as JPEG, where this gateway can decode it; the original counts.",
+        description="A JPEG 2000 face converted to JPEG, when this gateway can decode it; the "
+        "original counts.",
         examples=[None],
     )
     checks: tuple[Check, ...] = Field(
         description="Every check of the chip, each with one of five outcomes.",
         examples=[[{"id": "chip.access", "group": "electronic", "outcome": "successful"}]],
     )
-    commands: int = Field(0, ge=0, description="How many commands the chip was sent.", examples=[94])
+    commands: int = Field(0, ge=0, description="Number of commands that the chip was sent.", examples=[94])
     duration_ms: float | None = Field(
-        None, ge=0, description="How long the read took, in milliseconds.", examples=[2840.5]
+        None, ge=0, description="Duration of the read, in milliseconds.", examples=[2840.5]
     )

@@ -1,4 +1,4 @@
-"""The dialogue with an Elyctis ID BOX: who it is, and how it is kept reading.
+"""Protocol of the Elyctis ID BOX: its identity, and the repeated arming of its continuous mode.
 
 Source: Elyctis, *Scanner Command Set* 1.7, and the vendor's web-serial demos.
 """
@@ -15,18 +15,21 @@ from drivers.links.serial import SerialLink
 INQUIRE, ONE_LINE, CONTINUOUS, FIRMWARE, SERIAL_NUMBER, PRODUCT = b"I", b"L", b"C", b"V", b"R", b"T"
 FLUSH = b"\x00"
 FLUSH_S = 0.5
-"""How long the reader's own answer to a flush may still arrive, in seconds."""
+"""Time within which the reader's own answer to a flush may still arrive, in seconds."""
 ANSWER_S = 2.0
-"""What the vendor's own client waits for an answer, in seconds."""
+"""Timeout of the vendor's own client for an answer, in seconds."""
 
 
 def command_frame(command: bytes, data: bytes = b"") -> bytes:
-    """The frame of one command."""
+    """Encode one command as a frame."""
     return command + len(data).to_bytes(2, "big") + data
 
 
 async def initialise(link: SerialLink, framing: Framing, gap_s: float) -> Identity:
-    """Bring the reader to a known state, ask who it is, let it read; raises LinkError when it is silent."""
+    """Bring the reader to a known state, request its identity, start reading.
+
+    Raises LinkError when silent.
+    """
     await link.write(FLUSH)
     try:
         async with asyncio.timeout(FLUSH_S):
@@ -44,7 +47,7 @@ async def initialise(link: SerialLink, framing: Framing, gap_s: float) -> Identi
 
 
 async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: bytes) -> str:
-    """Send one question and wait for its answer; a document read meanwhile is read again after `rearm`."""
+    """Send one request and wait for its answer; a document read meanwhile is read again after `rearm`."""
     await link.write(command_frame(command))
     try:
         async with asyncio.timeout(ANSWER_S), contextlib.aclosing(frames(link, framing, gap_s)) as answers:
@@ -56,7 +59,7 @@ async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: byt
         pass
     raise LinkError(
         Cause.NO_RESPONSE,
-        "The reader does not answer as an Elyctis ID BOX does.",
+        "The device on this port does not respond as an Elyctis ID BOX, so no document can be read.",
         Action.CONFIGURE,
         "Check `framing` and `baud`; the UART models leave the factory at 9600 or 115200.",
     )
@@ -70,10 +73,10 @@ async def rearm(link: SerialLink) -> None:
 async def read_documents(
     link: SerialLink, framing: Framing, gap_s: float, presence_poll_s: float
 ) -> AsyncGenerator[Frame]:
-    """Yield each document once, as the text of its lines, and what was damaged.
+    """Yield each document once, as the text of its lines, and damaged frames.
 
-    A document that lies in the reader when the mode is switched on again is read again, and again. So
-    after a read the reader is asked from time to time what lies in it, and armed when nothing does.
+    A document that is still in the reader when the mode is switched on is read again and again. So after a
+    read the reader is polled for its content, and armed when it is empty.
     """
     lying: bytes | None = None
     answered = asyncio.Event()
@@ -84,7 +87,7 @@ async def read_documents(
             if lying is not None:
                 answered.clear()
                 await link.write(command_frame(INQUIRE))
-                # One question at a time: an answer to a second one could complete a later, cut frame.
+                # One request at a time: an answer to a second one could complete a later, cut frame.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(answered.wait(), ANSWER_S)
 

@@ -1,4 +1,4 @@
-"""How serial document readers frame what they read: one class a reader family, all pure.
+"""Framings of serial document readers: one class for each reader family, all pure.
 
 Sources: Access-IS: the vendor's HID sample and UART demo. RTE: 3M *RTE6701-OEM* manual, "RTE Native".
 Elyctis: *Scanner Command Set* 1.7. Text: area imagers of Honeywell, Newland, Zebra and Code.
@@ -22,17 +22,18 @@ from drivers.links.framing import (
     Delimited,
     Frame,
 )
-from drivers.passport.lines import JOINED_LINES, is_complete, is_incomplete
+from drivers.passport.read_result import JOINED_LINES, is_complete, is_incomplete
 
 Bcc = Literal["none", "xor", "ignore"]
-# The longest thing a counter reader sends is a driving licence's barcode; no document's lines come near it.
+# The longest frame of a counter reader is a driving licence's barcode; no document's lines come near it.
 LIMIT_BYTES = 4096
 
 
 class AccessIsFraming(Delimited):
     """Access-IS OCR313, 315 and 640: text between `1C 02` and `03 1D`, without check byte.
 
-    Magnetic stripes come between `0E 02` and `03 0F`, barcodes between `1E 02` and `03 1F`: no zones.
+    Magnetic stripes come between `0E 02` and `03 0F`, barcodes between `1E 02` and `03 1F`; neither is a
+    zone.
     """
 
     BARCODE: ClassVar = b"\x1e\x02"
@@ -43,12 +44,12 @@ class AccessIsFraming(Delimited):
         super().__init__(re.compile(rb"[\x1c\x0e\x1e]\x02"), start_bytes=2, limit_bytes=LIMIT_BYTES)
 
     def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
-        """One past the trailer that belongs to this start."""
+        """Return the offset after the trailer that belongs to this start."""
         found = buffer.find(self._ENDS[begun[0]], begun.end())
         return found + 2 if found >= 0 else -1
 
     def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
-        """Only OCR frames carry a document."""
+        """Classify a frame: only OCR frames carry a document."""
         return (
             CompleteFrame(wire[2:-2], wire) if begun[0] == b"\x1c\x02" else DamagedFrame(OTHER_CONTENT, wire)
         )
@@ -66,7 +67,7 @@ class RteFraming(Delimited):
         self._bcc = bcc
 
     def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
-        """One past the ETX, or past the BCC where there is one."""
+        """Return the offset after the ETX, or after the BCC when there is one."""
         etx = buffer.find(b"\x03", begun.end())
         if etx < 0:
             return -1
@@ -74,7 +75,7 @@ class RteFraming(Delimited):
         return end if end <= len(buffer) else -1
 
     def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
-        """Check the BCC over everything after SOH up to and with ETX; three lines are always there."""
+        """Check the BCC over all bytes after SOH up to and including ETX; three lines are always present."""
         body = wire[begun.end() : wire.index(b"\x03", begun.end())]
         if self._bcc == "xor" and reduce(xor, wire[1:-1]) != wire[-1]:
             return DamagedFrame(CHECK_BYTE, wire)
@@ -87,8 +88,8 @@ class RteFraming(Delimited):
 class ElyctisFraming:
     """Elyctis ID BOX: `CMD LEN_hi LEN_lo DATA`, without start, end or check byte.
 
-    Nothing marks a start, so a header is believed only while all that follows it could be its text; after
-    a silence what is left is searched for a complete frame before it is given up.
+    Nothing marks a start, so a header counts only while all bytes after it can be its text. After a silence,
+    the pending bytes are searched for a complete frame before they are given up.
     """
 
     _COMMANDS = frozenset(b"ILCVWRT")
@@ -101,25 +102,25 @@ class ElyctisFraming:
 
     @property
     def has_pending(self) -> bool:
-        """Whether bytes wait for the rest of their frame."""
+        """Return true while bytes wait for the rest of their frame."""
         return bool(self._buffer)
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take a chunk and yield what is complete."""
+        """Add a chunk and yield the complete frames."""
         self._buffer += chunk
         yield from self._scan(silent=False)
 
     def on_silence(self) -> Iterator[Frame]:
-        """Search what is pending for a complete frame, give up the rest."""
+        """Search the pending bytes for a complete frame, give up the rest."""
         yield from self._scan(silent=True)
 
     def _scan(self, *, silent: bool) -> Iterator[Frame]:
         start, skipped_from = 0, 0
         cut = False
         while start < len(self._buffer):
-            size = self._believable(start)
+            size = self._possible_length(start)
             if size is None:
-                # A header whose text is not text: the frame stopped and another byte stream went on.
+                # A header whose text is not text: the frame stopped and another byte stream began.
                 cut = cut or self._buffer[start : start + 2] in self._HEADS
                 start += 1
             elif start + size > len(self._buffer):
@@ -138,8 +139,11 @@ class ElyctisFraming:
             yield DamagedFrame(INCOMPLETE if cut else NOISE, self._buffer[skipped_from:start])
         self._buffer = self._buffer[start:]
 
-    def _believable(self, start: int) -> int | None:
-        """Length of the frame that begins here, in bytes, its missing end included; None if none can."""
+    def _possible_length(self, start: int) -> int | None:
+        """Return the length of the frame that may begin here, in bytes, with its missing end.
+
+        None if none can.
+        """
         head = self._buffer[start : start + 3]
         if head[0] not in self._COMMANDS or head[1:2] not in (b"", b"\x00"):
             return None
@@ -153,10 +157,10 @@ class ElyctisFraming:
 
 
 class PlainTextFraming:
-    """Plain lines ended by CR, LF or both, or all lines of a document glued into one.
+    """Plain lines ended by CR, LF or both, or all lines of a document in one line.
 
-    Lines of a known length are collected until they are a document. Line 1 of a passport is covered by no
-    check digit, so lines of two documents must never meet: anything odd in between ends the collection.
+    Lines of a known length are collected until they form a document. Line 1 of a passport has no check digit,
+    so lines of two documents must never be combined: any other line in between ends the collection.
     """
 
     _END = re.compile(rb"[^\x20-\x7e]+")
@@ -167,36 +171,36 @@ class PlainTextFraming:
 
     @property
     def has_pending(self) -> bool:
-        """Whether a line or a document is unfinished."""
+        """Return true while a line or a document is unfinished."""
         return bool(self._rest or self._lines)
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take a chunk and yield the documents and other lines that are complete."""
+        """Add a chunk and yield the complete documents and other lines."""
         *ended, self._rest = self._END.split(self._rest + chunk)
         for line in ended:
             if stripped := line.strip():
                 yield from self._line(stripped)
         if len(self._rest) > LIMIT_BYTES:
             wire, self._rest = self._rest, b""
-            yield from self._abandon()
+            yield from self._give_up()
             yield DamagedFrame(TOO_LONG, wire)
 
     def on_silence(self) -> Iterator[Frame]:
-        """A last line needs no line end; what is then still no document is given up."""
+        """End the last line, which needs no line end, and give up an incomplete document."""
         line, self._rest = self._rest.strip(), b""
         if line:
             yield from self._line(line)
-        yield from self._abandon()
+        yield from self._give_up()
 
     def _line(self, line: bytes) -> Iterator[Frame]:
-        """Take one line without its end."""
+        """Add one line without its end."""
         if len(line) in JOINED_LINES:
-            yield from self._abandon()
+            yield from self._give_up()
             yield CompleteFrame(line, line)
             return
         grown = [*(text.decode("latin-1") for text in self._lines), line.decode("latin-1")]
         if not is_incomplete(grown) and not is_complete(grown):
-            yield from self._abandon()
+            yield from self._give_up()
             grown = grown[-1:]
             if not is_incomplete(grown):
                 yield CompleteFrame(line, line)
@@ -206,7 +210,7 @@ class PlainTextFraming:
             wire, self._lines = b"\r".join(self._lines), []
             yield CompleteFrame(wire, wire)
 
-    def _abandon(self) -> Iterator[Frame]:
+    def _give_up(self) -> Iterator[Frame]:
         if self._lines:
             wire, self._lines = b"\r".join(self._lines), []
             yield DamagedFrame(INCOMPLETE, wire)

@@ -1,7 +1,7 @@
 """Swipe and OCR readers that send the machine readable zone over a serial line.
 
-One driver for the family: what differs is the framing (see framings.py), and Elyctis readers, which are
-spoken to. The others say what they read and take no commands.
+One driver for the family; the models differ in their framing (see framings.py). Only Elyctis readers take
+commands, all others only send.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -22,9 +22,15 @@ from drivers.passport.chip_reading import (
     open_chip_reader,
 )
 from drivers.passport.framings import AccessIsFraming, Bcc, ElyctisFraming, PlainTextFraming, RteFraming
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.observations import BarcodeRead, DocumentRead, ReadFailed, ReadTrigger
-from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz, read_failed
+from drivers.passport.read_result import (
+    decode_text,
+    document_read,
+    not_a_document_frame,
+    parse_mrz,
+    read_failed,
+    split_lines,
+)
 from drivers.passport.specimen import specimen_steps
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
@@ -33,7 +39,7 @@ class MrzSerialSettings(SerialSettings):
     """Settings of one serial document reader."""
 
     framing: Literal["text", "accessis", "elyctis", "rte"] = Field(
-        description="How the reader frames its lines.", examples=["accessis"]
+        description="Framing of the reader's lines.", examples=["accessis"]
     )
     bcc: Bcc = Field(
         "ignore",
@@ -51,7 +57,8 @@ class MrzSerialSettings(SerialSettings):
         0.3,
         gt=0,
         le=5,
-        description="Only elyctis: how often to ask whether a document is still there, in seconds.",
+        description="Only elyctis: interval of the requests whether a document is still inserted, "
+        "in seconds.",
         examples=[0.3],
     )
     non_mrz_text: Literal["refuse", "publish"] = Field(
@@ -60,7 +67,8 @@ class MrzSerialSettings(SerialSettings):
         examples=["refuse"],
     )
     barcodes: BarcodeSettings | None = Field(
-        None, description="Only accessis: publish barcodes, and what their digital seals are judged by."
+        None,
+        description="Only accessis: publish barcodes, and the certificates that verify their digital seals.",
     )
     chip: ChipSettings | None = Field(
         None, description="The slot that reads the chips of these documents, where there is one."
@@ -82,7 +90,7 @@ class MrzSerial(Driver[MrzSerialSettings]):
     self_test_levels = (SelfTestLevel.INTERACTIVE,)
 
     async def open(self) -> Identity:
-        """Open the port; Elyctis readers also say who they are and are set to read by themselves."""
+        """Open the port; an Elyctis reader is asked for its identity and set to read continuously."""
         self.barcodes = await load_barcode_verifier(self.settings.barcodes)
         self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
@@ -108,7 +116,7 @@ class MrzSerial(Driver[MrzSerialSettings]):
                 return RteFraming(self.settings.bcc)
 
     def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """A specimen is read; see `specimen`."""
+        """Read a specimen; see `specimen`."""
         return specimen_steps(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
@@ -121,7 +129,7 @@ class MrzSerial(Driver[MrzSerialSettings]):
                 case DamagedFrame(_, wire) if self.barcodes is not None and wire.startswith(
                     AccessIsFraming.BARCODE
                 ):
-                    # Before the text stands the reader's byte for the symbology, which nothing documents.
+                    # The byte before the text is the reader's undocumented code of the symbology.
                     barcode, made = self.barcodes.verify(wire[3:-2], None)
                     yield BarcodeRead(barcode=barcode, checks=made, wire=wire)
                 case DamagedFrame():
@@ -137,7 +145,7 @@ class MrzSerial(Driver[MrzSerialSettings]):
         return frames(self.link, self.framing, self.settings.gap_s)
 
     def _read(self, text: bytes, wire: bytes) -> Observation:
-        """What the text of one frame says."""
+        """Convert the text of one frame into an observation."""
         lines = split_lines(decode_text(text))
         mrz = parse_mrz(lines)
         if mrz is None and self.settings.framing == "text" and self.settings.non_mrz_text == "refuse":

@@ -1,7 +1,7 @@
 """Document readers in keyboard mode: they type the machine readable zone, as a person would.
 
-The reader is grabbed, so that what it types reaches this driver and no window. What is typed and is no
-document is somebody's keystrokes, maybe a password: counted and forgotten, byte for byte.
+The reader is grabbed, so that its keystrokes reach only this driver and no window. Typed text that is no
+document may come from a person and may be a password: it is counted and discarded, byte for byte.
 """
 
 import asyncio
@@ -21,20 +21,19 @@ from drivers.passport.chip_reading import (
     add_chip_reads,
     open_chip_reader,
 )
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
-from drivers.passport.read_result import document_read, parse_mrz
+from drivers.passport.read_result import decode_text, document_read, parse_mrz, split_lines
 from drivers.passport.specimen import specimen_steps
 from drivers.passport.wedge.framing import WedgeFraming
 from drivers.passport.wedge.keymap import IsoKey
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 KEYSTROKES = "keystrokes"
-"""The fault of a text that a person may have typed."""
+"""Fault of a text that a person may have typed."""
 MACHINE_CHARACTERS = 20
-"""So many without a pause of a tenth of a second are typed by no person; a zone's lines have 30 or more."""
+"""Number of characters without a pause of 0.1 s that no person types; a zone's lines have 30 or more."""
 SHIFTED_DIGITS = frozenset("!@#$%^&*()")
-"""What digits become while Shift seems held: its release was lost, which says nothing of the document."""
+"""Digits while Shift seems pressed: its release was lost, which is no fault of the document."""
 PART_OF_A_ZONE = re.compile(rb"(?=.{8})[A-Z0-9\r]*<[A-Z0-9<\r]*", re.DOTALL)
 
 
@@ -50,7 +49,7 @@ class MrzWedgeSettings(KeyboardSettings):
     )
     iso_key: IsoKey = Field(
         "<",
-        description="What the reader means by the key left of Z that only ISO keyboards have.",
+        description="Meaning of the reader's key left of Z, which only ISO keyboards have.",
         examples=["<"],
     )
     non_mrz_text: Literal["refuse", "publish"] = Field(
@@ -77,25 +76,25 @@ class MrzWedge(Driver[MrzWedgeSettings]):
     self_test_levels = (SelfTestLevel.INTERACTIVE,)
 
     async def open(self) -> Identity:
-        """Grab the keyboard; who it is comes from its descriptors."""
+        """Grab the keyboard; its identity comes from its USB descriptors."""
         self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.keyboard(self.settings)
         self.framing = WedgeFraming(self.settings.gap_s, self.settings.iso_key)
         return Identity(model=self.link.name or "keyboard reader", serial_number=self.link.serial_number)
 
     def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """A specimen is read; see `specimen`."""
+        """Read a specimen; see `specimen`."""
         return specimen_steps(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
-        """Yield a read, a failed one or mere keystrokes for every text; with a chip slot, transactions."""
+        """Yield a read, a failed read or mere keystrokes for every text; with a chip slot, transactions."""
         return self._reads() if self.chips is None else add_chip_reads(self._reads(), self.chips)
 
     async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
         async for frame in self._frames():
             match frame:
                 case DamagedFrame(fault, text):
-                    yield _given_up(fault, text)
+                    yield _failed_or_counted(fault, text)
                 case CompleteFrame(text):
                     yield self._read(text)
 
@@ -105,25 +104,27 @@ class MrzWedge(Driver[MrzWedgeSettings]):
                 async with asyncio.timeout(self.settings.gap_s if self.framing.has_pending else None):
                     typed = await self.link.read()
             except TimeoutError:
-                # If it is this process that was late, the keys are there, and their own time counts.
+                # If this process was late, the keys are queued already, and their own timestamps count.
                 typed = self.link.read_pending()
             for frame in self.framing.feed(typed) if typed else self.framing.on_silence():
                 yield frame
 
     def _read(self, text: bytes) -> Observation | BadFrame:
-        """What one text says."""
-        # Zones have capitals only; small letters are a Caps Lock that reader and host see differently.
+        """Convert one text into an observation."""
+        # Zones have capitals only; small letters mean a Caps Lock on which reader and host disagree.
         lines = split_lines(decode_text(text.upper()))
         mrz = None if SHIFTED_DIGITS & set("".join(lines)) else parse_mrz(lines)
         if mrz is None and self.settings.non_mrz_text == "publish":
             return document_read(split_lines(decode_text(text)), None, ReadTrigger.SWIPE, text)
         return (
-            _given_up(MALFORMED, text) if mrz is None else document_read(lines, mrz, ReadTrigger.SWIPE, text)
+            _failed_or_counted(MALFORMED, text)
+            if mrz is None
+            else document_read(lines, mrz, ReadTrigger.SWIPE, text)
         )
 
 
-def _given_up(fault: str, text: bytes) -> ReadFailed | BadFrame:
-    """A document to present again if a reader typed it; else nobody may learn what was typed."""
+def _failed_or_counted(fault: str, text: bytes) -> ReadFailed | BadFrame:
+    """Return a failed read if a reader typed the text; else a count without the text."""
     of_a_zone = PART_OF_A_ZONE.fullmatch(text) is not None
     if not of_a_zone and len(text) < MACHINE_CHARACTERS:
         return BadFrame(KEYSTROKES, b"")

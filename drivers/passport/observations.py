@@ -1,8 +1,8 @@
-"""What a document reader can say.
+"""Observations of document readers.
 
-One model for every reader. A reader that only swipes says `document.read` and nothing before it. One that
-sees more tells it as it comes, all under one `transaction`: placed, mrz, image, chip progress, chip, checked,
-removed; and in any case says `document.read`, which sums up.
+One model for every reader. A reader that only swipes emits `document.read` and nothing before it. A reader
+with more sensors emits the parts as they come, all under one `transaction`: placed, mrz, image, chip
+progress, chip, checked, removed. Every reader emits `document.read`, the sum of the transaction.
 """
 
 from typing import ClassVar
@@ -16,7 +16,7 @@ from drivers.passport.seals import Barcode
 
 
 class ReadTrigger(OpenEnum):
-    """What made the reader read."""
+    """Trigger of a read."""
 
     SWIPE = "swipe"
     INSERT = "insert"
@@ -26,21 +26,21 @@ class ReadTrigger(OpenEnum):
 
 
 class FrameFault(OpenEnum):
-    """What was wrong with bytes that gave no read."""
+    """Fault of bytes that gave no read."""
 
     CHECK_BYTE = "check_byte"
     """The frame's own check byte disagrees."""
     CUT = "cut"
-    """It stopped in the middle and nothing followed."""
+    """The frame stopped in the middle."""
     TOO_LONG = "too_long"
-    """More bytes than any document has, and no end."""
+    """More bytes than any document has, without an end."""
     MALFORMED = "malformed"
     """Complete, but not laid out as a document of this reader."""
     UNKNOWN = "unknown"
 
 
 class LineSource(OpenEnum):
-    """Where lines were read from."""
+    """Source of lines."""
 
     OCR = "ocr"
     """The printed zone."""
@@ -51,7 +51,7 @@ class LineSource(OpenEnum):
 
 
 class IlluminationType(OpenEnum):
-    """Under which light an image was taken (BSI TR-03135-1, section 5.5.1.2)."""
+    """Light under which an image was taken (BSI TR-03135-1, section 5.5.1.2)."""
 
     VISIBLE = "visible"
     INFRARED = "infrared"
@@ -64,7 +64,7 @@ class IlluminationType(OpenEnum):
 
 
 class DocumentArea(OpenEnum):
-    """Which part of a document an image shows."""
+    """Part of a document that an image shows."""
 
     PAGE = "page"
     FACE = "face"
@@ -73,14 +73,14 @@ class DocumentArea(OpenEnum):
 
 
 class TransactionEnd(OpenEnum):
-    """Why a transaction ended."""
+    """Reason why a transaction ended."""
 
     COMPLETE = "complete"
-    """Everything that was to be read has been tried."""
+    """Every planned read was tried."""
     REMOVED = "removed"
-    """The document was taken away before that."""
+    """The document was removed before that."""
     REPLACED = "replaced"
-    """The next document came before that."""
+    """The next document was presented before that."""
     READER_LOST = "reader_lost"
     """The reader or its service failed before that."""
     UNKNOWN = "unknown"
@@ -91,8 +91,8 @@ class CapturedImage(DataModel):
 
     unredacted_fields = frozenset({"light", "area", "media_type", "size_bytes"})
 
-    light: IlluminationType = Field(description="Under which light it was taken.", examples=["infrared"])
-    area: DocumentArea = Field(description="Which part of the document it shows.", examples=["page"])
+    light: IlluminationType = Field(description="Light under which it was taken.", examples=["infrared"])
+    area: DocumentArea = Field(description="Part of the document that it shows.", examples=["page"])
     media_type: str = Field(description="Media type of the bytes.", examples=["image/jpeg"])
     size_bytes: int = Field(ge=0, alias="bytes", description="Length in bytes.", examples=[184320])
     sha256: str = Field(
@@ -103,24 +103,24 @@ class CapturedImage(DataModel):
 
 
 class DocumentPlaced(Observation):
-    """A document lies on the reader, or was put into it; what it is will be told."""
+    """A document was placed on the reader or inserted; its content follows."""
 
     event_type: ClassVar[str] = "document.placed"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"trigger"}
 
-    trigger: ReadTrigger = Field(description="What made the reader read.", examples=["insert"])
+    trigger: ReadTrigger = Field(description="Trigger of the read.", examples=["insert"])
 
 
 class DocumentRemoved(Observation):
-    """The document was taken away."""
+    """The document was removed."""
 
     event_type: ClassVar[str] = "document.removed"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"end_reason"}
 
     end_reason: TransactionEnd = Field(
-        description="`complete` when everything had been tried by then, else `removed`.",
+        description="`complete` when every planned read had been tried by then, else `removed`.",
         examples=["complete"],
     )
 
@@ -132,7 +132,7 @@ class MrzRead(Observation):
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"source", "checks"}
 
-    source: LineSource = Field(description="Where the lines were read from.", examples=["ocr"])
+    source: LineSource = Field(description="Source of the lines.", examples=["ocr"])
     lines: tuple[str, ...] = Field(
         description="The lines as the reader sent them, its padding removed.",
         examples=[
@@ -143,7 +143,7 @@ class MrzRead(Observation):
         description="The machine readable zone, or null when the lines are none.", examples=[None]
     )
     checks: tuple[Check, ...] = Field(
-        description="What the zone alone proves.",
+        description="Checks that need the zone alone.",
         examples=[[{"id": "mrz.check_digits", "group": "optical", "outcome": "successful"}]],
     )
 
@@ -155,53 +155,54 @@ class ImageCaptured(Observation):
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"light", "area"}
 
-    light: IlluminationType = Field(description="Under which light it was taken.", examples=["infrared"])
-    area: DocumentArea = Field(description="Which part of the document it shows.", examples=["page"])
+    light: IlluminationType = Field(description="Light under which it was taken.", examples=["infrared"])
+    area: DocumentArea = Field(description="Part of the document that it shows.", examples=["page"])
 
 
 class BarcodeRead(Observation):
-    """A barcode was read, with a digital seal in it or anything else."""
+    """A barcode was read, with a digital seal in it or other content."""
 
     event_type: ClassVar[str] = "document.barcode"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"barcode", "checks"}
 
     barcode: Barcode = Field(
-        description="What it says.",
+        description="Content of the barcode.",
         examples=[{"kind": "other", "payload_encoding": "binary", "size_bytes": 5, "text": "12345"}],
     )
     checks: tuple[Check, ...] = Field(
-        description="What was checked of a seal.",
+        description="Checks of the seal.",
         examples=[[{"id": "seal.readable", "group": "seal", "outcome": "successful"}]],
     )
 
 
 class ChipReadProgress(Observation):
-    """The read of the chip has come further."""
+    """Progress of the chip read."""
 
     event_type: ClassVar[str] = "document.chip_progress"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"progress"}
 
     progress: ChipProgress = Field(
-        description="How far it has come.", examples=[{"stage": "access", "access": "pace_mrz"}]
+        description="Progress of the read.", examples=[{"stage": "access", "access": "pace_mrz"}]
     )
 
 
 class ChipRead(Observation):
-    """The chip was read, as far as it could be; the face from it is the attachment."""
+    """The chip was read as far as possible; the face from it is the attachment."""
 
     event_type: ClassVar[str] = "document.chip"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"chip"}
 
     chip: ChipResult = Field(
-        description="What it gave, and every check of it.", examples=[{"access": "pace_mrz", "checks": []}]
+        description="Data of the chip, and every check of it.",
+        examples=[{"access": "pace_mrz", "checks": []}],
     )
 
 
 class DocumentChecked(Observation):
-    """Checks that the reader or its software made, as soon as they are known."""
+    """Checks by the reader or its software, as soon as they are known."""
 
     event_type: ClassVar[str] = "document.checked"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
@@ -214,7 +215,7 @@ class DocumentChecked(Observation):
 
 
 class DocumentRead(Observation):
-    """A document was read: the sum of its transaction. Nothing decoded is normal: `mrz` is then null."""
+    """A document was read: the sum of its transaction. `mrz` is null when nothing could be decoded."""
 
     event_type: ClassVar[str] = "document.read"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
@@ -229,9 +230,9 @@ class DocumentRead(Observation):
         "previous_side_transaction",
     }
 
-    trigger: ReadTrigger = Field(description="What made the reader read.", examples=["swipe"])
+    trigger: ReadTrigger = Field(description="Trigger of the read.", examples=["swipe"])
     end_reason: TransactionEnd = Field(
-        TransactionEnd.COMPLETE, description="Why the transaction ended.", examples=["complete"]
+        TransactionEnd.COMPLETE, description="Reason why the transaction ended.", examples=["complete"]
     )
     lines: tuple[str, ...] = Field(
         description="The lines as the reader sent them, its padding removed.",
@@ -251,27 +252,27 @@ class DocumentRead(Observation):
         examples=["successful"],
     )
     chip: ChipResult | None = Field(
-        None, description="What the chip gave, null where none was read.", examples=[None]
+        None, description="Data of the chip, null when none was read.", examples=[None]
     )
     barcodes: tuple[Barcode, ...] = Field(
-        (), description="The barcodes read from it, digital seals among them.", examples=[[]]
+        (), description="Barcodes read from the document, digital seals among them.", examples=[[]]
     )
     images: tuple[CapturedImage, ...] = Field(
-        (), description="The images of the transaction, which came before.", examples=[[]]
+        (), description="Images of the transaction, published before this event.", examples=[[]]
     )
     previous_side_transaction: str | None = Field(
         None,
-        description="The transaction of the side read just before, when this is the other side of a card.",
+        description="Transaction of the side read just before, when this is the other side of a card.",
         examples=["6f3a0a52-8d0b-4c6e-9d62-0a1f4d0e7c11"],
     )
 
 
 class ReadFailed(Observation):
-    """The reader sent something that gave no read: the officer should present the document again."""
+    """The reader sent bytes that gave no read: the officer should present the document again."""
 
     event_type: ClassVar[str] = "document.read_failed"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"fault", "size_bytes"}
 
-    fault: FrameFault = Field(description="What was wrong.", examples=["check_byte"])
-    size_bytes: int = Field(ge=0, description="How many bytes were given up, in bytes.", examples=[93])
+    fault: FrameFault = Field(description="Fault of the bytes.", examples=["check_byte"])
+    size_bytes: int = Field(ge=0, description="Number of discarded bytes.", examples=[93])

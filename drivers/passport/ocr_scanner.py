@@ -1,7 +1,7 @@
 """Area-imaging scanners that read the machine readable zone and send it over a serial line.
 
-One driver for the family. Makers differ in how they are set up (`scanners/honeywell.py`, `newland.py`), in
-how sure one can be that rows belong together (`rows.py`, `paired.py`), and one sends JSON (`est100.py`).
+One driver for the family. Vendors differ in the setup commands (`scanners/honeywell.py`, `newland.py`) and in
+the certainty that rows belong together (`rows.py`, `row_pairing.py`); one model sends JSON (`est100.py`).
 """
 
 import asyncio
@@ -23,9 +23,15 @@ from drivers.passport.chip_reading import (
     add_chip_reads,
     open_chip_reader,
 )
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.observations import DocumentRead, ReadFailed, ReadTrigger
-from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz, read_failed
+from drivers.passport.read_result import (
+    decode_text,
+    document_read,
+    not_a_document_frame,
+    parse_mrz,
+    read_failed,
+    split_lines,
+)
 from drivers.passport.scanners import est100, honeywell, newland
 from drivers.passport.scanners.honeywell import HoneywellCommandSet
 from drivers.passport.scanners.newland import NewlandCommandSet
@@ -47,11 +53,11 @@ class OcrScannerSettings(SerialSettings):
     """Settings of one scanner."""
 
     model: Literal["honeywell", "newland", "zebra", "code", "est-100pr"] = Field(
-        description="Whose scanner it is.", examples=["honeywell"]
+        description="Vendor of the scanner.", examples=["honeywell"]
     )
     trigger: Literal["presentation", "command"] = Field(
         "presentation",
-        description="Whether the scanner looks for documents by itself, or when the gateway tells it to"
+        description="presentation: the scanner scans continuously; command: the gateway triggers each scan"
         " (honeywell and newland).",
         examples=["presentation"],
     )
@@ -59,12 +65,12 @@ class OcrScannerSettings(SerialSettings):
         1.0,
         gt=0,
         le=30,
-        description="Only trigger = command: how long one look lasts until the next is ordered, in seconds.",
+        description="Only trigger = command: duration of one scan before the next is triggered, in seconds.",
         examples=[1.0],
     )
     setup: tuple[str, ...] | None = Field(
         None,
-        description="Commands sent when the port is opened, instead of those this driver knows for the model"
+        description="Commands sent when the port is opened, instead of the driver's commands for the model"
         " (honeywell and newland).",
         examples=[["OCRENA1", "OCRATS2"]],
     )
@@ -72,7 +78,7 @@ class OcrScannerSettings(SerialSettings):
         0.5,
         gt=0,
         le=5,
-        description="How long to wait for the answer to a command, in seconds.",
+        description="Timeout for the answer to a command, in seconds.",
         examples=[0.5],
     )
     gap_s: float = Field(
@@ -87,7 +93,8 @@ class OcrScannerSettings(SerialSettings):
         2.0,
         ge=0,
         le=60,
-        description="The same document within so many seconds still lies there and is not said again.",
+        description="Time within which a repeated read is taken as the same document and not "
+        "published again, in seconds.",
         examples=[2.0],
     )
 
@@ -97,21 +104,24 @@ class OcrScannerSettings(SerialSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_the_model_is_delivered(cls, given: Any) -> Any:
-        """Fill in what a model differs in from the others."""
+    def _fill_model_defaults(cls, given: Any) -> Any:
+        """Fill in the defaults that differ between models."""
         if not isinstance(given, dict) or not isinstance(model := given.get("model"), str):
             return given
         return _DEFAULTS.get(model, {}) | given
 
     @model_validator(mode="after")
-    def _only_some_are_spoken_to(self) -> Self:
+    def _check_command_settings(self) -> Self:
         if self.model not in _SPOKEN_TO and (self.trigger == "command" or self.setup):
             raise ValueError(f"no command is known for {self.model}: leave out `trigger` and `setup`")
         for command in self.setup or ():
             if not (command.isascii() and command.isalnum() and 6 <= len(command) <= 32):
                 raise ValueError("setup: a command is its six-character name and its value, such as OCRENA1")
         if self.trigger == "command" and 0 < self.same_document_s <= self.scan_timeout_s:
-            raise ValueError("again_s must be longer than look_s: every look reads what still lies there")
+            raise ValueError(
+                "same_document_s must be longer than scan_timeout_s: "
+                "every scan reads the document that is still there"
+            )
         return self
 
 
@@ -132,21 +142,21 @@ class OcrScanner(Driver[OcrScannerSettings]):
         super().__init__(settings, links)
         self.framing = self._framing()
         self._messages = est100.Est100Messages()
-        self._commanded: CommandSet | None = None
-        """Whom to tell when to look, once it is set up for that."""
+        self._trigger_commands: CommandSet | None = None
+        """Commands of the scanner, once it is set up for triggers from the gateway."""
         self._last: tuple[tuple[str, ...], float] = ((), 0.0)
 
     async def open(self) -> Identity:
-        """Open the port, ask who answers and set it up; raises LinkError when it refuses a command."""
+        """Open the port, identify the scanner and set it up; raises LinkError when it refuses a command."""
         self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
         identity = None
-        if (maker := self._maker()) is not None:
-            ask = CommandExchange(self.link, maker, self.settings.response_timeout_s)
-            identity = await maker.identity(ask)
-            await configure(ask, self._setup(maker))
+        if (command_set := self._command_set()) is not None:
+            exchange = CommandExchange(self.link, command_set, self.settings.response_timeout_s)
+            identity = await command_set.identity(exchange)
+            await configure(exchange, self._setup(command_set))
             if self.settings.trigger == "command":
-                self._commanded = maker
+                self._trigger_commands = command_set
         usb = self.link.usb
         return identity or Identity(
             model=(usb and usb.product) or f"{self.settings.model} scanner",
@@ -155,12 +165,12 @@ class OcrScanner(Driver[OcrScannerSettings]):
         )
 
     async def close(self) -> None:
-        """Let the scanner rest that was told to look."""
-        if self._commanded is not None:
+        """Stop a scan that the gateway triggered."""
+        if self._trigger_commands is not None:
             with contextlib.suppress(LinkError):
-                await self.link.write(self._commanded.release)
+                await self.link.write(self._trigger_commands.release)
 
-    def _maker(self) -> CommandSet | None:
+    def _command_set(self) -> CommandSet | None:
         match self.settings.model:
             case "honeywell":
                 return HoneywellCommandSet()
@@ -169,12 +179,14 @@ class OcrScanner(Driver[OcrScannerSettings]):
             case _:
                 return None
 
-    def _setup(self, maker: CommandSet) -> tuple[str, ...]:
-        """The commands to send: the technician's, or those for the model and its trigger."""
+    def _setup(self, command_set: CommandSet) -> tuple[str, ...]:
+        """Return the commands to send: the technician's, or those of the model and its trigger."""
         if self.settings.setup is not None:
             return self.settings.setup
-        return maker.setup + (
-            maker.presentation_setup if self.settings.trigger == "presentation" else maker.triggered_setup
+        return command_set.setup + (
+            command_set.presentation_setup
+            if self.settings.trigger == "presentation"
+            else command_set.triggered_setup
         )
 
     def _framing(self) -> Framing:
@@ -189,7 +201,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
                 return est100.Est100Framing()
 
     def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """A specimen is read; see `specimen`."""
+        """Read a specimen; see `specimen`."""
         return specimen_steps(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
@@ -201,27 +213,27 @@ class OcrScanner(Driver[OcrScannerSettings]):
         try:
             async with contextlib.aclosing(frames(self.link, self.framing, self.settings.gap_s)) as received:
                 async for frame in received:
-                    for said in self._parse_frame(frame):
-                        if not (isinstance(said, DocumentRead) and self._still_there(said)):
-                            yield said
+                    for observation in self._parse_frame(frame):
+                        if not (isinstance(observation, DocumentRead) and self._is_repeated(observation)):
+                            yield observation
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 
     async def _trigger_repeatedly(self) -> None:
-        """Order one look after the other: each ends with a read, or with the scanner's own time limit."""
-        if (maker := self._commanded) is None:
+        """Trigger one scan after the other: each ends with a read, or with the scanner's own time limit."""
+        if (command_set := self._trigger_commands) is None:
             return
         while True:
-            if not self.framing.has_pending:  # a look that has found something is left to end
-                await self.link.write(maker.release + maker.trigger)
+            if not self.framing.has_pending:  # a scan that has found something is not interrupted
+                await self.link.write(command_set.release + command_set.trigger)
             await asyncio.sleep(self.settings.scan_timeout_s)
 
     def _parse_frame(self, frame: Frame) -> Iterator[Observation | BadFrame]:
-        """What one frame says."""
+        """Convert one frame into observations."""
         match frame:
             case CommandReply(answer, _):
-                if answer[-1:] != ACK and (command := self._ordered(decode_text(answer[:6]))):
+                if answer[-1:] != ACK and (command := self._known_command(decode_text(answer[:6]))):
                     raise refused_error(command, answer[-1:])
             case DamagedFrame():
                 self._messages.clear()
@@ -231,18 +243,18 @@ class OcrScanner(Driver[OcrScannerSettings]):
             case _:
                 yield self._read(frame.payload, frame.wire)
 
-    def _ordered(self, name: str) -> str | None:
-        """A command that this driver gives; None for anything else that a worn line makes an answer of.
+    def _known_command(self, name: str) -> str | None:
+        """Return the name of a command that this driver sends; None for any other text.
 
-        Which is not repeated to anybody: it may be a piece of a document.
+        On a bad line, other text can look like an answer. It is not published: it may be part of a document.
         """
-        if (maker := self._maker()) is None:
+        if (command_set := self._command_set()) is None:
             return None
-        given = (*self._setup(maker), *maker.trigger_names)
+        given = (*self._setup(command_set), *command_set.trigger_names)
         return name if any(command.startswith(name) for command in given) else None
 
     def _read(self, text: bytes, wire: bytes) -> Observation:
-        """What the rows of one document say."""
+        """Convert the rows of one document into an observation."""
         lines = split_lines(decode_text(text))
         mrz = parse_mrz(lines)
         if mrz is None:
@@ -251,8 +263,11 @@ class OcrScanner(Driver[OcrScannerSettings]):
             lines, mrz, ReadTrigger.POLL if self.settings.trigger == "command" else ReadTrigger.INSERT, wire
         )
 
-    def _still_there(self, read: DocumentRead) -> bool:
-        """Whether this is the document that was said a moment ago: a scanner reads what lies there again."""
+    def _is_repeated(self, read: DocumentRead) -> bool:
+        """Return true when this document was published a moment ago.
+
+        A scanner reads it again while it lies there.
+        """
         now = asyncio.get_running_loop().time()
         lines, seen = self._last
         self._last = read.lines, now

@@ -1,5 +1,9 @@
-"""From frames to what a reader says: shared by every driver whose reader sends lines of text and no more."""
+"""Document lines decoded from the text of a frame, and the observations built from them.
 
+Used by every driver whose reader sends nothing but lines of text.
+"""
+
+import re
 from collections.abc import Iterable
 
 from drivers.clock import today
@@ -9,16 +13,54 @@ from drivers.observation import Check, overall_outcome
 from drivers.passport.mrz import Mrz, mrz_checks, parse
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
 
+LINE_END = re.compile(r"[\r\n]+")
+# Number and length of the lines of a document (Doc 9303-4 to -7, and the two older national layouts).
+LAYOUTS = ((44, 44), (36, 36), (30, 30, 30), (9, 30, 30))
+_BEGINNINGS = {layout[:count] for layout in LAYOUTS for count in range(len(layout) + 1)}
+JOINED_LINES = {sum(layout): layout for layout in LAYOUTS}
+SINGLE_LINE = re.compile(r"D1[A-Z]{3}[A-Z0-9<]{25}")
+"""French driving licence before 2013, one line of 30."""
+
+
+def decode_text(payload: bytes) -> str:
+    """Decode the bytes of a reader. Bytes outside ASCII become U+FFFD: visible, and never valid."""
+    return payload.decode("ascii", "replace")
+
+
+def split_lines(text: str) -> tuple[str, ...]:
+    """Split a document's text into its lines: at CR, LF or both; joined lines are cut by their length."""
+    lines = [line for line in LINE_END.split(text) if line.strip()]
+    if len(lines) == 1 and (layout := JOINED_LINES.get(len(lines[0]))):
+        return split_joined_lines(lines[0], layout)
+    return tuple(lines)
+
+
+def split_joined_lines(line: str, layout: tuple[int, ...]) -> tuple[str, ...]:
+    """Cut one long line into lines of the given lengths."""
+    starts = [sum(layout[:i]) for i in range(len(layout))]
+    return tuple(line[start : start + length] for start, length in zip(starts, layout, strict=True))
+
+
+def is_complete(lines: list[str]) -> bool:
+    """Return true when these lines are a complete document."""
+    lengths = tuple(len(line) for line in lines)
+    return lengths in LAYOUTS or (len(lines) == 1 and SINGLE_LINE.fullmatch(lines[0]) is not None)
+
+
+def is_incomplete(lines: list[str]) -> bool:
+    """Return true when these lines are the beginning of a document."""
+    return tuple(len(line) for line in lines) in _BEGINNINGS
+
 
 def parse_mrz(lines: tuple[str, ...]) -> Mrz | None:
-    """The machine readable zone in the lines, as of today."""
+    """Parse the machine readable zone in the lines, as of today."""
     return parse(lines, today())
 
 
 def document_read(
     lines: tuple[str, ...], mrz: Mrz | None, trigger: ReadTrigger, wire: bytes, more: Iterable[Check] = ()
 ) -> DocumentRead:
-    """A document whose lines are all there is of it, with `more` checks than the zone's own."""
+    """Build the read of a document that consists of its lines, with `more` checks than the zone's own."""
     made = (*mrz_checks(mrz, today()), *more)
     return DocumentRead(
         trigger=trigger, lines=lines, mrz=mrz, checks=made, overall_outcome=overall_outcome(made), wire=wire
@@ -26,12 +68,12 @@ def document_read(
 
 
 def read_failed(frame: DamagedFrame) -> ReadFailed | BadFrame:
-    """Bytes that gave no read: a document to present again, or nothing an officer need know of."""
+    """Build the event of bytes that gave no read: a failed read, or a bad frame for the technician only."""
     if frame.fault in (NOISE, OTHER_CONTENT):
         return BadFrame(frame.fault, frame.wire)
     return ReadFailed(fault=FrameFault(frame.fault), size_bytes=len(frame.wire), wire=frame.wire)
 
 
 def not_a_document_frame(wire: bytes) -> ReadFailed:
-    """A sound frame whose text is not laid out as a document of this reader."""
+    """Build the failed read of a sound frame whose text is not laid out as a document of this reader."""
     return ReadFailed(fault=FrameFault(MALFORMED), size_bytes=len(wire), wire=wire)

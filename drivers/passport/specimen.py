@@ -1,7 +1,7 @@
-"""The interactive check of document readers: a specimen is presented, and seen to be read well.
+"""Interactive self-test of document readers: a specimen is presented and its read is checked.
 
-Specimens are of the state UTO, Utopia, which issues nothing else (ICAO Doc 9303-3, section 5). Whatever else
-is presented is some traveller's: nothing is said of it.
+Specimens are of the state UTO, Utopia, which issues nothing else (ICAO Doc 9303-3, section 5). Any other
+document may be a traveller's: nothing about it is reported.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from drivers.self_test import SelfTestContext, SelfTestStep
 
 SPECIMEN_ISSUER = "UTO"
 TIMEOUT_S = 45.0
-"""How long somebody has to fetch the specimen and present it, in seconds."""
+"""Time to fetch the specimen and present it, in seconds."""
 
 
 async def specimen_steps(trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-    """Wait for a specimen, and judge how it was read."""
+    """Wait for a specimen and check its read."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
             while not isinstance(read := await trial.next_observation(), DocumentRead | ReadFailed):
@@ -34,7 +34,7 @@ async def specimen_steps(trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]
     if isinstance(read, ReadFailed):
         yield _step(
             Outcome.FAILED,
-            "The reader sent something that gave no read.",
+            "The reader sent bytes that gave no read.",
             action="clean",
             how="Present the specimen again, slowly; then clean the reader.",
         )
@@ -45,7 +45,7 @@ async def specimen_steps(trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]
     if read.mrz.issuer != SPECIMEN_ISSUER:
         yield _step(
             Outcome.ABORTED,
-            "That is no specimen, so nothing is said of it.",
+            "This document is not a specimen, so nothing about it is reported.",
             how="Present a specimen: its issuing state is UTO.",
         )
         return
@@ -61,12 +61,12 @@ async def specimen_steps(trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]
         yield SelfTestStep(
             name=f"specimen.image.{image.light}.{image.area}",
             outcome=Outcome.SUCCESSFUL,
-            text=f"An image came: {image.area}, {image.light}.",
+            text=f"An image was taken: {image.area}, {image.light}.",
             measured=float(image.size_bytes),
             unit="bytes",
         )
     if read.chip is not None:
-        yield _step(Outcome.SUCCESSFUL, "Its chip answered.", name="specimen.chip")
+        yield _step(Outcome.SUCCESSFUL, "The chip responded.", name="specimen.chip")
 
 
 def _step(outcome: Outcome, text: str, *, name: str = "specimen.read", **more: Any) -> SelfTestStep:

@@ -1,7 +1,7 @@
-"""One document from placed to removed: what is said of it, in order, under one transaction id.
+"""Transaction of one document from placed to removed: its observations, in order, under one id.
 
-Used by every reader that tells a document in pieces. It makes no I/O and knows no time: the driver says what
-happened, and gets the observation to yield.
+Used by every reader that reports a document in pieces. No I/O and no clock: the driver calls a method for
+each event and yields the observation that it returns.
 """
 
 import uuid
@@ -33,7 +33,7 @@ from drivers.passport.observations import (
 from drivers.passport.seals import Barcode
 
 ChipExpectation = Literal["always", "passports", "never"]
-"""Which documents should have a chip, as the operator knows them."""
+"""Documents that should have a chip, as configured by the operator."""
 
 BOTH_SIDES = Check(
     id="combined.both_sides",
@@ -41,25 +41,28 @@ BOTH_SIDES = Check(
     outcome=Outcome.UNDETERMINED,
     weight=Weight.OPTIONAL,
     reason="nothing_in_common",
-    text="The two sides were read one after the other; nothing on them can be compared.",
+    text="The two sides were read one after the other and have no data in common to compare.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CardSide:
-    """What a side of a card leaves for the one that follows: the zone of a TD1 is on the back."""
+    """Link from one side of a card to the next one: the zone of a TD1 is on the back."""
 
     transaction: str
     mrz: Mrz | None
 
     def is_other_of(self, mrz: Mrz | None) -> bool:
-        """Whether the side with this zone may be the other one: of a card, just one side has a zone."""
+        """Return true when a side with this zone may be the other side.
+
+        Just one side of a card has a zone.
+        """
         one, other = self.mrz, mrz
         return (one is None) is not (other is None) and (one or other).format is MrzFormat.TD1  # type: ignore[union-attr]
 
 
 class DocumentTransaction:
-    """The observations of one document. `before` is the side read just before, if there was one."""
+    """Observations of one document. `before` is the side read just before, if there was one."""
 
     def __init__(self, trigger: ReadTrigger, today: date, before: CardSide | None = None) -> None:
         self.id = str(uuid.uuid4())
@@ -74,11 +77,11 @@ class DocumentTransaction:
         self._checks: dict[str, Check] = {}
 
     def on_placed(self) -> DocumentPlaced:
-        """Something lies on the reader."""
+        """Report a document on the reader."""
         return DocumentPlaced(trigger=self._trigger, transaction=self.id)
 
     def on_mrz(self, lines: Sequence[str], source: LineSource = LineSource.OCR, wire: bytes = b"") -> MrzRead:
-        """Lines were read; they are judged here."""
+        """Report lines with the checks of their zone."""
         self._lines = tuple(lines)
         self.mrz = parse(self._lines, self._today)
         made = mrz_checks(self.mrz, self._today)
@@ -90,7 +93,7 @@ class DocumentTransaction:
     def on_image(
         self, light: IlluminationType, area: DocumentArea, media_type: str, content: bytes
     ) -> ImageCaptured:
-        """An image was taken."""
+        """Report an image."""
         image = Attachment.from_bytes(f"{area}_{light}", media_type, content)
         self._images.append(
             CapturedImage(
@@ -104,25 +107,25 @@ class DocumentTransaction:
         return ImageCaptured(light=light, area=area, attachments=(image,), transaction=self.id)
 
     def on_barcode(self, barcode: Barcode, made: Iterable[Check]) -> BarcodeRead:
-        """A barcode was read and judged against the zone of this document."""
+        """Report a barcode with its checks against the zone of this document."""
         made = tuple(made)
         self._barcodes.append(barcode)
         self._note(made)
         return BarcodeRead(barcode=barcode, checks=made, transaction=self.id)
 
     def on_chip_progress(self, progress: ChipProgress) -> ChipReadProgress:
-        """The chip was read further."""
+        """Report progress of the chip read."""
         return ChipReadProgress(progress=progress, transaction=self.id)
 
     def on_chip_result(self, result: ChipResult) -> ChipRead:
-        """The chip was read to its end, whatever that was."""
+        """Report the end of the chip read, complete or not."""
         self._chip = result
         self._note(result.checks)
         faces = tuple(face for face in (result.face, result.face_decoded) if face is not None)
         return ChipRead(chip=result, attachments=faces, transaction=self.id)
 
     def on_no_chip(self, expected: ChipExpectation) -> DocumentChecked:
-        """No chip answered. That is a finding only where there should be one."""
+        """Report that no chip responded: a finding only when a chip is expected."""
         missed = expected == "always" or (
             expected == "passports" and self.mrz is not None and self.mrz.document_code.startswith("P")
         )
@@ -133,39 +136,39 @@ class DocumentTransaction:
                     id="chip.access",
                     group=CheckGroup.ELECTRONIC,
                     outcome=outcome,
-                    # A document without a chip has nothing to fail: it must not count against it.
+                    # A document without a chip has nothing to fail: the check must not lower its outcome.
                     weight=Weight.MANDATORY if missed else Weight.OPTIONAL,
                     reason="chip_expected" if missed else "no_chip",
-                    text="No chip answered, though such documents have one."
+                    text="No chip responded, although such documents have one."
                     if missed
-                    else "No chip answered.",
+                    else "No chip responded.",
                 )
             ]
         )
 
     def on_checks(self, made: Iterable[Check]) -> DocumentChecked:
-        """Checks were made by the reader."""
+        """Report checks by the reader."""
         made = tuple(made)
         self._note(made)
         return DocumentChecked(checks=made, transaction=self.id)
 
     def on_interrupted(self, ended: TransactionEnd, expected: Iterable[str]) -> DocumentChecked:
-        """End before everything was tried: what of the `expected` checks was not made did not run to its end.
+        """Report an early end: every one of the `expected` checks that is missing is aborted.
 
-        The zone's own checks are among them as long as no zone was read.
+        The zone's own checks are among them when no zone was read.
         """
         zone = () if self._lines else tuple(check.id for check in mrz_checks(None, self._today))
         missing = (name for name in (*zone, *expected) if name not in self._checks)
         return self.on_checks(_aborted(name, ended) for name in missing)
 
     def on_removed(self, ended: TransactionEnd) -> DocumentRemoved:
-        """It was taken away, after its result (`complete`) or before."""
+        """Report the removal, after the result (`complete`) or before it."""
         return DocumentRemoved(end_reason=ended, transaction=self.id)
 
     def result(self, ended: TransactionEnd = TransactionEnd.COMPLETE, wire: bytes = b"") -> DocumentRead:
-        """Everything there is, now that no more will come."""
+        """Build the sum of the transaction, once no more pieces come."""
         if not self._lines:
-            # What is known already stands: a zone that nobody came to read is not a zone that is not there.
+            # A zone that was not read before the end is not a zone that does not exist.
             self._checks = {check.id: check for check in mrz_checks(None, self._today)} | self._checks
         before = self._before
         if before is not None and not before.is_other_of(self.mrz):
@@ -189,7 +192,7 @@ class DocumentTransaction:
         )
 
     def side(self) -> CardSide:
-        """What links the other side of the same card to this one."""
+        """Return the link for the other side of the same card."""
         return CardSide(self.id, self.mrz)
 
     def _note(self, made: Iterable[Check]) -> None:
@@ -204,8 +207,8 @@ _GROUPS = {
     "combined": CheckGroup.COMBINED,
 }
 _CUT_SHORT = {
-    TransactionEnd.REMOVED: ("document_removed", "The document was taken away during the read."),
-    TransactionEnd.REPLACED: ("document_replaced", "The next document came during the read."),
+    TransactionEnd.REMOVED: ("document_removed", "The document was removed during the read."),
+    TransactionEnd.REPLACED: ("document_replaced", "The next document was presented during the read."),
     TransactionEnd.READER_LOST: ("reader_lost", "The reader failed during the read."),
 }
 

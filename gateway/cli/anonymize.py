@@ -8,7 +8,8 @@ import typer
 
 from drivers.anonymize.anonymizer import anonymize as anonymize_recording
 from drivers.anonymize.pseudonyms import CannotAnonymize
-from drivers.driver import UnknownDriverError
+from drivers.registry import UnknownDriverError
+from gateway.cli._lib.needed_driver import need_driver
 from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail, write_or_fail
 from gateway.cli._lib.terminal import console, exit_with
 
@@ -22,8 +23,10 @@ def anonymize(
     Bytes that may hold other personal data are blanked. If its absence cannot be verified, no file is
     written, and the exit code is 65.
     """
+    read = recording_or_fail(recording)
     try:
-        done = anonymize_recording(recording_or_fail(recording))
+        need_driver(read.driver)
+        done = anonymize_recording(read)
     except (CannotAnonymize, UnknownDriverError) as error:
         exit_with(f"{recording}: cannot be anonymized: {error}", os.EX_DATAERR)
     write_or_fail(out, done.to_text().encode())

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.terminal import DEFAULT_CONFIG, exit_with
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, exit_with, not_installed
 
 app = typer.Typer(help="Users who may log in to the console over the network.", no_args_is_help=True)
 ConfigOption = Annotated[
@@ -42,8 +42,13 @@ def passwd(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Set a user's password in the post's users file, asking for it; or remove the user."""
+    try:
+        from gateway.console.auth import users as people
+    except ModuleNotFoundError as error:
+        not_installed(
+            f"Passwords need the extra `console`, which is not installed (no {error.name}).", "console"
+        )
     from gateway.api.operations import UserRole
-    from gateway.console.auth import users as people
 
     file = load_or_fail(config).console.users_file
     if file is None:

@@ -14,15 +14,17 @@ from urllib.parse import urlsplit
 
 import typer
 
-from drivers.driver import BadFrame, Identity, PreviewFrame, Status, UnknownDriverError
-from drivers.links.link import LinkError
+from drivers.driver import BadFrame, Identity, PreviewFrame, Status
+from drivers.links.link import LinkError, NotInstalledError
 from drivers.links.recording.recording import Recording
 from drivers.observation import Observation, redact
+from drivers.registry import UnknownDriverError
 from gateway.cli._lib.event_summary import summarise_event
+from gateway.cli._lib.needed_driver import need_driver
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail
 from gateway.cli._lib.replay_player import ReplayError, ReplayPlayer, address_setting, observe
-from gateway.cli._lib.terminal import console, exit_with, require_simulators
+from gateway.cli._lib.terminal import console, exit_with, not_installed, require_simulators
 from gateway.config import Post
 from gateway.contract.topics import Position
 
@@ -55,6 +57,7 @@ def replay(
     require_simulators()
     read = recording_or_fail(recording)
     try:
+        need_driver(read.driver)
         player = ReplayPlayer(read, pause)
         if position is None:
             shown = reveal or read.people != "real"
@@ -65,6 +68,8 @@ def replay(
             asyncio.run(_replay_as_device(player, load_or_fail(config), position))
     except (ReplayError, UnknownDriverError) as error:
         exit_with(f"{recording}: {error}", os.EX_DATAERR)
+    except NotInstalledError as error:
+        not_installed(error.text, error.extra, error.distribution)
     except LinkError as error:
         midway = " The recording begins midway." if read.begins == "midway" else ""
         exit_with(f"{recording}: {error.text}{midway}", os.EX_DATAERR)

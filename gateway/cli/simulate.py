@@ -1,6 +1,7 @@
 """`borderpost simulate`: run a post of simulated devices."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from drivers.installation import how_to_install
 from gateway.cli._lib.terminal import console, exit_with, require_simulators
 
 
@@ -35,5 +37,6 @@ def simulate(
     try:
         code = asyncio.run(run_post(post, run_dir=where, on_event=report))
     except SimulatorError as error:
-        exit_with(str(error), 78)
+        how = "".join(f"\n    {how_to_install(extra)}" for extra in error.extras)
+        exit_with(f"{error}{how}", os.EX_UNAVAILABLE if error.extras else os.EX_CONFIG)
     raise typer.Exit(code)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
 from gateway.client.connection import NO_SUBSCRIBERS
+from gateway.client.models import ConnectionProblem
 from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,
@@ -208,15 +209,18 @@ def to_result(
             raise _unanswered(cmd_id, "The gateway answered something that this version does not know.")
 
 
-def unreachable(position: Position, *, is_connected: bool, is_known: bool) -> CommandNotSent:
-    """Make the error of a command for which no running gateway was found in time."""
-    if not is_connected:
-        return CommandNotSent(
-            "", "not_connected", "This workstation has no connection to the broker.", "Look at the network."
-        )
+def unreachable(
+    position: Position, *, problem: ConnectionProblem | None, is_connected: bool, is_known: bool
+) -> CommandNotSent:
+    """Make the error of a command for which no running gateway was found in time.
+
+    `problem`: the fault of the connection, or of a site without any gateway.
+    """
+    if problem is not None:
+        return CommandNotSent("", "no_device" if is_connected else "not_connected", problem.text, problem.how)
     if not is_known:
         return CommandNotSent(
-            "", "no_device", f"Nothing is known of a device at {position}.", "Compare with the post's file."
+            "", "no_device", f"No device is known at {position}.", "Compare with the post's file."
         )
     return CommandNotSent(
         "", "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."

@@ -279,9 +279,12 @@ class Workstation:
                     await learned.wait()
         except TimeoutError:
             pass
-        raise unreachable(
-            position, is_connected=self._client is not None, is_known=self._site_state.has_state(position)
-        )
+        is_known, problem = self._site_state.has_state(position), None
+        if self._client is None:
+            problem = self.problem or not_connected(self._address, TimeoutError())
+        elif not is_known and not self.gateways:
+            problem = no_gateway(self._address, self._site, self._root)
+        raise unreachable(position, problem=problem, is_connected=self._client is not None, is_known=is_known)
 
     async def _send(self, topic: str, payload: bytes, expires_s: int) -> int:
         client = self._client

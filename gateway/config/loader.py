@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from drivers.driver import Driver, UnknownDriverError, installed_drivers, load_driver
+from drivers.driver import Driver
 from drivers.links.settings import Settings
+from drivers.registry import UnknownDriverError, installed_drivers, load_driver
 from gateway.config.errors import ConfigError, ConfigIssue, Key, UnlocatedIssue
 from gateway.config.interpolation import InterpolatedTable, interpolate
 from gateway.config.model import (

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from drivers.installation import how_to_mend
 from gateway.api.client import DaemonClient
 from gateway.common import log as logging
 from gateway.config import ConfigError, load
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
         logging.configure(level)
         asyncio.run(run(settings, state_dir, given.config, given))
     except ModuleNotFoundError as error:
-        how = 'pip install "borderpost-gateway[console]"'
+        how = how_to_mend("console")
         log.error("console_failed", text=f"The extra `console` is not installed: no {error.name}.", how=how)
         return os.EX_UNAVAILABLE
     except (ConfigError, OSError, ssl.SSLError) as error:

@@ -96,7 +96,7 @@ def _camel(name: str) -> str:
 
 
 def _told() -> dict[str, Schema]:
-    """Everything that a gateway sends: data of events, envelopes without data, states, results."""
+    """Definitions of all that a gateway sends: data of events, envelopes without data, states, results."""
     envelopes: dict[type[BaseModel], str] = {
         Event[Any]: EVENT_ENVELOPE,
         LastValueMessage[Any]: LAST_VALUE_ENVELOPE,
@@ -121,7 +121,7 @@ def _told() -> dict[str, Schema]:
 
 
 def _asked() -> dict[str, Schema]:
-    """Everything that is sent to a gateway, as closed as the models.
+    """Definitions of all that is sent to a gateway, as closed as the models.
 
     A part that is also sent by a gateway is open there: here its name ends in `Args`.
     """

@@ -28,7 +28,7 @@ def check_from_host(
 
     `view` is the device in the running gateway, if any.
     """
-    yield from check_libraries(position, device.driver)
+    yield from check_libraries(position, device.driver, device.settings)
     yield from check_licence(position, device.licence_expires, host.now().date())
     for address in find_addresses(device.settings):
         match address.kind:

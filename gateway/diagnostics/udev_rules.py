@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from drivers.driver import installed_drivers, load_driver
 from drivers.links.usb.devices import USB_ADDRESS
+from drivers.registry import installed_drivers, load_driver
+from drivers.unavailable import MissingDriver
 from gateway.config import DeviceSettings
 from gateway.contract.topics import Position
 from gateway.diagnostics.checks.accounts import SERVICE
@@ -36,7 +37,9 @@ def driver_rules() -> str:
         'ACTION=="remove", GOTO="borderpost_end"',
     ]
     for name in sorted(installed_drivers()):
-        for vendor, product in sorted(load_driver(name).usb_ids):
+        if issubclass(kind := load_driver(name), MissingDriver):
+            lines.append(f"# {name}: unknown here, without the extra `{kind.extra}`")
+        for vendor, product in sorted(kind.usb_ids):
             match = f'ATTR{{idVendor}}=="{vendor:04x}", ATTR{{idProduct}}=="{product:04x}"'
             lines += [f"# {name}", _usb_device(match)]
     return "\n".join([*lines, 'LABEL="borderpost_end"']) + "\n"

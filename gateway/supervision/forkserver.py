@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from drivers.driver import load_driver
+from drivers.registry import load_driver
 from gateway.common import log as logging
 from gateway.worker import worker
 

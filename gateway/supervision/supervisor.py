@@ -16,9 +16,10 @@ from typing import Any
 import structlog
 
 from drivers.command import CommandSpec, Invocation
-from drivers.driver import Driver, Identity, StateCode, load_driver
+from drivers.driver import Driver, Identity, StateCode
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
+from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import CommandOutcome, CommandState
 from gateway.contract.last_values import complete_last_value

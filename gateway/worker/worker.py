@@ -15,11 +15,12 @@ from typing import Any
 import structlog
 
 from drivers.command import Invocation
-from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status, load_driver
+from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
+from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
 from gateway.contract.commands import CommandOutcome

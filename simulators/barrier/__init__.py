@@ -1,5 +1,5 @@
-"""Barriers: relay and input boards on their buses, the machine behind them, and a log of all that happens.
+"""Barriers: relay and input boards on their buses, the machine, and a log of all events.
 
-`mechanics` is the boom, its controller and who drives through; `wiring` joins it to `boards`, which are
-spoken to over a `bus`; `wirelog` is what tests judge by; `timeline` is real time, or time driven by hand.
+`mechanics` has the boom, its controller and the vehicles; `wiring` connects it to `boards`, which hosts reach
+over a `bus`; tests judge by `wirelog`; `timeline` is real time, or time under a test's control.
 """

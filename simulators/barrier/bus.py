@@ -1,7 +1,7 @@
-"""Boards on one Modbus bus: who is asked, what goes wrong on the way, and the log of all of it.
+"""Boards on one Modbus bus: dispatch of requests, faults on the way, and the log.
 
-A board works off one request after the other. How requests get here (TCP, a serial line, a test) is the
-affair of a `Wire`, which also takes the answers.
+A board executes one request after the other. A `BusConnection` (TCP, a serial line, a test) brings the
+requests and takes the answers.
 """
 
 import functools
@@ -33,42 +33,42 @@ Value = int | tuple[int, ...] | None
 
 
 class BusConnection(Protocol):
-    """Where a request came from and its answer goes."""
+    """Source of a request and destination of its answer."""
 
     @property
     def number(self) -> int:
-        """Which connection of the log it is."""
+        """Number of the connection in the log."""
 
     @property
     def framing(self) -> Framing:
-        """How its messages travel."""
+        """Framing of its messages."""
 
     @property
     def baud(self) -> int | None:
-        """The rate that the host speaks at; None where there is no such thing."""
+        """The host's baud rate; None without a serial line."""
 
     def send(self, data: bytes) -> bool:
-        """Send an answer; whether there is still somebody to send it to."""
+        """Send an answer; return whether a host is still there."""
 
     def hang_up(self) -> None:
         """End the connection, if it is one."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request that a board has heard and will deal with."""
+class _PendingRequest:
+    """A request that a board has received and will execute."""
 
     frame: Frame
     message: CompleteMessage
     wire: BusConnection
     board: ModbusBoard
-    deed: BoardOperation | ModbusRefusal
+    operation: BoardOperation | ModbusRefusal
     exchange: Exchange
     answering: bool
 
 
 class ModbusBus:
-    """The bus. `paced_baud`: frames take as long as they take at that rate; without it, no time at all."""
+    """The bus. `paced_baud`: frames take their time at that rate; without it, none."""
 
     def __init__(
         self,
@@ -83,15 +83,15 @@ class ModbusBus:
         self.log = log
         self.paced_baud = paced_baud
         self.faults = PendingExchanges()
-        self._hung = False
+        self._is_hung = False
         self._slow_s = 0.0
-        self._waiting: deque[_Asked] = deque()
-        self._at_work: _Asked | None = None
+        self._queue: deque[_PendingRequest] = deque()
+        self._current: _PendingRequest | None = None
 
-    def on_noise(self, broken: InvalidBytes, wire: BusConnection, *, came_s: float | None = None) -> None:
-        """Log bytes that were no frame, and came just now or then."""
+    def on_noise(self, broken: InvalidBytes, wire: BusConnection, *, received_s: float | None = None) -> None:
+        """Log invalid bytes, which came just now or at `received_s`."""
         self.log.frame(
-            at_s=came_s,
+            at_s=received_s,
             direction="request",
             fate=FrameFate.DAMAGED,
             wire=broken.wire,
@@ -100,14 +100,14 @@ class ModbusBus:
         )
 
     def on_message(
-        self, message: CompleteMessage, wire: BusConnection, *, came_s: float | None = None
+        self, message: CompleteMessage, wire: BusConnection, *, received_s: float | None = None
     ) -> None:
-        """Deal with one request, which came just now or, where that shows only later, then."""
+        """Handle one request, which came just now or at `received_s`."""
         meant = [board for board in self.boards if message.unit in (BROADCAST, board.unit)]
-        deeds = [_understood(board, message.pdu) for board in meant]
-        effect = max(map(_effect, deeds), key=_GRAVITY.index, default=Effect.NONE)
-        hearing = [] if self._hung else [board for board in meant if _hears(board, wire)]
-        exchange = self.faults.next(effect) if hearing else Exchange(is_received=False)
+        operations = [_plan(board, message.pdu) for board in meant]
+        effect = max(map(_effect, operations), key=_GRAVITY.index, default=Effect.NONE)
+        receivers = [] if self._is_hung else [board for board in meant if _receives(board, wire)]
+        exchange = self.faults.next(effect) if receivers else Exchange(is_received=False)
         fate = (
             FrameFate.RECEIVED
             if exchange.is_received
@@ -117,7 +117,7 @@ class ModbusBus:
         )
         address, value = _address_and_value(message.pdu)
         frame = self.log.frame(
-            at_s=came_s,
+            at_s=received_s,
             direction="request",
             fate=fate,
             wire=message.wire,
@@ -126,86 +126,88 @@ class ModbusBus:
             function=message.pdu[0],
             address=address,
             value=value,
-            meaning="; ".join(dict.fromkeys(map(_meaning, deeds))) or f"for unit {message.unit}",
+            meaning="; ".join(dict.fromkeys(map(_meaning, operations))) or f"for unit {message.unit}",
             effect=effect,
         )
         if exchange.hang_up == "before":
             wire.hang_up()
         elif exchange.is_received:
-            for board, deed in zip(meant, deeds, strict=True):
-                if board in hearing:
+            for board, operation in zip(meant, operations, strict=True):
+                if board in receivers:
                     answering = message.unit != BROADCAST or board.answers_broadcast(message.pdu)
-                    self._waiting.append(_Asked(frame, message, wire, board, deed, exchange, answering))
+                    self._queue.append(
+                        _PendingRequest(frame, message, wire, board, operation, exchange, answering)
+                    )
             self._next()
 
     def set_hung(self, hung: bool) -> None:
-        """Let no board hear or say anything, though the wire is there; or be well again."""
-        self._hung = hung
+        """Make all boards hang, though the connection stays; or end that."""
+        self._is_hung = hung
 
     def set_delay(self, delay_s: float) -> None:
-        """Let every exchange take so much longer."""
+        """Delay every exchange by this time."""
         self._slow_s = delay_s
 
-    def power_cut(self) -> None:
-        """Forget what was asked and not done: the boards have lost their supply."""
-        self._waiting.clear()
-        self._at_work = None
+    def on_power_lost(self) -> None:
+        """Discard pending requests: the boards have lost their supply."""
+        self._queue.clear()
+        self._current = None
 
     def _next(self) -> None:
-        while self._waiting and self._at_work is None:
-            self._at_work = asked = self._waiting.popleft()
-            takes_s = self._slow_s + self._travels_s(asked.message.wire)
-            self._after(takes_s, functools.partial(self._act, asked))
+        while self._queue and self._current is None:
+            self._current = pending = self._queue.popleft()
+            delay_s = self._slow_s + self._duration_s(pending.message.wire)
+            self._after(delay_s, functools.partial(self._act, pending))
 
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Do it then; at once where it takes no time, so that nothing can come between."""
+        """Do it after a delay; without one at once, so that nothing can come between."""
         if delay_s > 0:
             self.timeline.call_at(self.timeline.now_s + delay_s, action)
         else:
             action()
 
-    def _travels_s(self, frame: bytes) -> float:
+    def _duration_s(self, frame: bytes) -> float:
         return len(frame) * CHARACTER_BITS / self.paced_baud if self.paced_baud else 0.0
 
-    def _act(self, asked: _Asked) -> None:
-        if asked is not self._at_work:  # the power has been cut meanwhile
+    def _act(self, pending: _PendingRequest) -> None:
+        if pending is not self._current:  # the power was lost meanwhile
             return
-        asked.board.on_request()
-        pdu = _carried_out(asked)
-        exchange = asked.exchange
+        pending.board.on_request()
+        pdu = _execute(pending)
+        exchange = pending.exchange
         if exchange.hang_up == "after":
-            asked.wire.hang_up()
-            self._log_answers(asked, pdu, sending=False)
-            self._done(asked)
+            pending.wire.hang_up()
+            self._log_answers(pending, pdu, sending=False)
+            self._done(pending)
         elif exchange.late_s:
-            self._after(exchange.late_s, lambda: self._answer(asked, pdu))
-            self._done(asked)
+            self._after(exchange.late_s, lambda: self._answer(pending, pdu))
+            self._done(pending)
         else:
-            self._after(self._travels_s(pdu), lambda: self._answer_and_go_on(asked, pdu))
+            self._after(self._duration_s(pdu), lambda: self._answer_and_go_on(pending, pdu))
 
-    def _done(self, asked: _Asked) -> None:
-        if asked is self._at_work:
-            self._at_work = None
+    def _done(self, pending: _PendingRequest) -> None:
+        if pending is self._current:
+            self._current = None
             self._next()
 
-    def _answer_and_go_on(self, asked: _Asked, pdu: bytes) -> None:
-        self._answer(asked, pdu)
-        self._done(asked)
+    def _answer_and_go_on(self, pending: _PendingRequest, pdu: bytes) -> None:
+        self._answer(pending, pdu)
+        self._done(pending)
 
-    def _answer(self, asked: _Asked, pdu: bytes) -> None:
-        if asked.answering:
-            self._log_answers(asked, pdu, sending=asked.exchange.is_answered and asked.board.is_powered)
+    def _answer(self, pending: _PendingRequest, pdu: bytes) -> None:
+        if pending.answering:
+            self._log_answers(pending, pdu, sending=pending.exchange.is_answered and pending.board.is_powered)
 
-    def _log_answers(self, asked: _Asked, pdu: bytes, *, sending: bool) -> None:
-        """Send an answer as often as it comes, or do not, and log it either way."""
-        exchange, wire = asked.exchange, asked.wire
-        unit, tag = asked.board.unit, asked.message.tag
+    def _log_answers(self, pending: _PendingRequest, pdu: bytes, *, sending: bool) -> None:
+        """Send an answer, repeated or not at all, and log it either way."""
+        exchange, wire = pending.exchange, pending.wire
+        unit, tag = pending.board.unit, pending.message.tag
         if exchange.foreign:
             unit, tag = unit % 247 + 1, (tag + 1) % 0x10000
         data = wire.framing.frame(unit, pdu, tag)
         if exchange.is_corrupted:
             data = data[:-1] + bytes([data[-1] ^ 0xFF])
-        meaning, value = _said(asked.message.pdu, pdu)
+        meaning, value = _describe_answer(pending.message.pdu, pdu)
         for copy in range(exchange.copies):
             if not sending:
                 fate = FrameFate.SUPPRESSED
@@ -226,35 +228,35 @@ class ModbusBus:
                 function=pdu[0],
                 value=value,
                 meaning=meaning,
-                answers=asked.frame.number,
+                answers=pending.frame.number,
             )
 
 
-def _hears(board: ModbusBoard, wire: BusConnection) -> bool:
+def _receives(board: ModbusBoard, wire: BusConnection) -> bool:
     return board.is_powered and wire.baud in (None, board.baud)
 
 
-def _understood(board: ModbusBoard, pdu: bytes) -> BoardOperation | ModbusRefusal:
+def _plan(board: ModbusBoard, pdu: bytes) -> BoardOperation | ModbusRefusal:
     try:
         return board.plan_request(read_request(pdu))
     except ModbusRefusal as refusal:
         return refusal
 
 
-def _effect(deed: BoardOperation | ModbusRefusal) -> Effect:
-    return deed.effect if isinstance(deed, BoardOperation) else Effect.NONE
+def _effect(operation: BoardOperation | ModbusRefusal) -> Effect:
+    return operation.effect if isinstance(operation, BoardOperation) else Effect.NONE
 
 
-def _meaning(deed: BoardOperation | ModbusRefusal) -> str:
-    return deed.meaning if isinstance(deed, BoardOperation) else f"refused: {deed}"
+def _meaning(operation: BoardOperation | ModbusRefusal) -> str:
+    return operation.meaning if isinstance(operation, BoardOperation) else f"refused: {operation}"
 
 
-def _carried_out(asked: _Asked) -> bytes:
-    """What the board answers, having acted or not."""
-    function, exchange = asked.message.pdu[0], asked.exchange
-    if isinstance(asked.deed, ModbusRefusal):
-        return exception_answer(function, asked.deed.code)
-    pdu = asked.deed.perform(asked.frame.number) if exchange.is_executed else b""
+def _execute(pending: _PendingRequest) -> bytes:
+    """Execute the request, if it is not lost, and return the board's answer."""
+    function, exchange = pending.message.pdu[0], pending.exchange
+    if isinstance(pending.operation, ModbusRefusal):
+        return exception_answer(function, pending.operation.code)
+    pdu = pending.operation.perform(pending.frame.number) if exchange.is_executed else b""
     return pdu if exchange.refusal is None else exception_answer(function, exchange.refusal)
 
 
@@ -273,11 +275,11 @@ def _address_and_value(pdu: bytes) -> tuple[int | None, Value]:
     return None, None
 
 
-def _said(asked: bytes, pdu: bytes) -> tuple[str, Value]:
-    """An answer in words, and its value."""
+def _describe_answer(request_pdu: bytes, pdu: bytes) -> tuple[str, Value]:
+    """Return an answer in words, and its value."""
     if pdu[0] & 0x80:
         return f"exception {pdu[1]}", pdu[1]
-    request = read_request(asked)
+    request = read_request(request_pdu)
     if not isinstance(request, Read):
         return "done", None
     value = read_answer(request, pdu)
@@ -285,7 +287,7 @@ def _said(asked: bytes, pdu: bytes) -> tuple[str, Value]:
 
 
 class DirectConnection:
-    """A host without a wire: for tests in time driven by hand. In the log it is connection 0."""
+    """A host without a connection, for tests that control the time. In the log it is connection 0."""
 
     number = 0
     baud = None
@@ -294,12 +296,12 @@ class DirectConnection:
         self.framing = MbapFraming()
         self.bus = bus
         self.answers: list[bytes] = []
-        """What came back, each a whole Modbus TCP frame."""
+        """Answers, each a whole Modbus TCP frame."""
         self.hung_up = False
         self._tag = 0
 
     def send(self, data: bytes) -> bool:
-        """Take an answer."""
+        """Store an answer."""
         if not self.hung_up:
             self.answers.append(data)
         return not self.hung_up
@@ -309,14 +311,14 @@ class DirectConnection:
         self.hung_up = True
 
     def request(self, unit: int, pdu: bytes) -> bytes | None:
-        """Send a request; the PDU of its answer, if that came in no time, else None.
+        """Send a request; return the PDU of an immediate answer, else None.
 
-        Answers that take time are in `answers` once time has gone on.
+        Later answers are in `answers` once the time has advanced.
         """
         self._tag = self._tag % 0xFFFF + 1
         before = len(self.answers)
         self.bus.on_message(
             CompleteMessage(unit, pdu, self.framing.frame(unit, pdu, self._tag), self._tag), self
         )
-        came = self.answers[before:]
-        return came[0][HEADER:] if came else None
+        answers = self.answers[before:]
+        return answers[0][HEADER:] if answers else None

@@ -1,4 +1,4 @@
-"""One question and its answer on a bus, and what may go wrong between the two."""
+"""One request and its answer on a bus, and the faults between them."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -11,7 +11,7 @@ from simulators.faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """How one exchange goes."""
+    """The course of one exchange."""
 
     is_received: bool = True
     is_executed: bool = True
@@ -22,31 +22,31 @@ class Exchange:
     is_corrupted: bool = False
     foreign: bool = False
     hang_up: Literal["", "before", "after"] = ""
-    """The connection ends before the board has acted, or after it has and before it answers."""
+    """True if the connection ends before the board has acted, or after it and before the answer."""
 
 
 class ExchangeFault(Fault):
-    """Something that spoils the next exchanges."""
+    """A fault of the next exchanges."""
 
-    exchanges: int = Field(1, ge=1, description="How many exchanges it spoils.")
+    exchanges: int = Field(1, ge=1, description="Number of exchanges affected.")
     of: Literal["any", "reads", "writes"] = Field(
-        "any", description="Which: all, or only those that do or do not ask something of the outputs."
+        "any", description="Exchanges affected: all, or only those that do or do not write outputs."
     )
     rank: ClassVar[int] = 0
-    """Faults of one exchange apply in the order of their rank, whatever the order they were asked for."""
+    """Order in which the faults of one exchange apply, lowest first, whatever the order of injection."""
 
     def applies_to(self, effect: Effect) -> bool:
-        """Whether an exchange of that effect is one of them."""
+        """Return whether the fault applies to an exchange of that effect."""
         writes = effect in (Effect.ENERGISE, Effect.RELEASE)
         return self.of == "any" or (self.of == "writes") == writes
 
     def apply(self, exchange: Exchange) -> Exchange:
-        """How the exchange goes then."""
+        """Return the course of the exchange with this fault."""
         return exchange
 
 
 class LostRequest(ExchangeFault):
-    """The request never arrives: nothing is done, nothing answered."""
+    """A lost request: it is neither executed nor answered."""
 
     fault: Literal["lost-request"] = "lost-request"
 
@@ -56,7 +56,7 @@ class LostRequest(ExchangeFault):
 
 
 class LostReply(ExchangeFault):
-    """The board does what it was asked, but the answer is lost."""
+    """A lost answer: the board executes the request."""
 
     fault: Literal["lost-reply"] = "lost-reply"
 
@@ -66,10 +66,10 @@ class LostReply(ExchangeFault):
 
 
 class DuplicatedReply(ExchangeFault):
-    """The answer comes more than once."""
+    """A repeated answer."""
 
     fault: Literal["duplicated-reply"] = "duplicated-reply"
-    copies: int = Field(2, ge=2, le=10, description="How often it comes.")
+    copies: int = Field(2, ge=2, le=10, description="Number of copies.")
 
     def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
@@ -77,10 +77,10 @@ class DuplicatedReply(ExchangeFault):
 
 
 class LateReply(ExchangeFault):
-    """The board acts in time, but the answer is held up on the way, while other exchanges go on."""
+    """A delayed answer: the board acts in time, and other exchanges continue."""
 
     fault: Literal["late-reply"] = "late-reply"
-    delay_s: float = Field(1.0, gt=0, description="How long, in seconds.")
+    delay_s: float = Field(1.0, gt=0, description="Delay in seconds.")
 
     def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
@@ -88,7 +88,7 @@ class LateReply(ExchangeFault):
 
 
 class WrongCrc(ExchangeFault):
-    """The check of the answer is wrong. Only on a serial line."""
+    """A wrong checksum of the answer. Only on a serial line."""
 
     fault: Literal["wrong-crc"] = "wrong-crc"
 
@@ -98,7 +98,7 @@ class WrongCrc(ExchangeFault):
 
 
 class ForeignReply(ExchangeFault):
-    """The answer is somebody else's: another unit's or, over TCP, another transaction's."""
+    """An answer of another unit or, over TCP, of another transaction."""
 
     fault: Literal["foreign-reply"] = "foreign-reply"
 
@@ -108,11 +108,11 @@ class ForeignReply(ExchangeFault):
 
 
 class ExceptionReply(ExchangeFault):
-    """The board refuses with an exception."""
+    """An exception in place of an answer."""
 
     fault: Literal["exception-reply"] = "exception-reply"
     code: int = Field(4, ge=1, le=255, description="Modbus exception code; 4 is device failure, 6 busy.")
-    acts: bool = Field(False, description="Whether it does what it was asked all the same.")
+    acts: bool = Field(False, description="Whether it executes the request nevertheless.")
 
     def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
@@ -120,10 +120,10 @@ class ExceptionReply(ExchangeFault):
 
 
 class HangUp(ExchangeFault):
-    """The connection ends instead of an answer. Only over TCP."""
+    """The end of the connection in place of an answer. Only over TCP."""
 
     fault: Literal["hang-up"] = "hang-up"
-    acts: bool = Field(True, description="Whether the board still does what it was asked.")
+    acts: bool = Field(True, description="Whether the board still executes the request.")
     rank: ClassVar[int] = 1
 
     def apply(self, exchange: Exchange) -> Exchange:
@@ -132,26 +132,29 @@ class HangUp(ExchangeFault):
 
 
 class PendingExchanges:
-    """The faults that wait for the next exchanges."""
+    """Injected faults that have not yet applied."""
 
     def __init__(self) -> None:
-        self._left: list[tuple[ExchangeFault, int]] = []
+        self._pending: list[tuple[ExchangeFault, int]] = []
 
     def add(self, fault: ExchangeFault) -> None:
-        """Let it befall the next exchanges that it concerns."""
-        self._left.append((fault, fault.exchanges))
+        """Apply the fault to the next matching exchanges."""
+        self._pending.append((fault, fault.exchanges))
 
     def clear(self) -> None:
-        """Spare them."""
-        self._left.clear()
+        """Discard all pending faults."""
+        self._pending.clear()
 
     def next(self, effect: Effect) -> Exchange:
-        """How the next exchange, of that effect, goes; its faults have one exchange less to spoil."""
-        due = [fault for fault, _ in self._left if fault.applies_to(effect)]
-        self._left = [
-            (fault, left - fault.applies_to(effect))
-            for fault, left in self._left
-            if left > fault.applies_to(effect)
+        """Return the course of the next exchange of that effect.
+
+        Its faults have one exchange fewer to affect.
+        """
+        due = [fault for fault, _ in self._pending if fault.applies_to(effect)]
+        self._pending = [
+            (fault, remaining - fault.applies_to(effect))
+            for fault, remaining in self._pending
+            if remaining > fault.applies_to(effect)
         ]
         exchange = Exchange()
         for fault in sorted(due, key=lambda fault: fault.rank):
@@ -159,4 +162,4 @@ class PendingExchanges:
         return exchange
 
     def __len__(self) -> int:
-        return len(self._left)
+        return len(self._pending)

@@ -1,7 +1,7 @@
-"""What happens to a barrier and goes wrong with it, beside what `exchange` has for the bus.
+"""Faults of a barrier and events at it, in addition to those of the bus (`bus_faults`).
 
-A fault that lasts is put right after `for_s` seconds or, without it, by `mend`. The names in `fault` are
-those of scenario files, of the control socket and of the command line.
+A lasting fault ends after `for_s` seconds or, without it, by `mend`. The names in `fault` are used in
+scenario files, on the control socket and on the command line.
 """
 
 from typing import Annotated, Any, Literal
@@ -23,13 +23,13 @@ from simulators.faults import Fault, Noise, Unplug
 
 
 class LastingFault(Fault):
-    """Something that stays wrong for a while."""
+    """A fault that lasts for a while."""
 
-    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, until mended.")
+    for_s: float | None = Field(None, gt=0, description="Duration in seconds; until mended if omitted.")
 
 
 class ClearFaults(Fault):
-    """Everything that lasts is put right, and exchanges to come are spared."""
+    """End of all lasting faults and discarding of pending ones."""
 
     fault: Literal["mend"] = "mend"
 
@@ -38,74 +38,74 @@ class ClearFaults(Fault):
 
 
 class BoardsHung(LastingFault):
-    """The boards hang: they hear nothing and say nothing, though connections stay."""
+    """Hung boards: no request is received and no answer sent, though connections stay."""
 
     fault: Literal["silence"] = "silence"
 
 
 class SlowBus(LastingFault):
-    """Every exchange takes longer; a request is carried out only when it is its turn."""
+    """A delay of every exchange; a request is executed after the delay."""
 
     fault: Literal["slow-bus"] = "slow-bus"
-    delay_s: float = Field(0.2, gt=0, description="How much longer each takes, in seconds.")
+    delay_s: float = Field(0.2, gt=0, description="Additional time of each, in seconds.")
 
 
 class PowerCut(LastingFault):
-    """No supply: relays drop, motors are dead. What a controller does when it is back, it then does."""
+    """No supply: relays are released, motors stop. When it returns, the controller acts as configured."""
 
     fault: Literal["power-cut"] = "power-cut"
     of: Literal["all", "boards", "controllers"] = Field("all", description="Whose supply.")
 
 
 class WeldedRelay(LastingFault):
-    """The contact of a relay does not open any more, whatever its coil does and the board reads back."""
+    """A relay contact that no longer opens, whatever its coil does and the board reads back."""
 
     fault: Literal["welded-relay"] = "welded-relay"
-    relay: int = Field(ge=0, description="Which one, counted from 0.")
-    unit: int | None = Field(None, ge=1, description="On the board with this address; without it, the first.")
+    relay: int = Field(ge=0, description="Number of the relay, counted from 0.")
+    unit: int | None = Field(None, ge=1, description="Address of its board; the first one if omitted.")
 
 
 # The wires.
 
 
 class BrokenWire(LastingFault):
-    """The wire of a signal is cut: its circuit is open, whatever the signal."""
+    """A cut wire of a signal: its circuit is open, whatever the signal."""
 
     fault: Literal["broken-wire"] = "broken-wire"
     signal: str
 
 
 class ShortedWire(LastingFault):
-    """The wire of a signal is bridged: its circuit is closed, whatever the signal."""
+    """A short circuit of a signal's wire: its circuit is closed, whatever the signal."""
 
     fault: Literal["shorted-wire"] = "shorted-wire"
     signal: str
 
 
 class BothLimits(LastingFault):
-    """Both limit switches say that the boom is there."""
+    """Both limit switches active."""
 
     fault: Literal["both-limits"] = "both-limits"
     door: str = ""
 
 
 class Chatter(LastingFault):
-    """A contact opens and closes all the time."""
+    """A contact that opens and closes continuously."""
 
     fault: Literal["chatter"] = "chatter"
     signal: str
     per_s: float = Field(10.0, gt=0, le=1000, description="Changes a second.")
 
 
-# The machine and the people around it.
+# The machine and its environment.
 
 
 class StuckBoom(LastingFault):
-    """The boom jams: it does not start or, with `at`, does not get past that position."""
+    """A jammed boom: it does not start or, with `at`, does not pass that position."""
 
     fault: Literal["stuck-boom"] = "stuck-boom"
     at: float | None = Field(
-        None, ge=0, le=1, description="Where: 0 closed, 1 open; without it, where it is."
+        None, ge=0, le=1, description="Position: 0 closed, 1 open; the present one if omitted."
     )
     door: str = ""
 
@@ -117,22 +117,22 @@ class EmergencyActive(LastingFault):
 
 
 class KeySwitch(LastingFault):
-    """Somebody turns the key switch: the barrier is worked on."""
+    """The key switch turned for maintenance."""
 
     fault: Literal["key-switch"] = "key-switch"
 
 
 class ManualLift(Fault):
-    """Somebody moves the boom by hand."""
+    """The boom moved by hand."""
 
     fault: Literal["lift"] = "lift"
-    to: float = Field(1.0, ge=0, le=1, description="Where to: 0 closed, 1 open.")
-    over_s: float = Field(1.5, gt=0, description="How long it takes, in seconds.")
+    to: float = Field(1.0, ge=0, le=1, description="Final position: 0 closed, 1 open.")
+    over_s: float = Field(1.5, gt=0, description="Duration in seconds.")
     door: str = ""
 
 
 class ButtonPress(Fault):
-    """Somebody presses a button at the barrier itself."""
+    """A button pressed at the barrier itself."""
 
     fault: Literal["button"] = "button"
     button: Literal["open", "close", "stop"]
@@ -170,7 +170,7 @@ _FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
 
 def fault_of(name: str, arguments: dict[str, Any] | None = None) -> AnyFault:
-    """The fault of that name; SimulatorError for one that cannot be."""
+    """Return the fault with that name; raise SimulatorError if it is invalid."""
     try:
         return _FAULTS.validate_python({**(arguments or {}), "fault": name})
     except ValidationError as error:

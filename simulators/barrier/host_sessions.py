@@ -8,18 +8,18 @@ from simulators.links.serial_line import SerialLine
 
 
 class HostSessions:
-    """The line, in for as long as this is entered, and who has it open."""
+    """A line, plugged in while this is entered, and the sessions of hosts on it."""
 
     def __init__(self, line: SerialLine, log: WireLog) -> None:
         self.line = line
         self.number = 0
-        """How often a host has opened the port."""
+        """Number of times a host has opened the port."""
         self.present = False
         self._log = log
         self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Put the line in; SimulatorError where that cannot be."""
+        """Plug the line in; raise SimulatorError if its path is not free."""
         await self.line.__aenter__()
         self._watching = asyncio.create_task(self._watch())
         return self
@@ -37,14 +37,14 @@ class HostSessions:
         self.on_close()
 
     def on_open(self) -> None:
-        """A host is there: what it says may be heard before it is seen to be."""
+        """Log that a host is there; its output may arrive before the host is noticed."""
         if not self.present:
             self.present = True
             self.number += 1
             self._log.connection(self.number, opened=True)
 
     def on_close(self) -> None:
-        """It is not there any more."""
+        """Log that the host has closed the port."""
         if self.present:
             self.present = False
             self._log.connection(self.number, opened=False)

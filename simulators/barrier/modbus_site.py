@@ -1,10 +1,10 @@
-"""A barrier behind Modbus boards, and its settings: all of kind `modbus-barrier` but processes and traffic.
+"""A barrier behind Modbus boards, and its settings: kind `modbus-barrier` without its process and traffic.
 
-timeline = ByHand()
+timeline = ManualClock()
 site = ModbusSite(ModbusSettings(), timeline)
-host = Direct(site.bus)
-host.ask(1, bytes.fromhex("0502000007"))  # flash relay 0 for 0.7 s
-timeline.step(2)
+host = DirectConnection(site.bus)
+host.request(1, bytes.fromhex("0502000007"))  # flash relay 0 for 0.7 s
+timeline.advance(2)
 site.log.actuations, site.log.contacts, site.barrier.signals["open-limit"]
 """
 
@@ -55,7 +55,7 @@ class BoardSettings(WiringSettings):
     unit: int = Field(1, ge=1, le=247, description="Its address.")
 
     def board(self, timeline: Timeline, log: WireLog, baud: int) -> ModbusBoard:
-        """The board."""
+        """Build the board."""
         raise NotImplementedError
 
 
@@ -106,18 +106,23 @@ AnyBoard = Annotated[
 
 
 class ModbusSettings(BaseModel):
-    """The boards of a barrier, the barrier, and the link. As it stands: a Waveshare board over TCP."""
+    """The boards of a barrier, the barrier, and the link. By default a Waveshare board over TCP."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     port: int | None = Field(
-        None, ge=0, le=65535, description="Port on 127.0.0.1; 0 takes a free one, told when ready."
+        None,
+        ge=0,
+        le=65535,
+        description="Port on 127.0.0.1; 0 chooses a free one, reported by the ready event.",
     )
-    path: Path | None = Field(None, description="Or where the serial port appears: a symlink to the pty.")
-    baud: int = Field(9600, ge=1200, le=256000, description="Rate that the boards listen at.")
-    paced: bool = Field(False, description="Whether frames take as long as they take at that rate.")
+    path: Path | None = Field(
+        None, description="Path of the serial port: a symlink to the pty; instead of a TCP port."
+    )
+    baud: int = Field(9600, ge=1200, le=256000, description="Baud rate of the boards.")
+    paced: bool = Field(False, description="Whether frames take their time at that rate.")
     quiet_s: float | None = Field(
-        None, gt=0, description="Silence that ends a frame, in seconds; else as the specification has it."
+        None, gt=0, description="Silence that ends a frame, in seconds; that of the specification if omitted."
     )
     boards: tuple[AnyBoard, ...] = Field(
         (WaveshareSettings(outputs=USUAL_OUTPUTS, inputs=USUAL_INPUTS),), min_length=1
@@ -127,7 +132,7 @@ class ModbusSettings(BaseModel):
     @model_validator(mode="after")
     def _one_link(self) -> Self:
         if self.port is not None and self.path is not None:
-            raise ValueError("port is for TCP, path for a serial line: give one of them")
+            raise ValueError("port is for TCP, path for a serial line: set only one of them")
         if self.path is not None and not self.path.is_absolute():
             raise ValueError(f"path: {self.path} is not an absolute path")
         if len({board.unit for board in self.boards}) < len(self.boards):
@@ -138,7 +143,7 @@ class ModbusSettings(BaseModel):
 
 
 class ModbusSite(BarrierSite):
-    """The barrier and its boards on one bus. `link` is the wire to hosts, where there is one."""
+    """The barrier and its boards on one bus. `link` connects hosts, if any."""
 
     def __init__(self, settings: ModbusSettings, timeline: Timeline, log: WireLog | None = None) -> None:
         log = WireLog(timeline) if log is None else log
@@ -162,7 +167,7 @@ class ModbusSite(BarrierSite):
         timeline: Timeline | None = None,
         log_path: str | os.PathLike[str] | None = None,
     ) -> AsyncIterator[Self]:
-        """A site that hosts can reach, in real time unless another is given; its log also in that file."""
+        """Run a site that hosts can reach, in real time unless another is given; also log to that file."""
         timeline = timeline or RealClock()
         with WireLog(timeline, log_path) as log:
             site = cls(settings or ModbusSettings(), timeline, log)
@@ -188,17 +193,17 @@ class ModbusSite(BarrierSite):
 
     @property
     def address(self) -> str:
-        """See `Site`."""
+        """See `BarrierSite`."""
         return str(self.settings.path) if self.settings.path else f"{HOST}:{self.port}"
 
     def plan(self, fault: Fault) -> FaultPlan:
-        """See `Site.plan`; adds what can go wrong with the bus and the link."""
+        """See `BarrierSite.plan`; adds the faults of the bus and the link."""
         bus, link = self.bus, self.link
         match fault:
             case WrongCrc() if not isinstance(link, RtuLink):
-                raise SimulatorError("wrong-crc: frames over TCP carry no check of their own")
+                raise SimulatorError("wrong-crc: frames over TCP have no checksum")
             case HangUp() if isinstance(link, RtuLink):
-                raise SimulatorError("hang-up: a serial line has no connection that could end")
+                raise SimulatorError("hang-up: a serial line has no connection to end")
             case ExchangeFault():
                 return FaultPlan(lambda: bus.faults.add(fault))
             case BoardsHung():
@@ -212,15 +217,15 @@ class ModbusSite(BarrierSite):
         return super().plan(fault)
 
     def clear_faults(self) -> None:
-        """See `Site.mend`."""
+        """See `BarrierSite.clear_faults`."""
         self.bus.faults.clear()
         super().clear_faults()
 
     def on_power_lost(self) -> None:
-        """See `Site`."""
-        self.bus.power_cut()
+        """See `BarrierSite`."""
+        self.bus.on_power_lost()
 
     def on_power_restored(self) -> None:
-        """See `Site`: connections from before are not known any more."""
+        """See `BarrierSite`: earlier connections are lost."""
         if self.link is not None:
             self.link.drop()

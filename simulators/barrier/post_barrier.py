@@ -1,4 +1,4 @@
-"""Kinds `modbus-barrier` and `serial-relay`: a barrier in a post, with traffic that comes by itself."""
+"""Kinds `modbus-barrier` and `serial-relay`: a barrier in a post, with automatic traffic."""
 
 import asyncio
 from abc import abstractmethod
@@ -23,43 +23,45 @@ from simulators.scheduled_faults import ScheduledFault
 from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
 
 KEPT = 10_000
-"""So many entries of the log stay in memory."""
+"""Number of log entries kept in memory."""
 EMITTED_EVENTS = {
     "arrival", "passage", "turned-back", "gave-up", "left", "motion", "hit", "both-contacts", "fault",
 }  # fmt: skip
-"""What of the happenings is told to whoever watches the post."""
+"""Machine events that are emitted to the post."""
 
 
 class TimedFault(ScheduledFault[AnyFault]):
-    """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "lost-reply", of = "writes"}`."""
+    """A scheduled fault: `{at_s = 20, every_s = 60, fault = "lost-reply", of = "writes"}`."""
 
 
 class PostBarrierSettings(SimulatorSettings):
-    """What every barrier of a post has."""
+    """Settings of every barrier of a post."""
 
     every_s: float | None = Field(
-        None, gt=0, description="Seconds between two vehicles; without it they come by command only."
+        None, gt=0, description="Seconds between two vehicles; only by command if omitted."
     )
-    jitter_s: float = Field(0.0, ge=0, description="How much earlier or later one may come, in seconds.")
-    first_s: float = Field(1.0, ge=0, description="When the first one comes after a host has been there.")
+    jitter_s: float = Field(0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
+    first_s: float = Field(1.0, ge=0, description="Seconds until the first one after a host has connected.")
     manners: dict[DriverBehaviour, float] = Field(
-        {DriverBehaviour.WAITS: 1.0}, min_length=1, description="How often each manner comes, in proportion."
+        {DriverBehaviour.WAITS: 1.0}, min_length=1, description="Weight of each driver behaviour."
     )
-    wrong_way: float = Field(0.0, ge=0, le=1, description="Share of those who come the wrong way.")
-    patience_s: float | None = Field(30.0, gt=0, description="Who is not let in by then goes back out.")
+    wrong_way: float = Field(0.0, ge=0, le=1, description="Share of vehicles in the wrong direction.")
+    patience_s: float | None = Field(
+        30.0, gt=0, description="Seconds after which a vehicle that cannot pass leaves."
+    )
     attendant_s: float | None = Field(
         None,
         ge=0,
-        description="So long after somebody came, somebody opens with the button at the (first) boom.",
+        description="Seconds after an arrival when an attendant opens with the button at the (first) boom.",
     )
     wire_log: Path | None = Field(None, description="File for the log of every frame, as lines of JSON.")
     faults: tuple[TimedFault, ...] = ()
 
     @field_validator("manners")
     @classmethod
-    def _somebody_comes(cls, mix: dict[DriverBehaviour, float]) -> dict[DriverBehaviour, float]:
+    def _weights_are_usable(cls, mix: dict[DriverBehaviour, float]) -> dict[DriverBehaviour, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
-            raise ValueError("weights are not negative, and one at least is above 0")
+            raise ValueError("weights must not be negative, and at least one must be above 0")
         return mix
 
     @model_validator(mode="after")
@@ -70,10 +72,10 @@ class PostBarrierSettings(SimulatorSettings):
 
     @abstractmethod
     def build_site(self, timeline: Timeline, log: WireLog) -> BarrierSite:
-        """The barrier and its boards."""
+        """Build the barrier and its boards."""
 
     def build(self) -> Simulator:
-        """The barrier and its traffic."""
+        """Build the barrier and its traffic."""
         return PostBarrier(self)
 
 
@@ -85,7 +87,7 @@ class ModbusBarrierSettings(PostBarrierSettings, ModbusSettings):
     @model_validator(mode="after")
     def _where(self) -> Self:
         if self.port is None and self.path is None:
-            raise ValueError("port is for TCP, path for a serial line: give one of them")
+            raise ValueError("port is for TCP, path for a serial line: set only one of them")
         return self
 
     @property
@@ -99,7 +101,7 @@ class ModbusBarrierSettings(PostBarrierSettings, ModbusSettings):
 
 
 class SerialRelaySettings(PostBarrierSettings, SerialSettings):
-    """A barrier behind a relay board with a serial port of its own."""
+    """A barrier behind a relay board with its own serial port."""
 
     kind: Literal["serial-relay"]
 
@@ -114,7 +116,7 @@ class SerialRelaySettings(PostBarrierSettings, SerialSettings):
 
 
 class Arrival(BaseModel):
-    """Who comes, as a command says it."""
+    """Arguments of the insert command: the arriving vehicle."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -126,26 +128,26 @@ class Arrival(BaseModel):
 
 
 class PostBarrier(Simulator):
-    """A barrier, its boards, who comes along and what goes wrong."""
+    """A barrier, its boards, its traffic and its faults."""
 
     def __init__(self, settings: PostBarrierSettings) -> None:
         self.settings = settings
         self.counts: Counter[str] = Counter()
         self._site: BarrierSite | None = None
-        self._tell: EmitCallback = lambda _event, _details: None
+        self._emit: EmitCallback = lambda _event, _details: None
         self._hosts = 0
-        self._host_came = asyncio.Event()
+        self._host_connected = asyncio.Event()
 
     @property
     def site(self) -> BarrierSite:
-        """What runs; SimulatorError before it does."""
+        """The running site; SimulatorError before it runs."""
         if self._site is None:
             raise SimulatorError(f"{self.settings.name} is not running yet")
         return self._site
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
-        self._tell = tell
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
+        self._emit = emit
         timeline = RealClock()
         try:
             log = WireLog(timeline, self.settings.wire_log, keep=KEPT)
@@ -156,18 +158,18 @@ class PostBarrier(Simulator):
             log.on_entry = self._note
             async with site.connected(), asyncio.TaskGroup() as tasks:
                 for timed in self.settings.faults:
-                    site.plan(timed.fault)  # what cannot happen here is told now
-                tell("ready", self.settings.summary() | {"address": site.address})
+                    site.plan(timed.fault)  # report impossible faults now
+                emit("ready", self.settings.summary() | {"address": site.address})
                 if self.settings.every_s is not None:
                     tasks.create_task(self._traffic(self.settings.every_s))
                 for timed in self.settings.faults:
-                    tasks.create_task(self._happens(timed))
+                    tasks.create_task(self._run_scheduled_fault(timed))
                 await asyncio.Event().wait()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`.
+        """See `Simulator.handle_command`.
 
-        `insert`: somebody comes, as `Arrival` has it. `fault`: its name and `args`.
+        `insert`: a vehicle arrives, see `Arrival`. `fault`: its name and `args`.
         """
         match verb:
             case "insert":
@@ -176,7 +178,7 @@ class PostBarrier(Simulator):
                 return self._fault(**arguments)
             case "status":
                 return self._status()
-        raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
+        raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
 
     def _insert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -203,35 +205,35 @@ class PostBarrier(Simulator):
         }
 
     def _note(self, entry: Entry) -> None:
-        """Count an entry of the log, and tell what is worth telling."""
+        """Count an entry of the log, and emit relevant ones."""
         match entry:
             case Connection(opened=opened):
                 self._hosts += 1 if opened else -1
-                self._tell("host", {"connected": opened})
+                self._emit("host", {"connected": opened})
                 if opened:
-                    self._host_came.set()
+                    self._host_connected.set()
             case Frame(direction=direction):
                 self.counts[f"{direction}s"] += 1
                 if entry.is_actuation:
                     self.counts["actuations"] += 1
-                    self._tell("actuation", {"meaning": entry.meaning, "fate": str(entry.fate)})
+                    self._emit("actuation", {"meaning": entry.meaning, "fate": str(entry.fate)})
             case MachineEvent(what=what, details=details) if what in EMITTED_EVENTS:
                 self.counts[what] += 1
-                self._tell(what, details)
+                self._emit(what, details)
 
     async def _traffic(self, every_s: float) -> None:
-        """Somebody now and then, once a host has been there."""
+        """Add vehicles from time to time, once a host has connected."""
         chance = Random(f"{self.settings.seed}/traffic")
-        await self._host_came.wait()
+        await self._host_connected.wait()
         await asyncio.sleep(self.settings.first_s)
         while True:
             manner = chance.choices(list(self.settings.manners), list(self.settings.manners.values()))[0]
-            if self._comes(manner, wrong_way=chance.random() < self.settings.wrong_way):
+            if self._add_vehicle(manner, wrong_way=chance.random() < self.settings.wrong_way):
                 await self._attend()
             await asyncio.sleep(every_s + chance.uniform(-1, 1) * self.settings.jitter_s)
 
-    def _comes(self, manner: DriverBehaviour, *, wrong_way: bool) -> bool:
-        """Somebody comes, unless the lane is taken; who tailgates comes with somebody to follow."""
+    def _add_vehicle(self, manner: DriverBehaviour, *, wrong_way: bool) -> bool:
+        """Add a vehicle, unless the lane is occupied; a tailgater comes with a vehicle to follow."""
         barrier, patience_s = self.site.barrier, self.settings.patience_s
         if barrier.lane.vehicles:
             return False
@@ -246,8 +248,8 @@ class PostBarrier(Simulator):
             barrier = self.site.barrier
             barrier.press("open", next(iter(barrier.doors)))
 
-    async def _happens(self, timed: TimedFault) -> None:
-        await self._host_came.wait()
+    async def _run_scheduled_fault(self, timed: TimedFault) -> None:
+        await self._host_connected.wait()
         await asyncio.sleep(timed.at_s)
         self.site.inject(timed.fault)
         while timed.every_s is not None:

@@ -1,4 +1,4 @@
-"""A barrier behind a relay board with a serial port of its own, and its settings."""
+"""A barrier behind a relay board with its own serial port, and its settings."""
 
 import functools
 from collections.abc import AsyncIterator, Callable
@@ -33,10 +33,10 @@ from simulators.links.serial_line import SerialLine
 class SerialSettings(WiringSettings):
     """One relay board and its wires, and the barrier behind it."""
 
-    path: Path = Field(description="Where the port appears: a symlink to the pty.")
+    path: Path = Field(description="Path of the port: a symlink to the pty.")
     model: Literal["numato", "lcus"]
-    relays: int = Field(4, ge=1, le=32, description="How many relays it has.")
-    gpios: int = Field(4, ge=0, le=8, description="How many inputs it has; numato only.")
+    relays: int = Field(4, ge=1, le=32, description="Number of relays.")
+    gpios: int = Field(4, ge=0, le=8, description="Number of inputs; numato only.")
     mechanics: MechanicsSettings = MechanicsSettings()
 
     @model_validator(mode="after")
@@ -48,7 +48,7 @@ class SerialSettings(WiringSettings):
         return self
 
     def board(self, timeline: Timeline, log: WireLog) -> SerialBoard:
-        """The board."""
+        """Build the board."""
         if self.model == "lcus":
             return Lcus(self.relays, timeline, log)
         return Numato(self.relays, self.gpios, timeline, log)
@@ -70,17 +70,17 @@ class SerialSite(BarrierSite):
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """See `Site`."""
+        """See `BarrierSite`."""
         async with self._visits:
             yield
 
     @property
     def address(self) -> str:
-        """See `Site`."""
+        """See `BarrierSite`."""
         return str(self.settings.path)
 
     def plan(self, fault: Fault) -> FaultPlan:
-        """See `Site.plan`; adds what can go wrong with the board's port."""
+        """See `BarrierSite.plan`; adds the faults of the board's port."""
         match fault:
             case LostRequest() | LostReply() | DuplicatedReply() | LateReply():
                 return FaultPlan(lambda: self.pending.add(fault))
@@ -88,23 +88,23 @@ class SerialSite(BarrierSite):
                 return FaultPlan(lambda: self._hang(True), lambda: self._hang(False))
             case SlowBus(delay_s=delay_s):
                 return FaultPlan(lambda: self._slow_down(delay_s), lambda: self._slow_down(0.0))
-            case Unplug():  # and the supply comes over that cable
+            case Unplug():  # the supply comes over that cable
                 return FaultPlan(lambda: self.cut_power("boards"), lambda: self.restore_power("boards"))
             case Noise(data=data):
-                return FaultPlan(lambda: self._say(data, FrameFate.DAMAGED, "noise"))
+                return FaultPlan(lambda: self._send(data, FrameFate.DAMAGED, "noise"))
         return super().plan(fault)
 
     def clear_faults(self) -> None:
-        """See `Site.mend`."""
+        """See `BarrierSite.clear_faults`."""
         self.pending.clear()
         super().clear_faults()
 
     def on_power_lost(self) -> None:
-        """See `Site`: the port vanishes."""
+        """See `BarrierSite`: the port vanishes."""
         self._visits.cut()
 
     def on_power_restored(self) -> None:
-        """See `Site`: it is there again."""
+        """See `BarrierSite`: the port is back."""
         self.line.replug()
 
     def _hang(self, hung: bool) -> None:
@@ -116,12 +116,12 @@ class SerialSite(BarrierSite):
     def _received(self, data: bytes) -> None:
         self._visits.on_open()
         for command in self.board.feed(data):
-            self._hear(command)
+            self._on_command(command)
 
-    def _hear(self, command: Command) -> None:
+    def _on_command(self, command: Command) -> None:
         whole = command.perform is not None
-        heard = whole and not self._hung
-        exchange = self.pending.next(command.effect) if heard else Exchange(is_received=False)
+        is_received = whole and not self._hung
+        exchange = self.pending.next(command.effect) if is_received else Exchange(is_received=False)
         frame = self.log.frame(
             direction="request",
             fate=FrameFate.DAMAGED
@@ -158,9 +158,9 @@ class SerialSite(BarrierSite):
                 fate = FrameFate.LATE
             else:
                 fate = FrameFate.REPEATED if copy else FrameFate.SENT
-            self._say(answer, fate, meaning, frame.number)
+            self._send(answer, fate, meaning, frame.number)
 
-    def _say(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
+    def _send(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
         """Send something, unless that is its fate, and log it."""
         if fate is not FrameFate.SUPPRESSED:
             if self.line.has_host:

@@ -1,4 +1,4 @@
-"""A barrier with its boards and their wires, and what happens to them: everything but the wire to a host."""
+"""A barrier with its boards, wires and faults: everything except the link to a host."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -34,28 +34,28 @@ Supply = Literal["all", "boards", "controllers"]
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """What lets something happen and, if it lasts, what ends it."""
+    """Start of a fault and, if it lasts, its end."""
 
     begin: Callable[[], None]
     end: Callable[[], None] | None = None
 
 
 class Board(WiredBoard, Protocol):
-    """What a site needs of a board, whatever it speaks."""
+    """Interface of a board to a site, independent of its protocol."""
 
     unit: int
     is_powered: bool
     relays: RelayBank
 
     def on_power_lost(self) -> None:
-        """Lose the supply."""
+        """Handle a loss of supply."""
 
     def on_power_restored(self) -> None:
-        """Have it back."""
+        """Handle the return of the supply."""
 
 
 class BarrierSite(ABC):
-    """The barrier, its boards, their wires. Subclasses add how the boards are spoken to."""
+    """The barrier, its boards, their wires. Subclasses add the link."""
 
     def __init__(
         self,
@@ -76,35 +76,35 @@ class BarrierSite(ABC):
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where hosts find it, while it is linked."""
+        """Address for hosts, while connected."""
 
     @abstractmethod
     def on_power_lost(self) -> None:
-        """The boards have no supply any more: what hosts see of that."""
+        """Handle the loss of the boards' supply: its effect on hosts."""
 
     @abstractmethod
     def on_power_restored(self) -> None:
-        """They have it back: what hosts see of that."""
+        """Handle the return of the boards' supply: its effect on hosts."""
 
     @abstractmethod
     def connected(self) -> AbstractAsyncContextManager[None]:
-        """Let hosts reach it; SimulatorError where that cannot be."""
+        """Open the link to hosts; raise SimulatorError if that fails."""
 
     def inject(self, fault: Fault) -> None:
-        """Let something happen, now or at the next exchanges, as its kind is.
+        """Inject a fault, which applies now or to the next exchanges, depending on its kind.
 
-        Raises SimulatorError for what cannot happen here.
+        Raises SimulatorError for a fault that is impossible here.
         """
         plan = self.plan(fault)
-        told = fault.model_dump(mode="json", exclude_none=True)
-        self.log.machine_event("fault", **told)
+        arguments = fault.model_dump(mode="json", exclude_none=True)
+        self.log.machine_event("fault", **arguments)
         plan.begin()
         if plan.end is not None:
             for_s = fault.for_s if isinstance(fault, LastingFault | Unplug) else None
-            self._end_later(told["fault"], plan.end, for_s)
+            self._end_later(arguments["fault"], plan.end, for_s)
 
     def plan(self, fault: Fault) -> FaultPlan:
-        """What lets it begin and, if it lasts, what ends it; SimulatorError for what cannot happen here."""
+        """Return start and end of a fault; raise SimulatorError if it is impossible here."""
         barrier, wiring = self.barrier, self.wiring
         match fault:
             case ClearFaults():
@@ -146,15 +146,15 @@ class BarrierSite(ABC):
                 return FaultPlan(lambda: relays.weld(relay), lambda: relays.unweld(relay))
             case PowerCut(of=of):
                 return FaultPlan(lambda: self.cut_power(of), lambda: self.restore_power(of))
-        raise SimulatorError(f"{fault.model_dump().get('fault')}: this does not happen here")
+        raise SimulatorError(f"{fault.model_dump().get('fault')}: this fault is impossible here")
 
     def clear_faults(self) -> None:
-        """Put everything right that lasts."""
+        """End all lasting faults."""
         for ending in list(self._lasting):
             ending()
 
     def cut_power(self, of: Supply) -> None:
-        """Take the supply away."""
+        """Cut the supply."""
         if of != "controllers":
             for board in self.boards:
                 board.on_power_lost()
@@ -163,7 +163,7 @@ class BarrierSite(ABC):
             self.barrier.on_power_lost()
 
     def restore_power(self, of: Supply) -> None:
-        """Give it back."""
+        """Restore the supply."""
         if of != "controllers":
             for board in self.boards:
                 board.on_power_restored()

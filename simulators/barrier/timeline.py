@@ -1,7 +1,7 @@
-"""When things happen at a simulated barrier: in real time, or in time that a test drives by hand.
+"""Time at a simulated barrier: real time, or time under a test's control.
 
-Mechanics, relays and delayed answers make appointments here and nowhere else, so that a test of an hour's
-traffic takes milliseconds and always goes the same way.
+Mechanics, relays and delayed answers schedule their actions only here, so that a test of an hour's traffic
+takes milliseconds and always has the same result.
 """
 
 import asyncio
@@ -14,25 +14,25 @@ Action = Callable[[], None]
 
 
 class TimerHandle(Protocol):
-    """Something that will happen unless it is called off."""
+    """A scheduled action."""
 
     def cancel(self) -> None:
-        """Call it off; without effect once it has happened."""
+        """Cancel it; without effect once it has run."""
 
 
 class Timeline(Protocol):
-    """A clock with a diary. Times are in seconds."""
+    """A clock with scheduled actions. Times are in seconds."""
 
     @property
     def now_s(self) -> float:
-        """The time now; never goes back."""
+        """The present time; never goes back."""
 
     def call_at(self, when_s: float, action: Action) -> TimerHandle:
-        """Do `action` at `when_s`, or as soon as possible when that is past."""
+        """Run `action` at `when_s`, or as soon as possible when that is past."""
 
 
 class RealClock:
-    """The time of the event loop that runs, which is CLOCK_MONOTONIC's."""
+    """The time of the running event loop, which is CLOCK_MONOTONIC's."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ class RealClock:
         return self._loop.time()
 
     def call_at(self, when_s: float, action: Action) -> TimerHandle:
-        """See `Timeline.at`."""
+        """See `Timeline.call_at`."""
         return self._loop.call_at(when_s, action)
 
 
@@ -58,7 +58,7 @@ class _Entry:
 
 
 class ManualClock:
-    """Time that stands still until somebody moves it on; what is due on the way happens then, in order."""
+    """Time that advances only on request; actions due meanwhile run in order."""
 
     def __init__(self, start_s: float = 0.0) -> None:
         self._now_s = start_s
@@ -67,28 +67,28 @@ class ManualClock:
 
     @property
     def now_s(self) -> float:
-        """The time; while something happens, exactly the time it was due."""
+        """The time; during an action, exactly its due time."""
         return self._now_s
 
     @property
     def next_s(self) -> float | None:
-        """When something will happen next; None when nothing will."""
+        """Due time of the next action; None without one."""
         while self._diary and self._diary[0][2].action is None:
             heapq.heappop(self._diary)
         return self._diary[0][0] if self._diary else None
 
     def call_at(self, when_s: float, action: Action) -> TimerHandle:
-        """See `Timeline.at`."""
+        """See `Timeline.call_at`."""
         entry = _Entry(action)
         heapq.heappush(self._diary, (max(when_s, self._now_s), next(self._order), entry))
         return entry
 
     def advance(self, seconds: float) -> None:
-        """Move on by so many seconds, 0 included: what is due now happens."""
+        """Advance by this time, 0 included, and run the actions due."""
         self.run_to(self._now_s + seconds)
 
     def run_to(self, when_s: float) -> None:
-        """Move on to `when_s`; ValueError if that is past."""
+        """Advance to `when_s`; raise ValueError if that is past."""
         if when_s < self._now_s:
             raise ValueError(f"{when_s} s is past: it is {self._now_s} s")
         while (due_s := self.next_s) is not None and due_s <= when_s:

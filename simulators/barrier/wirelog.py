@@ -1,9 +1,9 @@
-"""What was on the wire and what came of it, exact and complete: the log by which tests judge a driver.
+"""Complete log of a board's line and of its consequences, by which tests judge a driver.
 
-Every frame stands here, both ways, with the time at which its last byte came or its first one went: also
-frames that nobody heard, answers that were never sent, and bytes that were no frame. Beside them stand
-connections, the contacts of relays (what the motor's controller saw), and what happened to the machine, as a
-bystander would see it.
+It has every frame of both directions, with the time of its last byte (received) or first byte (sent), and
+also frames that were not received, answers that were not sent, and invalid bytes. It also has connections,
+the contacts of relays (as the motor's controller sees them), and what happened to the machine, as an observer
+would see it.
 """
 
 import asyncio
@@ -20,91 +20,91 @@ from simulators.barrier.timeline import Timeline
 
 
 class FrameFate(StrEnum):
-    """What became of a frame."""
+    """Fate of a frame."""
 
-    RECEIVED = "heard"
-    """A request that its board took."""
-    NOT_RECEIVED = "unheard"
-    """A request that its board never got: it hung, had no power, or the frame was lost on the way."""
+    RECEIVED = "received"
+    """A request that its board accepted."""
+    NOT_RECEIVED = "not_received"
+    """A request that its board did not receive: it hung, had no power, or the frame was lost."""
     NOT_OURS = "not_ours"
     """A request for a unit that is not on this bus."""
     DAMAGED = "damaged"
-    """Bytes that were no frame; an answer that was sent spoiled."""
+    """Invalid bytes; an answer that was sent with an error."""
     SENT = "sent"
     """An answer that was sent."""
     REPEATED = "repeated"
     """An answer that was sent once more."""
     LATE = "late"
-    """An answer that was sent, but long after its time."""
+    """An answer that was sent too late."""
     SUPPRESSED = "suppressed"
     """An answer that was due and never sent."""
     UNDELIVERED = "undelivered"
-    """An answer for a host that had gone."""
+    """An answer for a host that had disconnected."""
 
 
 class Effect(StrEnum):
-    """What a request asks of the outputs, whether or not it was heard."""
+    """Effect of a request on the outputs, whether or not it was received."""
 
     NONE = "none"
     ENERGISE = "energise"
-    """An output is, may be, or in the end will be on: on, pulse, toggle."""
+    """An output is on, may be, or will be in the end: on, pulse, toggle."""
     RELEASE = "release"
-    """Outputs go off, and nothing else."""
+    """Outputs are only released."""
     CONFIGURE = "configure"
     """Settings of the board are written."""
 
 
 class Cause(StrEnum):
-    """Why a relay's contact moved."""
+    """Cause of a change of a relay's contact."""
 
     COMMAND = "command"
     PULSE_ENDED = "pulse_ended"
     WATCHDOG = "watchdog"
     POWER = "power"
     INPUT = "input"
-    """The board was set to let an input drive the relay."""
+    """The board is configured so that an input drives the relay."""
     WELDED = "welded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One frame, or bytes that were none."""
+    """One frame, or invalid bytes."""
 
     kind: Literal["frame"] = "frame"
     at_s: float
     number: int
-    """Counted from 1, both ways together."""
+    """Counted from 1, both directions together."""
     direction: Literal["request", "response"]
     fate: FrameFate
     wire: bytes
-    """All of it, as it was or would have been on the wire."""
+    """All its bytes, as they were or would have been sent."""
     connection: int
-    """Which TCP connection, or which opening of the serial port; counted from 1."""
+    """Number of the TCP connection, or of the opening of the serial port; counted from 1."""
     meaning: str
-    """In words, as "relay 0 on for 0.7 s"."""
+    """Meaning in words, as "relay 0 on for 0.7 s"."""
     effect: Effect = Effect.NONE
     unit: int | None = None
     function: int | None = None
     address: int | None = None
     value: int | tuple[int, ...] | None = None
-    """What is written, read back, or refused with; for a question, how much is asked for."""
+    """Written or read value, or exception code; for a read request, the number of values."""
     answers: int | None = None
-    """The number of the request that a response answers."""
+    """Number of the request that a response answers."""
 
     @property
     def is_actuation(self) -> bool:
-        """Whether it asks for an output to be energised."""
+        """True if it requests to energise an output."""
         return self.direction == "request" and self.effect is Effect.ENERGISE
 
     @property
     def writes_outputs(self) -> bool:
-        """Whether it asks anything at all of the outputs."""
+        """True if it writes outputs at all."""
         return self.direction == "request" and self.effect in (Effect.ENERGISE, Effect.RELEASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """A host came or went."""
+    """A host connected or disconnected."""
 
     kind: Literal["connection"] = "connection"
     at_s: float
@@ -114,7 +114,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """The contact of a relay moved: what is wired to it sees this."""
+    """The contact of a relay changed, as the connected circuit sees it."""
 
     kind: Literal["contact"] = "contact"
     at_s: float
@@ -123,12 +123,12 @@ class Contact:
     closed: bool
     cause: Cause
     request: int | None = None
-    """The number of the frame that asked for it, or for the pulse that now ended."""
+    """Number of the frame that requested it, or the pulse that now ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineEvent:
-    """Something happened to the machine, as a bystander would tell it."""
+    """An event at the machine, as an observer would see it."""
 
     kind: Literal["happening"] = "happening"
     at_s: float
@@ -142,7 +142,7 @@ EntryT = TypeVar("EntryT", Frame, Connection, Contact, MachineEvent)
 
 
 class Entries:
-    """Some entries in their order, and questions about them."""
+    """Some entries in order, and queries."""
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
@@ -158,22 +158,22 @@ class Entries:
 
     @property
     def frames(self) -> list[Frame]:
-        """Every frame, both ways."""
+        """All frames of both directions."""
         return self._of(Frame)
 
     @property
     def requests(self) -> list[Frame]:
-        """What hosts sent, damaged bytes included."""
+        """Frames of hosts, damaged bytes included."""
         return [frame for frame in self.frames if frame.direction == "request"]
 
     @property
     def responses(self) -> list[Frame]:
-        """What was answered, suppressed answers included."""
+        """Answers, suppressed ones included."""
         return [frame for frame in self.frames if frame.direction == "response"]
 
     @property
     def actuations(self) -> list[Frame]:
-        """Requests to energise an output, heard or not, carried out or not."""
+        """Requests to energise an output, received or not, executed or not."""
         return [frame for frame in self.frames if frame.is_actuation]
 
     @property
@@ -183,12 +183,12 @@ class Entries:
 
     @property
     def output_writes(self) -> list[Frame]:
-        """Requests that ask anything of the outputs."""
+        """Requests that write outputs."""
         return [frame for frame in self.frames if frame.writes_outputs]
 
     @property
     def connections(self) -> list[Connection]:
-        """Hosts coming and going."""
+        """Connections and disconnections of hosts."""
         return self._of(Connection)
 
     @property
@@ -197,7 +197,7 @@ class Entries:
         return self._of(Contact)
 
     def machine_events(self, what: str | None = None, **details: Any) -> list[MachineEvent]:
-        """What happened to the machine; only of that name and with at least these details, if given."""
+        """Return the machine events; only of that name and with at least these details, if given."""
         return [
             entry
             for entry in self._of(MachineEvent)
@@ -205,23 +205,23 @@ class Entries:
         ]
 
     def answers_to(self, request: Frame) -> list[Frame]:
-        """Every answer to one request."""
+        """Return all answers to one request."""
         return [frame for frame in self.frames if frame.answers == request.number]
 
     def after(self, mark: int) -> "Entries":
-        """What was logged since the log was `mark` entries long."""
+        """Return the entries after the first `mark` ones."""
         return Entries(self.entries[mark:])
 
     def since(self, at_s: float) -> "Entries":
-        """What was logged at that time or later."""
+        """Return the entries at that time or later."""
         return Entries([entry for entry in self.entries if entry.at_s >= at_s])
 
 
 class WireLog(Entries):
     """The log of one simulated barrier. With `path`, every entry is also a line of JSON in that file.
 
-    The file is there for other processes: each line is complete when it is written, none is held back.
-    `keep`: so many entries at least stay in memory; without it, all of them, which is for tests only.
+    The file is for other processes: each line is complete when it is written, and written at once.
+    `keep`: minimum number of entries in memory; without it, all of them, which is for tests only.
     """
 
     def __init__(
@@ -254,30 +254,30 @@ class WireLog(Entries):
 
     @property
     def actuations(self) -> list[Frame]:
-        """See `Entries`; does not look through the log for them."""
+        """See `Entries`; does not search the log for them."""
         return list(self._actuations)
 
     def _of(self, kind: type[EntryT]) -> list[EntryT]:
         return list(self._by_kind.get(kind, []))
 
     def frame(self, *, at_s: float | None = None, **given: Any) -> Frame:
-        """Log a frame that came just now, or then; it gets the next number."""
+        """Log a frame that came just now, or at `at_s`; it gets the next number."""
         self._numbers += 1
         frame = Frame(at_s=self.timeline.now_s if at_s is None else at_s, number=self._numbers, **given)
         self._add(frame)
         return frame
 
     def connection(self, number: int, *, opened: bool) -> None:
-        """Log that a host came or went."""
+        """Log that a host connected or disconnected."""
         self._add(Connection(at_s=self.timeline.now_s, number=number, opened=opened))
 
     def contact(self, unit: int, relay: int, closed: bool, cause: Cause, request: int | None) -> None:
-        """Log that a relay's contact moved."""
+        """Log that a relay's contact changed."""
         at_s = self.timeline.now_s
         self._add(Contact(at_s=at_s, unit=unit, relay=relay, closed=closed, cause=cause, request=request))
 
     def machine_event(self, what: str, **details: Any) -> None:
-        """Log that something happened to the machine."""
+        """Log an event at the machine."""
         self._add(MachineEvent(at_s=self.timeline.now_s, what=what, details=details))
 
     def _add(self, entry: Entry) -> None:
@@ -287,7 +287,7 @@ class WireLog(Entries):
             self._file.write(json.dumps(as_json(entry)) + "\n")
             self._file.flush()
         if self.keep is not None and len(self.entries) > 2 * self.keep:
-            self._forget(self.keep)
+            self._discard_old(self.keep)
         self.on_entry(entry)
         for future in self._waiting:
             if not future.done():
@@ -298,7 +298,7 @@ class WireLog(Entries):
         if isinstance(entry, Frame) and entry.is_actuation:
             self._actuations.append(entry)
 
-    def _forget(self, keep: int) -> None:
+    def _discard_old(self, keep: int) -> None:
         del self.entries[:-keep]
         self._by_kind.clear()
         self._actuations.clear()
@@ -306,7 +306,7 @@ class WireLog(Entries):
             self._sort_in(entry)
 
     async def until(self, true: Callable[[], object], within_s: float = 10.0) -> None:
-        """Wait for an entry that makes this true; TimeoutError after so many seconds of real time."""
+        """Wait for an entry that makes this true; raise TimeoutError after `within_s` real seconds."""
         async with asyncio.timeout(within_s):
             while not true():
                 future = asyncio.get_running_loop().create_future()
@@ -318,7 +318,7 @@ class WireLog(Entries):
 
 
 def as_json(entry: Entry) -> dict[str, Any]:
-    """An entry as a JSON object; `wire` in hexadecimal, what is None left out."""
+    """Return an entry as a JSON object; `wire` in hexadecimal, without values that are None."""
     found = {key: value for key, value in dataclasses.asdict(entry).items() if value is not None}
     if isinstance(entry, Frame):
         found |= {"wire": entry.wire.hex(), "actuation": entry.is_actuation}

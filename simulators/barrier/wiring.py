@@ -1,8 +1,8 @@
-"""The wires between a barrier and boards: which relay closes which contact, which signal is at which input.
+"""The wires between a barrier and boards: contact of each relay, signal of each input.
 
-A circuit that says something by closing (normally open) cannot tell silence from a cut wire; one that says
-it by opening (normally closed) can: a broken wire then says the same. Photocell and fire are wired the second
-way, as they should be, unless settings say otherwise.
+A circuit that signals by closing (normally open) cannot distinguish rest from a cut wire; one that signals by
+opening (normally closed) can: a broken wire gives the same signal. Photocell and fire are wired normally
+closed, as they should be, unless settings say otherwise.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,25 +25,25 @@ class WiringSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     outputs: dict[str, int] = Field(
-        {}, description="Which relay works which contact of the barrier: open, close, stop."
+        {}, description="Relay of each contact of the barrier: open, close, stop."
     )
-    inputs: dict[str, int] = Field({}, description="Which signal of the barrier is at which input.")
+    inputs: dict[str, int] = Field({}, description="Input of each signal of the barrier.")
     contacts: dict[str, ContactKind] = Field(
-        {}, description="How a signal or a relay is wired: no closes when it is active, nc opens."
+        {}, description="Kind of contact of a signal or a relay: no closes when it is active, nc opens."
     )
 
     @model_validator(mode="after")
     def _one_wire_a_channel(self) -> Self:
         for what, wires in (("outputs", self.outputs), ("inputs", self.inputs)):
             if len(set(wires.values())) < len(wires):
-                raise ValueError(f"{what}: two of them share a channel")
+                raise ValueError(f"{what}: two of them have the same channel")
         if strangers := self.contacts.keys() - self.outputs.keys() - self.inputs.keys():
             raise ValueError(f"contacts: {', '.join(sorted(strangers))} is neither in outputs nor in inputs")
         return self
 
 
 def kind_of(signal: str, contacts: Mapping[str, ContactKind]) -> ContactKind:
-    """How a signal, or a relay, is wired."""
+    """Return the kind of contact of a signal or a relay."""
     usual: ContactKind = "nc" if signal.rpartition("-")[2] in NORMALLY_CLOSED else "no"
     return contacts.get(signal, usual)
 
@@ -56,33 +56,33 @@ class Circuit:
         self.board = board
         self.channel = channel
         self.active = active
-        """What is true."""
+        """The true state."""
         self.override: bool | None = None
-        """What the contact says instead, where it has a mind of its own."""
+        """State of the contact if it differs from the true state."""
         self.wire: Literal["whole", "broken", "shorted"] = "whole"
 
     @property
     def is_closed(self) -> bool:
-        """Whether current flows: what the board sees."""
+        """True if current flows: the board's view."""
         if self.wire != "whole":
             return self.wire == "shorted"
         return self.is_active == (self.kind == "no")
 
     @property
     def is_active(self) -> bool:
-        """Whether its contact says that the signal is active."""
+        """True if its contact shows the signal as active."""
         return self.active if self.override is None else self.override
 
 
 class WiredBoard(Protocol):
-    """What wires need of a board."""
+    """Interface of a board to its wires."""
 
     relays: RelayBank
     inputs: int
     sense: Callable[[int], bool]
 
     def on_input_changed(self, channel: int, closed: bool) -> None:
-        """A circuit at an input has closed or opened."""
+        """Handle a circuit at an input that has closed or opened."""
 
 
 class Wiring:
@@ -96,7 +96,7 @@ class Wiring:
         barrier.on_signal = self._signal
 
     def connect(self, board: WiredBoard, settings: WiringSettings) -> None:
-        """Wire one board as its settings say; SimulatorError where that cannot be."""
+        """Wire one board as in its settings; raise SimulatorError if that is impossible."""
         signals = self.barrier.signals
         circuits: dict[int, Circuit] = {}
         for signal, channel in settings.inputs.items():
@@ -135,10 +135,10 @@ class Wiring:
             if circuit.is_closed != before:
                 circuit.board.on_input_changed(circuit.channel, circuit.is_closed)
 
-    # What goes wrong with them.
+    # Faults.
 
     def check(self, *signals: str) -> None:
-        """SimulatorError for a signal that is not wired."""
+        """Raise SimulatorError for a signal that is not wired."""
         for signal in signals:
             if signal not in self._circuits:
                 raise SimulatorError(f"signal: {signal!r} is not wired; {', '.join(self._circuits)} are")
@@ -148,17 +148,17 @@ class Wiring:
         self._change(signal, lambda circuit: setattr(circuit, "wire", state))
 
     def override(self, signals: Sequence[str], active: bool | None) -> None:
-        """Let their contacts say this, whatever is true; None: the truth again."""
+        """Set the state of their contacts, whatever the truth; None: the truth again."""
         for signal in signals:
             if chattering := self._chattering.pop(signal, None):
                 chattering.cancel()
-            self._change(signal, lambda circuit: setattr(circuit, "claims", active))
+            self._change(signal, lambda circuit: setattr(circuit, "override", active))
 
     def chatter(self, signal: str, per_s: float) -> None:
-        """Let its contact change so often a second, until it is to tell the truth again."""
+        """Toggle its contact `per_s` times per second, until it is to show the truth again."""
 
         def change() -> None:
-            self._change(signal, lambda circuit: setattr(circuit, "claims", not circuit.is_active))
+            self._change(signal, lambda circuit: setattr(circuit, "override", not circuit.is_active))
             self._chattering[signal] = self.timeline.call_at(self.timeline.now_s + 1 / per_s, change)
 
         self.override([signal], None)

@@ -1,4 +1,4 @@
-"""Cameras: pictures drawn for the purpose, each of which says when it was taken, and the ways out of them.
+"""Cameras: drawn pictures, each with a stamp of its time, and the protocols that deliver them.
 
-`stamp` is what a picture says of itself, `scene` what it shows, `sensor` takes it; the rest are protocols.
+`frame_stamp` is the stamp in a picture, `scene` its content, `sensor` takes it; the rest are protocols.
 """

@@ -1,4 +1,4 @@
-"""What simulated cameras have in common: settings, who may ask, faults that happen, being commanded."""
+"""Common behaviour of simulated cameras: settings, access control, faults, commands."""
 
 import asyncio
 from abc import abstractmethod
@@ -36,13 +36,13 @@ MOST_PEOPLE = 4
 
 
 class CameraSettings(ServiceSettings):
-    """What every camera of a post has. With a user name and no `auth`, it asks for Digest."""
+    """Settings of every camera of a post. With a user name and no `auth`, it requires Digest."""
 
-    auth: Scheme | None = Field(None, description="How clients prove who they are.")
+    auth: Scheme | None = Field(None, description="Authentication of clients.")
     digest: Algorithm = Field("MD5", description="The hash of Digest authentication.")
-    nonce_s: float = Field(300.0, gt=0, description="How long a nonce of it is good for, in seconds.")
+    nonce_s: float = Field(300.0, gt=0, description="Lifetime of a nonce, in seconds.")
     size: Size = Field("640x360", description="Width and height of its pictures, in pixels.")
-    who: int = Field(0, description="Another number, other people at the counter and other cars.")
+    who: int = Field(0, description="Number of the camera: another one shows other people and cars.")
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -51,7 +51,7 @@ class CameraSettings(ServiceSettings):
 
     @property
     def access(self) -> AccessControl:
-        """Who may ask."""
+        """Access control of these settings."""
         scheme = self.auth or ("none" if self.username is None else "digest")
         return AccessControl(
             scheme, self.username or "", self.password, "Simulated camera", self.digest, nonce_s=self.nonce_s
@@ -59,12 +59,12 @@ class CameraSettings(ServiceSettings):
 
 
 class Camera(Simulator):
-    """One camera as its process runs it. A kind says how it answers, what it shows and what goes wrong."""
+    """One camera as its process runs it. Each kind defines its answers, its view and its faults."""
 
     FAULTS: ClassVar[TypeAdapter[Any]]
 
     server: TcpService
-    """Made by the kind."""
+    """Set by the kind."""
 
     def __init__(
         self, settings: CameraSettings, view: View, faults: Sequence[ScheduledFault[Any]] = ()
@@ -74,22 +74,22 @@ class Camera(Simulator):
         self.sensor = Sensor(view, settings.pixels, settings.seed)
         self.waiting = WaitingFaults()
         self._faults = faults
-        self._tell: EmitCallback = lambda _event, _details: None
+        self._emit: EmitCallback = lambda _event, _details: None
         self.tasks: asyncio.TaskGroup
-        """While it runs: what it does beside answering."""
+        """Background tasks while it runs."""
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
-        self._tell = tell
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
+        self._emit = emit
         async with self.server, asyncio.TaskGroup() as self.tasks:
-            tell("ready", self.summary())
+            emit("ready", self.summary())
             for timed in self._faults:
                 self.tasks.create_task(self._at_its_time(timed))
             await self.work()
             await asyncio.Event().wait()
 
     async def work(self) -> None:
-        """Do what is done without being asked, until cancelled."""
+        """Do background work until cancelled."""
 
     async def _at_its_time(self, timed: ScheduledFault[Any]) -> None:
         await self.server.first_request.wait()
@@ -100,7 +100,7 @@ class Camera(Simulator):
             self.inject_fault(timed.fault)
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`: `insert` is the kind's own, `fault` takes its name and `args`."""
+        """See `Simulator.handle_command`: `insert` depends on the kind, `fault` takes its name and `args`."""
         match verb, dict(arguments):
             case "insert", given:
                 return self.insert(**given)
@@ -109,10 +109,12 @@ class Camera(Simulator):
             case "fault", {"fault": str(name), **more} if more.keys() <= {"args"}:
                 self.inject_fault(fault_of(self.FAULTS, name, more.get("args")))
                 return {}
-        raise SimulatorError(f"{self.settings.kind} does not know {verb!r} with this: insert, fault, status")
+        raise SimulatorError(
+            f"{self.settings.kind} does not support {verb!r} this way: use insert, fault or status"
+        )
 
     def insert(self, *_places: Any, **given: Any) -> dict[str, Any]:
-        """Put something before the camera: see `see`, unless the kind has its own."""
+        """Change the view: see `set_view`, unless the kind overrides it."""
         return self.set_view(**given)
 
     def set_view(
@@ -123,7 +125,7 @@ class Camera(Simulator):
         blurred: bool = False,
         for_s: float | None = None,
     ) -> dict[str, Any]:
-        """Change what is before the camera, for good or for so many seconds."""
+        """Change the view, permanently or for some seconds."""
         now = self.sensor.view
         view = replace(
             now,
@@ -138,21 +140,21 @@ class Camera(Simulator):
         return {}
 
     def summary(self) -> dict[str, Any]:
-        """Name, kind and address."""
+        """Return name, kind and address."""
         return self.settings.summary() | {"url": self.url}
 
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where it is."""
+        """Its address."""
 
     def status(self) -> dict[str, Any]:
-        """What it did so far."""
+        """Return the counters."""
         return self.summary() | {"pictures": self.sensor.exposure_count, "requests": self.server.requests}
 
     def inject_fault(self, fault: Fault) -> None:
-        """Let something go wrong."""
-        self._tell("fault", {"fault": getattr(fault, "fault", "")})
+        """Inject a fault."""
+        self._emit("fault", {"fault": getattr(fault, "fault", "")})
         match fault:
             case WrongCredentials(for_s=for_s):
                 self._change_password(for_s)
@@ -168,7 +170,7 @@ class Camera(Simulator):
                 self.waiting.add(fault)
 
     def stop_for(self, for_s: float | None) -> None:
-        """Be gone, connections and all."""
+        """Stop with all connections."""
         self.server.stop_for(for_s)
 
     def _change_password(self, for_s: float | None) -> None:
@@ -192,11 +194,11 @@ class HttpCamera(Camera):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its address."""
         return f"http://{HOST}:{self.server.port}"
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request: 401 for who may not ask."""
+        """Answer one request: 401 without authorization."""
         challenge = self.access.refusal(request.method, request.target, request.authorization)
         if challenge is not None:
             return Response(401, b"", "text/html", headers=(("WWW-Authenticate", challenge),))
@@ -204,18 +206,18 @@ class HttpCamera(Camera):
 
     @abstractmethod
     async def handle_authorized(self, request: Request) -> Response:
-        """Answer somebody who may ask."""
+        """Answer an authorized request."""
 
 
 class SceneSettings(CameraSettings):
-    """What is before a camera, and how often it looks."""
+    """View of a camera, and its frame rate."""
 
-    scene: Place = Field("counter", description="What is before it.")
-    people: int = Field(1, ge=0, le=MOST_PEOPLE, description="How many people are at the counter.")
-    plate: str = Field("", max_length=16, description="Plate of the vehicle in the lane, if there is one.")
-    frames_per_s: float = Field(10.0, gt=0, le=60, description="Pictures a second of its stream.")
+    scene: Place = Field("counter", description="Kind of scene.")
+    people: int = Field(1, ge=0, le=MOST_PEOPLE, description="Number of people at the counter.")
+    plate: str = Field("", max_length=16, description="Plate of the vehicle in the lane; none if empty.")
+    frames_per_s: float = Field(10.0, gt=0, le=60, description="Pictures per second of its stream.")
 
     @property
     def view(self) -> View:
-        """What there is to see."""
+        """The view of these settings."""
         return View(self.scene, self.people, self.plate, caption=self.who)

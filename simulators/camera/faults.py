@@ -1,7 +1,7 @@
-"""What goes wrong with a camera, each thing a small typed value, and which of them the next answer meets.
+"""Faults of a camera, each a small typed value, and the selection of those that apply to the next answer.
 
-`AnyPictureFault` is for cameras that are asked for pictures, `AnyVideoFault` for those that show them by
-RTSP, and `AnyPlateFault` for those that tell of plates.
+`AnyPictureFault` is for cameras that send pictures on request, `AnyVideoFault` for those that stream by RTSP,
+and `AnyPlateFault` for those that report plates.
 """
 
 import time
@@ -14,47 +14,49 @@ from simulators.errors import SimulatorError
 from simulators.faults import Fault
 
 Size = Literal["640x360", "1280x720", "1920x1080"]
-"""Of pictures: width and height, in pixels."""
+"""Width and height of pictures, in pixels."""
 
 
 def pixels(size: Size) -> tuple[int, int]:
-    """Width and height."""
+    """Return width and height."""
     width, _, height = size.partition("x")
     return int(width), int(height)
 
 
 class CameraFault(Fault):
-    """Something that spoils the next answers, or all of them for a while."""
+    """A fault of the next answers, or of all for a while."""
 
-    times: int = Field(1, ge=1, description="How many pictures or events in a row it spoils.")
-    for_s: float | None = Field(None, gt=0, description="All for so many seconds, instead of `times`.")
+    times: int = Field(1, ge=1, description="Number of consecutive pictures or events affected.")
+    for_s: float | None = Field(
+        None, gt=0, description="Seconds during which all are affected, instead of `times`."
+    )
 
 
 class NotFound(CameraFault):
-    """404: the address is not the camera's, or not any more."""
+    """404: the address is not the camera's, or no longer."""
 
     fault: Literal["not-found"] = "not-found"
 
 
 class Interruption(CameraFault):
-    """Something that happens in the middle of a picture or event."""
+    """A fault in the middle of a picture or event."""
 
-    after: float = Field(0.5, ge=0, le=1, description="Which share of it is still sent.")
-    at: int | None = Field(None, ge=0, description="How many bytes of it, instead of a share.")
+    after: float = Field(0.5, ge=0, le=1, description="Share of it that is still sent.")
+    at: int | None = Field(None, ge=0, description="Number of bytes that are still sent, instead of a share.")
 
     def still_sent(self, size: int) -> int:
-        """How many bytes, of so many."""
+        """Return the number of bytes sent, of `size`."""
         return int(size * self.after) if self.at is None else min(self.at, size)
 
 
 class Stall(Interruption):
-    """The camera falls silent in the middle, of video between two pictures; the connection stays.
+    """The camera stops sending, for video between two pictures; the connection stays.
 
-    Without `hold_s` or `for_s`, it says nothing more to those who are connected.
+    Without `hold_s` or `for_s`, it sends nothing more on present connections.
     """
 
     fault: Literal["stall"] = "stall"
-    hold_s: float | None = Field(None, gt=0, description="Goes on after so many seconds; else see `for_s`.")
+    hold_s: float | None = Field(None, gt=0, description="Seconds until it continues; else see `for_s`.")
 
 
 class ConnectionCut(Interruption):
@@ -64,20 +66,20 @@ class ConnectionCut(Interruption):
 
 
 class TruncatedPicture(CameraFault):
-    """Half a picture, which is said to be all of it."""
+    """Half a picture that is declared complete."""
 
     fault: Literal["half-picture"] = "half-picture"
-    after: float = Field(0.5, ge=0, le=1, description="Which share of it there is.")
+    after: float = Field(0.5, ge=0, le=1, description="Share of it that exists.")
 
 
 class WrongType(CameraFault):
-    """A page to log in at, where a picture should be; status 200."""
+    """A login page in place of a picture; status 200."""
 
     fault: Literal["wrong-type"] = "wrong-type"
 
 
 class Garbage(CameraFault):
-    """Something that is said to be a picture and is none."""
+    """Invalid data that is declared a picture."""
 
     fault: Literal["garbage"] = "garbage"
 
@@ -89,103 +91,105 @@ class NoLength(CameraFault):
 
 
 class Dribble(CameraFault):
-    """A picture or event comes a few bytes at a time."""
+    """A picture or event in pieces of a few bytes."""
 
     fault: Literal["dribble"] = "dribble"
-    size: int = Field(1000, ge=1, description="Bytes at a time.")
-    every_ms: float = Field(5.0, ge=0, description="Pause between them, in milliseconds.")
+    size: int = Field(1000, ge=1, description="Bytes in one piece.")
+    every_ms: float = Field(5.0, ge=0, description="Pause between pieces, in milliseconds.")
 
 
 class Slow(CameraFault):
-    """The camera takes its time before it says anything."""
+    """A delay before any output."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(1.0, gt=0, description="How long, in seconds.")
+    delay_s: float = Field(1.0, gt=0, description="Delay in seconds.")
 
 
 class PacketLoss(CameraFault):
-    """A packet of a picture does not arrive."""
+    """A lost packet of a picture."""
 
     fault: Literal["packet-loss"] = "packet-loss"
-    which: Literal["first", "middle", "last"] = Field("middle", description="Of the packets of one picture.")
+    which: Literal["first", "middle", "last"] = Field(
+        "middle", description="Number of the packet in its picture."
+    )
 
 
 class Flagged(CameraFault):
-    """A picture of which a part did not arrive, and the kernel says so."""
+    """An incomplete picture that the kernel flags as such."""
 
     fault: Literal["flagged"] = "flagged"
 
 
 class FormatChanged(Fault):
-    """Somebody sets another size of pictures while clients watch."""
+    """A change of the picture size while clients watch."""
 
     fault: Literal["format-changed"] = "format-changed"
     size: Size = Field("1280x720", description="Width and height, in pixels.")
 
 
 class SubscriptionsRefused(Fault):
-    """The camera has as many who pull its events as it can have, and takes no more."""
+    """The camera has its maximum number of event subscriptions, and refuses more."""
 
     fault: Literal["subscriptions-refused"] = "subscriptions-refused"
-    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class SubscriptionsForgotten(Fault):
-    """The camera knows none of those who pull its events any more."""
+    """The camera loses all event subscriptions."""
 
     fault: Literal["subscriptions-forgotten"] = "subscriptions-forgotten"
 
 
 class StalePicture(Fault):
-    """The camera gives the picture of now, over and over."""
+    """The camera repeats its present picture."""
 
     fault: Literal["stale-picture"] = "stale-picture"
-    for_s: float = Field(5.0, gt=0, description="For so many seconds.")
+    for_s: float = Field(5.0, gt=0, description="Duration in seconds.")
 
 
 class WrongCredentials(Fault):
-    """The camera has another password from now on, or for a while."""
+    """The camera has another password from now on, or for some seconds."""
 
     fault: Literal["wrong-credentials"] = "wrong-credentials"
-    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class ServiceDies(Fault):
-    """The camera is gone, connections and all, as if its power had been cut."""
+    """The camera stops with all connections, as in a power failure."""
 
     fault: Literal["service-dies"] = "service-dies"
-    for_s: float | None = Field(None, gt=0, description="Back after so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
 
 
 class WrongClock(Fault):
-    """The camera's clock is wrong."""
+    """A wrong clock of the camera."""
 
     fault: Literal["wrong-clock"] = "wrong-clock"
-    ahead_s: float = Field(-3600.0, description="How far it is ahead, in seconds; 0 puts it right.")
+    ahead_s: float = Field(-3600.0, description="Seconds by which it is ahead; 0 corrects it.")
 
 
 class Duplicate(CameraFault):
-    """An event is told twice, word for word."""
+    """An event sent twice, unchanged."""
 
     fault: Literal["duplicate"] = "duplicate"
 
 
 class Late(CameraFault):
-    """An event is told when it is long past; those after it may come before it."""
+    """An event sent long after it happened; later ones may come before it."""
 
     fault: Literal["late"] = "late"
-    delay_s: float = Field(5.0, gt=0, description="How long after it happened, in seconds.")
+    delay_s: float = Field(5.0, gt=0, description="Delay after the event, in seconds.")
 
 
 class Misread(CameraFault):
-    """The camera could not read the plate."""
+    """A plate that the camera could not read."""
 
     fault: Literal["misread"] = "misread"
-    text: str = Field("unknown", max_length=100, description="What it says instead.")
+    text: str = Field("unknown", max_length=100, description="Text in place of the plate.")
 
 
 class OtherNamespace(CameraFault):
-    """The XML is of another namespace than it used to be."""
+    """XML in another namespace than before."""
 
     fault: Literal["other-namespace"] = "other-namespace"
     namespace: str = Field("http://www.hikvision.com/ver20/XMLSchema", description="Which.")
@@ -242,7 +246,7 @@ FaultT = TypeVar("FaultT", bound=CameraFault)
 
 
 def fault_of(adapter: TypeAdapter[Any], name: str, arguments: dict[str, Any] | None = None) -> Any:
-    """The fault of that name, of those the adapter knows; SimulatorError for one that cannot be."""
+    """Return the fault of that name from those of the adapter; raise SimulatorError if it is invalid."""
     try:
         return adapter.validate_python({**(arguments or {}), "fault": name})
     except ValidationError as error:
@@ -251,37 +255,37 @@ def fault_of(adapter: TypeAdapter[Any], name: str, arguments: dict[str, Any] | N
 
 
 class WaitingFaults:
-    """The faults that wait for the next answers."""
+    """Injected faults that have not yet applied."""
 
     def __init__(self) -> None:
-        self._left: list[tuple[CameraFault, float]] = []
-        """Each with how many times are left, or with the moment on the monotonic clock when it is over."""
+        self._pending: list[tuple[CameraFault, float]] = []
+        """Each fault with its remaining number, or the time on the monotonic clock when it ends."""
 
     def add(self, fault: CameraFault) -> None:
-        """Let it befall the next answers."""
+        """Apply the fault to the next answers."""
         until = fault.times if fault.for_s is None else time.monotonic() + fault.for_s
-        self._left.append((fault, until))
+        self._pending.append((fault, until))
 
     def take(self) -> "ActiveFaults":
-        """The faults of one answer."""
+        """Return the faults of one answer."""
         now_s = time.monotonic()
-        met = [fault for fault, until in self._left if fault.for_s is None or now_s < until]
-        self._left = [
+        met = [fault for fault, until in self._pending if fault.for_s is None or now_s < until]
+        self._pending = [
             (fault, until if fault.for_s is not None else until - 1)
-            for fault, until in self._left
+            for fault, until in self._pending
             if (now_s < until if fault.for_s is not None else until > 1)
         ]
         return ActiveFaults(met)
 
 
 class ActiveFaults:
-    """The faults that one answer meets."""
+    """The faults of one answer."""
 
     def __init__(self, faults: Iterable[CameraFault] = ()) -> None:
         self._faults = tuple(faults)
 
     def get(self, kind: type[FaultT]) -> FaultT | None:
-        """The one of a kind, if there is one."""
+        """Return the fault of a kind, if there is one."""
         return next((fault for fault in self._faults if isinstance(fault, kind)), None)
 
     def __contains__(self, kind: type[CameraFault]) -> bool:

@@ -1,9 +1,9 @@
-"""What a picture says of itself, in cells of black and white: which one it is and when it was taken.
+"""The stamp in a picture, in cells of black and white: its number and its time.
 
 Two rows of 64 cells along the upper edge, and the same along the lower one: a picture of which a part is
-missing, or that is put together from two, cannot be read. Cells are 10 pixels at a width of 640, which JPEG
-and H.264 at any quality worth looking at leave alone. Bits, from the first: 8 of a mark, 8 of the camera's
-number, 32 of the picture's, 48 of its time in milliseconds since 1970, 32 of the CRC-32 of the rest.
+missing, or that is composed of two, cannot be read. Cells are 10 pixels at a width of 640, which JPEG and
+H.264 at any usable quality preserve. Bits, from the first: 8 of a mark, 8 of the camera's number, 32 of the
+picture's, 48 of its time in milliseconds since 1970, 32 of the CRC-32 of the rest.
 """
 
 import zlib
@@ -14,11 +14,11 @@ from PIL import Image
 CELLS, ROWS = 64, 2
 MARK = 0xB7
 GREY = 60
-"""How far from black or white the mean of a cell may be, of 255."""
+"""Maximum distance of a cell's mean from black or white, of 255."""
 
 
 class UnreadableError(Exception):
-    """The picture does not say what it is: torn, cut, no picture of ours, or too much spoiled."""
+    """The stamp cannot be read: torn, cut, another picture, or too much noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class FrameStamp:
     """One picture of one camera."""
 
     number: int
-    """Counts from 0 when the camera starts."""
+    """Counted from 0 when the camera starts."""
     at_ms: int
-    """When it was taken, in milliseconds since 1970, by this machine's clock whatever the camera's says."""
+    """Time of the picture, in milliseconds since 1970, by this machine's clock, not the camera's."""
     camera: int = 0
 
     def draw(self, image: Image.Image) -> None:
-        """Put it on both edges of an image at least 64 pixels wide."""
+        """Draw it on both edges of an image at least 64 pixels wide."""
         cell = image.width // CELLS
         cells = Image.frombytes("1", (CELLS, ROWS), self._bits()).convert("L")
         strip = cells.resize((CELLS * cell, ROWS * cell), Image.Resampling.NEAREST).convert(image.mode)
@@ -40,12 +40,12 @@ class FrameStamp:
             image.paste(strip, ((image.width - strip.width) // 2, top))
 
     def _bits(self) -> bytes:
-        said = bytes([MARK, self.camera & 0xFF]) + self.number.to_bytes(4) + self.at_ms.to_bytes(6)
-        return said + zlib.crc32(said).to_bytes(4)
+        stamp = bytes([MARK, self.camera & 0xFF]) + self.number.to_bytes(4) + self.at_ms.to_bytes(6)
+        return stamp + zlib.crc32(stamp).to_bytes(4)
 
     @classmethod
     def read(cls, image: Image.Image) -> "FrameStamp":
-        """What `image` says; UnreadableError where its two edges do not say the same thing clearly."""
+        """Read the stamp of `image`; raise UnreadableError if its two edges do not agree clearly."""
         cell = image.width // CELLS
         left = (image.width - CELLS * cell) // 2
         upper, lower = (

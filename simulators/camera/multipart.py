@@ -2,7 +2,7 @@
 
 
 def part(boundary: str, media_type: str, data: bytes, *, name: str = "", with_length: bool = True) -> bytes:
-    """One part, its boundary before it: without a length, it ends where the next one begins."""
+    """Return one part with its boundary before it; without a length, it ends at the next one."""
     head = [f"--{boundary}"]
     if name:
         head.append(f'Content-Disposition: form-data; name="{name}"; filename="{name}"')

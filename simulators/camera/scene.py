@@ -1,4 +1,4 @@
-"""What a camera sees: people at a counter, or a lane with a vehicle or none, drawn. Nobody, and nobody's car.
+"""Content of pictures: people at a counter, or a lane with or without a vehicle, drawn and invented.
 
 A view is drawn once and kept; a picture of it costs a copy, its stamp and its encoding.
 """
@@ -24,21 +24,21 @@ _PAINTS = ((150, 28, 30), (36, 66, 120), (214, 214, 210), (58, 60, 62), (40, 92,
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What there is to see."""
+    """The content of a picture."""
 
     place: Place = "counter"
     people: int = 1
-    """How many faces at the counter."""
+    """Number of faces at the counter."""
     plate: str = ""
-    """Of the vehicle in the lane; empty: the lane is."""
+    """Plate of the vehicle in the lane; empty: no vehicle."""
     light: Light = "good"
     blurred: bool = False
     caption: int = 0
-    """Another number, other people and another car."""
+    """Number of the camera: another one shows other people and another car."""
 
 
 def picture(view: View, size: tuple[int, int], stamp: FrameStamp, shown_ms: int | None = None) -> Image.Image:
-    """A picture, of (width, height) pixels; `shown_ms` is what the camera's clock says, in writing."""
+    """Draw a picture of (width, height) pixels; `shown_ms` is the camera's clock, written in it."""
     image = _drawn(view, size).copy()
     stamp.draw(image)
     shown = datetime.fromtimestamp((stamp.at_ms if shown_ms is None else shown_ms) / 1000, UTC)
@@ -48,14 +48,14 @@ def picture(view: View, size: tuple[int, int], stamp: FrameStamp, shown_ms: int 
 
 
 def jpeg(image: Image.Image, quality: int = 80) -> bytes:
-    """The image as a file."""
+    """Encode the image as a file."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
 def plate_close_up(plate: str, width: int = 240) -> Image.Image:
-    """What a plate camera cuts out of its picture."""
+    """Draw the crop of a plate."""
     image = Image.new("RGB", (width, width // 4), "white")
     _plate(ImageDraw.Draw(image), (1, 1, width - 2, width // 4 - 2), plate)
     return image
@@ -63,11 +63,11 @@ def plate_close_up(plate: str, width: int = 240) -> Image.Image:
 
 @functools.lru_cache(maxsize=6)
 def _drawn(view: View, size: tuple[int, int]) -> Image.Image:
-    # Drawn at 1280 pixels and scaled: edges come out smooth, and every size shows the same.
+    # Drawn at 1280 pixels and scaled: edges are smooth, and every size shows the same.
     image = Image.new("RGB", (1280, 720))
     draw = ImageDraw.Draw(image)
     (_counter if view.place == "counter" else _lane)(draw, view)
-    # Grain, as of a sensor: without it a drawing has areas too even to be a photograph.
+    # Noise of a sensor: without it a drawing has areas too even for a photograph.
     image = Image.blend(image, _grain(), 0.06)
     if view.blurred:
         image = image.filter(ImageFilter.GaussianBlur(9))
@@ -94,7 +94,7 @@ def _counter(draw: ImageDraw.ImageDraw, view: View) -> None:
 
 
 def _person(draw: ImageDraw.ImageDraw, x: int, y: int, chance: Random) -> None:
-    """Head and shoulders around (x, y), the middle of the face; 80 pixels from eye to eye."""
+    """Draw head and shoulders around (x, y), the middle of the face; 80 pixels from eye to eye."""
     skin, hair = chance.choice(_SKINS), chance.choice(_HAIRS)
     shade, light = _toned(skin, 0.72), _toned(skin, 1.12)
     draw.ellipse((x - 240, y + 150, x + 240, y + 620), chance.choice(_PAINTS))
@@ -109,7 +109,7 @@ def _person(draw: ImageDraw.ImageDraw, x: int, y: int, chance: Random) -> None:
     for side in (-1, 1):
         eye, cheek = x + side * 42, x + side * 54
         draw.ellipse((cheek - 36, y + 22, cheek + 36, y + 78), light)
-        # Sockets and brows are darker than all around them: by that, software knows a face.
+        # Eye sockets and brows are darker than their surroundings: software detects a face by that.
         draw.ellipse((eye - 34, y - 36, eye + 34, y + 14), _toned(skin, 0.55))
         draw.ellipse((eye - 20, y - 22, eye + 20, y), (206, 202, 196))
         draw.ellipse((eye - 12, y - 24, eye + 12, y), (44, 32, 26))

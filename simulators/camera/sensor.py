@@ -1,4 +1,4 @@
-"""Takes the pictures: what is before it, counted and timed, by a clock that may be wrong."""
+"""Sensor of a camera: numbered pictures of the view, timed by a clock that may be wrong."""
 
 import asyncio
 import functools
@@ -14,14 +14,14 @@ from simulators.camera.scene import View, jpeg, picture
 
 @dataclass(frozen=True)
 class Exposure:
-    """One picture, and what is in it."""
+    """One picture, and its stamp."""
 
     image: Image.Image
     stamp: FrameStamp
 
     @functools.cached_property
     def jpeg(self) -> bytes:
-        """It as a file."""
+        """Return it as a file."""
         return jpeg(self.image)
 
 
@@ -33,25 +33,25 @@ class Sensor:
         self.size = size
         self.camera = camera & 0xFF
         self.clock_off_s = 0.0
-        """How far the camera's clock is ahead, in seconds."""
+        """Seconds by which the camera's clock is ahead."""
         self.exposure_count = 0
         self._last: Exposure | None = None
         self._one_at_a_time = threading.Lock()
         self._frozen_until_s = 0.0
 
     def now_ms(self) -> int:
-        """What the camera's clock says, in milliseconds since 1970."""
+        """Return the time of the camera's clock, in milliseconds since 1970."""
         return int((time.time() + self.clock_off_s) * 1000)
 
     def frame(self) -> tuple[Image.Image, FrameStamp]:
-        """A picture of this moment, not encoded."""
+        """Take a picture now, not encoded."""
         with self._one_at_a_time:
             stamp = FrameStamp(self.exposure_count, time.time_ns() // 1_000_000, self.camera)
             self.exposure_count += 1
         return picture(self.view, self.size, stamp, self.now_ms()), stamp
 
     def expose(self) -> Exposure:
-        """A picture of this moment, or again the last one while the sensor is frozen."""
+        """Take a picture now, or repeat the last one while the sensor is frozen."""
         if self._last is not None and time.monotonic() < self._frozen_until_s:
             return self._last
         image, stamp = self.frame()
@@ -59,16 +59,16 @@ class Sensor:
         return self._last
 
     def freeze(self, for_s: float) -> None:
-        """Give the picture of this moment, over and over, for so many seconds."""
+        """Repeat the present picture for some seconds."""
         self.expose()
         self._frozen_until_s = time.monotonic() + for_s
 
     def set_view(self, view: View, for_s: float | None = None) -> None:
-        """Have something else before it: for so many seconds, or for good."""
+        """Change the view: for some seconds, or permanently."""
         before, self.view = self.view, view
         if for_s is not None:
-            asyncio.get_running_loop().call_later(for_s, self._gone, view, before)
+            asyncio.get_running_loop().call_later(for_s, self._restore_view, view, before)
 
-    def _gone(self, view: View, before: View) -> None:
+    def _restore_view(self, view: View, before: View) -> None:
         if self.view is view:
             self.view = replace(before)

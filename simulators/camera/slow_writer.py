@@ -1,4 +1,4 @@
-"""How bytes of a camera leave it when something goes wrong on the way: late, in part, in pieces, or not."""
+"""Output of a camera with its faults: delayed, cut, in pieces, or none."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,13 +8,16 @@ from simulators.links.tcp_service import ClientDisconnectedError
 
 
 async def delayed(met: ActiveFaults) -> None:
-    """Wait, before anything is taken or said, as long as the camera takes its time."""
+    """Wait for the delay of the faults before anything is taken or sent."""
     if (slow := met.get(Slow)) is not None:
         await asyncio.sleep(slow.delay_s)
 
 
 async def chunks_to_send(data: bytes, met: ActiveFaults) -> AsyncGenerator[bytes, None]:
-    """`data` as it is sent; HungUpError after the last byte where the connection ends with it."""
+    """Yield `data` as it is sent.
+
+    Raise ClientDisconnectedError after the last byte if the connection ends there.
+    """
     cut, stall, dribble = met.get(ConnectionCut), met.get(Stall), met.get(Dribble)
     end = len(data) if cut is None else cut.still_sent(len(data))
     pause = end if stall is None else min(stall.still_sent(len(data)), end)

@@ -1,6 +1,6 @@
-"""Kind `camera-snapshot`: a camera that gives a picture when asked, at `/snapshot.jpg`, or one after another.
+"""Kind `camera-snapshot`: a camera with single pictures at `/snapshot.jpg`, and a stream of them.
 
-`/video.mjpg` is `multipart/x-mixed-replace`, as most network cameras have it: a part a picture, with length.
+`/video.mjpg` is `multipart/x-mixed-replace`, as in most network cameras: one part per picture, with length.
 """
 
 import asyncio
@@ -32,13 +32,11 @@ class SnapshotCameraSettings(SceneSettings):
     """One camera at a counter or over a lane."""
 
     kind: Literal["camera-snapshot"]
-    picture_s: float = Field(0.0, ge=0, description="How long the camera takes for a picture, in seconds.")
-    faults: tuple[ScheduledFault[AnyPictureFault], ...] = Field(
-        (), description="Faults that happen by themselves."
-    )
+    picture_s: float = Field(0.0, ge=0, description="Time that the camera needs for a picture, in seconds.")
+    faults: tuple[ScheduledFault[AnyPictureFault], ...] = Field((), description="Scheduled faults.")
 
     def build(self) -> "SnapshotCamera":
-        """The camera."""
+        """Build the camera."""
         return SnapshotCamera(self)
 
 
@@ -51,15 +49,15 @@ class SnapshotCamera(HttpCamera):
         self.own = settings
         super().__init__(settings, settings.view, settings.faults)
         self.streams = 0
-        """How many clients are watching."""
+        """Number of clients of the stream."""
 
     async def handle_authorized(self, request: Request) -> Response:
-        """A picture, or a stream of them."""
+        """Answer with a picture, or a stream of them."""
         match request.method, request.path:
             case "GET", "/snapshot.jpg":
                 return await self._snapshot(self.waiting.take())
             case "GET", "/video.mjpg":
-                # Only what befalls a request as such; pictures meet their own.
+                # Only the faults of a request; pictures have their own.
                 if NotFound in (met := self.waiting.take()):
                     return Response(404, media_type="text/html")
                 media_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
@@ -113,5 +111,5 @@ class SnapshotCamera(HttpCamera):
         return head.encode() + data + f"\r\n--{BOUNDARY}\r\n".encode()
 
     def status(self) -> dict[str, Any]:
-        """How many watch, too."""
+        """Return also the number of viewers."""
         return super().status() | {"streams": self.streams}

@@ -1,7 +1,7 @@
-"""What a program asks of a camera's node, answered in place of Linux: Video4Linux as ioctls.
+"""Ioctls on a camera's node, answered in place of Linux: Video4Linux.
 
 One capture stream with mapped buffers. Requests and structures, on 64 bits: Linux,
-include/uapi/linux/videodev2.h; what they mean: `Documentation/userspace-api/media/v4l/`.
+include/uapi/linux/videodev2.h; their meaning: `Documentation/userspace-api/media/v4l/`.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from simulators.links.umockdev_ioctl import Caller, IoctlError
 
 
 class Ioctl(IntEnum):
-    """`VIDIOC_...`: the requests that are known here."""
+    """`VIDIOC_...`: the supported requests."""
 
     QUERYCAP = 0x80685600
     ENUM_FMT = 0xC0405602
@@ -43,7 +43,7 @@ class Ioctl(IntEnum):
 
 
 CAPTURE, MAPPED, DISCRETE, PROGRESSIVE = 1, 1, 1, 1
-CAN_CAPTURE, CAN_TELL, CAN_STREAM, CAN_EACH = 0x1, 0x800000, 0x4000000, 0x80000000
+CAN_CAPTURE, CAN_METADATA, CAN_STREAM, CAN_EACH = 0x1, 0x800000, 0x4000000, 0x80000000
 FLAG_MAPPED, FLAG_QUEUED, FLAG_DONE, FLAG_ERROR = 0x1, 0x2, 0x4, 0x40
 FLAG_MONOTONIC, FLAG_START = 0x2000, 0x10000
 TIME_PER_FRAME = 0x1000
@@ -51,7 +51,7 @@ COLOURS_SRGB, COLOURS_JPEG = 8, 7
 PAGE = os.sysconf("SC_PAGESIZE")
 MOST_BUFFERS = 32
 PATIENCE_S = 0.05
-"""A plain file always polls as ready, so programs ask over and over: so long are they kept waiting."""
+"""Delay of an empty dequeue. A plain file always polls as ready, so programs dequeue continuously."""
 AUTO_EXPOSURE, EXPOSURE, FOCUS, AUTO_FOCUS = 0x9A0901, 0x9A0902, 0x9A090A, 0x9A090C
 INTEGER, BOOLEAN, MENU = 1, 2, 3
 MANUAL, APERTURE_PRIORITY = 1, 3
@@ -61,7 +61,7 @@ ItemT = TypeVar("ItemT")
 
 @dataclass
 class Control:
-    """One thing that can be set."""
+    """One control."""
 
     name: str
     kind: int
@@ -70,11 +70,11 @@ class Control:
     step: int
     value: int
     choices: tuple[int, ...] = ()
-    """Of a menu."""
+    """Values of a menu."""
 
 
 def usual_controls() -> dict[int, Control]:
-    """What webcams have."""
+    """Return the controls of usual webcams."""
     return {
         AUTO_EXPOSURE: Control(
             "Auto Exposure", MENU, 0, 3, 1, APERTURE_PRIORITY, (MANUAL, APERTURE_PRIORITY)
@@ -93,12 +93,12 @@ class FilledBuffer:
     flags: int
     sequence: int
     at_ns: int
-    """By CLOCK_MONOTONIC, or 0."""
+    """Time by CLOCK_MONOTONIC, or 0."""
 
 
 @dataclass
 class Buffer:
-    """One of the buffers that a program has."""
+    """One of a program's buffers."""
 
     queued: bool = False
     filled: FilledBuffer | None = None
@@ -106,51 +106,51 @@ class Buffer:
 
 @dataclass
 class Stream:
-    """What the one program that streams has set up."""
+    """State of the one program that streams."""
 
     owner: Caller
     size: int
-    """Of a buffer, in bytes."""
+    """Size of a buffer, in bytes."""
     buffers: list[Buffer]
     free: deque[int] = field(default_factory=deque)
-    """Those that may be filled, in the order in which they were given."""
+    """Queued buffers in order."""
     full: deque[int] = field(default_factory=deque)
     on: bool = False
 
     @property
     def slot(self) -> int:
-        """From the beginning of one buffer to that of the next: whole pages."""
+        """Distance of two buffers: whole pages."""
         return (self.size + PAGE - 1) // PAGE * PAGE
 
 
 class VideoNode(ABC):
-    """A camera's node. Whoever derives from it says when a picture is ready."""
+    """A camera's node. Subclasses provide the pictures."""
 
     def __init__(self, name: str, formats: dict[str, tuple[tuple[int, int], ...]], file: Path) -> None:
-        """`formats`: sizes by format. `file`: stands for the memory of buffers."""
+        """Create the node. `formats`: sizes by format. `file`: replaces the memory of buffers."""
         self.name = name
         self.formats = formats
         self.controls = usual_controls()
         self.format = next(iter(formats))
         self.size = formats[self.format][0]
         self.per_frame = (1, 30)
-        """Seconds, as a fraction."""
+        """Seconds per frame, as a fraction."""
         self.file = file
         self.stream: Stream | None = None
         self.on_change = asyncio.Event()
         self.is_unplugged = False
         self.lost = 0
-        """Pictures for which the program had no buffer."""
-        self._asked_twice = False
+        """Number of pictures for which the program had no buffer."""
+        self._dequeued_empty = False
 
     @abstractmethod
     def streams(self, *, on: bool) -> None:
-        """A program begins to stream, or ends."""
+        """Handle a program's start or end of streaming."""
 
-    # What the camera does.
+    # Called by the camera.
 
     def fill(self, data: bytes, flags: int, sequence: int, at_ns: int) -> bool:
-        """Give a picture to the program; whether it had room for one."""
+        """Give a picture to the program; return whether it had a buffer for it."""
         stream = self.stream
         if stream is None or not stream.on or not stream.free:
             self.lost += 1
@@ -165,7 +165,7 @@ class VideoNode(ABC):
         return True
 
     def on_closed(self, caller: Caller) -> None:
-        """A program has closed the node."""
+        """Handle a program's close of the node."""
         if self.stream is not None and self.stream.owner is caller:
             self._stop()
             self.stream = None
@@ -175,10 +175,10 @@ class VideoNode(ABC):
             self.stream.on = False
             self.streams(on=False)
 
-    # What a program asks.
+    # Requests of a program.
 
     async def handle_ioctl(self, caller: Caller, request: int, argument: int) -> None:
-        """Answer one ioctl; raises RefusedError."""
+        """Answer one ioctl; raise IoctlError to fail it."""
         if self.is_unplugged:
             raise IoctlError(errno.ENODEV)
         match request:
@@ -216,20 +216,20 @@ class VideoNode(ABC):
                 await self._buffers(caller, request, argument)
 
     async def handle_extra_ioctl(self, caller: Caller, request: int, argument: int) -> None:
-        """Answer one ioctl on the camera's second node, which tells about pictures; raises RefusedError."""
+        """Answer one ioctl on the camera's second node, which has metadata; raise IoctlError to fail it."""
         if self.is_unplugged:
             raise IoctlError(errno.ENODEV)
         if request == Ioctl.ENUM_FMT:
-            raise IoctlError(errno.EINVAL)  # no format of pictures
+            raise IoctlError(errno.EINVAL)  # no picture format
         if request != Ioctl.QUERYCAP:
             raise IoctlError(errno.ENOTTY)
-        caller.write(argument, self._capabilities(CAN_TELL | CAN_STREAM))
+        caller.write(argument, self._capabilities(CAN_METADATA | CAN_STREAM))
 
     def _capabilities(self, node: int) -> bytes:
-        """Who it is, what all its nodes can, and what this one can."""
-        whole = CAN_CAPTURE | CAN_TELL | CAN_STREAM | CAN_EACH
-        said = (b"uvcvideo", self.name.encode(), b"usb-0000:00:14.0-1", 0x060100, whole, node)
-        return struct.pack("16s32s32sIII12x", *said)
+        """Return identity, capabilities of all nodes, and capabilities of this one."""
+        whole = CAN_CAPTURE | CAN_METADATA | CAN_STREAM | CAN_EACH
+        fields = (b"uvcvideo", self.name.encode(), b"usb-0000:00:14.0-1", 0x060100, whole, node)
+        return struct.pack("16s32s32sIII12x", *fields)
 
     def _pix(self) -> bytes:
         width, height = self.size
@@ -240,7 +240,7 @@ class VideoNode(ABC):
         return struct.pack("7I20x", width, height, _code(self.format), PROGRESSIVE, *layout)
 
     def _set_format(self, fourcc: str, size: tuple[int, int]) -> None:
-        """Take what is nearest to it, as cameras do."""
+        """Set the nearest supported format, as cameras do."""
         self._unused()
         self.format = fourcc if fourcc in self.formats else next(iter(self.formats))
         sizes = self.formats[self.format]
@@ -257,8 +257,8 @@ class VideoNode(ABC):
             raise IoctlError(errno.EINVAL)
         match request:
             case Ioctl.QUERYCTRL:
-                said = (control.name.encode(), control.least, control.most, control.step, control.value, 0)
-                caller.write(argument + 4, struct.pack("I32siiiiI8x", control.kind, *said))
+                fields = (control.name.encode(), control.least, control.most, control.step, control.value, 0)
+                caller.write(argument + 4, struct.pack("I32siiiiI8x", control.kind, *fields))
             case Ioctl.QUERYMENU:
                 if second not in control.choices:
                     raise IoctlError(errno.EINVAL)
@@ -326,7 +326,7 @@ class VideoNode(ABC):
 
     async def _dequeue(self, caller: Caller, argument: int) -> None:
         stream = self._mine(caller)
-        if not stream.full and self._asked_twice:
+        if not stream.full and self._dequeued_empty:
             self.on_change.clear()
             try:
                 async with asyncio.timeout(PATIENCE_S):
@@ -335,8 +335,8 @@ class VideoNode(ABC):
                 pass
             if self.is_unplugged:
                 raise IoctlError(errno.ENODEV)
-        # Who was just given one asks whether there are more, and is told at once.
-        self._asked_twice = not stream.full
+        # A program that just got a buffer dequeues again; that fails at once.
+        self._dequeued_empty = not stream.full
         if not stream.full:
             raise IoctlError(errno.EAGAIN)
         n = stream.full.popleft()
@@ -360,7 +360,7 @@ class VideoNode(ABC):
 
 
 def _at(row: Sequence[ItemT], index: int) -> ItemT:
-    """One of a row that programs ask through until it ends."""
+    """Return an item of an enumeration; fail beyond its end."""
     if index >= len(row):
         raise IoctlError(errno.EINVAL)
     return row[index]

@@ -1,7 +1,7 @@
 """A webcam as a program sees it through Video4Linux: under umockdev's preload, with `environment`.
 
 Its node is a plain file, which the program maps as it maps a real camera's buffers. Plugging and unplugging
-reach it as files that come and go, and ENODEV.
+reach it as files that appear and vanish, and ENODEV.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Clock = Literal["start", "end", "none"]
 
 
 class Webcam(VideoNode):
-    """One webcam at `/dev/video0`, with a second node that gives no pictures. An async context manager."""
+    """One webcam at `/dev/video0`, with a second node without pictures. An async context manager."""
 
     def __init__(
         self,
@@ -39,8 +39,8 @@ class Webcam(VideoNode):
         clock: Clock = "start",
         serial_number: str = "A1B2C3",
     ) -> None:
-        """`clock`: whether pictures carry when they began, when they ended, or no time at all."""
-        # Not under a path that may be long: the names of its sockets have 107 bytes.
+        """Create the webcam. `clock`: pictures have the time of their start, of their end, or none."""
+        # Not in a directory with a long path: the names of its sockets have at most 107 bytes.
         self.root = Path(tempfile.mkdtemp(prefix="cam-"))
         super().__init__("Simulated webcam", formats or {"MJPG": ((640, 360),)}, self.root / "dev/video0")
         self.per_frame = (1, round(frames_per_s))
@@ -49,7 +49,7 @@ class Webcam(VideoNode):
         self.sensor = Sensor(View())
         self.waiting = WaitingFaults()
         self.delivered_frames: deque[bytes] = deque(maxlen=1000)
-        """What was put into buffers."""
+        """Data put into buffers."""
         sockets = self.root / "ioctl/dev"
         self._nodes = (
             NodeSocket(sockets / "video0", self.handle_ioctl, self.on_closed),
@@ -60,7 +60,7 @@ class Webcam(VideoNode):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a program needs to see this camera and no other."""
+        """Environment variables of a program that is to see this camera and no other."""
         return {"UMOCKDEV_DIR": str(self.root), "LD_PRELOAD": PRELOAD}
 
     async def __aenter__(self) -> Self:
@@ -80,7 +80,7 @@ class Webcam(VideoNode):
     # The cable.
 
     def plug(self) -> None:
-        """Put its cable in."""
+        """Plug in its cable."""
         self.is_unplugged = False
         device = self.root / "sys" / CONTROLLER / SOCKET
         attributes = {
@@ -105,7 +105,7 @@ class Webcam(VideoNode):
         _link(self.root / "sys/bus/usb/devices" / SOCKET, device)
 
     def unplug(self) -> None:
-        """Pull its cable: what has opened it, finds it gone."""
+        """Pull its cable: open files of it fail."""
         self.is_unplugged = True
         self.streams(on=False)
         (self.root / "sys/bus/usb/devices" / SOCKET).unlink()
@@ -123,11 +123,11 @@ class Webcam(VideoNode):
     # Pictures.
 
     def inject_fault(self, fault: CameraFault) -> None:
-        """Let something happen to the next pictures."""
+        """Apply a fault to the next pictures."""
         self.waiting.add(fault)
 
     def streams(self, *, on: bool) -> None:
-        """Begin to take pictures, or end."""
+        """Start or stop taking pictures."""
         if self._streaming is not None:
             self._streaming.cancel()
             self._streaming = None
@@ -141,11 +141,11 @@ class Webcam(VideoNode):
         while True:
             due_s = max(due_s + self.per_frame[0] / self.per_frame[1], loop.time())
             await asyncio.sleep(due_s - loop.time())
-            begun_ns = time.monotonic_ns()
+            started_ns = time.monotonic_ns()
             data = await asyncio.to_thread(self._taken)
-            self._give(data, begun_ns)
+            self._deliver(data, started_ns)
 
-    def _give(self, data: bytes, begun_ns: int) -> None:
+    def _deliver(self, data: bytes, started_ns: int) -> None:
         met = self.waiting.take()
         self._sequence += 1
         if Stall in met:
@@ -157,7 +157,7 @@ class Webcam(VideoNode):
             data = bytes(len(data))
         if (half := met.get(TruncatedPicture)) is not None:
             data = data[: int(len(data) * half.after)]
-        at_ns = {"start": begun_ns, "end": time.monotonic_ns(), "none": 0}[self.clock]
+        at_ns = {"start": started_ns, "end": time.monotonic_ns(), "none": 0}[self.clock]
         flags |= 0 if self.clock == "none" else FLAG_MONOTONIC
         flags |= FLAG_START if self.clock == "start" else 0
         if self.fill(data, flags, self._sequence, at_ns):
@@ -169,7 +169,10 @@ class Webcam(VideoNode):
 
 
 def yuyv(image: Image.Image) -> bytes:
-    """An image as webcams give it uncompressed: BT.601, brightness 16 to 235, each colour for two pixels."""
+    """Encode an image as webcams send it uncompressed.
+
+    BT.601, luma 16 to 235, one chroma pair for two pixels.
+    """
     full = np.asarray(image.convert("YCbCr"), dtype=np.float32)
     luma = 16 + full[:, :, 0] * 219 / 255
     colours = 128 + (full[:, :, 1:] - 128) * 224 / 255

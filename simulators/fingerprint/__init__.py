@@ -1,1 +1,1 @@
-"""Fingerprint scanners that do not exist, and the fingers that nobody has to lay on them."""
+"""Simulated fingerprint scanners, and invented fingers for them."""

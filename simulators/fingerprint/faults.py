@@ -1,6 +1,6 @@
-"""What goes wrong with a fingerprint scanner, each thing a small typed value.
+"""Faults of a fingerprint scanner, each a small typed value.
 
-The names in `fault` are those of scenario files, of the control socket and of the command line. Faults of the
+The names in `fault` are used in scenario files, on the control socket and on the command line. Faults of the
 cable and of single transfers are those of any USB device.
 """
 
@@ -13,52 +13,52 @@ from simulators.usb.faults import ShortPacket, Silence, Slow, Stall, UnplugAt
 
 
 class StuckFinger(Fault):
-    """The scanner feels a finger, whether one is there or not."""
+    """A permanent finger detection, with or without a finger."""
 
     fault: Literal["stuck-finger"] = "stuck-finger"
-    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class DirtySensor(Fault):
-    """Grease on the glass, until somebody wipes it."""
+    """Grease on the glass, until it is cleaned."""
 
     fault: Literal["dirty-sensor"] = "dirty-sensor"
-    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class ImageFault(Fault):
-    """Something that spoils the next images."""
+    """A fault of the next images."""
 
-    images: int = Field(1, ge=1, description="How many images in a row it spoils.")
+    images: int = Field(1, ge=1, description="Number of consecutive images affected.")
 
 
 class ZeroImage(ImageFault):
-    """The image has no bytes at all."""
+    """An image without bytes."""
 
     fault: Literal["zero-image"] = "zero-image"
 
 
 class BadHeader(ImageFault):
-    """The header counts more lines than the sensor has."""
+    """A header with more lines than the sensor has."""
 
     fault: Literal["bad-header"] = "bad-header"
 
 
 class Trouble(ImageFault):
-    """The scanner interrupts with 0800, now; the next image has no bytes."""
+    """An interrupt 0800, now; the next image has no bytes."""
 
     fault: Literal["trouble"] = "trouble"
 
 
 class NoScanPower(Fault):
-    """The interrupt that should follow power-up does not come."""
+    """No interrupt after power-up."""
 
     fault: Literal["no-scan-power"] = "no-scan-power"
-    times: int = Field(1, ge=1, description="How many times in a row.")
+    times: int = Field(1, ge=1, description="Number of consecutive times.")
 
 
 class ConfusedPower(Fault):
-    """The status register says that the power must be cycled first, as some do after a program has ended."""
+    """A status register that requires a power cycle, as on some scanners after a program has ended."""
 
     fault: Literal["confused-power"] = "confused-power"
 
@@ -88,10 +88,10 @@ _NB1010: TypeAdapter[Nb1010Fault] = TypeAdapter(Nb1010Fault)
 
 
 def uru_fault(name: str, arguments: dict[str, Any] | None = None) -> UruFault:
-    """The fault of that name; pydantic's ValidationError, a ValueError, for one that cannot be."""
+    """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
     return _URU.validate_python({**(arguments or {}), "fault": name})
 
 
 def nb1010_fault(name: str, arguments: dict[str, Any] | None = None) -> Nb1010Fault:
-    """The same for an nb1010."""
+    """Return the fault with that name for an nb1010, as `uru_fault`."""
     return _NB1010.validate_python({**(arguments or {}), "fault": name})

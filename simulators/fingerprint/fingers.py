@@ -1,7 +1,7 @@
-"""Fingers that nobody has, and what a sensor sees when one of them is laid on it.
+"""Invented fingers, and a sensor's image of a touch.
 
-A finger is a seed. A touch is a finger laid somewhere, in some condition, once: two touches of one finger
-differ as two placements do, in place, angle, stretch of the skin and noise. Nobody's data is in any of it.
+A finger is a seed. A touch is one placement of a finger, in some condition: two touches of one finger differ
+in place, angle, stretch of the skin and noise. No real person's data is in any of it.
 """
 
 import itertools
@@ -20,14 +20,14 @@ from simulators.fingerprint.skin import SKIN, SkinCondition, add_dirt, render_in
 __all__ = ["Finger", "Pattern", "Sensor", "SkinCondition", "Touch", "fingers", "render_touch"]
 
 RESIDUAL_PRINT = (Pattern.ARCH, 5)
-"""The print on a dirty sensor."""
+"""The residual print on a dirty sensor."""
 Image = NDArray[np.uint8]
-"""Rows by columns; 0 is the darkest ridge, 255 nothing."""
+"""Rows by columns; 0 is the darkest ridge, 255 white."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """What a sensor can see: its size in pixels, its resolution in pixels an inch."""
+    """Size of a sensor in pixels, and its resolution in pixels per inch."""
 
     width: int
     height: int
@@ -36,7 +36,7 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Finger:
-    """One finger of nobody's. The seed decides everything that `pattern` leaves open."""
+    """One invented finger. The seed determines everything that `pattern` leaves open."""
 
     seed: int
     pattern: Pattern | None = None
@@ -51,7 +51,7 @@ class Finger:
         )[0]
 
     def touch(self, number: int = 0, condition: SkinCondition = SkinCondition.CLEAN) -> "Touch":
-        """The touch of that number: somewhat off the middle, somewhat turned, as people do it."""
+        """Return the touch of that number: somewhat off the middle, somewhat rotated, as in practice."""
         chance = Random(f"{self.seed}/{self.ridge_pattern}/{number}")
         return Touch(
             self,
@@ -65,7 +65,7 @@ class Finger:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """A finger laid on a sensor once: turned left by `rotation_deg`, its middle off the sensor's."""
+    """One placement of a finger on a sensor: rotated left by `rotation_deg`, its middle off the sensor's."""
 
     finger: Finger
     condition: SkinCondition = SkinCondition.CLEAN
@@ -76,7 +76,7 @@ class Touch:
 
 
 def fingers(seed: int) -> Iterator[Finger]:
-    """Finger after finger, the same ones for the same seed."""
+    """Yield fingers, the same ones for the same seed."""
     chance = Random(f"{seed}/fingers")
     for _ in itertools.count():
         yield Finger(chance.getrandbits(31))
@@ -84,10 +84,10 @@ def fingers(seed: int) -> Iterator[Finger]:
 
 @lru_cache(maxsize=16)
 def render_touch(touch: Touch | None, sensor: Sensor, *, dirty: bool = False) -> Image:
-    """What the sensor sees, with nothing on it or with a finger.
+    """Render the sensor's image, with or without a finger.
 
-    `sensor.height` rows by `sensor.width` columns, read-only. `dirty`: there is grease on the glass, as there
-    also is in condition `DIRTY`.
+    `sensor.height` rows by `sensor.width` columns, read-only. `dirty`: there is grease on the glass, as in
+    condition `DIRTY`.
     """
     shape = (sensor.height, sensor.width)
     mm = 25.4 / sensor.ppi
@@ -102,8 +102,8 @@ def render_touch(touch: Touch | None, sensor: Sensor, *, dirty: bool = False) ->
         height = _sampled(grow_ridges(touch.finger.ridge_pattern, touch.finger.seed), right_mm, up_mm)
         ink = render_ink(SKIN[touch.condition], height, right_mm, up_mm, mm, noise, touch.finger.seed)
     if dirty or (touch is not None and touch.condition is SkinCondition.DIRTY):
-        print_left = _sampled(grow_ridges(*RESIDUAL_PRINT), x * mm - 6, 8 - y * mm)
-        ink = add_dirt(ink, print_left, mm)
+        residual = _sampled(grow_ridges(*RESIDUAL_PRINT), x * mm - 6, 8 - y * mm)
+        ink = add_dirt(ink, residual, mm)
     grey = 244 - 228 * ink + grain * noise.standard_normal(shape, np.float32)
     image: Image = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
     image.flags.writeable = False
@@ -111,7 +111,7 @@ def render_touch(touch: Touch | None, sensor: Sensor, *, dirty: bool = False) ->
 
 
 def _on_the_finger(touch: Touch, right_mm: Floats, up_mm: Floats) -> tuple[Floats, Floats]:
-    """Where on the finger each point of the sensor is: turned, moved, and skin stretches."""
+    """Return the point of the finger at each point of the sensor: rotated, shifted, with stretched skin."""
     chance = Random(touch.seed)
     right, up = right_mm - touch.right_mm, up_mm - touch.up_mm
     turn = np.float32(np.radians(touch.rotation_deg))
@@ -128,7 +128,7 @@ def _on_the_finger(touch: Touch, right_mm: Floats, up_mm: Floats) -> tuple[Float
 
 
 def _sampled(master: Floats, right_mm: Floats, up_mm: Floats) -> Floats:
-    """Height of the skin at these points, bilinear; beyond what has grown, the nearest that has."""
+    """Return the height of the skin at these points, bilinear; outside the grown area, the nearest."""
     rows, columns = master.shape
     x = np.clip(right_mm * (MASTER_PPI / 25.4) + columns / 2, 0, columns - 1.001)
     y = np.clip(rows / 2 - up_mm * (MASTER_PPI / 25.4), 0, rows - 1.001)

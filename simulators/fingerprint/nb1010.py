@@ -1,4 +1,4 @@
-"""NEXT Biometrics NB-1010-U: a thermal sensor that answers questions over two bulk endpoints.
+"""NEXT Biometrics NB-1010-U: a thermal sensor with requests and answers over two bulk endpoints.
 
 Messages both ways: ``80``, a code, a sequence number u16, the length of the whole message u32, little-endian.
 Source: protocol sheet, section 2; field layout as in the recording `nb1010`.
@@ -21,7 +21,7 @@ MARK = 0x80
 
 
 class Code(IntEnum):
-    """What a message is: three questions and what is said to them."""
+    """Codes of messages: three requests and their answers."""
 
     POLL = 0x38
     LEVEL = 0x37
@@ -34,12 +34,12 @@ class Code(IntEnum):
 _HEAD = struct.Struct("<BBHI")
 ROWS_AT_ONCE = 2
 LEVEL_TOUCHED, LEVEL_UNTOUCHED = 0xF7, 0x04
-"""What the sensor feels; readers take more than 0x30 for a finger."""
+"""Levels of the sensor; readers detect a finger above 0x30."""
 ROW_S = 0.002
 
 
 class Nb1010(UsbScanner):
-    """One scanner. It has no serial number. `row_s`: how long two rows take, in seconds."""
+    """One scanner. It has no serial number. `row_s`: time for two rows, in seconds."""
 
     def __init__(self, *, row_s: float = ROW_S) -> None:
         super().__init__(
@@ -63,18 +63,18 @@ class Nb1010(UsbScanner):
         self._empty_images = 0
 
     def inject_scanner_fault(self, fault: Fault) -> None:
-        """See `UsbScanner.let`. An image without bytes is one of whose rows none has any."""
+        """See `UsbScanner.inject_scanner_fault`. In an image without bytes all rows are empty."""
         if isinstance(fault, ZeroImage):
             self._empty_images += fault.images
         else:
             super().inject_scanner_fault(fault)
 
     def control(self, setup: Setup, data: bytes = b"") -> bytes:  # noqa: ARG002 - all refused
-        """Refuse: there are no requests of its own."""
+        """Refuse: the device has no control requests of its own."""
         raise Stall
 
     def on_out(self, endpoint: int, data: bytes) -> None:  # noqa: ARG002 - there is one
-        """Answer a message; what is none is not answered."""
+        """Answer a message; ignore invalid ones."""
         if len(data) < _HEAD.size:
             return
         mark, code, number, length = _HEAD.unpack_from(data)

@@ -1,7 +1,7 @@
-"""Which way the ridges of a finger run, by the zero-pole model of Sherlock and Monro (1993).
+"""Direction of a finger's ridges, by the zero-pole model of Sherlock and Monro (1993).
 
 Every loop core is a zero and every delta a pole of a rational function of the plane; half its argument is the
-direction of the ridges. An arch has neither and is drawn as the wave that it is.
+direction of the ridges. An arch has neither and is drawn as a wave.
 """
 
 import math
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 class Pattern(StrEnum):
-    """The classes of Henry's system; loops are named by the side they open to on the image."""
+    """The classes of Henry's system; loops are named by the side of their opening in the image."""
 
     LEFT_LOOP = "left-loop"
     RIGHT_LOOP = "right-loop"
@@ -31,13 +31,13 @@ PATTERN_FREQUENCIES = {
     Pattern.ARCH: 3.7,
     Pattern.TENTED_ARCH: 2.9,
 }
-"""Per cent of fingers (Wilson, Candela and Watson, 1994)."""
+"""Percent of fingers (Wilson, Candela and Watson, 1994)."""
 
 
 def directions(pattern: Pattern, chance: Random, right_mm: Floats, up_mm: Floats) -> Floats:
-    """Direction of the ridges at each point, in radians counted from rightwards to upwards, modulo pi.
+    """Return the direction of the ridges at each point, in radians from rightwards to upwards, modulo pi.
 
-    `right_mm`, `up_mm`: where the points are, from the middle of the finger's tip, in millimetres.
+    `right_mm`, `up_mm`: positions of the points from the middle of the fingertip, in millimetres.
     """
 
     def about(value: float, spread: float) -> float:

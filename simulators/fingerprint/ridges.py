@@ -1,9 +1,9 @@
-"""Ridges, grown out of noise by filtering it over and over along the direction they are to run in.
+"""Ridges, grown from noise by repeated filtering along their direction.
 
 The filter is Gabor's: one spatial frequency, one orientation. After each pass the result is pushed towards
-ridge or valley; where ridges that grew towards each other do not meet, a minutia stays (Cappelli's SFinGe
-works so). It is done for a fixed number of orientations at once, in the frequency domain, at half the
-resolution that sensors have: a finger takes some 0.15 s.
+ridge or valley; where growing ridges do not meet, a minutia stays (as in Cappelli's SFinGe). It is done for a
+fixed number of orientations at once, in the frequency domain, at half the resolution of sensors: a finger
+takes some 0.15 s.
 """
 
 import math
@@ -16,20 +16,20 @@ from simulators.fingerprint.ridge_flow import Floats, Pattern, directions
 
 GROWN_PPI = 250
 GROWN_SHAPE = (288, 224)
-"""Rows and columns while growing: 29 mm by 23 mm, all of a finger's last joint that can touch a sensor."""
+"""Rows and columns while growing: 29 mm by 23 mm, the part of the last joint that can touch a sensor."""
 MASTER_PPI = 2 * GROWN_PPI
 RIDGE_PERIOD_MM = 0.47
-"""Ridge to ridge; grown-up people have 0.4 to 0.6."""
+"""Ridge to ridge; adults have 0.4 to 0.6."""
 ORIENTATIONS = 24
 ROUNDS = 12
 _BANDWIDTH = 0.22
-"""Of the filter, as a share of the ridges' frequency: one standard deviation."""
+"""Bandwidth of the filter, as a share of the ridges' frequency: one standard deviation."""
 _SPREAD = math.radians(14)
 
 
 @lru_cache(maxsize=32)
 def grow_ridges(pattern: Pattern, seed: int) -> Floats:
-    """Height of the skin, 0 on average with a deviation of 1, ridges positive; 500 pixels an inch.
+    """Grow the skin: heights, mean 0, deviation 1, ridges positive; 500 pixels per inch.
 
     Rows and columns are twice `GROWN_SHAPE`. The same seed and pattern give the same finger.
     """
@@ -51,11 +51,11 @@ def grow_ridges(pattern: Pattern, seed: int) -> Floats:
 
 @lru_cache(maxsize=1)
 def _filters() -> Floats:
-    """A filter for each orientation, over the frequencies of a real transform."""
+    """Return a filter for each orientation, over the frequencies of a real transform."""
     rows, columns = GROWN_SHAPE
     down, right = np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None]
-    wanted = 25.4 / (GROWN_PPI * RIDGE_PERIOD_MM)
-    ring = np.exp(-(((np.hypot(right, down) - wanted) / (_BANDWIDTH * wanted)) ** 2) / 2)
+    frequency = 25.4 / (GROWN_PPI * RIDGE_PERIOD_MM)
+    ring = np.exp(-(((np.hypot(right, down) - frequency) / (_BANDWIDTH * frequency)) ** 2) / 2)
     across = np.arctan2(-down, right)
     filters = []
     for step in range(ORIENTATIONS):
@@ -66,7 +66,7 @@ def _filters() -> Floats:
 
 
 def _twice_as_fine(skin: Floats) -> Floats:
-    """The same surface with twice the rows and columns: no frequency is added, so nothing gets jagged."""
+    """Return the same surface with twice the rows and columns, without additional frequencies."""
     rows, columns = skin.shape
     coarse = np.fft.rfft2(skin)
     fine = np.zeros((2 * rows, columns + 1), coarse.dtype)

@@ -1,4 +1,4 @@
-"""Kinds `uru4000`, `nb1010` and `zfm`: fingerprint scanners, with people that come and go."""
+"""Kinds `uru4000`, `nb1010` and `zfm`: fingerprint scanners, with traffic."""
 
 import asyncio
 from pathlib import Path
@@ -26,8 +26,10 @@ from simulators.usb.usbip_bus import UsbIpBus
 class UsbScannerSettings(ScannerSettings):
     """A scanner behind a USB/IP port of this machine."""
 
-    port: int = Field(ge=0, le=65535, description="Port on 127.0.0.1; 0 takes a free one, told when ready.")
-    busid: str = Field("1-1", pattern=r"^[0-9]+-[0-9.]+$", description="Where on the bus it is.")
+    port: int = Field(
+        ge=0, le=65535, description="Port on 127.0.0.1; 0 chooses a free one, reported by the ready event."
+    )
+    busid: str = Field("1-1", pattern=r"^[0-9]+-[0-9.]+$", description="Its position on the bus.")
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -35,15 +37,15 @@ class UsbScannerSettings(ScannerSettings):
         return (f"{HOST}:{self.port}",) if self.port else ()
 
     def build(self) -> Simulator:
-        """The scanner and its people."""
+        """Build the scanner and its traffic."""
         return UsbScannerSimulator(self)
 
     def scanner(self) -> UsbScanner:
-        """The scanner alone."""
+        """Build the scanner alone."""
         raise NotImplementedError
 
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
-        """The fault of that name, if it can have it."""
+        """Return the fault of that name, if the scanner supports it."""
         raise NotImplementedError
 
 
@@ -53,8 +55,8 @@ class Uru4000Settings(UsbScannerSettings):
     kind: Literal["uru4000"]
     model: Literal["4500", "4000", "microsoft-v2"] = "4500"
     serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,64}$")
-    encrypted: bool = Field(True, description="Whether it enciphers its images, as they do.")
-    exposure_s: float = Field(0.13, ge=0, description="How long an image takes, in seconds.")
+    encrypted: bool = Field(True, description="Whether its images are encrypted, as on real ones.")
+    exposure_s: float = Field(0.13, ge=0, description="Time for an image, in seconds.")
     faults: tuple[ScheduledFault[UruFault], ...] = ()
 
     @property
@@ -63,7 +65,7 @@ class Uru4000Settings(UsbScannerSettings):
         return self.faults
 
     def scanner(self) -> Uru4000:
-        """The scanner alone."""
+        """Build the scanner alone."""
         return Uru4000(
             self.model,
             serial_number=self.serial_number,
@@ -89,7 +91,7 @@ class Nb1010Settings(UsbScannerSettings):
         return self.faults
 
     def scanner(self) -> Nb1010:
-        """The scanner alone."""
+        """Build the scanner alone."""
         return Nb1010()
 
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
@@ -101,13 +103,13 @@ class ZfmSettings(ScannerSettings):
     """One module on a serial line."""
 
     kind: Literal["zfm"]
-    path: Path = Field(description="Where the port appears: a symlink to the pty.")
+    path: Path = Field(description="Path of the port: a symlink to the pty.")
     model: Literal["zfm-20", "r30x", "as608", "r503"] = "zfm-20"
     password: int = Field(0, ge=0, le=0xFFFFFFFF)
     address: int = Field(0xFFFFFFFF, ge=0, le=0xFFFFFFFF)
-    enrolled: int = Field(0, ge=0, le=100, description="How many of the people's fingers it knows already.")
-    capture_s: float = Field(0.1, ge=0, description="How long it looks for a finger, in seconds.")
-    wire_speed: bool = Field(False, description="Whether bytes take as long as they do on a real line.")
+    enrolled: int = Field(0, ge=0, le=100, description="Number of the traffic's fingers that are enrolled.")
+    capture_s: float = Field(0.1, ge=0, description="Time for a look at the finger, in seconds.")
+    wire_speed: bool = Field(False, description="Whether bytes take their time at the baud rate.")
     faults: tuple[ScheduledFault[ZfmFault], ...] = ()
 
     @field_validator("path")
@@ -128,11 +130,11 @@ class ZfmSettings(ScannerSettings):
         return self.faults
 
     def summary(self) -> dict[str, Any]:
-        """Name, kind, model and path."""
+        """Return name, kind, model and path."""
         return super().summary() | {"model": self.model, "path": str(self.path)}
 
     def build(self) -> Simulator:
-        """The module and its people."""
+        """Build the module and its traffic."""
         return ZfmSimulator(self)
 
 
@@ -147,37 +149,37 @@ class UsbScannerSimulator(ScannerSimulator):
 
     @property
     def platen(self) -> Platen:
-        """Where fingers are laid."""
+        """Its platen."""
         return self.scanner.platen
 
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
-        """See `Scanner`."""
+        """See `ScannerSimulator`."""
         return self.settings.fault_of(name, arguments)
 
     async def inject_fault(self, fault: Fault) -> None:
-        """See `Scanner`."""
+        """See `ScannerSimulator`."""
         if isinstance(fault, DirtySensor):
             await asyncio.to_thread(self.platen.render_ahead, self.platen.touch, dirty=True)
         self.scanner.inject_scanner_fault(fault)
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
-        self._tell = tell
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
+        self._emit = emit
         self.bus.connect(self.settings.busid, self.scanner)
         self.bus.on_client = lambda _busid, there: self.host(there)
         try:
             async with self.bus:
-                tell("ready", self.summary())
+                emit("ready", self.summary())
                 await self.serve()
         finally:
             self.scanner.close()
 
     def summary(self) -> dict[str, Any]:
-        """Name, kind and address."""
+        """Return name, kind and address."""
         return self.settings.summary() | {"url": self.bus.url(self.settings.busid)}
 
     def status(self) -> dict[str, Any]:
-        """See `Scanner`."""
+        """See `ScannerSimulator`."""
         return self.summary() | {
             "plugged": self.scanner.is_plugged,
             "transfers": self.scanner.transfers,
@@ -204,26 +206,26 @@ class ZfmSimulator(ScannerSimulator):
 
     @property
     def platen(self) -> Platen:
-        """Where fingers are laid."""
+        """Its platen."""
         return self.module.platen
 
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
-        """See `Scanner`."""
+        """See `ScannerSimulator`."""
         return zfm_fault(name, arguments)
 
     async def inject_fault(self, fault: Fault) -> None:
-        """See `Scanner`."""
+        """See `ScannerSimulator`."""
         await self.module.inject(fault)
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
-        self._tell = tell
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
+        self._emit = emit
         for number in range(self.settings.enrolled):
             self.module.enrol_finger(number, self.settings.finger(number))
             await asyncio.sleep(0)
         async with self.line, asyncio.TaskGroup() as tasks:
             self.module.start()
-            tell("ready", self.settings.summary())
+            emit("ready", self.settings.summary())
             tasks.create_task(self._watch_the_host())
             tasks.create_task(self.serve())
 
@@ -235,7 +237,7 @@ class ZfmSimulator(ScannerSimulator):
             self.host(False)
 
     def status(self) -> dict[str, Any]:
-        """See `Scanner`."""
+        """See `ScannerSimulator`."""
         return self.settings.summary() | {
             "plugged": self.line.is_plugged,
             "commands": self.module.commands,

@@ -1,4 +1,4 @@
-"""How skin and glass make prints good or bad: conditions, as a few numbers each."""
+"""Quality of prints by condition of skin and platen, as a few numbers each."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from simulators.fingerprint.ridge_flow import Floats
 
 
 class SkinCondition(StrEnum):
-    """What a finger, or the glass under it, is like."""
+    """Condition of a finger, or of the platen."""
 
     CLEAN = "clean"
     NOISY = "noisy"
@@ -19,7 +19,7 @@ class SkinCondition(StrEnum):
     PARTIAL = "partial"
     DIRTY = "dirty"
     WORN = "worn"
-    """Ridges ground away by years of work: the print that no scanner reads."""
+    """Ridges worn away by years of manual work: a print that no scanner reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +27,24 @@ class Skin:
     """One condition. Heights are in standard deviations of the ridges, ink from 0 to 1."""
 
     swelling: float = -0.3
-    """Added to the height: above 0 the valleys close, below it the ridges thin."""
+    """Added to the height: above 0 the valleys close, below 0 the ridges thin."""
     steepness: float = 2.2
-    """How sharply ink begins where skin touches."""
+    """Steepness of the transition from no ink to ink."""
     darkness: float = 0.9
     blotches: float = 0.2
-    """How much the swelling differs from place to place, and from ridge to ridge in `breaks`."""
+    """Variation of the swelling from place to place, and from ridge to ridge in `breaks`."""
     breaks: float = 0.0
     worn: float = 0.0
     """Share of the skin without ridges."""
     creases: int = 0
     pores: float = 0.5
-    """A square millimetre of ridge has about three; this share of them is open."""
+    """Share of open pores; a square millimetre of ridge has about three."""
     grain: float = 5.0
-    """Of the sensor, in grey levels: one standard deviation."""
+    """Noise of the sensor, in grey levels: one standard deviation."""
     half_width_mm: float = 8.5
     half_height_mm: float = 11.0
     centre_mm: tuple[float, float] = (0.0, -1.0)
-    """What touches, an ellipse: its half axes, and its middle on the finger, rightwards and upwards."""
+    """Contact area, an ellipse: its half axes, and its middle on the finger, rightwards and upwards."""
 
 
 SKIN = {
@@ -69,13 +69,13 @@ def render_ink(
     noise: np.random.Generator,
     finger: int,
 ) -> Floats:
-    """How dark each point gets, 0 to 1. Points are given by where on the finger they are.
+    """Return the darkness of each point, 0 to 1. Points are positions on the finger.
 
-    `finger` seeds what stays with the finger (creases, worn places), `noise` what differs with each touch.
+    `finger` seeds what is permanent (creases, worn places), `noise` what differs with each touch.
     """
     lasting = Random(f"{finger}/skin")
     if skin.worn:
-        # Where the finger is worn does not move with the sensor, so it is made of waves over the finger.
+        # Worn places do not move with the sensor, so they are made of waves over the finger.
         depth = _waves(lasting, right_mm, up_mm, count=12, shortest_mm=2, longest_mm=6)
         height = height * np.clip((depth - np.quantile(depth, skin.worn)) * 2 + 0.2, 0.05, 1)
     level = height + skin.swelling + skin.blotches * _blotches(noise, height.shape, 1.6 / pixel_mm)
@@ -85,7 +85,8 @@ def render_ink(
     for _ in range(skin.creases):
         ink = ink * (1 - _line(lasting, right_mm, up_mm, width_mm=lasting.uniform(0.1, 0.25)))
     if skin.pores:
-        # A share of noise peaks, on top of ridges only; the finer the sensor, the fewer of its pixels.
+        # A share of noise peaks, on top of ridges only; the finer the sensor, the smaller the share of its
+        # pixels.
         open_ones = noise.random(height.shape, np.float32) < 3 * skin.pores * pixel_mm**2
         ink = np.where(open_ones & (height > 0.6), ink * 0.35, ink)
     right, up = right_mm - skin.centre_mm[0], up_mm - skin.centre_mm[1]
@@ -95,16 +96,16 @@ def render_ink(
     return np.asarray(ink * contact, np.float32)
 
 
-def add_dirt(ink: Floats, print_left: Floats, pixel_mm: float) -> Floats:
-    """The same through grease and dust, which stay on the glass until somebody wipes it.
+def add_dirt(ink: Floats, residual: Floats, pixel_mm: float) -> Floats:
+    """Add grease and dust, which stay on the platen until it is cleaned.
 
-    `print_left`: the ridges that somebody left there, as heights at each point.
+    `residual`: the ridges of the residual print, as heights at each point.
     """
     noise, chance = np.random.default_rng(5), Random(5)
     y, x = np.mgrid[0 : ink.shape[0], 0 : ink.shape[1]].astype(np.float32) * np.float32(pixel_mm)
     cover = np.clip(0.8 + 0.6 * _blotches(noise, ink.shape, 3 / pixel_mm), 0, 0.95)
     fine = _blotches(noise, ink.shape, 0.3 / pixel_mm)
-    grease = np.clip(0.45 + 0.3 * np.tanh(print_left + 3 * fine), 0, 1)
+    grease = np.clip(0.45 + 0.3 * np.tanh(residual + 3 * fine), 0, 1)
     for _ in range(6):
         cover = np.maximum(cover, 0.8 * _line(chance, x - 8, y - 8, width_mm=0.5))
     ink = ink * (1 - cover) + grease * cover
@@ -115,7 +116,7 @@ def add_dirt(ink: Floats, print_left: Floats, pixel_mm: float) -> Floats:
 
 
 def _blotches(noise: np.random.Generator, shape: tuple[int, int], size_px: float) -> Floats:
-    """Smooth noise, deviation about 1, whose lumps are about `size_px` pixels wide."""
+    """Return smooth noise, deviation about 1, with lumps about `size_px` pixels wide."""
     rows, columns = (int(length / size_px) + 3 for length in shape)
     coarse = noise.standard_normal((rows, columns), np.float32) * 1.5
     for axis, length in enumerate(shape):
@@ -141,7 +142,7 @@ def _waves(
 
 
 def _line(chance: Random, right_mm: Floats, up_mm: Floats, width_mm: float) -> Floats:
-    """A line at any angle somewhere across the middle, 1 on it, 0 off it."""
+    """Return a line at any angle somewhere across the middle, 1 on it, 0 off it."""
     angle, off = chance.uniform(0, 3.14), chance.uniform(-7, 7)
     away = right_mm * np.float32(np.cos(angle)) + up_mm * np.float32(np.sin(angle)) - np.float32(off)
     return np.asarray(np.exp(-((away / np.float32(width_mm)) ** 2)), np.float32)

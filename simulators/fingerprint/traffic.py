@@ -1,4 +1,4 @@
-"""People at a fingerprint scanner: whose finger comes when, in what condition, and for how long."""
+"""Traffic at a fingerprint scanner: fingers, their times, conditions and durations."""
 
 import asyncio
 from abc import abstractmethod
@@ -25,22 +25,26 @@ MOSTLY_CLEAN = {
 
 
 class ScannerSettings(SimulatorSettings):
-    """What every simulated fingerprint scanner of a post has."""
+    """Settings of every simulated fingerprint scanner of a post."""
 
-    people: int = Field(10, ge=1, le=100_000, description="How many fingers there are to come.")
+    people: int = Field(10, ge=1, le=100_000, description="Number of different fingers.")
     conditions: dict[SkinCondition, float] = Field(
-        MOSTLY_CLEAN, min_length=1, description="How often each condition comes, in proportion."
+        MOSTLY_CLEAN, min_length=1, description="Weight of each condition."
     )
-    every_s: float | None = Field(None, gt=0, description="Seconds between fingers; else by command only.")
-    jitter_s: float = Field(0.0, ge=0, description="How much earlier or later a finger may come, in seconds.")
-    first_s: float = Field(1.0, ge=0, description="When the first comes after a host has opened the scanner.")
-    dwell_s: float = Field(2.0, gt=0, description="How long a finger stays, in seconds.")
+    every_s: float | None = Field(
+        None, gt=0, description="Seconds between fingers; only by command if omitted."
+    )
+    jitter_s: float = Field(0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
+    first_s: float = Field(
+        1.0, ge=0, description="Seconds until the first one after a host has opened the scanner."
+    )
+    dwell_s: float = Field(2.0, gt=0, description="Time that a finger stays, in seconds.")
 
     @field_validator("conditions")
     @classmethod
-    def _something_comes(cls, mix: dict[SkinCondition, float]) -> dict[SkinCondition, float]:
+    def _weights_are_usable(cls, mix: dict[SkinCondition, float]) -> dict[SkinCondition, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
-            raise ValueError("weights are not negative, and one at least is above 0")
+            raise ValueError("weights must not be negative, and at least one must be above 0")
         return mix
 
     @model_validator(mode="after")
@@ -51,50 +55,50 @@ class ScannerSettings(SimulatorSettings):
 
     @property
     def timed_faults(self) -> tuple[ScheduledFault[Any], ...]:
-        """The faults that happen by themselves."""
+        """The scheduled faults."""
         return ()
 
     def finger(self, number: int) -> Finger:
-        """The finger of that number: the same one for the same seed."""
+        """Return the finger of that number: the same one for the same seed."""
         return Finger(self.seed * 1_000_003 + number)
 
 
 class ScannerSimulator(Simulator):
-    """A scanner, the people before it and what goes wrong with it."""
+    """A scanner, its traffic and its faults."""
 
     verbs: ClassVar = ("insert", "fault", "status")
 
     def __init__(self, settings: ScannerSettings) -> None:
-        self.has_people = settings
-        self._tell: EmitCallback = lambda _event, _details: None
+        self.traffic = settings
+        self._emit: EmitCallback = lambda _event, _details: None
         self._present = asyncio.Event()
         self._lifting: set[asyncio.Task[None]] = set()
 
     @property
     @abstractmethod
     def platen(self) -> Platen:
-        """Where fingers are laid."""
+        """Its platen."""
 
     @abstractmethod
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
-        """The fault of that name; pydantic's ValidationError for one that this scanner cannot have."""
+        """Return the fault of that name; raise pydantic's ValidationError if it is invalid."""
 
     @abstractmethod
     async def inject_fault(self, fault: Fault) -> None:
-        """Let something go wrong."""
+        """Inject a fault."""
 
     @abstractmethod
     def status(self) -> dict[str, Any]:
-        """What there is to say about it now."""
+        """Return its present state."""
 
     async def serve(self) -> None:
-        """Let people come, and things go wrong, until cancelled."""
+        """Run traffic and scheduled faults until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                if self.has_people.every_s is not None:
-                    tasks.create_task(self._arrivals(self.has_people.every_s))
-                for timed in self.has_people.timed_faults:
-                    tasks.create_task(self._happens(timed))
+                if self.traffic.every_s is not None:
+                    tasks.create_task(self._arrivals(self.traffic.every_s))
+                for timed in self.traffic.timed_faults:
+                    tasks.create_task(self._run_scheduled_fault(timed))
                 await asyncio.Event().wait()
         finally:
             for task in tuple(self._lifting):
@@ -102,19 +106,19 @@ class ScannerSimulator(Simulator):
             await asyncio.gather(*self._lifting, return_exceptions=True)
 
     def host(self, present: bool) -> None:
-        """Know that a host has opened the scanner, or has left it."""
+        """Handle a host that has opened the scanner, or has closed it."""
         if present != self._present.is_set():
-            self._tell("host", {"connected": present})
+            self._emit("host", {"connected": present})
         if present:
             self._present.set()
         else:
             self._present.clear()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`.
+        """See `Simulator.handle_command`.
 
-        `insert` lays a finger on the scanner: `finger` (a number), `pattern`, `condition`, `for_s`, and
-        where: `rotation_deg`, `right_mm`, `up_mm`; or takes it away: `lift`. `fault`: its name and `args`.
+        `insert` places a finger on the scanner: `finger` (a number), `pattern`, `condition`, `for_s`, and its
+        position: `rotation_deg`, `right_mm`, `up_mm`; or takes it away: `lift`. `fault`: its name and `args`.
         """
         match verb:
             case "insert":
@@ -127,7 +131,7 @@ class ScannerSimulator(Simulator):
                     "touched": self.platen.is_touched,
                     "touches": self.platen.touches,
                 }
-        raise SimulatorError(f"{self.has_people.kind} does not know {verb!r}: {', '.join(self.verbs)}")
+        raise SimulatorError(f"{self.traffic.kind} does not know {verb!r}: {', '.join(self.verbs)}")
 
     async def _insert(
         self,
@@ -142,63 +146,63 @@ class ScannerSimulator(Simulator):
             self.platen.lift()
             return {}
         try:
-            number = self.platen.touches % self.has_people.people if finger is None else int(finger)
-            chosen = self.has_people.finger(number)
+            number = self.platen.touches % self.traffic.people if finger is None else int(finger)
+            chosen = self.traffic.finger(number)
             if pattern is not None:
                 chosen = Finger(chosen.seed, Pattern(pattern))
             touch = _moved(chosen.touch(self.platen.touches, SkinCondition(condition)), **where)
-            stays_s = self.has_people.dwell_s if for_s is None else float(for_s)
+            stays_s = self.traffic.dwell_s if for_s is None else float(for_s)
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
-        await self._lay(touch, stays_s, number)
+        await self._place(touch, stays_s, number)
         return {"finger": number, "pattern": str(chosen.ridge_pattern), "condition": str(touch.condition)}
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            what = self.fault_of(fault, args)
+            injected = self.fault_of(fault, args)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"][1:])
             raise SimulatorError(f"fault {fault}: {where + ': ' if where else ''}{first['msg']}") from None
-        self._tell("fault", {"fault": fault})
-        await self.inject_fault(what)
+        self._emit("fault", {"fault": fault})
+        await self.inject_fault(injected)
         return {}
 
-    async def _lay(self, touch: Touch, stays_s: float, number: int) -> None:
-        # In a thread: a scanner that does not answer for a second is gone, to its host.
+    async def _place(self, touch: Touch, stays_s: float, number: int) -> None:
+        # In a thread: a scanner that does not answer for a second is lost to its host.
         await asyncio.to_thread(self.platen.render_ahead, touch)
         self.platen.place(touch)
-        self._tell("finger", {"finger": number, "condition": str(touch.condition)})
+        self._emit("finger", {"finger": number, "condition": str(touch.condition)})
         task = asyncio.create_task(self._lift_later(touch, stays_s))
         self._lifting.add(task)
         task.add_done_callback(self._lifting.discard)
 
     async def _lift_later(self, touch: Touch, stays_s: float) -> None:
         await asyncio.sleep(stays_s)
-        if self.platen.touch is touch:  # and not another, laid there meanwhile
+        if self.platen.touch is touch:  # and not another finger, placed meanwhile
             self.platen.lift()
 
     async def _arrivals(self, every_s: float) -> None:
-        """Fingers, for as long as a host listens; people queue up again when it comes back."""
-        chance = Random(f"{self.has_people.seed}/arrivals")
-        mix = self.has_people.conditions
+        """Place fingers while a host listens; continue when it returns."""
+        chance = Random(f"{self.traffic.seed}/arrivals")
+        mix = self.traffic.conditions
         while True:
             if not self._present.is_set():
                 await self._present.wait()
-                await asyncio.sleep(self.has_people.first_s)
+                await asyncio.sleep(self.traffic.first_s)
                 continue
-            pause_s = every_s + chance.uniform(-1, 1) * self.has_people.jitter_s
-            number = chance.randrange(self.has_people.people)
+            pause_s = every_s + chance.uniform(-1, 1) * self.traffic.jitter_s
+            number = chance.randrange(self.traffic.people)
             (condition,) = chance.choices(list(mix), list(mix.values()))
-            touch = self.has_people.finger(number).touch(self.platen.touches, condition)
-            await self._lay(touch, self.has_people.dwell_s, number)
+            touch = self.traffic.finger(number).touch(self.platen.touches, condition)
+            await self._place(touch, self.traffic.dwell_s, number)
             await asyncio.sleep(pause_s)
 
-    async def _happens(self, timed: ScheduledFault[Any]) -> None:
+    async def _run_scheduled_fault(self, timed: ScheduledFault[Any]) -> None:
         await self._present.wait()
         await asyncio.sleep(timed.at_s)
         while True:
-            self._tell("fault", {"fault": timed.fault.fault})
+            self._emit("fault", {"fault": timed.fault.fault})
             await self.inject_fault(timed.fault)
             if timed.every_s is None:
                 return

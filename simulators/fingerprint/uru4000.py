@@ -1,8 +1,7 @@
 """DigitalPersona U.are.U 4000, 4000B and 4500 and the Microsoft Fingerprint Reader, as USB devices.
 
-Registers are read and written by vendor requests; events come as interrupts, images as one bulk transfer
-each. Source: protocol sheet, section 2; times and default values as in the recordings of a 4500 and a
-Microsoft reader.
+Vendor requests read and write registers; events come as interrupts, images as one bulk transfer each. Source:
+protocol sheet, section 2; times and default values as in the recordings of a 4500 and a Microsoft reader.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ SENSOR = Sensor(WIDTH, HEIGHT, 500)
 EXPOSURE_S = 0.13
 DEBOUNCE_S = 0.01
 SCAN_POWER_AFTER_S = (0.0003, 0.008, 0.016)
-"""The interrupt comes once, and twice more."""
+"""Times of the interrupt, which comes three times."""
 REBOOT_S = 0.03
 
 CHALLENGE_KEY = bytes.fromhex("79ac91795ca1478e98e00f3c598f5f4b")
@@ -64,7 +63,7 @@ LOW_POWER, FAULT, READY = 0x80, 0x04, 0x01
 
 
 class Mode(IntEnum):
-    """What the scanner is to do."""
+    """Mode of the scanner."""
 
     INIT = 0x00
     AWAIT_FINGER_ON = 0x10
@@ -85,7 +84,7 @@ class Event(IntEnum):
 
 
 _EVENTS_IN_MEMORY = bytes.fromhex("010102000800100020008000") + b"\x56\xaa"
-"""An interrupt shows the scanner's memory from its event on; this is what lies there, in that order."""
+"""The scanner's memory from the first event on, in order; an interrupt shows it from its event on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +99,11 @@ class Model:
     information: bytes
     """Register F0: versions are its bytes 10 and 11, and 4 and 5."""
     status: int
-    """Of the hardware, when it has just been plugged in."""
+    """Status of the hardware after it was plugged in."""
     is_rotated: bool = False
-    """Whether the sensor is built in upside down."""
+    """True if the sensor is built in upside down."""
     needs_challenge: bool = False
-    """Whether it wants to know that its driver is Microsoft's before it wakes."""
+    """True if it requires proof of Microsoft's driver before it wakes."""
     power_ma: int = 200
 
 
@@ -140,13 +139,13 @@ MODELS = {
         power_ma=260,
     ),
 }
-"""What the 4000 says of itself is made up, as there is no recording of one; the others say what they said."""
+"""The models. The data of the 4000 are invented, as there is no recording; the others are as recorded."""
 
 
 class Uru4000(UsbScanner):
     """One scanner.
 
-    `encrypted` False: with the cipher off. `exposure_s`: how long an image takes, in seconds.
+    `encrypted` False: without the cipher. `exposure_s`: time for an image, in seconds.
     """
 
     def __init__(
@@ -186,10 +185,10 @@ class Uru4000(UsbScanner):
         self.on_power()
 
     def on_power(self) -> None:
-        """Be as after power has come."""
+        """Reset as after power-up."""
         self.status = self.model.status
         self.mode = Mode.INIT
-        self._authentic = self._told = False
+        self._authentic = self._is_reported = False
         self._challenge = bytes(16)
         self._exposing: asyncio.TimerHandle | None = None
         self._feeling: asyncio.TimerHandle | None = None
@@ -197,7 +196,7 @@ class Uru4000(UsbScanner):
         self._scrambled = bytes(4)
 
     def inject_scanner_fault(self, fault: Fault) -> None:
-        """See `UsbScanner.let`."""
+        """See `UsbScanner.inject_scanner_fault`."""
         match fault:
             case ZeroImage(images=images):
                 self._empty_images += images
@@ -263,7 +262,7 @@ class Uru4000(UsbScanner):
             self.status = 0
             self.call_later(REBOOT_S, self._rebooted)
         elif self.model.needs_challenge and asleep and not self._authentic:
-            pass  # it stays asleep
+            pass  # it does not wake
         else:
             self.status = status
             if asleep:
@@ -292,7 +291,7 @@ class Uru4000(UsbScanner):
             if timer is not None:
                 timer.cancel()
         self._exposing = self._feeling = None
-        self._told = False
+        self._is_reported = False
         self.discard_in(BULK_IN)
         self.mode = Mode(mode) if mode in set(Mode) else Mode.INIT
         match self.mode:
@@ -304,12 +303,12 @@ class Uru4000(UsbScanner):
                 self.discard_in(INTERRUPT_IN)
 
     def on_finger_changed(self) -> None:
-        """Feel whether what the host waits for has come about, and still has a moment later."""
+        """Detect the state that the host waits for, if it persists a moment later."""
         if self._feeling is None and self._awaited() is not None:
             self._feeling = self.call_later(DEBOUNCE_S, self._felt)
 
     def _awaited(self) -> Event | None:
-        if self._told or self.status & LOW_POWER:
+        if self._is_reported or self.status & LOW_POWER:
             return None
         if self.mode is Mode.AWAIT_FINGER_ON and self.platen.is_touched:
             return Event.FINGER_ON
@@ -320,14 +319,14 @@ class Uru4000(UsbScanner):
     def _felt(self) -> None:
         self._feeling = None
         if (event := self._awaited()) is not None:
-            self._told = True
+            self._is_reported = True
             self._interrupt(event)
 
     def _interrupt(self, event: Event) -> None:
         at = self._memory.index(event.to_bytes(2, "big"))
         self.queue_in(INTERRUPT_IN, self._memory[at : at + INTERRUPT_BYTES])
 
-    # Images: one after the other, for as long as the host takes them.
+    # Images: one after the other, as long as the host requests them.
 
     def on_in(self, endpoint: int) -> None:
         """Send an image that is ready."""

@@ -1,10 +1,10 @@
-"""How a U.are.U scanner wraps an image: inverted, turned, in blocks of lines, enciphered.
+"""Format of a U.are.U scanner's image: inverted, rotated, in blocks of lines, encrypted.
 
 Layout and cipher: protocol sheet, section 2; both were checked against recordings of two scanners.
 
-- Lines of 384 bytes. One in a block that is marked "not present" is not there: readers repeat the next one.
-- Cipher: a byte stream from a 32-bit shift register. In each block the bytes lie one place further on, so
-  that the block's last byte is lost; clear lines step the register too, unless they are marked not to.
+- Lines of 384 bytes. The line of a block that is marked "not present" is missing: readers repeat the next.
+- Cipher: a byte stream from a 32-bit shift register. In each block the bytes are shifted by one place, so
+  that the block's last byte is lost; clear lines step the register too, unless marked otherwise.
 """
 
 import struct
@@ -20,7 +20,7 @@ HEADER = 64
 CHANGE_KEY, NO_KEY_UPDATE, ENCRYPTED, NOT_PRESENT = 0x80, 0x04, 0x02, 0x01
 FRAME = 8
 TAPS = (0, 2, 3, 6, 10, 12, 19, 22, 25, 28, 31)
-"""Of the shift register: mask 0x9248144D."""
+"""Taps of the shift register: mask 0x9248144D."""
 STREAM_BITS = (4, 8, 11, 14, 18, 21, 24, 29)
 """Bits of the register that make the byte, the lowest first."""
 
@@ -29,7 +29,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some lines that are treated alike."""
+    """Consecutive lines of one treatment."""
 
     flags: int
     lines: int
@@ -50,10 +50,10 @@ UNENCRYPTED = (Block(0, 170), Block(NOT_PRESENT, 1), Block(0, 119))
 
 
 def register_bits(key: int, count: int) -> Bytes:
-    """The bits that pass through the register: the key's own 32, lowest first, then those shifted in.
+    """Return the bits that pass through the register: the key's own 32, lowest first, then those shifted in.
 
-    A step of the register is a linear recurrence; so is every 2^k-th step of it, with the same taps. That
-    lets ever longer runs of bits be made at once.
+    A step of the register is a linear recurrence; so is every 2^k-th step of it, with the same taps. So ever
+    longer runs of bits can be made at once.
     """
     bits = np.zeros(max(count, 32) * 2 + 64, np.uint8)
     bits[:32] = [key >> place & 1 for place in range(32)]
@@ -70,7 +70,7 @@ def register_bits(key: int, count: int) -> Bytes:
 
 
 def stream(key: int, count: int) -> Bytes:
-    """The first `count` bytes of the cipher's stream."""
+    """Return the first `count` bytes of the cipher's stream."""
     bits = register_bits(key, count + 32)
     return reduce(
         np.bitwise_or, (bits[place : place + count] << at for at, place in enumerate(STREAM_BITS))
@@ -78,29 +78,29 @@ def stream(key: int, count: int) -> Bytes:
 
 
 def advance_key(key: int, count: int) -> int:
-    """The register after so many steps."""
+    """Return the register after `count` steps."""
     bits = register_bits(key, count + 32)[count:]
     return int(np.packbits(bits, bitorder="little").view("<u4")[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An image as it comes down the wire, and what its reader has to ask for."""
+    """An image as sent, and its keys."""
 
     data: bytes
     first_key: int
-    """Number of the key that the image begins with."""
+    """Number of the image's first key."""
     keys: tuple[int, ...]
     """The keys, from that number on."""
 
 
 def raw(image: Bytes, blocks: tuple[Block, ...], chance: Random, *, turned: bool) -> Raw:
-    """Wrap an image of 290 rows by 384 columns, ridges dark. `turned`: the sensor sits upside down."""
+    """Encode an image of 290 rows by 384 columns, ridges dark. `turned`: the sensor is upside down."""
     lines = 255 - image
     if turned:
         lines = lines[::-1, ::-1].copy()
     if not any(block.flags & ENCRYPTED for block in blocks):
-        # Readers tell a cipher by how noisy the first lines are; these show the dark frame of the glass.
+        # Readers detect a cipher by the noise of the first lines; these show the dark frame of the glass.
         lines[:2] = FRAME
     first_key = chance.randrange(200)
     keys = [chance.getrandbits(32)]
@@ -130,6 +130,6 @@ def raw(image: Bytes, blocks: tuple[Block, ...], chance: Random, *, turned: bool
 
 def _header(lines: int, key: int, blocks: tuple[Block, ...], chance: Random) -> bytes:
     pairs = b"".join(bytes([block.flags, block.lines]) for block in blocks) + bytes(2)
-    # After the end of the list the scanner's memory shows: whatever reads it must not mind.
+    # After the end of the list the scanner's memory shows: readers must ignore it.
     rest = chance.randbytes(HEADER - 16 - len(pairs))
     return struct.pack("<HHHB", 0x4010, WIDTH, lines, key) + chance.randbytes(9) + pairs + rest

@@ -1,4 +1,4 @@
-"""What scanners on USB have in common: a device with glass on it, and what goes wrong with both."""
+"""Common behaviour of USB scanners: a device with a platen, and the faults of both."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,15 +20,15 @@ class UsbScanner(UsbDevice):
         self.platen = Platen(sensor)
         self.platen.on_change = self.on_finger_changed
         self.images = 0
-        """How many images it has sent."""
+        """Number of images sent."""
         self._wiping: asyncio.TimerHandle | None = None
         self._loosening: asyncio.TimerHandle | None = None
 
     def on_finger_changed(self) -> None:
-        """Notice that a finger has come or gone."""
+        """Handle a finger that was placed or lifted."""
 
     def inject_scanner_fault(self, fault: Fault) -> None:
-        """Let something go wrong, now or with the next transfers or images, as its kind is."""
+        """Inject a fault, which applies now or to the next transfers or images, depending on its kind."""
         match fault:
             case Unplug(for_s=for_s):
                 self.unplug(for_s)
@@ -44,7 +44,7 @@ class UsbScanner(UsbDevice):
                 raise SimulatorError(f"{self.description.product} cannot have {type(fault).__name__}")
 
     def close(self) -> None:
-        """Be gone for good."""
+        """Unplug permanently."""
         for timer in (self._wiping, self._loosening):
             if timer is not None:
                 timer.cancel()
@@ -54,7 +54,7 @@ class UsbScanner(UsbDevice):
 def _undone(
     before: asyncio.TimerHandle | None, for_s: float | None, undo: Callable[[], None]
 ) -> asyncio.TimerHandle | None:
-    """Undo something after so many seconds, whether the scanner has power then or not."""
+    """Schedule the end of a fault, whether the scanner has power then or not."""
     if before is not None:
         before.cancel()
     return None if for_s is None else asyncio.get_running_loop().call_later(for_s, undo)

@@ -1,7 +1,7 @@
-"""Kind `ws-bd`: a WS-BD service of a scanner's maker, with a scanner behind it that does not exist.
+"""Kind `ws-bd`: a maker's WS-BD service, with a simulated scanner behind it.
 
-Written from NIST SP 500-288 and OASIS WS-BD 1.0: XML over HTTP, a lock that one client holds, a capture whose
-request is answered when the finger has come, an image to download afterwards.
+Written from NIST SP 500-288 and OASIS WS-BD 1.0: XML over HTTP, a lock of one client, a capture request that
+is answered when a finger was captured, an image to download afterwards.
 """
 
 import asyncio
@@ -43,44 +43,43 @@ NAMESPACES = {
     "nist": "urn:oid:2.16.840.1.101.3.9.3.1",
     "oasis": "http://docs.oasis-open.org/bioserv/ns/wsbd-1.0",
 }
-OTHER_CLIENT = "somebody else"
-"""The session of a client that is not there."""
+OTHER_CLIENT = "another client"
+"""Session of another client."""
 
 
 class WsBdSettings(ServiceSettings):
     """One service with its scanner."""
 
     kind: Literal["ws-bd"]
-    edition: Literal["nist", "oasis"] = Field("nist", description="Whose namespace its answers have.")
+    edition: Literal["nist", "oasis"] = Field("nist", description="Edition whose namespace its answers have.")
     width_px: int = Field(400, ge=64, le=4000, description="Width of its images, in pixels.")
     height_px: int = Field(500, ge=64, le=4000, description="Height of its images, in pixels.")
     finger_s: float | None = Field(
         1.0,
         ge=0,
-        description="How long after the start of a capture a finger comes by itself, in seconds; without, "
-        "by command only.",
+        description="Seconds from a capture until a finger is placed; only by command if omitted.",
     )
-    capture_s: float = Field(0.3, ge=0, description="How long a capture takes once a finger is there.")
-    timeout_s: float = Field(20.0, gt=0, description="How long the service waits for a finger, in seconds.")
+    capture_s: float = Field(0.3, ge=0, description="Time for a capture once a finger is there, in seconds.")
+    timeout_s: float = Field(20.0, gt=0, description="Time limit for a finger, in seconds.")
 
     def build(self) -> Simulator:
-        """The service."""
+        """Build the service."""
         return WsBdSimulator(self)
 
 
 @dataclass
 class Capture:
-    """One image that was captured."""
+    """One captured image."""
 
     image: bytes
     submodality: str
     preparing: int = 0
-    """How often it is still being prepared when it is asked for."""
+    """Number of download requests that are still answered with "preparing"."""
 
 
 @dataclass
 class WsBdService:
-    """What the service knows, and what lies on the scanner."""
+    """State of the service, and the finger on the scanner."""
 
     settings: WsBdSettings
     sessions: set[str] = field(default_factory=set)
@@ -96,7 +95,7 @@ class WsBdService:
     slow_s: float = 0.0
     garbage: int = 0
     stop_service: Callable[[float | None], None] = lambda _for_s: None
-    """Ends the service; set by whoever runs it."""
+    """Stops the service; set by its owner."""
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -142,8 +141,11 @@ class WsBdService:
         }
 
     def _info(self) -> dict[str, Any]:
-        told = {"manufacturer": "Utopia Optics", "model": "Slap One", "serialNumber": "SIM-S1-0001"}
-        return {"status": "success", "metadata": {key: {"defaultValue": text} for key, text in told.items()}}
+        parameters = {"manufacturer": "Utopia Optics", "model": "Slap One", "serialNumber": "SIM-S1-0001"}
+        return {
+            "status": "success",
+            "metadata": {key: {"defaultValue": text} for key, text in parameters.items()},
+        }
 
     async def _unregister(self, session: str, _body: bytes) -> dict[str, Any]:
         self.sessions.discard(session)
@@ -204,7 +206,7 @@ class WsBdService:
                 return {"status": fault.status}
         self.capturing = True
         self.canceled.clear()
-        coming = self._finger_comes()
+        coming = self._place_finger()
         try:
             return await self._taken(fault)
         finally:
@@ -212,7 +214,7 @@ class WsBdService:
             if coming is not None:
                 coming.cancel()
 
-    def _finger_comes(self) -> asyncio.TimerHandle | None:
+    def _place_finger(self) -> asyncio.TimerHandle | None:
         if self.settings.finger_s is None:
             return None
         return asyncio.get_running_loop().call_later(self.settings.finger_s, self.finger.set)
@@ -267,7 +269,7 @@ class WsBdService:
         return {"status": "success"}
 
     def inject(self, fault: WsBdFault) -> None:
-        """Let something go wrong, now or at the next captures, as its kind is."""
+        """Inject a fault, which applies now or to the next captures, depending on its kind."""
         match fault:
             case LockHeld(for_s=for_s):
                 self.lock = OTHER_CLIENT
@@ -293,7 +295,7 @@ class WsBdService:
             self.lock = None
 
     def reset(self) -> None:
-        """Be a service that has just started."""
+        """Reset to the state after a start."""
         self.sessions.clear()
         self.captures.clear()
         self.lock, self.is_initialised, self.parameters = None, False, None
@@ -313,19 +315,19 @@ class WsBdSimulator(HttpSimulator):
         self.service.reset()
         self.server.stop_for(for_s)
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
-        self._tell = tell
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
+        self._emit = emit
         async with self.server:
-            tell("ready", self.summary())
+            emit("ready", self.summary())
             await asyncio.Event().wait()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`: `insert` lays a finger on the scanner, `fault` takes its name and `args`."""
+        """See `Simulator.handle_command`: `insert` places a finger, `fault` takes its name and `args`."""
         match verb, dict(arguments):
             case "insert", {}:
                 self.service.finger.set()
-                self._tell("finger", {})
+                self._emit("finger", {})
                 return {}
             case "status", {}:
                 return self.summary() | {
@@ -339,14 +341,14 @@ class WsBdSimulator(HttpSimulator):
                 except ValidationError as error:
                     first = error.errors(include_url=False, include_input=False)[0]
                     raise SimulatorError(f"fault {name}: {first['msg']}") from None
-                self._tell("fault", {"fault": what.fault})
+                self._emit("fault", {"fault": what.fault})
                 self.service.inject(what)
                 return {}
-        raise SimulatorError(f"ws-bd does not know {verb!r} with this: insert, fault, status")
+        raise SimulatorError(f"ws-bd does not support {verb!r} this way: use insert, fault or status")
 
 
 async def _first(one: asyncio.Event, other: asyncio.Event, within_s: float) -> bool:
-    """Wait for either, so long at most; whether it was the first of them."""
+    """Wait for one of two events; return whether the first one came."""
     waiting = [asyncio.ensure_future(event.wait()) for event in (one, other)]
     try:
         await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
@@ -358,7 +360,7 @@ async def _first(one: asyncio.Event, other: asyncio.Event, within_s: float) -> b
 
 
 def _drawn(width: int, height: int, seed: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A print: ripples around a core, 9 pixels from ridge to ridge, on white. Nobody's finger."""
+    """Draw an invented print: ripples around a core, 9 pixels from ridge to ridge, on white."""
     chance = np.random.default_rng(seed)
     down, right = np.mgrid[0:height, 0:width].astype(float)
     right -= width * chance.uniform(0.45, 0.55)
@@ -371,7 +373,7 @@ def _drawn(width: int, height: int, seed: int) -> np.ndarray[Any, np.dtype[np.ui
 
 
 def _parameters(body: bytes) -> dict[str, str]:
-    """Key and text of every item of a configuration, whatever its namespace."""
+    """Return key and text of every item of a configuration, in any namespace."""
     found: dict[str, str] = {}
     for item in ElementTree.fromstring(body):
         texts = {part.tag.rpartition("}")[2]: part.text or "" for part in item}

@@ -1,4 +1,4 @@
-"""What goes wrong with a WS-BD service and its scanner, each thing a small typed value."""
+"""Faults of a WS-BD service and its scanner, each a small typed value."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -8,85 +8,85 @@ from simulators.faults import Fault
 
 
 class LockHeld(Fault):
-    """Another client takes the lock, now, whoever had it."""
+    """A lock taken by another client, now, whoever had it."""
 
     fault: Literal["lock-held"] = "lock-held"
-    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class Canceled(Fault):
-    """Somebody at the service calls off the capture that goes on."""
+    """A running capture canceled at the service."""
 
     fault: Literal["canceled"] = "canceled"
 
 
 class SessionForgotten(Fault):
-    """The service forgets all its clients."""
+    """A loss of all sessions of the service."""
 
     fault: Literal["session-forgotten"] = "session-forgotten"
 
 
 class Slow(Fault):
-    """Every answer takes its time from now on; 0 ends it."""
+    """A delay of every answer from now on; 0 ends it."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(1.0, ge=0, description="How long, in seconds.")
+    delay_s: float = Field(1.0, ge=0, description="Delay in seconds.")
 
 
 class Garbage(Fault):
-    """The next answers are no XML."""
+    """Answers that are invalid XML."""
 
     fault: Literal["garbage"] = "garbage"
     answers: int = Field(1, ge=1, description="How many.")
 
 
 class CaptureFault(Fault):
-    """Something that spoils the next captures."""
+    """A fault of the next captures."""
 
-    captures: int = Field(1, ge=1, description="How many captures in a row it spoils.")
+    captures: int = Field(1, ge=1, description="Number of consecutive captures affected.")
     status: ClassVar[str] = "failure"
 
 
 class SensorBusy(CaptureFault):
-    """The scanner does something else."""
+    """A busy scanner."""
 
     fault: Literal["sensor-busy"] = "sensor-busy"
     status: ClassVar[str] = "sensorBusy"
 
 
 class SensorFailure(CaptureFault):
-    """The scanner fails."""
+    """A failure of the scanner."""
 
     fault: Literal["sensor-failure"] = "sensor-failure"
     status: ClassVar[str] = "sensorFailure"
 
 
 class SensorTimeout(CaptureFault):
-    """The service gives up waiting at once."""
+    """An immediate time-out of the service."""
 
     fault: Literal["sensor-timeout"] = "sensor-timeout"
     status: ClassVar[str] = "sensorTimeout"
 
 
 class DownloadDelayed(CaptureFault):
-    """The image is still being prepared when it is asked for."""
+    """A download request before the image is ready."""
 
     fault: Literal["preparing"] = "preparing"
     times: int = Field(3, ge=1, description="How often.")
 
 
 class BadImage(CaptureFault):
-    """What it delivers is no image."""
+    """A download that is no image."""
 
     fault: Literal["bad-image"] = "bad-image"
 
 
 class ServiceDies(CaptureFault):
-    """The service ends, connections and all: in the middle of the next capture, or now."""
+    """A stop of the service with all connections: in the middle of the next capture, or now."""
 
     fault: Literal["service-dies"] = "service-dies"
-    capturing: bool = Field(True, description="In the middle of the next capture; else now.")
-    for_s: float | None = Field(None, gt=0, description="Back after so many seconds; without it, for good.")
+    capturing: bool = Field(True, description="Whether it stops in the middle of the next capture, not now.")
+    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
 
 
 WsBdFault = Annotated[
@@ -107,5 +107,5 @@ _FAULTS: TypeAdapter[WsBdFault] = TypeAdapter(WsBdFault)
 
 
 def wsbd_fault(name: str, arguments: dict[str, Any] | None = None) -> WsBdFault:
-    """The fault of that name; pydantic's ValidationError, a ValueError, for one that cannot be."""
+    """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
     return _FAULTS.validate_python({**(arguments or {}), "fault": name})

@@ -1,1 +1,1 @@
-"""HTTP services that misbehave on request, and how clients say who they are."""
+"""HTTP services with faults on request, and the authentication of their clients."""

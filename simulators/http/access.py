@@ -1,4 +1,4 @@
-"""Who may ask: one user, by Basic (RFC 7617) or Digest (RFC 7616) authentication, over HTTP or RTSP."""
+"""Access control: one user, by Basic (RFC 7617) or Digest (RFC 7616) authentication, over HTTP or RTSP."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ Algorithm = Literal["MD5", "SHA-256"]
 
 @dataclass
 class AccessControl:
-    """The one user of a service. `password` may be changed while clients are there."""
+    """The single user of a service. `password` may be changed while clients are connected."""
 
     scheme: Scheme = "none"
     username: str = ""
@@ -24,13 +24,13 @@ class AccessControl:
     realm: str = "Simulated"
     algorithm: Algorithm = "MD5"
     with_qop: bool = True
-    """Off, it is the Digest of RFC 2069, as RTSP servers still have it."""
+    """False: the Digest of RFC 2069, as RTSP servers still use it."""
     nonce_s: float = 300.0
-    """How long a nonce is good for, in seconds."""
+    """Lifetime of a nonce, in seconds."""
     _nonces: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)
 
     def refusal(self, method: str, uri: str, authorization: str) -> str | None:
-        """None for who may ask `uri`; else the challenge, the value of WWW-Authenticate."""
+        """Return None if the client may request `uri`, else the challenge (value of WWW-Authenticate)."""
         scheme, _, rest = authorization.strip().partition(" ")
         match self.scheme:
             case "none":
@@ -40,10 +40,10 @@ class AccessControl:
                 admitted = scheme.lower() == "basic" and hmac.compare_digest(rest.strip().encode(), expected)
                 return None if admitted else f'Basic realm="{self.realm}"'
             case "digest":
-                given = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
-                if not self._proves(method, uri, given):
+                fields = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
+                if not self._proves(method, uri, fields):
                     return self._challenge()
-                return None if self._fresh(given) else self._challenge() + ", stale=true"
+                return None if self._fresh(fields) else self._challenge() + ", stale=true"
 
     def _challenge(self) -> str:
         now_s = time.monotonic()
@@ -53,25 +53,29 @@ class AccessControl:
         qop = ', qop="auth"' if self.with_qop else ""
         return f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={self.algorithm}{qop}'
 
-    def _proves(self, method: str, uri: str, given: dict[str, str]) -> bool:
-        if (given.get("username"), given.get("uri"), given.get("realm")) != (self.username, uri, self.realm):
+    def _proves(self, method: str, uri: str, fields: dict[str, str]) -> bool:
+        if (fields.get("username"), fields.get("uri"), fields.get("realm")) != (
+            self.username,
+            uri,
+            self.realm,
+        ):
             return False
-        middle = [given.get("nonce", "")]
+        middle = [fields.get("nonce", "")]
         if self.with_qop:
-            if given.get("qop") != "auth":
+            if fields.get("qop") != "auth":
                 return False
-            middle += [given.get("nc", ""), given.get("cnonce", ""), "auth"]
+            middle += [fields.get("nc", ""), fields.get("cnonce", ""), "auth"]
         user = self._hash(f"{self.username}:{self.realm}:{self.password}")
         expected = self._hash(":".join([user, *middle, self._hash(f"{method}:{uri}")]))
-        return hmac.compare_digest(given.get("response", "").lower().encode(), expected.encode())
+        return hmac.compare_digest(fields.get("response", "").lower().encode(), expected.encode())
 
-    def _fresh(self, given: dict[str, str]) -> bool:
-        """Whether the nonce is one of ours, not too old and, with qop, used for the first time so."""
-        since_s, used = self._nonces.get(nonce := given["nonce"], (float("-inf"), 0))
+    def _fresh(self, fields: dict[str, str]) -> bool:
+        """Return whether the nonce was issued here, is recent and, with qop, has a new count."""
+        since_s, used = self._nonces.get(nonce := fields["nonce"], (float("-inf"), 0))
         if time.monotonic() - since_s >= self.nonce_s:
             return False
         if self.with_qop:
-            count = int(given["nc"], 16) if set(given["nc"]) <= set(hexdigits) else 0
+            count = int(fields["nc"], 16) if set(fields["nc"]) <= set(hexdigits) else 0
             if count <= used:
                 return False
             self._nonces[nonce] = (since_s, count)

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on loopback that can also do what servers should not: die, stall, talk nonsense."""
+"""A small HTTP/1.1 server on loopback that can also misbehave: die, stall, send invalid data."""
 
 import asyncio
 import base64
@@ -17,26 +17,26 @@ from simulators.links.tcp_listener import HOST
 from simulators.links.tcp_service import ClientDisconnectedError, TcpService
 
 SIMULATED = ("X-Borderpost-Simulated", "1")
-"""Every answer says that no real service gave it."""
+"""Header of every answer: no real service sent it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks."""
+    """A client's request."""
 
     method: str
     path: str
     query: Mapping[str, str]
     credentials: tuple[str, str] | None
-    """By Basic authentication."""
+    """User name and password of Basic authentication."""
     body: bytes
     target: str = ""
-    """Path and query as they were sent: what a Digest is computed over."""
+    """Path and query as they were sent: input of the Digest."""
     authorization: str = ""
 
     @property
     def json(self) -> dict[str, Any]:
-        """The body as an object; empty where it is none."""
+        """Return the body as an object; empty if it is none."""
         try:
             value = json.loads(self.body)
         except ValueError:
@@ -54,13 +54,13 @@ class Response:
     stream: AsyncGenerator[bytes, None] | None = None
     headers: tuple[tuple[str, str], ...] = ()
     length: int | None = None
-    """What is declared of a stream's length; without it, chunks."""
+    """Declared length of a stream; without it, chunks."""
     unframed: bool = False
-    """Neither length nor chunks, as of HTTP/1.0: the stream ends with the connection."""
+    """Neither length nor chunks, as in HTTP/1.0: the stream ends with the connection."""
 
 
 def json_response(value: object, status: int = 200) -> Response:
-    """An answer in JSON."""
+    """Return an answer in JSON."""
     return Response(status, json.dumps(value).encode())
 
 
@@ -68,7 +68,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 
 class HttpServer(TcpService):
-    """One server: an async context manager. `port` 0 takes a free one, which `port` then is."""
+    """One server: an async context manager. With `port` 0 a free one is chosen and stored in `port`."""
 
     def __init__(self, answer: Answer, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(port, tls)
@@ -77,7 +77,7 @@ class HttpServer(TcpService):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Base URL of the server."""
         return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
 
     async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,7 +89,7 @@ class HttpServer(TcpService):
         wire = h11.Connection(h11.SERVER)
         while (request := await _request(wire, reader)) is not None:
             self.note(request)
-            # The client that goes away while an answer is held back is noticed, and the answer dropped.
+            # If the client disconnects while an answer is delayed, the answer is dropped.
             answering = asyncio.ensure_future(self._respond(wire, writer, request))
             hanging_up = asyncio.ensure_future(reader.read(1))
             try:
@@ -118,7 +118,7 @@ class HttpServer(TcpService):
         elif response.length is not None:
             head.append(("Content-Length", str(response.length)))
         if response.unframed and response.stream is not None:
-            await _say_unframed(writer, response.status, head, response.stream)
+            await _send_unframed(writer, response.status, head, response.stream)
         writer.write(wire.send(h11.Response(status_code=response.status, headers=head)) or b"")
         if response.stream is None:
             writer.write(wire.send(h11.Data(data=response.body)) or b"")
@@ -131,13 +131,13 @@ class HttpServer(TcpService):
         await writer.drain()
 
 
-async def _say_unframed(
+async def _send_unframed(
     writer: asyncio.StreamWriter,
     status: int,
     head: list[tuple[str, str]],
     stream: AsyncGenerator[bytes, None],
 ) -> NoReturn:
-    """Not through h11, which gives every stream to a client of HTTP/1.1 in chunks."""
+    """Send without h11, which sends every stream to an HTTP/1.1 client in chunks."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in head)]
     writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
     async with contextlib.aclosing(stream) as pieces:
@@ -148,7 +148,7 @@ async def _say_unframed(
 
 
 async def _request(wire: h11.Connection, reader: asyncio.StreamReader) -> Request | None:
-    """The next request; None when the client has gone."""
+    """Return the next request; None if the client has disconnected."""
     head: h11.Request | None = None
     body = bytearray()
     while True:

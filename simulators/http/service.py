@@ -12,9 +12,11 @@ from simulators.simulator import Simulator, SimulatorSettings
 class ServiceSettings(SimulatorSettings):
     """A service on a port of this machine."""
 
-    port: int = Field(ge=0, le=65535, description="Port on 127.0.0.1; 0 takes a free one, told when ready.")
+    port: int = Field(
+        ge=0, le=65535, description="Port on 127.0.0.1; 0 chooses a free one, reported by the ready event."
+    )
     username: str | None = Field(None, min_length=1, description="User name that clients must give.")
-    # Plain: the settings go to the simulator's own process as JSON, and the reader does not exist.
+    # Not a SecretStr: the settings go to the simulator's own process as JSON, and the password is invented.
     password: str = Field("", repr=False, description="Their password.")
 
     @property
@@ -24,12 +26,12 @@ class ServiceSettings(SimulatorSettings):
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """What clients must give."""
+        """User name and password that clients must send."""
         return None if self.username is None else (self.username, self.password)
 
 
 class HttpSimulator(Simulator):
-    """What answers HTTP requests."""
+    """A simulator that answers HTTP requests."""
 
     kind: ClassVar[str]
 
@@ -38,5 +40,5 @@ class HttpSimulator(Simulator):
         self.server = HttpServer(answer, settings.port)
 
     def summary(self) -> dict[str, Any]:
-        """Name, kind and address."""
+        """Return name, kind and address."""
         return self.settings.summary() | {"url": self.server.url}

@@ -1,1 +1,1 @@
-"""TODO package docstring of simulators/links."""
+"""Links to a host: pseudo-terminals, TCP services and umockdev's ioctl socket."""

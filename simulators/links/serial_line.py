@@ -1,23 +1,24 @@
-"""A serial device on a pseudo-terminal, as a host sees one: a path that opens, speaks and can be pulled out.
+"""A serial device on a pseudo-terminal.
 
-The device end is the pty's master. The host opens the slave through a symlink at a path of our choice,
-which stays the same when the cable is pulled and put back though the pts number may not.
+A host can open its path and communicate, and the cable can be pulled. The device end is the pty's master. The
+host opens the slave through a symlink at a path of our choice, which stays the same when the cable is pulled
+and plugged in again though the pts number may change.
 
-What ptys do, and what this module makes of it (Linux, tty_io.c and pty.c):
+Behaviour of ptys, and how this module handles it (Linux, tty_io.c and pty.c):
 
-- The master polls POLLHUP, and reads EIO, while nobody has the slave open. We therefore keep no slave
-  descriptor of our own: its absence is how we know whether a host is listening.
-- That condition never clears by an event one could wait for, so it is looked at from time to time, but
-  only while no host is there. With a host everything is event-driven.
+- The master polls POLLHUP, and reads EIO, while no process has the slave open. This module therefore keeps
+  no slave descriptor open: POLLHUP then shows whether a host is present.
+- No event signals the end of that condition, so it is polled from time to time, but only without a host.
+  With a host everything is event-driven.
 - Settings belong to the slave and outlive its descriptors while the master is open. It is set raw and
-  without echo before any host comes: otherwise what the device says early would come back to it as input.
-- What is written while nobody listens would wait in the kernel and meet the next host as old news, so
-  nothing is written then, and what a host left unread is dropped when it goes.
-- A host that has just opened a port still flushes it, as pyserial does last of all, and a word said before
-  that is lost. In packet mode (TIOCPKT, ioctl_tty(2)) the master is told of the flush: every read begins
+  without echo before any host opens it: otherwise early output of the device would return as its input.
+- Output written without a host would stay in the kernel and reach the next host, so nothing is written
+  then, and output that a host did not read is dropped when it closes the port.
+- A host that has just opened a port still flushes it, as pyserial does last of all, which discards earlier
+  output. In packet mode (TIOCPKT, ioctl_tty(2)) the master is informed of the flush: every read begins
   with a byte of status, zero before data.
 
-A host that closes the port and opens it again faster than the event loop turns is not seen to have left.
+A host that closes the port and opens it again faster than one turn of the event loop is not noticed.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ from typing import Any, Literal, Self
 from simulators.errors import SimulatorError
 
 RECEIVED_LIMIT_BYTES = 64 * 1024
-"""So many bytes of what the host last wrote are kept, for a test to look at."""
+"""Maximum number of bytes kept of the host's last output, for tests."""
 
 REPLAYED = struct.unpack(">4H", b"replayed")
 """The size of a terminal that plays a recording."""
@@ -46,16 +47,15 @@ _BAUDS = {
 
 
 class LineError(SimulatorError):
-    """The line cannot be put where it should be."""
+    """The line cannot be created at its path."""
 
 
 class SerialLine:
-    """A serial line with its far end in our hands. Use it as an async context manager.
+    """The device end of a serial line. An async context manager.
 
-    A host that has opened the port counts as listening once it has flushed it or has spoken, and
-    `settle_s` seconds after it came where it does neither. `look_s`: how often to look for a host while
-    there is none, in seconds. `replays`: what it will say was recorded; whoever asks the terminal for its
-    size is told so.
+    A host that has opened the port counts as listening once it has flushed it or has written, and otherwise
+    `settle_s` seconds after it opened the port. `look_s`: interval of checks for a host while there is none,
+    in seconds. `replays`: the output was recorded; the size of the terminal says so.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class SerialLine:
         self.poll_s = look_s
         self.replays = replays
         self.on_received: Callable[[bytes], None] | None = None
-        """Called with what the host writes, as it comes."""
+        """Callback with the host's output as it arrives."""
         self._master: int | None = None
         self._slave = ""
         self._host: Literal["absent", "arriving", "listening"] = "absent"
         self._visit = 0
-        self._heard = bytearray()
+        self._received = bytearray()
         self._closed = False
         self._watching: asyncio.TimerHandle | None = None
         self._replugging: asyncio.TimerHandle | None = None
         self._waiting: set[asyncio.Future[None]] = set()
-        self._errands: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._sending = asyncio.Lock()
 
     @classmethod
@@ -93,7 +93,7 @@ class SerialLine:
         look_s: float = 0.025,
         replays: bool = False,
     ) -> Self:
-        """The line whose port will be found at `path`, once entered."""
+        """Return the line whose port will be at `path` once entered."""
         return cls(path, settle_s=settle_s, look_s=look_s, replays=replays)
 
     async def __aenter__(self) -> Self:
@@ -105,60 +105,60 @@ class SerialLine:
 
     @property
     def is_plugged(self) -> bool:
-        """Whether the cable is in: there is a port to open."""
+        """True if the cable is plugged in, so that a port can be opened."""
         return self._master is not None
 
     @property
     def has_host(self) -> bool:
-        """Whether a host has the port open and has had time to configure it."""
+        """True if a host has the port open and has had time to configure it."""
         return self._host == "listening"
 
     @property
     def baud(self) -> int | None:
-        """The rate that the host has set; None where it cannot be told. What is sent here takes no time."""
+        """The rate that the host has set; None if it cannot be read. Transmission itself takes no time."""
         if self._master is None:
             return None
-        # Asked of a pty's master, the kernel answers with the slave's settings.
+        # TCGETS on a pty's master returns the slave's settings.
         return _BAUDS.get(termios.tcgetattr(self._master)[_OSPEED])
 
     @property
     def received_bytes(self) -> bytes:
-        """What the host wrote since the start or the last `forget`, the last 64 KiB of it."""
-        return bytes(self._heard)
+        """The last 64 KiB that the host wrote since the start or the last `discard_received`."""
+        return bytes(self._received)
 
     def discard_received(self, through: bytes = b"") -> None:
-        """Empty `received`, or only through the first `through` in it."""
-        end = self._heard.index(through) + len(through) if through else len(self._heard)
-        del self._heard[:end]
+        """Discard `received_bytes`, or only up to and with the first `through`."""
+        end = self._received.index(through) + len(through) if through else len(self._received)
+        del self._received[:end]
 
     async def wait_for_host(self) -> None:
         """Wait until a host listens."""
         await self._until(lambda: self.has_host)
 
     async def wait_for_host_close(self) -> None:
-        """Wait until nobody has the port open (or it is unplugged)."""
+        """Wait until no process has the port open (or it is unplugged)."""
         await self._until(lambda: self._host == "absent")
 
-    async def wait_for_bytes(self, wanted: bytes | None = None) -> None:
-        """Wait until the host has written `wanted`, or anything at all."""
-        await self._until(lambda: bool(self._heard) if wanted is None else wanted in self._heard)
+    async def wait_for_bytes(self, expected: bytes | None = None) -> None:
+        """Wait until the host has written `expected`, or anything at all."""
+        await self._until(lambda: bool(self._received) if expected is None else expected in self._received)
 
     async def wait_for_more(self) -> None:
-        """Wait until the host has written something after this moment."""
-        before = len(self._heard)
-        await self._until(lambda: len(self._heard) != before)
+        """Wait until the host writes something more."""
+        before = len(self._received)
+        await self._until(lambda: len(self._received) != before)
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
-        """Say `data` to the host, dribbled as `chunk` bytes every `every_s` seconds if asked.
+        """Send `data` to the host, if requested in pieces of `chunk` bytes every `every_s` seconds.
 
-        Returns whether a host took all of it; with nobody listening the bytes are gone, as on a real wire.
-        Messages do not mix: a second one waits for the first. A host that leaves ends the message, and
-        the rest of it is not told to the next one.
+        Returns whether a host read all of it; without a host the bytes are lost, as on a real line. Messages
+        do not mix: a second one waits for the first. A host that closes the port ends the message; the next
+        host does not get the rest.
         """
         async with self._sending:
             if self._host == "absent" and self._master is not None:
                 self._stop_settling()
-                self._look()  # one may have come since the last look
+                self._look()  # a host may have come since the last check
             await self._until(lambda: self._host != "arriving")
             visit, step = self._visit, chunk or max(len(data), 1)
             for start in range(0, len(data), step):
@@ -168,14 +168,14 @@ class SerialLine:
                     return False
             return self.has_host
 
-    def call_soon(self, errand: Coroutine[Any, Any, Any]) -> None:
-        """Do `errand` beside the caller, and have it over by the time the line is closed."""
-        task = asyncio.get_running_loop().create_task(errand)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+    def call_soon(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run `errand` in a task that ends before the line is closed."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def wait_drained(self, *, within_s: float = 0.5) -> bool:
-        """Wait until the host has read what was sent; False when it has not `within_s` seconds later."""
+        """Wait until the host has read all output; return False if it has not after `within_s` seconds."""
         deadline = asyncio.get_running_loop().time() + within_s
         while True:
             await asyncio.sleep(0.002)
@@ -185,7 +185,10 @@ class SerialLine:
                 return False
 
     def unplug(self, for_s: float | None = None) -> None:
-        """Pull the cable: the path vanishes, the host's descriptor is hung up. Back after `for_s` seconds."""
+        """Pull the cable: the path vanishes, the host's descriptor hangs up.
+
+        Plug it in again after `for_s` seconds.
+        """
         if self._replugging:
             self._replugging.cancel()
             self._replugging = None
@@ -200,7 +203,7 @@ class SerialLine:
             self._replugging = asyncio.get_running_loop().call_later(for_s, self.replug)
 
     def replug(self) -> None:
-        """Put the cable in (again): a new pty behind the same path. Raises LineError if the path is taken."""
+        """Plug in the cable: a new pty at the same path. Raises LineError if the path is taken."""
         if self._replugging:
             self._replugging.cancel()
             self._replugging = None
@@ -224,18 +227,18 @@ class SerialLine:
         self._look()
 
     async def close(self) -> None:
-        """Unplug for good and end what was still being said."""
+        """Unplug permanently and end unfinished output."""
         self._closed = True
         self.unplug()
-        errands = list(self._errands)
-        for errand in errands:
-            errand.cancel()
+        errands = list(self._tasks)
+        for coroutine in errands:
+            coroutine.cancel()
         await asyncio.gather(*errands, return_exceptions=True)
 
-    # The host coming, speaking and going.
+    # Host opens, writes, closes.
 
     def _look(self) -> None:
-        """Look whether a host has come; while none has, look again later."""
+        """Check for a host; while there is none, check again later."""
         self._watching = None
         if self._master is None:
             return
@@ -247,7 +250,7 @@ class SerialLine:
             self._see("arriving")
             self._watching = loop.call_later(self.settle_s, self._see, "listening")
         if events & select.POLLIN:
-            # It spoke before we looked. What it said counts, even if it has left since.
+            # It wrote before this check. Its output counts, even if it has closed the port since.
             self._read()
 
     def _read(self) -> None:
@@ -256,23 +259,23 @@ class SerialLine:
             packet = os.read(self._master, 4096)
         except BlockingIOError:
             return
-        except OSError:  # EIO: the host has gone
-            self._host_left()
+        except OSError:  # EIO: the host has closed the port
+            self._on_host_closed()
             return
         status, data = packet[0], packet[1:]
         if self._host == "arriving" and (data or status & termios.TIOCPKT_FLUSHREAD):
-            # Nobody speaks before having configured the port.
+            # A host writes only after it has configured the port.
             self._stop_settling()
             self._see("listening")
         if not data:
             return
-        self._heard += data
-        del self._heard[:-RECEIVED_LIMIT_BYTES]
+        self._received += data
+        del self._received[:-RECEIVED_LIMIT_BYTES]
         self._wake()
         if self.on_received:
             self.on_received(data)
 
-    def _host_left(self) -> None:
+    def _on_host_closed(self) -> None:
         assert self._master is not None
         self._stop_watching()
         self._see("absent")
@@ -281,9 +284,9 @@ class SerialLine:
         self._look()
 
     def _drop_unread(self) -> None:
-        """Throw away what the host left unread, and its settings with it."""
+        """Discard output that the host did not read, and its settings."""
         assert self._master is not None
-        # Only what was on its way to the host: the next one may be writing already.
+        # Only the output: the next host may be writing already.
         termios.tcflush(self._master, termios.TCOFLUSH)
         with contextlib.suppress(OSError, termios.error):
             slave = os.open(self._slave, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
@@ -292,7 +295,7 @@ class SerialLine:
                 termios.tcflush(slave, termios.TCIFLUSH)
             finally:
                 os.close(slave)
-            os.read(self._master, 1)  # the news of this flush: it is not the next host's
+            os.read(self._master, 1)  # the notification of this flush, not of the next host
 
     def _stop_settling(self) -> None:
         if self._watching:
@@ -319,8 +322,8 @@ class SerialLine:
             if not future.done():
                 future.set_result(None)
 
-    async def _news(self) -> None:
-        """Wait until anything at all has happened to the line."""
+    async def _change(self) -> None:
+        """Return a future of the next change of the line."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
@@ -330,7 +333,7 @@ class SerialLine:
 
     async def _until(self, true: Callable[[], bool]) -> None:
         while not true():
-            await self._news()
+            await self._change()
 
     async def _write(self, data: bytes, visit: int) -> bool:
         while data:
@@ -345,17 +348,17 @@ class SerialLine:
         return True
 
     async def _writable(self, master: int) -> None:
-        """Wait until the host has read some, has left or is cut off."""
+        """Wait until the host has read some bytes, has closed the port or is cut off."""
         loop = asyncio.get_running_loop()
         loop.add_writer(master, self._wake)
         try:
-            await self._news()
+            await self._change()
         finally:
             if self._master == master:
                 loop.remove_writer(master)
 
     def _unread(self) -> int:
-        """How many bytes lie before the host, unread; 0 when there is no host to read them."""
+        """Return the number of bytes the host has not read yet; 0 without a host."""
         if self._master is None or self._host == "absent":
             return 0
         try:
@@ -364,7 +367,7 @@ class SerialLine:
             return 0
         try:
             # Bytes pass through a kernel work queue before they count, and stay in it for long on a busy
-            # machine; asked whether there is something to read, the kernel finishes that work (n_tty_poll).
+            # machine; poll() of the slave makes the kernel finish that work (n_tty_poll).
             _poll(slave)
             (count,) = struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, bytes(4)))
             return int(count)
@@ -378,9 +381,11 @@ class SerialLine:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_symlink() or self.path.exists():
                 target = str(self.path.readlink()) if self.path.is_symlink() else ""
-                # Only what a simulator that was killed may have left behind is replaced.
+                # Replace only a symlink left by a simulator that was killed.
                 if not target.startswith("/dev/pts/"):
-                    raise LineError(f"{self.path} exists and is not a simulator's: choose another path")
+                    raise LineError(
+                        f"{self.path} exists and does not belong to a simulator: choose another path"
+                    )
             fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
             fresh.unlink(missing_ok=True)
             fresh.symlink_to(self._slave)
@@ -399,7 +404,7 @@ def _poll(descriptor: int) -> int:
 
 
 def _set_raw(slave: int) -> None:
-    """8N1, byte by byte, no echo, nothing translated: what `cfmakeraw` does."""
+    """Set 8N1, byte by byte, no echo, no translation, as `cfmakeraw` does."""
     attributes = termios.tcgetattr(slave)
     attributes[_IFLAG] = attributes[_OFLAG] = attributes[_LFLAG] = 0
     attributes[_CFLAG] = termios.CS8 | termios.CREAD | termios.CLOCAL

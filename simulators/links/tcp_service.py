@@ -1,4 +1,4 @@
-"""A service on a TCP port of this machine that can be gone in an instant, and back, at the same address."""
+"""A service on a TCP port of this machine that can be stopped at once and restarted at the same address."""
 
 import asyncio
 import contextlib
@@ -15,21 +15,21 @@ KEPT = 1000
 
 
 class ServiceStoppedError(Exception):
-    """The service died while it was answering: the connection just ends."""
+    """The service stopped during an answer: the connection ends."""
 
 
 class ClientDisconnectedError(Exception):
-    """The service ends the connection in the middle of an answer: what it said till then still arrives."""
+    """The service ends the connection during an answer: the part sent before still arrives."""
 
 
 class TcpService(ABC):
-    """One service: an async context manager. `port` 0 takes a free one, which `port` then is."""
+    """One service: an async context manager. With `port` 0 a free one is chosen and stored in `port`."""
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
         self.tls = tls
         self.request_count: list[Any] = []
-        """The requests, for a test to look at: the last KEPT of them, or more."""
+        """The last requests, at least KEPT of them, for tests."""
         self.requests = 0
         self.first_request = asyncio.Event()
         self._listener: TcpListener | None = None
@@ -38,10 +38,10 @@ class TcpService(ABC):
 
     @abstractmethod
     async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection; it ends with this."""
+        """Serve one connection; it is closed on return."""
 
     def note(self, request: Any) -> None:
-        """Keep a request that has come."""
+        """Store a received request."""
         self.requests += 1
         self.request_count.append(request)
         if len(self.request_count) > 2 * KEPT:
@@ -50,18 +50,18 @@ class TcpService(ABC):
 
     @property
     def is_running(self) -> bool:
-        """Whether it takes connections."""
+        """True if it accepts connections."""
         return self._listener is not None
 
     async def __aenter__(self) -> Self:
-        """Listen; SimulatorError where that cannot be."""
+        """Listen; raise SimulatorError if the port is not free."""
         self._listen()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, whatever is being said."""
+        """Stop, even during an answer."""
         if self._reviving is not None:
             self._reviving.cancel()
             await asyncio.gather(self._reviving, return_exceptions=True)
@@ -69,7 +69,7 @@ class TcpService(ABC):
         await self._silent()
 
     def stop_for(self, for_s: float | None = None) -> None:
-        """Be gone at once, connections and all; back after `for_s` seconds, or never."""
+        """Stop at once with all connections; restart after `for_s` seconds, or never."""
         self._stop()
         if self._reviving is not None:
             self._reviving.cancel()
@@ -89,7 +89,7 @@ class TcpService(ABC):
         task = asyncio.create_task(self._talk(connection))
         self._talking.add(task)
         task.add_done_callback(self._talking.discard)
-        # Also where the task is cancelled before it has begun.
+        # Also if the task is cancelled before it has started.
         task.add_done_callback(functools.partial(_closed, connection))
 
     def _stop(self) -> None:

@@ -1,8 +1,8 @@
 """Ioctls of a program under umockdev's preload, answered in place of Linux: the messages on its socket.
 
 `libumockdev-preload.so.0` (Debian: umockdev) turns every ioctl on an emulated node into messages on a stream
-socket, one connection an opening: three native words each, the caller's memory read and written on request.
-Source of the messages: umockdev's preload library.
+socket, one connection per open(): three native words each; the caller's memory is read and written on
+request. Source of the messages: umockdev's preload library.
 """
 
 import asyncio
@@ -28,49 +28,49 @@ class IoctlError(Exception):
 
 @dataclass(eq=False)
 class Caller:
-    """One opening of a node by a program, and that program's memory."""
+    """One open file of a program, and that program's memory."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     async def read(self, address: int, size: int) -> bytes:
-        """Bytes of its memory."""
-        self._say(_READ, address, size)
+        """Read bytes of its memory."""
+        self._send(_READ, address, size)
         return await self.reader.readexactly(size)
 
     def write(self, address: int, data: bytes) -> None:
-        """Put bytes into its memory."""
-        self._say(_WRITE, address, len(data))
+        """Write bytes into its memory."""
+        self._send(_WRITE, address, len(data))
         self.writer.write(data)
 
-    def _say(self, what: int, first: int, second: int) -> None:
-        self.writer.write(_MESSAGE.pack(what, first, second))
+    def _send(self, kind: int, first: int, second: int) -> None:
+        self.writer.write(_MESSAGE.pack(kind, first, second))
 
     async def serve(self, answer: "Answer") -> None:
-        """Answer its ioctls, until it closes the node: `answer` returns, or raises RefusedError."""
+        """Answer its ioctls until it closes the node: `answer` returns, or raises IoctlError."""
         with contextlib.suppress(OSError, EOFError):
             while True:
-                what, request, argument = await self._heard()
-                if what != _IOCTL:
-                    self._say(_RUN, 0, 0)
-                    await self._heard()
+                kind, request, argument = await self._receive()
+                if kind != _IOCTL:
+                    self._send(_RUN, 0, 0)
+                    await self._receive()
                     continue
                 try:
                     await answer(self, request & 0xFFFFFFFF, argument)
-                    self._say(_DONE, 0, 0)
+                    self._send(_DONE, 0, 0)
                 except IoctlError as refused:
-                    self._say(_DONE, 2**64 - 1, refused.number)
+                    self._send(_DONE, 2**64 - 1, refused.number)
 
-    async def _heard(self) -> tuple[int, int, int]:
-        what, first, second = _MESSAGE.unpack(await self.reader.readexactly(_MESSAGE.size))
-        return what, first, second
+    async def _receive(self) -> tuple[int, int, int]:
+        kind, first, second = _MESSAGE.unpack(await self.reader.readexactly(_MESSAGE.size))
+        return kind, first, second
 
 
 Answer = Callable[[Caller, int, int], Awaitable[None]]
 
 
 class NodeSocket:
-    """Where the preload finds a node's ioctls. An async context manager."""
+    """The socket of a node's ioctls for the preload. An async context manager."""
 
     def __init__(self, path: Path, answer: Answer, closed: Callable[[Caller], None]) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Passport readers on a serial line, one module a protocol."""
+"""Passport readers on a serial line, one module per protocol."""
 
 from simulators.passport.accessis import AccessIs
 from simulators.passport.elyctis import Elyctis

@@ -1,16 +1,16 @@
-r"""Elyctis ID BOX: a reader with a slot that answers commands and, on request, reads by itself.
+r"""Elyctis ID BOX: a reader with a slot that answers commands and can read continuously.
 
-Wire format, *Scanner Command Set* 1.7 and the vendor's web-serial demonstrations: both ways
-``CMD LEN_hi LEN_lo DATA``, without start byte, terminator or checksum. A host that has lost the thread
-sends one ``00`` and discards what comes for 500 ms.
+Wire format, *Scanner Command Set* 1.7 and the vendor's web-serial demonstrations: both ways ``CMD LEN_hi
+LEN_lo DATA``, without start byte, terminator or checksum. A host that has lost synchronization sends one
+``00`` and discards input for 500 ms.
 
-Continuous mode (command 43) is the trap. It reads a document as it goes in, once, and switches itself
-off; and it does not read a document again that is still in the slot until the host has switched the mode
-off and on. A driver that only switches on gets one document and then silence.
+Continuous mode (command 43) has a trap. It reads a document once, when it is inserted, and switches itself
+off; and it does not read a document again that is still in the slot until the host has switched the mode off
+and on. A driver that only switches it on gets one document and then nothing.
 
-Where the excerpts at hand stop, we chose: a zone always comes with three line ends (the demonstration's
-``L1\r\nL2\r\n\r\n`` and the empty read ``49 00 03 0D 0D 0D`` both do); the one-line command gives the lines
-run together and one line end; unknown or malformed commands get no answer; half a command is forgotten
+The available excerpts are incomplete. Our choices: a zone always has three line ends (the demonstration's
+``L1\r\nL2\r\n\r\n`` and the empty read ``49 00 03 0D 0D 0D`` both do); the one-line command returns the lines
+joined with one line end; unknown or malformed commands get no answer; an incomplete command is discarded
 after 500 ms of silence.
 """
 
@@ -24,7 +24,7 @@ from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document
 from simulators.passport.reader import MrzReader, lines_of
 
-FORGET_AFTER_S = 0.5
+PARTIAL_TIMEOUT_S = 0.5
 
 
 class Command(IntEnum):
@@ -38,12 +38,12 @@ class Command(IntEnum):
     PRODUCT = 0x54
     FIRMWARE = 0x56
     NET = 0x57
-    """Version of the network that recognises the characters ("NNA")."""
+    """Version of the network for character recognition ("NNA")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nameplate:
-    """What the reader says of itself."""
+    """Identification of the reader."""
 
     serial_number: str = "SIM0001"
     product: str = "ID BOX One SIM"
@@ -52,19 +52,19 @@ class Nameplate:
 
 
 def message(command: int, data: bytes = b"") -> bytes:
-    """A command or an answer: command, length in two bytes (high first), data."""
+    """Return a command or an answer: command, length in two bytes (high first), data."""
     return bytes([command]) + len(data).to_bytes(2, "big") + data
 
 
 def inquire_answer(lines: Sequence[str], line_end: bytes = b"\r") -> bytes:
-    """The zone, in as many lines as it has but always three line ends. Without lines: no document."""
+    """Return the zone, in any number of lines but always with three line ends. Without lines: no document."""
     ends = max(3 - len(lines), 0)
     text = b"".join(line.encode("ascii") + line_end for line in lines)
     return message(Command.INQUIRE, text + line_end * ends)
 
 
 def inquire_line_answer(lines: Sequence[str], line_end: bytes = b"\r") -> bytes:
-    """The zone as a single line."""
+    """Return the zone as a single line."""
     return message(Command.INQUIRE_LINE, "".join(lines).encode("ascii") + line_end)
 
 
@@ -89,7 +89,7 @@ class Elyctis(MrzReader):
 
     @property
     def document_inserted(self) -> bool:
-        """Whether something is in the slot."""
+        """True if a document is in the slot."""
         return bool(self._inserted)
 
     def frame(self, lines: Sequence[str]) -> bytes:
@@ -99,8 +99,8 @@ class Elyctis(MrzReader):
     async def present(self, document: Document | Sequence[str]) -> bool:
         """Put a document into the slot; it stays until `remove`.
 
-        Returns whether it was read there and then, which takes continuous mode and a host. Otherwise the
-        host gets it when it asks.
+        Returns whether it was read at once, which needs continuous mode and a host. Otherwise the host gets
+        it on request.
         """
         self.counters.documents_presented += 1
         self._inserted = lines_of(document)
@@ -113,14 +113,14 @@ class Elyctis(MrzReader):
         self._read_already = False
 
     def on_received(self, data: bytes) -> None:
-        """Bytes from the host: whole commands are obeyed in the order they came."""
+        """Handle bytes from the host: execute complete commands in order."""
         now = asyncio.get_running_loop().time()
-        if now - self._last_byte_at > FORGET_AFTER_S:
+        if now - self._last_byte_at > PARTIAL_TIMEOUT_S:
             self._partial = b""
         self._last_byte_at = now
         self._partial += data
         for command, argument in self._commands():
-            self.line.call_soon(self._obey(command, argument))
+            self.line.call_soon(self._execute(command, argument))
 
     def _commands(self) -> Iterator[tuple[int, bytes]]:
         while self._partial:
@@ -134,7 +134,7 @@ class Elyctis(MrzReader):
             self._partial = self._partial[end:]
             yield command, argument
 
-    async def _obey(self, command: int, argument: bytes) -> None:
+    async def _execute(self, command: int, argument: bytes) -> None:
         match command, argument:
             case Command.INQUIRE, b"" if self._inserted:
                 await self.transmit(self._inserted)
@@ -150,15 +150,15 @@ class Elyctis(MrzReader):
                 await self.send(message(command, argument))
                 await self._read_if_armed()
             case Command.SERIAL_NUMBER, b"":
-                await self._tell(command, self.nameplate.serial_number)
+                await self._answer_inquiry(command, self.nameplate.serial_number)
             case Command.PRODUCT, b"":
-                await self._tell(command, self.nameplate.product)
+                await self._answer_inquiry(command, self.nameplate.product)
             case Command.FIRMWARE, b"":
-                await self._tell(command, self.nameplate.firmware)
+                await self._answer_inquiry(command, self.nameplate.firmware)
             case Command.NET, b"":
-                await self._tell(command, self.nameplate.net)
+                await self._answer_inquiry(command, self.nameplate.net)
 
-    async def _tell(self, command: int, text: str) -> None:
+    async def _answer_inquiry(self, command: int, text: str) -> None:
         await self.send(message(command, text.encode("ascii")))
 
     async def _read_if_armed(self) -> bool:

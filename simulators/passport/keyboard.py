@@ -1,4 +1,4 @@
-"""Readers in keyboard mode: a document typed on a keyboard, as the bytes the kernel gives of it.
+"""Readers in keyboard mode: a document typed on a keyboard, as the kernel's bytes of its events.
 
 An event is 24 bytes: time as two 64-bit numbers (seconds, microseconds), then type, code and value. A key
 gives a scan code, the key and a report when it goes down, and again when it comes up.
@@ -36,7 +36,7 @@ _PAD_ENTER, _ISO_KEY, _KEY_J = 96, 86, 36
 
 
 class TypingMode(StrEnum):
-    """How a reader is set to type characters."""
+    """Modes in which a reader types characters."""
 
     US = "us"
     """A US keyboard: Shift for capitals and for `<`."""
@@ -45,13 +45,13 @@ class TypingMode(StrEnum):
     CAPS = "caps"
     """Caps Lock on around a text, so that capitals need no Shift."""
     ALT_0NNN = "alt-0nnn"
-    """Every character by its code of four digits on the numeric pad."""
+    """Every character by its four-digit code on the numeric pad."""
     ALT_NNN = "alt-nnn"
     """The same without leading zeros."""
 
 
 class EndKey(StrEnum):
-    """How a reader types the end of a line."""
+    """Keys that a reader types at the end of a line."""
 
     ENTER = "enter"
     PAD_ENTER = "pad-enter"
@@ -66,7 +66,7 @@ Stroke = tuple[int, bool]
 
 
 def press(code: int, *held: int) -> list[Stroke]:
-    """A key down and up while others are held."""
+    """Return the strokes of a key down and up while others are held."""
     return [
         *((other, True) for other in held),
         (code, True),
@@ -76,7 +76,7 @@ def press(code: int, *held: int) -> list[Stroke]:
 
 
 def strokes_of(text: str, hand: TypingMode = TypingMode.US) -> list[Stroke]:
-    """How `hand` types `text`, ASCII."""
+    """Return the strokes of `text`, ASCII, in the mode `hand`."""
     strokes = [stroke for character in text for stroke in _character(character, hand)]
     if hand is TypingMode.CAPS:
         return [*press(CAPS_LOCK), *strokes, *press(CAPS_LOCK)]
@@ -99,7 +99,7 @@ def _character(character: str, hand: TypingMode) -> list[Stroke]:
 
 
 def end_strokes(end: EndKey) -> list[Stroke]:
-    """How the end of a line is typed."""
+    """Return the strokes of the end of a line."""
     match end:
         case EndKey.ENTER:
             return press(_UNSHIFTED["\r"])
@@ -116,25 +116,25 @@ def end_strokes(end: EndKey) -> list[Stroke]:
 
 
 def event(at_us: int, kind: int, code: int, value: int) -> bytes:
-    """One event."""
+    """Return one event."""
     return struct.pack("=QQHHi", at_us // 1_000_000, at_us % 1_000_000, kind, code, value)
 
 
 @dataclass
 class Clock:
-    """The time of a keyboard's events, which passes as it types."""
+    """The time of a keyboard's events, which advances as it types."""
 
     now_us: int
     stroke_us: int = 1_000
-    """How long one stroke takes; a USB keyboard is asked a thousand times a second at most."""
+    """Duration of one stroke; a USB keyboard is polled a thousand times a second at most."""
 
     def pause(self, seconds: float) -> None:
-        """Type nothing for a while."""
+        """Advance the time without typing."""
         self.now_us += round(seconds * 1e6)
 
 
 def events_of(strokes: Sequence[Stroke], clock: Clock) -> bytes:
-    """What the kernel gives of strokes: scan code, key and report of each."""
+    """Return the kernel's bytes of strokes: scan code, key and report of each."""
     return b"".join(_stroke(code, down, clock) for code, down in strokes)
 
 
@@ -145,37 +145,37 @@ def _stroke(code: int, down: bool, clock: Clock) -> bytes:
 
 
 def repeats(code: int, times: int, clock: Clock, every_s: float = 0.033) -> bytes:
-    """What the kernel gives of a key held down: repetitions, with an odd report."""
-    said = b""
+    """Return the kernel's bytes of a key held down: repetitions, with an odd report."""
+    typed = b""
     for _ in range(times):
         clock.pause(every_s)
-        said += event(clock.now_us, KEY, code, 2) + event(clock.now_us, SYN, 0, 1)
-    return said
+        typed += event(clock.now_us, KEY, code, 2) + event(clock.now_us, SYN, 0, 1)
+    return typed
 
 
 def dropped_events(clock: Clock) -> bytes:
-    """What the kernel gives instead of the events it could not keep."""
+    """Return the kernel's report of events that it could not keep."""
     return event(clock.now_us, SYN, DROPPED, 0) + event(clock.now_us, SYN, 0, 0)
 
 
 def without_release(strokes: Sequence[Stroke], code: int, nth: int = 0) -> list[Stroke]:
-    """The same strokes, but the nth release of a key is lost."""
+    """Return the same strokes without the nth release of a key."""
     ups = [index for index, stroke in enumerate(strokes) if stroke == (code, False)]
     return [stroke for index, stroke in enumerate(strokes) if index != ups[nth]]
 
 
 def typed_by_person(text: str, clock: Clock, key_s: float = 0.18) -> bytes:
-    """A person types, key after key."""
-    said = b""
+    """Return the kernel's bytes of a person typing key after key."""
+    typed = b""
     for character in text:
         clock.pause(key_s)
-        said += events_of(strokes_of(character), clock)
+        typed += events_of(strokes_of(character), clock)
     clock.pause(key_s)
-    return said
+    return typed
 
 
 class WedgeReader(MrzReader):
-    """A reader in keyboard mode: it types and never listens. Its line carries the bytes of its events."""
+    """A reader in keyboard mode: it types and takes no input. Its line carries the bytes of its events."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class WedgeReader(MrzReader):
         self.clock = Clock(0)
 
     def frame(self, lines: Sequence[str]) -> bytes:
-        """The lines typed now; a read without a document is the end of a line alone."""
+        """Return the lines typed now; for a read without a document, only the end of a line."""
         self.clock.now_us = max(self.clock.now_us, time.monotonic_ns() // 1_000)
         return events_of(list(self._strokes(lines)), self.clock)
 

@@ -1,4 +1,4 @@
-"""What every simulated reader of machine readable zones does: read a document, say its lines, go wrong."""
+"""Common behaviour of simulated readers of machine readable zones: reads, lines, faults."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -23,24 +23,24 @@ from simulators.mrz import Document
 
 @dataclass(slots=True)
 class Counters:
-    """What a reader has done since it was built."""
+    """Counters of a reader since it was built."""
 
     documents_presented: int = 0
     documents_sent: int = 0
-    """Frames of a read that a host took whole, spoiled ones included."""
+    """Frames of a read that a host received completely, faulty ones included."""
     faults: int = 0
 
 
 def lines_of(document: Document | Sequence[str]) -> tuple[str, ...]:
-    """The lines to read, of a document or of whatever a test wants read."""
+    """Return the lines of a document, or lines chosen by a test."""
     return document.lines if isinstance(document, Document) else tuple(document)
 
 
 class MrzReader(ABC):
-    """A reader on a serial line. One-way readers need only say how they frame lines."""
+    """A reader on a serial line. One-way readers only define how they frame lines."""
 
     has_frame_check = False
-    """Whether a frame of this reader ends in a check byte of its own."""
+    """True if a frame of this reader ends in a check byte of its own."""
 
     def __init__(self, line: SerialLine) -> None:
         self.line = line
@@ -51,26 +51,26 @@ class MrzReader(ABC):
 
     @abstractmethod
     def frame(self, lines: Sequence[str]) -> bytes:
-        """The bytes this reader sends for these lines; for none, how it reports that it read nothing."""
+        """Return the bytes this reader sends for these lines; without lines, its report of an empty read."""
 
     def on_received(self, data: bytes) -> None:  # noqa: B027 - most readers do not listen
-        """Bytes from the host; a one-way reader ignores them."""
+        """Handle bytes from the host; a one-way reader ignores them."""
 
     async def present(self, document: Document | Sequence[str]) -> bool:
-        """Have a document read. Returns whether a host took the whole frame, spoiled or not."""
+        """Read a document. Returns whether a host received the whole frame, faulty or not."""
         self.counters.documents_presented += 1
         return await self.transmit(lines_of(document))
 
     def remove(self) -> None:  # noqa: B027 - most readers have no slot
-        """Take the document away; only readers with a slot notice."""
+        """Remove the document; only readers with a slot detect it."""
 
     async def inject(self, fault: Fault) -> None:
-        """Let something go wrong, now or at the next reads, as its kind is.
+        """Inject a fault, which applies now or to the next reads, depending on its kind.
 
         Raises SimulatorError for a fault this reader cannot have.
         """
         if isinstance(fault, WrongFrameCheck) and not self.has_frame_check:
-            raise SimulatorError(f"{type(self).__name__}: wrong-frame-check: its frames carry no check byte")
+            raise SimulatorError(f"{type(self).__name__}: wrong-frame-check: its frames have no check byte")
         self.counters.faults += 1
         match fault:
             case Unplug():
@@ -85,7 +85,7 @@ class MrzReader(ABC):
                 self.faults.add(fault)
 
     async def transmit(self, lines: tuple[str, ...]) -> bool:
-        """Say what was read, with the faults that are due."""
+        """Send the lines with the faults that are due."""
         faults = self.faults.take()
         for fault in faults:
             lines = fault.lines(lines)
@@ -95,16 +95,16 @@ class MrzReader(ABC):
         await asyncio.sleep(sent.delay_s)
         if sent.is_suppressed:
             return False
-        heard = await self.send(sent.data, chunk=sent.chunk, every_s=sent.every_s)
+        received = await self.send(sent.data, chunk=sent.chunk, every_s=sent.every_s)
         if sent.then_unplug:
-            # A pulled cable takes unread bytes with it; the host is to have had those before the cut.
+            # A pulled cable discards unread bytes; the host must have those before the cut.
             await self.line.wait_drained()
             self.line.unplug(sent.unplug_for_s)
-        self.counters.documents_sent += heard
-        return heard
+        self.counters.documents_sent += received
+        return received
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
-        """Send bytes, unless the reader has gone silent."""
+        """Send bytes, unless the reader is silent."""
         if asyncio.get_running_loop().time() < self._mute_until:
             return False
         return await self.line.send(data, chunk=chunk, every_s=every_s)

@@ -1,4 +1,4 @@
-"""Kind `serial-mrz`: a passport reader on a serial line, with travellers that come and go."""
+"""Kind `serial-mrz`: a passport reader on a serial line, with travellers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _ONLY_FOR: dict[str, tuple[Framing, ...]] = {
 
 
 class TimedFault(ScheduledFault[AnyFault]):
-    """A fault of a reader that happens by itself."""
+    """A scheduled fault of a reader."""
 
 
 class SerialMrzSettings(SimulatorSettings):
@@ -40,32 +40,28 @@ class SerialMrzSettings(SimulatorSettings):
 
     kind: Literal["serial-mrz"]
     framing: Framing
-    path: Path = Field(description="Where the port appears: a symlink to the pty.")
-    documents: dict[Format, float] = Field(
-        EVEN_MIX, min_length=1, description="How often each format comes, in proportion."
-    )
+    path: Path = Field(description="Path of the port: a symlink to the pty.")
+    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="Weight of each format.")
     every_s: float | None = Field(
-        None, gt=0, description="Seconds between two documents; without it they come by command only."
+        None, gt=0, description="Seconds between two documents; only by command if omitted."
     )
-    jitter_s: float = Field(
-        0.0, ge=0, description="How much earlier or later a document may come, in seconds."
-    )
+    jitter_s: float = Field(0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
     first_s: float = Field(
-        0.5, ge=0, description="When the first one comes after a host has opened the line."
+        0.5, ge=0, description="Seconds until the first one after a host has opened the line."
     )
-    dwell_s: float = Field(1.0, gt=0, description="How long a document stays in the reader, in seconds.")
+    dwell_s: float = Field(1.0, gt=0, description="Time that a document stays in the reader, in seconds.")
     faults: tuple[TimedFault, ...] = ()
 
-    line_end: LineEnd = Field(LineEnd.CR, description="Between two lines; elyctis: cr or crlf.")
+    line_end: LineEnd = Field(LineEnd.CR, description="Separator between two lines; elyctis: cr or crlf.")
     last_line_end: bool = Field(True, description="Whether the last line has one too.")
     bcc: Literal["xor", "none"] = "xor"
     serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,32}$")
 
     @field_validator("documents")
     @classmethod
-    def _something_comes(cls, mix: dict[Format, float]) -> dict[Format, float]:
+    def _weights_are_usable(cls, mix: dict[Format, float]) -> dict[Format, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
-            raise ValueError("weights are not negative, and one at least is above 0")
+            raise ValueError("weights must not be negative, and at least one must be above 0")
         return mix
 
     @field_validator("path")
@@ -92,15 +88,15 @@ class SerialMrzSettings(SimulatorSettings):
         return (str(self.path),)
 
     def summary(self) -> dict[str, Any]:
-        """Name, kind, framing and path."""
+        """Return name, kind, framing and path."""
         return super().summary() | {"framing": self.framing, "path": str(self.path)}
 
     def build(self) -> Simulator:
-        """The reader and its travellers."""
+        """Build the reader and its travellers."""
         return SerialMrz(self)
 
     def build_reader(self, line: SerialLine) -> MrzReader:
-        """The reader alone."""
+        """Build the reader alone."""
         match self.framing:
             case "text":
                 suffix = None if self.last_line_end else b""
@@ -115,7 +111,7 @@ class SerialMrzSettings(SimulatorSettings):
 
 
 class SerialMrz(Simulator):
-    """A reader, the travellers before it and what goes wrong with it."""
+    """A reader, its travellers and its faults."""
 
     def __init__(self, settings: SerialMrzSettings) -> None:
         self.settings = settings
@@ -123,21 +119,21 @@ class SerialMrz(Simulator):
         self.reader = settings.build_reader(self.line)
         self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
         self._lying_there: object | None = None
-        self._tell: EmitCallback = lambda _event, _details: None
+        self._emit: EmitCallback = lambda _event, _details: None
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
-        self._tell = tell
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
+        self._emit = emit
         async with self.line, asyncio.TaskGroup() as tasks:
-            tell("ready", self.settings.summary())
+            emit("ready", self.settings.summary())
             tasks.create_task(self._watch_the_host())
             if self.settings.every_s is not None:
                 tasks.create_task(self._arrivals(self.settings.every_s))
             for timed in self.settings.faults:
-                tasks.create_task(self._happens(timed))
+                tasks.create_task(self._run_scheduled_fault(timed))
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`.
+        """See `Simulator.handle_command`.
 
         `insert`: `format` and `fields` of a Document, or raw `lines`. `fault`: its name and `args`.
         """
@@ -148,7 +144,7 @@ class SerialMrz(Simulator):
                 return await self._fault(**arguments)
             case "status":
                 return self._status()
-        raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
+        raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
 
     async def _insert(
         self,
@@ -160,25 +156,25 @@ class SerialMrz(Simulator):
             document: Document | tuple[str, ...]
             if lines is not None:
                 if format is not None or fields:
-                    raise ValueError("lines are given as they are: without format and fields")
+                    raise ValueError("lines are used unchanged: omit format and fields")
                 document = tuple(lines)
                 "".join(document).encode("ascii")
             else:
                 document = self.travellers.document(Format(format) if format else None, **(fields or {}))
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
-        heard = await self._present(document)
-        self.line.call_soon(self._leave_after_a_while())
-        return {"heard": heard, "lines": list(lines_of(document))}
+        received = await self._present(document)
+        self.line.call_soon(self._remove_later())
+        return {"heard": received, "lines": list(lines_of(document))}
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            what = fault_of(fault, args)
+            injected = fault_of(fault, args)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"][1:])
             raise SimulatorError(f"fault {fault}: {where + ': ' if where else ''}{first['msg']}") from None
-        await self._let(what)
+        await self._inject(injected)
         return {}
 
     def _status(self) -> dict[str, Any]:
@@ -194,31 +190,31 @@ class SerialMrz(Simulator):
 
     async def _present(self, document: Document | tuple[str, ...]) -> bool:
         self._lying_there = document
-        heard = await self.reader.present(document)
+        received = await self.reader.present(document)
         kind = document.format if isinstance(document, Document) else format_of(document)
-        self._tell("document", {"format": str(kind) if kind else "other", "heard": heard})
-        return heard
+        self._emit("document", {"format": str(kind) if kind else "other", "heard": received})
+        return received
 
-    async def _leave_after_a_while(self) -> None:
-        """Take the document away after its dwell, unless another has taken its place by then."""
+    async def _remove_later(self) -> None:
+        """Remove the document after its dwell time, unless another has replaced it by then."""
         document = self._lying_there
         await asyncio.sleep(self.settings.dwell_s)
         if self._lying_there is document:
             self.reader.remove()
 
-    async def _let(self, fault: AnyFault) -> None:
-        self._tell("fault", {"fault": fault.fault})
+    async def _inject(self, fault: AnyFault) -> None:
+        self._emit("fault", {"fault": fault.fault})
         await self.reader.inject(fault)
 
     async def _watch_the_host(self) -> None:
         while True:
             await self.line.wait_for_host()
-            self._tell("host", {"connected": True})
+            self._emit("host", {"connected": True})
             await self.line.wait_for_host_close()
-            self._tell("host", {"connected": False})
+            self._emit("host", {"connected": False})
 
     async def _arrivals(self, every_s: float) -> None:
-        """Travellers, for as long as a host listens; they queue up again when it comes back."""
+        """Present travellers while a host listens; continue when it returns."""
         chance = Random(f"{self.settings.seed}/arrivals")
         while True:
             if not self.line.has_host:
@@ -227,13 +223,13 @@ class SerialMrz(Simulator):
                 continue
             pause = every_s + chance.uniform(-1, 1) * self.settings.jitter_s
             await self._present(self.travellers.document())
-            self.line.call_soon(self._leave_after_a_while())
+            self.line.call_soon(self._remove_later())
             await asyncio.sleep(pause)
 
-    async def _happens(self, timed: TimedFault) -> None:
+    async def _run_scheduled_fault(self, timed: TimedFault) -> None:
         await self.line.wait_for_host()
         await asyncio.sleep(timed.at_s)
-        await self._let(timed.fault)
+        await self._inject(timed.fault)
         while timed.every_s is not None:
             await asyncio.sleep(timed.every_s)
-            await self._let(timed.fault)
+            await self._inject(timed.fault)

@@ -1,9 +1,9 @@
 """Readers that send plain lines: Zebra, Newland, Honeywell, Code, DESKO and many more in serial mode.
 
-There is no frame: the lines, something between them, something after the last. What is between and after
-is a setting of the reader, so it is one here. Some send the lines with nothing between them, so that only
-the length tells (90 characters: a TD1; 88: a TD3 or MRV-A; 72: a TD2 or MRV-B), some end without a
-terminator, so that only silence tells.
+There is no frame: only lines, a separator and a terminator. Both are settings of the reader, so they are
+settings here. Some send the lines without a separator, so that only the length identifies the format (90
+characters: a TD1; 88: a TD3 or MRV-A; 72: a TD2 or MRV-B), some without a terminator, so that only silence
+marks the end.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from simulators.passport.reader import MrzReader
 
 
 class LineEnd(StrEnum):
-    """What stands between two lines."""
+    """Separator of two lines."""
 
     CR = "cr"
     LF = "lf"
@@ -23,12 +23,12 @@ class LineEnd(StrEnum):
 
     @property
     def data(self) -> bytes:
-        """The bytes of it."""
+        """Bytes of the separator."""
         return {"cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "none": b""}[self.value]
 
 
 def text_frame(lines: Sequence[str], line_end: LineEnd = LineEnd.CR, suffix: bytes | None = None) -> bytes:
-    """`lines` with `line_end` between them and `suffix` after them; without one, another line end.
+    """Join `lines` with `line_end` and append `suffix`, by default another line end.
 
     A read without a document is one empty line.
     """

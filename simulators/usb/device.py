@@ -1,8 +1,8 @@
 """A USB device, its endpoints and its cable, on the device API of PyPI's `usbip`.
 
-This is the one module that imports it. `usbip` answers the standard requests out of the descriptors and keeps
-what an endpoint has to say until a host asks. Added here: a transfer is answered once or cancelled, whatever
-happens to the cable meanwhile, and faults.
+Only this module imports it. `usbip` answers the standard requests from the descriptors and keeps the data of
+an endpoint until a host requests it. Added here: a transfer is completed once or cancelled, even if the cable
+is pulled meanwhile, and faults.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ __all__ = [
 
 DIRECTION_IN = 0x80
 SET_CONFIGURATION = b"\x00\x09"
-NOBODY = -1
+NO_TRANSFER = -1
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointDescription:
-    """One endpoint: its address, 0x80 and more for those that send; `interval` is for interrupts, in ms."""
+    """One endpoint: its address, 0x80 and above for IN endpoints; `interval` is for interrupts, in ms."""
 
     address: int
     kind: Literal["bulk", "interrupt"]
@@ -48,18 +48,18 @@ class EndpointDescription:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceDescription:
-    """One more interface of a device."""
+    """An additional interface of a device."""
 
     triple: tuple[int, int, int]
     """Class, subclass and protocol."""
     endpoints: tuple[EndpointDescription, ...]
     class_specific: bytes = b""
-    """Descriptors of its class, which stand before those of its endpoints."""
+    """Descriptors of its class, placed before those of its endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsbDeviceDescription:
-    """What a device says of itself. A full-speed device with one configuration."""
+    """Descriptors of a device. A full-speed device with one configuration."""
 
     vendor_id: int
     product_id: int
@@ -75,41 +75,41 @@ class UsbDeviceDescription:
     class_specific: bytes = b""
     """Descriptors of the interface's class."""
     others: tuple[InterfaceDescription, ...] = ()
-    """Interfaces beside the first."""
+    """Additional interfaces."""
     device_class: int = 0
     """bDeviceClass; 0: each interface has its own."""
 
     @property
     def interfaces(self) -> tuple[InterfaceDescription, ...]:
-        """All of them, by their number."""
+        """All interfaces by number."""
         first = InterfaceDescription(self.interface, self.endpoints, self.class_specific)
         return first, *self.others
 
 
 @dataclass(slots=True)
 class Transfer:
-    """A request on its way: a URB, as Linux calls it."""
+    """A pending request: a URB, as Linux calls it."""
 
     endpoint: int
     """Address; 0x00 and 0x80 are control transfers."""
     length: int = 0
-    """How many bytes the host would take, or sends."""
+    """Number of bytes that the host accepts or sends."""
     setup: bytes = bytes(8)
     data: bytes = field(default=b"", repr=False)
-    """What the host sends."""
+    """Data from the host."""
     status: int = 0
-    """0, or a negative errno as Linux would give."""
+    """0, or a negative errno as Linux would return."""
     received: bytes = field(default=b"", repr=False)
-    """What the device sent."""
+    """Data from the device."""
 
     @property
     def is_in(self) -> bool:
-        """Whether the device is to send."""
+        """True if the device sends."""
         return bool(self.endpoint & DIRECTION_IN)
 
     @property
     def is_control(self) -> bool:
-        """Whether it is a control transfer."""
+        """True if it is a control transfer."""
         return self.endpoint & 0x0F == 0
 
 
@@ -117,15 +117,15 @@ CompletionCallback = Callable[[Transfer], None]
 
 
 class UsbDevice(ABC):
-    """A device in one USB port. Plugged in when it is made."""
+    """A device in one USB port, plugged in from the start."""
 
     def __init__(self, description: UsbDeviceDescription) -> None:
         self.description = description
         self.is_plugged = True
         self.on_cable: list[Callable[[bool], None]] = []
-        """Called when the cable comes out (False) or goes in."""
+        """Called when the cable is pulled (False) or plugged in (True)."""
         self.transfers = 0
-        """How many transfers hosts have asked for."""
+        """Number of transfers that hosts have submitted."""
         self._usb = _Described(description)
         self._usb.on_control(None, self.control)
         self._endpoints = self._usb.add_interfaces(description.interfaces)
@@ -135,51 +135,53 @@ class UsbDevice(ABC):
         self._numbers = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
         self._faults: list[tuple[UsbFault, int]] = []
-        """With each, how many transfers it still waits for or spoils."""
+        """With each fault, the number of transfers it still waits for or affects."""
         self._timers: set[asyncio.TimerHandle] = set()
         self._lasting: set[asyncio.TimerHandle] = set()
 
-    # For the devices: what to answer, and how to speak.
+    # Called and overridden by devices: how to answer and to send.
 
     @abstractmethod
     def control(self, setup: Setup, data: bytes = b"") -> bytes:
-        """Answer a class or vendor request; raise Stall for one that the device does not know."""
+        """Answer a class or vendor request; raise Stall for an unknown one."""
 
     def on_out(self, endpoint: int, data: bytes) -> None:  # noqa: B027 - most devices have nothing to hear
-        """Take what the host sent to an endpoint."""
+        """Handle data that the host sent to an endpoint."""
 
     def on_in(self, endpoint: int) -> None:  # noqa: B027 - for those that make what they send when asked
-        """Know that a host waits for something to be sent."""
+        """Handle a host's request for data of an endpoint."""
 
     def on_power(self) -> None:  # noqa: B027 - for those that remember something
-        """Start anew: the cable went in, or the host reset the port."""
+        """Reset the state: the cable was plugged in, or the host reset the port."""
 
     def queue_in(self, endpoint: int, data: bytes) -> None:
-        """Send, as soon as the host asks that endpoint."""
+        """Queue data for the host's next request to that endpoint."""
         if self.is_plugged:
             self._endpoints[endpoint].write(data)
 
     def is_in_requested(self, endpoint: int) -> bool:
-        """Whether a host waits for something from that endpoint."""
+        """Return whether a host waits for data of that endpoint."""
         return any(
             pending.waits and pending.transfer.endpoint == endpoint for pending in self._pending.values()
         )
 
     def discard_in(self, endpoint: int) -> None:
-        """Forget what the host has not asked for yet."""
-        # Its own reset would also forget who is asking.
-        while self._endpoints[endpoint].take_or_park(0, lambda _data, _status=0: None, NOBODY) is not None:
+        """Discard data that the host has not requested yet."""
+        # usbip's own reset would also discard the host's pending requests.
+        while (
+            self._endpoints[endpoint].take_or_park(0, lambda _data, _status=0: None, NO_TRANSFER) is not None
+        ):
             pass
-        self._endpoints[endpoint].cancel(NOBODY)
+        self._endpoints[endpoint].cancel(NO_TRANSFER)
 
     def call_later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
-        """Do something later, unless the power has gone by then."""
+        """Call `action` later, unless the power is lost before."""
         return self._after(self._timers, delay_s, action)
 
     # For hosts.
 
     def submit(self, transfer: Transfer, completed: CompletionCallback) -> int:
-        """Take a transfer. `completed` is called with it when it is over, perhaps at once.
+        """Submit a transfer. `completed` is called with it when it ends, perhaps at once.
 
         Returns a number to cancel it by.
         """
@@ -204,55 +206,55 @@ class UsbDevice(ABC):
         return number
 
     def cancel(self, number: int) -> bool:
-        """Give a transfer up; False if it was over already."""
+        """Cancel a transfer; return False if it was completed already."""
         if self._pending.pop(number, None) is None:
             return False
         self._usb.cancel_urb(number)
         return True
 
     def reset(self) -> None:
-        """Reset the port: what was pending ends, the device starts anew."""
+        """Reset the port: pending transfers end, the device starts again."""
         self._power_off()
         self._end_all(-errno.ECONNRESET)
         self.on_power()
 
     def usbip_record(self, busid: str, number: int) -> bytes:
-        """`struct usbip_usb_device` and `struct usbip_usb_interface` of it, as a list of devices has them."""
+        """Return `struct usbip_usb_device` and `struct usbip_usb_interface`, as in a list of devices."""
         self._usb.busid, self._usb.busnum, self._usb.devnum = busid, 1, number
         interfaces = b"".join(bytes([*each.triple, 0]) for each in self.description.interfaces)
         return bytes(pack_usb_device(self._usb)) + interfaces
 
     @property
     def descriptors(self) -> bytes:
-        """Device and configuration descriptor, as sysfs has them."""
+        """Return device and configuration descriptor, as in sysfs."""
         return bytes(self._usb.device_descriptor().pack()) + bytes(self._usb.config_bytes())
 
     # The cable, and faults.
 
     def unplug(self, for_s: float | None = None) -> None:
-        """Pull the cable: everything pending fails. Back after `for_s` seconds."""
+        """Pull the cable: all pending transfers fail. Plug it in again after `for_s` seconds."""
         self._stop(self._lasting)
         if self.is_plugged:
             self.is_plugged = False
             self._power_off()
             self._end_all(-errno.ESHUTDOWN)
-            for tell in tuple(self.on_cable):
-                tell(False)
+            for callback in tuple(self.on_cable):
+                callback(False)
         if for_s is not None:
             self._after(self._lasting, for_s, self.replug)
 
     def replug(self) -> None:
-        """Put the cable in (again)."""
+        """Plug in the cable."""
         self._stop(self._lasting)
         if self.is_plugged:
             return
         self.is_plugged = True
         self.on_power()
-        for tell in tuple(self.on_cable):
-            tell(True)
+        for callback in tuple(self.on_cable):
+            callback(True)
 
     def inject(self, fault: UsbFault) -> None:
-        """Let a fault befall the next transfers."""
+        """Apply a fault to the next transfers."""
         match fault:
             case UnplugAt(transfer=count) | TransferFault(transfers=count):
                 self._faults.append((fault, count))
@@ -263,28 +265,28 @@ class UsbDevice(ABC):
 
     @property
     def faults_pending(self) -> int:
-        """How many faults have not befallen yet."""
+        """Number of faults that have not applied yet."""
         return len(self._faults)
 
     def close(self) -> None:
-        """Be gone for good."""
+        """Unplug permanently."""
         self.unplug()
         self.on_cable.clear()
 
     # Inside.
 
     def _due(self, transfer: Transfer) -> list[UsbFault]:
-        """The faults of this transfer, which are one transfer nearer to their end then."""
+        """Return the faults of this transfer and count it for all faults."""
         due: list[UsbFault] = []
         kept: list[tuple[UsbFault, int]] = []
-        for fault, left in self._faults:
+        for fault, remaining in self._faults:
             concerned = fault.applies_to(transfer.endpoint, self._kind(transfer))
-            if concerned and (left == 1 or not isinstance(fault, UnplugAt)):
+            if concerned and (remaining == 1 or not isinstance(fault, UnplugAt)):
                 due.append(fault)
             if isinstance(fault, Silence) or not concerned:
-                kept.append((fault, left))
-            elif left > 1:
-                kept.append((fault, left - 1))
+                kept.append((fault, remaining))
+            elif remaining > 1:
+                kept.append((fault, remaining - 1))
         self._faults = kept
         return due
 
@@ -295,7 +297,7 @@ class UsbDevice(ABC):
         return "interrupt" if endpoint is not None and endpoint.type == "interrupt" else "bulk"
 
     def _spare(self, fault: UsbFault) -> None:
-        self._faults = [(other, left) for other, left in self._faults if other is not fault]
+        self._faults = [(other, remaining) for other, remaining in self._faults if other is not fault]
 
     def _carry_out(self, number: int, due: list[UsbFault]) -> None:
         if (pending := self._pending.get(number)) is None:
@@ -309,7 +311,7 @@ class UsbDevice(ABC):
             if transfer.endpoint in self._endpoints:
                 self._endpoints[transfer.endpoint].stall()
         if transfer.is_control and transfer.setup[:2] == SET_CONFIGURATION:
-            # `usbip` forgets what waits on the endpoints then; a kernel ends it.
+            # `usbip` discards the waiting requests of the endpoints then; a kernel completes them.
             self._end_all(-errno.ESHUTDOWN, but=number)
         urb = Urb(
             seqnum=number,
@@ -342,7 +344,9 @@ class UsbDevice(ABC):
 
     def _power_off(self) -> None:
         self._stop(self._timers)
-        self._faults = [(fault, left) for fault, left in self._faults if not isinstance(fault, Silence)]
+        self._faults = [
+            (fault, remaining) for fault, remaining in self._faults if not isinstance(fault, Silence)
+        ]
         self._usb.reset_io()
 
     def _after(
@@ -365,18 +369,18 @@ class UsbDevice(ABC):
 
 @dataclass(slots=True)
 class _Pending:
-    """A transfer that is not over."""
+    """A transfer that is not completed."""
 
     transfer: Transfer
     completed: CompletionCallback
     cut: int | None = None
-    """So many bytes of the answer still arrive."""
+    """Number of bytes of the answer that still arrive."""
     waits: bool = False
-    """It has reached an endpoint that has nothing to send."""
+    """True if it has reached an endpoint that has no data."""
 
 
 class _Described(USBDevice):  # type: ignore[misc]  # usbip has no type hints
-    """`usbip`'s device with the power that it draws."""
+    """`usbip`'s device with its power consumption."""
 
     def __init__(self, description: UsbDeviceDescription) -> None:
         super().__init__(
@@ -391,7 +395,7 @@ class _Described(USBDevice):  # type: ignore[misc]  # usbip has no type hints
         self._power_ma = description.power_ma
 
     def add_interfaces(self, interfaces: tuple[InterfaceDescription, ...]) -> dict[int, Any]:
-        """Add interfaces; all their endpoints by their address."""
+        """Add interfaces; return all their endpoints by address."""
         group = self.add_group()
         endpoints: dict[int, Any] = {}
         for interface in interfaces:
@@ -404,7 +408,7 @@ class _Described(USBDevice):  # type: ignore[misc]  # usbip has no type hints
         return endpoints
 
     def config_bytes(self) -> bytes:
-        """The configuration descriptor with all that belongs to it."""
+        """Return the configuration descriptor with all that belongs to it."""
         whole = bytes(super().config_bytes())
         head = ConfigurationDescriptor.parse(whole[:9])
         head.bMaxPower = self._power_ma // 2

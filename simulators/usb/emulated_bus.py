@@ -1,8 +1,8 @@
 """A USB bus as a program sees it through the real libusb.
 
-It runs under `libumockdev-preload.so.0` (Debian: umockdev), with `environment`; nothing else about it is
-special. Plugging and unplugging reach it as they would: files, udev's events, ENODEV. A preloaded program has
-what it has opened: when the bus is closed under it, the library ends it.
+The program runs under `libumockdev-preload.so.0` (Debian: umockdev), with `environment`; nothing else about
+it is special. Plugging and unplugging reach it in the usual way: files, udev's events, ENODEV. A preloaded
+program keeps its open nodes: when the bus is closed before it, the library ends the program.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class EmulatedBus:
     """One bus in a directory of its own. An async context manager."""
 
     def __init__(self) -> None:
-        # Not under a path that may be long: the names of its sockets have 107 bytes.
+        # Not in a directory with a long path: the names of its sockets have at most 107 bytes.
         self.root = Path(tempfile.mkdtemp(prefix="usb-"))
         self._tree = Tree(self.root)
         self._ports: dict[int, UsbDevice] = {}
@@ -39,7 +39,7 @@ class EmulatedBus:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a program needs to see this bus and no other."""
+        """Environment variables of a program that is to see this bus and no other."""
         return {"UMOCKDEV_DIR": str(self.root), "LD_PRELOAD": PRELOAD}
 
     async def __aenter__(self) -> Self:
@@ -47,7 +47,7 @@ class EmulatedBus:
 
     async def __aexit__(self, *_: object) -> None:
         for port, device in self._ports.items():
-            with contextlib.suppress(ValueError):  # a device that was closed has forgotten it
+            with contextlib.suppress(ValueError):  # a closed device has been removed from it
                 device.on_cable.remove(self._cables[port])
         for port in tuple(self._numbers):
             self._take_out(port)
@@ -59,7 +59,7 @@ class EmulatedBus:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def connect(self, port: int, device: UsbDevice) -> None:
-        """Put a device's cable into a port, 1 and up."""
+        """Plug a device into a port, 1 and up."""
         self._ports[port] = device
         self._cables[port] = functools.partial(self._cable, port)
         device.on_cable.append(self._cables[port])
@@ -74,7 +74,7 @@ class EmulatedBus:
 
     def _put_in(self, port: int) -> None:
         self._stop_listening(port)
-        # A device that comes back has another number, as on a real bus.
+        # A device that is plugged in again has another number, as on a real bus.
         number = self._last_number
         while number == 1 or number in self._numbers.values() or number == self._last_number:
             number = number % LAST_NUMBER + 1
@@ -90,7 +90,8 @@ class EmulatedBus:
         self._tree.add(self._ports[port], port, number)
 
     def _take_out(self, port: int) -> None:
-        # Its socket stays until the device is back: a program that is just opening the node would be ended.
+        # Its socket stays until the device is back: the library would end a program that is just opening the
+        # node.
         self._tree.remove(self._ports[port], port, self._numbers.pop(port))
 
     def _stop_listening(self, port: int) -> None:
@@ -118,7 +119,7 @@ class EmulatedBus:
     ) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=connection)
         try:
-            await Node(device, claims, reader, writer, gone=gone).serve()
+            await Node(device, claims, reader, writer, is_unplugged=gone).serve()
         finally:
             writer.transport.abort()
 

@@ -1,6 +1,6 @@
-"""What goes wrong between a USB device and its host, each thing a small typed value.
+"""Faults between a USB device and its host, each a small typed value.
 
-Most befall the next transfer, or the next `transfers` of them; `of` says which kind of transfer.
+Most affect the next transfer, or the next `transfers` transfers; `of` selects the kind of transfer.
 """
 
 from typing import Literal
@@ -13,20 +13,20 @@ Kind = Literal["any", "control", "bulk", "interrupt"]
 
 
 class UsbFault(Fault):
-    """Something that befalls transfers."""
+    """A fault of transfers."""
 
-    of: Kind = Field("any", description="Which transfers: control, bulk, interrupt or any.")
+    of: Kind = Field("any", description="Kind of transfer: control, bulk, interrupt or any.")
 
     def applies_to(self, endpoint: int, kind: Literal["control", "bulk", "interrupt"]) -> bool:
-        """Whether it is about transfers of that kind to that endpoint."""
+        """Return whether the fault applies to transfers of that kind to that endpoint."""
         del endpoint
         return self.of in ("any", kind)
 
 
 class TransferFault(UsbFault):
-    """Something that spoils the next transfers."""
+    """A fault of the next transfers."""
 
-    transfers: int = Field(1, ge=1, description="How many transfers in a row it spoils.")
+    transfers: int = Field(1, ge=1, description="Number of consecutive transfers affected.")
 
 
 class Stall(TransferFault):
@@ -36,34 +36,34 @@ class Stall(TransferFault):
 
 
 class ShortPacket(TransferFault):
-    """The device sends less than it has: the transfer ends after `at` bytes, what follows is lost."""
+    """A short transfer: it ends after `at` bytes, the rest is lost."""
 
     fault: Literal["short-packet"] = "short-packet"
     of: Kind = "bulk"
-    at: int = Field(ge=0, description="How many bytes still arrive.")
+    at: int = Field(ge=0, description="Number of bytes that still arrive.")
 
     def applies_to(self, endpoint: int, kind: Literal["control", "bulk", "interrupt"]) -> bool:
-        """Only what the device sends."""
+        """Return whether the device sends."""
         return bool(endpoint & 0x80) and super().applies_to(endpoint, kind)
 
 
 class Slow(TransferFault):
-    """The device takes its time."""
+    """Delayed answers."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(1.0, gt=0, description="How long each transfer takes longer, in seconds.")
+    delay_s: float = Field(1.0, gt=0, description="Additional time of each transfer, in seconds.")
 
 
 class Silence(UsbFault):
-    """The device hangs: no transfer is answered any more, for a while or until the cable has been out."""
+    """A hung device: no transfer is answered, for some seconds or until the cable was pulled."""
 
     fault: Literal["silence"] = "silence"
-    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, until replugged.")
+    for_s: float | None = Field(None, gt=0, description="Duration in seconds; until replugged if omitted.")
 
 
 class UnplugAt(UsbFault):
-    """The cable comes out just as the host asks for the n-th transfer from now."""
+    """The cable is pulled when the host submits the n-th transfer from now."""
 
     fault: Literal["unplug-at"] = "unplug-at"
-    transfer: int = Field(1, ge=1, description="Which one, counted from 1.")
-    for_s: float | None = Field(None, gt=0, description="Back after so many seconds; without it, for good.")
+    transfer: int = Field(1, ge=1, description="Number of the transfer, counted from 1.")
+    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")

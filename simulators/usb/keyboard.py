@@ -1,4 +1,4 @@
-"""A keyboard on USB: what is typed on it reaches the kernel's input layer, /dev/input/event0 and so on.
+"""A keyboard on USB: its keystrokes reach the kernel's input layer, /dev/input/event0 and so on.
 
 Source: Device Class Definition for Human Interface Devices 1.11 (USB-IF): HID descriptor 6.2.1, requests 7.1
 and 7.2, boot keyboard appendix B.1; HID Usage Tables, page 0x07.
@@ -17,7 +17,7 @@ GET_DESCRIPTOR, REPORT_DESCRIPTOR, HID_DESCRIPTOR = 0x06, 0x22, 0x21
 GET_REPORT, SET_REPORT, SET_IDLE, SET_PROTOCOL = 0x01, 0x09, 0x0A, 0x0B
 REPORT = struct.Struct("<BB6s")
 
-# Appendix E.6: a keyboard of eight modifiers, a reserved byte, five lights (the host's) and six keys.
+# Appendix E.6: a keyboard of eight modifiers, a reserved byte, five LEDs (set by the host) and six keys.
 REPORTS = bytes.fromhex(
     "05010906a101 050719e029e71500250175019508 8102 95017508 8101 95057501050819012905 9102 95017503 9101"
     "95067508150025650507190029658100 c0"
@@ -30,11 +30,11 @@ _KEYS = {
     **dict(zip(";'`,./", range(0x33, 0x39), strict=True)),
 }
 USAGES = {strokes_of(character)[0][0]: usage for character, usage in _KEYS.items()}
-"""The usage of a key by its code in Linux."""
+"""HID usage of a key by its code in Linux."""
 
 
 class UsbKeyboard(UsbDevice):
-    """A boot keyboard in one USB port, or a reader that poses as one."""
+    """A boot keyboard in one USB port, or a reader that acts as one."""
 
     def __init__(
         self, vendor_id: int, product_id: int, manufacturer: str, product: str, serial_number: str | None
@@ -55,7 +55,7 @@ class UsbKeyboard(UsbDevice):
         )
 
     def control(self, setup: Setup, _data: bytes = b"") -> bytes:
-        """Answer the requests of a keyboard. Its lights stay dark."""
+        """Answer the requests of a keyboard. Its LEDs stay dark."""
         match setup.bRequest, setup.wValue >> 8:
             case 0x06, 0x22:
                 return REPORTS
@@ -68,8 +68,8 @@ class UsbKeyboard(UsbDevice):
         raise Stall
 
     def type(self, strokes: Iterable[Stroke]) -> bool:
-        """Type, as fast as the host asks for reports; whether anybody asks."""
-        asked = self.is_plugged and self.is_in_requested(TYPES)
+        """Type, as fast as the host requests reports; return whether a host does."""
+        host_reads = self.is_plugged and self.is_in_requested(TYPES)
         held: list[int] = []
         for code, down in strokes:
             if down:
@@ -77,11 +77,11 @@ class UsbKeyboard(UsbDevice):
             else:
                 held.remove(code)
             self.queue_in(TYPES, report(held))
-        return asked
+        return host_reads
 
 
 def report(held: Sequence[int]) -> bytes:
-    """The report in which these keys are down, by their codes in Linux."""
+    """Return the report in which these keys are down, by their codes in Linux."""
     modifiers = sum(MODIFIERS.get(code, 0) for code in held)
     keys = bytes(USAGES[code] for code in held if code not in MODIFIERS)
     return REPORT.pack(modifiers, 0, keys)

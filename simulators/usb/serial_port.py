@@ -1,7 +1,7 @@
 """A serial port of a USB device, as a kernel's CDC-ACM driver finds it: /dev/ttyACM0 and so on.
 
 Source: USB Communications Class Subclass Specification for PSTN Devices, revision 1.2 (USB-IF): functional
-descriptors 5.3, requests 6.3. It offers what one-way readers ask of a `SerialLine`, to hang on it.
+descriptors 5.3, requests 6.3. It has the interface of `SerialLine` that one-way readers need.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from simulators.usb.device import (
     UsbDeviceDescription,
 )
 
-NOTIFIES, HEARS, SAYS = 0x81, 0x02, 0x83
+NOTIFIES, RECEIVES, SENDS = 0x81, 0x02, 0x83
 PACKET = 64
 COMMUNICATIONS, DATA = 0x02, 0x0A
 ACM = (COMMUNICATIONS, 0x02, 0x00)
@@ -36,14 +36,14 @@ FUNCTIONS = bytes(
 
 
 class UsbSerialPort(UsbDevice):
-    """A device with one serial port, in one USB port. The host has it open while it says that it is ready."""
+    """A device with one serial port, in one USB port. The host has it open while DTR is set."""
 
     def __init__(
         self, vendor_id: int, product_id: int, manufacturer: str, product: str, serial_number: str | None
     ) -> None:
         data = InterfaceDescription(
             (DATA, 0, 0),
-            (EndpointDescription(HEARS, "bulk", PACKET), EndpointDescription(SAYS, "bulk", PACKET)),
+            (EndpointDescription(RECEIVES, "bulk", PACKET), EndpointDescription(SENDS, "bulk", PACKET)),
         )
         super().__init__(
             UsbDeviceDescription(
@@ -61,18 +61,18 @@ class UsbSerialPort(UsbDevice):
             )
         )
         self.on_received: Callable[[bytes], None] | None = None
-        """Called with what the host writes, as it comes."""
+        """Callback with the host's output as it arrives."""
         self.coding = LINE_CODING.pack(9600, 0, 0, 8)
         self.ready = False
 
     @property
     def has_host(self) -> bool:
-        """Whether a host has the port open and reads."""
-        return self.is_plugged and self.ready and self.is_in_requested(SAYS)
+        """True if a host has the port open and reads."""
+        return self.is_plugged and self.ready and self.is_in_requested(SENDS)
 
     @property
     def baud(self) -> int:
-        """The rate that the host has set; what is sent here takes no time."""
+        """The rate that the host has set; transmission itself takes no time."""
         rate: int = LINE_CODING.unpack(self.coding)[0]
         return rate
 
@@ -86,7 +86,7 @@ class UsbSerialPort(UsbDevice):
             case 0x22:
                 self.ready = bool(setup.wValue & TERMINAL_READY)
                 if not self.ready:
-                    self.discard_in(SAYS)  # old news for whoever opens it next
+                    self.discard_in(SENDS)  # the next host must not get old data
             case 0x23:
                 pass
             case _:
@@ -94,16 +94,19 @@ class UsbSerialPort(UsbDevice):
         return b""
 
     def on_out(self, endpoint: int, data: bytes) -> None:
-        """Take what the host writes."""
-        if endpoint == HEARS and data and self.on_received is not None:
+        """Handle the host's output."""
+        if endpoint == RECEIVES and data and self.on_received is not None:
             self.on_received(data)
 
     def on_power(self) -> None:
-        """No host is ready yet."""
+        """Reset the line state: no host is ready yet."""
         self.ready = False
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
-        """Say `data`, dribbled as `chunk` bytes every `every_s` seconds ; whether a host was there."""
+        """Send `data`, if requested in pieces of `chunk` bytes every `every_s` seconds.
+
+        Return whether a host read it.
+        """
         step = chunk or max(len(data), 1)
         for start in range(0, len(data), step):
             if start:
@@ -112,15 +115,15 @@ class UsbSerialPort(UsbDevice):
                 return False
             part = data[start : start + step]
             for at in range(0, len(part), PACKET):
-                self.queue_in(SAYS, part[at : at + PACKET])
+                self.queue_in(SENDS, part[at : at + PACKET])
         return self.is_plugged and self.ready
 
     async def wait_drained(self, *, within_s: float = 0.5) -> bool:
-        """Wait until the host has taken what was said; False when it has not `within_s` seconds later."""
+        """Wait until the host has read all output; return False if it has not after `within_s` seconds."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + within_s
-        # A host that waits again has taken everything before.
-        while not self.is_in_requested(SAYS):
+        # A host that waits again has read everything before.
+        while not self.is_in_requested(SENDS):
             if loop.time() > deadline_s:
                 return False
             await asyncio.sleep(0.002)

@@ -1,8 +1,8 @@
-"""The files by which Linux tells programs of a USB bus, in a directory of our own, and udev's events.
+"""The files of Linux that describe a USB bus, in a directory of our own, and udev's events.
 
-Written as umockdev's preload library expects them: everything of /sys and /dev below one root, what udev
-knows of a device in its `uevent` file. Sources: Linux, Documentation/ABI/testing/sysfs-bus-usb; systemd's
-sd-device monitor for the messages.
+Written as umockdev's preload library expects them: everything of /sys and /dev below one root, udev's
+properties of a device in its `uevent` file. Sources: Linux, Documentation/ABI/testing/sysfs-bus-usb;
+systemd's sd-device monitor for the messages.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _HUB_IDENTITY = UsbDeviceDescription(
 
 
 class Tree:
-    """The files of one bus under `root`, a root hub in it from the start."""
+    """The files of one bus in `root`, with a root hub from the start."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -44,7 +44,7 @@ class Tree:
         self._usb(ROOT_HUB, _HUB_IDENTITY, _HUB_DESCRIPTORS, number=1, port="0", speed="480", ports=4)
 
     def add(self, device: UsbDevice, port: int, number: int) -> str:
-        """Put a device's files there and announce it; its node, as `/dev/bus/usb/001/002`."""
+        """Create a device's files and announce it; return its node, as `/dev/bus/usb/001/002`."""
         path = f"{ROOT_HUB}/1-{port}"
         properties = self._usb(
             path, device.description, device.descriptors, number=number, port=str(port), speed="12", ports=0
@@ -53,7 +53,7 @@ class Tree:
         return _node(number)
 
     def remove(self, device: UsbDevice, port: int, number: int) -> None:
-        """Announce that a device is gone, and take its files away."""
+        """Announce that a device is unplugged, and remove its files."""
         path = f"{ROOT_HUB}/1-{port}"
         for entry in (
             f"sys/bus/usb/devices/1-{port}",
@@ -68,7 +68,7 @@ class Tree:
     def _usb(
         self,
         path: str,
-        what: UsbDeviceDescription,
+        description: UsbDeviceDescription,
         descriptors: bytes,
         *,
         number: int,
@@ -76,14 +76,14 @@ class Tree:
         speed: str,
         ports: int,
     ) -> dict[str, str]:
-        properties = _properties(what, number)
+        properties = _properties(description, number)
         node = self.root / _node(number)[1:]
         node.parent.mkdir(parents=True, exist_ok=True)
         node.write_bytes(descriptors)
         (self.root / "dev/.node" / _node(number)[5:].replace("/", "_")).symlink_to(
             f"{USB_MAJOR}:{number - 1}"
         )
-        attributes = _attributes(what, descriptors) | {
+        attributes = _attributes(description, descriptors) | {
             "busnum": "1",
             "devnum": str(number),
             "dev": f"{USB_MAJOR}:{number - 1}",
@@ -91,7 +91,7 @@ class Tree:
             "maxchild": str(ports),
             "speed": speed,
         }
-        # The node first, the attributes next, the links by which it is found last.
+        # The node first, the attributes next, the links by which programs find it last.
         self._write(path, properties, attributes, "usb")
         (self.root / "sys" / path / "descriptors").write_bytes(descriptors)
         up = "../" * path.count("/")
@@ -113,14 +113,14 @@ class Tree:
         (folder / "subsystem").symlink_to(f"{up}../bus/{subsystem}")
 
     def _announce(self, action: str, path: str, properties: Mapping[str, str]) -> None:
-        """Send what udevd would multicast to every program that listens."""
+        """Send the message that udevd would multicast to every listening program."""
         self._sequence += 1
         message = _udev_message(
             {"ACTION": action, "DEVPATH": f"/{path}", "SEQNUM": str(self._sequence), **properties}
         )
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
             for listener in self.root.glob("event[0-9]*"):
-                # One that was closed stays behind as a file.
+                # A closed socket remains as a file.
                 with contextlib.suppress(OSError):
                     sender.sendto(message, str(listener))
 
@@ -129,40 +129,40 @@ def _node(number: int) -> str:
     return f"/dev/bus/usb/001/{number:03d}"
 
 
-def _properties(what: UsbDeviceDescription, number: int) -> dict[str, str]:
-    vendor, model = (_safe(text) for text in (what.manufacturer, what.product))
-    serial = _safe(what.serial_number or "")
+def _properties(description: UsbDeviceDescription, number: int) -> dict[str, str]:
+    vendor, model = (_safe(text) for text in (description.manufacturer, description.product))
+    serial = _safe(description.serial_number or "")
     return {
         "DEVNAME": _node(number)[5:],
         "DEVTYPE": "usb_device",
         "DRIVER": "usb",
-        "PRODUCT": f"{what.vendor_id:x}/{what.product_id:x}/{what.release:x}",
-        "TYPE": "{}/{}/{}".format(*(what.interface if what.interface[0] == 9 else (0, 0, 0))),
+        "PRODUCT": f"{description.vendor_id:x}/{description.product_id:x}/{description.release:x}",
+        "TYPE": "{}/{}/{}".format(*(description.interface if description.interface[0] == 9 else (0, 0, 0))),
         "BUSNUM": "001",
         "DEVNUM": f"{number:03d}",
         "MAJOR": str(USB_MAJOR),
         "MINOR": str(number - 1),
         "SUBSYSTEM": "usb",
         "ID_VENDOR": vendor,
-        "ID_VENDOR_ID": f"{what.vendor_id:04x}",
+        "ID_VENDOR_ID": f"{description.vendor_id:04x}",
         "ID_MODEL": model,
-        "ID_MODEL_ID": f"{what.product_id:04x}",
-        "ID_REVISION": f"{what.release:04x}",
+        "ID_MODEL_ID": f"{description.product_id:04x}",
+        "ID_REVISION": f"{description.release:04x}",
         "ID_SERIAL": "_".join(filter(None, (vendor, model, serial))),
         **({"ID_SERIAL_SHORT": serial} if serial else {}),
         "ID_BUS": "usb",
-        "ID_USB_INTERFACES": ":{:02x}{:02x}{:02x}:".format(*what.interface),
+        "ID_USB_INTERFACES": ":{:02x}{:02x}{:02x}:".format(*description.interface),
     }
 
 
 def _safe(text: str) -> str:
-    """As udev writes names: no spaces, nothing odd."""
+    """Write a name as udev does: no spaces, no special characters."""
     return "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "#+-.:=@_") else "_" for letter in text
     )
 
 
-def _attributes(what: UsbDeviceDescription, descriptors: bytes) -> dict[str, str]:
+def _attributes(description: UsbDeviceDescription, descriptors: bytes) -> dict[str, str]:
     (bcd_usb,) = struct.unpack_from("<H", descriptors, 2)
     device_class, subclass, protocol = descriptors[4:7]
     configuration = descriptors[18:27]
@@ -177,23 +177,23 @@ def _attributes(what: UsbDeviceDescription, descriptors: bytes) -> dict[str, str
         "bMaxPower": f"{configuration[8] * 2}mA",
         "bNumConfigurations": "1",
         "bNumInterfaces": f"{configuration[4]:2d}",
-        "bcdDevice": f"{what.release:04x}",
+        "bcdDevice": f"{description.release:04x}",
         "bmAttributes": f"{configuration[7]:x}",
         "configuration": "",
-        "idProduct": f"{what.product_id:04x}",
-        "idVendor": f"{what.vendor_id:04x}",
-        "manufacturer": what.manufacturer,
-        "product": what.product,
+        "idProduct": f"{description.product_id:04x}",
+        "idVendor": f"{description.vendor_id:04x}",
+        "manufacturer": description.manufacturer,
+        "product": description.product,
         "quirks": "0x0",
         "removable": "removable",
         "urbnum": "0",
         "version": f"{bcd_usb >> 8:2x}.{bcd_usb & 0xFF:02x}",
     }
-    return attributes | ({"serial": what.serial_number} if what.serial_number else {})
+    return attributes | ({"serial": description.serial_number} if description.serial_number else {})
 
 
 def _udev_message(properties: Mapping[str, str]) -> bytes:
-    """As libudev's monitors read it, hashes for their socket filters included."""
+    """Return the message as libudev's monitors read it, with the hashes for their socket filters."""
     text = b"".join(f"{name}={value}".encode() + b"\0" for name, value in properties.items())
     hashes = (_murmur2(properties["SUBSYSTEM"].encode()), _murmur2(properties["DEVTYPE"].encode()))
     head = b"libudev\0" + struct.pack(">I", 0xFEEDCAFE) + struct.pack("=III", 40, 40, len(text))
@@ -201,7 +201,7 @@ def _udev_message(properties: Mapping[str, str]) -> bytes:
 
 
 def _murmur2(data: bytes) -> int:
-    """MurmurHash2 of Austin Appleby, 32 bits, seed 0."""
+    """Compute MurmurHash2 of Austin Appleby, 32 bits, seed 0."""
     multiplier, mask = 0x5BD1E995, 0xFFFFFFFF
     value = len(data)
     whole = len(data) // 4 * 4

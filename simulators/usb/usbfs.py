@@ -1,8 +1,8 @@
-"""What a program does to a USB device's node, answered in place of Linux: usbfs over umockdev's ioctl socket.
+"""Ioctls on a USB device's node, answered in place of Linux: usbfs over umockdev's ioctl socket.
 
 `libumockdev-preload.so.0` turns every ioctl on an emulated node into messages on a stream socket: three
-native words each, the caller's memory read and written on request. Source of the messages: umockdev's
-preload library; of the requests and their structures, on 64 bits: Linux, include/uapi/linux/usbdevice_fs.h.
+native words each, the caller's memory read and written on request. Source of the messages: umockdev's preload
+library; of the requests and their structures, on 64 bits: Linux, include/uapi/linux/usbdevice_fs.h.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _MESSAGE = struct.Struct("=QQQ")
 
 
 class Message(IntEnum):
-    """First word of a message: what the program asks, and what is said to it."""
+    """First word of a message: the program's request, or the answer to it."""
 
     IOCTL = 1
     DONE = 3
@@ -29,7 +29,7 @@ class Message(IntEnum):
 
 
 class Ioctl(IntEnum):
-    """`USBDEVFS_...`: the requests that are known here."""
+    """`USBDEVFS_...`: the supported requests."""
 
     CONTROL = 0xC0185500
     BULK = 0xC0185502
@@ -59,7 +59,7 @@ _URB = struct.Struct("=BBxxiIxxxxQiiiiiIQ")
 _CONTROL = struct.Struct("=BBHHHIxxxxQ")
 _BULK = struct.Struct("=IIIxxxxQ")
 REAP_PATIENCE_S = 0.003
-"""An emulated node always polls as ready, so libusb asks over and over: so long is it kept waiting."""
+"""Delay of an empty reap. An emulated node always polls as ready, so libusb reaps continuously."""
 LARGEST = 1 << 20
 
 
@@ -82,10 +82,10 @@ class _Urb:
 
 
 class Node:
-    """A device's node as one opening of it sees it, until the program closes it.
+    """One open file of a device's node, until the program closes it.
 
-    `claims` says which opening has which interface; all openings of a node share it. `gone`: the node was
-    opened just as its device was pulled out.
+    `claims` maps each interface to the open file that claimed it; all open files of a node share it. `gone`:
+    the node was opened just as its device was unplugged.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Node:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        gone: bool = False,
+        is_unplugged: bool = False,
     ) -> None:
         self._device = device
         self._claims = claims
@@ -104,20 +104,20 @@ class Node:
         self._pending: dict[int, _Urb] = {}
         self._over: deque[_Urb] = deque()
         self._something_over = asyncio.Event()
-        self._pulled = gone or not device.is_plugged
+        self._is_unplugged = is_unplugged or not device.is_plugged
         device.on_cable.append(self._cable)
 
     def _cable(self, plugged: bool) -> None:
-        # Even when the cable goes in again: this opening is of a device that has gone.
-        self._pulled = self._pulled or not plugged
+        # Even when the cable is plugged in again: this file belongs to the unplugged device.
+        self._is_unplugged = self._is_unplugged or not plugged
 
     async def serve(self) -> None:
         """Answer until the program closes the node."""
         try:
             with contextlib.suppress(OSError, EOFError):
                 while True:
-                    what, first, second = _MESSAGE.unpack(await self._reader.readexactly(_MESSAGE.size))
-                    await self._answer(what, first, second)
+                    kind, first, second = _MESSAGE.unpack(await self._reader.readexactly(_MESSAGE.size))
+                    await self._answer(kind, first, second)
         finally:
             with contextlib.suppress(ValueError):
                 self._device.on_cable.remove(self._cable)
@@ -128,16 +128,16 @@ class Node:
                 if holder is self:
                     del self._claims[interface]
 
-    async def _answer(self, what: int, first: int, second: int) -> None:
-        if what != Message.IOCTL:
-            # The node is a file of descriptors: reading it is what a kernel would answer too.
-            self._say(Message.RUN, 0, 0)
+    async def _answer(self, kind: int, first: int, second: int) -> None:
+        if kind != Message.IOCTL:
+            # The node is a file of descriptors: reading it returns what a kernel would.
+            self._send(Message.RUN, 0, 0)
             await self._reader.readexactly(_MESSAGE.size)
             return
         try:
-            self._say(Message.DONE, await self._ioctl(first, second), 0)
+            self._send(Message.DONE, await self._ioctl(first, second), 0)
         except _FailedError as error:
-            self._say(Message.DONE, 2**64 - 1, error.number)
+            self._send(Message.DONE, 2**64 - 1, error.number)
 
     async def _ioctl(self, request: int, argument: int) -> int:
         match request:
@@ -145,7 +145,7 @@ class Node:
                 return await self._reap(argument, wait=request == Ioctl.REAPURB)
             case Ioctl.DISCARDURB:
                 return self._discard(argument)
-            case _ if self._pulled:
+            case _ if self._is_unplugged:
                 raise _FailedError(errno.ENODEV)
             case Ioctl.SUBMITURB:
                 return await self._submit(argument)
@@ -218,7 +218,7 @@ class Node:
 
     async def _reap(self, argument: int, *, wait: bool) -> int:
         if not self._over:
-            # Linux would say ENODEV after an unplug. libusb reads that off the poll, and would wait forever.
+            # Linux would return ENODEV after an unplug. libusb learns it from poll, and would wait forever.
             self._something_over.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if wait else REAP_PATIENCE_S):
@@ -258,7 +258,7 @@ class Node:
         return await self._at_once(Transfer(0, 0, setup), 0, 1000)
 
     async def _at_once(self, transfer: Transfer, buffer: int, timeout_ms: int) -> int:
-        """Carry out a transfer while the program waits."""
+        """Perform a transfer while the program waits."""
         over = asyncio.Event()
         number = self._device.submit(transfer, lambda _transfer: over.set())
         try:
@@ -296,13 +296,13 @@ class Node:
         return int(word)
 
     async def _read(self, address: int, size: int) -> bytes:
-        self._say(Message.READ_MEMORY, address, size)
+        self._send(Message.READ_MEMORY, address, size)
         return await self._reader.readexactly(size)
 
     async def _write(self, address: int, data: bytes) -> None:
-        self._say(Message.WRITE_MEMORY, address, len(data))
+        self._send(Message.WRITE_MEMORY, address, len(data))
         self._writer.write(data)
 
-    def _say(self, what: int, first: int, second: int) -> None:
+    def _send(self, kind: int, first: int, second: int) -> None:
         if not self._writer.is_closing():
-            self._writer.write(_MESSAGE.pack(what, first, second))
+            self._writer.write(_MESSAGE.pack(kind, first, second))

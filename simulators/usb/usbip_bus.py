@@ -1,7 +1,7 @@
 """USB devices on a TCP port of this machine, by the kernel's USB/IP protocol, version 1.1.1.
 
 Source: Linux, Documentation/usb/usbip_protocol.rst. `usbip attach` and any other client of the protocol can
-take a device; each is taken by one client at a time, as the kernel's own stub does it. PyPI's `usbip` has a
+attach a device; each is attached by one client at a time, as in the kernel's own stub. PyPI's `usbip` has a
 server too, but its threads and connections outlive an unplugged device.
 """
 
@@ -24,10 +24,10 @@ _HEADER = struct.Struct(">IIIII")
 _SUBMIT = struct.Struct(">Iiiii8s")
 _RETURN = struct.Struct(">iiiii8x")
 RECORD = 312
-"""Bytes of `struct usbip_usb_device`; those of its interfaces follow in a list only."""
+"""Bytes of `struct usbip_usb_device`; those of its interfaces follow only in a list."""
 NOT_ISOCHRONOUS = (0, -1)
 LARGEST = 1 << 20
-"""So many bytes a transfer may ask for."""
+"""Maximum number of bytes of a transfer."""
 
 
 class UsbIpBus(TcpService):
@@ -36,21 +36,21 @@ class UsbIpBus(TcpService):
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
         self.on_client: Callable[[str, bool], None] = lambda _busid, _there: None
-        """Called when a client has taken a device, or has gone."""
+        """Called when a client has attached a device, or has disconnected."""
         self._devices: dict[str, UsbDevice] = {}
         self._taken: dict[str, asyncio.Task[None]] = {}
 
     def connect(self, busid: str, device: UsbDevice) -> None:
-        """Put a device into the port of that name, `1-1` and so on."""
+        """Plug a device into the port of that name, `1-1` and so on."""
         self._devices[busid] = device
         device.on_cable.append(functools.partial(self._cable, busid))
 
     def url(self, busid: str) -> str:
-        """The address of a device here."""
+        """Return the address of a device."""
         return f"usbip://{HOST}:{self.port}/{busid}"
 
     def taken(self, busid: str) -> bool:
-        """Whether a client has the device."""
+        """Return whether a client has attached the device."""
         return busid in self._taken
 
     def _cable(self, busid: str, plugged: bool) -> None:
@@ -58,7 +58,7 @@ class UsbIpBus(TcpService):
             client.cancel()
 
     async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the one operation that a connection begins with."""
+        """Answer the single operation at the start of a connection."""
         _, operation, _ = _OPERATION.unpack(await reader.readexactly(_OPERATION.size))
         if operation == REQ_DEVLIST:
             writer.write(self._list())
@@ -87,7 +87,7 @@ class UsbIpBus(TcpService):
             self._taken[busid] = task
             record = device.usbip_record(busid, self._number(busid))[:RECORD]
             writer.write(_OPERATION.pack(VERSION, REP_IMPORT, ST_OK) + record)
-            device.reset()  # as the port does when a driver takes a device
+            device.reset()  # as the port does when a driver binds to a device
             client = _Client(device, writer)
             self.on_client(busid, True)
             try:
@@ -95,22 +95,22 @@ class UsbIpBus(TcpService):
                     await client.serve(reader)
             finally:
                 del self._taken[busid]
-                client.leave()
+                client.cancel_all()
                 self.on_client(busid, False)
         await writer.drain()
 
 
 class _Client:
-    """A client that has a device."""
+    """A client that has attached a device."""
 
     def __init__(self, device: UsbDevice, writer: asyncio.StreamWriter) -> None:
         self._device = device
         self._writer = writer
         self._pending: dict[int, int] = {}
-        """The client's number of a transfer to the device's."""
+        """Numbers of transfers: the client's to the device's."""
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Take one request; EOFError when the client has gone, or asks for what no device has."""
+        """Handle one request; raise EOFError if the client has disconnected or its request is invalid."""
         command, sequence, devid, sends, number = _HEADER.unpack(await reader.readexactly(_HEADER.size))
         fields = _SUBMIT.unpack(await reader.readexactly(_SUBMIT.size))
         if command == CMD_UNLINK:
@@ -126,27 +126,28 @@ class _Client:
             self._pending.pop(sequence, None)
             done = len(transfer.received) if sends else (0 if transfer.status else length)
             head = _HEADER.pack(RET_SUBMIT, sequence, devid, sends, number)
-            self._say(head + _RETURN.pack(transfer.status, done, 0, 0, 0) + transfer.received)
+            self._send(head + _RETURN.pack(transfer.status, done, 0, 0, 0) + transfer.received)
 
-        # Some are over before `submit` returns: those are not to be noted any more.
+        # Some are completed before `submit` returns: do not store those.
         self._pending[sequence] = 0
         given = self._device.submit(transfer, completed)
         if sequence in self._pending:
             self._pending[sequence] = given
 
-    def leave(self) -> None:
-        """Give up everything that is pending."""
+    def cancel_all(self) -> None:
+        """Cancel all pending transfers."""
         for number in self._pending.values():
             self._device.cancel(number)
         self._pending.clear()
 
     def _unlink(self, sequence: int, unlinked: int) -> None:
         number = self._pending.pop(unlinked, None)
-        # What was over already was answered; the client then hears of it twice, and knows by the 0.
+        # A completed transfer was answered already; the client gets a second answer, and recognizes it by
+        # status 0.
         cancelled = number is not None and self._device.cancel(number)
         head = _HEADER.pack(RET_UNLINK, sequence, 0, 0, 0)
-        self._say(head + _RETURN.pack(-errno.ECONNRESET if cancelled else 0, 0, 0, 0, 0))
+        self._send(head + _RETURN.pack(-errno.ECONNRESET if cancelled else 0, 0, 0, 0, 0))
 
-    def _say(self, message: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         if not self._writer.is_closing():
             self._writer.write(message)

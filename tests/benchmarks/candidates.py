@@ -1,4 +1,4 @@
-"""Who is measured, and how each is told to read a serial port and publish on a broker."""
+"""The candidates, and their configurations for a serial port and a broker."""
 
 import json
 import os
@@ -15,7 +15,7 @@ PLUGINS = Path(__file__).parent / "plugins"
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a candidate works: its folder, the ports of its readers, the broker."""
+    """Environment of a candidate: its folder, the ports of its readers, the broker."""
 
     folder: Path
     ttys: Sequence[Path]
@@ -32,7 +32,7 @@ class Candidate:
     durable: bool
     command: Callable[[Setting], tuple[list[str], Mapping[str, str]]]
     patience_s: float = 15
-    """How long its start may take, in seconds."""
+    """Time limit of its start, in seconds."""
 
 
 POST = """
@@ -56,7 +56,7 @@ driver = "{driver}"
 port = "{tty}"
 """
 STATION = "bench"
-"""Who may command the device `told`."""
+"""Station that may command the device of `push_driver`."""
 COMMANDS = """
 [commands]
 roles_file = "roles.toml"
@@ -80,7 +80,7 @@ def _gateway(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
     for lane, tty in enumerate(setting.ttys, 1):
         post += DEVICE.format(lane=lane, driver=setting.driver, tty=tty)
         post += TEXT_READER if setting.driver == "mrz-serial" else ""
-    if setting.driver == "told":
+    if setting.driver == "push":
         (setting.folder / "roles.toml").write_text(ROLES)
         post += COMMANDS
     config = setting.folder / "post.toml"
@@ -105,7 +105,7 @@ BARE = Candidate("bare script", "pyserial, paho", False, _bare)
 
 
 def node_red(installed: Path) -> Candidate:
-    """Node-RED with a serial port node wired to an MQTT node."""
+    """Return Node-RED with a serial port node connected to an MQTT node."""
 
     def command(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
         home = setting.folder / "node-red"
@@ -132,11 +132,11 @@ def node_red(installed: Path) -> Candidate:
         red = str(installed / "node_modules" / "node-red" / "red.js")
         return ["node", red, "-u", str(home), "-s", str(home / "settings.js")], {}
 
-    return Candidate("Node-RED", "serial in, mqtt out; nothing kept", False, command, patience_s=40)
+    return Candidate("Node-RED", "serial in, mqtt out; nothing stored", False, command, patience_s=40)
 
 
 def thingsboard(installed: Path) -> Candidate:
-    """ThingsBoard Gateway with its serial connector and its SQLite storage; the rest as it comes."""
+    """Return ThingsBoard Gateway with its serial connector and SQLite storage; otherwise default settings."""
     python = installed / "bin" / "python"
 
     def command(setting: Setting) -> tuple[list[str], Mapping[str, str]]:

@@ -1,8 +1,8 @@
-"""What durable delivery costs: line in, Mosquitto subscriber out, ours beside a hand-written durable script.
+"""Cost of durable delivery: line in, Mosquitto subscriber out, ours and a hand-written durable script.
 
-Both run as a child process that reads lines from its standard input and publishes each with QoS 1 after
-it is on disk, sealed: ours through `gateway.delivery`, the script in forty lines of sqlite3 and paho. A line
-holds its number and the moment it was written; the subscriber here takes the moment it arrives.
+Both run as a child process that reads lines from its standard input and publishes each with QoS 1 after it is
+on disk, encrypted: ours through `gateway.delivery`, the script in forty lines of sqlite3 and paho. A line has
+its number and the time when it was written; the subscriber here records the time of its arrival.
 
     python tests/benchmarks/delivery_path.py [--lines 300] [--burst 5000] [--rounds 3] [--profile]
 """
@@ -33,7 +33,7 @@ FILLER = "x" * 500
 
 
 def floor(port: int, directory: Path) -> None:
-    """The hand-written script: group commit, WAL, synchronous=FULL, AES-GCM per row, delete on PUBACK."""
+    """Run the hand-written script: group commit, WAL, synchronous=FULL, AES-GCM per row, delete on PUBACK."""
     key = AESGCM(b"k" * 32)
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     rows_of: dict[int, int] = {}
@@ -86,7 +86,7 @@ def floor(port: int, directory: Path) -> None:
 
 
 async def ours(port: int, directory: Path, in_flight: int, *, signed: bool) -> None:
-    """The gateway's delivery, fed the same lines."""
+    """Run the gateway's delivery with the same lines."""
     import structlog
 
     from drivers.observation import DataClass
@@ -138,7 +138,7 @@ async def ours(port: int, directory: Path, in_flight: int, *, signed: bool) -> N
 
 
 class Subscriber:
-    """Counts what arrives, and when."""
+    """Counts arrivals with their times."""
 
     def __init__(self, port: int) -> None:
         self.arrived: dict[int, int] = {}
@@ -217,7 +217,7 @@ def run(what: str, lines: int, burst: int, profile: bool = False) -> dict[str, f
 
 
 def main() -> None:
-    """Measure all in turn, and print a table and JSON."""
+    """Measure all candidates in turn, and print a table and JSON."""
     if "--child" in sys.argv:
         what, port, place = sys.argv[2:5]
         if what == "floor":

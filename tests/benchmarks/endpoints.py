@@ -1,4 +1,4 @@
-"""The two ends that are ours: the far end of a reader's wire, and the subscriber at the broker."""
+"""The two ends of a measurement: the reader's line, and the subscriber at the broker."""
 
 import contextlib
 import fcntl
@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-# ICAO Doc 9303-4, the specimen of appendix B: nobody's passport.
+# ICAO Doc 9303-4, the specimen of appendix B, which is not a real passport.
 SPECIMEN = b"P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L898902C36UTO7408122F1204159ZE184226B<<<<<10"
 NUMBER = re.compile(rb"(?:#|page )(\d{8})|N(\d{8})\dUTO")
 FIRST_NUMBER = 10_000_001
 
 
 def text_line(number: int) -> bytes:
-    """A line of text that carries a number: the same bytes for every candidate."""
+    """Return a line of text with a number: the same bytes for every candidate."""
     return b"#%08d %b\r\n" % (number, SPECIMEN)
 
 
 def passport(number: int) -> bytes:
-    """A valid passport whose document number is N and the number: both lines glued, as some readers do."""
+    """Return a valid passport whose document number is N and the number, both lines joined."""
     document = b"N%08d" % number
     born, expires, personal = b"7408122", b"3504156", b"<<<<<<<<<<<<<<0"
     document += _digit(document)
@@ -38,7 +38,7 @@ def passport(number: int) -> bytes:
 
 
 def page(number: int) -> bytes:
-    """The order for a page of images."""
+    """Return the request for a page of images."""
     return b"page %08d\n" % number
 
 
@@ -48,7 +48,7 @@ def _digit(text: bytes) -> bytes:
 
 
 class FarEnd:
-    """A pty whose other end is a candidate's serial port. Both ends stay open: nothing is ever unplugged."""
+    """A pty whose other end is a candidate's serial port. Both ends stay open: it is never unplugged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,17 +58,17 @@ class FarEnd:
         path.symlink_to(os.ttyname(self._slave))
 
     def write(self, data: bytes, patience_s: float = 30) -> None:
-        """Send; waits while the candidate does not read."""
+        """Send; wait while the candidate does not read."""
         os.set_blocking(self._master, False)
         view = memoryview(data)
         while view:
             if not select.select([], [self._master], [], patience_s)[1]:
-                raise TimeoutError(f"nobody has read {self.path.name} for {patience_s:g} s")
+                raise TimeoutError(f"{self.path.name} was not read for {patience_s:g} s")
             with contextlib.suppress(BlockingIOError):
                 view = view[os.write(self._master, view) :]
 
     def renew(self) -> None:
-        """Make the port as new for the next owner: nothing unread, nothing exclusive, raw."""
+        """Reset the port for the next owner: nothing unread, not exclusive, raw."""
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         fcntl.ioctl(self._slave, termios.TIOCNXCL)
         tty.setraw(self._slave)
@@ -82,23 +82,23 @@ class FarEnd:
 
 @dataclass(slots=True)
 class Arrival:
-    """When a numbered message came, and how often."""
+    """First arrival of a numbered message, and the number of arrivals."""
 
     first_ns: int
     times: int = 1
 
 
 class Subscriber:
-    """Takes everything the broker has, with QoS 1, and notes when which number came.
+    """Receives all messages of the broker, with QoS 1, and records the time of each number.
 
-    Forty lines of MQTT 3.1.1 instead of paho: paho's 0.1 ms a message would be the largest cost on the way of
-    a burst, and would be measured as everybody's.
+    Forty lines of MQTT 3.1.1 instead of paho: paho's 0.1 ms per message would be the largest cost of a burst,
+    and would be measured for every candidate.
     """
 
     def __init__(self, port: int) -> None:
         self.arrived: dict[int, Arrival] = {}
         self.blobs: list[tuple[int, int]] = []
-        """Images: when, and how many bytes."""
+        """Images: time and number of bytes."""
         self._socket = socket.create_connection(("127.0.0.1", port), 5)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.settimeout(None)
@@ -120,7 +120,7 @@ class Subscriber:
         self._socket.close()
 
     def until(self, count: int, above: int, patience_s: float) -> int:
-        """Wait until so many numbers above one have come, or nothing has for a while; how many there are."""
+        """Wait until `count` numbers above one have come, or none for a while; return how many there are."""
         best, since = -1, time.monotonic()
         while (got := self.count(above)) < count:
             if got > best:
@@ -131,7 +131,7 @@ class Subscriber:
         return got
 
     def count(self, above: int) -> int:
-        """How many different numbers above one have come."""
+        """Return how many different numbers above one have come."""
         return sum(number > above for number in tuple(self.arrived))
 
     def _take(self) -> None:
@@ -144,7 +144,7 @@ class Subscriber:
                     self._socket.sendall(answers)
 
     def _cut(self, buffer: bytearray, now: int) -> bytes:
-        """Take the complete packets off the buffer; returns what must be answered."""
+        """Parse the complete packets of the buffer; return the answer to them."""
         answers, start, end = b"", 0, len(buffer)
         while end - start >= 2:
             size, shift, at = 0, 0, start + 1
@@ -166,25 +166,25 @@ class Subscriber:
                 if buffer[start] & 0x06:
                     answers += b"\x40\x02" + buffer[body : body + 2]
                     body += 2
-                answers += self._heard(topic, bytes(buffer[body : at + size]), now)
+                answers += self._on_publish(topic, bytes(buffer[body : at + size]), now)
             elif buffer[start] >> 4 == 9:
                 self._subscribed.set()
             start = at + size
         del buffer[:start]
         return answers
 
-    def _heard(self, topic: bytes, payload: bytes, now: int) -> bytes:
+    def _on_publish(self, topic: bytes, payload: bytes, now: int) -> bytes:
         if b"/blob/" in topic:
             self.blobs.append((now, len(payload)))
             return b""
         if topic.startswith(b"v1/devices/me/rpc/request/"):
-            # ThingsBoard Gateway sends nothing until its server has told it the limits of a session.
+            # ThingsBoard Gateway sends nothing until its server has sent the limits of a session.
             limits = {"maxPayloadSize": 65536, "maxInflightMessages": 1000, "rateLimits": {}}
             limits["gatewayRateLimits"] = {"rateLimits": {}, "messages": "", "telemetryMessages": ""}
             limits["gatewayRateLimits"]["telemetryDataPoints"] = ""
             answer = b"v1/devices/me/rpc/response/" + topic.rpartition(b"/")[2]
             return _packet(0x30, _text(answer) + json.dumps(limits).encode())
-        # An event may hold a line twice, as sent and as read; ThingsBoard packs several lines into a message.
+        # An event may have a line twice, raw and parsed; ThingsBoard packs several lines into a message.
         for number in {int(text or document) for text, document in NUMBER.findall(payload)}:
             known = self.arrived.get(number)
             if known is None:
@@ -199,9 +199,9 @@ def _text(text: bytes) -> bytes:
 
 
 def _packet(kind: int, body: bytes) -> bytes:
-    size, left = b"", len(body)
+    size, remaining = b"", len(body)
     while True:
-        left, digit = left >> 7, left & 0x7F
-        size += bytes((digit | 0x80 if left else digit,))
-        if not left:
+        remaining, digit = remaining >> 7, remaining & 0x7F
+        size += bytes((digit | 0x80 if remaining else digit,))
+        if not remaining:
             return bytes((kind,)) + size + body

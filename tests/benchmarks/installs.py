@@ -1,4 +1,4 @@
-"""Gets the peers that are not ours: into one folder, once, and only when asked."""
+"""Installation of the peers: into one folder, once, and only on request."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ LIMIT_S = 600
 
 
 class NotInstallableError(Exception):
-    """Says why a peer is not measured."""
+    """The reason why a peer is not measured."""
 
 
 def _node_red(folder: Path) -> Candidate:
@@ -37,7 +37,7 @@ PEERS: dict[str, Callable[[Path], Candidate]] = {"node-red": _node_red, "thingsb
 
 
 def peer(name: str, cache: Path) -> Candidate:
-    """Install a peer if it is not there yet; raises NotInstallableError."""
+    """Install a peer if it is not installed yet; raise NotInstallableError if that fails."""
     folder = cache / name.replace("-", "")
     folder.mkdir(parents=True, exist_ok=True)
     return PEERS[name](folder)

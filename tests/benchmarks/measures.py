@@ -1,4 +1,4 @@
-"""What is measured, one function each. Every one starts its candidate anew and leaves nothing running."""
+"""Measurements, one function each. Each starts its candidate anew and leaves no process running."""
 
 import contextlib
 import gc
@@ -25,17 +25,17 @@ from benchmarks.processes import Running
 
 RATE_PER_S = 20
 SETTLE_S = 1.0
-# As support.brokers.mosquitto, but not a log line a message; and the subscriber is owed every message of a burst.
+# As support.brokers.mosquitto, but without a log line per message, and every message of a burst is queued.
 BROKER = ("log_type none", "max_queued_messages 0")
 
 
 class NotMeasuredError(Exception):
-    """Says why there is no figure."""
+    """The reason why there is no figure."""
 
 
 @dataclass
-class Bench:
-    """One candidate at work between its readers and a subscriber."""
+class Setup:
+    """One candidate between its readers and a subscriber."""
 
     candidate: Candidate
     setting: Setting
@@ -47,10 +47,10 @@ class Bench:
     running: Running | None = None
 
     def start(self, first_line: Callable[[int], bytes] = text_line) -> float:
-        """Start it; returns the seconds until the first line came out.
+        """Start it; return the seconds until the first line came out.
 
-        Lines come from the very beginning: what the port held when it was opened is gone by custom, so the
-        first one heard is as early as possible.
+        Lines are sent from the very beginning: input from before the port was opened is discarded, so the
+        first one received is as early as possible.
         """
         before = self.last
         running = self.launch()
@@ -65,7 +65,7 @@ class Bench:
         return (min(arrivals) - running.began_ns) / 1e9
 
     def launch(self) -> Running:
-        """Start it and do not wait."""
+        """Start it without waiting."""
         for reader in self.readers:
             reader.renew()
         argv, environment = self.candidate.command(self.setting)
@@ -74,27 +74,27 @@ class Bench:
         return self.running
 
     def number(self) -> int:
-        """Give the next number."""
+        """Return the next number."""
         self.last = next(self.numbers)
         return self.last
 
     def settle(self, seconds: float = SETTLE_S) -> None:
-        """Wait until all that was sent has come out, and a little longer."""
+        """Wait until all lines have come out, and a little longer."""
         self.subscriber.until(self.last - FIRST_NUMBER + 1, FIRST_NUMBER - 1, patience_s=seconds)
         time.sleep(seconds)
 
     @property
     def process(self) -> Running:
-        """What runs now."""
+        """The running process."""
         assert self.running is not None
         return self.running
 
 
 @contextlib.contextmanager
-def bench(
+def prepare(
     candidate: Candidate, devices: int = 1, driver: str = "mrz-serial", broker_options: tuple[str, ...] = ()
-) -> Iterator[Bench]:
-    """Set everything up but the candidate itself, and clear all away afterwards."""
+) -> Iterator[Setup]:
+    """Set up everything except the candidate, and remove it all afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name,
         Mosquitto(*BROKER, *broker_options) as broker,
@@ -103,22 +103,22 @@ def bench(
         folder = Path(name)
         readers = [FarEnd(folder / f"tty-{lane}") for lane in range(1, devices + 1)]
         setting = Setting(folder, [reader.path for reader in readers], broker.port, driver)
-        placed = Bench(candidate, setting, broker, subscriber, readers)
+        setup = Setup(candidate, setting, broker, subscriber, readers)
         try:
-            yield placed
+            yield setup
         finally:
-            if placed.running is not None:
-                placed.running.stop()
+            if setup.running is not None:
+                setup.running.stop()
             for reader in readers:
                 reader.close()
 
 
 def _tail(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").strip().splitlines()
-    return lines[-1][-200:] if lines else "it says nothing"
+    return lines[-1][-200:] if lines else "it has no output"
 
 
-# Steady lines, then as many as the wire takes
+# Steady lines, then as many as the line carries
 
 
 @dataclass
@@ -137,17 +137,17 @@ class Life:
 
 def life(candidate: Candidate, lines: int, burst: int) -> Life:
     """Measure start, latency and CPU at 20 lines a second, memory, and two bursts."""
-    with bench(candidate) as placed:
-        first_s = placed.start()
-        placed.settle(2)
-        before = placed.last
-        latencies, cpu = steady(placed, lines)
-        pss = placed.process.pss_mib()
-        burst_per_s = _burst(placed, burst, text_line)
-        placed.settle()
-        passports_per_s = _burst(placed, burst, passport)
-        placed.settle()
-        came = [a for n, a in placed.subscriber.arrived.items() if n > before]
+    with prepare(candidate) as setup:
+        first_s = setup.start()
+        setup.settle(2)
+        before = setup.last
+        latencies, cpu = steady(setup, lines)
+        pss = setup.process.pss_mib()
+        burst_per_s = _burst(setup, burst, text_line)
+        setup.settle()
+        passports_per_s = _burst(setup, burst, passport)
+        setup.settle()
+        arrivals = [a for n, a in setup.subscriber.arrived.items() if n > before]
         return Life(
             first_s=first_s,
             latencies_ms=latencies,
@@ -155,42 +155,42 @@ def life(candidate: Candidate, lines: int, burst: int) -> Life:
             pss_mib=pss,
             burst_per_s=burst_per_s,
             passports_per_s=passports_per_s,
-            lost=placed.last - before - len(came),
-            repeated=sum(a.times - 1 for a in came),
+            lost=setup.last - before - len(arrivals),
+            repeated=sum(a.times - 1 for a in arrivals),
         )
 
 
-def steady(placed: Bench, lines: int) -> tuple[list[float], float]:
-    """Write lines at 20 a second; returns how long each took, in milliseconds, and CPU in % of a core."""
+def steady(setup: Setup, lines: int) -> tuple[list[float], float]:
+    """Write lines at 20 a second; return the time of each in milliseconds, and CPU in % of a core."""
     sent: dict[int, int] = {}
-    before = placed.last
+    before = setup.last
     gc.collect()
     gc.disable()
-    cpu, began = placed.process.cpu_s(), time.monotonic()
+    cpu, began = setup.process.cpu_s(), time.monotonic()
     for turn in range(lines):
         time.sleep(max(0.0, began + turn / RATE_PER_S - time.monotonic()))
-        number = placed.number()
+        number = setup.number()
         line = text_line(number)
         sent[number] = time.monotonic_ns()
-        placed.readers[0].write(line)
-    placed.subscriber.until(lines, before, patience_s=2)
-    cpu_percent = 100 * (placed.process.cpu_s() - cpu) / (time.monotonic() - began)
+        setup.readers[0].write(line)
+    setup.subscriber.until(lines, before, patience_s=2)
+    cpu_percent = 100 * (setup.process.cpu_s() - cpu) / (time.monotonic() - began)
     gc.enable()
-    arrived = placed.subscriber.arrived
+    arrived = setup.subscriber.arrived
     return [(arrived[n].first_ns - at) / 1e6 for n, at in sent.items() if n in arrived], cpu_percent
 
 
-def _burst(placed: Bench, lines: int, made: Callable[[int], bytes]) -> float:
-    """Write lines as fast as they are read; returns how many came out a second, first byte to last event."""
-    before = placed.last
-    data = b"".join(made(placed.number()) for _ in range(lines))
+def _burst(setup: Setup, lines: int, made: Callable[[int], bytes]) -> float:
+    """Write lines as fast as they are read; return events per second, first byte to last event."""
+    before = setup.last
+    data = b"".join(made(setup.number()) for _ in range(lines))
     began = time.monotonic_ns()
-    writing = threading.Thread(target=placed.readers[0].write, args=(data,))
+    writing = threading.Thread(target=setup.readers[0].write, args=(data,))
     writing.start()
-    got = placed.subscriber.until(lines, before, patience_s=5)
+    got = setup.subscriber.until(lines, before, patience_s=5)
     writing.join()
-    came = [a.first_ns for n, a in tuple(placed.subscriber.arrived.items()) if n > before]
-    return got / ((max(came) - began) / 1e9) if came else 0.0
+    arrivals = [a.first_ns for n, a in tuple(setup.subscriber.arrived.items()) if n > before]
+    return got / ((max(arrivals) - began) / 1e9) if arrivals else 0.0
 
 
 # More devices
@@ -198,7 +198,7 @@ def _burst(placed: Bench, lines: int, made: Callable[[int], bytes]) -> float:
 
 @dataclass
 class Devices:
-    """A gateway with so many devices."""
+    """A gateway with this number of devices."""
 
     count: int
     pss_mib: float
@@ -207,18 +207,18 @@ class Devices:
 
 
 def devices(candidate: Candidate, count: int, idle_s: float) -> Devices:
-    """Measure memory once every device has spoken, and CPU while none does."""
-    with bench(candidate, count) as placed:
-        placed.start()
-        placed.settle()
+    """Measure memory once every device has sent, and CPU while none does."""
+    with prepare(candidate, count) as setup:
+        setup.start()
+        setup.settle()
         for _ in range(20):
-            for reader in placed.readers:
-                reader.write(text_line(placed.number()))
-        placed.settle(2)
-        cpu, began = placed.process.cpu_s(), time.monotonic()
+            for reader in setup.readers:
+                reader.write(text_line(setup.number()))
+        setup.settle(2)
+        cpu, began = setup.process.cpu_s(), time.monotonic()
         time.sleep(idle_s)
-        idle = 100 * (placed.process.cpu_s() - cpu) / (time.monotonic() - began)
-        sizes = placed.process.pss_mib()
+        idle = 100 * (setup.process.cpu_s() - cpu) / (time.monotonic() - began)
+        sizes = setup.process.pss_mib()
         return Devices(count, sum(sizes), sizes, idle)
 
 
@@ -227,58 +227,58 @@ def devices(candidate: Candidate, count: int, idle_s: float) -> Devices:
 
 @dataclass
 class Drain:
-    """Events that waited for a broker, and how they came."""
+    """Events that waited for a broker, and their delivery."""
 
     events: int
     taken_per_s: float
     drained_per_s: float
     to_last_s: float
-    """From the broker's return to the last event, reconnecting included."""
+    """Seconds from the broker's return to the last event, reconnecting included."""
     delivered: int
     repeated: int
 
 
 def drain(candidate: Candidate, events: int) -> Drain:
-    """Write lines while the broker is down, then let it return."""
-    with bench(candidate) as placed:
-        placed.start()
-        placed.settle()
-        before = placed.last
-        stored = placed.setting.folder.rglob("outbox.db")
-        placed.broker.stop()
+    """Write lines while the broker is down, then restart it."""
+    with prepare(candidate) as setup:
+        setup.start()
+        setup.settle()
+        before = setup.last
+        stored = setup.setting.folder.rglob("outbox.db")
+        setup.broker.stop()
         time.sleep(1)
         began = time.monotonic()
         for _ in range(0, events, 1000):
-            placed.readers[0].write(b"".join(text_line(placed.number()) for _ in range(1000)))
+            setup.readers[0].write(b"".join(text_line(setup.number()) for _ in range(1000)))
         _wait_for_rows(next(stored), events)
         taken = events / (time.monotonic() - began)
-        placed.broker.start()
+        setup.broker.start()
         back = time.monotonic_ns()
-        with Subscriber(placed.broker.port) as subscriber:
+        with Subscriber(setup.broker.port) as subscriber:
             subscriber.until(events, before, patience_s=20)
-            came = [a for n, a in subscriber.arrived.items() if n > before]
-        if not came:
+            arrivals = [a for n, a in subscriber.arrived.items() if n > before]
+        if not arrivals:
             raise NotMeasuredError("nothing came after the broker's return")
-        times = [a.first_ns for a in came]
+        times = [a.first_ns for a in arrivals]
         return Drain(
             events=events,
             taken_per_s=taken,
-            drained_per_s=len(came) / ((max(times) - min(times)) / 1e9),
+            drained_per_s=len(arrivals) / ((max(times) - min(times)) / 1e9),
             to_last_s=(max(times) - back) / 1e9,
-            delivered=len(came),
-            repeated=sum(a.times - 1 for a in came),
+            delivered=len(arrivals),
+            repeated=sum(a.times - 1 for a in arrivals),
         )
 
 
 def _wait_for_rows(database: Path, events: int) -> None:
-    """Wait until an outbox holds so many rows: only then is the backlog on disk."""
+    """Wait until an outbox has this number of rows: only then is the backlog on disk."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as db:
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         table = "event" if "event" in names else "outbox"
         deadline = time.monotonic() + 120
         while db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] < events:
             if time.monotonic() > deadline:
-                raise NotMeasuredError("the backlog never was on disk")
+                raise NotMeasuredError("the backlog was never on disk")
             time.sleep(0.1)
 
 
@@ -286,22 +286,22 @@ def _wait_for_rows(database: Path, events: int) -> None:
 
 
 def pages(candidate: Candidate, count: int) -> list[float]:
-    """Ask for pages of three lights, 6 MB; returns the milliseconds until images and event had come."""
+    """Request pages of three lights, 6 MB; return the milliseconds until images and event have come."""
     took = []
-    with bench(candidate, driver="page-camera") as placed:
-        placed.start(page)
-        placed.settle(2)
+    with prepare(candidate, driver="page-camera") as setup:
+        setup.start(page)
+        setup.settle(2)
         for _ in range(count):
-            placed.subscriber.blobs.clear()
-            number = placed.number()
+            setup.subscriber.blobs.clear()
+            number = setup.number()
             began = time.monotonic_ns()
-            placed.readers[0].write(page(number))
-            if not placed.subscriber.until(1, number - 1, patience_s=10):
+            setup.readers[0].write(page(number))
+            if not setup.subscriber.until(1, number - 1, patience_s=10):
                 raise NotMeasuredError("a page did not come")
-            images = placed.subscriber.blobs
+            images = setup.subscriber.blobs
             if [size for _, size in images] != [2_000_000] * 3:
                 raise NotMeasuredError(f"{len(images)} images came before the event")
-            took.append((placed.subscriber.arrived[number].first_ns - began) / 1e6)
+            took.append((setup.subscriber.arrived[number].first_ns - began) / 1e6)
             time.sleep(0.7)
     return took
 
@@ -311,7 +311,7 @@ def pages(candidate: Candidate, count: int) -> list[float]:
 
 @dataclass
 class Cut:
-    """What was delivered of lines that came while the broker was down and before the program was killed."""
+    """Delivery of lines sent while the broker was down and before the program was killed."""
 
     sent: int
     delivered: int
@@ -320,27 +320,27 @@ class Cut:
 
 def cut(candidate: Candidate, lines: int) -> Cut:
     """Stop the broker, send lines, kill -9 the program, bring both back."""
-    with bench(candidate) as placed:
-        placed.start()
-        placed.settle(2)
-        before = placed.last
-        placed.broker.kill()
+    with prepare(candidate) as setup:
+        setup.start()
+        setup.settle(2)
+        before = setup.last
+        setup.broker.kill()
         time.sleep(0.5)
         for _ in range(lines):
-            placed.readers[0].write(text_line(placed.number()))
+            setup.readers[0].write(text_line(setup.number()))
             time.sleep(1 / RATE_PER_S)
         time.sleep(1)
-        last = placed.last
-        placed.process.kill()
-        placed.broker.start()
-        with Subscriber(placed.broker.port) as subscriber:
-            placed.launch()
+        last = setup.last
+        setup.process.kill()
+        setup.broker.start()
+        with Subscriber(setup.broker.port) as subscriber:
+            setup.launch()
             deadline = time.monotonic() + candidate.patience_s
             while subscriber.count(above=before) < lines and time.monotonic() < deadline:
                 time.sleep(0.05)
             time.sleep(1)
-            came = [a for n, a in subscriber.arrived.items() if before < n <= last]
-            return Cut(lines, len(came), sum(a.times - 1 for a in came))
+            arrivals = [a for n, a in subscriber.arrived.items() if before < n <= last]
+            return Cut(lines, len(arrivals), sum(a.times - 1 for a in arrivals))
 
 
 # Chips
@@ -348,7 +348,7 @@ def cut(candidate: Candidate, lines: int) -> Cut:
 
 @dataclass
 class ChipTimes:
-    """From the swipe to the zone and to the chip's result, in milliseconds, one of each a round."""
+    """Times from the swipe to the zone and to the chip's result, in milliseconds, one of each per round."""
 
     way: str
     kbit_s: int
@@ -363,7 +363,7 @@ def chips(rounds: int) -> list[ChipTimes]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         done = with_pcscd(
             Path(folder),
-            *(sys.executable, "-m", "benchmarks.chip_times", str(rounds)),
+            *(sys.executable, "-m", "benchmarks.latency.chip", str(rounds)),
             timeout_s=300,
             PYTHONPATH=os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
         )
@@ -373,11 +373,11 @@ def chips(rounds: int) -> list[ChipTimes]:
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:
-    """Median, lowest, highest."""
+    """Return median, lowest and highest."""
     return statistics.median(values), min(values), max(values)
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The smallest value that so many of all do not exceed."""
+    """Return the smallest value that the given share does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))]

@@ -1,4 +1,4 @@
-"""A candidate's processes: started as one group, weighed as one tree, ended as one."""
+"""Processes of a candidate: started, measured and ended as one group."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ MIB = 1 << 20
 
 
 class Running:
-    """A process and all it started."""
+    """A process and its descendants."""
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> None:
         self.log = log
@@ -32,7 +32,7 @@ class Running:
 
     @property
     def ended(self) -> bool:
-        """Whether the first process is gone."""
+        """Return whether the first process has ended."""
         return self._process.poll() is not None
 
     def _tree(self) -> list[int]:
@@ -43,7 +43,7 @@ class Running:
             return []
 
     def pss_mib(self) -> list[float]:
-        """Proportional set size of every process, the first one first: shared pages count by their share."""
+        """Return the proportional set size of every process, the first one first."""
         sizes = []
         for pid in self._tree():
             with contextlib.suppress(OSError):
@@ -53,7 +53,7 @@ class Running:
         return sizes
 
     def cpu_s(self) -> float:
-        """Time on a CPU of the living threads, from the scheduler's own count: clock ticks are 10 ms."""
+        """Return the CPU time of the living threads, from the scheduler: clock ticks are 10 ms."""
         total = 0
         for pid in self._tree():
             for schedstat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
@@ -62,14 +62,14 @@ class Running:
         return total / 1e9
 
     def kill(self) -> None:
-        """End everything as a power cut would."""
+        """Kill everything, as in a power cut."""
         for pid in self._tree():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(10)
 
     def stop(self) -> None:
-        """Ask it to end; insist after a while."""
+        """Terminate it; kill it after a while."""
         tree = self._tree()
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):

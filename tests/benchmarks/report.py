@@ -1,4 +1,4 @@
-"""What was measured, against what it must be: tables, JSON, and a plot of the latencies."""
+"""Results against budgets: tables, JSON, and a plot of the latencies."""
 
 import os
 import platform
@@ -12,18 +12,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.barrier_times import BarrierTimes
-from benchmarks.camera_times import CameraTimes
 from benchmarks.candidates import BARE, DURABLE, GATEWAY
-from benchmarks.command_times import CommandTimes
-from benchmarks.console_times import ConsoleTimes
-from benchmarks.finger_times import FingerTimes
+from benchmarks.latency.barrier import BarrierTimes
+from benchmarks.latency.camera import CameraTimes
+from benchmarks.latency.command import CommandTimes
+from benchmarks.latency.console import ConsoleTimes
+from benchmarks.latency.finger import FingerTimes
 from benchmarks.measures import ChipTimes, Cut, Devices, Drain, Life, percentile, spread
 
 
 @dataclass
 class Results:
-    """Everything of one run."""
+    """All results of one run."""
 
     lives: dict[str, list[Life]] = field(default_factory=dict)
     pages: dict[str, list[float]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Results:
     cameras: list[CameraTimes] = field(default_factory=list)
     consoles: list[ConsoleTimes] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
-    """What was not measured, and why."""
+    """What was not measured, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ ROWS = {
     "cpu_percent": ("CPU at 20/s, % of a core", lambda life: life.cpu_percent),
     "pss_mib": ("memory, one device, MiB PSS", lambda life: sum(life.pss_mib)),
     "first_s": ("start to first event, s", lambda life: life.first_s),
-    "lost": ("lost or twice, events", lambda life: life.lost + life.repeated),
+    "lost": ("lost or duplicated, events", lambda life: life.lost + life.repeated),
 }
 
 
 def figures(results: Results) -> dict[str, dict[str, Figure]]:
-    """Measure by measure, candidate by candidate."""
+    """Return the figures by measure and candidate."""
     found = {
         key: {name: Figure.of([of(life) for life in lives]) for name, lives in results.lives.items()}
         for key, (_, of) in ROWS.items()
@@ -85,7 +85,7 @@ def figures(results: Results) -> dict[str, dict[str, Figure]]:
 
 
 def ratios(results: Results) -> dict[str, Figure]:
-    """Ours over the durable script's, round by round: what disturbed the machine disturbed both."""
+    """Divide ours by the durable script's, round by round: disturbances of the machine affect both."""
     ours, script = results.lives.get(GATEWAY.name, []), results.lives.get(DURABLE.name, [])
     if not ours or not script:
         return {}
@@ -98,7 +98,7 @@ def ratios(results: Results) -> dict[str, Figure]:
 
 @dataclass(frozen=True)
 class Budget:
-    """What the design promises, and whether this run kept it."""
+    """A budget of the design, and whether this run met it."""
 
     what: str
     allowed: str
@@ -107,7 +107,7 @@ class Budget:
 
 
 def budgets(results: Results) -> list[Budget]:
-    """Hold the run against the design."""
+    """Compare the run with the design."""
     judged: list[Budget] = []
 
     def judge(
@@ -133,7 +133,7 @@ def budgets(results: Results) -> list[Budget]:
         judge(
             f"command to driver's call, {times.load}, p99, ms",
             "<= 100",
-            percentile(times.begun_ms, 0.99),
+            percentile(times.started_ms, 0.99),
             100,
         )
     for found_at in results.fingers:
@@ -146,8 +146,8 @@ def budgets(results: Results) -> list[Budget]:
     cut = results.cuts.get(GATEWAY.name)
     if cut is not None:
         whole = cut.delivered == cut.sent and not cut.repeated
-        told = f"{cut.delivered} of {cut.sent}, {cut.repeated} twice"
-        judged.append(Budget("broker down, then kill -9", "all, none twice", told, whole))
+        text = f"{cut.delivered} of {cut.sent}, {cut.repeated} twice"
+        judged.append(Budget("broker down, then kill -9", "all, no duplicates", text, whole))
     return judged
 
 
@@ -180,7 +180,7 @@ def show(console: Console, results: Results) -> None:
 
 
 def _print(console: Console, table: Table) -> None:
-    """Unless nothing of it was measured."""
+    """Print a table, unless none of it was measured."""
     if table.row_count:
         console.print(table)
 
@@ -207,7 +207,7 @@ def _show_lives(console: Console, results: Results) -> None:
     cells = [f"{c.delivered}/{c.sent}" if (c := results.cuts.get(n)) else "-" for n in names]
     table.add_row("broker down, then kill -9: delivered", *cells, "")
     console.print(table)
-    console.print("(1) a gateway reads, checks and types every passport; scripts pass its bytes on\n")
+    console.print("(1) a gateway reads, checks and types every passport; scripts forward its bytes\n")
 
 
 def _show_devices(console: Console, results: Results) -> None:
@@ -237,14 +237,14 @@ def _show_commands(console: Console, results: Results) -> None:
         table.add_column(column, justify="right")
     for times in results.commands:
         shares = [
-            percentile(ms, share) for ms in (times.begun_ms, times.answered_ms) for share in (0.5, 0.99)
+            percentile(ms, share) for ms in (times.started_ms, times.answered_ms) for share in (0.5, 0.99)
         ]
         table.add_row(times.load, *map(_digits, shares))
     _print(console, table)
 
 
 def _show_fingers(console: Console, results: Results) -> None:
-    table = Table(title="A finger laid on a simulated scanner, exposure included", title_justify="left")
+    table = Table(title="A finger on a simulated scanner, exposure included", title_justify="left")
     for column in ("scanner", "quality by", "finger to event, ms: p50", "p99", "CPU while waiting, %"):
         table.add_column(column, justify="right")
     for times in results.fingers:
@@ -254,7 +254,7 @@ def _show_fingers(console: Console, results: Results) -> None:
 
 
 def _show_cameras(console: Console, results: Results) -> None:
-    table = Table(title="A picture, from a call to the event with it at a desk", title_justify="left")
+    table = Table(title="A picture, from a call to its event at a workstation", title_justify="left")
     for column in ("cameras", "size", "pictures", "ms: p50", "p99", "idle, % of a core", "MiB PSS, in all"):
         table.add_column(column, justify="left" if column == "cameras" else "right")
     for times in results.cameras:
@@ -278,7 +278,7 @@ def _show_barriers(console: Console, results: Results) -> None:
 
 
 def _show_consoles(console: Console, results: Results) -> None:
-    table = Table(title="While technicians look, at 20 lines a second", title_justify="left")
+    table = Table(title="With open console pages, at 20 lines a second", title_justify="left")
     for column in ("pages open", "lines", "ms: p50", "p99", "CPU, % of a core", "MiB PSS"):
         table.add_column(column, justify="right")
     for times in results.consoles:
@@ -289,7 +289,7 @@ def _show_consoles(console: Console, results: Results) -> None:
 
 
 def write(path: Path, results: Results, options: Mapping[str, Any]) -> None:
-    """Write all of it as JSON: what was measured, what it comes to, and on what machine."""
+    """Write all results as JSON: measurements, figures, and the machine."""
     import json
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -312,7 +312,7 @@ def write(path: Path, results: Results, options: Mapping[str, Any]) -> None:
 
 
 def plot(path: Path, results: Results) -> None:
-    """Draw every latency of every candidate, slowest last; raises ImportError without matplotlib."""
+    """Draw every latency of every candidate, slowest last; raise ImportError without matplotlib."""
     import matplotlib as mpl
 
     mpl.use("Agg")

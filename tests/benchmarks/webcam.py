@@ -1,6 +1,6 @@
 """A simulated webcam as a process: `python -m benchmarks.webcam WIDTHxHEIGHT FILE`.
 
-It writes into the file what a program has to find in its environment to see it.
+It writes to the file the environment in which a program sees it.
 """
 
 import asyncio

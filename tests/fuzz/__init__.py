@@ -1,1 +1,1 @@
-"""Everything that takes bytes from outside, given bytes that nobody expects: `make fuzz`."""
+"""Fuzzing of everything that takes bytes from outside: `make fuzz`."""

@@ -1,7 +1,8 @@
-"""`make fuzz MINUTES=60 [TARGET=name]`: one target after the other, round and round, one process at a time.
+"""`make fuzz MINUTES=60 [TARGET=name]`: one target after the other in rounds, one process at a time.
 
-Coverage-guided (atheris, libFuzzer). Corpora, findings and a ledger of the turns are kept in .cache/fuzz. It
-ends in an error where findings are left. `--keep` writes what covers most in few bytes to tests/fuzz/corpus.
+Coverage-guided (atheris, libFuzzer). Corpora, findings and a log of the runs are kept in .cache/fuzz. It
+exits with an error if there are findings. `--keep` writes the inputs with the most coverage in few bytes to
+tests/fuzz/corpus.
 """
 
 import argparse
@@ -18,17 +19,17 @@ from fuzz.run_log import report
 from fuzz.target import chosen
 
 FIRST_S, LONGEST_S = 5, 40
-"""How long a turn is in the first round, and at most; in each it is twice as long as in the one before."""
+"""Seconds of a run in the first round, and at most; it doubles with each round."""
 
 
 def main() -> int:
-    """See `--help`."""
+    """Run the command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--target", default="", help="only those whose names begin so")
+    parser.add_argument("--target", default="", help="only targets whose names begin with this")
     parser.add_argument("--work", type=Path, default=Path(".cache/fuzz"))
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--report", action="store_true", help="only tell of what ran so far")
+    parser.add_argument("--report", action="store_true", help="only report past runs")
     given = parser.parse_args()
     work = given.work.absolute()
     work.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,7 @@ def main() -> int:
         return 0
     until, turn_s = time.time() + 60 * given.minutes, FIRST_S
     while not given.report and time.time() < until:
-        # Loaded anew in each round: what is mended or added meanwhile is taken up.
+        # Loaded again in each round: changes of the code meanwhile take effect.
         subprocess.run([*one, "--seconds", str(turn_s), "--until", str(until)], check=False)
         turn_s = min(2 * turn_s, LONGEST_S)
     return 1 if report(work, given.target) else 0

@@ -1,6 +1,6 @@
-"""The corpus in the repository: of all inputs that a fuzzer kept, few and short ones that reach the most.
+"""The corpus in the repository: a few short inputs that cover the most, of all that a fuzzer kept.
 
-By steps from line to line of our own code, the shortest input first: one is kept where it takes a new step.
+By steps from line to line of our own code, the shortest input first: an input is kept if it takes a new step.
 """
 
 import sys
@@ -13,15 +13,15 @@ from typing import Any
 from fuzz.target import CORPUS, Target, held
 
 KEPT_BYTES = 10_000
-"""Of a target, as written."""
+"""Maximum size of a target's file."""
 LONGEST = 2048
 Step = tuple[CodeType, int, int]
-_HOUSE = Path(__file__).parents[2]
-_OURS = (f"{_HOUSE}/drivers/", f"{_HOUSE}/gateway/")
+_ROOT = Path(__file__).parents[2]
+_OURS = (f"{_ROOT}/drivers/", f"{_ROOT}/gateway/")
 
 
 class CoverageTracer:
-    """Takes down steps while it is entered."""
+    """Records steps while it is entered."""
 
     def __init__(self) -> None:
         self.taken: set[Step] = set()
@@ -50,7 +50,7 @@ class CoverageTracer:
 
 
 def minimize(target: Target, corpus: Path) -> tuple[int, int]:
-    """Write its file; gives how many inputs are in it, and of how many."""
+    """Write its file; return the number of inputs in it, and of all inputs."""
     inputs = {*target.corpus_inputs(), *(file.read_bytes() for file in corpus.glob("*"))}
     chosen = list(_chosen(target, sorted(inputs, key=lambda data: (len(data), data))))
     file = CORPUS / f"{target.name}.txt"

@@ -1,4 +1,4 @@
-"""What was fuzzed for how long, and what was found: a line a turn."""
+"""Log of fuzzing runs and findings: one line per run."""
 
 import json
 from collections import defaultdict
@@ -17,16 +17,16 @@ class FuzzRun:
     cpu_s: float
     inputs: int
     found: int
-    """How many findings are new."""
+    """Number of new findings."""
 
 
 def found(work: Path, name: str) -> set[str]:
-    """The findings that are kept of a target."""
+    """Return the stored findings of a target."""
     return {file.name for file in (work / "findings" / name).glob("*.txt")}
 
 
 def append(work: Path, turn: FuzzRun) -> None:
-    """Write one down, and say it."""
+    """Append a run and print it."""
     with (work / "ledger.jsonl").open("a") as ledger:
         ledger.write(json.dumps(asdict(turn)) + "\n")
     new = f", {turn.found} NEW" if turn.found else ""
@@ -34,17 +34,17 @@ def append(work: Path, turn: FuzzRun) -> None:
 
 
 def report(work: Path, beginning: str) -> int:
-    """Tell of all turns so far; gives how many findings are left."""
+    """Report all runs so far; return the number of remaining findings."""
     by_target: dict[str, list[FuzzRun]] = defaultdict(list)
     for turn in _turns(work):
         if turn.target.startswith(beginning):
             by_target[turn.target].append(turn)
-    left = 0
+    remaining = 0
     print(f"{'target':34} {'inputs':>10} {'seconds':>8} {'found':>6} {'clean for':>10} {'left':>5}")
     for name, turns in sorted(by_target.items()):
         last = max((n for n, turn in enumerate(turns) if turn.found), default=-1)
         inputs, cpu_s, here = _inputs(turns), _cpu_s(turns), len(found(work, name))
-        left += here
+        remaining += here
         new, clean_s = sum(turn.found for turn in turns), _cpu_s(turns[last + 1 :])
         print(f"{name:34} {inputs:>10} {cpu_s:>8.0f} {new:>6} {clean_s:>8.0f} s {here:>5}")
     everything = [turn for turns in by_target.values() for turn in turns]
@@ -52,7 +52,7 @@ def report(work: Path, beginning: str) -> int:
     print(
         f"{_inputs(everything)} inputs in {_cpu_s(everything) / 60:.1f} min of CPU, {took_s / 60:.0f} of time"
     )
-    return left
+    return remaining
 
 
 def _inputs(turns: list[FuzzRun]) -> int:

@@ -1,9 +1,9 @@
-"""Fuzzes targets, one after the other, each in a process of its own: libFuzzer ends the process when it ends.
+"""Fuzzing of targets in turn, each in a process of its own: libFuzzer ends the process when it ends.
 
 All of them are forked from this one, which has loaded and instrumented everything: that takes longer than a
-turn. A finding does not end a turn: an error that is not documented, an input that takes too long or too much
-memory is kept once for each place it comes from. What hangs for good or crashes the interpreter libFuzzer
-keeps, and there the turn ends.
+run. A finding does not end a run: an undocumented error, an input that takes too long or too much memory is
+stored once for each place it comes from. libFuzzer stores inputs that hang or crash the interpreter, and
+there the run ends.
 """
 
 import argparse
@@ -30,15 +30,15 @@ from fuzz.target import Target, chosen
 SLOW_S = 3.0
 HANGS_S = 20
 GROWTH_BYTES = 256 * 1024 * 1024
-"""No input may make the process grow by so much at once."""
+"""Maximum growth of the process by one input."""
 MEMORY_BYTES = 3 * 1024**3
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 IN_MEMORY = Path("/dev/shm")
-"""Some targets write every input to a file."""
+"""Memory file system: some targets write every input to a file."""
 
 
 class FindingRecorder:
-    """Tries inputs and keeps what should not have happened."""
+    """Runs inputs and stores findings."""
 
     def __init__(self, target: Target, findings: Path) -> None:
         self._target = target
@@ -61,7 +61,7 @@ class FindingRecorder:
         self._peak_kib = max(peak_kib, self._peak_kib)
 
     def _keep(self, what: str, data: bytes, story: str) -> None:
-        """Keep the shortest input for each."""
+        """Store the shortest input for each place."""
         stem = self._findings / "".join(c if c.isalnum() else "-" for c in what)[:150]
         file = stem.with_suffix(".bin")
         if not file.exists() or file.stat().st_size > len(data):
@@ -70,23 +70,23 @@ class FindingRecorder:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost place of ours."""
+    """Return the innermost place in our code."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [
-        f"{Path(frame.filename).relative_to(HOUSE)}:{frame.name}"
+        f"{Path(frame.filename).relative_to(ROOT)}:{frame.name}"
         for frame in frames
-        if frame.filename.startswith(f"{HOUSE}/") and not frame.filename.startswith(f"{HOUSE}/.")
+        if frame.filename.startswith(f"{ROOT}/") and not frame.filename.startswith(f"{ROOT}/.")
     ]
     return ours[-1] if ours else "nowhere"
 
 
 def main() -> None:
-    """See `--help`."""
+    """Run the command line; see `--help`."""
     parser = argparse.ArgumentParser(prog="fuzz.run_one", description=__doc__)
-    parser.add_argument("targets", help="those whose names begin so")
+    parser.add_argument("targets", help="targets whose names begin with this")
     parser.add_argument("--work", type=Path, required=True, help="folder for corpora and findings")
-    parser.add_argument("--seconds", type=int, default=10, help="of each turn")
-    parser.add_argument("--until", type=float, default=float("inf"), help="no turn begins after this time")
+    parser.add_argument("--seconds", type=int, default=10, help="seconds of each run")
+    parser.add_argument("--until", type=float, default=float("inf"), help="no run starts after this time")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -105,11 +105,11 @@ def _turn(target: Target, work: Path, seconds: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     before, at = found(work, target.name), time.time()
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
-        heard = Path(folder, "heard")
+        log = Path(folder, "heard")
         sys.stdout.flush()
         if (child := os.fork()) == 0:
             os.environ["TMPDIR"] = tempfile.tempdir = folder
-            descriptor = os.open(heard, os.O_WRONLY | os.O_CREAT)
+            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
             try:
@@ -119,17 +119,17 @@ def _turn(target: Target, work: Path, seconds: int) -> None:
             finally:
                 os._exit(99)
         ended, used = _end_of(child, seconds + 120)
-        said = heard.read_text(errors="replace")
+        output = log.read_text(errors="replace")
     if ended:
-        (findings / f"ended-{ended}.txt").write_text(said[-8000:])
-    counted = re.findall(r"stat::number_of_executed_units:\s+(\d+)|^#(\d+)\t", said, re.MULTILINE)
+        (findings / f"ended-{ended}.txt").write_text(output[-8000:])
+    counted = re.findall(r"stat::number_of_executed_units:\s+(\d+)|^#(\d+)\t", output, re.MULTILINE)
     inputs = int("".join(counted[-1])) if counted else 0
     new = len(found(work, target.name) - before)
     append(work, FuzzRun(target.name, at, time.time() - at, used, inputs, new))
 
 
 def _end_of(child: int, within_s: float) -> tuple[int, float]:
-    """How it ended, 0 for well, and how much CPU it took, in seconds."""
+    """Return the exit code, 0 for success, and the CPU time in seconds."""
     until = time.monotonic() + within_s
     while True:
         pid, status, usage = os.wait4(child, os.WNOHANG)
@@ -148,7 +148,7 @@ def _fuzz(target: Target, work: Path, seconds: int) -> None:
     with atheris.instrument_imports(include=["drivers", "gateway"]):
         for data in (*target.seeds, *target.corpus_inputs()):
             (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
-            judge(data)  # what is imported on the way is instrumented as well
+            judge(data)  # modules imported on the way are instrumented as well
     options = [
         f"-timeout={HANGS_S}", "-rss_limit_mb=0", f"-max_len={target.longest}", "-print_final_stats=1",
         f"-max_total_time={seconds}",

@@ -1,7 +1,7 @@
-"""Links to a device that says what a fuzzer makes up, and whole drivers that listen to it.
+"""Links to a device whose output is a fuzzer's script, and whole drivers on them.
 
-A script is bytes with words in it: `SILENT`, where the device says nothing for a while or until it is spoken
-to, and `CUT`, where what it says comes in two.
+A script is bytes with marks in it: `SILENT`, where the device pauses until it is written to or a time has
+passed, and `CUT`, where its output is split into two reads.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ STATUSES = (200, 200, 200, 200, 201, 204, 302, 400, 401, 404, 410, 500, 503)
 
 
 def unplugged() -> LinkError:
-    """What every link ends in."""
+    """Return the error at the end of every link."""
     return LinkError(Cause.UNPLUGGED, "It went away.", Action.REPLUG)
 
 
 def recorded(name: str) -> tuple[bytes, ...]:
-    """What the device of a recording says, as one script."""
+    """Return the output of a recording's device as one script."""
     recording = Recording.from_text((RECORDINGS / name).read_text())
     pieces, last_s = [], None
     for chunk in recording.chunks:
@@ -58,35 +58,35 @@ class ScriptedLine(SerialLink):
         self.name = self.serial_number = None
         self.is_simulated = self.is_replayed = False
         self.address = "the board"
-        self._said: deque[bytes | None] = deque()
+        self._pieces: deque[bytes | None] = deque()
         for piece in script.split(SILENT):
-            self._said.extend(filter(None, piece.split(CUT)))
-            self._said.append(None)
+            self._pieces.extend(filter(None, piece.split(CUT)))
+            self._pieces.append(None)
         self._silent_from: float | None = None
-        self._spoken_to = asyncio.Event()
+        self._written = asyncio.Event()
 
     async def read(self) -> bytes:
         while True:
             if self._silent_from is not None:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(self._silent_from + SILENCE_S):
-                        await self._spoken_to.wait()
+                        await self._written.wait()
                 self._silent_from = None
-            if not self._said:
+            if not self._pieces:
                 raise unplugged()
-            if (said := self._said.popleft()) is not None:
-                return said
+            if (piece := self._pieces.popleft()) is not None:
+                return piece
             self._silent_from = asyncio.get_running_loop().time()
-            self._spoken_to.clear()
+            self._written.clear()
 
-    def waiting(self) -> bytes:
+    def read_pending(self) -> bytes:
         return b""
 
     async def write(self, data: bytes) -> None:
-        self._spoken_to.set()
+        self._written.set()
 
     async def connect(self) -> None:
-        """As a connection over TCP does."""
+        """Do nothing, where a connection over TCP connects."""
 
     def abort(self) -> None:
         pass
@@ -117,7 +117,7 @@ class ScriptedUsb:
             raise TransferStalled(Cause.NO_RESPONSE, "It refuses.", Action.REPLUG)
         if piece == b"late":
             raise TransferTimedOut(Cause.NO_RESPONSE, "It is silent.", Action.REPLUG)
-        if piece[:1] == b"*" and piece[1:].isdigit():  # so many zeros: an image is long
+        if piece[:1] == b"*" and piece[1:].isdigit():  # a number of zeros: an image is long
             piece = bytes(int(piece[1:9]))
         return piece[:size]
 
@@ -135,7 +135,7 @@ class ScriptedUsb:
         await asyncio.sleep(0.001)
         return self._next(size)
 
-    async def begin_read(self, endpoint: int, size: int, **more: Any) -> "asyncio.Future[bytes]":
+    async def start_read(self, endpoint: int, size: int, **more: Any) -> "asyncio.Future[bytes]":
         reading = asyncio.ensure_future(self.read(endpoint, size, **more))
         reading.add_done_callback(lambda done: done.cancelled() or done.exception())
         return reading
@@ -147,10 +147,10 @@ class ScriptedUsb:
     async def next(self) -> bytes:
         return await self.read(0, self._interrupt_bytes)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         pass
 
-    async def until_unplugged(self) -> NoReturn:
+    async def wait_until_unplugged(self) -> NoReturn:
         await asyncio.sleep(SILENCE_S)
         raise unplugged()
 
@@ -193,7 +193,7 @@ class ScriptedHttpLink(HttpLink):
 
 
 class ScriptedLinkFactory(LinkFactory):
-    """Whatever a driver opens leads to the script."""
+    """Links of a driver, all of which use the script."""
 
     def __init__(self, script: bytes, usb: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
@@ -224,30 +224,30 @@ class ScriptedLinkFactory(LinkFactory):
 
 
 def run_driver(
-    kind: type[Driver[Any]], settings: dict[str, Any], links: LinkFactory, *asked: tuple[str, Any]
+    kind: type[Driver[Any]], settings: dict[str, Any], links: LinkFactory, *commands: tuple[str, Any]
 ) -> None:
-    """Open a driver, give it its commands, take what it says as a worker does, and close it."""
-    run_in_virtual_time(_heard(kind(kind.settings_model.model_validate(settings), links), links, asked))
+    """Open a driver, send its commands, consume its output as a worker does, and close it."""
+    run_in_virtual_time(_run(kind(kind.settings_model.model_validate(settings), links), links, commands))
 
 
-async def _heard(driver: Driver[Any], links: LinkFactory, asked: Iterable[tuple[str, Any]]) -> None:
-    told: list[asyncio.Task[None]] = []
+async def _run(driver: Driver[Any], links: LinkFactory, commands: Iterable[tuple[str, Any]]) -> None:
+    calls: list[asyncio.Task[None]] = []
     try:
         await driver.open()
-        told += [asyncio.create_task(_told(driver, verb, request)) for verb, request in asked]
-        async for said in driver.watch():
-            if isinstance(said, Observation):
-                type(said).model_validate_json(said.model_dump_json())  # as a workstation reads it
-                str(redact(said))
-            elif isinstance(said, BadFrame):
-                assert said.fault
-                assert isinstance(said.wire, bytes)
+        calls += [asyncio.create_task(_call(driver, verb, request)) for verb, request in commands]
+        async for item in driver.watch():
+            if isinstance(item, Observation):
+                type(item).model_validate_json(item.model_dump_json())  # as a workstation reads it
+                str(redact(item))
+            elif isinstance(item, BadFrame):
+                assert item.fault
+                assert isinstance(item.wire, bytes)
     except LinkError as error:
         _sentence(error.text)
     finally:
-        for task in told:
+        for task in calls:
             task.cancel()
-        ends = await asyncio.gather(*told, return_exceptions=True)
+        ends = await asyncio.gather(*calls, return_exceptions=True)
         await driver.close()
         await links.close()
     for end in ends:
@@ -260,6 +260,6 @@ def _sentence(text: str) -> None:
     assert "\n" not in text
 
 
-async def _told(driver: Driver[Any], verb: str, request: Any) -> None:
+async def _call(driver: Driver[Any], verb: str, request: Any) -> None:
     with suppress(CommandRefusal, CommandFailure, LinkError):
         await getattr(driver, driver.commands[verb].method)(request, Invocation.local(5))

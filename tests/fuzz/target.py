@@ -1,6 +1,6 @@
-"""Targets: what is done with bytes from outside, and the only errors that it may end in.
+"""Targets: functions that process bytes from outside, and the only errors they may raise.
 
-A module in `targets/` a family, a function a target: `documents.py` has `documents.accessis`.
+One module per family in `targets/`, one function per target: `documents.py` has `documents.accessis`.
 """
 
 import ast
@@ -17,26 +17,26 @@ Attempt = Callable[[bytes], object]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One way in."""
+    """One entry point for bytes from outside."""
 
     name: str
     attempt: Attempt
     allowed: tuple[type[Exception], ...]
     seeds: tuple[bytes, ...]
     words: tuple[bytes, ...]
-    """What the other side's language is made of."""
+    """Tokens of the protocol."""
     longest: int
-    """No input has more bytes."""
+    """Maximum number of bytes of an input."""
 
     def run(self, data: bytes) -> None:
-        """Do it; raises whatever is not documented."""
+        """Process an input; raise any error that is not documented."""
         try:
             self.attempt(data)
         except self.allowed:
             return
 
     def corpus_inputs(self) -> list[bytes]:
-        """The corpus in the repository: a line an input, as Python writes bytes."""
+        """Return the corpus in the repository: one line per input, as a Python bytes literal."""
         file = CORPUS / f"{self.name}.txt"
         return [ast.literal_eval(line) for line in file.read_text().splitlines()] if file.exists() else []
 
@@ -51,7 +51,7 @@ def target(
     longest: int = 4096,
     name: str | None = None,
 ) -> Callable[[Attempt], Attempt]:
-    """Make a function a target."""
+    """Register a function as a target."""
 
     def make(attempt: Attempt) -> Attempt:
         family = attempt.__module__.rpartition(".")[2]
@@ -64,22 +64,22 @@ def target(
 
 
 held = ExitStack()
-"""What targets keep open from one input to the next."""
+"""Resources that targets keep open between inputs."""
 
 
 def families() -> list[str]:
-    """The modules, without loading them."""
+    """Return the modules, without loading them."""
     return [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "targets")])]
 
 
 def targets_of(family: str) -> list[Target]:
-    """Those of one module."""
+    """Return the targets of one module."""
     importlib.import_module(f"fuzz.targets.{family}")
     return [target for name, target in sorted(_TARGETS.items()) if name.startswith(f"{family}.")]
 
 
 def chosen(beginning: str) -> list[Target]:
-    """Those whose names begin so; no other family is loaded."""
+    """Return the targets whose names begin with this; no other family is loaded."""
     return [
         target
         for family in families()

@@ -1,4 +1,4 @@
-"""What a fuzzer found worth keeping, once more through everything that takes bytes from outside."""
+"""The stored corpus, run through everything that takes bytes from outside."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,22 +11,24 @@ from fuzz.target import families, held, targets_of
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    """What the gateway has to say of all this is nothing to look at, and costs more than to hear it."""
+    """Silence the gateway's log: it is not examined, and costs time."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as in a post: Pillow warns of what it then reads all the same
+        warnings.simplefilter(
+            "ignore"
+        )  # as in a post: Pillow warns about files that it then reads nevertheless
         yield
     structlog.configure(**before)
     held.close()
 
 
 ELSEWHERE = {"chips", "console", "files.configuration"}
-"""What costs half a second and more to load, and has such tests beside it: mutations, a schema, mistakes."""
+"""Targets that take half a second and more to load, and have similar tests beside them."""
 
 
 @pytest.mark.parametrize("family", sorted({*families()} - ELSEWHERE))
-def test_nothing_ends_in_an_error_that_is_not_documented(family: str) -> None:
+def test_no_undocumented_error(family: str) -> None:
     for target in (one for one in targets_of(family) if one.name not in ELSEWHERE):
         for data in (*target.seeds, *target.corpus_inputs()):
             target.run(data)

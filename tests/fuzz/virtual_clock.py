@@ -1,4 +1,4 @@
-"""Runs coroutines in no time: where nothing is left to do but wait, the clock goes on to what is due."""
+"""Event loop in virtual time: when only timers are left, the clock advances to the next one."""
 
 import asyncio
 import selectors
@@ -11,11 +11,11 @@ from fuzz.target import held
 
 JUMPS_MOST = 20_000
 LONGEST_S = 3600.0
-"""A device that says nothing more may be waited for as long as that."""
+"""Maximum virtual duration, for a device without further output."""
 
 
 class DeadlockError(Exception):
-    """Everybody waits for what never happens, or goes on for ever."""
+    """All tasks wait for an event that never happens, or run without end."""
 
 
 class _Jumping(selectors.SelectSelector):
@@ -33,7 +33,7 @@ class _Jumping(selectors.SelectSelector):
 
 
 class VirtualClockLoop(asyncio.SelectorEventLoop):
-    """What blocks is done at once, in the loop's own thread: with another one it could not be told when."""
+    """A loop that runs blocking work at once in its own thread: another thread has no virtual time."""
 
     def __init__(self) -> None:
         self.clock = _Jumping()
@@ -60,7 +60,7 @@ def _loop() -> VirtualClockLoop:
 
 
 def run_in_virtual_time(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Run it to its end, or for an hour of its own time; what it leaves behind is stopped."""
+    """Run it to its end, or for an hour of virtual time; cancel remaining tasks."""
     loop = _loop()
     loop.clock.jumps = 0
     asyncio.set_event_loop(loop)
@@ -68,15 +68,15 @@ def run_in_virtual_time(coroutine: Coroutine[Any, Any, Any]) -> None:
     def boot_ns() -> int:
         return round(loop.time() * 1e9)
 
-    with mock.patch("drivers.command.boot_ns", boot_ns):
+    with mock.patch("drivers.clock.boot_ns", boot_ns):
         try:
             loop.run_until_complete(_within(coroutine))
         finally:
-            if left := asyncio.all_tasks(loop):
-                for task in left:
+            if remaining := asyncio.all_tasks(loop):
+                for task in remaining:
                     task.cancel()
                 loop.clock.jumps = 0
-                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+                loop.run_until_complete(asyncio.gather(*remaining, return_exceptions=True))
             asyncio.set_event_loop(None)
 
 

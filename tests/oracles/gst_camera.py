@@ -1,10 +1,11 @@
-"""A camera of GStreamer's RTSP server, which others wrote: `/usr/bin/python3 gst_camera.py USER PASSWORD`.
+r"""A camera of GStreamer's RTSP server, an independent implementation.
 
-    apt-get install --no-install-recommends gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \\
+    /usr/bin/python3 gst_camera.py USER PASSWORD
+    apt-get install --no-install-recommends gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
         gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 
-It writes its port, then obeys lines and writes `done` for each: `shade N` paints all that it sees in that
-grey, `size W H` sets another size of pictures, `still yes|no` stalls it, `password P` sets another one.
+It writes its port, then executes lines and writes `done` for each: `shade N` paints its picture in that grey,
+`size W H` sets another size of pictures, `still yes|no` stalls it, `password P` sets another one.
 """
 
 import sys
@@ -54,7 +55,7 @@ def configured(_factory, media):
     paint()
 
 
-def obey(line):
+def execute(line):
     match line.split():
         case ["shade", grey]:
             seen["shade"] = int(grey)
@@ -74,7 +75,7 @@ def obey(line):
 
 def listen():
     for line in sys.stdin:
-        GLib.idle_add(obey, line)
+        GLib.idle_add(execute, line)
     GLib.idle_add(loop.quit)
 
 

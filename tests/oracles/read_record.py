@@ -1,4 +1,4 @@
-"""Reads a finger image record of ISO/IEC 19794-4:2011 with the package `iso19794`: its facts as JSON."""
+"""Reads a finger image record of ISO/IEC 19794-4:2011 with the package `iso19794`; prints JSON."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import wsq  # noqa: F401 - reads the WSQ images inside
 from PIL import Image
 
 assert iso19794.__name__
-# It sets this, which may only be read since Pillow 10.1.
+# The package sets this attribute, which is read-only since Pillow 10.1.
 Image.Image.mode = Image.Image.mode.setter(lambda image, mode: setattr(image, "_mode", mode))
 images = []
 with Image.open(sys.argv[1]) as record:

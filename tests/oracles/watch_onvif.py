@@ -1,4 +1,4 @@
-"""Works a camera with `onvif-zeep-async`: PORT USER PASSWORD, and with a wrong one; what it saw, as JSON."""
+"""Uses a camera with `onvif-zeep-async`: PORT USER PASSWORD, and a wrong one; prints its results as JSON."""
 
 import asyncio
 import datetime

@@ -1,8 +1,8 @@
-"""Works a fingerprint module with the package `adafruit-circuitpython-fingerprint`; what it saw, as JSON.
+"""Uses a fingerprint module with the package `adafruit-circuitpython-fingerprint`; prints results as JSON.
 
     zfm_adafruit.py PORT EXTRAS
 
-It asks for fingers as `zfm_pyfingerprint.py` does. EXTRAS: `echo` or `ring`, what the module has of the two.
+It requests fingers as `zfm_pyfingerprint.py` does. EXTRAS: `echo` or `ring`, if the module has them.
 """
 
 import json

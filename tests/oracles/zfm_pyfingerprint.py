@@ -1,8 +1,8 @@
-"""Works a fingerprint module with the package `pyfingerprint`; what it saw, as JSON.
+"""Uses a fingerprint module with the package `pyfingerprint`; prints its results as JSON.
 
     zfm_pyfingerprint.py PORT IMAGE
 
-It asks for fingers on its output, a JSON object a line, and waits for a line on its input.
+It requests fingers on its output, one JSON object per line, and waits for a line on its input.
 """
 
 import json
@@ -25,7 +25,7 @@ def ask(what: dict[str, object]) -> None:
 
 def opened(baud: int, address: int, password: int) -> PyFingerprint:
     module = PyFingerprint(port, baud, address, password)
-    # It takes a read that timed out for a byte; on a busy machine its two seconds are not long.
+    # It treats a read that timed out as a byte; on a busy machine its two seconds are short.
     module._PyFingerprint__serial.timeout = 30
     return module
 

@@ -126,6 +126,7 @@ def test_missing_simulators_have_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("gateway.cli._lib.terminal.find_spec", lambda _: None)
+    monkeypatch.setattr("sys.prefix", "/opt/borderpost")
     with pytest.raises(SystemExit) as ended:
         simulate(Path("post.toml"))
     assert ended.value.code == os.EX_UNAVAILABLE

@@ -35,6 +35,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).symlink_to(shutil.which(name) or name)
     command(folder, "apt-get", APT_GET)
     command(folder, "apt-cache", "#!/bin/sh\nexit 100\n")
+    command(folder, "chromium")
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(system_packages, "FOLDERS", ())
     monkeypatch.setattr("os.geteuid", lambda: 1000)
@@ -70,6 +71,15 @@ def test_no_root_stops_before_install(
     assert "12.3 MB of archives" in said
     assert "UPDATES" not in said
     assert "INSTALLS" not in said
+
+
+@pytest.mark.parametrize(("system", "named"), [("debian", True), ("ubuntu", False)])
+def test_browser_named_before_update(
+    commands: Path, system: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (commands / "chromium").unlink()
+    monkeypatch.setattr(system_packages, "os_release", lambda: {"ID": system})
+    assert ("chromium-headless-shell" in system_packages.missing()) is named
 
 
 def test_nothing_missing_says_nothing(commands: Path, capfd: pytest.CaptureFixture[str]) -> None:

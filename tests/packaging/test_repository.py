@@ -1,9 +1,11 @@
 """Files for contributors: workflow, templates, and every path that a page names."""
 
+import configparser
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,8 @@ SCHEMAS = {
 }
 """Schemas of check-jsonschema, by the files that they are for."""
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
-    GITHUB / "pull_request_template.md",
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md")),
+    *(GITHUB / name for name in ("CONTRIBUTING.md", "SECURITY.md", "pull_request_template.md")),
     *(page for top in ("config", "drivers", "gateway", "simulators", "systemd", "tests")
       for page in sorted((ROOT / top).rglob("README.md"))),
 ]  # fmt: skip
@@ -127,6 +129,14 @@ def test_missing_paths_are_found(tmp_path: Path) -> None:
     assert anchors(tmp_path / "page.md") == {"a-page-of-two-words"}
 
 
-@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_editors_and_ruff_agree() -> None:
+    settings = configparser.ConfigParser()
+    settings.read_string("[top]\n" + (ROOT / ".editorconfig").read_text())
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    assert settings["*.py"]["max_line_length"] == str(ruff["line-length"])
+    assert settings["Makefile"]["indent_style"] == "tab"
+
+
+@pytest.mark.parametrize("name", [".github/CONTRIBUTING.md", ".github/SECURITY.md"])
 def test_readme_names_page(name: str) -> None:
     assert f"]({name})" in (ROOT / "README.md").read_text()

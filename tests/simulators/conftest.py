@@ -1,4 +1,4 @@
-"""What the tests of the simulators share: a post's file, a line and a host on it."""
+"""Fixtures of the simulator tests: a post's file, a line and a host on it."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path

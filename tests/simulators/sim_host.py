@@ -7,7 +7,7 @@ import serial
 
 
 class Host:
-    """The other end of the line: a pyserial port read without blocking the loop that runs the device."""
+    """The host's end of the line: a pyserial port read without blocking the loop that runs the device."""
 
     def __init__(self, path: Path) -> None:
         self.port = serial.Serial(str(path), 9600, timeout=0, write_timeout=1, exclusive=True)
@@ -24,7 +24,7 @@ class Host:
         return data
 
     async def read_until_gone(self) -> bytes:
-        """Everything until the line is hung up."""
+        """Read until the line is hung up."""
         data = b""
         async with asyncio.timeout(5):
             while True:

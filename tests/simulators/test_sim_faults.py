@@ -1,4 +1,4 @@
-"""What goes wrong, and that it goes wrong as often as asked and no more."""
+"""Faults of readers: their effect, and that they apply exactly as often as configured."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ async def test_garbage_surrounds_one_frame(reader: Rte, host: Host) -> None:
     assert await host.read(10 + 2 * len(frame)) == noise.randbytes(7) + frame + noise.randbytes(3) + frame
 
 
-async def test_a_frame_cut_at_every_byte(reader: Rte, host: Host) -> None:
+async def test_frame_cut_at_every_byte(reader: Rte, host: Host) -> None:
     frame = reader.frame(PASSPORT)
     for at in range(len(frame)):
         await reader.inject(Truncated(at=at))
@@ -58,9 +58,7 @@ async def test_a_frame_cut_at_every_byte(reader: Rte, host: Host) -> None:
         assert await host.read(at + len(frame)) == frame[:at] + frame
 
 
-async def test_the_cable_comes_out_in_the_middle_of_a_frame(
-    reader: Rte, host: Host, line: SerialLine
-) -> None:
+async def test_cable_pulled_inside_frame(reader: Rte, host: Host, line: SerialLine) -> None:
     await reader.inject(Truncated(at=20, unplug=True, for_s=0.02))
     reading = asyncio.create_task(host.read_until_gone())
     await reader.present(PASSPORT)
@@ -70,7 +68,7 @@ async def test_the_cable_comes_out_in_the_middle_of_a_frame(
         await asyncio.sleep(0.005)
 
 
-async def test_unplug_at_once_and_back_by_itself(reader: Rte, host: Host, line: SerialLine) -> None:
+async def test_unplug_now_and_automatic_replug(reader: Rte, host: Host, line: SerialLine) -> None:
     await reader.inject(Unplug(for_s=0.02))
     assert not line.is_plugged
     assert not await reader.present(PASSPORT)
@@ -78,7 +76,7 @@ async def test_unplug_at_once_and_back_by_itself(reader: Rte, host: Host, line: 
         await asyncio.sleep(0.005)
 
 
-async def test_a_wrong_bcc(reader: Rte, host: Host) -> None:
+async def test_wrong_bcc(reader: Rte, host: Host) -> None:
     frame = reader.frame(PASSPORT)
     await reader.inject(WrongFrameCheck())
     await reader.present(PASSPORT)
@@ -86,22 +84,20 @@ async def test_a_wrong_bcc(reader: Rte, host: Host) -> None:
 
 
 @pytest.mark.parametrize("make", [AccessIs, Elyctis, lambda line: Rte(line, bcc="none")])
-async def test_a_reader_without_a_check_byte_cannot_send_a_wrong_one(
-    line: SerialLine, make: type[Rte]
-) -> None:
-    with pytest.raises(SimulatorError, match="carry no check byte"):
+async def test_wrong_frame_check_needs_check_byte(line: SerialLine, make: type[Rte]) -> None:
+    with pytest.raises(SimulatorError, match="have no check byte"):
         await make(line).inject(WrongFrameCheck())
 
 
 @pytest.mark.parametrize("kind", Format)
 @pytest.mark.parametrize("check", Check)
-def test_a_wrong_digit_is_the_only_thing_wrong(kind: Format, check: Check) -> None:
+def test_wrong_digit_changes_nothing_else(kind: Format, check: Check) -> None:
     for seed in range(20):
         lines = TravellerGenerator(seed).document(kind).lines
-        spoiled = WrongDigit(check=check).lines(lines)
+        changed = WrongDigit(check=check).lines(lines)
         differing = [
             (row, column)
-            for row, (was, now) in enumerate(zip(lines, spoiled, strict=True))
+            for row, (was, now) in enumerate(zip(lines, changed, strict=True))
             for column, (a, b) in enumerate(zip(was, now, strict=True))
             if a != b
         ]
@@ -117,7 +113,7 @@ def test_lines_swapped_and_missing() -> None:
     assert WrongDigit().lines(("not", "a zone")) == ("not", "a zone")
 
 
-async def test_a_missing_line_in_an_rte_frame(reader: Rte, host: Host) -> None:
+async def test_missing_line_in_rte_frame(reader: Rte, host: Host) -> None:
     await reader.inject(MissingLine(line=1))
     await reader.present(PASSPORT)
     expected = reader.frame(PASSPORT[1:])
@@ -125,15 +121,15 @@ async def test_a_missing_line_in_an_rte_frame(reader: Rte, host: Host) -> None:
     assert await host.read(len(expected)) == expected
 
 
-async def test_faults_combine_in_a_fixed_order(reader: Rte, host: Host) -> None:
+async def test_faults_combine_in_fixed_order(reader: Rte, host: Host) -> None:
     await reader.inject(Garbage(before=4, seed=1))
     await reader.inject(Truncated(at=40))
     await reader.inject(MissingLine(line=2))
     await reader.inject(WrongDigit())
-    spoiled = WrongDigit().lines(PASSPORT)
+    changed = WrongDigit().lines(PASSPORT)
     await reader.present(PASSPORT)
 
-    assert await host.read(44) == Random(1).randbytes(4) + reader.frame(spoiled[:1])[:40]
+    assert await host.read(44) == Random(1).randbytes(4) + reader.frame(changed[:1])[:40]
 
 
 async def test_dribble_slow_and_silence(reader: Rte, host: Host) -> None:
@@ -145,12 +141,12 @@ async def test_dribble_slow_and_silence(reader: Rte, host: Host) -> None:
     await reader.inject(SlowBytes(size=10, every_ms=5))
     started = time.monotonic()
     assert await reader.present(PASSPORT)
-    assert time.monotonic() - started >= 0.08  # the delay and nine pauses, less the clock's grain
+    assert time.monotonic() - started >= 0.08  # the delay and nine pauses, less the clock's resolution
     assert await host.read(len(frame)) == frame
     assert await host.nothing_within(0.02)
 
 
-async def test_a_mute_box_does_not_even_answer(line: SerialLine, host: Host) -> None:
+async def test_silent_box_does_not_answer(line: SerialLine, host: Host) -> None:
     box = Elyctis(line)
     await box.inject(Silence(for_s=0.2))
     host.write(b"\x49\x00\x00")
@@ -170,7 +166,7 @@ async def test_a_mute_box_does_not_even_answer(line: SerialLine, host: Host) -> 
         (lambda line: Rte(line, bcc="none"), b"\x01\x08\x00OU\x020\r\r\r\x03"),
     ],
 )
-async def test_a_read_without_a_document(line: SerialLine, host: Host, make: type[Rte], empty: bytes) -> None:
+async def test_read_without_a_document(line: SerialLine, host: Host, make: type[Rte], empty: bytes) -> None:
     await make(line).inject(NoDocument())
     assert await host.read(len(empty)) == empty
 
@@ -180,7 +176,7 @@ async def test_noise_on_an_idle_line(reader: Rte, host: Host) -> None:
     assert await host.read(9) == Random(3).randbytes(9)
 
 
-def test_a_fault_befalls_as_many_reads_as_it_says() -> None:
+def test_fault_affects_given_number_of_reads() -> None:
     pending = PendingFaults()
     pending.add(Silence(reads=2))
     pending.add(Delayed())

@@ -1,4 +1,4 @@
-"""Simulated full-page readers: drawn pages, services as hosts see them, and what can go wrong with them."""
+"""Simulated full-page readers: drawn pages, services as hosts see them, and their faults."""
 
 import asyncio
 import io
@@ -63,19 +63,19 @@ def zone_of(image: Image.Image) -> Image.Image:
 # Pages
 
 
-def test_security_paper_is_dark_under_ultraviolet_and_a_copy_is_bright() -> None:
+def test_ultraviolet_shows_security_paper() -> None:
     assert mean(grey(draw_page(PASSPORT, "ultraviolet", look=SMALL))) < 60
     assert mean(grey(draw_page(PASSPORT.photocopy(), "ultraviolet", look=SMALL))) > 160
 
 
-def test_infrared_sees_the_zone_only_in_b900_ink_and_no_background() -> None:
+def test_infrared_shows_only_carbon_ink() -> None:
     genuine = zone_of(grey(draw_page(PASSPORT, "infrared", look=SMALL)))
     copied = zone_of(grey(draw_page(PASSPORT.photocopy(), "infrared", look=SMALL)))
     assert sum(genuine.histogram()[:100]) > 50
     assert sum(copied.histogram()[:200]) == 0
 
 
-def test_a_card_is_smaller_than_a_passport_and_a_page_always_looks_the_same() -> None:
+def test_page_sizes_and_stable_drawing() -> None:
     card = Page(ERIKSSON_LINES["TD1"])
     sizes = [grey(draw_page(page, "visible", look=PageAppearance(dpi=100))).size for page in (PASSPORT, card)]
     assert sizes == [(492, 346), (337, 213)]
@@ -85,7 +85,7 @@ def test_a_card_is_smaller_than_a_passport_and_a_page_always_looks_the_same() ->
 
 
 @pytest.mark.parametrize("size", [20_000, 65_540, 131_075, 500_001])
-def test_images_can_be_as_large_as_those_of_a_sensor(size: int) -> None:
+def test_images_can_have_sensor_size(size: int) -> None:
     jpeg = draw_page(PASSPORT, "visible", look=PageAppearance(dpi=50, size_bytes=size))
     assert len(jpeg) == size
     with Image.open(io.BytesIO(jpeg)) as image:
@@ -96,7 +96,7 @@ def test_images_can_be_as_large_as_those_of_a_sensor(size: int) -> None:
 # Services
 
 
-async def test_a_bridge_tells_a_document_line_by_line() -> None:
+async def test_bridge_sends_results_line_by_line() -> None:
     async with running("document-bridge") as (device, client):
         assert (await client.get("/status")).json()["document"] == "absent"
         assert (await client.post("/scan", json=SCAN)).status_code == 409
@@ -112,17 +112,17 @@ async def test_a_bridge_tells_a_document_line_by_line() -> None:
         assert (await client.get("/images/9-9")).status_code == 404
 
 
-async def test_a_bridge_holds_its_status_back_until_something_changes() -> None:
+async def test_bridge_status_waits_for_change() -> None:
     async with running("document-bridge") as (device, client):
-        asked = asyncio.create_task(client.get("/status", params={"unless": "absent", "wait_s": 20}))
+        request = asyncio.create_task(client.get("/status", params={"unless": "absent", "wait_s": 20}))
         while not device.server.request_count:
             await asyncio.sleep(0.001)
-        assert not asked.done()
+        assert not request.done()
         await device.present(PASSPORT)
-        assert (await asked).json()["document"] == "present"
+        assert (await request).json()["document"] == "present"
 
 
-async def test_desko_answers_only_whoever_has_the_reservation() -> None:
+async def test_desko_requires_reservation() -> None:
     async with running("desko") as (device, client):
         assert (await client.get("/system")).status_code == 404
         reservation = (await client.post("/reservation", json={"timeout": 15})).json()["reservationid"]
@@ -152,10 +152,10 @@ async def test_credentials_are_asked_for(kind: str) -> None:
         assert (await client.get(path, auth=("gw", "pw"))).status_code != 401
 
 
-async def test_a_document_server_judges_by_the_pixels() -> None:
+async def test_document_server_judges_pixels() -> None:
     import base64
 
-    def asked(page: Page) -> dict[str, Any]:
+    def request(page: Page) -> dict[str, Any]:
         lights = {6: "visible", 24: "infrared", 128: "ultraviolet"}
         return {
             "List": [
@@ -168,17 +168,19 @@ async def test_a_document_server_judges_by_the_pixels() -> None:
         }
 
     def results(page: Page) -> set[int]:
-        checks = process(asked(page))["ContainerList"]["List"][0]["AuthenticityCheckList"]["List"][0]["List"]
+        checks = process(request(page))["ContainerList"]["List"][0]["AuthenticityCheckList"]["List"][0][
+            "List"
+        ]
         return {check["ElementResult"] for check in checks}
 
     assert results(PASSPORT) == {1, 2}
     assert results(PASSPORT.photocopy()) == {0, 2}
 
 
-# As a post has them
+# As part of a post
 
 
-async def test_commands_of_the_control_socket() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running("document-bridge", seed=4) as (device, client):
         lines = (await device.handle_command("insert", {"format": "TD1", "copied": True}))["lines"]
         assert len(lines) == 3
@@ -195,19 +197,19 @@ async def test_commands_of_the_control_socket() -> None:
     ("verb", "arguments", "why"),
     [
         ("insert", {"format": "TD9"}, "TD9"),
-        ("insert", {"lines": ["A"], "format": "TD1"}, "as they are"),
+        ("insert", {"lines": ["A"], "format": "TD1"}, "used unchanged"),
         ("fault", {"fault": "unplug"}, "unplug"),
         ("fault", {"fault": "slow", "args": {"delay_s": -1}}, "greater than 0"),
-        ("dance", {}, "does not know"),
+        ("dance", {}, "does not support"),
     ],
 )
-async def test_commands_that_cannot_be_met_say_why(verb: str, arguments: dict[str, Any], why: str) -> None:
+async def test_invalid_commands_are_explained(verb: str, arguments: dict[str, Any], why: str) -> None:
     async with running("desko") as (device, _):
         with pytest.raises(SimulatorError, match=why):
             await device.handle_command(verb, arguments)
 
 
-async def test_travellers_come_and_go_by_themselves() -> None:
+async def test_travellers_come_and_go() -> None:
     async with running("document-bridge", every_s=0.02, first_s=0, dwell_s=0.01, copied=1) as (device, _):
         seen = set()
         async with asyncio.timeout(10):
@@ -219,14 +221,14 @@ async def test_travellers_come_and_go_by_themselves() -> None:
                 await asyncio.sleep(0.001)
 
 
-async def test_a_port_that_is_taken_is_said_so() -> None:
+async def test_occupied_port_is_reported() -> None:
     async with running("desko") as (device, _):
         second = BridgeSettings(name="lane-2/reader", kind="document-bridge", port=device.server.port).build()
         with pytest.raises(SimulatorError, match=f"port {device.server.port}: Address already in use"):
             await second.run(lambda _event, _details: None)
 
 
-async def test_a_document_server_runs_as_a_member_of_a_post() -> None:
+async def test_document_server_in_a_post() -> None:
     server = RegulaServerSettings(name="post/documents", kind="regula-server", port=0).build()
     assert isinstance(server, RegulaSimulator)
     ready = asyncio.Event()
@@ -241,7 +243,7 @@ async def test_a_document_server_runs_as_a_member_of_a_post() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def test_settings_name_what_only_one_can_have_and_hide_the_password() -> None:
+def test_settings_addresses_and_hidden_password() -> None:
     settings = BridgeSettings(
         name="lane-1/reader", kind="document-bridge", port=8081, username="gw", password="pw-1"
     )

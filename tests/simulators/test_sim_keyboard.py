@@ -1,4 +1,4 @@
-"""The simulated reader in keyboard mode: its events are those that the kernel gives of a keyboard."""
+"""The simulated reader in keyboard mode: its events are those of a keyboard in the kernel."""
 
 import asyncio
 import struct
@@ -32,21 +32,21 @@ EV_SYN, EV_KEY, EV_MSC = 0, 1, 4
 
 
 def unpacked(events: bytes) -> list[tuple[int, int, int, int]]:
-    """Time in microseconds, type, code and value of each event."""
+    """Return time in microseconds, type, code and value of each event."""
     return [
         (seconds * 1_000_000 + microseconds, kind, code, value)
         for seconds, microseconds, kind, code, value in struct.iter_unpack("=qqHHi", events)
     ]
 
 
-def test_an_event_is_24_bytes_as_the_kernel_lays_them_out() -> None:
+def test_event_has_24_bytes_as_in_kernel() -> None:
     # /usr/include/linux/input.h on x86-64: struct timeval, __u16, __u16, __s32.
     assert event(2_000_003, EV_KEY, 0x1E, 1) == bytes.fromhex(
         "0200000000000000030000000000000001001e0001000000"
     )
 
 
-def test_a_stroke_is_a_scan_code_a_key_and_a_report_at_one_time() -> None:
+def test_stroke_is_scan_code_key_and_report() -> None:
     down, up = unpacked(events_of(press(30), Clock(0)))[:3], unpacked(events_of(press(30), Clock(0)))[3:]
     assert [event[1:] for event in down] == [(EV_MSC, 4, 0x7001E), (EV_KEY, 30, 1), (EV_SYN, 0, 0)]
     assert [event[1:] for event in up] == [(EV_MSC, 4, 0x7001E), (EV_KEY, 30, 0), (EV_SYN, 0, 0)]
@@ -64,11 +64,11 @@ def test_a_stroke_is_a_scan_code_a_key_and_a_report_at_one_time() -> None:
         (TypingMode.ALT_NNN, [(56, True), *press(77), *press(82), (56, False)]),
     ],
 )
-def test_how_each_hand_types_the_filler(hand: TypingMode, strokes: list[tuple[int, bool]]) -> None:
+def test_how_each_hand_types_filler(hand: TypingMode, strokes: list[tuple[int, bool]]) -> None:
     assert strokes_of("<", hand) == strokes
 
 
-def test_capitals_need_shift_unless_caps_lock_is_on() -> None:
+def test_capitals_need_shift_or_caps_lock() -> None:
     assert strokes_of("P1") == [(42, True), (25, True), (25, False), (42, False), (2, True), (2, False)]
     assert strokes_of("P", TypingMode.CAPS) == [*press(58), *press(25), *press(58)]
 
@@ -90,7 +90,7 @@ def test_how_each_end_is_typed(end: EndKey, codes: list[int]) -> None:
     assert sorted(code for code, down in strokes if not down) == sorted(codes)
 
 
-def test_what_is_pressed_is_released_but_for_the_release_that_is_lost() -> None:
+def test_all_keys_are_released_except_lost_one() -> None:
     strokes = strokes_of("".join(PASSPORT))
     down = sum(down for _, down in strokes)
     assert down * 2 == len(strokes)
@@ -99,7 +99,7 @@ def test_what_is_pressed_is_released_but_for_the_release_that_is_lost() -> None:
     assert sum(down for _, down in lost) == down
 
 
-def test_a_person_is_slow_and_a_held_key_repeats() -> None:
+def test_person_is_slow_and_held_key_repeats() -> None:
     clock = Clock(0)
     typed = unpacked(typed_by_person("ab", clock))
     pressed = [at for at, kind, _, value in typed if (kind, value) == (EV_KEY, 1)]
@@ -108,19 +108,19 @@ def test_a_person_is_slow_and_a_held_key_repeats() -> None:
     assert unpacked(dropped_events(clock))[0][1:3] == (EV_SYN, 3)
 
 
-async def test_a_document_is_typed_on_the_line(line: SerialLine, host: Host) -> None:
+async def test_document_is_typed_on_line(line: SerialLine, host: Host) -> None:
     wedge = WedgeReader(line, end=EndKey.TAB, last_end=False)
     presenting = asyncio.create_task(wedge.present(PASSPORT))  # more than a pty holds unread
     strokes = [stroke for text in (PASSPORT[0] + "\t", PASSPORT[1]) for stroke in strokes_of(text)]
-    said = unpacked(await host.read(72 * len(strokes)))
+    typed = unpacked(await host.read(72 * len(strokes)))
     assert await presenting
-    assert [(code, value) for _, kind, code, value in said if kind == EV_KEY] == strokes
-    times = [at for at, *_ in said]
+    assert [(code, value) for _, kind, code, value in typed if kind == EV_KEY] == strokes
+    times = [at for at, *_ in typed]
     assert times == sorted(times)
     assert wedge.counters.documents_sent == 1
 
 
-async def test_faults_of_any_reader_befall_it_too(line: SerialLine, host: Host) -> None:
+async def test_common_reader_faults_apply(line: SerialLine, host: Host) -> None:
     wedge = WedgeReader(line)
     await wedge.inject(Truncated(at=100))
     await wedge.inject(SlowBytes(size=30, every_ms=0))
@@ -129,7 +129,7 @@ async def test_faults_of_any_reader_befall_it_too(line: SerialLine, host: Host) 
     assert await host.nothing_within(0.02)
 
 
-async def test_a_document_later_is_typed_later(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
+async def test_later_document_has_later_times(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
     wedge = WedgeReader(line)
     first = unpacked(wedge.frame(("A",)))
     await asyncio.sleep(0.02)

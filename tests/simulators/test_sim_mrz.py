@@ -1,4 +1,4 @@
-"""The zones we write, against ICAO's specimens and numbers that real states have printed."""
+"""Generated zones, against ICAO's specimens and numbers that states have printed."""
 
 from dataclasses import replace
 
@@ -26,12 +26,12 @@ PASSPORT = ERIKSSON[Format.TD3]
 
 
 @pytest.mark.parametrize("kind", Format)
-def test_eriksson_is_written_as_the_standard_prints_her(kind: Format) -> None:
+def test_eriksson_zone_matches_standard(kind: Format) -> None:
     assert ERIKSSON[kind].lines == ERIKSSON_LINES[kind]
     assert format_of(ERIKSSON_LINES[kind]) is kind
 
 
-def test_stevenson_has_a_number_longer_than_its_field() -> None:
+def test_stevenson_number_exceeds_field() -> None:
     assert STEVENSON.lines == STEVENSON_LINES
     assert replace(STEVENSON, format=Format.TD1).lines[0] == "I<UTOD23145890<7349<<<<<<<<<<<"
 
@@ -79,7 +79,7 @@ def test_transliteration(name: str, letters: str) -> None:
     assert transliterate(name) == letters
 
 
-def test_what_has_no_transliteration_is_refused() -> None:
+def test_no_transliteration_is_refused() -> None:
     with pytest.raises(ValueError, match="no transliteration for '3'"):
         transliterate("Agent 3")
 
@@ -93,7 +93,7 @@ def test_what_has_no_transliteration_is_refused() -> None:
         ("Abcdefghij", "Kl", 6, "ABC<<K"),  # a letter of the given names is kept
     ],
 )
-def test_names_that_fit_and_names_that_do_not(surname: str, given: str, width: int, field: str) -> None:
+def test_names_short_and_truncated(surname: str, given: str, width: int, field: str) -> None:
     assert names_field(surname, given, width) == field
 
 
@@ -101,7 +101,7 @@ def test_names_that_fit_and_names_that_do_not(surname: str, given: str, width: i
     ("wrong", "complaint"),
     [
         ({"surname": "''"}, "needs a name"),
-        ({"number": "L898902C34"}, "more than 9 characters is not for TD3"),
+        ({"number": "L898902C34"}, "more than 9 characters does not fit a TD3"),
         ({"number": "AB 12"}, "number 'AB 12' does not fit"),
         ({"number": "ÄB12"}, "does not fit"),
         ({"birth": "7408"}, "birth '7408' is not YYMMDD"),
@@ -111,18 +111,18 @@ def test_names_that_fit_and_names_that_do_not(surname: str, given: str, width: i
         ({"format": Format.TD2, "number": "D" * 16}, "optional"),
     ],
 )
-def test_a_document_that_cannot_be_printed_is_refused(wrong: dict[str, str], complaint: str) -> None:
+def test_unprintable_document_is_refused(wrong: dict[str, str], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         replace(PASSPORT, **{"optional": "", **wrong})
 
 
-def test_the_digit_of_an_empty_optional_field_is_the_issuers_choice() -> None:
+def test_digit_of_empty_optional_field() -> None:
     assert replace(PASSPORT, optional="").lines[1][42] == "<"
     assert replace(PASSPORT, optional="", blank_optional_check="0").lines[1][42] == "0"
 
 
 @given(seed=st.integers(), kind=st.sampled_from(Format))
-def test_everybody_has_a_zone_of_the_right_shape_and_digits(seed: int, kind: Format) -> None:
+def test_every_zone_has_valid_shape_and_digits(seed: int, kind: Format) -> None:
     document = TravellerGenerator(seed).document(kind)
     lines = generate_mrz(document)
 
@@ -141,7 +141,7 @@ def test_unknown_shapes_are_no_format() -> None:
     assert format_of(("A" * 44, "A" * 43)) is None
 
 
-def test_the_same_seed_gives_the_same_people() -> None:
+def test_same_seed_gives_same_people() -> None:
     first, second, other = TravellerGenerator(7), TravellerGenerator(7), TravellerGenerator(8)
     people = [next(first) for _ in range(50)]
 
@@ -149,19 +149,19 @@ def test_the_same_seed_gives_the_same_people() -> None:
     assert [next(other) for _ in range(50)] != people
 
 
-def test_one_chosen_traveller_does_not_change_who_comes_after() -> None:
+def test_chosen_traveller_keeps_sequence() -> None:
     plain, chosen = TravellerGenerator(7), TravellerGenerator(7)
     next(plain)
     chosen.document_with(format=Format.TD1)
     assert next(chosen) == next(plain)
 
 
-def test_the_mix_is_kept() -> None:
+def test_mix_is_kept() -> None:
     only_cards = TravellerGenerator(1, mix={Format.TD1: 1, Format.TD2: 0})
     assert {next(only_cards).format for _ in range(50)} == {Format.TD1}
 
 
-def test_everybody_is_of_utopia_and_variety_comes_by_itself() -> None:
+def test_travellers_are_utopian_and_varied() -> None:
     travellers = TravellerGenerator(3)
     people = [next(travellers) for _ in range(500)]
 
@@ -173,13 +173,13 @@ def test_everybody_is_of_utopia_and_variety_comes_by_itself() -> None:
     assert any(p.sex == "<" for p in people)
 
 
-def test_marked_people_can_be_looked_for() -> None:
+def test_document_with_given_name_and_number() -> None:
     marked = TravellerGenerator(1).document_with(surname="Xyzzy", number="XYZZY1234", format=Format.MRV_A)
     assert "XYZZY" in marked.lines[0]
     assert marked.lines[1].startswith("XYZZY1234")
     assert isinstance(marked, Document)
 
 
-def test_a_field_that_documents_do_not_have() -> None:
+def test_unknown_field_is_refused() -> None:
     with pytest.raises(ValueError, match="no field shoe_size"):
         TravellerGenerator(1).document(shoe_size=43)

@@ -1,10 +1,11 @@
-"""A whole post: a process each, a socket to command them, and nothing left behind."""
+"""A whole post: one process per simulator, a control socket, and nothing left behind."""
 
 import asyncio
 import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 
 class Events:
-    """Collects a post's events, and waits for one."""
+    """Events of a post."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, Mapping[str, Any]]] = []
@@ -58,12 +59,12 @@ async def running(post_file: Path, tmp_path: Path, events: Events) -> AsyncItera
         yield post
 
 
-async def test_each_simulator_has_a_process_of_its_own(running: Post) -> None:
+async def test_each_simulator_has_its_own_process(running: Post) -> None:
     pids = [member.pid for member in running.members.values()]
     assert len({*pids, os.getpid()}) == 3
 
 
-async def test_the_control_socket_is_for_its_owner_only(running: Post, tmp_path: Path) -> None:
+async def test_control_socket_is_private_to_owner(running: Post, tmp_path: Path) -> None:
     assert running.socket_path == socket_path(tmp_path / "run")
     assert running.socket_path.stat().st_mode & 0o777 == 0o600
 
@@ -97,7 +98,7 @@ async def test_documents_inserted_by_command(
     assert (lane["host_connected"], lane["plugged"], lane["running"]) == (True, True, True)
 
 
-async def test_travellers_come_while_a_host_listens(
+async def test_travellers_come_while_host_listens(
     running: Post, events: Events, tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     assert not [event for event in events.seen if event[1] == "document"]
@@ -140,7 +141,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"do": "status", "name": "lane-9/reader"}, "name: 'lane-9/reader' is not one of"),
     ({"do": "insert", "name": "lane-1/reader", "format": "TD4"}, "insert: 'TD4' is not a valid Format"),
     ({"do": "insert", "name": "lane-1/reader", "colour": "red"}, "unexpected keyword argument 'colour'"),
-    ({"do": "insert", "name": "lane-1/reader", "lines": ["A"], "format": "TD3"}, "without format"),
+    ({"do": "insert", "name": "lane-1/reader", "lines": ["A"], "format": "TD3"}, "omit format"),
     ({"do": "insert", "name": "lane-1/reader", "lines": ["Ä"]}, "ascii"),
     ({"do": "insert", "name": "lane-1/reader", "fields": {"number": "!"}}, "insert: number '!' does not"),
     ({"do": "fault", "name": "lane-1/reader"}, "missing 1 required positional argument: 'fault'"),
@@ -149,11 +150,11 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
         {"do": "fault", "name": "lane-1/reader", "fault": "cut", "args": {"at": -1}},
         "fault cut: at: Input",
     ),
-    ({"do": "fault", "name": "lane-1/reader", "fault": "wrong-frame-check"}, "carry no check byte"),
+    ({"do": "fault", "name": "lane-1/reader", "fault": "wrong-frame-check"}, "have no check byte"),
 ]
 
 
-async def test_what_cannot_be_done_is_said(running: Post) -> None:
+async def test_invalid_commands_are_explained(running: Post) -> None:
     for request, error in IMPOSSIBLE:
         answer = await send_command(running.socket_path, request)
         assert answer["ok"] is False
@@ -168,7 +169,7 @@ async def test_list_names_the_simulators(running: Post, tmp_path: Path) -> None:
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
-async def test_a_simulator_that_dies_is_missed_and_the_others_go_on(running: Post, events: Events) -> None:
+async def test_dead_simulator_is_reported_others_go_on(running: Post, events: Events) -> None:
     victim = running.members["lane-1/reader"]
     assert victim.pid
     os.kill(victim.pid, signal.SIGKILL)
@@ -180,7 +181,7 @@ async def test_a_simulator_that_dies_is_missed_and_the_others_go_on(running: Pos
     assert answer == {"ok": False, "error": "lane-1/reader is not running"}
 
 
-async def test_a_question_to_a_dying_simulator_is_answered(running: Post) -> None:
+async def test_request_to_dying_simulator_is_answered(running: Post) -> None:
     victim = running.members["lane-1/reader"]
     assert victim.pid
     os.kill(victim.pid, signal.SIGSTOP)
@@ -191,7 +192,7 @@ async def test_a_question_to_a_dying_simulator_is_answered(running: Post) -> Non
         await asking
 
 
-async def test_a_simulator_that_does_not_hear_is_killed(
+async def test_unresponsive_simulator_is_killed(
     post_file: Path, tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(members, "STOP_WITHIN_S", 0.1)
@@ -203,32 +204,30 @@ async def test_a_simulator_that_does_not_hear_is_killed(
     assert ("lane-2/reader", "exited", {"code": -signal.SIGKILL}) in events.seen
 
 
-async def test_a_post_leaves_nothing(post_file: Path, tmp_path: Path, events: Events) -> None:
+async def test_post_leaves_nothing(post_file: Path, tmp_path: Path, events: Events) -> None:
     async with Post.start(post_file, run_dir=tmp_path / "run", on_event=events) as post:
         pids = [member.pid for member in post.members.values()]
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
     assert list((tmp_path / "run").iterdir()) == []
     assert [e[2] for e in events.seen if e[1] == "exited"] == [{"code": 0}] * 2
-    await post.members["lane-1/reader"].stop()  # once more does no harm
+    await post.members["lane-1/reader"].stop()  # a second stop is harmless
 
 
-async def test_a_post_that_cannot_be_is_not_left_half_started(post_file: Path, tmp_path: Path) -> None:
+async def test_failed_start_leaves_nothing_running(post_file: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "two").write_text("precious")
-    with pytest.raises(SimulatorError, match=r"lane-2/reader: .*two exists and is not a simulator's"):
+    with pytest.raises(SimulatorError, match=r"lane-2/reader: .*two exists and does not belong to"):
         await run_post(post_file, run_dir=tmp_path / "run", stop=asyncio.Event())
     assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["two"]
 
 
-async def test_a_second_post_in_the_same_directory_is_refused(
-    running: Post, post_file: Path, tmp_path: Path
-) -> None:
+async def test_second_post_in_directory_is_refused(running: Post, post_file: Path, tmp_path: Path) -> None:
     with pytest.raises(SimulatorError, match="running here already"):
         await run_post(post_file, run_dir=tmp_path / "run", stop=asyncio.Event())
     assert (await send_command(running.socket_path, {"do": "list"}))["ok"]
 
 
-async def test_run_post_runs_until_told_to_stop(post_file: Path, tmp_path: Path) -> None:
+async def test_run_post_until_stopped(post_file: Path, tmp_path: Path) -> None:
     stop = asyncio.Event()
     ready: list[Post] = []
 
@@ -242,7 +241,7 @@ async def test_run_post_runs_until_told_to_stop(post_file: Path, tmp_path: Path)
     assert {log["simulator"] for log in logs if log["event"] == "ready"} == {"lane-1/reader", "lane-2/reader"}
 
 
-async def test_told_to_stop_while_starting_it_stops(post_file: Path, tmp_path: Path, events: Events) -> None:
+async def test_stop_during_start(post_file: Path, tmp_path: Path, events: Events) -> None:
     stop = asyncio.Event()
     stop.set()
     assert await run_post(post_file, run_dir=tmp_path / "run", stop=stop, on_event=events) == 0
@@ -256,9 +255,7 @@ async def test_signals_stop_it(post_file: Path, tmp_path: Path, events: Events) 
     assert await run_post(post_file, run_dir=tmp_path / "run", on_ready=on_ready, on_event=events) == 0
 
 
-async def test_cancelled_again_while_stopping_it_still_stops(
-    post_file: Path, tmp_path: Path, events: Events
-) -> None:
+async def test_second_cancel_while_stopping(post_file: Path, tmp_path: Path, events: Events) -> None:
     running = asyncio.create_task(
         run_post(post_file, run_dir=tmp_path / "run", stop=asyncio.Event(), on_event=events)
     )
@@ -275,7 +272,7 @@ async def test_cancelled_again_while_stopping_it_still_stops(
     assert list((tmp_path / "run").iterdir()) == []
 
 
-async def test_errors_of_the_run_directory(post_file: Path, tmp_path: Path) -> None:
+async def test_errors_of_run_directory(post_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SimulatorError, match="file"):
         await run_post(post_file, run_dir=tmp_path / "file", stop=asyncio.Event())
@@ -285,24 +282,24 @@ async def test_errors_of_the_run_directory(post_file: Path, tmp_path: Path) -> N
         await run_post(tmp_path / "absent.toml", run_dir=tmp_path / "run", stop=asyncio.Event())
 
 
-async def test_a_socket_left_by_a_killed_post_is_replaced(tmp_path: Path) -> None:
+async def test_stale_socket_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
 
-    async def obey(request: dict[str, Any]) -> dict[str, Any]:
+    async def handle(request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, "echo": request}
 
-    async with ControlSocket(path, obey):
+    async with ControlSocket(path, handle):
         assert await send_command(path, {"a": 1}) == {"ok": True, "echo": {"a": 1}}
     assert not path.exists()
 
 
-async def test_conversations_on_the_control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def obey(_: dict[str, Any]) -> dict[str, Any]:
+async def test_conversations_on_control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handle(_: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True}
 
-    async with ControlSocket(tmp_path / "sock", obey):
+    async with ControlSocket(tmp_path / "sock", handle):
         reader, writer = await asyncio.open_unix_connection(tmp_path / "sock")
         for line, error in ((b"nonsense\n", "not JSON"), (b"[]\n", "a request is a JSON object")):
             writer.write(line)
@@ -324,20 +321,39 @@ async def test_conversations_on_the_control_socket(tmp_path: Path, monkeypatch: 
     await idle.wait_closed()
 
 
-async def test_nobody_answers(tmp_path: Path) -> None:
-    with pytest.raises(SimulatorError, match="is it running"):
+async def test_no_post_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(SimulatorError, match="no simulated post responds here"):
         await send_command(tmp_path / "sock", {})
-    with pytest.raises(SimulatorError, match="is it running"):
+    with pytest.raises(SimulatorError, match="no simulated post responds here"):
         send_command_blocking(tmp_path / "sock", {})
-    with pytest.raises(SimulatorError, match="is it running"):
+    with pytest.raises(SimulatorError, match="no simulated post responds here"):
         control._decoded(b'{"ok"', tmp_path)
 
 
-def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_explains_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "absent.toml"), "--run-dir", str(tmp_path / "run")]) == 2
     assert "absent.toml: No such file or directory" in capsys.readouterr().err
     structlog.reset_defaults()
 
 
-def test_the_public_names_are_there() -> None:
+async def test_ready_fd(post_file: Path, tmp_path: Path) -> None:
+    """Report to a starting program that every device can be opened."""
+    ours, theirs = os.pipe()
+    command_line = ("-m", "simulators", post_file, "--run-dir", tmp_path / "run", "--ready-fd", str(theirs))
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, *command_line, pass_fds=[theirs], stderr=asyncio.subprocess.DEVNULL
+    )
+    os.close(theirs)
+    try:
+        assert await asyncio.to_thread(os.read, ours, 100) == b"ready\n"
+        answer = await send_command(socket_path(tmp_path / "run"), {"do": "status"})
+        assert all(one["running"] for one in answer["simulators"].values())
+        assert await asyncio.to_thread(os.read, ours, 100) == b"", "it is closed"
+    finally:
+        os.close(ours)
+        running.terminate()
+        assert await running.wait() == 0
+
+
+def test_public_names_exist() -> None:
     assert all(hasattr(post, name) for name in post.__all__)

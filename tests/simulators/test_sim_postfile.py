@@ -1,4 +1,4 @@
-"""The file of a simulated post, and what is said about a wrong one."""
+"""The file of a simulated post, and the errors for invalid ones."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def complaint(post_file: Path, text: str) -> str:
     return str(caught.value).replace(str(post_file), "post.toml")
 
 
-def test_a_reader_and_its_defaults(post_file: Path) -> None:
+def test_reader_and_its_defaults(post_file: Path) -> None:
     (reader,) = load(post_file, READER)
     assert reader.path == Path("/run/x/reader")
     assert reader.every_s is None
@@ -52,7 +52,7 @@ def test_a_reader_and_its_defaults(post_file: Path) -> None:
     }
 
 
-def test_timed_faults_in_both_ways_of_writing_them(post_file: Path) -> None:
+def test_scheduled_faults_in_both_notations(post_file: Path) -> None:
     (reader,) = load(
         post_file,
         READER
@@ -90,7 +90,7 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             READER.replace("${RUN}", "${NOWHERE}"),
@@ -124,7 +124,7 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
         (
             READER + "documents = { TD3 = 0 }",
             'post.toml:7: simulator "lane-1/reader": documents: '
-            "weights are not negative, and one at least is above 0",
+            "weights must not be negative, and at least one must be above 0",
         ),
         (
             READER + 'bcc = "xor"',
@@ -154,11 +154,11 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
         (
             READER + READER,
             'post.toml:9: simulator "lane-1/reader": name: another simulator has this name\n'
-            'post.toml:12: simulator "lane-1/reader": /run/x/reader belongs to lane-1/reader already',
+            'post.toml:12: simulator "lane-1/reader": /run/x/reader is already used by lane-1/reader',
         ),
-        ("", "post.toml: no [[simulator]] table: a post has at least one"),
-        ("simulator = 3", "post.toml: no [[simulator]] table: a post has at least one"),
-        ("lanes = 3", "post.toml: lanes: a simulated post has [[simulator]] tables only"),
+        ("", "post.toml: no [[simulator]] table: add at least one"),
+        ("simulator = 3", "post.toml: no [[simulator]] table: add at least one"),
+        ("lanes = 3", "post.toml: lanes: a simulated post has only [[simulator]] tables"),
         ("a = [", "post.toml: Invalid value (at end of document)"),
         (
             'simulator = [{ kind = "x" }]',
@@ -166,16 +166,16 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
         ),
     ],
 )
-def test_a_wrong_file_says_where_and_what(post_file: Path, text: str, said: str) -> None:
-    assert complaint(post_file, text) == said
+def test_invalid_file_names_place_and_error(post_file: Path, text: str, message: str) -> None:
+    assert complaint(post_file, text) == message
 
 
-def test_everything_wrong_is_said_at_once(post_file: Path) -> None:
+def test_all_errors_are_reported_together(post_file: Path) -> None:
     text = READER + "every_s = -1\n" + READER.replace("lane-1", "lane-2") + 'seed = "x"\n'
     assert complaint(post_file, text).count("\n") == 1
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(PostFileError, match=r"absent\.toml: No such file"):
         load_post(tmp_path / "absent.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
@@ -183,9 +183,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         load_post(tmp_path / "binary.toml")
 
 
-def test_variables_stand_anywhere_and_come_from_the_environment(
-    post_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variables_from_environment(post_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUN", "/run/y")
     monkeypatch.setenv("KIND", "unplug")
     post_file.write_text(READER + 'faults = [{ at_s = 1, fault = "${KIND}" }]')
@@ -194,12 +192,12 @@ def test_variables_stand_anywhere_and_come_from_the_environment(
     assert (reader.path, reader.faults[0].fault) == (Path("/run/y/reader"), Unplug())
 
 
-def test_a_variable_may_have_a_default(post_file: Path) -> None:
+def test_variable_may_have_default(post_file: Path) -> None:
     (reader,) = load(post_file, READER.replace("${RUN}", "${NOWHERE:-/run/z}"))
     assert reader.path == Path("/run/z/reader")
 
 
-def test_the_demonstration_post_is_in_order() -> None:
+def test_demo_post_is_valid() -> None:
     demo = Path(__file__).parents[2] / "config" / "demo-post.toml"
     post = load_post(demo, {"BORDERPOST_RUN": "/run/demo"})
     framings = {one.framing for one in post if isinstance(one, SerialMrzSettings)}

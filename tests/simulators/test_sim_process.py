@@ -1,4 +1,4 @@
-"""One simulator's process, from within and from outside, and that it never outlives its post."""
+"""The process of a simulator, from inside and outside, and that it never outlives its post."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
 
-# One simulator's process, with its socket in our hands.
+# One simulator's process, with its socket held by the test.
 
 
 class Parent:
@@ -35,19 +35,19 @@ class Parent:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
 
-    async def hear(self, wanted: str) -> dict[str, Any]:
+    async def receive(self, expected: str) -> dict[str, Any]:
         while True:
             line = await self.reader.readline()
-            assert line, f"hung up before {wanted}"
+            assert line, f"hung up before {expected}"
             message: dict[str, Any] = json.loads(line)
-            if message.get("event", "answer") == wanted:
+            if message.get("event", "answer") == expected:
                 return message
 
     async def open(self, settings: Mapping[str, Any]) -> None:
         self.reader, self.writer = await asyncio.open_connection(sock=self.connection)
-        self.say(settings)
+        self.send(settings)
 
-    def say(self, message: Mapping[str, Any]) -> None:
+    def send(self, message: Mapping[str, Any]) -> None:
         self.writer.write(json.dumps(message).encode() + b"\n")
 
 
@@ -63,13 +63,13 @@ SETTINGS = {"name": "lane-2/reader", "kind": "serial-mrz", "framing": "elyctis",
 
 
 async def keep_armed(host: Host) -> None:
-    """Continuous mode, which switches itself off with every document and every fault of its."""
+    """Keep continuous mode on, which switches itself off with every document and every fault."""
     while True:
         host.write(b"\x43\x00\x01\x01")
         await asyncio.sleep(0.002)
 
 
-async def test_a_simulators_process_from_ready_to_hang_up(
+async def test_process_from_ready_to_hang_up(
     sockets: tuple[socket.socket, socket.socket], tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     parent = Parent(sockets[0])
@@ -77,37 +77,37 @@ async def test_a_simulators_process_from_ready_to_hang_up(
     faults = [{"at_s": 0.01, "every_s": 0.01, "fault": "no-document"}]
     times = {"every_s": 0.04, "jitter_s": 0.01, "first_s": 0, "dwell_s": 0.01}
     await parent.open(SETTINGS | times | {"path": str(tmp_path / "r"), "faults": faults})
-    await parent.hear("ready")
+    await parent.receive("ready")
     host = plug_host(tmp_path / "r")
-    assert (await parent.hear("host"))["details"] == {"connected": True}
+    assert (await parent.receive("host"))["details"] == {"connected": True}
     arming = asyncio.create_task(keep_armed(host))
-    while not (await parent.hear("document"))["details"]["heard"]:
+    while not (await parent.receive("document"))["details"]["heard"]:
         pass
     arming.cancel()
-    await parent.hear("fault")
-    parent.say({"id": 1, "verb": "insert", "lines": list(PASSPORT)})
-    assert (await parent.hear("answer"))["lines"] == list(PASSPORT)
-    parent.say({"id": 2, "verb": "fault", "fault": "slow"})
-    assert await parent.hear("answer") == {"ok": True, "id": 2}
-    parent.say({"id": 3, "verb": "status"})
-    assert (await parent.hear("answer"))["plugged"] is True
-    parent.say({"id": 4, "verb": "juggle"})
-    assert "does not know 'juggle'" in (await parent.hear("answer"))["error"]
-    parent.say({"id": 5, "verb": "fault", "fault": "cut", "args": {"at": -1}})
-    assert "fault cut: at: " in (await parent.hear("answer"))["error"]
-    parent.say({"id": 6, "verb": "status", "colour": "red"})
-    assert (await parent.hear("answer"))["ok"] is True
-    parent.say({"id": 7, "verb": "insert", "colour": "red"})
-    assert "'colour'" in (await parent.hear("answer"))["error"]
+    await parent.receive("fault")
+    parent.send({"id": 1, "verb": "insert", "lines": list(PASSPORT)})
+    assert (await parent.receive("answer"))["lines"] == list(PASSPORT)
+    parent.send({"id": 2, "verb": "fault", "fault": "slow"})
+    assert await parent.receive("answer") == {"ok": True, "id": 2}
+    parent.send({"id": 3, "verb": "status"})
+    assert (await parent.receive("answer"))["plugged"] is True
+    parent.send({"id": 4, "verb": "juggle"})
+    assert "does not support 'juggle'" in (await parent.receive("answer"))["error"]
+    parent.send({"id": 5, "verb": "fault", "fault": "cut", "args": {"at": -1}})
+    assert "fault cut: at: " in (await parent.receive("answer"))["error"]
+    parent.send({"id": 6, "verb": "status", "colour": "red"})
+    assert (await parent.receive("answer"))["ok"] is True
+    parent.send({"id": 7, "verb": "insert", "colour": "red"})
+    assert "'colour'" in (await parent.receive("answer"))["error"]
     host.close()
-    await parent.hear("host")
+    await parent.receive("host")
 
     parent.writer.close()
     assert await running == 0
     assert not (tmp_path / "r").is_symlink()
 
 
-async def test_a_simulator_that_cannot_be_says_why(
+async def test_invalid_simulator_reports_why(
     sockets: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     (tmp_path / "r").write_text("precious")
@@ -115,24 +115,24 @@ async def test_a_simulator_that_cannot_be_says_why(
     running = asyncio.create_task(process.serve(sockets[1]))
     await parent.open(SETTINGS | {"path": str(tmp_path / "r")})
 
-    assert "not a simulator's" in (await parent.hear("failed"))["details"]["text"]
+    assert "does not belong to a simulator" in (await parent.receive("failed"))["details"]["text"]
     assert await running == 1
     parent.writer.close()
 
 
-async def test_hanging_up_ends_a_document_in_the_middle(
+async def test_hang_up_ends_a_document(
     sockets: tuple[socket.socket, socket.socket], tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     parent = Parent(sockets[0])
     running = asyncio.create_task(process.serve(sockets[1]))
     await parent.open(SETTINGS | {"path": str(tmp_path / "r")})
-    await parent.hear("ready")
+    await parent.receive("ready")
     host = plug_host(tmp_path / "r")
     host.write(b"\x43\x00\x01\x01")
-    await parent.hear("host")
-    parent.say({"id": 1, "verb": "fault", "fault": "dribble", "args": {"every_ms": 10_000}})
-    await parent.hear("answer")
-    parent.say({"id": 2, "verb": "insert", "lines": list(PASSPORT)})
+    await parent.receive("host")
+    parent.send({"id": 1, "verb": "fault", "fault": "dribble", "args": {"every_ms": 10_000}})
+    await parent.receive("answer")
+    parent.send({"id": 2, "verb": "insert", "lines": list(PASSPORT)})
     assert await host.read(5) == b"\x43\x00\x01\x01" + inquire_answer(PASSPORT)[:1]
 
     parent.writer.close()
@@ -140,7 +140,7 @@ async def test_hanging_up_ends_a_document_in_the_middle(
         assert await running == 0
 
 
-# The whole thing from outside.
+# The whole post from outside.
 
 
 def _start(post_file: Path, run_dir: Path) -> subprocess.Popen[str]:
@@ -162,33 +162,33 @@ def _children(parent: subprocess.Popen[str], run_dir: Path) -> list[psutil.Proce
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_everything_within_two_seconds(post_file: Path, tmp_path: Path, number: int) -> None:
+def test_signal_stops_all_within_two_seconds(post_file: Path, tmp_path: Path, number: int) -> None:
     with _start(post_file, tmp_path / "run") as parent:
         children = _children(parent, tmp_path / "run")
         assert len(children) == 2
-        told = time.monotonic()
+        stopped_s = time.monotonic()
         parent.send_signal(number)
-        _, said = parent.communicate(timeout=10)
-    assert time.monotonic() - told < 2
+        _, output = parent.communicate(timeout=10)
+    assert time.monotonic() - stopped_s < 2
     assert parent.returncode == 0
     assert not any(child.is_running() for child in children)
     assert list((tmp_path / "run").iterdir()) == []
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
-def test_a_killed_parent_leaves_no_child(post_file: Path, tmp_path: Path) -> None:
+def test_killed_parent_leaves_no_child(post_file: Path, tmp_path: Path) -> None:
     with _start(post_file, tmp_path / "run") as parent:
         children = _children(parent, tmp_path / "run")
         parent.kill()
         _, alive = psutil.wait_procs(children, timeout=5)
         parent.communicate(timeout=10)
     assert not alive
-    # They went in good order: their ports are gone, only the post's own socket could not be.
+    # They stopped in good order: their ports are gone, only the post's own socket remains.
     assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["simulators.sock"]
 
 
 @pytest.mark.parametrize("left", ["the socket", "the signal"])
-def test_either_end_of_the_parent_suffices(tmp_path: Path, left: str) -> None:
+def test_either_end_of_parent_suffices(tmp_path: Path, left: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         child = members._spawn(theirs)
@@ -203,31 +203,29 @@ def test_either_end_of_the_parent_suffices(tmp_path: Path, left: str) -> None:
     assert not (tmp_path / "r").is_symlink()
 
 
-def test_a_parent_that_died_before_the_child_could_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parent_dead_before_child_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(process.os, "kill", lambda *told: killed.append(told))
+    monkeypatch.setattr(process.os, "kill", lambda *stopped_s: killed.append(stopped_s))
     monkeypatch.setattr(process.os, "getppid", lambda: 1)
     monkeypatch.setattr(process.ctypes, "CDLL", lambda *_, **__: type("C", (), {"prctl": lambda *_: 0})())
     process.die_with_parent(4711)
     assert killed == [(os.getpid(), signal.SIGTERM)]
 
 
-async def test_what_a_simulator_said_last_is_told_though_its_end_is_seen_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The post is busy until the process has ended: both wait for it, its words and its end."""
+async def test_last_event_arrives_after_process_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the post busy until the process has ended: its output and its end are both pending then."""
     (tmp_path / "r").write_text("in the way")
-    tell = members.SimulatorProcess._send
+    send = members.SimulatorProcess._send
 
-    def told_and_ended(self: members.SimulatorProcess, message: Mapping[str, Any]) -> None:
-        tell(self, message)
+    def send_and_wait_for_end(self: members.SimulatorProcess, message: Mapping[str, Any]) -> None:
+        send(self, message)
         assert self.pid is not None
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
-    monkeypatch.setattr(members.SimulatorProcess, "_send", told_and_ended)
+    monkeypatch.setattr(members.SimulatorProcess, "_send", send_and_wait_for_end)
     member = members.SimulatorProcess(
         parse_settings(SETTINGS | {"path": str(tmp_path / "r")}), lambda *_: None
     )
-    with pytest.raises(SimulatorError, match="is not a simulator"):
+    with pytest.raises(SimulatorError, match="does not belong to a simulator"):
         await member.start()
     await member.stop()

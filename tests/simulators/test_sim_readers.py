@@ -1,4 +1,4 @@
-"""What the readers send, byte by byte, and how an ID BOX behaves."""
+"""Output of the readers, byte by byte, and the behaviour of an ID BOX."""
 
 import asyncio
 from collections.abc import Callable
@@ -51,20 +51,20 @@ def test_frames(frame: bytes, data: bytes) -> None:
     assert frame == data
 
 
-def test_a_concatenated_zone_has_the_lengths_seen_on_honeywells() -> None:
+def test_concatenated_zone_has_honeywell_lengths() -> None:
     assert len(text_frame(CARD, LineEnd.CR, b"")) == 92
     assert len(text_frame(PASSPORT, LineEnd.CR, b"")) == 89
 
 
 @pytest.mark.parametrize("kind", [Format.TD2, Format.MRV_B])
-def test_rte_pads_short_lines_to_forty_four(kind: Format) -> None:
+def test_rte_pads_short_lines_to_44(kind: Format) -> None:
     first, second = (line.encode() for line in ERIKSSON_LINES[kind])
     padded = b"\r" + first + b"________\r" + second + b"________\r\x03"
     assert rte_frame(ERIKSSON_LINES[kind], bcc="none").endswith(padded)
 
 
 @pytest.mark.parametrize("kind", Format)
-def test_everything_after_soh_of_an_rte_frame_cancels_out(kind: Format) -> None:
+def test_rte_bcc_cancels_out(kind: Format) -> None:
     total = 0
     for byte in rte_frame(ERIKSSON_LINES[kind])[1:]:
         total ^= byte
@@ -72,26 +72,26 @@ def test_everything_after_soh_of_an_rte_frame_cancels_out(kind: Format) -> None:
 
 
 @pytest.mark.parametrize("make", [Text, AccessIs, Rte, lambda line: Rte(line, bcc="none")])
-async def test_a_document_presented_is_a_frame_on_the_line(
+async def test_presented_document_is_one_frame(
     line: SerialLine, host: Host, make: Callable[[SerialLine], Text]
 ) -> None:
     reader = make(line)
     expected = reader.frame(PASSPORT)
 
-    host.write(b"\x80")  # one-way readers do not mind being spoken to
+    host.write(b"\x80")  # one-way readers ignore input
     assert await reader.present(ERIKSSON[Format.TD3])
     assert await host.read(len(expected)) == expected
     reader.remove()
     assert reader.counters.documents_sent == reader.counters.documents_presented == 1
 
 
-async def test_a_document_nobody_hears_is_not_sent(line: SerialLine) -> None:
+async def test_document_without_host_is_not_sent(line: SerialLine) -> None:
     reader = AccessIs(line)
     assert not await reader.present(PASSPORT)
     assert (reader.counters.documents_presented, reader.counters.documents_sent) == (1, 0)
 
 
-async def test_access_is_reads_stripes_and_barcodes(line: SerialLine, host: Host) -> None:
+async def test_accessis_stripes_and_barcodes(line: SerialLine, host: Host) -> None:
     reader = AccessIs(line)
     assert await reader.swipe_stripe(b"%B1?")
     assert await reader.scan_barcode(b"ABC")
@@ -124,21 +124,19 @@ async def box(line: SerialLine, host: Host) -> Elyctis:
     ],
 )
 @pytest.mark.parametrize("dribbled", [False, True])
-async def test_the_box_answers(
-    box: Elyctis, host: Host, command: bytes, answer: bytes, dribbled: bool
-) -> None:
+async def test_box_commands(box: Elyctis, host: Host, command: bytes, answer: bytes, dribbled: bool) -> None:
     for start in range(0, len(command), 1 if dribbled else 100):
         host.write(command[start:] if not dribbled else command[start : start + 1])
         await asyncio.sleep(0.002)
     assert await host.read(len(answer)) == answer
 
 
-async def test_commands_are_answered_in_the_order_they_came(box: Elyctis, host: Host) -> None:
+async def test_commands_are_answered_in_order(box: Elyctis, host: Host) -> None:
     host.write(OFF + ON + INQUIRE + b"\x56\x00\x00")
     assert await host.read(19) == OFF + ON + EMPTY + b"\x56\x00\x02F1"
 
 
-async def test_a_document_waits_in_the_slot_until_asked_for(box: Elyctis, host: Host) -> None:
+async def test_document_waits_in_slot_for_command(box: Elyctis, host: Host) -> None:
     assert not await box.present(ERIKSSON[Format.TD3])
     assert box.document_inserted
 
@@ -158,19 +156,19 @@ async def _switch(host: Host, *commands: bytes) -> None:
         assert await host.read(len(command)) == command
 
 
-async def test_continuous_mode_reads_a_document_as_it_goes_in(box: Elyctis, host: Host) -> None:
+async def test_continuous_mode_reads_inserted_document(box: Elyctis, host: Host) -> None:
     await _switch(host, ON)
     assert await box.present(PASSPORT)
     assert await host.read(len(READ)) == READ
 
 
-async def test_continuous_mode_reads_a_document_that_is_in_already(box: Elyctis, host: Host) -> None:
+async def test_continuous_mode_reads_present_document(box: Elyctis, host: Host) -> None:
     await box.present(PASSPORT)
     await _switch(host, ON)
     assert await host.read(len(READ)) == READ
 
 
-async def test_continuous_mode_ends_with_its_first_read(box: Elyctis, host: Host) -> None:
+async def test_continuous_mode_ends_with_first_read(box: Elyctis, host: Host) -> None:
     await _switch(host, ON)
     await box.present(PASSPORT)
     await host.read(len(READ))
@@ -180,7 +178,7 @@ async def test_continuous_mode_ends_with_its_first_read(box: Elyctis, host: Host
     assert not await box.present(CARD)
 
 
-async def test_a_document_is_read_again_only_after_off_and_on(box: Elyctis, host: Host) -> None:
+async def test_same_document_needs_mode_off_and_on(box: Elyctis, host: Host) -> None:
     await _switch(host, ON)
     await box.present(PASSPORT)
     await host.read(len(READ))
@@ -191,7 +189,7 @@ async def test_a_document_is_read_again_only_after_off_and_on(box: Elyctis, host
     assert await host.read(len(READ)) == READ
 
 
-async def test_the_next_document_is_read_once_the_mode_is_on_again(box: Elyctis, host: Host) -> None:
+async def test_next_document_needs_mode_on(box: Elyctis, host: Host) -> None:
     await _switch(host, ON)
     await box.present(PASSPORT)
     await host.read(len(READ))
@@ -204,13 +202,13 @@ async def test_the_next_document_is_read_once_the_mode_is_on_again(box: Elyctis,
     assert await host.read(96) == inquire_answer(CARD)
 
 
-async def test_the_mode_survives_its_host(
+async def test_mode_survives_host_change(
     box: Elyctis, host: Host, line: SerialLine, plug_host: Callable[[Path], Host]
 ) -> None:
     await _switch(host, ON)
     host.close()
     await line.wait_for_host_close()
-    assert not await box.present(PASSPORT)  # read into the void
+    assert not await box.present(PASSPORT)  # read without a host
 
     again = plug_host(line.path)
     await line.wait_for_host()
@@ -222,10 +220,10 @@ async def test_zeros_flush(box: Elyctis, host: Host) -> None:
     assert await host.read(10) == EMPTY + ON
 
 
-async def test_half_a_command_is_forgotten(
+async def test_half_command_is_forgotten(
     box: Elyctis, host: Host, line: SerialLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elyctis, "FORGET_AFTER_S", 0.02)
+    monkeypatch.setattr(elyctis, "PARTIAL_TIMEOUT_S", 0.02)
     host.write(b"\x43\x00")
     await line.wait_for_bytes(b"\x43\x00")
     await asyncio.sleep(0.03)
@@ -234,7 +232,7 @@ async def test_half_a_command_is_forgotten(
 
 
 @pytest.mark.parametrize("nonsense", [b"\x43\x00\x01\x07", b"\x41\x00\x00", b"\x49\x00\x01A"])
-async def test_what_is_not_a_command_has_no_answer(box: Elyctis, host: Host, nonsense: bytes) -> None:
+async def test_invalid_command_has_no_answer(box: Elyctis, host: Host, nonsense: bytes) -> None:
     host.write(nonsense + b"\x54\x00\x00")
     assert await host.read(6) == b"\x54\x00\x03BOX"
 

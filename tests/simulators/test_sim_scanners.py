@@ -1,4 +1,4 @@
-"""What simulated OCR scanners send, byte by byte, and how they take commands."""
+"""Output of simulated OCR scanners, byte by byte, and their commands."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ Q, A = b"~\x010000#", b"\x02\x010000#"
     ],
 )
 @pytest.mark.parametrize("dribbled", [False, True])
-async def test_a_honeywell_answers_commands(
+async def test_honeywell_answers_commands(
     line: SerialLine, host: Host, commands: bytes, answer: bytes, dribbled: bool
 ) -> None:
     Honeywell(line)
@@ -56,7 +56,7 @@ async def test_a_honeywell_answers_commands(
     assert await host.read(len(answer)) == answer
 
 
-async def test_a_honeywell_says_who_it_is(line: SerialLine, host: Host) -> None:
+async def test_honeywell_identification(line: SerialLine, host: Host) -> None:
     Honeywell(line, serial_number="N-9")
     host.write(M + b"REVINF.")
     text = b""
@@ -66,7 +66,7 @@ async def test_a_honeywell_says_who_it_is(line: SerialLine, host: Host) -> None:
 
 
 async def ready(scanner: Honeywell | Newland, host: Host, *, by_itself: bool) -> None:
-    """Set a scanner up to read documents."""
+    """Configure a scanner to read documents."""
     if isinstance(scanner, Honeywell):
         mode = b"PAPTPR!" if by_itself else b"PAPHHF!"
         host.write(M + b"OCRENA1,ATS2!" + M + mode)
@@ -79,7 +79,7 @@ async def ready(scanner: Honeywell | Newland, host: Host, *, by_itself: bool) ->
 
 
 @pytest.mark.parametrize(("count", "document"), [(89, PASSPORT), (92, CARD)])
-async def test_a_honeywell_reads_rows_with_one_separator_and_no_terminator(
+async def test_honeywell_rows_have_no_terminator(
     line: SerialLine, host: Host, count: int, document: tuple[str, ...]
 ) -> None:
     scanner = Honeywell(line)
@@ -89,7 +89,7 @@ async def test_a_honeywell_reads_rows_with_one_separator_and_no_terminator(
     assert await host.nothing_within(0.02)
 
 
-async def test_a_honeywell_without_ocr_reads_nothing(line: SerialLine, host: Host) -> None:
+async def test_honeywell_without_ocr_reads_nothing(line: SerialLine, host: Host) -> None:
     scanner = Honeywell(line)
     host.write(M + b"PAPTPR!")
     await host.read(8)
@@ -100,7 +100,7 @@ async def test_a_honeywell_without_ocr_reads_nothing(line: SerialLine, host: Hos
 
 
 @pytest.mark.parametrize("make", [Honeywell, Newland])
-async def test_a_triggered_scanner_reads_once_what_is_in_view(
+async def test_trigger_reads_document_in_view_once(
     line: SerialLine, host: Host, make: type[Honeywell | Newland]
 ) -> None:
     scanner = make(line)
@@ -119,12 +119,12 @@ async def test_a_triggered_scanner_reads_once_what_is_in_view(
     host.write(trigger)
     await host.read(len(acknowledged))
     assert await host.nothing_within(0.02)
-    assert await scanner.present(PASSPORT)  # it was still looking
+    assert await scanner.present(PASSPORT)  # it was still triggered
     assert not await scanner.present(PASSPORT)
 
 
 @pytest.mark.parametrize("make", [Honeywell, Newland])
-async def test_a_scanner_let_go_looks_no_more(
+async def test_released_trigger_ends_search(
     line: SerialLine, host: Host, make: type[Honeywell | Newland]
 ) -> None:
     scanner = make(line)
@@ -139,7 +139,7 @@ async def test_a_scanner_let_go_looks_no_more(
 
 
 @pytest.mark.parametrize("make", [Honeywell, Newland])
-async def test_a_scanner_forgets_its_settings_with_its_power(
+async def test_power_loss_resets_settings(
     line: SerialLine, host: Host, make: type[Honeywell | Newland], plug_host: Callable[[Path], Host]
 ) -> None:
     scanner = make(line)
@@ -174,15 +174,13 @@ async def test_a_scanner_forgets_its_settings_with_its_power(
         (Q + b"QRYPSN;\x03", A + b"QRYPSNSIM0001\x06;\x03"),
     ],
 )
-async def test_a_newland_answers_commands(
-    line: SerialLine, host: Host, commands: bytes, answer: bytes
-) -> None:
+async def test_newland_answers_commands(line: SerialLine, host: Host, commands: bytes, answer: bytes) -> None:
     Newland(line)
     host.write(b"\x03noise" + commands)
     assert await host.read(len(answer)) == answer
 
 
-async def test_a_newland_reads_rows_with_terminators(line: SerialLine, host: Host) -> None:
+async def test_newland_rows_have_terminators(line: SerialLine, host: Host) -> None:
     scanner = Newland(line)
     await ready(scanner, host, by_itself=True)
     assert await scanner.present(CARD)
@@ -193,7 +191,7 @@ async def test_a_newland_reads_rows_with_terminators(line: SerialLine, host: Hos
 
 
 @pytest.mark.parametrize(("answer", "status"), [("nak", b"\x15"), ("enq", b"\x05")])
-async def test_a_command_is_refused_from_now_on(
+async def test_refused_command_stays_refused(
     line: SerialLine, host: Host, answer: str, status: bytes
 ) -> None:
     scanner = Honeywell(line)
@@ -205,7 +203,7 @@ async def test_a_command_is_refused_from_now_on(
 
 
 @pytest.mark.parametrize("make", [Honeywell, Newland])
-async def test_a_command_may_get_no_answer(line: SerialLine, host: Host, make: type[Honeywell]) -> None:
+async def test_command_may_get_no_answer(line: SerialLine, host: Host, make: type[Honeywell]) -> None:
     scanner = make(line)
     for command in scanner.factory_settings:
         await scanner.inject(CommandRefused(command=command, answer="silence"))
@@ -214,10 +212,10 @@ async def test_a_command_may_get_no_answer(line: SerialLine, host: Host, make: t
     assert await host.nothing_within(0.02) or host.port.read(20) == A + b"\x03"
 
 
-async def test_only_commands_there_are_can_be_refused(line: SerialLine) -> None:
+async def test_only_existing_commands_can_be_refused(line: SerialLine) -> None:
     with pytest.raises(SimulatorError, match="has no command SCNMOD"):
         await Honeywell(line).inject(CommandRefused(command="SCNMOD"))
-    with pytest.raises(SimulatorError, match="carry no check byte"):
+    with pytest.raises(SimulatorError, match="have no check byte"):
         await Newland(line).inject(WrongFrameCheck())
 
 
@@ -238,7 +236,7 @@ async def test_rows_come_one_by_one(line: SerialLine, host: Host) -> None:
     assert await host.read(10) == L1[:10]
 
 
-async def test_rows_of_several_documents_come_in_any_order(line: SerialLine, host: Host) -> None:
+async def test_rows_of_several_documents_in_any_order(line: SerialLine, host: Host) -> None:
     scanner = RowReader(line, line_end=LineEnd.LF)
     assert await scanner.present((CARD[0], PASSPORT[1]))
     assert await host.read(76) == C1 + b"\n" + L2 + b"\n"
@@ -263,7 +261,7 @@ def test_frames_of_an_est(frame: bytes, data: bytes) -> None:
     assert frame == data
 
 
-def test_a_chip_frame_carries_the_zone_and_more() -> None:
+def test_chip_frame_has_zone_and_more() -> None:
     frame = chip_frame(PASSPORT, "AAAA")
     content = json.loads(frame.removeprefix(b"\x02EidlinkResult:").removesuffix(b"\x03\r\n"))
     assert (content["reqId"], content["signpacket"]) == ("FF0000000001", "")
@@ -271,7 +269,7 @@ def test_a_chip_frame_carries_the_zone_and_more() -> None:
     assert content["travelIdentityBean"]["picture"] == "AAAA"
 
 
-async def test_an_est_sends_page_and_chip(line: SerialLine, host: Host) -> None:
+async def test_est_sends_page_and_chip(line: SerialLine, host: Host) -> None:
     scanner = Est100(line)
     scanner.portrait = ""
     chip = sign_frame("readStart") + chip_frame(CARD) + sign_frame("readEnd")
@@ -285,7 +283,7 @@ async def test_an_est_sends_page_and_chip(line: SerialLine, host: Host) -> None:
     assert await host.nothing_within(0.01)
 
 
-# As a kind of a post.
+# As a kind in a post.
 
 
 def settings_of(path: Path, model: str, **more: Any) -> OcrScannerSettings:
@@ -295,7 +293,7 @@ def settings_of(path: Path, model: str, **more: Any) -> OcrScannerSettings:
 
 
 @pytest.mark.parametrize("model", ["honeywell", "newland", "zebra", "code", "est-100pr"])
-async def test_a_scanner_of_a_post_obeys(
+async def test_scanner_in_post_takes_commands(
     model: str, tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     settings = settings_of(tmp_path / "port", model)
@@ -327,9 +325,7 @@ async def test_a_scanner_of_a_post_obeys(
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_commands_that_a_post_has_refused_are(
-    tmp_path: Path, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_commands_refused_by_post_file(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
     settings = settings_of(
         tmp_path / "port", "honeywell", refuses=[{"command": "OCRENA"}], serial_number="X1"
     )
@@ -346,7 +342,7 @@ async def test_commands_that_a_post_has_refused_are(
     await asyncio.gather(running, return_exceptions=True)
 
 
-def test_a_honeywell_of_a_post_ends_as_asked(tmp_path: Path) -> None:
+def test_honeywell_terminator_from_post_file(tmp_path: Path) -> None:
     line = SerialLine.open_at(tmp_path / "port")
     for more, end in (({}, b""), ({"last_line_end": True}, b"\r"), ({"line_end": "lf"}, b"")):
         reader = settings_of(tmp_path / "port", "honeywell", **more).build_reader(line)
@@ -357,7 +353,7 @@ def test_a_honeywell_of_a_post_ends_as_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("settings", "message"),
     [
         ({"model": "est-100pr", "line_end": "lf"}, "line_end is for honeywell or newland or zebra or code"),
         ({"model": "zebra", "refuses": []}, "refuses is for honeywell or newland"),
@@ -367,6 +363,6 @@ def test_a_honeywell_of_a_post_ends_as_asked(tmp_path: Path) -> None:
         ({"model": "datalogic"}, "Input should be"),
     ],
 )
-def test_settings_that_cannot_be(wrong: dict[str, Any], says: str, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match=says):
-        settings_of(tmp_path / "port", **wrong)
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=message):
+        settings_of(tmp_path / "port", **settings)

@@ -1,4 +1,4 @@
-"""Simulated seals against the bytes that the guideline prints, and against a library's verification."""
+"""Simulated seals against the bytes printed in the guideline, and against a library's verification."""
 
 import base64
 import hashlib
@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from pydantic import TypeAdapter
 
 from simulators.mrz import Document, Format
-from simulators.passport.chip.pki.issuing_state import IssuingState, State
+from simulators.passport.chip.pki.certificate import State
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.seals import (
     AlteredField,
     AlteredSignature,
@@ -81,7 +82,7 @@ DENT = replace(
     expiry="200525",
 )
 
-# BSI TR-03137-1, version 2.5, annexes C to F: header and message zone, of people who do not exist.
+# BSI TR-03137-1, version 2.5, annexes C to F: header and message zone, of invented people.
 WORKED: dict[str, tuple[Seal, SealSigner, str]] = {
     "social insurance card": (
         social_insurance_card(
@@ -128,7 +129,7 @@ WORKED: dict[str, tuple[Seal, SealSigner, str]] = {
 
 
 @pytest.mark.parametrize("example", WORKED)
-def test_a_simulated_seal_has_the_bytes_of_the_worked_example(example: str) -> None:
+def test_seal_matches_worked_example(example: str) -> None:
     seal, signer, printed = WORKED[example]
     signed = bytes.fromhex(printed)
     assert seal.header(signer) + seal.message == signed
@@ -158,7 +159,7 @@ def verified(signer: SealSigner, signed: bytes, signature: bytes, hash_name: str
         ("secp521r1", "sha512", 132),
     ],
 )
-def test_the_signature_is_over_header_and_message(curve: str, hash_name: str, size: int) -> None:
+def test_signature_covers_header_and_message(curve: str, hash_name: str, size: int) -> None:
     signer = SealSigner.issue(GERMANY, curve=curve)
     sealed, signed = PERMIT.sign(signer), PERMIT.header(signer) + PERMIT.message
     assert sealed.startswith(signed + b"\xff")
@@ -166,7 +167,7 @@ def test_the_signature_is_over_header_and_message(curve: str, hash_name: str, si
     assert not verified(signer, signed + b"x", sealed[-size:], hash_name)
 
 
-def test_the_certificate_is_of_the_state() -> None:
+def test_certificate_is_of_state() -> None:
     csca = x509.load_der_x509_certificate(GERMANY.csca.der)
     certificate = x509.load_der_x509_certificate(TS_32.certificate.der)
     certificate.verify_directly_issued_by(csca)
@@ -184,53 +185,53 @@ def sound(sealed: bytes, signer: SealSigner) -> bool:
     return verified(signer, sealed[:-66], sealed[-64:])
 
 
-def test_faults_that_break_the_signature() -> None:
+def test_faults_that_break_signature() -> None:
     for fault in (AlteredField(), AlteredSignature(), WrongSigner()):
         sealed, office = issued(fault)
         assert not sound(sealed, office.signer), fault
         assert len(sealed) == len(office.issue(PERMIT))
 
 
-def test_an_altered_field_is_still_text() -> None:
+def test_altered_field_is_still_text() -> None:
     sealed, office = issued(AlteredField())
     genuine = office.issue(PERMIT)
     assert sum(a != b for a, b in zip(sealed[:-66], genuine[:-66], strict=True)) == 1
 
 
-def test_faults_of_the_certificate_leave_the_signature_sound() -> None:
+def test_certificate_faults_keep_signature_valid() -> None:
     for fault in (ExpiredSigner(), EarlySigner(), RevokedSigner()):
         sealed, office = issued(fault)
         assert sound(sealed, office.signers[-1]), fault
         assert not sound(sealed, office.signer)
 
 
-def test_a_revoked_signer_is_on_the_list() -> None:
+def test_revoked_signer_is_on_list() -> None:
     _, office = issued({"fault": "revoked-signer"})
     listed = x509.load_der_x509_crl(office.state.crl())
     assert [entry.serial_number for entry in listed] == [office.signers[-1].certificate.serial]
 
 
-def test_an_expired_signer_was_valid_once() -> None:
+def test_expired_signer_was_valid_before() -> None:
     _, office = issued(ExpiredSigner())
     validity = office.signers[-1].certificate.validity
     assert validity.start < validity.end < NOW
 
 
-def test_a_cut_and_an_unknown_profile() -> None:
+def test_truncated_seal_and_unknown_profile() -> None:
     assert len(issued(TruncatedSeal(at=40))[0]) == 40
     sealed, office = issued(UnknownProfile(definition=0x77))
     assert sealed[16] == 0x77
     assert sound(sealed, office.signer)
 
 
-def test_long_features_have_lengths_in_der_or_in_one_byte() -> None:
+def test_long_features_have_der_or_plain_length() -> None:
     long = emergency_travel_document(CARD, issued=date(2026, 12, 1)).with_feature(3, bytes(200))
     assert b"\x03\x81\xc8" in long.message
     assert b"\x03\xc8\x00" in replace(long, plain_lengths=True).message
     assert b"\x03\x82\x01\x2c" in long.with_feature(3, bytes(300)).message
 
 
-def test_what_a_reader_hands_over() -> None:
+def test_symbol_encodings() -> None:
     data = b"\xdc\x03\xff\x00"
     assert {handover: handover.encode_bytes(data) for handover in SymbolEncoding} == {
         SymbolEncoding.BINARY: data,
@@ -243,7 +244,7 @@ def test_what_a_reader_hands_over() -> None:
     }
 
 
-def test_a_seal_in_json_signs_its_canonical_form() -> None:
+def test_json_seal_signs_canonical_form() -> None:
     signer = SealSigner.issue(GERMANY, curve="secp256r1")
     message = vds_nc.proof_of_test(
         name="Cook Gerald", birth="1990-01-29", document_number="E1", country="UTO"
@@ -257,11 +258,11 @@ def test_a_seal_in_json_signs_its_canonical_form() -> None:
 
 
 @pytest.mark.parametrize("text", ["a", "Ä", "A-B", "\n"])
-def test_c40_of_seals_has_capitals_and_digits_only(text: str) -> None:
+def test_c40_has_capitals_and_digits_only(text: str) -> None:
     with pytest.raises(ValueError, match="C40"):
         c40.encode(text)
 
 
-def test_a_seal_with_a_zone_of_another_size_is_refused() -> None:
+def test_zone_of_wrong_size_is_refused() -> None:
     with pytest.raises(ValueError, match="TD2"):
         residence_permit(ERIKSSON[Format.TD3], passport="L898902C3", issued=date(2026, 12, 1))

@@ -13,28 +13,26 @@ from sim_host import Host
 from simulators.links.serial_line import LineError, SerialLine
 
 
-async def test_a_host_hears_what_is_sent_and_nothing_else(line: SerialLine, host: Host) -> None:
+async def test_host_receives_exactly_what_is_sent(line: SerialLine, host: Host) -> None:
     everything = bytes(range(256))
 
     assert await line.send(everything)
     assert await host.read(256) == everything
 
 
-async def test_the_device_hears_every_byte_the_host_writes(line: SerialLine, host: Host) -> None:
-    heard: list[bytes] = []
-    line.on_received = heard.append
+async def test_device_receives_every_byte(line: SerialLine, host: Host) -> None:
+    received: list[bytes] = []
+    line.on_received = received.append
 
     host.write(bytes(range(256)))
     await line.wait_for_bytes(bytes(range(256)))
 
-    assert b"".join(heard) == line.received_bytes == bytes(range(256))
+    assert b"".join(received) == line.received_bytes == bytes(range(256))
     line.discard_received()
     assert line.received_bytes == b""
 
 
-async def test_nothing_is_said_while_nobody_listens(
-    line: SerialLine, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_nothing_is_sent_without_host(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
     assert not line.has_host
     assert not await line.send(b"old news")
 
@@ -46,7 +44,7 @@ async def test_nothing_is_said_while_nobody_listens(
     assert await host.nothing_within(0.02)
 
 
-async def test_what_a_host_left_unread_does_not_meet_the_next(line: SerialLine, host: Host) -> None:
+async def test_unread_output_does_not_reach_next_host(line: SerialLine, host: Host) -> None:
     await line.send(b"x" * 8000)
     host.close()
     await line.wait_for_host_close()
@@ -61,7 +59,7 @@ async def test_what_a_host_left_unread_does_not_meet_the_next(line: SerialLine, 
         os.close(descriptor)
 
 
-async def test_the_line_is_raw_before_anybody_configures_it(line: SerialLine) -> None:
+async def test_line_is_raw_before_configuration(line: SerialLine) -> None:
     descriptor = os.open(line.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         _, oflag, _, lflag, *_ = termios.tcgetattr(descriptor)
@@ -76,7 +74,7 @@ async def test_the_line_is_raw_before_anybody_configures_it(line: SerialLine) ->
         os.close(descriptor)
 
 
-async def test_settings_of_one_host_do_not_reach_the_next(line: SerialLine) -> None:
+async def test_settings_do_not_reach_next_host(line: SerialLine) -> None:
     descriptor = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
     cooked = termios.tcgetattr(descriptor)
     cooked[3] |= termios.ECHO | termios.ICANON
@@ -103,7 +101,7 @@ async def test_hosts_come_and_go(line: SerialLine, plug_host: Callable[[Path], H
         assert not line.has_host
 
 
-async def test_a_host_that_speaks_is_configured(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
+async def test_host_that_writes_is_configured(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
     async with SerialLine.open_at(tmp_path / "reader", settle_s=3600, look_s=0.005) as line:
         host = plug_host(line.path)
         host.write(b"\x00")
@@ -111,9 +109,7 @@ async def test_a_host_that_speaks_is_configured(tmp_path: Path, plug_host: Calla
             await line.wait_for_host()
 
 
-async def test_a_host_that_only_looks_in_is_heard(
-    line: SerialLine, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_short_visit_of_host_is_noticed(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
     host = plug_host(line.path)
     host.write(b"hello and goodbye")
     host.close()
@@ -122,9 +118,7 @@ async def test_a_host_that_only_looks_in_is_heard(
     await line.wait_for_host_close()
 
 
-async def test_a_frame_waits_until_the_port_is_flushed(
-    tmp_path: Path, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_frame_waits_for_flush(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
     async with SerialLine.open_at(tmp_path / "reader", settle_s=3600, look_s=3600) as line:
         for _ in range(50):
             host = plug_host(line.path)
@@ -135,7 +129,7 @@ async def test_a_frame_waits_until_the_port_is_flushed(
             await line.wait_for_host_close()
 
 
-async def test_a_host_that_never_flushes_is_listening_after_a_moment(tmp_path: Path) -> None:
+async def test_host_without_flush_listens_after_settling(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "reader", settle_s=0.05, look_s=0.001) as line:
         host = os.open(line.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
@@ -145,7 +139,7 @@ async def test_a_host_that_never_flushes_is_listening_after_a_moment(tmp_path: P
             os.close(host)
 
 
-async def test_unplug_hangs_up_and_takes_the_path_away(line: SerialLine, host: Host) -> None:
+async def test_unplug_hangs_up_and_removes_path(line: SerialLine, host: Host) -> None:
     line.unplug()
 
     assert not line.is_plugged
@@ -156,12 +150,12 @@ async def test_unplug_hangs_up_and_takes_the_path_away(line: SerialLine, host: H
         Host(line.path)
 
 
-async def test_replug_is_a_new_port_behind_the_same_path(
+async def test_replug_is_new_port_at_same_path(
     line: SerialLine, host: Host, plug_host: Callable[[Path], Host]
 ) -> None:
     line.unplug()
     line.replug()
-    line.replug()  # already in: nothing happens
+    line.replug()  # already plugged in: no effect
     again = plug_host(line.path)
     await line.wait_for_host()
 
@@ -178,7 +172,7 @@ async def test_unplug_for_a_while(line: SerialLine, host: Host, plug_host: Calla
     await line.wait_for_host()
 
 
-async def test_a_later_unplug_overrules_an_earlier_one(line: SerialLine) -> None:
+async def test_later_unplug_overrides_earlier_one(line: SerialLine) -> None:
     line.unplug(for_s=0.01)
     line.unplug()
     await asyncio.sleep(0.05)
@@ -205,7 +199,7 @@ async def test_messages_do_not_mix(line: SerialLine, host: Host) -> None:
     assert await host.read(8) == b"aaaabbbb"
 
 
-async def test_the_rest_of_a_frame_is_not_told_to_the_next_host(
+async def test_rest_of_frame_not_sent_to_next_host(
     line: SerialLine, host: Host, plug_host: Callable[[Path], Host]
 ) -> None:
     sending = asyncio.create_task(line.send(b"ab", chunk=1, every_s=0.1))
@@ -219,7 +213,7 @@ async def test_the_rest_of_a_frame_is_not_told_to_the_next_host(
     assert await again.nothing_within(0.02)
 
 
-async def test_more_than_the_kernel_holds_waits_for_the_host(line: SerialLine, host: Host) -> None:
+async def test_large_output_waits_for_host(line: SerialLine, host: Host) -> None:
     much = bytes(range(256)) * 1000
     sending = asyncio.create_task(line.send(much))
     await asyncio.sleep(0.02)
@@ -230,7 +224,7 @@ async def test_more_than_the_kernel_holds_waits_for_the_host(line: SerialLine, h
 
 
 @pytest.mark.parametrize("ending", ["host closes", "unplug", "line closes"])
-async def test_a_blocked_frame_ends_with_its_host(line: SerialLine, host: Host, ending: str) -> None:
+async def test_blocked_frame_ends_with_its_host(line: SerialLine, host: Host, ending: str) -> None:
     sending = asyncio.create_task(line.send(bytes(256_000)))
     await asyncio.sleep(0.02)
     match ending:
@@ -245,7 +239,7 @@ async def test_a_blocked_frame_ends_with_its_host(line: SerialLine, host: Host, 
         assert not await sending
 
 
-async def test_drained_knows_what_the_host_has_read(line: SerialLine, host: Host) -> None:
+async def test_drained_after_host_has_read(line: SerialLine, host: Host) -> None:
     await line.send(b"frame")
     assert not await line.wait_drained(within_s=0.02)
     await host.read(5)
@@ -264,13 +258,13 @@ async def test_bytes_in_transit_are_unread(line: SerialLine, host: Host) -> None
 async def test_closing_ends_errands(line: SerialLine) -> None:
     ended = asyncio.Event()
 
-    async def errand() -> None:
+    async def unplug_and_replug() -> None:
         try:
             await asyncio.sleep(3600)
         finally:
             ended.set()
 
-    line.call_soon(errand())
+    line.call_soon(unplug_and_replug())
     await asyncio.sleep(0)
     await line.close()
     assert ended.is_set()
@@ -278,9 +272,7 @@ async def test_closing_ends_errands(line: SerialLine) -> None:
     assert not line.is_plugged
 
 
-async def test_a_device_that_unplugs_itself_when_spoken_to(
-    line: SerialLine, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_device_unplugs_itself_on_input(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
     line.on_received = lambda _: line.unplug()
     host = plug_host(line.path)
     host.write(b"reset")
@@ -289,7 +281,7 @@ async def test_a_device_that_unplugs_itself_when_spoken_to(
         await asyncio.sleep(0.001)
 
 
-async def test_a_link_left_by_a_killed_simulator_is_replaced(tmp_path: Path) -> None:
+async def test_stale_link_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "reader"
     path.symlink_to("/dev/pts/99999")
     async with SerialLine.open_at(path):
@@ -298,34 +290,34 @@ async def test_a_link_left_by_a_killed_simulator_is_replaced(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("taken_by", ["file", "link"])
-async def test_what_is_not_ours_is_left_alone(tmp_path: Path, taken_by: str) -> None:
+async def test_foreign_path_is_kept(tmp_path: Path, taken_by: str) -> None:
     path = tmp_path / "reader"
     if taken_by == "file":
         path.write_text("precious")
     else:
         path.symlink_to("/dev/null")
 
-    with pytest.raises(LineError, match=r"reader exists and is not a simulator's"):
+    with pytest.raises(LineError, match=r"reader exists and does not belong to a simulator"):
         async with SerialLine.open_at(path):
             pass
     assert path.is_symlink() or path.read_text() == "precious"
 
 
-async def test_a_path_that_cannot_be(tmp_path: Path) -> None:
+async def test_impossible_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LineError, match="cannot make"):
         async with SerialLine.open_at(tmp_path / "file" / "reader"):
             pass
 
 
-async def test_a_successor_keeps_its_path(tmp_path: Path) -> None:
+async def test_successor_keeps_its_path(tmp_path: Path) -> None:
     path = tmp_path / "reader"
     async with SerialLine.open_at(path) as old, SerialLine.open_at(path) as new:
         old.unplug()
         assert new.path.exists()
 
 
-async def test_a_thousand_cables_leave_nothing(tmp_path: Path) -> None:
+async def test_1000_replugs_leave_nothing(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "reader") as line:
         for _ in range(1000):
             line.unplug()

@@ -1,4 +1,4 @@
-"""The simulated WS-BD service, as its clients and whoever commands it see it."""
+"""The simulated WS-BD service, as its clients and the control socket see it."""
 
 import asyncio
 import base64
@@ -35,27 +35,27 @@ async def running(**settings: Any) -> AsyncIterator[tuple[WsBdSimulator, httpx.A
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def told(
+async def request(
     client: httpx.AsyncClient, method: str, path: str, content: str | None = None
 ) -> dict[str, str]:
-    """The parts of a result, by their local names."""
+    """Return the parts of a result, by their local names."""
     answer = await client.request(method, path, content=content)
     root = ElementTree.fromstring(answer.content)
     return {part.tag.rpartition("}")[2]: "".join(part.itertext()) for part in root}
 
 
 async def session(client: httpx.AsyncClient) -> str:
-    return (await told(client, "POST", "/register"))["sessionId"]
+    return (await request(client, "POST", "/register"))["sessionId"]
 
 
 async def captured(client: httpx.AsyncClient, one: str) -> dict[str, str]:
     for operation in ("lock", "initialize"):
-        assert (await told(client, "POST", f"/{operation}/{one}"))["status"] == "success"
-    assert (await told(client, "POST", f"/configure/{one}", CONFIGURATION))["status"] == "success"
-    return await told(client, "POST", f"/capture/{one}")
+        assert (await request(client, "POST", f"/{operation}/{one}"))["status"] == "success"
+    assert (await request(client, "POST", f"/configure/{one}", CONFIGURATION))["status"] == "success"
+    return await request(client, "POST", f"/capture/{one}")
 
 
-async def test_a_print_is_captured_and_downloaded() -> None:
+async def test_print_is_captured_and_downloaded() -> None:
     async with running(width_px=120, height_px=160) as (_, client):
         found = await captured(client, await session(client))
         answer = await client.get(f"/download/{found['captureIds']}")
@@ -67,27 +67,27 @@ async def test_a_print_is_captured_and_downloaded() -> None:
             assert image.getextrema()[0] < 90
 
 
-async def test_what_a_client_does_out_of_turn_is_told_by_its_status() -> None:
+async def test_client_errors_have_their_status() -> None:
     async with running() as (_, client):
         one, other = await session(client), await session(client)
-        assert (await told(client, "POST", f"/capture/{one}"))["status"] == "lockNotHeld"
-        await told(client, "POST", f"/lock/{one}")
-        assert (await told(client, "POST", f"/lock/{other}"))["status"] == "lockHeldByAnother"
-        assert (await told(client, "POST", f"/initialize/{other}"))["status"] == "lockHeldByAnother"
-        assert (await told(client, "POST", f"/configure/{one}", CONFIGURATION))["status"] == (
+        assert (await request(client, "POST", f"/capture/{one}"))["status"] == "lockNotHeld"
+        await request(client, "POST", f"/lock/{one}")
+        assert (await request(client, "POST", f"/lock/{other}"))["status"] == "lockHeldByAnother"
+        assert (await request(client, "POST", f"/initialize/{other}"))["status"] == "lockHeldByAnother"
+        assert (await request(client, "POST", f"/configure/{one}", CONFIGURATION))["status"] == (
             "initializationNeeded"
         )
-        await told(client, "POST", f"/initialize/{one}")
-        assert (await told(client, "POST", f"/capture/{one}"))["status"] == "configurationNeeded"
-        wrong = await told(client, "POST", f"/configure/{one}", CONFIGURATION.replace("submodality", "x"))
+        await request(client, "POST", f"/initialize/{one}")
+        assert (await request(client, "POST", f"/capture/{one}"))["status"] == "configurationNeeded"
+        wrong = await request(client, "POST", f"/configure/{one}", CONFIGURATION.replace("submodality", "x"))
         assert (wrong["status"], wrong["badFields"]) == ("noSuchParameter", "x")
-        assert (await told(client, "PUT", f"/lock/{other}"))["status"] == "success"
-        assert (await told(client, "DELETE", f"/lock/{one}"))["status"] == "lockHeldByAnother"
-        assert (await told(client, "POST", "/lock/nobody"))["status"] == "invalidId"
+        assert (await request(client, "PUT", f"/lock/{other}"))["status"] == "success"
+        assert (await request(client, "DELETE", f"/lock/{one}"))["status"] == "lockHeldByAnother"
+        assert (await request(client, "POST", "/lock/nobody"))["status"] == "invalidId"
         assert (await client.get("/nothing")).status_code == 404
 
 
-async def test_a_capture_ends_without_a_finger_and_when_it_is_called_off() -> None:
+async def test_capture_times_out_or_is_canceled() -> None:
     async with running(finger_s=None, timeout_s=0.05) as (_, client):
         one = await session(client)
         assert (await captured(client, one))["status"] == "sensorTimeout"
@@ -96,12 +96,12 @@ async def test_a_capture_ends_without_a_finger_and_when_it_is_called_off() -> No
         capturing = asyncio.create_task(captured(client, one))
         while not device.service.capturing:
             await asyncio.sleep(0.002)
-        assert (await told(client, "POST", f"/capture/{one}"))["status"] == "sensorBusy"
-        await told(client, "POST", f"/cancel/{one}")
+        assert (await request(client, "POST", f"/capture/{one}"))["status"] == "sensorBusy"
+        await request(client, "POST", f"/cancel/{one}")
         assert (await capturing)["status"] == "canceled"
 
 
-async def test_it_is_commanded_like_every_simulator() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running(finger_s=None) as (device, client):
         one = await session(client)
         capturing = asyncio.create_task(captured(client, one))
@@ -112,14 +112,14 @@ async def test_it_is_commanded_like_every_simulator() -> None:
         status = await device.handle_command("status", {})
         assert (status["captured"], status["locked"]) == (1, True)
         await device.handle_command("fault", {"fault": "sensor-failure", "args": {"captures": 1}})
-        assert (await told(client, "POST", f"/capture/{one}"))["status"] == "sensorFailure"
+        assert (await request(client, "POST", f"/capture/{one}"))["status"] == "sensorFailure"
 
 
 @pytest.mark.parametrize(
     ("verb", "arguments"),
     [("dance", {}), ("fault", {"fault": "rain"}), ("fault", {})],
 )
-async def test_what_it_cannot_do_it_says(verb: str, arguments: dict[str, Any]) -> None:
+async def test_invalid_commands_are_explained(verb: str, arguments: dict[str, Any]) -> None:
     async with running() as (device, _):
-        with pytest.raises(SimulatorError, match=r"insert, fault, status|fault rain"):
+        with pytest.raises(SimulatorError, match=r"insert, fault or status|fault rain"):
             await device.handle_command(verb, arguments)

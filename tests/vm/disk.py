@@ -1,11 +1,10 @@
 """A disk with a volatile write cache, served to QEMU over NBD, whose power can be cut.
 
-What makes the cut honest: killing QEMU alone would keep in the host's page cache what the guest had written
-but never flushed, which a real disk loses. Here a write stays in this process's memory until the guest
-flushes (or the cache is full, when a real disk writes out as it likes). At a cut each 512-byte sector that
-waits survives or not by the throw of a die, so that writes are lost, torn and reordered as far as a disk's
-contract allows; what was flushed stays. Of a sector written twice between two flushes only the newest or the
-flushed version is seen.
+Killing QEMU alone would keep in the host's page cache the data that the guest had written but never flushed,
+which a real disk loses. Here a write stays in this process's memory until the guest flushes (or the cache is
+full, when a real disk also writes out). At a cut each unflushed 512-byte sector survives or not at random, so
+that writes are lost, torn and reordered as far as a disk's contract allows; flushed data stay. Of a sector
+written twice between two flushes only the newest or the flushed version is seen.
 
 Source: the NBD protocol (doc/proto.md of nbd), fixed newstyle with simple replies.
 """
@@ -35,7 +34,7 @@ REQUEST = struct.Struct(">IHHQQI")
 
 @dataclass
 class Counts:
-    """What the guest asked, and what cuts took."""
+    """Counters of the guest's requests, and of losses by cuts."""
 
     flushes: int = 0
     written: int = 0
@@ -52,7 +51,7 @@ class VolatileDisk:
         self._file = os.open(image, os.O_RDWR)
         self._size = os.fstat(self._file).st_size
         self._waiting: dict[int, bytearray] = {}
-        """Blocks that were written and not flushed, by their number."""
+        """Blocks that were written and not flushed, by number."""
         self.unflushed = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -64,11 +63,11 @@ class VolatileDisk:
         self._thread.start()
 
     def idle(self) -> None:
-        """Wait until nobody is connected, and what was sent before has been taken."""
+        """Wait until no client is connected, and all requests have been handled."""
         self._away.wait()
 
     def cut(self, seed: int) -> tuple[int, int]:
-        """Lose the power, once QEMU is dead: how many waiting sectors survived, and how many did not."""
+        """Cut the power, once QEMU is dead; return how many unflushed sectors survived, and not."""
         die, kept, lost = random.Random(seed), 0, 0
         # A cut may also lose all, or nothing: then nothing is torn.
         chance = die.choice((0.0, 0.5, 0.9))
@@ -86,7 +85,7 @@ class VolatileDisk:
         return kept, lost
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         if self._connection is not None:
@@ -104,24 +103,24 @@ class VolatileDisk:
                 return
             self._connection = connection
             self._away.clear()
-            # The power may go in the middle of anything.
+            # The power may be cut at any point.
             lost = contextlib.suppress(OSError, EOFError)
-            with connection, connection.makefile("rb", buffering=1 << 18) as hears, lost:
-                if self._negotiate(connection, hears):
-                    while self._obey(connection, hears):
+            with connection, connection.makefile("rb", buffering=1 << 18) as reader, lost:
+                if self._negotiate(connection, reader):
+                    while self._handle_request(connection, reader):
                         pass
             self._connection = None
             self._away.set()
 
-    def _negotiate(self, says: socket.socket, hears: BinaryIO) -> bool:
-        says.sendall(struct.pack(">QQH", MAGIC, OPTION, FIXED_NEWSTYLE | NO_ZEROES))
-        _exactly(hears, 4)
+    def _negotiate(self, connection: socket.socket, reader: BinaryIO) -> bool:
+        connection.sendall(struct.pack(">QQH", MAGIC, OPTION, FIXED_NEWSTYLE | NO_ZEROES))
+        _exactly(reader, 4)
         while True:
-            _, option, length = struct.unpack(">QII", _exactly(hears, 16))
-            _exactly(hears, length)
+            _, option, length = struct.unpack(">QII", _exactly(reader, 16))
+            _exactly(reader, length)
 
             def reply(kind: int, data: bytes = b"", option: int = option) -> None:
-                says.sendall(struct.pack(">QIII", REPLY, option, kind, len(data)) + data)
+                connection.sendall(struct.pack(">QIII", REPLY, option, kind, len(data)) + data)
 
             match option:
                 case 7:
@@ -134,14 +133,14 @@ class VolatileDisk:
                 case _:
                     reply(REP_UNSUPPORTED)
 
-    def _obey(self, says: socket.socket, hears: BinaryIO) -> bool:
-        _, flags, kind, cookie, at, length = REQUEST.unpack(_exactly(hears, REQUEST.size))
+    def _handle_request(self, connection: socket.socket, reader: BinaryIO) -> bool:
+        _, flags, kind, cookie, at, length = REQUEST.unpack(_exactly(reader, REQUEST.size))
         error, data = 0, b""
         match kind:
             case 0:
                 data = self._read(at, length)
             case 1:
-                self._write(at, _exactly(hears, length))
+                self._write(at, _exactly(reader, length))
                 if flags & FUA:
                     self._flush(range(at // BLOCK, (at + length + BLOCK - 1) // BLOCK))
             case 2:
@@ -151,7 +150,7 @@ class VolatileDisk:
                 self._flush(list(self._waiting))
             case _:
                 error = EINVAL
-        says.sendall(struct.pack(">IIQ", 0x67446698, error, cookie) + data)
+        connection.sendall(struct.pack(">IIQ", 0x67446698, error, cookie) + data)
         return True
 
     def _read(self, at: int, length: int) -> bytes:
@@ -188,8 +187,8 @@ class VolatileDisk:
             self.unflushed.clear()
 
 
-def _exactly(hears: BinaryIO, length: int) -> bytes:
-    data = hears.read(length)
+def _exactly(reader: BinaryIO, length: int) -> bytes:
+    data = reader.read(length)
     if len(data) != length:
         raise EOFError
     return data

@@ -1,8 +1,8 @@
-"""The machine's image: Debian 13 with what the gateway's package depends on, kept until its recipe changes.
+"""Image of the machine: Debian 13 with the dependencies of the gateway's package.
 
-Built in two steps, since the first takes two minutes and rarely changes: Debian itself, from the package
-sources of the machine that builds; then the files of `guest/` on top. Needs root, or unprivileged user
-namespaces.
+It is kept until its recipe changes. Built in two steps, since the first takes two minutes and rarely changes:
+Debian itself, from the package sources of the host; then the files of `guest/`. Needs root, or unprivileged
+user namespaces.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "vm"
 GUEST = Path(__file__).parent / "guest"
 SUITE = "trixie"
-# `python3-venv` and `openssl` are for the tests; all else is the machine, or what the package asks for.
+# `python3-venv` and `openssl` are for the tests; all else is the machine, or a dependency of the package.
 PACKAGES = (
     "systemd-sysv udev dbus kmod iproute2 linux-image-amd64 procps e2fsprogs usbip "
     "python3 python3-venv adduser libusb-1.0-0 libpcsclite1 mosquitto openssl"
 )
-# Under emulation unpacking costs more than all the rest: a small initial memory disk, modules as they are
-# loaded, and none for hardware that is not there.
+# Under emulation unpacking is the largest cost: a small initial memory disk, modules as they are loaded, and
+# none for hardware that is not there.
 BEFORE = (
     'd="$1/etc/initramfs-tools"; mkdir -p "$d/conf.d"; '
     'printf "MODULES=list\\nCOMPRESS=gzip\\n" > "$d/conf.d/vm"; '
@@ -46,7 +46,7 @@ UNITS = {
     "network-set.service": "sysinit.target",
     "cables.service": "multi-user.target",
 }
-# What costs time under emulation and has no part in what is shown.
+# Services that take time under emulation and are not tested.
 UNWANTED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "dpkg-db-backup.timer"),
     *("e2scrub_reap.service", "ldconfig.service", "systemd-journal-catalog-update.service"),
@@ -60,7 +60,7 @@ UNWANTED = (
 
 @dataclass(frozen=True)
 class Image:
-    """A root file system, and what boots it."""
+    """A root file system, with kernel and memory disk."""
 
     disk: Path
     kernel: Path
@@ -68,7 +68,7 @@ class Image:
 
 
 def image() -> Image:
-    """The image, built where it is not there."""
+    """Return the image; build it if it does not exist."""
     CACHE.mkdir(parents=True, exist_ok=True)
     debian = _debian()
     recipe = hashlib.sha256(debian.name.encode() + SIZE.encode() + repr((UNITS, UNWANTED, SLOW)).encode())
@@ -113,7 +113,7 @@ def _debian() -> Path:
 
 
 def _sources() -> list[str]:
-    """Where the host has Debian of that suite from; nothing of it is kept in the project."""
+    """Return the host's sources of that suite of Debian; none are stored in the project."""
     files = [*Path("/etc/apt/sources.list.d").glob("*.sources"), *Path("/etc/apt").glob("sources.list")]
     return [str(file) for file in files if SUITE in file.read_text()]
 
@@ -122,7 +122,7 @@ def _make(debian: Path, folder: Path) -> None:
     whole = folder / "whole.tar"
     with tarfile.open(debian) as source, tarfile.open(whole, "w") as tar:
         for member in source:
-            # mke2fs reads no other names; the certificate that has such is not missed.
+            # mke2fs cannot read other names; the certificate with such a name is not needed.
             if member.name.isascii() and member.linkname.isascii():
                 content = source.extractfile(member) if member.isfile() else None
                 tar.addfile(member, content)
@@ -131,7 +131,7 @@ def _make(debian: Path, folder: Path) -> None:
                         content.seek(0)
                         (folder / name).write_bytes(content.read())
         _add(tar, "usr/local/lib/vm", None)
-        # Else systemd takes every boot after a new /usr for the first.
+        # Else systemd treats every boot after a new /usr as the first.
         _text(tar, "etc/.updated", "")
         _text(tar, "var/.updated", "")
         for file in sorted(GUEST.iterdir()):
@@ -157,13 +157,13 @@ def _make(debian: Path, folder: Path) -> None:
 
 
 def _unpacked(initrd: Path) -> None:
-    """Unpack the memory disk here, once, and give it our own way to the root file system."""
+    """Unpack the memory disk, once, and add our own script that mounts the root file system."""
     packed = initrd.read_bytes()
     begin = packed.find(b"\x1f\x8b\x08")
     archive = packed[:begin] + zlib.decompress(packed[begin:], wbits=31)
     archive += bytes(-len(archive) % 4)
     for name, content in (("init", (GUEST / "init").read_bytes()), ("TRAILER!!!", b"")):
-        # cpio's "newc"; what comes later counts.
+        # cpio's "newc"; later files override earlier ones.
         fields = (0, 0o100755, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
         head = b"070701" + b"".join(b"%08X" % value for value in fields) + name.encode() + b"\0"
         archive += head + bytes(-len(head) % 4) + content + bytes(-len(content) % 4)
@@ -171,7 +171,7 @@ def _unpacked(initrd: Path) -> None:
 
 
 def _add(tar: tarfile.TarFile, name: str, what: Path | str | None) -> None:
-    """A file, a symbolic link, or a folder."""
+    """Add a file, a symbolic link, or a folder."""
     info = tarfile.TarInfo(f"./{name}")
     match what:
         case Path():

@@ -1,4 +1,4 @@
-"""The machine: QEMU with the image, a disk whose power can be cut, and a way to run things in it."""
+"""The machine: QEMU with the image, a disk whose power can be cut, and an agent that runs commands."""
 
 import asyncio
 import contextlib
@@ -18,22 +18,22 @@ from vm.image import Image
 from vm.needs import QEMU
 
 ADDRESS = "10.0.2.2"
-"""The host, as the guest sees it."""
+"""The host's address in the guest."""
 BROKER_PORT = 8883
 BOOT_LIMIT_S = 400
-# Without what guards one real processor from another tenant: under emulation it costs a third of all time.
+# Without mitigations for real processors: under emulation they cost a third of all time.
 KERNEL = (
     "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 panic=10 mitigations=off nokaslr audit=0 apparmor=0 "
     "no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=1 "
     "systemd.mask=serial-getty@ttyS0.service systemd.mask=getty@tty1.service"
 )
 PROCESSOR = "Nehalem,+rdrand"
-"""The oldest that Debian's wheels run on; newer ones are slower to emulate."""
+"""The oldest processor that Debian's wheels support; newer ones are slower to emulate."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a command in the guest ended."""
+class Result:
+    """Result of a command in the guest."""
 
     code: int
     text: str
@@ -49,22 +49,22 @@ class Machine:
         self.image = image
         self.folder = folder
         self.share = share
-        """What the guest finds, read-only, under /mnt/host."""
+        """Folder that the guest sees, read-only, as /mnt/host."""
         self.broker_port = free_port()
-        """The guest's TLS listener, as the host reaches it."""
+        """Port of the guest's TLS listener on the host."""
         self.powered_on_s = 0.0
         self.answered_s = 0.0
         subprocess.run(["cp", "--sparse=always", str(image.disk), str(folder / "root.img")], check=True)
         self.disk = VolatileDisk(folder / "root.img", folder / "disk.sock")
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Said]] = {}
+        self._waiting: dict[int, asyncio.Future[Result]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
 
     async def power_on(self) -> None:
-        """Boot, and return once the machine answers."""
+        """Boot, and return once the machine responds."""
         control = self.folder / "control.sock"
         control.unlink(missing_ok=True)
         self._up.clear()
@@ -105,31 +105,35 @@ class Machine:
             await self._up.wait()
         self.answered_s = time.monotonic()
 
-    async def run(self, script: str, *, stdin: str = "", within_s: float = 120, code: int | None = 0) -> Said:
-        """Have a shell script run as root; its exit status is to be `code`, or may be anything (None)."""
+    async def run(
+        self, script: str, *, stdin: str = "", within_s: float = 120, code: int | None = 0
+    ) -> Result:
+        """Run a shell script as root; its exit status must be `code`, or may be anything (None)."""
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        asked = {"id": number, "run": script, "stdin": stdin, "within_s": within_s}
+        request = {"id": number, "run": script, "stdin": stdin, "within_s": within_s}
         assert self._writer is not None
-        self._writer.write(json.dumps(asked).encode() + b"\n")
+        self._writer.write(json.dumps(request).encode() + b"\n")
         await self._writer.drain()
         async with asyncio.timeout(within_s + 30):
-            said = await future
-        assert code is None or said.code == code, f"{script!r} ended with {said.code}:\n{said.text[-4000:]}"
-        return said
+            result = await future
+        assert code is None or result.code == code, (
+            f"{script!r} ended with {result.code}:\n{result.text[-4000:]}"
+        )
+        return result
 
-    async def until(self, script: str, *, within_s: float = 120, every_s: float = 1.0) -> Said:
+    async def until(self, script: str, *, within_s: float = 120, every_s: float = 1.0) -> Result:
         """Run a script until it succeeds."""
         deadline_s = time.monotonic() + within_s
-        while (said := await self.run(script, code=None)).code:
-            assert time.monotonic() < deadline_s, f"{script!r} still fails:\n{said.text[-4000:]}"
+        while (result := await self.run(script, code=None)).code:
+            assert time.monotonic() < deadline_s, f"{script!r} still fails:\n{result.text[-4000:]}"
             await asyncio.sleep(every_s)
-        return said
+        return result
 
     async def cut(self, seed: int, *, unflushed_s: float = 0.0) -> tuple[int, int]:
-        """Cut the power: how many sectors of the disk's cache survived, and how many did not.
+        """Cut the power; return how many sectors of the disk's cache survived, and how many did not.
 
-        It waits up to `unflushed_s` for something to be in that cache, which is empty most of the time.
+        It waits up to `unflushed_s` for data in that cache, which is empty most of the time.
         """
         assert self._process is not None
         if unflushed_s:
@@ -142,7 +146,7 @@ class Machine:
         return self.disk.cut(seed)
 
     async def close(self) -> None:
-        """Cut the power for good and remove the disk."""
+        """Cut the power permanently and remove the disk."""
         if self._process is not None:
             await self.cut(0)
         self.disk.close()
@@ -150,18 +154,18 @@ class Machine:
 
     @property
     def console(self) -> str:
-        """What the kernel and systemd said on the serial console."""
+        """Return the output of kernel and systemd on the serial console."""
         return (self.folder / "console.log").read_text("utf-8", "replace")
 
     @property
     def cpu_s(self) -> float:
-        """Processor time that this boot has taken."""
+        """Return the processor time of this boot."""
         assert self._process is not None
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     async def _plugged(self, control: Path) -> asyncio.StreamReader:
-        """The machine's virtio port, as soon as QEMU has made its socket, and listens."""
+        """Return the machine's virtio port, as soon as QEMU has made its socket, and listens."""
         assert self._process is not None
         while True:
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
@@ -172,11 +176,11 @@ class Machine:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
-            said = json.loads(line)
-            if said["id"] == 0:
+            result = json.loads(line)
+            if result["id"] == 0:
                 self._up.set()
-            elif (future := self._waiting.pop(said["id"], None)) is not None and not future.done():
-                future.set_result(Said(said["code"], said["said"]))
+            elif (future := self._waiting.pop(result["id"], None)) is not None and not future.done():
+                future.set_result(Result(result["code"], result["output"]))
 
     async def _hang_up(self) -> None:
         if self._reading is not None:

@@ -1,4 +1,4 @@
-"""What stands around the machine: devices on its USB cables, headquarters, a workstation."""
+"""Surroundings of the machine: devices on its USB cables, headquarters, a workstation."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ SITE, LANE = "ke-busia", "lane-1"
 BUSIDS = {"reader": "1-1", "wedge": "1-2", "finger": "1-3"}
 DEVICES = (*BUSIDS, "camera")
 LATE_S = 60.0
-"""A traveller event is worth so much (`traveller_expires_s`)."""
+"""Seconds after which a traveller event expires (`traveller_expires_s`)."""
 
 POST = f"""
 [gateway]
@@ -89,7 +89,7 @@ driver = "camera-uvc"
 port = "/dev/v4l/by-path/platform-vivid.0-video-index0"
 size = "320x180"
 frames_per_s = 1
-silence_s = 60
+no_frame_timeout_s = 60
 """
 TRUST = """
 [broker]
@@ -103,11 +103,11 @@ role = "supervisor"
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One event as it came over the wire."""
+class ReceivedEvent:
+    """One received event."""
 
     at: float
-    """When, by the host's wall clock."""
+    """Time by the host's wall clock."""
     event: dict[str, Any] = field(repr=False)
 
     @property
@@ -128,10 +128,10 @@ class Heard:
 
 
 class Witness:
-    """Writes down every event and state that reaches one client of a broker, connected or not."""
+    """Records every event and state that reaches one client of a broker, connected or not."""
 
     def __init__(self, port: int, tls: ssl.SSLContext, *patterns: str) -> None:
-        self.heard: list[Heard] = []
+        self.received: list[ReceivedEvent] = []
         self.states: list[tuple[float, str, dict[str, Any]]] = []
         self.connected = threading.Event()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
@@ -148,7 +148,7 @@ class Witness:
         if not message.payload:
             return
         if "/evt/" in message.topic:
-            self.heard.append(Heard(time.time(), json.loads(message.payload)))
+            self.received.append(ReceivedEvent(time.time(), json.loads(message.payload)))
         elif f"/{LANE}/" in message.topic:
             self.states.append((time.monotonic(), message.topic.split("/")[-2], json.loads(message.payload)))
 
@@ -157,8 +157,8 @@ class Witness:
         self._client.loop_stop()
 
 
-class Hall:
-    """All of it. `folder/share` is what the machine finds under /mnt/host."""
+class Surroundings:
+    """All surroundings. `folder/share` is /mnt/host in the machine."""
 
     def __init__(self, folder: Path) -> None:
         self.share = folder / "share"
@@ -191,7 +191,7 @@ class Hall:
         self.bus = UsbIpBus()
 
     def tls(self, name: str | None, authority: str = "trust") -> ssl.SSLContext:
-        """What somebody of that name connects to the post's broker with, or to headquarters' (`hq`)."""
+        """Return the TLS context of a principal at the post's broker, or at headquarters' (`hq`)."""
         folder = self.share / authority
         context = ssl.create_default_context(cafile=folder / "ca.crt")
         if name is not None:
@@ -199,8 +199,8 @@ class Hall:
         return context
 
     @contextlib.asynccontextmanager
-    async def plugged(self) -> AsyncIterator["Hall"]:
-        """With the devices on the bus."""
+    async def plugged(self) -> AsyncIterator["Surroundings"]:
+        """Run with the devices on the bus."""
         async with self.bus:
             for name, device in (
                 ("reader", self.reader_port),
@@ -208,12 +208,12 @@ class Hall:
                 ("finger", self.finger),
             ):
                 self.bus.connect(BUSIDS[name], device)
-            # The first picture of a finger takes a second to draw.
+            # The first image of a finger takes a second to render.
             await asyncio.to_thread(self.finger.platen.render_ahead, Finger(5).touch())
             yield self
 
     def workstation(self, port: int) -> Workstation:
-        """The lane's counter."""
+        """Return the lane's workstation."""
         return Workstation(
             "127.0.0.1",
             port,
@@ -225,11 +225,11 @@ class Hall:
         )
 
     async def swipe(self) -> bool:
-        """A traveller's passport at the reader; whether the port was open."""
+        """Present a traveller's passport at the reader; return whether the port was open."""
         return await self.reader.present(self.travellers.document(Format.TD3))
 
     def type(self) -> bool:
-        """A traveller's passport at the reader in keyboard mode; whether anybody listened."""
+        """Type a traveller's passport at the keyboard reader; return whether a host read it."""
         strokes = [
             stroke
             for line in self.travellers.document(Format.TD3).lines

@@ -1,6 +1,6 @@
-"""The gateway's package on a real kernel: installed, spoken to, unplugged, cut off, upgraded, removed.
+"""The gateway's package on a real kernel: installed, used, unplugged, power cut, upgraded, removed.
 
-In this order, each on what the one before left. BORDERPOST_VM_CUTS: how often the power is cut.
+In this order, each test on the state of the one before. BORDERPOST_VM_CUTS: number of power cuts.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from simulators.fingerprint.fingers import Finger
 from vm.image import image
 from vm.machine import Machine
 from vm.packages import OLDER, built, older
-from vm.surroundings import BUSIDS, DEVICES, LANE, LATE_S, SITE, Hall, Witness
+from vm.surroundings import BUSIDS, DEVICES, LANE, LATE_S, SITE, Surroundings, Witness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(7200)]
 
 CUTS = int(os.environ.get("BORDERPOST_VM_CUTS", "2"))
 BACK_S = 30.0
-"""Devices are back so soon after the machine is up."""
+"""Seconds from the start of the machine until devices must be back."""
 SLACK_S = 5.0
-"""By how much two clocks of this test may differ, and a message be on its way under load."""
+"""Maximum difference of two clocks of this test, and transit time of a message under load."""
 
 
 MOUNT = "modprobe 9pnet_virtio; mount -t 9p -o trans=virtio,ro,msize=524288 host /mnt/host"
-# Without flushing every file, which takes an emulated processor ten minutes: the power stays on meanwhile.
+# Without flushing every file, which takes an emulated processor ten minutes: there is no power cut meanwhile.
 INSTALL = "apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "
 AFTER_PROBE = "umount /media; hostname post; rm -f /usr/local/bin/probe /var/probe"
 UNSEEN = " ".join(
@@ -46,7 +46,7 @@ UNSEEN = " ".join(
         "/var/lib/mosquitto",
     )
 )
-# Whoever makes an account leaves these.
+# Files of account creation.
 ACCOUNTS = "^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$|^/etc/[.]pwd[.]lock$"
 FILES = f"find / -xdev {UNSEEN} -print | grep -vE '{ACCOUNTS}' | sort"
 CHECK_OUTBOX = """python3 -I - <<'END'
@@ -59,16 +59,16 @@ test "$(ls /var/lib/borderpost/outbox | grep -c set-aside)" = 0"""
 
 @dataclass
 class Post:
-    """The machine and all that stands around it."""
+    """The machine and its surroundings."""
 
     machine: Machine
-    hall: Hall
-    desk: Workstation
+    surroundings: Surroundings
+    workstation: Workstation
     witness: Witness
     figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     async def online(self, *names: str, since_s: float = 0.0, within_s: float = 300) -> float:
-        """Wait until those devices said that they are online after `since_s`; returns when the last did."""
+        """Wait until those devices were online after `since_s`; return when the last one was."""
         deadline_s = time.monotonic() + within_s
         while True:
             latest = {name: (at, state["state"]) for at, name, state in self.witness.states if at >= since_s}
@@ -78,45 +78,41 @@ class Post:
             await asyncio.sleep(0.2)
 
     async def journal(self) -> str:
-        said = await self.machine.run(
+        result = await self.machine.run(
             "journalctl -b -u borderpost -u mosquitto --no-pager -o cat | tail -60", code=None
         )
-        return said.text
+        return result.text
 
     async def event(self, kind: str, device: str, since_s: float, within_s: float = 60) -> dict:
         """Wait for an event of a kind that came after `since_s` of the host's wall clock."""
         deadline_s = time.monotonic() + within_s
         while True:
-            for heard in self.witness.heard:
-                if (
-                    heard.at >= since_s
-                    and heard.kind == kind
-                    and heard.event["source"].endswith(f"/{device}")
-                ):
-                    return heard.event
+            for item in self.witness.received:
+                if item.at >= since_s and item.kind == kind and item.event["source"].endswith(f"/{device}"):
+                    return item.event
             assert time.monotonic() < deadline_s, await self.journal()
             await asyncio.sleep(0.1)
 
     @contextlib.asynccontextmanager
     async def traffic(self) -> AsyncIterator[Counter[str]]:
-        """Travellers at both readers, and claims that come and go, until the block ends."""
+        """Generate travellers at both readers, and claims, until the block ends."""
         done: Counter[str] = Counter()
 
         async def documents() -> None:
             while True:
-                done["documents"] += await self.hall.swipe()
+                done["documents"] += await self.surroundings.swipe()
                 await asyncio.sleep(1.5)
 
         async def typed() -> None:
             while True:
-                done["typed"] += self.hall.type()
+                done["typed"] += self.surroundings.type()
                 await asyncio.sleep(6)
 
         async def claims() -> None:
             while True:
                 with contextlib.suppress(CommandError):
-                    await self.desk.command(f"{LANE}/finger", "claim", {"lease_s": 30}, expires_s=5)
-                    await self.desk.command(f"{LANE}/finger", "release", expires_s=5)
+                    await self.workstation.command(f"{LANE}/finger", "claim", {"lease_s": 30}, expires_s=5)
+                    await self.workstation.command(f"{LANE}/finger", "release", expires_s=5)
                     done["claims"] += 1
                 await asyncio.sleep(1)
 
@@ -129,21 +125,21 @@ class Post:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def records_arrived(self, within_s: float = 180) -> int:
-        """Every record that anybody heard of at the post is at headquarters; how many are there."""
+        """Wait until every record of the post is at headquarters; return their number."""
         deadline_s = time.monotonic() + within_s
         while True:
-            there = {heard.id for heard in self.hall.at_hq.heard}
-            missing = [heard for heard in self.witness.heard if heard.is_record and heard.id not in there]
+            there = {item.id for item in self.surroundings.at_hq.received}
+            missing = [item for item in self.witness.received if item.is_record and item.id not in there]
             if not missing:
                 return len(there)
             assert time.monotonic() < deadline_s, f"lost: {[(h.kind, h.event['seq']) for h in missing]}"
             await asyncio.sleep(0.5)
 
     def gaps(self) -> dict[str, list[int]]:
-        """What lacks among the numbers of each stream at headquarters; each epoch by itself."""
+        """Return the missing numbers of each stream at headquarters; each epoch separately."""
         streams: dict[str, set[int]] = defaultdict(set)
-        for heard in self.hall.at_hq.heard:
-            streams[f"{heard.event['stream']} {heard.event['epoch']}"].add(heard.event["seq"])
+        for item in self.surroundings.at_hq.received:
+            streams[f"{item.event['stream']} {item.event['epoch']}"].add(item.event["seq"])
         lacking = {name: sorted(set(range(min(s), max(s) + 1)) - s) for name, s in streams.items()}
         return {name: numbers for name, numbers in lacking.items() if numbers}
 
@@ -151,14 +147,14 @@ class Post:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def post(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
     folder = tmp_path_factory.mktemp("vm")
-    hall = Hall(folder)
-    machine = Machine(await asyncio.to_thread(image), folder, hall.share)
+    surroundings = Surroundings(folder)
+    machine = Machine(await asyncio.to_thread(image), folder, surroundings.share)
     witness = Witness(
-        machine.broker_port, hall.tls(LANE), f"bgw/v1/{SITE}/+/+/evt/+", f"bgw/v1/{SITE}/+/+/state"
+        machine.broker_port, surroundings.tls(LANE), f"bgw/v1/{SITE}/+/+/evt/+", f"bgw/v1/{SITE}/+/+/state"
     )
     try:
-        async with hall.plugged(), hall.workstation(machine.broker_port) as desk:
-            post = Post(machine, hall, desk, witness)
+        async with surroundings.plugged(), surroundings.workstation(machine.broker_port) as workstation:
+            post = Post(machine, surroundings, workstation, witness)
             try:
                 yield post
             finally:
@@ -166,12 +162,12 @@ async def post(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
                 await machine.close()
     finally:
         witness.close()
-        hall.close()
+        surroundings.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def test_it_is_installed_and_started(post: Post) -> None:
-    share = post.hall.share
+async def test_installed_and_started(post: Post) -> None:
+    share, port = post.surroundings.share, post.surroundings.bus.port
     packages = [built(f"borderpost-{name}") for name in ("gateway", "cameras")]
     for package in packages:
         shutil.copy(package, share)
@@ -183,7 +179,7 @@ async def test_it_is_installed_and_started(post: Post) -> None:
     await machine.run(f"{FILES} > /root/before")
     await machine.run(INSTALL + " ".join(f"/mnt/host/{name}" for name in before), within_s=900)
     assert str(await machine.until("systemctl is-active borderpost", within_s=300)) == "active"
-    # As it comes, it drives nothing; then the post is described, as its README says.
+    # With its default configuration it has no devices; then the post is configured, as in its README.
     assert "0 of 0 devices" in str(await machine.run("systemctl show -P StatusText borderpost"))
     await machine.run(
         "cp -r /mnt/host/trust/gw-1 /mnt/host/post.toml /etc/borderpost; "
@@ -191,7 +187,7 @@ async def test_it_is_installed_and_started(post: Post) -> None:
         "cp -rT /mnt/host/trust/broker /etc/mosquitto/borderpost; "
         "chown -R root:borderpost /etc/borderpost; chmod -R u=rwX,g=rX,o= /etc/borderpost; "
         "chgrp -R mosquitto /etc/mosquitto/borderpost; chmod -R u=rwX,g=rX,o= /etc/mosquitto/borderpost; "
-        f"printf 'PORT={post.hall.bus.port}\\nBUSIDS=\"{' '.join(BUSIDS.values())}\"\\n' > /etc/vm-cables; "
+        f"printf 'PORT={port}\\nBUSIDS=\"{' '.join(BUSIDS.values())}\"\\n' > /etc/vm-cables; "
         "systemctl restart mosquitto"
     )
     await machine.run("borderpost config check", within_s=300)
@@ -200,7 +196,7 @@ async def test_it_is_installed_and_started(post: Post) -> None:
     await machine.run("systemctl restart borderpost", within_s=600)
 
 
-async def test_four_devices_are_online_by_the_names_that_udev_gives(post: Post) -> None:
+async def test_four_devices_are_online_by_udev_names(post: Post) -> None:
     await post.online(*DEVICES, within_s=600)
     names = str(
         await post.machine.run(
@@ -219,31 +215,36 @@ async def test_four_devices_are_online_by_the_names_that_udev_gives(post: Post) 
     assert owners.splitlines() == ["borderpost 660"] * 2
 
 
-async def test_events_reach_a_subscriber_with_a_certificate_and_nobody_without(post: Post) -> None:
+async def test_events_require_certificate(post: Post) -> None:
     began = time.time()
-    assert await post.hall.swipe()
+    assert await post.surroundings.swipe()
     read = await post.event("document.read", "reader", began)
-    assert read["provenance"] == "simulated"  # whatever kernel is between
+    assert read["provenance"] == "simulated"  # on any kernel
     assert read["data"]["trigger"] == "swipe"
     assert (await typed(post))["provenance"] == "simulated"
     began = time.time()
-    post.hall.finger.platen.place(Finger(5).touch())
-    await post.desk.command(f"{LANE}/finger", "capture", {"timeout_s": 120}, expires_s=5, timeout_s=150)
+    post.surroundings.finger.platen.place(Finger(5).touch())
+    await post.workstation.command(
+        f"{LANE}/finger", "capture", {"timeout_s": 120}, expires_s=5, timeout_s=150
+    )
     finger = await post.event("finger.captured", "finger", began, within_s=120)
     assert finger["provenance"] == "simulated"
     began = time.time()
-    await post.desk.command(f"{LANE}/camera", "capture", {}, expires_s=5, timeout_s=90)
+    await post.workstation.command(f"{LANE}/camera", "capture", {}, expires_s=5, timeout_s=90)
     assert (await post.event("scene.captured", "camera", began))["provenance"] == "simulated"
     with pytest.raises((ssl.SSLError, OSError)):  # noqa: PT012 - in TLS 1.3 the refusal comes with the first answer
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", post.machine.broker_port, ssl=post.hall.tls(None), server_hostname="localhost"
+            "127.0.0.1",
+            post.machine.broker_port,
+            ssl=post.surroundings.tls(None),
+            server_hostname="localhost",
         )
         writer.write(bytes.fromhex("101000044d5154540502003c000003786162"))
         if not await reader.read(1):
             raise ssl.SSLError("hung up")
 
 
-async def test_what_is_unplugged_is_missed_and_what_is_plugged_in_is_taken(post: Post) -> None:
+async def test_unplugged_is_offline_and_replugged_online(post: Post) -> None:
     machine = post.machine
     ports = str(await machine.run("usbip port"))
     for name, busid in BUSIDS.items():
@@ -254,16 +255,16 @@ async def test_what_is_unplugged_is_missed_and_what_is_plugged_in_is_taken(post:
                       for at, device, state in post.witness.states):  # fmt: skip
             assert time.monotonic() < began_s + 60, await post.journal()
             await asyncio.sleep(0.1)
-        gone_s = time.monotonic()
-        await machine.run(f"usbip --tcp-port {post.hall.bus.port} attach -r 10.0.2.2 -b {busid}")
-        back_s = await post.online(name, since_s=gone_s)
-        post.figures[f"replugged_{name}_s"].append(round(back_s - gone_s, 1))
+        unplugged_s = time.monotonic()
+        await machine.run(f"usbip --tcp-port {post.surroundings.bus.port} attach -r 10.0.2.2 -b {busid}")
+        back_s = await post.online(name, since_s=unplugged_s)
+        post.figures[f"replugged_{name}_s"].append(round(back_s - unplugged_s, 1))
     began = time.time()
-    assert await post.hall.swipe()
+    assert await post.surroundings.swipe()
     await post.event("document.read", "reader", began)
 
 
-async def test_a_program_with_the_rights_of_the_service_reaches_its_devices_and_nothing_else(
+async def test_confinement_allows_only_devices(
     post: Post,
 ) -> None:
     await post.machine.run("systemctl show -P MainPID mosquitto > /run/broker.pid; chmod 644 /run/broker.pid")
@@ -276,8 +277,8 @@ async def test_a_program_with_the_rights_of_the_service_reaches_its_devices_and_
         within_s=120,
     )
     confined = json.loads(str(await post.machine.run("cat /run/probe.json")))
-    said = await post.machine.run("python3 -I /usr/local/lib/vm/probe.py control; " + AFTER_PROBE)
-    free = json.loads(str(said))
+    result = await post.machine.run("python3 -I /usr/local/lib/vm/probe.py control; " + AFTER_PROBE)
+    free = json.loads(str(result))
     assert confined["user"] != 0
     assert len(confined["forbidden"]) >= 20
     assert [name for name, error in confined["forbidden"].items() if error is None] == []
@@ -286,23 +287,23 @@ async def test_a_program_with_the_rights_of_the_service_reaches_its_devices_and_
     assert {name: error for name, error in free["forbidden"].items() if error is not None} == {}
 
 
-async def test_power_cuts_in_the_middle_of_traffic_lose_no_record_and_make_nothing_late(post: Post) -> None:
+async def test_power_cuts_lose_no_record(post: Post) -> None:
     machine, die, anew = post.machine, random.Random(2026), list[str]()
-    known = {heard.event["epoch"] for heard in post.hall.at_hq.heard}
+    known = {item.event["epoch"] for item in post.surroundings.at_hq.received}
     for number in range(CUTS):
         async with post.traffic() as done:
             await asyncio.sleep(die.uniform(8, 16))
             if number % 2:
-                post.hall.hq.kill()  # so that records wait on the disk
+                post.surroundings.hq.kill()  # so that records wait on the disk
                 await asyncio.sleep(die.uniform(2, 6))
-            # Every fourth cut comes at any moment, the others amid what is written.
+            # Every fourth cut comes at any time, the others during writes.
             kept, lost = await machine.cut(number, unflushed_s=10 if number % 4 else 0)
         post.figures["documents"].append(done["documents"])
         post.figures["claims"].append(done["claims"])
         post.figures["sectors_lost"].append(lost)
         post.figures["sectors_kept"].append(kept)
         if number % 2:
-            post.hall.hq.start()
+            post.surroundings.hq.start()
         began_s = time.monotonic()
         await machine.power_on()
         online_s = await post.online(*DEVICES, since_s=began_s)
@@ -312,7 +313,7 @@ async def test_power_cuts_in_the_middle_of_traffic_lose_no_record_and_make_nothi
             "cut -d' ' -f1 /proc/uptime; systemctl show -P ExecMainStartTimestampMonotonic borderpost"
         )
         now_s, start_us = str(started).split()
-        # The guest's clock from its start, and the host's, at this moment.
+        # The guest's clock from its start, and the host's, at this time.
         since_start_s = online_s - (time.monotonic() - float(now_s) + float(start_us) / 1e6)
         post.figures["online_after_service_s"].append(round(since_start_s, 1))
         factor = await slowness(machine)
@@ -320,24 +321,24 @@ async def test_power_cuts_in_the_middle_of_traffic_lose_no_record_and_make_nothi
         assert since_start_s <= BACK_S * max(1.0, factor), (since_start_s, factor, up_s)
         checked = str(await machine.run(CHECK_OUTBOX))
         assert checked.startswith("ok"), checked
-        # What was committed is there. Who does not know the time begins a new epoch where travellers wait.
-        anew += await epochs_begun(machine)
+        # Committed data are there. With an unknown clock a new epoch begins while traveller events wait.
+        anew += await new_epoch_reasons(machine)
         await machine.run("journalctl -b -u borderpost -o cat | grep -E 'commits_lost|corrupt'", code=1)
-    post.figures["epochs_begun"].append(len(anew))
+    post.figures["new_epochs"].append(len(anew))
     assert set(anew) <= {"ages_unknown"}
     await post.records_arrived()
     assert post.gaps() == {}
-    epochs = {heard.event["epoch"] for heard in post.hall.at_hq.heard}
+    epochs = {item.event["epoch"] for item in post.surroundings.at_hq.received}
     assert len(epochs - known) <= len(anew)
-    late = [heard for heard in post.witness.heard if heard.age_s > LATE_S + SLACK_S and not heard.is_record]
+    late = [item for item in post.witness.received if item.age_s > LATE_S + SLACK_S and not item.is_record]
     assert late == []
 
 
-async def test_it_is_upgraded_in_the_middle_of_traffic(post: Post) -> None:
+async def test_upgrade_during_traffic(post: Post) -> None:
     machine = post.machine
     packages = [built(f"borderpost-{name}") for name in ("gateway", "cameras")]
     assert OLDER in str(await machine.run("dpkg-query -W borderpost-gateway"))
-    known = {heard.event["epoch"] for heard in post.hall.at_hq.heard}
+    known = {item.event["epoch"] for item in post.surroundings.at_hq.received}
     before = str(
         await machine.run("md5sum /etc/borderpost/post.toml; cat /var/lib/borderpost/devices.json | wc -c")
     )
@@ -359,13 +360,13 @@ async def test_it_is_upgraded_in_the_middle_of_traffic(post: Post) -> None:
     assert before.splitlines()[0] == str(await machine.run("md5sum /etc/borderpost/post.toml"))
     await post.records_arrived()
     assert post.gaps() == {}
-    # Travellers whose age is unknown since a cut are still held, and it goes on beside them in a new epoch.
-    anew = await epochs_begun(machine)
+    # Traveller events of unknown age since a cut are still held back, and it continues in a new epoch.
+    anew = await new_epoch_reasons(machine)
     assert set(anew) <= {"ages_unknown"}
-    assert len({heard.event["epoch"] for heard in post.hall.at_hq.heard} - known) <= len(anew)
+    assert len({item.event["epoch"] for item in post.surroundings.at_hq.received} - known) <= len(anew)
 
 
-async def test_removal_leaves_nothing_that_runs_and_purge_nothing_at_all(post: Post) -> None:
+async def test_removal_and_purge_leave_nothing(post: Post) -> None:
     machine = post.machine
     await machine.run("apt-get remove -y borderpost-gateway borderpost-cameras", within_s=600)
     assert str(await machine.run("pgrep -u borderpost; pgrep -f '^/[o]pt/borderpost'", code=None)) == ""
@@ -376,36 +377,36 @@ async def test_removal_leaves_nothing_that_runs_and_purge_nothing_at_all(post: P
     await machine.run(
         "test -e /var/lib/borderpost/outbox && test -e /etc/borderpost/post.toml && test ! -e /opt/borderpost"
     )
-    # The other has no configuration: dpkg has forgotten it.
+    # The other has no configuration: dpkg has no record of it.
     await machine.run("apt-get purge -y borderpost-gateway", within_s=600)
     known = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 'borderpost-*' 2>/dev/null"
     assert str(await machine.run(f"{known} | grep -v ^not-installed", code=None)) == ""
-    left = await machine.run(f"{FILES} | comm -13 /root/before -")
-    assert str(left) == ""
-    # Debian's own configuration of the broker, in force again, has it keep a file: nothing of ours is in it.
+    remaining = await machine.run(f"{FILES} | comm -13 /root/before -")
+    assert str(remaining) == ""
+    # With Debian's own configuration the broker stores a file again: it must have none of our data.
     await machine.run("grep -rqa bgw /var/lib/mosquitto", code=1)
     assert str(await machine.run("getent passwd borderpost; getent group borderpost", code=None)) == ""
 
 
 async def typed(post: Post) -> dict:
-    """A document typed by the keyboard reader; again where the processor was too slow for its keys."""
+    """Type a document at the keyboard reader; again if the processor was too slow for its keys."""
     for _ in range(3):
         began = time.time()
-        assert post.hall.type()
+        assert post.surroundings.type()
         with contextlib.suppress(AssertionError):
             return await post.event("document.read", "wedge", began, within_s=20)
     raise AssertionError(await post.journal())
 
 
-async def epochs_begun(machine: Machine) -> list[str]:
-    """Why the gateway began a new epoch, each time since the machine's start."""
-    said = await machine.run("journalctl -b -u borderpost -o cat | grep '\"outbox_opened\"'")
-    opened = [json.loads(line) for line in str(said).splitlines()]
+async def new_epoch_reasons(machine: Machine) -> list[str]:
+    """Return the reasons of the gateway's new epochs since the machine's start."""
+    result = await machine.run("journalctl -b -u borderpost -o cat | grep '\"outbox_opened\"'")
+    opened = [json.loads(line) for line in str(result).splitlines()]
     return [one["new_epoch"] for one in opened if one["new_epoch"] is not None]
 
 
 async def slowness(machine: Machine) -> float:
-    """How many times slower than this host the machine computes, at this moment."""
+    """Return how many times slower than this host the machine computes now."""
     work = "import time; a = time.monotonic(); sum(i * i for i in range(300000)); print(time.monotonic() - a)"
     guest_s = float(str(await machine.run(f"python3 -I -c '{work}'")))
     began_s = time.monotonic()

@@ -14,7 +14,7 @@ from drivers.driver import BadFrame, Identity
 from drivers.fingerprint.commands import CaptureFinger
 from drivers.fingerprint.observations import CaptureOutcome, UnreadableReason
 from drivers.fingerprint.raster import CaptureFailure, Raster
-from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
+from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings, need_libraries
 from drivers.fingerprint.self_test import response_step
 from drivers.fingerprint.uru4000.image import IMAGE_BYTES, RawImage, parse
 from drivers.fingerprint.uru4000.protocol import Uru4000Protocol
@@ -63,6 +63,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
 
     async def open(self) -> Identity:
         """Find the scanner and wake it up; raises LinkError."""
+        need_libraries(self.settings)
         self.link = await self.links.usb(self.settings, VENDOR_SPECIFIC)
         said = self.link.identity
         model = MODELS.get((said.vendor_id, said.product_id))
@@ -96,7 +97,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
 
     async def close(self) -> None:
         """Switch the lamp off, if the scanner is still there."""
-        if hasattr(self, "scanner") and not self.protocol.is_dark:
+        if hasattr(self, "protocol") and not self.protocol.is_dark:
             with contextlib.suppress(LinkError):
                 await self.protocol.set_mode(ScannerMode.OFF)
 

@@ -23,7 +23,7 @@ from drivers.fingerprint.observations import (
     UnreadableReason,
 )
 from drivers.fingerprint.raster import CaptureFailure, Raster
-from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
+from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings, need_libraries
 from drivers.fingerprint.wsbd.images import FORMATS, content_type, decode_raster
 from drivers.fingerprint.wsbd.results import (
     DictionaryItem,
@@ -150,6 +150,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
 
     async def open(self) -> Identity:
         """Register, lock and initialise; raises LinkError. A lock that another has is waited for."""
+        need_libraries(self.settings)
         self.link = await self.links.http(self.settings)
         info = await self._asked("GET", "/info")
         registered = await self._done("POST", "/register", "register the gateway")

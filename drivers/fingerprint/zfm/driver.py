@@ -15,7 +15,7 @@ from drivers.driver import Identity
 from drivers.fingerprint.commands import CaptureFinger
 from drivers.fingerprint.observations import CaptureOutcome, FeedbackCode, UnreadableReason
 from drivers.fingerprint.raster import CaptureFailure, Raster
-from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
+from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings, need_libraries
 from drivers.fingerprint.zfm.codes import (
     UNKNOWN_INSTRUCTION,
     ConfirmationCode,
@@ -133,6 +133,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
 
     async def open(self) -> Identity:
         """Open the port, give the password, ask who answers; raises LinkError."""
+        need_libraries(self.settings)
         settings, known = self.settings, MODELS[self.settings.model]
         self.size_px = settings.image_px or (known.width_px, known.height_px)
         self.resolution_ppi = settings.resolution_ppi or known.resolution_ppi

@@ -1,25 +1,22 @@
-"""Cameras of this machine: read by a thread through mapped buffers, of which only the newest picture is kept.
+"""Cameras of this machine: read by a thread through mapped buffers, of which only the latest frame is kept.
 
 Source: Linux, `Documentation/userspace-api/media/v4l/mmap.rst` and `buffer.rst`. Needs the extra `uvc`.
 """
 
-import asyncio
 import contextlib
 import errno
 import mmap
 import os
 import select
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
 from linuxpy.video import device as v4l2
 from pydantic import AfterValidator, Field
 
+from drivers.clock import boot_ns, suspended_ns
 from drivers.links.address import node_address
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
@@ -31,19 +28,19 @@ from drivers.links.video.devices import (
     open_error,
     unplugged_error,
 )
-from drivers.links.video.latest import LatestValue
+from drivers.links.video.latest import FrameThread
 from drivers.links.video.v4l2_setup import CAPTURE, Mode, configure
 
 BUFFERS = 4
 OPEN_S = 10.0
-"""How long a camera may take to begin, in seconds: the kernel asks it a dozen things over USB."""
+"""Time limit for the start of a camera, in seconds: the kernel sends it a dozen requests over USB."""
 SUSPENDED_NS = 100_000_000
-"""By how much the two clocks that count from the start part when the machine was suspended."""
+"""Difference of CLOCK_BOOTTIME and CLOCK_MONOTONIC that counts as a suspend."""
 MMAP = v4l2.Memory.MMAP
 
 
 class VideoSettings(Settings):
-    """Which camera, and what it is set to. What stands nowhere is left as the camera has it."""
+    """Address and settings of a camera. Missing settings keep the camera's values."""
 
     port: Annotated[str, AfterValidator(partial(node_address, usb_address=USB_ADDRESS))] = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, `usb:VID:PID@SOCKET`, or a path such as "
@@ -53,110 +50,75 @@ class VideoSettings(Settings):
     size: str | None = Field(
         None,
         pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$",
-        description="Width and height, in pixels. Without it the largest up to 1920x1080.",
+        description="Width and height, in pixels. Default: the largest up to 1920x1080.",
         examples=["1280x720"],
     )
     frames_per_s: float | None = Field(
-        None, gt=0, le=120, description="Pictures a second, where the camera offers that.", examples=[15]
+        None, gt=0, le=120, description="Frames per second, where the camera offers that rate.", examples=[15]
     )
     exposure_ms: float | Literal["auto"] | None = Field(
-        None, description="How long each picture is exposed, in milliseconds, or `auto`.", examples=[16.6]
+        None, description="Exposure time of a frame, in milliseconds, or `auto`.", examples=[16.6]
     )
     focus: int | Literal["auto"] | None = Field(
-        None, description="Where the lens stands, in the camera's own units, or `auto`.", examples=["auto"]
+        None, description="Position of the lens, in the camera's own units, or `auto`.", examples=["auto"]
     )
     no_frame_timeout_s: float = Field(
         2.0,
         gt=0,
         le=60,
-        description="A camera without a new picture for so long has stalled, in seconds.",
+        description="Without a new frame for so long the camera has stalled, in seconds.",
         examples=[2.0],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """A picture as the camera gave it."""
+    """A frame as delivered by the camera."""
 
     content: bytes
     made_ns: int
-    """When its first byte came, by CLOCK_BOOTTIME, or somewhat earlier."""
+    """Arrival of its first byte, by CLOCK_BOOTTIME, or somewhat earlier."""
 
 
-class VideoLink:
+class VideoLink(FrameThread[VideoFrame]):
     """A camera that is being read: an async context manager."""
 
     def __init__(self, settings: VideoSettings, on_damaged: Callable[[], None]) -> None:
-        """`damaged` is called in the loop for each picture that the kernel flags as spoilt."""
+        """`on_damaged` is called in the loop for each frame that the kernel flags as damaged."""
+        silence_s = settings.no_frame_timeout_s
+        super().__init__("v4l2", OPEN_S + silence_s, silence_s)
         self._settings = settings
-        self._damaged = on_damaged
+        self._on_damaged = on_damaged
         self._damaged_in_a_row = 0
-        """How many in a row."""
-        self._thread = threading.Thread(target=self._run, name="v4l2", daemon=True)
-        self._newest: LatestValue[VideoFrame] = LatestValue()
-        self._wake = -1
+        self._wakeup_fd = -1
+        """An eventfd that ends the thread's poll."""
         self.mode: Mode
-        """How its pictures come: known once it is open."""
+        """Format of the frames: known once the camera is open."""
         self.name = ""
-        """What the camera calls itself."""
+        """Name of the camera, as the device states it."""
         self.usb: UsbDevice | None = None
-        """What its USB descriptors say, when it is addressed by them."""
-        self.is_simulated = False
+        """USB descriptors, when the camera is addressed by them."""
 
     async def __aenter__(self) -> Self:
-        """Open, set up, and wait for the first picture; raises LinkError."""
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._thread.start()
-        try:
-            async with asyncio.timeout(OPEN_S + self._settings.no_frame_timeout_s):
-                await self.newer_than(0)
-        except TimeoutError:
-            await self._end()
-            raise self._silence_error() from None
-        except BaseException:
-            await self._end()
-            raise
-        return self
+        """Open, set up, and wait for the first frame; raises LinkError."""
+        self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the thread, which gives the camera back."""
-        await self._end()
+    async def _stop(self) -> None:
+        await super()._stop()
+        os.close(self._wakeup_fd)
 
-    async def _end(self) -> None:
-        self._newest.is_stopped = True
-        os.eventfd_write(self._wake, 1)
-        await asyncio.to_thread(self._thread.join)
-        os.close(self._wake)
-
-    async def newer_than(self, since_ns: int) -> VideoFrame:
-        """The newest picture, as soon as it was made after that; raises LinkError."""
-        return await self._newest.newer_than(since_ns)
-
-    async def wait_for_failure(self) -> None:
-        """Wait until the camera fails; raises LinkError."""
-        await self._newest.wait_for_failure(
-            _boot_ns(), self._settings.no_frame_timeout_s, self._silence_error
-        )
+    def _interrupt_read(self) -> None:
+        os.eventfd_write(self._wakeup_fd, 1)
 
     # In the thread.
-
-    def _run(self) -> None:
-        failure = unplugged_error(self._settings.port)
-        try:
-            self._read()
-        except LinkError as error:
-            failure = error
-        finally:  # whatever happens, those who wait are told
-            self._newest.fail(failure)
 
     def _read(self) -> None:
         settings = self._settings
         path, self.usb = find_video(settings.port)
         fd = -1
         try:
-            # Not through linuxpy's Device, which reads every format and control that there is.
+            # Not through linuxpy's Device, which reads every format and control.
             fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             self._identify(fd)
             self.mode = configure(
@@ -195,25 +157,25 @@ class VideoLink:
     def _stream(self, fd: int, buffers: list[mmap.mmap]) -> None:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        poll.register(self._wake, select.POLLIN)
-        looked_ns, asleep_ns = _boot_ns(), _asleep_ns()
-        while not self._newest.is_stopped:
+        poll.register(self._wakeup_fd, select.POLLIN)
+        looked_ns, asleep_ns = boot_ns(), suspended_ns()
+        while not self._latest.is_stopped:
             told = dict(poll.poll())
             newest, found = self._dequeue_newest(fd)
             if not found and told.get(fd, 0) & (select.POLLERR | select.POLLHUP):
                 raise unplugged_error(self._settings.port)
-            before_ns, looked_ns = looked_ns, _boot_ns()
-            slept_ns, asleep_ns = _asleep_ns() - asleep_ns, _asleep_ns()
+            before_ns, looked_ns = looked_ns, boot_ns()
+            slept_ns, asleep_ns = suspended_ns() - asleep_ns, suspended_ns()
             if newest is None:
                 continue
-            # What waited while the machine was suspended seems to be of now, by a clock that stood still.
+            # A frame that waited during a suspend seems recent by CLOCK_MONOTONIC, which stops then.
             if slept_ns < SUSPENDED_NS:
                 made_ns = self._made_ns(newest, before_ns, looked_ns)
-                self._newest.put(VideoFrame(buffers[newest.index][: newest.bytesused], made_ns))
+                self._latest.put(VideoFrame(buffers[newest.index][: newest.bytesused], made_ns))
             v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, newest.index)
 
     def _dequeue_newest(self, fd: int) -> tuple[Any, int]:
-        """The newest whole picture that waits, and how many waited; all others are given back."""
+        """Return the latest whole frame of the queue, and the number of frames; all others are requeued."""
         newest, found = None, 0
         while True:
             try:
@@ -223,7 +185,7 @@ class VideoLink:
             found += 1
             if buffer.flags & v4l2.BufferFlag.ERROR:
                 self._damaged_in_a_row += 1
-                self._newest.call_in_loop(self._damaged)
+                self._latest.call_in_loop(self._on_damaged)
             else:
                 self._damaged_in_a_row = 0
                 newest, buffer = buffer, newest
@@ -231,33 +193,36 @@ class VideoLink:
                 v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, buffer.index)
 
     def _made_ns(self, buffer: Any, before_ns: int, now_ns: int) -> int:
-        """When its first byte came, at the earliest, where that cannot be known.
+        """Return the arrival of its first byte, or the earliest possible time.
 
-        `before_ns`: when nothing waited any more the last time, so all of it ended after that.
+        `before_ns`: time of the last look with an empty queue, so the frame ended after that.
         """
         flags = v4l2.BufferFlag
         if buffer.flags & flags.TIMESTAMP_MASK == flags.TIMESTAMP_MONOTONIC:
-            stamped_ns = buffer.timestamp.secs * 10**9 + buffer.timestamp.usecs * 1000 + _asleep_ns()
+            stamped_ns = buffer.timestamp.secs * 10**9 + buffer.timestamp.usecs * 1000 + suspended_ns()
             if buffer.flags & flags.TSTAMP_SRC_MASK != flags.TSTAMP_SRC_SOE:
                 stamped_ns -= self.mode.interval_ns
             if stamped_ns <= now_ns:
                 return int(stamped_ns)
         return before_ns - self.mode.interval_ns
 
-    # What goes wrong, as sentences.
+    # Errors.
 
-    def _silence_error(self) -> LinkError:
+    def _ended_error(self) -> LinkError:
+        return unplugged_error(self._settings.port)
+
+    def _no_frame_error(self) -> LinkError:
         settings = self._settings
         if self._damaged_in_a_row:
             return LinkError(
                 Cause.LINK_FAILED,
-                f"The camera at {settings.port} gives nothing but damaged pictures, {self._damaged_in_a_row} so far.",
+                f"The camera at {settings.port} sends only damaged frames, {self._damaged_in_a_row} so far.",
                 Action.REPLUG,
                 "Plug it into another port, without a hub or an extension; change its cable.",
             )
         return LinkError(
             Cause.NO_RESPONSE,
-            f"The camera at {settings.port} has given no picture for {settings.no_frame_timeout_s:g} seconds.",
+            f"The camera at {settings.port} has sent no frame for {settings.no_frame_timeout_s:g} seconds.",
             Action.REPLUG,
             "Unplug the camera, wait five seconds, plug it in again.",
         )
@@ -267,7 +232,7 @@ class VideoLink:
             return unplugged_error(self._settings.port)
         return LinkError(
             Cause.LINK_FAILED,
-            f"The camera at {self._settings.port} broke off ({os.strerror(error.errno or 0)}).",
+            f"The camera at {self._settings.port} stopped ({os.strerror(error.errno or 0)}).",
             Action.REPLUG,
             "Unplug the camera, wait five seconds, plug it in again.",
         )
@@ -275,19 +240,10 @@ class VideoLink:
 
 @contextlib.contextmanager
 def _mapped(fd: int) -> Iterator[list[mmap.mmap]]:
-    """Buffers of the kernel, as memory."""
+    """Map buffers of the kernel into memory."""
     buffers = v4l2.create_mmap_buffers(fd, CAPTURE, MMAP, BUFFERS)
     try:
         yield buffers
     finally:
         for buffer in buffers:
             buffer.close()
-
-
-def _boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
-def _asleep_ns() -> int:
-    """How far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)

@@ -1,4 +1,4 @@
-"""Passive Authentication: whether an issuer that the operator trusts signed what the chip holds.
+"""Passive Authentication: verification that a trusted issuer signed the data of the chip.
 
 Source: ICAO Doc 9303-11, section 5.1; ICAO Doc 9303-12; outcomes after BSI TR-03135-1, section 3.5.2.
 """
@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from datetime import date
 
 from drivers.observation import Check
-from drivers.passport.emrtd import verdicts
+from drivers.passport.check_results import (
+    CHIP,
+    CHIP_CERTIFICATE_VALIDITY,
+    CHIP_COM_VS_SOD,
+    CHIP_DSC_REVOCATION,
+    CHIP_DSC_SIGNATURE,
+    CHIP_ISSUING_STATE,
+    CHIP_SOD_SIGNATURE,
+    CHIP_TRUST,
+    data_group_hash,
+)
 from drivers.passport.emrtd.errors import ChipError, MalformedError
 from drivers.passport.emrtd.evidence import ChipEvidence, guarded_check
 from drivers.passport.emrtd.lds import com_data_groups
@@ -21,12 +31,12 @@ from drivers.passport.emrtd.transport.files import DATA_GROUPS, ElementaryFile
 MANDATORY_DATA_GROUPS = frozenset({1, 2})
 """Data groups that every document has."""
 _OF_THE_SIGNER = (
-    verdicts.DSC_SIGNATURE,
-    verdicts.CERTIFICATE_VALIDITY,
-    verdicts.DSC_REVOCATION,
-    verdicts.TRUST,
+    CHIP_DSC_SIGNATURE,
+    CHIP_CERTIFICATE_VALIDITY,
+    CHIP_DSC_REVOCATION,
+    CHIP_TRUST,
 )
-DEPENDING_ON_SOD = (*_OF_THE_SIGNER, verdicts.COM_VS_SOD)
+DEPENDING_ON_SOD = (*_OF_THE_SIGNER, CHIP_COM_VS_SOD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,7 @@ class PassiveAuthentication:
     """Issuing state as DG1 has it, None when DG1 could not be read."""
 
     def checks(self) -> Iterator[Check]:
-        """Make all of them, always in the same order."""
+        """Make all checks, always in the same order."""
         content = self.evidence.files.get(ElementaryFile.SOD)
         if content is None:
             yield from self._without_security_object()
@@ -50,10 +60,10 @@ class PassiveAuthentication:
         except ChipError as fault:
             malformed = isinstance(fault, MalformedError)
             reason = "sod_malformed" if malformed else "algorithm_unsupported"
-            first = verdicts.failed if malformed else verdicts.undetermined
-            yield first(verdicts.SOD_SIGNATURE, reason)
-            for identifier in self._resting_on_it():
-                yield verdicts.undetermined(identifier, reason)
+            first = CHIP.failed if malformed else CHIP.undetermined
+            yield first(CHIP_SOD_SIGNATURE, reason)
+            for identifier in self._depending_on_sod():
+                yield CHIP.undetermined(identifier, reason)
             return
         signer = sod.signer(self.trust.signers if self.trust else ())
         yield from self._signer(sod, signer)
@@ -63,16 +73,16 @@ class PassiveAuthentication:
         yield self._issuing_state(signer)
 
     def _without_security_object(self) -> Iterator[Check]:
-        for identifier in (verdicts.SOD_SIGNATURE, *self._resting_on_it()):
+        for identifier in (CHIP_SOD_SIGNATURE, *self._depending_on_sod()):
             yield self.evidence.missing_file_check(identifier, ElementaryFile.SOD)
 
-    def _resting_on_it(self) -> tuple[str, ...]:
-        """Name the checks that cannot be made without a readable security object."""
-        hashes = (verdicts.data_group_hash(group) for group in sorted(self._groups(None)))
-        return (*DEPENDING_ON_SOD, *hashes, verdicts.ISSUING_STATE)
+    def _depending_on_sod(self) -> tuple[str, ...]:
+        """Return the checks that cannot be made without a readable security object."""
+        hashes = (data_group_hash(group) for group in sorted(self._groups(None)))
+        return (*DEPENDING_ON_SOD, *hashes, CHIP_ISSUING_STATE)
 
     def _groups(self, sod: SecurityObject | None) -> set[int]:
-        """Give the data groups to judge: those read, and those that should have been."""
+        """Return the data groups to check: those read, and those that should have been read."""
         known = {
             f.number
             for f in (*self.evidence.files, *self.evidence.refused_status, *self.evidence.malformed_files)
@@ -82,109 +92,107 @@ class PassiveAuthentication:
 
     def _signer(self, sod: SecurityObject, signer: Certificate | None) -> Iterator[Check]:
         if signer is None:
-            for identifier in (verdicts.SOD_SIGNATURE, *_OF_THE_SIGNER):
-                yield verdicts.undetermined(identifier, "signer_unknown")
+            for identifier in (CHIP_SOD_SIGNATURE, *_OF_THE_SIGNER):
+                yield CHIP.undetermined(identifier, "signer_unknown")
             return
-        yield guarded_check(verdicts.SOD_SIGNATURE, lambda: self._sod_signature(sod, signer))
+        yield guarded_check(CHIP_SOD_SIGNATURE, lambda: self._sod_signature(sod, signer))
         authority, signature = self._authority(signer)
         yield signature
         yield self._validity(signer, authority)
         yield guarded_check(
-            verdicts.DSC_REVOCATION, lambda: self._revocation(signer, authority, signature.reason)
+            CHIP_DSC_REVOCATION, lambda: self._revocation(signer, authority, signature.reason)
         )
-        yield verdicts.chip_check(verdicts.TRUST, signature.outcome, signature.reason)
+        yield CHIP.check(CHIP_TRUST, signature.outcome, signature.reason)
 
     def _sod_signature(self, sod: SecurityObject, signer: Certificate) -> Check:
         if sod.signed_data.signed_by(signer):
-            return verdicts.successful(verdicts.SOD_SIGNATURE)
-        return verdicts.failed(verdicts.SOD_SIGNATURE, "signature_wrong")
+            return CHIP.successful(CHIP_SOD_SIGNATURE)
+        return CHIP.failed(CHIP_SOD_SIGNATURE, "signature_wrong")
 
     def _authority(self, signer: Certificate) -> tuple[Certificate | None, Check]:
         """Find the state's certificate that signed the signer's."""
-        identifier = verdicts.DSC_SIGNATURE
+        identifier = CHIP_DSC_SIGNATURE
         if self.trust is None or not self.trust.authorities:
-            return None, verdicts.undetermined(identifier, "no_trust_store")
+            return None, CHIP.undetermined(identifier, "no_trust_store")
         claimed = self.trust.authorities_of(signer)
         if not claimed:
-            return None, verdicts.undetermined(identifier, "csca_unknown")
+            return None, CHIP.undetermined(identifier, "csca_unknown")
         unsupported = False
         for authority in claimed:
             try:
                 if signer.signed_by(authority):
-                    return authority, verdicts.successful(identifier)
+                    return authority, CHIP.successful(identifier)
             except ChipError:
                 unsupported = True
         if unsupported:
-            return None, verdicts.undetermined(identifier, "algorithm_unsupported")
-        return None, verdicts.failed(identifier, "signature_wrong")
+            return None, CHIP.undetermined(identifier, "algorithm_unsupported")
+        return None, CHIP.failed(identifier, "signature_wrong")
 
     def _validity(self, signer: Certificate, authority: Certificate | None) -> Check:
-        """Look at the calendar only: both certificates must be valid today (9303-11, section 5.1)."""
-        identifier = verdicts.CERTIFICATE_VALIDITY
+        """Check the dates only: both certificates must be valid today (9303-11, section 5.1)."""
+        identifier = CHIP_CERTIFICATE_VALIDITY
         chain = [signer] if authority is None else [signer, authority]
         if all(certificate.is_valid_on(self.today) for certificate in chain):
-            return verdicts.successful(identifier)
+            return CHIP.successful(identifier)
         early = any(self.today < certificate.not_before.date() for certificate in chain)
-        return verdicts.failed(identifier, "certificate_not_yet_valid" if early else "certificate_expired")
+        return CHIP.failed(identifier, "certificate_not_yet_valid" if early else "certificate_expired")
 
     def _revocation(self, signer: Certificate, authority: Certificate | None, reason: str | None) -> Check:
-        """Look the signer up; a stale list can still condemn, but not acquit."""
-        identifier = verdicts.DSC_REVOCATION
+        """Check the revocation list; a stale list can still fail a signer, but not clear it."""
+        identifier = CHIP_DSC_REVOCATION
         if self.trust is None or authority is None:
-            return verdicts.undetermined(identifier, reason or "csca_unknown")
+            return CHIP.undetermined(identifier, reason or "csca_unknown")
         lists = self.trust.lists_of(authority)
         if not lists:
-            return verdicts.undetermined(identifier, "no_crl")
+            return CHIP.undetermined(identifier, "no_crl")
         genuine = [known for known in lists if known.signed_by(authority)]
         if not genuine:
-            return verdicts.undetermined(identifier, "crl_invalid")
+            return CHIP.undetermined(identifier, "crl_invalid")
         latest = genuine[0]
         if signer.serial_number in latest.revoked_serials:
-            return verdicts.failed(identifier, "revoked")
+            return CHIP.failed(identifier, "revoked")
         if not latest.is_current_on(self.today):
-            return verdicts.undetermined(identifier, "crl_stale")
-        return verdicts.successful(identifier)
+            return CHIP.undetermined(identifier, "crl_stale")
+        return CHIP.successful(identifier)
 
     def _lists(self, sod: SecurityObject) -> Check:
-        """Compare EF.COM, which nobody signed, with the signed list."""
-        identifier = verdicts.COM_VS_SOD
+        """Compare EF.COM, which is not signed, with the signed list."""
+        identifier = CHIP_COM_VS_SOD
         content = self.evidence.files.get(ElementaryFile.COM)
         if content is None:
             absence = self.evidence.missing_file_check(identifier, ElementaryFile.COM)
-            return (
-                verdicts.not_supported(identifier, "no_com") if absence.reason == "file_missing" else absence
-            )
+            return CHIP.not_supported(identifier, "no_com") if absence.reason == "file_missing" else absence
         try:
             listed = com_data_groups(content)
         except ChipError:
-            return verdicts.failed(identifier, "com_malformed")
+            return CHIP.failed(identifier, "com_malformed")
         if listed == sod.hashes.keys():
-            return verdicts.successful(identifier)
-        return verdicts.failed(identifier, "lists_differ")
+            return CHIP.successful(identifier)
+        return CHIP.failed(identifier, "lists_differ")
 
     def _hash(self, sod: SecurityObject, group: int) -> Check:
-        identifier = verdicts.data_group_hash(group)
+        identifier = data_group_hash(group)
         content = self.evidence.group(group)
         if content is None:
             return self.evidence.missing_file_check(identifier, DATA_GROUPS[group])
         if group not in sod.hashes:
-            return verdicts.failed(identifier, "not_signed")
+            return CHIP.failed(identifier, "not_signed")
         if sod.hash_matches(group, content):
-            return verdicts.successful(identifier)
-        return verdicts.failed(identifier, "hash_wrong")
+            return CHIP.successful(identifier)
+        return CHIP.failed(identifier, "hash_wrong")
 
     def _issuing_state(self, signer: Certificate | None) -> Check:
         """Compare the country of the signer with the issuer in DG1 (9303-12, section 7.1)."""
-        identifier = verdicts.ISSUING_STATE
+        identifier = CHIP_ISSUING_STATE
         if signer is None:
-            return verdicts.undetermined(identifier, "signer_unknown")
+            return CHIP.undetermined(identifier, "signer_unknown")
         if ElementaryFile.DG1 not in self.evidence.files:
             return self.evidence.missing_file_check(identifier, ElementaryFile.DG1)
         if self.issuer is None:
-            return verdicts.undetermined(identifier, "dg1_malformed")
+            return CHIP.undetermined(identifier, "dg1_malformed")
         allowed = states.alpha3_codes(signer.country) if signer.country else None
         if allowed is None:
-            return verdicts.undetermined(identifier, "country_unknown")
+            return CHIP.undetermined(identifier, "country_unknown")
         if self.issuer in allowed:
-            return verdicts.successful(identifier)
-        return verdicts.failed(identifier, "state_differs")
+            return CHIP.successful(identifier)
+        return CHIP.failed(identifier, "state_differs")

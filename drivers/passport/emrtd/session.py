@@ -1,7 +1,7 @@
-"""One document's chip from power-up to result: open, read, prove, judge.
+"""Session with one document's chip from power-up to result: open, read, authenticate, check.
 
 Source: ICAO Doc 9303-11, section 3 and 9303-10, section 3. The session never sleeps, retries or logs; it
-sends what the standard says and turns whatever comes back into checks.
+sends the commands of the standard and turns every answer into checks.
 """
 
 import secrets
@@ -11,8 +11,8 @@ from contextlib import suppress
 from datetime import date
 
 from drivers.observation import Check
+from drivers.passport.check_results import ACTIVE_AUTHENTICATION, CHIP, CHIP_ACCESS, CHIP_AUTHENTICATION
 from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
-from drivers.passport.emrtd import verdicts
 from drivers.passport.emrtd.crypto.key_agreement import Randomness
 from drivers.passport.emrtd.errors import (
     AccessDeniedError,
@@ -37,13 +37,13 @@ from drivers.passport.emrtd.transport.files import DATA_GROUPS, SHORT_CHUNK, Ele
 from drivers.passport.emrtd.transport.secure_messaging import Channel
 from drivers.passport.mrz import Mrz
 
-# The zone first, because it is what everybody waits for; keys before the long files.
+# The zone first, because it is the most urgent; keys before the long files.
 _ORDER = (1, 14, 15, 2, 11, 12)
 _WRONG_LENGTH = frozenset({0x6700, 0x6A80})
 
 
 class ChipSession:
-    """Reads one chip once. Make a new one for every document.
+    """Reader of one chip, for one read. Make a new one for every document.
 
     `transmit` may block; `run` therefore belongs into a thread. The trust store is shared between sessions.
     """
@@ -75,8 +75,7 @@ class ChipSession:
     def run(self) -> Iterator[ChipProgress | ChipResult]:
         """Yield progress, and at the end exactly one result.
 
-        Nothing that a chip does makes it raise; what else `transmit` raises, such as a link that failed,
-        passes through.
+        No behaviour of a chip raises; other errors of `transmit`, such as a link that failed, are passed on.
         """
         started = self._clock()
         try:
@@ -102,27 +101,27 @@ class ChipSession:
         try:
             opened = access.open_chip(self._channel, self._passwords(), self._random, extended=self._extended)
         except (CardRemoved, MalformedError, SecureMessagingError):
-            # Answers that are none say nothing about the document: the access did not run to its end.
+            # Malformed answers are no finding about the document: the access was not completed.
             raise
         except NoApplicationError:
-            self._access_failed(verdicts.not_supported(verdicts.ACCESS, "no_application"))
+            self._access_failed(CHIP.not_supported(CHIP_ACCESS, "no_application"))
         except AccessDeniedError:
-            self._access_failed(verdicts.failed(verdicts.ACCESS, "access_denied"))
+            self._access_failed(CHIP.failed(CHIP_ACCESS, "access_denied"))
         except UnsupportedError:
-            self._access_failed(verdicts.undetermined(verdicts.ACCESS, "no_password"))
+            self._access_failed(CHIP.undetermined(CHIP_ACCESS, "no_password"))
         except ChipError:
-            self._access_failed(verdicts.failed(verdicts.ACCESS, "access_failed"))
+            self._access_failed(CHIP.failed(CHIP_ACCESS, "access_failed"))
         else:
             self._evidence.opened_chip = opened
             self._evidence.access = (
-                verdicts.not_supported(verdicts.ACCESS, "access_uncontrolled")
+                CHIP.not_supported(CHIP_ACCESS, "access_uncontrolled")
                 if opened.method is AccessMethod.NONE
-                else verdicts.successful(verdicts.ACCESS)
+                else CHIP.successful(CHIP_ACCESS)
             )
             yield ChipProgress(stage=ChipStage.ACCESS, access=opened.method)
 
     def _access_failed(self, check: Check) -> None:
-        """Note that the chip stays closed and end the session."""
+        """Record that the chip stays closed and end the session."""
         self._evidence.access = check
         self._evidence.abort_reason = "no_access"
         raise ChipError("the chip was not opened")
@@ -130,13 +129,13 @@ class ChipSession:
     def _passwords(self) -> tuple[Password, ...]:
         found = []
         if self._printed is not None:
-            # A zone that cannot open a chip, such as one misread, leaves the access number.
+            # A zone that cannot open a chip, such as a misread one, leaves the access number.
             with suppress(UnsupportedError):
                 found.append(Password.from_mrz(self._printed))
         if self._can is not None:
             found.append(Password.from_can(self._can))
         if not found:
-            raise UnsupportedError("there is nothing to open the chip with")
+            raise UnsupportedError("there is no password to open the chip with")
         return tuple(found)
 
     # Reading
@@ -150,7 +149,7 @@ class ChipSession:
                 yield from self._file(DATA_GROUPS[number])
 
     def _file(self, file: ElementaryFile) -> Iterator[ChipProgress]:
-        """Read a file, or note why it cannot be; what breaks the channel is raised on."""
+        """Read a file, or record why it cannot be read; errors that break the channel are raised on."""
         chunk = self._evidence.opened_chip.chunk if self._evidence.opened_chip else SHORT_CHUNK
         reading = files.read(self._channel, file, chunk)
         try:
@@ -170,32 +169,30 @@ class ChipSession:
         except MalformedError:
             self._evidence.malformed_files.add(file)
 
-    # Proving that the chip is no copy
+    # Proof that the chip is no copy
 
     def _authenticate_chip(self) -> Iterator[ChipProgress]:
-        """Run chip authentication where DG14 has it, else active authentication where DG15 has a key.
+        """Run chip authentication if DG14 offers it, else active authentication if DG15 has a key.
 
-        Chip authentication replaces the session keys, so it comes when everything has been read: a chip
-        that fails it has nothing more to say that could be verified.
+        Chip authentication replaces the session keys, so it comes after all reads: a chip that fails it can
+        return nothing more that could be verified.
         """
         infos = self._evidence.security_infos()
         method = self._evidence.opened_chip.method if self._evidence.opened_chip else None
         if infos is not None and infos.offers_chip_authentication:
             yield ChipProgress(stage=ChipStage.AUTHENTICATION, access=method)
-            self._evidence.proofs[verdicts.CHIP_AUTHENTICATION] = self._chip_authentication(infos)
+            self._evidence.proofs[CHIP_AUTHENTICATION] = self._chip_authentication(infos)
         elif (content := self._evidence.files.get(ElementaryFile.DG15)) is not None:
             yield ChipProgress(stage=ChipStage.AUTHENTICATION, access=method)
             algorithm = infos.active_authentication_algorithm if infos else None
-            self._evidence.proofs[verdicts.ACTIVE_AUTHENTICATION] = self._active_authentication(
-                content, algorithm
-            )
+            self._evidence.proofs[ACTIVE_AUTHENTICATION] = self._active_authentication(content, algorithm)
 
     def _chip_authentication(self, infos: SecurityInfos) -> Check:
-        identifier = verdicts.CHIP_AUTHENTICATION
+        identifier = CHIP_AUTHENTICATION
         try:
             info, key = chip_authentication.choose(infos)
         except UnsupportedError:
-            return verdicts.undetermined(identifier, "algorithm_unsupported")
+            return CHIP.undetermined(identifier, "algorithm_unsupported")
         before = self._channel.security
         try:
             chip_authentication.perform(self._channel, info, key, self._random)
@@ -204,19 +201,19 @@ class ChipSession:
         except CardRemoved:
             raise
         except CommandRefusedError:
-            return verdicts.failed(identifier, "ca_refused")
+            return CHIP.failed(identifier, "ca_refused")
         except ChipError:
             wrong = self._channel.security is not before
-            return verdicts.failed(identifier, "signature_wrong" if wrong else "ca_refused")
-        return verdicts.successful(identifier)
+            return CHIP.failed(identifier, "signature_wrong" if wrong else "ca_refused")
+        return CHIP.successful(identifier)
 
     def _active_authentication(self, dg15: bytes, algorithm: str | None) -> Check:
-        identifier = verdicts.ACTIVE_AUTHENTICATION
+        identifier = ACTIVE_AUTHENTICATION
         extended = self._evidence.opened_chip is not None and self._evidence.opened_chip.chunk > SHORT_CHUNK
         try:
             key = active_authentication.public_key(dg15)
         except ChipError:
-            return verdicts.undetermined(identifier, "algorithm_unsupported")
+            return CHIP.undetermined(identifier, "algorithm_unsupported")
         try:
             challenge, signature = active_authentication.internal_authenticate(
                 self._channel, key, self._random, extended=extended
@@ -225,10 +222,10 @@ class ChipSession:
         except CommandRefusedError as refusal:
             too_long = refusal.status in _WRONG_LENGTH or refusal.status >> 8 in {0x61, 0x6C}
             if too_long and not extended:
-                return verdicts.undetermined(identifier, "long_answer_unsupported")
-            return verdicts.failed(identifier, "aa_refused")
+                return CHIP.undetermined(identifier, "long_answer_unsupported")
+            return CHIP.failed(identifier, "aa_refused")
         except UnsupportedError:
-            return verdicts.undetermined(identifier, "algorithm_unsupported")
+            return CHIP.undetermined(identifier, "algorithm_unsupported")
         if genuine:
-            return verdicts.successful(identifier)
-        return verdicts.failed(identifier, "signature_wrong")
+            return CHIP.successful(identifier)
+        return CHIP.failed(identifier, "signature_wrong")

@@ -1,1 +1,1 @@
-"""Readers that take images of a whole page under several lights, behind a service that speaks HTTP."""
+"""Full-page readers: images of a whole page under several lights, from a service over HTTP."""

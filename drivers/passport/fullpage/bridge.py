@@ -29,11 +29,11 @@ from drivers.passport.fullpage.vendor_checks import (
     optical_check,
     optical_check_id,
 )
-from drivers.passport.lines import split_lines
 from drivers.passport.observations import DocumentArea, IlluminationType
+from drivers.passport.read_result import split_lines
 
 VERSION = 1
-"""Of the contract in README.md."""
+"""Version of the contract in README.md."""
 NO_DOCUMENT, NOT_CONNECTED, BUSY = "no_document", "reader_not_connected", "busy"
 ERROR_CODE_PATTERN = r"^[a-z]{2}_[a-z]{2}_[a-z]{2}$"
 
@@ -43,21 +43,22 @@ class BridgeSettings(FullPageSettings):
 
     trigger: Literal["status", "scan"] = Field(
         "status",
-        description="How a scan starts: by us, when `status` tells of a document, or by the bridge, which "
-        "holds `scan` back until there is one.",
+        description="Start of a scan: status: the gateway scans when `status` reports a document; "
+        "scan: the bridge "
+        "delays its answer to `scan` until there is one.",
         examples=["status"],
     )
     scan_wait_s: float = Field(
         10.0,
         ge=0,
         le=50,
-        description="How long the bridge may hold an answer back until something changes, in seconds.",
+        description="Time for which the bridge may delay an answer until a change, in seconds.",
         examples=[10.0],
     )
 
 
 class _BridgeMessage(BaseModel):
-    """Fields are only added within a version, so those we do not know are passed over."""
+    """Message of a bridge. Fields are only added within a version, so unknown ones are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -71,13 +72,13 @@ class _Reader(_BridgeMessage):
 
 
 class BridgeStatus(_BridgeMessage):
-    """The answer to `GET /status`."""
+    """Answer to `GET /status`."""
 
     bridge: int
     reader: _Reader
     document: Literal["present", "absent", "unknown"]
     checks: tuple[str, ...] = ()
-    """Generic codes of the checks it makes."""
+    """Generic codes of the checks that the bridge makes."""
     simulated: bool = False
 
 
@@ -102,7 +103,7 @@ class _Error(_BridgeMessage):
 
 
 class _Line(_BridgeMessage):
-    """A line of the answer to `POST /scan`: one of these is there."""
+    """Line of the answer to `POST /scan`: one of these fields is present."""
 
     placed: dict[str, object] | None = None
     mrz: _Mrz | None = None
@@ -124,54 +125,54 @@ class ImageReference:
 
 @dataclass(frozen=True, slots=True)
 class ScanDone:
-    """Everything has been told."""
+    """End of a scan."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanError:
-    """The bridge cannot do what it was asked."""
+    """Error of the bridge."""
 
     code: str
 
 
 def parse_status(body: bytes) -> BridgeStatus | None:
-    """What a status says; None if it is none."""
+    """Parse a status; None when it is none."""
     with suppress(ValidationError):
         return BridgeStatus.model_validate_json(body)
     return None
 
 
 def parse_line(line: bytes, words: OutcomeWords) -> ScanItem | ImageReference | ScanDone | ScanError | None:
-    """What a line of a scan says; None for kinds of lines that came after this version."""
+    """Parse a line of a scan; None for kinds of lines that came after this version."""
     try:
-        said = _Line.model_validate_json(line)
+        parsed = _Line.model_validate_json(line)
     except ValidationError:
         return unreadable_response(line)
-    if said.mrz is not None:
-        lines = split_lines("\n".join(said.mrz.lines))
+    if parsed.mrz is not None:
+        lines = split_lines("\n".join(parsed.mrz.lines))
         return MrzItem(lines, line) if lines else None
-    if said.image is not None:
-        return ImageReference(said.image.light, said.image.area, said.image.path)
-    if said.check is not None:
-        return ChecksItem((_check(said.check, words),))
-    if said.error is not None:
-        return ScanError(said.error.code)
-    if said.removed is not None:
+    if parsed.image is not None:
+        return ImageReference(parsed.image.light, parsed.image.area, parsed.image.path)
+    if parsed.check is not None:
+        return ChecksItem((_check(parsed.check, words),))
+    if parsed.error is not None:
+        return ScanError(parsed.error.code)
+    if parsed.removed is not None:
         return RemovedItem()
-    if said.done is not None:
+    if parsed.done is not None:
         return ScanDone()
-    return None if said.placed is None else PlacedItem()
+    return None if parsed.placed is None else PlacedItem()
 
 
-def _check(said: _Check, words: OutcomeWords) -> Check:
-    if said.outcome is None:
-        return check_from_word(said.code, said.vendor_code, words)
-    outcome = Outcome(said.outcome)
+def _check(parsed: _Check, words: OutcomeWords) -> Check:
+    if parsed.outcome is None:
+        return check_from_word(parsed.code, parsed.vendor_code, words)
+    outcome = Outcome(parsed.outcome)
     if outcome is Outcome.UNKNOWN:
         return optical_check(
-            said.code, Outcome.UNDETERMINED, vendor_code=said.vendor_code, reason="vendor_word_unknown"
+            parsed.code, Outcome.UNDETERMINED, vendor_code=parsed.vendor_code, reason="vendor_word_unknown"
         )
-    return optical_check(said.code, outcome, vendor_code=said.vendor_code)
+    return optical_check(parsed.code, outcome, vendor_code=parsed.vendor_code)
 
 
 class BridgeReader(FullPageReader[BridgeSettings]):
@@ -180,14 +181,14 @@ class BridgeReader(FullPageReader[BridgeSettings]):
     settings_model = BridgeSettings
 
     async def open(self) -> Identity:
-        """Ask who is there; raises LinkError when it is no bridge, or has no reader."""
+        """Request the identity; raises LinkError when the service is no bridge, or has no reader."""
         self.link = await self.links.http(self.settings)
         self.examiner = await open_regula(self.settings.regula, self.links)
         status = await self._status()
         if status.document == "unknown" and self.settings.trigger == "status":
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                "This reader cannot tell whether a document lies on it.",
+                "This reader cannot detect a document on its glass, so it would never scan.",
                 Action.CONFIGURE,
                 'Set `trigger = "scan"`.',
             )
@@ -201,36 +202,36 @@ class BridgeReader(FullPageReader[BridgeSettings]):
         )
 
     async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
-        """Wait as `trigger` says."""
+        """Wait for a document as `trigger` says."""
         if self.settings.trigger == "status":
-            await self._until("present")
-            return self._pieces(0)
+            await self._wait_for("present")
+            return self._items(0)
         while True:
-            asked_s = _now_s()
-            pieces = self._pieces(self.settings.scan_wait_s)
+            asked_s = _clock_s()
+            pieces = self._items(self.settings.scan_wait_s)
             if await anext(pieces, None) is not None:
                 return pieces
             await self._pause(asked_s)
 
     async def wait_until_removed(self) -> None:
-        """Wait for `absent`; a reader that cannot tell waits by itself, at its next scan."""
-        await self._until("absent", "unknown")
+        """Wait for `absent`; a reader that cannot detect documents waits at its next scan."""
+        await self._wait_for("absent", "unknown")
 
-    async def _until(self, *wanted: str) -> None:
-        unless = "absent" if "present" in wanted else "present"
+    async def _wait_for(self, *states: str) -> None:
+        unless = "absent" if "present" in states else "present"
         while True:
-            asked_s = _now_s()
+            asked_s = _clock_s()
             status = await self._status(unless)
-            if status.document in wanted:
+            if status.document in states:
                 return
             await self._pause(asked_s)
 
     async def _pause(self, asked_s: float) -> None:
-        """A bridge that holds answers back is asked again at once, any other after `poll_s`."""
-        await asyncio.sleep(max(0.0, self.settings.poll_s - (_now_s() - asked_s)))
+        """Poll at once after a delayed answer, else after `poll_s`."""
+        await asyncio.sleep(max(0.0, self.settings.poll_s - (_clock_s() - asked_s)))
 
     async def _status(self, unless: str | None = None) -> BridgeStatus:
-        """Ask for the status, held back while the document is `unless`; raises LinkError."""
+        """Request the status, delayed while the document is `unless`; raises LinkError."""
         wait_s = self.settings.scan_wait_s
         answer = await self.link.request(
             "GET",
@@ -240,8 +241,8 @@ class BridgeReader(FullPageReader[BridgeSettings]):
             timeout_s=self.settings.timeout_s + (0 if unless is None else wait_s),
         )
         if answer.status != 200:
-            said = parse_line(answer.body, self.settings.outcome_words)
-            raise _refusal(said.code if isinstance(said, ScanError) else "")
+            parsed = parse_line(answer.body, self.settings.outcome_words)
+            raise _refusal(parsed.code if isinstance(parsed, ScanError) else "")
         status = parse_status(answer.body)
         if status is None:
             raise self.link.wrong_service_error("is no bridge to a document reader")
@@ -255,8 +256,8 @@ class BridgeReader(FullPageReader[BridgeSettings]):
             raise _refusal(NOT_CONNECTED)
         return status
 
-    async def _pieces(self, wait_s: float) -> AsyncGenerator[ScanItem, None]:
-        """Scan, and yield what comes; with `wait_s` first Placed, or nothing where no document comes."""
+    async def _items(self, wait_s: float) -> AsyncGenerator[ScanItem, None]:
+        """Scan and yield the items; with `wait_s` first PlacedItem, or nothing when no document comes."""
         request = {
             "bridge": VERSION,
             "lights": list(self.settings.lights),
@@ -274,37 +275,38 @@ class BridgeReader(FullPageReader[BridgeSettings]):
         placed = not wait_s
         try:
             async for line in lines:
-                said = parse_line(line, self.settings.outcome_words)
+                parsed = parse_line(line, self.settings.outcome_words)
                 if not placed:
-                    if said == ScanError(NO_DOCUMENT):
+                    if parsed == ScanError(NO_DOCUMENT):
                         return
                     placed = True
                     yield PlacedItem()
-                match said:
+                match parsed:
                     case ScanDone():
                         return
-                    case ScanError("no_document"):  # it was taken away before the scan began
+                    case ScanError("no_document"):  # it was removed before the scan began
                         yield RemovedItem()
                         return
                     case ScanError(code):
                         raise _refusal(code)
                     case ImageReference():
-                        yield await self._image(said)
+                        yield await self._image(parsed)
                     case RemovedItem():
-                        yield said
+                        yield parsed
                         return
                     case None:
                         pass
                     case _:
-                        yield said
+                        yield parsed
         finally:
             await lines.aclose()
         if placed:
             raise LinkError(
                 Cause.LINK_FAILED,
-                f"The bridge at {self.settings.url} ended a scan without saying so.",
+                f"The bridge at {self.settings.url} ended a scan without its last line, so the read "
+                "is incomplete.",
                 Action.RESTART,
-                "Restart the bridge if this repeats; its own log says more.",
+                "Restart the bridge if this repeats; see its own log for the cause.",
             )
 
     async def _image(self, at: ImageReference) -> ScanItem:
@@ -325,7 +327,7 @@ def _refusal(code: str) -> LinkError:
         case "reader_not_connected":
             return LinkError(
                 Cause.UNPLUGGED,
-                "The bridge is there, its reader is not.",
+                "The bridge responds, but its reader is missing.",
                 Action.REPLUG,
                 "Check cable and power of the reader.",
             )
@@ -341,9 +343,9 @@ def _refusal(code: str) -> LinkError:
                 Cause.NO_RESPONSE,
                 "The bridge could not scan.",
                 Action.RESTART,
-                "Restart the bridge; its own log says more.",
+                "Restart the bridge; see its own log for the cause.",
             )
 
 
-def _now_s() -> float:
+def _clock_s() -> float:
     return asyncio.get_running_loop().time()

@@ -1,13 +1,13 @@
 """DESKO Penta and ICON readers behind DESKO's own local service, the DESKO Web API.
 
-Wire: as a published web client of that API speaks it (its `Api.client.ts` and `App.tsx`): HTTP Basic, JSON.
-``POST /reservation {"timeout": s}`` gives ``reservationid``, which every other request carries;
-``GET /system``; ``PUT /scan/execute`` gives ``resourceList``, paths to ``GET`` one by one, each of them
-``{"available": false}`` or what its last parts say: ``infrared/document`` (or ``visible``, ``ultraviolet``;
-``face``) ``{"img": base64}``, ``mrz`` ``{"line1", "line2", "mrz", ...}``, ``uv-dullness`` ``{"document",
-"face", "mrz"}``, ``b900-check`` ``{"testResult"}``. That client also keeps and deletes its reservation
-and asks for the state of the document, which is ``{"document": "on"}`` while one lies there, but the requests
-for these are not in what was found, nor are the results' words: they are settings, their defaults a guess.
+Wire: as in a published web client of that API (its `Api.client.ts` and `App.tsx`): HTTP Basic, JSON. ``POST
+/reservation {"timeout": s}`` returns ``reservationid``, which every other request carries; ``GET /system``;
+``PUT /scan/execute`` returns ``resourceList``, paths to ``GET`` one by one, each of them ``{"available":
+false}`` or the content of its last parts: ``infrared/document`` (or ``visible``, ``ultraviolet``; ``face``)
+``{"img": base64}``, ``mrz`` ``{"line1", "line2", "mrz", ...}``, ``uv-dullness`` ``{"document", "face",
+"mrz"}``, ``b900-check`` ``{"testResult"}``. That client also keeps and deletes its reservation and requests
+the state of the document, ``{"document": "on"}`` while one is placed. The requests for these were not found,
+nor were the words of the results: both are settings, and their defaults are a guess.
 """
 
 import asyncio
@@ -43,13 +43,13 @@ from drivers.passport.fullpage.vendor_checks import (
     optical_check,
     optical_check_id,
 )
-from drivers.passport.lines import split_lines
 from drivers.passport.observations import DocumentArea, IlluminationType
+from drivers.passport.read_result import split_lines
 
 REQUEST = r"^(GET|PUT|POST|DELETE) /[!-~]*$"
 UV_AREAS = {"document": UV_DULL_PAGE, "face": UV_DULL_PHOTO, "mrz": UV_DULL_MRZ}
 AREAS = {"document": DocumentArea.PAGE, "face": DocumentArea.FACE, "mrz": DocumentArea.MRZ}
-# What a desk waits for first: the zone, then what a person looks at, then the rest in the service's order.
+# Order of urgency for the officer's counter: the zone, then images for a person, then the service's order.
 _FIRST = ("mrz", "visible/document", "b900-check", "uv-dullness")
 
 
@@ -60,35 +60,37 @@ class DeskoSettings(FullPageSettings):
         15,
         ge=5,
         le=300,
-        description="For how long the reader is reserved at a time, in seconds.",
+        description="Duration of one reservation of the reader, in seconds.",
         examples=[15],
     )
     keep_reservation: str = Field(
         "PUT /reservation",
         pattern=REQUEST,
-        description="The request that keeps a reservation.",
+        description="Request that keeps a reservation.",
         examples=["PUT /reservation"],
     )
     delete_reservation: str = Field(
         "DELETE /reservation",
         pattern=REQUEST,
-        description="The request that gives the reader back.",
+        description="Request that ends the reservation.",
         examples=["DELETE /reservation"],
     )
     document_state: str = Field(
         "GET /document-state",
         pattern=REQUEST,
-        description="The request that tells whether a document lies there.",
+        description="Request for the presence of a document.",
         examples=["GET /document-state"],
     )
     present: tuple[str, ...] = Field(
-        ("on",), description="What `document` is in its answer while one lies there.", examples=[["on"]]
+        ("on",),
+        description="Values of `document` in its answer while a document is placed.",
+        examples=[["on"]],
     )
     resolution: str = Field("high", description="Resolution, in the service's words.", examples=["high"])
 
 
 def parse_object(body: bytes) -> dict[str, Any] | None:
-    """An answer as an object; None if it is none."""
+    """Parse an answer as an object; None if it is none."""
     try:
         answer = json_body.decode(body)
     except ValueError:
@@ -97,7 +99,10 @@ def parse_object(body: bytes) -> dict[str, Any] | None:
 
 
 def scan_request(settings: DeskoSettings) -> dict[str, Any]:
-    """The body of a scan. Digits, age and expiry are not asked for: those are judged from the zone, here."""
+    """Build the body of a scan.
+
+    Digits, age and expiry are not requested: they are checked here, from the zone.
+    """
     croppings = {light: ["document"] if light in settings.lights else [] for light in IlluminationType}
     if settings.face and "visible" in settings.lights:
         croppings[IlluminationType.VISIBLE].append("face")
@@ -123,7 +128,7 @@ def scan_request(settings: DeskoSettings) -> dict[str, Any]:
 
 
 def expected_checks(settings: DeskoSettings) -> tuple[str, ...]:
-    """The checks that such a scan makes."""
+    """Return the checks that such a scan makes."""
     codes = [B900_INK] if "infrared" in settings.lights else []
     return tuple(
         optical_check_id(code) for code in (*codes, *(UV_AREAS.values() if _ultraviolet(settings) else ()))
@@ -131,7 +136,7 @@ def expected_checks(settings: DeskoSettings) -> tuple[str, ...]:
 
 
 def ordered_resources(resources: object) -> list[str]:
-    """The paths of a scan's results, the most wanted first."""
+    """Sort the paths of a scan's results, the most urgent first."""
     paths = [path for path in resources if isinstance(path, str)] if isinstance(resources, list) else []
     return sorted(
         paths, key=lambda path: next((i for i, e in enumerate(_FIRST) if path.endswith(e)), len(_FIRST))
@@ -139,13 +144,13 @@ def ordered_resources(resources: object) -> list[str]:
 
 
 def is_available(body: bytes) -> bool:
-    """Whether a result is there at all."""
+    """Return true when a result is available."""
     answer = parse_object(body)
     return answer is None or answer.get("available") is True
 
 
 def parse_resource(path: str, body: bytes, words: OutcomeWords, *, zone_known: bool) -> list[ScanItem]:
-    """What one result says."""
+    """Parse one result."""
     answer = parse_object(body)
     if answer is None:
         return [unreadable_response(body)]
@@ -204,18 +209,18 @@ class DeskoReader(FullPageReader[DeskoSettings]):
     reservation: str | None = None
 
     async def open(self) -> Identity:
-        """Reserve the reader and ask what it is; raises LinkError."""
+        """Reserve the reader and request its identity; raises LinkError."""
         self.link = await self.links.http(self.settings)
         self.examiner = await open_regula(self.settings.regula, self.links)
         self.expected_checks = expected_checks(self.settings)
         await self._reserve()
-        system = await self._asked("GET /system")
+        system = await self._configured_request("GET /system")
         if not isinstance(system.get("DeskoWebApiVersion"), str):
             raise self.link.wrong_service_error("is no DESKO Web API")
         if not (system.get("Connected") and system.get("Plugged")):
             raise LinkError(
                 Cause.NO_DEVICE,
-                "DESKO's service runs, its reader is not there.",
+                "DESKO's service responds, but its reader is missing.",
                 Action.REPLUG,
                 "Check cable and power of the reader.",
             )
@@ -229,32 +234,34 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         )
 
     async def close(self) -> None:
-        """Give the reader back, if anybody still listens."""
+        """End the reservation, if the service still responds."""
         if self.reservation is not None:
             with suppress(LinkError):
-                await self._asked(self.settings.delete_reservation, expect=(200, 204), timeout_s=1)
+                await self._configured_request(
+                    self.settings.delete_reservation, expect=(200, 204), timeout_s=1
+                )
 
     async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
-        """Wait until the service tells of a document."""
-        await self._until(present=True)
-        return self._pieces()
+        """Wait until the service reports a document."""
+        await self._wait_for(present=True)
+        return self._items()
 
     async def wait_until_removed(self) -> None:
-        """Wait until it tells of none."""
-        await self._until(present=False)
+        """Wait until the service reports no document."""
+        await self._wait_for(present=False)
 
-    async def _until(self, *, present: bool) -> None:
+    async def _wait_for(self, *, present: bool) -> None:
         while await self._present() is not present:
             await asyncio.sleep(self.settings.poll_s)
-            await self._keep()
+            await self._keep_reserved()
 
     async def _present(self) -> bool:
-        state = (await self._asked(self.settings.document_state)).get("document")
+        state = (await self._configured_request(self.settings.document_state)).get("document")
         return str(state).casefold() in {word.casefold() for word in self.settings.present}
 
-    async def _pieces(self) -> AsyncGenerator[ScanItem, None]:
-        await self._keep()
-        answer = await self._asked(
+    async def _items(self) -> AsyncGenerator[ScanItem, None]:
+        await self._keep_reserved()
+        answer = await self._configured_request(
             "PUT /scan/execute", body=scan_request(self.settings), timeout_s=self.settings.scan_timeout_s
         )
         resources = ordered_resources(answer.get("resourceList"))
@@ -270,9 +277,9 @@ class DeskoReader(FullPageReader[DeskoSettings]):
                 # Base64 makes four characters of three bytes.
                 limit_bytes=self.settings.image_max_bytes * 4 // 3 + 4096,
             )
-            await self._keep()
+            await self._keep_reserved()
             present = await self._present()
-            # What a document that is gone has not shown is not `not there`, it was not seen.
+            # Results of a document that was removed are not missing features: they were not seen.
             if present or is_available(found.body):
                 for piece in parse_resource(
                     path, found.body, self.settings.outcome_words, zone_known=zone_known
@@ -301,18 +308,18 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         self.reservation = str(reservation)
         self._reserved_s = asyncio.get_running_loop().time()
 
-    async def _keep(self) -> None:
+    async def _keep_reserved(self) -> None:
         """Keep the reservation once half of it is over."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._reserved_s >= self.settings.reservation_s / 2:
-            await self._asked(
+            await self._configured_request(
                 self.settings.keep_reservation,
                 body={"timeout": self.settings.reservation_s},
                 expect=(200, 204),
             )
             self._reserved_s = now_s
 
-    async def _asked(
+    async def _configured_request(
         self,
         request: str,
         *,
@@ -320,7 +327,7 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         expect: tuple[int, ...] = (200,),
         timeout_s: float | None = None,
     ) -> dict[str, Any]:
-        """Ask what a request of the settings says, and return the object that is answered."""
+        """Send a request of the settings, and return the object in its answer."""
         method, _, path = request.partition(" ")
         answer = await self.link.request(
             method,
@@ -332,14 +339,14 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         )
         if not answer.body:
             return {}
-        said = parse_object(answer.body)
-        if said is None:
+        parsed = parse_object(answer.body)
+        if parsed is None:
             raise self.link.wrong_service_error("answers with something that is no JSON object")
-        return said
+        return parsed
 
 
 def _usb_name(device: Mapping[str, Any]) -> str:
-    """The API names no model; the USB identity tells models apart."""
+    """Return the USB name: the API has no model name, but the USB identity tells models apart."""
     vid, pid = device.get("DeviceVid"), device.get("DevicePid")
     if isinstance(vid, int) and isinstance(pid, int):
         return f"DESKO {vid:04X}:{pid:04X}"

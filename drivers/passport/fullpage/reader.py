@@ -1,4 +1,4 @@
-"""What every full-page reader does, whatever its service speaks: each document told as it comes."""
+"""Full-page readers in general, independent of their service: each document is reported piece by piece."""
 
 import asyncio
 from abc import abstractmethod
@@ -58,43 +58,44 @@ class FullPageSettings(HttpSettings):
     lights: tuple[LightWord, ...] = Field(
         ("visible", "infrared", "ultraviolet"),
         min_length=1,
-        description="Under which lights an image is taken.",
+        description="Lights under which an image is taken.",
         examples=[["visible", "infrared", "ultraviolet"]],
     )
     face: bool = Field(True, description="Is the photo also taken as an image of its own?", examples=[True])
     image_format: Literal["image/jpeg", "image/png"] = Field(
-        "image/jpeg", description="How images are asked for.", examples=["image/jpeg"]
+        "image/jpeg", description="Media type in which images are requested.", examples=["image/jpeg"]
     )
     image_max_bytes: int = Field(
         16 * 1024 * 1024,
         ge=64 * 1024,
         le=48 * 1024 * 1024,
-        description="No image is larger, in bytes.",
+        description="Upper bound on an image, in bytes.",
         examples=[16777216],
     )
     poll_s: float = Field(
         0.3,
         gt=0,
         le=5,
-        description="How often to ask whether a document lies there, in seconds.",
+        description="Interval of polls for a document, in seconds.",
         examples=[0.3],
     )
     scan_timeout_s: float = Field(
         30.0,
         gt=0,
         le=120,
-        description="How long a scan may keep silent before it is given up, in seconds.",
+        description="Silence after which a scan is given up, in seconds.",
         examples=[30.0],
     )
     other_side_timeout_s: float = Field(
         10.0,
         ge=0,
         le=60,
-        description="How soon after one side of a card what comes next may be its other side, in seconds.",
+        description="Time after one side of a card within which the next document may be its other "
+        "side, in seconds.",
         examples=[10.0],
     )
     outcome_words: OutcomeWords = Field(
-        OutcomeWords(), description="What the vendor's words for the outcome of a check mean."
+        OutcomeWords(), description="Meaning of the vendor's words for the outcome of a check."
     )
     regula: RegulaSettings | None = Field(
         None, description="A document server of the post's own that examines the images."
@@ -108,7 +109,7 @@ SettingsT = TypeVar("SettingsT", bound=FullPageSettings)
 
 
 class FullPageReader(Driver[SettingsT]):
-    """A reader of pages. A kind of service says when a document lies there, and what it tells of it."""
+    """A reader of pages. The driver of a service implements the wait for a document and its scan items."""
 
     family = Family.PASSPORT_READER
     observation_types: ClassVar[tuple[type[Observation], ...]] = (
@@ -124,20 +125,20 @@ class FullPageReader(Driver[SettingsT]):
     self_test_levels = (SelfTestLevel.INTERACTIVE,)
     describe_chunk = staticmethod(meanings.describe_http)
     expected_checks: tuple[str, ...] = ()
-    """Checks the service will make: those of a scan that is cut short did not run to their end."""
+    """Checks that the service will make: when a scan is cut short, they were not completed."""
     examiner: RegulaClient | None = None
     chips: ChipReader | None = None
 
     @abstractmethod
     async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
-        """Wait for a document, and return what will be told of it; raises LinkError."""
+        """Wait for a document, and return its scan items; raises LinkError."""
 
     @abstractmethod
     async def wait_until_removed(self) -> None:
-        """Wait until nothing lies there; raises LinkError."""
+        """Wait until no document is placed; raises LinkError."""
 
     def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """A specimen is read; see `specimen`."""
+        """Read a specimen; see `specimen`."""
         return specimen_steps(trial)
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame]:
@@ -159,14 +160,17 @@ class FullPageReader(Driver[SettingsT]):
                             isinstance(observation, DocumentRead)
                             and observation.previous_side_transaction is None
                         ):
-                            # A card has two sides: after the second one, the next is somebody else's.
+                            # A card has two sides: after the second one, the next is another document.
                             before = transaction.side()
                 left_s = clock()
 
     async def _transaction_events(
         self, transaction: DocumentTransaction, pieces: AsyncIterator[ScanItem]
     ) -> AsyncGenerator[Observation | BadFrame, None]:
-        """One document; raises LinkError after its result if the service is lost on the way."""
+        """Yield the observations of one document.
+
+        Raises LinkError after its result if the service is lost.
+        """
         yield transaction.on_placed()
         ended = TransactionEnd.COMPLETE
         lost: LinkError | None = None
@@ -182,14 +186,14 @@ class FullPageReader(Driver[SettingsT]):
                             self.chips.cancel()
                     if isinstance(piece, ImageItem) and self.examiner is not None:
                         pictures.append(piece)
-                    for said in _observed(transaction, piece):
-                        yield said
+                    for observation in _observed(transaction, piece):
+                        yield observation
         except LinkError as error:
             ended, lost = TransactionEnd.READER_LOST, error
         if ended is TransactionEnd.COMPLETE and self.examiner is not None:
             for piece in await self.examiner.examine(pictures, zone_known=transaction.mrz is not None):
-                for said in _observed(transaction, piece):
-                    yield said
+                for observation in _observed(transaction, piece):
+                    yield observation
         if ended is not TransactionEnd.COMPLETE:
             cut = transaction.on_interrupted(ended, self.expected_checks)
             if cut.checks:
@@ -204,7 +208,7 @@ class FullPageReader(Driver[SettingsT]):
     def _chip_of(
         self, transaction: DocumentTransaction
     ) -> Callable[[ScanItem | ChipStep], AsyncGenerator[ScanItem | ChipStep, None] | None]:
-        """What begins the chip's read: a zone that opens it."""
+        """Return the function that starts the chip read at the item with a zone that opens the chip."""
         chips = self.chips
 
         def begin(piece: ScanItem | ChipStep) -> AsyncGenerator[ScanItem | ChipStep, None] | None:
@@ -218,7 +222,7 @@ class FullPageReader(Driver[SettingsT]):
 async def _steps(
     chips: ChipReader, transaction: DocumentTransaction
 ) -> AsyncGenerator[ScanItem | ChipStep, None]:
-    """The chip's read; a slot that fails is a check that was not made, and ends nothing else."""
+    """Yield the chip read; a slot that fails becomes a check that was not made, and ends nothing else."""
     read = False
     try:
         async with aclosing(chips.read(transaction.mrz)) as steps:

@@ -1,8 +1,8 @@
-"""Images examined by a Regula Document Reader server of the post's own. It examines; it drives no reader.
+"""Examination of images by a Regula Document Reader server of the post's own. It drives no reader.
 
-Wire: `POST /api/process` as the vendor's published client sends it (regula-documentreader-webclient 9.9, its
-models `process_request`, `process_response`, `check_diagnose`). That client asks the vendor's cloud unless
-told otherwise; this module has no address of its own.
+Wire: `POST /api/process` as in the vendor's published client (regula-documentreader-webclient 9.9, its models
+`process_request`, `process_response`, `check_diagnose`). That client defaults to the vendor's cloud; this
+module has no default address.
 """
 
 import base64
@@ -27,8 +27,8 @@ from drivers.passport.fullpage.vendor_checks import (
     optical_check,
     vendor_word,
 )
-from drivers.passport.lines import split_lines
 from drivers.passport.observations import DocumentArea, IlluminationType
+from drivers.passport.read_result import split_lines
 
 LIGHTS = {
     IlluminationType.VISIBLE: 6,
@@ -57,8 +57,8 @@ _DIAGNOSES = {
     51: "FALSE_LUMINESCENCE_IN_MRZ", 52: "UV_DULL_PAPER_PHOTO", 53: "UV_DULL_PAPER_BLANK",
     54: "UV_DULL_PAPER_ERROR",
 }  # fmt: skip
-# Diagnoses that say nothing about the document: bad input, internal errors, an image that was not sent, a
-# service behind the server that did not answer.
+# Diagnoses without meaning for the document: bad input, internal errors, an image that was not sent, a
+# service behind the server that did not respond.
 _NOT_RUN = frozenset({2, 3, 4, 7, 151, 152, 154, 184, 185, 186})
 _NOT_DECIDED = frozenset({5, 145, 153, 156, 160})
 _NO_DIAGNOSIS = frozenset({0, 1})
@@ -68,30 +68,30 @@ class RegulaSettings(HttpSettings):
     """Settings of the server."""
 
     timeout_s: float = Field(
-        20.0, gt=0, le=60, description="How long one document may take, in seconds.", examples=[20.0]
+        20.0, gt=0, le=60, description="Timeout for one document, in seconds.", examples=[20.0]
     )
     scenario: str = Field(
         "FullAuth",
         pattern=r"^[A-Za-z]{1,40}$",
-        description="What the server is to do.",
+        description="Name of the server's processing scenario.",
         examples=["FullAuth"],
     )
     zero_means: Literal["aborted", "failed"] = Field(
         "aborted",
-        description="What result 0 means where the server gives no diagnosis with it.",
+        description="Meaning of result 0 when the server gives no diagnosis with it.",
         examples=["aborted"],
     )
 
 
 class RegulaClient:
-    """One server, ready to be asked."""
+    """Client of one server."""
 
     def __init__(self, settings: RegulaSettings, link: HttpLink) -> None:
         self._settings = settings
         self._link = link
 
     async def examine(self, pictures: Sequence[ImageItem], *, zone_known: bool) -> list[ScanItem]:
-        """What the server finds. A server that fails is a check that did not run: the reader reads on."""
+        """Return the server's findings. A failure becomes an aborted check: the reader continues."""
         pages = [
             picture for picture in pictures if picture.area is DocumentArea.PAGE and picture.light in LIGHTS
         ]
@@ -113,12 +113,15 @@ class RegulaClient:
 
 
 async def open_regula(settings: RegulaSettings | None, links: LinkFactory) -> RegulaClient | None:
-    """Prepare to ask the server that is configured. That it is not there yet keeps no reader from reading."""
+    """Prepare the client of the configured server.
+
+    A server that is not running yet does not stop the reader.
+    """
     return None if settings is None else RegulaClient(settings, await links.http(settings))
 
 
 def process_request(pages: Iterable[ImageItem], scenario: str) -> dict[str, Any]:
-    """The body of a question about the images of one page."""
+    """Build the request body for the images of one page."""
     return {
         "processParam": {"scenario": scenario, "resultTypeOutput": [MRZ, AUTHENTICITY, STATUS, TEXT]},
         "List": [
@@ -133,7 +136,7 @@ def process_request(pages: Iterable[ImageItem], scenario: str) -> dict[str, Any]
 
 
 def parse_response(body: bytes, zero_means: Literal["aborted", "failed"] = "aborted") -> list[ScanItem]:
-    """What an answer says: the zone, if there is one, and every check that was made."""
+    """Parse an answer: the zone, if there is one, and every check that was made."""
     try:
         answer = json_body.decode(body)
         containers = [c for c in answer["ContainerList"]["List"] if isinstance(c, dict)]
@@ -150,7 +153,7 @@ def parse_response(body: bytes, zero_means: Literal["aborted", "failed"] = "abor
 
 
 def _lines(container: Mapping[str, Any]) -> tuple[str, ...]:
-    """The lines of the zone. The server parts them by `^`."""
+    """Return the lines of the zone. The server separates them by `^`."""
     match container:
         case {"result_type": 36, "Text": {"fieldList": [*fields]}}:
             texts = [
@@ -179,7 +182,7 @@ def _authenticity(container: Mapping[str, Any], zero: Outcome) -> Iterator[Check
 
 
 def _element(element: object, group: Mapping[str, Any], zero: Outcome) -> Check | None:
-    """One feature of the page."""
+    """Build the check of one feature of the page."""
     if not isinstance(element, dict):
         return None
     kind = element.get("Type", group.get("Type"))
@@ -202,7 +205,7 @@ def _element(element: object, group: Mapping[str, Any], zero: Outcome) -> Check 
 
 
 def _negative(diagnosis: object, zero: Outcome) -> Outcome:
-    """What result 0 means: the server says why, except where it says nothing."""
+    """Return the meaning of result 0: by the server's diagnosis, or as configured when there is none."""
     if not isinstance(diagnosis, int) or diagnosis in _NO_DIAGNOSIS:
         return zero
     if diagnosis in _NOT_RUN:
@@ -211,7 +214,7 @@ def _negative(diagnosis: object, zero: Outcome) -> Outcome:
 
 
 def _code(kind: object, element: object, light: object) -> str:
-    """The generic code of a feature, or a name where the guideline has no code."""
+    """Return the generic code of a feature, or a name when the guideline has no code."""
     match kind:
         case 1:
             return {_PHOTO: UV_DULL_PHOTO, _ZONE: UV_DULL_MRZ}.get(_int(element), UV_DULL_PAGE)
@@ -237,7 +240,7 @@ def _int(value: object) -> int:
 
 
 def _status(container: Mapping[str, Any]) -> Iterator[Check]:
-    """Whether it knows this kind of document. Digits and expiry are our own to judge, from the zone."""
+    """Check that the document type is known. Digits and expiry are checked by the gateway, from the zone."""
     match container:
         case {"result_type": 33, "Status": {"detailsOptical": {"docType": result}}} if result in (0, 1):
             known = result == SUCCESSFUL

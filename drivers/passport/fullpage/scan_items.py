@@ -1,4 +1,4 @@
-"""What a reader's service tells of one document, piece by piece, whatever it speaks."""
+"""Scan items: the pieces in which a reader's service reports one document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from drivers.observation import Check
 from drivers.passport.observations import DocumentArea, IlluminationType
 
 RAW_EXCERPT_BYTES = 4096
-"""So much of what could not be read is kept for the technician."""
-# The first bytes of what readers send: JFIF/EXIF, PNG, BMP, TIFF in both orders, JP2 and a bare JPEG 2000.
+"""Number of bytes of an unreadable answer that are kept for the technician."""
+# The first bytes of images from readers: JFIF/EXIF, PNG, BMP, TIFF in both orders, JP2 and a bare JPEG 2000.
 _BEGINNINGS: Mapping[bytes, str] = {
     b"\xff\xd8\xff": "image/jpeg",
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -24,7 +24,7 @@ _BEGINNINGS: Mapping[bytes, str] = {
 
 @dataclass(frozen=True, slots=True)
 class MrzItem:
-    """Lines were read from the page, as the reader has them."""
+    """Lines read from the page, as the reader sent them."""
 
     lines: tuple[str, ...]
     wire: bytes = field(default=b"", repr=False)
@@ -49,19 +49,19 @@ class ChecksItem:
 
 @dataclass(frozen=True, slots=True)
 class PlacedItem:
-    """A document lies there: said by services that wait for one by themselves."""
+    """A document was placed: sent by services that wait for one by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemovedItem:
-    """The document was taken away before everything was told."""
+    """The document was removed before the scan was complete."""
 
 
 ScanItem = MrzItem | ImageItem | ChecksItem | PlacedItem | RemovedItem | BadFrame
 
 
 def image_item(light: IlluminationType, area: DocumentArea, content: bytes) -> ImageItem | BadFrame:
-    """An image from its bytes; what they are is read from them, for services say it wrong."""
+    """Build an image from its bytes; the media type is read from them, because services state it wrongly."""
     for beginning, media_type in _BEGINNINGS.items():
         if content.startswith(beginning):
             return ImageItem(light, area, media_type, content)
@@ -69,5 +69,5 @@ def image_item(light: IlluminationType, area: DocumentArea, content: bytes) -> I
 
 
 def unreadable_response(wire: bytes) -> BadFrame:
-    """Bytes that mean nothing to us."""
+    """Build the bad frame of bytes that cannot be parsed."""
     return BadFrame(MALFORMED, wire[:RAW_EXCERPT_BYTES])

@@ -1,7 +1,7 @@
-"""From a vendor's words to checks with one of five outcomes and, where one fits, a generic code.
+"""Conversion of a vendor's words to checks with one of five outcomes and, if one fits, a generic code.
 
-Codes are light_property_feature after BSI TR-03135-1, section 5.5.1.2, which also lists them.
-A word that nobody has told us is `undetermined`: a document is neither cleared nor accused by a guess.
+Codes are light_property_feature after BSI TR-03135-1, section 5.5.1.2, which also lists them. An undocumented
+word is `undetermined`: no document is cleared or accused by a guess.
 """
 
 import re
@@ -21,13 +21,13 @@ _PAIRS = {
 GENERIC_CODES = frozenset(
     f"{light_property}_{feature}" for feature, pairs in _PAIRS.items() for light_property in pairs.split()
 )
-"""The codes that the guideline gives a meaning."""
+"""Codes that have a meaning in the guideline."""
 B900_INK = "ir_ab_mr"
 """Ink of the zone: it absorbs infrared, and the background around it vanishes."""
 UV_DULL_PAGE, UV_DULL_PHOTO, UV_DULL_MRZ = "uv_br_fu", "uv_br_ph", "uv_br_mr"
 """Dullness: security paper has no optical brightener, so under ultraviolet it stays dark."""
 
-# A vendor's word goes into logs, so it must look like a word: nothing that a page could have printed on it.
+# A vendor's word goes into logs, so it must look like a word: no text that may be printed on a page.
 _WORD = re.compile(r"[A-Za-z0-9_ .:/+-]{1,40}")
 _REASONS = {
     Outcome.FAILED: "feature_failed",
@@ -35,7 +35,7 @@ _REASONS = {
     Outcome.NOT_SUPPORTED: "feature_absent",
     Outcome.ABORTED: "not_run",
 }
-# What makes the first of two results for one check give way to the second.
+# Precedence between two results for one check.
 _RANK = (
     Outcome.FAILED,
     Outcome.ABORTED,
@@ -47,7 +47,7 @@ _RANK = (
 
 
 class OutcomeWords(Settings):
-    """What a vendor's words mean. Case, spaces and punctuation do not count. Others are `undetermined`."""
+    """Meaning of a vendor's words. Case, spaces and punctuation do not count. Others are `undetermined`."""
 
     successful: tuple[str, ...] = Field(
         (
@@ -79,12 +79,12 @@ class OutcomeWords(Settings):
     )
     aborted: tuple[str, ...] = Field(
         ("aborted", "cancelled", "canceled", "error", "timeout", "not available"),
-        description="Words for a check that did not run to its end.",
+        description="Words for a check that was not completed.",
         examples=[["timeout"]],
     )
 
     def outcome(self, word: object) -> Outcome:
-        """What a word means."""
+        """Return the meaning of a word."""
         if not isinstance(word, str | int):
             return Outcome.UNDETERMINED
         plain = _plain(word)
@@ -95,7 +95,7 @@ class OutcomeWords(Settings):
 
 
 def optical_check_id(code: str) -> str:
-    """The identifier of the check with a generic code."""
+    """Return the identifier of the check with a generic code."""
     return f"optical.{code}"
 
 
@@ -107,7 +107,7 @@ def optical_check(
     reason: str | None = None,
     text: str | None = None,
 ) -> Check:
-    """An optical check with its generic code, if it is one the guideline knows."""
+    """Build an optical check with its generic code, if the guideline has it."""
     reason = reason or _REASONS.get(outcome)
     return Check(
         id=optical_check_id(code),
@@ -123,14 +123,14 @@ def optical_check(
 
 
 def check_from_word(code: str, word: object, words: OutcomeWords) -> Check:
-    """The check that a vendor's word stands for."""
+    """Build the check of a vendor's word."""
     outcome = words.outcome(word)
     unknown = "vendor_word_unknown" if outcome is Outcome.UNDETERMINED else None
     return optical_check(code, outcome, vendor_code=word, reason=unknown)
 
 
 def vendor_word(word: object) -> str | None:
-    """A vendor's word as it may be shown, or None for what is no word."""
+    """Return a vendor's word if it may be logged, or None when it is no word."""
     if isinstance(word, bool):
         return str(word).lower()
     if isinstance(word, int | str) and _WORD.fullmatch(str(word)):
@@ -139,7 +139,7 @@ def vendor_word(word: object) -> str | None:
 
 
 def merge_checks(*groups: Iterable[Check]) -> tuple[Check, ...]:
-    """One check an identifier: of several results for it, the one that says most against the document."""
+    """Keep one check for each identifier: of several results, the most adverse one for the document."""
     worst: dict[str, Check] = {}
     for check in chain(*groups):
         known = worst.get(check.id)

@@ -1,10 +1,9 @@
-"""Machine readable zones: reading, checking and, for simulators and tests, printing them.
+"""Machine readable zones: parser, checks and, for simulators and tests, generator.
 
 Source: ICAO Doc 9303, parts 3 to 7, and the issuers in `profiles` that depart from it. No I/O, no clock.
 """
 
-from drivers.passport.mrz.check_digit import check_digit
-from drivers.passport.mrz.checks import mrz_checks
+from drivers.passport.mrz.checks import check_digit, mrz_checks
 from drivers.passport.mrz.codes import CODES
 from drivers.passport.mrz.generator import Holder, LongNumberDigit, TravelDocument, generate
 from drivers.passport.mrz.model import (

@@ -1,6 +1,6 @@
-"""From a holder and a document to the lines of a zone, for the five layouts of ICAO Doc 9303.
+"""Generator of the lines of a zone from a holder and a document, for the five layouts of ICAO Doc 9303.
 
-For simulators and tests. Unlike the reader this is strict: what cannot be printed raises ValueError.
+For simulators and tests. Unlike the parser it is strict: data that cannot be printed raises ValueError.
 """
 
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from drivers.passport.mrz.check_digit import check_digit
+from drivers.passport.mrz.checks import check_digit
 from drivers.passport.mrz.layouts import MRV_A, MRV_B, TD1, TD2, TD3, MrzLayout
 from drivers.passport.mrz.model import MrzFormat, Sex
 from drivers.passport.mrz.names import Truncation, name_field
@@ -21,17 +21,17 @@ _PARTIAL_DATE = re.compile(r"(?:[0-9]{2}|<<){3}", re.ASCII)
 
 
 class LongNumberDigit(StrEnum):
-    """What the check digit of a long number sums (9303-5, section 4.2.4)."""
+    """Text summed by the check digit of a long number (9303-5, section 4.2.4)."""
 
     FILLER_EXCLUDED = "filler_excluded"
-    """The number alone, as the standard says today."""
+    """The number alone, as in today's standard."""
     FILLER_INCLUDED = "filler_included"
-    """Also the filler in the digit's place, as older cards have it."""
+    """The number and the filler in the digit's place, as on older cards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Whose document it is."""
+    """Holder of a document."""
 
     primary_identifier: str
     """In any script of the transliteration tables."""
@@ -44,7 +44,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TravelDocument:
-    """What is printed on a document, before it is laid out."""
+    """Data of a document, before it is laid out."""
 
     format: MrzFormat
     document_code: str
@@ -68,8 +68,8 @@ def generate(
 ) -> tuple[str, ...]:
     """Print the lines of a zone with all their check digits.
 
-    `truncation` and `component_length` say how a long name is cut, `language` and `choice` how it is
-    transliterated. Raises ValueError for what the layout cannot hold.
+    `truncation` and `component_length` select the shortening of a long name, `language` and `choice` its
+    transliteration. Raises ValueError for data that the layout cannot hold.
     """
     layout = _LAYOUTS.get(document.format)
     if layout is None:
@@ -106,7 +106,7 @@ def generate(
 def _put_number(
     page: list[str], layout: MrzLayout, document: TravelDocument, long_number: LongNumberDigit
 ) -> bool:
-    """Print number and optional data, and tell whether the number has its digit in the usual place.
+    """Print number and optional data; return true when the number has its digit in the usual place.
 
     A long number takes the beginning of the first optional field, digit included.
     """
@@ -151,7 +151,7 @@ def _digit_of(text: str) -> str:
 
 
 def _put(page: list[str], place: slice | None, what: str, text: str) -> None:
-    """Print a field from its first place on; what is left over stays a filler."""
+    """Print a field from its first place on; unused places stay fillers."""
     assert place is not None, "the layouts of the standard have all these fields"
     width = place.stop - place.start
     if len(text) > width:
@@ -162,7 +162,7 @@ def _put(page: list[str], place: slice | None, what: str, text: str) -> None:
 
 
 def _printed_date(value: date | str) -> str:
-    """Print YYMMDD; of a date partly known the rest stays fillers."""
+    """Print YYMMDD; unknown parts stay fillers."""
     if isinstance(value, date):
         return value.strftime("%y%m%d")
     if not _PARTIAL_DATE.fullmatch(value):

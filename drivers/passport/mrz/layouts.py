@@ -1,8 +1,8 @@
-"""Where each field stands, layout by layout.
+"""Position of each field, layout by layout.
 
-Positions are of the joined lines, counted from 0, so that a TD3's second line starts at 44. The five
-layouts of the standard are here (ICAO Doc 9303-4, -5, -6 and -7, sections 4.2.2 and 4.2.4); those of
-issuers that depart from it are in `profiles`.
+Positions are of the joined lines, counted from 0, so that a TD3's second line starts at 44. The five layouts
+of the standard are here (ICAO Doc 9303-4, -5, -6 and -7, sections 4.2.2 and 4.2.4); those of issuers that
+depart from it are in `profiles`.
 """
 
 import re
@@ -13,24 +13,24 @@ from functools import cached_property
 from drivers.passport.mrz.model import MrzDeviation, MrzFormat, MrzProfile
 
 DigitReading = tuple[slice, ...]
-"""What one check digit sums, piece after piece."""
+"""Pieces of text that one check digit sums, in order."""
 
-# What each kind of field may hold, and what a reader is known to take its characters for.
+# Characters that each kind of field may hold, and the characters that readers mistake them for.
 _CLEAN = {"any": "[A-Z0-9<]", "alpha": "[A-Z<]", "digit": "[0-9<]", "code": "[A-Z]", "sex": "[MFX<]"}
 _LOOSE = {**dict.fromkeys(_CLEAN, "."), "digit": "[0-9<OQDILZSBG]", "code": "[A-Z]", "sex": "[A-Z0-9<]"}
 
 
 @dataclass(frozen=True, slots=True)
 class CheckDigitLayout:
-    """One check digit: the field it protects, its place, and every reading of what it sums."""
+    """One check digit: the field it protects, its place, and every interpretation of its text."""
 
     field: str
     at: int
     readings: tuple[DigitReading, ...]
     blank: bool = False
-    """A filler will do as well as 0 when the field is empty (TD3 optional data)."""
+    """A filler is as valid as 0 when the field is empty (TD3 optional data)."""
     free: bool = False
-    """The issuer keeps a number here that has no digit; a mismatch is no error."""
+    """The issuer prints another number here that has no digit; a mismatch is no error."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class MrzLayout:
     profile: MrzProfile
     lengths: tuple[int, ...]
     marks: re.Pattern[str]
-    """What the joined lines start with when this layout applies."""
+    """Beginning of the joined lines to which this layout applies."""
     code: slice
     issuer: slice
     number: slice
     name: slice
     digits: tuple[CheckDigitLayout, ...]
     given_names: slice | None = None
-    """Where given names have a field of their own."""
+    """Place of the given names, when they have a field of their own."""
     nationality: slice | None = None
     birth: slice | None = None
     sex: int | None = None
@@ -56,7 +56,7 @@ class MrzLayout:
     expiry: slice | None = None
     optional: tuple[slice, ...] = ()
     long_number: slice | None = None
-    """The optional field into which a long document number runs."""
+    """Optional field into which a long document number continues."""
     second_number: slice | None = None
     surname_unmarked: bool = False
     """Names may come with single fillers only, given names first."""
@@ -66,12 +66,12 @@ class MrzLayout:
 
     @cached_property
     def strict_pattern(self) -> re.Pattern[str]:
-        """Match joined lines in which every place holds what it may."""
+        """Pattern of joined lines in which every place holds a permitted character."""
         return self._pattern(_CLEAN)
 
     @cached_property
     def tolerant_pattern(self) -> re.Pattern[str]:
-        """Match joined lines that have this layout's shape, misread characters included."""
+        """Pattern of joined lines that have this layout's shape, misread characters included."""
         return self._pattern(_LOOSE)
 
     @cached_property
@@ -105,7 +105,7 @@ class MrzLayout:
 def two_lines(
     format_: MrzFormat, marks: str, width: int, optional_end: int, digits: tuple[CheckDigitLayout, ...]
 ) -> MrzLayout:
-    """Lay out TD3, TD2 and both visas, which differ in width and in what follows the date of expiry."""
+    """Lay out TD3, TD2 and both visas, which differ in width and in the fields after the date of expiry."""
     w = width
     return MrzLayout(
         format=format_,

@@ -1,4 +1,4 @@
-"""What a machine readable zone says: every field as printed, every digit checked, every oddity named."""
+"""Content of a machine readable zone: every field as printed, every check digit, every deviation."""
 
 from datetime import date
 
@@ -8,7 +8,7 @@ from drivers.observation import DataModel, OpenEnum
 
 
 class MrzFormat(OpenEnum):
-    """How the lines are laid out."""
+    """Layout of the lines."""
 
     TD1 = "td1"
     """Card, 3 lines of 30 (ICAO Doc 9303-5)."""
@@ -30,7 +30,7 @@ class MrzFormat(OpenEnum):
 
 
 class MrzProfile(OpenEnum):
-    """By whose rules the fields were read: the standard's, or those of an issuer that departs from it."""
+    """Rules for the fields: those of the standard, or of an issuer that departs from it."""
 
     ICAO = "icao"
     FRA_ID = "fra_id"
@@ -58,19 +58,19 @@ class Sex(OpenEnum):
 
 
 class DigitResult(OpenEnum):
-    """What came of one check digit."""
+    """Result of one check digit."""
 
     OK = "ok"
     FAILED = "failed"
     ABSENT = "absent"
     """Nothing to compare: an empty field without a digit, or a place that this issuer uses otherwise."""
     UNREADABLE = "unreadable"
-    """The field or the digit holds a character that no zone can hold, so the reader missed it."""
+    """The field or the digit holds a character that no zone can hold: the reader misread it."""
     UNKNOWN = "unknown"
 
 
 class DeviationCode(OpenEnum):
-    """How a zone departs from Doc 9303, or a reading from what can have been printed."""
+    """Deviation of a zone from Doc 9303, or of a reading from any possible print."""
 
     LINES_SWAPPED = "lines_swapped"
     LINES_JOINED = "lines_joined"
@@ -95,7 +95,7 @@ class DeviationCode(OpenEnum):
 class MrzDate(DataModel):
     """A date of two-digit years, of which parts may be unknown (9303-3, section 4.8)."""
 
-    raw: str = Field(description="As printed: YYMMDD, fillers for what is unknown.", examples=["740812"])
+    raw: str = Field(description="As printed: YYMMDD, fillers for unknown parts.", examples=["740812"])
     year: int | None = Field(
         None,
         description="The year with its century, which is inferred: a birth is not in the future, an expiry "
@@ -106,7 +106,7 @@ class MrzDate(DataModel):
     day: int | None = Field(None, ge=1, le=31, description="Day of the month, 1 to 31.", examples=[12])
 
     def as_date(self) -> date | None:
-        """Give the calendar date, or None when a part is unknown or there is no such day."""
+        """Return the calendar date, or None when a part is unknown or there is no such day."""
         if self.year is None or self.month is None or self.day is None:
             return None
         try:
@@ -116,7 +116,7 @@ class MrzDate(DataModel):
 
     @property
     def is_stated(self) -> bool:
-        """Tell whether anything but fillers is printed."""
+        """True when anything but fillers is printed."""
         return self.raw.strip("<") != ""
 
 
@@ -132,15 +132,15 @@ class DigitCheck(DataModel):
         "ways, none where a character was not readable.",
         examples=[["6"]],
     )
-    result: DigitResult = Field(description="What came of the comparison.", examples=["ok"])
+    result: DigitResult = Field(description="Result of the comparison.", examples=["ok"])
 
 
 class MrzDeviation(DataModel):
-    """Something noted about the zone. Nothing is ever repaired for it."""
+    """A deviation of the zone. Deviations are reported, never repaired."""
 
     unredacted_fields = frozenset({"code", "field"})
 
-    code: DeviationCode = Field(description="What it is.", examples=["lines_swapped"])
+    code: DeviationCode = Field(description="Code of the deviation.", examples=["lines_swapped"])
     field: str | None = Field(None, description="The field concerned, if it is one.", examples=["birth_date"])
     text: str = Field(
         description="A sentence for a person. Never personal data.",
@@ -155,8 +155,8 @@ class Mrz(DataModel):
         {"format", "profile", "document_code", "issuer", "name_truncated", "digits", "deviations"}
     )
 
-    format: MrzFormat = Field(description="How the lines are laid out.", examples=["td3"])
-    profile: MrzProfile = Field(description="By whose rules the fields were read.", examples=["icao"])
+    format: MrzFormat = Field(description="Layout of the lines.", examples=["td3"])
+    profile: MrzProfile = Field(description="Rules by which the fields were parsed.", examples=["icao"])
     lines: tuple[str, ...] = Field(
         description="The lines as read, in the order they came.",
         examples=[
@@ -173,7 +173,7 @@ class Mrz(DataModel):
     )
     second_number: str | None = Field(
         None,
-        description="A further number that the profile knows of: on Kenyan and Ugandan cards, old Dutch ones "
+        description="A further number of the profile: on Kenyan and Ugandan cards, old Dutch ones "
         "and Swiss licences.",
         examples=[None],
     )
@@ -216,6 +216,48 @@ class Mrz(DataModel):
     )
     deviations: tuple[MrzDeviation, ...] = Field(
         (),
-        description="What was noted about the zone.",
+        description="Deviations of the zone.",
         examples=[[]],
     )
+
+
+# A zone prints YYMMDD without a century (Doc 9303-3, section 4.8), so the century is inferred. A birth is
+# never in the future: the latest century that is not wins, and people older than 100 come out too young, as
+# on every reader. An expiry is at most 50 years ahead, which keeps the 30 past years that an old document
+# needs.
+EXPIRY_AHEAD_YEARS = 50
+
+
+def birth_date(raw: str, today: date) -> MrzDate:
+    """Parse a date of birth; parts that are not two digits are unknown."""
+    year, month, day = _parts(raw)
+    if year is not None:
+        # An unknown month or day counts as the earliest: an infant of this year is not a centenarian.
+        latest = (today.year, today.month, today.day)
+        century = today.year - today.year % 100
+        year += century if (century + year, month or 1, day or 1) <= latest else century - 100
+    return MrzDate(raw=raw, year=year, month=month, day=day)
+
+
+def expiry_date(raw: str, today: date) -> MrzDate:
+    """Parse a date of expiry or of the end of a visa; parts that are not two digits are unknown."""
+    year, month, day = _parts(raw)
+    if year is not None:
+        latest = today.year + EXPIRY_AHEAD_YEARS
+        year = latest - (latest - year) % 100
+    return MrzDate(raw=raw, year=year, month=month, day=day)
+
+
+def _parts(raw: str) -> tuple[int | None, int | None, int | None]:
+    """Split a date into year, month and day; a month or day that no calendar has is unknown."""
+    year, month, day = _number(raw[0:2]), _number(raw[2:4]), _number(raw[4:6])
+    return (
+        year,
+        month if month and month <= 12 else None,
+        day if day and day <= 31 else None,
+    )
+
+
+def _number(text: str) -> int | None:
+    # isdecimal alone would accept Arabic-Indic digits.
+    return int(text) if len(text) == 2 and text.isascii() and text.isdecimal() else None

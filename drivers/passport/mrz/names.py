@@ -1,8 +1,8 @@
-"""The name field of a zone, and how a name too long for it is cut.
+"""Name field of a zone, and the shortening of a name that is too long for it.
 
-ICAO Doc 9303-4 to -7, section 4.2.3: at least the first letter of the secondary identifier stays, and the
-last place holds a letter, which says that something may be missing. How the letters are found is left to the
-issuer; the three ways below are those of the examples there.
+ICAO Doc 9303-4 to -7, section 4.2.3: at least the first letter of the secondary identifier is kept, and the
+last place holds a letter, which marks a name that may be incomplete. The choice of letters is the issuer's;
+the three ways below are those of the examples there.
 """
 
 from enum import StrEnum
@@ -36,18 +36,19 @@ def name_field(
     rest = secondary.split("<")
     if truncation is Truncation.FIXED:
         shortened = [component[:component_length] for component in first]
-        # So short that nothing else need go, the name would not show that it is cut.
+        # The name is so short that nothing is omitted, so it would not show that it is shortened.
         first = shortened if len("<".join(shortened)) + 2 + len(secondary) >= width else first
-    # The primary identifier has the field but for two fillers and a letter, or less if the last place asks.
+    # The primary identifier has the field except for two fillers and a letter, or less if the last place
+    # requires it.
     for room in range(width - 3, 0, -1):
         head = _shorten(first, room, truncation)
         if len(head) + 2 + len(secondary) < width:
-            # Shrunk further than needed: the primary identifier takes what the secondary leaves.
+            # Shrunk further than needed: the primary identifier takes the places that the secondary leaves.
             if head_filled := _fill(first, width - 2 - len(secondary), truncation):
                 return f"{head_filled}<<{secondary}"
         elif tail := _fill(rest, width - len(head) - 2, truncation):
             return f"{head}<<{tail}"
-    # Only one-letter components are so stubborn: the field ends in a filler and seems complete.
+    # Only one-letter components cannot be fitted: the field ends in a filler and seems complete.
     return f"{_shorten(first, width - 3, truncation)}<<{secondary[0]}".ljust(width, "<")
 
 
@@ -82,7 +83,7 @@ def _fill(components: list[str], room: int, truncation: Truncation) -> str | Non
 
 
 def _initials_last(components: list[str], room: int) -> list[str]:
-    """Give letters to the first components, and at least its initial to every later one."""
+    """Return letters to the first components, and at least its initial to every later one."""
     if 2 * len(components) - 1 > room:
         return list(components)
     kept = []

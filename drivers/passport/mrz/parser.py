@@ -1,16 +1,15 @@
-"""From lines of text to a zone: which layout, which order, what each field says.
+"""Parser of the lines of a zone: layout, order of the lines, content of each field.
 
-Nothing here raises on bad text and nothing is repaired: a character that cannot be right stays, and the
-place is noted. Work is bounded because no layout is longer than 90 characters.
+Bad text raises nothing and nothing is repaired: a character that cannot be right is kept, and its place is
+noted. Work is bounded because no layout is longer than 90 characters.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import accumulate, islice, pairwise, permutations
 
-from drivers.passport.mrz.check_digit import check_digit, foreign_characters
+from drivers.passport.mrz.checks import check_digit, foreign_characters
 from drivers.passport.mrz.codes import CODES
-from drivers.passport.mrz.dates import birth_date, expiry_date
 from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import (
     DeviationCode,
@@ -20,6 +19,8 @@ from drivers.passport.mrz.model import (
     MrzDate,
     MrzDeviation,
     Sex,
+    birth_date,
+    expiry_date,
 )
 from drivers.passport.mrz.profiles import LAYOUTS
 
@@ -29,7 +30,7 @@ _BY_LENGTHS: dict[tuple[int, ...], tuple[MrzLayout, ...]] = {
     lengths: tuple(layout for layout in LAYOUTS if layout.lengths == lengths)
     for lengths in {layout.lengths for layout in LAYOUTS}
 }
-# Readers that send one line without breaks; a single line of 30 is a French licence as it is.
+# Readers that send one line without breaks; a single line of 30 is always a French licence.
 _JOINED = {sum(lengths): lengths for lengths in _BY_LENGTHS if len(lengths) > 1}
 _SEXES = {"M": Sex.MALE, "F": Sex.FEMALE, "X": Sex.X, "<": Sex.UNSPECIFIED}
 _TAKEN_FOR = {
@@ -37,7 +38,7 @@ _TAKEN_FOR = {
     "alpha": frozenset("0125678"),  # for O I Z S G T B
     "sex": frozenset("HNE4P"),
 }
-_FOREIGN_SHARE = 4  # one character in four that no zone has, and it is not one
+_FOREIGN_SHARE = 4  # one character in four that no zone has: the text is no zone
 
 _SWAPPED = MrzDeviation(
     code=DeviationCode.LINES_SWAPPED, text="The lines came in another order than they are printed."
@@ -59,7 +60,7 @@ _SEX_X = MrzDeviation(
 _UNMARKED = MrzDeviation(
     code=DeviationCode.SURNAME_UNMARKED,
     field="name",
-    text="Names follow each other with single fillers, given names first: the surname is not marked off.",
+    text="Names follow each other with single fillers, given names first: the surname is not marked.",
 )
 _NATIONAL_LETTERS = MrzDeviation(
     code=DeviationCode.NAME_DIGITS, field="name", text="Digits stand for national letters; kept as printed."
@@ -73,7 +74,7 @@ _NO_PRIMARY = MrzDeviation(
 
 
 def parse(lines: Sequence[str], today: date) -> Mrz | None:
-    """Read a machine readable zone, or give None when the lines are none of any known layout.
+    """Parse a machine readable zone, or return None when the lines have no known layout.
 
     Blank lines and white space around lines are ignored. `today` decides the centuries, nothing else.
     """
@@ -109,9 +110,9 @@ def _text_lines(lines: Iterable[str]) -> tuple[str, ...] | None:
 
 
 def _recognise(pieces: tuple[str, ...]) -> tuple[MrzLayout, str, bool, bool] | None:
-    """Find layout, joined text, whether it is clean and whether the order was right.
+    """Find the layout and the joined text; also whether it is clean and whether the order was right.
 
-    The order as read wins unless another one makes better sense: a clean order over one with misread
+    The order as read is preferred unless another one fits better: a clean order over one with misread
     characters, one with dates in the places of dates over any.
     """
     text = "".join(pieces)
@@ -133,14 +134,14 @@ def _recognise(pieces: tuple[str, ...]) -> tuple[MrzLayout, str, bool, bool] | N
     for candidate, joined in others:
         if candidate.tolerant_pattern.fullmatch(joined):
             return candidate, joined, False, False
-    # Dates beyond recognition: what remains is a first line with a code of a document and of an issuer.
+    # The dates are unrecognisable: the remaining evidence is a first line with codes of document and issuer.
     if layout is not None and "<" in text and text[layout.issuer].rstrip("<") in CODES:
         return layout, text, False, True
     return None
 
 
 def _layout(pieces: tuple[str, ...], text: str) -> MrzLayout | None:
-    """Choose by number and length of lines, then by what they start with."""
+    """Choose the layout by number and length of lines, then by their beginning."""
     for layout in _BY_LENGTHS.get(tuple(map(len, pieces)), ()):
         if layout.marks.match(text):
             return layout
@@ -158,7 +159,7 @@ def _slips(layout: MrzLayout, text: str) -> list[MrzDeviation]:
                 MrzDeviation(
                     code=DeviationCode.OCR_SLIP,
                     field=field,
-                    text="Holds what a reader takes for another character, such as O for 0.",
+                    text="Holds a character that readers confuse with the right one, such as O for 0.",
                 )
             )
         elif wrong:
@@ -166,7 +167,7 @@ def _slips(layout: MrzLayout, text: str) -> list[MrzDeviation]:
                 MrzDeviation(
                     code=DeviationCode.WRONG_CHARACTER,
                     field=field,
-                    text="Holds a character that cannot stand in this field.",
+                    text="Holds a character that is not permitted in this field.",
                 )
             )
     return slips
@@ -184,7 +185,7 @@ _ALLOWED = {
 def _read(
     layout: MrzLayout, text: str, lines: tuple[str, ...], today: date, notes: list[MrzDeviation]
 ) -> Mrz:
-    """Read every field of a layout."""
+    """Parse every field of a layout."""
     number, optional, long_check = _number(layout, text, notes)
     issuer = text[layout.issuer].rstrip("<")
     if issuer not in CODES:
@@ -202,7 +203,7 @@ def _read(
             notes.append(_SEX_X)
     birth = None if layout.birth is None else birth_date(text[layout.birth], today)
     expiry = None if layout.expiry is None else expiry_date(text[layout.expiry], today)
-    # Issue is in the past as birth is, and French cards print only its year and month.
+    # The issue is in the past as birth is, and French cards print only its year and month.
     issue = None if layout.issue is None else birth_date(text[layout.issue], today)
     for field, value in (("birth_date", birth), ("expiry_date", expiry)):
         if value is not None and _impossible(value):
@@ -243,7 +244,7 @@ def _read(
 def _number(
     layout: MrzLayout, text: str, notes: list[MrzDeviation]
 ) -> tuple[str, tuple[str, ...], DigitCheck | None]:
-    """Read the document number, which a card may continue in its optional data (9303-5, note j).
+    """Parse the document number, which a card may continue in its optional data (9303-5, note j).
 
     The digit's own place then holds a filler. The standard once left open whether that filler is summed and
     now leaves it out; cards of both kinds are in use, so either digit is right.
@@ -274,7 +275,7 @@ def _stripped(fields: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check(digit: CheckDigitLayout, text: str) -> DigitCheck:
-    """Compare one digit with what its readings give."""
+    """Compare one digit with the expected digit of each interpretation."""
     printed = text[digit.at]
     reading = digit.readings[0]
     summed = text[reading[0]] if len(reading) == 1 else "".join([text[place] for place in reading])
@@ -305,7 +306,7 @@ def _compare(printed: str, expected: tuple[str, ...]) -> DigitResult:
 def _name(layout: MrzLayout, text: str, notes: list[MrzDeviation]) -> tuple[str, str, bool]:
     """Divide the name: primary identifier, two fillers, secondary identifier (9303-3, section 4.6)."""
     field = text[layout.name]
-    # A letter in the last place says that the name may have been cut (9303-4 to -7, section 4.2.3).
+    # A letter in the last place marks a name that may have been cut (9303-4 to -7, section 4.2.3).
     truncated = field[-1] != "<"
     if layout.name_digits and any(digit in field for digit in _DIGITS):
         notes.append(_NATIONAL_LETTERS)
@@ -328,7 +329,7 @@ def _spaced(text: str) -> str:
 
 
 def _impossible(value: MrzDate) -> bool:
-    """Tell whether digits are printed throughout and yet no calendar has the day."""
+    """Return true when all parts are digits and no calendar has the day."""
     return len(value.raw) == 6 and value.raw.isdecimal() and value.as_date() is None
 
 

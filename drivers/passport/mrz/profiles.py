@@ -85,7 +85,7 @@ _KENYAN_NOTES = (
     MrzDeviation(
         code=DeviationCode.EXPIRY_UNVERIFIED,
         field="expiry_date",
-        text="It is not confirmed that the date in the place of the expiry is one; it may be the issue.",
+        text="The date in the place of the expiry is not confirmed to be one; it may be the date of issue.",
     ),
 )
 
@@ -99,8 +99,8 @@ KEN_ID = replace(
     notes=_KENYAN_NOTES,
 )
 
-# Older cards print KYA, which is no code, and have no nationality: the second number takes its place too,
-# and the composite sums it.
+# Older cards print KYA, which is no code, and have no nationality: the second number takes its place too, and
+# the composite sums it.
 KYA_ID = replace(
     KEN_ID,
     marks=re.compile("IDKYA"),
@@ -149,7 +149,7 @@ RUS_INTERNAL = replace(
     ),
 )
 
-# A number of the issuer's own fills the optional data up to the composite, without a digit for the field.
+# Another number of the issuer fills the optional data up to the composite, without a digit for the field.
 USA_PASSPORT = replace(
     TD3,
     profile=MrzProfile.USA_PASSPORT,
@@ -169,4 +169,4 @@ LAYOUTS = (
     USA_PASSPORT,
     *ICAO,
 )
-"""Every layout, those of one issuer before those of everybody."""
+"""All layouts, those of single issuers before the general ones."""

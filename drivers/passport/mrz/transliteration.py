@@ -1,7 +1,7 @@
-"""National letters in the 26 of the zone: the tables of ICAO Doc 9303-3, section 6.
+"""Transliteration of national letters to the 26 of the zone: tables of ICAO Doc 9303-3, section 6.
 
-The way back does not exist: many letters share one spelling, so names are compared in this form only.
-Where the tables leave the issuer a choice, the first spelling is taken unless another is asked for.
+There is no way back: many letters share one spelling, so names are compared in this form only. Where the
+tables leave the issuer a choice, the first spelling is taken unless another is requested.
 """
 
 # ruff: noqa: RUF001  (letters of other scripts are what this module is about)
@@ -20,7 +20,7 @@ class Language(StrEnum):
 
 
 def _rows(table: str) -> dict[str, str]:
-    """Read rows of `SPELLING letters`."""
+    """Parse rows of `SPELLING letters`."""
     rows = (line.split() for line in table.strip().splitlines())
     return {letter: spelling for spelling, letters in rows for letter in letters}
 
@@ -163,7 +163,7 @@ def transliterate(text: str, language: Language | None = None, choice: int = 0) 
 
 
 def _ends_component(letters: str, at: int) -> bool:
-    """Tell whether nothing but silent marks follows in this component."""
+    """Return true when only silent marks follow in this component."""
     for letter in letters[at + 1 :]:
         if letter in _PARTING:
             return True
@@ -173,7 +173,7 @@ def _ends_component(letters: str, at: int) -> bool:
 
 
 def _base_letters(letter: str) -> str:
-    """Take the marks off a letter the tables do not have; marks of punctuation leave nothing."""
+    """Remove the marks from a letter that the tables do not have; punctuation marks leave nothing."""
     if unicodedata.category(letter)[0] in "PSM":
         return ""
     base = "".join(c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))

@@ -1,1 +1,1 @@
-"""Area imagers that read the machine readable zone, a module a maker; pure but for the dialogue at open."""
+"""Area imagers that read the machine readable zone, one module for each vendor. Pure except for `setup`."""

@@ -1,13 +1,13 @@
-"""EST-100PR-NZ: a reader that reads by itself and sends JSON, what is printed and what the chip holds.
+"""EST-100PR-NZ: a reader that reads continuously and sends JSON with the printed zone and chip data.
 
 Source: its sheet "RS232 active output protocol" (in Chinese): 256000 baud 8O1, ``STX name : JSON-object ETX
-CR LF`` in UTF-8. `CameraData` has the printed zone or a QR code, `PCSign` tells that a read of a chip starts
-or ends, `EidlinkResult` has what the chip gave in `travelIdentityBean`. The copy at hand is cut off within
-that object; its field for the zone is known from the chip reader's own development kit (MachineReadCode), so
-any field whose text is a zone is taken.
+CR LF`` in UTF-8. `CameraData` has the printed zone or a QR code, `PCSign` marks the start and end of a chip
+read, `EidlinkResult` has the chip data in `travelIdentityBean`. The copy at hand is cut off within that
+object; its field for the zone is known from the chip reader's own development kit (MachineReadCode), so any
+field whose text is a zone is taken.
 
-No more than the zone is taken from the chip: portrait and names in national letters have no place in what a
-document reader says yet, and no signature is sent with which they could be proved.
+Only the zone is taken from the chip: no observation has a field for the portrait and the names in national
+letters, and no signature is sent that could prove them.
 """
 
 import re
@@ -19,10 +19,15 @@ from drivers.driver import BadFrame
 from drivers.links.framing import OTHER_CONTENT, CompleteFrame, Delimited, Frame
 from drivers.links.http import json_decode as json_body
 from drivers.observation import Check, CheckGroup, Observation, Outcome
-from drivers.passport.lines import is_complete, split_lines
 from drivers.passport.mrz import DigitResult, Mrz
 from drivers.passport.observations import ReadTrigger
-from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz
+from drivers.passport.read_result import (
+    document_read,
+    is_complete,
+    not_a_document_frame,
+    parse_mrz,
+    split_lines,
+)
 
 BAUD, PARITY = 256000, "O"
 # A portrait of a chip in base64 has some 30 kB; no frame comes near this.
@@ -38,7 +43,7 @@ class Est100Framing(Delimited):
         self._silent = False
 
     def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
-        """One past the LF, or past what is there of CR LF."""
+        """Return the offset after the LF, or after the part of CR LF that is present."""
         etx = buffer.find(b"\x03", begun.end())
         if etx < 0:
             return -1
@@ -48,7 +53,7 @@ class Est100Framing(Delimited):
         return etx + 1 + (2 if after == b"\r\n" else after == b"\r")
 
     def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
-        """There is no check byte."""
+        """Accept every frame: there is no check byte."""
         return CompleteFrame(wire[begun.end() : wire.index(b"\x03")], wire)
 
     def on_silence(self) -> Iterator[Frame]:
@@ -60,17 +65,17 @@ class Est100Framing(Delimited):
 
 
 class Est100Messages:
-    """What the messages of one reader say. Knows the printed zone until the chip's has come."""
+    """Parser of the messages of one reader; keeps the printed zone until the zone of the chip has come."""
 
     def __init__(self) -> None:
         self._printed: Mrz | None = None
         self._transaction = ""
 
     def parse_message(self, frame: CompleteFrame) -> Iterator[Observation | BadFrame]:
-        """Understand one message."""
+        """Parse one message."""
         name, _, body = frame.payload.partition(b":")
         content = _object(body)
-        # Beside the printed zone nothing is kept of the wire: it may be a portrait or a home address.
+        # Only the printed zone is kept of the wire bytes: the rest may be a portrait or a home address.
         wire = frame.wire if name == b"CameraData" else name[:32]
         match name, content:
             case b"CameraData", {"type": "PassPort", "data": str(text)} if text.strip():
@@ -86,7 +91,7 @@ class Est100Messages:
                 yield BadFrame(OTHER_CONTENT, wire)
 
     def clear(self) -> None:
-        """Something was lost: what comes next may belong to another document."""
+        """Discard the printed zone after lost bytes: the next message may belong to another document."""
         self._printed = None
 
     def _of_print(self, text: str, wire: bytes) -> Observation:
@@ -97,7 +102,7 @@ class Est100Messages:
         return read.model_copy(update={"transaction": self._transaction})
 
     def _of_chip(self, bean: dict[str, Any], wire: bytes) -> Iterator[Observation | BadFrame]:
-        """The chip's zone is news only when no printed one was read before, or another one."""
+        """Report the chip's zone when no printed zone was read before, or another one."""
         printed, self._printed = self._printed, None
         lines = next(filter(None, map(_zone_text, bean.values())), None)
         if lines is None:
@@ -110,7 +115,7 @@ class Est100Messages:
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object of a message; None when it is none."""
+    """Parse the JSON object of a message; None when it is none."""
     try:
         content = json_body.decode(body)
     except ValueError:
@@ -119,7 +124,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def _zone_text(value: object) -> tuple[str, ...] | None:
-    """The lines of a field that holds a zone."""
+    """Return the lines of a field that holds a zone."""
     if not isinstance(value, str):
         return None
     lines = split_lines(value)
@@ -128,7 +133,7 @@ def _zone_text(value: object) -> tuple[str, ...] | None:
 
 
 def _differs(printed: Mrz) -> Check:
-    """The chip holds another zone than the one that was read from the page."""
+    """Build the check that the chip holds another zone than the page."""
     unread = any(digit.result is DigitResult.UNREADABLE for digit in printed.digits)
     return Check(
         id="combined.mrz_vs_dg1",

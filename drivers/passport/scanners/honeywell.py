@@ -1,13 +1,13 @@
-r"""Honeywell area imagers (Xenon, Granit, N66xx): menu commands, and rows with one separator.
+"""Honeywell area imagers (Xenon, Granit, N66xx): menu commands, and rows with one separator.
 
-Sources: Honeywell, user guides of the *Xenon XP 1950g* and *Voyager 1250g*, "Serial Programming Commands":
-a command is ``SYN M CR tag data !``, its answer the command with ACK, NAK or ENQ before the final sign,
-without the prefix; triggers ``SYN T CR`` and ``SYN U CR`` have no answer. *OCR Programming User's Guide*:
-the template for passports reads visas, TD1 and TD2 as well. ALLENA, OCRENA, OCRATS and reads of 92 bytes
-for a TD1 and 89 for a TD3, which are rows with one separator and no terminator, were seen in a public
-program for a Xenon; PAPHHF (manual trigger) and the text that answers REVINF in others.
+Sources: Honeywell, user guides of the *Xenon XP 1950g* and *Voyager 1250g*, "Serial Programming Commands": a
+command is ``SYN M CR tag data !``, its answer the command with ACK, NAK or ENQ before the final sign, without
+the prefix; triggers ``SYN T CR`` and ``SYN U CR`` have no answer. *OCR Programming User's Guide*: the
+template for passports reads visas, TD1 and TD2 as well. ALLENA, OCRENA, OCRATS and reads of 92 bytes for a
+TD1 and 89 for a TD3, which are rows with one separator and no terminator, were seen in a public program for a
+Xenon; PAPHHF (manual trigger) and the text that answers REVINF in others.
 
-Not confirmed by a source at hand: PAPTPR, which sets the scanner to look for documents by itself.
+Not confirmed by a source at hand: PAPTPR, which sets the scanner to continuous scanning.
 """
 
 import re
@@ -17,7 +17,7 @@ from drivers.passport.scanners.rows import ReplyPatterns
 from drivers.passport.scanners.setup import STATUS, CommandExchange, CommandSet
 
 ANSWERS = ReplyPatterns(
-    pattern=re.compile(rb"(?P<said>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),
+    pattern=re.compile(rb"(?P<reply>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),
     prefix_pattern=re.compile(rb"[A-Za-z0-9_]{6,64}" + STATUS + rb"\Z"),
 )
 _PRODUCT = re.compile(r"^Product Name:\s*(\S.*?)\s*$", re.MULTILINE)
@@ -36,19 +36,19 @@ class HoneywellCommandSet(CommandSet):
     trigger, release = b"\x16T\r", b"\x16U\r"
 
     def encode_command(self, command: str) -> bytes:
-        """See `Maker`."""
+        """Encode a command."""
         return b"\x16M\r" + command.encode("ascii") + b"!"
 
     def reply_pattern(self, command: str) -> re.Pattern[bytes]:
-        """See `Maker`; the text of an answer comes before the echo."""
+        """Build the pattern of an answer, in which the text precedes the echo."""
         return re.compile(
             rb"(?P<text>.*)" + command.encode("ascii") + rb"(?P<status>" + STATUS + rb")[!.]",
             re.IGNORECASE | re.DOTALL,
         )
 
-    async def identity(self, ask: CommandExchange) -> Identity | None:
-        """See `Maker`."""
-        reply = await ask("REVINF")
+    async def identity(self, exchange: CommandExchange) -> Identity | None:
+        """Request the identity."""
+        reply = await exchange("REVINF")
         if reply is None:
             return None
         text = reply.text.replace("\r", "\n")

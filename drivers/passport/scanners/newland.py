@@ -13,7 +13,7 @@ from drivers.passport.scanners.rows import ReplyPatterns
 from drivers.passport.scanners.setup import STATUS, CommandExchange, CommandSet
 
 ANSWERS = ReplyPatterns(
-    pattern=re.compile(rb"\x02\x010000[@#](?P<said>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),
+    pattern=re.compile(rb"\x02\x010000[@#](?P<reply>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),
     prefix_pattern=re.compile(rb"\x02(?:\x01[^\x02\x03]{0,520})?\Z"),
 )
 
@@ -21,18 +21,18 @@ ANSWERS = ReplyPatterns(
 class NewlandCommandSet(CommandSet):
     """A Newland scanner."""
 
-    # 2 looks for documents by itself, 0 waits for a trigger; then triggers by command must be allowed.
+    # 2: continuous scanning; 0: wait for a trigger, for which triggers by command must be permitted.
     presentation_setup = ("SCNMOD2",)
     triggered_setup = ("SCNMOD0", "SCNTCE1")
     trigger, release = b"~\x010000#SCNTRG1;\x03", b"~\x010000#SCNTRG0;\x03"
     trigger_names = ("SCNTRG1", "SCNTRG0")
 
     def encode_command(self, command: str) -> bytes:
-        """See `Maker`."""
+        """Encode a command."""
         return b"~\x010000#" + command.encode("ascii") + b";\x03"
 
     def reply_pattern(self, command: str) -> re.Pattern[bytes]:
-        """See `Maker`; the text of an answer follows the echo."""
+        """Build the pattern of an answer, in which the text follows the echo."""
         return re.compile(
             rb"\x02\x010000[@#]"
             + command.encode("ascii")
@@ -41,12 +41,12 @@ class NewlandCommandSet(CommandSet):
             + rb");\x03"
         )
 
-    async def identity(self, ask: CommandExchange) -> Identity | None:
-        """See `Maker`; a question that is not known leaves its field empty."""
-        product = await ask("QRYPDN")
+    async def identity(self, exchange: CommandExchange) -> Identity | None:
+        """Request the identity; an unknown request leaves its field empty."""
+        product = await exchange("QRYPDN")
         if product is None:
             return None
-        serial, firmware = await ask("QRYPSN"), await ask("QRYFWV")
+        serial, firmware = await exchange("QRYPSN"), await exchange("QRYFWV")
         return Identity(
             manufacturer="Newland",
             model=product.text or "Newland scanner",

@@ -2,44 +2,47 @@
 
 Source: Code Corporation, *CR1200 to CR3500 Interface Configuration Document* (2011), section 12.5.1: each row
 is read by itself, one of them may be missing, and rows that follow each other need not be of one passport.
-Zebra's OCR-B variants for travel documents send plain text as well. Neither is told anything: no command to
-set up the reading of documents is known, it is done once with the maker's own configuration barcodes.
+Zebra's OCR-B variants for travel documents send plain text as well. Neither is sent commands: none is known
+that sets up the reading of documents; that is done once with the vendor's own configuration barcodes.
 
-What cannot be told: two passports in view at once, of which exactly one row each is read, first the upper row
-of one and then the lower row of the other. No digit of a passport covers its upper row.
+Not detected: two passports in view at once, of which exactly one row each is read, first the upper row of one
+and then the lower row of the other. No digit of a passport covers its upper row.
 """
 
 from collections.abc import Iterator, Sequence
 
 from drivers.links.framing import INCOMPLETE, MALFORMED, OTHER_CONTENT, DamagedFrame, Frame
-from drivers.passport.lines import is_complete, is_incomplete
 from drivers.passport.mrz import DeviationCode, DigitResult, MrzProfile
+from drivers.passport.read_result import is_complete, is_incomplete
 from drivers.passport.scanners.rows import RowFraming, join_rows, mrz_from_rows, rows_to_wire
 
 
 class RowPairing(RowFraming):
-    """Scanners that send every row by itself, perhaps just one of them, perhaps of several documents in view.
+    """Scanners that send every row by itself: perhaps just one, perhaps rows of several documents in view.
 
-    What comes without a silence is one presentation: it must be the rows of exactly one document, in order,
-    with all digits right, or nothing of it is believed. So a document is known a silence later.
+    All rows without a silence are one presentation. They must be the rows of exactly one document, in order,
+    with all digits right; else none is accepted. A document is therefore known after the silence.
     """
 
     _REPEATS = 3
-    """A scanner that repeats a document without ever a silence is believed after so many times."""
+    """Number of repeats after which a document without a silence is accepted."""
     _MOST_ROWS = 8
 
     def __init__(self) -> None:
         super().__init__()
         self._count = 0
-        self._spoilt: list[str] = []
+        self._rejected: list[str] = []
 
     @property
     def has_pending(self) -> bool:
-        """Whether the silence that ends a presentation is still to come."""
-        return bool(super().has_pending or self._spoilt)
+        """True until the silence that ends a presentation."""
+        return bool(super().has_pending or self._rejected)
 
-    def _believed(self, rows: Sequence[str]) -> bool:
-        """Every digit must be right, the composite one among them: of rows from anywhere, most are not."""
+    def _is_accepted(self, rows: Sequence[str]) -> bool:
+        """Require every digit to be right, the composite one included.
+
+        Random rows have mostly wrong digits.
+        """
         mrz = mrz_from_rows(rows)
         if mrz is None:
             return False
@@ -51,36 +54,36 @@ class RowPairing(RowFraming):
             digit.result is DigitResult.OK for digit in mrz.digits if digit.field == "composite"
         )
 
-    def _stray(self, text: str) -> Iterator[Frame]:
+    def _other_text(self, text: str) -> Iterator[Frame]:
         if "<<" in text:
-            self._spoil(text)
+            self._reject(text)
         else:
             yield DamagedFrame(OTHER_CONTENT, text.encode())
 
     def _row(self, row: str) -> Iterator[Frame]:
-        if self._spoilt:
-            self._spoil(row)
+        if self._rejected:
+            self._reject(row)
             return
         self._count += 1
         if row not in self._rows:
             self._rows.append(row)
         if len(self._rows) > self._MOST_ROWS:
-            self._spoil()
+            self._reject()
         elif is_complete(self._rows) and self._count >= self._REPEATS * len(self._rows):
-            yield from self._abandon()
+            yield from self._give_up()
 
-    def _spoil(self, *rows: str) -> None:
-        """Believe nothing of this presentation; the last rows of it are kept to be shown."""
-        self._spoilt = [*self._spoilt, *self._rows, *rows][-self._MOST_ROWS :]
+    def _reject(self, *rows: str) -> None:
+        """Reject this presentation; its last rows are kept for the diagnostic view."""
+        self._rejected = [*self._rejected, *self._rows, *rows][-self._MOST_ROWS :]
         self._rows = []
 
-    def _abandon(self) -> Iterator[Frame]:
-        """Judge the presentation, which is over."""
-        rows, spoilt = self._rows, self._spoilt
-        self._rows, self._spoilt, self._count = [], [], 0
-        if spoilt:
-            yield DamagedFrame(MALFORMED, rows_to_wire(spoilt))
-        elif is_complete(rows) and self._believed(rows):
+    def _give_up(self) -> Iterator[Frame]:
+        """Decide on the presentation, which has ended."""
+        rows, rejected = self._rows, self._rejected
+        self._rows, self._rejected, self._count = [], [], 0
+        if rejected:
+            yield DamagedFrame(MALFORMED, rows_to_wire(rejected))
+        elif is_complete(rows) and self._is_accepted(rows):
             yield join_rows(rows)
         elif rows:
             yield DamagedFrame(

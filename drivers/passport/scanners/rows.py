@@ -1,8 +1,8 @@
-"""Rows of a document as scanners send them: plain text between control characters, and answers to commands.
+"""Rows of a document as scanners send them: plain text between control characters, and command answers.
 
-Line 1 of a passport is covered by no check digit, so a row of one document beside a row of another would look
-perfectly valid. Rows are therefore joined only in the order in which they are printed, and only when a check
-digit of the joined rows is right.
+Line 1 of a passport has no check digit, so a row of one document beside a row of another would look perfectly
+valid. Rows are therefore joined only in the order in which they are printed, and only when a check digit of
+the joined rows is right.
 """
 
 import re
@@ -19,37 +19,37 @@ from drivers.links.framing import (
     DamagedFrame,
     Frame,
 )
-from drivers.passport.lines import JOINED_LINES, is_complete, is_incomplete, split_joined_lines
 from drivers.passport.mrz import DeviationCode, DigitResult, Mrz, parse
+from drivers.passport.read_result import JOINED_LINES, is_complete, is_incomplete, split_joined_lines
 
 LIMIT_BYTES = 4096
-"""More than any row, barcode or answer of these scanners."""
+"""Upper bound on a row, barcode or answer of these scanners."""
 _END = re.compile(rb"[^\x20-\x7e]+")
 _ROW = re.compile(r"[A-Z0-9<]+")
 _DIGIT = re.compile(r"[0-9]")
-# Which century a date is in changes nothing about which rows belong together.
+# The century of a date has no effect on which rows belong together.
 _ANY_DAY = date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class CommandReply(CompleteFrame):
-    """What a scanner answers to a command, among its rows: `payload` is the command with its status."""
+    """A scanner's answer to a command among its rows: `payload` is the command with its status."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyPatterns:
-    """How a maker's answers are told from rows."""
+    """Patterns that tell a vendor's command answers from rows."""
 
     pattern: re.Pattern[bytes]
     prefix_pattern: re.Pattern[bytes]
-    """What the end of the received bytes looks like while an answer is still coming."""
+    """Pattern of received bytes whose end is an incomplete answer."""
 
 
 def mrz_from_rows(rows: Sequence[str]) -> Mrz | None:
-    """The zone that these rows are, in this order; None when they are none, or may be rows of two.
+    """Parse the zone of these rows in this order; None when they are none, or may be rows of two.
 
-    A right check digit proves that the row with the dates is one, and in its place. A digit in a name is a
-    row out of its place, or misread where no check digit would tell.
+    A right check digit proves that the row with the dates is complete and in its place. A digit in a name
+    means a row in the wrong place, or a misread character that no check digit covers.
     """
     mrz = parse(rows, _ANY_DAY)
     if mrz is None:
@@ -62,7 +62,7 @@ def mrz_from_rows(rows: Sequence[str]) -> Mrz | None:
 
 
 class RowFraming:
-    """Scanners that send all rows of a document in one go: joined as soon as they are complete."""
+    """Scanners that send all rows of a document at once: joined as soon as they are complete."""
 
     def __init__(self, answers: ReplyPatterns | None = None) -> None:
         self._answers = answers
@@ -71,17 +71,17 @@ class RowFraming:
 
     @property
     def has_pending(self) -> bool:
-        """Whether a row or a document is unfinished."""
+        """Return true while a row or a document is unfinished."""
         return bool(self._rest or self._rows)
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take a chunk and yield the documents, answers and other texts that are complete."""
+        """Add a chunk and yield the complete documents, answers and other texts."""
         self._rest += chunk
         if self._answers is not None:
             while found := self._answers.pattern.search(self._rest):
                 before, self._rest = self._rest[: found.start()], self._rest[found.end() :]
                 yield from self._text(before)
-                yield CommandReply(found["said"], found[0])
+                yield CommandReply(found["reply"], found[0])
         kept = b""
         if self._answers is not None and (begun := self._answers.prefix_pattern.search(self._rest)):
             self._rest, kept = self._rest[: begun.start()], self._rest[begun.start() :]
@@ -91,49 +91,49 @@ class RowFraming:
             yield from self._text(text)
         if len(self._rest) > LIMIT_BYTES:
             wire, self._rest = self._rest, b""
-            yield from self._abandon()
+            yield from self._give_up()
             yield DamagedFrame(TOO_LONG, wire)
 
     def on_silence(self) -> Iterator[Frame]:
-        """A last row needs no terminator; what is then still no document is given up."""
+        """End the last row, which needs no terminator, and give up an incomplete document."""
         rest, self._rest = self._rest, b""
         for text in _END.split(rest):
             yield from self._text(text)
-        yield from self._abandon()
+        yield from self._give_up()
 
     def _text(self, data: bytes) -> Iterator[Frame]:
-        """Take a text without its end: rows glued together, a row, or neither."""
+        """Add a text without its end: joined rows, a row, or neither."""
         for text in filter(None, (part.strip() for part in _END.split(data))):
             row = text.decode("ascii")
             sound = _ROW.fullmatch(row) is not None and not row.isdigit()
             if sound and len(row) in JOINED_LINES:
-                yield from self._abandon()
-                yield self._glued(row)
+                yield from self._give_up()
+                yield self._joined(row)
             elif sound and is_incomplete([row]):
                 yield from self._row(row)
             else:
-                yield from self._stray(row)
+                yield from self._other_text(row)
 
-    def _believed(self, rows: Sequence[str]) -> bool:
-        """Whether complete rows are of one document."""
+    def _is_accepted(self, rows: Sequence[str]) -> bool:
+        """Return true when complete rows are of one document."""
         return mrz_from_rows(rows) is not None
 
-    def _glued(self, text: str) -> Frame:
-        """All rows at once."""
+    def _joined(self, text: str) -> Frame:
+        """Build the frame of all rows in one text."""
         rows = split_joined_lines(text, JOINED_LINES[len(text)])
-        return join_rows(rows) if self._believed(rows) else DamagedFrame(MALFORMED, text.encode())
+        return join_rows(rows) if self._is_accepted(rows) else DamagedFrame(MALFORMED, text.encode())
 
-    def _stray(self, text: str) -> Iterator[Frame]:
-        """A text that is no row: a row read badly, or a barcode."""
-        yield from self._abandon()
+    def _other_text(self, text: str) -> Iterator[Frame]:
+        """Report a text that is no row: a misread row, or a barcode."""
+        yield from self._give_up()
         yield DamagedFrame(MALFORMED if "<<" in text else OTHER_CONTENT, text.encode())
 
     def _row(self, row: str) -> Iterator[Frame]:
-        """Take a row; the oldest rows that it cannot follow are given up."""
+        """Add a row; the oldest rows that it cannot follow are given up."""
         grown, dropped = [*self._rows, row], []
         self._rows = []
         while grown:
-            if is_complete(grown) and self._believed(grown):
+            if is_complete(grown) and self._is_accepted(grown):
                 break
             if is_incomplete(grown) and not is_complete(grown):
                 self._rows, grown = grown, []
@@ -144,19 +144,19 @@ class RowFraming:
         if grown:
             yield join_rows(grown)
 
-    def _abandon(self) -> Iterator[Frame]:
-        """Give up the rows of an unfinished document."""
+    def _give_up(self) -> Iterator[Frame]:
+        """Return up the rows of an unfinished document."""
         if self._rows:
             wire, self._rows = rows_to_wire(self._rows), []
             yield DamagedFrame(INCOMPLETE, wire)
 
 
 def rows_to_wire(rows: Sequence[str]) -> bytes:
-    """What is kept of the wire: the rows, however they were ended."""
+    """Build the wire bytes of rows, with uniform line ends."""
     return "\r".join(rows).encode()
 
 
 def join_rows(rows: Sequence[str]) -> CompleteFrame:
-    """The frame that rows of one document make."""
+    """Build the frame of the rows of one document."""
     wire = rows_to_wire(rows)
     return CompleteFrame(wire, wire)

@@ -1,4 +1,4 @@
-"""Setting a scanner up: a command, its answer, and what it means when the scanner refuses."""
+"""Setup of a scanner: commands, their answers, and the error of a refused command."""
 
 import asyncio
 import re
@@ -22,78 +22,81 @@ class SetupReply:
 
     status: bytes
     text: str
-    """What a question was answered with."""
+    """Text of the answer."""
 
 
 class CommandSet(ABC):
-    """How the scanners of one maker are spoken to. What commands set is forgotten without power."""
+    """Commands of one vendor's scanners. Their settings are lost without power."""
 
     setup: ClassVar[tuple[str, ...]] = ()
-    """What makes it read documents, and nothing else."""
+    """Commands that make the scanner read documents, and nothing else."""
     presentation_setup: ClassVar[tuple[str, ...]]
-    """What makes it look for documents by itself."""
+    """Commands for continuous scanning."""
     triggered_setup: ClassVar[tuple[str, ...]]
-    """What makes it wait for `trigger`."""
+    """Commands that make the scanner wait for `trigger`."""
     trigger: ClassVar[bytes]
-    """Look for a document, until one is read, until `release`, or until the scanner's own time limit."""
+    """Command to scan until a document is read, until `release`, or until the scanner's own time limit."""
     release: ClassVar[bytes]
     trigger_names: ClassVar[tuple[str, ...]] = ()
-    """What those two are called where they are answered."""
+    """Names of both triggers in answers, when they are answered."""
 
     @abstractmethod
     def encode_command(self, command: str) -> bytes:
-        """The bytes of a command."""
+        """Encode a command."""
 
     @abstractmethod
     def reply_pattern(self, command: str) -> re.Pattern[bytes]:
         """Match the answer to that command: groups `status` and `text`."""
 
     @abstractmethod
-    async def identity(self, ask: "CommandExchange") -> Identity | None:
-        """Who answers; None when nobody does."""
+    async def identity(self, exchange: "CommandExchange") -> Identity | None:
+        """Request the identity; None without an answer."""
 
 
 class CommandExchange:
-    """Asks one scanner, and waits so many seconds for an answer."""
+    """Exchange of commands with one scanner, with a timeout for each answer."""
 
-    def __init__(self, link: SerialLink, maker: CommandSet, answer_s: float) -> None:
+    def __init__(self, link: SerialLink, command_set: CommandSet, timeout_s: float) -> None:
         self._link = link
-        self._maker = maker
-        self._answer_s = answer_s
+        self._command_set = command_set
+        self._timeout_s = timeout_s
 
     async def __call__(self, command: str) -> SetupReply | None:
-        """The answer, or None when none came. Whatever else comes meanwhile is lost: nobody watches yet."""
-        pattern = self._maker.reply_pattern(command)
-        heard = b""
-        await self._link.write(self._maker.encode_command(command))
+        """Send a command and return its answer, or None after the timeout.
+
+        Other received bytes are discarded.
+        """
+        pattern = self._command_set.reply_pattern(command)
+        received = b""
+        await self._link.write(self._command_set.encode_command(command))
         try:
-            async with asyncio.timeout(self._answer_s):
+            async with asyncio.timeout(self._timeout_s):
                 while True:
-                    heard = (heard + await self._link.read())[-_KEPT_BYTES:]
-                    if found := pattern.search(heard):
+                    received = (received + await self._link.read())[-_KEPT_BYTES:]
+                    if found := pattern.search(received):
                         return SetupReply(found["status"], found["text"].decode("ascii", "replace").strip())
         except TimeoutError:
             return None
 
 
-async def configure(ask: CommandExchange, commands: tuple[str, ...]) -> None:
+async def configure(exchange: CommandExchange, commands: tuple[str, ...]) -> None:
     """Send commands one after the other; raises LinkError when one is refused.
 
-    A scanner that does not answer is used all the same: some are set not to.
+    A scanner that does not answer is used nevertheless: some are configured not to answer.
     """
     for command in commands:
-        reply = await ask(command)
+        reply = await exchange(command)
         if reply is not None and reply.status != ACK:
             raise refused_error(command, reply.status)
 
 
 def refused_error(command: str, status: bytes) -> LinkError:
-    """What a technician should know about a command that the scanner does not obey."""
+    """Build the error of a refused command, with its remedy."""
     why = "does not know" if status == ENQ else "refuses"
     return LinkError(
         Cause.WRONG_DEVICE,
         f"The scanner {why} the command {command}.",
         Action.CONFIGURE,
         "Check `model`, and that this scanner is made or licensed to read OCR-B;"
-        " or set `setup` to the commands that it knows.",
+        " or set `setup` to commands that it supports.",
     )

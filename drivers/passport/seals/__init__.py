@@ -1,10 +1,11 @@
 """Barcodes on documents, and the digital seals among them (ICAO Doc 9303-13; BSI TR-03137; VDS-NC).
 
-    barcode = read_barcode(data, Symbology.DATA_MATRIX, today)
+    barcode = parse_barcode(data, Symbology.DATA_MATRIX, today)
     checks = seal_checks(barcode, printed, store, today)
 
-No clock, and no I/O but the loading of a store. What is exported here needs no library, so that a workstation
-can read events; `checks.seal_checks` and `store.SealStore` need the extra `chip` (asn1crypto).
+No clock, and no I/O except the loading of a store. The names exported here need no library, so that a
+workstation can read events; `checks.seal_checks` and `store.SealSignerStore` need the extra `chip`
+(asn1crypto).
 """
 
 from drivers.passport.seals.errors import MalformedSealError, SealError, UnsupportedSealError

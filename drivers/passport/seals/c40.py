@@ -1,7 +1,7 @@
-"""C40: three characters in two bytes (ISO/IEC 16022, as BSI TR-03137-1, annex B uses it).
+"""C40: three characters in two bytes (ISO/IEC 16022, as used by BSI TR-03137-1, annex B).
 
-Only the basic set occurs in seals: capital letters, digits and space. A character left over at the end comes
-as FE and its ASCII code plus one; two are filled up with Shift 1.
+Only the basic set occurs in seals: capital letters, digits and space. A single remaining character at the end
+is sent as FE and its ASCII code plus one; two are filled up with Shift 1.
 """
 
 from drivers.passport.seals.errors import MalformedSealError
@@ -12,12 +12,12 @@ _SHIFT_1 = 0
 
 
 def size(characters: int) -> int:
-    """Tell how many bytes so many characters take."""
+    """Return the number of bytes of so many characters."""
     return (characters + 2) // 3 * 2
 
 
 def decode(data: bytes) -> str:
-    """Read text, spaces kept; raises MalformedSealError."""
+    """Decode text, spaces kept; raises MalformedSealError."""
     if len(data) % 2:
         raise MalformedSealError("text in C40 has an odd number of bytes")
     last = len(data) - 2
@@ -28,7 +28,9 @@ def _pair(first: int, second: int, *, ends: bool) -> str:
     if first == _UNLATCH:
         character = chr(second - 1) if 0 < second < 0x80 else "\0"
         if not ends or character not in _SET[3:]:
-            raise MalformedSealError("text in C40 leaves its set in the middle, or for no character of it")
+            raise MalformedSealError(
+                "text in C40 leaves its set in the middle, or without a character after it"
+            )
         return character
     packed = (first << 8 | second) - 1
     if not 0 <= packed < 64_000:

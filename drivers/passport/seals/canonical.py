@@ -1,4 +1,4 @@
-"""JSON that can be signed: read strictly (RFC 7493), written in canonical form (RFC 8785)."""
+"""JSON for signatures: strict parser (RFC 7493), writer of the canonical form (RFC 8785)."""
 
 import json
 import math
@@ -23,7 +23,7 @@ _ESCAPES = {
 
 
 def parse_json(text: str) -> JsonValue:
-    """Read JSON without what two readers may understand differently; raises MalformedSealError."""
+    """Parse JSON, and refuse what parsers interpret differently; raises MalformedSealError."""
     try:
         found: JsonValue = json.loads(
             text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer
@@ -34,14 +34,14 @@ def parse_json(text: str) -> JsonValue:
 
 
 def to_canonical(value: JsonValue) -> bytes:
-    """Write it in canonical form; raises MalformedSealError for what has none."""
+    """Write a value in canonical form; raises MalformedSealError for a value that has none."""
     try:
-        return _written(value, _DEEPEST).encode("utf-8")
+        return _to_text(value, _DEEPEST).encode("utf-8")
     except UnicodeEncodeError:
-        raise MalformedSealError("a seal has half a character") from None
+        raise MalformedSealError("a seal has an unpaired surrogate") from None
 
 
-def _written(value: JsonValue, depth: int) -> str:
+def _to_text(value: JsonValue, depth: int) -> str:
     if depth == 0:
         raise MalformedSealError("a seal is nested too deep")
     match value:
@@ -54,14 +54,14 @@ def _written(value: JsonValue, depth: int) -> str:
         case str():
             return _string(value)
         case list():
-            return f"[{','.join(_written(item, depth - 1) for item in value)}]"
+            return f"[{','.join(_to_text(item, depth - 1) for item in value)}]"
         case dict():
             members = sorted(value.items(), key=lambda member: _units(member[0]))
-            return f"{{{','.join(f'{_string(name)}:{_written(item, depth - 1)}' for name, item in members)}}}"
+            return f"{{{','.join(f'{_string(name)}:{_to_text(item, depth - 1)}' for name, item in members)}}}"
 
 
 def _units(name: str) -> bytes:
-    """Names are in the order of their UTF-16 code units, which is not that of their characters."""
+    """Return the sort key of a name: its UTF-16 code units, whose order differs from that of characters."""
     return name.encode("utf-16-be", "surrogatepass")
 
 
@@ -78,7 +78,7 @@ def _number(number: float) -> str:
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise MalformedSealError("a number is beyond all numbers")
+        raise MalformedSealError("a number is too large")
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""
@@ -90,10 +90,10 @@ def _number(number: float) -> str:
     if whole == "0":
         point -= len(fraction) - len(fraction.lstrip("0"))
     digits = digits.rstrip("0")
-    return sign + _laid_out(digits, point)
+    return sign + _number_text(digits, point)
 
 
-def _laid_out(digits: str, point: int) -> str:
+def _number_text(digits: str, point: int) -> str:
     count = len(digits)
     if count <= point <= 21:
         return digits + "0" * (point - count)

@@ -1,4 +1,4 @@
-"""Whether a seal is genuine: readable, signed by whom it says, of that state, and of this document.
+"""Checks that a seal is genuine: readable, signed by the stated signer of that state, of this document.
 
 Source: ICAO Doc 9303-13, appendix D, and 9303-12; outcomes after BSI TR-03135-1.
 """
@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from drivers.observation import Check
+from drivers.passport.check_results import (
+    ALL_SEAL_CHECKS,
+    SEAL,
+    SEAL_CERTIFICATE,
+    SEAL_ISSUING_STATE,
+    SEAL_READABLE,
+    SEAL_SIGNATURE,
+)
 from drivers.passport.emrtd.crypto import ecdsa
 from drivers.passport.emrtd.crypto.public_keys import EcKey
 from drivers.passport.emrtd.errors import ChipError
@@ -16,7 +24,6 @@ from drivers.passport.emrtd.pki import country_codes as states
 from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.mrz import Mrz
-from drivers.passport.seals import verdicts
 from drivers.passport.seals.comparison import mrz_vs_seal
 from drivers.passport.seals.model import Barcode, FeatureReading, SealFault, SealProfile, Vds, VdsNc
 from drivers.passport.seals.store import SealSignerStore, may_sign_json
@@ -37,22 +44,22 @@ def seal_checks(
         return tuple(_of_faulty(barcode.fault))
     seal = barcode.vds or barcode.vds_nc
     if seal is None:
-        return tuple(verdicts.not_supported(identifier, "no_seal") for identifier in verdicts.ALL_SEAL_CHECKS)
+        return tuple(SEAL.not_supported(identifier, "no_seal") for identifier in ALL_SEAL_CHECKS)
     return tuple(_SealVerifier(seal, store if store and not store.is_empty else None, today).checks(printed))
 
 
 def _of_faulty(fault: SealFault) -> Iterator[Check]:
     malformed = fault is SealFault.MALFORMED
     reason = "seal_malformed" if malformed else "seal_unsupported"
-    first = verdicts.failed if malformed else verdicts.undetermined
-    yield first(verdicts.SEAL_READABLE, reason)
-    for identifier in verdicts.ALL_SEAL_CHECKS[1:]:
-        yield verdicts.undetermined(identifier, reason)
+    first = SEAL.failed if malformed else SEAL.undetermined
+    yield first(SEAL_READABLE, reason)
+    for identifier in ALL_SEAL_CHECKS[1:]:
+        yield SEAL.undetermined(identifier, reason)
 
 
 @dataclass(frozen=True, slots=True)
 class _SealVerifier:
-    """One seal against one store on one day."""
+    """Verifier of one seal against one store on one day."""
 
     seal: Vds | VdsNc
     store: SealSignerStore | None
@@ -61,30 +68,30 @@ class _SealVerifier:
     def checks(self, printed: Mrz | None) -> Iterator[Check]:
         yield self._readable()
         try:
-            # All of it at once: some parts of a certificate are read only when they are asked for.
+            # The whole certificate is parsed here: some parts are otherwise parsed only on access.
             yield from list(self._signed(self._candidates()))
         except ChipError:
-            # The certificate came with the seal: bytes that are none do not make it another state's.
+            # The certificate came with the seal: malformed bytes are no evidence of another state.
             for identifier in (
-                verdicts.SEAL_SIGNATURE,
-                verdicts.SEAL_CERTIFICATE,
-                verdicts.SEAL_ISSUING_STATE,
+                SEAL_SIGNATURE,
+                SEAL_CERTIFICATE,
+                SEAL_ISSUING_STATE,
             ):
-                yield verdicts.undetermined(identifier, "signer_malformed")
+                yield SEAL.undetermined(identifier, "signer_malformed")
         yield mrz_vs_seal(printed, self.seal)
 
     def _readable(self) -> Check:
-        identifier = verdicts.SEAL_READABLE
+        identifier = SEAL_READABLE
         if isinstance(self.seal, Vds):
             if any(feature.status is FeatureReading.MALFORMED for feature in self.seal.features):
-                return verdicts.failed(identifier, "feature_malformed")
+                return SEAL.failed(identifier, "feature_malformed")
             if self.seal.missing_features:
-                return verdicts.failed(identifier, "feature_missing")
+                return SEAL.failed(identifier, "feature_missing")
             if self.seal.profile is SealProfile.UNKNOWN:
-                return verdicts.undetermined(identifier, "profile_unknown")
+                return SEAL.undetermined(identifier, "profile_unknown")
         elif self.seal.holder is None:
-            return verdicts.undetermined(identifier, "profile_unknown")
-        return verdicts.successful(identifier)
+            return SEAL.undetermined(identifier, "profile_unknown")
+        return SEAL.successful(identifier)
 
     def _candidates(self) -> tuple[Certificate, ...]:
         """Find certificates of the signer: the seal's own, or what the operator has; raises ChipError."""
@@ -99,22 +106,22 @@ class _SealVerifier:
         yield self._issuing_state(signer)
 
     def _signature(self, candidates: tuple[Certificate, ...]) -> tuple[Check, Certificate | None]:
-        """Verify, and tell by whose certificate; the first one when by none."""
-        identifier = verdicts.SEAL_SIGNATURE
+        """Verify the signature and return the certificate that verified it, or the first one."""
+        identifier = SEAL_SIGNATURE
         first = candidates[0] if candidates else None
         if self.store is None:
-            return verdicts.undetermined(identifier, "no_trust_store"), first
+            return SEAL.undetermined(identifier, "no_trust_store"), first
         if first is None:
-            return verdicts.undetermined(identifier, "signer_unknown"), None
+            return SEAL.undetermined(identifier, "signer_unknown"), None
         unsupported = False
         for certificate in candidates:
             genuine = self._signed_by(certificate)
             if genuine:
-                return verdicts.successful(identifier), certificate
+                return SEAL.successful(identifier), certificate
             unsupported |= genuine is None
         if unsupported:
-            return verdicts.undetermined(identifier, "algorithm_unsupported"), first
-        return verdicts.failed(identifier, "signature_wrong"), first
+            return SEAL.undetermined(identifier, "algorithm_unsupported"), first
+        return SEAL.failed(identifier, "signature_wrong"), first
 
     def _signed_by(self, certificate: Certificate) -> bool | None:
         """Verify with one certificate; None when its key or the algorithm is unknown."""
@@ -137,49 +144,49 @@ class _SealVerifier:
         return next((name for most, name in _BY_KEY_BITS if bits <= most), None)
 
     def _certificate(self, signer: Certificate | None) -> Check:
-        """Judge the signer's certificate: the calendar, then the state, then its list of revoked ones.
+        """Check the signer's certificate: its validity, then its issuer, then the revocation list.
 
-        A list of revoked certificates can only condemn: most states' seals come without one.
+        A revocation list can only turn the result to failed: most states' seals come without one.
         """
-        identifier = verdicts.SEAL_CERTIFICATE
+        identifier = SEAL_CERTIFICATE
         if self.store is None:
-            return verdicts.undetermined(identifier, "no_trust_store")
+            return SEAL.undetermined(identifier, "no_trust_store")
         if signer is None:
-            return verdicts.undetermined(identifier, "signer_unknown")
+            return SEAL.undetermined(identifier, "signer_unknown")
         if isinstance(self.seal, VdsNc) and not may_sign_json(self.seal.certificate):
-            return verdicts.failed(identifier, "not_for_seals")
+            return SEAL.failed(identifier, "not_for_seals")
         if reason := self._out_of_date(signer):
-            return verdicts.failed(identifier, reason)
+            return SEAL.failed(identifier, reason)
         trust = self.store.trust
         if trust is None:
             if self.store.has(signer):
-                return verdicts.successful(identifier)
-            return verdicts.undetermined(identifier, "csca_unknown")
+                return SEAL.successful(identifier)
+            return SEAL.undetermined(identifier, "csca_unknown")
         if not trust.authorities:
-            return verdicts.undetermined(identifier, "no_trust_store")
+            return SEAL.undetermined(identifier, "no_trust_store")
         return self._chained(signer, trust)
 
     def _chained(self, signer: Certificate, trust: TrustStore) -> Check:
-        identifier = verdicts.SEAL_CERTIFICATE
+        identifier = SEAL_CERTIFICATE
         claimed = trust.authorities_of(signer)
         if not claimed:
-            return verdicts.undetermined(identifier, "csca_unknown")
+            return SEAL.undetermined(identifier, "csca_unknown")
         verified = {authority: _verified(signer, authority) for authority in claimed}
         authority = next((authority for authority, how in verified.items() if how), None)
         if authority is None:
             if None in verified.values():
-                return verdicts.undetermined(identifier, "algorithm_unsupported")
-            return verdicts.failed(identifier, "signature_wrong")
+                return SEAL.undetermined(identifier, "algorithm_unsupported")
+            return SEAL.failed(identifier, "signature_wrong")
         if reason := _expiry(authority, self.today):
-            return verdicts.failed(identifier, reason)
+            return SEAL.failed(identifier, reason)
         genuine = (known for known in trust.lists_of(authority) if _verified(known, authority))
         latest = next(genuine, None)
         if latest is not None and signer.serial_number in latest.revoked_serials:
-            return verdicts.failed(identifier, "revoked")
-        return verdicts.successful(identifier)
+            return SEAL.failed(identifier, "revoked")
+        return SEAL.successful(identifier)
 
     def _out_of_date(self, signer: Certificate) -> str | None:
-        """Compare the certificate's validity with the day of the seal, where it has one, and with today."""
+        """Compare the certificate's validity with the day of the seal, when it has one, and with today."""
         if isinstance(self.seal, Vds):
             if self.seal.signed_on < signer.not_before.date():
                 return "signed_too_early"
@@ -189,17 +196,15 @@ class _SealVerifier:
 
     def _issuing_state(self, signer: Certificate | None) -> Check:
         """Compare the country of the signer with the issuer of the seal."""
-        identifier = verdicts.SEAL_ISSUING_STATE
+        identifier = SEAL_ISSUING_STATE
         if signer is None:
-            return verdicts.undetermined(
-                identifier, "no_trust_store" if self.store is None else "signer_unknown"
-            )
+            return SEAL.undetermined(identifier, "no_trust_store" if self.store is None else "signer_unknown")
         allowed = states.alpha3_codes(signer.country) if signer.country else None
         if allowed is None:
-            return verdicts.undetermined(identifier, "country_unknown")
+            return SEAL.undetermined(identifier, "country_unknown")
         if self.seal.issuer in allowed:
-            return verdicts.successful(identifier)
-        return verdicts.failed(identifier, "state_differs")
+            return SEAL.successful(identifier)
+        return SEAL.failed(identifier, "state_differs")
 
 
 def _expiry(certificate: Certificate, today: date) -> str | None:

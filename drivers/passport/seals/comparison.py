@@ -1,18 +1,18 @@
-"""The printed zone against what the seal says of the same document."""
+"""Comparison of the printed zone with the seal of the same document."""
 
 from collections.abc import Iterator
 from itertools import permutations
 
 from drivers.observation import Check
+from drivers.passport.check_results import MRZ_VS_SEAL, SEAL
 from drivers.passport.mrz import DigitResult, Mrz, MrzFormat
-from drivers.passport.seals import verdicts
 from drivers.passport.seals.model import FeatureName, SealHolder, Vds, VdsNc
 
-# What of the joined lines a visa's seal repeats; what follows are optional data.
+# Part of the joined lines that a visa's seal repeats; optional data follows.
 _COMPARED = {MrzFormat.MRV_A: 44 + 28, MrzFormat.MRV_B: 36 + 28}
 _MOST_LINES = 3
 _VISAS = frozenset({MrzFormat.MRV_A, MrzFormat.MRV_B})
-# Whose number a feature is, by the zone that is printed beside it.
+# Document whose number a feature is, by the zone that is printed beside it.
 _NUMBERS = {
     FeatureName.PASSPORT_NUMBER: frozenset({MrzFormat.TD3}),
     FeatureName.DOCUMENT_NUMBER: frozenset({MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3}),
@@ -20,30 +20,30 @@ _NUMBERS = {
 
 
 def mrz_vs_seal(printed: Mrz | None, seal: Vds | VdsNc) -> Check:
-    """Compare character by character where both have the same zone, else number, birth and sex.
+    """Compare character by character when both have the same zone, else number, birth and sex.
 
-    A difference fails, unless the reader already knows that it did not see the zone completely.
+    A difference fails, unless the reader reported that it did not see the zone completely.
     """
-    identifier = verdicts.MRZ_VS_SEAL
+    identifier = MRZ_VS_SEAL
     if printed is None:
-        return verdicts.undetermined(identifier, "no_printed_mrz")
+        return SEAL.undetermined(identifier, "no_printed_mrz")
     agreements = tuple(
         _of_vds(printed, seal) if isinstance(seal, Vds) else _of_holder(printed, seal.holder or SealHolder())
     )
     if not agreements:
-        return verdicts.undetermined(identifier, "nothing_in_common")
+        return SEAL.undetermined(identifier, "nothing_in_common")
     if all(agreements):
-        return verdicts.successful(identifier)
+        return SEAL.successful(identifier)
     if any(digit.result is DigitResult.UNREADABLE for digit in printed.digits):
-        return verdicts.undetermined(identifier, "printed_unreadable")
-    return verdicts.failed(identifier, "differs_from_seal")
+        return SEAL.undetermined(identifier, "printed_unreadable")
+    return SEAL.failed(identifier, "differs_from_seal")
 
 
 def _of_vds(printed: Mrz, seal: Vds) -> Iterator[bool]:
-    """Tell of each thing that both state whether it is the same.
+    """Yield for each field that both have, true when it is equal.
 
-    A seal on a visa or permit names the passport too, and a sticker the card it is on: where the printed
-    zone is that of the passport or card, their numbers are compared.
+    A seal on a visa or permit also names the passport, and a sticker the card it is on: when the printed zone
+    is that of the passport or card, their numbers are compared.
     """
     if seal.mrz is not None and (
         seal.mrz.format is printed.format or {seal.mrz.format, printed.format} == _VISAS
@@ -68,12 +68,12 @@ def _of_holder(printed: Mrz, holder: SealHolder) -> Iterator[bool]:
         yield _plain(holder.document_number) == _plain(printed.document_number)
     birth = printed.birth_date.as_date() if printed.birth_date else None
     if holder.birth_date and birth is not None:
-        # A century of a printed date is inferred, so only what is printed is compared.
+        # The century of a printed date is inferred, so only the printed part is compared.
         yield holder.birth_date[2:] == birth.isoformat()[2:]
     if holder.sex in {"M", "F"} and printed.sex in {"M", "F"}:
         yield holder.sex == printed.sex
 
 
 def _plain(number: str) -> str:
-    """Drop what zones, seals and people write between the characters of a number."""
+    """Remove the separators that zones, seals and people write between the characters of a number."""
     return "".join(c for c in number.upper() if c.isalnum())

@@ -1,7 +1,7 @@
-"""What the features of a seal are, document by document.
+"""Features of a seal, by kind of document.
 
-Source: ICAO Doc 9303-13 (visa, emergency travel document); BSI TR-03137-1, version 2.5, chapters 5 to 10.
-A seal names its definition of features and the category of its document; both together are the profile.
+Source: ICAO Doc 9303-13 (visa, emergency travel document); BSI TR-03137-1, version 2.5, chapters 5 to 10. A
+seal names its definition of features and the category of its document; both together are the profile.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ _NO_DURATION = 0xFF
 
 @dataclass(frozen=True, slots=True)
 class FeatureContent:
-    """What came of the bytes of a feature."""
+    """Decoded bytes of a feature."""
 
     text: str | None = None
     number: int | None = None
@@ -39,7 +39,7 @@ class FeatureDefinition:
     required: bool = True
 
     def read(self, tag: int, value: bytes) -> Feature:
-        """Read it; what is not as defined keeps its bytes."""
+        """Parse the feature; bytes that are not as defined are kept."""
         content, reading = FeatureContent(), FeatureReading.MALFORMED
         if self.least <= len(value) <= self.most:
             with suppress(MalformedSealError):
@@ -56,32 +56,32 @@ class FeatureDefinition:
 
 @dataclass(frozen=True, slots=True)
 class SealProfileDefinition:
-    """The features of one kind of document, by tag."""
+    """Features of one kind of document, by tag."""
 
     kind: SealProfile
     definitions: Mapping[int, FeatureDefinition]
 
     def read(self, items: Iterable[tuple[int, bytes]]) -> tuple[Feature, ...]:
-        """Read the features of a message zone; tags that are not defined are allowed everywhere."""
+        """Parse the features of a message zone; undefined tags are permitted everywhere."""
         return tuple(
             self.definitions[tag].read(tag, value) if tag in self.definitions else raw_feature(tag, value)
             for tag, value in items
         )
 
     def missing(self, features: Iterable[Feature]) -> tuple[FeatureName, ...]:
-        """Name what is required and not there; one of the two zones of a visa is enough."""
+        """Return the required features that are absent; one of the two zones of a visa is enough."""
         there = {feature.name for feature in features}
         required = (item.name for item in self.definitions.values() if item.required)
         return tuple(dict.fromkeys(name for name in required if name not in there))
 
 
 def find_profile(definition: int, category: int) -> SealProfileDefinition:
-    """Find a profile; one that is not known defines no features."""
+    """Find a profile; an unknown one defines no features."""
     return PROFILES.get((definition, category), _UNKNOWN)
 
 
 def raw_feature(tag: int, value: bytes) -> Feature:
-    """Keep a feature of which nothing is known."""
+    """Keep the bytes of an unknown feature."""
     return Feature(tag=tag, name=FeatureName.UNKNOWN, status=FeatureReading.RAW, value_hex=value.hex())
 
 
@@ -105,7 +105,7 @@ def _bytes(value: bytes) -> FeatureContent:  # noqa: ARG001 - they are kept anyw
 
 
 def _duration(value: bytes) -> FeatureContent:
-    """Days, months and years, a byte each; FF is none of these."""
+    """Parse days, months and years, a byte each; FF is none of these."""
     days, months, years = value
     if _NO_DURATION in value:
         return FeatureContent()
@@ -113,7 +113,7 @@ def _duration(value: bytes) -> FeatureContent:
 
 
 def _zone(width: int, second: int) -> Decode:
-    """Read a zone of two lines, of which the second may be cut short."""
+    """Parse a zone of two lines, of which the second may be cut short."""
 
     def decode(value: bytes) -> FeatureContent:
         text = c40.decode(value).replace(" ", "<")

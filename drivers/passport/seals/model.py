@@ -1,4 +1,4 @@
-"""What a barcode on a document says: seals, zones, and everything else as it came."""
+"""Content of a barcode on a document: seals, zones, and other content unchanged."""
 
 from datetime import date
 
@@ -9,7 +9,7 @@ from drivers.passport.mrz import Mrz
 
 
 class Symbology(OpenEnum):
-    """The kind of barcode, where the reader tells."""
+    """Kind of barcode, when the reader reports it."""
 
     AZTEC = "aztec"
     DATA_MATRIX = "data_matrix"
@@ -22,7 +22,7 @@ class Symbology(OpenEnum):
 
 
 class BarcodeKind(OpenEnum):
-    """What a barcode is, by what it holds."""
+    """Kind of content of a barcode."""
 
     VDS = "vds"
     """A visible digital seal (ICAO Doc 9303-13; BSI TR-03137)."""
@@ -35,7 +35,7 @@ class BarcodeKind(OpenEnum):
 
 
 class PayloadEncoding(OpenEnum):
-    """How the reader handed over the bytes of the barcode."""
+    """Encoding in which the reader sent the bytes of the barcode."""
 
     BINARY = "binary"
     UTF8 = "utf8"
@@ -47,16 +47,16 @@ class PayloadEncoding(OpenEnum):
 
 
 class SealFault(OpenEnum):
-    """Why a barcode that is a seal cannot be read as one."""
+    """Reason why a seal cannot be parsed."""
 
     MALFORMED = "malformed"
     UNSUPPORTED = "unsupported"
-    """Of a version that this release does not know."""
+    """A version that this release does not support."""
     UNKNOWN = "unknown"
 
 
 class SealProfile(OpenEnum):
-    """Which document a seal is of, by feature definition and document category."""
+    """Document of a seal, by feature definition and document category."""
 
     VISA = "visa"
     EMERGENCY_TRAVEL_DOCUMENT = "emergency_travel_document"
@@ -72,7 +72,7 @@ class SealProfile(OpenEnum):
 
 
 class FeatureName(OpenEnum):
-    """What a feature of a known profile is."""
+    """Name of a feature of a known profile."""
 
     MRZ = "mrz"
     PASSPORT_NUMBER = "passport_number"
@@ -94,13 +94,13 @@ class FeatureName(OpenEnum):
 
 
 class FeatureReading(OpenEnum):
-    """What became of a feature."""
+    """Result of parsing a feature."""
 
     READ = "read"
     RAW = "raw"
-    """The profile does not say what it is; its bytes are kept."""
+    """The profile does not define it; its bytes are kept."""
     MALFORMED = "malformed"
-    """Not as its profile says; its bytes are kept."""
+    """Not as the profile requires; its bytes are kept."""
     UNKNOWN = "unknown"
 
 
@@ -110,11 +110,12 @@ class Feature(DataModel):
     unredacted_fields = frozenset({"tag", "name", "status"})
 
     tag: int = Field(ge=0, le=254, description="Its tag, of one byte.", examples=[3])
-    name: FeatureName = Field(description="What it is.", examples=["passport_number"])
-    status: FeatureReading = Field(description="What became of it.", examples=["read"])
+    name: FeatureName = Field(description="Name of the feature.", examples=["passport_number"])
+    status: FeatureReading = Field(description="Result of parsing it.", examples=["read"])
     text: str | None = Field(
         None,
-        description="Its text. A zone has its lines parted by line feeds, a duration of stay is a period of "
+        description="Its text. The lines of a zone are separated by line feeds, a duration of stay "
+        "is a period of "
         "ISO 8601.",
         examples=["UFO001979"],
     )
@@ -151,13 +152,13 @@ class Vds(DataModel):
     certificate_reference: str = Field(
         description="Serial number of the signer's certificate, hexadecimal.", examples=["5B"]
     )
-    issued_on: date = Field(description="When the document was issued.", examples=["2020-01-01"])
-    signed_on: date = Field(description="When the seal was signed.", examples=["2020-03-01"])
+    issued_on: date = Field(description="Date of issue of the document.", examples=["2020-01-01"])
+    signed_on: date = Field(description="Date of signature of the seal.", examples=["2020-03-01"])
     feature_definition: int = Field(
         ge=0, le=255, description="Reference of the definition of the features.", examples=[251]
     )
     document_category: int = Field(ge=0, le=255, description="Category of the document.", examples=[6])
-    profile: SealProfile = Field(description="Which document that is.", examples=["residence_permit"])
+    profile: SealProfile = Field(description="Document of this category.", examples=["residence_permit"])
     features: tuple[Feature, ...] = Field(
         description="The features, in the order of the seal.",
         examples=[
@@ -184,16 +185,16 @@ class Vds(DataModel):
     signature: bytes = Field(b"", exclude=True, repr=False, description="r and s, of equal length.")
 
     def text_of(self, name: FeatureName) -> str | None:
-        """Give the text of a feature that was read, or None."""
+        """Return the text of a feature that was read, or None."""
         return next((feature.text for feature in self.features if feature.name is name), None)
 
 
 class SealHolder(DataModel):
-    """Whom a VDS-NC is about; what the issuer left out is null."""
+    """Holder of a VDS-NC; fields that the issuer left out are null."""
 
     unredacted_fields = frozenset({"document_type"})
 
-    name: str | None = Field(None, description="Name as the issuer writes it.", examples=["Cook Gerald"])
+    name: str | None = Field(None, description="Name in the issuer's spelling.", examples=["Cook Gerald"])
     birth_date: str | None = Field(None, description="Date of birth, ISO 8601.", examples=["1990-01-29"])
     sex: str | None = Field(None, description="Sex: M, F or X.", examples=["M"])
     document_type: str | None = Field(None, description="Kind of document.", examples=["P"])
@@ -214,7 +215,7 @@ class Vaccination(DataModel):
     given_on: str | None = Field(None, description="Date of the dose, ISO 8601.", examples=["2021-03-03"])
     dose: int | None = Field(None, ge=0, description="Number of the dose.", examples=[1])
     country: str | None = Field(None, description="Country, three letters.", examples=["UTO"])
-    centre: str | None = Field(None, description="Who gave it.", examples=["RIVM"])
+    centre: str | None = Field(None, description="Administering centre.", examples=["RIVM"])
     lot: str | None = Field(None, description="Number of the lot.", examples=["VC35679"])
     next_on: str | None = Field(None, description="Date of the next dose, ISO 8601.", examples=["2021-03-24"])
 
@@ -222,16 +223,16 @@ class Vaccination(DataModel):
 class ProofOfTest(DataModel):
     """One test (VDS-NC, type icao.test)."""
 
-    facility: str | None = Field(None, description="Who made it.", examples=["General Hospital"])
+    facility: str | None = Field(None, description="Test centre.", examples=["General Hospital"])
     country: str | None = Field(None, description="Country, three letters.", examples=["UTO"])
     sampled_at: str | None = Field(
-        None, description="When the sample was taken, ISO 8601.", examples=["2020-12-12T12:00:00+08:00"]
+        None, description="Time of sampling, ISO 8601.", examples=["2020-12-12T12:00:00+08:00"]
     )
     reported_at: str | None = Field(
-        None, description="When the report was issued, ISO 8601.", examples=["2021-02-11T14:00:00+08:00"]
+        None, description="Time of the report, ISO 8601.", examples=["2021-02-11T14:00:00+08:00"]
     )
     test: str | None = Field(None, description="Kind of test.", examples=["molecular(PCR)"])
-    method: str | None = Field(None, description="How the sample was taken.", examples=["nasopharyngeal"])
+    method: str | None = Field(None, description="Sampling method.", examples=["nasopharyngeal"])
     result: str | None = Field(None, description="Result of the test.", examples=["negative"])
 
 
@@ -240,14 +241,14 @@ class VdsNc(DataModel):
 
     unredacted_fields = frozenset({"type", "version", "issuer", "algorithm"})
 
-    type: str = Field(max_length=64, description="What the message is.", examples=["icao.test"])
+    type: str = Field(max_length=64, description="Type of the message.", examples=["icao.test"])
     version: int = Field(ge=0, description="Version of that type.", examples=[1])
     issuer: str = Field(max_length=3, description="Issuing state, three letters.", examples=["UTO"])
     identifier: str | None = Field(
         None, description="Number of the certificate, where its type is known.", examples=["U01932"]
     )
     holder: SealHolder | None = Field(
-        None, description="Whom it is about, where its type is known.", examples=[{"name": "Cook Gerald"}]
+        None, description="Holder, when the type is known.", examples=[{"name": "Cook Gerald"}]
     )
     vaccinations: tuple[Vaccination, ...] = Field(
         (), description="Doses, of the type icao.vacc.", examples=[[]]
@@ -267,22 +268,24 @@ class VdsNc(DataModel):
 
 
 class Barcode(DataModel):
-    """One barcode, and what it says. Exactly one of its contents is not null, none where a seal is faulty."""
+    """One barcode and its content. Exactly one content field is not null, none when a seal is faulty."""
 
     unredacted_fields = frozenset(
         {"symbology", "kind", "payload_encoding", "size_bytes", "truncated", "fault", "vds", "vds_nc", "mrz"}
     )
 
     symbology: Symbology | None = Field(
-        None, description="The kind of barcode; null when the reader does not say.", examples=["data_matrix"]
+        None,
+        description="The kind of barcode; null when the reader does not report it.",
+        examples=["data_matrix"],
     )
-    kind: BarcodeKind = Field(description="What it is.", examples=["other"])
+    kind: BarcodeKind = Field(description="Kind of content.", examples=["other"])
     payload_encoding: PayloadEncoding = Field(
-        description="How the reader handed it over.", examples=["binary"]
+        description="Encoding in which the reader sent it.", examples=["binary"]
     )
-    size_bytes: int = Field(ge=0, description="Length as the reader gave it, in bytes.", examples=[5])
+    size_bytes: int = Field(ge=0, description="Length as the reader sent it, in bytes.", examples=[5])
     fault: SealFault | None = Field(
-        None, description="Why a seal cannot be read; null when it can.", examples=[None]
+        None, description="Reason why a seal cannot be parsed; null when it can.", examples=[None]
     )
     vds: Vds | None = Field(None, description="The seal.", examples=[None])
     vds_nc: VdsNc | None = Field(None, description="The seal, in JSON.", examples=[None])
@@ -292,5 +295,5 @@ class Barcode(DataModel):
         None, description="Other content that is not text, in base64.", examples=[None]
     )
     truncated: int = Field(
-        0, ge=0, description="How many bytes of other content were left out as too many.", examples=[0]
+        0, ge=0, description="Number of bytes of other content that were left out as too many.", examples=[0]
     )

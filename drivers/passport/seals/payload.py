@@ -1,7 +1,7 @@
-"""What a barcode says, whoever read it: seals, zones, or content of its own.
+"""Parser of barcode content from any reader: seals, zones, or other content.
 
-Nothing here raises on bad bytes. What starts as a seal and is none keeps its kind and gets a fault, so that
-an altered seal cannot pass for an unknown barcode.
+Bad bytes raise nothing. Content that starts as a seal and is malformed keeps its kind and gets a fault, so
+that an altered seal cannot pass for an unknown barcode.
 """
 
 import base64
@@ -17,21 +17,21 @@ from drivers.passport.seals.errors import MalformedSealError, SealError
 from drivers.passport.seals.model import Barcode, BarcodeKind, PayloadEncoding, SealFault, Symbology, Vds
 
 MAX_BARCODE_BYTES = 16 * 1024
-"""Most bytes that are looked at: the largest QR code has 2,953, and readers may double them as hex."""
+"""Upper bound on a barcode, in bytes: the largest QR code has 2,953, and readers may double them as hex."""
 _LONGEST_OTHER = 4096
 # The first bytes of a seal, DC 02 or DC 03, as the text encodings write them.
 _BASE64 = re.compile(rb"3A[I-P][A-Za-z0-9+/_-]*={0,2}")
 _BASE32 = re.compile(rb"3QB[A-Z2-7]*={0,6}", re.IGNORECASE)
 _HEX = re.compile(rb"DC0[23]([0-9A-F]{2})*", re.IGNORECASE)
 _UTF8_MARK = b"\xc3\x9c"
-# Readers set up for text end every barcode so.
+# Line end that readers set up for text add to every barcode.
 _ENDS = b"\r\n\0"
 _NOT_A_VERSION = 0x10
 _ZONE = re.compile(r"[A-Z0-9<]{60,90}")
 
 
 def parse_barcode(data: bytes, symbology: Symbology | None, today: date) -> Barcode:
-    """Say what a barcode holds; `today` decides the centuries of zones only."""
+    """Parse the content of a barcode; `today` decides the centuries of zones only."""
     start, what = data[:MAX_BARCODE_BYTES], {"symbology": symbology, "size_bytes": len(data)}
     if len(data) <= MAX_BARCODE_BYTES:
         for delivery, seal in _seals(start):
@@ -48,7 +48,7 @@ def parse_barcode(data: bytes, symbology: Symbology | None, today: date) -> Barc
 
 
 def _seals(data: bytes) -> Iterator[tuple[PayloadEncoding, bytes]]:
-    """Give the bytes of a seal, if they can be one, out of what the reader made of them."""
+    """Yield the possible bytes of a seal, for each encoding that the reader may have used."""
     if _may_be_seal(data):
         yield PayloadEncoding.BINARY, data
     elif data.startswith(_UTF8_MARK):
@@ -92,14 +92,14 @@ def _base64(text: bytes) -> bytes:
 
 def _vds(data: bytes, delivery: PayloadEncoding, what: dict[str, Any], today: date) -> Barcode:
     try:
-        seal = _unended(data, today)
+        seal = _parse_without_ending(data, today)
     except SealError as fault:
         return _faulty(BarcodeKind.VDS, delivery, fault, what)
     return Barcode(kind=BarcodeKind.VDS, payload_encoding=delivery, vds=seal, **what)
 
 
-def _unended(data: bytes, today: date) -> Vds:
-    """Read a seal, and if that fails, again without what a reader set up for text puts at the end."""
+def _parse_without_ending(data: bytes, today: date) -> Vds:
+    """Parse a seal, and on failure once more without a line end that the reader may have added."""
     try:
         return vds.parse(data, today)
     except MalformedSealError:
@@ -128,7 +128,7 @@ def _faulty(kind: BarcodeKind, delivery: PayloadEncoding, fault: SealError, what
 
 
 def _text(data: bytes) -> str | None:
-    """Give what is text in UTF-8, or None."""
+    """Return the bytes as text if they are UTF-8, else None."""
     try:
         text = data.decode("utf-8-sig").strip("\r\n\0 \t")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Signers of seals that the operator gives, found by what a seal says of its signer.
+"""Certificates of seal signers from the operator, found by the signer identifier of a seal.
 
 Source: BSI TR-03137-1, sections 5.3.1 and 6.5.2. A signer's certificate has the country and a common name of
 two characters, which together are the signer identifier, and the certificate reference of a seal is its
@@ -27,7 +27,7 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CE
 
 @dataclass(frozen=True, slots=True)
 class SealSigner:
-    """A certificate, and the signer identifier that it stands for."""
+    """A certificate with its signer identifier."""
 
     identifier: str
     certificate: Certificate
@@ -35,22 +35,22 @@ class SealSigner:
 
 @dataclass(frozen=True, slots=True)
 class SealSignerStore:
-    """What the operator trusts about seals.
+    """Seal signers that the operator trusts.
 
-    With `trust`, a signer counts only if a state's certificate in there signed it. Without, the operator
-    vouches for each signer by giving its certificate.
+    With `trust`, a signer counts only if a state's certificate in there signed it. Without, every signer's
+    certificate is trusted directly.
     """
 
     signers: tuple[SealSigner, ...] = field(default=(), repr=False)
     trust: TrustStore | None = None
     faults: tuple[str, ...] = ()
-    """One sentence for each file that is of no use, for the technician."""
+    """One sentence for each unusable file, for the technician."""
 
     @classmethod
     def load(cls, *places: Path, trust: TrustStore | None = None) -> "SealSignerStore":
-        """Read certificates, PEM or DER, from files and from folders with everything below them.
+        """Load certificates, PEM or DER, from files and folders, recursively.
 
-        A bad file is noted in `faults` and passed over.
+        A bad file is noted in `faults` and skipped.
         """
         contents: list[tuple[str, bytes]] = []
         faults: list[str] = []
@@ -66,7 +66,7 @@ class SealSignerStore:
 
     @classmethod
     def from_bytes(cls, *contents: bytes, trust: TrustStore | None = None) -> "SealSignerStore":
-        """Take certificates from memory, in PEM or DER."""
+        """Load certificates from memory, in PEM or DER."""
         return cls._of([(f"entry {n}", content) for n, content in enumerate(contents, start=1)], [], trust)
 
     @classmethod
@@ -89,11 +89,11 @@ class SealSignerStore:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing in it could vouch for any seal."""
+        """True when no seal could be verified with this store."""
         return not self.signers and not (self.trust and self.trust.authorities)
 
     def find(self, identifier: str, reference: str) -> tuple[Certificate, ...]:
-        """Give the certificates of a signer with that reference; none when it is no serial number."""
+        """Find the certificates of a signer with that reference; none when it is no serial number."""
         serial = _serial(reference)
         return tuple(
             signer.certificate
@@ -102,15 +102,15 @@ class SealSignerStore:
         )
 
     def has(self, certificate: Certificate) -> bool:
-        """Tell whether the operator gave this very certificate."""
+        """Return true when the operator gave this very certificate."""
         return any(signer.certificate.sha256 == certificate.sha256 for signer in self.signers)
 
 
 def may_sign_json(encoded: bytes) -> bool:
-    """Tell whether a certificate, in DER, is one for seals in JSON; raises ChipError when it is none.
+    """Return true when a certificate, in DER, may sign seals in JSON; raises ChipError when it is malformed.
 
-    A state signs many certificates, and such a seal brings its own: without this, the key of any of its
-    passports' signers would do (the extended key usage says which one is for seals).
+    A state signs many certificates, and such a seal brings its own. Without this check, the key of any of its
+    passport signers would be accepted (the extended key usage marks those for seals).
     """
     with parse_errors("a certificate"):
         usage = x509.Certificate.load(encoded, strict=True).extended_key_usage_value
@@ -132,7 +132,7 @@ def _certificates(content: bytes) -> Iterator[bytes]:
         try:
             yield base64.b64decode(block, validate=False)
         except binascii.Error:
-            yield b""  # parsed below, and noted as what it is
+            yield b""  # parsed below, and noted as malformed
 
 
 def _signer(encoded: bytes) -> SealSigner:

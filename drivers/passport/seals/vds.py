@@ -23,7 +23,7 @@ from drivers.passport.seals.model import Feature, FeatureName, Vds
 
 MAGIC = 0xDC
 VERSIONS = {0x02: 3, 0x03: 4}
-"""The versions of the header, by the byte that stands for them."""
+"""Versions of the header, by their code byte."""
 _SIGNATURE = 0xFF
 _LONGEST_SIGNATURE = 2 * 66
 _ISSUER = re.compile("[A-Z]{1,3}")
@@ -37,16 +37,16 @@ _Length = Callable[[bytes, int], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class _Zones:
-    """Where the parts behind the header are."""
+    """Offsets of the parts behind the header."""
 
     items: tuple[tuple[int, bytes], ...]
     signed: int
-    """How many bytes are signed."""
+    """Number of signed bytes."""
     signature: bytes
 
 
 def parse(data: bytes, today: date) -> Vds:
-    """Read a seal; `today` decides the centuries of its zone only.
+    """Parse a seal; `today` decides the centuries of its zone only.
 
     Raises MalformedSealError, and UnsupportedSealError for an unknown version.
     """
@@ -89,7 +89,7 @@ def _take(data: bytes, at: int, size: int) -> bytes:
 
 
 def _fixed(data: bytes) -> tuple[str, str, int]:
-    """Signer, reference and where they end, in version 3."""
+    """Return signer, reference and their end, in version 3."""
     both = c40.decode(_take(data, 4, 6))
     if len(both) != 9:
         raise MalformedSealError("a signer and its certificate have not nine characters")
@@ -97,7 +97,7 @@ def _fixed(data: bytes) -> tuple[str, str, int]:
 
 
 def _variable(data: bytes) -> tuple[str, str, int]:
-    """The same in version 4, where two hexadecimal digits tell the length of the reference."""
+    """Return the same in version 4, where two hexadecimal digits are the length of the reference."""
     head = c40.decode(_take(data, 4, 4))
     if len(head) != 6:
         raise MalformedSealError("a signer and a length have not six characters")
@@ -114,7 +114,7 @@ def _variable(data: bytes) -> tuple[str, str, int]:
 
 
 def _date(packed: bytes) -> date:
-    """Month, day and year as the digits of one number."""
+    """Parse month, day and year, which are the digits of one number."""
     number = int.from_bytes(packed, "big")
     month, day, year = number // 1_000_000, number // 10_000 % 100, number % 10_000
     try:
@@ -124,7 +124,7 @@ def _date(packed: bytes) -> date:
 
 
 def _zones(data: bytes, at: int) -> _Zones:
-    """Take features and signature apart.
+    """Separate features and signature.
 
     Doc 9303-13 has lengths in DER, TR-03137 once had one byte for up to 254; up to 127 both are the same.
     """

@@ -30,19 +30,19 @@ _Object = dict[str, JsonValue]
 
 
 def parse(text: str) -> VdsNc:
-    """Read a seal; raises MalformedSealError.
+    """Parse a seal; raises MalformedSealError.
 
-    Of the two known types every field is optional here: what an issuer leaves out is not what makes a seal
+    All fields of the two known types are optional here: a field that the issuer left out does not make a seal
     false. Fields of another kind than the standard has are left out, and still in `message`.
     """
     whole = _required(canonical.parse_json(text))
-    canonical.to_canonical(whole)  # raises for what no reader could write again, anywhere
+    canonical.to_canonical(whole)  # raises for values that cannot be written in canonical form, anywhere
     data, signature = _required(whole.get("data")), _required(whole.get("sig"))
     header, message = _required(data.get("hdr")), _required(data.get("msg"))
     kind, issuer, version = header.get("t"), header.get("is"), header.get("v")
     algorithm = signature.get("alg")
     if not (_is(kind, _TYPE) and _is(issuer, _ISSUER) and _is(algorithm, _ALGORITHM)):
-        raise MalformedSealError("a seal does not say what it is")
+        raise MalformedSealError("a seal has no type")
     if not isinstance(version, int) or isinstance(version, bool) or version < 0:
         raise MalformedSealError("a seal has no version")
     value = _bytes(signature.get("sigvl"))
@@ -66,7 +66,7 @@ def parse(text: str) -> VdsNc:
 
 
 def is_vds_nc(text: str) -> bool:
-    """Tell JSON that is, or was meant to be, such a seal from any other."""
+    """Return true for JSON that is, or was meant to be, such a seal."""
     return text.startswith("{") and '"hdr"' in text and '"data"' in text
 
 

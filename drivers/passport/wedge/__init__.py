@@ -1,1 +1,1 @@
-"""Document readers that type: from the events of a Linux keyboard to the lines of a document. All pure."""
+"""Document readers in keyboard mode: decoding of Linux keyboard events into document lines. All pure."""

@@ -1,10 +1,10 @@
-"""From what a reader types to documents: lines by their ends or lengths, texts by the pauses around them."""
+"""Framing of typed text: lines by their ends or lengths, texts by the pauses around them."""
 
 from collections.abc import Iterator
 
 from drivers.links.framing import INCOMPLETE, DamagedFrame, Frame
 from drivers.passport.framings import LIMIT_BYTES, PlainTextFraming
-from drivers.passport.lines import decode_text, is_complete, split_lines
+from drivers.passport.read_result import decode_text, is_complete, split_lines
 from drivers.passport.wedge.keyboard import KeyboardMark, KeyEventDecoder
 from drivers.passport.wedge.keymap import IsoKey
 
@@ -12,23 +12,23 @@ from drivers.passport.wedge.keymap import IsoKey
 class WedgeFraming:
     """Events of an input device in, text out; a frame's `wire` is the text as well, in ASCII.
 
-    Where events were lost the rest of the text is given up with what came before: line 1 of a passport is
-    covered by no check digit, so what is left over must never meet the lines of another document.
+    When events were lost, the rest of the text is given up together with its beginning: line 1 of a passport
+    has no check digit, so its lines must never be combined with those of another document.
     """
 
     def __init__(self, gap_s: float, iso_key: IsoKey = "<") -> None:
         self._keyboard = KeyEventDecoder(gap_s, iso_key)
         self._text = PlainTextFraming()
         self._lost: bytes | None = None
-        """What there is of a text that is not whole; None while nothing is missing."""
+        """Text with characters missing; None while nothing is missing."""
 
     @property
     def has_pending(self) -> bool:
-        """Whether a character or a text is unfinished."""
+        """Return true while a character or a text is unfinished."""
         return self._keyboard.has_pending or self._text.has_pending or self._lost is not None
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take bytes of events and yield the documents and other texts that are complete."""
+        """Add bytes of events and yield the complete documents and other texts."""
         for typed in self._keyboard.feed(chunk):
             match typed:
                 case KeyboardMark.PAUSE:
@@ -37,7 +37,8 @@ class WedgeFraming:
                     left = b"".join(frame.wire for frame in self._text.on_silence())
                     self._lost = ((self._lost or b"") + left)[:LIMIT_BYTES]
                 case str():
-                    # What is not ASCII is no character of a zone: seen as a question mark, and never valid.
+                    # Characters outside ASCII cannot be in a zone: they become a question mark, which is
+                    # never valid.
                     character = typed.encode("ascii", "replace")
                     if self._lost is None:
                         yield from self._text.feed(character)
@@ -45,7 +46,7 @@ class WedgeFraming:
                         self._lost = (self._lost + character)[:LIMIT_BYTES]
 
     def on_silence(self) -> Iterator[Frame]:
-        """Nothing was typed for the gap time: a last line needs no line end, all else is given up."""
+        """End the last line, which needs no line end, and give up an incomplete text after the gap time."""
         self._keyboard.on_silence()
         yield from self._end()
 

@@ -1,11 +1,11 @@
-"""From the bytes of a Linux input device to what was typed. Pure.
+"""Decoder of the bytes of a Linux input device into typed characters. Pure.
 
 Wire format: `struct input_event` of a 64-bit kernel (`include/uapi/linux/input.h`), 24 bytes in native order:
 two longs (seconds, microseconds), type u16, code u16, value s32. A key's value is 1 pressed, 0 released, 2
 repeated.
 
-Pauses are told by the events' own time, so that a process that was late to read sees none where none was.
-`silence` is for the pause that no event follows.
+Pauses are measured by the events' own time, so that a late process sees no false pause. `on_silence` is for
+the pause that no event follows.
 """
 
 import struct
@@ -31,19 +31,19 @@ SYN_REPORT, SYN_DROPPED = 0, 3
 RELEASED, PRESSED = 0, 1
 
 NO_CHARACTER = "\0"
-"""What stands for a key or a combination that types none: function keys, arrows, Alt+F."""
+"""Placeholder of a key or combination without a character: function keys, arrows, Alt+F."""
 UNREADABLE = "\ufffd"
 _ALT_DIGITS = 8
-"""So many digits of an Alt code are kept: far more than any character's."""
+"""Number of digits of an Alt code that are kept: far more than any character's code has."""
 
 
 class KeyboardMark(Enum):
-    """What a keyboard tells beside characters."""
+    """Outputs of a keyboard other than characters."""
 
     PAUSE = auto()
     """Nothing was typed for the gap time."""
     LOST = auto()
-    """The kernel could not keep all events: characters are missing here."""
+    """The kernel dropped events: characters are missing here."""
 
 
 KeyboardOutput = str | KeyboardMark
@@ -52,7 +52,7 @@ KeyboardOutput = str | KeyboardMark
 class KeyEventDecoder:
     """A US keyboard with its modifier keys; `gap_s` is the pause that ends a text, in seconds.
 
-    Its Caps Lock is its own: while a reader is grabbed, nobody else's counts.
+    It has a Caps Lock state of its own: while a reader is grabbed, that of other keyboards has no effect.
     """
 
     def __init__(self, gap_s: float, iso_key: IsoKey = "<") -> None:
@@ -67,11 +67,11 @@ class KeyEventDecoder:
 
     @property
     def has_pending(self) -> bool:
-        """Whether an event or a character is unfinished."""
+        """Return true while an event or a character is unfinished."""
         return bool(self._rest or self._alt_code)
 
     def feed(self, chunk: bytes) -> Iterator[KeyboardOutput]:
-        """Take bytes and yield what they type, character by character."""
+        """Add bytes and yield what they type, character by character."""
         self._rest += chunk
         end = len(self._rest) - len(self._rest) % EVENT.size
         events, self._rest = self._rest[:end], self._rest[end:]
@@ -79,20 +79,21 @@ class KeyEventDecoder:
             yield from self._event(seconds * 1_000_000 + microseconds, kind, code, value)
 
     def on_silence(self) -> None:
-        """Nothing came for the gap time: forget what is unfinished."""
+        """Discard unfinished input after the gap time."""
         self._rest = b""
         self._typed_us = None
         self._dropping = False
         self._release_all()
 
     def _event(self, at_us: int, kind: int, code: int, value: int) -> Iterator[KeyboardOutput]:
-        # A key that seems held repeats without end, so other events than keystrokes tell a pause, too.
+        # A key that seems pressed repeats without end, so a pause is also measured on events other than
+        # keystrokes.
         if self._typed_us is not None and at_us - self._typed_us > self._gap_us:
             self._typed_us = None
             self._release_all()
             yield KeyboardMark.PAUSE
         if kind == EV_SYN and code == SYN_DROPPED:
-            # What follows up to the next report is incomplete (Documentation/input/event-codes.rst).
+            # Events up to the next report are incomplete (Documentation/input/event-codes.rst).
             self._dropping = True
             self._release_all()
             yield KeyboardMark.LOST
@@ -103,13 +104,13 @@ class KeyEventDecoder:
             yield from self._pressed(code) if value == PRESSED else self._released(code)
 
     def _release_all(self) -> None:
-        """A reader holds no key in a pause: heals keys whose release was lost."""
+        """Release all keys: a reader presses none in a pause, so a release was lost."""
         self._down.clear()
         self._alt_code = ""
 
     def _pressed(self, code: int) -> Iterator[str]:
         if code in MODIFIERS:
-            if code in ALTS:  # still down: its release was lost, so the code before ends here
+            if code in ALTS:  # still pressed: its release was lost, so the code before ends here
                 yield from self._alt_character()
             self._down.add(code)
         elif code == CAPS_LOCK:
@@ -123,7 +124,7 @@ class KeyEventDecoder:
             yield from self._alt_character()
 
     def _character(self, code: int) -> Iterator[str]:
-        """What a key types, given the modifiers that are down."""
+        """Yield the character of a key, given the pressed modifiers."""
         if self._down & ALTS and code in DIGITS_OF_PAD:
             self._alt_code = (self._alt_code + DIGITS_OF_PAD[code])[:_ALT_DIGITS]
             return
@@ -133,14 +134,14 @@ class KeyEventDecoder:
             return
         plain, shifted = self._keymap[code]
         if self._down & CTRLS and plain >= " ":
-            # Ctrl types what lies 64 below in ASCII: Ctrl+J is a line feed, with Shift or without.
+            # Ctrl types the character 64 below in ASCII: Ctrl+J is a line feed, with Shift or without.
             yield chr(ord(plain.upper()) & 0x1F) if "@" <= plain.upper() <= "_" else NO_CHARACTER
         else:
             shift = bool(self._down & SHIFTS) != (self._caps_lock and plain.isalpha())
             yield shifted if shift else plain
 
     def _alt_character(self) -> Iterator[str]:
-        """What the digits typed under Alt mean: with a leading 0 a code of Windows-1252, else of page 437."""
+        """Return the character of the Alt code: with a leading 0 of Windows-1252, else of code page 437."""
         if self._alt_code:
             number, page = int(self._alt_code), "cp1252" if self._alt_code[0] == "0" else "cp437"
             self._alt_code = ""

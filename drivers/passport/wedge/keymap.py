@@ -1,4 +1,4 @@
-"""What the keys of a US keyboard type. Key codes: Linux, `include/uapi/linux/input-event-codes.h`."""
+"""Characters of the keys of a US keyboard. Key codes: Linux, `include/uapi/linux/input-event-codes.h`."""
 
 from typing import Literal
 
@@ -22,9 +22,9 @@ _ROWS = (
     (30, "asdfghjkl;'`", 'ASDFGHJKL:"~'),
     (43, "\\zxcvbnm,./", "|ZXCVBNM<>?"),
 )
-"""First key code of a run of keys, what they type, and what they type with Shift."""
+"""First key code of a run of keys, their characters, and their characters with Shift."""
 DIGITS_OF_PAD = {71: "7", 72: "8", 73: "9", 75: "4", 76: "5", 77: "6", 79: "1", 80: "2", 81: "3", 82: "0"}
-"""The keys of the numeric pad that an Alt code is typed with."""
+"""Keys of the numeric pad, with which an Alt code is typed."""
 _ALIKE = DIGITS_OF_PAD | {
     15: "\t",
     28: "\r",
@@ -40,7 +40,10 @@ _ALIKE = DIGITS_OF_PAD | {
 
 
 def keymap(iso_key: IsoKey) -> dict[int, tuple[str, str]]:
-    """Key code to what it types alone and with Shift; `iso_key` is what KEY_102ND types alone."""
+    """Map each key code to its characters alone and with Shift.
+
+    `iso_key` is the character of KEY_102ND alone.
+    """
     return (
         {first + i: pair for first, *rows in _ROWS for i, pair in enumerate(zip(*rows, strict=True))}
         | {code: (text, text) for code, text in _ALIKE.items()}

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from drivers.installation import how_to_install
+
 READY_S = 10.0
 STOP_S = 2.0
 MAX_PACKET_BYTES = 16 * 1024 * 1024
@@ -90,8 +92,9 @@ def _iotcore(run_dir: Path, port: int) -> list[str]:
         import iotcore  # noqa: F401
     except ImportError:
         raise BrokerError(
-            "no broker is installed: neither mosquitto on PATH nor the embedded broker\n"
-            "    pip install 'borderpost-gateway[demo]', or apt install mosquitto"
+            "no broker is installed: neither mosquitto on PATH nor the embedded broker\
+"
+            f"    sudo apt install mosquitto, or without root: {how_to_install('demo')}"
         ) from None
     file = run_dir / "rumqttd.toml"
     file.write_text(

@@ -10,12 +10,14 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from urllib.parse import quote
 
 import typer
 
+from drivers.installation import how_to_mend
 from gateway.cli._lib.terminal import exit_with
 from gateway.state_dir import read_state_dir
 
@@ -167,9 +169,14 @@ def _answer(
             "Run this as root, or join the gateway's group.",
         ) from None
     except (BrokenPipeError, ConnectionResetError):
+        if find_spec("fastapi") is None:
+            how = how_to_mend("console")
+            raise ApiUnavailable(
+                "The gateway runs without the extra `console`, which answers.", how
+            ) from None
         raise ApiUnavailable(
             "The gateway runs, but its console does not respond.",
-            "For the reason: sudo journalctl -u borderpost -n 20. The extra `console` may not be installed.",
+            "For the reason: sudo journalctl -u borderpost -n 20.",
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise ApiUnavailable(

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.command import Invocation
-from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, Status, load_driver
-from drivers.links.device_node import REPLAY_WINDOW_SIZE
+from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, Status
+from drivers.links.device_node import REPLAY_WINDOW_SIZE, SIMULATED
 from drivers.links.factory import LinkFactory
-from drivers.links.http.client import SIMULATED
 from drivers.links.link import LinkError
 from drivers.links.recording.endpoints import EndpointKey, endpoint_key, with_endpoint
 from drivers.links.recording.recording import Chunk, Recording
 from drivers.observation import Observation
+from drivers.registry import load_driver
 
 if TYPE_CHECKING:
     from simulators.links.serial_line import SerialLine

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from drivers.installation import OURS, how_to_install
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -47,10 +49,12 @@ def exit_with(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:
     sys.exit(exit_code)
 
 
+def not_installed(text: str, extra: str, distribution: str = OURS) -> NoReturn:
+    """Say what is missing and which line installs it, and end with EX_UNAVAILABLE."""
+    exit_with(f"{text}\n    {how_to_install(extra, distribution)}", os.EX_UNAVAILABLE)
+
+
 def require_simulators() -> None:
     """End with EX_UNAVAILABLE without simulators: the package of a real post has none."""
     if find_spec("simulators") is None:
-        exit_with(
-            "This installation has no simulators.\n    They are in the package borderpost-training.",
-            os.EX_UNAVAILABLE,
-        )
+        not_installed("This installation has no simulators.", "simulators")

@@ -1,32 +1,75 @@
 """What a driver needs beside a device: libraries that are installed, and a licence that has not ended."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
+from importlib.util import find_spec
 
-from drivers.driver import installed_drivers, load_driver
+from pydantic import BaseModel
+
+from drivers.installation import OURS, how_to_mend
 from drivers.links.link import Action
-from drivers.unavailable import AnySettings
+from drivers.registry import installed_drivers, load_driver
+from drivers.unavailable import MissingDriver
 from gateway.api.models import Finding
+from gateway.diagnostics.checks.addresses import find_addresses
 from gateway.diagnostics.checks.certificates import expiry_severity
 from gateway.diagnostics.findings import make_finding
 
+OPENED = {
+    "chip": ("asn1crypto", "smartcard"),
+    "fingerprint": ("wsq",),
+    "gpio": ("gpiod",),
+    "nfiq2": ("nbis",),
+    "osdp": ("osdp_sys",),
+    "usb": ("usbip",),
+    "wedge": ("evdev",),
+}
+"""Modules that our drivers import only when a device is opened, by extra."""
 
-def check_libraries(position: str, driver: str) -> Iterator[Finding]:
-    """Look whether a driver can be loaded as it is; it was found when the file was read."""
-    if not issubclass(load_driver(driver).settings_model, AnySettings):
+
+@dataclass(frozen=True, slots=True)
+class MissingExtra:
+    """An extra that a device needs and that is not installed."""
+
+    text: str
+    """What is missing, in a sentence."""
+    extra: str
+    distribution: str = OURS
+
+
+def missing_extras(driver: str, settings: BaseModel) -> Iterator[MissingExtra]:
+    """Every extra that a device with these settings needs and that is not installed; imports its driver."""
+    kind = load_driver(driver)
+    if issubclass(kind, MissingDriver):
+        yield MissingExtra(kind.text, kind.extra, kind.distribution)
         return
-    point = installed_drivers()[driver]
-    distribution = point.dist.name if point.dist is not None else "borderpost-gateway"
-    extra = point.extras[0]
-    yield make_finding(
-        "missing_extra",
-        "error",
-        position,
-        f"The driver {driver} needs libraries that are not installed: the extra `{extra}`.",
-        Action.CONFIGURE,
-        f'sudo pip install "{distribution}[{extra}]", in the environment of the gateway; '
-        "then: sudo systemctl restart borderpost",
-    )
+    for extra in dict.fromkeys((*installed_drivers()[driver].extras, *_of_settings(settings))):
+        if gone := [module for module in OPENED.get(extra, ()) if find_spec(module) is None]:
+            named = ", ".join(gone)
+            yield MissingExtra(
+                f"The driver {driver} needs the extra `{extra}`, which is not installed (no {named}).", extra
+            )
+
+
+def _of_settings(settings: BaseModel) -> Iterator[str]:
+    """Extras that only some settings of a driver ask for."""
+    for address in find_addresses(settings):
+        if address.kind == "smartcard":
+            yield "chip"
+        elif address.text.lower().startswith("usbip:"):
+            yield "usb"
+    if getattr(settings, "barcodes", None) is not None:
+        yield "chip"
+    if getattr(settings, "quality", None) == "nfiq2":
+        yield "nfiq2"
+
+
+def check_libraries(position: str, driver: str, settings: BaseModel) -> Iterator[Finding]:
+    """Look whether what a device needs is installed; its driver was found when the file was read."""
+    for lack in missing_extras(driver, settings):
+        how = how_to_mend(lack.extra, lack.distribution)
+        yield make_finding("missing_extra", "error", position, lack.text, Action.CONFIGURE, how)
 
 
 def check_licence(position: str, ends: date | None, today: date) -> Iterator[Finding]:

@@ -1,1 +1,1 @@
-"""Relay and input boards, a module a make."""
+"""Relay and input boards, one module per make."""

@@ -1,4 +1,4 @@
-"""A board whose map is whatever its settings say: for makes that no module here is for."""
+"""A board with a configurable map, for makes that have no module here."""
 
 from typing import ClassVar, Literal, Self
 
@@ -29,25 +29,34 @@ _INPUTS_BY = {
 
 
 class GenericMap(BaseModel):
-    """Where such a board has what."""
+    """Addresses and functions of such a board."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    relays: int = Field(8, ge=0, le=64, description="How many relays it has.")
-    inputs: int = Field(8, ge=0, le=64, description="How many inputs it has.")
+    relays: int = Field(8, ge=0, le=64, description="Number of relays.")
+    inputs: int = Field(8, ge=0, le=64, description="Number of inputs.")
     relays_at: int = Field(0, ge=0, le=0xFF00, description="Address of the first coil.")
     inputs_at: int = Field(0, ge=0, le=0xFF00, description="Address of the first input.")
     inputs_as: Literal["discrete-inputs", "coils", "input-register", "holding-register"] = Field(
-        "discrete-inputs", description="A bit each, or all of them in registers of 16, the lowest bit first."
+        "discrete-inputs",
+        description="One bit per input, or all of them in registers of 16, the lowest bit first.",
     )
     pulse_at: int | None = Field(
-        None, ge=0, le=0xFF00, description="Holding register of the first relay: written, it pulses so long."
+        None,
+        ge=0,
+        le=0xFF00,
+        description="Holding register of the first relay's pulse; the value written is its duration.",
     )
-    pulse_unit_s: float = Field(0.1, gt=0, description="What 1 means there, in seconds.")
+    pulse_unit_s: float = Field(0.1, gt=0, description="Seconds per unit of that register.")
     watchdog_at: int | None = Field(
-        None, ge=0, le=0xFFFF, description="Holding register with the time-out after which relays drop."
+        None,
+        ge=0,
+        le=0xFFFF,
+        description="Holding register with the time-out after which relays are released.",
     )
-    watchdog_unit_s: float = Field(1.0, gt=0, description="What 1 means there, in seconds; 0 is off.")
+    watchdog_unit_s: float = Field(
+        1.0, gt=0, description="Seconds per unit of that register; a value of 0 is off."
+    )
 
     @model_validator(mode="after")
     def _coils_apart(self) -> Self:
@@ -55,7 +64,7 @@ class GenericMap(BaseModel):
             self.inputs_at >= self.relays_at + self.relays or self.relays_at >= self.inputs_at + self.inputs
         )
         if self.inputs_as == "coils" and self.relays and self.inputs and not apart:
-            raise ValueError("relays and inputs are the same coils: choose inputs_at")
+            raise ValueError("relays and inputs are the same coils: set input_address")
         return self
 
 
@@ -92,7 +101,7 @@ class Generic(ModbusBoard):
         raise ModbusRefusal(ExceptionCode.ILLEGAL_FUNCTION)
 
     def on_request(self) -> None:
-        """The watchdog begins anew."""
+        """Restart the watchdog."""
         if self._watchdog:
             self._watchdog.cancel()
             self._watchdog = None

@@ -1,8 +1,8 @@
-"""LCUS relay boards: four bytes a command, and never a word back.
+"""LCUS relay boards: four bytes per command, and no answer.
 
 Source: the maker's sheet, as the protocol sheet has it (2b): ``A0 channel operation sum``, channels counted
-from 1, operation 1 on and 0 off, the sum of the first three bytes modulo 256. What it does with a wrong sum
-nobody says: here it does nothing.
+from 1, operation 1 on and 0 off, the sum of the first three bytes modulo 256. The reaction to a wrong sum is
+not documented: here it is ignored.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Lcus(SerialBoard):
         wire = self._partial[:SIZE]
         _, channel, operation, check = wire
         if check != sum(wire[:3]) & 0xFF:
-            # The start byte may have been noise, and the next one be the real one.
+            # The start byte may have been noise, and the next one may be the real one.
             self._partial = self._partial[1:]
             yield _nothing(wire[:1])
             return

@@ -1,4 +1,4 @@
-"""What every relay or input board on a Modbus bus is: it understands requests, acts on them, answers."""
+"""Common behaviour of relay and input boards on a Modbus bus: parse requests, execute them, answer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -27,16 +27,16 @@ ON, OFF, TOGGLE = 0xFF00, 0x0000, 0x5500
 
 @dataclass(frozen=True, slots=True)
 class BoardOperation:
-    """What a request comes to, before it is done."""
+    """The planned execution of a request."""
 
     effect: Effect
     meaning: str
     perform: Callable[[int], bytes]
-    """Does it and gives the answer's PDU; takes the number of the frame that asked."""
+    """Executes it and returns the answer's PDU; takes the number of the request's frame."""
 
 
 class ModbusBoard(ABC):
-    """One board. Boards keep what the data sheet says they keep without power; relays they do not."""
+    """One board. Boards keep the state that the data sheet says they keep without power; relays lose it."""
 
     model: ClassVar[str]
 
@@ -45,53 +45,53 @@ class ModbusBoard(ABC):
     ) -> None:
         self.unit = unit
         self.baud = baud
-        """The rate it listens at, on a serial line."""
+        """Its baud rate, on a serial line."""
         self.relays = RelayBank(unit, relays, timeline, log)
         self.inputs = inputs
         self.timeline = timeline
         self.is_powered = True
         self.sense: Callable[[int], bool] = lambda _channel: False
-        """Whether the circuit at an input is closed; set by whoever wires it."""
+        """True if the circuit at an input is closed; set by the wiring."""
 
     @abstractmethod
     def plan_request(self, request: Request) -> BoardOperation:
-        """What a request comes to on this board; ModbusRefusal as it would refuse."""
+        """Return the execution of a request; raise ModbusRefusal as the board would."""
 
     def answers_broadcast(self, pdu: bytes) -> bool:  # noqa: ARG002 - some boards look at it
-        """Whether it answers this request though it is for all boards."""
+        """Return whether it answers this broadcast request."""
         return False
 
     def on_request(self) -> None:  # noqa: B027 - most boards have no watchdog
-        """A request for this board has come: its watchdog begins anew, if it has one."""
+        """Note a request for this board, which restarts its watchdog, if it has one."""
 
     def on_input_changed(self, channel: int, closed: bool) -> None:  # noqa: B027 - most boards only tell
-        """A circuit at an input has closed or opened."""
+        """Handle a circuit at an input that has closed or opened."""
 
     def on_power_lost(self) -> None:
-        """Lose the supply: relays drop."""
+        """Handle a loss of supply: relays are released."""
         self.is_powered = False
         self.relays.release(Cause.POWER)
 
     def on_power_restored(self) -> None:
-        """Have it back."""
+        """Handle the return of the supply."""
         self.is_powered = True
 
-    # What boards share.
+    # Functions common to the boards.
 
     def identify(self, request: Identify) -> BoardOperation:
-        """Device identification. No such board has it: this one says that it does not exist."""
+        """Refuse device identification: none of these boards supports it."""
         objects = {0: "borderpost simulators", 1: self.model, 2: "SIM"}
         answer = identification_answer(request, objects)
         return BoardOperation(Effect.NONE, "device identification", lambda _number: answer)
 
     def read_relays(self, request: Read, base: int = 0) -> BoardOperation:
-        """The coils."""
+        """Read the coils."""
         found = _slice(self.relays.coils, request, base)
         span = _span("relay", request.address - base, request.count)
         return BoardOperation(Effect.NONE, f"read {span}", lambda _number: bits_answer(request, found()))
 
     def read_inputs(self, request: Read, base: int = 0) -> BoardOperation:
-        """The inputs, 1 where the circuit is closed."""
+        """Read the inputs, 1 where the circuit is closed."""
         first = request.address - base
         if not 0 <= first <= first + request.count <= self.inputs:
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
@@ -103,18 +103,18 @@ class ModbusBoard(ABC):
         )
 
     def read_registers(self, request: Read, registers: Mapping[int, int]) -> BoardOperation:
-        """Registers that are all in the table."""
-        wanted = range(request.address, request.address + request.count)
-        if not all(address in registers for address in wanted):
+        """Read registers that are all in the table."""
+        states = range(request.address, request.address + request.count)
+        if not all(address in registers for address in states):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
         return BoardOperation(
             Effect.NONE,
             f"read {_span('register', request.address, request.count)}",
-            lambda _number: registers_answer(request, [registers[address] for address in wanted]),
+            lambda _number: registers_answer(request, [registers[address] for address in states]),
         )
 
     def write_relay(self, request: WriteOne, base: int = 0) -> BoardOperation:
-        """Function 05 with FF00 or 0000."""
+        """Execute function 05 with FF00 or 0000."""
         relay = request.address - base
         if not 0 <= relay < len(self.relays):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
@@ -123,22 +123,22 @@ class ModbusBoard(ABC):
         return self.switch(request, {relay: request.value == ON})
 
     def write_relays(self, request: WriteMany, base: int = 0) -> BoardOperation:
-        """Function 0F."""
+        """Execute function 0F."""
         first = request.address - base
         if not 0 <= first <= first + len(request.values) <= len(self.relays):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
         return self.switch(request, {first + n: bool(value) for n, value in enumerate(request.values)})
 
-    def switch(self, request: WriteOne | WriteMany, wanted: Mapping[int, bool]) -> BoardOperation:
-        """Relays on and off."""
+    def switch(self, request: WriteOne | WriteMany, states: Mapping[int, bool]) -> BoardOperation:
+        """Switch relays on and off."""
 
         def perform(number: int) -> bytes:
-            for relay, on in wanted.items():
+            for relay, on in states.items():
                 self.relays.set(relay, on, Cause.COMMAND, number)
             return write_answer(request)
 
-        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in wanted.items())
-        return BoardOperation(Effect.ENERGISE if any(wanted.values()) else Effect.RELEASE, meaning, perform)
+        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in states.items())
+        return BoardOperation(Effect.ENERGISE if any(states.values()) else Effect.RELEASE, meaning, perform)
 
     def configure(
         self,
@@ -147,7 +147,7 @@ class ModbusBoard(ABC):
         allowed: Callable[[int, int], bool],
         then: Callable[[], None] = lambda: None,
     ) -> BoardOperation:
-        """Functions 06 and 10 into registers that may be written with these values."""
+        """Execute functions 06 and 10 into registers that may be written with these values."""
         values = (request.value,) if isinstance(request, WriteOne) else request.values
         written = {request.address + n: value for n, value in enumerate(values)}
         if not all(address in registers for address in written):

@@ -1,9 +1,9 @@
-"""Numato's USB relay modules: commands in words, an echo, a prompt.
+"""Numato's USB relay modules: text commands, an echo, a prompt.
 
-Source: the maker's pages, as the protocol sheet has them (2b), and what public programs that drive it expect.
-A command ends in CR; what comes back is the command, LF CR, the answer and LF CR if there is one, and ``>``.
-The echo comes here when the command is complete, not letter by letter. Relays are numbered 0 to 9, then A, B
-and so on; an unknown command is echoed and nothing else. An input reads 1 while its circuit is closed.
+Source: the maker's pages, as the protocol sheet has them (2b), and the expectations of public client
+programs. A command ends in CR; the response is the command, LF CR, the answer and LF CR if there is one, and
+``>``. The echo comes here when the command is complete, not letter by letter. Relays are numbered 0 to 9,
+then A, B and so on; an unknown command is only echoed. An input reads 1 while its circuit is closed.
 """
 
 import re
@@ -21,7 +21,7 @@ LONGEST = 64
 
 
 class Numato(SerialBoard):
-    """A module with 1 to 32 relays and some inputs, which it calls GPIO."""
+    """A module with 1 to 32 relays and some inputs, called GPIO."""
 
     model: ClassVar[str] = "numato"
 
@@ -48,8 +48,8 @@ class Numato(SerialBoard):
             written[1]
         ) == self._digits:
             bits = int(written[1], 16)
-            wanted = {relay: bool(bits >> relay & 1) for relay in range(len(self.relays))}
-            return self.switch(wire, wanted, self._answer(text))
+            states = {relay: bool(bits >> relay & 1) for relay in range(len(self.relays))}
+            return self.switch(wire, states, self._answer(text))
         if text == "reset":
             return self.switch(wire, dict.fromkeys(range(len(self.relays)), False), self._answer(text))
         if named := re.fullmatch(r"id set (.{8})", text):
@@ -59,7 +59,7 @@ class Numato(SerialBoard):
         return Command(wire, Effect.NONE, meaning, lambda _number: self._answer(text, self._read(text)))
 
     def _read(self, text: str) -> str | None:
-        """The answer to a command that only asks; None for what is no command."""
+        """Return the answer to a read command; None for other text."""
         match text.split(" "):
             case ["ver"]:
                 return "00000008"
@@ -87,5 +87,5 @@ class Numato(SerialBoard):
         return (len(self.relays) + 3) // 4
 
     def _answer(self, text: str, answer: str | None = None) -> bytes:
-        said = answer.encode("latin-1") + NEWLINE if answer is not None else b""
-        return text.encode("latin-1") + NEWLINE + said + PROMPT
+        response = answer.encode("latin-1") + NEWLINE if answer is not None else b""
+        return text.encode("latin-1") + NEWLINE + response + PROMPT

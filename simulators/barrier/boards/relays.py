@@ -1,4 +1,4 @@
-"""The relays of a board: coils that are commanded, pulses that end by themselves, contacts that may weld."""
+"""The relays of a board: commanded coils, pulses with an end, contacts that may weld."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ from simulators.barrier.wirelog import Cause, WireLog
 
 
 class RelayBank:
-    """Some relays; all off at first. `unit` is what the log knows their board by."""
+    """Some relays; all off at first. `unit` identifies their board in the log."""
 
     def __init__(self, unit: int, count: int, timeline: Timeline, log: WireLog) -> None:
         self.unit = unit
         self.coils = [False] * count
-        """What each relay was last told: what a board reads back."""
+        """Last commanded state of each relay, which a board reads back."""
         self.on_contact: Callable[[int, bool], None] = lambda _relay, _closed: None
         """Called when the contact of a relay has closed or opened."""
         self._timeline = timeline
@@ -24,11 +24,11 @@ class RelayBank:
         return len(self.coils)
 
     def is_closed(self, relay: int) -> bool:
-        """Whether the contact is closed, which is what a controller sees."""
+        """Return whether the contact is closed, as the controller sees it."""
         return self.coils[relay] or relay in self._welded
 
     def set(self, relay: int, on: bool, cause: Cause = Cause.COMMAND, request: int | None = None) -> None:
-        """Energise or release one; a pulse that it was giving is over."""
+        """Energise or release one; this ends its pulse."""
         if ending := self._ending.pop(relay, None):
             ending.cancel()
         before = self.is_closed(relay)
@@ -36,7 +36,7 @@ class RelayBank:
         self._moved(relay, before, cause, request)
 
     def is_pulsing(self, relay: int) -> bool:
-        """Whether it gives a pulse."""
+        """Return whether it gives a pulse."""
         return relay in self._ending
 
     def pulse(
@@ -48,7 +48,7 @@ class RelayBank:
         *,
         afterwards: Callable[[], bool] | None = None,
     ) -> None:
-        """Energise (or release) one, and do the opposite, or what `afterwards` then says, by itself."""
+        """Energise (or release) one; then do the opposite, or the result of `afterwards`."""
         self.set(relay, on, Cause.COMMAND, request)
 
         def over() -> None:
@@ -62,13 +62,13 @@ class RelayBank:
             self.set(relay, False, cause)
 
     def weld(self, relay: int) -> None:
-        """Its contact stays closed from the next time on that it closes; now, if it is closed."""
+        """Keep its contact closed from the next time on that it closes; now, if it is closed."""
         before = self.is_closed(relay)
         self._welded.add(relay)
         self._moved(relay, before, Cause.WELDED, None)
 
     def unweld(self, relay: int) -> None:
-        """The contact is free again."""
+        """Free the contact."""
         before = self.is_closed(relay)
         self._welded.discard(relay)
         self._moved(relay, before, Cause.WELDED, None)

@@ -1,4 +1,4 @@
-"""What relay boards with a serial port of their own have in common: no bus, no address, simple commands."""
+"""Common behaviour of relay boards with their own serial port: no bus, no address, simple commands."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -12,17 +12,17 @@ from simulators.barrier.wirelog import Cause, Effect, WireLog
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command as it came; `perform` None for bytes that were none."""
+    """A received command; `perform` None for invalid bytes."""
 
     wire: bytes
     effect: Effect
     meaning: str
     perform: Callable[[int], bytes] | None
-    """Does it and gives what is answered, if anything; takes the number of the frame that asked."""
+    """Executes it and returns the answer, if any; takes the number of the request's frame."""
 
 
 class SerialBoard(ABC):
-    """One board on a USB cable, which is also its supply. They latch: nothing ends what a host began."""
+    """One board on a USB cable, which is also its supply. Relays latch: no time-out releases them."""
 
     model: ClassVar[str]
 
@@ -32,34 +32,34 @@ class SerialBoard(ABC):
         self.relays = RelayBank(self.unit, relays, timeline, log)
         self.inputs = inputs
         self.sense: Callable[[int], bool] = lambda _channel: False
-        """Whether the circuit at an input is closed; set by whoever wires it."""
+        """True if the circuit at an input is closed; set by the wiring."""
         self._partial = b""
 
     @abstractmethod
     def feed(self, data: bytes) -> Iterator[Command]:
-        """Commands that are complete with these bytes."""
+        """Yield commands that are complete with these bytes."""
 
     def on_input_changed(self, channel: int, closed: bool) -> None:  # noqa: B027 - nothing comes of it
-        """A circuit at an input has closed or opened; it tells when it is asked."""
+        """Handle a circuit at an input that has closed or opened; the board reports it on request."""
 
     def on_power_lost(self) -> None:
-        """Lose the supply."""
+        """Handle a loss of supply."""
         self.is_powered = False
         self._partial = b""
         self.relays.release(Cause.POWER)
 
     def on_power_restored(self) -> None:
-        """Have it back."""
+        """Handle the return of the supply."""
         self.is_powered = True
 
-    def switch(self, wire: bytes, wanted: dict[int, bool], answer: bytes) -> Command:
-        """A command that switches relays."""
+    def switch(self, wire: bytes, states: dict[int, bool], answer: bytes) -> Command:
+        """Return a command that switches relays."""
 
         def perform(number: int) -> bytes:
-            for relay, on in wanted.items():
+            for relay, on in states.items():
                 self.relays.set(relay, on, Cause.COMMAND, number)
             return answer
 
-        effect = Effect.ENERGISE if any(wanted.values()) else Effect.RELEASE
-        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in wanted.items())
+        effect = Effect.ENERGISE if any(states.values()) else Effect.RELEASE
+        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in states.items())
         return Command(wire, effect, meaning, perform)

@@ -1,9 +1,9 @@
 """Waveshare's boards with eight relays and eight inputs (Modbus RTU Relay (D), Modbus POE ETH Relay).
 
-Source: the maker's wiki, as the protocol sheet has it (2a). Where it says nothing, we chose: a flash of 0 or
-of more than 0x7FFF is refused as an illegal value; a command to a relay ends its flash; what drives a relay
-in another mode than normal does not keep commands away; address and rate count as soon as they are written;
-the parity that is set beside the rate has no consequence. Asked as unit 0, it obeys, and answers reads.
+Source: the maker's wiki, as the protocol sheet has it (2a). Where it is silent, we chose: a flash of 0 or of
+more than 0x7FFF is refused as an illegal value; a command to a relay ends its flash; commands work in every
+mode of a relay; a written address or rate applies at once; the parity set beside the rate has no effect. It
+executes requests to unit 0, and answers reads.
 """
 
 from typing import ClassVar
@@ -29,13 +29,13 @@ MODES, BAUD, ADDRESS, VERSION = 0x1000, 0x2000, 0x4000, 0x8000
 FLASH_UNIT_S = 0.1
 FLASH_MOST = 0x7FFF
 BAUDS = (4800, 9600, 19200, 38400, 57600, 115200, 128000, 256000)
-"""By the code in the low byte of the register; parity is in the high byte: none, even, odd."""
+"""Rates by the code in the low byte of the register; parity is in the high byte: none, even, odd."""
 NORMAL, LINKAGE, FLIP, EDGE = range(4)
 """Modes of a relay: commanded; follows its input; toggled by a closing input; by any change of it."""
 
 
 class Waveshare(ModbusBoard):
-    """The board with eight of each."""
+    """The board with eight relays and eight inputs."""
 
     model: ClassVar[str] = "waveshare-8"
 
@@ -47,15 +47,15 @@ class Waveshare(ModbusBoard):
 
     @property
     def modes(self) -> tuple[int, ...]:
-        """What drives each relay."""
+        """Mode of each relay."""
         return tuple(self._modes.values())
 
     def answers_broadcast(self, pdu: bytes) -> bool:
-        """It tells its address, and everything else that is read, to whoever does not know it."""
+        """Return whether it is a read: it answers those for hosts that do not have its address."""
         return 1 <= pdu[0] <= 4
 
     def on_input_changed(self, channel: int, closed: bool) -> None:
-        """Let the input drive its relay, in a mode where it does."""
+        """Switch the relay of the input in modes that follow it."""
         mode = self._modes[MODES + channel]
         if not self.is_powered or mode == NORMAL or (mode == FLIP and not closed):
             return

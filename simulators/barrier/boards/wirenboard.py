@@ -1,8 +1,8 @@
 """Wiren Board's relay modules with six relays and seven inputs (WB-MR6C), which cannot time a pulse.
 
 Source: the maker's wiki, as the protocol sheet has it (2a): holding register 8 is the safe mode time-out in
-seconds (0: off), after which relays drop when nobody speaks to it; register 6 says whether relays come back
-as they were after power. Register 128 is its address, 200 its model; the rest of its map is left out.
+seconds (0: off), after which relays are released without a request; register 6 says whether relays are
+restored after power. Register 128 is its address, 200 its model; the rest of its map is omitted.
 """
 
 from typing import ClassVar
@@ -25,7 +25,7 @@ RESTORE, SAFE_MODE_TIMEOUT, ADDRESS, SIGNATURE = 6, 8, 128, 200
 
 
 class WirenBoard(ModbusBoard):
-    """The module as delivered: no safe mode, relays off after power."""
+    """The module with factory settings: no safe mode, relays off after power."""
 
     model: ClassVar[str] = "wirenboard-6"
 
@@ -56,7 +56,7 @@ class WirenBoard(ModbusBoard):
         raise ModbusRefusal(ExceptionCode.ILLEGAL_FUNCTION)
 
     def on_request(self) -> None:
-        """Its time-out begins anew."""
+        """Restart its time-out."""
         if self._safe_mode:
             self._safe_mode.cancel()
             self._safe_mode = None
@@ -66,14 +66,14 @@ class WirenBoard(ModbusBoard):
             )
 
     def on_power_lost(self) -> None:
-        """See `ModbusBoard`; it remembers what the relays were."""
+        """See `ModbusBoard`; it stores the state of the relays."""
         self._before_cut = list(self.relays.coils)
         if self._safe_mode:
             self._safe_mode.cancel()
         super().on_power_lost()
 
     def on_power_restored(self) -> None:
-        """See `ModbusBoard`; relays come back as they were if it was set to that."""
+        """See `ModbusBoard`; it restores the relays if so configured."""
         super().on_power_restored()
         if self._settings[RESTORE]:
             for relay, on in enumerate(self._before_cut):

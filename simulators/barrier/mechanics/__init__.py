@@ -1,1 +1,1 @@
-"""The machine: what moves, what it is told, who drives through, what can be sensed of it."""
+"""The machine: booms, their controllers, vehicles, and all signals."""

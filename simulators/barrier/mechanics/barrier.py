@@ -1,7 +1,7 @@
-"""A whole barrier: boom and controller (or two doors of each), the lane, and every signal that can be sensed.
+"""A whole barrier: boom and controller (or two doors of each), the lane, and every signal.
 
-Signals are what is true (`open-limit`, `photocell`, `fire` ...), not what a wire says of it; see `wiring`.
-With several doors, theirs carry the door's name: `first-open-limit`. So do contacts: `open`, `close`, `stop`.
+Signals are the truth (`open-limit`, `photocell`, `fire` ...), not the state of a wire; see `wiring`. With
+several doors, signals have the door's name: `first-open-limit`. So have contacts: `open`, `close`, `stop`.
 """
 
 from collections.abc import Callable
@@ -18,15 +18,15 @@ from simulators.barrier.wirelog import WireLog
 from simulators.errors import SimulatorError
 
 TICK_S = 1e-5
-"""What is due at a time is looked at so much later, when it has surely happened."""
+"""Delay of a check after its due time, so that the event has surely happened."""
 NEAR = 1e-9
-"""Positions of a boom that are so close are the same."""
+"""Largest difference of boom positions that count as equal."""
 CONTACTS: tuple[ContactName, ...] = ("open", "close", "stop")
 SHARED = ("fire", "key", "controller-ok")
 
 
 class MechanicsSettings(BaseModel):
-    """What stands at the lane."""
+    """The equipment of the lane."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,7 +39,7 @@ class MechanicsSettings(BaseModel):
 
     @field_validator("lane", mode="before")
     @classmethod
-    def _known_lane(cls, lane: object) -> object:
+    def _valid_lane(cls, lane: object) -> object:
         return E_GATE if lane == "e-gate" else lane
 
     @model_validator(mode="after")
@@ -52,30 +52,30 @@ class MechanicsSettings(BaseModel):
 
 
 def signal_name(door: str, what: str) -> str:
-    """A door's signal or contact; the only door of a lane has no name."""
+    """Return the name of a door's signal or contact; the only door of a lane has no name."""
     return f"{door}-{what}" if door else what
 
 
 def signals_of_doors(lane: LaneSettings) -> list[str]:
-    """The signals that each door has."""
+    """Return the signals of each door."""
     return [
         signal_name(door, what) for door in lane.doors for what in ("open-limit", "closed-limit", "photocell")
     ]
 
 
 def signals_of(lane: LaneSettings) -> list[str]:
-    """Everything at a lane that an input may be wired to."""
+    """Return all signals to which an input may be wired."""
     return [*signals_of_doors(lane), *lane.loops, *SHARED]
 
 
 def contacts_of(lane: LaneSettings) -> list[str]:
-    """Everything at a lane that a relay may be wired to."""
+    """Return all contacts to which a relay may be wired."""
     return [signal_name(door, contact) for door in lane.doors for contact in CONTACTS]
 
 
 @dataclass(slots=True)
 class Door:
-    """One boom, or door, and what moves it."""
+    """One boom, or door, and its controller."""
 
     boom: Boom
     controller: Controller
@@ -83,7 +83,7 @@ class Door:
 
 
 class BarrierMechanics:
-    """The barrier. Everything that happens to it is in the log."""
+    """The barrier. All its events are in the log."""
 
     def __init__(self, settings: MechanicsSettings, timeline: Timeline, log: WireLog) -> None:
         self.settings = settings
@@ -119,13 +119,13 @@ class BarrierMechanics:
         return Door(boom, controller)
 
     def position(self, door: str = "") -> float:
-        """Where a boom is: 0 closed, 1 open."""
+        """Return the position of a boom: 0 closed, 1 open."""
         return self._named(door).boom.position(self._now_s)
 
-    # What happens to it.
+    # Inputs.
 
     def contact(self, name: str, closed: bool) -> None:
-        """A contact that is wired to it closes or opens: `open`, `first-close` ..."""
+        """Close or open a contact that is wired to it: `open`, `first-close` ..."""
         door, _, what = name.rpartition("-")
         match what:
             case "open" | "close" | "stop":
@@ -133,33 +133,33 @@ class BarrierMechanics:
         self.settle()
 
     def press(self, button: ContactName, door: str = "") -> None:
-        """Somebody presses a button at the barrier itself."""
+        """Press a button at the barrier itself."""
         self._named(door).controller.press(button)
         self.settle()
 
     def set_fire(self, active: bool) -> None:
-        """Fire, or no fire any more."""
+        """Set or clear the fire alarm."""
         self.fire = active
         for door in self.doors.values():
             door.controller.set_fire(active)
         self.settle()
 
     def set_key(self, on: bool) -> None:
-        """Somebody turns the key switch."""
+        """Turn the key switch."""
         self.key = on
         for door in self.doors.values():
             door.controller.key = on
         self.settle()
 
     def lift_by_hand(self, to: float = 1.0, over_s: float = 1.5, door: str = "") -> None:
-        """Somebody moves the boom by hand."""
+        """Move the boom by hand."""
         towards = "opening" if to > self.position(door) else "closing"
         self.log.machine_event("motion", **_of(door), towards=towards, by="hand")
         self._named(door).boom.lift(to, over_s, self._now_s)
         self.settle()
 
     def jam(self, at: float | None = None, door: str = "") -> None:
-        """The boom does not get past `at`; without it, past where it is now: it does not even start."""
+        """Jam the boom at `at`; without it, at its present position, so that it does not start."""
         boom = self._named(door).boom
         boom.jam = boom.position(self._now_s) if at is None else at
         if boom.driven:
@@ -167,7 +167,7 @@ class BarrierMechanics:
         self.settle()
 
     def free(self, door: str = "") -> None:
-        """It does not jam any more; a motor that still pulls moves it."""
+        """Free the boom; a motor that is still driven moves it."""
         boom = self._named(door).boom
         boom.jam = None
         if boom.driven:
@@ -175,27 +175,27 @@ class BarrierMechanics:
         self.settle()
 
     def arrive(self, manner: DriverBehaviour = DriverBehaviour.WAITS, **how: Any) -> int:
-        """Somebody comes; see `Lane.arrive`."""
+        """Add a vehicle; see `Lane.arrive`."""
         number = self.lane.arrive(self._now_s, manner, **how)
         self.settle()
         return number
 
     def on_power_lost(self) -> None:
-        """The controllers lose their supply."""
+        """Handle a loss of the controllers' supply."""
         for door in self.doors.values():
             door.controller.on_power_lost()
         self.settle()
 
     def on_power_restored(self) -> None:
-        """They have it back."""
+        """Handle the return of the controllers' supply."""
         for door in self.doors.values():
             door.controller.on_power_restored()
         self.settle()
 
-    # What comes of it.
+    # Consequences.
 
     def settle(self) -> None:
-        """Let everything that is true now have its consequences; then wait until something will change."""
+        """Apply the consequences of the present state, then wait for the next change."""
         if self._settling:
             return
         self._settling = True
@@ -217,7 +217,7 @@ class BarrierMechanics:
             self._next = self.timeline.call_at(due_s, self.settle)
 
     def _consequences(self) -> bool:
-        """One round of them; whether anything has changed, so that there may be more."""
+        """Apply one round of consequences; return whether anything has changed, so that there may be more."""
         now_s = self._now_s
         self.lane.decide(now_s)
         for name, door in self.doors.items():
@@ -283,7 +283,7 @@ class BarrierMechanics:
         return not self.settings.interlock or all(self.signals[other] for other in others)
 
     def check(self, door: str) -> None:
-        """SimulatorError where there is no such door."""
+        """Raise SimulatorError if there is no such door."""
         self._named(door)
 
     def _named(self, door: str) -> Door:
@@ -293,5 +293,5 @@ class BarrierMechanics:
 
 
 def _of(door: str) -> dict[str, str]:
-    """Whose it is that something happens to, where that has a name."""
+    """Return the door's name for the log, if it has one."""
     return {"door": door} if door else {}

@@ -1,4 +1,4 @@
-"""A boom, or a door: a thing with inertia that is driven between closed (0) and open (1)."""
+"""A boom, or a door: a body with inertia that is driven between closed (0) and open (1)."""
 
 from typing import Literal, Self
 
@@ -12,58 +12,62 @@ STILL = 1e-6
 
 
 class BoomSettings(BaseModel):
-    """How a boom moves. Positions are shares of its way: 0 closed, 1 open."""
+    """Motion of a boom. Positions are fractions of its travel: 0 closed, 1 open."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    opening_s: float = Field(1.8, gt=0, description="Way from closed to open, in seconds.")
-    closing_s: float = Field(2.2, gt=0, description="Way from open to closed, in seconds.")
-    ramp_s: float = Field(0.4, gt=0, description="How long it takes to full speed and back, in seconds each.")
-    limit_zone: float = Field(0.01, gt=0, lt=0.2, description="So near its end a limit switch is made.")
-    clear_at: float = Field(0.9, gt=0, le=1, description="From here on drivers go.")
-    touches_below: float = Field(0.6, gt=0, lt=1, description="Below this it touches what is under it.")
-    stays: bool = Field(
-        True, description="Whether it stays where it is without power, or opens by its spring."
+    opening_s: float = Field(1.8, gt=0, description="Travel time from closed to open, in seconds.")
+    closing_s: float = Field(2.2, gt=0, description="Travel time from open to closed, in seconds.")
+    ramp_s: float = Field(
+        0.4, gt=0, description="Time of acceleration to full speed, and of braking, in seconds each."
     )
+    limit_zone: float = Field(
+        0.01, gt=0, lt=0.2, description="Distance from its end at which a limit switch closes."
+    )
+    clear_at: float = Field(0.9, gt=0, le=1, description="Position from which drivers go.")
+    touches_below: float = Field(
+        0.6, gt=0, lt=1, description="Position below which it touches a vehicle under it."
+    )
+    stays: bool = Field(True, description="Whether it stays in place without power, or opens by its spring.")
 
     @model_validator(mode="after")
     def _time_for_both_ramps(self) -> Self:
         if min(self.opening_s, self.closing_s) <= 2 * self.ramp_s:
-            raise ValueError("opening_s and closing_s are more than twice ramp_s")
+            raise ValueError("opening_s and closing_s must be more than twice ramp_s")
         if self.touches_below >= self.clear_at:
-            raise ValueError("touches_below is less than clear_at")
+            raise ValueError("touches_below must be less than clear_at")
         return self
 
     def speed(self, direction: Direction) -> float:
-        """Full speed, in ways per second."""
+        """Return the full speed, in travels per second."""
         return 1 / ((self.opening_s if direction == "opening" else self.closing_s) - self.ramp_s)
 
 
 class Boom:
-    """The boom. What decides where it goes is its controller."""
+    """The boom. Its controller decides where it goes."""
 
     def __init__(self, settings: BoomSettings, now_s: float, at: float = 0.0) -> None:
         self.settings = settings
         self.jam: float | None = None
-        """It goes up to this position and no further, from whichever side it comes."""
+        """Position that it cannot pass, from either side."""
         self.driven: Direction | None = None
-        """Where its motor drives it."""
+        """Direction in which its motor drives it."""
         self._motion: Motion = motion_at_rest(at, now_s)
 
     def position(self, now_s: float) -> float:
-        """Where it is."""
+        """Return its position."""
         return self._motion.at(now_s)[0]
 
     def speed(self, now_s: float) -> float:
-        """Ways per second; positive while it opens."""
+        """Return its speed in travels per second; positive while it opens."""
         return self._motion.at(now_s)[1]
 
     def moves(self, now_s: float) -> bool:
-        """Whether it does."""
+        """Return whether it moves."""
         return abs(self.speed(now_s)) > STILL
 
     def drive(self, direction: Direction, now_s: float) -> None:
-        """Have it driven that way, to the end or to where it jams."""
+        """Drive it in a direction, to the end or to its jam."""
         x, v = self._motion.at(now_s)
         goal = GOALS[direction]
         if self.jam is not None:
@@ -77,24 +81,24 @@ class Boom:
         )
 
     def stop(self, now_s: float) -> None:
-        """Take the drive away: it slows down and stays."""
+        """End the drive: it brakes and stops."""
         self.driven = None
         x, v = self._motion.at(now_s)
         self._motion = braking_motion(x, v, self._brake(x, v), now_s)
 
     def _brake(self, x: float, v: float) -> float:
-        """How hard it is slowed down: as when it comes to its end, or harder so as not to pass that."""
+        """Return the braking: as at the end of its travel, or harder so as not to pass that."""
         direction: Direction = "opening" if v > 0 else "closing"
         room = max(abs(GOALS[direction] - x), STILL)
         return max(self.settings.speed(direction) / self.settings.ramp_s, v * v / 2 / room)
 
     def strike(self, now_s: float) -> None:
-        """It has struck something: it stands, at once."""
+        """Stop at once, because it has struck something."""
         self.driven = None
         self._motion = motion_at_rest(self.position(now_s), now_s)
 
     def lift(self, to: float, over_s: float, now_s: float) -> None:
-        """Somebody moves it by hand, in so many seconds."""
+        """Move it by hand, in `over_s` seconds."""
         x = self.position(now_s)
         self.driven = None
         speed = 2 * abs(to - x) / over_s
@@ -105,7 +109,7 @@ class Boom:
         )
 
     def changes_after(self, now_s: float) -> float | None:
-        """When something about it will be different: a limit, free or not, touching or not, at rest."""
+        """Return the time of its next change: a limit, clear or not, touching or not, at rest."""
         s = self.settings
         points = (s.limit_zone, 1 - s.limit_zone, s.clear_at, s.touches_below)
         times = [self._motion.passes(points, now_s)]

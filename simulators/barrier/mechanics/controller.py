@@ -1,8 +1,8 @@
-"""The barrier's own controller: three contacts in, a motor out, and the safety that is wired to it.
+"""The barrier's own controller: three contacts in, a motor out, and the safety devices wired to it.
 
-It knows nothing of boards and buses. What it does without being asked (closing by itself after power, closing
-behind a vehicle, opening for fire) is what a gateway has to live with, and is all in its settings. Order of
-precedence, as the makers' manuals have it: stop, fire, open, close.
+It has no link to boards and buses. Its automatic actions (closing after power, closing behind a vehicle,
+opening for fire) are conditions that a gateway must handle, and are all in its settings. Order of precedence,
+as in the makers' manuals: stop, fire, open, close.
 """
 
 from collections.abc import Callable
@@ -17,41 +17,43 @@ ContactName = Literal["open", "close", "stop"]
 
 
 class ControllerSettings(BaseModel):
-    """What a controller does when."""
+    """Behaviour of a controller."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pulse_min_s: float = Field(0.05, ge=0, description="A contact that closes for less is not seen.")
+    pulse_min_s: float = Field(
+        0.05, ge=0, description="Contacts that close for less are ignored, in seconds."
+    )
     stop_contact: Literal["closing", "opening"] = Field(
         "closing",
-        description="What stops it: its stop contact closing, or opening (then it is closed at rest).",
+        description="Kind of stop contact: it stops by closing, or by opening (then it is closed at rest).",
     )
     photocell: Literal["reopens", "stops", "ignored"] = Field(
-        "reopens", description="What an interrupted photocell does while it closes; it also keeps it open."
+        "reopens", description="Reaction to an interrupted photocell while it closes; it also keeps it open."
     )
     obstacle: Literal["reopens", "stops"] = Field(
-        "reopens", description="What it does when it has struck something."
+        "reopens", description="Reaction when it has struck something."
     )
-    fire_opens: bool = Field(True, description="Whether the fire input opens it and holds it open.")
-    key_excludes: bool = Field(True, description="Whether the key switch excludes the contacts.")
+    fire_opens: bool = Field(True, description="Whether the fire input opens it and keeps it open.")
+    key_excludes: bool = Field(True, description="Whether the key switch disables the contacts.")
     pause_s: float | None = Field(
-        None, gt=0, description="It closes so long after it has been open and free; without it, when told."
+        None, gt=0, description="Seconds open and free after which it closes; only by contact if omitted."
     )
     closes_behind_s: float | None = Field(
-        None, ge=0, description="It closes so long after a vehicle has left the photocell."
+        None, ge=0, description="Seconds after a vehicle has left the photocell when it closes."
     )
     self_closes_s: float | None = Field(
         5.0,
         ge=0,
-        description="It closes by itself so long after power has returned; without it, it does not.",
+        description="Seconds after the return of power when it closes; never if omitted.",
     )
 
 
 class Controller:
     """The controller of one boom.
 
-    `free` says whether nothing stands in a photocell or on a loop, `may_open` whether an interlock lets it
-    open; `acted` is called when it has done something by itself.
+    `free` says whether photocell and loops are free, `may_open` whether an interlock allows opening; `acted`
+    is called when it has acted automatically.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Controller:
         boom: Boom,
         settings: ControllerSettings,
         timeline: Timeline,
-        happened: Callable[..., None],
+        log_event: Callable[..., None],
         *,
         free: Callable[[], bool],
         may_open: Callable[[], bool],
@@ -71,49 +73,49 @@ class Controller:
         self.fire = False
         self.key = False
         self.photocell = False
-        """Whether the photocell is interrupted."""
+        """True if the photocell is interrupted."""
         self._timeline = timeline
-        self._happened = happened
+        self._log_event = log_event
         self._free = free
         self._may_open = may_open
         self._acted = acted
-        # A stop circuit that is closed at rest belongs to a relay, or a bridge, that keeps it so.
+        # A stop circuit that is closed at rest belongs to a relay, or a bridge, that keeps it closed.
         self._closed = {"open": False, "close": False, "stop": settings.stop_contact == "opening"}
         self._due: dict[str, TimerHandle] = {}
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the stop contact holds it."""
+        """True if the stop contact stops it."""
         return self._closed["stop"] == (self.settings.stop_contact == "closing")
 
-    # What comes in.
+    # Inputs.
 
     def contact(self, name: ContactName, closed: bool) -> None:
-        """A contact that is wired to it has closed or opened."""
+        """Handle a contact that has closed or opened."""
         self._closed[name] = closed
         if self._closed["open"] and self._closed["close"]:
-            self._happened("both-contacts")
-        self._call_off(name)
+            self._log_event("both-contacts")
+        self._cancel(name)
         if name == "stop":
             self._stop_changed()
         elif closed:
-            self._later(name, self.settings.pulse_min_s, lambda: self._asked(name))
+            self._later(name, self.settings.pulse_min_s, lambda: self._request(name))
 
     def press(self, button: ContactName) -> None:
-        """Somebody presses a button at the barrier: no contact, no key is in its way."""
-        self._happened("button", button=button)
+        """Handle a button at the barrier, which no contact or key switch disables."""
+        self._log_event("button", button=button)
         if button == "stop":
             self._halt()
         elif not self.is_stopped:
             self._go(button)
 
     def set_fire(self, active: bool) -> None:
-        """The fire input changes."""
+        """Handle a change of the fire input."""
         self.fire = active
-        self._hold_open_if_told()
+        self._keep_open_if_configured()
 
     def set_photocell(self, interrupted: bool) -> None:
-        """The photocell is interrupted, or free again."""
+        """Handle an interrupted or free photocell."""
         self.photocell = interrupted
         if not self.is_powered or self.settings.photocell == "ignored":
             return
@@ -126,46 +128,46 @@ class Controller:
             self._later("behind", self.settings.closes_behind_s, lambda: self._go("close"))
 
     def freedom_changed(self) -> None:
-        """Something came or went: the pause begins anew."""
-        self._call_off("pause")
+        """Restart the pause before closing, because presence has changed."""
+        self._cancel("pause")
         self.on_arrived()
 
     def on_obstruction(self) -> None:
-        """The boom has struck something."""
-        self._call_off_all()
+        """Handle an obstruction that the boom has struck."""
+        self._cancel_all()
         if self.is_powered and self.settings.obstacle == "reopens":
             self._later("obstacle", 0.2, lambda: self._go("open"))
 
     def on_arrived(self) -> None:
-        """The boom has come to rest: where it is open and has a pause, that begins."""
+        """Handle the rest of the boom: when it is open, start its pause."""
         open_ = self.boom.position(self._timeline.now_s) > 1 - self.boom.settings.limit_zone
         if self.is_powered and open_ and self.settings.pause_s is not None and self._free():
             self._later("pause", self.settings.pause_s, lambda: self._go("close"))
 
     def on_power_lost(self) -> None:
-        """The supply is gone: the motor is dead, all that was to come is forgotten."""
+        """Handle a loss of supply: the motor stops, everything scheduled is cancelled."""
         self.is_powered = False
-        self._call_off_all()
+        self._cancel_all()
         if self.boom.settings.stays:
             self._halt()
         else:
             self.boom.drive("opening", self._timeline.now_s)
-            self._happened("motion", towards="opening", by="spring")
+            self._log_event("motion", towards="opening", by="spring")
 
     def on_power_restored(self) -> None:
-        """The supply is back."""
+        """Handle the return of the supply."""
         self.is_powered = True
-        self._hold_open_if_told()
+        self._keep_open_if_configured()
         if self.settings.self_closes_s is not None:
             self._later("power", self.settings.self_closes_s, self._close_when_free)
 
-    # What it does about it.
+    # Actions.
 
-    def _asked(self, name: str) -> None:
+    def _request(self, name: str) -> None:
         if not self.is_powered or (self.key and self.settings.key_excludes) or self.is_stopped:
             return
         if name == "close" and self._closed["open"]:
-            return  # open beats close
+            return  # open has precedence over close
         self._go("open" if name == "open" else "close")
 
     def _go(self, where: ContactName) -> None:
@@ -177,39 +179,39 @@ class Controller:
             if seen or (self.fire and self.settings.fire_opens):
                 return
         elif not self.fire and not self._may_open():
-            self._happened("interlocked")
+            self._log_event("interlocked")
             return
         direction: Literal["opening", "closing"] = "opening" if where == "open" else "closing"
-        self._call_off("pause")
+        self._cancel("pause")
         if self.boom.driven != direction:
-            self._happened("motion", towards=direction, by="motor")
+            self._log_event("motion", towards=direction, by="motor")
         self.boom.drive(direction, now_s)
 
     def _halt(self) -> None:
-        self._call_off_all()
+        self._cancel_all()
         if self.boom.driven or self.boom.moves(self._timeline.now_s):
-            self._happened("motion", towards="rest", by="stop")
+            self._log_event("motion", towards="rest", by="stop")
         self.boom.stop(self._timeline.now_s)
 
     def _stop_changed(self) -> None:
         if self.is_powered and self.is_stopped:
             self._halt()
         else:
-            self._hold_open_if_told()
+            self._keep_open_if_configured()
 
-    def _hold_open_if_told(self) -> None:
+    def _keep_open_if_configured(self) -> None:
         if self.fire and self.settings.fire_opens:
             self._go("open")
 
     def _close_when_free(self) -> None:
-        """Close; while somebody stands in the photocell, try again a second later."""
+        """Close; while the photocell is interrupted, try again a second later."""
         if not self.photocell:
             self._go("close")
         else:
             self._later("free", 1.0, self._close_when_free)
 
-    def _later(self, what: str, delay_s: float, action: Callable[[], None]) -> None:
-        self._call_off(what)
+    def _later(self, name: str, delay_s: float, action: Callable[[], None]) -> None:
+        self._cancel(name)
         if delay_s <= 0:
             action()
             return
@@ -218,12 +220,12 @@ class Controller:
             action()
             self._acted()
 
-        self._due[what] = self._timeline.call_at(self._timeline.now_s + delay_s, act)
+        self._due[name] = self._timeline.call_at(self._timeline.now_s + delay_s, act)
 
-    def _call_off(self, what: str) -> None:
-        if due := self._due.pop(what, None):
+    def _cancel(self, name: str) -> None:
+        if due := self._due.pop(name, None):
             due.cancel()
 
-    def _call_off_all(self) -> None:
-        for what in list(self._due):
-            self._call_off(what)
+    def _cancel_all(self) -> None:
+        for name in list(self._due):
+            self._cancel(name)

@@ -1,7 +1,7 @@
-"""The lane: what drives or walks through it, and the loops that see it.
+"""The lane: vehicles or people that pass it, and the loops that detect them.
 
-Positions are metres along the lane in the direction in which it is meant to be used; the (first) boom is at
-0. Whoever comes the wrong way counts metres from the other end, so that everybody goes forward.
+Positions are metres along the lane in its normal direction; the (first) boom is at 0. Vehicles in the wrong
+direction count metres from the other end, so that every vehicle moves forward.
 """
 
 import math
@@ -15,23 +15,23 @@ from simulators.barrier.mechanics.motion import Motion, constant_speed_motion
 from simulators.errors import SimulatorError
 
 DoorStateCallback = Literal["clear", "passable", "shut"]
-"""Of a boom: drivers go; one can get under it without touching; neither."""
+"""State of a boom: drivers go; a vehicle can pass under it without touching; neither."""
 NOSE_M = 0.15
-"""So close before a shut boom stops who did not stop at the line."""
+"""Distance before a shut boom at which a vehicle stops that did not stop at the line."""
 NEAR = 1e-8
 OUT_M = 1e-4
-"""Who goes back is gone so far behind where they came from."""
+"""Distance behind its start at which a returning vehicle has left."""
 
 
 class DriverBehaviour(StrEnum):
-    """How somebody behaves."""
+    """Behaviour of a driver."""
 
     WAITS = "waits"
-    """Stops at the line until the way is clear, and passes: one of them each time it opens."""
+    """Stops at the line until the way is clear, and passes: one vehicle per opening."""
     TAILGATES = "tailgates"
-    """Never stops at the line: goes under whatever is not shut."""
+    """Never stops at the line: passes any boom that is not shut."""
     TURNS_BACK = "turns-back"
-    """Passes half way, thinks better of it and goes back out."""
+    """Passes half way and goes back out."""
 
 
 class Span(BaseModel):
@@ -45,32 +45,30 @@ class Span(BaseModel):
     @model_validator(mode="after")
     def _some_length(self) -> Self:
         if self.from_m >= self.to_m:
-            raise ValueError("from_m is less than to_m")
+            raise ValueError("from_m must be less than to_m")
         return self
 
 
 class LaneSettings(BaseModel):
-    """A lane, in metres; as it stands, for vehicles through one boom."""
+    """A lane, in metres; the default is for vehicles through one boom."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    start_m: float = Field(-14.0, description="Where vehicles come from.")
-    end_m: float = Field(14.0, description="Where they are gone.")
+    start_m: float = Field(-14.0, description="Position where vehicles arrive.")
+    end_m: float = Field(14.0, description="Position where they leave.")
     doors: dict[str, float] = Field(
-        {"": 0.0}, min_length=1, description="Booms or doors by name, and where they are."
+        {"": 0.0}, min_length=1, description="Booms or doors by name, and their position."
     )
     loops: dict[str, Span] = Field(
         {"approach": Span(from_m=-6, to_m=-1), "exit": Span(from_m=1, to_m=6)},
-        description="Loops, mats or beams that see who is there.",
+        description="Loops, mats or beams that detect presence.",
     )
-    photocell_m: float = Field(
-        0.2, gt=0, description="How far the photocell sees to either side of its boom."
-    )
-    stop_before_m: float = Field(1.5, gt=0, description="How far before a boom one stops.")
-    gap_m: float = Field(1.0, gt=0, description="How close one follows another.")
+    photocell_m: float = Field(0.2, gt=0, description="Range of the photocell on either side of its boom.")
+    stop_before_m: float = Field(1.5, gt=0, description="Distance before a boom at which drivers stop.")
+    gap_m: float = Field(1.0, gt=0, description="Distance between two vehicles.")
     length_m: float = Field(4.2, gt=0, description="Length of a vehicle.")
-    speed_mps: float = Field(2.5, ge=0.01, description="Speed of a vehicle, in metres a second.")
-    dwell_s: float = Field(0.5, ge=0, description="How long who turns back stands first, in seconds.")
+    speed_mps: float = Field(2.5, ge=0.01, description="Speed of a vehicle, in metres per second.")
+    dwell_s: float = Field(0.5, ge=0, description="Waiting time before a driver turns back, in seconds.")
 
 
 E_GATE = LaneSettings(
@@ -92,7 +90,7 @@ E_GATE = LaneSettings(
 
 
 class Vehicle:
-    """Somebody in the lane. Its own metres grow as it goes forward, whichever way that is."""
+    """A vehicle or person in the lane. Its own metres grow as it goes forward, in either direction."""
 
     def __init__(
         self,
@@ -115,41 +113,41 @@ class Vehicle:
         self.over: set[str] = set()
         """Doors that its front has passed."""
         self.through: set[str] = set()
-        """Doors that it is behind, all of it."""
+        """Doors that it has passed completely."""
         self.is_reversing = False
         self.gives_up_s: float | None = None
         self.turns_s: float | None = None
 
     def front(self, when_s: float) -> float:
-        """How far it has come, in its own metres."""
+        """Return its position, in its own metres."""
         return self.motion.at(when_s)[0]
 
     def covers(self, when_s: float) -> tuple[float, float]:
-        """From where to where it is, in metres of the lane."""
+        """Return the stretch that it covers, in metres of the lane."""
         front = self.front(when_s)
         ends = (self.sign * (front - self.length_m), self.sign * front)
         return min(ends), max(ends)
 
     def go(self, goal: float, now_s: float) -> None:
-        """Go to a place, forward or back, unless that is where it goes already."""
+        """Go to a place, forward or back, unless that is already its goal."""
         if abs(goal - self.goal) > NEAR:
             self.goal = goal
             self.motion = constant_speed_motion(self.front(now_s), goal, self.speed_mps, now_s)
 
 
 class Lane:
-    """The lane and who is in it. `way`: how a door is; `happened`: tells a bystander's story."""
+    """The lane and its vehicles. `way`: state of a door; `happened`: logs an event."""
 
     def __init__(
-        self, settings: LaneSettings, way: Callable[[str], DoorStateCallback], happened: Callable[..., None]
+        self, settings: LaneSettings, way: Callable[[str], DoorStateCallback], log_event: Callable[..., None]
     ) -> None:
         self.settings = settings
         self.vehicles: list[Vehicle] = []
         self._way = way
-        self._happened = happened
+        self._log_event = log_event
         self._count = 0
-        self._takes: dict[str, int] = {}
-        """Whose the opening of a door is, as those see it who wait."""
+        self._turns: dict[str, int] = {}
+        """Vehicle for which a door opened, from the view of the waiting drivers."""
 
     def arrive(
         self,
@@ -161,9 +159,9 @@ class Lane:
         speed_mps: float | None = None,
         patience_s: float | None = None,
     ) -> int:
-        """Somebody comes; returns the number they are told by. Gives up `patience_s` seconds from now.
+        """Add a vehicle; return its number. It gives up `patience_s` seconds from now.
 
-        Raises SimulatorError while somebody comes the other way.
+        Raises SimulatorError while a vehicle comes from the other direction.
         """
         sign = -1 if wrong_way else 1
         s = self.settings
@@ -172,7 +170,7 @@ class Lane:
         if self.vehicles:
             last = self.vehicles[-1]
             if last.sign != sign:
-                raise SimulatorError("somebody comes the other way")
+                raise SimulatorError("a vehicle comes from the other direction: try again when it has left")
             start = min(start, last.front(now_s) - last.length_m - s.gap_m)
             speed = min(speed, last.speed_mps)
         self._count += 1
@@ -187,23 +185,23 @@ class Lane:
         if patience_s is not None:
             vehicle.gives_up_s = now_s + patience_s
         self.vehicles.append(vehicle)
-        self._happened("arrival", vehicle=self._count, manner=str(manner), wrong_way=wrong_way)
+        self._log_event("arrival", vehicle=self._count, manner=str(manner), wrong_way=wrong_way)
         return self._count
 
     def is_occupied(self, span: Span, when_s: float) -> bool:
-        """Whether somebody is on a stretch of the lane."""
+        """Return whether a vehicle is on a stretch of the lane."""
         return any(
             low < span.to_m and high > span.from_m
             for low, high in (vehicle.covers(when_s) for vehicle in self.vehicles)
         )
 
     def photocell(self, door: str) -> Span:
-        """Where the photocell of a door sees."""
+        """Return the stretch of a door's photocell."""
         at, reach = self.settings.doors[door], self.settings.photocell_m
         return Span(from_m=at - reach, to_m=at + reach)
 
     def vehicles_under(self, door: str, when_s: float) -> Vehicle | None:
-        """Who is under the boom, or in the door."""
+        """Return the vehicle under the boom, or in the door."""
         at = self.settings.doors[door]
         for vehicle in self.vehicles:
             low, high = vehicle.covers(when_s)
@@ -212,23 +210,25 @@ class Lane:
         return None
 
     def decide(self, now_s: float) -> None:
-        """Let everybody see how things are and go, stop or turn; those ahead first."""
-        self._takes = {door: whose for door, whose in self._takes.items() if self._way(door) == "clear"}
+        """Make every vehicle go, stop or turn by the present state; those ahead first."""
+        self._turns = {door: vehicle for door, vehicle in self._turns.items() if self._way(door) == "clear"}
         before = None
         while before != (before := [(v.number, v.is_reversing) for v in self.vehicles]):
-            for vehicle in list(self.vehicles):  # who leaves, or goes back, makes way for those ahead
+            for vehicle in list(
+                self.vehicles
+            ):  # a vehicle that leaves, or goes back, makes way for those ahead
                 self._note_passages(vehicle, now_s)
-                self._make_up_mind(vehicle, now_s)
+                self._choose_goal(vehicle, now_s)
                 vehicle.go(self._goal(vehicle, now_s), now_s)
-                self._leave(vehicle, now_s)
+                self._remove(vehicle, now_s)
 
     def changes_after(self, now_s: float) -> float | None:
-        """When somebody will next come somewhere that matters, or make up their mind."""
+        """Return the time when a vehicle next reaches a relevant position or gives up."""
         times = [when_s for vehicle in self.vehicles for when_s in self._changes(vehicle, now_s)]
         return min(times, default=None)
 
     def _lines(self, vehicle: Vehicle) -> Iterator[tuple[str, float]]:
-        """Every door and where it is in the vehicle's own metres."""
+        """Yield every door and its position in the vehicle's own metres."""
         for door, at in self.settings.doors.items():
             yield door, vehicle.sign * at
 
@@ -244,7 +244,7 @@ class Lane:
                 yield when_s
 
     def _turn(self, vehicle: Vehicle) -> float:
-        """Where who turns back does: with the front half a length past the first door they come to."""
+        """Return where a vehicle turns back: with the front half a length past the first door."""
         return min(line for _, line in self._lines(vehicle)) + vehicle.length_m / 2
 
     def _note_passages(self, vehicle: Vehicle, now_s: float) -> None:
@@ -254,16 +254,16 @@ class Lane:
                 vehicle.over.add(door)
             elif door in vehicle.over and front < line - NEAR:
                 vehicle.over.discard(door)
-                self._happened("turned-back", vehicle=vehicle.number, door=door)
+                self._log_event("turned-back", vehicle=vehicle.number, door=door)
             if (
                 door in vehicle.over
                 and door not in vehicle.through
                 and front - vehicle.length_m > line - NEAR
             ):
                 vehicle.through.add(door)
-                self._happened("passage", vehicle=vehicle.number, door=door, wrong_way=vehicle.sign == -1)
+                self._log_event("passage", vehicle=vehicle.number, door=door, wrong_way=vehicle.sign == -1)
 
-    def _make_up_mind(self, vehicle: Vehicle, now_s: float) -> None:
+    def _choose_goal(self, vehicle: Vehicle, now_s: float) -> None:
         if vehicle.manner is DriverBehaviour.TURNS_BACK and not vehicle.is_reversing:
             if vehicle.turns_s is None and vehicle.front(now_s) > self._turn(vehicle) - NEAR:
                 vehicle.turns_s = now_s + self.settings.dwell_s
@@ -272,7 +272,7 @@ class Lane:
         impatient = vehicle.gives_up_s is not None and vehicle.gives_up_s <= now_s
         if impatient and not vehicle.over and not vehicle.is_reversing:
             vehicle.is_reversing = True
-            self._happened("gave-up", vehicle=vehicle.number)
+            self._log_event("gave-up", vehicle=vehicle.number)
 
     def _goal(self, vehicle: Vehicle, now_s: float) -> float:
         here = self.vehicles.index(vehicle)
@@ -282,11 +282,11 @@ class Lane:
             out = (s.start_m if vehicle.sign == 1 else -s.end_m) - OUT_M
             if behind is None:
                 return out
-            room_from = behind.front(now_s)
-            if behind.is_reversing:  # both do: no faster than who is nearer to the way out, and as far
+            rear_limit = behind.front(now_s)
+            if behind.is_reversing:  # both go back: no faster than the one nearer to the exit, and as far
                 vehicle.speed_mps = min(vehicle.speed_mps, behind.speed_mps)
-                room_from = min(room_from, behind.goal)
-            return min(vehicle.front(now_s), max(out, room_from + vehicle.length_m + s.gap_m))
+                rear_limit = min(rear_limit, behind.goal)
+            return min(vehicle.front(now_s), max(out, rear_limit + vehicle.length_m + s.gap_m))
         goal = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
         if vehicle.manner is DriverBehaviour.TURNS_BACK:
             goal = self._turn(vehicle)
@@ -301,18 +301,18 @@ class Lane:
         return goal
 
     def _before(self, vehicle: Vehicle, front: float, door: str, line: float) -> float:
-        """How far one goes before a door, as it is now."""
+        """Return how far a vehicle goes before a door in its present state."""
         way, stop = self._way(door), line - self.settings.stop_before_m
         if vehicle.manner is DriverBehaviour.TAILGATES or front > stop + NEAR:
             return max(front, line - NOSE_M) if way == "shut" else math.inf
-        if way == "clear" and self._takes.setdefault(door, vehicle.number) == vehicle.number:
+        if way == "clear" and self._turns.setdefault(door, vehicle.number) == vehicle.number:
             return math.inf
         return stop
 
-    def _leave(self, vehicle: Vehicle, now_s: float) -> None:
+    def _remove(self, vehicle: Vehicle, now_s: float) -> None:
         s, front = self.settings, vehicle.front(now_s)
         end = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
         start = s.start_m if vehicle.sign == 1 else -s.end_m
         if front >= end - NEAR or (vehicle.is_reversing and front <= start):
             self.vehicles.remove(vehicle)
-            self._happened("left", vehicle=vehicle.number)
+            self._log_event("left", vehicle=vehicle.number)

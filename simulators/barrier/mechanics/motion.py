@@ -1,7 +1,7 @@
-"""Motion along a line, as pieces of constant acceleration: where something is, and when it passes a point.
+"""Motion along a line, as pieces of constant acceleration: position at a time, and time at a position.
 
-Nothing here ticks: positions are computed when they are asked for, and so are the times at which something
-will have come somewhere. Positions are in whatever unit the caller has, times in seconds.
+There are no ticks: positions and times are computed on request. Positions are in the caller's unit, times in
+seconds.
 """
 
 import math
@@ -13,7 +13,7 @@ EPSILON = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """From `start_s` on, at `x` with speed `v` and acceleration `a`."""
+    """Motion from `start_s` on, at `x` with speed `v` and acceleration `a`."""
 
     start_s: float
     x: float
@@ -21,19 +21,19 @@ class Leg:
     a: float = 0.0
 
     def at(self, when_s: float) -> tuple[float, float]:
-        """Position and speed."""
+        """Return position and speed."""
         t = when_s - self.start_s
         return self.x + self.v * t + self.a * t * t / 2, self.v + self.a * t
 
 
 class Motion:
-    """Legs that follow each other; the last one goes on for ever."""
+    """Successive legs; the last one has no end."""
 
     def __init__(self, legs: Iterable[Leg]) -> None:
         self.legs = tuple(legs)
 
     def at(self, when_s: float) -> tuple[float, float]:
-        """Position and speed at a time that is not before its start."""
+        """Return position and speed at a time that is not before its start."""
         leg = self.legs[0]
         for following in self.legs[1:]:
             if following.start_s > when_s:
@@ -43,11 +43,11 @@ class Motion:
 
     @property
     def end_s(self) -> float:
-        """When the last leg begins: when it has come to rest, if that is how it ends."""
+        """Start of the last leg: the time of rest, if the motion ends in rest."""
         return self.legs[-1].start_s
 
     def passes(self, points: Iterable[float], after_s: float) -> float | None:
-        """When it next comes to one of these points, or goes on from one; None if never."""
+        """Return when it next reaches one of these points, or leaves one; None if never."""
         points = tuple(points)
         times = (
             when_s
@@ -65,7 +65,7 @@ class Motion:
 
 
 def _crossings(leg: Leg, point: float) -> Iterator[float]:
-    """When a leg, taken without its end, is at `point`."""
+    """Yield the times when a leg, without its end, is at `point`."""
     distance = point - leg.x
     if abs(leg.a) < EPSILON:
         if abs(leg.v) > EPSILON and distance / leg.v >= 0:
@@ -90,7 +90,7 @@ def motion_at_rest(x: float, now_s: float) -> Motion:
 
 
 def constant_speed_motion(x: float, goal: float, speed: float, now_s: float) -> Motion:
-    """Go to `goal` at this speed, without inertia, and rest there."""
+    """Go to `goal` at this speed, without inertia, and stop there."""
     if abs(goal - x) < EPSILON:
         return motion_at_rest(goal, now_s)
     v = math.copysign(speed, goal - x)
@@ -98,7 +98,7 @@ def constant_speed_motion(x: float, goal: float, speed: float, now_s: float) -> 
 
 
 def braking_motion(x: float, v: float, brake: float, now_s: float) -> Motion:
-    """Slow down at `brake` per second and second until it rests."""
+    """Brake at `brake` per second squared until rest."""
     if abs(v) < EPSILON:
         return motion_at_rest(x, now_s)
     stops_in_s = abs(v) / brake
@@ -116,10 +116,10 @@ def motion_to_goal(
     *,
     brake: float | None = None,
 ) -> Motion:
-    """Go to `goal` as fast as speed and acceleration allow, slow down, and rest there.
+    """Go to `goal` as fast as speed and acceleration allow, brake, and stop there.
 
-    What moves the other way is stopped first, at `brake` per second and second or as it accelerates; what is
-    too fast to stop in time brakes as hard as it must.
+    A motion in the other direction is stopped first, at `brake` per second squared or at the acceleration;
+    one that is too fast to stop in time brakes as hard as it must.
     """
     legs: list[Leg] = []
     distance = goal - x

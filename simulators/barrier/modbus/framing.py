@@ -1,4 +1,4 @@
-"""What both framings of Modbus make of bytes: whole messages, or what was none. Pure."""
+"""Results of both framings of Modbus: whole messages or invalid bytes. Pure."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class CompleteMessage:
-    """A message as it came. `tag` is MBAP's transaction, 0 on a serial line."""
+    """A received message. `tag` is MBAP's transaction, 0 on a serial line."""
 
     unit: int
     pdu: bytes
@@ -16,14 +16,14 @@ class CompleteMessage:
 
 @dataclass(frozen=True, slots=True)
 class InvalidBytes:
-    """Bytes that were no message, and what was wrong with them."""
+    """Invalid bytes and their fault."""
 
     fault: str
     wire: bytes
 
 
 class Framing(Protocol):
-    """How messages travel."""
+    """Framing of messages."""
 
     def frame(self, unit: int, pdu: bytes, tag: int) -> bytes:
-        """A message as bytes."""
+        """Return a message as bytes."""

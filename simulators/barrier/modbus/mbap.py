@@ -1,7 +1,7 @@
 """Modbus over TCP: the MBAP header. Pure.
 
 Source: *Modbus Messaging on TCP/IP Implementation Guide* V1.0b, section 3.1.3: transaction, protocol 0,
-length of what follows, unit; big-endian. A stream has no other boundary: a wrong header loses what follows.
+length of the rest, unit; big-endian. A stream has no other boundary: after a wrong header the rest is lost.
 """
 
 import struct
@@ -24,14 +24,14 @@ class MbapFraming:
 
 
 class MbapReader:
-    """Messages out of a stream that is cut anywhere."""
+    """Parser of messages in a stream with arbitrary pieces."""
 
     def __init__(self) -> None:
         self._held = b""
         self._lost = False
 
     def feed(self, data: bytes) -> Iterator[CompleteMessage | InvalidBytes]:
-        """Messages that are complete now. After a `Broken` nothing more can be made of the stream."""
+        """Yield messages that are complete now. After `InvalidBytes` the stream cannot be parsed."""
         self._held += data
         while not self._lost and len(self._held) >= HEADER:
             tag, protocol, length, unit = struct.unpack(">HHHB", self._held[:HEADER])
@@ -47,5 +47,5 @@ class MbapReader:
 
     @property
     def pending_bytes(self) -> bytes:
-        """What has come of a message that is not complete."""
+        """Return the bytes of an incomplete message."""
         return b"" if self._lost else self._held

@@ -1,8 +1,8 @@
 """Modbus messages without their framing: requests read and written, answers, exceptions. Pure.
 
-Source: *Modbus Application Protocol Specification* V1.1b3, sections 4 to 7. A request is read as far as every
-device reads it alike; what its addresses and values mean is the board's affair, because boards differ there
-(the value of function 05 need not be FF00 or 0000).
+Source: *Modbus Application Protocol Specification* V1.1b3, sections 4 to 7. A request is parsed as far as all
+devices agree; the board interprets its addresses and values, because boards differ there (the value of
+function 05 need not be FF00 or 0000).
 """
 
 import struct
@@ -15,7 +15,7 @@ BROADCAST = 0
 
 
 class Function(IntEnum):
-    """The functions that relay and input boards have."""
+    """The functions of relay and input boards."""
 
     READ_COILS = 0x01
     READ_DISCRETE_INPUTS = 0x02
@@ -29,7 +29,7 @@ class Function(IntEnum):
 
 
 class ExceptionCode(IntEnum):
-    """Why a device refuses."""
+    """Reasons for a refusal."""
 
     ILLEGAL_FUNCTION = 1
     ILLEGAL_DATA_ADDRESS = 2
@@ -40,7 +40,7 @@ class ExceptionCode(IntEnum):
 
 
 class ModbusRefusal(Exception):  # noqa: N818 - an answer, not a fault
-    """The device refuses, with a code that tells why."""
+    """A refusal with its code."""
 
     def __init__(self, code: ExceptionCode) -> None:
         super().__init__(code.name.lower().replace("_", " "))
@@ -57,13 +57,13 @@ class Read:
 
     @property
     def of_bits(self) -> bool:
-        """Whether it asks for bits rather than registers."""
+        """True if it reads bits rather than registers."""
         return self.function <= Function.READ_DISCRETE_INPUTS
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOne:
-    """Functions 05 and 06; the value is the 16 bits as they came."""
+    """Functions 05 and 06; the value is the received 16 bits."""
 
     function: Function
     address: int
@@ -93,12 +93,12 @@ _BITS = (Function.READ_COILS, Function.READ_DISCRETE_INPUTS)
 _READS = (*_BITS, Function.READ_HOLDING_REGISTERS, Function.READ_INPUT_REGISTERS)
 _MEI_IDENTIFICATION = 0x0E
 _MOST = {True: 2000, False: 125}
-"""How many bits, or registers, one read may ask for."""
+"""Maximum number of bits, or registers, of one read."""
 _MOST_WRITTEN = {Function.WRITE_MULTIPLE_COILS: 1968, Function.WRITE_MULTIPLE_REGISTERS: 123}
 
 
 def pack_bits(bits: Sequence[int]) -> bytes:
-    """Bits as Modbus has them: the first is the lowest of the first byte."""
+    """Pack bits as in Modbus: the first is the lowest of the first byte."""
     packed = bytearray((len(bits) + 7) // 8)
     for index, bit in enumerate(bits):
         packed[index // 8] |= bool(bit) << index % 8
@@ -106,12 +106,12 @@ def pack_bits(bits: Sequence[int]) -> bytes:
 
 
 def unpack_bits(data: bytes, count: int) -> tuple[int, ...]:
-    """The first `count` bits; the rest is padding."""
+    """Return the first `count` bits; the rest is padding."""
     return tuple(data[index // 8] >> index % 8 & 1 for index in range(count))
 
 
 def read_request(pdu: bytes) -> Request:
-    """A request as it came; ModbusRefusal, as every device answers it, for one that is none."""
+    """Parse a request; raise ModbusRefusal, as every device does, if it is invalid."""
     try:
         function = Function(pdu[0])
     except (IndexError, ValueError):
@@ -152,7 +152,7 @@ def _check(address: int, count: int, most: int) -> None:
 
 
 def request_pdu(request: Request) -> bytes:
-    """A request as a host sends it."""
+    """Encode a request as a host sends it."""
     match request:
         case Read(function, address, count):
             return struct.pack(">BHH", function, address, count)
@@ -169,7 +169,7 @@ def request_pdu(request: Request) -> bytes:
 
 
 def request_size(start: bytes) -> int | None:
-    """How long a request's PDU is, from its first bytes; None while, or where, that cannot be told."""
+    """Return the length of a request's PDU from its first bytes; None if that is not yet known."""
     if not start:
         return None
     if 0x01 <= start[0] <= 0x06:
@@ -182,18 +182,18 @@ def request_size(start: bytes) -> int | None:
 
 
 def bits_answer(request: Read, bits: Sequence[int]) -> bytes:
-    """The answer to functions 01 and 02."""
+    """Encode the answer to functions 01 and 02."""
     packed = pack_bits(bits)
     return bytes([request.function, len(packed)]) + packed
 
 
 def registers_answer(request: Read, registers: Sequence[int]) -> bytes:
-    """The answer to functions 03 and 04."""
+    """Encode the answer to functions 03 and 04."""
     return struct.pack(f">BB{len(registers)}H", request.function, 2 * len(registers), *registers)
 
 
 def write_answer(request: WriteOne | WriteMany) -> bytes:
-    """The answer to a write that was done: it repeats what was asked, values of several left out."""
+    """Encode the answer to an executed write: it repeats the request, without several values."""
     match request:
         case WriteOne():
             return request_pdu(request)
@@ -202,7 +202,7 @@ def write_answer(request: WriteOne | WriteMany) -> bytes:
 
 
 def identification_answer(request: Identify, objects: dict[int, str]) -> bytes:
-    """The answer to 2B/0E with these objects, which all fit one answer."""
+    """Encode the answer to 2B/0E with these objects, which all fit one answer."""
     if request.code == 4:
         if request.object_id not in objects:
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
@@ -217,17 +217,17 @@ def identification_answer(request: Identify, objects: dict[int, str]) -> bytes:
 
 
 def exception_answer(function: int, code: int) -> bytes:
-    """The answer that refuses."""
+    """Encode a refusal."""
     return bytes([function | 0x80, code])
 
 
 def read_answer(request: Request, pdu: bytes) -> tuple[int, ...]:
-    """What an answer to `request` says: bits, registers, or nothing for a write that was done.
+    """Return the values of an answer to `request`: bits, registers, or nothing for an executed write.
 
-    For hosts. Raises ModbusRefusal when it refuses and ValueError when it is no answer to that request.
+    For hosts. Raises ModbusRefusal for a refusal and ValueError if it does not answer that request.
     """
-    asked = request_pdu(request)
-    if len(pdu) == 2 and pdu[0] == asked[0] | 0x80:
+    function_code = request_pdu(request)[0]
+    if len(pdu) == 2 and pdu[0] == function_code | 0x80:
         raise ModbusRefusal(ExceptionCode(pdu[1]))
     match request:
         case Read(function, _, count):

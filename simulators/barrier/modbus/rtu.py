@@ -1,14 +1,14 @@
-"""Modbus RTU: address, message, CRC; silence is what ends a frame. Pure.
+"""Modbus RTU: address, message, CRC; a frame ends with silence. Pure.
 
 Source: *Modbus over Serial Line* V1.02, sections 2.5.1 and 6.2.2: CRC-16 of polynomial A001, reflected, from
-FFFF, low byte first; frames are parted by 3.5 characters of silence, by 1.75 ms above 19200 baud.
+FFFF, low byte first; frames are separated by 3.5 characters of silence, by 1.75 ms above 19200 baud.
 """
 
 from simulators.barrier.modbus.framing import CompleteMessage, InvalidBytes
 from simulators.barrier.modbus.pdu import request_size
 
 CHARACTER_BITS = 11
-"""Start, eight, parity or a second stop, stop: what the specification counts a character as."""
+"""Bits of a character in the specification: start, eight, parity or a second stop, stop."""
 SHORTEST = 4
 
 
@@ -25,7 +25,7 @@ _TABLE = _table()
 
 
 def crc16(data: bytes) -> bytes:
-    """The check of a frame, as it is sent."""
+    """Return the checksum of a frame, as it is sent."""
     crc = 0xFFFF
     for byte in data:
         crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
@@ -33,7 +33,7 @@ def crc16(data: bytes) -> bytes:
 
 
 def silence_s(baud: int) -> float:
-    """How long a line is silent between two frames, in seconds."""
+    """Return the silence between two frames, in seconds."""
     return 1.75e-3 if baud > 19200 else 3.5 * CHARACTER_BITS / baud
 
 
@@ -48,18 +48,18 @@ class RtuFraming:
         return body + crc16(body)
 
 
-def read_frames(heard: bytes) -> list[CompleteMessage | InvalidBytes]:
-    """What came between two silences.
+def read_frames(received: bytes) -> list[CompleteMessage | InvalidBytes]:
+    """Parse the bytes between two silences.
 
-    One frame, as a rule. Several that follow each other without silence were parted by one all the same,
-    which whoever looked at the line too late has missed. Everything else is noise, the whole of it.
+    One frame, as a rule. Several without silence between them were separated by one that was read too late.
+    Anything else is noise, all of it.
     """
     found: list[CompleteMessage | InvalidBytes] = []
-    rest = heard
+    rest = received
     while rest:
         frame = _whole(rest) or _first(rest)
         if frame is None:
-            return [InvalidBytes(_wrong_with(heard), heard)]
+            return [InvalidBytes(_describe_fault(received), received)]
         found.append(frame)
         rest = rest[len(frame.wire) :]
     return found
@@ -76,5 +76,5 @@ def _first(data: bytes) -> CompleteMessage | None:
     return None if size is None else _whole(data[: size + 3])
 
 
-def _wrong_with(data: bytes) -> str:
+def _describe_fault(data: bytes) -> str:
     return f"{len(data)} bytes" if len(data) < SHORTEST else "wrong CRC"

@@ -1,4 +1,4 @@
-"""Modbus RTU on a pty: bytes become frames by the silence after them, answers go back to the host."""
+"""Modbus RTU on a pty: silence ends a frame, answers go back to the host."""
 
 import asyncio
 from typing import Self
@@ -14,8 +14,8 @@ from simulators.links.serial_line import SerialLine
 class RtuLink:
     """The boards' end of a serial line: an async context manager.
 
-    `quiet_s`: how long the line is silent when a frame is over, in seconds; as the specification has it for
-    the rate of the boards unless given. A machine under load wants it longer, a host may want it shorter.
+    `quiet_s`: silence that ends a frame, in seconds; by default the specification's for the boards' rate. A
+    machine under load needs a longer one, a host may need a shorter one.
     """
 
     def __init__(
@@ -26,14 +26,14 @@ class RtuLink:
         self.framing = RtuFraming()
         self.quiet_s = silence_s(baud) if quiet_s is None else quiet_s
         self._visits = HostSessions(line, bus.log)
-        self._heard = b""
-        self._came_s = 0.0
-        """When the last of that was heard."""
+        self._buffer = b""
+        self._received_s = 0.0
+        """Time of the last received byte."""
         self._ending: asyncio.TimerHandle | None = None
-        line.on_received = self._received
+        line.on_received = self._on_received
 
     async def __aenter__(self) -> Self:
-        """Put the line in; SimulatorError where that cannot be."""
+        """Plug in the line; raise SimulatorError if its path is not free."""
         await self._visits.__aenter__()
         return self
 
@@ -43,23 +43,23 @@ class RtuLink:
 
     @property
     def number(self) -> int:
-        """See `Wire`."""
+        """See `BusConnection`."""
         return self._visits.number
 
     @property
     def baud(self) -> int | None:
-        """See `Wire`."""
+        """See `BusConnection`."""
         return self.line.baud
 
     def send(self, data: bytes) -> bool:
-        """See `Wire`."""
+        """See `BusConnection`."""
         if not self.line.has_host:
             return False
         self.line.call_soon(self.line.send(data))
         return True
 
     def send_noise(self, data: bytes) -> None:
-        """Send bytes that mean nothing."""
+        """Send meaningless bytes."""
         self.bus.log.frame(
             direction="response",
             fate=FrameFate.DAMAGED if self.send(data) else FrameFate.UNDELIVERED,
@@ -69,10 +69,10 @@ class RtuLink:
         )
 
     def hang_up(self) -> None:
-        """A serial line has no connection that could end."""
+        """Do nothing: a serial line has no connection to end."""
 
     def drop(self) -> None:
-        """Neither has it one that could be dropped."""
+        """Do nothing: a serial line has no connection to drop."""
 
     def cut(self) -> None:
         """Pull the cable."""
@@ -80,25 +80,25 @@ class RtuLink:
         self._visits.cut()
 
     def restore(self) -> None:
-        """Put it back."""
+        """Plug in the cable again."""
         self.line.replug()
 
-    def _received(self, data: bytes) -> None:
+    def _on_received(self, data: bytes) -> None:
         self._visits.on_open()
-        self._heard += data
-        self._came_s = self.bus.timeline.now_s
+        self._buffer += data
+        self._received_s = self.bus.timeline.now_s
         if self._ending:
             self._ending.cancel()
         self._ending = asyncio.get_running_loop().call_later(self.quiet_s, self._silence)
 
     def _silence(self) -> None:
-        """The line has been silent: what was heard is whatever it is."""
+        """Parse the received bytes after a silence."""
         if self._ending:
             self._ending.cancel()
             self._ending = None
-        heard, self._heard = self._heard, b""
-        for found in read_frames(heard):
+        received, self._buffer = self._buffer, b""
+        for found in read_frames(received):
             if isinstance(found, InvalidBytes):
-                self.bus.on_noise(found, self, came_s=self._came_s)
+                self.bus.on_noise(found, self, received_s=self._received_s)
             else:
-                self.bus.on_message(found, self, came_s=self._came_s)
+                self.bus.on_message(found, self, received_s=self._received_s)

@@ -1,7 +1,7 @@
-"""Modbus TCP on loopback: connections of hosts, straight to the bus.
+"""Modbus TCP on loopback: connections of hosts, directly on the bus.
 
-There is no task in it: the event loop calls when bytes have come, and the bus answers there and then, so that
-the times in the log are those of the bytes.
+There is no task in it: the event loop calls it when bytes arrive, and the bus answers at once, so that the
+times in the log are those of the bytes.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from simulators.links.tcp_listener import TcpListener
 
 
 class TcpLink:
-    """The boards' end of Modbus TCP: an async context manager. `port` 0 takes a free one, and then is it."""
+    """The boards' end of Modbus TCP: an async context manager. With `port` 0 a free one is chosen."""
 
     def __init__(self, bus: ModbusBus, port: int = 0) -> None:
         self.bus = bus
@@ -26,7 +26,7 @@ class TcpLink:
         self._closed = False
 
     async def __aenter__(self) -> Self:
-        """Listen; SimulatorError where that cannot be."""
+        """Listen; raise SimulatorError if the port is not free."""
         self.restore()
         return self
 
@@ -76,11 +76,11 @@ class _Host:
 
     @property
     def _open(self) -> bool:
-        """Whether it still is: what it asked before may have ended it."""
+        """Return whether the connection is open: an earlier request may have ended it."""
         return self._connection is not None
 
     def send(self, data: bytes) -> bool:
-        """See `Wire`. A host that lets its answers pile up until the kernel takes no more is hung up on."""
+        """See `BusConnection`. A host that does not read until the buffer is full is disconnected."""
         if self._connection is None:
             return False
         try:
@@ -92,7 +92,7 @@ class _Host:
         return False
 
     def hang_up(self) -> None:
-        """See `Wire`."""
+        """See `BusConnection`."""
         if self._connection is None:
             return
         if self._reader.pending_bytes:

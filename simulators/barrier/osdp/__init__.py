@@ -1,1 +1,1 @@
-"""TODO package docstring of simulators/barrier/osdp."""
+"""OSDP: a card reader whose outputs operate a barrier."""

@@ -1,7 +1,7 @@
 """OSDP frames as far as they can be read without the key: address, sequence, command or reply. Pure.
 
-Source: IEC 60839-11-5 (OSDP 2.1.7), section 5.9: SOM 53, address (its top bit set in replies), length of all
-of it, little-endian, control (sequence in bits 0 and 1, 04 CRC rather than checksum, 08 security block), that
+Source: IEC 60839-11-5 (OSDP 2.1.7), section 5.9: SOM 53, address (its top bit set in replies), length of the
+frame, little-endian, control (sequence in bits 0 and 1, 04 CRC rather than checksum, 08 security block), that
 block, command or reply, data, check. A mark byte FF may come before. Only the data are ever encrypted.
 """
 
@@ -23,7 +23,7 @@ REPLIES = {
 
 @dataclass(frozen=True, slots=True)
 class OsdpFrame:
-    """One frame; `code` None for bytes that were none."""
+    """One frame; `code` None for invalid bytes."""
 
     wire: bytes
     address: int | None = None
@@ -33,20 +33,20 @@ class OsdpFrame:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the command or reply."""
         if self.code is None:
             return "no frame"
         return (REPLIES if self.is_reply else NAMES).get(self.code, f"code {self.code:02x}")
 
 
 class OsdpReader:
-    """Frames out of a stream of bytes. Their checks are left to whoever has the key."""
+    """Parser of frames in a stream of bytes. It does not verify their checks."""
 
     def __init__(self) -> None:
         self._held = b""
 
     def feed(self, data: bytes) -> Iterator[OsdpFrame]:
-        """Frames that are complete now, and what lies between them."""
+        """Yield frames that are complete now, and the bytes between them."""
         self._held += data
         while self._held:
             start = self._held.find(SOM)
@@ -71,7 +71,7 @@ class OsdpReader:
 
 
 def read_frame(wire: bytes) -> OsdpFrame:
-    """A whole frame, mark byte or not."""
+    """Parse a whole frame, with or without mark byte."""
     frame = wire.lstrip(bytes([MARK]))
     control = frame[4]
     at = 5 + (frame[5] if control & 0x08 else 0)

@@ -1,4 +1,4 @@
-"""Kind `osdp-reader`: a card reader that works a barrier, with cards that come by themselves."""
+"""Kind `osdp-reader`: a card reader that operates a barrier, with cards presented automatically."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class OsdpReaderSettings(PostBarrierSettings, OsdpSettings):
 
     kind: Literal["osdp-reader"]
     cards_every_s: float | None = Field(
-        None, gt=0, description="Seconds between two cards; else by command only."
+        None, gt=0, description="Seconds between two cards; only by command if omitted."
     )
 
     @property
@@ -36,24 +36,27 @@ class OsdpReaderSettings(PostBarrierSettings, OsdpSettings):
         return OsdpSite(self, timeline, log)
 
     def build(self) -> Simulator:
-        """The reader, the barrier and those who come."""
+        """Build the reader, the barrier and the traffic."""
         return OsdpReader(self)
 
 
 class OsdpReader(PostBarrier):
-    """A reader, its cards, and the barrier that it works."""
+    """A reader, its cards, and the barrier that it operates."""
 
     settings: OsdpReaderSettings
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(super().run(tell))
+            tasks.create_task(super().run(emit))
             if self.settings.cards_every_s is not None:
                 tasks.create_task(self._cards(self.settings.cards_every_s))
 
     def _insert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A card, where `card` has its number in hexadecimal (and `bits` how long it is); else see above."""
+        """Present a card if `card` has its number in hexadecimal (`bits`.
+
+        Its length); else a vehicle arrives.
+        """
         match dict(arguments):
             case {"card": str(card), **rest} if rest.keys() <= {"bits"}:
                 bits = rest.get("bits", 4 * len(card))
@@ -70,14 +73,14 @@ class OsdpReader(PostBarrier):
                 f"insert: card: {len(card)} characters are not bytes in hexadecimal"
             ) from None
         if not isinstance(bits, int) or not 0 < bits <= 8 * len(data) <= 512:
-            raise SimulatorError("insert: bits: a card has at most as many as its bytes hold, and 64 bytes")
+            raise SimulatorError("insert: bits: a card has at most the bits of its bytes, and 64 bytes")
         taken = site.present_card(data, bits)
-        self._tell("card", {"taken": taken})
+        self._emit("card", {"taken": taken})
         return taken
 
     async def _cards(self, every_s: float) -> None:
         chance = Random(f"{self.settings.seed}/cards")
-        await self._host_came.wait()
+        await self._host_connected.wait()
         while True:
             await asyncio.sleep(every_s)
             self._present(chance.randbytes(4).hex(), WIEGAND_BITS)

@@ -1,12 +1,12 @@
-"""A card reader that speaks OSDP, with outputs that work a barrier: libosdp's peripheral device on a pty.
+"""A card reader that speaks OSDP, with outputs that operate a barrier: libosdp's peripheral device on a pty.
 
 The protocol, its secure channel included, is libosdp's own; here are the outputs (control codes 0 to 6), the
-inputs, the cards, and the log of every frame. libosdp keeps its own time, so this runs in real time only.
+inputs, the cards, and the log of every frame. libosdp uses its own clock, so this runs in real time only.
 Importing this module needs the extra `osdp`.
 
-Inputs are told by themselves, all of them, when a host has come and when one changes. Asked for (ISTAT,
-OSTAT, LSTAT), libosdp 3.2.9 refuses: its Python interface loses the report on the way. Its own control panel
-takes that refusal for a fault and stays away for 300 s.
+All inputs are reported when a host connects and when one changes. libosdp 3.2.9 refuses requests for them
+(ISTAT, OSTAT, LSTAT): its Python interface loses the report. Its own control panel treats that refusal as a
+fault and pauses for 300 s.
 """
 
 import asyncio
@@ -36,25 +36,27 @@ from simulators.links.serial_line import SerialLine
 
 REFRESH_S = 0.02
 PLATE = PdId(version=1, model=1, vendor_code=0x4D4953, serial_number=1, firmware_version=1)
-"""Who it is: its vendor's code reads SIM."""
+"""Identification: its vendor code reads SIM."""
 TENTH_S = 0.1
-OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS, ON_FOR_NOW, OFF_FOR_NOW = range(1, 7)
-"""Control codes of the command OUT: 1 and 2 end what is timed, 3 and 4 let it come to its end first."""
+OFF_PERMANENT, ON_PERMANENT = 1, 2
+OFF_AFTER_TIMER, ON_AFTER_TIMER = 3, 4
+ON_TIMED, OFF_TIMED = 5, 6
+"""Control codes of the command OUT: 1 and 2 end a timed state, 3 and 4 let it end first."""
 
 
 class OsdpSettings(WiringSettings):
     """One reader, its wires, and the barrier behind it."""
 
-    path: Path = Field(description="Where the serial port appears: a symlink to the pty.")
+    path: Path = Field(description="Path of the serial port: a symlink to the pty.")
     address: int = Field(101, ge=0, le=126, description="Its address on the bus.")
     key: str | None = Field(
         None,
         pattern=r"^[0-9a-fA-F]{32}$",
         repr=False,
-        description="Base key of its secure channel, which it then insists on; without it, none is set yet.",
+        description="Base key of its secure channel, which is then mandatory; none is set if omitted.",
     )
-    relays: int = Field(2, ge=1, le=16, description="How many outputs it has.")
-    contacts_in: int = Field(8, ge=0, le=16, description="How many inputs it has.")
+    relays: int = Field(2, ge=1, le=16, description="Number of outputs.")
+    contacts_in: int = Field(8, ge=0, le=16, description="Number of inputs.")
     mechanics: MechanicsSettings = MechanicsSettings()
 
     @field_validator("path")
@@ -77,59 +79,59 @@ class OsdpBoard:
         self.inputs = settings.contacts_in
         self.sense: Callable[[int], bool] = lambda _channel: False
         self.changed: Callable[[], None] = lambda: None
-        """Called when an input has changed; set by whoever tells hosts."""
-        self._for_good = [False] * settings.relays
+        """Called when an input has changed; set by the reporting site."""
+        self._permanent = [False] * settings.relays
 
     def on_input_changed(self, channel: int, closed: bool) -> None:  # noqa: ARG002 - it tells them all
-        """A circuit at an input has closed or opened."""
+        """Handle a circuit at an input that has closed or opened."""
         if self.is_powered:
             self.changed()
 
     def on_power_lost(self) -> None:
-        """Lose the supply."""
+        """Handle a loss of supply."""
         self.is_powered = False
-        self._for_good = [False] * len(self.relays)
+        self._permanent = [False] * len(self.relays)
         self.relays.release(Cause.POWER)
 
     def on_power_restored(self) -> None:
-        """Have it back."""
+        """Handle the return of the supply."""
         self.is_powered = True
 
     def control(self, relay: int, code: int, seconds: float, number: int) -> None:
-        """Obey the command OUT."""
-        if code in (OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS):
-            self._for_good[relay] = on = code in (ON_FOR_GOOD, ON_AFTERWARDS)
-            if code <= ON_FOR_GOOD or not self.relays.is_pulsing(relay):
+        """Execute the command OUT."""
+        if code in (OFF_PERMANENT, ON_PERMANENT, OFF_AFTER_TIMER, ON_AFTER_TIMER):
+            self._permanent[relay] = on = code in (ON_PERMANENT, ON_AFTER_TIMER)
+            if code <= ON_PERMANENT or not self.relays.is_pulsing(relay):
                 self.relays.set(relay, on, Cause.COMMAND, number)
-        elif code in (ON_FOR_NOW, OFF_FOR_NOW):
+        elif code in (ON_TIMED, OFF_TIMED):
             self.relays.pulse(
-                relay, code == ON_FOR_NOW, seconds, number, afterwards=lambda: self._for_good[relay]
+                relay, code == ON_TIMED, seconds, number, afterwards=lambda: self._permanent[relay]
             )
 
 
 class _Wire:
-    """libosdp's end of the line: what it takes for a channel."""
+    """libosdp's channel: its end of the line."""
 
     id = 0
 
     def __init__(self, site: "OsdpSite") -> None:
         self.site = site
-        self.heard = bytearray()
+        self.received = bytearray()
 
     def read(self, max_bytes: int) -> bytes:
-        """Give what has come."""
-        data = bytes(self.heard[:max_bytes])
-        del self.heard[:max_bytes]
+        """Return received bytes."""
+        data = bytes(self.received[:max_bytes])
+        del self.received[:max_bytes]
         return data
 
     def write(self, buf: bytes) -> int:
-        """Take an answer."""
+        """Send an answer."""
         self.site.answer(bytes(buf))
         return len(buf)
 
     def flush(self) -> None:
-        """Forget what has come."""
-        self.heard.clear()
+        """Discard received bytes."""
+        self.received.clear()
 
 
 class OsdpSite(BarrierSite):
@@ -147,9 +149,9 @@ class OsdpSite(BarrierSite):
         self._reader = OsdpReader()
         self._undeciphered: OsdpFrame | None = None
         self._request = 0
-        """The number of the request that the next answer is for."""
+        """Number of the request of the next answer."""
         self._answered = True
-        """Whether that answer arrives."""
+        """True if that answer arrives."""
         self._key = bytes.fromhex(settings.key) if settings.key else None
         self._wire = _Wire(self)
         self._device: Any = None
@@ -157,10 +159,10 @@ class OsdpSite(BarrierSite):
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """See `Site`."""
+        """See `BarrierSite`."""
         osdp_sys.set_loglevel(LogLevel.Critical)
         self._switch_on()
-        self.board.changed = self._tell_inputs
+        self.board.changed = self._report_inputs
         async with self._visits:
             refreshing = asyncio.create_task(self._refresh_regularly())
             try:
@@ -172,16 +174,16 @@ class OsdpSite(BarrierSite):
 
     @property
     def address(self) -> str:
-        """See `Site`."""
+        """See `BarrierSite`."""
         return str(self.settings.path)
 
     @property
     def secure(self) -> bool:
-        """Whether its secure channel stands."""
+        """True if its secure channel is established."""
         return self._device is not None and bool(self._device.is_sc_active())
 
     def present_card(self, data: bytes, bits: int) -> bool:
-        """Hold a card before it; whether it could take note of it."""
+        """Present a card; return whether it was accepted."""
         card = {
             "event": Event.CardRead,
             "reader_no": 0,
@@ -193,7 +195,7 @@ class OsdpSite(BarrierSite):
         return self._submit(card)
 
     def plan(self, fault: Fault) -> FaultPlan:
-        """See `Site.plan`; adds what can go wrong with the reader and its line."""
+        """See `BarrierSite.plan`; adds the faults of the reader and its line."""
         match fault:
             case LostRequest() | LostReply():
                 return FaultPlan(lambda: self.pending.add(fault))
@@ -202,21 +204,21 @@ class OsdpSite(BarrierSite):
             case Unplug():
                 return FaultPlan(self._visits.cut, self.line.replug)
             case Noise(data=data):
-                return FaultPlan(lambda: self._say(data, FrameFate.DAMAGED, "noise"))
+                return FaultPlan(lambda: self._send(data, FrameFate.DAMAGED, "noise"))
         return super().plan(fault)
 
     def clear_faults(self) -> None:
-        """See `Site.mend`."""
+        """See `BarrierSite.clear_faults`."""
         self.pending.clear()
         super().clear_faults()
 
     def on_power_lost(self) -> None:
-        """See `Site`: it forgets the secure channel and what it had to tell."""
+        """See `BarrierSite`: secure channel and pending reports are lost."""
         self._device = None
-        self._wire.heard.clear()
+        self._wire.received.clear()
 
     def on_power_restored(self) -> None:
-        """See `Site`."""
+        """See `BarrierSite`."""
         self._switch_on()
 
     def _switch_on(self) -> None:
@@ -238,19 +240,19 @@ class OsdpSite(BarrierSite):
             ]
         )
         self._device = osdp_sys.PeripheralDevice(info.get(), capabilities=capabilities.get())
-        self._device.set_command_callback(self._obey)
+        self._device.set_command_callback(self._execute)
 
     def _hang(self, hung: bool) -> None:
         self._hung = hung
 
-    # What comes in.
+    # Input.
 
     def _received(self, data: bytes) -> None:
         self._visits.on_open()
         for frame in self._reader.feed(data):
-            self._hear(frame)
+            self._on_frame(frame)
 
-    def _hear(self, frame: OsdpFrame) -> None:
+    def _on_frame(self, frame: OsdpFrame) -> None:
         ours = frame.address == self.settings.address
         alive = ours and not self._hung and self._device is not None
         exchange = self.pending.next(_effect(frame)) if alive else None
@@ -261,15 +263,15 @@ class OsdpSite(BarrierSite):
         elif exchange is None or not exchange.is_received:
             self._log_request(frame, FrameFate.NOT_RECEIVED)
         else:
-            # What OUT asks for is known only once it is deciphered, which happens in here.
+            # The request of an OUT is known only once libosdp has decrypted it, which happens in here.
             self._undeciphered = frame
             self._answered = exchange.is_answered
-            self._wire.heard += frame.wire
+            self._wire.received += frame.wire
             self._refresh()
             self._log_undeciphered()
 
     def _log_undeciphered(self, meaning: str | None = None, effect: Effect | None = None) -> None:
-        """Log the frame that is being worked on, unless that has been done."""
+        """Log the current frame, unless it is logged already."""
         if self._undeciphered is not None:
             frame, self._undeciphered = self._undeciphered, None
             self._request = self._log_request(frame, FrameFate.RECEIVED, meaning, effect)
@@ -288,8 +290,8 @@ class OsdpSite(BarrierSite):
             effect=_effect(frame) if effect is None else effect,
         ).number
 
-    def _obey(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
-        """Do what libosdp has deciphered; -1 for what it cannot."""
+    def _execute(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+        """Execute a command that libosdp has decrypted; return -1 if it is not supported."""
         match command["command"]:
             case OsdpCommand.Output:
                 relay, code = command["output_no"], command["control_code"]
@@ -304,19 +306,19 @@ class OsdpSite(BarrierSite):
                 return -1, None
         return 0, None
 
-    # What goes out.
+    # Output.
 
     def answer(self, data: bytes) -> None:
-        """Send what libosdp answers, unless that is to be lost."""
+        """Send libosdp's answer, unless it is to be lost."""
         self._log_undeciphered()
-        self._say(
+        self._send(
             data,
             FrameFate.SENT if self._answered else FrameFate.SUPPRESSED,
             read_frame(data).name,
             self._request,
         )
 
-    def _say(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
+    def _send(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
         if fate is not FrameFate.SUPPRESSED:
             if self.line.has_host:
                 self.line.call_soon(self.line.send(data))
@@ -332,9 +334,9 @@ class OsdpSite(BarrierSite):
             answers=answers,
         )
 
-    def _tell_inputs(self) -> None:
-        """Let the host have the inputs with its next POLL."""
-        # Not from within libosdp, which may be what made the input change.
+    def _report_inputs(self) -> None:
+        """Report the inputs with the host's next POLL."""
+        # Not from within a callback of libosdp, which may have changed the input.
         asyncio.get_running_loop().call_soon(self._submit_inputs)
 
     def _submit_inputs(self) -> None:
@@ -351,7 +353,7 @@ class OsdpSite(BarrierSite):
             self._device.refresh()
             online = bool(self._device.is_online())
             if online and not self._online:
-                self._tell_inputs()
+                self._report_inputs()
             self._online = online
 
     async def _refresh_regularly(self) -> None:
@@ -361,12 +363,12 @@ class OsdpSite(BarrierSite):
 
 
 def _effect(frame: OsdpFrame) -> Effect:
-    """What a frame asks for as far as one can see without the key."""
+    """Return the effect of a frame as far as it is visible without the key."""
     return Effect.ENERGISE if frame.code == OUT else Effect.NONE
 
 
 def _meaning(relay: int, code: int, seconds: float) -> tuple[str, Effect]:
-    """The command OUT in words, and what it asks for."""
+    """Return the command OUT in words, and its effect."""
     match code:
         case 1 | 3:
             return f"output {relay} off", Effect.RELEASE

@@ -1,1 +1,1 @@
-"""TODO package docstring of simulators/camera/anpr."""
+"""Cameras that read number plates, one module per maker."""

@@ -1,7 +1,7 @@
 """Kind `anpr-axis`: a plate camera with AXIS License Plate Verifier, which pushes JSON to a listener.
 
-A car is several packets of one `carID`: `new` when it is seen, without a direction; `update` when that is
-known; `lost` when it has been gone for ten seconds. Nothing is asked of the camera but who it is.
+A car is several packets of one `carID`: `new` when it is detected, without a direction; `update` when that is
+known; `lost` ten seconds after it has left. The only request to the camera is for its identity.
 """
 
 import asyncio
@@ -30,13 +30,11 @@ class AxisSettings(PlateCameraSettings):
 
     kind: Literal["anpr-axis"]
     push_to: str = Field(description="Address of the listener, as http://127.0.0.1:8700/plates.")
-    update_s: float = Field(0.8, ge=0, description="How long after `new` the direction is known, in seconds.")
-    lost_s: float = Field(10.0, ge=0, description="How long after that the car is lost, in seconds.")
-    answer_within_s: float = Field(5.0, gt=0, description="How long it tries a push, in seconds.")
+    update_s: float = Field(0.8, ge=0, description="Seconds from `new` until the direction is known.")
+    lost_s: float = Field(10.0, ge=0, description="Seconds from then until the car is lost.")
+    answer_within_s: float = Field(5.0, gt=0, description="Time limit of a push, in seconds.")
     with_images: bool = Field(True, description="Whether packets have pictures in them.")
-    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field(
-        (), description="Faults that happen by themselves."
-    )
+    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field((), description="Scheduled faults.")
 
     @field_validator("push_to")
     @classmethod
@@ -47,7 +45,7 @@ class AxisSettings(PlateCameraSettings):
         return url
 
     def build(self) -> "Axis":
-        """The camera."""
+        """Build the camera."""
         return Axis(self)
 
 
@@ -60,13 +58,13 @@ class Axis(PlateCamera):
         super().__init__(settings, settings.faults)
         self.own = settings
         self.answers: list[int] = []
-        """The status of every answer of the listener; 0 where there was none."""
+        """Status of each answer of the listener; 0 without an answer."""
         self._packets = itertools.count(1)
         self._pushing = asyncio.Lock()
-        self._untold: deque[bytes] = deque(maxlen=KEPT)
+        self._unsent: deque[bytes] = deque(maxlen=KEPT)
 
     async def handle_authorized(self, request: Request) -> Response:
-        """Who the camera is, and a picture."""
+        """Answer with the camera's identity, or a picture."""
         match request.method, request.path:
             case "POST", "/axis-cgi/basicdeviceinfo.cgi":
                 properties = {
@@ -81,7 +79,7 @@ class Axis(PlateCamera):
         return Response(404, media_type="text/html")
 
     async def announce(self, passage: Passage, met: ActiveFaults) -> None:
-        """Push its packets, each of which meets the faults of the passage."""
+        """Push its packets, each with the faults of the passage."""
         for state, after_s in (("new", 0.0), ("update", self.own.update_s), ("lost", self.own.lost_s)):
             await asyncio.sleep(after_s)
             packet = self._packet(passage, state)
@@ -92,7 +90,7 @@ class Axis(PlateCamera):
     def _packet(self, passage: Passage, state: str) -> bytes:
         vehicle, at = passage.vehicle, passage.at
         images = {"plate": passage.close_up, "vehicle": passage.picture} if self.own.with_images else {}
-        told = {
+        packet = {
             "packetCounter": str(next(self._packets)),
             "datetime": f"{at:%Y%m%d %H%M%S}{at.microsecond // 1000:03}",
             "capture_timestamp": str(round(at.timestamp() * 1000)),
@@ -114,18 +112,18 @@ class Axis(PlateCamera):
                 for name, data in images.items()
             ],
         }
-        return json.dumps(told, ensure_ascii=False).encode()
+        return json.dumps(packet, ensure_ascii=False).encode()
 
     async def _push(self, packet: bytes, met: ActiveFaults) -> None:
-        """Push it and, with `resends`, before it what did not arrive; one at a time."""
+        """Push it and, with `resends`, first the packets that did not arrive; one at a time."""
         async with self._pushing:
-            while self._untold and await self._arrives(self._untold[0], ActiveFaults()):
-                self._untold.popleft()
-            if (self._untold or not await self._arrives(packet, met)) and self.own.resends:
-                self._untold.append(packet)
+            while self._unsent and await self._arrives(self._unsent[0], ActiveFaults()):
+                self._unsent.popleft()
+            if (self._unsent or not await self._arrives(packet, met)) and self.own.resends:
+                self._unsent.append(packet)
 
     async def _arrives(self, packet: bytes, met: ActiveFaults) -> bool:
-        """Whether the listener said that it has it."""
+        """Return whether the listener acknowledged it."""
         status = await self._status_of(packet, met) if self.server.is_running else 0
         self.answers.append(status)
         return 200 <= status < 300
@@ -151,7 +149,7 @@ class Axis(PlateCamera):
         return 0
 
     def status(self) -> dict[str, Any]:
-        """What the listener said last, too."""
+        """Return also the listener's last answer."""
         return super().status() | {
             "pushed": len(self.answers),
             "last_answer": self.answers[-1] if self.answers else None,

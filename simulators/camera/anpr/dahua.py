@@ -1,8 +1,8 @@
 """Kind `anpr-dahua`: a plate camera that speaks Dahua's HTTP API.
 
 `/cgi-bin/snapManager.cgi?action=attachFileProc` is an endless multipart answer, its boundary `myboundary`: a
-passage is a part of text, `Events[0].Key=value` a line, and then its picture as a part; while nothing
-happens, a part that says `Heartbeat`, as often as was asked for.
+passage is a part of text, with one `Events[0].Key=value` per line, and then its picture as a part; without
+events a part with `Heartbeat`, at the requested interval.
 """
 
 from datetime import datetime
@@ -26,13 +26,11 @@ class DahuaSettings(PlateCameraSettings):
     """One camera."""
 
     kind: Literal["anpr-dahua"]
-    with_lengths: bool = Field(True, description="Whether its parts say how long they are.")
-    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field(
-        (), description="Faults that happen by themselves."
-    )
+    with_lengths: bool = Field(True, description="Whether its parts have a length.")
+    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field((), description="Scheduled faults.")
 
     def build(self) -> "Dahua":
-        """The camera."""
+        """Build the camera."""
         return Dahua(self)
 
 
@@ -46,7 +44,7 @@ class Dahua(StreamingPlateCamera):
         self.own = settings
 
     async def handle_authorized(self, request: Request) -> Response:
-        """The stream, and the camera itself."""
+        """Answer with the stream, or the camera's data."""
         match request.method, request.path, request.query.get("action"):
             case "GET", "/cgi-bin/snapManager.cgi", "attachFileProc":
                 return self._attached(request)
@@ -72,15 +70,15 @@ class Dahua(StreamingPlateCamera):
         return Response(media_type=media_type, stream=self.stream_events(float(beat)), unframed=True)
 
     def heartbeat(self) -> bytes:
-        """It says so."""
+        """Return a heartbeat part."""
         return part(BOUNDARY, "text/plain", b"Heartbeat\r\n", with_length=self.own.with_lengths)
 
     def event(self, passage: Passage, met: ActiveFaults) -> bytes:
-        """Lines, then the picture."""
+        """Return the lines, then the picture."""
         vehicle = passage.vehicle
-        # By the camera's clock. Where its zone is wrong so is this, as with the real ones.
+        # By the camera's clock. If its zone is wrong so is this, as with the real ones.
         utc_ms = round(passage.at.timestamp() * 1000)
-        told = {
+        fields = {
             "CountInGroup": 1,
             "EventBaseInfo.Action": "Pulse",
             "EventBaseInfo.Code": EVENT,
@@ -101,8 +99,10 @@ class Dahua(StreamingPlateCamera):
             "UTC": utc_ms // 1000,
             "UTCMS": utc_ms % 1000,
         }
-        # One line a key: what somebody wrote on a plate must not become another one.
-        lines = "".join(f"Events[0].{key}={' '.join(str(value).split())}\r\n" for key, value in told.items())
+        # One line per key: a line break in a plate's text must not start another key.
+        lines = "".join(
+            f"Events[0].{key}={' '.join(str(value).split())}\r\n" for key, value in fields.items()
+        )
         with_length = self.own.with_lengths and NoLength not in met
         return part(BOUNDARY, "text/plain", lines.encode(), with_length=with_length) + part(
             BOUNDARY, "image/jpeg", passage.picture, with_length=with_length

@@ -1,10 +1,10 @@
 """Kind `anpr-hikvision`: a plate camera that speaks Hikvision's ISAPI.
 
 `/ISAPI/Event/notification/alertStream` is an endless multipart answer: a passage is a part of XML
-(EventNotificationAlert, eventType ANPR) and then its pictures as parts of their own; while nothing happens,
-an inactive `videoloss`. A boundary comes before each part and none after the last, so without lengths a
-picture is complete only with the next heartbeat. What passed while nobody listened is asked for with the time
-of the last one known, at `/ISAPI/Traffic/channels/1/vehicleDetect/plates`.
+(EventNotificationAlert, eventType ANPR) and then its pictures as parts; without events an inactive
+`videoloss`. A boundary comes before each part and none after the last, so without lengths a picture is
+complete only with the next heartbeat. Clients request missed passages with the time of the last known one, at
+`/ISAPI/Traffic/channels/1/vehicleDetect/plates`.
 """
 
 import re
@@ -34,14 +34,12 @@ class HikvisionSettings(PlateCameraSettings):
 
     kind: Literal["anpr-hikvision"]
     heartbeat_s: float = Field(10.0, gt=0, description="Seconds between heartbeats.")
-    namespace: str = Field(NAMESPACE, max_length=200, description="Of its XML.")
-    with_lengths: bool = Field(True, description="Whether its parts say how long they are.")
-    faults: tuple[ScheduledFault[AnyHikvisionFault], ...] = Field(
-        (), description="Faults that happen by themselves."
-    )
+    namespace: str = Field(NAMESPACE, max_length=200, description="Namespace of its XML.")
+    with_lengths: bool = Field(True, description="Whether its parts have a length.")
+    faults: tuple[ScheduledFault[AnyHikvisionFault], ...] = Field((), description="Scheduled faults.")
 
     def build(self) -> "Hikvision":
-        """The camera."""
+        """Build the camera."""
         return Hikvision(self)
 
 
@@ -55,7 +53,7 @@ class Hikvision(StreamingPlateCamera):
         self.own = settings
 
     async def handle_authorized(self, request: Request) -> Response:
-        """The stream, what was missed, and the camera itself."""
+        """Answer with the stream, missed passages, or the camera's data."""
         match request.method, request.path:
             case "GET", "/ISAPI/Event/notification/alertStream":
                 media_type = f"multipart/mixed; boundary={BOUNDARY}"
@@ -82,13 +80,13 @@ class Hikvision(StreamingPlateCamera):
         return Response(404, media_type="application/xml")
 
     def heartbeat(self) -> bytes:
-        """A `videoloss` that is not."""
+        """Return an inactive `videoloss`."""
         now = datetime.fromtimestamp(self.sensor.now_ms() // 1000, self.lane.zone)
         xml = self._alert("videoloss", "inactive", now, self.own.namespace, "", 0)
         return part(BOUNDARY, "application/xml", xml, with_length=self.own.with_lengths)
 
     def event(self, passage: Passage, met: ActiveFaults) -> bytes:
-        """XML, the plate, the picture."""
+        """Return XML, the plate, the picture."""
         other = met.get(OtherNamespace)
         xml = self._alert(
             "ANPR",
@@ -126,13 +124,13 @@ class Hikvision(StreamingPlateCamera):
             after = _moment(_text_of(body, "picTime"), self.lane.utc_offset_min)
         except ValueError:
             return Response(400, media_type="application/xml")
-        told = [passage for passage in self.passages if after is None or passage.at > after]
+        parts = [passage for passage in self.passages if after is None or passage.at > after]
         plates = "".join(
             f"<Plate><captureTime>{passage.at:%Y%m%dT%H%M%S%z}</captureTime>"
             f"<plateNumber>{escape(passage.reported_plate)}</plateNumber><picName>{_digits(passage.at)}</picName>"
             f"<country>{escape(passage.vehicle.country)}</country><laneNo>{passage.vehicle.lane}</laneNo>"
             f"<direction>{DIRECTIONS[passage.vehicle.direction]}</direction></Plate>"
-            for passage in told
+            for passage in parts
         )
         return _xml(f'<Plates version="2.0" xmlns="{self.own.namespace}">{plates}</Plates>')
 
@@ -161,7 +159,10 @@ def _digits(at: datetime) -> str:
 
 
 def _moment(text: str, utc_offset_min: int) -> datetime | None:
-    """None for `0`, which means from the beginning; without a zone, the camera's. ValueError for no time."""
+    """Parse a time; None for `0`, the beginning; without a zone, in the camera's.
+
+    Raises ValueError if it is no time.
+    """
     if text == "0":
         return None
     if (found := _TIME.fullmatch(text)) is None:
@@ -175,7 +176,7 @@ def _moment(text: str, utc_offset_min: int) -> datetime | None:
 
 
 def _text_of(body: bytes, name: str) -> str:
-    """The text of the element of that name in whatever namespace; ValueError where there is none."""
+    """Return the text of the element of that name in any namespace; raise ValueError if there is none."""
     try:
         for element in ElementTree.fromstring(body).iter():
             if element.tag.rpartition("}")[2] == name:

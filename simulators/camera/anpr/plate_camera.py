@@ -1,4 +1,4 @@
-"""What cameras that read number plates have in common: vehicles pass, and each is told to whoever listens."""
+"""Common behaviour of cameras that read number plates: vehicles pass, and clients get each passage."""
 
 import asyncio
 import contextlib
@@ -22,19 +22,22 @@ from simulators.errors import SimulatorError
 from simulators.scheduled_faults import ScheduledFault
 
 KEPT = 200
-"""How many passages a camera remembers."""
+"""Number of passages that a camera stores."""
 
 
 class PlateCameraSettings(CameraSettings):
     """One camera over a lane."""
 
-    every_s: float | None = Field(None, gt=0, description="Seconds between vehicles; else by command only.")
-    first_s: float = Field(1.0, ge=0, description="When the first one comes, in seconds.")
-    jitter_s: float = Field(0.0, ge=0, description="Up to so many seconds more between them.")
-    dwell_s: float = Field(3.0, gt=0, description="How long a vehicle is before the camera, in seconds.")
+    every_s: float | None = Field(
+        None, gt=0, description="Seconds between vehicles; only by command if omitted."
+    )
+    first_s: float = Field(1.0, ge=0, description="Time of the first one, in seconds.")
+    jitter_s: float = Field(0.0, ge=0, description="Maximum additional time between them, in seconds.")
+    dwell_s: float = Field(3.0, gt=0, description="Time that a vehicle is in view, in seconds.")
     utc_offset_min: int = Field(0, ge=-720, le=840, description="The camera's time zone, in minutes.")
     resends: bool = Field(
-        False, description="It tells again, to who listens next, what it was telling when a connection ended."
+        False,
+        description="Whether an event cut by the end of a connection is sent again to the next client.",
     )
 
     @property
@@ -45,29 +48,29 @@ class PlateCameraSettings(CameraSettings):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One vehicle that passed, and what the camera makes of it."""
+    """One passage of a vehicle, as the camera reports it."""
 
     number: int
-    """Counts from 1."""
+    """Counted from 1."""
     vehicle: Vehicle
     reported_plate: str
     """The plate as the camera read it."""
     at: datetime
-    """By the camera's clock, in its time zone, to the millisecond; later than that of every one before."""
+    """By the camera's clock, in its time zone, to the millisecond; later than all before."""
     stamp: FrameStamp
-    """Of the picture."""
+    """Stamp of the picture."""
     picture: bytes = field(repr=False)
     close_up: bytes = field(repr=False)
     is_repeat: bool = False
-    """Told to somebody who had lost it."""
+    """True if it is sent again to a client that had missed it."""
 
     def unique(self, bits: int = 128) -> int:
-        """A number that no other passage has, nor the same one of another camera."""
+        """Return a number that is unique to this passage and camera."""
         return Random(f"{self.stamp.camera}/{self.number}/{self.stamp.at_ms}").getrandbits(bits)
 
 
 class PlateCamera(HttpCamera):
-    """A camera over a lane. A kind says how a passage is told."""
+    """A camera over a lane. Each kind defines how a passage is sent."""
 
     def __init__(self, settings: PlateCameraSettings, faults: Sequence[ScheduledFault[Any]] = ()) -> None:
         super().__init__(settings, View("lane"), faults)
@@ -78,10 +81,10 @@ class PlateCamera(HttpCamera):
 
     @abstractmethod
     async def announce(self, passage: Passage, met: ActiveFaults) -> None:
-        """Tell whoever listens."""
+        """Send a passage to the clients."""
 
     async def work(self) -> None:
-        """Have vehicles pass."""
+        """Let vehicles pass."""
         if (every_s := self.lane.every_s) is None:
             return
         chance = Random(f"{self.lane.seed}/intervals")
@@ -93,7 +96,7 @@ class PlateCamera(HttpCamera):
             await asyncio.sleep(every_s + chance.uniform(0, self.lane.jitter_s))
 
     def insert(self, **given: Any) -> dict[str, Any]:
-        """Have a vehicle pass: the next one, or one that differs from it in the fields given."""
+        """Let a vehicle pass: the next one, with the given fields."""
         if not self.server.is_running:
             raise SimulatorError("insert: the camera has no power")
         try:
@@ -105,7 +108,7 @@ class PlateCamera(HttpCamera):
         return {"number": passage.number, "plate": vehicle.plate, "said": passage.reported_plate}
 
     def pass_vehicle(self, vehicle: Vehicle) -> Passage:
-        """Have a vehicle pass, and tell of it."""
+        """Let a vehicle pass, and send its passage."""
         met = self.waiting.take()
         self._passed += 1
         self.sensor.set_view(View("lane", plate=vehicle.plate, caption=self._passed), self.lane.dwell_s)
@@ -121,7 +124,7 @@ class PlateCamera(HttpCamera):
             jpeg(plate_close_up(vehicle.plate)),
         )
         self.passages.append(passage)
-        self._tell("vehicle", {"number": passage.number})
+        self._emit("vehicle", {"number": passage.number})
         self.tasks.create_task(self._announce(passage, met))
         return passage
 
@@ -137,12 +140,12 @@ class PlateCamera(HttpCamera):
         await self.announce(passage, met)
 
     def status(self) -> dict[str, Any]:
-        """How many passed, too."""
+        """Return also the number of passages."""
         return super().status() | {"vehicles": self._passed}
 
 
 class StreamingPlateCamera(PlateCamera):
-    """One that tells whoever keeps a connection open, and beats on it while nothing happens."""
+    """A camera that streams to connected clients, with heartbeats between events."""
 
     def __init__(
         self, settings: PlateCameraSettings, heartbeat_s: float, faults: Sequence[ScheduledFault[Any]] = ()
@@ -150,21 +153,21 @@ class StreamingPlateCamera(PlateCamera):
         super().__init__(settings, faults)
         self.heartbeat_s = heartbeat_s
         self.undelivered: deque[Passage] = deque(maxlen=KEPT)
-        """To be told again: nobody listened, or the connection ended in the middle of it."""
+        """Passages to send again: there was no client, or the connection ended during the event."""
         self.listening: set[asyncio.Queue[tuple[Passage, ActiveFaults]]] = set()
         self.has_connected = asyncio.Event()
-        """Set while somebody listens."""
+        """Set while a client is connected."""
 
     @abstractmethod
     def heartbeat(self) -> bytes:
-        """What is sent while nothing happens."""
+        """Return the part that is sent while there are no events."""
 
     @abstractmethod
     def event(self, passage: Passage, met: ActiveFaults) -> bytes:
-        """A passage as it is sent."""
+        """Return a passage as it is sent."""
 
     async def announce(self, passage: Passage, met: ActiveFaults) -> None:
-        """Tell all who listen; with `resends`, and nobody there, whoever comes next."""
+        """Send to all clients; with `resends`, and without clients, to the next one."""
         for queue in self.listening:
             queue.put_nowait((passage, met))
             if Duplicate in met:
@@ -177,7 +180,7 @@ class StreamingPlateCamera(PlateCamera):
             self.undelivered.append(replace(passage, is_repeat=True))
 
     async def stream_events(self, heartbeat_s: float) -> AsyncGenerator[bytes, None]:
-        """All there is to tell one client, without end."""
+        """Yield all events for one client, without end."""
         queue: asyncio.Queue[tuple[Passage, ActiveFaults]] = asyncio.Queue()
         unfinished: list[Passage] = []
         self.listening.add(queue)
@@ -208,5 +211,5 @@ class StreamingPlateCamera(PlateCamera):
                 self._keep(queue.get_nowait()[0])
 
     def status(self) -> dict[str, Any]:
-        """How many listen, too."""
+        """Return also the number of clients."""
         return super().status() | {"listening": len(self.listening)}

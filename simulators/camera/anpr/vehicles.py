@@ -1,4 +1,4 @@
-"""Vehicles without end, seeded, with plates of Utopia that no vehicle bears."""
+"""An endless, seeded sequence of vehicles, with invented plates of Utopia."""
 
 from collections.abc import Iterator
 from random import Random
@@ -13,19 +13,19 @@ _LETTERS = "ABCDEFGHJKLMNPRSTVWXYZ"
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Vehicle:
-    """One that passes a camera."""
+    """A vehicle that passes a camera."""
 
     plate: Annotated[str, Field(max_length=64)]
     country: Annotated[str, Field(max_length=16)] = "UTO"
-    """Three letters, as ISO 3166-1 and Doc 9303 have them."""
+    """Three letters, as in ISO 3166-1 and Doc 9303."""
     direction: Direction = "in"
     lane: Annotated[int, Field(ge=1, le=99)] = 1
     confidence: Annotated[int, Field(ge=0, le=100)] = 95
-    """How sure the camera is of the plate, in percent."""
+    """Confidence of the camera in the plate, in percent."""
 
 
 class Vehicles(Iterator[Vehicle]):
-    """The n-th vehicle of a seed is always the same one."""
+    """A sequence of vehicles; the n-th of a seed is always the same."""
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed

@@ -1,1 +1,1 @@
-"""A camera as ONVIF has it: found on the network, asked by SOAP, its events pulled, its pictures shown."""
+"""An ONVIF camera: discovery, SOAP services, pulled events, pictures and streams."""

@@ -1,8 +1,8 @@
 """Kind `camera-onvif`: a camera of ONVIF's profiles S and T, at `/onvif/device_service`.
 
-Its time is told to everybody; all else by a WS-Security digest that must be of about that time. Its stream
-address is that of its own RTSP server, its pictures are at `/snapshot.jpg` (HTTP Digest), its events in pull
-points; it answers WS-Discovery on loopback.
+Its time is readable without authentication; all else requires a WS-Security digest of about that time. Its
+stream address is that of its own RTSP server, its pictures are at `/snapshot.jpg` (HTTP Digest), its events
+in pull points; it answers WS-Discovery on loopback.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ TOPICS = {
     "too_dark": "tns1:VideoSource/ImageTooDark/ImagingService",
     "signal_lost": "tns1:VideoSource/SignalLoss",
 }
-"""What it tells of its pictures, by what `insert` calls it."""
+"""Topics of its picture events, by their name in `insert`."""
 _SERVICES = {
     "tds": "device_service",
     "trt": "media_service",
@@ -67,26 +67,28 @@ class OnvifCameraSettings(SceneSettings):
     """One camera."""
 
     kind: Literal["camera-onvif"]
-    rtsp_port: int = Field(ge=0, le=65535, description="Port of its stream; 0 takes a free one.")
+    rtsp_port: int = Field(ge=0, le=65535, description="Port of its stream; 0 chooses a free one.")
     key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
     discoverable: bool = Field(True, description="Whether it answers WS-Discovery.")
-    tolerance_s: float = Field(10.0, gt=0, description="How old a digest may be, in seconds.")
+    tolerance_s: float = Field(10.0, gt=0, description="Maximum age of a digest, in seconds.")
     profiles: tuple[str, ...] = Field(("main",), description="Names of its media profiles, largest first.")
-    media: Literal["1", "2", "both"] = Field("both", description="Which of ONVIF's media services it has.")
+    media: Literal["1", "2", "both"] = Field("both", description="ONVIF media services that it has.")
     gives_snapshots: bool = Field(True, description="Whether it has an address of single pictures.")
     gives_events: bool = Field(True, description="Whether it has an event service.")
-    by_parameters: bool = Field(False, description="Tells pull points apart by reference parameters.")
+    by_parameters: bool = Field(
+        False, description="Whether pull points differ by reference parameters, not by address."
+    )
     told_host: str | None = Field(
         None,
-        description="The host that stands in the addresses it gives, with the port of its services where "
-        "that is another one, too: what is seen from outside of a network whose addresses are translated.",
+        description=(
+            "Host in the addresses it reports, with the external port of its services if that differs: "
+            "the external view of a network with address translation."
+        ),
     )
     motion_every_s: float | None = Field(
-        None, gt=0, description="Something begins or ceases to move before it every so many seconds."
+        None, gt=0, description="Seconds between the start and the end of movement in view, repeatedly."
     )
-    faults: tuple[ScheduledFault[AnyOnvifFault], ...] = Field(
-        (), description="Faults that happen by themselves."
-    )
+    faults: tuple[ScheduledFault[AnyOnvifFault], ...] = Field((), description="Scheduled faults.")
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ class OnvifCameraSettings(SceneSettings):
         return (*super().addresses, *((f"{HOST}:{self.rtsp_port}",) if self.rtsp_port else ()))
 
     def build(self) -> "OnvifCamera":
-        """The camera."""
+        """Build the camera."""
         return OnvifCamera(self)
 
 
@@ -116,16 +118,16 @@ class OnvifCamera(HttpCamera):
         self._moving = False
 
     def now(self) -> datetime:
-        """What the camera's clock says, in UTC."""
+        """Return the time of the camera's clock, in UTC."""
         return datetime.fromtimestamp(self.sensor.now_ms() / 1000, UTC)
 
     @property
     def url(self) -> str:
-        """Where its device service is."""
+        """Address of its device service."""
         return f"{super().url}/onvif/device_service"
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
         device = AdvertisedDevice(
             self.endpoint,
             ("onvif://www.onvif.org/Profile/Streaming", "onvif://www.onvif.org/name/Simulated"),
@@ -133,13 +135,13 @@ class OnvifCamera(HttpCamera):
         )
         async with self.rtsp:
             if not self.own.discoverable:
-                await super().run(tell)
+                await super().run(emit)
                 return
             async with advertise(device):
-                await super().run(tell)
+                await super().run(emit)
 
     async def work(self) -> None:
-        """Show pictures, and move."""
+        """Stream pictures, and start and end movement."""
         self.tasks.create_task(self.rtsp.run())
         self.move(now=False)
         while self.own.motion_every_s is not None:
@@ -147,13 +149,13 @@ class OnvifCamera(HttpCamera):
             self.move(now=not self._moving)
 
     def move(self, *, now: bool) -> None:
-        """Have something move before it, or cease to."""
+        """Start or end movement in view."""
         self._moving = now
         source = {"VideoSourceConfigurationToken": SOURCE, "Rule": "MotionDetector"}
         self.events.publish(MOTION, source, {"IsMotion": str(now).lower()})
 
     def report_state(self, about: str, *, now: bool) -> None:
-        """Tell that something has happened to its pictures (see TOPICS) or its `input`, or is over."""
+        """Publish the start or end of a state of its pictures (see TOPICS) or of its `input`."""
         if about == "input":
             source, state = {"InputToken": INPUT}, {"LogicalState": str(now).lower()}
             self.events.publish("tns1:Device/Trigger/DigitalInput", source, state)
@@ -161,7 +163,7 @@ class OnvifCamera(HttpCamera):
             self.events.publish(TOPICS[about], {"Source": SOURCE}, {"State": str(now).lower()})
 
     def insert(self, *_places: Any, moving: bool | None = None, **given: Any) -> dict[str, Any]:
-        """See `see`; with `moving`, something moves from now on, or ceases to; likewise what it senses."""
+        """See `set_view`; `moving` starts or ends movement; likewise the sensed states."""
         if moving is not None:
             self.move(now=moving)
         for about in (*TOPICS, "input"):
@@ -172,7 +174,7 @@ class OnvifCamera(HttpCamera):
     # Requests
 
     async def answer(self, request: Request) -> Response:
-        """A picture, or what SOAP asks for."""
+        """Answer with a picture, or to a SOAP request."""
         met = self.waiting.take()
         await delayed(met)
         if NotFound in met:
@@ -191,7 +193,7 @@ class OnvifCamera(HttpCamera):
         return response
 
     async def handle_authorized(self, _request: Request) -> Response:
-        """A picture."""
+        """Answer with a picture."""
         return Response(body=self.sensor.expose().jpeg, media_type="image/jpeg")
 
     async def _answer(self, path: str, call: Call) -> Response:
@@ -206,7 +208,7 @@ class OnvifCamera(HttpCamera):
             raise FaultError("ter:ActionNotSupported", "not of this service")
         if (prefix, operation) == ("tev", "CreatePullPointSubscription"):
             return self.events.create(call, f"{self.reported_address(super().url)}/onvif/subscription")
-        body = self._told().get((prefix, operation))
+        body = self._responses().get((prefix, operation))
         if body is None:
             raise FaultError("ter:ActionNotSupported", "not known to this camera")
         known = {token(number) for number in range(1, len(self.own.profiles) + 1)}
@@ -223,7 +225,7 @@ class OnvifCamera(HttpCamera):
 
     @property
     def _services(self) -> tuple[str, ...]:
-        """Prefixes of the services that it has."""
+        """Return the prefixes of its services."""
         lacks = {"1": "tr2", "2": "trt", "both": ""}[self.own.media]
         without = (lacks, "" if self.own.gives_events else "tev")
         return tuple(prefix for prefix in _SERVICES if prefix not in without)
@@ -233,7 +235,7 @@ class OnvifCamera(HttpCamera):
         return self.own.profiles, self.sensor.size, self.own.frames_per_s, self.own.key_every_s
 
     def reported_address(self, url: str) -> str:
-        """An address of its own, as it gives it."""
+        """Return an address of its own, as it reports it."""
         if self.own.told_host is None:
             return url
         host, colon, port = self.own.told_host.partition(":")
@@ -252,8 +254,8 @@ class OnvifCamera(HttpCamera):
             "</tds:SystemDateAndTime></tds:GetSystemDateAndTimeResponse>"
         )
 
-    def _told(self) -> Mapping[tuple[str, str], str]:
-        """What each operation without effects answers."""
+    def _responses(self) -> Mapping[tuple[str, str], str]:
+        """Return the answer of each operation without effects."""
         base = f"{self.reported_address(super().url)}/onvif"
         services = "".join(
             f"<tds:Service><tds:Namespace>{NAMESPACES[prefix]}</tds:Namespace><tds:XAddr>{base}/"
@@ -280,7 +282,7 @@ class OnvifCamera(HttpCamera):
                 "<tds:HardwareId>1</tds:HardwareId>"
             ),
             ("trt", "GetProfiles"): profiles(*self._profiles),
-            ("tr2", "GetProfiles"): "",  # by what of them is asked for
+            ("tr2", "GetProfiles"): "",  # by the requested category
             ("trt", "GetVideoSources"): video_sources(self.sensor.size, self.own.frames_per_s),
             ("trt", "GetStreamUri"): media_uri(self.reported_address(self.rtsp.url)),
             ("trt", "GetSnapshotUri"): media_uri(f"{self.reported_address(super().url)}/snapshot.jpg"),
@@ -294,9 +296,9 @@ class OnvifCamera(HttpCamera):
     # Faults
 
     def inject_fault(self, fault: Fault) -> None:
-        """Let something go wrong."""
+        """Inject a fault."""
         if isinstance(fault, Stall | PacketLoss):
-            self._tell("fault", {"fault": fault.fault})
+            self._emit("fault", {"fault": fault.fault})
             self.rtsp.inject_fault(fault)
             return
         super().inject_fault(fault)
@@ -307,13 +309,13 @@ class OnvifCamera(HttpCamera):
                 self.events.full_until_s = asyncio.get_running_loop().time() + (for_s or inf)
 
     def stop_for(self, for_s: float | None) -> None:
-        """Be gone, with all that was subscribed to."""
+        """Stop, and lose all subscriptions."""
         super().stop_for(for_s)
         self.rtsp.stop_for(for_s)
         self.events.points.clear()
 
     def status(self) -> dict[str, Any]:
-        """How many watch and pull, too."""
+        """Return also the numbers of viewers and subscribers."""
         return super().status() | {
             "streams": self.rtsp.client_count,
             "stream_url": self.rtsp.url,

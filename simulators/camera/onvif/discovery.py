@@ -1,4 +1,4 @@
-"""A device that is found by WS-Discovery 1.0: it answers probes sent to 239.255.255.250:3702 on loopback."""
+"""WS-Discovery 1.0: a device that answers probes sent to 239.255.255.250:3702 on loopback."""
 
 import asyncio
 import contextlib
@@ -26,27 +26,27 @@ _ANYBODY = f"{_A}/role/anonymous"
 
 @dataclass(frozen=True, slots=True)
 class AdvertisedDevice:
-    """What is told of a device to who looks for it."""
+    """The advertised data of a device."""
 
     endpoint: uuid.UUID
     scopes: Sequence[str]
     address: Callable[[], str | None]
-    """Of its device service; None while it is not there."""
+    """Returns the address of its device service; None while it is stopped."""
 
 
 def answer_to(probe: bytes, device: AdvertisedDevice) -> bytes | None:
-    """The answer to a datagram; None where none is due."""
+    """Return the answer to a datagram; None if it needs none."""
     address = device.address()
     try:
         root: Element = ElementTree.fromstring(probe)
     except (ElementTree.ParseError, DefusedXmlException):
         return None
-    asked = root.find(f"{{{_S}}}Body/{{{_D}}}Probe")
-    if asked is None or address is None:
+    request = root.find(f"{{{_S}}}Body/{{{_D}}}Probe")
+    if request is None or address is None:
         return None
-    wanted = [name.rpartition(":")[2] for name in (asked.findtext(f"{{{_D}}}Types") or "").split()]
-    scopes = (asked.findtext(f"{{{_D}}}Scopes") or "").split()
-    if not set(wanted) <= set(TYPES):
+    probed_types = [name.rpartition(":")[2] for name in (request.findtext(f"{{{_D}}}Types") or "").split()]
+    scopes = (request.findtext(f"{{{_D}}}Scopes") or "").split()
+    if not set(probed_types) <= set(TYPES):
         return None
     if not all(any(mine.startswith(scope) for mine in device.scopes) for scope in scopes):
         return None
@@ -79,13 +79,13 @@ class _Answering(asyncio.DatagramProtocol):
 
 @contextlib.asynccontextmanager
 async def advertise(device: AdvertisedDevice) -> AsyncIterator[None]:
-    """Answer probes meanwhile, beside others who do; SimulatorError where that cannot be."""
+    """Answer probes meanwhile, beside other devices; raise SimulatorError if the socket cannot be opened."""
     group = socket.inet_aton(GROUP) + socket.inet_aton(HOST)
     hearing = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
     try:
         hearing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         hearing.setblocking(False)
-        # To the group, not to any address: what is sent to port 3702 otherwise is not for us.
+        # Bound to the group, not to any address: other datagrams to port 3702 are not for this device.
         hearing.bind((GROUP, PORT))
         hearing.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
         hearing.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(HOST))
@@ -98,4 +98,4 @@ async def advertise(device: AdvertisedDevice) -> AsyncIterator[None]:
         yield
     finally:
         transport.close()
-        await asyncio.sleep(0)  # it closes its socket in the next round of the loop
+        await asyncio.sleep(0)  # asyncio closes the socket in the next turn of the loop

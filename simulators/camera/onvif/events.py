@@ -16,13 +16,13 @@ from simulators.http.server import Response
 
 LONGEST_PULL_S = 60.0
 KEPT = 100
-"""Messages that wait for one client."""
+"""Maximum number of messages waiting for one client."""
 ACTION = "http://www.onvif.org/ver10/events/wsdl/PullPointSubscription"
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII)
 
 
 def seconds(text: str, now: datetime) -> float:
-    """An xs:duration, or the xs:dateTime when it ends, in seconds; FaultError for neither."""
+    """Parse an xs:duration, or the xs:dateTime of its end, in seconds; raise FaultError if it is neither."""
     if (found := _DURATION.fullmatch(text)) is not None and any(found.groups()):
         days, hours, minutes, rest = (float(part or 0) for part in found.groups())
         return ((days * 24 + hours) * 60 + minutes) * 60 + rest
@@ -34,7 +34,7 @@ def seconds(text: str, now: datetime) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something that happened."""
+    """An event."""
 
     topic: str
     source: Mapping[str, str]
@@ -43,7 +43,7 @@ class Message:
     operation: Literal["Initialized", "Changed", "Deleted"] = "Changed"
 
     def xml(self) -> str:
-        """It as a NotificationMessage."""
+        """Return it as a NotificationMessage."""
         source, data = (
             "".join(f"<tt:SimpleItem Name={quoteattr(k)} Value={quoteattr(v)}/>" for k, v in items.items())
             for items in (self.source, self.data)
@@ -56,8 +56,8 @@ class Message:
         )
 
 
-def _given_back(call: Call) -> str:
-    """The number in the reference parameters of a question's header."""
+def _reference_number(call: Call) -> str:
+    """Return the number in the reference parameters of a request's header."""
     for part in call.header if call.header is not None else ():
         if part.tag == "{urn:simulated}Subscription" and part.findtext("{urn:simulated}Of") == "events":
             return part.get("{urn:simulated}number", "")
@@ -65,45 +65,45 @@ def _given_back(call: Call) -> str:
 
 
 def stamp(at: datetime) -> str:
-    """A time in UTC as xs:dateTime."""
+    """Format a time in UTC as xs:dateTime."""
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
 
 
 @dataclass
 class PullPoint:
-    """One client's."""
+    """The subscription of one client."""
 
     ends_s: float
-    """On the loop's clock."""
+    """Time of expiry on the loop's clock."""
     waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=KEPT))
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    has_events: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Events:
-    """All pull points of a camera. `now` is what its clock says, in UTC."""
+    """All pull points of a camera. `now` returns its clock, in UTC."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
         self.points: dict[str, PullPoint] = {}
         self.properties: dict[tuple[str, tuple[tuple[str, str], ...]], Message] = {}
-        """What is so until it changes: a new client is told of it first."""
+        """Present states, which a new client gets first."""
         self.full_until_s = 0.0
-        """It takes no more who pull until then, on the loop's clock."""
+        """Time on the loop's clock until which it refuses new pull points."""
         self.by_parameters = False
-        """All pull points have one address, and reference parameters tell them apart (WS-Addressing 1.0)."""
+        """True if pull points share one address and differ by reference parameters (WS-Addressing 1.0)."""
         self._numbers = itertools.count(1)
 
     def publish(self, topic: str, source: Mapping[str, str], data: Mapping[str, str]) -> None:
-        """Tell every client."""
+        """Send to every client."""
         message = Message(topic, source, data, self.now())
         self.properties[topic, tuple(sorted(source.items()))] = message
         self._sweep()
         for point in self.points.values():
             point.waiting.append(message)
-            point.news.set()
+            point.has_events.set()
 
     def create(self, call: Call, base: str) -> Response:
-        """CreatePullPointSubscription; FaultError where there are too many already."""
+        """Handle CreatePullPointSubscription; raise FaultError if there are too many already."""
         if asyncio.get_running_loop().time() < self.full_until_s:
             raise FaultError("wsnt:SubscribeCreationFailedFault", "too many", status=500)
         lasts_s = seconds(call.text("InitialTerminationTime") or "PT60S", self.now())
@@ -127,10 +127,10 @@ class Events:
         return f"<a:Address>{base}</a:Address><a:ReferenceParameters>{given}</a:ReferenceParameters>"
 
     async def handle(self, name: str, call: Call) -> Response:
-        """What is asked of a pull point; FaultError for one that is not, or not any more."""
+        """Handle a request to a pull point; raise FaultError if it does not exist, or no longer."""
         self._sweep()
         if self.by_parameters:
-            name = _given_back(call)
+            name = _reference_number(call)
         point = self.points.get(name)
         if point is None:
             raise FaultError("ter:InvalidArgVal", "no such subscription, or not any more")
@@ -143,13 +143,13 @@ class Events:
                 return envelope(f"<wsnt:RenewResponse>{self._times(point, 'wsnt')}</wsnt:RenewResponse>")
             case "wsnt", "Unsubscribe":
                 del self.points[name]
-                point.news.set()
+                point.has_events.set()
                 return envelope("<wsnt:UnsubscribeResponse/>")
             case "tev", "SetSynchronizationPoint":
                 for known in self.properties.values():
                     again = Message(known.topic, known.source, known.data, self.now(), "Initialized")
                     point.waiting.append(again)
-                point.news.set()
+                point.has_events.set()
                 return envelope("<tev:SetSynchronizationPointResponse/>")
         raise FaultError("ter:ActionNotSupported", "not of a pull point")
 
@@ -159,13 +159,13 @@ class Events:
         if not (most.isascii() and most.isdecimal()):
             raise FaultError("ter:InvalidArgVal", "MessageLimit")
         if not point.waiting:
-            point.news.clear()
+            point.has_events.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(point.news.wait(), max(wait_s, 0))
+                await asyncio.wait_for(point.has_events.wait(), max(wait_s, 0))
         count = min(int(most), len(point.waiting))
-        told = "".join(point.waiting.popleft().xml() for _ in range(count))
+        messages = "".join(point.waiting.popleft().xml() for _ in range(count))
         return envelope(
-            f"<tev:PullMessagesResponse>{self._times(point, 'tev')}{told}</tev:PullMessagesResponse>",
+            f"<tev:PullMessagesResponse>{self._times(point, 'tev')}{messages}</tev:PullMessagesResponse>",
             header=f"<a:Action>{ACTION}/PullMessagesResponse</a:Action>",
         )
 

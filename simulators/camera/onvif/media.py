@@ -1,4 +1,4 @@
-"""What a camera tells of its media: profiles, video sources, and addresses of streams and pictures.
+"""Media of a camera: profiles, video sources, and addresses of streams and pictures.
 
 By the Media Service of ONVIF's profile S (trt), and by the Media2 Service of profile T (tr2).
 """
@@ -9,12 +9,12 @@ SOURCE = "VideoSource_1"
 
 
 def token(number: int) -> str:
-    """The token of a profile, counted from 1."""
+    """Return the token of a profile, counted from 1."""
     return f"Profile_{number}"
 
 
 def profiles(names: Sequence[str], size: tuple[int, int], frames_per_s: float, key_every_s: float) -> str:
-    """All profiles: the first is of the whole size, each after it of half the size of the one before."""
+    """Return all profiles: the first has the full size, each later one half the size of the one before."""
     return "".join(
         _profile(number, name, size[0] >> number - 1, size[1] >> number - 1, frames_per_s, key_every_s)
         for number, name in enumerate(names, start=1)
@@ -41,7 +41,7 @@ def _profile(number: int, name: str, width: int, height: int, frames_per_s: floa
 
 
 def video_sources(size: tuple[int, int], frames_per_s: float) -> str:
-    """Its one sensor."""
+    """Return its one video source."""
     return (
         f'<trt:VideoSources token="{SOURCE}"><tt:Framerate>{frames_per_s}</tt:Framerate>'
         f"<tt:Resolution><tt:Width>{size[0]}</tt:Width><tt:Height>{size[1]}</tt:Height></tt:Resolution>"
@@ -50,7 +50,7 @@ def video_sources(size: tuple[int, int], frames_per_s: float) -> str:
 
 
 def media_uri(uri: str) -> str:
-    """The address of a stream or a picture."""
+    """Return the address of a stream or a picture."""
     return (
         f"<trt:MediaUri><tt:Uri>{uri}</tt:Uri><tt:InvalidAfterConnect>false</tt:InvalidAfterConnect>"
         "<tt:InvalidAfterReboot>false</tt:InvalidAfterReboot><tt:Timeout>PT0S</tt:Timeout></trt:MediaUri>"
@@ -60,13 +60,13 @@ def media_uri(uri: str) -> str:
 def profiles_of_media2(
     names: Sequence[str], size: tuple[int, int], frames_per_s: float, key_every_s: float, *, encoders: bool
 ) -> str:
-    """All profiles as Media2 has them: with their encoders where those are asked for."""
-    told = ""
+    """Return all profiles for Media2, with their encoders if requested."""
+    parts = ""
     for number, name in enumerate(names, start=1):
         width, height = size[0] >> number - 1, size[1] >> number - 1
-        told += f'<tr2:Profiles token="{token(number)}" fixed="true"><tr2:Name>{name}</tr2:Name>'
+        parts += f'<tr2:Profiles token="{token(number)}" fixed="true"><tr2:Name>{name}</tr2:Name>'
         if encoders:
-            told += (
+            parts += (
                 f'<tr2:Configurations><tr2:VideoEncoder token="EncoderConfig_{number}" Profile="Baseline" '
                 f'GovLength="{round(frames_per_s * key_every_s)}"><tt:Name>encoder</tt:Name>'
                 "<tt:UseCount>1</tt:UseCount><tt:Encoding>H264</tt:Encoding><tt:Resolution>"
@@ -75,5 +75,5 @@ def profiles_of_media2(
                 "</tt:FrameRateLimit><tt:BitrateLimit>4096</tt:BitrateLimit></tt:RateControl><tt:Quality>5"
                 "</tt:Quality></tr2:VideoEncoder></tr2:Configurations>"
             )
-        told += "</tr2:Profiles>"
-    return told
+        parts += "</tr2:Profiles>"
+    return parts

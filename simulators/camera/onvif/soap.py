@@ -1,4 +1,4 @@
-"""SOAP 1.2 envelopes, and who may send them: WS-Security's UsernameToken Profile 1.0, with digests."""
+"""SOAP 1.2 envelopes and their authentication: WS-Security's UsernameToken Profile 1.0, with digests."""
 
 import base64
 import hashlib
@@ -38,12 +38,12 @@ class FaultError(Exception):
     def __init__(self, code: str, text: str, *, status: int = 400) -> None:
         super().__init__(text)
         self.code = code
-        """Of ONVIF, as ter:NotAuthorized."""
+        """Code of ONVIF, as ter:NotAuthorized."""
         self.text = text
         self.status = status
 
     def response(self) -> Response:
-        """It as an answer."""
+        """Return it as an answer."""
         blame = "s:Receiver" if self.status >= 500 else "s:Sender"
         return envelope(
             f"<s:Fault><s:Code><s:Value>{blame}</s:Value><s:Subcode><s:Value>{self.code}</s:Value></s:Subcode>"
@@ -54,7 +54,7 @@ class FaultError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: an operation with its arguments, and who asks."""
+    """One request: an operation with its arguments and its sender."""
 
     operation: Element
     security: Element | None
@@ -68,7 +68,7 @@ class Call:
         return prefix, local
 
     def text(self, local: str) -> str | None:
-        """The text of the first argument of that local name, however deep."""
+        """Return the text of the first argument of that local name, at any depth."""
         for element in self.operation.iter():
             if element.tag.rpartition("}")[2] == local:
                 return (element.text or "").strip()
@@ -76,7 +76,7 @@ class Call:
 
 
 def call_of(body: bytes) -> Call:
-    """The request in an envelope; FaultError for what is none."""
+    """Parse the request in an envelope; raise FaultError if it is invalid."""
     try:
         root: Element = ElementTree.fromstring(body)
     except ElementTree.ParseError as error:
@@ -89,7 +89,7 @@ def call_of(body: bytes) -> Call:
 
 
 def envelope(body: str, *, header: str = "", status: int = 200) -> Response:
-    """An answer."""
+    """Return an answer."""
     head = f"<s:Header>{header}</s:Header>" if header else ""
     declared = '<?xml version="1.0" encoding="UTF-8"?>'
     text = f"{declared}<s:Envelope {_DECLARED}>{head}<s:Body>{body}</s:Body></s:Envelope>"
@@ -98,21 +98,21 @@ def envelope(body: str, *, header: str = "", status: int = 200) -> Response:
 
 @dataclass
 class WsSecurity:
-    """Lets in who knows the password, at about the right time, with a digest that was not seen before."""
+    """Authentication by a digest of the password, with about the right time, not used before."""
 
     access: AccessControl
     tolerance_s: float = 10.0
     _seen: deque[str] = field(default_factory=lambda: deque(maxlen=1000), repr=False)
 
     def authenticate(self, security: Element | None, now: datetime) -> None:
-        """Pass, or raise the FaultError of who may not; `now` is what the camera's clock says, in UTC."""
+        """Accept the sender or raise a FaultError; `now` is the camera's clock, in UTC."""
         if self.access.scheme == "none":
             return
         refusal = FaultError("ter:NotAuthorized", "Sender not authorized")
         token = None if security is None else security.find(f"{_WSSE}UsernameToken")
         if token is None:
             raise refusal
-        said = {
+        claims = {
             name: (token.findtext(tag) or "").strip()
             for name, tag in (
                 ("user", f"{_WSSE}Username"),
@@ -122,18 +122,18 @@ class WsSecurity:
             )
         }
         try:
-            nonce = base64.b64decode(said["nonce"], validate=True)
-            created = datetime.fromisoformat(said["created"])
+            nonce = base64.b64decode(claims["nonce"], validate=True)
+            created = datetime.fromisoformat(claims["created"])
             off = abs(created - now)
         except (ValueError, TypeError) as error:
             raise refusal from error
-        proof = nonce + said["created"].encode() + self.access.password.encode()
+        proof = nonce + claims["created"].encode() + self.access.password.encode()
         expected = base64.b64encode(hashlib.sha1(proof, usedforsecurity=False).digest())
         if (
-            said["user"] != self.access.username
-            or not hmac.compare_digest(said["digest"].encode(), expected)
+            claims["user"] != self.access.username
+            or not hmac.compare_digest(claims["digest"].encode(), expected)
             or off > timedelta(seconds=self.tolerance_s)
-            or said["digest"] in self._seen
+            or claims["digest"] in self._seen
         ):
             raise refusal
-        self._seen.append(said["digest"])
+        self._seen.append(claims["digest"])

@@ -1,4 +1,4 @@
-"""Kind `camera-rtsp`: a camera that shows what it sees by RTSP, at `/stream`."""
+"""Kind `camera-rtsp`: a camera that streams by RTSP, at `/stream`."""
 
 from typing import Any, ClassVar, Literal, Self
 
@@ -16,11 +16,9 @@ class RtspCameraSettings(SceneSettings):
 
     kind: Literal["camera-rtsp"]
     key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
-    codec: Codec = Field("h264", description="How its pictures are encoded.")
-    slices: int = Field(1, ge=1, le=16, description="Into how many pieces each picture is encoded apart.")
-    faults: tuple[ScheduledFault[AnyVideoFault], ...] = Field(
-        (), description="Faults that happen by themselves."
-    )
+    codec: Codec = Field("h264", description="Encoding of its pictures.")
+    slices: int = Field(1, ge=1, le=16, description="Number of slices of each picture.")
+    faults: tuple[ScheduledFault[AnyVideoFault], ...] = Field((), description="Scheduled faults.")
 
     @model_validator(mode="after")
     def _can_be_encoded(self) -> Self:
@@ -29,7 +27,7 @@ class RtspCameraSettings(SceneSettings):
         return self
 
     def build(self) -> "RtspCamera":
-        """The camera."""
+        """Build the camera."""
         return RtspCamera(self)
 
 
@@ -40,7 +38,7 @@ class RtspCamera(Camera):
 
     def __init__(self, settings: RtspCameraSettings) -> None:
         super().__init__(settings, settings.view, settings.faults)
-        # RTSP servers have Digest as of RFC 2069, without qop.
+        # RTSP servers use the Digest of RFC 2069, without qop.
         self.access.with_qop = False
         self.server: RtspServer = RtspServer(
             self.sensor,
@@ -54,19 +52,19 @@ class RtspCamera(Camera):
 
     @property
     def url(self) -> str:
-        """Where its stream is."""
+        """Address of its stream."""
         return self.server.url
 
     async def work(self) -> None:
-        """Show pictures."""
+        """Stream pictures."""
         await self.server.run()
 
     def inject_fault(self, fault: Fault) -> None:
-        """Let something go wrong."""
+        """Inject a fault."""
         super().inject_fault(fault)
         if isinstance(fault, NotFound | Slow | Stall | PacketLoss):
             self.server.inject_fault(fault)
 
     def status(self) -> dict[str, Any]:
-        """How many watch, too."""
+        """Return also the number of viewers."""
         return super().status() | {"streams": self.server.client_count}

@@ -12,18 +12,18 @@ from av.video.frame import PictureType
 from PIL import Image
 
 CLOCK_HZ = 90_000
-"""Of the time stamps of video in RTP."""
+"""Rate of video time stamps in RTP."""
 PAYLOAD_SIZE = 1400
 PAYLOAD_TYPE = 96
 
 
 class Encoder(ABC):
-    """Encodes pictures of one size, one by one, without delay."""
+    """Encoder of pictures of one size, one by one, without delay."""
 
     LIBRARY: ClassVar[str]
-    """FFmpeg's encoder."""
+    """Name of FFmpeg's encoder."""
     PARAMETERS: ClassVar[Sequence[int]]
-    """Kinds of the units that tell a decoder what it must know beforehand, in their order."""
+    """Kinds of the parameter set units, in their order."""
 
     def __init__(
         self, size: tuple[int, int], frames_per_s: float, key_every_s: float, slices: int = 1
@@ -40,14 +40,17 @@ class Encoder(ABC):
         codec.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "forced-idr": "1"}
         codec.options = codec.options | self.options(slices)
         self._codec = codec
-        self._begun = False
+        self._started = False
         black = self.units(Image.new("RGB", size), 0, key=True)
         self.parameters = tuple(unit for unit in black if self.kind(unit) in self.PARAMETERS)
-        self._begun = False  # nobody sees that picture: the next one must not need it
+        self._started = False  # no client gets that picture: the next one must not refer to it
 
     def units(self, image: Image.Image, at: int, *, key: bool = False) -> list[bytes]:
-        """The NAL units of a picture; `at` counts CLOCK_HZ. With `key`, and at first, it needs no other."""
-        key, self._begun = key or not self._begun, True
+        """Return the NAL units of a picture.
+
+        `at` counts CLOCK_HZ. With `key`, and first, it refers to no other.
+        """
+        key, self._started = key or not self._started, True
         frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24").reformat(format="yuv420p")
         frame.pts = at
         frame.time_base = self._codec.time_base
@@ -56,7 +59,7 @@ class Encoder(ABC):
         return [unit.rstrip(b"\0") for unit in stream.split(b"\0\0\1") if unit.strip(b"\0")]
 
     def is_key(self, units: Sequence[bytes]) -> bool:
-        """Whether a picture of these units needs none before it."""
+        """Return whether a picture of these units refers to none before it."""
         return self.kind(units[0]) == self.PARAMETERS[0]
 
     @property
@@ -66,18 +69,18 @@ class Encoder(ABC):
 
     @abstractmethod
     def options(self, slices: int) -> dict[str, str]:
-        """Of the encoder, for pictures in so many pieces."""
+        """Return the encoder's options for this number of slices."""
 
     @abstractmethod
     def kind(self, unit: bytes) -> int:
-        """What a NAL unit is."""
+        """Return the kind of a NAL unit."""
 
     @abstractmethod
     def payloads(self, unit: bytes) -> Iterator[bytes]:
-        """A NAL unit as it is put into packets."""
+        """Yield the payloads of a NAL unit."""
 
     def _fragments(self, header: bytes, kind: int, rest: bytes) -> Iterator[bytes]:
-        """The pieces of a unit that is too long for one packet: each with whether it is the first or last."""
+        """Yield the fragments of a unit that is too long for one packet, marked as first or last."""
         step = PAYLOAD_SIZE - len(header) - 1
         for at in range(0, len(rest), step):
             first, last = at == 0, at + step >= len(rest)

@@ -9,7 +9,7 @@ SPS, PPS, FRAGMENT = 7, 8, 28
 
 
 class H264(Encoder):
-    """Encodes H.264."""
+    """Encoder of H.264."""
 
     LIBRARY = "libx264"
     PARAMETERS = (SPS, PPS)

@@ -9,13 +9,13 @@ VPS, SPS, PPS, FRAGMENT = 32, 33, 34, 49
 
 
 class H265(Encoder):
-    """Encodes H.265."""
+    """Encoder of H.265."""
 
     LIBRARY = "libx265"
     PARAMETERS = (VPS, SPS, PPS)
 
     def options(self, _slices: int) -> dict[str, str]:
-        """See `Encoder.options`; each key picture repeats what a decoder must know."""
+        """See `Encoder.options`; each key picture repeats the parameter sets."""
         alone = "log-level=none:pools=none:frame-threads=1:wpp=0"
         return {"x265-params": f"{alone}:scenecut=0:open-gop=0:repeat-headers=1:info=0"}
 

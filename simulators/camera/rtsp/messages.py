@@ -20,7 +20,7 @@ LONGEST_HEAD = 64
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks."""
+    """A client's request."""
 
     method: str
     url: str
@@ -29,14 +29,14 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The URL's, without a slash at its end."""
+        """Path of the URL, without a slash at its end."""
         return urlsplit(self.url).path.rstrip("/")
 
 
 async def next_request(reader: asyncio.StreamReader) -> Request | None:
-    """The next one, past what comes on interleaved channels; None at the end, or at nonsense.
+    """Return the next one, skipping interleaved data; None at the end, or for an invalid one.
 
-    Raises IncompleteReadError, an EOFError, where the client goes in the middle.
+    Raises IncompleteReadError, an EOFError, if the client disconnects in the middle.
     """
     while (first := await reader.read(1)) == b"$":
         size = int.from_bytes((await reader.readexactly(3))[1:])
@@ -61,9 +61,12 @@ async def next_request(reader: asyncio.StreamReader) -> Request | None:
 
 
 def response(status: int, sequence: str, headers: Mapping[str, str], body: str = "") -> bytes:
-    """An answer to the request of that CSeq."""
-    told = {"CSeq": sequence, "Server": "borderpost-simulated", **headers}
+    """Return an answer to the request of that CSeq."""
+    status_line = {"CSeq": sequence, "Server": "borderpost-simulated", **headers}
     if body:
-        told |= {"Content-Type": "application/sdp", "Content-Length": str(len(body.encode()))}
-    head = [f"RTSP/1.0 {status} {REASONS[status]}", *(f"{name}: {value}" for name, value in told.items())]
+        status_line |= {"Content-Type": "application/sdp", "Content-Length": str(len(body.encode()))}
+    head = [
+        f"RTSP/1.0 {status} {REASONS[status]}",
+        *(f"{name}: {value}" for name, value in status_line.items()),
+    ]
     return "\r\n".join([*head, "", body]).encode()

@@ -1,7 +1,7 @@
 """An RTSP server (RFC 2326) with one stream of H.264 or H.265, over TCP only.
 
-Pictures are taken and encoded while somebody watches, once for all who do; whoever comes in the middle begins
-with a key picture of their own moment.
+Pictures are taken and encoded while there are clients, once for all of them; each client starts with a key
+picture of its own moment.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class RtspServer(TcpService):
-    """One camera's stream. Requests meet the faults `not-found` and `slow`, pictures the others."""
+    """One camera's stream. Requests get the faults `not-found` and `slow`, pictures the others."""
 
     def __init__(
         self,
@@ -58,24 +58,25 @@ class RtspServer(TcpService):
         self.pictures_meet = WaitingFaults()
         self.sessions: set[Session] = set()
         self._watched = asyncio.Event()
-        self._left = asyncio.Event()
-        self._still_until_s = 0.0
+        self._client_left = asyncio.Event()
+        self._stalled_until_s = 0.0
         self._encoder: Encoder | None = None
-        # One thread, and not one of the loop's: an encoder is not for two, and waits for nobody.
+        # One thread, and not one of the loop's: an encoder must not be used concurrently, nor wait for other
+        # work.
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoder")
 
     @property
     def url(self) -> str:
-        """Where its stream is."""
+        """Address of its stream."""
         return f"rtsp://{HOST}:{self.port}{PATH}"
 
     @property
     def client_count(self) -> int:
-        """How many clients see pictures."""
+        """Number of clients that get pictures."""
         return sum(session.playing for session in self.sessions)
 
     def inject_fault(self, fault: NotFound | Slow | Stall | PacketLoss) -> None:
-        """Let something go wrong with the next requests or pictures, as its kind is."""
+        """Inject a fault of the next requests or pictures, depending on its kind."""
         match fault:
             case NotFound() | Slow():
                 self.requests_meet.add(fault)
@@ -83,46 +84,49 @@ class RtspServer(TcpService):
                 self.pictures_meet.add(fault)
             case Stall(hold_s=hold_s, for_s=for_s):
                 lasts_s = hold_s or for_s or inf
-                self._still_until_s = asyncio.get_running_loop().time() + lasts_s
+                self._stalled_until_s = asyncio.get_running_loop().time() + lasts_s
 
     # Pictures
 
     async def run(self) -> None:
-        """Show pictures to those who watch, until cancelled."""
+        """Send pictures to the clients, until cancelled."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while True:
             await self._watched.wait()
-            await self._be_still()
+            await self._stall()
             await self._shoot(self.pictures_meet.take())
             due_s = max(due_s + 1 / self.frames_per_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
-    async def _be_still(self) -> None:
-        """Show nothing during a stall: until its end or, where it has none, until all who watch have gone."""
+    async def _stall(self) -> None:
+        """Send nothing during a stall.
+
+        Until its end or, without one, until all its clients have disconnected.
+        """
         now_s = asyncio.get_running_loop().time()
-        if self._still_until_s == inf:
+        if self._stalled_until_s == inf:
             watching = set(self.sessions)
             while watching & self.sessions:
-                self._left.clear()
-                await self._left.wait()
-            self._still_until_s = 0.0
-        elif now_s < self._still_until_s:
-            await asyncio.sleep(self._still_until_s - now_s)
+                self._client_left.clear()
+                await self._client_left.wait()
+            self._stalled_until_s = 0.0
+        elif now_s < self._stalled_until_s:
+            await asyncio.sleep(self._stalled_until_s - now_s)
 
     async def _shoot(self, met: ActiveFaults) -> None:
-        shown = [session for session in self.sessions if session.playing]
+        sessions = [session for session in self.sessions if session.playing]
         at = int(time.monotonic() * CLOCK_HZ)
-        wanted = any(session.needs_key for session in shown)
-        payloads, key = await self._aside(self._encoded, at, wanted)
-        for session in shown:
+        requested = any(session.needs_key for session in sessions)
+        payloads, key = await self._in_thread(self._encoded, at, requested)
+        for session in sessions:
             session.show(payloads, at, key=key, lose=met.get(PacketLoss))
 
-    def _encoded(self, at: int, key_wanted: bool) -> tuple[list[bytes], bool]:
-        """A picture of now as it goes into packets, and whether it needs none before it."""
+    def _encoded(self, at: int, force_key: bool) -> tuple[list[bytes], bool]:
+        """Return the payloads of a present picture, and whether it refers to none before it."""
         image = self.sensor.expose().image
         encoder = self._encoder_of(image.size)
-        units = encoder.units(image, at, key=key_wanted)
+        units = encoder.units(image, at, key=force_key)
         return [payload for unit in units for payload in encoder.payloads(unit)], encoder.is_key(units)
 
     def _encoder_of(self, size: tuple[int, int]) -> Encoder:
@@ -131,14 +135,14 @@ class RtspServer(TcpService):
             self._encoder = kind(size, self.frames_per_s, self.key_every_s, self.slices)
         return self._encoder
 
-    async def _aside(self, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
-        """Do what would hold up the loop: a picture of 1080p takes tens of milliseconds."""
+    async def _in_thread(self, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
+        """Run work that would block the loop: a picture of 1080p takes tens of milliseconds."""
         return await asyncio.get_running_loop().run_in_executor(self._encoding, work, *arguments)
 
     # Requests
 
     async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one client, and show it pictures, until it goes."""
+        """Answer one client, and send it pictures, until it disconnects."""
         mine: list[Session] = []
         try:
             while (request := await next_request(reader)) is not None:
@@ -152,13 +156,13 @@ class RtspServer(TcpService):
                 if status == 200 and request.method == "TEARDOWN":
                     return
                 if status == 200 and request.method in ("PLAY", "PAUSE"):
-                    # After the answer: nothing of a picture comes before it.
+                    # After the answer: no picture may precede it.
                     for session in mine:
                         session.playing = request.method == "PLAY"
                     self._watch()
         finally:
             self.sessions -= set(mine)
-            self._left.set()
+            self._client_left.set()
             self._watch()
 
     def _watch(self) -> None:
@@ -189,7 +193,7 @@ class RtspServer(TcpService):
         return 501, {}, ""
 
     async def _described(self) -> str:
-        encoder = await self._aside(self._encoder_of, self.sensor.size)
+        encoder = await self._in_thread(self._encoder_of, self.sensor.size)
         return (
             f"v=0\r\no=- 0 0 IN IP4 {HOST}\r\ns=Simulated camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
             f"a=control:*\r\n{encoder.description}a=control:{TRACK}\r\n"
@@ -198,12 +202,12 @@ class RtspServer(TcpService):
     def _set_up(
         self, request: Request, mine: list[Session], writer: asyncio.StreamWriter
     ) -> tuple[int, Mapping[str, str], str]:
-        wanted = dict(
+        requested = dict(
             part.strip().partition("=")[::2] for part in request.headers.get("transport", "").split(";")
         )
-        if "RTP/AVP/TCP" not in wanted:
+        if "RTP/AVP/TCP" not in requested:
             return 461, {}, ""
-        channel = wanted.get("interleaved", "0-1").partition("-")[0]
+        channel = requested.get("interleaved", "0-1").partition("-")[0]
         if not (channel.isdecimal() and int(channel) < 255):
             return 400, {}, ""
         session = Session(writer, int(channel))
@@ -228,6 +232,6 @@ class RtspServer(TcpService):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, whatever is being shown."""
+        """Stop, even while streaming."""
         await super().__aexit__(kind, error, trace)
         self._encoding.shutdown()

@@ -1,4 +1,4 @@
-"""One client that watches: RTP packets (RFC 3550) in its RTSP connection (RFC 2326, section 10.12)."""
+"""One client of the stream: RTP packets (RFC 3550) in its RTSP connection (RFC 2326, section 10.12)."""
 
 import asyncio
 import secrets
@@ -8,11 +8,11 @@ from simulators.camera.faults import PacketLoss
 from simulators.camera.rtsp.encoder import PAYLOAD_TYPE
 
 BACKLOG = 2_000_000
-"""Bytes not yet taken by a client, beyond which pictures are left out for it."""
+"""Unsent bytes of a client above which pictures are dropped for it."""
 
 
 class Session:
-    """One client. It sees nothing before a picture that needs none before it."""
+    """One client. Its first picture is one that refers to none before it."""
 
     def __init__(self, writer: asyncio.StreamWriter, channel: int) -> None:
         self.name = secrets.token_hex(8)
@@ -24,7 +24,7 @@ class Session:
         self._writer = writer
 
     def show(self, payloads: Sequence[bytes], at: int, *, key: bool, lose: PacketLoss | None = None) -> None:
-        """Send a picture; with `lose`, one of its packets is missing."""
+        """Send a picture; with `lose`, without one of its packets."""
         if self._writer.is_closing() or (self.needs_key and not key):
             return
         if self._writer.transport.get_write_buffer_size() > BACKLOG:

@@ -1,1 +1,1 @@
-"""Fingerprint modules on a serial line that speak the protocol of the ZFM-20: R30x, AS608, R503."""
+"""Fingerprint modules on a serial line with the protocol of the ZFM-20: R30x, AS608, R503."""

@@ -1,7 +1,6 @@
-"""What goes wrong with a fingerprint module on a serial line, each thing a small typed value.
+"""Faults of a fingerprint module on a serial line, each a small typed value.
 
-Those that befall reads of passport readers befall answers here: an acknowledgement with all the data after
-it.
+The faults of passport readers' reads apply to answers here: an acknowledgement with all its data.
 """
 
 from dataclasses import replace
@@ -26,32 +25,34 @@ from simulators.fingerprint.zfm.packets import MARK
 
 
 class WrongChecksum(ReadFault):
-    """The sum of one packet of the answer is wrong."""
+    """A wrong checksum of one packet of the answer."""
 
     fault: Literal["wrong-checksum"] = "wrong-checksum"
-    packet: int = Field(0, ge=0, description="Which: 0 is the acknowledgement, 1 the first packet of data.")
+    packet: int = Field(
+        0, ge=0, description="Number of the packet: 0 is the acknowledgement, 1 the first packet of data."
+    )
 
     def frame(self, sent: Transmission) -> Transmission:
-        """The last byte of that packet inverted; of the last one, if there are fewer."""
+        """Invert the last byte of that packet; of the last one, if there are fewer."""
         end = 0
         for _ in range(self.packet + 1):
             if sent.data[end : end + 2] != MARK:
                 break
             end += 9 + int.from_bytes(sent.data[end + 7 : end + 9], "big")
-        spoiled = bytearray(sent.data)
-        spoiled[end - 1] ^= 0xFF
-        return replace(sent, data=bytes(spoiled))
+        damaged = bytearray(sent.data)
+        damaged[end - 1] ^= 0xFF
+        return replace(sent, data=bytes(damaged))
 
 
 class WrongAnswer(ReadFault):
-    """The module refuses what it is asked, with a code of its own."""
+    """A refusal with a given code."""
 
     fault: Literal["wrong-answer"] = "wrong-answer"
     code: int = Field(0x03, ge=1, le=255, description="The code; 3 is a failed capture, 41 a broken sensor.")
 
 
 class WrongPassword(Fault):
-    """Somebody has set another password; the module has been off since."""
+    """Another password; the module has been off since it was set."""
 
     fault: Literal["wrong-password"] = "wrong-password"
     password: int = Field(0x0BADCAFE, ge=0, le=0xFFFFFFFF)
@@ -76,5 +77,5 @@ _FAULTS: TypeAdapter[ZfmFault] = TypeAdapter(ZfmFault)
 
 
 def zfm_fault(name: str, arguments: dict[str, Any] | None = None) -> ZfmFault:
-    """The fault of that name; pydantic's ValidationError, a ValueError, for one that cannot be."""
+    """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
     return _FAULTS.validate_python({**(arguments or {}), "fault": name})

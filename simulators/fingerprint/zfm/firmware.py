@@ -1,7 +1,7 @@
-"""What a module does when it is told something: its buffers, its library, its parameters.
+"""Firmware of a module: instructions on its buffers, its library, its parameters.
 
 No bytes of packets here: an instruction with its parameters comes in, an answer goes out. Source: protocol
-sheet, section 3; answers have their full length also where they are refusals, as hosts expect it.
+sheet, section 3; refusals have the full length of their answers too, as hosts expect.
 """
 
 import struct
@@ -21,15 +21,15 @@ NOTEPAD_PAGES, NOTEPAD_BYTES = 16, 32
 INFORMATION_BYTES = 512
 PACKET_SIZES = (32, 64, 128, 256)
 LIKE_ENOUGH = {1: 0.36, 2: 0.39, 3: 0.42, 4: 0.46, 5: 0.50}
-"""Security level to the similarity that counts as a match."""
+"""Minimum similarity of a match by security level."""
 SCORE = 200
-"""Points for full similarity."""
+"""Score of full similarity."""
 BAUD_STEP = 9600
 
 
 @dataclass
 class Memory:
-    """What stays when the power goes."""
+    """Data that survive a loss of power."""
 
     address: int = 0xFFFFFFFF
     password: int = 0
@@ -42,16 +42,16 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to an instruction: a code, what comes with it, and what happens after."""
+    """The answer to an instruction: a code, its data, and its consequences."""
 
     code: int
     content: bytes = b""
     data: bytes | None = None
-    """To be sent after it."""
+    """Data packets sent after it."""
     receive: Callable[[bytes], None] | None = None
-    """What to do with the data that the host sends after it."""
+    """Receiver of the data that the host sends after it."""
     looks: bool = False
-    """Whether it takes as long as a look at the finger."""
+    """True if it takes as long as a look at the finger."""
     resets: bool = False
 
 
@@ -59,18 +59,18 @@ Handler = Callable[..., Reply]
 _HANDLERS: dict[Instruction, tuple[struct.Struct, Handler]] = {}
 
 
-def _on(*instructions: Instruction, takes: str = "") -> Callable[[Handler], Handler]:
-    """Register what obeys these instructions, and what comes with them, in the words of `struct`."""
+def _on(*instructions: Instruction, fields: str = "") -> Callable[[Handler], Handler]:
+    """Register the method for these instructions; `fields` is the `struct` format of its parameters."""
 
     def register(handler: Handler) -> Handler:
-        _HANDLERS.update(dict.fromkeys(instructions, (struct.Struct(f">{takes}"), handler)))
+        _HANDLERS.update(dict.fromkeys(instructions, (struct.Struct(f">{fields}"), handler)))
         return handler
 
     return register
 
 
 class Firmware:
-    """One module's mind."""
+    """State and instructions of one module."""
 
     def __init__(self, profile: Profile, platen: Platen, memory: Memory, chance: Random) -> None:
         self.profile = profile
@@ -78,14 +78,14 @@ class Firmware:
         self.memory = memory
         self._chance = chance
         self.aura: tuple[int, int, int, int] | None = None
-        """What the ring of light does: control, speed, colour, count."""
+        """State of the light ring: control, speed, colour, count."""
         self.light = True
         self.images = 0
-        """How many images it has taken."""
+        """Number of images taken."""
         self.power_up()
 
     def power_up(self) -> None:
-        """Forget what does not stay."""
+        """Reset the volatile data."""
         self.image: NDArray[np.uint8] | None = None
         self.buffers: dict[int, bytes] = {}
         self.verified = self.memory.password == 0
@@ -94,17 +94,17 @@ class Firmware:
         self.light = True
 
     def handle_command(self, content: bytes) -> Reply:
-        """Do what an instruction says."""
+        """Execute an instruction."""
         code, parameters = content[:1], content[1:]
-        if not code or code[0] not in self.profile.obeys:
+        if not code or code[0] not in self.profile.supports:
             return Reply(Answer.UNSUPPORTED)
         instruction = Instruction(code[0])
         if not self.verified and instruction is not Instruction.VERIFY_PASSWORD:
             return Reply(Answer.PASSWORD_NEEDED)
-        takes, handler = _HANDLERS[instruction]
-        if len(parameters) != takes.size:
+        fields, handler = _HANDLERS[instruction]
+        if len(parameters) != fields.size:
             return Reply(Answer.PACKET_ERROR)
-        return handler(self, *takes.unpack(parameters))
+        return handler(self, *fields.unpack(parameters))
 
     # The finger.
 
@@ -124,7 +124,7 @@ class Firmware:
             return reply if made.file else Reply(Answer.FEW_FEATURES, looks=True)
         return reply
 
-    @_on(Instruction.IMAGE_TO_CHARACTERS, takes="B")
+    @_on(Instruction.IMAGE_TO_CHARACTERS, fields="B")
     def _to_characters(self, buffer: int) -> Reply:
         if self.image is None:
             return Reply(Answer.NO_IMAGE)
@@ -156,7 +156,7 @@ class Firmware:
     # Templates.
 
     def _buffer(self, number: int) -> int:
-        """Numbers that there are not mean the second buffer."""
+        """Return the buffer's number; an invalid one means the second buffer."""
         return number if 1 <= number <= self.profile.placements else 2
 
     @property
@@ -181,11 +181,11 @@ class Firmware:
         score = struct.pack(">H", round(value * SCORE) if self.matched else 0)
         return Reply(Answer.OK if self.matched else Answer.NO_MATCH, score)
 
-    @_on(Instruction.SEARCH, Instruction.FAST_SEARCH, takes="BHH")
+    @_on(Instruction.SEARCH, Instruction.FAST_SEARCH, fields="BHH")
     def _search(self, buffer: int, first: int, count: int) -> Reply:
-        wanted = self.buffers.get(self._buffer(buffer), b"")
+        probe = self.buffers.get(self._buffer(buffer), b"")
         found = {
-            page: similarity(wanted, template)
+            page: similarity(probe, template)
             for page, template in self.memory.library.items()
             if first <= page < first + count
         }
@@ -195,7 +195,7 @@ class Firmware:
             return Reply(Answer.NOT_FOUND, bytes(4))
         return Reply(Answer.OK, struct.pack(">HH", page, round(found[page] * SCORE)))
 
-    @_on(Instruction.STORE, takes="BH")
+    @_on(Instruction.STORE, fields="BH")
     def _store(self, buffer: int, page: int) -> Reply:
         template = self.buffers.get(self._buffer(buffer))
         if page >= self.profile.capacity:
@@ -205,7 +205,7 @@ class Firmware:
         self.memory.library[page] = template.ljust(self._template_bytes, b"\0")
         return Reply(Answer.OK)
 
-    @_on(Instruction.LOAD, takes="BH")
+    @_on(Instruction.LOAD, fields="BH")
     def _load(self, buffer: int, page: int) -> Reply:
         if page >= self.profile.capacity:
             return Reply(Answer.BAD_PAGE)
@@ -214,21 +214,21 @@ class Firmware:
         self.buffers[self._buffer(buffer)] = self.memory.library[page]
         return Reply(Answer.OK)
 
-    @_on(Instruction.UPLOAD_CHARACTERS, takes="B")
+    @_on(Instruction.UPLOAD_CHARACTERS, fields="B")
     def _upload_characters(self, buffer: int) -> Reply:
         template = self.buffers.get(self._buffer(buffer))
         if not template:
             return Reply(Answer.NOT_UPLOADED)
         return Reply(Answer.OK, data=template.ljust(self._template_bytes, b"\0"))
 
-    @_on(Instruction.DOWNLOAD_CHARACTERS, takes="B")
+    @_on(Instruction.DOWNLOAD_CHARACTERS, fields="B")
     def _download_characters(self, buffer: int) -> Reply:
         def receive(data: bytes) -> None:
             self.buffers[self._buffer(buffer)] = data[: self._template_bytes]
 
         return Reply(Answer.OK, receive=receive)
 
-    @_on(Instruction.DELETE, takes="HH")
+    @_on(Instruction.DELETE, fields="HH")
     def _delete(self, first: int, count: int) -> Reply:
         if count == 0 or first + count > self.profile.capacity:
             return Reply(Answer.NOT_DELETED)
@@ -245,7 +245,7 @@ class Firmware:
     def _count(self) -> Reply:
         return Reply(Answer.OK, struct.pack(">H", len(self.memory.library)))
 
-    @_on(Instruction.INDEX, takes="B")
+    @_on(Instruction.INDEX, fields="B")
     def _index(self, page: int) -> Reply:
         taken = np.zeros(256, np.uint8)
         for number in self.memory.library:
@@ -275,7 +275,7 @@ class Firmware:
     def _read_parameters(self) -> Reply:
         return Reply(Answer.OK, self._parameters)
 
-    @_on(Instruction.SET_PARAMETER, takes="BB")
+    @_on(Instruction.SET_PARAMETER, fields="BB")
     def _set_parameter(self, number: int, value: int) -> Reply:
         match number:
             case 4 if value in self.profile.bauds:
@@ -290,18 +290,18 @@ class Firmware:
                 return Reply(Answer.BAD_REGISTER)
         return Reply(Answer.OK)
 
-    @_on(Instruction.SET_PASSWORD, takes="I")
+    @_on(Instruction.SET_PASSWORD, fields="I")
     def _set_password(self, password: int) -> Reply:
         self.memory.password = password
         return Reply(Answer.OK)
 
-    @_on(Instruction.VERIFY_PASSWORD, takes="I")
+    @_on(Instruction.VERIFY_PASSWORD, fields="I")
     def _verify_password(self, password: int) -> Reply:
         right = password == self.memory.password
         self.verified = self.verified or right
         return Reply(Answer.OK if right else Answer.WRONG_PASSWORD)
 
-    @_on(Instruction.SET_ADDRESS, takes="I")
+    @_on(Instruction.SET_ADDRESS, fields="I")
     def _set_address(self, address: int) -> Reply:
         self.memory.address = address
         return Reply(Answer.OK)
@@ -310,14 +310,14 @@ class Firmware:
     def _random(self) -> Reply:
         return Reply(Answer.OK, self._chance.randbytes(4))
 
-    @_on(Instruction.WRITE_NOTEPAD, takes="B32s")
+    @_on(Instruction.WRITE_NOTEPAD, fields="B32s")
     def _write_notepad(self, page: int, content: bytes) -> Reply:
         if page >= NOTEPAD_PAGES:
             return Reply(Answer.BAD_NOTEPAD_PAGE)
         self.memory.notepad[page] = content
         return Reply(Answer.OK)
 
-    @_on(Instruction.READ_NOTEPAD, takes="B")
+    @_on(Instruction.READ_NOTEPAD, fields="B")
     def _read_notepad(self, page: int) -> Reply:
         if page >= NOTEPAD_PAGES:
             return Reply(Answer.BAD_NOTEPAD_PAGE, bytes(NOTEPAD_BYTES))
@@ -330,11 +330,11 @@ class Firmware:
 
     # Lights and the rest.
 
-    @_on(Instruction.PORT, takes="B")
+    @_on(Instruction.PORT, fields="B")
     def _port(self, _on: int) -> Reply:
         return Reply(Answer.OK)
 
-    @_on(Instruction.AURA, takes="BBBB")
+    @_on(Instruction.AURA, fields="BBBB")
     def _set_aura(self, control: int, speed: int, colour: int, count: int) -> Reply:
         self.aura = (control, speed, colour, count)
         return Reply(Answer.OK)

@@ -1,4 +1,4 @@
-"""A fingerprint module on a serial line: packets in, packets out, and what goes wrong on the way."""
+"""A fingerprint module on a serial line: packets in, packets out, and its faults."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,16 +20,16 @@ from simulators.links.serial_line import SerialLine
 READY = b"\x55"
 START_S = 0.05
 BITS_A_BYTE = 10
-"""Eight, a start bit and a stop bit."""
+"""Eight data bits, a start bit and a stop bit."""
 PACED_BYTES = 64
 RESULT_BYTES = {0x03: 2, 0x04: 4, 0x1B: 4}
-"""Of the answers that have results in them also when there are none."""
+"""Size of the results in answers that contain them even for a refusal."""
 
 
 class ZfmModule:
     """One module. Once started it serves its line, which must have been entered, until that is closed.
 
-    `capture_s`: how long it looks for a finger, in seconds. `wire_speed`: bytes take as long as they would.
+    `capture_s`: time for a look at the finger, in seconds. `wire_speed`: bytes take time as at the rate.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ZfmModule:
         self.wire_speed = wire_speed
         self.faults = PendingFaults()
         self.commands = 0
-        """How many commands it has obeyed or refused."""
+        """Number of commands executed or refused."""
         self._decoder = Decoder()
         self._inbox: asyncio.Queue[Packet] = asyncio.Queue()
         self._receiving: tuple[Callable[[bytes], None], bytearray] | None = None
@@ -60,11 +60,11 @@ class ZfmModule:
         line.on_received = self._received
 
     def start(self) -> None:
-        """Begin to serve the line."""
+        """Start to serve the line."""
         self.line.call_soon(self._serve())
 
     def enrol_finger(self, page: int, finger: Finger) -> None:
-        """Have a finger in the library, as if its owner had been here before."""
+        """Store a finger in the library, as enrolled before."""
         sensor = self.profile.sensor
         touches = (finger.touch(-number - 1) for number in range(self.profile.placements))
         files = (characters(render_touch(touch, sensor) >> 4, sensor.ppi).file for touch in touches)
@@ -72,11 +72,11 @@ class ZfmModule:
 
     @property
     def baud(self) -> int:
-        """The speed it speaks and understands."""
+        """Its baud rate."""
         return self._baud
 
     async def inject(self, fault: Fault) -> None:
-        """Let something go wrong, now or with the next answers, as its kind is."""
+        """Inject a fault, which applies now or to the next answers, depending on its kind."""
         loop = asyncio.get_running_loop()
         match fault:
             case Unplug(for_s=for_s):
@@ -109,14 +109,14 @@ class ZfmModule:
     def _power_up(self) -> None:
         self.firmware.power_up()
         self._receiving = None
-        self._decoder.forget()
+        self._decoder.clear()
         self._baud = self.memory.baud_factor * BAUD_STEP
 
     # Packets.
 
     def _received(self, data: bytes) -> None:
         if self.line.baud not in (None, self._baud):
-            self._decoder.forget()  # at another speed it is noise
+            self._decoder.clear()  # at another rate it is noise
             return
         for packet in self._decoder.feed(data):
             self._inbox.put_nowait(packet)
@@ -128,12 +128,12 @@ class ZfmModule:
                 continue
             if packet.kind == Kind.COMMAND:
                 self._receiving = None
-                await self._obey(packet)
+                await self._execute(packet)
             elif self._receiving is not None and packet.kind in (Kind.DATA, Kind.LAST_DATA):
                 self._take(packet)
 
     def _take(self, packet: Packet) -> None:
-        """Data that the host was told to send; what came broken spoils all of it."""
+        """Take a data packet of the host; a damaged one invalidates all."""
         assert self._receiving is not None
         receive, so_far = self._receiving
         if not packet.sound:
@@ -144,7 +144,7 @@ class ZfmModule:
             self._receiving = None
             receive(bytes(so_far))
 
-    async def _obey(self, packet: Packet) -> None:
+    async def _execute(self, packet: Packet) -> None:
         self.commands += 1
         faults = self.faults.take()
         reply = Reply(Answer.PACKET_ERROR)
@@ -181,7 +181,7 @@ class ZfmModule:
             chunk, every_s = PACED_BYTES, PACED_BYTES * BITS_A_BYTE / self._baud
         await self.line.send(sent.data, chunk=chunk, every_s=every_s)
         if sent.then_unplug:
-            # A pulled cable takes unread bytes with it; the host is to have had those before the cut.
+            # A pulled cable discards unread bytes; the host must have those before the cut.
             await self.line.wait_drained()
             self.line.unplug(sent.unplug_for_s)
             self._power_up()

@@ -1,4 +1,4 @@
-"""Packets of the ZFM protocol: a mark, an address, what kind, how long, content, a sum.
+"""Packets of the ZFM protocol: a mark, an address, kind, length, content, a sum.
 
 ``EF01 | address u32 | kind u8 | length u16 | content | sum u16``, big-endian; the length counts content and
 sum, the sum adds kind, length and content. Source: protocol sheet, section 3.
@@ -12,11 +12,11 @@ from enum import IntEnum
 MARK = b"\xef\x01"
 _HEAD = struct.Struct(">2sIBH")
 LONGEST = 2 + 256
-"""Of content and sum: no module takes more."""
+"""Maximum length of content and sum, in all modules."""
 
 
 class Kind(IntEnum):
-    """What a packet is."""
+    """Kinds of packets."""
 
     COMMAND = 0x01
     DATA = 0x02
@@ -26,7 +26,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One packet; `sound` is whether its sum is right."""
+    """One packet; `sound`: whether its checksum is right."""
 
     address: int
     kind: int
@@ -34,54 +34,54 @@ class Packet:
     sound: bool = True
 
     def encode(self) -> bytes:
-        """Its bytes."""
+        """Return its bytes."""
         length = len(self.content) + 2
         total = checksum(self.kind, self.content)
         return _HEAD.pack(MARK, self.address, self.kind, length) + self.content + total.to_bytes(2, "big")
 
 
 def checksum(kind: int, content: bytes) -> int:
-    """The sum of a packet."""
+    """Return the checksum of a packet."""
     length = len(content) + 2
     return (kind + (length >> 8) + (length & 0xFF) + sum(content)) & 0xFFFF
 
 
 class Decoder:
-    """Finds packets in what a host writes, however it is cut; what is none is passed over."""
+    """Parser of packets in a host's output with arbitrary pieces; invalid bytes are skipped."""
 
     def __init__(self) -> None:
-        self._left = b""
+        self._pending = b""
 
     def feed(self, data: bytes) -> Iterator[Packet]:
-        """The packets that `data` completes."""
-        self._left += data
+        """Yield the packets that `data` completes."""
+        self._pending += data
         while True:
-            start = self._left.find(MARK)
+            start = self._pending.find(MARK)
             if start < 0:
                 # The last byte may be half a mark.
-                self._left = self._left[-1:] if self._left[-1:] == MARK[:1] else b""
+                self._pending = self._pending[-1:] if self._pending[-1:] == MARK[:1] else b""
                 return
-            self._left = self._left[start:]
-            if len(self._left) < _HEAD.size:
+            self._pending = self._pending[start:]
+            if len(self._pending) < _HEAD.size:
                 return
-            _, address, kind, length = _HEAD.unpack_from(self._left)
+            _, address, kind, length = _HEAD.unpack_from(self._pending)
             if not 2 <= length <= LONGEST:
-                self._left = self._left[1:]
+                self._pending = self._pending[1:]
                 continue
-            if len(self._left) < _HEAD.size + length:
+            if len(self._pending) < _HEAD.size + length:
                 return
-            body = self._left[_HEAD.size : _HEAD.size + length]
-            self._left = self._left[_HEAD.size + length :]
+            body = self._pending[_HEAD.size : _HEAD.size + length]
+            self._pending = self._pending[_HEAD.size + length :]
             content = body[:-2]
             yield Packet(address, kind, content, int.from_bytes(body[-2:], "big") == checksum(kind, content))
 
-    def forget(self) -> None:
-        """Drop a packet that has only begun."""
-        self._left = b""
+    def clear(self) -> None:
+        """Discard an incomplete packet."""
+        self._pending = b""
 
 
 def data_packets(address: int, data: bytes, size: int) -> list[bytes]:
-    """`data` in packets of `size` bytes, the last of its own kind."""
+    """Return `data` in packets of `size` bytes, the last of its own kind."""
     pieces = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
     kinds = [Kind.DATA] * (len(pieces) - 1) + [Kind.LAST_DATA]
     return [Packet(address, kind, piece).encode() for kind, piece in zip(kinds, pieces, strict=True)]

@@ -1,4 +1,4 @@
-"""The modules that speak the protocol, as far as they differ. Source: protocol sheet, section 3."""
+"""The modules with this protocol, and their differences. Source: protocol sheet, section 3."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -99,12 +99,12 @@ class Profile:
     model: str
     sensor: Sensor
     capacity: int
-    """How many templates it keeps."""
+    """Number of templates that it stores."""
     placements: int
-    """How many character files make a template; there are as many buffers."""
+    """Number of character files of a template; there are as many buffers."""
     bauds: frozenset[int]
-    """The speeds it can be set to, in multiples of 9600."""
-    obeys: frozenset[Instruction]
+    """The rates it can be set to, in multiples of 9600."""
+    supports: frozenset[Instruction]
     system: int
 
 

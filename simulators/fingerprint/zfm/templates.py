@@ -1,15 +1,15 @@
-"""Character files and templates of our own making, and an honest comparison of them.
+"""Character files and templates in a format of our own, and a real comparison of them.
 
-What real modules put into theirs is their makers' secret; hosts move them about as so many bytes. Ours:
+The formats of real modules are their makers' secret; hosts only move them as bytes. Ours:
 
 - A *character file*, 256 bytes: ``"BP"``, a version, a reserved byte, the side of a square, the share of it
   that shows ridges (0 to 255), then the square's bits, row by row, the first in the highest bit: ridge or
   valley, every 0.2 mm around the sensor's middle. The rest is zeros.
-- A *template*: as many character files as the module takes of a finger, two or six; what it has not is zeros.
+- A *template*: the module's number of character files per finger, two or six; missing ones are zeros.
 
-Two character files are compared by correlating the squares for every shift and for turns up to 24 degrees;
-what counts is the best place, if the squares overlap there by two fifths. Of 30 fingers, two touches of one
-gave 0.39 to 0.7, two fingers 0.21 in the middle and 0.40 at most.
+Two character files are compared by correlating the squares for every shift and for rotations up to 24
+degrees; the best position counts, if the squares overlap there by two fifths. Of 30 fingers, two touches of
+one gave 0.39 to 0.7, two fingers 0.21 in the middle and 0.40 at most.
 """
 
 import math
@@ -24,13 +24,13 @@ FILE_BYTES = 256
 MAGIC, VERSION = b"BP", 1
 SIDE, PITCH_MM = 44, 0.2
 FINE = 2
-"""Squares are compared at so many times their resolution."""
+"""Factor of the resolution at which squares are compared."""
 TURNS_DEG = range(-24, 25, 4)
 LEAST_OVERLAP = 0.4
 _SIZE = 144
-"""Of the transforms: enough for every shift that still overlaps."""
+"""Size of the transforms: enough for every shift that still overlaps."""
 LEAST_CONTRAST, LEAST_SHOWN = 1.0, 0.4
-"""Of 16 greys; of the square. With less an image has too few features."""
+"""Minimum contrast, of 16 greys, and minimum share of the square. Below, an image has too few features."""
 LEAST_RIDGED = 0.64
 """Share of what is seen that comes as often as ridges do; clean prints have 0.87, dry and worn ones under
 0.5."""
@@ -43,14 +43,14 @@ Waves = NDArray[np.complexfloating[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """What an image gave: the character file, or why there is none."""
+    """Result of an image: the character file, or the cause of its absence."""
 
     file: bytes = b""
     cause: str = ""
 
 
 def characters(image: NDArray[Any], ppi: int) -> Characters:
-    """The character file of an image with 16 greys, 0 the darkest. Cause: `few-features` or `messy`."""
+    """Compute the character file of an image with 16 greys, 0 darkest. Cause: `few-features` or `messy`."""
     pixels_mm = ppi / 25.4
     grey = image.astype(np.float32)
     fine = _smooth(_smooth(grey, 0.14 * pixels_mm), 0.14 * pixels_mm)
@@ -68,7 +68,7 @@ def characters(image: NDArray[Any], ppi: int) -> Characters:
 
 
 def _ridged(bits: NDArray[np.bool_]) -> float:
-    """How much of a square is ridges, and not lines, lumps and grain of other widths."""
+    """Return the share of ridges in a square, as against lines, lumps and noise of other widths."""
     power = np.abs(np.fft.fft2(np.where(bits, 1.0, -1.0))) ** 2
     along = np.fft.fftfreq(SIDE, PITCH_MM)
     often = np.hypot(along[:, None], along[None])
@@ -85,7 +85,7 @@ def _grid(shape: tuple[int, ...], pixels_mm: float) -> tuple[NDArray[np.intp], N
 
 
 def _smooth(values: Floats, width: float) -> Floats:
-    """Mean over a square of an odd number of pixels, about `width`."""
+    """Return the mean over a square of an odd number of pixels, about `width`."""
     size = int(width) | 1
     for axis in (0, 1):
         before = [(size // 2 + 1, size // 2) if along == axis else (0, 0) for along in (0, 1)]
@@ -97,13 +97,13 @@ def _smooth(values: Floats, width: float) -> Floats:
 
 
 def files_in(template: bytes) -> list[bytes]:
-    """The character files of a template, empty places left out."""
+    """Return the character files of a template, without empty places."""
     pieces = (template[at : at + FILE_BYTES] for at in range(0, len(template), FILE_BYTES))
     return [piece for piece in pieces if len(piece) == FILE_BYTES and piece.startswith(MAGIC)]
 
 
 def similarity(one: bytes, other: bytes) -> float:
-    """How alike two templates, or character files, are at their best: 1 for the same touch, 0 for nothing."""
+    """Return the best similarity of two templates, or character files: 1 for the same touch, 0 for none."""
     scores = [_compared(first, second) for first in files_in(one) for second in files_in(other)]
     return max(scores, default=0.0)
 
@@ -126,7 +126,7 @@ def _transformed(file: bytes) -> Waves:
 
 @lru_cache(maxsize=1)
 def _overlaps() -> Floats:
-    """How many points overlap for each turn and shift; infinity where they are too few."""
+    """Return the number of overlapping points for each rotation and shift; infinity if too few."""
     whole = np.ones((SIDE * FINE, SIDE * FINE), np.float32)
     turned = np.fft.rfft2(_turns(whole), (_SIZE, _SIZE), axes=(1, 2))
     overlaps = np.fft.irfft2(
@@ -136,7 +136,7 @@ def _overlaps() -> Floats:
 
 
 def _square(file: bytes) -> Floats:
-    """Ridges 1, valleys -1, with the waves between, at the finer resolution."""
+    """Return ridges as 1, valleys as -1, with the waves between, at the finer resolution."""
     bits = np.unpackbits(np.frombuffer(file, np.uint8, offset=6), count=SIDE * SIDE)
     coarse = np.fft.rfft2((bits.reshape(SIDE, SIDE) * 2.0 - 1.0).astype(np.float32))
     fine = np.zeros((SIDE * FINE, SIDE * FINE // 2 + 1), coarse.dtype)
@@ -146,7 +146,7 @@ def _square(file: bytes) -> Floats:
 
 
 def _turns(square: Floats) -> Floats:
-    """The square turned by each angle about its middle; what comes from outside is 0."""
+    """Return the square rotated by each angle about its middle; points from outside are 0."""
     length = square.shape[0]
     middle = (length - 1) / 2
     down, right = np.mgrid[0:length, 0:length] - middle

@@ -1,4 +1,4 @@
-"""`python -m simulators.passport.chip`: travellers lay documents on a virtual reader of a real pcscd."""
+"""`python -m simulators.passport.chip`: travellers put documents on a virtual reader of a real pcscd."""
 
 import argparse
 import asyncio
@@ -23,20 +23,20 @@ from simulators.travellers import TravellerGenerator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop, or for `--cycles` documents; 1 and a sentence where that cannot be."""
+    """Run until stopped, or for `--cycles` documents; return 1 and print an error if that fails."""
     options = _parser().parse_args(arguments)
     try:
         faults = [_fault(text) for text in options.fault]
         profile = _profile(options)
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_lay(options, profile, faults))
+            asyncio.run(_present(options, profile, faults))
     except (SimulatorError, ValidationError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-async def _lay(options: argparse.Namespace, profile: Profile, faults: list[ChipFault]) -> None:
+async def _present(options: argparse.Namespace, profile: Profile, faults: list[ChipFault]) -> None:
     issuer = IssuingState.create()
     travellers = TravellerGenerator(options.seed)
     if options.kbit_s:
@@ -58,7 +58,7 @@ async def _lay(options: argparse.Namespace, profile: Profile, faults: list[ChipF
 
 
 def _trust(folder: Path | None, issuer: IssuingState) -> None:
-    """What an operator would be given: the CSCA, the revocation list and a master list, all in DER."""
+    """Write the CSCA, the revocation list and a master list, as an operator would get them, all in DER."""
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def _profile(options: argparse.Namespace) -> Profile:
 
 
 def _fault(text: str) -> ChipFault:
-    """`name` or `name:field=value,field=value`; numbers may be hexadecimal (0x6988)."""
+    """Parse `name` or `name:field=value,field=value`; numbers may be hexadecimal (0x6988)."""
     name, _, rest = text.partition(":")
     values: dict[str, object] = {}
     for part in filter(None, rest.split(",")):
@@ -96,7 +96,7 @@ def _fault(text: str) -> ChipFault:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulators.passport.chip", description=main.__doc__)
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="where vpcd listens")
+    add("--host", default="127.0.0.1", help="address of vpcd")
     add("--port", type=int, default=DEFAULT_PORT, help="the port of its slot (default %(default)s)")
     add("--format", default="TD3", choices=["TD1", "TD2", "TD3"])
     add("--seed", type=int, default=0, help="the same seed gives the same travellers")
@@ -108,8 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--chip-authentication", action="append", default=[], choices=list(Cipher), metavar="CIPHER")
     add("--active-authentication", choices=list(ActiveAuthentication))
     add("--extended-length", action="store_true")
-    add("--image-padding", type=int, default=0, metavar="BYTES", help="make DG2 so much larger")
-    add("--kbit-s", type=float, help="slow field: 106, 212, 424 or 848")
+    add("--image-padding", type=int, default=0, metavar="BYTES", help="additional size of DG2, in bytes")
+    add("--kbit-s", type=float, help="bit rate of a slow field: 106, 212, 424 or 848")
     add(
         "--fault",
         action="append",
@@ -117,10 +117,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[:FIELD=VALUE,...]",
         help="removed:at=12, revoked-signer",
     )
-    add("--trust", type=Path, metavar="DIR", help="write csca.cer, csca.crl and master-list.ml there")
-    add("--dwell-s", type=float, default=10.0, help="how long a document lies there")
-    add("--away-s", type=float, default=2.0, help="how long until the next")
-    add("--cycles", type=int, default=0, help="so many documents, then stop; 0 goes on")
+    add("--trust", type=Path, metavar="DIR", help="folder for csca.cer, csca.crl and master-list.ml")
+    add("--dwell-s", type=float, default=10.0, help="how long a document stays on the reader, in seconds")
+    add("--away-s", type=float, default=2.0, help="pause before the next, in seconds")
+    add("--cycles", type=int, default=0, help="number of documents; 0 is unlimited")
     return parser
 
 

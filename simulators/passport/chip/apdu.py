@@ -1,4 +1,4 @@
-"""Commands and replies of ISO/IEC 7816-4, section 5, as a chip sees them."""
+"""Commands and replies of ISO/IEC 7816-4, section 5, on the chip's side."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from enum import IntEnum
 from typing import Self
 
 Randomness = Callable[[int], bytes]
-"""So many random bytes. A test may give a chip the randomness of a worked example."""
+"""Source of random bytes of a given number. A test may use those of a worked example."""
 
 SECURE_MESSAGING = 0x0C
-"""The bits of CLA that say: secure messaging, header authenticated (ISO/IEC 7816-4, 5.4.1)."""
+"""Bits of CLA for secure messaging with an authenticated header (ISO/IEC 7816-4, 5.4.1)."""
 CHAINING = 0x10
 
 
 class Status(IntEnum):
-    """The status words this chip knows (ISO/IEC 7816-4, 5.6; Doc 9303-11)."""
+    """The status words of this chip (ISO/IEC 7816-4, 5.6; Doc 9303-11)."""
 
     SUCCESS = 0x9000
     END_OF_FILE = 0x6282
@@ -36,7 +36,7 @@ class Status(IntEnum):
 
 
 class RefusedError(Exception):
-    """The chip does not do what it was told, and says so with a status word."""
+    """The chip refuses a command with a status word."""
 
     def __init__(self, status: Status) -> None:
         super().__init__(f"{status:04X} {status.name}")
@@ -53,23 +53,23 @@ class Command:
     p2: int
     data: bytes = b""
     ne: int | None = None
-    """How many bytes are expected at most; None where the command has no Le field."""
+    """Maximum number of expected bytes; None if the command has no Le field."""
     extended: bool = False
-    """Whether its lengths were written in the extended form."""
+    """True if its lengths were written in the extended form."""
 
     @property
     def secured(self) -> bool:
-        """Whether it claims to be under secure messaging."""
+        """True if it is marked as under secure messaging."""
         return self.cla & SECURE_MESSAGING == SECURE_MESSAGING
 
     @property
     def chained(self) -> bool:
-        """Whether more commands of this chain follow."""
+        """True if more commands of this chain follow."""
         return bool(self.cla & CHAINING)
 
     @classmethod
     def parse(cls, apdu: bytes) -> Self:
-        """The command in these bytes; RefusedError (6700) where their number does not fit their lengths."""
+        """Parse the command in these bytes; raise RefusedError (6700) if its lengths are inconsistent."""
         if len(apdu) < 4:
             raise RefusedError(Status.WRONG_LENGTH)
         body = apdu[4:]
@@ -103,5 +103,5 @@ class Reply:
 
 
 def _expected(le: bytes) -> int:
-    """An Le field: all zeros mean as many as it could ever say, and one more."""
+    """Return the value of an Le field: all zeros mean its maximum plus one."""
     return int.from_bytes(le, "big") or 1 << 8 * len(le)

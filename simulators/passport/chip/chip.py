@@ -1,4 +1,4 @@
-"""The chip of a travel document, as a reader meets it: APDUs in, APDUs out, and what can go wrong between."""
+"""The chip of a travel document as a reader sees it: APDUs in, APDUs out, and its faults."""
 
 import secrets
 import time
@@ -29,7 +29,7 @@ from simulators.passport.chip.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply and how long the exchange takes on the air, in seconds."""
+    """A reply and the duration of the exchange on the air, in seconds."""
 
     reply: bytes
     airtime_s: float
@@ -38,8 +38,8 @@ class Answer:
 class Chip:
     """One chip in the field.
 
-    `faults` are those that happen while it is read; `issued` takes those of issuing as well. `random` is what
-    the chip draws its challenges, nonces and ephemeral keys from: a test may give it a worked example's.
+    `faults` are those that happen while it is read; `issue` accepts those of issuing as well. `random` is the
+    source of challenges, nonces and ephemeral keys: a test may use that of a worked example.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Chip:
         self.personalisation = personalisation
         self.present = True
         self.commands = 0
-        """How many commands came since the last reset."""
+        """Number of commands since the last reset."""
         self._random, self._sleep = random, sleep
         self._pending: list[SessionFault] = []
         self._field: SlowField | None = None
@@ -72,7 +72,7 @@ class Chip:
         random: Randomness = secrets.token_bytes,
         sleep: Callable[[float], None] = time.sleep,
     ) -> "Chip":
-        """A document written and laid on the reader, with faults of both sorts."""
+        """Issue a document and put it on the reader, with faults of both kinds."""
         faults = tuple(faults)
         written = personalise(document, issuer, profile, faults)
         rest = (fault for fault in faults if not isinstance(fault, IssuingFault))
@@ -80,40 +80,41 @@ class Chip:
 
     @property
     def atr(self) -> bytes:
-        """What a PC/SC reader makes of a contactless chip's historical bytes (PC/SC part 3, 3.1.3.2.3)."""
+        """ATR that a PC/SC reader derives from the historical bytes (PC/SC part 3, 3.1.3.2.3)."""
         lengths = 0xC0 if self.personalisation.profile.extended_length else 0x80
         historical = bytes((0x80, 0x73, 0xE0, 0x01, lengths))
         body = bytes((0x80 | len(historical), 0x80, 0x01)) + historical
         return b"\x3b" + body + bytes([reduce(xor, body)])
 
     def inject(self, fault: ChipFault) -> None:
-        """Let a fault happen; ValueError for one that had to happen when the document was issued."""
+        """Inject a fault; raise ValueError for one that is only possible when the document is issued."""
         match fault:
             case SlowField():
                 self._field = fault
             case SessionFault():
                 self._pending.append(fault)
             case _:
-                raise ValueError(f"{type(fault).__name__} befalls a document when it is issued: Chip.issued")
+                raise ValueError(f"{type(fault).__name__} is a fault of issuing: pass it to Chip.issue")
 
     def reset(self) -> None:
-        """Power off and on again: no access, no session, and the count of commands starts anew."""
+        """Power the chip off and on: no access, no session, and the command counter restarts."""
         self.commands = 0
         self._session = Session(self.personalisation, self._random)
 
     def remove(self) -> None:
-        """Take it out of the field."""
+        """Remove it from the field."""
         self.present = False
 
     def insert(self) -> None:
-        """Lay it on the reader again."""
+        """Put it on the reader again."""
         self.present = True
         self.reset()
 
     def transmit(self, apdu: bytes) -> bytes:
-        """The reply to a command APDU, after as long as the air takes.
+        """Return the reply to a command APDU after the duration of the exchange.
 
-        Raises CardRemovedError where the chip is gone, or goes now; nothing else, whatever the bytes.
+        Raises CardRemovedError if the chip has been removed, or is removed now; nothing else, whatever the
+        bytes.
         """
         answer = self.answer(apdu)
         if answer.airtime_s:
@@ -121,7 +122,10 @@ class Chip:
         return answer.reply
 
     def answer(self, apdu: bytes) -> Answer:
-        """The reply at once, and how long it would take. Raises CardRemovedError as `transmit` does."""
+        """Return the reply at once, and the duration of the exchange.
+
+        Raises CardRemovedError as `transmit` does.
+        """
         if not self.present:
             raise CardRemovedError
         self.commands += 1
@@ -129,7 +133,7 @@ class Chip:
         self._pending = [fault for fault in self._pending if fault not in due]
         reply = self._reply(apdu, due)
         for fault in due:
-            reply = _spoiled(reply, fault)
+            reply = _damaged(reply, fault)
         return Answer(reply, self._field.airtime_s(apdu, reply) if self._field else 0.0)
 
     def _reply(self, apdu: bytes, due: list[SessionFault]) -> bytes:
@@ -147,7 +151,7 @@ class Chip:
         return self._session.process(apdu, instead=instead)
 
 
-def _spoiled(reply: bytes, fault: SessionFault) -> bytes:
+def _damaged(reply: bytes, fault: SessionFault) -> bytes:
     match fault:
         case CorruptedReply():
             at, bit = divmod(fault.bit % (8 * len(reply)), 8)

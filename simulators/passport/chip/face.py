@@ -1,4 +1,4 @@
-"""Faces that belong to nobody, drawn for DG2: by Pillow where there is one, else as a mosaic of our own."""
+"""Invented faces for DG2: drawn by Pillow if installed, else a mosaic by this module."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from random import Random
 from simulators.errors import SimulatorError
 
 WIDTH, HEIGHT = 240, 320
-"""Pixels of the picture."""
+"""Size of the picture in pixels."""
 
 _DC_SYMBOLS = bytes(range(12))
 _MARKER = 0xFF
 
 
 class ImageFormat(StrEnum):
-    """What DG2 may hold (ISO/IEC 19794-5, table 13)."""
+    """Image formats of DG2 (ISO/IEC 19794-5, table 13)."""
 
     JPEG = "jpeg"
     JPEG_2000 = "jpeg2000"
@@ -45,7 +45,7 @@ class _Look:
         )
 
     def shade(self, x: float, y: float) -> int:
-        """The grey of a point, both coordinates from 0 to 1."""
+        """Return the grey level of a point, both coordinates from 0 to 1."""
 
         def within(cx: float, cy: float, rx: float, ry: float) -> bool:
             return ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 <= 1
@@ -63,21 +63,21 @@ class _Look:
 
 @lru_cache(maxsize=64)
 def draw_face(seed: str, image_format: ImageFormat = ImageFormat.JPEG) -> bytes:
-    """The picture of one who does not exist; the same one for the same seed.
+    """Draw the picture of an invented person; it is the same for the same seed.
 
-    Raises SimulatorError where JPEG 2000 is asked for and no Pillow that can write it is installed.
+    Raises SimulatorError for JPEG 2000 if no Pillow that can write it is installed.
     """
     look = _Look.of(seed)
     if find_spec("PIL") is not None:
         return _by_pillow(look, image_format)
     if image_format is ImageFormat.JPEG_2000:
-        raise SimulatorError("a face in JPEG 2000 takes Pillow: pip install pillow")
+        raise SimulatorError.without("simulators", "a face in JPEG 2000 requires Pillow")
     return mosaic(look.shade, WIDTH, HEIGHT)
 
 
 def _by_pillow(look: _Look, image_format: ImageFormat) -> bytes:
     image_module = import_module("PIL.Image")
-    # Drawn at half the size, as that is four times as fast, and tinted: issuers have colour images.
+    # Drawn at half the size, which is four times as fast, and tinted: issuers have colour images.
     columns, rows = WIDTH // 2, HEIGHT // 2
     greys = bytes(look.shade(x / columns, y / rows) for y in range(rows) for x in range(columns))
     grey = image_module.frombytes("L", (columns, rows), greys).resize((WIDTH, HEIGHT))
@@ -94,10 +94,10 @@ def _by_pillow(look: _Look, image_format: ImageFormat) -> bytes:
 
 
 def mosaic(shade: Callable[[float, float], int], width: int, height: int) -> bytes:
-    """A baseline JPEG (ISO/IEC 10918-1) in grey, each block of 8 by 8 pixels of one shade.
+    """Encode a baseline JPEG (ISO/IEC 10918-1) in grey, each block of 8 by 8 pixels of one shade.
 
-    A flat block is its first coefficient alone, so two small Huffman tables do: twelve 4-bit codes for the
-    size of the difference to the block before, one 1-bit code for "nothing more in this block".
+    A uniform block has only its first coefficient, so two small Huffman tables suffice: twelve 4-bit codes
+    for the size of the difference to the previous block, one 1-bit code for the end of the block.
     """
     columns, rows = -(-width // 8), -(-height // 8)
     bits: list[str] = []

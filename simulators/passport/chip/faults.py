@@ -1,7 +1,7 @@
-"""What goes wrong with a chip, each thing a small typed value.
+"""Faults of a chip, each a small typed value.
 
-Some are in the document from the day it was issued (`IssuingFault`), the others happen while it is read
-(`SessionFault`): at the n-th command since the chip was last reset, counted from 1, and once each.
+Some are in the document since it was issued (`IssuingFault`), the others happen while it is read
+(`SessionFault`): at the n-th command since the chip's last reset, counted from 1, and once each.
 """
 
 from typing import Annotated, Literal
@@ -10,27 +10,27 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class CardRemovedError(Exception):
-    """The chip has left the field; nothing answers any more."""
+    """The chip has left the field and no longer responds."""
 
 
 class ChipFault(BaseModel):
-    """Something that goes wrong."""
+    """A fault of a chip."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class IssuingFault(ChipFault):
-    """Something wrong with the document itself."""
+    """A fault of the document itself."""
 
 
 class SessionFault(ChipFault):
-    """Something that happens at one command."""
+    """A fault at one command."""
 
-    at: int = Field(ge=1, description="The command, counted from 1 since the last reset.")
+    at: int = Field(ge=1, description="Number of the command, counted from 1 since the last reset.")
 
 
 class WrongKey(IssuingFault):
-    """The chip is that of another document: no key read from this one opens it. BAC and PACE answer 6300."""
+    """Keys of another document: keys read from this one do not open the chip. BAC and PACE answer 6300."""
 
     fault: Literal["wrong-key"] = "wrong-key"
 
@@ -48,7 +48,7 @@ class ExpiredSigner(IssuingFault):
 
 
 class UnknownCsca(IssuingFault):
-    """The document signer was signed by a CSCA of the same state that nobody has heard of."""
+    """The document signer was signed by an unknown CSCA of the same state."""
 
     fault: Literal["unknown-csca"] = "unknown-csca"
 
@@ -57,7 +57,7 @@ class AlteredGroup(IssuingFault):
     """A data group was changed after it was signed; it stays well-formed."""
 
     fault: Literal["altered-group"] = "altered-group"
-    group: int = Field(1, ge=1, le=16, description="Which data group.")
+    group: int = Field(1, ge=1, le=16, description="Number of the data group.")
 
 
 class AlteredSignature(IssuingFault):
@@ -67,83 +67,83 @@ class AlteredSignature(IssuingFault):
 
 
 class ComUnlikeSod(IssuingFault):
-    """EF.COM lists a data group that the security object does not know, or leaves one out that it does."""
+    """EF.COM lists a data group that is not in the security object, or omits one that is."""
 
     fault: Literal["com-unlike-sod"] = "com-unlike-sod"
-    extra: int | None = Field(None, ge=1, le=16, description="A data group that EF.COM has too many.")
-    missing: int | None = Field(2, ge=1, le=16, description="A data group that EF.COM lacks.")
+    extra: int | None = Field(None, ge=1, le=16, description="Data group that EF.COM lists in addition.")
+    missing: int | None = Field(2, ge=1, le=16, description="Data group that EF.COM omits.")
 
 
 class ForeignState(IssuingFault):
-    """The zone, printed and in DG1, names another state than the one whose signer signed it."""
+    """The zone, printed and in DG1, names another state than the signer's."""
 
     fault: Literal["foreign-state"] = "foreign-state"
-    issuer: str = Field("XUT", pattern=r"^[A-Z]{3}$", description="The state in the zone.")
+    issuer: str = Field("XUT", pattern=r"^[A-Z]{3}$", description="State in the zone.")
 
 
 class MrzUnlikePrint(IssuingFault):
-    """DG1 holds another name than is printed; the keys and the signature are right."""
+    """DG1 has another name than the printed one; the keys and the signature are right."""
 
     fault: Literal["mrz-unlike-print"] = "mrz-unlike-print"
     surname: str = "Otherwise"
 
 
 class ClonedChip(IssuingFault):
-    """A copy of all that can be read, without the private keys: Active and Chip Authentication fail."""
+    """A copy of all readable data without the private keys: Active and Chip Authentication fail."""
 
     fault: Literal["cloned-chip"] = "cloned-chip"
 
 
 class CardRemoval(SessionFault):
-    """The document is taken away: the command is never answered."""
+    """The document is removed: the command gets no answer."""
 
     fault: Literal["removed"] = "removed"
 
 
 class SecureMessagingError(SessionFault):
-    """The chip finds the protection wrong and ends the session, with 6987 or 6988."""
+    """The chip rejects the protection and ends the session, with 6987 or 6988."""
 
     fault: Literal["sm-error"] = "sm-error"
     status: Literal[0x6987, 0x6988] = 0x6988
 
 
 class WrongStatus(SessionFault):
-    """The command is not carried out, and answered by a status word alone; a session goes on, protected."""
+    """The command is not executed and gets only a status word; a session continues, protected."""
 
     fault: Literal["wrong-status"] = "wrong-status"
     status: int = Field(0x6F00, ge=0, le=0xFFFF)
 
 
 class CorruptedReply(SessionFault):
-    """One bit of the reply arrives wrong, which the CRC of the air interface let through."""
+    """One bit of the reply is wrong, which the CRC of the air interface did not detect."""
 
     fault: Literal["corrupted-reply"] = "corrupted-reply"
-    bit: int = Field(0, ge=0, description="Which bit, from the first; wraps around.")
+    bit: int = Field(0, ge=0, description="Number of the bit, from the first; wraps around.")
 
 
 class CutReply(SessionFault):
-    """The reply arrives without its end."""
+    """A truncated reply."""
 
     fault: Literal["cut-reply"] = "cut-reply"
-    size: int = Field(1, ge=0, description="How many bytes of it arrive.")
+    size: int = Field(1, ge=0, description="Number of bytes that arrive.")
 
 
 class SlowField(ChipFault):
-    """How long the air interface takes; not a fault but the truth about it, and worth having in a test."""
+    """Duration of the air interface: not a fault, but real chips take this time."""
 
     fault: Literal["slow-field"] = "slow-field"
     kbit_s: float = Field(
         106.0, gt=0, description="Bit rate both ways: 106, 212, 424 or 848 (ISO/IEC 14443)."
     )
     per_command_s: float = Field(
-        0.004, ge=0, description="What the chip itself takes for a command, in seconds."
+        0.004, ge=0, description="Processing time of the chip per command, in seconds."
     )
 
     def airtime_s(self, command: bytes, reply: bytes) -> float:
-        """How long one exchange takes.
+        """Return the duration of one exchange.
 
-        A byte is nine bits on the air, parity included; blocks have 256 bytes at most, each with 5 bytes of
-        frame and an acknowledgement of as many but the last (ISO/IEC 14443-4).
+        A byte is nine bits on the air, parity included; blocks have at most 256 bytes, each with 5 bytes of
+        framing and, except the last, an acknowledgement of the same size (ISO/IEC 14443-4).
         """
         blocks = -(-len(command) // 251) + -(-len(reply) // 251)
         bits = 9 * (len(command) + len(reply) + 5 * (2 * blocks - 2 if blocks > 2 else blocks))
@@ -173,5 +173,5 @@ _FAULTS: TypeAdapter[AnyChipFault] = TypeAdapter(AnyChipFault)
 
 
 def chip_fault_of(name: str, arguments: dict[str, object] | None = None) -> AnyChipFault:
-    """The fault of that name; pydantic's ValidationError, a ValueError, for one that cannot be."""
+    """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
     return _FAULTS.validate_python({**(arguments or {}), "fault": name})

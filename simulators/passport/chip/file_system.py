@@ -19,12 +19,12 @@ TAGS = {
 
 
 def data_group_file(number: int) -> int:
-    """The file identifier of a data group."""
+    """Return the file identifier of a data group."""
     return 0x0100 + number
 
 
 class Readable(Enum):
-    """Who may read a file."""
+    """Access condition of a file."""
 
     ALWAYS = "always"
     AFTER_ACCESS = "after BAC or PACE"
@@ -42,5 +42,5 @@ class ElementaryFile:
 
     @property
     def short_id(self) -> int:
-        """Its short identifier: the low five bits, but for two files of the master file."""
+        """Short identifier: the low five bits, except for two files of the master file."""
         return _SHORT_ID.get(self.file_id, self.file_id & 0x1F)

@@ -1,4 +1,4 @@
-"""The logical data structure: what is in the files of the eMRTD application (Doc 9303-10, 4.6 and 4.7)."""
+"""The logical data structure: content of the files of the eMRTD application (Doc 9303-10, 4.6 and 4.7)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _GENDER = {"M": 1, "F": 2}
 
 @dataclass(frozen=True, slots=True)
 class LdsVersion:
-    """A version of the structure; with 1.8 the security object repeats it (Doc 9303-10, 4.7.2)."""
+    """A version of the structure; from 1.8 on the security object repeats it (Doc 9303-10, 4.7.2)."""
 
     text: str = "0107"
     security_object: int = 0
@@ -29,7 +29,7 @@ VERSION_1_8 = LdsVersion("0108", 1)
 
 
 def common(version: LdsVersion, present: Iterable[int]) -> bytes:
-    """EF.COM: the versions and the list of data groups."""
+    """Encode EF.COM: the versions and the list of data groups."""
     return tlv(
         0x60,
         tlv(0x5F01, version.text.encode()),
@@ -39,12 +39,12 @@ def common(version: LdsVersion, present: Iterable[int]) -> bytes:
 
 
 def mrz_group(document: Document) -> bytes:
-    """DG1: the machine readable zone, its lines in a row."""
+    """Encode DG1: the machine readable zone, its lines joined."""
     return tlv(TAGS[1], tlv(0x5F1F, "".join(document.lines).encode("ascii")))
 
 
 def face_group(document: Document, image: bytes, image_format: ImageFormat) -> bytes:
-    """DG2: one face in an ISO/IEC 19794-5 record, in a biometric information template of ISO/IEC 7816-11."""
+    """Encode DG2: one ISO/IEC 19794-5 record in a biometric information template of ISO/IEC 7816-11."""
     header = tlv(
         0xA1,
         tlv(0x80, b"\x01\x01"),
@@ -57,7 +57,7 @@ def face_group(document: Document, image: bytes, image_format: ImageFormat) -> b
 
 
 def face_record(document: Document, image: bytes, image_format: ImageFormat) -> bytes:
-    """ISO/IEC 19794-5:2005, 5.3 to 5.7: record header, facial information, image information, image."""
+    """Encode ISO/IEC 19794-5:2005, 5.3 to 5.7: record header, facial and image information, image."""
     gender = _GENDER.get(document.sex, 0)
     information = bytes(2) + bytes([gender, 0, 0]) + bytes(3) + bytes(2) + bytes(3) + bytes(3)
     picture = (
@@ -75,7 +75,7 @@ def face_record(document: Document, image: bytes, image_format: ImageFormat) -> 
 
 
 def personal_details(document: Document, place_of_birth: str) -> bytes:
-    """DG11: the name in full letters, the whole date of birth where it is known, and a place."""
+    """Encode DG11: the name in full letters, the whole date of birth if known, and a place."""
     full_name = f"{document.surname}<<{document.given_names.replace(' ', '<')}".encode()
     parts = [(0x5F0E, full_name)]
     if "<" not in document.birth:
@@ -85,31 +85,31 @@ def personal_details(document: Document, place_of_birth: str) -> bytes:
 
 
 def document_details(authority: str, issued: date) -> bytes:
-    """DG12: who issued the document, and when."""
+    """Encode DG12: the issuing authority and the date of issue."""
     return _tagged(TAGS[12], [(0x5F19, authority.encode()), (0x5F26, f"{issued:%Y%m%d}".encode())])
 
 
 def security_options(infos: Iterable[bytes]) -> bytes:
-    """DG14: SecurityInfos."""
+    """Encode DG14: SecurityInfos."""
     return tlv(TAGS[14], der.set_of(*infos))
 
 
 def active_authentication_key(public_key_info: bytes) -> bytes:
-    """DG15."""
+    """Encode DG15."""
     return tlv(TAGS[15], public_key_info)
 
 
 def protected_fingerprints() -> bytes:
-    """DG3: a template without any instance, of which only the issuer and its friends may know."""
+    """Encode DG3: a template without any instance, which only the issuer's partners may read."""
     return tlv(TAGS[3], tlv(0x7F61, tlv(0x02, b"\x00"), tlv(0x53, b"\x5a" * 8)))
 
 
 def mrz_information(document: Document) -> str:
-    """Number, birth and expiry, each with its check digit: what access keys come from (Doc 9303-11, 4.3.2).
+    """Return number, birth and expiry with their check digits, input of the access keys (Doc 9303-11, 4.3.2).
 
-    A long number counts in full, with the digit that the zone has for it.
+    A long number counts in full, with its digit in the zone.
     """
-    # The digits as the zone prints them are those that a terminal computes with.
+    # A terminal computes with the digits as the zone prints them.
     first, second, *_ = document.lines
     if len(document.lines) == 3:
         number, rest, life = first[5:15], first[15:30], second

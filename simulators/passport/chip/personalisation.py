@@ -1,6 +1,6 @@
-"""Personalisation: what an issuing office writes on a traveller's chip.
+"""Personalisation: the data that an issuing office writes on a traveller's chip.
 
-A `Profile` says what sort of chip it is, an `IssuingState` signs, and the faults of issuing spoil the result.
+A `Profile` describes the kind of chip, an `IssuingState` signs, and the faults of issuing change the result.
 """
 
 import secrets
@@ -44,7 +44,8 @@ from simulators.passport.chip.file_system import (
     data_group_file,
 )
 from simulators.passport.chip.pki import cms
-from simulators.passport.chip.pki.issuing_state import Certificate, IssuingState, Validity
+from simulators.passport.chip.pki.certificate import Certificate, Validity
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.profile import (
     EXTENDED_REPLY,
     SHORT_REPLY,
@@ -68,14 +69,14 @@ _F = TypeVar("_F", bound=IssuingFault)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Personalisation:
-    """All that a chip holds, and what is printed around it."""
+    """All data of a chip, and of the document around it."""
 
     document: Document
-    """What is printed."""
+    """The printed data."""
     profile: Profile
     signer: Certificate = field(repr=False)
     mrz_information: str = field(repr=False)
-    """What opens the chip; it is on the document unless `WrongKey` befell it."""
+    """Input of the access keys; it is printed on the document unless `WrongKey` is injected."""
     passwords: Passwords = field(repr=False)
     master_file: tuple[ElementaryFile, ...] = field(repr=False)
     application: tuple[ElementaryFile, ...] = field(repr=False)
@@ -86,11 +87,11 @@ class Personalisation:
 
     @property
     def maximum_reply(self) -> int:
-        """Bytes of the longest reply."""
+        """Maximum number of bytes of a reply."""
         return EXTENDED_REPLY if self.profile.extended_length else SHORT_REPLY
 
     def file(self, file_id: int, *, in_application: bool = True) -> bytes:
-        """The content of a file; KeyError where there is none."""
+        """Return the content of a file; raise KeyError if there is none."""
         files = self.application if in_application else self.master_file
         return {found.file_id: found.content for found in files}[file_id]
 
@@ -108,25 +109,25 @@ def personalise(
     Raises SimulatorError for a document that has no chip and for faults that do not fit it.
     """
     profile = profile or Profile()
-    spoiled = _IssuingFaults([fault for fault in faults if isinstance(fault, IssuingFault)])
+    altered_content = _IssuingFaults([fault for fault in faults if isinstance(fault, IssuingFault)])
     if document.format not in (Format.TD1, Format.TD2, Format.TD3):
         raise SimulatorError(f"a document of format {document.format} has no chip")
-    if foreign := spoiled.by(ForeignState):
+    if foreign := altered_content.by(ForeignState):
         document = replace(document, issuer=foreign.issuer)
 
     chip_keys = _chip_authentication_keys(profile, random)
     active_key = _active_authentication_key(profile)
     mapping_key = _mapping_key(profile, random)
-    signer = _signer(issuer, spoiled)
-    groups = _groups(document, profile, spoiled, signer.validity.start.date(), chip_keys, active_key)
+    signer = _signer(issuer, altered_content)
+    groups = _groups(document, profile, altered_content, signer.validity.start.date(), chip_keys, active_key)
 
     listed = set(groups)
-    if unlike := spoiled.by(ComUnlikeSod):
+    if unlike := altered_content.by(ComUnlikeSod):
         listed = listed - {unlike.missing} | ({unlike.extra} if unlike.extra else set())
     sod = security_object(groups, signer, profile.hash_name, profile.version)
-    if spoiled.by(AlteredSignature):
+    if altered_content.by(AlteredSignature):
         sod = sod[:-1] + bytes([sod[-1] ^ 1])
-    if altered := spoiled.by(AlteredGroup):
+    if altered := altered_content.by(AlteredGroup):
         if altered.group not in groups:
             raise SimulatorError(f"altered-group: this chip has no DG{altered.group}")
         groups[altered.group] = _altered(document, profile, altered.group, groups[altered.group])
@@ -142,11 +143,11 @@ def personalise(
         ),
     ]
     bearer, can = document, profile.can
-    if spoiled.by(WrongKey):
-        bearer, can = _somebody_else(document), None if can is None else _another_number(can)
+    if altered_content.by(WrongKey):
+        bearer, can = _another_issuer(document), None if can is None else _another_number(can)
     information = lds.mrz_information(bearer)
     master_file = _master_file(profile, signer, mapping_key, chip_keys)
-    if spoiled.by(ClonedChip):
+    if altered_content.by(ClonedChip):
         chip_keys, active_key = (
             _chip_authentication_keys(profile, random),
             _active_authentication_key(profile),
@@ -167,7 +168,7 @@ def personalise(
 
 
 class _IssuingFaults:
-    """The faults of issuing, by their sort."""
+    """The faults of issuing by kind."""
 
     def __init__(self, faults: list[IssuingFault]) -> None:
         self._faults = faults
@@ -176,15 +177,15 @@ class _IssuingFaults:
         return next((fault for fault in self._faults if isinstance(fault, kind)), None)
 
 
-def _signer(issuer: IssuingState, spoiled: _IssuingFaults) -> Certificate:
-    if spoiled.by(UnknownCsca):
+def _signer(issuer: IssuingState, altered_content: _IssuingFaults) -> Certificate:
+    if altered_content.by(UnknownCsca):
         issuer = IssuingState.create(issuer.state, issuer.csca.key.scheme, now=issuer.now)
     scheme = issuer.document_signer.key.scheme
-    if spoiled.by(ExpiredSigner):
+    if altered_content.by(ExpiredSigner):
         past = issuer.now - timedelta(days=40)
         validity = Validity.spanning(past, before=timedelta(days=200), after=timedelta(days=30))
         return issuer.new_document_signer(scheme, validity=validity)
-    if spoiled.by(RevokedSigner):
+    if altered_content.by(RevokedSigner):
         signer = issuer.new_document_signer(scheme)
         issuer.revoke(signer)
         return signer
@@ -194,13 +195,13 @@ def _signer(issuer: IssuingState, spoiled: _IssuingFaults) -> Certificate:
 def _groups(
     document: Document,
     profile: Profile,
-    spoiled: _IssuingFaults,
+    altered_content: _IssuingFaults,
     issued: date,
     chip_keys: tuple[ChipAuthenticationKey, ...],
     active_key: ActiveAuthenticationKey | None,
 ) -> dict[int, bytes]:
     written = document
-    if unlike := spoiled.by(MrzUnlikePrint):
+    if unlike := altered_content.by(MrzUnlikePrint):
         written = replace(document, surname=unlike.surname)
     groups = {1: lds.mrz_group(written), 2: _face_group(document, profile)}
     if profile.fingerprints:
@@ -220,12 +221,12 @@ def _groups(
 
 
 def _face_group(document: Document, profile: Profile, *, other: bool = False) -> bytes:
-    image = face.draw_face(f"{document.number}{' of somebody else' * other}", profile.image)
+    image = face.draw_face(f"{document.number}{' of another issuer' * other}", profile.image)
     return lds.face_group(document, image + bytes(profile.image_padding), profile.image)
 
 
 def _altered(document: Document, profile: Profile, group: int, content: bytes) -> bytes:
-    """Another name in the zone, another face in the picture; of other groups the last bit is turned."""
+    """Alter the name in the zone or the face in the picture; in other groups invert the last bit."""
     if group == 1:
         return lds.mrz_group(replace(document, surname="Falsified"))
     if group == 2:
@@ -255,7 +256,7 @@ def _master_file(
 
 
 def _atr_info(profile: Profile) -> bytes:
-    """Card capabilities (ISO/IEC 7816-4, 12.1.1.9) and, of extended lengths, the longest (12.7.1)."""
+    """Encode card capabilities (ISO/IEC 7816-4, 12.1.1.9) and any extended length (12.7.1)."""
     capabilities = tlv(0x47, bytes((0xE0, 0x01, 0xC0 if profile.extended_length else 0x80)))
     if not profile.extended_length:
         return capabilities
@@ -294,7 +295,7 @@ def _active_authentication_key(profile: Profile) -> ActiveAuthenticationKey | No
 
 
 def _mapping_key(profile: Profile, random: Randomness) -> KeyPair | None:
-    """A key over the domain parameters of PACE with Chip Authentication Mapping, if the chip has that."""
+    """Return a key over the parameters of PACE with Chip Authentication Mapping, if the chip has it."""
     groups = {info.parameter_id for info in profile.pace if info.mapping is Mapping.CHIP_AUTHENTICATION}
     if not groups:
         return None
@@ -307,11 +308,11 @@ def _mapping_key_info(key: KeyPair, profile: Profile) -> bytes:
     return ChipAuthenticationKey(key, cipher, number, profile.key_parameters).public_key_info
 
 
-def _somebody_else(document: Document) -> Document:
+def _another_issuer(document: Document) -> Document:
     return replace(document, number=_another_number(document.number))
 
 
 def _another_number(number: str) -> str:
-    """The same with its digits turned round; at least one changes, or the first character does."""
+    """Reverse the digits; if that changes nothing, change the first character."""
     turned = "".join(str(9 - int(c)) if c in "0123456789" else c for c in number)
     return turned if turned != number else "Z" + number[1:]

@@ -1,4 +1,4 @@
-"""What sort of chip a document has: which protocols, which keys, which files."""
+"""The kind of chip in a document: protocols, keys, files."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,62 +11,62 @@ from simulators.passport.chip.protocols.security_infos import EcParameters, Mapp
 
 SHORT_REPLY = 256
 EXTENDED_REPLY = 4096
-"""Bytes of the longest reply of a chip with extended length, status word not counted."""
+"""Maximum bytes of a reply of a chip with extended length, without the status word."""
 
 
 class Access(StrEnum):
-    """What opens the chip."""
+    """Access control of the chip."""
 
     BAC = "bac"
     PACE = "pace"
     BOTH = "both"
     OPEN = "open"
-    """Nothing: some of the first passports are read without a key."""
+    """None: some of the first passports are read without a key."""
 
 
 class ActiveAuthentication(StrEnum):
-    """The sort of key in DG15."""
+    """The kind of key in DG15."""
 
     RSA_SHA1 = "rsa-sha1"
     RSA_SHA256 = "rsa-sha256"
     ECDSA = "ecdsa"
     ECDSA_DER = "ecdsa-der"
-    """ECDSA as the standard does not have it: the signature in DER."""
+    """ECDSA with the signature in DER, contrary to the standard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What sort of chip a document has."""
+    """The kind of chip in a document."""
 
     access: Access = Access.BOTH
     pace: tuple[PaceInfo, ...] = (PaceInfo(Mapping.GENERIC, Cipher.AES_128, BY_NAME["brainpoolP256r1"]),)
     can: str | None = None
-    """The six digits printed on the card, where PACE takes them too."""
+    """The six digits printed on the card, if PACE also accepts them."""
     chip_authentication: tuple[Cipher, ...] = ()
-    """A Chip Authentication key for each; their protocols and key numbers tell them apart."""
+    """One Chip Authentication key per cipher, distinguished by protocol and key number."""
     chip_authentication_group: str = "brainpoolP256r1"
     active_authentication: ActiveAuthentication | None = None
     active_authentication_curve: str = "brainpoolP256r1"
     active_authentication_bits: int = 1024
     key_parameters: EcParameters = EcParameters.EXPLICIT
-    """How the keys of DG14 and DG15 name their curve; DG15 is written out where DG14 has the number."""
+    """Form of the curve in the keys of DG14 and DG15; DG15 is explicit where DG14 has the number."""
     hash_name: str = "sha256"
     """The hash of the data groups in the security object."""
     version: lds.LdsVersion = lds.VERSION_1_7
     extended_length: bool = False
     end_of_file_warning: bool = True
-    """Whether asking for more than is left is answered with 6282 rather than 9000."""
+    """True if reading beyond the end of a file is answered with 6282 rather than 9000."""
     image: face.ImageFormat = face.ImageFormat.JPEG
     image_padding: int = 0
-    """Bytes of nothing after the picture, to make DG2 as large as a test wants it."""
+    """Zero bytes after the picture, to make DG2 as large as a test needs."""
     details: bool = True
-    """Whether there are DG11 and DG12."""
+    """True if there are DG11 and DG12."""
     fingerprints: bool = False
-    """Whether there is a DG3, which nobody gets to read."""
+    """True if there is a DG3, which no terminal may read."""
 
     def __post_init__(self) -> None:
         if self.access in (Access.PACE, Access.BOTH) and not self.pace:
-            raise ValueError("a chip with PACE takes a PaceInfo")
+            raise ValueError("a chip with PACE requires a PaceInfo")
         if self.can is not None and not (self.can.isascii() and self.can.isdigit()):
             raise ValueError(f"can: {self.can!r} is not a row of digits")
         mapped = {i.parameter_id for i in self.pace if i.mapping is Mapping.CHIP_AUTHENTICATION}
@@ -76,6 +76,6 @@ class Profile:
         if not self.extended_length and any(
             isinstance(g, ModpGroup) and g.element_size > 128 for g in groups
         ):
-            raise ValueError("keys of 2048 bits take extended length")
+            raise ValueError("keys of 2048 bits require extended length")
         if not self.extended_length and self.active_authentication_bits > 1792:
-            raise ValueError("an Active Authentication key of more than 1792 bits takes extended length")
+            raise ValueError("an Active Authentication key of more than 1792 bits requires extended length")

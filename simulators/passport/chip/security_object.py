@@ -7,7 +7,7 @@ from simulators.passport.chip.encoding import der
 from simulators.passport.chip.encoding.tlv import tlv
 from simulators.passport.chip.lds import UNICODE_VERSION, LdsVersion
 from simulators.passport.chip.pki import cms
-from simulators.passport.chip.pki.issuing_state import Certificate
+from simulators.passport.chip.pki.certificate import Certificate
 from simulators.passport.chip.pki.signing_keys import digest_identifier
 
 LDS_SECURITY_OBJECT = "2.23.136.1.1.1"
@@ -16,12 +16,12 @@ LDS_SECURITY_OBJECT = "2.23.136.1.1.1"
 def security_object(
     groups: Mapping[int, bytes], signer: Certificate, hash_name: str, version: LdsVersion
 ) -> bytes:
-    """EF.SOD over the data groups, by their numbers."""
+    """Encode EF.SOD over the data groups, by their numbers."""
     return tlv(0x77, cms.signed_data(LDS_SECURITY_OBJECT, hashes(groups, hash_name, version), signer))
 
 
 def hashes(groups: Mapping[int, bytes], hash_name: str, version: LdsVersion) -> bytes:
-    """LDSSecurityObject; version 1 also says which LDS the chip has."""
+    """Encode LDSSecurityObject; version 1 also has the LDS version."""
     listed = (
         der.sequence(der.integer(number), der.octet_string(hashlib.new(hash_name, content).digest()))
         for number, content in sorted(groups.items())

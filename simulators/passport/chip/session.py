@@ -1,4 +1,4 @@
-"""What a chip does between two resets: files, access and the protocols (Doc 9303-10, 3; 9303-11, 4 and 6)."""
+"""State of a chip between two resets: files, access and protocols (Doc 9303-10, 3; 9303-11, 4 and 6)."""
 
 from collections.abc import Callable
 from enum import Enum, auto
@@ -29,7 +29,7 @@ _NO_REPLY_DATA = 0x0C
 
 
 class AccessLevel(Enum):
-    """How a terminal gained access, if it did."""
+    """The access that a terminal has gained."""
 
     NONE = auto()
     BY_BAC = auto()
@@ -37,7 +37,7 @@ class AccessLevel(Enum):
 
 
 class Session:
-    """The chip since its last reset. `process` answers any bytes at all; it raises nothing."""
+    """The chip since its last reset. `process` answers any bytes at all and raises nothing."""
 
     def __init__(self, personalisation: Personalisation, random: Randomness) -> None:
         self._written = personalisation
@@ -47,7 +47,7 @@ class Session:
         self._gained = AccessLevel.NONE
         self._secure: SecureMessaging | None = None
         self._next: SecureMessaging | None = None
-        """The session that begins when the reply to this command is out."""
+        """The session that begins after the reply to this command."""
         self._bac = BasicAccess(personalisation.mrz_information, random)
         self._pace: Pace | None = None
         self._chip_authentication = ChipAuthentication(personalisation.chip_authentication)
@@ -63,14 +63,14 @@ class Session:
         }
 
     def end(self) -> None:
-        """End secure messaging, and with it the access it stood for."""
+        """End secure messaging and its access."""
         self._secure = self._next = None
         self._gained = AccessLevel.NONE
         self._file = None
         self._chip_authentication = ChipAuthentication(self._written.chip_authentication)
 
     def process(self, apdu: bytes, *, instead: int | None = None) -> bytes:
-        """The reply to a command; with `instead`, that status word in place of carrying it out."""
+        """Return the reply to a command; with `instead`, that status word without executing it."""
         try:
             command = Command.parse(apdu)
             if command.cla & ~(SECURE_MESSAGING | CHAINING) or command.cla & SECURE_MESSAGING not in (
@@ -82,7 +82,7 @@ class Session:
                 raise RefusedError(Status.WRONG_LENGTH)
             secure = self._secure
             if not command.secured:
-                # A command in the clear ends the session (Doc 9303-11, 9.8.3).
+                # An unprotected command ends the session (Doc 9303-11, 9.8.3).
                 if secure is not None:
                     self.end()
                 reply = self._perform(command, self._limit(command), instead)
@@ -96,16 +96,16 @@ class Session:
         except RefusedError as refused:
             self.end()
             return bytes(Reply(status=refused.status))
-        self._begin_next()
+        self._start_next()
         return bytes(reply)
 
-    def _begin_next(self) -> None:
+    def _start_next(self) -> None:
         following, self._next = self._next, None
         if following is not None:
             self._secure = following
 
     def _limit(self, command: Command) -> int:
-        """How many bytes a reply may have. Without a length expected, as many as fit a short one."""
+        """Return the maximum bytes of a reply. Without an expected length, those of a short reply."""
         return min(command.ne or SHORT_REPLY, self._written.maximum_reply)
 
     def _perform(self, command: Command, room: int, instead: int | None) -> Reply:
@@ -141,17 +141,17 @@ class Session:
                     raise RefusedError(Status.SECURITY_STATUS_NOT_SATISFIED)
                 self._in_application, self._file = True, None
             case 0x02 if len(command.data) == 2:
-                wanted = int.from_bytes(command.data, "big")
-                self._file = self._found(lambda file: file.file_id == wanted)
+                file_id = int.from_bytes(command.data, "big")
+                self._file = self._found(lambda file: file.file_id == file_id)
             case 0x00 | 0x02:
                 raise RefusedError(Status.FILE_NOT_FOUND)
             case _:
                 raise RefusedError(Status.INCORRECT_PARAMETERS)
         return b""
 
-    def _found(self, is_wanted: Callable[[ElementaryFile], bool]) -> ElementaryFile:
+    def _found(self, is_match: Callable[[ElementaryFile], bool]) -> ElementaryFile:
         files = self._written.application if self._in_application else self._written.master_file
-        file = next(filter(is_wanted, files), None)
+        file = next(filter(is_match, files), None)
         if file is None:
             raise RefusedError(Status.FILE_NOT_FOUND)
         if not self._may_read(file):
@@ -203,7 +203,7 @@ class Session:
         if where:
             self._file = self._found(lambda file: where in (file.file_id, file.short_id))
         content = self._from(offset)
-        # The length expected covers the data object, whose own length field grows with it.
+        # The expected length covers the data object, whose own length field grows with it.
         size = min(command.ne, room)
         inside = max(0, size - (2 if size < 0x82 else 3 if size < 0x103 else 4))
         return Reply(tlv(_DISCRETIONARY, content[:inside]), self._status(command.ne, len(content)))
@@ -234,7 +234,7 @@ class Session:
         return reply
 
     def _need_bac(self, command: Command) -> None:
-        """BAC is for the application, in the clear, where the document has it (Doc 9303-11, 4.2)."""
+        """Require BAC: in the application, unprotected, if the document has it (Doc 9303-11, 4.2)."""
         _need_no_parameters(command)
         if self._written.profile.access not in (Access.BAC, Access.BOTH):
             raise RefusedError(Status.INS_NOT_SUPPORTED)
@@ -285,7 +285,7 @@ class Session:
         return sign_challenge(self._written.active_authentication, command.data, self._random)
 
     def _need_access(self) -> None:
-        """Chip Authentication takes secure messaging to begin with (Doc 9303-11, 6.2)."""
+        """Require secure messaging, as Chip Authentication does (Doc 9303-11, 6.2)."""
         if self._secure is None or not self._written.chip_authentication:
             raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
 

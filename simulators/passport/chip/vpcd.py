@@ -1,9 +1,9 @@
-"""A chip on a virtual reader: the protocol of vsmartcard's vpcd, from the side of the card.
+"""A chip on a virtual reader: the card's side of the protocol of vsmartcard's vpcd.
 
-vpcd is a driver of pcscd that listens on TCP, a port a slot (35963, 35964). Every message is a 16-bit
-big-endian length and so many bytes. One byte is a control: 00 power off, 01 power on, 02 reset, none of them
-answered, and 04, answered with the ATR, by which vpcd also looks whether a card is there. Anything longer is
-an APDU, answered with the reply. A closed connection is a card taken away.
+vpcd is a driver of pcscd that listens on TCP, one port per slot (35963, 35964). Every message is a 16-bit
+big-endian length and that many bytes. One byte is a control: 00 power off, 01 power on, 02 reset, none of
+them answered, and 04, answered with the ATR, by which vpcd also checks whether a card is present. Longer
+messages are APDUs, answered with the reply. Closing the connection removes the card.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ DEFAULT_PORT = 35963
 
 
 class VpcdSlot:
-    """A slot of a virtual reader. Leaving its context takes away what is in it."""
+    """A slot of a virtual reader. Leaving its context removes its chip."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
         self.host, self.port = host, port
         self.inserted = 0
-        """How many chips were laid on it."""
+        """Number of chips inserted."""
         self._serving: asyncio.Task[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self.on_removed: Callable[[], None] | None = None
-        """Called when a chip is gone, whoever took it."""
+        """Called when a chip is removed, by either side."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -43,13 +43,13 @@ class VpcdSlot:
 
     @property
     def is_occupied(self) -> bool:
-        """Whether a chip is in the field."""
+        """True if a chip is in the field."""
         return self._serving is not None and not self._serving.done()
 
     async def insert(self, chip: Chip) -> None:
-        """Lay a chip on the reader; SimulatorError where one lies there already or no vpcd listens."""
+        """Put a chip on the reader; raise SimulatorError if it is occupied or no vpcd listens."""
         if self.is_occupied:
-            raise SimulatorError(f"{self.host}:{self.port}: a chip is there already; take it away first")
+            raise SimulatorError(f"{self.host}:{self.port}: a chip is there already; remove it first")
         await self.remove()
         try:
             reader, writer = await asyncio.open_connection(self.host, self.port)
@@ -63,7 +63,7 @@ class VpcdSlot:
         self._serving = asyncio.create_task(self._serve(chip, reader, writer), name=f"vpcd {self.port}")
 
     async def remove(self) -> None:
-        """Take the chip away; nothing happens where there is none."""
+        """Remove the chip, if there is one."""
         serving, self._serving = self._serving, None
         writer, self._writer = self._writer, None
         if serving is None or writer is None:
@@ -71,13 +71,13 @@ class VpcdSlot:
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
-        # A task cancelled before it first ran has closed nothing.
+        # A task cancelled before it first ran has not closed its socket.
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
     async def wait_removed(self) -> None:
-        """Wait until the chip is gone: taken away, by a fault, or because vpcd left."""
+        """Wait until the chip is removed: by a test, by a fault, or because vpcd disconnected."""
         if self._serving is not None:
             await asyncio.wait([self._serving])
 
@@ -85,7 +85,7 @@ class VpcdSlot:
         try:
             while True:
                 # vpcd sends length and message apart, and its second packet waits for our acknowledgement of
-                # the first: without this, 40 ms every time. The kernel forgets the option: set it again.
+                # the first: without this, 40 ms every time. The kernel clears the option: set it again.
                 _acknowledge_at_once(writer)
                 size = int.from_bytes(await reader.readexactly(2), "big")
                 reply = await _reply(chip, await reader.readexactly(size))
@@ -93,7 +93,7 @@ class VpcdSlot:
                     writer.write(len(reply).to_bytes(2, "big") + reply)
                     await writer.drain()
         except (CardRemovedError, asyncio.IncompleteReadError, ConnectionError):
-            pass  # whichever side it was, the card is away
+            pass  # the card is removed, whichever side closed the connection
         finally:
             # `remove` waits for the end of it: a wait that is cancelled cancels every later one too.
             writer.close()
@@ -108,7 +108,7 @@ def _acknowledge_at_once(writer: asyncio.StreamWriter) -> None:
 
 
 async def _reply(chip: Chip, message: bytes) -> bytes | None:
-    """What to answer; None for what vpcd expects no answer to."""
+    """Return the answer; None for messages without one."""
     if len(message) > 1:
         answer = chip.answer(message)
         if answer.airtime_s:

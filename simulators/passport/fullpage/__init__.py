@@ -1,1 +1,1 @@
-"""Full-page readers behind services that speak HTTP, with pages drawn for each light."""
+"""Full-page readers behind HTTP services, with pages drawn for each light."""

@@ -11,12 +11,12 @@ GARBAGE = b"{bridge: yes]\n"
 
 
 class BridgeHost:
-    """Answers for a reader. `sees_documents` False: it cannot tell whether one lies there."""
+    """The service of a reader. `sees_documents` False: it cannot detect a document."""
 
     def __init__(
-        self, glass: PageScanner, credentials: tuple[str, str] | None = None, *, sees_documents: bool = True
+        self, scanner: PageScanner, credentials: tuple[str, str] | None = None, *, sees_documents: bool = True
     ) -> None:
-        self.scanner = glass
+        self.scanner = scanner
         self.credentials = credentials
         self.sees_documents = sees_documents
         self._images: dict[str, bytes] = {}
@@ -56,25 +56,25 @@ class BridgeHost:
             }
         )
 
-    async def _scan(self, asked: dict[str, Any]) -> Response:
-        wait_s = asked.get("wait_s", 0)
-        glass = self.scanner
-        if not glass.is_plugged:
+    async def _scan(self, request_body: dict[str, Any]) -> Response:
+        wait_s = request_body.get("wait_s", 0)
+        scanner = self.scanner
+        if not scanner.is_plugged:
             return json_response({"error": {"code": "reader_not_connected"}}, 503)
 
         def fresh() -> bool:
-            return glass.page is not None and glass.placements > self._scanned
+            return scanner.page is not None and scanner.placements > self._scanned
 
-        if wait_s and not await glass.wait_until(fresh, wait_s):
+        if wait_s and not await scanner.wait_until(fresh, wait_s):
             return Response(204)
-        if glass.page is None:
+        if scanner.page is None:
             return json_response({"error": {"code": "no_document"}}, 409)
-        self._scanned = glass.placements
+        self._scanned = scanner.placements
         self._images.clear()
-        scan = glass.scan(
-            asked.get("lights", LIGHTS),
-            face="face" in asked.get("areas", ()),
-            png=asked.get("image_format") == "image/png",
+        scan = scanner.scan(
+            request_body.get("lights", LIGHTS),
+            face="face" in request_body.get("areas", ()),
+            png=request_body.get("image_format") == "image/png",
         )
         return Response(media_type="application/x-ndjson", stream=self._lines(scan, waited=bool(wait_s)))
 
@@ -86,10 +86,10 @@ class BridgeHost:
             if result is None:
                 yield _line({"removed": {}})
                 return
-            yield GARBAGE if result.garbage else _line(self._told(result, f"{scan.number}-{index}"))
+            yield GARBAGE if result.garbage else _line(self._result(result, f"{scan.number}-{index}"))
         yield _line({"done": {}})
 
-    def _told(self, result: Result, name: str) -> dict[str, Any]:
+    def _result(self, result: Result, name: str) -> dict[str, Any]:
         match result.kind:
             case "mrz":
                 return {"mrz": {"lines": list(result.lines)}}

@@ -1,8 +1,8 @@
 """DESKO's local service, as far as its published web client shows it; the rest is a guess.
 
-Reservations, `/system`, `/scan/execute` and its resources are known. How a reservation is kept and deleted,
-and where the state of the document is asked for, is not: here they are `PUT` and `DELETE /reservation` and
-`GET /document-state`.
+Reservations, `/system`, `/scan/execute` and its resources are known. How to keep and delete a reservation and
+to read the state of the document is not known: here they are `PUT` and `DELETE /reservation` and `GET
+/document-state`.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ _UV = {UV_PAGE: "document", UV_PHOTO: "face", UV_ZONE: "mrz"}
 
 
 class DeskoService:
-    """Answers for a reader. One client at a time: whoever has the reservation."""
+    """The service of a reader. One client at a time: the one with the reservation."""
 
-    def __init__(self, glass: PageScanner, credentials: tuple[str, str] | None = None) -> None:
-        self.scanner = glass
+    def __init__(self, scanner: PageScanner, credentials: tuple[str, str] | None = None) -> None:
+        self.scanner = scanner
         self.credentials = credentials
         self._numbers = itertools.count(1)
         self._reservation: str | None = None
@@ -29,8 +29,8 @@ class DeskoService:
         self._scan: Scan | None = None
         self._resources: dict[str, int | tuple[int, ...]] = {}
 
-    def forget(self) -> None:
-        """Have been started anew: nobody has reserved anything."""
+    def reset(self) -> None:
+        """Discard the reservation, as after a restart."""
         self._reservation = None
 
     async def answer(self, request: Request) -> Response:
@@ -110,10 +110,10 @@ class DeskoService:
 
     async def _resource(self, path: str) -> Response:
         assert self._scan is not None
-        wanted = self._resources[path]
+        result_indexes = self._resources[path]
         found = [
             await self._scan.result_at(index)
-            for index in (wanted if isinstance(wanted, tuple) else (wanted,))
+            for index in (result_indexes if isinstance(result_indexes, tuple) else (result_indexes,))
         ]
         if any(result is not None and result.garbage for result in found):
             return GARBAGE

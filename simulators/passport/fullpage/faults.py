@@ -1,4 +1,4 @@
-"""What goes wrong with a full-page reader and the service in front of it, each thing a small typed value."""
+"""Faults of a full-page reader and its service, each a small typed value."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,66 +8,66 @@ from simulators.faults import Fault
 
 
 class ScanFault(Fault):
-    """Something that spoils the next scans."""
+    """A fault of the next scans."""
 
-    scans: int = Field(1, ge=1, description="How many scans in a row it spoils.")
+    scans: int = Field(1, ge=1, description="Number of consecutive scans affected.")
 
 
 class Slow(ScanFault):
-    """Every result takes its time."""
+    """A delay before every result."""
 
     fault: Literal["slow"] = "slow"
-    delay_s: float = Field(1.0, gt=0, description="How long, in seconds.")
+    delay_s: float = Field(1.0, gt=0, description="Delay in seconds.")
 
 
 class ServiceDies(ScanFault):
-    """The service ends in the middle of a scan, connections and all."""
+    """The service stops during a scan with all its connections."""
 
     fault: Literal["service-dies"] = "service-dies"
-    after: int = Field(2, ge=0, description="How many results it gives before.")
-    for_s: float | None = Field(None, gt=0, description="Back after so many seconds; without it, for good.")
+    after: int = Field(2, ge=0, description="Number of results before it stops.")
+    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
 
 
 class DocumentRemoved(ScanFault):
-    """The document is taken away in the middle of a scan."""
+    """The document is removed during a scan."""
 
     fault: Literal["document-removed"] = "document-removed"
-    after: int = Field(2, ge=0, description="How many results it gives before.")
+    after: int = Field(2, ge=0, description="Number of results before it is removed.")
 
 
 class Garbage(ScanFault):
-    """Something that is no JSON where a result should be."""
+    """Invalid JSON in place of a result."""
 
     fault: Literal["garbage"] = "garbage"
-    at: int = Field(0, ge=0, description="Which result of the scan, counted from 0.")
+    at: int = Field(0, ge=0, description="Number of the result in the scan, counted from 0.")
 
 
 class ImageMissing(ScanFault):
-    """An image that was announced is not there."""
+    """An announced image is missing."""
 
     fault: Literal["image-missing"] = "image-missing"
     light: Literal["visible", "infrared", "ultraviolet"] = "ultraviolet"
 
 
 class UnknownWord(ScanFault):
-    """The outcome of every check is a word that nobody has documented."""
+    """The outcome of every check is an undocumented word."""
 
     fault: Literal["unknown-word"] = "unknown-word"
     word: str = Field("QUITE_NICE", max_length=200)
 
 
 class WrongCredentials(Fault):
-    """The service has another password from now on, or for a while."""
+    """The service has another password from now on, or for some seconds."""
 
     fault: Literal["wrong-credentials"] = "wrong-credentials"
-    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Duration in seconds; permanent if omitted.")
 
 
 class ReaderUnplugged(Fault):
-    """The reader's cable comes out; the service stays."""
+    """The reader is unplugged; the service continues."""
 
     fault: Literal["reader-unplugged"] = "reader-unplugged"
-    for_s: float | None = Field(None, gt=0, description="Back after so many seconds; without it, for good.")
+    for_s: float | None = Field(None, gt=0, description="Seconds until it returns; permanent if omitted.")
 
 
 AnyFault = Annotated[
@@ -85,5 +85,5 @@ _FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
 
 def fault_of(name: str, arguments: dict[str, Any] | None = None) -> AnyFault:
-    """The fault of that name; pydantic's ValidationError, a ValueError, for one that cannot be."""
+    """Return the fault with that name; raise pydantic's ValidationError, a ValueError, if it is invalid."""
     return _FAULTS.validate_python({**(arguments or {}), "fault": name})

@@ -1,7 +1,7 @@
-"""Pages of documents that nobody was issued, drawn for each light by Pillow.
+"""Pages of invented documents, drawn for each light by Pillow.
 
-Under infrared the background vanishes and only carbon ink stays: the zone, if it is printed with B900 ink,
-and the photo. Under ultraviolet security paper is dark, with fibres that glow; copier paper is bright.
+In infrared light the background vanishes and only carbon ink stays: the zone, if it is printed with B900 ink,
+and the photo. In ultraviolet light security paper is dark, with fibres that glow; copier paper is bright.
 """
 
 import io
@@ -30,41 +30,41 @@ COMMENT_BYTES = 65533
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page as it lies on the glass. Without `lines` it is the side of a card that has no zone."""
+    """One page on the glass. Without `lines` it is the side of a card that has no zone."""
 
     lines: tuple[str, ...]
     dull_paper: bool = True
-    """False: paper with optical brightener, as no security printer uses it."""
+    """False: paper with optical brightener, which security printers do not use."""
     b900_ink: bool = True
-    """False: a zone printed with ink that infrared does not see."""
+    """False: a zone printed with ink that is invisible in infrared light."""
 
     @property
     def seed(self) -> str:
-        """The same page looks the same every time."""
+        """Seed of the drawing; the same page always looks the same."""
         return "\n".join(self.lines)
 
     def photocopy(self) -> "Page":
-        """The same page made with a colour copier."""
+        """Return the same page made with a colour copier."""
         return replace(self, dull_paper=False, b900_ink=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PageAppearance:
-    """How pages are imaged."""
+    """Image format of pages."""
 
     dpi: int = 150
     png: bool = False
     size_bytes: int | None = None
-    """JPEG only: padded with comments to exactly so many bytes, as images of a larger sensor would be."""
+    """JPEG only: exact size; comments fill the image up, to the size of a larger sensor's image."""
 
 
 @lru_cache(maxsize=32)
 def draw_page(
     page: Page, light: Light, area: Area = "page", look: PageAppearance = PageAppearance()
 ) -> bytes:
-    """The image of a page, or of its photo, under a light; SimulatorError without Pillow."""
+    """Draw a page, or its photo, in a light; raise SimulatorError without Pillow."""
     if find_spec("PIL") is None:
-        raise SimulatorError("drawing pages takes Pillow: pip install pillow")
+        raise SimulatorError.without("simulators", "drawing pages requires Pillow")
     image = _page(page, light, look.dpi)
     if area == "face":
         image = image.crop(_photo_box(image.size))
@@ -72,7 +72,7 @@ def draw_page(
     if look.png:
         image.save(out, "PNG", compress_level=1)
         return out.getvalue()
-    # What a page says is kept in the image as text too: a simulated server that examines it reads no letters.
+    # The page's text is also a comment in the image: a simulated server that examines it does no OCR.
     image.save(out, "JPEG", quality=88, comment="\n".join(page.lines) or "no zone")
     return _padded(out.getvalue(), look.size_bytes, page.seed + light)
 
@@ -82,7 +82,7 @@ def _padded(jpeg: bytes, size: int | None, seed: str) -> bytes:
     comments = bytearray()
     noise = Random(seed)
     while missing >= 4:
-        # No rest may be smaller than an empty comment.
+        # The last comment must not be smaller than an empty one.
         length = missing if missing <= COMMENT_BYTES + 2 else min(COMMENT_BYTES + 2, missing - 4)
         comments += b"\xff\xfe" + (length - 2).to_bytes(2, "big") + noise.randbytes(length - 4)
         missing -= length
@@ -170,7 +170,7 @@ def _fibres(draw: "ImageDraw", size: tuple[int, int], chance: Random) -> None:
 def _zone(
     draw: "ImageDraw", lines: Sequence[str], size: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
-    """The zone in cells of one width, as OCR-B stands."""
+    """Draw the zone in cells of one width, as in OCR-B."""
     from PIL import ImageFont
 
     if not lines:

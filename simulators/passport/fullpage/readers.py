@@ -23,23 +23,25 @@ from simulators.travellers import EVEN_MIX, TravellerGenerator
 class PageReaderSettings(ServiceSettings):
     """One full-page reader and its service."""
 
-    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="How often each format comes.")
+    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="Weight of each format.")
     copied: float = Field(0.1, ge=0, le=1, description="Share of documents made with a colour copier.")
-    every_s: float | None = Field(None, gt=0, description="Seconds between documents; else by command only.")
-    first_s: float = Field(1.0, ge=0, description="When the first one comes, in seconds.")
-    dwell_s: float = Field(3.0, gt=0, description="How long a document lies there, in seconds.")
-    step_s: float = Field(0.1, ge=0, description="How long each result of a scan takes, in seconds.")
-    dpi: int = Field(150, ge=40, le=600, description="Resolution of the images, in dots an inch.")
+    every_s: float | None = Field(
+        None, gt=0, description="Seconds between documents; only by command if omitted."
+    )
+    first_s: float = Field(1.0, ge=0, description="Time of the first one, in seconds.")
+    dwell_s: float = Field(3.0, gt=0, description="Time that a document stays on the glass, in seconds.")
+    step_s: float = Field(0.1, ge=0, description="Time for each result of a scan, in seconds.")
+    dpi: int = Field(150, ge=40, le=600, description="Resolution of the images, in dots per inch.")
     image_bytes: int | None = Field(
         None, ge=1000, le=32_000_000, description="JPEG images of a page are padded to this size, in bytes."
     )
 
     def build(self) -> Simulator:
-        """The reader and its travellers."""
+        """Build the reader and its travellers."""
         return PageReader(self)
 
-    def service(self, glass: PageScanner) -> "BridgeHost | DeskoService":
-        """What answers for the reader."""
+    def service(self, scanner: PageScanner) -> "BridgeHost | DeskoService":
+        """Return the reader's service."""
         raise NotImplementedError
 
 
@@ -47,11 +49,11 @@ class BridgeSettings(PageReaderSettings):
     """A reader behind a bridge."""
 
     kind: Literal["document-bridge"]
-    sees_documents: bool = Field(True, description="Whether the reader can tell that a document lies there.")
+    sees_documents: bool = Field(True, description="Whether the reader can detect a document.")
 
-    def service(self, glass: PageScanner) -> BridgeHost:
-        """Its host."""
-        return BridgeHost(glass, self.credentials, sees_documents=self.sees_documents)
+    def service(self, scanner: PageScanner) -> BridgeHost:
+        """Return its bridge host."""
+        return BridgeHost(scanner, self.credentials, sees_documents=self.sees_documents)
 
 
 class DeskoSettings(PageReaderSettings):
@@ -59,9 +61,9 @@ class DeskoSettings(PageReaderSettings):
 
     kind: Literal["desko"]
 
-    def service(self, glass: PageScanner) -> DeskoService:
-        """Its service."""
-        return DeskoService(glass, self.credentials)
+    def service(self, scanner: PageScanner) -> DeskoService:
+        """Return its service."""
+        return DeskoService(scanner, self.credentials)
 
 
 class RegulaServerSettings(ServiceSettings):
@@ -70,7 +72,7 @@ class RegulaServerSettings(ServiceSettings):
     kind: Literal["regula-server"]
 
     def build(self) -> Simulator:
-        """The server."""
+        """Build the server."""
         return RegulaSimulator(self)
 
 
@@ -81,25 +83,27 @@ class RegulaSimulator(HttpSimulator):
         self.service = RegulaServer(settings.credentials)
         super().__init__(settings, self.service.answer)
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
         async with self.server:
-            tell("ready", self.summary())
+            emit("ready", self.summary())
             await asyncio.Event().wait()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`: it has a `status`, and the fault `garbage`."""
+        """See `Simulator.handle_command`: `status`, and the fault `garbage`."""
         match verb, dict(arguments):
             case "status", {}:
                 return self.summary() | {"requests": self.server.requests}
             case "fault", {"fault": "garbage"}:
                 self.service.garbage = True
                 return {}
-        raise SimulatorError(f"{self.settings.kind} does not know {verb!r} with this: status, fault garbage")
+        raise SimulatorError(
+            f"{self.settings.kind} does not support {verb!r} this way: use status or fault garbage"
+        )
 
 
 class PageReader(HttpSimulator):
-    """A reader, its service, the travellers before it and what goes wrong with them."""
+    """A reader, its service, its travellers and its faults."""
 
     def __init__(self, settings: PageReaderSettings) -> None:
         self.reader = settings
@@ -110,21 +114,21 @@ class PageReader(HttpSimulator):
         super().__init__(settings, self.service.answer)
         self.scanner.stop_service = self._die
         self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
-        self._tell: EmitCallback = lambda _event, _details: None
+        self._emit: EmitCallback = lambda _event, _details: None
         self._leaving: set[asyncio.Task[None]] = set()
         self._presented = 0
 
     def _die(self, for_s: float | None) -> None:
         if isinstance(self.service, DeskoService):
-            self.service.forget()
+            self.service.reset()
         self.server.stop_for(for_s)
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
-        self._tell = tell
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
+        self._emit = emit
         try:
             async with self.server:
-                tell("ready", self.summary())
+                emit("ready", self.summary())
                 if self.reader.every_s is None:
                     await asyncio.Event().wait()
                 else:
@@ -136,7 +140,7 @@ class PageReader(HttpSimulator):
             await asyncio.gather(*self._leaving, return_exceptions=True)
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`.
+        """See `Simulator.handle_command`.
 
         `insert`: `format` and `fields` of a Document, or raw `lines` (none: the side of a card without a
         zone), and `copied`. `fault`: its name and `args`.
@@ -153,7 +157,7 @@ class PageReader(HttpSimulator):
                     "scans": self.scanner.scans,
                     "requests": self.server.requests,
                 }
-        raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
+        raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
 
     async def _insert(
         self,
@@ -165,7 +169,7 @@ class PageReader(HttpSimulator):
         try:
             if lines is not None:
                 if format is not None or fields:
-                    raise ValueError("lines are given as they are: without format and fields")
+                    raise ValueError("lines are used unchanged: omit format and fields")
                 page = Page(tuple(lines))
             else:
                 document = self.travellers.document(Format(format) if format else None, **(fields or {}))
@@ -177,24 +181,24 @@ class PageReader(HttpSimulator):
 
     def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            what = fault_of(fault, args)
+            injected = fault_of(fault, args)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise SimulatorError(f"fault {fault}: {first['msg']}") from None
-        self._tell("fault", {"fault": what.fault})
-        self.scanner.inject(what)
+        self._emit("fault", {"fault": injected.fault})
+        self.scanner.inject(injected)
         return {}
 
     async def present(self, page: Page) -> None:
-        """Put a page on the glass, and take it away after its dwell."""
+        """Put a page on the glass, and remove it after its dwell time."""
         self._presented += 1
         await self.scanner.place(page)
-        self._tell("document", {"zone": bool(page.lines), "copied": not page.dull_paper})
-        task = asyncio.create_task(self._leave(self.scanner.placements))
+        self._emit("document", {"zone": bool(page.lines), "copied": not page.dull_paper})
+        task = asyncio.create_task(self._remove_later(self.scanner.placements))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def _leave(self, placement: int) -> None:
+    async def _remove_later(self, placement: int) -> None:
         await asyncio.sleep(self.reader.dwell_s)
         await self.scanner.remove(placement)
 

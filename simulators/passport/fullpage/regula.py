@@ -1,7 +1,7 @@
-"""A document server as Regula's: `POST /api/process` looks at the pixels of the images it is sent.
+"""A document server like Regula's: `POST /api/process` analyses the pixels of the images.
 
-It finds bright paper under ultraviolet, and a zone that infrared does not see, by how light images are.
-Letters it reads from the comment that drawn pages carry, for it can read no others.
+It detects bright paper in ultraviolet light, and a zone that is invisible in infrared light, by the
+brightness of the images. The text comes from the comment in drawn pages; there is no OCR.
 """
 
 import base64
@@ -16,16 +16,16 @@ OK, NEGATIVE, NOT_DONE = 1, 0, 2
 UV_DULL_PAPER_MRZ, UV_DULL_PAPER_PHOTO, UV_DULL_PAPER_BLANK, LOW_CONTRAST_IN_IR = 50, 52, 53, 23
 _ELEMENTS = ((0, UV_DULL_PAPER_BLANK), (2, UV_DULL_PAPER_PHOTO), (3, UV_DULL_PAPER_MRZ))
 BRIGHT, DARK = 120, 80
-"""Shades of grey: of paper that shines under ultraviolet, and of ink that infrared sees."""
+"""Grey levels: of paper that is bright in ultraviolet light, and of ink that is visible in infrared light."""
 
 
 class RegulaServer:
-    """Examines images."""
+    """The server that examines images."""
 
     def __init__(self, credentials: tuple[str, str] | None = None) -> None:
         self.credentials = credentials
         self.garbage = False
-        """Whether it answers with something that is no JSON."""
+        """True if it answers with invalid JSON."""
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -42,7 +42,7 @@ class RegulaServer:
 
 
 def process(asked: dict[str, Any]) -> dict[str, Any]:
-    """What is found in the images of a request."""
+    """Return the findings in the images of a request."""
     from PIL import Image
 
     lines = ""

@@ -1,4 +1,4 @@
-"""The reader itself: what lies on its glass, and what a scan of it gives, faults included."""
+"""The reader itself: the page on its glass, and the results of a scan, faults included."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ CODES = (B900, UV_PAGE, UV_PHOTO, UV_ZONE)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One thing a scan found."""
+    """One result of a scan."""
 
     kind: Literal["mrz", "image", "check"]
     lines: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Result:
 
 
 def findings(page: Page, lights: Sequence[str], *, face: bool) -> list[Result]:
-    """Everything a scan of a page finds, the zone first; images are drawn when they are due."""
+    """Return all results of a scan of a page, the zone first; images are drawn when they are due."""
     found = [Result("mrz", lines=page.lines)] if page.lines else []
     for light in LIGHTS:
         if light in lights:
@@ -72,43 +72,43 @@ def _b900(page: Page) -> Result:
 
 
 class PageScanner:
-    """The reader. Services ask it; people put documents on it, take them away, and break it."""
+    """The reader. Services start scans; tests and travellers place and remove documents and inject faults."""
 
     def __init__(self, look: PageAppearance | None = None, step_s: float = 0.0) -> None:
         self.appearance = look or PageAppearance()
         self.step_s = step_s
-        """How long each result of a scan takes, in seconds."""
+        """Time for each result of a scan, in seconds."""
         self.page: Page | None = None
         self.placements = 0
         self.is_plugged = True
         self.rejects_password = False
-        """Whether the service has another password than its clients."""
+        """True if the service has another password than its clients."""
         self.scans = 0
         self.stop_service: Callable[[float | None], None] = lambda _for_s: None
-        """Ends the service in front of it; set by whoever runs that."""
+        """Stops the service of the reader; set by its owner."""
         self._faults: list[tuple[ScanFault, int]] = []
         self._changed = asyncio.Condition()
         self._later: set[asyncio.Task[None]] = set()
 
     @property
     def state(self) -> Literal["present", "absent"]:
-        """Whether something lies on it."""
+        """True if a document is on the glass."""
         return "absent" if self.page is None else "present"
 
     async def place(self, page: Page) -> None:
-        """Put a document on it, in the place of whatever lies there."""
+        """Put a document on the glass, in place of any other."""
         self.page = page
         self.placements += 1
-        await self._tell()
+        await self._notify()
 
     async def remove(self, placement: int | None = None) -> None:
-        """Take the document away: whatever lies there, or only the one of that placement."""
+        """Remove the document: any, or only the one of that placement."""
         if placement in (None, self.placements):
             self.page = None
-            await self._tell()
+            await self._notify()
 
     async def wait_until(self, true: Callable[[], bool], wait_s: float) -> bool:
-        """Wait for a change that makes this true, for so long at most; returns whether it is."""
+        """Wait at most `wait_s` seconds until this is true; return whether it is."""
         try:
             async with asyncio.timeout(wait_s), self._changed:
                 await self._changed.wait_for(true)
@@ -116,26 +116,26 @@ class PageScanner:
             return true()
         return True
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
     def inject(self, fault: AnyFault) -> None:
-        """Let something go wrong, now or at the next scans, as its kind is."""
+        """Inject a fault, which applies now or to the next scans, depending on its kind."""
         match fault:
             case WrongCredentials(for_s=for_s):
                 self.rejects_password = True
-                self._soon(for_s, "locked", False)
+                self._soon(for_s, "rejects_password", False)
             case ReaderUnplugged(for_s=for_s):
                 self.is_plugged = False
-                self._soon(for_s, "plugged", True)
+                self._soon(for_s, "is_plugged", True)
             case ScanFault():
                 self._faults.append((fault, fault.scans))
 
-    def _soon(self, for_s: float | None, what: str, value: bool) -> None:
+    def _soon(self, for_s: float | None, attribute: str, value: bool) -> None:
         async def later(seconds: float) -> None:
             await asyncio.sleep(seconds)
-            setattr(self, what, value)
+            setattr(self, attribute, value)
 
         if for_s is not None:
             task = asyncio.create_task(later(for_s))
@@ -143,15 +143,15 @@ class PageScanner:
             task.add_done_callback(self._later.discard)
 
     async def close(self) -> None:
-        """Forget what was to happen later."""
+        """Cancel everything scheduled."""
         for task in tuple(self._later):
             task.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)
 
     def scan(self, lights: Sequence[str], *, face: bool, png: bool = False) -> "Scan":
-        """Begin to scan what lies there; SimulatorError where nothing does."""
+        """Start a scan of the page; raise SimulatorError without one."""
         if self.page is None:
-            raise SimulatorError("nothing lies on the glass")
+            raise SimulatorError("no document on the glass: place one first")
         due = [fault for fault, _ in self._faults]
         self._faults = [(fault, left - 1) for fault, left in self._faults if left > 1]
         self.scans += 1
@@ -160,19 +160,19 @@ class PageScanner:
 
 
 class Scan:
-    """One scan, whose results become known one after the other."""
+    """One scan, whose results become available one after the other."""
 
     def __init__(
         self,
-        glass: PageScanner,
+        scanner: PageScanner,
         page: Page,
         look: PageAppearance,
         found: list[Result],
         faults: Sequence[ScanFault],
     ) -> None:
-        self.number = glass.scans
-        self._glass = glass
-        self._placement = glass.placements
+        self.number = scanner.scans
+        self._scanner = scanner
+        self._placement = scanner.placements
         self._page = page
         self._look = look
         self.results = found
@@ -180,22 +180,22 @@ class Scan:
 
     @property
     def is_present(self) -> bool:
-        """Whether the document still lies there."""
-        return self._glass.page is not None and self._glass.placements == self._placement
+        """True if the document is still on the glass."""
+        return self._scanner.page is not None and self._scanner.placements == self._placement
 
     async def result_at(self, index: int) -> Result | None:
-        """The result with that number, once it is known; None if the document is gone before."""
+        """Return the result with that number when available; None if the document is removed before."""
         result = self.results[index]
-        delay_s = self._glass.step_s
+        delay_s = self._scanner.step_s
         for fault in self._faults:
             match fault:
                 case Slow(delay_s=more_s):
                     delay_s += more_s
                 case ServiceDies(after=after, for_s=for_s) if index >= after:
-                    self._glass.stop_service(for_s)
+                    self._scanner.stop_service(for_s)
                     raise ServiceStoppedError
                 case DocumentRemoved(after=after) if index >= after:
-                    await self._glass.remove(self._placement)
+                    await self._scanner.remove(self._placement)
                 case Garbage(at=at) if index == at:
                     result = replace(result, garbage=True)
                 case ImageMissing(light=light) if result.kind == "image" and result.light == light:
@@ -207,6 +207,6 @@ class Scan:
             return None
         if result.kind != "image":
             return result
-        # A photo cut out is small, whatever the sensor.
+        # A cropped photo is small, whatever the sensor.
         look = self._look if result.area == "page" else replace(self._look, size_bytes=None)
         return replace(result, image=draw_page(self._page, result.light, result.area, look))

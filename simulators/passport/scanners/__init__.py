@@ -1,4 +1,4 @@
-"""Area-imaging scanners that read the machine readable zone, a module a maker."""
+"""Area-imaging scanners that read the machine readable zone, one module per maker."""
 
 from simulators.passport.scanners.est100 import Est100
 from simulators.passport.scanners.faults import CommandRefused

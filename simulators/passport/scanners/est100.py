@@ -1,13 +1,11 @@
-r"""EST-100PR-NZ: a reader that reads by itself, page and chip, and sends JSON.
+r"""EST-100PR-NZ: a reader that reads page and chip automatically and sends JSON.
 
-Wire format, as the maker's sheet has it: 256000 baud, eight bits, odd parity, one stop bit; ``STX``, a
-name, a colon, a JSON object, ``ETX CR LF``, all of it UTF-8. `CameraData` for what is printed (type
-`PassPort`, rows parted by ``\n``) and for QR codes, `PCSign` when a read starts and ends, `EidlinkResult`
-for the chip.
+Wire format of the maker's sheet: 256000 baud, eight bits, odd parity, one stop bit; ``STX``, a name, a colon,
+a JSON object, ``ETX CR LF``, all of it UTF-8. `CameraData` for printed text (type `PassPort`, rows separated
+by ``\n``) and for QR codes, `PCSign` when a read starts and ends, `EidlinkResult` for the chip.
 
-The sheet at hand is cut off after the first field of the chip's data, and says nothing of the order of
-messages. We chose: page first, then start, chip, end; the fields of the maker's chip kit, the zone in
-`MachineReadCode`.
+The available sheet ends after the first field of the chip's data, and does not give the order of messages. We
+chose: page first, then start, chip, end; the fields of the maker's chip kit, the zone in `MachineReadCode`.
 """
 
 import json
@@ -20,28 +18,28 @@ from simulators.passport.reader import MrzReader, lines_of
 
 
 def message(name: str, content: dict[str, Any]) -> bytes:
-    """One message."""
+    """Return one message."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return b"\x02" + f"{name}:{text}".encode() + b"\x03\r\n"
 
 
 def camera_frame(lines: Sequence[str]) -> bytes:
-    """The printed zone. Without lines: a page on which none was found."""
+    """Return the message of the printed zone. Without lines: a page on which none was found."""
     return message("CameraData", {"data": "\n".join(lines), "type": "PassPort"})
 
 
 def qr_frame(text: str) -> bytes:
-    """A QR code."""
+    """Return the message of a QR code."""
     return message("CameraData", {"QRType": "QR CODE", "data": text, "type": "QRCode"})
 
 
 def sign_frame(stage: str) -> bytes:
-    """A read starts (`readStart`) or ends (`readEnd`)."""
+    """Return the message that a read starts (`readStart`) or ends (`readEnd`)."""
     return message("PCSign", {"stage": stage, "type": "PassPort"})
 
 
 def chip_frame(lines: Sequence[str], portrait: str = "") -> bytes:
-    """What the chip gave; names in national letters and a portrait are in it too."""
+    """Return the message of the chip's data, with names in national letters and a portrait."""
     bean = {
         "PersonalNumber": "",
         "name": "中文名 Ωmega",
@@ -53,17 +51,17 @@ def chip_frame(lines: Sequence[str], portrait: str = "") -> bytes:
 
 
 class Est100(MrzReader):
-    """A reader with a chip reader. `reads_chips`: whether what is presented has a chip that it can read."""
+    """A reader with a chip reader. `reads_chips`: whether documents have a readable chip."""
 
     def __init__(self, line: SerialLine, *, reads_chips: bool = True) -> None:
         super().__init__(line)
         self.reads_chips = reads_chips
         self.chip: tuple[str, ...] | None = None
-        """What the chip holds, where that is not what is printed."""
+        """Zone in the chip if it differs from the printed one."""
         self.portrait = "iVBORw0KGgo" * 40
 
     def frame(self, lines: Sequence[str]) -> bytes:
-        """Everything about one document."""
+        """Return all messages of one document."""
         page = camera_frame(lines)
         if not self.reads_chips or not lines:
             return page
@@ -71,7 +69,7 @@ class Est100(MrzReader):
         return page + sign_frame("readStart") + chip + sign_frame("readEnd")
 
     async def present_with_chip(self, page: Document | Sequence[str], chip: Document | Sequence[str]) -> bool:
-        """Present a document whose chip holds another zone than is printed."""
+        """Present a document whose chip has another zone than the printed one."""
         self.chip = lines_of(chip)
         try:
             return await self.present(page)

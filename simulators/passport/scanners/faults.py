@@ -1,4 +1,4 @@
-"""What can go wrong with a scanner that is spoken to, beside what can with every reader."""
+"""Faults of a scanner that takes commands, in addition to those of every reader."""
 
 from typing import Literal
 
@@ -8,10 +8,12 @@ from simulators.faults import Fault
 
 
 class CommandRefused(Fault):
-    """A command is refused from now on: the scanner has no licence for it, or is of another make."""
+    """A command that is refused from now on, because of a missing licence or another make."""
 
     fault: Literal["refuse"] = "refuse"
-    command: str = Field(pattern=r"^[A-Z0-9_]{6}$", description="Its name: tag and subtag, such as OCRENA.")
+    command: str = Field(
+        pattern=r"^[A-Z0-9_]{6}$", description="Name of the command: tag and subtag, such as OCRENA."
+    )
     answer: Literal["nak", "enq", "silence"] = Field(
         "nak", description="nak: no such value. enq: no such command. silence: no answer at all."
     )

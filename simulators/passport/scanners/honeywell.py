@@ -1,13 +1,12 @@
 """Honeywell area imagers, such as the Xenon 1900 with OCR.
 
-Wire format, as the user guides' chapter on serial commands has it: ``SYN M CR`` before menu commands, which
-end in ``!`` (forgotten without power) or ``.``; several are parted by ``;``, or by ``,`` when they share a
-tag. The answer is the commands in capitals, ACK, NAK or ENQ before each sign between or after them, no
-prefix. ``SYN T CR`` pulls the trigger, ``SYN U CR`` lets go; neither is answered. A read is the rows with a
-carriage return between them and nothing after (92 characters for a TD1, 89 for a TD3, as a public program
-counts them).
+Wire format of the user guides' chapter on serial commands: ``SYN M CR`` before menu commands, which end in
+``!`` (volatile) or ``.``; several are separated by ``;``, or by ``,`` when they share a tag. The answer is
+the commands in capitals, ACK, NAK or ENQ before each sign between or after them, no prefix. ``SYN T CR``
+pulls the trigger, ``SYN U CR`` releases it; neither is answered. A read is the rows with a carriage return
+between them and nothing after (92 characters for a TD1, 89 for a TD3, as a public program counts them).
 
-Where no source was at hand, we chose: OCR is off as delivered, and PAPTPR is the mode that looks by itself.
+Where no source was available, we chose: OCR is off at the factory, and PAPTPR is the presentation mode.
 """
 
 import re
@@ -58,7 +57,7 @@ class Honeywell(CommandedImager):
 
     @property
     def reads_documents(self) -> bool:
-        """Only with OCR on and a template chosen."""
+        """True if OCR is on and a template selected."""
         return self.settings["OCRENA"] != "0" and self.settings["OCRATS"] != "0"
 
     def parse_commands(self) -> None:
@@ -73,17 +72,17 @@ class Honeywell(CommandedImager):
                 self.line.call_soon(self.send(self._answer(found[1].decode("latin-1").upper(), found[2])))
 
     def _answer(self, commands: str, end: bytes) -> bytes:
-        """Obey commands that came together, and answer each."""
+        """Execute commands that came together, and answer each."""
         answer, tag = b"", ""
         for command, sign in re.findall(r"([^,;]*)([,;]|\Z)", commands):
             if not command:
                 continue
             whole = command if sign != "," and not tag else tag + command
             tag = whole[:3] if sign == "," else ""
-            answer += self._obey(whole, command.encode("latin-1"), (sign or end.decode()).encode())
+            answer += self._execute(whole, command.encode("latin-1"), (sign or end.decode()).encode())
         return answer
 
-    def _obey(self, whole: str, echo: bytes, sign: bytes) -> bytes:
+    def _execute(self, whole: str, echo: bytes, sign: bytes) -> bytes:
         name = whole[:NAME_LENGTH]
         if whole == "REVINF" and name not in self.refused:
             self.commands_received.append(whole)

@@ -1,4 +1,4 @@
-"""What scanners that obey commands have in common: settings, a trigger, and a document in view."""
+"""Common behaviour of scanners with commands: settings, a trigger, and a document in view."""
 
 import asyncio
 from abc import abstractmethod
@@ -15,11 +15,11 @@ from simulators.passport.scanners.faults import CommandRefused
 from simulators.passport.text import LineEnd, text_frame
 
 NAME_LENGTH = 6
-"""Tag and subtag, three characters each; what follows is the value."""
+"""Length of tag and subtag, three characters each; the value follows."""
 
 
 class Status(Enum):
-    """How a command was taken."""
+    """Result of a command."""
 
     ACK = b"\x06"
     NAK = b"\x15"
@@ -28,15 +28,15 @@ class Status(Enum):
 
 
 class CommandedImager(MrzReader):
-    """A scanner with settings. It reads what is in view when it looks by itself, or once when triggered.
+    """A scanner with settings. It reads the document in view in presentation mode, or once when triggered.
 
-    Settings are volatile: they are back at `delivered` when the cable has been out.
+    Settings are volatile: after the cable was pulled they have their values of `factory_settings`.
     """
 
     factory_settings: ClassVar[Mapping[str, str]]
-    """Every setting it knows and its value at the factory."""
+    """Every known setting and its value at the factory."""
     values: ClassVar[Mapping[str, str]]
-    """Which single characters each setting can have."""
+    """Characters allowed as value of each setting."""
 
     def __init__(
         self, line: SerialLine, *, line_end: LineEnd = LineEnd.CR, suffix: bytes | None = None
@@ -45,9 +45,9 @@ class CommandedImager(MrzReader):
         self.line_end = line_end
         self.suffix = suffix
         self.commands_received: list[str] = []
-        """The commands that came, in their order."""
+        """Received commands in order."""
         self.refused: dict[str, Status] = {}
-        """Commands it does not obey, whatever happens, and what it answers to them."""
+        """Refused commands and the answer to each."""
         self._power_up()
 
     def _power_up(self) -> None:
@@ -59,41 +59,41 @@ class CommandedImager(MrzReader):
     @property
     @abstractmethod
     def is_presentation_mode(self) -> bool:
-        """Whether it is set to look for documents without being triggered."""
+        """True if it looks for documents without a trigger."""
 
     @property
     def reads_documents(self) -> bool:
-        """Whether it is set to read zones at all."""
+        """True if it is configured to read zones."""
         return True
 
     @abstractmethod
     def parse_commands(self) -> None:
-        """Obey what is complete in `_partial`."""
+        """Execute the complete commands in `_partial`."""
 
     def frame(self, lines: Sequence[str]) -> bytes:
         """See `text_frame`."""
         return text_frame(lines, self.line_end, self.suffix)
 
     def on_received(self, data: bytes) -> None:
-        """Bytes from the host."""
+        """Handle bytes from the host."""
         self._partial += data
         self.parse_commands()
 
     async def present(self, document: Document | Sequence[str]) -> bool:
-        """Hold a document before it; it stays in view until `remove`, or until it has been read.
+        """Present a document; it stays in view until `remove`, or until it has been read.
 
-        Returns whether it was read there and then.
+        Returns whether it was read at once.
         """
         self.counters.documents_presented += 1
         self._in_view = lines_of(document)
         return await self._look() if self.is_presentation_mode or self.triggered else False
 
     def remove(self) -> None:
-        """Take the document away."""
+        """Remove the document."""
         self._in_view = ()
 
     async def inject(self, fault: Fault) -> None:
-        """See `MrzReader.inject`; `Refuse` is for these scanners only."""
+        """See `MrzReader.inject`; `CommandRefused` is only for these scanners."""
         if isinstance(fault, CommandRefused):
             if fault.command not in self.factory_settings:
                 raise SimulatorError(f"refuse: {type(self).__name__} has no command {fault.command}")
@@ -105,14 +105,14 @@ class CommandedImager(MrzReader):
             self._power_up()
 
     async def transmit(self, lines: tuple[str, ...]) -> bool:
-        """See `MrzReader.transmit`; when the cable came out, what it was set to is gone."""
-        heard = await super().transmit(lines)
+        """See `MrzReader.transmit`; an unplug resets the settings."""
+        received = await super().transmit(lines)
         if not self.line.is_plugged:
             self._power_up()
-        return heard
+        return received
 
     def pull_trigger(self) -> None:
-        """Look until a document has been read, or until `let_go`."""
+        """Look until a document has been read, or until `release_trigger`."""
         self.triggered = True
         if self._in_view:
             self.line.call_soon(self._look())
@@ -122,14 +122,14 @@ class CommandedImager(MrzReader):
         self.triggered = False
 
     async def _look(self) -> bool:
-        await asyncio.sleep(0)  # what was said in the same breath is heard first
+        await asyncio.sleep(0)  # commands of the same bytes are executed first
         if not self._in_view or not self.reads_documents or not (self.is_presentation_mode or self.triggered):
             return False
         self.triggered = False
         return await self.transmit(self._in_view)
 
     def _set(self, command: str) -> Status:
-        """Take one command that sets something."""
+        """Execute one command that changes a setting."""
         self.commands_received.append(command)
         name, value = command[:NAME_LENGTH], command[NAME_LENGTH:]
         if name in self.refused:

@@ -1,12 +1,12 @@
 """Newland scanners, such as the IDE237.
 
-Wire format, as the user guides' chapters on serial commands have it: ``~ SOH 0000``, ``@`` (kept) or ``#``
-(forgotten without power), commands, ``; ETX``. Several commands are parted by ``;``, or by ``,`` when they
-share a tag. The answer begins with ``STX SOH 0000`` and repeats the commands, ACK, NAK or ENQ before each
-sign. A question's answer follows its name: ``QRYPSN`` gives ``QRYPSN`` and the number. Capitals only.
+Wire format of the user guides' chapters on serial commands: ``~ SOH 0000``, ``@`` (stored) or ``#``
+(volatile), commands, ``; ETX``. Several commands are separated by ``;``, or by ``,`` when they share a tag.
+The answer begins with ``STX SOH 0000`` and repeats the commands, ACK, NAK or ENQ before each sign. A query's
+answer follows its name: ``QRYPSN`` gives ``QRYPSN`` and the number. Capitals only.
 
-A read is the rows as text with a carriage return after each. Where no source was at hand, we chose: it
-reads zones as delivered, SCNMOD is 0 (trigger) then, and SCNTCE must be 1 before SCNTRG1 is obeyed.
+A read is the rows as text with a carriage return after each. Where no source was available, we chose: it
+reads zones at the factory settings, SCNMOD is 0 (trigger) then, and SCNTCE must be 1 before SCNTRG1 works.
 """
 
 import re
@@ -41,7 +41,7 @@ class Newland(CommandedImager):
 
     @property
     def is_presentation_mode(self) -> bool:
-        """In the mode that senses what is held before it, and in the one that never rests."""
+        """True if it is in the mode that senses a document, or in the continuous mode."""
         return self.settings["SCNMOD"] in "23"
 
     def parse_commands(self) -> None:
@@ -57,10 +57,10 @@ class Newland(CommandedImager):
         for command, sign in re.findall(r"([^,;]+)([,;]|\Z)", commands):
             whole = tag + command
             tag = whole[:3] if sign == "," else ""
-            answer += self._obey(whole, command.encode("latin-1"), (sign or ";").encode())
+            answer += self._execute(whole, command.encode("latin-1"), (sign or ";").encode())
         return answer
 
-    def _obey(self, whole: str, echo: bytes, sign: bytes) -> bytes:
+    def _execute(self, whole: str, echo: bytes, sign: bytes) -> bytes:
         name = whole[:NAME_LENGTH]
         if whole in self.nameplate and name not in self.refused:
             self.commands_received.append(whole)

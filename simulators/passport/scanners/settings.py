@@ -1,4 +1,4 @@
-"""Kind `ocr-scanner`: an area-imaging scanner on a serial line, with travellers that come and go."""
+"""Kind `ocr-scanner`: an area-imaging scanner on a serial line, with travellers."""
 
 from typing import Any, Literal, Self
 
@@ -36,9 +36,9 @@ class OcrScannerSettings(SerialMrzSettings):
     kind: Literal["ocr-scanner"]  # type: ignore[assignment]
     framing: Literal["text"] = "text"
     model: Model
-    refuses: tuple[CommandRefused, ...] = Field((), description="Commands that it does not obey.")
-    row_gap_s: float = Field(0.0, ge=0, description="How long it takes from one row to the next, in seconds.")
-    reads_chips: bool = Field(True, description="Whether it also sends what the chip holds.")
+    refuses: tuple[CommandRefused, ...] = Field((), description="Commands that it refuses.")
+    row_gap_s: float = Field(0.0, ge=0, description="Time between two rows, in seconds.")
+    reads_chips: bool = Field(True, description="Whether it also sends the chip's data.")
 
     @model_validator(mode="after")
     def _options_suit_the_framing(self) -> Self:
@@ -50,15 +50,15 @@ class OcrScannerSettings(SerialMrzSettings):
         return self
 
     def summary(self) -> dict[str, Any]:
-        """Name, kind, model and path."""
+        """Return name, kind, model and path."""
         return {"name": self.name, "kind": self.kind, "model": self.model, "path": str(self.path)}
 
     def build(self) -> Simulator:
-        """The scanner and its travellers."""
+        """Build the scanner and its travellers."""
         return OcrScanner(self)
 
     def build_reader(self, line: SerialLine) -> MrzReader:
-        """The scanner alone."""
+        """Build the scanner alone."""
         suffix = self._suffix()
         match self.model:
             case "honeywell":
@@ -74,23 +74,23 @@ class OcrScannerSettings(SerialMrzSettings):
                 return Est100(line, reads_chips=self.reads_chips)
 
     def _suffix(self) -> bytes | None:
-        """Honeywells as seen end without a terminator, unless the post's file says otherwise."""
+        """Return the terminator: none for Honeywell, as seen, unless the post's file sets one."""
         ended = self.last_line_end if "last_line_end" in self.model_fields_set else self.model != "honeywell"
         return None if ended else b""
 
 
 class OcrScanner(SerialMrz):
-    """A scanner, the travellers before it and what goes wrong with it."""
+    """A scanner, its travellers and its faults."""
 
     def __init__(self, settings: OcrScannerSettings) -> None:
         super().__init__(settings)
         self._refuses = settings.refuses
 
-    async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
+    async def run(self, emit: EmitCallback) -> None:
+        """Run until cancelled."""
         for refusal in self._refuses:
             await self.reader.inject(refusal)
-        await super().run(tell)
+        await super().run(emit)
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         if fault != "refuse":
@@ -98,10 +98,10 @@ class OcrScanner(SerialMrz):
         if not isinstance(self.reader, CommandedImager):
             raise SimulatorError("fault refuse: this scanner takes no commands")
         try:
-            what = CommandRefused.model_validate(args or {})
+            injected = CommandRefused.model_validate(args or {})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise SimulatorError(f"fault refuse: {first['loc'][0]}: {first['msg']}") from None
-        self._tell("fault", {"fault": what.fault})
-        await self.reader.inject(what)
+        self._emit("fault", {"fault": injected.fault})
+        await self.reader.inject(injected)
         return {}

@@ -1,8 +1,8 @@
-"""Simulated digital seals, sound and otherwise, written from Doc 9303-13, BSI TR-03137 and the VDS-NC report.
+"""Simulated digital seals, valid and faulty, written from Doc 9303-13, BSI TR-03137 and the VDS-NC report.
 
-office = SealOffice(IssuingState.found())
-data = office.issue(visa(document, passport="L898902C3", issued=date(2026, 3, 1)), AlteredField())
-Handover.BASE64.of(data)
+issuer = SealIssuer(IssuingState.create())
+data = issuer.issue(visa(document, passport="L898902C3", issued=date(2026, 3, 1)), AlteredField())
+SymbolEncoding.BASE64.encode_bytes(data)
 """
 
 from simulators.passport.seals.faults import (

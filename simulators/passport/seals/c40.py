@@ -6,7 +6,7 @@ _VALUES = {character: 3 + i for i, character in enumerate(f" {string.digits}{str
 
 
 def encode(text: str) -> bytes:
-    """The bytes of a text; `<` is written as space. ValueError for any other character."""
+    """Return the bytes of a text; `<` is written as space. Raises ValueError for any other character."""
     spaced = text.replace("<", " ")
     if unknown := set(spaced) - _VALUES.keys():
         raise ValueError(f"C40 of seals has no {sorted(unknown)}")

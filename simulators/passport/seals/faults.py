@@ -1,4 +1,4 @@
-"""What goes wrong with a seal, each thing a small typed value, and how readers hand seals over."""
+"""Faults of a seal, each a small typed value, and the encodings in which readers send seals."""
 
 import base64
 from dataclasses import replace
@@ -8,62 +8,63 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulators.passport.chip.pki.issuing_state import IssuingState, Validity
+from simulators.passport.chip.pki.certificate import Validity
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.seals.signer import SealSigner
 from simulators.passport.seals.vds import Seal
 
 
 class SealFault(BaseModel):
-    """Something wrong with a seal."""
+    """A fault of a seal."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AlteredField(SealFault):
-    """A feature was changed after it was signed: the last byte of the first one is another."""
+    """A feature changed after the signature: the last byte of the first one."""
 
     fault: Literal["altered-field"] = "altered-field"
 
 
 class AlteredSignature(SealFault):
-    """A bit of the signature is another."""
+    """One inverted bit of the signature."""
 
     fault: Literal["altered-signature"] = "altered-signature"
 
 
 class WrongSigner(SealFault):
-    """Somebody else signed it than the signer whose name it bears."""
+    """A signature by another key than that of the named signer."""
 
     fault: Literal["wrong-signer"] = "wrong-signer"
 
 
 class ExpiredSigner(SealFault):
-    """The signer's certificate has expired; it had not when the seal was signed."""
+    """An expired certificate of the signer; it was valid when the seal was signed."""
 
     fault: Literal["expired-signer"] = "expired-signer"
 
 
 class EarlySigner(SealFault):
-    """The seal bears a date before the signer's certificate was valid."""
+    """A seal dated before the signer's certificate became valid."""
 
     fault: Literal["early-signer"] = "early-signer"
 
 
 class RevokedSigner(SealFault):
-    """The signer's certificate is on the state's list of revoked ones."""
+    """A signer's certificate on the state's revocation list."""
 
     fault: Literal["revoked-signer"] = "revoked-signer"
 
 
 class TruncatedSeal(SealFault):
-    """The barcode ends early."""
+    """A barcode that ends early."""
 
     fault: Literal["cut-short"] = "cut-short"
-    at: int = Field(ge=0, description="How many bytes are left.")
+    at: int = Field(ge=0, description="Number of bytes that are kept.")
 
 
 class UnknownProfile(SealFault):
-    """The definition of the features is one that nobody has heard of."""
+    """An unknown definition of the features."""
 
     fault: Literal["unknown-profile"] = "unknown-profile"
     definition: int = Field(0x99, ge=0, le=255, description="Its reference.")
@@ -83,9 +84,9 @@ AnySealFault = Annotated[
 
 
 class SealIssuer:
-    """An office that issues seals of a state, sound ones and others.
+    """An issuer of a state's seals, valid and faulty.
 
-    What a fault needs of the state's certificates is in `signers` and `state.crl()` when the seal is issued.
+    The certificates that a fault needs are in `signers` and `state.crl()` once the seal is issued.
     """
 
     def __init__(self, state: IssuingState, *, curve: str = "brainpoolP256r1") -> None:
@@ -95,7 +96,7 @@ class SealIssuer:
         self.signers: list[SealSigner] = [self.signer]
 
     def issue(self, seal: Seal, fault: SealFault | None = None) -> bytes:
-        """The bytes of the barcode."""
+        """Return the bytes of the barcode."""
         match fault:
             case WrongSigner():
                 return seal.sign(self.signer, key_of=SealSigner.issue(self.state, curve=self.curve))
@@ -122,10 +123,10 @@ class SealIssuer:
 
 
 def apply_fault(sealed: bytes, seal: Seal, fault: SealFault | None) -> bytes:
-    """A finished seal with something done to its bytes."""
+    """Return the signed seal with a change of its bytes."""
     match fault:
         case AlteredField():
-            # Another last character of the first value: a digit changed into the one beside it.
+            # Another last character of the first value: a digit is replaced by its neighbour.
             tag, value = seal.features[0]
             at = sealed.index(bytes([tag, len(value)]) + value) + 2 + len(value) - 1
             return sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
@@ -138,7 +139,7 @@ def apply_fault(sealed: bytes, seal: Seal, fault: SealFault | None) -> bytes:
 
 
 class SymbolEncoding(StrEnum):
-    """How a reader writes bytes that are not text."""
+    """Encodings in which a reader writes bytes that are not text."""
 
     BINARY = "binary"
     UTF8 = "utf8"
@@ -150,7 +151,7 @@ class SymbolEncoding(StrEnum):
     HEX = "hex"
 
     def encode_bytes(self, data: bytes) -> bytes:
-        """What the reader sends for these bytes."""
+        """Return the reader's output for these bytes."""
         match self:
             case SymbolEncoding.BINARY:
                 return data

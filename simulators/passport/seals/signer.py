@@ -1,4 +1,4 @@
-"""Who signs seals: a signer of an issuing state, with the certificate that TR-03137-1 has for it."""
+"""Signers of seals: a signer of an issuing state, with the certificate of TR-03137-1."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from simulators.passport.chip.encoding import der
-from simulators.passport.chip.pki.issuing_state import Certificate, IssuingState, Validity
+from simulators.passport.chip.pki.certificate import Certificate, Validity
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.pki.signing_keys import SignatureScheme, SigningKey
 
 _COUNTRY, _COMMON_NAME = "2.5.4.6", "2.5.4.3"
@@ -36,7 +37,7 @@ class SealSigner:
         validity: Validity | None = None,
         country: str | None = None,
     ) -> "SealSigner":
-        """A signer of that state. The serial number is small: seals name it."""
+        """Create a signer of that state. The serial number is small because seals contain it."""
         bits = ec_size(curve)
         hash_name = next(hash_name for most, hash_name in _HASH_BY_BITS if bits <= most)
         key = SigningKey.generate(SignatureScheme(hash_name=hash_name, curve=curve))
@@ -48,16 +49,16 @@ class SealSigner:
 
     @property
     def identifier(self) -> str:
-        """How a seal names the signer."""
+        """Identifier of the signer in a seal."""
         return self.country + self.name
 
     @property
     def reference(self) -> str:
-        """How a seal names the certificate."""
+        """Reference of the certificate in a seal."""
         return f"{self.certificate.serial:X}"
 
     def sign(self, data: bytes) -> bytes:
-        """The signature of `data`: r and s, each as long as the order of the curve."""
+        """Sign `data`; return r and s, each as long as the order of the curve."""
         key = self.certificate.key
         if not isinstance(key.key, ec.EllipticCurvePrivateKey):
             raise TypeError("seals are signed on elliptic curves")
@@ -66,7 +67,7 @@ class SealSigner:
 
 
 def ec_size(curve: str) -> int:
-    """Bits of the order of a curve, which its name tells."""
+    """Return the bits of a curve's order, which its name contains."""
     return int(curve.removeprefix("secp").removeprefix("brainpoolP").removesuffix("r1"))
 
 

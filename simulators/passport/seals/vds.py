@@ -1,7 +1,7 @@
 """Visible digital seals as an issuing office writes them (ICAO Doc 9303-13; BSI TR-03137-1).
 
 seal = residence_permit(document, passport="L898902C3", issued=date(2026, 3, 1))
-data = seal.sealed(SealSigner.of(IssuingState.found()))
+data = seal.sign(SealSigner.issue(IssuingState.create()))
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ _VISA_SECOND_LINE = 28
 
 
 class HeaderVersion(IntEnum):
-    """The two versions of the header, with the byte that stands for each."""
+    """The two versions of the header, with the byte that identifies each."""
 
     V3 = 0x02
     V4 = 0x03
@@ -25,7 +25,7 @@ class HeaderVersion(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
-    """What a seal says. `features` are tags and encoded values."""
+    """Content of a seal. `features` are tags and encoded values."""
 
     issuer: str
     definition: int
@@ -35,15 +35,15 @@ class Seal:
     signed: date
     version: HeaderVersion = HeaderVersion.V4
     plain_lengths: bool = False
-    """Lengths of more than 127 in one byte, as TR-03137 once had them, in place of DER."""
+    """True if lengths above 127 use one byte, as in an old TR-03137, instead of DER."""
 
     @property
     def message(self) -> bytes:
-        """The message zone."""
+        """Encode the message zone."""
         return b"".join(bytes([tag]) + self._length(value) + value for tag, value in self.features)
 
     def header(self, signer: SealSigner) -> bytes:
-        """The header, with the signer that it names."""
+        """Encode the header with the name of the signer."""
         return b"".join(
             (
                 bytes([0xDC, self.version]),
@@ -56,18 +56,18 @@ class Seal:
         )
 
     def sign(self, signer: SealSigner, key_of: SealSigner | None = None) -> bytes:
-        """The whole seal; `key_of` is who really signs it."""
+        """Return the whole seal; `key_of` is the actual signer."""
         signed = self.header(signer) + self.message
         signature = (key_of or signer).sign(signed)
         return signed + bytes([_SIGNATURE]) + self._length(signature) + signature
 
     def with_feature(self, tag: int, value: bytes) -> "Seal":
-        """The same with another value, or one more feature."""
+        """Return a copy with another value, or one more feature."""
         kept = dict(self.features) | {tag: value}
         return replace(self, features=tuple(kept.items()))
 
     def without_feature(self, tag: int) -> "Seal":
-        """The same without a feature."""
+        """Return a copy without a feature."""
         return replace(self, features=tuple(item for item in self.features if item[0] != tag))
 
     def _signer(self, signer: SealSigner) -> bytes:
@@ -92,7 +92,7 @@ def visa(
     entries: int | None = 0,
     signed: date | None = None,
 ) -> Seal:
-    """The seal of a visa: its zone without optional data, days, months and years of stay, and more."""
+    """Return the seal of a visa: zone without optional data, days, months and years of stay, and more."""
     first, second = document.lines
     zone = c40.encode(first + second[:_VISA_SECOND_LINE])
     features = [(1 if document.format is Format.MRV_A else 2, zone)]
@@ -103,20 +103,20 @@ def visa(
 
 
 def residence_permit(document: Document, *, passport: str, issued: date, signed: date | None = None) -> Seal:
-    """The seal of a residence permit on paper, which has a zone as a TD2."""
+    """Return the seal of a residence permit on paper, which has a zone as a TD2."""
     features = [(2, _td2(document)), (3, c40.encode(passport))]
     return _seal(document, 0xFB, 0x06, features, issued, signed)
 
 
 def emergency_travel_document(document: Document, *, issued: date, signed: date | None = None) -> Seal:
-    """The seal of an emergency travel document."""
+    """Return the seal of an emergency travel document."""
     return _seal(document, 0x5E, 0x03, [(2, _td2(document))], issued, signed)
 
 
 def arrival_attestation(
     document: Document, *, azr_number: str, issued: date, signed: date | None = None
 ) -> Seal:
-    """The seal of an arrival attestation; its header is of version 3."""
+    """Return the seal of an arrival attestation; its header is of version 3."""
     features = [(2, _td2(document)), (3, c40.encode(azr_number))]
     made = _seal(document, 0xFD, 0x02, features, issued, signed)
     return replace(made, version=HeaderVersion.V3)
@@ -132,7 +132,7 @@ def social_insurance_card(
     birth_name: str | None = None,
     signed: date | None = None,
 ) -> Seal:
-    """The seal of a social insurance card, the one with names as they are written."""
+    """Return the seal of a social insurance card, with names in their original spelling."""
     features = [(1, c40.encode(number)), (2, surname.encode()), (3, first_name.encode())]
     if birth_name is not None:
         features.append((4, birth_name.encode()))
@@ -167,10 +167,10 @@ def _seal(
 
 def _td2(document: Document) -> bytes:
     if document.format is not Format.TD2:
-        raise ValueError(f"such a seal has the zone of a TD2, not of a {document.format}")
+        raise ValueError(f"this seal requires the zone of a TD2, not of a {document.format}")
     return c40.encode("".join(document.lines))
 
 
 def _date(day: date) -> bytes:
-    """Month, day and year as the digits of one number, in three bytes."""
+    """Encode month, day and year as the digits of one number, in three bytes."""
     return int(f"{day:%m%d}{day.year:04}").to_bytes(3, "big")

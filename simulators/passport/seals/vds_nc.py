@@ -1,7 +1,7 @@
-"""Seals in JSON (ICAO technical report VDS-NC): `data` is signed as RFC 8785 would write it.
+"""Seals in JSON (ICAO technical report VDS-NC): `data` is signed in its RFC 8785 form.
 
-What is written here has whole numbers and names in ASCII only, so sorting and compact separators are all of
-that form.
+The messages here have only integers and ASCII names, so sorted keys and compact separators suffice for that
+form.
 """
 
 import base64
@@ -15,7 +15,7 @@ _ALGORITHMS = ((256, "ES256"), (384, "ES384"), (521, "ES512"))
 
 
 def proof_of_test(*, name: str, birth: str, document_number: str, country: str) -> dict[str, Any]:
-    """The message of a test, type icao.test."""
+    """Return the message of a test, type icao.test."""
     return {
         "utci": "U01932",
         "pid": {"n": name, "dob": birth, "dt": "P", "dn": document_number},
@@ -32,7 +32,7 @@ def proof_of_test(*, name: str, birth: str, document_number: str, country: str) 
 def proof_of_vaccination(
     *, name: str, birth: str, sex: str, document_number: str, country: str
 ) -> dict[str, Any]:
-    """The message of a vaccination of two doses, type icao.vacc."""
+    """Return the message of a vaccination of two doses, type icao.vacc."""
     doses = [
         {"dvc": "2026-03-03", "seq": 1, "ctr": country, "adm": "Harbour Clinic", "lot": "VC35679"},
         {"dvc": "2026-03-24", "seq": 2, "ctr": country, "adm": "Harbour Clinic", "lot": "VC87540"},
@@ -55,7 +55,7 @@ def sign(
     altered: Mapping[str, Any] | None = None,
     certificate: bool = True,
 ) -> bytes:
-    """The seal as a barcode holds it; `altered` takes the message's place after it was signed."""
+    """Return the seal as in a barcode; `altered` replaces the message after the signature."""
     header = {"t": kind, "v": version, "is": issuer}
     signature = (key_of or signer).sign(canonical({"hdr": header, "msg": message}))
     bits = ec_size(signer.certificate.key.scheme.curve)
@@ -68,7 +68,7 @@ def sign(
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
-    """The bytes that are signed."""
+    """Return the bytes that are signed."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -1,7 +1,7 @@
-"""A page reader for the benchmark: a line `page N` on its wire is a page seen in three lights, 6 MB in all.
+"""A page reader for the benchmark: a line `page N` on its link is a page in three lights, 6 MB in all.
 
-The images exist before the line comes: a device brings them with it. Their digests are the driver's work and
-are counted.
+The images exist before the line comes, as a device would supply them. Computing their digests is the driver's
+work and counts.
 """
 
 import os
@@ -19,15 +19,15 @@ LIGHT_BYTES = 2_000_000
 
 
 class PageSeen(Observation):
-    """A page was photographed."""
+    """A page was captured."""
 
     event_type: ClassVar[str] = "bench.page"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    text: str = Field(description="The line that asked for it.", examples=["page 1"])
+    text: str = Field(description="Line that requested it.", examples=["page 1"])
 
 
 class PageCamera(Driver[SerialSettings]):
-    """Three images a page."""
+    """A reader with three images per page."""
 
     family = Family.UNKNOWN
     settings_model = SerialSettings

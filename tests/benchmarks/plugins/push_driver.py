@@ -1,4 +1,4 @@
-"""A device for the benchmark: notes when it is told something, and says every line that comes on its wire."""
+"""A device for the benchmark: records the time of a command, and emits every line of its link."""
 
 import time
 from collections.abc import AsyncIterator
@@ -12,41 +12,41 @@ from drivers.links.serial import SerialSettings
 from drivers.observation import DataClass, Observation
 
 
-class Noted(CommandOutput):
-    """It was told."""
+class CallTime(CommandOutput):
+    """Time of a command's execution."""
 
-    called_ns: int = Field(description="When, by CLOCK_MONOTONIC, in nanoseconds.", examples=[1])
+    called_ns: int = Field(description="Time by CLOCK_MONOTONIC, in nanoseconds.", examples=[1])
 
 
-class Said(Observation):
-    """A line came."""
+class LineReceived(Observation):
+    """A line was received."""
 
-    event_type: ClassVar[str] = "bench.said"
+    event_type: ClassVar[str] = "bench.line"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     text: str = Field(description="The line.", examples=["#1"])
 
 
 class PushDriver(Driver[SerialSettings]):
-    """One command that can move something, and is done at once."""
+    """A device with one moving command, which completes at once."""
 
     family = Family.UNKNOWN
     settings_model = SerialSettings
-    observation_types: ClassVar[tuple[type[Observation], ...]] = (Said,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (LineReceived,)
 
     async def open(self) -> Identity:
         """Open the port."""
         self.link = await self.links.serial(self.settings)
-        return Identity(model="told")
+        return Identity(model="push")
 
     async def watch(self) -> AsyncIterator[Observation]:
-        """Say every line."""
+        """Emit every line."""
         rest = b""
         while True:
             *lines, rest = (rest + await self.link.read()).split(b"\n")
             for line in lines:
-                yield Said(text=line.decode().strip())
+                yield LineReceived(text=line.decode().strip())
 
     @command(is_movement=True)
-    async def open_up(self, request: CommandArguments, call: Invocation) -> Noted:
-        """Note when."""
-        return Noted(called_ns=time.monotonic_ns())
+    async def open_up(self, request: CommandArguments, call: Invocation) -> CallTime:
+        """Record the time."""
+        return CallTime(called_ns=time.monotonic_ns())

@@ -1,4 +1,4 @@
-"""The least that works: serial line in, MQTT out, nothing kept. Usage: bare.py PTY PORT."""
+"""The simplest candidate: serial line in, MQTT out, nothing stored. Usage: bare.py PTY PORT."""
 
 import os
 import select

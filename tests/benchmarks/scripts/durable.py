@@ -1,8 +1,8 @@
-"""What one writes who has heard of power cuts. Usage: durable.py PTY PORT FOLDER.
+"""A short script that survives power cuts. Usage: durable.py PTY PORT FOLDER.
 
-Lines are sealed (AES-256-GCM), committed in groups (SQLite, WAL, synchronous=FULL), published with QoS 1,
+Lines are encrypted (AES-256-GCM), committed in groups (SQLite, WAL, synchronous=FULL), published with QoS 1,
 deleted at PUBACK, and published again after a crash. No validation, no envelope, no numbering, no expiry, no
-bounds, one device. A line `page N` stands for a page of three images of 2 MB, stored and sent before it.
+bounds, one device. A line `page N` means a page of three images of 2 MB, stored and sent before it.
 """
 
 import os
@@ -49,7 +49,7 @@ def listen() -> None:
 
 
 def store(topic: str, body: bytes) -> tuple[int, str, bytes]:
-    """Insert one sealed message; returns what to publish after the commit."""
+    """Insert one encrypted message; return what to publish after the commit."""
     nonce = os.urandom(12)
     sealed = nonce + key.encrypt(nonce, body, None)
     seq = db.execute("INSERT INTO outbox (topic, body) VALUES (?, ?)", (topic, sealed)).lastrowid
@@ -57,7 +57,7 @@ def store(topic: str, body: bytes) -> tuple[int, str, bytes]:
 
 
 def publish(seq: int, topic: str, body: bytes) -> None:
-    """Send, and remember which row the acknowledgement will be about."""
+    """Send, and store which row the acknowledgement is for."""
     row_of[client.publish(topic, body, qos=1).mid] = seq
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from virtual_time import VirtualLoop
 
-from drivers import command
+from drivers import clock
 from drivers.barrier.board import BoardRefused, PulseEnd
 from drivers.barrier.commands import (
     AcknowledgeEmergency,
@@ -40,15 +40,15 @@ ONE_DOOR = {
             "stop": 2,
             "open_limit": USUAL_INPUTS["open-limit"],
             "closed_limit": USUAL_INPUTS["closed-limit"],
-            "before": USUAL_INPUTS["approach"],
-            "behind": USUAL_INPUTS["exit"],
+            "entry_side": USUAL_INPUTS["approach"],
+            "exit_side": USUAL_INPUTS["exit"],
             "presence": USUAL_INPUTS["photocell"],
         }
     ],
     "emergency": USUAL_INPUTS["fire"],
     "key_switch": USUAL_INPUTS["key"],
     "controller_ok": USUAL_INPUTS["controller-ok"],
-    "open_at_most_s": 600,
+    "max_open_s": 600,
 }
 OPEN, CLOSE, STOP = 0, 1, 2
 """Relays of `ONE_DOOR`."""
@@ -261,7 +261,7 @@ class BarrierFixture:
     def call(self, within_s: float = 3.0, transaction: str | None = None) -> Invocation:
         number = next(self.ids)
         return Invocation(
-            f"c{number}", "counter-1", transaction or f"t{number}", command.boot_ns() + round(within_s * 1e9)
+            f"c{number}", "counter-1", transaction or f"t{number}", clock.boot_ns() + round(within_s * 1e9)
         )
 
     async def open(self, door: str = "", **how: Any) -> MoveResult:

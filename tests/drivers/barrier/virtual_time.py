@@ -60,7 +60,7 @@ class VirtualRunner:
         def boot_ns() -> int:
             return round(loop.time() * 1e9)
 
-        self._clock = mock.patch("drivers.command.boot_ns", boot_ns)
+        self._clock = mock.patch("drivers.clock.boot_ns", boot_ns)
         self._clock.start()
         return self
 

@@ -1,6 +1,6 @@
 """A program under umockdev's preload that has a webcam: a line of JSON in, a line of JSON out.
 
-In: [what, arguments]; out: what came of it, or {"error": cause, "text": ..., "how": ...}.
+In: [command, arguments]; out: its result, or {"error": cause, "text": ..., "how": ...}.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ def told(error: LinkError) -> dict[str, Any]:
 
 
 class Program:
-    """The bench of one driver, opened and closed as it is told."""
+    """One driver, opened and closed by commands."""
 
     def __init__(self) -> None:
         self.open = contextlib.AsyncExitStack()
@@ -34,7 +34,7 @@ class Program:
         match what:
             case "open":
                 self.bench = await self.open.enter_async_context(open_camera(UvcCamera, **arguments))
-                mode = self.bench.driver.eye.link.mode
+                mode = self.bench.driver.frame_source.link.mode
                 identity = self.bench.identity.model_dump(exclude_none=True)
                 simulated = self.bench.driver.links.is_simulated
                 return {"identity": identity, "format": mode.fourcc, "simulated": simulated}
@@ -62,7 +62,7 @@ class Program:
             case "fail":
                 return told(await self.bench.next(LinkError))
             case "status":
-                return (await self.bench.next(Status)).condition
+                return (await self.bench.next(Status)).state
         raise AssertionError(what)
 
 

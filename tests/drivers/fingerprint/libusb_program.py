@@ -13,11 +13,12 @@ import sys
 from typing import Any
 
 from drivers.command import Invocation
-from drivers.driver import Driver, load_driver
+from drivers.driver import Driver
 from drivers.fingerprint.commands import CaptureFinger
 from drivers.fingerprint.observations import FingerCaptured, FingerFeedback
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
+from drivers.registry import load_driver
 
 
 def tell(**what: Any) -> None:

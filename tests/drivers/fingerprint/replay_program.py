@@ -1,6 +1,6 @@
 """Runs a scanner's driver against the recording of a real one, again and again, each time in a new process.
 
-    LD_PRELOAD=libumockdev-preload.so.0 python scanner_replays.py RECORDING DRIVER SETTINGS RUNS [TRACE]
+    LD_PRELOAD=libumockdev-preload.so.0 python replay_program.py RECORDING DRIVER SETTINGS RUNS [TRACE]
 
 RECORDING is a folder as of libfprint's tests: `device`, `capture.pcapng` or `capture.ioctl`, and the picture
 that must come out, `capture.png`. umockdev-run builds the emulated device and plays the recording. The
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from drivers.driver import Driver, load_driver
+from drivers.driver import Driver
 from drivers.fingerprint.assessment import Assessment
 from drivers.fingerprint.capture import CaptureTransaction
 from drivers.fingerprint.commands import CaptureFinger
@@ -30,6 +30,7 @@ from drivers.fingerprint.raster import Pixels, Raster
 from drivers.links.factory import LinkFactory
 from drivers.links.recording.usb_trace import UsbTrace
 from drivers.observation import Attachment, Outcome
+from drivers.registry import load_driver
 
 HOLD = 'echo "$UMOCKDEV_DIR"; read -r _'
 """Tells where the emulated device is, and keeps it until told otherwise."""
@@ -69,7 +70,7 @@ async def capture(
         transaction = CaptureTransaction(driver, CaptureFinger(), "t-1", lambda said: None, keep, bare)
         await transaction.run()
         done = await transaction.conclude()
-        await driver.rest()
+        await driver.end_capture()
         assert done.outcome is CaptureOutcome.CAPTURED
         return {"identity": identity.model_dump(), "simulated": links.is_simulated, "pixels": taken[0]}
     finally:

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from drivers.command import CommandArguments, CommandOutput, Invocation, boot_ns
+from drivers.clock import boot_ns
+from drivers.command import CommandArguments, CommandOutput, Invocation
 from drivers.driver import Identity, Status
 from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult
 from drivers.fingerprint.observations import CaptureEnded, FeedbackCode, FingerFeedback
@@ -141,8 +142,8 @@ class ScannerFixture:
     async def ended(self) -> CaptureEnded:
         return await self.next(CaptureEnded)
 
-    async def condition(self) -> Any:
-        return (await self.next(Status)).condition
+    async def next_state(self) -> Any:
+        return (await self.next(Status)).state
 
     async def close(self) -> None:
         for call in self._calls:

@@ -1,1 +1,1 @@
-"""The targets, a module a family."""
+"""The targets, one module per family."""

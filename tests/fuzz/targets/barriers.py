@@ -1,4 +1,4 @@
-"""Boards of barriers, and card readers: what they answer."""
+"""Answers of barriers' boards and of card readers."""
 
 import asyncio
 from typing import Any
@@ -51,7 +51,7 @@ def waveshare_on_a_line(data: bytes) -> None:
 
 
 def _over_tcp(script: bytes) -> bytes:
-    """The same answers, with the numbers that they have over TCP: the first is of who it is."""
+    """Return the same answers with their numbers over TCP; the first is the identification."""
     pdus = [bytes.fromhex("2b0e0101000002000141000142"), *(p[1:-2] for p in script.split(SILENT))]
     return SILENT.join(tcp_frame(number, 1, pdu) for number, pdu in enumerate(pdus, start=1))
 
@@ -112,7 +112,7 @@ def osdp_frames(data: bytes) -> None:
 
 @target(seeds=(recorded("access/osdp.rec")[0][:60].replace(CUT, SILENT),), words=(SILENT, b"\x53\xe5"))
 def osdp_panel(data: bytes) -> None:
-    """libosdp hears the first answers of a reader; for more it would have to wait by its own clock."""
+    """Give libosdp the first answers of a reader; for more it would wait by its own clock."""
     asyncio.run(_panel(data))
 
 
@@ -126,7 +126,7 @@ async def _panel(data: bytes) -> None:
     try:
         for piece in data.split(SILENT)[:4]:
             await panel.work()
-            # Past the check of frames, for libosdp to see them damaged as well.
+            # With a valid check of frames, so that libosdp gets damaged content as well.
             panel.channel._heard += piece
             await panel.work()
         assert panel.identity

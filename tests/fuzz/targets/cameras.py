@@ -1,4 +1,4 @@
-"""Cameras: streams cut into parts, what makers tell of plates, ONVIF's XML, pictures."""
+"""Cameras: multipart streams, plate messages of each maker, ONVIF's XML, pictures."""
 
 import io
 import json
@@ -41,7 +41,7 @@ TYPE = b"\0multipart/mixed; boundary=b\n"
     words=(b"\r\n--b\r\n", b"Content-Length: ", b"Content-Type: ", b"\r\n\r\n", JPEG, b"<a>", b"</a>"),
 )
 def multipart(data: bytes) -> None:
-    """However it is cut, the same parts come."""
+    """Parse the same parts from any pieces."""
     whole, pieces = MultipartReader("b", 2048), MultipartReader("b", 2048)
     once = [*whole.feed(data), *whole.finish()]
     size = 1 + len(data) % 37
@@ -70,7 +70,7 @@ def _pictures() -> list[bytes]:
     words=(b"\xff\xc0", b"\xff\xc2", b"\xff\xe1", b"Exif", b"Adobe", b"MPF"),
 )
 def pictures(data: bytes) -> None:
-    """What is measured of a picture, and a small one made of it."""
+    """Measure a picture, and make a thumbnail of it."""
     measure_jpeg(data, Subject.SCENE)
     downscale_jpeg(data, 64)
 
@@ -85,7 +85,7 @@ def jpeg(data: bytes) -> None:
     words=(SILENT, CUT, TYPE, SECOND, JPEG),
 )
 def snapshot(data: bytes) -> None:
-    run_driver(HttpSnapshotCamera, {**URL, "path": "/picture", "check_s": 1}, ScriptedLinkFactory(data))
+    run_driver(HttpSnapshotCamera, {**URL, "path": "/picture", "poll_s": 1}, ScriptedLinkFactory(data))
 
 
 INFO = b"\0application/xml\n<DeviceInfo><model>M</model><serialNumber>1</serialNumber></DeviceInfo>"
@@ -159,8 +159,8 @@ def axis(data: bytes) -> None:
         AxisSettings(listen="127.0.0.1:1", allowed_sources=("127.0.0.1",)), LinkFactory()
     )
     driver._cars = {}
-    for said in driver._take(PushedRequest("/", "application/json", data)):
-        getattr(said, "model_dump_json", str)()
+    for item in driver._take(PushedRequest("/", "application/json", data)):
+        getattr(item, "model_dump_json", str)()
 
 
 def enveloped(body: str, header: str = "") -> bytes:
@@ -206,7 +206,7 @@ SUBSCRIBED = enveloped(
     + _children(CurrentTime="2026-06-01T12:00:00Z", TerminationTime="2026-06-01T12:01:00Z")
     + "</t:CreatePullPointSubscriptionResponse>"
 )
-PULLED = enveloped(
+PULL_MESSAGES = enveloped(
     "<t:PullMessagesResponse><t:CurrentTime>2026-06-01T12:00:00Z</t:CurrentTime><t:NotificationMessage><t:Topic>tns1:"
     'VideoSource/SignalLoss</t:Topic><t:Message><t:Message PropertyOperation="Changed"><t:Source>'
     '<t:SimpleItem Name="S" Value="1"/></t:Source><t:Data><t:SimpleItem Name="State" Value="true"/></t:Data>'
@@ -227,13 +227,13 @@ DIALOGUE = (CLOCK, SERVICES, INFORMATION, PROFILES, SNAPSHOT)
                 *(SOAP + one for one in DIALOGUE),
                 b"\0image/jpeg\n" + JPEG,
                 SOAP + SUBSCRIBED,
-                SOAP + PULLED,
-                SOAP + PULLED,
+                SOAP + PULL_MESSAGES,
+                SOAP + PULL_MESSAGES,
             )
         ),
         SILENT.join((SOAP + CLOCK, SOAP + FAULT, SOAP + CLOCK)),
     ),
-    words=(SILENT, SOAP, *DIALOGUE, SUBSCRIBED, PULLED, FAULT, *ENCODINGS),
+    words=(SILENT, SOAP, *DIALOGUE, SUBSCRIBED, PULL_MESSAGES, FAULT, *ENCODINGS),
     longest=16384,
 )
 def onvif(data: bytes) -> None:
@@ -245,13 +245,13 @@ def onvif(data: bytes) -> None:
 @target(
     soap.NotSoapError,
     soap.FaultError,
-    seeds=(CLOCK, SERVICES, FAULT, PULLED),
+    seeds=(CLOCK, SERVICES, FAULT, PULL_MESSAGES),
     words=ENCODINGS,
 )
 def soap_answers(data: bytes) -> None:
-    said = soap.parse_response(data, "tds:GetSystemDateAndTime")
-    parse_device_time(said)
-    soap.serialise(said)
+    item = soap.parse_response(data, "tds:GetSystemDateAndTime")
+    parse_device_time(item)
+    soap.serialise(item)
 
 
 MATCH = enveloped(
@@ -281,7 +281,7 @@ def discovered(data: bytes) -> None:
     )
 )
 def texts(data: bytes) -> None:
-    """Addresses, times, plates and numbers as cameras write them."""
+    """Parse addresses, times, plates and numbers as cameras write them."""
     text = data.decode("utf-8", "surrogateescape")
     addresses = AddressTranslator("http://192.0.2.21")
     addresses.set_reported(text)

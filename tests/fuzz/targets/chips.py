@@ -1,4 +1,4 @@
-"""Chips: what they answer, the files on them, and the certificates that operators load."""
+"""Chips: their answers, their files, and the certificates that operators load."""
 
 import sys
 from datetime import date
@@ -46,12 +46,12 @@ FILES = {
 SOD = security_object({file.number: content for file, content in FILES.items() if file.number}, DSC, CSCA)
 FILES[ElementaryFile.SOD] = SOD
 AGAIN = b"|~|"
-"""Between answers of a chip."""
+"""Separator between answers of a chip."""
 
 
 @target(ChipError, seeds=FILES.values())
 def files(data: bytes) -> None:
-    """Each reader by itself, so that an error in one hides nothing of the next."""
+    """Run each parser separately, so that an error in one does not hide the others."""
     for read in (com_data_groups, dg1_lines, holder_details, document_details, face_image, longest_chunk):
         try:
             read(data)
@@ -60,8 +60,8 @@ def files(data: bytes) -> None:
 
 
 @target(seeds=[bytes([n]) + content for n, content in enumerate(FILES.values())])
-def judgement(data: bytes) -> None:
-    """All checks of a chip one of whose files says what it likes."""
+def verification(data: bytes) -> None:
+    """Run all checks of a chip with one fuzzed file."""
     file = list(FILES)[data[0] % len(FILES)] if data else ElementaryFile.SOD
     result = InspectionResultBuilder(ChipEvidence({**FILES, file: data[1:]}), PRINTED, TRUST, TODAY).build(
         0, 0.0
@@ -127,7 +127,7 @@ WITH_PACE = (("", "9000"), ("", ECDH_GM[:8] + "9000"), ("", ECDH_GM[8:] + "9000"
     words=(AGAIN, b"\x90\0", b"\x6a\x82", b"\x69\x82", b"\x63\0"),
 )
 def answers(data: bytes) -> None:
-    """A whole session with a chip that gives these answers, whatever it is asked."""
+    """Run a whole session with a chip that gives these answers to any command."""
     pending = iter(data.split(AGAIN))
     fixed = bytes(range(64))
     *_, result = ChipSession(

@@ -1,4 +1,4 @@
-"""The local API: bodies, forms and queries, from a program on the socket and from a browser."""
+"""The management API: bodies, forms and queries, from a program on the socket and from a browser."""
 
 import asyncio
 import shutil
@@ -18,7 +18,7 @@ JSON, FORM = {"content-type": "application/json"}, {"content-type": "application
 
 
 LOOKING_AROUND = ("/doctor", "/why", "/bundle")
-"""Routes that look at the machine for half a second and take nothing from outside."""
+"""Routes that examine the machine for half a second and have no input from outside."""
 
 
 class _Post:
@@ -56,13 +56,13 @@ def _post() -> _Post:
     return post
 
 
-def _ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) -> None:
+def _send(client: httpx.AsyncClient, method: str, path: str, **more: Any) -> None:
     post = _post()
-    post.daemon.news.put_nowait(None)  # a stream has to end
+    post.daemon.news.put_nowait(None)  # a stream must end
     answer = post.runner.run(client.request(method, path, **more))
     assert answer.status_code < 500, f"{method} {path}: {answer.status_code}"
-    for told in (post.daemon.orders, post.daemon.checks, post.daemon.traces):
-        told.clear()
+    for records in (post.daemon.orders, post.daemon.checks, post.daemon.traces):
+        records.clear()
     while not post.daemon.news.empty():
         post.daemon.news.get_nowait()
 
@@ -77,10 +77,10 @@ def _ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) -> None
     longest=1024,
 )
 def bodies(data: bytes) -> None:
-    """Any route of the description with a body that may mean anything."""
+    """Send any body to any route of the description."""
     routes = _post().routes
     method, path = routes[data[0] % len(routes)] if data else routes[0]
-    _ask(_post().program, method, path, content=data[1:], headers=JSON)
+    _send(_post().program, method, path, content=data[1:], headers=JSON)
 
 
 @target(
@@ -92,7 +92,7 @@ def queries(data: bytes) -> None:
     routes = [route for route in _post().routes if route[0] == "GET"]
     _, path = routes[data[0] % len(routes)] if data else routes[0]
     text = "".join(chr(c) for c in data[1:] if 0x21 <= c < 0x7F and chr(c) not in "#")
-    _ask(_post().program, "GET", f"{path}?{text}")
+    _send(_post().program, "GET", f"{path}?{text}")
 
 
 @target(
@@ -101,10 +101,10 @@ def queries(data: bytes) -> None:
     longest=512,
 )
 def login(data: bytes) -> None:
-    """The only form that a stranger may send."""
+    """Send the only form that is allowed without login."""
     origin = {"Origin": "https://post.example"}
     _post().browser.cookies.clear()
-    _ask(_post().browser, "POST", "/login", content=data, headers={**FORM, **origin})
+    _send(_post().browser, "POST", "/login", content=data, headers={**FORM, **origin})
 
 
 @target(
@@ -113,7 +113,7 @@ def login(data: bytes) -> None:
     longest=512,
 )
 def headers(data: bytes) -> None:
-    """A stranger's cookie, origin and language."""
+    """Send an unknown client's cookie, origin and language."""
     text = data.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")
     sent = {
         b"cookie": text,
@@ -122,5 +122,5 @@ def headers(data: bytes) -> None:
         b"x-csrf-token": text,
         b"host": b"post.example",
     }
-    _ask(_post().browser, "GET", "/", headers=list(sent.items()))
-    _ask(_post().browser, "POST", "/api/v1/devices/lane-1/reader/restart", headers=list(sent.items()))
+    _send(_post().browser, "GET", "/", headers=list(sent.items()))
+    _send(_post().browser, "POST", "/api/v1/devices/lane-1/reader/restart", headers=list(sent.items()))

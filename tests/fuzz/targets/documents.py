@@ -1,4 +1,4 @@
-"""Document readers: whole drivers at a line, at a keyboard and at a service; zones by themselves."""
+"""Document readers: whole drivers on a line, on a keyboard and with a service; zones alone."""
 
 import json
 from datetime import date
@@ -30,7 +30,7 @@ TODAY = date(2026, 6, 1)
 def serial(
     name: str, kind: type[Any], recording: str, words: tuple[bytes, ...] = (), **settings: Any
 ) -> None:
-    """A target that is a whole driver."""
+    """Register a whole driver as a target."""
 
     @target(name=name, seeds=recorded(f"passport/{recording}.rec"), words=(*WORDS, *words))
     def attempt(data: bytes) -> None:
@@ -43,7 +43,7 @@ serial(
 serial("rte", MrzSerial, "rte", (b"\x01`\0OU\x02", b"\x03"), framing="rte", bcc="xor")
 serial("rte_unchecked", MrzSerial, "rte", (b"\x01`\0OU\x02", b"\x03"), framing="rte", bcc="none")
 serial("elyctis", MrzSerial, "elyctis", (b"I\0", b"C\0", b"L\0", b"T\0"), framing="elyctis")
-serial("text", MrzSerial, "text", framing="text", other_text="publish")
+serial("text", MrzSerial, "text", framing="text", non_mrz_text="publish")
 serial("ocr_honeywell", OcrScanner, "ocr-honeywell", (b"REVINF", b"\x06!", b"\x05."), model="honeywell")
 serial(
     "ocr_newland",
@@ -66,7 +66,7 @@ serial(
 
 @target(seeds=recorded("passport/wedge.rec"), words=(SILENT,))
 def wedge(data: bytes) -> None:
-    run_driver(MrzWedge, {"port": "/dev/input/event9", "other_text": "publish"}, ScriptedLinkFactory(data))
+    run_driver(MrzWedge, {"port": "/dev/input/event9", "non_mrz_text": "publish"}, ScriptedLinkFactory(data))
 
 
 @target(seeds=(b"\n".join(ZONE), b"\n".join(CARD), b"".join(ZONE)), words=WORDS)
@@ -81,7 +81,7 @@ STATUS = (
     b'{"bridge":1,"reader":{"connected":true,"model":"FP-1","serial_number":"1"},"document":"present",'
     b'"checks":["uv_br_ph"]}'
 )
-GONE = STATUS.replace(b"present", b"absent")
+ABSENT = STATUS.replace(b"present", b"absent")
 LINES = (
     b'{"placed":{}}',
     b'{"mrz":{"lines":["' + b'","'.join(ZONE) + b'"]}}',
@@ -104,9 +104,9 @@ def bridge_lines(data: bytes) -> None:
 @target(
     seeds=(
         SILENT.join(
-            (JSON + STATUS, JSON + STATUS, JSON + b"\n".join((*LINES[:5], LINES[6])), JPEG, JSON + GONE)
+            (JSON + STATUS, JSON + STATUS, JSON + b"\n".join((*LINES[:5], LINES[6])), JPEG, JSON + ABSENT)
         ),
-        SILENT.join((JSON + GONE, JSON + STATUS, JSON + b"\n".join((LINES[0], LINES[1], LINES[5])))),
+        SILENT.join((JSON + ABSENT, JSON + STATUS, JSON + b"\n".join((LINES[0], LINES[1], LINES[5])))),
     ),
     words=(JSON, JPEG, SILENT, CUT, *LINES),
 )

@@ -1,4 +1,4 @@
-"""Files: configuration, recordings, and what a gateway finds of its own after damage."""
+"""Files: configuration, recordings, and a gateway's own files after damage."""
 
 import contextlib
 import io
@@ -13,10 +13,10 @@ from support.gateway.deliveries import FakeTime, event
 
 from drivers.anonymize.anonymizer import anonymize
 from drivers.anonymize.pseudonyms import CannotAnonymize
-from drivers.driver import UnknownDriverError
 from drivers.links.recording.pcap_export import recording_to_pcapng
 from drivers.links.recording.recording import Recording, RecordingError
 from drivers.observation import DataClass
+from drivers.registry import UnknownDriverError
 from fuzz.scripted_links import RECORDINGS
 from fuzz.target import held, target
 from gateway.common.clock import current_moment
@@ -43,7 +43,7 @@ from gateway.delivery.settings import KeySettings, OutboxSettings
 from gateway.diagnostics import bundle
 from gateway.management.device_registry import DeviceRegistry
 
-HOUSE = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[3]
 
 
 @cache
@@ -62,7 +62,7 @@ def _written(name: str, data: bytes, mode: int = 0o600) -> Path:
     return file
 
 
-EXAMPLES = tuple((HOUSE / "config" / name).read_bytes() for name in ("example.toml", "demo-post.toml"))
+EXAMPLES = tuple((ROOT / "config" / name).read_bytes() for name in ("example.toml", "demo-post.toml"))
 PLAIN = b"\n".join(
     line.partition(b" #")[0] for line in EXAMPLES[0].splitlines() if line and not line.startswith(b"#")
 )
@@ -75,7 +75,7 @@ WORDS = (
 
 @target(ConfigError, seeds=(PLAIN, *EXAMPLES), words=WORDS, longest=8192)
 def configuration(data: bytes) -> None:
-    """Every mistake is a finding with a file, and a line where there is one."""
+    """Load a configuration; every error is a finding with a file, and a line if there is one."""
     file = _written("post.toml", data)
     try:
         load(file, {"A": "b"})
@@ -94,10 +94,10 @@ def explained(error: ConfigError) -> None:
 
 @target(
     seeds=(
-        (HOUSE / "config/mosquitto/roles.toml").read_bytes(),
-        (HOUSE / "config/demo-roles.toml").read_bytes(),
+        (ROOT / "config/mosquitto/roles.toml").read_bytes(),
+        (ROOT / "config/demo-roles.toml").read_bytes(),
     ),
-    words=(b"[role.", b"[station.", b"verbs = [", b"positions = ", b"moves = true", b"authority = "),
+    words=(b"[role.", b"[station.", b"verbs = [", b"positions = ", b"can_move = true", b"authority = "),
 )
 def roles(data: bytes) -> None:
     try:
@@ -143,15 +143,15 @@ HEADS = (
 
 @target(RecordingError, seeds=(*RECORDED, USB), words=HEADS, longest=8192, name="recordings")
 def read_recordings(data: bytes) -> None:
-    """What is read is written again as the same, and opens in Wireshark."""
+    """Read a recording and write it again unchanged, in a form that Wireshark opens."""
     recording = Recording.from_text(data.decode("utf-8", "replace"))
     assert Recording.from_text(recording.to_text()).to_text() == recording.to_text()
     assert recording_to_pcapng(recording)[:4] == b"\n\r\r\n"
 
 
 @target(RecordingError, CannotAnonymize, UnknownDriverError, seeds=RECORDED, words=HEADS, longest=8192)
-def scrubbed(data: bytes) -> None:
-    """Scrubbed, or refused; never a length changed."""
+def anonymized(data: bytes) -> None:
+    """Anonymize a recording, or refuse it; lengths never change."""
     recording = Recording.from_text(data.decode("utf-8", "replace"))
     done = anonymize(recording)
     assert [len(chunk.data) for chunk in done.chunks] == [len(chunk.data) for chunk in recording.chunks]
@@ -164,7 +164,7 @@ MASTER = (MasterKey(b"m" * 32), None)
 
 @cache
 def _outbox() -> bytes:
-    """The file of an outbox with some events in it."""
+    """Return the file of an outbox with some events in it."""
     folder = _folder() / "made"
     folder.mkdir()
     time = FakeTime()
@@ -174,10 +174,10 @@ def _outbox() -> bytes:
     ledger = SequenceAllocator(TOPICS, outbox.epoch)
     entries = []
     for number, kind in enumerate((DataClass.TRAVELLER, DataClass.RECORD, DataClass.RECORD)):
-        said = replace(
+        stored = replace(
             event(number, kind, "lane-1/reader"), blobs=(Blob("face", "image/jpeg", b"\xff\xd8\xff"),)
         )
-        entries.append(ledger.to_stored_event(said, current_moment(time), 60_000_000_000))
+        entries.append(ledger.to_stored_event(stored, current_moment(time), 60_000_000_000))
     outbox.store(entries, ledger.counters, {}, ledger.epoch)
     outbox.checkpoint()
     outbox.close()
@@ -190,7 +190,7 @@ def _outbox() -> bytes:
     longest=256,
 )  # fmt: skip
 def outbox(data: bytes) -> None:
-    """Bytes of the file overwritten: four an edit, three for the place and one for what is there then."""
+    """Overwrite bytes of the file: four per edit, three for the position and one for the value."""
     content = bytearray(_outbox())
     for at in range(0, len(data) - 3, 4):
         content[int.from_bytes(data[at : at + 3], "big") % len(content)] = data[at + 3]
@@ -252,7 +252,7 @@ REGISTER = (
     words=(b'"version":1', b'"places":{', b'"devices":{', b'"lifetime":{', b'"hours":['),
 )
 def register(data: bytes) -> None:
-    """Counters and serial numbers of a technician's register."""
+    """Read a technician's register of counters and serial numbers."""
     found = DeviceRegistry(_written("register.json", data))
     found.read()
     found.content()
@@ -266,8 +266,8 @@ def register(data: bytes) -> None:
     ),
     words=(b'"boot":"BOOT"', b'"name"', b'"seen_s"'),
 )
-def kept(data: bytes) -> None:
-    """What the console keeps of logins and of attempts, in this boot."""
+def console_state(data: bytes) -> None:
+    """Read the console's stored logins and attempts, in this boot."""
     boot = BootScopedStore(_folder() / "kept.json")._boot.encode()
     file = BootScopedStore(_written("kept.json", data.replace(b"BOOT", boot)))
     SessionStore(file).find("token")
@@ -278,7 +278,7 @@ def kept(data: bytes) -> None:
     seeds=(b'{"event":"x","text":"\\ud800"}\nno line\n{"event":"y","level":"info","device":"lane-1/reader"}',)
 )
 def journal(data: bytes) -> None:
-    """What a bundle for support takes out of the log."""
+    """Filter the log for a support bundle."""
     bundle._journal(_written("journal", data))
 
 

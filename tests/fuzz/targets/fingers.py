@@ -1,4 +1,4 @@
-"""Fingerprint scanners: what they send, and records of others."""
+"""Fingerprint scanners: their output, and records of other makers."""
 
 import io
 from typing import Any
@@ -30,7 +30,7 @@ QUICK: dict[str, Any] = {"encodings": ["fir_2005"], "record_image": "none", "qua
 
 
 def acknowledged(*contents: bytes) -> bytes:
-    """A module's answers, one an instruction."""
+    """Return a module's answers, one per instruction."""
     return SILENT.join(encode_packet(PacketKind.ACK, content) for content in contents)
 
 
@@ -75,7 +75,7 @@ def uru4000(data: bytes) -> None:
     words=(b"\x01\x04", b"\x82\x02"),
 )
 def uru4000_images(data: bytes) -> None:
-    """The head is the fuzzer's, and how the rows are filled."""
+    """Decode an image with a fuzzed header and fuzzed rows."""
     head, filling = data[:64], data[64:96] or b"\x80"
     rows = min(int.from_bytes(head[4:6], "little"), 300)
     body = filling * (rows * WIDTH // len(filling) + 1)
@@ -158,7 +158,7 @@ METADATA_OF_ONE = parse_result(_result(METADATA)).metadata
 
 @target(seeds=[bytes([n]) + image for n, image in enumerate(_images())], longest=8192)
 def images(data: bytes) -> None:
-    """Files that a service gives as what a scanner took."""
+    """Read files that a service returns as captured images."""
     kind = TYPES[data[0] % len(TYPES)] if data else ""
     decode_raster(data[1:], kind, {} if len(data) % 2 else METADATA_OF_ONE, 500)
 
@@ -174,6 +174,6 @@ RECORDS = (
 
 @target(RecordError, seeds=RECORDS, words=(b"FIR\0",))
 def records(data: bytes) -> None:
-    """What is read must be written again as it was."""
+    """Read a record and write it again unchanged."""
     record = decode(data)
     assert decode(record.encode()) == record

@@ -1,4 +1,4 @@
-"""What links themselves read: HTTP in both directions, USB over IP, the corridor between processes."""
+"""Input of the links themselves: HTTP in both directions, USB over IP, IPC frames."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ HTTP = (
 
 
 def _transport(data: bytes) -> httpx.AsyncHTTPTransport:
-    """As httpx makes one, over a network that says these bytes."""
+    """Return a transport of httpx over a network that delivers these bytes."""
     transport = httpx.AsyncHTTPTransport(verify=False)
     transport._pool = httpcore.AsyncConnectionPool(
         network_backend=httpcore.AsyncMockBackend(data.split(SILENT))
@@ -52,12 +52,12 @@ def _transport(data: bytes) -> httpx.AsyncHTTPTransport:
     words=(SILENT, *HTTP),
 )
 def http_answers(data: bytes) -> None:
-    """Whole answers, lines and streams; a password is proved by digest."""
+    """Read whole answers, lines and streams; the password is sent by digest."""
     settings = HttpSettings(url="http://localhost:1", username="u", password="p", auth="digest")
-    run_in_virtual_time(_asked(settings, data))
+    run_in_virtual_time(_request(settings, data))
 
 
-async def _asked(settings: HttpSettings, data: bytes) -> None:
+async def _request(settings: HttpSettings, data: bytes) -> None:
     link = ScriptedHttpLink(settings, _transport(data))
     async with link:
         assert link._client is not None
@@ -80,7 +80,7 @@ PUT = (
 
 
 class _Writer:
-    """What a connection needs to be answered over."""
+    """The writer that a connection needs for its answers."""
 
     transport = property(lambda self: self)
 
@@ -138,7 +138,7 @@ ANSWERED = HEAD.pack(3, 1, 0, 0, 0) + b"\0\0\0\0\0\0\0\4" + bytes(20) + b"abcd"
 
 @target(seeds=(IMPORTED + ANSWERED, IMPORTED[:8]), words=(IMPORTED, ANSWERED, ANSWERED[:20]))
 def usbip(data: bytes) -> None:
-    """A server that answers an import and a transfer; real sockets, and the client's own thread."""
+    """Run a server that answers an import and a transfer; real sockets, and the client's own thread."""
     ours, theirs = socket.socketpair()
     theirs.sendall(data)
     theirs.shutdown(socket.SHUT_WR)
@@ -155,27 +155,27 @@ def usbip(data: bytes) -> None:
     assert threading.active_count() < 20
 
 
-TOLD = (
+FRAMES = (
     encode_frame(FrameType.RESPONSE_CHUNK, {"ticket": 1}, b"x"),
     encode_frame(FrameType.RESPONSE_CHUNK, {"ticket": 1, "end": True, "refused": ["unknown", "a", "b"]}),
 )
 
 
-@target(FrameError, ValueError, KeyError, TypeError, seeds=TOLD, words=TOLD)
-def corridor(data: bytes) -> None:
-    """Between our own processes: what is no frame ends the connection, by one of these."""
-    asked = RpcClient(lambda kind, head, body: None)
+@target(FrameError, ValueError, KeyError, TypeError, seeds=FRAMES, words=FRAMES)
+def ipc(data: bytes) -> None:
+    """Read frames between our processes; an invalid one ends the connection with one of these errors."""
+    client = RpcClient(lambda kind, head, body: None)
 
     def received(kind: FrameType, head: dict[str, Any], body: bytes) -> None:
         if kind is FrameType.RESPONSE_CHUNK:
-            asked.on_chunk(head, body)
+            client.on_chunk(head, body)
 
     end = FrameConnection(received, lambda: None)
     rest = memoryview(data)
     while rest:
-        room = end.get_buffer(-1)
-        size = min(len(room), len(rest), 257)
-        room[:size] = rest[:size]
+        buffer = end.get_buffer(-1)
+        size = min(len(buffer), len(rest), 257)
+        buffer[:size] = rest[:size]
         rest = rest[size:]
-        del room
+        del buffer
         end.buffer_updated(size)

@@ -36,22 +36,22 @@ def _json(value: Any) -> bytes:
     words=(*KEYS, SESSION.encode(), b"open-up\n", b"claim\n", b"steal\n", b"renew\n"),
 )  # fmt: skip
 def commands(data: bytes) -> None:
-    """A verb, and the payload that comes with it; by a chief, for a guard and for nobody."""
+    """Send a verb with its payload; by an authorized station, one with fewer roles, and an unknown one."""
     verb, _, payload = data.partition(b"\n")
     level = verb.decode("utf-8", "replace").replace("\0", "")
     run_in_virtual_time(_arrived(level, payload))
 
 
 async def _arrived(verb: str, payload: bytes) -> None:
-    desk = DispatcherFixture()
+    fixture = DispatcherFixture()
     for station in ("chief", "guard", "nobody", "a/b"):
-        desk.arrive(verb, station, payload=payload, correlation=payload[:64])
-        desk.arrive(verb, station, payload=payload, retain=True, expires_s=None)
-    desk.arrive(verb, topic=f"bgw/v1/{verb}", payload=payload)
-    for ticket, *_ in desk.devices[BARRIER].commands_received:
-        desk.path.on_command_result(BARRIER, ticket, CommandOutcome(CommandState.DONE, result=b"{}"))
-    desk.path.stop()
-    desk.path.refuse_commands()
+        fixture.arrive(verb, station, payload=payload, correlation=payload[:64])
+        fixture.arrive(verb, station, payload=payload, retain=True, expires_s=None)
+    fixture.arrive(verb, topic=f"bgw/v1/{verb}", payload=payload)
+    for ticket, *_ in fixture.devices[BARRIER].commands_received:
+        fixture.path.on_command_result(BARRIER, ticket, CommandOutcome(CommandState.DONE, result=b"{}"))
+    fixture.path.stop()
+    fixture.path.refuse_commands()
 
 
 REQUESTS: tuple[type[CommandArguments], ...] = tuple(
@@ -71,7 +71,7 @@ REQUESTS: tuple[type[CommandArguments], ...] = tuple(
     words=sorted({f'"{name}"'.encode() for request in REQUESTS for name in request.model_fields}),
 )
 def arguments(data: bytes) -> None:
-    """As a device's own process reads them."""
+    """Parse arguments as a device's own process does."""
     request = REQUESTS[data[0] % len(REQUESTS)] if data else CommandArguments
     try:
         request.model_validate_json(data[1:], strict=True)
@@ -82,11 +82,12 @@ def arguments(data: bytes) -> None:
 PAYLOADS = Path(__file__).parents[2] / "gateway/contract/golden/1.0.0/payloads"
 SEEDS = {
     "state": "device.state", "desc": "device.description", "claim": "device.claim", "blob/i/face": "",
-    "rsp/counter-1": "command.answer", "preview/counter-1": "", "now/barrier.state": "barrier.state.now",
-    "": "gateway.state", "evt/barrier.state": "barrier.state", "evt/document.read": "document.read",
+    "rsp/counter-1": "command.answer", "preview/counter-1": "",
+    "now/barrier.state": "barrier.state.last-value", "": "gateway.state",
+    "evt/barrier.state": "barrier.state", "evt/document.read": "document.read",
     "evt/document.image": "document.image", "evt/plate.read": "plate.read", "evt/of.later": "clock.stepped",
 }  # fmt: skip
-"""By what is under a device's topic; empty: the gateway itself."""
+"""Seeds by topic below a device; empty: the gateway itself."""
 TOPICS = tuple(SEEDS)
 
 
@@ -99,18 +100,19 @@ def _seed(name: str) -> bytes:
     words=(b'"id"', b'"seq"', b'"data"', b'"attachments"', b'"role"', b'"state"', b'"session"', b'"type"'),
 )
 def received(data: bytes) -> None:
-    """Whatever is published where a workstation listens: it costs itself only."""
+    """Receive a message on a workstation's topics: an invalid one affects only itself."""
     run_in_virtual_time(_taken(data))
 
 
 async def _taken(data: bytes) -> None:
-    desk = Workstation("localhost", site="uto-test", station="counter-1")
+    workstation = Workstation("localhost", site="uto-test", station="counter-1")
     topic = TOPICS[data[0] % len(TOPICS)] if data else ""
     whole = f"bgw/v1/uto-test/lane-1/barrier/{topic}" if topic else "bgw/v1/uto-test/_gw/gw-1/state"
     for retain in (False, True):
-        desk._on_message(SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None))
-    desk.status("lane-1/barrier")
-    desk.last_value("lane-1/barrier", "barrier.state")
+        message = SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None)
+        workstation._on_message(message)
+    workstation.status("lane-1/barrier")
+    workstation.last_value("lane-1/barrier", "barrier.state")
     await asyncio.sleep(5)
-    assert all(item is not None for item in desk._queue)
-    desk._assembler.stop()
+    assert all(item is not None for item in workstation._queue)
+    workstation._assembler.stop()

@@ -1,4 +1,4 @@
-"""Signatures, the audit's chain, and what a post's authority is made from."""
+"""Signatures, the audit's hash chain, and a deployment's authority."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ from gateway.pki.jws import Signer, Verifier
 from gateway.pki.keys import UnusableKeyError, load_public_key, load_signing_key
 from gateway.pki.store import INDEX, CertificateStore, StoreNotFoundError
 
-HOUSE = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[3]
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNER, VERIFIER = Signer(KEY), Verifier([KEY.public_key()])
 AT = "2026-11-28T08:15:30.000000Z"
@@ -53,14 +53,14 @@ EVENT = b'{"source":"/bgw/uto-test/gw-1/lane-1/reader","id":"01938f3e-7c1a-7b5e-
     words=(b"..", SIGNER.sign(b"").encode()[:80]),
 )
 def signed_events(data: bytes) -> None:
-    """A signature as a user property, and an event; none but ours is vouched for."""
+    """Verify a signature in a user property, and an event; only ours is accepted."""
     jws, _, payload = data.partition(b"\n")
-    said: list[Any] = []
-    vouching = SignatureVerifier([KEY.public_key()], "uto-test", DiscardCounts(), said.append)
+    refused_events: list[Any] = []
+    vouching = SignatureVerifier([KEY.public_key()], "uto-test", DiscardCounts(), refused_events.append)
     text = jws.decode("utf-8", "replace")
     for one in (text, SIGNER.sign(payload)):
         vouching.verify_event(Position("lane-1", "reader"), payload, one)
-    for refused in said:
+    for refused in refused_events:
         assert refused.text.isprintable()
         assert len(refused.text) < 200
 
@@ -93,7 +93,7 @@ def _audit() -> tuple[bytes, bytes]:
     ),
 )
 def audit_chain(data: bytes) -> None:
-    """The note of the last line, then lines: judged, gone on with, and judged again."""
+    """Verify a checkpoint and lines, continue the journal, and verify it again."""
     folder = _emptied("audit")
     note, _, lines = data.partition(b"\n")
     (folder / CHAIN_HEAD_FILE).write_bytes(note + b"\n")
@@ -149,7 +149,7 @@ def authority_index(data: bytes) -> None:
     found.revoked_names()
 
 
-DESCRIBED = (HOUSE / "config/mosquitto/trust.toml").read_bytes().replace(b"/etc/borderpost/gateway", b"post")
+DESCRIBED = (ROOT / "config/mosquitto/trust.toml").read_bytes().replace(b"/etc/borderpost/gateway", b"post")
 
 
 @target(
@@ -157,10 +157,10 @@ DESCRIBED = (HOUSE / "config/mosquitto/trust.toml").read_bytes().replace(b"/etc/
     seeds=(DESCRIBED,),
     words=(*WORDS, b"[[post]]", b"[[person]]", b"[[shared]]", b"file = "),
 )
-def halls(data: bytes) -> None:
-    """Who is at a broker, of a post whose file is there."""
+def deployments(data: bytes) -> None:
+    """Load the principals of a broker, with a post's file."""
     folder = _emptied("hall")
-    shutil.copy(HOUSE / "config/example.toml", folder / "post.toml")
+    shutil.copy(ROOT / "config/example.toml", folder / "post.toml")
     file = folder / "trust.toml"
     file.write_bytes(data)
     try:

@@ -35,7 +35,7 @@ def test_anonymized_recording_is_written_once(tmp_path: Path) -> None:
     out = tmp_path / "out.rec"
 
     assert run("anonymize", READER, out) == (0, f"{out}: personal data replaced\n")
-    assert Recording.from_text(out.read_text()).people == "scrubbed"
+    assert Recording.from_text(out.read_text()).people == "anonymized"
     code, said = run("anonymize", READER, out)
     assert (code, said) == (os.EX_CANTCREAT, f"{out}: exists already; name another file\n")
 

@@ -4,6 +4,8 @@ import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -36,8 +38,30 @@ def test_interrupt_leaves_nothing(number: int) -> None:
         assert code in (0, -signal.SIGINT, 130), said
         assert "Traceback" not in demo.screen, said
         assert "Error" not in demo.screen, said
-        assert not demo.processes(), said
+        assert not demo.left(), said
         assert not demo.files(), said
+
+
+LOADING = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from gateway.borderpost import main
+sys.argv = ["borderpost", "--version"]
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["structlog", "typer", "gateway.cli"])
+def test_interrupt_while_loading(module: str) -> None:
+    program = [sys.executable, "-c", LOADING.format(module=module)]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -50,10 +74,11 @@ def test_each_signal_ends_a_demo(number: signal.Signals) -> None:
         demo.interrupt()
         assert demo.ended() == 0, demo.screen
         assert "Traceback" not in demo.screen
-        assert not demo.processes()
+        assert not demo.left()
         assert not demo.files()
 
 
+@pytest.mark.long(40)
 def test_first_sight() -> None:
     with Demo(*MAKE) as demo:
         demo.shows("Ctrl-C ends the demo")

@@ -12,7 +12,7 @@ from support.brokers.mosquitto import Mosquitto, free_port
 from support.gateway.post_files import gateway_section
 from support.process.command_lines import Borderpost
 
-from gateway.client import ConnectionProblem, Workstation
+from gateway.client import CommandNotSent, ConnectionProblem, Workstation
 
 POST = (
     gateway_section("uto-test", state_dir="state")
@@ -68,6 +68,26 @@ async def test_no_gateway(mosquitto: Mosquitto) -> None:
     problem = await problem_of("127.0.0.1", mosquitto.port)
     assert f"127.0.0.1:{mosquitto.port} knows no gateway of site uto-test" in problem.text
     assert "training=True" in problem.how
+
+
+async def test_command_says_why() -> None:
+    port = free_port()
+    async with Workstation(
+        "127.0.0.1", port, site="uto-test", station="lane-1", on_problem=lambda _: None
+    ) as desk:
+        with pytest.raises(CommandNotSent) as caught:
+            await desk.command("lane-1/barrier", "open", expires_s=1)
+    assert f"127.0.0.1:{port}" in caught.value.text
+    assert caught.value.how
+
+
+async def test_command_without_gateway(mosquitto: Mosquitto) -> None:
+    async with Workstation("127.0.0.1", mosquitto.port, site="uto-test", station="lane-1") as desk:
+        await desk.connected_event.wait()
+        with pytest.raises(CommandNotSent) as caught:
+            await desk.command("lane-1/barrier", "open", expires_s=1)
+    assert "knows no gateway of site uto-test" in caught.value.text
+    assert "training=True" in caught.value.how
 
 
 async def test_logged_once() -> None:

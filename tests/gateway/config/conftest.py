@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import drivers.driver
+import drivers.registry
 import gateway.config.loader
 from gateway.config import Post, load
 
@@ -108,10 +108,10 @@ def post(tmp_path: Path) -> Callable[..., Post]:
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own drivers, whether or not the project is installed where the tests run."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    group = drivers.driver.ENTRY_POINTS
+    group = drivers.registry.ENTRY_POINTS
     points = {
         name: importlib.metadata.EntryPoint(name, place, group)
         for name, place in project["entry-points"][group].items()
     }
-    for module in (drivers.driver, gateway.config.loader):
+    for module in (drivers.registry, gateway.config.loader):
         monkeypatch.setattr(module, "installed_drivers", lambda: points)

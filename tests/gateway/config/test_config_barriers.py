@@ -94,7 +94,7 @@ REFUSED = (
         ),
         f"{KEY}.board",
         "nothing is said to end a pulse",
-        "write `pulse_at`",
+        "write `pulse_address`",
     ),
     Refused(
         "LCUS without a position",

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from drivers.command import RESERVED_VERBS, RefusalReason
-from drivers.driver import installed_drivers
+from drivers.registry import installed_drivers
 from gateway.contract.asyncapi import asyncapi
 from gateway.contract.asyncapi_commands import answer_example, command_example
 from gateway.contract.commands import (

@@ -80,30 +80,30 @@ async def next_of(desk: Workstation, kind: type[object]) -> ReceivedEvent:
     raise AssertionError("the subscription ended")
 
 
-def images_on_disk(house: GatewayFixture) -> int:
-    file = house.folder / "state" / "outbox" / "outbox.db"
+def images_on_disk(gateway: GatewayFixture) -> int:
+    file = gateway.folder / "state" / "outbox" / "outbox.db"
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         return int(connection.execute("SELECT count(*) FROM blob").fetchone()[0])
 
 
-async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_counter(
-    house: GatewayFixture,
+async def test_picture_and_plate_reach_the_counter(
+    gateway: GatewayFixture,
 ) -> None:
     async with simulated(CAMERA, "camera-snapshot") as eye, simulated(PLATES, "anpr-hikvision") as lane:
-        (house.folder / "roles.toml").write_text(ROLES)
-        house.extra = COMMANDS
-        house.devices[CAMERA] = DEVICE.format(
+        (gateway.folder / "roles.toml").write_text(ROLES)
+        gateway.extra = COMMANDS
+        gateway.devices[CAMERA] = DEVICE.format(
             position=CAMERA,
             driver="camera-snapshot",
             url=eye.server.url,
-            more='path = "/snapshot.jpg"\ncheck_s = 0.5',
+            more='path = "/snapshot.jpg"\npoll_s = 0.5',
         )
-        house.devices[PLATES] = DEVICE.format(
+        gateway.devices[PLATES] = DEVICE.format(
             position=PLATES, driver="anpr-hikvision", url=lane.server.url, more=""
         )
-        house.write()
-        await house.start()
-        async with house.workstation(CAMERA, PLATES, station="counter-1") as desk:
+        gateway.write()
+        await gateway.start()
+        async with gateway.workstation(CAMERA, PLATES, station="counter-1") as desk:
             await until(lambda: desk.status(CAMERA).is_online and desk.status(PLATES).is_online)
 
             asked_ms = time.time_ns() // 1_000_000
@@ -117,31 +117,31 @@ async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_cou
             assert (taken.envelope.transaction, taken.envelope.provenance) == ("t-1", Provenance.SIMULATED)
 
             await until(lambda: bool(lane.listening))
-            await lane.obey("insert", {"plate": "UT 482 KX"})
+            await lane.handle_command("insert", {"plate": "UT 482 KX"})
             read = await next_of(desk, PlateRead)
             assert isinstance(read.data, PlateRead)
             assert (read.data.plate, set(read.images)) == ("UT482KX", {"plate", "scene"})
-            await until(lambda: images_on_disk(house) == 0)
+            await until(lambda: images_on_disk(gateway) == 0)
 
             eye.access.password = "another one"
             await until(lambda: desk.status(CAMERA).state.cause == "no_permission", 3)
-            house.devices[CAMERA] = house.devices[CAMERA].replace("two words", "another one")
-            house.write()
-            house.process.send_signal(signal.SIGHUP)
+            gateway.devices[CAMERA] = gateway.devices[CAMERA].replace("two words", "another one")
+            gateway.write()
+            gateway.process.send_signal(signal.SIGHUP)
             await until(lambda: desk.status(CAMERA).is_online, 3)
         for secret in ("two words", "another one"):
-            assert secret not in house.log
-        assert await house.stop() == 0
+            assert secret not in gateway.log
+        assert await gateway.stop() == 0
 
 
 @contextlib.asynccontextmanager
-async def bystander(house: GatewayFixture) -> AsyncIterator[list[tuple[str, bytes, bool]]]:
-    """Somebody at the broker who hears all previews: topic, picture, retained."""
+async def bystander(gateway: GatewayFixture) -> AsyncIterator[list[tuple[str, bytes, bool]]]:
+    """Subscribe to all previews at the broker: topic, picture, retained."""
     heard: list[tuple[str, bytes, bool]] = []
 
     async def listen() -> None:
         async with aiomqtt.Client(
-            "127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5
+            "127.0.0.1", gateway.broker.port, protocol=aiomqtt.ProtocolVersion.V5
         ) as client:
             await client.subscribe("bgw/v1/+/+/+/preview/#", qos=1)
             ready.set()
@@ -159,22 +159,22 @@ async def bystander(house: GatewayFixture) -> AsyncIterator[list[tuple[str, byte
         await asyncio.gather(listening, return_exceptions=True)
 
 
-async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: GatewayFixture) -> None:
+async def test_preview_is_for_the_claim_only(gateway: GatewayFixture) -> None:
     async with simulated(CAMERA, "camera-snapshot") as eye:
-        (house.folder / "roles.toml").write_text(ROLES)
-        house.extra = COMMANDS
-        house.devices[CAMERA] = DEVICE.format(
+        (gateway.folder / "roles.toml").write_text(ROLES)
+        gateway.extra = COMMANDS
+        gateway.devices[CAMERA] = DEVICE.format(
             position=CAMERA,
             driver="camera-snapshot",
             url=eye.server.url,
-            more='path = "/snapshot.jpg"\ncheck_s = 300',
+            more='path = "/snapshot.jpg"\npoll_s = 300',
         )
-        house.write()
-        await house.start()
+        gateway.write()
+        await gateway.start()
         async with (
-            bystander(house) as heard,
-            house.workstation(CAMERA, station="counter-1") as desk,
-            house.workstation(CAMERA, station="counter-2") as other,
+            bystander(gateway) as heard,
+            gateway.workstation(CAMERA, station="counter-1") as desk,
+            gateway.workstation(CAMERA, station="counter-2") as other,
         ):
             await until(lambda: desk.status(CAMERA).is_online and other.status(CAMERA).is_online)
             with pytest.raises(CommandRejected) as refused:
@@ -186,7 +186,7 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
                 with pytest.raises(CommandRejected):
                     async with other.preview(CAMERA):
                         pass
-                async with desk.preview(CAMERA, per_s=8, width_px=320) as pictures:
+                async with desk.preview(CAMERA, frames_per_s=8, width_px=320) as pictures:
                     stamps = []
                     async for picture in pictures:
                         with Image.open(io.BytesIO(picture)) as image:
@@ -198,9 +198,9 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
                 await until(lambda: heard[-1][1] == b"")
                 assert pictures.latest_frame is None
 
-                async with desk.preview(CAMERA, per_s=8) as pictures:
+                async with desk.preview(CAMERA, frames_per_s=8) as pictures:
                     assert await anext(pictures)
-                    # Its claim ends under it.
+                    # Its claim ends during the preview.
                     await desk.command(CAMERA, "release")
                     async for _ in pictures:
                         pass
@@ -209,33 +209,34 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
 
         assert {topic.rpartition("/")[2] for topic, _, _ in heard} == {"counter-1"}
         assert not any(retained for _, _, retained in heard)
-        assert images_on_disk(house) == 0
+        assert images_on_disk(gateway) == 0
 
-        async with house.workstation(CAMERA, station="counter-1") as desk:
+        async with gateway.workstation(CAMERA, station="counter-1") as desk:
             await until(lambda: desk.status(CAMERA).is_online)
             await desk.command(CAMERA, "claim")
-            await desk.command(CAMERA, "preview", {"per_s": 8})
+            await desk.command(CAMERA, "preview", {"frames_per_s": 8})
             taken = eye.sensor.taken
             await until(lambda: eye.sensor.taken > taken + 2)
-        # The workstation is gone from the broker, its claim is not over: nobody listens, so nothing is taken.
+        # The workstation is disconnected, its claim has not ended: nothing is subscribed, so nothing is
+        # taken.
         async with asyncio.timeout(10):
             while taken != eye.sensor.taken:
                 taken = eye.sensor.taken
                 await asyncio.sleep(0.5)
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0
 
 
-async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplugged(
-    house: GatewayFixture,
+async def test_webcam_preview_ends_when_unplugged(
+    gateway: GatewayFixture,
 ) -> None:
     async with Webcam() as eye:
-        (house.folder / "roles.toml").write_text(ROLES)
-        house.extra = COMMANDS
-        house.environment = eye.environment
-        house.devices[CAMERA] = f'[device."{CAMERA}"]\ndriver = "camera-uvc"\nport = "usb:046D:0825"\n'
-        house.write()
-        await house.start()
-        async with house.workstation(CAMERA, station="counter-1") as desk:
+        (gateway.folder / "roles.toml").write_text(ROLES)
+        gateway.extra = COMMANDS
+        gateway.environment = eye.environment
+        gateway.devices[CAMERA] = f'[device."{CAMERA}"]\ndriver = "camera-uvc"\nport = "usb:046D:0825"\n'
+        gateway.write()
+        await gateway.start()
+        async with gateway.workstation(CAMERA, station="counter-1") as desk:
             await until(lambda: desk.status(CAMERA).is_online)
             for _ in range(3):
                 asked_ms = time.time_ns() // 1_000_000
@@ -245,7 +246,7 @@ async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplu
                 with Image.open(io.BytesIO(taken.images["picture"])) as picture:
                     assert FrameStamp.read(picture).at_ms >= asked_ms
             assert taken.envelope.provenance is Provenance.SIMULATED
-            async with desk.claim(CAMERA), desk.preview(CAMERA, per_s=8) as pictures:
+            async with desk.claim(CAMERA), desk.preview(CAMERA, frames_per_s=8) as pictures:
                 assert await anext(pictures)
                 eye.unplug()
                 async for _ in pictures:
@@ -254,4 +255,4 @@ async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplu
             await until(lambda: desk.status(CAMERA).state.cause == "unplugged")
             eye.plug()
             await until(lambda: desk.status(CAMERA).is_online)
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0

@@ -42,23 +42,23 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def site(house: GatewayFixture) -> AsyncIterator[OsdpSite]:
-    """A reader that a gateway has opened; its log is the witness."""
-    (house.folder / "roles.toml").write_text(ROLES)
-    (house.folder / "reader.key").write_text(KEY)
-    house.extra = '[commands]\nroles_file = "roles.toml"\nmoves_every_s = 0.01\n'
-    house.describe(READER, "osdp", f'key_file = "{house.folder}/reader.key"\naddress = 101')
-    settings = OsdpSettings(path=Path(house.port(READER)), key=KEY, outputs={"open": 0})
+async def site(gateway: GatewayFixture) -> AsyncIterator[OsdpSite]:
+    """A reader that a gateway has opened; its log records every frame and contact."""
+    (gateway.folder / "roles.toml").write_text(ROLES)
+    (gateway.folder / "reader.key").write_text(KEY)
+    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\n'
+    gateway.describe(READER, "osdp", f'key_file = "{gateway.folder}/reader.key"\naddress = 101')
+    settings = OsdpSettings(path=Path(gateway.port(READER)), key=KEY, outputs={"open": 0})
     timeline = RealClock()
     site = OsdpSite(settings, timeline, WireLog(timeline))
     async with site.connected():
-        await house.start()
+        await gateway.start()
         yield site
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0
 
 
-async def test_a_card_is_read_and_a_door_is_opened_once(house: GatewayFixture, site: OsdpSite) -> None:
-    async with house.workstation(READER, station="counter-1") as desk:
+async def test_card_is_read_and_output_switched_once(gateway: GatewayFixture, site: OsdpSite) -> None:
+    async with gateway.workstation(READER, station="counter-1") as desk:
         await until(lambda: desk.status(READER).is_online)
         await until(lambda: [frame.meaning for frame in site.log.responses].count("ACK") > 2)
         assert site.present_card(bytes.fromhex("c0ffee40"), 26)
@@ -66,58 +66,54 @@ async def test_a_card_is_read_and_a_door_is_opened_once(house: GatewayFixture, s
             if isinstance(received.data, CardRead):
                 break
         assert (received.data.data, received.is_simulated) == ("c0ffee40", True)
-        done = await desk.command(READER, "pulse", {"output": 0, "for_s": 0.3}, done=PulseOutputResult)
+        done = await desk.command(READER, "pulse", {"output": 0, "duration_s": 0.3}, done=PulseOutputResult)
         assert done.result == PulseOutputResult(output=0, duration_s=0.3)
         (actuation,) = site.log.actuations
         assert actuation.meaning == "output 0 on for 0.3 s"
     for secret in (KEY, "c0ffee"):
-        assert secret not in house.log
+        assert secret not in gateway.log
 
 
-async def test_a_killed_gateway_switches_nothing_when_it_is_back(
-    house: GatewayFixture, site: OsdpSite
-) -> None:
-    async with house.workstation(READER, station="counter-1") as desk:
+async def test_killed_gateway_switches_nothing_later(gateway: GatewayFixture, site: OsdpSite) -> None:
+    async with gateway.workstation(READER, station="counter-1") as desk:
         await until(lambda: desk.status(READER).is_online)
         state = desk.status(READER).state
         assert state is not None
-        async with StationClient(house.broker.port, "counter-1") as station:
-            await house.stop(signal.SIGKILL)
+        async with StationClient(gateway.broker.port, "counter-1") as station:
+            await gateway.stop(signal.SIGKILL)
             for _ in range(10):
                 station.send("pulse", state.session, position=Position("lane-1", "card"))
             await station.acknowledged(10)
-            await house.start()
+            await gateway.start()
             await until(lambda: (now := desk.status(READER)).is_online and now.state.session != state.session)
             late = station.send("pulse", state.session, position=Position("lane-1", "card"))
             assert (await station.end_of(late)).reason is CommandReason.OTHER_SESSION
         assert site.log.actuations == []
-        with pytest.raises(CommandError, match="wrong or missing: for_s"):
-            await desk.command(READER, "pulse", {"for_s": 60.0})
+        with pytest.raises(CommandError, match="wrong or missing: duration_s"):
+            await desk.command(READER, "pulse", {"duration_s": 60.0})
         assert site.log.output_writes == []
 
 
-async def test_a_worker_that_wakes_to_find_its_gateway_gone_switches_nothing(
-    house: GatewayFixture, site: OsdpSite
-) -> None:
-    """The command was accepted, and waits in the worker's socket; behind it is the end."""
-    async with house.workstation(READER, station="counter-1") as desk:
+async def test_worker_without_gateway_switches_nothing(gateway: GatewayFixture, site: OsdpSite) -> None:
+    """The command was accepted, and waits in the worker's socket, followed by the end of the connection."""
+    async with gateway.workstation(READER, station="counter-1") as desk:
         await until(lambda: desk.status(READER).is_online)
         state = desk.status(READER).state
         assert state is not None
-        assert house.process is not None
+        assert gateway.process is not None
         (worker,) = (
             process
-            for process in psutil.Process(house.process.pid).children(recursive=True)
+            for process in psutil.Process(gateway.process.pid).children(recursive=True)
             if process.name() == READER
         )
-        async with StationClient(house.broker.port, "counter-1") as station:
+        async with StationClient(gateway.broker.port, "counter-1") as station:
             worker.suspend()
             asked = station.send("pulse", state.session, position=Position("lane-1", "card"))
             await until(lambda: station.answers_to(asked))
             assert station.answers_to(asked)[0].state is CommandState.ACCEPTED
-            await house.stop(signal.SIGKILL)
+            await gateway.stop(signal.SIGKILL)
             worker.resume()
             await until(lambda: not worker.is_running())
-            await house.start()
+            await gateway.start()
             await until(lambda: (now := desk.status(READER)).is_online and now.state.session != state.session)
         assert site.log.actuations == []

@@ -173,5 +173,5 @@ async def test_without_numpy_the_gateway_starts_and_says_which_extra_is_missing(
     assert state is not None
     assert (state.cause, state.action) == (Cause.DRIVER_ERROR, Action.CONFIGURE)
     assert "needs the extra `fingerprint`" in state.text
-    assert 'pip install "borderpost-gateway[fingerprint]"' in state.how
+    assert "install -e '.[fingerprint]'" in state.how
     assert await house.stop() == 0

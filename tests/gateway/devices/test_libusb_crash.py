@@ -1,4 +1,4 @@
-"""libusb crashes in one worker: that device is back in a moment, and nobody else has noticed."""
+"""A crash of libusb in one worker: that device is back in a moment, and no other is affected."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 @dataclass
 class Diary:
-    """All that reached a workstation."""
+    """All items received by a workstation."""
 
     desk: Workstation
     states: list[tuple[str, StateCode, Cause | None]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Diary:
 
 
 def workers(daemon: int) -> dict[str, int]:
-    """The process of each position, by the end of its name."""
+    """Return the process of each position, by the end of its name."""
     return {
         process.name(): process.pid
         for process in psutil.Process(daemon).children(recursive=True)
@@ -56,19 +56,19 @@ def workers(daemon: int) -> dict[str, int]:
     }
 
 
-async def test_a_crash_of_libusb_takes_one_worker_down_and_nothing_else(house: GatewayFixture) -> None:
-    wires = {position: await house.wire(position) for position in (NEIGHBOUR, CRASHING)}
+async def test_libusb_crash_ends_one_worker_only(gateway: GatewayFixture) -> None:
+    wires = {position: await gateway.wire(position) for position in (NEIGHBOUR, CRASHING)}
     for position in wires:
-        house.describe(position)
-    await house.start()
-    assert house.process is not None
-    async with house.workstation() as desk:
+        gateway.describe(position)
+    await gateway.start()
+    assert gateway.process is not None
+    async with gateway.workstation() as desk:
         diary = Diary(desk)
         await diary.until(lambda: all(diary.seen(position, StateCode.ONLINE) for position in wires))
         for wire in wires.values():
             await wire.wait_for_host()
         diary.states.clear()
-        before = workers(house.process.pid)
+        before = workers(gateway.process.pid)
         talking = asyncio.create_task(count(wires[NEIGHBOUR], 300))
         await wires[CRASHING].send(b"crash libusb\n")
         await diary.until(lambda: diary.seen(CRASHING, StateCode.ONLINE))
@@ -79,10 +79,10 @@ async def test_a_crash_of_libusb_takes_one_worker_down_and_nothing_else(house: G
     assert diary.numbers == {NEIGHBOUR: list(range(300)), CRASHING: [7]}
     assert (CRASHING, StateCode.OFFLINE, Cause.WORKER_CRASHED) in diary.states
     assert {position for position, _, _ in diary.states} == {CRASHING}
-    after = workers(house.process.pid)
+    after = workers(gateway.process.pid)
     assert after[NEIGHBOUR[-15:]] == before[NEIGHBOUR[-15:]]
     assert after[CRASHING[-15:]] != before[CRASHING[-15:]]
-    assert await house.stop() == 0
+    assert await gateway.stop() == 0
 
 
 async def count(wire: object, to: int) -> None:

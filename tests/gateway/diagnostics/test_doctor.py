@@ -17,7 +17,7 @@ from support.devices.fingerprint_scanners import usb_scanner
 from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
-from drivers.driver import load_driver
+from drivers.registry import load_driver
 from drivers.unavailable import unavailable_driver
 from gateway.api.models import Finding
 from gateway.cli import app
@@ -294,7 +294,7 @@ def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPa
             f"{module}.load_driver", lambda name: gone if name == "uru4000" else load_driver(name)
         )
 
-    assert 'pip install "borderpost-gateway[fingerprint]"' in post.bad()["missing_extra"].how
+    assert "install -e '.[fingerprint]'" in post.bad()["missing_extra"].how
 
 
 def test_licence_expiry_is_reported(post: Post) -> None:

@@ -258,7 +258,7 @@ async def test_commands_after_broker_restart(gateway: GatewayFixture, wire: Seri
         async with desk.claim(BARRIER, lease_s=60):
             gateway.broker.kill()
             await until(lambda: not desk.connected_event.is_set())
-            with pytest.raises(CommandNotSent, match="no connection to the broker"):
+            with pytest.raises(CommandNotSent, match="No connection to the MQTT broker"):
                 await desk.command(BARRIER, "stop", expires_s=1)
             gateway.broker.start()
             await desk.connected_event.wait()

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from support.gateway.workers import WorkerFixture, worker_fixture
 
-from drivers.command import Invocation, boot_ns
+from drivers.clock import boot_ns
+from drivers.command import Invocation
 from drivers.driver import StateCode
 from gateway.contract.commands import CommandOutcome, CommandState
 from gateway.contract.reason_codes import CommandReason

@@ -1,4 +1,4 @@
-"""A simulated barrier in time driven by hand, and a host without a wire."""
+"""A simulated barrier in manual time, and a host without a connection."""
 
 from typing import Any
 
@@ -24,32 +24,32 @@ class Rig:
         self.barrier = self.site.barrier
         self.host = DirectConnection(self.site.bus)
 
-    def ask(self, pdu: str, unit: int = 1) -> str | None:
-        """The answer to a message, both in hexadecimal; None when there was none at once."""
+    def request(self, pdu: str, unit: int = 1) -> str | None:
+        """Return the answer to a message, both in hexadecimal; None without an immediate one."""
         answer = self.host.request(unit, bytes.fromhex(pdu))
         return None if answer is None else answer.hex()
 
     def pulse(self, relay: int, tenths: int = 5) -> None:
         """Flash a relay of the Waveshare board."""
-        assert self.ask(f"0502{relay:02x}{tenths:04x}") is not None
+        assert self.request(f"0502{relay:02x}{tenths:04x}") is not None
 
     def open(self) -> None:
-        """Have it opened, and wait until it is."""
+        """Open it, and wait until it is open."""
         self.pulse(0)
         self.time.advance(3)
 
     def inputs(self) -> dict[str, int]:
-        """What the board says of the circuits at its inputs, by what is wired there."""
-        answer = self.ask("0200000008")
+        """Read the board's inputs by the names of their signals."""
+        answer = self.request("0200000008")
         assert answer is not None
         bits = int(answer[4:6], 16)
         return {signal: bits >> at & 1 for signal, at in self.site.settings.boards[0].inputs.items()}
 
-    def told(self, what: str, **details: Any) -> int:
-        """How often it happened."""
-        return len(self.log.machine_events(what, **details))
+    def event_count(self, name: str, **details: Any) -> int:
+        """Return the number of such events."""
+        return len(self.log.machine_events(name, **details))
 
 
 def quick_boom(**settings: Any) -> MechanicsSettings:
-    """Mechanics with a boom of these settings."""
+    """Return mechanics with a boom of these settings."""
     return MechanicsSettings(boom=BoomSettings(**settings))

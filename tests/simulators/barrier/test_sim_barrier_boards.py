@@ -1,4 +1,4 @@
-"""Relay and input boards: what each make does with a message, by the log and by what it reads back."""
+"""Relay and input boards: effect of messages on each make, by the log and by read-back."""
 
 import pytest
 from sim_barrier_fixture import Rig
@@ -20,7 +20,7 @@ from simulators.errors import SimulatorError
 
 
 def coils(rig: Rig, count: int = 8, unit: int = 1) -> str:
-    answer = rig.ask(f"010000{count:04x}", unit)
+    answer = rig.request(f"010000{count:04x}", unit)
     assert answer is not None
     return f"{int(answer[4:6], 16):0{count}b}"[::-1]
 
@@ -47,26 +47,26 @@ def waveshare() -> Rig:
         ("0f000000020100", Effect.RELEASE, "relay 0 off, relay 1 off", "00000000"),
     ],
 )
-def test_what_commands_mean_and_do(
+def test_commands_meaning_and_effect(
     waveshare: Rig, pdu: str, effect: Effect, meaning: str | None, after: str
 ) -> None:
-    waveshare.ask("0f000000080103")
+    waveshare.request("0f000000080103")
     before = len(waveshare.log)
-    answer = waveshare.ask(pdu)
+    answer = waveshare.request(pdu)
     assert answer == (pdu if pdu.startswith("05") else pdu[:10])
-    (asked,) = waveshare.log.after(before).requests
-    assert asked.effect is effect
-    assert meaning in (None, asked.meaning)
+    (request_frame,) = waveshare.log.after(before).requests
+    assert request_frame.effect is effect
+    assert meaning in (None, request_frame.meaning)
     assert coils(waveshare) == after
 
 
 def test_all_relays_at_once(waveshare: Rig) -> None:
-    waveshare.ask("0500ffff00")
+    waveshare.request("0500ffff00")
     assert coils(waveshare) == "11111111"
-    waveshare.ask("0500ff5500")
+    waveshare.request("0500ff5500")
     assert coils(waveshare) == "00000000"
-    waveshare.ask("050000ff00")
-    waveshare.ask("0500ff0000")
+    waveshare.request("050000ff00")
+    waveshare.request("0500ff0000")
     assert coils(waveshare) == "00000000"
     assert [frame.effect for frame in waveshare.log.output_writes] == [
         Effect.ENERGISE,
@@ -76,8 +76,8 @@ def test_all_relays_at_once(waveshare: Rig) -> None:
     ]
 
 
-def test_a_flash_ends_to_the_tenth_of_a_second(waveshare: Rig) -> None:
-    waveshare.ask("0502050007")
+def test_flash_ends_after_tenths_of_second(waveshare: Rig) -> None:
+    waveshare.request("0502050007")
     waveshare.time.advance(0.699)
     assert coils(waveshare)[5] == "1"
     waveshare.time.advance(0.002)
@@ -89,19 +89,19 @@ def test_a_flash_ends_to_the_tenth_of_a_second(waveshare: Rig) -> None:
     assert off.at_s - on.at_s == pytest.approx(0.7)
 
 
-def test_a_flash_begins_anew_when_it_is_commanded_again_and_ends_when_it_is_switched_off(
+def test_flash_restarts_on_command_and_ends_on_off(
     waveshare: Rig,
 ) -> None:
-    waveshare.ask("0502000005")
+    waveshare.request("0502000005")
     waveshare.time.advance(0.4)
-    waveshare.ask("0502000005")
+    waveshare.request("0502000005")
     waveshare.time.advance(0.4)
     assert coils(waveshare)[0] == "1"
-    waveshare.ask("0500000000")
+    waveshare.request("0500000000")
     assert coils(waveshare)[0] == "0"
-    waveshare.ask("050000ff00")
+    waveshare.request("050000ff00")
     waveshare.time.advance(60)
-    assert coils(waveshare)[0] == "1"  # the flash before has no say any more
+    assert coils(waveshare)[0] == "1"  # the earlier flash has no effect any more
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_a_flash_begins_anew_when_it_is_commanded_again_and_ends_when_it_is_swit
         ("07", 1),
     ],
 )
-def test_what_it_refuses_moves_nothing(waveshare: Rig, pdu: str, code: int) -> None:
-    assert waveshare.ask(pdu) == f"{int(pdu[:2], 16) | 0x80:02x}{code:02x}"
+def test_refused_request_moves_nothing(waveshare: Rig, pdu: str, code: int) -> None:
+    assert waveshare.request(pdu) == f"{int(pdu[:2], 16) | 0x80:02x}{code:02x}"
     assert not waveshare.log.contacts
     assert not waveshare.log.output_writes
     request, response = waveshare.log.frames
@@ -138,11 +138,9 @@ def test_what_it_refuses_moves_nothing(waveshare: Rig, pdu: str, code: int) -> N
 @pytest.mark.parametrize(
     ("mode", "on_close", "on_open"), [(0, "0", "0"), (1, "1", "0"), (2, "1", "1"), (3, "1", "0")]
 )
-def test_in_other_modes_than_normal_inputs_drive_relays(
-    waveshare: Rig, mode: int, on_close: str, on_open: str
-) -> None:
-    waveshare.ask(f"061000{mode:04x}")
-    assert waveshare.ask("0310000001") == f"0302{mode:04x}"
+def test_inputs_drive_relays_in_other_modes(waveshare: Rig, mode: int, on_close: str, on_open: str) -> None:
+    waveshare.request(f"061000{mode:04x}")
+    assert waveshare.request("0310000001") == f"0302{mode:04x}"
     waveshare.barrier.set_key(True)
     assert coils(waveshare)[0] == on_close
     waveshare.barrier.set_key(False)
@@ -152,54 +150,54 @@ def test_in_other_modes_than_normal_inputs_drive_relays(
     assert waveshare.log.requests[0].effect is Effect.CONFIGURE
 
 
-def test_modes_can_be_set_all_at_once_and_are_kept_without_power(waveshare: Rig) -> None:
+def test_modes_set_together_survive_power_loss(waveshare: Rig) -> None:
     modes = request_pdu(WriteMany(Function.WRITE_MULTIPLE_REGISTERS, 0x1000, (1, 2, 3, 0, 0, 0, 0, 0)))
-    assert waveshare.ask(modes.hex()) == "1010000008"
+    assert waveshare.request(modes.hex()) == "1010000008"
     waveshare.site.cut_power("boards")
     waveshare.site.restore_power("boards")
-    assert waveshare.ask("0310000003") == "0306000100020003"
+    assert waveshare.request("0310000003") == "0306000100020003"
 
 
-def test_it_tells_address_and_version_to_whoever_does_not_know_them(waveshare: Rig) -> None:
-    assert waveshare.ask("0340000001", unit=0) == "03020001"
-    assert waveshare.ask("0380000001") == "03020064"
+def test_address_and_version_by_broadcast(waveshare: Rig) -> None:
+    assert waveshare.request("0340000001", unit=0) == "03020001"
+    assert waveshare.request("0380000001") == "03020064"
     assert waveshare.log.responses[0].unit == 1
 
 
-def test_a_broadcast_write_is_obeyed_in_silence(waveshare: Rig) -> None:
-    assert waveshare.ask("050001ff00", unit=0) is None
+def test_broadcast_write_has_no_answer(waveshare: Rig) -> None:
+    assert waveshare.request("050001ff00", unit=0) is None
     assert coils(waveshare) == "01000000"
     assert len(waveshare.log.actuations) == 1
 
 
-def test_address_and_rate_count_as_soon_as_they_are_written(waveshare: Rig) -> None:
-    assert waveshare.ask("0640000005") == "0640000005"
-    assert waveshare.ask("0100000008") is None
-    assert waveshare.ask("0100000008", unit=5) == "010100"
-    waveshare.ask("0620000105", unit=5)
+def test_address_and_rate_apply_at_once(waveshare: Rig) -> None:
+    assert waveshare.request("0640000005") == "0640000005"
+    assert waveshare.request("0100000008") is None
+    assert waveshare.request("0100000008", unit=5) == "010100"
+    waveshare.request("0620000105", unit=5)
     assert waveshare.site.bus.boards[0].baud == 115200
 
 
 # Wiren Board
 
 
-def test_wirenboard_relays_drop_when_nobody_speaks_to_it_for_its_time_out() -> None:
+def test_wirenboard_safe_mode_releases_relays() -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
-    assert rig.ask("0300060001") == "03020000"
-    assert rig.ask("0300080001") == "03020000"
-    assert rig.ask("0600080002") == "0600080002"
-    rig.ask("050002ff00")
+    assert rig.request("0300060001") == "03020000"
+    assert rig.request("0300080001") == "03020000"
+    assert rig.request("0600080002") == "0600080002"
+    rig.request("050002ff00")
     for _ in range(5):
         rig.time.advance(1.9)
-        assert coils(rig, 6) == "001000"  # reading is speaking
+        assert coils(rig, 6) == "001000"  # reading restarts the time-out
     rig.time.advance(2.1)
     assert coils(rig, 6) == "000000"
     assert rig.log.contacts[-1].cause is Cause.WATCHDOG
 
 
-def test_wirenboard_without_a_time_out_holds_for_ever() -> None:
+def test_wirenboard_without_safe_mode_holds() -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
-    rig.ask("050002ff00")
+    rig.request("050002ff00")
     rig.time.advance(3600)
     assert coils(rig, 6) == "001000"
 
@@ -207,20 +205,20 @@ def test_wirenboard_without_a_time_out_holds_for_ever() -> None:
 @pytest.mark.parametrize(("restore", "after"), [(0, "000000"), (1, "010000")])
 def test_wirenboard_after_power(restore: int, after: str) -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
-    rig.ask(f"060006{restore:04x}")
-    rig.ask("050001ff00")
+    rig.request(f"060006{restore:04x}")
+    rig.request("050001ff00")
     rig.site.cut_power("boards")
-    assert rig.ask("0100000006") is None
+    assert rig.request("0100000006") is None
     rig.site.restore_power("boards")
     assert coils(rig, 6) == after
 
 
-def test_wirenboard_knows_no_flash_and_no_toggle() -> None:
+def test_wirenboard_has_no_flash_and_no_toggle() -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
-    assert rig.ask("0502000007") == "8502"
-    assert rig.ask("0500005500") == "8503"
-    assert rig.ask("0600060002") == "8603"
-    assert rig.ask("0300c80006") == "030c" + "".join(f"{ord(letter):04x}" for letter in "WBMR6C")
+    assert rig.request("0502000007") == "8502"
+    assert rig.request("0500005500") == "8503"
+    assert rig.request("0600060002") == "8603"
+    assert rig.request("0300c80006") == "030c" + "".join(f"{ord(letter):04x}" for letter in "WBMR6C")
     assert not rig.log.contacts
 
 
@@ -229,15 +227,15 @@ def test_wirenboard_knows_no_flash_and_no_toggle() -> None:
 
 def test_kmtronic_has_relays_only() -> None:
     rig = Rig(ModbusSettings(boards=(KMtronicSettings(model="kmtronic-8"),)))
-    assert rig.ask("050007ff00") == "050007ff00"
+    assert rig.request("050007ff00") == "050007ff00"
     assert coils(rig) == "00000001"
-    assert rig.ask("0f0000000801 00".replace(" ", "")) == "0f00000008"
-    assert rig.ask("0502000007") == "8502"
+    assert rig.request("0f0000000801 00".replace(" ", "")) == "0f00000008"
+    assert rig.request("0502000007") == "8502"
     for pdu in ("0200000008", "0300000001", "0600000001"):
-        assert rig.ask(pdu) == f"{int(pdu[:2], 16) | 0x80:02x}01"
+        assert rig.request(pdu) == f"{int(pdu[:2], 16) | 0x80:02x}01"
 
 
-def test_relays_on_one_board_and_inputs_on_another() -> None:
+def test_relays_and_inputs_on_two_boards() -> None:
     rig = Rig(
         ModbusSettings(
             boards=(
@@ -246,33 +244,33 @@ def test_relays_on_one_board_and_inputs_on_another() -> None:
             )
         )
     )
-    assert rig.ask("0200000002", unit=2) == "020102"
-    rig.ask("050000ff00")
+    assert rig.request("0200000002", unit=2) == "020102"
+    rig.request("050000ff00")
     rig.time.advance(3)
-    assert rig.ask("0200000002", unit=2) == "020101"
-    assert rig.ask("0100000001", unit=3) is None
+    assert rig.request("0200000002", unit=2) == "020101"
+    assert rig.request("0100000001", unit=3) is None
     assert rig.log.requests[-1].fate is FrameFate.NOT_OURS
 
 
 # Any make
 
 
-def test_generic_inputs_in_a_register_and_a_pulse_by_register() -> None:
+def test_generic_input_register_and_pulse() -> None:
     layout = GenericMap(
         relays=4, inputs=20, inputs_as="input-register", inputs_at=0x100, pulse_at=0x40, pulse_unit_s=0.01
     )
     board = GenericSettings(model="generic", map=layout, outputs={"open": 1}, inputs={"open-limit": 17})
     rig = Rig(ModbusSettings(boards=(board,)))
-    assert rig.ask("0401000002") == "040400000000"
-    assert rig.ask("0600410032") == "0600410032"
+    assert rig.request("0401000002") == "040400000000"
+    assert rig.request("0600410032") == "0600410032"
     (pulse,) = rig.log.actuations
     assert pulse.meaning == "relay 1 on for 0.5 s"
     rig.time.advance(3)
     assert not rig.site.boards[0].relays.is_closed(1)
-    assert rig.ask("0401000002") == "040400000002"
-    assert rig.ask("0401010001") == "04020002"
-    assert rig.ask("0401010002") == "8402"
-    assert rig.ask("0600410000") == "0600410000"
+    assert rig.request("0401000002") == "040400000002"
+    assert rig.request("0401010001") == "04020002"
+    assert rig.request("0401010002") == "8402"
+    assert rig.request("0600410000") == "0600410000"
     assert rig.log.requests[-1].effect is Effect.RELEASE
 
 
@@ -288,20 +286,20 @@ def test_generic_watchdog_and_moved_coils() -> None:
     )
     board = GenericSettings(model="generic", map=layout, inputs={"key": 1})
     rig = Rig(ModbusSettings(boards=(board,)))
-    assert rig.ask("060007000a") == "060007000a"
-    assert rig.ask("050011ff00") == "050011ff00"
-    assert rig.ask("0100100002") == "010102"
+    assert rig.request("060007000a") == "060007000a"
+    assert rig.request("050011ff00") == "050011ff00"
+    assert rig.request("0100100002") == "010102"
     rig.barrier.set_key(True)
-    assert rig.ask("0100200002") == "010102"
-    assert rig.ask("0300070001") == "0302000a"
-    assert rig.ask("0100000001") == "8102"
+    assert rig.request("0100200002") == "010102"
+    assert rig.request("0300070001") == "0302000a"
+    assert rig.request("0100000001") == "8102"
     rig.time.advance(1.1)
     assert rig.log.contacts[-1].cause is Cause.WATCHDOG
     with pytest.raises(ValueError, match="same coils"):
         GenericMap(inputs_as="coils")
 
 
-# Boards with a serial port of their own
+# Boards with their own serial port
 
 
 def numato(relays: int = 8) -> Numato:
@@ -311,44 +309,44 @@ def numato(relays: int = 8) -> Numato:
     return board
 
 
-def say(board: Numato | Lcus, data: bytes) -> bytes:
+def feed(board: Numato | Lcus, data: bytes) -> bytes:
     return b"".join(command.perform(0) for command in board.feed(data) if command.perform)
 
 
-def test_numato_echoes_answers_and_prompts() -> None:
+def test_numato_echo_answer_and_prompt() -> None:
     board = numato()
-    assert say(board, b"relay on 3\r") == b"relay on 3\n\r>"
-    assert say(board, b"relay read 3\r") == b"relay read 3\n\ron\n\r>"
-    assert say(board, b"relay readall\r") == b"relay readall\n\r08\n\r>"
-    assert say(board, b"relay off 3\rrelay read 3\r").endswith(b"off\n\r>")
-    assert say(board, b"relay writeall 81\r") == b"relay writeall 81\n\r>"
+    assert feed(board, b"relay on 3\r") == b"relay on 3\n\r>"
+    assert feed(board, b"relay read 3\r") == b"relay read 3\n\ron\n\r>"
+    assert feed(board, b"relay readall\r") == b"relay readall\n\r08\n\r>"
+    assert feed(board, b"relay off 3\rrelay read 3\r").endswith(b"off\n\r>")
+    assert feed(board, b"relay writeall 81\r") == b"relay writeall 81\n\r>"
     assert board.relays.coils == [True, False, False, False, False, False, False, True]
-    assert say(board, b"reset\r") == b"reset\n\r>"
+    assert feed(board, b"reset\r") == b"reset\n\r>"
     assert not any(board.relays.coils)
-    assert say(board, b"gpio read 2\r") == b"gpio read 2\n\r1\n\r>"
-    assert say(board, b"gpio read 1\r") == b"gpio read 1\n\r0\n\r>"
-    assert say(board, b"id set BARRIER1\rid get\r").endswith(b"id get\n\rBARRIER1\n\r>")
-    assert b"0" in say(board, b"ver\r")
-    assert say(board, b"\r") == b"\n\r>"
+    assert feed(board, b"gpio read 2\r") == b"gpio read 2\n\r1\n\r>"
+    assert feed(board, b"gpio read 1\r") == b"gpio read 1\n\r0\n\r>"
+    assert feed(board, b"id set BARRIER1\rid get\r").endswith(b"id get\n\rBARRIER1\n\r>")
+    assert b"0" in feed(board, b"ver\r")
+    assert feed(board, b"\r") == b"\n\r>"
 
 
 @pytest.mark.parametrize(
     "command",
     [b"relay on 8", b"relay on", b"relay on 33", b"relay writeall 1", b"RELAY ON 1", b"gpio read 4"],
 )
-def test_numato_does_nothing_at_what_it_does_not_know(command: bytes) -> None:
+def test_numato_ignores_unknown_commands(command: bytes) -> None:
     board = numato()
-    assert say(board, command + b"\r") == command + b"\n\r>"
+    assert feed(board, command + b"\r") == command + b"\n\r>"
     assert not any(board.relays.coils)
 
 
-def test_numato_numbers_its_relays_beyond_nine_with_letters() -> None:
+def test_numato_relays_above_nine_have_letters() -> None:
     board = numato(32)
-    say(board, b"relay on A\rrelay on V\r")
-    assert say(board, b"relay readall\r") == b"relay readall\n\r80000400\n\r>"
+    feed(board, b"relay on A\rrelay on V\r")
+    assert feed(board, b"relay readall\r") == b"relay readall\n\r80000400\n\r>"
 
 
-def test_numato_commands_may_be_cut_anywhere_and_a_flood_is_no_command() -> None:
+def test_numato_any_pieces_and_overlong_line() -> None:
     board = numato()
     for letter in b"relay on 0":
         assert not list(board.feed(bytes([letter])))
@@ -361,14 +359,14 @@ def test_numato_commands_may_be_cut_anywhere_and_a_flood_is_no_command() -> None
 def test_lcus_obeys_without_a_word() -> None:
     time = ManualClock()
     board = Lcus(2, time, WireLog(time))
-    assert say(board, bytes.fromhex("A00101A2")) == b""
-    assert say(board, bytes.fromhex("A00201A3")) == b""
+    assert feed(board, bytes.fromhex("A00101A2")) == b""
+    assert feed(board, bytes.fromhex("A00201A3")) == b""
     assert board.relays.coils == [True, True]
-    assert say(board, bytes.fromhex("A00100A1")) == b""
+    assert feed(board, bytes.fromhex("A00100A1")) == b""
     assert board.relays.coils == [False, True]
 
 
-def test_lcus_finds_commands_between_noise_and_leaves_wrong_sums_alone() -> None:
+def test_lcus_skips_noise_and_wrong_sums() -> None:
     time = ManualClock()
     board = Lcus(2, time, WireLog(time))
     heard = bytes.fromhex("00FF A0A00101A2 A00101A3 A00301A4 A00202A4".replace(" ", ""))
@@ -385,7 +383,7 @@ def test_lcus_finds_commands_between_noise_and_leaves_wrong_sums_alone() -> None
 
 
 @pytest.mark.parametrize(
-    ("wires", "said"),
+    ("wires", "message"),
     [
         ({"inputs": {"nonsense": 0}}, "inputs: nonsense is not one of open-limit"),
         ({"inputs": {"fire": 8}}, "inputs: fire = 8: it has 8 inputs"),
@@ -393,21 +391,21 @@ def test_lcus_finds_commands_between_noise_and_leaves_wrong_sums_alone() -> None
         ({"outputs": {"open": 9}}, "outputs: open = 9: it has 8 relays"),
     ],
 )
-def test_wires_to_nowhere_are_refused(wires: dict[str, dict[str, int]], said: str) -> None:
-    with pytest.raises(SimulatorError, match=said):
+def test_unknown_wires_are_refused(wires: dict[str, dict[str, int]], message: str) -> None:
+    with pytest.raises(SimulatorError, match=message):
         Rig(ModbusSettings(boards=(WaveshareSettings(**wires),)))
 
 
 @pytest.mark.parametrize(
-    ("wires", "said"),
+    ("wires", "message"),
     [
-        ({"inputs": {"fire": 1, "key": 1}}, "inputs: two of them share a channel"),
-        ({"outputs": {"open": 1, "close": 1}}, "outputs: two of them share a channel"),
+        ({"inputs": {"fire": 1, "key": 1}}, "inputs: two of them have the same channel"),
+        ({"outputs": {"open": 1, "close": 1}}, "outputs: two of them have the same channel"),
         ({"contacts": {"fire": "no"}}, "contacts: fire is neither"),
     ],
 )
-def test_wires_that_cannot_be_are_refused(wires: dict[str, dict[str, int]], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_impossible_wiring_is_refused(wires: dict[str, dict[str, int]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         WaveshareSettings(**wires)
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong: on the bus, with boards, wires and the machine; and what the log says of it."""
+"""Faults on the bus, of boards, wires and the machine; and their entries in the log."""
 
 import itertools
 import json
@@ -58,38 +58,38 @@ def fates(rig: Rig) -> list[tuple[str, FrameFate]]:
 # On the bus
 
 
-def test_a_lost_reply_leaves_the_deed_done(rig: Rig) -> None:
+def test_lost_reply_still_executes(rig: Rig) -> None:
     rig.site.inject(LostReply(of="writes"))
-    assert rig.ask(READ) == "010100"
-    assert rig.ask(OPEN) is None
-    assert rig.ask(READ) == "010101"
+    assert rig.request(READ) == "010100"
+    assert rig.request(OPEN) is None
+    assert rig.request(READ) == "010101"
     (actuation,) = rig.log.actuations
     (answer,) = rig.log.answers_to(actuation)
     assert (actuation.fate, answer.fate) == (FrameFate.RECEIVED, FrameFate.SUPPRESSED)
-    assert answer.wire[7:].hex() == OPEN  # what would have been sent
+    assert answer.wire[7:].hex() == OPEN  # the bytes that would have been sent
 
 
-def test_a_lost_request_leaves_nothing_done(rig: Rig) -> None:
+def test_lost_request_executes_nothing(rig: Rig) -> None:
     rig.site.inject(LostRequest(of="writes"))
-    assert rig.ask(OPEN) is None
-    assert rig.ask(READ) == "010100"
+    assert rig.request(OPEN) is None
+    assert rig.request(READ) == "010100"
     (actuation,) = rig.log.actuations
     assert actuation.fate is FrameFate.NOT_RECEIVED
     assert not rig.log.answers_to(actuation)
 
 
-def test_a_duplicated_reply_is_logged_each_time(rig: Rig) -> None:
+def test_duplicated_reply_is_logged_each_time(rig: Rig) -> None:
     rig.site.inject(DuplicatedReply(copies=3))
-    assert rig.ask(READ) == "010100"
+    assert rig.request(READ) == "010100"
     assert fates(rig)[1:] == [("response", FrameFate.SENT)] + [("response", FrameFate.REPEATED)] * 2
     assert len(set(rig.host.answers)) == 1
     assert len(rig.host.answers) == 3
 
 
-def test_a_late_reply_comes_after_what_was_asked_later(rig: Rig) -> None:
+def test_late_reply_follows_later_exchange(rig: Rig) -> None:
     rig.site.inject(LateReply(delay_s=2, of="writes"))
-    assert rig.ask(OPEN) is None
-    assert rig.ask(READ) == "010101"
+    assert rig.request(OPEN) is None
+    assert rig.request(READ) == "010101"
     rig.time.advance(2)
     late = rig.log.responses[-1]
     assert (late.fate, late.answers, late.at_s) == (FrameFate.LATE, 1, 2.0)
@@ -97,81 +97,81 @@ def test_a_late_reply_comes_after_what_was_asked_later(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("acts", [True, False])
-def test_an_exception_may_tell_the_truth_or_not(rig: Rig, acts: bool) -> None:
+def test_exception_with_and_without_execution(rig: Rig, acts: bool) -> None:
     rig.site.inject(ExceptionReply(code=4, acts=acts))
-    assert rig.ask(OPEN) == "8504"
+    assert rig.request(OPEN) == "8504"
     assert rig.site.boards[0].relays.is_closed(0) == acts
 
 
 @pytest.mark.parametrize("acts", [True, False])
-def test_a_connection_may_end_before_the_deed_or_after_it(rig: Rig, acts: bool) -> None:
+def test_hang_up_before_or_after_execution(rig: Rig, acts: bool) -> None:
     rig.site.inject(HangUp(acts=acts))
-    assert rig.ask(OPEN) is None
+    assert rig.request(OPEN) is None
     assert rig.host.hung_up
     assert rig.site.boards[0].relays.is_closed(0) == acts
     assert [answer.fate for answer in rig.log.responses] == ([FrameFate.SUPPRESSED] if acts else [])
 
 
-def test_a_foreign_reply_has_another_unit_and_transaction(rig: Rig) -> None:
+def test_foreign_reply_has_other_unit_and_tag(rig: Rig) -> None:
     rig.site.inject(ForeignReply())
-    rig.ask(READ)
+    rig.request(READ)
     assert rig.host.answers == [MbapFraming().frame(2, b"\x01\x01\x00", 2)]
     assert rig.log.responses[0].fate is FrameFate.DAMAGED
 
 
-def test_faults_befall_so_many_exchanges_of_their_kind_and_no_other(rig: Rig) -> None:
+def test_faults_match_kind_and_count(rig: Rig) -> None:
     rig.site.inject(LostReply(of="reads", exchanges=2))
     rig.site.inject(ExceptionReply(code=6, of="writes"))
-    answers = [rig.ask(pdu) for pdu in (READ, OPEN, READ, OPEN, READ)]
+    answers = [rig.request(pdu) for pdu in (READ, OPEN, READ, OPEN, READ)]
     assert answers == [None, "8506", None, OPEN, "010101"]
 
 
-def test_several_faults_of_one_exchange_all_come_true(rig: Rig) -> None:
+def test_several_faults_of_one_exchange(rig: Rig) -> None:
     for fault in (DuplicatedReply(), LateReply(delay_s=1), ExceptionReply(code=2)):
         rig.site.inject(fault)
-    assert rig.ask(READ) is None
+    assert rig.request(READ) is None
     rig.time.advance(1)
     assert [answer.hex()[-4:] for answer in rig.host.answers] == ["8102", "8102"]
 
 
-def test_silence_hears_nothing_and_says_nothing(rig: Rig) -> None:
-    rig.site.inject(LostReply())  # waits until somebody hears again
+def test_hung_boards_receive_and_send_nothing(rig: Rig) -> None:
+    rig.site.inject(LostReply())  # waits until the boards respond again
     rig.site.inject(BoardsHung(for_s=5))
-    assert [rig.ask(READ), rig.ask(OPEN)] == [None, None]
+    assert [rig.request(READ), rig.request(OPEN)] == [None, None]
     rig.time.advance(5)
-    assert [rig.ask(READ), rig.ask(READ)] == [None, "010100"]
+    assert [rig.request(READ), rig.request(READ)] == [None, "010100"]
     assert [frame.fate for frame in rig.log.requests] == [FrameFate.NOT_RECEIVED] * 2 + [
         FrameFate.RECEIVED
     ] * 2
 
 
-def test_a_slow_bus_works_off_one_request_after_the_other(rig: Rig) -> None:
+def test_slow_bus_queues_requests(rig: Rig) -> None:
     rig.site.inject(SlowBus(delay_s=0.3))
     for pdu in (READ, OPEN, READ):
-        assert rig.ask(pdu) is None
+        assert rig.request(pdu) is None
     rig.time.advance(0.31)
     assert (len(rig.host.answers), rig.site.boards[0].relays.is_closed(0)) == (1, False)
     rig.time.advance(0.3)
     assert (len(rig.host.answers), rig.site.boards[0].relays.is_closed(0)) == (2, True)
     rig.site.inject(ClearFaults())
     rig.time.advance(0.3)
-    assert rig.ask(READ) == "010101"
-    told = [(answer.answers, round(answer.at_s, 2)) for answer in rig.log.responses]
-    assert told == [(1, 0.3), (2, 0.6), (3, 0.9), (7, 0.91)]
+    assert rig.request(READ) == "010101"
+    event_count = [(answer.answers, round(answer.at_s, 2)) for answer in rig.log.responses]
+    assert event_count == [(1, 0.3), (2, 0.6), (3, 0.9), (7, 0.91)]
 
 
-def test_frames_may_take_as_long_as_they_do_at_their_rate() -> None:
+def test_paced_frames_take_their_time() -> None:
     rig = Rig(ModbusSettings(baud=9600, paced=True))
-    assert rig.ask(READ) is None
+    assert rig.request(READ) is None
     rig.time.advance(0.1)
     (answer,) = rig.log.responses
-    # 12 bytes there and 3 back, 11 bits each
+    # 12 bytes to the board and 3 back, 11 bits each
     assert answer.at_s == pytest.approx(15 * 11 / 9600)
 
 
 @pytest.mark.parametrize("fault", [WrongCrc(), Unplug(), Noise()])
-def test_what_cannot_happen_without_a_serial_line_is_refused(rig: Rig, fault: Any) -> None:
-    with pytest.raises(SimulatorError, match=r"wrong-crc: frames over TCP|does not happen here"):
+def test_serial_faults_are_refused_over_tcp(rig: Rig, fault: Any) -> None:
+    with pytest.raises(SimulatorError, match=r"wrong-crc: frames over TCP|impossible here"):
         rig.site.inject(fault)
     assert not rig.log.machine_events("fault")
 
@@ -179,38 +179,38 @@ def test_what_cannot_happen_without_a_serial_line_is_refused(rig: Rig, fault: An
 # Power
 
 
-def test_a_power_cut_drops_relays_and_forgets_what_waits(rig: Rig) -> None:
+def test_power_cut_releases_and_drops_queue(rig: Rig) -> None:
     rig.open()
-    rig.ask("050003ff00")
+    rig.request("050003ff00")
     rig.site.inject(SlowBus(delay_s=0.5))
-    rig.ask(OPEN)
+    rig.request(OPEN)
     rig.site.inject(PowerCut(for_s=10))
     assert rig.log.contacts[-1].cause is Cause.POWER
-    assert rig.ask(READ) is None
+    assert rig.request(READ) is None
     rig.time.advance(9)
     assert not any(board.relays.is_closed(relay) for board in rig.site.boards for relay in range(8))
     assert rig.barrier.position() == 1
     rig.time.advance(1)
     rig.site.inject(ClearFaults())
-    assert rig.ask(READ) == "010100"
+    assert rig.request(READ) == "010100"
     rig.time.advance(8)
-    assert rig.barrier.position() == 0  # closed by itself 5 s after power returned
+    assert rig.barrier.position() == 0  # closed automatically 5 s after power returned
     assert rig.log.machine_events("motion", towards="closing")[0].at_s - 10 == pytest.approx(3 + 5, abs=0.2)
 
 
-def test_the_boards_alone_may_lose_power(rig: Rig) -> None:
+def test_only_boards_lose_power(rig: Rig) -> None:
     rig.pulse(0)
     rig.time.advance(0.1)
     rig.site.inject(PowerCut(of="boards", for_s=1))
     rig.time.advance(5)
-    assert rig.barrier.position() == 1  # the controller had seen the contact
+    assert rig.barrier.position() == 1  # the controller had detected the contact
     assert not rig.log.machine_events("signal", signal="controller-ok")
 
 
 # Wires
 
 
-def test_a_broken_wire_says_nothing_or_the_worst_as_it_is_wired(rig: Rig) -> None:
+def test_broken_wire_by_kind_of_contact(rig: Rig) -> None:
     rig.site.inject(BrokenWire(signal="fire"))
     rig.site.inject(BrokenWire(signal="closed-limit"))
     assert (rig.inputs()["fire"], rig.inputs()["closed-limit"]) == (0, 0)
@@ -219,7 +219,7 @@ def test_a_broken_wire_says_nothing_or_the_worst_as_it_is_wired(rig: Rig) -> Non
     assert (rig.inputs()["fire"], rig.inputs()["closed-limit"]) == (1, 1)
 
 
-def test_a_shorted_wire_says_always_the_same(rig: Rig) -> None:
+def test_shorted_wire_is_constant(rig: Rig) -> None:
     rig.site.inject(ShortedWire(signal="fire", for_s=3))
     rig.barrier.set_fire(True)
     assert rig.inputs()["fire"] == 1
@@ -235,7 +235,7 @@ def test_both_limits_at_once(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("signal", ["photocell", "approach"])
-def test_chatter_changes_so_often_a_second_and_then_tells_the_truth(rig: Rig, signal: str) -> None:
+def test_chatter_rate_and_end(rig: Rig, signal: str) -> None:
     truth = rig.inputs()[signal]
     rig.site.inject(Chatter(signal=signal, per_s=20, for_s=1))
     seen = []
@@ -249,20 +249,20 @@ def test_chatter_changes_so_often_a_second_and_then_tells_the_truth(rig: Rig, si
 
 
 @pytest.mark.parametrize("fault", [BrokenWire(signal="x"), ShortedWire(signal="x"), Chatter(signal="x")])
-def test_wires_that_are_not_there_cannot_be_spoiled(rig: Rig, fault: Any) -> None:
+def test_faults_of_missing_wires_are_refused(rig: Rig, fault: Any) -> None:
     with pytest.raises(SimulatorError, match="signal: 'x' is not wired"):
         rig.site.inject(fault)
 
 
-def test_a_welded_relay_stays_closed_though_it_reads_back_as_off(rig: Rig) -> None:
-    rig.ask("050002ff00")
+def test_welded_relay_reads_back_as_off(rig: Rig) -> None:
+    rig.request("050002ff00")
     rig.site.inject(WeldedRelay(relay=2, for_s=10))
-    rig.ask("0500020000")
-    assert rig.ask(READ) == "010100"
+    rig.request("0500020000")
+    assert rig.request(READ) == "010100"
     assert rig.site.boards[0].relays.is_closed(2)
     rig.pulse(0)
     rig.time.advance(5)
-    assert rig.barrier.position() == 0  # stop is held
+    assert rig.barrier.position() == 0  # the stop contact is active
     rig.time.advance(5)
     rig.open()
     assert rig.barrier.position() == 1
@@ -278,15 +278,15 @@ def test_a_welded_relay_stays_closed_though_it_reads_back_as_off(rig: Rig) -> No
 # The machine
 
 
-def test_a_boom_that_does_not_start(rig: Rig) -> None:
+def test_stuck_boom_does_not_start(rig: Rig) -> None:
     rig.site.inject(StuckBoom(for_s=6))
     rig.open()
     assert rig.inputs()["closed-limit"] == 1
     rig.time.advance(6)
-    assert rig.barrier.position() == 1  # its motor pulled all the while
+    assert rig.barrier.position() == 1  # its motor was driven all the time
 
 
-def test_a_boom_that_does_not_arrive(rig: Rig) -> None:
+def test_stuck_boom_does_not_arrive(rig: Rig) -> None:
     rig.site.inject(StuckBoom(at=0.6))
     rig.open()
     assert rig.barrier.position() == pytest.approx(0.6)
@@ -319,19 +319,19 @@ def test_people_around_it(rig: Rig) -> None:
     ]
 
 
-def test_mending_puts_everything_right_and_spares_what_is_to_come(rig: Rig) -> None:
+def test_mend_ends_and_discards_all_faults(rig: Rig) -> None:
     for fault in (BoardsHung(), BrokenWire(signal="fire"), KeySwitch(), StuckBoom(), LostReply(exchanges=9)):
         rig.site.inject(fault)
     rig.site.inject(ClearFaults())
     assert rig.inputs()["fire"] == 1
     rig.open()
     assert rig.barrier.position() == 1
-    mended = [happening.details["fault"] for happening in rig.log.machine_events("mended")]
-    assert mended == ["silence", "broken-wire", "key-switch", "stuck-boom"]
+    ended = [happening.details["fault"] for happening in rig.log.machine_events("mended")]
+    assert ended == ["silence", "broken-wire", "key-switch", "stuck-boom"]
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "said"),
+    ("name", "arguments", "message"),
     [
         ("earthquake", {}, "fault earthquake: "),
         ("lost-reply", {"of": "everything"}, "fault lost-reply: of: Input should be"),
@@ -339,8 +339,8 @@ def test_mending_puts_everything_right_and_spares_what_is_to_come(rig: Rig) -> N
         ("stuck-boom", {"at": 2}, "fault stuck-boom: at: Input should be less"),
     ],
 )
-def test_faults_by_name_are_checked(name: str, arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(SimulatorError, match=said):
+def test_faults_by_name_are_checked(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SimulatorError, match=message):
         fault_of(name, arguments)
     assert fault_of("lost-reply", {"of": "writes"}) == LostReply(of="writes")
 
@@ -348,9 +348,9 @@ def test_faults_by_name_are_checked(name: str, arguments: dict[str, Any], said: 
 # The log
 
 
-def test_the_log_counts_actuations_apart_from_releases_and_reads(rig: Rig) -> None:
+def test_log_separates_actuations_and_others(rig: Rig) -> None:
     for pdu in (READ, OPEN, "0500000000", "0500005500", "0610000000", "0502000000", "07"):
-        rig.ask(pdu)
+        rig.request(pdu)
     assert [frame.meaning for frame in rig.log.actuations] == ["relay 0 on for 0.5 s", "relay 0 toggled"]
     assert [frame.meaning for frame in rig.log.releases] == ["relay 0 off"]
     assert len(rig.log.output_writes) == 3
@@ -358,9 +358,9 @@ def test_the_log_counts_actuations_apart_from_releases_and_reads(rig: Rig) -> No
     assert [frame.number for frame in rig.log.frames] == list(range(1, 15))
 
 
-def test_frames_are_told_with_what_they_mean(rig: Rig) -> None:
-    rig.ask("0200000008")
-    rig.ask("0f000000020103")
+def test_frames_have_their_meaning(rig: Rig) -> None:
+    rig.request("0200000008")
+    rig.request("0f000000020103")
     read, inputs, write, done = rig.log.frames
     assert (read.function, read.address, read.value, read.meaning) == (2, 0, 8, "read inputs 0 to 7")
     assert (inputs.value, inputs.meaning) == ((0, 1, 0, 0, 1, 1, 0, 1), "bits 0 1 0 0 1 1 0 1")
@@ -369,16 +369,16 @@ def test_frames_are_told_with_what_they_mean(rig: Rig) -> None:
 
 
 def test_parts_of_the_log(rig: Rig) -> None:
-    rig.ask(READ)
+    rig.request(READ)
     mark = len(rig.log)
     rig.time.advance(2)
-    rig.ask(OPEN)
+    rig.request(OPEN)
     assert [frame.meaning for frame in rig.log.after(mark).requests] == ["relay 0 on for 0.5 s"]
     assert len(rig.log.since(2.0).frames) == 2
     assert not rig.log.since(2.1).frames
 
 
-def test_every_entry_is_a_line_of_json_as_soon_as_it_is_logged(tmp_path: Path) -> None:
+def test_entries_are_json_lines_at_once(tmp_path: Path) -> None:
     time = ManualClock()
     with WireLog(time, tmp_path / "log") as log:
         log.frame(
@@ -395,7 +395,7 @@ def test_every_entry_is_a_line_of_json_as_soon_as_it_is_logged(tmp_path: Path) -
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert lines == [
         {
-            "kind": "frame", "at_s": 0.0, "number": 1, "direction": "request", "fate": "heard",
+            "kind": "frame", "at_s": 0.0, "number": 1, "direction": "request", "fate": "received",
             "wire": "0102", "connection": 1, "meaning": "x", "effect": "none", "value": [1, 0],
             "actuation": False,
         },
@@ -410,7 +410,7 @@ def test_every_entry_is_a_line_of_json_as_soon_as_it_is_logged(tmp_path: Path) -
     assert [json.loads(line) for line in (tmp_path / "part").read_text().splitlines()] == lines[1:]
 
 
-def test_a_log_may_forget() -> None:
+def test_log_with_limited_memory() -> None:
     log = WireLog(ManualClock(), keep=10)
     for number in range(100):
         log.machine_event("tick", number=number)
@@ -418,20 +418,20 @@ def test_a_log_may_forget() -> None:
     assert log.machine_events("tick")[-1].details == {"number": 99}
 
 
-async def test_waiting_for_the_log_gives_up_in_time() -> None:
+async def test_wait_for_log_times_out() -> None:
     log = WireLog(ManualClock())
     with pytest.raises(TimeoutError):
         await log.until(lambda: log.frames, within_s=0.01)
 
 
-def test_settings_that_cannot_be_are_refused() -> None:
-    for settings, said in (
-        ({"port": 1, "path": "/x"}, "give one of them"),
+def test_invalid_settings_are_refused() -> None:
+    for settings, message in (
+        ({"port": 1, "path": "/x"}, "set only one of them"),
         ({"path": "x"}, "not an absolute path"),
         ({"boards": [{"model": "kmtronic-8"}, {"model": "waveshare-8"}]}, "the same unit"),
         ({"baud": 1200}, "a Waveshare board has 4800"),
         ({"boards": [{"model": "abacus"}]}, "does not match any of the expected tags"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             ModbusSettings.model_validate(settings)
     assert ModbusSettings(boards=(WaveshareSettings(unit=7),)).boards[0].unit == 7

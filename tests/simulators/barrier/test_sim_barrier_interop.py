@@ -1,4 +1,4 @@
-"""The Modbus simulators, asked by a client that was not written here (pymodbus)."""
+"""The Modbus simulators with an independent client (pymodbus)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ Client = AsyncModbusTcpClient | AsyncModbusSerialClient
 
 
 class FlashOn(WriteSingleCoilRequest):
-    """Function 05 with a value of its own, which pymodbus knows as on and off only."""
+    """Function 05 with an arbitrary value; pymodbus has only on and off."""
 
     def __init__(self, relay: int, tenths: int) -> None:
         super().__init__(address=0x0200 + relay, bits=[True], dev_id=1)
@@ -45,7 +45,7 @@ async def client_of(site: ModbusSite) -> AsyncIterator[Client]:
 
 @pytest.fixture(params=["tcp", "rtu"])
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ModbusSite]:
-    # A silence that outlasts what a busy machine makes of one write.
+    # A silence longer than the interruptions of one write on a busy machine.
     path = tmp_path / "board" if request.param == "rtu" else None
     async with ModbusSite.start(ModbusSettings(path=path, quiet_s=0.02 if path else None)) as site:
         yield site
@@ -77,7 +77,7 @@ async def test_writes_coils(site: ModbusSite) -> None:
     ]
 
 
-async def test_a_flash_ends_by_itself_and_opens_the_boom(site: ModbusSite) -> None:
+async def test_flash_ends_and_opens_boom(site: ModbusSite) -> None:
     async with client_of(site) as client:
         answer = await client.execute(False, FlashOn(0, 2))
         assert not answer.isError()
@@ -92,7 +92,7 @@ async def test_a_flash_ends_by_itself_and_opens_the_boom(site: ModbusSite) -> No
     assert site.log.machine_events("motion", towards="opening", by="motor")
 
 
-async def test_what_the_board_refuses_is_an_exception_to_the_client(site: ModbusSite) -> None:
+async def test_refusal_is_exception_to_client(site: ModbusSite) -> None:
     async with client_of(site) as client:
         assert (await client.read_input_registers(0, count=1, device_id=1)).exception_code == 1
         assert (await client.read_coils(6, count=8, device_id=1)).exception_code == 2
@@ -102,7 +102,7 @@ async def test_what_the_board_refuses_is_an_exception_to_the_client(site: Modbus
     assert not site.log.contacts
 
 
-async def test_a_lost_reply_is_a_time_out_to_the_client_though_the_relay_moved(site: ModbusSite) -> None:
+async def test_lost_reply_is_timeout_but_relay_moved(site: ModbusSite) -> None:
     async with client_of(site) as client:
         client.ctx.comm_params.timeout_connect = 0.2
         site.inject(LostReply(of="writes"))
@@ -114,7 +114,7 @@ async def test_a_lost_reply_is_a_time_out_to_the_client_though_the_relay_moved(s
     assert [answer.fate for answer in site.log.answers_to(actuation)] == [FrameFate.SUPPRESSED]
 
 
-async def test_a_wrong_crc_is_no_answer_to_the_client(tmp_path: Path) -> None:
+async def test_wrong_crc_is_no_answer_to_client(tmp_path: Path) -> None:
     settings = ModbusSettings(path=tmp_path / "board", quiet_s=0.02)
     async with ModbusSite.start(settings) as site, client_of(site) as client:
         client.ctx.comm_params.timeout_connect = 0.2
@@ -124,14 +124,14 @@ async def test_a_wrong_crc_is_no_answer_to_the_client(tmp_path: Path) -> None:
         assert not (await client.read_coils(0, count=8, device_id=1)).isError()
 
 
-async def test_the_board_says_that_it_does_not_exist(site: ModbusSite) -> None:
+async def test_device_identification_is_refused(site: ModbusSite) -> None:
     async with client_of(site) as client:
         answer = await client.read_device_information(read_code=1, device_id=1)
         assert answer.information == {0: b"borderpost simulators", 1: b"waveshare-8", 2: b"SIM"}
 
 
-async def test_pymodbus_repeats_a_write_whose_answer_was_lost_unless_told_not_to(site: ModbusSite) -> None:
-    """What the sheet measured, seen in our log: why commands are never given to a client that retries."""
+async def test_pymodbus_repeats_write_after_lost_answer(site: ModbusSite) -> None:
+    """Confirm the sheet's measurement in our log: why commands must never use a client that retries."""
     async with client_of(site) as client:
         client.ctx.comm_params.timeout_connect = 0.1
         client.ctx.retries = 3

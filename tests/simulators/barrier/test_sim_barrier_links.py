@@ -1,4 +1,4 @@
-"""The wires to hosts: TCP and a pty, byte by byte, cut off and put back."""
+"""The links to hosts: TCP and a pty, byte by byte, cut off and restored."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,11 +21,11 @@ from simulators.faults import Noise, Unplug
 READ, READ_ANSWER = b"\x01\0\0\0\x08", b"\x01\x01\0"
 OPEN = b"\x05\x02\0\0\x05"
 QUIET_S = 0.03
-"""What a busy machine makes of one write is over in this time."""
+"""Time within which one write arrives completely on a busy machine."""
 
 
 class TcpHost:
-    """A host on a connection of its own."""
+    """A host on its own connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -76,7 +76,7 @@ def port(line: ModbusSite, plug_host: Callable[[Path], Host]) -> Host:
 # TCP
 
 
-async def test_a_request_may_come_in_any_pieces(site: ModbusSite, connect: Connect) -> None:
+async def test_request_in_any_pieces(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     for byte in MbapFraming().frame(1, READ, 7) + MbapFraming().frame(1, READ, 8):
         host.writer.write(bytes([byte]))
@@ -90,9 +90,7 @@ async def test_a_request_may_come_in_any_pieces(site: ModbusSite, connect: Conne
     ]
 
 
-async def test_several_hosts_are_answered_each_on_their_own_connection(
-    site: ModbusSite, connect: Connect
-) -> None:
+async def test_each_host_gets_its_own_answers(site: ModbusSite, connect: Connect) -> None:
     one, two = await connect(), await connect()
     two.writer.write(MbapFraming().frame(1, READ, 2))
     one.writer.write(MbapFraming().frame(1, READ, 1))
@@ -109,7 +107,7 @@ async def test_connections_are_logged(site: ModbusSite, connect: Connect) -> Non
     assert [(c.number, c.opened) for c in site.log.connections] == [(1, True), (1, False)]
 
 
-async def test_nonsense_is_logged_and_hung_up_on(site: ModbusSite, connect: Connect) -> None:
+async def test_invalid_data_is_logged_and_hung_up(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     host.writer.write(b"GET / HTTP/1.1\r\n\r\n")
     assert await host.ended()
@@ -117,9 +115,7 @@ async def test_nonsense_is_logged_and_hung_up_on(site: ModbusSite, connect: Conn
     assert (frame.fate, frame.wire[:3]) == (FrameFate.DAMAGED, b"GET")
 
 
-async def test_a_request_that_ends_in_the_middle_is_logged_as_such(
-    site: ModbusSite, connect: Connect
-) -> None:
+async def test_incomplete_request_is_logged(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     host.writer.write(MbapFraming().frame(1, OPEN, 1)[:-1])
     host.writer.close()
@@ -129,9 +125,7 @@ async def test_a_request_that_ends_in_the_middle_is_logged_as_such(
     assert not site.log.actuations
 
 
-async def test_unplugged_it_drops_hosts_and_refuses_new_ones_until_it_is_back(
-    site: ModbusSite, connect: Connect
-) -> None:
+async def test_unplugged_port_refuses_until_restored(site: ModbusSite, connect: Connect) -> None:
     host, port = await connect(), site.port
     await site.log.until(lambda: site.log.connections)
     site.inject(Unplug(for_s=0.05))
@@ -150,7 +144,7 @@ async def test_unplugged_it_drops_hosts_and_refuses_new_ones_until_it_is_back(
     assert await host.read(10) == MbapFraming().frame(1, READ_ANSWER, 1)
 
 
-async def test_a_host_that_is_hung_up_on_has_nothing_more_done(site: ModbusSite, connect: Connect) -> None:
+async def test_hung_up_host_has_nothing_more_executed(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     site.inject(HangUp())
     host.writer.write(MbapFraming().frame(1, READ, 1) + MbapFraming().frame(1, OPEN, 2))
@@ -159,7 +153,7 @@ async def test_a_host_that_is_hung_up_on_has_nothing_more_done(site: ModbusSite,
     assert not site.log.contacts
 
 
-async def test_an_answer_for_a_host_that_has_gone_is_undelivered(site: ModbusSite, connect: Connect) -> None:
+async def test_answer_for_lost_host_is_undelivered(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     site.inject(SlowBus(delay_s=0.1))
     host.writer.write(MbapFraming().frame(1, OPEN, 1))
@@ -170,7 +164,7 @@ async def test_an_answer_for_a_host_that_has_gone_is_undelivered(site: ModbusSit
     assert [contact.closed for contact in site.log.contacts] == [True]
 
 
-async def test_without_power_it_is_mute_and_then_knows_nobody(site: ModbusSite, connect: Connect) -> None:
+async def test_power_loss_silences_and_drops_hosts(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     site.inject(PowerCut())
     host.writer.write(MbapFraming().frame(1, READ, 1))
@@ -180,13 +174,13 @@ async def test_without_power_it_is_mute_and_then_knows_nobody(site: ModbusSite, 
     assert [frame.fate for frame in site.log.frames] == [FrameFate.NOT_RECEIVED]
 
 
-async def test_a_port_that_is_taken_is_told(site: ModbusSite) -> None:
+async def test_occupied_port_is_reported(site: ModbusSite) -> None:
     with pytest.raises(SimulatorError, match=rf"port {site.port}: Address already in use"):
         async with ModbusSite.start(ModbusSettings(port=site.port)):
             pass
 
 
-async def test_time_by_hand_over_a_real_connection() -> None:
+async def test_manual_time_over_real_connection() -> None:
     time = ManualClock()
     async with ModbusSite.start(timeline=time) as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
@@ -203,15 +197,15 @@ async def test_time_by_hand_over_a_real_connection() -> None:
 # A serial line
 
 
-async def test_a_frame_on_the_line_is_answered(line: ModbusSite, port: Host) -> None:
+async def test_frame_on_line_is_answered(line: ModbusSite, port: Host) -> None:
     port.write(RtuFraming().frame(1, READ))
     assert await port.read(6) == RtuFraming().frame(1, READ_ANSWER)
     assert [(c.number, c.opened) for c in line.log.connections] == [(1, True)]
     request, response = line.log.frames
-    assert response.at_s - request.at_s >= QUIET_S  # a frame has come before the silence that ends it
+    assert response.at_s - request.at_s >= QUIET_S  # a frame arrives before the silence that ends it
 
 
-async def test_frames_are_parted_by_silence_and_noise_costs_only_itself(line: ModbusSite, port: Host) -> None:
+async def test_silence_separates_frames_and_noise(line: ModbusSite, port: Host) -> None:
     port.write(b"\xff\x00noise")
     await line.log.until(lambda: len(line.log.requests) == 1)
     port.write(RtuFraming().frame(1, READ)[:-1])
@@ -226,16 +220,14 @@ async def test_frames_are_parted_by_silence_and_noise_costs_only_itself(line: Mo
 
 
 @pytest.mark.parametrize("cut", range(1, 8))
-async def test_a_pulse_cut_anywhere_moves_nothing(line: ModbusSite, port: Host, cut: int) -> None:
+async def test_pulse_cut_anywhere_moves_nothing(line: ModbusSite, port: Host, cut: int) -> None:
     port.write(RtuFraming().frame(1, OPEN)[:cut])
     await line.log.until(lambda: line.log.requests)
     assert not line.log.actuations
     assert not line.log.contacts
 
 
-async def test_a_host_at_another_rate_is_not_heard(
-    line: ModbusSite, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_host_at_another_rate_is_ignored(line: ModbusSite, plug_host: Callable[[Path], Host]) -> None:
     assert line.settings.path is not None
     host = plug_host(line.settings.path)
     host.port.baudrate = 19200
@@ -248,19 +240,19 @@ async def test_a_host_at_another_rate_is_not_heard(
     assert await host.read(6) == RtuFraming().frame(1, READ_ANSWER)
 
 
-async def test_a_wrong_crc_and_noise_reach_the_host_as_they_are(line: ModbusSite, port: Host) -> None:
+async def test_wrong_crc_and_noise_reach_host(line: ModbusSite, port: Host) -> None:
     line.inject(WrongCrc())
     port.write(RtuFraming().frame(1, READ))
-    spoiled = await port.read(6)
-    assert spoiled[:5] == RtuFraming().frame(1, READ_ANSWER)[:5]
-    assert spoiled[5] ^ 0xFF == RtuFraming().frame(1, READ_ANSWER)[5]
+    damaged = await port.read(6)
+    assert damaged[:5] == RtuFraming().frame(1, READ_ANSWER)[:5]
+    assert damaged[5] ^ 0xFF == RtuFraming().frame(1, READ_ANSWER)[5]
     noise = Noise(size=20, seed=3)
     line.inject(noise)
     assert await port.read(20) == noise.data
     assert [frame.fate for frame in line.log.responses] == [FrameFate.DAMAGED, FrameFate.DAMAGED]
 
 
-async def test_no_answer_is_left_over_for_the_next_request(line: ModbusSite, port: Host) -> None:
+async def test_no_answer_is_left_for_next_request(line: ModbusSite, port: Host) -> None:
     line.inject(LostReply())
     line.inject(BoardsHung(for_s=1))
     port.write(RtuFraming().frame(1, OPEN))
@@ -274,7 +266,7 @@ async def test_no_answer_is_left_over_for_the_next_request(line: ModbusSite, por
     assert [frame.fate for frame in line.log.responses] == [FrameFate.SUPPRESSED, FrameFate.SENT]
 
 
-async def test_the_cable_comes_out_and_goes_back_in(
+async def test_cable_is_pulled_and_plugged_in(
     line: ModbusSite, port: Host, plug_host: Callable[[Path], Host]
 ) -> None:
     assert line.settings.path is not None
@@ -294,13 +286,13 @@ async def test_the_cable_comes_out_and_goes_back_in(
     assert [(c.number, c.opened) for c in line.log.connections] == [(1, True), (1, False), (2, True)]
 
 
-async def test_a_serial_line_has_nothing_to_hang_up(line: ModbusSite) -> None:
+async def test_serial_line_cannot_hang_up(line: ModbusSite) -> None:
     with pytest.raises(SimulatorError, match="hang-up: a serial line"):
         line.inject(HangUp())
 
 
-async def test_a_path_that_is_taken_is_told(tmp_path: Path) -> None:
+async def test_occupied_path_is_reported(tmp_path: Path) -> None:
     (tmp_path / "board").write_text("mine")
-    with pytest.raises(SimulatorError, match="exists and is not a simulator's"):
+    with pytest.raises(SimulatorError, match="exists and does not belong to a simulator"):
         async with ModbusSite.start(ModbusSettings(path=tmp_path / "board")):
             pass

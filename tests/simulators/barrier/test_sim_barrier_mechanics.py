@@ -1,4 +1,4 @@
-"""The machine: motion with inertia, what the controller does, who drives through; time driven by hand."""
+"""The machine: motion with inertia, the controller's actions, vehicles; in manual time."""
 
 import itertools
 import math
@@ -30,7 +30,7 @@ def sampled(motion: Motion, until_s: float, steps: int = 400) -> list[tuple[floa
 
 @BRIEFLY
 @given(x=SHARE, v=st.floats(-0.7, 0.7), goal=SHARE, top=st.floats(0.7, 2), acceleration=st.floats(0.5, 10))
-def test_travel_ends_at_rest_at_its_goal_without_a_jump(
+def test_travel_ends_at_goal_without_jump(
     x: float, v: float, goal: float, top: float, acceleration: float
 ) -> None:
     motion = motion_to_goal(x, v, goal, top, acceleration, 0.0)
@@ -46,7 +46,7 @@ def test_travel_ends_at_rest_at_its_goal_without_a_jump(
 
 @BRIEFLY
 @given(x=SHARE, v=st.floats(-0.7, 0.7), goal=SHARE, point=SHARE, after_s=st.floats(0, 2))
-def test_what_passes_a_point_is_there_then_and_not_before(
+def test_passing_time_of_point_is_exact(
     x: float, v: float, goal: float, point: float, after_s: float
 ) -> None:
     motion = motion_to_goal(x, v, goal, 0.8, 2.0, 0.0)
@@ -73,7 +73,7 @@ def test_motion_without_inertia_and_braking() -> None:
 # The boom
 
 
-def test_a_boom_takes_its_time_both_ways() -> None:
+def test_boom_travel_times() -> None:
     boom = Boom(BoomSettings(opening_s=1.8, closing_s=2.2), 0.0)
     boom.drive("opening", 0.0)
     assert 0 < boom.position(0.1) < 0.02
@@ -84,7 +84,7 @@ def test_a_boom_takes_its_time_both_ways() -> None:
     assert boom.moves(5.0 + 2.19)
 
 
-def test_a_boom_that_is_stopped_slides_on_a_little_and_stays() -> None:
+def test_stopped_boom_brakes_and_stays() -> None:
     boom = Boom(BoomSettings(), 0.0)
     boom.drive("opening", 0.0)
     at = boom.position(0.9)
@@ -93,7 +93,7 @@ def test_a_boom_that_is_stopped_slides_on_a_little_and_stays() -> None:
     assert boom.position(2.0) == boom.position(99.0)
 
 
-def test_a_boom_that_is_reversed_goes_on_falling_first() -> None:
+def test_reversed_boom_first_continues_falling() -> None:
     boom = Boom(BoomSettings(), 0.0, at=1.0)
     boom.drive("closing", 0.0)
     at = boom.position(1.0)
@@ -104,7 +104,7 @@ def test_a_boom_that_is_reversed_goes_on_falling_first() -> None:
 
 
 @pytest.mark.parametrize("ramp_s", [0.0, 0.9, 5.0])
-def test_a_boom_without_time_for_its_ramps_is_refused(ramp_s: float) -> None:
+def test_boom_too_fast_for_its_ramps_is_refused(ramp_s: float) -> None:
     with pytest.raises(ValueError, match="ramp_s"):
         BoomSettings(opening_s=1.8, ramp_s=ramp_s)
 
@@ -112,7 +112,7 @@ def test_a_boom_without_time_for_its_ramps_is_refused(ramp_s: float) -> None:
 # The controller
 
 
-def test_a_pulse_opens_it_and_a_limit_says_so() -> None:
+def test_pulse_opens_until_limit_switch() -> None:
     rig = Rig()
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 1)
     rig.pulse(0)
@@ -125,7 +125,7 @@ def test_a_pulse_opens_it_and_a_limit_says_so() -> None:
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 1)
 
 
-def test_a_contact_that_is_too_short_is_not_seen() -> None:
+def test_short_contact_is_ignored() -> None:
     rig = Rig(pulse_min_s=0.2)
     rig.pulse(0, tenths=1)
     rig.time.advance(5)
@@ -136,41 +136,41 @@ def test_a_contact_that_is_too_short_is_not_seen() -> None:
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_stop_beats_everything_while_it_is_held(direction: int) -> None:
+def test_stop_has_precedence_while_active(direction: int) -> None:
     rig = Rig()
     if direction:
         rig.open()
     rig.pulse(direction)
     rig.time.advance(1.0)
-    rig.ask("050002ff00")
+    rig.request("050002ff00")
     rig.time.advance(1.0)
-    stands = rig.barrier.position()
-    assert 0.05 < stands < 0.95
+    position = rig.barrier.position()
+    assert 0.05 < position < 0.95
     rig.pulse(0)
     rig.barrier.set_fire(True)
     rig.time.advance(5)
-    assert rig.barrier.position() == stands
-    rig.ask("0500020000")
+    assert rig.barrier.position() == position
+    rig.request("0500020000")
     rig.time.advance(5)
-    assert rig.barrier.position() == 1  # the fire is still there
+    assert rig.barrier.position() == 1  # the fire alarm is still active
 
 
-def test_a_stop_circuit_that_is_closed_at_rest() -> None:
+def test_normally_closed_stop_circuit() -> None:
     board = WaveshareSettings(outputs={"open": 0, "stop": 2}, contacts={"stop": "nc"})
     mechanics = MechanicsSettings.model_validate({"controller": {"stop_contact": "opening"}})
     rig = Rig(ModbusSettings(boards=(board,), mechanics=mechanics))
     rig.pulse(0)
     rig.time.advance(0.8)
-    rig.ask("050002ff00")  # the relay opens the circuit
+    rig.request("050002ff00")  # the relay opens the circuit
     rig.time.advance(3)
     assert 0.1 < rig.barrier.position() < 0.9
-    rig.ask("0500020000")
+    rig.request("0500020000")
     rig.pulse(0)
     rig.time.advance(3)
     assert rig.barrier.position() == 1
 
 
-def test_fire_opens_it_and_holds_it_open() -> None:
+def test_fire_opens_and_keeps_open() -> None:
     rig = Rig()
     rig.barrier.set_fire(True)
     assert rig.inputs()["fire"] == 0  # normally closed
@@ -180,13 +180,13 @@ def test_fire_opens_it_and_holds_it_open() -> None:
     assert rig.barrier.position() == 1
     rig.barrier.set_fire(False)
     rig.time.advance(60)
-    assert rig.barrier.position() == 1  # until somebody closes it
+    assert rig.barrier.position() == 1  # until a close contact
     rig.pulse(1)
     rig.time.advance(3)
     assert rig.barrier.position() == 0
 
 
-def test_the_key_switch_excludes_contacts_but_not_the_button() -> None:
+def test_key_switch_disables_contacts_not_button() -> None:
     rig = Rig()
     rig.barrier.set_key(True)
     assert rig.inputs()["key"] == 1
@@ -200,17 +200,17 @@ def test_the_key_switch_excludes_contacts_but_not_the_button() -> None:
     assert 0.1 < rig.barrier.position() < 0.9
 
 
-def test_open_beats_close_and_both_together_are_told() -> None:
+def test_open_beats_close_and_both_are_logged() -> None:
     rig = Rig()
     rig.open()
-    rig.ask("0f00000002010 3".replace(" ", ""))
+    rig.request("0f00000002010 3".replace(" ", ""))
     rig.time.advance(3)
     assert rig.barrier.position() == 1
-    assert rig.told("both-contacts") == 1
+    assert rig.event_count("both-contacts") == 1
 
 
 @pytest.mark.parametrize(("photocell", "ends_at"), [("reopens", 1.0), ("stops", 0.5), ("ignored", 0.0)])
-def test_what_an_interrupted_photocell_does(photocell: str, ends_at: float) -> None:
+def test_reactions_to_photocell(photocell: str, ends_at: float) -> None:
     rig = Rig(photocell=photocell)
     rig.open()
     rig.barrier.arrive(DriverBehaviour.TURNS_BACK, speed_mps=10)
@@ -223,16 +223,16 @@ def test_what_an_interrupted_photocell_does(photocell: str, ends_at: float) -> N
     rig.time.advance(0.3)
     while rig.barrier.lane.vehicles:
         rig.time.advance(0.1)
-        assert not rig.told("hit") or photocell == "ignored"
+        assert not rig.event_count("hit") or photocell == "ignored"
     rig.time.advance(3)
     if photocell == "ignored":
-        assert rig.told("hit") == 1
+        assert rig.event_count("hit") == 1
     else:
         assert rig.barrier.position() == pytest.approx(ends_at, abs=0.5 if photocell == "stops" else 1e-9)
         assert rig.barrier.position() > 0.3
 
 
-def test_a_boom_that_strikes_somebody_stands_and_opens_again() -> None:
+def test_boom_stops_on_obstruction_and_opens() -> None:
     rig = Rig(photocell="ignored")
     rig.open()
     rig.barrier.arrive(speed_mps=2)
@@ -244,10 +244,10 @@ def test_a_boom_that_strikes_somebody_stands_and_opens_again() -> None:
     (hit,) = rig.log.machine_events("hit")
     assert hit.details["position"] <= 0.6
     assert rig.barrier.position() == 1
-    assert rig.told("passage") == 1
+    assert rig.event_count("passage") == 1
 
 
-def test_a_pause_begins_anew_with_everybody_who_comes() -> None:
+def test_pause_restarts_with_each_presence() -> None:
     rig = Rig(pause_s=4)
     rig.open()
     rig.barrier.arrive(speed_mps=4)
@@ -262,7 +262,7 @@ def test_a_pause_begins_anew_with_everybody_who_comes() -> None:
     assert rig.barrier.position() == 0
 
 
-def test_it_closes_behind_a_vehicle_if_it_is_set_to() -> None:
+def test_closes_behind_vehicle_if_configured() -> None:
     rig = Rig(closes_behind_s=0.5)
     rig.barrier.arrive()
     rig.open()
@@ -271,10 +271,10 @@ def test_it_closes_behind_a_vehicle_if_it_is_set_to() -> None:
     (closing,) = rig.log.machine_events("motion", towards="closing")
     assert 0.5 < closing.at_s - passage.at_s < 4
     assert rig.barrier.position() == 0
-    assert not rig.told("hit")
+    assert not rig.event_count("hit")
 
 
-def test_it_closes_by_itself_after_power_unless_it_is_set_not_to() -> None:
+def test_closes_after_power_if_configured() -> None:
     for self_closes_s, ends_at in ((5.0, 0.0), (None, 1.0)):
         rig = Rig(self_closes_s=self_closes_s)
         rig.open()
@@ -290,7 +290,7 @@ def test_it_closes_by_itself_after_power_unless_it_is_set_not_to() -> None:
         assert rig.barrier.position() == ends_at
 
 
-def test_it_does_not_close_by_itself_upon_somebody() -> None:
+def test_automatic_close_waits_for_photocell() -> None:
     rig = Rig()
     rig.open()
     rig.barrier.arrive(speed_mps=0.2)
@@ -303,18 +303,18 @@ def test_it_does_not_close_by_itself_upon_somebody() -> None:
         assert rig.barrier.position() == 1
     rig.time.advance(4)
     assert rig.barrier.position() == 0
-    assert not rig.told("hit")
+    assert not rig.event_count("hit")
 
 
 @pytest.mark.parametrize(("stays", "ends_at"), [(True, 0.0), (False, 1.0)])
-def test_without_power_it_stays_or_its_spring_opens_it(stays: bool, ends_at: float) -> None:
+def test_without_power_boom_stays_or_springs_open(stays: bool, ends_at: float) -> None:
     rig = Rig(ModbusSettings(mechanics=MechanicsSettings(boom=BoomSettings(stays=stays))))
     rig.barrier.on_power_lost()
     rig.time.advance(5)
     assert rig.barrier.position() == ends_at
 
 
-def test_without_power_a_moving_boom_slides_to_a_stop() -> None:
+def test_moving_boom_brakes_without_power() -> None:
     rig = Rig()
     rig.pulse(0)
     rig.time.advance(1)
@@ -323,20 +323,20 @@ def test_without_power_a_moving_boom_slides_to_a_stop() -> None:
     assert 0.3 < rig.barrier.position() < 0.9
 
 
-def test_it_can_be_lifted_by_hand_without_anybody_having_asked() -> None:
+def test_lift_by_hand_without_command() -> None:
     rig = Rig()
     rig.barrier.lift_by_hand(0.7, over_s=1.0)
     rig.time.advance(2)
     assert rig.barrier.position() == pytest.approx(0.7)
     assert rig.inputs()["closed-limit"] == 0
     assert not rig.log.actuations
-    assert rig.told("motion", by="hand") == 1
+    assert rig.event_count("motion", by="hand") == 1
 
 
-# Who drives through
+# Vehicles
 
 
-def test_a_vehicle_waits_at_the_line_until_the_way_is_clear() -> None:
+def test_vehicle_waits_at_line_until_clear() -> None:
     rig = Rig()
     rig.barrier.arrive()
     rig.time.advance(20)
@@ -357,11 +357,11 @@ def test_a_vehicle_waits_at_the_line_until_the_way_is_clear() -> None:
         ("photocell", False),
         ("exit", False),
     ]
-    assert rig.told("passage", wrong_way=False) == 1
+    assert rig.event_count("passage", wrong_way=False) == 1
     assert not rig.barrier.lane.vehicles
 
 
-def test_who_tailgates_passes_on_somebody_elses_opening() -> None:
+def test_tailgater_uses_opening_of_another() -> None:
     rig = Rig()
     rig.barrier.arrive()
     rig.barrier.arrive(DriverBehaviour.TAILGATES)
@@ -376,7 +376,7 @@ def test_who_tailgates_passes_on_somebody_elses_opening() -> None:
     assert interrupted[1] - freed[0] == pytest.approx(0.6 / 2.5, abs=1e-3)  # a gap of 1 m, a beam of 0.4 m
 
 
-def test_who_waits_does_not_go_through_on_somebody_elses_closing() -> None:
+def test_waiting_driver_respects_closing() -> None:
     rig = Rig(closes_behind_s=0.0)
     rig.barrier.arrive()
     rig.barrier.arrive()
@@ -388,20 +388,20 @@ def test_who_waits_does_not_go_through_on_somebody_elses_closing() -> None:
     assert rig.inputs()["approach"] == 1
 
 
-def test_who_turns_back_interrupts_the_photocell_and_goes_out_where_they_came_in() -> None:
+def test_turning_back_interrupts_photocell() -> None:
     rig = Rig()
     rig.open()
     rig.barrier.arrive(DriverBehaviour.TURNS_BACK)
     rig.time.advance(30)
-    assert rig.told("passage") == 0
-    assert rig.told("turned-back", vehicle=1) == 1
+    assert rig.event_count("passage") == 0
+    assert rig.event_count("turned-back", vehicle=1) == 1
     last = [s.details["signal"] for s in rig.log.machine_events("signal", active=False)][-1]
     assert last == "approach"
     assert not rig.barrier.lane.vehicles
 
 
 @pytest.mark.parametrize("patience_s", [1, 2, 3, 4, 5, 6])
-def test_two_who_go_back_out_do_so_in_a_few_moves_though_one_is_faster(patience_s: float) -> None:
+def test_two_returning_vehicles_leave_soon(patience_s: float) -> None:
     rig = Rig()
     rig.open()
     rig.barrier.arrive(DriverBehaviour.TURNS_BACK, speed_mps=8)
@@ -412,44 +412,44 @@ def test_two_who_go_back_out_do_so_in_a_few_moves_though_one_is_faster(patience_
         rig.time.run_to(rig.time.next_s)
         moves += 1
         assert moves < 200
-    assert rig.told("left") == 2
+    assert rig.event_count("left") == 2
 
 
-def test_who_comes_the_wrong_way_is_seen_at_the_exit_first() -> None:
+def test_wrong_way_is_detected_at_exit_first() -> None:
     rig = Rig()
     rig.barrier.arrive(wrong_way=True)
     rig.time.advance(10)
     assert rig.inputs()["exit"] == 1
-    with pytest.raises(SimulatorError, match="the other way"):
+    with pytest.raises(SimulatorError, match="the other direction"):
         rig.barrier.arrive()
     rig.open()
     rig.time.advance(10)
-    assert rig.told("passage", wrong_way=True) == 1
+    assert rig.event_count("passage", wrong_way=True) == 1
     assert [s.details["signal"] for s in rig.log.machine_events("signal", active=True)][-2:] == [
         "photocell",
         "approach",
     ]
 
 
-def test_who_is_not_let_in_gives_up_and_those_behind_make_room() -> None:
+def test_impatient_vehicle_leaves_and_others_move() -> None:
     rig = Rig()
     rig.barrier.arrive(patience_s=20)
     rig.barrier.arrive(patience_s=25)
     rig.time.advance(60)
-    assert rig.told("gave-up") == 2
+    assert rig.event_count("gave-up") == 2
     assert not rig.barrier.lane.vehicles
     assert not rig.barrier.signals["approach"]
 
 
-def test_a_boom_closing_before_somebody_lets_them_stop_before_it() -> None:
+def test_vehicle_stops_before_closing_boom() -> None:
     rig = Rig(photocell="ignored")
     rig.open()
     rig.barrier.arrive(DriverBehaviour.TAILGATES, speed_mps=2.5)
     rig.time.advance(4)
     rig.pulse(1)
     rig.time.advance(20)
-    assert rig.told("passage") == 0
-    assert rig.told("hit") == 0
+    assert rig.event_count("passage") == 0
+    assert rig.event_count("hit") == 0
     assert rig.barrier.position() == 0
     (tailgater,) = rig.barrier.lane.vehicles
     assert tailgater.front(rig.time.now_s) == pytest.approx(-0.15, abs=1e-3)
@@ -492,7 +492,7 @@ def do(rig: Rig, action: str, argument: Any) -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(ACTIONS, st.floats(0, 4)), max_size=25))
-def test_whatever_happens_nothing_impossible_is_sensed(story: list[tuple[tuple[str, Any], float]]) -> None:
+def test_signals_are_always_plausible(story: list[tuple[tuple[str, Any], float]]) -> None:
     rig = Rig(pause_s=4, closes_behind_s=1)
     for (action, argument), pause_s in story:
         do(rig, action, argument)
@@ -533,7 +533,7 @@ def e_gate(*, interlock: bool = False) -> Rig:
     return Rig(ModbusSettings(boards=(board,), mechanics=mechanics))
 
 
-def test_somebody_goes_through_two_doors_one_after_the_other() -> None:
+def test_person_passes_two_doors_in_turn() -> None:
     gate = e_gate()
     gate.barrier.arrive()
     gate.time.advance(5)
@@ -551,7 +551,7 @@ def test_somebody_goes_through_two_doors_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("interlock", [True, False])
-def test_the_second_door_opens_beside_the_first_unless_their_controllers_are_interlocked(
+def test_second_door_opens_unless_interlocked(
     interlock: bool,
 ) -> None:
     gate = e_gate(interlock=interlock)
@@ -561,19 +561,19 @@ def test_the_second_door_opens_beside_the_first_unless_their_controllers_are_int
     gate.time.advance(2)
     assert gate.inputs()["first-open-limit"] == 1
     assert gate.inputs()["second-open-limit"] == (not interlock)
-    gate.barrier.set_fire(True)  # and nobody is locked in
+    gate.barrier.set_fire(True)  # and no one is locked in
     gate.time.advance(2)
     assert gate.inputs()["second-open-limit"] == 1
 
 
-def test_the_lane_of_an_e_gate_has_a_name() -> None:
+def test_named_lane_of_e_gate() -> None:
     assert MechanicsSettings.model_validate({"lane": "e-gate"}).lane == E_GATE
 
 
-def test_names_that_mean_two_things_are_refused() -> None:
+def test_ambiguous_names_are_refused() -> None:
     with pytest.raises(ValueError, match="photocell is the name of something else"):
         MechanicsSettings.model_validate({"lane": {"loops": {"photocell": {"from_m": 0, "to_m": 1}}}})
-    with pytest.raises(ValueError, match="from_m is less than to_m"):
+    with pytest.raises(ValueError, match="from_m must be less than to_m"):
         LaneSettings.model_validate({"loops": {"approach": {"from_m": 1, "to_m": 1}}})
     with pytest.raises(SimulatorError, match="door: 'third'"):
         e_gate().barrier.press("open", "third")
@@ -582,7 +582,7 @@ def test_names_that_mean_two_things_are_refused() -> None:
 # Time
 
 
-def test_time_by_hand_does_what_is_due_in_its_order_and_nothing_else() -> None:
+def test_manual_time_runs_due_actions_in_order() -> None:
     time, done = ManualClock(), []
     time.call_at(2.0, lambda: done.append(("b", time.now_s)))
     time.call_at(1.0, lambda: time.call_at(1.5, lambda: done.append(("a", time.now_s))))

@@ -76,7 +76,7 @@ FRAMES = st.tuples(st.integers(0, 255), st.binary(min_size=1, max_size=253), WOR
 
 @BRIEFLY
 @given(REQUESTS)
-def test_a_request_is_read_as_it_was_written(request: Request) -> None:
+def test_request_round_trip(request: Request) -> None:
     pdu = request_pdu(request)
     assert read_request(pdu) == request
     assert request_size(pdu) == len(pdu) <= 253
@@ -84,9 +84,7 @@ def test_a_request_is_read_as_it_was_written(request: Request) -> None:
 
 @BRIEFLY
 @given(REQUESTS, st.data())
-def test_a_request_cut_short_or_gone_on_with_is_refused_as_a_whole(
-    request: Request, data: st.DataObject
-) -> None:
+def test_truncated_or_long_request_is_refused(request: Request, data: st.DataObject) -> None:
     pdu = request_pdu(request)
     cut = data.draw(st.integers(1, len(pdu) - 1))
     for damaged in (pdu[:cut], pdu + b"\0"):
@@ -96,7 +94,7 @@ def test_a_request_cut_short_or_gone_on_with_is_refused_as_a_whole(
 
 @BRIEFLY
 @given(st.binary(max_size=300))
-def test_any_bytes_are_a_request_or_are_refused(pdu: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(pdu: bytes) -> None:
     with contextlib.suppress(ModbusRefusal):
         assert request_pdu(read_request(pdu))[:5] == pdu[:5]
 
@@ -116,13 +114,13 @@ def test_any_bytes_are_a_request_or_are_refused(pdu: bytes) -> None:
         ("10000000010100", ExceptionCode.ILLEGAL_DATA_VALUE),
     ],
 )
-def test_what_the_specification_forbids_is_refused_with_its_code(pdu: str, code: ExceptionCode) -> None:
+def test_forbidden_requests_have_their_code(pdu: str, code: ExceptionCode) -> None:
     with pytest.raises(ModbusRefusal) as refused:
         read_request(bytes.fromhex(pdu))
     assert refused.value.code is code
 
 
-def test_messages_are_those_of_the_specification() -> None:
+def test_messages_match_specification() -> None:
     # Modbus Application Protocol V1.1b3, the examples of sections 6.1, 6.3, 6.5, 6.11 and 6.12.
     coils = read_request(bytes.fromhex("0100130013"))
     assert coils == Read(Function.READ_COILS, 0x13, 0x13)
@@ -140,7 +138,7 @@ def test_messages_are_those_of_the_specification() -> None:
 
 @BRIEFLY
 @given(READS, st.data())
-def test_an_answer_says_what_was_read(request: Read, data: st.DataObject) -> None:
+def test_answer_has_the_values(request: Read, data: st.DataObject) -> None:
     each = st.integers(0, 1) if request.of_bits else WORDS
     values = data.draw(st.lists(each, min_size=request.count, max_size=request.count))
     answer = (bits_answer if request.of_bits else registers_answer)(request, values)
@@ -152,16 +150,14 @@ def test_an_answer_says_what_was_read(request: Read, data: st.DataObject) -> Non
 
 @BRIEFLY
 @given(WRITES, st.sampled_from(list(ExceptionCode)))
-def test_a_write_is_answered_by_what_was_asked_or_refused_with_a_code(
-    request: WriteOne | WriteMany, code: ExceptionCode
-) -> None:
+def test_write_is_echoed_or_refused(request: WriteOne | WriteMany, code: ExceptionCode) -> None:
     assert read_answer(request, write_answer(request)) == ()
     with pytest.raises(ModbusRefusal) as refused:
         read_answer(request, exception_answer(request.function, code))
     assert refused.value.code is code
 
 
-def test_identification_gives_all_objects_or_the_one_that_was_asked_for() -> None:
+def test_identification_of_all_or_one_object() -> None:
     objects = {0: "maker", 1: "board"}
     assert (
         identification_answer(Identify(1, 0), objects) == b"\x2b\x0e\x01\x81\0\0\x02\0\x05maker\x01\x05board"
@@ -177,9 +173,7 @@ def test_identification_gives_all_objects_or_the_one_that_was_asked_for() -> Non
 
 @BRIEFLY
 @given(st.lists(FRAMES, max_size=6), st.lists(st.integers(1, 40), min_size=1, max_size=40))
-def test_a_stream_gives_the_same_messages_wherever_it_is_cut(
-    frames: list[tuple[int, bytes, int]], cuts: list[int]
-) -> None:
+def test_stream_in_any_pieces(frames: list[tuple[int, bytes, int]], cuts: list[int]) -> None:
     stream = b"".join(MbapFraming().frame(*frame) for frame in frames)
     reader, found, at, turn = MbapReader(), [], 0, 0
     while at < len(stream):
@@ -193,7 +187,7 @@ def test_a_stream_gives_the_same_messages_wherever_it_is_cut(
 
 
 @pytest.mark.parametrize("header", ["000100010006", "000100000001", "0001000000ff", "000100000000"])
-def test_a_header_that_is_none_loses_the_stream(header: str) -> None:
+def test_invalid_header_loses_stream(header: str) -> None:
     good = MbapFraming().frame(1, b"\x01\0\0\0\x08", 1)
     reader = MbapReader()
     found = list(reader.feed(good + bytes.fromhex(header) + b"\x01" + good))
@@ -212,7 +206,7 @@ def test_a_header_that_is_none_loses_the_stream(header: str) -> None:
         "0003400000 01901B", "0006200000 0543D8", "010F0000000801FFBED5", "018503 0291",
     ],
 )  # fmt: skip
-def test_checks_are_those_of_the_manuals(frame: str) -> None:
+def test_checksums_match_manuals(frame: str) -> None:
     wire = bytes.fromhex(frame.replace(" ", ""))
     assert RtuFraming().frame(wire[0], wire[1:-2]) == wire
     assert read_frames(wire) == [CompleteMessage(wire[0], wire[1:-2], wire)]
@@ -220,7 +214,7 @@ def test_checks_are_those_of_the_manuals(frame: str) -> None:
 
 @BRIEFLY
 @given(st.integers(0, 255), REQUESTS)
-def test_a_frame_between_two_silences_is_one_message(unit: int, request: Request) -> None:
+def test_frame_between_silences_is_message(unit: int, request: Request) -> None:
     pdu = request_pdu(request)
     wire = RtuFraming().frame(unit, pdu)
     assert read_frames(wire) == [CompleteMessage(unit, pdu, wire)]
@@ -228,32 +222,30 @@ def test_a_frame_between_two_silences_is_one_message(unit: int, request: Request
 
 @BRIEFLY
 @given(st.integers(0, 255), READS, st.data())
-def test_up_to_two_bits_that_flipped_never_go_unnoticed(
-    unit: int, request: Read, data: st.DataObject
-) -> None:
+def test_two_flipped_bits_are_detected(unit: int, request: Read, data: st.DataObject) -> None:
     wire = RtuFraming().frame(unit, request_pdu(request))
     bits = data.draw(st.sets(st.integers(0, 8 * len(wire) - 1), min_size=1, max_size=2))
-    spoiled = bytearray(wire)
+    damaged = bytearray(wire)
     for bit in bits:
-        spoiled[bit // 8] ^= 1 << bit % 8
-    assert read_frames(bytes(spoiled)) == [InvalidBytes("wrong CRC", bytes(spoiled))]
+        damaged[bit // 8] ^= 1 << bit % 8
+    assert read_frames(bytes(damaged)) == [InvalidBytes("wrong CRC", bytes(damaged))]
 
 
 @BRIEFLY
 @given(st.lists(st.tuples(st.integers(0, 255), REQUESTS), min_size=1, max_size=4))
-def test_frames_whose_silence_was_missed_are_all_found(frames: list[tuple[int, Request]]) -> None:
+def test_joined_frames_are_all_found(frames: list[tuple[int, Request]]) -> None:
     wires = [RtuFraming().frame(unit, request_pdu(request)) for unit, request in frames]
     assert [found.wire for found in read_frames(b"".join(wires))] == wires
 
 
 @BRIEFLY
 @given(st.binary(min_size=1, max_size=12), READS)
-def test_noise_makes_the_frame_it_runs_into_unreadable(noise: bytes, request: Read) -> None:
+def test_noise_invalidates_joined_frame(noise: bytes, request: Read) -> None:
     wire = noise + RtuFraming().frame(1, request_pdu(request))
     assume(crc16(wire[:-2]) != wire[-2:])
     assert read_frames(wire) == [InvalidBytes("wrong CRC", wire)]
 
 
-def test_silence_is_three_and_a_half_characters_and_never_less_than_the_specification_has() -> None:
+def test_silence_is_three_and_half_characters() -> None:
     assert silence_s(9600) == pytest.approx(4.01e-3, abs=1e-5)
     assert silence_s(115200) == 1.75e-3

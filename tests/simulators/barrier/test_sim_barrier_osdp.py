@@ -1,4 +1,4 @@
-"""A card reader that speaks OSDP, asked by libosdp's control panel over a pty."""
+"""A card reader that speaks OSDP, used by libosdp's control panel over a pty."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,11 +24,11 @@ from simulators.errors import SimulatorError
 from simulators.faults import Noise, Unplug
 
 KEY = "00112233445566778899aabbccddeeff"
-OFF, ON, OFF_AFTERWARDS, ON_AFTERWARDS, ON_FOR_NOW, OFF_FOR_NOW = range(1, 7)
+OFF, ON, OFF_AFTER_TIMER, ON_AFTER_TIMER, ON_TIMED, OFF_TIMED = range(1, 7)
 
 
 class Port:
-    """What libosdp takes for a channel: a serial port."""
+    """libosdp's channel: a serial port."""
 
     id = 1
 
@@ -46,7 +46,7 @@ class Port:
 
 
 class Panel:
-    """A control panel that is worked by the loop that runs the reader."""
+    """A control panel, driven by the loop that runs the reader."""
 
     def __init__(self, path: Path, key: str | None) -> None:
         osdp_sys.set_loglevel(LogLevel.Emergency)
@@ -97,7 +97,7 @@ async def panel(site: OsdpSite) -> AsyncIterator[Panel]:
     panel.port.port.close()
 
 
-async def test_a_secure_channel_stands_and_every_frame_is_logged(site: OsdpSite, panel: Panel) -> None:
+async def test_secure_channel_and_frame_log(site: OsdpSite, panel: Panel) -> None:
     assert site.secure
     names = [frame.meaning for frame in site.log.frames][:8]
     assert names == ["ID", "PDID", "CAP", "PDCAP", "CHLNG", "CCRYPT", "SCRYPT", "RMAC_I"]
@@ -105,8 +105,8 @@ async def test_a_secure_channel_stands_and_every_frame_is_logged(site: OsdpSite,
     assert not site.log.output_writes
 
 
-async def test_a_timed_output_opens_the_boom_and_ends_by_itself(site: OsdpSite, panel: Panel) -> None:
-    panel.out(0, ON_FOR_NOW, tenths=2)
+async def test_timed_output_opens_boom(site: OsdpSite, panel: Panel) -> None:
+    panel.out(0, ON_TIMED, tenths=2)
     await panel.until(lambda: len(site.log.contacts) == 2)
     (actuation,) = site.log.actuations
     assert (actuation.meaning, actuation.function) == ("output 0 on for 0.2 s", OUT)
@@ -122,24 +122,24 @@ async def test_a_timed_output_opens_the_boom_and_ends_by_itself(site: OsdpSite, 
     assert site.barrier.signals["open-limit"]
 
 
-async def test_a_host_that_has_come_is_told_the_inputs(site: OsdpSite, panel: Panel) -> None:
+async def test_new_host_gets_the_inputs(site: OsdpSite, panel: Panel) -> None:
     await panel.until(lambda: panel.of(Event.Status))
     assert panel.of(Event.Status)[0]["report"] == b"\x00\x01" + bytes(6)
 
 
-async def test_what_the_control_codes_do(site: OsdpSite, panel: Panel) -> None:
+async def test_control_codes(site: OsdpSite, panel: Panel) -> None:
     def closed() -> bool:
         return site.board.relays.is_closed(1)
 
     panel.out(1, ON)
     await panel.until(closed)
-    panel.out(1, OFF_FOR_NOW, tenths=1)
+    panel.out(1, OFF_TIMED, tenths=1)
     await panel.until(lambda: not closed())
-    await panel.until(closed)  # what was for good is back
-    panel.out(1, ON_FOR_NOW, tenths=3)
-    panel.out(1, OFF_AFTERWARDS)
+    await panel.until(closed)  # the permanent state is restored
+    panel.out(1, ON_TIMED, tenths=3)
+    panel.out(1, OFF_AFTER_TIMER)
     await panel.until(lambda: not closed())
-    panel.out(1, ON_AFTERWARDS)
+    panel.out(1, ON_AFTER_TIMER)
     await panel.until(closed)
     panel.out(1, OFF)
     await panel.until(lambda: not closed())
@@ -153,7 +153,7 @@ async def test_what_the_control_codes_do(site: OsdpSite, panel: Panel) -> None:
     ]
 
 
-async def test_a_card_is_read(site: OsdpSite, panel: Panel) -> None:
+async def test_card_is_read(site: OsdpSite, panel: Panel) -> None:
     assert site.present_card(b"\x01\x02\x03\x40", 26)
     await panel.until(lambda: panel.of(Event.CardRead))
     (card,) = panel.of(Event.CardRead)
@@ -161,9 +161,9 @@ async def test_a_card_is_read(site: OsdpSite, panel: Panel) -> None:
     assert "RAW" in [frame.meaning for frame in site.log.responses]
 
 
-async def test_a_lost_answer_is_asked_for_again_and_done_once(site: OsdpSite, panel: Panel) -> None:
+async def test_lost_answer_is_repeated_executed_once(site: OsdpSite, panel: Panel) -> None:
     site.inject(LostReply(of="writes"))
-    panel.out(0, ON_FOR_NOW, tenths=20)
+    panel.out(0, ON_TIMED, tenths=20)
     await panel.until(lambda: len(site.log.actuations) == 2)
     first, again = site.log.actuations
     assert first.wire == again.wire
@@ -171,7 +171,7 @@ async def test_a_lost_answer_is_asked_for_again_and_done_once(site: OsdpSite, pa
     assert len(site.log.contacts) == 1
 
 
-async def test_mute_it_hears_nothing_and_takes_no_card(site: OsdpSite, panel: Panel) -> None:
+async def test_hung_reader_ignores_hosts_and_cards(site: OsdpSite, panel: Panel) -> None:
     site.inject(BoardsHung())
     mark = len(site.log)
     await panel.until(lambda: site.log.after(mark).requests)
@@ -179,7 +179,7 @@ async def test_mute_it_hears_nothing_and_takes_no_card(site: OsdpSite, panel: Pa
     assert not site.present_card(b"\x01", 8)
 
 
-async def test_after_power_its_channel_has_to_be_set_up_anew(site: OsdpSite, panel: Panel) -> None:
+async def test_channel_is_lost_with_power(site: OsdpSite, panel: Panel) -> None:
     panel.out(0, ON)
     await panel.until(lambda: site.board.relays.is_closed(0))
     site.inject(PowerCut(of="boards", for_s=0.1))
@@ -202,18 +202,18 @@ async def test_cable_and_noise(site: OsdpSite, panel: Panel) -> None:
         site.inject(WrongCrc())
 
 
-async def test_a_frame_for_another_address_and_bytes_that_are_none(site: OsdpSite) -> None:
+async def test_foreign_address_and_invalid_bytes(site: OsdpSite) -> None:
     port = Port(site.settings.path)
-    said = bytes.fromhex("ff530209000461000000000153650200")
-    port.write(said)
-    await site.log.until(lambda: b"".join(frame.wire for frame in site.log.requests) == said)
+    data = bytes.fromhex("ff530209000461000000000153650200")
+    port.write(data)
+    await site.log.until(lambda: b"".join(frame.wire for frame in site.log.requests) == data)
     port.port.close()
     elsewhere, *rest = site.log.requests
     assert (elsewhere.fate, elsewhere.unit) == (FrameFate.NOT_OURS, 2)
     assert {frame.fate for frame in rest} == {FrameFate.DAMAGED}
 
 
-async def test_it_insists_on_its_key(tmp_path: Path) -> None:
+async def test_secure_channel_requires_key(tmp_path: Path) -> None:
     async with reader(tmp_path) as site:
         panel = Panel(site.settings.path, "ff" * 16)
         await panel.until(lambda: any(frame.meaning == "NAK" for frame in site.log.responses) or site.secure)
@@ -232,7 +232,7 @@ FRAMES = st.builds(
 
 @settings(max_examples=60)
 @given(st.lists(FRAMES, max_size=5), st.lists(st.integers(1, 20), min_size=1), st.booleans())
-def test_frames_are_found_wherever_they_are_cut(frames: list[bytes], cuts: list[int], marked: bool) -> None:
+def test_frames_in_any_pieces(frames: list[bytes], cuts: list[int], marked: bool) -> None:
     stream = b"".join((b"\xff" if marked else b"") + frame for frame in frames)
     found, reader, at, turn = [], OsdpReader(), 0, 0
     while at < len(stream):

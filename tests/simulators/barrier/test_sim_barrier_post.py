@@ -1,4 +1,4 @@
-"""Barriers as members of a post: their file, their process, traffic, commands and faults over the socket."""
+"""Barriers in a post: their file, their process, traffic, commands and faults over the socket."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ outputs = { open = 0 }
 
 
 class Events:
-    """Collects what a post tells, and waits for it."""
+    """Events of a post."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, Mapping[str, Any]]] = []
@@ -100,7 +100,7 @@ async def asking(port: int) -> AsyncIterator[Callable[[str], Any]]:
         writer.close()
 
 
-async def test_a_vehicle_inserted_by_command_is_let_in_over_modbus(tmp_path: Path) -> None:
+async def test_inserted_vehicle_passes_over_modbus(tmp_path: Path) -> None:
     async with running(tmp_path, BARRIER) as (post, events), asking(port_of(events)) as ask:
         inserted = {"do": "insert", "name": "lane-1/barrier", "speed_mps": 20}
         assert await send_command(post.socket_path, inserted) == {"ok": True, "vehicle": 1}
@@ -110,7 +110,7 @@ async def test_a_vehicle_inserted_by_command_is_let_in_over_modbus(tmp_path: Pat
         (passage,) = events.of("passage")
         assert passage == {"vehicle": 1, "door": "", "wrong_way": False}
         (actuation,) = events.of("actuation")
-        assert actuation == {"meaning": "relay 0 on for 0.3 s", "fate": "heard"}
+        assert actuation == {"meaning": "relay 0 on for 0.3 s", "fate": "received"}
         status = await send_command(post.socket_path, {"do": "status", "name": "lane-1/barrier"})
         barrier = status["simulators"]["lane-1/barrier"]
         assert (barrier["counts"]["actuations"], barrier["host_connected"]) == (1, True)
@@ -133,30 +133,28 @@ async def test_faults_by_command(tmp_path: Path) -> None:
         assert await fault("broken-wire", signal="closed-limit") == {"ok": True}
         assert await ask("0200000008") == "020130"
         assert await fault("mend") == {"ok": True}
-        assert await ask("0200000008") == "020130"  # normally closed, and the boom is there: open
+        assert await ask("0200000008") == "020130"  # normally closed, and the boom is at the limit: open
         assert (await fault("exception-reply", code=0))["error"].startswith("fault exception-reply: code:")
-        assert (await fault("wrong-crc"))["error"] == "wrong-crc: frames over TCP carry no check of their own"
+        assert (await fault("wrong-crc"))["error"] == "wrong-crc: frames over TCP have no checksum"
         assert (await fault("lift", height=3))["error"].startswith("fault lift: height: Extra")
-        assert [told["fault"] for told in events.of("fault")] == ["exception-reply", "broken-wire", "mend"]
+        assert [event["fault"] for event in events.of("fault")] == ["exception-reply", "broken-wire", "mend"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"manner": "flies"}, "insert: manner: Input should be 'waits', 'tailgates' or 'turns-back'"),
         ({"speed_mps": 0}, "insert: speed_mps: Input should be greater"),
         ({"colour": "red"}, "insert: colour: Extra inputs are not permitted"),
     ],
 )
-async def test_vehicles_that_cannot_be_are_refused(
-    tmp_path: Path, arguments: dict[str, Any], said: str
-) -> None:
+async def test_invalid_vehicles_are_refused(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
     async with running(tmp_path, BARRIER) as (post, _):
         answer = await send_command(post.socket_path, {"do": "insert", "name": "lane-1/barrier"} | arguments)
-        assert answer["error"].startswith(said)
+        assert answer["error"].startswith(message)
 
 
-async def test_traffic_comes_once_a_host_is_there_and_an_attendant_lets_it_in(tmp_path: Path) -> None:
+async def test_traffic_and_attendant_with_host(tmp_path: Path) -> None:
     traffic = "every_s = 0.2\njitter_s = 0.1\nfirst_s = 0\nattendant_s = 0.05\nmanners = { tailgates = 1 }\n"
     faults = 'faults = [{ at_s = 0.1, every_s = 0.2, fault = "key-switch", for_s = 0.05 }]\n'
     fast = (
@@ -174,57 +172,55 @@ async def test_traffic_comes_once_a_host_is_there_and_an_attendant_lets_it_in(tm
         assert not events.of("actuation")
 
 
-async def test_a_relay_board_and_a_reader_are_members_too(
-    tmp_path: Path, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_relay_board_and_reader_in_post(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
     async with running(tmp_path, RELAY + READER) as (post, events):
         host = plug_host(tmp_path / "run/relay")
         host.write(b"relay on 0\r")
         assert await host.read(13) == b"relay on 0\n\r>"
         await events.wait_for("motion")
-        assert events.of("actuation") == [{"meaning": "relay 0 on", "fate": "heard"}]
+        assert events.of("actuation") == [{"meaning": "relay 0 on", "fate": "received"}]
         insert = {"do": "insert", "name": "lane-3/barrier"}
         assert await send_command(post.socket_path, insert | {"card": "0102", "bits": 16}) == {
             "ok": True,
-            "taken": False,  # no host is there
+            "taken": False,  # no host is connected
         }
-        for wrong, said in (
+        for wrong, message in (
             ({"card": "xy"}, "insert: card: 2 characters are not bytes in hexadecimal"),
             ({"card": "0102", "bits": 99}, "insert: bits: a card has at most"),
         ):
-            assert (await send_command(post.socket_path, insert | wrong))["error"].startswith(said)
+            assert (await send_command(post.socket_path, insert | wrong))["error"].startswith(message)
         assert (await send_command(post.socket_path, insert))["vehicle"] == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        (BARRIER.replace("port = 0", ""), "port is for TCP, path for a serial line: give one of them"),
+        (BARRIER.replace("port = 0", ""), "port is for TCP, path for a serial line: set only one of them"),
         (
             BARRIER.replace("port = 0", "port = 0\nevery_s = 1\njitter_s = 1"),
             "jitter_s must be less than every_s",
         ),
         (
             BARRIER.replace("port = 0", "port = 0\nmanners = { waits = 0 }"),
-            "manners: weights are not negative",
+            "manners: weights must not be negative",
         ),
         (BARRIER.replace("waveshare-8", "abacus"), "boards.0: Input tag 'abacus'"),
-        (BARRIER.replace("stop = 2", "stop = 1"), "outputs: two of them share a channel"),
+        (BARRIER.replace("stop = 2", "stop = 1"), "outputs: two of them have the same channel"),
         (
             BARRIER.replace("port = 0", "port = 0\nfaults = [{ at_s = 1, fault = 'chatter' }]"),
             "faults.0.chatter.signal: Field required",
         ),
-        (RELAY + RELAY.replace("lane-2", "lane-4"), "relay belongs to lane-2/barrier already"),
+        (RELAY + RELAY.replace("lane-2", "lane-4"), "relay is already used by lane-2/barrier"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "post.toml").write_text(text)
     with pytest.raises(PostFileError) as caught:
         load_post(tmp_path / "post.toml", {"BORDERPOST_RUN": "/run/x"})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_kind_that_needs_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("simulators.barrier.osdp.post_reader", "simulators.barrier.osdp.site"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "osdp_sys", None)
@@ -232,21 +228,21 @@ def test_a_kind_that_needs_what_is_not_installed_says_so(monkeypatch: pytest.Mon
         parse_settings({"name": "lane-3/reader", "kind": "osdp-reader", "path": "/x"})
 
 
-async def test_a_post_with_a_wire_to_nowhere_does_not_start(tmp_path: Path) -> None:
+async def test_post_with_impossible_wiring_fails(tmp_path: Path) -> None:
     text = BARRIER.replace("stop = 2", "raise = 2")
     with pytest.raises(SimulatorError, match="outputs: raise is not one of open, close, stop"):
         async with running(tmp_path, text):
             pass
 
 
-async def test_a_timed_fault_that_cannot_happen_is_told_when_the_post_starts(tmp_path: Path) -> None:
+async def test_impossible_scheduled_fault_is_reported(tmp_path: Path) -> None:
     text = BARRIER.replace("port = 0", 'port = 0\nfaults = [{ at_s = 99, fault = "wrong-crc" }]')
     with pytest.raises(SimulatorError, match="wrong-crc: frames over TCP"):
         async with running(tmp_path, text):
             pass
 
 
-async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+async def test_occupied_port_is_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -255,7 +251,7 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
                 pass
 
 
-def test_a_barrier_names_its_address_and_is_built_from_its_settings() -> None:
+def test_address_and_settings_of_barrier() -> None:
     table = {"name": "lane-1/barrier", "kind": "modbus-barrier", "port": 5020}
     settings = parse_settings(table)
     assert isinstance(settings, ModbusBarrierSettings)

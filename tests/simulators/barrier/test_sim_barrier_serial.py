@@ -1,4 +1,4 @@
-"""Relay boards with a serial port of their own, on a pty, with the barrier behind them."""
+"""Relay boards with their own serial port, on a pty, with the barrier behind them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ from simulators.faults import Noise, Unplug
 
 ON = b"relay on 0\r"
 ECHO = b"relay on 0\n\r>"
-READ, SAYS_OFF, SAYS_ON = b"relay read 0\r", b"relay read 0\n\roff\n\r>", b"relay read 0\n\ron\n\r>"
+READ, READS_OFF, READS_ON = b"relay read 0\r", b"relay read 0\n\roff\n\r>", b"relay read 0\n\ron\n\r>"
 
 
 @asynccontextmanager
@@ -48,7 +48,7 @@ def host(site: SerialSite, plug_host: Callable[[Path], Host]) -> Host:
     return plug_host(site.settings.path)
 
 
-async def test_a_numato_board_opens_the_boom_and_shows_it(site: SerialSite, host: Host) -> None:
+async def test_numato_opens_and_reads_boom(site: SerialSite, host: Host) -> None:
     closed, open_ = b"gpio read 1", b"gpio read 0"
     host.write(closed + b"\r")
     assert await host.read(17) == closed + b"\n\r1\n\r>"
@@ -61,21 +61,21 @@ async def test_a_numato_board_opens_the_boom_and_shows_it(site: SerialSite, host
     assert (actuation.meaning, actuation.wire) == ("relay 0 on", ON)
 
 
-async def test_what_goes_wrong_with_answers(site: SerialSite, host: Host) -> None:
+async def test_faults_of_answers(site: SerialSite, host: Host) -> None:
     site.inject(LostReply(of="writes"))
     host.write(ON)
     await site.log.until(lambda: site.log.responses)
     host.write(READ)
-    assert await host.read(len(SAYS_ON)) == SAYS_ON
+    assert await host.read(len(READS_ON)) == READS_ON
     site.inject(LostRequest())
     host.write(b"relay off 0\r")
     await site.log.until(lambda: len(site.log.requests) == 3)
     site.inject(DuplicatedReply())
     host.write(READ)
-    assert await host.read(2 * len(SAYS_ON)) == 2 * SAYS_ON
+    assert await host.read(2 * len(READS_ON)) == 2 * READS_ON
     site.inject(LateReply(delay_s=0.05))
     host.write(READ)
-    assert await host.read(len(SAYS_ON)) == SAYS_ON
+    assert await host.read(len(READS_ON)) == READS_ON
     assert [frame.fate for frame in site.log.requests] == [
         FrameFate.RECEIVED,
         FrameFate.RECEIVED,
@@ -90,11 +90,11 @@ async def test_what_goes_wrong_with_answers(site: SerialSite, host: Host) -> Non
         FrameFate.REPEATED,
         FrameFate.LATE,
     ]
-    with pytest.raises(SimulatorError, match="exception-reply: this does not happen here"):
+    with pytest.raises(SimulatorError, match="exception-reply: this fault is impossible here"):
         site.inject(ExceptionReply())
 
 
-async def test_a_board_may_hang_or_be_slow(site: SerialSite, host: Host) -> None:
+async def test_hung_and_slow_board(site: SerialSite, host: Host) -> None:
     site.inject(BoardsHung())
     host.write(ON)
     await site.log.until(lambda: site.log.requests)
@@ -102,7 +102,7 @@ async def test_a_board_may_hang_or_be_slow(site: SerialSite, host: Host) -> None
     site.inject(ClearFaults())
     site.inject(SlowBus(delay_s=0.05))
     host.write(READ)
-    assert await host.read(len(SAYS_OFF)) == SAYS_OFF
+    assert await host.read(len(READS_OFF)) == READS_OFF
     request, response = site.log.requests[-1], site.log.responses[-1]
     assert response.at_s - request.at_s >= 0.05
 
@@ -117,7 +117,7 @@ async def test_noise_is_no_answer_to_anything(site: SerialSite, host: Host) -> N
 
 
 @pytest.mark.parametrize("fault", [Unplug(for_s=0.05), PowerCut(of="boards", for_s=0.05)])
-async def test_its_cable_is_its_supply(
+async def test_cable_is_the_supply(
     site: SerialSite, host: Host, plug_host: Callable[[Path], Host], fault: Any
 ) -> None:
     host.write(ON)
@@ -130,12 +130,10 @@ async def test_its_cable_is_its_supply(
         await site.line.wait_drained(within_s=0.01)
     back = plug_host(site.settings.path)
     back.write(READ)
-    assert await back.read(len(SAYS_OFF)) == SAYS_OFF
+    assert await back.read(len(READS_OFF)) == READS_OFF
 
 
-async def test_an_lcus_board_says_nothing_and_latches(
-    tmp_path: Path, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_lcus_has_no_answer_and_latches(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
     async with linked(tmp_path, model="lcus", relays=2) as site:
         host = plug_host(site.settings.path)
         host.write(bytes.fromhex("A00101A2"))
@@ -151,16 +149,14 @@ async def test_an_lcus_board_says_nothing_and_latches(
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"model": "lcus", "relays": 9}, "at most 8 relays"),
         ({"model": "lcus", "gpios": 2}, "no inputs"),
         ({"path": "relay"}, "not an absolute path"),
     ],
 )
-async def test_boards_that_are_not_made_are_refused(
-    tmp_path: Path, settings: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(ValueError, match=said):
+async def test_nonexistent_boards_are_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         async with linked(tmp_path, **settings):
             pass

@@ -1,4 +1,4 @@
-"""A client of ONVIF written by hand for the tests: envelopes, digests, probes."""
+"""A minimal ONVIF client for the tests: envelopes, digests, probes."""
 
 import base64
 import hashlib
@@ -35,11 +35,11 @@ def security(user: str, password: str, off_s: float = 0.0) -> str:
 
 
 class RefusedError(Exception):
-    """A SOAP fault: its code of ONVIF."""
+    """A SOAP fault with its ONVIF code."""
 
 
 class Onvif:
-    """Calls operations of a camera."""
+    """Client of a camera's operations."""
 
     def __init__(self, client: httpx.AsyncClient, user: str = "", password: str = "") -> None:
         self.client = client
@@ -70,17 +70,17 @@ class Onvif:
 
 
 def texts(element: Element, local: str) -> list[str]:
-    """The texts of all elements of that local name."""
+    """Return the texts of all elements of that local name."""
     return [each.text or "" for each in element.iter() if each.tag.rpartition("}")[2] == local]
 
 
 def values(element: Element) -> list[str]:
-    """The values of the data of all messages."""
+    """Return the data values of all messages."""
     return [each.get("Value", "") for data in element.iter() if data.tag.endswith("}Data") for each in data]
 
 
 def probed(types: str, scopes: str = "", wait_s: float = 0.5) -> list[Element]:
-    """What answers a probe on loopback, within a time."""
+    """Return the answers to a probe on loopback, within a time."""
     probe = (
         f'<s:Envelope xmlns:s="{SOAP}" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
         'xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery" '

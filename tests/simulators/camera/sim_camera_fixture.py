@@ -1,4 +1,4 @@
-"""What the tests of the simulated cameras share: a camera that runs, and clients that look at pictures."""
+"""Fixtures of the camera tests: a running camera, and clients that read its pictures."""
 
 import asyncio
 import io
@@ -54,15 +54,15 @@ def stamp_of(jpeg: bytes) -> FrameStamp:
 
 
 @dataclass
-class Heard:
-    """What an endless multipart answer said until the client had enough, or it ended."""
+class ReceivedStream:
+    """Data of an endless multipart answer until the client had enough, or it ended."""
 
     media_type: str
     data: bytes
 
     @property
     def parts(self) -> list[tuple[str, str, bytes]]:
-        """Media type, name and content of each part, as the standard library's reader of mail has them."""
+        """Return media type, name and content of each part, parsed by the standard library's mail parser."""
         boundary = self.media_type.rpartition("=")[2].encode()
         head = f"Content-Type: {self.media_type}\r\n\r\n".encode()
         message = message_from_bytes(head + self.data + b"--" + boundary + b"--\r\n")
@@ -76,32 +76,32 @@ class Heard:
 
 async def listen(
     client: httpx.AsyncClient, url: str, until: Callable[[bytes], bool], **options: Any
-) -> Heard:
-    """Read until enough was said or the other end hangs up; 5 seconds at most."""
-    heard = Heard("", b"")
+) -> ReceivedStream:
+    """Read until `until` is true or the other end disconnects; 5 seconds at most."""
+    received = ReceivedStream("", b"")
     async with asyncio.timeout(5), client.stream("GET", url, **options) as stream:
         assert stream.status_code == 200
-        heard.media_type = stream.headers["Content-Type"]
+        received.media_type = stream.headers["Content-Type"]
         async for piece in stream.aiter_raw():
-            heard.data += piece
-            if until(heard.data):
+            received.data += piece
+            if until(received.data):
                 break
-    return heard
+    return received
 
 
-async def heard_of(
+async def listen_during(
     camera: StreamingPlateCamera,
     client: httpx.AsyncClient,
     url: str,
     until: Callable[[bytes], bool],
     *vehicles: dict[str, Any],
-) -> Heard:
-    """What is heard of vehicles, from before they come."""
+) -> ReceivedStream:
+    """Return the data received about vehicles, with a client connected before they come."""
     async with asyncio.timeout(5):
-        while camera.listening:  # who listened before is not gone yet
+        while camera.listening:  # an earlier client is still connected
             await asyncio.sleep(0.005)
-        hearing = asyncio.create_task(listen(client, url, until))
+        listening = asyncio.create_task(listen(client, url, until))
         await camera.has_connected.wait()
         for vehicle in vehicles:
             await camera.handle_command("insert", vehicle)
-        return await hearing
+        return await listening

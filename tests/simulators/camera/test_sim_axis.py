@@ -1,4 +1,4 @@
-"""The simulated Axis plate camera, as a listener and whoever commands it see it."""
+"""The simulated Axis plate camera, as its listener and the control socket see it."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ async def listened(**settings: Any) -> AsyncIterator[tuple[Axis, HttpServer]]:
             yield camera, listener
 
 
-async def pushed(camera: Axis, tries: int) -> None:
+async def wait_for_pushes(camera: Axis, tries: int) -> None:
     async with asyncio.timeout(5):
         while len(camera.answers) < tries:
             await asyncio.sleep(0.005)
@@ -38,20 +38,20 @@ def packets(listener: HttpServer) -> list[dict[str, Any]]:
     return [request.json for request in listener.request_count]
 
 
-async def test_a_car_is_new_then_known_then_lost() -> None:
+async def test_car_is_new_then_updated_then_lost() -> None:
     async with listened() as (camera, listener):
         await camera.handle_command("insert", {"plate": "ÜT 482 KX", "direction": "out", "confidence": 91})
-        await pushed(camera, 3)
-        told = packets(listener)
-        assert [packet["carState"] for packet in told] == ["new", "update", "lost"]
-        assert [packet["carMoveDirection"] for packet in told] == ["unk", "out", "out"]
-        assert [packet["packetCounter"] for packet in told] == ["1", "2", "3"]
-        assert {packet["carID"] for packet in told} == {"1"}
-        assert {(packet["plateText"], packet["plateConfidence"]) for packet in told} == {
+        await wait_for_pushes(camera, 3)
+        received = packets(listener)
+        assert [packet["carState"] for packet in received] == ["new", "update", "lost"]
+        assert [packet["carMoveDirection"] for packet in received] == ["unk", "out", "out"]
+        assert [packet["packetCounter"] for packet in received] == ["1", "2", "3"]
+        assert {packet["carID"] for packet in received} == {"1"}
+        assert {(packet["plateText"], packet["plateConfidence"]) for packet in received} == {
             ("ÜT 482 KX", "0.910000")
         }
-        assert len(told[0]["datetime"]) == len("20180503 101112123")
-        images = {image["ImageType"]: image["BinaryImage"] for image in told[0]["ImageArray"]}
+        assert len(received[0]["datetime"]) == len("20180503 101112123")
+        images = {image["ImageType"]: image["BinaryImage"] for image in received[0]["ImageArray"]}
         assert stamp_of(base64.b64decode(images["vehicle"])) == camera.passages[0].stamp
         assert (listener.request_count[0].method, listener.request_count[0].path) == ("POST", "/plates")
 
@@ -61,33 +61,33 @@ async def test_packets_that_travel_otherwise(name: str, count: int) -> None:
     async with listened(lost_s=0) as (camera, listener):
         await fault(camera, name)
         await camera.handle_command("insert", {})
-        await pushed(camera, count or 3)
+        await wait_for_pushes(camera, count or 3)
         assert len(listener.request_count) == count
         assert camera.answers == ([204] * count if count else [0, 0, 0])
         await camera.handle_command("insert", {})
-        await pushed(camera, (count or 3) + 3)
+        await wait_for_pushes(camera, (count or 3) + 3)
         assert [packet["carID"] for packet in packets(listener)[count:]] == ["2"] * 3
 
 
-async def test_what_did_not_arrive_is_pushed_again_in_order() -> None:
+async def test_failed_push_is_repeated_in_order() -> None:
     async with listened(resends=True, with_images=False) as (camera, listener):
         listener.stop_for()
         await camera.handle_command("insert", {})
-        await pushed(camera, 3)
+        await wait_for_pushes(camera, 3)
         assert camera.answers == [0, 0, 0]
         await listener.__aenter__()
         await camera.handle_command("insert", {})
         async with asyncio.timeout(5):
             while len(listener.request_count) < 6:
                 await asyncio.sleep(0.005)
-        told = [(packet["carID"], packet["carState"]) for packet in packets(listener)]
-        assert told == [(car, state) for car in "12" for state in ("new", "update", "lost")]
+        states = [(packet["carID"], packet["carState"]) for packet in packets(listener)]
+        assert states == [(car, state) for car in "12" for state in ("new", "update", "lost")]
 
 
-async def test_it_says_who_it_is_and_needs_an_address_to_push_to() -> None:
+async def test_identity_and_required_push_address() -> None:
     async with running("anpr-axis", push_to="http://127.0.0.1:9/x") as (_, client):
-        asked = {"apiVersion": "1.0", "method": "getAllProperties"}
-        answer = (await client.post("/axis-cgi/basicdeviceinfo.cgi", json=asked)).json()
+        request = {"apiVersion": "1.0", "method": "getAllProperties"}
+        answer = (await client.post("/axis-cgi/basicdeviceinfo.cgi", json=request)).json()
         assert answer["data"]["propertyList"]["Brand"] == "AXIS"
         assert stamp_of((await client.get("/axis-cgi/jpg/image.cgi")).content)
         assert (await client.get("/axis-cgi/other.cgi")).status_code == 404

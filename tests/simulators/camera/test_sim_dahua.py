@@ -1,4 +1,4 @@
-"""The simulated Dahua plate camera, as its clients and whoever commands it see it."""
+"""The simulated Dahua plate camera, as its clients and the control socket see it."""
 
 import asyncio
 import time
@@ -7,10 +7,10 @@ import pytest
 from sim_camera_fixture import (
     DIGEST,
     USER,
-    Heard,
+    ReceivedStream,
     fault,
-    heard_of,
     listen,
+    listen_during,
     running,
     stamp_of,
 )
@@ -19,16 +19,16 @@ STREAM = "/cgi-bin/snapManager.cgi?action=attachFileProc&Flags[0]=Event&Events=[
 
 
 def enough(data: bytes) -> bool:
-    """Whether the picture of the second vehicle was heard."""
+    """Return whether the picture of the second vehicle was received."""
     return b"\xff\xd9\r\n" in data.rpartition(b"UT next")[2] and b"UT next" in data
 
 
 NEXT = {"plate": "UT next"}
 
 
-def events(heard: Heard) -> list[dict[str, str]]:
-    """Keys and values of every part of text that is no heartbeat."""
-    texts = [data.decode() for media_type, _, data in heard.parts if media_type == "text/plain"]
+def events(received: ReceivedStream) -> list[dict[str, str]]:
+    """Return keys and values of every part of text that is no heartbeat."""
+    texts = [data.decode() for media_type, _, data in received.parts if media_type == "text/plain"]
     return [
         dict(line.split("=", 1) for line in text.split("\r\n") if line)
         for text in texts
@@ -36,9 +36,9 @@ def events(heard: Heard) -> list[dict[str, str]]:
     ]
 
 
-async def test_a_passage_is_lines_of_text_and_a_picture() -> None:
+async def test_passage_is_text_and_picture() -> None:
     async with running("anpr-dahua") as (camera, client):
-        heard = await heard_of(
+        received = await listen_during(
             camera,
             client,
             STREAM,
@@ -46,39 +46,39 @@ async def test_a_passage_is_lines_of_text_and_a_picture() -> None:
             {"plate": "UT 482 KX", "direction": "in", "confidence": 100},
             NEXT,
         )
-        first, second = events(heard)
-        assert heard.parts[0][2].strip() == b"Heartbeat"
+        first, second = events(received)
+        assert received.parts[0][2].strip() == b"Heartbeat"
         assert first["Events[0].EventBaseInfo.Code"] == "TrafficJunction"
         assert first["Events[0].TrafficCar.PlateNumber"] == first["Events[0].Object.Text"] == "UT 482 KX"
         assert first["Events[0].TrafficCar.DrivingDirection[0]"] == "Approach"
         assert first["Events[0].Object.Confidence"] == "255"
         assert abs(int(first["Events[0].UTC"]) - time.time()) < 5
         assert first["Events[0].GroupID"] != second["Events[0].GroupID"]
-        picture = next(data for media_type, _, data in heard.parts if media_type == "image/jpeg")
+        picture = next(data for media_type, _, data in received.parts if media_type == "image/jpeg")
         assert stamp_of(picture) == camera.passages[0].stamp
 
 
 @pytest.mark.parametrize("name", ["no-length", "duplicate", "misread"])
-async def test_what_is_told_otherwise_is_told_whole(name: str) -> None:
+async def test_special_fields_are_sent_completely(name: str) -> None:
     async with running("anpr-dahua") as (camera, client):
         await fault(camera, name)
         vehicle = {"plate": "UT 1\r\nEvents[0].Lane=7"}
-        heard = await heard_of(camera, client, STREAM, enough, vehicle, NEXT)
-        told = events(heard)
-        assert len(told) == (3 if name == "duplicate" else 2)
-        ids = [event["Events[0].GroupID"] for event in told]
+        received = await listen_during(camera, client, STREAM, enough, vehicle, NEXT)
+        found = events(received)
+        assert len(found) == (3 if name == "duplicate" else 2)
+        ids = [event["Events[0].GroupID"] for event in found]
         assert (ids[0] == ids[1]) == (name == "duplicate")
         plate = "unknown" if name == "misread" else "UT 1 Events[0].Lane=7"
-        assert (told[0]["Events[0].TrafficCar.PlateNumber"], told[0]["Events[0].Lane"]) == (plate, "1")
-        picture = next(data for media_type, _, data in heard.parts if media_type == "image/jpeg")
+        assert (found[0]["Events[0].TrafficCar.PlateNumber"], found[0]["Events[0].Lane"]) == (plate, "1")
+        picture = next(data for media_type, _, data in received.parts if media_type == "image/jpeg")
         assert picture == camera.passages[0].picture
 
 
-async def test_what_was_lost_with_a_connection_is_told_again() -> None:
+async def test_lost_event_is_sent_again() -> None:
     async with running("anpr-dahua", resends=True) as (camera, client):
         for at in (3, 500, 900, 5000):
             await fault(camera, "cut", at=at)
-            lost = await heard_of(camera, client, STREAM, lambda _: False, {})
+            lost = await listen_during(camera, client, STREAM, lambda _: False, {})
             assert len(lost.data.rpartition(b"Heartbeat\r\n\r\n")[2]) == at
             again = await listen(client, STREAM, lambda data: b"\xff\xd9\r\n" in data)
             assert [event["Events[0].EventID"] for event in events(again)] == [
@@ -86,11 +86,11 @@ async def test_what_was_lost_with_a_connection_is_told_again() -> None:
             ]
 
 
-async def test_what_a_client_did_not_wait_for_is_told_to_the_next() -> None:
+async def test_event_without_client_goes_to_next() -> None:
     async with running("anpr-dahua", resends=True) as (camera, client):
-        await camera.obey("insert", {"plate": "UT 1"})  # nobody listens
+        await camera.handle_command("insert", {"plate": "UT 1"})  # without a client
         await fault(camera, "stall")
-        await heard_of(
+        await listen_during(
             camera, client, STREAM, lambda data: b"UT 2" in data, {"plate": "UT 2"}, {"plate": "UT 3"}
         )
         while camera.listening:
@@ -100,7 +100,7 @@ async def test_what_a_client_did_not_wait_for_is_told_to_the_next() -> None:
         assert plates == ["UT 2", "UT 3"]
 
 
-async def test_it_beats_and_says_who_it_is_to_who_may_ask() -> None:
+async def test_heartbeat_and_identity_with_password() -> None:
     async with running("anpr-dahua", **USER) as (_, client):
         assert (await client.get(STREAM)).status_code == 401
         client.auth = DIGEST
@@ -111,7 +111,7 @@ async def test_it_beats_and_says_who_it_is_to_who_may_ask() -> None:
             assert (await client.get(url)).status_code == 400
         beaten = await listen(client, STREAM, lambda data: data.count(b"Heartbeat") == 2)
         assert beaten.media_type == "multipart/x-mixed-replace; boundary=myboundary"
-        who = await client.get("/cgi-bin/magicBox.cgi?action=getSystemInfo")
-        assert "serialNumber=SIM-DAH-0001" in who.text
+        identity = await client.get("/cgi-bin/magicBox.cgi?action=getSystemInfo")
+        assert "serialNumber=SIM-DAH-0001" in identity.text
         assert stamp_of((await client.get("/cgi-bin/snapshot.cgi")).content)
         assert (await client.get("/cgi-bin/magicBox.cgi?action=dance")).status_code == 404

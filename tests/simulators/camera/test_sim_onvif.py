@@ -1,4 +1,4 @@
-"""The simulated ONVIF camera, as clients and whoever commands it see it."""
+"""The simulated ONVIF camera, as its clients and the control socket see it."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ def of_user(client: httpx.AsyncClient) -> Onvif:
     return Onvif(client, USER["username"], USER["password"])
 
 
-async def test_it_tells_what_it_is_and_where_its_pictures_are() -> None:
+async def test_identity_and_media_addresses() -> None:
     async with running("camera-onvif", **ALONE, **USER) as (camera, client):
         onvif = of_user(client)
         services = texts(await onvif.call("tds:GetServices"), "XAddr")
@@ -44,7 +44,7 @@ async def test_it_tells_what_it_is_and_where_its_pictures_are() -> None:
         assert stamp_of((await client.get(snapshot, auth=DIGEST)).content)
 
 
-async def test_media2_tells_of_encoders_to_who_asks_for_them() -> None:
+async def test_media2_has_encoders_on_request() -> None:
     async with running("camera-onvif", media="2", **ALONE) as (camera, client):
         onvif = Onvif(client)
         assert "media_service" not in "".join(texts(await onvif.call("tds:GetServices"), "XAddr"))
@@ -52,20 +52,22 @@ async def test_media2_tells_of_encoders_to_who_asks_for_them() -> None:
         for kind, widths in (("", []), ("AudioEncoder", []), ("VideoEncoder", ["640"]), ("All", ["640"])):
             profiles = await onvif.call("tr2:GetProfiles", f"<o:Type>{kind}</o:Type>")
             assert (texts(profiles, "Name")[0], texts(profiles, "Width")) == ("main", widths)
-        wanted = f"<o:Protocol>RTSP</o:Protocol>{PROFILE}"
-        assert texts(await onvif.call("tr2:GetStreamUri", wanted), "Uri") == [camera.rtsp.url]
+        setup = f"<o:Protocol>RTSP</o:Protocol>{PROFILE}"
+        assert texts(await onvif.call("tr2:GetStreamUri", setup), "Uri") == [camera.rtsp.url]
         assert await refusal(onvif, "tr2:GetStreamUri", PROFILE) == "ter:InvalidArgVal"
         (snapshot,) = texts(await onvif.call("tr2:GetSnapshotUri", PROFILE), "Uri")
         assert stamp_of((await client.get(snapshot)).content)
 
 
-async def refusal(onvif: Onvif, operation: str = "tds:GetDeviceInformation", *given: str, **more: str) -> str:
+async def refusal(
+    onvif: Onvif, operation: str = "tds:GetDeviceInformation", *arguments: str, **more: str
+) -> str:
     with pytest.raises(RefusedError) as refused:
-        await onvif.call(operation, *given, **more)
+        await onvif.call(operation, *arguments, **more)
     return str(refused.value)
 
 
-async def test_only_a_fresh_digest_of_the_right_password_is_let_in() -> None:
+async def test_only_fresh_correct_digest_is_accepted() -> None:
     async with running("camera-onvif", **ALONE, **USER) as (camera, client):
         onvif = of_user(client)
         assert await refusal(Onvif(client)) == "ter:NotAuthorized"
@@ -86,7 +88,7 @@ async def test_only_a_fresh_digest_of_the_right_password_is_let_in() -> None:
         assert await refusal(onvif) == "ter:NotAuthorized"
 
 
-async def test_what_it_does_not_know_it_says_so() -> None:
+async def test_unknown_requests_are_refused() -> None:
     async with running("camera-onvif", **ALONE) as (camera, client):
         onvif = Onvif(client)
         assert await refusal(onvif, "tds:SystemReboot") == "ter:ActionNotSupported"
@@ -101,7 +103,7 @@ async def test_what_it_does_not_know_it_says_so() -> None:
         assert texts(await onvif.call("trt:GetProfiles"), "Width") == ["1280"]
 
 
-async def test_events_wait_for_who_pulls_them() -> None:
+async def test_events_wait_for_pull() -> None:
     async with running("camera-onvif", **ALONE) as (camera, client):
         onvif = Onvif(client)
         (point,) = texts(await onvif.call("tev:CreatePullPointSubscription"), "Address")
@@ -111,12 +113,12 @@ async def test_events_wait_for_who_pulls_them() -> None:
             ["tns1:RuleEngine/CellMotionDetector/Motion"],
         )
         pulling = asyncio.create_task(onvif.call("tev:PullMessages", PULL.format(30), at=point))
-        while not camera.server.asked[-1].body.count(b"PT30S"):
+        while not camera.server.request_count[-1].body.count(b"PT30S"):
             await asyncio.sleep(0.005)
-        await camera.obey("insert", {"moving": True})
+        await camera.handle_command("insert", {"moving": True})
         assert values(await pulling) == ["true"]
         for moving in (False, True, False):
-            await camera.obey("insert", {"moving": moving})
+            await camera.handle_command("insert", {"moving": moving})
         kept = await onvif.call("tev:PullMessages", PULL.format(0), at=point)
         assert values(kept) == ["false", "true", "false"]
         assert values(await onvif.call("tev:PullMessages", PULL.format(0.05), at=point)) == []
@@ -126,17 +128,17 @@ async def test_events_wait_for_who_pulls_them() -> None:
         assert await refusal(onvif, "tev:PullMessages", at=point) == "ter:InvalidArgVal"
 
 
-async def test_a_subscription_ends_at_its_time_and_renewing_moves_it() -> None:
+async def test_subscription_expires_unless_renewed() -> None:
     async with running("camera-onvif", **ALONE) as (camera, client):
         onvif = Onvif(client)
 
         async def subscribed(lasts: str) -> tuple[str, float]:
             lasting = f"<o:InitialTerminationTime>{lasts}</o:InitialTerminationTime>"
-            told = await onvif.call("tev:CreatePullPointSubscription", lasting)
-            return texts(told, "Address")[0], left_s(told)
+            answer = await onvif.call("tev:CreatePullPointSubscription", lasting)
+            return texts(answer, "Address")[0], left_s(answer)
 
-        def left_s(told: Element) -> float:
-            (ends,), (now,) = texts(told, "TerminationTime"), texts(told, "CurrentTime")
+        def left_s(answer: Element) -> float:
+            (ends,), (now,) = texts(answer, "TerminationTime"), texts(answer, "CurrentTime")
             return (datetime.fromisoformat(ends) - datetime.fromisoformat(now)).total_seconds()
 
         (one, one_s), (other, other_s) = await subscribed("PT1M"), await subscribed("PT2M")
@@ -152,9 +154,9 @@ async def test_a_subscription_ends_at_its_time_and_renewing_moves_it() -> None:
         assert await refusal(onvif, "tev:PullMessages", at=other) == "ter:InvalidArgVal"
 
 
-async def test_it_is_found_on_loopback_by_those_who_look_for_such_a_camera() -> None:
+async def test_discovery_on_loopback() -> None:
     def mine(camera: OnvifCamera, *probe: str) -> list[str]:
-        """Addresses of this camera that answer; others may run beside it."""
+        """Return the addresses of this camera that answer; others may run at the same time."""
         endpoint = f"urn:uuid:{camera.endpoint}"
         found = [answer for answer in probed(*probe, wait_s=0.2) if endpoint in texts(answer, "Address")]
         return [address for answer in found for address in texts(answer, "XAddrs")]
@@ -170,20 +172,20 @@ async def test_it_is_found_on_loopback_by_those_who_look_for_such_a_camera() -> 
         assert await asyncio.to_thread(mine, camera, "", "onvif://www.onvif.org/location/moon") == []
         await fault(camera, "service-dies")
         assert await asyncio.to_thread(mine, camera, "") == []
-        assert not camera.rtsp.alive
+        assert not camera.rtsp.is_running
 
 
 @pytest.mark.skipif(not ORACLE.exists(), reason="make .oracles/.ready installs the programs of others")
 async def test_onvif_zeep_works_it() -> None:
     async with running("camera-onvif", size="1280x720", **ALONE, **USER) as (camera, _):
-        await camera.obey("insert", {"tampered": True})
+        await camera.handle_command("insert", {"tampered": True})
         program = await asyncio.create_subprocess_exec(
             ORACLE, "tests/oracles/watch_onvif.py", str(camera.server.port), *USER.values(),
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         async with asyncio.timeout(60):
-            told, _ = await program.communicate()
-        seen = json.loads(told)
+            answer, _ = await program.communicate()
+        seen = json.loads(answer)
         assert seen.pop("snapshot")
         assert seen == {
             "serial number": "SIM-ONV-0001",
@@ -197,7 +199,7 @@ async def test_onvif_zeep_works_it() -> None:
         }
 
 
-async def test_it_is_commanded_like_every_simulator() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running("camera-onvif", motion_every_s=0.02, **ALONE) as (camera, client):
         before = len(camera.events.properties)
         point = texts(await Onvif(client).call("tev:CreatePullPointSubscription"), "Address")[0]
@@ -205,13 +207,13 @@ async def test_it_is_commanded_like_every_simulator() -> None:
             moved: list[str] = []
             while not {"true", "false"} <= set(moved[1:]):
                 moved += values(await Onvif(client).call("tev:PullMessages", PULL.format(1), at=point))
-        status = await camera.obey("status", {})
+        status = await camera.handle_command("status", {})
         assert (before, status["subscriptions"], status["stream_url"]) == (1, 1, camera.rtsp.url)
-        assert await camera.obey("insert", {"people": 2}) == {}
+        assert await camera.handle_command("insert", {"people": 2}) == {}
         for verb, arguments in [
             ("dance", {}),
             ("fault", {"fault": "half-picture"}),
             ("insert", {"people": 9}),
         ]:
             with pytest.raises(SimulatorError):
-                await camera.obey(verb, arguments)
+                await camera.handle_command(verb, arguments)

@@ -1,4 +1,4 @@
-"""The simulated RTSP camera, as FFmpeg and a client written by hand see it."""
+"""The simulated RTSP camera, as FFmpeg and a minimal client see it."""
 
 import asyncio
 import shutil
@@ -35,7 +35,7 @@ def stamps(url: str, count: int, user: str = "") -> list[FrameStamp]:
 
 
 @pytest.mark.parametrize(("size", "codec"), [("640x360", "h264"), ("1920x1080", "h264"), ("640x360", "h265")])
-async def test_ffmpeg_sees_every_picture_in_its_order(size: str, codec: str) -> None:
+async def test_ffmpeg_gets_all_pictures_in_order(size: str, codec: str) -> None:
     async with running("camera-rtsp", size=size, codec=codec, **QUICK, **USER) as (camera, _):
         seen = await asyncio.to_thread(stamps, camera.url, 5, "watch:two%20words")
         assert [later.number - earlier.number for earlier, later in pairwise(seen)] == [1] * 4
@@ -43,7 +43,7 @@ async def test_ffmpeg_sees_every_picture_in_its_order(size: str, codec: str) -> 
         assert time.time() * 1000 - seen[-1].at_ms < 3000
 
 
-async def test_opencv_sees_it_with_the_ffmpeg_of_its_own() -> None:
+async def test_opencv_reads_with_its_own_ffmpeg() -> None:
     cv2 = pytest.importorskip("cv2")
 
     def seen(url: str) -> list[FrameStamp]:
@@ -61,14 +61,14 @@ async def test_opencv_sees_it_with_the_ffmpeg_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-async def test_the_program_ffmpeg_sees_it(codec: str) -> None:
+async def test_ffmpeg_program_reads_stream(codec: str) -> None:
     if (program := shutil.which("ffmpeg")) is None:
         pytest.skip("needs ffmpeg, from apt")
     async with running("camera-rtsp", codec=codec, **QUICK, **USER) as (camera, _):
         url = camera.url.replace("//", "//watch:two%20words@")
-        wanted = ["-rtsp_transport", "tcp", "-i", url, "-frames:v", "5", "-fps_mode", "passthrough"]
+        options = ["-rtsp_transport", "tcp", "-i", url, "-frames:v", "5", "-fps_mode", "passthrough"]
         process = await asyncio.create_subprocess_exec(
-            *(program, "-v", "error", *wanted, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
+            *(program, "-v", "error", *options, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
             stdout=asyncio.subprocess.PIPE,
         )
         async with asyncio.timeout(15):
@@ -82,7 +82,7 @@ async def test_the_program_ffmpeg_sees_it(codec: str) -> None:
     assert all(later.number > earlier.number for earlier, later in pairwise(seen))
 
 
-async def test_several_watch_at_once_and_nothing_is_taken_for_nobody() -> None:
+async def test_many_clients_and_no_idle_pictures() -> None:
     async with running("camera-rtsp", **QUICK) as (camera, _):
         both = await asyncio.gather(*(asyncio.to_thread(stamps, camera.url, 10) for _ in range(2)))
         assert {stamp.number for stamp in both[0]} & {stamp.number for stamp in both[1]}
@@ -90,12 +90,12 @@ async def test_several_watch_at_once_and_nothing_is_taken_for_nobody() -> None:
             while camera.status()["streams"]:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
-        taken = camera.sensor.taken
+        count = camera.sensor.exposure_count
         await asyncio.sleep(0.1)
-        assert camera.sensor.taken == taken
+        assert camera.sensor.exposure_count == count
 
 
-async def test_who_may_not_watch_is_told_and_so_is_who_asks_for_something_else() -> None:
+async def test_unauthorized_and_wrong_path_are_refused() -> None:
     async with running("camera-rtsp", **QUICK, **USER) as (camera, _):
         for user in ("", "watch:wrong"):
             with pytest.raises(av.error.HTTPUnauthorizedError):
@@ -111,7 +111,7 @@ async def test_who_may_not_watch_is_told_and_so_is_who_asks_for_something_else()
 async def interrupted(
     camera: RtspCamera, what: Callable[[], Any], read_s: float = 3.0
 ) -> list[tuple[int, int]]:
-    """Sizes seen until the stream ends, `what` done after the third picture."""
+    """Return the sizes until the stream ends, with `what` done after the third picture."""
     loop = asyncio.get_running_loop()
 
     def watch() -> list[tuple[int, int]]:
@@ -128,24 +128,24 @@ async def interrupted(
     return await asyncio.to_thread(watch)
 
 
-async def test_a_killed_camera_ends_its_stream_and_is_back_later() -> None:
+async def test_killed_camera_ends_stream_and_returns() -> None:
     async with running("camera-rtsp", **QUICK) as (camera, _):
         sizes = await interrupted(camera, lambda: fault(camera, "service-dies", for_s=0.2))
         assert len(sizes) >= 3
         async with asyncio.timeout(5):
-            while not camera.server.alive:
+            while not camera.server.is_running:
                 await asyncio.sleep(0.01)
         assert await asyncio.to_thread(stamps, camera.url, 2)
 
 
-async def test_a_stalled_camera_keeps_its_connections_and_shows_nothing() -> None:
+async def test_stalled_camera_keeps_connections() -> None:
     async with running("camera-rtsp", **QUICK) as (camera, _):
         with pytest.raises(av.error.ExitError):
             await interrupted(camera, lambda: fault(camera, "stall"), read_s=0.3)
-        assert await asyncio.to_thread(stamps, camera.url, 2)  # who comes after those who waited
+        assert await asyncio.to_thread(stamps, camera.url, 2)  # a client that connects after the others
 
 
-async def test_a_stall_of_its_own_length_ends_by_itself() -> None:
+async def test_stall_with_hold_time_ends() -> None:
     async with running("camera-rtsp", **QUICK) as (camera, _):
         await fault(camera, "stall", for_s=0.3)
         began_ms = time.time_ns() // 1_000_000
@@ -153,21 +153,21 @@ async def test_a_stall_of_its_own_length_ends_by_itself() -> None:
         assert seen.at_ms - began_ms >= 290
 
 
-async def test_the_size_changes_while_somebody_watches() -> None:
+async def test_size_changes_during_stream() -> None:
     async with running("camera-rtsp", **QUICK) as (camera, _):
         sizes = await interrupted(camera, lambda: fault(camera, "format-changed", size="1280x720"))
         assert (sizes[0], sizes[-1]) == ((640, 360), (1280, 720))
 
 
 class Client:
-    """Speaks RTSP by hand."""
+    """Minimal RTSP client."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str) -> None:
         self.reader, self.writer, self.url = reader, writer, url
         self.count = 0
         self.session = ""
 
-    async def ask(self, method: str, path: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
+    async def request(self, method: str, path: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
         self.count += 1
         lines = [f"{method} {self.url}{path} RTSP/1.0", f"CSeq: {self.count}"]
         if self.session:
@@ -175,10 +175,10 @@ class Client:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        told = dict(line.split(": ", 1) for line in head[1:] if line)
-        assert told["CSeq"] == str(self.count)
-        body = await self.reader.readexactly(int(told.get("Content-Length", 0)))
-        return int(head[0].split()[1]), told, body.decode()
+        headers_by_name = dict(line.split(": ", 1) for line in head[1:] if line)
+        assert headers_by_name["CSeq"] == str(self.count)
+        body = await self.reader.readexactly(int(headers_by_name.get("Content-Length", 0)))
+        return int(head[0].split()[1]), headers_by_name, body.decode()
 
     async def packet(self) -> bytes:
         head = await self.reader.readexactly(4)
@@ -190,39 +190,41 @@ async def connected(camera: RtspCamera) -> Client:
     return Client(*await asyncio.open_connection("127.0.0.1", camera.server.port), camera.url)
 
 
-async def test_requests_that_cannot_be_met_are_refused() -> None:
+async def test_invalid_requests_are_refused() -> None:
     async with asyncio.timeout(5), running("camera-rtsp") as (camera, _):
         client = await connected(camera)
-        assert (await client.ask("OPTIONS"))[0] == 200
-        assert (await client.ask("DESCRIBE", "er"))[0] == 404
-        assert (await client.ask("RECORD"))[0] == 501
-        assert (await client.ask("PLAY"))[0] == 454
-        assert (await client.ask("SETUP", "/track1", Transport="RTP/AVP;unicast;client_port=5000-5001"))[
+        assert (await client.request("OPTIONS"))[0] == 200
+        assert (await client.request("DESCRIBE", "er"))[0] == 404
+        assert (await client.request("RECORD"))[0] == 501
+        assert (await client.request("PLAY"))[0] == 454
+        assert (await client.request("SETUP", "/track1", Transport="RTP/AVP;unicast;client_port=5000-5001"))[
             0
         ] == 461
-        assert (await client.ask("SETUP", "/track1", Transport="RTP/AVP/TCP;interleaved=x"))[0] == 400
-        assert (await client.ask("GET_PARAMETER"))[0] == 200
-        client.writer.write(b"$\1\0\2hi")  # a receiver's report, of sorts
-        assert (await client.ask("TEARDOWN"))[0] == 454
+        assert (await client.request("SETUP", "/track1", Transport="RTP/AVP/TCP;interleaved=x"))[0] == 400
+        assert (await client.request("GET_PARAMETER"))[0] == 200
+        client.writer.write(b"$\1\0\2hi")  # like a receiver's report
+        assert (await client.request("TEARDOWN"))[0] == 454
         client.writer.write(b"GET / HTTP/1.1\r\n\r\n")
         assert await client.reader.read() == b""
         client.writer.close()
 
 
-async def test_packets_are_numbered_without_gaps_and_one_that_is_lost_leaves_one() -> None:
+async def test_lost_packet_leaves_one_number_gap() -> None:
     async with asyncio.timeout(10), running("camera-rtsp", **QUICK) as (camera, _):
         client = await connected(camera)
-        _, _, description = await client.ask("DESCRIBE")
+        _, _, description = await client.request("DESCRIBE")
         assert "sprop-parameter-sets=" in description
-        _, told, _ = await client.ask("SETUP", "/track1", Transport="RTP/AVP/TCP;unicast;interleaved=0-1")
-        client.session = told["Session"].partition(";")[0]
-        assert (await client.ask("PLAY", Range="npt=0-"))[0] == 200
+        _, headers_by_name, _ = await client.request(
+            "SETUP", "/track1", Transport="RTP/AVP/TCP;unicast;interleaved=0-1"
+        )
+        client.session = headers_by_name["Session"].partition(";")[0]
+        assert (await client.request("PLAY", Range="npt=0-"))[0] == 200
         packets = [await client.packet() for _ in range(40)]
-        assert packets[0][12] & 0x1F == 7  # it begins with the parameters of a key picture
+        assert packets[0][12] & 0x1F == 7  # it begins with the parameter sets of a key picture
         numbers = [int.from_bytes(packet[2:4]) for packet in packets]
         assert {(later - earlier) % 65536 for earlier, later in pairwise(numbers)} == {1}
         assert {packet[8:12].hex().upper() for packet in packets} == {
-            told["Transport"].rpartition("ssrc=")[2]
+            headers_by_name["Transport"].rpartition("ssrc=")[2]
         }
         ends = [packet for packet in packets if packet[1] & 0x80]
         assert len({packet[4:8] for packet in ends}) == len(ends)
@@ -240,11 +242,11 @@ async def test_packets_are_numbered_without_gaps_and_one_that_is_lost_leaves_one
         client.writer.close()
 
 
-async def test_it_is_commanded_like_every_simulator() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running("camera-rtsp") as (camera, _):
-        assert await camera.obey("insert", {"people": 2}) == {}
-        status = await camera.obey("status", {})
+        assert await camera.handle_command("insert", {"people": 2}) == {}
+        status = await camera.handle_command("status", {})
         assert (status["kind"], status["streams"], status["url"]) == ("camera-rtsp", 0, camera.url)
         for verb, arguments in [("dance", {}), ("fault", {"fault": "cut"}), ("insert", {"light": "odd"})]:
             with pytest.raises(SimulatorError):
-                await camera.obey(verb, arguments)
+                await camera.handle_command(verb, arguments)

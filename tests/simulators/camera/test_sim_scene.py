@@ -1,4 +1,4 @@
-"""Pictures of the simulated cameras, which say which they are and when they were taken."""
+"""Pictures of the simulated cameras and their stamps."""
 
 import io
 import time
@@ -19,13 +19,13 @@ def reopened(data: bytes) -> Image.Image:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("view", [View(), View("lane", plate="UT 482 KX", light="dark", blurred=True)])
-def test_a_picture_says_what_it_is_whatever_it_shows(size: tuple[int, int], view: View) -> None:
+def test_stamp_is_readable_in_any_scene(size: tuple[int, int], view: View) -> None:
     stamp = FrameStamp(number=2**32 - 2, at_ms=1_790_000_000_123, camera=201)
     for quality in (95, 60, 30):
         assert FrameStamp.read(reopened(jpeg(picture(view, size, stamp), quality))) == stamp
 
 
-def test_a_torn_picture_and_one_of_something_else_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torn_or_foreign_picture_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (picture(View(), SIZES[0], FrameStamp(number, 1_790_000_000_000)) for number in (7, 8))
     torn = one.copy()
     torn.paste(other.crop((0, 180, 640, 360)), (0, 180))
@@ -40,7 +40,7 @@ def test_a_torn_picture_and_one_of_something_else_say_nothing(monkeypatch: pytes
         FrameStamp.read(Image.effect_noise(SIZES[0], 100))
 
 
-def test_a_sensor_counts_and_times_its_pictures_and_repeats_one_when_frozen() -> None:
+def test_sensor_counts_times_and_freezes() -> None:
     sensor = Sensor(View(), camera=300)
     before_ms = time.time_ns() // 1_000_000
     first, second = sensor.expose().stamp, sensor.expose().stamp
@@ -62,8 +62,8 @@ def seen(view: View) -> Image.Image:
 
 def test_views_differ_in_what_they_show() -> None:
     assert mean(seen(View(light="dark"))) < mean(seen(View())) / 2 < mean(seen(View(light="bright"))) / 2
-    views = [View(people=people, caption=who) for people in (0, 1, 2) for who in (0, 1)]
+    views = [View(people=people, caption=number) for people in (0, 1, 2) for number in (0, 1)]
     views += [View("lane"), View("lane", plate="UT 482 KX"), View("lane", plate="UT 482 KY")]
     pictures = [seen(view).tobytes() for view in views]
-    assert len(set(pictures)) == len(views) - 1  # with nobody there, it does not matter who
+    assert len(set(pictures)) == len(views) - 1  # without people, the camera's number makes no difference
     assert seen(View()).tobytes() == seen(View()).tobytes()

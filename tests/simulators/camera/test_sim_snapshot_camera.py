@@ -1,4 +1,4 @@
-"""The simulated snapshot camera, as its clients and whoever commands it see it."""
+"""The simulated snapshot camera, as its clients and the control socket see it."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ PICTURE, VIDEO = "/snapshot.jpg", "/video.mjpg"
 
 
 @pytest.mark.parametrize("size", ["640x360", "1920x1080"])
-async def test_a_picture_is_of_the_moment_it_was_asked_for(size: str) -> None:
+async def test_picture_is_taken_at_request_time(size: str) -> None:
     async with running("camera-snapshot", size=size) as (_, client):
         for number in range(3):
             asked_ms = time.time_ns() // 1_000_000
@@ -31,7 +31,7 @@ async def test_a_picture_is_of_the_moment_it_was_asked_for(size: str) -> None:
         assert (await client.get("/other.jpg")).status_code == 404
 
 
-async def test_only_who_knows_the_password_sees_anything() -> None:
+async def test_password_is_required() -> None:
     async with running("camera-snapshot", **USER) as (camera, client):
         assert (await client.get(PICTURE, auth=DIGEST)).status_code == 200
         assert (await client.get(VIDEO)).status_code == 401
@@ -45,7 +45,7 @@ async def test_only_who_knows_the_password_sees_anything() -> None:
 
 
 async def pictures(client: httpx.AsyncClient, count: int) -> list[bytes]:
-    """The first parts of the stream, split by hand."""
+    """Return the first parts of the stream, split by hand."""
     data = b""
     async with client.stream("GET", VIDEO) as stream:
         assert "multipart/x-mixed-replace; boundary=" in stream.headers["Content-Type"]
@@ -58,7 +58,7 @@ async def pictures(client: httpx.AsyncClient, count: int) -> list[bytes]:
     return [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
 
 
-async def test_a_stream_shows_new_pictures_at_its_pace() -> None:
+async def test_stream_has_new_pictures_at_its_rate() -> None:
     async with running("camera-snapshot", frames_per_s=40) as (camera, client):
         asked_ms = time.time_ns() // 1_000_000
         stamps = [stamp_of(jpeg) for jpeg in await pictures(client, 5)]
@@ -79,11 +79,11 @@ async def test_ffmpeg_reads_the_stream() -> None:
         assert [later - earlier for earlier, later in pairwise(seen)] == [1] * 3
 
 
-async def test_pictures_that_are_not_there_not_whole_or_none() -> None:
+async def test_missing_partial_and_invalid_pictures() -> None:
     async with running("camera-snapshot") as (camera, client):
         await fault(camera, "not-found", times=2)
-        told = [(await client.get(path)).status_code for path in (PICTURE, VIDEO, PICTURE)]
-        assert told == [404, 404, 200]
+        statuses = [(await client.get(path)).status_code for path in (PICTURE, VIDEO, PICTURE)]
+        assert statuses == [404, 404, 200]
 
         await fault(camera, "half-picture")
         half = await client.get(PICTURE)
@@ -111,7 +111,7 @@ async def test_pictures_that_are_not_there_not_whole_or_none() -> None:
         assert stamp_of(bare.content)
 
 
-async def test_a_slow_camera_a_stalled_one_and_one_that_is_gone() -> None:
+async def test_slow_stalled_and_stopped_camera() -> None:
     async with running("camera-snapshot") as (camera, client):
         await fault(camera, "slow", delay_s=0.2)
         began_s = time.monotonic()
@@ -135,7 +135,7 @@ async def test_a_slow_camera_a_stalled_one_and_one_that_is_gone() -> None:
                 await asyncio.sleep(0.02)
 
 
-async def test_a_stale_picture_says_so_and_a_wrong_clock_does_not_change_what_it_says() -> None:
+async def test_stale_picture_and_wrong_clock() -> None:
     async with running("camera-snapshot") as (camera, client):
         await fault(camera, "stale-picture", for_s=0.2)
         stamps = {stamp_of((await client.get(PICTURE)).content) for _ in range(3)}
@@ -146,7 +146,7 @@ async def test_a_stale_picture_says_so_and_a_wrong_clock_does_not_change_what_it
         assert abs(stamp.at_ms - time.time() * 1000) < 5000
 
 
-async def test_faults_befall_single_pictures_of_a_stream() -> None:
+async def test_faults_affect_single_pictures() -> None:
     async with running("camera-snapshot", frames_per_s=60) as (camera, client):
         await fault(camera, "slow", delay_s=0.01)
         await fault(camera, "half-picture", times=2)
@@ -161,17 +161,17 @@ async def test_faults_befall_single_pictures_of_a_stream() -> None:
             await asyncio.sleep(0.01)
         await fault(camera, "cut")
         async with asyncio.timeout(5), client.stream("GET", VIDEO) as stream:
-            said = b"".join([piece async for piece in stream.aiter_raw()])
-        assert said.count(b"\xff\xd9") < 2  # the connection ends, as if the stream had
+            data = b"".join([piece async for piece in stream.aiter_raw()])
+        assert data.count(b"\xff\xd9") < 2  # the connection ends, as at the end of the stream
 
 
-async def test_it_is_commanded_like_every_simulator() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running("camera-snapshot") as (camera, client):
         one = image_of((await client.get(PICTURE)).content).crop((0, 60, 640, 330))
-        assert await camera.obey("insert", {"people": 2, "light": "dark", "for_s": 60}) == {}
+        assert await camera.handle_command("insert", {"people": 2, "light": "dark", "for_s": 60}) == {}
         two = image_of((await client.get(PICTURE)).content).crop((0, 60, 640, 330))
         assert one.tobytes() != two.tobytes()
-        status = await camera.obey("status", {})
+        status = await camera.handle_command("status", {})
         assert (status["pictures"], status["requests"], status["kind"]) == (2, 2, "camera-snapshot")
         for verb, arguments in [
             ("dance", {}),
@@ -180,7 +180,7 @@ async def test_it_is_commanded_like_every_simulator() -> None:
             ("insert", {"people": 9}),
         ]:
             with pytest.raises(SimulatorError):
-                await camera.obey(verb, arguments)
+                await camera.handle_command(verb, arguments)
 
 
 async def test_faults_happen_at_their_times() -> None:

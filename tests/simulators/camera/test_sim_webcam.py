@@ -1,4 +1,4 @@
-"""A simulated webcam, read by a program that knows nothing of us: FFmpeg's own reader of Video4Linux."""
+"""A simulated webcam, read by an independent program: FFmpeg's own reader of Video4Linux."""
 
 import asyncio
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 from simulators.camera.webcam import Webcam
 
 
-async def test_ffmpeg_reads_each_picture_byte_for_byte() -> None:
+async def test_ffmpeg_reads_identical_pictures() -> None:
     async with Webcam() as camera:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -20,5 +20,5 @@ async def test_ffmpeg_reads_each_picture_byte_for_byte() -> None:
         )
         async with asyncio.timeout(30):
             out, _ = await process.communicate()
-        given = [hashlib.sha256(each).hexdigest() for each in camera.delivered_frames]
-    assert out.decode().split() == given[:8]
+        digests = [hashlib.sha256(each).hexdigest() for each in camera.delivered_frames]
+    assert out.decode().split() == digests[:8]

@@ -1,4 +1,4 @@
-"""A program under umockdev's preload that reads a webcam with FFmpeg: a line a picture, its SHA-256."""
+"""A program under umockdev's preload that reads a webcam with FFmpeg: one line per picture, its SHA-256."""
 
 import hashlib
 import sys

@@ -1,6 +1,6 @@
-"""Run in a network of its own: chips on a VpcdSlot, read through pcscd by libpcsclite. Prints what it saw.
+"""Chips on a VpcdSlot, read through pcscd by libpcsclite, in a network namespace. Prints its results.
 
-libpcsclite is spoken to through ctypes, so that no smart card library has to be installed.
+libpcsclite is called through ctypes, so that no smart card library has to be installed.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class ReaderState(ctypes.Structure):
 
 
 class Reader:
-    """The one reader that pcscd has."""
+    """The single reader of pcscd."""
 
     def __init__(self) -> None:
         self.library: Any = ctypes.CDLL("libpcsclite.so.1")
@@ -70,21 +70,21 @@ class Reader:
             "SCardTransmit", self.card, ctypes.byref(request), apdu, LONG(len(apdu)), None,
             reply, ctypes.byref(size),
         )  # fmt: skip
-        # vpcd reports a card that left during a command as a success with no reply at all.
+        # vpcd reports a card that was removed during a command as a success with no reply at all.
         if size.value < 2:
             raise PcscError(f"SCardTransmit: a reply of {size.value} bytes")
         return reply.raw[: size.value]
 
-    def gone(self) -> None:
-        """PcscError while pcscd still believes that a card is there: it looks twice or thrice a second."""
+    def expect_removed(self) -> None:
+        """Raise PcscError while pcscd still reports a card: it polls two or three times a second."""
         state = ReaderState(NAME, None, 0, 0, 0)
         self.call("SCardGetStatusChange", self.context, LONG(0), ctypes.byref(state), LONG(1))
         if not state.now & EMPTY:
             raise PcscError("the card is still there")
 
     def disconnect(self, disposition: int = RESET_CARD) -> None:
-        # Resetting a card that was taken away leaves pcscd 2.3.3 saying that there is none, whatever is laid
-        # down within its next look.
+        # Resetting a removed card makes pcscd 2.3.3 report an empty reader, even if a card is inserted before
+        # its next poll.
         self.library.SCardDisconnect(self.card, LONG(disposition))
 
     def release(self) -> None:
@@ -92,7 +92,7 @@ class Reader:
 
 
 async def patiently(what: Any, *errors: type[Exception]) -> None:
-    """Until pcscd is up, or has seen the card: it looks four times a second."""
+    """Retry until pcscd is up, or has detected the card: it polls four times a second."""
     for _ in range(100):
         try:
             await what() if asyncio.iscoroutinefunction(what) else await asyncio.to_thread(what)
@@ -128,28 +128,28 @@ async def main() -> None:
     async with VpcdSlot() as slot:
         await patiently(reader.establish, PcscError)
 
-        async def lay() -> None:
+        async def insert() -> None:
             await slot.insert(chip)
 
         for way in ("BAC", "PACE", "BAC", "PACE", "BAC"):
-            await patiently(lay, SimulatorError)
+            await patiently(insert, SimulatorError)
             await patiently(reader.connect, PcscError)
             await asyncio.to_thread(session, reader, way, saw)
             saw["sessions"].append(way)
             await asyncio.to_thread(reader.disconnect)
             await slot.remove()
-            await patiently(reader.gone, PcscError)
+            await patiently(reader.expect_removed, PcscError)
 
         chip = Chip(chip.personalisation, [CardRemoval(at=5)])
-        await patiently(lay, SimulatorError)
+        await patiently(insert, SimulatorError)
         await patiently(reader.connect, PcscError)
         try:
             await asyncio.to_thread(session, reader, "BAC", {})
         except PcscError:
             saw["removed_at_5"] = not slot.is_occupied
         await asyncio.to_thread(reader.disconnect, LEAVE_CARD)
-        await patiently(reader.gone, PcscError)
-        await patiently(lay, SimulatorError)
+        await patiently(reader.expect_removed, PcscError)
+        await patiently(insert, SimulatorError)
         await patiently(reader.connect, PcscError)
         await asyncio.to_thread(session, reader, "BAC", {})
         saw["after_removal"] = "BAC"

@@ -1,6 +1,6 @@
-"""A terminal for the tests alone: as small as it can be, and as far from the chip's own code as it can be.
+"""A terminal for the tests alone: as small and as independent of the chip's code as possible.
 
-It shares with the chip only the table of domain parameters; test_chip_curves checks that by the library.
+It shares with the chip only the table of domain parameters; test_chip_curves verifies that with the library.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def undo(data: bytes) -> list[tuple[int, bytes]]:
         if n & 0x80:
             n, data = int.from_bytes(data[: n & 0x7F], "big"), data[n & 0x7F :]
         if len(data) < n:
-            raise IndexError(f"{tag:X} is cut short")
+            raise IndexError(f"{tag:X} is truncated")
         found.append((tag, data[:n]))
         data = data[n:]
     return found
@@ -93,7 +93,7 @@ def token_mac(suite: int, key: bytes, data: bytes) -> bytes:
     return Cipher(TripleDES(key[:8] * 3), modes.CBC(bytes(8))).encryptor().update(one)
 
 
-# Affine arithmetic, term by term as the textbook has it.
+# Affine arithmetic, term by term as in a textbook.
 def ec_add(c: Curve, a, b):
     if a is None or b is None:
         return b if a is None else a
@@ -328,7 +328,7 @@ class Terminal:
             )[:-1]
 
     def chip_authentication(self, dg14: bytes, suite: int, *, by_kat: bool = False) -> None:
-        """Choose the key of that cipher out of DG14, and go on under what it agrees to."""
+        """Select the key of that cipher from DG14, and continue with the agreed keys."""
         infos = security_infos(undo(dg14)[0][1])
         protocols = {oid_: rest for oid_, rest in infos if oid_.startswith("0.4.0.127.0.7.2.2.3.")}
         protocol = next(name for name in protocols if name.endswith(f".{suite}"))
@@ -378,7 +378,7 @@ def security_infos(encoded: bytes) -> list[tuple[str, list[core.Any]]]:
 
 
 def public_key(spki: bytes):
-    """The group and the key of a SubjectPublicKeyInfo, parsed by asn1crypto."""
+    """Return group and key of a SubjectPublicKeyInfo, parsed by asn1crypto."""
 
     class DhKey(core.Sequence):
         _fields: ClassVar = [("p", core.Integer), ("g", core.Integer), ("q", core.Integer)]
@@ -428,7 +428,7 @@ NAMES = {
 
 
 def integrated(group, suite: int, s: bytes, t: bytes):
-    """Integrated Mapping, written after the text of 4.4.3.3.2 and appendix B."""
+    """Compute Integrated Mapping by the text of 4.4.3.3.2 and appendix B."""
     size = 32 if suite in (3, 4) else 16
     c = {
         16: ("a668892a7c41e3ca739f40b057d85904", "a4e136ac725f738b01c1f60217c188ad"),
@@ -452,7 +452,7 @@ def integrated(group, suite: int, s: bytes, t: bytes):
     h2 = (x2**3 + a * x2 + b) % p
     root = pow(h2, (p + 1) // 4, p)
     if root * root % p == h2:
-        # Both roots are roots; which of them is the standard's to say.
+        # Both roots are valid; the standard determines which one counts.
         return x2, pow(h2, p - 1 - (p + 1) // 4 + 1, p)
     x3 = v * x2 % p
     return x3, pow(h2, p - 1 - (p + 1) // 4, p) * u**3 * h2 % p

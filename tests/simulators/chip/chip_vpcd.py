@@ -1,4 +1,4 @@
-"""The other end of a VpcdSlot: a vpcd that asks what a test wants asked."""
+"""The other end of a VpcdSlot: a vpcd controlled by the test."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class FakeVpcd:
-    """A listening vpcd; `card` waits for one to be laid down."""
+    """A listening vpcd; `card` waits for an inserted card."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -39,23 +39,23 @@ class FakeVpcd:
 
 
 class FakeSlot:
-    """What vpcd sees of one card."""
+    """vpcd's view of one card."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
-    async def tell(self, message: bytes) -> None:
+    async def send(self, message: bytes) -> None:
         self._writer.write(len(message).to_bytes(2, "big") + message)
         await self._writer.drain()
 
-    async def ask(self, message: bytes) -> bytes:
-        """IncompleteReadError where the card is gone."""
-        await self.tell(message)
+    async def request(self, message: bytes) -> bytes:
+        """Send a message; raise IncompleteReadError if the card was removed."""
+        await self.send(message)
         size = int.from_bytes(await asyncio.wait_for(self._reader.readexactly(2), 5), "big")
         return await asyncio.wait_for(self._reader.readexactly(size), 5)
 
-    async def gone(self) -> None:
-        # What vpcd said and nobody took makes of the end a reset.
+    async def wait_removed(self) -> None:
+        # Unread data of vpcd make the end of the connection a reset.
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(self._reader.read(), 5) == b""
 

@@ -1,4 +1,4 @@
-"""Domain parameters and arithmetic, against the library's curves and the primes' own properties."""
+"""Domain parameters and arithmetic, against the library's curves and the properties of the primes."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,7 +23,7 @@ LIBRARY = {
 @pytest.mark.parametrize("name", LIBRARY)
 @settings(max_examples=15)
 @given(share=st.floats(0.0, 0.999))
-def test_public_keys_are_those_of_the_library(name: str, share: float) -> None:
+def test_public_keys_match_library(name: str, share: float) -> None:
     group = curve(name)
     private = 1 + int(share * (group.order - 2))
     theirs = ec.derive_private_key(private, LIBRARY[name]()).public_key()
@@ -33,7 +33,7 @@ def test_public_keys_are_those_of_the_library(name: str, share: float) -> None:
 
 
 @pytest.mark.parametrize("group", CURVES, ids=lambda g: g.name)
-def test_a_curve_holds_its_generator_whose_order_is_right(group: Curve) -> None:
+def test_generator_is_on_curve_with_its_order(group: Curve) -> None:
     assert group.holds(group.generator)
     before_last = group.times(group.generator, group.order - 1)
     assert before_last == (group.generator[0], group.p - group.generator[1])
@@ -48,7 +48,7 @@ def test_a_curve_holds_its_generator_whose_order_is_right(group: Curve) -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda g: g.name)
-def test_a_group_is_generated_by_an_element_of_its_order(group: ModpGroup) -> None:
+def test_group_generator_has_its_order(group: ModpGroup) -> None:
     assert pow(group.generator, group.order, group.p) == 1
     assert (group.p - 1) % group.order == 0
     assert group.decode(group.encode(group.generator)) == group.generator
@@ -56,7 +56,7 @@ def test_a_group_is_generated_by_an_element_of_its_order(group: ModpGroup) -> No
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda g: g.name)
 @pytest.mark.parametrize("element", [0, 1, 2, -1])
-def test_elements_outside_the_subgroup_are_refused(group: ModpGroup, element: int) -> None:
+def test_elements_outside_subgroup_are_refused(group: ModpGroup, element: int) -> None:
     with pytest.raises(ValueError, match="subgroup"):
         group.decode((element % group.p).to_bytes(group.element_size, "big"))
 
@@ -64,17 +64,17 @@ def test_elements_outside_the_subgroup_are_refused(group: ModpGroup, element: in
 @pytest.mark.parametrize(
     "encoded", [b"", b"\x04", b"\x02" + bytes(64), b"\x04" + bytes(64), b"\x04" + b"\xff" * 64]
 )
-def test_points_off_the_curve_are_refused(encoded: bytes) -> None:
+def test_points_off_curve_are_refused(encoded: bytes) -> None:
     with pytest.raises(ValueError, match="point"):
         curve("brainpoolP256r1").decode(encoded)
 
 
-def test_a_private_key_is_drawn_again_while_it_is_none() -> None:
+def test_invalid_private_key_is_drawn_again() -> None:
     group = STANDARDISED[BY_NAME["secp256r1"]]
     draws = [bytes(32), b"\xff" * 32, bytes(31) + b"\x07"]
     assert KeyPair.generate(group, lambda _: draws.pop(0)).private == 7
 
 
-def test_a_group_is_no_curve() -> None:
+def test_group_is_not_a_curve() -> None:
     with pytest.raises(KeyError):
         curve("modp1024-160")

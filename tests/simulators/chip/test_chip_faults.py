@@ -1,4 +1,4 @@
-"""What goes wrong, one thing at a time, and that nothing else does."""
+"""Faults of a chip, one at a time, without other effects."""
 
 import hashlib
 import itertools
@@ -61,7 +61,7 @@ def opened(chip: Chip) -> Terminal:
 
 
 def read_out(chip: Chip) -> None:
-    """A session with everything in it."""
+    """Read everything in one session."""
     terminal = opened(chip)
     for fid in (0x011E, 0x011D, 0x0101):
         terminal.read(fid)
@@ -71,14 +71,14 @@ def read_out(chip: Chip) -> None:
 
 
 def signed_hashes(chip: Chip) -> dict[int, bytes]:
-    """What the security object says of each data group, whether its signature holds or not."""
+    """Return the signed hash of each data group, even if the signature is wrong."""
     info = cms.ContentInfo.load(undo(chip.personalisation.file(0x011D))[0][1])
     content = undo(bytes(info["content"]["encap_content_info"]["content"]))[0][1]
     return {undo(entry)[0][1][0]: undo(entry)[1][1] for _, entry in undo(undo(content)[2][1])}
 
 
 def wrong_groups(chip: Chip) -> list[int]:
-    """The data groups whose hash is not the signed one."""
+    """Return the data groups whose hash is not the signed one."""
     return [
         number for number, digest in signed_hashes(chip).items()
         if hashlib.sha256(chip.personalisation.file(0x0100 + number)).digest() != digest
@@ -86,20 +86,20 @@ def wrong_groups(chip: Chip) -> list[int]:
 
 
 class TestIssued:
-    def test_nothing_is_wrong_with_a_document_unless_asked(self, utopia: IssuingState) -> None:
+    def test_document_without_faults_is_right(self, utopia: IssuingState) -> None:
         assert wrong_groups(Chip.issue(PASSPORT, utopia, FULL)) == []
 
     @pytest.mark.parametrize("group", [1, 2, 11, 12, 14, 15])
-    def test_an_altered_group_is_the_only_one(self, utopia: IssuingState, group: int) -> None:
+    def test_altered_group_is_only_one(self, utopia: IssuingState, group: int) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [AlteredGroup(group=group)])
         assert wrong_groups(chip) == [group]
         assert opened(chip).read(0x0100 + group) == chip.personalisation.file(0x0100 + group)
 
-    def test_an_altered_group_has_to_be_there(self, utopia: IssuingState) -> None:
+    def test_altered_group_must_exist(self, utopia: IssuingState) -> None:
         with pytest.raises(SimulatorError, match="no DG7"):
             Chip.issue(PASSPORT, utopia, faults=[AlteredGroup(group=7)])
 
-    def test_a_wrong_key_opens_nothing(self, utopia: IssuingState) -> None:
+    def test_wrong_key_opens_nothing(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(can="000000"), [WrongKey()])
         with pytest.raises(StatusError, match="6300"):
             opened(chip)
@@ -117,7 +117,7 @@ class TestIssued:
         (ComUnlikeSod(missing=None, extra=16), [0x61, 0x75, 0x6B, 0x6C, 0x70]),
         (ComUnlikeSod(missing=12, extra=13), [0x61, 0x75, 0x6B, 0x6D]),
     ])  # fmt: skip
-    def test_com_unlike_the_security_object(
+    def test_com_unlike_security_object(
         self, utopia: IssuingState, fault: ChipFault, listed: list[int]
     ) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(), [fault])
@@ -125,7 +125,7 @@ class TestIssued:
         assert sorted(signed_hashes(chip)) == [1, 2, 11, 12]
         assert wrong_groups(chip) == []
 
-    def test_a_foreign_state_is_in_the_zone_alone(self, utopia: IssuingState) -> None:
+    def test_foreign_state_is_only_in_zone(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(), [ForeignState()])
         assert chip.personalisation.document.lines[0].startswith("P<XUT")
         assert b"P<XUT" in opened(chip).read(0x0101)
@@ -133,7 +133,7 @@ class TestIssued:
         signer = x509.load_der_x509_certificate(chip.personalisation.signer.der)
         assert signer.subject.get_attributes_for_oid(x509.NameOID.COUNTRY_NAME)[0].value == "UT"
 
-    def test_a_zone_unlike_the_print(self, utopia: IssuingState) -> None:
+    def test_zone_differs_from_print(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(), [MrzUnlikePrint()])
         zone = opened(chip).read(0x0101)[5:].decode()
         assert zone[5:14] == "OTHERWISE"
@@ -153,10 +153,10 @@ class TestDuringASession:
             with pytest.raises(CardRemovedError):
                 chip.transmit(b"\x00\xb0\x9c\x00\x00")
             chip.insert()
-            read_out(chip)  # and the next time all is well
+            read_out(chip)  # and the next read is right
 
     @pytest.mark.parametrize("status", [0x6987, 0x6988])
-    def test_an_error_of_secure_messaging_ends_the_session(self, utopia: IssuingState, status: int) -> None:
+    def test_secure_messaging_error_ends_session(self, utopia: IssuingState, status: int) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [SecureMessagingError(at=6, status=status)])  # type: ignore[arg-type]
         terminal = opened(chip)
         with pytest.raises(StatusError, match=f"{status:X}"):
@@ -166,7 +166,7 @@ class TestDuringASession:
         chip.reset()
         read_out(chip)
 
-    def test_a_wrong_status_is_for_one_command(self, utopia: IssuingState) -> None:
+    def test_wrong_status_is_for_one_command(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [WrongStatus(at=4, status=0x6A82), WrongStatus(at=1)])
         assert chip.transmit(bytes.fromhex("00A4040C07A0000002471001")).hex() == "6f00"
         chip.reset()
@@ -176,17 +176,17 @@ class TestDuringASession:
         assert terminal.read(0x011E)[0] == 0x60
 
     @pytest.mark.parametrize("bit", range(0, 90, 7))
-    def test_a_corrupted_reply_is_seen(self, utopia: IssuingState, bit: int) -> None:
+    def test_corrupted_reply_is_detected(self, utopia: IssuingState, bit: int) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [CorruptedReply(at=4, bit=bit)])
         with pytest.raises((MacError, StatusError, KeyError, IndexError)):
             opened(chip).read(0x011E)
 
     @pytest.mark.parametrize("size", [0, 1, 2, 5])
-    def test_a_cut_reply_is_as_short_as_asked(self, utopia: IssuingState, size: int) -> None:
+    def test_cut_reply_has_given_length(self, utopia: IssuingState, size: int) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [CutReply(at=1, size=size)])
         assert len(chip.transmit(bytes.fromhex("00A4020C011C"))) == min(size, 2)
 
-    def test_a_slow_field_takes_its_time(self, utopia: IssuingState) -> None:
+    def test_slow_field_takes_its_time(self, utopia: IssuingState) -> None:
         slept: list[float] = []
 
         def time_of(kbit_s: float) -> float:
@@ -201,8 +201,8 @@ class TestDuringASession:
         assert field.airtime_s(bytes(5), bytes(5)) == pytest.approx(9 * (10 + 10) / 106_000)
         assert field.airtime_s(bytes(5), bytes(256)) == pytest.approx(9 * (261 + 20) / 106_000)
 
-    def test_what_befalls_a_document_cannot_befall_a_session(self, utopia: IssuingState) -> None:
-        with pytest.raises(ValueError, match="WrongKey befalls a document when it is issued"):
+    def test_issuing_fault_is_refused_later(self, utopia: IssuingState) -> None:
+        with pytest.raises(ValueError, match="WrongKey is a fault of issuing"):
             Chip.issue(PASSPORT, utopia).inject(WrongKey())
 
 
@@ -215,12 +215,12 @@ NAMED: dict[str, Callable[..., ChipFault]] = {
 
 class TestNames:
     @pytest.mark.parametrize("name", NAMED)
-    def test_every_fault_has_its_name(self, name: str) -> None:
+    def test_every_fault_has_a_name(self, name: str) -> None:
         kind = NAMED[name]
         at = {"at": 3} if issubclass(kind, chip_faults.SessionFault) else {}  # type: ignore[arg-type]
         assert isinstance(chip_fault_of(name, at), kind)  # type: ignore[arg-type]
 
-    def test_there_are_as_many_as_the_issue_asks_for(self) -> None:
+    def test_number_of_faults(self) -> None:
         assert len(NAMED) == 16
         assert sum(issubclass(kind, IssuingFault) for kind in NAMED.values()) == 10  # type: ignore[arg-type]
 
@@ -228,6 +228,6 @@ class TestNames:
         ("removed", {}), ("removed", {"at": 0}), ("sm-error", {"at": 1, "status": 0x6A82}), ("lost", {}),
         ("slow-field", {"kbit_s": 0}), ("foreign-state", {"issuer": "d"}),
     ])  # fmt: skip
-    def test_what_cannot_be_is_refused(self, name: str, arguments: dict[str, object]) -> None:
+    def test_impossible_fault_is_refused(self, name: str, arguments: dict[str, object]) -> None:
         with pytest.raises(ValidationError):
             chip_fault_of(name, arguments)

@@ -1,4 +1,4 @@
-"""Files, access conditions and the commands that read them; and bytes that are no command at all."""
+"""Files, access conditions and the commands that read them; and invalid commands."""
 
 import hashlib
 
@@ -19,8 +19,8 @@ from simulators.passport.chip import (
     PaceInfo,
     Profile,
 )
-from simulators.passport.chip import personalisation as personalise
 from simulators.passport.chip.lds import VERSION_1_8, mrz_information
+from simulators.passport.chip.personalisation import personalise
 from simulators.specimens import ERIKSSON
 
 PASSPORT = ERIKSSON[Format.TD3]
@@ -58,7 +58,7 @@ def terminal(chip: Chip) -> Terminal:
 
 
 def plain(chip: Chip, *commands: str) -> str:
-    """The status word of the last of these."""
+    """Return the status word of the last of these commands."""
     return [chip.transmit(bytes.fromhex(command)) for command in commands][-1][-2:].hex()
 
 
@@ -66,7 +66,7 @@ SELECT_APPLICATION = "00A4040C07A0000002471001"
 
 
 class TestMasterFile:
-    def test_card_access_and_capabilities_are_for_all(self, chip: Chip) -> None:
+    def test_card_access_is_readable_by_all(self, chip: Chip) -> None:
         reader = Terminal(chip.transmit)
         assert reader.read(0x011C)[0] == 0x31
         assert reader.read(0x2F01).hex() == "4703e00180"
@@ -83,18 +83,18 @@ class TestMasterFile:
         assert undo(parts[0x7F66]) == [(2, b"\x10\x00"), (2, b"\x10\x00")]
         assert chip.atr.hex() == "3b8580018073e001c0d6"
 
-    def test_the_atr_checks(self, chip: Chip) -> None:
+    def test_atr_checks(self, chip: Chip) -> None:
         check = 0
         for byte in chip.atr[1:]:
             check ^= byte
         assert check == 0
 
-    def test_a_chip_without_pace_has_no_card_access(self, utopia: IssuingState) -> None:
+    def test_chip_without_pace_has_no_card_access(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.BAC))
         assert plain(chip, "00A4020C02011C") == "6a82"
         assert plain(chip, "0022C1A40F800A04007F00070202040202830101") == "6a86"
 
-    def test_card_security_is_for_those_who_did_pace(self, utopia: IssuingState) -> None:
+    def test_card_security_requires_pace(self, utopia: IssuingState) -> None:
         info = PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 13)
         chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.BOTH, pace=(info,)))
         assert plain(chip, "00A4020C02011D") == "6982"
@@ -111,13 +111,13 @@ class TestMasterFile:
 
 class TestAccess:
     @pytest.mark.parametrize("fid", ["011E", "011D", "0101", "0102", "0103", "010B", "010E", "010F"])
-    def test_nothing_is_read_without_a_key(self, chip: Chip, fid: str) -> None:
+    def test_nothing_is_read_without_key(self, chip: Chip, fid: str) -> None:
         assert plain(chip, SELECT_APPLICATION, f"00A4020C02{fid}") == "6982"
         sfi = int(fid, 16) & 0x1F | 0x80
         assert plain(chip, f"00B0{sfi:02X}0000") == "6982"
         assert plain(chip, f"00B1{fid}0354010000") == "6982"
 
-    def test_pace_alone_opens_the_application(self, utopia: IssuingState) -> None:
+    def test_pace_alone_opens_application(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.PACE))
         assert plain(chip, SELECT_APPLICATION) == "6982"
         assert plain(chip, "0084000008") == "6d00"
@@ -127,7 +127,7 @@ class TestAccess:
         with pytest.raises(StatusError, match="6982"):
             terminal.read(0x0103)
 
-    def test_keys_are_for_the_application_in_the_clear(self, chip: Chip, terminal: Terminal) -> None:
+    def test_bac_only_in_application_unprotected(self, chip: Chip, terminal: Terminal) -> None:
         with pytest.raises(StatusError, match="6985"):
             terminal.send(0, 0x84, 0, 0, le=8)
         with pytest.raises(StatusError, match="6985"):
@@ -138,24 +138,24 @@ class TestAccess:
         assert plain(chip, "0084010008") == "6a86"
         assert plain(chip, "0022C1A40F800A04007F00070202040202830101") == "6985"
 
-    def test_a_challenge_is_good_for_one_answer(self, chip: Chip) -> None:
+    def test_challenge_is_valid_for_one_answer(self, chip: Chip) -> None:
         answer = "0082000028" + "00" * 40 + "28"
         assert plain(chip, SELECT_APPLICATION, answer) == "6985"
         assert plain(chip, "0084000008", answer) == "6300"
         assert plain(chip, answer) == "6985"
         assert plain(chip, "0084000008", "00820000" + "08" + "00" * 8) == "6700"
 
-    def test_a_reset_forgets_everything(self, chip: Chip, terminal: Terminal) -> None:
+    def test_reset_clears_the_session(self, chip: Chip, terminal: Terminal) -> None:
         chip.reset()
         assert plain(chip, "00B0820000") == "6a82"  # short identifier 01 would be EF.ATR/INFO here
         assert plain(chip, SELECT_APPLICATION, "00B0810000") == "6982"
 
-    def test_chip_authentication_takes_a_session(self, chip: Chip) -> None:
+    def test_chip_authentication_needs_session(self, chip: Chip) -> None:
         assert plain(chip, SELECT_APPLICATION, "002241A40C800A04007F00070202030202") == "6985"
         assert plain(chip, "008600000C7C0A8008" + "00" * 8 + "00") == "6985"
         assert plain(chip, "00880000080000000000000000" + "00") == "6982"
 
-    def test_active_authentication_takes_the_application(self, chip: Chip, terminal: Terminal) -> None:
+    def test_active_authentication_needs_application(self, chip: Chip, terminal: Terminal) -> None:
         terminal.select_master_file()
         with pytest.raises(StatusError, match="6985"):
             terminal.active_authentication(bytes(8))
@@ -173,7 +173,7 @@ class TestPaceSteps:
         ("800A04", "6a80"),
         ("800A04007F000702020402028301017F4C0101", "9000"),
     ])  # fmt: skip
-    def test_what_is_asked_for_has_to_be_had(self, chip: Chip, data: str, sw: str) -> None:
+    def test_unsupported_selection_is_refused(self, chip: Chip, data: str, sw: str) -> None:
         assert plain(chip, f"0022C1A4{len(data) // 2:02X}{data}") == sw
 
     @pytest.mark.parametrize(("steps", "sw"), [
@@ -187,12 +187,12 @@ class TestPaceSteps:
         (["1086010002 7C0000"], "6a86"),
         (["10B0000000"], "6884"),
     ])  # fmt: skip
-    def test_steps_come_in_order_and_hold_points(self, chip: Chip, steps: list[str], sw: str) -> None:
+    def test_pace_steps_in_order_with_points(self, chip: Chip, steps: list[str], sw: str) -> None:
         assert plain(chip, self.MSE, *steps) == sw
         if sw != "9000":
             assert plain(chip, "10860000027C0000") == "6985"
 
-    def test_a_terminal_may_not_echo_the_chip(self, chip: Chip) -> None:
+    def test_terminal_echo_is_refused(self, chip: Chip) -> None:
         plain(chip, self.MSE, "10860000027C0000")
         generator = chip.personalisation.profile.pace[0].group
         g = generator.encode(generator.generator).hex()  # type: ignore[arg-type]
@@ -204,7 +204,7 @@ class TestPaceSteps:
         own = mapped.encode(mapped.times(mapped.generator, 5)).hex()  # type: ignore[arg-type]
         assert plain(chip, f"10860000457C438341{own}00") == "6300"
 
-    def test_a_wrong_password_shows_at_the_end(self, chip: Chip) -> None:
+    def test_wrong_password_fails_at_end(self, chip: Chip) -> None:
         with pytest.raises(StatusError, match="6300"):
             Terminal(chip.transmit).pace(PACE_INFO.oid, 13, bytes(20))
 
@@ -220,11 +220,11 @@ class TestReading:
         assert terminal.send(0, 0xB0, 0, 4, le=3) == b"\x58P<"
         assert terminal.send(0, 0xB0, 0x9E, 0, le=1) == b"\x60"
 
-    def test_a_reply_holds_as_much_as_fits(self, terminal: Terminal) -> None:
+    def test_reply_has_maximum_size(self, terminal: Terminal) -> None:
         assert len(terminal.send(0, 0xB0, 0x82, 0, le=256)) == 231
 
     @pytest.mark.parametrize("warning", [True, False])
-    def test_the_end_of_a_file(self, utopia: IssuingState, warning: bool) -> None:
+    def test_end_of_file(self, utopia: IssuingState, warning: bool) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(end_of_file_warning=warning))
         terminal = Terminal(chip.transmit)
         terminal.bac(mrz_information(PASSPORT))
@@ -256,16 +256,16 @@ class TestReading:
         ((0x86, 0, 0, b"\x7c\x00", 0), 0x6985),
         ((0x20, 0, 0, b"", None), 0x6D00),
     ])  # fmt: skip
-    def test_what_is_refused(self, utopia: IssuingState, command, sw: int) -> None:
+    def test_refused_commands(self, utopia: IssuingState, command, sw: int) -> None:
         profile = Profile(access=Access.BAC, chip_authentication=(Cipher.TDES, Cipher.TDES))
         terminal = Terminal(Chip.issue(PASSPORT, utopia, profile).transmit)
         terminal.bac(mrz_information(PASSPORT))
         ins, p1, p2, data, le = command
         with pytest.raises(StatusError, match=f"{sw:04X}"):
             terminal.send(0, ins, p1, p2, data, le)
-        assert terminal.read(0x0101)[0] == 0x61  # a refusal is no end of the session
+        assert terminal.read(0x0101)[0] == 0x61  # a refusal does not end the session
 
-    def test_chip_authentication_with_a_key_off_the_curve(self, terminal: Terminal) -> None:
+    def test_chip_authentication_key_off_curve(self, terminal: Terminal) -> None:
         terminal.send(
             0, 0x22, 0x41, 0xA4, do(0x80, bytes.fromhex("04007F00070202030202")) + do(0x84, b"\x02")
         )
@@ -277,7 +277,7 @@ class TestReading:
         with pytest.raises(StatusError, match="6884"):
             terminal.send(0x10, 0x86, 0, 0, b"\x7c\x00", 256)
 
-    def test_beyond_32_kib_odd_instructions_read_on(self, utopia: IssuingState) -> None:
+    def test_odd_instructions_read_beyond_32_kib(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(image_padding=40_000))
         terminal = Terminal(chip.transmit)
         terminal.bac(mrz_information(PASSPORT))
@@ -285,7 +285,7 @@ class TestReading:
         reply = terminal.send(0, 0xB1, 1, 2, do(0x54, b"\x00"), le=6)
         assert reply == do(0x53, chip.personalisation.file(0x0102)[:4])
 
-    def test_extended_length_reads_in_a_few_commands(self, utopia: IssuingState) -> None:
+    def test_extended_length_reads_few_commands(self, utopia: IssuingState) -> None:
         chip = Chip.issue(
             PASSPORT, utopia, Profile(image_padding=40_000, extended_length=True, version=VERSION_1_8)
         )
@@ -295,14 +295,14 @@ class TestReading:
         assert terminal.read(0x0102, chunk=4000) == chip.personalisation.file(0x0102)
         assert chip.commands - before < 20
 
-    def test_extended_length_is_refused_where_it_is_not_announced(self, chip: Chip) -> None:
+    def test_unannounced_extended_length_is_refused(self, chip: Chip) -> None:
         assert plain(chip, "00A4040C000007A0000002471001") == "6700"
         assert plain(chip, "00B09C00000000") == "6700"
 
 
 @pytest.fixture(scope="module")
 def recorded(written) -> list[bytes]:
-    """A PACE and a BAC session with all that may follow, as the chip was told."""
+    """Return a PACE and a BAC session with everything after it, as the chip received them."""
     commands: list[bytes] = []
     for open_it in (
         lambda t: (t.pace(PACE_INFO.oid, 13, MRZ_KEY), t.select_application()),
@@ -371,7 +371,7 @@ class TestProfiles:
         {"pace": (PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 12),
                   PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 13))},
     ])  # fmt: skip
-    def test_chips_that_cannot_be(self, chosen) -> None:
+    def test_impossible_chips(self, chosen) -> None:
         with pytest.raises(ValueError, match=r"."):
             Profile(**chosen)
 
@@ -380,7 +380,7 @@ class TestProfiles:
         (Mapping.CHIP_AUTHENTICATION, Cipher.TDES, 13),
         (Mapping.INTEGRATED, Cipher.AES_128, 10),
     ])  # fmt: skip
-    def test_ways_of_pace_that_cannot_be(self, info) -> None:
+    def test_impossible_pace_variants(self, info) -> None:
         with pytest.raises(ValueError, match=r"."):
             PaceInfo(*info)
 
@@ -388,5 +388,5 @@ class TestProfiles:
         with pytest.raises(SimulatorError, match="MRV-A has no chip"):
             personalise(ERIKSSON[Format.MRV_A], utopia)
 
-    def test_a_chip_says_nothing_of_its_bearer_in_a_log(self, written) -> None:
+    def test_log_has_no_data_of_bearer(self, written) -> None:
         assert "L898902C3674" not in repr(written)

@@ -1,4 +1,4 @@
-"""What is in the files: the face, the details, the ASN.1 writer under all of it."""
+"""Content of the files: the face, the details, and the ASN.1 encoder."""
 
 import io
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ PASSPORT = ERIKSSON[Format.TD3]
 
 
 def picture_of(dg2: bytes) -> tuple[bytes, bytes]:
-    """Facial record header with both information blocks, and the image."""
+    """Return facial record header with both information blocks, and the image."""
     [(tag, group)] = undo(undo(dg2)[0][1])
     assert tag == 0x7F61
     (_, count), (_, template) = undo(group)
@@ -32,7 +32,7 @@ def picture_of(dg2: bytes) -> tuple[bytes, bytes]:
 
 
 class TestFace:
-    def test_the_record_is_as_long_as_it_says(self) -> None:
+    def test_record_length_is_right(self) -> None:
         chip = Chip.issue(PASSPORT, IssuingState.create(), Profile(image_padding=100))
         head, image = picture_of(chip.personalisation.file(0x0102))
         assert head[:8] == b"FAC\x00010\x00"
@@ -54,23 +54,23 @@ class TestFace:
             image.load()
         assert draw_face("somebody", kind) == draw_face("somebody", kind) != draw_face("somebody else", kind)
 
-    def test_jpeg_2000_says_that_it_is(self) -> None:
+    def test_jpeg_2000_is_declared(self) -> None:
         pytest.importorskip("PIL.Image", reason="no Pillow")
         chip = Chip.issue(PASSPORT, IssuingState.create(), Profile(image=ImageFormat.JPEG_2000))
         head, image = picture_of(chip.personalisation.file(0x0102))
         assert head[35] == 1
         assert image[4:8] == b"jP  "
 
-    def test_without_pillow_a_mosaic_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_pillow_mosaic_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(face, "find_spec", lambda name: None)
         image = draw_face("nobody at all")
         assert image.startswith(b"\xff\xd8\xff\xe0")
         assert image.endswith(b"\xff\xd9")
-        with pytest.raises(SimulatorError, match="takes Pillow"):
+        with pytest.raises(SimulatorError, match="requires Pillow"):
             draw_face("nobody at all", ImageFormat.JPEG_2000)
 
     @pytest.mark.parametrize(("width", "height"), [(WIDTH, HEIGHT), (8, 8), (17, 9)])
-    def test_a_mosaic_has_the_shades_it_was_given(self, width: int, height: int) -> None:
+    def test_mosaic_has_given_shades(self, width: int, height: int) -> None:
         pillow = pytest.importorskip("PIL.Image", reason="no Pillow")
 
         def shade(x: float, y: float) -> int:
@@ -88,7 +88,7 @@ class TestFace:
 
 
 class TestDetails:
-    def test_who_and_where(self) -> None:
+    def test_name_and_place(self) -> None:
         chip = Chip.issue(PASSPORT, IssuingState.create())
         details = dict(undo(undo(chip.personalisation.file(0x010B))[0][1]))
         assert details[0x5C].hex() == "5f0e5f2b5f11"
@@ -97,7 +97,7 @@ class TestDetails:
         issued = dict(undo(undo(chip.personalisation.file(0x010C))[0][1]))
         assert issued[0x5F26].decode() == f"{chip.personalisation.signer.validity.start:%Y%m%d}"
 
-    def test_a_date_of_birth_that_nobody_knows_is_left_out(self) -> None:
+    def test_unknown_date_of_birth_is_omitted(self) -> None:
         from dataclasses import replace
 
         details = dict(undo(undo(lds.personal_details(replace(PASSPORT, birth="74<<<<"), "Zenith"))[0][1]))
@@ -107,18 +107,18 @@ class TestDetails:
             == b"20240101"
         )
 
-    def test_a_chip_may_have_no_details(self) -> None:
+    def test_chip_may_have_no_details(self) -> None:
         with pytest.raises(KeyError):
             Chip.issue(PASSPORT, IssuingState.create(), Profile(details=False)).personalisation.file(0x010B)
 
 
 class TestTlv:
     @given(tag=st.sampled_from([0x04, 0x5F1F, 0x7F49, 0x99]), value=st.binary(max_size=70_000))
-    def test_what_is_written_is_read(self, tag: int, value: bytes) -> None:
+    def test_tlv_round_trip(self, tag: int, value: bytes) -> None:
         assert parse_single(tlv(tag, value), tag) == value
 
     @given(st.binary(max_size=40))
-    def test_what_is_no_tlv_is_a_value_error(self, data: bytes) -> None:
+    def test_invalid_tlv_is_value_error(self, data: bytes) -> None:
         try:
             found = list(objects(data))
         except ValueError:
@@ -126,8 +126,8 @@ class TestTlv:
         assert sum(len(value) for _, value in found) <= len(data)
 
     @pytest.mark.parametrize("data", ["04", "0480", "048500000000", "0405 00", "5F", "7FFFFF", "0482 01"])
-    def test_what_is_cut_short_is_refused(self, data: str) -> None:
-        with pytest.raises(ValueError, match=r"cut short|missing|announced"):
+    def test_truncated_tlv_is_refused(self, data: str) -> None:
+        with pytest.raises(ValueError, match=r"truncated|missing|length"):
             list(objects(bytes.fromhex(data)))
 
     def test_only_one_object_is_one(self) -> None:

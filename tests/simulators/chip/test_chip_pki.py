@@ -1,4 +1,4 @@
-"""Certificates, security objects, revocation and master lists, as OpenSSL and the library judge them."""
+"""Certificates, security objects, revocation and master lists, verified by OpenSSL and the library."""
 
 import hashlib
 import shutil
@@ -91,7 +91,7 @@ def pem(der: bytes, kind: str, folder: Path, name: str) -> str:
 
 
 def verified(folder: Path, chip: Chip, issuer: IssuingState, *more: str) -> subprocess.CompletedProcess[str]:
-    """What `openssl cms -verify` says of the security object, trusting the state's CSCA."""
+    """Return the result of `openssl cms -verify` for the security object, trusting the state's CSCA."""
     (folder / "sod.der").write_bytes(undo(chip.personalisation.file(0x011D))[0][1])
     anchor = pem(issuer.csca.der, "x509", folder, "csca.pem")
     return subprocess.run(
@@ -103,10 +103,10 @@ def verified(folder: Path, chip: Chip, issuer: IssuingState, *more: str) -> subp
 
 @needs_openssl
 @pytest.mark.parametrize("scheme", SCHEMES, ids=NAMES)
-def test_openssl_accepts_the_security_object(tmp_path: Path, scheme: SignatureScheme) -> None:
+def test_openssl_accepts_security_object(tmp_path: Path, scheme: SignatureScheme) -> None:
     issuer = IssuingState.create(scheme=scheme)
     chip = Chip.issue(PASSPORT, issuer, Profile(hash_name="sha512", version=VERSION_1_8))
-    # OpenSSL builds no chain of explicit parameters; the signature itself it verifies.
+    # OpenSSL builds no chain with explicit parameters; it does verify the signature itself.
     more = ["-noverify"] * (scheme.parameters is EcParameters.EXPLICIT) + ["-auth_level", "0"] * (
         scheme.hash_name == "sha1"
     )
@@ -125,24 +125,24 @@ def test_openssl_accepts_the_security_object(tmp_path: Path, scheme: SignatureSc
 
 @needs_openssl
 class TestWhatOpensslRefuses:
-    def test_an_altered_signature(self, tmp_path: Path) -> None:
+    def test_altered_signature(self, tmp_path: Path) -> None:
         issuer = IssuingState.create()
         assert (
             verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[AlteredSignature()]), issuer).returncode
             != 0
         )
 
-    def test_an_unknown_csca(self, tmp_path: Path) -> None:
+    def test_unknown_csca(self, tmp_path: Path) -> None:
         issuer = IssuingState.create()
         result = verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[UnknownCsca()]), issuer)
         assert "unable to get local issuer certificate" in result.stderr
 
-    def test_an_expired_signer(self, tmp_path: Path) -> None:
+    def test_expired_signer(self, tmp_path: Path) -> None:
         issuer = IssuingState.create()
         result = verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[ExpiredSigner()]), issuer)
         assert "certificate has expired" in result.stderr
 
-    def test_a_revoked_signer(self, tmp_path: Path) -> None:
+    def test_revoked_signer(self, tmp_path: Path) -> None:
         issuer = IssuingState.create()
         good = Chip.issue(PASSPORT, issuer)
         bad = Chip.issue(PASSPORT, issuer, faults=[RevokedSigner()])
@@ -157,7 +157,7 @@ class TestWhatOpensslRefuses:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=NAMES)
-def test_the_library_accepts_the_certificates(scheme: SignatureScheme) -> None:
+def test_library_accepts_certificates(scheme: SignatureScheme) -> None:
     now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
     issuer = IssuingState.create(State("QZ", "QZZ"), scheme, now=now)
     csca, signer = (x509.load_der_x509_certificate(c.der) for c in (issuer.csca, issuer.document_signer))
@@ -202,7 +202,7 @@ def test_the_library_accepts_the_certificates(scheme: SignatureScheme) -> None:
     assert signer.extensions.get_extension_for_oid(x509.ObjectIdentifier("2.23.136.1.1.6.2"))
 
 
-def test_a_revocation_list_names_who_is_revoked() -> None:
+def test_revocation_list_has_revoked_signers() -> None:
     issuer = IssuingState.create()
     chip = Chip.issue(PASSPORT, issuer, faults=[RevokedSigner()])
     crl = x509.load_der_x509_crl(issuer.crl())
@@ -218,7 +218,7 @@ def test_a_revocation_list_names_who_is_revoked() -> None:
 
 
 @needs_openssl
-def test_a_master_list_holds_the_anchors(tmp_path: Path) -> None:
+def test_master_list_has_anchors(tmp_path: Path) -> None:
     states = [IssuingState.create(State(a, b)) for a, b in (("UT", "UTO"), ("QZ", "QZZ"), ("XA", "XAA"))]
     master = states[0].master_list([state.csca for state in states])
     (tmp_path / "list.ml").write_bytes(master)
@@ -237,7 +237,7 @@ def test_a_master_list_holds_the_anchors(tmp_path: Path) -> None:
                   for _, v in undo(listed)) == sorted(state.csca.serial for state in states)  # fmt: skip
 
 
-def test_signed_data_is_what_asn1crypto_reads() -> None:
+def test_signed_data_is_read_by_asn1crypto() -> None:
     chip = Chip.issue(PASSPORT, IssuingState.create(), Profile(hash_name="sha1"))
     info = cms.ContentInfo.load(undo(chip.personalisation.file(0x011D))[0][1], strict=True)
     signed = info["content"]
@@ -266,14 +266,14 @@ def test_all_sorts_of_groups_are_hashed() -> None:
     assert security["content"]["encap_content_info"]["content_type"].dotted == "0.4.0.127.0.7.3.2.1"
 
 
-def test_dates_beyond_2049_are_written_as_rfc_5280_asks() -> None:
+def test_dates_after_2049_follow_rfc_5280() -> None:
     now = datetime(2040, 1, 1, tzinfo=UTC)
     validity = Validity.spanning(now, before=timedelta(days=1), after=timedelta(days=365 * 20))
     csca = x509.load_der_x509_certificate(IssuingState.create(now=now, validity=validity).csca.der)
     assert csca.not_valid_after_utc.year == 2059
 
 
-def test_a_new_signer_takes_over() -> None:
+def test_new_signer_takes_over() -> None:
     issuer = IssuingState.create()
     first = issuer.document_signer
     second = issuer.replace_document_signer(SignatureScheme(hash_name="sha384", curve="secp384r1"))

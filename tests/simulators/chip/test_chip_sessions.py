@@ -1,4 +1,4 @@
-"""Whole sessions by a terminal that shares nothing with the chip: every access, cipher and authentication."""
+"""Whole sessions by an independent terminal: every access, cipher and authentication."""
 
 import hashlib
 from dataclasses import replace
@@ -106,7 +106,7 @@ def test_pace_opens_the_chip(utopia: IssuingState, info: PaceInfo) -> None:
 
 
 @pytest.mark.parametrize("cipher", [Cipher.TDES, Cipher.AES_256])
-def test_the_card_access_number_opens_the_chip(utopia: IssuingState, cipher: Cipher) -> None:
+def test_card_access_number_opens_chip(utopia: IssuingState, cipher: Cipher) -> None:
     card = ERIKSSON[Format.TD1]
     info = PaceInfo(Mapping.GENERIC, cipher, 13)
     chip = Chip.issue(card, utopia, Profile(access=Access.PACE, pace=(info,), can="017482"))
@@ -116,7 +116,7 @@ def test_the_card_access_number_opens_the_chip(utopia: IssuingState, cipher: Cip
         by_pace(Chip(chip.personalisation), info, can="017483")
 
 
-def test_without_a_can_there_is_none_to_be_had(utopia: IssuingState) -> None:
+def test_without_can_pace_refuses_it(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia)
     with pytest.raises(StatusError, match="6A88"):
         by_pace(chip, chip.personalisation.profile.pace[0], can="017482")
@@ -128,22 +128,22 @@ def test_without_a_can_there_is_none_to_be_had(utopia: IssuingState) -> None:
      replace(STEVENSON, format=Format.TD1, long_number_check_counts_filler=True, number="D2314589073456")],
     ids=["TD3", "TD1", "TD2 long", "TD1 long", "TD1 long, filler counted"],
 )  # fmt: skip
-def test_bac_opens_documents_of_every_format(utopia: IssuingState, document: Document) -> None:
+def test_bac_opens_every_format(utopia: IssuingState, document: Document) -> None:
     holds_the_zone(by_bac(Chip.issue(document, utopia, Profile(access=Access.BAC))), document)
 
 
-def test_a_long_number_counts_in_full(utopia: IssuingState) -> None:
+def test_long_number_counts_in_full(utopia: IssuingState) -> None:
     assert mrz_information(STEVENSON) == "D23145890734934071279507122"
 
 
-def test_a_chip_with_both_opens_either_way(utopia: IssuingState) -> None:
+def test_chip_with_both_opens_either_way(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.BOTH))
     holds_the_zone(by_bac(chip), PASSPORT)
     chip.reset()
     holds_the_zone(by_pace(chip, chip.personalisation.profile.pace[0]), PASSPORT)
 
 
-def test_an_open_chip_is_read_in_the_clear(utopia: IssuingState) -> None:
+def test_open_chip_is_read_unprotected(utopia: IssuingState) -> None:
     profile = Profile(access=Access.OPEN, active_authentication=ActiveAuthentication.RSA_SHA1)
     terminal = Terminal(Chip.issue(PASSPORT, utopia, profile).transmit)
     terminal.select_application()
@@ -151,7 +151,7 @@ def test_an_open_chip_is_read_in_the_clear(utopia: IssuingState) -> None:
     assert len(terminal.active_authentication(bytes(8))) == 128
 
 
-def test_the_right_parameters_are_found_where_several_are_offered(utopia: IssuingState) -> None:
+def test_right_parameters_among_several(utopia: IssuingState) -> None:
     infos = tuple(PaceInfo(Mapping.GENERIC, Cipher.AES_128, number) for number in (12, 13))
     chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.PACE, pace=infos))
     holds_the_zone(by_pace(chip, infos[1]), PASSPORT)
@@ -165,7 +165,7 @@ def test_the_right_parameters_are_found_where_several_are_offered(utopia: Issuin
 @pytest.mark.parametrize("style", list(EcParameters))
 @pytest.mark.parametrize("access", [Access.BAC, Access.PACE])
 @pytest.mark.parametrize("cipher", CIPHERS)
-def test_chip_authentication_begins_a_session(
+def test_chip_authentication_starts_session(
     utopia: IssuingState, access: Access, cipher: Cipher, style: EcParameters
 ) -> None:
     profile = Profile(access=access, chip_authentication=(cipher,), key_parameters=style)
@@ -181,9 +181,7 @@ def test_chip_authentication_begins_a_session(
 
 
 @pytest.mark.parametrize("group", ["modp2048-256", "brainpoolP512r1", "secp256r1"])
-def test_chip_authentication_over_other_groups_and_with_several_keys(
-    utopia: IssuingState, group: str
-) -> None:
+def test_chip_authentication_groups_and_keys(utopia: IssuingState, group: str) -> None:
     ciphers = (Cipher.TDES, Cipher.AES_192)
     profile = Profile(chip_authentication=ciphers, chip_authentication_group=group, extended_length=True)
     terminal = by_bac(Chip.issue(PASSPORT, utopia, profile))
@@ -195,7 +193,7 @@ def test_chip_authentication_over_other_groups_and_with_several_keys(
     holds_the_zone(terminal, PASSPORT)
 
 
-def test_a_clone_does_not_get_through_chip_authentication(utopia: IssuingState) -> None:
+def test_clone_fails_chip_authentication(utopia: IssuingState) -> None:
     profile = Profile(chip_authentication=(Cipher.AES_128,))
     terminal = by_bac(Chip.issue(PASSPORT, utopia, profile, [ClonedChip()]))
     terminal.chip_authentication(terminal.read(DG14), 2)
@@ -204,7 +202,7 @@ def test_a_clone_does_not_get_through_chip_authentication(utopia: IssuingState) 
 
 
 @pytest.mark.parametrize("clone", [False, True])
-def test_the_chip_proves_itself_by_the_mapping(utopia: IssuingState, clone: bool) -> None:
+def test_mapping_authenticates_chip(utopia: IssuingState, clone: bool) -> None:
     profile = Profile(access=Access.PACE, pace=(CAM[0],))
     chip = Chip.issue(PASSPORT, utopia, profile, [ClonedChip()] * clone)
     terminal = Terminal(chip.transmit)
@@ -221,7 +219,7 @@ def test_the_chip_proves_itself_by_the_mapping(utopia: IssuingState, clone: bool
 
 
 def cut(encoded: bytes) -> bytes:
-    """The one value that these bytes begin with."""
+    """Return the single value at the start of these bytes."""
     return encoded[: header_size(encoded)]
 
 
@@ -248,7 +246,7 @@ class TestActiveAuthentication:
         recovered, digest = opened[1 : -len(trailer) - size], opened[-len(trailer) - size : -len(trailer)]
         assert hashlib.new(name, recovered + self.NONCE).digest() == digest
 
-    def test_more_than_1792_bits_take_extended_length(self, utopia: IssuingState) -> None:
+    def test_over_1792_bits_need_extended_length(self, utopia: IssuingState) -> None:
         profile = Profile(
             active_authentication=ActiveAuthentication.RSA_SHA256,
             active_authentication_bits=2048,
@@ -289,7 +287,7 @@ class TestActiveAuthentication:
         r, s = (int.from_bytes(part, "big") for part in (signature[:size], signature[size:]))
         key.verify(encode_dss_signature(r, s), self.NONCE, ec.ECDSA(hashes.SHA256()))
 
-    def test_by_ecdsa_in_der_as_some_have_it(self, utopia: IssuingState) -> None:
+    def test_ecdsa_in_der_as_on_some_chips(self, utopia: IssuingState) -> None:
         profile = Profile(
             active_authentication=ActiveAuthentication.ECDSA_DER, key_parameters=EcParameters.NAMED
         )
@@ -298,12 +296,12 @@ class TestActiveAuthentication:
         assert isinstance(key, ec.EllipticCurvePublicKey)
         key.verify(terminal.active_authentication(self.NONCE), self.NONCE, ec.ECDSA(hashes.SHA256()))
 
-    def test_a_chip_without_a_key_does_not_know_the_command(self, utopia: IssuingState) -> None:
+    def test_chip_without_key_refuses_command(self, utopia: IssuingState) -> None:
         terminal = by_bac(Chip.issue(PASSPORT, utopia))
         with pytest.raises(StatusError, match="6D00"):
             terminal.active_authentication(self.NONCE)
 
-    def test_another_size_of_nonce_is_refused(self, utopia: IssuingState) -> None:
+    def test_other_nonce_size_is_refused(self, utopia: IssuingState) -> None:
         profile = Profile(active_authentication=ActiveAuthentication.ECDSA)
         with pytest.raises(StatusError, match="6700"):
             by_bac(Chip.issue(PASSPORT, utopia, profile)).active_authentication(bytes(7))
@@ -316,9 +314,7 @@ class TestActiveAuthentication:
             (EcParameters.STANDARDISED, "specified"),
         ],
     )
-    def test_the_key_names_its_curve_as_asked(
-        self, utopia: IssuingState, style: EcParameters, form: str
-    ) -> None:
+    def test_curve_form_in_the_key(self, utopia: IssuingState, style: EcParameters, form: str) -> None:
         profile = Profile(active_authentication=ActiveAuthentication.ECDSA, key_parameters=style)
         terminal = by_bac(Chip.issue(PASSPORT, utopia, profile))
         info = keys.PublicKeyInfo.load(undo(terminal.read(DG15))[0][1], strict=True)
@@ -333,7 +329,7 @@ class TestSecureMessaging:
     @pytest.mark.parametrize(
         "info", [PaceInfo(Mapping.GENERIC, c, 12) for c in CIPHERS], ids=lambda i: i.cipher
     )
-    def test_a_header_alone_may_be_padded_or_not(self, utopia: IssuingState, info: PaceInfo) -> None:
+    def test_header_alone_may_be_padded_or_not(self, utopia: IssuingState, info: PaceInfo) -> None:
         terminal = by_pace(Chip.issue(PASSPORT, utopia, Profile(access=Access.PACE, pace=(info,))), info)
         assert terminal.channel is not None
         for short in (False, True):
@@ -342,13 +338,13 @@ class TestSecureMessaging:
             terminal.select_application()
         holds_the_zone(terminal, PASSPORT)
 
-    def test_a_command_in_the_clear_ends_the_session(self, chip: Chip) -> None:
+    def test_unprotected_command_ends_session(self, chip: Chip) -> None:
         terminal = by_bac(chip)
         assert chip.transmit(bytes.fromhex("00B0810000")).hex() == "6982"
         with pytest.raises(StatusError, match="6985"):
             terminal.read(DG1)
 
-    def test_a_wrong_mac_ends_the_session(self, chip: Chip) -> None:
+    def test_wrong_mac_ends_session(self, chip: Chip) -> None:
         terminal = by_bac(chip)
         assert terminal.channel is not None
         apdu = bytearray(terminal.channel.wrap(0, 0xB0, 0x81, 0, b"", b"\x00"))
@@ -356,7 +352,7 @@ class TestSecureMessaging:
         assert chip.transmit(bytes(apdu)).hex() == "6988"
         assert chip.transmit(bytes.fromhex("00B0810000")).hex() == "6982"
 
-    def test_a_replayed_command_ends_the_session(self, chip: Chip) -> None:
+    def test_replayed_command_ends_session(self, chip: Chip) -> None:
         terminal = by_bac(chip)
         assert terminal.channel is not None
         apdu = terminal.channel.wrap(0, 0xB0, 0x81, 0, b"", b"\x04")
@@ -372,7 +368,7 @@ class TestSecureMessaging:
         (do(0x97, b"\x00") + do(0x87, bytes(9)) + do(0x8E, bytes(8)), "6988"),
         (b"\x97\x05\x00", "6988"),
     ])  # fmt: skip
-    def test_objects_have_to_be_there_and_right(self, chip: Chip, content: bytes, sw: str) -> None:
+    def test_objects_must_be_present_and_right(self, chip: Chip, content: bytes, sw: str) -> None:
         by_bac(chip)
         lc = bytes([len(content)]) if content else b""
         assert chip.transmit(bytes.fromhex("0CB08100") + lc + content + b"\x00").hex() == sw
@@ -381,7 +377,7 @@ class TestSecureMessaging:
         do(0x87, b"\x02" + bytes(8)), do(0x87, b"\x01" + bytes(7)), do(0x87, b"\x01" + bytes(8)),
         do(0x85, bytes(8)), do(0x97, bytes(3)), do(0x87, b""),
     ])  # fmt: skip
-    def test_a_right_mac_over_wrong_objects_is_not_enough(self, chip: Chip, body: bytes) -> None:
+    def test_wrong_objects_with_right_mac_fail(self, chip: Chip, body: bytes) -> None:
         terminal = by_bac(chip)
         channel = terminal.channel
         assert channel is not None
@@ -393,7 +389,7 @@ class TestSecureMessaging:
             == "6988"
         )
 
-    def test_a_terminal_sees_a_reply_that_was_touched(self, chip: Chip) -> None:
+    def test_terminal_detects_altered_reply(self, chip: Chip) -> None:
         terminal = by_bac(chip)
         terminal.transmit = lambda apdu: (
             (r := bytearray(chip.transmit(apdu))).__setitem__(5, r[5] ^ 1) or bytes(r)
@@ -401,7 +397,7 @@ class TestSecureMessaging:
         with pytest.raises(MacError):
             terminal.send(0, 0xB0, 0x81, 0, le=4)
 
-    def test_without_a_session_nothing_is_protected(self, chip: Chip) -> None:
+    def test_without_session_nothing_is_protected(self, chip: Chip) -> None:
         assert (
             chip.transmit(bytes.fromhex("0CA4020C158709016375432908C044F68E08BF8B92D635FF24F800")).hex()
             == "6985"
@@ -409,7 +405,7 @@ class TestSecureMessaging:
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_whoever_comes_can_be_read(utopia: IssuingState, number: int) -> None:
+def test_any_traveller_can_be_read(utopia: IssuingState, number: int) -> None:
     travellers = TravellerGenerator(number, mix={Format.TD1: 1, Format.TD2: 1, Format.TD3: 1})
     document = travellers.document()
     terminal = by_bac(Chip.issue(document, utopia))
@@ -418,5 +414,5 @@ def test_whoever_comes_can_be_read(utopia: IssuingState, number: int) -> None:
     assert terminal.read(0x010B)[0] == 0x6B
 
 
-def test_every_parameter_set_is_known_by_name() -> None:
+def test_every_parameter_set_has_name() -> None:
     assert set(BY_NAME.values()) == set(STANDARDISED) == {0, 1, 2, *range(8, 19)}

@@ -1,4 +1,4 @@
-"""The worked examples of Doc 9303-11 from the chip's side: its randomness is theirs, and so are its bytes."""
+"""The worked examples of Doc 9303-11 from the chip's side: with their randomness, the bytes must match."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,7 +35,7 @@ CARD_ACCESS = "31143012060A04007F0007020204020202010202010D"
 
 
 def scripted(*values: str) -> Callable[[int], bytes]:
-    """Randomness that is no such thing; a draw of another size is a failure of the test."""
+    """Return scripted values as randomness; a draw of another size fails the test."""
     left = [bytes.fromhex(value) for value in values]
 
     def draw(size: int) -> bytes:
@@ -66,13 +66,13 @@ class TestAppendixD:
         random = scripted("4608F91988702212", "0B4F80323EB3191CB04970CB4052790B")
         return Chip(replace(written, application=application), random=random)
 
-    def test_the_keys_of_the_document(self, chip: Chip) -> None:
+    def test_keys_of_the_document(self, chip: Chip) -> None:
         assert chip.personalisation.mrz_information == "L898902C<369080619406236"
         seed = bytes.fromhex("239AB9CB282DAF66231DC5A4DF6BFBAE")
         assert Cipher.TDES.derive(seed, FOR_ENCRYPTION).hex().upper() == "AB94FDECF2674FDFB9B391F85D7F76F2"
         assert Cipher.TDES.derive(seed, FOR_MAC).hex().upper() == "7962D9ECE03D1ACD4C76089DCE131543"
 
-    def test_every_command_is_answered_byte_for_byte(self, chip: Chip) -> None:
+    def test_every_command_is_answered_exactly(self, chip: Chip) -> None:
         assert exchange(chip, "00A4040C07A0000002471001") == "9000"
         assert exchange(chip, "0084000008") == "4608F919887022129000"
         assert exchange(
@@ -89,7 +89,7 @@ class TestAppendixD:
             "871901FB9235F4E4037F2327DCC8964F1F9B8C30F42C8E2FFF224A990290008E08C8B2787EAEA07D749000"
         )
 
-    def test_the_session_keys(self) -> None:
+    def test_session_keys(self) -> None:
         seed = bytes.fromhex("0036D272F5C350ACAC50C3F572D23600")
         assert Cipher.TDES.derive(seed, FOR_ENCRYPTION).hex().upper() == "979EC13B1CBFE9DCD01AB0FED307EAE5"
         assert Cipher.TDES.derive(seed, FOR_MAC).hex().upper() == "F1CB1F1FB5ADF208806B89DC579DC1F8"
@@ -241,7 +241,7 @@ class TestAppendixH:
         assert pace.session is not None
         assert pace.session._encryption_key.hex().upper() == "01AFC10CF87BE36D8179E87370171F07"
 
-    def test_the_mapped_generator(self) -> None:
+    def test_mapped_generator(self) -> None:
         s, t = "2923BE84E16CD6AE529049F1F1BBE9EB", "5DD4CBFC96F5453B130D890A1CDBAE32"
         mapped = map_integrated(STANDARDISED[13], Cipher.AES_128, bytes.fromhex(s), bytes.fromhex(t))
         assert (
@@ -250,7 +250,7 @@ class TestAppendixH:
 
 
 class TestAppendixI:
-    """PACE with Chip Authentication Mapping. The chip's static key follows from what it sends."""
+    """PACE with Chip Authentication Mapping. The chip's static key is derived from its data."""
 
     def test_over_a_curve(self) -> None:
         order = STANDARDISED[13].order
@@ -270,9 +270,9 @@ class TestAppendixI:
         # The appendix has a second private key beyond the order, which no chip would draw.
         private = int("CD626EF3C256E235FE8912CAC28279E626008EDA6B3A05C4CF862A3BDAB79E78", 16)
         random = scripted("658B860BC94DF6F044FCE6D5C82CF8E5", f"{mapping:064X}", f"{private % order:064X}")
-        asked = bytes.fromhex("800A04007F00070202040602830101")
+        template = bytes.fromhex("800A04007F00070202040602830101")
         info = PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 13)
-        pace = Pace.select(asked, (info,), known, random, static)
+        pace = Pace.select(template, (info,), known, random, static)
 
         def step(data: str, *, chained: bool = True) -> str:
             return pace.general_authenticate(bytes.fromhex(data), chained=chained).hex().upper()
@@ -298,7 +298,7 @@ class TestAppendixI:
         )
 
 
-def test_an_aes_256_session_of_a_real_document(utopia: IssuingState) -> None:
+def test_aes_256_session_of_real_document(utopia: IssuingState) -> None:
     """SELECT and two READ BINARY of EF.COM, published with gmrtd (iso7816, nfc_session_test.go)."""
     written = personalise(BEARER, utopia, Profile(access=Access.PACE))
     com = bytes.fromhex("60185F0104303130385F36063034303030305C06617563766D6E")

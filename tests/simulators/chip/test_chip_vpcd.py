@@ -1,4 +1,4 @@
-"""The protocol of vpcd, against one of the tests' own and against a real pcscd."""
+"""The protocol of vpcd, against a fake of the tests and against a real pcscd."""
 
 import asyncio
 import json
@@ -28,29 +28,29 @@ def utopia() -> IssuingState:
     return IssuingState.create()
 
 
-async def test_a_chip_is_powered_and_asked(utopia: IssuingState) -> None:
+async def test_power_and_apdus(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia)
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(chip)
         card = await vpcd.card()
-        assert await card.ask(ATR) == chip.atr
-        await card.tell(ON)
-        assert await card.ask(SELECT) == b"\x90\x00"
+        assert await card.request(ATR) == chip.atr
+        await card.send(ON)
+        assert await card.request(SELECT) == b"\x90\x00"
         assert chip.commands == 1
-        await card.tell(RESET)
-        await card.tell(b"")
-        assert await card.ask(ATR) == chip.atr
+        await card.send(RESET)
+        await card.send(b"")
+        assert await card.request(ATR) == chip.atr
         assert chip.commands == 0
-        assert (await card.ask(bytes.fromhex("00B0820000"))).hex() == "6a82"
-        await card.tell(OFF)
+        assert (await card.request(bytes.fromhex("00B0820000"))).hex() == "6a82"
+        await card.send(OFF)
         assert slot.is_occupied
         await slot.remove()
-        await card.gone()
+        await card.wait_removed()
         assert not slot.is_occupied
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_vpcd_may_leave_while_the_chip_is_taken_away(utopia: IssuingState, turns: int) -> None:
+async def test_vpcd_disconnects_during_removal(utopia: IssuingState, turns: int) -> None:
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(Chip.issue(PASSPORT, utopia))
         card = await vpcd.card()
@@ -61,53 +61,53 @@ async def test_vpcd_may_leave_while_the_chip_is_taken_away(utopia: IssuingState,
         assert not slot.is_occupied
 
 
-async def test_a_removal_closes_the_connection(utopia: IssuingState) -> None:
+async def test_removal_closes_connection(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia, faults=[CardRemoval(at=2)])
     seen: list[str] = []
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         slot.on_removed = lambda: seen.append("gone")
         await slot.insert(chip)
         card = await vpcd.card()
-        await card.ask(SELECT)
+        await card.request(SELECT)
         with pytest.raises(asyncio.IncompleteReadError):
-            await card.ask(SELECT)
+            await card.request(SELECT)
         await slot.wait_removed()
         assert seen == ["gone"]
         await slot.insert(chip)
         card = await vpcd.card()
-        assert await card.ask(ATR) == chip.atr
+        assert await card.request(ATR) == chip.atr
         chip.remove()
         with pytest.raises(asyncio.IncompleteReadError):
-            await card.ask(ATR)
+            await card.request(ATR)
 
 
-async def test_documents_come_and_go_two_hundred_times(utopia: IssuingState) -> None:
+async def test_200_insertions_and_removals(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia)
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         for number in range(1, 201):
             await slot.insert(chip)
             card = await vpcd.card()
-            assert await card.ask(SELECT) == b"\x90\x00"
+            assert await card.request(SELECT) == b"\x90\x00"
             await slot.remove()
-            await card.gone()
+            await card.wait_removed()
             await card.close()
             assert slot.inserted == number
 
 
-async def test_a_slow_field_is_slow_without_stopping_the_house(utopia: IssuingState) -> None:
+async def test_slow_field_does_not_block_loop(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia, faults=[SlowField(kbit_s=106, per_command_s=0.05)])
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(chip)
         card = await vpcd.card()
         started = time.monotonic()
-        await card.ask(SELECT)
+        await card.request(SELECT)
         assert time.monotonic() - started >= 0.05
 
 
 async def test_one_chip_at_a_time(utopia: IssuingState) -> None:
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(Chip.issue(PASSPORT, utopia))
-        with pytest.raises(SimulatorError, match="take it away first"):
+        with pytest.raises(SimulatorError, match="remove it first"):
             await slot.insert(Chip.issue(PASSPORT, utopia))
 
 
@@ -123,7 +123,7 @@ async def test_vpcd_may_leave(utopia: IssuingState) -> None:
         await slot.wait_removed()
 
 
-async def test_without_a_vpcd_it_says_so(utopia: IssuingState) -> None:
+async def test_missing_vpcd_is_reported(utopia: IssuingState) -> None:
     async with FakeVpcd() as vpcd:
         port = vpcd.port
     async with VpcdSlot(port=port) as slot:
@@ -132,7 +132,7 @@ async def test_without_a_vpcd_it_says_so(utopia: IssuingState) -> None:
 
 
 class TestCommandLine:
-    async def test_documents_are_laid_down_and_trust_is_written(self, tmp_path: Path, capsys) -> None:
+    async def test_documents_inserted_and_trust_written(self, tmp_path: Path, capsys) -> None:
         async with FakeVpcd() as vpcd:
             arguments = ["--port", str(vpcd.port), "--cycles", "2", "--dwell-s", "0.2", "--away-s", "0",
                          "--format", "TD1", "--access", "pace", "--can", "123456",
@@ -141,10 +141,10 @@ class TestCommandLine:
                          "--fault", "revoked-signer", "--trust", str(tmp_path / "trust")]  # fmt: skip
             running = asyncio.create_task(asyncio.to_thread(main, arguments))
             card = await vpcd.card()
-            assert (await card.ask(SELECT)).hex() == "6982"
+            assert (await card.request(SELECT)).hex() == "6982"
             with pytest.raises(asyncio.IncompleteReadError):
-                await card.ask(SELECT)
-            await (await vpcd.card()).gone()
+                await card.request(SELECT)
+            await (await vpcd.card()).wait_removed()
             assert await running == 0
         await asyncio.get_running_loop().shutdown_default_executor()
         lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
@@ -154,22 +154,22 @@ class TestCommandLine:
         x509.load_der_x509_certificate((tmp_path / "trust" / "csca.cer").read_bytes())
         assert (tmp_path / "trust" / "master-list.ml").read_bytes()[0] == 0x30
 
-    @pytest.mark.parametrize(("arguments", "said"), [
+    @pytest.mark.parametrize(("arguments", "message"), [
         (["--port", "1", "--cycles", "1"], "no vpcd listens there"),
         (["--fault", "removed"], "Field required"),
         (["--fault", "lost"], "lost"),
         (["--can", "12A"], "not a row of digits"),
     ])  # fmt: skip
-    def test_what_cannot_be_is_said(self, arguments: list[str], said: str, capsys) -> None:
+    def test_invalid_options_are_explained(self, arguments: list[str], message: str, capsys) -> None:
         assert main(arguments) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 NO_PCSCD = why_no_pcscd()
 
 
 @pytest.mark.skipif(NO_PCSCD is not None, reason=str(NO_PCSCD))
-def test_a_real_pcscd_reads_the_chip(tmp_path: Path) -> None:
+def test_real_pcscd_reads_the_chip(tmp_path: Path) -> None:
     here = Path(__file__).parent
     done = with_pcscd(
         tmp_path,

@@ -26,15 +26,15 @@ class ZfmHost(Host):
                 await asyncio.sleep(0.001)
         return self._waiting.pop(0)
 
-    async def ask(self, *content: int) -> bytes:
-        """Send a command; the content of its acknowledgement."""
+    async def command(self, *content: int) -> bytes:
+        """Send a command; return the content of its acknowledgement."""
         self.write(Packet(self.address, Kind.COMMAND, bytes(content)).encode())
         packet = await self.packet()
         assert (packet.kind, packet.sound) == (Kind.ACKNOWLEDGE, True)
         return packet.content
 
     async def data(self) -> bytes:
-        """The data that follows an acknowledgement."""
+        """Return the data that follow an acknowledgement."""
         whole = b""
         while True:
             packet = await self.packet()
@@ -48,5 +48,5 @@ class ZfmHost(Host):
         for at in range(0, len(data), size):
             kind = Kind.DATA if at + size < len(data) else Kind.LAST_DATA
             packet = Packet(self.address, kind, data[at : at + size]).encode()
-            # In a thread: a full pty holds the writer up until the module, which runs here, has read.
+            # In a thread: a full pty blocks the writer until the module, which runs here, has read.
             await asyncio.to_thread(self.write, packet)

@@ -1,4 +1,4 @@
-"""Fingerprint scanners in a simulated post: fingers by themselves and by command, faults, clear errors."""
+"""Fingerprint scanners in a simulated post: fingers by schedule and by command, faults, clear errors."""
 
 import asyncio
 import socket
@@ -49,19 +49,20 @@ LANES = ("lane-1/finger", "lane-2/finger", "lane-3/finger")
 
 
 class Events:
-    """What the post says, to look back at."""
+    """Events of the post."""
 
     def __init__(self) -> None:
-        self._said: list[tuple[str, str, dict[str, Any]]] = []
+        self._events: list[tuple[str, str, dict[str, Any]]] = []
 
     def __call__(self, name: str, event: str, details: Any) -> None:
-        self._said.append((name, event, dict(details)))
+        self._events.append((name, event, dict(details)))
 
     async def until(self, name: str, event: str, count: int = 1) -> dict[str, Any]:
-        """Wait until a simulator has said that so many times; what it said last."""
+        """Wait until a simulator has emitted the event so many times; return the last one."""
         async with asyncio.timeout(20):
             while (
-                len(found := [said for one, what, said in self._said if (one, what) == (name, event)]) < count
+                len(found := [message for one, what, message in self._events if (one, what) == (name, event)])
+                < count
             ):
                 await asyncio.sleep(0.005)
         return found[-1]
@@ -80,45 +81,45 @@ async def post(tmp_path: Path, events: Events) -> AsyncIterator[Post]:
         yield post
 
 
-async def test_fingers_come_by_themselves_and_by_command(post: Post, events: Events, tmp_path: Path) -> None:
+async def test_fingers_by_schedule_and_command(post: Post, events: Events, tmp_path: Path) -> None:
     async def do(what: str, lane: int, **more: Any) -> dict[str, Any]:
         return await send_command(post.socket_path, {"do": what, "name": LANES[lane - 1], **more})
 
     async def status(lane: int) -> dict[str, Any]:
         return dict((await do("status", lane))["simulators"][LANES[lane - 1]])
 
-    # By themselves, from when a client has the scanner.
+    # By schedule, once a client has the scanner.
     url = (await events.until("lane-2/finger", "ready"))["url"]
     port = int(url.removeprefix("usbip://127.0.0.1:").removesuffix("/1-1"))
     assert (await status(2))["touches"] == 0
     handle = await asyncio.to_thread(usbip.open, transport=usbip.USBIP("127.0.0.1", port))
     await events.until("lane-2/finger", "host")
-    said = await events.until("lane-2/finger", "finger", 3)
-    assert said["condition"] == "clean"
+    message = await events.until("lane-2/finger", "finger", 3)
+    assert message["condition"] == "clean"
     assert await events.until("lane-2/finger", "fault") == {"fault": "stuck-finger"}
     handle.close()
     assert await events.until("lane-2/finger", "host", 2) == {"connected": False}
 
-    # By command, on a module that knows two of its people.
+    # By command, on a module with two enrolled fingers.
     host = ZfmHost(tmp_path / "run" / "module")
     await events.until("lane-3/finger", "host")
-    assert await host.ask(0x01) == b"\x02"
+    assert await host.command(0x01) == b"\x02"
     assert await do("insert", 3, finger=1, for_s=60) == {
         "ok": True,
         "finger": 1,
         "pattern": (await do("insert", 3, finger=1, for_s=60))["pattern"],
         "condition": "clean",
     }
-    assert await host.ask(0x01) == b"\0"
-    assert await host.ask(0x02, 1) == b"\0"
-    assert (await host.ask(0x04, 1, 0, 0, 0, 200))[:3] == b"\0\0\x01"
+    assert await host.command(0x01) == b"\0"
+    assert await host.command(0x02, 1) == b"\0"
+    assert (await host.command(0x04, 1, 0, 0, 0, 200))[:3] == b"\0\0\x01"
     assert await do("insert", 3, lift=True) == {"ok": True}
-    assert await host.ask(0x01) == b"\x02"
+    assert await host.command(0x01) == b"\x02"
     now = await status(3)
     assert (now["templates"], now["touched"], now["touches"], now["host_connected"]) == (2, False, 2, True)
     host.close()
 
-    # A finger goes after its time.
+    # A finger is lifted after its time.
     await do("insert", 1, pattern="whorl", condition="dry", for_s=1, rotation_deg=9)
     assert (await status(1))["touched"]
     while (await status(1))["touched"]:
@@ -128,7 +129,7 @@ async def test_fingers_come_by_themselves_and_by_command(post: Post, events: Eve
 
 
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
-    ({"do": "insert", "name": LANES[0], "condition": "sore"}, "insert: 'sore' is not a valid Condition"),
+    ({"do": "insert", "name": LANES[0], "condition": "sore"}, "insert: 'sore' is not a valid SkinCondition"),
     ({"do": "insert", "name": LANES[0], "pattern": "spiral"}, "insert: 'spiral' is not a valid Pattern"),
     ({"do": "insert", "name": LANES[0], "finger": "thumb"}, "insert: invalid literal"),
     ({"do": "insert", "name": LANES[0], "colour": 3}, "unexpected keyword argument 'colour'"),
@@ -142,7 +143,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_what_cannot_be_done_is_said(post: Post) -> None:
+async def test_invalid_commands_are_explained(post: Post) -> None:
     for request, error in IMPOSSIBLE:
         answer = await send_command(post.socket_path, request)
         assert answer["ok"] is False
@@ -150,7 +151,7 @@ async def test_what_cannot_be_done_is_said(post: Post) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ('kind = "uru4000"', "port: Field required"),
         (
@@ -160,30 +161,30 @@ async def test_what_cannot_be_done_is_said(post: Post) -> None:
         ('kind = "nb1010"\nport = 1\nserial_number = "1"', "serial_number: Extra inputs"),
         ('kind = "zfm"\npath = "here"', "path: here is not an absolute path"),
         ('kind = "nb1010"\nport = 1\nevery_s = 1\njitter_s = 1', "jitter_s must be less than every_s"),
-        ('kind = "nb1010"\nport = 1\nconditions = { clean = 0 }', "one at least is above 0"),
+        ('kind = "nb1010"\nport = 1\nconditions = { clean = 0 }', "at least one must be above 0"),
         (
             'kind = "nb1010"\nport = 1\nfaults = [{ at_s = 1, fault = "trouble" }]',
             "faults.0: Input tag 'trouble'",
         ),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, lines: str, said: str) -> None:
+def test_invalid_file_is_explained(tmp_path: Path, lines: str, message: str) -> None:
     file = tmp_path / "post.toml"
     file.write_text(f'[[simulator]]\nname = "lane-1/finger"\n{lines}\n')
     with pytest.raises(PostFileError) as caught:
         load_post(file)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_two_scanners_have_two_ports(tmp_path: Path) -> None:
     file = tmp_path / "post.toml"
     one = '[[simulator]]\nname = "lane-{}/finger"\nkind = "nb1010"\nport = 4711\n'
     file.write_text(one.format(1) + one.format(2))
-    with pytest.raises(PostFileError, match=r"127\.0\.0\.1:4711 belongs to lane-1/finger already"):
+    with pytest.raises(PostFileError, match=r"127\.0\.0\.1:4711 is already used by lane-1/finger"):
         load_post(file)
 
 
-async def test_a_port_that_is_taken_stops_the_post(tmp_path: Path, events: Events) -> None:
+async def test_occupied_port_stops_post(tmp_path: Path, events: Events) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         file = tmp_path / "post.toml"
         port = taken.getsockname()[1]
@@ -193,12 +194,12 @@ async def test_a_port_that_is_taken_stops_the_post(tmp_path: Path, events: Event
                 pass
 
 
-def test_the_demonstration_is_in_order() -> None:
+def test_demo_file_is_valid() -> None:
     settings = load_post("config/demo-fingerprint-post.toml", {"BORDERPOST_RUN": "/run/here"})
     assert [type(one) for one in settings] == [Uru4000Settings, Nb1010Settings, ZfmSettings]
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(kinds.KINDS, "odd", ("simulators.no_such_module", "Settings"))
     with pytest.raises(
         SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: it comes"

@@ -1,4 +1,4 @@
-"""Fingers that nobody has: the same ones for the same seed, themselves again when laid anew."""
+"""Invented fingers: the same for the same seed, recognizable when placed again."""
 
 import io
 from itertools import islice
@@ -24,7 +24,7 @@ FOUR_FIFTHS = Sensor(192, 192, 508)
 FULL = Sensor(384, 290, 500)
 
 
-def test_a_seed_is_a_finger() -> None:
+def test_seed_determines_finger() -> None:
     first, again = render_touch(Finger(5).touch(1), FULL), render_touch(Finger(5).touch(1), FULL)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, render_touch(Finger(6).touch(1), FULL))
@@ -32,7 +32,7 @@ def test_a_seed_is_a_finger() -> None:
     assert len(set(islice(fingers(3), 100))) == 100
 
 
-def test_an_image_has_the_sensors_size_and_is_nobodys_to_change() -> None:
+def test_image_size_and_read_only() -> None:
     for sensor in (FULL, FOUR_FIFTHS, Sensor(256, 180, 385), Sensor(40, 30, 250)):
         image = render_touch(Finger(5).touch(), sensor)
         assert (image.shape, image.dtype) == ((sensor.height, sensor.width), np.uint8)
@@ -40,14 +40,14 @@ def test_an_image_has_the_sensors_size_and_is_nobodys_to_change() -> None:
         image[0, 0] = 1
 
 
-def test_patterns_come_as_often_as_people_have_them() -> None:
-    shown = [Finger(seed).ridge_pattern for seed in range(2000)]
+def test_pattern_frequencies_are_realistic() -> None:
+    patterns = [Finger(seed).ridge_pattern for seed in range(2000)]
     for pattern, per_cent in PATTERN_FREQUENCIES.items():
-        assert shown.count(pattern) / 20 == pytest.approx(per_cent, abs=4)
+        assert patterns.count(pattern) / 20 == pytest.approx(per_cent, abs=4)
 
 
 def ridge_direction(image: NDArray[np.uint8], row: int, column: int) -> float:
-    """Of the ridges around a point, in degrees from rightwards to upwards, 0 to 180."""
+    """Return the direction of the ridges around a point, in degrees from rightwards to upwards, 0 to 180."""
     patch = image[row - 20 : row + 20, column - 20 : column + 20].astype(float)
     down, right = np.gradient(patch)
     double = np.arctan2(2 * (right * -down).sum(), (right**2 - down**2).sum())
@@ -58,13 +58,13 @@ def straight(pattern: Pattern) -> NDArray[np.uint8]:
     return render_touch(Touch(Finger(1, pattern)), Sensor(384, 480, 500))
 
 
-def test_loops_open_to_the_side_that_they_are_named_after() -> None:
+def test_loops_open_to_their_named_side() -> None:
     # Below the core, off to the open side, ridges fall outwards.
     assert 15 < ridge_direction(straight(Pattern.LEFT_LOOP), 300, 110) < 80
     assert 100 < ridge_direction(straight(Pattern.RIGHT_LOOP), 300, 270) < 165
 
 
-def test_ridges_go_round_a_whorl_and_over_an_arch() -> None:
+def test_ridges_of_whorl_and_arch() -> None:
     whorl = straight(Pattern.WHORL)
     assert abs(ridge_direction(whorl, 220, 110) - 90) < 30
     assert abs(ridge_direction(whorl, 220, 270) - 90) < 30
@@ -73,7 +73,7 @@ def test_ridges_go_round_a_whorl_and_over_an_arch() -> None:
     assert 110 < ridge_direction(arch, 320, 270) < 175
 
 
-def test_a_touch_is_turned_and_moved_as_it_says() -> None:
+def test_touch_is_rotated_and_shifted() -> None:
     finger = Finger(1, Pattern.ARCH)
     level, turned = (render_touch(Touch(finger, rotation_deg=turn), FULL) for turn in (0.0, 20.0))
     difference = (ridge_direction(turned, 60, 192) - ridge_direction(level, 60, 192)) % 180
@@ -86,7 +86,7 @@ def test_a_touch_is_turned_and_moved_as_it_says() -> None:
 
 
 @pytest.mark.parametrize("sensor", [FOUR_FIFTHS, Sensor(256, 288, 500)])
-def test_two_touches_of_a_finger_are_more_alike_than_two_fingers(sensor: Sensor) -> None:
+def test_same_finger_is_more_similar(sensor: Sensor) -> None:
     some = list(islice(fingers(7), 6))
     first, second = (
         [characters(render_touch(finger.touch(number), sensor) >> 4, sensor.ppi).file for finger in some]
@@ -99,7 +99,7 @@ def test_two_touches_of_a_finger_are_more_alike_than_two_fingers(sensor: Sensor)
     assert np.median(own) > 2 * np.median(others)
 
 
-def test_nothing_on_the_glass_is_white_and_dirt_stays_on_it() -> None:
+def test_empty_glass_is_white_and_dirt_stays() -> None:
     assert render_touch(None, FULL).min() > 220
     dirty = render_touch(None, FULL, dirty=True)
     assert (dirty < 128).mean() > 0.1
@@ -121,7 +121,7 @@ def nfiq2() -> object:
     (SkinCondition.CLEAN, range(35, 101)), (SkinCondition.DRY, range(25)), (SkinCondition.NOISY, range(25)),
     (SkinCondition.WORN, range(25)),
 ])  # fmt: skip
-def test_nfiq_2_thinks_what_a_person_would(nfiq2: object, condition: SkinCondition, scores: range) -> None:
+def test_nfiq2_scores_are_plausible(nfiq2: object, condition: SkinCondition, scores: range) -> None:
     for finger in islice(fingers(1), 4):
         file = io.BytesIO()
         Image.fromarray(render_touch(finger.touch(1, condition), FULL)).save(file, "PNG", dpi=(500, 500))

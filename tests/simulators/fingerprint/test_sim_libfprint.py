@@ -26,7 +26,7 @@ async def bus() -> AsyncIterator[EmulatedBus]:
 
 
 async def captured(bus: EmulatedBus, scanner: UsbScanner, driver: str, image: Path) -> np.ndarray:
-    """Have libfprint capture from a scanner; the finger comes when it looks for one, and goes again."""
+    """Capture from a scanner with libfprint; the finger comes when it looks for one, and is lifted again."""
     bus.connect(1, scanner)
     program = await asyncio.create_subprocess_exec(
         "/usr/bin/python3", CAPTURE, image,
@@ -46,24 +46,24 @@ async def captured(bus: EmulatedBus, scanner: UsbScanner, driver: str, image: Pa
 
 
 @pytest.mark.parametrize(("model", "upside_down"), [("4500", True), ("microsoft-v2", False), ("4000", False)])
-async def test_libfprint_captures_from_a_uru4000(
+async def test_libfprint_captures_from_uru4000(
     bus: EmulatedBus, tmp_path: Path, model: str, upside_down: bool
 ) -> None:
     scanner = Uru4000(model)
-    shown = await captured(bus, scanner, "uru4000", tmp_path / "image.png")
+    image = await captured(bus, scanner, "uru4000", tmp_path / "image.png")
     scanner.platen.place(Finger(5).touch())
     source = scanner.platen.sense()
     if upside_down:
-        shown, source = shown[::-1, ::-1], source[::-1, ::-1]
+        image, source = image[::-1, ::-1], source[::-1, ::-1]
     expected = source.copy()
-    expected[122] = source[123]  # the line that is not there
+    expected[122] = source[123]  # the line marked not present
     for row in (71, 121, 172, 289):
-        expected[row, -1] = 255  # the last byte of an enciphered block
-    assert np.array_equal(shown, expected)
+        expected[row, -1] = 255  # the last byte of an encrypted block
+    assert np.array_equal(image, expected)
 
 
-async def test_libfprint_captures_from_an_nb1010(bus: EmulatedBus, tmp_path: Path) -> None:
+async def test_libfprint_captures_from_nb1010(bus: EmulatedBus, tmp_path: Path) -> None:
     scanner = Nb1010()
-    shown = await captured(bus, scanner, "nb1010", tmp_path / "image.png")
+    image = await captured(bus, scanner, "nb1010", tmp_path / "image.png")
     scanner.platen.place(Finger(5).touch())
-    assert np.array_equal(shown, scanner.platen.sense())
+    assert np.array_equal(image, scanner.platen.sense())

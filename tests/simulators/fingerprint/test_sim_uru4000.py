@@ -29,7 +29,7 @@ SEED = 0x51EA2124
 
 
 class UruHost(Host):
-    """Reads and writes the registers of a scanner, and what it sends."""
+    """Host that reads and writes the registers of a scanner, and receives its data."""
 
     async def get(self, register: int, count: int = 1) -> bytes:
         return await self.control(0xC0, 0x04, register, 0, count)
@@ -46,7 +46,7 @@ class UruHost(Host):
         return await self.read(0x82, 111_424, timeout_s)
 
     async def power_up(self) -> None:
-        """As a driver does that knows its scanner."""
+        """Power up like a driver for this scanner."""
         status = (await self.get(0x07))[0]
         await self.put(0x07, status | 0x80)
         while True:
@@ -86,7 +86,7 @@ def host(scanner: Uru4000) -> UruHost:
         ("microsoft-v2", "12010002000000405e04ca00000101020301"),
     ],
 )
-async def test_it_describes_itself_as_the_recorded_ones_do(model: str, device: str) -> None:
+async def test_descriptors_are_as_recorded(model: str, device: str) -> None:
     scanner = Uru4000(model)
     endpoints = "0705810340000807058202400000"
     assert scanner.descriptors[:18].hex() == device
@@ -95,7 +95,7 @@ async def test_it_describes_itself_as_the_recorded_ones_do(model: str, device: s
 
 
 async def test_power_up_capture_and_off_as_recorded(scanner: Uru4000, host: UruHost) -> None:
-    """The transfers of the recording `uru4000-4500`, in its order."""
+    """Repeat the transfers of the recording `uru4000-4500`, in order."""
     event = asyncio.create_task(host.event())
     assert await host.get(0x07) == b"\x01"
     await host.put(0x07, 0x81)
@@ -121,12 +121,12 @@ async def test_power_up_capture_and_off_as_recorded(scanner: Uru4000, host: UruH
 
     keys = {raw[6]: await host.key(raw[6])}
     scanner.platen.place(FINGER)
-    shown = 255 - read(raw, keys.__getitem__)[::-1, ::-1]
+    image = 255 - read(raw, keys.__getitem__)[::-1, ::-1]
     # An absent line and the last byte of four blocks.
-    assert (shown != scanner.platen.sense()).sum() <= 384 + 4
+    assert (image != scanner.platen.sense()).sum() <= 384 + 4
 
 
-async def test_a_microsoft_reader_sleeps_until_it_is_answered() -> None:
+async def test_microsoft_reader_needs_challenge() -> None:
     scanner = Uru4000("microsoft-v2")
     host = UruHost(scanner)
     assert await host.get(0x07) == b"\x03"
@@ -150,26 +150,26 @@ async def test_a_microsoft_reader_sleeps_until_it_is_answered() -> None:
         pass
     await host.put(0x4E, 0x20)
     raw = await host.image()
-    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
-    assert (shown != scanner.platen.sense()).sum() <= 384 + 4  # not turned, this one
-    await host.put(0x07, 0x83)  # asleep again, and it wants to be asked again
+    image = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert (image != scanner.platen.sense()).sum() <= 384 + 4  # this one is not rotated
+    await host.put(0x07, 0x83)  # it sleeps again, and requires another answer
     await host.put(0x07, 0x03)
     assert await host.get(0x07) == b"\x83"
     scanner.close()
 
 
-async def test_a_key_is_of_one_image_and_hides_behind_the_seed(scanner: Uru4000, host: UruHost) -> None:
+async def test_key_is_per_image_and_hidden_by_seed(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     await host.put(0x4E, 0x20)
     raw = await host.image()
     assert await host.key(raw[6]) == await host.key(raw[6])
-    assert await host.key(raw[6] + 1) != await host.key(raw[6] + 1)  # there is none
+    assert await host.key(raw[6] + 1) != await host.key(raw[6] + 1)  # there is no such key
     first = await host.key(raw[6])
     raw = await host.image()  # the next, in the same mode
     assert await host.key(raw[6]) != first
 
 
-async def test_it_feels_only_what_it_is_told_to_feel(scanner: Uru4000, host: UruHost) -> None:
+async def test_only_requested_event_is_sent(scanner: Uru4000, host: UruHost) -> None:
     async def nothing() -> bool:
         try:
             await host.event(0.05)
@@ -181,30 +181,30 @@ async def test_it_feels_only_what_it_is_told_to_feel(scanner: Uru4000, host: Uru
     scanner.platen.place(FINGER)
     assert await nothing()
     await host.put(0x4E, 0x10)
-    assert await host.event() == "0101"  # it was there already
-    assert await nothing()  # and is told once
+    assert await host.event() == "0101"  # the finger was there already
+    assert await nothing()  # and is reported once
     await host.put(0x4E, 0x12)
     assert await nothing()
     scanner.platen.lift()
     assert await host.event() == "0200"
     await host.put(0x4E, 0x10)
     scanner.platen.place(FINGER)
-    scanner.platen.lift()  # sooner than it feels
+    scanner.platen.lift()  # shorter than the detection time
     assert await nothing()
     await host.put(0x4E, 0x70)
     scanner.platen.place(FINGER)
     assert await nothing()
 
 
-async def test_a_capture_without_a_finger_shows_the_glass(scanner: Uru4000, host: UruHost) -> None:
+async def test_capture_without_finger_shows_glass(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     await host.put(0x4E, 0x20)
     raw = await host.image()
-    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
-    assert np.median(shown) > 230
+    image = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert np.median(image) > 230
 
 
-async def test_an_image_nobody_fetched_is_gone_with_its_mode(scanner: Uru4000, host: UruHost) -> None:
+async def test_unread_image_is_lost_with_its_mode(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     await host.put(0x4E, 0x20)
     part = await host.read(0x82, 1000, 2)
@@ -214,14 +214,14 @@ async def test_an_image_nobody_fetched_is_gone_with_its_mode(scanner: Uru4000, h
         await host.read(0x82, 1000, 0.05)
 
 
-async def test_images_come_unenciphered_where_the_cipher_is_off() -> None:
+async def test_unencrypted_images_without_cipher() -> None:
     scanner = Uru4000("4000", encrypted=False)
     host = UruHost(scanner)
     await host.power_up()
     scanner.platen.place(FINGER)
     await host.put(0x4E, 0x20)
-    shown = 255 - read(await host.image(), {}.__getitem__)
-    assert (shown[2:] != scanner.platen.sense()[2:]).sum() <= 384
+    image = 255 - read(await host.image(), {}.__getitem__)
+    assert (image[2:] != scanner.platen.sense()[2:]).sum() <= 384
     scanner.close()
 
 
@@ -229,14 +229,14 @@ async def test_images_come_unenciphered_where_the_cipher_is_off() -> None:
     "setup",
     [(0xC0, 0x05, 0x07, 0, 1), (0xC0, 0x04, 0x07, 1, 1), (0x40, 0x04, 0x07, 0, b""), (0xC1, 0x04, 7, 0, 1)],
 )
-async def test_it_refuses_what_it_does_not_know(
+async def test_unknown_request_is_refused(
     host: UruHost, setup: tuple[int, int, int, int, int | bytes]
 ) -> None:
     with pytest.raises(OSError, match="Broken pipe"):
         await host.control(*setup)
 
 
-async def test_unknown_registers_read_as_zeros(host: UruHost) -> None:
+async def test_unknown_registers_read_zero(host: UruHost) -> None:
     assert await host.get(0x100, 8) == bytes(8)
     await host.put(0x100, 1)
     assert await host.get(0x4E) == b"\x00"
@@ -245,7 +245,7 @@ async def test_unknown_registers_read_as_zeros(host: UruHost) -> None:
 # Faults.
 
 
-async def test_trouble_is_announced_and_costs_an_image(scanner: Uru4000, host: UruHost) -> None:
+async def test_trouble_interrupt_and_lost_image(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     scanner.inject_scanner_fault(Trouble())
     assert await host.event() == "0800"
@@ -267,7 +267,7 @@ async def test_bad_images(scanner: Uru4000, host: UruHost) -> None:
     assert len(await host.image()) == 111_040
 
 
-async def test_the_interrupt_after_power_up_may_not_come(scanner: Uru4000, host: UruHost) -> None:
+async def test_missing_interrupt_after_power_up(scanner: Uru4000, host: UruHost) -> None:
     scanner.inject_scanner_fault(NoScanPower(times=2))
     for _ in range(2):
         await host.put(0x07, 0x81)
@@ -287,7 +287,7 @@ async def test_confused_power_is_cycled(scanner: Uru4000, host: UruHost) -> None
     await host.power_up()
 
 
-async def test_a_finger_that_is_not_there(scanner: Uru4000, host: UruHost) -> None:
+async def test_stuck_finger_is_detected(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     await host.put(0x4E, 0x10)
     scanner.inject_scanner_fault(StuckFinger(for_s=0.1))
@@ -297,7 +297,7 @@ async def test_a_finger_that_is_not_there(scanner: Uru4000, host: UruHost) -> No
     assert not scanner.platen.is_touched
 
 
-async def test_dirt_lasts_while_the_cable_is_out(scanner: Uru4000) -> None:
+async def test_dirt_remains_while_unplugged(scanner: Uru4000) -> None:
     scanner.inject_scanner_fault(DirtySensor(for_s=0.05))
     scanner.unplug()
     assert scanner.platen.is_dirty
@@ -306,7 +306,7 @@ async def test_dirt_lasts_while_the_cable_is_out(scanner: Uru4000) -> None:
 
 
 @pytest.mark.parametrize("transfer", range(1, 12, 2))
-async def test_unplugged_anywhere_it_starts_afresh(scanner: Uru4000, host: UruHost, transfer: int) -> None:
+async def test_restart_after_unplug_at_any_point(scanner: Uru4000, host: UruHost, transfer: int) -> None:
     scanner.platen.place(FINGER)
     scanner.inject_scanner_fault(UnplugAt(transfer=transfer))
     with pytest.raises(OSError, match=r"shutdown|No such device"):
@@ -328,7 +328,7 @@ async def captured(host: UruHost) -> bytes:
     return raw
 
 
-async def test_three_hundred_unplugs_leave_nothing(scanner: Uru4000, host: UruHost) -> None:
+async def test_300_unplugs_leave_nothing_pending(scanner: Uru4000, host: UruHost) -> None:
     scanner.platen.place(FINGER)
     for number in range(300):
         scanner.inject_scanner_fault(UnplugAt(transfer=number % 7 + 1))
@@ -344,7 +344,7 @@ async def test_three_hundred_unplugs_leave_nothing(scanner: Uru4000, host: UruHo
 
 
 @pytest.mark.parametrize("fault", [Stall(of="control"), Slow(delay_s=0.01), Silence(for_s=0.01)])
-async def test_faults_of_any_usb_device_befall_it_too(
+async def test_common_usb_faults_apply(
     scanner: Uru4000, host: UruHost, fault: Stall | Slow | Silence
 ) -> None:
     scanner.inject_scanner_fault(fault)
@@ -362,15 +362,15 @@ async def test_faults_of_any_usb_device_befall_it_too(
     ("name", "arguments"),
     [("gremlins", {}), ("short-packet", {}), ("wrong-checksum", {}), ("trouble", {"images": 0})],
 )
-def test_faults_that_cannot_be_are_refused(name: str, arguments: dict[str, int]) -> None:
+def test_impossible_faults_are_refused(name: str, arguments: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         uru_fault(name, arguments)
 
 
-async def test_conditions_reach_the_image(scanner: Uru4000, host: UruHost) -> None:
+async def test_conditions_reach_image(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     scanner.platen.place(Finger(5).touch(0, SkinCondition.WET))
     await host.put(0x4E, 0x20)
     raw = await host.image()
-    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
-    assert (shown < 60).mean() > 0.3
+    image = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert (image < 60).mean() > 0.3

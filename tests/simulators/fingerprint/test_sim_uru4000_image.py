@@ -1,4 +1,4 @@
-"""How a U.are.U scanner wraps and enciphers its images, against a second reading of the sheet."""
+"""Format and cipher of a U.are.U scanner's images, against a second implementation of the sheet."""
 
 from random import Random
 
@@ -18,22 +18,22 @@ TOUCH = Finger(5).touch()
 
 
 def expected(source: NDArray[np.uint8], blocks: tuple[Block, ...], *, turned: bool) -> NDArray[np.uint8]:
-    """What a reader makes of it: inverted, absent lines replaced by the next, last bytes of blocks 0."""
+    """Return a reader's result: inverted, absent lines replaced by the next, last bytes of blocks 0."""
     lines = 255 - (source[::-1, ::-1] if turned else source)
-    shown = lines.copy()
+    image = lines.copy()
     row = 0
     for block in blocks:
         row += block.lines
         if block.flags & 0x01:
-            shown[row - block.lines : row] = lines[row : row + block.lines]
+            image[row - block.lines : row] = lines[row : row + block.lines]
         elif block.flags & 0x06 == 0x02:
-            shown[row - 1, -1] = 0
-    return shown
+            image[row - 1, -1] = 0
+    return image
 
 
 @given(key=st.integers(0, 2**32 - 1), count=st.integers(1, 5000))
 @settings(max_examples=25)
-def test_the_stream_is_that_of_a_register_stepped_bit_by_bit(key: int, count: int) -> None:
+def test_stream_matches_bitwise_register(key: int, count: int) -> None:
     register, bytes_ = key, []
     for _ in range(count):
         bytes_.append(stream_byte(register))
@@ -42,16 +42,16 @@ def test_the_stream_is_that_of_a_register_stepped_bit_by_bit(key: int, count: in
     assert image.advance_key(key, count) == register
 
 
-def test_the_stream_of_a_whole_image_ends_where_it_should() -> None:
+def test_stream_of_whole_image() -> None:
     register = 0x1234ABCD
     for _ in range(50_000):
         register = stepped(register)
     assert image.advance_key(0x1234ABCD, 50_000) == register
-    # A register of 0 stays there: no cipher, but nothing breaks.
+    # A register of 0 stays 0: no cipher, but no failure.
     assert not image.stream(0, 1000).any()
 
 
-def test_the_header_is_laid_out_as_recorded() -> None:
+def test_header_layout_is_as_recorded() -> None:
     made = raw(render_touch(TOUCH, SENSOR), AS_RECORDED, Random(1), turned=True)
     assert len(made.data) == 111_040
     assert made.data[:4].hex() == "10408001"
@@ -62,21 +62,21 @@ def test_the_header_is_laid_out_as_recorded() -> None:
 
 
 @pytest.mark.parametrize("turned", [True, False])
-def test_an_image_is_read_back_but_for_what_the_format_loses(turned: bool) -> None:
+def test_image_round_trip(turned: bool) -> None:
     made = raw(render_touch(TOUCH, SENSOR), AS_RECORDED, Random(2), turned=turned)
     assert noisiness(made.data) >= 5000
     keys = dict(enumerate(made.keys, made.first_key))
-    shown = read(made.data, keys.__getitem__)
-    assert np.array_equal(shown, expected(render_touch(TOUCH, SENSOR), AS_RECORDED, turned=turned))
+    image = read(made.data, keys.__getitem__)
+    assert np.array_equal(image, expected(render_touch(TOUCH, SENSOR), AS_RECORDED, turned=turned))
     whole = render_touch(TOUCH, SENSOR)
-    assert (shown != 255 - (whole[::-1, ::-1] if turned else whole)).sum() <= 384 + 4
+    assert (image != 255 - (whole[::-1, ::-1] if turned else whole)).sum() <= 384 + 4
 
 
-def test_an_image_without_a_cipher_does_not_look_like_one() -> None:
+def test_image_without_cipher_is_recognizable() -> None:
     made = raw(render_touch(TOUCH, SENSOR), UNENCRYPTED, Random(3), turned=False)
     assert noisiness(made.data) < 5000
-    shown = read(made.data, {}.__getitem__)
-    assert np.array_equal(shown[2:], expected(render_touch(TOUCH, SENSOR), UNENCRYPTED, turned=False)[2:])
+    image = read(made.data, {}.__getitem__)
+    assert np.array_equal(image[2:], expected(render_touch(TOUCH, SENSOR), UNENCRYPTED, turned=False)[2:])
 
 
 blocks_of_an_image = st.lists(
@@ -87,7 +87,7 @@ blocks_of_an_image = st.lists(
 @given(pairs=blocks_of_an_image, seed=st.integers(0, 1000))
 @settings(max_examples=20)
 def test_any_blocks_are_read_back(pairs: list[tuple[int, int]], seed: int) -> None:
-    # First an enciphered one, by which readers tell; at the end one that fills up the image.
+    # First an encrypted one, by which readers decide; at the end one that fills up the image.
     rest = 289 - 2 - sum(lines for _, lines in pairs)
     filled = [
         Block(0x02, 2),

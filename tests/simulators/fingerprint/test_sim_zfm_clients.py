@@ -1,4 +1,4 @@
-"""Programs of others work the simulated modules: `pyfingerprint` and Adafruit's library."""
+"""Independent programs use the simulated modules: `pyfingerprint` and Adafruit's library."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
 
 
 async def works(module: ZfmModule, script: str, *arguments: str) -> dict[str, Any]:
-    """Have a program work the module, lay fingers on it as it asks, and return what it saw."""
+    """Run a program with the module, place fingers when it requests them, and return its results."""
     module.start()
     program = await asyncio.create_subprocess_exec(
         ORACLE, f"tests/oracles/{script}", str(module.line.path), *arguments,
@@ -48,7 +48,7 @@ async def works(module: ZfmModule, script: str, *arguments: str) -> dict[str, An
     return seen
 
 
-async def test_pyfingerprint_works_a_zfm_20(line: SerialLine, tmp_path: Path) -> None:
+async def test_pyfingerprint_works_zfm_20(line: SerialLine, tmp_path: Path) -> None:
     module = ZfmModule(line, "zfm-20", capture_s=0)
     seen = await works(module, "zfm_pyfingerprint.py", str(tmp_path / "image.png"))
 
@@ -87,7 +87,7 @@ async def test_pyfingerprint_works_a_zfm_20(line: SerialLine, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("model", "library", "extras", "characters"), [("as608", 300, "echo", 512), ("r503", 200, "ring", 1536)]
 )
-async def test_adafruits_library_works_modules(
+async def test_adafruit_library_works(
     line: SerialLine, model: str, library: int, extras: str, characters: int
 ) -> None:
     module = ZfmModule(line, model, capture_s=0)

@@ -1,5 +1,4 @@
-"""A second opinion on a U.are.U image: the sheet's reading of it, bit by bit, with nothing of the
-simulator's."""
+"""A second implementation of the U.are.U image: the sheet's format, bit by bit."""
 
 from collections.abc import Callable
 
@@ -8,7 +7,7 @@ from numpy.typing import NDArray
 
 WIDTH = 384
 Exchange = Callable[[int], int]
-"""Gives the key of that number."""
+"""Returns the key of that number."""
 
 
 def stepped(key: int) -> int:
@@ -25,7 +24,7 @@ def noisiness(raw: bytes) -> int:
 
 
 def read(raw: bytes, exchange: Exchange) -> NDArray[np.uint8]:
-    """The image as the scanner holds it: 290 rows, inverted, perhaps upside down."""
+    """Return the scanner's image: 290 rows, inverted, perhaps upside down."""
     lines, number = int.from_bytes(raw[4:6], "little"), raw[6]
     assert lines < 290
     assert len(raw) >= lines * WIDTH + 64
@@ -33,7 +32,7 @@ def read(raw: bytes, exchange: Exchange) -> NDArray[np.uint8]:
     data = bytearray(raw[64:])
     enciphered = noisiness(raw) >= 5000
     key = exchange(number) if enciphered else 0
-    done, shown = 0, []
+    done, image = 0, []
     for flags, count in pairs:
         if done >= lines or count == 0:
             break
@@ -51,7 +50,7 @@ def read(raw: bytes, exchange: Exchange) -> NDArray[np.uint8]:
             elif flags & 0x06 == 0:
                 for _ in range(start, end):
                     key = stepped(key)
-        shown += [data[row * WIDTH : (row + 1) * WIDTH] for row in range(done, done + count)]
+        image += [data[row * WIDTH : (row + 1) * WIDTH] for row in range(done, done + count)]
         if not flags & 0x01:
             done += count
-    return np.array(shown, np.uint8)
+    return np.array(image, np.uint8)

@@ -1,4 +1,4 @@
-"""The HTTP server of the simulators: who may ask, and answers that do not end as they should."""
+"""The HTTP server of the simulators: access control, and answers that end irregularly."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -22,29 +22,27 @@ def guarded(access: AccessControl) -> HttpServer:
     return HttpServer(answer)
 
 
-async def asked(access: AccessControl, auth: httpx.Auth, times: int = 1) -> tuple[list[int], int]:
-    """What the client was told each time, and how many requests that took."""
+async def request_statuses(access: AccessControl, auth: httpx.Auth, times: int = 1) -> tuple[list[int], int]:
+    """Return the status of each answer, and the number of requests."""
     async with guarded(access) as server, httpx.AsyncClient(trust_env=False, auth=auth) as client:
-        told = [(await client.get(server.url + "/a?b=[0]&c=d e")).status_code for _ in range(times)]
-        return told, len(server.request_count)
+        statuses = [(await client.get(server.url + "/a?b=[0]&c=d e")).status_code for _ in range(times)]
+        return statuses, len(server.request_count)
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
 @pytest.mark.parametrize("with_qop", [True, False])
-async def test_digest_lets_in_who_knows_the_password_and_nobody_else(
-    algorithm: Algorithm, with_qop: bool
-) -> None:
+async def test_digest_requires_password(algorithm: Algorithm, with_qop: bool) -> None:
     access = AccessControl("digest", "watch", "two words", algorithm=algorithm, with_qop=with_qop)
-    assert await asked(access, httpx.DigestAuth("watch", "two words"), times=3) == ([200] * 3, 4)
-    assert await asked(access, httpx.DigestAuth("watch", "too words")) == ([401], 2)
-    assert await asked(access, httpx.DigestAuth("wotch", "two words")) == ([401], 2)
-    assert await asked(access, httpx.BasicAuth("watch", "two words")) == ([401], 1)
+    assert await request_statuses(access, httpx.DigestAuth("watch", "two words"), times=3) == ([200] * 3, 4)
+    assert await request_statuses(access, httpx.DigestAuth("watch", "too words")) == ([401], 2)
+    assert await request_statuses(access, httpx.DigestAuth("wotch", "two words")) == ([401], 2)
+    assert await request_statuses(access, httpx.BasicAuth("watch", "two words")) == ([401], 1)
 
 
-async def test_an_old_nonce_is_stale_and_a_repeated_request_is_refused() -> None:
+async def test_old_nonce_is_stale_and_replay_is_refused() -> None:
     access = AccessControl("digest", "watch", "words", nonce_s=0)
     auth = httpx.DigestAuth("watch", "words")
-    assert (await asked(access, auth))[0] == [401]
+    assert (await request_statuses(access, auth))[0] == [401]
     access.nonce_s = 60
     async with guarded(access) as server, httpx.AsyncClient(trust_env=False) as client:
         await client.get(server.url, auth=auth)
@@ -53,11 +51,11 @@ async def test_an_old_nonce_is_stale_and_a_repeated_request_is_refused() -> None
         assert (again.status_code, "stale=true" in again.headers["WWW-Authenticate"]) == (401, True)
 
 
-async def test_basic_lets_in_who_knows_the_password_and_a_changed_one_counts_at_once() -> None:
+async def test_basic_password_change_applies_at_once() -> None:
     access = AccessControl("basic", "watch", "words")
-    assert await asked(access, httpx.BasicAuth("watch", "words")) == ([200], 1)
+    assert await request_statuses(access, httpx.BasicAuth("watch", "words")) == ([200], 1)
     access.password = "others"
-    assert await asked(access, httpx.BasicAuth("watch", "words")) == ([401], 1)
+    assert await request_statuses(access, httpx.BasicAuth("watch", "words")) == ([401], 1)
 
 
 async def pieces(*, hang_up: bool) -> AsyncGenerator[bytes, None]:
@@ -76,7 +74,7 @@ def streaming(**shape: object) -> HttpServer:
 
 
 @pytest.mark.parametrize("shape", [{}, {"length": 400_000}, {"unframed": True}])
-async def test_a_stream_arrives_whole_however_it_is_framed(shape: dict[str, object]) -> None:
+async def test_stream_arrives_with_any_framing(shape: dict[str, object]) -> None:
     async with streaming(**shape) as server, httpx.AsyncClient(trust_env=False) as client:
         answer = await client.get(server.url)
         assert len(answer.content) == 400_000
@@ -84,22 +82,22 @@ async def test_a_stream_arrives_whole_however_it_is_framed(shape: dict[str, obje
         assert ("Transfer-Encoding" in answer.headers) == (not shape)
 
 
-async def noted(answer: httpx.Response, heard: list[int]) -> None:
+async def noted(answer: httpx.Response, sizes: list[int]) -> None:
     async for piece in answer.aiter_raw():
-        heard.append(len(piece))
+        sizes.append(len(piece))
 
 
 @pytest.mark.parametrize("shape", [{}, {"length": 500_000}])
-async def test_who_hangs_up_in_mid_answer_has_still_said_the_first_part(shape: dict[str, object]) -> None:
+async def test_first_part_arrives_before_hang_up(shape: dict[str, object]) -> None:
     async with streaming(**shape) as server, httpx.AsyncClient(trust_env=False) as client:
-        heard: list[int] = []
+        sizes: list[int] = []
         async with client.stream("GET", server.url + "/short") as answer:
             with pytest.raises(httpx.RemoteProtocolError):
-                await noted(answer, heard)
-        assert sum(heard) == 400_000
+                await noted(answer, sizes)
+        assert sum(sizes) == 400_000
 
 
-async def test_an_endless_stream_keeps_its_pace_and_ends_with_its_client() -> None:
+async def test_endless_stream_rate_and_end() -> None:
     ended = asyncio.Event()
 
     async def ticks() -> AsyncGenerator[bytes, None]:

@@ -1,4 +1,4 @@
-"""Devices that a kernel has a driver for: a serial port and a keyboard. On a real kernel: tests/vm."""
+"""Devices with kernel drivers: a serial port and a keyboard. On a real kernel: tests/vm."""
 
 import asyncio
 import struct
@@ -12,7 +12,7 @@ from simulators.passport.keyboard import EndKey, TypingMode, end_strokes, stroke
 from simulators.specimens import ERIKSSON
 from simulators.usb.host import Host
 from simulators.usb.keyboard import TYPES, UsbKeyboard
-from simulators.usb.serial_port import HEARS, SAYS, UsbSerialPort
+from simulators.usb.serial_port import RECEIVES, SENDS, UsbSerialPort
 
 NAMES = ("Access-IS", "OCR315e", "A1")
 
@@ -28,7 +28,7 @@ async def ready(host: Host, yes: bool = True) -> None:
     await host.control(0x21, 0x22, int(yes), 0)
 
 
-async def test_a_serial_port_has_two_interfaces_that_belong_together(port: UsbSerialPort) -> None:
+async def test_serial_port_has_two_joined_interfaces(port: UsbSerialPort) -> None:
     assert port.descriptors[18:].hex() == (
         "090243000201008032"
         "090400000102020000" + "0524001001" + "0524010001" + "04240202" + "0524060001" + "07058103080010"
@@ -37,7 +37,7 @@ async def test_a_serial_port_has_two_interfaces_that_belong_together(port: UsbSe
     assert port.usbip_record("1-1", 2)[-8:] == bytes((2, 2, 0, 0, 10, 0, 0, 0))
 
 
-async def test_a_reader_on_a_serial_port_is_heard_while_the_port_is_open(port: UsbSerialPort) -> None:
+async def test_serial_port_sends_while_open(port: UsbSerialPort) -> None:
     host, reader, heard = Host(port), AccessIs(port), []
     port.on_received = heard.append
     assert not await reader.present(ERIKSSON[Format.TD3])
@@ -45,16 +45,16 @@ async def test_a_reader_on_a_serial_port_is_heard_while_the_port_is_open(port: U
     await ready(host)
     assert port.baud == 115200
     assert await reader.present(ERIKSSON[Format.TD3])
-    said = b""
-    while len(said) < len(reader.frame(ERIKSSON[Format.TD3].lines)):
-        packet = await host.read(SAYS, 4096, 1)
+    received = b""
+    while len(received) < len(reader.frame(ERIKSSON[Format.TD3].lines)):
+        packet = await host.read(SENDS, 4096, 1)
         assert len(packet) <= 64
-        said += packet
-    assert said == reader.frame(ERIKSSON[Format.TD3].lines)
-    await host.write(HEARS, b"I")
+        received += packet
+    assert received == reader.frame(ERIKSSON[Format.TD3].lines)
+    await host.write(RECEIVES, b"I")
     assert heard == [b"I"]
     assert not await port.wait_drained(within_s=0.01)
-    waiting = asyncio.create_task(host.read(SAYS, 64, 1))
+    waiting = asyncio.create_task(host.read(SENDS, 64, 1))
     assert await port.wait_drained()
     await reader.present(["X"])
     assert await waiting == b"\x1c\x02X\r\x03\x1d"
@@ -62,10 +62,10 @@ async def test_a_reader_on_a_serial_port_is_heard_while_the_port_is_open(port: U
     await ready(host, False)
     await ready(host)
     with pytest.raises(TimeoutError):
-        await host.read(SAYS, 64, 0.01)
+        await host.read(SENDS, 64, 0.01)
 
 
-async def test_a_keyboard_types_by_reports() -> None:
+async def test_keyboard_types_by_reports() -> None:
     keyboard = UsbKeyboard(0x0DB5, 0x0138, *NAMES)
     host = Host(keyboard)
     described = await host.control(0x81, 6, 0x2200, 0, 255)

@@ -1,4 +1,4 @@
-"""A simulated USB device: transfers, its cable, and what goes wrong."""
+"""A simulated USB device: transfers, its cable, and its faults."""
 
 import asyncio
 import errno
@@ -24,7 +24,7 @@ def host(gadget: Gadget) -> Host:
 
 
 async def errno_of(asking: Awaitable[object]) -> int | None:
-    """The errno that a transfer fails with; None for one that does not."""
+    """Return the errno of a failing transfer; None if it succeeds."""
     try:
         await asking
     except OSError as error:
@@ -36,7 +36,7 @@ async def fails(asking: Awaitable[object], number: int) -> None:
     assert await errno_of(asking) == number
 
 
-def test_descriptors_say_what_it_is(gadget: Gadget) -> None:
+def test_descriptors_identify_device(gadget: Gadget) -> None:
     device, configuration = gadget.descriptors[:18], gadget.descriptors[18:]
     assert device.hex() == "1201000200000040" + "0912" + "0100" + "2301" + "01020301"
     assert configuration.hex() == (
@@ -46,7 +46,7 @@ def test_descriptors_say_what_it_is(gadget: Gadget) -> None:
     )
 
 
-async def test_a_host_reads_and_writes(gadget: Gadget, host: Host) -> None:
+async def test_host_reads_and_writes(gadget: Gadget, host: Host) -> None:
     await host.control(0x40, 4, 7, 0, b"\x81")
     assert await host.control(0xC0, 4, 7, 0, 1) == b"\x81"
     assert await host.control(0x80, 6, 0x0302, 0x0409, 255) == b"\x0e\x03" + "Gädget".encode("utf-16-le")
@@ -56,7 +56,7 @@ async def test_a_host_reads_and_writes(gadget: Gadget, host: Host) -> None:
     assert await host.read(IN, 200) == b"x" * 100
 
 
-async def test_a_read_waits_beside_other_transfers(gadget: Gadget, host: Host) -> None:
+async def test_read_waits_beside_other_transfers(gadget: Gadget, host: Host) -> None:
     bell = asyncio.create_task(host.read(BELL, 8))
     await asyncio.sleep(0)
     await host.control(0x40, 4, 7, 0, b"\x01")
@@ -67,9 +67,7 @@ async def test_a_read_waits_beside_other_transfers(gadget: Gadget, host: Host) -
     assert not gadget.is_in_requested(BELL)
 
 
-async def test_what_nobody_has_asked_for_is_unsaid_without_forgetting_who_asks(
-    gadget: Gadget, host: Host
-) -> None:
+async def test_discard_keeps_pending_reads(gadget: Gadget, host: Host) -> None:
     gadget.ring(b"old")
     gadget.discard_in(BELL)
     bell = asyncio.create_task(host.read(BELL, 8))
@@ -79,7 +77,7 @@ async def test_what_nobody_has_asked_for_is_unsaid_without_forgetting_who_asks(
     assert await bell == b"new"
 
 
-async def test_a_stalled_endpoint_waits_to_be_cleared(gadget: Gadget, host: Host) -> None:
+async def test_stalled_endpoint_waits_for_clear(gadget: Gadget, host: Host) -> None:
     gadget.inject(Stall(of="bulk"))
     await fails(host.read(IN, 8), errno.EPIPE)
     await fails(host.read(IN, 8), errno.EPIPE)
@@ -88,7 +86,7 @@ async def test_a_stalled_endpoint_waits_to_be_cleared(gadget: Gadget, host: Host
     assert await host.read(IN, 8) == b"again"
 
 
-async def test_a_stalled_request_is_over_at_once(gadget: Gadget, host: Host) -> None:
+async def test_stalled_request_ends_at_once(gadget: Gadget, host: Host) -> None:
     gadget.inject(Stall(of="control", transfers=2))
     for _ in range(2):
         await fails(host.control(0xC0, 4, 7, 0, 1), errno.EPIPE)
@@ -96,7 +94,7 @@ async def test_a_stalled_request_is_over_at_once(gadget: Gadget, host: Host) -> 
 
 
 @pytest.mark.parametrize("at", [0, 1, 64, 99])
-async def test_a_short_packet_loses_the_rest(gadget: Gadget, host: Host, at: int) -> None:
+async def test_short_packet_loses_rest(gadget: Gadget, host: Host, at: int) -> None:
     gadget.inject(ShortPacket(at=at))
     await host.write(OUT, b"y" * 100)
     assert await host.read(IN, 100) == b"y" * at
@@ -128,7 +126,7 @@ async def test_slow_and_silent(gadget: Gadget, host: Host) -> None:
 
 
 @pytest.mark.parametrize("transfer", range(1, 8))
-async def test_the_cable_comes_out_at_any_transfer(gadget: Gadget, host: Host, transfer: int) -> None:
+async def test_cable_pulled_at_any_transfer(gadget: Gadget, host: Host, transfer: int) -> None:
     gadget.inject(UnplugAt(transfer=transfer, for_s=0.01))
     for number in range(1, transfer):
         await (host.control(0xC0, 4, 7, 0, 1) if number % 2 else host.write(OUT, b"z"))
@@ -139,7 +137,7 @@ async def test_the_cable_comes_out_at_any_transfer(gadget: Gadget, host: Host, t
     assert await host.control(0xC0, 4, 7, 0, 1) == b"\xee"
 
 
-async def test_an_unplug_ends_everything_that_is_pending(gadget: Gadget, host: Host) -> None:
+async def test_unplug_ends_all_pending_transfers(gadget: Gadget, host: Host) -> None:
     cable: list[bool] = []
     gadget.on_cable.append(cable.append)
     waiting = [asyncio.create_task(host.read(BELL, 8)), asyncio.create_task(host.read(IN, 8))]
@@ -148,14 +146,14 @@ async def test_an_unplug_ends_everything_that_is_pending(gadget: Gadget, host: H
     gadget.unplug()
     for task in waiting:
         await fails(task, errno.ESHUTDOWN)
-    gadget.ring()  # nobody hears
+    gadget.ring()  # no callback follows
     gadget.replug()
     gadget.replug()
     assert (cable, gadget.starts) == ([False, True], 1)
     await fails(host.read(BELL, 8, timeout_s=0.01), errno.ETIMEDOUT)
 
 
-async def test_a_reset_or_a_configuration_ends_what_is_pending(gadget: Gadget, host: Host) -> None:
+async def test_reset_ends_pending_transfers(gadget: Gadget, host: Host) -> None:
     waiting = asyncio.create_task(host.read(BELL, 8))
     await asyncio.sleep(0)
     await host.control(0x00, 9, 1, 0)  # SET_CONFIGURATION
@@ -167,7 +165,7 @@ async def test_a_reset_or_a_configuration_ends_what_is_pending(gadget: Gadget, h
     assert gadget.starts == 1
 
 
-async def test_a_thousand_unplugs_leave_nothing(gadget: Gadget, host: Host) -> None:
+async def test_1000_unplugs_leave_nothing(gadget: Gadget, host: Host) -> None:
     for number in range(1000):
         gadget.inject(UnplugAt(transfer=number % 3 + 1))
         while await errno_of(host.control(0xC0, 4, 7, 0, 1)) is None:

@@ -14,11 +14,11 @@ from usb_gadget import BELL, IN, OUT, Gadget
 from simulators.usb.emulated_bus import EmulatedBus
 from simulators.usb.faults import ShortPacket, Stall, UnplugAt
 
-PROGRAM = Path(__file__).with_name("preloaded.py")
+PROGRAM = Path(__file__).with_name("umockdev_program.py")
 
 
 class Program:
-    """The child, and what it is told to do."""
+    """The child process and its expressions."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -47,7 +47,7 @@ class Program:
             return (await self._process.stdout.readline()).decode().rstrip()
 
     async def sees(self, there: bool) -> None:
-        """Wait until it finds the device, or does not any more."""
+        """Wait until it finds the device, or no longer does."""
         async with asyncio.timeout(10):
             while await self.does("find()") != str(there):
                 await asyncio.sleep(0.005)
@@ -87,7 +87,7 @@ async def test_transfers_of_every_kind(program: Program, gadget: Gadget) -> None
     assert await program.does(f"read({BELL}, 8)") == "b'dong'"
 
 
-async def test_what_fails_fails_as_on_linux(program: Program, gadget: Gadget) -> None:
+async def test_errors_match_linux(program: Program, gadget: Gadget) -> None:
     assert await program.does("control(0xC0, 5, 7, 0, 1)") == "errno 32"
     assert await program.does(f"read({BELL}, 8, 50)") == "errno 110"
     gadget.inject(Stall(of="bulk"))
@@ -100,7 +100,7 @@ async def test_what_fails_fails_as_on_linux(program: Program, gadget: Gadget) ->
     assert gadget.starts == 1
 
 
-async def test_a_program_sees_the_cable_come_and_go(program: Program, gadget: Gadget) -> None:
+async def test_program_sees_unplug_and_replug(program: Program, gadget: Gadget) -> None:
     for _ in range(20):
         assert await program.does("control(0xC0, 4, 7, 0, 1)") == r"b'\xee'"
         reading = asyncio.create_task(program.does(f"read({BELL}, 8, 5000)"))
@@ -115,14 +115,14 @@ async def test_a_program_sees_the_cable_come_and_go(program: Program, gadget: Ga
 
 
 @pytest.mark.parametrize("transfer", [1, 2, 3, 6, 12])
-async def test_the_cable_comes_out_at_any_transfer(program: Program, gadget: Gadget, transfer: int) -> None:
+async def test_cable_pulled_at_any_transfer(program: Program, gadget: Gadget, transfer: int) -> None:
     gadget.inject(UnplugAt(transfer=transfer))
     answers = [await program.does("control(0xC0, 4, 7, 0, 1)") for _ in range(transfer + 1)]
     assert answers[: transfer - 1] == [r"b'\xee'"] * (transfer - 1)
     assert answers[transfer - 1 :] == ["errno 19"] * 2
 
 
-async def test_an_interface_is_for_one_program(bus: EmulatedBus, program: Program) -> None:
+async def test_interface_has_one_program(bus: EmulatedBus, program: Program) -> None:
     async with Program.on(bus) as other:
         assert await program.does("usb.util.claim_interface(device, 0)") == "None"
         assert await other.does("find()") == "True"
@@ -144,7 +144,7 @@ async def test_two_devices_stay_apart(bus: EmulatedBus, program: Program, gadget
 
 
 async def test_waiting_costs_little(program: Program, gadget: Gadget) -> None:
-    """libusb asks again and again; that its asking is held back keeps this process from spinning."""
+    """Delay empty reaps: libusb reaps continuously, and the delay keeps this process from spinning."""
     before = os.times()
     assert await program.does(f"read({BELL}, 8, 1000)") == "errno 110"
     after = os.times()

@@ -1,4 +1,4 @@
-"""Simulated USB devices over USB/IP: PyPI's own client takes them, and one that speaks the wire itself."""
+"""Simulated USB devices over USB/IP: with PyPI's client, and with a client of the raw protocol."""
 
 import asyncio
 import errno
@@ -31,7 +31,7 @@ async def bus(gadget: Gadget) -> AsyncIterator[UsbIpBus]:
 
 
 class Client:
-    """Has a device; several transfers at a time."""
+    """Client of a device; several transfers at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -57,14 +57,14 @@ class Client:
         self.writer.write(struct.pack(">IIIIII24x", 2, number, 0x10002, 0, 0, unlinked))
 
     async def answer(self, *, sends: bool = False) -> tuple[int, int, int, bytes]:
-        """What kind of answer, to which request, its status, the data."""
+        """Return kind of answer, number of its request, status, data."""
         async with asyncio.timeout(5):
             head = await self.reader.readexactly(48)
             kind, number, _, direction, _, status, length = struct.unpack(">IIIIIii", head[:28])
             data = await self.reader.readexactly(length) if kind == 3 and direction else b""
         return kind, number, status, data
 
-    async def gone(self) -> bool:
+    async def is_closed(self) -> bool:
         async with asyncio.timeout(5):
             try:
                 while await self.reader.read(4096):
@@ -86,7 +86,7 @@ def with_a_connection(port: int, what: Any) -> Any:
         connection.close()
 
 
-async def test_the_library_lists_takes_and_works_it(bus: UsbIpBus, gadget: Gadget) -> None:
+async def test_library_lists_attaches_and_uses_device(bus: UsbIpBus, gadget: Gadget) -> None:
     (listed,) = await asyncio.to_thread(with_a_connection, bus.port, client_devlist)
     assert (listed["busid"], listed["idVendor"], listed["interfaces"]) == ("1-1", 0x1209, [(0xFF, 1, 2)])
 
@@ -100,7 +100,7 @@ async def test_the_library_lists_takes_and_works_it(bus: UsbIpBus, gadget: Gadge
         await asyncio.sleep(0.001)
 
 
-async def test_a_device_is_for_one_client_at_a_time(bus: UsbIpBus) -> None:
+async def test_device_has_one_client_at_time(bus: UsbIpBus) -> None:
     clients: list[bool] = []
     bus.on_client = lambda _busid, there: clients.append(there)
     first = await Client.of(bus)
@@ -119,7 +119,7 @@ async def test_a_device_is_for_one_client_at_a_time(bus: UsbIpBus) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_transfers_go_on_beside_one_that_waits(bus: UsbIpBus, gadget: Gadget) -> None:
+async def test_transfers_continue_beside_pending_one(bus: UsbIpBus, gadget: Gadget) -> None:
     client = await Client.of(bus)
     client.submit(1, BELL, 8)
     client.submit(2, 0x80, 1, setup=bytes.fromhex("c004070000000100"))
@@ -134,7 +134,7 @@ async def test_transfers_go_on_beside_one_that_waits(bus: UsbIpBus, gadget: Gadg
     await client.close()
 
 
-async def test_a_transfer_is_unlinked_once(bus: UsbIpBus, gadget: Gadget) -> None:
+async def test_transfer_is_unlinked_once(bus: UsbIpBus, gadget: Gadget) -> None:
     client = await Client.of(bus)
     client.submit(1, BELL, 8)
     client.unlink(2, 1)
@@ -143,12 +143,12 @@ async def test_a_transfer_is_unlinked_once(bus: UsbIpBus, gadget: Gadget) -> Non
     assert await client.answer() == (4, 3, 0, b"")
     assert not gadget.is_in_requested(BELL)
     client.submit(4, BELL, 8)
-    gadget.ring(b"ding")  # whoever asks first gets it
+    gadget.ring(b"ding")  # the first request gets it
     assert await client.answer() == (3, 4, 0, b"ding")
     await client.close()
 
 
-async def test_what_a_client_leaves_behind_is_given_up(bus: UsbIpBus, gadget: Gadget) -> None:
+async def test_transfers_of_lost_client_are_cancelled(bus: UsbIpBus, gadget: Gadget) -> None:
     client = await Client.of(bus)
     client.submit(1, BELL, 8)
     while not gadget.is_in_requested(BELL):
@@ -158,14 +158,14 @@ async def test_what_a_client_leaves_behind_is_given_up(bus: UsbIpBus, gadget: Ga
         await asyncio.sleep(0.001)
 
 
-async def test_an_unplug_hangs_up_and_a_replug_is_another_chance(bus: UsbIpBus, gadget: Gadget) -> None:
+async def test_unplug_hangs_up_and_replug_works(bus: UsbIpBus, gadget: Gadget) -> None:
     for _ in range(50):
         client = await Client.of(bus)
         client.submit(1, BELL, 8)
         while not gadget.is_in_requested(BELL):
             await asyncio.sleep(0)
         gadget.unplug()
-        assert await client.gone()
+        assert await client.is_closed()
         refused = await Client.of(bus)
         assert refused.status == 4
         await client.close()
@@ -182,7 +182,7 @@ def request(length: int, packets: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "data",
     [
         b"",
         b"GET / HTTP/1.1\r\n\r\n",
@@ -192,12 +192,12 @@ def request(length: int, packets: int) -> bytes:
         TAKE + request(9, 5),  # isochronous
     ],
 )
-async def test_nonsense_ends_only_its_own_connection(bus: UsbIpBus, said: bytes) -> None:
+async def test_invalid_data_end_only_their_connection(bus: UsbIpBus, data: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", bus.port)
-    writer.write(said)
-    if said.startswith(TAKE):
+    writer.write(data)
+    if data.startswith(TAKE):
         await reader.readexactly(8 + 312)
-        assert await Client(reader, writer).gone()
+        assert await Client(reader, writer).is_closed()
     writer.close()
     while bus.taken("1-1"):
         await asyncio.sleep(0.001)
@@ -206,7 +206,7 @@ async def test_nonsense_ends_only_its_own_connection(bus: UsbIpBus, said: bytes)
     await client.close()
 
 
-async def test_a_port_that_is_taken_is_said(bus: UsbIpBus) -> None:
+async def test_occupied_port_is_reported(bus: UsbIpBus) -> None:
     with pytest.raises(SimulatorError, match=f"port {bus.port}: Address already in use"):
         async with UsbIpBus(bus.port):
             pass

@@ -1,6 +1,7 @@
-"""What a program under umockdev's preload does to a simulated device with pyusb.
+"""A program under umockdev's preload that uses a simulated device with pyusb.
 
-Each line in is a Python expression over the names below, each line out its value as `repr`, or the error.
+Each input line is a Python expression over the names below, each output line its value as `repr`, or the
+error.
 """
 
 import sys
@@ -13,7 +14,7 @@ device: Any = None
 
 
 def find(vendor: int = 0x1209) -> bool:
-    """Look for the device as a program does that has been running a while."""
+    """Search for the device like a program that has been running for a while."""
     global device  # noqa: PLW0603 - the one thing that the steps share
     if device is not None:
         usb.util.dispose_resources(device)
@@ -45,7 +46,7 @@ def kernel_driver() -> bool:
 
 for line in sys.stdin:
     try:
-        result = repr(eval(line))  # the test's own words
+        result = repr(eval(line))  # the expressions come from the test itself
     except usb.core.USBError as error:
         result = f"errno {error.errno}"
     print(result, flush=True)

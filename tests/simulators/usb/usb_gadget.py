@@ -1,4 +1,4 @@
-"""A USB device that does what any can: registers over control, an echo over bulk, a bell over interrupt."""
+"""A USB device with registers over control, an echo over bulk, a bell over interrupt."""
 
 from simulators.usb.device import EndpointDescription, Setup, Stall, UsbDevice, UsbDeviceDescription
 
@@ -6,7 +6,7 @@ BELL, OUT, IN = 0x81, 0x02, 0x83
 
 
 class Gadget(UsbDevice):
-    """Keeps what is written to a register until it loses power; sends back what bulk brings."""
+    """A device that keeps register values until it loses power, and echoes bulk data."""
 
     def __init__(self, serial_number: str | None = "G1") -> None:
         endpoints = (

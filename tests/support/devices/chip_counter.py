@@ -94,7 +94,7 @@ async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[ChipCo
             {
                 "port": str(folder / "port"),
                 "framing": "text",
-                "chip": {"reader": SLOT, "trust": [str(trust)], "wait_s": 5},
+                "chip": {"reader": SLOT, "trust": [str(trust)], "card_timeout_s": 5},
             }
         )
         driver = MrzSerial(settings, links)

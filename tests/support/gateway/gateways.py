@@ -66,6 +66,8 @@ class GatewayFixture:
     """Further environment variables of the daemon."""
     under: tuple[str, ...] = ()
     """Command that starts the daemon, such as `setpriv` with its options."""
+    python: Path = Path(sys.executable)
+    """Interpreter of the daemon; another one than the tests' has libraries of its own."""
     process: ForkedProcess | asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -110,12 +112,13 @@ class GatewayFixture:
         """Start the daemon; as a new Python if the environment must apply from its first instruction."""
         path = os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS)))
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
-        if "LD_PRELOAD" not in environment and not self.under:
+        same = self.python == Path(sys.executable)
+        if "LD_PRELOAD" not in environment and not self.under and same:
             self.process = fork_daemon(self.config, self.folder / "gateway.log", environment)
             return
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(*self.under, sys.executable, "-m", "gateway", str(self.config)),
+                *(*self.under, self.python, "-m", "gateway", str(self.config)),
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

@@ -113,6 +113,13 @@ class Demo:
         mark = f"TMPDIR={self.folder}".encode()
         return [pid for pid, environment in _environments() if mark in environment.split(b"\0")]
 
+    def left(self) -> list[int]:
+        """List the processes that outlive it by more than a second, time for make's own `$(shell)`."""
+        deadline = time.monotonic() + 1
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return left
+
     def files(self) -> list[str]:
         """List the files in its directory for temporary files."""
         return sorted(path.name for path in self.folder.iterdir())

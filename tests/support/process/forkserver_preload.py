@@ -1,6 +1,6 @@
 """Imports of the process from which daemons and simulators of tests are forked, with drivers and kinds."""
 
-from drivers.driver import load_driver
+from drivers.registry import load_driver
 from simulators.barrier.post_barrier import ModbusBarrierSettings as _Barrier  # noqa: F401
 from simulators.passport.serial_mrz import SerialMrzSettings as _Reader  # noqa: F401
 

@@ -6,6 +6,7 @@ missing and cannot be installed by this user, otherwise apt-get's.
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -53,12 +54,25 @@ def missing(root: Path = Path("/")) -> list[str]:
     """Return the packages that are missing."""
     lacking = [package for package, command in COMMANDS.items() if not found(command)]
     lacking += [package for package, file in FILES.items() if not any(root.glob(file))]
-    if not (found("chromium-headless-shell") or found("chromium")) and offered(CHROMIUM[0]):
+    if not (found("chromium-headless-shell") or found("chromium")) and chromium_offered():
         lacking += CHROMIUM
     return lacking
 
 
-def offered(package: str) -> bool:
+def chromium_offered() -> bool:
+    """Return True if apt offers the browser; apt on Debian offers it, though it knows no package before its first update."""
+    return _known(CHROMIUM[0]) or (os_release().get("ID") == "debian" and not _known("gcc"))
+
+
+def os_release() -> dict[str, str]:
+    """Return the values of os-release(5); empty if there is none."""
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
+def _known(package: str) -> bool:
     """Return True if apt offers a package."""
     asked = _quietly(["apt-cache", "show", package])
     return asked is not None and asked.returncode == 0
@@ -82,7 +96,7 @@ def privilege() -> tuple[str, ...] | None:
     asked = _quietly(["sudo", "-n", "true"])
     if asked is not None and asked.returncode == 0:
         return ("sudo",)
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None where it was closed
         return None
     return ("sudo",) if subprocess.run(["sudo", "-v"], check=False).returncode == 0 else None
 

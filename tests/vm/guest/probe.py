@@ -1,6 +1,6 @@
-"""Runs in the guest, with the gateway's unit settings or (`control`) with none: tries what it must not.
+"""Probe in the guest, with the gateway's unit settings or (`control`) none: tries forbidden actions.
 
-Prints a JSON object: what was tried, and with what error it failed; null for what worked.
+Prints a JSON object: each action, and the error with which it failed; null for success.
 """
 
 import ctypes
@@ -116,7 +116,7 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
     "stop the machine": lambda: call(LIBC.syscall(SYS_REBOOT, 0, 0, 0, 0)),
 }
 NOT_UNCONFINED = {"set the clock", "stop the machine", "load a module", "load a program into the kernel"}
-"""What would do harm, or fails for its arguments: those errors are told from a refusal."""
+"""Actions that would do harm, or fail for their arguments: those errors differ from a refusal."""
 
 
 def connect() -> None:
@@ -154,19 +154,19 @@ ALLOWED: dict[str, Callable[[], object]] = {
 
 
 def outcome(act: Callable[[], object]) -> str | None:
-    """What comes of it in a process of its own: some change what others may."""
-    hears, says = os.pipe()
+    """Run the action in a process of its own, as some change later permissions; return its error."""
+    read_end, write_end = os.pipe()
     if not (child := os.fork()):
         try:
             act()
         except OSError as error:
-            os.write(says, f"{type(error).__name__}: {error.strerror or error}".encode())
+            os.write(write_end, f"{type(error).__name__}: {error.strerror or error}".encode())
         os._exit(0)
-    os.close(says)
-    with os.fdopen(hears) as pipe:
-        said = pipe.read()
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        failure = pipe.read()
     os.waitpid(child, 0)
-    return said or None
+    return failure or None
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""TODO package docstring of simulators/passport/chip/crypto."""
+"""Ciphers, curves and key agreement of the chip's protocols."""

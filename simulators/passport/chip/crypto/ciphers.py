@@ -1,7 +1,7 @@
 """The ciphers of secure messaging: two-key 3DES and AES, their MACs, and the keys derived for them.
 
-Doc 9303-11: 9.7.1 (key derivation), 9.8.6 and 9.8.7 (3DES and AES). MACs are 8 bytes: the retail MAC
-(ISO/IEC 9797-1, algorithm 3, DES, IV 0), or CMAC cut to as many.
+Doc 9303-11: 9.7.1 (key derivation), 9.8.6 and 9.8.7 (3DES and AES). MACs are 8 bytes: the retail MAC (ISO/IEC
+9797-1, algorithm 3, DES, IV 0), or CMAC truncated to 8 bytes.
 """
 
 import hashlib
@@ -42,23 +42,23 @@ class Cipher(StrEnum):
         return 8 if self is Cipher.TDES else 16
 
     def derive(self, secret: bytes, counter: int) -> bytes:
-        """A key out of a shared secret or a password (9.7.1)."""
+        """Derive a key from a shared secret or a password (9.7.1)."""
         digest = hashlib.sha1 if self.key_size == 16 else hashlib.sha256
         key = digest(secret + counter.to_bytes(4, "big")).digest()[: self.key_size]
         return _odd_parity(key) if self is Cipher.TDES else key
 
     def encrypt(self, key: bytes, data: bytes, iv: bytes | None = None) -> bytes:
-        """CBC, IV 0 unless given; `data` is whole blocks."""
+        """Encrypt with CBC, IV 0 unless given; `data` is whole blocks."""
         encryptor = self._cbc(key, iv).encryptor()
         return encryptor.update(data) + encryptor.finalize()
 
     def decrypt(self, key: bytes, data: bytes, iv: bytes | None = None) -> bytes:
-        """What `encrypt` undoes; ValueError for what is not whole blocks."""
+        """Reverse `encrypt`; raise ValueError if `data` is not whole blocks."""
         decryptor = self._cbc(key, iv).decryptor()
         return decryptor.update(data) + decryptor.finalize()
 
     def mac(self, key: bytes, data: bytes) -> bytes:
-        """The MAC of an authentication token or of BAC: DES pads the data, CMAC takes them as they are."""
+        """Compute the MAC of an authentication token or of BAC; DES pads the data, CMAC does not."""
         if self is Cipher.TDES:
             return _retail_mac(key, pad(data, 8))
         cmac = CMAC(algorithms.AES(key))
@@ -66,7 +66,7 @@ class Cipher(StrEnum):
         return cmac.finalize()[:MAC_SIZE]
 
     def message_mac(self, key: bytes, data: bytes) -> bytes:
-        """The MAC of a message, padded whatever the cipher (9.8.6.1, 9.8.7.2)."""
+        """Compute the MAC of a message, padded for either cipher (9.8.6.1, 9.8.7.2)."""
         return self.mac(key, data if self is Cipher.TDES else pad(data, 16))
 
     def _cbc(self, key: bytes, iv: bytes | None) -> "ciphers.Cipher[modes.CBC]":
@@ -77,12 +77,12 @@ class Cipher(StrEnum):
 
 
 def pad(data: bytes, block: int) -> bytes:
-    """ISO/IEC 9797-1 padding method 2: 80, then zeros to whole blocks."""
+    """Pad by ISO/IEC 9797-1 method 2: 80, then zeros to whole blocks."""
     return data + b"\x80" + bytes(-(len(data) + 1) % block)
 
 
 def unpad(data: bytes) -> bytes:
-    """Take that padding off; ValueError where there is none."""
+    """Remove that padding; raise ValueError if there is none."""
     stripped = data.rstrip(b"\x00")
     if not stripped.endswith(b"\x80"):
         raise ValueError("no padding")

@@ -1,14 +1,13 @@
 """Arithmetic on elliptic curves over prime fields in short Weierstrass form (BSI TR-03111, section 4.3).
 
-Written out because PACE works with a generator that no library has heard of: the mapped one. Neither fast
-(some milliseconds a multiplication) nor careful about side channels: the keys of a simulated chip are worth
-nothing.
+Written here because PACE uses a mapped generator, which no library supports. Not fast (some milliseconds per
+multiplication) and not protected against side channels: the keys of a simulated chip have no value.
 """
 
 from dataclasses import dataclass
 
 Point = tuple[int, int]
-"""An affine point. The point at infinity has none: where it may turn up, it is None."""
+"""An affine point. The point at infinity has none: where it can occur, it is None."""
 
 _Jacobian = tuple[int, int, int]
 _INFINITY: _Jacobian = (1, 1, 0)
@@ -36,12 +35,12 @@ class Curve:
         return (self.order.bit_length() + 7) // 8
 
     def holds(self, point: Point) -> bool:
-        """Whether the point is on the curve."""
+        """Return whether the point is on the curve."""
         x, y = point
         return 0 <= x < self.p and 0 <= y < self.p and (y * y - (x * x + self.a) * x - self.b) % self.p == 0
 
     def times(self, point: Point, scalar: int) -> Point:
-        """`scalar` times `point`; ValueError for the point at infinity."""
+        """Multiply `point` by `scalar`; raise ValueError for the point at infinity."""
         addend, total = (*point, 1), _INFINITY
         for bit in f"{scalar % self.order:b}":
             total = self._double(total)
@@ -50,15 +49,15 @@ class Curve:
         return self._affine(total)
 
     def combine(self, one: Point, other: Point) -> Point:
-        """The sum of two points; ValueError for the point at infinity."""
+        """Add two points; raise ValueError for the point at infinity."""
         return self._affine(self._add((*one, 1), (*other, 1)))
 
     def encode(self, point: Point) -> bytes:
-        """A point as the protocols send it: uncompressed, 04, x, y (TR-03111, 3.2.1)."""
+        """Encode a point as the protocols send it: uncompressed, 04, x, y (TR-03111, 3.2.1)."""
         return b"\x04" + b"".join(c.to_bytes(self.element_size, "big") for c in point)
 
     def decode(self, encoded: bytes) -> Point:
-        """The point so encoded; ValueError for what is not an uncompressed point of this curve."""
+        """Decode a point; raise ValueError if it is not an uncompressed point of this curve."""
         size = self.element_size
         if len(encoded) != 1 + 2 * size or encoded[0] != 4:
             raise ValueError("not an uncompressed point of this curve's size")
@@ -68,7 +67,7 @@ class Curve:
         return point
 
     def secret(self, point: Point) -> bytes:
-        """What two parties who agreed on `point` derive their keys from: its x (Doc 9303-11, 9.7.1)."""
+        """Return the shared secret of two parties that agreed on `point`: its x (Doc 9303-11, 9.7.1)."""
         return point[0].to_bytes(self.element_size, "big")
 
     def _double(self, point: _Jacobian) -> _Jacobian:
@@ -128,26 +127,26 @@ class ModpGroup:
         return (self.order.bit_length() + 7) // 8
 
     def times(self, element: int, scalar: int) -> int:
-        """`element` to the power of `scalar`; named as on a curve, so that protocols need not care."""
+        """Raise `element` to the power of `scalar`; named as on a curve, so that both have one interface."""
         return pow(element, scalar, self.p)
 
     def combine(self, one: int, other: int) -> int:
-        """The product of two elements."""
+        """Multiply two elements."""
         return one * other % self.p
 
     def encode(self, element: int) -> bytes:
-        """An element as the protocols send it: as long as p."""
+        """Encode an element as the protocols send it: as long as p."""
         return element.to_bytes(self.element_size, "big")
 
     def decode(self, encoded: bytes) -> int:
-        """The element so encoded; ValueError for what is not in the subgroup of the generator."""
+        """Decode an element; raise ValueError if it is not in the subgroup of the generator."""
         element = int.from_bytes(encoded, "big")
         if not 1 < element < self.p - 1 or pow(element, self.order, self.p) != 1:
             raise ValueError("not an element of the subgroup")
         return element
 
     def secret(self, element: int) -> bytes:
-        """What two parties who agreed on `element` derive their keys from (Doc 9303-11, 9.7.1)."""
+        """Return the shared secret of two parties that agreed on `element` (Doc 9303-11, 9.7.1)."""
         return self.encode(element)
 
 

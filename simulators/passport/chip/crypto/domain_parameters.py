@@ -1,7 +1,7 @@
-"""The standardised domain parameters of Doc 9303-11, 9.5.1, by the number that PACE gives them.
+"""The standardised domain parameters of Doc 9303-11, 9.5.1, by their number in PACE.
 
-Curves: FIPS 186-4 appendix D and RFC 5639; groups: RFC 5114, sections 2.1 to 2.3. Numbers 3 to 7 and from
-19 on are not assigned.
+Curves: FIPS 186-4 appendix D and RFC 5639; groups: RFC 5114, sections 2.1 to 2.3. Numbers 3 to 7 and those
+above 18 are not assigned.
 """
 
 from typing import Final
@@ -312,7 +312,7 @@ STANDARDISED: Final[dict[int, Group]] = {
 }
 
 BY_NAME: Final[dict[str, int]] = {group.name: number for number, group in STANDARDISED.items()}
-"""The number of a curve or group, by its name."""
+"""The number of a curve or group by its name."""
 
 CURVE_OID: Final[dict[str, str]] = {
     "secp192r1": "1.2.840.10045.3.1.1",
@@ -330,7 +330,7 @@ CURVE_OID: Final[dict[str, str]] = {
 
 
 def curve(name: str) -> Curve:
-    """The curve of that name; KeyError for one that is not standardised."""
+    """Return the curve of that name; raise KeyError for one that is not standardised."""
     found = STANDARDISED[BY_NAME[name]]
     if isinstance(found, ModpGroup):
         raise KeyError(name)

@@ -1,1 +1,1 @@
-"""TODO package docstring of simulators/passport/chip/encoding."""
+"""Encodings of the chip's data: DER and BER-TLV."""

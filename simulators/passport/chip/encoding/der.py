@@ -1,7 +1,7 @@
-"""The ASN.1 values that security infos, certificates and signatures are made of, in DER (X.690).
+"""The ASN.1 values of security infos, certificates and signatures, in DER (X.690).
 
-It only writes, and it is all the ASN.1 the simulated chip has: were it to share a library's idea of a
-structure with the driver that reads it, a mistake there would confirm itself.
+It only writes, and it is all the ASN.1 of the simulated chip: a library shared with the driver that reads the
+structures would hide its own mistakes.
 """
 
 from datetime import UTC, datetime
@@ -15,27 +15,27 @@ _LAST_UTC_YEAR = 2049  # RFC 5280, 4.1.2.5: from 2050 on, GeneralizedTime
 
 
 def sequence(*values: bytes) -> bytes:
-    """SEQUENCE and SEQUENCE OF."""
+    """Encode SEQUENCE and SEQUENCE OF."""
     return tlv(0x30, *values)
 
 
 def set_of(*values: bytes) -> bytes:
-    """SET OF: DER sorts its elements."""
+    """Encode SET OF; DER sorts its elements."""
     return tlv(0x31, *sorted(values))
 
 
 def integer(value: int) -> bytes:
-    """INTEGER, of a value that is not negative."""
+    """Encode INTEGER, of a value that is not negative."""
     return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
 def oid(dotted: str) -> bytes:
-    """OBJECT IDENTIFIER, from dotted notation."""
+    """Encode OBJECT IDENTIFIER, from dotted notation."""
     return tlv(0x06, oid_value(dotted))
 
 
 def oid_value(dotted: str) -> bytes:
-    """What is inside an OBJECT IDENTIFIER; protocols of Doc 9303-11 send it without tag and length."""
+    """Encode the content of an OBJECT IDENTIFIER; protocols of Doc 9303-11 send it without tag and length."""
     first, second, *rest = (int(arc) for arc in dotted.split("."))
     encoded = bytearray()
     for arc in (40 * first + second, *rest):
@@ -47,54 +47,54 @@ def oid_value(dotted: str) -> bytes:
 
 
 def octet_string(value: bytes) -> bytes:
-    """OCTET STRING."""
+    """Encode OCTET STRING."""
     return tlv(0x04, value)
 
 
 def bit_string(value: bytes, unused: int = 0) -> bytes:
-    """BIT STRING, of whole bytes unless `unused` bits at the end do not count."""
+    """Encode BIT STRING, of whole bytes except `unused` bits at the end."""
     return tlv(0x03, bytes([unused]), value)
 
 
 def named_bits(*numbers: int) -> bytes:
-    """BIT STRING of a list of named bits, such as a key usage: trailing zeros are left out."""
+    """Encode BIT STRING of a list of named bits, such as a key usage, without trailing zeros."""
     last = max(numbers)
     value = sum(1 << (last - number) for number in numbers) << (7 - last % 8)
     return bit_string(value.to_bytes(last // 8 + 1, "big"), 7 - last % 8)
 
 
 def utf8(text: str) -> bytes:
-    """UTF8String."""
+    """Encode UTF8String."""
     return tlv(0x0C, text.encode())
 
 
 def printable(text: str) -> bytes:
-    """PrintableString."""
+    """Encode PrintableString."""
     return tlv(0x13, text.encode("ascii"))
 
 
 def ia5_value(text: str) -> bytes:
-    """The characters of an IA5String, for where it is tagged implicitly."""
+    """Encode the characters of an IA5String for implicit tagging."""
     return text.encode("ascii")
 
 
 def generalized_time(moment: datetime) -> bytes:
-    """GeneralizedTime in UTC, whole seconds."""
+    """Encode GeneralizedTime in UTC, whole seconds."""
     return tlv(0x18, f"{moment.astimezone(UTC):%Y%m%d%H%M%SZ}".encode())
 
 
 def time(moment: datetime) -> bytes:
-    """Time of RFC 5280: UTCTime to 2049, GeneralizedTime after."""
+    """Encode Time of RFC 5280: UTCTime to 2049, GeneralizedTime after."""
     if moment.astimezone(UTC).year > _LAST_UTC_YEAR:
         return generalized_time(moment)
     return tlv(0x17, f"{moment.astimezone(UTC):%y%m%d%H%M%SZ}".encode())
 
 
 def context(number: int, *values: bytes) -> bytes:
-    """[number], constructed: explicit around a value, or implicit in place of a SEQUENCE or SET."""
+    """Encode [number], constructed: explicit around a value, or implicit in place of a SEQUENCE or SET."""
     return tlv(0xA0 | number, *values)
 
 
 def context_primitive(number: int, value: bytes) -> bytes:
-    """[number] IMPLICIT in place of a primitive type."""
+    """Encode [number] IMPLICIT in place of a primitive type."""
     return tlv(0x80 | number, value)

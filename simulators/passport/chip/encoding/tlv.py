@@ -4,25 +4,25 @@ from collections.abc import Iterator
 
 
 def tlv(tag: int, *values: bytes) -> bytes:
-    """One data object, its value all of `values` in a row. `tag` is written as it reads: 0x7F49."""
+    """Encode one data object; its value is all `values` in order. `tag` is a number as written: 0x7F49."""
     value = b"".join(values)
     return _tag(tag) + _length(len(value)) + value
 
 
 def objects(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The data objects in `data`, tag and value; ValueError where it is not well-formed BER-TLV."""
+    """Yield tag and value of the data objects in `data`; raise ValueError for malformed BER-TLV."""
     at = 0
     while at < len(data):
         tag, at = _read_tag(data, at)
         length, at = _read_length(data, at)
         if at + length > len(data):
-            raise ValueError(f"{tag:X}: {length} bytes announced, {len(data) - at} there")
+            raise ValueError(f"{tag:X}: length {length}, but {len(data) - at} bytes follow")
         yield tag, data[at : at + length]
         at += length
 
 
 def parse_single(data: bytes, tag: int) -> bytes:
-    """The value of the one data object that `data` is, which has to have this tag; ValueError otherwise."""
+    """Return the value of the single data object in `data`; raise ValueError if its tag differs."""
     found = list(objects(data))
     if len(found) != 1 or found[0][0] != tag:
         raise ValueError(f"not one data object {tag:X}")
@@ -47,7 +47,7 @@ def _read_tag(data: bytes, at: int) -> tuple[int, int]:
             end += 1
         end += 1
     if end > len(data):
-        raise ValueError("a tag is cut short")
+        raise ValueError("a tag is truncated")
     return int.from_bytes(data[at:end], "big"), end
 
 
@@ -59,5 +59,5 @@ def _read_length(data: bytes, at: int) -> tuple[int, int]:
         return first, at + 1
     size = first & 0x7F
     if not 1 <= size <= 4 or at + 1 + size > len(data):
-        raise ValueError("a length is cut short, indefinite or too long")
+        raise ValueError("a length is truncated, indefinite or too long")
     return int.from_bytes(data[at + 1 : at + 1 + size], "big"), at + 1 + size

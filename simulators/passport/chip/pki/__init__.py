@@ -1,1 +1,1 @@
-"""TODO package docstring of simulators/passport/chip/pki."""
+"""Public key infrastructure of an issuing state: keys, certificates, signed data, lists."""

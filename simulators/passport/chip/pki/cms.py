@@ -1,15 +1,12 @@
-"""Signed data (RFC 5652, 5), as security objects and master lists are (Doc 9303-10, 4.6.2; 9303-12, 9)."""
+"""Signed data (RFC 5652, 5) of security objects and master lists (Doc 9303-10, 4.6.2; 9303-12, 9)."""
 
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from simulators.passport.chip.encoding import der
+from simulators.passport.chip.pki.certificate import Certificate
 from simulators.passport.chip.pki.signing_keys import digest_identifier
-
-if TYPE_CHECKING:
-    from simulators.passport.chip.pki.issuing_state import Certificate
 
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _CONTENT_TYPE, _MESSAGE_DIGEST, _SIGNING_TIME = (f"1.2.840.113549.1.9.{arc}" for arc in (3, 4, 5))
@@ -18,14 +15,14 @@ _CONTENT_TYPE, _MESSAGE_DIGEST, _SIGNING_TIME = (f"1.2.840.113549.1.9.{arc}" for
 def signed_data(
     content_type: str,
     content: bytes,
-    signer: "Certificate",
+    signer: Certificate,
     *,
-    extra: Sequence["Certificate"] = (),
+    extra: Sequence[Certificate] = (),
     signed_at: datetime | None = None,
 ) -> bytes:
-    """ContentInfo around `content`, with the signer's certificate and those in `extra`.
+    """Encode ContentInfo around `content`, with the signer's certificate and those in `extra`.
 
-    The signed attributes have the time only where it is given.
+    The signed attributes have the time only if it is given.
     """
     hash_name = signer.key.scheme.hash_name
     attributes = [
@@ -34,7 +31,7 @@ def signed_data(
     ]
     if signed_at is not None:
         attributes.append(_attribute(_SIGNING_TIME, der.time(signed_at)))
-    # They are signed as the SET OF that they are, and written as [0] (5.4).
+    # They are signed as a SET OF and written as [0] (5.4).
     to_sign = der.set_of(*attributes)
     signer_info = der.sequence(
         der.integer(1),

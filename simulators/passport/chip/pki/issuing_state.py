@@ -1,9 +1,8 @@
 """An issuing state: its CSCA, document signers, revocation list and master list (Doc 9303-12, 7 and 9).
 
-All of it is made when asked for and belongs to no state that exists.
+All of it is made on request and belongs to no existing state.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from secrets import randbits
 
 from simulators.passport.chip.encoding import der
 from simulators.passport.chip.pki import cms
+from simulators.passport.chip.pki.certificate import Certificate, State, Validity, key_id
 from simulators.passport.chip.pki.signing_keys import SignatureScheme, SigningKey
 
 MASTER_LIST = "2.23.136.1.1.2"
@@ -30,47 +30,9 @@ _DIGITAL_SIGNATURE, _CERT_SIGN, _CRL_SIGN = 0, 5, 6
 _YEAR = timedelta(days=365)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """Who issues: the two letters of certificates, the three of documents (Doc 9303-3, section 5)."""
-
-    alpha_2: str = "UT"
-    alpha_3: str = "UTO"
-
-
-@dataclass(frozen=True, slots=True)
-class Validity:
-    """From when to when a certificate is valid."""
-
-    start: datetime
-    end: datetime
-
-    @classmethod
-    def spanning(cls, now: datetime, *, before: timedelta, after: timedelta) -> "Validity":
-        """Valid so long before a moment and so long after it."""
-        return cls((now - before).replace(microsecond=0), (now + after).replace(microsecond=0))
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A certificate and the key it is of."""
-
-    der: bytes = field(repr=False)
-    serial: int
-    issuer: bytes = field(repr=False)
-    """The issuer's name, in DER."""
-    key: SigningKey = field(repr=False)
-    validity: Validity
-
-    @property
-    def key_id(self) -> bytes:
-        """Its subject key identifier."""
-        return _key_id(self.key)
-
-
 @dataclass(slots=True)
 class IssuingState:
-    """A state with a CSCA. `document_signer` is the one that signs what is issued without further ado."""
+    """A state with a CSCA. `document_signer` signs issued documents by default."""
 
     state: State
     csca: Certificate
@@ -88,7 +50,7 @@ class IssuingState:
         now: datetime | None = None,
         validity: Validity | None = None,
     ) -> "IssuingState":
-        """A new state with a self-signed CSCA; ECDSA over P-256 unless told."""
+        """Create a state with a self-signed CSCA, by default ECDSA over P-256."""
         state = state or State()
         moment = now or datetime.now(UTC)
         key = SigningKey.generate(scheme or SignatureScheme())
@@ -110,7 +72,7 @@ class IssuingState:
 
     @property
     def document_signer(self) -> Certificate:
-        """The document signer in use; made when first asked for, with the scheme of the CSCA."""
+        """The document signer in use; made on first use, with the scheme of the CSCA."""
         if self._signer is None:
             self._signer = self.new_document_signer()
         return self._signer
@@ -122,7 +84,7 @@ class IssuingState:
         validity: Validity | None = None,
         state: State | None = None,
     ) -> Certificate:
-        """One more document signer, of passports and cards."""
+        """Create an additional document signer, of passports and cards."""
         types = der.sequence(
             der.integer(0), der.set_of(*(der.printable(code) for code in ("P", "I", "A", "C")))
         )
@@ -142,11 +104,11 @@ class IssuingState:
         return self._signer
 
     def revoke(self, certificate: Certificate) -> None:
-        """Put a certificate on the list of revoked ones."""
+        """Add a certificate to the revocation list."""
         self.revoked.append(certificate)
 
     def crl(self, *, validity: Validity | None = None) -> bytes:
-        """The list of revoked certificates, in DER (Doc 9303-12, 7.1.4)."""
+        """Return the revocation list, in DER (Doc 9303-12, 7.1.4)."""
         self._crl_number += 1
         valid = validity or Validity.spanning(self.now, before=timedelta(days=1), after=timedelta(days=90))
         key = self.csca.key
@@ -172,7 +134,7 @@ class IssuingState:
         return _sealed(tbs, key)
 
     def master_list(self, anchors: Sequence[Certificate]) -> bytes:
-        """A master list of these CSCA certificates, signed by this state (Doc 9303-12, 9)."""
+        """Return a master list of these CSCA certificates, signed by this state (Doc 9303-12, 9)."""
         signer = self._signed(
             "simulated Master List Signer",
             None,
@@ -217,8 +179,8 @@ def _certificate(
 ) -> Certificate:
     serial = randbits(126) | 1 << 126
     identifiers = [
-        _extension(_SUBJECT_KEY_ID, der.octet_string(_key_id(key))),
-        _extension(_AUTHORITY_KEY_ID, der.sequence(der.context_primitive(0, _key_id(issuer_key)))),
+        _extension(_SUBJECT_KEY_ID, der.octet_string(key_id(key))),
+        _extension(_AUTHORITY_KEY_ID, der.sequence(der.context_primitive(0, key_id(issuer_key)))),
     ]
     tbs = der.sequence(
         der.context(0, der.integer(2)),
@@ -247,7 +209,7 @@ def _name(state: State, common_name: str) -> bytes:
 
 
 def _alternative_names(subject: State, issuer: State) -> list[bytes]:
-    """The state's three letters, as the zone has them; the name has two (7.1.1, on localityName)."""
+    """Return names with the state's three letters as in the zone; the name has two (7.1.1, localityName)."""
 
     def names(state: State) -> bytes:
         place = der.set_of(der.sequence(der.oid(_LOCALITY), der.printable(state.alpha_3)))
@@ -263,7 +225,3 @@ def _usage_period(start: datetime, end: datetime) -> bytes:
 
 def _extension(oid: str, value: bytes, *, critical: bool = False) -> bytes:
     return der.sequence(der.oid(oid), der.TRUE if critical else b"", der.octet_string(value))
-
-
-def _key_id(key: SigningKey) -> bytes:
-    return hashlib.sha1(key.public_key_info).digest()  # noqa: S324 - RFC 5280, 4.2.1.2

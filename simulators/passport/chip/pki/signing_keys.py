@@ -1,4 +1,4 @@
-"""Keys that sign certificates and security objects, and how they say with what (Doc 9303-12, 4.1.6)."""
+"""Keys that sign certificates and security objects, and their algorithm identifiers (Doc 9303-12, 4.1.6)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,7 +44,7 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignatureScheme:
-    """An algorithm with all it takes. `curve` counts for ECDSA only, `rsa_bits` for the others."""
+    """An algorithm with its parameters. `curve` is for ECDSA only, `rsa_bits` for the others."""
 
     algorithm: Algorithm = Algorithm.ECDSA
     hash_name: str = "sha256"
@@ -62,7 +62,7 @@ class SigningKey:
 
     @classmethod
     def generate(cls, scheme: SignatureScheme) -> "SigningKey":
-        """A new key."""
+        """Generate a key."""
         if scheme.algorithm is Algorithm.ECDSA:
             return cls(scheme, ec.generate_private_key(CURVES[scheme.curve]()))
         return cls(scheme, rsa.generate_private_key(65537, scheme.rsa_bits))
@@ -97,7 +97,7 @@ class SigningKey:
                 )
 
     def sign(self, data: bytes) -> bytes:
-        """The signature of `data`."""
+        """Sign `data`."""
         if isinstance(self.key, ec.EllipticCurvePrivateKey):
             return self.key.sign(data, ec.ECDSA(self._hash))
         if self.scheme.algorithm is Algorithm.RSA:
@@ -111,5 +111,5 @@ class SigningKey:
 
 
 def digest_identifier(hash_name: str) -> bytes:
-    """AlgorithmIdentifier of a hash; its parameters are NULL, as most issuers have it."""
+    """Return the AlgorithmIdentifier of a hash; its parameters are NULL, as with most issuers."""
     return der.sequence(der.oid(DIGEST_OID[hash_name]), der.NULL)

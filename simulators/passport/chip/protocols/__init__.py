@@ -1,1 +1,1 @@
-"""TODO package docstring of simulators/passport/chip/protocols."""
+"""The chip's protocols: access, authentication and secure messaging."""

@@ -1,4 +1,4 @@
-"""Active Authentication, the chip's side (Doc 9303-11, 6.1): the terminal's nonce, signed."""
+"""Active Authentication, the chip's side (Doc 9303-11, 6.1): a signature of the terminal's nonce."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -47,12 +47,12 @@ HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 
 
 class SignatureFormat(StrEnum):
-    """How an ECDSA signature is written."""
+    """Formats of an ECDSA signature."""
 
     PLAIN = "plain"
-    """r and s, as the standard has it."""
+    """r and s, as in the standard."""
     DER = "der"
-    """As some chips in the field have it, Portuguese ones among them."""
+    """DER, as in some chips in use, among them Portuguese ones."""
 
 
 class ActiveAuthenticationKey(ABC):
@@ -65,24 +65,24 @@ class ActiveAuthenticationKey(ABC):
 
     @property
     def infos(self) -> tuple[bytes, ...]:
-        """What DG14 has to say of it; of RSA keys nothing."""
+        """SecurityInfos of the key in DG14; none for RSA keys."""
         return ()
 
     @abstractmethod
     def sign(self, challenge: bytes, random: Randomness) -> bytes:
-        """The signature of the terminal's nonce."""
+        """Sign the terminal's nonce."""
 
 
 @dataclass(frozen=True, slots=True)
 class RsaKey(ActiveAuthenticationKey):
-    """ISO/IEC 9796-2 digital signature scheme 1, with partial recovery: the nonce itself is left out."""
+    """ISO/IEC 9796-2 digital signature scheme 1, with partial recovery: the nonce itself is omitted."""
 
     key: rsa.RSAPrivateKey
     hash_name: str = "sha1"
 
     @classmethod
     def generate(cls, bits: int = 1024, hash_name: str = "sha1") -> "RsaKey":
-        """A new key. Without extended length, more than 1792 bits do not fit a protected reply (6.1.4)."""
+        """Generate a key. Without extended length, over 1792 bits do not fit a protected reply (6.1.4)."""
         return cls(rsa.generate_private_key(65537, bits), hash_name)
 
     @property
@@ -97,7 +97,7 @@ class RsaKey(ActiveAuthenticationKey):
         digest = hashlib.new(self.hash_name)
         recoverable = random(size - 1 - digest.digest_size - len(trailer))
         digest.update(recoverable + challenge)
-        # 6A: the message is recovered in part, and nothing is padded.
+        # 6A: the message is recovered in part, without padding.
         representative = b"\x6a" + recoverable + digest.digest() + trailer
         numbers = self.key.private_numbers()
         signed = pow(int.from_bytes(representative, "big"), numbers.d, numbers.public_numbers.n)
@@ -121,7 +121,7 @@ class EcKey(ActiveAuthenticationKey):
         parameters: EcParameters = EcParameters.EXPLICIT,
         format: SignatureFormat = SignatureFormat.PLAIN,  # noqa: A002 - the standard's word
     ) -> "EcKey":
-        """A new key."""
+        """Generate a key."""
         return cls(ec.generate_private_key(CURVES[curve_name]()), hash_name, parameters, format)
 
     @property
@@ -141,7 +141,7 @@ class EcKey(ActiveAuthenticationKey):
 
 
 def ec_public_key_info(key: ec.EllipticCurvePrivateKey, parameters: EcParameters) -> bytes:
-    """SubjectPublicKeyInfo of a key of the library, the curve written in the style asked for."""
+    """Encode the SubjectPublicKeyInfo of a key of the library, with the curve in this style."""
     by_library_name = {kind().name: name for name, kind in CURVES.items()}
     point = key.public_key().public_bytes(
         serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
@@ -150,7 +150,10 @@ def ec_public_key_info(key: ec.EllipticCurvePrivateKey, parameters: EcParameters
 
 
 def sign_challenge(key: ActiveAuthenticationKey | None, data: bytes, random: Randomness) -> bytes:
-    """INTERNAL AUTHENTICATE: the signature; RefusedError with 6D00 without a key, 6700 for another size."""
+    """Handle INTERNAL AUTHENTICATE: return the signature.
+
+    Raises RefusedError with 6D00 without a key, 6700 for another size.
+    """
     if key is None:
         raise RefusedError(Status.INS_NOT_SUPPORTED)
     if len(data) != CHALLENGE_SIZE:

@@ -13,7 +13,7 @@ _CRYPTOGRAM_SIZE = 2 * CHALLENGE_SIZE + _KEY_SIZE
 
 
 class BasicAccess:
-    """The document's basic access keys, and the challenge a terminal has yet to answer."""
+    """The document's basic access keys, and the pending challenge."""
 
     def __init__(self, mrz_information: str, random: Randomness) -> None:
         seed = hashlib.sha1(mrz_information.encode("ascii")).digest()[:_KEY_SIZE]  # noqa: S324 - the standard's
@@ -23,12 +23,12 @@ class BasicAccess:
         self._challenge: bytes | None = None
 
     def challenge(self) -> bytes:
-        """GET CHALLENGE: RND.IC, good for one attempt."""
+        """Handle GET CHALLENGE: return RND.IC, valid for one attempt."""
         self._challenge = self._random(CHALLENGE_SIZE)
         return self._challenge
 
     def authenticate(self, data: bytes) -> tuple[bytes, SecureMessaging]:
-        """EXTERNAL AUTHENTICATE: what the chip replies, and the session that begins after it.
+        """Handle EXTERNAL AUTHENTICATE: return the reply and the session that begins after it.
 
         RefusedError with 6985 without a challenge, 6700 for a wrong size, 6300 for a wrong key.
         """

@@ -21,7 +21,7 @@ from simulators.passport.chip.protocols.security_infos import (
 
 @dataclass(frozen=True, slots=True)
 class ChipAuthenticationKey:
-    """A static key of the chip and the cipher of the session it begins."""
+    """A static key of the chip and the cipher of the session that it starts."""
 
     pair: KeyPair
     cipher: Cipher
@@ -37,7 +37,7 @@ class ChipAuthenticationKey:
 
     @property
     def public_key_info(self) -> bytes:
-        """What EF.CardSecurity and DG14 say of the key."""
+        """The key in EF.CardSecurity and DG14."""
         key = public_key_info(self.pair.group, self.pair.public, self.parameters)
         return chip_authentication_public_key_info(self.pair.group, key, self.key_id)
 
@@ -48,22 +48,22 @@ class ChipAuthenticationKey:
 
 
 class ChipAuthentication:
-    """What of the protocol is under way in a session."""
+    """State of the protocol in a session."""
 
     def __init__(self, keys: tuple[ChipAuthenticationKey, ...]) -> None:
         self._keys = keys
         self._chosen: ChipAuthenticationKey | None = None
 
     def set_authentication_template(self, data: bytes) -> None:
-        """MSE:Set AT: choose the protocol and the key; RefusedError with 6A80 or 6A88 where there is none."""
-        asked = _asked(data, 0x80)
-        able = [key for key in self._keys if der.oid_value(key.oid) == asked[0x80]]
-        if not able:
+        """Handle MSE:Set AT: select protocol and key; raise RefusedError with 6A80 or 6A88 if absent."""
+        objects_by_tag = _parse_template(data, 0x80)
+        candidates = [key for key in self._keys if der.oid_value(key.oid) == objects_by_tag[0x80]]
+        if not candidates:
             raise RefusedError(Status.INCORRECT_DATA)
-        self._chosen = _the_one(able, asked)
+        self._chosen = _single(candidates, objects_by_tag)
 
     def general_authenticate(self, data: bytes) -> tuple[bytes, SecureMessaging]:
-        """GENERAL AUTHENTICATE: the reply, and the session that begins after it."""
+        """Handle GENERAL AUTHENTICATE: return the reply and the session that begins after it."""
         chosen, self._chosen = self._chosen, None
         if chosen is None:
             raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
@@ -74,31 +74,33 @@ class ChipAuthentication:
         return tlv(DYNAMIC_AUTHENTICATION_DATA), _session(chosen, theirs)
 
     def set_key_agreement_template(self, data: bytes) -> SecureMessaging:
-        """MSE:Set KAT: the whole protocol in one command, for 3DES; the session that begins after it."""
-        asked = _asked(data, 0x91)
-        able = [key for key in self._keys if key.cipher is Cipher.TDES]
-        if not able:
+        """Handle MSE:Set KAT: the whole protocol in one command, for 3DES; return the session after it."""
+        objects_by_tag = _parse_template(data, 0x91)
+        candidates = [key for key in self._keys if key.cipher is Cipher.TDES]
+        if not candidates:
             raise RefusedError(Status.INCORRECT_DATA)
-        return _session(_the_one(able, asked), asked[0x91])
+        return _session(_single(candidates, objects_by_tag), objects_by_tag[0x91])
 
 
-def _asked(data: bytes, needed: int) -> dict[int, bytes]:
+def _parse_template(data: bytes, needed: int) -> dict[int, bytes]:
     try:
-        asked = dict(objects(data))
+        objects_by_tag = dict(objects(data))
     except ValueError:
         raise RefusedError(Status.INCORRECT_DATA) from None
-    if needed not in asked:
+    if needed not in objects_by_tag:
         raise RefusedError(Status.INCORRECT_DATA)
-    return asked
+    return objects_by_tag
 
 
-def _the_one(able: list[ChipAuthenticationKey], asked: dict[int, bytes]) -> ChipAuthenticationKey:
-    if 0x84 in asked:
-        wanted = int.from_bytes(asked[0x84], "big")
-        able = [key for key in able if key.key_id == wanted]
-    if len(able) != 1:
+def _single(
+    candidates: list[ChipAuthenticationKey], objects_by_tag: dict[int, bytes]
+) -> ChipAuthenticationKey:
+    if 0x84 in objects_by_tag:
+        key_id = int.from_bytes(objects_by_tag[0x84], "big")
+        candidates = [key for key in candidates if key.key_id == key_id]
+    if len(candidates) != 1:
         raise RefusedError(Status.REFERENCED_DATA_NOT_FOUND)
-    return able[0]
+    return candidates[0]
 
 
 def _session(key: ChipAuthenticationKey, theirs: bytes) -> SecureMessaging:

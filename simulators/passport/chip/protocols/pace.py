@@ -20,24 +20,24 @@ _GENERIC_NONCE_SIZE = 16
 
 
 class Password(IntEnum):
-    """What a terminal may prove that it knows, by the reference of MSE:Set AT."""
+    """Passwords of PACE, by their reference in MSE:Set AT."""
 
     MRZ = 1
     CAN = 2
 
 
 Passwords = Lookup[Password, bytes]
-"""What the key of the nonce is derived from, by password."""
+"""Input of the nonce's key, by password."""
 
 
 def passwords(mrz_information: str, can: str | None) -> Passwords:
-    """The SHA-1 of the MRZ information, all 20 bytes of it; the CAN in ASCII (9.7.3)."""
+    """Return the SHA-1 of the MRZ information, all 20 bytes; the CAN in ASCII (9.7.3)."""
     known = {Password.MRZ: hashlib.sha1(mrz_information.encode("ascii")).digest()}  # noqa: S324 - the standard's
     return known if can is None else known | {Password.CAN: can.encode("ascii")}
 
 
 class Pace:
-    """One run of the protocol, from MSE:Set AT on. Any refusal ends it."""
+    """One run of the protocol, starting with MSE:Set AT. A refusal ends it."""
 
     def __init__(
         self, info: PaceInfo, password: bytes, random: Randomness, static_key: KeyPair | None
@@ -65,30 +65,32 @@ class Pace:
         random: Randomness,
         static_key: KeyPair | None,
     ) -> "Pace":
-        """MSE:Set AT: the run it asks for; RefusedError with 6A80 or 6A88 for one that is not to be had."""
+        """Handle MSE:Set AT: start the run; raise RefusedError with 6A80 or 6A88 if it is not supported."""
         try:
-            asked = dict(objects(data))
+            objects_by_tag = dict(objects(data))
         except ValueError:
             raise RefusedError(Status.INCORRECT_DATA) from None
-        if 0x80 not in asked or 0x83 not in asked:
+        if 0x80 not in objects_by_tag or 0x83 not in objects_by_tag:
             raise RefusedError(Status.INCORRECT_DATA)
-        able = [info for info in infos if der.oid_value(info.oid) == asked[0x80]]
-        if not able:
+        candidates = [info for info in infos if der.oid_value(info.oid) == objects_by_tag[0x80]]
+        if not candidates:
             raise RefusedError(Status.INCORRECT_DATA)
-        if 0x84 in asked:
-            wanted = int.from_bytes(asked[0x84], "big")
-            able = [info for info in able if info.parameter_id == wanted]
-            if not able:
+        if 0x84 in objects_by_tag:
+            parameter_id = int.from_bytes(objects_by_tag[0x84], "big")
+            candidates = [info for info in candidates if info.parameter_id == parameter_id]
+            if not candidates:
                 raise RefusedError(Status.REFERENCED_DATA_NOT_FOUND)
-        if len(able) > 1:
+        if len(candidates) > 1:
             raise RefusedError(Status.INCORRECT_DATA)
-        password = next((value for name, value in known.items() if bytes([name]) == asked[0x83]), None)
+        password = next(
+            (value for name, value in known.items() if bytes([name]) == objects_by_tag[0x83]), None
+        )
         if password is None:
             raise RefusedError(Status.REFERENCED_DATA_NOT_FOUND)
-        return cls(able[0], password, random, static_key)
+        return cls(candidates[0], password, random, static_key)
 
     def general_authenticate(self, data: bytes, *, chained: bool) -> bytes:
-        """The next step; RefusedError where it fails, with 6985 where the chain of commands is not right."""
+        """Do the next step; raise RefusedError if it fails, with 6985 for a wrong chain of commands."""
         step = next(self._steps, None)
         self._done += 1
         if step is None or chained != (self._done < 4):
@@ -141,7 +143,7 @@ class Pace:
         return tlv(0x7F49, der.oid(self._info.oid), tlv(tag, public))
 
     def _chip_authentication_data(self, cipher: Cipher) -> bytes:
-        """The mapping key divided by the static one, enciphered (4.4.3.5): only the chip could divide so."""
+        """Return the mapping key divided by the static one, encrypted (4.4.3.5): proof of the static key."""
         if self._static_key is None or self._mapping_key is None:
             raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
         order = self._info.group.order

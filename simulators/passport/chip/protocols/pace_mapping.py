@@ -1,4 +1,4 @@
-"""How PACE turns the nonce into a generator that only holders of the password know (Doc 9303-11, 4.4.3.3).
+"""PACE's mapping of the nonce to a generator known only to holders of the password (Doc 9303-11, 4.4.3.3).
 
 Integrated Mapping onto a curve follows appendix B of the same part, after Brier, Coron, Icart, Madore,
 Randriam and Tibouchi, *Efficient Indifferentiable Hashing into Ordinary Elliptic Curves* (2010).
@@ -11,7 +11,7 @@ from simulators.passport.chip.crypto.curves import Curve, Group, ModpGroup, Poin
 from simulators.passport.chip.crypto.key_agreement import KeyPair, with_generator
 
 _SPARE_BITS = 64
-"""So many bits more than the prime has, so that a residue of them is as good as uniform."""
+"""Bits in addition to those of the prime, so that a residue is nearly uniform."""
 
 _CONSTANTS = {
     128: ("a668892a7c41e3ca739f40b057d85904", "a4e136ac725f738b01c1f60217c188ad"),
@@ -23,18 +23,21 @@ _CONSTANTS = {
 
 
 def map_generic(group: Group, nonce: bytes, own: KeyPair, theirs: bytes) -> Group:
-    """The nonce times the generator, plus what two ephemeral keys agree on; ValueError for a bad key."""
+    """Return the nonce times the generator, plus the agreed element of two ephemeral keys.
+
+    Raises ValueError for a bad key.
+    """
     arithmetic: Any = group
     masked = own.shared_element(theirs)
-    # A nonce is as long as a block, whatever the order: it may well be greater than a 160 bit one.
+    # A nonce is as long as a block, whatever the order: it may be greater than a 160 bit order.
     raised = arithmetic.times(arithmetic.generator, int.from_bytes(nonce, "big"))
     return with_generator(group, arithmetic.combine(raised, masked))
 
 
 def map_integrated(group: Group, cipher: Cipher, nonce: bytes, theirs: bytes) -> Group:
-    """A pseudo-random element that both nonces determine; ValueError for a terminal's of a wrong size."""
+    """Return a pseudo-random element of both nonces; raise ValueError for a nonce of wrong size."""
     if len(theirs) != cipher.key_size:
-        raise ValueError(f"a nonce of {cipher.key_size} bytes is called for")
+        raise ValueError(f"a nonce of {cipher.key_size} bytes is required")
     value = _pseudo_random(group.p, cipher, nonce, theirs)
     if isinstance(group, ModpGroup):
         generator = pow(value, (group.p - 1) // group.order, group.p)
@@ -45,7 +48,7 @@ def map_integrated(group: Group, cipher: Cipher, nonce: bytes, theirs: bytes) ->
 
 
 def nonce_size(cipher: Cipher) -> int:
-    """Bytes of the chip's nonce for the Integrated Mapping: whole blocks, at least a key's worth."""
+    """Return the bytes of the chip's nonce for the Integrated Mapping: blocks of at least the key's size."""
     return -(-cipher.key_size // 16) * 16
 
 
@@ -65,7 +68,7 @@ def _point(curve: Curve, t: int) -> Point:
     alpha = -t * t % p
     first = -b * pow(a, -1, p) * (1 + pow(alpha + alpha * alpha, -1, p)) % p
     square = (first * first * first + a * first + b) % p
-    # One of the two candidates has a square root; p is 3 modulo 4, so the root shows which.
+    # One of the two candidates has a square root; p is 3 modulo 4, so computing the root shows which.
     inverse_root = pow(square, p - 1 - (p + 1) // 4, p)
     if inverse_root * inverse_root * square % p == 1:
         return first, inverse_root * square % p

@@ -1,8 +1,7 @@
 """Secure messaging, the chip's side (Doc 9303-11, 9.8).
 
-The send sequence counter grows by one before a command is taken and by one before its reply is made. A
-command that is not as it has to be ends the session, with 6987 (a data object is missing) or 6988 (one is
-wrong).
+The send sequence counter is incremented before each command and before each reply. A malformed command ends
+the session, with 6987 (a data object is missing) or 6988 (one is wrong).
 """
 
 import hmac
@@ -16,7 +15,7 @@ CRYPTOGRAM_ODD, CRYPTOGRAM, EXPECTED, MAC, STATUS = 0x85, 0x87, 0x97, 0x8E, 0x99
 """The data objects: 85 carries the cryptogram of commands with odd INS, 87 that of all others."""
 
 _ORDER = (CRYPTOGRAM_ODD, CRYPTOGRAM, EXPECTED, MAC)
-"""In this order they have to come (9.8.4)."""
+"""Required order (9.8.4)."""
 
 _STATUS_AND_MAC = 4 + 2 + MAC_SIZE
 _PADDED = b"\x01"
@@ -32,11 +31,11 @@ class SecureMessaging:
 
     @classmethod
     def from_shared_secret(cls, cipher: Cipher, secret: bytes) -> "SecureMessaging":
-        """The session that follows from a key agreement; its counter starts at 0."""
+        """Create the session after a key agreement; its counter starts at 0."""
         return cls(cipher, cipher.derive(secret, FOR_ENCRYPTION), cipher.derive(secret, FOR_MAC))
 
     def unwrap(self, command: Command) -> Command:
-        """The command under the protection; RefusedError with 6987 or 6988 where that is not in order."""
+        """Return the protected command; raise RefusedError with 6987 or 6988 if the protection is invalid."""
         self.counter += 1
         parts = self._parts(command.data)
         protected = b"".join(tlv(tag, parts[tag]) for tag in parts if tag != MAC)
@@ -44,7 +43,7 @@ class SecureMessaging:
         expected = {self._mac(header + protected)}
         if not protected:
             # A header alone is whole blocks already. Terminals differ on whether it is padded once more, as
-            # the worked examples have no such command; this chip takes both.
+            # the worked examples have no such command; this chip accepts both.
             expected.add(self._mac_of_blocks(header))
         if not any(hmac.compare_digest(parts[MAC], mac) for mac in expected):
             raise RefusedError(Status.SM_OBJECTS_INCORRECT)
@@ -59,7 +58,7 @@ class SecureMessaging:
         )
 
     def wrap(self, reply: Reply, *, odd: bool) -> Reply:
-        """The reply as it goes out; `odd` for a command with odd INS."""
+        """Protect a reply; `odd` for a command with odd INS."""
         self.counter += 1
         body = b""
         if reply.data:
@@ -71,7 +70,7 @@ class SecureMessaging:
         return Reply(body + tlv(MAC, self._mac(body)), reply.status)
 
     def max_data_bytes(self, limit: int) -> int:
-        """How many bytes of data fit a reply whose protected form has at most `limit` bytes."""
+        """Return the number of data bytes that fit a reply whose protected form has at most `limit` bytes."""
         value = limit - _STATUS_AND_MAC - 2
         value -= 0 if value < 0x80 else 1 if value <= 0x100 else 2
         return (value - len(_PADDED)) // self.cipher.block * self.cipher.block - 1
@@ -107,7 +106,7 @@ class SecureMessaging:
             raise RefusedError(Status.SM_OBJECTS_INCORRECT) from None
 
     def _initial_vector(self) -> bytes | None:
-        """Zeros for 3DES; for AES the counter, enciphered (9.8.7.1)."""
+        """Return zeros for 3DES; for AES the encrypted counter (9.8.7.1)."""
         if self.cipher is Cipher.TDES:
             return None
         return self.cipher.encrypt(self._encryption_key, self._counter())
@@ -120,5 +119,5 @@ class SecureMessaging:
         return self.cipher.message_mac(self._mac_key, self._counter() + message)
 
     def _mac_of_blocks(self, blocks: bytes) -> bytes:
-        """The MAC of what is padded already: its padding is taken off, as it will go on again."""
+        """Compute the MAC of padded data; the padding is removed first because the MAC adds it again."""
         return self.cipher.message_mac(self._mac_key, unpad(self._counter() + blocks))

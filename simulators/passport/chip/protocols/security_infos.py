@@ -1,4 +1,4 @@
-"""SecurityInfos: what EF.CardAccess, EF.CardSecurity and DG14 say a chip can do (Doc 9303-11, 9.2)."""
+"""SecurityInfos: capabilities of a chip in EF.CardAccess, EF.CardSecurity and DG14 (Doc 9303-11, 9.2)."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -24,7 +24,7 @@ ECDSA_PLAIN = {
 
 
 class Mapping(Enum):
-    """How PACE makes a generator of the nonce; the value is the arc of DH and that of ECDH."""
+    """Mappings of PACE from nonce to generator; the value is the arc of DH and that of ECDH."""
 
     GENERIC = (1, 2)
     INTEGRATED = (3, 4)
@@ -32,10 +32,10 @@ class Mapping(Enum):
 
 
 class EcParameters(StrEnum):
-    """How a key says which curve it is on.
+    """Identification of a key's curve.
 
-    Doc 9303-11 (9.5) knows two ways, written out and by number, and forbids the third, which some issuers use
-    all the same. Certificates and DG15 cannot have the number (9.1, RFC 3279).
+    Doc 9303-11 (9.5) allows two ways, explicit and by number, and forbids the third, which some issuers use
+    nevertheless. Certificates and DG15 cannot have the number (9.1, RFC 3279).
     """
 
     EXPLICIT = "explicit"
@@ -45,7 +45,7 @@ class EcParameters(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PaceInfo:
-    """One way of doing PACE; `parameter_id` is that of the standardised domain parameters."""
+    """One variant of PACE; `parameter_id` is that of the standardised domain parameters."""
 
     mapping: Mapping
     cipher: Cipher
@@ -53,9 +53,9 @@ class PaceInfo:
 
     def __post_init__(self) -> None:
         if self.mapping.value[isinstance(self.group, Curve)] is None:
-            raise ValueError("Chip Authentication Mapping is for curves")
+            raise ValueError("Chip Authentication Mapping requires a curve")
         if self.mapping is Mapping.CHIP_AUTHENTICATION and self.cipher is Cipher.TDES:
-            raise ValueError("Chip Authentication Mapping is for AES")
+            raise ValueError("Chip Authentication Mapping requires AES")
         group = self.group
         if self.mapping is Mapping.INTEGRATED and isinstance(group, Curve) and group.p % 4 != 3:
             raise ValueError(f"no Integrated Mapping onto {group.name}: its p is not 3 modulo 4")
@@ -77,28 +77,28 @@ class PaceInfo:
 
 
 def chip_authentication_info(group: Group, cipher: Cipher, key_id: int | None) -> bytes:
-    """ChipAuthenticationInfo, version 1 (9.2.5)."""
+    """Encode ChipAuthenticationInfo, version 1 (9.2.5)."""
     arc = 1 if isinstance(group, ModpGroup) else 2
     number = b"" if key_id is None else der.integer(key_id)
     return der.sequence(der.oid(f"{CHIP_AUTHENTICATION}.{arc}.{cipher.suffix}"), der.integer(1), number)
 
 
 def chip_authentication_public_key_info(group: Group, public_key: bytes, key_id: int | None) -> bytes:
-    """ChipAuthenticationPublicKeyInfo (9.2.6), the key as `public_key_info` writes it."""
+    """Encode ChipAuthenticationPublicKeyInfo (9.2.6), with the key as in `public_key_info`."""
     arc = 1 if isinstance(group, ModpGroup) else 2
     number = b"" if key_id is None else der.integer(key_id)
     return der.sequence(der.oid(f"{PUBLIC_KEY}.{arc}"), public_key, number)
 
 
 def active_authentication_info(hash_name: str) -> bytes:
-    """ActiveAuthenticationInfo, for ECDSA keys (9.2.4)."""
+    """Encode ActiveAuthenticationInfo, for ECDSA keys (9.2.4)."""
     return der.sequence(
         der.oid(ACTIVE_AUTHENTICATION), der.integer(1), der.oid(ECDSA_PLAIN[hash_name])
     )  # fmt: skip
 
 
 def public_key_info(group: Group, encoded_key: bytes, style: EcParameters) -> bytes:
-    """SubjectPublicKeyInfo of a Diffie-Hellman or elliptic curve key (9.1, RFC 3279)."""
+    """Encode the SubjectPublicKeyInfo of a Diffie-Hellman or elliptic curve key (9.1, RFC 3279)."""
     if isinstance(group, ModpGroup):
         parameters = der.sequence(
             der.integer(group.p), der.integer(group.generator), der.integer(group.order)
@@ -113,7 +113,7 @@ def public_key_info(group: Group, encoded_key: bytes, style: EcParameters) -> by
 
 
 def ec_parameters(curve: Curve, style: EcParameters) -> bytes:
-    """A curve by its name, or as ECParameters with everything written out (TR-03111, D.1.1)."""
+    """Encode a curve by its name, or as explicit ECParameters (TR-03111, D.1.1)."""
     if style is EcParameters.NAMED:
         return der.oid(CURVE_OID[curve.name])
     size = curve.element_size

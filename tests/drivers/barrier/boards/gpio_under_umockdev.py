@@ -12,7 +12,7 @@ from typing import Any
 
 from gpio_chip import spare_descriptors
 
-from drivers import command
+from drivers import clock
 from drivers.barrier.boards.gpio import GpioBoard, GpioBoardSettings
 from drivers.barrier.gpio_barrier import GpioBarrier, GpioBarrierSettings
 from drivers.barrier.observations import BarrierState
@@ -44,7 +44,7 @@ class Program:
                 await driver.open()
                 async with contextlib.aclosing(driver.watch()) as watching:
                     state = next(said for said in [await anext(watching)] if isinstance(said, BarrierState))
-                    call = Invocation("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
+                    call = Invocation("c1", "counter-1", "t1", clock.boot_ns() + 3_000_000_000)
                     return [state.state, (await driver.stop(CommandArguments(), call)).by_stop_contact]
             case _:
                 return await getattr(self.board, what)(*arguments)

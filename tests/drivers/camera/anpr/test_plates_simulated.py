@@ -1,4 +1,4 @@
-"""Plate drivers and simulated plate cameras, each written without the other: they meet here, at the wire."""
+"""Plate drivers against simulated plate cameras, which share no code with them."""
 
 import asyncio
 import contextlib
@@ -42,11 +42,11 @@ def reading(make: str, simulated: Any, **settings: Any) -> Any:
 
 
 async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.obey("fault", {"fault": fault, "args": arguments})
+    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
 
 
 async def passes(simulated: Any, plate: str, **more: Any) -> None:
-    await simulated.obey("insert", {"plate": plate, **more})
+    await simulated.handle_command("insert", {"plate": plate, **more})
 
 
 async def plates(bench: CameraFixture, count: int) -> list[str | None]:
@@ -54,25 +54,25 @@ async def plates(bench: CameraFixture, count: int) -> list[str | None]:
 
 
 @BOTH
-async def test_a_vehicle_comes_through_with_what_the_camera_saw(make: str) -> None:
+async def test_vehicle_has_read_and_pictures(make: str) -> None:
     async with (
         camera(make, utc_offset_min=180, **USER) as simulated,
         reading(make, simulated, **USER) as bench,
     ):
-        assert bench.driver.links.simulated
+        assert bench.driver.links.is_simulated
         await passes(simulated, "UT 482 KX", direction="out", lane=2, confidence=90)
         read = await bench.next(PlateRead)
         assert (read.plate_raw, read.plate, read.country, read.lane) == ("UT 482 KX", "UT482KX", "UTO", "2")
         assert read.direction is VehicleDirection.LEAVING
         assert read.confidence == pytest.approx(0.9, abs=0.005)
-        assert read.images_missing == 0
+        assert read.missing_images == 0
         with Image.open(io.BytesIO(read.attachments[-1].content)) as image:
             assert FrameStamp.read(image).number == 0
 
 
 @BOTH
 @pytest.mark.parametrize("fault", ["duplicate", "no-length", "late", "misread", "other-namespace", "stall"])
-async def test_whatever_befalls_one_event_every_vehicle_is_told_once(make: str, fault: str) -> None:
+async def test_vehicle_is_reported_once_under_fault(make: str, fault: str) -> None:
     if fault == "other-namespace" and make == "dahua":
         return
     more = {"late": {"delay_s": 0.05}, "stall": {"hold_s": 0.05, "after": 0.3}}.get(fault, {})
@@ -91,10 +91,10 @@ async def test_whatever_befalls_one_event_every_vehicle_is_told_once(make: str, 
 
 
 @pytest.mark.parametrize("resends", [False, True])
-async def test_connections_cut_anywhere_neither_lose_nor_double_a_vehicle(resends: bool) -> None:
+async def test_cut_connections_lose_no_vehicle(resends: bool) -> None:
     async with (
         camera("hikvision", resends=resends, heartbeat_s=0.05) as simulated,
-        reading("hikvision", simulated, pictures_s=0.1) as bench,
+        reading("hikvision", simulated, picture_timeout_s=0.1) as bench,
     ):
         passed = []
         for number, at in enumerate((0, 1, 60, 400, 900, 1500, 2500, 5000, 9000)):
@@ -109,7 +109,7 @@ async def test_connections_cut_anywhere_neither_lose_nor_double_a_vehicle(resend
 
 
 @BOTH
-async def test_a_camera_that_dies_is_told_and_a_wrong_password_too(make: str) -> None:
+async def test_dead_camera_and_wrong_password(make: str) -> None:
     async with camera(make, **USER) as simulated:
         async with reading(make, simulated, **USER) as bench:
             await let(simulated, "service-dies", for_s=0.1)
@@ -122,16 +122,18 @@ async def test_a_camera_that_dies_is_told_and_a_wrong_password_too(make: str) ->
 
 
 @pytest.mark.parametrize(
-    ("tell", "direction"), [("new", VehicleDirection.UNKNOWN), ("lost", VehicleDirection.LEAVING)]
+    ("report_on", "direction"), [("new", VehicleDirection.UNKNOWN), ("lost", VehicleDirection.LEAVING)]
 )
-async def test_axis_pushes_and_each_car_is_one_event(tell: str, direction: VehicleDirection) -> None:
-    async with open_camera(AxisPlateCamera, listen="127.0.0.1:0", sources=["127.0.0.1"], tell=tell) as bench:
+async def test_axis_vehicle_is_one_event(report_on: str, direction: VehicleDirection) -> None:
+    async with open_camera(
+        AxisPlateCamera, listen="127.0.0.1:0", allowed_sources=["127.0.0.1"], report_on=report_on
+    ) as bench:
         push_to = f"http://127.0.0.1:{bench.driver.listener.port}/plates"  # type: ignore[attr-defined]
         async with camera("axis", push_to=push_to, update_s=0.01, lost_s=0.02, resends=True) as simulated:
             for fault in ("duplicate", "no-length", "cut", "late"):
                 await let(simulated, fault, **({"delay_s": 0.02} if fault == "late" else {}))
                 await passes(simulated, "UT 5 E", direction="out")
-                await simulated.obey("insert", {"plate": "UT 6 F", "direction": "out"})
+                await simulated.handle_command("insert", {"plate": "UT 6 F", "direction": "out"})
             reads = [await bench.next(PlateRead) for _ in range(8)]
             assert sorted(read.vendor_id for read in reads) == [str(number) for number in range(1, 9)]
             assert {read.direction for read in reads} == {direction}

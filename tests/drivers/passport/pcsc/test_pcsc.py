@@ -1,4 +1,4 @@
-"""The driver with a real pcscd: what happens is in in_its_own_network.py."""
+"""The driver with a real pcscd; the tests are in network_namespace_tests.py."""
 
 import os
 import sys
@@ -8,12 +8,12 @@ import pytest
 from support.devices.pcscd import why_no_pcscd, with_pcscd
 
 NO_PCSCD = why_no_pcscd()
-INSIDE = Path(__file__).parent / "in_its_own_network.py"
+INSIDE = Path(__file__).parent / "network_namespace_tests.py"
 
 
 @pytest.mark.skipif(NO_PCSCD is not None, reason=str(NO_PCSCD))
 @pytest.mark.timeout(900)
-def test_chips_through_a_real_pcscd(tmp_path: Path) -> None:
+def test_chips_through_real_pcscd(tmp_path: Path) -> None:
     done = with_pcscd(
         tmp_path,
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"),

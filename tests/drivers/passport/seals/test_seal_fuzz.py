@@ -1,6 +1,6 @@
 """Mutated barcodes and certificates: typed errors and outcomes only, in bounded time and memory.
 
-`BORDERPOST_FUZZ` sets how many mutations the seeded run makes; the seed is the name of the target.
+`BORDERPOST_FUZZ` sets the number of mutations of the seeded run; the seed is the name of the target.
 """
 
 import os
@@ -27,7 +27,7 @@ from simulators.passport.seals import SymbolEncoding
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2024, 6, 1)
 SLOWEST_S = 3.0
-"""No single mutation may take longer, even on a busy machine, in seconds."""
+"""Upper bound on the time of one mutation, even on a busy machine, in seconds."""
 STORE = SealSignerStore.from_bytes(
     certificate("sealgen_UTTS5B"),
     certificate("sealgen_DETS32"),
@@ -41,7 +41,7 @@ TARGETS = {
     **{f"TR {name}": seal for name, seal in TR.items()},
     "with a face": WITH_FACE,
     "administrative": ADMINISTRATIVE,
-    **{f"by {handover}": handover.encode(SEALGEN["residence permit"]) for handover in SymbolEncoding},
+    **{f"by {handover}": handover.encode_bytes(SEALGEN["residence permit"]) for handover in SymbolEncoding},
     **{name: nc(name) for name in ("proof_of_test", "proof_of_vaccination", "proof_of_vaccination_aus")},
     "zone": b"\r\n".join(line.encode() for line in PRINTED.lines),
 }
@@ -87,7 +87,7 @@ def test_mutated_barcodes(target: str) -> None:
         data = mutated(whole, chance)
         kind, outcomes = judged(data)
         assert Outcome.UNKNOWN not in outcomes.values()
-        # White space in JSON or at the end, and how text is armoured, are not part of what is signed.
+        # White space in JSON or at the end, and the text encoding, are not part of the signed bytes.
         if kind is BarcodeKind.VDS and data[:1] == b"\xdc" and data.rstrip(b"\r\n\0") != whole:
             assert outcomes["seal.signature"] is not Outcome.SUCCESSFUL
 
@@ -129,7 +129,7 @@ def test_parsers_raise_typed_errors_only(data: st.DataObject) -> None:
     ],
     ids=lambda data: data[:16].hex(),
 )
-def test_a_hostile_size_costs_little(data: bytes) -> None:
+def test_hostile_size_costs_little(data: bytes) -> None:
     tracemalloc.start()
     try:
         judged(data)

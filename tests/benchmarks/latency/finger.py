@@ -1,7 +1,7 @@
-"""How long a print takes: from the finger on the simulated glass to the event, with its image, at a desk.
+"""Latency of a print: from the finger on the simulated platen to the event with its image at a workstation.
 
-The exposure is in it: 130 ms as of a real U.are.U, 90 parts of 2 ms each for an NB-1010-U. Scanners are
-reached over USB/IP; they and the desk are in this process, whose CPU time is not the gateway's.
+The exposure is included: 130 ms as of a real U.are.U, 90 parts of 2 ms each for an NB-1010-U. Scanners are
+reached over USB/IP; they and the workstation are in this process, whose CPU time is not the gateway's.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
 
 from benchmarks.candidates import COMMANDS, DEVICE, POST, ROLES, ROOT, STATION, Candidate, Setting
-from benchmarks.measures import bench
+from benchmarks.measures import prepare
 from drivers.fingerprint.observations import CaptureEnded, FeedbackCode, FingerCaptured, FingerFeedback
 from drivers.fingerprint.quality import is_installed
 from drivers.observation import Observation
@@ -30,13 +30,13 @@ PATIENCE_S = 60
 
 @dataclass
 class FingerTimes:
-    """One scanner, and one measure of quality."""
+    """One scanner, and one quality measure."""
 
     scanner: str
     measure: str
     captured_ms: list[float] = field(default_factory=list)
     waiting_cpu_percent: float = 0.0
-    """Of a core, by all processes of the gateway, while a finger is awaited."""
+    """CPU of all processes of the gateway while it waits for a finger, in percent of a core."""
 
 
 def fingers(count: int, waiting_s: float) -> list[FingerTimes]:
@@ -56,7 +56,7 @@ def _candidate(times: FingerTimes, port: str) -> Candidate:
         config.write_text(
             POST.format(folder=setting.folder, port=setting.broker_port)
             + COMMANDS
-            + "others_per_min = 6000\n"
+            + "max_other_commands_per_min = 6000\n"
             + device
             + f'quality = "{times.measure}"\n'
         )
@@ -70,64 +70,64 @@ async def _measure(times: FingerTimes, count: int, waiting_s: float) -> FingerTi
     async with UsbIpBus() as bus:
         bus.connect("1-1", scanner)
         options = ("set_tcp_nodelay true",)  # as in config/mosquitto
-        with bench(_candidate(times, bus.url("1-1")), 0, broker_options=options) as placed:
-            placed.launch()
+        with prepare(_candidate(times, bus.url("1-1")), 0, broker_options=options) as setup:
+            setup.launch()
             async with Workstation(
-                "127.0.0.1", placed.broker.port, site="uto-bench", positions=[POSITION], station=STATION
-            ) as desk:
+                "127.0.0.1", setup.broker.port, site="uto-bench", positions=[POSITION], station=STATION
+            ) as workstation:
                 async with asyncio.timeout(PATIENCE_S):
-                    while not desk.status(POSITION).is_online:
+                    while not workstation.status(POSITION).is_online:
                         await asyncio.sleep(0.02)
-                counter = _Counter(desk, scanner)
+                counter = _Counter(workstation, scanner)
                 for turn in range(count + 1):
                     took_ms = await counter.capture()
-                    if turn:  # the first one loads what the others find loaded
+                    if turn:  # the first one loads modules that the others find loaded
                         times.captured_ms.append(took_ms)
-                asking = await counter.ask()
-                cpu_s, began_s = placed.process.cpu_s(), time.monotonic()
+                capture = await counter.start_capture()
+                cpu_s, began_s = setup.process.cpu_s(), time.monotonic()
                 await asyncio.sleep(waiting_s)
-                used_s = placed.process.cpu_s() - cpu_s
+                used_s = setup.process.cpu_s() - cpu_s
                 times.waiting_cpu_percent = 100 * used_s / (time.monotonic() - began_s)
-                await desk.command(POSITION, "cancel")
-                await asyncio.gather(asking, return_exceptions=True)
-            # In a thread: the scanner lives in this loop, and the gateway says good-bye to it.
-            await asyncio.to_thread(placed.process.stop)
+                await workstation.command(POSITION, "cancel")
+                await asyncio.gather(capture, return_exceptions=True)
+            # In a thread: the scanner runs in this loop, and the gateway still uses it while it stops.
+            await asyncio.to_thread(setup.process.stop)
     scanner.close()
     return times
 
 
 class _Counter:
-    """A workstation, and the scanner beside it."""
+    """A workstation with its scanner."""
 
-    def __init__(self, desk: Workstation, scanner: UsbScanner) -> None:
-        self._desk = desk
+    def __init__(self, workstation: Workstation, scanner: UsbScanner) -> None:
+        self._workstation = workstation
         self._scanner = scanner
-        self._events = aiter(desk)
+        self._events = aiter(workstation)
 
-    async def ask(self) -> "asyncio.Task[object]":
-        """A capture that waits for its finger."""
-        asking = asyncio.create_task(
-            self._desk.command(POSITION, "capture", {"timeout_s": PATIENCE_S}, timeout_s=PATIENCE_S)
+    async def start_capture(self) -> "asyncio.Task[object]":
+        """Start a capture that waits for its finger."""
+        capture = asyncio.create_task(
+            self._workstation.command(POSITION, "capture", {"timeout_s": PATIENCE_S}, timeout_s=PATIENCE_S)
         )
         while (await self._next(FingerFeedback)).data.feedback is not FeedbackCode.PLACE:
             pass
-        return asking
+        return capture
 
     async def capture(self) -> float:
-        """Milliseconds from the finger to the event."""
-        asking = await self.ask()
+        """Return the milliseconds from the finger to the event."""
+        capture = await self.start_capture()
         began_ns = time.monotonic_ns()
         self._scanner.platen.place(FINGER.touch())
         received = await self._next(FingerCaptured)
         took_ms = (time.monotonic_ns() - began_ns) / 1e6
         assert received.images, "with its image"
         await self._next(CaptureEnded)
-        await asking
+        await capture
         self._scanner.platen.lift()
         return took_ms
 
     async def _next(self, kind: type[Observation]) -> ReceivedEvent:
-        """The next event of that kind; what comes before is passed over."""
+        """Return the next event of that kind; skip others."""
         async with asyncio.timeout(PATIENCE_S):
             while not isinstance((received := await anext(self._events)).data, kind):
                 pass

@@ -1,4 +1,4 @@
-"""What it costs that technicians look: latency, CPU and memory with no page open, with one, and with ten."""
+"""Cost of open console pages: latency, CPU and memory with no page open, with one, and with ten."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.candidates import GATEWAY
-from benchmarks.measures import NotMeasuredError, bench, steady
+from benchmarks.measures import NotMeasuredError, prepare, steady
 
 PAGES = (0, 1, 10)
 LIVE = b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -17,33 +17,33 @@ LIVE = b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @dataclass
 class ConsoleTimes:
-    """A gateway at 20 lines a second while so many pages are open."""
+    """A gateway at 20 lines a second with this number of open pages."""
 
     pages: int
     latencies_ms: list[float]
     cpu_percent: float
-    """Of a core, all processes, the console's too."""
+    """CPU of all processes, the console's included, in percent of a core."""
     pss_mib: float
-    """With the console's process, where there is one."""
+    """Memory, with the console's process, if there is one."""
 
 
 def consoles(lines: int) -> list[ConsoleTimes]:
-    """Measure one gateway, with more and more pages open."""
+    """Measure one gateway, with an increasing number of open pages."""
     found = []
-    with bench(GATEWAY) as placed:
-        placed.start()
-        placed.settle()
+    with prepare(GATEWAY) as setup:
+        setup.start()
+        setup.settle()
         for pages in PAGES:
-            with _open(placed.setting.folder / "state", pages):
-                placed.settle()
-                latencies, cpu = steady(placed, lines)
-                found.append(ConsoleTimes(pages, latencies, cpu, sum(placed.process.pss_mib())))
+            with _open(setup.setting.folder / "state", pages):
+                setup.settle()
+                latencies, cpu = steady(setup, lines)
+                found.append(ConsoleTimes(pages, latencies, cpu, sum(setup.process.pss_mib())))
     return found
 
 
 @contextlib.contextmanager
 def _open(state_dir: Path, pages: int) -> Iterator[None]:
-    """Hold so many streams of news open, each read by somebody."""
+    """Keep this number of event streams open, each with a reader."""
     with contextlib.ExitStack() as open_pages:
         for _ in range(pages):
             page = open_pages.enter_context(socket.socket(socket.AF_UNIX))

@@ -1,7 +1,7 @@
-"""How long a document with a chip takes, at the speeds of a contactless field; run beside a pcscd.
+"""Time of a document with a chip, at the speeds of a contactless field; run beside a pcscd.
 
 Times are from the last byte of the swipe to the observation, with the document on the reader already. The
-field is simulated: every command and answer takes the airtime that so many kbit/s mean.
+field is simulated: every command and answer takes its airtime at the given kbit/s.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from simulators.travellers import TravellerGenerator
 
 SPEEDS_KBIT_S = (106, 424)
 FACE_BYTES = 15_000
-"""What a face of ICAO's usual size takes, in bytes (9303-10, section 4.7.2: 12 to 20 kB)."""
+"""Size of a face as ICAO recommends, in bytes (9303-10, section 4.7.2: 12 to 20 kB)."""
 WAYS = {
     "PACE, AES, chip authentication": Profile(
         access=Access.PACE, chip_authentication=(Cipher.AES_128,), image_padding=FACE_BYTES - 7500
@@ -35,16 +35,16 @@ WAYS = {
 async def _times(
     counter: ChipCounter, issuer: IssuingState, profile: Profile, kbit_s: int, travellers: TravellerGenerator
 ) -> tuple[float, float]:
-    """Milliseconds until the zone is told, and until the chip is."""
+    """Return the milliseconds until the zone's and until the chip's observation."""
     document = travellers.document(Format.TD3, issuer="UTO")
-    came: dict[type, float] = {}
-    counter.heard = lambda said: came.setdefault(type(said), time.monotonic())
+    arrived_s: dict[type, float] = {}
+    counter.heard = lambda observation: arrived_s.setdefault(type(observation), time.monotonic())
     await counter.place_chip(Chip.issue(document, issuer, profile, [SlowField(kbit_s=kbit_s)]))
-    await asyncio.sleep(0.7)  # until pcscd has seen it: a person's hand is slower
+    await asyncio.sleep(0.7)  # until pcscd has detected it: a person's hand is slower
     began = time.monotonic()
     await counter.present(document, None)
     await counter.remove_chip()
-    return 1000 * (came[MrzRead] - began), 1000 * (came[ChipRead] - began)
+    return 1000 * (arrived_s[MrzRead] - began), 1000 * (arrived_s[ChipRead] - began)
 
 
 async def main(rounds: int) -> None:

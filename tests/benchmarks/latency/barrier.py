@@ -1,9 +1,8 @@
-"""How long a barrier's command takes: from a workstation's call to the frame on the wire of its board.
+"""Latency of a barrier's command: from a workstation's call to the frame at its board.
 
-The far end is a simulated board in a process of its own, whose log says when the last byte of each frame
-came, by the clock that this process reads. A barrier moves every two seconds at most, so there are several.
-A stop is never too often, and is measured while its board, on a serial line at 9600 bits/s, is always
-asked.
+The far end is a simulated board in a process of its own, whose log has the time of each frame's last byte, by
+the clock of this process. A barrier moves at most every two seconds, so there are several. A stop has no
+minimum interval, and is measured while its board, on a serial line at 9600 bits/s, is polled continuously.
 """
 
 import asyncio
@@ -19,14 +18,14 @@ from support.brokers.mosquitto import free_port
 from support.gateway.barriers import TABLE
 
 from benchmarks.candidates import COMMANDS, POST, ROLES, ROOT, STATION, Candidate, Setting
-from benchmarks.command_times import Quiet
-from benchmarks.measures import NotMeasuredError, bench
+from benchmarks.latency.command import Quiet
+from benchmarks.measures import NotMeasuredError, prepare
 from benchmarks.processes import Running
 from gateway.client import CommandRejected
 
 BARRIERS = 8
 APART_S = 2.05
-"""What a barrier asks for between two movements, and a little."""
+"""Minimum interval of a barrier between two movements, plus a margin."""
 READY_S = ONLINE_S = 30.0
 SIMULATOR = """
 [[simulator]]
@@ -48,7 +47,7 @@ controller-ok = 7 }}
 
 @dataclass
 class BarrierTimes:
-    """One sort of command, and how long its frames took, in milliseconds."""
+    """One kind of command, and the times of its frames, in milliseconds."""
 
     command: str
     wire_ms: list[float] = field(default_factory=list)
@@ -56,7 +55,7 @@ class BarrierTimes:
 
 @dataclass(frozen=True)
 class Place:
-    """Where one barrier is: its position, the simulator's link, the driver's port and other settings."""
+    """One barrier: its position, the simulator's link, the driver's port and other settings."""
 
     position: str
     link: str
@@ -65,7 +64,7 @@ class Place:
 
 
 def barriers(moves: int, stops: int) -> list[BarrierTimes]:
-    """Move several barriers, each as often as it may; then stop one whose bus has no pause."""
+    """Move several barriers, each as often as allowed; then stop one whose bus has no pause."""
     moved, stopped = BarrierTimes("open or close, over TCP"), BarrierTimes("stop, its bus always busy")
     ports = [free_port() for _ in range(BARRIERS)]
     several = [
@@ -82,7 +81,7 @@ def barriers(moves: int, stops: int) -> list[BarrierTimes]:
 
 @contextlib.contextmanager
 def _post(places: list[Place]) -> Iterator[tuple[int, Mapping[str, Path]]]:
-    """A gateway with these barriers; gives the broker's port and the barriers' logs."""
+    """Run a gateway with these barriers; yield the broker's port and the barriers' logs."""
 
     def command(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
         folder = setting.folder
@@ -96,8 +95,8 @@ def _post(places: list[Place]) -> Iterator[tuple[int, Mapping[str, Path]]]:
         return [sys.executable, "-m", "gateway", str(folder / "post.toml")], {"PYTHONPATH": str(ROOT)}
 
     candidate = Candidate("gateway", "with barriers", True, command)
-    with bench(candidate, devices=0, broker_options=("set_tcp_nodelay true",)) as placed:
-        folder = placed.setting.folder
+    with prepare(candidate, devices=0, broker_options=("set_tcp_nodelay true",)) as setup:
+        folder = setup.setting.folder
         logs = {place.position: folder / f"{place.position.replace('/', '-')}.jsonl" for place in places}
         simulated = "".join(
             SIMULATOR.format(
@@ -110,14 +109,14 @@ def _post(places: list[Place]) -> Iterator[tuple[int, Mapping[str, Path]]]:
         simulators = Running(argv, {"PYTHONPATH": str(ROOT)}, folder / "simulators.log", folder)
         try:
             until_ready(simulators, len(places))
-            placed.launch()
-            yield placed.broker.port, logs
+            setup.launch()
+            yield setup.broker.port, logs
         finally:
             simulators.stop()
 
 
 def until_ready(simulators: Running, count: int) -> None:
-    """Wait until so many simulators are there."""
+    """Wait until this number of simulators is ready."""
     deadline = time.monotonic() + READY_S
     while simulators.log.read_text().count(" ready ") < count:
         if simulators.ended or time.monotonic() > deadline:
@@ -126,55 +125,59 @@ def until_ready(simulators: Running, count: int) -> None:
 
 
 async def _move_all(port: int, logs: Mapping[str, Path], moves: int, times: BarrierTimes) -> None:
-    async with Quiet("127.0.0.1", port, site="uto-bench", positions=list(logs), station=STATION) as desk:
-        await _online(desk, logs)
+    async with Quiet(
+        "127.0.0.1", port, site="uto-bench", positions=list(logs), station=STATION
+    ) as workstation:
+        await _online(workstation, logs)
         await asyncio.sleep(APART_S)
         rounds = -(-moves // len(logs))
 
         async def move(position: str, first_s: float) -> None:
-            asked: list[float] = []
+            called_s: list[float] = []
             await asyncio.sleep(first_s)
-            while len(asked) < rounds:
+            while len(called_s) < rounds:
                 began = time.monotonic()
                 try:
-                    await desk.command(position, ("open", "close")[len(asked) % 2], timeout_s=20)
-                except CommandRejected:  # too soon after the last one, which a busy machine had held up
+                    await workstation.command(position, ("open", "close")[len(called_s) % 2], timeout_s=20)
+                except CommandRejected:  # too soon after the last one, which a busy machine had delayed
                     await asyncio.sleep(APART_S / 10)
                     continue
-                asked.append(began)
+                called_s.append(began)
                 await asyncio.sleep(max(0.0, began + APART_S - time.monotonic()))
-            times.wire_ms += _until_written(logs[position], asked)
+            times.wire_ms += _until_written(logs[position], called_s)
 
-        # One after the other, never two at once: each is to find the gateway at rest.
+        # One after the other, never two at once: each must find the gateway idle.
         step_s = APART_S / len(logs)
         await asyncio.gather(*(move(position, turn * step_s) for turn, position in enumerate(logs)))
 
 
 async def _stop(port: int, logs: Mapping[str, Path], stops: int, times: BarrierTimes) -> None:
     ((position, log),) = logs.items()
-    async with Quiet("127.0.0.1", port, site="uto-bench", positions=[position], station=STATION) as desk:
-        await _online(desk, logs)
-        asked: list[float] = []
+    async with Quiet(
+        "127.0.0.1", port, site="uto-bench", positions=[position], station=STATION
+    ) as workstation:
+        await _online(workstation, logs)
+        called_s: list[float] = []
         for turn in range(stops):
-            await asyncio.sleep(0.05 + 0.0007 * (turn % 50))  # at every moment of the bus's turn
-            asked.append(time.monotonic())
-            await desk.command(position, "stop", timeout_s=20)
-        times.wire_ms += _until_written(log, asked)
+            await asyncio.sleep(0.05 + 0.0007 * (turn % 50))  # at every phase of the bus's cycle
+            called_s.append(time.monotonic())
+            await workstation.command(position, "stop", timeout_s=20)
+        times.wire_ms += _until_written(log, called_s)
 
 
-async def _online(desk: Quiet, positions: Mapping[str, Path]) -> None:
+async def _online(workstation: Quiet, positions: Mapping[str, Path]) -> None:
     try:
         async with asyncio.timeout(ONLINE_S):
-            while not all(desk.status(position).is_online for position in positions):
+            while not all(workstation.status(position).is_online for position in positions):
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise NotMeasuredError("a barrier does not come online") from None
 
 
-def _until_written(log: Path, asked_s: list[float]) -> list[float]:
-    """From each call to its frame, in milliseconds; every call has one frame, and nothing else has any."""
+def _until_written(log: Path, calls_s: list[float]) -> list[float]:
+    """Return the time from each call to its frame, in milliseconds; each call has exactly one frame."""
     with log.open() as lines:
         frames = [entry for line in lines if (entry := json.loads(line)).get("actuation")]
-    if len(frames) != len(asked_s):
-        raise NotMeasuredError(f"{len(asked_s)} commands made {len(frames)} frames")
-    return [1000 * (frame["at_s"] - asked) for frame, asked in zip(frames, asked_s, strict=True)]
+    if len(frames) != len(calls_s):
+        raise NotMeasuredError(f"{len(calls_s)} commands made {len(frames)} frames")
+    return [1000 * (frame["at_s"] - called_s) for frame, called_s in zip(frames, calls_s, strict=True)]

@@ -1,8 +1,8 @@
-"""How long a picture takes, from a workstation's call to the event with it there; and what cameras cost.
+"""Latency of a picture, from a workstation's call to the event with it; and the cost of cameras.
 
-The simulated cameras are in a process of their own, which draws and encodes and so takes part of the machine;
-its CPU time is not the gateway's. A picture of RTSP that comes within `latency_s` after its call, 0.3 s as it
-stands, was made before it and does not count: that is in the times.
+The simulated cameras are in a process of their own, which draws and encodes and so uses part of the machine;
+its CPU time is not the gateway's. A picture of RTSP that comes within `latency_s` after its call, 0.3 s by
+default, was taken before it and does not count: that is part of the times.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from support.brokers.mosquitto import free_port
 
-from benchmarks.barrier_times import until_ready
 from benchmarks.candidates import COMMANDS, POST, ROLES, ROOT, STATION, Candidate, Setting
-from benchmarks.measures import Bench, NotMeasuredError, bench
+from benchmarks.latency.barrier import until_ready
+from benchmarks.measures import NotMeasuredError, Setup, prepare
 from benchmarks.processes import Running
 from drivers.camera.observations import PictureCaptured
 from gateway.client import Workstation
@@ -44,7 +44,7 @@ DEVICES = {
     "onvif": 'url = "http://127.0.0.1:{port}"',
     "uvc": 'port = "usb:046d:0825"',
 }
-"""What stands in the configuration, by kind."""
+"""Lines of the configuration, by kind."""
 ALONE = {"onvif": "rtsp_port = 0\ndiscoverable = false"}
 
 
@@ -55,27 +55,27 @@ class CameraTimes:
     kinds: tuple[str, ...]
     size: str
     taken_ms: dict[str, list[float]] = field(default_factory=dict)
-    """By kind."""
+    """Times by kind."""
     idle_cpu_percent: float = 0.0
-    """Of a core, by all processes of the gateway, while nothing is asked."""
+    """CPU time of all processes of the gateway without requests, in percent of a core."""
     pss_mib: float = 0.0
-    """Of all of them, after the pictures."""
+    """Memory of all of them after the pictures."""
 
 
 def cameras(count: int, idle_s: float) -> Iterator[CameraTimes]:
-    """One camera of each kind and size, then ten at once, each time in a gateway of its own."""
+    """Measure one camera of each kind and size, then ten at once, each time in a gateway of its own."""
     sets = [
         *(CameraTimes((kind,), size) for kind in DEVICES for size in ("640x360", "1920x1080")),
         CameraTimes(("snapshot", "rtsp") * 5, "640x360"),
     ]
     for times in sets:
-        with _post(times) as (placed, positions):
-            asyncio.run(_take(placed, positions, times, count, idle_s))
+        with _post(times) as (setup, positions):
+            asyncio.run(_take(setup, positions, times, count, idle_s))
         yield times
 
 
 @contextlib.contextmanager
-def _post(times: CameraTimes) -> Iterator[tuple[Bench, list[str]]]:
+def _post(times: CameraTimes) -> Iterator[tuple[Setup, list[str]]]:
     cameras = [(f"lane-{number}/camera", kind, free_port()) for number, kind in enumerate(times.kinds, 1)]
 
     environment = {"PYTHONPATH": str(ROOT)}
@@ -83,25 +83,29 @@ def _post(times: CameraTimes) -> Iterator[tuple[Bench, list[str]]]:
     def command(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
         folder = setting.folder
         (folder / "roles.toml").write_text(ROLES)
-        post = POST.format(folder=folder, port=setting.broker_port) + COMMANDS + "others_per_min = 6000\n"
+        post = (
+            POST.format(folder=folder, port=setting.broker_port)
+            + COMMANDS
+            + "max_other_commands_per_min = 6000\n"
+        )
         for position, kind, port in cameras:
             post += DEVICE.format(position=position, kind=kind, more=DEVICES[kind].format(port=port))
         (folder / "post.toml").write_text(post)
         return [sys.executable, "-m", "gateway", str(folder / "post.toml")], environment
 
     candidate = Candidate("gateway", "with cameras", True, command)
-    with bench(candidate, devices=0, broker_options=("set_tcp_nodelay true",)) as placed:
-        folder = placed.setting.folder
+    with prepare(candidate, devices=0, broker_options=("set_tcp_nodelay true",)) as setup:
+        folder = setup.setting.folder
         with _simulated(folder, times, cameras, environment):
-            placed.launch()
-            yield placed, [position for position, _, _ in cameras]
+            setup.launch()
+            yield setup, [position for position, _, _ in cameras]
 
 
 @contextlib.contextmanager
 def _simulated(
     folder: Path, times: CameraTimes, cameras: list[tuple[str, str, int]], environment: dict[str, str]
 ) -> Iterator[None]:
-    """The cameras, in a process of their own; what the gateway must know of it goes into its environment."""
+    """Run the cameras in a process of their own; add the gateway's variables to its environment."""
     webcam, post = folder / "webcam.json", folder / "simulated.toml"
     if times.kinds == ("uvc",):
         argv = ["benchmarks.webcam", times.size, str(webcam)]
@@ -119,7 +123,7 @@ def _simulated(
     running = Running([sys.executable, "-m", *argv], {"PYTHONPATH": path}, folder / "simulators.log", folder)
     try:
         if times.kinds == ("uvc",):
-            environment |= _told(running, webcam)
+            environment |= _environment_of(running, webcam)
         else:
             until_ready(running, len(cameras))
         yield
@@ -127,8 +131,8 @@ def _simulated(
         running.stop()
 
 
-def _told(webcam: Running, file: Path) -> dict[str, str]:
-    """By what environment a program sees it."""
+def _environment_of(webcam: Running, file: Path) -> dict[str, str]:
+    """Return the environment in which a program sees it."""
     until_s = time.monotonic() + ONLINE_S
     while not file.exists():
         if webcam.ended or time.monotonic() > until_s:
@@ -137,31 +141,31 @@ def _told(webcam: Running, file: Path) -> dict[str, str]:
     return dict(json.loads(file.read_text()))
 
 
-async def _take(placed: Bench, positions: list[str], times: CameraTimes, count: int, idle_s: float) -> None:
+async def _take(setup: Setup, positions: list[str], times: CameraTimes, count: int, idle_s: float) -> None:
     async with Workstation(
-        "127.0.0.1", placed.broker.port, site="uto-bench", positions=positions, station=STATION
-    ) as desk:
+        "127.0.0.1", setup.broker.port, site="uto-bench", positions=positions, station=STATION
+    ) as workstation:
         try:
             async with asyncio.timeout(ONLINE_S):
-                while not all(desk.status(position).is_online for position in positions):
+                while not all(workstation.status(position).is_online for position in positions):
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise NotMeasuredError("a camera does not come online") from None
-        events = aiter(desk)
+        events = aiter(workstation)
         for turn in range(-len(positions), count):
             position = positions[turn % len(positions)]
             began_ns = time.monotonic_ns()
-            asking = asyncio.create_task(desk.command(position, "capture", timeout_s=PATIENCE_S))
+            call = asyncio.create_task(workstation.command(position, "capture", timeout_s=PATIENCE_S))
             async with asyncio.timeout(PATIENCE_S):
                 while not isinstance((received := await anext(events)).data, PictureCaptured):
                     pass
             took_ms = (time.monotonic_ns() - began_ns) / 1e6
             assert received.images, "with its picture"
-            await asking
-            if turn >= 0:  # the first ones load what the others find loaded
+            await call
+            if turn >= 0:  # the first ones load modules that the others find loaded
                 times.taken_ms.setdefault(times.kinds[turn % len(positions)], []).append(took_ms)
-            await asyncio.sleep(0.007 * (turn % 20))  # at every moment of the camera's turn
-        times.pss_mib = sum(placed.process.pss_mib())
-        cpu_s, began_s = placed.process.cpu_s(), time.monotonic()
+            await asyncio.sleep(0.007 * (turn % 20))  # at every phase of the camera's cycle
+        times.pss_mib = sum(setup.process.pss_mib())
+        cpu_s, began_s = setup.process.cpu_s(), time.monotonic()
         await asyncio.sleep(idle_s)
-        times.idle_cpu_percent = 100 * (placed.process.cpu_s() - cpu_s) / (time.monotonic() - began_s)
+        times.idle_cpu_percent = 100 * (setup.process.cpu_s() - cpu_s) / (time.monotonic() - began_s)

@@ -1,0 +1,1 @@
+"""Latencies of whole paths through a gateway: one module per kind of device, and the console."""
