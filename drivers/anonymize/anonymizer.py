@@ -97,7 +97,7 @@ def _anonymous_header(recording: Recording, driver: type[Driver[Settings]], sett
         asked = asked[0], {name: value for name, value in asked[1].items() if name in shown}
     return replace(
         recording,
-        people="scrubbed",
+        people="anonymized",
         provenance=origin if origin in _ORIGINS else "by hand",
         settings=settings.public_values(),
         identity={

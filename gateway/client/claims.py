@@ -3,21 +3,18 @@
 import asyncio
 import contextlib
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from gateway.client.commands import CommandError, CommandRejected
+from gateway.client.commands import CommandError, CommandingStation, CommandRejected
 from gateway.contract.commands import ClaimRequest, ClaimResult, StealRequest
 from gateway.contract.topics import Position
-
-if TYPE_CHECKING:
-    from gateway.client.workstation import Workstation
 
 
 class HeldClaim:
     """Use it as an async context manager. Entering raises CommandRejected where another station has it."""
 
     def __init__(
-        self, workstation: "Workstation", position: Position, lease_s: int, steal: str | None
+        self, workstation: CommandingStation, position: Position, lease_s: int, steal: str | None
     ) -> None:
         self.position = position
         self.lease_s = lease_s

@@ -5,13 +5,14 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import aiomqtt
 from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
 from gateway.client.connection import NO_SUBSCRIBERS
+from gateway.client.models import ConnectionProblem
 from gateway.contract.commands import (
     CommandAnswer,
     CommandMessage,
@@ -24,6 +25,7 @@ from gateway.contract.topics import ROOT, Position, SiteTopics
 
 _DONE = {kind.name: kind.done for kind in COMMANDS}
 ResultT = TypeVar("ResultT")
+DoneT = TypeVar("DoneT", bound=CommandOutput)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,37 @@ class _PendingCommand:
 
 Publish = Callable[[str, bytes, int], Awaitable[int]]
 """Publishes on a topic, expiring after seconds; gives the broker's reason code; raises MqttError, OSError."""
+
+
+class CommandingStation(Protocol):
+    """A station that commands devices, as far as claims and previews need it. `Workstation` is one."""
+
+    @property
+    def station(self) -> str | None:
+        """Name under which it commands."""
+        ...
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: CommandArguments | Mapping[str, Any] | None = None,
+        *,
+        done: type[DoneT],
+        timeout_s: float = ...,
+    ) -> CommandResult[DoneT]: ...
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: CommandArguments | Mapping[str, Any] | None = None,
+        *,
+        done: None = None,
+        timeout_s: float = ...,
+    ) -> CommandResult[Any]: ...
 
 
 class CommandSender:
@@ -176,26 +209,39 @@ def to_result(
             raise _unanswered(cmd_id, "The gateway answered something that this version does not know.")
 
 
-def command_not_sent(reason: str, text: str, how: str, cmd_id: str = "") -> CommandNotSent:
-    """Say that a command never left."""
-    return CommandNotSent(cmd_id, reason, text, how)
+def unreachable(
+    position: Position, *, problem: ConnectionProblem | None, is_connected: bool, is_known: bool
+) -> CommandNotSent:
+    """Make the error of a command for which no running gateway was found in time.
+
+    `problem`: the fault of the connection, or of a site without any gateway.
+    """
+    if problem is not None:
+        return CommandNotSent("", "no_device" if is_connected else "not_connected", problem.text, problem.how)
+    if not is_known:
+        return CommandNotSent(
+            "", "no_device", f"No device is known at {position}.", "Compare with the post's file."
+        )
+    return CommandNotSent(
+        "", "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+    )
 
 
 def _raise_for_code(code: int, cmd_id: str) -> None:
     """Make of the broker's reason code that it has not passed a command on."""
     if code == NO_SUBSCRIBERS:
-        raise command_not_sent(
+        raise CommandNotSent(
+            cmd_id,
             "no_gateway",
             "No gateway listens at this broker.",
             "Start the gateway, or wait until it is back.",
-            cmd_id,
         )
     if code >= 0x80:
-        raise command_not_sent(
+        raise CommandNotSent(
+            cmd_id,
             "not_authorised",
             f"The broker does not let this station command there (reason code 0x{code:02x}).",
             "An administrator can grant it in the broker's access list and the post's role file.",
-            cmd_id,
         )
 
 

@@ -14,6 +14,7 @@ from paho.mqtt.properties import Properties
 from gateway.contract.commands import EXPIRY_LIMIT_S
 
 NO_SUBSCRIBERS, NOT_AUTHORISED = 0x10, 0x87  # MQTT 5, section 2.4
+RECEIVE_MAXIMUM = 20
 
 
 def socket_options() -> list[tuple[int, int, int]]:
@@ -27,6 +28,14 @@ def socket_options() -> list[tuple[int, int, int]]:
     if (patience := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:  # Linux only
         options.append((socket.IPPROTO_TCP, patience, EXPIRY_LIMIT_S * 1000))
     return options
+
+
+def connect_properties(session_s: int) -> Properties:
+    """Return the properties of CONNECT: how long the broker keeps the session, in seconds."""
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = session_s
+    properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    return properties
 
 
 class Connection(aiomqtt.Client):

@@ -114,3 +114,8 @@ def to_model(envelope: Event[Any] | LastValueMessage[Any]) -> Observation | dict
     model = _MODELS.get(envelope.type)
     data: dict[str, Any] = envelope.data
     return data if model is None else model.model_validate(data, extra="ignore")
+
+
+def to_position(position: str | Position) -> Position:
+    """Parse a position that may be a text; raises ValueError."""
+    return Position.parse(position) if isinstance(position, str) else position

@@ -4,15 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from drivers.camera.commands import ShowPreview
-from gateway.client.commands import CommandError
+from gateway.client.commands import CommandError, CommandingStation
 from gateway.contract.commands import PREVIEW_EXPIRY_S
 from gateway.contract.topics import Position
-
-if TYPE_CHECKING:
-    from gateway.client.workstation import Workstation
 
 
 class PreviewStream:
@@ -22,7 +19,9 @@ class PreviewStream:
     is lost. What the caller does not take in time is not shown later.
     """
 
-    def __init__(self, workstation: "Workstation", position: Position, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, workstation: CommandingStation, position: Position, options: Mapping[str, Any]
+    ) -> None:
         self._workstation = workstation
         self._position = position
         self._request = ShowPreview.model_validate(dict(options))

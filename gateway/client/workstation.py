@@ -6,23 +6,21 @@ or a restarted workstation program loses nothing that is still fresh. Commands a
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import aiomqtt
 import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
 from gateway.client.claims import HeldClaim
-from gateway.client.commands import CommandResult, CommandSender, command_not_sent, to_result
-from gateway.client.connection import Connection
+from gateway.client.commands import CommandResult, CommandSender, DoneT, to_result, unreachable
+from gateway.client.connection import Connection, connect_properties
+from gateway.client.event_queue import EventQueue
 from gateway.client.events import EventAssembler
 from gateway.client.models import (
     ConnectionProblem,
@@ -31,14 +29,15 @@ from gateway.client.models import (
     LastValue,
     ReceivedEvent,
     RejectedMessage,
-    to_model,
+    to_position,
 )
 from gateway.client.previews import PreviewStream
 from gateway.client.problems import no_gateway, not_connected
+from gateway.client.site_state import SiteState
+from gateway.client.subscriptions import subscriptions
 from gateway.common.backoff import Backoff
-from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
-from gateway.contract.last_values import LastValueMessage
-from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
+from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
+from gateway.contract.states import GatewayState
 from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
 
 if TYPE_CHECKING:
@@ -46,15 +45,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MAX_QUEUED_EVENTS = 10_000
 GATEWAY_S = 3.0
 """Time for the retained state of a gateway to arrive after the connection, in seconds."""
-RECEIVE_MAXIMUM = 20
-PREVIEW_QOS = 0
-"""A broker keeps none of those for a workstation that is away."""
-DEVICE_SUBSCRIPTIONS = ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+")
-"""What a workstation subscribes to of its devices; of answers, its own."""
-DoneT = TypeVar("DoneT", bound=CommandOutput)
 
 
 class Workstation:
@@ -103,31 +95,24 @@ class Workstation:
         }
         self._session_s = session_s if client_id else 0
         self._task: asyncio.Task[None] | None = None
-        self._queue: deque[ReceivedEvent | DeviceStatus] = deque(maxlen=MAX_QUEUED_EVENTS)
-        self._changed_items = asyncio.Event()
-        self._sessions: dict[str, bool] = {}
-        self._states: dict[Position, DeviceState] = {}
-        self._descriptions: dict[Position, DeviceDescription] = {}
-        self._last_values: dict[tuple[Position, str], LastValue] = {}
-        self._claims: dict[Position, DeviceClaim] = {}
         self._held_claims: dict[Position, HeldClaim] = {}
         self._previews: dict[Position, PreviewStream] = {}
         self._command_sender = CommandSender(site, station or username, self._root)
         self._client: Connection | None = None
         self._changed = asyncio.Event()
-        self._reported_status: dict[Position, DeviceStatus] = {}
         self._on_problem = on_problem or _log_problem
         self._address = f"{host}:{port}"
         self.problem: ConnectionProblem | None = None
         self.connected_event = asyncio.Event()
         self.discarded = DiscardCounts()
+        self._queue = EventQueue(self.discarded)
+        self._site_state = SiteState(self._queue.put)
         verifier = None
         if verify is not None:
             from gateway.client.verification import SignatureVerifier
 
             verifier = SignatureVerifier(verify, site, self.discarded, on_rejected)
-        self._assembler = EventAssembler(self._enqueue, self.discarded, verifier)
-        self.gateways: dict[str, GatewayState] = {}
+        self._assembler = EventAssembler(self._queue.put, self.discarded, verifier)
 
     async def __aenter__(self) -> Self:
         """Start to connect; does not wait for the broker."""
@@ -157,51 +142,29 @@ class Workstation:
 
         What stands (`now`) is not among them: each is an event as well.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            while self._queue:
-                item = self._queue.popleft()
-                # It may have grown old while the caller was busy with the one before.
-                if (
-                    isinstance(item, ReceivedEvent)
-                    and item.deadline_s is not None
-                    and loop.time() > item.deadline_s
-                ):
-                    self.discarded.expired += 1
-                    continue
-                yield item
-            self._changed_items.clear()
-            await self._changed_items.wait()
+        async for item in self._queue.items():
+            yield item
 
     def status(self, position: str | Position) -> DeviceStatus:
         """How the device at a position is now."""
-        where = Position.parse(position) if isinstance(position, str) else position
-        state = self._states.get(where)
-        return DeviceStatus(
-            where,
-            state,
-            self._descriptions.get(where),
-            gateway_online=state is not None and self._sessions.get(state.session, False),
-            claim=self._claim_at(where),
-        )
+        return self._site_state.status(to_position(position))
 
     def last_value(self, position: str | Position, event_type: str) -> LastValue | None:
         """What stands of a kind of event, such as `barrier.state`; None when nothing is known for certain.
 
         What was said in a session of the gateway that is over is history, and so is not shown.
         """
-        where = Position.parse(position) if isinstance(position, str) else position
-        found = self._last_values.get((where, event_type))
-        return found if found is not None and self._sessions.get(found.message.session, False) else None
-
-    def _claim_at(self, position: Position) -> DeviceClaim | None:
-        claim = self._claims.get(position)
-        return claim if claim is not None and self._sessions.get(claim.session, False) else None
+        return self._site_state.last_value(to_position(position), event_type)
 
     @property
     def devices(self) -> list[Position]:
         """Every position that something is known of."""
-        return sorted(self._states.keys() | self._descriptions.keys(), key=str)
+        return self._site_state.devices
+
+    @property
+    def gateways(self) -> Mapping[str, GatewayState]:
+        """State of every known gateway of the site, by its name."""
+        return self._site_state.gateways
 
     # Commands.
 
@@ -299,7 +262,7 @@ class Workstation:
         return preview
 
     def _require_own_position(self, position: str | Position) -> Position:
-        where = Position.parse(position) if isinstance(position, str) else position
+        where = to_position(position)
         if self._positions is not None and where not in self._positions:
             raise ValueError(f"{where} is not a position of this workstation: no answer would reach it")
         return where
@@ -316,19 +279,12 @@ class Workstation:
                     await learned.wait()
         except TimeoutError:
             pass
+        is_known, problem = self._site_state.has_state(position), None
         if self._client is None:
             problem = self.problem or not_connected(self._address, TimeoutError())
-            raise command_not_sent("not_connected", problem.text, problem.how)
-        if self._states.get(position) is None:
-            if not self.gateways:
-                problem = no_gateway(self._address, self._site, self._root)
-                raise command_not_sent("no_device", problem.text, problem.how)
-            raise command_not_sent(
-                "no_device", f"Nothing is known of a device at {position}.", "Compare with the post's file."
-            )
-        raise command_not_sent(
-            "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
-        )
+        elif not is_known and not self.gateways:
+            problem = no_gateway(self._address, self._site, self._root)
+        raise unreachable(position, problem=problem, is_connected=self._client is not None, is_known=is_known)
 
     async def _send(self, topic: str, payload: bytes, expires_s: int) -> int:
         client = self._client
@@ -340,9 +296,7 @@ class Workstation:
 
     async def _run(self) -> None:
         backoff = Backoff(0.5, 5)
-        lasting = Properties(PacketTypes.CONNECT)
-        lasting.SessionExpiryInterval = self._session_s
-        lasting.ReceiveMaximum = RECEIVE_MAXIMUM
+        topics = subscriptions(self._root, self._site, self._positions, self.station)
         while True:
             try:
                 async with Connection(
@@ -350,28 +304,23 @@ class Workstation:
                     **self._client_options,
                     protocol=aiomqtt.ProtocolVersion.V5,
                     clean_start=self._session_s == 0,
-                    properties=lasting,
+                    properties=connect_properties(self._session_s),
                     timeout=5,
                 ) as client:
-                    await client.subscribe(
-                        [(pattern, SubscribeOptions(qos=1)) for pattern in self._subscriptions()]
-                        + [(pattern, SubscribeOptions(qos=PREVIEW_QOS)) for pattern in self._previews_of()]
-                    )
+                    await client.subscribe([(topic, SubscribeOptions(qos=qos)) for topic, qos in topics])
                     backoff.reset()
                     self._client = client
                     self.connected_event.set()
                     self._notify_waiters()
-                    self._trouble(None)
+                    self._report_problem(None)
                     await self._expect_gateway(client)
                     await client.wait_closed()
             except (aiomqtt.MqttError, OSError) as error:
-                self._trouble(not_connected(self._address, error))
+                self._report_problem(not_connected(self._address, error))
             finally:
                 self._client = None
             self.connected_event.clear()
-            # What is taken back meanwhile is not told again.
-            self._last_values.clear()
-            self._claims.clear()
+            self._site_state.on_disconnected()
             for preview in self._previews.values():
                 preview.on_frame(b"")
             await asyncio.sleep(backoff.next_s())
@@ -382,36 +331,15 @@ class Workstation:
         try:
             await asyncio.wait({lost}, timeout=GATEWAY_S)
             if not lost.done() and not self.gateways:
-                self._trouble(no_gateway(self._address, self._site, self._root))
+                self._report_problem(no_gateway(self._address, self._site, self._root))
         finally:
             lost.cancel()
             await asyncio.gather(lost, return_exceptions=True)
 
-    def _trouble(self, problem: ConnectionProblem | None) -> None:
+    def _report_problem(self, problem: ConnectionProblem | None) -> None:
         if problem is not None and problem != self.problem:
             self._on_problem(problem)
         self.problem = problem
-
-    def _subscriptions(self) -> list[str]:
-        """What to subscribe to: not what other stations ask and are answered."""
-        kinds = DEVICE_SUBSCRIPTIONS + ((f"rsp/{self.station}",) if self.station else ())
-        told = [
-            f"{self._root}/{self._site}/{device}/{kind}"
-            for device in self._position_filters()
-            for kind in kinds
-        ]
-        return [f"{self._root}/{self._site}/_gw/+/state", *told]
-
-    def _previews_of(self) -> list[str]:
-        if self.station is None:
-            return []
-        return [
-            f"{self._root}/{self._site}/{device}/preview/{self.station}"
-            for device in self._position_filters()
-        ]
-
-    def _position_filters(self) -> list[str]:
-        return ["+/+"] if self._positions is None else [str(position) for position in self._positions]
 
     # What arrives.
 
@@ -435,53 +363,29 @@ class Workstation:
         learned.set()
 
     def _on_gateway_state(self, gateway: str, payload: bytes) -> None:
-        """Learn of a birth or a death. A death of another session than the one now alive is history."""
-        if not payload:
-            self.gateways.pop(gateway, None)
-            return
-        state = GatewayState.model_validate_json(payload, extra="ignore")
-        before = self.gateways.get(gateway)
-        if state.online and before is not None and before.session != state.session:
-            self._sessions[before.session] = False
-        self._sessions[state.session] = state.online
-        for session, alive in self._sessions.items():
-            if not alive:
-                self._command_sender.on_gateway_lost(session)
-        if state.online or before is None or before.session == state.session:
-            self.gateways[gateway] = state
-            self._trouble(None)
-        for position, device in self._states.items():
-            if device.session == state.session or (before is not None and device.session == before.session):
-                self._enqueue_status(position)
+        is_current = self._site_state.on_gateway(gateway, payload)
+        for session in self._site_state.ended_sessions():
+            self._command_sender.on_gateway_lost(session)
+        if is_current:
+            self._report_problem(None)
 
     def _on_device_message(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
         match where.kind, where.levels:
             case "state", ():
-                if payload:
-                    self._states[where.position] = DeviceState.model_validate_json(payload, extra="ignore")
-                else:
-                    self._states.pop(where.position, None)
-                self._enqueue_status(where.position)
+                self._site_state.on_device_state(where.position, payload)
             case "desc", ():
-                if payload:
-                    described = DeviceDescription.model_validate_json(payload, extra="ignore")
-                    self._descriptions[where.position] = described
-                else:
-                    self._descriptions.pop(where.position, None)
+                self._site_state.on_description(where.position, payload)
             case "claim", ():
-                self._on_claim(where.position, payload)
+                claim = self._site_state.on_claim(where.position, payload)
+                if claim is not None and (held := self._held_claims.get(where.position)) is not None:
+                    held.on_holder_changed(claim.holder)
+            case "now", (event_type,):
+                self._site_state.on_last_value(where.position, event_type, payload)
             case "rsp", (self.station,) if self.station:
                 self._command_sender.on_answer(payload)
             case "preview", (self.station,) if self.station and not message.retain:
                 if (preview := self._previews.get(where.position)) is not None:
                     preview.on_frame(payload)
-            case "now", (event_type,):
-                if payload:
-                    last_value = LastValueMessage[Any].model_validate_json(payload, extra="ignore")
-                    now = LastValue(where.position, last_value, to_model(last_value))
-                    self._last_values[where.position, event_type] = now
-                else:
-                    self._last_values.pop((where.position, event_type), None)
             case "blob", (event_id, role):
                 self._assembler.on_image(event_id, role, payload)
             case "evt", (_,):
@@ -492,32 +396,6 @@ class Workstation:
                     said = dict(getattr(message.properties, "UserProperty", ()))
                     self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
 
-    def _on_claim(self, position: Position, payload: bytes) -> None:
-        if payload:
-            claim = DeviceClaim.model_validate_json(payload, extra="ignore")
-            self._claims[position] = claim
-            if (held := self._held_claims.get(position)) is not None:
-                held.on_holder_changed(claim.holder)
-        else:
-            self._claims.pop(position, None)
-        self._enqueue_status(position)
-
-    def _enqueue_status(self, position: Position) -> None:
-        """Tell how a device is, unless that was told last."""
-        status = self.status(position)
-        known = self._reported_status.get(position)
-        if known is None or _comparison_key(known) != _comparison_key(status):
-            self._reported_status[position] = status
-            self._enqueue(status)
-
-    def _enqueue(self, item: ReceivedEvent | DeviceStatus) -> None:
-        self._queue.append(item)
-        self._changed_items.set()
-
 
 def _log_problem(problem: ConnectionProblem) -> None:
     log.warning(str(problem))  # a sentence for a person at a terminal
-
-
-def _comparison_key(status: DeviceStatus) -> tuple[object, ...]:
-    return status.state, status.gateway_online, status.claim

@@ -135,7 +135,7 @@ class Delivery(OutboxListener):
             raise
         self._is_accepting = True
         for destination in self._destinations:
-            destination.start()
+            destination.connection.start()
 
     def _master_keys(self) -> tuple[MasterKey, MasterKey | None]:
         settings = self._settings.outbox
@@ -186,15 +186,16 @@ class Delivery(OutboxListener):
             event = replace(event, data_class=DataClass.TRAVELLER)
         settings = self._settings.outbox
         limits = settings.record if event.data_class is DataClass.RECORD else settings.traveller
+        size = len(event.partial_event) + sum(len(blob.content) for blob in event.blobs)
         if not self._destinations_by_class[event.data_class]:
             self._drop_submission("no_destination")
-        elif event.size > min(limits.max_bytes, settings.max_bytes, settings.memory_bytes * 4):
+        elif size > min(limits.max_bytes, settings.max_bytes, settings.memory_bytes * 4):
             self._drop_submission("too_large")
         elif writer.queued_bytes > settings.queue_bytes:
             self._drop_submission("disk_slow")
             self._outbox_problems.disk_slow()
         else:
-            writer.submit(event)
+            writer.submit(event, size)
 
     def _is_known_position(self, position: str) -> bool:
         try:
@@ -270,7 +271,11 @@ class Delivery(OutboxListener):
     @property
     def writer_silence_s(self) -> float:
         """How long the writer's thread has not been heard of; a long commit counts."""
-        return asyncio.get_running_loop().time() - self._writer.heartbeat if self._writer is not None else 0.0
+        return (
+            asyncio.get_running_loop().time() - self._writer.thread.heartbeat
+            if self._writer is not None
+            else 0.0
+        )
 
     def find_stuck_part(self, patience_s: float) -> str | None:
         """The part that was not seen at work within so many seconds."""
@@ -278,7 +283,9 @@ class Delivery(OutboxListener):
             return None
         if self.writer_silence_s > patience_s:
             return "outbox writer"
-        return next((f"client of {d.name}" for d in self._destinations if not d.is_alive(patience_s)), None)
+        return next(
+            (f"client of {d.name}" for d in self._destinations if not d.connection.is_alive(patience_s)), None
+        )
 
     async def rotate(self, new: MasterKey) -> None:
         """Wrap every data key with a new master key. Raises OSError, sqlite3.Error: then nothing changed."""
@@ -298,7 +305,7 @@ class Delivery(OutboxListener):
             by_class.setdefault(known[entry.stream].data_class, []).append(entry)
         for data_class, group in by_class.items():
             for destination in self._by_class[data_class]:
-                destination.on_committed(group)
+                destination.scheduler.on_committed(group)
         for destination in self._destinations:
             destination.send_ready()
 
@@ -308,7 +315,7 @@ class Delivery(OutboxListener):
         self._streams[stream.number] = stream
         for destination in self._by_class[stream.data_class]:
             cursor = cursors.get((destination.name, stream.number), 0)
-            destination.add_stream(stream, max(passed, cursor), head)
+            destination.scheduler.add_stream(stream, max(passed, cursor), head)
 
     def on_lost(self, losses: list[LostEvent]) -> None:
         """Count what will not be delivered."""
@@ -320,7 +327,7 @@ class Delivery(OutboxListener):
                 self.images_dropped += 1
             else:
                 for destination in self._by_class[stream.data_class]:
-                    destination.on_lost(loss.stream, loss.seq, expired=loss.kind == "expired")
+                    destination.scheduler.on_lost(loss.stream, loss.seq, expired=loss.kind == "expired")
             if loss.kind == "damaged":
                 log.error("event_damaged", stream=stream.name, seq=loss.seq)
                 self._outbox_problems.event_damaged(stream, loss.seq)
@@ -352,7 +359,7 @@ class Delivery(OutboxListener):
         self._outbox_problems.disk_trouble(trouble)
         if trouble is None:
             for destination in self._destinations:
-                destination.drop_old_streams(epoch)
+                destination.scheduler.drop_old_streams(epoch)
         self._schedule_change()
 
     def _note_retained(self, topic: str, *, is_held: bool) -> None:

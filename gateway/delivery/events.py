@@ -32,11 +32,6 @@ class PendingEvent:
     expires_s: float | None = None
     received_boot_ns: int | None = None
 
-    @property
-    def size(self) -> int:
-        """Bytes it weighs in memory, images included."""
-        return len(self.partial_event) + sum(len(blob.content) for blob in self.blobs)
-
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:

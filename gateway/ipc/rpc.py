@@ -153,7 +153,7 @@ class RpcServer:
         if len(self._running) >= MAX_OPEN_REQUESTS:
             self._send_end(request_id, ["unavailable", "Too much is asked at once.", "Close some pages."])
             return
-        task = asyncio.create_task(self._respond(request_id, head, body), name=f"answer {head['what']}")
+        task = asyncio.create_task(self._respond(request_id, head, body), name=f"answer {head['method']}")
         self._running[request_id] = task
 
     def on_cancel(self, head: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ class ExchangeFault(Fault):
 
     exchanges: int = Field(1, ge=1, description="Number of exchanges affected.")
     of: Literal["any", "reads", "writes"] = Field(
-        "any", description="Which exchanges: all, or only those that do or do not write outputs."
+        "any", description="Exchanges affected: all, or only those that do or do not write outputs."
     )
     rank: ClassVar[int] = 0
     """Order in which the faults of one exchange apply, lowest first, whatever the order of injection."""

@@ -67,8 +67,8 @@ class Sensor:
         """Change the view: for some seconds, or permanently."""
         before, self.view = self.view, view
         if for_s is not None:
-            asyncio.get_running_loop().call_later(for_s, self._past, view, before)
+            asyncio.get_running_loop().call_later(for_s, self._restore_view, view, before)
 
-    def _past(self, view: View, before: View) -> None:
+    def _restore_view(self, view: View, before: View) -> None:
         if self.view is view:
             self.view = replace(before)

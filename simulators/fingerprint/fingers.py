@@ -102,8 +102,8 @@ def render_touch(touch: Touch | None, sensor: Sensor, *, dirty: bool = False) ->
         height = _sampled(grow_ridges(touch.finger.ridge_pattern, touch.finger.seed), right_mm, up_mm)
         ink = render_ink(SKIN[touch.condition], height, right_mm, up_mm, mm, noise, touch.finger.seed)
     if dirty or (touch is not None and touch.condition is SkinCondition.DIRTY):
-        print_left = _sampled(grow_ridges(*RESIDUAL_PRINT), x * mm - 6, 8 - y * mm)
-        ink = add_dirt(ink, print_left, mm)
+        residual = _sampled(grow_ridges(*RESIDUAL_PRINT), x * mm - 6, 8 - y * mm)
+        ink = add_dirt(ink, residual, mm)
     grey = 244 - 228 * ink + grain * noise.standard_normal(shape, np.float32)
     image: Image = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
     image.flags.writeable = False

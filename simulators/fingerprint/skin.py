@@ -96,16 +96,16 @@ def render_ink(
     return np.asarray(ink * contact, np.float32)
 
 
-def add_dirt(ink: Floats, print_left: Floats, pixel_mm: float) -> Floats:
+def add_dirt(ink: Floats, residual: Floats, pixel_mm: float) -> Floats:
     """Add grease and dust, which stay on the platen until it is cleaned.
 
-    `print_left`: the ridges of the residual print, as heights at each point.
+    `residual`: the ridges of the residual print, as heights at each point.
     """
     noise, chance = np.random.default_rng(5), Random(5)
     y, x = np.mgrid[0 : ink.shape[0], 0 : ink.shape[1]].astype(np.float32) * np.float32(pixel_mm)
     cover = np.clip(0.8 + 0.6 * _blotches(noise, ink.shape, 3 / pixel_mm), 0, 0.95)
     fine = _blotches(noise, ink.shape, 0.3 / pixel_mm)
-    grease = np.clip(0.45 + 0.3 * np.tanh(print_left + 3 * fine), 0, 1)
+    grease = np.clip(0.45 + 0.3 * np.tanh(residual + 3 * fine), 0, 1)
     for _ in range(6):
         cover = np.maximum(cover, 0.8 * _line(chance, x - 8, y - 8, width_mm=0.5))
     ink = ink * (1 - cover) + grease * cover

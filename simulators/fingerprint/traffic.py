@@ -38,7 +38,7 @@ class ScannerSettings(SimulatorSettings):
     first_s: float = Field(
         1.0, ge=0, description="Seconds until the first one after a host has opened the scanner."
     )
-    dwell_s: float = Field(2.0, gt=0, description="How long a finger stays, in seconds.")
+    dwell_s: float = Field(2.0, gt=0, description="Time that a finger stays, in seconds.")
 
     @field_validator("conditions")
     @classmethod

@@ -43,7 +43,7 @@ NAMESPACES = {
     "nist": "urn:oid:2.16.840.1.101.3.9.3.1",
     "oasis": "http://docs.oasis-open.org/bioserv/ns/wsbd-1.0",
 }
-OTHER_CLIENT = "somebody else"
+OTHER_CLIENT = "another client"
 """Session of another client."""
 
 
@@ -51,17 +51,16 @@ class WsBdSettings(ServiceSettings):
     """One service with its scanner."""
 
     kind: Literal["ws-bd"]
-    edition: Literal["nist", "oasis"] = Field("nist", description="Whose namespace its answers have.")
+    edition: Literal["nist", "oasis"] = Field("nist", description="Edition whose namespace its answers have.")
     width_px: int = Field(400, ge=64, le=4000, description="Width of its images, in pixels.")
     height_px: int = Field(500, ge=64, le=4000, description="Height of its images, in pixels.")
     finger_s: float | None = Field(
         1.0,
         ge=0,
-        description="How long after the start of a capture a finger comes by itself, in seconds; without, "
-        "by command only.",
+        description="Seconds from a capture until a finger is placed; only by command if omitted.",
     )
     capture_s: float = Field(0.3, ge=0, description="Time for a capture once a finger is there, in seconds.")
-    timeout_s: float = Field(20.0, gt=0, description="How long the service waits for a finger, in seconds.")
+    timeout_s: float = Field(20.0, gt=0, description="Time limit for a finger, in seconds.")
 
     def build(self) -> Simulator:
         """Build the service."""

@@ -49,7 +49,7 @@ class SerialMrzSettings(SimulatorSettings):
     first_s: float = Field(
         0.5, ge=0, description="Seconds until the first one after a host has opened the line."
     )
-    dwell_s: float = Field(1.0, gt=0, description="How long a document stays in the reader, in seconds.")
+    dwell_s: float = Field(1.0, gt=0, description="Time that a document stays in the reader, in seconds.")
     faults: tuple[TimedFault, ...] = ()
 
     line_end: LineEnd = Field(LineEnd.CR, description="Separator between two lines; elyctis: cr or crlf.")

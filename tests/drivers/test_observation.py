@@ -1,4 +1,4 @@
-"""Rules for observation classes."""
+"""Limits of observations."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ import pytest
 from drivers.observation import DataClass, Observation
 
 
-def test_personal_data_is_not_retained() -> None:
+def test_personal_observation_is_no_state() -> None:
     with pytest.raises(TypeError, match="Weight is about a person and must not be a state"):
 
         class Weight(Observation):

@@ -27,7 +27,7 @@ from simulators.specimens import ERIKSSON_LINES
 from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
-pytestmark = pytest.mark.usefixtures("forked_members")
+pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 
 class Events:
@@ -141,7 +141,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"do": "status", "name": "lane-9/reader"}, "name: 'lane-9/reader' is not one of"),
     ({"do": "insert", "name": "lane-1/reader", "format": "TD4"}, "insert: 'TD4' is not a valid Format"),
     ({"do": "insert", "name": "lane-1/reader", "colour": "red"}, "unexpected keyword argument 'colour'"),
-    ({"do": "insert", "name": "lane-1/reader", "lines": ["A"], "format": "TD3"}, "without format"),
+    ({"do": "insert", "name": "lane-1/reader", "lines": ["A"], "format": "TD3"}, "omit format"),
     ({"do": "insert", "name": "lane-1/reader", "lines": ["Ä"]}, "ascii"),
     ({"do": "insert", "name": "lane-1/reader", "fields": {"number": "!"}}, "insert: number '!' does not"),
     ({"do": "fault", "name": "lane-1/reader"}, "missing 1 required positional argument: 'fault'"),

@@ -89,7 +89,7 @@ driver = "camera-uvc"
 port = "/dev/v4l/by-path/platform-vivid.0-video-index0"
 size = "320x180"
 frames_per_s = 1
-silence_s = 60
+no_frame_timeout_s = 60
 """
 TRUST = """
 [broker]

@@ -22,7 +22,8 @@ class RetainedMessages:
         self._destinations = destinations
         self._on_held_changed = on_held_changed
         self._latest: dict[str, _RetainedMessage] = {}
-        self._due: dict[str, dict[str, None]] = {name: {} for name in destinations}
+        self.due: dict[str, dict[str, None]] = {name: {} for name in destinations}
+        """By destination, the topics that are sent next, in order. The inner objects never change."""
         self._delayed: dict[str, dict[str, None]] = {name: {} for name in destinations}
         self._known: set[str] = set()
         self._versions = 0
@@ -43,16 +44,12 @@ class RetainedMessages:
         if topic not in self._known:
             self._known.add(topic)
             self._on_held_changed(topic, True)
-        for due in self._due.values():
+        for due in self.due.values():
             due[topic] = None
-
-    def has_due(self, destination: str) -> bool:
-        """Whether a destination needs something."""
-        return bool(self._due.get(destination))
 
     def pop_due(self, destination: str) -> tuple[str, bytes, str, int]:
         """Take what a destination needs next: topic, payload, media type, version."""
-        due = self._due[destination]
+        due = self.due[destination]
         topic = next(iter(due))
         del due[topic]
         latest = self._latest[topic]
@@ -77,15 +74,16 @@ class RetainedMessages:
     def retry(self, destination: str, topic: str, *, delayed: bool) -> None:
         """A destination did not take it: it needs it again."""
         if topic in self._latest:
-            (self._delayed if delayed else self._due)[destination][topic] = None
+            (self._delayed if delayed else self.due)[destination][topic] = None
 
     def mark_delayed_due(self, destination: str) -> None:
         """What was put off is due."""
-        self._due[destination] |= self._delayed[destination]
+        self.due[destination] |= self._delayed[destination]
         self._delayed[destination].clear()
 
     def mark_all_due(self, destination: str) -> None:
         """A destination may have lost all of it: it needs everything."""
-        if destination in self._due:
+        if destination in self.due:
             self._delayed[destination].clear()
-            self._due[destination] = dict.fromkeys(self._latest)
+            self.due[destination].clear()
+            self.due[destination].update(dict.fromkeys(self._latest))

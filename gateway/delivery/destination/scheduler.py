@@ -263,17 +263,20 @@ class SendScheduler:
         if cursor.is_fetching or self._buffered >= self._settings.buffer_bytes:
             return
         cursor.is_fetching = True
-        connection = self._connection
+        connection, after = self._connection, cursor.loaded
 
         def reply(page: Page | None) -> None:
             if connection == self._connection:
-                self._on_page(cursor, page)
+                self._on_page(cursor, after, page)
 
-        self._outbox.fetch(cursor.stream.number, cursor.loaded, PAGE_EVENTS, PAGE_BYTES, reply)
+        self._outbox.fetch(cursor.stream.number, after, PAGE_EVENTS, PAGE_BYTES, reply)
 
-    def _on_page(self, cursor: StreamCursor, page: Page | None) -> None:
+    def _on_page(self, cursor: StreamCursor, after: int, page: Page | None) -> None:
         cursor.is_fetching = False
         if cursor.send_state is not SendState.BACKLOG:
+            return
+        if cursor.loaded != after:  # The stream was rewound: events before the page would count as gone.
+            self._send_ready()
             return
         if page is None:
             self.retry_later(cursor, 1.0)

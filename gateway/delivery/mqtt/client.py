@@ -84,6 +84,25 @@ class CoalescedSocket:
         self._socket.close()
 
 
+class PackedProperties:
+    """Stands where paho expects `Properties`; it asks for nothing but `pack()`."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def pack(self) -> bytes:
+        """Give the properties with their length before them, as paho puts them on the wire."""
+        length = len(self._body)
+        if length < 128:
+            return bytes((length,)) + self._body
+        return bytes((length & 0x7F | 0x80, length >> 7)) + self._body  # below 16,384: all of ours
+
+    def __str__(self) -> str:
+        return "[packed]"
+
+
 class CoalescingClient(mqtt.Client):
     """paho's client on such a socket, with TLS when `tls` is set.
 

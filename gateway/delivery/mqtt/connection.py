@@ -19,9 +19,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.delivery.mqtt.client import PING_S, CoalescedSocket, PingingClient
+from gateway.delivery.mqtt.client import PING_S, CoalescedSocket, PackedProperties, PingingClient
 from gateway.delivery.mqtt.connect import connect, describe_connect_error, tls_context
-from gateway.delivery.mqtt.properties import PackedProperties
 from gateway.delivery.settings import BrokerSettings
 
 log = structlog.get_logger()

@@ -37,22 +37,3 @@ def signature_property(jws: str) -> bytes:
 def _text(text: str) -> bytes:
     encoded = text.encode()
     return len(encoded).to_bytes(2, "big") + encoded
-
-
-class PackedProperties:
-    """Stands where paho expects `Properties`; it asks for nothing but `pack()`."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def pack(self) -> bytes:
-        """Give the properties with their length before them, as paho puts them on the wire."""
-        length = len(self._body)
-        if length < 128:
-            return bytes((length,)) + self._body
-        return bytes((length & 0x7F | 0x80, length >> 7)) + self._body  # below 16,384: all of ours
-
-    def __str__(self) -> str:
-        return "[packed]"

@@ -23,9 +23,8 @@ from gateway.delivery.outbox.database import (
     OutboxUnusable,
     connect,
     migrate,
-    seq_from_key,
-    transaction,
 )
+from gateway.delivery.outbox.rows import seq_from_key, transaction
 
 
 @dataclass(frozen=True, slots=True)

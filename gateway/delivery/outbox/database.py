@@ -8,7 +8,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -20,11 +19,12 @@ from typing import Literal
 
 import structlog
 
+from gateway.delivery.outbox.rows import transaction
+
 log = structlog.get_logger()
 
 DATABASE_FILE = "outbox.db"
 LOCK_FILE = "outbox.lock"
-NEWEST_ID_FILE = "outbox.newest"
 BLOB_DIR = "blobs"
 CHECK_TIMEOUT_S = 2.0
 """Time the check of the whole file may take at start; a file too large for that is checked by its use."""
@@ -63,18 +63,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("ALTER TABLE event ADD COLUMN jws TEXT",),
 )
 """Migration n takes a file from `user_version` n to n + 1."""
-
-SEQ_BITS = 40
-
-
-def row_key(stream: int, seq: int) -> int:
-    """Where an event stands in its table: streams one after the other, each in its order."""
-    return stream << SEQ_BITS | seq
-
-
-def seq_from_key(key: int) -> int:
-    """The number in its stream of the event with this key."""
-    return key & ((1 << SEQ_BITS) - 1)
 
 
 class OutboxUnusable(Exception):  # noqa: N818 - it is no failure of ours
@@ -198,33 +186,6 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
         connection.execute(f"PRAGMA user_version={len(migrations)}")
 
 
-class transaction:  # noqa: N801 - reads as a statement
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when anything goes wrong, COMMIT itself included."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            try:
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                self._undo()
-                raise
-        else:
-            self._undo()
-
-    def _undo(self) -> None:
-        # SQLite rolls back by itself after SQLITE_FULL and SQLITE_IOERR; again is an error.
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.execute("ROLLBACK")
-
-
 def has_lost_commits(path: Path, frames: int) -> bool:
     """Whether the WAL holds committed transactions beyond the `frames` that SQLite takes for valid.
 
@@ -253,46 +214,6 @@ def has_lost_commits(path: Path, frames: int) -> bool:
     except OSError:
         return False
     return commits > 1
-
-
-class NewestId:
-    """A note of the newest id that was committed, beside the database; never synced, so it is cheap.
-
-    A WAL that lost its end, because somebody cut it or a flash card lied about a sync, looks like one that
-    never was longer. This note then knows of an id that the database does not: commits were lost. A note that
-    is itself missing or old says nothing, which is where we would be without it.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._fd = -1
-        with contextlib.suppress(OSError):
-            self._fd = os.open(directory / NEWEST_ID_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def write(self, event_id: str) -> None:
-        """Note an id, if the disk lets us."""
-        if self._fd >= 0:
-            with contextlib.suppress(OSError):
-                os.pwrite(self._fd, event_id.encode(), 0)
-
-    def read(self) -> str:
-        """Read the note; empty when there is none, or none that makes sense."""
-        if self._fd < 0:
-            return ""
-        try:
-            text = os.pread(self._fd, 64, 0).decode("ascii")
-        except (OSError, UnicodeDecodeError):
-            return ""
-        return (
-            text
-            if re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", text)
-            else ""
-        )
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 def _is_wal_header_valid(header: bytes) -> bool:

@@ -22,8 +22,6 @@ from gateway.delivery.settings import KeySettings
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
-ENCRYPTIONS_PER_KEY = 2**31
-"""Values under one data key; NIST SP 800-38D, section 8.3, allows 2**32 with random nonces."""
 GENERATED_KEY_FILE = "master.key"
 
 
@@ -149,54 +147,3 @@ def _unwrap(master: MasterKey, wrapped: bytes) -> bytes:
         return AESGCM(master.value).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], b"bgw data key")
     except InvalidTag:
         raise EncryptionKeyError("the outbox was sealed with another master key") from None
-
-
-class DataKeys:
-    """The data keys in use: one seals, all open."""
-
-    def __init__(self) -> None:
-        self._ciphers: dict[int, AESGCM] = {}
-        self.current = 0
-        self.day = ""
-        self._seals = 0
-
-    def add(self, number: int, cipher: AESGCM) -> None:
-        """Know a key of an earlier time, to open with."""
-        self._ciphers[number] = cipher
-
-    def set_current(self, number: int, cipher: AESGCM, day: str) -> None:
-        """Seal with this key from now on."""
-        self.add(number, cipher)
-        self.current, self.day, self._seals = number, day, 0
-
-    def remove(self, number: int) -> None:
-        """Drop a key that nothing uses."""
-        self._ciphers.pop(number, None)
-
-    @property
-    def key_numbers(self) -> frozenset[int]:
-        """Every key that is known."""
-        return frozenset(self._ciphers)
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the sealing key has sealed all it may."""
-        return self._seals >= ENCRYPTIONS_PER_KEY
-
-    def encrypt(self, context: str, value: bytes) -> bytes:
-        """Seal a value to its place with the current key."""
-        self._seals += 1
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._ciphers[self.current].encrypt(nonce, value, f"{context}|{self.current}".encode())
-
-    def decrypt(self, number: int, context: str, ciphertext: bytes) -> bytes | None:
-        """Open a value; None when it is damaged, displaced, or its key is gone."""
-        cipher = self._ciphers.get(number)
-        if cipher is None:
-            return None
-        try:
-            return cipher.decrypt(
-                ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], f"{context}|{number}".encode()
-            )
-        except (InvalidTag, ValueError):
-            return None

@@ -5,8 +5,12 @@ when the log is full. Everything here runs in the writer's thread and raises sql
 disk does; after such an error memory is brought back in line with what is on disk.
 """
 
+import contextlib
+import os
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from drivers.observation import DataClass
 from gateway.contract.envelope import ClockStatus, Moment
@@ -14,14 +18,21 @@ from gateway.contract.topics import SiteTopics
 from gateway.delivery.events import LostEvent, StoredEvent, Stream
 from gateway.delivery.outbox import expiry as ages
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import BLOB_DIR, NewestId, seq_from_key
-from gateway.delivery.outbox.encryption import DataKeys, MasterKey, new_data_key, rewrap
-from gateway.delivery.outbox.eviction import EvictionPolicy
+from gateway.delivery.outbox.database import BLOB_DIR
+from gateway.delivery.outbox.encryption import MasterKey, new_data_key, rewrap
 from gateway.delivery.outbox.reader import OutboxReader, Page
-from gateway.delivery.outbox.rows import RowStore, StreamPosition, Usage
+from gateway.delivery.outbox.rows import (
+    DataKeys,
+    EvictionPolicy,
+    RowStore,
+    StreamPosition,
+    Usage,
+    seq_from_key,
+)
 from gateway.delivery.outbox.sequence import StreamCounter
 from gateway.delivery.settings import OutboxSettings
 
+NEWEST_ID_FILE = "outbox.newest"
 CHECKPOINT_BYTES = 1024 * 1024
 """WAL size from which an idle moment is used to write it back into the database."""
 
@@ -289,3 +300,43 @@ def rewrap_keys(connection: sqlite3.Connection, old: MasterKey, new: MasterKey) 
             "UPDATE data_key SET master = ?, wrapped = ? WHERE number = ?",
             (new.fingerprint, rewrap(old, new, wrapped), number),
         )
+
+
+class NewestId:
+    """A note of the newest id that was committed, beside the database; never synced, so it is cheap.
+
+    A WAL that lost its end, because somebody cut it or a flash card lied about a sync, looks like one that
+    never was longer. This note then knows of an id that the database does not: commits were lost. A note that
+    is itself missing or old says nothing, which is where we would be without it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._fd = -1
+        with contextlib.suppress(OSError):
+            self._fd = os.open(directory / NEWEST_ID_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, event_id: str) -> None:
+        """Note an id, if the disk lets us."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._fd, event_id.encode(), 0)
+
+    def read(self) -> str:
+        """Read the note; empty when there is none, or none that makes sense."""
+        if self._fd < 0:
+            return ""
+        try:
+            text = os.pread(self._fd, 64, 0).decode("ascii")
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return (
+            text
+            if re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", text)
+            else ""
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

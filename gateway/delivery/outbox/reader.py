@@ -9,9 +9,7 @@ import structlog
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.events import Blob, LostEvent, StoredEvent
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import row_key, seq_from_key
-from gateway.delivery.outbox.encryption import DataKeys
-from gateway.delivery.outbox.rows import StreamPosition
+from gateway.delivery.outbox.rows import DataKeys, StreamPosition, row_key, seq_from_key
 
 log = structlog.get_logger()
 

@@ -13,7 +13,6 @@ from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.outbox import expiry as ages
 from gateway.delivery.outbox.database import (
     DATABASE_FILE,
-    NewestId,
     OutboxCorrupt,
     SetAsideOutbox,
     check,
@@ -21,10 +20,10 @@ from gateway.delivery.outbox.database import (
     has_lost_commits,
     migrate,
     rename_outbox_aside,
-    transaction,
 )
-from gateway.delivery.outbox.encryption import DataKeys, EncryptionKeyError, MasterKey, unwrap
-from gateway.delivery.outbox.outbox import Outbox, rewrap_keys
+from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, unwrap
+from gateway.delivery.outbox.outbox import NewestId, Outbox, rewrap_keys
+from gateway.delivery.outbox.rows import DataKeys, transaction
 from gateway.delivery.outbox.sequence import new_epoch, parse_uuid7
 from gateway.delivery.settings import OutboxSettings
 

@@ -4,16 +4,117 @@ Rows and the counts beside them change together, inside `change`. When a change 
 from what is on disk; files of images go only after the commit that forgets them.
 """
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from drivers.observation import DataClass
-from gateway.delivery.events import StoredEvent, Stream
+from gateway.delivery.events import LostEvent, StoredEvent, Stream
 from gateway.delivery.outbox import expiry as ages
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import row_key, seq_from_key, transaction
-from gateway.delivery.outbox.encryption import DataKeys
+from gateway.delivery.outbox.encryption import NONCE_BYTES
+from gateway.delivery.settings import ClassSettings, OutboxSettings
+
+EVICTION_SLACK = 100
+"""When the outbox is full, one part in so many is freed beyond need, so that not every event pays for it."""
+ENCRYPTIONS_PER_KEY = 2**31
+"""Values under one data key; NIST SP 800-38D, section 8.3, allows 2**32 with random nonces."""
+SEQ_BITS = 40
+"""Low bits of the key of a row that hold the event's number in its stream."""
+
+
+def row_key(stream: int, seq: int) -> int:
+    """Where an event stands in its table: streams one after the other, each in its order."""
+    return stream << SEQ_BITS | seq
+
+
+def seq_from_key(key: int) -> int:
+    """The number in its stream of the event with this key."""
+    return key & ((1 << SEQ_BITS) - 1)
+
+
+class transaction:  # noqa: N801 - reads as a statement
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when anything goes wrong, COMMIT itself included."""
+
+    __slots__ = ("_connection", "_on_end")
+
+    def __init__(self, connection: sqlite3.Connection, on_end: Callable[[bool], None] | None = None) -> None:
+        """`on_end` is called at the end, with True after a commit and False after a rollback."""
+        self._connection = connection
+        self._on_end = on_end
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        committed = False
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+                committed = True
+        finally:
+            if not committed:
+                # SQLite rolls back by itself after SQLITE_FULL and SQLITE_IOERR; then ROLLBACK is an error.
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+            if self._on_end is not None:
+                self._on_end(committed)
+
+
+class DataKeys:
+    """The data keys in use: one seals, all open."""
+
+    def __init__(self) -> None:
+        self._ciphers: dict[int, AESGCM] = {}
+        self.current = 0
+        self.day = ""
+        self._seals = 0
+
+    def add(self, number: int, cipher: AESGCM) -> None:
+        """Know a key of an earlier time, to open with."""
+        self._ciphers[number] = cipher
+
+    def set_current(self, number: int, cipher: AESGCM, day: str) -> None:
+        """Seal with this key from now on."""
+        self.add(number, cipher)
+        self.current, self.day, self._seals = number, day, 0
+
+    def remove(self, number: int) -> None:
+        """Drop a key that nothing uses."""
+        self._ciphers.pop(number, None)
+
+    @property
+    def key_numbers(self) -> frozenset[int]:
+        """Every key that is known."""
+        return frozenset(self._ciphers)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the sealing key has sealed all it may."""
+        return self._seals >= ENCRYPTIONS_PER_KEY
+
+    def encrypt(self, context: str, value: bytes) -> bytes:
+        """Seal a value to its place with the current key."""
+        self._seals += 1
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._ciphers[self.current].encrypt(nonce, value, f"{context}|{self.current}".encode())
+
+    def decrypt(self, number: int, context: str, ciphertext: bytes) -> bytes | None:
+        """Open a value; None when it is damaged, displaced, or its key is gone."""
+        cipher = self._ciphers.get(number)
+        if cipher is None:
+            return None
+        try:
+            return cipher.decrypt(
+                ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], f"{context}|{number}".encode()
+            )
+        except (InvalidTag, ValueError):
+            return None
 
 
 @dataclass(slots=True)
@@ -97,10 +198,10 @@ class RowStore:
         self.held_events = ages.count_held(self._connection)
         self._is_current = True
 
-    def transaction(self) -> "_RowTransaction":
+    def transaction(self) -> "transaction":
         """Begin a transaction that keeps memory and files in line with its outcome."""
         self.reload_if_stale()
-        return _RowTransaction(self._connection, self._changed)
+        return transaction(self._connection, self._changed)
 
     def reload_if_stale(self) -> None:
         """Measure, if the last change failed."""
@@ -216,19 +317,59 @@ class RowStore:
         return int(size)
 
 
-class _RowTransaction(transaction):
-    """A transaction that tells how it ended."""
+class EvictionPolicy:
+    """Keeps the log within its settings. Everything here is part of a change that somebody else commits."""
 
-    __slots__ = ("_on_end",)
+    def __init__(self, connection: sqlite3.Connection, settings: OutboxSettings, rows: RowStore) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._rows = rows
 
-    def __init__(self, connection: sqlite3.Connection, on_end: Callable[[bool], None]) -> None:
-        super().__init__(connection)
-        self._on_end = on_end
+    def _class_settings(self, data_class: DataClass) -> ClassSettings:
+        return self._settings.record if data_class is DataClass.RECORD else self._settings.traveller
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            super().__exit__(kind, error, trace)
-        except BaseException:
-            self._on_end(False)
-            raise
-        self._on_end(kind is None)
+    def evict(self) -> list[LostEvent]:
+        """Free what the bounds ask for. Images of travellers go first, then their events, records last."""
+        losses: list[LostEvent] = []
+        for data_class in (DataClass.TRAVELLER, DataClass.RECORD):
+            limits, usage = self._class_settings(data_class), self._rows.usage[data_class]
+            events, size = usage.events - limits.max_events, usage.size - limits.max_bytes
+            if events > 0 or size > 0:
+                losses += self._drop(data_class, events, limits.max_events, size, limits.max_bytes)
+        for data_class in (DataClass.TRAVELLER, DataClass.RECORD):
+            over = sum(usage.size for usage in self._rows.usage.values()) - self._settings.max_bytes
+            if over > 0:
+                losses += self._drop(data_class, 0, 0, over, self._settings.max_bytes)
+        return losses
+
+    def _drop(
+        self, data_class: DataClass, events: int, of_events: int, size: int, of_size: int
+    ) -> list[LostEvent]:
+        """Free `events` and `size` of one class, and a little more, oldest first."""
+        events += of_events // EVICTION_SLACK if events > 0 else 0
+        size += of_size // EVICTION_SLACK if size > 0 else 0
+        losses: list[LostEvent] = []
+        if size > 0 and events <= 0 and data_class is DataClass.TRAVELLER:
+            for k in self._oldest(data_class, with_blobs=True):
+                size -= self._rows.drop_images(k)
+                losses.append(LostEvent(k >> 40, seq_from_key(k), "images_dropped"))
+                if size <= 0:
+                    return losses
+        for k in self._oldest(data_class, with_blobs=False):
+            if events <= 0 and size <= 0:
+                break
+            size -= self._rows.delete(k)
+            events -= 1
+            losses.append(LostEvent(k >> 40, seq_from_key(k), "dropped"))
+        return losses
+
+    def _oldest(self, data_class: DataClass, *, with_blobs: bool) -> list[int]:
+        """Keys of a class by age: ids only ever increase."""
+        return [
+            k
+            for (k,) in self._connection.execute(
+                "SELECT k FROM event WHERE k >> 40 IN (SELECT number FROM stream WHERE class = ?)"
+                " AND blobs >= ? ORDER BY id LIMIT 10000",
+                (str(data_class), int(with_blobs)),
+            )
+        ]

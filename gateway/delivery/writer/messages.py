@@ -1,14 +1,23 @@
-"""What the event loop asks of the writer's thread, besides taking events."""
+"""Requests of the event loop to the writer's thread, and the listener that the thread calls back."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.delivery.events import LostEvent, StoredEvent, Stream
+from gateway.delivery.events import LostEvent, PendingEvent, StoredEvent, Stream
 from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 from gateway.delivery.outbox.outbox import Outbox
 from gateway.delivery.outbox.reader import Page
+
+
+@dataclass(slots=True)
+class AppendEvent:
+    """Commit an event."""
+
+    event: PendingEvent
+    size: int
+    """Bytes of the event, images included."""
 
 
 @dataclass(slots=True)
@@ -38,6 +47,8 @@ class Wake:
 
 
 WAKE = Wake()
+WriterRequest = AppendEvent | FetchPage | OutboxCall | Wake | None
+"""What the thread is given to do; None: commit what came before, and end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -34,12 +35,17 @@ from gateway.delivery.outbox.sequence import SequenceAllocator, new_epoch, parse
 from gateway.delivery.settings import OutboxSettings
 from gateway.delivery.writer.acks import AckLog, RetainedTopicLog
 from gateway.delivery.writer.memory_buffer import MemoryBuffer
-from gateway.delivery.writer.messages import FetchPage, OutboxCall, OutboxListener, OutboxSnapshot, Wake
+from gateway.delivery.writer.messages import (
+    AppendEvent,
+    FetchPage,
+    OutboxCall,
+    OutboxListener,
+    OutboxSnapshot,
+    Wake,
+    WriterRequest,
+)
 
 log = structlog.get_logger()
-
-WriterRequest = PendingEvent | FetchPage | OutboxCall | Wake | None
-"""What the thread is given to do; None: commit what came before, and end."""
 
 MAX_ACK_DELAY_S = 0.25
 """Longest time that an acknowledgement waits for a commit to travel with."""
@@ -50,7 +56,7 @@ MIN_ACK_AGE_S = 0.2
 DAY_NS = 86_400_000_000_000
 
 
-class WriterThread:
+class WriterThread(threading.Thread):
     """Owns outbox and ledger. Everything here runs in the writer's thread, `taken` and `beat` may be read."""
 
     def __init__(
@@ -61,15 +67,17 @@ class WriterThread:
         keys: tuple[MasterKey, MasterKey | None],
         time_source: TimeSource,
         listener: OutboxListener,
-        requests: queue.SimpleQueue[WriterRequest],
-        acks: AckLog,
-        noted_topics: RetainedTopicLog,
-        memory_buffer: MemoryBuffer,
         sign: Sign | None = None,
     ) -> None:
+        super().__init__(name="outbox-writer", daemon=True)
         self.heartbeat = time.monotonic()
+        """When the thread was last seen at work, in seconds of the monotonic clock."""
         self.dequeued_bytes = 0
         """Bytes of events taken from the queue so far."""
+        self.queue: queue.SimpleQueue[WriterRequest] = queue.SimpleQueue()
+        self.acks = AckLog()
+        self.noted_topics = RetainedTopicLog()
+        self.memory_buffer = MemoryBuffer(settings.memory_bytes, destinations_by_class, self.acks)
         self._settings = settings
         self._topics = topics
         self._destinations_by_class = destinations_by_class
@@ -77,10 +85,6 @@ class WriterThread:
         self._time = time_source
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._queue = requests
-        self._acks = acks
-        self._noted_topics = noted_topics
-        self._memory_buffer = memory_buffer
         self._lifetimes = {
             c: int((settings.record if c is DataClass.RECORD else settings.traveller).expires_s * 1e9)
             for c in DataClass
@@ -114,7 +118,7 @@ class WriterThread:
         self._close()
 
     def _fail_requests(self, error: Exception) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self.queue.get()) is not None:
             if isinstance(item, OutboxCall) and item.future.set_running_or_notify_cancel():
                 item.future.set_exception(error)
         self._close()
@@ -123,8 +127,8 @@ class WriterThread:
         """One group: wait, take what is there, commit, hand on."""
         self.heartbeat = time.monotonic()
         try:
-            item = self._queue.get(
-                timeout=MAX_ACK_DELAY_S if self._acks or self._noted_topics else MAX_IDLE_WAIT_S
+            item = self.queue.get(
+                timeout=MAX_ACK_DELAY_S if self.acks or self.noted_topics else MAX_IDLE_WAIT_S
             )
         except queue.Empty:
             self._housekeeping()
@@ -133,17 +137,17 @@ class WriterThread:
         others: list[FetchPage | OutboxCall] = []
         limit = self._settings.group_events
         while True:
-            if isinstance(item, PendingEvent):
-                group.append(item)
+            if isinstance(item, AppendEvent):
+                group.append(item.event)
+                self.dequeued_bytes += item.size
             elif item is None:
                 self._stopping = True
             elif not isinstance(item, Wake):
                 others.append(item)
-            if len(group) >= limit or len(others) >= limit or self._queue.empty():
+            if len(group) >= limit or len(others) >= limit or self.queue.empty():
                 break
-            item = self._queue.get()
+            item = self.queue.get()
         if group:
-            self.dequeued_bytes += sum(submission.size for submission in group)
             self._commit(group)
         for other in others:
             if isinstance(other, FetchPage):
@@ -171,7 +175,7 @@ class WriterThread:
             return
         entries = self._to_stored_events(group, now)
         counters = [counter for counter in self._sequence.counters if not counter.is_stored]
-        progress = self._acks.take(MIN_ACK_AGE_S)
+        progress = self.acks.take(MIN_ACK_AGE_S)
         try:
             losses = outbox.store(entries, counters, progress, self._sequence.epoch)
         except (sqlite3.Error, OSError) as error:
@@ -206,7 +210,7 @@ class WriterThread:
 
     def _on_write_failed(self, error: sqlite3.Error | OSError, progress: Progress) -> None:
         trouble = classify_error(error, self._settings.directory)
-        self._acks.put_back(progress)
+        self.acks.put_back(progress)
         self._retry_at = time.monotonic() + self._settings.retry_s
         if trouble == "outbox_corrupt" and self._outbox is not None:
             self._close_for_reopen()
@@ -222,10 +226,10 @@ class WriterThread:
         streams = {counter.stream.number: counter for counter in self._sequence.counters}
         entries = [replace(entry, is_durable=False) for entry in numbered]
         for entry in entries:
-            self._memory_buffer.add(entry, streams[entry.stream].stream)
+            self.memory_buffer.add(entry, streams[entry.stream].stream)
         new = [counter.stream for counter in streams.values() if not counter.is_stored]
         self._call_in_loop(self._listener.on_committed, entries, new)
-        self._report_lost(self._memory_buffer.evict(self._time.boot_ns()))
+        self._report_lost(self.memory_buffer.evict(self._time.boot_ns()))
 
     def _retry_due(self, now: float) -> bool:
         return self._disk_trouble is not None and now >= self._retry_at
@@ -240,21 +244,21 @@ class WriterThread:
             if outbox is None:
                 return
             # On a full disk, what can be deleted makes room for what must be written.
-            progress = self._acks.take()
+            progress = self.acks.take()
             try:
                 outbox.advance(progress)
             except BaseException:
-                self._acks.put_back(progress)
+                self.acks.put_back(progress)
                 raise
-            self._report_lost(self._memory_buffer.remove_delivered(self._time.boot_ns()))
-            counters, entries = self._sequence.counters, [entry for entry, _ in self._memory_buffer]
-            losses = outbox.store(entries, counters, self._acks.take(), self._sequence.epoch)
+            self._report_lost(self.memory_buffer.remove_delivered(self._time.boot_ns()))
+            counters, entries = self._sequence.counters, [entry for entry, _ in self.memory_buffer]
+            losses = outbox.store(entries, counters, self.acks.take(), self._sequence.epoch)
         except (sqlite3.Error, OSError) as error:
             self._on_write_failed(error, {})
             return
         for counter in counters:
             counter.is_stored = True
-        self._memory_buffer.clear()
+        self.memory_buffer.clear()
         self._disk_trouble = None
         log.info("outbox_recovered")
         outbox.write_newest_id()
@@ -305,15 +309,15 @@ class WriterThread:
         outbox = self._outbox
         if outbox is not None and not self._disk_trouble:
             try:
-                self._noted_topics.write(outbox)
-                outbox.advance(self._acks.take())
+                self.noted_topics.write(outbox)
+                outbox.advance(self.acks.take())
                 outbox.delete_unused_keys()
             except (sqlite3.Error, OSError):
                 log.warning("outbox_close_failed")
         elif self._disk_trouble:
             self._recover()
-            if self._memory_buffer:
-                log.error("events_lost_at_stop", events=len(self._memory_buffer))
+            if self.memory_buffer:
+                log.error("events_lost_at_stop", events=len(self.memory_buffer))
         self._close_for_reopen()
         if self._lock is not None:
             self._lock.release()
@@ -330,11 +334,11 @@ class WriterThread:
         outbox = self._outbox
         if outbox is None:
             return
-        progress = self._acks.take(MAX_ACK_DELAY_S * 0.8)
+        progress = self.acks.take(MAX_ACK_DELAY_S * 0.8)
         try:
             if progress:
                 outbox.advance(progress)
-            self._noted_topics.write(outbox)
+            self.noted_topics.write(outbox)
             if now < self._sweep_at:
                 return
             self._sweep_at = now + 1.0
@@ -347,7 +351,7 @@ class WriterThread:
             if present.boot_ns - self._key_made_ns >= DAY_NS or outbox.keys.is_exhausted:
                 self._key_made_ns = present.boot_ns
                 outbox.rotate_data_key(self._keys[0], f"{present.unix_ns // DAY_NS}")
-            if self._queue.empty():
+            if self.queue.empty():
                 outbox.delete_unused_keys()
                 outbox.checkpoint()
         except (sqlite3.Error, OSError) as error:
@@ -355,11 +359,13 @@ class WriterThread:
 
     def _serve_fetch(self, fetch: FetchPage) -> None:
         page: Page | None = None
-        waiting = self._memory_buffer.events_after(fetch.stream, fetch.after)
-        if waiting or any(
-            c.stream.number == fetch.stream and not c.is_stored for c in self._sequence.counters
-        ):
-            page = self._page_from_memory(fetch, waiting)
+        buffered = self.memory_buffer.events_after(fetch.stream, fetch.after)
+        counter = next((c for c in self._sequence.counters if c.stream.number == fetch.stream), None)
+        if buffered or (counter is not None and not counter.is_stored):
+            taken = buffered[: fetch.limit]
+            is_complete = len(taken) == len(buffered)
+            last_seq = counter.last_seq if counter is not None else 0
+            page = Page(taken, max(last_seq, fetch.after) if is_complete else taken[-1].seq)
         elif self._outbox is not None:
             try:
                 page, losses = self._outbox.fetch(fetch.stream, fetch.after, fetch.limit, fetch.max_bytes)
@@ -367,15 +373,6 @@ class WriterThread:
             except (sqlite3.Error, OSError) as error:
                 self._on_write_failed(error, {})
         self._call_in_loop(fetch.reply, page)
-
-    def _page_from_memory(self, fetch: FetchPage, waiting: list[StoredEvent]) -> Page:
-        taken = waiting[: fetch.limit]
-        if len(taken) < len(waiting):
-            return Page(taken, taken[-1].seq)
-        last = max(
-            (c.last_seq for c in self._sequence.counters if c.stream.number == fetch.stream), default=0
-        )
-        return Page(taken, max(last, fetch.after))
 
     def rotate_master_key(self, outbox: Outbox, new: MasterKey) -> None:
         """Wrap every data key with a new master key, and use that from now on; the action of a `Call`."""

@@ -5,8 +5,6 @@ This is the loop's side of it: what is asked here is queued, and what comes of i
 """
 
 import asyncio
-import queue
-import threading
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -19,10 +17,8 @@ from gateway.delivery.outbox.encryption import MasterKey
 from gateway.delivery.outbox.outbox import Outbox
 from gateway.delivery.outbox.reader import Page
 from gateway.delivery.settings import OutboxSettings
-from gateway.delivery.writer.acks import AckLog, RetainedTopicLog
-from gateway.delivery.writer.memory_buffer import MemoryBuffer
-from gateway.delivery.writer.messages import WAKE, FetchPage, OutboxCall, OutboxListener
-from gateway.delivery.writer.thread import WriterRequest, WriterThread
+from gateway.delivery.writer.messages import WAKE, AppendEvent, FetchPage, OutboxCall, OutboxListener
+from gateway.delivery.writer.thread import WriterThread
 
 ResultT = TypeVar("ResultT")
 
@@ -40,29 +36,13 @@ class Writer:
         listener: OutboxListener,
         sign: Sign | None = None,
     ) -> None:
-        self._queue: queue.SimpleQueue[WriterRequest] = queue.SimpleQueue()
+        self.thread = WriterThread(settings, topics, destinations_by_class, keys, time_source, listener, sign)
+        self._queue = self.thread.queue
         self._enqueued_bytes = 0
-        self._acks = AckLog()
-        self._noted_topics = RetainedTopicLog()
-        self._memory_buffer = MemoryBuffer(settings.memory_bytes, destinations_by_class, self._acks)
-        self._worker = WriterThread(
-            settings,
-            topics,
-            destinations_by_class,
-            keys,
-            time_source,
-            listener,
-            self._queue,
-            self._acks,
-            self._noted_topics,
-            self._memory_buffer,
-            sign,
-        )
-        self._thread = threading.Thread(target=self._worker.run, name="outbox-writer", daemon=True)
 
     async def start(self) -> None:
         """Open the outbox; raises OutboxRefused. Trouble with the disk does not raise."""
-        self._thread.start()
+        self.thread.start()
         started = OutboxCall(lambda _: None, needs_outbox=False)
         self._queue.put(started)
         try:
@@ -74,13 +54,13 @@ class Writer:
     async def stop(self) -> None:
         """Commit what is queued, close the file, end the thread."""
         self._queue.put(None)
-        while self._thread.is_alive():  # noqa: ASYNC110 - a thread announces its end to nobody
+        while self.thread.is_alive():  # noqa: ASYNC110 - a thread announces its end to nobody
             await asyncio.sleep(0.005)
 
-    def submit(self, event: PendingEvent) -> None:
-        """Queue an event."""
-        self._enqueued_bytes += event.size
-        self._queue.put(event)
+    def submit(self, event: PendingEvent, size: int) -> None:
+        """Queue an event of `size` bytes, images included."""
+        self._enqueued_bytes += size
+        self._queue.put(AppendEvent(event, size))
 
     def fetch(
         self, stream: int, after: int, limit: int, max_bytes: int, reply: Callable[[Page | None], None]
@@ -90,7 +70,7 @@ class Writer:
 
     def advance(self, destination: str, stream: int, upto: int) -> None:
         """A destination has everything of a stream up to here."""
-        if self._acks.note(destination, stream, upto):
+        if self.thread.acks.note(destination, stream, upto):
             self._queue.put(WAKE)
 
     def call(self, action: Callable[[Outbox], ResultT]) -> "asyncio.Future[ResultT]":
@@ -105,24 +85,14 @@ class Writer:
 
     async def rotate(self, new: MasterKey) -> None:
         """Wrap every data key with a new master key, and use that from now on."""
-        await self.call(lambda outbox: self._worker.rotate_master_key(outbox, new))
+        await self.call(lambda outbox: self.thread.rotate_master_key(outbox, new))
 
     @property
     def queued_bytes(self) -> int:
         """Bytes of events that wait for the disk."""
-        return self._enqueued_bytes - self._worker.dequeued_bytes
+        return self._enqueued_bytes - self.thread.dequeued_bytes
 
     def note_topic(self, topic: str, *, held: bool) -> None:
         """Note that a retained message of ours stands at a topic, or no longer does."""
-        if self._noted_topics.note(topic, held=held):
+        if self.thread.noted_topics.note(topic, held=held):
             self._queue.put(WAKE)
-
-    @property
-    def buffered_bytes(self) -> int:
-        """Bytes of events that are kept in memory while the disk is in trouble."""
-        return self._memory_buffer.size
-
-    @property
-    def heartbeat(self) -> float:
-        """When the thread was last seen at work, in seconds of the monotonic clock."""
-        return self._worker.heartbeat

@@ -54,8 +54,8 @@ class LaneSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    start_m: float = Field(-14.0, description="Where vehicles arrive.")
-    end_m: float = Field(14.0, description="Where they leave.")
+    start_m: float = Field(-14.0, description="Position where vehicles arrive.")
+    end_m: float = Field(14.0, description="Position where they leave.")
     doors: dict[str, float] = Field(
         {"": 0.0}, min_length=1, description="Booms or doors by name, and their position."
     )
@@ -68,7 +68,7 @@ class LaneSettings(BaseModel):
     gap_m: float = Field(1.0, gt=0, description="Distance between two vehicles.")
     length_m: float = Field(4.2, gt=0, description="Length of a vehicle.")
     speed_mps: float = Field(2.5, ge=0.01, description="Speed of a vehicle, in metres per second.")
-    dwell_s: float = Field(0.5, ge=0, description="How long a driver waits before turning back, in seconds.")
+    dwell_s: float = Field(0.5, ge=0, description="Waiting time before a driver turns back, in seconds.")
 
 
 E_GATE = LaneSettings(

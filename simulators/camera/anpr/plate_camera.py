@@ -31,9 +31,9 @@ class PlateCameraSettings(CameraSettings):
     every_s: float | None = Field(
         None, gt=0, description="Seconds between vehicles; only by command if omitted."
     )
-    first_s: float = Field(1.0, ge=0, description="When the first one comes, in seconds.")
+    first_s: float = Field(1.0, ge=0, description="Time of the first one, in seconds.")
     jitter_s: float = Field(0.0, ge=0, description="Maximum additional time between them, in seconds.")
-    dwell_s: float = Field(3.0, gt=0, description="How long a vehicle is in view, in seconds.")
+    dwell_s: float = Field(3.0, gt=0, description="Time that a vehicle is in view, in seconds.")
     utc_offset_min: int = Field(0, ge=-720, le=840, description="The camera's time zone, in minutes.")
     resends: bool = Field(
         False,

@@ -96,7 +96,7 @@ class Firmware:
     def handle_command(self, content: bytes) -> Reply:
         """Execute an instruction."""
         code, parameters = content[:1], content[1:]
-        if not code or code[0] not in self.profile.obeys:
+        if not code or code[0] not in self.profile.supports:
             return Reply(Answer.UNSUPPORTED)
         instruction = Instruction(code[0])
         if not self.verified and instruction is not Instruction.VERIFY_PASSWORD:

@@ -104,7 +104,7 @@ class Profile:
     """Number of character files of a template; there are as many buffers."""
     bauds: frozenset[int]
     """The rates it can be set to, in multiples of 9600."""
-    obeys: frozenset[Instruction]
+    supports: frozenset[Instruction]
     system: int
 
 

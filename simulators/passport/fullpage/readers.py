@@ -28,8 +28,8 @@ class PageReaderSettings(ServiceSettings):
     every_s: float | None = Field(
         None, gt=0, description="Seconds between documents; only by command if omitted."
     )
-    first_s: float = Field(1.0, ge=0, description="When the first one is presented, in seconds.")
-    dwell_s: float = Field(3.0, gt=0, description="How long a document stays on the glass, in seconds.")
+    first_s: float = Field(1.0, ge=0, description="Time of the first one, in seconds.")
+    dwell_s: float = Field(3.0, gt=0, description="Time that a document stays on the glass, in seconds.")
     step_s: float = Field(0.1, ge=0, description="Time for each result of a scan, in seconds.")
     dpi: int = Field(150, ge=40, le=600, description="Resolution of the images, in dots per inch.")
     image_bytes: int | None = Field(

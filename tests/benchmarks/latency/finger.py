@@ -56,7 +56,7 @@ def _candidate(times: FingerTimes, port: str) -> Candidate:
         config.write_text(
             POST.format(folder=setting.folder, port=setting.broker_port)
             + COMMANDS
-            + "others_per_min = 6000\n"
+            + "max_other_commands_per_min = 6000\n"
             + device
             + f'quality = "{times.measure}"\n'
         )

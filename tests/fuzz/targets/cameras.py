@@ -85,7 +85,7 @@ def jpeg(data: bytes) -> None:
     words=(SILENT, CUT, TYPE, SECOND, JPEG),
 )
 def snapshot(data: bytes) -> None:
-    run_driver(HttpSnapshotCamera, {**URL, "path": "/picture", "check_s": 1}, ScriptedLinkFactory(data))
+    run_driver(HttpSnapshotCamera, {**URL, "path": "/picture", "poll_s": 1}, ScriptedLinkFactory(data))
 
 
 INFO = b"\0application/xml\n<DeviceInfo><model>M</model><serialNumber>1</serialNumber></DeviceInfo>"

@@ -60,7 +60,7 @@ def files(data: bytes) -> None:
 
 
 @target(seeds=[bytes([n]) + content for n, content in enumerate(FILES.values())])
-def judgement(data: bytes) -> None:
+def verification(data: bytes) -> None:
     """Run all checks of a chip with one fuzzed file."""
     file = list(FILES)[data[0] % len(FILES)] if data else ElementaryFile.SOD
     result = InspectionResultBuilder(ChipEvidence({**FILES, file: data[1:]}), PRINTED, TRUST, TODAY).build(

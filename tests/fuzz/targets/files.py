@@ -32,12 +32,11 @@ from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.outbox.database import (
     DATABASE_FILE,
-    NEWEST_ID_FILE,
-    NewestId,
     OutboxUnusable,
     has_lost_commits,
 )
 from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, master_key
+from gateway.delivery.outbox.outbox import NEWEST_ID_FILE, NewestId
 from gateway.delivery.outbox.recovery import open_outbox
 from gateway.delivery.outbox.sequence import SequenceAllocator
 from gateway.delivery.settings import KeySettings, OutboxSettings
@@ -98,7 +97,7 @@ def explained(error: ConfigError) -> None:
         (ROOT / "config/mosquitto/roles.toml").read_bytes(),
         (ROOT / "config/demo-roles.toml").read_bytes(),
     ),
-    words=(b"[role.", b"[station.", b"verbs = [", b"positions = ", b"moves = true", b"authority = "),
+    words=(b"[role.", b"[station.", b"verbs = [", b"positions = ", b"can_move = true", b"authority = "),
 )
 def roles(data: bytes) -> None:
     try:
@@ -151,7 +150,7 @@ def read_recordings(data: bytes) -> None:
 
 
 @target(RecordingError, CannotAnonymize, UnknownDriverError, seeds=RECORDED, words=HEADS, longest=8192)
-def scrubbed(data: bytes) -> None:
+def anonymized(data: bytes) -> None:
     """Anonymize a recording, or refuse it; lengths never change."""
     recording = Recording.from_text(data.decode("utf-8", "replace"))
     done = anonymize(recording)
@@ -267,7 +266,7 @@ def register(data: bytes) -> None:
     ),
     words=(b'"boot":"BOOT"', b'"name"', b'"seen_s"'),
 )
-def kept(data: bytes) -> None:
+def console_state(data: bytes) -> None:
     """Read the console's stored logins and attempts, in this boot."""
     boot = BootScopedStore(_folder() / "kept.json")._boot.encode()
     file = BootScopedStore(_written("kept.json", data.replace(b"BOOT", boot)))

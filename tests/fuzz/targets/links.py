@@ -162,7 +162,7 @@ FRAMES = (
 
 
 @target(FrameError, ValueError, KeyError, TypeError, seeds=FRAMES, words=FRAMES)
-def corridor(data: bytes) -> None:
+def ipc(data: bytes) -> None:
     """Read frames between our processes; an invalid one ends the connection with one of these errors."""
     client = RpcClient(lambda kind, head, body: None)
 

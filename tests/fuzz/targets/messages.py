@@ -82,8 +82,9 @@ def arguments(data: bytes) -> None:
 PAYLOADS = Path(__file__).parents[2] / "gateway/contract/golden/1.0.0/payloads"
 SEEDS = {
     "state": "device.state", "desc": "device.description", "claim": "device.claim", "blob/i/face": "",
-    "rsp/counter-1": "command.answer", "preview/counter-1": "", "now/barrier.state": "barrier.state.now",
-    "": "gateway.state", "evt/barrier.state": "barrier.state", "evt/document.read": "document.read",
+    "rsp/counter-1": "command.answer", "preview/counter-1": "",
+    "now/barrier.state": "barrier.state.last-value", "": "gateway.state",
+    "evt/barrier.state": "barrier.state", "evt/document.read": "document.read",
     "evt/document.image": "document.image", "evt/plate.read": "plate.read", "evt/of.later": "clock.stepped",
 }  # fmt: skip
 """Seeds by topic below a device; empty: the gateway itself."""
@@ -104,13 +105,14 @@ def received(data: bytes) -> None:
 
 
 async def _taken(data: bytes) -> None:
-    fixture = Workstation("localhost", site="uto-test", station="counter-1")
+    workstation = Workstation("localhost", site="uto-test", station="counter-1")
     topic = TOPICS[data[0] % len(TOPICS)] if data else ""
     whole = f"bgw/v1/uto-test/lane-1/barrier/{topic}" if topic else "bgw/v1/uto-test/_gw/gw-1/state"
     for retain in (False, True):
-        fixture._on_message(SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None))
-    fixture.status("lane-1/barrier")
-    fixture.last_value("lane-1/barrier", "barrier.state")
+        message = SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None)
+        workstation._on_message(message)
+    workstation.status("lane-1/barrier")
+    workstation.last_value("lane-1/barrier", "barrier.state")
     await asyncio.sleep(5)
-    assert all(item is not None for item in fixture._queue)
-    fixture._assembler.stop()
+    assert all(item is not None for item in workstation._queue)
+    workstation._assembler.stop()

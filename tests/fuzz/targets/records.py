@@ -157,7 +157,7 @@ DESCRIBED = (ROOT / "config/mosquitto/trust.toml").read_bytes().replace(b"/etc/b
     seeds=(DESCRIBED,),
     words=(*WORDS, b"[[post]]", b"[[person]]", b"[[shared]]", b"file = "),
 )
-def halls(data: bytes) -> None:
+def deployments(data: bytes) -> None:
     """Load the principals of a broker, with a post's file."""
     folder = _emptied("hall")
     shutil.copy(ROOT / "config/example.toml", folder / "post.toml")

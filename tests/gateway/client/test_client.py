@@ -122,9 +122,9 @@ async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, publishe
         await desk.connected_event.wait()
         await publisher.event(1, lasts_s=1)
         await publisher.event(2, lasts_s=600)
-        await until(lambda: len(desk._queue) == 2)
+        await until(lambda: len(desk._queue._items) == 2)
         loop = asyncio.get_running_loop()
-        expires = desk._queue[0].deadline_s
+        expires = desk._queue._items[0].deadline_s
         await until(lambda: loop.time() > expires)
         assert [r.envelope.seq for r in await first(desk)] == [2]
         assert desk.discarded.expired == 1
@@ -285,7 +285,7 @@ async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
     }
     await stands(json.dumps(body).encode())
     async with desk_at(mosquitto) as desk:
-        await until(lambda: desk._last_values)
+        await until(lambda: desk._site_state._last_values)
         assert desk.last_value("lane-1/reader", "barrier.state") is None, (
             "nothing is known of its gateway yet"
         )

@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.gateway.post_files import gateway_section
 
 from gateway.config import ConfigError, ConfigIssue, load
 
-GATEWAY = """
-[gateway]
-site = "ke-busia"
-name = "gw-1"
-profile = "training"
-state_dir = "/var/lib/borderpost"
-"""
-PRODUCTION = GATEWAY.replace("training", "production")
+GATEWAY = gateway_section()
+PRODUCTION = gateway_section(profile="production")
 BROKER = """
 [broker]
 host = "127.0.0.1"

@@ -1,6 +1,6 @@
-"""The console as people use it: Debian's Chromium before a whole post with simulated devices.
+"""The console in Debian's Chromium, before a whole post with simulated devices.
 
-One test, because everything that is started is started once: a broker, a daemon, four devices and a browser.
+One test, so that broker, daemon, four devices and browser are started only once.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ SEEN = """
 
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("forked_members")
+@pytest.mark.usefixtures("forked_simulators")
 async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
     async with browser_fixture(tmp_path) as at, at.somebody() as page:
         await only_who_logs_in_comes_in(at, page)
@@ -78,7 +78,7 @@ async def only_who_logs_in_comes_in(at: BrowserFixture, page: Page) -> None:
 
 async def a_live_read_appears_without_reload(at: BrowserFixture, page: Page) -> None:
     await page.goto("/")
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     row = f"#device-{READER.replace('/', '--')}"
     await expect(page.locator(f"{row}[data-state=online]")).to_be_visible()
     await page.evaluate("window.here = true")
@@ -100,7 +100,7 @@ async def a_swap_is_noticed_and_accepted(at: BrowserFixture, page: Page) -> None
     await page.goto(f"/devices/{SWAPPED}")
     state = page.locator(f"#state-{SWAPPED.replace('/', '--')}")
     await expect(state).to_have_attribute("data-state", "online")
-    at.house.wires[SWAPPED].unplug()
+    at.gateway.wires[SWAPPED].unplug()
     await expect(state).to_have_attribute("data-state", "no_device")
     why = page.get_by_role("region", name="Why isn't it reading?")
     await expect(why.locator("[data-code=no_device]")).to_contain_text("→ unplug it and plug it in again")
@@ -128,7 +128,7 @@ async def a_device_is_accepted_with_a_specimen(at: BrowserFixture, page: Page) -
     await expect(page.locator("[data-step='link.open']")).to_be_visible()
     presenting = asyncio.create_task(
         wait_until_present(at, TravellerGenerator(3))
-    )  # the check hears one once begun
+    )  # the self-test receives one after it has begun
     await page.get_by_role("button", name="Begin").click()
     await expect(verdict).to_have_attribute("data-verdict", "passed")
     presenting.cancel()
@@ -145,16 +145,16 @@ async def maintenance_takes_a_device_and_gives_it_back(page: Page) -> None:
     await page.goto(f"/devices/{READER}")
     state = page.locator(f"#state-{READER.replace('/', '--')}")
     await page.get_by_label("Minutes").fill("5")
-    await page.get_by_role("button", name="Take it from the counter").click()
+    await page.get_by_role("button", name="Begin maintenance").click()
     await expect(state).to_have_attribute("data-state", "maintenance")
-    await page.get_by_role("button", name="Give it back to the counter").click()
+    await page.get_by_role("button", name="End maintenance").click()
     await expect(state).to_have_attribute("data-state", "online")
 
 
 async def a_trace_shows_bytes_only_to_who_says_why(at: BrowserFixture, page: Page) -> None:
     traveller = TravellerGenerator(2).document_with()
     await page.goto(f"/devices/{READER}/trace")
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
     await expect(page.locator("#trace tr[data-direction=in]").first).to_be_visible()
     assert traveller.lines[0][:9].encode().hex(" ") not in await page.content()
@@ -162,7 +162,7 @@ async def a_trace_shows_bytes_only_to_who_says_why(at: BrowserFixture, page: Pag
     await page.get_by_label("Why do you need to see the bytes?").fill("vendor asks for bytes")
     await page.get_by_role("button", name="Reveal").click()
     await expect(page.get_by_role("columnheader", name="Content")).to_be_visible()
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
     await expect(page.locator("#trace")).to_contain_text(traveller.lines[0][:5].encode().hex(" "))
     await page.goto("/audit")
@@ -179,11 +179,11 @@ async def the_barrier_is_drawn_as_it_is_sensed(at: BrowserFixture, page: Page) -
         await other.goto("/simulators")
         form = other.locator(f"#simulator-{BARRIER.replace('/', '--')}")
         await form.get_by_role("button", name="Insert").click()
-        await expect(barrier.get_by_role("img", name="before: yes")).to_be_visible()
-        await form.get_by_label("What goes wrong").fill("fire")
+        await expect(barrier.get_by_role("img", name="entry side: yes")).to_be_visible()
+        await form.get_by_label("Fault to inject").fill("fire")
         await form.get_by_role("button", name="Inject").click()
         await expect(barrier).to_have_attribute("data-sensed", "emergency_open")
-        await form.get_by_label("What goes wrong").fill("nonsense")
+        await form.get_by_label("Fault to inject").fill("nonsense")
         await form.get_by_role("button", name="Inject").click()
         await expect(other.locator(".note.bad")).to_contain_text("nonsense")
     at.complaints[:] = [text for text in at.complaints if "409" not in text]
@@ -243,7 +243,7 @@ async def without_scripts_the_board_is_there(at: BrowserFixture) -> None:
 
 async def no_page_holds_anything_personal(at: BrowserFixture, page: Page) -> None:
     cookies = {cookie["name"]: cookie["value"] for cookie in await page.context.cookies()}
-    news = {"/news/board": 2, "/news/events": 1, f"/news/device/{READER}": 2, "/news/barriers": 1}
+    news = {"/updates/board": 2, "/updates/events": 1, f"/updates/device/{READER}": 2, "/updates/barriers": 1}
     async with httpx.AsyncClient(base_url=at.url, cookies=cookies, timeout=20) as client:
         for path in [
             *PAGES,

@@ -133,8 +133,8 @@ async def test_memory_is_bounded_while_the_disk_is_full_and_travellers_go_first(
     await until(lambda: delivery.dropped >= 10)
     assert "outbox_full" in causes(delivery)
     writer = delivery._writer
-    await until(lambda: writer.buffered_bytes <= 65_536)
-    kept = [stream.data_class for _, stream in writer._memory_buffer]
+    await until(lambda: writer.thread.memory_buffer.size <= 65_536)
+    kept = [stream.data_class for _, stream in writer.thread.memory_buffer]
     assert kept.count(DataClass.RECORD) > kept.count(DataClass.TRAVELLER)
 
 

@@ -283,9 +283,7 @@ async def test_states_are_published_retained_again_on_every_connect_and_cleared(
     delivery = await deliver(local(mosquitto))
     delivery.publish_retained(topic, b'{"state":"starting"}')
     delivery.publish_retained(topic, b'{"state":"online"}')
-    await until(
-        lambda: delivery.destination_reports()[0].connected and not delivery._retained.has_due("local")
-    )
+    await until(lambda: delivery.destination_reports()[0].connected and not delivery._retained.due["local"])
     mosquitto.kill()
     mosquitto.start()
     subscriber = await subscribe(mosquitto)

@@ -21,8 +21,9 @@ from gateway.contract.envelope import read_event
 from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.outbox import database
-from gateway.delivery.outbox.database import DATABASE_FILE, NEWEST_ID_FILE, OutboxUnusable, connect, migrate
+from gateway.delivery.outbox.database import DATABASE_FILE, OutboxUnusable, connect, migrate
 from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, master_key
+from gateway.delivery.outbox.outbox import NEWEST_ID_FILE
 from gateway.delivery.settings import BrokerSettings, DestinationSettings, KeySettings
 
 NOWHERE = DestinationSettings.local(BrokerSettings(port=1))

@@ -119,7 +119,7 @@ def test_what_ends_within_sixty_days_is_told_by_show_and_renewed(tmp_path: Path)
     issued = told(tmp_path, "init", "--days", "50")["issued"]
     findings = told(tmp_path, "show")["findings"]
     assert {(finding["code"], finding["severity"]) for finding in findings} == {
-        ("certificate_expires", "notice")
+        ("certificate_expires_soon", "notice")
     }
     assert len(findings) == len(issued)
 

@@ -395,7 +395,7 @@ def test_entries_are_json_lines_at_once(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert lines == [
         {
-            "kind": "frame", "at_s": 0.0, "number": 1, "direction": "request", "fate": "heard",
+            "kind": "frame", "at_s": 0.0, "number": 1, "direction": "request", "fate": "received",
             "wire": "0102", "connection": 1, "meaning": "x", "effect": "none", "value": [1, 0],
             "actuation": False,
         },

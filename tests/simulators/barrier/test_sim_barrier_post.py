@@ -20,7 +20,7 @@ from simulators.post import Post
 from simulators.postfile import PostFileError, load_post
 from simulators.registry import parse_settings
 
-pytestmark = pytest.mark.usefixtures("forked_members")
+pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 BARRIER = """
 [[simulator]]
@@ -110,7 +110,7 @@ async def test_inserted_vehicle_passes_over_modbus(tmp_path: Path) -> None:
         (passage,) = events.of("passage")
         assert passage == {"vehicle": 1, "door": "", "wrong_way": False}
         (actuation,) = events.of("actuation")
-        assert actuation == {"meaning": "relay 0 on for 0.3 s", "fate": "heard"}
+        assert actuation == {"meaning": "relay 0 on for 0.3 s", "fate": "received"}
         status = await send_command(post.socket_path, {"do": "status", "name": "lane-1/barrier"})
         barrier = status["simulators"]["lane-1/barrier"]
         assert (barrier["counts"]["actuations"], barrier["host_connected"]) == (1, True)
@@ -178,7 +178,7 @@ async def test_relay_board_and_reader_in_post(tmp_path: Path, plug_host: Callabl
         host.write(b"relay on 0\r")
         assert await host.read(13) == b"relay on 0\n\r>"
         await events.wait_for("motion")
-        assert events.of("actuation") == [{"meaning": "relay 0 on", "fate": "heard"}]
+        assert events.of("actuation") == [{"meaning": "relay 0 on", "fate": "received"}]
         insert = {"do": "insert", "name": "lane-3/barrier"}
         assert await send_command(post.socket_path, insert | {"card": "0102", "bits": 16}) == {
             "ok": True,

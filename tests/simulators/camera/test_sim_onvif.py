@@ -172,7 +172,7 @@ async def test_discovery_on_loopback() -> None:
         assert await asyncio.to_thread(mine, camera, "", "onvif://www.onvif.org/location/moon") == []
         await fault(camera, "service-dies")
         assert await asyncio.to_thread(mine, camera, "") == []
-        assert not camera.rtsp.alive
+        assert not camera.rtsp.is_running
 
 
 @pytest.mark.skipif(not ORACLE.exists(), reason="make .oracles/.ready installs the programs of others")

@@ -90,9 +90,9 @@ async def test_many_clients_and_no_idle_pictures() -> None:
             while camera.status()["streams"]:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
-        taken = camera.sensor.taken
+        count = camera.sensor.exposure_count
         await asyncio.sleep(0.1)
-        assert camera.sensor.taken == taken
+        assert camera.sensor.exposure_count == count
 
 
 async def test_unauthorized_and_wrong_path_are_refused() -> None:
@@ -133,7 +133,7 @@ async def test_killed_camera_ends_stream_and_returns() -> None:
         sizes = await interrupted(camera, lambda: fault(camera, "service-dies", for_s=0.2))
         assert len(sizes) >= 3
         async with asyncio.timeout(5):
-            while not camera.server.alive:
+            while not camera.server.is_running:
                 await asyncio.sleep(0.01)
         assert await asyncio.to_thread(stamps, camera.url, 2)
 

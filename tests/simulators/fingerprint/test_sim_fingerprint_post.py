@@ -16,7 +16,7 @@ from simulators.errors import SimulatorError
 from simulators.fingerprint.scanners import Nb1010Settings, Uru4000Settings, ZfmSettings
 from simulators.post import Post, PostFileError, load_post
 
-pytestmark = pytest.mark.usefixtures("forked_members")
+pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 POST = """
 [[simulator]]
@@ -129,7 +129,7 @@ async def test_fingers_by_schedule_and_command(post: Post, events: Events, tmp_p
 
 
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
-    ({"do": "insert", "name": LANES[0], "condition": "sore"}, "insert: 'sore' is not a valid Condition"),
+    ({"do": "insert", "name": LANES[0], "condition": "sore"}, "insert: 'sore' is not a valid SkinCondition"),
     ({"do": "insert", "name": LANES[0], "pattern": "spiral"}, "insert: 'spiral' is not a valid Pattern"),
     ({"do": "insert", "name": LANES[0], "finger": "thumb"}, "insert: invalid literal"),
     ({"do": "insert", "name": LANES[0], "colour": 3}, "unexpected keyword argument 'colour'"),
@@ -202,6 +202,6 @@ def test_demo_file_is_valid() -> None:
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(kinds.KINDS, "odd", ("simulators.no_such_module", "Settings"))
     with pytest.raises(
-        SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: install"
+        SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: it comes"
     ):
         kinds.parse_settings({"kind": "odd"})

@@ -1,4 +1,4 @@
-"""Worker processes under a real supervisor, with a pty as their device and a notebook as the daemon."""
+"""Worker processes under a real supervisor, with a pty as their device and a recording listener."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ PLUGINS = Path(__file__).parents[1] / "plugins"
 
 @dataclass
 class RecordingListener:
-    """Writes down what the supervisor hands up."""
+    """Records the callbacks of supervisors."""
 
     events: list[tuple[str, DeviceEvent]] = field(default_factory=list)
     states: list[tuple[str, DeviceState]] = field(default_factory=list)
@@ -61,12 +61,12 @@ class RecordingListener:
         self.news.set()
 
     def on_command_result(self, position: str, ticket: int, outcome: CommandOutcome) -> None:
-        assert ticket not in self.outcomes, "each is answered once"
+        assert ticket not in self.outcomes, "each command has one result"
         self.outcomes[ticket] = outcome
         self.news.set()
 
     async def outcome(self, ticket: int) -> CommandOutcome:
-        """Wait for the end of a command."""
+        """Wait for the result of a command."""
         await self.until(lambda: ticket in self.outcomes)
         return self.outcomes[ticket]
 
@@ -84,7 +84,7 @@ class RecordingListener:
                 await self.news.wait()
 
     async def state(self, condition: StateCode, position: str | None = None) -> DeviceState:
-        """Wait for the next state of that condition, counted from the last call, and return it."""
+        """Wait for the next state with that code, counted from the last call, and return it."""
         found: list[DeviceState] = []
         passed_over: list[str] = []
 
@@ -114,7 +114,7 @@ class RecordingListener:
 
 @dataclass
 class WorkerFixture:
-    """A forkserver, its devices, and the notebook."""
+    """A fork server, its devices, and their listener."""
 
     folder: Path
     notebook: RecordingListener
@@ -125,14 +125,14 @@ class WorkerFixture:
 
     @property
     def log(self) -> str:
-        """What the workers have logged."""
+        """Log of the workers."""
         path = self.folder / "workers.log"
         return path.read_text() if path.exists() else ""
 
     async def device(
         self, position: str, driver: str = "faulty", *, plugged: bool = True, **more: Any
     ) -> SerialLine:
-        """Start a device; its wire is ours."""
+        """Start a device; return the far end of its line."""
         port = self.folder / position.replace("/", "-")
         wire = SerialLine.open_at(port, look_s=0.002)
         if plugged:
@@ -144,7 +144,7 @@ class WorkerFixture:
         return wire
 
     def start(self, position: str, driver: str, settings: dict[str, Any], **more: Any) -> DeviceSupervisor:
-        """Start a device that is not on a wire of ours."""
+        """Start a device that is not on a line of ours."""
         order = WorkerSpec(
             site="uto-test",
             gateway="gw-1",
@@ -169,7 +169,7 @@ class WorkerFixture:
 
 @pytest.fixture
 async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerFixture]:
-    """A supervisor without devices yet."""
+    """Return a fork server without devices."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
     drivers = ["faulty", "scripted", "mrz-serial"]
@@ -177,7 +177,7 @@ async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
     forkserver._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     forkserver._channel.setblocking(False)
     with theirs:
-        # Not what is standard error now: pytest gives a test another one than its setup.
+        # Not the present standard error: pytest gives a test another one than its setup.
         log = tmp_path / "workers.log"
         forkserver._process = daemons.fork_forkserver(theirs, drivers, "error", log)  # type: ignore[assignment]
     worker_fixture = WorkerFixture(tmp_path, RecordingListener(), forkserver)
