@@ -30,8 +30,8 @@ def check(config: ConfigFile = DEFAULT_CONFIG) -> None:
             '    write the site this post belongs to, as in site = "ke-busia", and describe its devices',
             EX_CONFIG,
         )
-    if lacks := list(_missing(post)):
-        exit_with("\n".join(f"{config}: {lack}" for lack in lacks), os.EX_UNAVAILABLE)
+    if missing_lines := list(_missing(post)):
+        exit_with("\n".join(f"{config}: {line}" for line in missing_lines), os.EX_UNAVAILABLE)
     console.print(
         f"{config}: {post.gateway.site}/{post.gateway.name} ({post.gateway.profile}), "
         f"{len(post.devices)} device{'s' if len(post.devices) != 1 else ''}: no errors",
@@ -41,11 +41,11 @@ def check(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
 
 def _missing(post: Post) -> Iterator[str]:
-    """Every device that cannot be served here for want of a library, with what to install."""
+    """Yield each device without its libraries here, with the command that installs them."""
     for position, device in post.devices.items():
-        for lack in missing_extras(device.driver, device.settings):
-            how = how_to_install(lack.extra, lack.distribution)
-            yield f'device "{position}": {lack.text}\n    {how}'
+        for extra in missing_extras(device.driver, device.settings):
+            how = how_to_install(extra.extra, extra.distribution)
+            yield f'device "{position}": {extra.text}\n    {how}'
 
 
 @app.callback()

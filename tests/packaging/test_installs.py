@@ -56,7 +56,7 @@ users_file = "users.toml"
 """
 CHECK = ["config", "check", "config/example.toml"]
 EXAMPLE = {"camera", "chip", "fingerprint", "gpio", "http", "osdp", "uvc", "wedge"}
-"""What the devices of config/example.toml need."""
+"""Extras of the devices of config/example.toml."""
 IMPLIED = {"camera": {"http"}, "fingerprint": {"http"}}
 """Extras that have what others have, too."""
 
@@ -118,7 +118,7 @@ def asked_for(said: str, python: Path) -> set[str]:
 
 @pytest.mark.long(8)
 def test_base_runs_each_command(tmp_path: Path) -> None:
-    """What needs an extra says which, and which line installs it."""
+    """A command that needs an extra names it, and the command that installs it."""
     python = environment(tmp_path / "venv")
     lines = [*((line, "") for line in helps()), *work(tmp_path)]
     (checked, *others) = ended(python, [CHECK, *(line for line, _ in lines)])

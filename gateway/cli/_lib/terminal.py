@@ -50,7 +50,7 @@ def exit_with(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:
 
 
 def not_installed(text: str, extra: str, distribution: str = OURS) -> NoReturn:
-    """Say what is missing and which line installs it, and end with EX_UNAVAILABLE."""
+    """Print the missing extra and the command that installs it, and end with EX_UNAVAILABLE."""
     exit_with(f"{text}\n    {how_to_install(extra, distribution)}", os.EX_UNAVAILABLE)
 
 

@@ -1,4 +1,4 @@
-"""What a driver needs beside a device: libraries that are installed, and a licence that has not ended."""
+"""Checks of the software that a device needs: installed libraries, and a valid licence."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,30 +30,31 @@ OPENED = {
 
 @dataclass(frozen=True, slots=True)
 class MissingExtra:
-    """An extra that a device needs and that is not installed."""
+    """Extra that a device needs and that is not installed."""
 
     text: str
-    """What is missing, in a sentence."""
+    """Sentence that names the driver and the extra."""
     extra: str
     distribution: str = OURS
 
 
 def missing_extras(driver: str, settings: BaseModel) -> Iterator[MissingExtra]:
-    """Every extra that a device with these settings needs and that is not installed; imports its driver."""
+    """Yield each missing extra of a device with these settings; imports its driver."""
     kind = load_driver(driver)
     if issubclass(kind, MissingDriver):
         yield MissingExtra(kind.text, kind.extra, kind.distribution)
         return
     for extra in dict.fromkeys((*installed_drivers()[driver].extras, *_of_settings(settings))):
-        if gone := [module for module in OPENED.get(extra, ()) if find_spec(module) is None]:
-            named = ", ".join(gone)
+        if missing := [module for module in OPENED.get(extra, ()) if find_spec(module) is None]:
+            named = ", ".join(missing)
             yield MissingExtra(
-                f"The driver {driver} needs the extra `{extra}`, which is not installed (no {named}).", extra
+                f"The driver {driver} needs the extra `{extra}`, which is not installed (no {named}): "
+            "the device cannot be opened.", extra
             )
 
 
 def _of_settings(settings: BaseModel) -> Iterator[str]:
-    """Extras that only some settings of a driver ask for."""
+    """Yield extras that only some settings of a driver need."""
     for address in find_addresses(settings):
         if address.kind == "smartcard":
             yield "chip"
@@ -66,14 +67,14 @@ def _of_settings(settings: BaseModel) -> Iterator[str]:
 
 
 def check_libraries(position: str, driver: str, settings: BaseModel) -> Iterator[Finding]:
-    """Look whether what a device needs is installed; its driver was found when the file was read."""
-    for lack in missing_extras(driver, settings):
-        how = how_to_mend(lack.extra, lack.distribution)
-        yield make_finding("missing_extra", "error", position, lack.text, Action.CONFIGURE, how)
+    """Check that the libraries of a device are installed."""
+    for missing in missing_extras(driver, settings):
+        how = how_to_mend(missing.extra, missing.distribution)
+        yield make_finding("missing_extra", "error", position, missing.text, Action.CONFIGURE, how)
 
 
 def check_licence(position: str, ends: date | None, today: date) -> Iterator[Finding]:
-    """Look how much longer the software behind a device may be used, where the post's file says it."""
+    """Check the licence of a device's software, if the post's file has its expiry."""
     if ends is None or (severity := expiry_severity(left := (ends - today).days)) is None:
         return
     over = left < 0
@@ -81,9 +82,9 @@ def check_licence(position: str, ends: date | None, today: date) -> Iterator[Fin
         "licence_ended" if over else "licence_ends",
         severity,
         position,
-        f"The licence of its maker's software ended on {ends}."
+        f"The licence of the maker's software expired on {ends}."
         if over
-        else f"The licence of its maker's software ends on {ends}, in {left} days.",
+        else f"The licence of the maker's software expires on {ends}, in {left} days.",
         Action.CALL_SUPPORT,
-        f'Renew it, then write the new day as licence_expires under [device."{position}"].',
+        f'Renew it, then write the new date as licence_expires under [device."{position}"].',
     )

@@ -59,7 +59,7 @@ async def wire(gateway: GatewayFixture, monkeypatch: pytest.MonkeyPatch) -> Seri
     gateway.login = 'username = "gw-1"\npassword_file = "gw-1"'
     gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\n'
     wire = await gateway.wire(BARRIER)
-    gateway.describe(BARRIER, "obedient")
+    gateway.describe(BARRIER, "scripted")
     await gateway.start()
     await wire.wait_for_host()
     await until(lambda: '"destination_connected"' in gateway.log and '"online"' in gateway.log)

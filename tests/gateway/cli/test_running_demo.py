@@ -1,4 +1,4 @@
-"""The link by which `borderpost` finds a running demo, and what it takes without CONFIG."""
+"""Link to a running demo, by which `borderpost` finds it without CONFIG."""
 
 import os
 import tempfile
@@ -44,7 +44,7 @@ def test_second_demo(config: Path) -> None:
 
 
 def test_killed_demo(config: Path) -> None:
-    """Its link stays behind; the next demo takes it over."""
+    """The link of a killed demo remains; the next demo replaces it."""
     link().symlink_to(config)
     assert find() is None
     with published(config) as mine:
@@ -69,7 +69,7 @@ def test_installed_post_first(config: Path, folder: Path, monkeypatch: pytest.Mo
 
 
 def test_resolved_copy(folder: Path) -> None:
-    """The demo's variables are filled in, others stay; files named by relative paths are beside the copy."""
+    """The demo's variables are filled in, others remain; files named by relative paths are beside the copy."""
     (folder / "post").mkdir()
     (folder / "post/roles.toml").write_text('authority = "KE"')
     original = folder / "post/demo.toml"
