@@ -53,7 +53,7 @@ class Mosquitto:
 
     @property
     def running(self) -> bool:
-        """Whether the child process runs."""
+        """True while the child process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
