@@ -1,4 +1,4 @@
-"""The workstation's client: once each, fresh, complete, and honest about what it cannot know."""
+"""Workstation client: events delivered once, fresh and complete; status only as far as it is known."""
 
 import asyncio
 import hashlib
@@ -40,7 +40,7 @@ async def publisher(mosquitto: Mosquitto) -> AsyncIterator["EventPublisher"]:
 
 
 class EventPublisher:
-    """Publishes by hand what a gateway would."""
+    """Publisher of messages in place of a gateway."""
 
     def __init__(self, client: aiomqtt.Client) -> None:
         self.client = client
@@ -99,7 +99,7 @@ async def first(desk: Workstation, count: int = 1) -> list[ReceivedEvent]:
     return found
 
 
-async def test_an_event_sent_twice_is_handed_on_once(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+async def test_repeated_event_is_delivered_once(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
         for number in (1, 1, 2, 1, 3):
@@ -108,7 +108,7 @@ async def test_an_event_sent_twice_is_handed_on_once(mosquitto: Mosquitto, publi
         assert desk.discarded.duplicates == 2
 
 
-async def test_gaps_in_the_numbers_are_counted(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+async def test_sequence_gaps_are_counted(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
         for number in (1, 2, 6):
@@ -117,7 +117,7 @@ async def test_gaps_in_the_numbers_are_counted(mosquitto: Mosquitto, publisher: 
         assert desk.discarded.missing == 3
 
 
-async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+async def test_stale_event_is_dropped(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
         await publisher.event(1, lasts_s=1)
@@ -130,9 +130,7 @@ async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, publishe
         assert desk.discarded.expired == 1
 
 
-async def test_a_retained_event_is_old_whoever_retained_it(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_retained_event_is_dropped(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     await publisher.event(1, retain=True)
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
@@ -141,7 +139,7 @@ async def test_a_retained_event_is_old_whoever_retained_it(
         assert desk.discarded.expired == 1
 
 
-async def test_a_restarted_workstation_gets_what_it_missed(
+async def test_restarted_workstation_gets_missed_events(
     mosquitto: Mosquitto, publisher: EventPublisher
 ) -> None:
     async with desk_at(mosquitto, client_id="counter-1") as desk:
@@ -151,9 +149,7 @@ async def test_a_restarted_workstation_gets_what_it_missed(
         assert [r.envelope.seq for r in await first(desk)] == [1]
 
 
-async def test_images_join_their_event_in_either_order(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_images_join_event_in_any_order(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     def listing(image: bytes) -> dict[str, Any]:
         facts = {"role": "page_vi", "media_type": "image/jpeg", "bytes": len(image)}
         return {
@@ -175,9 +171,7 @@ async def test_images_join_their_event_in_either_order(
         assert incomplete.images == {}
 
 
-async def test_what_a_newer_gateway_adds_is_passed_over(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_unknown_fields_are_ignored(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
         newer = {"fault": "chewed_by_goat", "size_bytes": 1, "attachments": [], "since_breakfast": True}
@@ -193,7 +187,7 @@ async def test_what_a_newer_gateway_adds_is_passed_over(
         assert unknown.data == ["twice"]
 
 
-async def test_nonsense_is_counted_and_passed_over(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+async def test_unreadable_messages_are_counted(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async with desk_at(mosquitto) as desk:
         await desk.connected_event.wait()
         await publisher.say(f"{BASE}/evt/document.read", b"{")
@@ -204,9 +198,7 @@ async def test_nonsense_is_counted_and_passed_over(mosquitto: Mosquitto, publish
         assert desk.discarded.unreadable == 3
 
 
-async def test_a_device_is_online_only_while_its_gateways_session_lives(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_device_is_online_only_with_gateway(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     await publisher.state("one")
     async with desk_at(mosquitto) as desk:
         await until(lambda: desk.status("lane-1/reader").state is not None)
@@ -217,7 +209,7 @@ async def test_a_device_is_online_only_while_its_gateways_session_lives(
         await until(lambda: not desk.status("lane-1/reader").is_online)
         await publisher.state("two")
         await until(lambda: desk.status("lane-1/reader").is_online)
-        await publisher.alive("one", online=False)  # the late will of the session before
+        await publisher.alive("one", online=False)  # the late last will of the session before
         await publisher.event(1)
         await first(desk)
         assert desk.status("lane-1/reader").is_online
@@ -225,9 +217,7 @@ async def test_a_device_is_online_only_while_its_gateways_session_lives(
         await until(lambda: not desk.status("lane-1/reader").is_online)
 
 
-async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_command_without_gateway_is_not_sent(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     await publisher.alive("one")
     await publisher.state("one")
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
@@ -237,9 +227,7 @@ async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
             await desk.command("lane-1/reader", "look")
 
 
-async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_answer_of_newer_gateway_is_read(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     await publisher.alive("one")
     await publisher.state("one")
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
@@ -268,9 +256,7 @@ async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
             await answering
 
 
-async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_last_value_removed_while_away_is_gone(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async def stands(payload: bytes) -> None:
         await publisher.say(f"{BASE}/now/barrier.state", payload, retain=True)
 
@@ -292,7 +278,7 @@ async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
         await publisher.alive("one")
         await until(lambda: desk.last_value("lane-1/reader", "barrier.state") is not None)
         assert desk.last_value("lane-1/reader", "barrier.state").data == {"leaning": 3}
-        mosquitto.kill()  # which forgets what was retained
+        mosquitto.kill()  # which loses all retained messages
         await until(lambda: not desk.connected_event.is_set())
         mosquitto.start()
         async with asyncio.timeout(10):
@@ -300,7 +286,7 @@ async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
         assert desk.last_value("lane-1/reader", "barrier.state") is None
 
 
-async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) -> None:
+async def test_workstation_survives_broker_restarts(mosquitto: Mosquitto) -> None:
     mosquitto.stop()
     async with desk_at(mosquitto) as desk:
         mosquitto.start()
@@ -314,7 +300,7 @@ async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) ->
 
 
 def examples() -> dict[str, Any]:
-    """What the README shows, at the site of the tests, which is not in training."""
+    """Run the README's examples, at the site of the tests, which is not in training."""
     code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
     code = code.replace(", training=True", "")
     found: dict[str, Any] = {"__name__": "example"}
@@ -343,9 +329,7 @@ async def test_the_example_of_the_readme_runs(
     assert "lane-1/reader UTO L898902C3 ERIKSSON" in shown
 
 
-async def test_the_command_of_the_readme_is_done_or_says_why_not(
-    gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_readme_command_runs(gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]) -> None:
     wire = await gateway.wire("lane-1/barrier")
     gateway.describe("lane-1/barrier", "scripted")
     shutil.copy(ROOT / "config/mosquitto/roles.toml", gateway.folder)
@@ -364,7 +348,7 @@ async def test_the_command_of_the_readme_is_done_or_says_why_not(
     assert "The gateway is not running. Start it" in capsys.readouterr().out
 
 
-def test_a_workstation_loads_no_device_library() -> None:
+def test_workstation_loads_no_device_library() -> None:
     import subprocess
     import sys
 

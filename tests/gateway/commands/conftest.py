@@ -1,4 +1,4 @@
-"""What the tests of the command path share."""
+"""Fixtures for tests of commands."""
 
 from collections.abc import AsyncIterator
 
@@ -8,7 +8,7 @@ from support.gateway.command_dispatch import DispatcherFixture
 
 @pytest.fixture
 async def desk() -> AsyncIterator[DispatcherFixture]:
-    """A command path with quick machines."""
+    """Dispatcher with fast machines."""
     desk = DispatcherFixture(min_move_interval_s=0.001, moves_per_min=600)
     yield desk
     desk.path.refuse_commands()

@@ -1,4 +1,4 @@
-"""The way of a command, with time set by hand: what is let through, refused, answered and recorded."""
+"""Command dispatcher with a simulated clock: permitted, refused, answered and recorded commands."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from gateway.contract.topics import Position
 
 
 def refused(answers: list[CommandAnswer], reason: CommandReason) -> CommandAnswer:
-    """The one answer, which refuses for a reason, in sentences."""
+    """Return the one answer, which refuses for this reason."""
     (answer,) = answers
     expired = reason is CommandReason.EXPIRED
     assert answer.state is (CommandState.EXPIRED if expired else CommandState.REJECTED)
@@ -26,7 +26,7 @@ def refused(answers: list[CommandAnswer], reason: CommandReason) -> CommandAnswe
     return answer
 
 
-async def test_accepted_then_done_and_both_recorded(desk: DispatcherFixture) -> None:
+async def test_done_command_is_answered_and_recorded(desk: DispatcherFixture) -> None:
     (accepted,) = desk.arrive(
         "open-up", correlation=b"mine", args={"width_cm": 30, "plate": "KAA 001A"}, transaction="t-7"
     )
@@ -96,8 +96,8 @@ async def test_what_is_refused_and_why(
     assert desk.retained == {}
 
 
-async def test_every_reason_of_the_gatekeeper_has_been_seen_above_or_below() -> None:
-    """The rest of the vocabulary comes from drivers and workers."""
+async def test_every_policy_reason_is_tested() -> None:
+    """The other reasons come from drivers and workers."""
     from gateway.commands.policy import POLICY_RULES
 
     elsewhere = {
@@ -115,7 +115,7 @@ async def test_every_reason_of_the_gatekeeper_has_been_seen_above_or_below() -> 
     assert {reason for reason, _ in POLICY_RULES} <= seen | elsewhere
 
 
-async def test_nobody_is_answered_on_a_topic_of_their_choice(desk: DispatcherFixture) -> None:
+async def test_response_topic_is_ignored(desk: DispatcherFixture) -> None:
     desk.arrive("look")
     desk.arrive("look", "nobody")
     assert {topic for topic, _, _ in desk.answers} == {
@@ -124,7 +124,7 @@ async def test_nobody_is_answered_on_a_topic_of_their_choice(desk: DispatcherFix
     }
 
 
-async def test_a_topic_that_names_nobody_is_recorded_and_not_answered(desk: DispatcherFixture) -> None:
+async def test_topic_without_sender_is_not_answered(desk: DispatcherFixture) -> None:
     assert desk.arrive("open-up", topic="bgw/v1/uto-test/lane-1/barrier/cmd/open-up/a b") == []
     (decided,) = desk.decided
     assert (decided.station, decided.reason) == (None, CommandReason.MALFORMED)
@@ -132,12 +132,12 @@ async def test_a_topic_that_names_nobody_is_recorded_and_not_answered(desk: Disp
     assert len(desk.decided) == 1
 
 
-async def test_what_is_not_ours_is_another_gateways_to_answer(desk: DispatcherFixture) -> None:
+async def test_command_for_other_gateway_is_ignored(desk: DispatcherFixture) -> None:
     assert desk.arrive("open-up", position=Position("lane-9", "barrier")) == []
     assert desk.records == []
 
 
-async def test_a_repetition_gets_the_first_answer_again(desk: DispatcherFixture) -> None:
+async def test_repeated_command_repeats_answer(desk: DispatcherFixture) -> None:
     (accepted,) = desk.arrive("open-up", cmd_id="x", command_seq=1)
     assert desk.arrive("open-up", cmd_id="x", command_seq=1) == [accepted], "while it still runs"
     done = desk.end()
@@ -159,7 +159,7 @@ async def test_an_id_means_one_command_only(desk: DispatcherFixture) -> None:
     assert other.state is CommandState.ACCEPTED, "each station names its own"
 
 
-async def test_what_is_forgotten_is_not_done_again(desk: DispatcherFixture) -> None:
+async def test_command_with_dropped_answer_is_refused(desk: DispatcherFixture) -> None:
     desk.done("look", cmd_id="x", command_seq=1000)
     for number in range(1001, 1101):
         desk.done("look", cmd_id=f"y{number}", command_seq=number)
@@ -170,7 +170,7 @@ async def test_what_is_forgotten_is_not_done_again(desk: DispatcherFixture) -> N
     assert len(desk.devices[BARRIER].commands_received) == 101
 
 
-async def test_numbers_grow_for_each_station_by_itself(desk: DispatcherFixture) -> None:
+async def test_sequence_numbers_are_per_station(desk: DispatcherFixture) -> None:
     desk.done("look", command_seq=5)
     for n in (5, 4, 1):
         refused(desk.arrive("look", command_seq=n), CommandReason.COMMAND_SEQ_NOT_INCREASING)
@@ -178,7 +178,7 @@ async def test_numbers_grow_for_each_station_by_itself(desk: DispatcherFixture) 
     desk.done("look", command_seq=7)
 
 
-async def test_a_number_is_used_up_by_a_refusal_but_not_by_what_may_be_somebody_elses(
+async def test_only_certain_refusals_use_number(
     desk: DispatcherFixture,
 ) -> None:
     refused(desk.arrive("fly", command_seq=5), CommandReason.UNKNOWN_VERB)
@@ -188,7 +188,7 @@ async def test_a_number_is_used_up_by_a_refusal_but_not_by_what_may_be_somebody_
     desk.done("look", command_seq=6)
 
 
-async def test_a_command_that_may_have_been_on_its_way_for_its_whole_life_is_too_old(
+async def test_command_of_uncertain_age_expires(
     desk: DispatcherFixture,
 ) -> None:
     refused(desk.arrive("open-up", expires_s=3, on_its_way_s=3), CommandReason.EXPIRED)
@@ -197,7 +197,7 @@ async def test_a_command_that_may_have_been_on_its_way_for_its_whole_life_is_too
     assert call.deadline_ns == desk.time.boot_ns() + 100_000_000
 
 
-async def test_a_wall_clock_that_is_set_changes_nothing(desk: DispatcherFixture) -> None:
+async def test_wall_clock_step_changes_nothing(desk: DispatcherFixture) -> None:
     (claimed,) = desk.arrive("claim", args={"lease_s": 30})
     for jump in (86_400, -2 * 86_400):
         desk.time.jump(jump)
@@ -206,7 +206,7 @@ async def test_a_wall_clock_that_is_set_changes_nothing(desk: DispatcherFixture)
     refused(desk.arrive("open-up", "counter-2"), CommandReason.CLAIMED)
 
 
-async def test_one_command_at_a_time_and_stops_beside_it(desk: DispatcherFixture) -> None:
+async def test_one_command_runs_beside_stops(desk: DispatcherFixture) -> None:
     desk.arrive("open-up")
     refused(desk.arrive("look"), CommandReason.BUSY)
     (stop,) = desk.arrive("stop", "counter-2")
@@ -232,7 +232,7 @@ async def test_one_command_at_a_time_and_stops_beside_it(desk: DispatcherFixture
         (StateCode.DEGRADED, None),
     ],
 )
-async def test_a_device_obeys_as_it_is_and_stops_always(
+async def test_state_decides_and_stop_always_works(
     desk: DispatcherFixture, condition: StateCode, reason: CommandReason | None
 ) -> None:
     desk.devices[BARRIER].state_code = condition
@@ -243,12 +243,12 @@ async def test_a_device_obeys_as_it_is_and_stops_always(
     desk.done("stop")
 
 
-async def test_a_device_without_a_process_is_not_online(desk: DispatcherFixture) -> None:
+async def test_device_without_worker_is_not_online(desk: DispatcherFixture) -> None:
     desk.devices[BARRIER].is_present = False
     refused(desk.arrive("stop"), CommandReason.NOT_ONLINE)
 
 
-async def test_a_stop_is_let_through_for_whoever_may_move_the_machine(desk: DispatcherFixture) -> None:
+async def test_stop_needs_any_movement_right(desk: DispatcherFixture) -> None:
     desk.arrive("claim", "counter-2", args={"lease_s": 30})
     desk.done("stop", "counter-1")
     refused(desk.arrive("stop", "guard"), CommandReason.NOT_PERMITTED)
@@ -274,7 +274,7 @@ async def test_moves_are_rare_whoever_asks() -> None:
     desk.path.stop()
 
 
-async def test_claims_keep_others_out_until_they_end(desk: DispatcherFixture) -> None:
+async def test_claim_excludes_others_until_it_ends(desk: DispatcherFixture) -> None:
     (claimed,) = desk.arrive("claim", args={"lease_s": 10})
     assert (claimed.state, claimed.result) == (
         CommandState.DONE,
@@ -297,7 +297,7 @@ async def test_claims_keep_others_out_until_they_end(desk: DispatcherFixture) ->
     refused(desk.arrive("renew"), CommandReason.NOT_CLAIMED)
 
 
-async def test_a_lease_that_ends_is_shown_and_recorded_at_once() -> None:
+async def test_expired_lease_is_published_and_recorded() -> None:
     desk = DispatcherFixture()
     desk.arrive("claim", args={"lease_s": 5})
     desk.time.advance(4.99)
@@ -313,7 +313,7 @@ async def test_a_lease_that_ends_is_shown_and_recorded_at_once() -> None:
     desk.path.stop()
 
 
-async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: DispatcherFixture) -> None:
+async def test_claim_changes_are_published(desk: DispatcherFixture) -> None:
     desk.arrive("claim", args={"lease_s": 30})
     assert desk.arrive("release")[0].state is CommandState.DONE
     assert desk.retained == {}
@@ -343,7 +343,7 @@ async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: Dis
         ("steal", {"reason": "\n\n\n\n"}),
     ],
 )
-async def test_a_claim_with_wrong_arguments_is_refused(
+async def test_claim_with_wrong_arguments_is_refused(
     desk: DispatcherFixture, verb: str, args: dict[str, Any]
 ) -> None:
     (answer,) = desk.arrive(verb, "chief", args=args)
@@ -364,7 +364,7 @@ async def test_the_post_limits_a_lease() -> None:
     desk.path.stop()
 
 
-async def test_who_loses_a_role_loses_the_claim(desk: DispatcherFixture) -> None:
+async def test_lost_role_revokes_claim(desk: DispatcherFixture) -> None:
     desk.arrive("claim", position=OTHER)
     desk.arrive("claim", "counter-2")
     without = desk.path._roles.model_copy(
@@ -375,7 +375,7 @@ async def test_who_loses_a_role_loses_the_claim(desk: DispatcherFixture) -> None
     refused(desk.arrive("look", "counter-2"), CommandReason.UNKNOWN_STATION)
 
 
-async def test_a_gateway_that_stops_refuses_and_lets_go(desk: DispatcherFixture) -> None:
+async def test_stopping_gateway_refuses_and_revokes(desk: DispatcherFixture) -> None:
     desk.arrive("claim")
     desk.arrive("open-up")
     desk.path.refuse_commands()
@@ -386,12 +386,12 @@ async def test_a_gateway_that_stops_refuses_and_lets_go(desk: DispatcherFixture)
     assert desk.ended[-1].reason is CommandReason.STOPPING
 
 
-async def test_an_end_that_nobody_waits_for_is_nobodys(desk: DispatcherFixture) -> None:
+async def test_unexpected_result_is_ignored(desk: DispatcherFixture) -> None:
     desk.path.on_command_result(BARRIER, 99, CommandOutcome(CommandState.DONE))
     assert desk.answers == []
 
 
-async def test_a_flood_is_answered_for_a_while_and_recorded_with_its_number(
+async def test_flood_has_few_answers_and_records(
     desk: DispatcherFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "WINDOW_S", 0.2)
@@ -420,14 +420,14 @@ async def test_a_flood_of_names_fills_no_disk(desk: DispatcherFixture) -> None:
     assert not [decided for decided in desk.decided if decided.verb and decided.verb.startswith("verb-")]
 
 
-async def test_what_was_counted_is_recorded_at_the_end(desk: DispatcherFixture) -> None:
+async def test_counted_records_are_written_at_stop(desk: DispatcherFixture) -> None:
     for _ in range(5):
         desk.arrive("open-up", "guard")
     desk.path.stop()
     assert [decided.count for decided in desk.decided] == [1, 4]
 
 
-async def test_stops_are_recorded_one_by_one_until_they_are_a_flood() -> None:
+async def test_stops_are_recorded_singly_until_flood() -> None:
     desk = DispatcherFixture(max_other_commands_per_min=20)
     for _ in range(100):
         desk.done("stop")
@@ -443,12 +443,12 @@ async def test_stops_are_recorded_one_by_one_until_they_are_a_flood() -> None:
     [
         ({"width_cm": 5, "plate": "KAA 001A"}, {"width_cm": 5, "plate": "<str len=8>"}),
         ({"gently": {"speed": 3}}, {"gently": {"speed": "<int>"}}),
-        # Where something is wrong, anything may stand anywhere.
+        # Invalid arguments may hold anything in any field.
         ({"width_cm": "Wanjiku", "plate": 7}, {"width_cm": "<str>", "plate": "<int>"}),
         ({"Wanjiku": 1, "width_cm": 5}, {"width_cm": "<int>"}),
     ],
 )
-async def test_arguments_are_recorded_without_what_is_personal(
+async def test_arguments_are_recorded_without_personal_data(
     desk: DispatcherFixture, args: dict[str, Any], recorded: dict[str, Any]
 ) -> None:
     desk.arrive("open-up", args=args)

@@ -1,4 +1,4 @@
-"""Who may do what at the broker of two states, pair by pair, at a real Mosquitto with certificates."""
+"""Rights at the broker of two states, pair by pair, at a real Mosquitto with certificates."""
 
 import itertools
 import os
@@ -27,14 +27,14 @@ from gateway.pki.store import CertificateStore, init
 README = Path(__file__).parents[3] / "config/mosquitto/README.md"
 NOT_AUTHORISED = 0x87
 HERALD = "\nuser herald\ntopic readwrite #\npattern read over/%u\n"
-"""Somebody for the test alone, who says everything, and a topic on which each hears that all was said."""
+"""Principal of the test alone, which may publish everything; and a topic that ends its messages."""
 ISSUERS = ("{}-lane-1", "{}-lane-2", "{}-supervisor", "{}-technician", "{}-hq", "{}-gw-1")
 BODY = b"\x10\x11\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x04door"
 """A CONNECT of MQTT 5 with the client identifier `door`."""
 
 
 class Broker(Mosquitto):
-    """Mosquitto with what `borderpost trust` made for it; only port and folder are the test's."""
+    """Mosquitto with the files of `borderpost trust`; only port and directory are the test's."""
 
     def __init__(self, folder: CertificateStore) -> None:
         super().__init__(port=free_port())
@@ -53,13 +53,13 @@ class Broker(Mosquitto):
 
 @dataclass
 class Guest:
-    """Somebody at the broker: what it answers him, and what he hears."""
+    """A client of the broker: the broker's answers to it, and the messages it receives."""
 
     name: str
     port: int
     tls: ssl.SSLContext
     session: str = ""
-    """The client identifier under which the broker keeps a session for him, and goes on with one."""
+    """Client identifier under which the broker keeps a session, and resumes it."""
     heard: list[str] = field(default_factory=list)
 
     def __enter__(self) -> "Guest":
@@ -86,12 +86,15 @@ class Guest:
         self._client.__del__()  # its socket pair, which it closes nowhere else
 
     def say(self, topics: list[str]) -> None:
-        """Publish on each. paho's callbacks hold a lock that `publish` needs: none of ours is held here."""
+        """Publish on each topic.
+
+        Paho's callbacks hold a lock that `publish` needs: none of ours is held here.
+        """
         for topic in topics:
             self._sent[self._client.publish(topic, b"x", qos=1).mid] = topic
 
     def answered(self) -> dict[str, int]:
-        """How the broker answered all that was published since: reason codes by topic."""
+        """Return the broker's reason codes since the last call, by topic."""
         with self._news:
             assert self._news.wait_for(lambda: len(self._codes) == len(self._sent), 30), self.name
         answers = {topic: self._codes[mid] for mid, topic in self._sent.items()}
@@ -141,7 +144,7 @@ class House:
     broker: Broker
 
     def context(self, name: str | None, issued: IssuedCertificate | None = None) -> ssl.SSLContext:
-        """What somebody comes with: what the folder has for that name, or what was issued elsewhere."""
+        """Make a TLS context with the certificate of a name, or with one issued elsewhere."""
         context = ssl.create_default_context(cafile=str(self.folder.path / "ca.crt"))
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         if issued is not None:
@@ -157,7 +160,7 @@ class House:
         return Guest(name, self.broker.port, self.context(name, issued), session)
 
     def dies(self, name: str, will: str) -> None:
-        """Come as somebody, with a last will, and be gone without a word."""
+        """Connect with a last will, and lose the connection."""
         topic = will.encode()
         body = (
             b"\x00\x04MQTT\x05\x06\x00\x0a\x00\x00\x04dead\x00"
@@ -173,7 +176,7 @@ class House:
             assert secure.recv(4)[:1] == b"\x20"
 
     def lets_in(self, context: ssl.SSLContext) -> bool:
-        """Whether a CONNECT is answered: in TLS 1.3 a server refuses only after the handshake."""
+        """Tell whether a CONNECT is answered: in TLS 1.3 a server refuses only after the handshake."""
         try:
             with (
                 socket.create_connection(("127.0.0.1", self.broker.port), 10) as plain,
@@ -195,7 +198,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def topics() -> Iterator[str]:
-    """One topic of every kind, at both sites, in every lane, of and to everybody who matters."""
+    """Yield one topic of every kind, at both sites, in every lane, for every principal."""
     for state in ("ke", "ug"):
         site = f"bgw/v1/{state}-busia"
         yield from (f"{site}/_gw/gw-1/state", f"{site}/_gw/gw-1/evt/clock.stepped", f"{site}/_gw/gw-2/evt/x")
@@ -212,12 +215,12 @@ def topics() -> Iterator[str]:
     yield from ("bgw-training/v1/ke-busia/lane-1/reader/state", "bgw/v2/ke-busia/lane-1/reader/state", "else")
 
 
-def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> None:
+def test_every_pair_follows_the_table(house: House) -> None:
     said = list(topics())
     names = [*house.hall.principals, "stranger"]
     granted = {name: [right for right in acl_entries(house.hall) if right.name == name] for name in names}
     guests = {name: house.guest(name) for name in house.hall.principals}
-    # Known to the authority, and described nowhere.
+    # Known to the authority, without a description.
     guests["stranger"] = house.guest("stranger", house.authority.issue("stranger", 1))
     herald = house.guest("herald", house.authority.issue("herald", 1))
     try:
@@ -245,7 +248,7 @@ def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> Non
     assert wrong == []
     assert len(names) * len(said) * 2 > 7000
 
-    # What must hold whatever the table says.
+    # Rules that hold for any table.
     for name in names:
         own = f"bgw/v1/{name[:2]}-busia/"
         allowed = {topic for topic, code in written[name].items() if code != NOT_AUTHORISED}
@@ -270,9 +273,7 @@ def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> Non
     assert heard["stranger"] == set()
 
 
-def test_nobody_comes_in_without_a_certificate_in_force_of_this_authority(
-    house: House, tmp_path: Path
-) -> None:
+def test_connect_needs_valid_certificate(house: House, tmp_path: Path) -> None:
     elsewhere = init(tmp_path / "authority", house.hall, days=365, passphrase=None).load_ca(None)
     assert house.lets_in(house.context("ke-lane-1"))
     assert not house.lets_in(house.context(None)), "no certificate"
@@ -285,7 +286,7 @@ def test_nobody_comes_in_without_a_certificate_in_force_of_this_authority(
     assert not house.lets_in(older), "TLS 1.2"
 
 
-def test_whoever_is_revoked_loses_rights_at_once_and_the_way_in(house: House) -> None:
+def test_revoked_principal_loses_rights_at_once(house: House) -> None:
     own = "bgw/v1/ke-busia/lane-2/reader/cmd/open/ke-lane-2"
     old = house.context("ke-lane-2")
     with house.guest("ke-lane-2") as connected:
@@ -311,7 +312,7 @@ def test_whoever_is_revoked_loses_rights_at_once_and_the_way_in(house: House) ->
     assert not house.lets_in(old), "the new certificate does not bring the old one back"
 
 
-def test_a_last_will_is_no_way_around_the_list(house: House) -> None:
+def test_last_will_follows_access_list(house: House) -> None:
     own = "bgw/v1/ug-busia/lane-1/reader/cmd/open/ug-lane-1"
     with house.guest("herald", house.authority.issue("herald", 1)) as herald:
         herald.listen()
@@ -322,7 +323,7 @@ def test_a_last_will_is_no_way_around_the_list(house: House) -> None:
     assert herald.heard == [own]
 
 
-def test_whoever_takes_over_a_session_hears_nothing_that_waits_in_it(house: House) -> None:
+def test_stolen_session_gets_no_messages(house: House) -> None:
     """A workstation's session outlives a reload of its page, and its identifier is no secret."""
     said = "bgw/v1/ke-busia/lane-1/reader/evt/document.read"
     with house.guest("herald", house.authority.issue("herald", 1)) as herald:
@@ -336,5 +337,5 @@ def test_whoever_takes_over_a_session_hears_nothing_that_waits_in_it(house: Hous
                 assert comer.told() == ([said] if who == "ke-lane-1" else [])
 
 
-def test_the_readme_has_the_table_that_was_walked() -> None:
+def test_readme_has_rights_table() -> None:
     assert "\n".join(rights_table()) in README.read_text()
