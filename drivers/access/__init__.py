@@ -1,1 +1,1 @@
-"""Who may pass, told by a card: readers beside lanes and doors, and the outputs on them."""
+"""Card readers at lanes and doors, and their outputs."""

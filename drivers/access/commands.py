@@ -1,4 +1,4 @@
-"""What a card reader can be told to do with its outputs."""
+"""Commands of card readers: pulses of their outputs."""
 
 from pydantic import Field
 
@@ -10,24 +10,27 @@ LONGEST_S = 25.5
 
 
 class PulseOutput(CommandArguments):
-    """Switch an output on for a while. The reader counts the time: it ends whatever happens to us."""
+    """Switch an output on for a limited time.
+
+    The reader has the timer: it ends whatever happens to the gateway.
+    """
 
     unredacted_fields = frozenset({"output", "duration_s"})
 
-    output: int = Field(0, ge=0, le=255, description="Which output, counted from 0.", examples=[0])
+    output: int = Field(0, ge=0, le=255, description="Number of the output, counted from 0.", examples=[0])
     duration_s: float = Field(
         1.0,
         ge=TENTH_S,
         le=LONGEST_S,
-        description="How long, in seconds; the reader counts tenths.",
+        description="Duration, in seconds; the reader counts tenths.",
         examples=[1.0],
     )
 
 
 class PulseOutputResult(CommandOutput):
-    """The reader has taken it. That something moved is for inputs to tell."""
+    """The reader has accepted the command. A movement is reported by inputs only."""
 
     unredacted_fields = frozenset({"output", "duration_s"})
 
-    output: int = Field(description="Which output, counted from 0.", examples=[0])
-    duration_s: float = Field(description="How long it is on, in seconds.", examples=[1.0])
+    output: int = Field(description="Number of the output, counted from 0.", examples=[0])
+    duration_s: float = Field(description="Duration, in seconds.", examples=[1.0])

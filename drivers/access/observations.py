@@ -1,4 +1,4 @@
-"""What a card reader can say: a card, and how the reader itself is."""
+"""Observations of card readers: a card, and the status of the reader."""
 
 from typing import ClassVar
 
@@ -8,49 +8,52 @@ from drivers.observation import DataClass, Observation, OpenEnum
 
 
 class CardFormat(OpenEnum):
-    """How the bits of a card are to be read (IEC 60839-11-5, osdp_RAW)."""
+    """Format of the bits of a card (IEC 60839-11-5, osdp_RAW)."""
 
     RAW = "raw"
     """Not specified: as they are on the card."""
     WIEGAND = "wiegand"
-    """As a Wiegand interface would give them, parity included."""
+    """As on a Wiegand interface, parity included."""
     UNKNOWN = "unknown"
 
 
 class CardRead(Observation):
-    """A card was held before the reader. It belongs to somebody, so it is personal, and lives as short."""
+    """A card was presented to the reader.
+
+    It belongs to a person, so it is personal data with a short lifetime.
+    """
 
     event_type: ClassVar[str] = "access.card_read"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {"reader", "format", "bits"}
 
-    reader: int = Field(ge=0, description="Which reader of the device, counted from 0.", examples=[0])
-    format: CardFormat = Field(description="How the bits are to be read.", examples=["wiegand"])
-    bits: int = Field(ge=0, description="How many bits there are.", examples=[26])
+    reader: int = Field(ge=0, description="Number of the device's reader, counted from 0.", examples=[0])
+    format: CardFormat = Field(description="Format of the bits.", examples=["wiegand"])
+    bits: int = Field(ge=0, description="Number of bits.", examples=[26])
     data: str = Field(
-        description="The bits as the reader gives them, first bit first, in hexadecimal; what is left of the "
-        "last byte means nothing.",
+        description="Bits as returned by the reader, first bit first, in hexadecimal; unused bits of the "
+        "last byte have no meaning.",
         examples=["01020340"],
     )
 
 
 class ReaderStatus(Observation):
-    """How the reader and what is wired to it are; null is what it has not told since it was opened."""
+    """Status of the reader, its inputs and outputs; null for a value not reported since open."""
 
     event_type: ClassVar[str] = "access.status"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     is_state: ClassVar[bool] = True
     unredacted_fields = Observation.unredacted_fields | {"tampered", "power_failure", "inputs", "outputs"}
 
-    tampered: bool | None = Field(description="Whether its housing is open or torn off.", examples=[False])
-    power_failure: bool | None = Field(description="Whether its supply fails.", examples=[False])
+    tampered: bool | None = Field(description="True if its housing is open or torn off.", examples=[False])
+    power_failure: bool | None = Field(description="True if its power supply fails.", examples=[False])
     inputs: tuple[bool, ...] | None = Field(
-        description="Which of its inputs are active.", examples=[[True, False]]
+        description="For each of its inputs, true if active.", examples=[[True, False]]
     )
     outputs: tuple[bool, ...] | None = Field(
-        description="Which of its outputs are active.", examples=[[False, False]]
+        description="For each of its outputs, true if active.", examples=[[False, False]]
     )
 
 
 UNKNOWN_STATUS = ReaderStatus(tampered=None, power_failure=None, inputs=None, outputs=None)
-"""A reader that has just been opened."""
+"""Status of a reader that has just been opened."""

@@ -1,4 +1,4 @@
-"""Checks of card readers: is it well and in force, and is a card read that somebody holds to it."""
+"""Self-tests of card readers: status, secure channel, and the read of a presented card."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,27 +8,27 @@ from drivers.observation import Outcome
 from drivers.self_test import SelfTestContext, SelfTestStep
 
 CARD_S = 30.0
-"""How long somebody has to hold a card to the reader, in seconds."""
+"""Time limit for presenting a card to the reader, in seconds."""
 
 
 def reader_steps(status: ReaderStatus, *, secure: bool) -> Iterator[SelfTestStep]:
-    """Judge what the reader said of itself last, and whether its channel is secure."""
+    """Yield the steps for the last status of the reader, and for its secure channel."""
     yield _of(
         "housing", status.tampered, "The housing is open, or it was torn off.", "The housing is closed."
     )
-    yield _of("supply", status.power_failure, "Its supply fails.", "Its supply is well.")
+    yield _of("supply", status.power_failure, "Its power supply fails.", "Its power supply is good.")
     yield SelfTestStep(
         name="channel.secure",
         outcome=Outcome.SUCCESSFUL if secure else Outcome.FAILED,
-        text="What it says is encrypted." if secure else "Its channel is not, or not yet, secure.",
+        text="Its messages are encrypted." if secure else "Its channel is not secure (yet).",
         action="none" if secure else "configure",
-        how="" if secure else 'Install a key once, then write security = "secure".',
+        how="" if secure else 'Install a key once, then set security = "secure".',
     )
 
 
 def _of(name: str, wrong: bool | None, text: str, well: str) -> SelfTestStep:
     if wrong is None:
-        return SelfTestStep(name=name, outcome=Outcome.NOT_SUPPORTED, text="The reader has not said.")
+        return SelfTestStep(name=name, outcome=Outcome.NOT_SUPPORTED, text="The reader has not reported it.")
     return SelfTestStep(
         name=name,
         outcome=Outcome.FAILED if wrong else Outcome.SUCCESSFUL,
@@ -38,7 +38,7 @@ def _of(name: str, wrong: bool | None, text: str, well: str) -> SelfTestStep:
 
 
 async def card_steps(trial: SelfTestContext) -> SelfTestStep:
-    """Wait for a card. Of what is on it only how long it is."""
+    """Wait for a card and report only the number of its bits."""
     try:
         async with asyncio.timeout(CARD_S):
             while not isinstance(read := await trial.next_observation(), CardRead):

@@ -60,10 +60,13 @@ def anonymize(recording: Recording, pseudonymizer: Callable[[], Pseudonymizer] =
     for _ in range(ATTEMPTS):
         source = pseudonymizer()
         done = anonymizer(settings, recording.entries, source)
-        anonymized = replace(_headed(recording, driver, settings), entries=done.entries)
+        anonymized = replace(_anonymous_header(recording, driver, settings), entries=done.entries)
         # In an exchange with a code of its own, some numbers look like packed decimals and are none.
         packed = not done.decoded_texts
-        if not any(_found(source.marks, place, packed) for place in _places(anonymized, done.decoded_texts)):
+        if not any(
+            _contains_mark(source.marks, place, packed)
+            for place in _content_streams(anonymized, done.decoded_texts)
+        ):
             return anonymized
     raise CannotAnonymize(
         "a name or number of a person in it is also part of what must be kept, such as the device name: "
@@ -84,7 +87,7 @@ def _settings(recording: Recording, model: type[Settings]) -> Settings:
         raise CannotAnonymize(f"its settings do not fit the driver {recording.driver}: {wrong}") from None
 
 
-def _headed(recording: Recording, driver: type[Driver[Settings]], settings: Settings) -> Recording:
+def _anonymous_header(recording: Recording, driver: type[Driver[Settings]], settings: Settings) -> Recording:
     """Build a header of fields that are known to hold no personal data."""
     origin = recording.provenance.partition(" ")[0]
     asked = recording.commands
@@ -94,7 +97,7 @@ def _headed(recording: Recording, driver: type[Driver[Settings]], settings: Sett
         asked = asked[0], {name: value for name, value in asked[1].items() if name in shown}
     return replace(
         recording,
-        people="scrubbed",
+        people="anonymized",
         provenance=origin if origin in _ORIGINS else "by hand",
         settings=settings.public_values(),
         identity={
@@ -156,9 +159,11 @@ def replace_chunks(entries: Iterable[Entry], **streams: bytes) -> list[Entry]:
 # Search for personal data.
 
 
-def _places(recording: Recording, read: Iterable[str]) -> Iterator[bytes]:
+def _content_streams(recording: Recording, read: Iterable[str]) -> Iterator[bytes]:
     """Yield all content of the file, each stream by itself."""
-    for word in _words([recording.settings, recording.identity, recording.commands, recording.provenance]):
+    for word in _header_texts(
+        [recording.settings, recording.identity, recording.commands, recording.provenance]
+    ):
         yield word.encode()
     for direction in ("in", "out"):
         yield b"".join(chunk.data for chunk in recording.chunks if chunk.direction == direction)
@@ -168,20 +173,20 @@ def _places(recording: Recording, read: Iterable[str]) -> Iterator[bytes]:
         yield text.encode()
 
 
-def _words(value: object) -> Iterator[str]:
+def _header_texts(value: object) -> Iterator[str]:
     """Yield the texts of a header, without field names: a person may be called Null."""
     match value:
         case str():
             yield value
         case dict():
             for inner in value.values():
-                yield from _words(inner)
+                yield from _header_texts(inner)
         case list() | tuple():
             for inner in value:
-                yield from _words(inner)
+                yield from _header_texts(inner)
 
 
-def _found(marks: Iterable[str], place: bytes, packed: bool) -> bool:
+def _contains_mark(marks: Iterable[str], place: bytes, packed: bool) -> bool:
     """Return true when a mark is found as text, UTF-16, hexadecimal or base64 of text, or packed decimals."""
     text = place.replace(b"\0", b"").upper()
     digits = place.hex() if packed else ""

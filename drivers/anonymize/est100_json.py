@@ -26,17 +26,17 @@ def anonymize_messages(piece: bytes, pseudonymizer: Pseudonymizer) -> bytes:
     """Return as many bytes; everything between messages is masked."""
     new, end = b"", 0
     for found in _MESSAGE.finditer(piece):
-        body = _body(found["body"], pseudonymizer)
+        body = _rewrite_body(found["body"], pseudonymizer)
         new += mask(piece[end : found.start()]) + b"\x02" + found["name"] + b":" + body + found["end"]
         end = found.end()
     return new + mask(piece[end:])
 
 
-def _body(body: bytes, pseudonymizer: Pseudonymizer) -> bytes:
+def _rewrite_body(body: bytes, pseudonymizer: Pseudonymizer) -> bytes:
     """Rewrite a JSON object, or the beginning of one; numbers are masked too."""
     new, end = b"", 0
     for found in _TOKEN.finditer(body):
-        new += _other(body[end : found.start()])
+        new += _mask_between_tokens(body[end : found.start()])
         end = found.end()
         text = found["text"]
         if text is None:
@@ -44,21 +44,23 @@ def _body(body: bytes, pseudonymizer: Pseudonymizer) -> bytes:
         elif found["colon"] is not None:
             new += b'"' + (text if text in _FIELDS else mask(text)) + b'"' + found["colon"]
         else:
-            new += b'"' + (text if text in _WORDS else _text(text, pseudonymizer)) + b'"'
-    return new + _rest(body[end:], pseudonymizer)
+            new += b'"' + (text if text in _WORDS else _rewrite_text(text, pseudonymizer)) + b'"'
+    return new + _rewrite_rest(body[end:], pseudonymizer)
 
 
-def _other(between: bytes) -> bytes:
+def _mask_between_tokens(between: bytes) -> bytes:
     """Mask bytes between tokens: digits become 1, because no number begins with 0."""
     return mask(between).replace(b"0", b"1")
 
 
-def _rest(rest: bytes, pseudonymizer: Pseudonymizer) -> bytes:
+def _rewrite_rest(rest: bytes, pseudonymizer: Pseudonymizer) -> bytes:
     """Rewrite a text that does not end."""
-    return rest[:1] + _text(rest[1:], pseudonymizer) if rest[:1] == b'"' else _other(rest)
+    return (
+        rest[:1] + _rewrite_text(rest[1:], pseudonymizer) if rest[:1] == b'"' else _mask_between_tokens(rest)
+    )
 
 
-def _text(text: bytes, pseudonymizer: Pseudonymizer) -> bytes:
+def _rewrite_text(text: bytes, pseudonymizer: Pseudonymizer) -> bytes:
     """Replace the rows of a zone, or mask another text; escapes remain escapes, of neutral characters."""
     ends = list(_ROW_END.finditer(text))
     starts = [0, *(end.end() for end in ends)]
@@ -70,11 +72,11 @@ def _text(text: bytes, pseudonymizer: Pseudonymizer) -> bytes:
         lines = iter(anonymize_lines(whole, pseudonymizer))
         new = [next(lines) if row else b"" for row in rows]
     else:
-        new = [_plain(row) for row in rows]
+        new = [_mask_row(row) for row in rows]
     return b"".join(row + end for row, end in zip(new, [*(e[0] for e in ends), b""], strict=True))
 
 
-def _plain(row: bytes) -> bytes:
+def _mask_row(row: bytes) -> bytes:
     """Mask a row; characters that are not ASCII become letters, so that the text stays valid."""
     new, end = b"", 0
     for found in _ESCAPE.finditer(row):

@@ -25,9 +25,9 @@ def pseudonymize_mrz(
 ) -> tuple[str, ...] | None:
     """Return other lines of the same lengths in the same order; None when these are not certainly a zone."""
     mrz = parse(lines, today)
-    if mrz is None or tuple(lines) != mrz.lines or not _proved(mrz):
+    if mrz is None or tuple(lines) != mrz.lines or not _is_confirmed(mrz):
         return None
-    order = _order(lines, mrz, today)
+    order = _print_order(lines, mrz, today)
     if order is None:
         return None
     text = "".join(lines[at] for at in order)
@@ -36,20 +36,20 @@ def pseudonymize_mrz(
         for layout in LAYOUTS
         if (layout.format, layout.profile) == (mrz.format, mrz.profile) and layout.marks.match(text)
     )
-    pseudonymizer.add_marks(*_marks(layout, text, mrz))
+    pseudonymizer.add_marks(*_identifying_texts(layout, text, mrz))
     page = _MrzRewriter(layout, text, mrz, pseudonymizer).rewrite()
     ends = accumulate((len(lines[at]) for at in order), initial=0)
     found = dict(zip(order, (page[start:stop] for start, stop in pairwise(ends)), strict=True))
     return tuple(found[at] for at in range(len(lines)))
 
 
-def _proved(mrz: Mrz) -> bool:
+def _is_confirmed(mrz: Mrz) -> bool:
     """Return true when a check digit confirms these lines; some layouts have no check digit."""
     proofs = [digit for digit in mrz.digits if digit.result is DigitResult.OK and digit.printed.isdigit()]
     return bool(proofs) or not mrz.digits
 
 
-def _order(lines: Sequence[str], mrz: Mrz, today: date) -> tuple[int, ...] | None:
+def _print_order(lines: Sequence[str], mrz: Mrz, today: date) -> tuple[int, ...] | None:
     """Return the order in which the lines are printed; None when every order swaps some, as in two zones."""
     if all(note.code is not DeviationCode.LINES_SWAPPED for note in mrz.deviations):
         return tuple(range(len(lines)))
@@ -62,7 +62,7 @@ def _order(lines: Sequence[str], mrz: Mrz, today: date) -> tuple[int, ...] | Non
     return None
 
 
-def _marks(layout: MrzLayout, text: str, mrz: Mrz) -> Iterator[str]:
+def _identifying_texts(layout: MrzLayout, text: str, mrz: Mrz) -> Iterator[str]:
     """Yield the texts that identify the holder and the document."""
     yield mrz.document_number
     yield mrz.second_number or ""
@@ -157,7 +157,7 @@ class _MrzRewriter:
                 for places in digit.readings
             ]
             new = next((new for old, new in sums if old == was.printed), sums[0][1])
-            self._page[digit.at] = _as_right(was, {right for _, right in sums}, new)
+            self._page[digit.at] = _equally_right(was, {right for _, right in sums}, new)
 
     def _put_long_digit(self, was: DigitCheck) -> None:
         """Write the digit of a long number, which follows the number in the optional data."""
@@ -169,14 +169,14 @@ class _MrzRewriter:
         without, with_filler = check_digit(number + remainder), check_digit(f"{number}<{remainder}")
         filler_counted = len(was.expected) > 1 and was.printed == was.expected[1]
         new = with_filler if filler_counted else without
-        self._page[at] = _as_right(was, {without, with_filler}, new)
+        self._page[at] = _equally_right(was, {without, with_filler}, new)
 
 
 def _summed(text: Sequence[str], places: Sequence[slice]) -> str:
     return "".join("".join(text[place]) for place in places)
 
 
-def _as_right(was: DigitCheck, right: set[str | None], new: str | None) -> str:
+def _equally_right(was: DigitCheck, right: set[str | None], new: str | None) -> str:
     """Return the new digit when the old one was right, else one that is wrong in every reading."""
     if was.result is DigitResult.OK and new is not None:
         return new

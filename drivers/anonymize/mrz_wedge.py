@@ -76,12 +76,12 @@ def mrz_wedge(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymi
             f"events of an input device have {EVENT.size} bytes each, and the last one is cut"
         )
     keys = [KeyEvent(*event) for event in EVENT.iter_unpack(received)]
-    codes = _codes(keys, settings.gap_s, settings.iso_key, pseudonymizer)
+    codes = _new_codes(keys, settings.gap_s, settings.iso_key, pseudonymizer)
     anonymized = [_anonymized(key, codes.get(at, UNKNOWN_KEY)) for at, key in enumerate(keys)]
     new = b"".join(
         EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value) for key in anonymized
     )
-    read = _read(anonymized, settings.gap_s, settings.iso_key)
+    read = _readable_texts(anonymized, settings.gap_s, settings.iso_key)
     return Anonymized(replace_chunks(entries, in_=new, out=mask(sent)), list(read))
 
 
@@ -97,7 +97,7 @@ def _anonymized(key: KeyEvent, code: int) -> KeyEvent:
             return replace(key, code=0, value=0)
 
 
-def _codes(
+def _new_codes(
     keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey, pseudonymizer: Pseudonymizer
 ) -> dict[int, int]:
     """Return the new codes of presses, repetitions and releases, by index of the event."""
@@ -106,8 +106,8 @@ def _codes(
         text = list(group)
         old = "".join(typed.character for typed in text).encode("ascii", "replace")
         for typed, new in zip(text, anonymize_text(old, pseudonymizer).decode("ascii"), strict=True):
-            for press, code in zip(typed.presses, _pressed(keys, typed, new, iso_key), strict=False):
-                for at in _held(keys, press):
+            for press, code in zip(typed.presses, _keys_for(keys, typed, new, iso_key), strict=False):
+                for at in _events_of_press(keys, press):
                     codes[at] = code
     return codes
 
@@ -119,19 +119,19 @@ def _typed(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[
         pressed = key.kind == EV_KEY and key.value == PRESSED
         by_code = key.kind == EV_KEY and key.code in ALTS
         event = EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value)
-        said = list(keyboard.feed(event))
-        for typed in said:
+        outputs = list(keyboard.feed(event))
+        for typed in outputs:
             if isinstance(typed, KeyboardMark):
                 text += 1
             else:
                 yield TypedCharacter(typed, text, tuple(under_alt) if by_code else (at,), by_code)
-        if said or by_code:
+        if outputs or by_code:
             under_alt = []
-        if pressed and key.code in DIGITS_OF_PAD and not any(isinstance(typed, str) for typed in said):
+        if pressed and key.code in DIGITS_OF_PAD and not any(isinstance(typed, str) for typed in outputs):
             under_alt.append(at)
 
 
-def _pressed(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key: IsoKey) -> Sequence[int]:
+def _keys_for(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key: IsoKey) -> Sequence[int]:
     """Return the keys that type another character in the same way."""
     old = typed.character
     if typed.by_code:
@@ -147,15 +147,15 @@ def _pressed(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key:
         return [FULL_STOP if old.isprintable() else UNKNOWN_KEY]
     others = keymap(iso_key)
     shifted = others[was].index(old)
-    return [next(key for key, pair in others.items() if pair[shifted] == new and _alike(key, was))]
+    return [next(key for key, pair in others.items() if pair[shifted] == new and _on_same_pad(key, was))]
 
 
-def _alike(key: int, other: int) -> bool:
+def _on_same_pad(key: int, other: int) -> bool:
     """Return true when both keys or neither are on the numeric pad."""
     return (key in DIGITS_OF_PAD) is (other in DIGITS_OF_PAD)
 
 
-def _held(keys: Sequence[KeyEvent], press: int) -> Iterator[int]:
+def _events_of_press(keys: Sequence[KeyEvent], press: int) -> Iterator[int]:
     """Yield a press and all later events of that key up to its release."""
     yield press
     code = keys[press].code
@@ -169,7 +169,7 @@ def _held(keys: Sequence[KeyEvent], press: int) -> Iterator[int]:
                 return
 
 
-def _read(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[str]:
+def _readable_texts(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[str]:
     """Yield all texts that the keys reveal: as typed, and key by key, held or lost ones included."""
     yield "".join(typed.character for typed in _typed(keys, gap_s, iso_key))
     plain = keymap(iso_key)

@@ -51,11 +51,11 @@ def _zone(rest: Sequence[bytes], pseudonymizer: Pseudonymizer) -> list[bytes] | 
         upper = [line.upper() for line in text]
         other = pseudonymize_mrz(upper, today(), pseudonymizer)
         if other is not None:
-            return [_as_before(old, line).encode() for old, line in zip(text, other, strict=True)]
+            return [_restore_case(old, line).encode() for old, line in zip(text, other, strict=True)]
     return None
 
 
-def _as_before(old: str, new: str) -> str:
+def _restore_case(old: str, new: str) -> str:
     """Return the new line with small letters in the places where the old one has them."""
     return (
         new

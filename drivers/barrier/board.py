@@ -23,7 +23,7 @@ class PulseEnd(Enum):
 class Board(Protocol):
     """Relays and inputs, counted from 0. One request is on the wire at a time, and none is ever sent twice.
 
-    Every method raises LinkError when the link fails, and when no answer comes within `answer_within_s`:
+    Every method raises LinkError when the link fails, and when no answer comes within `response_timeout_s`:
     what was asked for may have been done all the same.
     """
 

@@ -28,8 +28,8 @@ def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float
             how="Check the limit switches and their wiring: one of them is stuck or shorted." if both else "",
         )
         for name, seen in (
-            ("before", door.entry_side),
-            ("behind", door.exit_side),
+            ("entry_side", door.entry_side),
+            ("exit_side", door.exit_side),
             ("presence", door.presence),
         ):
             if seen is not None:

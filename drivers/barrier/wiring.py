@@ -212,10 +212,10 @@ class BarrierSettings(Settings):
                 raise ValueError(f"{what} {twice[0]} is used twice: every {what} has one meaning")
         if (self.emergency is None) != self.no_emergency_input:
             raise ValueError(
-                "emergency: wire the fire alarm to an input, or say without_emergency = true where it "
+                "emergency: wire the fire alarm to an input, or say no_emergency_input = true where it "
                 "reaches the machine's controller alone"
                 if self.emergency is None
-                else "without_emergency: there is an emergency input; leave one of them out"
+                else "no_emergency_input: there is an emergency input; leave one of them out"
             )
         return self
 

@@ -1,1 +1,1 @@
-"""Cameras: pictures of this moment when they are asked for, and number plates as vehicles pass."""
+"""Cameras: pictures taken on command, and reads of number plates as vehicles pass."""

@@ -1,8 +1,7 @@
-"""The driver that every camera is that takes pictures when it is asked: `capture`, `cancel` and `preview`.
+"""Base driver of cameras that take pictures on command: `capture`, `cancel` and `preview`.
 
-A driver of one protocol derives from `PictureCamera`, has settings of its own, and an `open` that makes the
-`Eye` by which pictures come. A picture that the camera made before it was asked is never an answer, nor is
-one that is torn.
+A driver of one protocol derives from `PictureCamera`, has settings of its own, and an `open` that creates the
+`FrameSource`. A frame made before the command is never its result, nor is an incomplete one.
 """
 
 import asyncio
@@ -51,16 +50,16 @@ from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 Output = Observation | BadFrame | Status | PreviewFrame
 SettingsT = TypeVar("SettingsT", bound=Settings)
 DAMAGED_LIMIT = 5
-"""So many pictures in a row that are not whole, and a capture gives up."""
+"""Limit of consecutive incomplete frames, after which a capture fails."""
 WAITING_LIMIT = 8
-"""With more to say than this, previews are dropped."""
+"""Limit of queued output, above which preview frames are dropped."""
 RAW_EXCERPT_BYTES = 64
-"""What is kept of a picture that is not whole, for the technician."""
+"""Length of the excerpt of an incomplete frame, for the technician."""
 
 
 @dataclass(frozen=True, slots=True)
 class _MeasuredFrame:
-    """A whole picture, and what was measured of it."""
+    """A whole frame and its measurements."""
 
     source_frame: CameraFrame
     jpeg: JpegInfo
@@ -69,22 +68,22 @@ class _MeasuredFrame:
 
 
 class FrameSource(ABC):
-    """The way by which pictures come from a camera."""
+    """Source of a camera's frames."""
 
     is_stream = False
-    """Pictures come whether or not somebody takes them, and those that wait grow old."""
+    """True if frames arrive unrequested, so that queued ones grow old."""
 
     @abstractmethod
     def frames(self) -> AsyncGenerator[CameraFrame | BadFrame, None]:
-        """Yield pictures that the camera makes from now on, as fast as it gives them; raises LinkError."""
+        """Yield frames made from now on, at the camera's rate; raises LinkError."""
 
     @abstractmethod
     async def monitor(self, camera: "PictureCamera[Any]") -> None:
-        """Watch over the link while nothing is asked; ends only by raising LinkError."""
+        """Monitor the link while idle; ends only by raising LinkError."""
 
 
 class PictureCamera(Driver[SettingsT]):
-    """A camera that takes pictures when it is told to, and says nothing unasked."""
+    """A camera that takes pictures on command only."""
 
     family = Family.CAMERA
     observation_types: ClassVar[tuple[type[Observation], ...]] = (FaceCaptured, SceneCaptured, FaceFeedback)
@@ -97,24 +96,24 @@ class PictureCamera(Driver[SettingsT]):
         self._output_queue: asyncio.Queue[Output | LinkError | asyncio.Task[None]] = asyncio.Queue()
         self._limit: asyncio.Timeout | None = None
         self.is_idle = asyncio.Event()
-        """No picture is being taken."""
+        """Set while no picture is being taken."""
         self.is_idle.set()
         self._is_cancelled = False
         self._problems: dict[str, Status] = {}
         self._status = OK_STATUS
         self.frame_source: FrameSource
-        """Made by `open`."""
+        """Set by `open`."""
 
     async def monitor(self) -> None:
-        """Watch over the links while nothing is asked; ends only by raising LinkError."""
+        """Monitor the links while idle; ends only by raising LinkError."""
         await self.frame_source.monitor(self)
 
     def emit(self, said: Output) -> None:
-        """Let `watch` yield it."""
+        """Queue an item for `watch`."""
         self._output_queue.put_nowait(said)
 
     async def watch(self) -> AsyncIterator[Output]:
-        """Yield what there is to say, until the link fails."""
+        """Yield queued items until the link fails."""
         beside = [asyncio.create_task(self.monitor()), asyncio.create_task(self._preview.run())]
         for task in beside:
             task.add_done_callback(self._output_queue.put_nowait)
@@ -134,9 +133,9 @@ class PictureCamera(Driver[SettingsT]):
             await asyncio.gather(*beside, return_exceptions=True)
 
     async def self_test(self, _trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """Take a picture, measure it and forget it."""
+        """Take a frame, measure it and discard it."""
         if not self.is_idle.is_set():
-            raise CommandRefusal(RefusalReason.BUSY, "A picture is just being taken.")
+            raise CommandRefusal(RefusalReason.BUSY, "Another picture is being taken.")
         asked_ns = boot_ns()
         self.is_idle.clear()
         try:
@@ -152,7 +151,7 @@ class PictureCamera(Driver[SettingsT]):
             yield step
 
     async def _first_whole(self, asked_ns: int) -> _MeasuredFrame | None:
-        """The first picture made from now on that is whole; None where several are not."""
+        """Return the first whole frame made from now on; None after several incomplete ones."""
         torn = 0
         async with aclosing(self.frame_source.frames()) as shots:
             async for shot in shots:
@@ -169,9 +168,9 @@ class PictureCamera(Driver[SettingsT]):
 
     @command()
     async def capture(self, request: TakePicture, call: Invocation) -> TakePictureResult:
-        """Take a picture; answers when it is there. The event carries it."""
+        """Take a picture; returns when it is available. The event carries it."""
         if request.subject is Subject.UNKNOWN:
-            raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "Pictures are of a portrait or a scene.")
+            raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "The subject must be a portrait or a scene.")
         if call.remaining_s <= 0:
             raise CommandRefusal(RefusalReason.EXPIRED, "The command came too late.")
         asked_ns = boot_ns()
@@ -192,9 +191,9 @@ class PictureCamera(Driver[SettingsT]):
             self._limit = None
             self.is_idle.set()
         if self._is_cancelled:
-            raise CommandFailure(RefusalReason.CANCELLED, "It was called off.")
+            raise CommandFailure(RefusalReason.CANCELLED, "The capture was cancelled.")
         if not whole:
-            raise CommandFailure(RefusalReason.TIMED_OUT, "No whole picture came in the time there was.")
+            raise CommandFailure(RefusalReason.TIMED_OUT, "No whole frame came in time.")
         best = max(whole, key=lambda looked: quality_rank(looked.hints))
         captured = _captured(best, request, call, asked_ns, len(whole))
         self.emit(captured)
@@ -204,7 +203,7 @@ class PictureCamera(Driver[SettingsT]):
 
     @command(is_urgent=True)
     async def cancel(self, _request: CommandArguments, _call: Invocation) -> CommandOutput:
-        """Call off the picture that is being taken; done also where there is none."""
+        """Cancel the running capture; succeeds also without one."""
         if self._limit is not None and not self._limit.expired():
             self._is_cancelled = True
             self._limit.reschedule(asyncio.get_running_loop().time())
@@ -212,9 +211,9 @@ class PictureCamera(Driver[SettingsT]):
 
     @command(is_urgent=True, needs_claim=True)
     async def preview(self, request: ShowPreview, call: Invocation) -> ShowPreviewResult:
-        """Show what the camera sees to the station that has claimed it, for a while or until it is ended."""
+        """Send preview frames to the station with the claim, for a limited time or until it is ended."""
         if request.subject is Subject.UNKNOWN:
-            raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "Pictures are of a portrait or a scene.")
+            raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "The subject must be a portrait or a scene.")
         if not request.enabled:
             self._preview.stop()
             return ShowPreviewResult(duration_s=0)
@@ -222,7 +221,7 @@ class PictureCamera(Driver[SettingsT]):
         return ShowPreviewResult(duration_s=request.duration_s)
 
     def on_claim_changed(self, station: str | None) -> None:
-        """End a preview that is another station's."""
+        """End the preview of another station."""
         if self._preview.station not in (None, station):
             self._preview.stop()
 
@@ -233,7 +232,7 @@ class PictureCamera(Driver[SettingsT]):
     async def measure_for_preview(
         self, frame: CameraFrame | BadFrame, subject: Subject, transaction: str
     ) -> bytes | None:
-        """Look at a picture for the preview: whole, and what could be better; None where it is not whole."""
+        """Check and measure a frame for the preview; None where it is incomplete."""
         looked = await self._measure_if_complete(frame, subject, 1)
         self.on_frame_integrity(whole=isinstance(looked, _MeasuredFrame))
         if isinstance(looked, BadFrame):
@@ -252,7 +251,7 @@ class PictureCamera(Driver[SettingsT]):
     async def _collect_frames(
         self, request: TakePicture, call: Invocation, asked_ns: int, whole: list[_MeasuredFrame]
     ) -> None:
-        """Look at pictures until there are enough, or one that suffices."""
+        """Measure frames until there are enough, or one is sufficient."""
         torn = 0
         async with aclosing(self.frame_source.frames()) as shots:
             async for shot in shots:
@@ -266,9 +265,7 @@ class PictureCamera(Driver[SettingsT]):
                     if torn == DAMAGED_LIMIT and whole:
                         return
                     if torn == DAMAGED_LIMIT:
-                        raise CommandFailure(
-                            RefusalReason.LINK_FAILED, "The camera's pictures are not whole."
-                        )
+                        raise CommandFailure(RefusalReason.LINK_FAILED, "The camera's frames are incomplete.")
                     continue
                 torn = 0
                 whole.append(looked)
@@ -292,11 +289,11 @@ class PictureCamera(Driver[SettingsT]):
         return _MeasuredFrame(CameraFrame(content, shot.first_byte_ns), jpeg, hints, frame)
 
     def on_frame_integrity(self, *, whole: bool) -> None:
-        """Say that pictures come torn, or whole again, where that is news."""
+        """Emit a status when frames become incomplete, or whole again."""
         self.set_problem("pictures", None if whole else _TORN)
 
     def set_problem(self, about: str, status: Status | None) -> None:
-        """Take note of what is wrong in one respect, or that nothing is; say the gravest, if it is news."""
+        """Set or clear the problem of one aspect; emit the most severe one when it changes."""
         self._problems.pop(about, None)
         if status is not None:
             self._problems[about] = status
@@ -312,9 +309,9 @@ OK_STATUS = Status(StateCode.ONLINE)
 _TORN = Status(
     StateCode.DEGRADED,
     Cause.DEVICE_FAULT,
-    "The camera answers, but its pictures are not whole.",
+    "The camera responds, but its frames are incomplete.",
     Action.RESTART,
-    "Restart the camera; if that does not help, look at its cable and the load of its network.",
+    "Restart the camera; if that does not help, check its cable and the load of its network.",
 )
 
 

@@ -1,4 +1,4 @@
-"""What a camera can be told to do."""
+"""Commands of cameras."""
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ from drivers.observation import OpenEnum
 
 
 class Subject(OpenEnum):
-    """What a picture is of: says which event it becomes."""
+    """Subject of a picture; it determines the event."""
 
     PORTRAIT = "portrait"
     """The person at the counter: `face.captured`."""
@@ -18,22 +18,22 @@ class Subject(OpenEnum):
 
 
 class TakePicture(CommandArguments):
-    """Take a picture of this moment: none that the camera made before it was asked."""
+    """Take a picture of this moment: never a frame made before the command."""
 
-    subject: Subject = Field(Subject.SCENE, description="What it is of.", examples=["portrait"])
+    subject: Subject = Field(Subject.SCENE, description="Subject of the picture.", examples=["portrait"])
     best_of: int = Field(
         1,
         ge=1,
         le=10,
-        description="Of how many pictures the best is given. With more than one, the first that is as it "
-        "should be ends it.",
+        description="Number of frames of which the best is chosen. With more than one, the first sufficient "
+        "frame ends the capture.",
         examples=[3],
     )
     timeout_s: float = Field(
         3.0,
         ge=0.1,
         le=30,
-        description="How long it may take, in seconds; then the best one there is counts.",
+        description="Time limit, in seconds; then the best frame so far is chosen.",
         examples=[3.0],
     )
 
@@ -43,38 +43,40 @@ class TakePictureResult(CommandOutput):
 
     unredacted_fields = frozenset({"frame_count", "latency_ms", "measurements"})
 
-    frame_count: int = Field(ge=1, description="How many whole pictures there were.", examples=[1])
+    frame_count: int = Field(ge=1, description="Number of whole frames.", examples=[1])
     latency_ms: float = Field(
         ge=0,
-        description="How long after the command its first byte came, in milliseconds.",
+        description="Time from the command to the first byte of the frame, in milliseconds.",
         examples=[61.4],
     )
     measurements: tuple[PictureHint, ...] = Field(
-        description="What was measured of it.",
+        description="Measurements of the picture.",
         examples=[[{"measure": "faces", "area": "picture", "value": 1, "outcome": "successful"}]],
     )
 
 
 class ShowPreview(CommandArguments):
-    """Show what the camera sees, small and some times a second, to the station that has claimed it.
+    """Send a preview, small and a few times a second, to the station that has claimed the camera.
 
-    The pictures come at `preview/{station}` and are kept nowhere. They end when the claim does, after `for_s`
-    unless it is asked for once more, or with `on` false; an empty message says so.
+    The frames are published at `preview/{station}` and never stored. They end with the claim, after
+    `duration_s` unless the command is repeated, or with `enabled` false; an empty message marks the end.
     """
 
     unredacted_fields = frozenset({"enabled", "subject", "frames_per_s", "width_px", "duration_s"})
 
-    enabled: bool = Field(True, description="False ends it.", examples=[True])
+    enabled: bool = Field(True, description="False ends the preview.", examples=[True])
     subject: Subject = Field(
         Subject.PORTRAIT,
-        description="What it is of. Of portraits, `face.feedback` says what could be better.",
+        description="Subject of the preview. For portraits, `face.feedback` gives advice.",
         examples=["portrait"],
     )
-    frames_per_s: float = Field(4.0, ge=0.5, le=8, description="Pictures a second, at most.", examples=[4.0])
-    width_px: int = Field(
-        320, ge=64, le=640, description="Width of each, in pixels, at most.", examples=[320]
+    frames_per_s: float = Field(
+        4.0, ge=0.5, le=8, description="Upper limit of frames per second.", examples=[4.0]
     )
-    duration_s: float = Field(60.0, ge=1, le=60, description="How long, in seconds.", examples=[60.0])
+    width_px: int = Field(
+        320, ge=64, le=640, description="Upper limit of the width, in pixels.", examples=[320]
+    )
+    duration_s: float = Field(60.0, ge=1, le=60, description="Duration, in seconds.", examples=[60.0])
 
 
 class ShowPreviewResult(CommandOutput):
@@ -83,5 +85,5 @@ class ShowPreviewResult(CommandOutput):
     unredacted_fields = frozenset({"duration_s"})
 
     duration_s: float = Field(
-        ge=0, description="How long it lasts unless it is asked for once more, in seconds.", examples=[60.0]
+        ge=0, description="Remaining duration unless the command is repeated, in seconds.", examples=[60.0]
     )

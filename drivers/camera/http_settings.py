@@ -1,4 +1,4 @@
-"""What all cameras behind HTTP are configured by."""
+"""Settings common to all cameras behind HTTP."""
 
 from typing import ClassVar, Literal
 
@@ -8,19 +8,19 @@ from drivers.links.http.client import HttpSettings
 
 
 class CameraHttpSettings(HttpSettings):
-    """Where a camera is. Cameras ask for Digest, and many speak no TLS: their wire must then be their own."""
+    """Address of a camera. Cameras require Digest, and many lack TLS: these need a separate network."""
 
     service: ClassVar[str] = "the camera"
 
     auth: Literal["basic", "digest"] = Field(
         "digest",
-        description="How the password is proved: basic sends it every time, digest (RFC 7616) never.",
+        description="Authentication: basic sends the password with every request, digest (RFC 7616) never.",
         examples=["digest"],
     )
     picture_max_bytes: int = Field(
         8 * 1024 * 1024,
         ge=64 * 1024,
         le=48 * 1024 * 1024,
-        description="No picture is larger, in bytes.",
+        description="Upper limit of a picture, in bytes.",
         examples=[8388608],
     )

@@ -1,8 +1,8 @@
-"""The multipart streams of cameras, which never end: bytes in, parts out, wherever the bytes are cut.
+"""Parser of endless multipart streams of cameras: bytes in, parts out, wherever the bytes are cut.
 
-RFC 2046, section 5.1, as cameras write it: with or without Content-Length, with one line end for two, with a
-boundary that already holds its dashes. A part that tells its length ends there; one that does not ends where
-its own content does, so that it is not late by one part, or else at the next boundary.
+RFC 2046, section 5.1, as written by cameras: with or without Content-Length, with one line end instead of
+two, with a boundary that already contains its dashes. A part with a length ends there. A part without one
+ends at the end of its own content, so that it is not late by one part, or else at the next boundary.
 """
 
 import re
@@ -15,14 +15,13 @@ HEADERS_LIMIT_BYTES = 16 * 1024
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
 _XML_END = re.compile(rb"</(?:[\w.-]+:)?([\w.-]+)\s*>\s*\Z")
-# What a comment has taken it keeps: else one could go on through the next, and the ways to divide them double
-# with each.
+# An atomic group: with backtracking, the ways to divide nested comments would double with each.
 _XML_BEGIN = re.compile(rb"\A\s*(?>(?:<\?[^>]*\?>\s*|<!--.*?-->\s*)*)<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class BodyPart:
-    """One part that is whole, as far as its length or its boundary tell."""
+    """One part that is whole, according to its length or its boundary."""
 
     headers: Mapping[str, str]
     """By name in lower case."""
@@ -36,14 +35,14 @@ class BodyPart:
 
 @dataclass(frozen=True, slots=True)
 class MalformedPart:
-    """Bytes that are no part, or one that is too long: passed over up to the next boundary."""
+    """Bytes outside of a part, or a part that is too long: skipped up to the next boundary."""
 
     fault: str
     content: bytes
 
 
 def parse_boundary(content_type: str) -> str | None:
-    """The boundary that a Content-Type names; None for a stream that is no multipart."""
+    """Return the boundary of a Content-Type; None for a stream that is not multipart."""
     found = _BOUNDARY.search(content_type)
     if not content_type.lower().startswith("multipart/") or found is None:
         return None
@@ -51,27 +50,27 @@ def parse_boundary(content_type: str) -> str | None:
 
 
 class MultipartReader:
-    """Cuts one stream into its parts."""
+    """Splits one stream into its parts."""
 
     def __init__(self, boundary: str, limit_bytes: int) -> None:
-        """`boundary` as `boundary_of` gives it; `limit_bytes`: no part is longer."""
+        """`boundary`: result of `parse_boundary`; `limit_bytes`: upper limit of a part."""
         token = re.escape(boundary.encode())
-        # A delimiter stands in a line of its own, so the two bytes before it belong to it.
+        # A delimiter is on a line of its own, so the two bytes before it belong to it.
         self._delimiter = re.compile(rb"(?:\A|\r?\n)-{2,}" + token + rb"(?:--)?[ \t]*(?:\r?\n|\Z)")
         self._longest = len(boundary) + 64
         self._limit_bytes = limit_bytes
         self._rest = bytearray()
         self._headers: dict[str, str] | None = None
-        """Of the part whose content is being read; None before a boundary."""
+        """Headers of the part that is being read; None before a boundary."""
         self._inside = False
-        """After a boundary, before the end of the headers."""
+        """True between a boundary and the end of the headers."""
         self._looked = 0
-        """Up to here no delimiter begins."""
+        """No delimiter begins before this offset."""
         self.is_part_started = 0
-        """How many parts have begun."""
+        """Number of parts that have begun."""
 
     def feed(self, chunk: bytes) -> list[BodyPart | MalformedPart]:
-        """Take bytes as they came, and give back what is whole now."""
+        """Take a chunk and return complete parts."""
         self._rest += chunk
         found: list[BodyPart | MalformedPart] = []
         while self._step(found):
@@ -79,11 +78,11 @@ class MultipartReader:
         return found
 
     def finish(self) -> list[BodyPart | MalformedPart]:
-        """The stream has ended: what was begun and is not whole."""
+        """End the stream and return the parts that are incomplete."""
         if self._headers is None:
             return []
         found: list[BodyPart | MalformedPart] = []
-        last = self._delimiter.search(self._rest)  # also one whose line end never came
+        last = self._delimiter.search(self._rest)  # also one whose line end is missing
         if last is not None and "content-length" not in self._headers:
             self._close(bytes(self._rest[: last.start()]), found)
         else:
@@ -98,7 +97,7 @@ class MultipartReader:
         return self._head(found) if self._inside else self._boundary()
 
     def _boundary(self) -> bool:
-        """Look for the next delimiter; what stands before it is nothing."""
+        """Find the next delimiter and discard the bytes before it."""
         delimiter = self._next_delimiter()
         if delimiter is None:
             surplus = len(self._rest) - self._longest
@@ -111,7 +110,7 @@ class MultipartReader:
         return True
 
     def _head(self, found: list[BodyPart | MalformedPart]) -> bool:
-        while self._rest.startswith((b"\r", b"\n")):  # some write the line end of the boundary twice
+        while self._rest.startswith((b"\r", b"\n")):  # some cameras write the line end of the boundary twice
             del self._rest[:1]
         end = _HEADERS_END.search(self._rest)
         if end is None:
@@ -130,7 +129,7 @@ class MultipartReader:
         assert self._headers is not None
         length = self._headers.get("content-length", "")
         if length.isascii() and length.isdigit():
-            # No number that long is meant, and Python reads none of some thousand digits.
+            # A longer number is never meant, and Python refuses some thousand digits.
             return self._of_length(int(length) if len(length) < 20 else self._limit_bytes + 1, found)
         delimiter = self._next_delimiter()
         if delimiter is not None:
@@ -148,7 +147,7 @@ class MultipartReader:
         if self._too_long(length, found):
             return True
         delimiter = self._next_delimiter()
-        # Some count the line end before the next boundary.
+        # Some cameras count the line end before the next boundary.
         if delimiter is not None and delimiter.start() < length - 2:
             found.append(MalformedPart("cut", bytes(self._rest[: delimiter.start()])))
             self._headers = None
@@ -158,12 +157,12 @@ class MultipartReader:
         if len(self._rest) < length:
             return False
         self._close(bytes(self._rest[:length]), found)
-        # The line end that was counted belongs to the delimiter.
+        # The counted line end belongs to the delimiter.
         self._drop(length if delimiter is None else min(length, delimiter.start()))
         return True
 
     def _too_long(self, size: int, found: list[BodyPart | MalformedPart]) -> bool:
-        """Whether a part is too long; it is given up then."""
+        """Discard a part that is too long, and return True then."""
         if size <= self._limit_bytes:
             return False
         found.append(MalformedPart("too_long", bytes(self._rest[:64])))
@@ -180,10 +179,10 @@ class MultipartReader:
         self._looked = 0
 
     def _next_delimiter(self) -> re.Match[bytes] | None:
-        """The next delimiter that has come whole; what may be the beginning of one is looked at again."""
+        """Return the next complete delimiter; a possible beginning of one is searched again."""
         found = self._delimiter.search(self._rest, self._looked)
         if found is not None and found.end() == len(self._rest) and not self._rest.endswith(b"\n"):
-            found = None  # its line end is still to come
+            found = None  # its line end is still missing
         if found is None:
             self._looked = max(0, len(self._rest) - self._longest)
         return found
@@ -199,7 +198,7 @@ def _parsed(text: bytes) -> dict[str, str]:
 
 
 def _ends_itself(content: bytearray) -> int | None:
-    """Where content without a stated length ends, by what it is; None while nobody can tell."""
+    """Return the end of content without a stated length, by its type; None while unknown."""
     tail = bytes(content[-64:]).rstrip()
     if content.startswith(SOI):
         if tail.endswith(EOI):
@@ -208,6 +207,6 @@ def _ends_itself(content: bytearray) -> int | None:
         return None
     if tail.endswith(b">"):
         begin, end = _XML_BEGIN.match(content), _XML_END.search(content, max(0, len(content) - 256))
-        # The element it began with has ended, and no other of that name is open: cameras nest none in itself.
+        # The first element has ended, and no other of that name is open: cameras never nest it in itself.
         return len(content) if begin and end and begin[1] == end[1] else None
     return None

@@ -1,7 +1,7 @@
-"""Previews: what a camera sees, some times a second and small, for the one station that has claimed it.
+"""Previews: small frames of a camera, a few times a second, for the station that has claimed it.
 
-Nothing of it is kept: the picture of this moment replaces the one before, and what cannot be sent at once is
-dropped. It ends by itself unless it is renewed, and what was shown is wiped then.
+Nothing is stored: each frame replaces the one before, and a frame that cannot be sent at once is dropped. A
+preview ends by itself unless it is renewed, and the last frame is then cleared.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ QUALITY = 70
 
 @dataclass(slots=True)
 class _ActivePreview:
-    """What was asked for last."""
+    """The latest request."""
 
     request: ShowPreview
     call: Invocation
@@ -32,36 +32,36 @@ class _ActivePreview:
 
 
 class PreviewFrameSource(Protocol):
-    """What is needed of the way by which pictures come."""
+    """Requirements on the source of frames."""
 
     is_stream: bool
-    """Pictures come whether or not somebody takes them, and those that wait grow old."""
+    """True if frames arrive unrequested, so that queued ones grow old."""
 
     def frames(self) -> AsyncGenerator[CameraFrame | BadFrame, None]:
-        """Pictures from now on."""
+        """Yield frames from now on."""
         ...
 
 
 class PreviewedCamera(Protocol):
-    """What is needed of a camera."""
+    """Requirements on a camera."""
 
     is_idle: asyncio.Event
-    """No capture is under way; those go first."""
+    """Set while no capture runs; captures have precedence."""
 
     @property
     def frame_source(self) -> PreviewFrameSource:
-        """By which pictures come."""
+        """Source of the frames."""
         ...
 
     async def measure_for_preview(
         self, frame: CameraFrame | BadFrame, subject: Subject, transaction: str
     ) -> bytes | None:
-        """The picture, after a look whether it is whole; None where it is not."""
+        """Check and return the frame; None where it is incomplete."""
         ...
 
 
 class PreviewSession:
-    """Of one camera, while its driver is open."""
+    """Preview of one camera, while its driver is open."""
 
     def __init__(self, camera: PreviewedCamera, show: Callable[[PreviewFrame], None]) -> None:
         self._camera = camera
@@ -71,11 +71,11 @@ class PreviewSession:
 
     @property
     def station(self) -> str | None:
-        """Who is shown it, while it lasts."""
+        """Station that receives the preview, while it runs."""
         return None if self._asked is None else self._asked.call.issuer
 
     def start(self, request: ShowPreview, call: Invocation) -> None:
-        """Show from now on, or go on showing, to whoever calls."""
+        """Start or renew the preview for the issuer."""
         if self._asked is not None and self._asked.call.issuer != call.issuer:
             self.stop()
         now_s = asyncio.get_running_loop().time()
@@ -83,14 +83,14 @@ class PreviewSession:
         self._begun.set()
 
     def stop(self) -> None:
-        """Show nothing more, and have what was shown wiped."""
+        """End the preview and clear the last frame."""
         asked, self._asked = self._asked, None
         self._begun.clear()
         if asked is not None:
             self._show(PreviewFrame(asked.call.issuer, b""))
 
     async def run(self) -> None:
-        """Show while it is asked for; raises LinkError."""
+        """Send frames while requested; raises LinkError."""
         try:
             while True:
                 await self._begun.wait()
@@ -100,7 +100,7 @@ class PreviewSession:
             self.stop()
 
     async def _show_some(self) -> None:
-        """Until it ends, or a capture begins."""
+        """Send frames until the preview ends or a capture begins."""
         loop, camera = asyncio.get_running_loop(), self._camera
         due_s = loop.time()
         async with aclosing(camera.frame_source.frames()) as shots:
@@ -134,7 +134,7 @@ class PreviewSession:
 
 
 def downscale_jpeg(content: bytes, width_px: int) -> bytes:
-    """A JPEG of at most that width; raises UnreadableError. Takes some milliseconds."""
+    """Scale a JPEG down to at most that width; raises UndecodableImageError. Takes some milliseconds."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
             if image.width * image.height > PIXELS_LIMIT:
@@ -144,7 +144,7 @@ def downscale_jpeg(content: bytes, width_px: int) -> bytes:
             small = image.convert("RGB")
         small.thumbnail((width_px, height_px))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UndecodableImageError("no whole picture") from error
+        raise UndecodableImageError("not a whole picture") from error
     written = io.BytesIO()
     small.save(written, "JPEG", quality=QUALITY)
     return written.getvalue()

@@ -1,7 +1,7 @@
-"""Cameras that are looked at through their RTSP stream: a picture is taken out of it when somebody asks.
+"""Cameras with an RTSP stream: driver `camera-rtsp`, which takes a picture out of the stream on command.
 
-For cameras that give no picture over HTTP, or a worse one. The stream is decoded all the time, which costs
-more than asking for pictures; every picture carries when it came.
+For cameras without pictures over HTTP, or with worse ones. The stream is decoded all the time, which costs
+more than single requests; every frame carries its time of arrival.
 """
 
 import asyncio
@@ -27,13 +27,11 @@ class RtspCameraSettings(RtspSettings):
         0.3,
         ge=0,
         le=2,
-        description="How long a picture is under way from the lens to here at its quickest, in seconds: what "
-        "comes sooner after a command was made before it, and does not count.",
+        description="Shortest delay of a frame from the lens to the gateway, in seconds: a frame that "
+        "arrives sooner after a command was made before it, and does not count.",
         examples=[0.3],
     )
-    quality: int = Field(
-        90, ge=50, le=98, description="Quality of the JPEG that a picture becomes.", examples=[90]
-    )
+    quality: int = Field(90, ge=50, le=98, description="Quality of the JPEG made of a frame.", examples=[90])
 
 
 class RtspCamera(PictureCamera[RtspCameraSettings]):
@@ -42,13 +40,13 @@ class RtspCamera(PictureCamera[RtspCameraSettings]):
     settings_model = RtspCameraSettings
 
     async def open(self) -> Identity:
-        """Begin to read the stream, and wait for a picture; raises LinkError."""
+        """Open the stream, and wait for a frame; raises LinkError."""
         self.frame_source = await RtspFrameSource.open(self.settings, self.links)
         return Identity(model="RTSP camera")
 
 
 class RtspFrameSource(FrameSource):
-    """Pictures out of a stream."""
+    """Frames of a stream."""
 
     def __init__(self, settings: RtspCameraSettings, link: RtspLink) -> None:
         self.settings = settings
@@ -56,15 +54,15 @@ class RtspFrameSource(FrameSource):
 
     @classmethod
     async def open(cls, settings: RtspCameraSettings, links: LinkFactory) -> "RtspFrameSource":
-        """Begin to read the stream, and wait for a picture; raises LinkError."""
+        """Open the stream, and wait for a frame; raises LinkError."""
         return cls(settings, await links.rtsp(settings))
 
     async def monitor(self, _camera: PictureCamera[Any]) -> None:
-        """See that pictures go on coming."""
+        """Monitor the flow of frames."""
         await self.link.wait_for_failure()
 
     async def frames(self) -> AsyncGenerator[CameraFrame | BadFrame, None]:
-        """Take pictures that were made from now on out of the stream."""
+        """Yield frames of the stream that were made from now on."""
         since_ns = boot_ns() + round(self.settings.latency_s * 1e9)
         while True:
             frame = await self.link.newer_than(since_ns)
@@ -74,7 +72,7 @@ class RtspFrameSource(FrameSource):
 
 def _jpeg(frame: DecodedFrame, quality: int) -> bytes:
     written = io.BytesIO()
-    # Threads of its own would be kept as long as the frame.
+    # Separate threads would live as long as the frame.
     picture: Image.Image = frame.picture.to_image(threads=1)  # type: ignore[no-untyped-call]
     picture.save(written, "JPEG", quality=quality)
     return written.getvalue()

@@ -1,4 +1,4 @@
-"""The external check of cameras: a picture is taken and measured, and only the measures are left of it."""
+"""External self-test of cameras: a frame is taken and measured; only its measurements are kept."""
 
 from collections.abc import Iterator
 
@@ -9,28 +9,31 @@ from drivers.observation import Outcome
 from drivers.self_test import SelfTestStep
 
 SLOW_MS = 2000.0
-"""An officer waits for no picture longer than this, in milliseconds."""
+"""Longest acceptable wait of an officer for a picture, in milliseconds."""
 REMEDIES = {
     PictureMeasure.SHARPNESS: ("clean", "Wipe the lens with a soft cloth, then focus it."),
     PictureMeasure.BRIGHTNESS: (
         "configure",
         "Change its light or its exposure; a lane at night may be dark.",
     ),
-    PictureMeasure.DARK_PERCENT: ("configure", "Give it more light."),
-    PictureMeasure.BRIGHT_PERCENT: ("configure", "Turn it away from the sun, or shorten its exposure."),
+    PictureMeasure.DARK_PERCENT: ("configure", "Increase the light."),
+    PictureMeasure.BRIGHT_PERCENT: (
+        "configure",
+        "Turn the camera away from the sun, or shorten its exposure.",
+    ),
     PictureMeasure.CONTRAST: (
         "clean",
-        "Wipe the lens: what is bright should be bright, and dark what is dark.",
+        "Wipe the lens.",
     ),
 }
 
 
 def picture_steps(jpeg: JpegInfo, hints: tuple[PictureHint, ...], waited_ms: float) -> Iterator[SelfTestStep]:
-    """What a picture that came after so long tells of its camera, in milliseconds."""
+    """Yield the steps for a frame that arrived after `waited_ms` milliseconds."""
     yield SelfTestStep(
         name="picture.came",
         outcome=Outcome.SUCCESSFUL if waited_ms <= SLOW_MS else Outcome.FAILED,
-        text=f"A picture of {jpeg.width_px} by {jpeg.height_px} pixels came after {waited_ms:.0f} ms.",
+        text=f"A frame of {jpeg.width_px} by {jpeg.height_px} pixels came after {waited_ms:.0f} ms.",
         measured=round(waited_ms, 1),
         unit="ms",
         at_most=SLOW_MS,
@@ -43,11 +46,11 @@ def picture_steps(jpeg: JpegInfo, hints: tuple[PictureHint, ...], waited_ms: flo
         action, how = REMEDIES[each.measure]
         yield SelfTestStep(
             name=f"picture.{each.measure}",
-            # What a portrait needs, a lane may lack: only a person can tell whether that is wrong here.
+            # A lane may lack features of a portrait: only a person can judge the result.
             outcome=Outcome.SUCCESSFUL if within else Outcome.UNDETERMINED,
             text=f"{each.measure} is {each.value:g}."
             if within
-            else f"{each.measure} is {each.value:g}, unlike good.",
+            else f"{each.measure} is {each.value:g}, outside its limits.",
             measured=each.value,
             at_least=least,
             at_most=most,
@@ -57,11 +60,11 @@ def picture_steps(jpeg: JpegInfo, hints: tuple[PictureHint, ...], waited_ms: flo
 
 
 def damaged_step(tries: int) -> SelfTestStep:
-    """No picture was whole, in so many tries."""
+    """Return the step for so many incomplete frames."""
     return SelfTestStep(
         name="picture.came",
         outcome=Outcome.FAILED,
-        text=f"{tries} pictures in a row were not whole.",
+        text=f"{tries} frames in a row were incomplete.",
         action="restart",
-        how="Restart the camera; if that does not help, look at its cable and the load of its network.",
+        how="Restart the camera; if that does not help, check its cable and the load of its network.",
     )

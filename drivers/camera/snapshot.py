@@ -1,9 +1,9 @@
-"""Cameras that give pictures over HTTP: one JPEG a question, or a stream of them (MJPEG).
+"""Cameras with pictures over HTTP: one JPEG per request, or a stream of them (MJPEG).
 
-Which of both it is, the camera's answer tells. Single pictures are what every network camera has: AXIS VAPIX,
-*Video streaming*, ``/axis-cgi/jpg/image.cgi``; Hikvision ISAPI, ``/ISAPI/Streaming/channels/101/picture``;
-Dahua HTTP API, ``/cgi-bin/snapshot.cgi``. Every capture asks anew, so nothing waits in a buffer; of a stream
-the first picture is thrown away, because it may be the one that the camera had at hand.
+The camera's response determines which. Every network camera has single pictures: AXIS VAPIX, *Video
+streaming*, ``/axis-cgi/jpg/image.cgi``; Hikvision ISAPI, ``/ISAPI/Streaming/channels/101/picture``; Dahua
+HTTP API, ``/cgi-bin/snapshot.cgi``. Every capture sends a new request, so no frame waits in a buffer; the
+first frame of a stream is discarded, because the camera may have made it before.
 """
 
 import asyncio
@@ -29,74 +29,74 @@ class HttpSnapshotSettings(CameraHttpSettings):
 
     path: str = Field(
         pattern=r"^/[!-~]*$",
-        description="Where below `url` its pictures are.",
+        description="Path of its pictures, below `url`.",
         examples=["/ISAPI/Streaming/channels/101/picture"],
     )
     discard_frames: int | None = Field(
         None,
         ge=0,
         le=5,
-        description="How many pictures are thrown away before one counts, for cameras that first give one "
-        "that they had at hand. Without it none of single pictures, and one of a stream.",
+        description="Number of frames to discard before one counts, for cameras that first send a frame made "
+        "before. Default: none for single pictures, and one of a stream.",
         examples=[1],
     )
     poll_s: float = Field(
         10.0,
         gt=0,
         le=300,
-        description="How often to look whether it still gives pictures, in seconds.",
+        description="Interval of checks for pictures, in seconds.",
         examples=[10.0],
     )
 
     @property
     def exclusive_key(self) -> str:
-        """One camera may have several pictures, and its plates besides."""
+        """Key that only one device may have: one camera may have several pictures, and plates besides."""
         return f"{self.url}{self.path}"
 
 
 class HttpSnapshotCamera(PictureCamera[HttpSnapshotSettings]):
-    """A camera that gives pictures over HTTP."""
+    """A camera with pictures over HTTP."""
 
     settings_model = HttpSnapshotSettings
     anonymizer = "drivers.anonymize.camera_http:blank_contents"
     describe_chunk = staticmethod(meanings.describe_http)
 
     async def open(self) -> Identity:
-        """Ask for a picture; raises LinkError when there is none at that path."""
+        """Request a picture; raises LinkError when there is none at that path."""
         self.frame_source = eye = SnapshotFrameSource(self.settings, await self.links.http(self.settings))
         await eye.check(self)
         return Identity(model="HTTP camera")
 
 
 class SnapshotFrameSource(FrameSource):
-    """Pictures that are asked for over HTTP."""
+    """Frames that are requested over HTTP."""
 
     def __init__(self, settings: HttpSnapshotSettings, link: HttpLink, named: str | None = None) -> None:
-        """`named`: what the path is called where it came from the camera, which may have a password in it."""
+        """`named`: replacement in messages for a path stated by the camera, which may contain a password."""
         self.settings = settings
         self.link = link
         self._named = named or settings.path.partition("?")[0]
 
     async def monitor(self, camera: PictureCamera[Any]) -> None:
-        """Ask for a picture now and then."""
+        """Request a picture at intervals."""
         while True:
             await asyncio.sleep(self.settings.poll_s)
             if camera.is_idle.is_set():
                 await self.check(camera)
 
     async def check(self, camera: PictureCamera[Any]) -> None:
-        """Ask for a picture; raises LinkError when there is none at that path."""
+        """Request a picture; raises LinkError when there is none at that path."""
         async with aclosing(self.frames(discard=0)) as shots:
             shot = await anext(shots)
         found = shot if isinstance(shot, BadFrame) else parse_jpeg(shot.content)
         if found == "not_jpeg":
-            raise self.link.wrong_service_error(f"gives no JPEG picture at {self._named}")
+            raise self.link.wrong_service_error(f"provides no JPEG picture at {self._named}")
         if isinstance(shot, BadFrame):
             camera.emit(shot)
         camera.on_frame_integrity(whole=isinstance(found, JpegInfo))
 
     async def frames(self, discard: int | None = None) -> AsyncGenerator[CameraFrame | BadFrame, None]:
-        """Ask, and ask again for the next one, or go on listening to a stream."""
+        """Request frames one by one, or read them from a stream."""
         discard = self.settings.discard_frames if discard is None else discard
         while True:
             async with self.link.stream("GET", self.settings.path) as answer:
@@ -113,9 +113,9 @@ class SnapshotFrameSource(FrameSource):
             if boundary is not None:
                 raise LinkError(
                     Cause.LINK_FAILED,
-                    f"{self.settings.url} ended its stream of pictures.",
+                    f"{self.settings.url} ended its stream of frames.",
                     Action.RESTART,
-                    "Restart the camera if it does not come back by itself; it may serve too many already.",
+                    "Restart the camera if it does not come back by itself; it may have too many clients.",
                 )
             discard = left
 

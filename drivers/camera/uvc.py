@@ -1,7 +1,7 @@
-"""Webcams and other cameras of this machine, through Video4Linux: pictures are taken out of what they stream.
+"""Webcams and other cameras of this machine, through Video4Linux: pictures are frames of their stream.
 
-What a camera encodes itself (MJPEG, USB Video Class 1.5, *MJPEG Payload*) goes on byte for byte; what it
-gives uncompressed (YUYV) is encoded here.
+Frames encoded by the camera (MJPEG, USB Video Class 1.5, *MJPEG Payload*) are passed on byte for byte;
+uncompressed ones (YUYV) are encoded here.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class UvcCameraSettings(VideoSettings):
         0.1,
         ge=0,
         le=2,
-        description="How long a picture is in the camera before it begins to send it, in seconds: what comes "
+        description="Delay of a frame in the camera before it is sent, in seconds: a frame that arrives "
         "sooner after a command was made before it, and does not count.",
         examples=[0.1],
     )
@@ -34,7 +34,7 @@ class UvcCameraSettings(VideoSettings):
         90,
         ge=50,
         le=98,
-        description="Quality of the JPEG that a picture becomes, where the camera makes none.",
+        description="Quality of the JPEG made of an uncompressed frame.",
         examples=[90],
     )
 
@@ -45,7 +45,7 @@ class UvcCamera(PictureCamera[UvcCameraSettings]):
     settings_model = UvcCameraSettings
 
     async def open(self) -> Identity:
-        """Begin to read, and wait for a picture; raises LinkError."""
+        """Open the camera, and wait for a frame; raises LinkError."""
         link = await self.links.video(self.settings, self._damaged)
         self.frame_source = UvcFrameSource(self.settings, link)
         return Identity(
@@ -59,18 +59,18 @@ class UvcCamera(PictureCamera[UvcCameraSettings]):
 
 
 class UvcFrameSource(FrameSource):
-    """Pictures out of what a camera of this machine streams."""
+    """Frames of a camera of this machine."""
 
     def __init__(self, settings: UvcCameraSettings, link: VideoLink) -> None:
         self.settings = settings
         self.link = link
 
     async def monitor(self, _camera: PictureCamera[Any]) -> None:
-        """See that pictures go on coming."""
+        """Monitor the flow of frames."""
         await self.link.wait_for_failure()
 
     async def frames(self) -> AsyncGenerator[CameraFrame | BadFrame, None]:
-        """Take pictures that were made from now on."""
+        """Yield frames made from now on."""
         since_ns = boot_ns() + round(self.settings.latency_s * 1e9)
         while True:
             frame = await self.link.newer_than(since_ns)

@@ -254,7 +254,7 @@ class CaptureTransaction:
             width_px=raster.width_px,
             height_px=raster.height_px,
             resolution_ppi=raster.resolution_ppi,
-            bits_per_pixel=raster.grey_bits,
+            bits_per_pixel=raster.bits_per_pixel,
             quality=best.quality,
             attempt=best.attempt,
             attempts=self._attempt,

@@ -144,8 +144,8 @@ def acquisition_level(raster: Raster) -> int:
 
     Never 31 or 41: those say that the scanner is certified.
     """
-    for level, resolution_ppi, grey_bits in ((40, 990, 8), (35, 740, 8), (30, 490, 8), (20, 245, 3)):
-        if raster.resolution_ppi >= resolution_ppi and raster.grey_bits >= grey_bits:
+    for level, resolution_ppi, bits_per_pixel in ((40, 990, 8), (35, 740, 8), (30, 490, 8), (20, 245, 3)):
+        if raster.resolution_ppi >= resolution_ppi and raster.bits_per_pixel >= bits_per_pixel:
             return level
     return 10
 

@@ -21,7 +21,7 @@ class Raster:
     pixels: Pixels
     resolution_ppi: int
     """In both directions: an image with two resolutions has to be resampled by its driver."""
-    grey_bits: int = 8
+    bits_per_pixel: int = 8
     """How many bits of each pixel the scanner really gives; pixels go from 0 to 255 all the same."""
     impression: Impression = Impression.LIVE_PLAIN
 

@@ -126,7 +126,7 @@ class ChipReader:
                 while (step := await steps.get()) is not None:
                     if isinstance(step, ChipResult):
                         yield await asyncio.to_thread(_with_decoded_face, step)
-                    elif _news(last, step):
+                    elif _is_notable(last, step):
                         yield step
                         last = step
                 await running
@@ -186,7 +186,7 @@ async def open_chip_reader(settings: ChipSettings | None, links: LinkFactory) ->
     return ChipReader(settings, links, trust)
 
 
-def _news(last: ChipProgress | None, now: ChipProgress) -> bool:
+def _is_notable(last: ChipProgress | None, now: ChipProgress) -> bool:
     """Return true when progress is worth an event: another stage or file, or another quarter of a file."""
     if last is None or (last.stage, last.file) != (now.stage, now.file):
         return True
@@ -204,18 +204,18 @@ async def add_chip_reads(reads: AsyncIterator[Output], chips: ChipReader) -> Asy
     try:
         while True:
             try:
-                said = await upcoming
+                observation = await upcoming
             except StopAsyncIteration:
                 return
             upcoming = asyncio.ensure_future(anext(reads))
-            if isinstance(said, DocumentRead) and said.mrz is not None:
-                async with aclosing(_document(said, chips, upcoming)) as observations:
+            if isinstance(observation, DocumentRead) and observation.mrz is not None:
+                async with aclosing(_document(observation, chips, upcoming)) as observations:
                     async for observation in observations:
                         yield observation
             else:
-                yield said
+                yield observation
     finally:
-        await _dropped(upcoming)
+        await _cancel(upcoming)
 
 
 async def _document(
@@ -239,7 +239,7 @@ async def _document(
         yield transaction.on_checks([slot_failed_status(error)])
     ended = _ended(result, upcoming)
     yield transaction.result(ended)
-    if result is not None and await _taken_away(chips, upcoming):
+    if result is not None and await _wait_removed(chips, upcoming):
         yield transaction.on_removed(ended)
 
 
@@ -260,17 +260,17 @@ async def _steps(
             except StopAsyncIteration:
                 return
             finally:
-                await _dropped(step)
+                await _cancel(step)
 
 
-async def _taken_away(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> bool:
+async def _wait_removed(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> bool:
     """Wait until the document is removed; return false when the reader's next event comes first."""
     away: asyncio.Future[Any] = asyncio.ensure_future(chips.wait_until_removed())
     try:
         await asyncio.wait([away, upcoming], return_when=asyncio.FIRST_COMPLETED)
         return away.done() and away.exception() is None
     finally:
-        await _dropped(away)
+        await _cancel(away)
 
 
 async def merge_chip_steps(
@@ -289,31 +289,31 @@ async def merge_chip_steps(
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if piece is not None and piece.done():
                 try:
-                    said = piece.result()
+                    item = piece.result()
                 except StopAsyncIteration:
                     piece = None
                 else:
                     piece = asyncio.ensure_future(anext(pieces))
-                    yield said
-                    if steps is None and (steps := begin(said)) is not None:
+                    yield item
+                    if steps is None and (steps := begin(item)) is not None:
                         step = asyncio.ensure_future(anext(steps))
             if step is not None and steps is not None and step.done():
                 try:
-                    told = step.result()
+                    chip_step = step.result()
                 except StopAsyncIteration:
                     step = None
                 else:
                     step = asyncio.ensure_future(anext(steps))
-                    yield told
+                    yield chip_step
     finally:
         for future in (piece, step):
             if future is not None:
-                await _dropped(future)
+                await _cancel(future)
         if steps is not None:
             await steps.aclose()
 
 
-async def _dropped(future: "asyncio.Future[Any]") -> None:
+async def _cancel(future: "asyncio.Future[Any]") -> None:
     """Cancel a future whose result is no longer needed, and await its end."""
     future.cancel()
     await asyncio.wait([future])

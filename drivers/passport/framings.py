@@ -118,7 +118,7 @@ class ElyctisFraming:
         start, skipped_from = 0, 0
         cut = False
         while start < len(self._buffer):
-            size = self._believable(start)
+            size = self._possible_length(start)
             if size is None:
                 # A header whose text is not text: the frame stopped and another byte stream began.
                 cut = cut or self._buffer[start : start + 2] in self._HEADS
@@ -139,7 +139,7 @@ class ElyctisFraming:
             yield DamagedFrame(INCOMPLETE if cut else NOISE, self._buffer[skipped_from:start])
         self._buffer = self._buffer[start:]
 
-    def _believable(self, start: int) -> int | None:
+    def _possible_length(self, start: int) -> int | None:
         """Return the length of the frame that may begin here, in bytes, with its missing end.
 
         None if none can.
@@ -182,7 +182,7 @@ class PlainTextFraming:
                 yield from self._line(stripped)
         if len(self._rest) > LIMIT_BYTES:
             wire, self._rest = self._rest, b""
-            yield from self._abandon()
+            yield from self._give_up()
             yield DamagedFrame(TOO_LONG, wire)
 
     def on_silence(self) -> Iterator[Frame]:
@@ -190,17 +190,17 @@ class PlainTextFraming:
         line, self._rest = self._rest.strip(), b""
         if line:
             yield from self._line(line)
-        yield from self._abandon()
+        yield from self._give_up()
 
     def _line(self, line: bytes) -> Iterator[Frame]:
         """Add one line without its end."""
         if len(line) in JOINED_LINES:
-            yield from self._abandon()
+            yield from self._give_up()
             yield CompleteFrame(line, line)
             return
         grown = [*(text.decode("latin-1") for text in self._lines), line.decode("latin-1")]
         if not is_incomplete(grown) and not is_complete(grown):
-            yield from self._abandon()
+            yield from self._give_up()
             grown = grown[-1:]
             if not is_incomplete(grown):
                 yield CompleteFrame(line, line)
@@ -210,7 +210,7 @@ class PlainTextFraming:
             wire, self._lines = b"\r".join(self._lines), []
             yield CompleteFrame(wire, wire)
 
-    def _abandon(self) -> Iterator[Frame]:
+    def _give_up(self) -> Iterator[Frame]:
         if self._lines:
             wire, self._lines = b"\r".join(self._lines), []
             yield DamagedFrame(INCOMPLETE, wire)

@@ -94,7 +94,7 @@ class MrzWedge(Driver[MrzWedgeSettings]):
         async for frame in self._frames():
             match frame:
                 case DamagedFrame(fault, text):
-                    yield _given_up(fault, text)
+                    yield _failed_or_counted(fault, text)
                 case CompleteFrame(text):
                     yield self._read(text)
 
@@ -117,11 +117,13 @@ class MrzWedge(Driver[MrzWedgeSettings]):
         if mrz is None and self.settings.non_mrz_text == "publish":
             return document_read(split_lines(decode_text(text)), None, ReadTrigger.SWIPE, text)
         return (
-            _given_up(MALFORMED, text) if mrz is None else document_read(lines, mrz, ReadTrigger.SWIPE, text)
+            _failed_or_counted(MALFORMED, text)
+            if mrz is None
+            else document_read(lines, mrz, ReadTrigger.SWIPE, text)
         )
 
 
-def _given_up(fault: str, text: bytes) -> ReadFailed | BadFrame:
+def _failed_or_counted(fault: str, text: bytes) -> ReadFailed | BadFrame:
     """Return a failed read if a reader typed the text; else a count without the text."""
     of_a_zone = PART_OF_A_ZONE.fullmatch(text) is not None
     if not of_a_zone and len(text) < MACHINE_CHARACTERS:

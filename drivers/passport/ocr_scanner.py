@@ -104,14 +104,14 @@ class OcrScannerSettings(SerialSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_the_model_is_delivered(cls, given: Any) -> Any:
+    def _fill_model_defaults(cls, given: Any) -> Any:
         """Fill in the defaults that differ between models."""
         if not isinstance(given, dict) or not isinstance(model := given.get("model"), str):
             return given
         return _DEFAULTS.get(model, {}) | given
 
     @model_validator(mode="after")
-    def _only_some_are_spoken_to(self) -> Self:
+    def _check_command_settings(self) -> Self:
         if self.model not in _SPOKEN_TO and (self.trigger == "command" or self.setup):
             raise ValueError(f"no command is known for {self.model}: leave out `trigger` and `setup`")
         for command in self.setup or ():
@@ -142,7 +142,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
         super().__init__(settings, links)
         self.framing = self._framing()
         self._messages = est100.Est100Messages()
-        self._commanded: CommandSet | None = None
+        self._trigger_commands: CommandSet | None = None
         """Commands of the scanner, once it is set up for triggers from the gateway."""
         self._last: tuple[tuple[str, ...], float] = ((), 0.0)
 
@@ -151,12 +151,12 @@ class OcrScanner(Driver[OcrScannerSettings]):
         self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
         identity = None
-        if (maker := self._maker()) is not None:
-            ask = CommandExchange(self.link, maker, self.settings.response_timeout_s)
-            identity = await maker.identity(ask)
-            await configure(ask, self._setup(maker))
+        if (command_set := self._command_set()) is not None:
+            exchange = CommandExchange(self.link, command_set, self.settings.response_timeout_s)
+            identity = await command_set.identity(exchange)
+            await configure(exchange, self._setup(command_set))
             if self.settings.trigger == "command":
-                self._commanded = maker
+                self._trigger_commands = command_set
         usb = self.link.usb
         return identity or Identity(
             model=(usb and usb.product) or f"{self.settings.model} scanner",
@@ -166,11 +166,11 @@ class OcrScanner(Driver[OcrScannerSettings]):
 
     async def close(self) -> None:
         """Stop a scan that the gateway triggered."""
-        if self._commanded is not None:
+        if self._trigger_commands is not None:
             with contextlib.suppress(LinkError):
-                await self.link.write(self._commanded.release)
+                await self.link.write(self._trigger_commands.release)
 
-    def _maker(self) -> CommandSet | None:
+    def _command_set(self) -> CommandSet | None:
         match self.settings.model:
             case "honeywell":
                 return HoneywellCommandSet()
@@ -179,12 +179,14 @@ class OcrScanner(Driver[OcrScannerSettings]):
             case _:
                 return None
 
-    def _setup(self, maker: CommandSet) -> tuple[str, ...]:
+    def _setup(self, command_set: CommandSet) -> tuple[str, ...]:
         """Return the commands to send: the technician's, or those of the model and its trigger."""
         if self.settings.setup is not None:
             return self.settings.setup
-        return maker.setup + (
-            maker.presentation_setup if self.settings.trigger == "presentation" else maker.triggered_setup
+        return command_set.setup + (
+            command_set.presentation_setup
+            if self.settings.trigger == "presentation"
+            else command_set.triggered_setup
         )
 
     def _framing(self) -> Framing:
@@ -211,27 +213,27 @@ class OcrScanner(Driver[OcrScannerSettings]):
         try:
             async with contextlib.aclosing(frames(self.link, self.framing, self.settings.gap_s)) as received:
                 async for frame in received:
-                    for said in self._parse_frame(frame):
-                        if not (isinstance(said, DocumentRead) and self._still_there(said)):
-                            yield said
+                    for observation in self._parse_frame(frame):
+                        if not (isinstance(observation, DocumentRead) and self._is_repeated(observation)):
+                            yield observation
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 
     async def _trigger_repeatedly(self) -> None:
         """Trigger one scan after the other: each ends with a read, or with the scanner's own time limit."""
-        if (maker := self._commanded) is None:
+        if (command_set := self._trigger_commands) is None:
             return
         while True:
             if not self.framing.has_pending:  # a scan that has found something is not interrupted
-                await self.link.write(maker.release + maker.trigger)
+                await self.link.write(command_set.release + command_set.trigger)
             await asyncio.sleep(self.settings.scan_timeout_s)
 
     def _parse_frame(self, frame: Frame) -> Iterator[Observation | BadFrame]:
         """Convert one frame into observations."""
         match frame:
             case CommandReply(answer, _):
-                if answer[-1:] != ACK and (command := self._ordered(decode_text(answer[:6]))):
+                if answer[-1:] != ACK and (command := self._known_command(decode_text(answer[:6]))):
                     raise refused_error(command, answer[-1:])
             case DamagedFrame():
                 self._messages.clear()
@@ -241,14 +243,14 @@ class OcrScanner(Driver[OcrScannerSettings]):
             case _:
                 yield self._read(frame.payload, frame.wire)
 
-    def _ordered(self, name: str) -> str | None:
+    def _known_command(self, name: str) -> str | None:
         """Return the name of a command that this driver sends; None for any other text.
 
         On a bad line, other text can look like an answer. It is not published: it may be part of a document.
         """
-        if (maker := self._maker()) is None:
+        if (command_set := self._command_set()) is None:
             return None
-        given = (*self._setup(maker), *maker.trigger_names)
+        given = (*self._setup(command_set), *command_set.trigger_names)
         return name if any(command.startswith(name) for command in given) else None
 
     def _read(self, text: bytes, wire: bytes) -> Observation:
@@ -261,7 +263,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
             lines, mrz, ReadTrigger.POLL if self.settings.trigger == "command" else ReadTrigger.INSERT, wire
         )
 
-    def _still_there(self, read: DocumentRead) -> bool:
+    def _is_repeated(self, read: DocumentRead) -> bool:
         """Return true when this document was published a moment ago.
 
         A scanner reads it again while it lies there.

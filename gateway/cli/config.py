@@ -1,4 +1,4 @@
-"""`borderpost config`: look at the file that describes a post."""
+"""`borderpost config`: check the file that describes a post."""
 
 import os
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from gateway.config.model import UNCONFIGURED_SITE
 from gateway.diagnostics.checks.libraries import missing_extras
 from gateway.state_dir import EX_CONFIG
 
-app = typer.Typer(help="Look at the file that describes a post.", no_args_is_help=True)
+app = typer.Typer(help="Check the file that describes a post.", no_args_is_help=True)
 
 
 @app.command()
 def check(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Say everything that is wrong with a file, each with line, key and remedy, or that nothing is.
+    """List every error in a post's file with line, key and remedy.
 
-    Exit codes: 78 where the file cannot be used; 69 where it can, but an extra that a device needs is not
-    installed here: the gateway starts, and that device is in fault.
+    Exit codes: 78: the file cannot be used; 69: it can be used, but an extra that a device needs is not
+    installed here, so the gateway starts with that device in fault.
     """
     post = load_or_fail(config)
     if not post.gateway.is_named:
         exit_with(
-            f"{config}: gateway.site: {UNCONFIGURED_SITE} names no post, so no device is started\n"
+            f"{config}: gateway.site: {UNCONFIGURED_SITE} is a placeholder, so no device is started\n"
             '    write the site this post belongs to, as in site = "ke-busia", and describe its devices',
             EX_CONFIG,
         )
@@ -34,7 +34,7 @@ def check(config: ConfigFile = DEFAULT_CONFIG) -> None:
         exit_with("\n".join(f"{config}: {lack}" for lack in lacks), os.EX_UNAVAILABLE)
     console.print(
         f"{config}: {post.gateway.site}/{post.gateway.name} ({post.gateway.profile}), "
-        f"{len(post.devices)} device{'s' if len(post.devices) != 1 else ''}: nothing wrong",
+        f"{len(post.devices)} device{'s' if len(post.devices) != 1 else ''}: no errors",
         markup=False,
         soft_wrap=True,
     )
@@ -50,4 +50,4 @@ def _missing(post: Post) -> Iterator[str]:
 
 @app.callback()
 def group() -> None:
-    """Keep `check` a command of its own."""
+    """Keep `check` as a subcommand although it is the only one."""

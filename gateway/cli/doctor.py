@@ -1,21 +1,21 @@
-"""`borderpost doctor`: everything of a post that can be looked at, the worst first."""
+"""`borderpost doctor`: check the post and its machine, the most severe findings first."""
 
 import typer
 
 from gateway.cli._lib.api_client import load_view
 from gateway.cli._lib.render_findings import AsJson, print_findings
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
-from gateway.diagnostics.doctor import run_doctor as look
+from gateway.diagnostics.doctor import run_doctor
 
 
 def doctor(
     config: ConfigFile = DEFAULT_CONFIG,
-    everything: bool = typer.Option(False, "--all", help="What is well, too."),
+    everything: bool = typer.Option(False, "--all", help="Show passed checks too."),
     as_json: AsJson = False,
 ) -> None:
-    """Look at broker, certificates, clock, disk, machine and devices; works with a dead gateway too.
+    """Check broker, certificates, clock, disk, machine and devices. Works without a running gateway too.
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
     view, _ = load_view(config)
-    print_findings(look(config, view), everything=everything, as_json=as_json)
+    print_findings(run_doctor(config, view), everything=everything, as_json=as_json)

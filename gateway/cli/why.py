@@ -1,9 +1,9 @@
-"""`borderpost why`: why a device is not reading, in sentences."""
+"""`borderpost why`: explain why a device does not read."""
 
 from gateway.cli._lib.api_client import load_view
 from gateway.cli._lib.arguments import OneDevice, PostFile
 from gateway.cli._lib.render_findings import AsJson, print_findings
-from gateway.diagnostics.why import explain_device as look
+from gateway.diagnostics.why import explain_device
 
 
 def why(
@@ -11,9 +11,11 @@ def why(
     position: OneDevice,
     as_json: AsJson = False,
 ) -> None:
-    """Say what keeps a device from reading, and what to do about it; works with a dead gateway too.
+    """Explain why a device does not read, with remedies. Works without a running gateway too.
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
     view, events = load_view(config)
-    print_findings(look(config, position, view, events.get(position, ())), everything=True, as_json=as_json)
+    print_findings(
+        explain_device(config, position, view, events.get(position, ())), everything=True, as_json=as_json
+    )

@@ -1,4 +1,4 @@
-"""Scrubbed recordings of scanners, card readers, cameras, barriers: the same dialogue, nobody in it."""
+"""Anonymized recordings of scanners, card readers, cameras, barriers: same exchange, no personal data."""
 
 from dataclasses import replace
 
@@ -18,23 +18,26 @@ from drivers.registry import load_driver
 
 
 def recorded(name: str) -> tuple[Recording, Recording]:
-    """A recording of this repository, and what is left of it."""
+    """Return a recording of this repository and its anonymized version."""
     original = Recording.from_text((ROOT / name).read_text())
-    scrubbed = Recording.from_text(anonymize(original).to_text())
-    assert [(c.at_s, c.direction, len(c.data)) for c in scrubbed.chunks] == [
+    anonymized = Recording.from_text(anonymize(original).to_text())
+    assert [(c.at_s, c.direction, len(c.data)) for c in anonymized.chunks] == [
         (c.at_s, c.direction, len(c.data)) for c in original.chunks
     ]
-    return original, scrubbed
+    return original, anonymized
 
 
-def said(recording: Recording, direction: str = "in") -> bytes:
+def sent_bytes(recording: Recording, direction: str = "in") -> bytes:
     return b"".join(chunk.data for chunk in recording.chunks if chunk.direction == direction)
 
 
-def test_a_print_is_blank_in_sound_packets() -> None:
-    original, scrubbed = recorded("fingerprint/zfm.rec")
+def test_fingerprint_is_blanked() -> None:
+    original, anonymized = recorded("fingerprint/zfm.rec")
 
-    before, after = list(PacketReader().feed(said(original))), list(PacketReader().feed(said(scrubbed)))
+    before, after = (
+        list(PacketReader().feed(sent_bytes(original))),
+        list(PacketReader().feed(sent_bytes(anonymized))),
+    )
     assert not [packet for packet in after if isinstance(packet, DamagedFrame)]
     assert [packet.kind for packet in after if isinstance(packet, Packet)] == [
         packet.kind for packet in before if isinstance(packet, Packet)
@@ -46,56 +49,56 @@ def test_a_print_is_blank_in_sound_packets() -> None:
     ]
     assert len(pictures) > 10
     assert not any(map(any, pictures))
-    assert said(scrubbed, "out") == said(original, "out")
-    assert scrubbed.commands is not None
-    assert scrubbed.commands[0] == "capture"
+    assert sent_bytes(anonymized, "out") == sent_bytes(original, "out")
+    assert anonymized.commands is not None
+    assert anonymized.commands[0] == "capture"
 
 
-def test_a_card_is_another_card_in_sound_frames() -> None:
-    original, scrubbed = recorded("access/osdp.rec")
+def test_card_is_replaced() -> None:
+    original, anonymized = recorded("access/osdp.rec")
 
     def cards(recording: Recording) -> list[bytes]:
-        frames = list(OsdpFrameReader().feed(said(recording)))
-        assert sum(len(frame.wire) for frame in frames) == len(said(recording)), "all of them are sound"
+        frames = list(OsdpFrameReader().feed(sent_bytes(recording)))
+        assert sum(len(frame.wire) for frame in frames) == len(sent_bytes(recording)), "all of them are sound"
         return [frame.wire[6:-2] for frame in frames if frame.code == RAW]
 
-    before, after = cards(original), cards(scrubbed)
+    before, after = cards(original), cards(anonymized)
     assert [card[:4] for card in after] == [card[:4] for card in before]
     assert not {card[4:] for card in after} & {card[4:] for card in before}
-    assert said(scrubbed, "out") == said(original, "out")
+    assert sent_bytes(anonymized, "out") == sent_bytes(original, "out")
     with pytest.raises(CannotAnonymize, match="encrypted"):
         anonymize(replace(original, settings={"security": "secure", "key_file": "/dev/null"}))
 
 
-def test_what_a_camera_sees_is_blank() -> None:
-    original, scrubbed = recorded("camera/hikvision.rec")
+def test_camera_contents_are_blanked() -> None:
+    original, anonymized = recorded("camera/hikvision.rec")
 
-    assert said(scrubbed, "out") == said(original, "out")
-    assert set(said(scrubbed)) <= set(b"200 \n\0")
+    assert sent_bytes(anonymized, "out") == sent_bytes(original, "out")
+    assert set(sent_bytes(anonymized)) <= set(b"200 \n\0")
 
 
-def test_a_barrier_knows_nobody() -> None:
-    original, scrubbed = recorded("barrier/waveshare.rec")
+def test_barrier_recording_is_unchanged() -> None:
+    original, anonymized = recorded("barrier/waveshare.rec")
 
-    assert scrubbed.chunks == original.chunks
+    assert anonymized.chunks == original.chunks
     model = load_driver("modbus-barrier").settings_model
     read, again = (
         model.model_validate(with_endpoint(recording.settings, "board.port", "/dev/null"))
-        for recording in (original, scrubbed)
+        for recording in (original, anonymized)
     )
     assert again == read
 
 
-def test_of_a_scanner_on_usb_registers_stay_and_pictures_are_blank() -> None:
+def test_usb_scanner_images_are_blanked() -> None:
     asked = Transfer(1, "submit", TransferType.CONTROL, 0x80, 1, 1, 0, 0, 1, b"\xc0\x04\x07\0\0\0\1\0")
-    told = Transfer(1, "complete", TransferType.CONTROL, 0x80, 1, 1, 0, 0, 1, data=b"\x81")
+    answer = Transfer(1, "complete", TransferType.CONTROL, 0x80, 1, 1, 0, 0, 1, data=b"\x81")
     finger = Transfer(2, "complete", TransferType.INTERRUPT, 0x81, 1, 1, 0, 0, 4, data=b"\1\1\7\7")
     picture = Transfer(3, "complete", TransferType.BULK, 0x82, 1, 1, 0, 0, 3, data=b"abc")
-    recording = Recording("uru4000", {}, "live", entries=[asked, told, finger, picture], wire="usb")
+    recording = Recording("uru4000", {}, "live", entries=[asked, answer, finger, picture], wire="usb")
 
     assert anonymize(recording).entries == [
         asked,
-        told,
+        answer,
         replace(finger, data=b"\1\1\0\0"),
         replace(picture, data=bytes(3)),
     ]

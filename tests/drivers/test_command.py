@@ -1,4 +1,4 @@
-"""What a driver declares as a command, and what it may not."""
+"""Declaration of commands by drivers, and its limits."""
 
 from typing import ClassVar
 
@@ -13,11 +13,11 @@ from drivers.observation import Observation
 
 
 class Turn(CommandArguments):
-    angle_deg: float = Field(description="How far, in degrees.", examples=[90])
+    angle_deg: float = Field(description="Angle, in degrees.", examples=[90])
 
 
 class Turned(CommandOutput):
-    angle_deg: float = Field(description="How far it turned, in degrees.", examples=[90])
+    angle_deg: float = Field(description="Angle turned, in degrees.", examples=[90])
 
 
 class Vane(Driver[Settings]):
@@ -41,7 +41,7 @@ class Vane(Driver[Settings]):
         return CommandOutput()
 
 
-def test_a_driver_declares_its_commands_by_its_methods() -> None:
+def test_commands_are_declared_by_methods() -> None:
     assert Vane.commands == {
         "turn-by": CommandSpec("turn-by", "turn_by", Turn, Turned, is_urgent=False, is_movement=True),
         "stop": CommandSpec(
@@ -50,7 +50,7 @@ def test_a_driver_declares_its_commands_by_its_methods() -> None:
     }
 
 
-def test_one_that_declares_none_has_none() -> None:
+def test_driver_without_commands_has_none() -> None:
     class Still(Vane):
         turn_by = None
         stop = None
@@ -58,8 +58,8 @@ def test_one_that_declares_none_has_none() -> None:
     assert Still.commands == {}
 
 
-def test_a_malformed_command_is_refused_when_the_class_is_made() -> None:
-    with pytest.raises(TypeError, match=r"Bad\.turn is not \(self, Request, Call\) -> Done"):
+def test_malformed_command_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Bad\.turn is not \(self, CommandArguments, Invocation\)"):
 
         class Bad(Vane):
             @command()
@@ -67,7 +67,7 @@ def test_a_malformed_command_is_refused_when_the_class_is_made() -> None:
                 return CommandOutput()
 
 
-def test_what_every_device_obeys_is_nobodys_to_declare() -> None:
+def test_reserved_verb_is_refused() -> None:
     with pytest.raises(TypeError, match=r"Greedy\.claim: `claim` is a command of every device"):
 
         class Greedy(Vane):
@@ -76,7 +76,7 @@ def test_what_every_device_obeys_is_nobodys_to_declare() -> None:
                 return CommandOutput()
 
 
-def test_a_verb_may_be_one_that_no_method_can_be_named() -> None:
+def test_verb_may_differ_from_method() -> None:
     class Door(Vane):
         @command(verb="open", is_movement=True)
         async def open_door(self, request: CommandArguments, call: Invocation) -> CommandOutput:
@@ -87,6 +87,6 @@ def test_a_verb_may_be_one_that_no_method_can_be_named() -> None:
     )
 
 
-def test_a_call_knows_how_long_it_may_wait() -> None:
+def test_invocation_has_remaining_time() -> None:
     assert 1.9 < Invocation.local(within_s=2).remaining_s <= 2
     assert Invocation("1", "lane-1", "t", boot_ns() - 10**9).remaining_s < -0.9

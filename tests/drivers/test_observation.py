@@ -1,4 +1,4 @@
-"""What an observation may be."""
+"""Limits of observations."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ import pytest
 from drivers.observation import DataClass, Observation
 
 
-def test_nothing_about_a_person_may_stand() -> None:
+def test_personal_observation_is_no_state() -> None:
     with pytest.raises(TypeError, match="Weight is about a person and must not be a state"):
 
         class Weight(Observation):

@@ -150,16 +150,16 @@ def test_nothing_is_missing() -> None:
     assert (code, said.endswith("nothing wrong\n")) == (0, True), said
 
 
-async def test_devices_lack_extras(house: GatewayFixture) -> None:
+async def test_devices_lack_extras(gateway: GatewayFixture) -> None:
     """The post is up and its reader at work; the fault of each other device names the line that mends it."""
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     for name, (_, table) in LACKING.items():
-        house.devices[f"{name}/device"] = f'[device."{name}/device"]\n{table}\n'
-    house.write()
-    house.python = environment(house.folder / "venv")
-    await house.start()
-    async with house.workstation("lane-1/reader", *(f"{name}/device" for name in LACKING)) as desk:
+        gateway.devices[f"{name}/device"] = f'[device."{name}/device"]\n{table}\n'
+    gateway.write()
+    gateway.python = environment(gateway.folder / "venv")
+    await gateway.start()
+    async with gateway.workstation("lane-1/reader", *(f"{name}/device" for name in LACKING)) as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)
         await wire.wait_for_host()
         for name, (extra, _) in LACKING.items():
@@ -168,7 +168,7 @@ async def test_devices_lack_extras(house: GatewayFixture) -> None:
             assert state is not None
             assert (state.cause, state.action) == (Cause.DRIVER_ERROR, Action.CONFIGURE), state
             assert state.how.endswith(f"-e '.[{extra}]'; then restart the gateway"), state
-    assert await house.stop() == 0
+    assert await gateway.stop() == 0
 
 
 def _state(desk: Workstation, name: str) -> StateCode | None:

@@ -5,15 +5,15 @@ import json
 import tempfile
 from pathlib import Path
 
-from support.gateways import House
-from support.mosquitto import Mosquitto
-from support.replaying import expected, recordings, replayed
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import GatewayFixture
+from support.gateway.replaying import expected, recordings, replay_recordings
 
 
 def main() -> None:
     """Write all of them."""
     with tempfile.TemporaryDirectory() as folder, Mosquitto() as broker:
-        found = asyncio.run(replayed(House(Path(folder), broker), recordings()))
+        found = asyncio.run(replay_recordings(GatewayFixture(Path(folder), broker), recordings()))
     for path, events in found.items():
         expected(path).write_text(json.dumps(events, indent=1, ensure_ascii=False) + "\n")
         print(f"{path.name}: {len(events)} events")

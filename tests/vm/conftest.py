@@ -17,7 +17,7 @@ if IS_ENABLED:  # while the machine is off, its broker's absence is expected
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> None:
+def no_leftovers() -> None:
     """Disable the check: machine, brokers and clients outlive the single test. Their fixture ends them."""
 
 

@@ -1,8 +1,8 @@
-"""What libosdp takes for a wire: bytes both ways, and the gate that every command to an output has to pass.
+"""Channel between libosdp and the line, with a gate for every command to an output.
 
-libosdp queues commands, keeps the queue while a reader is silent, and sends a frame again whose answer was
-lost. For what can move that is wrong thrice, so the last word is here: a frame OUT leaves only with a permit,
-in time, and once.
+libosdp queues commands, keeps the queue while a reader is silent, and repeats a frame whose response was
+lost. All three are unsafe for outputs, so this gate decides: a frame OUT is sent only with a permit, in time,
+and once.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from drivers.clock import boot_ns
 
 @dataclass(slots=True)
 class OutputPermit:
-    """Leave for one frame OUT."""
+    """Permit for one frame OUT."""
 
     deadline_ns: int
-    """By the boot clock."""
+    """By CLOCK_BOOTTIME."""
     sent: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    """Done once the frame has gone through."""
+    """Done once the frame was sent."""
 
 
 class OsdpChannel:
@@ -33,18 +33,18 @@ class OsdpChannel:
         self._heard = bytearray()
         self._asked: int | None = None
         self.to_send = bytearray()
-        """What libosdp wants on the wire."""
+        """Bytes from libosdp for the line."""
         self.permit: OutputPermit | None = None
         self.withheld = False
-        """Whether a frame OUT was kept back: libosdp and the reader disagree from now on."""
+        """True once a frame OUT was withheld: libosdp and the reader are out of step from then on."""
         self._heard_ns = boot_ns()
         self.last_reply: int | None = None
-        """What the reader's last sound frame was."""
+        """Code of the reader's last valid frame."""
         self.is_drained = False
-        """Whether it once had nothing to tell when asked: what it tells from then on is new."""
+        """True after a first poll without an event: later events are new."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take what came from the line. Noise confuses libosdp, so it hears sound frames only."""
+        """Take bytes of the line. Only valid frames are passed on: noise confuses libosdp."""
         for frame in self._replies.feed(chunk):
             if frame.is_reply and frame.address == self._address:
                 self._heard += frame.wire
@@ -53,17 +53,17 @@ class OsdpChannel:
 
     @property
     def silence_s(self) -> float:
-        """Seconds since its last sound frame, or since we listen."""
+        """Seconds since the reader's last valid frame, or since opening."""
         return (boot_ns() - self._heard_ns) / 1e9
 
     def read(self, max_bytes: int) -> bytes:
-        """Give libosdp what has come."""
+        """Return received bytes to libosdp."""
         chunk = bytes(self._heard[:max_bytes])
         del self._heard[:max_bytes]
         return chunk
 
     def write(self, data: bytes) -> int:
-        """Take a whole frame from libosdp, for the wire or for nowhere."""
+        """Take a whole frame from libosdp, and send or withhold it."""
         wire = bytes(data)
         frame = OsdpFrame.parse(wire[max(wire.find(SOM), 0) :])
         if frame is None or (frame.code == OUT and not self._may_leave()):
@@ -82,5 +82,5 @@ class OsdpChannel:
         return True
 
     def flush(self) -> None:
-        """Forget what has come."""
+        """Discard received bytes."""
         self._heard.clear()

@@ -1,7 +1,7 @@
-"""Card readers and their outputs over OSDP (IEC 60839-11-5): the driver `osdp`, one reader a line.
+"""Card readers and their outputs over OSDP (IEC 60839-11-5): the driver `osdp`, one reader on a line.
 
-libosdp speaks the protocol. An output is switched only by the reader's own timer, by one frame and in time,
-and cards that the reader kept while nobody asked are not passed on: nobody knows how old they are.
+libosdp implements the protocol. An output is switched only with the reader's own timer, by one frame and in
+time. Cards that the reader stored while it was not polled are dropped: their age is unknown.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from drivers.access.osdp.panel import ControlPanel
 
 TICK_S = 0.02
-"""How often libosdp is called where nothing comes, in seconds; it asks for 0.05 at most."""
+"""Interval of calls to libosdp without received bytes, in seconds; it requires 0.05 at most."""
 CARD, STATUS = 1, 4
-"""Kinds of what libosdp tells: osdp_event_type."""
+"""Kinds of libosdp's events: osdp_event_type."""
 INPUTS, OUTPUTS, LOCAL = 0, 1, 2
 """Kinds of status: osdp_status_report_type."""
 FORMATS = {0: CardFormat.RAW, 1: CardFormat.WIEGAND}
 INSECURE_STATUS = Status(
     StateCode.DEGRADED,
     Cause.CHANNEL_INSECURE,
-    "The reader has its key, and the post would still hand it to any other.",
+    "The reader has its key, but the post would still send it to any other reader.",
     Action.CONFIGURE,
-    'Write security = "secure".',
+    'Set security = "secure".',
 )
 
 
@@ -52,7 +52,7 @@ class Osdp(Driver[OsdpSettings]):
     panel: "ControlPanel"
     _working: asyncio.Task[None] | None = None
     _told = UNKNOWN_STATUS
-    """How the reader is, as it said last."""
+    """Last status of the reader."""
 
     async def open(self) -> Identity:
         """Open the line and wait until the reader is online; raises LinkError."""
@@ -72,7 +72,7 @@ class Osdp(Driver[OsdpSettings]):
         self._working = asyncio.create_task(self._work())
         self._working.add_done_callback(lambda _: self._news.set())
         told = self.panel.identity
-        # libosdp makes a number of it, least byte first; an OUI is written in the order of the wire.
+        # libosdp makes a number of it, least byte first; an OUI is written in transmission order.
         vendor, firmware = told["vendor_code"].to_bytes(3, "little"), told["firmware_version"]
         return Identity(
             model=f"model {told['model']}.{told['version']}",
@@ -82,7 +82,7 @@ class Osdp(Driver[OsdpSettings]):
         )
 
     async def close(self) -> None:
-        """Ask nothing any more."""
+        """Stop polling."""
         if self._working is not None:
             self._working.cancel()
             with contextlib.suppress(asyncio.CancelledError, LinkError):
@@ -104,7 +104,7 @@ class Osdp(Driver[OsdpSettings]):
         self.panel.channel.feed(chunk)
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
-        """Yield cards, and how the reader is: once, then at every change."""
+        """Yield cards, and the status: once, then at every change."""
         assert self._working is not None
         status = self._told = UNKNOWN_STATUS
         yield status
@@ -132,7 +132,7 @@ class Osdp(Driver[OsdpSettings]):
                 await self._working
 
     async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """Tell how the reader is; interactive: a card is held to it."""
+        """Report the status; interactive: wait for a card."""
         if trial.level is SelfTestLevel.INTERACTIVE:
             yield await card_steps(trial)
             return
@@ -146,13 +146,13 @@ class Osdp(Driver[OsdpSettings]):
                 Cause.TAMPERED,
                 "The reader's housing is open, or it was torn off.",
                 Action.CALL_SUPPORT,
-                "Look at the reader before you trust it again.",
+                "Inspect the reader before it is used again.",
             )
         if status.power_failure:
             return Status(
                 StateCode.DEGRADED,
                 Cause.DEVICE_FAULT,
-                "The reader says that its supply fails.",
+                "The reader reports that its power supply fails.",
                 Action.CALL_SUPPORT,
                 "Check its power supply.",
             )
@@ -160,7 +160,7 @@ class Osdp(Driver[OsdpSettings]):
 
     @command(is_movement=True)
     async def pulse(self, request: PulseOutput, call: Invocation) -> PulseOutputResult:
-        """Switch an output on for a while, which the reader ends by itself."""
+        """Switch an output on for a limited time, ended by the reader."""
         tenths = max(1, round(request.duration_s / TENTH_S))
         await self.panel.pulse(request.output, tenths, call)
         return PulseOutputResult(output=request.output, duration_s=tenths / 10)
@@ -177,7 +177,7 @@ def _card(told: dict[str, Any]) -> CardRead:
 
 
 def _changed(status: ReaderStatus, what: int, report: bytes) -> ReaderStatus:
-    """The status with what a report says in it."""
+    """Return the status updated by a report."""
     told = tuple(map(bool, report))
     match what:
         case _ if what == INPUTS:

@@ -1,8 +1,8 @@
-"""OSDP frames as far as they can be read without the key: who speaks, and what it is. Pure.
+"""OSDP frames as far as they are readable without the key: sender and message code. Pure.
 
-Source: IEC 60839-11-5 (OSDP 2.2), section 5.9: SOM 53, address (top bit set in replies), length of all of it
+Source: IEC 60839-11-5 (OSDP 2.2), section 5.9: SOM 53, address (top bit set in replies), total length
 (little-endian), control (04: CRC rather than checksum, 08: a security block follows), that block, one byte
-that says what it is, data, check. Only the data are ever encrypted.
+with the message code, data, check. Only the data are ever encrypted.
 """
 
 import binascii
@@ -22,7 +22,7 @@ COMMANDS = {
     0x68: "OUT", 0x69: "LED", 0x6A: "BUZ", 0x6B: "TEXT", 0x6E: "COMSET", 0x75: "KEYSET", 0x76: "CHLNG",
     0x77: "SCRYPT",
 }  # fmt: skip
-"""Annex A of that standard, as far as readers of cards are concerned."""
+"""Annex A of that standard, as far as card readers are concerned."""
 REPLIES = {
     0x40: "ACK", 0x41: "NAK", 0x45: "PDID", 0x46: "PDCAP", 0x48: "LSTATR", 0x49: "ISTATR", 0x4A: "OSTATR",
     0x4B: "RSTATR", 0x50: "RAW", 0x51: "FMT", 0x53: "KEYPAD", 0x54: "COM", 0x76: "CCRYPT", 0x78: "RMAC_I",
@@ -33,7 +33,7 @@ REPLIES = {
 
 @dataclass(frozen=True, slots=True)
 class OsdpFrame:
-    """One sound frame."""
+    """One valid frame."""
 
     address: int
     is_reply: bool
@@ -42,7 +42,7 @@ class OsdpFrame:
 
     @classmethod
     def parse(cls, frame: bytes) -> "OsdpFrame | None":
-        """Read one whole frame that begins with its SOM; None for one that is not sound."""
+        """Parse one whole frame that begins with its SOM; None if it is invalid."""
         if len(frame) < SHORTEST or frame[0] != SOM or int.from_bytes(frame[2:4], "little") != len(frame):
             return None
         address, control = frame[1], frame[4]
@@ -60,17 +60,17 @@ class OsdpFrame:
 
 
 class OsdpFrameReader:
-    """Sound frames out of a stream of bytes; what lies between them is passed over."""
+    """Extracts valid frames from a stream of bytes; other bytes are skipped."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew, as with every question: half a frame would swallow the answers that follow it."""
+        """Discard pending bytes, before every request: a partial frame would consume the next responses."""
         self._held = b""
 
     def feed(self, chunk: bytes) -> Iterator[OsdpFrame]:
-        """Take bytes as they come, and yield what is complete."""
+        """Take a chunk and yield complete frames."""
         self._held += chunk
         while (start := self._held.find(SOM)) >= 0:
             self._held = self._held[start:]
@@ -87,7 +87,7 @@ class OsdpFrameReader:
 
 
 def describe_osdp(_direction: Direction, chunk: bytes) -> str:
-    """Which frames a chunk holds, by their names."""
+    """Return the names of the frames in a chunk."""
     return ", ".join(
         (REPLIES if frame.is_reply else COMMANDS).get(frame.code, f"code {frame.code:02x}")
         for frame in OsdpFrameReader().feed(chunk)

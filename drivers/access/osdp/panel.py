@@ -1,4 +1,4 @@
-"""libosdp as the control panel of one reader, worked by the event loop: no thread, nothing outlives it."""
+"""Control panel of one reader: libosdp, run by the event loop without a thread."""
 
 import asyncio
 from collections import deque
@@ -14,23 +14,23 @@ from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalR
 from drivers.links.link import Action, Cause, LinkError
 
 READER_INDEX = 0
-"""The number of the only reader on this line."""
+"""Number of the only reader on this line."""
 REFRESHES_PER_QUESTION = 3
-"""From an answer to the next question libosdp goes so many steps, one a call."""
+"""From a response to the next request libosdp needs so many steps, one a call."""
 STALE_S = 0.35
-"""A reader is asked every 50 ms and answers within 200 ms: one that has not is not there just now."""
+"""A reader is polled every 50 ms and responds within 200 ms: after this time it counts as absent."""
 QUEUE_TIMEOUT_S = 0.6
-"""How long a command may wait for its turn on the line, in seconds."""
+"""Time limit of a command's wait for the line, in seconds."""
 RESPONSE_TIMEOUT_S = 0.6
-"""How long its answer may take, in seconds; libosdp would send it again after 1.0 s."""
+"""Time limit of its response, in seconds; libosdp would repeat the command after 1.0 s."""
 TEMPORARY_ON = 5
-"""Control code of OUT: on, and back when the timer ends."""
+"""Control code of OUT: on, and off again at the end of the timer."""
 TIMER_COMPLIANCE_LEVELS = frozenset({3, 4})
 """Compliance levels of outputs that have a timer."""
 
 
 class ControlPanel:
-    """One reader behind a channel. A new one is made for every open, so no queue lives on."""
+    """One reader behind a channel. Every open creates a new one, so no queue survives."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ControlPanel:
         self._failure: LinkError | None = None
         self.has_been_online = False
         self.events: deque[dict[str, Any]] = deque()
-        """What libosdp has told and nobody has taken."""
+        """Events of libosdp that are not read yet."""
         self.channel = OsdpChannel(address)
         osdp_sys.set_loglevel(osdp_sys.LOG_EMERG)
         flags = osdp_sys.FLAG_ENABLE_NOTIFICATION
@@ -61,7 +61,7 @@ class ControlPanel:
                     "flags": flags,
                     "scbk": key,
                     "channel": self.channel,
-                    # Only a reader tells these.
+                    # Only a reader reports these.
                     "version": 0,
                     "model": 0,
                     "vendor_code": 0,
@@ -75,23 +75,23 @@ class ControlPanel:
 
     @property
     def is_online(self) -> bool:
-        """Whether it answers, over a secure channel unless it may do without."""
+        """True if it responds, over a secure channel unless that is not required."""
         safe = self._security == "clear" or bool(self._panel.sc_status())
         return bool(self._panel.status()) and safe
 
     @property
     def identity(self) -> dict[str, int]:
-        """What it says it is: vendor_code, model, version, serial_number, firmware_version."""
+        """Identity as reported: vendor_code, model, version, serial_number, firmware_version."""
         told: dict[str, int] = self._panel.get_pd_id(READER_INDEX)
         return told
 
     def capability(self, code: int) -> tuple[int, int]:
-        """How well it can do something, and how many it has of it."""
+        """Return the compliance level of a capability, and the number of its items."""
         level, count = self._panel.check_capability(READER_INDEX, code)
         return level, count
 
     async def work(self) -> None:
-        """Let libosdp hear what has come and say what it will; raises LinkError once the reader is lost."""
+        """Pass received bytes to libosdp and send its frames; raises LinkError once the reader is lost."""
         for _ in range(REFRESHES_PER_QUESTION):
             self._panel.refresh()
             if self.channel.to_send:
@@ -104,23 +104,23 @@ class ControlPanel:
         elif self.channel.silence_s > self._silent_s:
             self._fail(_absent() if self.channel.last_reply is None else _silent())
         elif self._panel.status() and not self.is_online:
-            # While a reader is given its key, libosdp would also do without a secure channel.
+            # While a key is installed, libosdp would also continue without a secure channel.
             self._fail(self._why_offline())
         if self._failure is not None:
             raise self._failure
 
     def _fail(self, failure: LinkError) -> None:
-        """The first thing that goes wrong is the cause of the others."""
+        """Record a failure; the first one is the cause of the others."""
         self._failure = self._failure or failure
 
     async def pulse(self, output: int, tenths: int, call: Invocation) -> None:
         """Switch an output on for so many tenths of a second, with one frame.
 
-        Raises Refused while nothing has left, Failed where the reader says no, and LinkError where it says
-        nothing.
+        Raises CommandRefusal before anything was sent, CommandFailure when the reader refuses, and LinkError
+        without a response.
         """
         if call.remaining_s <= 0:
-            raise CommandRefusal(RefusalReason.EXPIRED, "It came too late.")
+            raise CommandRefusal(RefusalReason.EXPIRED, "The command came too late.")
         level, outputs = self.capability(osdp_sys.CAP_OUTPUT_CONTROL)
         if output >= outputs:
             raise CommandRefusal(
@@ -128,10 +128,11 @@ class ControlPanel:
             )
         if level not in TIMER_COMPLIANCE_LEVELS:
             raise CommandRefusal(
-                RefusalReason.NOT_SUPPORTED, "Its outputs have no timer: they would stay on if we died."
+                RefusalReason.NOT_SUPPORTED,
+                "Its outputs have no timer: they would stay on after a failure of the gateway.",
             )
         if not self.is_online or self.channel.silence_s > STALE_S:
-            raise CommandRefusal(RefusalReason.TIMED_OUT, "The reader does not answer just now.")
+            raise CommandRefusal(RefusalReason.TIMED_OUT, "The reader does not respond at the moment.")
         if self.channel.permit is not None:
             raise CommandRefusal(RefusalReason.BUSY, "Another output is being switched.")
         self._done = asyncio.get_running_loop().create_future()
@@ -153,10 +154,10 @@ class ControlPanel:
             "timer_count": tenths,
         }
         if not self._panel.submit_command(READER_INDEX, order):
-            raise CommandRefusal(RefusalReason.TIMED_OUT, "The reader does not answer just now.")
+            raise CommandRefusal(RefusalReason.TIMED_OUT, "The reader does not respond at the moment.")
 
     async def _leave(self, permit: OutputPermit, call: Invocation) -> None:
-        """Wait until the frame has left."""
+        """Wait until the frame was sent."""
         try:
             async with asyncio.timeout(min(QUEUE_TIMEOUT_S, call.remaining_s)):
                 await permit.sent
@@ -164,7 +165,7 @@ class ControlPanel:
             raise CommandRefusal(RefusalReason.EXPIRED, "The line was not free in time.") from None
 
     async def _answer(self, done: "asyncio.Future[int]") -> None:
-        """Wait for what the reader says to it."""
+        """Wait for the reader's response."""
         try:
             async with asyncio.timeout(RESPONSE_TIMEOUT_S):
                 status = await done
@@ -174,8 +175,8 @@ class ControlPanel:
         if status == osdp_sys.COMPLETION_OK:
             return
         if self.channel.last_reply == NAK:
-            raise CommandFailure(RefusalReason.DEVICE_REFUSED, "The reader answered that it will not.")
-        raise CommandFailure(RefusalReason.LINK_FAILED, "What the reader answered makes no sense.")
+            raise CommandFailure(RefusalReason.DEVICE_REFUSED, "The reader rejected the command.")
+        raise CommandFailure(RefusalReason.LINK_FAILED, "The reader's response is invalid.")
 
     def _completed(self, _reader: int, _command: dict[str, Any], status: int) -> None:
         if self._done is not None and not self._done.done():
@@ -191,7 +192,7 @@ class ControlPanel:
             case {"event": osdp_sys.EVENT_NOTIFICATION}:
                 pass
             case _:
-                # libosdp 3.2.9 never frees what it hands over here: what is left in it must not be a card.
+                # libosdp 3.2.9 never frees the object that it passes here: no card must be left in it.
                 self.events.append(event | {"held": not self.channel.is_drained})
                 event.clear()
         return 0
@@ -206,13 +207,14 @@ class ControlPanel:
                 Cause.WRONG_DEVICE,
                 "The reader has no secure channel.",
                 Action.CONFIGURE,
-                'Replace it, or allow that everybody at its wires reads and commands: `security = "clear"`.',
+                'Replace it, or set `security = "clear"`, with which everybody with access to its wires '
+                "can read cards and switch outputs.",
             )
         return LinkError(
             Cause.NO_PERMISSION,
             "The reader and this post have different keys.",
             Action.CONFIGURE,
-            "Put the reader's key into `key_file`. A reader in installation mode is given the key of that "
+            "Write the reader's key into `key_file`. A reader in installation mode receives the key of that "
             'file with `security = "install"`.',
         )
 
@@ -220,16 +222,16 @@ class ControlPanel:
 def _absent() -> LinkError:
     return LinkError(
         Cause.NO_RESPONSE,
-        "No reader answers at this address.",
+        "No reader responds at this address.",
         Action.CONFIGURE,
-        "Check its power and its two wires, which are easily swapped; then `address` and `baud`.",
+        "Check its power and its two wires, which may be swapped; then `address` and `baud`.",
     )
 
 
 def _silent() -> LinkError:
     return LinkError(
         Cause.NO_RESPONSE,
-        "The reader does not answer any more.",
+        "The reader no longer responds.",
         Action.REPLUG,
         "Check its power and its cable.",
     )
@@ -238,7 +240,7 @@ def _silent() -> LinkError:
 def _restarted() -> LinkError:
     return LinkError(
         Cause.LINK_FAILED,
-        "The reader gave up the secure channel: it has restarted, or is another one.",
+        "The reader dropped the secure channel: it has restarted, or is another one.",
         Action.WAIT,
         "If this repeats, check its power and its cable.",
     )
@@ -247,7 +249,7 @@ def _restarted() -> LinkError:
 def _unanswered() -> LinkError:
     return LinkError(
         Cause.NO_RESPONSE,
-        "The reader was told to switch an output, and did not answer.",
+        "The reader received a command to switch an output, and did not respond.",
         Action.WAIT,
-        "Look whether the output was switched. If this repeats, check its cable.",
+        "Check if the output was switched. If this repeats, check its cable.",
     )

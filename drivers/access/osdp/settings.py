@@ -1,4 +1,4 @@
-"""Settings of a reader that speaks OSDP, and the key of its secure channel."""
+"""Settings of an OSDP reader, and the key of its secure channel."""
 
 import re
 from pathlib import Path
@@ -11,13 +11,13 @@ from drivers.links.serial import SerialSettings
 
 Security = Literal["secure", "install", "clear"]
 DEFAULT_KEY = bytes(range(0x30, 0x40))
-"""SCBK-D, which readers in installation mode have, and everybody knows (IEC 60839-11-5, annex D)."""
+"""SCBK-D, the public default key of readers in installation mode (IEC 60839-11-5, annex D)."""
 
 
 class OsdpSettings(SerialSettings):
     """Settings of one reader."""
 
-    address: int = Field(0, ge=0, le=126, description="The reader's address on its line.", examples=[0])
+    address: int = Field(0, ge=0, le=126, description="Address of the reader on its line.", examples=[0])
     key_file: Path | None = Field(
         None,
         description="File with the base key (SCBK) of its secure channel, 32 hexadecimal digits.",
@@ -26,15 +26,15 @@ class OsdpSettings(SerialSettings):
     security: Security = Field(
         "secure",
         description="secure: only over a secure channel with that key. install: the same, but a reader in "
-        "installation mode is given the key first. clear: no secure channel.",
+        "installation mode receives the key first. clear: no secure channel.",
         examples=["secure"],
     )
     offline_after_s: float = Field(
         2.5,
         ge=0.3,
         le=8,
-        description="A reader that has said nothing for so long is lost, in seconds; below 1.1 s one lost "
-        "answer is enough.",
+        description="Without a response for so long the reader is offline, in seconds; below 1.1 s one lost "
+        "response is enough.",
         examples=[2.5],
     )
 
@@ -49,16 +49,16 @@ class OsdpSettings(SerialSettings):
     def _a_key_for_a_channel(self) -> Self:
         if self.key_file is None and self.security != "clear":
             raise ValueError(
-                'has no `key_file` for its secure channel: add it, or write security = "clear", with which '
-                "everybody at its wires can read cards and switch outputs"
+                'has no `key_file` for its secure channel: add it, or set security = "clear", with which '
+                "everybody with access to its wires can read cards and switch outputs"
             )
         if self.key_file is not None and self.security == "clear":
-            raise ValueError('has a `key_file` that security = "clear" does not use: take one of them out')
+            raise ValueError('has a `key_file` that security = "clear" does not use: remove one of them')
         return self
 
 
 def read_key(file: Path) -> bytes:
-    """Read a base key; raises LinkError, which says nothing of what is in the file."""
+    """Read a base key; raises LinkError, without any content of the file."""
     try:
         text = file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -67,20 +67,20 @@ def read_key(file: Path) -> bytes:
             Cause.NO_PERMISSION,
             f"The key of the reader cannot be read: {file}: {why}.",
             Action.CONFIGURE,
-            "Correct `key_file`, and let the gateway's user read it.",
+            "Correct `key_file`, and give the gateway's user read permission.",
         ) from None
     if not re.fullmatch(r"[0-9a-fA-F]{32}", text):
         raise LinkError(
             Cause.NO_PERMISSION,
-            f"{file} holds no key of a reader.",
+            f"{file} contains no key of a reader.",
             Action.CONFIGURE,
             "Write 32 hexadecimal digits into it.",
         )
     if (key := bytes.fromhex(text)) == DEFAULT_KEY:
         raise LinkError(
             Cause.NO_PERMISSION,
-            f"{file} holds the key of readers in installation mode, which everybody knows.",
+            f"{file} contains the public key of readers in installation mode.",
             Action.CONFIGURE,
-            'Make a key (openssl rand -hex 16), and give it to the reader with `security = "install"`.',
+            'Create a key (openssl rand -hex 16), and install it in the reader with `security = "install"`.',
         )
     return key

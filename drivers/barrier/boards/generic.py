@@ -19,7 +19,7 @@ _WORD_BITS = 16
 
 
 class GenericSettings(ModbusBoardSettings):
-    """A board of any make, by its map. With relays, one of `pulse_at` and `watchdog_at` must be there."""
+    """A board of any make, by its map. With relays, one of `pulse_address` and `watchdog_address` must be there."""
 
     model: Literal["generic"]
     name: str = Field("Modbus board", description="Make and model, for people to read.", max_length=60)
@@ -57,11 +57,13 @@ class GenericSettings(ModbusBoardSettings):
     def _ends_its_pulses(self) -> Self:
         if self.relays and (self.pulse_address is None) == (self.watchdog_address is None):
             raise ValueError(
-                "nothing is said to end a pulse when the gateway is dead, or two things; write `pulse_at` if "
-                "the board times pulses, or `watchdog_at` if it opens relays when it hears nothing, not both"
+                "nothing is said to end a pulse when the gateway is dead, or two things; write `pulse_address` if "
+                "the board times pulses, or `watchdog_address` if it opens relays when it hears nothing, not both"
             )
         if self.input_table == "coils" and not self._apart:
-            raise ValueError("relays and inputs are the same coils; correct `inputs_at` or `relays_at`")
+            raise ValueError(
+                "relays and inputs are the same coils; correct `input_address` or `relay_address`"
+            )
         return self
 
     @property
@@ -97,8 +99,8 @@ class _GenericBoard(ModbusBoard[GenericSettings]):
 
     def __init__(self, settings: GenericSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self.relays, self.relays_at = settings.relays, settings.relay_address
-        self.inputs, self.inputs_at = settings.inputs, settings.input_address
+        self.relays, self.relay_address = settings.relays, settings.relay_address
+        self.inputs, self.input_address = settings.inputs, settings.input_address
 
     async def read_inputs(self) -> tuple[bool, ...]:
         """See `Board`."""
@@ -106,10 +108,12 @@ class _GenericBoard(ModbusBoard[GenericSettings]):
         if kind == "discrete-inputs":
             return await super().read_inputs()
         if kind == "coils":
-            return await self._ask(ReadBits(Function.READ_COILS, self.inputs_at, self.inputs), "its inputs")
+            return await self._ask(
+                ReadBits(Function.READ_COILS, self.input_address, self.inputs), "its inputs"
+            )
         by = Function.READ_INPUT_REGISTERS if kind == "input-register" else Function.READ_HOLDING_REGISTERS
         words = (self.inputs + _WORD_BITS - 1) // _WORD_BITS
-        told = await self._ask(ReadRegisters(by, self.inputs_at, words), "its inputs")
+        told = await self._ask(ReadRegisters(by, self.input_address, words), "its inputs")
         return tuple(bool(told[n // _WORD_BITS] >> n % _WORD_BITS & 1) for n in range(self.inputs))
 
     async def _identify(self) -> Identity:

@@ -39,8 +39,8 @@ class ModbusBoard(Generic[SettingsT]):
     inputs: int
     pulse_end: PulseEnd
     release_timeout_s: float
-    relays_at = 0
-    inputs_at = 0
+    relay_address = 0
+    input_address = 0
 
     def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
         self.settings = settings
@@ -59,11 +59,11 @@ class ModbusBoard(Generic[SettingsT]):
 
     async def read_inputs(self) -> tuple[bool, ...]:
         """See `Board`."""
-        return await self._ask(ReadBits(Function.READ_INPUTS, self.inputs_at, self.inputs), "its inputs")
+        return await self._ask(ReadBits(Function.READ_INPUTS, self.input_address, self.inputs), "its inputs")
 
     async def read_relays(self) -> tuple[bool, ...]:
         """See `Board`."""
-        return await self._ask(ReadBits(Function.READ_COILS, self.relays_at, self.relays), "its relays")
+        return await self._ask(ReadBits(Function.READ_COILS, self.relay_address, self.relays), "its relays")
 
     async def _ask(self, question: ModbusRequest[AnswerT], about: str) -> AnswerT:
         """Ask for what such a board must know; raises LinkError."""
@@ -88,7 +88,7 @@ class ModbusBoard(Generic[SettingsT]):
             _raise_refusal(refused)
 
     async def _open_all(self) -> None:
-        await self._write(WriteCoils(self.relays_at, (False,) * self.relays), urgent=True)
+        await self._write(WriteCoils(self.relay_address, (False,) * self.relays), urgent=True)
 
     @property
     def _description(self) -> str:
@@ -175,7 +175,7 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
     async def _switch_relay(
         self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]
     ) -> None:
-        command = WriteSingle(Function.WRITE_COIL, self.relays_at + relay, ON if closed else OFF)
+        command = WriteSingle(Function.WRITE_COIL, self.relay_address + relay, ON if closed else OFF)
         await self._write(command, urgent=urgent, wanted=wanted)
 
     async def close(self) -> None:

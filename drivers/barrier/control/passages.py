@@ -39,7 +39,7 @@ class PassageTracker:
         self._had_permit = False
         """The door was opened on a permit, and has not closed since."""
         self._was_open = False
-        self._explained = {"before": False, "behind": False}
+        self._explained = {"entry_side": False, "exit_side": False}
         """Who is sensed at that side is who left by it."""
 
     @property
@@ -87,10 +87,10 @@ class PassageTracker:
 
     def _begin(self, seen: DoorInputs, now_s: float, *, free: bool) -> Iterator[BarrierAlarm]:
         permit, self.permit = self.permit, None
-        behind = bool(seen.exit_side) and not self._explained["behind"]
-        before = bool(seen.entry_side) and not self._explained["before"]
+        at_exit = bool(seen.exit_side) and not self._explained["exit_side"]
+        at_entry = bool(seen.entry_side) and not self._explained["entry_side"]
         tailgates = permit is None and self._had_permit and not free
-        self._passing = _OngoingPassage(permit, now_s, tailgates, reverse=behind and not before)
+        self._passing = _OngoingPassage(permit, now_s, tailgates, reverse=at_exit and not at_entry)
         if tailgates:
             yield BarrierAlarm(
                 kind=AlarmKind.TAILGATING,
@@ -101,7 +101,7 @@ class PassageTracker:
     def _end(
         self, passing: _OngoingPassage, seen: DoorInputs, now_s: float
     ) -> Iterator[BarrierAlarm | BarrierPassage]:
-        near, far = ("behind", "before") if passing.reverse else ("before", "behind")
+        near, far = ("exit_side", "entry_side") if passing.reverse else ("entry_side", "exit_side")
         back = bool(getattr(seen, near)) and getattr(seen, far) is False
         if back:
             direction = PassageDirection.TURNED_BACK

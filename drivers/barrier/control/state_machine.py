@@ -151,8 +151,8 @@ class BarrierStateMachine:
     def on_command(self, request: CommandArguments, transaction: str, now_s: float) -> Decision:
         """Decide about a command, at the moment of doing it."""
         match request:
-            case OpenBarrier(door=name, permit_s=passage_s):
-                return self._open(self._index(name), passage_s, transaction, now_s)
+            case OpenBarrier(door=name, permit_s=permit_s):
+                return self._open(self._index(name), permit_s, transaction, now_s)
             case CloseBarrier(door=name):
                 return self._close(self._index(name), transaction, now_s)
             case AcknowledgeEmergency():
@@ -220,7 +220,7 @@ class BarrierStateMachine:
         if self._sensed is None:
             return ()
         state, why = self.state(now_s)
-        return self._reporter.changes(self._sensed, self.doors, state, why, found_open=self._found_open)
+        return self._reporter.changes(self._sensed, self.doors, state, why, open_at_start=self._found_open)
 
     # What becomes of what is asked.
 
@@ -231,7 +231,7 @@ class BarrierStateMachine:
         names = ", ".join(one.door.name or '""' for one in self._door_controls)
         raise CommandRefusal(RefusalReason.NOT_SUPPORTED, f"There is no such door; there is {names}.")
 
-    def _open(self, index: int, passage_s: float | None, transaction: str, now_s: float) -> Decision:
+    def _open(self, index: int, permit_s: float | None, transaction: str, now_s: float) -> Decision:
         one = self._door_controls[index]
         others = [other.door for other in self._door_controls if other is not one]
         fault = self._check_move(index, MotorContact.OPEN, now_s)
@@ -245,7 +245,7 @@ class BarrierStateMachine:
         if not self._emergency:
             if one.passages.permit is not None:
                 raise CommandRefusal(RefusalReason.BUSY, "A permit waits for its passage already.")
-            one.passages.grant(transaction, passage_s or self.settings.permit_s)
+            one.passages.grant(transaction, permit_s or self.settings.permit_s)
         return self._move(index, MovementState.OPEN, transaction, now_s)
 
     def _close(self, index: int, transaction: str, now_s: float) -> Decision:

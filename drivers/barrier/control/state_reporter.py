@@ -36,7 +36,7 @@ class StateReporter:
         state: MovementState,
         why: StateReason,
         *,
-        found_open: bool,
+        open_at_start: bool,
     ) -> tuple[BarrierState, ...]:
         """How it stands, where that is not what was said last."""
         said = self._said
@@ -58,7 +58,7 @@ class StateReporter:
             emergency=sensed.emergency,
             key_switch=sensed.key_switch,
             controller_ok=sensed.controller_ok,
-            open_at_start=found_open,
+            open_at_start=open_at_start,
         )
         if said is not None and (
             new == said.model_copy(update={"transaction": None})

@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/camera/anpr."""
+"""Cameras that read number plates (ANPR): Axis, Dahua and Hikvision."""

@@ -1,8 +1,8 @@
-"""Axis cameras that read plates and push what they read: AXIS License Plate Verifier and its relatives.
+"""Axis cameras that push plate reads: AXIS License Plate Verifier and its relatives.
 
 Source: AXIS License Plate Verifier, *Integration: Push events*, as JSON by HTTP POST. A vehicle is several
-events with one ``carID``: ``new`` when it is first read, ``update`` when it is read better, ``lost`` when it
-has gone. The camera cannot be asked, so what it pushes while nobody listens it keeps or loses by itself.
+events with one ``carID``: ``new`` at the first read, ``update`` at a better one, ``lost`` when it has gone.
+The camera has no list of past reads: pushes that nothing receives are kept or lost by the camera.
 """
 
 import base64
@@ -34,27 +34,27 @@ class AxisSettings(HttpListenerSettings):
 
     report_on: Literal["new", "lost"] = Field(
         "new",
-        description="When a vehicle is told of: new, at once, mostly without a direction; lost, when it has "
-        "gone, with all that the camera found out.",
+        description="When to report a vehicle: new, at once, mostly without a direction; lost, when it has "
+        "gone, with all results of the camera.",
         examples=["new"],
     )
 
 
 class AxisPlateCamera(Driver[AxisSettings]):
-    """An Axis camera that pushes what it reads."""
+    """An Axis camera that pushes its plate reads."""
 
     family = Family.CAMERA
     settings_model = AxisSettings
     observation_types: ClassVar[tuple[type[Observation], ...]] = (PlateRead,)
 
     async def open(self) -> Identity:
-        """Listen; raises LinkError. Who sends is known only when it sends."""
+        """Listen; raises LinkError. The sender is known only once it sends."""
         self.listener = await self.links.http_listener(self.settings)
         self._cars: dict[str, int] = {}
         return Identity(manufacturer="Axis", model="camera that pushes plates")
 
     async def watch(self) -> AsyncIterator[PlateRead | BadFrame]:
-        """Tell of every vehicle once."""
+        """Yield one plate read for each vehicle."""
         while True:
             for said in self._take(await self.listener.next_request()):
                 yield said
@@ -72,7 +72,7 @@ class AxisPlateCamera(Driver[AxisSettings]):
                 yield from self._passage(event, state)
 
     def _passage(self, event: Mapping[str, Any], state: str) -> Iterator[PlateRead | BadFrame]:
-        """Tell of it where it is the first event of this vehicle that counts."""
+        """Yield the plate read at the event that reports this vehicle."""
         if self.settings.report_on == "lost" and state != "lost":
             return
         raw = _text(event, "plateUTF8") or _text(event, "plateUnicode") or _text(event, "plateText") or ""
@@ -100,10 +100,10 @@ class AxisPlateCamera(Driver[AxisSettings]):
         yield to_observation(passage)
 
     def _first(self, car: str, state: str) -> bool:
-        """Whether nothing was told of this vehicle yet.
+        """Return True if this vehicle was not reported yet.
 
-        The camera numbers vehicles anew when it is restarted, so a number that begins again after a while is
-        another vehicle; one that merely goes on, as that of a parked vehicle, is not.
+        A restarted camera numbers vehicles anew. So the first event of a known number after a while is
+        another vehicle; later events of the number, as of a parked vehicle, are not.
         """
         now_ns, last_ns = boot_ns(), self._cars.pop(car, None)
         self._cars[car] = now_ns
@@ -113,7 +113,7 @@ class AxisPlateCamera(Driver[AxisSettings]):
 
 
 def _text(event: Mapping[str, Any], key: str) -> str | None:
-    """A value as text: the camera writes numbers both ways."""
+    """Return a value as text: the camera writes numbers both ways."""
     match event.get(key):
         case str() as text if text.strip():
             return text.strip()[:200]
@@ -126,7 +126,7 @@ def _text(event: Mapping[str, Any], key: str) -> str | None:
 
 
 def _time(event: Mapping[str, Any]) -> str | None:
-    """Milliseconds since 1970 where it tells them, else the time on its dial: `20231211 142705507`."""
+    """Return the time from milliseconds since 1970, else from its local clock: `20231211 142705507`."""
     stamp = _text(event, "capture_timestamp") or ""
     if stamp.isascii() and stamp.isdigit() and len(stamp) == 13:
         seconds, thousandths = divmod(int(stamp), 1000)
@@ -135,7 +135,7 @@ def _time(event: Mapping[str, Any]) -> str | None:
 
 
 def _pictures(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What each shows and its base64: one beside the event, or several in a list of their own."""
+    """Yield role and base64 of each picture: one beside the event, or several in a list."""
     listed = event.get("ImageArray")
     for picture in listed if isinstance(listed, list) else []:
         if isinstance(picture, dict) and isinstance(encoded := picture.get("BinaryImage"), str):

@@ -1,9 +1,10 @@
-"""Dahua cameras that read plates, and those that others sell under their own names.
+"""Dahua cameras that read plates, and those sold under other brands.
 
-Source: Dahua, *HTTP API for IPC and ITC*, snapManager. ``GET /cgi-bin/snapManager.cgi?action=attachFileProc``
-is answered by a multipart that never ends: lines ``Events[0].Key=value``, then the picture, and ``Heartbeat``
-every few seconds. One vehicle may come in several pictures, each behind lines of its own: ``GroupID`` is the
-same in all of them, ``CountInGroup`` says how many there are.
+Source: Dahua, *HTTP API for IPC and ITC*, snapManager. The response to ``GET
+/cgi-bin/snapManager.cgi?action=attachFileProc`` is an endless multipart stream: lines
+``Events[0].Key=value``, then the picture, and ``Heartbeat`` every few seconds. One vehicle may have several
+pictures, each after lines of its own: ``GroupID`` is the same in all of them, ``CountInGroup`` is their
+number.
 """
 
 import re
@@ -28,18 +29,18 @@ class DahuaSettings(PlateCameraSettings):
     events: tuple[str, ...] = Field(
         ("TrafficJunction",),
         min_length=1,
-        description="The events that tell of vehicles, in the camera's words.",
+        description="Events with vehicles, in the camera's words.",
         examples=[["TrafficJunction", "TrafficGate"]],
     )
     heartbeat_s: int = Field(
-        5, ge=1, le=60, description="How often the camera gives a sign of life, in seconds.", examples=[5]
+        5, ge=1, le=60, description="Interval of the camera's heartbeat, in seconds.", examples=[5]
     )
 
     @field_validator("events")
     @classmethod
     def _words(cls, events: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"\w+", event) for event in events):
-            raise ValueError("names of events are letters and digits")
+            raise ValueError("names of events consist of letters and digits")
         return events
 
 
@@ -50,7 +51,7 @@ class DahuaPlateCamera(PlateCamera[DahuaSettings]):
     anonymizer = "drivers.anonymize.camera_http:blank_contents"
 
     async def open(self) -> Identity:
-        """Ask who it is, where it tells, and begin to listen; raises LinkError."""
+        """Identify the camera, where it supports that, and open the stream; raises LinkError."""
         self.link = await self.links.http(self.settings)
         answer = await self.link.request(
             "GET", "/cgi-bin/magicBox.cgi?action=getSystemInfo", expect=(200, 400, 403, 404, 405, 501)
@@ -64,14 +65,14 @@ class DahuaPlateCamera(PlateCamera[DahuaSettings]):
         )
 
     def stream_path(self) -> str:
-        """The events of the snapshot manager."""
+        """Path of the snapshot manager's events."""
         return (
             "/cgi-bin/snapManager.cgi?action=attachFileProc&Flags[0]=Event"
             f"&Events=[{','.join(self.settings.events)}]&heartbeat={self.settings.heartbeat_s}"
         )
 
     def parse_passages(self, part: BodyPart) -> list[PlatePassage] | BadFrame:
-        """Read the lines of one part."""
+        """Parse the lines of one part."""
         text = part.content.decode("utf-8", "replace").strip()
         if not text or text.casefold() == "heartbeat":
             return []
@@ -113,7 +114,7 @@ def _passage(event: Mapping[str, str]) -> PlatePassage:
 
 
 def _time(event: Mapping[str, str]) -> str | None:
-    """`UTC` holds the time on the camera's own dial, whatever its name; newer firmwares add `RealUTC`."""
+    """Return the time: `UTC` is local time despite its name; newer firmwares add `RealUTC`."""
     for key, zone in (("RealUTC", "Z"), ("UTC", "")):
         seconds = event.get(key, "")
         if seconds.isascii() and seconds.isdigit() and 0 < int(seconds) < 2**32:

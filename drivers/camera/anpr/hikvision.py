@@ -1,11 +1,11 @@
 """Hikvision cameras that read plates, over ISAPI.
 
-Source: Hikvision, *Intelligent Security API*, parts *Event* and *Traffic*.
-``GET /ISAPI/Event/notification/alertStream`` is answered by a multipart that never ends:
-``EventNotificationAlert`` in XML, with ``ANPR`` inside where ``eventType`` is that, then the pictures; other
-events and inactive ones are signs of life. ``POST /ISAPI/Traffic/channels/1/vehicleDetect/plates`` with
-``AfterTime`` tells what was read since. Firmwares differ in the namespace and may leave lengths out, so
-elements are known by their local names alone.
+Source: Hikvision, *Intelligent Security API*, parts *Event* and *Traffic*. The response to ``GET
+/ISAPI/Event/notification/alertStream`` is an endless multipart stream: ``EventNotificationAlert`` in XML,
+with ``ANPR`` inside where ``eventType`` is that, then the pictures; other events and inactive ones are
+heartbeats. ``POST /ISAPI/Traffic/channels/1/vehicleDetect/plates`` with ``AfterTime`` lists the reads since
+that time. Firmwares differ in the namespace and may omit lengths, so elements are matched by their local
+names alone.
 """
 
 from collections.abc import Iterator
@@ -31,12 +31,16 @@ class HikvisionSettings(PlateCameraSettings):
     """Settings of one camera."""
 
     channel: int = Field(
-        1, ge=1, le=64, description="Whose plates are asked for after a loss of connection.", examples=[1]
+        1,
+        ge=1,
+        le=64,
+        description="Channel whose plate reads are fetched after a lost connection.",
+        examples=[1],
     )
     fetch_backlog: bool = Field(
         True,
-        description="After a loss of connection ask for the plates read meanwhile; their pictures are not "
-        "given then.",
+        description="Fetch the plates that were read during a lost connection; their pictures are not "
+        "available then.",
         examples=[True],
     )
 
@@ -47,10 +51,10 @@ class HikvisionPlateCamera(PlateCamera[HikvisionSettings]):
     settings_model = HikvisionSettings
     anonymizer = "drivers.anonymize.camera_http:blank_contents"
     _now: str | None = None
-    """The newest time that the camera's own clock has shown."""
+    """Latest time of the camera's own clock."""
 
     async def open(self) -> Identity:
-        """Ask who it is, where it tells, and begin to listen; raises LinkError."""
+        """Identify the camera, where it supports that, and open the stream; raises LinkError."""
         self.link = await self.links.http(self.settings)
         answer = await self.link.request("GET", "/ISAPI/System/deviceInfo", expect=(200, 403, 404, 405, 501))
         info = _parsed(answer.body) if answer.status == 200 else None
@@ -65,13 +69,13 @@ class HikvisionPlateCamera(PlateCamera[HikvisionSettings]):
         )
 
     def stream_path(self) -> str:
-        """The alert stream."""
+        """Path of the alert stream."""
         return "/ISAPI/Event/notification/alertStream"
 
     def parse_passages(self, part: BodyPart) -> list[PlatePassage] | BadFrame:
-        """Read an alert."""
+        """Parse an alert."""
         if not part.content.lstrip().startswith(b"<"):
-            return []  # newer firmwares tell of other things in JSON
+            return []  # newer firmwares report other things in JSON
         alert = _parsed(part.content)
         if alert is None or _name(alert) != "EventNotificationAlert":
             return BadFrame("no_alert", part.content[:RAW_EXCERPT_BYTES])
@@ -96,7 +100,7 @@ class HikvisionPlateCamera(PlateCamera[HikvisionSettings]):
         ]
 
     async def fetch_backlog(self) -> list[PlatePassage]:
-        """Ask for the plates since the camera's clock was last heard of."""
+        """Fetch the plate reads since the latest time of the camera's clock."""
         since = to_local_time(self._now)
         if since is None or not self.settings.fetch_backlog:
             return []
@@ -157,6 +161,6 @@ def _all(root: Element, name: str) -> Iterator[Element]:
 
 
 def _text(root: Element, name: str) -> str | None:
-    """The text of the first element of that name, wherever it is; None for none."""
+    """Return the text of the first element of that name, at any depth; None for none."""
     found = next(_all(root, name), None)
     return (found.text or "").strip()[:200] or None if found is not None else None

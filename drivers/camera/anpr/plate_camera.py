@@ -1,9 +1,9 @@
-"""The driver that every camera is that reads plates and tells of them in one endless multipart answer.
+"""Base driver of cameras that report plate reads in one endless multipart response.
 
-A passage comes as a part that says what was read, and its pictures in parts behind it. How many there are the
-camera may say, or not: a passage is told when the announced ones are there, when something else follows, or
-when nothing has come for a while. A driver of one make derives from `PlateCamera` and says how it asks and
-what a part means.
+A passage is a part with the plate read, followed by parts with its pictures. The camera may announce their
+number: a passage is reported when the announced ones have arrived, when another part follows, or when nothing
+arrives for a while. A driver of one make derives from `PlateCamera` and defines the request and the parsing
+of a part.
 """
 
 import asyncio
@@ -31,19 +31,19 @@ from drivers.observation import Attachment, Observation
 
 RAW_EXCERPT_BYTES = 64
 SAME_PASSAGE_S = 5.0
-"""A list and a stream may tell one passage at times that differ so much."""
+"""Tolerance between the times of one passage in the list and in the stream."""
 TEXT_LIMIT = 16
-"""How long a lane or a country may be; a longer one is none."""
+"""Upper limit of a lane's or a country's length; a longer one is ignored."""
 
 
 class PlateCameraSettings(CameraHttpSettings):
-    """Settings of one camera that tells of plates over HTTP."""
+    """Settings of one camera that reports plates over HTTP."""
 
     no_data_timeout_s: float = Field(
         30.0,
         gt=0,
         le=300,
-        description="After so long without a sign of life the camera counts as gone, in seconds. It gives "
+        description="Without a heartbeat for so long the camera is offline, in seconds. It sends "
         "one every few seconds.",
         examples=[30.0],
     )
@@ -51,14 +51,14 @@ class PlateCameraSettings(CameraHttpSettings):
         0.5,
         gt=0,
         le=5,
-        description="How long to wait for the next picture of a vehicle, where the camera does not say how "
-        "many there are, in seconds.",
+        description="Time limit for the next picture of a vehicle, where the camera does not announce their "
+        "number, in seconds.",
         examples=[0.5],
     )
 
     @property
     def exclusive_key(self) -> str:
-        """The plates of one camera; its pictures are another place."""
+        """Key that only one device may have: the plates of one camera; its pictures have another."""
         return f"{self.url} (plates)"
 
 
@@ -67,12 +67,12 @@ SettingsT = TypeVar("SettingsT", bound=PlateCameraSettings)
 
 @dataclass
 class PlatePassage:
-    """What a camera says of one vehicle, and the pictures of it that have come."""
+    """Plate read of one vehicle, and its pictures so far."""
 
     raw: str
     vendor_id: str
     names: tuple[object, ...]
-    """Everything by which the same passage is known when it is told again."""
+    """Keys of the passage, repeated when the camera reports it again."""
     country: str | None = None
     confidence: float | None = None
     direction: VehicleDirection = VehicleDirection.UNKNOWN
@@ -82,17 +82,17 @@ class PlatePassage:
     is_backlog: bool = False
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     pictures: list[tuple[str, bytes]] = field(default_factory=list)
-    """What each shows, and its bytes."""
+    """Role and bytes of each picture."""
     damaged_images: int = 0
 
     @property
     def dedup_key(self) -> tuple[str | None, datetime | None]:
-        """Which plate it was, and when, by the camera's clock."""
+        """Plate and time by the camera's clock."""
         return normalise_plate(self.raw), to_local_time(self.camera_time)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all pictures that it announced have come, whole or not."""
+        """True if all announced pictures have arrived, whole or damaged."""
         return (
             self.announced_images is not None
             and len(self.pictures) + self.damaged_images >= self.announced_images
@@ -100,7 +100,7 @@ class PlatePassage:
 
 
 class PlateCamera(Driver[SettingsT]):
-    """A camera that tells of plates as vehicles pass."""
+    """A camera that reports plates as vehicles pass."""
 
     family = Family.CAMERA
     observation_types: ClassVar[tuple[type[Observation], ...]] = (PlateRead,)
@@ -110,43 +110,43 @@ class PlateCamera(Driver[SettingsT]):
         super().__init__(settings, links)
         self._said = PassageDeduplicator()
         self._waiting: list[PlatePassage] = []
-        """Told, and their pictures may still come."""
+        """Passages whose pictures may still arrive."""
         self._keepalive_count = 0
-        """How many signs of life came since."""
+        """Number of heartbeats since."""
         self._streamed, self._caught = PlateDeduplicator(SAME_PASSAGE_S), PlateDeduplicator(SAME_PASSAGE_S)
         self._missed: list[PlatePassage] = []
-        """What the camera listed after a loss: told once it is plain that the stream does not tell of it."""
+        """Passages listed after a lost connection: reported once the stream has not repeated them."""
         self._heard = False
         self._listening: tuple[AsyncExitStack, HttpStream, str] | None = None
 
     @abstractmethod
     def stream_path(self) -> str:
-        """Where the camera tells of plates."""
+        """Return the path of the stream of plates."""
 
     @abstractmethod
     def parse_passages(self, part: BodyPart) -> list[PlatePassage] | BadFrame:
-        """What a part that is no picture says: passages; none where it is a sign of life."""
+        """Parse a part that is not a picture: its passages; none for a heartbeat."""
 
     def image_role(self, part: BodyPart) -> str:
-        """What a picture shows, by its name: `plate`, `scene` or `picture`."""
+        """Return the role of a picture, by its name: `plate`, `scene` or `picture`."""
         name = (part.headers.get("content-disposition", "") + part.headers.get("content-id", "")).lower()
         if "plate" in name:
             return "plate"
         return "scene" if any(word in name for word in ("detection", "vehicle", "scene")) else "picture"
 
     async def fetch_backlog(self) -> list[PlatePassage]:
-        """Ask what passed while nobody listened, where the camera can say."""
+        """Fetch passages during a lost connection, where the camera lists them."""
         return []
 
     async def listen(self) -> None:
-        """Begin to listen; for `open`."""
+        """Open the stream; for `open`."""
         stack = AsyncExitStack()
         try:
             answer = await stack.enter_async_context(
                 self.link.stream("GET", self.stream_path(), silence_s=self.settings.no_data_timeout_s)
             )
             if (boundary := parse_boundary(answer.content_type)) is None:
-                raise self.link.wrong_service_error("tells of no events")
+                raise self.link.wrong_service_error("provides no events")
         except BaseException:
             await stack.aclose()
             raise
@@ -154,16 +154,17 @@ class PlateCamera(Driver[SettingsT]):
         self._listening = stack, answer, boundary
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Close the stream."""
         if self._listening is not None:
             listening, self._listening = self._listening, None
             await listening[0].aclose()
 
     async def watch(self) -> AsyncIterator[PlateRead | BadFrame]:
-        """Tell of every vehicle once.
+        """Yield one plate read for each vehicle.
 
-        An answer that ends is asked for again at once, and what passed meanwhile with it: only this driver
-        knows what it has told already. When that fails, or nothing at all was heard, the link has failed.
+        A response that ends is requested again at once, together with the passages missed meanwhile: only
+        this driver can deduplicate them. When that fails, or nothing at all was received, the link has
+        failed.
         """
         while True:
             lost = None
@@ -186,18 +187,18 @@ class PlateCamera(Driver[SettingsT]):
             Cause.LINK_FAILED,
             f"{self.settings.url} ended its stream of events.",
             Action.RESTART,
-            "Restart the camera if it does not come back by itself; it may serve too many already.",
+            "Restart the camera if it does not come back by itself; it may have too many clients.",
         )
 
     async def _stream(self) -> AsyncGenerator[PlateRead | BadFrame, None]:
-        """Listen until the answer ends; raises LinkError."""
+        """Read until the response ends; raises LinkError."""
         assert self._listening is not None
         _, answer, boundary = self._listening
         parts = MultipartReader(boundary, self.settings.picture_max_bytes)
         coming = asyncio.ensure_future(anext(answer.chunks, None))
         try:
             while True:
-                # A cancelled `anext` would end the generator, so it is waited for and never timed out.
+                # A cancelled `anext` would end the generator, so it is awaited without a timeout.
                 await asyncio.wait({coming}, timeout=self._patience_s())
                 if not coming.done():
                     for read in self._publish_all():
@@ -239,7 +240,7 @@ class PlateCamera(Driver[SettingsT]):
                 yield from self._publish_complete()
 
     def _counted(self) -> bool:
-        """Whether the camera has said how many pictures come."""
+        """Return True if the camera has announced the number of pictures."""
         return any(passage.announced_images is not None for passage in self._waiting)
 
     def _patience_s(self) -> float | None:
@@ -248,7 +249,7 @@ class PlateCamera(Driver[SettingsT]):
         return self.settings.timeout_s if self._counted() else self.settings.picture_timeout_s
 
     def _begin(self, passages: list[PlatePassage]) -> None:
-        """Wait for the pictures of those that were told neither here nor by the list."""
+        """Collect pictures for passages reported neither here nor by the list."""
         self._keepalive_count = 0
         for passage in passages:
             plate, when = passage.dedup_key
@@ -267,7 +268,7 @@ class PlateCamera(Driver[SettingsT]):
         yield from self._publish_complete()
 
     def _spoilt(self, fault: str, content: bytes) -> Iterator[PlateRead | BadFrame]:
-        """A part that is not whole; behind what was told of a vehicle it was its picture."""
+        """Handle a damaged part; after the plate read of a vehicle it was one of its pictures."""
         yield BadFrame(fault, content[:RAW_EXCERPT_BYTES])
         for passage in self._waiting:
             passage.damaged_images += 1
@@ -291,7 +292,7 @@ class PlateCamera(Driver[SettingsT]):
 
 
 def to_observation(passage: PlatePassage) -> PlateRead:
-    """The event of a passage, whose pictures have come as far as they will."""
+    """Create the observation of a passage, with the pictures that have arrived."""
     seen: Counter[str] = Counter()
     attachments = []
     for shows, content in passage.pictures:
@@ -316,5 +317,5 @@ def to_observation(passage: PlatePassage) -> PlateRead:
 
 
 def short_code(text: str | None) -> str | None:
-    """A code, or nothing where it is empty or too long to be one."""
+    """Return a code, or None where it is empty or too long."""
     return text if text and len(text) <= TEXT_LIMIT else None

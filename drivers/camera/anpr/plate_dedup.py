@@ -1,4 +1,4 @@
-"""Plates: text that anybody can paint, made safe to compare; and one event for each vehicle."""
+"""Plates: normalisation of untrusted text for comparison, and deduplication of passages."""
 
 import unicodedata
 from collections import OrderedDict, deque
@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 RAW_LIMIT = 64
 PLATE_LIMIT = 16
 UNREAD_MARKERS = frozenset({"UNKNOWN", "NOPLATE", "UNLICENSED", "NULL", "NONE"})
-"""What cameras write where they could read nothing."""
+"""Words of cameras for an unreadable plate."""
 REMEMBERED_PASSAGES = 4096
-"""How many passages are remembered: those of several hours in the busiest lane."""
+"""Number of remembered passages: those of several hours in the busiest lane."""
 
 
 def normalise_plate(raw: str) -> str | None:
-    """Capital letters and digits of any script, without what separates them; None where that is no plate.
+    """Return capital letters and digits of any script, without separators; None without any.
 
-    Wide and other compatibility forms become plain ones (Unicode NFKC), so what looks alike compares alike.
-    Marks stay, because scripts such as Thai cannot be read without them.
+    Wide and other compatibility forms are replaced by plain ones (Unicode NFKC), so that equal looking text
+    compares equal. Marks stay, because scripts such as Thai cannot be read without them.
     """
     text = unicodedata.normalize("NFKC", raw[:RAW_LIMIT]).upper()
     kept = "".join(c for c in text if unicodedata.category(c)[0] in "LN" or unicodedata.category(c) == "Mn")
@@ -28,7 +28,7 @@ def normalise_plate(raw: str) -> str | None:
 
 
 def to_fraction(text: str | None, of: float) -> float | None:
-    """A confidence as a number from 0 to 1; None where it is none on this scale."""
+    """Return a confidence from 0 to 1; None for a value outside of the scale."""
     try:
         value = float(text or "") / of
     except ValueError:
@@ -37,14 +37,14 @@ def to_fraction(text: str | None, of: float) -> float | None:
 
 
 class PassageDeduplicator:
-    """Which passages were said already, so that a camera may tell of one as often as it likes."""
+    """Passages reported so far; a camera may report one any number of times."""
 
     def __init__(self, remembered: int = REMEMBERED_PASSAGES) -> None:
         self._remembered = remembered
         self._seen: OrderedDict[object, None] = OrderedDict()
 
     def is_first(self, keys: Iterable[object]) -> bool:
-        """Whether none of these names of one passage was met before; they have been, afterwards."""
+        """Return True if none of these keys was seen before, and remember them."""
         keys = tuple(keys)
         known = any(key in self._seen for key in keys)
         for key in keys:
@@ -56,19 +56,19 @@ class PassageDeduplicator:
 
 
 class PlateDeduplicator:
-    """Which plates were read when, to know a passage that is told under another name."""
+    """Plates and their times, to recognise a passage that is reported under another key."""
 
     def __init__(self, within_s: float) -> None:
         self._within = timedelta(seconds=within_s)
         self._seen: deque[tuple[str | None, datetime]] = deque(maxlen=256)
 
     def add(self, plate: str | None, when: datetime | None) -> None:
-        """Remember one, by the camera's own clock."""
+        """Remember a plate, with the time of the camera's own clock."""
         if when is not None:
             self._seen.append((plate, when))
 
     def is_duplicate(self, plate: str | None, when: datetime | None) -> bool:
-        """Whether the same plate was read at about that time."""
+        """Return True if the same plate was read at about that time."""
         if when is None:
             return False
         return any(plate == other and abs(when - at) <= self._within for other, at in self._seen)

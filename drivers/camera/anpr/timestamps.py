@@ -1,4 +1,4 @@
-"""What cameras' clocks say: written in many ways, and never improved upon."""
+"""Timestamps of cameras: parsed from many formats, never corrected."""
 
 import re
 from datetime import datetime
@@ -10,7 +10,7 @@ _TIME = re.compile(
 
 
 def to_iso(text: str | None) -> str | None:
-    """A time with or without separators, in ISO 8601; None for none. A zone is kept, and none is added."""
+    """Convert a time with or without separators to ISO 8601; None if invalid. No zone is added."""
     found = _TIME.fullmatch(text.strip()) if text else None
     if found is None:
         return None
@@ -30,6 +30,6 @@ def to_iso(text: str | None) -> str | None:
 
 
 def to_local_time(text: str | None) -> datetime | None:
-    """The same to the second and without its zone, to compare times of one camera; None for none."""
+    """Return the time to the second and without zone, to compare times of one camera; None if invalid."""
     written = to_iso(text)
     return datetime.fromisoformat(written[:19]) if written else None

@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/camera/imaging."""
+"""Image processing for cameras: integrity of JPEG, measurements, faces and advice."""

@@ -1,7 +1,7 @@
-"""Faces in a picture: how many, where, and how far apart the eyes are. Needs OpenCV, the extra `hints`.
+"""Detection of faces: number, position, and distance of the eyes. Needs OpenCV, the extra `hints`.
 
-Haar cascades, which OpenCV 4 brings along (5 does not); they find upright faces that look this way, and now
-and then one where there is none. Nothing more is made of them: whose face it is, nobody asks.
+Haar cascades, included in OpenCV 4 (not in 5); they find upright frontal faces, with a rare false finding. No
+face is identified.
 """
 
 import math
@@ -17,36 +17,36 @@ from PIL import Image
 
 Grey = NDArray[np.uint8]
 SEARCHED_PX = 640
-"""Faces are looked for in a picture of this width; one that is found is then looked at in full."""
+"""Width of the picture that is searched; a face that is found is then examined in full resolution."""
 FACE_LEAST = 40
-"""No smaller face is looked for, in pixels of the picture that is searched."""
+"""Smallest face, in pixels of the searched picture."""
 NEIGHBOURS = 5
-"""How many findings must agree."""
+"""Number of findings that must agree."""
 _ONE_AT_A_TIME = threading.Lock()
-"""Cascades keep what they work on in themselves."""
+"""Lock: cascades store intermediate results in themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face, in pixels of the picture it was found in."""
+    """One face, in pixels of its picture."""
 
     left: int
     top: int
     width: int
-    """Of the square around it."""
+    """Width of the square around it."""
     eye_distance: float | None
-    """Between the middles of both eyes, where both were found."""
+    """Distance of the centres of both eyes, where both were found."""
     roll_deg: float | None
-    """How far the line between the eyes is from level."""
+    """Angle of the line between the eyes to the horizontal."""
 
 
 def is_installed() -> bool:
-    """Whether faces can be found here."""
+    """Return True if OpenCV is installed."""
     return find_spec("cv2") is not None
 
 
 def detect_faces(grey: Grey) -> tuple[Face, ...]:
-    """Every face, the largest first."""
+    """Return every face, the largest first."""
     scale = max(1.0, grey.shape[1] / SEARCHED_PX)
     small = _resized(grey, round(grey.shape[1] / scale), max(1, round(grey.shape[0] / scale)))
     with _ONE_AT_A_TIME:
@@ -86,5 +86,5 @@ def _cascade(name: str) -> Any:
     import cv2
     import cv2.data
 
-    cv2.setNumThreads(1)  # a camera shall not take the machine for itself
+    cv2.setNumThreads(1)  # OpenCV must not use all cores of the machine
     return cv2.CascadeClassifier(cv2.data.haarcascades + name)

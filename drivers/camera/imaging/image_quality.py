@@ -1,7 +1,7 @@
-"""What can be measured of a picture, for whoever takes pictures: is it sharp, lit, and of one person.
+"""Measurements of a picture for the photographer: sharpness, light, and number of people.
 
-These are hints: our own measures with our own limits, which tell good pictures from bad ones of one camera.
-They are no quality scores of ISO/IEC 29794-5 and compare with nothing else.
+Own measures with own limits, which separate good pictures from bad ones of one camera. They are not quality
+scores of ISO/IEC 29794-5 and are not comparable with others.
 """
 
 import io
@@ -20,7 +20,7 @@ from drivers.observation import Outcome
 Grey = NDArray[np.uint8]
 LIMITS: dict[PictureMeasure, tuple[float | None, float | None]] = {
     PictureMeasure.FACES: (1, 1),
-    PictureMeasure.EYE_DISTANCE_PX: (90, None),  # as Doc 9303-3 asks of a portrait at least
+    PictureMeasure.EYE_DISTANCE_PX: (90, None),  # minimum for a portrait in Doc 9303-3
     PictureMeasure.ROLL_DEG: (-8, 8),
     PictureMeasure.SHARPNESS: (8, None),  # a photograph of a face: 21 to 28; blurred over four pixels: 1.4
     PictureMeasure.BRIGHTNESS: (60, 200),
@@ -29,7 +29,7 @@ LIMITS: dict[PictureMeasure, tuple[float | None, float | None]] = {
     PictureMeasure.CONTRAST: (100, None),
     PictureMeasure.ASYMMETRY: (None, 45),
 }
-"""What a portrait should reach and not exceed. A lane at night may be as dark as it is."""
+"""Lower and upper limits for a portrait. A lane at night may be dark."""
 PIXELS_LIMIT = 64_000_000
 DRAWN_PX, DRAWN_MOST_PX = 256, 2048
 DARK, BRIGHT = 16, 240
@@ -40,7 +40,7 @@ class UndecodableImageError(ValueError):
 
 
 def measure_jpeg(content: bytes, subject: Subject) -> tuple[PictureHint, ...]:
-    """Decode a JPEG to its last line and measure it; raises UnreadableError.
+    """Decode a JPEG to its last line and measure it; raises UndecodableImageError.
 
     Light and sharpness are those of the face where OpenCV is installed and finds exactly one in a portrait.
     Takes some milliseconds, with faces some tens.
@@ -56,7 +56,7 @@ def measure_jpeg(content: bytes, subject: Subject) -> tuple[PictureHint, ...]:
 
 
 def _of_faces(grey: Grey, scale: float) -> tuple[list[PictureHint], Grey | None]:
-    """What faces tell, and the one face there is."""
+    """Measure the faces, and return the only face, if there is one."""
     found = faces.detect_faces(grey)
     hints = [make_hint(PictureMeasure.FACES, MeasuredArea.PICTURE, len(found))]
     if len(found) != 1:
@@ -70,7 +70,7 @@ def _of_faces(grey: Grey, scale: float) -> tuple[list[PictureHint], Grey | None]
 
 
 def decode_grey(content: bytes) -> tuple[Grey, float]:
-    """A JPEG in grey, at a part of its size where it is large; and how much smaller it is."""
+    """Decode a JPEG in grey, scaled down where it is large; return the scale, too."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
             if image.width * image.height > PIXELS_LIMIT:
@@ -80,13 +80,13 @@ def decode_grey(content: bytes) -> tuple[Grey, float]:
             grey = np.asarray(image.convert("L"))
             return grey, width / grey.shape[1]
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UndecodableImageError("no whole picture") from error
+        raise UndecodableImageError("not a whole picture") from error
 
 
 def measure_area(area: Grey) -> Iterator[tuple[PictureMeasure, float]]:
-    """Everything that light and lens decide; see `Measure` for what each value is."""
+    """Yield all measurements of light and sharpness; see `PictureMeasure` for their units."""
     height = round(DRAWN_PX * area.shape[0] / area.shape[1])
-    # A picture one pixel wide would be drawn larger than any memory.
+    # A picture one pixel wide would be enlarged beyond the memory.
     size = DRAWN_PX, min(max(3, height), DRAWN_MOST_PX)
     drawn = np.asarray(Image.fromarray(area).resize(size), dtype=np.float32)
     yield PictureMeasure.SHARPNESS, float(_laplacian(drawn).var())
@@ -105,7 +105,7 @@ def make_hint(
     value: float,
     limits: dict[PictureMeasure, tuple[float | None, float | None]] = LIMITS,
 ) -> PictureHint:
-    """Say whether a value is within its limits, where there are some."""
+    """Compare a value with its limits, if there are any."""
     least, most = limits.get(measure, (None, None))
     outcome = Outcome.UNDETERMINED
     if (least, most) != (None, None):
@@ -117,13 +117,13 @@ def make_hint(
 
 
 def is_sufficient(hints: tuple[PictureHint, ...]) -> bool:
-    """Whether something is asked of the picture, and it is all that."""
+    """Return True if the picture has limits and is within all of them."""
     outcomes = {each.outcome for each in hints}
     return Outcome.SUCCESSFUL in outcomes and Outcome.FAILED not in outcomes
 
 
 def quality_rank(hints: tuple[PictureHint, ...]) -> tuple[Any, ...]:
-    """Of two pictures the higher one is better: fewer faults, then sharper."""
+    """Return the rank of a picture; a higher one has fewer faults, then is sharper."""
     faults = sum(each.outcome is Outcome.FAILED for each in hints)
     return -faults, max(
         (each.value for each in hints if each.measure is PictureMeasure.SHARPNESS), default=0.0

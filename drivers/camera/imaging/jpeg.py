@@ -1,6 +1,6 @@
-"""Whether a JPEG is whole, and how large its picture is, from its markers alone (ITU-T T.81, annex B).
+"""Integrity and size of a JPEG, from its markers alone (ITU-T T.81, annex B).
 
-A camera that is reset in the middle of a picture, or a relay that gives up, leaves a JPEG that decoders fill
+A camera that is reset in the middle of a picture, or a relay that aborts, leaves a JPEG that decoders fill
 with grey. Those pictures are never delivered.
 """
 
@@ -13,7 +13,7 @@ _SOS = 0xDA
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 """Markers without a segment: TEM and the restarts."""
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""With the last of its fill bytes: to begin at the first would take the square of their number."""
+"""Marker with the last of its fill bytes: to begin at the first would take quadratic time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class JpegInfo:
     width_px: int
     height_px: int
     size_bytes: int
-    """Up to the end of the picture; what follows is none of it."""
+    """Length up to the end of the picture; later bytes are not part of it."""
 
 
 def parse_jpeg(content: bytes) -> JpegInfo | str:
-    """What it is, or in a word what is wrong with it: `not_jpeg`, `cut`, or `malformed`."""
+    """Parse the markers; for an invalid picture return the fault: `not_jpeg`, `cut`, or `malformed`."""
     if not content.startswith(SOI):
         return "cut" if SOI.startswith(content) else "not_jpeg"
     size: tuple[int, int] | None = None
@@ -36,7 +36,7 @@ def parse_jpeg(content: bytes) -> JpegInfo | str:
         marker = content[at : at + 2]
         if len(marker) < 2:
             return "cut"
-        if marker[0] != 0xFF or marker == SOI:  # another one begins before this one has ended
+        if marker[0] != 0xFF or marker == SOI:  # another picture begins before the end of this one
             return "malformed"
         if marker == EOI:
             return JpegInfo(*size, at + 2) if size and min(size) > 0 else "malformed"
@@ -66,7 +66,7 @@ def parse_jpeg(content: bytes) -> JpegInfo | str:
 
 @dataclass(frozen=True, slots=True)
 class CameraFrame:
-    """A picture as it came, and when its first byte did, by CLOCK_BOOTTIME."""
+    """A frame as delivered, and the arrival of its first byte, by CLOCK_BOOTTIME."""
 
     content: bytes
     first_byte_ns: int

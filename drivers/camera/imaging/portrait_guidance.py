@@ -1,22 +1,22 @@
-"""What to tell whoever takes portraits, out of what is measured of each: one thing, and not all the time.
+"""Advice for the photographer of portraits, from the measurements of each frame: one at a time.
 
-Pure: pictures and their times come in. What is said has been so for two pictures in a row, since one alone
-may be a blink or a false finding.
+Pure: frames and their times are inputs. Advice must hold for two frames in a row, because a single one may
+show a blink or a false finding.
 """
 
 from drivers.camera.observations import FaceFeedback, PictureHint, PictureMeasure, PortraitAdvice
 from drivers.observation import Outcome
 
 CONSECUTIVE_PICTURES = 2
-"""In a row, before it is said."""
+"""Number of consecutive frames before advice is given."""
 MIN_INTERVAL_NS = 500_000_000
-"""Two a second at most."""
+"""At most two a second."""
 REPEAT_AFTER_NS = 5_000_000_000
-"""What goes on is said again after so long."""
+"""Interval after which the same advice is repeated."""
 
 
 class PortraitGuide:
-    """Of one camera; times are nanoseconds that only grow."""
+    """Guidance of one camera; times are increasing nanoseconds."""
 
     def __init__(self) -> None:
         self._seen: PortraitAdvice | None = None
@@ -25,7 +25,7 @@ class PortraitGuide:
         self._said_ns = -REPEAT_AFTER_NS
 
     def update(self, hints: tuple[PictureHint, ...], now_ns: int) -> FaceFeedback | None:
-        """Take the measures of a picture; what is to be said now, if anything."""
+        """Take the measurements of a frame and return the advice to give now, if any."""
         found = _foremost(hints)
         if found is None:
             return None
@@ -44,7 +44,7 @@ class PortraitGuide:
 
 
 def _foremost(hints: tuple[PictureHint, ...]) -> tuple[PortraitAdvice, PictureHint | None] | None:
-    """What stands in the way of all else comes first: in the dark, no face is found either."""
+    """Return the most fundamental advice: in the dark, no face is found either."""
     failed = {hint.measure: hint for hint in hints if hint.outcome is Outcome.FAILED}
     for measure, below, above in _ORDER:
         hint = failed.get(measure)
@@ -70,4 +70,4 @@ _ORDER: tuple[tuple[PictureMeasure, PortraitAdvice | None, PortraitAdvice | None
     (PictureMeasure.ASYMMETRY, None, PortraitAdvice.UNEVEN_LIGHT),
     (PictureMeasure.CONTRAST, PortraitAdvice.LOW_CONTRAST, None),
 )
-"""Measures as they are looked at: what it means when one is too low, and too high."""
+"""Measures in order of importance: advice for a value that is too low, and too high."""

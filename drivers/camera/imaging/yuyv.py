@@ -1,7 +1,8 @@
-"""Uncompressed pictures of webcams as JPEG, for those that make none themselves.
+"""JPEG encoding of uncompressed frames of webcams.
 
 YUYV is two pixels in four bytes: brightness, blue, brightness, red (Linux, `pixfmt-packed-yuv`). JPEG has the
-same colours with half of them across (JFIF 1.02), brightness from 0 to 255 where video has 16 to 235.
+same colours with half the horizontal resolution (JFIF 1.02), brightness from 0 to 255 where video has 16 to
+235.
 """
 
 import io
@@ -18,7 +19,7 @@ _CHROMA = ((_LEVELS - 128) * 255 / 224 + 128).round().clip(0, 255).astype(np.uin
 def yuyv_to_jpeg(
     content: bytes, width_px: int, height_px: int, line_bytes: int, *, full_range: bool, quality: int
 ) -> bytes | None:
-    """A picture of that size as JPEG; None where bytes of it are missing. Takes some milliseconds."""
+    """Encode a frame of that size as JPEG; None where bytes are missing. Takes some milliseconds."""
     line_bytes = max(line_bytes, 2 * width_px)
     if len(content) < line_bytes * height_px:
         return None

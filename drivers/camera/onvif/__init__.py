@@ -1,1 +1,1 @@
-"""Cameras that speak ONVIF: found, asked for their pictures, listened to."""
+"""ONVIF cameras: discovery, media, and events of their health."""

@@ -1,10 +1,10 @@
-"""Addresses that a camera gives of its services, streams and pictures, and what becomes of them.
+"""Addresses of services, streams and pictures that a camera states, and their translation.
 
-A camera writes its own address into them: one behind a router that translates addresses (NAT) writes one that
-nobody here can reach, one without a lease 169.254.x.y, a careless one 0.0.0.0. So the host is always that at
-which the camera was reached, and nothing that a camera says makes us send a password to anybody else. The
-port is the one that the camera gives, except where that is the port of its own device service: then it is the
-one at which that was reached, because it may be translated too.
+A camera writes its own address into them: behind a router that translates addresses (NAT) it is unreachable,
+without a lease it is 169.254.x.y, and a faulty one is 0.0.0.0. So the host is always the one at which the
+camera was reached, and no statement of a camera can make the gateway send a password to another host. The
+port is the stated one, unless that is the port of its own device service: then it is the port at which that
+was reached, because it may be translated too.
 """
 
 from dataclasses import dataclass
@@ -15,40 +15,40 @@ STANDARD = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 
 @dataclass(frozen=True, slots=True)
 class ServiceAddress:
-    """Where something is: an origin, as `http://host:port`, and a path with its query."""
+    """Address of a service: an origin, as `http://host:port`, and a path with its query."""
 
     origin: str
     path: str
 
     @property
     def address(self) -> str:
-        """Both together."""
+        """Origin and path."""
         return self.origin + self.path
 
 
 class AddressTranslator:
-    """The addresses of one camera, reached at `url`: its device service."""
+    """Translator for the addresses of one camera, reached at `url`: its device service."""
 
     def __init__(self, url: str) -> None:
         reached = _parts(url)
-        assert reached is not None, "settings are checked"
+        assert reached is not None, "settings are validated"
         self._reached = reached
         self._told = _port(reached)
 
     @property
     def device(self) -> ServiceAddress:
-        """The device service itself."""
+        """Address of the device service."""
         return ServiceAddress(
             _origin(self._reached.scheme, self._reached, _port(self._reached)), _path(self._reached)
         )
 
     def set_reported(self, device_service: str) -> None:
-        """The camera has said where its device service is, by its own idea."""
+        """Take the address of the device service as stated by the camera."""
         if (parts := _parts(device_service)) is not None:
             self._told = _port(parts)
 
     def service(self, given: str) -> ServiceAddress | None:
-        """Where a service or a picture is; None for what is no address over HTTP."""
+        """Translate the address of a service or a picture; None for an address that is not HTTP."""
         parts = _parts(given)
         if parts is None or parts.scheme not in ("http", "https"):
             return None
@@ -57,7 +57,7 @@ class AddressTranslator:
         return ServiceAddress(_origin(parts.scheme, self._reached, _port(parts)), _path(parts))
 
     def stream(self, given: str, port: int | None = None) -> ServiceAddress | None:
-        """Where a stream is, at another port where that is translated; None for what is no RTSP address."""
+        """Translate the address of a stream, with another port where given; None for one that is not RTSP."""
         parts = _parts(given)
         if parts is None or parts.scheme not in ("rtsp", "rtsps"):
             return None
@@ -65,7 +65,7 @@ class AddressTranslator:
 
 
 def _parts(url: str) -> SplitResult | None:
-    """The parts of an address, None for what is none; what cannot stand in a request line is none either."""
+    """Split an address; None if it is invalid or unsafe in a request line."""
     if not (url.isascii() and url.isprintable()) or " " in url:
         return None
     try:

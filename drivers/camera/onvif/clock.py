@@ -1,8 +1,8 @@
-"""The camera's clock: how far it is off, and what it says now.
+"""Clock of an ONVIF camera: its offset, and its present time.
 
-A proof of a password carries a time, and a camera refuses what is not of about its own: one whose clock was
-never set would lock us out. So its clock is asked first, which needs no password (ONVIF Core Specification,
-*GetSystemDateAndTime*), and all proofs are by that clock.
+An authentication token carries a time, and a camera rejects a time that differs from its own: a camera whose
+clock was never set would reject every token. So its clock is read first, which needs no password (ONVIF Core
+Specification, *GetSystemDateAndTime*), and all tokens use that clock.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,32 +13,32 @@ from drivers.clock import boot_ns
 
 
 class CameraClock:
-    """What is known of a camera's clock. Our own may be set meanwhile: it goes by the time since boot."""
+    """Model of a camera's clock, based on the time since boot: the gateway's clock may be set meanwhile."""
 
     def __init__(self) -> None:
         self._at_boot: datetime | None = None
-        """What it would have said when this machine started."""
+        """Time of the camera's clock when this machine booted."""
 
     def now(self) -> datetime:
-        """What it says, in UTC; our own time where nothing is known of it."""
+        """Return its time in UTC; the gateway's own time while unknown."""
         if self._at_boot is None:
             return datetime.now(UTC)
         return self._at_boot + timedelta(microseconds=boot_ns() / 1000)
 
     @property
     def offset_s(self) -> float:
-        """How far it is ahead of ours, in seconds; negative where it is behind."""
+        """Seconds by which it is ahead of the gateway's clock; negative where it is behind."""
         return (self.now() - datetime.now(UTC)).total_seconds()
 
     def update(self, said: datetime, asked_ns: int, answered_ns: int) -> float:
-        """Learn what it said between two moments of CLOCK_BOOTTIME; by how many seconds that is news."""
+        """Take its time, read between two moments of CLOCK_BOOTTIME; return the change in seconds."""
         before = self.now()
         self._at_boot = said - timedelta(microseconds=(asked_ns + answered_ns) / 2000)
         return abs((self.now() - before).total_seconds())
 
 
 def parse_device_time(response: Element) -> datetime | None:
-    """The UTC of a GetSystemDateAndTimeResponse, to half a second; None where it tells none that can be."""
+    """Return the UTC of a GetSystemDateAndTimeResponse, to half a second; None where it has none."""
     utc = child(response, "SystemDateAndTime", "UTCDateTime")
     parts = [
         text(child(utc, *path))
@@ -60,7 +60,7 @@ def parse_device_time(response: Element) -> datetime | None:
 
 
 def parse_timestamp(told: str) -> datetime | None:
-    """An xs:dateTime with its zone; None for what is none."""
+    """Parse an xs:dateTime with its zone; None if invalid."""
     try:
         at = datetime.fromisoformat(told)
         return at.astimezone(UTC) if at.tzinfo else None

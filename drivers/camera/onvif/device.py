@@ -1,4 +1,4 @@
-"""One camera that is asked by SOAP: by its own clock, with its own addresses, as whoever may ask.
+"""SOAP client of one ONVIF camera, with its own clock, addresses and credentials.
 
 Source: ONVIF Core Specification, *Device management*.
 """
@@ -31,10 +31,10 @@ from drivers.links.http.client import HttpLink
 from drivers.links.link import Action, Cause, LinkError
 
 ANSWERS = (200, 400, 401, 403, 404, 410, 500)
-"""Statuses that come with an envelope, or with nothing and say enough by themselves."""
+"""Statuses with an envelope, or with an obvious meaning without one."""
 NOT_FOUND_STATUSES = (404, 410)
 CLOCK_CHANGE_S = 1.5
-"""A clock that is off by so much more than was thought is worth another try: it tells whole seconds."""
+"""A change of the clock that makes a retry worthwhile: the camera states whole seconds."""
 LONGEST_TEXT = 64
 
 
@@ -48,23 +48,23 @@ class OnvifDevice:
         self.addresses = AddressTranslator(reached.url)
         self.clock = CameraClock()
         self.services: Mapping[str, ServiceAddress] = MappingProxyType({})
-        """Where each service is that it told of, by the prefix of its namespace."""
+        """Address of each service stated by the camera, by the prefix of its namespace."""
 
-    # What it is asked
+    # Operations
 
     async def read_clock(self, timeout_s: float | None = None) -> float:
-        """Ask for its time, which everybody may; by how many seconds that is news. Raises LinkError."""
+        """Read its time, which needs no password; return the change in seconds. Raises LinkError."""
         asked_ns = boot_ns()
         try:
             told = await self._once(self.addresses.device, "tds:GetSystemDateAndTime", timeout_s=timeout_s)
             said = parse_device_time(told)
         except FaultError:
             said = None
-        # A camera that does not tell its time is taken to have ours.
+        # A camera that does not state its time is assumed to have the gateway's.
         return 0.0 if said is None else self.clock.update(said, asked_ns, boot_ns())
 
     async def read_services(self) -> None:
-        """Learn where its services are; raises LinkError."""
+        """Read the addresses of its services; raises LinkError."""
         wanted = "<tds:IncludeCapability>false</tds:IncludeCapability>"
         try:
             told = await self.call(self.addresses.device, "tds:GetServices", wanted)
@@ -83,7 +83,7 @@ class OnvifDevice:
         self.services = {prefix: place for prefix, place in services.items() if place is not None}
 
     async def identity(self) -> Identity:
-        """Who made it, what it is; raises LinkError."""
+        """Read manufacturer, model and serial number; raises LinkError."""
         told = await self.call(self.addresses.device, "tds:GetDeviceInformation")
         said = {
             name: text(child(told, name))[:LONGEST_TEXT] or None
@@ -96,7 +96,7 @@ class OnvifDevice:
             firmware=said["FirmwareVersion"],
         )
 
-    # How it is asked
+    # Requests
 
     async def call(
         self,
@@ -106,10 +106,10 @@ class OnvifDevice:
         header: str = "",
         timeout_s: float | None = None,
     ) -> Element:
-        """Ask for an operation, with a proof of the password; raises LinkError, or FaultError.
+        """Call an operation, with an authentication token; raises LinkError, or FaultError.
 
-        A camera whose clock was set meanwhile refuses a proof that is right: it is asked for its time, and
-        only if that is news the question is put again.
+        A camera whose clock was set meanwhile rejects a correct token: its time is read, and the call is
+        repeated only if the time has changed.
         """
         try:
             return await self._once(place, operation, arguments, header, timeout_s, signed=True)
@@ -145,22 +145,22 @@ class OnvifDevice:
         try:
             return parse_response(said.body, operation)
         except NotSoapError:
-            # Of a subscription: some cameras have no page any more where it was.
+            # Of a subscription: some cameras respond 404 at its former address.
             if said.status in NOT_FOUND_STATUSES and place not in (
                 self.addresses.device,
                 *self.services.values(),
             ):
                 raise FaultError(frozenset()) from None
-            raise link.wrong_service_error("answers, but not as an ONVIF device does") from None
+            raise link.wrong_service_error("responds, but not as an ONVIF device") from None
 
     async def http(self, origin: str) -> HttpLink:
-        """The way to what is asked over HTTP at one of its ports; raises LinkError."""
+        """Return the client for HTTP at one of its ports; raises LinkError."""
         if origin not in self._http:
             self._http[origin] = await self._links.http(self.settings_at(origin))
         return self._http[origin]
 
     def settings_at(self, origin: str) -> CameraHttpSettings:
-        """How it is spoken to at that port; raises LinkError where that would be in clear and may not be."""
+        """Return the settings for a port; raises LinkError where unencrypted access is not permitted."""
         plain = self._reached.model_dump(exclude={"url"})
         try:
             return CameraHttpSettings(url=origin, **plain)
@@ -168,16 +168,17 @@ class OnvifDevice:
             raise self.cleartext_error() from None
 
     def cleartext_error(self) -> LinkError:
-        """What it offers would be in clear over a network."""
+        """Return the error for a service that would be unencrypted over a network."""
         return LinkError(
             Cause.WRONG_DEVICE,
-            f"{self._reached.url} has its pictures or services where they would be in clear over a network.",
+            f"{self._reached.url} offers its pictures or services only unencrypted over a network.",
             Action.CONFIGURE,
-            "Switch TLS on in the camera, or add `allow_cleartext = true` where nobody else can reach that wire.",
+            "Switch TLS on in the camera, or add `allow_cleartext = true` only where no other machine can "
+            "reach that network.",
         )
 
     def fault_error(self, fault: FaultError) -> LinkError:
-        """What a fault means that nothing can be done about."""
+        """Return the error for a fault that a retry cannot resolve."""
         url = self._reached.url
         if fault.is_unauthorized:
             given = "Correct" if self._reached.username else "Add"
@@ -185,13 +186,13 @@ class OnvifDevice:
                 Cause.NO_PERMISSION,
                 f"{url} refuses these credentials.",
                 Action.CONFIGURE,
-                f"{given} `username` and `password`: of a user for ONVIF, whom many cameras keep apart from "
-                "those of their web page.",
+                f"{given} `username` and `password`: of an ONVIF user; many cameras separate these from the "
+                "users of their web page.",
                 self._http[self.addresses.device.origin].wait_until_restarted,
             )
         return LinkError(
             Cause.WRONG_DEVICE,
-            f"{url} does not know what every ONVIF camera is asked.",
+            f"{url} rejects a request that every ONVIF camera supports.",
             Action.CONFIGURE,
-            "See that ONVIF is switched on in the camera; else use camera-snapshot or camera-rtsp.",
+            "Check that ONVIF is switched on in the camera; else use camera-snapshot or camera-rtsp.",
         )

@@ -1,4 +1,4 @@
-"""Finding a camera by WS-Discovery: by who it is or what it says of itself, wherever it is at the moment.
+"""WS-Discovery of a camera by its endpoint or scopes, at any address.
 
 Sources: WS-Discovery of April 2005, *Probe and Match*; ONVIF Core Specification, *Device discovery*: a camera
 answers a probe for `dn:NetworkVideoTransmitter` with its scopes and the addresses of its device service.
@@ -28,53 +28,53 @@ _DISCOVERY = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
 
 
 class DiscoveryTarget(Settings):
-    """Which camera is meant, where its address is not known.
+    """Selector of a camera whose address is not known.
 
-    Whoever answers so is sent the password's digest: this is for networks that are the cameras' own.
+    Any host with a matching response receives the password's digest: only for a separate network of cameras.
     """
 
     endpoint: str | None = Field(
         None,
         pattern=r"^[!-~]+$",
-        description="Its endpoint reference, which stays the same for its life.",
+        description="Endpoint reference of the camera, constant over its life.",
         examples=["urn:uuid:4d454930-0000-1000-8000-b8a44f000001"],
     )
     scopes: tuple[str, ...] = Field(
         (),
-        description="What it must say of itself: each the beginning, by whole levels, of one of its scopes.",
+        description="Required scopes: each the beginning, by whole levels, of a scope of the camera.",
         examples=[["onvif://www.onvif.org/location/lane-1"]],
     )
     hardware: str | None = Field(
-        None, description="The model, as its scopes name it.", examples=["DS-2CD2143G2"]
+        None, description="Model, as named by its scopes.", examples=["DS-2CD2143G2"]
     )
     interface: IPv4Address | None = Field(
         None,
-        description="Address of the network interface to look through; without it, the default one.",
+        description="Address of the network interface for the search; default: the default one.",
         examples=["192.0.2.1"],
     )
     search_s: float = Field(
-        2.0, gt=0, le=10, description="How long to look for it, in seconds.", examples=[2.0]
+        2.0, gt=0, le=10, description="Duration of the search, in seconds.", examples=[2.0]
     )
 
     @model_validator(mode="after")
     def _of_somebody(self) -> "DiscoveryTarget":
         if self.endpoint is None and not self.scopes and self.hardware is None:
-            raise ValueError("name its `endpoint`, or `scopes` or `hardware` that no other camera has")
+            raise ValueError("set its `endpoint`, or `scopes` or `hardware` that no other camera has")
         return self
 
     @property
     def description(self) -> str:
-        """It as a sentence names it."""
+        """Description for sentences."""
         hardware = () if self.hardware is None else (f"hardware {self.hardware}",)
         return self.endpoint or ", ".join((*self.scopes, *hardware))
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The scopes it must have, its hardware's with them."""
+        """Required scopes, including that of its hardware."""
         return (*self.scopes, *(() if self.hardware is None else (HARDWARE + quote(self.hardware, safe=""),)))
 
     def matches(self, endpoint: str, scopes: Sequence[str]) -> bool:
-        """Whether it is this one."""
+        """Return True if a camera fits."""
         if self.endpoint is not None and _bare(endpoint) != _bare(self.endpoint):
             return False
         return all(any(_begins(mine, wanted) for mine in scopes) for wanted in self.levels)
@@ -82,7 +82,7 @@ class DiscoveryTarget(Settings):
 
 @dataclass(frozen=True, slots=True)
 class ProbeMatch:
-    """A device that answered."""
+    """A device that responded."""
 
     endpoint: str
     scopes: tuple[str, ...]
@@ -90,9 +90,9 @@ class ProbeMatch:
 
 
 async def find(wanted: DiscoveryTarget) -> str:
-    """The address of its device service; raises LinkError where nobody or more than one is meant."""
+    """Return the address of its device service; raises LinkError for none, and for several."""
     asked = [f"urn:uuid:{uuid.uuid4()}" for _ in range(2)]
-    # Some answer only who asks for no type. UDP may lose one, too.
+    # Some cameras respond only to a probe without types. UDP may lose one, too.
     probes = [probe_message(asked[0], "dn:NetworkVideoTransmitter"), probe_message(asked[1], "")]
     met: dict[str, str] = {}
     host = None if wanted.interface is None else str(wanted.interface)
@@ -108,9 +108,9 @@ async def find(wanted: DiscoveryTarget) -> str:
     if not met:
         raise LinkError(
             Cause.NO_DEVICE,
-            f"No camera answers that is {wanted.description}.",
+            f"No camera responds as {wanted.description}.",
             Action.RESTART,
-            "Start the camera; see that WS-Discovery is on in it, and that it is in the same network as "
+            "Start the camera; check that its WS-Discovery is on, and that it is in the same network as "
             "`interface`. Or write its address as `url`.",
         )
     if len(met) > 1:
@@ -118,13 +118,13 @@ async def find(wanted: DiscoveryTarget) -> str:
             Cause.ADDRESS_AMBIGUOUS,
             f"{len(met)} cameras are {wanted.description}.",
             Action.CONFIGURE,
-            "Name the `endpoint` of the one that is meant: " + ", ".join(sorted(met)[:4]) + ".",
+            "Set the `endpoint` of one of them: " + ", ".join(sorted(met)[:4]) + ".",
         )
     return next(iter(met.values()))
 
 
 def probe_message(message_id: str, types: str) -> bytes:
-    """The question who is there."""
+    """Return a probe."""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="{ENVELOPE}" xmlns:a="{_ADDRESSING}" '
         f'xmlns:d="{_DISCOVERY}" xmlns:dn="http://www.onvif.org/ver10/network/wsdl"><s:Header>'
@@ -136,7 +136,7 @@ def probe_message(message_id: str, types: str) -> bytes:
 
 
 def parse_probe_matches(datagram: bytes, asked: Sequence[str]) -> list[ProbeMatch]:
-    """Who tells of itself in an answer to one of these questions; nobody in anything else."""
+    """Parse the response to one of these probes; an empty list for anything else."""
     try:
         root = ElementTree.fromstring(datagram)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
@@ -154,7 +154,7 @@ def parse_probe_matches(datagram: bytes, asked: Sequence[str]) -> list[ProbeMatc
 
 
 def reachable_address(addresses: Sequence[str], sender: str) -> str | None:
-    """Where the device is that answered from there: at the host that it answered from, whatever it writes."""
+    """Return the address of the device service at the sender's host, whatever host it states."""
     usable = []
     for address in addresses:
         try:
@@ -173,5 +173,5 @@ def _bare(endpoint: str) -> str:
 
 
 def _begins(scope: str, wanted: str) -> bool:
-    """By whole levels of a path, letters of any size in what comes before it (WS-Discovery, 5.1, rfc2396)."""
+    """Compare by whole levels of a path, case-insensitive before it (WS-Discovery, 5.1, rfc2396)."""
     return (scope.rstrip("/") + "/").startswith(wanted.rstrip("/") + "/")

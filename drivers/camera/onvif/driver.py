@@ -1,8 +1,8 @@
-"""Cameras that speak ONVIF: driver `camera-onvif`.
+"""ONVIF cameras: driver `camera-onvif`.
 
-The camera tells where its pictures are, and they then come as from any other camera, over HTTP or by RTSP.
-What it tells of itself meanwhile, by a pull point, is its condition. Sources: ONVIF Profile S Specification
-1.3, Profile T Specification 1.0; see the modules beside this one for the parts of it.
+The camera states the addresses of its pictures, which are then read as from any other camera, over HTTP or by
+RTSP. Events of a pull point report its health. Sources: ONVIF Profile S Specification 1.3, Profile T
+Specification 1.0; see the modules beside this one.
 """
 
 import asyncio
@@ -25,25 +25,31 @@ from drivers.driver import Identity, StateCode, Status
 from drivers.links.link import Action, Cause, LinkError
 
 WAIT_S = 0.5
-"""How long the camera may hold a pull back. It is the sign of life too: one that hangs is missed within two
-of these, a pause and the slack, which is 2.7 s. A pull costs 4 ms of a core, nearly all of it for HTTP, so a
-camera that tells nothing costs 0.6 % of one: longer waits would be cheaper, and a hang noticed later."""
+"""Time limit of the camera's wait in a pull.
+
+It is the heartbeat too: a camera that hangs is detected within two of these, a pause and the slack, which is
+2.7 s. A pull costs 4 ms of a core, nearly all of it for HTTP, so a silent camera costs 0.6 % of one: longer
+waits would be cheaper, and detection later.
+"""
 SLACK_S = 1.5
-"""How long any answer may take beyond that."""
+"""Time limit of a response beyond that."""
 PAUSE_S = 0.2
-"""Between two pulls: some cameras answer at once that there is nothing."""
+"""Pause between two pulls: some cameras respond at once without an event."""
 RETRY_S = 1.0
-"""Between two looks at a camera that tells nothing."""
+"""Pause between two checks of a camera without events."""
 NEWS_S = 3.0
-"""The time in what is pulled is taken as a hint only: some cameras write it wrongly there."""
+"""A change of the clock, by the time in a pull response, that causes a read of the clock.
+
+Some cameras write a wrong time there.
+"""
 CHURN_S = 5.0
-"""A clock that is found off by so much more or less than was told is told of again."""
+"""Change of the offset that is reported again."""
 EVENTS_UNAVAILABLE = Status(
     StateCode.DEGRADED,
     Cause.DEVICE_FAULT,
-    "The camera gives pictures, but takes no subscription: tampering would not be told.",
+    "The camera provides pictures, but accepts no subscription: tampering is not detected.",
     Action.RESTART,
-    "See who else has subscribed to its events, then restart the camera. Or: `events = false`.",
+    "Check its other subscribers, then restart the camera. Or set `events = false`.",
 )
 
 
@@ -58,15 +64,15 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
         self._conditions = CameraHealth(self.settings.tamper_input, self.settings.tamper_closed)
         self._subscription: PullPointSubscription | None = None
         self._heard = False
-        """Something was pulled by this subscription, if only that there is nothing."""
+        """True once a pull of this subscription succeeded, even without events."""
         self._clock_said_s: float | None = None
-        """How far off the clock was when that was last told."""
+        """Offset of the clock in the last report."""
 
     async def open(self) -> Identity:
-        """Find the camera, learn where its pictures are, and look at one; raises LinkError."""
+        """Find the camera, read the addresses of its pictures, and request one; raises LinkError."""
         wanted = self.settings.discovery
         url = self.settings.url if wanted is None else await find(wanted)
-        assert url is not None, "settings are checked"
+        assert url is not None, "settings are validated"
         try:
             reached = self.settings.http_settings(url)
         except ValidationError:
@@ -86,14 +92,14 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
         return identity
 
     async def close(self) -> None:
-        """Give the subscription back, where the camera is there to hear it."""
+        """Cancel the subscription, if the camera is reachable."""
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             with contextlib.suppress(LinkError, FaultError):
                 await subscription.unsubscribe()
 
     async def monitor(self) -> None:
-        """Look after pictures, and hear what the camera tells; ends only by raising LinkError."""
+        """Monitor pictures and events; ends only by raising LinkError."""
         both = [asyncio.create_task(self.frame_source.monitor(self)), asyncio.create_task(self._hear())]
         try:
             done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +112,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
     # Pictures
 
     def _chosen(self, profiles: list[MediaProfile]) -> MediaProfile:
-        """The profile that is asked for, or the largest that is not too large; raises LinkError for none."""
+        """Return the configured profile, or the largest within the limit; raises LinkError for none."""
         wanted, widest = self.settings.profile, self.settings.width_max_px
         if wanted is not None:
             fitting = [each for each in profiles if wanted in (each.token, each.name)]
@@ -122,12 +128,12 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
                 Action.CONFIGURE,
                 f"Correct `profile` or `width_max_px`: its profiles are of {sizes}."
                 if profiles
-                else "Make a profile with video in the camera, by its web page or its maker's program.",
+                else "Add a profile with video in the camera, by its web page or its manufacturer's program.",
             )
         return max(fitting, key=lambda each: each.width_px * each.height_px)
 
     async def _looking(self, media: Media, profile: MediaProfile) -> FrameSource:
-        """The way by which its pictures come, tried; raises LinkError, or FaultError."""
+        """Open the source of its pictures, and test it; raises LinkError, or FaultError."""
         wanted = self.settings.picture_source
         given = "" if wanted == "stream" else await media.snapshot_address(profile)
         if wanted == "snapshot" or given:
@@ -137,11 +143,11 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
     async def _snapshots(self, given: str) -> FrameSource:
         place = self.device.addresses.service(given)
         if place is None:
-            raise _no_pictures("snapshot", 'Choose `pictures = "stream"`.')
+            raise _no_pictures("snapshot", 'Set `picture_source = "stream"`.')
         link = await self.device.http(place.origin)
         plain = self.device.settings_at(place.origin).model_dump()
         eye = SnapshotFrameSource(
-            HttpSnapshotSettings(path=place.path, **plain), link, "the address it gives"
+            HttpSnapshotSettings(path=place.path, **plain), link, "the address that it states"
         )
         await eye.check(self)
         return eye
@@ -161,10 +167,10 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
             raise self.device.cleartext_error() from None
         return await RtspFrameSource.open(settings, self.links)
 
-    # What the camera tells
+    # Events
 
     async def _hear(self) -> None:
-        """Pull what it tells, on and on: that it answers is news enough. Ends only by raising LinkError."""
+        """Pull events; each response is a heartbeat. Ends only by raising LinkError."""
         while True:
             try:
                 if self._subscription is None and self.settings.events and "tev" in self.device.services:
@@ -191,7 +197,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
         self._conditions.clear()
 
     async def _resubscribe(self) -> None:
-        """Let go of a subscription that the camera knows no more, or cannot renew: another is made."""
+        """Drop a subscription that the camera has lost or cannot renew; the next pull creates another."""
         if not self._heard:
             self.set_problem("events", EVENTS_UNAVAILABLE)
         await self.close()
@@ -212,7 +218,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
             await subscription.renew()
 
     def _mind_clock(self) -> None:
-        """Tell of a clock that is off, once until it is off by something else."""
+        """Report a wrong clock, once until its offset changes."""
         off_s, said_s = self.device.clock.offset_s, self._clock_said_s
         if abs(off_s) <= self.settings.clock_tolerance_s:
             self._clock_said_s = None
@@ -223,7 +229,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
 
 
 class _StreamSettings(RtspCameraSettings):
-    """A stream at an address that the camera gave: some write passwords into its path."""
+    """A stream at an address stated by the camera: some write passwords into its path."""
 
     @property
     def display_url(self) -> str:
@@ -233,16 +239,17 @@ class _StreamSettings(RtspCameraSettings):
 def _in_clear() -> LinkError:
     return LinkError(
         Cause.WRONG_DEVICE,
-        "The camera that was found has its services where they would be in clear over a network.",
+        "The camera that was found offers its services only unencrypted over a network.",
         Action.CONFIGURE,
-        "Switch TLS on in the camera, or add `allow_cleartext = true` where nobody else can reach that wire.",
+        "Switch TLS on in the camera, or add `allow_cleartext = true` only where no other machine can reach "
+        "that network.",
     )
 
 
 def _no_pictures(what: str, how: str) -> LinkError:
     return LinkError(
         Cause.WRONG_DEVICE,
-        f"The camera gives no address of a {what} that can be used.",
+        f"The camera states no usable address of a {what}.",
         Action.CONFIGURE,
         how,
     )
@@ -258,7 +265,7 @@ def _clock_off(off_s: float) -> Status:
     return Status(
         StateCode.DEGRADED,
         Cause.CLOCK_WRONG,
-        f"The camera's clock is {amount:.0f} {unit} {direction}; its pictures come all the same.",
+        f"The camera's clock is {amount:.0f} {unit} {direction}; its pictures are not affected.",
         Action.CONFIGURE,
-        "Have the camera set its clock by NTP, from this post's time server.",
+        "Configure NTP in the camera, with this post's time server.",
     )

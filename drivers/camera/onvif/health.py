@@ -1,8 +1,8 @@
-"""What a camera tells of itself, and what a person should do about it.
+"""Health of a camera, from its own events, and the actions that restore it.
 
 Sources: the events of ONVIF's Imaging (too blurry, dark, bright, another scene), Media (signal loss) and
-Device IO (digital inputs) Service Specifications; `RuleEngine/TamperDetector` is what several makers have
-beside them.
+Device IO (digital inputs) Service Specifications; several manufacturers have `RuleEngine/TamperDetector`
+besides.
 """
 
 from collections.abc import Iterable
@@ -16,23 +16,23 @@ ON = frozenset({"true", "1", "active", "on"})
 SIGNAL_LOST = Status(
     StateCode.FAULT,
     Cause.DEVICE_FAULT,
-    "The camera says that it has no picture from its own sensor.",
+    "The camera reports that its sensor provides no picture.",
     Action.RESTART,
-    "Restart the camera; look at the cable of its sensor where that is apart; else replace it.",
+    "Restart the camera; check the cable of its sensor where that is separate; else replace it.",
 )
 TAMPERED = Status(
     StateCode.DEGRADED,
     Cause.TAMPERED,
-    "The camera says that somebody has turned, covered or opened it.",
+    "The camera reports that it was turned, covered or opened.",
     Action.CALL_SUPPORT,
-    "Go and look at it; compare what it sees with what it should see.",
+    "Inspect the camera, and compare its view with the intended one.",
 )
 IMAGE_DEGRADED = Status(
     StateCode.DEGRADED,
     Cause.SENSOR_DIRTY,
-    "The camera says that its pictures are blurred, too dark or too bright.",
+    "The camera reports that its pictures are blurred, too dark or too bright.",
     Action.CLEAN,
-    "Clean its window; see to the light and to its focus.",
+    "Clean its window; check the light and its focus.",
 )
 STATUS_BY_TOPIC = {
     "VideoSource/SignalLoss": SIGNAL_LOST,
@@ -42,11 +42,11 @@ STATUS_BY_TOPIC = {
     "VideoSource/ImageTooDark": IMAGE_DEGRADED,
     "VideoSource/ImageTooBright": IMAGE_DEGRADED,
 }
-"""By the beginning of a topic; which of a camera's services has found out stands behind it."""
+"""Status by the beginning of a topic; the rest of a topic names the service of the camera."""
 
 
 class CameraHealth:
-    """What troubles a camera at the moment, as it tells."""
+    """Present problems of a camera, as reported by it."""
 
     def __init__(self, tamper_input: str | None = None, tamper_closed: bool = False) -> None:
         self._input = tamper_input
@@ -54,11 +54,11 @@ class CameraHealth:
         self._said: dict[object, Status] = {}
 
     def clear(self) -> None:
-        """Begin anew: a camera tells a new subscriber first how everything is."""
+        """Forget all: a camera sends a new subscriber its complete state first."""
         self._said.clear()
 
     def update(self, notices: Iterable[Notification]) -> None:
-        """Take in what it told."""
+        """Apply events."""
         for notice in notices:
             status, is_so = self._meant(notice)
             if status is None:
@@ -69,11 +69,11 @@ class CameraHealth:
                 self._said[about] = status
 
     def is_active(self, status: Status) -> bool:
-        """Whether this is so."""
+        """Return True if this problem is present."""
         return status in self._said.values()
 
     def _meant(self, notice: Notification) -> tuple[Status | None, bool]:
-        """What a notice is about, and whether that is so."""
+        """Return the problem of an event, and its presence."""
         if notice.topic == DIGITAL_INPUT:
             if self._input is None or self._input not in notice.source.values():
                 return None, False

@@ -1,4 +1,4 @@
-"""Where a camera's pictures are: its media profiles, and the addresses of their streams and single pictures.
+"""Media profiles of a camera, and the addresses of their streams and single pictures.
 
 Sources: ONVIF Media Service Specification, *Media profiles* and *Media streaming*; ONVIF Media2 Service
 Specification, likewise: cameras of profile T have that, and some have nothing else.
@@ -17,7 +17,7 @@ from drivers.camera.onvif.soap import FaultError, child, find_all, text
 
 @dataclass(frozen=True, slots=True)
 class MediaProfile:
-    """One of the ways in which a camera sends its pictures."""
+    """One media profile of a camera."""
 
     token: str
     name: str
@@ -27,12 +27,12 @@ class MediaProfile:
 
 
 class Media:
-    """What every camera had first."""
+    """Media service, version 1."""
 
     service: ClassVar = "trt"
     all_profiles: ClassVar = ""
     encoder: ClassVar[tuple[str, ...]] = ("VideoEncoderConfiguration",)
-    """Where that stands in a profile."""
+    """Path of the encoder's configuration in a profile."""
     by_rtsp: ClassVar = (
         "<trt:StreamSetup><tt:Stream>RTP-Unicast</tt:Stream><tt:Transport><tt:Protocol>RTSP</tt:Protocol>"
         "</tt:Transport></trt:StreamSetup>"
@@ -42,11 +42,11 @@ class Media:
         self._device = device
 
     async def profiles(self) -> list[MediaProfile]:
-        """The ways in which it sends video; raises LinkError, or FaultError."""
+        """Return the profiles with video; raises LinkError, or FaultError."""
         return list(self._told(await self._ask("GetProfiles", self.all_profiles)))
 
     async def snapshot_address(self, profile: MediaProfile) -> str:
-        """Where it says that a picture is; empty where it gives none. Raises LinkError, or FaultError."""
+        """Return the stated address of a picture, or ""; raises LinkError, or FaultError."""
         try:
             told = await self._ask("GetSnapshotUri", self._chosen(profile))
         except FaultError as fault:
@@ -56,7 +56,7 @@ class Media:
         return next(map(text, find_all(told, "Uri")), "")
 
     async def stream_address(self, profile: MediaProfile) -> str:
-        """Where it says that its stream is; raises LinkError, or FaultError."""
+        """Return the stated address of its stream; raises LinkError, or FaultError."""
         told = await self._ask("GetStreamUri", self.by_rtsp + self._chosen(profile))
         return next(map(text, find_all(told, "Uri")), "")
 
@@ -77,14 +77,14 @@ class Media:
 
 
 class Media2(Media):
-    """What cameras of profile T have."""
+    """Media service, version 2, of cameras of profile T."""
 
     service = "tr2"
-    all_profiles = "<tr2:Type>VideoEncoder</tr2:Type>"  # without, there are names in them only
+    all_profiles = "<tr2:Type>VideoEncoder</tr2:Type>"  # without types, profiles contain names only
     encoder = ("Configurations", "VideoEncoder")
     by_rtsp = "<tr2:Protocol>RTSP</tr2:Protocol>"
 
 
 def media_of(device: OnvifDevice) -> Media | None:
-    """The service that it has for that; the first one where it has both, because that is better tried."""
+    """Return its media service; version 1 where it has both, because that is more widely tested."""
     return next((kind(device) for kind in (Media, Media2) if kind.service in device.services), None)

@@ -1,8 +1,8 @@
-"""What a camera tells by pull points: subscribed, renewed in time, and given back at the end.
+"""Pull-point subscriptions: created, renewed in time, and cancelled at the end.
 
 Sources: ONVIF Core Specification, *Real-time pull-point notification interface*; OASIS Web Services
-BaseNotification 1.3; WS-Addressing 1.0, SOAP binding: what stands in a subscription's reference parameters
-goes into the header of each question.
+BaseNotification 1.3; WS-Addressing 1.0, SOAP binding: a subscription's reference parameters are copied into
+the header of each request.
 """
 
 from collections.abc import Mapping
@@ -23,33 +23,33 @@ ACTIONS = {
     "wsnt:Unsubscribe": "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager/UnsubscribeRequest",
 }
 MESSAGE_LIMIT = 100
-"""Notices in one answer."""
+"""Upper limit of events in one response."""
 UNSUBSCRIBE_TIMEOUT_S = 1.0
-"""How long a camera may take to let a subscription go, when nobody waits for it any more."""
+"""Time limit for the cancellation of a subscription."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Something that a camera told."""
+    """One event of a camera."""
 
     topic: str
     """Without prefixes of namespaces: `VideoSource/GlobalSceneChange/ImagingService`."""
     source: Mapping[str, str]
     data: Mapping[str, str]
     is_deleted: bool
-    """It tells that what it is of is no more."""
+    """True if the source of the event no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """What came of one pull."""
+    """Result of one pull."""
 
     notices: tuple[Notification, ...]
     camera_time: datetime | None
 
 
 class PullPointSubscription:
-    """One of ours."""
+    """A subscription of the gateway."""
 
     def __init__(self, device: OnvifDevice, place: ServiceAddress, header: str, lasts_s: float) -> None:
         self._device = device
@@ -57,13 +57,13 @@ class PullPointSubscription:
         self._header = header
         self._asked_s = lasts_s
         self._renew_ns = 0
-        """When half of it is over, by CLOCK_BOOTTIME."""
+        """Time of the renewal, at half of the duration, by CLOCK_BOOTTIME."""
 
     @classmethod
     async def create(cls, device: OnvifDevice, lasts_s: float) -> "PullPointSubscription":
-        """Subscribe to all that it tells; raises LinkError, or FaultError.
+        """Subscribe to all events; raises LinkError, or FaultError.
 
-        Not to some of it: filters are what cameras understand least, and there is little.
+        Not to some: filters are poorly supported by cameras, and there are few events.
         """
         lasting = f"<tev:InitialTerminationTime>PT{lasts_s:g}S</tev:InitialTerminationTime>"
         told = await device.call(device.services["tev"], "tev:CreatePullPointSubscription", lasting)
@@ -81,11 +81,11 @@ class PullPointSubscription:
 
     @property
     def is_renewal_due(self) -> bool:
-        """Whether it should be renewed."""
+        """True if it should be renewed."""
         return boot_ns() >= self._renew_ns
 
     async def pull(self, wait_s: float, timeout_s: float) -> PullResult:
-        """What is told, waiting so long for the first of it; raises LinkError, or FaultError."""
+        """Pull events, waiting for the first up to `wait_s`; raises LinkError, or FaultError."""
         wanted = (
             f"<tev:Timeout>PT{wait_s:g}S</tev:Timeout><tev:MessageLimit>{MESSAGE_LIMIT}</tev:MessageLimit>"
         )
@@ -94,12 +94,12 @@ class PullPointSubscription:
         return PullResult(notices, parse_timestamp(text(child(told, "CurrentTime"))))
 
     async def renew(self) -> None:
-        """Have it last longer; raises LinkError, or FaultError."""
+        """Renew the subscription; raises LinkError, or FaultError."""
         lasting = f"<wsnt:TerminationTime>PT{self._asked_s:g}S</wsnt:TerminationTime>"
         self._lasts(await self._ask("wsnt:Renew", lasting))
 
     async def unsubscribe(self) -> None:
-        """Give it back: a camera has few; raises LinkError, or FaultError."""
+        """Cancel the subscription: a camera has few; raises LinkError, or FaultError."""
         await self._ask("wsnt:Unsubscribe", "", UNSUBSCRIBE_TIMEOUT_S)
 
     async def _ask(self, operation: str, arguments: str, timeout_s: float | None = None) -> Element:
@@ -107,7 +107,7 @@ class PullPointSubscription:
         return await self._device.call(self._place, operation, arguments, header, timeout_s)
 
     def _lasts(self, told: Element) -> None:
-        """Take note of how long it lasts, which may be less than was asked for."""
+        """Take the granted duration, which may be shorter than the requested one."""
         now, ends = (parse_timestamp(text(child(told, name))) for name in ("CurrentTime", "TerminationTime"))
         lasts_s = (ends - now).total_seconds() if now and ends else self._asked_s
         self._renew_ns = boot_ns() + round(min(max(lasts_s, 0), self._asked_s) / 2 * 1e9)

@@ -1,4 +1,4 @@
-"""What a camera of ONVIF is configured by."""
+"""Settings of an ONVIF camera."""
 
 from pathlib import Path
 from typing import Literal
@@ -13,96 +13,95 @@ SERVICE = "/onvif/device_service"
 
 
 class OnvifSettings(Settings):
-    """Settings of one camera: where it is or how it is found, and which of its pictures are wanted."""
+    """Settings of one camera: its address or discovery, and the choice of its pictures."""
 
     url: str | None = Field(
         None,
-        description="Where it is; with a path where its device service is not at /onvif/device_service.",
+        description="Its address; with a path where its device service is not at /onvif/device_service.",
         examples=["http://192.0.2.21"],
     )
     discovery: DiscoveryTarget | None = Field(
         None,
-        description="How it is found by WS-Discovery, instead of `url`.",
+        description="Discovery by WS-Discovery, instead of `url`.",
         examples=[{"endpoint": "urn:uuid:4d454930-0000-1000-8000-b8a44f000001"}],
     )
-    username: str | None = Field(None, description="User name, of a user for ONVIF.", examples=["gateway"])
+    username: str | None = Field(None, description="User name, of an ONVIF user.", examples=["gateway"])
     password: SecretStr | None = Field(None, description="Password.", examples=["${CAMERA_PASSWORD}"])
     ca_file: Path | None = Field(
         None,
-        description="https: certificates that the camera's own must be signed by, else the system's.",
+        description="https: authorities that may sign the camera's certificate, else the system's.",
         examples=["/etc/borderpost/camera-ca.pem"],
     )
     allow_cleartext: bool = Field(
         False,
-        description="Speak http and rtsp to another machine: only where nobody else can reach that wire.",
+        description="Permit http and rtsp: only where no other machine can reach that network.",
         examples=[False],
     )
     timeout_s: float = Field(
-        2.5, gt=0, le=10, description="How long one answer may take, in seconds.", examples=[2.5]
+        2.5, gt=0, le=10, description="Time limit of one response, in seconds.", examples=[2.5]
     )
     profile: str | None = Field(
         None,
-        description="Token or name of the media profile; without it, the largest that is not too large.",
+        description="Token or name of the media profile; default: the largest within `width_max_px`.",
         examples=["Profile_1"],
     )
     width_max_px: int = Field(
         1920,
         ge=160,
         le=8192,
-        description="No profile wider than this is chosen by itself, in pixels.",
+        description="Widest profile that is chosen by default, in pixels.",
         examples=[1920],
     )
     picture_source: Literal["auto", "snapshot", "stream"] = Field(
         "auto",
-        description="Where pictures come from: single ones over HTTP, the stream, or the stream only where "
-        "the camera gives no single ones.",
+        description="Source of pictures: single ones over HTTP, the stream, or the stream only where "
+        "the camera has no single ones.",
         examples=["auto"],
     )
     stream_port: int | None = Field(
         None,
         ge=1,
         le=65535,
-        description="Port of its stream, where a router translates it; else the one that the camera gives.",
+        description="Port of its stream, where a router translates it; default: as stated by the camera.",
         examples=[5541],
     )
     events: bool = Field(
         True,
-        description="Whether to hear what the camera tells of itself: tampering, signal loss, unclear "
-        "pictures.",
+        description="Subscribe to the camera's own events: tampering, signal loss, unclear pictures.",
         examples=[True],
     )
     subscription_s: float = Field(
         60.0,
         ge=1,
         le=3600,
-        description="For how long a subscription to that is asked for, in seconds; renewed at half of it.",
+        description="Requested duration of the subscription, in seconds; renewed at half of it.",
         examples=[60.0],
     )
     tamper_input: str | None = Field(
         None,
-        description="Token of the digital input that the contact of its housing is wired to.",
+        description="Token of the digital input of the housing's contact.",
         examples=["DIGIT_INPUT_000"],
     )
     tamper_closed: bool = Field(
         False,
-        description="That contact is closed at rest, so the input is active while nobody opens the housing.",
+        description="True if that contact is closed, and the input active, while the housing is closed.",
         examples=[False],
     )
     clock_tolerance_s: float = Field(
         10.0,
         ge=2,
         le=3600,
-        description="How far its clock may be off before that is told, in seconds. It works all the same.",
+        description="Offset of its clock that is reported, in seconds. The camera works all the same.",
         examples=[10.0],
     )
 
     @property
     def exclusive_key(self) -> str:
-        """A camera is looked at by one."""
+        """Key that only one device may have: a camera has one reader."""
         return self.url or (self.discovery.description if self.discovery else "")
 
     def http_settings(self, url: str) -> CameraHttpSettings:
-        """How its device service is spoken to there; raises ValidationError where it must not be."""
+        """Return the settings for its device service; raises ValidationError where they are not permitted."""
         if url.removeprefix("https://").removeprefix("http://").find("/") < 0:
             url += SERVICE
         return CameraHttpSettings(

@@ -1,9 +1,9 @@
-"""SOAP 1.2 envelopes of ONVIF, and the UsernameToken of WS-Security that proves a password in them.
+"""SOAP 1.2 envelopes of ONVIF, and the UsernameToken of WS-Security that authenticates them.
 
-Written by hand: onvif-zeep-async brings zeep and lxml, which are 0.3 s to import and 29 MB in each worker,
-and 47 MB once the service descriptions of ONVIF are read; this is 0.1 s and 10.6 MB, of which HTTP, that
-cameras need anyway, is 9.9 (CPython 3.11, PSS). Nor does it mind which namespaces a camera's answers are in:
-all that is read is found by its local name.
+An own implementation: onvif-zeep-async brings zeep and lxml, which are 0.3 s to import and 29 MB in each
+worker, and 47 MB once the service descriptions of ONVIF are read; this is 0.1 s and 10.6 MB, of which HTTP,
+needed by cameras anyway, is 9.9 (CPython 3.11, PSS). It also accepts any namespace in a camera's responses:
+elements are found by their local names.
 
 Sources: ONVIF Core Specification, *Error handling* and *Security*; OASIS Web Services Security UsernameToken
 Profile 1.0, section 3.1: digest = base64(SHA-1(nonce + created + password)).
@@ -43,15 +43,15 @@ UNAUTHORIZED_CODES = frozenset(
         "OperationProhibited",
     }
 )
-"""Subcodes of faults that say who may not ask."""
+"""Subcodes of faults for missing authorization."""
 
 
 class NotSoapError(Exception):
-    """What came is no SOAP envelope."""
+    """The response is not a SOAP envelope."""
 
 
 class FaultError(Exception):
-    """The camera answered with a fault. Its words stay where they are: they are the camera's, not ours."""
+    """A fault returned by the camera. Its text is untrusted, so it is not part of the error."""
 
     def __init__(self, codes: frozenset[str]) -> None:
         super().__init__("SOAP fault")
@@ -60,7 +60,7 @@ class FaultError(Exception):
 
     @property
     def is_unauthorized(self) -> bool:
-        """Whether the fault is that these credentials are refused."""
+        """True if the fault is that these credentials are refused."""
         return bool(self.codes & UNAUTHORIZED_CODES)
 
 
@@ -76,13 +76,13 @@ class Credentials:
 
 
 def digest(nonce: bytes, created: str, password: str) -> str:
-    """What proves a password at a time, in base64."""
+    """Return the password digest for a nonce and a time, in base64."""
     proof = nonce + created.encode() + password.encode()
     return base64.b64encode(hashlib.sha1(proof, usedforsecurity=False).digest()).decode()
 
 
 def token(who: Credentials, created: datetime) -> str:
-    """The header that proves a password; `created` is what the camera's clock says, in UTC."""
+    """Return the header with the UsernameToken; `created` is the time of the camera's clock, in UTC."""
     nonce = secrets.token_bytes(16)
     at = f"{created:%Y-%m-%dT%H:%M:%S}.{created.microsecond // 1000:03}Z"
     return (
@@ -98,7 +98,7 @@ def token(who: Credentials, created: datetime) -> str:
 
 
 def request_envelope(operation: str, arguments: str = "", header: str = "") -> bytes:
-    """The envelope that asks for an operation, as `tds:GetServices`, with its arguments as XML."""
+    """Return the envelope of an operation, such as `tds:GetServices`, with its arguments as XML."""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="{ENVELOPE}" xmlns:a="{ADDRESSING}" '
         f"{_DECLARED}><s:Header>{header}</s:Header><s:Body><{operation}>{arguments}</{operation}></s:Body>"
@@ -107,7 +107,7 @@ def request_envelope(operation: str, arguments: str = "", header: str = "") -> b
 
 
 def parse_response(content: bytes, operation: str) -> Element:
-    """The response to an operation; raises FaultError, or NoSoapError where there is none in it."""
+    """Return the response to an operation; raises FaultError, or NotSoapError where there is none."""
     try:
         root: Element = ElementTree.fromstring(content)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
@@ -124,22 +124,22 @@ def parse_response(content: bytes, operation: str) -> Element:
 
 
 def local_name(element: Element) -> str:
-    """The name of an element without its namespace."""
+    """Return the name of an element without its namespace."""
     return element.tag.rpartition("}")[2]
 
 
 def text(element: Element | None) -> str:
-    """What stands in an element, without space around it; nothing for none."""
+    """Return the text of an element, without surrounding space; "" for no element."""
     return "" if element is None else (element.text or "").strip()
 
 
 def find_all(element: Element, name: str) -> Iterator[Element]:
-    """All elements of that local name in it, however deep."""
+    """Yield all elements of that local name, at any depth."""
     return (each for each in element.iter() if local_name(each) == name)
 
 
 def child(element: Element | None, *path: str) -> Element | None:
-    """The first child of that local name, or the first child of that child, and so on."""
+    """Return the first child of that local name, its first child of the next name, and so on."""
     for name in path:
         if element is None:
             return None
@@ -148,7 +148,7 @@ def child(element: Element | None, *path: str) -> Element | None:
 
 
 def serialise(element: Element) -> str:
-    """An element as XML, to give it back to the camera as it gave it; FaultError where that cannot be."""
+    """Serialise an element, to return it to the camera unchanged; raises FaultError where that fails."""
     try:
         return tostring(element, encoding="unicode")
     except RecursionError:

@@ -97,7 +97,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
 
     async def close(self) -> None:
         """Switch the lamp off, if the scanner is still there."""
-        if hasattr(self, "scanner") and not self.protocol.is_dark:
+        if hasattr(self, "protocol") and not self.protocol.is_dark:
             with contextlib.suppress(LinkError):
                 await self.protocol.set_mode(ScannerMode.OFF)
 

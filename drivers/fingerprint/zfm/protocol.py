@@ -26,12 +26,12 @@ class ZfmProtocol:
     """One open line to one module."""
 
     def __init__(
-        self, link: SerialLink, address: int, answer_s: float, noted: Callable[[BadFrame], None]
+        self, link: SerialLink, address: int, response_timeout_s: float, noted: Callable[[BadFrame], None]
     ) -> None:
-        """`answer_s`: how long the module may think about an instruction, in seconds."""
+        """`response_timeout_s`: how long the module may think about an instruction, in seconds."""
         self._link = link
         self._address = address
-        self._answer_s = answer_s
+        self._answer_s = response_timeout_s
         self._noted = noted
         self._packets = PacketReader(address)
         self._received_packets: deque[Packet] = deque()

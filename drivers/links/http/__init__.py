@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/links/http."""
+"""HTTP links: clients of device services, and a listener for devices that push."""

@@ -1,4 +1,4 @@
-"""HTTP services of devices: asked within a time, answered within a size, never followed elsewhere.
+"""Clients of HTTP services of devices: responses limited in time and size, redirects not followed.
 
 httpx, because a worker pays for it in memory: it costs 6 MB and 60 ms where aiohttp costs 16 MB and 190 ms
 (CPython 3.11, PSS and import, measured side by side).
@@ -33,39 +33,39 @@ LINE_LIMIT_BYTES = 256 * 1024
 
 
 class HttpSettings(Settings):
-    """Where a service is and how it is spoken to. There is no default address: nothing goes to a stranger."""
+    """Address and credentials of a service. There is no default address: no data goes to an unknown host."""
 
     service: ClassVar[str] = "the reader's service"
-    """What to start, restart or correct, in sentences for a person."""
+    """Noun for the service in remedies: start, restart or correct it."""
 
     url: str = Field(
-        description="Where the service is; everything it is asked is below this address.",
+        description="Address of the service; all requests are below this address.",
         examples=["https://127.0.0.1:8443/reader"],
     )
     username: str | None = Field(None, description="User name.", examples=["gateway"])
     password: SecretStr | None = Field(None, description="Password.", examples=["${READER_PW}"])
     auth: Literal["basic", "digest"] = Field(
         "basic",
-        description="How the password is proved: basic sends it every time, digest (RFC 7616) never.",
+        description="Authentication: basic sends the password with every request, digest (RFC 7616) never.",
         examples=["digest"],
     )
     ca_file: Path | None = Field(
         None,
-        description="https: certificates that the service's own must be signed by, else the system's.",
+        description="https: authorities that may sign the service's certificate, else the system's.",
         examples=["/etc/borderpost/reader-ca.pem"],
     )
     allow_cleartext: bool = Field(
         False,
-        description="Speak http to another machine: only where nobody else can reach that wire.",
+        description="Permit http to another machine: only where no other machine can reach that network.",
         examples=[False],
     )
     timeout_s: float = Field(
-        5.0, gt=0, le=60, description="How long one answer may take, in seconds.", examples=[5.0]
+        5.0, gt=0, le=60, description="Time limit of one response, in seconds.", examples=[5.0]
     )
 
     @property
     def exclusive_key(self) -> str:
-        """What only one device can be at: two with the same place would disturb each other."""
+        """Key that only one device may have: two devices with the same would disturb each other."""
         return self.url
 
     @field_validator("url")
@@ -74,11 +74,11 @@ class HttpSettings(Settings):
         try:
             url = httpx.URL(text)
         except httpx.InvalidURL:
-            raise ValueError("is no address; write it as https://host:port/path") from None
+            raise ValueError("is not an address; write it as https://host:port/path") from None
         if url.scheme not in PORTS or not url.host:
             raise ValueError("begins with neither http:// nor https:// and a host")
         if url.userinfo:
-            raise ValueError("holds a password; write it as `username` and `password`")
+            raise ValueError("contains a password; write it as `username` and `password`")
         if url.query or url.fragment:
             raise ValueError("ends in a query; write the address up to the path only")
         return text.rstrip("/")
@@ -87,13 +87,13 @@ class HttpSettings(Settings):
     def _suits_the_wire(self) -> Self:
         url = httpx.URL(self.url)
         if (self.username is None) is not (self.password is None):
-            raise ValueError("`username` and `password` go together")
+            raise ValueError("`username` and `password` belong together")
         if self.username is not None and ":" in self.username:
-            raise ValueError("a `username` has no colon (RFC 7617)")
+            raise ValueError("a `username` must not contain a colon (RFC 7617)")
         if url.scheme == "https":
             return self
         if self.ca_file is not None:
-            raise ValueError("`ca_file` is for https")
+            raise ValueError("`ca_file` is only for https")
         if not self.allow_cleartext and not is_loopback(url.host):
             raise ValueError(
                 "would send personal data unencrypted over a network; write https://, or add "
@@ -104,30 +104,30 @@ class HttpSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What a service answered."""
+    """Response of a service."""
 
     status: int
     media_type: str
-    """Without its parameters, in lower case; empty where the service does not say."""
+    """Without its parameters, in lower case; empty where the service does not state one."""
     body: bytes
 
 
 class ResponseInterruptedError(LinkError):
-    """The answer ended before it was whole, so the service is there and spoke."""
+    """A response that ended before it was complete: the service is present and has responded."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpStream:
-    """An answer that has no end, or none that is waited for."""
+    """A response without an end, or one whose end is not waited for."""
 
     content_type: str
     """With its parameters: the boundary of a multipart is one."""
     chunks: AsyncGenerator[bytes, None]
-    """The bytes as they come; raises LinkError."""
+    """The bytes as they arrive; raises LinkError."""
 
 
 class HttpLink:
-    """A client of one service: an async context manager. Opening it loads certificates and asks nothing."""
+    """A client of one service: an async context manager. Opening loads certificates and sends nothing."""
 
     def __init__(self, settings: HttpSettings, tap: Tap, found_simulator: Callable[[str], None]) -> None:
         self._settings = settings
@@ -138,7 +138,7 @@ class HttpLink:
         self._answered = False
 
     async def __aenter__(self) -> Self:
-        """Prepare to ask; raises LinkError when the certificates cannot be read."""
+        """Prepare the client; raises LinkError when the certificates cannot be read."""
         settings = self._settings
         auth: httpx.Auth | None = None
         if settings.username is not None and settings.password is not None:
@@ -148,7 +148,7 @@ class HttpLink:
             auth=auth,
             verify=_tls_context(self._base, settings.ca_file),
             timeout=settings.timeout_s,
-            # Proxies and .netrc of the environment are not ours: images would leave by them.
+            # Proxies and .netrc of the environment do not apply: images would leave through them.
             trust_env=False,
             follow_redirects=False,
             headers={"accept-encoding": "identity", "user-agent": "borderpost"},
@@ -164,7 +164,7 @@ class HttpLink:
             self._client = None
 
     def mark_simulated(self) -> None:
-        """The service has said, by whatever it says, that it is a simulator."""
+        """Record that the service is a simulator, by any sign."""
         self._found_simulator("")
 
     async def request(
@@ -179,10 +179,10 @@ class HttpLink:
         timeout_s: float | None = None,
         limit_bytes: int = JSON_LIMIT_BYTES,
     ) -> HttpResponse:
-        """Ask once and return the whole answer; raises LinkError, also for a status that is not expected.
+        """Send one request and return the complete response; raises LinkError, also for an unexpected status.
 
-        `body` is sent as JSON, or, being bytes, as it is; `media_type` says what it is, and what is wanted in
-        return. `timeout_s` counts from the question to the last byte of the answer.
+        `body` is sent as JSON, or, being bytes, unchanged; `media_type` states its type, and that of the
+        response. `timeout_s` counts from the request to the last byte of the response.
         """
         allowed_s = timeout_s or self._settings.timeout_s
         content = bytearray()
@@ -212,9 +212,9 @@ class HttpLink:
         expect: Collection[int] = (200,),
         silence_s: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Ask once and yield each line of the answer as it comes; raises LinkError.
+        """Send one request and yield each line of the response as it arrives; raises LinkError.
 
-        Close it to stop listening. `silence_s`: how long the next bytes may take.
+        Close the generator to end the connection. `silence_s`: time limit for the next bytes.
         """
         allowed_s = silence_s or self._settings.timeout_s
         rest = bytearray()
@@ -249,9 +249,10 @@ class HttpLink:
         expect: Collection[int] = (200,),
         silence_s: float | None = None,
     ) -> AsyncGenerator[HttpStream, None]:
-        """Ask once and hold on to the answer, whose bytes are then taken as they come; raises LinkError.
+        """Send one request and yield the open response, whose bytes are read as they arrive.
 
-        `silence_s`: how long the next bytes may take.
+        Raises LinkError.
+        `silence_s`: time limit for the next bytes.
         """
         allowed_s = silence_s or self._settings.timeout_s
         try:
@@ -272,7 +273,7 @@ class HttpLink:
             raise self._to_link_error(error, allowed_s) from error
 
     def wrong_service_error(self, what: str) -> LinkError:
-        """Something answers at the address, but not what the configuration names."""
+        """Return the error for a service that is not the one of the configuration."""
         return LinkError(
             Cause.WRONG_DEVICE,
             f"{self._settings.url} {what}.",
@@ -311,8 +312,8 @@ class HttpLink:
         except (
             ValueError,
             LookupError,
-        ):  # what httpx makes of a challenge to prove the password that is none
-            raise self.wrong_service_error("asks for a proof of the password that nobody can give") from None
+        ):  # httpx's error for a malformed authentication challenge
+            raise self.wrong_service_error("asks for an unsupported kind of authentication") from None
         try:
             self._answered = True
             self._tap("in", f"{answer.status_code} {answer.headers.get('content-type', '')}\n".encode())
@@ -321,13 +322,13 @@ class HttpLink:
             if answer.status_code not in expect:
                 raise self._status_error(answer.status_code)
             if answer.headers.get("content-encoding", "identity") != "identity":
-                raise self.wrong_service_error("compresses what it was asked to send as it is")
+                raise self.wrong_service_error("compresses its response although this was excluded")
             yield answer
         finally:
             await answer.aclose()
 
     def _below(self, path: str, query: Mapping[str, Any] | None) -> httpx.URL:
-        """An address of this service, whatever stands in the path: services name paths themselves."""
+        """Return an address of this service, whatever the path contains: services state paths, too."""
         path, _, own_query = path.partition("?")
         try:
             url = self._base.copy_with(path=f"{self._base.path.rstrip('/')}/{path.lstrip('/')}")
@@ -335,13 +336,13 @@ class HttpLink:
                 url = url.copy_with(query=own_query.encode())
             return url if query is None else url.copy_merge_params(dict(query))
         except (httpx.InvalidURL, ValueError):
-            raise self.wrong_service_error("names a path that cannot be asked for") from None
+            raise self.wrong_service_error("states a path that cannot be requested") from None
 
     async def wait_until_restarted(self) -> None:
-        """Wait until the service has gone and come back."""
+        """Wait until the service was away and is back."""
         await wait_until_restarted(self._base.host, self._base.port or PORTS[self._base.scheme])
 
-    # What goes wrong, as sentences. They hold the address that is configured and nothing that was read.
+    # Errors. Their sentences contain the configured address and nothing that was read.
 
     def _status_error(self, status: int) -> LinkError:
         url = self._settings.url
@@ -352,24 +353,24 @@ class HttpLink:
                     Cause.NO_PERMISSION,
                     f"{url} refuses these credentials (status {status}).",
                     Action.CONFIGURE,
-                    f"{given} `username` and `password`; see that `auth` is what it asks for.",
+                    f"{given} `username` and `password`; check that `auth` is the kind that it requires.",
                     self.wait_until_restarted,
                 )
             case 404 | 405 | 410 | 501:
-                return self.wrong_service_error(f"does not know what it was asked (status {status})")
+                return self.wrong_service_error(f"does not know the request (status {status})")
             case _ if 300 <= status < 400:
                 return LinkError(
                     Cause.WRONG_DEVICE,
-                    f"{url} sends us elsewhere (status {status}), and that is not followed.",
+                    f"{url} redirects to another address (status {status}), which is not followed.",
                     Action.CONFIGURE,
                     "Write the final address as `url`.",
                 )
             case _:
                 return LinkError(
                     Cause.NO_RESPONSE,
-                    f"{url} cannot do what it was asked (status {status}).",
+                    f"{url} cannot fulfil the request (status {status}).",
                     Action.RESTART,
-                    f"Restart {self._settings.service}; its own log says more.",
+                    f"Restart {self._settings.service}; see its own log.",
                 )
 
     def _too_large_error(self, limit_bytes: int) -> LinkError:
@@ -378,13 +379,13 @@ class HttpLink:
     def _silence_error(self, allowed_s: float) -> LinkError:
         return LinkError(
             Cause.NO_RESPONSE,
-            f"{self._settings.url} did not answer within {allowed_s:g} seconds.",
+            f"{self._settings.url} did not respond within {allowed_s:g} seconds.",
             Action.RESTART,
             f"Restart {self._settings.service}.",
         )
 
     def _to_link_error(self, error: httpx.HTTPError, allowed_s: float) -> LinkError:
-        """Say what an error of the library means."""
+        """Return the link error for an error of the library."""
         url = self._settings.url
         below = _root_cause(error)
         match error:
@@ -395,12 +396,12 @@ class HttpLink:
                     Cause.WRONG_DEVICE,
                     f"{url} has a certificate that is not trusted: {below.verify_message}.",
                     Action.CONFIGURE,
-                    "Name the authority that signed it as `ca_file`, or renew the certificate.",
+                    "Configure the authority that signed it as `ca_file`, or renew the certificate.",
                 )
             case httpx.ConnectError() if isinstance(below, ssl.SSLError):
                 return LinkError(
                     Cause.WRONG_DEVICE,
-                    f"{url} does not speak TLS as we do ({below.reason or 'no reason given'}).",
+                    f"{url} shares no TLS parameters with the gateway ({below.reason or 'no reason given'}).",
                     Action.CONFIGURE,
                     "Correct `url`: a service without TLS is http://.",
                 )
@@ -408,12 +409,12 @@ class HttpLink:
                 why = f" ({_strerror(below)})" if isinstance(below, OSError) else ""
                 return LinkError(
                     Cause.NO_RESPONSE,
-                    f"Nothing answers at {url}{why}.",
+                    f"No service responds at {url}{why}.",
                     Action.RESTART,
                     f"Start {self._settings.service}; check the address and the network.",
                 )
             case httpx.RemoteProtocolError() if not self._answered:
-                return self.wrong_service_error("speaks no HTTP")
+                return self.wrong_service_error("does not speak HTTP")
             case _:
                 return ResponseInterruptedError(
                     Cause.LINK_FAILED,
@@ -424,14 +425,14 @@ class HttpLink:
 
 
 def _tls_context(url: httpx.URL, ca_file: Path | None) -> ssl.SSLContext:
-    """Whom to trust. Loading the system's certificates takes 20 ms; http has no use for them."""
+    """Create the TLS context, for https only: loading the system's certificates takes 20 ms."""
     if url.scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         return client_context(ca_file)
     except (OSError, ssl.SSLError) as error:
         # ssl.SSLError is an OSError whose strerror quotes OpenSSL; only the operating system's words help.
-        why = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or "unreadable"
+        why = "contains no certificate" if isinstance(error, ssl.SSLError) else error.strerror or "unreadable"
         raise LinkError(
             Cause.NO_PERMISSION, f"{ca_file}: {why}.", Action.CONFIGURE, "Correct `ca_file`."
         ) from None
@@ -446,14 +447,14 @@ def _media_type(answer: httpx.Response) -> str:
 
 
 def _strerror(error: OSError) -> str:
-    """Errno alone: asyncio writes addresses into its sentences, and resolvers have numbers of their own."""
+    """Return the text of errno: asyncio's messages contain addresses, and resolvers have own numbers."""
     if isinstance(error, socket.gaierror) or error.errno is None:
         return "the name does not resolve"
     return os.strerror(error.errno)
 
 
 def _root_cause(error: BaseException) -> BaseException | None:
-    """The operating system's or TLS's own error, below those of the libraries."""
+    """Return the error of the operating system or of TLS, below those of the libraries."""
     below: BaseException | None = error
     while below is not None and not (isinstance(below, OSError) and below.errno is not None):
         below = below.__cause__ or below.__context__

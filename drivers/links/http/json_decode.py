@@ -1,4 +1,4 @@
-"""JSON that a device wrote: a value, or a ValueError, whatever the bytes are."""
+"""JSON written by a device: a value or a ValueError, whatever the bytes."""
 
 import codecs
 from typing import Any
@@ -7,9 +7,9 @@ from pydantic_core import from_json
 
 
 def decode(body: bytes) -> Any:
-    """The value; raises ValueError.
+    r"""Decode a JSON value; raises ValueError.
 
-    The standard library's parser overflows the stack for what is nested too deep, and lets through halves of
-    characters (`\\ud800`), which no text of an event can hold and nobody could encode.
+    The standard library's parser overflows the stack for deep nesting, and accepts lone surrogates
+    (`\ud800`), which no text of an event can hold and which cannot be encoded.
     """
     return from_json(body.removeprefix(codecs.BOM_UTF8))

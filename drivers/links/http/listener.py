@@ -1,6 +1,6 @@
-"""A place where devices put what they have to say, over HTTP: bounded, and open to named addresses alone.
+"""HTTP listener for devices that push: bounded, and open to allowed sources only.
 
-h11 reads the requests (it comes with httpx). Nothing is answered but 200 and refusals, nothing is served.
+h11 reads the requests (it comes with httpx). The only responses are 200 and refusals; nothing is served.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from drivers.links.settings import Settings
 
 CHUNK_BYTES = 65536
 CONNECTIONS = 8
-"""As many at once; a device needs one or two."""
+"""Upper bound on simultaneous connections; a device needs one or two."""
 QUEUED = 64
-"""What was put and nobody has taken yet; beyond it devices are told to come again (503)."""
+"""Upper bound on queued requests; beyond it devices receive status 503 and retry."""
 
 
 class HttpListenerSettings(Settings):
-    """Where devices may put what they say, and which."""
+    """Address of the listener, and the devices that may send to it."""
 
     listen: str = Field(
         description="Address and port of this machine that the device sends to.",
@@ -36,30 +36,30 @@ class HttpListenerSettings(Settings):
     )
     allowed_sources: tuple[str, ...] = Field(
         min_length=1,
-        description="Who may: addresses or networks. Everybody else is hung up on.",
+        description="Addresses or networks that may connect; connections of all others are closed.",
         examples=[["192.0.2.21"]],
     )
     username: str | None = Field(None, description="User name (HTTP Basic).", examples=["camera"])
     password: SecretStr | None = Field(None, description="Password (HTTP Basic).", examples=["${CAM_PW}"])
     allow_cleartext: bool = Field(
         False,
-        description="Listen to other machines: only where nobody else can reach that wire.",
+        description="Listen to other machines: only where no other machine can reach that network.",
         examples=[False],
     )
     body_max_bytes: int = Field(
         8 * 1024 * 1024,
         ge=64 * 1024,
         le=48 * 1024 * 1024,
-        description="Nothing longer is taken, in bytes.",
+        description="Upper limit of a request's body, in bytes.",
         examples=[8388608],
     )
     request_timeout_s: float = Field(
-        10.0, gt=0, le=60, description="How long one request may take to come, in seconds.", examples=[10.0]
+        10.0, gt=0, le=60, description="Time limit for one complete request, in seconds.", examples=[10.0]
     )
 
     @property
     def exclusive_key(self) -> str:
-        """One port is one device's."""
+        """Key that only one device may have: one port belongs to one device."""
         return self.listen
 
     @property
@@ -75,9 +75,9 @@ class HttpListenerSettings(Settings):
         try:
             ipaddress.ip_address(host.strip("[]"))
         except ValueError:
-            raise ValueError("is no address of this machine; write it as 192.0.2.1:8090") from None
+            raise ValueError("is not an address of this machine; write it as 192.0.2.1:8090") from None
         if not (port.isascii() and port.isdigit() and int(port) < 65536):
-            raise ValueError("ends in no port; write it as 192.0.2.1:8090")
+            raise ValueError("does not end in a port; write it as 192.0.2.1:8090")
         return text
 
     @field_validator("allowed_sources")
@@ -93,7 +93,7 @@ class HttpListenerSettings(Settings):
     @model_validator(mode="after")
     def _suits_the_wire(self) -> Self:
         if (self.username is None) is not (self.password is None):
-            raise ValueError("`username` and `password` go together")
+            raise ValueError("`username` and `password` belong together")
         if not self.allow_cleartext and not ipaddress.ip_address(self.endpoint[0]).is_loopback:
             raise ValueError(
                 "would receive personal data unencrypted from a network; add `allow_cleartext = true` only "
@@ -104,7 +104,7 @@ class HttpListenerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class PushedRequest:
-    """What a device has put."""
+    """One request of a device."""
 
     path: str
     media_type: str
@@ -112,7 +112,7 @@ class PushedRequest:
 
 
 class HttpListener:
-    """Takes what devices put: an async context manager."""
+    """Receives requests of devices: an async context manager."""
 
     def __init__(
         self, settings: HttpListenerSettings, tap: Tap, found_simulator: Callable[[str], None]
@@ -126,23 +126,23 @@ class HttpListener:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        """Listen; raises LinkError where that cannot be."""
+        """Listen; raises LinkError where that fails."""
         host, port = self._settings.endpoint
         try:
             self._server = await asyncio.start_server(self._accepted, host, port, limit=CHUNK_BYTES)
         except OSError as error:
             raise LinkError(
                 Cause.PORT_HELD,
-                f"{self._settings.listen} cannot be listened at ({error.strerror or 'refused'}).",
+                f"The gateway cannot listen at {self._settings.listen} ({error.strerror or 'refused'}).",
                 Action.CONFIGURE,
-                "Name an address of this machine and a port that no other program has as `listen`.",
+                "Set `listen` to an address of this machine and a port that no other program uses.",
             ) from None
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Hang up on everybody."""
+        """Close all connections."""
         if self._server is not None:
             self._server.close()
         talking = list(self._talking)
@@ -152,12 +152,12 @@ class HttpListener:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Port of the listener."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
     async def next_request(self) -> PushedRequest:
-        """What was put next."""
+        """Return the next request."""
         return await self._put.get()
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -169,7 +169,7 @@ class HttpListener:
                 with suppress(OSError, h11.RemoteProtocolError, TimeoutError):
                     await self._handle_connection(reader, writer)
         except asyncio.CancelledError:
-            pass  # the listener closes: asyncio would report a handler that was cancelled
+            pass  # the listener is closing: asyncio would report a cancelled handler
         finally:
             self._talking.discard(task)
             writer.transport.abort()
@@ -196,9 +196,9 @@ class HttpListener:
     async def _take(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, spoken: h11.Connection
     ) -> int:
-        """Take one request, and say by which status."""
+        """Receive one request and return the status of its response."""
         request, body = None, bytearray()
-        # A connection may stay open between requests for as long as the device likes.
+        # A connection may stay open between requests as long as the device keeps it.
         async with asyncio.timeout(None) as within:
             while True:
                 event = spoken.next_event()

@@ -1,19 +1,19 @@
-"""Notices that what listens at an address was away and is back, without saying a word to it.
+"""Detection of a service that was away and is back, without a request to it.
 
-Whoever refused a password is asked again ever more seldom: many cameras lock out who gives a wrong one too
-often, some after five times. But one that was started anew may have the right one: it may be asked at once.
+After a refused password, the gateway retries at growing intervals: many cameras lock out a client after wrong
+passwords, some after five. A restarted camera may accept the password, so a retry is worthwhile at once.
 """
 
 import asyncio
 import socket
 
 POLL_S = 0.25
-"""Between two looks at what is away, or hangs up."""
+"""Pause between two polls of a service that is away, or closes connections."""
 CONNECT_S = 2.0
 
 
 async def wait_until_restarted(host: str, port: int) -> None:
-    """Wait until what listens there has gone and come back. That it closes an idle connection is no sign."""
+    """Wait until the service was away and is back. The close of an idle connection is no sign of it."""
     away = hasty = False
     while True:
         try:
@@ -31,17 +31,17 @@ async def wait_until_restarted(host: str, port: int) -> None:
             while await reader.read(4096):
                 pass
         except OSError:
-            away = True  # it does not know this connection any more
+            away = True  # the host no longer knows this connection
         finally:
             writer.transport.abort()
-        # The first look after a farewell is at once: it may be away for a moment only.
+        # The first poll after a close is at once: the service may be away for a moment only.
         if hasty:
             await asyncio.sleep(POLL_S)
         hasty = asyncio.get_running_loop().time() - begun_s < POLL_S
 
 
 def _ask_for_life(writer: asyncio.StreamWriter) -> None:
-    """Have the kernel notice a camera whose power was cut, and which says no farewell."""
+    """Enable TCP keepalive: a camera whose power was cut does not close its connection."""
     end = writer.get_extra_info("socket")
     end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2)):

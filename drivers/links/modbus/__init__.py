@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/links/modbus."""
+"""Modbus over TCP and serial lines: messages, framing, and a link for one line with several boards."""

@@ -1,4 +1,4 @@
-"""How Modbus messages lie on a wire: numbered over TCP, with a check on a serial line. Pure.
+"""Framing of Modbus messages: numbered over TCP, with a CRC on a serial line. Pure.
 
 Sources: *Modbus Messaging on TCP/IP Implementation Guide* V1.0b, section 3.1.3; *Modbus over Serial Line
 Specification* V1.02, sections 2.5.1 and 6.2.2.
@@ -12,11 +12,11 @@ from drivers.links.modbus.pdu import EXCEPTION, PDU_MAX, ModbusRequest
 
 HEADER = 7
 CHARACTER_BITS = 11
-"""Start, eight, parity or a second stop, stop: what the specification counts a character as."""
+"""Start, eight data bits, parity or a second stop, stop: a character as the specification counts it."""
 
 
 class StreamDesynchronised(Exception):  # noqa: N818 - what it is, is for the link to say
-    """Bytes that are no header: where the next message begins cannot be known."""
+    """Bytes that are not a header: the begin of the next message is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,18 @@ class TcpMessage:
 
 
 def tcp_frame(number: int, unit: int, pdu: bytes) -> bytes:
-    """A message as it is sent; `number` comes back with the answer."""
+    """Encode a message; `number` comes back with the response."""
     return struct.pack(">HHHB", number, 0, len(pdu) + 1, unit) + pdu
 
 
 class TcpMessageReader:
-    """Messages out of a stream that is cut anywhere."""
+    """Extracts messages from a stream that may be cut anywhere."""
 
     def __init__(self) -> None:
         self._held = b""
 
     def feed(self, chunk: bytes) -> Iterator[TcpMessage]:
-        """Messages that are complete now; raises StreamLost."""
+        """Take a chunk and yield complete messages; raises StreamDesynchronised."""
         self._held += chunk
         while len(self._held) >= HEADER:
             number, protocol, length, unit = struct.unpack(">HHHB", self._held[:HEADER])
@@ -67,7 +67,7 @@ _TABLE = _table()
 
 
 def crc16(data: bytes) -> bytes:
-    """The check of a frame, as it is sent: low byte first."""
+    """Return the CRC of a frame, low byte first."""
     crc = 0xFFFF
     for byte in data:
         crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
@@ -75,22 +75,22 @@ def crc16(data: bytes) -> bytes:
 
 
 def serial_frame(unit: int, pdu: bytes) -> bytes:
-    """A message as it is sent."""
+    """Encode a message."""
     body = bytes([unit]) + pdu
     return body + crc16(body)
 
 
 def interframe_gap_s(baud: int) -> float:
-    """How long a line is silent between two frames at least, in seconds: 3.5 characters, 1.75 ms if fast."""
+    """Return the minimum silence between two frames, in seconds: 3.5 characters, 1.75 ms at high rates."""
     return 1.75e-3 if baud > 19200 else 3.5 * CHARACTER_BITS / baud
 
 
 def find_serial_responses(heard: bytes, unit: int, request: ModbusRequest[object]) -> Iterator[bytes]:
-    """PDUs in what was heard that may be an answer to this request, refusals included.
+    """Yield PDUs in received bytes that may be a response to this request, exceptions included.
 
-    Not by silence: a USB adapter hands bytes over in lumps, 16 ms apart. An answer is known by its unit, its
-    function, its length, which the request tells, and its check; it may stand anywhere, because a line that
-    is turned around says a byte or two of its own.
+    Not by silence: a USB adapter delivers bytes in blocks, 16 ms apart. A response is recognised by its unit,
+    its function, its length, which the request determines, and its CRC. It may begin anywhere, because a line
+    that changes direction adds a byte or two of its own.
     """
     function = request.pdu[0]
     for start in range(len(heard) - 4):

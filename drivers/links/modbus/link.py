@@ -1,8 +1,8 @@
-"""Modbus to one board, over TCP or on a serial line: every request is sent once, its answer is its own.
+"""Modbus to one board, over TCP or on a serial line: every request is sent once, and matched to its response.
 
-A core of our own, because libraries for hosts repeat what was not answered, take the value of function 05
-for a truth value, and let nothing overtake. Here a request is on the wire once at most, whatever becomes of
-it, and alone; what was not answered in time is a LinkError, and may have been done all the same.
+An own implementation: Modbus client libraries repeat requests without a response, take the value of function
+05 for a boolean, and have no urgent requests. Here a request is on the line once at most, and alone. A
+missing response is a LinkError; the board may have executed the request all the same.
 """
 
 import asyncio
@@ -32,28 +32,28 @@ AnswerT = TypeVar("AnswerT")
 TCP_PORT = 502
 CONNECT_WITHIN_S = 3.0
 IDENTIFIED_WITHIN_S = 2.0
-"""A simulator on a busy machine takes its time, and must not be taken for a real board that says nothing."""
+"""Time limit of the identification: a slow simulator must not be taken for a silent real board."""
 SIMULATED = re.compile(r"borderpost simulator", re.IGNORECASE)
-"""How boards that do not exist call their maker: over TCP nothing else tells."""
+"""Vendor name of simulated boards: over TCP there is no other sign."""
 QUIET_S = 0.005
-"""How long a serial line is silent at least before the next request: a second copy comes in this time."""
+"""Minimum silence on a serial line before the next request: a duplicate response arrives in this time."""
 
 
 class ModbusSettings(Settings):
-    """How to reach one Modbus board."""
+    """Address and line parameters of one Modbus board."""
 
     port: str = Field(
         description="`tcp://host:port` (502 unless given), a serial port's path, or `usb:VID:PID[:SERIAL]`.",
         examples=["tcp://192.168.10.21:502"],
     )
-    unit: int = Field(1, ge=1, le=255, description="The board's Modbus address.", examples=[1])
+    unit: int = Field(1, ge=1, le=255, description="Modbus address of the board.", examples=[1])
     baud: int = Field(9600, description="Bits per second; only on a serial line.", examples=[9600])
     parity: Literal["N", "E", "O"] = Field("N", description="Parity: none, even, odd; only on a serial line.")
     response_timeout_s: float = Field(
         0.2,
         ge=0.02,
         le=1,
-        description="How long an answer may take at most, in seconds; a stop waits for one request at most.",
+        description="Time limit of one response, in seconds; a stop waits for one request at most.",
         examples=[0.2],
     )
 
@@ -63,7 +63,7 @@ class ModbusSettings(Settings):
         if port.startswith("tcp:"):
             found = TCP_ADDRESS.fullmatch(port)
             if found is None or not 1 <= int(found["port"] or TCP_PORT) <= 65535:
-                raise ValueError("is no address of a board; write it as tcp://host:port")
+                raise ValueError("is not an address of a board; write it as tcp://host:port")
             return port
         try:
             return SerialSettings.model_validate({"port": port}).port
@@ -85,30 +85,33 @@ class ModbusSettings(Settings):
 
     @property
     def is_tcp(self) -> bool:
-        """Whether the board is on a network."""
+        """True if the board is on a network."""
         return self.port.startswith("tcp:")
 
     @property
     def serial_settings(self) -> SerialSettings:
-        """The serial port, where it is on one."""
+        """Settings of the serial port, where the board is on one."""
         return SerialSettings(port=self.port, baud=self.baud, parity=self.parity)
 
 
 class _Transport(Protocol):
-    """What carries one request and brings its answer; called for one after the other."""
+    """Transport of one request and its response at a time."""
 
     async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
-        """Send it to a board and wait for its answer, for ever; raises LinkError and ModbusRefused."""
+        """Send a request to a board and wait for its response, without a limit.
+
+        Raises LinkError and ModbusExceptionResponse.
+        """
 
     def abandon(self, unit: int, request: ModbusRequest[object]) -> None:
-        """Nobody waits for the answer any longer: see that it is never taken for another's."""
+        """Abandon a request: its response must never be taken for another's."""
 
     def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:
-        """From when on it may be sent, a time of the loop: no other's answer can be taken for its own."""
+        """Return the earliest time (of the loop) at which no other response can be taken for its own."""
 
 
 class ModbusLink:
-    """One board, or the first of several on a wire: an async context manager."""
+    """One board, or the first of several on a line: an async context manager."""
 
     def __init__(self, settings: ModbusSettings, tap: Tap) -> None:
         self.settings = settings
@@ -118,7 +121,7 @@ class ModbusLink:
         self._turns = RequestQueue()
 
     async def __aenter__(self) -> Self:
-        """Open the port or connect; raises LinkError. A network is asked whether the board is simulated."""
+        """Open the port or connect; raises LinkError. Over TCP, the identification marks a simulator."""
         settings = self.settings
         self._wire: _Transport
         if settings.is_tcp:
@@ -142,7 +145,7 @@ class ModbusLink:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End what is under way, and close."""
+        """End the running request, and close."""
         await self._turns.__aexit__()
         if self._link is not None:
             await self._link.__aexit__(kind, error, trace)
@@ -154,10 +157,10 @@ class ModbusLink:
         urgent: bool = False,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> AnswerT:
-        """Send a request when its turn comes, once, and return what the answer says.
+        """Send a request once, when its turn comes, and return its parsed response.
 
-        `wanted` is asked at the moment of sending. Raises Withdrawn where it is not; ModbusRefused; and
-        LinkError when the link fails or no answer comes in time.
+        `is_wanted` is called right before sending; RequestCancelled is raised if it returns False. Raises
+        ModbusExceptionResponse, and LinkError when the link fails or no response arrives in time.
         """
         return await self._turns.submit(
             lambda: self._exchange(request),
@@ -167,13 +170,13 @@ class ModbusLink:
         )
 
     def for_unit(self, settings: ModbusSettings) -> "ModbusLink":
-        """Another board on the same wire, which ends with this link; raises LinkError."""
+        """Return a link to another board on the line, closed together with this one; raises LinkError."""
         if (settings.baud, settings.parity) != (self.settings.baud, self.settings.parity):
             raise LinkError(
                 Cause.ADDRESS_AMBIGUOUS,
-                f"Two boards at {settings.port} are to be spoken to at different rates or parities.",
+                f"Two boards at {settings.port} are configured with different rates or parities.",
                 Action.CONFIGURE,
-                "Set both boards, and `baud` and `parity` of both, to the same.",
+                "Set both boards, and `baud` and `parity` of both, to the same values.",
             )
         other = ModbusLink(settings, self._tap)
         other.is_simulated, other.is_replayed = self.is_simulated, self.is_replayed
@@ -189,14 +192,17 @@ class ModbusLink:
             self._wire.abandon(self.settings.unit, request)
             raise LinkError(
                 Cause.NO_RESPONSE,
-                f"The board at {self.settings.port} (unit {self.settings.unit}) did not answer within "
+                f"The board at {self.settings.port} (unit {self.settings.unit}) did not respond within "
                 f"{within_s:g} seconds.",
                 Action.CALL_SUPPORT,
-                "Check the board's supply, its cable, and its address and rate.",
+                "Check the board's power supply, its cable, and its address and rate.",
             ) from None
 
     async def _says_so(self) -> bool:
-        """Whether it says that it is simulated. Real boards refuse the question, or do not answer it."""
+        """Return True if the board identifies as a simulator.
+
+        Real boards reject the request, or do not respond.
+        """
         try:
             maker, *_ = await self._exchange(Identify(), IDENTIFIED_WITHIN_S) or ("",)
         except ModbusExceptionResponse:
@@ -209,7 +215,7 @@ class ModbusLink:
 
 
 class _TcpTransport:
-    """Messages with numbers: an answer that comes late or twice has another's number."""
+    """Messages with numbers: a late or duplicate response has another number."""
 
     def __init__(self, link: TcpLink) -> None:
         self._link = link
@@ -218,7 +224,7 @@ class _TcpTransport:
         self._cut = False
 
     async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
-        """See `_Wire`."""
+        """See `_Transport`."""
         if self._cut:
             await self._link.connect()
             self._messages = TcpMessageReader()
@@ -235,37 +241,37 @@ class _TcpTransport:
                 self._link.abort()
                 raise LinkError(
                     Cause.WRONG_DEVICE,
-                    f"What answers at {self._link.address} does not speak Modbus TCP.",
+                    f"The host at {self._link.address} does not speak Modbus TCP.",
                     Action.CONFIGURE,
-                    "Correct `port`; set a converter to Modbus TCP, not to pass bytes through.",
+                    "Correct `port`; set a converter to Modbus TCP, not to transparent mode.",
                 ) from None
 
     def abandon(self, unit: int, request: ModbusRequest[object]) -> None:  # noqa: ARG002 - it is cut for all
-        """See `_Wire`. A write that still waits in this machine must never reach the board later.
+        """See `_Transport`. A write that is still buffered in this machine must never reach the board later.
 
-        So its connection is cut; the next request, which may be a stop, makes another.
+        So its connection is cut; the next request, which may be a stop, opens another.
         """
         if request.is_write:
             self._link.abort()
             self._cut = True
 
     def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:  # noqa: ARG002
-        """See `_Wire`: all have numbers."""
+        """See `_Transport`: all messages have numbers."""
         return 0.0
 
 
 class _SerialTransport:
-    """Messages without numbers: an answer is known by what it repeats, and by when it comes."""
+    """Messages without numbers: a response is recognised by the fields that it repeats, and by its time."""
 
     def __init__(self, link: SerialLink, settings: ModbusSettings) -> None:
         self._link = link
         self._quiet_s = max(QUIET_S, interframe_gap_s(settings.baud))
         self._late = StaleReplies(settings.response_timeout_s)
         self._heard_s = 0.0
-        """When the line was last heard to say something; a time of the loop."""
+        """Time of the last received byte; a time of the loop."""
 
     async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
-        """See `_Wire`."""
+        """See `_Transport`."""
         await self._silence()
         doubtful = self._late.latest_s(_same_function(unit, request))
         await self._link.write(serial_frame(unit, request.pdu))
@@ -273,24 +279,27 @@ class _SerialTransport:
         while True:
             heard += await self._read()
             for pdu in find_serial_responses(heard, unit, request):
-                # A refusal repeats nothing but the function: it may be of what was asked before.
+                # An exception repeats only the function: it may belong to an earlier request.
                 if pdu[0] != request.pdu[0] and self._heard_s < doubtful:
                     continue
                 if (answer := parse_response(request, pdu)) is not None:
                     return answer
 
     def abandon(self, unit: int, request: ModbusRequest[object]) -> None:
-        """See `_Wire`."""
+        """See `_Transport`."""
         self._late.add(bytes([unit]) + request.pdu)
 
     def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:
-        """See `_Wire`. What is urgent is a write, whose answer repeats it: only its like must be over."""
+        """See `_Transport`. An urgent request is a write, repeated by its response.
+
+        Only alike ones must be over.
+        """
         if urgent:
             return self._late.latest_s(lambda late: late == bytes([unit]) + request.pdu)
         return self._late.latest_s(_same_function(unit, request))
 
     async def _silence(self) -> None:
-        """Throw away what is said unasked, until nothing is: a second copy, a late answer, noise."""
+        """Discard unexpected bytes until the line is silent: a duplicate or late response, or noise."""
         loop = asyncio.get_running_loop()
         while True:
             try:

@@ -1,7 +1,7 @@
-"""Modbus messages without their framing, as a host says and understands them. Pure.
+"""Modbus messages without their framing, as seen by a client. Pure.
 
 Source: *Modbus Application Protocol Specification* V1.1b3, sections 4 to 7. The value of function 05 is a
-number here: boards with a timed pulse take more than on and off.
+number here: boards with a timed pulse accept more than on and off.
 """
 
 import struct
@@ -19,7 +19,7 @@ _IDENTIFICATION = 0x0E
 
 
 class Function(IntEnum):
-    """The functions that relay and input boards are spoken to with."""
+    """Functions used with relay and input boards."""
 
     READ_COILS = 0x01
     READ_INPUTS = 0x02
@@ -32,15 +32,15 @@ class Function(IntEnum):
 
 
 _MEANINGS = {
-    1: "it does not know the function",
+    1: "it does not support the function",
     2: "it has no such address",
-    3: "it does not take the value",
-    4: "it failed in doing it",
-    5: "it is still at it",
-    6: "it is busy with another command",
+    3: "it does not accept the value",
+    4: "the execution failed",
+    5: "the execution takes longer",
+    6: "it is busy with another request",
     8: "its memory is damaged",
-    10: "the way to it is not configured",
-    11: "it did not answer the converter before it",
+    10: "the gateway path to it is not configured",
+    11: "it did not respond to the converter before it",
 }
 _UNKNOWN_THERE = frozenset({1, 2, 3})
 _NOTHING_DONE = _UNKNOWN_THERE | {6, 10}
@@ -48,39 +48,39 @@ _FOR_NOW = frozenset({5, 6, 11})
 
 
 class ModbusExceptionResponse(Exception):  # noqa: N818 - an answer, not a fault
-    """The board answered with an exception."""
+    """Exception response of a board."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(f"{_MEANINGS.get(code, 'it does not say why')} (Modbus exception {code})")
+        super().__init__(f"{_MEANINGS.get(code, 'it gives no reason')} (Modbus exception {code})")
         self.code = code
         self.is_before_execution = code in _NOTHING_DONE
-        """Whether that code is given before anything is done; others tell of what went wrong in doing it."""
+        """True for a code that is given before any execution; other codes report a failed execution."""
         self.is_wrong_board = code in _UNKNOWN_THERE
-        """Whether a board that is asked for what it must have would not say that."""
+        """True for a code that the right board never gives for a mandatory address."""
         self.is_temporary = code in _FOR_NOW
-        """Whether it may well answer the next time."""
+        """True if a retry may succeed."""
 
 
 class ModbusRequest(Protocol[AnswerT_co]):
-    """What a board can be asked."""
+    """One request to a board."""
 
     @property
     def pdu(self) -> bytes:
-        """It, as it is sent."""
+        """The encoded request."""
         ...
 
     @property
     def response_bytes(self) -> int:
-        """How long the PDU of its answer is."""
+        """Length of the PDU of its response."""
         ...
 
     @property
     def is_write(self) -> bool:
-        """Whether it asks for more than to be told something."""
+        """True if the request changes something."""
         ...
 
     def parse_response(self, answer: bytes) -> AnswerT_co | None:
-        """What the PDU of an answer says; None if it does not answer this."""
+        """Parse the PDU of a response; None if it does not belong to this request."""
         ...
 
 
@@ -95,16 +95,16 @@ class ReadBits:
 
     @property
     def pdu(self) -> bytes:
-        """See `Request`."""
+        """See `ModbusRequest`."""
         return struct.pack(">BHH", self.function, self.address, self.count)
 
     @property
     def response_bytes(self) -> int:
-        """See `Request`."""
+        """See `ModbusRequest`."""
         return 2 + (self.count + 7) // 8
 
     def parse_response(self, answer: bytes) -> tuple[bool, ...] | None:
-        """The bits in their order; what fills up the last byte is not looked at."""
+        """Return the bits in order; padding of the last byte is ignored."""
         if (
             answer[:2] != bytes([self.function, self.response_bytes - 2])
             or len(answer) != self.response_bytes
@@ -124,16 +124,16 @@ class ReadRegisters:
 
     @property
     def pdu(self) -> bytes:
-        """See `Request`."""
+        """See `ModbusRequest`."""
         return struct.pack(">BHH", self.function, self.address, self.count)
 
     @property
     def response_bytes(self) -> int:
-        """See `Request`."""
+        """See `ModbusRequest`."""
         return 2 + 2 * self.count
 
     def parse_response(self, answer: bytes) -> tuple[int, ...] | None:
-        """The registers, 16 bits each."""
+        """Return the registers, 16 bits each."""
         if answer[:2] != bytes([self.function, 2 * self.count]) or len(answer) != self.response_bytes:
             return None
         return struct.unpack(f">{self.count}H", answer[2:])
@@ -141,7 +141,7 @@ class ReadRegisters:
 
 @dataclass(frozen=True, slots=True)
 class WriteSingle:
-    """Functions 05 and 06; the value is what stands on the wire, 16 bits."""
+    """Functions 05 and 06; the value is the one on the line, 16 bits."""
 
     function: Function
     address: int
@@ -151,11 +151,11 @@ class WriteSingle:
 
     @property
     def pdu(self) -> bytes:
-        """See `Request`."""
+        """See `ModbusRequest`."""
         return struct.pack(">BHH", self.function, self.address, self.value)
 
     def parse_response(self, answer: bytes) -> bool | None:
-        """Whether it is done: the answer repeats the request."""
+        """Return True when executed: the response repeats the request."""
         return True if answer == self.pdu else None
 
 
@@ -170,7 +170,7 @@ class WriteCoils:
 
     @property
     def pdu(self) -> bytes:
-        """See `Request`."""
+        """See `ModbusRequest`."""
         packed = bytearray((len(self.values) + 7) // 8)
         for n, value in enumerate(self.values):
             packed[n // 8] |= value << n % 8
@@ -181,20 +181,20 @@ class WriteCoils:
         return struct.pack(">BHH", Function.WRITE_COILS, self.address, len(self.values))
 
     def parse_response(self, answer: bytes) -> bool | None:
-        """Whether it is done: the answer repeats address and count."""
+        """Return True when executed: the response repeats address and count."""
         return True if answer == self._head else None
 
 
 @dataclass(frozen=True, slots=True)
 class Identify:
-    """Function 2B/0E, basic: maker, product and version. Its answer has no length that could be foretold."""
+    """Function 2B/0E, basic: vendor, product and version. The length of its response is not predictable."""
 
     response_bytes = 0
     is_write = False
     pdu = bytes([Function.IDENTIFY, _IDENTIFICATION, 1, 0])
 
     def parse_response(self, answer: bytes) -> tuple[str, ...] | None:
-        """Maker, product and version, as far as it tells."""
+        """Return vendor, product and version, as far as given."""
         if answer[:3] != self.pdu[:3] or len(answer) < 7:
             return None
         objects, at = [], 7
@@ -206,7 +206,7 @@ class Identify:
 
 
 def parse_response(request: ModbusRequest[AnswerT], answer: bytes) -> AnswerT | None:
-    """What an answer says; None if it is none to this request. Raises ModbusRefused."""
+    """Parse a response; None if it does not belong to this request. Raises ModbusExceptionResponse."""
     if len(answer) == 2 and answer[0] == request.pdu[0] | EXCEPTION:
         raise ModbusExceptionResponse(answer[1])
     return request.parse_response(answer)

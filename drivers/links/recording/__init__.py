@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/links/recording."""
+"""Recordings and traces of device bytes, and their export for Wireshark."""

@@ -1,6 +1,6 @@
-"""What chunks on a wire mean, in a few words: which message it is, and never what it says. Pure.
+"""Short descriptions of chunks: the kind of message, never its content. Pure.
 
-For a technician's eyes beside the bytes. A chunk that is no whole message has no meaning: "".
+For a technician, beside the bytes. A chunk that is not a whole message has no description: "".
 """
 
 import re
@@ -14,7 +14,7 @@ _STATUS = re.compile(rb"([1-5][0-9]{2})(?: [ -~]*)?\n")
 
 
 def describe_modbus(_direction: Direction, chunk: bytes) -> str:
-    """Over TCP or on a serial line: whom it is for, and which function."""
+    """Describe a chunk over TCP or on a serial line: its unit and function."""
     if len(chunk) > HEADER and chunk[2:4] == b"\0\0" and int.from_bytes(chunk[4:6]) == len(chunk) - 6:
         unit, code = chunk[6], chunk[7]
     elif len(chunk) >= 4 and crc16(chunk[:-2]) == chunk[-2:]:
@@ -29,7 +29,7 @@ def describe_modbus(_direction: Direction, chunk: bytes) -> str:
 
 
 def describe_http(direction: Direction, chunk: bytes) -> str:
-    """A request's method and path without its query, or the status of an answer."""
+    """Describe a request by its method and path without query, or a response by its status."""
     if direction == "out":
         asked = _REQUEST.match(chunk)
         return f"{asked[1].decode()} {asked[2].decode()}" if asked else ""

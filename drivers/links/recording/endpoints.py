@@ -1,4 +1,4 @@
-"""Where a device is, in its settings: what a recording leaves out, and a replay puts in again."""
+"""The setting with a device's address: removed from a recording, inserted again for a replay."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ EndpointKey = Literal["port", "url", "board.port"]
 
 
 def endpoint_key(model: type[Settings]) -> EndpointKey | None:
-    """Which setting says where such a device is; None where it is neither a port nor an address."""
+    """Return the setting with the device's address; None where it is neither a port nor an address."""
     fields = model.model_fields
     if "board" in fields:
         return "board.port"
@@ -16,7 +16,7 @@ def endpoint_key(model: type[Settings]) -> EndpointKey | None:
 
 
 def with_endpoint(settings: dict[str, Any], key: EndpointKey, endpoint: str) -> dict[str, Any]:
-    """The same settings of a device that is there."""
+    """Return the same settings with another address of the device."""
     if key == "board.port":
         return {**settings, "board": {**settings.get("board", {}), "port": endpoint}}
     return {**settings, key: endpoint}

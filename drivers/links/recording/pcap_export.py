@@ -1,10 +1,9 @@
-"""A recording as a file that Wireshark opens.
+"""Export of a recording as a file for Wireshark.
 
-USB and serial lines have link types of their own. Of those for smart cards, ISO 14443 (264) is what
-crosses the air, not what PC/SC gives; so APDUs, and all else that Wireshark knows a dissector but no wire
-for, are written as its "exported PDUs": they need no setting there. RTAC Serial: Wireshark, `packet-
-rtacser.c`; 12 bytes, of which times and control lines stay zero. Exported PDUs: Wireshark,
-`wsutil/exported_pdu_tlvs.h`.
+USB and serial lines have link types of their own. For smart cards, ISO 14443 (264) describes the radio
+frames, not the APDUs of PC/SC. So APDUs, and other data with a dissector but without a link type, are written
+as Wireshark's "exported PDUs", which need no setting there. RTAC Serial: Wireshark, `packet-rtacser.c`; 12
+bytes, of which times and control lines stay zero. Exported PDUs: Wireshark, `wsutil/exported_pdu_tlvs.h`.
 """
 
 import struct
@@ -15,13 +14,13 @@ from drivers.links.recording.recording import Chunk, Recording, Wire
 from drivers.links.recording.usb_trace import usbmon
 
 TX, RX = 1, 2
-"""RTAC's events DATA_TX_START and DATA_RX_START, as the host sees them."""
+"""RTAC's events DATA_TX_START and DATA_RX_START, seen from the host."""
 DISSECTOR_NAME, P2P_DIRECTION, SENT, RECEIVED = 12, 35, 0, 1
 DISSECTORS: dict[Wire, str] = {"smart-card": "iso7816", "modbus-tcp": "mbtcp"}
 
 
 def recording_to_pcapng(recording: Recording) -> bytes:
-    """The whole file, pcapng; its times count from 1970."""
+    """Return the whole file as pcapng; its times count from 1970."""
     if recording.wire == "usb":
         return to_pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in recording.transfers])
     if recording.wire == "serial":
@@ -40,7 +39,7 @@ def _rtac(chunk: Chunk) -> bytes:
 
 
 def _upper(dissector: str, direction: Direction) -> bytes:
-    """The head of an exported PDU: tags, each filled up to whole words, and their end."""
+    """Return the header of an exported PDU: tags, each padded to whole words, and their end."""
     name = dissector.encode()
     name += bytes(-len(name) % 4)
     way = SENT if direction == "out" else RECEIVED

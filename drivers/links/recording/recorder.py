@@ -1,4 +1,4 @@
-"""What crosses the links of a driver, kept in memory for a recording: the newest, as much as fits."""
+"""Recorder of a driver's links, in memory: the latest entries up to a limit."""
 
 import time
 from collections import deque
@@ -9,14 +9,14 @@ from drivers.links.recording.recording import Chunk, Entry
 from drivers.links.recording.usb_trace import Transfer
 
 LIMIT_BYTES = 64 * 1024 * 1024
-"""More than this is no recording that anybody reads: an hour of a serial line is a megabyte."""
+"""Upper limit of a recording: an hour of a serial line is a megabyte."""
 _ENTRY_BYTES = 256
 
 
 class Recorder:
-    """The newest entries, counted from its making. Personal data: it stays in this process.
+    """Latest entries since its creation. Personal data: it stays in this process.
 
-    `tap` is the `Tap` of links, `transfer_tap` their `TransferTap`; a USB link calls both, and of it only the
+    `tap` is the `Tap` of links, `transfer_tap` their `TransferTap`; a USB link calls both, and only its
     transfers are kept. Raises ValueError for more than `LIMIT_BYTES`.
     """
 
@@ -25,7 +25,7 @@ class Recorder:
             raise ValueError(f"a recording holds up to {LIMIT_BYTES // 1024 // 1024} MiB")
         self.entries: deque[Entry] = deque()
         self.dropped_entries = 0
-        """Entries that did not fit: the oldest."""
+        """Number of entries dropped at the limit: the oldest."""
         self._limit_bytes = limit_bytes
         self._held_bytes = 0
         self._start_s = time.monotonic()
@@ -33,7 +33,7 @@ class Recorder:
         self._on_usb = False
 
     def tap(self, direction: Direction, chunk: bytes) -> None:
-        """Keep what crosses a link now; the end of a connection is no chunk."""
+        """Keep a chunk; the end of a connection is no chunk."""
         if chunk and not self._on_usb:
             self.append(Chunk(time.monotonic() - self._start_s, direction, bytes(chunk)))
 
@@ -45,7 +45,7 @@ class Recorder:
         self.append(replace(transfer, at_ns=max(0, transfer.at_ns - self._start_ns)))
 
     def append(self, entry: Entry) -> None:
-        """Keep an entry with its own time, and forget the oldest ones over the limit."""
+        """Keep an entry with its own time, and drop the oldest ones over the limit."""
         self.entries.append(entry)
         self._held_bytes += len(entry.data) + _ENTRY_BYTES
         while self._held_bytes > self._limit_bytes:

@@ -1,4 +1,4 @@
-"""Recordings of what crossed a wire: one text file, readable and editable by a person.
+"""Recordings of device bytes: one text file, readable and editable by a person.
 
     # borderpost recording 2
     # driver: mrz-serial
@@ -12,19 +12,18 @@
     0.000 out 80                 host to device, in hexadecimal
     0.310 in  1c 02 50 3c        device to host
 
-Times are seconds since the start, and whatever follows the bytes after two spaces is a remark. A transfer
-on USB is a line when it begins and one when it ends (Linux, `Documentation/usb/usbmon.rst`): its number,
-kind and endpoint, then what was asked for, or how it ended (`ok` or the name of an errno) and how much
-was transferred:
+Times are seconds since the start; text after the bytes and two spaces is a remark. A transfer on USB is one
+line at its begin and one at its end (Linux, `Documentation/usb/usbmon.rst`): its number, kind and endpoint,
+then the request, or its result (`ok` or the name of an errno) and the transferred length:
 
     0.020000 submit   8 control 80 1 setup c0 04 07 00 00 00 01 00
     0.021000 complete 8 control 80 ok 1 data 81
 
-`people` says whether the people in it are `synthetic`, `scrubbed` or `real`; a real one never leaves the
-post. `provenance` begins with `live`, `simulated` or `replayed` where a gateway made the recording, else
-it says who did. `begins` is `at open`, or `midway` where the driver was at work already. A device that
-does nothing unasked has a line more, `# asked: capture {"position": "left_thumb"}`: its command.
-Recordings of version 1 have chunks only, and their heads neither wire, identity nor gateway.
+`people` states if the people in it are `synthetic`, `anonymized` or `real`; a recording of real people never
+leaves the post. `provenance` begins with `live`, `simulated` or `replayed` where a gateway made the
+recording, else it names the origin. `begins` is `at open`, or `midway` where the driver was open already. A
+device that does nothing without a command has one more line, `# asked: capture {"position": "left_thumb"}`:
+its command. Recordings of version 1 have chunks only, and their headers neither wire, identity nor gateway.
 """
 
 import errno
@@ -39,11 +38,11 @@ from drivers.links.recording.usb_trace import Transfer, TransferType
 
 HEADER_LINES = ("# borderpost recording 1", "# borderpost recording 2")
 Wire = Literal["serial", "keyboard", "modbus-tcp", "http", "http-listener", "smart-card", "usb", "other"]
-People = Literal["synthetic", "scrubbed", "real"]
+People = Literal["synthetic", "anonymized", "real"]
 Begins = Literal["at open", "midway"]
 _HEX = r"[0-9a-f]{2}(?: [0-9a-f]{2})*"
 _AT = r"(?P<at>[0-9]{1,9}\.[0-9]{1,9})"
-"""Numbers are no longer than fits into what capture files have for them."""
+"""Numbers are limited to the length that capture files can hold."""
 _CHUNK = re.compile(rf"{_AT} (?P<direction>in |out) (?P<hex>{_HEX})(?:  .*)?")
 _TRANSFER = re.compile(
     rf"{_AT} (?P<stage>submit|complete) +(?P<id>[0-9]{{1,19}}) (?P<kind>[a-z]+) (?P<endpoint>[0-9a-f]{{2}})"
@@ -53,12 +52,12 @@ _TRANSFER = re.compile(
 
 
 class RecordingError(ValueError):
-    """A file is no recording; says which line and why."""
+    """Invalid recording; the message names the line and the fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes that crossed the wire together."""
+    """Bytes that crossed the link together."""
 
     at_s: float
     direction: Direction
@@ -66,12 +65,12 @@ class Chunk:
 
 
 Entry = Chunk | Transfer
-"""The time of a transfer counts from the start of the recording."""
+"""An entry; the time of a transfer counts from the start of the recording."""
 
 
 @dataclass
 class Recording:
-    """What crossed the wire, and with which driver and settings."""
+    """Device bytes, with the driver and settings that they were recorded with."""
 
     driver: str
     settings: dict[str, Any]
@@ -80,25 +79,25 @@ class Recording:
     entries: list[Entry] = field(default_factory=list)
     wire: Wire = "serial"
     identity: dict[str, Any] = field(default_factory=dict)
-    """Who answered, as its driver said it."""
+    """Identity of the device, as returned by its driver."""
     gateway: str = ""
     """Version of the gateway that made it."""
     begins: Begins = "at open"
     commands: tuple[str, dict[str, Any]] | None = None
-    """The command that the device was given when it was open: verb and request."""
+    """Command that the device executed after open: verb and arguments."""
 
     @property
     def chunks(self) -> list[Chunk]:
-        """What is no USB transfer."""
+        """Entries other than USB transfers."""
         return [entry for entry in self.entries if isinstance(entry, Chunk)]
 
     @property
     def transfers(self) -> list[Transfer]:
-        """What crossed USB."""
+        """USB transfers."""
         return [entry for entry in self.entries if isinstance(entry, Transfer)]
 
     def to_text(self) -> str:
-        """The file's content."""
+        """Return the file's content."""
         return "\n".join((HEADER_LINES[-1], *self._head(), *map(format_entry, self.entries), ""))
 
     def _head(self) -> Iterator[str]:
@@ -117,7 +116,7 @@ class Recording:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Read a file's content; raises RecordingError."""
+        """Parse a file's content; raises RecordingError."""
         lines = text.splitlines()
         if not lines or lines[0].rstrip() not in HEADER_LINES:
             raise RecordingError(f"line 1: a recording begins with {HEADER_LINES[-1]!r}")
@@ -137,7 +136,7 @@ class Recording:
                 entries=entries,
             )
         except KeyError as missing:
-            raise RecordingError(f"the head does not say `# {missing.args[0]}: ...`") from missing
+            raise RecordingError(f"the header has no line `# {missing.args[0]}: ...`") from missing
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -146,13 +145,13 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise RecordingError("settings, identity or request of the head are no JSON object")
+        raise RecordingError("settings, identity or command of the header are not a JSON object")
     return value
 
 
 def _word(name: str, word: str, known: Iterable[str]) -> str:
     if word not in known:
-        raise RecordingError(f"the head's `# {name}:` is none of {', '.join(known)}")
+        raise RecordingError(f"the header's `# {name}:` is none of {', '.join(known)}")
     return word
 
 
@@ -164,7 +163,7 @@ def _asked(line: str | None) -> tuple[str, dict[str, Any]] | None:
 
 
 def _entries(lines: list[str], facts: dict[str, str]) -> Iterator[Entry]:
-    """Yield the entries of a file and collect its facts."""
+    """Yield the entries of a file and collect its header lines."""
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
@@ -185,7 +184,7 @@ def _entry(number: int, line: str) -> Entry:
     try:
         return _transfer(found)
     except (KeyError, AttributeError):
-        raise RecordingError(f"line {number}: no kind of transfer, or no errno, of that name") from None
+        raise RecordingError(f"line {number}: unknown kind of transfer, or unknown errno") from None
 
 
 def _transfer(found: re.Match[str]) -> Transfer:
@@ -206,7 +205,7 @@ def _transfer(found: re.Match[str]) -> Transfer:
 
 
 def format_entry(entry: Entry) -> str:
-    """An entry as its line."""
+    """Format an entry as its line."""
     if isinstance(entry, Chunk):
         return f"{entry.at_s:.3f} {entry.direction:<3} {entry.data.hex(' ')}"
     kind = entry.kind.name.lower()

@@ -1,4 +1,4 @@
-"""What crossed a USB link, kept in memory for a technician: each transfer as it began and as it ended."""
+"""Trace of a USB link, kept in memory for a technician: each transfer at its begin and at its end."""
 
 import errno
 from collections import deque
@@ -20,14 +20,14 @@ class TransferType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One transfer at its begin or at its end, as usbmon tells it (Linux, `Documentation/usb/usbmon.rst`)."""
+    """One transfer at its begin or at its end, as in usbmon (Linux, `Documentation/usb/usbmon.rst`)."""
 
     id: int
-    """The same at both."""
+    """Number of the transfer, the same at begin and end."""
     stage: Literal["submit", "complete"]
     kind: TransferType
     endpoint: int
-    """Address, with 0x80 for towards us."""
+    """Address; bit 0x80 is set for the direction to the host."""
     bus: int
     device: int
     at_ns: int
@@ -35,18 +35,18 @@ class Transfer:
     status: int
     """0, or a negative errno."""
     length: int
-    """Bytes asked for at the begin, bytes transferred at the end."""
+    """Requested bytes at the begin, transferred bytes at the end."""
     setup: bytes = b""
     """Eight bytes at the begin of a control transfer."""
     data: bytes = b""
-    """What was sent, at the begin; what was received, at the end."""
+    """Bytes sent, at the begin; bytes received, at the end."""
 
 
 class TransferTap(Protocol):
-    """Sees every transfer of a USB link begin and end, in that order, from the link's threads."""
+    """Callback at the begin and end of every transfer of a USB link, in order, from the link's threads."""
 
     def __call__(self, transfer: Transfer) -> None:
-        """Take note; must not raise or block. Never called twice at once by one link."""
+        """Take note of a transfer; must not raise or block. One link never calls it twice at once."""
         ...
 
 
@@ -55,9 +55,9 @@ def ignore_transfer(transfer: Transfer) -> None:
 
 
 class UsbTrace:
-    """The newest transfers of a link, as many as fit; the `TransferTap` that keeps them is `tap`.
+    """Latest transfers of a link, up to a limit; the `TransferTap` that keeps them is `tap`.
 
-    Fingerprints and faces are in it: it stays at the post.
+    They contain fingerprints and faces, so they never leave the post.
     """
 
     def __init__(self, limit_bytes: int = 64 * 1024 * 1024) -> None:
@@ -66,14 +66,14 @@ class UsbTrace:
         self._held_bytes = 0
 
     def tap(self, transfer: Transfer) -> None:
-        """Keep a transfer, and forget the oldest ones over the limit."""
+        """Keep a transfer, and drop the oldest ones over the limit."""
         self.transfers.append(transfer)
         self._held_bytes += _cost(transfer)
         while self._held_bytes > self._limit_bytes:
             self._held_bytes -= _cost(self.transfers.popleft())
 
     def pcapng(self) -> bytes:
-        """Everything kept, as a file that Wireshark opens."""
+        """Return all kept transfers as a file for Wireshark."""
         return to_pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in self.transfers])
 
 
@@ -82,7 +82,7 @@ def _cost(transfer: Transfer) -> int:
 
 
 def usbmon(transfer: Transfer) -> bytes:
-    """The 64 bytes of usbmon's binary format (`struct mon_bin_hdr`), and the data."""
+    """Return the 64 bytes of usbmon's binary format (`struct mon_bin_hdr`), and the data."""
     begins = transfer.stage == "submit"
     head = b"".join(
         (
@@ -98,7 +98,7 @@ def usbmon(transfer: Transfer) -> bytes:
             transfer.length.to_bytes(4, "little"),
             len(transfer.data).to_bytes(4, "little"),
             transfer.setup.ljust(8, b"\x00"),
-            bytes(16),  # what only isochronous transfers and polling intervals use
+            bytes(16),  # fields of isochronous transfers and polling intervals only
         )
     )
     return head + transfer.data

@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/links/usb."""
+"""USB devices: lookup in sysfs, opening, transfers and detection of an unplugged device."""

@@ -1,7 +1,7 @@
-"""USB devices as sysfs lists them: which one an address means, and why it cannot be had.
+"""USB devices in sysfs: lookup by address, and errors of opening them.
 
-Source: Linux, `Documentation/ABI/testing/sysfs-bus-usb` and `Documentation/driver-api/usb/usb.rst`. Looking
-costs a few small reads and loads no library: a device that is not there is looked for twice a second.
+Source: Linux, `Documentation/ABI/testing/sysfs-bus-usb` and `Documentation/driver-api/usb/usb.rst`. A lookup
+costs a few small reads and loads no library: it is repeated twice a second while a device is missing.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ USB_ADDRESS = re.compile(
 SYSFS = Path("/sys/bus/usb/devices")
 NODES = Path("/dev/bus/usb")
 TESTBED = "libumockdev-preload"
-"""The library by which umockdev puts emulated devices before a process."""
+"""Library of umockdev that presents emulated devices to a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class UsbDevice:
     bus: int
     number: int
     port_path: str
-    """Where it is plugged in, as sysfs writes it: bus, dash, ports with dots between, `1-10.2`."""
+    """Socket as written by sysfs: bus, dash, ports with dots between, `1-10.2`."""
     sysfs: Path
     serial_number: str | None
     product: str | None
@@ -44,36 +44,36 @@ class UsbDevice:
 
     @property
     def node(self) -> Path:
-        """What a program opens to speak to it."""
+        """Device node that a program opens."""
         return NODES / f"{self.bus:03}" / f"{self.number:03}"
 
     @property
     def is_plugged(self) -> bool:
-        """Whether it is still there; another one in the same socket has another number."""
+        """True while it is plugged in; another device in the same socket has another number."""
         return _number(self.sysfs / "devnum") == self.number
 
     @property
     def is_simulated(self) -> bool:
-        """Whether it is certainly no real one."""
+        """True if it is certainly emulated."""
         real = os.path.realpath(self.sysfs)
         return any(host in real for host in EMULATED_HOSTS) or is_umockdev_testbed()
 
     def kernel_driver(self, interface: int) -> str | None:
-        """Which driver of the kernel has the interface; usbfs is a program."""
+        """Return the kernel driver of the interface; usbfs stands for a program."""
         for bound in self.sysfs.glob(f"{self.sysfs.name}:*.{interface}/driver"):
             return bound.resolve().name
         return None
 
 
 def is_umockdev_testbed() -> bool:
-    """Whether devices that this process sees may be umockdev's."""
+    """Return True if the devices of this process may be umockdev's."""
     return TESTBED in Path("/proc/self/maps").read_text()
 
 
 def find_usb(address: str) -> UsbDevice:
-    """The one device an address means; raises LinkError."""
+    """Return the only device that an address fits; raises LinkError."""
     wanted = USB_ADDRESS.fullmatch(address)
-    assert wanted is not None, "addresses are checked where they are configured"
+    assert wanted is not None, "the configuration validates addresses"
     fitting = [
         device
         for device in _plugged(wanted["vid"].lower(), wanted["pid"].lower())
@@ -90,7 +90,7 @@ def find_usb(address: str) -> UsbDevice:
 
 
 def _plugged(vendor: str, product: str) -> Iterator[UsbDevice]:
-    """The devices of one model, in the order of their sockets."""
+    """Yield the devices of one model, in the order of their sockets."""
     for device in sorted(SYSFS.glob("*-*")):
         if ":" in device.name:
             continue  # an interface
@@ -112,7 +112,7 @@ def _plugged(vendor: str, product: str) -> Iterator[UsbDevice]:
 
 
 def _text(attribute: Path) -> str | None:
-    """An attribute's text; None when there is none, or the device went meanwhile."""
+    """Return an attribute's text; None without one, or when the device was unplugged meanwhile."""
     try:
         return attribute.read_text(errors="replace").strip() or None
     except OSError:
@@ -125,12 +125,12 @@ def _number(attribute: Path) -> int | None:
 
 
 def not_plugged_error(address: str) -> LinkError:
-    """Nothing is plugged in at an address."""
+    """Return the error for an address without a device."""
     return LinkError(Cause.NO_DEVICE, f"No {address} is plugged in.", Action.REPLUG, "Check cable and power.")
 
 
 def open_error(device: UsbDevice, address: str, error: OSError, interface: int | None = None) -> LinkError:
-    """Say why a device that is plugged in does not open, or its interface cannot be claimed."""
+    """Return the error for a plugged-in device that does not open, or whose interface cannot be claimed."""
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return _forbidden(device)
@@ -149,7 +149,7 @@ def open_error(device: UsbDevice, address: str, error: OSError, interface: int |
 
 
 def _forbidden(device: UsbDevice) -> LinkError:
-    """The node's owner, group and mode say what is missing."""
+    """Return the error for missing permissions, with owner, group and mode of the node."""
     rule = (
         f'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{device.vendor_id:04x}", '
         f'ATTR{{idProduct}}=="{device.product_id:04x}", GROUP="{_group(os.getegid())}", MODE="0660"'
@@ -173,7 +173,7 @@ def _held(device: UsbDevice, interface: int | None) -> LinkError:
     if not who and driver not in (None, "usbfs"):
         return LinkError(
             Cause.PORT_HELD,
-            f"The kernel's driver {driver} holds {device.node} and does not let go.",
+            f"The kernel's driver {driver} holds {device.node} and cannot be detached.",
             Action.RESTART,
             f"Unload it: modprobe -r {driver}.",
         )
@@ -181,7 +181,8 @@ def _held(device: UsbDevice, interface: int | None) -> LinkError:
         Cause.PORT_HELD,
         f"{who or 'Another program'} holds {device.node}.",
         Action.RESTART,
-        f"{remedy_text(str(device.node), who, 'device')} fprintd, for one, takes fingerprint scanners.",
+        f"{remedy_text(str(device.node), who, 'device')} "
+        "One such program is fprintd, which takes fingerprint scanners.",
     )
 
 

@@ -1,8 +1,8 @@
-"""USB: a device found by its identity or over USB/IP, owned by one link, spoken to from a thread an endpoint.
+"""USB link: one device of this machine or over USB/IP, with one thread for each endpoint.
 
-pyusb blocks, so each endpoint has a thread: transfers on one endpoint follow each other, those on different
-ones run beside each other. The threads end before the device is closed: libusb crashes otherwise. A cancelled
-wait leaves its transfer to end by itself; the next on that endpoint comes after it.
+pyusb blocks, so each endpoint has a thread: transfers of one endpoint are sequential, those of different
+endpoints concurrent. The threads end before the device is closed: otherwise libusb crashes. A cancelled wait
+does not stop its transfer; the next one of that endpoint follows its end.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ VENDOR_IN, VENDOR_OUT = 0xC0, 0x40
 """Request types: vendor requests to the device."""
 TIMEOUT_S = 1.0
 LISTEN_S = 0.5
-"""How long one interrupt read waits, in seconds: closing may take as long."""
+"""Time limit of one interrupt read, in seconds: closing may take as long."""
 EMPTY_S = 0.02
-"""Pause after an interrupt read that ended with nothing, in seconds."""
+"""Pause after an interrupt read without data, in seconds."""
 STALLS_IN_A_ROW = 3
 VENDOR_SPECIFIC = InterfaceClass(0xFF, 0xFF, 0xFF)
 Result = TypeVar("Result")
 
 
 class UsbSettings(Settings):
-    """How to find one USB device."""
+    """Address of one USB device."""
 
     port: str = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, `usb:VID:PID@SOCKET` with the socket as sysfs "
@@ -49,8 +49,8 @@ class UsbSettings(Settings):
     def _an_address(cls, port: str) -> str:
         if not USB_ADDRESS.fullmatch(port) and not USBIP_ADDRESS.fullmatch(port):
             raise ValueError(
-                "is no USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits, or "
-                "usbip://HOST:PORT/BUSID"
+                "is not a USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits, "
+                "or usbip://HOST:PORT/BUSID"
             )
         return port
 
@@ -72,7 +72,7 @@ class UsbLink:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether it is certainly no real device."""
+        """True if it is certainly not a real device."""
         return self._opened.is_simulated
 
     async def __aenter__(self) -> Self:
@@ -101,7 +101,7 @@ class UsbLink:
         kind: int = VENDOR_IN,
         timeout_s: float = TIMEOUT_S,
     ) -> bytes:
-        """Ask by a control transfer and return the answer, `size` bytes at most; raises LinkError."""
+        """Read by a control transfer, at most `size` bytes; raises LinkError."""
         ask = self._open_device().control_in
         return await self._run(CONTROL, ask, kind, request, value, index, size, timeout_s)
 
@@ -115,18 +115,18 @@ class UsbLink:
         kind: int = VENDOR_OUT,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        """Tell by a control transfer; raises LinkError."""
+        """Write by a control transfer; raises LinkError."""
         tell = self._open_device().control_out
         await self._run(CONTROL, tell, kind, request, value, index, data, timeout_s)
 
     async def read(self, endpoint: int, size: int, *, timeout_s: float = TIMEOUT_S) -> bytes:
-        """Read once from a bulk or interrupt endpoint, `size` bytes at most; raises LinkError."""
+        """Read once from a bulk or interrupt endpoint, at most `size` bytes; raises LinkError."""
         return await self._run(endpoint, self._open_device().read, endpoint, size, timeout_s)
 
     async def start_read(
         self, endpoint: int, size: int, *, timeout_s: float = TIMEOUT_S
     ) -> asyncio.Future[bytes]:
-        """Begin to read, and return as soon as that is under way; the future ends as `read` would."""
+        """Start a read and return once it is running; the future ends like `read`."""
         loop = asyncio.get_running_loop()
         begun = asyncio.Event()
 
@@ -136,7 +136,7 @@ class UsbLink:
         def ended(reading: asyncio.Future[bytes]) -> None:
             begun.set()
             if not reading.cancelled():
-                reading.exception()  # one that was given up may fail: that is nobody's concern
+                reading.exception()  # the error of an abandoned read is of no interest
 
         reading = self._run(endpoint, self._open_device().read, endpoint, size, timeout_s, tell)
         reading.add_done_callback(ended)
@@ -163,7 +163,7 @@ class UsbLink:
         return InterruptQueue(heard)
 
     async def wait_until_unplugged(self) -> NoReturn:
-        """Wait for the end; raises LinkError when the device is gone. For devices that nobody reads from."""
+        """Wait until the device is unplugged; raises LinkError then. For devices without a running read."""
         if self._opened.usb_device is None:
             await self._lost.wait()
         else:
@@ -171,7 +171,7 @@ class UsbLink:
         raise self._open_device().unplugged_error()
 
     def _listen(self, endpoint: int, size: int, deliver: Callable[[bytes | LinkError], None]) -> None:
-        """Read on and on, in the endpoint's thread."""
+        """Read repeatedly, in the endpoint's thread."""
         read, stalls = self._open_device().read, 0
         while not self._closing.is_set():
             try:
@@ -187,7 +187,7 @@ class UsbLink:
             stalls = 0
             if said:
                 deliver(said)
-            else:  # it was called off, or the device has nothing to say and says it all the time
+            else:  # it was cancelled, or the device reports repeatedly that it has no data
                 self._closing.wait(EMPTY_S)
 
     def _open_device(self) -> Transfers:
@@ -195,7 +195,7 @@ class UsbLink:
         return self._transfers
 
     def _run(self, endpoint: int, call: Callable[..., Result], *arguments: object) -> asyncio.Future[Result]:
-        """Run what blocks in the thread of an endpoint, after what that thread has to do already."""
+        """Run a blocking call in the thread of an endpoint, after its earlier calls."""
         if endpoint not in self._threads:
             self._threads[endpoint] = ThreadPoolExecutor(1, thread_name_prefix=f"usb-{endpoint:02x}")
         return asyncio.get_running_loop().run_in_executor(self._threads[endpoint], call, *arguments)
@@ -217,13 +217,13 @@ class UsbLink:
 
 
 class InterruptQueue:
-    """What an interrupt endpoint has said and will say, in its order, for one listener."""
+    """Queue of the data of an interrupt endpoint, for one reader."""
 
     def __init__(self, heard: asyncio.Queue[bytes | LinkError]) -> None:
         self._heard = heard
 
     async def next(self) -> bytes:
-        """Wait for the next one; raises LinkError when the link has failed, now and whenever asked again."""
+        """Wait for the next data; raises LinkError once the link has failed, at every call."""
         said = await self._heard.get()
         if isinstance(said, LinkError):
             self._heard.put_nowait(said)
@@ -231,7 +231,7 @@ class InterruptQueue:
         return said
 
     def clear(self) -> None:
-        """Let go of what was said and nobody listened to; a failure stays."""
+        """Drop unread data; a failure stays."""
         waiting = [self._heard.get_nowait() for _ in range(self._heard.qsize())]
         for said in waiting:
             if isinstance(said, LinkError):

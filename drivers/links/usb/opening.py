@@ -28,7 +28,7 @@ USBIP_ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class InterfaceClass:
-    """Which interface of a device is meant: the first of that class, subclass and protocol."""
+    """Selector of an interface: the first with this class, subclass and protocol."""
 
     code: int
     subclass: int
@@ -37,7 +37,7 @@ class InterfaceClass:
 
 @dataclass(frozen=True, slots=True)
 class UsbIdentity:
-    """What the descriptors say."""
+    """Content of the descriptors."""
 
     vendor_id: int
     product_id: int
@@ -54,17 +54,17 @@ class OpenedDevice:
     tap: Tap
     transfer_tap: TransferTap
     on_lost: Callable[[], None]
-    """Called from a thread when a device over USB/IP is gone."""
+    """Called from a thread when the connection to a USB/IP device is lost."""
     exit_stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     usb_device: UsbDevice | None = None
-    """What sysfs says, for a device of this machine."""
+    """Entry in sysfs, for a device of this machine."""
     is_simulated: bool = True
     cancel_transfers: Callable[[], None] = lambda: None
-    """Ends the reads under way, where that is possible: libusb's run into their timeouts."""
+    """Ends running reads, where possible: those of libusb end by their timeouts."""
     device: Any = None
 
     def open(self, wanted: InterfaceClass | None) -> tuple[Transfers, UsbIdentity]:
-        """Find, lock, open, claim; raises LinkError, and then `undo` is still to be closed."""
+        """Find, lock, open, claim; raises LinkError, and then `undo` must still be closed."""
         remote = USBIP_ADDRESS.fullmatch(self.address)
         if remote is not None:
             self._import(remote["host"].strip("[]"), int(remote["port"]), remote["busid"])
@@ -88,12 +88,12 @@ class OpenedDevice:
         return transfers, self._identify()
 
     def _import(self, host: str, port: int, busid: str) -> None:
-        """Take a device over USB/IP: a simulation, whatever the configuration says."""
+        """Import a device over USB/IP: always a simulation, whatever the configuration."""
         try:
             from drivers.links.usbip.backend import UsbipBackend
             from drivers.links.usbip.client import ImportRefusedError, UsbipConnection
         except ImportError as error:
-            raise NotInstalledError("The library that speaks USB/IP is not installed.", "usb") from error
+            raise NotInstalledError("The library for USB/IP is not installed.", "usb") from error
         self._lock_name(f"{host}:{port}/{busid}")
         try:
             connection = UsbipConnection(host, port, busid)
@@ -112,9 +112,9 @@ class OpenedDevice:
     def _held(self) -> LinkError:
         return LinkError(
             Cause.PORT_HELD,
-            f"Somebody else has imported {self.address}.",
+            f"Another client has imported {self.address}.",
             Action.RESTART,
-            "Stop that client, or let this gateway be the only one.",
+            "Stop that client, so that this gateway is the only one.",
         )
 
     def _open_here(self, found: UsbDevice) -> None:
@@ -129,13 +129,13 @@ class OpenedDevice:
                 Action.CONFIGURE,
                 "sudo apt install libusb-1.0-0",
             )
-        # libusb learns of a new device a moment after sysfs; until then it is not there.
+        # libusb finds a new device a moment later than sysfs.
         self.device = usb.core.find(backend=backend, bus=found.bus, address=found.number)
         if self.device is None:
             raise not_plugged_error(self.address)
 
     def _lock_node(self, found: UsbDevice) -> None:
-        """Keep other devices of this gateway out before a single byte is exchanged."""
+        """Exclude other devices of this gateway before the first byte is exchanged."""
         try:
             node = os.open(found.node, os.O_RDONLY | os.O_CLOEXEC)
             self.exit_stack.callback(os.close, node)
@@ -144,7 +144,7 @@ class OpenedDevice:
             raise open_error(found, self.address, error) from error
 
     def _lock_name(self, name: str) -> None:
-        """The same where there is no node: a name that the kernel gives once, until its owner ends."""
+        """Lock a device without a node by a name that the kernel gives once, until its owner ends."""
         owner = socket.socket(socket.AF_UNIX)
         self.exit_stack.callback(owner.close)
         try:
@@ -152,13 +152,13 @@ class OpenedDevice:
         except OSError as error:
             raise LinkError(
                 Cause.PORT_HELD,
-                f"Another device of this gateway has {self.address}.",
+                f"Another device of this gateway uses {self.address}.",
                 Action.CONFIGURE,
-                "Give each device a `port` of its own.",
+                "Set a different `port` for each device.",
             ) from error
 
     def _configure(self) -> None:
-        """The kernel has chosen a configuration, save for a device that it does not understand."""
+        """Choose a configuration if the kernel has chosen none, as for a device unknown to it."""
         try:
             self.device.get_active_configuration()
         except usb.core.USBError as error:
@@ -176,13 +176,13 @@ class OpenedDevice:
                 return interface
         raise LinkError(
             Cause.WRONG_DEVICE,
-            f"The device at {self.address} has no interface that this driver speaks to.",
+            f"The device at {self.address} has no interface for this driver.",
             Action.CONFIGURE,
             "Correct `port` or `driver`.",
         )
 
     def _claim(self, interface: int) -> None:
-        """Become the owner, and leave the interface to the kernel again afterwards if it was its."""
+        """Claim the interface, and return it to the kernel's driver afterwards, if that had it."""
         with contextlib.suppress(usb.core.USBError, NotImplementedError):
             if self.device.is_kernel_driver_active(interface):
                 self.device.detach_kernel_driver(interface)
@@ -210,7 +210,7 @@ class OpenedDevice:
         )
 
     def _string(self, index: int) -> str | None:
-        """A string descriptor. Many devices fail to give one: that is no reason to fail."""
+        """Read a string descriptor. Many devices fail to provide one, which is no failure of the link."""
         if index == 0:
             return None
         try:

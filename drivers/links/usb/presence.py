@@ -1,6 +1,6 @@
-"""Whether a USB device is still plugged in: told by udev where it runs, with pyudev, else looked at.
+"""Detection of an unplugged USB device: by udev with pyudev where available, else by polling.
 
-Devices with a read under way tell it themselves; this is for those that nobody is speaking to.
+A running read detects it too; this is for devices without one.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from typing import Any
 from drivers.links.usb.devices import UsbDevice
 
 UDEV = Path("/run/udev/control")
-"""There while udev's daemon runs."""
+"""Socket of udev's daemon, present while it runs."""
 POLL_S = 0.1
-"""How often to look, in seconds. A look is one read in sysfs, about 20 microseconds."""
+"""Polling interval, in seconds. A poll is one read in sysfs, about 20 microseconds."""
 
 
 async def wait_until_unplugged(device: UsbDevice) -> None:
-    """Return when the device is no longer there."""
+    """Return when the device is no longer present."""
     udev = _Udev()
     try:
         while device.is_plugged:
@@ -30,7 +30,7 @@ async def wait_until_unplugged(device: UsbDevice) -> None:
 
 
 class _Udev:
-    """Tells that some USB device came or went; never does, where there is no udev."""
+    """Reports that some USB device came or went; never, without udev."""
 
     def __init__(self) -> None:
         self.news = asyncio.Event()
@@ -45,7 +45,7 @@ class _Udev:
             self._monitor.filter_by("usb", device_type="usb_device")
             self._monitor.start()
         except (ImportError, OSError):
-            return  # it is not installed, or there is no libudev, or no netlink
+            return  # pyudev is not installed, or there is no libudev, or no netlink
         self._fd = self._monitor.fileno()
         asyncio.get_running_loop().add_reader(self._fd, self._told)
 
@@ -57,5 +57,5 @@ class _Udev:
         """Stop listening."""
         if self._fd >= 0:
             asyncio.get_running_loop().remove_reader(self._fd)
-        # pyudev closes the socket when nobody holds the monitor any more; a traceback may hold this object.
+        # pyudev closes the socket once the monitor has no references; a traceback may keep this object alive.
         self._monitor = None

@@ -1,4 +1,4 @@
-"""Transfers on an open USB device: tapped, and failing in sentences. All of them block."""
+"""Transfers of an open USB device: traced, with LinkErrors. All of them block."""
 
 import contextlib
 import errno
@@ -17,23 +17,23 @@ from drivers.links.usb.devices import UsbDevice
 
 UNPLUGGED_ERRNOS = frozenset({errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.ENXIO})
 UNPLUG_GRACE_S = 0.3
-"""How long a device that answers nonsense while its plug is pulled may still be listed, in seconds."""
+"""How long a device with invalid responses during unplugging may still be listed, in seconds."""
 
 
 class TransferError(LinkError):
-    """One transfer failed and the device is still there: the driver may know what to do about it."""
+    """Failure of one transfer of a device that is still present: the driver may handle it."""
 
 
 class TransferStalled(TransferError):  # noqa: N818 - an answer of the device
-    """The device refused; the endpoint has been made ready for the next transfer."""
+    """Stalled endpoint: the device refused; the endpoint is cleared for the next transfer."""
 
 
 class TransferTimedOut(TransferError):  # noqa: N818 - no answer
-    """The device did not answer in time."""
+    """No response of the device in time."""
 
 
 class Transfers:
-    """What crosses one device. Calls on different endpoints may run beside each other."""
+    """Transfers of one device. Calls for different endpoints may run concurrently."""
 
     def __init__(
         self, device: Any, address: str, found: UsbDevice | None, tap: Tap, transfers: TransferTap
@@ -46,12 +46,12 @@ class Transfers:
         self._tapping = threading.Lock()
         self._numbers = itertools.count(1)
         self.kinds = {0x00: TransferType.CONTROL, 0x80: TransferType.CONTROL}
-        """Of each endpoint, by its address."""
+        """Kind of each endpoint, by its address."""
 
     def control_in(
         self, kind: int, request: int, value: int, index: int, size: int, timeout_s: float
     ) -> bytes:
-        """Ask by a control transfer; raises LinkError."""
+        """Read by a control transfer; raises LinkError."""
         return self._transfer(
             kind & 0x80,
             size,
@@ -62,7 +62,7 @@ class Transfers:
     def control_out(
         self, kind: int, request: int, value: int, index: int, data: bytes, timeout_s: float
     ) -> None:
-        """Tell by a control transfer; raises LinkError."""
+        """Write by a control transfer; raises LinkError."""
         self._transfer(
             kind & 0x80,
             data,
@@ -73,7 +73,7 @@ class Transfers:
     def read(
         self, endpoint: int, size: int, timeout_s: float, begun: Callable[[], object] = lambda: None
     ) -> bytes:
-        """Read once, `size` bytes at most, and call `begun` on the way; raises LinkError."""
+        """Read once, at most `size` bytes, and call `begun` once it runs; raises LinkError."""
 
         def read() -> Any:
             begun()
@@ -88,7 +88,7 @@ class Transfers:
     def _transfer(
         self, endpoint: int, payload: bytes | int, call: Callable[[], Any], setup: bytes = b""
     ) -> bytes:
-        """Do one transfer; `payload` is what is sent, or how much is asked for."""
+        """Run one transfer; `payload` is the data to send, or the length to request."""
         number = next(self._numbers)
         sent, asked = (b"", payload) if isinstance(payload, int) else (payload, len(payload))
         self._note(number, "submit", endpoint, length=asked, setup=setup, data=sent)
@@ -101,7 +101,7 @@ class Transfers:
         count = len(received) if isinstance(payload, int) else answer
         self._note(number, "complete", endpoint, length=count, data=received)
         if count < len(sent):
-            raise self._timed_out(f"took {count} bytes of {len(sent)}")
+            raise self._timed_out(f"accepted {count} bytes of {len(sent)}")
         return received
 
     def _note(
@@ -133,22 +133,22 @@ class Transfers:
             if data:
                 self._tap("out" if stage == "submit" else "in", data)
 
-    # What goes wrong, as sentences
+    # Errors
 
     def to_link_error(self, error: usb.core.USBError, endpoint: int = 0) -> LinkError:
-        """Say what a failed transfer means, and make a stalled endpoint ready again."""
+        """Return the error for a failed transfer, and clear a stalled endpoint."""
         match error.errno:
             case number if number in UNPLUGGED_ERRNOS:
                 return self.unplugged_error()
             case errno.ETIMEDOUT:
-                return self._timed_out("did not answer in time")
+                return self._timed_out("did not respond in time")
             case errno.EPIPE:
                 if endpoint & 0x7F:
                     with contextlib.suppress(usb.core.USBError):
                         self._device.clear_halt(endpoint)
                 return TransferStalled(
                     Cause.NO_RESPONSE,
-                    f"The device at {self._address} refuses what it is asked.",
+                    f"The device at {self._address} refuses the request.",
                     Action.REPLUG,
                     "Unplug the device, wait five seconds, plug it in again.",
                 )
@@ -164,7 +164,7 @@ class Transfers:
                 )
 
     def unplugged_error(self) -> LinkError:
-        """The device went away."""
+        """Return the error for a device that was disconnected."""
         return LinkError(
             Cause.UNPLUGGED,
             f"The device at {self._address} was disconnected.",
@@ -181,7 +181,7 @@ class Transfers:
         )
 
     def _going(self) -> bool:
-        """While a plug is pulled, transfers fail by line errors before the kernel knows that it is gone."""
+        """Return True during unplugging: transfers fail by line errors before the kernel reports it."""
         if self._found is None:
             return False
         deadline = time.monotonic() + UNPLUG_GRACE_S
@@ -193,10 +193,10 @@ class Transfers:
 
 
 def _setup(kind: int, request: int, value: int, index: int, size: int) -> bytes:
-    """The eight bytes that begin a control transfer (USB 2.0, section 9.3)."""
+    """Return the eight bytes that begin a control transfer (USB 2.0, section 9.3)."""
     return bytes((kind, request)) + b"".join(word.to_bytes(2, "little") for word in (value, index, size))
 
 
 def _ms(seconds: float) -> int:
-    """Milliseconds for pyusb, for which 0 is without end."""
+    """Return milliseconds for pyusb, where 0 means no limit."""
     return max(1, round(1000 * seconds))

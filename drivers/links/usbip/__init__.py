@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/links/usbip."""
+"""USB/IP: import of one remote device, as a backend of pyusb."""

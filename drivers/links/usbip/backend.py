@@ -1,7 +1,7 @@
 """A backend of pyusb for one device over USB/IP. Needs the extra `usb`.
 
-What the kernel does when a real device is plugged in happens here when it is imported: the descriptors are
-read and the first configuration is chosen. Isochronous transfers are not offered; no scanner has any.
+The work of the kernel for a real device is done here at the import: the descriptors are read and the first
+configuration is chosen. Isochronous transfers are not supported; no scanner has any.
 """
 
 import array
@@ -36,7 +36,7 @@ class _Interface:
 
 
 class UsbipBackend(IBackend):  # type: ignore[misc]  # pyusb has no types
-    """The one device of a connection. Opening and closing it is the connection's affair."""
+    """The one device of a connection. The connection opens and closes it."""
 
     def __init__(self, connection: UsbipConnection) -> None:
         """Enumerate; raises USBError."""
@@ -55,43 +55,43 @@ class UsbipBackend(IBackend):  # type: ignore[misc]  # pyusb has no types
             port_numbers=None,
             speed=connection.device["speed"],
         )
-        # pyusb asks for each configuration by its place; more than the first are never chosen.
+        # pyusb reads each configuration by its index; only the first is ever chosen.
         self._device.bNumConfigurations = 1
         self._configuration = _with(head, CONFIGURATION_BYTES, core.DT_CONFIG, extra_descriptors=[])
         self._interfaces = list(_interfaces(described[CONFIGURATION_BYTES:]))
-        with contextlib.suppress(USBError):  # some are configured already, and refuse to be once more
+        with contextlib.suppress(USBError):  # some devices are configured already, and refuse a second time
             self.set_configuration(None, head.bConfigurationValue)
 
-    # What pyusb asks of every backend
+    # Methods of every backend of pyusb
 
     def enumerate_devices(self) -> Iterator[Any]:
         """The one device."""
         yield self._connection
 
     def get_parent(self, _dev: Any) -> None:
-        """No hub is known."""
+        """Return None: no hub is known."""
 
     def get_device_descriptor(self, _dev: Any) -> Any:
-        """As read when imported."""
+        """Return the descriptor that was read at the import."""
         return self._device
 
     def get_configuration_descriptor(self, _dev: Any, config: int) -> Any:
-        """As read when imported."""
+        """Return the descriptor that was read at the import."""
         return [self._configuration][config]
 
     def get_interface_descriptor(self, _dev: Any, intf: int, alt: int, _config: int) -> Any:
-        """By the place of the interface and of its alternate setting."""
+        """Return a descriptor, by the index of the interface and of its alternate setting."""
         numbers = sorted({found.descriptor.bInterfaceNumber for found in self._interfaces})
         settings = [found for found in self._interfaces if found.descriptor.bInterfaceNumber == numbers[intf]]
         return settings[alt].descriptor
 
     def get_endpoint_descriptor(self, dev: Any, ep: int, intf: int, alt: int, config: int) -> Any:
-        """By the place of the endpoint in its interface."""
+        """Return a descriptor, by the index of the endpoint in its interface."""
         described = self.get_interface_descriptor(dev, intf, alt, config)
         return next(found for found in self._interfaces if found.descriptor is described).endpoints[ep]
 
     def open_device(self, dev: Any) -> Any:
-        """It is open as long as the connection stands."""
+        """Do nothing: the device is open as long as the connection."""
         return dev
 
     def close_device(self, _dev_handle: Any) -> None:
@@ -102,7 +102,7 @@ class UsbipBackend(IBackend):  # type: ignore[misc]  # pyusb has no types
         self._control(STANDARD_OUT, SET_CONFIGURATION, config_value, 0, b"")
 
     def get_configuration(self, _dev_handle: Any) -> int:
-        """Which configuration is chosen."""
+        """Return the chosen configuration."""
         _, chosen = self._control(STANDARD_IN, GET_CONFIGURATION, 0, 0, 1)
         return chosen[0] if chosen else 0
 
@@ -111,25 +111,25 @@ class UsbipBackend(IBackend):  # type: ignore[misc]  # pyusb has no types
         self._control(STANDARD_OUT | 1, SET_INTERFACE, altsetting, intf, b"")
 
     def claim_interface(self, _dev_handle: Any, _intf: int) -> None:
-        """Whoever imported the device has all of it."""
+        """Do nothing: the import covers the whole device."""
 
     def release_interface(self, _dev_handle: Any, _intf: int) -> None:
         """See `claim_interface`."""
 
     def bulk_write(self, _dev_handle: Any, ep: int, _intf: int, data: Buffer, timeout: int) -> int:
-        """Send; returns the number of bytes."""
+        """Send; return the number of bytes."""
         return self._checked(ep, data.tobytes(), timeout_ms=timeout)[0]
 
     def bulk_read(self, _dev_handle: Any, ep: int, _intf: int, buff: Buffer, timeout: int) -> int:
-        """Receive into the buffer; returns the number of bytes."""
+        """Receive into the buffer; return the number of bytes."""
         return _filled(buff, self._checked(ep, len(buff), timeout_ms=timeout)[1])
 
     def intr_write(self, _dev_handle: Any, ep: int, _intf: int, data: Buffer, timeout: int) -> int:
-        """Send; returns the number of bytes."""
+        """Send; return the number of bytes."""
         return self._checked(ep, data.tobytes(), interval=1, timeout_ms=timeout)[0]
 
     def intr_read(self, _dev_handle: Any, ep: int, _intf: int, buff: Buffer, timeout: int) -> int:
-        """Receive into the buffer; returns the number of bytes."""
+        """Receive into the buffer; return the number of bytes."""
         return _filled(buff, self._checked(ep, len(buff), interval=1, timeout_ms=timeout)[1])
 
     def ctrl_transfer(
@@ -142,17 +142,17 @@ class UsbipBackend(IBackend):  # type: ignore[misc]  # pyusb has no types
         data: Buffer,
         timeout: int,
     ) -> int:
-        """Send, or receive into the buffer; returns the number of bytes."""
+        """Send, or receive into the buffer; return the number of bytes."""
         payload = len(data) if bmRequestType & 0x80 else data.tobytes()
         count, received = self._control(bmRequestType, bRequest, wValue, wIndex, payload, timeout)
         return _filled(data, received) if bmRequestType & 0x80 else count
 
     def clear_halt(self, _dev_handle: Any, ep: int) -> None:
-        """Let a stalled endpoint go on."""
+        """Clear a stalled endpoint."""
         self._control(STANDARD_OUT_ENDPOINT, CLEAR_FEATURE, core.FEATURE_ENDPOINT_HALT, ep, b"")
 
     def is_kernel_driver_active(self, _dev_handle: Any, _intf: int) -> bool:
-        """No kernel of ours knows the device."""
+        """Return False: no kernel of this machine has the device."""
         return False
 
     def _describe(self, kind: int, size: int) -> bytes:
@@ -175,8 +175,8 @@ class UsbipBackend(IBackend):  # type: ignore[misc]  # pyusb has no types
         return self._checked(kind & 0x80, payload, setup=setup, timeout_ms=timeout)
 
     def _checked(self, endpoint: int, payload: bytes | int, **more: Any) -> tuple[int, bytes]:
-        """One transfer; raises USBError unless it succeeded."""
-        more["timeout_ms"] = more["timeout_ms"] or None  # libusb: 0 waits for ever
+        """Run one transfer; raises USBError unless it succeeded."""
+        more["timeout_ms"] = more["timeout_ms"] or None  # libusb: 0 means no limit
         status, length, received = self._connection.transfer(endpoint, payload, **more)
         if status in UNPLUGGED_STATUSES:
             status = -errno.ENODEV
@@ -195,7 +195,7 @@ def _filled(buffer: Buffer, received: bytes) -> int:
 
 
 def _interfaces(described: bytes) -> Iterator[_Interface]:
-    """The interfaces of a configuration, each alternate setting for itself, with their endpoints."""
+    """Yield the interfaces of a configuration, each alternate setting separately, with their endpoints."""
     interface: _Interface | None = None
     for descriptor in core.iter_descriptors(described):
         match descriptor[1]:
@@ -220,7 +220,7 @@ def _interfaces(described: bytes) -> Iterator[_Interface]:
 
 
 def _with(descriptor: Any, length: int, kind: int, **more: Any) -> Any:
-    """A descriptor with what pyusb reads of it besides."""
+    """Add the fields that pyusb reads beside the descriptor itself."""
     for name, value in {"bLength": length, "bDescriptorType": kind, **more}.items():
         setattr(descriptor, name, value)
     return descriptor

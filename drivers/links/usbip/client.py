@@ -1,7 +1,7 @@
-"""One device over USB/IP: imported from a server, spoken to with as many transfers under way as one likes.
+"""USB/IP client of one imported device, with any number of concurrent transfers.
 
-Source: Linux, `Documentation/usb/usbip_protocol.rst`. The package `usbip` (extra `usb`) is used by its
-protocol's constants and structures only: its own host side waits for each transfer before it begins the next.
+Source: Linux, `Documentation/usb/usbip_protocol.rst`. Only the protocol's constants and structures of the
+package `usbip` (extra `usb`) are used: its client waits for each transfer before it begins the next.
 """
 
 import errno
@@ -28,23 +28,23 @@ BUSID_BYTES = 32
 OUT, IN = 0, 1
 NO_PACKETS = -1
 CONNECT_S = 2.0
-"""How long a server may take to accept and to answer, in seconds."""
+"""Time limit for the server to accept and to respond, in seconds."""
 UNLINK_S = 2.0
-"""How long it may take to confirm that a transfer is called off, in seconds: then it is taken for gone."""
+"""Time limit for the server to confirm a cancelled transfer, in seconds; afterwards it counts as gone."""
 SILENCE_MS = 5000
-"""How long what was sent may stay unacknowledged before the network is taken for gone, in milliseconds."""
+"""Time limit of unacknowledged data, in milliseconds; afterwards the network counts as down."""
 REMEMBERED_CANCELLATIONS = 64
-"""How many transfers that were called off are remembered: their answers may still come."""
+"""Number of cancelled transfers that are remembered: their responses may still arrive."""
 
 
 NUMBER_MOST = 0xFFFF
-"""Of a bus, and of a device on it: both go into one word."""
+"""Upper limit of bus and device numbers: both go into one word."""
 IN_USE = 2
-"""Status of an import, as usbipd gives it: another client has the device."""
+"""Status of an import, as returned by usbipd: another client has the device."""
 
 
 class ImportRefusedError(Exception):
-    """The server has no such device, or does not give it away."""
+    """The server has no such device, or does not export it."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"status {status}")
@@ -53,11 +53,11 @@ class ImportRefusedError(Exception):
 
 @dataclass(slots=True)
 class _PendingTransfer:
-    """One transfer under way."""
+    """One running transfer."""
 
     direction: int
     requested: int
-    """How many bytes it may have at most."""
+    """Upper bound on its length, in bytes."""
     done: threading.Event = field(default_factory=threading.Event)
     status: int = -errno.ENODEV
     length: int = 0
@@ -65,10 +65,10 @@ class _PendingTransfer:
 
 
 class UsbipConnection:
-    """An imported device: one socket, one thread that reads from it. All calls block, from any thread."""
+    """An imported device: one socket, one reading thread. All calls block, from any thread."""
 
     def __init__(self, host: str, port: int, busid: str) -> None:
-        """Connect and import; raises OSError when nobody answers, ImportRefusedError when it is not given."""
+        """Connect and import; raises OSError without a response, ImportRefusedError for a refusal."""
         self._socket = socket.create_connection((host, port), CONNECT_S)
         try:
             self.device = self._import(busid)
@@ -90,12 +90,12 @@ class UsbipConnection:
         self._unlinks: dict[int, int] = {}
         self._lost = self._over = False
         self.on_lost: Callable[[], None] = lambda: None
-        """Called once, from the reading thread, when the connection ends by itself."""
+        """Called once, from the reading thread, when the connection ends without `close`."""
         self._reading = threading.Thread(target=self._read, name="usbip-read", daemon=True)
         self._reading.start()
 
     def close(self) -> None:
-        """End the connection; transfers under way end as if the device were unplugged."""
+        """End the connection; running transfers end as if the device were unplugged."""
         self.on_lost = lambda: None
         self._shut()
         self._reading.join()
@@ -110,10 +110,10 @@ class UsbipConnection:
         interval: int = 0,
         timeout_ms: int | None = None,
     ) -> tuple[int, int, bytes]:
-        """Do one transfer: `payload` is what to send, or how much to ask for, by 0x80 of `endpoint`.
+        """Run one transfer: `payload` is the data to send, or the length to request (0x80 of `endpoint`).
 
-        Returns the status (0 or a negative errno), the length, and what was received. A transfer that takes
-        longer than `timeout_ms` is called off: `-ETIMEDOUT`, unless it ends at the last moment.
+        Returns the status (0 or a negative errno), the length, and the received bytes. A transfer that takes
+        longer than `timeout_ms` is cancelled: `-ETIMEDOUT`, unless it ends at the last moment.
         """
         direction = IN if endpoint & 0x80 else OUT
         length = payload if isinstance(payload, int) else len(payload)
@@ -131,14 +131,14 @@ class UsbipConnection:
         return awaited.status, awaited.length, awaited.data
 
     def cancel_all(self) -> None:
-        """Let every transfer end now as if its time were over, and so those that somebody still begins."""
+        """End every transfer now as if it had timed out, including those begun later."""
         with self._table:
             self._over = True
             under_way = list(self._awaited)
         for number in under_way:
             self._call_off(number)
 
-    # Towards the device
+    # To the device
 
     def _import(self, busid: str) -> dict[str, int]:
         self._socket.sendall(
@@ -154,7 +154,7 @@ class UsbipConnection:
         return device
 
     def _enter(self, awaited: _PendingTransfer) -> int:
-        """Give a transfer its number; one that begins after the end has ended."""
+        """Register a transfer under a number; one that begins after the end has ended."""
         number = next(self._numbers)
         with self._table:
             if self._lost or self._over:
@@ -177,7 +177,7 @@ class UsbipConnection:
             with self._sending:
                 self._socket.sendall(packet)
         except OSError:
-            self._shut()  # the reading thread sees the end, and ends what is under way
+            self._shut()  # the reading thread notices the end, and ends the running transfers
 
     def _shut(self) -> None:
         try:
@@ -197,9 +197,9 @@ class UsbipConnection:
                 elif command == protocol.RET_UNLINK:
                     self._unlinked(number)
                 else:
-                    break  # nobody knows where the next answer begins
+                    break  # the begin of the next response is unknown
         except OSError:
-            pass  # the server hung up or fell silent, or we did
+            pass  # the connection was closed by the server or by us, or timed out
         with self._table:
             self._lost = True
             under_way = list(self._awaited.values())
@@ -209,14 +209,14 @@ class UsbipConnection:
         self.on_lost()
 
     def _ended(self, number: int, status: int, length: int) -> None:
-        """A transfer has ended. What was called off in the meantime may still have data behind it."""
+        """Handle the end of a transfer. A cancelled one may still be followed by its data."""
         with self._table:
             awaited = self._awaited.get(number) or self._called_off.get(number)
         if awaited is None or not 0 <= length <= awaited.requested:
-            raise ConnectionAbortedError(errno.EPROTO, "an answer to no question")
+            raise ConnectionAbortedError(errno.EPROTO, "a response without a request")
         if awaited.direction == IN and length:
             awaited.data = self._exactly(length)
-        # Only now: should the connection end in the middle of the data, it ends this transfer, too.
+        # Only now: if the connection ends within the data, this transfer must end too.
         with self._table:
             self._awaited.pop(number, None)
             self._called_off.pop(number, None)
@@ -224,10 +224,10 @@ class UsbipConnection:
         awaited.done.set()
 
     def _unlinked(self, unlink: int) -> None:
-        """A transfer has been called off, or had ended before: then its answer was here first.
+        """Handle the end of a cancellation; if the transfer had ended before, its response came first.
 
-        The device side of the package `usbip` may answer a transfer right after it confirmed that it is
-        called off, so the transfer is remembered for a while.
+        The server of the package `usbip` may send the response of a transfer right after the confirmation of
+        its cancellation, so the transfer is remembered for a while.
         """
         with self._table:
             number = self._unlinks.pop(unlink, 0)
@@ -246,6 +246,6 @@ class UsbipConnection:
         while view:
             count = self._socket.recv_into(view)
             if count == 0:
-                raise ConnectionResetError(errno.ECONNRESET, "the server hung up")
+                raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection")
             view = view[count:]
         return bytes(received)

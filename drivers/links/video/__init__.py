@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/links/video."""
+"""Video of cameras: RTSP streams and Video4Linux devices, of which only the latest frame is kept."""

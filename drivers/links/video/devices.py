@@ -1,7 +1,7 @@
-"""Which node of Video4Linux an address means, and why it cannot be had.
+"""Video4Linux nodes: lookup by address, and errors of opening them.
 
 Source: Linux, `Documentation/userspace-api/media/v4l/open.rst`, and `index` of `/sys/class/video4linux`. A
-camera may have several nodes: the first of them gives pictures, others tell about them.
+camera may have several nodes: the first provides frames, the others metadata.
 """
 
 import errno
@@ -14,13 +14,13 @@ from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb.devices import UsbDevice, find_usb, is_umockdev_testbed
 
 VIDEO_MAJOR = 81
-"""Documentation/admin-guide/devices.txt."""
+"""Major number of video devices (Linux, `Documentation/admin-guide/devices.txt`)."""
 SIMULATED = ("vivid", "v4l2 loopback")
-"""Drivers of the kernel with nothing but software behind them."""
+"""Kernel drivers of software cameras."""
 
 
 def find_video(address: str) -> tuple[str, UsbDevice | None]:
-    """The path of the node, and the descriptors of one addressed on USB; raises LinkError."""
+    """Return the path of the node, and the descriptors of a device addressed on USB; raises LinkError."""
     if not address.startswith("usb:"):
         return _checked(address), None
     device = find_usb(address)
@@ -35,16 +35,16 @@ def find_video(address: str) -> tuple[str, UsbDevice | None]:
         case []:
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                f"{address} is plugged in, and is no camera.",
+                f"{address} is plugged in, but is not a camera.",
                 Action.CONFIGURE,
                 "Correct `port`; `v4l2-ctl --list-devices` lists the cameras.",
             )
         case _:
             raise LinkError(
                 Cause.ADDRESS_AMBIGUOUS,
-                f"{address} is {len(nodes)} cameras in one: {', '.join(f'/dev/{node}' for node in nodes)}.",
+                f"{address} has {len(nodes)} cameras: {', '.join(f'/dev/{node}' for node in nodes)}.",
                 Action.CONFIGURE,
-                "Name the one by its /dev/v4l/by-path name.",
+                "Set `port` to the /dev/v4l/by-path name of one of them.",
             )
 
 
@@ -67,22 +67,22 @@ def _checked(address: str) -> str:
 
 
 def is_simulated(kernel_driver: str, device: UsbDevice | None) -> bool:
-    """Whether it is certainly no real camera."""
+    """Return True if it is certainly not a real camera."""
     return kernel_driver in SIMULATED or is_umockdev_testbed() or (device is not None and device.is_simulated)
 
 
 def not_a_camera_error(address: str) -> LinkError:
-    """Something else is there."""
+    """Return the error for a device that is not a camera."""
     return LinkError(
         Cause.WRONG_DEVICE,
-        f"{address} gives no pictures.",
+        f"{address} provides no frames.",
         Action.CONFIGURE,
         "Correct `port`: the names under /dev/v4l/by-id that end in -index0 are cameras.",
     )
 
 
 def open_error(address: str, path: str, error: OSError) -> LinkError:
-    """Say why a camera does not open, or does not begin to give pictures."""
+    """Return the error for a camera that does not open, or does not start."""
     match error.errno:
         case errno.EBUSY:
             who = who_has_open(path)
@@ -111,7 +111,7 @@ def open_error(address: str, path: str, error: OSError) -> LinkError:
         case errno.ENOSPC:
             return LinkError(
                 Cause.LINK_FAILED,
-                f"The USB bus of {address} has no room for its pictures.",
+                f"The USB bus of {address} has not enough bandwidth for its frames.",
                 Action.CONFIGURE,
                 "Plug it into a port of another USB controller, or set a smaller `size`.",
             )
@@ -119,14 +119,14 @@ def open_error(address: str, path: str, error: OSError) -> LinkError:
             why = type(error).__name__ if number is None else os.strerror(number)
             return LinkError(
                 Cause.LINK_FAILED,
-                f"The camera at {address} does not begin: {why}.",
+                f"The camera at {address} does not start: {why}.",
                 Action.REPLUG,
                 "Unplug the camera, wait five seconds, plug it in again.",
             )
 
 
 def unplugged_error(address: str) -> LinkError:
-    """It was there."""
+    """Return the error for a camera that was disconnected."""
     return LinkError(
         Cause.UNPLUGGED,
         f"The camera at {address} was disconnected.",

@@ -1,9 +1,9 @@
-"""Whether pictures of a stream are whole: decoders paint over what was lost, and mostly say nothing.
+"""Detection of incomplete frames in a stream: decoders conceal losses, mostly without an error.
 
-Over TCP nothing is lost on the way, but a camera that cannot get rid of its packets leaves some out. Their
-numbers have a gap then (RFC 3550, section 5.1, sequence number), of which FFmpeg tells only its log; and
-where a camera leaves out whole pictures before it numbers packets, those of an H.264 stream are numbered
-themselves, and of H.265 the decoder misses what others are built on, which it logs, too.
+TCP loses nothing on the way, but a camera that cannot send its packets drops some. Their sequence numbers
+then have a gap (RFC 3550, section 5.1), which FFmpeg reports only in its log. Some cameras drop whole frames
+before they number packets: the frames of an H.264 stream are numbered themselves, and with H.265 the decoder
+lacks reference frames, which it logs, too.
 """
 
 import logging
@@ -19,19 +19,19 @@ from av.video.stream import VideoStream
 from drivers.links.video.h264 import FrameNumberTracker
 
 _SLICE_OF_H265 = re.compile(rb"\x00\x00\x01([\x00-\x3f])")
-"""A unit that is part of a picture, by its header (ITU-T H.265, table 7-1)."""
+"""A unit that is part of a frame, by its header (ITU-T H.265, table 7-1)."""
 FRAMES_PER_LOSS = 2
-"""So many pictures may lack what is missing: the one that was being put together, and the one after it."""
+"""Number of frames affected by one loss: the one under assembly, and the one after it."""
 
 
 class FfmpegLog:
-    """What FFmpeg logs in one thread."""
+    """Log messages of FFmpeg in one thread."""
 
     def __init__(self, said: list[tuple[int, str, str]]) -> None:
         self._said = said
 
     def take_losses(self) -> tuple[bool, bool]:
-        """Whether packets were found missing since this was last asked, and whether pictures were."""
+        """Return if packets, and if frames, were found missing since the last call."""
         said = list(self._said)
         self._said.clear()
         packets = any(name == "rtsp" and text.startswith("RTP: ") for _, name, text in said)
@@ -40,7 +40,10 @@ class FfmpegLog:
 
 @contextmanager
 def capture_ffmpeg_log() -> Iterator[FfmpegLog]:
-    """Hear what FFmpeg logs in this thread; none of it goes on, for it names addresses with passwords."""
+    """Capture FFmpeg's log of this thread.
+
+    Nothing is passed on, because it contains addresses with passwords.
+    """
     av.logging.set_level(av.logging.WARNING)
     av.logging.set_skip_repeated(False)
     logging.getLogger("libav").setLevel(logging.CRITICAL + 1)  # of other threads
@@ -49,18 +52,18 @@ def capture_ffmpeg_log() -> Iterator[FfmpegLog]:
 
 
 class FrameIntegrity:
-    """Follows one stream: what is missing spoils every picture up to the next that is built on no other."""
+    """Integrity of one stream: a loss damages every frame up to the next that has no reference."""
 
     def __init__(self, codec: VideoCodecContext, overheard: FfmpegLog) -> None:
         self.is_damaged = False
-        """The picture looked at last lacks something, or one that it is built on does."""
+        """True if the last frame is incomplete, or one of its references is."""
         self._codec = codec.name
         self._numbering = FrameNumberTracker(codec.extradata) if codec.name == "h264" else None
         self._overheard = overheard
         self._touched = 0
 
     def feed_packet(self, packet: "Packet[VideoStream]") -> None:
-        """Look at a picture that is to be decoded."""
+        """Inspect a packet before it is decoded."""
         self._hear()
         gap, key = False, bool(packet.is_keyframe)
         if self._numbering is not None:
@@ -72,11 +75,11 @@ class FrameIntegrity:
         self._touched = max(0, self._touched - 1)
 
     def on_decoded(self, *, whole: bool) -> None:
-        """The decoder has done with it, and said so much of it."""
+        """Take the decoder's result for the packet."""
         self.is_damaged = self._hear() or self.is_damaged or not whole
 
     def _hear(self) -> bool:
-        """Whether the decoder missed something."""
+        """Return True if the decoder reported a loss."""
         packets_lost, pictures_lost = self._overheard.take_losses()
         if packets_lost:
             self._touched = FRAMES_PER_LOSS
@@ -84,9 +87,9 @@ class FrameIntegrity:
 
 
 def _begins_anew(packet: bytes) -> bool:
-    """Whether a picture of H.265 and all after it are built on none before it.
+    """Return True if a frame of H.265 and all later ones have no earlier reference.
 
-    IDR and BLA are; a CRA, which FFmpeg calls a key too, may have pictures after it that are not.
+    IDR and BLA are such frames; a CRA, also a key frame for FFmpeg, may be followed by frames that are not.
     """
     found = _SLICE_OF_H265.search(packet)
     return found is not None and 16 <= found[1][0] >> 1 <= 20

@@ -1,31 +1,31 @@
-"""Whether pictures of an H.264 stream are missing: decoders paint over what was lost, and say nothing.
+"""Detection of missing frames in an H.264 stream: decoders conceal losses without an error.
 
-A camera that cannot get rid of its pictures drops some, also over TCP, and what is built on them is smeared
-until the next key picture. Reference pictures are numbered (ITU-T H.264, 7.4.3, `frame_num`): a number that
-is neither that of the one before nor the next is a gap. What a picture lacks of itself, the decoder tells.
+A camera that cannot send its frames drops some, also over TCP, and frames that refer to them are smeared
+until the next key frame. Reference frames are numbered (ITU-T H.264, 7.4.3, `frame_num`): a number that is
+neither the previous one nor the next is a gap. Losses within a frame are reported by the decoder.
 """
 
 import re
 
 _NAL = re.compile(rb"\x00\x00\x01(?=([\x00-\xff]))")
 _EXTENDED = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
-"""Profiles whose parameter sets tell more (7.3.2.1.1)."""
+"""Profiles whose parameter sets have more fields (7.3.2.1.1)."""
 KEY_SLICE = 5
 SLICE_BYTES = 16
-"""The numbers at the beginning of a slice take less."""
+"""Upper bound on the length of the numbers at the begin of a slice."""
 
 
 class BitReader:
-    """Reads numbers out of a raw byte sequence payload; IndexError at its end."""
+    """Reads numbers from a raw byte sequence payload; raises IndexError at its end."""
 
     def __init__(self, payload: bytes) -> None:
-        # 7.4.1: a 3 is put in where zeros could be mistaken for a beginning.
+        # 7.4.1: a 3 is inserted where zeros could be mistaken for a start code.
         plain = payload.replace(b"\0\0\3", b"\0\0")
         self._bits = "".join(f"{byte:08b}" for byte in plain)
         self._at = 0
 
     def read_bits(self, length: int) -> int:
-        """A number of so many bits."""
+        """Read a number of so many bits."""
         text = self._bits[self._at : self._at + length]
         if len(text) < length:
             raise IndexError
@@ -33,7 +33,7 @@ class BitReader:
         return int(text, 2) if text else 0
 
     def read_golomb(self) -> int:
-        """A number as 9.1 codes it, ue(v)."""
+        """Read an Exp-Golomb number, ue(v) of 9.1."""
         zeros = 0
         while self.read_bits(1) == 0:
             zeros += 1
@@ -41,22 +41,22 @@ class BitReader:
 
 
 class FrameNumberTracker:
-    """Watches the numbers of reference pictures in one stream."""
+    """Tracks the numbers of reference frames in one stream."""
 
     def __init__(self, extradata: bytes | None = None) -> None:
         self.has_gap = False
-        """Something is missing between the picture looked at last and the one before."""
+        """True if frames are missing between the last frame and the one before."""
         self.is_key = False
-        """It is built on no other picture."""
+        """True if the last frame refers to no other."""
         self._length: int | None = None
-        """How many bits a number has; None while no parameter set that we understand has come."""
+        """Number of bits of a frame number; None before the first supported parameter set."""
         self._separate_planes = False
         self._last: int | None = None
         if extradata:
             self.feed(extradata)
 
     def feed(self, packet: bytes) -> None:
-        """Look at the units of one picture (annex B, byte stream)."""
+        """Inspect the units of one frame (annex B, byte stream)."""
         self.has_gap = self.is_key = False
         for found in _NAL.finditer(packet):
             header, start = found[1][0], found.end() + 1

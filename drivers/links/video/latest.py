@@ -1,4 +1,4 @@
-"""What a thread reads of a stream: only the newest is kept, for an event loop that asks when it needs one."""
+"""Latest frame of a stream that a thread reads, for an event loop that takes one when needed."""
 
 import asyncio
 import threading
@@ -12,11 +12,11 @@ from drivers.links.link import LinkError
 
 
 class Timestamped(Protocol):
-    """Something of a stream."""
+    """A timestamped item of a stream."""
 
     @property
     def made_ns(self) -> int:
-        """When it was made, by CLOCK_BOOTTIME."""
+        """Time of its creation, by CLOCK_BOOTTIME."""
         ...
 
 
@@ -24,29 +24,29 @@ FrameT = TypeVar("FrameT", bound=Timestamped)
 
 
 class LatestValue(Generic[FrameT]):
-    """Between a thread that reads and the event loop that it was made in."""
+    """Latest value, passed from a reading thread to the event loop that created it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._frame: FrameT | None = None
         self._is_notified = False
-        """The loop was told of news and has not looked yet: so no more than one such call waits there."""
+        """True while the loop has a wakeup pending: so there is at most one such call."""
         self._failure: LinkError | None = None
         self._wakeup = asyncio.Event()
         self.is_stopped = False
-        """Nobody listens any more; the thread shall end."""
+        """True when values are no longer needed; the thread ends."""
 
     # In the thread.
 
     def put(self, frame: FrameT) -> None:
-        """Keep it instead of the one before."""
+        """Replace the value."""
         with self._lock:
             self._frame = frame
         self._notify()
 
     def fail(self, failure: LinkError) -> None:
-        """There will be no more."""
+        """End the values with an error."""
         with self._lock:
             self._failure = failure
         self._notify()
@@ -58,19 +58,19 @@ class LatestValue(Generic[FrameT]):
             self.call_in_loop(self._wakeup.set)
 
     def call_in_loop(self, callback: Callable[[], object]) -> None:
-        """Have the loop call it."""
+        """Call a function in the loop."""
         if not self.is_stopped:
             self._loop.call_soon_threadsafe(callback)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has come yet."""
+        """True before the first value."""
         return self._frame is None
 
     # In the loop.
 
     async def newer_than(self, since_ns: int) -> FrameT:
-        """The newest, as soon as it was made after that; raises LinkError."""
+        """Wait for a value made after `since_ns` and return the latest; raises LinkError."""
         while True:
             with self._lock:
                 self._is_notified = False
@@ -85,7 +85,7 @@ class LatestValue(Generic[FrameT]):
     async def wait_for_failure(
         self, since_ns: int, silence_s: float, silent: Callable[[], LinkError]
     ) -> None:
-        """Wait until nothing new has come for so long, or there will be no more; raises LinkError."""
+        """Wait until no new value comes for `silence_s` seconds, or values end; raises LinkError."""
         while True:
             try:
                 async with asyncio.timeout(silence_s):

@@ -1,11 +1,11 @@
-"""RTSP streams of cameras: read and decoded by a thread, of which only the newest picture is kept.
+"""RTSP streams of cameras: read and decoded by a thread, of which only the latest frame is kept.
 
-PyAV, over TCP (RFC 2326, section 10.12): what is lost on the way arrives late and not as grey. FFmpeg says no
-more than that a stream has ended when its server was killed, fills a buffer while it looks at a new stream,
-and writes addresses with their passwords into its errors; so an end is a loss, what was buffered is passed
-over, and of an error only its kind leaves the thread.
+PyAV, over TCP (RFC 2326, section 10.12): packets arrive late instead of being lost. FFmpeg reports only an
+end of the stream when the server was killed, buffers frames while it analyses a new stream, and writes
+addresses with their passwords into its errors. So an end counts as a loss, buffered frames are skipped, and
+only the kind of an error leaves the thread.
 
-Pictures that lack something are passed over: see `wholeness.py`.
+Incomplete frames are skipped: see `frame_integrity.py`.
 """
 
 import errno
@@ -30,42 +30,42 @@ from drivers.links.video.latest import FrameThread
 
 PORTS = {"rtsp": 554, "rtsps": 322}
 UNBUFFERED_WAIT_NS = 5_000_000
-"""A picture that had to be waited for so long was in no buffer."""
+"""A frame that was waited for so long was not buffered."""
 WINDOW_NS = 30 * 10**9
-"""How long the quickest picture is the measure of others: two clocks drift apart by a millisecond in that."""
+"""Window of the fastest frame, the reference of others: two clocks drift by a millisecond in that time."""
 REORDER_LIMIT = 32
-"""As many pictures a decoder may hold to put them in order (H.264 allows 16)."""
+"""Upper bound on frames that a decoder holds for reordering (H.264 allows 16)."""
 JUMP_NS = 2 * 10**9
-"""A stream whose clock leaps by so much has begun anew."""
+"""A jump of the stream's clock by so much is a restart of the stream."""
 
 
 class RtspSettings(Settings):
-    """Where a stream is."""
+    """Address and credentials of a stream."""
 
     url: str = Field(
-        description="Where the stream is.", examples=["rtsp://192.0.2.21/Streaming/Channels/101"]
+        description="Address of the stream.", examples=["rtsp://192.0.2.21/Streaming/Channels/101"]
     )
     username: str | None = Field(None, description="User name.", examples=["gateway"])
     password: SecretStr | None = Field(None, description="Password.", examples=["${CAMERA_PASSWORD}"])
     allow_cleartext: bool = Field(
         False,
-        description="Speak rtsp to another machine: only where nobody else can reach that wire.",
+        description="Permit rtsp to another machine: only where no other machine can reach that network.",
         examples=[False],
     )
     open_timeout_s: float = Field(
-        8.0, gt=0, le=14, description="How long the stream may take to begin, in seconds.", examples=[8.0]
+        8.0, gt=0, le=14, description="Time limit for the start of the stream, in seconds.", examples=[8.0]
     )
     no_frame_timeout_s: float = Field(
         2.5,
         gt=0,
         le=60,
-        description="A stream without a new picture for so long has failed, in seconds.",
+        description="Without a new frame for so long the stream has failed, in seconds.",
         examples=[2.5],
     )
 
     @property
     def exclusive_key(self) -> str:
-        """A stream is looked at once."""
+        """Key that only one device may have: a stream has one reader."""
         return self.url
 
     @field_validator("url")
@@ -75,18 +75,18 @@ class RtspSettings(Settings):
             url = urlsplit(text)
             _ = url.port
         except ValueError:
-            raise ValueError("is no address; write it as rtsp://host/path") from None
+            raise ValueError("is not an address; write it as rtsp://host/path") from None
         if url.scheme not in PORTS or not url.hostname:
             raise ValueError("begins with neither rtsp:// nor rtsps:// and a host")
         if url.username is not None:
-            raise ValueError("holds a password; write it as `username` and `password`")
+            raise ValueError("contains a password; write it as `username` and `password`")
         return text
 
     @model_validator(mode="after")
     def _suits_the_wire(self) -> Self:
         url = urlsplit(self.url)
         if (self.username is None) is not (self.password is None):
-            raise ValueError("`username` and `password` go together")
+            raise ValueError("`username` and `password` belong together")
         if url.scheme == "rtsp" and not self.allow_cleartext and not is_loopback(url.hostname or ""):
             raise ValueError(
                 "would receive frames unencrypted over a network; write rtsps://, or add "
@@ -96,12 +96,12 @@ class RtspSettings(Settings):
 
     @property
     def display_url(self) -> str:
-        """The address as sentences have it: a query may hold a password."""
+        """Address for sentences, without its query, which may hold a password."""
         return self.url.partition("?")[0]
 
     @property
     def url_with_password(self) -> str:
-        """With the password, for FFmpeg alone."""
+        """Address with the password, only for FFmpeg."""
         if self.username is None or self.password is None:
             return self.url
         url = urlsplit(self.url)
@@ -111,24 +111,24 @@ class RtspSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """A picture, decoded."""
+    """A decoded frame."""
 
     picture: av.VideoFrame
     received_ns: int
-    """When its last byte came, by CLOCK_BOOTTIME."""
+    """Arrival of its last byte, by CLOCK_BOOTTIME."""
     made_ns: int
-    """When it would have come, had it been as quick as the quickest; by the stream's own clock."""
+    """Arrival if it had been as fast as the fastest frame; by the stream's own clock."""
 
 
 class LatencyEstimator:
-    """How much later than the quickest of its time a picture came."""
+    """Delay of a frame, relative to the fastest of its time."""
 
     def __init__(self) -> None:
         self._lags: deque[tuple[int, int]] = deque()
-        """Times and lags, from the smallest lag on, each smaller than all that came after it."""
+        """Times and lags, beginning with the smallest lag, each smaller than all later ones."""
 
     def update(self, came_ns: int, stream_ns: int) -> int:
-        """In nanoseconds, of a picture that came then with this time of the stream's own clock."""
+        """Return the delay in nanoseconds of a frame with this arrival and time of the stream's own clock."""
         lag = came_ns - stream_ns
         if self._lags and abs(lag - self._lags[-1][1]) > JUMP_NS:
             self._lags.clear()
@@ -157,7 +157,7 @@ class RtspLink(FrameThread[DecodedFrame]):
         except av.error.FFmpegError as error:
             failure = self._to_link_error(error)
         if failure is not None:
-            raise failure  # out here: FFmpeg's error, which may hold a password, must not be its context
+            raise failure  # outside of `except`: FFmpeg's error may hold a password
 
     def _read_stream(self) -> None:
         options = {
@@ -165,11 +165,11 @@ class RtspLink(FrameThread[DecodedFrame]):
             "timeout": str(round(self._settings.no_frame_timeout_s * 1e6)),
             "fflags": "nobuffer",
             "allowed_media_types": "video",
-            # The session's description tells what it is; a look at how fast pictures come would take longer
-            # than all the rest (measured: 0.2 s to the first picture instead of 0.8 to 1.6).
+            # The session's description contains the format; an analysis of the frame rate would take longer
+            # than all the rest (measured: 0.2 s to the first frame instead of 0.8 to 1.6).
             "probesize": "32",
             "fpsprobesize": "0",
-            # Over TCP nothing comes out of order, but only who would wait for it looks for gaps.
+            # Over TCP packets arrive in order, but FFmpeg detects gaps only with a reorder queue.
             "reorder_queue_size": "2",
         }
         limits = self._settings.open_timeout_s, self._settings.no_frame_timeout_s
@@ -184,29 +184,28 @@ class RtspLink(FrameThread[DecodedFrame]):
 
     def _decode(self, container: InputContainer, overheard: FfmpegLog) -> None:
         stream = container.streams.video[0]
-        # One thread: with more over frames each picture is held back by as many, and with more over slices
-        # FFmpeg looks for nothing missing (measured: of 30 pictures of four slices that lacked one packet, 24
-        # passed for whole).
+        # One thread: frame threads delay each frame by as many, and with slice threads FFmpeg detects no
+        # losses (measured: of 30 frames of four slices that lacked one packet, 24 passed as whole).
         stream.thread_type, stream.thread_count = "NONE", 1
-        # Else what was lost on the way is painted over, and nobody is told.
+        # Without it, losses are concealed without an error.
         stream.codec_context.options = {"err_detect": "explode"}
         wholeness = FrameIntegrity(stream.codec_context, overheard)
         late = LatencyEstimator()
         silence_ns = round(self._settings.no_frame_timeout_s * 1e9)
         buffered = True
         came: dict[int, int] = {}
-        """When whole pictures came, by the stream's time."""
+        """Arrival of whole frames, by the stream's time."""
         before_ns = asked_ns = boot_ns()
         for packet in container.demux(stream):
             now_ns = boot_ns()
             if now_ns - asked_ns > silence_ns:
-                # A read that failed gives what the parser still held, and the next would take as long again.
+                # A failed read returns the content of the parser, and the next read would take as long again.
                 raise av.error.TimeoutError(errno.ETIMEDOUT, "no packet")
             buffered = buffered and now_ns - asked_ns < UNBUFFERED_WAIT_NS
             wholeness.feed_packet(packet)
             if packet.pts is not None and not wholeness.is_damaged:
-                # FFmpeg knows that a picture is whole when the next one begins (measured: one interval and
-                # 5 ms from a simulated lens to here), so it came when the one before it was handed out.
+                # FFmpeg detects the end of a frame at the begin of the next (measured: one interval and 5 ms
+                # from a simulated lens to here), so it arrived when the frame before it was returned.
                 came[packet.pts] = before_ns
             before_ns = now_ns
             try:
@@ -218,7 +217,7 @@ class RtspLink(FrameThread[DecodedFrame]):
             if wholeness.is_damaged and packet.pts is not None:
                 came.pop(packet.pts, None)
             for picture in pictures:
-                # One of an unknown moment is never an answer.
+                # A frame of unknown time is never used.
                 came_ns = came.pop(picture.pts, None) if picture.pts is not None else None
                 if came_ns is not None and not picture.is_corrupt:
                     late_ns = late.update(came_ns, round(picture.time * 1e9))
@@ -234,7 +233,7 @@ class RtspLink(FrameThread[DecodedFrame]):
         url = urlsplit(self._settings.url)
         await wait_until_restarted(url.hostname or "", url.port or PORTS[url.scheme])
 
-    # What goes wrong, as sentences. They hold the address that is configured, and nothing FFmpeg says.
+    # Errors. Their sentences contain the configured address, and nothing from FFmpeg.
 
     def _ended_error(self) -> LinkError:
         return LinkError(
@@ -250,7 +249,7 @@ class RtspLink(FrameThread[DecodedFrame]):
             f"{self._settings.display_url} has sent no frame for "
             f"{self._settings.no_frame_timeout_s:g} seconds.",
             Action.RESTART,
-            "Restart the camera; look at its cable and the load of its network.",
+            "Restart the camera; check its cable and the load of its network.",
         )
 
     def _to_link_error(self, error: av.error.FFmpegError) -> LinkError:
@@ -272,9 +271,9 @@ class RtspLink(FrameThread[DecodedFrame]):
             ):
                 return LinkError(
                     Cause.WRONG_DEVICE,
-                    f"{url} knows no such stream.",
+                    f"{url} has no such stream.",
                     Action.CONFIGURE,
-                    "Correct the path in `url`; the camera's manual or its web page names its streams.",
+                    "Correct the path in `url`; see the streams in the camera's manual or on its web page.",
                 )
             case av.error.ExitError() | av.error.TimeoutError():
                 return self._no_frame_error()
@@ -283,13 +282,13 @@ class RtspLink(FrameThread[DecodedFrame]):
                     Cause.WRONG_DEVICE,
                     f"{url} sends no video that can be decoded.",
                     Action.CONFIGURE,
-                    "Set the camera's stream to H.264 or H.265; see that `url` is an RTSP stream.",
+                    "Set the camera's stream to H.264 or H.265; check that `url` is an RTSP stream.",
                 )
             case av.error.ConnectionRefusedError() | av.error.OSError() if self._latest.is_empty:
                 why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no answer"
                 return LinkError(
                     Cause.NO_RESPONSE,
-                    f"Nothing answers at {url} ({why}).",
+                    f"No service responds at {url} ({why}).",
                     Action.RESTART,
                     "Start the camera; check the address and the network.",
                 )

@@ -1,4 +1,4 @@
-"""Cameras of this machine: read by a thread through mapped buffers, of which only the newest picture is kept.
+"""Cameras of this machine: read by a thread through mapped buffers, of which only the latest frame is kept.
 
 Source: Linux, `Documentation/userspace-api/media/v4l/mmap.rst` and `buffer.rst`. Needs the extra `uvc`.
 """
@@ -33,14 +33,14 @@ from drivers.links.video.v4l2_setup import CAPTURE, Mode, configure
 
 BUFFERS = 4
 OPEN_S = 10.0
-"""How long a camera may take to begin, in seconds: the kernel asks it a dozen things over USB."""
+"""Time limit for the start of a camera, in seconds: the kernel sends it a dozen requests over USB."""
 SUSPENDED_NS = 100_000_000
-"""By how much the two clocks that count from the start part when the machine was suspended."""
+"""Difference of CLOCK_BOOTTIME and CLOCK_MONOTONIC that counts as a suspend."""
 MMAP = v4l2.Memory.MMAP
 
 
 class VideoSettings(Settings):
-    """Which camera, and what it is set to. What stands nowhere is left as the camera has it."""
+    """Address and settings of a camera. Missing settings keep the camera's values."""
 
     port: Annotated[str, AfterValidator(partial(node_address, usb_address=USB_ADDRESS))] = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, `usb:VID:PID@SOCKET`, or a path such as "
@@ -50,34 +50,34 @@ class VideoSettings(Settings):
     size: str | None = Field(
         None,
         pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$",
-        description="Width and height, in pixels. Without it the largest up to 1920x1080.",
+        description="Width and height, in pixels. Default: the largest up to 1920x1080.",
         examples=["1280x720"],
     )
     frames_per_s: float | None = Field(
-        None, gt=0, le=120, description="Pictures a second, where the camera offers that.", examples=[15]
+        None, gt=0, le=120, description="Frames per second, where the camera offers that rate.", examples=[15]
     )
     exposure_ms: float | Literal["auto"] | None = Field(
-        None, description="How long each picture is exposed, in milliseconds, or `auto`.", examples=[16.6]
+        None, description="Exposure time of a frame, in milliseconds, or `auto`.", examples=[16.6]
     )
     focus: int | Literal["auto"] | None = Field(
-        None, description="Where the lens stands, in the camera's own units, or `auto`.", examples=["auto"]
+        None, description="Position of the lens, in the camera's own units, or `auto`.", examples=["auto"]
     )
     no_frame_timeout_s: float = Field(
         2.0,
         gt=0,
         le=60,
-        description="A camera without a new picture for so long has stalled, in seconds.",
+        description="Without a new frame for so long the camera has stalled, in seconds.",
         examples=[2.0],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """A picture as the camera gave it."""
+    """A frame as delivered by the camera."""
 
     content: bytes
     made_ns: int
-    """When its first byte came, by CLOCK_BOOTTIME, or somewhat earlier."""
+    """Arrival of its first byte, by CLOCK_BOOTTIME, or somewhat earlier."""
 
 
 class VideoLink(FrameThread[VideoFrame]):
@@ -118,7 +118,7 @@ class VideoLink(FrameThread[VideoFrame]):
         path, self.usb = find_video(settings.port)
         fd = -1
         try:
-            # Not through linuxpy's Device, which reads every format and control that there is.
+            # Not through linuxpy's Device, which reads every format and control.
             fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             self._identify(fd)
             self.mode = configure(
@@ -168,14 +168,14 @@ class VideoLink(FrameThread[VideoFrame]):
             slept_ns, asleep_ns = suspended_ns() - asleep_ns, suspended_ns()
             if newest is None:
                 continue
-            # What waited while the machine was suspended seems to be of now, by a clock that stood still.
+            # A frame that waited during a suspend seems recent by CLOCK_MONOTONIC, which stops then.
             if slept_ns < SUSPENDED_NS:
                 made_ns = self._made_ns(newest, before_ns, looked_ns)
                 self._latest.put(VideoFrame(buffers[newest.index][: newest.bytesused], made_ns))
             v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, newest.index)
 
     def _dequeue_newest(self, fd: int) -> tuple[Any, int]:
-        """The newest whole picture that waits, and how many waited; all others are given back."""
+        """Return the latest whole frame of the queue, and the number of frames; all others are requeued."""
         newest, found = None, 0
         while True:
             try:
@@ -193,9 +193,9 @@ class VideoLink(FrameThread[VideoFrame]):
                 v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, buffer.index)
 
     def _made_ns(self, buffer: Any, before_ns: int, now_ns: int) -> int:
-        """When its first byte came, at the earliest, where that cannot be known.
+        """Return the arrival of its first byte, or the earliest possible time.
 
-        `before_ns`: when nothing waited any more the last time, so all of it ended after that.
+        `before_ns`: time of the last look with an empty queue, so the frame ended after that.
         """
         flags = v4l2.BufferFlag
         if buffer.flags & flags.TIMESTAMP_MASK == flags.TIMESTAMP_MONOTONIC:
@@ -206,7 +206,7 @@ class VideoLink(FrameThread[VideoFrame]):
                 return int(stamped_ns)
         return before_ns - self.mode.interval_ns
 
-    # What goes wrong, as sentences.
+    # Errors.
 
     def _ended_error(self) -> LinkError:
         return unplugged_error(self._settings.port)
@@ -232,7 +232,7 @@ class VideoLink(FrameThread[VideoFrame]):
             return unplugged_error(self._settings.port)
         return LinkError(
             Cause.LINK_FAILED,
-            f"The camera at {self._settings.port} broke off ({os.strerror(error.errno or 0)}).",
+            f"The camera at {self._settings.port} stopped ({os.strerror(error.errno or 0)}).",
             Action.REPLUG,
             "Unplug the camera, wait five seconds, plug it in again.",
         )
@@ -240,7 +240,7 @@ class VideoLink(FrameThread[VideoFrame]):
 
 @contextlib.contextmanager
 def _mapped(fd: int) -> Iterator[list[mmap.mmap]]:
-    """Buffers of the kernel, as memory."""
+    """Map buffers of the kernel into memory."""
     buffers = v4l2.create_mmap_buffers(fd, CAPTURE, MMAP, BUFFERS)
     try:
         yield buffers

@@ -1,8 +1,8 @@
-"""What a camera of Video4Linux is set to before it streams: format, size, rate, exposure and focus.
+"""Settings of a Video4Linux camera before it streams: format, size, rate, exposure and focus.
 
 Source: Linux, `Documentation/userspace-api/media/v4l/`: `vidioc-enum-fmt`, `vidioc-enum-framesizes`,
-`vidioc-g-fmt`, `vidioc-g-parm`, `ext-ctrls-camera`. By linuxpy's structures; each call may wait for the
-camera to answer over USB, so all of it belongs into a thread.
+`vidioc-g-fmt`, `vidioc-g-parm`, `ext-ctrls-camera`. Uses linuxpy's structures; each call may wait for the
+camera over USB, so all of it belongs into a thread.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ from drivers.links.link import Action, Cause, LinkError
 MJPEG = ("MJPG", "JPEG")
 YUYV = "YUYV"
 LARGEST = 1920 * 1080
-"""No larger picture is taken where none is asked for, in pixels."""
+"""Upper limit of the default size, in pixels."""
 UNKNOWN_INTERVAL_NS = 200_000_000
-"""How long a picture takes, of a camera that does not say."""
+"""Frame interval of a camera that does not state one."""
 EXPOSURE_UNITS_MS = 10
 """Exposure counts tenths of a millisecond."""
 AUTOMATIC, MANUAL, APERTURE_PRIORITY = 0, 1, 3
-"""Of V4L2_CID_EXPOSURE_AUTO; webcams call the last one automatic, because they have no shutter to give up."""
+"""Values of V4L2_CID_EXPOSURE_AUTO; webcams call the last one automatic, because they have no aperture."""
 FULL_RANGE, JPEG_COLOURS = 1, 7
 CAPTURE = v4l2.BufferType.VIDEO_CAPTURE
 Auto = Literal["auto"]
@@ -35,17 +35,17 @@ Auto = Literal["auto"]
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How its pictures come."""
+    """Format of the frames."""
 
     fourcc: str
     width_px: int
     height_px: int
     line_bytes: int
-    """Of an uncompressed picture, from one line to the next."""
+    """Distance of two lines of an uncompressed frame."""
     full_range: bool
-    """Whether black is 0 and white 255, and not 16 and 235."""
+    """True if black is 0 and white 255, and not 16 and 235."""
     interval_ns: int
-    """From one picture to the next."""
+    """Frame interval."""
 
 
 def configure(
@@ -56,7 +56,7 @@ def configure(
     exposure_ms: float | Auto | None,
     focus: int | Auto | None,
 ) -> Mode:
-    """Bring it to this; raises LinkError for what it cannot, and OSError."""
+    """Configure the camera; raises LinkError for an unsupported setting, and OSError."""
     fourcc = _format(fd, address)
     width, height = _size(fd, address, fourcc, size)
     v4l2.set_format(fd, CAPTURE, width, height, fourcc)
@@ -81,7 +81,7 @@ def _format(fd: int, address: str) -> str:
         if fourcc in formats:
             return fourcc
     has = f"only {', '.join(formats)}" if formats else "none"
-    raise _cannot(address, f"has no format that is understood: {has}", "Use a camera with MJPG or YUYV.")
+    raise _cannot(address, f"has no supported format: {has}", "Use a camera with MJPG or YUYV.")
 
 
 def _size(fd: int, address: str, fourcc: str, wanted: str | None) -> tuple[int, int]:
@@ -95,12 +95,12 @@ def _size(fd: int, address: str, fourcc: str, wanted: str | None) -> tuple[int, 
     width, height = map(int, wanted.split("x"))
     if sizes and (width, height) not in sizes:
         has = ", ".join(f"{w}x{h}" for w, h in sorted(set(sizes)))
-        raise _cannot(address, f"has no pictures of {wanted} in {fourcc}", f"Set `size` to one of {has}.")
+        raise _cannot(address, f"has no frames of {wanted} in {fourcc}", f"Set `size` to one of {has}.")
     return width, height
 
 
 def _sizes(fd: int, fourcc: str) -> Iterator[tuple[int, int]]:
-    """Those it names. Cameras on USB name each; what can be scaled at will names none here."""
+    """Yield the listed sizes. USB cameras list each; a freely scalable camera lists none here."""
     wanted = raw.v4l2_frmsizeenum()
     wanted.pixel_format = raw.v4l2_fourcc(*fourcc)
     for each in v4l2.iter_read(fd, v4l2.IOC.ENUM_FRAMESIZES, wanted):
@@ -122,12 +122,12 @@ def _expose(fd: int, address: str, wanted: float | Auto) -> None:
     if wanted == "auto":
         automatic = [mode for mode in (AUTOMATIC, APERTURE_PRIORITY) if mode in modes]
         if not automatic:
-            raise _cannot(address, "cannot set its exposure by itself", "Set `exposure_ms` to a time.")
+            raise _cannot(address, "has no automatic exposure", "Set `exposure_ms` to a time.")
         v4l2.set_control(fd, ids.EXPOSURE_AUTO, automatic[0])
         return
     control = _control(fd, ids.EXPOSURE_ABSOLUTE)
     if control is None:
-        raise _cannot(address, "has no exposure that can be set", "Remove `exposure_ms`.")
+        raise _cannot(address, "has no adjustable exposure", "Remove `exposure_ms`.")
     value = _within(address, "exposure_ms", wanted, control, EXPOSURE_UNITS_MS)
     if MANUAL in modes:
         v4l2.set_control(fd, ids.EXPOSURE_AUTO, MANUAL)
@@ -139,12 +139,12 @@ def _focus(fd: int, address: str, wanted: int | Auto) -> None:
     automatic = _control(fd, ids.FOCUS_AUTO)
     if wanted == "auto":
         if automatic is None:
-            raise _cannot(address, "cannot focus by itself", "Remove `focus`, or set a value.")
+            raise _cannot(address, "has no automatic focus", "Remove `focus`, or set a value.")
         v4l2.set_control(fd, ids.FOCUS_AUTO, 1)
         return
     control = _control(fd, ids.FOCUS_ABSOLUTE)
     if control is None:
-        raise _cannot(address, "has no focus that can be set", "Remove `focus`.")
+        raise _cannot(address, "has no adjustable focus", "Remove `focus`.")
     value = _within(address, "focus", wanted, control, 1)
     if automatic is not None:
         v4l2.set_control(fd, ids.FOCUS_AUTO, 0)
@@ -152,7 +152,7 @@ def _focus(fd: int, address: str, wanted: int | Auto) -> None:
 
 
 def _control(fd: int, number: int) -> Any:
-    """What a control is; None where the camera does not have it."""
+    """Query a control; None where the camera does not have it."""
     control = raw.v4l2_queryctrl()
     control.id = number
     try:
@@ -165,7 +165,7 @@ def _control(fd: int, number: int) -> Any:
 
 
 def _menu(fd: int, number: int) -> set[int]:
-    """The choices that a control has; none where the camera does not have it."""
+    """Return the choices of a control; none where the camera does not have it."""
     control = _control(fd, number)
     if control is None:
         return set()
@@ -193,5 +193,5 @@ def _cannot(address: str, what: str, how: str) -> LinkError:
 
 
 def _text(fourcc: int) -> str:
-    """Four characters; what is none that can be printed is `?`."""
+    """Return the four characters; `?` for each that is not printable."""
     return re.sub(r"[^!-~]", "?", fourcc.to_bytes(4, "little").decode("latin-1").rstrip())

@@ -1,7 +1,7 @@
-"""The chip of a travel document: opening, reading and judging it (ICAO Doc 9303, parts 10 to 12).
+"""Chip of a travel document: access, reading and inspection (ICAO Doc 9303, parts 10 to 12).
 
-APDUs go out through a function that the caller gives, so that everything here runs without a reader. Needs
-the extra `chip` (asn1crypto).
+APDUs are sent by a function of the caller, so that this package runs without a reader. Needs the extra `chip`
+(asn1crypto).
 """
 
 from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage

@@ -1,4 +1,4 @@
-"""The printed zone against the one in the chip."""
+"""Comparison of the printed zone with the zone in the chip."""
 
 from itertools import permutations
 
@@ -12,9 +12,9 @@ _MOST_LINES = 3
 
 
 def mrz_vs_dg1(printed: Mrz | None, lines: tuple[str, ...], evidence: ChipEvidence) -> Check:
-    """Compare every character; lines read in another order or as one are put right first.
+    """Compare every character; lines in another order or in one piece are normalised first.
 
-    A difference fails, unless the reader already knows that it did not see the zone completely.
+    A difference fails, unless the reader reported that it did not see the zone completely.
     """
     identifier = MRZ_VS_DG1
     if ElementaryFile.DG1 not in evidence.files:

@@ -1,8 +1,8 @@
-"""How a chip fails. No text here ever holds a byte that came from a document."""
+"""Errors of a chip. No text here ever holds a byte that came from a document."""
 
 
 class ChipError(Exception):
-    """Anything that keeps a chip from being read; every error that leaves this package is one."""
+    """A chip that cannot be read; every error that leaves this package is one."""
 
 
 class CardRemoved(ChipError):  # noqa: N818  (an event at the reader, not a fault of anybody)
@@ -10,7 +10,7 @@ class CardRemoved(ChipError):  # noqa: N818  (an event at the reader, not a faul
 
 
 class MalformedError(ChipError):
-    """Bytes of the chip, of a file or of a certificate are not laid out as their standard says."""
+    """Bytes of the chip, of a file or of a certificate are not laid out as their standard requires."""
 
 
 class CommandRefusedError(ChipError):
@@ -23,7 +23,7 @@ class CommandRefusedError(ChipError):
 
 
 class SecureMessagingError(ChipError):
-    """An answer is not protected as it must be. The session keys are worthless from here on."""
+    """An answer is not protected as required. The session keys are unusable from here on."""
 
 
 class AccessDeniedError(ChipError):
@@ -31,7 +31,7 @@ class AccessDeniedError(ChipError):
 
 
 class UnsupportedError(ChipError):
-    """A protocol, curve or algorithm that this package does not speak."""
+    """A protocol, curve or algorithm that this package does not support."""
 
 
 class NoApplicationError(ChipError):

@@ -1,4 +1,4 @@
-"""What has been taken from one chip so far; checks are made from it afterwards."""
+"""Data read from one chip; the checks are made from it afterwards."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,30 +16,32 @@ from drivers.passport.emrtd.transport.files import ElementaryFile
 
 @dataclass(slots=True)
 class ChipEvidence:
-    """Files as read, and why others were not."""
+    """Files as read, and the reasons why others were not read."""
 
     files: dict[ElementaryFile, bytes] = field(default_factory=dict, repr=False)
     refused_status: dict[ElementaryFile, int] = field(default_factory=dict)
-    """Status words of files that the chip did not give."""
+    """Status words of files that the chip refused."""
     malformed_files: set[ElementaryFile] = field(default_factory=set)
     abort_reason: str | None = None
-    """Why the read ended before its end; a reason of `check_results`."""
+    """Reason of an early end of the read; one of the reasons of `check_results`."""
     opened_chip: OpenedChip | None = None
     access: Check | None = None
     proofs: dict[str, Check] = field(default_factory=dict)
-    """Active or chip authentication, as far as the chip's side of it goes."""
+    """Active or chip authentication, as far as it depends on the chip alone."""
     _parsed: dict[bytes, SecurityObject | None] = field(default_factory=dict, init=False, repr=False)
 
     def group(self, number: int) -> bytes | None:
-        """Give a data group, or None."""
+        """Return a data group, or None."""
         return next((content for file, content in self.files.items() if file.number == number), None)
 
     def security_object(self) -> SecurityObject | None:
-        """Parse EF.SOD, or give None; its own checks say why."""
+        """Parse EF.SOD; None when it is malformed, which its own checks report."""
         content = self.files.get(ElementaryFile.SOD)
         if content is None:
             return None
-        if content not in self._parsed:  # asked for by every list and check: a quarter of a reading's work
+        if (
+            content not in self._parsed
+        ):  # parsed once: every list and check needs it, and parsing took a quarter of a read's work
             try:
                 self._parsed[content] = SecurityObject.parse(content)
             except ChipError:
@@ -47,7 +49,7 @@ class ChipEvidence:
         return self._parsed[content]
 
     def security_infos(self) -> SecurityInfos | None:
-        """Parse DG14, or give None."""
+        """Parse DG14; None when it is absent or malformed."""
         try:
             content = self.files.get(ElementaryFile.DG14)
             return None if content is None else SecurityInfos.from_dg14(content)
@@ -55,12 +57,12 @@ class ChipEvidence:
             return None
 
     def listed_data_groups(self) -> frozenset[int]:
-        """Join the data groups of both lists, so that one left out of either is still asked for."""
+        """Join the data groups of both lists, so that one omitted from either is still read."""
         sod = self.security_object()
         return self.data_groups_in_com() | (frozenset(sod.hashes) if sod else frozenset())
 
     def data_groups_in_com(self) -> frozenset[int]:
-        """Give the data groups of EF.COM, none when there is no such list."""
+        """Return the data groups of EF.COM, none when it is absent or malformed."""
         try:
             content = self.files.get(ElementaryFile.COM)
             return frozenset() if content is None else com_data_groups(content)
@@ -68,7 +70,7 @@ class ChipEvidence:
             return frozenset()
 
     def missing_file_check(self, identifier: str, file: ElementaryFile) -> Check:
-        """State how a check ends that needed a file which was not read."""
+        """Build the result of a check that needs a file which was not read."""
         if file in self.refused_status:
             if self.refused_status[file] in NOT_FOUND:
                 return CHIP.failed(identifier, "file_missing")
@@ -78,13 +80,13 @@ class ChipEvidence:
         return CHIP.aborted(identifier, self.abort_reason or "chip_error")
 
 
-def guarded_check(identifier: str, judge: Callable[[], Check]) -> Check:
-    """Make a check of untrusted bytes; whatever they do to it becomes an outcome.
+def guarded_check(identifier: str, check: Callable[[], Check]) -> Check:
+    """Make a check of untrusted bytes; every error becomes an outcome.
 
-    Unknown algorithms leave it open. So do keys that are none: the check that covers the bytes they came in
+    An unknown algorithm leaves it undetermined. So does a malformed key: the check that covers its bytes
     fails by itself.
     """
     try:
-        return judge()
+        return check()
     except ChipError:
         return CHIP.undetermined(identifier, "algorithm_unsupported")

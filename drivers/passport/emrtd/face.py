@@ -1,7 +1,7 @@
-"""The face of the holder out of DG2, in either of the two formats documents use.
+"""Face of the holder in DG2, in either of the two formats that documents use.
 
 Source: ICAO Doc 9303-10, section 4.7.2 (CBEFF wrapping); ISO/IEC 19794-5:2005, section 5; ISO/IEC
-39794-5:2019 in its tagged binary encoding. The image is passed on as it is; nothing is decoded here.
+39794-5:2019 in its tagged binary encoding. The image is passed on unchanged; nothing is decoded here.
 """
 
 import struct
@@ -32,7 +32,7 @@ class FaceImage:
 
 
 def face_image(content: bytes) -> FaceImage:
-    """Take the first face out of DG2; raises MalformedError, or UnsupportedError for another encoding."""
+    """Return the first face of DG2; raises MalformedError, or UnsupportedError for another encoding."""
     group = tlv.required(tlv.children(tlv.parse_whole(content, 0x75), most=4), 0x7F61)
     templates = tlv.children(group, most=16)
     template = tlv.children(tlv.required(templates, 0x7F60), most=8)
@@ -44,7 +44,7 @@ def face_image(content: bytes) -> FaceImage:
 
 
 def media_type(image: bytes) -> str:
-    """Tell the media type by the first bytes, since issuers are known to declare the wrong one."""
+    """Detect the media type by the first bytes, because some issuers declare the wrong one."""
     for magic, name in _MEDIA_TYPES:
         if image.startswith(magic):
             return name
@@ -59,7 +59,7 @@ def _from_19794(block: bytes) -> bytes:
     except struct.error:
         raise MalformedError("a face record ends before its image") from None
     if version != _VERSION or not faces or length > len(block):
-        raise MalformedError("a face record has an unknown version, no face, or more bytes than there are")
+        raise MalformedError("a face record has an unknown version, no face, or more bytes than are present")
     start = _RECORD_HEADER.size + _FACIAL_BLOCK.size + points * _FEATURE_POINT + _IMAGE_BLOCK.size
     stop = _RECORD_HEADER.size + size
     if not start < stop <= len(block):

@@ -1,4 +1,4 @@
-"""From evidence to a result: every check of the chip, always in the same order."""
+"""Inspection result from the evidence of a chip: every check, always in the same order."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ _Parsed = TypeVar("_Parsed")
 
 @dataclass(frozen=True, slots=True)
 class InspectionResultBuilder:
-    """What one read amounts to. Pure: the same evidence gives the same result."""
+    """Builder of the result of one read. Pure: the same evidence gives the same result."""
 
     evidence: ChipEvidence
     printed_mrz: Mrz | None
@@ -47,7 +47,7 @@ class InspectionResultBuilder:
     today: date
 
     def build(self, commands: int, duration_ms: float) -> ChipResult:
-        """Put everything together."""
+        """Build the result with all its checks."""
         evidence = self.evidence
         lines = self._parsed(ElementaryFile.DG1, lds.dg1_lines) or ()
         zone = zones.parse(lines, self.today) if lines else None
@@ -71,7 +71,7 @@ class InspectionResultBuilder:
         )
 
     def _parsed(self, file: ElementaryFile, parse: Callable[[bytes], _Parsed]) -> _Parsed | None:
-        """Take a file apart; one that cannot be is left out of the result."""
+        """Parse a file; a malformed one is omitted from the result."""
         content = self.evidence.files.get(file)
         try:
             return None if content is None else parse(content)
@@ -86,14 +86,14 @@ class InspectionResultBuilder:
         passive = PassiveAuthentication(
             self.evidence, self.trust, self.today, zone.issuer if zone is not None else None
         )
-        judged = {check.id: check for check in passive.checks()}
-        yield from judged.values()
-        signed = judged[CHIP_SOD_SIGNATURE].outcome is Outcome.SUCCESSFUL
+        results = {check.id: check for check in passive.checks()}
+        yield from results.values()
+        signed = results[CHIP_SOD_SIGNATURE].outcome is Outcome.SUCCESSFUL
         for identifier, group in (
             (ACTIVE_AUTHENTICATION, 15),
             (CHIP_AUTHENTICATION, 14),
         ):
-            hashed = judged.get(data_group_hash(group))
+            hashed = results.get(data_group_hash(group))
             authentic = signed and hashed is not None and hashed.outcome is Outcome.SUCCESSFUL
             proof = self._proof(identifier, DATA_GROUPS[group], authentic=authentic)
             if proof is not None:
@@ -101,7 +101,7 @@ class InspectionResultBuilder:
         yield mrz_vs_dg1(self.printed_mrz, lines, self.evidence)
 
     def _no_document(self) -> Iterator[Check]:
-        """A chip that is none of a travel document has none of its features."""
+        """Report every feature as not supported: the chip has no travel document application."""
         hashes = (data_group_hash(group) for group in sorted(MANDATORY_DATA_GROUPS))
         for identifier in (
             CHIP_ACCESS,
@@ -116,22 +116,22 @@ class InspectionResultBuilder:
             yield CHIP.not_supported(identifier, "no_application")
 
     def _access(self) -> Check:
-        """State how the chip was opened, and whether it told the truth about how it can be.
+        """Check how the chip was opened, and its unsigned statement of access protocols.
 
-        EF.CardAccess is not signed; Doc 9303-11, section 4.4.1 has it compared with DG14, which is.
+        EF.CardAccess is not signed; Doc 9303-11, section 4.4.1 has it compared with DG14, which is signed.
         """
         evidence = self.evidence
         if evidence.access is None:
             return CHIP.aborted(CHIP_ACCESS, evidence.abort_reason or "chip_error")
         run = evidence.opened_chip.pace if evidence.opened_chip is not None else None
         signed = evidence.security_infos()
-        # Documents exist whose DG14 leaves PACE out altogether; they say nothing either way.
+        # Documents exist whose DG14 omits PACE altogether; they prove nothing either way.
         if run is not None and signed is not None and signed.pace and run not in signed.pace:
             return CHIP.failed(CHIP_ACCESS, "card_access_unlike_dg14")
         return evidence.access
 
     def _proof(self, identifier: str, file: ElementaryFile, *, authentic: bool) -> Check | None:
-        """State how the chip proved that it is no copy; None where the other way was taken instead."""
+        """Check the proof that the chip is no copy; None when the other protocol was used instead."""
         evidence = self.evidence
         made = evidence.proofs.get(identifier)
         if made is not None:
@@ -151,7 +151,7 @@ class InspectionResultBuilder:
         return CHIP.aborted(identifier, evidence.abort_reason or "chip_error")
 
     def _no_key(self, identifier: str, file: ElementaryFile) -> Check:
-        """State why there is no key: the document has none, or it was not read."""
+        """Report the reason why there is no key: the document has none, or it was not read."""
         evidence = self.evidence
         tried = file in evidence.refused_status or file in evidence.malformed_files
         lists_known = not evidence.files.keys().isdisjoint({ElementaryFile.COM, ElementaryFile.SOD})

@@ -1,18 +1,18 @@
-"""JPEG 2000 faces as JPEG, because browsers and most workstations show nothing else.
+"""Conversion of JPEG 2000 faces to JPEG, because browsers and most workstations cannot show them.
 
-Needs Pillow with OpenJPEG (extra `chip`). The image comes out of a chip that anybody may have written, so it
-is decoded only up to a size, in the worker process, and any failure gives nothing.
+Needs Pillow with OpenJPEG (extra `chip`). The image comes from an untrusted chip, so it is decoded only up to
+a size, in the worker process, and any failure gives no image.
 """
 
 import io
 
 MOST_PIXELS = 16_000_000
-"""No face of ISO/IEC 19794-5 is larger."""
+"""Upper bound on the pixels of a face of ISO/IEC 19794-5."""
 QUALITY = 92
 
 
 def jpeg2000_to_jpeg(image: bytes) -> bytes | None:
-    """Decode and encode anew; None where that cannot be done."""
+    """Convert an image; None when it cannot be decoded."""
     try:
         from PIL import Image
     except ImportError:

@@ -1,4 +1,4 @@
-"""The logical data structure: what stands in EF.COM and the data groups of text.
+"""Logical data structure: content of EF.COM and of the data groups of text.
 
 Source: ICAO Doc 9303-10, sections 4.6 (EF.COM), 4.7.1 (DG1), 4.7.11 (DG11), 4.7.12 (DG12).
 """
@@ -36,7 +36,7 @@ _DATE = re.compile(r"[0-9]{8}", re.ASCII)
 
 
 def com_data_groups(content: bytes) -> frozenset[int]:
-    """Read from EF.COM which data groups the chip has; raises MalformedError."""
+    """Parse the data groups that EF.COM lists; raises MalformedError."""
     tags = tlv.required(tlv.children(tlv.parse_whole(content, 0x60), most=32), 0x5C)
     if not set(tags) <= DATA_GROUP_TAGS.keys():
         raise MalformedError("EF.COM lists a tag that no data group has")
@@ -44,7 +44,7 @@ def com_data_groups(content: bytes) -> frozenset[int]:
 
 
 def dg1_lines(content: bytes) -> tuple[str, ...]:
-    """Read the lines of the zone out of DG1; raises MalformedError."""
+    """Parse the lines of the zone in DG1; raises MalformedError."""
     zone = tlv.required(tlv.children(tlv.parse_whole(content, 0x61), most=8), 0x5F1F)
     width = _LINES.get(len(zone))
     if width is None or not zone.isascii():
@@ -76,7 +76,7 @@ def document_details(content: bytes) -> DocumentDetails:
 
 
 def calendar_date(text: str | None) -> date | None:
-    """Give the calendar date of a YYYYMMDD, or None when a part is unknown or there is no such day."""
+    """Return the calendar date of a YYYYMMDD, or None when a part is unknown or there is no such day."""
     try:
         return date(int(text[:4]), int(text[4:6]), int(text[6:])) if text else None
     except ValueError:
@@ -84,11 +84,11 @@ def calendar_date(text: str | None) -> date | None:
 
 
 def _text(value: bytes | None) -> str | None:
-    """Read UTF-8, which older issuers took for granted as Latin-1."""
+    """Decode UTF-8, or Latin-1 as used by older issuers."""
     if not value:
         return None
     if len(value) > _LONGEST_TEXT:
-        raise MalformedError("a text of a data group is longer than such a text is")
+        raise MalformedError("a text of a data group is too long")
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -96,10 +96,10 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _date(value: bytes | None) -> str | None:
-    """Read YYYYMMDD, written as eight characters or as four bytes of two digits each."""
+    """Parse YYYYMMDD, written as eight characters or as four bytes of two digits each."""
     if value is None:
         return None
     text = value.hex() if len(value) == 4 else value.decode("latin-1")
     if not _DATE.fullmatch(text):
-        raise MalformedError("a date of a data group is none")
+        raise MalformedError("a date of a data group is malformed")
     return text

@@ -1,4 +1,4 @@
-"""Passive Authentication: whether an issuer that the operator trusts signed what the chip holds.
+"""Passive Authentication: verification that a trusted issuer signed the data of the chip.
 
 Source: ICAO Doc 9303-11, section 5.1; ICAO Doc 9303-12; outcomes after BSI TR-03135-1, section 3.5.2.
 """
@@ -50,7 +50,7 @@ class PassiveAuthentication:
     """Issuing state as DG1 has it, None when DG1 could not be read."""
 
     def checks(self) -> Iterator[Check]:
-        """Make all of them, always in the same order."""
+        """Make all checks, always in the same order."""
         content = self.evidence.files.get(ElementaryFile.SOD)
         if content is None:
             yield from self._without_security_object()
@@ -62,7 +62,7 @@ class PassiveAuthentication:
             reason = "sod_malformed" if malformed else "algorithm_unsupported"
             first = CHIP.failed if malformed else CHIP.undetermined
             yield first(CHIP_SOD_SIGNATURE, reason)
-            for identifier in self._resting_on_it():
+            for identifier in self._depending_on_sod():
                 yield CHIP.undetermined(identifier, reason)
             return
         signer = sod.signer(self.trust.signers if self.trust else ())
@@ -73,16 +73,16 @@ class PassiveAuthentication:
         yield self._issuing_state(signer)
 
     def _without_security_object(self) -> Iterator[Check]:
-        for identifier in (CHIP_SOD_SIGNATURE, *self._resting_on_it()):
+        for identifier in (CHIP_SOD_SIGNATURE, *self._depending_on_sod()):
             yield self.evidence.missing_file_check(identifier, ElementaryFile.SOD)
 
-    def _resting_on_it(self) -> tuple[str, ...]:
-        """Name the checks that cannot be made without a readable security object."""
+    def _depending_on_sod(self) -> tuple[str, ...]:
+        """Return the checks that cannot be made without a readable security object."""
         hashes = (data_group_hash(group) for group in sorted(self._groups(None)))
         return (*DEPENDING_ON_SOD, *hashes, CHIP_ISSUING_STATE)
 
     def _groups(self, sod: SecurityObject | None) -> set[int]:
-        """Give the data groups to judge: those read, and those that should have been."""
+        """Return the data groups to check: those read, and those that should have been read."""
         known = {
             f.number
             for f in (*self.evidence.files, *self.evidence.refused_status, *self.evidence.malformed_files)
@@ -129,7 +129,7 @@ class PassiveAuthentication:
         return None, CHIP.failed(identifier, "signature_wrong")
 
     def _validity(self, signer: Certificate, authority: Certificate | None) -> Check:
-        """Look at the calendar only: both certificates must be valid today (9303-11, section 5.1)."""
+        """Check the dates only: both certificates must be valid today (9303-11, section 5.1)."""
         identifier = CHIP_CERTIFICATE_VALIDITY
         chain = [signer] if authority is None else [signer, authority]
         if all(certificate.is_valid_on(self.today) for certificate in chain):
@@ -138,7 +138,7 @@ class PassiveAuthentication:
         return CHIP.failed(identifier, "certificate_not_yet_valid" if early else "certificate_expired")
 
     def _revocation(self, signer: Certificate, authority: Certificate | None, reason: str | None) -> Check:
-        """Look the signer up; a stale list can still condemn, but not acquit."""
+        """Check the revocation list; a stale list can still fail a signer, but not clear it."""
         identifier = CHIP_DSC_REVOCATION
         if self.trust is None or authority is None:
             return CHIP.undetermined(identifier, reason or "csca_unknown")
@@ -156,7 +156,7 @@ class PassiveAuthentication:
         return CHIP.successful(identifier)
 
     def _lists(self, sod: SecurityObject) -> Check:
-        """Compare EF.COM, which nobody signed, with the signed list."""
+        """Compare EF.COM, which is not signed, with the signed list."""
         identifier = CHIP_COM_VS_SOD
         content = self.evidence.files.get(ElementaryFile.COM)
         if content is None:

@@ -1,7 +1,7 @@
-"""One document's chip from power-up to result: open, read, prove, judge.
+"""Session with one document's chip from power-up to result: open, read, authenticate, check.
 
 Source: ICAO Doc 9303-11, section 3 and 9303-10, section 3. The session never sleeps, retries or logs; it
-sends what the standard says and turns whatever comes back into checks.
+sends the commands of the standard and turns every answer into checks.
 """
 
 import secrets
@@ -37,13 +37,13 @@ from drivers.passport.emrtd.transport.files import DATA_GROUPS, SHORT_CHUNK, Ele
 from drivers.passport.emrtd.transport.secure_messaging import Channel
 from drivers.passport.mrz import Mrz
 
-# The zone first, because it is what everybody waits for; keys before the long files.
+# The zone first, because it is the most urgent; keys before the long files.
 _ORDER = (1, 14, 15, 2, 11, 12)
 _WRONG_LENGTH = frozenset({0x6700, 0x6A80})
 
 
 class ChipSession:
-    """Reads one chip once. Make a new one for every document.
+    """Reader of one chip, for one read. Make a new one for every document.
 
     `transmit` may block; `run` therefore belongs into a thread. The trust store is shared between sessions.
     """
@@ -75,8 +75,7 @@ class ChipSession:
     def run(self) -> Iterator[ChipProgress | ChipResult]:
         """Yield progress, and at the end exactly one result.
 
-        Nothing that a chip does makes it raise; what else `transmit` raises, such as a link that failed,
-        passes through.
+        No behaviour of a chip raises; other errors of `transmit`, such as a link that failed, are passed on.
         """
         started = self._clock()
         try:
@@ -102,7 +101,7 @@ class ChipSession:
         try:
             opened = access.open_chip(self._channel, self._passwords(), self._random, extended=self._extended)
         except (CardRemoved, MalformedError, SecureMessagingError):
-            # Answers that are none say nothing about the document: the access did not run to its end.
+            # Malformed answers are no finding about the document: the access was not completed.
             raise
         except NoApplicationError:
             self._access_failed(CHIP.not_supported(CHIP_ACCESS, "no_application"))
@@ -122,7 +121,7 @@ class ChipSession:
             yield ChipProgress(stage=ChipStage.ACCESS, access=opened.method)
 
     def _access_failed(self, check: Check) -> None:
-        """Note that the chip stays closed and end the session."""
+        """Record that the chip stays closed and end the session."""
         self._evidence.access = check
         self._evidence.abort_reason = "no_access"
         raise ChipError("the chip was not opened")
@@ -130,13 +129,13 @@ class ChipSession:
     def _passwords(self) -> tuple[Password, ...]:
         found = []
         if self._printed is not None:
-            # A zone that cannot open a chip, such as one misread, leaves the access number.
+            # A zone that cannot open a chip, such as a misread one, leaves the access number.
             with suppress(UnsupportedError):
                 found.append(Password.from_mrz(self._printed))
         if self._can is not None:
             found.append(Password.from_can(self._can))
         if not found:
-            raise UnsupportedError("there is nothing to open the chip with")
+            raise UnsupportedError("there is no password to open the chip with")
         return tuple(found)
 
     # Reading
@@ -150,7 +149,7 @@ class ChipSession:
                 yield from self._file(DATA_GROUPS[number])
 
     def _file(self, file: ElementaryFile) -> Iterator[ChipProgress]:
-        """Read a file, or note why it cannot be; what breaks the channel is raised on."""
+        """Read a file, or record why it cannot be read; errors that break the channel are raised on."""
         chunk = self._evidence.opened_chip.chunk if self._evidence.opened_chip else SHORT_CHUNK
         reading = files.read(self._channel, file, chunk)
         try:
@@ -170,13 +169,13 @@ class ChipSession:
         except MalformedError:
             self._evidence.malformed_files.add(file)
 
-    # Proving that the chip is no copy
+    # Proof that the chip is no copy
 
     def _authenticate_chip(self) -> Iterator[ChipProgress]:
-        """Run chip authentication where DG14 has it, else active authentication where DG15 has a key.
+        """Run chip authentication if DG14 offers it, else active authentication if DG15 has a key.
 
-        Chip authentication replaces the session keys, so it comes when everything has been read: a chip
-        that fails it has nothing more to say that could be verified.
+        Chip authentication replaces the session keys, so it comes after all reads: a chip that fails it can
+        return nothing more that could be verified.
         """
         infos = self._evidence.security_infos()
         method = self._evidence.opened_chip.method if self._evidence.opened_chip else None

@@ -145,34 +145,34 @@ def parse_status(body: bytes) -> BridgeStatus | None:
 def parse_line(line: bytes, words: OutcomeWords) -> ScanItem | ImageReference | ScanDone | ScanError | None:
     """Parse a line of a scan; None for kinds of lines that came after this version."""
     try:
-        said = _Line.model_validate_json(line)
+        parsed = _Line.model_validate_json(line)
     except ValidationError:
         return unreadable_response(line)
-    if said.mrz is not None:
-        lines = split_lines("\n".join(said.mrz.lines))
+    if parsed.mrz is not None:
+        lines = split_lines("\n".join(parsed.mrz.lines))
         return MrzItem(lines, line) if lines else None
-    if said.image is not None:
-        return ImageReference(said.image.light, said.image.area, said.image.path)
-    if said.check is not None:
-        return ChecksItem((_check(said.check, words),))
-    if said.error is not None:
-        return ScanError(said.error.code)
-    if said.removed is not None:
+    if parsed.image is not None:
+        return ImageReference(parsed.image.light, parsed.image.area, parsed.image.path)
+    if parsed.check is not None:
+        return ChecksItem((_check(parsed.check, words),))
+    if parsed.error is not None:
+        return ScanError(parsed.error.code)
+    if parsed.removed is not None:
         return RemovedItem()
-    if said.done is not None:
+    if parsed.done is not None:
         return ScanDone()
-    return None if said.placed is None else PlacedItem()
+    return None if parsed.placed is None else PlacedItem()
 
 
-def _check(said: _Check, words: OutcomeWords) -> Check:
-    if said.outcome is None:
-        return check_from_word(said.code, said.vendor_code, words)
-    outcome = Outcome(said.outcome)
+def _check(parsed: _Check, words: OutcomeWords) -> Check:
+    if parsed.outcome is None:
+        return check_from_word(parsed.code, parsed.vendor_code, words)
+    outcome = Outcome(parsed.outcome)
     if outcome is Outcome.UNKNOWN:
         return optical_check(
-            said.code, Outcome.UNDETERMINED, vendor_code=said.vendor_code, reason="vendor_word_unknown"
+            parsed.code, Outcome.UNDETERMINED, vendor_code=parsed.vendor_code, reason="vendor_word_unknown"
         )
-    return optical_check(said.code, outcome, vendor_code=said.vendor_code)
+    return optical_check(parsed.code, outcome, vendor_code=parsed.vendor_code)
 
 
 class BridgeReader(FullPageReader[BridgeSettings]):
@@ -204,31 +204,31 @@ class BridgeReader(FullPageReader[BridgeSettings]):
     async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
         """Wait for a document as `trigger` says."""
         if self.settings.trigger == "status":
-            await self._until("present")
-            return self._pieces(0)
+            await self._wait_for("present")
+            return self._items(0)
         while True:
-            asked_s = _now_s()
-            pieces = self._pieces(self.settings.scan_wait_s)
+            asked_s = _clock_s()
+            pieces = self._items(self.settings.scan_wait_s)
             if await anext(pieces, None) is not None:
                 return pieces
             await self._pause(asked_s)
 
     async def wait_until_removed(self) -> None:
         """Wait for `absent`; a reader that cannot detect documents waits at its next scan."""
-        await self._until("absent", "unknown")
+        await self._wait_for("absent", "unknown")
 
-    async def _until(self, *wanted: str) -> None:
-        unless = "absent" if "present" in wanted else "present"
+    async def _wait_for(self, *states: str) -> None:
+        unless = "absent" if "present" in states else "present"
         while True:
-            asked_s = _now_s()
+            asked_s = _clock_s()
             status = await self._status(unless)
-            if status.document in wanted:
+            if status.document in states:
                 return
             await self._pause(asked_s)
 
     async def _pause(self, asked_s: float) -> None:
         """Poll at once after a delayed answer, else after `poll_s`."""
-        await asyncio.sleep(max(0.0, self.settings.poll_s - (_now_s() - asked_s)))
+        await asyncio.sleep(max(0.0, self.settings.poll_s - (_clock_s() - asked_s)))
 
     async def _status(self, unless: str | None = None) -> BridgeStatus:
         """Request the status, delayed while the document is `unless`; raises LinkError."""
@@ -241,8 +241,8 @@ class BridgeReader(FullPageReader[BridgeSettings]):
             timeout_s=self.settings.timeout_s + (0 if unless is None else wait_s),
         )
         if answer.status != 200:
-            said = parse_line(answer.body, self.settings.outcome_words)
-            raise _refusal(said.code if isinstance(said, ScanError) else "")
+            parsed = parse_line(answer.body, self.settings.outcome_words)
+            raise _refusal(parsed.code if isinstance(parsed, ScanError) else "")
         status = parse_status(answer.body)
         if status is None:
             raise self.link.wrong_service_error("is no bridge to a document reader")
@@ -256,7 +256,7 @@ class BridgeReader(FullPageReader[BridgeSettings]):
             raise _refusal(NOT_CONNECTED)
         return status
 
-    async def _pieces(self, wait_s: float) -> AsyncGenerator[ScanItem, None]:
+    async def _items(self, wait_s: float) -> AsyncGenerator[ScanItem, None]:
         """Scan and yield the items; with `wait_s` first PlacedItem, or nothing when no document comes."""
         request = {
             "bridge": VERSION,
@@ -275,13 +275,13 @@ class BridgeReader(FullPageReader[BridgeSettings]):
         placed = not wait_s
         try:
             async for line in lines:
-                said = parse_line(line, self.settings.outcome_words)
+                parsed = parse_line(line, self.settings.outcome_words)
                 if not placed:
-                    if said == ScanError(NO_DOCUMENT):
+                    if parsed == ScanError(NO_DOCUMENT):
                         return
                     placed = True
                     yield PlacedItem()
-                match said:
+                match parsed:
                     case ScanDone():
                         return
                     case ScanError("no_document"):  # it was removed before the scan began
@@ -290,14 +290,14 @@ class BridgeReader(FullPageReader[BridgeSettings]):
                     case ScanError(code):
                         raise _refusal(code)
                     case ImageReference():
-                        yield await self._image(said)
+                        yield await self._image(parsed)
                     case RemovedItem():
-                        yield said
+                        yield parsed
                         return
                     case None:
                         pass
                     case _:
-                        yield said
+                        yield parsed
         finally:
             await lines.aclose()
         if placed:
@@ -347,5 +347,5 @@ def _refusal(code: str) -> LinkError:
             )
 
 
-def _now_s() -> float:
+def _clock_s() -> float:
     return asyncio.get_running_loop().time()

@@ -214,7 +214,7 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         self.examiner = await open_regula(self.settings.regula, self.links)
         self.expected_checks = expected_checks(self.settings)
         await self._reserve()
-        system = await self._asked("GET /system")
+        system = await self._configured_request("GET /system")
         if not isinstance(system.get("DeskoWebApiVersion"), str):
             raise self.link.wrong_service_error("is no DESKO Web API")
         if not (system.get("Connected") and system.get("Plugged")):
@@ -237,29 +237,31 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         """End the reservation, if the service still responds."""
         if self.reservation is not None:
             with suppress(LinkError):
-                await self._asked(self.settings.delete_reservation, expect=(200, 204), timeout_s=1)
+                await self._configured_request(
+                    self.settings.delete_reservation, expect=(200, 204), timeout_s=1
+                )
 
     async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
         """Wait until the service reports a document."""
-        await self._until(present=True)
-        return self._pieces()
+        await self._wait_for(present=True)
+        return self._items()
 
     async def wait_until_removed(self) -> None:
         """Wait until the service reports no document."""
-        await self._until(present=False)
+        await self._wait_for(present=False)
 
-    async def _until(self, *, present: bool) -> None:
+    async def _wait_for(self, *, present: bool) -> None:
         while await self._present() is not present:
             await asyncio.sleep(self.settings.poll_s)
-            await self._keep()
+            await self._keep_reserved()
 
     async def _present(self) -> bool:
-        state = (await self._asked(self.settings.document_state)).get("document")
+        state = (await self._configured_request(self.settings.document_state)).get("document")
         return str(state).casefold() in {word.casefold() for word in self.settings.present}
 
-    async def _pieces(self) -> AsyncGenerator[ScanItem, None]:
-        await self._keep()
-        answer = await self._asked(
+    async def _items(self) -> AsyncGenerator[ScanItem, None]:
+        await self._keep_reserved()
+        answer = await self._configured_request(
             "PUT /scan/execute", body=scan_request(self.settings), timeout_s=self.settings.scan_timeout_s
         )
         resources = ordered_resources(answer.get("resourceList"))
@@ -275,7 +277,7 @@ class DeskoReader(FullPageReader[DeskoSettings]):
                 # Base64 makes four characters of three bytes.
                 limit_bytes=self.settings.image_max_bytes * 4 // 3 + 4096,
             )
-            await self._keep()
+            await self._keep_reserved()
             present = await self._present()
             # Results of a document that was removed are not missing features: they were not seen.
             if present or is_available(found.body):
@@ -306,18 +308,18 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         self.reservation = str(reservation)
         self._reserved_s = asyncio.get_running_loop().time()
 
-    async def _keep(self) -> None:
+    async def _keep_reserved(self) -> None:
         """Keep the reservation once half of it is over."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._reserved_s >= self.settings.reservation_s / 2:
-            await self._asked(
+            await self._configured_request(
                 self.settings.keep_reservation,
                 body={"timeout": self.settings.reservation_s},
                 expect=(200, 204),
             )
             self._reserved_s = now_s
 
-    async def _asked(
+    async def _configured_request(
         self,
         request: str,
         *,
@@ -337,10 +339,10 @@ class DeskoReader(FullPageReader[DeskoSettings]):
         )
         if not answer.body:
             return {}
-        said = parse_object(answer.body)
-        if said is None:
+        parsed = parse_object(answer.body)
+        if parsed is None:
             raise self.link.wrong_service_error("answers with something that is no JSON object")
-        return said
+        return parsed
 
 
 def _usb_name(device: Mapping[str, Any]) -> str:

@@ -186,14 +186,14 @@ class FullPageReader(Driver[SettingsT]):
                             self.chips.cancel()
                     if isinstance(piece, ImageItem) and self.examiner is not None:
                         pictures.append(piece)
-                    for said in _observed(transaction, piece):
-                        yield said
+                    for observation in _observed(transaction, piece):
+                        yield observation
         except LinkError as error:
             ended, lost = TransactionEnd.READER_LOST, error
         if ended is TransactionEnd.COMPLETE and self.examiner is not None:
             for piece in await self.examiner.examine(pictures, zone_known=transaction.mrz is not None):
-                for said in _observed(transaction, piece):
-                    yield said
+                for observation in _observed(transaction, piece):
+                    yield observation
         if ended is not TransactionEnd.COMPLETE:
             cut = transaction.on_interrupted(ended, self.expected_checks)
             if cut.checks:

@@ -83,7 +83,7 @@ def _fill(components: list[str], room: int, truncation: Truncation) -> str | Non
 
 
 def _initials_last(components: list[str], room: int) -> list[str]:
-    """Give letters to the first components, and at least its initial to every later one."""
+    """Return letters to the first components, and at least its initial to every later one."""
     if 2 * len(components) - 1 > room:
         return list(components)
     kept = []

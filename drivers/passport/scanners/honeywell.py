@@ -17,7 +17,7 @@ from drivers.passport.scanners.rows import ReplyPatterns
 from drivers.passport.scanners.setup import STATUS, CommandExchange, CommandSet
 
 ANSWERS = ReplyPatterns(
-    pattern=re.compile(rb"(?P<said>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),
+    pattern=re.compile(rb"(?P<reply>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),
     prefix_pattern=re.compile(rb"[A-Za-z0-9_]{6,64}" + STATUS + rb"\Z"),
 )
 _PRODUCT = re.compile(r"^Product Name:\s*(\S.*?)\s*$", re.MULTILINE)
@@ -46,9 +46,9 @@ class HoneywellCommandSet(CommandSet):
             re.IGNORECASE | re.DOTALL,
         )
 
-    async def identity(self, ask: CommandExchange) -> Identity | None:
+    async def identity(self, exchange: CommandExchange) -> Identity | None:
         """Request the identity."""
-        reply = await ask("REVINF")
+        reply = await exchange("REVINF")
         if reply is None:
             return None
         text = reply.text.replace("\r", "\n")

@@ -13,7 +13,7 @@ from drivers.passport.scanners.rows import ReplyPatterns
 from drivers.passport.scanners.setup import STATUS, CommandExchange, CommandSet
 
 ANSWERS = ReplyPatterns(
-    pattern=re.compile(rb"\x02\x010000[@#](?P<said>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),
+    pattern=re.compile(rb"\x02\x010000[@#](?P<reply>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),
     prefix_pattern=re.compile(rb"\x02(?:\x01[^\x02\x03]{0,520})?\Z"),
 )
 
@@ -41,12 +41,12 @@ class NewlandCommandSet(CommandSet):
             + rb");\x03"
         )
 
-    async def identity(self, ask: CommandExchange) -> Identity | None:
+    async def identity(self, exchange: CommandExchange) -> Identity | None:
         """Request the identity; an unknown request leaves its field empty."""
-        product = await ask("QRYPDN")
+        product = await exchange("QRYPDN")
         if product is None:
             return None
-        serial, firmware = await ask("QRYPSN"), await ask("QRYFWV")
+        serial, firmware = await exchange("QRYPSN"), await exchange("QRYFWV")
         return Identity(
             manufacturer="Newland",
             model=product.text or "Newland scanner",

@@ -31,14 +31,14 @@ class RowPairing(RowFraming):
     def __init__(self) -> None:
         super().__init__()
         self._count = 0
-        self._spoilt: list[str] = []
+        self._rejected: list[str] = []
 
     @property
     def has_pending(self) -> bool:
         """True until the silence that ends a presentation."""
-        return bool(super().has_pending or self._spoilt)
+        return bool(super().has_pending or self._rejected)
 
-    def _believed(self, rows: Sequence[str]) -> bool:
+    def _is_accepted(self, rows: Sequence[str]) -> bool:
         """Require every digit to be right, the composite one included.
 
         Random rows have mostly wrong digits.
@@ -54,36 +54,36 @@ class RowPairing(RowFraming):
             digit.result is DigitResult.OK for digit in mrz.digits if digit.field == "composite"
         )
 
-    def _stray(self, text: str) -> Iterator[Frame]:
+    def _other_text(self, text: str) -> Iterator[Frame]:
         if "<<" in text:
-            self._spoil(text)
+            self._reject(text)
         else:
             yield DamagedFrame(OTHER_CONTENT, text.encode())
 
     def _row(self, row: str) -> Iterator[Frame]:
-        if self._spoilt:
-            self._spoil(row)
+        if self._rejected:
+            self._reject(row)
             return
         self._count += 1
         if row not in self._rows:
             self._rows.append(row)
         if len(self._rows) > self._MOST_ROWS:
-            self._spoil()
+            self._reject()
         elif is_complete(self._rows) and self._count >= self._REPEATS * len(self._rows):
-            yield from self._abandon()
+            yield from self._give_up()
 
-    def _spoil(self, *rows: str) -> None:
+    def _reject(self, *rows: str) -> None:
         """Reject this presentation; its last rows are kept for the diagnostic view."""
-        self._spoilt = [*self._spoilt, *self._rows, *rows][-self._MOST_ROWS :]
+        self._rejected = [*self._rejected, *self._rows, *rows][-self._MOST_ROWS :]
         self._rows = []
 
-    def _abandon(self) -> Iterator[Frame]:
+    def _give_up(self) -> Iterator[Frame]:
         """Decide on the presentation, which has ended."""
-        rows, spoilt = self._rows, self._spoilt
-        self._rows, self._spoilt, self._count = [], [], 0
-        if spoilt:
-            yield DamagedFrame(MALFORMED, rows_to_wire(spoilt))
-        elif is_complete(rows) and self._believed(rows):
+        rows, rejected = self._rows, self._rejected
+        self._rows, self._rejected, self._count = [], [], 0
+        if rejected:
+            yield DamagedFrame(MALFORMED, rows_to_wire(rejected))
+        elif is_complete(rows) and self._is_accepted(rows):
             yield join_rows(rows)
         elif rows:
             yield DamagedFrame(

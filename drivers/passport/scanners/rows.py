@@ -81,7 +81,7 @@ class RowFraming:
             while found := self._answers.pattern.search(self._rest):
                 before, self._rest = self._rest[: found.start()], self._rest[found.end() :]
                 yield from self._text(before)
-                yield CommandReply(found["said"], found[0])
+                yield CommandReply(found["reply"], found[0])
         kept = b""
         if self._answers is not None and (begun := self._answers.prefix_pattern.search(self._rest)):
             self._rest, kept = self._rest[: begun.start()], self._rest[begun.start() :]
@@ -91,7 +91,7 @@ class RowFraming:
             yield from self._text(text)
         if len(self._rest) > LIMIT_BYTES:
             wire, self._rest = self._rest, b""
-            yield from self._abandon()
+            yield from self._give_up()
             yield DamagedFrame(TOO_LONG, wire)
 
     def on_silence(self) -> Iterator[Frame]:
@@ -99,7 +99,7 @@ class RowFraming:
         rest, self._rest = self._rest, b""
         for text in _END.split(rest):
             yield from self._text(text)
-        yield from self._abandon()
+        yield from self._give_up()
 
     def _text(self, data: bytes) -> Iterator[Frame]:
         """Add a text without its end: joined rows, a row, or neither."""
@@ -107,25 +107,25 @@ class RowFraming:
             row = text.decode("ascii")
             sound = _ROW.fullmatch(row) is not None and not row.isdigit()
             if sound and len(row) in JOINED_LINES:
-                yield from self._abandon()
-                yield self._glued(row)
+                yield from self._give_up()
+                yield self._joined(row)
             elif sound and is_incomplete([row]):
                 yield from self._row(row)
             else:
-                yield from self._stray(row)
+                yield from self._other_text(row)
 
-    def _believed(self, rows: Sequence[str]) -> bool:
+    def _is_accepted(self, rows: Sequence[str]) -> bool:
         """Return true when complete rows are of one document."""
         return mrz_from_rows(rows) is not None
 
-    def _glued(self, text: str) -> Frame:
+    def _joined(self, text: str) -> Frame:
         """Build the frame of all rows in one text."""
         rows = split_joined_lines(text, JOINED_LINES[len(text)])
-        return join_rows(rows) if self._believed(rows) else DamagedFrame(MALFORMED, text.encode())
+        return join_rows(rows) if self._is_accepted(rows) else DamagedFrame(MALFORMED, text.encode())
 
-    def _stray(self, text: str) -> Iterator[Frame]:
+    def _other_text(self, text: str) -> Iterator[Frame]:
         """Report a text that is no row: a misread row, or a barcode."""
-        yield from self._abandon()
+        yield from self._give_up()
         yield DamagedFrame(MALFORMED if "<<" in text else OTHER_CONTENT, text.encode())
 
     def _row(self, row: str) -> Iterator[Frame]:
@@ -133,7 +133,7 @@ class RowFraming:
         grown, dropped = [*self._rows, row], []
         self._rows = []
         while grown:
-            if is_complete(grown) and self._believed(grown):
+            if is_complete(grown) and self._is_accepted(grown):
                 break
             if is_incomplete(grown) and not is_complete(grown):
                 self._rows, grown = grown, []
@@ -144,8 +144,8 @@ class RowFraming:
         if grown:
             yield join_rows(grown)
 
-    def _abandon(self) -> Iterator[Frame]:
-        """Give up the rows of an unfinished document."""
+    def _give_up(self) -> Iterator[Frame]:
+        """Return up the rows of an unfinished document."""
         if self._rows:
             wire, self._rows = rows_to_wire(self._rows), []
             yield DamagedFrame(INCOMPLETE, wire)

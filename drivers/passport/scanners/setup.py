@@ -49,50 +49,50 @@ class CommandSet(ABC):
         """Match the answer to that command: groups `status` and `text`."""
 
     @abstractmethod
-    async def identity(self, ask: "CommandExchange") -> Identity | None:
+    async def identity(self, exchange: "CommandExchange") -> Identity | None:
         """Request the identity; None without an answer."""
 
 
 class CommandExchange:
     """Exchange of commands with one scanner, with a timeout for each answer."""
 
-    def __init__(self, link: SerialLink, maker: CommandSet, answer_s: float) -> None:
+    def __init__(self, link: SerialLink, command_set: CommandSet, timeout_s: float) -> None:
         self._link = link
-        self._maker = maker
-        self._answer_s = answer_s
+        self._command_set = command_set
+        self._timeout_s = timeout_s
 
     async def __call__(self, command: str) -> SetupReply | None:
         """Send a command and return its answer, or None after the timeout.
 
         Other received bytes are discarded.
         """
-        pattern = self._maker.reply_pattern(command)
-        heard = b""
-        await self._link.write(self._maker.encode_command(command))
+        pattern = self._command_set.reply_pattern(command)
+        received = b""
+        await self._link.write(self._command_set.encode_command(command))
         try:
-            async with asyncio.timeout(self._answer_s):
+            async with asyncio.timeout(self._timeout_s):
                 while True:
-                    heard = (heard + await self._link.read())[-_KEPT_BYTES:]
-                    if found := pattern.search(heard):
+                    received = (received + await self._link.read())[-_KEPT_BYTES:]
+                    if found := pattern.search(received):
                         return SetupReply(found["status"], found["text"].decode("ascii", "replace").strip())
         except TimeoutError:
             return None
 
 
-async def configure(ask: CommandExchange, commands: tuple[str, ...]) -> None:
+async def configure(exchange: CommandExchange, commands: tuple[str, ...]) -> None:
     """Send commands one after the other; raises LinkError when one is refused.
 
     A scanner that does not answer is used nevertheless: some are configured not to answer.
     """
     for command in commands:
-        reply = await ask(command)
+        reply = await exchange(command)
         if reply is not None and reply.status != ACK:
             raise refused_error(command, reply.status)
 
 
 def refused_error(command: str, status: bytes) -> LinkError:
     """Build the error of a refused command, with its remedy."""
-    why = "does not know" if status == ENQ else "refuses"
+    why = "does not support" if status == ENQ else "refuses"
     return LinkError(
         Cause.WRONG_DEVICE,
         f"The scanner {why} the command {command}.",

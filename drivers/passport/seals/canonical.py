@@ -36,12 +36,12 @@ def parse_json(text: str) -> JsonValue:
 def to_canonical(value: JsonValue) -> bytes:
     """Write a value in canonical form; raises MalformedSealError for a value that has none."""
     try:
-        return _written(value, _DEEPEST).encode("utf-8")
+        return _to_text(value, _DEEPEST).encode("utf-8")
     except UnicodeEncodeError:
         raise MalformedSealError("a seal has an unpaired surrogate") from None
 
 
-def _written(value: JsonValue, depth: int) -> str:
+def _to_text(value: JsonValue, depth: int) -> str:
     if depth == 0:
         raise MalformedSealError("a seal is nested too deep")
     match value:
@@ -54,10 +54,10 @@ def _written(value: JsonValue, depth: int) -> str:
         case str():
             return _string(value)
         case list():
-            return f"[{','.join(_written(item, depth - 1) for item in value)}]"
+            return f"[{','.join(_to_text(item, depth - 1) for item in value)}]"
         case dict():
             members = sorted(value.items(), key=lambda member: _units(member[0]))
-            return f"{{{','.join(f'{_string(name)}:{_written(item, depth - 1)}' for name, item in members)}}}"
+            return f"{{{','.join(f'{_string(name)}:{_to_text(item, depth - 1)}' for name, item in members)}}}"
 
 
 def _units(name: str) -> bytes:
@@ -90,10 +90,10 @@ def _number(number: float) -> str:
     if whole == "0":
         point -= len(fraction) - len(fraction.lstrip("0"))
     digits = digits.rstrip("0")
-    return sign + _laid_out(digits, point)
+    return sign + _number_text(digits, point)
 
 
-def _laid_out(digits: str, point: int) -> str:
+def _number_text(digits: str, point: int) -> str:
     count = len(digits)
     if count <= point <= 21:
         return digits + "0" * (point - count)

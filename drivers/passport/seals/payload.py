@@ -92,13 +92,13 @@ def _base64(text: bytes) -> bytes:
 
 def _vds(data: bytes, delivery: PayloadEncoding, what: dict[str, Any], today: date) -> Barcode:
     try:
-        seal = _unended(data, today)
+        seal = _parse_without_ending(data, today)
     except SealError as fault:
         return _faulty(BarcodeKind.VDS, delivery, fault, what)
     return Barcode(kind=BarcodeKind.VDS, payload_encoding=delivery, vds=seal, **what)
 
 
-def _unended(data: bytes, today: date) -> Vds:
+def _parse_without_ending(data: bytes, today: date) -> Vds:
     """Parse a seal, and on failure once more without a line end that the reader may have added."""
     try:
         return vds.parse(data, today)

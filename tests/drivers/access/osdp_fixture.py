@@ -1,4 +1,4 @@
-"""A reader on a pty under the real driver: libosdp's peripheral behind our log, or a small one of our own."""
+"""A reader on a pty under the real driver: libosdp's peripheral with a frame log, or a minimal own one."""
 
 import asyncio
 import binascii
@@ -22,7 +22,7 @@ ADDRESS = 101
 
 
 class Opened:
-    """A driver that is open, and what it says."""
+    """An open driver and its output."""
 
     def __init__(self, driver: Osdp, links: LinkFactory) -> None:
         self.driver, self.links = driver, links
@@ -37,7 +37,7 @@ class Opened:
                 self.said.put_nowait(error)
 
     async def next(self, kind: type[Any] = object) -> Any:
-        """The next thing of that kind; what comes before it is passed over."""
+        """Return the next output of that type; others are skipped."""
         async with asyncio.timeout(10):
             while not isinstance(said := await self.said.get(), kind):
                 pass
@@ -46,7 +46,7 @@ class Opened:
 
 @contextlib.asynccontextmanager
 async def opened(port: Path, key: str | None = KEY, **settings: Any) -> AsyncIterator[Opened]:
-    """The driver on a port, as a worker has it."""
+    """Open the driver on a port, as a worker does."""
     if key is not None:
         key_file = port.with_name("key")
         key_file.write_text(f"{key}\n")
@@ -85,7 +85,7 @@ ACK, NAK, PDID, PDCAP, LSTATR, RAW, KEYPAD, BUSY = 0x40, 0x41, 0x45, 0x46, 0x48,
 
 
 class SmallReader:
-    """A reader without a secure channel that owes nothing to libosdp: it answers what it is asked."""
+    """A reader without a secure channel and without libosdp."""
 
     def __init__(self, line: SerialLine, *, level: int = 4, noise: bytes = b"") -> None:
         self.line, self.noise = line, noise

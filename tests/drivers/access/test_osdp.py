@@ -1,4 +1,4 @@
-"""Card readers over OSDP: judged by every frame on the wire, never by what libosdp says it has done."""
+"""Card readers over OSDP: verified by every frame on the line, never by libosdp's own reports."""
 
 import asyncio
 from pathlib import Path
@@ -39,7 +39,7 @@ from simulators.barrier.wirelog import Cause as Why
 from simulators.faults import Noise, Unplug
 
 QUICK_S = 0.4
-"""As long as a reader may say nothing in these tests."""
+"""Short time limit of a silent reader in these tests."""
 CARD = (RAW, bytes([0, 1, 26, 0]) + b"\x01\x02\x03\x40")
 
 
@@ -51,7 +51,7 @@ async def pulse(reader: Opened, output: int = 0, for_s: float = 0.2, within_s: f
     return await reader.driver.pulse(PulseOutput(output=output, duration_s=for_s), Invocation.local(within_s))
 
 
-async def test_it_is_open_once_its_secure_channel_stands_and_nothing_is_switched(tmp_path: Path) -> None:
+async def test_open_needs_secure_channel(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         assert site.secure
         assert reader.links.is_simulated
@@ -60,7 +60,7 @@ async def test_it_is_open_once_its_secure_channel_stands_and_nothing_is_switched
         assert not site.log.output_writes
 
 
-async def test_a_card_is_told_and_stays_out_of_logs(tmp_path: Path) -> None:
+async def test_card_is_read_but_not_logged(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         await reader.next(ReaderStatus)
         await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 2)
@@ -70,7 +70,7 @@ async def test_a_card_is_told_and_stays_out_of_logs(tmp_path: Path) -> None:
         assert "0102" not in repr(redact(card))
 
 
-async def test_an_output_is_switched_by_one_frame_and_ends_by_itself(tmp_path: Path) -> None:
+async def test_pulse_is_one_frame_and_ends_by_itself(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         done = await pulse(reader, output=1, for_s=0.25)
         assert (done.output, done.duration_s) == (1, 0.2)
@@ -80,22 +80,22 @@ async def test_an_output_is_switched_by_one_frame_and_ends_by_itself(tmp_path: P
         assert [contact.cause for contact in site.log.contacts] == [Why.COMMAND, Why.PULSE_ENDED]
 
 
-async def test_a_lost_answer_is_one_frame_for_ever(tmp_path: Path) -> None:
-    """libosdp alone sends it again a second later; the standard lets it, and we do not."""
+async def test_lost_response_does_not_repeat_frame(tmp_path: Path) -> None:
+    """libosdp alone would repeat the frame a second later; the standard permits that."""
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site)) as reader:
             site.inject(LostReply(of="writes"))
-            with pytest.raises(LinkError, match="did not answer"):
+            with pytest.raises(LinkError, match="did not respond"):
                 await pulse(reader)
             assert (await reader.next(LinkError)).cause is Cause.NO_RESPONSE
         async with opened(port_of(site)) as reader:
-            await asyncio.sleep(1.2)  # the second after which libosdp would have sent it again
+            await asyncio.sleep(1.2)  # the second after which libosdp would have repeated it
             assert len(site.log.actuations) == 1
             await pulse(reader)
         assert len(site.log.actuations) == 2
 
 
-async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> None:
+async def test_command_to_silent_reader_is_never_sent(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site), offline_after_s=1.5) as reader:
             site.inject(BoardsHung())
@@ -114,7 +114,7 @@ async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> N
         assert not site.log.actuations
 
 
-async def test_a_reader_that_goes_silent_under_a_command_got_it_once_at_most(tmp_path: Path) -> None:
+async def test_reader_silent_during_command_got_one_frame(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site), offline_after_s=2.5) as reader:
             site.inject(BoardsHung())
@@ -127,7 +127,7 @@ async def test_a_reader_that_goes_silent_under_a_command_got_it_once_at_most(tmp
         assert len(site.log.actuations) == before <= 1
 
 
-async def test_a_command_that_came_too_late_is_not_begun(tmp_path: Path) -> None:
+async def test_late_command_is_not_begun(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         with pytest.raises(CommandRefusal) as refused:
             await reader.driver.pulse(PulseOutput(), Invocation("1", "counter-1", "t", boot_ns() - 1))
@@ -136,7 +136,7 @@ async def test_a_command_that_came_too_late_is_not_begun(tmp_path: Path) -> None
         assert len(site.log.actuations) == 1
 
 
-async def test_a_command_that_is_called_off_while_it_waits_is_not_begun(tmp_path: Path) -> None:
+async def test_command_cancelled_in_queue_is_not_begun(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
         await device.until(lambda: device.polls > 3)
         device.mute = True
@@ -161,7 +161,7 @@ async def test_one_output_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["ff" * 16, "00112233445566778899aabbccddee00"])
-async def test_a_wrong_key_opens_nothing_and_is_not_told(tmp_path: Path, key: str) -> None:
+async def test_wrong_key_is_refused_and_not_logged(tmp_path: Path, key: str) -> None:
     async with reader_site(tmp_path) as site:
         with pytest.raises(LinkError) as refused:
             async with opened(port_of(site), key=key):
@@ -172,7 +172,7 @@ async def test_a_wrong_key_opens_nothing_and_is_not_told(tmp_path: Path, key: st
         assert not any(frame.meaning == "POLL" for frame in site.log.requests)
 
 
-async def test_a_reader_in_installation_mode_is_given_its_key_only_where_the_settings_say_so(
+async def test_key_is_installed_only_if_configured(
     tmp_path: Path,
 ) -> None:
     async with reader_site(tmp_path, key=None) as site:
@@ -194,7 +194,7 @@ async def test_unplugged_it_says_so(tmp_path: Path) -> None:
         assert (await reader.next(LinkError)).cause is Cause.UNPLUGGED
 
 
-async def test_a_reader_that_restarts_is_opened_anew(tmp_path: Path) -> None:
+async def test_restarted_reader_is_reopened(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site)) as reader:
             site.inject(PowerCut(of="boards", for_s=0.1))
@@ -204,7 +204,7 @@ async def test_a_reader_that_restarts_is_opened_anew(tmp_path: Path) -> None:
         assert len(site.log.actuations) == 1
 
 
-async def test_noise_costs_an_answer_and_nothing_else(tmp_path: Path) -> None:
+async def test_noise_costs_one_response_only(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         await reader.next(ReaderStatus)
         for _ in range(3):
@@ -216,7 +216,7 @@ async def test_noise_costs_an_answer_and_nothing_else(tmp_path: Path) -> None:
         assert len(site.log.actuations) == 1
 
 
-async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> None:
+async def test_many_opens_leave_nothing(tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with small_reader(tmp_path) as device:
         for _ in range(30):
@@ -229,10 +229,10 @@ async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> 
                     pass
 
 
-# A reader of our own, which owes nothing to libosdp
+# A minimal reader without libosdp
 
 
-async def test_another_makers_reader_is_known_by_what_it_says(tmp_path: Path) -> None:
+async def test_other_manufacturer_is_identified(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
         device.outs.clear()
         await pulse(reader, output=1, for_s=25.5)
@@ -241,7 +241,7 @@ async def test_another_makers_reader_is_known_by_what_it_says(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("level", [1, 2])
-async def test_an_output_without_a_timer_is_never_switched(tmp_path: Path, level: int) -> None:
+async def test_output_without_timer_is_not_switched(tmp_path: Path, level: int) -> None:
     async with small_reader(tmp_path, level=level) as device, opened(device.line.path, key=None) as reader:
         with pytest.raises(CommandRefusal, match="no timer") as refused:
             await pulse(reader)
@@ -251,7 +251,7 @@ async def test_an_output_without_a_timer_is_never_switched(tmp_path: Path, level
         assert device.outs == []
 
 
-async def test_a_reader_that_will_not_is_asked_once(tmp_path: Path) -> None:
+async def test_rejected_command_is_sent_once(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
         device.answer_out = (NAK, b"\x09")
         with pytest.raises(CommandFailure) as failed:
@@ -270,7 +270,7 @@ async def test_a_busy_reader_is_asked_once(tmp_path: Path) -> None:
         assert len(device.outs) == 1
 
 
-async def test_cards_from_before_it_was_open_are_not_passed_on(tmp_path: Path) -> None:
+async def test_cards_before_open_are_dropped(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device:
         device.to_tell = [CARD, CARD]
         async with opened(device.line.path, key=None) as reader:
@@ -281,7 +281,7 @@ async def test_cards_from_before_it_was_open_are_not_passed_on(tmp_path: Path) -
             assert await reader.next() == BadFrame("other", b"")
 
 
-async def test_a_reader_torn_off_is_degraded_until_it_is_not(tmp_path: Path) -> None:
+async def test_torn_off_reader_is_degraded(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
         device.to_tell = [
             (LSTATR, b"\x01\x00"),
@@ -303,7 +303,7 @@ async def test_a_reader_torn_off_is_degraded_until_it_is_not(tmp_path: Path) -> 
         ]
 
 
-async def test_a_reader_without_a_secure_channel_is_refused(tmp_path: Path) -> None:
+async def test_reader_without_secure_channel_is_refused(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device:
         with pytest.raises(LinkError) as refused:
             async with opened(device.line.path):
@@ -320,7 +320,7 @@ async def test_nobody_at_the_address(tmp_path: Path) -> None:
         assert (refused.value.cause, "`address`" in refused.value.how) == (Cause.NO_RESPONSE, True)
 
 
-async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:
+async def test_garbage_between_frames_is_skipped(tmp_path: Path) -> None:
     async with (
         small_reader(tmp_path, noise=b"\x00\x53\xff\x13") as device,
         opened(device.line.path, key=None) as reader,
@@ -336,15 +336,15 @@ async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({}, "add it, or write security"),
-        ({"security": "install"}, "add it, or write security"),
-        ({"security": "clear", "key_file": "/k"}, "take one of them out"),
+        ({}, "add it, or set security"),
+        ({"security": "install"}, "add it, or set security"),
+        ({"security": "clear", "key_file": "/k"}, "remove one of them"),
         ({"key_file": "k"}, "not an absolute path"),
         ({"key_file": "/k", "address": 127}, "less than or equal to 126"),
         ({"key_file": "/k", "offline_after_s": 0}, "greater than or equal to 0.3"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], told: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         OsdpSettings.model_validate({"port": "/dev/x"} | settings)
 
@@ -352,13 +352,13 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], tol
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"303132333435363738393a3b3c3d3e3f", "everybody knows"),
-        (b"0011", "holds no key"),
+        (b"303132333435363738393a3b3c3d3e3f", "the public key"),
+        (b"0011", "contains no key"),
         (b"\xff\xfe", "is not text"),
         (None, "No such file"),
     ],
 )
-async def test_a_key_that_is_none_opens_nothing(tmp_path: Path, content: bytes | None, told: str) -> None:
+async def test_invalid_key_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
     file = tmp_path / "the-key"
     if content is not None:
         file.write_bytes(content)
@@ -375,7 +375,7 @@ PLAIN = bytes.fromhex("538114000445010000010101000000000001e65c")
 
 
 @pytest.mark.parametrize("frame", [WHOLE, PLAIN])
-def test_a_frame_is_known_by_all_of_its_bytes(frame: bytes) -> None:
+def test_damaged_frame_is_invalid(frame: bytes) -> None:
     assert OsdpFrame.parse(frame) == OsdpFrame(1, True, frame[7] if frame is WHOLE else frame[5], frame)
     for at in range(len(frame)):
         assert OsdpFrame.parse(frame[:at]) is None
@@ -388,18 +388,18 @@ def test_a_frame_with_a_checksum_is_one() -> None:
 
 
 @given(st.lists(st.binary(max_size=8).filter(lambda noise: 0x53 not in noise)), st.integers(1, 30))
-def test_frames_are_found_wherever_they_are_cut(noises: list[bytes], size: int) -> None:
+def test_frames_are_found_after_any_cut(noises: list[bytes], size: int) -> None:
     stream = b"".join(noise + WHOLE for noise in noises)
     reader = OsdpFrameReader()
     found = [frame for at in range(0, len(stream), size) for frame in reader.feed(stream[at : at + size])]
     assert found == [OsdpFrame(1, True, ACK, WHOLE)] * len(noises)
 
 
-def test_the_codes_are_those_of_the_standard() -> None:
+def test_codes_are_those_of_the_standard() -> None:
     assert (POLL, OUT, ACK) == (0x60, 0x68, 0x40)
 
 
-async def test_a_check_tells_how_the_reader_is_and_of_a_card_only_its_length(tmp_path: Path) -> None:
+async def test_self_test_reports_status_and_card_length(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device, opened(tmp_path / "small", None) as reader:
         assert outcomes(await run_self_test(reader.driver, SelfTestLevel.INTERNAL)) == {
             "housing": "not_supported",

@@ -40,15 +40,15 @@ ONE_DOOR = {
             "stop": 2,
             "open_limit": USUAL_INPUTS["open-limit"],
             "closed_limit": USUAL_INPUTS["closed-limit"],
-            "before": USUAL_INPUTS["approach"],
-            "behind": USUAL_INPUTS["exit"],
+            "entry_side": USUAL_INPUTS["approach"],
+            "exit_side": USUAL_INPUTS["exit"],
             "presence": USUAL_INPUTS["photocell"],
         }
     ],
     "emergency": USUAL_INPUTS["fire"],
     "key_switch": USUAL_INPUTS["key"],
     "controller_ok": USUAL_INPUTS["controller-ok"],
-    "open_at_most_s": 600,
+    "max_open_s": 600,
 }
 OPEN, CLOSE, STOP = 0, 1, 2
 """Relays of `ONE_DOOR`."""

@@ -30,11 +30,11 @@ def door(**changed: Any) -> dict[str, Any]:
     ("changed", "why"),
     [
         ({"doors": [door(presence=None)]}, "close needs presence: wire a photocell"),
-        ({"emergency": None}, "wire the fire alarm to an input, or say without_emergency = true"),
-        ({"without_emergency": True}, "there is an emergency input; leave one of them out"),
+        ({"emergency": None}, "wire the fire alarm to an input, or say no_emergency_input = true"),
+        ({"no_emergency_input": True}, "there is an emergency input; leave one of them out"),
         ({"pulse_s": 1.1}, "less than or equal to 1"),
         ({"dead_time_s": 0.2}, r"greater than or equal to 0\.3"),
-        ({"apart_s": 1}, "greater than or equal to 2"),
+        ({"min_interval_s": 1}, "greater than or equal to 2"),
         ({"poll_s": 0.3}, r"less than or equal to 0\.2"),
         ({"doors": [door(close=0)]}, "relay 0 is used twice"),
         ({"key_switch": 4}, "input 4 is used twice"),
@@ -73,7 +73,7 @@ def test_a_contact_says_by_opening_or_by_closing_what_it_has_to_say() -> None:
     settings = BarrierSettings.model_validate(
         ONE_DOOR
         | {
-            "doors": [door(presence={"input": 4, "contact": "no"}, before={"input": 2, "contact": "nc"})],
+            "doors": [door(presence={"input": 4, "contact": "no"}, entry_side={"input": 2, "contact": "nc"})],
         }
     )
     dead = settings.decode_inputs([False] * 8)
@@ -323,3 +323,27 @@ async def test_a_check_looks_at_every_input_and_moves_nothing() -> None:
         assert seen["emergency"].outcome == "failed"
         assert seen["emergency"].action == "call_support"
         assert not lane.asked()
+
+
+@in_virtual_time
+async def test_check_fails_on_a_stuck_relay() -> None:
+    async with BarrierFixture() as lane:
+        await lane.ready()
+        lane.site.boards[0].relays.set(OPEN, True)
+        await lane.stop()
+        await lane.until(lambda: lane.alarms(AlarmKind.RELAY_STUCK))
+        seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
+
+        assert (seen["relays"].outcome, seen["relays"].action) == ("failed", "replace")
+
+
+@in_virtual_time
+async def test_stop_refused_by_the_board_fails() -> None:
+    async with BarrierFixture() as lane:
+        await lane.ready()
+        lane.site.inject(ExceptionReply(of="writes"))
+        with pytest.raises(CommandFailure) as failed:
+            await lane.stop()
+
+        assert failed.value.reason is RefusalReason.DEVICE_REFUSED
+        assert (await lane.open()).state is MovementState.OPEN

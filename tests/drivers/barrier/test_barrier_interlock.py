@@ -19,7 +19,7 @@ from simulators.errors import SimulatorError
 from simulators.faults import Fault
 
 DOORS = ("first", "second")
-GATE = E_GATE | {"key_switch": None, "controller_ok": None, "passage_s": 2}
+GATE = E_GATE | {"key_switch": None, "controller_ok": None, "permit_s": 2}
 OPENS = {0x200: "second", 0x202: "first"}
 """Frames that have a door opened, and which other one must be closed."""
 CLOSED = {"first": 1, "second": 4}

@@ -456,7 +456,7 @@ async def test_invariant_14_travel_is_supervised_and_not_tried_again(at: float |
 
 @in_virtual_time
 async def test_invariant_15_open_for_too_long_is_said_and_nothing_else() -> None:
-    async with BarrierFixture({"open_at_most_s": 20}) as lane:
+    async with BarrierFixture({"max_open_s": 20}) as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(120)
@@ -487,7 +487,7 @@ async def test_invariant_16_one_permit_is_for_one_passage() -> None:
 
 @in_virtual_time
 async def test_invariant_16_a_permit_ends_with_its_time_and_another_waits_for_that() -> None:
-    async with BarrierFixture({"passage_s": 4}) as lane:
+    async with BarrierFixture({"permit_s": 4}) as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(2.5)
@@ -622,7 +622,7 @@ async def test_invariant_20_every_frame_has_a_command_and_what_follows_carries_i
 
 @in_virtual_time
 async def test_invariant_21_movements_are_limited_and_the_excess_is_not_kept() -> None:
-    async with BarrierFixture({"per_minute": 4, "passage_s": 1}) as lane:
+    async with BarrierFixture({"max_per_minute": 4, "permit_s": 1}) as lane:
         await lane.ready()
         refused = []
         for _ in range(600):
@@ -662,7 +662,7 @@ async def test_invariant_22_an_opening_that_nobody_asked_for_is_told_within_a_se
 async def test_invariant_23_nobody_asks_for_the_wall_clock() -> None:
     forbidden = mock.Mock(side_effect=AssertionError("the wall clock"))
     with mock.patch("time.time", forbidden), mock.patch("time.time_ns", forbidden):
-        async with BarrierFixture({"passage_s": 4}) as lane:
+        async with BarrierFixture({"permit_s": 4}) as lane:
             await lane.ready()
             await lane.open()
             await lane.pass_s(10)

@@ -93,7 +93,7 @@ def test_whatever_happens_the_invariants_hold(block: int) -> None:
 
 
 def test_who_breaks_an_invariant_is_found_and_told_in_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ActuationLimiter, "too_often", lambda *_: False)
+    monkeypatch.setattr(ActuationLimiter, "is_rate_exceeded", lambda *_: False)
 
     with pytest.raises(pytest.fail.Exception) as failed:
         walk(range(50))

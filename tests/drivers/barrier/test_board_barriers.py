@@ -119,7 +119,7 @@ async def stopped_by_one_frame(watched: Watched, site: BarrierSite) -> None:
 
 async def test_over_tcp(tmp_path: Path) -> None:
     async with modbus_at(None) as site:
-        board = {"model": "waveshare-8", "port": f"tcp://{site.address}", "answer_within_s": 1}
+        board = {"model": "waveshare-8", "port": f"tcp://{site.address}", "response_timeout_s": 1}
         async with running("modbus-barrier", {"board": board}) as watched:
             await stopped_by_one_frame(watched, site)
 
@@ -127,7 +127,7 @@ async def test_over_tcp(tmp_path: Path) -> None:
 async def test_on_a_board_with_a_watchdog(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board", "wirenboard-6") as site:
         site.boards[0]._settings[8] = 1  # type: ignore[union-attr]
-        board = {"model": "wirenboard-6", "port": site.address, "answer_within_s": 1}
+        board = {"model": "wirenboard-6", "port": site.address, "response_timeout_s": 1}
         async with running("modbus-barrier", {"board": board}) as watched:
             await stopped_by_one_frame(watched, site)
 
@@ -135,7 +135,7 @@ async def test_on_a_board_with_a_watchdog(tmp_path: Path) -> None:
 async def test_on_a_serial_relay_board_with_inputs(tmp_path: Path) -> None:
     async with serial_at(tmp_path / "board", "numato") as site:
         board = {"model": "numato", "port": site.address, "relays": 4, "inputs": 8, "time_relay_s": 1}
-        async with running("serial-relay", {"board": {**board, "answer_within_s": 1}}) as watched:
+        async with running("serial-relay", {"board": {**board, "response_timeout_s": 1}}) as watched:
             await stopped_by_one_frame(watched, site)
 
 
@@ -143,7 +143,7 @@ async def test_relays_that_never_answer_and_the_inputs_of_another_board(tmp_path
     async with serial_at(tmp_path / "board", "lcus") as relays, modbus_at(None) as inputs:
         assert isinstance(relays.board, Lcus)
         board = {"model": "lcus", "port": relays.address, "relays": 4, "time_relay_s": 1}
-        sensed = {"model": "waveshare-8", "port": f"tcp://{inputs.address}", "answer_within_s": 1}
+        sensed = {"model": "waveshare-8", "port": f"tcp://{inputs.address}", "response_timeout_s": 1}
         async with running("serial-relay", {"board": board, "inputs_from": sensed}) as watched:
             await stopped_by_one_frame(watched, relays)
         assert {frame.effect for frame in inputs.log.requests} == {Effect.NONE}
@@ -151,9 +151,11 @@ async def test_relays_that_never_answer_and_the_inputs_of_another_board(tmp_path
 
 async def test_it_is_opened_by_one_frame_and_said_to_be_open_when_it_is_sensed(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board") as site:
-        board = {"model": "waveshare-8", "port": site.address, "answer_within_s": 1}
-        async with running("modbus-barrier", {"board": board, "starts_within_s": 10}) as watched:
-            await asyncio.sleep(watched.driver.settings.apart_s)  # who ran before may have moved it just now
+        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 1}
+        async with running("modbus-barrier", {"board": board, "start_timeout_s": 10}) as watched:
+            await asyncio.sleep(
+                watched.driver.settings.min_interval_s
+            )  # who ran before may have moved it just now
             moved = await watched.driver.open_barrier(OpenBarrier(), watched.call())
             assert moved.state is MovementState.OPEN
             assert site.barrier.signals["open-limit"]
@@ -162,7 +164,7 @@ async def test_it_is_opened_by_one_frame_and_said_to_be_open_when_it_is_sensed(t
 
 async def test_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board") as site:
-        board = {"model": "waveshare-8", "port": site.address, "answer_within_s": 0.25}
+        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.25}
         async with running("modbus-barrier", {"board": board}) as watched:
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError) as error:
@@ -174,7 +176,7 @@ async def test_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -
 
 async def test_an_unplugged_board_ends_the_watch(tmp_path: Path) -> None:
     async with modbus_at(None) as site:
-        board = {"model": "waveshare-8", "port": f"tcp://{site.address}", "answer_within_s": 1}
+        board = {"model": "waveshare-8", "port": f"tcp://{site.address}", "response_timeout_s": 1}
         async with running("modbus-barrier", {"board": board}) as watched:
             site.inject(Unplug())
             await watched.until(lambda: watched.failure)

@@ -1,4 +1,4 @@
-"""A camera's end of HTTP in the test's hands, byte by byte, and a driver that is watched."""
+"""A scripted HTTP server as camera, byte by byte, and an open driver with its output."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ def jpeg(
     noise: int = 40,
     quality: int = 80,
 ) -> bytes:
-    """A picture that shows a number, as a row of dark and light squares above a chequered ground."""
+    """A picture that encodes a number as dark and light squares above a chequered ground."""
     ground = np.random.default_rng(number).integers(0, noise + 1, (height, width))
     ground += (np.indices((height, width)).sum(0) // 8 % 2) * (light - noise)
     for bit in range(BITS):
@@ -39,7 +39,7 @@ def jpeg(
 
 
 def number_in(picture: bytes) -> int:
-    """The number that a picture shows."""
+    """Return the number in a picture."""
     with Image.open(io.BytesIO(picture)) as image:
         grey = np.asarray(image.convert("L"))
     size = grey.shape[1] // BITS
@@ -47,7 +47,7 @@ def number_in(picture: bytes) -> int:
 
 
 class ReceivedRequest:
-    """One question, and how it is answered."""
+    """One request, and its response."""
 
     def __init__(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
         first, *lines = head.decode().split("\r\n")
@@ -93,7 +93,7 @@ Answering = Callable[[ReceivedRequest], Awaitable[None]]
 
 
 class ScriptedHttpServer:
-    """Answers every question with a function that may be changed at any time."""
+    """Responds to every request by a function that may be replaced at any time."""
 
     def __init__(self, answering: Answering) -> None:
         self.answering = answering
@@ -145,7 +145,7 @@ class ScriptedHttpServer:
 
 
 class CameraFixture:
-    """A driver that is watched."""
+    """An open driver and its output."""
 
     def __init__(self, driver: Driver[Any], identity: Identity) -> None:
         self.driver = driver
@@ -153,7 +153,7 @@ class CameraFixture:
         self.said: asyncio.Queue[Any] = asyncio.Queue()
 
     async def next(self, kind: type[Any] = object) -> Any:
-        """The next thing of that kind; what comes before it is passed over."""
+        """Return the next output of that type; others are skipped."""
         async with asyncio.timeout(10):
             while not isinstance(said := await self.said.get(), kind):
                 pass
@@ -175,7 +175,7 @@ class CameraFixture:
 
 @contextlib.asynccontextmanager
 async def open_camera(kind: type[Driver[Any]], **settings: Any) -> AsyncIterator[CameraFixture]:
-    """An opened driver, and what it says."""
+    """Open a driver and collect its output."""
     links = LinkFactory()
     driver = kind(kind.settings_model(**settings), links)
     listening = None

@@ -1,1 +1,1 @@
-"""Fixtures of the cameras; pytest puts this folder on sys.path, so that the folders below find `camera_fixture`."""
+"""Adds this folder to sys.path (by pytest), so that folders below find `camera_fixture`."""

@@ -1,4 +1,4 @@
-"""Hints tell good portraits from blurred, dark and bright ones, and from pictures of two people or none."""
+"""Measurements separate good portraits from blurred, dark and bright ones, and from none or two faces."""
 
 import io
 import tracemalloc
@@ -39,7 +39,7 @@ def value(hints: tuple[PictureHint, ...], measure: PictureMeasure) -> float:
 
 
 @pytest.mark.parametrize("who", [0, 1, 3, 4])
-def test_a_good_portrait_is_as_it_should_be(who: int) -> None:
+def test_good_portrait_is_within_limits(who: int) -> None:
     hints = hints_of(caption=who)
     assert failed(hints) == set()
     assert is_sufficient(hints)
@@ -62,7 +62,7 @@ def test_a_good_portrait_is_as_it_should_be(who: int) -> None:
         ({"light": "bright"}, PictureMeasure.BRIGHT_PERCENT),
     ],
 )
-def test_what_is_wrong_with_a_portrait_has_a_name(view: dict[str, Any], measure: PictureMeasure) -> None:
+def test_bad_portrait_fails_one_measure(view: dict[str, Any], measure: PictureMeasure) -> None:
     hints = hints_of(**view)
     assert measure in failed(hints)
     assert not is_sufficient(hints)
@@ -73,7 +73,7 @@ def test_how_many_faces_there_are() -> None:
     assert [value(hints_of(people=people), PictureMeasure.FACES) for people in range(4)] == [0, 1, 2, 3]
 
 
-def test_a_face_is_as_large_in_a_small_picture_as_in_a_large_one_by_its_own_pixels() -> None:
+def test_face_size_is_independent_of_resolution() -> None:
     small, large = (
         value(hints_of(size), PictureMeasure.FACE_WIDTH_PX) for size in ((640, 360), (1920, 1080))
     )
@@ -87,7 +87,7 @@ def test_nothing_is_asked_of_a_scene() -> None:
     assert not is_sufficient(hints)
 
 
-def test_without_opencv_the_whole_picture_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_opencv_whole_picture_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "is_installed", lambda: False)
     hints = hints_of()
     assert {hint.area for hint in hints} == {MeasuredArea.PICTURE}
@@ -95,7 +95,7 @@ def test_without_opencv_the_whole_picture_is_measured(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1)])
-def test_a_picture_of_absurd_shape_takes_no_more_memory_than_others(size: tuple[int, int]) -> None:
+def test_extreme_shape_needs_no_more_memory(size: tuple[int, int]) -> None:
     written = io.BytesIO()
     Image.new("L", size, 128).save(written, "JPEG")
     tracemalloc.start()
@@ -107,7 +107,7 @@ def test_a_picture_of_absurd_shape_takes_no_more_memory_than_others(size: tuple[
         tracemalloc.stop()
 
 
-def test_what_cannot_be_decoded_is_said_and_nothing_else_is_tried() -> None:
+def test_undecodable_picture_is_refused() -> None:
     whole = io.BytesIO()
     Image.new("L", (64, 64)).save(whole, "PNG")
     for content in (b"", b"\xff\xd8\xff\xd9", whole.getvalue()):

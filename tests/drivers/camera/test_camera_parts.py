@@ -1,4 +1,4 @@
-"""JPEGs, multipart streams and plates as pure values: whatever is cut, doubled or painted."""
+"""JPEG, multipart streams and plates as pure functions: cut, duplicate and untrusted input."""
 
 import io
 import random
@@ -41,13 +41,13 @@ def test_a_whole_picture_tells_its_size(progressive: bool) -> None:
     assert parse_jpeg(written.getvalue()) == JpegInfo(50, 30, len(written.getvalue()))
 
 
-def test_a_picture_cut_anywhere_is_no_picture() -> None:
+def test_picture_cut_anywhere_is_invalid() -> None:
     assert parse_jpeg(PICTURE) == JpegInfo(32, 24, len(PICTURE))
     for end in range(len(PICTURE)):
         assert parse_jpeg(PICTURE[:end]) == "cut", end
 
 
-def test_a_scan_of_nothing_but_fill_bytes_takes_no_time() -> None:
+def test_scan_of_fill_bytes_is_fast() -> None:
     whole = jpeg()
     scan = whole.index(b"\xff\xda") + 2
     scan += int.from_bytes(whole[scan : scan + 2])
@@ -55,15 +55,15 @@ def test_a_scan_of_nothing_but_fill_bytes_takes_no_time() -> None:
     assert isinstance(parse_jpeg(whole[:scan] + b"\xff" * 1_000_000 + b"\xd9"), JpegInfo)
 
 
-def test_what_follows_a_picture_is_none_of_it() -> None:
+def test_bytes_after_picture_are_ignored() -> None:
     assert parse_jpeg(PICTURE + b"\0\0padding") == JpegInfo(32, 24, len(PICTURE))
 
 
-def test_half_a_picture_with_another_behind_it_is_torn() -> None:
+def test_half_picture_before_another_is_cut() -> None:
     assert parse_jpeg(PICTURE[: len(PICTURE) // 2] + PICTURE) == "malformed"
 
 
-def test_a_preview_inside_a_picture_does_not_end_it() -> None:
+def test_embedded_preview_does_not_end_picture() -> None:
     preview = b"\xff\xe1" + (len(PICTURE) + 2).to_bytes(2) + PICTURE
     with_preview = PICTURE[:2] + preview + PICTURE[2:]
     assert parse_jpeg(with_preview) == JpegInfo(32, 24, len(with_preview))
@@ -89,12 +89,12 @@ def test_no_bytes_make_the_look_raise(noise: bytes) -> None:
         ("multipart/mixed", None),
     ],
 )
-def test_boundaries_as_cameras_declare_them(content_type: str, boundary: str | None) -> None:
+def test_boundaries_of_cameras_are_parsed(content_type: str, boundary: str | None) -> None:
     assert parse_boundary(content_type) == boundary
 
 
 @pytest.mark.parametrize("length", [True, False])
-def test_a_stream_cut_at_every_byte_gives_every_part_once(length: bool) -> None:
+def test_stream_cut_at_every_byte(length: bool) -> None:
     stream = part(XML, "application/xml", length=length) + part(PICTURE, length=length)
     stream += (
         part(b"Heartbeat", "text/plain", length=length) + part(PICTURE, length=length) + b"--myboundary--"
@@ -106,7 +106,7 @@ def test_a_stream_cut_at_every_byte_gives_every_part_once(length: bool) -> None:
 
 
 @pytest.mark.parametrize("length", [True, False])
-def test_a_part_is_there_as_soon_as_its_last_byte_is(length: bool) -> None:
+def test_part_is_complete_at_its_last_byte(length: bool) -> None:
     """Without a length a picture would otherwise be late by one picture."""
     for content, media_type in ((PICTURE, "image/jpeg"), (XML.strip(), "text/xml")):
         parser = MultipartReader("myboundary", 100_000)
@@ -120,11 +120,9 @@ def test_a_part_is_there_as_soon_as_its_last_byte_is(length: bool) -> None:
     st.lists(st.integers(0, 600), max_size=8),
     st.binary(max_size=20),
 )
-def test_any_parts_cut_anywhere_come_out_whole(
-    parts: list[tuple[bytes, bool]], cuts: list[int], before: bytes
-) -> None:
+def test_parts_survive_any_cut(parts: list[tuple[bytes, bool]], cuts: list[int], before: bytes) -> None:
     parts = [(content.replace(b"-", b"+"), length) for content, length in parts]
-    # Without a length, what looks like a whole document ends there, and a line end at the end is nobody's.
+    # Without a length, a complete document ends there, and a line end at the end is ignored.
     parts = [
         (content if length else b"<" + content.replace(b">", b"") + b"<", length) for content, length in parts
     ]
@@ -136,42 +134,42 @@ def test_any_parts_cut_anywhere_come_out_whole(
     assert [each.content for each in found if isinstance(each, BodyPart)] == [content for content, _ in parts]
 
 
-def test_a_part_shorter_than_it_says_costs_only_itself() -> None:
+def test_part_shorter_than_its_length() -> None:
     stream = part(PICTURE)[:-40] + b"\r\n" + part(XML, "text/xml") + part(PICTURE)
     for cut in range(0, len(stream), 3):
         assert contents(parts_of(stream, cut)) == [b"cut", XML.strip(), PICTURE]
 
 
-def test_a_length_that_counts_the_line_end_is_understood() -> None:
+def test_length_may_count_the_line_end() -> None:
     one = part(PICTURE).replace(str(len(PICTURE)).encode(), str(len(PICTURE) + 2).encode())
     for cut in range(2 * len(one)):
         assert contents(parts_of(one + one, cut)) == [PICTURE, PICTURE]
 
 
-def test_a_part_that_is_too_long_is_passed_over() -> None:
+def test_too_long_part_is_skipped() -> None:
     for length in (True, False):
         stream = part(b"a" * 5000, "text/plain", length=length) + part(PICTURE)
         found = parts_of(stream, *range(500, 5000, 500), limit=3000)
         assert contents(found) == [b"too_long", PICTURE]
 
 
-def test_many_comments_take_no_time_to_tell_where_xml_ends() -> None:
+def test_many_comments_are_parsed_fast() -> None:
     stream = part(b"<!-- -->" * 60 + b" x>", "text/xml", length=False) + part(PICTURE)
     assert contents(parts_of(stream))[-1] == PICTURE
 
 
-def test_a_length_of_thousands_of_digits_is_too_long() -> None:
+def test_length_of_thousands_of_digits_is_too_long() -> None:
     stream = b"--myboundary\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx\r\n" + part(PICTURE)
     assert contents(parts_of(stream)) == [b"too_long", PICTURE]
 
 
-def test_a_stream_that_ends_inside_a_part_says_so() -> None:
+def test_stream_that_ends_in_a_part() -> None:
     stream = part(PICTURE)
     for end in range(70, len(stream) - 2):
         assert isinstance(parts_of(stream[:end])[0], MalformedPart)
 
 
-def test_a_boundary_that_only_begins_like_ours_is_content() -> None:
+def test_longer_boundary_is_content() -> None:
     stream = part(b"x\r\n--myboundary2\r\ny", "text/plain", length=False) + b"--myboundary\r\n"
     for cut in range(len(stream)):
         assert contents(parts_of(stream, cut)) == [b"x\r\n--myboundary2\r\ny"]
@@ -183,7 +181,7 @@ def test_line_feeds_alone_will_do() -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 2**32))
-def test_no_bytes_make_the_parser_raise_or_lose_what_follows(noise: bytes, seed: int) -> None:
+def test_parser_accepts_any_bytes(noise: bytes, seed: int) -> None:
     stream = noise + b"\r\n" + part(b"a", "text/plain") + part(b"b", "text/plain") + part(b"c", "text/plain")
     cuts = sorted(random.Random(seed).sample(range(len(stream)), min(5, len(stream))))
     assert b"c" in contents(parts_of(stream, *cuts))
@@ -210,12 +208,12 @@ def test_no_bytes_make_the_parser_raise_or_lose_what_follows(noise: bytes, seed:
         ("A" * 17, None),
     ],
 )
-def test_text_from_a_plate_becomes_letters_and_digits(raw: str, plate: str | None) -> None:
+def test_plate_becomes_letters_and_digits(raw: str, plate: str | None) -> None:
     assert normalise_plate(raw) == plate
 
 
 @given(st.text())
-def test_whatever_is_painted_on_a_plate_stays_short_and_plain(raw: str) -> None:
+def test_any_plate_stays_short_and_plain(raw: str) -> None:
     plate = normalise_plate(raw)
     assert plate is None or (0 < len(plate) <= 16 and not set(plate) & set("/.+#$<>&;'\"\\ \n\0"))
     assert plate is None or normalise_plate(plate) == plate
@@ -239,11 +237,11 @@ def test_confidences_of_all_scales(text: str | None, of: float, value: float | N
 @pytest.mark.parametrize(
     "written", ["2026-06-01T12:00:00+99:99", "2026-06-01T12:00:00.\u0661", "2026-06-01T25:00:00"]
 )
-def test_what_is_no_time_anywhere_is_none(written: str) -> None:
+def test_invalid_time_is_none(written: str) -> None:
     assert to_iso(written) is None
 
 
-def test_a_passage_is_new_once_under_any_of_its_names() -> None:
+def test_passage_is_new_once_under_any_key() -> None:
     seen = PassageDeduplicator(remembered=3)
     assert seen.is_first(("uuid-1", "pic-1"))
     assert not seen.is_first(("pic-1",))
@@ -251,4 +249,4 @@ def test_a_passage_is_new_once_under_any_of_its_names() -> None:
     assert seen.is_first(("uuid-2",))
     for number in range(3):
         assert seen.is_first((number,))
-    assert seen.is_first(("uuid-1",)), "what was long ago is forgotten"
+    assert seen.is_first(("uuid-1",)), "old passages are forgotten"

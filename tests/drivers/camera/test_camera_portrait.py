@@ -1,7 +1,7 @@
-"""Hints on a photograph: the sample portrait of scikit-image, of NASA and in the public domain, distorted.
+"""Measurements of a photograph: scikit-image's sample portrait, by NASA and in the public domain, distorted.
 
-`pip install --no-deps scikit-image` brings it; `make test` does without: portraits that are drawn show the
-same in `test_camera_hints.py`.
+It comes with `pip install --no-deps scikit-image`; `make test` runs without it: drawn portraits show the same
+in `test_camera_hints.py`.
 """
 
 import io
@@ -27,7 +27,7 @@ def portrait() -> Image.Image:
     if spec is None or spec.origin is None:
         pytest.skip("needs the sample portrait: pip install --no-deps scikit-image")
     with Image.open(Path(spec.origin).parent / "data" / "astronaut.png") as image:
-        # At twice its size, eyes are as far apart as a portrait asks; it is 512 pixels wide.
+        # At twice its size, the eyes have the distance required for a portrait; it is 512 pixels wide.
         return image.convert("RGB").resize((1024, 1024), Image.Resampling.LANCZOS)
 
 
@@ -57,7 +57,7 @@ def noise(image: Image.Image) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def test_a_sharp_portrait_has_one_face_and_lacks_nothing(portrait: Image.Image) -> None:
+def test_sharp_portrait_passes(portrait: Image.Image) -> None:
     hints = hints_of(portrait)
     assert (faces(hints), failed(hints)) == (1, set())
 
@@ -79,7 +79,7 @@ def test_a_sharp_portrait_has_one_face_and_lacks_nothing(portrait: Image.Image) 
     ],
     ids=["blurred", "dark", "bright", "two faces", "grey", "noise", "beside her"],
 )
-def test_each_distortion_fails_where_the_portrait_does_not(
+def test_each_distortion_fails(
     portrait: Image.Image, distort: Distort, measure: PictureMeasure, count: int | None
 ) -> None:
     hints = hints_of(distort(portrait))

@@ -1,4 +1,4 @@
-"""Previews: small, rare, for one station, and over when they are over; and what is said of portraits."""
+"""Previews: small, limited in rate, for one station, and ended in time; and advice for portraits."""
 
 import asyncio
 import io
@@ -37,7 +37,7 @@ from drivers.driver import BadFrame, PreviewFrame
 
 
 class Camera(ScriptedHttpServer):
-    """Gives its pictures one by one, or at `/stream` one after another; each has a number and its time."""
+    """Serves pictures one by one, or at `/stream` as a stream; each has a number and its time."""
 
     def __init__(self) -> None:
         super().__init__(self._answer)
@@ -71,7 +71,7 @@ async def preview(bench: CameraFixture, station: str = "lane-1", **wanted: Any) 
 
 
 @pytest.mark.parametrize("path", ["/one", "/stream"])
-async def test_it_is_small_rare_fresh_and_over_in_time(path: str) -> None:
+async def test_preview_is_small_fresh_and_ends_in_time(path: str) -> None:
     async with Camera().running() as camera, watching(camera, path) as bench:
         begun_s = time.monotonic()
         await preview(bench, frames_per_s=8, width_px=160, duration_s=1)
@@ -84,11 +84,11 @@ async def test_it_is_small_rare_fresh_and_over_in_time(path: str) -> None:
             seen.append(age_s)
         assert time.monotonic() - begun_s < 3
         assert 2 <= len(seen) <= 9, "eight a second, for a second"
-        assert max(seen) < 0.9, "of a stream too, the picture of this moment"
+        assert max(seen) < 0.9, "also from a stream, a frame of this moment"
         assert "content" not in repr(glimpse)
 
 
-async def test_it_ends_when_it_is_told_to_and_when_somebody_else_has_the_camera() -> None:
+async def test_preview_ends_by_command_or_other_claim() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
         await preview(bench)
         assert (await bench.next(PreviewFrame)).content
@@ -108,7 +108,7 @@ async def test_it_ends_when_it_is_told_to_and_when_somebody_else_has_the_camera(
         assert len(camera.asked) >= asked
 
 
-async def test_a_capture_goes_first_and_the_preview_goes_on() -> None:
+async def test_capture_precedes_preview() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
         await preview(bench, frames_per_s=8)
         assert (await bench.next(PreviewFrame)).content
@@ -133,7 +133,7 @@ async def test_what_is_torn_is_not_shown() -> None:
         assert number_in(shown.content) > torn_from
 
 
-async def test_a_portrait_in_the_dark_is_said_to_be_while_it_is_previewed() -> None:
+async def test_dark_portrait_gets_advice_in_preview() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
         camera.light = 30
         await preview(bench, frames_per_s=8, subject=Subject.PORTRAIT)
@@ -143,12 +143,12 @@ async def test_a_portrait_in_the_dark_is_said_to_be_while_it_is_previewed() -> N
         assert said.measurement.value < said.measurement.at_least
 
 
-def test_what_cannot_be_decoded_is_not_made_smaller() -> None:
+def test_undecodable_picture_is_not_scaled() -> None:
     with pytest.raises(UndecodableImageError):
         downscale_jpeg(jpeg(1)[:300], 64)
 
 
-# What is said, by numbers.
+# Advice, by numbers.
 
 
 def hints(**values: float) -> tuple[PictureHint, ...]:
@@ -171,18 +171,18 @@ def hints(**values: float) -> tuple[PictureHint, ...]:
         ({"roll_deg": -20}, PortraitAdvice.HEAD_UPRIGHT, PictureMeasure.ROLL_DEG),
     ],
 )
-def test_what_stands_in_the_way_is_said_first(
+def test_most_fundamental_advice_is_first(
     values: Any, advice: PortraitAdvice, measure: PictureMeasure
 ) -> None:
     adviser = PortraitGuide()
-    assert adviser.update(hints(**values), 0) is None, "one picture may be a blink"
+    assert adviser.update(hints(**values), 0) is None, "one frame may show a blink"
     said = adviser.update(hints(**values), 1)
     assert said is not None
     assert said.measurement is not None
     assert (said.advice, said.measurement.measure) == (advice, measure)
 
 
-def test_it_is_said_once_again_after_a_while_and_never_too_often() -> None:
+def test_advice_is_repeated_at_intervals() -> None:
     adviser = PortraitGuide()
     dark, near = hints(brightness=10), hints(eye_distance_px=40)
     said = [(n, adviser.update(dark, n * 100_000_000)) for n in range(120)]
@@ -192,7 +192,7 @@ def test_it_is_said_once_again_after_a_while_and_never_too_often() -> None:
 
     adviser = PortraitGuide()
     times = []
-    for n in range(200):  # something else every second picture
+    for n in range(200):  # another advice every second frame
         now_ns = n * 50_000_000
         if adviser.update(dark if n // 2 % 2 else near, now_ns) is not None:
             times.append(now_ns)

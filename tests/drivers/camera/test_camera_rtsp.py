@@ -1,4 +1,4 @@
-"""Pictures out of a stream: none older than its request, and every way a stream can fail said at once."""
+"""Pictures from a stream: never older than their request, and every failure reported at once."""
 
 import asyncio
 import contextlib
@@ -62,7 +62,7 @@ async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
         return FrameStamp.read(image), asked_ms
 
 
-async def test_no_picture_is_older_than_its_request_not_even_the_first() -> None:
+async def test_no_frame_is_older_than_its_request() -> None:
     async with camera(**USER) as simulated, looking(simulated, **USER) as bench:
         assert bench.driver.links.is_simulated
         for _ in range(15):
@@ -70,20 +70,20 @@ async def test_no_picture_is_older_than_its_request_not_even_the_first() -> None
             assert stamp.at_ms >= asked_ms
 
 
-async def test_a_picture_that_sat_in_a_buffer_is_late_and_known_to_be() -> None:
+async def test_buffered_frame_is_late() -> None:
     late = LatencyEstimator()
     ms = 1_000_000
     assert late.update(1_000 * ms, 0) == 0
     assert late.update(1_040 * ms, 40 * ms) == 0
     assert late.update(1_300 * ms, 80 * ms) == 220 * ms
     assert late.update(1_301 * ms, 120 * ms) == 181 * ms
-    assert late.update(1_159 * ms, 160 * ms) == 0, "quicker than all before"
+    assert late.update(1_159 * ms, 160 * ms) == 0, "faster than all before"
     assert late.update(1_200 * ms, 200 * ms) == 1 * ms
-    assert late.update(99_000 * ms, 0) == 0, "a stream whose clock begins anew"
-    assert late.update(140_000 * ms, 40_990 * ms) == 0, "a clock that drifts is not late for ever"
+    assert late.update(99_000 * ms, 0) == 0, "a stream whose clock restarts"
+    assert late.update(140_000 * ms, 40_990 * ms) == 0, "a drifting clock is not late forever"
 
 
-async def test_a_stalled_camera_is_silent_and_says_so_in_time() -> None:
+async def test_stalled_camera_is_reported_in_time() -> None:
     async with camera() as simulated, looking(simulated) as bench:
         await captured(bench)
         await let(simulated, "stall", for_s=30)
@@ -93,7 +93,7 @@ async def test_a_stalled_camera_is_silent_and_says_so_in_time() -> None:
         assert time.monotonic() - begun_s < 3
 
 
-async def test_a_killed_camera_is_a_lost_link_and_one_that_is_off_does_not_answer() -> None:
+async def test_killed_camera_is_lost_link() -> None:
     async with camera() as simulated:
         async with looking(simulated) as bench:
             await captured(bench)
@@ -105,7 +105,7 @@ async def test_a_killed_camera_is_a_lost_link_and_one_that_is_off_does_not_answe
         assert refused.value.cause is Cause.NO_RESPONSE
 
 
-async def test_wrong_passwords_and_paths_are_told_and_no_password_anywhere(
+async def test_wrong_password_and_path_are_reported(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -143,7 +143,7 @@ async def test_what_is_no_stream_is_told() -> None:
     assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
 
-async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:
+async def test_other_frame_size_is_accepted() -> None:
     async with camera() as simulated, looking(simulated, no_frame_timeout_s=2.0) as bench:
         await captured(bench)
         await let(simulated, "format-changed", size="1280x720")
@@ -156,7 +156,7 @@ async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:
 
 
 class Seen:
-    """What a simulated camera has before it, picture by picture."""
+    """The simulated camera's view, frame by frame."""
 
     def __init__(self, simulated: Any) -> None:
         self._frame = simulated.sensor.frame
@@ -169,19 +169,19 @@ class Seen:
         return image, stamp
 
     def differ(self, picture: Image.Image) -> float:
-        """By how much a picture differs from what was seen, of 255, in that 40 by 40 pixels where most."""
+        """Return the largest difference of a picture to the view, of 255, over squares of 40 by 40 pixels."""
         shown = np.asarray(picture.convert("L")).astype(int)
         differences = np.abs(shown - self._images[FrameStamp.read(picture)])
         return float(differences.reshape(9, 40, 16, 40).mean((1, 3)).max())
 
 
 @pytest.mark.parametrize(("codec", "slices"), [("h264", 1), ("h264", 4), ("h265", 1)])
-async def test_a_picture_whose_piece_is_missing_is_never_an_answer(codec: str, slices: int) -> None:
+async def test_incomplete_frame_is_never_used(codec: str, slices: int) -> None:
     async with camera(codec=codec, slices=slices) as simulated:
         seen = Seen(simulated)
         async with looking(simulated, no_frame_timeout_s=8) as bench:
             for which in ("last", "middle", "first"):
-                # So many pictures in a row begin with a key picture, of many pieces, sooner or later.
+                # So many frames in a row include a key frame, of many packets.
                 await let(simulated, "packet-loss", which=which, times=5)
                 for _ in range(2):
                     await bench.capture(timeout_s=10)
@@ -190,14 +190,14 @@ async def test_a_picture_whose_piece_is_missing_is_never_an_answer(codec: str, s
                         assert seen.differ(picture) < 12
 
 
-async def test_streams_opened_and_closed_leave_nothing() -> None:
+async def test_many_streams_leave_nothing() -> None:
     async with camera() as simulated:
         for _ in range(3):
             async with looking(simulated):
                 pass
 
 
-def test_frames_of_which_pictures_were_made_keep_no_threads() -> None:
+def test_converted_frames_keep_no_threads() -> None:
     planes = np.zeros((540, 640), np.uint8)
     frames = [DecodedFrame(av.VideoFrame.from_ndarray(planes, "yuv420p"), 0, 0) for _ in range(3)]
     before = psutil.Process().num_threads()
@@ -210,13 +210,13 @@ def test_frames_of_which_pictures_were_made_keep_no_threads() -> None:
     ("settings", "why"),
     [
         ({"url": "http://127.0.0.1/"}, "neither rtsp"),
-        ({"url": "rtsp://u:secret@127.0.0.1/"}, "holds a password"),
+        ({"url": "rtsp://u:secret@127.0.0.1/"}, "contains a password"),
         ({"url": "rtsp://192.0.2.7/"}, "unencrypted over a network"),
-        ({"url": "rtsp://127.0.0.1:port/"}, "no address"),
-        ({"url": "rtsp://127.0.0.1/", "username": "x"}, "go together"),
+        ({"url": "rtsp://127.0.0.1:port/"}, "is not an address"),
+        ({"url": "rtsp://127.0.0.1/", "username": "x"}, "belong together"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why) as error:
         RtspCameraSettings(**settings)
     assert "secret" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Pictures over HTTP: made after they were asked for, whole, and by whoever knows the password."""
+"""Pictures over HTTP: made after their request, whole, and with authentication."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ Answer = Callable[["Camera", ReceivedRequest], Awaitable[None]]
 
 
 class Camera(ScriptedHttpServer):
-    """A camera whose pictures show a number that grows; how it answers is the test's."""
+    """A camera with numbered pictures and scripted responses."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(lambda asked: answer(self, asked))
@@ -42,7 +42,7 @@ def taking(camera: Camera, **settings: Any) -> Any:
     return open_camera(HttpSnapshotCamera, url=camera.url, path="/picture.jpg", **settings)
 
 
-async def test_a_picture_is_an_event_with_its_times_and_the_picture_behind_it() -> None:
+async def test_picture_is_event_with_times_and_attachment() -> None:
     async with Camera(single).running() as camera, taking(camera) as bench:
         done = await bench.capture(subject=Subject.PORTRAIT)
         captured = await bench.next(FaceCaptured)
@@ -63,12 +63,12 @@ async def test_a_picture_is_an_event_with_its_times_and_the_picture_behind_it() 
         await bench.next(SceneCaptured)
 
 
-async def test_no_picture_is_older_than_its_request_and_none_is_torn() -> None:
+async def test_no_picture_is_old_or_torn() -> None:
     async def unsteady(camera: Camera, asked: ReceivedRequest) -> None:
         picture = camera.picture(width=160, height=120)
         match camera.made % 5:
             case 1:
-                await asked.answer(picture[: len(picture) // 2])  # says it is whole
+                await asked.answer(picture[: len(picture) // 2])  # states that it is whole
             case 3:
                 await asyncio.sleep(0.01)
                 await asked.answer(picture)
@@ -84,7 +84,7 @@ async def test_no_picture_is_older_than_its_request_and_none_is_torn() -> None:
 
 
 @pytest.mark.parametrize("length", [True, False])
-async def test_the_first_picture_of_a_stream_is_never_an_answer(length: bool) -> None:
+async def test_first_picture_of_stream_is_discarded(length: bool) -> None:
     old = jpeg(999)
 
     async def stream(camera: Camera, asked: ReceivedRequest) -> None:
@@ -101,7 +101,7 @@ async def test_the_first_picture_of_a_stream_is_never_an_answer(length: bool) ->
             assert before < number_in(picture.content) < 999
 
 
-async def test_pictures_that_a_camera_had_at_hand_can_be_thrown_away() -> None:
+async def test_discard_frames_is_configurable() -> None:
     async def late_by_one(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(jpeg(camera.made))
         camera.made += 1
@@ -115,7 +115,7 @@ async def test_pictures_that_a_camera_had_at_hand_can_be_thrown_away() -> None:
 
 async def _torn(asked: ReceivedRequest, picture: bytes, how: str) -> None:
     match how:
-        case "short of its length":
+        case "shorter than its length":
             head = f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
             await asked.say(head.encode() + picture[:-500])
             asked.drop()
@@ -130,13 +130,13 @@ async def _torn(asked: ReceivedRequest, picture: bytes, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "fault"),
     [
-        ("short of its length", "cut"),
+        ("shorter than its length", "cut"),
         ("without its end", "cut"),
         ("undecodable", "undecodable"),
         ("zeros", "not_jpeg"),
     ],
 )
-async def test_a_torn_picture_is_a_bad_frame_and_the_next_one_counts(how: str, fault: str) -> None:
+async def test_torn_picture_is_bad_frame(how: str, fault: str) -> None:
     async def second_torn(camera: Camera, asked: ReceivedRequest) -> None:
         picture = camera.picture()
         if camera.made == 2:
@@ -154,7 +154,7 @@ async def test_a_torn_picture_is_a_bad_frame_and_the_next_one_counts(how: str, f
         assert number_in(picture.content) == 3
 
 
-async def test_a_camera_that_only_tears_pictures_is_degraded_and_captures_fail() -> None:
+async def test_camera_with_only_torn_pictures_is_degraded() -> None:
     whole = True
 
     async def some(camera: Camera, asked: ReceivedRequest) -> None:
@@ -171,7 +171,7 @@ async def test_a_camera_that_only_tears_pictures_is_degraded_and_captures_fail()
         assert (await bench.next(Status)).state is StateCode.ONLINE
 
 
-async def test_the_sharpest_of_several_is_given() -> None:
+async def test_sharpest_of_several_is_chosen() -> None:
     async def one_sharp(camera: Camera, asked: ReceivedRequest) -> None:
         sharp = camera.made == 2
         await asked.answer(camera.picture(light=255 if sharp else 60, noise=20))
@@ -183,7 +183,7 @@ async def test_the_sharpest_of_several_is_given() -> None:
         assert number_in(captured.attachments[0].content) == 3
 
 
-async def test_when_the_time_is_over_the_best_there_is_counts() -> None:
+async def test_time_limit_chooses_best_so_far() -> None:
     async def slower_and_slower(camera: Camera, asked: ReceivedRequest) -> None:
         if camera.made >= 3:
             await asyncio.sleep(60)
@@ -215,7 +215,7 @@ async def test_a_capture_can_be_called_off() -> None:
         await bench.driver.cancel(CommandArguments(), Invocation.local())
 
 
-async def test_a_command_that_comes_too_late_takes_no_picture() -> None:
+async def test_late_command_takes_no_picture() -> None:
     async with Camera(single).running() as camera, taking(camera) as bench:
         with pytest.raises(CommandRefusal) as refused:
             await bench.driver.capture(TakePicture(), Invocation("c", "i", "t", 0))
@@ -248,7 +248,7 @@ def proves(asked: ReceivedRequest, password: str) -> bool:
     return fields["response"] == mine and fields["uri"] == asked.path
 
 
-async def test_digest_proves_a_password_without_sending_it_and_a_wrong_one_is_told() -> None:
+async def test_digest_does_not_send_the_password() -> None:
     password = "right"
 
     async def guarded(camera: Camera, asked: ReceivedRequest) -> None:
@@ -273,7 +273,7 @@ async def test_digest_proves_a_password_without_sending_it_and_a_wrong_one_is_to
         assert "username" in refused.value.how
 
 
-async def test_basic_is_for_cameras_that_know_nothing_else() -> None:
+async def test_basic_sends_the_password() -> None:
     async def guarded(camera: Camera, asked: ReceivedRequest) -> None:
         assert asked.headers["authorization"] == "Basic Z3c6cmlnaHQ="
         await asked.answer(camera.picture())
@@ -285,10 +285,10 @@ async def test_basic_is_for_cameras_that_know_nothing_else() -> None:
         await bench.capture()
 
 
-# What is no camera, or none any more.
+# Other devices and dead cameras.
 
 
-async def test_what_gives_no_pictures_is_no_camera() -> None:
+async def test_device_without_pictures_is_wrong_device() -> None:
     async def page(_camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(b"<html>log in</html>", "text/html")
 
@@ -307,7 +307,7 @@ async def test_what_gives_no_pictures_is_no_camera() -> None:
             assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED)
 
 
-async def test_a_camera_that_dies_ends_the_watch_and_comes_back_with_the_next_open() -> None:
+async def test_dead_camera_is_reopened() -> None:
     async with Camera(single).running() as camera:
         async with taking(camera, poll_s=0.01) as bench:
             await camera.stop()
@@ -319,7 +319,7 @@ async def test_a_camera_that_dies_ends_the_watch_and_comes_back_with_the_next_op
             await bench.capture()
 
 
-async def test_a_stream_that_breaks_during_a_capture_is_a_lost_link() -> None:
+async def test_broken_stream_in_capture_is_lost_link() -> None:
     async def broken(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.stream()
         await asked.say(part(camera.picture()))
@@ -334,14 +334,14 @@ async def test_a_stream_that_breaks_during_a_capture_is_a_lost_link() -> None:
         assert (await bench.next(LinkError)).cause is Cause.LINK_FAILED
 
 
-async def test_cameras_opened_and_closed_leave_nothing() -> None:
+async def test_many_opens_leave_nothing() -> None:
     async with Camera(single).running() as camera:
         for _ in range(30):
             async with taking(camera):
                 pass
 
 
-async def test_two_cameras_of_one_kind_stay_apart() -> None:
+async def test_two_cameras_stay_apart() -> None:
     async def other(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(jpeg(4000))
 
@@ -358,14 +358,14 @@ async def test_two_cameras_of_one_kind_stay_apart() -> None:
     assert shown == [2, 4000]
 
 
-async def test_nothing_of_a_picture_stands_in_a_log() -> None:
+async def test_picture_is_not_logged() -> None:
     async with Camera(single).running() as camera, taking(camera) as bench:
         await bench.capture()
         captured = await bench.next(SceneCaptured)
         assert captured.attachments[0].sha256 not in str(redact(captured))
 
 
-async def test_a_check_measures_a_picture_of_which_nothing_else_remains() -> None:
+async def test_self_test_keeps_only_measurements() -> None:
     async def torn(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(camera.picture()[:-40])
 

@@ -1,4 +1,4 @@
-"""Webcams through Video4Linux, in a program under umockdev's preload: driver and camera meet at ioctls."""
+"""Webcams through Video4Linux, in a program under umockdev's preload: driver and simulator meet at ioctls."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ QUICK = {"port": "usb:046d:0825", "latency_s": 0, "no_frame_timeout_s": 3}
 
 
 class Program:
-    """The program that has the camera."""
+    """The program that has opened the camera."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -79,7 +79,7 @@ def stamp_in(answer: dict[str, Any]) -> FrameStamp:
         return FrameStamp.read(image)
 
 
-async def test_pictures_go_on_byte_for_byte_each_made_after_its_request() -> None:
+async def test_pictures_are_fresh_and_unchanged() -> None:
     sizes = ((640, 360), (1280, 720))
     async with Webcam({"MJPG": sizes, "YUYV": ((640, 360),)}) as camera, program_at(camera) as program:
         opened = await program.tell("open", **QUICK, size="640x360")
@@ -93,10 +93,10 @@ async def test_pictures_go_on_byte_for_byte_each_made_after_its_request() -> Non
             asked_ms = time.time_ns() // 1_000_000
             answer = await program.tell("capture", best_of=1)
             assert stamp_in(answer).at_ms >= asked_ms
-            assert answer["sha256"] in digests(camera), "not a byte was changed"
+            assert answer["sha256"] in digests(camera), "no byte was changed"
             assert answer["size"] == [640, 360]
 
-        # What waited in buffers is never an answer, whatever the camera says of time.
+        # A buffered frame is never used, whatever its timestamp.
         for camera.clock in ("start", "end", "none"):
             lost = camera.lost
             program.process.send_signal(signal.SIGSTOP)
@@ -107,12 +107,12 @@ async def test_pictures_go_on_byte_for_byte_each_made_after_its_request() -> Non
             assert stamp_in(await program.tell("capture", best_of=1)).at_ms >= asked_ms
 
 
-async def test_pictures_that_are_not_whole_are_passed_over_and_counted() -> None:
+async def test_damaged_frames_are_counted() -> None:
     async with Webcam() as camera, program_at(camera) as program:
         await program.tell("open", **QUICK)
         for fault, said in ((Flagged(), "flagged"), (TruncatedPicture(), "cut"), (Garbage(), "not_jpeg")):
             met = []
-            while said not in met:  # the newest counts: one that is spoilt may not be looked at
+            while said not in met:  # only the latest frame counts: a damaged one may be skipped unseen
                 camera.inject_fault(fault)
                 answer = await program.tell("capture", best_of=1)
                 assert answer["sha256"] in digests(camera)
@@ -130,7 +130,7 @@ async def test_pictures_that_are_not_whole_are_passed_over_and_counted() -> None
         assert "damaged frames" in failed["text"]
 
 
-async def test_a_camera_that_stalls_or_goes_says_so_and_comes_back() -> None:
+async def test_stalled_or_unplugged_camera_is_reopened() -> None:
     async with Webcam() as camera, program_at(camera) as program:
         await program.tell("open", **QUICK)
         camera.inject_fault(Stall(for_s=30))
@@ -158,12 +158,12 @@ async def test_a_camera_that_stalls_or_goes_says_so_and_comes_back() -> None:
             await program.tell("close")
 
 
-async def test_what_the_camera_is_set_to_and_what_it_cannot_be_set_to() -> None:
+async def test_settings_are_applied_or_refused() -> None:
     async with Webcam({"MJPG": ((640, 360), (1280, 720))}) as camera, program_at(camera) as program:
         await program.tell("open", **QUICK, frames_per_s=15, exposure_ms=12.3, focus=52)
         values = {number: control.value for number, control in camera.controls.items()}
         assert values == {AUTO_EXPOSURE: 1, EXPOSURE: 123, AUTO_FOCUS: 0, FOCUS: 50}
-        assert (camera.per_frame, camera.size) == ((1, 15), (1280, 720)), "the largest, where none is named"
+        assert (camera.per_frame, camera.size) == ((1, 15), (1280, 720)), "the largest by default"
         async with program_at(camera) as other:
             assert (await other.tell("open", **QUICK))["error"] == Cause.PORT_HELD
         await program.tell("close")
@@ -181,10 +181,10 @@ async def test_what_the_camera_is_set_to_and_what_it_cannot_be_set_to() -> None:
             await program.tell("close")
         camera.controls.clear()
         for settings, has in (
-            ({"exposure_ms": 5}, "has no exposure"),
-            ({"exposure_ms": "auto"}, "cannot set its exposure by itself"),
-            ({"focus": 5}, "has no focus"),
-            ({"focus": "auto"}, "cannot focus by itself"),
+            ({"exposure_ms": 5}, "has no adjustable exposure"),
+            ({"exposure_ms": "auto"}, "has no automatic exposure"),
+            ({"focus": 5}, "has no adjustable focus"),
+            ({"focus": "auto"}, "has no automatic focus"),
         ):
             refused = await program.tell("open", **QUICK, **settings)
             assert (refused["error"], has in refused["text"]) == (Cause.WRONG_DEVICE, True)
@@ -200,10 +200,10 @@ async def test_what_the_camera_is_set_to_and_what_it_cannot_be_set_to() -> None:
         await program.tell("close")
         for port in ("/dev/null", "/dev/video1"):
             refused = await program.tell("open", **{**QUICK, "port": port})
-            assert (refused["error"], refused["text"]) == (Cause.WRONG_DEVICE, f"{port} gives no pictures.")
+            assert (refused["error"], refused["text"]) == (Cause.WRONG_DEVICE, f"{port} provides no frames.")
 
 
-def test_an_uncompressed_picture_becomes_the_same_one_as_jpeg() -> None:
+def test_uncompressed_frame_becomes_equal_jpeg() -> None:
     image, stamp = Sensor(View(), (640, 360)).frame()
     content = yuyv(image)
     sizes = {"width_px": 640, "height_px": 360, "line_bytes": 1280}
@@ -226,7 +226,7 @@ def test_an_uncompressed_picture_becomes_the_same_one_as_jpeg() -> None:
         ({"port": "/dev/video0", "size": "large"}, "pattern"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         UvcCameraSettings.model_validate(settings)
 
@@ -242,7 +242,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: s
         (errno.EPROTO, Cause.LINK_FAILED, "plug it in again"),
     ],
 )
-def test_what_keeps_a_camera_from_beginning_has_a_remedy(number: int, cause: Cause, remedy: str) -> None:
+def test_open_errors_have_remedies(number: int, cause: Cause, remedy: str) -> None:
     error = open_error("usb:046d:0825", "/dev/video0", OSError(number, "no"))
     assert error.cause is cause
     assert remedy in error.how

@@ -1,4 +1,4 @@
-"""Camera drivers and simulated cameras, each written without the other: they meet here, at the wire."""
+"""Camera drivers against simulated cameras, which share no code with them."""
 
 import asyncio
 import contextlib
@@ -54,14 +54,14 @@ async def let(simulated: Any, fault: str, **arguments: Any) -> None:
 
 
 async def captured(bench: CameraFixture, **wanted: Any) -> tuple[FrameStamp, int]:
-    """A picture that was taken, and when it was asked for, in milliseconds since 1970."""
+    """Take a picture; return its stamp and the time of the request, in milliseconds since 1970."""
     asked_ms = time.time_ns() // 1_000_000
     await bench.capture(**wanted)
     return stamp_of(await bench.next(PictureCaptured)), asked_ms
 
 
 @pytest.mark.parametrize("path", ["/snapshot.jpg", "/video.mjpg"])
-async def test_pictures_under_faults_are_of_their_moment_and_whole(path: str) -> None:
+async def test_pictures_under_faults_are_fresh_and_whole(path: str) -> None:
     chance = random.Random(path)
     faults: list[tuple[str, dict[str, Any]]] = [
         ("half-picture", {"after": 0.4}),
@@ -84,12 +84,12 @@ async def test_pictures_under_faults_are_of_their_moment_and_whole(path: str) ->
                     try:
                         stamp, asked_ms = await captured(bench, timeout_s=2)
                     except LinkError:
-                        break  # a stream that was cut: the worker opens it anew
+                        break  # a cut stream: the worker reopens it
                     assert stamp.at_ms >= asked_ms
                     answered += 1
 
 
-async def test_a_camera_behind_digest_that_changes_its_password() -> None:
+async def test_digest_camera_changes_its_password() -> None:
     async with camera(**USER) as simulated, driver(simulated, poll_s=0.02, **USER) as bench:
         await captured(bench)
         await let(simulated, "wrong-credentials")
@@ -106,7 +106,7 @@ async def test_a_login_page_is_no_picture() -> None:
         assert (await bench.next(BadFrame)).fault == "not_jpeg"
 
 
-async def test_a_camera_that_dies_and_comes_back() -> None:
+async def test_dead_camera_is_reopened() -> None:
     async with camera() as simulated:
         async with driver(simulated, poll_s=0.02) as bench:
             await let(simulated, "service-dies")
@@ -120,7 +120,7 @@ async def test_a_camera_that_dies_and_comes_back() -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_wrong_clock_of_the_camera_changes_nothing() -> None:
+async def test_wrong_clock_of_camera_has_no_effect() -> None:
     async with camera() as simulated, driver(simulated) as bench:
         await let(simulated, "wrong-clock", ahead_s=-7200)
         stamp, asked_ms = await captured(bench, subject=Subject.PORTRAIT)
@@ -142,7 +142,7 @@ async def test_a_portrait_in_the_dark_says_so() -> None:
     assert value(blurred, "sharpness").value < value(good, "sharpness").value
 
 
-async def test_a_portrait_that_is_as_it_should_be_ends_the_search_for_a_better_one() -> None:
+async def test_good_portrait_ends_search() -> None:
     async with camera(size="1920x1080") as simulated, driver(simulated) as bench:
         assert (await bench.capture(subject=Subject.PORTRAIT, best_of=4, timeout_s=20)).frame_count == 1
         await simulated.handle_command("insert", {"people": 2})

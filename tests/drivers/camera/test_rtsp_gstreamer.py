@@ -1,6 +1,7 @@
-"""The driver `camera-rtsp` and GStreamer's RTSP server, which knows nothing of us.
+"""Driver `camera-rtsp` against GStreamer's RTSP server.
 
-`tests/oracles/gst_camera.py` says what to install; that takes most of a minute, so `make test` does without.
+`tests/oracles/gst_camera.py` lists the packages to install; that takes most of a minute, so `make test` runs
+without it.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ USER = {"username": "watch", "password": "two-words"}
 
 
 class GstCamera:
-    """The program, and what it is told."""
+    """The program, and its commands."""
 
     def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
         self.process = process
@@ -62,13 +63,13 @@ def looking(camera: GstCamera, **settings: Any) -> Any:
 
 
 async def captured(bench: CameraFixture) -> tuple[int, tuple[int, int]]:
-    """The shade of a picture, and its size."""
+    """Return the shade of a picture, and its size."""
     await bench.capture()
     with Image.open(io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)) as image:
         return int(image.convert("L").getpixel((20, 20))), image.size
 
 
-async def test_pictures_of_another_s_server_are_fresh_and_its_failures_are_told() -> None:
+async def test_pictures_of_gstreamer_are_fresh() -> None:
     needs = [PYTHON, "-c", NEEDS]
     if not PYTHON.exists() or subprocess.run(needs, capture_output=True, check=False).returncode:
         pytest.skip(f"needs GStreamer's RTSP server from apt: see {SCRIPT}")

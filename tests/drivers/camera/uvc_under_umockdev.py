@@ -1,6 +1,6 @@
 """A program under umockdev's preload that has a webcam: a line of JSON in, a line of JSON out.
 
-In: [what, arguments]; out: what came of it, or {"error": cause, "text": ..., "how": ...}.
+In: [command, arguments]; out: its result, or {"error": cause, "text": ..., "how": ...}.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ def told(error: LinkError) -> dict[str, Any]:
 
 
 class Program:
-    """The bench of one driver, opened and closed as it is told."""
+    """One driver, opened and closed by commands."""
 
     def __init__(self) -> None:
         self.open = contextlib.AsyncExitStack()

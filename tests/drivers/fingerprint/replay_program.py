@@ -1,6 +1,6 @@
 """Runs a scanner's driver against the recording of a real one, again and again, each time in a new process.
 
-    LD_PRELOAD=libumockdev-preload.so.0 python scanner_replays.py RECORDING DRIVER SETTINGS RUNS [TRACE]
+    LD_PRELOAD=libumockdev-preload.so.0 python replay_program.py RECORDING DRIVER SETTINGS RUNS [TRACE]
 
 RECORDING is a folder as of libfprint's tests: `device`, `capture.pcapng` or `capture.ioctl`, and the picture
 that must come out, `capture.png`. umockdev-run builds the emulated device and plays the recording. The
@@ -70,7 +70,7 @@ async def capture(
         transaction = CaptureTransaction(driver, CaptureFinger(), "t-1", lambda said: None, keep, bare)
         await transaction.run()
         done = await transaction.conclude()
-        await driver.rest()
+        await driver.end_capture()
         assert done.outcome is CaptureOutcome.CAPTURED
         return {"identity": identity.model_dump(), "simulated": links.is_simulated, "pixels": taken[0]}
     finally:

@@ -142,8 +142,8 @@ class ScannerFixture:
     async def ended(self) -> CaptureEnded:
         return await self.next(CaptureEnded)
 
-    async def condition(self) -> Any:
-        return (await self.next(Status)).condition
+    async def next_state(self) -> Any:
+        return (await self.next(Status)).state
 
     async def close(self) -> None:
         for call in self._calls:

@@ -46,7 +46,7 @@ async def test_a_finger_is_placed_and_its_image_said() -> None:
         done = await asked
         assert done.outcome is CaptureOutcome.CAPTURED
         await desk.ended()
-        while await desk.condition() is not StateCode.ONLINE:
+        while await desk.next_state() is not StateCode.ONLINE:
             pass
 
     assert words(desk.everything) == [
@@ -205,15 +205,15 @@ async def test_dirt_beside_a_print_is_told_and_the_scanner_is_to_be_cleaned() ->
         assert done.outcome is CaptureOutcome.SENSOR_DIRTY
         assert await desk.next(FingerCaptured), "an image is never held back for it"
         status = await desk.next(Status)
-        assert (status.condition, status.cause, status.action) == (
+        assert (status.state, status.cause, status.action) == (
             StateCode.DEGRADED,
             Cause.SENSOR_DIRTY,
             Action.CLEAN,
         )
         scanner.place(GOOD)
         await desk.ask()
-        assert await desk.condition() is StateCode.BUSY
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.BUSY
+        assert await desk.next_state() is StateCode.ONLINE
 
 
 async def test_a_finger_that_never_comes_is_a_timeout() -> None:
@@ -274,7 +274,7 @@ async def test_a_capture_can_be_called_off_at_any_moment(step: str) -> None:
             await asked
         assert failed.value.reason is RefusalReason.CANCELLED
         scanner.stuck.set()
-        while await desk.condition() is not StateCode.ONLINE:
+        while await desk.next_state() is not StateCode.ONLINE:
             pass
         assert "rest" in scanner.called
         assert "finger.captured" not in words(desk.everything)
@@ -317,7 +317,7 @@ async def test_calling_off_again_and_too_late_is_done_all_the_same() -> None:
         await asyncio.wait({asked})
         await desk.cancel()
         scanner.stuck.set()
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.ONLINE
         scanner.lost.set_result(PULLED)
         asked = desk.ask()
         while not asked.done():
@@ -351,7 +351,7 @@ async def test_a_capture_is_called_off_while_its_measure_loads(monkeypatch: pyte
     monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", slowly)
     async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask()
-        assert await desk.condition() is StateCode.BUSY
+        assert await desk.next_state() is StateCode.BUSY
         await desk.cancel()
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
         assert "finger_on" not in scanner.called
@@ -510,6 +510,6 @@ async def test_a_check_takes_a_print_and_tells_of_the_glass() -> None:
         seen = await trying
         assert seen["finger.taken"].outcome == "successful"
         assert seen["finger.taken"].measured is not None
-        while await desk.condition() is not StateCode.ONLINE:
+        while await desk.next_state() is not StateCode.ONLINE:
             pass
         assert outcomes(await run_self_test(scanner, SelfTestLevel.INTERNAL)) == {"glass.clean": "successful"}

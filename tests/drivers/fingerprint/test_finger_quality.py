@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import ValidationError
 from scanner_fixture import open_scripted_scanner
 from support.devices.fingerprints import BLANK, print_of
 
@@ -18,7 +17,8 @@ from drivers.fingerprint.image_analysis import analyse_image
 from drivers.fingerprint.observations import CapturePurpose, FingerPosition, QualityMeasureName
 from drivers.fingerprint.quality import NFIQ2_PPI, RidgeClarity, load_measure
 from drivers.fingerprint.raster import Raster
-from drivers.fingerprint.scanner import ScannerSettings
+from drivers.fingerprint.scanner import ScannerSettings, need_libraries
+from drivers.links.link import NotInstalledError
 from drivers.observation import Outcome
 from simulators.fingerprint.fingers import Finger, Sensor, SkinCondition, render_touch
 
@@ -184,8 +184,9 @@ def test_where_nfiq2_is_not_installed_it_is_refused_and_auto_does_without(
     load_measure.cache_clear()
     try:
         assert load_measure("auto").measure is QualityMeasureName.RIDGE_CLARITY
-        with pytest.raises(ValidationError, match=r"borderpost-gateway\[nfiq2\]"):
-            ScannerSettings(quality="nfiq2")
+        with pytest.raises(NotInstalledError) as refused:
+            need_libraries(ScannerSettings(quality="nfiq2"))
+        assert "[nfiq2]" in refused.value.how
     finally:
         load_measure.cache_clear()
     assert ScannerSettings().quality == "auto"

@@ -101,11 +101,11 @@ def test_the_image_of_a_record_opens_by_itself(encoding: ImageEncoding, inside: 
 
 
 @pytest.mark.parametrize(
-    ("resolution_ppi", "grey_bits", "level"),
+    ("resolution_ppi", "bits_per_pixel", "level"),
     [(500, 8, 30), (508, 8, 30), (508, 4, 20), (1000, 8, 40), (256, 8, 20), (500, 1, 10), (200, 8, 10)],
 )
-def test_no_record_claims_a_certificate(resolution_ppi: int, grey_bits: int, level: int) -> None:
-    assert acquisition_level(Raster(RASTER.pixels, resolution_ppi, grey_bits)) == level
+def test_no_record_claims_a_certificate(resolution_ppi: int, bits_per_pixel: int, level: int) -> None:
+    assert acquisition_level(Raster(RASTER.pixels, resolution_ppi, bits_per_pixel)) == level
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ representations = st.builds(
     number=byte,
     depth_bits=byte,
     units=byte,
-    captured=st.none() | moments,
+    captured_at=st.none() | moments,
     technology=byte,
     vendor=word,
     device=word,

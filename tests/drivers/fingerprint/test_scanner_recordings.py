@@ -14,7 +14,7 @@ RECORDINGS = Path("/usr/share/installed-tests/libfprint-2")
 """Where Debian's libfprint-2-tests puts them."""
 REPLAYS = int(os.environ.get("REPLAYS", "3"))
 """How often each is played; `make test` says 50."""
-PROGRAM = Path(__file__).parent / "scanner_replays.py"
+PROGRAM = Path(__file__).parent / "replay_program.py"
 IN_MEMORY = {"TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else {}
 """umockdev builds a tree of a hundred small files at each start."""
 SEED = 0x51EA2124

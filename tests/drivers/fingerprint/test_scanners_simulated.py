@@ -54,7 +54,7 @@ def now_s() -> float:
 
 def seen_by_host(desk: ScannerFixture, model: str) -> Any:
     """What lies on the glass, without what the protocol loses on the way."""
-    image = np.array(desk.device.platen.look())
+    image = np.array(desk.device.platen.sense())
     if model == "r503":
         return image >> 4
     if model == "nb1010":
@@ -71,7 +71,7 @@ async def test_a_print_comes_out_as_it_lies_on_the_glass(model: str, tmp_path: P
     async with desk_at(model, tmp_path) as desk:
         asked = desk.ask(position="left_thumb")
         await desk.told(FeedbackCode.PLACE)
-        desk.device.platen.put(FINGER.touch())
+        desk.device.platen.place(FINGER.touch())
         assert (await asked).outcome is CaptureOutcome.CAPTURED
         captured = await desk.next(FingerCaptured)
         expected = seen_by_host(desk, model)
@@ -93,7 +93,7 @@ async def reach(moment: str, desk: ScannerFixture) -> None:
         return
     if isinstance(rig.scanner, ZfmModule) and moment == "on its way":
         await rig.scanner.inject(Delayed(delay_s=0.2))
-    rig.platen.put(FINGER.touch())
+    rig.platen.place(FINGER.touch())
     await desk.told(
         {
             "on its way": FeedbackCode.KEEP_STILL,
@@ -120,13 +120,13 @@ async def test_a_capture_is_called_off_at_any_moment(model: str, moment: str, tm
             took_s = now_s() - begun_s
             with pytest.raises(CommandFailure):
                 await asked
-            while await desk.condition() is not StateCode.ONLINE:
+            while await desk.next_state() is not StateCode.ONLINE:
                 pass
             desk.device.platen.lift()
             return took_s
 
         await in_time(trial)
-        desk.device.platen.put(FINGER.touch())
+        desk.device.platen.place(FINGER.touch())
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED, "nothing is left of what was called off"
 
 
@@ -160,7 +160,7 @@ async def test_a_finger_is_lifted_too_early(model: str, tmp_path: Path) -> None:
         async def trial() -> float:
             asked = desk.ask()
             await desk.told(FeedbackCode.PLACE)
-            desk.device.platen.put(FINGER.touch())
+            desk.device.platen.place(FINGER.touch())
             await desk.told(FeedbackCode.KEEP_STILL)
             begun_s = now_s()
             desk.device.platen.lift()
@@ -178,12 +178,12 @@ async def test_two_fingers_are_one_too_many(model: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path) as desk:
         touches = two_fingers(apart_mm=11)
         for touch in touches:  # drawn while the scanner answers
-            await asyncio.to_thread(desk.device.platen.foresee, touch)
+            await asyncio.to_thread(desk.device.platen.render_ahead, touch)
 
         async def trial() -> float:
             asked = desk.ask()
             await desk.told(FeedbackCode.PLACE)
-            desk.device.platen.put(*touches)
+            desk.device.platen.place(*touches)
             await desk.told(FeedbackCode.ASSESSING)
             begun_s = now_s()
             assert (await desk.ended()).outcome is CaptureOutcome.WRONG_FINGER_COUNT
@@ -201,27 +201,27 @@ async def test_two_fingers_are_one_too_many(model: str, tmp_path: Path) -> None:
 async def test_a_dirty_sensor_is_to_be_wiped_and_fine_afterwards(model: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path, minimum_quality=75) as desk:
         platen = desk.device.platen
-        await asyncio.to_thread(platen.foresee, FINGER.touch(), dirty=True)
+        await asyncio.to_thread(platen.render_ahead, FINGER.touch(), dirty=True)
 
         async def trial() -> float:
-            platen.soil(True)
+            platen.set_dirty(True)
             asked = desk.ask()
             await desk.told(FeedbackCode.PLACE)
-            platen.put(FINGER.touch())
+            platen.place(FINGER.touch())
             await desk.told(FeedbackCode.ASSESSING)
             begun_s = now_s()
             assert (await desk.ended()).outcome is CaptureOutcome.SENSOR_DIRTY
             took_s = now_s() - begun_s
             await asked
             status = await desk.next(Status)
-            assert (status.condition, status.cause) == (StateCode.DEGRADED, Cause.SENSOR_DIRTY)
+            assert (status.state, status.cause) == (StateCode.DEGRADED, Cause.SENSOR_DIRTY)
             return took_s
 
         await in_time(trial)
-        platen.soil(False)
+        platen.set_dirty(False)
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
-        assert await desk.condition() is StateCode.BUSY
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.BUSY
+        assert await desk.next_state() is StateCode.ONLINE
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -17,7 +17,7 @@ from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.usb.emulated_bus import EmulatedBus
 from simulators.usb.faults import UnplugAt
 
-PROGRAM = Path(__file__).with_name("scanner_under_libusb.py")
+PROGRAM = Path(__file__).with_name("libusb_program.py")
 QUICK = {"4500": {"exposure_s": 0.01}, "nb1010": {"row_s": 0.0}}
 UNPLUGS = 3
 

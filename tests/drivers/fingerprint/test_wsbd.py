@@ -54,7 +54,7 @@ def opened(
     simulated: WsBdSimulator, **settings: Any
 ) -> contextlib.AbstractAsyncContextManager[ScannerFixture]:
     links = LinkFactory()
-    quick = {"url": simulated.server.url, "quality": "ridge_clarity", "check_s": 0.05, "poll_s": 0.005}
+    quick = {"url": simulated.server.url, "quality": "ridge_clarity", "idle_poll_s": 0.05, "poll_s": 0.005}
     return open_scanner(WsBd(DriverSettings(**quick | settings), links), links, simulated)
 
 
@@ -72,7 +72,7 @@ def let(desk: ScannerFixture, fault: str, **arguments: Any) -> None:
 
 def paths(desk: ScannerFixture) -> list[str]:
     """What was asked, without the identifiers."""
-    return [f"{request.method} /{request.path.split('/')[1]}" for request in desk.device.server.asked]
+    return [f"{request.method} /{request.path.split('/')[1]}" for request in desk.device.server.request_count]
 
 
 # A capture.
@@ -81,7 +81,7 @@ def paths(desk: ScannerFixture) -> list[str]:
 @EDITIONS
 async def test_register_lock_initialise_configure_capture_download(edition: str) -> None:
     async with service(edition=edition) as simulated:
-        async with opened(simulated, edition=edition, check_s=50) as desk:
+        async with opened(simulated, edition=edition, idle_poll_s=50) as desk:
             assert desk.identity.model == "Slap One"
             assert (desk.identity.manufacturer, desk.identity.serial_number) == (
                 "Utopia Optics",
@@ -111,7 +111,7 @@ async def test_what_is_said_of_a_capture_that_nobody_can_watch() -> None:
     async with wsbd() as desk:
         await desk.ask()
         await desk.ended()
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.ONLINE
     assert words(desk.everything) == [
         "[busy]",
         "place",
@@ -163,7 +163,7 @@ async def test_a_capture_called_off_is_called_off_at_the_service_too() -> None:
         assert asyncio.get_running_loop().time() - begun_s < 0.3
         with pytest.raises(CommandFailure):
             await asking
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.ONLINE
         assert "POST /cancel" in paths(desk)
         desk.device.service.finger.set()
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
@@ -175,7 +175,7 @@ async def test_a_finger_that_never_comes_is_a_timeout() -> None:
         assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
         with pytest.raises(CommandFailure):
             await asking
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.ONLINE
         assert not desk.device.service.capturing
 
 
@@ -218,13 +218,13 @@ async def test_a_lock_that_another_has_is_waited_for() -> None:
         simulated.service.lock = OTHER_CLIENT
         async with opened(simulated) as desk:
             held = await desk.next(DeviceStatus)
-            assert (held.condition, held.cause) == (StateCode.DEGRADED, Cause.PORT_HELD)
+            assert (held.state, held.cause) == (StateCode.DEGRADED, Cause.PORT_HELD)
             assert "steal" in held.how
             with pytest.raises(CommandRefusal) as refused:
                 await desk.ask()
             assert refused.value.reason is RefusalReason.BUSY
             simulated.service.lock = None
-            while await desk.condition() is not StateCode.ONLINE:
+            while await desk.next_state() is not StateCode.ONLINE:
                 pass
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
@@ -232,10 +232,10 @@ async def test_a_lock_that_another_has_is_waited_for() -> None:
 async def test_the_lock_is_stolen_by_command_with_a_reason() -> None:
     async with service() as simulated:
         simulated.service.lock = OTHER_CLIENT
-        async with opened(simulated, check_s=50) as desk:
-            assert await desk.condition() is StateCode.DEGRADED
+        async with opened(simulated, idle_poll_s=50) as desk:
+            assert await desk.next_state() is StateCode.DEGRADED
             await desk.driver.steal_lock(StealLock(reason="its program has crashed"), Invocation.local())
-            assert await desk.condition() is StateCode.ONLINE
+            assert await desk.next_state() is StateCode.ONLINE
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
@@ -258,8 +258,8 @@ def test_no_lock_is_stolen_without_a_reason() -> None:
 async def test_a_lock_taken_away_at_rest_is_a_state_and_comes_back() -> None:
     async with wsbd() as desk:
         let(desk, "lock-held", for_s=0.2)
-        assert await desk.condition() is StateCode.DEGRADED
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.DEGRADED
+        assert await desk.next_state() is StateCode.ONLINE
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
@@ -271,7 +271,7 @@ async def test_a_lock_taken_away_in_a_capture_ends_it() -> None:
         let(desk, "lock-held")
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
         await asyncio.wait({asking})
-        assert await desk.condition() is not StateCode.BUSY
+        assert await desk.next_state() is not StateCode.BUSY
 
 
 # What keeps a service from working.
@@ -321,7 +321,7 @@ async def test_a_service_that_has_forgotten_us_is_registered_with_anew() -> None
 
 
 async def test_a_service_that_needs_to_be_initialised_again_is() -> None:
-    async with wsbd(check_s=50) as desk:
+    async with wsbd(idle_poll_s=50) as desk:
         desk.device.service.initialised = False
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 

@@ -1,4 +1,4 @@
-"""Readers that are keyboards: found by identity or path, taken from everybody else, failures explained."""
+"""Readers that are keyboards: found by USB id or path, grabbed, errors with remedies."""
 
 import asyncio
 import errno
@@ -40,7 +40,7 @@ def plug_in(sysfs: Path, node: str, usb: str, serial_number: str = "", keys: str
     (device / "capabilities/key").write_text(keys + "\n")
 
 
-def test_a_usb_address_finds_the_node_that_types(tmp_path: Path) -> None:
+def test_usb_address_finds_typing_node(tmp_path: Path) -> None:
     plug_in(tmp_path, "event3", "0db5:0137", "A1", keys=VOLUME_KEYS)
     plug_in(tmp_path, "event4", "0db5:0137", "A1")
     plug_in(tmp_path, "event5", "0db5:0137", "B2")
@@ -49,7 +49,7 @@ def test_a_usb_address_finds_the_node_that_types(tmp_path: Path) -> None:
     assert find_keyboard("usb:046d:c31c", tmp_path) == "/dev/input/event6"
 
 
-def test_two_alike_are_told_apart_or_refused(tmp_path: Path) -> None:
+def test_ambiguous_address_needs_serial_number(tmp_path: Path) -> None:
     plug_in(tmp_path, "event4", "0db5:0137", "A1")
     plug_in(tmp_path, "event5", "0db5:0137")
     with pytest.raises(LinkError) as refused:
@@ -59,7 +59,7 @@ def test_two_alike_are_told_apart_or_refused(tmp_path: Path) -> None:
     assert "by-path" in refused.value.how
 
 
-def test_a_device_that_leaves_while_it_is_looked_at_is_passed_over(tmp_path: Path) -> None:
+def test_device_unplugged_during_search(tmp_path: Path) -> None:
     plug_in(tmp_path, "event4", "0db5:0137")
     (tmp_path / "event4/device/capabilities/key").unlink()
     with pytest.raises(LinkError) as refused:
@@ -76,7 +76,7 @@ def test_a_device_that_leaves_while_it_is_looked_at_is_passed_over(tmp_path: Pat
         ("/dev/null", Cause.WRONG_DEVICE, Action.CONFIGURE),
     ],
 )
-async def test_what_is_not_there_is_said_with_a_remedy(address: str, cause: Cause, action: Action) -> None:
+async def test_missing_device_has_a_remedy(address: str, cause: Cause, action: Action) -> None:
     with pytest.raises(LinkError) as refused:
         await LinkFactory().keyboard(KeyboardSettings(port=address))
     assert (refused.value.cause, refused.value.action) == (cause, action)
@@ -84,12 +84,12 @@ async def test_what_is_not_there_is_said_with_a_remedy(address: str, cause: Caus
 
 
 @pytest.mark.parametrize("port", ["usb:0DB5", "usb:XXXX:0137", "event3", ""])
-def test_an_address_that_is_none_is_refused(port: str) -> None:
+def test_invalid_address_is_refused(port: str) -> None:
     with pytest.raises(ValidationError, match="port"):
         KeyboardSettings(port=port)
 
 
-async def test_a_simulated_keyboard_has_one_owner_and_the_other_is_named(tmp_path: Path) -> None:
+async def test_simulated_keyboard_has_one_owner(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "port"):
         holding = subprocess.Popen(
             [
@@ -118,7 +118,7 @@ async def test_a_simulated_keyboard_has_one_owner_and_the_other_is_named(tmp_pat
         await links.close()
 
 
-async def test_what_is_typed_is_tapped_and_what_was_typed_before_is_not_read(tmp_path: Path) -> None:
+async def test_input_is_tapped_and_old_input_dropped(tmp_path: Path) -> None:
     seen: list[tuple[str, bytes]] = []
     async with SerialLine.open_at(tmp_path / "port") as wire:
         os.write(wire._master, b"old news, 24 bytes long.")
@@ -135,7 +135,7 @@ async def test_what_is_typed_is_tapped_and_what_was_typed_before_is_not_read(tmp
     assert seen == [("in", events)]
 
 
-async def test_an_unplugged_keyboard_fails_at_once(tmp_path: Path) -> None:
+async def test_unplugged_keyboard_fails_at_once(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "port") as wire:
         links = LinkFactory()
         link = await links.keyboard(KeyboardSettings(port=str(tmp_path / "port")))
@@ -151,7 +151,7 @@ async def test_an_unplugged_keyboard_fails_at_once(tmp_path: Path) -> None:
 
 
 class Device:
-    """What python-evdev opens, as far as this link asks: a pipe stands in for the node."""
+    """Replacement of python-evdev's device, with a pipe as its node."""
 
     def __init__(self, keys: list[int], refuses: int | None = None) -> None:
         self.fd, self.far_end = os.pipe2(os.O_NONBLOCK)
@@ -174,14 +174,14 @@ class Device:
 
 
 def input_node(mocker: MockerFixture, device: Device | OSError) -> KeyboardSettings:
-    """Let there be an input device at /dev/input/event5, as the kernel numbers them."""
+    """Make an input device at /dev/input/event5, with the kernel's major number."""
     mocker.patch("drivers.links.keyboard.device_major", return_value=INPUT_MAJOR)
     pytest.importorskip("evdev", reason="needs the extra: pip install evdev")
     mocker.patch("evdev.InputDevice", side_effect=[device])
     return KeyboardSettings(port="/dev/input/event5")
 
 
-async def test_an_input_device_is_grabbed_and_says_who_it_is(mocker: MockerFixture) -> None:
+async def test_input_device_is_grabbed(mocker: MockerFixture) -> None:
     device = Device([2, 28, 30])
     grab = mocker.spy(device, "grab")
     settings = input_node(mocker, device)
@@ -190,7 +190,7 @@ async def test_an_input_device_is_grabbed_and_says_who_it_is(mocker: MockerFixtu
     grab.assert_called_once_with()
     assert (link.name, link.serial_number, links.is_simulated) == ("Access-IS OCR315e", "SIM0001", False)
     await links.close()
-    assert device.closed, "which also lets it go"
+    assert device.closed, "close releases the grab"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ async def test_an_input_device_is_grabbed_and_says_who_it_is(mocker: MockerFixtu
     ],
 )
 @pytest.mark.parametrize("at", ["open", "grab"])
-async def test_what_the_system_refuses_is_explained(
+async def test_refusal_of_system_has_cause_and_remedy(
     at: str, number: int, cause: Cause, action: Action, mocker: MockerFixture
 ) -> None:
     device = Device([2, 28, 30], refuses=number)
@@ -217,7 +217,7 @@ async def test_what_the_system_refuses_is_explained(
         device.close()
 
 
-async def test_volume_keys_are_no_keyboard_and_not_taken(mocker: MockerFixture) -> None:
+async def test_device_without_letters_is_refused(mocker: MockerFixture) -> None:
     device = Device([113, 114, 115])
     grab = mocker.spy(device, "grab")
     settings = input_node(mocker, device)
@@ -228,7 +228,7 @@ async def test_volume_keys_are_no_keyboard_and_not_taken(mocker: MockerFixture) 
     grab.assert_not_called()
 
 
-async def test_a_missing_library_is_said_with_its_name(mocker: MockerFixture) -> None:
+async def test_missing_library_names_its_extra(mocker: MockerFixture) -> None:
     mocker.patch("drivers.links.keyboard.device_major", return_value=INPUT_MAJOR)
     mocker.patch.dict(sys.modules, {"evdev": None})
     with pytest.raises(LinkError) as refused:
@@ -261,7 +261,7 @@ A: capabilities/key={TYPES}
 
 
 def ioctls() -> str:
-    """The answers of the node, each as long as python-evdev asks for."""
+    """Responses of the node, each as long as python-evdev requests."""
 
     def padded(data: bytes, size: int) -> str:
         return data.ljust(size, b"\0").hex().upper()
@@ -314,7 +314,7 @@ asyncio.run(main())
 
 @needs_umockdev
 @pytest.mark.parametrize("address", ["usb:0DB5:0137:SIM0001", "/dev/input/event5"])
-def test_an_emulated_input_device_is_opened_grabbed_and_read(address: str, tmp_path: Path) -> None:
+def test_emulated_input_device_is_read(address: str, tmp_path: Path) -> None:
     pytest.importorskip("evdev", reason="needs the extra: pip install evdev")
     clock = Clock(0)
     typed = typed_by_person("hunter2", clock, key_s=0.02)
@@ -343,4 +343,4 @@ def test_an_emulated_input_device_is_opened_grabbed_and_read(address: str, tmp_p
     model, serial_number, lines, simulated = json.loads(ran.stdout)
     assert (model, serial_number) == ("Access-IS OCR315e", "SIM0001")
     assert tuple(lines) == PASSPORT
-    assert simulated, "umockdev's nodes are ptys in truth"
+    assert simulated, "umockdev's nodes are ptys"

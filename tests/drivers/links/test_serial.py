@@ -1,4 +1,4 @@
-"""Serial ports: found by identity or path, opened once, and every failure says what to do."""
+"""Serial ports: found by USB id or path, opened once, errors with remedies."""
 
 import asyncio
 import fcntl
@@ -20,7 +20,7 @@ from drivers.links.serial import SerialLink, SerialSettings, find_port
 from simulators.links.serial_line import SerialLine
 
 TIOCGEXCL = 0x80045440
-"""Asks a terminal whether it refuses further openings (ioctl_tty(2)); Python has no name for it."""
+"""Ioctl that reads the exclusive mode of a terminal (ioctl_tty(2)); Python has no name for it."""
 TTY_MAJOR = 4
 HOLD_PORT = """
 import asyncio, sys
@@ -44,7 +44,7 @@ def usb_port(device: str, vid: int, pid: int, serial_number: str | None) -> List
 
 @pytest.fixture
 def plugged_in(mocker: MockerFixture) -> list[ListPortInfo]:
-    """What the system lists as its serial ports; there are none on a test machine."""
+    """Serial ports listed by the system; there are none on a test machine."""
     ports: list[ListPortInfo] = []
     mocker.patch("drivers.links.serial.list_ports.comports", return_value=ports)
     return ports
@@ -61,7 +61,7 @@ def test_a_usb_address_finds_its_device(plugged_in: list[ListPortInfo]) -> None:
     assert (path, usb.product if usb else None) == ("/dev/ttyACM2", "OCR315e")
 
 
-def test_two_alike_are_told_apart_or_refused(plugged_in: list[ListPortInfo]) -> None:
+def test_ambiguous_address_needs_serial_number(plugged_in: list[ListPortInfo]) -> None:
     plugged_in += [
         usb_port("/dev/ttyACM0", 0x0DB5, 0x0137, "A1"),
         usb_port("/dev/ttyACM1", 0x0DB5, 0x0137, None),
@@ -81,7 +81,7 @@ def test_two_alike_are_told_apart_or_refused(plugged_in: list[ListPortInfo]) -> 
         ("/etc/hostname", Cause.WRONG_DEVICE, Action.CONFIGURE),
     ],
 )
-async def test_what_is_not_there_is_said_with_a_remedy(
+async def test_missing_port_has_a_remedy(
     address: str, cause: Cause, action: Action, plugged_in: list[ListPortInfo]
 ) -> None:
     with pytest.raises(LinkError) as refused:
@@ -90,7 +90,7 @@ async def test_what_is_not_there_is_said_with_a_remedy(
     assert refused.value.how
 
 
-async def test_a_port_has_one_owner_and_the_other_is_named(tmp_path: Path) -> None:
+async def test_port_has_one_owner(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "port"):
         holding = subprocess.Popen(
             [
@@ -119,7 +119,7 @@ async def test_a_port_has_one_owner_and_the_other_is_named(tmp_path: Path) -> No
 
 
 def refuses_openings(port: Path) -> bool:
-    """Root may open a terminal that refuses everybody else, so the terminal itself is asked."""
+    """Return the exclusive mode of a terminal; root could open it anyway, so an open proves nothing."""
     descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         return any(fcntl.ioctl(descriptor, TIOCGEXCL, bytes(4)))
@@ -155,7 +155,7 @@ async def test_real_port_refuses_others(tmp_path: Path, mocker: MockerFixture) -
     ("number", "cause"),
     [(13, Cause.NO_PERMISSION), (1, Cause.NO_PERMISSION), (6, Cause.NO_DEVICE), (22, Cause.LINK_FAILED)],
 )
-async def test_what_the_system_refuses_is_explained(
+async def test_refusal_of_system_has_cause_and_remedy(
     number: int, cause: Cause, tmp_path: Path, mocker: MockerFixture
 ) -> None:
     async with SerialLine.open_at(tmp_path / "port"):
@@ -165,8 +165,8 @@ async def test_what_the_system_refuses_is_explained(
     assert refused.value.cause is cause
 
 
-async def test_what_waited_in_the_kernel_before_we_opened_is_not_read(tmp_path: Path) -> None:
-    """Nobody knows how old it is: the traveller it belongs to may be gone."""
+async def test_input_before_open_is_dropped(tmp_path: Path) -> None:
+    """Its age is unknown: its traveller may have left."""
     async with SerialLine.open_at(tmp_path / "port") as wire:
         os.write(wire._master, b"old news\r")
         links = LinkFactory()
@@ -191,7 +191,7 @@ async def test_both_directions_are_tapped(tmp_path: Path) -> None:
     assert seen == [("out", b"who\r"), ("in", b"me\r")]
 
 
-async def test_a_megabyte_goes_out_to_a_device_that_reads_slowly(tmp_path: Path) -> None:
+async def test_megabyte_to_slow_device_is_sent(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "port") as wire:
         got = bytearray()
         wire.on_received = got.extend
@@ -205,7 +205,7 @@ async def test_a_megabyte_goes_out_to_a_device_that_reads_slowly(tmp_path: Path)
         await links.close()
 
 
-async def test_reads_and_writes_of_an_unplugged_device_fail_at_once(tmp_path: Path) -> None:
+async def test_unplugged_device_fails_at_once(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "port") as wire:
         links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
@@ -219,25 +219,25 @@ async def test_reads_and_writes_of_an_unplugged_device_fail_at_once(tmp_path: Pa
 
 
 @pytest.mark.parametrize("port", ["usb:0DB5", "usb:XXXX:0137", "ttyUSB0", "COM3", ""])
-def test_an_address_that_is_none_is_refused(port: str) -> None:
+def test_invalid_address_is_refused(port: str) -> None:
     with pytest.raises(ValidationError):
         SerialSettings(port=port)
 
 
 @pytest.mark.parametrize("baud", [0, 9601, -9600])
-def test_a_rate_no_port_runs_at_is_refused(baud: int) -> None:
+def test_unsupported_rate_is_refused(baud: int) -> None:
     with pytest.raises(ValidationError, match="rate"):
         SerialSettings(port="/dev/ttyUSB0", baud=baud)
 
 
-async def test_a_rate_outside_pyserials_table_works(tmp_path: Path) -> None:
+async def test_rate_outside_pyserials_table_works(tmp_path: Path) -> None:
     settings = SerialSettings(port=str(tmp_path / "port"), baud=256000)
     async with SerialLine.open_at(tmp_path / "port"), SerialLink(settings, lambda *_: None):
-        assert who_has_open(str(tmp_path / "port")) == "", "our own process does not count"
+        assert who_has_open(str(tmp_path / "port")) == "", "the own process does not count"
 
 
 @pytest.mark.parametrize("replays", [True, False])
-async def test_a_line_that_plays_a_recording_says_so(replays: bool, tmp_path: Path) -> None:
+async def test_replayed_line_is_marked(replays: bool, tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "port", replays=replays) as line:
         links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(line.path)))

@@ -1,4 +1,4 @@
-"""A scanner on a pty: the far end of its wire, the simulated device on it, and what the real driver says."""
+"""A scanner on a pty: the far end of the wire, the simulated device on it, and the real driver's output."""
 
 import asyncio
 import contextlib
@@ -34,47 +34,48 @@ GAP_S = 0.03
 
 
 class OcrScannerFixture:
-    """A driver under test, with its wire and its scanner in our hands."""
+    """A driver under test, with its wire and its scanner under control of the test."""
 
     def __init__(self, wire: SerialLine, device: MrzReader, driver: OcrScanner, identity: Identity) -> None:
         self.wire = wire
         self.device: Any = device
         self.driver = driver
         self.identity = identity
-        self.said: asyncio.Queue[object] = asyncio.Queue()
+        self.output: asyncio.Queue[object] = asyncio.Queue()
 
     async def listen(self) -> None:
-        """Collect what the driver says until its link fails."""
+        """Collect the driver's output until its link fails."""
         async with contextlib.aclosing(self.driver.watch()) as observations:
             try:
                 async for observation in observations:
-                    self.said.put_nowait(observation)
+                    self.output.put_nowait(observation)
             except LinkError as error:
-                self.said.put_nowait(error)
+                self.output.put_nowait(error)
 
     async def next(self, kind: type[Any] = object) -> Any:
-        """The next thing of that kind; what comes before it is passed over."""
+        """Return the next observation of that kind; earlier ones are skipped."""
         passed_over: list[object] = []
         try:
             async with asyncio.timeout(10):
                 while True:
-                    said = await self.said.get()
-                    if isinstance(said, kind):
-                        return said
-                    assert not isinstance(said, LinkError), said.text
-                    passed_over.append(said)
+                    output = await self.output.get()
+                    if isinstance(output, kind):
+                        return output
+                    assert not isinstance(output, LinkError), output.text
+                    passed_over.append(output)
         except TimeoutError:
             raise AssertionError(f"no {kind.__name__} within 10 s, but {passed_over}") from None
 
     async def show(self, lines: Sequence[str]) -> None:
-        """Send the bytes of a document, whatever the scanner is set to."""
+        """Send the bytes of a document, whatever the setup of the scanner."""
         await self.wire.send(FRAMES[self.driver.settings.model](lines))
 
 
 def settings_of(model: str, port: Path, **more: Any) -> OcrScannerSettings:
-    """Settings for tests: short silences, and a document read twice is said twice.
+    """Build settings for tests: short silences, and a repeated document is published again.
 
-    A pty carries no parity bit, and glibc refuses to set one on a pty whose settings are otherwise as wished.
+    A pty carries no parity bit, and glibc refuses to set one on a pty whose other settings are already as
+    requested.
     """
     usual = {"gap_s": GAP_S, "same_document_s": 0, "response_timeout_s": 2, "parity": "N"}
     return OcrScannerSettings.model_validate({"model": model, "port": str(port)} | usual | more)
@@ -82,7 +83,7 @@ def settings_of(model: str, port: Path, **more: Any) -> OcrScannerSettings:
 
 @contextlib.asynccontextmanager
 async def plugged(port: Path, model: str) -> AsyncIterator[tuple[SerialLine, Any]]:
-    """A line with a scanner on it."""
+    """Open a line with a scanner on it."""
     async with SerialLine.open_at(port, look_s=0.002) as wire:
         yield wire, DEVICES[model](wire)
 
@@ -91,16 +92,16 @@ async def plugged(port: Path, model: str) -> AsyncIterator[tuple[SerialLine, Any
 async def listening(
     wire: SerialLine, device: MrzReader, settings: OcrScannerSettings
 ) -> AsyncIterator[OcrScannerFixture]:
-    """An opened driver that watches the scanner on that line."""
+    """Open a driver that watches the scanner on that line."""
     links = LinkFactory()
     driver = OcrScanner(settings, links)
     try:
         identity = await driver.open()
         await wire.wait_for_host()
-        bench = OcrScannerFixture(wire, device, driver, identity)
-        task = asyncio.create_task(bench.listen())
+        scanner = OcrScannerFixture(wire, device, driver, identity)
+        task = asyncio.create_task(scanner.listen())
         try:
-            yield bench
+            yield scanner
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -111,9 +112,9 @@ async def listening(
 
 @contextlib.asynccontextmanager
 async def ocr_fixture(port: Path, model: str, **more: Any) -> AsyncIterator[OcrScannerFixture]:
-    """A scanner on a line, and an opened driver that watches it."""
+    """Open a line with a scanner on it and a driver that watches it."""
     async with (
         plugged(port, model) as (wire, device),
-        listening(wire, device, settings_of(model, port, **more)) as bench,
+        listening(wire, device, settings_of(model, port, **more)) as scanner,
     ):
-        yield bench
+        yield scanner

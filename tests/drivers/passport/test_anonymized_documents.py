@@ -1,4 +1,4 @@
-"""A scrubbed recording of a document reader reads as well as before, and nobody in it can be found."""
+"""An anonymized recording of a document reader reads as well as before, and has no personal data."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -34,12 +34,12 @@ from simulators.passport.scanners.est100 import camera_frame, chip_frame
 from simulators.passport.text import LineEnd, text_frame
 
 BETWEEN_S = 1.0
-"""A silence between what is presented."""
+"""Silence between presentations."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A kind of reader: how it frames lines, and how they are read back."""
+    """A kind of reader: framing of its lines, and the way to read them back."""
 
     driver: str
     settings: dict[str, Any]
@@ -56,7 +56,7 @@ class Reader:
                     continue
                 if self.settings.get("model") == "est-100pr":
                     yield from (
-                        said.mrz for said in messages.parse_message(frame) if isinstance(said, DocumentRead)
+                        read.mrz for read in messages.parse_message(frame) if isinstance(read, DocumentRead)
                     )
                 else:
                     yield parse_mrz(split_lines(decode_text(frame.payload[self.skipped :])))
@@ -148,7 +148,7 @@ def marks_of(document: TravelDocument) -> set[str]:
 
 
 def recorded(reader: Reader, pieces: Sequence[bytes], cuts: Sequence[int]) -> Recording:
-    """What was presented, each cut into chunks."""
+    """Record the presentations, each cut into chunks."""
     entries = []
     for number, piece in enumerate(pieces):
         ends = sorted({cut % len(piece) for cut in cuts} | {0, len(piece)})
@@ -168,17 +168,17 @@ def entries_of(recording: Recording) -> list[str]:
 
 
 def everything(recording: Recording) -> list[str]:
-    """All that can be read in a recording below its head, in capitals."""
-    said = b"".join(chunk.data for chunk in recording.chunks)
+    """Return all text in a recording below its header, in capitals."""
+    data = b"".join(chunk.data for chunk in recording.chunks)
     texts = [
         "\n".join(entries_of(recording)),
-        said.decode("latin-1"),
-        said.replace(b"\0", b"").decode("latin-1"),
+        data.decode("latin-1"),
+        data.replace(b"\0", b"").decode("latin-1"),
     ]
     if recording.driver == "mrz-wedge":
-        texts.append("".join(key for key in KeyEventDecoder(0.1).feed(said) if isinstance(key, str)))
+        texts.append("".join(key for key in KeyEventDecoder(0.1).feed(data) if isinstance(key, str)))
     else:
-        texts.append(said.hex())  # packed decimals; key codes and times may look like some
+        texts.append(data.hex())  # packed decimals; key codes and times may look like some
     return [text.upper() for text in texts]
 
 
@@ -189,7 +189,7 @@ def everything(recording: Recording) -> list[str]:
     st.binary(max_size=9),
 )
 @settings(max_examples=5)
-def test_nobody_is_left_and_every_digit_is_right(
+def test_no_personal_data_and_right_digits(
     name: str, presented: list[TravelDocument], cuts: list[int], noise: bytes
 ) -> None:
     reader = READERS[name]
@@ -198,22 +198,24 @@ def test_nobody_is_left_and_every_digit_is_right(
     pieces = [*frames, *([] if reader.driver == "mrz-wedge" or not noise else [noise]), half]
 
     original = recorded(reader, pieces, cuts)
-    scrubbed = Recording.from_text(anonymize(original, Pseudonymizer).to_text())
+    anonymized = Recording.from_text(anonymize(original, Pseudonymizer).to_text())
 
-    texts = everything(scrubbed)
+    texts = everything(anonymized)
     for document in presented:
         for mark in marks_of(document):
             coded = {mark, mark.encode().hex().upper(), " ".join(f"{c:02X}" for c in mark.encode())}
             assert not [text for text in texts for code in coded if code in text]
-    assert "/dev/anna" not in scrubbed.to_text()
-    # Somebody may well be called LIVE or RECO: so the head is the same whoever was read.
-    assert head_of(scrubbed) == head_of(anonymize(recorded(reader, [reader.frame(generate(A_PASSPORT))], [])))
-    assert [(c.at_s, len(c.data)) for c in scrubbed.chunks] == [
+    assert "/dev/anna" not in anonymized.to_text()
+    # A person may be called LIVE or RECO, so the header must be the same for every person.
+    assert head_of(anonymized) == head_of(
+        anonymize(recorded(reader, [reader.frame(generate(A_PASSPORT))], []))
+    )
+    assert [(c.at_s, len(c.data)) for c in anonymized.chunks] == [
         (c.at_s, len(c.data)) for c in original.chunks
     ]
-    said = b"".join(chunk.data for chunk in scrubbed.chunks)
+    data = b"".join(chunk.data for chunk in anonymized.chunks)
     starts = [sum(map(len, pieces[:number])) for number in range(len(pieces) + 1)]
-    again = [said[a:b] for a, b in pairwise(starts)]
+    again = [data[a:b] for a, b in pairwise(starts)]
     zones = list(reader.zones(again[: len(frames)]))
     assert len(zones) == len(presented)
     for document, zone in zip(presented, zones, strict=True):
@@ -222,14 +224,14 @@ def test_nobody_is_left_and_every_digit_is_right(
         assert {digit.result for digit in zone.digits} <= {DigitResult.OK, DigitResult.ABSENT}
 
 
-def test_digits_that_were_wrong_are_wrong_again() -> None:
+def test_wrong_digits_stay_wrong() -> None:
     right = generate(A_PASSPORT)
     wrong = (right[0], right[1][:9] + str((int(right[1][9]) + 1) % 10) + right[1][10:])
     reader = READERS["accessis"]
 
-    scrubbed = anonymize(recorded(reader, [ocr_frame(wrong)], []))
+    anonymized = anonymize(recorded(reader, [ocr_frame(wrong)], []))
 
-    (zone,) = reader.zones([chunk.data for chunk in scrubbed.chunks])
+    (zone,) = reader.zones([chunk.data for chunk in anonymized.chunks])
     assert zone is not None
     results = {digit.field: digit.result for digit in zone.digits}
     assert results["document_number"] == results["composite"] == DigitResult.FAILED
@@ -247,19 +249,19 @@ A_PASSPORT = TravelDocument(
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "passport").glob("*.rec")), ids=lambda path: path.stem)
-def test_all_recordings_of_readers_are_scrubbed_whole(path: Any) -> None:
+def test_all_reader_recordings_are_anonymized(path: Any) -> None:
     original = Recording.from_text(path.read_text())
-    scrubbed = anonymize(original)
+    anonymized = anonymize(original)
 
-    assert scrubbed.people == "scrubbed"
-    assert [len(chunk.data) for chunk in scrubbed.chunks] == [len(chunk.data) for chunk in original.chunks]
-    assert "4552494B53534F4E" not in scrubbed.to_text().upper().replace(" ", ""), "ERIKSSON"
-    # What goes to a reader never tells of anybody.
+    assert anonymized.people == "anonymized"
+    assert [len(chunk.data) for chunk in anonymized.chunks] == [len(chunk.data) for chunk in original.chunks]
+    assert "4552494B53534F4E" not in anonymized.to_text().upper().replace(" ", ""), "ERIKSSON"
+    # Bytes to a reader never hold personal data.
     sent = [(chunk.at_s, chunk.data) for chunk in original.chunks if chunk.direction == "out"]
-    assert [(chunk.at_s, chunk.data) for chunk in scrubbed.chunks if chunk.direction == "out"] == sent
+    assert [(chunk.at_s, chunk.data) for chunk in anonymized.chunks if chunk.direction == "out"] == sent
 
 
-def test_the_same_person_is_the_same_afterwards_and_another_in_the_next_recording() -> None:
+def test_pseudonyms_differ_by_recording() -> None:
     reader = READERS["accessis"]
     passport = ocr_frame(generate(A_PASSPORT))
     original = recorded(reader, [passport, passport], [])
@@ -279,12 +281,12 @@ def test_the_same_person_is_the_same_afterwards_and_another_in_the_next_recordin
         ("mrz-serial", {"framing": "semaphore"}, "mrz-serial: framing"),
     ],
 )
-def test_what_cannot_be_certain_is_refused(driver: str, more: dict[str, Any], complaint: str) -> None:
+def test_uncertain_recording_is_refused(driver: str, more: dict[str, Any], complaint: str) -> None:
     with pytest.raises((CannotAnonymize, LookupError), match=complaint):
         anonymize(Recording(driver, more, "live", entries=[Chunk(0, "in", b"x")]))
 
 
-def test_somebody_who_is_called_like_what_must_stay_is_refused() -> None:
+def test_name_in_kept_text_is_refused() -> None:
     document = TravelDocument(
         **{
             **vars_of(A_PASSPORT),
@@ -301,7 +303,7 @@ def vars_of(document: TravelDocument) -> dict[str, Any]:
     return {name: getattr(document, name) for name in document.__slots__}
 
 
-def test_settings_name_no_port_and_no_words_of_somebody() -> None:
+def test_settings_name_no_port_or_person() -> None:
     recording = Recording(
         "ocr-scanner",
         {"model": "honeywell", "port": "/dev/zorbane", "setup": ["ZORBAN1"], "gap_s": 0.2, "parity": "E"},
@@ -309,7 +311,7 @@ def test_settings_name_no_port_and_no_words_of_somebody() -> None:
         identity={"model": "Xenon", "owner": "Zorbane"},
     )
 
-    scrubbed = anonymize(recording)
+    anonymized = anonymize(recording)
 
-    assert scrubbed.settings == {"parity": "E", "model": "honeywell", "gap_s": 0.2}
-    assert "ZORBAN" not in json.dumps(scrubbed.to_text()).upper()
+    assert anonymized.settings == {"parity": "E", "model": "honeywell", "gap_s": 0.2}
+    assert "ZORBAN" not in json.dumps(anonymized.to_text()).upper()

@@ -1,4 +1,4 @@
-"""Framings as pure code: whatever comes, in whatever pieces, no byte is lost and nothing is raised."""
+"""Framings as pure code: with any bytes in any chunks, no byte is lost and nothing is raised."""
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +22,7 @@ MAKE = {
     "text": PlainTextFraming,
 }
 DOCUMENTS = list(ERIKSSON_LINES.values())
-# Bytes that mean something to one of the framings: noise then looks like frames more often than by chance.
+# Bytes with a meaning in one of the framings: noise then looks like frames more often than by chance.
 MARKS = [b"\x1c\x02", b"\x03\x1d", b"\x01", b"OU\x02", b"\x03", b"I\x00", b"C\x00\x01", b"\r"]
 TEXTS = ["\r".join(lines).encode() for lines in DOCUMENTS]
 STREAMS = st.lists(st.binary(max_size=20) | st.sampled_from(MARKS) | st.sampled_from(TEXTS))
@@ -38,7 +38,7 @@ def through(framing: Framing, pieces: list[bytes]) -> list[Frame]:
 @pytest.mark.parametrize("name", ["accessis", "elyctis", "rte"])
 @settings(max_examples=300)
 @given(pieces=STREAMS)
-def test_every_byte_ends_in_exactly_one_frame(name: str, pieces: list[bytes]) -> None:
+def test_every_byte_is_in_one_frame(name: str, pieces: list[bytes]) -> None:
     framing = MAKE[name]()
     assert b"".join(frame.wire for frame in through(framing, pieces)) == b"".join(pieces)
     assert not framing.has_pending
@@ -47,9 +47,7 @@ def test_every_byte_ends_in_exactly_one_frame(name: str, pieces: list[bytes]) ->
 @pytest.mark.parametrize("name", sorted(MAKE))
 @settings(max_examples=200)
 @given(pieces=STREAMS, data=st.data())
-def test_the_pieces_in_which_bytes_arrive_do_not_matter(
-    name: str, pieces: list[bytes], data: st.DataObject
-) -> None:
+def test_chunking_does_not_matter(name: str, pieces: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(pieces)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     cut = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
@@ -59,7 +57,7 @@ def test_the_pieces_in_which_bytes_arrive_do_not_matter(
 
 @pytest.mark.parametrize("name", sorted(MAKE))
 @pytest.mark.parametrize("lines", DOCUMENTS)
-def test_a_frame_of_the_simulator_is_whole(name: str, lines: tuple[str, ...]) -> None:
+def test_simulator_frame_is_complete(name: str, lines: tuple[str, ...]) -> None:
     (frame,) = through(MAKE[name](), [FRAMES[name](lines)])
     assert isinstance(frame, CompleteFrame)
 
@@ -68,7 +66,7 @@ def test_a_frame_of_the_simulator_is_whole(name: str, lines: tuple[str, ...]) ->
     ("name", "head"),
     [("accessis", b"\x1c\x02"), ("rte", b"\x01\x5a\x00OU\x020"), ("text", b""), ("accessis", b"")],
 )
-def test_a_frame_without_end_is_given_up_in_bounded_memory(name: str, head: bytes) -> None:
+def test_endless_frame_is_given_up(name: str, head: bytes) -> None:
     framing = MAKE[name]()
     given_up = list(framing.feed(head + b"A" * (LIMIT_BYTES + 100)))
     assert given_up

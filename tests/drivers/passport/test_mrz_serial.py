@@ -35,12 +35,12 @@ def settings_of(framing: str, **more: Any) -> dict[str, Any]:
 
 
 async def reads_on(reader: SerialReaderFixture, frame: bytes) -> None:
-    """The next good frame is read, whatever came before."""
+    """Check that the next good frame is read, whatever came before."""
     await reader.wire.send(frame)
     read = await reader.next(DocumentRead)
     assert read.lines == PASSPORT
     if reader.driver.settings.framing == "elyctis":
-        # The driver arms the reader again, and the reader echoes that: let it pass before the next frame.
+        # The driver arms the reader again, and the reader echoes that: wait for it before the next frame.
         await reader.wire.wait_for_bytes(REARM)
         reader.wire.discard_received()
         await reader.wire.wait_drained()
@@ -48,21 +48,21 @@ async def reads_on(reader: SerialReaderFixture, frame: bytes) -> None:
 
 @pytest.mark.long(5)
 @EVERY_FRAMING
-async def test_a_frame_cut_anywhere_costs_only_itself(framing: str, tmp_path: Path) -> None:
+async def test_cut_frame_costs_only_itself(framing: str, tmp_path: Path) -> None:
     frame = FRAMES[framing](PASSPORT)
     async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
         for cut in range(1, len(frame)):
             await reader.wire.send(frame[:cut])
             given_up = await reader.next()
             if isinstance(given_up, DocumentRead):
-                # Nothing that could still change the read was cut off: a final line end, or an echo.
+                # The cut bytes could no longer change the read: a final line end, or an echo.
                 assert given_up.lines == PASSPORT
             await reads_on(reader, frame)
 
 
 @pytest.mark.long(5)
 @EVERY_FRAMING
-async def test_garbage_before_and_after_a_frame_is_passed_over(framing: str, tmp_path: Path) -> None:
+async def test_garbage_around_frame_is_ignored(framing: str, tmp_path: Path) -> None:
     frame = FRAMES[framing](PASSPORT)
     noise = random.Random(4711)
     async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
@@ -74,14 +74,14 @@ async def test_garbage_before_and_after_a_frame_is_passed_over(framing: str, tmp
 
 
 @EVERY_FRAMING
-async def test_a_frame_that_dribbles_is_read(framing: str, tmp_path: Path) -> None:
+async def test_frame_that_dribbles_is_read(framing: str, tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of(framing, gap_s=1)) as reader:
         await reader.wire.send(FRAMES[framing](PASSPORT), chunk=1, every_s=0.0005)
         assert (await reader.next(DocumentRead)).lines == PASSPORT
 
 
 @EVERY_FRAMING
-async def test_many_documents_at_once_come_out_one_by_one(framing: str, tmp_path: Path) -> None:
+async def test_many_documents_at_once(framing: str, tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
         documents = [document.lines for document in itertools.islice(TravellerGenerator(1), 20)]
         await reader.wire.send(b"".join(map(FRAMES[framing], documents)))
@@ -93,9 +93,7 @@ async def test_many_documents_at_once_come_out_one_by_one(framing: str, tmp_path
     "document", [MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3, MrzFormat.MRV_A, MrzFormat.MRV_B]
 )
 @EVERY_FRAMING
-async def test_every_format_comes_through_every_framing(
-    framing: str, document: MrzFormat, tmp_path: Path
-) -> None:
+async def test_every_format_and_framing(framing: str, document: MrzFormat, tmp_path: Path) -> None:
     lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
     async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
         await reader.wire.send(FRAMES[framing](lines))
@@ -104,7 +102,7 @@ async def test_every_format_comes_through_every_framing(
 
 
 @EVERY_FRAMING
-async def test_pulling_the_cable_ends_the_watch_with_a_cause(framing: str, tmp_path: Path) -> None:
+async def test_unplugging_ends_watch_with_cause(framing: str, tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
         await reader.wire.send(FRAMES[framing](PASSPORT)[:20])
         reader.wire.unplug()
@@ -112,9 +110,9 @@ async def test_pulling_the_cable_ends_the_watch_with_a_cause(framing: str, tmp_p
 
 
 @EVERY_FRAMING
-async def test_opening_and_closing_many_times_leaves_nothing(framing: str, tmp_path: Path) -> None:
+async def test_repeated_open_close_leaks_nothing(framing: str, tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
-    times = {"text": 1000, "elyctis": 5}.get(framing, 100)  # the dialogue of Elyctis waits for a flush
+    times = {"text": 1000, "elyctis": 5}.get(framing, 100)  # the protocol of Elyctis waits for a flush
     async with SerialLine.open_at(tmp_path / "port", look_s=0.001) as wire:
         if framing == "elyctis":
             elyctis.Elyctis(wire)
@@ -126,7 +124,7 @@ async def test_opening_and_closing_many_times_leaves_nothing(framing: str, tmp_p
             await links.close()
 
 
-async def test_a_wrong_check_byte_fails_the_read_and_only_that(tmp_path: Path) -> None:
+async def test_wrong_check_byte_fails_one_read(tmp_path: Path) -> None:
     frame = rte.rte_frame(PASSPORT)
     async with reader_on(tmp_path / "port", **settings_of("rte")) as reader:
         await reader.wire.send(frame[:-1] + bytes([frame[-1] ^ 0xFF]))
@@ -136,14 +134,14 @@ async def test_a_wrong_check_byte_fails_the_read_and_only_that(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("bcc", ["none", "ignore"])
-async def test_rte_frames_without_a_checked_byte(bcc: str, tmp_path: Path) -> None:
+async def test_rte_without_checked_bcc(bcc: str, tmp_path: Path) -> None:
     frame = rte.rte_frame(PASSPORT, bcc="none" if bcc == "none" else "xor")
     async with reader_on(tmp_path / "port", **settings_of("rte", bcc=bcc)) as reader:
         await reads_on(reader, frame)
         await reads_on(reader, frame)
 
 
-async def test_barcodes_and_stripes_of_an_access_is_reader_are_no_documents(tmp_path: Path) -> None:
+async def test_access_is_barcode_is_no_document(tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of("accessis")) as reader:
         await reader.wire.send(accessis.barcode_frame(0x31, b"12345"))
         assert (await reader.next()).fault == "other"
@@ -152,21 +150,21 @@ async def test_barcodes_and_stripes_of_an_access_is_reader_are_no_documents(tmp_
         await reads_on(reader, FRAMES["accessis"](PASSPORT))
 
 
-async def test_no_document_in_an_elyctis_reader_is_no_event(tmp_path: Path) -> None:
+async def test_empty_elyctis_gives_no_event(tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of("elyctis")) as reader:
         await reader.wire.send(b"I\x00\x03\r\r\r")
         await reader.wire.send(FRAMES["elyctis"](PASSPORT))
         assert isinstance(await reader.next(), DocumentRead)
 
 
-async def test_a_document_that_lies_in_an_elyctis_reader_is_reported_once(tmp_path: Path) -> None:
+async def test_elyctis_document_is_reported_once(tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of("elyctis")) as reader:
         device = reader.device
         first, second = itertools.islice(TravellerGenerator(7), 2)
         for document in (first, second, second):
             await device.present(document)
             assert (await reader.next()).lines == document.lines
-            for _ in range(5):  # asked again and again what lies there, it says the same
+            for _ in range(5):  # polled repeatedly, the reader sends the same document
                 reader.wire.discard_received()
                 await reader.wire.wait_for_bytes(b"I\x00\x00")
             assert reader.said.empty()
@@ -174,7 +172,7 @@ async def test_a_document_that_lies_in_an_elyctis_reader_is_reported_once(tmp_pa
             await reader.wire.wait_for_bytes(REARM)
 
 
-async def test_a_device_that_is_no_elyctis_reader_is_refused_with_a_remedy(tmp_path: Path) -> None:
+async def test_other_device_is_no_elyctis(tmp_path: Path) -> None:
     async with SerialLine.open_at(tmp_path / "port"):
         links = LinkFactory()
         driver = MrzSerial(MrzSerialSettings(port=str(tmp_path / "port"), **settings_of("elyctis")), links)
@@ -185,7 +183,7 @@ async def test_a_device_that_is_no_elyctis_reader_is_refused_with_a_remedy(tmp_p
     assert "framing" in refused.value.how
 
 
-async def test_text_that_is_no_document_is_published_only_when_asked(tmp_path: Path) -> None:
+async def test_other_text_is_published_if_configured(tmp_path: Path) -> None:
     async with reader_on(tmp_path / "a", **settings_of("text")) as reader:
         await reader.wire.send(b"4006381333931\r\n")
         assert (await reader.next()).fault is FrameFault.MALFORMED
@@ -195,8 +193,8 @@ async def test_text_that_is_no_document_is_published_only_when_asked(tmp_path: P
         assert (read.lines, read.mrz) == (("4006381333931",), None)
 
 
-async def test_lines_of_two_documents_never_meet(tmp_path: Path) -> None:
-    """Line 1 of a passport is protected by no digit: a mixed pair would look perfectly valid."""
+async def test_lines_of_two_documents_never_mix(tmp_path: Path) -> None:
+    """Line 1 of a passport has no check digit: a mixed pair would look perfectly valid."""
     async with reader_on(tmp_path / "port", **settings_of("text")) as reader:
         await reader.wire.send(PASSPORT[0].encode() + b"\r\n")
         assert (await reader.next()).fault is FrameFault.CUT
@@ -204,22 +202,22 @@ async def test_lines_of_two_documents_never_meet(tmp_path: Path) -> None:
         assert (await reader.next()).fault is FrameFault.CUT
 
 
-async def test_a_seal_in_a_barcode_is_judged_by_the_operators_signers(tmp_path: Path) -> None:
-    office = SealIssuer(IssuingState.create())
+async def test_seal_is_verified_with_signers(tmp_path: Path) -> None:
+    seal_issuer = SealIssuer(IssuingState.create())
     seal = residence_permit(ERIKSSON[Printed.TD2], passport="L898902C3", issued=date(2026, 6, 1))
     signers = tmp_path / "signers"
     signers.mkdir()
-    (signers / "signer.cer").write_bytes(office.signer.certificate.der)
+    (signers / "signer.cer").write_bytes(seal_issuer.signer.certificate.der)
     settings = settings_of("accessis", barcodes={"signers": [str(signers)]})
     async with reader_on(tmp_path / "port", **settings) as reader:
         await reader.wire.send(
-            accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode_bytes(office.issue(seal)))
+            accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode_bytes(seal_issuer.issue(seal)))
         )
         read = await reader.next(BarcodeRead)
         assert read.barcode.vds is not None
         outcomes = {check.id: check.outcome.value for check in read.checks}
         assert (outcomes["seal.signature"], outcomes["seal.certificate"]) == ("successful", "successful")
-        forged = office.issue(seal, AlteredField())
+        forged = seal_issuer.issue(seal, AlteredField())
         await reader.wire.send(accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode_bytes(forged)))
         outcomes = {check.id: check.outcome.value for check in (await reader.next(BarcodeRead)).checks}
         assert outcomes["seal.signature"] == "failed"

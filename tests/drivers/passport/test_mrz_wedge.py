@@ -1,4 +1,4 @@
-"""Document readers that type: a damaged text costs only itself, and keystrokes are nobody's business."""
+"""Document readers in keyboard mode: a damaged text costs only itself, and keystrokes stay private."""
 
 import asyncio
 import contextlib
@@ -37,28 +37,28 @@ PASSWORD = "hunter2"
 
 
 class Reader:
-    """A driver under test, and the keyboard that it listens to."""
+    """A driver under test, and its keyboard."""
 
     def __init__(self, wire: SerialLine, driver: MrzWedge, device: WedgeReader) -> None:
         self.wire = wire
         self.driver = driver
         self.device = device
-        self.said: asyncio.Queue[Any] = asyncio.Queue()
+        self.output: asyncio.Queue[Any] = asyncio.Queue()
 
     async def listen(self) -> None:
         async with contextlib.aclosing(self.driver.watch()) as observations:
             try:
                 async for observation in observations:
-                    self.said.put_nowait(observation)
+                    self.output.put_nowait(observation)
             except LinkError as error:
-                self.said.put_nowait(error)
+                self.output.put_nowait(error)
 
     async def next(self) -> Any:
         async with asyncio.timeout(5):
-            return await self.said.get()
+            return await self.output.get()
 
     async def reads_on(self) -> None:
-        """The next document is read, whatever came before."""
+        """Check that the next document is read, whatever came before."""
         await self.device.present(PASSPORT)
         assert (await self.next()).lines == PASSPORT
 
@@ -92,9 +92,7 @@ async def wedge_on(
     "document", [MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3, MrzFormat.MRV_A, MrzFormat.MRV_B]
 )
 @pytest.mark.parametrize("hand", TypingMode)
-async def test_every_format_is_read_whatever_the_hand(
-    hand: TypingMode, document: MrzFormat, tmp_path: Path
-) -> None:
+async def test_every_format_and_typing_mode(hand: TypingMode, document: MrzFormat, tmp_path: Path) -> None:
     lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
     async with wedge_on(tmp_path / "port", hand) as reader:
         await reader.device.present(lines)
@@ -109,16 +107,14 @@ async def test_every_format_is_read_whatever_the_hand(
 
 @pytest.mark.parametrize("last_end", [True, False])
 @pytest.mark.parametrize("end", EndKey)
-async def test_every_end_of_a_line_will_do_and_none_as_well(
-    end: EndKey, last_end: bool, tmp_path: Path
-) -> None:
+async def test_every_line_end_and_none(end: EndKey, last_end: bool, tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port", end=end, last_end=last_end) as reader:
         for _ in range(2):
             await reader.reads_on()
             await reader.wire.wait_drained()
 
 
-async def test_many_documents_at_once_come_out_one_by_one(tmp_path: Path) -> None:
+async def test_many_documents_at_once(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port") as reader:
         documents = [document.lines for document in itertools.islice(TravellerGenerator(1), 20)]
         for lines in documents:
@@ -133,24 +129,24 @@ async def test_events_that_dribble_are_read(tmp_path: Path) -> None:
         assert (await reader.next()).lines == PASSPORT
 
 
-async def test_a_text_that_stops_anywhere_costs_only_itself(tmp_path: Path) -> None:
+async def test_cut_text_costs_only_itself(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port", gap_s=0.01) as reader:
         size = len(reader.device.frame(PASSPORT))
         reader.device.clock.pause(1)
-        for cut in range(150, size - 300, 24 * 17 + 5):  # also amid an event
+        for cut in range(150, size - 300, 24 * 17 + 5):  # also in the middle of an event
             await reader.wire.send(reader.device.frame(PASSPORT)[:cut])
             given_up = await reader.next()
-            if cut < 2160:  # not yet eight characters: that may have been a person
+            if cut < 2160:  # not yet eight characters: a person may have typed that
                 assert given_up == BadFrame(KEYSTROKES, b"")
             else:
                 assert isinstance(given_up, ReadFailed)
                 assert given_up.fault is FrameFault.CUT or given_up.size_bytes < 44
             await reader.reads_on()
-            assert reader.said.empty()
+            assert reader.output.empty()
 
 
-async def test_what_the_kernel_could_not_keep_fails_the_read_and_only_that(tmp_path: Path) -> None:
-    """The lines after the gap in the events must never meet those of another document."""
+async def test_dropped_events_fail_one_read(tmp_path: Path) -> None:
+    """The lines after the gap in the events must never be combined with those of another document."""
     async with wedge_on(tmp_path / "port") as reader:
         clock = reader.device.clock
         reader.device.frame(())  # sets the clock
@@ -167,7 +163,7 @@ async def test_what_the_kernel_could_not_keep_fails_the_read_and_only_that(tmp_p
 
 
 @pytest.mark.parametrize("nth", [0, 7, 20])
-async def test_a_shift_that_seems_held_fails_the_read_and_only_that(nth: int, tmp_path: Path) -> None:
+async def test_stuck_shift_fails_one_read(nth: int, tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port") as reader:
         reader.device.frame(())
         second = without_release(strokes_of(PASSPORT[1] + "\r"), LEFT_SHIFT, nth % 8)
@@ -180,7 +176,7 @@ async def test_a_shift_that_seems_held_fails_the_read_and_only_that(nth: int, tm
         await reader.reads_on()
 
 
-async def test_a_caps_lock_seen_differently_by_reader_and_host_does_no_harm(tmp_path: Path) -> None:
+async def test_caps_lock_mismatch_is_harmless(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port") as reader:
         reader.device.frame(())
         typed = "".join(f"{line.swapcase()}\r" for line in PASSPORT)
@@ -188,7 +184,7 @@ async def test_a_caps_lock_seen_differently_by_reader_and_host_does_no_harm(tmp_
         assert (await reader.next()).lines == PASSPORT
 
 
-async def test_what_a_person_types_is_counted_and_kept_by_nobody(
+async def test_keystrokes_of_person_are_only_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with wedge_on(tmp_path / "port") as reader:
@@ -201,7 +197,7 @@ async def test_what_a_person_types_is_counted_and_kept_by_nobody(
     assert PASSWORD not in caplog.text
 
 
-async def test_a_person_who_types_while_a_document_is_read_spoils_that_read_only(tmp_path: Path) -> None:
+async def test_keystrokes_spoil_one_read(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port") as reader:
         reader.device.frame(())
         clock = reader.device.clock
@@ -213,7 +209,7 @@ async def test_a_person_who_types_while_a_document_is_read_spoils_that_read_only
         await reader.reads_on()
 
 
-async def test_a_fast_person_is_still_no_reader(tmp_path: Path) -> None:
+async def test_fast_typist_is_no_reader(tmp_path: Path) -> None:
     """Five keys in a row faster than the gap time."""
     async with wedge_on(tmp_path / "port", gap_s=0.05) as reader:
         reader.device.frame(())
@@ -223,7 +219,7 @@ async def test_a_fast_person_is_still_no_reader(tmp_path: Path) -> None:
         await reader.reads_on()
 
 
-async def test_text_that_is_no_document_is_published_only_when_asked(tmp_path: Path) -> None:
+async def test_other_text_is_published_if_configured(tmp_path: Path) -> None:
     barcode = "4006381333931ABCDEFGHIJKL"
     async with wedge_on(tmp_path / "a") as reader:
         await reader.device.present((barcode,))
@@ -235,7 +231,7 @@ async def test_text_that_is_no_document_is_published_only_when_asked(tmp_path: P
         assert (read.lines, read.mrz) == ((barcode.lower(),), None)
 
 
-async def test_pulling_the_cable_ends_the_watch_with_a_cause(tmp_path: Path) -> None:
+async def test_unplugging_ends_watch_with_cause(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port", gap_s=5) as reader:
         await reader.wire.send(reader.device.frame(PASSPORT)[:1000])
         reader.wire.unplug()
@@ -244,19 +240,19 @@ async def test_pulling_the_cable_ends_the_watch_with_a_cause(tmp_path: Path) -> 
         assert gone.cause is Cause.UNPLUGGED
 
 
-async def test_a_process_that_was_late_to_read_sees_no_pause_where_there_was_none(tmp_path: Path) -> None:
+async def test_late_process_sees_no_pause(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port") as reader:
         events = reader.device.frame(PASSPORT)
         half = len(events) // 48 * 24
         await reader.wire.send(events[:half])
         await reader.wire.wait_drained()
         await reader.wire.send(events[half:])
-        # The loop stands still for longer than the gap time, with the rest of the text waiting in the kernel.
+        # The loop is blocked for longer than the gap time, while the rest of the text waits in the kernel.
         time.sleep(3 * GAP_S)
         assert (await reader.next()).lines == PASSPORT
 
 
-async def test_two_readers_of_one_model_stay_apart(tmp_path: Path) -> None:
+async def test_two_readers_of_one_model(tmp_path: Path) -> None:
     one, other = itertools.islice(TravellerGenerator(3), 2)
     async with wedge_on(tmp_path / "a") as a, wedge_on(tmp_path / "b") as b:
         await asyncio.gather(a.device.present(one), b.device.present(other))
@@ -264,7 +260,7 @@ async def test_two_readers_of_one_model_stay_apart(tmp_path: Path) -> None:
         assert (await b.next()).lines == other.lines
 
 
-async def test_opening_and_closing_a_thousand_times_leaves_nothing(tmp_path: Path) -> None:
+async def test_thousand_opens_leak_nothing(tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with SerialLine.open_at(tmp_path / "port", look_s=0.001):
         for _ in range(1000):

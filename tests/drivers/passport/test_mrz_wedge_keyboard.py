@@ -1,4 +1,4 @@
-"""What is typed on a keyboard, read back from the bytes of its events."""
+"""Keystrokes, decoded from the bytes of their events."""
 
 import itertools
 import os
@@ -45,14 +45,14 @@ wires = st.binary(max_size=400) | st.lists(events, max_size=60).map(b"".join)
 
 
 def read(wire: bytes, keyboard: KeyEventDecoder | None = None) -> list[KeyboardOutput]:
-    """What is typed, characters that belong together joined."""
-    said: list[KeyboardOutput] = []
+    """Decode the typed text, with adjacent characters joined."""
+    output: list[KeyboardOutput] = []
     for typed in (keyboard or KeyEventDecoder(GAP_S)).feed(wire):
-        if isinstance(typed, str) and said and isinstance(said[-1], str):
-            said[-1] += typed
+        if isinstance(typed, str) and output and isinstance(output[-1], str):
+            output[-1] += typed
         else:
-            said.append(typed)
-    return said
+            output.append(typed)
+    return output
 
 
 def typed(*strokes: Stroke, iso_key: str = "<") -> list[KeyboardOutput]:
@@ -62,7 +62,7 @@ def typed(*strokes: Stroke, iso_key: str = "<") -> list[KeyboardOutput]:
 @pytest.mark.parametrize("hand", TypingMode)
 @EXAMPLES
 @given(text=st.text(PRINTABLE, min_size=1))
-def test_what_a_keyboard_types_is_read_back(hand: TypingMode, text: str) -> None:
+def test_typed_text_round_trip(hand: TypingMode, text: str) -> None:
     assert typed(*strokes_of(text, hand)) == [text]
 
 
@@ -70,23 +70,23 @@ def test_what_a_keyboard_types_is_read_back(hand: TypingMode, text: str) -> None
 @given(wire=wires)
 def test_no_bytes_at_all_are_too_much(wire: bytes) -> None:
     keyboard = KeyEventDecoder(GAP_S)
-    for said in keyboard.feed(wire):
-        assert isinstance(said, KeyboardMark) or len(said) == 1
+    for typed in keyboard.feed(wire):
+        assert isinstance(typed, KeyboardMark) or len(typed) == 1
     keyboard.on_silence()
     assert not keyboard.has_pending
-    # Whatever came before, after a pause it is a keyboard like any other but for Caps Lock.
-    assert [str(said).upper() for said in keyboard.feed(events_of(strokes_of("P<UTO"), Clock(0)))] == list(
+    # After a pause, the state is that of a new keyboard except for Caps Lock.
+    assert [str(typed).upper() for typed in keyboard.feed(events_of(strokes_of("P<UTO"), Clock(0)))] == list(
         "P<UTO"
     )
 
 
 @EXAMPLES
 @given(wire=wires, cuts=st.lists(st.integers(0, 1500)))
-def test_it_does_not_matter_how_the_bytes_are_cut(wire: bytes, cuts: list[int]) -> None:
+def test_chunking_of_events_does_not_matter(wire: bytes, cuts: list[int]) -> None:
     whole, piecemeal = list(KeyEventDecoder(GAP_S).feed(wire)), KeyEventDecoder(GAP_S)
     edges = [0, *sorted(cut for cut in cuts if cut < len(wire)), len(wire)]
     pieces = [wire[start:end] for start, end in itertools.pairwise(edges)]
-    assert [said for piece in pieces for said in piecemeal.feed(piece)] == whole
+    assert [typed for piece in pieces for typed in piecemeal.feed(piece)] == whole
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_every_end_of_a_line(end: EndKey, character: str) -> None:
 
 
 @pytest.mark.parametrize(("iso_key", "alone", "shifted"), [("<", "<", ">"), ("\\", "\\", "|")])
-def test_the_key_that_only_iso_keyboards_have(iso_key: str, alone: str, shifted: str) -> None:
+def test_iso_key(iso_key: str, alone: str, shifted: str) -> None:
     assert typed(*press(86), *press(86, LEFT_SHIFT), iso_key=iso_key) == [alone + shifted]
 
 
@@ -135,46 +135,46 @@ def test_digits_of_the_pad_are_digits() -> None:
     assert typed(*press(NUM_LOCK), *press(KEY_7_OF_PAD), *press(KEY_7_OF_PAD, LEFT_SHIFT)) == ["77"]
 
 
-def test_caps_lock_turns_letters_and_nothing_else() -> None:
+def test_caps_lock_changes_letters_only() -> None:
     assert typed(*press(CAPS_LOCK), *strokes_of("aB1<,"), *press(CAPS_LOCK), *strokes_of("aB")) == ["Ab1<,aB"]
 
 
 @pytest.mark.parametrize(
     "strokes", [press(F5), press(KEY_A, LEFT_META), press(KEY_A, LEFT_ALT), press(KEY_1, LEFT_CTRL)]
 )
-def test_a_key_without_a_character_is_not_passed_over_in_silence(strokes: list[Stroke]) -> None:
+def test_key_without_character_is_reported(strokes: list[Stroke]) -> None:
     assert typed(*press(KEY_A), *strokes, *press(KEY_A)) == ["a\0a"]
 
 
-def test_repetitions_of_a_held_key_are_not_typed() -> None:
+def test_key_repeats_are_ignored() -> None:
     clock = Clock(0)
     wire = events_of([(KEY_A, True)], clock) + repeats(KEY_A, 2, clock) + events_of([(KEY_A, False)], clock)
     assert read(wire) == ["a"]
 
 
-def test_a_key_that_seems_held_forever_does_not_keep_a_text_open() -> None:
+def test_stuck_key_does_not_hold_text() -> None:
     """Its release was lost; the kernel repeats it every 33 ms."""
     clock = Clock(0)
     assert read(events_of([(KEY_A, True)], clock) + repeats(KEY_A, 100, clock)) == ["a", KeyboardMark.PAUSE]
 
 
-def test_a_lost_release_of_shift_is_healed_by_a_pause() -> None:
+def test_pause_releases_stuck_shift() -> None:
     clock = Clock(0)
     wire = events_of(without_release(strokes_of("Ab1"), LEFT_SHIFT), clock)
     clock.pause(2 * GAP_S)
     assert read(wire + events_of(strokes_of("ab1"), clock)) == ["AB!", KeyboardMark.PAUSE, "ab1"]
 
 
-def test_a_lost_release_of_alt_ends_the_character_at_the_next() -> None:
+def test_lost_alt_release_ends_character() -> None:
     strokes = without_release(strokes_of("<<", TypingMode.ALT_0NNN), LEFT_ALT)
     assert typed(*strokes) == ["<<"]
 
 
-def test_a_lost_release_of_any_other_key_changes_nothing() -> None:
+def test_lost_release_of_other_key() -> None:
     assert typed(*without_release(strokes_of("aab"), KEY_A)) == ["aab"]
 
 
-def test_a_pause_is_told_by_the_time_of_the_events() -> None:
+def test_pause_by_event_time() -> None:
     clock = Clock(0)
     wire = events_of(press(KEY_A), clock)
     clock.pause(GAP_S * 0.9)
@@ -183,15 +183,15 @@ def test_a_pause_is_told_by_the_time_of_the_events() -> None:
     assert read(wire + events_of(press(KEY_A), clock)) == ["aa", KeyboardMark.PAUSE, "a"]
 
 
-def test_events_the_kernel_lost_are_told_and_half_a_report_is_not_believed() -> None:
+def test_dropped_events_are_reported() -> None:
     clock = Clock(0)
     dropped, report = struct.unpack("24s24s", dropped_events(clock))
     half = events_of([(KEY_A, True)], clock)[:48]  # the scan code and the key, without the report
     wire = events_of([(LEFT_SHIFT, True)], clock) + dropped + half + report + events_of(press(KEY_A), clock)
-    assert read(wire) == [KeyboardMark.LOST, "a"], "what was held when events were lost may be held no more"
+    assert read(wire) == [KeyboardMark.LOST, "a"], "keys pressed before the loss may be released by now"
 
 
-def test_silence_forgets_half_an_event_and_half_an_alt_code() -> None:
+def test_silence_discards_partial_input() -> None:
     keyboard, clock = KeyEventDecoder(GAP_S), Clock(0)
     assert not keyboard.has_pending
     read(events_of([(LEFT_ALT, True), *press(KEY_7_OF_PAD)], clock) + b"half", keyboard)

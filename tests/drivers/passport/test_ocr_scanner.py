@@ -1,4 +1,4 @@
-"""OCR scanners: every frame cut or disturbed costs only itself, and rows of two documents never meet."""
+"""OCR scanners: every cut or disturbed frame costs only itself, and rows of two documents never mix."""
 
 import asyncio
 import itertools
@@ -56,35 +56,35 @@ def framing_of(model: str) -> Framing:
 
 
 def frames_in(framing: Framing, chunks: Iterable[bytes]) -> list[Frame]:
-    """What comes out of chunks that are followed by a silence."""
+    """Return the frames of chunks that are followed by a silence."""
     found = [frame for chunk in chunks for frame in framing.feed(chunk)]
     return [*found, *framing.on_silence()]
 
 
 def documents_in(framing: Framing, *rows: str) -> list[tuple[str, ...]]:
-    """The documents that are made of rows sent one by one without a silence."""
+    """Return the documents made of rows sent one by one without a silence."""
     frames = frames_in(framing, (row.encode() + b"\r\n" for row in rows))
     return [tuple(frame.payload.decode().split("\r")) for frame in frames if isinstance(frame, CompleteFrame)]
 
 
 @pytest.mark.long(5)
 @EVERY_MODEL
-async def test_a_frame_cut_anywhere_costs_only_itself(model: str, tmp_path: Path) -> None:
+async def test_cut_frame_costs_only_itself(model: str, tmp_path: Path) -> None:
     frame = FRAMES[model](PASSPORT)
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for cut in range(1, len(frame)):
-            await bench.wire.send(frame[:cut])
-            given_up = await bench.next()
+            await scanner.wire.send(frame[:cut])
+            given_up = await scanner.next()
             if isinstance(given_up, DocumentRead):
-                # Nothing was cut off but terminators.
+                # Only terminators were cut off.
                 assert given_up.lines == PASSPORT
                 assert not frame[cut:].strip(b"\r\n")
-            await bench.show(PASSPORT)
-            assert (await bench.next(DocumentRead)).lines == PASSPORT
+            await scanner.show(PASSPORT)
+            assert (await scanner.next(DocumentRead)).lines == PASSPORT
 
 
 @EVERY_MODEL
-def test_a_frame_may_come_in_any_two_pieces(model: str) -> None:
+def test_frame_in_any_two_pieces(model: str) -> None:
     frame = FRAMES[model](CARD)
     whole = frames_in(framing_of(model), [frame])
     assert [type(found) for found in whole] == [CompleteFrame]
@@ -96,7 +96,7 @@ def test_a_frame_may_come_in_any_two_pieces(model: str) -> None:
     ("model", "answer"),
     [("honeywell", b"OCRENA1\x06!"), ("newland", b"\x02\x010000#SCNTRG1\x06;\x03")],
 )
-def test_an_answer_among_rows_may_come_in_any_two_pieces(model: str, answer: bytes) -> None:
+def test_answer_in_any_two_pieces(model: str, answer: bytes) -> None:
     sent = answer + PASSPORT[0].encode() + b"\r" + PASSPORT[1].encode() + b"\r" + answer
     whole = frames_in(framing_of(model), [sent])
     assert [type(found) for found in whole] == [CommandReply, CompleteFrame, CommandReply]
@@ -105,38 +105,38 @@ def test_an_answer_among_rows_may_come_in_any_two_pieces(model: str, answer: byt
 
 
 @EVERY_MODEL
-async def test_garbage_before_and_after_a_frame_is_passed_over(model: str, tmp_path: Path) -> None:
+async def test_garbage_around_frame_is_ignored(model: str, tmp_path: Path) -> None:
     noise = random.Random(4711)
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for number in range(15 * FUZZ):
             sent = noise.randbytes(noise.randrange(1, 60))
             with in_round(number, f"noise {sent!r}"):
-                await bench.wire.send(sent)
-                assert await bench.wire.wait_drained(within_s=10)
+                await scanner.wire.send(sent)
+                assert await scanner.wire.wait_drained(within_s=10)
                 await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
-                await bench.show(PASSPORT)
-                assert (await bench.next(DocumentRead)).lines == PASSPORT
+                await scanner.show(PASSPORT)
+                assert (await scanner.next(DocumentRead)).lines == PASSPORT
 
 
 @EVERY_MODEL
-async def test_garbage_against_a_frame_costs_at_most_that_frame(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+async def test_adjacent_garbage_costs_one_frame(model: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for seed in range(5 * FUZZ):
             garbage = Garbage(before=9, after=9, seed=seed)
             with in_round(seed, str(garbage)):
-                await bench.device.inject(garbage)
-                await bench.device.present(PASSPORT)
-                spoilt = await bench.next()
-                while not bench.said.empty():
-                    spoilt = await bench.next()
-                assert not isinstance(spoilt, LinkError)
+                await scanner.device.inject(garbage)
+                await scanner.device.present(PASSPORT)
+                damaged = await scanner.next()
+                while not scanner.output.empty():
+                    damaged = await scanner.next()
+                assert not isinstance(damaged, LinkError)
                 await asyncio.sleep(2 * GAP_S)
-                await bench.device.present(CARD)
-                assert (await bench.next(DocumentRead)).lines in (PASSPORT, CARD)
+                await scanner.device.present(CARD)
+                assert (await scanner.next(DocumentRead)).lines in (PASSPORT, CARD)
 
 
 @EVERY_MODEL
-def test_no_stream_of_bytes_upsets_a_framing(model: str) -> None:
+def test_random_bytes_never_break_framing(model: str) -> None:
     chance = random.Random(4)
     words = [row.encode() for row in (*PASSPORT, *CARD)]
     words += [
@@ -158,55 +158,51 @@ def test_no_stream_of_bytes_upsets_a_framing(model: str) -> None:
 
 
 @EVERY_MODEL
-async def test_a_frame_that_dribbles_is_read(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, gap_s=0.4) as bench:
-        await bench.device.inject(SlowBytes(size=1, every_ms=0.3))
-        await bench.device.present(PASSPORT)
-        assert (await bench.next(DocumentRead)).lines == PASSPORT
+async def test_frame_that_dribbles_is_read(model: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model, gap_s=0.4) as scanner:
+        await scanner.device.inject(SlowBytes(size=1, every_ms=0.3))
+        await scanner.device.present(PASSPORT)
+        assert (await scanner.next(DocumentRead)).lines == PASSPORT
 
 
 @pytest.mark.parametrize(
     "document", [MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3, MrzFormat.MRV_A, MrzFormat.MRV_B]
 )
 @EVERY_MODEL
-async def test_every_format_comes_through_every_scanner(
-    model: str, document: MrzFormat, tmp_path: Path
-) -> None:
+async def test_every_format_and_scanner(model: str, document: MrzFormat, tmp_path: Path) -> None:
     lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
-    async with ocr_fixture(tmp_path / "port", model) as bench:
-        await bench.device.present(lines)
-        read = await bench.next(DocumentRead)
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
+        await scanner.device.present(lines)
+        read = await scanner.next(DocumentRead)
         assert (read.lines, read.mrz.format) == (lines, document)
 
 
 @EVERY_MODEL
-async def test_many_travellers_one_after_the_other(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+async def test_many_travellers(model: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for document in itertools.islice(TravellerGenerator(1), 20):
-            await bench.device.present(document)
-            assert (await bench.next(DocumentRead)).lines == document.lines
+            await scanner.device.present(document)
+            assert (await scanner.next(DocumentRead)).lines == document.lines
 
 
 @EVERY_MODEL
-async def test_pulling_the_cable_at_any_byte_ends_the_watch_and_the_next_open_reads_on(
-    model: str, tmp_path: Path
-) -> None:
+async def test_unplugging_at_any_byte_recovers(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         for cut in range(0, len(FRAMES[model](PASSPORT)), 1 if FUZZ > 1 else 9):
-            async with listening(wire, device, settings_of(model, port)) as bench:
+            async with listening(wire, device, settings_of(model, port)) as scanner:
                 await device.present(CARD)
-                assert (await bench.next(DocumentRead)).lines == CARD
+                assert (await scanner.next(DocumentRead)).lines == CARD
                 await device.inject(Truncated(at=cut, unplug=True))
                 await device.present(PASSPORT)
-                while not isinstance(failed := await bench.said.get(), LinkError):
+                while not isinstance(failed := await scanner.output.get(), LinkError):
                     assert not isinstance(failed, DocumentRead)
                 assert failed.cause is Cause.UNPLUGGED
             wire.replug()
 
 
 @EVERY_MODEL
-async def test_opening_and_closing_many_times_leaves_nothing(model: str, tmp_path: Path) -> None:
+async def test_repeated_open_close_leaks_nothing(model: str, tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with plugged(tmp_path / "port", model):
         for _ in range(20 * FUZZ):
@@ -218,7 +214,7 @@ async def test_opening_and_closing_many_times_leaves_nothing(model: str, tmp_pat
 
 
 @EVERY_MODEL
-async def test_a_port_that_is_absent_is_said_to_be(model: str, tmp_path: Path) -> None:
+async def test_absent_port_is_reported(model: str, tmp_path: Path) -> None:
     links = LinkFactory()
     driver = OcrScanner(settings_of(model, tmp_path / "port"), links)
     with pytest.raises(LinkError) as absent:
@@ -229,12 +225,12 @@ async def test_a_port_that_is_absent_is_said_to_be(model: str, tmp_path: Path) -
 
 
 @EVERY_MODEL
-async def test_a_scanner_that_falls_silent_says_nothing_and_reads_on(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
-        await bench.device.inject(Silence(reads=1))
-        await bench.device.present(PASSPORT)
-        await bench.device.present(CARD)
-        assert (await bench.next()).lines == CARD
+async def test_silent_scanner_recovers(model: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
+        await scanner.device.inject(Silence(reads=1))
+        await scanner.device.present(PASSPORT)
+        await scanner.device.present(CARD)
+        assert (await scanner.next()).lines == CARD
 
 
 # Rows.
@@ -244,23 +240,23 @@ async def test_a_scanner_that_falls_silent_says_nothing_and_reads_on(model: str,
 @pytest.mark.parametrize("end", LineEnd)
 @pytest.mark.parametrize("suffix", [b"", None])
 @ROWS
-async def test_rows_glued_or_separated_with_a_terminator_or_without(
+async def test_rows_with_any_separator(
     model: str, document: tuple[str, ...], end: LineEnd, suffix: bytes | None, tmp_path: Path
 ) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
-        await bench.wire.send(text_frame(document, end, suffix))
-        assert (await bench.next(DocumentRead)).lines == document
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
+        await scanner.wire.send(text_frame(document, end, suffix))
+        assert (await scanner.next(DocumentRead)).lines == document
 
 
 @ROWS
-def test_documents_that_follow_each_other_without_a_silence_come_out_one_by_one(model: str) -> None:
+def test_documents_without_silence(model: str) -> None:
     documents = [document.lines for document in itertools.islice(TravellerGenerator(2), 20)]
     assert documents_in(framing_of(model), *itertools.chain(*documents)) == documents
 
 
 @pytest.mark.parametrize("kind", Printed)
 @ROWS
-def test_a_read_without_its_first_or_last_rows_leaves_the_next_one_alone(model: str, kind: Printed) -> None:
+def test_missing_rows_cost_one_read(model: str, kind: Printed) -> None:
     travellers = TravellerGenerator(3)
     for _ in range(20):
         one, other = (travellers.document(kind).lines for _ in range(2))
@@ -273,10 +269,10 @@ def test_a_read_without_its_first_or_last_rows_leaves_the_next_one_alone(model: 
 
 @pytest.mark.parametrize("kind", Printed)
 @PAIRED
-def test_rows_of_two_documents_in_one_view_are_never_paired(model: str, kind: Printed) -> None:
-    """Whatever is lost, in whatever order the rest comes.
+def test_rows_of_two_documents_never_pair(model: str, kind: Printed) -> None:
+    """Rows are lost, and the others come in any order.
 
-    But for what nobody could tell: as many rows as a document has, each in its place, of two documents.
+    Excluded is the undetectable case: as many rows as a document has, each in its place, of two documents.
     """
     travellers = TravellerGenerator(5)
     one, other = (travellers.document(kind).lines for _ in range(2))
@@ -292,7 +288,7 @@ def test_rows_of_two_documents_in_one_view_are_never_paired(model: str, kind: Pr
 
 @pytest.mark.parametrize("kind", [Printed.TD1])
 @PAIRED
-def test_the_composite_digit_of_a_card_betrays_a_row_of_another(model: str, kind: Printed) -> None:
+def test_composite_digit_detects_foreign_row(model: str, kind: Printed) -> None:
     travellers = TravellerGenerator(6)
     one, other = (travellers.document(kind).lines for _ in range(2))
     assert documents_in(framing_of(model), one[0], other[1], other[2]) == []
@@ -300,27 +296,25 @@ def test_the_composite_digit_of_a_card_betrays_a_row_of_another(model: str, kind
 
 
 @PAIRED
-async def test_rows_that_come_further_apart_than_the_window_are_not_paired(
-    model: str, tmp_path: Path
-) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
-        bench.device.row_gap_s = 5 * GAP_S
-        await bench.device.present(PASSPORT)
+async def test_rows_outside_window_do_not_pair(model: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
+        scanner.device.row_gap_s = 5 * GAP_S
+        await scanner.device.present(PASSPORT)
         for _ in PASSPORT:
-            assert (await bench.next()).fault is FrameFault.CUT
+            assert (await scanner.next()).fault is FrameFault.CUT
 
 
 @PAIRED
-async def test_rows_that_come_within_the_window_are_paired(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, gap_s=0.3) as bench:
-        bench.device.row_gap_s = 0.02
-        await bench.device.present(PASSPORT)
-        assert (await bench.next()).lines == PASSPORT
+async def test_rows_within_window_pair(model: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model, gap_s=0.3) as scanner:
+        scanner.device.row_gap_s = 0.02
+        await scanner.device.present(PASSPORT)
+        assert (await scanner.next()).lines == PASSPORT
 
 
 @pytest.mark.parametrize("digit", "7<")
 @PAIRED
-def test_a_composite_digit_that_is_wrong_is_no_read(model: str, digit: str) -> None:
+def test_wrong_composite_digit_is_no_read(model: str, digit: str) -> None:
     wrong = (PASSPORT[0], PASSPORT[1][:-1] + digit)
     assert documents_in(framing_of(model), *wrong) == []
     assert documents_in(framing_of(model), "".join(wrong)) == []
@@ -328,14 +322,14 @@ def test_a_composite_digit_that_is_wrong_is_no_read(model: str, digit: str) -> N
 
 @pytest.mark.parametrize("issuer", ["KEN", "KYA"])
 @PAIRED
-def test_a_kenyan_card_is_paired_though_its_issuer_may_be_no_code(model: str, issuer: str) -> None:
+def test_kenyan_card_with_unknown_issuer_pairs(model: str, issuer: str) -> None:
     document = ERIKSSON[Printed.TD1]
     lines = replace(document, code="ID", issuer=issuer, nationality="KEN").lines
     assert documents_in(framing_of(model), *lines) == [lines]
 
 
 @PAIRED
-def test_a_scanner_that_never_rests_is_believed_after_three_times(model: str) -> None:
+def test_repeating_scanner_accepted_after_three(model: str) -> None:
     assert documents_in(framing_of(model), *PASSPORT * 3) == [PASSPORT]
     framing = framing_of(model)
     found = [f for row in PASSPORT * 9 for f in framing.feed(row.encode() + b"\r")]
@@ -343,7 +337,7 @@ def test_a_scanner_that_never_rests_is_believed_after_three_times(model: str) ->
 
 
 @PAIRED
-def test_a_crowd_of_rows_is_given_up_once_and_without_growing(model: str) -> None:
+def test_too_many_rows_are_given_up_once(model: str) -> None:
     framing = framing_of(model)
     rows = [row for document in itertools.islice(TravellerGenerator(8), 200) for row in document.lines]
     frames = frames_in(framing, (row.encode() + b"\r" for row in rows))
@@ -352,28 +346,28 @@ def test_a_crowd_of_rows_is_given_up_once_and_without_growing(model: str) -> Non
 
 
 @pytest.mark.parametrize("model", ["honeywell", "newland", "zebra", "code"])
-async def test_barcodes_are_no_failed_documents_but_rows_read_badly_are(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+async def test_barcodes_ignored_misread_rows_fail(model: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         for barcode in (b"4006381333931", b"https://example.org", b"123456789", b"0" * 44):
-            await bench.wire.send(barcode + b"\r\n")
-            assert (await bench.next()).fault == "other"
-        await bench.wire.send(PASSPORT[0][:43].encode() + b"\r\n")
-        assert isinstance(await bench.next(), ReadFailed)
-        await bench.show(PASSPORT)
-        assert (await bench.next()).lines == PASSPORT
+            await scanner.wire.send(barcode + b"\r\n")
+            assert (await scanner.next()).fault == "other"
+        await scanner.wire.send(PASSPORT[0][:43].encode() + b"\r\n")
+        assert isinstance(await scanner.next(), ReadFailed)
+        await scanner.show(PASSPORT)
+        assert (await scanner.next()).lines == PASSPORT
 
 
 @EVERY_MODEL
-async def test_the_same_document_again_is_said_again_only_after_a_while(model: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, same_document_s=0.3) as bench:
+async def test_same_document_is_not_repeated_at_once(model: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model, same_document_s=0.3) as scanner:
         for document in (PASSPORT, PASSPORT, CARD):
-            await bench.show(document)
-            await bench.wire.wait_drained()
+            await scanner.show(document)
+            await scanner.wire.wait_drained()
             await asyncio.sleep(3 * GAP_S)
-        assert [(await bench.next()).lines for _ in range(2)] == [PASSPORT, CARD]
+        assert [(await scanner.next()).lines for _ in range(2)] == [PASSPORT, CARD]
         await asyncio.sleep(0.3)
-        await bench.show(CARD)
-        assert (await bench.next()).lines == CARD
+        await scanner.show(CARD)
+        assert (await scanner.next()).lines == CARD
 
 
 def test_every_model_has_a_device() -> None:

@@ -1,4 +1,4 @@
-"""How OCR scanners are set up and triggered, what they are refused for, and what the EST-100PR sends."""
+"""Setup, triggers and refused commands of OCR scanners, and the messages of the EST-100PR."""
 
 import asyncio
 import itertools
@@ -37,8 +37,8 @@ COMMANDS = {
 LAST = {"honeywell": "OCRATS", "newland": "SCNMOD"}
 
 
-async def refusal(port: Path, model: str, *refuse: CommandRefused, **more: Any) -> LinkError | None:
-    """What opening such a scanner fails with."""
+async def open_error(port: Path, model: str, *refuse: CommandRefused, **more: Any) -> LinkError | None:
+    """Return the error of opening such a scanner."""
     async with plugged(port, model) as (_, device):
         for fault in refuse:
             await device.inject(fault)
@@ -55,41 +55,39 @@ async def refusal(port: Path, model: str, *refuse: CommandRefused, **more: Any) 
 
 
 @pytest.mark.parametrize(("model", "trigger"), COMMANDS)
-async def test_open_sends_the_commands_of_the_model(model: str, trigger: str, tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", model, trigger=trigger) as bench:
-        assert bench.device.commands_received[: len(COMMANDS[model, trigger])] == COMMANDS[model, trigger]
+async def test_open_sends_commands_of_model(model: str, trigger: str, tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", model, trigger=trigger) as scanner:
+        assert scanner.device.commands_received[: len(COMMANDS[model, trigger])] == COMMANDS[model, trigger]
 
 
-async def test_the_bytes_of_the_commands(tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "honeywell", "honeywell") as bench:
-        assert bench.wire.received_bytes == (
+async def test_bytes_of_the_commands(tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "honeywell", "honeywell") as scanner:
+        assert scanner.wire.received_bytes == (
             b"\x16M\rREVINF!\x16M\rALLENA0!\x16M\rOCRENA1!\x16M\rOCRATS2!\x16M\rPAPTPR!"
         )
-    async with ocr_fixture(tmp_path / "newland", "newland") as bench:
-        assert bench.wire.received_bytes.endswith(b"\x7e\x010000#SCNMOD2;\x03")
+    async with ocr_fixture(tmp_path / "newland", "newland") as scanner:
+        assert scanner.wire.received_bytes.endswith(b"\x7e\x010000#SCNMOD2;\x03")
 
 
 @SPOKEN_TO
-async def test_two_scanners_of_one_model_stay_apart(model: str, tmp_path: Path) -> None:
+async def test_two_scanners_of_one_model(model: str, tmp_path: Path) -> None:
     identities = []
     for serial_number in ("A-1", "B-2"):
         async with plugged(tmp_path / serial_number, model) as (wire, device):
             device.serial_number = serial_number
             if model == "newland":
                 device.nameplate["QRYPSN"] = serial_number
-            async with listening(wire, device, settings_of(model, tmp_path / serial_number)) as bench:
-                identities.append(bench.identity)
+            async with listening(wire, device, settings_of(model, tmp_path / serial_number)) as scanner:
+                identities.append(scanner.identity)
     assert [identity.serial_number for identity in identities] == ["A-1", "B-2"]
     assert {identity.manufacturer.lower() for identity in identities} == {model}
     assert all(identity.firmware and "SIM" in identity.model for identity in identities)
 
 
-@pytest.mark.parametrize(("answer", "word"), [("nak", "refuses"), ("enq", "does not know")])
+@pytest.mark.parametrize(("answer", "word"), [("nak", "refuses"), ("enq", "does not support")])
 @SPOKEN_TO
-async def test_a_refused_command_ends_open_with_a_remedy(
-    model: str, answer: str, word: str, tmp_path: Path
-) -> None:
-    error = await refusal(tmp_path / "port", model, CommandRefused(command=LAST[model], answer=answer))
+async def test_refused_command_gives_remedy(model: str, answer: str, word: str, tmp_path: Path) -> None:
+    error = await open_error(tmp_path / "port", model, CommandRefused(command=LAST[model], answer=answer))
     assert error is not None
     assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
     assert f"{word} the command {LAST[model]}" in error.text
@@ -97,91 +95,89 @@ async def test_a_refused_command_ends_open_with_a_remedy(
 
 
 @SPOKEN_TO
-async def test_a_scanner_that_does_not_answer_is_used_all_the_same(model: str, tmp_path: Path) -> None:
+async def test_silent_scanner_is_used(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         for command in device.factory_settings:
             await device.inject(CommandRefused(command=command, answer="silence"))
-        async with listening(wire, device, settings_of(model, port, response_timeout_s=0.02)) as bench:
-            assert bench.identity.model == f"{model} scanner"
-            await bench.show(PASSPORT)
-            assert (await bench.next()).lines == PASSPORT
+        async with listening(wire, device, settings_of(model, port, response_timeout_s=0.02)) as scanner:
+            assert scanner.identity.model == f"{model} scanner"
+            await scanner.show(PASSPORT)
+            assert (await scanner.next()).lines == PASSPORT
 
 
-async def test_a_technicians_commands_replace_those_of_the_model(tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", "honeywell", setup=["OCRENA3", "OCRATS1"]) as bench:
-        assert bench.device.commands_received == ["REVINF", "OCRENA3", "OCRATS1"]
+async def test_configured_commands_replace_defaults(tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", "honeywell", setup=["OCRENA3", "OCRATS1"]) as scanner:
+        assert scanner.device.commands_received == ["REVINF", "OCRENA3", "OCRATS1"]
 
 
 @SPOKEN_TO
-async def test_what_it_was_set_to_is_set_again_after_the_cable_was_out(model: str, tmp_path: Path) -> None:
+async def test_setup_is_repeated_after_unplugging(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         for _ in range(2):
-            async with listening(wire, device, settings_of(model, port)) as bench:
+            async with listening(wire, device, settings_of(model, port)) as scanner:
                 await device.present(PASSPORT)
-                assert (await bench.next()).lines == PASSPORT
+                assert (await scanner.next()).lines == PASSPORT
                 await device.inject(Unplug())
-                assert (await bench.next(LinkError)).cause is Cause.UNPLUGGED
+                assert (await scanner.next(LinkError)).cause is Cause.UNPLUGGED
             assert not device.is_presentation_mode
             wire.replug()
 
 
 @SPOKEN_TO
-async def test_a_late_answer_among_rows_is_no_document_and_no_damage(model: str, tmp_path: Path) -> None:
+async def test_late_answer_is_no_document(model: str, tmp_path: Path) -> None:
     late = {"honeywell": b"OCRENA1\x06!", "newland": b"\x02\x010000#SCNTRG0\x06;\x03"}[model]
-    async with ocr_fixture(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as scanner:
         rows = [row.encode() for row in PASSPORT]
-        await bench.wire.send(late + rows[0] + b"\r" + rows[1] + b"\r" + late)
-        assert (await bench.next()).lines == PASSPORT
+        await scanner.wire.send(late + rows[0] + b"\r" + rows[1] + b"\r" + late)
+        assert (await scanner.next()).lines == PASSPORT
         for byte in late:
-            await bench.wire.send(bytes([byte]))
-        await bench.show(CARD)
-        assert (await bench.next()).lines == CARD
-        assert bench.said.empty()
+            await scanner.wire.send(bytes([byte]))
+        await scanner.show(CARD)
+        assert (await scanner.next()).lines == CARD
+        assert scanner.output.empty()
 
 
 # Triggered by command.
 
 
-async def looking(bench: OcrScannerFixture) -> None:
-    """Wait until the driver has ordered the next look."""
-    bench.wire.discard_received()
-    await bench.wire.wait_for_bytes(
-        {"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[bench.driver.settings.model]
+async def wait_for_scan(scanner: OcrScannerFixture) -> None:
+    """Wait until the driver has triggered the next scan."""
+    scanner.wire.discard_received()
+    await scanner.wire.wait_for_bytes(
+        {"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[scanner.driver.settings.model]
     )
 
 
 @SPOKEN_TO
-async def test_a_commanded_scanner_looks_again_and_again(model: str, tmp_path: Path) -> None:
+async def test_triggered_scanner_scans_repeatedly(model: str, tmp_path: Path) -> None:
     async with ocr_fixture(
         tmp_path / "port", model, trigger="command", scan_timeout_s=0.1, same_document_s=5
-    ) as bench:
+    ) as scanner:
         for document in itertools.islice(TravellerGenerator(3), 5):
-            await bench.device.present(document)
-            read = await bench.next()
+            await scanner.device.present(document)
+            read = await scanner.next()
             assert (read.lines, read.trigger) == (document.lines, ReadTrigger.POLL)
-            bench.device.remove()
-            await looking(bench)
+            scanner.device.remove()
+            await wait_for_scan(scanner)
 
 
 @SPOKEN_TO
-async def test_a_document_that_lies_before_a_commanded_scanner_is_said_once(
-    model: str, tmp_path: Path
-) -> None:
+async def test_lying_document_is_reported_once(model: str, tmp_path: Path) -> None:
     more = {"trigger": "command", "scan_timeout_s": 0.1, "same_document_s": 5}
-    async with ocr_fixture(tmp_path / "port", model, **more) as bench:
-        sent = bench.device.counters
-        await bench.device.present(PASSPORT)
+    async with ocr_fixture(tmp_path / "port", model, **more) as scanner:
+        sent = scanner.device.counters
+        await scanner.device.present(PASSPORT)
         while sent.documents_sent < 3:
-            await looking(bench)
-        bench.device.remove()
-        await bench.device.present(CARD)
-        assert [(await bench.next()).lines for _ in range(2)] == [PASSPORT, CARD]
+            await wait_for_scan(scanner)
+        scanner.device.remove()
+        await scanner.device.present(CARD)
+        assert [(await scanner.next()).lines for _ in range(2)] == [PASSPORT, CARD]
 
 
 @SPOKEN_TO
-async def test_a_commanded_scanner_is_let_go_at_the_end(model: str, tmp_path: Path) -> None:
+async def test_close_releases_trigger(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         async with listening(wire, device, settings_of(model, port, trigger="command", scan_timeout_s=20)):
@@ -192,25 +188,25 @@ async def test_a_commanded_scanner_is_let_go_at_the_end(model: str, tmp_path: Pa
         assert not device.triggered
 
 
-async def test_a_trigger_that_is_refused_ends_the_watch(tmp_path: Path) -> None:
+async def test_refused_trigger_ends_watch(tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, "newland") as (wire, device):
         await device.inject(CommandRefused(command="SCNTRG"))
         settings = settings_of("newland", port, trigger="command", scan_timeout_s=0.02)
-        async with listening(wire, device, settings) as bench:
-            error = await bench.said.get()
+        async with listening(wire, device, settings) as scanner:
+            error = await scanner.output.get()
     assert isinstance(error, LinkError)
     assert (error.cause, error.text) == (Cause.WRONG_DEVICE, "The scanner refuses the command SCNTRG.")
 
 
 @pytest.mark.parametrize("answer", [b"QR\r\nY0", b"P<UTOERIKSSON", b"QRYFWV"])
-async def test_what_answers_no_order_is_passed_over_and_not_repeated(answer: bytes, tmp_path: Path) -> None:
-    """A refused question of the setup that comes late, or what a worn line makes of a row."""
-    async with ocr_fixture(tmp_path / "port", "newland") as bench:
-        await bench.wire.send(b"\x02\x010000#" + answer + b"\x05;\x03")
+async def test_unknown_answer_is_ignored(answer: bytes, tmp_path: Path) -> None:
+    """The answer is a late one to a refused setup command, or a row damaged by a bad line."""
+    async with ocr_fixture(tmp_path / "port", "newland") as scanner:
+        await scanner.wire.send(b"\x02\x010000#" + answer + b"\x05;\x03")
         document = next(TravellerGenerator(4))
-        await bench.device.present(document)
-        assert (await bench.next()).lines == document.lines
+        await scanner.device.present(document)
+        assert (await scanner.next()).lines == document.lines
 
 
 # The EST-100PR.
@@ -218,20 +214,20 @@ async def test_what_answers_no_order_is_passed_over_and_not_repeated(answer: byt
 
 @pytest.fixture
 async def est(tmp_path: Path):  # type: ignore[no-untyped-def]
-    async with ocr_fixture(tmp_path / "port", "est-100pr") as bench:
-        yield bench
+    async with ocr_fixture(tmp_path / "port", "est-100pr") as scanner:
+        yield scanner
 
 
-async def test_a_chip_that_agrees_with_the_page_is_no_second_document(est: OcrScannerFixture) -> None:
+async def test_matching_chip_is_no_second_document(est: OcrScannerFixture) -> None:
     for document in itertools.islice(TravellerGenerator(4), 5):
         await est.device.present(document)
         assert (await est.next()).lines == document.lines
     await est.wire.wait_drained()
     await asyncio.sleep(2 * GAP_S)
-    assert est.said.empty()
+    assert est.output.empty()
 
 
-async def test_a_chip_that_differs_from_the_page_fails_the_document(est: OcrScannerFixture) -> None:
+async def test_differing_chip_fails_document(est: OcrScannerFixture) -> None:
     page, chip = (TravellerGenerator(n).document(Format.TD3) for n in (1, 2))
     await est.device.present_with_chip(page, chip)
     first, second = await est.next(), await est.next()
@@ -242,7 +238,7 @@ async def test_a_chip_that_differs_from_the_page_fails_the_document(est: OcrScan
     assert second.overall_outcome is Outcome.FAILED
 
 
-async def test_a_page_read_badly_leaves_the_comparison_with_the_chip_open(est: OcrScannerFixture) -> None:
+async def test_misread_page_is_undetermined(est: OcrScannerFixture) -> None:
     misread = (PASSPORT[0], PASSPORT[1][:5] + "?" + PASSPORT[1][6:])
     await est.device.present_with_chip(misread, PASSPORT)
     await est.next()
@@ -252,10 +248,8 @@ async def test_a_page_read_badly_leaves_the_comparison_with_the_chip_open(est: O
 
 
 @pytest.mark.parametrize("between", [b"", b'\x02CameraData:{"da', b"\x02CameraData:nonsense\x03\r\n"])
-async def test_a_chip_is_never_compared_with_an_earlier_document(
-    est: OcrScannerFixture, between: bytes
-) -> None:
-    """Where the page of the second document was lost, its chip stands alone."""
+async def test_chip_is_not_compared_with_earlier_page(est: OcrScannerFixture, between: bytes) -> None:
+    """The page of the second document is lost, so its chip stays without a comparison."""
     await est.wire.send(camera_frame(PASSPORT) + chip_frame(PASSPORT))
     assert (await est.next()).lines == PASSPORT
     if between:
@@ -269,17 +263,15 @@ async def test_a_chip_is_never_compared_with_an_earlier_document(
     assert "combined.mrz_vs_dg1" not in {check.id for check in read.checks}
 
 
-async def test_nothing_of_a_chip_but_its_zone_is_kept(
-    est: OcrScannerFixture, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_only_zone_of_chip_is_kept(est: OcrScannerFixture, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     personal = re.compile(rb"PORTRAIT|Wohnstrasse|\xe4\xb8\xad")
     await est.wire.send(chip_frame(CARD, "PORTRAIT"))
     await est.wire.send(message("EidlinkResult", {"travelIdentityBean": {"address": "Wohnstrasse 1"}}))
     await est.wire.send(message("IdCard", {"name": "中文", "address": "Wohnstrasse 1"}))
-    said = [await est.next() for _ in range(3)]
-    assert [type(one) for one in said] == [DocumentRead, BadFrame, BadFrame]
-    for one in said:
+    output = [await est.next() for _ in range(3)]
+    assert [type(one) for one in output] == [DocumentRead, BadFrame, BadFrame]
+    for one in output:
         assert not personal.search(one.wire)
         assert not personal.search(str(one).encode())
         if isinstance(one, DocumentRead):
@@ -287,7 +279,7 @@ async def test_nothing_of_a_chip_but_its_zone_is_kept(
     assert not personal.search(caplog.text.encode())
 
 
-async def test_signs_are_passed_over_and_codes_are_no_documents(est: OcrScannerFixture) -> None:
+async def test_status_messages_are_no_documents(est: OcrScannerFixture) -> None:
     await est.wire.send(sign_frame("readStart") + sign_frame("readEnd") + qr_frame("https://example.org/ü"))
     assert (await est.next()).fault == "other"
     await est.wire.send(camera_frame(PASSPORT))
@@ -308,35 +300,31 @@ async def test_signs_are_passed_over_and_codes_are_no_documents(est: OcrScannerF
         b"\x02PCSign\x03\r\n",
     ],
 )
-async def test_a_message_that_is_none_is_a_failed_read_and_no_more(
-    est: OcrScannerFixture, frame: bytes
-) -> None:
+async def test_malformed_message_is_failed_read(est: OcrScannerFixture, frame: bytes) -> None:
     await est.wire.send(frame)
     assert (await est.next()).fault is FrameFault.MALFORMED
     await est.wire.send(camera_frame(PASSPORT))
     assert (await est.next()).lines == PASSPORT
 
 
-async def test_a_page_without_a_zone_is_a_document_without_one(est: OcrScannerFixture) -> None:
+async def test_page_without_zone(est: OcrScannerFixture) -> None:
     await est.wire.send(message("CameraData", {"data": "PERMIT\nÄ 7", "type": "PassPort"}))
     read = await est.next()
     assert (read.lines, read.mrz) == (("PERMIT", "Ä 7"), None)
 
 
 @pytest.mark.parametrize("tail", [b"\x03", b"\x03\r"])
-async def test_a_frame_without_its_line_end_is_read_after_a_silence(
-    est: OcrScannerFixture, tail: bytes
-) -> None:
+async def test_frame_without_line_end(est: OcrScannerFixture, tail: bytes) -> None:
     await est.wire.send(camera_frame(PASSPORT).removesuffix(b"\x03\r\n") + tail)
     assert (await est.next()).lines == PASSPORT
 
 
-async def test_a_long_portrait_in_small_pieces_is_read_in_time(est: OcrScannerFixture) -> None:
+async def test_long_portrait_in_small_pieces(est: OcrScannerFixture) -> None:
     await est.wire.send(chip_frame(CARD, "Q" * 60_000), chunk=512)
     assert (await est.next()).lines == CARD
 
 
-async def test_an_endless_message_is_given_up(tmp_path: Path) -> None:
+async def test_endless_message_is_given_up(tmp_path: Path) -> None:
     async with ocr_fixture(tmp_path / "port", "est-100pr", gap_s=0.5) as est:
         await est.wire.send(b"\x02CameraData:" + b"x" * (1 << 19))
         assert (await est.next()).fault is FrameFault.TOO_LONG
@@ -347,21 +335,21 @@ async def test_an_endless_message_is_given_up(tmp_path: Path) -> None:
 # Settings.
 
 
-def test_an_est_is_opened_as_it_leaves_the_factory() -> None:
+def test_est_factory_settings() -> None:
     settings = OcrScannerSettings(port="/dev/ttyS0", model="est-100pr")
     assert (settings.baud, settings.parity) == (256000, "O")
     assert OcrScannerSettings(port="/dev/ttyS0", model="est-100pr", baud=9600).baud == 9600
 
 
-async def test_a_port_opens_at_the_rate_of_an_est(tmp_path: Path) -> None:
-    async with ocr_fixture(tmp_path / "port", "est-100pr") as bench:
-        assert bench.driver.settings.baud == 256000
-        await bench.device.present(PASSPORT)
-        assert (await bench.next()).lines == PASSPORT
+async def test_est_baud_rate(tmp_path: Path) -> None:
+    async with ocr_fixture(tmp_path / "port", "est-100pr") as scanner:
+        assert scanner.driver.settings.baud == 256000
+        await scanner.device.present(PASSPORT)
+        assert (await scanner.next()).lines == PASSPORT
 
 
 @pytest.mark.parametrize(("model", "gap_s"), [("zebra", 0.5), ("code", 0.5), ("honeywell", 0.15)])
-def test_rows_that_come_one_by_one_are_waited_for_longer(model: str, gap_s: float) -> None:
+def test_single_rows_have_longer_gap(model: str, gap_s: float) -> None:
     assert OcrScannerSettings.model_validate({"port": "/dev/ttyS0", "model": model}).gap_s == gap_s
 
 
@@ -383,6 +371,6 @@ def test_rows_that_come_one_by_one_are_waited_for_longer(model: str, gap_s: floa
         ({}, "Field required"),
     ],
 )
-def test_settings_that_cannot_be_say_why(wrong: dict[str, Any], says: str) -> None:
+def test_invalid_settings_say_why(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(says)):
         OcrScannerSettings.model_validate({"port": "/dev/ttyS0"} | wrong)

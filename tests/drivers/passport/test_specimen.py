@@ -1,4 +1,4 @@
-"""A reader is tried with a specimen: a document of Utopia is judged, of any other nothing is said."""
+"""Self-test of a reader with a specimen: a document of Utopia is checked, any other is not reported."""
 
 import asyncio
 from typing import Any
@@ -23,16 +23,16 @@ def read(lines: Any) -> Observation:
     return document_read(lines, parse_mrz(lines), ReadTrigger.SWIPE, b"")
 
 
-async def tried(*said: Observation) -> list[SelfTestStep]:
-    heard: asyncio.Queue[Observation] = asyncio.Queue()
-    for each in said:
-        heard.put_nowait(each)
+async def tried(*observations: Observation) -> list[SelfTestStep]:
+    queue: asyncio.Queue[Observation] = asyncio.Queue()
+    for each in observations:
+        queue.put_nowait(each)
     return [
-        step async for step in specimen.specimen_steps(SelfTestContext(SelfTestLevel.INTERACTIVE, heard.get))
+        step async for step in specimen.specimen_steps(SelfTestContext(SelfTestLevel.INTERACTIVE, queue.get))
     ]
 
 
-async def test_a_specimen_is_read_well() -> None:
+async def test_specimen_is_read_well() -> None:
     steps = await tried(DocumentPlaced(trigger=ReadTrigger.INSERT), read(PASSPORT))
 
     assert [(step.name, step.outcome) for step in steps] == [
@@ -41,25 +41,25 @@ async def test_a_specimen_is_read_well() -> None:
     ]
 
 
-async def test_a_misread_specimen_is_told() -> None:
+async def test_misread_specimen_is_reported() -> None:
     assert (await tried(read(MISREAD)))[-1].outcome is Outcome.FAILED
 
 
-async def test_of_a_travellers_document_nothing_is_said() -> None:
+async def test_other_document_is_not_reported() -> None:
     (step,) = await tried(read(OTHER))
 
     assert (step.name, step.outcome) == ("specimen.read", Outcome.ABORTED)
     assert not any(word in step.model_dump_json() for word in ("ERIKSSON", "KEN", "L898902C3"))
 
 
-async def test_what_gives_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(specimen, "TIMEOUT_S", 0.02)
-    for said in (ReadFailed(fault=FrameFault.CUT, size_bytes=9), read(("HELLO",)), None):
-        (step,) = await tried(*([said] if said else []))
+    for observation in (ReadFailed(fault=FrameFault.CUT, size_bytes=9), read(("HELLO",)), None):
+        (step,) = await tried(*([observation] if observation else []))
         assert step.outcome is Outcome.FAILED
         assert step.action == "clean"
 
 
 @pytest.mark.parametrize("name", ["mrz-serial", "mrz-wedge", "ocr-scanner", "desko", "document-bridge"])
-def test_every_document_reader_can_be_tried_so(name: str) -> None:
+def test_every_document_reader_has_self_test(name: str) -> None:
     assert SelfTestLevel.INTERACTIVE in load_driver(name).self_test_levels

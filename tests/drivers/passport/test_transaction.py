@@ -1,4 +1,4 @@
-"""One document in pieces: what is not seen is not claimed."""
+"""One document in pieces: no claim about unseen parts."""
 
 from datetime import date
 
@@ -25,19 +25,19 @@ def made(transaction: DocumentTransaction) -> dict[str, tuple[Outcome, str | Non
     return {check.id: (check.outcome, check.reason) for check in transaction.result().checks}
 
 
-def test_everything_has_the_same_transaction() -> None:
+def test_all_events_share_transaction() -> None:
     transaction = begun()
-    said = [
+    observations = [
         transaction.on_placed(),
         transaction.on_mrz(PASSPORT),
         transaction.on_image(IlluminationType.VISIBLE, DocumentArea.PAGE, "image/jpeg", b"x"),
         transaction.result(),
         transaction.on_removed(TransactionEnd.COMPLETE),
     ]
-    assert {observation.transaction for observation in said} == {transaction.id}
+    assert {observation.transaction for observation in observations} == {transaction.id}
 
 
-def test_the_result_sums_up() -> None:
+def test_result_sums_up() -> None:
     transaction = begun()
     transaction.on_mrz(PASSPORT)
     image = transaction.on_image(IlluminationType.INFRARED, DocumentArea.PAGE, "image/jpeg", b"x")
@@ -49,7 +49,7 @@ def test_the_result_sums_up() -> None:
     assert image.attachments[0].role == "page_infrared"
 
 
-def test_a_page_without_a_zone_has_none() -> None:
+def test_page_without_a_zone_has_none() -> None:
     assert made(begun()) == dict.fromkeys(ZONE, (Outcome.NOT_SUPPORTED, "no_mrz"))
 
 
@@ -61,7 +61,7 @@ def test_a_page_without_a_zone_has_none() -> None:
         (TransactionEnd.READER_LOST, "reader_lost"),
     ],
 )
-def test_what_nobody_came_to_see_is_aborted_and_not_missing(ended: TransactionEnd, reason: str) -> None:
+def test_unread_parts_are_aborted(ended: TransactionEnd, reason: str) -> None:
     transaction = begun()
     cut = transaction.on_interrupted(ended, EXPECTED)
     assert {check.outcome for check in cut.checks} == {Outcome.ABORTED}
@@ -69,7 +69,7 @@ def test_what_nobody_came_to_see_is_aborted_and_not_missing(ended: TransactionEn
     assert transaction.result(ended).overall_outcome is Outcome.ABORTED
 
 
-def test_what_was_seen_before_stays() -> None:
+def test_earlier_parts_are_kept() -> None:
     transaction = begun()
     transaction.on_mrz(PASSPORT)
     failed = Check(id=EXPECTED[0], group=CheckGroup.OPTICAL, outcome=Outcome.FAILED)
@@ -81,13 +81,13 @@ def test_what_was_seen_before_stays() -> None:
     assert transaction.result(TransactionEnd.REMOVED).overall_outcome is Outcome.FAILED
 
 
-def test_nothing_is_aborted_where_everything_was_seen() -> None:
+def test_nothing_aborted_after_full_read() -> None:
     transaction = begun()
     transaction.on_mrz(PASSPORT)
     assert transaction.on_interrupted(TransactionEnd.REMOVED, ()).checks == ()
 
 
-def test_checks_cut_short_are_in_their_groups() -> None:
+def test_aborted_checks_keep_groups() -> None:
     cut = begun().on_interrupted(TransactionEnd.REMOVED, ("chip.access", "seal.signature", "odd"))
     groups = {check.id: check.group for check in cut.checks}
     assert groups == {
@@ -103,9 +103,7 @@ def test_checks_cut_short_are_in_their_groups() -> None:
     ("first", "second", "joined"),
     [((), CARD, True), (CARD, (), True), (CARD, CARD, False), ((), (), False), ((), PASSPORT, False)],
 )
-def test_of_a_card_just_one_side_has_a_zone(
-    first: tuple[str, ...], second: tuple[str, ...], joined: bool
-) -> None:
+def test_one_side_of_card_has_zone(first: tuple[str, ...], second: tuple[str, ...], joined: bool) -> None:
     one = begun()
     if first:
         one.on_mrz(first)
@@ -126,9 +124,7 @@ def test_of_a_card_just_one_side_has_a_zone(
         ("never", PASSPORT, Outcome.NOT_SUPPORTED),
     ],
 )
-def test_a_chip_is_missed_only_where_there_should_be_one(
-    expected: str, lines: tuple[str, ...], outcome: Outcome
-) -> None:
+def test_missing_chip_counts_if_expected(expected: str, lines: tuple[str, ...], outcome: Outcome) -> None:
     transaction = begun()
     transaction.on_mrz(lines)
     (check,) = transaction.on_no_chip(expected).checks  # type: ignore[arg-type]

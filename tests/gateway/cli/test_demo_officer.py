@@ -1,4 +1,4 @@
-"""The officer of the demo: whom it lets in."""
+"""Officer of the demo: conditions for opening the barrier."""
 
 import asyncio
 from typing import Any, cast
@@ -14,15 +14,15 @@ from gateway.contract.topics import Position
 
 WAITED_AT = BarrierState(
     state=MovementState.CLOSED,
-    doors=(CLOSED_DOOR.model_copy(update={"presence": False, "before": True}),),
+    doors=(CLOSED_DOOR.model_copy(update={"presence": False, "entry_side": True}),),
 )
 
 
 IN_ORDER = document().model_copy(update={"overall": Outcome.SUCCESSFUL})
 
 
-class Desk:
-    """A desk in front of one barrier, that writes down what is asked for."""
+class FakeWorkstation:
+    """Workstation at one barrier that records the commands sent."""
 
     def __init__(self, standing: Observation | None, error: CommandError | None = None) -> None:
         self.devices = [Position("lane-1", "barrier"), Position("lane-1", "reader")]
@@ -42,17 +42,17 @@ class Desk:
             raise self._error
 
 
-async def shown(desk: Desk, *documents: Observation) -> list[tuple[str, str, str]]:
-    async with DemoOfficer(cast("Workstation", desk)) as officer:
+async def shown(workstation: FakeWorkstation, *documents: Observation) -> list[tuple[str, str, str]]:
+    async with DemoOfficer(cast("Workstation", workstation)) as officer:
         for read in documents:
             officer.on_event(received(read))
         for _ in range(3):
             await asyncio.sleep(0)
-    return desk.asked
+    return workstation.asked
 
 
-async def test_whoever_waits_with_a_document_in_order_is_let_in_once() -> None:
-    assert await shown(Desk(WAITED_AT), IN_ORDER, IN_ORDER) == [("lane-1/barrier", "open", "t")]
+async def test_valid_document_opens_barrier_once() -> None:
+    assert await shown(FakeWorkstation(WAITED_AT), IN_ORDER, IN_ORDER) == [("lane-1/barrier", "open", "t")]
 
 
 @pytest.mark.parametrize(
@@ -63,17 +63,17 @@ async def test_whoever_waits_with_a_document_in_order_is_let_in_once() -> None:
         WAITED_AT.model_copy(update={"doors": (CLOSED_DOOR,)}),
     ],
 )
-async def test_nothing_is_opened_where_nobody_waits_or_nothing_is_known(
+async def test_nothing_opens_without_traveller_or_state(
     standing: BarrierState | None,
 ) -> None:
-    assert await shown(Desk(standing), IN_ORDER) == []
+    assert await shown(FakeWorkstation(standing), IN_ORDER) == []
 
 
-async def test_nobody_is_let_in_with_a_document_that_is_not_in_order() -> None:
+async def test_invalid_document_opens_nothing() -> None:
     expired = document().model_copy(update={"overall": Outcome.FAILED})
-    assert await shown(Desk(WAITED_AT), expired) == []
+    assert await shown(FakeWorkstation(WAITED_AT), expired) == []
 
 
-async def test_a_refusal_is_no_end_of_the_demo() -> None:
+async def test_refusal_does_not_end_demo() -> None:
     refused = CommandError("c", "unsafe", "Somebody is in its way.", "Look.")
-    assert len(await shown(Desk(WAITED_AT, refused), IN_ORDER)) == 1
+    assert len(await shown(FakeWorkstation(WAITED_AT, refused), IN_ORDER)) == 1

@@ -44,8 +44,8 @@ close = 1
 stop = 2
 open_limit = 0
 closed_limit = 1
-before = 2
-behind = 3
+entry_side = 2
+exit_side = 3
 presence = 4
 """
 ROLES = """

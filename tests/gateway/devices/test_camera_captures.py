@@ -1,7 +1,7 @@
 """Pictures through the whole gateway at random moments, while cameras stall, tear, die and come back.
 
-`BORDERPOST_CAMERA_CAPTURES`: how many of each kind of camera; an acceptance has 500, of a webcam too, on a
-machine that is kept busy.
+`BORDERPOST_CAMERA_CAPTURES`: number of captures for each kind of camera; an acceptance has 500, of a webcam
+too, on a machine under load.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ max_other_commands_per_min = 6000
 """
 DEVICES = {
     "lane-1/camera": ("camera-snapshot", 'path = "/snapshot.jpg"\npoll_s = 1'),
-    # An acceptance is with a post's own latency: a busy machine delays the simulated lens, too.
+    # An acceptance uses a post's own latency: a busy machine delays the simulated lens, too.
     "lane-2/camera": (
         "camera-rtsp",
         f"latency_s = {0.1 if CAPTURES < BUSY_FROM else 0.3}\nno_frame_timeout_s = 1",
@@ -93,13 +93,13 @@ FAULTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 
 class Camera(Protocol):
-    """What a camera can be made to suffer."""
+    """A camera with its possible faults."""
 
     async def suffer(self, chance: random.Random) -> None: ...
 
 
 class Simulated:
-    """One on the network."""
+    """A camera on the network."""
 
     def __init__(self, kind: str, camera: Any) -> None:
         self.faults = FAULTS[kind]
@@ -111,7 +111,7 @@ class Simulated:
 
 
 class Plugged:
-    """One on USB."""
+    """A camera on USB."""
 
     def __init__(self, camera: Webcam) -> None:
         self.camera = camera
@@ -161,7 +161,7 @@ async def a_busy_machine() -> AsyncIterator[None]:
 
 
 class Counter:
-    """Takes pictures and judges each."""
+    """Takes pictures and verifies each."""
 
     def __init__(self, desk: Workstation) -> None:
         self._desk = desk
@@ -188,18 +188,18 @@ class Counter:
             asked_ms = time.time_ns() // 1_000_000
             try:
                 await self._desk.command(position, "capture", {"timeout_s": 5}, transaction=name)
-            except CommandError:  # while it stalls or is away; what counts is what is given
+            except CommandError:  # while it stalls or is away; only delivered pictures count
                 self.failed += 1
                 continue
             async with asyncio.timeout(20):
                 received = await event
             with Image.open(io.BytesIO(received.images["picture"])) as image:
-                assert FrameStamp.read(image).at_ms >= asked_ms, "made after it was asked for, and whole"
+                assert FrameStamp.read(image).at_ms >= asked_ms, "made after its request, and whole"
             taken, troubled = taken + 1, False
 
 
 @pytest.mark.timeout(120 + 4 * CAPTURES)
-async def test_no_picture_is_old_or_torn_whatever_happens_to_the_cameras(gateway: GatewayFixture) -> None:
+async def test_no_picture_is_old_or_torn_under_faults(gateway: GatewayFixture) -> None:
     (gateway.folder / "roles.toml").write_text(ROLES)
     gateway.extra = COMMANDS
     async with contextlib.AsyncExitStack() as stack:

@@ -1,8 +1,8 @@
-"""A stream that fails in every way, over and over: said in time, back in time, and nothing leaks.
+"""A stream that fails in every way, repeatedly: reported in time, back in time, without leaks.
 
     BORDERPOST_CAMERA_CYCLES=200 pytest -s tests/gateway/devices/test_camera_endurance.py
 
-is the whole of it, and prints its figures; without, it is the same in small.
+is the full run, and prints its figures; the default is a short one.
 """
 
 import asyncio
@@ -38,14 +38,14 @@ IN_TIME_S = 3.0
 LONG = 1 if CYCLES < 100 else 8
 MORE_MB = 4.0
 POOL = min(32, (os.cpu_count() or 1) + 4)
-"""As many threads a loop keeps for what it sends aside, once it has needed them."""
+"""Upper bound on threads of the loop's default executor."""
 
 pytestmark = [pytest.mark.timeout(120 + 12 * CYCLES), pytest.mark.no_cover]
 
 
 @dataclass
 class Size:
-    """What a process has of everything that can leak."""
+    """Resources of a process that can leak."""
 
     memory_mb: float
     descriptors: int
@@ -80,7 +80,7 @@ class Lane:
         await self.camera.handle_command("fault", {"fault": fault, "args": arguments})
 
     async def told(self, condition: StateCode, cause: Cause | None = None) -> DeviceState:
-        """The next state of that condition and cause; those before it are kept for the end, too."""
+        """Return the next state of that code and cause; those before it are kept for the end, too."""
         while True:
             await self.worker.notebook.until(lambda: bool(self.worker.notebook.states))
             _, state = self.worker.notebook.states.pop(0)
@@ -89,7 +89,7 @@ class Lane:
                 return state
 
     async def captured(self) -> tuple[int, int]:
-        """A picture, asked for now: its size."""
+        """Take a picture; return its size."""
         ticket = next(self.tickets)
         assert self.worker.devices[POSITION].send_command(ticket, "capture", Invocation.local(), b"{}")
         outcome = await self.worker.notebook.outcome(ticket)
@@ -101,13 +101,13 @@ class Lane:
         return data["width_px"], data["height_px"]
 
     def well_within(self, what: str, since_s: float, figures: dict[str, list[float]]) -> None:
-        """Take note of how long something took; it must not have taken long."""
+        """Record a duration, and verify that it is short."""
         took_s = self.now_s - since_s
         figures.setdefault(what, []).append(took_s)
         assert took_s < IN_TIME_S, f"{what}: {took_s:.1f} s"
 
     async def back(self, what: str) -> None:
-        """Wait for it to be online, from now on, when nothing is in its way any more."""
+        """Wait until it is online, measured from now."""
         begun_s = self.now_s
         await self.told(StateCode.ONLINE)
         self.well_within(what, begun_s, self.back_s)
@@ -131,11 +131,11 @@ async def stalled(lane: Lane, _outage_s: float) -> None:
     state = await lane.told(StateCode.OFFLINE, Cause.NO_RESPONSE)
     lane.well_within("stalled", begun_s, lane.said_s)
     assert state.action is Action.RESTART
-    await lane.back("stalled")  # who connects anew is shown pictures
+    await lane.back("stalled")  # a new connection receives frames
 
 
 async def locked_out(lane: Lane) -> None:
-    """Somebody changes the password, and the camera is restarted for it."""
+    """Change the password and restart the camera for it."""
     begun_s = lane.now_s
     await lane.let("wrong-credentials")
     await lane.let("service-dies", for_s=0.05)
@@ -145,7 +145,7 @@ async def locked_out(lane: Lane) -> None:
 
 
 async def locked_out_by_mistake(lane: Lane, outage_s: float) -> None:
-    """The password is soon put back, of which nothing tells us."""
+    """Restore the password soon, without a restart."""
     await locked_out(lane)
     await asyncio.sleep(outage_s / 4)
     lane.camera.access.password = USER["password"]
@@ -153,7 +153,7 @@ async def locked_out_by_mistake(lane: Lane, outage_s: float) -> None:
 
 
 async def locked_out_for_a_while(lane: Lane, outage_s: float) -> None:
-    """The password is put back by another restart, when it is tried ever more seldom."""
+    """Restore the password by another restart, while retries are rare."""
     await locked_out(lane)
     await asyncio.sleep(outage_s * LONG)
     lane.camera.access.password = USER["password"]
@@ -163,7 +163,7 @@ async def locked_out_for_a_while(lane: Lane, outage_s: float) -> None:
 
 
 async def another_size(lane: Lane, _outage_s: float) -> None:
-    """The stream's format changes while it runs: no failure, and soon all pictures are of that size."""
+    """Change the stream's format while it runs: no failure, and soon all frames have that size."""
     for size in ((1280, 720), (640, 360)):
         begun_s = lane.now_s
         await lane.let("format-changed", size=f"{size[0]}x{size[1]}")
@@ -176,14 +176,14 @@ async def another_size(lane: Lane, _outage_s: float) -> None:
 async def watching(
     worker_fixture: WorkerFixture, password: str = USER["password"], **waits: float
 ) -> AsyncIterator[Lane]:
-    """The camera, which has that password, and its driver; the worker waits so long between its attempts."""
+    """Run the camera with that password, and its driver in a worker with that backoff."""
     settings = {"name": POSITION, "kind": "camera-rtsp", "port": 0, "key_every_s": 0.5}
     camera: Any = parse_settings(settings | USER).build()
     ready = asyncio.Event()
     running = asyncio.create_task(camera.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
     camera.access.password = password
-    # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
+    # The driver is loaded in the worker, without a heartbeat meanwhile; a gateway loads it before.
     patient = WorkerLimits(heartbeat_timeout_s=20, stop_timeout_s=5)
     worker_fixture.start(POSITION, "camera-rtsp", {"url": camera.url} | USER, limits=patient, **waits)
     lane = Lane(worker_fixture, camera)
@@ -202,7 +202,7 @@ async def lane(worker_fixture: WorkerFixture) -> AsyncIterator[Lane]:
         yield lane
 
 
-async def test_a_camera_that_refused_for_long_is_tried_at_once_when_it_was_started_anew(
+async def test_restarted_camera_is_retried_at_once(
     worker_fixture: WorkerFixture,
 ) -> None:
     async with watching(worker_fixture, password="another", backoff_first_s=60.0, backoff_max_s=60.0) as lane:
@@ -213,10 +213,8 @@ async def test_a_camera_that_refused_for_long_is_tried_at_once_when_it_was_start
         await lane.back("password")
 
 
-async def test_whatever_befalls_a_stream_it_is_told_and_over_in_time(
-    lane: Lane, capfd: pytest.CaptureFixture[str]
-) -> None:
-    chance = random.Random("what befalls a stream")
+async def test_every_stream_failure_is_short(lane: Lane, capfd: pytest.CaptureFixture[str]) -> None:
+    chance = random.Random("failures of a stream")
     kinds = (killed, stalled, locked_out_by_mistake, locked_out_for_a_while, another_size)
     process = lane.process
     await lane.captured()
@@ -237,7 +235,7 @@ async def test_whatever_befalls_a_stream_it_is_told_and_over_in_time(
         for what, figures in (("said", lane.said_s), ("back", lane.back_s)):
             for kind, took_s in figures.items():
                 print(f"{kind} {what}: p50 {statistics.median(took_s):.2f}, max {max(took_s):.2f} s")
-    assert lane.process == process, "the same process all along"
+    assert lane.process == process, "the same process throughout"
     assert after.memory_mb - halfway.memory_mb < MORE_MB
     assert after.descriptors <= before.descriptors
     assert after.threads <= before.threads + POOL

@@ -86,7 +86,7 @@ def images_on_disk(gateway: GatewayFixture) -> int:
         return int(connection.execute("SELECT count(*) FROM blob").fetchone()[0])
 
 
-async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_counter(
+async def test_picture_and_plate_reach_the_counter(
     gateway: GatewayFixture,
 ) -> None:
     async with simulated(CAMERA, "camera-snapshot") as eye, simulated(PLATES, "anpr-hikvision") as lane:
@@ -136,7 +136,7 @@ async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_cou
 
 @contextlib.asynccontextmanager
 async def bystander(gateway: GatewayFixture) -> AsyncIterator[list[tuple[str, bytes, bool]]]:
-    """Somebody at the broker who hears all previews: topic, picture, retained."""
+    """Subscribe to all previews at the broker: topic, picture, retained."""
     heard: list[tuple[str, bytes, bool]] = []
 
     async def listen() -> None:
@@ -159,7 +159,7 @@ async def bystander(gateway: GatewayFixture) -> AsyncIterator[list[tuple[str, by
         await asyncio.gather(listening, return_exceptions=True)
 
 
-async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(gateway: GatewayFixture) -> None:
+async def test_preview_is_for_the_claim_only(gateway: GatewayFixture) -> None:
     async with simulated(CAMERA, "camera-snapshot") as eye:
         (gateway.folder / "roles.toml").write_text(ROLES)
         gateway.extra = COMMANDS
@@ -200,7 +200,7 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(gateway
 
                 async with desk.preview(CAMERA, frames_per_s=8) as pictures:
                     assert await anext(pictures)
-                    # Its claim ends under it.
+                    # Its claim ends during the preview.
                     await desk.command(CAMERA, "release")
                     async for _ in pictures:
                         pass
@@ -217,7 +217,8 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(gateway
             await desk.command(CAMERA, "preview", {"frames_per_s": 8})
             taken = eye.sensor.taken
             await until(lambda: eye.sensor.taken > taken + 2)
-        # The workstation is gone from the broker, its claim is not over: nobody listens, so nothing is taken.
+        # The workstation is disconnected, its claim has not ended: nothing is subscribed, so nothing is
+        # taken.
         async with asyncio.timeout(10):
             while taken != eye.sensor.taken:
                 taken = eye.sensor.taken
@@ -225,7 +226,7 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(gateway
         assert await gateway.stop() == 0
 
 
-async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplugged(
+async def test_webcam_preview_ends_when_unplugged(
     gateway: GatewayFixture,
 ) -> None:
     async with Webcam() as eye:

@@ -64,25 +64,25 @@ def reader() -> PageReader:
     return built
 
 
-async def online(desk: Workstation) -> None:
+async def online(workstation: Workstation) -> None:
     async with asyncio.timeout(20):
-        async for item in desk.events_and_status():
+        async for item in workstation.events_and_status():
             if isinstance(item, DeviceStatus) and item.is_online:
                 return
 
 
-async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
-    """Every event up to the first of that kind."""
+async def events_until(workstation: Workstation, last: type[object]) -> list[ReceivedEvent]:
+    """Return all events up to the first of that kind."""
     found: list[ReceivedEvent] = []
     async with asyncio.timeout(30):
-        async for received in desk:
+        async for received in workstation:
             found.append(received)
             if isinstance(received.data, last):
                 break
     return found
 
 
-async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refers_to_them(
+async def test_images_arrive_before_references(
     gateway: GatewayFixture,
 ) -> None:
     gateway.profile = "training"
@@ -106,22 +106,22 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
         gateway.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
         gateway.write()
         await gateway.start()
-        async with gateway.workstation("lane-1/reader", training=True) as desk:
-            await online(desk)
+        async with gateway.workstation("lane-1/reader", training=True) as workstation:
+            await online(workstation)
             await device.present(PAGE)
-            received = await told(desk, DocumentRead)
+            received = await events_until(workstation, DocumentRead)
             await device.scanner.remove()
-            received += await told(desk, DocumentRemoved)
+            received += await events_until(workstation, DocumentRemoved)
         await until(lambda: any(topic.endswith("/evt/document.removed") for topic, _ in arrived))
     finally:
         for task in (subscriber, running):
             task.cancel()
         await asyncio.gather(subscriber, running, return_exceptions=True)
 
-    # Whoever looks where posts in production speak, hears nothing of a training post.
+    # A subscriber to the topics of production posts receives nothing of a training post.
     assert {topic.split("/")[0] for topic, _ in arrived} == {"bgw-training"}
 
-    # What the workstation has: typed, in order, each image with its event, marked as simulated.
+    # The workstation's events: typed, in order, each image with its event, marked as simulated.
     assert [one.envelope.type for one in received][:2] == ["bgw.document.placed.v1", "bgw.document.mrz.v1"]
     assert {one.envelope.provenance for one in received} == {Provenance.SIMULATED}
     assert len({one.envelope.transaction for one in received}) == 1
@@ -139,7 +139,7 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
     }
     assert [len(images[image.sha256]) for image in read.images] == [LIGHT_BYTES] * 3
 
-    # What went over the wire: no event refers to an image that was not there before it.
+    # The published messages: no event refers to an image that was not there before it.
     blobs: dict[str, bytes] = {}
     for topic, payload in arrived:
         if "/blob/" in topic:
@@ -150,12 +150,12 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
             assert set(wanted) <= blobs.keys(), topic
     assert sum(map(len, blobs.values())) == 3 * LIGHT_BYTES
 
-    # Nothing of the traveller or of the password anywhere but in the events.
+    # No data of the traveller and no password anywhere but in the events.
     assert await gateway.stop() == 0
     assert not any(word in gateway.log for word in (TRAVELLER.surname, TRAVELLER.number, "not-for-logs"))
 
 
-async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers(
+async def test_service_death_in_scan_recovers(
     gateway: GatewayFixture,
 ) -> None:
     device = reader()
@@ -165,18 +165,19 @@ async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers
         gateway.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
         gateway.write()
         await gateway.start()
-        async with gateway.workstation("lane-1/reader") as desk:
-            await online(desk)
+        async with gateway.workstation("lane-1/reader") as workstation:
+            await online(workstation)
             device.scanner.inject(fault_of("service-dies", {"after": 2, "for_s": 0.3}))
             await device.present(PAGE)
-            read = (await told(desk, DocumentRead))[-1].data
+            read = (await events_until(workstation, DocumentRead))[-1].data
             assert isinstance(read, DocumentRead)
             assert (read.end_reason, read.overall_outcome) == (TransactionEnd.READER_LOST, Outcome.ABORTED)
-            # It comes back by itself, and what still lies there is read again, as another transaction.
-            again = (await told(desk, DocumentRead))[-1].data
+            # The service recovers, and the document that is still placed is read again, as another
+            # transaction.
+            again = (await events_until(workstation, DocumentRead))[-1].data
             assert isinstance(again, DocumentRead)
             assert (again.end_reason, again.lines) == (TransactionEnd.COMPLETE, PAGE.lines)
-            status = desk.status("lane-1/reader")
+            status = workstation.status("lane-1/reader")
             assert status.state is not None
             assert status.state.state is StateCode.ONLINE
         assert await gateway.stop() == 0

@@ -1,4 +1,4 @@
-"""libusb crashes in one worker: that device is back in a moment, and nobody else has noticed."""
+"""A crash of libusb in one worker: that device is back in a moment, and no other is affected."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 @dataclass
 class Diary:
-    """All that reached a workstation."""
+    """All items received by a workstation."""
 
     desk: Workstation
     states: list[tuple[str, StateCode, Cause | None]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Diary:
 
 
 def workers(daemon: int) -> dict[str, int]:
-    """The process of each position, by the end of its name."""
+    """Return the process of each position, by the end of its name."""
     return {
         process.name(): process.pid
         for process in psutil.Process(daemon).children(recursive=True)
@@ -56,7 +56,7 @@ def workers(daemon: int) -> dict[str, int]:
     }
 
 
-async def test_a_crash_of_libusb_takes_one_worker_down_and_nothing_else(gateway: GatewayFixture) -> None:
+async def test_libusb_crash_ends_one_worker_only(gateway: GatewayFixture) -> None:
     wires = {position: await gateway.wire(position) for position in (NEIGHBOUR, CRASHING)}
     for position in wires:
         gateway.describe(position)

@@ -1,4 +1,4 @@
-"""Recorded wires, all played to one real gateway, give the events beside them, which say `replayed`."""
+"""Recordings, all replayed to one real gateway, give the expected events, marked `replayed`."""
 
 import json
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_recordings_give_the_events_beside_them(gateway: GatewayFixture) -> None:
+async def test_recordings_give_expected_events(gateway: GatewayFixture) -> None:
     found = await replay_recordings(gateway, recordings())
 
     for path, events in found.items():
         assert events == json.loads(expected(path).read_text()), path.name
 
 
-def test_no_expectation_is_left_without_its_recording() -> None:
+def test_every_expectation_has_a_recording() -> None:
     wanted = {expected(path) for path in recordings()}
     assert wanted == set(ROOT.rglob("*.events.json"))

@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/passport/emrtd/crypto."""
+"""Cryptography of travel documents: ciphers, curves, key agreement, public keys and signatures."""

@@ -1,7 +1,7 @@
 """Cipher suites of eMRTDs: key derivation, CBC encryption and message authentication.
 
-Source: ICAO Doc 9303-11, section 9.7.1 (derivation) and section 9.8 (secure messaging); ISO/IEC 9797-1,
-MAC algorithm 3 and padding method 2; NIST SP 800-38B (CMAC). 3DES is what the documents speak.
+Source: ICAO Doc 9303-11, section 9.7.1 (derivation) and section 9.8 (secure messaging); ISO/IEC 9797-1, MAC
+algorithm 3 and padding method 2; NIST SP 800-38B (CMAC). Documents still use 3DES.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ class Suite(Enum):
         return _odd_parity(key) if self is Suite.TDES else key
 
     def encrypt(self, key: bytes, plain: bytes, iv: bytes | None = None) -> bytes:
-        """Encrypt whole blocks in CBC mode; the IV is zero where none is given."""
+        """Encrypt whole blocks in CBC mode; the default IV is zero."""
         encryptor = self._cipher(key, iv).encryptor()
         return encryptor.update(plain) + encryptor.finalize()
 
@@ -80,7 +80,7 @@ class Suite(Enum):
 
 
 def is_equal(one: bytes, other: bytes) -> bool:
-    """Compare authenticators without telling by the time taken where they differ."""
+    """Compare authenticators in constant time."""
     return hmac.compare_digest(one, other)
 
 
@@ -90,7 +90,7 @@ def pad(data: bytes, block: int) -> bytes:
 
 
 def unpad(data: bytes) -> bytes:
-    """Take the padding off; raises MalformedError when it is none."""
+    """Remove the padding; raises MalformedError when there is none."""
     stripped = data.rstrip(b"\0")
     if not stripped.endswith(b"\x80"):
         raise MalformedError("decrypted data does not end in padding")
@@ -98,7 +98,7 @@ def unpad(data: bytes) -> bytes:
 
 
 def _odd_parity(key: bytes) -> bytes:
-    """Set the parity bits of DES keys (9303-11, section 9.7.1.2); they change nothing but comparisons."""
+    """Set the parity bits of DES keys (9303-11, section 9.7.1.2); they matter only in comparisons."""
     return bytes(octet ^ (octet.bit_count() + 1 & 1) for octet in key)
 
 

@@ -153,9 +153,9 @@ _BY_VALUE = {(curve.p, curve.a, curve.b, curve.generator, curve.order): curve fo
 
 
 def find_by_parameters(p: int, a: int, b: int, generator: Point, order: int) -> Curve | None:
-    """Find the curve that explicit parameters describe, or None when they are nobody's.
+    """Find the curve that explicit parameters describe, or None when it is not standardized.
 
-    Doc 9303-12 asks for explicit parameters in certificates; arbitrary ones would let a signer choose a
-    curve in which anybody can sign, so that only the standardized ones count.
+    Doc 9303-12 requires explicit parameters in certificates. Arbitrary ones would permit a curve in which any
+    signature can be forged, so only the standardized ones are accepted.
     """
     return _BY_VALUE.get((p, a, b, generator, order))

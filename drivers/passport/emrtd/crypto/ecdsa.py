@@ -26,7 +26,7 @@ _HASHES = {
 
 
 def verify(key: EcKey, digest: bytes, r: int, s: int) -> bool:
-    """Tell whether a signature over a digest is the key's."""
+    """Return true when a signature over a digest is the key's."""
     order = key.curve.order
     if not (0 < r < order and 0 < s < order):
         return False
@@ -57,7 +57,7 @@ def verify_in_python(key: EcKey, digest: bytes, r: int, s: int) -> bool:
 
 
 def pair_from_der(signature: bytes) -> tuple[int, int] | None:
-    """Read r and s out of a DER signature, or give None when it is none."""
+    """Parse r and s of a DER signature; None when it is malformed."""
     try:
         items = der.sequence(signature, least=2)
         r, s = (der.integer(der.expect(item, der.INTEGER)) for item in items[:2])

@@ -4,8 +4,8 @@ Source: NIST FIPS 186-4, appendix D; RFC 5639; ICAO Doc 9303-11, section 9.5.1.
 
 PACE needs a generator of its own for every session and the mapping needs both coordinates; the cryptographic
 libraries offer neither, so the arithmetic is here: short Weierstrass curves, Jacobian coordinates. Its time
-depends on the numbers. They live for one session of a reader at a counter, where nobody can measure them;
-signatures are verified with it only on the curves that OpenSSL does not offer.
+depends on the numbers. They live for one session of a reader at a counter, where their timing cannot be
+measured; signatures are verified with it only on the curves that OpenSSL does not offer.
 """
 
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Curve:
         return (self.p.bit_length() + 7) // 8
 
     def contains(self, point: Point) -> bool:
-        """Tell whether a point is on the curve; the order is prime, so every such point generates it."""
+        """Return true when a point is on the curve; the order is prime, so every such point generates it."""
         x, y = point
         return 0 <= x < self.p and 0 <= y < self.p and (y * y - (x * x + self.a) * x - self.b) % self.p == 0
 
@@ -46,7 +46,7 @@ class Curve:
         return b"\x04" + b"".join(value.to_bytes(self.size, "big") for value in point)
 
     def decode(self, data: bytes) -> Point:
-        """Read an uncompressed point; raises MalformedError when it is none or not on the curve."""
+        """Parse an uncompressed point; raises MalformedError when it is malformed or not on the curve."""
         if len(data) != 1 + 2 * self.size or data[0] != 4:
             raise MalformedError("a public key is not an uncompressed point of its curve")
         point = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from drivers.passport.emrtd.errors import MalformedError
 
 MAX_BITS = 4096
-"""The longest modulus that is computed with; a chip could else keep a core busy for minutes."""
+"""Upper bound on a modulus, in bits: a longer one would keep a core busy for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Group:
         return element.to_bytes(self.size, "big")
 
     def decode(self, data: bytes) -> int:
-        """Read an element; raises MalformedError when it is trivial or not of the subgroup."""
+        """Parse an element; raises MalformedError when it is trivial or not of the subgroup."""
         if len(data) > self.size:
             raise MalformedError("a public key is longer than its group")
         element = int.from_bytes(data, "big")
@@ -45,7 +45,7 @@ class Group:
 
 
 def validated_group(p: int, generator: int, order: int | None) -> Group:
-    """Make a group out of parameters that a chip gave; raises MalformedError when they cannot be one."""
+    """Build a group from parameters of a chip; raises MalformedError when they are invalid."""
     if not 1023 <= p.bit_length() <= MAX_BITS or p % 2 == 0:
         raise MalformedError("a Diffie-Hellman modulus is even, too short or too long")
     if not 1 < generator < p - 1 or (order is not None and not 1 < order < p):

@@ -1,4 +1,4 @@
-"""Key agreement in whatever structure the chip names, and the mappings of PACE.
+"""Key agreement over the chip's domain parameters, and the mappings of PACE.
 
 Source: ICAO Doc 9303-11, section 4.4.3.3 (generic and integrated mapping), appendix B (point encoding) and
 section 9.6 (key agreement).
@@ -16,7 +16,7 @@ from drivers.passport.emrtd.crypto.groups import Group
 from drivers.passport.emrtd.errors import MalformedError, UnsupportedError
 
 Randomness = Callable[[int], bytes]
-"""Gives so many random bytes; `secrets.token_bytes`, or a worked example's numbers in a test."""
+"""Source of so many random bytes; `secrets.token_bytes`, or a worked example's numbers in a test."""
 
 _TRIES = 128
 # Constants of the pseudo-random function (9303-11, section 4.4.3.3.2), for 128-bit and for longer keys.
@@ -42,11 +42,11 @@ class KeyAgreement(ABC):
 
     @abstractmethod
     def public_key(self, private: int) -> bytes:
-        """Give the public key that belongs to a private one."""
+        """Return the public key that belongs to a private one."""
 
     @abstractmethod
     def shared_secret(self, private: int, public: bytes) -> bytes:
-        """Agree with the other side; raises MalformedError for a public key that is none."""
+        """Agree on a secret; raises MalformedError for an invalid public key."""
 
     @abstractmethod
     def map_generic(self, nonce: bytes, private: int, public: bytes) -> "KeyAgreement":
@@ -71,15 +71,15 @@ class EcKeyAgreement(KeyAgreement):
         return cls(curve, curve.generator)
 
     def private_key(self, random: Randomness) -> int:
-        """Draw a number below the order, evenly."""
+        """Draw a number below the order, uniformly."""
         return _draw(self.curve.order, random)
 
     def public_key(self, private: int) -> bytes:
-        """Give the uncompressed point."""
+        """Return the uncompressed point."""
         return self.curve.encode(self.curve.multiply(private, self.generator))
 
     def shared_secret(self, private: int, public: bytes) -> bytes:
-        """Give the x coordinate of the shared point."""
+        """Return the x coordinate of the shared point."""
         x, _ = self.curve.multiply(private, self.curve.decode(public))
         return x.to_bytes(self.curve.size, "big")
 
@@ -109,15 +109,15 @@ class DhKeyAgreement(KeyAgreement):
         return cls(group, group.generator)
 
     def private_key(self, random: Randomness) -> int:
-        """Draw an exponent below the order of the subgroup, or below the modulus where none is given."""
+        """Draw an exponent below the order of the subgroup, or below the modulus when it has none."""
         return _draw(self.group.order or self.group.p - 1, random)
 
     def public_key(self, private: int) -> bytes:
-        """Give the element at the length of the modulus."""
+        """Return the element at the length of the modulus."""
         return self.group.encode(self.group.power(self.generator, private))
 
     def shared_secret(self, private: int, public: bytes) -> bytes:
-        """Give the shared element at the length of the modulus."""
+        """Return the shared element at the length of the modulus."""
         return self.group.encode(self.group.power(self.group.decode(public), private))
 
     def map_generic(self, nonce: bytes, private: int, public: bytes) -> "DhKeyAgreement":
@@ -142,7 +142,7 @@ class DhKeyAgreement(KeyAgreement):
 
 
 def standardized_parameters(parameter_id: int) -> KeyAgreement:
-    """Find the domain parameters of that identifier; raises UnsupportedError for those reserved."""
+    """Find the domain parameters of that identifier; raises UnsupportedError for reserved ones."""
     if (curve := curves.BY_PARAMETER_ID.get(parameter_id)) is not None:
         return EcKeyAgreement.from_curve(curve)
     if (group := groups.BY_PARAMETER_ID.get(parameter_id)) is not None:
@@ -151,7 +151,7 @@ def standardized_parameters(parameter_id: int) -> KeyAgreement:
 
 
 def pseudo_random(suite: Suite, nonce: bytes, terminal_nonce: bytes, modulus: int) -> int:
-    """R_p(s, t): an element of a prime field out of two nonces (9303-11, section 4.4.3.3.2).
+    """Derive R_p(s, t), an element of a prime field, from two nonces (9303-11, section 4.4.3.3.2).
 
     `nonce` is the chip's, one or two blocks; `terminal_nonce` is as long as a key of the suite.
     """

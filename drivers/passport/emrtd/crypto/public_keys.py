@@ -1,6 +1,6 @@
-"""Public keys as certificates, DG14 and DG15 hold them (SubjectPublicKeyInfo: RFC 5280, 5480, 8017).
+"""Public keys of certificates, DG14 and DG15 (SubjectPublicKeyInfo: RFC 5280, 5480, 8017).
 
-Documents carry what general libraries refuse: explicit curve parameters (ICAO Doc 9303-12, section 4),
+Documents have keys that general libraries refuse: explicit curve parameters (ICAO Doc 9303-12, section 4),
 Diffie-Hellman keys in two notations (BSI TR-03110-3, appendix D.3) and odd RSA lengths.
 """
 
@@ -53,9 +53,9 @@ PublicKey = RsaKey | EcKey | DhKey
 
 
 def parse_public_key(info: bytes) -> PublicKey:
-    """Read a SubjectPublicKeyInfo.
+    """Parse a SubjectPublicKeyInfo.
 
-    Raises MalformedError, or UnsupportedError for a kind of key or a curve that is not among the known.
+    Raises MalformedError, or UnsupportedError for an unknown kind of key or curve.
     """
     algorithm, key, *_ = der.sequence(info, least=2)
     bits = der.bit_string(der.expect(key, der.BIT_STRING))
@@ -77,7 +77,7 @@ def _rsa(bits: bytes) -> RsaKey:
     if not 512 <= modulus.bit_length() <= MAX_RSA_BITS or modulus % 2 == 0:
         raise MalformedError("an RSA modulus is even, too short or too long")
     if not 1 < exponent < modulus or exponent % 2 == 0:
-        raise MalformedError("an RSA exponent cannot be one")
+        raise MalformedError("an RSA exponent is invalid")
     return RsaKey(modulus, exponent)
 
 

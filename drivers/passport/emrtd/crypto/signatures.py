@@ -57,7 +57,7 @@ def digest(algorithm: hashes.HashAlgorithm, data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """An AlgorithmIdentifier of a signature, looked at only when a signature is verified."""
+    """AlgorithmIdentifier of a signature; its parameters are parsed when a signature is verified."""
 
     oid: str
     parameters: bytes
@@ -77,10 +77,10 @@ def verify(
     signature: bytes,
     stated: hashes.HashAlgorithm | None = None,
 ) -> bool:
-    """Tell whether a signature over `data` is the key's.
+    """Return true when a signature over `data` is the key's.
 
-    `stated` is the hash function for algorithms that do not name one. Raises UnsupportedError for an
-    unknown algorithm and MalformedError for parameters that make no sense.
+    `stated` is the hash function for algorithms that do not name one. Raises UnsupportedError for an unknown
+    algorithm and MalformedError for invalid parameters.
     """
     if isinstance(key, EcKey) and algorithm.oid in _ECDSA_WITH:
         hashed = digest(_either(_ECDSA_WITH[algorithm.oid], stated), data)
@@ -119,7 +119,7 @@ def _verify_rsa(
 
 
 def _pss_parameters(encoded: bytes) -> tuple[hashes.HashAlgorithm, hashes.HashAlgorithm, int]:
-    """Read RSASSA-PSS-params; what is left out has the defaults of RFC 4055: SHA-1 and a salt of 20."""
+    """Parse RSASSA-PSS-params; absent fields have the defaults of RFC 4055: SHA-1 and a salt of 20."""
     items = der.sequence(encoded) if encoded else ()
     function = mask = _SHA1
     if (value := tlv.optional(items, 0xA0)) is not None:

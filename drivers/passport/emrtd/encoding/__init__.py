@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/passport/emrtd/encoding."""
+"""Encodings of travel documents: BER-TLV data objects and DER values."""

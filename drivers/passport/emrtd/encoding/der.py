@@ -1,4 +1,4 @@
-"""The few DER types that keys and security infos are made of (ITU-T X.690, section 8), over `tlv`."""
+"""DER types of keys and security infos (ITU-T X.690, section 8), over `tlv`."""
 
 from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import MalformedError
@@ -9,7 +9,7 @@ _LONGEST_OID = 64
 
 
 def integer(value: bytes) -> int:
-    """Read the contents of an INTEGER that cannot be negative in its place; raises MalformedError."""
+    """Parse the contents of an INTEGER that must not be negative; raises MalformedError."""
     if not value or len(value) > _LONGEST_INTEGER or value[0] & 0x80:
         raise MalformedError("an integer is empty, negative or too long")
     return int.from_bytes(value, "big")
@@ -70,7 +70,7 @@ def elements(contents: bytes, least: int) -> tuple[tlv.Tlv, ...]:
 
 
 def expect(item: tlv.Tlv, tag: int) -> bytes:
-    """Give the value of an element that must have that tag; raises MalformedError."""
+    """Return the value of an element that must have that tag; raises MalformedError."""
     if item.tag != tag:
         raise MalformedError(f"an element has tag {item.tag:X} and not {tag:X}")
     return item.value

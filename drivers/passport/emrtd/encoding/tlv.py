@@ -1,6 +1,6 @@
 """BER-TLV data objects (ISO/IEC 7816-4, section 5.2.2; ITU-T X.690, section 8.1).
 
-Every length is checked against the bytes that are there, nothing recurses, and a level of siblings is
+Every length is checked against the bytes that are present, nothing recurses, and the number of siblings is
 bounded, so that hostile bytes cost no more than their own length.
 """
 
@@ -24,14 +24,14 @@ class Tlv:
     """All bytes of the tag as one number, for example 0x7F61."""
     value: bytes = field(repr=False)
     size: int
-    """How many bytes it took, head included."""
+    """Encoded length in bytes, header included."""
 
 
 def parse_header(data: bytes, at: int = 0) -> tuple[int, int, int]:
-    """Read tag, length of the value, and where the value starts.
+    """Parse tag, length of the value, and offset of the value.
 
-    The value need not be there yet: four bytes of a file are enough to learn its length. Raises
-    MalformedError when the head is cut or has no definite length.
+    The value may be incomplete: four bytes of a file are enough for its length. Raises MalformedError when
+    the header is cut or has no definite length.
     """
     tag, at = _tag(data, at)
     length, at = _length(data, at)
@@ -41,7 +41,7 @@ def parse_header(data: bytes, at: int = 0) -> tuple[int, int, int]:
 
 
 def parse_first(data: bytes, at: int = 0) -> Tlv:
-    """Read the data object that starts at `at`; raises MalformedError when it is cut."""
+    """Parse the data object at offset `at`; raises MalformedError when it is cut."""
     tag, length, start = parse_header(data, at)
     if start + length > len(data):
         raise MalformedError("a data object is longer than the bytes that hold it")
@@ -49,9 +49,9 @@ def parse_first(data: bytes, at: int = 0) -> Tlv:
 
 
 def parse_whole(data: bytes, tag: int) -> bytes:
-    """Read the value of a file that is one data object of that tag.
+    """Return the value of a file that is one data object of that tag.
 
-    What follows the object is padding of the file and ignored. Raises MalformedError.
+    Bytes after the object are padding of the file and ignored. Raises MalformedError.
     """
     found = parse_first(data)
     if found.tag != tag:
@@ -81,12 +81,12 @@ def children(value: bytes, most: int = MAX_SIBLINGS) -> tuple[Tlv, ...]:
 
 
 def optional(items: Iterable[Tlv], tag: int) -> bytes | None:
-    """Give the value of the first object of that tag, or None."""
+    """Return the value of the first object of that tag, or None."""
     return next((item.value for item in items if item.tag == tag), None)
 
 
 def required(items: Iterable[Tlv], tag: int) -> bytes:
-    """Give the value of the first object of that tag; raises MalformedError when there is none."""
+    """Return the value of the first object of that tag; raises MalformedError when there is none."""
     value = optional(items, tag)
     if value is None:
         raise MalformedError(f"a data object of tag {tag:X} is missing")
@@ -106,9 +106,9 @@ def encode(tag: int, value: bytes) -> bytes:
 def check_nesting(data: bytes) -> None:
     """Refuse BER that would make a recursive parser go deep or on for ever; raises MalformedError.
 
-    Indefinite lengths are let through: some signers of security objects do not write DER.
+    Indefinite lengths are accepted: some signers of security objects do not write DER.
     """
-    ends: list[int | None] = []  # where each open object ends; None until its end-of-contents
+    ends: list[int | None] = []  # end of each open object; None until its end-of-contents
     at = objects = 0
     while at < len(data) or ends:
         if ends and ends[-1] is not None and at >= ends[-1]:

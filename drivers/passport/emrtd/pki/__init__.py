@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/passport/emrtd/pki."""
+"""Public key infrastructure of travel documents: certificates, trust store, security objects."""

@@ -1,7 +1,7 @@
 """Certificates and revocation lists of document signers and their states.
 
-Source: ICAO Doc 9303-12, section 7.1; RFC 5280. asn1crypto takes them apart, because documents carry
-what stricter parsers refuse (explicit curves, negative serial numbers, odd names).
+Source: ICAO Doc 9303-12, section 7.1; RFC 5280. asn1crypto parses them, because documents contain forms that
+stricter parsers refuse (explicit curves, negative serial numbers, odd names).
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import MalformedError
 
 MAX_CERTIFICATE_BYTES = 64 * 1024
-"""Most bytes of a certificate that is believed."""
-# What asn1crypto is known to raise on bytes that are none of its own making.
+"""Upper bound on a certificate, in bytes."""
+# Errors that asn1crypto is known to raise on malformed bytes.
 _ASN1_FAULTS = (
     ValueError,
     TypeError,
@@ -36,16 +36,16 @@ _ASN1_FAULTS = (
 
 @contextmanager
 def parse_errors(what: str) -> Iterator[None]:
-    """Turn what asn1crypto raises into MalformedError, without the values that its messages quote."""
+    """Convert errors of asn1crypto into MalformedError, without the values that its messages quote."""
     try:
         yield
     except _ASN1_FAULTS:
-        raise MalformedError(f"{what} is not laid out as it must be") from None
+        raise MalformedError(f"{what} is malformed") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """An X.509 certificate, as much of it as passive authentication needs."""
+    """An X.509 certificate, with the fields that passive authentication needs."""
 
     subject: bytes = field(repr=False)
     """Names are compared in the normal form of RFC 5280, section 7.1, hashed."""
@@ -101,13 +101,13 @@ class Certificate:
         return parse_public_key(self.key_info)
 
     def is_valid_on(self, day: date) -> bool:
-        """Tell whether that day is within the validity; both ends count."""
+        """Return true when that day is within the validity; both ends count."""
         return self.not_before.date() <= day <= self.not_after.date()
 
     def names_as_issuer(self, authority: "Certificate") -> bool:
-        """Tell whether this certificate claims to be signed by that authority.
+        """Return true when this certificate names that authority as its issuer.
 
-        By key identifier where both have one, since a state keeps its name when it changes keys.
+        By key identifier when both have one, because a state keeps its name when it changes keys.
         """
         if self.authority_key_id is not None and authority.key_id is not None:
             return self.authority_key_id == authority.key_id
@@ -158,24 +158,24 @@ class RevocationList:
         return verify(authority.public_key(), self.algorithm, self.signed_bytes, self.signature)
 
     def is_of(self, authority: Certificate) -> bool:
-        """Tell whether the list claims to be that authority's."""
+        """Return true when the list names that authority as its issuer."""
         if self.authority_key_id is not None and authority.key_id is not None:
             return self.authority_key_id == authority.key_id
         return self.issuer == authority.subject
 
     def is_current_on(self, day: date) -> bool:
-        """Tell whether the next list is not yet due."""
+        """Return true when the next list is not yet due."""
         return self.next_update is None or day <= self.next_update.date()
 
 
 def name_digest(name: Any) -> bytes:
-    """Give a short form of a distinguished name that equal names share."""
+    """Return a digest of a distinguished name that equal names share."""
     return hashlib.sha256(name.hashable.encode("utf-8", "surrogatepass")).digest()
 
 
 def _bounded(der: bytes, limit: int = MAX_CERTIFICATE_BYTES) -> None:
     if len(der) > limit:
-        raise MalformedError("a certificate or list has more bytes than such a thing has")
+        raise MalformedError("a certificate or list is too long")
     tlv.check_nesting(der)
 
 

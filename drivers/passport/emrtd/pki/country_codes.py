@@ -1,6 +1,6 @@
 """Two-letter and three-letter codes of states: certificates use the former, documents the latter.
 
-Source: ISO 3166-1, and ICAO Doc 9303-3, section 5, for what issues documents without being in it.
+Source: ISO 3166-1, and ICAO Doc 9303-3, section 5, for issuers that are not in it.
 """
 
 _ISO_3166 = """
@@ -42,7 +42,7 @@ _ALPHA_3 = {pair[:2]: frozenset({pair[3:]}) for pair in _ISO_3166.split()} | {
 
 
 def alpha3_codes(country: str) -> frozenset[str] | None:
-    """Give the issuer codes a document may bear under certificates of that country, or None if unknown.
+    """Return the issuer codes of documents under certificates of that country, or None if unknown.
 
     `country` is the value of countryName; some states write it in small letters, some with three.
     """

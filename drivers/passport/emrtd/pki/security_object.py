@@ -22,7 +22,7 @@ CONTENT_TYPES = frozenset({"2.23.136.1.1.1", "1.3.27.1.1.1", "1.2.528.1.1006.1.2
 
 @dataclass(frozen=True, slots=True)
 class SecurityObject:
-    """EF.SOD taken apart."""
+    """Parsed EF.SOD."""
 
     signed_data: SignedData
     function: hashes.HashAlgorithm = field(repr=False)
@@ -30,10 +30,10 @@ class SecurityObject:
 
     @classmethod
     def parse(cls, content: bytes) -> "SecurityObject":
-        """Read EF.SOD; raises MalformedError, or UnsupportedError for an unknown hash function."""
+        """Parse EF.SOD; raises MalformedError, or UnsupportedError for an unknown hash function."""
         signed = SignedData.parse(tlv.parse_whole(content, _SOD_TAG))
         if signed.content_type not in CONTENT_TYPES:
-            raise MalformedError("the security object holds other content than it must")
+            raise MalformedError("the security object has the wrong content type")
         _, algorithm, values, *_ = der.sequence(signed.content, least=3)
         identifier, *_ = der.elements(der.expect(algorithm, der.SEQUENCE), 1)
         function = hash_algorithm(der.oid(der.expect(identifier, der.OID)))
@@ -42,19 +42,19 @@ class SecurityObject:
             number, value = der.elements(der.expect(item, der.SEQUENCE), 2)[:2]
             group = der.small_integer(der.expect(number, der.INTEGER))
             if group in found or not 1 <= group <= 16:
-                raise MalformedError("the security object lists a data group that cannot be, or twice")
+                raise MalformedError("the security object lists an invalid data group, or one twice")
             found[group] = der.expect(value, der.OCTET_STRING)
         return cls(signed, function, found)
 
     def hash_matches(self, group: int, content: bytes) -> bool:
-        """Tell whether a data group has the hash that was signed."""
+        """Return true when a data group has the hash that was signed."""
         return group in self.hashes and is_equal(self.hashes[group], digest(self.function, content))
 
     def signer(self, others: tuple[Certificate, ...]) -> Certificate | None:
-        """Find the signer's certificate: inside, or among others where the issuer left it out.
+        """Find the signer's certificate: inside, or among others when the issuer omitted it.
 
-        A single certificate inside is taken even when the signer info names it differently, which some
-        issuers' do; the signature decides.
+        A single certificate inside is taken even when the signer info names it differently, as with some
+        issuers; the signature decides.
         """
         inside = self.signed_data.certificates
         for certificate in (*inside, *others):

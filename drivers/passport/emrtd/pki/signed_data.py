@@ -67,7 +67,7 @@ class SignedData:
         )
 
     def is_signer(self, certificate: Certificate) -> bool:
-        """Tell whether the signer info names that certificate."""
+        """Return true when the signer info names that certificate."""
         if self.signer_key_id is not None:
             return certificate.key_id == self.signer_key_id
         return (certificate.issuer, certificate.serial_number) == (self.signer_issuer, self.signer_serial)
@@ -75,7 +75,7 @@ class SignedData:
     def signed_by(self, certificate: Certificate) -> bool:
         """Verify content and signature (RFC 5652, sections 5.4 and 5.6).
 
-        Raises UnsupportedError for unknown algorithms and MalformedError for a key that is none.
+        Raises UnsupportedError for unknown algorithms and MalformedError for an invalid key.
         """
         function = hash_algorithm(self.hash_oid)
         signed = self.content

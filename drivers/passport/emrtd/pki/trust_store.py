@@ -1,4 +1,4 @@
-"""What the operator trusts: certificates of states (CSCA), revocation lists, and signers' certificates.
+"""Trust store of the operator: state certificates (CSCA), revocation lists, and signers' certificates.
 
 Source: ICAO Doc 9303-12, section 9 (master lists) and section 7.1.4 (revocation lists). Nothing is fetched:
 the operator gives files and folders, as PEM, DER, or master lists of ICAO, BSI and others.
@@ -26,21 +26,21 @@ _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s([A-Za-z0-9+/=\s]+)-----END \
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """Everything loaded, and what could not be."""
+    """Loaded certificates and lists, and the faults of unusable ones."""
 
     authorities: tuple[Certificate, ...] = field(default=(), repr=False)
     signers: tuple[Certificate, ...] = field(default=(), repr=False)
-    """Document signers, for security objects that leave theirs out."""
+    """Document signers, for security objects without their signer's certificate."""
     revocation_lists: tuple[RevocationList, ...] = field(default=(), repr=False)
     faults: tuple[str, ...] = ()
-    """One sentence for each file or entry that is of no use, for the technician."""
+    """One sentence for each unusable file or entry, for the technician."""
 
     @classmethod
     def load(cls, *places: Path) -> "TrustStore":
-        """Read files, and folders with everything below them.
+        """Load files and folders, recursively.
 
-        A bad file is noted in `faults` and passed over: one certificate that a state got wrong must not
-        close a border. A place that does not exist is a fault like any other.
+        A bad file is noted in `faults` and skipped: one wrong certificate of a state must not close a border.
+        A path that does not exist is a fault too.
         """
         found = _TrustStoreBuilder()
         for path in _files(places, found.faults):
@@ -55,7 +55,7 @@ class TrustStore:
 
     @classmethod
     def from_bytes(cls, *contents: bytes) -> "TrustStore":
-        """Take certificates, lists and master lists from memory, in PEM or DER."""
+        """Load certificates, lists and master lists from memory, in PEM or DER."""
         found = _TrustStoreBuilder()
         for number, content in enumerate(contents, start=1):
             try:
@@ -65,17 +65,17 @@ class TrustStore:
         return found.store()
 
     def authorities_of(self, certificate: Certificate) -> tuple[Certificate, ...]:
-        """Give the certificates of states that claim to have signed this one."""
+        """Return the state certificates that this certificate names as its issuer."""
         return tuple(a for a in self.authorities if certificate.names_as_issuer(a))
 
     def lists_of(self, authority: Certificate) -> tuple[RevocationList, ...]:
-        """Give the revocation lists that claim to be that authority's, latest first."""
+        """Return the revocation lists that name that authority as their issuer, latest first."""
         lists = [known for known in self.revocation_lists if known.is_of(authority)]
         return tuple(sorted(lists, key=lambda known: known.issued_at, reverse=True))
 
 
 class _TrustStoreBuilder:
-    """What has been read so far, each certificate once."""
+    """Content loaded so far, each certificate once."""
 
     def __init__(self) -> None:
         self.certificates: dict[str, Certificate] = {}
@@ -98,12 +98,12 @@ class _TrustStoreBuilder:
                 self.faults.append(f"{name}: {fault}")
 
     def take(self, name: str, content: bytes) -> None:
-        """Tell by its structure what it is."""
+        """Detect the type of a file by its structure."""
         first = der.elements(tlv.parse_whole(content, der.SEQUENCE), 1)[0]
         if first.tag == der.OID and der.oid(first.value) == _SIGNED_DATA:
             self.take_master_list(name, content)
             return
-        # The body of a list states its time in the open, that of a certificate inside its validity.
+        # The body of a list has its time in the open, that of a certificate inside its validity.
         body = der.elements(der.expect(first, der.SEQUENCE), 3)
         if any(item.tag in _TIMES for item in body):
             self.lists.append(RevocationList.parse(content))
@@ -111,9 +111,9 @@ class _TrustStoreBuilder:
             self.add(Certificate.parse(content))
 
     def take_master_list(self, name: str, content: bytes) -> None:
-        """Take the certificates out of a master list whose signature is whole.
+        """Load the certificates of a master list, if its signature is valid.
 
-        The operator vouches for the list by giving it; the signature shows that it arrived unaltered.
+        The operator trusts the list by configuring it; the signature shows that it is unaltered.
         """
         signed = SignedData.parse(content)
         if signed.content_type != MASTER_LIST:
@@ -138,7 +138,7 @@ _TIMES = frozenset({0x17, 0x18})
 
 
 def _is_authority(certificate: Certificate) -> bool:
-    """Tell states' certificates from signers': by right, or for old ones by being signed by themselves."""
+    """Distinguish a state's certificate from a signer's: by key usage, or for old ones by self-signature."""
     return certificate.may_sign_certificates or certificate.issuer == certificate.subject
 
 
@@ -155,6 +155,6 @@ def _files(places: Iterable[Path], faults: list[str]) -> Iterator[Path]:
         for path in below:
             count += 1
             if count > _MOST_FILES:
-                faults.append(f"{place.name}: more than {_MOST_FILES} files, the rest is left out")
+                faults.append(f"{place.name}: more than {_MOST_FILES} files, the rest is ignored")
                 return
             yield path

@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/passport/emrtd/protocols."""
+"""Protocols between reader and chip: access control, and proofs that the chip is no copy."""

@@ -1,4 +1,4 @@
-"""Opening a chip: PACE where it offers it, Basic Access Control otherwise (ICAO Doc 9303-11, section 4.2)."""
+"""Access to a chip: PACE if the chip offers it, else Basic Access Control (ICAO Doc 9303-11, section 4.2)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ from drivers.passport.emrtd.transport.apdu import NOT_FOUND
 from drivers.passport.emrtd.transport.files import SHORT_CHUNK, ElementaryFile
 from drivers.passport.emrtd.transport.secure_messaging import Channel
 
-# What a chip without any access control answers to GET CHALLENGE.
+# Status words with which a chip without any access control answers GET CHALLENGE.
 _NO_SUCH_COMMAND = frozenset({0x6D00, 0x6E00, 0x6A81, 0x6A86})
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedChip:
-    """How a chip was opened, and how it may be read."""
+    """Protocol by which a chip was opened, and limits of its reads."""
 
     method: AccessMethod
     pace: PaceInfo | None
     chunk: int
-    """Most bytes to ask for at once."""
+    """Upper bound on the bytes of one read."""
 
 
 def open_chip(
@@ -42,9 +42,9 @@ def open_chip(
 ) -> OpenedChip:
     """Open a chip that has just been powered and select its application.
 
-    `passwords` are tried in their order, `extended` is whether the reader passes extended lengths on.
-    Raises AccessDeniedError when the chip accepts none of the passwords, NoApplicationError,
-    UnsupportedError when there is no password for what the chip offers, and what the channel raises.
+    `passwords` are tried in their order; `extended` is true when the reader passes extended lengths on.
+    Raises AccessDeniedError when the chip accepts none of the passwords, NoApplicationError, UnsupportedError
+    when there is no password for the protocols that the chip offers, and the channel's errors.
     """
     infos = _card_access(channel)
     chunk = _chunk(channel) if extended else SHORT_CHUNK
@@ -67,9 +67,9 @@ def open_chip(
 
 
 def _card_access(channel: Channel) -> SecurityInfos | None:
-    """Read EF.CardAccess, which chips without PACE do not have or do not give."""
+    """Read EF.CardAccess, which chips without PACE do not have or refuse."""
     try:
-        content = _drained(files.read(channel, ElementaryFile.CARD_ACCESS))
+        content = _run_to_end(files.read(channel, ElementaryFile.CARD_ACCESS))
         return SecurityInfos.from_card_access(content)
     except (CommandRefusedError, MalformedError):
         return None
@@ -85,12 +85,12 @@ def _chunk(channel: Channel) -> int:
 def _pace(
     channel: Channel, infos: SecurityInfos, passwords: tuple[Password, ...], random: Randomness
 ) -> tuple[PaceInfo, Password] | None:
-    """Run PACE in the best way that works and give it with the password, or None when none does.
+    """Run PACE in the best variant that works; return it with the password, or None when none works.
 
-    A chip that refuses a way before any password is at stake is asked for the next one.
+    When a chip refuses a variant before any password is used, the next one is tried.
     """
     denied: AccessDeniedError | None = None
-    for info, password in _ways(infos, passwords):
+    for info, password in _variants(infos, passwords):
         ambiguous = sum(other.protocol == info.protocol for other in infos.pace) > 1
         try:
             channel.security = pace.perform(channel, info, password, random, ambiguous=ambiguous)
@@ -107,7 +107,7 @@ def _pace(
     return None
 
 
-def _ways(infos: SecurityInfos, passwords: tuple[Password, ...]) -> Iterator[tuple[PaceInfo, Password]]:
+def _variants(infos: SecurityInfos, passwords: tuple[Password, ...]) -> Iterator[tuple[PaceInfo, Password]]:
     for password in passwords:
         for info in infos.usable_pace()[:4]:
             yield info, password
@@ -122,8 +122,8 @@ def _select(channel: Channel) -> None:
         raise
 
 
-def _drained(reading: "Iterator[object]") -> bytes:
-    """Run a read to its end without anybody watching its progress."""
+def _run_to_end(reading: "Iterator[object]") -> bytes:
+    """Run a read to its end and discard its progress."""
     while True:
         try:
             next(reading)

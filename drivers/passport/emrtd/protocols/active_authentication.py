@@ -1,4 +1,4 @@
-"""Active Authentication: the chip signs a challenge with a key that it cannot give away.
+"""Active Authentication: the chip signs a challenge with a key that cannot be read out.
 
 Source: ICAO Doc 9303-11, section 6.1; ISO/IEC 9796-2, digital signature scheme 1; BSI TR-03111, section 5.2.
 """
@@ -27,17 +27,17 @@ _ANY_HASH = ("sha256", "sha1", "sha224", "sha384", "sha512")
 
 
 def public_key(dg15: bytes) -> PublicKey:
-    """Read the key out of DG15; raises MalformedError or UnsupportedError."""
+    """Parse the key in DG15; raises MalformedError or UnsupportedError."""
     return parse_public_key(tlv.parse_whole(dg15, _DG15_TAG))
 
 
 def internal_authenticate(
     channel: Channel, key: PublicKey, random: Randomness, *, extended: bool
 ) -> tuple[bytes, bytes]:
-    """Have the chip sign a challenge, and give challenge and signature.
+    """Request the signature of a challenge; return challenge and signature.
 
-    `extended` is whether the chip may answer with more than a short APDU holds, which keys of more than
-    1,784 bits need under secure messaging. Raises CommandRefusedError and what the channel raises.
+    `extended` is true when the chip may answer with more than a short APDU holds, which keys of more than
+    1,784 bits need under secure messaging. Raises CommandRefusedError and the channel's errors.
     """
     challenge = random(CHALLENGE_SIZE)
     long_answer = extended and isinstance(key, RsaKey) and key.size > _LONGEST_SHORT_SIGNATURE
@@ -47,17 +47,17 @@ def internal_authenticate(
 
 
 def verify(key: PublicKey, challenge: bytes, signature: bytes, algorithm: str | None = None) -> bool:
-    """Tell whether a signature over a challenge is the key's; raises UnsupportedError for other keys.
+    """Return true when a signature over a challenge is the key's; raises UnsupportedError for other keys.
 
-    `algorithm` is the object identifier that DG14 states for ECDSA. Chips without it exist, so any of the
-    hash functions that may be used is tried then.
+    `algorithm` is the object identifier that DG14 states for ECDSA. Chips without it exist: then every
+    permitted hash function is tried.
     """
     if isinstance(key, RsaKey):
         return _verify_rsa(key, challenge, signature)
     if isinstance(key, EcKey):
         names = (_PLAIN_ECDSA[algorithm],) if algorithm in _PLAIN_ECDSA else _ANY_HASH
         return any(_verify_ecdsa(key, hashlib.new(name, challenge).digest(), signature) for name in names)
-    raise UnsupportedError("active authentication knows RSA and ECDSA keys only")
+    raise UnsupportedError("active authentication supports RSA and ECDSA keys only")
 
 
 def _verify_rsa(key: RsaKey, challenge: bytes, signature: bytes) -> bool:
@@ -85,7 +85,7 @@ def _verify_rsa(key: RsaKey, challenge: bytes, signature: bytes) -> bool:
 
 
 def _verify_ecdsa(key: EcKey, digest: bytes, signature: bytes) -> bool:
-    """Try r||s as the standard says, then the DER that some chips give."""
+    """Try r||s as the standard requires, then the DER of some chips."""
     half, odd = divmod(len(signature), 2)
     plain = (int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
     if not odd and half <= key.curve.size and ecdsa.verify(key, digest, *plain):

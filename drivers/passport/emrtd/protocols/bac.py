@@ -21,7 +21,7 @@ def select_application(channel: Channel) -> None:
 
 
 def perform(channel: Channel, password: Password, random: Randomness) -> SecureMessaging:
-    """Authenticate both ways and give the session; the application must be selected.
+    """Authenticate both ways and return the session; the application must be selected.
 
     Raises AccessDeniedError when the chip refuses the key or does not know it itself.
     """
@@ -41,7 +41,7 @@ def perform(channel: Channel, password: Password, random: Randomness) -> SecureM
     if len(answer) != _CRYPTOGRAM + MAC_SIZE:
         raise MalformedError("an authentication answer is not forty bytes")
     if not is_equal(_SUITE.mac(mac_key, cryptogram), mac):
-        raise AccessDeniedError("the chip does not know the key of the printed zone")
+        raise AccessDeniedError("the chip does not have the key of the printed zone")
     plain = _SUITE.decrypt(secret_key, cryptogram)
     if plain[:16] != chip_nonce + nonce:
         raise AccessDeniedError("the chip answered another challenge")

@@ -30,9 +30,9 @@ _ANONYMOUS_3DES = ChipAuthenticationInfo("", Suite.TDES, None)
 
 
 def choose(infos: SecurityInfos) -> tuple[ChipAuthenticationInfo, ChipAuthenticationKey]:
-    """Pick the strongest suite and the key that belongs to it.
+    """Choose the strongest suite and the key that belongs to it.
 
-    Early chips state a key and no protocol; 3DES is meant then. Raises UnsupportedError when nothing fits.
+    Early chips state a key and no protocol, which means 3DES. Raises UnsupportedError when nothing fits.
     """
     ways = sorted(infos.chip_authentication, key=lambda i: (-i.suite.key_size, -i.suite.block_size))
     for info in ways or (_ANONYMOUS_3DES,):
@@ -47,8 +47,8 @@ def perform(
 ) -> None:
     """Agree on new keys and put them into the channel.
 
-    It proves nothing yet: only a chip that owns the static key can answer the next command. Raises
-    CommandRefusedError and what the channel raises.
+    This alone proves nothing: only a chip that owns the static key can answer the next command. Raises
+    CommandRefusedError and the channel's errors.
     """
     agreement, theirs = _agreement(static.key)
     private = agreement.private_key(random)
@@ -59,7 +59,7 @@ def perform(
         try:
             _general_authenticate(channel, info, public)
         except CommandRefusedError:
-            # Chips of the first generation state 3DES and know the older command only.
+            # Chips of the first generation state 3DES and support the older command only.
             if info.suite is not Suite.TDES:
                 raise
             _set_key_agreement(channel, public, static.key_id)
@@ -95,7 +95,7 @@ def _agreement(key: PublicKey) -> tuple[KeyAgreement, bytes]:
         case DhKey():
             return DhKeyAgreement.from_group(key.group), key.group.encode(key.element)
         case _:
-            raise UnsupportedError("chip authentication knows Diffie-Hellman keys only")
+            raise UnsupportedError("chip authentication supports Diffie-Hellman keys only")
 
 
 def _fits(info: ChipAuthenticationInfo, key: PublicKey) -> bool:

@@ -1,7 +1,7 @@
 """Password Authenticated Connection Establishment.
 
 Source: ICAO Doc 9303-11, section 4.4 and appendices G to I. Generic and integrated mapping; of the chip
-authentication mapping the access is used and the proof of the chip left aside.
+authentication mapping the access is used and the proof of the chip is ignored.
 """
 
 from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, Suite, is_equal
@@ -33,9 +33,9 @@ def perform(
     *,
     ambiguous: bool = False,
 ) -> SecureMessaging:
-    """Run PACE in the master file and give the session.
+    """Run PACE in the master file and return the session.
 
-    `ambiguous` names the domain parameters too, for a chip that offers the protocol over several. Raises
+    `ambiguous` sends the domain parameters too, for a chip that offers the protocol over several. Raises
     AccessDeniedError when the password is not the chip's, CommandRefusedError when it refuses earlier.
     """
     _select(channel, info, password, ambiguous=ambiguous)
@@ -59,7 +59,7 @@ def perform(
             raise AccessDeniedError("the chip refuses the password") from None
         raise
     if not is_equal(answer, token(info.suite, mac_key, info.protocol, mapped, public)):
-        raise AccessDeniedError("the chip does not know the password")
+        raise AccessDeniedError("the chip does not have the password")
     return SecureMessaging(info.suite, secret_key, mac_key)
 
 
@@ -75,7 +75,7 @@ def _select(channel: Channel, info: PaceInfo, password: Password, *, ambiguous: 
         data += tlv.encode(0x84, bytes([info.parameter_id]))
     command = Command(0x00, MANAGE_SECURITY_ENVIRONMENT, 0xC1, 0xA4, data)
     response = channel.exchange(command)
-    # 63Cx only tells how many tries are left.
+    # 63Cx only counts the remaining tries.
     if response.status & 0xFFF0 != 0x63C0:
         response.raise_for_status(command)
 
@@ -83,12 +83,12 @@ def _select(channel: Channel, info: PaceInfo, password: Password, *, ambiguous: 
 def _nonce(channel: Channel, suite: Suite) -> bytes:
     encrypted = _step(channel, b"", _NONCE)
     if not 16 <= len(encrypted) <= 32 or len(encrypted) % suite.block_size:
-        raise MalformedError("an encrypted nonce has a length that no nonce has")
+        raise MalformedError("an encrypted nonce has an invalid length")
     return encrypted
 
 
 def _map(channel: Channel, info: PaceInfo, nonce: bytes, random: Randomness) -> KeyAgreement:
-    """Agree on a generator that only those who know the nonce can compute."""
+    """Agree on a generator that can only be computed with the nonce."""
     agreement = info.agreement
     if info.mapping == "im":
         terminal_nonce = random(info.suite.key_size)
@@ -103,12 +103,12 @@ def _map(channel: Channel, info: PaceInfo, nonce: bytes, random: Randomness) -> 
 
 
 def _step(channel: Channel, data: bytes, answer: int, *, last: bool = False) -> bytes:
-    """Run one GENERAL AUTHENTICATE and give the data object it must be answered with."""
+    """Run one GENERAL AUTHENTICATE and return the data object of its answer."""
     return tlv.required(_exchange(channel, data, last=last), answer)
 
 
 def _exchange(channel: Channel, data: bytes, *, last: bool = False) -> tuple[tlv.Tlv, ...]:
     command = Command(0x00, GENERAL_AUTHENTICATE, 0x00, 0x00, tlv.encode(_DYNAMIC_DATA, data), ne=SHORT_NE)
     answer = channel.command(command if last else command.chained())
-    # Some chips answer the integrated mapping with nothing at all.
+    # Some chips answer the integrated mapping with no data at all.
     return tlv.children(tlv.parse_value(answer, _DYNAMIC_DATA), most=8) if answer else ()

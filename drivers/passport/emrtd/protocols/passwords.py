@@ -1,4 +1,4 @@
-"""The secrets printed on a document, from which a reader shows that it has seen the page.
+"""Passwords printed on a document, by which a reader proves that it has seen the page.
 
 Source: ICAO Doc 9303-11, section 4.3.2 (MRZ information), section 4.4.4.1 (references) and section 9.7.2.
 """
@@ -13,33 +13,33 @@ from drivers.passport.mrz import Mrz, check_digit
 
 
 class PasswordKind(StrEnum):
-    """What the secret is."""
+    """Kind of a password."""
 
     MRZ = "mrz"
-    """Number, birth and expiry out of the machine readable zone."""
+    """Number, birth and expiry of the machine readable zone."""
     CAN = "can"
     """The card access number, six digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """One of them. It never shows itself."""
+    """One password. Its repr does not show it."""
 
     kind: PasswordKind
     secret: str = field(repr=False)
 
     @classmethod
     def from_mrz(cls, mrz: Mrz) -> "Password":
-        """Take it from a zone as read; raises UnsupportedError when the zone lacks a field of it."""
+        """Build it from a zone as read; raises UnsupportedError when the zone lacks a field of it."""
         if mrz.birth_date is None or mrz.expiry_date is None:
-            raise UnsupportedError("this zone has no date of birth or none of expiry")
+            raise UnsupportedError("this zone has no date of birth or no date of expiry")
         return cls.from_fields(mrz.document_number, mrz.birth_date.raw, mrz.expiry_date.raw)
 
     @classmethod
     def from_fields(cls, document_number: str, birth: str, expiry: str) -> "Password":
-        """Take it from a number and two dates YYMMDD; raises UnsupportedError for what no zone holds.
+        """Build it from a number and two dates YYMMDD; raises UnsupportedError for fields that no zone holds.
 
-        A number of more than nine characters counts in full, not as it is parted on the card.
+        A number of more than nine characters counts in full, not as it is split on the card.
         """
         pieces = []
         for text in (document_number.ljust(9, "<"), birth, expiry):
@@ -51,32 +51,32 @@ class Password:
 
     @classmethod
     def from_can(cls, number: str) -> "Password":
-        """Take a card access number; raises UnsupportedError when it is none."""
+        """Build it from a card access number; raises UnsupportedError when it is none."""
         if not (number.isascii() and number.isdecimal() and 1 <= len(number) <= 16):
             raise UnsupportedError("a card access number has digits only")
         return cls(PasswordKind.CAN, number)
 
     @property
     def reference(self) -> int:
-        """How MSE:Set AT names it."""
+        """Reference to the password in MSE:Set AT."""
         return 1 if self.kind is PasswordKind.MRZ else 2
 
     @property
     def to_bytes(self) -> bytes:
-        """f(pi): all 20 bytes of SHA-1 over MRZ information, or the digits of a CAN as they are."""
+        """Return f(pi): all 20 bytes of SHA-1 over MRZ information, or the digits of a CAN."""
         octets = self.secret.encode("ascii")
         return _sha1(octets) if self.kind is PasswordKind.MRZ else octets
 
     @property
     def seed(self) -> bytes:
-        """K_seed of Basic Access Control: the first 16 bytes of the same digest."""
+        """Return K_seed of Basic Access Control: the first 16 bytes of the same digest."""
         return _sha1(self.secret.encode("ascii"))[:16]
 
     def pace_key(self, suite: Suite) -> bytes:
-        """K_pi, under which the chip encrypts its nonce."""
+        """Return K_pi, under which the chip encrypts its nonce."""
         return suite.derive(self.to_bytes, PASSWORD)
 
 
 def _sha1(octets: bytes) -> bytes:
-    # The standard's choice, not ours; nothing here depends on collisions being hard.
+    # SHA-1 is the standard's choice; nothing here depends on collisions being hard.
     return hashlib.sha1(octets, usedforsecurity=False).digest()

@@ -1,4 +1,4 @@
-"""Security infos: which protocols a chip speaks (EF.CardAccess and DG14; ICAO Doc 9303-11, section 9.2)."""
+"""Security infos: protocols that a chip supports (EF.CardAccess and DG14; ICAO Doc 9303-11, section 9.2)."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ _MAPPINGS = {1: ("dh", "gm"), 2: ("ecdh", "gm"), 3: ("dh", "im"), 4: ("ecdh", "i
 
 @dataclass(frozen=True, slots=True)
 class PaceInfo:
-    """One way to run PACE."""
+    """One variant of PACE."""
 
     protocol: str
     """Object identifier; its last arcs are mapping and cipher suite."""
@@ -35,7 +35,7 @@ class PaceInfo:
 
 @dataclass(frozen=True, slots=True)
 class ChipAuthenticationInfo:
-    """One way to run chip authentication."""
+    """One variant of chip authentication."""
 
     protocol: str
     suite: Suite
@@ -52,22 +52,22 @@ class ChipAuthenticationKey:
 
 @dataclass(frozen=True, slots=True)
 class SecurityInfos:
-    """What this package understands of a set of security infos; the rest is left out."""
+    """Security infos that this package supports; all others are ignored."""
 
     pace: tuple[PaceInfo, ...] = ()
     chip_authentication: tuple[ChipAuthenticationInfo, ...] = ()
     chip_authentication_keys: tuple[ChipAuthenticationKey, ...] = ()
     active_authentication_algorithm: str | None = None
-    """How the chip signs challenges with ECDSA: the object identifier out of DG14."""
+    """Algorithm of the chip's ECDSA signatures: the object identifier in DG14."""
 
     @classmethod
     def from_card_access(cls, content: bytes) -> "SecurityInfos":
-        """Read EF.CardAccess; raises MalformedError."""
+        """Parse EF.CardAccess; raises MalformedError."""
         return cls._parse(tlv.parse_whole(content, der.SET))
 
     @classmethod
     def from_dg14(cls, content: bytes) -> "SecurityInfos":
-        """Read DG14; raises MalformedError."""
+        """Parse DG14; raises MalformedError."""
         return cls._parse(tlv.parse_value(tlv.parse_whole(content, DG14_TAG), der.SET))
 
     @classmethod
@@ -97,15 +97,15 @@ class SecurityInfos:
 
     @property
     def offers_chip_authentication(self) -> bool:
-        """Tell whether a protocol is stated, or at least a key."""
+        """True when a protocol is stated, or at least a key."""
         return bool(self.chip_authentication or self.chip_authentication_keys)
 
     def usable_pace(self) -> tuple[PaceInfo, ...]:
-        """Give the ways that can be run, best first: elliptic curves before groups, then longer keys.
+        """Return the supported variants, best first: elliptic curves before groups, then longer keys.
 
         A chip that offers chip authentication mapping offers another one too (9303-11, section 4.4.1).
         """
-        usable = [info for info in self.pace if _runs(info)]
+        usable = [info for info in self.pace if _is_supported(info)]
         order = {"gm": 0, "im": 1, "cam": 2}
         return tuple(
             sorted(
@@ -133,14 +133,14 @@ def _chip_authentication(protocol: str) -> Suite | None:
 
 
 def _arcs(protocol: str, root: str) -> tuple[int, int] | None:
-    """Give the two arcs after the root, or None when the identifier is another."""
+    """Return the two arcs after the root, or None when the identifier is another."""
     if not protocol.startswith(root):
         return None
     rest = protocol[len(root) :].split(".")
     return (int(rest[0]), int(rest[1])) if len(rest) == 2 else None
 
 
-def _runs(info: PaceInfo) -> bool:
+def _is_supported(info: PaceInfo) -> bool:
     try:
         agreement = info.agreement
     except ChipError:

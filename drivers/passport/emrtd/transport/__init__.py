@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/passport/emrtd/transport."""
+"""Transport of commands to a chip: APDUs, secure messaging, and reads of files."""

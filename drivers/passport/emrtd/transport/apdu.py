@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from drivers.passport.emrtd.errors import CommandRefusedError, MalformedError
 
 Transmit = Callable[[bytes], bytes]
-"""Sends one command APDU and gives the response APDU; raises CardRemoved when the chip is gone."""
+"""Function that sends one command APDU and returns the response APDU; raises CardRemoved."""
 
 SHORT_NE = 0x100
 EXTENDED_NE = 0x10000
@@ -23,7 +23,7 @@ CHAINED = 0x10
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command APDU. `ne` is the most bytes the answer may have; 0 asks for none."""
+    """A command APDU. `ne` is the most bytes the answer may have; 0 requests none."""
 
     cla: int
     ins: int
@@ -32,10 +32,10 @@ class Command:
     data: bytes = field(default=b"", repr=False)
     ne: int = 0
     extended: bool = False
-    """Write lengths in extended form even where short ones would do."""
+    """Use lengths in extended form even when short ones suffice."""
 
     def to_bytes(self) -> bytes:
-        """Write it; lengths that short form cannot hold are written in extended form."""
+        """Encode the command; lengths that short form cannot hold are written in extended form."""
         if not 0 <= self.ne <= EXTENDED_NE or len(self.data) >= EXTENDED_NE:
             raise ValueError("a command is longer than an APDU can be")
         header = bytes((self.cla, self.ins, self.p1, self.p2))
@@ -52,26 +52,26 @@ class Command:
         return b"\0" + le if le else b""
 
     def chained(self) -> "Command":
-        """Mark it as not the last of its chain."""
+        """Return the command marked as not the last of its chain."""
         return replace(self, cla=self.cla | CHAINED)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response APDU taken apart."""
+    """A parsed response APDU."""
 
     data: bytes = field(repr=False)
     status: int
 
     @classmethod
     def parse(cls, raw: bytes) -> "Response":
-        """Take the status word off the end; raises MalformedError when there is none."""
+        """Split off the status word; raises MalformedError when there is none."""
         if not 2 <= len(raw) <= EXTENDED_NE + 2:
             raise MalformedError("an answer is shorter or longer than a response APDU can be")
         return cls(bytes(raw[:-2]), int.from_bytes(raw[-2:], "big"))
 
     def raise_for_status(self, command: Command) -> bytes:
-        """Give the data of a successful answer; raises CommandRefusedError on any other status."""
+        """Return the data of a successful answer; raises CommandRefusedError on any other status."""
         if self.status != SUCCESS:
             raise CommandRefusedError(command.ins, self.status)
         return self.data

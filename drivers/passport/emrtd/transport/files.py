@@ -1,7 +1,7 @@
-"""Elementary files of an eMRTD and how they are read (ICAO Doc 9303-10, section 3).
+"""Elementary files of an eMRTD and their reads (ICAO Doc 9303-10, section 3).
 
-Fingerprints and irises (DG3, DG4) are not listed here on purpose: they need a right to read that a border
-post of this kind does not have, and are never asked for.
+Fingerprints and irises (DG3, DG4) are omitted on purpose: they need a right to read that a border post of
+this kind does not have, and are never requested.
 """
 
 from collections.abc import Generator
@@ -33,7 +33,7 @@ class _Entry:
 
 
 class ElementaryFile(Enum):
-    """The files this package reads: identifier, tag of the data object inside, and the most bytes taken."""
+    """Files that this package reads: identifier, tag of the data object inside, and upper bound in bytes."""
 
     CARD_ACCESS = _Entry(0x011C, 0x31, 4 * _KIB)
     ATR_INFO = _Entry(0x2F01, None, _KIB)
@@ -58,7 +58,7 @@ class ElementaryFile(Enum):
 
     @property
     def limit(self) -> int:
-        """Size in bytes above which a file is not believed."""
+        """Upper bound on the file, in bytes; a larger one is refused."""
         return self.value.limit
 
     @property
@@ -68,24 +68,24 @@ class ElementaryFile(Enum):
 
 
 DATA_GROUPS = {file.number: file for file in ElementaryFile if file.number is not None}
-"""Every data group that is ever read, by number."""
+"""Data groups that are read, by number."""
 
 SHORT_CHUNK = 0xDF
 """Most plain bytes in one answer: with secure messaging around them they still fit a short APDU."""
 _PROTECTION = 64
-"""What secure messaging adds to an answer at most, in bytes, rounded up."""
+"""Upper bound on the overhead of secure messaging in an answer, in bytes, rounded up."""
 _LONGEST_CHUNK = 0x1000
 _SHORT_OFFSETS = 0x8000
 _DISCRETIONARY = 0x53
 _LENGTH_INFO = 0x7F66
 _HEAD, _LONGEST_HEAD = 4, 5
 _SPARE_ANSWERS, _LEAST_ANSWER = 16, 128
-"""A chip that gives a byte at a time would keep a counter busy for an hour."""
+"""Limits against a chip that returns a byte at a time, which would keep a counter busy for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileProgress:
-    """How much of a file is there."""
+    """Progress of the read of a file."""
 
     file: ElementaryFile
     bytes_read: int
@@ -93,9 +93,9 @@ class FileProgress:
 
 
 def longest_chunk(atr_info: bytes) -> int:
-    """Read from EF.ATR/INFO how many bytes may be asked for at once (7F66, ISO/IEC 7816-4).
+    """Return the most bytes of one read, as stated by EF.ATR/INFO (7F66, ISO/IEC 7816-4).
 
-    Stays at short answers unless the chip states extended lengths; raises MalformedError.
+    The result is that of short answers unless the chip states extended lengths; raises MalformedError.
     """
     information = tlv.optional(tlv.children(atr_info, most=32), _LENGTH_INFO)
     if information is None:
@@ -107,7 +107,7 @@ def longest_chunk(atr_info: bytes) -> int:
 
 
 def select(channel: Channel, file: ElementaryFile) -> None:
-    """Select a file by its identifier; raises CommandRefusedError when it is not there or not readable."""
+    """Select a file by its identifier; raises CommandRefusedError when it is missing or not readable."""
     channel.command(Command(0x00, SELECT, 0x02, 0x0C, file.file_id.to_bytes(2, "big")))
 
 
@@ -116,9 +116,9 @@ def read(
 ) -> Generator[FileProgress, None, bytes]:
     """Select a file and read the data object in it, its length taken from its first four bytes.
 
-    Yields progress after each answer and returns the object with its head. Raises MalformedError for
-    another object than the file must hold or a larger one than is believed, CommandRefusedError, and what
-    the channel raises.
+    Yields progress after each answer and returns the object with its header. Raises MalformedError for
+    another object than the file must hold or one above its limit, CommandRefusedError, and the channel's
+    errors.
     """
     select(channel, file)
     content = _read_binary(channel, 0, _HEAD, chunk)
@@ -159,7 +159,7 @@ def _read_binary(channel: Channel, offset: int, size: int, chunk: int) -> bytes:
         data = _data(channel.exchange(command), command)
     else:
         # Offsets of more than 15 bits go into a data object, and the answer comes in one. Chips count its
-        # head in different ways, so there is room for any, and what is too much is cut off.
+        # header in different ways, so there is room for any, and excess bytes are cut off.
         where = tlv.encode(0x54, offset.to_bytes(3, "big"))
         room = min(size + _LONGEST_HEAD, chunk)
         command = Command(0x00, READ_BINARY_DO, 0x00, 0x00, where, room, extended)
@@ -170,7 +170,7 @@ def _read_binary(channel: Channel, offset: int, size: int, chunk: int) -> bytes:
 
 
 def _data(response: Response, command: Command) -> bytes:
-    """Take the bytes also of an answer that warns of the end of the file."""
+    """Return the bytes, also of an answer that warns of the end of the file."""
     if response.status == END_OF_FILE and response.data:
         return response.data
     return response.raise_for_status(command) if response.status != SUCCESS else response.data

@@ -17,7 +17,7 @@ _SESSION_LOST = frozenset({0x6987, 0x6988})
 
 
 class SecureMessaging:
-    """One direction-less session: its keys and the counter that both sides raise with every APDU."""
+    """One session for both directions: its keys and the counter that both sides raise with every APDU."""
 
     def __init__(self, suite: Suite, secret_key: bytes, mac_key: bytes, counter: bytes | None = None) -> None:
         self.suite = suite
@@ -31,7 +31,7 @@ class SecureMessaging:
 
     @property
     def counter(self) -> bytes:
-        """The send sequence counter, one block long."""
+        """Send sequence counter, one block long."""
         return self._counter.to_bytes(self.suite.block_size, "big")
 
     def protect(self, command: Command) -> Command:
@@ -48,10 +48,10 @@ class SecureMessaging:
         return Command(cla, command.ins, command.p1, command.p2, objects, ne, command.extended)
 
     def unprotect(self, response: Response) -> Response:
-        """Raise the counter, verify an answer and give what the chip meant.
+        """Raise the counter, verify an answer and return the plain one.
 
-        An error status without any protection is passed on: chips drop the session so. Whatever else is
-        not as it must be raises SecureMessagingError.
+        An error status without any protection is passed on: chips end the session in this way. Every other
+        deviation raises SecureMessagingError.
         """
         self._raise_counter()
         if not response.data:
@@ -69,10 +69,10 @@ class SecureMessaging:
         return Response(data, status)
 
     def _verify(self, objects: tuple[tlv.Tlv, ...]) -> tuple[int, tlv.Tlv | None]:
-        """Check order and authenticator, and give status word and cryptogram."""
+        """Check order and authenticator; return status word and cryptogram."""
         tags = tuple(item.tag for item in objects)
         if tags not in {(0x99, 0x8E), (0x87, 0x99, 0x8E), (0x85, 0x99, 0x8E)}:
-            raise SecureMessagingError("a protected answer has other data objects than it must")
+            raise SecureMessagingError("a protected answer has the wrong data objects")
         *signed, mac = objects
         plain = b"".join(tlv.encode(item.tag, item.value) for item in signed)
         expected = self._authenticate(self.counter + plain)
@@ -101,13 +101,13 @@ class SecureMessaging:
         return tlv.encode(_CRYPTOGRAM_ODD, secret) if ins & 1 else tlv.encode(_CRYPTOGRAM, _PADDED + secret)
 
     def _iv(self) -> bytes | None:
-        """Zero for 3DES; for AES the encrypted counter (9303-11, section 9.8.6)."""
+        """Return the IV: zero for 3DES; for AES the encrypted counter (9303-11, section 9.8.6)."""
         if self.suite is Suite.TDES:
             return None
         return self.suite.encrypt(self._secret_key, self.counter)
 
     def _authenticate(self, data: bytes) -> bytes:
-        """Pad to whole blocks and make the authenticator; the retail MAC pads by itself."""
+        """Pad to whole blocks and compute the authenticator; the retail MAC pads by itself."""
         if self.suite is Suite.TDES:
             return self.suite.mac(self._mac_key, data)
         return self.suite.mac(self._mac_key, pad(data, self.suite.block_size))
@@ -123,14 +123,14 @@ def _expected_length(ne: int, extended: bool) -> bytes:
 
 
 class Channel:
-    """Sends commands one after the other; `security` is set when access has been granted."""
+    """Channel of one command at a time; `security` is set when access has been granted."""
 
     def __init__(self, transmit: Transmit) -> None:
         self._transmit = transmit
         self.security: SecureMessaging | None = None
 
     def exchange(self, command: Command) -> Response:
-        """Send a command and give the verified answer, whatever its status.
+        """Send a command and return the verified answer, whatever its status.
 
         Raises CardRemoved, MalformedError or SecureMessagingError.
         """
@@ -140,5 +140,5 @@ class Channel:
         return self.security.unprotect(Response.parse(self._transmit(protected.to_bytes())))
 
     def command(self, command: Command) -> bytes:
-        """Send a command and give its data; raises CommandRefusedError unless the chip agrees."""
+        """Send a command and return its data; raises CommandRefusedError unless it succeeds."""
         return self.exchange(command).raise_for_status(command)

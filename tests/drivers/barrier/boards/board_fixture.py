@@ -16,8 +16,20 @@ from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
 
 WITHIN_S = 0.25
 """How long to wait for an answer that does not come, in seconds; for one that does, as long as may be."""
-WATCHED = {"model": "generic", "watchdog_at": 8, "watchdog_unit_s": 0.1}
+WATCHED = {"model": "generic", "watchdog_address": 8, "watchdog_unit_s": 0.1}
 """A board with a watchdog, quick enough for a test: units of a tenth of a second."""
+MAP_KEYS = {
+    "relays": "relays",
+    "inputs": "inputs",
+    "relay_address": "relays_at",
+    "input_address": "inputs_at",
+    "input_table": "inputs_as",
+    "pulse_address": "pulse_at",
+    "pulse_unit_s": "pulse_unit_s",
+    "watchdog_address": "watchdog_at",
+    "watchdog_unit_s": "watchdog_unit_s",
+}
+"""Keys of the register map of a generic board: the driver's, and the simulator's."""
 _SETTINGS: TypeAdapter[AnyModbusBoard] = TypeAdapter(AnyModbusBoard)
 
 
@@ -26,15 +38,13 @@ def setup_frames(board: dict[str, Any]) -> list[str]:
     match board:
         case {"model": "wirenboard-6"}:
             return ["0600080001"]
-        case {"watchdog_at": 8}:
+        case {"watchdog_address": 8}:
             return ["0600080005"]
     return []
 
 
 def simulated(board: dict[str, Any]) -> dict[str, Any]:
     """The settings of the simulator for such a board."""
-    fields = {"relays", "inputs", "relays_at", "inputs_at", "inputs_as", "pulse_at", "pulse_unit_s"}
-    fields |= {"watchdog_at", "watchdog_unit_s"}
     wired = {"waveshare-8": 8, "wirenboard-6": 7, "kmtronic-8": 0, "generic": board.get("inputs", 8)}
     settings: dict[str, Any] = {
         "model": board["model"],
@@ -42,7 +52,7 @@ def simulated(board: dict[str, Any]) -> dict[str, Any]:
         "inputs": {signal: at for signal, at in USUAL_INPUTS.items() if at < wired[board["model"]]},
     }
     if board["model"] == "generic":
-        settings["map"] = {key: value for key, value in board.items() if key in fields}
+        settings["map"] = {MAP_KEYS[key]: value for key, value in board.items() if key in MAP_KEYS}
     return settings
 
 
@@ -66,7 +76,7 @@ def configure(site: ModbusSite, *pdus: str) -> None:
 def board_for(site: ModbusSite, board: dict[str, Any], links: LinkFactory, **more: Any) -> Board:
     """The code for it."""
     port = f"tcp://{site.address}" if site.settings.path is None else site.address
-    settings = _SETTINGS.validate_python({"port": port, "answer_within_s": 1, **board, **more})
+    settings = _SETTINGS.validate_python({"port": port, "response_timeout_s": 1, **board, **more})
     return settings.build(links)
 
 

@@ -22,16 +22,16 @@ import asyncio, json, sys
 from pydantic import Field, TypeAdapter
 from typing import Annotated
 from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 
 async def main():
     kind = AnySerialBoard if sys.argv[2] == "serial" else AnyModbusBoard
-    board = TypeAdapter(kind).validate_python(json.loads(sys.argv[1])).board(Links())
+    board = TypeAdapter(kind).validate_python(json.loads(sys.argv[1])).build(LinkFactory())
     await board.open()
-    await board.pulse(0, float(sys.argv[3]))
+    await board.pulse_relay(0, float(sys.argv[3]))
     print(flush=True)
     while True:  # as a driver does
-        await board.sense()
+        await board.read_inputs()
         await asyncio.sleep(0.05)
 
 asyncio.run(main())
@@ -44,7 +44,7 @@ async def killed_in_a_pulse(settings: dict[str, Any], kind: str = "modbus", puls
         sys.executable,
         "-c",
         PULSES_AND_WAITS,
-        json.dumps({"answer_within_s": 1, **settings}),
+        json.dumps({"response_timeout_s": 1, **settings}),
         kind,
         str(pulse_s),
         stdout=asyncio.subprocess.PIPE,

@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
     "chip": "/dev/gpiochip0",
     "outputs": [3, 4, 5],
     "inputs": [8, 9, 10],
-    "released_on_death": True,
+    "released_on_kill": True,
 }
 
 
@@ -73,16 +73,16 @@ async def test_inputs_relays_and_pulses() -> None:
     async with GpioChip() as chip, program_at(chip) as program:
         chip.levels[8] = chip.levels[9] = True
         assert await program.tell("open") == ["pinctrl-test", False]
-        assert await program.tell("sense") == [False, False, True]
-        await program.tell("pulse", 1, 0.2)
-        assert await program.tell("closed_relays") == [False, True, False]
+        assert await program.tell("read_inputs") == [False, False, True]
+        await program.tell("pulse_relay", 1, 0.2)
+        assert await program.tell("read_relays") == [False, True, False]
         await chip.until(lambda: len(chip.log) == 2)
         assert chip.log == [(4, True), (4, False)]
-        await program.tell("pulse", 0, 5)
-        await program.tell("pulse", 2, 5)
-        await program.tell("release")
+        await program.tell("pulse_relay", 0, 5)
+        await program.tell("pulse_relay", 2, 5)
+        await program.tell("open_all_relays")
         assert chip.levels[3:6] == [False] * 3
-        await program.tell("pulse", 2, 5)
+        await program.tell("pulse_relay", 2, 5)
         await program.tell("close")
         assert chip.levels[3:6] == [False] * 3
         assert await program.tell("open") == ["pinctrl-test", False]
@@ -92,7 +92,7 @@ async def test_relays_that_close_at_low_are_high_from_the_start() -> None:
     async with GpioChip(label="gpio-sim.0") as chip, program_at(chip, outputs_active="low") as program:
         assert await program.tell("open") == ["gpio-sim.0", True]
         assert chip.levels[3:6] == [True] * 3
-        await program.tell("pulse", 0, 5)
+        await program.tell("pulse_relay", 0, 5)
         assert chip.levels[3:6] == [False, True, True]
         await program.tell("close")
 
@@ -100,7 +100,7 @@ async def test_relays_that_close_at_low_are_high_from_the_start() -> None:
 async def test_the_lines_of_a_program_that_is_killed_are_given_back() -> None:
     async with GpioChip() as chip, program_at(chip) as program:
         await program.tell("open")
-        await program.tell("pulse", 0, 60)
+        await program.tell("pulse_relay", 0, 60)
         assert chip.levels[3]
         program.process.send_signal(signal.SIGKILL)
         await chip.until(lambda: not chip.levels[3])
@@ -125,7 +125,7 @@ async def test_what_keeps_the_lines_from_being_taken_has_a_remedy() -> None:
                 assert (await other.tell("open"))["error"] == Cause.PORT_HELD
             chip.spare = spare
             chip.gone = True
-            for doing in (["sense"], ["closed_relays"], ["pulse", 0, 0.1]):
+            for doing in (["read_inputs"], ["read_relays"], ["pulse_relay", 0, 0.1]):
                 assert (await holder.tell(*doing))["error"] == Cause.UNPLUGGED
             chip.gone = False
         async with program_at(chip, inputs=[40]) as program:
@@ -152,13 +152,13 @@ async def test_without_the_library_the_extra_is_named(mocker: MockerFixture) -> 
     mocker.patch.dict(sys.modules, {"gpiod": None})
     with pytest.raises(LinkError) as error:
         await GpioBoard(GpioBoardSettings.model_validate(SETTINGS), LinkFactory()).open()
-    assert "extra `gpio`" in error.value.how
+    assert "[gpio]" in error.value.how
 
 
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [
-        ({"released_on_death": False}, "write `released_on_death = true`"),
+        ({"released_on_kill": False}, "write `released_on_kill = true`"),
         ({"inputs": [3]}, "line 3 is named twice"),
         ({"chip": "gpiochip0"}, "pattern"),
     ],
@@ -171,6 +171,6 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: s
 def test_what_ends_a_pulse_is_what_the_configuration_states() -> None:
     stated = GpioBoardSettings.model_validate(SETTINGS).build(LinkFactory())
     assert (stated.pulse_end, stated.release_timeout_s) == (PulseEnd.WATCHDOG, 0.1)
-    given = {**SETTINGS, "released_on_death": False, "time_relay_s": 0.9}
+    given = {**SETTINGS, "released_on_kill": False, "time_relay_s": 0.9}
     relay = GpioBoardSettings.model_validate(given).build(LinkFactory())
     assert (relay.pulse_end, relay.release_timeout_s) == (PulseEnd.BOARD_TIMED, 0.9)

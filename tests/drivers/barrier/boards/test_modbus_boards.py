@@ -24,8 +24,14 @@ from simulators.faults import Unplug
 
 WAVESHARE = {"model": "waveshare-8"}
 WIRENBOARD = {"model": "wirenboard-6"}
-TIMED = {"model": "generic", "pulse_at": 64, "relays_at": 16, "inputs_at": 32, "inputs_as": "coils"}
-PACKED = {**WATCHED, "inputs": 20, "inputs_at": 100, "inputs_as": "holding-register"}
+TIMED = {
+    "model": "generic",
+    "pulse_address": 64,
+    "relay_address": 16,
+    "input_address": 32,
+    "input_table": "coils",
+}
+PACKED = {**WATCHED, "inputs": 20, "input_address": 100, "input_table": "holding-register"}
 BOARDS = {
     "waveshare": WAVESHARE,
     "wirenboard": WIRENBOARD,
@@ -175,7 +181,7 @@ async def test_what_failed_in_the_doing_is_not_called_refused(rig: Rig) -> None:
 async def test_a_pulse_without_an_answer_is_on_the_wire_once_and_ends(name: str, path: Path | None) -> None:
     async with (
         site_of(BOARDS[name], path) as site,
-        opened(site, BOARDS[name], answer_within_s=WITHIN_S) as board,
+        opened(site, BOARDS[name], response_timeout_s=WITHIN_S) as board,
     ):
         site.inject(LostReply(of="writes"))
         error = await failed(board.pulse_relay(0, 0.1))
@@ -219,7 +225,7 @@ async def test_a_board_that_times_its_pulses_is_told_nothing_at_the_end() -> Non
 
 
 async def test_a_lost_word_that_a_relay_is_open_is_asked_for_once_more_for_all(path: Path | None) -> None:
-    async with site_of(WATCHED, path) as site, opened(site, WATCHED, answer_within_s=WITHIN_S) as board:
+    async with site_of(WATCHED, path) as site, opened(site, WATCHED, response_timeout_s=WITHIN_S) as board:
         await board.pulse_relay(0, 0.1)
         site.inject(LostReply(of="writes"))
         await site.log.until(lambda: len(site.log.releases) == 2)
@@ -230,7 +236,7 @@ async def test_a_lost_word_that_a_relay_is_open_is_asked_for_once_more_for_all(p
 async def test_a_relay_that_does_not_open_is_left_to_the_watchdog(tmp_path: Path) -> None:
     async with (
         site_of(WATCHED, tmp_path / "board") as site,
-        opened(site, WATCHED, answer_within_s=0.1) as board,
+        opened(site, WATCHED, response_timeout_s=0.1) as board,
     ):
         await board.pulse_relay(0, 0.1)
         site.inject(BoardsHung(for_s=0.35))
@@ -289,7 +295,7 @@ async def test_a_board_set_up_wrongly_is_refused_with_a_remedy(
         assert not site.log.output_writes
 
 
-@pytest.mark.parametrize("board", [WAVESHARE, WIRENBOARD, {**TIMED, "inputs_at": 900}])
+@pytest.mark.parametrize("board", [WAVESHARE, WIRENBOARD, {**TIMED, "input_address": 900}])
 async def test_another_board_is_known_by_what_it_does_not_tell(board: dict[str, Any]) -> None:
     async with site_of({"model": "kmtronic-8"}) as site:
         links = LinkFactory()
@@ -346,9 +352,9 @@ async def test_a_board_that_nothing_stops_says_so_unless_a_time_relay_is_behind_
     [
         ({"model": "waveshare-9"}, "'waveshare-8', 'wirenboard-6', 'kmtronic-8', 'generic'"),
         ({}, "model"),
-        ({"model": "generic"}, "write `pulse_at`"),
-        ({**WATCHED, "pulse_at": 3}, "not both"),
-        ({**WATCHED, "inputs_as": "coils"}, "correct `inputs_at`"),
+        ({"model": "generic"}, "write `pulse_address`"),
+        ({**WATCHED, "pulse_address": 3}, "not both"),
+        ({**WATCHED, "input_table": "coils"}, "correct `input_address`"),
         ({**WIRENBOARD, "watchdog_s": 0}, "greater than or equal to 1"),
     ],
 )

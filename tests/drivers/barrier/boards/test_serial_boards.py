@@ -47,7 +47,7 @@ def board_of(site: SerialSite, links: LinkFactory, **more: Any) -> Board:
     given: dict[str, Any] = {"port": site.address, "model": site.settings.model, "relays": 4, **more}
     if given["model"] == "lcus":
         return LcusSettings.model_validate(given).build(links)
-    return NumatoSettings.model_validate({"inputs": 4, "answer_within_s": 1, **given}).build(links)
+    return NumatoSettings.model_validate({"inputs": 4, "response_timeout_s": 1, **given}).build(links)
 
 
 @asynccontextmanager
@@ -109,7 +109,7 @@ async def test_inputs_and_relays_are_where_they_are(numato: SerialSite) -> None:
         assert await board.read_inputs() == AT_REST
         await board.pulse_relay(3, 0.2)
         assert await board.read_relays() == (False, False, False, True)
-    async with opened(numato, closed_reads=0) as board:
+    async with opened(numato, closed_level=0) as board:
         assert await board.read_inputs() == tuple(not one for one in AT_REST)
 
 
@@ -122,7 +122,7 @@ async def test_a_pulse_is_one_command_and_one_more_ends_it(numato: SerialSite) -
 
 
 async def test_a_command_without_an_answer_is_sent_once_and_the_relay_opens(numato: SerialSite) -> None:
-    async with opened(numato, answer_within_s=WITHIN_S) as board:
+    async with opened(numato, response_timeout_s=WITHIN_S) as board:
         numato.inject(LostReply(of="writes"))
         assert (await failed(board.pulse_relay(0, 0.1))).cause is Cause.NO_RESPONSE
         await numato.log.until(lambda: len(numato.log.contacts) == 2)
@@ -130,7 +130,7 @@ async def test_a_command_without_an_answer_is_sent_once_and_the_relay_opens(numa
 
 
 async def test_a_relay_that_does_not_say_that_it_opened_is_told_with_all_others(numato: SerialSite) -> None:
-    async with opened(numato, answer_within_s=WITHIN_S) as board:
+    async with opened(numato, response_timeout_s=WITHIN_S) as board:
         await board.pulse_relay(0, 0.1)
         numato.inject(LostRequest(of="writes"))
         await numato.log.until(lambda: len(numato.log.contacts) == 2)
@@ -139,7 +139,7 @@ async def test_a_relay_that_does_not_say_that_it_opened_is_told_with_all_others(
 
 
 async def test_answers_late_or_twice_are_not_the_next_ones(numato: SerialSite) -> None:
-    async with opened(numato, answer_within_s=WITHIN_S) as board:
+    async with opened(numato, response_timeout_s=WITHIN_S) as board:
         numato.inject(LateReply(delay_s=WITHIN_S * 1.5))
         await failed(board.read_relays())  # its answer, none closed, is under way
         await board.pulse_relay(3, 5)
@@ -186,7 +186,7 @@ async def test_an_unplugged_board_is_told(kind: str, numato: SerialSite, lcus: S
 async def test_silence_is_told_with_a_remedy(numato: SerialSite) -> None:
     numato.inject(BoardsHung())
     links = LinkFactory()
-    error = await failed(board_of(numato, links, answer_within_s=0.05).open())
+    error = await failed(board_of(numato, links, response_timeout_s=0.05).open())
     await links.close()
     assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.REPLUG)
 

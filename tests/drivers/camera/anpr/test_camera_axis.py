@@ -1,4 +1,4 @@
-"""Plates that a camera pushes: several events are one vehicle, and another one may have its number."""
+"""Pushed plate reads: several events are one vehicle, and numbers of vehicles may be reused."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ async def push(bench: CameraFixture, *events: Any) -> None:
 
 
 def pushed(car: str, *, length: bool) -> bytes:
-    """A request as a camera sends it, with its length, or in chunks."""
+    """A request of the camera, with its length, or in chunks."""
     body = json.dumps(event(car, imageType="plate", imageArray=base64.b64encode(PICTURE).decode())).encode()
     framing = f"Content-Length: {len(body)}" if length else "Transfer-Encoding: chunked"
     if not length:
@@ -57,7 +57,7 @@ def listening(**settings: Any) -> Any:
     )
 
 
-async def test_a_vehicle_is_one_event_told_at_once() -> None:
+async def test_vehicle_is_reported_once_at_first_event() -> None:
     async with listening() as bench:
         await push(bench, event(), event(), event(state="update"), event(state="lost"), event("54951"))
         first, second = await bench.next(PlateRead), await bench.next(PlateRead)
@@ -76,7 +76,7 @@ async def test_a_vehicle_is_one_event_told_at_once() -> None:
         }
 
 
-async def test_or_told_when_it_has_gone_with_its_direction() -> None:
+async def test_vehicle_is_reported_with_direction_when_lost() -> None:
     async with listening(report_on="lost") as bench:
         await push(bench, event(), event(state="update"), event(state="lost"), event(state="lost"))
         await push(bench, event("2", "lost"))
@@ -85,13 +85,13 @@ async def test_or_told_when_it_has_gone_with_its_direction() -> None:
         assert (await bench.next(PlateRead)).vendor_id == "2"
 
 
-async def test_a_vehicle_whose_first_event_never_came_is_told_all_the_same() -> None:
+async def test_vehicle_without_first_event_is_reported() -> None:
     async with listening() as bench:
         await push(bench, event(state="update"), event(state="lost"))
         assert (await bench.next(PlateRead)).direction is VehicleDirection.LEAVING
 
 
-async def test_a_number_that_begins_anew_is_another_vehicle_and_a_parked_one_is_not(
+async def test_reused_number_is_new_vehicle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with listening() as bench:
@@ -109,7 +109,7 @@ async def test_a_number_that_begins_anew_is_another_vehicle_and_a_parked_one_is_
         {"ImageArray": [{"ImageType": "plate", "BinaryImage": base64.b64encode(PICTURE).decode()}]},
     ],
 )
-async def test_pictures_come_in_base64_beside_the_event(pictures: dict[str, Any]) -> None:
+async def test_base64_pictures_are_attached(pictures: dict[str, Any]) -> None:
     async with listening() as bench:
         await push(bench, event(**pictures))
         (picture,) = (await bench.next(PlateRead)).attachments
@@ -117,14 +117,14 @@ async def test_pictures_come_in_base64_beside_the_event(pictures: dict[str, Any]
 
 
 @pytest.mark.parametrize("length", [True, False])
-async def test_a_push_cut_at_every_byte_is_one_event_with_its_picture(length: bool) -> None:
+async def test_push_cut_at_every_byte_is_one_event(length: bool) -> None:
     async with listening() as bench:
         at = "127.0.0.1", bench.driver.listener.port  # type: ignore[attr-defined]
         reader, writer = await asyncio.open_connection(*at)
         cuts = range(len(pushed("000000", length=length)))
         for cut in cuts:
             whole = pushed(f"{cut:06}", length=length)
-            if cut % 16 == 0:  # and one that hangs up there, and comes again
+            if cut % 16 == 0:  # and one that is aborted there, and repeated
                 _, hasty = await asyncio.open_connection(*at)
                 hasty.write(whole[:cut])
                 hasty.close()
@@ -142,7 +142,7 @@ async def test_a_push_cut_at_every_byte_is_one_event_with_its_picture(length: bo
         assert bench.said.empty()
 
 
-async def test_a_torn_picture_is_counted_and_costs_only_itself() -> None:
+async def test_damaged_picture_is_counted() -> None:
     async with listening() as bench:
         torn = [base64.b64encode(PICTURE[:-9]).decode(), "no base64!"]
         await push(bench, event(ImageArray=[{"ImageType": "plate", "BinaryImage": each} for each in torn]))
@@ -152,7 +152,7 @@ async def test_a_torn_picture_is_counted_and_costs_only_itself() -> None:
         assert (read.attachments, read.missing_images) == ((), 2)
 
 
-async def test_whatever_is_pushed_the_next_vehicle_is_told() -> None:
+async def test_invalid_push_does_not_affect_next() -> None:
     async with listening() as bench:
         odd: list[Any] = [b"", b"{", b"[" * 100_000, 1, [1], {"carState": 5}, {"carState": "gone"}]
         odd += [
@@ -163,13 +163,13 @@ async def test_whatever_is_pushed_the_next_vehicle_is_told() -> None:
         assert [(read.vendor_id, read.plate) for read in reads] == [("9", None), ("10", "KCA123X")]
 
 
-async def test_a_time_without_a_zone_gets_none() -> None:
+async def test_time_without_zone_stays_without() -> None:
     async with listening() as bench:
         await push(bench, event(capture_timestamp=""))
         assert (await bench.next(PlateRead)).camera_time == "2023-12-11T14:27:05.507"
 
 
-async def test_opening_and_closing_leaves_nothing() -> None:
+async def test_open_and_close_leave_nothing() -> None:
     for _ in range(100):
         async with listening():
             pass

@@ -1,4 +1,4 @@
-"""Plates over endless answers: every vehicle once with its pictures whole, wherever the bytes are cut.
+"""Plate reads over endless responses: every vehicle once, with whole pictures, wherever bytes are cut.
 
 The second of two vehicles is cut at some bytes only; at every one (ten minutes) with
 
@@ -56,7 +56,7 @@ def alert(
 
 
 def passing(plate: str, identity: str, *, length: bool = True, second: int = 3, **how: Any) -> bytes:
-    """A vehicle in Hikvision's stream: what was read, and two pictures."""
+    """A vehicle in Hikvision's stream: the read and two pictures."""
     return (
         part(alert(plate, identity, second=second, **how), "application/xml", length=length, name="anpr.xml")
         + part(PLATE, length=length, name="licensePlatePicture.jpg")
@@ -101,7 +101,7 @@ HEARTBEAT = part(b"Heartbeat", "text/plain")
 
 
 class Reads:
-    """A driver without its wire: bytes in, what it says out."""
+    """A driver without its link: bytes in, observations out."""
 
     def __init__(self, driver: PlateCamera[Any]) -> None:
         self.driver = driver
@@ -133,7 +133,7 @@ def pictures(read: PlateRead) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("length", [True, False])
-async def test_hikvision_cut_at_every_byte_tells_every_vehicle_once(length: bool) -> None:
+async def test_hikvision_cut_at_every_byte(length: bool) -> None:
     one = passing("KCA 123X", "u-1", length=length)
     stream = one + passing("UBB-9", "u-2", length=length) + beat(length)
     for cut in (*range(len(one) + 1), *range(len(one), len(stream), 1 if EVERY_BYTE else 13)):
@@ -143,7 +143,7 @@ async def test_hikvision_cut_at_every_byte_tells_every_vehicle_once(length: bool
 
 
 @pytest.mark.parametrize("length", [True, False])
-async def test_dahua_cut_at_every_byte_tells_every_vehicle_once(length: bool) -> None:
+async def test_dahua_cut_at_every_byte(length: bool) -> None:
     one = taken("UBB 1", 41, length=length)
     stream = one + HEARTBEAT + taken("UBB 2", 42, 3, length=length) + HEARTBEAT
     for cut in (*range(len(one) + 1), *range(len(one), len(stream), 1 if EVERY_BYTE else 13)):
@@ -158,7 +158,7 @@ async def test_dahua_cut_at_every_byte_tells_every_vehicle_once(length: bool) ->
     st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.sampled_from([None, 2])), max_size=7),
     st.lists(st.integers(0, 20_000), max_size=6),
 )
-async def test_any_vehicles_told_any_number_of_times_are_one_event_each(
+async def test_repeated_passages_are_one_event_each(
     told: list[tuple[int, bool, int | None]], cuts: list[int]
 ) -> None:
     stream = beat() + b"".join(
@@ -175,7 +175,7 @@ async def test_any_vehicles_told_any_number_of_times_are_one_event_each(
     ("prefix", "urn"),
     [("", URN), ("", "http://www.hikvision.com/ver20/XMLSchema"), ("ns1", "urn:any"), ("", "")],
 )
-async def test_elements_are_known_in_any_namespace(prefix: str, urn: str) -> None:
+async def test_any_namespace_is_accepted(prefix: str, urn: str) -> None:
     (read,) = (await hikvision()).of(passing("KCA 123X", "u-1", prefix=prefix, urn=urn))
     assert read.model_dump(exclude={"received_at", "attachments"}) == {
         "plate_raw": "KCA 123X",
@@ -191,7 +191,7 @@ async def test_elements_are_known_in_any_namespace(prefix: str, urn: str) -> Non
     }
 
 
-async def test_dahuas_lines_become_the_same_event() -> None:
+async def test_dahua_lines_give_same_event() -> None:
     (read,) = (await dahua()).of(taken("KCA 123X", 41))
     assert (read.country, read.confidence, read.lane, read.direction) == (
         "UGA",
@@ -200,15 +200,15 @@ async def test_dahuas_lines_become_the_same_event() -> None:
         VehicleDirection.LEAVING,
     )
     assert read.vendor_id == "41"
-    assert read.camera_time == "2026-11-27T08:48:03.047Z", "`UTC` is local time whatever its name"
+    assert read.camera_time == "2026-11-27T08:48:03.047Z", "`UTC` is local time despite its name"
 
 
-async def test_a_vehicle_whose_plate_was_not_read_is_an_event_too() -> None:
+async def test_unread_plate_is_an_event() -> None:
     (read,) = (await hikvision()).of(passing("unknown", "u-1"))
     assert (read.plate_raw, read.plate) == ("unknown", None)
 
 
-async def test_a_torn_picture_costs_only_itself_and_is_counted() -> None:
+async def test_damaged_picture_is_counted() -> None:
     torn = part(PLATE[:-30], name="licensePlatePicture.jpg")
     stream = part(alert(), "application/xml") + torn + part(SCENE, name="detectionPicture.jpg") + beat()
     bad, read = (await hikvision()).of(stream)
@@ -216,7 +216,7 @@ async def test_a_torn_picture_costs_only_itself_and_is_counted() -> None:
     assert pictures(read) == {"scene": SCENE}
 
 
-async def test_what_means_nothing_is_a_bad_frame_and_costs_nothing_else() -> None:
+async def test_invalid_part_is_bad_frame() -> None:
     bombs = b"<!DOCTYPE x [<!ENTITY a 'aa'>]><EventNotificationAlert>&a;</EventNotificationAlert>"
     for nonsense in (b"<EventNotificationAlert>", bombs, b"<other/>", b"<\xff\xfe>"):
         said = (await hikvision()).of(part(nonsense, "application/xml") + passing("KA 1", "u-1"))
@@ -236,16 +236,16 @@ async def test_no_bytes_make_a_driver_raise(noise: bytes) -> None:
         )
 
 
-async def test_nothing_of_a_plate_stands_in_a_log() -> None:
+async def test_plate_is_not_logged() -> None:
     (read,) = (await hikvision()).of(passing("KCA 123X", "u-KCA123X"))
     assert "KCA" not in str(redact(read))
 
 
-# On the wire.
+# Over HTTP.
 
 
 class Lane(ScriptedHttpServer):
-    """A plate camera whose stream and list the test writes."""
+    """A plate camera with scripted stream and list."""
 
     def __init__(self) -> None:
         super().__init__(self.answer)
@@ -277,7 +277,7 @@ def reading(kind: type[PlateCamera[Any]], lane: Lane, **more: Any) -> Any:
     return open_camera(kind, url=lane.url, **{"picture_timeout_s": 0.05} | more)
 
 
-async def test_identities_and_questions_of_both_makes() -> None:
+async def test_identity_and_requests_of_both_makes() -> None:
     async with Lane().running() as lane:
         async with reading(HikvisionPlateCamera, lane) as bench:
             assert (bench.identity.model, bench.identity.serial_number) == ("iDS-TCM403", "SIM-1")
@@ -288,7 +288,7 @@ async def test_identities_and_questions_of_both_makes() -> None:
             )
 
 
-async def test_pictures_that_nobody_announced_are_waited_for_a_moment() -> None:
+async def test_unannounced_pictures_are_awaited_briefly() -> None:
     async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
         camera = await lane.streaming.get()
         await camera.say(passing("KA 1", "u-1", pictures=None, length=False))
@@ -296,7 +296,7 @@ async def test_pictures_that_nobody_announced_are_waited_for_a_moment() -> None:
         assert pictures(read) == {"plate": PLATE, "scene": SCENE}
 
 
-async def test_announced_pictures_that_never_come_are_missed() -> None:
+async def test_missing_announced_pictures_are_counted() -> None:
     async with Lane().running() as lane, reading(HikvisionPlateCamera, lane, timeout_s=0.1) as bench:
         camera = await lane.streaming.get()
         await camera.say(
@@ -307,12 +307,12 @@ async def test_announced_pictures_that_never_come_are_missed() -> None:
 
 
 def losses() -> list[int]:
-    """Where the connection is lost: at many bytes of one passage, and behind it."""
+    """Offsets of lost connections: at many bytes of one passage, and after it."""
     whole = len(passing("KB 2", "u-2", second=5))
     return [*range(whole + 1)] if EVERY_BYTE else [0, 1, *range(50, whole, 150), whole - 1, whole]
 
 
-async def test_a_connection_lost_at_any_byte_neither_loses_nor_doubles_a_vehicle() -> None:
+async def test_lost_connection_loses_no_vehicle() -> None:
     for at in losses():
         async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
             camera = await lane.streaming.get()
@@ -331,14 +331,14 @@ async def test_a_connection_lost_at_any_byte_neither_loses_nor_doubles_a_vehicle
             assert b"<picTime>20261127T1148" in asked.body
 
 
-async def test_a_stream_that_says_nothing_at_all_is_a_lost_link() -> None:
+async def test_silent_stream_is_lost_link() -> None:
     async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
         (await lane.streaming.get()).drop()
         error = await bench.next(LinkError)
         assert error.cause is Cause.LINK_FAILED
 
 
-async def test_a_camera_that_falls_silent_is_asked_anew_and_then_gone() -> None:
+async def test_silent_camera_is_requested_once_more() -> None:
     async with Lane().running() as lane, reading(DahuaPlateCamera, lane, no_data_timeout_s=0.1) as bench:
         await (await lane.streaming.get()).say(HEARTBEAT)
         await lane.streaming.get()
@@ -346,7 +346,7 @@ async def test_a_camera_that_falls_silent_is_asked_anew_and_then_gone() -> None:
         assert (error.cause, "the camera" in error.how) == (Cause.NO_RESPONSE, True)
 
 
-async def test_a_vehicle_told_before_the_link_was_lost_is_not_lost_with_it() -> None:
+async def test_vehicle_before_lost_link_is_reported() -> None:
     async with Lane().running() as lane, reading(DahuaPlateCamera, lane) as bench:
         camera = await lane.streaming.get()
         await camera.say(taken("KA 1", 41, 3)[: len(taken("KA 1", 41, 3)) // 2])
@@ -355,7 +355,7 @@ async def test_a_vehicle_told_before_the_link_was_lost_is_not_lost_with_it() -> 
         assert (read.plate, read.missing_images > 0) == ("KA1", True)
 
 
-async def test_wrong_addresses_and_passwords_are_told() -> None:
+async def test_wrong_address_and_password_are_reported() -> None:
     async def page(asked: ReceivedRequest) -> None:
         await asked.answer(b"<html>", "text/html")
 
@@ -375,7 +375,7 @@ async def test_wrong_addresses_and_passwords_are_told() -> None:
                 assert refused.value.cause is cause
 
 
-async def test_opening_and_closing_leaves_nothing() -> None:
+async def test_open_and_close_leave_nothing() -> None:
     async with Lane().running() as lane:
         for kind in (HikvisionPlateCamera, DahuaPlateCamera) * 15:
             async with reading(kind, lane):

@@ -1,4 +1,4 @@
-"""Plate drivers and simulated plate cameras, each written without the other: they meet here, at the wire."""
+"""Plate drivers against simulated plate cameras, which share no code with them."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ async def plates(bench: CameraFixture, count: int) -> list[str | None]:
 
 
 @BOTH
-async def test_a_vehicle_comes_through_with_what_the_camera_saw(make: str) -> None:
+async def test_vehicle_has_read_and_pictures(make: str) -> None:
     async with (
         camera(make, utc_offset_min=180, **USER) as simulated,
         reading(make, simulated, **USER) as bench,
@@ -72,7 +72,7 @@ async def test_a_vehicle_comes_through_with_what_the_camera_saw(make: str) -> No
 
 @BOTH
 @pytest.mark.parametrize("fault", ["duplicate", "no-length", "late", "misread", "other-namespace", "stall"])
-async def test_whatever_befalls_one_event_every_vehicle_is_told_once(make: str, fault: str) -> None:
+async def test_vehicle_is_reported_once_under_fault(make: str, fault: str) -> None:
     if fault == "other-namespace" and make == "dahua":
         return
     more = {"late": {"delay_s": 0.05}, "stall": {"hold_s": 0.05, "after": 0.3}}.get(fault, {})
@@ -91,7 +91,7 @@ async def test_whatever_befalls_one_event_every_vehicle_is_told_once(make: str, 
 
 
 @pytest.mark.parametrize("resends", [False, True])
-async def test_connections_cut_anywhere_neither_lose_nor_double_a_vehicle(resends: bool) -> None:
+async def test_cut_connections_lose_no_vehicle(resends: bool) -> None:
     async with (
         camera("hikvision", resends=resends, heartbeat_s=0.05) as simulated,
         reading("hikvision", simulated, picture_timeout_s=0.1) as bench,
@@ -109,7 +109,7 @@ async def test_connections_cut_anywhere_neither_lose_nor_double_a_vehicle(resend
 
 
 @BOTH
-async def test_a_camera_that_dies_is_told_and_a_wrong_password_too(make: str) -> None:
+async def test_dead_camera_and_wrong_password(make: str) -> None:
     async with camera(make, **USER) as simulated:
         async with reading(make, simulated, **USER) as bench:
             await let(simulated, "service-dies", for_s=0.1)
@@ -124,7 +124,7 @@ async def test_a_camera_that_dies_is_told_and_a_wrong_password_too(make: str) ->
 @pytest.mark.parametrize(
     ("report_on", "direction"), [("new", VehicleDirection.UNKNOWN), ("lost", VehicleDirection.LEAVING)]
 )
-async def test_axis_pushes_and_each_car_is_one_event(report_on: str, direction: VehicleDirection) -> None:
+async def test_axis_vehicle_is_one_event(report_on: str, direction: VehicleDirection) -> None:
     async with open_camera(
         AxisPlateCamera, listen="127.0.0.1:0", allowed_sources=["127.0.0.1"], report_on=report_on
     ) as bench:

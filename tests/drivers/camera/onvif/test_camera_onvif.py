@@ -1,4 +1,4 @@
-"""The driver `camera-onvif` and the simulated camera, each written without the other: they meet here."""
+"""Driver `camera-onvif` against the simulated camera, which shares no code with it."""
 
 import asyncio
 import contextlib
@@ -90,7 +90,7 @@ def said_within(limit_s: float) -> Any:
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
-async def test_its_pictures_are_of_their_moment_whichever_way_they_come(pictures: str) -> None:
+async def test_pictures_are_fresh_by_both_ways(pictures: str) -> None:
     async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
         assert bench.driver.links.is_simulated
         told = bench.identity
@@ -103,7 +103,7 @@ async def test_its_pictures_are_of_their_moment_whichever_way_they_come(pictures
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
-async def test_a_camera_of_profile_t_alone_has_the_same_pictures(pictures: str) -> None:
+async def test_profile_t_camera_has_same_pictures(pictures: str) -> None:
     async with (
         camera(media="2", profiles=["main", "small"]) as simulated,
         looking(simulated, picture_source=pictures, width_max_px=400) as bench,
@@ -114,7 +114,7 @@ async def test_a_camera_of_profile_t_alone_has_the_same_pictures(pictures: str) 
         assert simulated.rtsp.client_count == (pictures == "stream")
 
 
-async def test_a_camera_without_single_pictures_is_looked_at_through_its_stream() -> None:
+async def test_stream_is_used_without_single_pictures() -> None:
     async with camera(gives_snapshots=False) as simulated:
         async with looking(simulated) as bench:
             await captured(bench)
@@ -132,9 +132,7 @@ async def test_a_camera_without_single_pictures_is_looked_at_through_its_stream(
         ({"profile": "small"}, "Profile_3"),
     ],
 )
-async def test_the_profile_that_is_asked_for_or_the_largest_that_fits(
-    settings: dict[str, Any], token: str
-) -> None:
+async def test_profile_is_configured_or_largest(settings: dict[str, Any], token: str) -> None:
     async with camera(profiles=["main", "middle", "small"], size="1280x720") as simulated:
         async with looking(simulated, **settings):
             pass
@@ -142,7 +140,7 @@ async def test_the_profile_that_is_asked_for_or_the_largest_that_fits(
         assert [f"<trt:ProfileToken>{token}<".encode() in body for body in asked] == [True]
 
 
-async def test_where_no_profile_fits_what_there_is_is_told() -> None:
+async def test_no_fitting_profile_has_a_remedy() -> None:
     async with camera() as simulated:
         for settings in ({"profile": "none-such"}, {"width_max_px": 320}):
             error = await refused(simulated, **settings)
@@ -151,14 +149,12 @@ async def test_where_no_profile_fits_what_there_is_is_told() -> None:
     async with camera(profiles=[]) as simulated:
         error = await refused(simulated)
         assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
-        assert "Make a profile" in error.how
+        assert "Add a profile" in error.how
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "169.254.7.7", "10.9.8.7:80"])
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
-async def test_addresses_that_nobody_here_can_reach_are_taken_at_the_host_that_was_reached(
-    host: str, pictures: str
-) -> None:
+async def test_unreachable_stated_address_is_translated(host: str, pictures: str) -> None:
     async with camera(told_host=host) as simulated, looking(simulated, picture_source=pictures) as bench:
         await captured(bench)
         await until(lambda: simulated.events.points)
@@ -166,7 +162,7 @@ async def test_addresses_that_nobody_here_can_reach_are_taken_at_the_host_that_w
         assert (await bench.next(Status)).cause is Cause.TAMPERED
 
 
-async def test_answers_in_another_namespace_are_read_all_the_same() -> None:
+async def test_other_namespace_is_accepted() -> None:
     async with camera() as simulated:
         await let(simulated, "other-namespace", for_s=60, namespace="http://www.onvif.org/ver99/schema")
         async with looking(simulated) as bench:
@@ -179,7 +175,7 @@ async def test_answers_in_another_namespace_are_read_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("ahead_s", [-900_000_000.0, 7800.0])
-async def test_a_camera_whose_clock_is_wrong_works_and_says_so(ahead_s: float) -> None:
+async def test_wrong_clock_is_reported(ahead_s: float) -> None:
     async with camera() as simulated:
         await let(simulated, "wrong-clock", ahead_s=ahead_s)
         async with looking(simulated) as bench:
@@ -193,7 +189,7 @@ async def test_a_camera_whose_clock_is_wrong_works_and_says_so(ahead_s: float) -
             await captured(bench)
 
 
-async def test_a_clock_that_is_set_meanwhile_is_told_and_locks_nobody_out() -> None:
+async def test_clock_set_later_is_reported() -> None:
     async with camera() as simulated, looking(simulated) as bench:
         await until(lambda: simulated.events.points)
         await let(simulated, "wrong-clock", ahead_s=3600)
@@ -203,7 +199,7 @@ async def test_a_clock_that_is_set_meanwhile_is_told_and_locks_nobody_out() -> N
         assert bench.said.empty()
 
 
-async def test_wrong_passwords_are_told_at_once_and_no_password_anywhere(
+async def test_wrong_password_is_reported_and_not_logged(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -212,7 +208,7 @@ async def test_wrong_passwords_are_told_at_once_and_no_password_anywhere(
         for given in ({"password": "s3cr3t"}, {"username": None, "password": None}):
             errors.append(await refused(simulated, **given))
         assert sum(b"PasswordDigest" in each.body for each in simulated.server.request_count) == 1, (
-            "one try an opening"
+            "one attempt for each open"
         )
         for pictures in ("snapshot", "stream"):
             async with looking(simulated, picture_source=pictures) as bench:
@@ -230,10 +226,10 @@ async def test_wrong_passwords_are_told_at_once_and_no_password_anywhere(
     ]
 
 
-# What is no camera, and what is gone
+# Other devices and missing ones
 
 
-async def test_who_is_not_there_and_what_is_no_onvif_device_is_told() -> None:
+async def test_missing_and_other_devices_are_reported() -> None:
     async with camera() as simulated:
         await let(simulated, "garbage", for_s=60)
         error = await refused(simulated)
@@ -248,7 +244,7 @@ async def test_who_is_not_there_and_what_is_no_onvif_device_is_told() -> None:
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
-async def test_a_camera_that_dies_is_missed_in_time(pictures: str) -> None:
+async def test_dead_camera_is_detected_in_time(pictures: str) -> None:
     async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
         await until(lambda: simulated.events.points)
         await let(simulated, "service-dies")
@@ -257,7 +253,7 @@ async def test_a_camera_that_dies_is_missed_in_time(pictures: str) -> None:
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
-async def test_a_camera_that_hangs_is_missed_in_time(pictures: str) -> None:
+async def test_hanging_camera_is_detected_in_time(pictures: str) -> None:
     async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
         await captured(bench)
         await until(lambda: simulated.events.points)
@@ -267,10 +263,10 @@ async def test_a_camera_that_hangs_is_missed_in_time(pictures: str) -> None:
         assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
-# What it tells of itself
+# Events
 
 
-async def test_what_troubles_it_is_its_condition_the_gravest_first() -> None:
+async def test_most_severe_event_is_the_state() -> None:
     async with camera() as simulated, looking(simulated, tamper_input=INPUT) as bench:
         for event, cause, condition, action in (
             ("too_dark", Cause.SENSOR_DIRTY, StateCode.DEGRADED, Action.CLEAN),
@@ -289,7 +285,7 @@ async def test_what_troubles_it_is_its_condition_the_gravest_first() -> None:
         assert await bench.next(Status) == Status(StateCode.ONLINE)
 
 
-async def test_an_input_that_nobody_named_is_no_trouble_and_a_contact_may_be_closed_at_rest() -> None:
+async def test_input_of_housing_is_configurable() -> None:
     async with camera() as simulated:
         await simulated.handle_command("insert", {"input": True})
         async with looking(simulated) as bench:
@@ -302,7 +298,7 @@ async def test_an_input_that_nobody_named_is_no_trouble_and_a_contact_may_be_clo
 
 
 @pytest.mark.parametrize("by_parameters", [False, True])
-async def test_a_subscription_is_renewed_made_anew_and_given_back(by_parameters: bool) -> None:
+async def test_subscription_is_renewed_and_cancelled(by_parameters: bool) -> None:
     async with camera(by_parameters=by_parameters) as simulated:
         async with looking(simulated, subscription_s=2) as bench:
             await until(lambda: simulated.events.points)
@@ -323,7 +319,7 @@ async def test_a_subscription_is_renewed_made_anew_and_given_back(by_parameters:
         assert not simulated.events.points
 
 
-async def test_a_camera_that_takes_no_subscription_gives_pictures_and_says_so() -> None:
+async def test_camera_without_subscription_works() -> None:
     async with camera() as simulated, looking(simulated) as bench:
         await until(lambda: simulated.events.points)
         await let(simulated, "subscriptions-refused", for_s=3)
@@ -336,7 +332,7 @@ async def test_a_camera_that_takes_no_subscription_gives_pictures_and_says_so() 
         assert simulated.events.points
 
 
-async def test_a_camera_that_subscribes_but_tells_nothing_is_not_asked_without_end() -> None:
+async def test_subscription_without_events_is_limited() -> None:
     async def refuse(*_: Any) -> None:
         raise SoapFaultError("ter:InvalidArgVal", "not today")
 
@@ -344,7 +340,7 @@ async def test_a_camera_that_subscribes_but_tells_nothing_is_not_asked_without_e
         simulated.events._pull = refuse
         async with looking(simulated) as bench:
             with said_within(3):
-                assert (await bench.next(Status)).text.startswith("The camera gives pictures, but")
+                assert (await bench.next(Status)).text.startswith("The camera provides pictures, but")
             await captured(bench)
             asked = simulated.server.requests
             await asyncio.sleep(1.5)
@@ -352,7 +348,7 @@ async def test_a_camera_that_subscribes_but_tells_nothing_is_not_asked_without_e
         assert len(simulated.events.points) == 0
 
 
-async def test_a_page_that_is_gone_is_a_subscription_that_is_forgotten_but_no_camera() -> None:
+async def test_lost_subscription_is_created_anew() -> None:
     async with ScriptedHttpServer(lambda asked: asked.answer(status="404 Not Found")).running() as server:
         links = LinkFactory()
         device = OnvifDevice(links, CameraHttpSettings(url=f"{server.url}/onvif/device_service"))
@@ -366,7 +362,7 @@ async def test_a_page_that_is_gone_is_a_subscription_that_is_forgotten_but_no_ca
 
 
 @pytest.mark.parametrize(("gives", "wants"), [(False, True), (True, False)])
-async def test_without_events_it_is_watched_by_its_clock(gives: bool, wants: bool) -> None:
+async def test_without_events_clock_is_polled(gives: bool, wants: bool) -> None:
     async with camera(gives_events=gives) as simulated, looking(simulated, events=wants) as bench:
         await captured(bench)
         assert not simulated.events.points
@@ -375,10 +371,10 @@ async def test_without_events_it_is_watched_by_its_clock(gives: bool, wants: boo
             assert isinstance(await bench.next(LinkError), LinkError)
 
 
-# Finding it
+# Discovery
 
 
-async def test_it_is_found_by_who_it_is_or_what_it_says_of_itself() -> None:
+async def test_discovery_by_endpoint_or_scopes() -> None:
     async with camera(discoverable=True, seed=4711) as simulated:
         here = {"interface": "127.0.0.1"}
         endpoint = f"urn:uuid:{simulated.endpoint}"

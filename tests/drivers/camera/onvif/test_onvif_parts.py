@@ -1,4 +1,4 @@
-"""The parts of the driver `camera-onvif` that need no camera: envelopes, addresses, times, settings."""
+"""Parts of the driver `camera-onvif` without a camera: envelopes, addresses, times, settings."""
 
 import base64
 import contextlib
@@ -31,13 +31,13 @@ ENVELOPE = '<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Bod
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
 
 
-def test_a_proof_of_the_password_is_as_onvif_published_it() -> None:
+def test_digest_equals_onvif_example() -> None:
     # ONVIF, Application Programmer's Guide 1.0, the example of a UsernameToken.
     nonce = base64.b64decode("LKqI6G/AikKCQrN0zqZFlg==")
     assert digest(nonce, "2010-09-16T07:50:45Z", "userpassword") == "tuOSpGlFlIXsozq4HFNeeGeFLEI="
 
 
-def test_no_proof_is_used_twice_and_none_holds_the_password() -> None:
+def test_token_is_unique_without_password() -> None:
     who = Credentials("a<b&c", "two words")
     headers = {token(who, datetime(2026, 11, 27, tzinfo=UTC)) for _ in range(3)}
     assert len(headers) == 3
@@ -76,13 +76,13 @@ def test_no_bytes_do_any_harm(noise: bytes, at: int) -> None:
     assert parse_probe_matches(whole[:at] + noise, ["urn:uuid:1"]) == []
 
 
-def test_what_is_nested_deeper_than_anything_is_not_given_back() -> None:
+def test_deeply_nested_xml_is_not_serialised() -> None:
     deep = f"<GetServicesResponse>{'<a>' * 5000}{'</a>' * 5000}</GetServicesResponse>"
     with pytest.raises(FaultError):
         serialise(parse_response(ENVELOPE.format(deep).encode(), "tds:GetServices"))
 
 
-def test_a_fault_is_known_by_its_codes_whatever_it_says() -> None:
+def test_fault_is_known_by_its_codes() -> None:
     fault = "<e:Fault><e:Code><e:Value>e:Sender</e:Value><e:Subcode><e:Value>ter:{}</e:Value></e:Subcode>"
     for code, not_admitted in (("NotAuthorized", True), ("NoProfile", False)):
         with pytest.raises(FaultError) as error:
@@ -92,7 +92,7 @@ def test_a_fault_is_known_by_its_codes_whatever_it_says() -> None:
         assert error.value.is_unauthorized is not_admitted
 
 
-def test_a_question_is_an_envelope_with_its_operation() -> None:
+def test_request_is_envelope_with_operation() -> None:
     root = fromstring(request_envelope("trt:GetProfiles"))
     assert root[1][0].tag == "{http://www.onvif.org/ver10/media/wsdl}GetProfiles"
 
@@ -149,11 +149,11 @@ def test_what_becomes_of_addresses(
         ([], None),
     ],
 )
-def test_a_camera_is_where_its_answer_came_from(addresses: list[str], address: str | None) -> None:
+def test_camera_address_is_host_of_response(addresses: list[str], address: str | None) -> None:
     assert reachable_address(addresses, "192.0.2.7") == address
 
 
-def test_scopes_are_met_by_whole_levels_and_hardware_by_its_name() -> None:
+def test_scopes_match_by_whole_levels() -> None:
     mine = ["onvif://www.onvif.org/location/lane-1/left", "onvif://www.onvif.org/hardware/DS%202CD"]
     assert DiscoveryTarget(scopes=("onvif://www.onvif.org/location/lane-1",)).matches("", mine)
     assert not DiscoveryTarget(scopes=("onvif://www.onvif.org/location/lane",)).matches("", mine)
@@ -163,7 +163,7 @@ def test_scopes_are_met_by_whole_levels_and_hardware_by_its_name() -> None:
     assert DiscoveryTarget(endpoint="urn:uuid:AB", hardware="DS 2CD").matches("uuid:ab", mine)
 
 
-def test_a_clock_is_known_by_the_time_since_boot() -> None:
+def test_clock_is_based_on_boot_time() -> None:
     clock = CameraClock()
     assert abs(clock.offset_s) < 1
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
@@ -195,20 +195,20 @@ def test_times_that_cannot_be_are_none() -> None:
     [
         ({}, "write `url`, or `discovery`"),
         ({"url": "http://127.0.0.1", "discovery": {"hardware": "M"}}, "write `url`, or `discovery`"),
-        ({"discovery": {}}, "name its `endpoint`"),
+        ({"discovery": {}}, "set its `endpoint`"),
         ({"url": "http://192.0.2.7"}, "unencrypted over a network"),
-        ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
+        ({"url": "http://u:secret@127.0.0.1"}, "contains a password"),
         ({"url": "127.0.0.1"}, "begins with neither"),
-        ({"url": "http://127.0.0.1", "username": "x"}, "go together"),
+        ({"url": "http://127.0.0.1", "username": "x"}, "belong together"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why) as error:
         OnvifSettings(**settings)
     assert "secret" not in str(error.value)
 
 
-def test_the_device_service_is_where_every_camera_has_it_or_where_it_is_said_to_be() -> None:
+def test_default_and_stated_device_service() -> None:
     assert (
         OnvifSettings(url="http://127.0.0.1:81")
         .http_settings("http://127.0.0.1:81")

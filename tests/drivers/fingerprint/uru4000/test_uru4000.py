@@ -160,7 +160,7 @@ async def test_a_microsoft_reader_is_woken_by_an_answer_and_its_pictures_are_upr
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value"), [("says_nothing", 9), ("wakes_after", 10**9)], ids=["silent", "asleep"]
+    ("attribute", "value"), [("silent_wakeups", 9), ("wakes_after", 10**9)], ids=["silent", "asleep"]
 )
 async def test_one_that_never_wakes_up_is_reported(attribute: str, value: int) -> None:
     with pytest.raises(LinkError) as refused:

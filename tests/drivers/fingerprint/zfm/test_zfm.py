@@ -119,7 +119,7 @@ def test_pixels_are_unpacked_high_half_first() -> None:
 
     assert raster is not None
     assert raster.pixels.tolist() == [[0, 255], [170, 0]]
-    assert (raster.resolution_ppi, raster.grey_bits) == (508, 4)
+    assert (raster.resolution_ppi, raster.bits_per_pixel) == (508, 4)
     assert unpack(b"\0", 2, 2, 508) is None
 
 
@@ -295,7 +295,7 @@ async def test_an_image_comes_over_pixel_for_pixel(data_bytes: int, tmp_path: Pa
     packed = np.frombuffer(IMAGE, np.uint8)
     wanted = np.stack([packed >> 4, packed & 15], axis=1).reshape(HEIGHT, WIDTH) * 17
     assert np.array_equal(taken.pixels, wanted)
-    assert (taken.resolution_ppi, taken.grey_bits) == (508, 4)
+    assert (taken.resolution_ppi, taken.bits_per_pixel) == (508, 4)
 
 
 async def _raster_of(desk: ScannerFixture) -> Any:
@@ -321,18 +321,23 @@ async def test_a_finger_is_waited_for_and_its_image_said(tmp_path: Path) -> None
         desk.device.finger = True
         assert (await asking).outcome is CaptureOutcome.CAPTURED
         found = await desk.next(FingerCaptured)
-        assert (found.width_px, found.height_px, found.resolution_ppi, found.grey_bits) == (192, 192, 508, 4)
+        assert (found.width_px, found.height_px, found.resolution_ppi, found.bits_per_pixel) == (
+            192,
+            192,
+            508,
+            4,
+        )
         await desk.ended()
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.ONLINE
 
 
 async def test_the_ring_shows_what_to_do_and_goes_out(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
-        desk.device.wire.forget()
+        desk.device.wire.discard_received()
         await captured(desk)
         await desk.ended()
-        assert await desk.condition() is StateCode.ONLINE
-        lamps = [command for command in _commands(desk.device.wire.received) if command[0] == AURA]
+        assert await desk.next_state() is StateCode.ONLINE
+        lamps = [command for command in _commands(desk.device.wire.received_bytes) if command[0] == AURA]
     # Breathing blue, steady purple, flashing purple, off.
     assert [(lamp[1], lamp[3]) for lamp in lamps] == [(1, 2), (3, 3), (2, 3), (4, 2)]
 
@@ -354,7 +359,7 @@ async def test_the_backlight_is_on_while_a_finger_is_wanted(tmp_path: Path) -> N
     async with zfm_at(tmp_path / "port", lamp="backlight") as desk:
         await captured(desk)
         await desk.ended()
-        assert await desk.condition() is StateCode.ONLINE
+        assert await desk.next_state() is StateCode.ONLINE
         assert [code for code in desk.device.heard if code in (0x50, 0x51)] == [0x50, 0x51]
 
 
@@ -453,7 +458,7 @@ async def test_a_capture_called_off_in_the_middle_of_an_image_is_over_at_once(tm
         with pytest.raises(CommandFailure) as failed:
             await asking
         assert failed.value.reason is RefusalReason.CANCELLED
-        assert await desk.condition() is StateCode.ONLINE  # the rest of the image has passed
+        assert await desk.next_state() is StateCode.ONLINE  # the rest of the image has passed
         desk.device.pause_s = 0.0
         assert await captured(desk) is CaptureOutcome.CAPTURED
 
@@ -528,8 +533,8 @@ def _noise(chance: random.Random) -> bytes:
 
 
 async def test_an_answer_that_dribbles_is_read(tmp_path: Path) -> None:
-    async with zfm_at(tmp_path / "port", lamp="none", answer_s=2) as desk:
-        await desk.device.wire.drained()
+    async with zfm_at(tmp_path / "port", lamp="none", response_timeout_s=2) as desk:
+        await desk.device.wire.wait_drained()
         send = desk.device.wire.send
 
         async def dribble(data: bytes, **_: Any) -> Any:
@@ -540,7 +545,7 @@ async def test_an_answer_that_dribbles_is_read(tmp_path: Path) -> None:
 
 
 async def test_a_module_that_falls_silent_is_lost(tmp_path: Path) -> None:
-    async with zfm_at(tmp_path / "port", answer_s=0.3) as desk:
+    async with zfm_at(tmp_path / "port", response_timeout_s=0.3) as desk:
         desk.device.mute = {GEN_IMG}
         asking = desk.ask()
         assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
@@ -549,13 +554,13 @@ async def test_a_module_that_falls_silent_is_lost(tmp_path: Path) -> None:
 
 
 async def test_a_module_that_falls_silent_at_rest_is_noticed(tmp_path: Path) -> None:
-    async with zfm_at(tmp_path / "port", check_s=0.05, answer_s=0.3) as desk:
+    async with zfm_at(tmp_path / "port", idle_poll_s=0.05, response_timeout_s=0.3) as desk:
         desk.device.mute = {READ_SYS_PARA}
         assert (await desk.next(LinkError)).cause is Cause.NO_RESPONSE
 
 
 async def test_a_module_at_rest_is_asked_now_and_then(tmp_path: Path) -> None:
-    async with zfm_at(tmp_path / "port", check_s=0.05) as desk:
+    async with zfm_at(tmp_path / "port", idle_poll_s=0.05) as desk:
         while desk.device.heard.count(READ_SYS_PARA) < 4:
             await asyncio.sleep(0.01)
         assert desk.everything == []

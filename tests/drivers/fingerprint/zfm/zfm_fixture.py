@@ -114,7 +114,7 @@ class ScriptedZfmModule:
 
 
 def settings_of(port: Path, **more: Any) -> ZfmSettings:
-    quick = {"model": "r503", "poll_s": 0.01, "answer_s": 0.6, "quality": "ridge_clarity"}
+    quick = {"model": "r503", "poll_s": 0.01, "response_timeout_s": 0.6, "quality": "ridge_clarity"}
     return ZfmSettings(**{"port": str(port)} | quick | more)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP link: bounded in time and size, never led elsewhere, and silent about what it carries."""
+"""HTTP client: limits of time and size, no redirects, and no personal data in errors."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ async def hello(_request: Request) -> Response:
 
 @contextlib.asynccontextmanager
 async def asking(answer: Answering = hello, **settings: Any) -> AsyncIterator[tuple[HttpLink, HttpServer]]:
-    """A link to a service that answers so."""
+    """A link to a service with this answer."""
     links = LinkFactory()
     async with HttpServer(answer) as server:
         try:
@@ -42,7 +42,7 @@ async def asking(answer: Answering = hello, **settings: Any) -> AsyncIterator[tu
 
 @contextlib.asynccontextmanager
 async def raw(said: bytes, pause_s: float = 0) -> AsyncIterator[int]:
-    """A service that says these bytes, one at a time if told to pause, to whoever asks anything; its port."""
+    """A service that sends these bytes, with a pause one at a time, to every client; its port."""
 
     talking: list[asyncio.Task[Any] | None] = []
 
@@ -82,17 +82,17 @@ async def link_to(url: str, links: LinkFactory, **settings: Any) -> HttpLink:
         ({"url": "ftp://127.0.0.1"}, "neither http"),
         ({"url": "127.0.0.1:8080"}, "neither http"),
         ({"url": "http://"}, "neither http"),
-        ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
+        ({"url": "http://u:secret@127.0.0.1"}, "contains a password"),
         ({"url": "http://127.0.0.1/?a=b"}, "ends in a query"),
         ({"url": "http://192.0.2.7"}, "unencrypted over a network"),
         ({"url": "http://127.example.net"}, "unencrypted over a network"),
-        ({"url": "https://192.0.2.7", "username": "gw"}, "go together"),
-        ({"url": "https://192.0.2.7", "username": "a:b", "password": "c"}, "no colon"),
-        ({"url": "http://127.0.0.1", "ca_file": "/etc/ca.pem"}, "is for https"),
+        ({"url": "https://192.0.2.7", "username": "gw"}, "belong together"),
+        ({"url": "https://192.0.2.7", "username": "a:b", "password": "c"}, "must not contain a colon"),
+        ({"url": "http://127.0.0.1", "ca_file": "/etc/ca.pem"}, "only for https"),
         ({}, "Field required"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why) as error:
         HttpSettings(**settings)
     assert "secret" not in str(error.value)
@@ -105,11 +105,11 @@ def test_addresses_that_may_be_used(url: str) -> None:
     assert HttpSettings(url=url).url == url
 
 
-def test_a_wire_that_nobody_else_reaches_may_be_cleartext() -> None:
+def test_cleartext_may_be_allowed() -> None:
     assert HttpSettings(url="http://192.0.2.7/", allow_cleartext=True).url == "http://192.0.2.7"
 
 
-async def test_an_answer_comes_back_whole_below_the_configured_path() -> None:
+async def test_response_is_returned_whole() -> None:
     async with HttpServer(hello) as server:
         links = LinkFactory()
         link = await link_to(f"{server.url}/reader/one/", links)
@@ -130,14 +130,14 @@ async def test_an_answer_comes_back_whole_below_the_configured_path() -> None:
         ("/images/1?a=2", "/images/1"),
     ],
 )
-async def test_a_path_that_a_service_names_leads_nowhere_else(path: str, arrives: str) -> None:
+async def test_path_stated_by_service_stays_on_host(path: str, arrives: str) -> None:
     async with asking() as (link, server):
         await link.request("GET", path)
         assert [request.path.replace(":", "%3A") for request in server.request_count] == [arrives]
 
 
 @pytest.mark.parametrize("path", ["/a\0", "/a\n", "/a?\x01", "/a?\u00e9", "/" + "a" * 70_000])
-async def test_a_path_that_cannot_be_is_no_request(path: str) -> None:
+async def test_invalid_path_is_not_requested(path: str) -> None:
     async with asking() as (link, _):
         with pytest.raises(LinkError) as error:
             await link.request("GET", path)
@@ -145,7 +145,7 @@ async def test_a_path_that_cannot_be_is_no_request(path: str) -> None:
 
 
 @pytest.mark.parametrize("challenge", ["Digest realm=a, nonce", 'Digest realm="a", nonce="b", algorithm="X"'])
-async def test_a_challenge_that_is_none_is_no_fault_of_ours(challenge: str) -> None:
+async def test_malformed_challenge_is_link_error(challenge: str) -> None:
     said = f"HTTP/1.1 401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n".encode()
     async with raw(said) as port:
         links = LinkFactory()
@@ -154,7 +154,7 @@ async def test_a_challenge_that_is_none_is_no_fault_of_ours(challenge: str) -> N
         await links.close()
 
 
-async def test_credentials_are_sent_and_shown_nowhere() -> None:
+async def test_credentials_are_sent_but_not_shown() -> None:
     seen: list[bytes] = []
     async with HttpServer(hello) as server:
         links = LinkFactory(lambda _direction, chunk: seen.append(chunk))
@@ -180,7 +180,7 @@ async def test_a_trace_has_both_directions() -> None:
     ]
 
 
-async def test_a_simulator_is_known_by_its_header() -> None:
+async def test_simulator_is_marked_by_header() -> None:
     links = LinkFactory()
     async with HttpServer(hello) as server:
         link = await link_to(server.url, links)
@@ -190,7 +190,7 @@ async def test_a_simulator_is_known_by_its_header() -> None:
         await links.close()
 
 
-async def test_a_service_that_says_nothing_of_it_is_real() -> None:
+async def test_service_without_header_is_real() -> None:
     links = LinkFactory()
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as port:
         await (await link_to(f"http://127.0.0.1:{port}", links)).request("GET", "/")
@@ -210,7 +210,7 @@ async def test_a_service_that_says_nothing_of_it_is_real() -> None:
         (418, Cause.NO_RESPONSE, Action.RESTART),
     ],
 )
-async def test_a_status_becomes_a_cause_and_a_remedy(status: int, cause: Cause, action: Action) -> None:
+async def test_status_gives_cause_and_remedy(status: int, cause: Cause, action: Action) -> None:
     async def answer(_request: Request) -> Response:
         return Response(status, b"L898902C3 ERIKSSON", headers=(("Location", "http://192.0.2.9/"),))
 
@@ -223,7 +223,7 @@ async def test_a_status_becomes_a_cause_and_a_remedy(status: int, cause: Cause, 
         assert len(server.request_count) == 1
 
 
-async def test_a_status_that_is_expected_is_an_answer() -> None:
+async def test_expected_status_is_returned() -> None:
     async def answer(_request: Request) -> Response:
         return json_response({}, 409)
 
@@ -231,7 +231,7 @@ async def test_a_status_that_is_expected_is_an_answer() -> None:
         assert (await link.request("GET", "/x", expect=(200, 409))).status == 409
 
 
-async def test_the_environment_sends_nothing_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxy_of_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -239,7 +239,7 @@ async def test_the_environment_sends_nothing_through_a_proxy(monkeypatch: pytest
         assert (await link.request("GET", "/x")).status == 200
 
 
-async def test_an_answer_that_is_too_large_is_cut_off() -> None:
+async def test_too_large_response_is_cut_off() -> None:
     async def answer(_request: Request) -> Response:
         return Response(body=bytes(300_000))
 
@@ -250,7 +250,7 @@ async def test_an_answer_that_is_too_large_is_cut_off() -> None:
         assert "299999" in error.text
 
 
-async def test_what_comes_compressed_is_refused() -> None:
+async def test_compressed_response_is_refused() -> None:
     async def answer(_request: Request) -> Response:
         return Response(body=gzip.compress(bytes(10_000_000)), headers=(("Content-Encoding", "gzip"),))
 
@@ -258,7 +258,7 @@ async def test_what_comes_compressed_is_refused() -> None:
         assert "compresses" in (await refused(link)).text
 
 
-async def test_a_service_that_does_not_answer_is_given_up_in_time() -> None:
+async def test_missing_response_times_out() -> None:
     async def answer(_request: Request) -> Response:
         await asyncio.Event().wait()
         raise AssertionError
@@ -271,7 +271,7 @@ async def test_a_service_that_does_not_answer_is_given_up_in_time() -> None:
         assert asyncio.get_running_loop().time() - before < 1
 
 
-async def test_an_answer_that_dribbles_is_given_up_in_time() -> None:
+async def test_slow_response_times_out() -> None:
     links = LinkFactory()
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100), pause_s=0.01) as port:
         link = await link_to(f"http://127.0.0.1:{port}", links, timeout_s=0.1)
@@ -279,7 +279,7 @@ async def test_an_answer_that_dribbles_is_given_up_in_time() -> None:
         await links.close()
 
 
-async def test_an_answer_cut_anywhere_is_a_failure_of_the_link() -> None:
+async def test_response_cut_anywhere_is_link_error() -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n123456789012345678901234567890"
     for cut in range(1, len(whole), 5):
         links = LinkFactory()
@@ -289,16 +289,16 @@ async def test_an_answer_cut_anywhere_is_a_failure_of_the_link() -> None:
         assert error.cause in (Cause.LINK_FAILED, Cause.WRONG_DEVICE), cut
 
 
-async def test_something_that_speaks_no_http_is_another_service() -> None:
+async def test_other_protocol_is_wrong_device() -> None:
     links = LinkFactory()
     async with raw(b"220 mail.example ESMTP\r\n") as port:
         error = await refused(await link_to(f"http://127.0.0.1:{port}", links))
         await links.close()
     assert error.cause is Cause.WRONG_DEVICE
-    assert "speaks no HTTP" in error.text
+    assert "does not speak HTTP" in error.text
 
 
-async def test_nobody_there_and_a_name_that_does_not_resolve_are_told_apart() -> None:
+async def test_no_listener_and_unknown_name_differ() -> None:
     links = LinkFactory()
     nobody = await refused(await link_to("http://127.0.0.1:9", links))
     nameless = await refused(await link_to("https://reader.invalid", links))
@@ -308,7 +308,7 @@ async def test_nobody_there_and_a_name_that_does_not_resolve_are_told_apart() ->
     assert "does not resolve" in nameless.text
 
 
-async def test_lines_come_one_by_one_as_they_are_sent() -> None:
+async def test_lines_arrive_one_by_one() -> None:
     may_go_on = asyncio.Event()
 
     async def stream() -> AsyncGenerator[bytes, None]:
@@ -341,7 +341,7 @@ async def test_a_line_without_end_is_cut_off() -> None:
                 pass
 
 
-async def test_listening_no_more_ends_the_connection() -> None:
+async def test_closed_generator_ends_connection() -> None:
     gone = asyncio.Event()
 
     async def stream() -> AsyncGenerator[bytes, None]:
@@ -361,7 +361,7 @@ async def test_listening_no_more_ends_the_connection() -> None:
             await gone.wait()
 
 
-async def test_silence_between_lines_is_given_up() -> None:
+async def test_silence_between_lines_times_out() -> None:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield b"1\n"
         await asyncio.Event().wait()
@@ -425,7 +425,7 @@ def tls_of(certificates: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_a_service_that_the_authority_signed_is_trusted(certificates: Path) -> None:
+async def test_certificate_of_authority_is_trusted(certificates: Path) -> None:
     links = LinkFactory()
     async with HttpServer(hello, tls=tls_of(certificates)) as server:
         link = await link_to(server.url, links, ca_file=certificates / "authority.crt")
@@ -434,7 +434,7 @@ async def test_a_service_that_the_authority_signed_is_trusted(certificates: Path
 
 
 @pytest.mark.parametrize("ca", ["stranger.crt", None])
-async def test_any_other_certificate_is_not_and_nothing_is_sent(certificates: Path, ca: str | None) -> None:
+async def test_other_certificate_sends_nothing(certificates: Path, ca: str | None) -> None:
     links = LinkFactory()
     async with HttpServer(hello, tls=tls_of(certificates)) as server:
         link = await link_to(
@@ -448,7 +448,7 @@ async def test_any_other_certificate_is_not_and_nothing_is_sent(certificates: Pa
     assert server.request_count == []
 
 
-async def test_another_host_with_the_same_certificate_is_not_trusted(certificates: Path) -> None:
+async def test_certificate_of_other_host_is_refused(certificates: Path) -> None:
     links = LinkFactory()
     async with HttpServer(hello, tls=tls_of(certificates)) as server:
         link = await link_to(
@@ -458,7 +458,7 @@ async def test_another_host_with_the_same_certificate_is_not_trusted(certificate
         await links.close()
 
 
-async def test_a_service_without_tls_is_said_so(certificates: Path) -> None:
+async def test_service_without_tls_is_reported(certificates: Path) -> None:
     links = LinkFactory()
     async with HttpServer(hello) as server:
         link = await link_to(
@@ -471,7 +471,7 @@ async def test_a_service_without_tls_is_said_so(certificates: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-async def test_a_ca_file_that_cannot_be_used_is_said_so(tmp_path: Path, content: bytes | None) -> None:
+async def test_unusable_ca_file_is_reported(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
@@ -483,7 +483,7 @@ async def test_a_ca_file_that_cannot_be_used_is_said_so(tmp_path: Path, content:
     assert "ca.pem" in error.value.text
 
 
-async def test_opening_and_closing_many_times_leaves_nothing() -> None:
+async def test_many_opens_leave_nothing() -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with HttpServer(hello) as server:
         for _ in range(40):

@@ -1,4 +1,4 @@
-"""A listener for what devices put: from named addresses, within a size, and never more than it can hold."""
+"""HTTP listener: allowed sources only, limits of size, time and queue."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ async def post(url: str, body: bytes = b"{}", **how: Any) -> int:
         return (await client.post(url, content=body, **how)).status_code
 
 
-async def test_what_is_put_comes_out_in_order_over_one_connection() -> None:
+async def test_requests_arrive_in_order() -> None:
     async with listening() as (listener, url, links):
         async with httpx.AsyncClient(trust_env=False) as client:
             for number in range(5):
@@ -43,7 +43,7 @@ async def test_what_is_put_comes_out_in_order_over_one_connection() -> None:
         assert (put[0].path, put[0].media_type, links.is_simulated) == ("/push", "application/json", False)
 
 
-async def test_a_body_in_chunks_that_waits_to_be_asked_for_is_taken() -> None:
+async def test_chunked_body_after_continue_is_accepted() -> None:
     async with listening() as (listener, _, _links):
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(
@@ -64,7 +64,7 @@ async def test_strangers_are_hung_up_on() -> None:
             await post(url)
 
 
-async def test_who_must_prove_a_password_is_refused_without_it() -> None:
+async def test_missing_password_is_refused() -> None:
     async with listening(username="cam", password="right") as (listener, url, _):
         assert await post(url) == 401
         assert await post(url, auth=("cam", "wrong")) == 401
@@ -72,14 +72,14 @@ async def test_who_must_prove_a_password_is_refused_without_it() -> None:
         await listener.next_request()
 
 
-async def test_too_much_is_refused_whether_it_is_announced_or_not() -> None:
+async def test_too_large_request_is_refused() -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(40):
             yield bytes(4096)
 
     async with listening(body_max_bytes=65536) as (_, url, _links):
         assert await post(url, bytes(70000)) == 413
-        with contextlib.suppress(httpx.HTTPError):  # it may still be sending when it is hung up on
+        with contextlib.suppress(httpx.HTTPError):  # it may still be sending when the connection is closed
             async with httpx.AsyncClient(trust_env=False) as client:
                 assert (await client.post(url, content=endless())).status_code == 413
 
@@ -96,7 +96,7 @@ async def test_what_is_no_push_is_refused() -> None:
         await listener.next_request()
 
 
-async def test_when_nobody_takes_what_is_put_devices_shall_come_again() -> None:
+async def test_full_queue_answers_503() -> None:
     async with listening() as (listener, url, _):
         async with httpx.AsyncClient(trust_env=False) as client:
             codes = [(await client.post(url, content=b"x")).status_code for _ in range(QUEUED + 1)]
@@ -105,7 +105,7 @@ async def test_when_nobody_takes_what_is_put_devices_shall_come_again() -> None:
         assert await post(url) == 200
 
 
-async def test_a_request_that_never_ends_is_given_up() -> None:
+async def test_endless_request_times_out() -> None:
     async with listening(request_timeout_s=0.1) as (listener, _, _links):
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(b"POST / HTTP/1.1\r\nContent-Length: 10\r\nHost: x\r\n\r\nabc")
@@ -113,7 +113,7 @@ async def test_a_request_that_never_ends_is_given_up() -> None:
         writer.close()
 
 
-async def test_a_simulator_says_that_it_is_one() -> None:
+async def test_simulator_is_marked_by_header() -> None:
     async with listening() as (_, url, links):
         await post(url, headers={"x-borderpost-simulated": "1"})
         assert links.is_simulated
@@ -130,15 +130,15 @@ async def test_a_port_that_is_taken_is_told() -> None:
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"listen": "localhost:80"}, "no address"),
-        ({"listen": "127.0.0.1"}, "no address"),
-        ({"listen": "127.0.0.1:http"}, "no port"),
+        ({"listen": "localhost:80"}, "is not an address"),
+        ({"listen": "127.0.0.1"}, "is not an address"),
+        ({"listen": "127.0.0.1:http"}, "does not end in a port"),
         ({"listen": "0.0.0.0:8090"}, "unencrypted from a network"),
         ({"allowed_sources": []}, "at least 1"),
         ({"allowed_sources": ["camera.example"]}, "neither an address"),
-        ({"username": "cam"}, "go together"),
+        ({"username": "cam"}, "belong together"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         HttpListenerSettings(**{"listen": "127.0.0.1:8090", "allowed_sources": ["127.0.0.1"]} | settings)

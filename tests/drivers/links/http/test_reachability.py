@@ -1,4 +1,4 @@
-"""Noticing that a service was away and is back."""
+"""Detection of a service that was away and is back."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from drivers.links.http.reachability import wait_until_restarted
 
 
 class Service:
-    """Takes connections at one port, and does what it is told with them."""
+    """Accepts connections at one port, and treats them as set by the test."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -59,7 +59,7 @@ async def waiting(service: Service) -> AsyncIterator["asyncio.Task[None]"]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_who_goes_and_comes_back_has_returned(service: Service) -> None:
+async def test_stopped_and_started_service_is_back(service: Service) -> None:
     async with waiting(service) as task:
         await service.taken(1)
         await service.stop()
@@ -70,7 +70,7 @@ async def test_who_goes_and_comes_back_has_returned(service: Service) -> None:
             await task
 
 
-async def test_who_closes_an_idle_connection_has_not(service: Service) -> None:
+async def test_closed_idle_connection_is_no_restart(service: Service) -> None:
     async with waiting(service) as task:
         await service.taken(1)
         service.connections[0].close()
@@ -78,11 +78,11 @@ async def test_who_closes_an_idle_connection_has_not(service: Service) -> None:
         assert not task.done()
 
 
-async def test_who_knows_a_connection_no_more_was_away(service: Service) -> None:
+async def test_reset_connection_is_a_restart(service: Service) -> None:
     async with waiting(service) as task:
         await service.taken(1)
         end = service.connections[0].get_extra_info("socket")
-        # What is closed so is reset, as by a camera that was started anew.
+        # The close is a reset, as by a restarted camera.
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         service.connections[0].transport.abort()
         async with asyncio.timeout(10):

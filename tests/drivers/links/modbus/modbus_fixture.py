@@ -1,4 +1,4 @@
-"""Boards to ask over TCP and on a pty, and a link to them."""
+"""Simulated boards over TCP and on a pty, and a link to them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,20 +16,20 @@ RELAYS = ReadBits(Function.READ_COILS, 0, 8)
 FLASH_OPEN = WriteSingle(Function.WRITE_COIL, 0x0200, 2)
 FLASH_STOP = WriteSingle(Function.WRITE_COIL, 0x0202, 2)
 WITHIN_S = 0.25
-"""How long to wait for an answer that does not come, in seconds; for one that does, as long as may be."""
+"""Wait for a response that does not come, in seconds."""
 
 
 @asynccontextmanager
 async def site_at(path: Path | None, **settings: Any) -> AsyncIterator[ModbusSite]:
     """A Waveshare board over TCP or, with a path, on a serial line."""
-    # A silence that outlasts what a busy machine makes of one write.
+    # A silence longer than the pauses of a busy machine within one write.
     quiet_s = None if path is None else 0.02
     async with ModbusSite.start(modbus_site.ModbusSettings(path=path, quiet_s=quiet_s, **settings)) as site:
         yield site
 
 
 def settings_of(site: ModbusSite, **more: Any) -> dict[str, Any]:
-    """How to reach it."""
+    """Settings of a link to it."""
     port = f"tcp://{site.address}" if site.settings.path is None else site.address
     return {"port": port, "response_timeout_s": 1, **more}
 

@@ -1,4 +1,4 @@
-"""A relay board by somebody else: pymodbus's own server, over TCP and RTU, with pulses that it times."""
+"""A relay board by pymodbus's own server, over TCP and RTU, with timed pulses."""
 
 import asyncio
 import struct
@@ -18,7 +18,7 @@ from simulators.links.serial_line import SerialLine
 
 
 class CoilAnswer(WriteSingleCoilResponse):
-    """Function 05 as boards with a pulse answer it, with the value that came."""
+    """Response to function 05 of boards with a pulse: the value of the request."""
 
     value = 0
 
@@ -27,7 +27,7 @@ class CoilAnswer(WriteSingleCoilResponse):
 
 
 class CoilRequest(WriteSingleCoilRequest):
-    """Function 05, whose value pymodbus takes for on or off."""
+    """Function 05, whose value pymodbus reads as on or off."""
 
     value = 0
 
@@ -47,7 +47,7 @@ class CoilRequest(WriteSingleCoilRequest):
 
 @dataclass
 class PymodbusBoard:
-    """Eight relays and inputs, the latter by turns open and closed, as unit 1."""
+    """Eight relays and inputs, the inputs alternately open and closed, as unit 1."""
 
     port: str = ""
     heard: list[tuple[int, int, int]] = field(default_factory=list)
@@ -89,7 +89,7 @@ async def over_tcp() -> AsyncIterator[PymodbusBoard]:
 
 @asynccontextmanager
 async def over_rtu(folder: Path) -> AsyncIterator[PymodbusBoard]:
-    """The server opens one pty and we the other; what goes into one comes out of the other."""
+    """The server opens one pty and the link another; bytes are copied between them."""
     board = PymodbusBoard()
     PymodbusBoard.values.clear()
     async with SerialLine.open_at(folder / "theirs") as theirs, SerialLine.open_at(folder / "ours") as ours:

@@ -1,4 +1,4 @@
-"""Modbus messages on both wires: found however they are cut, and nothing else is taken for one."""
+"""Framing of Modbus messages: found however they are cut, and never in other bytes."""
 
 from collections.abc import Sequence
 
@@ -45,7 +45,7 @@ ANSWERS = (
 WITH_ANSWERS = list(zip(REQUESTS, ANSWERS, strict=True))
 
 
-def test_the_frames_that_the_maker_prints() -> None:
+def test_frames_of_manufacturer_are_equal() -> None:
     """Waveshare wiki, Modbus RTU Relay (D): flash-on of channel 0 for 0.7 s, all off by function 0F."""
     flash = serial_frame(1, WriteSingle(Function.WRITE_COIL, 0x0200, 7).pdu)
     assert flash == bytes.fromhex("01 05 02 00 00 07 8D B0")
@@ -56,16 +56,12 @@ def test_the_frames_that_the_maker_prints() -> None:
 
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
 @given(noise=st.binary(max_size=12))
-def test_an_answer_is_found_after_whatever_a_line_says_of_its_own(
-    noise: bytes, request_: ModbusRequest[object], answer: bytes
-) -> None:
+def test_response_after_noise_is_found(noise: bytes, request_: ModbusRequest[object], answer: bytes) -> None:
     assert answer in find_serial_responses(noise + serial_frame(1, answer), 1, request_)
 
 
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
-def test_no_part_of_an_answer_is_one_nor_one_that_was_damaged(
-    request_: ModbusRequest[object], answer: bytes
-) -> None:
+def test_cut_or_damaged_response_is_ignored(request_: ModbusRequest[object], answer: bytes) -> None:
     frame = serial_frame(1, answer)
     for cut in range(len(frame)):
         assert not list(find_serial_responses(frame[:cut], 1, request_))
@@ -76,9 +72,7 @@ def test_no_part_of_an_answer_is_one_nor_one_that_was_damaged(
 
 
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
-def test_no_answer_is_taken_for_that_to_another_request_or_of_another_board(
-    request_: ModbusRequest[object], answer: bytes
-) -> None:
+def test_response_to_other_request_is_ignored(request_: ModbusRequest[object], answer: bytes) -> None:
     assert not list(find_serial_responses(serial_frame(2, answer), 1, request_))
     for other in REQUESTS:
         found = [
@@ -87,7 +81,7 @@ def test_no_answer_is_taken_for_that_to_another_request_or_of_another_board(
         assert bool(found) == (other is request_)
 
 
-def test_a_write_is_answered_by_itself_alone() -> None:
+def test_write_is_matched_by_its_echo_only() -> None:
     write = WriteSingle(Function.WRITE_COIL, 0x0200, 7)
     for answer in ("0502000008", "0502010007", "0602000007", "050200000700", "05020000"):
         assert parse_response(write, bytes.fromhex(answer)) is None
@@ -115,9 +109,7 @@ messages = st.lists(
 
 
 @given(messages, st.integers(1, 40))
-def test_messages_over_tcp_come_out_as_they_went_in_however_they_are_cut(
-    sent: list[TcpMessage], size: int
-) -> None:
+def test_tcp_messages_survive_any_cut(sent: list[TcpMessage], size: int) -> None:
     stream = b"".join(tcp_frame(one.number, one.unit, one.pdu) for one in sent)
     reader = TcpMessageReader()
     chunks = [stream[at : at + size] for at in range(0, len(stream), size)]
@@ -125,6 +117,6 @@ def test_messages_over_tcp_come_out_as_they_went_in_however_they_are_cut(
 
 
 @pytest.mark.parametrize("header", ["0001000100060102", "00010000000001", "000100000100ff", "485454502f312e"])
-def test_what_is_no_header_loses_the_stream(header: str) -> None:
+def test_invalid_header_is_stream_error(header: str) -> None:
     with pytest.raises(StreamDesynchronised):
         list(TcpMessageReader().feed(bytes.fromhex(header)))

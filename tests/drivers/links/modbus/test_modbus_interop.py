@@ -1,4 +1,4 @@
-"""Our frames, heard by a board that was not written here (pymodbus's server)."""
+"""Interoperability of the link with pymodbus's server."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -52,7 +52,7 @@ async def test_reads_and_writes(link: ModbusLink, board: PymodbusBoard) -> None:
     assert [function for function, *_ in board.heard if function in (5, 15)].count(15) == 1
 
 
-async def test_a_timed_pulse_comes_as_it_was_meant(link: ModbusLink, board: PymodbusBoard) -> None:
+async def test_timed_pulse_has_its_duration(link: ModbusLink, board: PymodbusBoard) -> None:
     assert await link.request(WriteSingle(Function.WRITE_COIL, 0x0203, 7))
     assert board.values == [(0x0203, 7)]
 
@@ -63,7 +63,7 @@ async def test_what_it_refuses_we_understand(link: ModbusLink) -> None:
     assert refused.value.code == 2
 
 
-async def test_a_whole_board_opens_senses_and_pulses_there(board: PymodbusBoard) -> None:
+async def test_board_driver_works_with_pymodbus(board: PymodbusBoard) -> None:
     links = LinkFactory()
     settings = WaveshareSettings(model="waveshare-8", port=board.port, response_timeout_s=1)
     relays = settings.build(links)

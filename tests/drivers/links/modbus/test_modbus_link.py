@@ -1,4 +1,4 @@
-"""Modbus: one request on the wire at a time, each once, each answered by its own answer or by none."""
+"""Modbus link: one request on the line at a time, each sent once and matched to its own response."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -63,13 +63,13 @@ async def link(site: ModbusSite) -> AsyncIterator[ModbusLink]:
 
 @pytest.fixture
 async def hasty(site: ModbusSite) -> AsyncIterator[ModbusLink]:
-    """A link for answers that do not come."""
+    """A link for responses that do not come."""
     async with link_to(site, response_timeout_s=WITHIN_S) as link:
         yield link
 
 
 async def lost(link: ModbusLink, request: ReadBits | WriteSingle) -> LinkError:
-    """Ask what will not be answered."""
+    """Send a request that gets no response."""
     with pytest.raises(LinkError) as error:
         await link.request(request)
     assert error.value.text
@@ -77,10 +77,10 @@ async def lost(link: ModbusLink, request: ReadBits | WriteSingle) -> LinkError:
     return error.value
 
 
-# What is said and understood.
+# Requests and responses.
 
 
-async def test_every_function_that_boards_have(link: ModbusLink, site: ModbusSite) -> None:
+async def test_every_function_of_boards(link: ModbusLink, site: ModbusSite) -> None:
     assert await link.request(INPUTS) == AT_REST
     assert await link.request(WriteCoils(0, [False, True, False, True, False, False, False, False]))
     assert await link.request(WriteSingle(Function.WRITE_COIL, 1, 0))
@@ -91,26 +91,24 @@ async def test_every_function_that_boards_have(link: ModbusLink, site: ModbusSit
     assert all(frame.fate in (FrameFate.RECEIVED, FrameFate.SENT) for frame in site.log.frames)
 
 
-async def test_a_pulse_that_the_board_times_is_one_frame(link: ModbusLink, site: ModbusSite) -> None:
+async def test_timed_pulse_is_one_frame(link: ModbusLink, site: ModbusSite) -> None:
     assert await link.request(FLASH_OPEN)
     await site.log.until(lambda: len(site.log.contacts) == 2)
     assert [frame.meaning for frame in site.log.output_writes] == ["relay 0 on for 0.2 s"]
 
 
-async def test_a_refusal_says_whether_something_may_have_been_done(
-    link: ModbusLink, site: ModbusSite
-) -> None:
+async def test_exception_tells_if_something_was_done(link: ModbusLink, site: ModbusSite) -> None:
     with pytest.raises(ModbusExceptionResponse, match="no such address") as refused:
         await link.request(ReadBits(Function.READ_COILS, 6, 8))
     assert refused.value.is_before_execution
     site.inject(ExceptionReply(code=4, acts=True))
-    with pytest.raises(ModbusExceptionResponse, match="failed in doing it") as refused:
+    with pytest.raises(ModbusExceptionResponse, match="the execution failed") as refused:
         await link.request(FLASH_OPEN)
     assert not refused.value.is_before_execution
     assert await link.request(INPUTS) == AT_REST
 
 
-async def test_it_is_known_that_the_board_is_simulated(site: ModbusSite) -> None:
+async def test_simulated_board_is_marked(site: ModbusSite) -> None:
     links = LinkFactory()
     async with link_to(site, links):
         assert links.is_simulated
@@ -126,11 +124,11 @@ async def test_both_directions_are_tapped(site: ModbusSite) -> None:
     assert b"".join(chunk for direction, chunk in seen if direction == "in") == site.log.responses[-1].wire
 
 
-# What goes wrong with an answer.
+# Missing, late and foreign responses.
 
 
 @pytest.mark.parametrize("fault", [LostReply(of="writes"), LostRequest(of="writes"), BoardsHung()])
-async def test_a_write_without_an_answer_is_on_the_wire_once(
+async def test_write_without_response_is_sent_once(
     hasty: ModbusLink, site: ModbusSite, fault: LostReply | LostRequest | BoardsHung
 ) -> None:
     site.inject(fault)
@@ -139,8 +137,8 @@ async def test_a_write_without_an_answer_is_on_the_wire_once(
     assert len(site.log.actuations) == 1
 
 
-async def test_a_lost_write_over_tcp_ends_its_connection_and_a_stop_makes_another(tmp_path: Path) -> None:
-    """What the kernel still held would come to the board when the cable is put back."""
+async def test_lost_write_over_tcp_cuts_connection(tmp_path: Path) -> None:
+    """Bytes still buffered by the kernel would reach the board when the cable is plugged in again."""
     async with site_at(None) as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(LostReply(of="writes"))
         await lost(link, FLASH_OPEN)
@@ -149,13 +147,13 @@ async def test_a_lost_write_over_tcp_ends_its_connection_and_a_stop_makes_anothe
         assert [frame.connection for frame in site.log.actuations] == [1, 2]
 
 
-async def test_a_lost_answer_to_a_question_costs_only_itself(hasty: ModbusLink, site: ModbusSite) -> None:
+async def test_lost_read_does_not_affect_next(hasty: ModbusLink, site: ModbusSite) -> None:
     site.inject(LostReply())
     await lost(hasty, INPUTS)
     assert await hasty.request(INPUTS) == AT_REST
 
 
-async def test_an_answer_that_comes_twice_is_taken_once(link: ModbusLink, site: ModbusSite) -> None:
+async def test_duplicate_response_is_read_once(link: ModbusLink, site: ModbusSite) -> None:
     await link.request(WriteCoils(0, [False] * 3 + [True]))
     site.inject(DuplicatedReply(copies=3))
     assert (await link.request(RELAYS))[3]
@@ -165,18 +163,16 @@ async def test_an_answer_that_comes_twice_is_taken_once(link: ModbusLink, site: 
     assert not any(await link.request(RELAYS))
 
 
-async def test_a_late_answer_is_not_taken_for_that_to_the_next_question(
-    hasty: ModbusLink, site: ModbusSite
-) -> None:
+async def test_late_response_is_not_for_next_read(hasty: ModbusLink, site: ModbusSite) -> None:
     site.inject(LateReply(delay_s=WITHIN_S * 1.5))
-    await lost(hasty, RELAYS)  # its answer, no relay closed, is under way
+    await lost(hasty, RELAYS)  # the response, no relay closed, is under way
     await hasty.request(WriteCoils(0, [True] * 8))
     assert await hasty.request(RELAYS) == (True,) * 8
     await site.log.until(lambda: any(frame.fate is FrameFate.LATE for frame in site.log.responses))
     assert await hasty.request(RELAYS) == (True,) * 8
 
 
-async def test_a_late_refusal_is_not_taken_for_that_of_a_stop(tmp_path: Path) -> None:
+async def test_late_exception_is_not_for_stop(tmp_path: Path) -> None:
     async with site_at(tmp_path / "board") as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(LateReply(delay_s=WITHIN_S * 1.2))
         site.inject(ExceptionReply(code=6))
@@ -185,13 +181,13 @@ async def test_a_late_refusal_is_not_taken_for_that_of_a_stop(tmp_path: Path) ->
         assert await link.request(FLASH_STOP, urgent=True)
 
 
-async def test_an_answer_of_somebody_else_is_none(hasty: ModbusLink, site: ModbusSite) -> None:
+async def test_response_of_other_unit_is_ignored(hasty: ModbusLink, site: ModbusSite) -> None:
     site.inject(ForeignReply())
     await lost(hasty, INPUTS)
     assert await hasty.request(INPUTS) == AT_REST
 
 
-async def test_a_damaged_answer_is_none_and_noise_before_one_does_no_harm(tmp_path: Path) -> None:
+async def test_damaged_response_and_noise_are_ignored(tmp_path: Path) -> None:
     async with site_at(tmp_path / "board") as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(WrongCrc())
         await lost(link, INPUTS)
@@ -199,7 +195,7 @@ async def test_a_damaged_answer_is_none_and_noise_before_one_does_no_harm(tmp_pa
         assert await link.request(INPUTS) == AT_REST
 
 
-async def test_a_board_that_does_not_speak_modbus_is_said_to_be_another() -> None:
+async def test_other_protocol_is_wrong_device() -> None:
     async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-OpenSSH_9.2p1\r\n")
         writer.close()
@@ -213,7 +209,7 @@ async def test_a_board_that_does_not_speak_modbus_is_said_to_be_another() -> Non
     assert (error.value.cause, error.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
 
 
-async def test_a_board_that_does_not_answer_who_it_is_is_asked_on(tmp_path: Path) -> None:
+async def test_board_without_identification_works(tmp_path: Path) -> None:
     async with site_at(None) as site:
         site.inject(LostReply())
         async with link_to(site, response_timeout_s=WITHIN_S) as link:
@@ -224,7 +220,7 @@ async def test_a_board_that_does_not_answer_who_it_is_is_asked_on(tmp_path: Path
 # Connections and cables.
 
 
-async def test_nobody_there_is_said_with_a_remedy(tmp_path: Path) -> None:
+async def test_missing_board_has_a_remedy(tmp_path: Path) -> None:
     async with site_at(None) as site:
         settings = settings_of(site)
     with pytest.raises(LinkError) as error:
@@ -245,7 +241,7 @@ async def test_a_serial_line_has_one_owner(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("of", ["before", "after"])
-async def test_a_connection_that_ends_is_told_at_once_and_the_write_is_not_repeated(of: str) -> None:
+async def test_closed_connection_is_reported_at_once(of: str) -> None:
     async with site_at(None) as site, link_to(site) as link:
         site.inject(HangUp(of="writes", acts=of == "after"))
         assert (await lost(link, FLASH_OPEN)).cause is Cause.UNPLUGGED
@@ -253,13 +249,13 @@ async def test_a_connection_that_ends_is_told_at_once_and_the_write_is_not_repea
         assert len(site.log.actuations) == 1
 
 
-async def test_an_unplugged_cable_is_told_at_the_next_question(link: ModbusLink, site: ModbusSite) -> None:
+async def test_unplugged_cable_is_reported(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(Unplug())
     assert (await lost(link, INPUTS)).cause is Cause.UNPLUGGED
 
 
 @pytest.mark.parametrize("cut", range(6))
-async def test_a_line_unplugged_at_any_byte_of_an_answer(tmp_path: Path, cut: int) -> None:
+async def test_line_unplugged_at_any_byte(tmp_path: Path, cut: int) -> None:
     answer = serial_frame(1, bytes([2, 1, 0xB2]))
     async with SerialLine.open_at(tmp_path / "board") as line:
         links = LinkFactory()
@@ -276,8 +272,8 @@ async def test_a_line_unplugged_at_any_byte_of_an_answer(tmp_path: Path, cut: in
 
 
 @pytest.mark.parametrize("cut", range(10))
-async def test_a_connection_that_ends_at_any_byte_of_an_answer(cut: int) -> None:
-    answer = tcp_frame(2, 1, bytes([2, 1, 0xB2]))  # the first question is who it is
+async def test_connection_closed_at_any_byte(cut: int) -> None:
+    answer = tcp_frame(2, 1, bytes([2, 1, 0xB2]))  # the first request is the identification
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(11)
@@ -296,10 +292,10 @@ async def test_a_connection_that_ends_at_any_byte_of_an_answer(cut: int) -> None
     assert error.value.cause is Cause.UNPLUGGED
 
 
-# Whose turn it is.
+# Order of requests.
 
 
-async def test_a_stop_waits_for_one_request_at_most(link: ModbusLink, site: ModbusSite) -> None:
+async def test_stop_waits_for_one_request_at_most(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(SlowBus(delay_s=0.05))
     before = len(site.log.requests)
     waiting = [asyncio.ensure_future(link.request(INPUTS)) for _ in range(20)]
@@ -310,14 +306,14 @@ async def test_a_stop_waits_for_one_request_at_most(link: ModbusLink, site: Modb
         one.cancel()
 
 
-async def test_one_request_is_on_the_wire_at_a_time(link: ModbusLink, site: ModbusSite) -> None:
+async def test_one_request_at_a_time(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(SlowBus(delay_s=0.01))
     before = len(site.log.frames)
     await asyncio.gather(*(link.request(INPUTS, urgent=n % 2 == 0) for n in range(8)))
     assert [frame.direction for frame in site.log.frames[before:]] == ["request", "response"] * 8
 
 
-async def test_what_its_caller_has_given_up_is_not_sent_any_more(link: ModbusLink, site: ModbusSite) -> None:
+async def test_cancelled_request_is_not_sent(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(SlowBus(delay_s=0.05))
     before = len(site.log.requests)
     asking = asyncio.ensure_future(link.request(INPUTS))
@@ -329,9 +325,7 @@ async def test_what_its_caller_has_given_up_is_not_sent_any_more(link: ModbusLin
     assert not site.log.actuations
 
 
-async def test_the_answer_to_a_request_given_up_on_the_wire_is_not_the_next_ones(
-    link: ModbusLink, site: ModbusSite
-) -> None:
+async def test_response_to_cancelled_is_not_for_next(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(SlowBus(delay_s=0.05))
     before = len(site.log.requests)
     asking = asyncio.ensure_future(link.request(RELAYS))
@@ -342,9 +336,7 @@ async def test_the_answer_to_a_request_given_up_on_the_wire_is_not_the_next_ones
     assert [frame.direction for frame in site.log.frames[2 * before :]] == ["request", "response"] * 3
 
 
-async def test_what_is_no_longer_wanted_when_its_turn_comes_is_not_sent(
-    link: ModbusLink, site: ModbusSite
-) -> None:
+async def test_unwanted_request_is_not_sent(link: ModbusLink, site: ModbusSite) -> None:
     with pytest.raises(RequestCancelled):
         await link.request(FLASH_OPEN, is_wanted=lambda: False)
     assert not site.log.actuations
@@ -360,7 +352,7 @@ async def test_closing_ends_what_waits(site: ModbusSite) -> None:
     assert (await lost(link, INPUTS)).text == "The link is closed."
 
 
-async def test_opening_and_closing_many_times_leaves_nothing(site: ModbusSite) -> None:
+async def test_many_opens_leave_nothing(site: ModbusSite) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     for _ in range(50):
         async with link_to(site):
@@ -382,6 +374,6 @@ async def test_opening_and_closing_many_times_leaves_nothing(site: ModbusSite) -
         ({"port": "tcp://board", "unit": 0}, "greater than or equal to 1"),
     ],
 )
-def test_what_no_board_can_be_reached_by_is_refused(settings: dict[str, object], remedy: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, object], remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         ModbusSettings.model_validate(settings)

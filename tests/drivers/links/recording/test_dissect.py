@@ -1,4 +1,4 @@
-"""What is told of a wire beside its bytes: which message it is, and nothing of what it says."""
+"""Descriptions of chunks: the kind of message, never its content."""
 
 import binascii
 
@@ -58,7 +58,7 @@ def test_fingerprint_modules(direction: Direction, chunk: bytes, said: str) -> N
     assert zfm.describe_zfm(direction, chunk) == said
 
 
-def test_osdp_names_every_frame_of_a_chunk() -> None:
+def test_osdp_frames_of_a_chunk_are_named() -> None:
     poll = bytes.fromhex("53 65 08 00 04 60")
     poll += binascii.crc_hqx(poll, 0x1D0F).to_bytes(2, "little")
     assert osdp.describe_osdp("out", poll + poll) == "POLL, POLL"
@@ -66,5 +66,5 @@ def test_osdp_names_every_frame_of_a_chunk() -> None:
 
 
 @pytest.mark.parametrize("name", ["modbus-barrier", "osdp", "zfm", "camera-snapshot", "desko"])
-def test_drivers_say_what_crosses_their_wires(name: str) -> None:
+def test_drivers_describe_their_chunks(name: str) -> None:
     assert load_driver(name).describe_chunk("in", b"\0") == ""

@@ -1,4 +1,4 @@
-"""Wireshark reads recordings: as many packets, the same bytes, which way each went and when."""
+"""Wireshark reads exported recordings: number, bytes, direction and time of packets."""
 
 import json
 import shutil
@@ -40,11 +40,11 @@ PACKETS: list[dict[str, str]] = [
 ]
 
 
-def test_wireshark_reads_recordings_of_every_wire(tmp_path: Path) -> None:
+def test_wireshark_reads_every_kind_of_link(tmp_path: Path) -> None:
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed")
     file = tmp_path / "recordings.pcapng"
-    # Captures one after the other are a capture (draft-ietf-opsawg-pcapng, section 3.3).
+    # Concatenated captures are a capture (draft-ietf-opsawg-pcapng, section 3.3).
     texts = (SERIAL, CARD, BOARD, STREAM, USB)
     file.write_bytes(b"".join(recording_to_pcapng(Recording.from_text(HEAD + text)) for text in texts))
     fields = [

@@ -1,4 +1,4 @@
-"""The recording format: what is written is read back, what is wrong is said with its line."""
+"""Recording format: written files are read back, errors name their line."""
 
 import errno
 from dataclasses import replace
@@ -37,7 +37,7 @@ def test_what_is_written_is_read_back(written: list[Entry]) -> None:
         "mrz-serial",
         {"framing": "rte"},
         "live",
-        "scrubbed",
+        "anonymized",
         written,
         "usb",
         {"model": "X 1"},
@@ -47,7 +47,7 @@ def test_what_is_written_is_read_back(written: list[Entry]) -> None:
     assert Recording.from_text(recording.to_text()) == recording
 
 
-def test_the_first_version_is_still_read() -> None:
+def test_version_1_is_still_read() -> None:
     read = Recording.from_text(HEAD + "0.310 in  1c 02  a remark\n")
 
     assert (read.driver, read.wire, read.begins, read.chunks) == (
@@ -58,7 +58,7 @@ def test_the_first_version_is_still_read() -> None:
     )
 
 
-def test_a_tape_keeps_the_newest_that_fit() -> None:
+def test_recorder_keeps_latest_entries() -> None:
     tape = Recorder(limit_bytes=3 * 1256)
     for number in range(100):
         tape.tap("in", bytes([number]) * 1000)
@@ -70,7 +70,7 @@ def test_a_tape_keeps_the_newest_that_fit() -> None:
         Recorder(LIMIT_BYTES + 1)
 
 
-def test_of_a_usb_link_transfers_are_kept_from_the_first_on() -> None:
+def test_recorder_keeps_usb_transfers_only() -> None:
     tape = Recorder()
     begun = Transfer(1, "submit", TransferType.BULK, 0x82, 3, 4, 10**18, 0, 2, data=b"\1\2")
     for transfer in (begun, replace(begun, stage="complete", at_ns=10**18 + 10**6)):
@@ -82,13 +82,13 @@ def test_of_a_usb_link_transfers_are_kept_from_the_first_on() -> None:
     assert not kept.chunks
 
 
-def test_the_command_that_a_device_got_is_read_back() -> None:
+def test_command_of_recording_is_read_back() -> None:
     asked = ("capture", {"position": "left_thumb"})
     written = Recording("zfm", {}, "a test", "synthetic", commands=asked).to_text()
 
     assert "# asked: capture {" in written
     assert Recording.from_text(written).commands == asked
-    with pytest.raises(RecordingError, match="request"):
+    with pytest.raises(RecordingError, match="command"):
         Recording.from_text(written.replace("}", "", 2))
 
 
@@ -106,7 +106,7 @@ HEAD = "# borderpost recording 1\n# driver: x\n# settings: {}\n# provenance: y\n
         (HEAD.replace("# people: synthetic\n", ""), "people"),
         (HEAD.replace("{}", "{"), "settings"),
         (HEAD.replace("{}", "[]"), "settings"),
-        (HEAD.replace("synthetic", "nobody"), "synthetic, scrubbed, real"),
+        (HEAD.replace("synthetic", "nobody"), "synthetic, anonymized, real"),
         (HEAD + "0.1 submit 1 sideways 81 64\n", "line 6"),
         (HEAD + "0.1 complete 1 bulk 81 ENOSUCH 64\n", "line 6"),
         (HEAD.replace("{}", "[" * 10_000), "settings"),
@@ -116,6 +116,6 @@ HEAD = "# borderpost recording 1\n# driver: x\n# settings: {}\n# provenance: y\n
         (HEAD + "0.1 submit 1 control 80 1 setup 00 00\n", "line 6"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(text: str, complaint: str) -> None:
+def test_invalid_recording_names_its_line(text: str, complaint: str) -> None:
     with pytest.raises(RecordingError, match=complaint):
         Recording.from_text(text)

@@ -1,4 +1,4 @@
-"""Which device of this machine an address means, and why it cannot be had."""
+"""USB devices in sysfs: lookup by address, and errors with remedies."""
 
 import asyncio
 import errno
@@ -20,7 +20,7 @@ from drivers.links.usb.presence import wait_until_unplugged
 __all__ = ["sysfs"]
 
 
-def test_a_device_is_found_by_model_by_serial_number_and_by_socket(sysfs: Sysfs) -> None:
+def test_device_is_found_by_model_serial_and_socket(sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "05ba:000a", 50, "{FB0B9071}")
     sysfs.plug("1-4.2", "05ba:000a", 7, "{4D61}")
     sysfs.plug("2-1", "298d:1010", 3)
@@ -30,7 +30,7 @@ def test_a_device_is_found_by_model_by_serial_number_and_by_socket(sysfs: Sysfs)
     assert find_usb("usb:05ba:000a@1-10").node == sysfs.nodes / "001/050"
 
 
-def test_two_alike_are_told_apart_or_refused(sysfs: Sysfs) -> None:
+def test_ambiguous_address_needs_serial_number(sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "05ba:000a", 50, "{FB0B9071}")
     sysfs.plug("1-4.2", "05ba:000a", 7)
     with pytest.raises(LinkError) as refused:
@@ -42,14 +42,14 @@ def test_two_alike_are_told_apart_or_refused(sysfs: Sysfs) -> None:
 
 
 @pytest.mark.parametrize("address", ["usb:05ba:000b", "usb:05ba:000a:OTHER", "usb:05ba:000a@1-9"])
-async def test_what_is_not_plugged_in_is_absent(address: str, sysfs: Sysfs) -> None:
+async def test_missing_device_is_absent(address: str, sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "05ba:000a", 50, "{FB0B9071}")
     with pytest.raises(LinkError) as refused:
         await LinkFactory().usb(UsbSettings(port=address))
     assert (refused.value.cause, refused.value.action) == (Cause.NO_DEVICE, Action.REPLUG)
 
 
-async def test_a_machine_without_usb_has_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_machine_without_usb_has_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usb_devices, "SYSFS", tmp_path / "nothing")
     with pytest.raises(LinkError) as refused:
         await LinkFactory().usb(UsbSettings(port="usb:05ba:000a"))
@@ -57,14 +57,14 @@ async def test_a_machine_without_usb_has_no_device(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("host", ["platform/vhci_hcd.0/usb1", "platform/dummy_hcd.0/usb1"])
-def test_a_host_controller_of_software_makes_a_simulation(host: str, sysfs: Sysfs) -> None:
+def test_software_host_controller_is_simulated(host: str, sysfs: Sysfs) -> None:
     sysfs.plug("1-1", "05ba:000a", 2, host=host)
     sysfs.plug("2-1", "298d:1010", 2)
     assert find_usb("usb:05ba:000a").is_simulated
     assert not find_usb("usb:298d:1010").is_simulated
 
 
-def test_another_device_in_the_same_socket_is_another_device(sysfs: Sysfs) -> None:
+def test_other_device_in_socket_is_another(sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "05ba:000a", 50)
     device = find_usb("usb:05ba:000a")
     assert device.is_plugged
@@ -73,7 +73,7 @@ def test_another_device_in_the_same_socket_is_another_device(sysfs: Sysfs) -> No
 
 
 @pytest.mark.parametrize("udev", [True, False])
-async def test_pulling_the_plug_of_a_device_that_nobody_speaks_to_is_noticed(
+async def test_idle_device_unplugged_is_detected(
     udev: bool, sysfs: Sysfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(usb_presence, "UDEV", tmp_path if udev else tmp_path / "nothing")
@@ -86,9 +86,7 @@ async def test_pulling_the_plug_of_a_device_that_nobody_speaks_to_is_noticed(
         await waiting
 
 
-async def test_a_node_that_may_not_be_opened_is_explained_with_a_rule(
-    sysfs: Sysfs, mocker: MockerFixture
-) -> None:
+async def test_missing_permission_gives_udev_rule(sysfs: Sysfs, mocker: MockerFixture) -> None:
     node = sysfs.plug("1-10", "05ba:000a", 50)
     node.chmod(0o644)
     mocker.patch("drivers.links.usb.opening.os.open", side_effect=PermissionError(errno.EACCES, "denied"))
@@ -99,7 +97,7 @@ async def test_a_node_that_may_not_be_opened_is_explained_with_a_rule(
     assert 'ATTR{idVendor}=="05ba", ATTR{idProduct}=="000a"' in refused.value.how
 
 
-def test_a_group_that_may_open_it_is_named(sysfs: Sysfs) -> None:
+def test_missing_permission_names_group(sysfs: Sysfs) -> None:
     node = sysfs.plug("1-10", "05ba:000a", 50)
     if os.getuid() == 0:
         os.chown(node, -1, 1)
@@ -108,7 +106,7 @@ def test_a_group_that_may_open_it_is_named(sysfs: Sysfs) -> None:
     assert f"to the group {node.group()}" in refused.how
 
 
-def test_a_driver_of_the_kernel_that_does_not_let_go_is_named(sysfs: Sysfs) -> None:
+def test_kernel_driver_in_use_is_named(sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "045e:00bb", 50, driver="usbhid")
     device = find_usb("usb:045e:00bb")
     refused = open_error(device, "usb:045e:00bb", OSError(errno.EBUSY, ""), interface=0)
@@ -120,7 +118,7 @@ def test_a_driver_of_the_kernel_that_does_not_let_go_is_named(sysfs: Sysfs) -> N
     ("number", "cause"),
     [(errno.ENODEV, Cause.NO_DEVICE), (errno.EIO, Cause.LINK_FAILED), (None, Cause.LINK_FAILED)],
 )
-def test_what_else_goes_wrong_is_told_apart(number: int | None, cause: Cause, sysfs: Sysfs) -> None:
+def test_other_open_errors_differ(number: int | None, cause: Cause, sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "05ba:000a", 50)
     error = OSError(number, "") if number else OSError()
     assert open_error(find_usb("usb:05ba:000a"), "usb:05ba:000a", error).cause is cause

@@ -1,4 +1,4 @@
-"""USB links over USB/IP: one owner, transfers beside each other, every failure a sentence, nothing left."""
+"""USB links over USB/IP: one owner, concurrent transfers, errors with causes, nothing left open."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ def plugged() -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
         yield both
 
 
-async def test_a_device_over_usbip_says_who_it_is_and_is_simulated(
+async def test_usbip_device_is_identified_as_simulated(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     links = LinkFactory()
@@ -70,7 +70,7 @@ async def test_what_is_written_arrives(plugged: tuple[UsbipServer, UsbTestDevice
         assert bench.bulk_out.read() == b"8038010008000000"
 
 
-async def test_a_waiting_interrupt_read_holds_nothing_else_up(
+async def test_interrupt_read_does_not_block_others(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, bench = plugged
@@ -87,7 +87,7 @@ async def test_a_waiting_interrupt_read_holds_nothing_else_up(
         assert await reading == b"late"
 
 
-async def test_a_read_that_takes_too_long_is_called_off_and_the_next_one_works(
+async def test_timed_out_read_does_not_affect_next(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, bench = plugged
@@ -99,7 +99,7 @@ async def test_a_read_that_takes_too_long_is_called_off_and_the_next_one_works(
         assert await link.read(0x82, 64) == b"now"
 
 
-async def test_a_refused_request_is_told_from_silence(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
+async def test_stall_and_timeout_differ(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, bench = plugged
     async with opened(server) as link:
         with pytest.raises(TransferStalled):
@@ -108,10 +108,10 @@ async def test_a_refused_request_is_told_from_silence(plugged: tuple[UsbipServer
         with pytest.raises(TransferStalled):
             await link.read(0x82, 64)
         bench.bulk_in.write(b"again")
-        assert await link.read(0x82, 64) == b"again", "the endpoint was made ready"
+        assert await link.read(0x82, 64) == b"again", "the endpoint was cleared"
 
 
-async def test_an_interrupt_endpoint_that_stalls_once_goes_on_and_one_that_always_stalls_ends(
+async def test_single_stall_continues_permanent_ends(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, bench = plugged
@@ -120,16 +120,14 @@ async def test_an_interrupt_endpoint_that_stalls_once_goes_on_and_one_that_alway
         bench.said.stall()
         bench.said.write(b"still here")
         assert await said.next() == b"still here"
-        bench.said.clear_halt = lambda: None  # it stalls whatever is done about it
+        bench.said.clear_halt = lambda: None  # it stalls after every clear
         bench.said.stall()
         with pytest.raises(TransferStalled):
             await said.next()
 
 
 @pytest.mark.parametrize("waiting", ["listening", "reading", "asking", "idle"])
-async def test_pulling_the_plug_ends_whatever_waits(
-    waiting: str, plugged: tuple[UsbipServer, UsbTestDevice]
-) -> None:
+async def test_unplug_ends_all_waits(waiting: str, plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, _ = plugged
     async with opened(server) as link:
         match waiting:
@@ -153,7 +151,7 @@ async def _ask_for_ever(link: UsbLink) -> None:
         await link.control_in(VENDOR_REQUEST, 7, 0, 1)
 
 
-async def test_a_failed_listener_says_so_whenever_it_is_asked(
+async def test_failed_listener_raises_at_every_call(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, _ = plugged
@@ -166,7 +164,7 @@ async def test_a_failed_listener_says_so_whenever_it_is_asked(
             said.clear()
 
 
-async def test_plugged_and_unplugged_many_times(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
+async def test_many_plugs_leave_nothing(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     server, _ = plugged
     for _ in range(50):
@@ -182,7 +180,7 @@ async def test_plugged_and_unplugged_many_times(plugged: tuple[UsbipServer, UsbT
         server.plug()
 
 
-async def test_closing_waits_for_nobody_who_reads(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
+async def test_close_does_not_wait_for_readers(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, _ = plugged
     before = time.monotonic()
     async with opened(server) as link:
@@ -193,7 +191,7 @@ async def test_closing_waits_for_nobody_who_reads(plugged: tuple[UsbipServer, Us
         await reading
 
 
-async def test_a_cancelled_read_takes_nothing_from_the_next_one(
+async def test_cancelled_read_takes_no_data_of_next(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, bench = plugged
@@ -201,12 +199,12 @@ async def test_a_cancelled_read_takes_nothing_from_the_next_one(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await link.read(0x82, 64, timeout_s=0.2)
-        following = await link.start_read(0x82, 64)  # begins when the first has run into its timeout
+        following = await link.start_read(0x82, 64)  # begins when the first has timed out
         bench.bulk_in.write(b"for the second")
         assert await following == b"for the second"
 
 
-async def test_two_devices_of_one_gateway_cannot_have_one_scanner(
+async def test_scanner_has_one_owner(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, _ = plugged
@@ -215,12 +213,12 @@ async def test_two_devices_of_one_gateway_cannot_have_one_scanner(
             async with opened(server):
                 pass
         assert (refused.value.cause, refused.value.action) == (Cause.PORT_HELD, Action.CONFIGURE)
-        assert server.imports == 1, "not a byte was exchanged"
+        assert server.imports == 1, "no byte was exchanged"
     async with opened(server):
         pass
 
 
-async def test_an_interface_that_is_not_there_is_a_wrong_device(
+async def test_missing_interface_is_wrong_device(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, _ = plugged
@@ -231,9 +229,9 @@ async def test_an_interface_that_is_not_there_is_a_wrong_device(
     await links.close()
 
 
-async def test_missing_strings_are_no_reason_to_fail() -> None:
+async def test_missing_strings_are_no_error() -> None:
     device, _ = usb_test_device(serial=None)
-    device.iProduct = 9  # promised, and refused when asked for
+    device.iProduct = 9  # announced, and refused when read
     with UsbipServer(device) as server:
         async with opened(server) as link:
             assert (link.identity.product, link.identity.serial_number) == (None, None)
@@ -241,16 +239,14 @@ async def test_missing_strings_are_no_reason_to_fail() -> None:
 
 
 @pytest.mark.parametrize("busid", ["1-2", "9-9.9"])
-async def test_a_device_that_the_server_does_not_export_is_absent(
-    busid: str, plugged: tuple[UsbipServer, UsbTestDevice]
-) -> None:
+async def test_device_not_exported_is_absent(busid: str, plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     address = plugged[0].address.replace("1-1", busid)
     with pytest.raises(LinkError) as refused:
         await LinkFactory().usb(UsbSettings(port=address))
     assert (refused.value.cause, refused.value.action) == (Cause.NO_DEVICE, Action.REPLUG)
 
 
-async def test_payloads_are_tapped_in_both_directions(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
+async def test_payloads_are_tapped(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     seen: list[tuple[str, bytes]] = []
     async with opened(
         plugged[0], LinkFactory(lambda direction, chunk: seen.append((direction, chunk)))
@@ -285,6 +281,6 @@ def test_an_address_is_taken(port: str) -> None:
         "usbip://:1/1",
     ],
 )
-def test_an_address_that_is_none_is_refused(port: str) -> None:
+def test_invalid_address_is_refused(port: str) -> None:
     with pytest.raises(ValidationError):
         UsbSettings(port=port)

@@ -1,6 +1,6 @@
-"""USB devices of this machine, with libusb's place taken by the device of a test behind USB/IP.
+"""USB devices of this machine, with libusb replaced by a test device behind USB/IP.
 
-Real libusb is in test_scanner_recordings.py; what it refuses cannot be brought about there.
+Real libusb is in test_scanner_recordings.py; its refusals cannot be caused there.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ SETTINGS = UsbSettings(port="usb:1209:0001")
 
 
 class Here(UsbipBackend):
-    """What libusb is to pyusb; it notes what is asked of it, and fails where a test says so."""
+    """Replacement of libusb's backend; it records calls, and fails where a test requires it."""
 
     def __init__(self, connection: UsbipConnection) -> None:
         super().__init__(connection)
@@ -42,7 +42,7 @@ class Here(UsbipBackend):
         self.asked.append(what)
         if what in self.fails:
             number = self.fails[what]
-            raise USBError("as the test says", -1, number)
+            raise USBError("as set by the test", -1, number)
 
     def open_device(self, dev: Any) -> Any:
         self._ask("open")
@@ -113,17 +113,17 @@ async def refused() -> LinkError:
     return refused.value
 
 
-async def test_a_device_of_this_machine_is_read_from(
+async def test_local_device_is_read(
     here: tuple[Here, Path], bench: tuple[UsbipServer, UsbTestDevice]
 ) -> None:
     async with opened() as link:
-        assert not link.is_simulated, "as far as this can tell"
+        assert not link.is_simulated, "as far as detectable here"
         assert link.identity.serial_number == "BENCH-1"
         bench[1].bulk_in.write(b"here")
         assert await link.read(0x82, 64) == b"here"
 
 
-async def test_the_kernel_gets_back_what_it_was_asked_to_let_go(here: tuple[Here, Path]) -> None:
+async def test_kernel_driver_is_attached_again(here: tuple[Here, Path]) -> None:
     here[0].kernel_has_it = True
     async with opened():
         assert here[0].asked[-2:] == ["detach", "claim"]
@@ -131,14 +131,14 @@ async def test_the_kernel_gets_back_what_it_was_asked_to_let_go(here: tuple[Here
 
 
 @pytest.mark.parametrize("step", ["kernel driver?", "detach"])
-async def test_what_emulations_do_not_know_is_no_reason_to_fail(here: tuple[Here, Path], step: str) -> None:
+async def test_unsupported_calls_are_no_error(here: tuple[Here, Path], step: str) -> None:
     here[0].kernel_has_it = True
     here[0].fails[step] = None
     async with opened():
         assert here[0].asked[-1] == "claim"
 
 
-async def test_a_device_without_a_configuration_is_given_one(here: tuple[Here, Path]) -> None:
+async def test_unconfigured_device_is_configured(here: tuple[Here, Path]) -> None:
     here[0].fails["get configuration"] = None
     async with opened():
         assert "set configuration" in here[0].asked
@@ -154,7 +154,7 @@ async def test_a_device_without_a_configuration_is_given_one(here: tuple[Here, P
         ("get configuration", errno.ENODEV, Cause.NO_DEVICE, Action.REPLUG),
     ],
 )
-async def test_what_libusb_refuses_is_explained(
+async def test_refusal_of_libusb_has_cause(
     here: tuple[Here, Path], step: str, number: int, cause: Cause, action: Action
 ) -> None:
     here[0].fails[step] = number
@@ -162,7 +162,7 @@ async def test_what_libusb_refuses_is_explained(
     assert (error.cause, error.action) == (cause, action)
 
 
-async def test_whoever_holds_the_device_is_named(here: tuple[Here, Path]) -> None:
+async def test_program_with_device_is_named(here: tuple[Here, Path]) -> None:
     backend, node = here
     backend.fails["claim"] = errno.EBUSY
     holding = subprocess.Popen(
@@ -178,32 +178,26 @@ async def test_whoever_holds_the_device_is_named(here: tuple[Here, Path]) -> Non
     assert "usbhid" in (await refused()).text
 
 
-async def test_two_devices_of_one_gateway_cannot_have_one_device(here: tuple[Here, Path]) -> None:
+async def test_device_has_one_owner(here: tuple[Here, Path]) -> None:
     async with opened():
         assert (await refused()).cause is Cause.PORT_HELD
         assert here[0].asked.count("claim") == 1
 
 
-async def test_without_libusb_it_is_said_how_to_get_it(
-    here: tuple[Here, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_missing_libusb_has_a_remedy(here: tuple[Here, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.links.usb.opening.libusb1.get_backend", lambda: None)
     error = await refused()
     assert (error.cause, error.action) == (Cause.LINK_FAILED, Action.CONFIGURE)
     assert "libusb-1.0-0" in error.how
 
 
-async def test_a_device_that_libusb_does_not_know_yet_is_absent(
-    here: tuple[Here, Path], sysfs: Sysfs
-) -> None:
+async def test_device_unknown_to_libusb_is_absent(here: tuple[Here, Path], sysfs: Sysfs) -> None:
     (sysfs.listed / "1-1/devnum").write_text("3\n")
     here[1].rename(here[1].with_name("003"))
     assert (await refused()).cause is Cause.NO_DEVICE
 
 
-async def test_a_line_error_while_the_plug_is_pulled_is_an_unplug(
-    here: tuple[Here, Path], sysfs: Sysfs
-) -> None:
+async def test_line_error_during_unplug_is_unplug(here: tuple[Here, Path], sysfs: Sysfs) -> None:
     async with opened() as link:
         here[0].fails["bulk read"] = errno.EIO
         with pytest.raises(TransferError) as failed:
@@ -215,9 +209,7 @@ async def test_a_line_error_while_the_plug_is_pulled_is_an_unplug(
         assert gone.value.cause is Cause.UNPLUGGED
 
 
-async def test_an_idle_device_of_this_machine_is_noticed_when_it_goes(
-    here: tuple[Here, Path], sysfs: Sysfs
-) -> None:
+async def test_idle_device_unplugged_is_detected(here: tuple[Here, Path], sysfs: Sysfs) -> None:
     async with opened() as link:
         (sysfs.listed / "1-1").unlink()
         with pytest.raises(LinkError) as gone:

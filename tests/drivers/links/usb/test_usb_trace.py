@@ -1,4 +1,4 @@
-"""A trace of a USB link is a file that Wireshark reads, and holds no more than it may."""
+"""USB trace: readable by Wireshark, bounded in size."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ FIELDS = (
 
 
 def dissected(file: Path) -> list[dict[str, Any]]:
-    """What Wireshark's dissectors make of it, a packet a row."""
+    """Return the output of Wireshark's dissectors, one row a packet."""
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed")
     fields = [part for name in FIELDS for part in ("-e", name)]
@@ -44,7 +44,7 @@ def dissected(file: Path) -> list[dict[str, Any]]:
     ]
 
 
-async def test_wireshark_reads_what_crossed_the_link(tmp_path: Path) -> None:
+async def test_wireshark_reads_trace(tmp_path: Path) -> None:
     trace = UsbTrace()
     with plugged_usb_device() as (server, bench):
         links = LinkFactory(transfers=trace.tap)
@@ -96,7 +96,7 @@ async def test_wireshark_reads_what_crossed_the_link(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
-def test_a_trace_keeps_the_newest_that_fit() -> None:
+def test_trace_keeps_latest_transfers() -> None:
     trace = UsbTrace(limit_bytes=3000)
     for number in range(100):
         trace.tap(

@@ -1,4 +1,4 @@
-"""The client of USB/IP against odd servers: every transfer ends, and none gets another's data."""
+"""USB/IP client against faulty servers: every transfer ends, and none receives another's data."""
 
 import contextlib
 import errno
@@ -20,26 +20,26 @@ Serve = Callable[["Server"], None]
 
 
 class Server:
-    """A server's end of one connection, in the test's hands."""
+    """The server's end of one connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
 
     def receive(self, size: int) -> bytes:
-        """So many bytes; fewer when the client has hung up."""
+        """Return so many bytes; fewer when the client has closed the connection."""
         try:
             return self.connection.recv(size, socket.MSG_WAITALL)
         except ConnectionError:
             return b""
 
     def export(self) -> None:
-        """Give the device that is asked for."""
+        """Export the requested device."""
         self.receive(40)
         device = struct.pack(">256s32sIIIHHHBBBBBB", b"", b"1-1", 1, 2, 2, 0x1209, 1, 0x100, 0, 0, 0, 1, 1, 1)
         self.connection.sendall(struct.pack(">HHI", 0x0111, 3, 0) + device)
 
     def request(self) -> tuple[int, int]:
-        """The next request: what it is, and its number. There is nothing behind those of these tests."""
+        """Return kind and number of the next request; the requests of these tests have no payload."""
         head = self.receive(48)
         return struct.unpack(">II", head[:8]) if head else (0, 0)
 
@@ -49,7 +49,7 @@ class Server:
 
 @pytest.fixture
 def served() -> Iterator[Callable[[Serve], int]]:
-    """Starts a server for one connection that does as it is told; gives its port."""
+    """Start a server for one connection; return its port."""
     threads: list[threading.Thread] = []
 
     def start(serve: Serve) -> int:
@@ -72,7 +72,7 @@ def served() -> Iterator[Callable[[Serve], int]]:
 
 
 @pytest.mark.parametrize("status", [1, 2, 4])
-def test_a_device_that_is_not_given_is_refused(status: int, served: Callable[[Serve], int]) -> None:
+def test_refused_import_is_an_error(status: int, served: Callable[[Serve], int]) -> None:
     def serve(server: Server) -> None:
         server.receive(40)
         server.connection.sendall(struct.pack(">HHI", 0x0111, 3, status))
@@ -82,7 +82,7 @@ def test_a_device_that_is_not_given_is_refused(status: int, served: Callable[[Se
     assert refused.value.in_use is (status == 2)
 
 
-async def test_a_device_that_another_client_has_is_held(served: Callable[[Serve], int]) -> None:
+async def test_device_of_other_client_is_held(served: Callable[[Serve], int]) -> None:
     def serve(server: Server) -> None:
         server.receive(40)
         server.connection.sendall(struct.pack(">HHI", 0x0111, 3, 2))
@@ -94,7 +94,7 @@ async def test_a_device_that_another_client_has_is_held(served: Callable[[Serve]
     assert (refused.value.cause, refused.value.action) == (Cause.PORT_HELD, Action.RESTART)
 
 
-def test_a_device_with_impossible_numbers_is_an_error_of_the_system(served: Callable[[Serve], int]) -> None:
+def test_impossible_numbers_are_os_error(served: Callable[[Serve], int]) -> None:
     def serve(server: Server) -> None:
         server.receive(40)
         device = struct.pack(">256s32sIIIHHHBBBBBB", b"", b"1-1", 1 << 30, *[1] * 11)
@@ -105,14 +105,12 @@ def test_a_device_with_impossible_numbers_is_an_error_of_the_system(served: Call
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x01\x11\x00", struct.pack(">HHI", 0x0111, 3, 0) + bytes(100)])
-def test_a_server_that_hangs_up_at_once_is_an_error_of_the_system(
-    sent: bytes, served: Callable[[Serve], int]
-) -> None:
+def test_server_that_closes_is_os_error(sent: bytes, served: Callable[[Serve], int]) -> None:
     def serve(server: Server) -> None:
         server.receive(40)
         server.connection.sendall(sent)
 
-    with pytest.raises(OSError, match="hung up"):
+    with pytest.raises(OSError, match="closed the connection"):
         UsbipConnection("127.0.0.1", served(serve), "1-1")
 
 
@@ -135,7 +133,7 @@ def test_answers_come_in_any_order(served: Callable[[Serve], int]) -> None:
     asking = threading.Thread(target=ask, args=(64,))
     asking.start()
     numbers.wait()
-    while not connection._awaited:  # its request is on the way
+    while not connection._awaited:  # the request is on the way
         pass
     ask(65)
     asking.join()
@@ -143,8 +141,8 @@ def test_answers_come_in_any_order(served: Callable[[Serve], int]) -> None:
     assert answers == {64: b"the first one", 65: b"second"}
 
 
-def test_an_answer_after_its_transfer_was_called_off_is_nobodys(served: Callable[[Serve], int]) -> None:
-    """The device side of the package `usbip` can do so."""
+def test_response_after_cancel_is_dropped(served: Callable[[Serve], int]) -> None:
+    """The server of the package `usbip` may send one."""
 
     def serve(server: Server) -> None:
         server.export()
@@ -163,7 +161,7 @@ def test_an_answer_after_its_transfer_was_called_off_is_nobodys(served: Callable
     connection.close()
 
 
-def test_data_that_come_at_the_last_moment_count(served: Callable[[Serve], int]) -> None:
+def test_data_at_last_moment_count(served: Callable[[Serve], int]) -> None:
     def serve(server: Server) -> None:
         server.export()
         _, number = server.request()
@@ -177,7 +175,7 @@ def test_data_that_come_at_the_last_moment_count(served: Callable[[Serve], int])
     connection.close()
 
 
-def test_once_everything_is_called_off_nothing_waits_any_more(served: Callable[[Serve], int]) -> None:
+def test_cancel_all_ends_all_waits(served: Callable[[Serve], int]) -> None:
     def serve(server: Server) -> None:
         server.export()
         while (request := server.request()) != (0, 0):
@@ -210,11 +208,11 @@ def test_once_everything_is_called_off_nothing_waits_any_more(served: Callable[[
     ],
     ids=["no question", "no answer", "negative", "too much", "data cut", "head cut", "nothing"],
 )
-def test_a_server_that_makes_no_sense_is_gone(sent: bytes, served: Callable[[Serve], int]) -> None:
+def test_invalid_response_ends_connection(sent: bytes, served: Callable[[Serve], int]) -> None:
     def serve(server: Server) -> None:
         server.export()
         server.request()
-        with contextlib.suppress(OSError):  # the client may have understood before the end
+        with contextlib.suppress(OSError):  # the client may have detected it before the end
             server.connection.sendall(sent)
             server.connection.shutdown(socket.SHUT_WR)
         server.receive(1)
@@ -228,7 +226,7 @@ def test_a_server_that_makes_no_sense_is_gone(sent: bytes, served: Callable[[Ser
     connection.close()
 
 
-def test_a_server_that_does_not_confirm_is_gone(
+def test_unconfirmed_cancel_ends_connection(
     served: Callable[[Serve], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("drivers.links.usbip.client.UNLINK_S", 0.1)

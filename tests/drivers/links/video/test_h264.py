@@ -1,4 +1,4 @@
-"""Missing reference pictures of an H.264 stream are noticed, and the next key picture makes it good."""
+"""Missing reference frames of an H.264 stream are detected, up to the next key frame."""
 
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ from drivers.links.video.h264 import FrameNumberTracker
 
 
 def stream(profile: str, pictures: int = 40, key_every: int = 20) -> list[bytes]:
-    """Pictures of a real encoder, in byte-stream format."""
+    """Return frames of a real encoder, in byte-stream format."""
     codec = av.CodecContext.create("libx264", "w")
     codec.width, codec.height, codec.pix_fmt = 64, 48, "yuv420p"
     codec.time_base, codec.framerate = Fraction(1, 25), Fraction(25)
@@ -25,7 +25,7 @@ def stream(profile: str, pictures: int = 40, key_every: int = 20) -> list[bytes]
 
 
 @pytest.mark.parametrize("profile", ["baseline", "main", "high"])
-def test_a_missing_picture_is_noticed_at_the_next_one(profile: str) -> None:
+def test_missing_frame_is_detected_at_next(profile: str) -> None:
     packets = stream(profile)
     whole = FrameNumberTracker()
     for number, packet in enumerate(packets):
@@ -38,7 +38,7 @@ def test_a_missing_picture_is_noticed_at_the_next_one(profile: str) -> None:
             if number != lost:
                 numbering.feed(packet)
                 seen += [number] if numbering.has_gap else []
-        expected = [] if lost + 1 in (20, 40) else [lost + 1]  # a key picture needs none before it
+        expected = [] if lost + 1 in (20, 40) else [lost + 1]  # a key frame has no references
         assert seen == expected, lost
 
 

@@ -1,7 +1,7 @@
-"""A state that issues documents, made in the test: CSCA, signers, revocation lists, security objects.
+"""A state that issues documents, built for tests: CSCA, signers, revocation lists, security objects.
 
-Written with `cryptography` for the arithmetic only: everything that a document may have and libraries do not
-write (explicit curves, odd names, old hash functions) can be said here.
+`cryptography` is used for the arithmetic only, so that forms can be written that documents have and libraries
+refuse (explicit curves, odd names, old hash functions).
 """
 
 import hashlib
@@ -78,7 +78,7 @@ def digest_info(name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Key:
-    """A private key with the scheme it signs in: `rsa`, `pss`, or a curve, named or `explicit`."""
+    """A private key with its signature scheme: `rsa`, `pss`, or a curve, named or `explicit`."""
 
     scheme: str
     hash_name: str = "sha256"
@@ -178,7 +178,7 @@ def certificate(
     authority_key_id: bytes | None = None,
     identifiers: bool = True,
 ) -> Issued:
-    """Issue one: self-signed and a CA without `issuer`, else a signer's."""
+    """Issue a certificate: self-signed and a CA without `issuer`, else a signer's."""
     serial = next(_serials)
     key_id = hashlib.sha1(key.info, usedforsecurity=False).digest()
     subject = name(country, common)

@@ -1,10 +1,10 @@
-"""A chip that knows one recorded conversation, and random numbers that were drawn long ago."""
+"""Replay of one recorded exchange with a chip, and of its random numbers."""
 
 from collections.abc import Callable, Generator, Iterable
 
 
 def replayed(exchange: Iterable[tuple[str, str]]) -> Callable[[bytes], bytes]:
-    """Answer as recorded, insisting on every byte of every command."""
+    """Answer as recorded; every byte of every command must match."""
     pairs = iter(list(exchange))
 
     def transmit(command: bytes) -> bytes:
@@ -16,7 +16,7 @@ def replayed(exchange: Iterable[tuple[str, str]]) -> Callable[[bytes], bytes]:
 
 
 def drawn(numbers: Iterable[str]) -> Callable[[int], bytes]:
-    """Give the numbers of a worked example, insisting on their length."""
+    """Return the numbers of a worked example; their length must match."""
     pending = iter([bytes.fromhex(number) for number in numbers])
 
     def random(size: int) -> bytes:

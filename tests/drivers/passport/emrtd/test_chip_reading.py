@@ -1,4 +1,4 @@
-"""A zone, then the chip, under one transaction; whatever the reader says next comes first."""
+"""A zone, then the chip, under one transaction; the reader's next event has priority."""
 
 import asyncio
 import contextlib
@@ -50,12 +50,12 @@ def zone_read(document: Any = TRAVELLER) -> DocumentRead:
 
 
 class Counter:
-    """A reader of zones, its slot, and what came of both."""
+    """A reader of zones, its slot, and the observations of both."""
 
     def __init__(self, links: SlotLinkFactory, chips: ChipReader) -> None:
         self.slot = links.slot
         self.zones: asyncio.Queue[Any] = asyncio.Queue()
-        self.said: list[Any] = []
+        self.output: list[Any] = []
         self._listening = asyncio.create_task(self._listen(chips))
 
     async def _zones(self) -> AsyncIterator[Any]:
@@ -68,11 +68,11 @@ class Counter:
     async def _listen(self, chips: ChipReader) -> None:
         async with contextlib.aclosing(add_chip_reads(self._zones(), chips)) as observations:
             async for observation in observations:
-                self.said.append(observation)
+                self.output.append(observation)
 
     async def until(self, kind: type[Any], count: int = 1) -> Any:
         async with asyncio.timeout(20):
-            while len(found := [one for one in self.said if isinstance(one, kind)]) < count:
+            while len(found := [one for one in self.output if isinstance(one, kind)]) < count:
                 assert not self._listening.done(), self._listening.exception()
                 await asyncio.sleep(0.005)
         return found[count - 1]
@@ -103,29 +103,29 @@ async def counter(tmp_path: Path, **settings: Any) -> AsyncIterator[Counter]:
         await asyncio.get_running_loop().shutdown_default_executor()
 
 
-async def test_a_document_is_told_in_pieces_under_one_transaction(tmp_path: Path) -> None:
-    async with counter(tmp_path) as desk:
-        desk.slot.place(issued())
-        desk.zones.put_nowait(zone_read())
-        read = await desk.until(DocumentRead)
-        desk.slot.place(None)
-        await desk.until(DocumentRemoved)
+async def test_document_pieces_share_one_transaction(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        fixture.slot.place(issued())
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
+        fixture.slot.place(None)
+        await fixture.until(DocumentRemoved)
 
-    kinds = [type(one) for one in desk.said]
+    kinds = [type(one) for one in fixture.output]
     assert kinds[0] is MrzRead
     assert set(kinds[1:-3]) == {ChipReadProgress}
     assert kinds[-3:] == [ChipRead, DocumentRead, DocumentRemoved]
-    assert len({one.transaction for one in desk.said}) == 1
-    files = [one.progress.file for one in desk.said if isinstance(one, ChipReadProgress)]
-    assert 2 <= files.count("DG2") <= 6, "progress is told in quarters, not in every command"
-    chip = desk.said[-3]
+    assert len({one.transaction for one in fixture.output}) == 1
+    files = [one.progress.file for one in fixture.output if isinstance(one, ChipReadProgress)]
+    assert 2 <= files.count("DG2") <= 6, "progress is reported in quarters, not in every command"
+    chip = fixture.output[-3]
     assert [image.role for image in chip.attachments] == ["chip_face"]
     assert chip.attachments[0].content.startswith(b"\xff\xd8\xff")
     assert read.overall_outcome is Outcome.SUCCESSFUL
     assert read.chip.mrz.document_number == TRAVELLER.number
     assert {"mrz.check_digits", "combined.mrz_vs_dg1", "chip.sod_signature"} <= {c.id for c in read.checks}
     assert read.end_reason is TransactionEnd.COMPLETE
-    assert TRAVELLER.number not in str([redact(one) for one in desk.said])
+    assert TRAVELLER.number not in str([redact(one) for one in fixture.output])
 
 
 @pytest.mark.parametrize(
@@ -137,113 +137,113 @@ async def test_a_document_is_told_in_pieces_under_one_transaction(tmp_path: Path
         ("never", TRAVELLER, Outcome.NOT_SUPPORTED, Outcome.SUCCESSFUL),
     ],
 )
-async def test_no_chip_is_a_finding_only_where_one_is_expected(
+async def test_missing_chip_counts_only_if_expected(
     tmp_path: Path, expected: str, document: Any, outcome: Outcome, sum_: Outcome
 ) -> None:
-    async with counter(tmp_path, is_expected=expected, card_timeout_s=0.02) as desk:
-        desk.zones.put_nowait(zone_read(document))
-        read = await desk.until(DocumentRead)
+    async with counter(tmp_path, is_expected=expected, card_timeout_s=0.02) as fixture:
+        fixture.zones.put_nowait(zone_read(document))
+        read = await fixture.until(DocumentRead)
     assert {check.id: check.outcome for check in read.checks}["chip.access"] is outcome
     assert read.overall_outcome is sum_
-    assert [type(one) for one in desk.said] == [MrzRead, DocumentChecked, DocumentRead]
+    assert [type(one) for one in fixture.output] == [MrzRead, DocumentChecked, DocumentRead]
 
 
-async def test_taken_away_at_any_command_it_is_aborted_and_the_next_is_read(tmp_path: Path) -> None:
+async def test_removal_at_any_command_aborts_read(tmp_path: Path) -> None:
     profile = Profile(details=False)
-    async with counter(tmp_path, card_timeout_s=5) as desk:
+    async with counter(tmp_path, card_timeout_s=5) as fixture:
         for number, at in enumerate((1, 2, 5, 11, 30), start=1):
-            desk.slot.place(issued(profile, [fault.CardRemoval(at=at)]))
-            desk.zones.put_nowait(zone_read())
-            read = await desk.until(DocumentRead, number)
+            fixture.slot.place(issued(profile, [fault.CardRemoval(at=at)]))
+            fixture.zones.put_nowait(zone_read())
+            read = await fixture.until(DocumentRead, number)
             assert read.end_reason is TransactionEnd.REMOVED
             assert {c.outcome for c in read.checks if c.reason == "card_removed"} == {Outcome.ABORTED}
             assert read.overall_outcome is Outcome.ABORTED
-            await desk.until(DocumentRemoved, number)
-        desk.slot.place(issued(profile))
-        desk.zones.put_nowait(zone_read())
-        assert (await desk.until(DocumentRead, 6)).overall_outcome is Outcome.SUCCESSFUL
-    assert desk.slot.released == 6
+            await fixture.until(DocumentRemoved, number)
+        fixture.slot.place(issued(profile))
+        fixture.zones.put_nowait(zone_read())
+        assert (await fixture.until(DocumentRead, 6)).overall_outcome is Outcome.SUCCESSFUL
+    assert fixture.slot.released == 6
 
 
-async def test_the_next_document_does_not_wait_for_the_chip_of_the_one_before(tmp_path: Path) -> None:
-    async with counter(tmp_path) as desk:
+async def test_next_document_replaces_running_read(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
         asked, go_on = threading.Event(), threading.Event()
 
         def hold() -> None:
             asked.set()
             assert go_on.wait(10)
 
-        desk.slot.place(issued())
-        desk.slot.before_command = hold
-        desk.zones.put_nowait(zone_read())
+        fixture.slot.place(issued())
+        fixture.slot.before_command = hold
+        fixture.zones.put_nowait(zone_read())
         await asyncio.to_thread(asked.wait, 10)
-        desk.zones.put_nowait(zone_read(OTHER))
+        fixture.zones.put_nowait(zone_read(OTHER))
         await asyncio.sleep(0)
-        while desk.zones.qsize():
+        while fixture.zones.qsize():
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
-        desk.slot.before_command = lambda: None
-        desk.slot.place(Chip.issue(OTHER, UTOPIA))
+        fixture.slot.before_command = lambda: None
+        fixture.slot.place(Chip.issue(OTHER, UTOPIA))
         go_on.set()
-        first, second = await desk.until(DocumentRead, 1), await desk.until(DocumentRead, 2)
+        first, second = await fixture.until(DocumentRead, 1), await fixture.until(DocumentRead, 2)
     assert first.end_reason is TransactionEnd.REPLACED
     assert first.overall_outcome is Outcome.ABORTED
     assert second.chip.mrz.document_number == OTHER.number
     assert second.overall_outcome is Outcome.SUCCESSFUL
 
 
-async def test_who_waits_for_a_chip_is_not_waited_for_by_the_next(tmp_path: Path) -> None:
-    async with counter(tmp_path, card_timeout_s=30) as desk:
-        desk.zones.put_nowait(zone_read())
-        await desk.until(MrzRead)
-        desk.zones.put_nowait(zone_read(CARD))
-        assert (await desk.until(DocumentRead)).end_reason is TransactionEnd.REPLACED
-        desk.slot.place(Chip.issue(CARD, UTOPIA))
-        second = await desk.until(DocumentRead, 2)
+async def test_next_document_ends_wait_for_chip(tmp_path: Path) -> None:
+    async with counter(tmp_path, card_timeout_s=30) as fixture:
+        fixture.zones.put_nowait(zone_read())
+        await fixture.until(MrzRead)
+        fixture.zones.put_nowait(zone_read(CARD))
+        assert (await fixture.until(DocumentRead)).end_reason is TransactionEnd.REPLACED
+        fixture.slot.place(Chip.issue(CARD, UTOPIA))
+        second = await fixture.until(DocumentRead, 2)
     assert second.chip is not None
     assert second.mrz.format is MrzFormat.TD1
 
 
-async def test_a_slot_that_fails_says_nothing_about_the_document(tmp_path: Path) -> None:
-    async with counter(tmp_path) as desk:
-        desk.slot.failure = LinkError(
+async def test_failed_slot_is_no_document_finding(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        fixture.slot.failure = LinkError(
             Cause.NO_RESPONSE, "The smart card service is not running.", Action.RESTART, "systemctl"
         )
-        desk.zones.put_nowait(zone_read())
-        read = await desk.until(DocumentRead)
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(DocumentRead)
         (check,) = [check for check in read.checks if check.id == "chip.access"]
         assert (check.outcome, check.reason) == (Outcome.ABORTED, "no_response")
         assert check.text == "The smart card service is not running. systemctl"
-        desk.slot.failure = None
-        desk.slot.place(issued())
-        desk.zones.put_nowait(zone_read())
-        assert (await desk.until(DocumentRead, 2)).overall_outcome is Outcome.SUCCESSFUL
+        fixture.slot.failure = None
+        fixture.slot.place(issued())
+        fixture.zones.put_nowait(zone_read())
+        assert (await fixture.until(DocumentRead, 2)).overall_outcome is Outcome.SUCCESSFUL
 
 
-async def test_a_reader_that_is_lost_meanwhile_still_leaves_a_result(tmp_path: Path) -> None:
-    async with counter(tmp_path, card_timeout_s=30) as desk:
-        desk.zones.put_nowait(zone_read())
-        await desk.until(MrzRead)
-        desk.zones.put_nowait(LinkError(Cause.UNPLUGGED, "gone", Action.REPLUG))
-        assert (await desk.until(DocumentRead)).end_reason is TransactionEnd.READER_LOST
-        await desk.failed()
+async def test_lost_reader_still_gives_result(tmp_path: Path) -> None:
+    async with counter(tmp_path, card_timeout_s=30) as fixture:
+        fixture.zones.put_nowait(zone_read())
+        await fixture.until(MrzRead)
+        fixture.zones.put_nowait(LinkError(Cause.UNPLUGGED, "gone", Action.REPLUG))
+        assert (await fixture.until(DocumentRead)).end_reason is TransactionEnd.READER_LOST
+        await fixture.failed()
 
 
-async def test_what_is_no_zone_is_passed_on(tmp_path: Path) -> None:
-    async with counter(tmp_path) as desk:
-        desk.zones.put_nowait(not_a_document_frame(b"x"))
-        desk.zones.put_nowait(document_read(("BOARDING PASS",), None, ReadTrigger.SWIPE, b""))
-        await desk.until(ReadFailed)
-        assert (await desk.until(DocumentRead)).mrz is None
-    assert len(desk.said) == 2
+async def test_other_reads_are_passed_on(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        fixture.zones.put_nowait(not_a_document_frame(b"x"))
+        fixture.zones.put_nowait(document_read(("BOARDING PASS",), None, ReadTrigger.SWIPE, b""))
+        await fixture.until(ReadFailed)
+        assert (await fixture.until(DocumentRead)).mrz is None
+    assert len(fixture.output) == 2
 
 
-async def test_a_face_in_jpeg_2000_comes_with_one_that_a_browser_shows(tmp_path: Path) -> None:
-    async with counter(tmp_path) as desk:
-        desk.slot.place(issued(Profile(image=ImageFormat.JPEG_2000)))
-        desk.zones.put_nowait(zone_read())
-        told = await desk.until(ChipRead)
-    original, decoded = told.attachments
+async def test_jpeg2000_face_is_converted_too(tmp_path: Path) -> None:
+    async with counter(tmp_path) as fixture:
+        fixture.slot.place(issued(Profile(image=ImageFormat.JPEG_2000)))
+        fixture.zones.put_nowait(zone_read())
+        read = await fixture.until(ChipRead)
+    original, decoded = read.attachments
     assert (original.role, original.media_type) == ("chip_face", "image/jp2")
     assert (decoded.role, decoded.media_type) == ("chip_face_decoded", "image/jpeg")
     with Image.open(io.BytesIO(original.content)) as one, Image.open(io.BytesIO(decoded.content)) as other:
@@ -251,5 +251,5 @@ async def test_a_face_in_jpeg_2000_comes_with_one_that_a_browser_shows(tmp_path:
 
 
 @pytest.mark.parametrize("image", [b"", b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\xd8\xff no jp2"])
-def test_what_cannot_be_decoded_is_left_alone(image: bytes) -> None:
+def test_undecodable_face_is_not_converted(image: bytes) -> None:
     assert jpeg2000_to_jpeg(image) is None

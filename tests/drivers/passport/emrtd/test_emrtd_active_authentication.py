@@ -53,7 +53,7 @@ def recorded() -> Channel:
     return channel
 
 
-def test_a_recorded_chip_proves_itself() -> None:
+def test_recorded_chip_proves_itself() -> None:
     key = active_authentication.public_key(DG15)
     assert isinstance(key, RsaKey)
     challenge, signature = active_authentication.internal_authenticate(
@@ -116,7 +116,7 @@ def test_rsa_signatures_that_are_none(signature: int) -> None:
     assert not active_authentication.verify(RSA_KEY, CHALLENGE, signature.to_bytes(128, "big"))
 
 
-def test_rsa_signatures_beyond_the_modulus() -> None:
+def test_rsa_signature_beyond_modulus() -> None:
     for number in (RSA_KEY.modulus, RSA_KEY.modulus + 1, (1 << 1024) - 1):
         assert not active_authentication.verify(RSA_KEY, CHALLENGE, number.to_bytes(128, "big"))
 
@@ -153,8 +153,8 @@ def test_ecdsa_signatures_that_are_none(signature: bytes) -> None:
 
 
 @pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.name)
-def test_our_arithmetic_agrees_with_a_signer_on_every_curve(curve: object) -> None:
-    # Sign with our own numbers, then have OpenSSL judge where it knows the curve.
+def test_arithmetic_agrees_on_every_curve(curve: object) -> None:
+    # Sign with our own numbers, and verify with OpenSSL when it has the curve.
     private, nonce = 0x1234567**3, 0x7654321**3
     digest = hashlib.sha512(CHALLENGE).digest()
     number = int.from_bytes(digest, "big") >> max(0, 512 - curve.order.bit_length())
@@ -167,16 +167,16 @@ def test_our_arithmetic_agrees_with_a_signer_on_every_curve(curve: object) -> No
     assert not ecdsa.verify_in_python(key, digest[::-1], r, s)
 
 
-def test_our_arithmetic_agrees_with_openssl() -> None:
+def test_arithmetic_agrees_with_openssl() -> None:
     digest = hashlib.sha256(CHALLENGE).digest()
     for _ in range(5):
         pair = decode_dss_signature(EC_PRIVATE.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()))))
         assert ecdsa.verify_in_python(EC_KEY, digest, *pair)
 
 
-def test_a_signature_that_ends_at_infinity_is_none() -> None:
+def test_signature_at_infinity_is_invalid() -> None:
     curve = EC_KEY.curve
-    # With the generator's negative as key, u1 = u2 adds up to nothing.
+    # With the generator's negative as key, u1 = u2 adds up to infinity.
     key = EcKey(curve, (curve.generator[0], curve.p - curve.generator[1]))
     assert not ecdsa.verify_in_python(key, (5).to_bytes(32, "big"), 5, 7)
 
@@ -186,7 +186,7 @@ def test_other_keys_sign_nothing() -> None:
         active_authentication.verify(DhKey(Group(23, 5), 4), CHALLENGE, b"")
 
 
-def test_a_long_answer_is_asked_for_where_the_chip_can_give_it() -> None:
+def test_long_answer_needs_extended_length() -> None:
     key = RsaKey((1 << 2047) + 1, 3)
     for extended, command in (
         (True, "0088000000000896302B0F3D7E78640000"),

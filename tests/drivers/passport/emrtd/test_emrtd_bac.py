@@ -34,7 +34,7 @@ def authenticated(answer: str) -> SecureMessaging:
     return bac.perform(channel, ERIKSSON, drawn(RANDOM))
 
 
-def test_the_basic_access_keys_come_from_the_zone() -> None:
+def test_bac_keys_from_zone() -> None:
     assert ERIKSSON.secret == "L898902C<369080619406236"
     assert ERIKSSON.seed.hex().upper() == "239AB9CB282DAF66231DC5A4DF6BFBAE"
     assert Suite.TDES.derive(ERIKSSON.seed, ENCRYPTION).hex().upper() == "AB94FDECF2674FDFB9B391F85D7F76F2"
@@ -43,11 +43,11 @@ def test_the_basic_access_keys_come_from_the_zone() -> None:
     )
 
 
-def test_a_long_number_counts_in_full() -> None:
+def test_long_number_counts_in_full() -> None:
     assert Password.from_fields("D23145890734", "340712", "950712").secret == "D23145890734934071279507122"
 
 
-def test_the_cryptogram_and_its_authenticator() -> None:
+def test_bac_cryptogram_and_mac() -> None:
     key, mac_key = (Suite.TDES.derive(ERIKSSON.seed, counter) for counter in (ENCRYPTION, AUTHENTICATION))
     plain = bytes.fromhex("781723860C06C2264608F919887022120B795240CB7049B01C19B33E32804F0B")
     cryptogram = Suite.TDES.encrypt(key, plain)
@@ -60,14 +60,14 @@ def test_the_cryptogram_and_its_authenticator() -> None:
     assert Suite.TDES.mac(mac_key, answer).hex().upper() == "2F2D235D074D7449"
 
 
-def test_the_session_keys_and_the_counter() -> None:
+def test_bac_session_keys_and_counter() -> None:
     session = authenticated(EXTERNAL_AUTHENTICATE[1])
     assert session._secret_key.hex().upper() == "979EC13B1CBFE9DCD01AB0FED307EAE5"
     assert session._mac_key.hex().upper() == "F1CB1F1FB5ADF208806B89DC579DC1F8"
     assert session.counter.hex().upper() == "887022120C06C226"
 
 
-def test_the_whole_example_reads_ef_com() -> None:
+def test_whole_example_reads_ef_com() -> None:
     channel = Channel(replayed([SELECT_APPLICATION, GET_CHALLENGE, EXTERNAL_AUTHENTICATE, *READ_COM]))
     bac.select_application(channel)
     channel.security = bac.perform(channel, ERIKSSON, drawn(RANDOM))
@@ -86,7 +86,7 @@ def test_the_whole_example_reads_ef_com() -> None:
     assert channel.security.counter.hex().upper() == "887022120C06C22C"
 
 
-def test_every_value_of_the_first_protected_command() -> None:
+def test_first_protected_command() -> None:
     key = bytes.fromhex("979EC13B1CBFE9DCD01AB0FED307EAE5")
     mac_key = bytes.fromhex("F1CB1F1FB5ADF208806B89DC579DC1F8")
     assert pad(bytes.fromhex("011E"), 8).hex().upper() == "011E800000000000"
@@ -96,20 +96,20 @@ def test_every_value_of_the_first_protected_command() -> None:
 
 
 @pytest.mark.parametrize("status", ["6300", "6982", "6985", "6988"])
-def test_a_refused_key_denies_access(status: str) -> None:
+def test_refused_key_denies_access(status: str) -> None:
     with pytest.raises(AccessDeniedError):
         authenticated(status)
 
 
 @pytest.mark.parametrize("at", [0, 31, 32, 39])
-def test_an_altered_answer_denies_access(at: int) -> None:
+def test_altered_answer_denies_access(at: int) -> None:
     answer = bytearray.fromhex(EXTERNAL_AUTHENTICATE[1])
     answer[at] ^= 1
     with pytest.raises(AccessDeniedError):
         authenticated(answer.hex())
 
 
-def test_an_answer_to_another_challenge_denies_access() -> None:
+def test_wrong_challenge_denies_access() -> None:
     key, mac_key = (Suite.TDES.derive(ERIKSSON.seed, counter) for counter in (ENCRYPTION, AUTHENTICATION))
     cryptogram = Suite.TDES.encrypt(key, bytes(32))
     with pytest.raises(AccessDeniedError, match="another challenge"):
@@ -117,12 +117,12 @@ def test_an_answer_to_another_challenge_denies_access() -> None:
 
 
 @pytest.mark.parametrize("answer", ["00" * 39 + "9000", "00" * 41 + "9000", "9000"])
-def test_an_answer_of_another_length_is_malformed(answer: str) -> None:
+def test_answer_of_wrong_length_is_malformed(answer: str) -> None:
     with pytest.raises(MalformedError):
         authenticated(answer)
 
 
-def test_a_challenge_of_another_length_is_malformed() -> None:
+def test_challenge_of_wrong_length_is_malformed() -> None:
     with pytest.raises(MalformedError):
         bac.perform(Channel(replayed([("0084000008", "46089000")])), ERIKSSON, drawn(RANDOM))
 
@@ -133,12 +133,12 @@ def test_no_access_number_but_digits(number: str) -> None:
         Password.from_can(number)
 
 
-def test_a_field_with_unreadable_characters_opens_nothing() -> None:
+def test_unreadable_field_is_unsupported() -> None:
     with pytest.raises(UnsupportedError) as refused:
         Password.from_fields("L8989?2C", "690806", "940623")
     assert "L89" not in str(refused.value)
 
 
-def test_a_password_never_shows_itself() -> None:
+def test_password_never_shows_itself() -> None:
     assert "L898902C" not in repr(ERIKSSON)
     assert "AB94" not in repr(authenticated(EXTERNAL_AUTHENTICATE[1])).upper()

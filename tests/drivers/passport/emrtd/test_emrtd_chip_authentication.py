@@ -28,7 +28,7 @@ from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMes
 
 @dataclass(frozen=True)
 class Recording:
-    """A session from just before chip authentication to the first answer under the new keys."""
+    """Session from just before chip authentication to the first answer under the new keys."""
 
     dg14: str
     before: tuple[Suite, str, str, str]
@@ -206,7 +206,7 @@ def authenticate(recording: Recording, channel: Channel) -> None:
 
 
 @pytest.mark.parametrize("recording", [AES_128_ECDH, AES_128_ECDH_KEY_ID, TDES_ECDH, TDES_NOT_STATED])
-def test_a_recorded_chip_proves_itself(recording: Recording) -> None:
+def test_recorded_chip_proves_itself(recording: Recording) -> None:
     channel = begun(recording)
     authenticate(recording, channel)
 
@@ -219,20 +219,20 @@ def test_a_recorded_chip_proves_itself(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("recording", [AES_128_ECDH, TDES_NOT_STATED])
-def test_a_chip_without_the_private_key_cannot_answer(recording: Recording) -> None:
+def test_chip_without_private_key_fails(recording: Recording) -> None:
     *before, (command, answer) = recording.exchange
     forged = answer[:-6] + f"{int(answer[-6:-4], 16) ^ 1:02X}" + answer[-4:]
     with pytest.raises(SecureMessagingError):
         authenticate(recording, begun(recording, [*before, (command, forged)]))
 
 
-def test_a_bare_refusal_of_aes_is_one() -> None:
+def test_bare_refusal_of_aes_is_one() -> None:
     refused = [(AES_128_ECDH.exchange[0][0], "6A80")]
     with pytest.raises(CommandRefusedError):
         authenticate(AES_128_ECDH, begun(AES_128_ECDH, refused))
 
 
-def test_a_3des_chip_that_refuses_the_newer_command_is_asked_with_the_older() -> None:
+def test_old_3des_chip_gets_older_command() -> None:
     sent: list[bytes] = []
 
     def transmit(command: bytes) -> bytes:
@@ -251,7 +251,7 @@ def infos_of(*items: str) -> SecurityInfos:
     return SecurityInfos.from_dg14(tlv.encode(0x6E, tlv.encode(0x31, joined)))
 
 
-def test_the_strongest_way_that_has_a_key_is_chosen() -> None:
+def test_strongest_suite_with_key_is_chosen() -> None:
     key = TDES_NOT_STATED.dg14[16:][: 2 * 0x146]
     weak, strong, foreign = (
         "300F060A04007F00070202030201020101",
@@ -269,7 +269,7 @@ def test_the_strongest_way_that_has_a_key_is_chosen() -> None:
         chip_authentication.choose(infos_of(weak))
 
 
-def test_infos_of_other_protocols_are_left_out() -> None:
+def test_other_protocols_are_ignored() -> None:
     terminal = "300D060804007F0007020202020101"
     located = "3012060A04007F00070202010501" + "30040C023132"
     infos = infos_of(terminal, located)
@@ -277,7 +277,7 @@ def test_infos_of_other_protocols_are_left_out() -> None:
     assert not infos.offers_chip_authentication
 
 
-def test_the_algorithm_of_active_authentication_is_taken_from_dg14() -> None:
+def test_aa_algorithm_from_dg14() -> None:
     stated = tlv.encode(
         0x30,
         tlv.encode(der.OID, der.encode_oid("2.23.136.1.1.5"))
@@ -297,7 +297,7 @@ def number(value: int) -> bytes:
 
 
 @pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.name)
-def test_a_curve_is_known_by_name_and_by_value(curve: object) -> None:
+def test_curve_by_name_and_by_parameters(curve: object) -> None:
     point = curve.encode(curve.generator)
     size = curve.size
     equation = tlv.encode(0x04, curve.a.to_bytes(size, "big")) + tlv.encode(
@@ -326,7 +326,7 @@ def test_a_curve_is_known_by_name_and_by_value(curve: object) -> None:
         parse_public_key(spki("1.2.840.10045.2.1", twisted, point))
 
 
-def test_diffie_hellman_keys_come_in_two_notations() -> None:
+def test_dh_keys_in_two_notations() -> None:
     prime = (1 << 1024) - 105
     for oid, more in (("1.2.840.113549.1.3.1", b""), ("1.2.840.10046.2.1", number(prime - 1))):
         parameters = tlv.encode(0x30, number(prime) + number(2) + more)
@@ -354,7 +354,7 @@ def test_diffie_hellman_keys_come_in_two_notations() -> None:
         ),
     ],
 )
-def test_unknown_kinds_of_keys_are_unsupported(key: bytes) -> None:
+def test_unknown_key_kind_is_unsupported(key: bytes) -> None:
     with pytest.raises(UnsupportedError):
         parse_public_key(key)
 
@@ -370,7 +370,7 @@ def test_numbers_that_make_no_rsa_key(modulus: int, exponent: int) -> None:
         )
 
 
-def test_an_rsa_key_tells_its_length() -> None:
+def test_rsa_key_tells_its_length() -> None:
     key = parse_public_key(
         spki("1.2.840.113549.1.1.1", b"\x05\0", tlv.encode(0x30, number((1 << 1023) + 1) + number(65537)))
     )

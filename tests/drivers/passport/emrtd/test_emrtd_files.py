@@ -1,4 +1,4 @@
-"""Data objects, files and what stands in them, from chips that lie, dawdle or cut short."""
+"""Data objects, files and their content, from chips that send wrong, slow or cut answers."""
 
 import struct
 from collections.abc import Callable
@@ -24,7 +24,7 @@ CODESTREAM = b"\xff\x4f\xff\x51 a face"
 
 
 @given(st.integers(1, 0x1E), st.binary(max_size=300))
-def test_an_object_is_read_as_it_was_written(tag: int, value: bytes) -> None:
+def test_object_round_trip(tag: int, value: bytes) -> None:
     for written in (tlv.encode(tag, value), tlv.encode(0x7F00 | tag, value)):
         found = tlv.parse_first(written)
         assert (found.value, found.size) == (value, len(written))
@@ -41,7 +41,7 @@ def test_lengths_take_the_fewest_bytes(size: int) -> None:
     "broken",
     ["", "30", "3001", "3080", "3085000000000100", "3082FF", "7F", "7F81", "7F8181818101", "FFFFFFFFFF"],
 )
-def test_cut_and_endless_objects_are_malformed(broken: str) -> None:
+def test_cut_or_endless_object_is_malformed(broken: str) -> None:
     with pytest.raises(MalformedError):
         tlv.parse_first(bytes.fromhex(broken))
 
@@ -52,7 +52,7 @@ def test_siblings_are_bounded() -> None:
         tlv.children(bytes(2 * 9), most=8)
 
 
-def test_an_object_with_something_after_it_is_not_exact() -> None:
+def test_trailing_bytes_are_malformed() -> None:
     with pytest.raises(MalformedError):
         tlv.parse_value(b"\x30\x00\x00", 0x30)
     with pytest.raises(MalformedError):
@@ -74,7 +74,7 @@ def test_an_object_with_something_after_it_is_not_exact() -> None:
         ("3003300401", False),
     ],
 )
-def test_nesting_is_walked_and_not_recursed(encoded: str, fits: bool) -> None:
+def test_nesting_check_does_not_recurse(encoded: str, fits: bool) -> None:
     if fits:
         tlv.check_nesting(bytes.fromhex(encoded))
     else:
@@ -82,7 +82,7 @@ def test_nesting_is_walked_and_not_recursed(encoded: str, fits: bool) -> None:
             tlv.check_nesting(bytes.fromhex(encoded))
 
 
-def test_neither_depth_nor_number_is_endless() -> None:
+def test_depth_and_count_are_bounded() -> None:
     with pytest.raises(MalformedError):
         tlv.check_nesting(b"\x30\x80" * 100_000)
     with pytest.raises(MalformedError):
@@ -92,7 +92,7 @@ def test_neither_depth_nor_number_is_endless() -> None:
 @pytest.mark.parametrize(
     "dotted", ["2.23.136.1.1.1", "1.2.840.113549.1.7.2", "0.4.0.127.0.7.2.2.4.2.2", "2.999.3"]
 )
-def test_object_identifiers_there_and_back(dotted: str) -> None:
+def test_object_identifier_round_trip(dotted: str) -> None:
     assert der.oid(der.encode_oid(dotted)) == dotted
 
 
@@ -141,17 +141,17 @@ def read(content: bytes, file: ElementaryFile = ElementaryFile.DG2, most: int = 
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 100, 0x7F, 0x80, 0xDF, 0x100, 5000, 0x7FF0, 0x8000, 70_000])
-def test_a_file_of_any_length_is_read_and_its_padding_left(size: int) -> None:
+def test_file_of_any_length_without_padding(size: int) -> None:
     content = tlv.encode(0x75, bytes(size))
     assert read(content + b"\xff" * 50) == content
 
 
-def test_a_chip_that_gives_less_than_asked_for_is_asked_again() -> None:
+def test_short_answer_is_followed_by_more_reads() -> None:
     content = tlv.encode(0x75, bytes(range(256)) * 20)
     assert read(content, most=200) == content
 
 
-def test_a_chip_that_gives_a_byte_at_a_time_is_given_up() -> None:
+def test_chip_sending_single_bytes_is_given_up() -> None:
     with pytest.raises(MalformedError, match="more pieces"):
         read(tlv.encode(0x75, bytes(5000)), most=4)
 
@@ -167,17 +167,17 @@ def test_a_chip_that_gives_a_byte_at_a_time_is_given_up() -> None:
         (b"\x75\x82\x10\x00 and no more", ElementaryFile.DG2),
     ],
 )
-def test_files_that_lie_about_themselves(content: bytes, file: ElementaryFile) -> None:
+def test_file_with_wrong_length_or_tag(content: bytes, file: ElementaryFile) -> None:
     with pytest.raises(MalformedError):
         read(content, file)
 
 
-def test_more_than_was_asked_for_is_refused() -> None:
+def test_excess_bytes_are_refused() -> None:
     with pytest.raises(MalformedError):
         whole_file(files.read(Channel(lambda command: bytes(99) + b"\x90\x00"), ElementaryFile.DG1))
 
 
-def test_the_end_of_a_file_is_a_warning_and_not_an_error() -> None:
+def test_end_of_file_warning_is_accepted() -> None:
     answers = iter(["9000", "610361626C"[:8] + "9000", "63" + "6282"])
     # Four bytes of head, then the last one with a warning.
     content = whole_file(
@@ -186,7 +186,7 @@ def test_the_end_of_a_file_is_a_warning_and_not_an_error() -> None:
     assert content == bytes.fromhex("6103616263")
 
 
-def test_a_file_that_is_not_there() -> None:
+def test_file_that_is_not_there() -> None:
     with pytest.raises(CommandRefusedError):
         whole_file(files.read(Channel(lambda command: b"\x6a\x82"), ElementaryFile.DG15))
 
@@ -201,7 +201,7 @@ def test_a_file_that_is_not_there() -> None:
         ("", 0xDF),
     ],
 )
-def test_extended_lengths_only_where_they_are_stated(information: str, chunk: int) -> None:
+def test_extended_lengths_only_if_stated(information: str, chunk: int) -> None:
     assert longest_chunk(bytes.fromhex(information)) == chunk
 
 
@@ -210,7 +210,7 @@ def test_extended_lengths_that_are_none() -> None:
         longest_chunk(bytes.fromhex("7F660402020400"))
 
 
-def test_a_row_of_objects_comes_in_one_answer() -> None:
+def test_objects_in_one_answer() -> None:
     for status in ("9000", "6282"):
         answers = iter(["9000", "4701FF" + status])
         channel = Channel(lambda command, answers=answers: bytes.fromhex(next(answers)))
@@ -227,7 +227,7 @@ def test_lines_of_each_format(size: int, lines: int) -> None:
 
 
 @pytest.mark.parametrize("zone", [b"", b"A" * 87, b"\xff" * 88])
-def test_a_zone_of_no_format(zone: bytes) -> None:
+def test_zone_of_no_format(zone: bytes) -> None:
     with pytest.raises(MalformedError):
         lds.dg1_lines(tlv.encode(0x61, tlv.encode(0x5F1F, zone)))
 
@@ -308,7 +308,7 @@ def block_39794(image: bytes) -> bytes:
     ("image", "media_type"),
     [(JPEG, "image/jpeg"), (JP2, "image/jp2"), (CODESTREAM, "image/x-jp2-codestream")],
 )
-def test_the_face_is_passed_on_as_it_is(image: bytes, media_type: str) -> None:
+def test_face_is_passed_on_as_it_is(image: bytes, media_type: str) -> None:
     for content in (
         wrapped(record_19794(image)),
         wrapped(record_19794(image, points=3), 0x7F2E),
@@ -339,14 +339,14 @@ def test_faces_that_are_none(block: bytes) -> None:
         face.face_image(wrapped(block))
 
 
-def test_an_image_of_another_kind() -> None:
+def test_image_of_another_kind() -> None:
     with pytest.raises(UnsupportedError):
         face.face_image(wrapped(record_19794(b"GIF89a")))
 
 
 @given(st.binary(max_size=200))
 @settings(max_examples=200)
-def test_only_typed_errors_come_out_of_any_parser(data: bytes) -> None:
+def test_parsers_raise_typed_errors_only(data: bytes) -> None:
     parsers = (
         lds.dg1_lines,
         lds.holder_details,
@@ -365,6 +365,6 @@ def test_only_typed_errors_come_out_of_any_parser(data: bytes) -> None:
                 continue
 
 
-def test_sequences_of_the_test_are_those_of_the_code() -> None:
+def test_der_sequences_match_code() -> None:
     first, second = der.sequence(sequence(integer(7), oid("2.5.4.6")))
     assert (der.integer(first.value), der.oid(second.value)) == (7, "2.5.4.6")

@@ -1,6 +1,6 @@
 """Mutated answers, files and certificates: typed errors and outcomes only, in bounded time.
 
-`BORDERPOST_FUZZ` sets how many mutations the seeded run makes; the seed is in the name of a failing test.
+`BORDERPOST_FUZZ` sets the number of mutations of the seeded run; the seed is in the name of a failing test.
 """
 
 import os
@@ -35,7 +35,7 @@ from drivers.passport.mrz import parse
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2027, 3, 1)
 SLOWEST_S = 3.0
-"""No single mutation may take longer, even on a busy machine, in seconds."""
+"""Upper bound on the time of one mutation, even on a busy machine, in seconds."""
 
 CSCA = certificate(Key("secp256r1"))
 DSC = certificate(Key("brainpoolP256r1", explicit=True), issuer=CSCA, common="DSC")
@@ -77,7 +77,7 @@ def mutated(whole: bytes, chance: Random) -> bytes:
     return bytes(data)
 
 
-def judge(files: dict[ElementaryFile, bytes]) -> ChipResult:
+def build_result(files: dict[ElementaryFile, bytes]) -> ChipResult:
     return InspectionResultBuilder(ChipEvidence(files), PRINTED, TRUST, TODAY).build(0, 0.0)
 
 
@@ -89,9 +89,9 @@ def tolerate(read: Callable[[bytes], object]) -> Callable[[bytes], None]:
     return attempt
 
 
-def judged_without_raising(file: ElementaryFile) -> Callable[[bytes], None]:
+def build_without_raising(file: ElementaryFile) -> Callable[[bytes], None]:
     def attempt(data: bytes) -> None:
-        result = judge({**FILES, file: data})
+        result = build_result({**FILES, file: data})
         assert all(check.outcome is not Outcome.UNKNOWN for check in result.checks)
         if data != FILES[file] and file.number:
             assert f"chip.data_group_hash.DG{file.number}" in {
@@ -101,20 +101,20 @@ def judged_without_raising(file: ElementaryFile) -> Callable[[bytes], None]:
     return attempt
 
 
-def kept_out(data: bytes) -> None:
+def refused_by(data: bytes) -> None:
     TrustStore.from_bytes(data)
 
 
 DG15_KEY = active_authentication.public_key(FILES[ElementaryFile.DG15])
 TARGETS: dict[str, tuple[bytes, Callable[[bytes], None]]] = {
-    **{file.name: (content, judged_without_raising(file)) for file, content in FILES.items()},
+    **{file.name: (content, build_without_raising(file)) for file, content in FILES.items()},
     "a face of ISO 39794": (
         wrapped(block_39794(b"\xff\xd8\xff face"), 0x7F2E),
-        judged_without_raising(ElementaryFile.DG2),
+        build_without_raising(ElementaryFile.DG2),
     ),
     "a certificate": (DSC.der, tolerate(Certificate.parse)),
     "a revocation list": (CRL, tolerate(RevocationList.parse)),
-    "a master list": (master_list((CSCA.der,), DSC, CSCA), kept_out),
+    "a master list": (master_list((CSCA.der,), DSC, CSCA), refused_by),
     "EF.CardAccess": (bytes.fromhex(ECDH_GM), tolerate(SecurityInfos.from_card_access)),
     "EF.CardAccess of a group": (bytes.fromhex(DH_IM), tolerate(SecurityInfos.from_card_access)),
     "DG14 with a key only": (bytes.fromhex(TDES_NOT_STATED.dg14), tolerate(SecurityInfos.from_dg14)),
@@ -139,7 +139,7 @@ def test_mutated_files_and_certificates(target: str) -> None:
 
 
 def conversation(pairs: list[tuple[str, str]], chance: Random, rate: float) -> Callable[[bytes], bytes]:
-    """A chip that gives recorded answers, whatever it is asked, and spoils some of them."""
+    """Build a chip that returns recorded answers to any command, and corrupts some of them."""
     pending = iter([bytes.fromhex(answer) for _, answer in pairs])
 
     def transmit(command: bytes) -> bytes:
@@ -181,7 +181,7 @@ def test_mutated_answers(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 @given(st.lists(st.binary(max_size=64), max_size=12))
 @settings(max_examples=200)
-def test_a_chip_that_says_anything(answers: list[bytes]) -> None:
+def test_chip_that_says_anything(answers: list[bytes]) -> None:
     pending = iter(answers)
     *_, result = ChipSession(
         lambda command: next(pending, b"\x90\x00"), today=TODAY, printed=PRINTED, trust=TRUST
@@ -192,13 +192,13 @@ def test_a_chip_that_says_anything(answers: list[bytes]) -> None:
 
 @given(st.data())
 @settings(max_examples=150)
-def test_security_objects_with_any_piece_replaced(data: st.DataObject) -> None:
+def test_security_object_with_replaced_piece(data: st.DataObject) -> None:
     sod = FILES[ElementaryFile.SOD]
     start = data.draw(st.integers(0, len(sod)))
     stop = data.draw(st.integers(start, min(start + 40, len(sod))))
     piece = data.draw(st.binary(max_size=40))
     altered = sod[:start] + piece + sod[stop:]
-    result = judge({**FILES, ElementaryFile.SOD: altered})
+    result = build_result({**FILES, ElementaryFile.SOD: altered})
     outcomes = {check.id: check.outcome for check in result.checks}
-    # Only the signed part is protected; what is not may change without harm.
+    # Only the signed part is protected; other parts may change without harm.
     assert outcomes["chip.sod_signature"] in {Outcome.SUCCESSFUL, Outcome.FAILED, Outcome.UNDETERMINED}

@@ -156,7 +156,7 @@ def keys_of(session: object) -> tuple[str, str]:
     return session._secret_key.hex().upper(), session._mac_key.hex().upper()
 
 
-def test_the_key_of_appendix_g_comes_from_the_whole_digest_of_the_zone() -> None:
+def test_appendix_g_key_from_zone_digest() -> None:
     assert ERIKSSON.secret == "T22000129364081251010318"
     assert ERIKSSON.to_bytes.hex().upper() == "7E2D2A41C74EA0B38CD36F863939BFA8E9032AAD"
     assert ERIKSSON.pace_key(Suite.AES_128).hex().upper() == "89DED1B26624EC1E634C1989302849DD"
@@ -191,7 +191,7 @@ def test_the_key_of_appendix_g_comes_from_the_whole_digest_of_the_zone() -> None
         ),
     ],
 )
-def test_the_worked_examples_are_reproduced(
+def test_worked_examples(
     card_access: str,
     password: Password,
     numbers: list[str],
@@ -224,14 +224,14 @@ def test_the_worked_examples_are_reproduced(
         ),
     ],
 )
-def test_the_worked_examples_of_appendix_h_are_reproduced(
+def test_worked_examples_of_appendix_h(
     monkeypatch: pytest.MonkeyPatch,
     card_access: str,
     numbers: list[str],
     exchange: list[tuple[str, str]],
     keys: tuple[str, str],
 ) -> None:
-    # Appendix H prints K_pi and no zone that gives it.
+    # Appendix H prints K_pi, but not the zone it comes from.
     monkeypatch.setattr(
         Password, "pace_key", lambda self, suite: bytes.fromhex("591468CDA83D65219CCCB8560233600F")
     )
@@ -311,20 +311,20 @@ def test_every_value_of_h_on_the_way() -> None:
     )
 
 
-def test_a_wrong_token_of_the_chip_denies_access() -> None:
+def test_wrong_token_denies_access() -> None:
     exchange = [*G1_EXCHANGE[:-1], (G1_EXCHANGE[-1][0], "7C0A86083ABB9674BCE93C099000")]
     with pytest.raises(AccessDeniedError):
         pace.perform(Channel(replayed(exchange)), info_of(ECDH_GM), ERIKSSON, drawn(G1_RANDOM))
 
 
 @pytest.mark.parametrize("status", ["6300", "63C2", "6983"])
-def test_a_chip_that_refuses_the_token_denies_access(status: str) -> None:
+def test_refused_token_denies_access(status: str) -> None:
     exchange = [*G1_EXCHANGE[:-1], (G1_EXCHANGE[-1][0], status)]
     with pytest.raises(AccessDeniedError):
         pace.perform(Channel(replayed(exchange)), info_of(ECDH_GM), ERIKSSON, drawn(G1_RANDOM))
 
 
-def test_another_refusal_is_not_taken_for_a_wrong_password() -> None:
+def test_other_refusal_is_no_wrong_password() -> None:
     exchange = [*G1_EXCHANGE[:-1], (G1_EXCHANGE[-1][0], "6F00")]
     with pytest.raises(CommandRefusedError) as refused:
         pace.perform(Channel(replayed(exchange)), info_of(ECDH_GM), ERIKSSON, drawn(G1_RANDOM))
@@ -332,7 +332,7 @@ def test_another_refusal_is_not_taken_for_a_wrong_password() -> None:
 
 
 @pytest.mark.parametrize("step", [2, 3])
-def test_our_own_key_sent_back_is_noticed(step: int) -> None:
+def test_reflected_key_is_detected(step: int) -> None:
     ours = G1_EXCHANGE[step][0][14:-2]
     echoed = "7C43" + f"{int(ours[:2], 16) + 1:02X}" + ours[2:] + "9000"
     exchange = [*G1_EXCHANGE[:step], (G1_EXCHANGE[step][0], echoed)]
@@ -340,7 +340,7 @@ def test_our_own_key_sent_back_is_noticed(step: int) -> None:
         pace.perform(Channel(replayed(exchange)), info_of(ECDH_GM), ERIKSSON, drawn(G1_RANDOM))
 
 
-def test_a_key_off_the_curve_is_refused() -> None:
+def test_key_off_the_curve_is_refused() -> None:
     answer = G1_EXCHANGE[2][1]
     bent = answer[:-6] + f"{int(answer[-6:-4], 16) ^ 1:02X}" + "9000"
     exchange = [*G1_EXCHANGE[:2], (G1_EXCHANGE[2][0], bent)]
@@ -349,7 +349,7 @@ def test_a_key_off_the_curve_is_refused() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 8, 15, 17, 48])
-def test_a_nonce_of_no_known_length_is_refused(length: int) -> None:
+def test_nonce_of_wrong_length_is_refused(length: int) -> None:
     answer = f"7C{length + 2:02X}80{length:02X}" + "00" * length + "9000"
     with pytest.raises(MalformedError):
         pace.perform(
@@ -360,7 +360,7 @@ def test_a_nonce_of_no_known_length_is_refused(length: int) -> None:
         )
 
 
-def test_the_parameters_are_named_where_the_chip_offers_several() -> None:
+def test_ambiguous_parameters_are_sent() -> None:
     command = "0022C1A412800A04007F0007020204020283010184010D"
     with pytest.raises(CommandRefusedError):
         pace.perform(
@@ -368,7 +368,7 @@ def test_the_parameters_are_named_where_the_chip_offers_several() -> None:
         )
 
 
-def test_a_card_access_number_has_its_own_reference_and_key() -> None:
+def test_can_has_its_own_reference_and_key() -> None:
     can = Password.from_can("500540")
     assert can.pace_key(Suite.AES_128) == Suite.AES_128.derive(b"500540", 3)
     with pytest.raises(CommandRefusedError):
@@ -388,7 +388,7 @@ def test_a_card_access_number_has_its_own_reference_and_key() -> None:
         for suite, parameter_id in zip([*Suite] * 4, ids, strict=False)
     ],
 )
-def test_both_sides_arrive_at_one_generator(suite: Suite, parameter_id: int, mapping: str) -> None:
+def test_both_sides_map_to_one_generator(suite: Suite, parameter_id: int, mapping: str) -> None:
     reader = chip = standardized_parameters(parameter_id)
     numbers = iter(range(7, 1000, 13))
 
@@ -411,12 +411,12 @@ def test_both_sides_arrive_at_one_generator(suite: Suite, parameter_id: int, map
     assert secret == chip.shared_secret(b, reader.public_key(a))
 
 
-def test_integrated_mapping_over_p224_is_unsupported() -> None:
+def test_integrated_mapping_p224_unsupported() -> None:
     with pytest.raises(UnsupportedError):
         standardized_parameters(10).map_integrated(Suite.AES_128, bytes(16), bytes(16))
 
 
-def test_nonces_of_the_wrong_length_are_no_input_of_the_mapping() -> None:
+def test_mapping_refuses_nonce_of_wrong_length() -> None:
     with pytest.raises(MalformedError):
         pseudo_random(Suite.AES_256, bytes(16), bytes(32), 23)
 
@@ -426,12 +426,12 @@ def test_reserved_parameters_are_unsupported() -> None:
         standardized_parameters(5)
 
 
-def test_a_broken_source_of_randomness_ends() -> None:
+def test_broken_random_source_ends() -> None:
     with pytest.raises(UnsupportedError):
         standardized_parameters(13).private_key(bytes)
 
 
-def test_the_best_usable_way_comes_first() -> None:
+def test_best_usable_pace_comes_first() -> None:
     ways = ["01010200", "0203020C", "0201020D", "04020210", "06040211", "0202021F", "0102020D"]
     items = "".join(f"3012060A04007F0007020204{way[:4]}0201020201{way[6:]}" for way in ways)
     infos = SecurityInfos.from_card_access(bytes.fromhex(f"3181{len(items) // 2:02X}{items}"))

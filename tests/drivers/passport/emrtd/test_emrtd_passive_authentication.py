@@ -1,4 +1,4 @@
-"""Passive Authentication with a state that the test founds: each defect yields exactly its own checks."""
+"""Passive Authentication with a state of the test: each defect fails exactly its own checks."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -69,7 +69,7 @@ def evidence(sod: bytes | None = SOD, com: bytes | None = COM, **groups: bytes) 
     return ChipEvidence(files)
 
 
-def judged(
+def checks_of(
     found: ChipEvidence, trust: TrustStore | None = TRUST, *, today: date = TODAY, issuer: str | None = "UTO"
 ) -> dict[str, tuple[str, str | None]]:
     checks = list(PassiveAuthentication(found, trust, today, issuer).checks())
@@ -78,7 +78,7 @@ def judged(
 
 
 def unlike_good(*arguments: object, **options: object) -> dict[str, tuple[str, str | None]]:
-    found = judged(*arguments, **options)
+    found = checks_of(*arguments, **options)
     assert found.keys() >= GOOD.keys()
     return {name: how for name, how in found.items() if how != ("successful", None)}
 
@@ -90,8 +90,8 @@ def signed_by(key: Key, csca_key: Key | None = None, **more: object) -> tuple[Ch
     return evidence(sod), trusting(csca.der, revocation_list(csca))
 
 
-def test_a_genuine_document_passes() -> None:
-    assert judged(evidence()) == GOOD
+def test_genuine_document_passes() -> None:
+    assert checks_of(evidence()) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_a_genuine_document_passes() -> None:
     ],
     ids=lambda key: f"{key.scheme} {key.hash_name}{' explicit' * key.explicit}",
 )
-def test_every_scheme_of_the_standard_is_verified(key: Key) -> None:
+def test_every_signature_scheme_is_verified(key: Key) -> None:
     found, trust = signed_by(key)
-    assert judged(found, trust) == GOOD
+    assert checks_of(found, trust) == GOOD
     bent = bytearray(found.files[ElementaryFile.SOD])
     bent[-1] ^= 1
     found.files[ElementaryFile.SOD] = bytes(bent)
@@ -121,31 +121,31 @@ def test_every_scheme_of_the_standard_is_verified(key: Key) -> None:
 
 
 @pytest.mark.parametrize("hash_name", ["sha1", "sha224", "sha256", "sha384", "sha512"])
-def test_data_groups_hashed_with_any_function(hash_name: str) -> None:
-    assert judged(evidence(security_object(GROUPS, DSC, CSCA, hash_name))) == GOOD
+def test_every_hash_function_of_data_groups(hash_name: str) -> None:
+    assert checks_of(evidence(security_object(GROUPS, DSC, CSCA, hash_name))) == GOOD
 
 
-def test_signers_that_write_the_kind_of_key_for_the_algorithm() -> None:
+def test_key_kind_in_place_of_algorithm() -> None:
     for key, kind in ((Key("rsa"), "1.2.840.113549.1.1.1"), (Key("secp256r1"), "1.2.840.10045.2.1")):
-        assert judged(*signed_by(key, algorithm=sequence(oid(kind)))) == GOOD
+        assert checks_of(*signed_by(key, algorithm=sequence(oid(kind)))) == GOOD
 
 
-def test_a_signer_named_by_its_key_identifier() -> None:
-    assert judged(evidence(security_object(GROUPS, DSC, CSCA, by_key_id=True))) == GOOD
+def test_signer_by_key_identifier() -> None:
+    assert checks_of(evidence(security_object(GROUPS, DSC, CSCA, by_key_id=True))) == GOOD
 
 
-def test_a_signature_over_the_content_itself() -> None:
-    assert judged(evidence(security_object(GROUPS, DSC, CSCA, attributes=False))) == GOOD
+def test_signature_without_attributes() -> None:
+    assert checks_of(evidence(security_object(GROUPS, DSC, CSCA, attributes=False))) == GOOD
 
 
 @pytest.mark.parametrize("group", [1, 2])
-def test_an_altered_data_group(group: int) -> None:
+def test_altered_data_group(group: int) -> None:
     content = GROUPS[group][:-1] + b"!"
     found = evidence(**{f"DG{group}": content})
     assert unlike_good(found) == {f"chip.data_group_hash.DG{group}": ("failed", "hash_wrong")}
 
 
-def test_an_altered_hash_in_the_security_object() -> None:
+def test_altered_hash_fails() -> None:
     at = SOD.index(encode(0x04, b"")[:1] + b"\x20", 60) + 2
     bent = SOD[:at] + bytes([SOD[at] ^ 1]) + SOD[at + 1 :]
     assert unlike_good(evidence(bent)) == {
@@ -154,7 +154,7 @@ def test_an_altered_hash_in_the_security_object() -> None:
     }
 
 
-def test_a_digest_attribute_that_is_not_of_the_content() -> None:
+def test_wrong_digest_attribute_fails() -> None:
     sod = security_object(GROUPS, DSC, CSCA, stated_digest=bytes(32))
     assert unlike_good(evidence(sod)) == {"chip.sod_signature": ("failed", "signature_wrong")}
 
@@ -164,23 +164,23 @@ def test_a_digest_attribute_that_is_not_of_the_content() -> None:
     [b"", b"\x77\x00", SOD[:200], encode(0x77, b"\x30\x80" * 4000), COM],
     ids=["nothing", "empty", "cut", "deep", "another file"],
 )
-def test_a_security_object_that_is_none_fails_and_takes_the_rest_with_it(broken: bytes) -> None:
-    found = judged(evidence(broken))
+def test_malformed_security_object_fails_all(broken: bytes) -> None:
+    found = checks_of(evidence(broken))
     assert found.pop("chip.sod_signature") == ("failed", "sod_malformed")
     assert set(found) == GOOD.keys() - {"chip.sod_signature"}
     assert set(found.values()) == {("undetermined", "sod_malformed")}
 
 
-def test_an_unknown_hash_function_leaves_everything_open() -> None:
+def test_unknown_hash_is_undetermined() -> None:
     unknown = lds_security_object(GROUPS).replace(
         encode(0x06, b"\x60\x86\x48\x01\x65\x03\x04\x02\x01"),
         encode(0x06, b"\x60\x86\x48\x01\x65\x03\x04\x02\x7f"),
     )
     sod = encode(0x77, signed_data("2.23.136.1.1.1", unknown, DSC, issuer_name=CSCA.name))
-    assert set(judged(evidence(sod)).values()) == {("undetermined", "algorithm_unsupported")}
+    assert set(checks_of(evidence(sod)).values()) == {("undetermined", "algorithm_unsupported")}
 
 
-def test_a_forged_signer_that_names_the_real_authority() -> None:
+def test_forged_signer_of_real_authority() -> None:
     forger = certificate(Key("secp384r1", "sha384"))
     forged = certificate(Key("secp256r1"), issuer=forger, common="DSC", authority_key_id=CSCA.key_id)
     assert unlike_good(evidence(security_object(GROUPS, forged, CSCA))) == {
@@ -190,7 +190,7 @@ def test_a_forged_signer_that_names_the_real_authority() -> None:
     }
 
 
-def test_a_signer_of_an_authority_that_nobody_knows() -> None:
+def test_signer_of_unknown_authority() -> None:
     other = certificate(Key("secp256r1"))
     unknown = certificate(Key("secp256r1"), issuer=other, common="DSC")
     assert unlike_good(evidence(security_object(GROUPS, unknown, other))) == {
@@ -200,7 +200,7 @@ def test_a_signer_of_an_authority_that_nobody_knows() -> None:
     }
 
 
-def test_old_certificates_without_identifiers_are_joined_by_name() -> None:
+def test_issuer_by_name_without_identifiers() -> None:
     csca = certificate(Key("rsa"), identifiers=False)
     newer = certificate(Key("rsa"), identifiers=False)
     signer = certificate(Key("rsa"), issuer=csca, common="DSC", identifiers=False)
@@ -226,7 +226,7 @@ def test_no_trust_store_decides_nothing(trust: TrustStore | None) -> None:
     ],
 )
 @pytest.mark.parametrize("whose", ["DSC", "CSCA"])
-def test_the_calendar(start: datetime, end: datetime, reason: str | None, whose: str) -> None:
+def test_calendar(start: datetime, end: datetime, reason: str | None, whose: str) -> None:
     of_the_authority = {"start": start, "end": end} if whose == "CSCA" else {}
     of_the_signer = {"start": start, "end": end} if whose == "DSC" else {}
     csca = certificate(Key("secp256r1"), **of_the_authority)
@@ -246,7 +246,7 @@ def test_the_calendar(start: datetime, end: datetime, reason: str | None, whose:
         ([revocation_list(CSCA, key=Key("secp384r1", "sha384"))], ("undetermined", "crl_invalid")),
         ([revocation_list(CSCA, end=None)], None),
         (
-            # The later list counts, whatever order they come in.
+            # The later list counts, in any order of the files.
             [
                 revocation_list(CSCA, DSC.serial, start=datetime(2027, 1, 1, tzinfo=UTC)),
                 revocation_list(CSCA),
@@ -269,17 +269,17 @@ def test_revocation(lists: list[bytes], expected: tuple[str, str] | None) -> Non
         (b"\x60\x00", ("failed", "com_malformed")),
     ],
 )
-def test_the_unsigned_list_must_be_the_signed_one(com: bytes, expected: tuple[str, str]) -> None:
+def test_com_list_must_match_signed_list(com: bytes, expected: tuple[str, str]) -> None:
     assert unlike_good(evidence(com=com)) == {"chip.com_vs_sod": expected}
 
 
-def test_a_chip_without_ef_com() -> None:
+def test_chip_without_ef_com() -> None:
     found = evidence(com=None)
     found.refused_status[ElementaryFile.COM] = 0x6A82
     assert unlike_good(found) == {"chip.com_vs_sod": ("not_supported", "no_com")}
 
 
-def test_a_group_that_nobody_signed_and_one_that_nobody_gave() -> None:
+def test_unsigned_and_missing_data_groups() -> None:
     unsigned = evidence(DG11=encode(0x6B, b""))
     assert unlike_good(unsigned) == {"chip.data_group_hash.DG11": ("failed", "not_signed")}
 
@@ -309,7 +309,7 @@ def test_a_group_that_nobody_signed_and_one_that_nobody_gave() -> None:
         ("UT", None, ("undetermined", "dg1_malformed")),
     ],
 )
-def test_the_state_of_the_signer_and_of_the_document(
+def test_signer_state_against_document_state(
     country: str | None, issuer: str | None, expected: tuple[str, str] | None
 ) -> None:
     # A signer without a country has that of its authority.
@@ -323,7 +323,7 @@ def test_the_state_of_the_signer_and_of_the_document(
     assert found == ({"chip.issuing_state": expected} if expected else {})
 
 
-def test_every_state_that_a_zone_may_name_has_its_letters() -> None:
+def test_every_issuer_has_a_country_code() -> None:
     from drivers.passport.mrz.codes import ISO_3166
 
     allowed = {
@@ -336,7 +336,7 @@ def test_every_state_that_a_zone_may_name_has_its_letters() -> None:
     assert alpha3_codes("DEU") == {"DEU", "D"}
 
 
-def test_a_signer_that_the_operator_has_and_the_document_has_not() -> None:
+def test_signer_from_trust_store() -> None:
     sod = security_object(GROUPS, DSC, CSCA, certificates=())
     assert unlike_good(evidence(sod), trusting(CSCA.der, CRL, DSC.der)) == {}
     found = unlike_good(evidence(sod))
@@ -351,9 +351,9 @@ def test_a_signer_that_the_operator_has_and_the_document_has_not() -> None:
     assert set(found.values()) == {("undetermined", "signer_unknown")}
 
 
-def test_a_single_certificate_counts_although_it_is_named_otherwise() -> None:
+def test_single_certificate_with_other_name() -> None:
     sod = encode(0x77, signed_data("2.23.136.1.1.1", lds_security_object(GROUPS), DSC, issuer_name=DSC.name))
-    assert judged(evidence(sod)) == GOOD
+    assert checks_of(evidence(sod)) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_lists_of_hashes_that_cannot_be(content: bytes) -> None:
         SecurityObject.parse(sod)
 
 
-def test_signed_content_of_another_type_is_no_security_object() -> None:
+def test_other_content_type_is_malformed() -> None:
     for kind, fits in (("1.3.27.1.1.1", True), ("2.23.136.1.1.2", False)):
         sod = encode(0x77, signed_data(kind, lds_security_object(GROUPS), DSC, issuer_name=CSCA.name))
         if fits:
@@ -400,7 +400,7 @@ PSS = "1.2.840.113549.1.1.10"
         (sequence(oid("1.2.840.10045.4.3.2")), UnsupportedError),
     ],
 )
-def test_signature_algorithms_that_do_not_fit(algorithm: bytes, outcome: object) -> None:
+def test_unfit_signature_algorithm(algorithm: bytes, outcome: object) -> None:
     found, _ = signed_by(Key("rsa"), algorithm=algorithm)
     sod = SecurityObject.parse(found.files[ElementaryFile.SOD])
     signer = sod.signer(())
@@ -412,7 +412,7 @@ def test_signature_algorithms_that_do_not_fit(algorithm: bytes, outcome: object)
             sod.signed_data.signed_by(signer)
 
 
-def test_a_signature_that_nobody_can_verify_leaves_it_open() -> None:
+def test_unsupported_signature_is_undetermined() -> None:
     found, trust = signed_by(Key("rsa"), algorithm=sequence(oid("1.2.3.4")))
     assert unlike_good(found, trust) == {"chip.sod_signature": ("undetermined", "algorithm_unsupported")}
 
@@ -423,7 +423,7 @@ def weird(issued: Issued, old: bytes, new: bytes) -> bytes:
     return issued.der.replace(old, new)
 
 
-def test_an_authority_with_a_key_that_nobody_can_use_leaves_it_open() -> None:
+def test_unsupported_authority_is_undetermined() -> None:
     csca = certificate(Key("secp256r1"))
     signer = certificate(Key("secp256r1"), issuer=csca, common="DSC")
     curve = bytes.fromhex("06082A8648CE3D030107")
@@ -433,7 +433,7 @@ def test_an_authority_with_a_key_that_nobody_can_use_leaves_it_open() -> None:
     assert found["chip.trust"] == ("undetermined", "algorithm_unsupported")
 
 
-def test_errors_never_quote_what_they_read() -> None:
+def test_errors_do_not_quote_content() -> None:
     secret = certificate(Key("secp256r1"), common="ERIKSSON").der
     for cut in range(0, len(secret), 7):
         with pytest.raises(ChipError) as refused:

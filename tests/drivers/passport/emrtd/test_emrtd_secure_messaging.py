@@ -1,4 +1,4 @@
-"""Secure messaging with AES against a recorded session, and every way an answer can be wrong."""
+"""Secure messaging with AES against a recorded session, and every kind of wrong answer."""
 
 import pytest
 from emrtd_replay import replayed, whole_file
@@ -18,7 +18,7 @@ from drivers.passport.emrtd.transport.apdu import EXTENDED_NE, Command, Response
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMessaging
 
-# Recorded with a chip that speaks AES-256; published with the tests of gmrtd (MIT).
+# Recorded with a chip that uses AES-256; published with the tests of gmrtd (MIT).
 AES_256_KEYS = (
     "74B94F408BBB2CD92571FD5B6370A94CCE7A2FA42AE3EB4DA47B97CE6EAA24C6",
     "9E28D5D9FF1D979BE752E8926BF0E1D35A440FC0AEFC4AA3BC5610055AC8B113",
@@ -45,7 +45,7 @@ def session(suite: Suite, counter: bytes = b"\0") -> SecureMessaging:
 
 
 def answer_of_the_chip(chip: SecureMessaging, data: bytes, status: int, *, tag: int = 0x87) -> Response:
-    """Protect an answer the way a chip does, with its counter one ahead."""
+    """Protect an answer as a chip does, with its counter one ahead."""
     chip._raise_counter()
     objects = b""
     if data:
@@ -57,7 +57,7 @@ def answer_of_the_chip(chip: SecureMessaging, data: bytes, status: int, *, tag: 
     return Response(objects, status)
 
 
-def test_ef_com_is_read_as_recorded_with_aes_256() -> None:
+def test_ef_com_recorded_with_aes_256() -> None:
     channel = Channel(replayed(AES_256_COM))
     secret_key, mac_key = map(bytes.fromhex, AES_256_KEYS)
     channel.security = SecureMessaging(Suite.AES_256, secret_key, mac_key, bytes(15) + b"\x20")
@@ -69,7 +69,7 @@ def test_ef_com_is_read_as_recorded_with_aes_256() -> None:
 @pytest.mark.parametrize("suite", [*Suite])
 @pytest.mark.parametrize("tag", [0x87, 0x85])
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 15, 16, 223, 4000])
-def test_what_a_chip_protects_is_given_back(suite: Suite, tag: int, size: int) -> None:
+def test_protected_answer_round_trip(suite: Suite, tag: int, size: int) -> None:
     ours, chips = session(suite), session(suite)
     ours.protect(Command(0, 0xB0, 0, 0, ne=256))
     chips._raise_counter()
@@ -78,7 +78,7 @@ def test_what_a_chip_protects_is_given_back(suite: Suite, tag: int, size: int) -
 
 
 @pytest.mark.parametrize("suite", [*Suite])
-def test_an_error_status_may_be_protected_or_bare(suite: Suite) -> None:
+def test_error_status_protected_or_bare(suite: Suite) -> None:
     ours, chips = session(suite), session(suite)
     assert ours.unprotect(answer_of_the_chip(chips, b"", 0x6A82)).status == 0x6A82
     assert ours.unprotect(Response(b"", 0x6982)).status == 0x6982
@@ -100,7 +100,7 @@ def test_every_flipped_bit_is_noticed(suite: Suite) -> None:
             session(suite).unprotect(Response(bytes(data), 0x9000))
 
 
-def test_a_replayed_answer_is_noticed() -> None:
+def test_replayed_answer_is_noticed() -> None:
     ours = session(Suite.AES_128)
     answer = answer_of_the_chip(session(Suite.AES_128), b"DG1", 0x9000)
     ours.unprotect(answer)
@@ -108,7 +108,7 @@ def test_a_replayed_answer_is_noticed() -> None:
         ours.unprotect(answer)
 
 
-def test_a_status_word_that_was_changed_on_the_way_is_noticed() -> None:
+def test_changed_status_word_is_detected() -> None:
     genuine = answer_of_the_chip(session(Suite.TDES), b"", 0x6A82)
     with pytest.raises(SecureMessagingError, match="differs"):
         session(Suite.TDES).unprotect(Response(genuine.data, 0x9000))
@@ -134,13 +134,13 @@ def signed(chip: SecureMessaging, objects: bytes) -> bytes:
         pytest.param(b"\x99\x02\x90\0" + tlv.encode(0x87, b"\x01" + bytes(16)), id="another order"),
     ],
 )
-def test_a_well_signed_answer_may_still_be_wrong(objects: bytes) -> None:
+def test_authentic_but_malformed_answer(objects: bytes) -> None:
     answer = Response(signed(session(Suite.AES_128), objects), 0x9000)
     with pytest.raises(SecureMessagingError):
         session(Suite.AES_128).unprotect(answer)
 
 
-def test_extended_lengths_are_written_in_two_bytes() -> None:
+def test_extended_length_has_two_bytes() -> None:
     protected = session(Suite.AES_128).protect(Command(0, 0xB0, 0, 0, ne=0x0FC0, extended=True))
     assert protected.data[:4].hex() == "97020fc0"
     written = protected.to_bytes()
@@ -162,12 +162,12 @@ def test_apdus_in_their_seven_forms() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x90", bytes(EXTENDED_NE + 3)])
-def test_an_answer_has_a_status_word_and_an_end(raw: bytes) -> None:
+def test_answer_without_status_is_malformed(raw: bytes) -> None:
     with pytest.raises(MalformedError):
         Response.parse(raw)
 
 
-def test_a_refusal_names_command_and_status_only() -> None:
+def test_refusal_names_command_and_status() -> None:
     with pytest.raises(CommandRefusedError, match="command A4 with status 6A82") as refused:
         Channel(lambda command: b"secret\x6a\x82").command(Command(0, 0xA4, 4, 12, b"private"))
     assert "secret" not in str(refused.value)
@@ -175,7 +175,7 @@ def test_a_refusal_names_command_and_status_only() -> None:
 
 @given(data=st.binary(max_size=64), status=st.integers(0, 0xFFFF), suite=st.sampled_from([*Suite]))
 @settings(max_examples=200)
-def test_whatever_arrives_only_typed_errors_leave(data: bytes, status: int, suite: Suite) -> None:
+def test_any_answer_raises_typed_errors_only(data: bytes, status: int, suite: Suite) -> None:
     try:
         answer = session(suite).unprotect(Response(data, status))
     except ChipError:
@@ -185,7 +185,7 @@ def test_whatever_arrives_only_typed_errors_leave(data: bytes, status: int, suit
 
 
 @given(st.binary(max_size=100), st.sampled_from([8, 16]))
-def test_padding_comes_off_as_it_went_on(data: bytes, block: int) -> None:
+def test_padding_round_trip(data: bytes, block: int) -> None:
     padded = pad(data, block)
     assert len(padded) % block == 0
     assert unpad(padded) == data

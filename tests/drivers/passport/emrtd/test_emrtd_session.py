@@ -1,4 +1,4 @@
-"""Whole sessions against a chip that somebody else wrote from the same standard."""
+"""Whole sessions against a chip with an independent implementation of the standard."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -73,7 +73,7 @@ COMPLETE = [
 
 
 def linked(chip: Chip):
-    """The link's part: a chip that has gone is ours to name."""
+    """Convert a removed chip into the link's error."""
 
     def transmit(command: bytes) -> bytes:
         try:
@@ -118,7 +118,7 @@ def unlike_good(result: ChipResult) -> dict[str, tuple[str, str | None]]:
     }
 
 
-def test_a_genuine_document_passes_every_check_it_can() -> None:
+def test_genuine_document_passes_all_checks() -> None:
     result = read(issued(Profile(access=Access.BOTH)))
 
     assert [check.id for check in result.checks] == COMPLETE
@@ -137,7 +137,7 @@ def test_a_genuine_document_passes_every_check_it_can() -> None:
     assert result.document_details is not None
 
 
-def test_progress_tells_each_file_as_it_grows() -> None:
+def test_progress_of_each_file() -> None:
     steps = list(ChipSession(linked(issued()), today=TODAY, printed=zone(PRINTED)).run())[:-1]
     assert steps[0] == ChipProgress(stage=ChipStage.ACCESS, access=AccessMethod.BAC)
     files = [step.file for step in steps if step.bytes_read == 4]
@@ -163,52 +163,52 @@ def test_pace_in_groups(mapping: Mapping, number: int) -> None:
     assert unlike_good(read(issued(Profile(access=Access.PACE, pace=(info,), details=False)))) == {}
 
 
-def test_pace_with_chip_authentication_mapping_opens_the_chip() -> None:
+def test_pace_cam_opens_chip() -> None:
     info = PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, BY_NAME["brainpoolP256r1"])
     result = read(issued(Profile(access=Access.PACE, pace=(info,), details=False)))
     assert result.access is AccessMethod.PACE_MRZ
     assert outcomes(result)["chip.access"] == ("successful", None)
 
 
-def test_pace_among_several_parameters_names_the_one_it_means() -> None:
+def test_pace_with_several_parameters() -> None:
     ways = tuple(PaceInfo(Mapping.GENERIC, Cipher.AES_256, BY_NAME[n]) for n in ("secp384r1", "secp256r1"))
     assert read(issued(Profile(access=Access.PACE, pace=ways, details=False))).access is AccessMethod.PACE_MRZ
 
 
-def test_a_card_access_number_alone_opens_and_leaves_nothing_to_compare() -> None:
+def test_can_alone_opens_chip() -> None:
     chip = issued(Profile(access=Access.PACE, can="500540", details=False))
     result = read(chip, printed=None, can="500540")
     assert result.access is AccessMethod.PACE_CAN
     assert unlike_good(result) == {"combined.mrz_vs_dg1": ("undetermined", "no_printed_mrz")}
 
 
-def test_a_misread_zone_leaves_the_access_number() -> None:
+def test_misread_zone_falls_back_to_can() -> None:
     other = zone(TravellerGenerator(8).document(Format.TD3, issuer="UTO").lines)
     result = read(issued(Profile(access=Access.PACE, can="500540")), printed=other, can="500540")
     assert result.access is AccessMethod.PACE_CAN
     assert unlike_good(result) == {"combined.mrz_vs_dg1": ("failed", "differs_from_chip")}
 
 
-def test_a_chip_without_access_control_is_read_as_it_is() -> None:
+def test_chip_without_access_control_is_read() -> None:
     result = read(issued(Profile(access=Access.OPEN)))
     assert result.access is AccessMethod.NONE
     assert unlike_good(result) == {"chip.access": ("not_supported", "access_uncontrolled")}
 
 
 @pytest.mark.parametrize("access", [Access.BAC, Access.PACE])
-def test_a_chip_of_another_document_stays_closed(access: Access) -> None:
+def test_chip_of_another_document_stays_closed(access: Access) -> None:
     result = outcomes(read(issued(Profile(access=access), [fault.WrongKey()])))
     assert result.pop("chip.access") == ("failed", "access_denied")
     assert set(result.values()) == {("aborted", "no_access")}
 
 
-def test_without_any_password_nothing_is_tried() -> None:
+def test_without_password_nothing_is_tried() -> None:
     result = read(issued(), printed=None)
     assert outcomes(result)["chip.access"] == ("undetermined", "no_password")
     assert result.commands == 0
 
 
-def test_a_card_that_is_no_travel_document() -> None:
+def test_card_without_travel_document() -> None:
     *_, result = ChipSession(lambda command: b"\x6a\x82", today=TODAY, printed=zone(PRINTED)).run()
     found = outcomes(result)
     assert set(found.values()) == {("not_supported", "no_application")}
@@ -271,7 +271,7 @@ def test_a_card_that_is_no_travel_document() -> None:
         ),
     ],
 )
-def test_a_chip_proves_that_it_is_no_copy(profile: Profile, check: str) -> None:
+def test_chip_proves_authenticity(profile: Profile, check: str) -> None:
     identifier = f"chip.{check}_authentication"
     genuine = read(issued(profile))
     assert unlike_good(genuine) == {}
@@ -282,7 +282,7 @@ def test_a_chip_proves_that_it_is_no_copy(profile: Profile, check: str) -> None:
     assert outcomes(copy)[identifier][0] == "failed"
 
 
-def test_chip_authentication_comes_instead_of_active_authentication() -> None:
+def test_chip_authentication_is_preferred() -> None:
     profile = Profile(
         access=Access.PACE,
         chip_authentication=(Cipher.AES_128,),
@@ -294,7 +294,7 @@ def test_chip_authentication_comes_instead_of_active_authentication() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "expected"),
+    ("corrupted", "expected"),
     [
         (fault.AlteredGroup(group=1), {"chip.data_group_hash.DG1": ("failed", "hash_wrong")}),
         (fault.AlteredGroup(group=2), {"chip.data_group_hash.DG2": ("failed", "hash_wrong")}),
@@ -312,18 +312,18 @@ def test_chip_authentication_comes_instead_of_active_authentication() -> None:
         (fault.MrzUnlikePrint(), {"combined.mrz_vs_dg1": ("failed", "differs_from_chip")}),
     ],
 )
-def test_each_defect_is_seen_by_its_own_checks_only(
-    spoilt: fault.ChipFault, expected: dict[str, tuple[str, str]]
+def test_defect_fails_its_own_checks_only(
+    corrupted: fault.ChipFault, expected: dict[str, tuple[str, str]]
 ) -> None:
-    result = read(issued(None, [spoilt]))
+    result = read(issued(None, [corrupted]))
     found = unlike_good(result)
-    if isinstance(spoilt, fault.AlteredGroup) and spoilt.group == 1:
-        # The zone that was altered is no longer the printed one either.
+    if isinstance(corrupted, fault.AlteredGroup) and corrupted.group == 1:
+        # The altered zone no longer equals the printed one either.
         assert found.pop("combined.mrz_vs_dg1") == ("failed", "differs_from_chip")
     assert found == expected
 
 
-def test_a_document_of_another_state_than_its_signer() -> None:
+def test_document_and_signer_of_other_states() -> None:
     result = read(
         issued(document=TravellerGenerator(7).document(Format.TD3, issuer="KEN")), printed=None, can="1"
     )
@@ -333,7 +333,7 @@ def test_a_document_of_another_state_than_its_signer() -> None:
     assert found == {"chip.issuing_state": ("failed", "state_differs")}
 
 
-def test_a_revoked_signer() -> None:
+def test_revoked_signer() -> None:
     state = IssuingState.create(now=NOW)
     chip = issued(None, [fault.RevokedSigner()], issuer=state)
     trust = TrustStore.from_bytes(state.csca.der, state.crl())
@@ -341,7 +341,7 @@ def test_a_revoked_signer() -> None:
 
 
 @pytest.mark.parametrize("trust", [None, TrustStore()])
-def test_without_a_trust_store_nothing_is_vouched_for(trust: TrustStore | None) -> None:
+def test_without_trust_store_undetermined(trust: TrustStore | None) -> None:
     assert unlike_good(read(issued(), trust=trust)) == {
         "chip.dsc_signature": ("undetermined", "no_trust_store"),
         "chip.dsc_revocation": ("undetermined", "no_trust_store"),
@@ -354,7 +354,7 @@ ACTIVE = Profile(access=Access.BAC, active_authentication=ActiveAuthentication.E
 
 
 @pytest.mark.parametrize("profile", [FULL, ACTIVE])
-def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
+def test_removal_aborts_remaining_checks(profile: Profile) -> None:
     chip = issued(profile)
     commands = read(chip).commands
     for at in range(1, commands + 1):
@@ -379,7 +379,7 @@ def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
         (FULL, lambda at: fault.WrongStatus(at=at, status=0x6A82)),
     ],
 )
-def test_trouble_at_any_command_is_an_outcome(profile: Profile, spoil: object) -> None:
+def test_fault_at_any_command_is_an_outcome(profile: Profile, spoil: object) -> None:
     chip = issued(profile)
     commands = read(chip).commands
     # One read of the face is like the next.
@@ -391,7 +391,7 @@ def test_trouble_at_any_command_is_an_outcome(profile: Profile, spoil: object) -
         assert overall_outcome(result.checks) is not Outcome.UNKNOWN
 
 
-def test_a_file_that_the_issuer_signed_must_be_there() -> None:
+def test_signed_file_must_be_present() -> None:
     chip = issued(ACTIVE)
     application = tuple(f for f in chip.personalisation.application if f.file_id != 0x010F)
     object.__setattr__(chip.personalisation, "application", application)
@@ -402,7 +402,7 @@ def test_a_file_that_the_issuer_signed_must_be_there() -> None:
     }
 
 
-def test_fingerprints_are_never_asked_for() -> None:
+def test_fingerprints_are_never_requested() -> None:
     chip = issued(Profile(access=Access.BAC, fingerprints=True))
     sent: list[bytes] = []
     session = ChipSession(
@@ -419,7 +419,7 @@ def test_fingerprints_are_never_asked_for() -> None:
 
 @pytest.mark.parametrize("padding", [0, 40_000])
 @pytest.mark.parametrize("extended", [False, True])
-def test_long_faces_are_read_in_short_and_in_extended_pieces(padding: int, extended: bool) -> None:
+def test_long_face_in_short_and_extended_reads(padding: int, extended: bool) -> None:
     chip = issued(Profile(access=Access.BAC, image_padding=padding, extended_length=extended, details=False))
     result = read(chip)
     assert unlike_good(result) == {}
@@ -428,7 +428,7 @@ def test_long_faces_are_read_in_short_and_in_extended_pieces(padding: int, exten
     chip.insert()
     short = read(chip, extended_length=False)
     assert unlike_good(short) == {}
-    assert short.commands >= result.commands - 2  # EF.ATR/INFO is not looked at
+    assert short.commands >= result.commands - 2  # EF.ATR/INFO is not read
 
 
 def test_cards_in_their_own_format() -> None:
@@ -439,7 +439,7 @@ def test_cards_in_their_own_format() -> None:
         assert result.lines == card.lines
 
 
-def test_nothing_personal_in_what_is_printed_of_a_result() -> None:
+def test_result_repr_has_no_personal_data() -> None:
     result = read(issued())
     assert TRAVELLER.number not in repr(result)
     assert TRAVELLER.number not in str(result)
@@ -448,13 +448,13 @@ def test_nothing_personal_in_what_is_printed_of_a_result() -> None:
         assert TRAVELLER.number not in (check.text or "")
 
 
-def test_certificates_from_a_master_list_are_anchors_too() -> None:
+def test_master_list_certificates_are_trusted() -> None:
     trust = TrustStore.from_bytes(UTOPIA.master_list([UTOPIA.csca]), UTOPIA.crl())
     assert trust.faults == ()
     assert unlike_good(read(issued(), trust=trust)) == {}
 
 
-def test_a_day_before_and_a_day_after_the_signers_validity() -> None:
+def test_day_before_and_after_signer_validity() -> None:
     chip = issued()
     for today, reason in (
         (date(2026, 1, 1), "certificate_not_yet_valid"),
@@ -473,68 +473,68 @@ def evidence_of(chip: Chip) -> ChipEvidence:
     return ChipEvidence(files, opened_chip=opened, access=CHIP.successful(CHIP_ACCESS))
 
 
-def judged(evidence: ChipEvidence, printed: Mrz | None = None) -> dict[str, tuple[str, str | None]]:
+def checks_of(evidence: ChipEvidence, printed: Mrz | None = None) -> dict[str, tuple[str, str | None]]:
     return outcomes(InspectionResultBuilder(evidence, printed or zone(PRINTED), TRUST, TODAY).build(0, 0.0))
 
 
-def test_a_list_of_protocols_that_was_not_signed_so() -> None:
+def test_card_access_unlike_dg14_fails() -> None:
     evidence = evidence_of(issued(FULL))
-    assert judged(evidence)["chip.access"] == ("successful", None)
+    assert checks_of(evidence)["chip.access"] == ("successful", None)
     assert evidence.opened_chip is not None
     evidence.opened_chip = replace(
         evidence.opened_chip, pace=PaceWay("0.4.0.127.0.7.2.2.4.2.1", "gm", Suite.TDES, 8)
     )
-    assert judged(evidence)["chip.access"] == ("failed", "card_access_unlike_dg14")
+    assert checks_of(evidence)["chip.access"] == ("failed", "card_access_unlike_dg14")
 
 
-def test_a_zone_that_was_not_read_completely_is_not_held_against_the_document() -> None:
+def test_incomplete_zone_is_undetermined() -> None:
     first, second = PRINTED
     printed = zone((first, "?" + second[1:]))
-    assert judged(evidence_of(issued()), printed)["combined.mrz_vs_dg1"] == (
+    assert checks_of(evidence_of(issued()), printed)["combined.mrz_vs_dg1"] == (
         "undetermined",
         "printed_unreadable",
     )
 
 
-def test_lines_in_another_order_or_as_one_are_the_same_zone() -> None:
+def test_reordered_or_joined_lines_match() -> None:
     for lines in (PRINTED[::-1], ("".join(PRINTED),)):
-        assert judged(evidence_of(issued()), zone(lines))["combined.mrz_vs_dg1"] == ("successful", None)
+        assert checks_of(evidence_of(issued()), zone(lines))["combined.mrz_vs_dg1"] == ("successful", None)
 
 
-def test_a_zone_in_the_chip_that_is_none() -> None:
+def test_malformed_zone_in_chip() -> None:
     evidence = evidence_of(issued())
     evidence.files[ElementaryFile.DG1] = b"\x61\x00"
-    found = judged(evidence)
+    found = checks_of(evidence)
     assert found["combined.mrz_vs_dg1"] == ("undetermined", "dg1_malformed")
     assert found["chip.issuing_state"] == ("undetermined", "dg1_malformed")
 
 
 @pytest.mark.parametrize(("group", "proof"), [(14, CHIP_AUTHENTICATION), (15, ACTIVE_AUTHENTICATION)])
 @pytest.mark.parametrize("which", ["the key", "the signature"])
-def test_a_proof_with_a_key_that_was_not_signed_proves_nothing(group: int, proof: str, which: str) -> None:
+def test_proof_with_unsigned_key_counts_not(group: int, proof: str, which: str) -> None:
     evidence = evidence_of(issued(FULL if group == 14 else ACTIVE))
     evidence.proofs[proof] = CHIP.successful(proof)
-    assert judged(evidence)[proof] == ("successful", None)
-    spoilt = ElementaryFile.SOD if which == "the signature" else ElementaryFile[f"DG{group}"]
-    evidence.files[spoilt] = evidence.files[spoilt][:-1] + bytes([evidence.files[spoilt][-1] ^ 1])
-    assert judged(evidence)[proof] == ("undetermined", "key_not_authentic")
+    assert checks_of(evidence)[proof] == ("successful", None)
+    corrupted = ElementaryFile.SOD if which == "the signature" else ElementaryFile[f"DG{group}"]
+    evidence.files[corrupted] = evidence.files[corrupted][:-1] + bytes([evidence.files[corrupted][-1] ^ 1])
+    assert checks_of(evidence)[proof] == ("undetermined", "key_not_authentic")
 
 
-def test_a_dg14_that_is_none_leaves_chip_authentication_open() -> None:
+def test_malformed_dg14_is_undetermined() -> None:
     evidence = evidence_of(issued(FULL))
     evidence.files[ElementaryFile.DG14] = b"\x6e\x01\x00"
-    assert judged(evidence)["chip.chip_authentication"] == ("undetermined", "file_malformed")
+    assert checks_of(evidence)["chip.chip_authentication"] == ("undetermined", "file_malformed")
 
 
 def altered_session(chip: Chip, file_id: int, content: bytes) -> dict[str, tuple[str, str | None]]:
-    """Read a chip in which somebody replaced a file."""
+    """Read a chip with one file replaced."""
     for file in chip.personalisation.application:
         if file.file_id == file_id:
             object.__setattr__(file, "content", content)
     return outcomes(read(chip))
 
 
-def test_keys_of_unknown_kinds_leave_the_proof_open() -> None:
+def test_unknown_key_is_undetermined() -> None:
     unknown = bytes.fromhex("6F11300F300506032A0304" + "0306" + "0001020304" + "05")
     found = altered_session(issued(ACTIVE), 0x010F, unknown)
     assert found["chip.active_authentication"] == ("undetermined", "algorithm_unsupported")
@@ -547,7 +547,7 @@ def test_keys_of_unknown_kinds_leave_the_proof_open() -> None:
     ("status", "expected"),
     [(0x6700, ("undetermined", "long_answer_unsupported")), (0x6985, ("failed", "aa_refused"))],
 )
-def test_a_chip_that_does_not_sign(status: int, expected: tuple[str, str]) -> None:
+def test_chip_that_does_not_sign(status: int, expected: tuple[str, str]) -> None:
     chip = issued(ACTIVE)
     last = read(chip).commands
     chip.insert()
@@ -555,13 +555,13 @@ def test_a_chip_that_does_not_sign(status: int, expected: tuple[str, str]) -> No
     assert outcomes(read(chip))["chip.active_authentication"] == expected
 
 
-def test_a_diffie_hellman_key_signs_nothing() -> None:
+def test_dh_key_cannot_sign() -> None:
     dh = DhKey(groups.BY_PARAMETER_ID[0], 4)
     with pytest.raises(UnsupportedError):
         active_authentication.verify(dh, bytes(8), bytes(128))
 
 
-def test_a_zone_without_dates_opens_nothing() -> None:
+def test_zone_without_dates_opens_nothing() -> None:
     french = parse(("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "8806923102858CORINNE<<<<<<<6512068F6"), TODAY)
     assert french is not None
     result = read(issued(), printed=french)
@@ -575,7 +575,7 @@ def test_elements_that_agree_on_nothing() -> None:
             group.decode(group.encode(element))
 
 
-def test_a_trivial_power_is_refused() -> None:
+def test_trivial_power_is_refused() -> None:
     group = groups.BY_PARAMETER_ID[0]
     assert group.order is not None
     with pytest.raises(MalformedError):
@@ -586,13 +586,13 @@ def test_a_trivial_power_is_refused() -> None:
         groups.validated_group(group.p, group.p, None)
 
 
-def test_a_challenge_that_is_cut_says_nothing_about_the_document() -> None:
-    # Before it EF.CardAccess and EF.ATR/INFO are looked for and the application is selected.
+def test_cut_challenge_is_aborted() -> None:
+    # Before it, EF.CardAccess and EF.ATR/INFO are read and the application is selected.
     chip = issued(Profile(access=Access.BAC), [fault.CutReply(at=5, size=1)])
     assert set(outcomes(read(chip)).values()) == {("aborted", "chip_error")}
 
 
-def test_a_chip_that_refuses_to_be_opened_at_all() -> None:
+def test_chip_refuses_all_access() -> None:
     chip = issued(Profile(access=Access.BAC), [fault.WrongStatus(at=4, status=0x6F00)])
     found = outcomes(read(chip))
     assert found.pop("chip.access") == ("failed", "access_failed")

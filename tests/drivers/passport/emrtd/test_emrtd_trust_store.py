@@ -1,4 +1,4 @@
-"""What an operator gives: files, folders, PEM, DER, master lists, and rubbish among them."""
+"""Trust store from an operator's files: folders, PEM, DER, master lists, and unusable files among them."""
 
 import base64
 from pathlib import Path
@@ -22,7 +22,7 @@ def pem(label: str, der: bytes) -> bytes:
     return f"-----BEGIN {label}-----\n".encode() + body + f"-----END {label}-----\n".encode()
 
 
-def test_a_folder_of_everything(tmp_path: Path) -> None:
+def test_folder_of_everything(tmp_path: Path) -> None:
     (tmp_path / "a.cer").write_bytes(CSCA.der)
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "all.pem").write_bytes(
@@ -40,7 +40,7 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
     assert [known.revoked_serials for known in trust.revocation_lists] == [{5, 6}]
 
 
-def test_a_bad_file_is_noted_and_passed_over(tmp_path: Path) -> None:
+def test_bad_file_is_noted_and_skipped(tmp_path: Path) -> None:
     (tmp_path / "good.cer").write_bytes(CSCA.der)
     (tmp_path / "cut.cer").write_bytes(CSCA.der[:-9])
     (tmp_path / "letter.txt").write_bytes(b"Dear colleague, attached you find")
@@ -72,27 +72,27 @@ def test_more_files_than_anybody_needs(tmp_path: Path, monkeypatch: pytest.Monke
     assert "more than 1 files" in TrustStore.load(tmp_path).faults[0]
 
 
-def test_more_certificates_than_states_have(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MOST_CERTIFICATES", 1)
     trust = TrustStore.from_bytes(CSCA.der, OTHER.der)
     assert len(trust.authorities) == 1
     assert len(trust.faults) == 1
 
 
-def test_a_master_list_gives_its_certificates() -> None:
+def test_master_list_certificates_are_loaded() -> None:
     trust = TrustStore.from_bytes(master_list((CSCA.der, OTHER.der), SIGNER, CSCA))
     assert trust.faults == ()
     assert len(trust.authorities) == 2
     assert trust.signers == ()
 
 
-def test_one_bad_certificate_does_not_spoil_a_master_list() -> None:
+def test_bad_certificate_in_master_list() -> None:
     trust = TrustStore.from_bytes(master_list((CSCA.der, b"\x30\x03\x02\x01\x01", OTHER.der), SIGNER, CSCA))
     assert len(trust.authorities) == 2
-    assert trust.faults == ("entry 1, certificate 2: a certificate is not laid out as it must be",)
+    assert trust.faults == ("entry 1, certificate 2: a certificate is malformed",)
 
 
-def test_an_altered_master_list_gives_nothing() -> None:
+def test_altered_master_list_is_refused() -> None:
     whole = master_list((CSCA.der, OTHER.der), SIGNER, CSCA)
     at = whole.index(b"CSCA UTOPIA")
     altered = whole[:at] + b"X" + whole[at + 1 :]
@@ -106,14 +106,14 @@ def test_other_signed_data_is_no_master_list() -> None:
     assert trust.faults == ("entry 1: the signed data is no master list",)
 
 
-def test_a_store_shows_no_keys() -> None:
+def test_store_shows_no_keys() -> None:
     trust = TrustStore.from_bytes(CSCA.der, CRL)
     assert repr(trust) == "TrustStore(faults=())"
     assert "UTOPIA" not in repr(trust.authorities)
 
 
 @pytest.mark.parametrize("parse", [Certificate.parse, RevocationList.parse])
-def test_what_is_too_long_or_too_deep_is_not_parsed(parse: object) -> None:
+def test_too_long_or_deep_is_not_parsed(parse: object) -> None:
     deep = b""
     for _ in range(40):
         deep = encode(0x30, deep)

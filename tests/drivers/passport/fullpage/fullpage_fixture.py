@@ -1,4 +1,4 @@
-"""A real driver, a real connection, and a simulated full-page reader in our hands."""
+"""A real driver, a real connection, and a simulated full-page reader under control of the test."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ OPTICAL = {"optical.ir_ab_mr", "optical.uv_br_fu", "optical.uv_br_ph", "optical.
 
 
 def simulator(kind: str, **settings: Any) -> PageReader:
-    """A reader that gives results at once, of small images, whose documents stay until they are taken."""
+    """Build a reader with immediate results and small images, whose documents stay until they are removed."""
     fast = {"port": 0, "dpi": 50, "step_s": 0.0, "dwell_s": 600}
     built = SIMULATED[kind](name="lane-1/reader", kind=kind, **fast | settings).build()
     assert isinstance(built, PageReader)
@@ -57,19 +57,19 @@ class FullPageFixture:
     _FAST: ClassVar[dict[str, Any]] = {"poll_s": 0.005}
 
     def __init__(self, kind: str, device: PageReader | None, **settings: Any) -> None:
-        """Without a `device`, `url` says where something else answers."""
+        """Prepare a driver; without a `device`, `url` is the address of another service."""
         self.kind = kind
         if device is not None:
             self.device = device
             settings = {"url": device.server.url} | settings
         self.settings = self._FAST | settings
-        self.said: asyncio.Queue[Any] = asyncio.Queue()
+        self.output: asyncio.Queue[Any] = asyncio.Queue()
         self.links = LinkFactory()
         self.driver: FullPageReader[Any] | None = None
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self) -> Any:
-        """Open the driver anew, as a worker does after a failure."""
+        """Open the driver again, as a worker does after a failure."""
         await self.close()
         self.links = LinkFactory()
         driver, settings = DRIVERS[self.kind]
@@ -79,7 +79,7 @@ class FullPageFixture:
         return identity
 
     async def reopen(self) -> None:
-        """Open it again and again until somebody answers, as a worker does."""
+        """Open it repeatedly until the service responds, as a worker does."""
         async with asyncio.timeout(10):
             while True:
                 with contextlib.suppress(LinkError):
@@ -101,29 +101,29 @@ class FullPageFixture:
         async with contextlib.aclosing(driver.watch()) as observations:
             try:
                 async for observation in observations:
-                    self.said.put_nowait(observation)
+                    self.output.put_nowait(observation)
             except LinkError as error:
-                self.said.put_nowait(error)
+                self.output.put_nowait(error)
 
     async def next(self, kind: type[Any] = object) -> Any:
-        """The next thing of that kind; what comes before it is passed over."""
+        """Return the next observation of that kind; earlier ones are skipped."""
         async with asyncio.timeout(10):
             while True:
-                said = await self.said.get()
-                if isinstance(said, kind):
-                    return said
-                assert not isinstance(said, LinkError), said.text
+                output = await self.output.get()
+                if isinstance(output, kind):
+                    return output
+                assert not isinstance(output, LinkError), output.text
 
     async def until(self, kind: type[Any]) -> list[Any]:
-        """Everything up to and with the next thing of that kind."""
+        """Return all observations up to and including the next one of that kind."""
         found: list[Any] = []
         async with asyncio.timeout(10):
             while not found or not isinstance(found[-1], kind):
-                found.append(await self.said.get())
+                found.append(await self.output.get())
         return found
 
     async def read(self, page: Page) -> DocumentRead:
-        """Put a page on the glass, and take it away once it is read."""
+        """Place a page, and remove it once it is read."""
         await self.device.present(page)
         read = await self.next(DocumentRead)
         await self.device.scanner.remove()
@@ -138,16 +138,16 @@ class FullPageFixture:
 async def fullpage_fixture(
     kind: str, device: dict[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[FullPageFixture]:
-    """A simulated reader that runs, and an opened driver before it."""
+    """Run a simulated reader and an opened driver for it."""
     simulated = simulator(kind, **device or {})
     running = asyncio.create_task(_run(simulated, ready := asyncio.Event()))
     await ready.wait()
-    here = FullPageFixture(kind, simulated, **settings)
+    fixture = FullPageFixture(kind, simulated, **settings)
     try:
-        await here.open()
-        yield here
+        await fixture.open()
+        yield fixture
     finally:
-        await here.close()
+        await fixture.close()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -164,5 +164,5 @@ def check(read: DocumentRead, name: str) -> Check:
     return next(check for check in read.checks if check.id == name)
 
 
-def types(said: list[Any]) -> list[str]:
-    return [item.event_type if isinstance(item, Observation) else type(item).__name__ for item in said]
+def types(output: list[Any]) -> list[str]:
+    return [item.event_type if isinstance(item, Observation) else type(item).__name__ for item in output]

@@ -1,4 +1,4 @@
-"""The bridge: what its answers mean, and both ways a scan can start."""
+"""The bridge: parsing of its answers, and both triggers of a scan."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ def test_every_kind_of_line() -> None:
 @pytest.mark.parametrize(
     "value", [{"hologram": {"seen": 1}}, {"mrz": {"lines": []}}, {"mrz": {"lines": [" "]}}]
 )
-def test_lines_that_say_nothing_to_us_are_passed_over(value: object) -> None:
+def test_unknown_lines_are_ignored(value: object) -> None:
     assert line(value) is None
 
 
@@ -70,7 +70,7 @@ def test_lines_that_say_nothing_to_us_are_passed_over(value: object) -> None:
         {"check": {"code": "UV_BR_FU", "outcome": "successful"}},
     ],
 )
-def test_lines_that_are_wrong_are_bad_frames(value: object) -> None:
+def test_malformed_lines_are_bad_frames(value: object) -> None:
     assert isinstance(line(value), BadFrame)
 
 
@@ -86,55 +86,55 @@ def test_lines_that_are_wrong_are_bad_frames(value: object) -> None:
         ({}, Outcome.UNDETERMINED),
     ],
 )
-def test_a_check_has_one_of_five_outcomes(check: dict[str, Any], outcome: Outcome) -> None:
-    said = line({"check": {"code": "uv_br_fu"} | check})
-    assert isinstance(said, ChecksItem)
-    assert (said.checks[0].id, said.checks[0].outcome) == ("optical.uv_br_fu", outcome)
+def test_check_has_one_of_five_outcomes(check: dict[str, Any], outcome: Outcome) -> None:
+    observations = line({"check": {"code": "uv_br_fu"} | check})
+    assert isinstance(observations, ChecksItem)
+    assert (observations.checks[0].id, observations.checks[0].outcome) == ("optical.uv_br_fu", outcome)
 
 
 @settings(max_examples=FUZZ)
 @given(st.binary(max_size=60) | st.text().map(str.encode))
-def test_no_bytes_make_it_stumble(said: bytes) -> None:
-    parse_line(said, OutcomeWords())
-    parse_status(said)
+def test_no_bytes_make_it_stumble(observations: bytes) -> None:
+    parse_line(observations, OutcomeWords())
+    parse_status(observations)
 
 
-async def test_a_bridge_that_waits_by_itself_starts_the_scans() -> None:
+async def test_bridge_triggers_scans() -> None:
     async with fullpage_fixture(
         "document-bridge", {"sees_documents": False}, trigger="scan", scan_wait_s=0.05
-    ) as here:
+    ) as fixture:
         for page in (PASSPORT, CARD_BACK):
-            await asyncio.sleep(0.1)  # it answers that nothing came, and is asked again
-            await here.device.present(page)
-            said = await here.until(DocumentRemoved)
-            assert (said[0].event_type, said[-2].lines) == ("document.placed", page.lines)
-        assert here.device.scanner.scans == 2
+            await asyncio.sleep(0.1)  # it answers that no document came, and is asked again
+            await fixture.device.present(page)
+            observations = await fixture.until(DocumentRemoved)
+            assert (observations[0].event_type, observations[-2].lines) == ("document.placed", page.lines)
+        assert fixture.device.scanner.scans == 2
 
 
-async def test_a_bridge_that_waits_and_sees_tells_of_the_removal() -> None:
-    async with fullpage_fixture("document-bridge", trigger="scan") as here:
-        await here.device.present(PASSPORT)
-        await here.next(DocumentRead)
-        assert here.said.empty()
-        await here.device.scanner.remove()
-        assert (await here.next(DocumentRemoved)).end_reason is TransactionEnd.COMPLETE
+async def test_bridge_reports_removal() -> None:
+    async with fullpage_fixture("document-bridge", trigger="scan") as fixture:
+        await fixture.device.present(PASSPORT)
+        await fixture.next(DocumentRead)
+        assert fixture.output.empty()
+        await fixture.device.scanner.remove()
+        assert (await fixture.next(DocumentRemoved)).end_reason is TransactionEnd.COMPLETE
 
 
-async def test_a_reader_that_sees_no_documents_is_not_asked_whether_one_is_there() -> None:
-    with pytest.raises(LinkError, match="cannot tell") as refused:
+async def test_blind_reader_needs_scan_trigger() -> None:
+    with pytest.raises(LinkError, match="cannot detect") as refused:
         async with fullpage_fixture("document-bridge", {"sees_documents": False}):
             pass
     assert 'trigger = "scan"' in refused.value.how
 
 
-async def test_waiting_costs_one_request_where_the_bridge_can_hold_it_back() -> None:
-    async with fullpage_fixture("document-bridge", scan_wait_s=20) as here:
-        while len(here.device.server.request_count) < 2:
+async def test_delayed_answer_saves_requests() -> None:
+    async with fullpage_fixture("document-bridge", scan_wait_s=20) as fixture:
+        while len(fixture.device.server.request_count) < 2:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.05)
-        assert len(here.device.server.request_count) == 2
-        await here.device.present(PASSPORT)
-        await here.next(DocumentRead)
+        assert len(fixture.device.server.request_count) == 2
+        await fixture.device.present(PASSPORT)
+        await fixture.next(DocumentRead)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_waiting_costs_one_request_where_the_bridge_can_hold_it_back() -> 
         ({"document": "perhaps"}, Cause.WRONG_DEVICE),
     ],
 )
-async def test_a_status_that_cannot_be_worked_with_is_refused(status: dict[str, Any], cause: Cause) -> None:
+async def test_unusable_status_is_refused(status: dict[str, Any], cause: Cause) -> None:
     async def answer(_request: Request) -> Response:
         return json_response(STATUS | status)
 
@@ -161,7 +161,7 @@ async def test_a_status_that_cannot_be_worked_with_is_refused(status: dict[str, 
         ("lamp_broken", Cause.NO_RESPONSE),
     ],
 )
-async def test_what_a_bridge_cannot_do_becomes_a_cause(code: str, cause: Cause) -> None:
+async def test_bridge_error_becomes_cause(code: str, cause: Cause) -> None:
     async def answer(_request: Request) -> Response:
         return json_response({"error": {"code": code}}, 409 if code == "busy" else 503)
 
@@ -170,12 +170,12 @@ async def test_what_a_bridge_cannot_do_becomes_a_cause(code: str, cause: Cause) 
 
 async def refusal(answer: Any) -> LinkError:
     async with HttpServer(answer) as server:
-        here = FullPageFixture("document-bridge", None, url=server.url)
+        fixture = FullPageFixture("document-bridge", None, url=server.url)
         try:
             with pytest.raises(LinkError) as refused:
-                await here.open()
+                await fixture.open()
         finally:
-            await here.close()
+            await fixture.close()
     return refused.value
 
 
@@ -190,10 +190,10 @@ async def refusal(answer: Any) -> LinkError:
         ([{"done": {}}, {"mrz": {"lines": list(PASSPORT.lines)}}], TransactionEnd.COMPLETE),
     ],
 )
-async def test_how_a_scan_may_end(lines: list[dict[str, Any]], ended: TransactionEnd) -> None:
+async def test_scan_endings(lines: list[dict[str, Any]], ended: TransactionEnd) -> None:
     async def stream() -> Any:
-        for said in lines:
-            yield json.dumps(said).encode() + b"\n"
+        for observations in lines:
+            yield json.dumps(observations).encode() + b"\n"
 
     async def answer(request: Request) -> Response:
         if request.path == "/scan":
@@ -201,12 +201,12 @@ async def test_how_a_scan_may_end(lines: list[dict[str, Any]], ended: Transactio
         return json_response(STATUS | {"document": "present"})
 
     async with HttpServer(answer) as server:
-        here = FullPageFixture("document-bridge", None, url=server.url)
+        fixture = FullPageFixture("document-bridge", None, url=server.url)
         try:
-            await here.open()
-            said = await here.until(DocumentRead)
-            assert said[-1].end_reason is ended
+            await fixture.open()
+            observations = await fixture.until(DocumentRead)
+            assert observations[-1].end_reason is ended
             if ended is TransactionEnd.READER_LOST:
-                assert isinstance(await here.said.get(), LinkError)
+                assert isinstance(await fixture.output.get(), LinkError)
         finally:
-            await here.close()
+            await fixture.close()

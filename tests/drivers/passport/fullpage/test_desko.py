@@ -1,4 +1,4 @@
-"""The DESKO Web API: what its results mean, and the reservation."""
+"""The DESKO Web API: parsing of its results, and the reservation."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ def outcomes(pieces: list[Any]) -> dict[str, Outcome]:
     }
 
 
-def test_a_scan_asks_for_what_is_configured() -> None:
+def test_scan_request_follows_settings() -> None:
     asked = scan_request(SETTINGS)
     assert asked["lightSources"]["visible"] == {"use": True, "croppings": ["document", "face"]}
     assert asked["checkUvDullness"] is asked["checkB900Ink"] is asked["getMrz"] is True
@@ -42,7 +42,7 @@ def test_a_scan_asks_for_what_is_configured() -> None:
     assert dark["checkUvDullness"] is False
 
 
-def test_the_zone_is_fetched_first_and_nothing_is_lost() -> None:
+def test_zone_is_fetched_first() -> None:
     paths = ["/s/1/ultraviolet/document", "/s/1/uv-dullness", "/s/1/visible/document", "/s/1/new", "/s/1/mrz"]
     assert ordered_resources([*paths, 7]) == [paths[4], paths[2], paths[1], paths[0], paths[3]]
     assert ordered_resources(None) == []
@@ -69,7 +69,7 @@ def test_images_are_bytes(light: str, area: str, prefix: str) -> None:
         {"available": True, "img": base64.b64encode(b"<html>").decode()},
     ],
 )
-def test_an_image_that_is_none_is_a_bad_frame(answer: object) -> None:
+def test_malformed_image_is_bad_frame(answer: object) -> None:
     assert [type(piece) for piece in resource("/s/1/visible/document", answer)] == [BadFrame]
 
 
@@ -81,13 +81,13 @@ def test_an_image_that_is_none_is_a_bad_frame(answer: object) -> None:
         {"mrz": "".join(PASSPORT.lines), "line1": None},
     ],
 )
-def test_the_zone_comes_in_lines_or_in_one(answer: dict[str, Any]) -> None:
+def test_zone_in_lines_or_joined(answer: dict[str, Any]) -> None:
     (zone,) = resource("/s/1/mrz", {"available": True} | answer)
     assert isinstance(zone, MrzItem)
     assert zone.lines == PASSPORT.lines
 
 
-def test_dullness_is_told_area_by_area() -> None:
+def test_dullness_area_by_area() -> None:
     answer = {"available": True, "document": "DULL", "face": "BRIGHT", "mrz": "psaWhatever"}
     assert outcomes(resource("/s/1/uv-dullness", answer)) == {
         "optical.uv_br_fu": Outcome.SUCCESSFUL,
@@ -126,62 +126,62 @@ def test_other_results_are_passed_over(path: str) -> None:
     )
     | st.text(max_size=8),
 )
-def test_no_answer_makes_it_stumble(path: str, answer: object) -> None:
+def test_any_answer_is_handled(path: str, answer: object) -> None:
     resource(f"/s/1/{path}", answer)
     parse_resource(path, str(answer).encode(), OutcomeWords(), zone_known=True)
 
 
 @pytest.mark.parametrize("body", [b"[" * 10_000, b"9" * 5000, b'{"line1":"\\ud800"}', b"\xff"])
-def test_what_is_no_json_is_a_bad_frame(body: bytes) -> None:
+def test_no_json_is_bad_frame(body: bytes) -> None:
     (found,) = parse_resource("/s/1/mrz", body, OutcomeWords(), zone_known=False)
     assert isinstance(found, BadFrame)
 
 
-def test_a_request_of_the_settings_is_a_method_and_a_path() -> None:
+def test_request_setting_is_method_and_path() -> None:
     with pytest.raises(ValidationError):
         DeskoSettings(url="http://127.0.0.1:9", document_state="/document-state")
 
 
-async def test_the_reservation_is_kept_as_long_as_the_reader_is_used() -> None:
-    async with fullpage_fixture("desko", reservation_s=5) as here:
-        driver = here.driver
+async def test_reservation_is_kept_while_in_use() -> None:
+    async with fullpage_fixture("desko", reservation_s=5) as fixture:
+        driver = fixture.driver
         assert isinstance(driver, DRIVERS["desko"][0])
         driver._reserved_s -= 3  # more than half of it is over
         while not any(
-            (one.method, one.path) == ("PUT", "/reservation") for one in here.device.server.request_count
+            (one.method, one.path) == ("PUT", "/reservation") for one in fixture.device.server.request_count
         ):
-            await here.device.present(PASSPORT)
-            await here.next(DocumentRead)
-            await here.device.scanner.remove()
+            await fixture.device.present(PASSPORT)
+            await fixture.next(DocumentRead)
+            await fixture.device.scanner.remove()
         kept = [
             one
-            for one in here.device.server.request_count
+            for one in fixture.device.server.request_count
             if one.method == "PUT" and one.path == "/reservation"
         ]
         assert kept[0].json == {"timeout": 5}
 
 
-async def test_the_reader_is_given_back_at_the_end() -> None:
-    async with fullpage_fixture("desko") as here:
-        await here.close()
-        last = here.device.server.request_count[-1]
+async def test_reservation_ends_on_close() -> None:
+    async with fullpage_fixture("desko") as fixture:
+        await fixture.close()
+        last = fixture.device.server.request_count[-1]
         assert (last.method, last.path) == ("DELETE", "/reservation")
 
 
-async def test_a_reader_that_another_has_reserved_is_said_so() -> None:
-    async with fullpage_fixture("desko") as here:
-        other = FullPageFixture("desko", here.device)
+async def test_reader_reserved_by_other_program() -> None:
+    async with fullpage_fixture("desko") as fixture:
+        other = FullPageFixture("desko", fixture.device)
         try:
             with pytest.raises(LinkError) as refused:
                 await other.open()
         finally:
             await other.close()
         assert refused.value.cause is Cause.PORT_HELD
-        assert (await here.read(PASSPORT)).lines == PASSPORT.lines
+        assert (await fixture.read(PASSPORT)).lines == PASSPORT.lines
 
 
-async def test_requests_nobody_documented_can_be_told() -> None:
-    async with fullpage_fixture("desko") as here:
-        here.settings |= {"document_state": "GET /somewhere-else"}
-        await here.open()
-        assert (await here.next(LinkError)).cause is Cause.WRONG_DEVICE
+async def test_undocumented_requests_are_configurable() -> None:
+    async with fullpage_fixture("desko") as fixture:
+        fixture.settings |= {"document_state": "GET /somewhere-else"}
+        await fixture.open()
+        assert (await fixture.next(LinkError)).cause is Cause.WRONG_DEVICE

@@ -1,4 +1,4 @@
-"""The chip under the glass: begun with the zone, told beside the images, never in their way."""
+"""Chip under the glass: read from the zone on, reported beside the images, without delaying them."""
 
 from typing import Any
 
@@ -42,48 +42,44 @@ def chip(tmp_path: Any) -> dict[str, Any]:
     return {"reader": "Slot", "trust": (tmp_path,), "card_timeout_s": 0.2}
 
 
-async def placed(here: FullPageFixture, slot: FakePcscSlot, *faults: Any) -> list[Any]:
+async def placed(fixture: FullPageFixture, slot: FakePcscSlot, *faults: Any) -> list[Any]:
     slot.place(Chip.issue(PASSPORT, UTOPIA, Profile(details=False), faults))
-    await here.device.present(PAGE)
-    return await here.until(DocumentRead)
+    await fixture.device.present(PAGE)
+    return await fixture.until(DocumentRead)
 
 
 @EVERY_SERVICE
 async def test_page_and_chip_are_one_document(kind: str, slot: FakePcscSlot, chip: dict[str, Any]) -> None:
-    async with fullpage_fixture(kind, chip=chip) as here:
-        said = await placed(here, slot)
-        read = said[-1]
-        assert len({one.transaction for one in said}) == 1
-        assert types(said)[:2] == ["document.placed", "document.mrz"]
-        assert {ImageCaptured, ChipRead} <= {type(one) for one in said}
+    async with fullpage_fixture(kind, chip=chip) as fixture:
+        observations = await placed(fixture, slot)
+        read = observations[-1]
+        assert len({one.transaction for one in observations}) == 1
+        assert types(observations)[:2] == ["document.placed", "document.mrz"]
+        assert {ImageCaptured, ChipRead} <= {type(one) for one in observations}
         assert (read.overall_outcome, read.end_reason) == (Outcome.SUCCESSFUL, TransactionEnd.COMPLETE)
         assert read.chip.mrz.document_number == PASSPORT.number
         assert {"combined.mrz_vs_dg1", "optical.ir_ab_mr"} <= set(outcomes(read))
-        await here.device.scanner.remove()
+        await fixture.device.scanner.remove()
         slot.place(None)
-        await here.until(DocumentRemoved)
+        await fixture.until(DocumentRemoved)
 
 
 @EVERY_SERVICE
-async def test_a_page_without_a_chip_and_one_with_a_broken_slot(
-    kind: str, slot: FakePcscSlot, chip: dict[str, Any]
-) -> None:
-    async with fullpage_fixture(kind, chip=chip | {"card_timeout_s": 0.01}) as here:
-        read = await here.read(PAGE)
+async def test_page_without_chip_and_broken_slot(kind: str, slot: FakePcscSlot, chip: dict[str, Any]) -> None:
+    async with fullpage_fixture(kind, chip=chip | {"card_timeout_s": 0.01}) as fixture:
+        read = await fixture.read(PAGE)
         assert outcomes(read)["chip.access"] == Outcome.UNDETERMINED
         slot.failure = LinkError(Cause.UNPLUGGED, "The chip reader was disconnected.", Action.REPLUG)
-        read = await here.read(PAGE)
+        read = await fixture.read(PAGE)
         assert outcomes(read)["chip.access"] == Outcome.ABORTED
         assert read.end_reason is TransactionEnd.COMPLETE
 
 
 @EVERY_SERVICE
-async def test_a_document_taken_away_during_the_chip(
-    kind: str, slot: FakePcscSlot, chip: dict[str, Any]
-) -> None:
-    async with fullpage_fixture(kind, chip=chip) as here:
-        said = await placed(here, slot, fault.CardRemoval(at=9))
-        assert outcomes(said[-1])["chip.sod_signature"] == Outcome.ABORTED
-        await here.device.scanner.remove()
-        await here.until(DocumentRemoved)
-        assert (await placed(here, slot))[-1].overall_outcome is Outcome.SUCCESSFUL
+async def test_removal_during_chip_read(kind: str, slot: FakePcscSlot, chip: dict[str, Any]) -> None:
+    async with fullpage_fixture(kind, chip=chip) as fixture:
+        observations = await placed(fixture, slot, fault.CardRemoval(at=9))
+        assert outcomes(observations[-1])["chip.sod_signature"] == Outcome.ABORTED
+        await fixture.device.scanner.remove()
+        await fixture.until(DocumentRemoved)
+        assert (await placed(fixture, slot))[-1].overall_outcome is Outcome.SUCCESSFUL

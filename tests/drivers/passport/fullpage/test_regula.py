@@ -1,4 +1,7 @@
-"""A document server of the post's own: what it finds becomes checks, and nothing of it stops the reader."""
+"""A document server of the post's own.
+
+Its findings become checks, and its failures do not stop the reader.
+"""
 
 import json
 from typing import Any
@@ -42,7 +45,7 @@ def found(body: bytes, **more: Any) -> dict[str, Outcome]:
     }
 
 
-def test_there_is_no_server_that_nobody_named() -> None:
+def test_no_server_without_setting() -> None:
     with pytest.raises(ValidationError, match="url"):
         RegulaSettings()
 
@@ -51,7 +54,7 @@ def test_there_is_no_server_that_nobody_named() -> None:
     ("result", "diagnosis", "outcome"),
     [
         (1, 1, Outcome.SUCCESSFUL),
-        (0, 0, Outcome.ABORTED),  # nothing says why
+        (0, 0, Outcome.ABORTED),  # no diagnosis
         (0, 50, Outcome.FAILED),  # UV_DULL_PAPER_MRZ
         (0, 23, Outcome.FAILED),  # LOW_CONTRAST_IN_IR_LIGHT
         (0, 3, Outcome.ABORTED),  # INTERNAL_ERROR
@@ -60,15 +63,15 @@ def test_there_is_no_server_that_nobody_named() -> None:
         (9, 0, Outcome.UNDETERMINED),
     ],
 )
-def test_a_result_is_no_boolean(result: int, diagnosis: int, outcome: Outcome) -> None:
+def test_result_is_no_boolean(result: int, diagnosis: int, outcome: Outcome) -> None:
     assert found(answer(element(1, result, diagnosis, ElementType=3))) == {"optical.uv_br_mr": outcome}
 
 
-def test_a_check_that_was_not_done_is_left_out() -> None:
+def test_undone_check_is_omitted() -> None:
     assert parse_response(answer(element(2, 2))) == []
 
 
-def test_what_a_bare_zero_means_can_be_set() -> None:
+def test_zero_result_is_configurable() -> None:
     assert found(answer(element(2, 0)), zero_means="failed") == {"optical.ir_ab_mr": Outcome.FAILED}
 
 
@@ -89,16 +92,16 @@ def test_what_a_bare_zero_means_can_be_set() -> None:
         ({"Type": "x"}, "vendor_unknown"),
     ],
 )
-def test_every_feature_has_its_code_or_a_name(feature: dict[str, Any], name: str) -> None:
+def test_every_feature_has_code_or_name(feature: dict[str, Any], name: str) -> None:
     assert set(found(answer(element(0, 1, 1, **feature)))) == {f"optical.{name}"}
 
 
-def test_of_two_results_for_one_check_the_worse_counts() -> None:
+def test_worse_of_two_results_counts() -> None:
     for pair in ([element(16, 1), element(16, 0, 30)], [element(16, 0, 30), element(16, 1)]):
         assert found(answer(*pair)) == {"optical.uv_lu_fi": Outcome.FAILED}
 
 
-def test_lines_come_from_either_kind_of_text() -> None:
+def test_lines_from_either_text() -> None:
     joined = "^".join(LINES)
     text = {"result_type": 36, "Text": {"fieldList": [{"fieldType": 8}, {"fieldType": 51, "value": joined}]}}
     older = {
@@ -110,12 +113,12 @@ def test_lines_come_from_either_kind_of_text() -> None:
 
 
 @pytest.mark.parametrize(("result", "outcome"), [(1, Outcome.SUCCESSFUL), (0, Outcome.UNDETERMINED)])
-def test_a_model_the_server_does_not_know_is_undetermined(result: int, outcome: Outcome) -> None:
+def test_unknown_model_is_undetermined(result: int, outcome: Outcome) -> None:
     status = {"result_type": 33, "Status": {"detailsOptical": {"docType": result}}}
     assert found(answer(status)) == {"optical.model_known": outcome}
 
 
-def test_a_server_that_ran_out_of_time_says_so() -> None:
+def test_server_timeout_is_reported() -> None:
     assert found(answer(ProcessingFinished=2)) == {"optical.model_known": Outcome.ABORTED}
 
 
@@ -136,7 +139,7 @@ def test_a_server_that_ran_out_of_time_says_so() -> None:
         max_leaves=20,
     )
 )
-def test_no_answer_makes_it_stumble(value: Any) -> None:
+def test_any_answer_is_handled(value: Any) -> None:
     parse_response(json.dumps(value).encode())
     parse_response(
         json.dumps(
@@ -146,23 +149,23 @@ def test_no_answer_makes_it_stumble(value: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[" * 10_000, b"9" * 5000, b'{"ContainerList":{"List":["\\ud800"]}}'])
-def test_what_is_no_json_costs_the_servers_checks_only(body: bytes) -> None:
+def test_no_json_costs_server_checks_only(body: bytes) -> None:
     assert [type(piece).__name__ for piece in parse_response(body)] == ["BadFrame", "ChecksItem"]
 
 
-def test_a_diagnosis_that_is_none_is_no_word() -> None:
+def test_malformed_diagnosis_is_no_word() -> None:
     one = element(1, 1)
     one["AuthenticityCheckList"]["List"][0]["List"][0]["ElementDiagnose"] = []
     assert list(found(answer(one)).values()) == [Outcome.SUCCESSFUL]
 
 
 @pytest.mark.parametrize(("copied", "outcome"), [(False, "successful"), (True, "failed")])
-async def test_images_are_examined_under_each_light(copied: bool, outcome: str) -> None:
+async def test_images_examined_under_each_light(copied: bool, outcome: str) -> None:
     async with HttpServer(RegulaServer(("gw", "pw")).answer) as server:
         regula = {"url": server.url, "username": "gw", "password": "pw"}
-        async with fullpage_fixture("document-bridge", regula=regula) as here:
+        async with fullpage_fixture("document-bridge", regula=regula) as fixture:
             page = PASSPORT.photocopy() if copied else PASSPORT
-            seen = outcomes(await here.read(page))
+            seen = outcomes(await fixture.read(page))
         assert [request.path for request in server.request_count] == ["/api/process"]
         sent = server.request_count[0].json
         assert [item["light"] for item in sent["List"]] == [6, 24, 128]
@@ -172,36 +175,36 @@ async def test_images_are_examined_under_each_light(copied: bool, outcome: str) 
     assert "optical.hologram" not in seen
 
 
-async def test_the_server_reads_a_zone_that_the_reader_missed() -> None:
+async def test_server_reads_zone_reader_missed() -> None:
     async with (
         HttpServer(RegulaServer().answer) as server,
-        fullpage_fixture("desko", regula={"url": server.url}) as here,
+        fullpage_fixture("desko", regula={"url": server.url}) as fixture,
     ):
-        here.inject_fault("garbage", at=0)
-        read = await here.read(PASSPORT)
+        fixture.inject_fault("garbage", at=0)
+        read = await fixture.read(PASSPORT)
         assert read.lines == LINES
         assert read.overall_outcome is Outcome.SUCCESSFUL
 
 
-async def test_a_server_that_is_not_there_costs_its_checks_only() -> None:
-    async with fullpage_fixture("document-bridge", regula={"url": "http://127.0.0.1:9"}) as here:
+async def test_absent_server_costs_its_checks_only() -> None:
+    async with fullpage_fixture("document-bridge", regula={"url": "http://127.0.0.1:9"}) as fixture:
         for page in (PASSPORT, CARD_FRONT):
-            read = await here.read(page)
+            read = await fixture.read(page)
             lost = check(read, "optical.model_known")
             assert (lost.outcome, lost.reason) == (Outcome.ABORTED, "server_lost")
             assert len(read.images) == 4
 
 
-async def test_a_server_that_talks_nonsense_costs_its_checks_only() -> None:
+async def test_bad_server_costs_its_checks_only() -> None:
     async def nonsense(_request: Request) -> Response:
         return Response(body=b"<html>")
 
     async with (
         HttpServer(nonsense) as server,
-        fullpage_fixture("document-bridge", regula={"url": server.url}) as here,
+        fullpage_fixture("document-bridge", regula={"url": server.url}) as fixture,
     ):
-        await here.device.present(PASSPORT)
-        assert (await here.next(BadFrame)).wire == b"<html>"
-        read = await here.next(DocumentRead)
+        await fixture.device.present(PASSPORT)
+        assert (await fixture.next(BadFrame)).wire == b"<html>"
+        read = await fixture.next(DocumentRead)
         assert check(read, "optical.model_known").reason == "answer_unreadable"
         assert read.lines == LINES

@@ -1,4 +1,4 @@
-"""From a vendor's words to one of five outcomes."""
+"""Conversion of a vendor's words to one of five outcomes."""
 
 import pytest
 
@@ -32,11 +32,11 @@ from drivers.passport.fullpage.vendor_checks import (
         ({"a": 1}, Outcome.UNDETERMINED),
     ],
 )
-def test_a_word_is_one_of_five_outcomes(word: object, outcome: Outcome) -> None:
+def test_word_is_one_of_five_outcomes(word: object, outcome: Outcome) -> None:
     assert check_from_word("uv_br_fu", word, OutcomeWords()).outcome is outcome
 
 
-def test_words_of_a_vendor_can_be_told() -> None:
+def test_vendor_words_are_configurable() -> None:
     words = OutcomeWords(successful=("psaOk",), failed=("psaBright",))
     assert words.outcome("PSA_OK") is Outcome.SUCCESSFUL
     assert words.outcome("ok") is Outcome.UNDETERMINED
@@ -55,22 +55,22 @@ def test_words_of_a_vendor_can_be_told() -> None:
         (None, None),
     ],
 )
-def test_only_what_looks_like_a_word_is_kept(word: object, kept: str | None) -> None:
+def test_only_words_are_kept(word: object, kept: str | None) -> None:
     assert vendor_word(word) == kept
 
 
-def test_a_check_has_a_generic_code_only_where_there_is_one() -> None:
+def test_generic_code_only_if_defined() -> None:
     assert optical_check("uv_br_ph", Outcome.SUCCESSFUL).code == "uv_br_ph"
     assert optical_check("uv_br_th", Outcome.SUCCESSFUL).code is None
     assert len(GENERIC_CODES) == 28
 
 
-def test_a_feature_that_is_absent_does_not_count() -> None:
+def test_absent_feature_does_not_count() -> None:
     assert optical_check("ir_ab_mr", Outcome.NOT_SUPPORTED).weight is Weight.OPTIONAL
     assert optical_check("ir_ab_mr", Outcome.FAILED).weight is Weight.MANDATORY
 
 
-def test_of_several_results_the_worst_stays() -> None:
+def test_worst_result_is_kept() -> None:
     def one(outcome: Outcome) -> Check:
         return optical_check("uv_lu_fi", outcome)
 

@@ -1,4 +1,4 @@
-"""What the zone and the calendar prove."""
+"""Checks that need only the zone and the date."""
 
 from datetime import date
 
@@ -41,7 +41,7 @@ def test_one_wrong_digit_fails(at: int) -> None:
     assert made.reason == "check_digit_wrong"
 
 
-def test_a_failure_names_the_field_and_not_its_content() -> None:
+def test_failure_names_field_not_content() -> None:
     made = check("mrz.check_digits", UPPER, LOWER.replace("L898902C36", "L898902C37"))
 
     assert made.text == "Wrong check digit: document number, composite."
@@ -58,7 +58,7 @@ def test_a_failure_names_the_field_and_not_its_content() -> None:
             "no_digit_printed",
         ),
         (("V" + UPPER[1:], LOWER.replace("7408122", "740812?")), Outcome.UNDETERMINED, "unreadable"),
-        # A wrong digit is a finding; that another one could not be read does not undo it.
+        # A wrong digit is a finding; another unreadable one does not undo it.
         (
             (UPPER, LOWER.replace("7408122", "740812?").replace("C36", "C37")),
             Outcome.FAILED,
@@ -66,7 +66,7 @@ def test_a_failure_names_the_field_and_not_its_content() -> None:
         ),
     ],
 )
-def test_digits_that_cannot_be_judged(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
+def test_undeterminable_digits(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
     made = check("mrz.check_digits", *lines)
 
     assert (made.outcome, made.reason) == (outcome, reason)
@@ -80,7 +80,7 @@ def test_digits_that_cannot_be_judged(lines: tuple[str, ...], outcome: Outcome, 
         (date(2012, 4, 16), Outcome.FAILED),
     ],
 )
-def test_the_last_day_of_validity_is_valid(today: date, outcome: Outcome) -> None:
+def test_last_day_of_validity_is_valid(today: date, outcome: Outcome) -> None:
     made = check("combined.not_expired", UPPER, LOWER, today=today)
 
     assert made.outcome is outcome
@@ -101,7 +101,7 @@ def test_the_last_day_of_validity_is_valid(today: date, outcome: Outcome) -> Non
         ((UPPER, LOWER.replace("1204159", "120415*")), Outcome.UNDETERMINED, "expiry_digit_wrong"),
     ],
 )
-def test_an_expiry_that_cannot_be_judged(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
+def test_undeterminable_expiry(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
     made = check("combined.not_expired", *lines)
 
     assert (made.outcome, made.reason) == (outcome, reason)
@@ -111,9 +111,7 @@ def test_an_expiry_that_cannot_be_judged(lines: tuple[str, ...], outcome: Outcom
     ("raw", "outcome", "reason"),
     [("110101", Outcome.UNDETERMINED, "expiry_unverified"), ("220101", Outcome.SUCCESSFUL, None)],
 )
-def test_a_past_date_on_a_kenyan_card_may_be_that_of_issue(
-    raw: str, outcome: Outcome, reason: str | None
-) -> None:
+def test_kenyan_past_date_may_be_issue(raw: str, outcome: Outcome, reason: str | None) -> None:
     middle = f"9001026M{raw}{check_digit(raw)}KEN23456789<<<0"[:30]
     made = check(
         "combined.not_expired", "IDKEN1234567897<<<<<<<<<<<<<<<", middle, "KAMAU<<JANE<WANJIKU<<<<<<<<<<<"

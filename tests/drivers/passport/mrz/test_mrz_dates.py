@@ -20,7 +20,7 @@ TODAY = date(2026, 6, 1)
         ("270101", date(1927, 1, 1)),
     ],
 )
-def test_a_birth_is_in_the_latest_year_that_is_not_in_the_future(raw: str, expected: date) -> None:
+def test_birth_is_in_latest_past_year(raw: str, expected: date) -> None:
     assert birth_date(raw, TODAY).as_date() == expected
 
 
@@ -34,7 +34,7 @@ def test_a_birth_is_in_the_latest_year_that_is_not_in_the_future(raw: str, expec
         ("991231", date(1999, 12, 31)),
     ],
 )
-def test_an_expiry_is_at_most_fifty_years_ahead(raw: str, expected: date) -> None:
+def test_expiry_at_most_fifty_years_ahead(raw: str, expected: date) -> None:
     assert expiry_date(raw, TODAY).as_date() == expected
 
 
@@ -53,7 +53,7 @@ def test_an_expiry_is_at_most_fifty_years_ahead(raw: str, expected: date) -> Non
         ("9409", (1994, 9, None)),
     ],
 )
-def test_parts_that_are_not_known_stay_unknown(raw: str, parts: tuple[int | None, ...]) -> None:
+def test_unknown_parts_stay_unknown(raw: str, parts: tuple[int | None, ...]) -> None:
     value = birth_date(raw, TODAY)
 
     assert (value.year, value.month, value.day) == parts
@@ -61,7 +61,7 @@ def test_parts_that_are_not_known_stay_unknown(raw: str, parts: tuple[int | None
     assert value.as_date() is None
 
 
-def test_a_partial_birth_date_has_a_digit_that_counts_fillers_as_zero() -> None:
+def test_partial_birth_date_digit() -> None:
     lower = f"L898902C36UTO74<<<<{check_digit('74<<<<')}F1204159ZE184226B<<<<<1"
     lower += str(check_digit(lower[:10] + lower[13:20] + lower[21:43]))
 
@@ -76,7 +76,7 @@ def test_a_partial_birth_date_has_a_digit_that_counts_fillers_as_zero() -> None:
 
 
 @pytest.mark.parametrize("raw", ["740230", "741301", "740832", "740800"])
-def test_a_day_that_does_not_exist_is_noted(raw: str) -> None:
+def test_impossible_day_is_noted(raw: str) -> None:
     lower = f"L898902C36UTO{raw}{check_digit(raw)}F1204159ZE184226B<<<<<10"
 
     mrz = parse(("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", lower), TODAY)

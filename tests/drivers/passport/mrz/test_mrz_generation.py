@@ -1,4 +1,4 @@
-"""Zones that are printed are read back as they were meant."""
+"""Round trip of zones: generated, then parsed."""
 
 from dataclasses import replace
 from datetime import date
@@ -83,7 +83,7 @@ VISA = replace(
         ),
     ],
 )
-def test_the_specimens_are_printed(document: TravelDocument, lines: tuple[str, ...]) -> None:
+def test_specimens_are_printed(document: TravelDocument, lines: tuple[str, ...]) -> None:
     assert generate(document) == lines
 
 
@@ -98,7 +98,7 @@ LONG = replace(CARD, document_number="D23145890734", expiry_date=date(1995, 7, 1
 
 
 @pytest.mark.parametrize("long_number", LongNumberDigit)
-def test_the_long_number_of_the_standard_is_printed_either_way(long_number: LongNumberDigit) -> None:
+def test_long_number_printed_either_way(long_number: LongNumberDigit) -> None:
     assert generate(LONG, long_number=long_number) == (
         "I<UTOD23145890<7349<<<<<<<<<<<",
         "3407127M9507122UTO<<<<<<<<<<<2",
@@ -109,7 +109,7 @@ def test_the_long_number_of_the_standard_is_printed_either_way(long_number: Long
     )
 
 
-def test_the_digit_of_a_long_number_depends_on_the_reading() -> None:
+def test_long_number_digit_variants() -> None:
     belgian = replace(LONG, document_number="000590240601")
 
     assert generate(belgian, long_number=LongNumberDigit.FILLER_INCLUDED)[0][15:19] == "6013"
@@ -117,14 +117,14 @@ def test_the_digit_of_a_long_number_depends_on_the_reading() -> None:
     assert generate(belgian)[0][18] != "3"
 
 
-def test_an_empty_optional_field_of_a_passport_keeps_its_filler() -> None:
+def test_empty_optional_field_keeps_filler() -> None:
     lower = generate(replace(PASSPORT, optional_data=()))[1]
 
     assert lower[42] == "<"
     assert parse(generate(replace(PASSPORT, optional_data=())), TODAY) is not None
 
 
-def test_names_are_transliterated_on_the_way() -> None:
+def test_names_are_transliterated() -> None:
     document = replace(PASSPORT, holder=replace(HOLDER, primary_identifier="Їжак", secondary_identifier="Ü"))
 
     assert generate(document, language=Language.UKRAINIAN, choice=1)[0].startswith("P<UTOYIZHAK<<UXX<")
@@ -152,7 +152,7 @@ def test_names_are_transliterated_on_the_way() -> None:
         (replace(PASSPORT, holder=replace(HOLDER, primary_identifier="'")), "primary identifier"),
     ],
 )
-def test_what_cannot_be_printed_is_refused(document: TravelDocument, message: str) -> None:
+def test_unprintable_data_is_refused(document: TravelDocument, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generate(document)
 
@@ -216,7 +216,7 @@ def documents(draw: st.DrawFn, format_: MrzFormat) -> TravelDocument:
 @pytest.mark.parametrize("format_", WIDTHS)
 @settings(max_examples=150)
 @given(data=st.data(), truncation=st.sampled_from(Truncation), long_number=st.sampled_from(LongNumberDigit))
-def test_what_is_printed_is_read_back(
+def test_print_round_trip(
     format_: MrzFormat, data: st.DataObject, truncation: Truncation, long_number: LongNumberDigit
 ) -> None:
     document = data.draw(documents(format_))
@@ -254,7 +254,7 @@ def test_what_is_printed_is_read_back(
 @pytest.mark.parametrize("format_", WIDTHS)
 @settings(max_examples=60)
 @given(data=st.data())
-def test_any_one_wrong_digit_of_a_summed_field_is_found(format_: MrzFormat, data: st.DataObject) -> None:
+def test_any_wrong_digit_is_found(format_: MrzFormat, data: st.DataObject) -> None:
     lines = generate(data.draw(documents(format_)))
     mrz = parse(lines, TODAY)
     assert mrz is not None

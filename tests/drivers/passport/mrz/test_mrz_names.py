@@ -1,4 +1,4 @@
-"""Names as Doc 9303 prints them, read and written."""
+"""Names as Doc 9303 prints them, parsed and generated."""
 
 from datetime import date
 
@@ -47,7 +47,7 @@ def lines_with(upper: str) -> tuple[str, ...]:
         ("V<UTOSMITH<JONES<<SUSIE<MARGARET<<<<", "SMITH JONES", "SUSIE MARGARET"),
     ],
 )
-def test_whole_names_are_divided_and_not_truncated(line: str, primary: str, secondary: str) -> None:
+def test_whole_names_are_divided(line: str, primary: str, secondary: str) -> None:
     mrz = parse(lines_with(line), TODAY)
 
     assert mrz is not None
@@ -88,9 +88,7 @@ def test_whole_names_are_divided_and_not_truncated(line: str, primary: str, seco
         ("V<UTOPAPANDROPOULOUS<<STEPHEN<TREVOR", "PAPANDROPOULOUS", "STEPHEN TREVOR"),
     ],
 )
-def test_a_letter_in_the_last_place_means_the_name_may_be_truncated(
-    line: str, primary: str, secondary: str
-) -> None:
+def test_letter_in_last_place_marks_truncation(line: str, primary: str, secondary: str) -> None:
     mrz = parse(lines_with(line), TODAY)
 
     assert mrz is not None
@@ -106,9 +104,7 @@ def test_a_letter_in_the_last_place_means_the_name_may_be_truncated(
         ("P<UTOIVANOV<<PETR<<SIDOROVICH<<<<<<<<<<<<<<<", "IVANOV", "PETR SIDOROVICH", "name_separators"),
     ],
 )
-def test_names_divided_in_other_ways_are_read_and_noted(
-    line: str, primary: str, secondary: str, code: str
-) -> None:
+def test_unusual_name_division_is_noted(line: str, primary: str, secondary: str, code: str) -> None:
     mrz = parse(lines_with(line), TODAY)
 
     assert mrz is not None
@@ -160,16 +156,16 @@ def test_names_divided_in_other_ways_are_read_and_noted(
         (BENNELONG, "DINGO<POTOROO", 31, "initials", 6, "BENNELONG<WOOLOOMOOLOO<W<W<<D<P"),
         (BENNELONG, "DINGO<POTOROO", 31, "fixed", 4, "BENN<WOOL<WARR<WARN<<DINGO<POTO"),
         ("VILARCHAO<FERNANDEZ", "JOSE<RAMON", 30, "cut", 6, "VILARCHAO<FERNANDEZ<<JOSE<RAMO"),
-        # The primary identifier fills everything: three places are freed for the secondary one.
+        # The primary identifier fills all places: three are freed for the secondary one.
         ("A" * 45, "BO", 39, "cut", 6, "A" * 36 + "<<B"),
         ("A" * 45, "", 39, "cut", 6, "A" * 39),
-        # Shrinking to initials frees more than is needed, and the letters come back.
+        # Shrinking to initials frees more than is needed, and the letters are restored.
         ("A" * 20 + "<" + "B" * 20, "CY", 39, "initials", 6, "A" * 20 + "<" + "B" * 14 + "<<CY"),
-        # Components so short that nothing else need go are not that short in print.
+        # Components so short that nothing is omitted are not that short in print.
         ("A" * 20 + "<" + "B" * 20, "CY", 39, "fixed", 3, "A" * 20 + "<" + "B" * 15 + "<<C"),
     ],
 )
-def test_name_fields_are_cut_as_in_the_examples(
+def test_name_fields_cut_as_in_examples(
     primary: str, secondary: str, width: int, truncation: str, length: int, field: str
 ) -> None:
     written = name_field(primary, secondary, width, Truncation(truncation), length)
@@ -178,7 +174,7 @@ def test_name_fields_are_cut_as_in_the_examples(
     assert len(written) == width
 
 
-def test_a_name_that_can_only_end_in_a_filler_still_fills_its_field() -> None:
+def test_name_of_single_letters_fills_field() -> None:
     assert name_field("A", "B<C", 4) == "A<<B"
     assert name_field("A<B<C", "", 4) == "A<B<"
     assert name_field("A<B<C<D", "X<Y", 9) == "A<B<C<<X<"

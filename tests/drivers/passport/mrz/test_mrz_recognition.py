@@ -1,4 +1,4 @@
-"""Which lines are a zone, which are not, and what is noted about those that are."""
+"""Recognition of zones among lines of text, and their deviations."""
 
 from datetime import date
 from itertools import permutations
@@ -27,7 +27,7 @@ def noted(mrz: Mrz) -> list[tuple[str, str | None]]:
 
 
 @pytest.mark.parametrize("lines", [(UPPER, LOWER), TD2, MRV_A, MRV_B])
-def test_two_lines_in_the_wrong_order_are_recognised(lines: tuple[str, str]) -> None:
+def test_two_swapped_lines_are_recognised(lines: tuple[str, str]) -> None:
     mrz = read(*reversed(lines))
 
     assert noted(mrz) == [("lines_swapped", None)]
@@ -36,7 +36,7 @@ def test_two_lines_in_the_wrong_order_are_recognised(lines: tuple[str, str]) -> 
 
 
 @pytest.mark.parametrize("order", list(permutations(TD1))[1:])
-def test_three_lines_in_any_order_are_recognised(order: tuple[str, ...]) -> None:
+def test_three_lines_in_any_order(order: tuple[str, ...]) -> None:
     mrz = read(*order)
 
     assert noted(mrz) == [("lines_swapped", None)]
@@ -44,7 +44,7 @@ def test_three_lines_in_any_order_are_recognised(order: tuple[str, ...]) -> None
     assert mrz.lines == order
 
 
-def test_swapped_lines_with_a_misread_character_are_still_put_in_order() -> None:
+def test_swapped_lines_with_misread_character() -> None:
     mrz = read(LOWER.replace("740812", "74O812"), UPPER)
 
     assert noted(mrz) == [("lines_swapped", None), ("ocr_slip", "birth_date")]
@@ -55,7 +55,7 @@ def test_swapped_lines_with_a_misread_character_are_still_put_in_order() -> None
     ("lines", "format_"),
     [((UPPER, LOWER), "td3"), (TD1, "td1"), (TD2, "td2"), (MRV_A, "mrv_a"), (MRV_B, "mrv_b")],
 )
-def test_lines_sent_without_breaks_are_parted_and_that_is_noted(lines: tuple[str, ...], format_: str) -> None:
+def test_joined_lines_are_split_and_noted(lines: tuple[str, ...], format_: str) -> None:
     mrz = read("".join(lines))
 
     assert mrz.format == MrzFormat(format_)
@@ -63,7 +63,7 @@ def test_lines_sent_without_breaks_are_parted_and_that_is_noted(lines: tuple[str
     assert noted(mrz) == [("lines_joined", None)]
 
 
-def test_blank_lines_and_line_ends_around_a_zone_do_no_harm() -> None:
+def test_blank_lines_are_ignored() -> None:
     mrz = read("", f"{UPPER}\r\n", "\r", f"  {LOWER}\n", "")
 
     assert mrz.document_number == "L898902C3"
@@ -82,7 +82,7 @@ def test_blank_lines_and_line_ends_around_a_zone_do_no_harm() -> None:
         ("UTO7408", "UT97408", ("wrong_character", "nationality"), None),
     ],
 )
-def test_a_misread_character_is_noted_and_stays(
+def test_misread_character_is_noted(
     printed: str, misread: str, note: tuple[str, str], digit: str | None
 ) -> None:
     lower = LOWER.replace(printed, misread)
@@ -105,7 +105,7 @@ def test_a_misread_character_is_noted_and_stays(
         (UPPER.replace("ANNA", "ÄNNA"), ("wrong_character", "name")),
     ],
 )
-def test_a_misread_first_line_is_noted_and_stays(upper: str, note: tuple[str, str]) -> None:
+def test_misread_first_line_is_noted(upper: str, note: tuple[str, str]) -> None:
     mrz = read(upper, LOWER)
 
     assert note in noted(mrz)
@@ -121,14 +121,14 @@ def test_a_misread_first_line_is_noted_and_stays(upper: str, note: tuple[str, st
         ("Q", Sex.UNKNOWN, [("wrong_character", "sex")]),
     ],
 )
-def test_the_sex_is_published_as_printed(printed: str, sex: Sex, notes: list[tuple[str, str]]) -> None:
+def test_sex_as_printed(printed: str, sex: Sex, notes: list[tuple[str, str]]) -> None:
     mrz = read(UPPER, LOWER[:20] + printed + LOWER[21:])
 
     assert mrz.sex is sex
     assert noted(mrz) == notes
 
 
-def test_a_zone_with_unreadable_dates_is_known_by_its_first_line() -> None:
+def test_zone_with_unreadable_dates() -> None:
     mrz = read(UPPER, LOWER.replace("740812", "??????"))
 
     assert mrz.primary_identifier == "ERIKSSON"
@@ -136,11 +136,11 @@ def test_a_zone_with_unreadable_dates_is_known_by_its_first_line() -> None:
     assert mrz.digits[1].expected == ()
 
 
-def test_an_unreadable_digit_is_not_a_wrong_one() -> None:
+def test_unreadable_digit_is_not_wrong() -> None:
     assert read(UPPER, LOWER.replace("7408122", "740812?")).digits[1].result == "unreadable"
 
 
-def test_empty_fields_without_digits_have_absent_digits() -> None:
+def test_empty_field_has_absent_digit() -> None:
     mrz = read(UPPER, "<" * 10 + "UTO" + "<" * 7 + "F1204159" + "<" * 15 + "<")
 
     assert [digit.result for digit in mrz.digits] == ["absent", "absent", "ok", "ok", "failed"]
@@ -157,7 +157,7 @@ def test_special_codes_are_known(code: str) -> None:
     assert mrz.deviations == ()
 
 
-def test_an_unknown_nationality_is_noted() -> None:
+def test_unknown_nationality_is_noted() -> None:
     # Printed on a German visa: BOS is no code.
     mrz = read("VBD<<DEDIC<<SIDNAN<<<<<<<<<<<<<<<<<<", "D091740530BOS8201135M9708011<2020711")
 
@@ -192,11 +192,11 @@ def test_an_unknown_nationality_is_noted() -> None:
         UPPER,
     ],
 )
-def test_lines_that_are_no_zone_give_none(lines: tuple[str, ...]) -> None:
+def test_other_lines_give_none(lines: tuple[str, ...]) -> None:
     assert parse(lines, TODAY) is None
 
 
-def test_nothing_personal_is_shown_in_logs() -> None:
+def test_logs_have_no_personal_data() -> None:
     shown = str(redact(read(UPPER, LOWER.replace("740812", "74O812"))))
 
     for personal in ("ERIKSSON", "ANNA", "L898902C3", "74O812", "1974", "120415", "ZE184226B", "'F'"):
@@ -213,17 +213,17 @@ def test_notes_never_quote_the_zone() -> None:
 
 
 @pytest.mark.parametrize("model", [Mrz, DigitCheck, MrzDeviation])
-def test_every_field_is_described_and_has_an_example(model: type[Mrz]) -> None:
+def test_every_field_has_description_and_example(model: type[Mrz]) -> None:
     for field in model.model_fields.values():
         assert field.description
         assert field.examples
 
 
-def test_a_zone_survives_json() -> None:
+def test_zone_survives_json() -> None:
     mrz = read(UPPER, LOWER)
 
     assert Mrz.model_validate_json(mrz.model_dump_json()) == mrz
 
 
-def test_the_kenyan_number_with_its_digit_agrees_with_a_published_reading() -> None:
+def test_kenyan_number_as_published() -> None:
     assert check_digit("633307836") == "3"

@@ -54,19 +54,17 @@ def read(*lines: str) -> Mrz:
         ("1" * 91, str((30 * 11 + 7) % 10)),
     ],
 )
-def test_the_check_digit_is_that_of_the_standard(text: str, digit: str) -> None:
+def test_check_digit_of_standard(text: str, digit: str) -> None:
     assert check_digit(text) == digit
 
 
 @pytest.mark.parametrize("text", ["52072a", "AB 134", "É", "٣", "\ud800", "😀", "12?456"])
-def test_text_that_no_zone_can_hold_has_no_check_digit(text: str) -> None:
+def test_foreign_text_has_no_check_digit(text: str) -> None:
     assert check_digit(text) is None
 
 
 @pytest.mark.parametrize(("format_", "lines"), SPECIMENS.items())
-def test_a_specimen_is_read_without_a_note_and_with_every_digit_right(
-    format_: MrzFormat, lines: tuple[str, ...]
-) -> None:
+def test_specimen_has_no_deviations(format_: MrzFormat, lines: tuple[str, ...]) -> None:
     mrz = read(*lines)
 
     assert (mrz.format, mrz.profile) == (format_, MrzProfile.ICAO)
@@ -79,7 +77,7 @@ def test_a_specimen_is_read_without_a_note_and_with_every_digit_right(
     assert not mrz.name_truncated
 
 
-def test_every_field_of_the_passport_specimen() -> None:
+def test_every_field_of_passport_specimen() -> None:
     mrz = read(*TD3)
 
     assert mrz.document_code == "P"
@@ -108,13 +106,11 @@ def test_every_field_of_the_passport_specimen() -> None:
         (MRV_B, ["document_number", "birth_date", "expiry_date"]),
     ],
 )
-def test_each_format_has_its_own_digits_and_visas_have_no_composite(
-    lines: tuple[str, ...], fields: list[str]
-) -> None:
+def test_digits_of_each_format(lines: tuple[str, ...], fields: list[str]) -> None:
     assert [digit.field for digit in read(*lines).digits] == fields
 
 
-def test_the_visa_specimen_keeps_its_optional_data_of_sixteen_characters() -> None:
+def test_visa_optional_data() -> None:
     assert read(*MRV_A).optional_data == ("6ZE184226B",)
     assert read(*MRV_A).nationality == "XXX"
 
@@ -125,7 +121,7 @@ def test_older_specimens_agree_too(lines: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("lines", [TD1_LONG, TD2_LONG])
-def test_a_long_number_runs_on_into_the_optional_data(lines: tuple[str, ...]) -> None:
+def test_long_number_in_optional_data(lines: tuple[str, ...]) -> None:
     mrz = read(*lines)
 
     assert mrz.document_number == "D23145890734"
@@ -178,9 +174,7 @@ def test_a_long_number_runs_on_into_the_optional_data(lines: tuple[str, ...]) ->
         ),
     ],
 )
-def test_both_readings_of_the_long_number_digit_are_right(
-    lines: tuple[str, ...], number: str, codes: list[str]
-) -> None:
+def test_both_long_number_digits_are_right(lines: tuple[str, ...], number: str, codes: list[str]) -> None:
     mrz = read(*lines)
 
     assert mrz.document_number == number
@@ -188,7 +182,7 @@ def test_both_readings_of_the_long_number_digit_are_right(
     assert [deviation.code for deviation in mrz.deviations] == codes
 
 
-def test_a_long_number_with_a_wrong_digit_fails_under_both_readings() -> None:
+def test_long_number_with_wrong_digit_fails() -> None:
     mrz = read(
         "IDBEL000590240<6016<<<<<<<<<<<", "8512017F1311048BEL851201002007", "REINARTZ<<ULRIKE<KATIA<E<<<<<<"
     )
@@ -197,7 +191,7 @@ def test_a_long_number_with_a_wrong_digit_fails_under_both_readings() -> None:
     assert len(mrz.digits[0].expected) == 2
 
 
-def test_a_long_number_leaves_the_rest_of_the_field_to_the_issuer() -> None:
+def test_long_number_leaves_rest_to_issuer() -> None:
     mrz = read(
         "I<UTOD23145890<7349<ABC<<<<<<<", "3407127M9507122UTO<<<<<<<<<<<2", "STEVENSON<<PETER<JOHN<<<<<<<<<"
     )
@@ -206,7 +200,7 @@ def test_a_long_number_leaves_the_rest_of_the_field_to_the_issuer() -> None:
     assert mrz.optional_data == ("ABC", "")
 
 
-def test_a_long_number_with_an_unreadable_character_has_no_right_digit() -> None:
+def test_long_number_with_unreadable_character() -> None:
     mrz = read(
         "I<UTOD2?145890<7349<<<<<<<<<<<", "3407127M9507122UTO<<<<<<<<<<<2", "STEVENSON<<PETER<JOHN<<<<<<<<<"
     )
@@ -215,7 +209,7 @@ def test_a_long_number_with_an_unreadable_character_has_no_right_digit() -> None
     assert mrz.digits[0].result is DigitResult.UNREADABLE
 
 
-def test_a_missing_number_digit_without_a_long_number_is_wrong() -> None:
+def test_missing_number_digit_is_wrong() -> None:
     mrz = read(
         "I<UTOD23145890<<<<<<<<<<<<<<<<", "3407127M9507122UTO<<<<<<<<<<<2", "STEVENSON<<PETER<JOHN<<<<<<<<<"
     )
@@ -266,7 +260,7 @@ def test_a_missing_number_digit_without_a_long_number_is_wrong() -> None:
         (("VBD<<DEDIC<<SIDNAN<<<<<<<<<<<<<<<<<<", "D091740530BIH8201135M9708011<2020711"), MrzFormat.MRV_B),
     ],
 )
-def test_published_specimens_of_states_have_right_digits(lines: tuple[str, ...], format_: MrzFormat) -> None:
+def test_published_specimens_have_right_digits(lines: tuple[str, ...], format_: MrzFormat) -> None:
     mrz = read(*lines)
 
     assert mrz.format is format_
@@ -274,7 +268,7 @@ def test_published_specimens_of_states_have_right_digits(lines: tuple[str, ...],
 
 
 @pytest.mark.parametrize("printed", ["0", "<"])
-def test_empty_optional_data_of_a_passport_takes_zero_or_a_filler(printed: str) -> None:
+def test_empty_optional_data_digit(printed: str) -> None:
     body = "L898902C36UTO7408122F1204159" + "<" * 14 + printed
     composite = check_digit(body[:10] + body[13:20] + body[21:43])
 
@@ -283,5 +277,5 @@ def test_empty_optional_data_of_a_passport_takes_zero_or_a_filler(printed: str) 
     assert {digit.result for digit in digits} == {DigitResult.OK}
 
 
-def test_optional_data_with_a_filler_for_its_digit_is_wrong() -> None:
+def test_optional_data_needs_digit() -> None:
     assert read(TD3[0], TD3[1][:42] + "<" + TD3[1][43]).digits[3].result is DigitResult.FAILED

@@ -45,7 +45,7 @@ def test_latin_letters(name: str, printed: str) -> None:
         ("Åse Örn Ä", 1, "ASE<ORN<A"),
     ],
 )
-def test_the_issuer_chooses_where_the_table_leaves_it_open(name: str, choice: int, printed: str) -> None:
+def test_issuer_chooses_spelling(name: str, choice: int, printed: str) -> None:
     assert transliterate(name, choice=choice) == printed
 
 
@@ -87,14 +87,14 @@ def test_arabic_letters(name: str, printed: str) -> None:
 
 
 @pytest.mark.parametrize("letter", sorted(LATIN | LATIN_CHOICES | CYRILLIC | ARABIC))
-def test_every_letter_of_the_tables_gives_letters_of_the_zone(letter: str) -> None:
+def test_every_letter_becomes_zone_letters(letter: str) -> None:
     printed = transliterate(f"A{letter}A")
 
     assert all("A" <= character <= "Z" for character in printed)
 
 
 @pytest.mark.parametrize("name", ["李", "Anna 2", "ก", "٣"])
-def test_what_has_no_spelling_is_refused(name: str) -> None:
+def test_letter_without_spelling_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="no spelling"):
         transliterate(name)
 

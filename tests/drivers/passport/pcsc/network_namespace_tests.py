@@ -1,6 +1,6 @@
-"""Run by test_pcsc.py in a network of its own: real driver, pty and pcscd; only card and reader are not.
+"""Tests in a network namespace, run by test_pcsc.py: driver, pty and pcscd are real, card and reader are not.
 
-`BORDERPOST_CARDS` sets how often a document is laid down and taken away.
+`BORDERPOST_CARDS` sets how often a document is placed and removed.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ async def post(tmp_path: Path) -> AsyncIterator[ChipCounter]:
         ),
     ],
 )
-async def test_a_genuine_document_is_read_and_proved(post: ChipCounter, profile: Profile, check: str) -> None:
+async def test_genuine_document_is_authenticated(post: ChipCounter, profile: Profile, check: str) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
     read = await post.present(document, Chip.issue(document, UTOPIA, profile))
     outcomes = {made.id: made.outcome for made in read.checks}
@@ -63,7 +63,7 @@ async def test_a_genuine_document_is_read_and_proved(post: ChipCounter, profile:
     assert isinstance(post.said[0], MrzRead)
 
 
-async def test_removal_at_any_command_gives_aborted_checks_and_a_clean_next_read(post: ChipCounter) -> None:
+async def test_removal_aborts_and_next_read_is_clean(post: ChipCounter) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
     commands = (await post.present(document, Chip.issue(document, UTOPIA, QUICK))).chip.commands
     await post.remove_chip()
@@ -78,31 +78,31 @@ async def test_removal_at_any_command_gives_aborted_checks_and_a_clean_next_read
     assert read.overall_outcome is Outcome.SUCCESSFUL
 
 
-async def test_documents_come_and_go_and_nothing_is_left_of_them(post: ChipCounter) -> None:
-    def here() -> tuple[int, int]:
+async def test_many_documents_leak_nothing(post: ChipCounter) -> None:
+    def usage() -> tuple[int, int]:
         return threading.active_count(), len([*Path("/proc/self/fd").iterdir()])
 
     before = None
     for _ in range(TIMES):
         document = TRAVELLERS.document(Format.TD3, issuer="UTO")
         read = await post.present(document, Chip.issue(document, UTOPIA, QUICK))
-        # Some travellers come with a passport that has expired.
+        # Some travellers have an expired passport.
         assert {made.id for made in read.checks if made.outcome is Outcome.FAILED} <= {"combined.not_expired"}
         assert read.chip.lines == document.lines
         await post.remove_chip()
-        threads, descriptors = here()
+        threads, descriptors = usage()
         before = before or (threads, descriptors)
         assert threads <= before[0] + 2, "threads of the loop's own executor"
         assert descriptors <= before[1] + 1
 
 
-async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: ChipCounter) -> None:
+async def test_no_chip_and_missing_reader(post: ChipCounter) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
     read = await post.present(document, None)
     (check,) = [made for made in read.checks if made.id == "chip.access"]
     assert (check.outcome, check.reason) == (Outcome.UNDETERMINED, "chip_expected")
 
-    with pytest.raises(LinkError, match=r'No chip reader "ACS" .* knows: "Virtual PCD') as caught:
+    with pytest.raises(LinkError, match=r'No chip reader "ACS" .* lists: "Virtual PCD') as caught:
         async with LinkFactory().smart_card("ACS"):
             pass
     assert caught.value.cause is Cause.NO_DEVICE
@@ -112,13 +112,13 @@ async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: Ch
     assert caught.value.cause is Cause.ADDRESS_AMBIGUOUS
 
 
-async def test_a_slot_that_nobody_waits_for_any_more_is_let_go_of() -> None:
+async def test_cancelled_wait_releases_slot() -> None:
     async def hold() -> None:
         async with LinkFactory().smart_card("Virtual PCD 00 00"):
             await asyncio.Event().wait()
 
     for _ in range(5):
         holding = asyncio.create_task(hold())
-        await asyncio.sleep(0)  # it asks the service, in its thread
+        await asyncio.sleep(0)  # it is waiting for the service, in its thread
         holding.cancel()
         await asyncio.gather(holding, return_exceptions=True)

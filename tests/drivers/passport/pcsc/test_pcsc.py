@@ -1,4 +1,4 @@
-"""The driver with a real pcscd: what happens is in network_namespace_tests.py."""
+"""The driver with a real pcscd; the tests are in network_namespace_tests.py."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ INSIDE = Path(__file__).parent / "network_namespace_tests.py"
 
 @pytest.mark.skipif(NO_PCSCD is not None, reason=str(NO_PCSCD))
 @pytest.mark.timeout(900)
-def test_chips_through_a_real_pcscd(tmp_path: Path) -> None:
+def test_chips_through_real_pcscd(tmp_path: Path) -> None:
     done = with_pcscd(
         tmp_path,
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"),

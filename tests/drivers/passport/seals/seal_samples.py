@@ -1,4 +1,4 @@
-"""Seals that others published, all of them specimens about people who do not exist.
+"""Published seals, all of them specimens of fictitious persons.
 
 TR: worked examples of BSI TR-03137-1, version 2.5, annexes C to H. The certificate of F, G and H (DETS32) is
 in the test resources of github.com/tsenger/vdstools. SEALGEN: samples of github.com/kurzdigital/vds-jvm, made
@@ -89,7 +89,7 @@ WITH_FACE = bytes.fromhex(
 )
 
 # A certificate of registration (BSI TR-03171) from the tests of github.com/tsenger/vdstools (Apache-2.0): its
-# reference has 40 characters, and says so in decimal.
+# reference has 40 characters, with the length in decimal.
 ADMINISTRATIVE = bytes.fromhex(
     """dc036abc6d38dc0519a620372ce13372401c46ad535759e866926d2379bd19ce2678fe344e76094e760901c800109a42
     23406d374ef99e2cf95e31a23846040a4d75737465726d616e6e050344722e06054572696b610700080a31312e31322e
@@ -100,10 +100,10 @@ ADMINISTRATIVE = bytes.fromhex(
 
 
 def nc(name: str) -> bytes:
-    """Give a sample in JSON as the barcode holds it."""
+    """Return a sample in JSON as the barcode has it."""
     return (SAMPLES / f"{name}.json").read_bytes().strip()
 
 
 def certificate(name: str) -> bytes:
-    """Give a sample certificate in PEM."""
+    """Return a sample certificate in PEM."""
     return (SAMPLES / f"{name}.pem").read_bytes()

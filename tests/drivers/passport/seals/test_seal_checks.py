@@ -1,4 +1,4 @@
-"""What is found of a seal: each defect yields exactly its own checks.
+"""Checks of seals: each defect fails exactly its own checks.
 
 Public samples against the certificates published with them, and simulated seals of a simulated state.
 """
@@ -57,7 +57,7 @@ Found = dict[str, tuple[str, str | None]]
 def unlike_good(
     data: bytes, store: SealSignerStore | None, printed: Mrz | None = None, today: date = TODAY
 ) -> Found:
-    """Give the checks that did not succeed."""
+    """Return the checks that did not succeed."""
     barcode = parse_barcode(data, Symbology.DATA_MATRIX, today)
     checks = seal_checks(barcode, printed, store, today)
     assert tuple(check.id for check in checks) == NAMES
@@ -87,12 +87,12 @@ def test_published_seals_on_brainpool_p256(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["visa", "address sticker", "residence sticker"])
-def test_the_worked_examples_on_brainpool_p224(name: str) -> None:
+def test_worked_examples_on_brainpool_p224(name: str) -> None:
     assert unlike_good(TR[name], SealSignerStore.from_bytes(UTTS5B, DETS32), today=WHILE_VALID) == NO_PRINT
 
 
 @pytest.mark.parametrize("name", SEALGEN)
-def test_every_byte_of_a_published_seal_counts(name: str) -> None:
+def test_every_byte_of_seal_counts(name: str) -> None:
     store, whole = SealSignerStore.from_bytes(UTTS5B), SEALGEN[name]
     for at in range(len(whole)):
         altered = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
@@ -107,8 +107,8 @@ def test_published_signers_expire() -> None:
     }
 
 
-def test_a_published_seal_of_another_state_than_its_signer() -> None:
-    # Sealgen lets anybody be the issuer: this one says UTO and names a signer of DE.
+def test_published_seal_of_other_state() -> None:
+    # Sealgen accepts any issuer: this one is UTO and names a signer of DE.
     seal = bytes.fromhex(
         """DC03D9C56D32C8A72CB10F71347D00175D01022CDD52134A74DA1347C6FED95CB89F9FCE133C133C133C133C203833734A
         AF47F0C32F1A1E20EB2625393AFE310403A00000050633BE1FED20C6FF389FD029C66FB2E4BF361CDBFFD8F5931B6259F645B0
@@ -121,7 +121,7 @@ def test_a_published_seal_of_another_state_than_its_signer() -> None:
 
 
 @pytest.mark.parametrize("name", ["proof_of_test", "proof_of_vaccination"])
-def test_published_seals_in_json_of_an_unknown_state(name: str) -> None:
+def test_published_json_seals_of_unknown_state(name: str) -> None:
     store = SealSignerStore.from_bytes(UTTS5B)
     assert unlike_good(nc(name), store, today=WHILE_VALID) == {
         "seal.certificate": ("undetermined", "csca_unknown"),
@@ -132,11 +132,11 @@ def test_published_seals_in_json_of_an_unknown_state(name: str) -> None:
 AUSTRALIA = SealSignerStore(trust=TrustStore.from_bytes(CSCA_AUS))
 
 
-def test_a_published_seal_in_json_up_to_its_state() -> None:
+def test_published_json_seal_up_to_state() -> None:
     assert unlike_good(nc("proof_of_vaccination_aus"), AUSTRALIA) == NO_PRINT
 
 
-def test_an_altered_name_in_a_published_seal() -> None:
+def test_altered_name_in_published_seal() -> None:
     forged = nc("proof_of_vaccination_aus").replace(b"JANE SUE", b"JANE SUZ")
     assert unlike_good(forged, AUSTRALIA) == {
         "seal.signature": ("failed", "signature_wrong"),
@@ -144,7 +144,7 @@ def test_an_altered_name_in_a_published_seal() -> None:
     }
 
 
-def test_a_published_seal_written_in_another_order_is_the_same() -> None:
+def test_reordered_json_seal_is_the_same() -> None:
     content = nc("proof_of_vaccination_aus")
     header = b'{"is":"AUS","t":"icao.vacc","v":1}'
     assert header in content
@@ -152,7 +152,7 @@ def test_a_published_seal_written_in_another_order_is_the_same() -> None:
     assert unlike_good(other, AUSTRALIA) == NO_PRINT
 
 
-def test_the_published_administrative_seal_is_of_no_profile_here() -> None:
+def test_administrative_seal_has_no_profile() -> None:
     assert unlike_good(ADMINISTRATIVE, SealSignerStore.from_bytes(UTTS5B))["seal.readable"] == (
         "undetermined",
         "profile_unknown",
@@ -164,12 +164,12 @@ def test_the_published_administrative_seal_is_of_no_profile_here() -> None:
 
 @pytest.mark.parametrize("store", [None, SealSignerStore(), SealSignerStore(trust=TrustStore())])
 @pytest.mark.parametrize("data", [*SEALGEN.values(), nc("proof_of_vaccination_aus"), WITH_FACE])
-def test_without_certificates_nothing_is_decided(data: bytes, store: SealSignerStore | None) -> None:
+def test_without_certificates_undetermined(data: bytes, store: SealSignerStore | None) -> None:
     found = unlike_good(data, store)
     assert found["seal.signature"] == found["seal.certificate"] == ("undetermined", "no_trust_store")
 
 
-def test_a_barcode_that_is_no_seal_weighs_nothing() -> None:
+def test_other_barcode_does_not_count() -> None:
     checks = seal_checks(parse_barcode(b"4006381333931", None, TODAY), None, None, TODAY)
     assert {check.outcome for check in checks} == {Outcome.NOT_SUPPORTED}
     assert {check.weight for check in checks} == {Weight.OPTIONAL}
@@ -194,17 +194,17 @@ SEALS = {
 
 @dataclass
 class Post:
-    """A state with its office, and the operator's store of it."""
+    """A state with its seal issuer, and the operator's store for it."""
 
-    office: SealIssuer
+    seal_issuer: SealIssuer
 
     def issue(self, fault: SealFault | None = None, seal: Any = PERMIT) -> bytes:
-        return self.office.issue(seal, fault)
+        return self.seal_issuer.issue(seal, fault)
 
     @property
     def store(self) -> SealSignerStore:
-        state = self.office.state
-        signers = (signer.certificate.der for signer in self.office.signers)
+        state = self.seal_issuer.state
+        signers = (signer.certificate.der for signer in self.seal_issuer.signers)
         return SealSignerStore.from_bytes(*signers, trust=TrustStore.from_bytes(state.csca.der, state.crl()))
 
 
@@ -219,7 +219,7 @@ def post() -> Post:
 
 
 @pytest.mark.parametrize("name", SEALS)
-def test_a_genuine_seal_on_its_document(name: str, post: Post) -> None:
+def test_genuine_seal_on_its_document(name: str, post: Post) -> None:
     seal, document = SEALS[name]
     assert unlike_good(post.issue(seal=seal), post.store, printed_of(document)) == {}
 
@@ -276,7 +276,7 @@ FAULTS: dict[str, tuple[SealFault, Found]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_yields_its_own_checks(name: str, post: Post) -> None:
+def test_fault_fails_its_own_checks(name: str, post: Post) -> None:
     fault, expected = FAULTS[name]
     sealed = post.issue(fault)
     assert unlike_good(sealed, post.store, printed_of(CARD)) == expected
@@ -286,15 +286,15 @@ def test_each_fault_yields_its_own_checks(name: str, post: Post) -> None:
     )
 
 
-def test_a_version_that_nobody_knows_is_left_open(post: Post) -> None:
+def test_unknown_version_is_undetermined(post: Post) -> None:
     sealed = post.issue()
     assert unlike_good(sealed[:1] + b"\x04" + sealed[2:], post.store) == dict.fromkeys(
         NAMES, ("undetermined", "seal_unsupported")
     )
 
 
-def test_a_seal_signed_after_its_signer_had_expired(post: Post) -> None:
-    expired = post.office.issue(replace(PERMIT, signed=date(2027, 2, 28)), ExpiredSigner())
+def test_seal_signed_after_signer_expiry(post: Post) -> None:
+    expired = post.seal_issuer.issue(replace(PERMIT, signed=date(2027, 2, 28)), ExpiredSigner())
     late = replace(PERMIT, signed=date(2027, 3, 5))
     assert unlike_good(post.issue(ExpiredSigner(), late), post.store, printed_of(CARD)) == {
         "seal.certificate": ("failed", "signed_after_expiry")
@@ -304,43 +304,43 @@ def test_a_seal_signed_after_its_signer_had_expired(post: Post) -> None:
     }
 
 
-def test_a_signer_that_is_not_valid_yet(post: Post) -> None:
+def test_signer_that_is_not_valid_yet(post: Post) -> None:
     assert unlike_good(post.issue(), post.store, printed_of(CARD), date(2020, 1, 1)) == {
         "seal.certificate": ("failed", "certificate_not_yet_valid")
     }
 
 
-def test_a_signer_whom_nobody_knows(post: Post) -> None:
-    store = SealSignerStore.from_bytes(UTTS5B, trust=TrustStore.from_bytes(post.office.state.csca.der))
+def test_unknown_signer(post: Post) -> None:
+    store = SealSignerStore.from_bytes(UTTS5B, trust=TrustStore.from_bytes(post.seal_issuer.state.csca.der))
     # Of the same name and number as ours, so that only its key differs.
     assert unlike_good(post.issue(), store, printed_of(CARD))["seal.signature"] == (
         "failed",
         "signature_wrong",
     )
     other = Post(SealIssuer(utopia()))
-    other.office.signers = [SealSigner.issue(utopia(), name="XX")]
+    other.seal_issuer.signers = [SealSigner.issue(utopia(), name="XX")]
     unknown = ("undetermined", "signer_unknown")
     assert unlike_good(post.issue(), other.store, printed_of(CARD)) == dict.fromkeys(NAMES[1:4], unknown)
 
 
-def test_two_signers_of_one_name_and_number_are_both_tried(post: Post) -> None:
+def test_signers_of_same_identifier_are_tried(post: Post) -> None:
     twin = SealSigner.issue(utopia())
-    post.office.signers = [twin, post.office.signer]
+    post.seal_issuer.signers = [twin, post.seal_issuer.signer]
     assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {}
 
 
-def test_a_signer_of_a_state_without_a_certificate_in_the_store(post: Post) -> None:
-    stranger = IssuingState.create(now=NOW)
+def test_signer_of_state_without_certificate(post: Post) -> None:
+    other_issuer = IssuingState.create(now=NOW)
     store = SealSignerStore.from_bytes(
-        post.office.signer.certificate.der, trust=TrustStore.from_bytes(stranger.csca.der)
+        post.seal_issuer.signer.certificate.der, trust=TrustStore.from_bytes(other_issuer.csca.der)
     )
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "csca_unknown")
     }
 
 
-def test_a_signer_that_his_state_did_not_sign(post: Post) -> None:
-    whole = bytearray(post.office.signer.certificate.der)
+def test_signer_not_signed_by_state(post: Post) -> None:
+    whole = bytearray(post.seal_issuer.signer.certificate.der)
     whole[-1] ^= 1
     store = SealSignerStore.from_bytes(bytes(whole), trust=TrustStore.from_bytes(utopia().csca.der))
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
@@ -348,19 +348,19 @@ def test_a_signer_that_his_state_did_not_sign(post: Post) -> None:
     }
 
 
-def test_an_empty_trust_store_vouches_for_nobody(post: Post) -> None:
-    store = SealSignerStore.from_bytes(post.office.signer.certificate.der, trust=TrustStore())
+def test_empty_trust_store_is_undetermined(post: Post) -> None:
+    store = SealSignerStore.from_bytes(post.seal_issuer.signer.certificate.der, trust=TrustStore())
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "no_trust_store")
     }
 
 
-def test_without_any_trust_store_the_operator_vouches_for_the_signers_given(post: Post) -> None:
-    store = SealSignerStore.from_bytes(post.office.signer.certificate.der)
+def test_signers_trusted_without_trust_store(post: Post) -> None:
+    store = SealSignerStore.from_bytes(post.seal_issuer.signer.certificate.der)
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {}
 
 
-def test_a_state_whose_own_certificate_has_expired() -> None:
+def test_expired_state_certificate() -> None:
     was = Validity(NOW - timedelta(days=900), NOW - timedelta(days=1))
     post = Post(SealIssuer(IssuingState.create(now=NOW, validity=was)))
     assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {
@@ -368,14 +368,14 @@ def test_a_state_whose_own_certificate_has_expired() -> None:
     }
 
 
-def test_a_seal_of_another_state_than_its_signer(post: Post) -> None:
+def test_seal_and_signer_of_other_states(post: Post) -> None:
     foreign = replace(PERMIT, issuer="KEN")
     assert unlike_good(post.issue(seal=foreign), post.store, printed_of(CARD)) == {
         "seal.issuing_state": ("failed", "state_differs")
     }
 
 
-def test_a_signer_of_no_known_country() -> None:
+def test_signer_of_no_known_country() -> None:
     nowhere = IssuingState.create(State("ZZ", "ZZZ"), now=NOW)
     post = Post(SealIssuer(nowhere))
     assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {
@@ -383,7 +383,7 @@ def test_a_signer_of_no_known_country() -> None:
     }
 
 
-def test_a_genuine_seal_without_a_feature_that_it_must_have(post: Post) -> None:
+def test_seal_without_required_feature(post: Post) -> None:
     assert unlike_good(post.issue(seal=PERMIT.without_feature(3)), post.store, printed_of(CARD)) == {
         "seal.readable": ("failed", "feature_missing")
     }
@@ -415,23 +415,23 @@ PRINTED = {
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_the_printed_zone_against_the_seal(name: str, post: Post) -> None:
+def test_printed_zone_against_seal(name: str, post: Post) -> None:
     seal, document, expected = PRINTED[name]
     assert unlike_good(post.issue(seal=seal), post.store, printed_of(document)) == expected
 
 
-def test_a_zone_read_in_another_order_is_the_same(post: Post) -> None:
+def test_reordered_zone_is_the_same(post: Post) -> None:
     assert unlike_good(post.issue(), post.store, zone(*reversed(CARD.lines))) == {}
 
 
-def test_a_zone_not_read_completely_is_no_forgery(post: Post) -> None:
+def test_incomplete_zone_is_no_forgery(post: Post) -> None:
     first, second = CARD.lines
     assert unlike_good(post.issue(), post.store, zone(first, f"?{second[1:]}")) == {
         "combined.mrz_vs_seal": ("undetermined", "printed_unreadable")
     }
 
 
-def test_a_seal_with_nothing_in_common_weighs_nothing(post: Post) -> None:
+def test_nothing_in_common_does_not_count(post: Post) -> None:
     seal = social_insurance_card(
         "UTO", number="65170839J003", surname="Ériksson", first_name="Anna", issued=ISSUED
     )
@@ -441,7 +441,7 @@ def test_a_seal_with_nothing_in_common_weighs_nothing(post: Post) -> None:
     assert overall_outcome(checks) is Outcome.SUCCESSFUL
 
 
-def test_a_seal_that_was_not_compared_though_it_could_be_does_not_pass(post: Post) -> None:
+def test_uncompared_seal_does_not_pass(post: Post) -> None:
     checks = seal_checks(parse_barcode(post.issue(), None, TODAY), None, post.store, TODAY)
     assert overall_outcome(checks) is Outcome.UNDETERMINED
 
@@ -466,7 +466,7 @@ STATE_ONLY = SealSignerStore(trust=TrustStore.from_bytes(utopia().csca.der))
 @pytest.mark.parametrize(
     ("curve", "algorithm"), [("secp256r1", "ES256"), ("secp384r1", "ES384"), ("secp521r1", "ES512")]
 )
-def test_a_seal_in_json_with_every_algorithm(curve: str, algorithm: str) -> None:
+def test_json_seal_with_every_algorithm(curve: str, algorithm: str) -> None:
     signer = SealSigner.issue(utopia(), curve=curve)
     for message, kind in ((TEST, vds_nc.TEST), (DOSES, vds_nc.VACCINATION)):
         sealed = in_json(signer, message, kind)
@@ -475,7 +475,7 @@ def test_a_seal_in_json_with_every_algorithm(curve: str, algorithm: str) -> None
 
 
 @cache
-def desk() -> SealSigner:
+def json_signer() -> SealSigner:
     return SealSigner.issue(utopia(), curve="secp256r1")
 
 
@@ -501,7 +501,7 @@ JSON_FAULTS: dict[str, tuple[dict[str, Any], Found]] = {
         {"message": DOSES | {"pid": {"n": "X", "sex": "M"}}, "kind": vds_nc.VACCINATION},
         DIFFERS,
     ),
-    "nobody": ({"message": DOSES | {"pid": {}}, "kind": vds_nc.VACCINATION}, NOTHING),
+    "no holder": ({"message": DOSES | {"pid": {}}, "kind": vds_nc.VACCINATION}, NOTHING),
     "another type": (
         {"kind": "uto.evisa"},
         {"seal.readable": ("undetermined", "profile_unknown"), **NOTHING},
@@ -512,36 +512,36 @@ JSON_FAULTS: dict[str, tuple[dict[str, Any], Found]] = {
 @pytest.mark.parametrize("name", JSON_FAULTS)
 def test_each_fault_of_a_seal_in_json(name: str) -> None:
     more, expected = JSON_FAULTS[name]
-    assert unlike_good(in_json(desk(), **more), STATE_ONLY, printed_of(PASSPORT)) == expected
+    assert unlike_good(in_json(json_signer(), **more), STATE_ONLY, printed_of(PASSPORT)) == expected
 
 
-def test_an_unknown_algorithm_is_left_open() -> None:
-    sealed = in_json(desk()).replace(b"ES256", b"HS256")
+def test_unknown_algorithm_is_undetermined() -> None:
+    sealed = in_json(json_signer()).replace(b"ES256", b"HS256")
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == {
         "seal.signature": ("undetermined", "algorithm_unsupported")
     }
 
 
-def test_a_certificate_in_the_seal_that_is_none() -> None:
-    encoded = base64.urlsafe_b64encode(desk().certificate.der)
-    sealed = in_json(desk()).replace(encoded, b"AAAA")
+def test_malformed_certificate_in_seal() -> None:
+    encoded = base64.urlsafe_b64encode(json_signer().certificate.der)
+    sealed = in_json(json_signer()).replace(encoded, b"AAAA")
     malformed = ("undetermined", "signer_malformed")
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == dict.fromkeys(NAMES[1:4], malformed)
 
 
-def test_a_certificate_in_the_seal_that_does_not_say_what_it_is_for() -> None:
-    whole = desk().certificate.der
+def test_certificate_without_key_usage() -> None:
+    whole = json_signer().certificate.der
     # The extended key usage: its identifier, then an octet string, then the sequence that is now none.
     at = whole.index(bytes.fromhex("0603551d25")) + 5
     at = whole.index(b"\x04", at) + 2
     damaged = whole[:at] + b"\x05" + whole[at + 1 :]
     encoded = (base64.urlsafe_b64encode(der) for der in (whole, damaged))
-    sealed = in_json(desk()).replace(*encoded)
+    sealed = in_json(json_signer()).replace(*encoded)
     malformed = ("undetermined", "signer_malformed")
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == dict.fromkeys(NAMES[1:4], malformed)
 
 
-def test_the_signer_of_passports_does_not_sign_seals() -> None:
+def test_passport_signer_may_not_sign_seals() -> None:
     passports = utopia().new_document_signer(SignatureScheme())
     sealed = in_json(SealSigner("XX", "UT", passports))
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == {
@@ -553,31 +553,31 @@ P256 = bytes.fromhex("06082a8648ce3d030107")
 NO_CURVE = bytes.fromhex("06082a8648ce3d03017f")
 
 
-def test_a_key_on_an_unknown_curve_leaves_it_open(post: Post) -> None:
+def test_unknown_curve_is_undetermined(post: Post) -> None:
     signer = SealSigner.issue(utopia(), curve="secp256r1").certificate.der.replace(P256, NO_CURVE)
     assert unlike_good(post.issue(), SealSignerStore.from_bytes(signer), printed_of(CARD)) == {
         "seal.signature": ("undetermined", "algorithm_unsupported")
     }
     state = TrustStore.from_bytes(utopia().csca.der.replace(P256, NO_CURVE))
     assert state.authorities
-    store = SealSignerStore.from_bytes(post.office.signer.certificate.der, trust=state)
+    store = SealSignerStore.from_bytes(post.seal_issuer.signer.certificate.der, trust=state)
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "algorithm_unsupported")
     }
 
 
-def test_a_seal_does_not_vouch_for_itself() -> None:
+def test_seal_does_not_prove_itself() -> None:
     """Without the state's certificate, only a signer that the operator gave counts."""
-    stranger = SealSigner.issue(IssuingState.create(now=NOW), curve="secp256r1")
-    known = SealSignerStore.from_bytes(desk().certificate.der)
-    assert unlike_good(in_json(desk()), known, printed_of(PASSPORT)) == {}
-    assert unlike_good(in_json(stranger), known, printed_of(PASSPORT)) == {
+    other_issuer = SealSigner.issue(IssuingState.create(now=NOW), curve="secp256r1")
+    known = SealSignerStore.from_bytes(json_signer().certificate.der)
+    assert unlike_good(in_json(json_signer()), known, printed_of(PASSPORT)) == {}
+    assert unlike_good(in_json(other_issuer), known, printed_of(PASSPORT)) == {
         "seal.certificate": ("undetermined", "csca_unknown")
     }
 
 
-def test_an_expired_signer_of_a_seal_in_json() -> None:
+def test_expired_signer_of_json_seal() -> None:
     day = date(2037, 3, 1) + timedelta(days=30)
-    assert unlike_good(in_json(desk()), STATE_ONLY, printed_of(PASSPORT), day) == {
+    assert unlike_good(in_json(json_signer()), STATE_ONLY, printed_of(PASSPORT), day) == {
         "seal.certificate": ("failed", "certificate_expired")
     }

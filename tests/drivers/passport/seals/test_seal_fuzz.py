@@ -1,6 +1,6 @@
 """Mutated barcodes and certificates: typed errors and outcomes only, in bounded time and memory.
 
-`BORDERPOST_FUZZ` sets how many mutations the seeded run makes; the seed is the name of the target.
+`BORDERPOST_FUZZ` sets the number of mutations of the seeded run; the seed is the name of the target.
 """
 
 import os
@@ -27,7 +27,7 @@ from simulators.passport.seals import SymbolEncoding
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2024, 6, 1)
 SLOWEST_S = 3.0
-"""No single mutation may take longer, even on a busy machine, in seconds."""
+"""Upper bound on the time of one mutation, even on a busy machine, in seconds."""
 STORE = SealSignerStore.from_bytes(
     certificate("sealgen_UTTS5B"),
     certificate("sealgen_DETS32"),
@@ -68,7 +68,7 @@ def mutated(whole: bytes, chance: Random) -> bytes:
     return bytes(data)
 
 
-def judged(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
+def checks_of(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
     started = time.monotonic()
     barcode = parse_barcode(data, None, TODAY)
     checks = seal_checks(barcode, PRINTED, STORE, TODAY)
@@ -81,13 +81,13 @@ def judged(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
 @pytest.mark.parametrize("target", TARGETS)
 def test_mutated_barcodes(target: str) -> None:
     whole = TARGETS[target]
-    judged(whole)
+    checks_of(whole)
     chance = Random(target)
     for _ in range(max(1, MUTATIONS // len(TARGETS))):
         data = mutated(whole, chance)
-        kind, outcomes = judged(data)
+        kind, outcomes = checks_of(data)
         assert Outcome.UNKNOWN not in outcomes.values()
-        # White space in JSON or at the end, and how text is armoured, are not part of what is signed.
+        # White space in JSON or at the end, and the text encoding, are not part of the signed bytes.
         if kind is BarcodeKind.VDS and data[:1] == b"\xdc" and data.rstrip(b"\r\n\0") != whole:
             assert outcomes["seal.signature"] is not Outcome.SUCCESSFUL
 
@@ -95,7 +95,7 @@ def test_mutated_barcodes(target: str) -> None:
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"\xdc\x03" + tail))
 @settings(max_examples=200)
 def test_anything_is_read_as_something(data: bytes) -> None:
-    kind, outcomes = judged(data)
+    kind, outcomes = checks_of(data)
     assert kind is not BarcodeKind.UNKNOWN
     assert outcomes["seal.signature"] is not Outcome.SUCCESSFUL
 
@@ -129,10 +129,10 @@ def test_parsers_raise_typed_errors_only(data: st.DataObject) -> None:
     ],
     ids=lambda data: data[:16].hex(),
 )
-def test_a_hostile_size_costs_little(data: bytes) -> None:
+def test_hostile_size_costs_little(data: bytes) -> None:
     tracemalloc.start()
     try:
-        judged(data)
+        checks_of(data)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

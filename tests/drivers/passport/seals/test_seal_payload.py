@@ -1,4 +1,4 @@
-"""What a barcode is taken for, in whatever way the reader hands it over."""
+"""Recognition of barcode content, in every encoding that readers use."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ DELIVERIES = {
 
 @pytest.mark.parametrize("ending", [b"", b"\r\n", b"\r", b"\0"])
 @pytest.mark.parametrize("handover", DELIVERIES)
-def test_a_seal_however_it_is_handed_over(handover: SymbolEncoding, ending: bytes) -> None:
+def test_seal_in_every_encoding(handover: SymbolEncoding, ending: bytes) -> None:
     for name, seal in SEALGEN.items():
         barcode = read(handover.encode_bytes(seal) + ending)
         assert (barcode.kind, barcode.payload_encoding, barcode.fault) == (
@@ -48,18 +48,18 @@ def test_a_seal_however_it_is_handed_over(handover: SymbolEncoding, ending: byte
 
 
 @pytest.mark.parametrize("handover", DELIVERIES)
-def test_a_cut_seal_stays_a_seal_however_it_is_handed_over(handover: SymbolEncoding) -> None:
+def test_cut_seal_in_every_encoding(handover: SymbolEncoding) -> None:
     barcode = read(handover.encode_bytes(PERMIT[:60]))
     assert (barcode.kind, barcode.fault) == (BarcodeKind.VDS, SealFault.MALFORMED)
     assert (barcode.vds, barcode.text, barcode.content_base64) == (None, None, None)
 
 
-def test_a_seal_of_an_unknown_version() -> None:
+def test_seal_of_an_unknown_version() -> None:
     barcode = read(b"\xdc\x04" + PERMIT[2:])
     assert (barcode.kind, barcode.fault) == (BarcodeKind.VDS, SealFault.UNSUPPORTED)
 
 
-def test_a_seal_in_json() -> None:
+def test_seal_in_json() -> None:
     for content in (nc("proof_of_test"), b"\xef\xbb\xbf" + nc("proof_of_test") + b"\r\n"):
         barcode = read(content)
         assert barcode.kind is BarcodeKind.VDS_NC
@@ -68,13 +68,13 @@ def test_a_seal_in_json() -> None:
 
 
 @pytest.mark.parametrize("cut", [100, 500, 1000])
-def test_a_cut_seal_in_json_stays_one(cut: int) -> None:
+def test_cut_seal_in_json_stays_one(cut: int) -> None:
     barcode = read(nc("proof_of_test")[:cut])
     assert (barcode.kind, barcode.fault) == (BarcodeKind.VDS_NC, SealFault.MALFORMED)
 
 
 @pytest.mark.parametrize("text", [ZONE, ZONE.replace("\r\n", ""), ZONE.replace("\r\n", "\n")])
-def test_a_zone(text: str) -> None:
+def test_zone(text: str) -> None:
     barcode = read(text.encode())
     assert barcode.kind is BarcodeKind.MRZ
     assert barcode.mrz is not None
@@ -111,7 +111,7 @@ def test_other_bytes_come_through() -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"A"])
-def test_more_than_any_barcode_holds_is_left_out_and_counted(content: bytes) -> None:
+def test_excess_bytes_are_counted(content: bytes) -> None:
     whole = content * (MAX_BARCODE_BYTES + 5)
     barcode = read(whole)
     kept = barcode.text.encode() if barcode.text else base64.b64decode(barcode.content_base64 or "")
@@ -123,13 +123,13 @@ def test_more_than_any_barcode_holds_is_left_out_and_counted(content: bytes) -> 
 @pytest.mark.parametrize(
     "content", [PERMIT, nc("proof_of_vaccination"), ZONE.encode(), b"\xff\x00", b"plain"]
 )
-def test_a_barcode_goes_through_json(content: bytes) -> None:
+def test_barcode_goes_through_json(content: bytes) -> None:
     barcode = read(content)
     back = Barcode.model_validate_json(barcode.model_dump_json())
     assert back.model_dump() == barcode.model_dump()
 
 
-def test_a_workstation_without_the_libraries_of_the_chip_knows_what_a_barcode_is() -> None:
+def test_barcode_parsing_needs_no_library() -> None:
     program = """import sys
 for name in ("asn1crypto", "cryptography"):
     sys.modules[name] = None
@@ -138,7 +138,7 @@ from drivers.passport.seals import Barcode, parse_barcode
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_a_log_shows_nothing_of_the_holder() -> None:
+def test_log_shows_nothing_of_holder() -> None:
     for content in (
         *SEALGEN.values(),
         nc("proof_of_test"),

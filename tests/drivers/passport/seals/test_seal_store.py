@@ -8,7 +8,7 @@ from drivers.passport.emrtd import TrustStore
 from drivers.passport.seals.store import SealSignerStore
 
 
-def test_a_folder_of_certificates_in_both_encodings(tmp_path: Path) -> None:
+def test_folder_with_both_encodings(tmp_path: Path) -> None:
     der = SealSignerStore.from_bytes(certificate("sealgen_UTTS5B")).signers[0].certificate
     (tmp_path / "below").mkdir()
     (tmp_path / "both.pem").write_bytes(certificate("sealgen_UTTS5B") + certificate("sealgen_DETS32"))
@@ -19,7 +19,7 @@ def test_a_folder_of_certificates_in_both_encodings(tmp_path: Path) -> None:
     assert store.find("UTTS", "5B") == store.find("UTTS", "0005b") == (der,)
 
 
-def test_a_signer_is_found_by_name_and_number_only() -> None:
+def test_signer_by_identifier_and_reference() -> None:
     store = SealSignerStore.from_bytes(certificate("sealgen_UTTS5B"))
     for identifier, reference in (
         ("UTTS", "5C"),
@@ -32,7 +32,7 @@ def test_a_signer_is_found_by_name_and_number_only() -> None:
         assert store.find(identifier, reference) == ()
 
 
-def test_a_bad_file_costs_only_itself(tmp_path: Path) -> None:
+def test_bad_file_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_bytes(certificate("sealgen_UTTS5B"))
     (tmp_path / "b.der").write_bytes(b"\x30\x03\x02\x01\x00")
     (tmp_path / "c.pem").write_bytes(certificate("sealgen_DETS32").replace(b"\nM", b"\nA", 1))
@@ -49,19 +49,19 @@ def test_a_bad_file_costs_only_itself(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+def test_file_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "signer.pem").write_bytes(certificate("sealgen_UTTS5B"))
     store = SealSignerStore.load(tmp_path)
     assert len(store.signers) == 1
 
 
-def test_a_store_is_empty_without_anybody_who_could_vouch() -> None:
+def test_store_without_signers_is_empty() -> None:
     assert SealSignerStore().is_empty
     assert SealSignerStore(trust=TrustStore()).is_empty
     assert not SealSignerStore.from_bytes(certificate("sealgen_UTTS5B")).is_empty
     assert not SealSignerStore(trust=TrustStore.from_bytes(certificate("csca_aus"))).is_empty
 
 
-def test_a_single_file() -> None:
+def test_single_file() -> None:
     assert len(SealSignerStore.load(SAMPLES / "sealgen_DETS32.pem").signers) == 1

@@ -1,4 +1,4 @@
-"""Visible digital seals: the worked examples of BSI TR-03137, and what is not one."""
+"""Visible digital seals: the worked examples of BSI TR-03137, and malformed seals."""
 
 from datetime import date
 
@@ -31,8 +31,8 @@ def texts(seal: Vds) -> dict[str, str | None]:
     return {feature.name.value: feature.text for feature in seal.features}
 
 
-# As TR-03137-1 prints them, but for its slips: in annex E the zone starts with AT and not AR, and in annex G
-# the last characters of the document number are 47 and not A7. So the bytes say.
+# As TR-03137-1 prints them, except for its misprints: in annex E the zone starts with AT and not AR, and in
+# annex G the last characters of the document number are 47 and not A7, according to the bytes.
 PRINTED = {
     "arrival attestation": (
         (3, "D", "DETS", "00027", date(2020, 1, 1), date(2020, 1, 13), SealProfile.ARRIVAL_ATTESTATION),
@@ -81,7 +81,7 @@ PRINTED = {
 
 
 @pytest.mark.parametrize("example", PRINTED)
-def test_the_worked_examples_of_tr_03137(example: str) -> None:
+def test_worked_examples_of_tr_03137(example: str) -> None:
     seal = parse(TR[example])
     head = (seal.version, seal.issuer, seal.signer, seal.certificate_reference)
     assert ((*head, seal.issued_on, seal.signed_on, seal.profile), texts(seal)) == PRINTED[example]
@@ -91,14 +91,14 @@ def test_the_worked_examples_of_tr_03137(example: str) -> None:
     assert TR[example].endswith(seal.signature)
 
 
-def test_a_zone_in_a_seal_is_read_as_any_other() -> None:
+def test_zone_in_seal_is_parsed() -> None:
     zone = parse(TR["visa"]).mrz
     assert zone is not None
     assert (zone.format, zone.issuer, zone.document_number) == (MrzFormat.MRV_B, "D", "1234567XY")
     assert (zone.primary_identifier, zone.secondary_identifier) == ("DENT", "ARTHUR PHILIP")
 
 
-def test_an_unknown_profile_keeps_tags_and_bytes() -> None:
+def test_unknown_profile_keeps_bytes() -> None:
     seal = parse(WITH_FACE)
     assert (seal.profile, seal.feature_definition, seal.document_category) == (SealProfile.UNKNOWN, 0x5F, 3)
     zone, face = seal.features
@@ -107,16 +107,16 @@ def test_an_unknown_profile_keeps_tags_and_bytes() -> None:
     assert zone.value_hex == WITH_FACE[20:68].hex()
 
 
-def test_a_length_of_128_in_one_byte_is_read_too() -> None:
+def test_length_of_128_in_one_byte() -> None:
     assert len(bytes.fromhex(parse(WITH_FACE).features[1].value_hex)) == 128
 
 
-def test_a_certificate_reference_may_be_long() -> None:
+def test_long_certificate_reference() -> None:
     assert parse(ADMINISTRATIVE).certificate_reference == "00112233445566778899AABBCCDDEEFF00112233"
 
 
 @pytest.mark.parametrize("name", SEALGEN)
-def test_a_seal_cut_anywhere_is_malformed(name: str) -> None:
+def test_seal_cut_anywhere_is_malformed(name: str) -> None:
     whole = SEALGEN[name]
     for at in range(len(whole)):
         with pytest.raises(MalformedSealError):
@@ -140,19 +140,19 @@ PERMIT = SEALGEN["residence permit"]
         (13, b"\x1c\xf6\x10"),  # month 1, day 89
     ],
 )
-def test_a_header_not_laid_out_as_the_standard_says(at: int, piece: bytes) -> None:
+def test_malformed_header(at: int, piece: bytes) -> None:
     with pytest.raises(MalformedSealError):
         parse(PERMIT[:at] + piece + PERMIT[at + len(piece) :])
 
 
-def test_version_3_has_nine_characters_of_the_signer() -> None:
+def test_version_3_signer_has_nine_characters() -> None:
     whole = SEALGEN["residence permit"]
     with pytest.raises(MalformedSealError):
         parse(b"\xdc\x02" + whole[2:4] + simulated_c40.encode("UTTS0005") + whole[10:])
 
 
 @pytest.mark.parametrize("version", [0x00, 0x01, 0x04, 0xFF])
-def test_an_unknown_version_is_not_guessed_at(version: int) -> None:
+def test_unknown_version_is_unsupported(version: int) -> None:
     with pytest.raises(UnsupportedSealError):
         parse(PERMIT[:1] + bytes([version]) + PERMIT[2:])
 
@@ -174,7 +174,7 @@ HEADER, SIGNATURE = PERMIT[:18], PERMIT[-66:]
         b"\x02\x81\x01A" + SIGNATURE,  # more bytes for a length than it needs
     ],
 )
-def test_zones_not_laid_out_as_the_standard_says(rest: bytes) -> None:
+def test_malformed_zones(rest: bytes) -> None:
     with pytest.raises(MalformedSealError):
         parse(HEADER + rest)
 
@@ -185,7 +185,7 @@ def test_der_lengths_of_every_size() -> None:
         assert seal.features[0].value_hex == bytes(size).hex()
 
 
-def test_features_that_are_not_as_their_profile_says_keep_their_bytes() -> None:
+def test_malformed_features_keep_bytes() -> None:
     seal = parse(HEADER + b"\x02\x02\xff\xff" + b"\x07\x01A" + SIGNATURE)
     zone, unknown = seal.features
     assert (zone.name, zone.status, zone.value_hex) == (FeatureName.MRZ, FeatureReading.MALFORMED, "ffff")
@@ -200,7 +200,7 @@ def of_profile(name: str, message: bytes) -> dict[str, tuple[str, str | int | No
     return {f.name.value: (f.status.value, f.text if f.number is None else f.number) for f in seal.features}
 
 
-def test_what_a_visa_says_beside_its_zone() -> None:
+def test_visa_features_beside_zone() -> None:
     assert of_profile(
         "visa", b"\x03\x01\x02" + b"\x04\x03\x0a\x03\x01" + b"\x06\x02\xab\xcd" + b"\x07\x00"
     ) == {
@@ -211,7 +211,7 @@ def test_what_a_visa_says_beside_its_zone() -> None:
     }
 
 
-def test_a_duration_that_is_none_and_features_of_a_wrong_kind() -> None:
+def test_malformed_duration_and_features() -> None:
     assert of_profile("visa", b"\x04\x03\xff\xff\xff" + b"\x02\x2c" + bytes.fromhex("133c") * 22) == {
         "duration_of_stay": ("read", None),
         "mrz": ("malformed", None),
@@ -231,7 +231,7 @@ def test_c40_as_the_guideline_has_it(text: str, encoded: str) -> None:
 
 
 @given(st.text(" 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", max_size=90))
-def test_c40_gives_back_what_was_written(text: str) -> None:
+def test_c40_round_trip(text: str) -> None:
     encoded = simulated_c40.encode(text)
     assert c40.decode(encoded) == text
     assert len(encoded) == c40.size(len(text))
@@ -251,13 +251,13 @@ def test_c40_gives_back_what_was_written(text: str) -> None:
         "0001",  # shifts
     ],
 )
-def test_what_is_no_c40(encoded: str) -> None:
+def test_malformed_c40(encoded: str) -> None:
     with pytest.raises(MalformedSealError):
         c40.decode(bytes.fromhex(encoded))
 
 
 @given(st.lists(st.binary(min_size=2, max_size=2), max_size=20).map(b"".join))
-def test_c40_of_anything_is_text_or_malformed(data: bytes) -> None:
+def test_c40_of_any_bytes(data: bytes) -> None:
     try:
         text = c40.decode(data)
     except MalformedSealError:

@@ -1,4 +1,4 @@
-"""Seals in JSON: published samples, the canonical form of RFC 8785, and what is no such seal."""
+"""Seals in JSON: published samples, the canonical form of RFC 8785, and malformed seals."""
 
 import json
 import struct
@@ -15,7 +15,7 @@ from drivers.passport.seals import MalformedSealError, canonical, vds_nc
 TEST = nc("proof_of_test").decode()
 
 
-def test_a_proof_of_test() -> None:
+def test_proof_of_test() -> None:
     seal = vds_nc.parse(TEST)
     assert (seal.type, seal.version, seal.issuer, seal.identifier) == ("icao.test", 1, "UTO", "U01932")
     assert seal.holder is not None
@@ -25,7 +25,7 @@ def test_a_proof_of_test() -> None:
     assert seal.vaccinations == ()
 
 
-def test_a_proof_of_vaccination() -> None:
+def test_proof_of_vaccination() -> None:
     seal = vds_nc.parse(nc("proof_of_vaccination").decode())
     assert seal.holder is not None
     assert (seal.holder.name, seal.holder.document_number, seal.holder.sex) == (
@@ -53,13 +53,13 @@ def altered(**parts: Any) -> str:
     return json.dumps(whole)
 
 
-def test_any_other_type_comes_through_whole() -> None:
+def test_other_type_is_kept() -> None:
     seal = vds_nc.parse(altered(data__hdr__t="uto.evisa", data__msg={"entries": [1, {"until": None}]}))
     assert (seal.type, seal.message) == ("uto.evisa", {"entries": [1, {"until": None}]})
     assert (seal.holder, seal.identifier, seal.test) == (None, None, None)
 
 
-def test_a_field_of_another_kind_is_left_out_and_kept_in_the_message() -> None:
+def test_field_of_wrong_kind_stays_in_message() -> None:
     seal = vds_nc.parse(altered(data__msg__pid=[1], data__msg__sp=7, data__msg__utci={}))
     assert seal.holder is not None
     assert (seal.holder.name, seal.identifier) == (None, None)
@@ -105,12 +105,12 @@ def test_a_field_of_another_kind_is_left_out_and_kept_in_the_message() -> None:
         TEST.replace("Cook", "\\ud800"),
     ],
 )
-def test_what_is_no_such_seal(text: str) -> None:
+def test_malformed_json_seal(text: str) -> None:
     with pytest.raises(MalformedSealError):
         vds_nc.parse(text)
 
 
-def test_the_example_of_rfc_8785() -> None:
+def test_example_of_rfc_8785() -> None:
     text = r"""{
       "numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
       "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/",
@@ -126,14 +126,14 @@ def test_the_example_of_rfc_8785() -> None:
     assert canonical.to_canonical(canonical.parse_json(text)) == expected
 
 
-def test_names_are_in_the_order_of_their_utf_16() -> None:
+def test_names_in_utf_16_order() -> None:
     # RFC 8785, section 3.2.3: carriage return, 1, U+0080, o umlaut, Euro, emoji, Hebrew dalet with dagesh.
     names = ["\r", "1", "\x80", "\xf6", "\u20ac", "\U0001f600", "\ufb33"]
     written = canonical.to_canonical(dict.fromkeys(reversed(names), 0)).decode()
     assert list(json.loads(written)) == names
 
 
-# RFC 8785, appendix B: the bits of a double, and how it is written.
+# RFC 8785, appendix B: the bits of a double, and its text.
 NUMBERS = {
     "0000000000000000": "0",
     "8000000000000000": "0",
@@ -168,7 +168,7 @@ def test_numbers_as_rfc_8785_lists_them(bits: str) -> None:
     assert canonical.to_canonical(number).decode() == NUMBERS[bits]
 
 
-def test_a_whole_number_beyond_doubles_is_written_as_the_double_next_to_it() -> None:
+def test_integer_beyond_doubles_is_rounded() -> None:
     assert canonical.to_canonical(canonical.parse_json("295147905179352825857")) == b"295147905179352830000"
     assert canonical.to_canonical(canonical.parse_json("9007199254740991")) == b"9007199254740991"
 
@@ -185,8 +185,8 @@ VALUES: st.SearchStrategy[JsonValue] = st.recursive(
 
 
 @given(VALUES)
-def test_the_canonical_form_means_the_same_and_is_its_own(value: JsonValue) -> None:
+def test_canonical_form_is_stable(value: JsonValue) -> None:
     written = canonical.to_canonical(value)
-    # Every number is a double to those who wrote the standard; Python reads whole ones exactly.
+    # In the standard every number is a double; Python parses integers exactly.
     assert json.loads(written, parse_int=lambda digits: int(float(digits))) == value
     assert canonical.to_canonical(canonical.parse_json(written.decode())) == written

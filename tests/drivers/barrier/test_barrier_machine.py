@@ -1,0 +1,835 @@
+"""The barrier machine by itself: inputs and times go in, reports and at most one deed come out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from barrier_fixture import E_GATE, ONE_DOOR
+
+from drivers.barrier.commands import AcknowledgeEmergency, CloseBarrier, OpenBarrier, SetMaintenance
+from drivers.barrier.control.movement import MovementResult
+from drivers.barrier.control.state_machine import Actuation, ActuationKind, BarrierStateMachine, Decision
+from drivers.barrier.observations import (
+    AlarmKind,
+    BarrierAlarm,
+    BarrierPassage,
+    BarrierState,
+    MovementState,
+    PassageDirection,
+    StateReason,
+)
+from drivers.barrier.wiring import BarrierInputs, BarrierSettings, DoorInputs
+from drivers.command import CommandArguments, CommandRefusal, RefusalReason
+
+CLOSED, OPEN, BETWEEN = (False, True), (True, False), (False, False)
+"""Open limit and closed limit."""
+BOTH = (True, True)
+
+
+class MachineFixture:
+    """A machine and all that it reported. Times are seconds from its start."""
+
+    def __init__(self, wiring: dict[str, Any] = ONE_DOOR, **settings: Any) -> None:
+        self.machine = BarrierStateMachine(BarrierSettings.model_validate(wiring | settings), 0.0)
+        self.said: list[Any] = []
+
+    def take(self, step: Decision) -> Decision:
+        self.said += step.observations
+        return step
+
+    def sense(
+        self, now_s: float, *limits: tuple[bool, bool], inputs: dict[str, bool] | None = None, **door: bool
+    ) -> Decision:
+        """Give the inputs of all doors; `door` holds for the last of them."""
+        states = limits or (CLOSED,)
+        last = len(states) - 1
+        doors = tuple(
+            DoorInputs(*state, **({"presence": False, "entry_side": False, "exit_side": False} | door))
+            if place == last
+            else DoorInputs(*state, presence=False)
+            for place, state in enumerate(states)
+        )
+        quiet = {"emergency": False, "key_switch": False, "controller_ok": True, "local_button": False}
+        return self.take(self.machine.on_inputs(BarrierInputs(doors, **(quiet | (inputs or {}))), now_s))
+
+    def ask(self, request: CommandArguments, now_s: float, transaction: str = "t1") -> Decision:
+        return self.take(self.machine.on_command(request, transaction, now_s))
+
+    def open(self, now_s: float, door: str = "", **more: Any) -> Decision:
+        return self.ask(OpenBarrier(door=door, **more), now_s)
+
+    def close(self, now_s: float, door: str = "") -> Decision:
+        return self.ask(CloseBarrier(door=door), now_s)
+
+    def refusal(self, request: CommandArguments, now_s: float) -> RefusalReason:
+        with pytest.raises(CommandRefusal) as refused:
+            self.ask(request, now_s)
+        return refused.value.reason
+
+    def opened(self, now_s: float, **more: Any) -> None:
+        """Have it opened on a permit; it is open one second later."""
+        self.sense(now_s)
+        self.open(now_s, **more)
+        self.sense(now_s + 0.5, BETWEEN)
+        self.sense(now_s + 1, OPEN)
+
+    def closing(self, now_s: float) -> None:
+        """Have it opened, and closed ten seconds later."""
+        self.opened(now_s - 10)
+        self.sense(now_s, OPEN)
+        self.close(now_s)
+        self.sense(now_s + 0.2, BETWEEN)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [one for one in self.said if type(one) is kind]
+
+    @property
+    def alarms(self) -> list[AlarmKind]:
+        return [alarm.kind for alarm in self.of(BarrierAlarm)]
+
+    @property
+    def passages(self) -> list[tuple[PassageDirection, bool, bool]]:
+        return [(one.direction, one.permitted, one.tailgating) for one in self.of(BarrierPassage)]
+
+    @property
+    def state(self) -> BarrierState:
+        return self.of(BarrierState)[-1]
+
+
+def gate(**settings: Any) -> MachineFixture:
+    return MachineFixture(E_GATE, **settings)
+
+
+# Freshness of what was sensed.
+
+
+@pytest.mark.parametrize(
+    "request_", [OpenBarrier(), AcknowledgeEmergency(reason="looked")], ids=["open", "ack"]
+)
+def test_inputs_are_fresh_for_half_a_second(request_: CommandArguments) -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    assert machine.refusal(request_, 10.501) is RefusalReason.UNSAFE
+    assert machine.refusal(request_, 10.6) is RefusalReason.UNSAFE
+    machine.ask(request_, 10.5)
+
+
+@pytest.mark.parametrize(
+    "request_", [OpenBarrier(), AcknowledgeEmergency(reason="looked")], ids=["open", "ack"]
+)
+def test_nothing_before_the_first_inputs(request_: CommandArguments) -> None:
+    assert MachineFixture().refusal(request_, 3) is RefusalReason.UNSAFE
+
+
+def test_only_a_barriers_requests() -> None:
+    machine = MachineFixture()
+    machine.sense(3)
+    assert machine.refusal(CommandArguments(), 3) is RefusalReason.NOT_SUPPORTED
+    assert machine.refusal(OpenBarrier(door="side"), 3) is RefusalReason.NOT_SUPPORTED
+
+
+# Permits.
+
+
+def test_permit_ends_when_door_does_not_start() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    travel = machine.open(10).movement
+    assert travel is not None
+    machine.sense(11.5)
+    assert travel.result is None
+    machine.sense(11.6)
+    assert travel.result is MovementResult.NOT_STARTED
+    assert machine.alarms == [AlarmKind.NOT_STARTED]
+    machine.sense(12.1)
+
+    assert machine.open(12.1).actuation == Actuation(ActuationKind.OPEN), "no permit waits"
+
+
+def test_permit_ends_when_door_does_not_arrive() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    travel = machine.open(10).movement
+    assert travel is not None
+    for now_s in (10.5, 16.0, 16.1):
+        machine.sense(now_s, BETWEEN)
+    assert travel.result is MovementResult.NOT_ARRIVED
+    assert machine.alarms == [AlarmKind.NOT_ARRIVED]
+
+    assert machine.open(16.2).actuation == Actuation(ActuationKind.OPEN)
+
+
+def test_permit_lasts_as_long_as_asked() -> None:
+    machine = MachineFixture(permit_s=8)
+    machine.opened(10, permit_s=2)
+    machine.sense(13.0, OPEN)
+    assert machine.refusal(OpenBarrier(), 13.0) is RefusalReason.BUSY
+    machine.sense(13.1, OPEN)
+    machine.open(13.1)
+
+
+def test_permit_lasts_as_configured() -> None:
+    machine = MachineFixture(permit_s=4)
+    machine.opened(10)
+    machine.sense(15.0, OPEN)
+    assert machine.refusal(OpenBarrier(), 15.0) is RefusalReason.BUSY
+    machine.sense(15.1, OPEN)
+    machine.open(15.1)
+
+
+def test_stop_ends_a_permit() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.take(machine.machine.on_stop(12))
+    machine.sense(12.5, OPEN)
+
+    assert machine.open(12.5).actuation == Actuation(ActuationKind.OPEN)
+
+
+def test_refusing_board_ends_a_permit() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    act = machine.open(10).actuation
+    assert act is not None
+    machine.machine.on_refused(act, 10.1)
+    machine.sense(12.1)
+
+    assert machine.open(12.1).actuation == Actuation(ActuationKind.OPEN)
+
+
+def test_closing_ends_a_permit() -> None:
+    """A person who passes the closing barrier uses no permit any more."""
+    machine = MachineFixture(permit_s=60)
+    machine.closing(20)
+    machine.sense(20.4, BETWEEN, presence=True)
+    machine.sense(21, BETWEEN)
+
+    assert machine.passages == [(PassageDirection.FORWARD, False, True)]
+
+
+# Passages.
+
+
+def passed(machine: MachineFixture, began_s: float, before: Sequence[str], after: Sequence[str]) -> None:
+    """Somebody is in the passage for half a second; who is sensed around it then, and after."""
+    machine.sense(began_s, OPEN, presence=True, **dict.fromkeys(before, True))
+    machine.sense(began_s + 0.5, OPEN, **dict.fromkeys(after, True))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "direction"),
+    [
+        (["entry_side"], [], PassageDirection.FORWARD),
+        (["entry_side"], ["exit_side"], PassageDirection.FORWARD),
+        (["entry_side"], ["entry_side", "exit_side"], PassageDirection.FORWARD),
+        (["entry_side", "exit_side"], [], PassageDirection.FORWARD),
+        (["entry_side"], ["entry_side"], PassageDirection.TURNED_BACK),
+        (["exit_side"], [], PassageDirection.REVERSE),
+        (["exit_side"], ["entry_side"], PassageDirection.REVERSE),
+        (["exit_side"], ["exit_side"], PassageDirection.TURNED_BACK),
+    ],
+)
+def test_direction(before: list[str], after: list[str], direction: PassageDirection) -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    passed(machine, 12, before, after)
+
+    assert machine.passages == [(direction, True, False)]
+    assert machine.of(BarrierPassage)[0].duration_s == 0.5
+    assert machine.of(BarrierPassage)[0].transaction == "t1"
+    assert machine.alarms == ([AlarmKind.REVERSE_PASSAGE] if direction is PassageDirection.REVERSE else [])
+
+
+def test_direction_unknown_without_loops() -> None:
+    wiring = {
+        key: value for key, value in ONE_DOOR["doors"][0].items() if key not in ("entry_side", "exit_side")
+    }  # type: ignore[index]
+    machine = MachineFixture(ONE_DOOR | {"doors": [wiring]})
+    for now_s, limits, presence in ((10, CLOSED, False), (12, OPEN, True), (13, OPEN, False)):
+        doors = (DoorInputs(*limits, presence=presence),)
+        machine.take(machine.machine.on_inputs(BarrierInputs(doors, emergency=False), now_s))
+
+    assert machine.passages == [(PassageDirection.UNKNOWN, False, False)]
+
+
+def test_turned_back_keeps_the_permit() -> None:
+    machine = MachineFixture(permit_s=60)
+    machine.opened(10)
+    passed(machine, 12, ["entry_side"], ["entry_side"])
+    passed(machine, 14, ["entry_side"], ["exit_side"])
+    passed(machine, 16, ["entry_side"], ["exit_side"])
+
+    assert machine.passages == [
+        (PassageDirection.TURNED_BACK, True, False),
+        (PassageDirection.FORWARD, True, False),
+        (PassageDirection.FORWARD, False, True),
+    ]
+    assert machine.alarms == [AlarmKind.TAILGATING]
+
+
+def test_turned_back_tailgates_nothing() -> None:
+    machine = MachineFixture(permit_s=60)
+    machine.opened(10)
+    passed(machine, 12, ["entry_side"], ["exit_side"])
+    passed(machine, 14, ["entry_side"], ["entry_side"])
+
+    assert machine.passages[1] == (PassageDirection.TURNED_BACK, False, False)
+
+
+def test_turned_back_after_stop_has_no_permit() -> None:
+    machine = MachineFixture(permit_s=60)
+    machine.opened(10)
+    machine.sense(12, OPEN, presence=True, entry_side=True)
+    machine.take(machine.machine.on_stop(12.2))
+    machine.sense(12.5, OPEN, entry_side=True)
+    passed(machine, 14, ["entry_side"], ["exit_side"])
+
+    assert machine.passages == [
+        (PassageDirection.TURNED_BACK, True, False),
+        (PassageDirection.FORWARD, False, True),
+    ]
+
+
+def test_who_left_does_not_come_back() -> None:
+    """The person sensed behind the barrier has just left: the next one does not come from there."""
+    machine = MachineFixture(permit_s=60)
+    machine.opened(10)
+    passed(machine, 12, ["entry_side"], ["exit_side"])
+    machine.sense(14, OPEN, presence=True, exit_side=True)
+    machine.sense(14.5, OPEN)
+    assert machine.passages[1] == (PassageDirection.FORWARD, False, True)
+    passed(machine, 16, ["exit_side"], [])
+    assert machine.passages[2][0] is PassageDirection.REVERSE
+
+
+def test_nobody_tailgates_in_an_emergency() -> None:
+    machine = MachineFixture(permit_s=60)
+    machine.opened(10)
+    passed(machine, 12, ["entry_side"], ["exit_side"])
+    machine.sense(14, OPEN, inputs={"emergency": True})
+    machine.sense(15, OPEN, inputs={"emergency": True}, presence=True, entry_side=True)
+    machine.sense(16, OPEN, inputs={"emergency": True})
+
+    assert machine.passages[1] == (PassageDirection.FORWARD, False, False)
+    assert AlarmKind.TAILGATING not in machine.alarms
+
+
+def test_permit_of_an_earlier_opening_is_over() -> None:
+    """The barrier has closed since: who passes when a button opens it tailgates nobody."""
+    machine = MachineFixture(permit_s=60)
+    machine.opened(10)
+    machine.sense(20)
+    machine.sense(30, inputs={"local_button": True})
+    passed(machine, 31, ["entry_side"], ["exit_side"])
+
+    assert machine.passages == [(PassageDirection.FORWARD, False, False)]
+    assert machine.alarms == []
+
+
+def test_nobody_passes_a_closed_barrier() -> None:
+    machine = MachineFixture()
+    machine.sense(10, presence=True)
+    machine.sense(11)
+
+    assert machine.passages == []
+
+
+def test_no_passages_while_a_contact_chatters() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    for turn in range(6):
+        machine.sense(12 + turn / 10, OPEN, presence=turn % 2 == 0, entry_side=True)
+    counted = len(machine.passages)
+    for turn in range(6, 12):
+        machine.sense(12 + turn / 10, OPEN, presence=turn % 2 == 0, entry_side=True)
+
+    assert counted < 3
+    assert len(machine.passages) == counted
+
+
+# Emergencies and interlock.
+
+
+@pytest.mark.parametrize("first", [OPEN, BETWEEN])
+def test_emergency_lifts_the_interlock(first: tuple[bool, bool]) -> None:
+    machine = gate()
+    machine.sense(10, CLOSED, CLOSED)
+    machine.sense(11, first, CLOSED)
+    assert machine.refusal(OpenBarrier(door="second"), 11) is RefusalReason.UNSAFE
+    machine.sense(12, first, CLOSED, inputs={"emergency": True})
+
+    assert machine.open(12, "second").actuation == Actuation(ActuationKind.OPEN, 1)
+
+
+def test_interlock_holds_once_the_input_rests() -> None:
+    """The emergency is not acknowledged yet: doors may be opened, but one at a time again."""
+    machine = gate()
+    machine.sense(10, CLOSED, CLOSED, inputs={"emergency": True})
+    machine.sense(12, OPEN, CLOSED)
+
+    assert machine.state.reason is StateReason.EMERGENCY_UNACKNOWLEDGED
+    assert machine.refusal(OpenBarrier(door="second"), 12) is RefusalReason.UNSAFE
+
+
+def test_opening_in_an_emergency_needs_no_permit() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.sense(13, OPEN, inputs={"emergency": True})
+    assert machine.open(13).actuation == Actuation(ActuationKind.OPEN)
+    machine.sense(15.1, OPEN, inputs={"emergency": True})
+    assert machine.open(15.1).actuation == Actuation(ActuationKind.OPEN)
+
+
+def test_emergency_is_alarmed_and_counted_once() -> None:
+    machine = MachineFixture()
+    for now_s, emergency in ((10, True), (11, True), (12, False), (13, True)):
+        machine.sense(now_s, inputs={"emergency": emergency})
+    assert machine.alarms == [AlarmKind.EMERGENCY]
+    assert machine.machine.emergency_count == 1
+    assert machine.refusal(AcknowledgeEmergency(reason="looked"), 13) is RefusalReason.UNSAFE
+
+    machine.sense(14)
+    machine.ask(AcknowledgeEmergency(reason="looked"), 14)
+    assert machine.alarms[1:] == [AlarmKind.EMERGENCY_CLEARED]
+    machine.sense(15, inputs={"emergency": True})
+    assert machine.machine.emergency_count == 2
+
+
+def test_emergency_lasts_until_acknowledged() -> None:
+    machine = MachineFixture()
+    for emergency, why in (
+        (True, StateReason.EMERGENCY),
+        (False, StateReason.EMERGENCY_UNACKNOWLEDGED),
+        (True, StateReason.EMERGENCY),
+    ):
+        machine.sense(10, inputs={"emergency": emergency})
+        assert (machine.state.state, machine.state.reason) == (MovementState.EMERGENCY_OPEN, why)
+
+
+def test_acknowledging_nothing_is_no_alarm() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    machine.ask(AcknowledgeEmergency(reason="looked"), 10)
+
+    assert machine.alarms == []
+
+
+def test_emergency_ends_what_was_asked() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    travel = machine.open(10).movement
+    assert travel is not None
+    machine.sense(10.5, BETWEEN, inputs={"emergency": True})
+
+    assert (travel.result, travel.ended_s) == (MovementResult.EMERGENCY, 10.5)
+
+
+# Relays.
+
+
+def test_stuck_relay_is_never_opened_against() -> None:
+    """Also where the post lets it be opened although the limits contradict each other."""
+    machine = MachineFixture(open_in_fault=True)
+    machine.sense(10)
+    machine.take(machine.machine.on_relays(closed=True, now_s=10))
+    assert machine.refusal(OpenBarrier(), 10) is RefusalReason.UNSAFE
+
+    machine.take(machine.machine.on_relays(closed=False, now_s=10.1))
+    machine.sense(10.2, BOTH)
+    assert machine.open(10.2).actuation == Actuation(ActuationKind.OPEN)
+
+
+def test_fault_keeps_it_from_opening() -> None:
+    machine = MachineFixture()
+    machine.sense(10, BOTH)
+    assert machine.refusal(OpenBarrier(), 10) is RefusalReason.UNSAFE
+    machine.sense(11, inputs={"controller_ok": False})
+    assert machine.refusal(OpenBarrier(), 11) is RefusalReason.UNSAFE
+
+
+def test_stuck_relay_is_alarmed_once() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    for closed in (True, True, False, True):
+        machine.take(machine.machine.on_relays(closed=closed, now_s=10))
+
+    assert machine.alarms == [AlarmKind.RELAY_STUCK] * 2
+    assert machine.state.reason is StateReason.RELAY_STUCK
+
+
+# Somebody in the way of a closing barrier.
+
+
+def test_reopens_once_its_contact_may_close() -> None:
+    """The closing contact is let go of at once; the opening one waits for the dead time."""
+    machine = MachineFixture()
+    machine.closing(20)
+    assert machine.sense(20.4, BETWEEN, presence=True).actuation == Actuation(ActuationKind.RELEASE)
+    machine.machine.on_sent(Actuation(ActuationKind.RELEASE), 20.4)
+    assert machine.sense(20.6, BETWEEN, presence=True).actuation is None
+    step = machine.sense(20.7, BETWEEN, presence=True)
+    assert step.actuation == Actuation(ActuationKind.OPEN)
+    assert machine.sense(20.9, BETWEEN, presence=True).actuation is None
+    assert machine.alarms.count(AlarmKind.OBSTRUCTION_WHILE_CLOSING) == 1
+
+
+def test_reopens_at_every_closing() -> None:
+    machine = MachineFixture()
+    for began_s in (20, 60):
+        machine.closing(began_s)
+        assert machine.sense(began_s + 0.4, BETWEEN, presence=True).actuation == Actuation(
+            ActuationKind.RELEASE
+        )
+        machine.sense(began_s + 0.5, OPEN)
+        machine.sense(began_s + 5, OPEN)
+        machine.sense(began_s + 6, BETWEEN)
+        machine.sense(began_s + 7)
+
+
+@pytest.mark.parametrize("why", ["emergency", "key_switch", "relay"])
+def test_never_reopens_against(why: str) -> None:
+    machine = MachineFixture()
+    machine.closing(20)
+    if why == "relay":
+        machine.take(machine.machine.on_relays(closed=True, now_s=21))
+    inputs = {} if why == "relay" else {why: True}
+
+    assert machine.sense(21.5, BETWEEN, inputs=inputs, presence=True).actuation is None
+    assert machine.sense(22, BETWEEN, presence=True).actuation is None
+
+
+def test_does_not_reopen_after_a_stop() -> None:
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.take(machine.machine.on_stop(20.5))
+
+    assert machine.sense(21.5, BETWEEN, presence=True).actuation is None
+    assert machine.alarms.count(AlarmKind.OBSTRUCTION_WHILE_CLOSING) == 1
+
+
+def test_reopening_ends_the_closing() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.sense(20, OPEN)
+    travel = machine.close(20).movement
+    assert travel is not None
+    machine.sense(20.4, BETWEEN, presence=True)
+
+    assert travel.result is MovementResult.REVERSED
+
+
+# Closing.
+
+
+def test_closing_needs_a_free_way() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.sense(20, OPEN, presence=True)
+    assert machine.refusal(CloseBarrier(), 20) is RefusalReason.UNSAFE
+    machine.sense(21, OPEN)
+    assert machine.close(21).actuation == Actuation(ActuationKind.CLOSE)
+
+
+def test_closing_what_is_closed_is_nothing() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+
+    assert machine.close(10) == Decision()
+
+
+def test_controller_closes_by_itself() -> None:
+    wiring = ONE_DOOR["doors"][0] | {"close": None}  # type: ignore[index]
+    machine = MachineFixture(ONE_DOOR | {"doors": [wiring]})
+    machine.opened(10)
+    assert machine.refusal(CloseBarrier(), 11) is RefusalReason.NOT_SUPPORTED
+
+
+def test_found_open_is_closed_after_acknowledgement() -> None:
+    machine = MachineFixture()
+    machine.sense(10, OPEN)
+    assert machine.state.open_at_start
+    assert machine.refusal(CloseBarrier(), 10) is RefusalReason.UNSAFE
+    machine.ask(AcknowledgeEmergency(reason="looked"), 10)
+    assert machine.close(10).actuation == Actuation(ActuationKind.CLOSE)
+
+
+def test_found_open_ends_when_it_closes() -> None:
+    machine = MachineFixture()
+    for now_s, limits in ((10, OPEN), (11, BETWEEN), (12, CLOSED), (13, OPEN)):
+        machine.sense(now_s, limits)
+    assert not machine.state.open_at_start
+
+
+# Who works on it.
+
+
+def test_lease_ends_on_time() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    machine.ask(SetMaintenance(duration_s=60, reason="a test"), 10)
+    machine.sense(69.9)
+    assert machine.state.reason is StateReason.MAINTENANCE_LEASE
+    assert machine.refusal(OpenBarrier(), 69.9) is RefusalReason.MAINTENANCE
+    machine.sense(70)
+    assert machine.state.state is MovementState.CLOSED
+    machine.open(70)
+
+
+def test_key_switch_keeps_hands_off() -> None:
+    machine = MachineFixture()
+    machine.sense(10, inputs={"key_switch": True})
+    assert machine.refusal(OpenBarrier(), 10) is RefusalReason.MAINTENANCE
+    assert (machine.state.state, machine.state.reason) == (MovementState.MAINTENANCE, StateReason.KEY_SWITCH)
+
+
+# Openings that were not asked for.
+
+
+@pytest.mark.parametrize(("left_s", "alarms"), [(12.0, []), (12.1, [AlarmKind.FORCED_OPEN])])
+def test_button_explains_an_opening(left_s: float, alarms: list[AlarmKind]) -> None:
+    machine = MachineFixture()
+    machine.sense(10, inputs={"local_button": True})
+    machine.sense(11)
+    machine.sense(left_s, BETWEEN)
+
+    assert machine.alarms == alarms
+
+
+@pytest.mark.parametrize("by", ["emergency", "key_switch"])
+def test_emergency_and_key_explain_an_opening(by: str) -> None:
+    machine = MachineFixture()
+    machine.sense(10, inputs={by: True})
+    machine.sense(11, BETWEEN, inputs={by: True})
+
+    assert AlarmKind.FORCED_OPEN not in machine.alarms
+
+
+@pytest.mark.parametrize(("checked_s", "forced"), [(16.0, False), (16.1, True)])
+def test_late_opening_is_forced(checked_s: float, forced: bool) -> None:
+    """A door that was told to open explains its opening for as long as opening may take."""
+    machine = MachineFixture()
+    machine.sense(10)
+    machine.open(10)
+    machine.sense(checked_s)
+    machine.sense(checked_s + 0.1, BETWEEN)
+
+    assert (AlarmKind.FORCED_OPEN in machine.alarms) is forced
+
+
+def test_asked_opening_is_not_forced() -> None:
+    machine = MachineFixture()
+    machine.opened(10)
+    assert machine.alarms == []
+    machine.sense(15, CLOSED)
+    machine.sense(16, BETWEEN)
+    assert machine.alarms == [AlarmKind.FORCED_OPEN], "one command explains one opening"
+
+
+def test_open_too_long_is_alarmed_once() -> None:
+    machine = MachineFixture(max_open_s=20)
+    machine.opened(9)
+    for now_s in (30, 30.1, 40, 90):
+        machine.sense(now_s, OPEN)
+    assert machine.alarms == [AlarmKind.OPEN_TOO_LONG]
+    machine.sense(91, CLOSED)
+    machine.sense(93, OPEN)
+    machine.sense(114, OPEN)
+    assert machine.alarms[-1] is AlarmKind.OPEN_TOO_LONG
+
+
+@pytest.mark.parametrize(("now_s", "alarmed"), [(30.0, False), (30.1, True)])
+def test_open_for_as_long_as_allowed(now_s: float, alarmed: bool) -> None:
+    machine = MachineFixture(max_open_s=20)
+    machine.opened(9)
+    machine.sense(now_s, OPEN)
+
+    assert (AlarmKind.OPEN_TOO_LONG in machine.alarms) is alarmed
+
+
+# Limits that cannot be.
+
+
+@pytest.mark.parametrize(("fourth_s", "chatters"), [(11.0, True), (11.01, False)])
+def test_four_changes_within_a_second_are_chatter(fourth_s: float, chatters: bool) -> None:
+    machine = MachineFixture()
+    machine.sense(9.9)
+    for now_s, presence in ((10.0, True), (10.3, False), (10.6, True)):
+        machine.sense(now_s, presence=presence)
+    assert machine.state.reason is StateReason.LIMIT_SWITCHES, "three changes may be a person"
+    machine.sense(fourth_s)
+
+    assert (machine.state.reason is StateReason.CHATTER) is chatters
+    machine.sense(fourth_s + 1.9)
+    assert (machine.state.reason is StateReason.CHATTER) is chatters
+    machine.sense(fourth_s + 2.0)
+    assert machine.state.reason is StateReason.LIMIT_SWITCHES
+
+
+def test_chatter_lasts_from_the_latest_change() -> None:
+    machine = MachineFixture()
+    for turn in range(5):
+        machine.sense(10 + turn / 4, presence=turn % 2 == 1)
+    assert machine.state.reason is StateReason.CHATTER
+    machine.sense(12.9, presence=True)
+    machine.sense(14.8, presence=True)
+    assert machine.state.reason is StateReason.CHATTER
+    machine.sense(15, presence=True)
+    assert machine.state.reason is StateReason.LIMIT_SWITCHES
+    assert machine.alarms == [AlarmKind.IMPLAUSIBLE_INPUTS]
+
+
+def test_chatter_is_reported_once() -> None:
+    machine = MachineFixture()
+    for turn in range(20):
+        machine.sense(10 + turn / 10, presence=turn % 2 == 1)
+
+    assert sum(said.reason is StateReason.CHATTER for said in machine.of(BarrierState)) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "now_s", "state", "why"),
+    [
+        (CLOSED, 16.0, MovementState.OPENING, StateReason.LIMIT_SWITCHES),
+        (CLOSED, 16.1, MovementState.BLOCKED, StateReason.LIMIT_SWITCHES),
+        (CLOSED, 19.0, MovementState.BLOCKED, StateReason.LIMIT_SWITCHES),
+        (CLOSED, 19.1, MovementState.FAULT, StateReason.NO_LIMIT),
+        (OPEN, 18.0, MovementState.CLOSING, StateReason.LIMIT_SWITCHES),
+        (OPEN, 18.1, MovementState.BLOCKED, StateReason.LIMIT_SWITCHES),
+        (OPEN, 22.0, MovementState.BLOCKED, StateReason.LIMIT_SWITCHES),
+        (OPEN, 22.1, MovementState.FAULT, StateReason.NO_LIMIT),
+        (None, 18.0, MovementState.UNKNOWN, StateReason.LIMIT_SWITCHES),
+        (None, 18.1, MovementState.BLOCKED, StateReason.LIMIT_SWITCHES),
+        (BOTH, 18.0, MovementState.UNKNOWN, StateReason.LIMIT_SWITCHES),
+    ],
+)
+def test_between_its_ends(
+    left: tuple[bool, bool] | None, now_s: float, state: MovementState, why: StateReason
+) -> None:
+    machine = MachineFixture()
+    if left is not None:
+        machine.sense(9, left)
+    machine.sense(10, BETWEEN)
+    machine.sense(now_s, BETWEEN)
+
+    assert (machine.state.state, machine.state.reason) == (state, why)
+
+
+def test_not_arriving_is_alarmed_once() -> None:
+    machine = MachineFixture()
+    machine.sense(9, OPEN)
+    for now_s in (10, 18.1, 19, 30):
+        machine.sense(now_s, BETWEEN)
+    assert machine.alarms == [AlarmKind.NOT_ARRIVED, AlarmKind.IMPLAUSIBLE_INPUTS]
+    machine.sense(31, OPEN)
+    for now_s in (32, 41):
+        machine.sense(now_s, BETWEEN)
+    assert machine.alarms[2:] == [AlarmKind.NOT_ARRIVED]
+
+
+def test_stopped_between_its_ends() -> None:
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.take(machine.machine.on_stop(20.5))
+    machine.sense(29, BETWEEN)
+    assert machine.state.state is MovementState.STOPPED
+    machine.sense(30, OPEN)
+    machine.sense(31, BETWEEN)
+    machine.sense(40, BETWEEN)
+    assert machine.state.state is MovementState.BLOCKED, "the stop is over once an end was reached"
+
+
+def test_stop_at_rest_is_forgotten() -> None:
+    machine = MachineFixture()
+    machine.sense(10, OPEN)
+    machine.take(machine.machine.on_stop(11))
+    machine.sense(12, BETWEEN)
+    machine.sense(21, BETWEEN)
+
+    assert machine.state.state is MovementState.BLOCKED
+
+
+def test_stop_ends_a_movement() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    travel = machine.open(10).movement
+    assert travel is not None
+    machine.take(machine.machine.on_stop(10.7))
+
+    assert (travel.result, travel.ended_s) == (MovementResult.STOPPED, 10.7)
+
+
+def test_arrival() -> None:
+    machine = MachineFixture()
+    machine.sense(10)
+    travel = machine.open(10).movement
+    assert travel is not None
+    assert (travel.door, travel.goal, travel.start_state) == (0, MovementState.OPEN, MovementState.CLOSED)
+    machine.sense(10.5, BETWEEN)
+    assert machine.refusal(OpenBarrier(), 10.5) is RefusalReason.BUSY
+    machine.sense(11, OPEN)
+
+    assert (travel.result, travel.ended_s) == (MovementResult.ARRIVED, 11)
+    carried = [said.transaction for said in machine.of(BarrierState) if said.transaction]
+    assert carried == ["t1"]
+
+
+# Reports of two doors.
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "state"),
+    [
+        (CLOSED, CLOSED, MovementState.CLOSED),
+        (CLOSED, OPEN, MovementState.OPEN),
+        (OPEN, CLOSED, MovementState.OPEN),
+        (CLOSED, BETWEEN, MovementState.OPENING),
+    ],
+)
+def test_graver_door_counts(
+    first: tuple[bool, bool], second: tuple[bool, bool], state: MovementState
+) -> None:
+    machine = gate()
+    machine.sense(10, CLOSED, CLOSED)
+    machine.sense(11, first, second)
+
+    assert machine.state.state is state
+    assert [door.door for door in machine.state.doors] == ["first", "second"]
+
+
+def test_faulty_door_is_named() -> None:
+    machine = gate()
+    machine.sense(10, CLOSED, BOTH)
+
+    assert [door.state for door in machine.state.doors] == [MovementState.CLOSED, MovementState.FAULT]
+    assert (machine.state.state, machine.state.reason) == (MovementState.FAULT, StateReason.BOTH_LIMITS)
+
+
+def test_report_has_every_input() -> None:
+    machine = MachineFixture()
+    machine.sense(10, OPEN, inputs={"key_switch": True}, presence=True, entry_side=True)
+    (door,) = machine.state.doors
+    sensed = (door.open_limit, door.closed_limit, door.presence, door.entry_side, door.exit_side)
+    assert sensed == (True, False, True, True, False)
+    assert (machine.state.emergency, machine.state.key_switch, machine.state.controller_ok) == (
+        False,
+        True,
+        True,
+    )
+
+
+def test_stale_is_reported_once() -> None:
+    machine = MachineFixture()
+    assert machine.machine.on_link_lost() == Decision()
+    machine.sense(10)
+    (stale,) = machine.machine.on_link_lost().observations
+    assert stale == machine.state.model_copy(update={"stale": True})
+    assert machine.machine.on_link_lost() == Decision()
+
+
+def test_same_state_is_reported_once() -> None:
+    machine = MachineFixture()
+    for now_s in (10, 10.2, 10.4):
+        machine.sense(now_s)
+    assert len(machine.said) == 1
+    machine.sense(10.6, entry_side=True)
+    assert len(machine.said) == 2
