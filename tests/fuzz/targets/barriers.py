@@ -127,7 +127,7 @@ async def _panel(data: bytes) -> None:
         for piece in data.split(SILENT)[:4]:
             await panel.work()
             # Past the check of frames, for libosdp to see them damaged as well.
-            panel.channel._heard += piece
+            panel.channel._received += piece
             await panel.work()
         assert panel.identity
         panel.capability(1)
