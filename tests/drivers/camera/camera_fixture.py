@@ -189,3 +189,8 @@ async def open_camera(kind: type[Driver[Any]], **settings: Any) -> AsyncIterator
             await asyncio.gather(listening, return_exceptions=True)
         await driver.close()
         await links.close()
+
+
+async def inject_fault(simulated: Any, fault: str, **arguments: Any) -> None:
+    """Inject a fault into a simulated camera."""
+    await simulated.handle_command("fault", {"fault": fault, "args": arguments})

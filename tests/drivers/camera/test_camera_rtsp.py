@@ -12,7 +12,7 @@ import av
 import numpy as np
 import psutil
 import pytest
-from camera_fixture import CameraFixture, open_camera
+from camera_fixture import CameraFixture, inject_fault, open_camera
 from PIL import Image
 from pydantic import ValidationError
 
@@ -51,10 +51,6 @@ def looking(simulated: Any, path: str = "stream", **settings: Any) -> Any:
     return open_camera(RtspCamera, url=f"rtsp://127.0.0.1:{simulated.server.port}/{path}", **QUICK | settings)
 
 
-async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
-
-
 async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
     asked_ms = time.time_ns() // 1_000_000
     await bench.capture()
@@ -86,7 +82,7 @@ async def test_buffered_frame_is_late() -> None:
 async def test_stalled_camera_is_reported_in_time() -> None:
     async with camera() as simulated, looking(simulated) as bench:
         await captured(bench)
-        await let(simulated, "stall", for_s=30)
+        await inject_fault(simulated, "stall", for_s=30)
         begun_s = time.monotonic()
         error = await bench.next(LinkError)
         assert error.cause is Cause.NO_RESPONSE
@@ -97,7 +93,7 @@ async def test_killed_camera_is_lost_link() -> None:
     async with camera() as simulated:
         async with looking(simulated) as bench:
             await captured(bench)
-            await let(simulated, "service-dies")
+            await inject_fault(simulated, "service-dies")
             assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
         with pytest.raises(LinkError) as refused:
             async with looking(simulated):
@@ -146,7 +142,7 @@ async def test_what_is_no_stream_is_told() -> None:
 async def test_other_frame_size_is_accepted() -> None:
     async with camera() as simulated, looking(simulated, no_frame_timeout_s=2.0) as bench:
         await captured(bench)
-        await let(simulated, "format-changed", size="1280x720")
+        await inject_fault(simulated, "format-changed", size="1280x720")
         sizes = set()
         while (1280, 720) not in sizes:
             await bench.capture(timeout_s=10)
@@ -182,7 +178,7 @@ async def test_incomplete_frame_is_never_used(codec: str, slices: int) -> None:
         async with looking(simulated, no_frame_timeout_s=8) as bench:
             for which in ("last", "middle", "first"):
                 # So many frames in a row include a key frame, of many packets.
-                await let(simulated, "packet-loss", which=which, times=5)
+                await inject_fault(simulated, "packet-loss", which=which, times=5)
                 for _ in range(2):
                     await bench.capture(timeout_s=10)
                     shown = io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_fixture import CameraFixture, open_camera
+from camera_fixture import CameraFixture, inject_fault, open_camera
 from PIL import Image
 
 from drivers.camera.commands import Subject
@@ -49,10 +49,6 @@ def stamp_of(captured: PictureCaptured) -> FrameStamp:
         return FrameStamp.read(image)
 
 
-async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
-
-
 async def captured(bench: CameraFixture, **wanted: Any) -> tuple[FrameStamp, int]:
     """Take a picture; return its stamp and the time of the request, in milliseconds since 1970."""
     asked_ms = time.time_ns() // 1_000_000
@@ -80,7 +76,7 @@ async def test_pictures_under_faults_are_fresh_and_whole(path: str) -> None:
                     await asyncio.sleep(chance.uniform(0, 0.01))
                     if chance.random() < 0.5:
                         fault, arguments = chance.choice(faults)
-                        await let(simulated, fault, **arguments)
+                        await inject_fault(simulated, fault, **arguments)
                     try:
                         stamp, asked_ms = await captured(bench, timeout_s=2)
                     except LinkError:
@@ -92,7 +88,7 @@ async def test_pictures_under_faults_are_fresh_and_whole(path: str) -> None:
 async def test_digest_camera_changes_its_password() -> None:
     async with camera(**USER) as simulated, driver(simulated, poll_s=0.02, **USER) as bench:
         await captured(bench)
-        await let(simulated, "wrong-credentials")
+        await inject_fault(simulated, "wrong-credentials")
         error = await bench.next(LinkError)
         assert error.cause is Cause.NO_PERMISSION
         assert "two words" not in f"{error} {error.text} {error.how}"
@@ -100,7 +96,7 @@ async def test_digest_camera_changes_its_password() -> None:
 
 async def test_a_login_page_is_no_picture() -> None:
     async with camera() as simulated, driver(simulated) as bench:
-        await let(simulated, "wrong-type", times=5)
+        await inject_fault(simulated, "wrong-type", times=5)
         with pytest.raises(CommandFailure):
             await bench.capture()
         assert (await bench.next(BadFrame)).fault == "not_jpeg"
@@ -109,9 +105,9 @@ async def test_a_login_page_is_no_picture() -> None:
 async def test_dead_camera_is_reopened() -> None:
     async with camera() as simulated:
         async with driver(simulated, poll_s=0.02) as bench:
-            await let(simulated, "service-dies")
+            await inject_fault(simulated, "service-dies")
             assert (await bench.next(LinkError)).cause in (Cause.NO_RESPONSE, Cause.LINK_FAILED)
-        await let(simulated, "service-dies", for_s=0.2)
+        await inject_fault(simulated, "service-dies", for_s=0.2)
         while True:
             with contextlib.suppress(LinkError):
                 async with driver(simulated) as bench:
@@ -122,7 +118,7 @@ async def test_dead_camera_is_reopened() -> None:
 
 async def test_wrong_clock_of_camera_has_no_effect() -> None:
     async with camera() as simulated, driver(simulated) as bench:
-        await let(simulated, "wrong-clock", ahead_s=-7200)
+        await inject_fault(simulated, "wrong-clock", ahead_s=-7200)
         stamp, asked_ms = await captured(bench, subject=Subject.PORTRAIT)
         assert stamp.at_ms >= asked_ms
 

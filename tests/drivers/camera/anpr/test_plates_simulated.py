@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_fixture import CameraFixture, open_camera
+from camera_fixture import CameraFixture, inject_fault, open_camera
 from PIL import Image
 
 from drivers.camera.anpr.axis import AxisPlateCamera
@@ -39,10 +39,6 @@ async def camera(make: str, **settings: Any) -> AsyncIterator[Any]:
 
 def reading(make: str, simulated: Any, **settings: Any) -> Any:
     return open_camera(DRIVERS[make], url=simulated.server.url, **settings)
-
-
-async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
 
 
 async def passes(simulated: Any, plate: str, **more: Any) -> None:
@@ -78,7 +74,7 @@ async def test_vehicle_is_reported_once_under_fault(make: str, fault: str) -> No
     more = {"late": {"delay_s": 0.05}, "stall": {"hold_s": 0.05, "after": 0.3}}.get(fault, {})
     async with camera(make, **USER) as simulated, reading(make, simulated, **USER) as bench:
         await passes(simulated, "UT 1 A")
-        await let(simulated, fault, **more)
+        await inject_fault(simulated, fault, **more)
         await passes(simulated, "UT 2 B")
         await passes(simulated, "UT 3 C")
         await asyncio.sleep(0.1 if fault == "late" else 0)
@@ -98,7 +94,7 @@ async def test_cut_connections_lose_no_vehicle(resends: bool) -> None:
     ):
         passed = []
         for number, at in enumerate((0, 1, 60, 400, 900, 1500, 2500, 5000, 9000)):
-            await let(simulated, "cut", at=at)
+            await inject_fault(simulated, "cut", at=at)
             passed += [f"UT{number}A", f"UT{number}B"]
             await passes(simulated, f"UT {number} A")
             await passes(simulated, f"UT {number} B")
@@ -112,7 +108,7 @@ async def test_cut_connections_lose_no_vehicle(resends: bool) -> None:
 async def test_dead_camera_and_wrong_password(make: str) -> None:
     async with camera(make, **USER) as simulated:
         async with reading(make, simulated, **USER) as bench:
-            await let(simulated, "service-dies", for_s=0.1)
+            await inject_fault(simulated, "service-dies", for_s=0.1)
             assert (await bench.next(LinkError)).cause in (Cause.NO_RESPONSE, Cause.LINK_FAILED)
         await asyncio.sleep(0.1)
         with pytest.raises(LinkError) as refused:
@@ -131,7 +127,7 @@ async def test_axis_vehicle_is_one_event(report_on: str, direction: VehicleDirec
         push_to = f"http://127.0.0.1:{bench.driver.listener.port}/plates"  # type: ignore[attr-defined]
         async with camera("axis", push_to=push_to, update_s=0.01, lost_s=0.02, resends=True) as simulated:
             for fault in ("duplicate", "no-length", "cut", "late"):
-                await let(simulated, fault, **({"delay_s": 0.02} if fault == "late" else {}))
+                await inject_fault(simulated, fault, **({"delay_s": 0.02} if fault == "late" else {}))
                 await passes(simulated, "UT 5 E", direction="out")
                 await simulated.handle_command("insert", {"plate": "UT 6 F", "direction": "out"})
             reads = [await bench.next(PlateRead) for _ in range(8)]

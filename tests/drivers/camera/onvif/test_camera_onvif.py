@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_fixture import CameraFixture, ScriptedHttpServer, open_camera
+from camera_fixture import CameraFixture, ScriptedHttpServer, inject_fault, open_camera
 from PIL import Image
 
 from drivers.camera.http_settings import CameraHttpSettings
@@ -53,10 +53,6 @@ async def camera(**settings: Any) -> AsyncIterator[Simulated]:
 
 def looking(simulated: Simulated, **settings: Any) -> Any:
     return open_camera(OnvifCamera, **{"url": simulated.server.url} | USER | settings)
-
-
-async def let(simulated: Simulated, fault: str, **arguments: Any) -> None:
-    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
 
 
 async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
@@ -164,7 +160,9 @@ async def test_unreachable_stated_address_is_translated(host: str, pictures: str
 
 async def test_other_namespace_is_accepted() -> None:
     async with camera() as simulated:
-        await let(simulated, "other-namespace", for_s=60, namespace="http://www.onvif.org/ver99/schema")
+        await inject_fault(
+            simulated, "other-namespace", for_s=60, namespace="http://www.onvif.org/ver99/schema"
+        )
         async with looking(simulated) as bench:
             await captured(bench)
             await simulated.handle_command("insert", {"tampered": True})
@@ -177,13 +175,13 @@ async def test_other_namespace_is_accepted() -> None:
 @pytest.mark.parametrize("ahead_s", [-900_000_000.0, 7800.0])
 async def test_wrong_clock_is_reported(ahead_s: float) -> None:
     async with camera() as simulated:
-        await let(simulated, "wrong-clock", ahead_s=ahead_s)
+        await inject_fault(simulated, "wrong-clock", ahead_s=ahead_s)
         async with looking(simulated) as bench:
             status = await bench.next(Status)
             assert (status.state, status.cause) == (StateCode.DEGRADED, Cause.CLOCK_WRONG)
             assert ("behind" if ahead_s < 0 else "2 hours ahead") in status.text
             await captured(bench)
-            await let(simulated, "wrong-clock", ahead_s=0)
+            await inject_fault(simulated, "wrong-clock", ahead_s=0)
             with said_within(3):
                 assert await bench.next(Status) == Status(StateCode.ONLINE)
             await captured(bench)
@@ -192,7 +190,7 @@ async def test_wrong_clock_is_reported(ahead_s: float) -> None:
 async def test_clock_set_later_is_reported() -> None:
     async with camera() as simulated, looking(simulated) as bench:
         await until(lambda: simulated.events.points)
-        await let(simulated, "wrong-clock", ahead_s=3600)
+        await inject_fault(simulated, "wrong-clock", ahead_s=3600)
         with said_within(3):
             assert (await bench.next(Status)).cause is Cause.CLOCK_WRONG
         await captured(bench)
@@ -213,7 +211,7 @@ async def test_wrong_password_is_reported_and_not_logged(
         for pictures in ("snapshot", "stream"):
             async with looking(simulated, picture_source=pictures) as bench:
                 await until(lambda: simulated.events.points)
-                await let(simulated, "wrong-credentials", for_s=0.8)
+                await inject_fault(simulated, "wrong-credentials", for_s=0.8)
                 with said_within(3):
                     errors.append(await bench.next(LinkError))
                 await until(lambda: simulated.access.password == USER["password"])
@@ -231,14 +229,14 @@ async def test_wrong_password_is_reported_and_not_logged(
 
 async def test_missing_and_other_devices_are_reported() -> None:
     async with camera() as simulated:
-        await let(simulated, "garbage", for_s=60)
+        await inject_fault(simulated, "garbage", for_s=60)
         error = await refused(simulated)
         assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
         assert "not as an ONVIF device" in error.text
         simulated.waiting = type(simulated.waiting)()
-        await let(simulated, "not-found", for_s=60)
+        await inject_fault(simulated, "not-found", for_s=60)
         assert (await refused(simulated)).cause is Cause.WRONG_DEVICE
-        await let(simulated, "service-dies")
+        await inject_fault(simulated, "service-dies")
         error = await refused(simulated)
         assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
@@ -247,7 +245,7 @@ async def test_missing_and_other_devices_are_reported() -> None:
 async def test_dead_camera_is_detected_in_time(pictures: str) -> None:
     async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
         await until(lambda: simulated.events.points)
-        await let(simulated, "service-dies")
+        await inject_fault(simulated, "service-dies")
         with said_within(3):
             assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
@@ -257,7 +255,7 @@ async def test_hanging_camera_is_detected_in_time(pictures: str) -> None:
     async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
         await captured(bench)
         await until(lambda: simulated.events.points)
-        await let(simulated, "slow", delay_s=30, for_s=60)
+        await inject_fault(simulated, "slow", delay_s=30, for_s=60)
         with said_within(3):
             error = await bench.next(LinkError)
         assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
@@ -311,7 +309,7 @@ async def test_subscription_is_renewed_and_cancelled(by_parameters: bool) -> Non
                 4,
             )
             assert set(simulated.events.points) == first
-            await let(simulated, "subscriptions-forgotten")
+            await inject_fault(simulated, "subscriptions-forgotten")
             await until(lambda: simulated.events.points)
             await simulated.handle_command("insert", {"tampered": True})
             with said_within(3):
@@ -322,8 +320,8 @@ async def test_subscription_is_renewed_and_cancelled(by_parameters: bool) -> Non
 async def test_camera_without_subscription_works() -> None:
     async with camera() as simulated, looking(simulated) as bench:
         await until(lambda: simulated.events.points)
-        await let(simulated, "subscriptions-refused", for_s=3)
-        await let(simulated, "subscriptions-forgotten")
+        await inject_fault(simulated, "subscriptions-refused", for_s=3)
+        await inject_fault(simulated, "subscriptions-forgotten")
         with said_within(3):
             status = await bench.next(Status)
         assert (status.state, status.action) == (StateCode.DEGRADED, Action.RESTART)
@@ -366,7 +364,7 @@ async def test_without_events_clock_is_polled(gives: bool, wants: bool) -> None:
     async with camera(gives_events=gives) as simulated, looking(simulated, events=wants) as bench:
         await captured(bench)
         assert not simulated.events.points
-        await let(simulated, "service-dies")
+        await inject_fault(simulated, "service-dies")
         with said_within(3):
             assert isinstance(await bench.next(LinkError), LinkError)
 
