@@ -180,9 +180,9 @@ async def open_camera(kind: type[Driver[Any]], **settings: Any) -> AsyncIterator
     driver = kind(kind.settings_model(**settings), links)
     listening = None
     try:
-        bench = CameraFixture(driver, await driver.open())
-        listening = asyncio.create_task(bench.listen())
-        yield bench
+        opened = CameraFixture(driver, await driver.open())
+        listening = asyncio.create_task(opened.listen())
+        yield opened
     finally:
         if listening is not None:
             listening.cancel()
