@@ -142,7 +142,7 @@ async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> 
                 await player.play_on_pty(line)
         except SimulatorError as error:
             exit_with(str(error), os.EX_CANTCREAT)
-    console.print(f"{position}: played to its end", markup=False, soft_wrap=True)
+    console.print(f"{position}: replay complete", markup=False, soft_wrap=True)
 
 
 def _table(post: Post, position: str, recording: Recording) -> dict[str, Any]:

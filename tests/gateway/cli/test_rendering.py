@@ -154,7 +154,8 @@ PIECES: dict[str, Observation] = {
         update={"tampered": True, "inputs": (True, False)}
     ),
     "open  lane obstructed": BarrierState(state=MovementState.OPEN, doors=(OPEN_DOOR,)),
-    "emergency open  emergency unacknowledged  in open  out closed  last state before the link failed": BarrierState(
+    "emergency open  emergency unacknowledged  in open  out closed"
+    "  last state before the link failed": BarrierState(
         state=MovementState.EMERGENCY_OPEN,
         reason=StateReason.EMERGENCY_UNACKNOWLEDGED,
         doors=(OPEN_DOOR.model_copy(update={"door": "in", "presence": False}), CLOSED_DOOR),
