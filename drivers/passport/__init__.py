@@ -1,1 +1,1 @@
-"""Passport readers and what they read: documents, machine readable zones, chips."""
+"""Passport readers: drivers, machine readable zones, chips, seals and barcodes of documents."""

@@ -92,7 +92,7 @@ async def configure(exchange: CommandExchange, commands: tuple[str, ...]) -> Non
 
 def refused_error(command: str, status: bytes) -> LinkError:
     """Build the error of a refused command, with its remedy."""
-    why = "does not know" if status == ENQ else "refuses"
+    why = "does not support" if status == ENQ else "refuses"
     return LinkError(
         Cause.WRONG_DEVICE,
         f"The scanner {why} the command {command}.",

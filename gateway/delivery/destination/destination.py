@@ -153,9 +153,11 @@ class Destination:
         if not self.connected:
             return
         limit = self._window
-        flying, poison_detector = self._in_flight, self._poison_detector
-        while len(flying) < limit and (not flying or self._in_flight_bytes < self.settings.in_flight_bytes):
-            if poison_detector.serialised_left and flying:
+        in_flight, poison_detector = self._in_flight, self._poison_detector
+        while len(in_flight) < limit and (
+            not in_flight or self._in_flight_bytes < self.settings.in_flight_bytes
+        ):
+            if poison_detector.serialised_left and in_flight:
                 break
             if self._queued_answers:
                 self._send_plain(*self._queued_answers.popleft(), retain=False)
@@ -267,7 +269,7 @@ class Destination:
 
     def on_disconnected(self, reason: int | None) -> None:
         """Clear the window; all events in it are still in the outbox."""
-        flying = list(self._in_flight.values())
+        in_flight = list(self._in_flight.values())
         self.connected = False
         self._in_flight.clear()
         self._in_flight_bytes = 0
@@ -276,9 +278,11 @@ class Destination:
         self._images_in_flight.clear()
         self._timers.cancel_all()
         self.scheduler.on_disconnected()
-        if flying:
-            self._poison_detector.on_connection_lost(flying[0].key, len(flying), reason)
-        log.warning("destination_disconnected", destination=self.name, reason=reason, in_flight=len(flying))
+        if in_flight:
+            self._poison_detector.on_connection_lost(in_flight[0].key, len(in_flight), reason)
+        log.warning(
+            "destination_disconnected", destination=self.name, reason=reason, in_flight=len(in_flight)
+        )
         self._problems.connection_lost()
         self._on_change()
 

@@ -27,13 +27,13 @@ class PoisonMessageDetector:
         self._suspect: MessageKey | None = None
         self._losses = 0
 
-    def on_connection_lost(self, suspect: MessageKey, flying: int, reason: int | None) -> None:
-        """Record a lost connection with `flying` messages in flight; `suspect` is the oldest of them."""
+    def on_connection_lost(self, suspect: MessageKey, in_flight: int, reason: int | None) -> None:
+        """Record a lost connection with `in_flight` messages in flight; `suspect` is the oldest of them."""
         self._losses = self._losses + 1 if self._suspect == suspect else 1
         self._suspect = suspect
-        told = reason in POISON_DISCONNECT_CODES
-        if (told and flying == 1) or self._losses >= QUARANTINE_LOSSES:
+        has_poison_reason = reason in POISON_DISCONNECT_CODES
+        if (has_poison_reason and in_flight == 1) or self._losses >= QUARANTINE_LOSSES:
             self.quarantined.add(suspect)
             self._suspect, self._losses = None, 0
-        elif told or self._losses >= SUSPECT_LOSSES:
-            self.serialised_left = max(self.serialised_left, flying)
+        elif has_poison_reason or self._losses >= SUSPECT_LOSSES:
+            self.serialised_left = max(self.serialised_left, in_flight)

@@ -100,18 +100,18 @@ class SendScheduler:
 
     def on_committed(self, entries: Iterable[StoredEvent]) -> None:
         """Take committed events; while connected, live ones stay in memory."""
-        flows, room, up = self._cursors, self._settings.buffer_bytes, self._is_sending
+        cursors, max_bytes, is_sending = self._cursors, self._settings.buffer_bytes, self._is_sending
         for entry in entries:
-            cursor = flows.get(entry.stream)
+            cursor = cursors.get(entry.stream)
             if cursor is None:
                 continue
             cursor.head = seq = entry.seq
-            if not up:
+            if not is_sending:
                 continue
             if (
                 seq == cursor.loaded + 1
                 and cursor.send_state is not SendState.BLOCKED
-                and self._buffered < room
+                and self._buffered < max_bytes
                 and not cursor.is_fetching
             ):
                 cursor.buffer.append(entry)
@@ -282,9 +282,9 @@ class SendScheduler:
             self.retry_later(cursor, 1.0)
             return
         before = cursor.acked
-        joined, gone = cursor.add_page(page)
+        joined, missing = cursor.add_page(page)
         self._buffered += sum(entry.size for entry in joined)
-        self.expired += gone
+        self.expired += missing
         if cursor.acked > before:
             self._outbox.advance(self._settings.name, cursor.stream.number, cursor.acked)
         if page.held and not joined:

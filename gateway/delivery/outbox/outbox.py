@@ -16,7 +16,7 @@ from drivers.observation import DataClass
 from gateway.contract.envelope import ClockStatus, Moment
 from gateway.contract.topics import SiteTopics
 from gateway.delivery.events import LostEvent, StoredEvent, Stream
-from gateway.delivery.outbox import expiry as ages
+from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.blobs import BlobFiles
 from gateway.delivery.outbox.database import BLOB_DIR
 from gateway.delivery.outbox.encryption import MasterKey, new_data_key, rewrap
@@ -85,7 +85,8 @@ class Outbox:
     def counters(self) -> list[StreamCounter]:
         """Return every stream, for the sequence allocator."""
         return [
-            StreamCounter(level.stream, level.stored_events, stored=True) for level in self.positions.values()
+            StreamCounter(position.stream, position.stored_events, stored=True)
+            for position in self.positions.values()
         ]
 
     def retained(self) -> set[str]:
@@ -127,9 +128,11 @@ class Outbox:
         self._newest.write(self.last_id)
 
     def _blob_key(self, entry: StoredEvent, counters: Iterable[StreamCounter], part: int) -> str:
-        level = self.positions.get(entry.stream)
+        position = self.positions.get(entry.stream)
         stream = (
-            level.stream if level else next(c.stream for c in counters if c.stream.number == entry.stream)
+            position.stream
+            if position
+            else next(c.stream for c in counters if c.stream.number == entry.stream)
         )
         return f"{stream.epoch}|{stream.name}|{entry.seq}|{part}"
 
@@ -172,13 +175,14 @@ class Outbox:
         )
         self._rows.cursors.update(known)
         for stream in {s for _, s in known}:
-            level = self.positions[stream]
+            position = self.positions[stream]
             low = min(
-                self.cursors.get((d, stream), 0) for d in self._destinations_by_class[level.stream.data_class]
+                self.cursors.get((d, stream), 0)
+                for d in self._destinations_by_class[position.stream.data_class]
             )
-            if low > level.acked_by_all:
-                self._rows.delete_range(level, level.acked_by_all, low)
-                level.acked_by_all = low
+            if low > position.acked_by_all:
+                self._rows.delete_range(position, position.acked_by_all, low)
+                position.acked_by_all = low
 
     def delete_expired(self, now: Moment) -> list[LostEvent]:
         """Delete up to 500 expired and parked events each, and give held events their age."""
@@ -202,8 +206,8 @@ class Outbox:
                 self._connection.execute("DELETE FROM parked WHERE n = ?", (n,))
                 rows.events_per_key[key] -= 1
             if release:
-                ages.assign_ages(self._connection, now)
-                rows.held_events = ages.count_held(self._connection)
+                expiry.assign_ages(self._connection, now)
+                rows.held_events = expiry.count_held(self._connection)
         return losses
 
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:

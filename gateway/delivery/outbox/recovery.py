@@ -10,7 +10,7 @@ import structlog
 from drivers.observation import DataClass
 from gateway.contract.envelope import Moment
 from gateway.contract.topics import Position, SiteTopics
-from gateway.delivery.outbox import expiry as ages
+from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.database import (
     DATABASE_FILE,
     OutboxCorrupt,
@@ -58,10 +58,10 @@ def open_outbox(
 
     Raises OutboxUnusable when it must not be touched, sqlite3.Error or OSError when the disk is in trouble.
     """
-    aside: SetAsideOutbox | None = None
+    set_aside: SetAsideOutbox | None = None
     while True:
         try:
-            return _open(settings, topics, destinations_by_class, keys, now, aside)
+            return _open(settings, topics, destinations_by_class, keys, now, set_aside)
         except EncryptionKeyError:
             cause = "master_key_changed"
         except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
@@ -69,9 +69,9 @@ def open_outbox(
             if not isinstance(error, OutboxCorrupt) and code not in _UNUSABLE_ERRORS:
                 raise
             cause = "outbox_corrupt"
-        if aside is not None:  # A new file failed as well: the disk is the cause.
+        if set_aside is not None:  # A new file failed as well: the disk is the cause.
             raise sqlite3.OperationalError("a new outbox cannot be used either")
-        aside = rename_outbox_aside(
+        set_aside = rename_outbox_aside(
             settings.directory, "outbox_corrupt" if cause == "outbox_corrupt" else "master_key_changed"
         )
 
@@ -82,7 +82,7 @@ def _open(
     destinations_by_class: Mapping[DataClass, tuple[str, ...]],
     keys: tuple[MasterKey, MasterKey | None],
     now: Moment,
-    aside: SetAsideOutbox | None,
+    set_aside: SetAsideOutbox | None,
 ) -> RecoveryResult:
     path = settings.directory / DATABASE_FILE
     connection = connect(path)
@@ -95,10 +95,10 @@ def _open(
         with transaction(connection):
             last_id = _remove_unused(connection, destinations_by_class)
             _check_readable(connection, last_id)
-            noted = NewestId(settings.directory)
-            lost = lost or noted.read() > last_id
-            noted.close()
-            epoch, because = _epoch(connection, now, lost=lost)
+            note = NewestId(settings.directory)
+            lost = lost or note.read() > last_id
+            note.close()
+            epoch, new_epoch_reason = _epoch(connection, now, lost=lost)
             _prune(connection)
         outbox = Outbox(connection, settings, topics, destinations_by_class, data_keys, epoch)
         outbox.reload_counts()
@@ -116,9 +116,9 @@ def _open(
         events=sum(usage.events for usage in outbox.usage.values()),
         held=outbox.held_events,
         orphans=orphans,
-        new_epoch=because,
+        new_epoch=new_epoch_reason,
     )
-    return RecoveryResult(outbox, aside, because)
+    return RecoveryResult(outbox, set_aside, new_epoch_reason)
 
 
 def _check_readable(connection: sqlite3.Connection, last_id: str) -> None:
@@ -149,21 +149,21 @@ def _data_keys(connection: sqlite3.Connection, master: MasterKey, previous: Mast
 def _epoch(connection: sqlite3.Connection, now: Moment, *, lost: bool) -> tuple[str, str | None]:
     """Return the epoch to continue in, and the reason if it is new; convert ages to this boot."""
     meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-    because = None
+    new_epoch_reason = None
     if lost:
-        because = "commits_lost"
+        new_epoch_reason = "commits_lost"
         log.error("outbox_commits_lost")
     if meta.get("boot") != now.boot_id:
-        ages.rebase_deadlines(connection, now)
+        expiry.rebase_deadlines(connection, now)
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (now.boot_id,))
-    if ages.count_held(connection):
+    if expiry.count_held(connection):
         # New events must not wait behind held ones, so they go into streams of their own.
-        because = because or "ages_unknown"
+        new_epoch_reason = new_epoch_reason or "ages_unknown"
     epoch = meta.get("epoch")
-    if epoch is None or because:
+    if epoch is None or new_epoch_reason:
         epoch = new_epoch()
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (epoch,))
-    return epoch, because
+    return epoch, new_epoch_reason
 
 
 def _remove_unused(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from drivers.observation import DataClass
 from gateway.delivery.events import LostEvent, StoredEvent, Stream
-from gateway.delivery.outbox import expiry as ages
+from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.blobs import BlobFiles
 from gateway.delivery.outbox.encryption import NONCE_BYTES
 from gateway.delivery.settings import ClassSettings, OutboxSettings
@@ -175,27 +175,29 @@ class RowStore:
         for number, epoch, name, data_class, last_seq in run(
             "SELECT number, epoch, name, class, last_seq FROM stream"
         ).fetchall():
-            level = StreamPosition(Stream(number, epoch, name, DataClass(data_class)), stored_events=last_seq)
+            position = StreamPosition(
+                Stream(number, epoch, name, DataClass(data_class)), stored_events=last_seq
+            )
             bounds = (row_key(number, 0), row_key(number + 1, 0))
             events, size, first = run(
                 "SELECT count(*), total(size), min(k) FROM event WHERE k > ? AND k < ?", bounds
             ).fetchone()
-            usage = self.usage[level.stream.data_class]
+            usage = self.usage[position.stream.data_class]
             usage.events += events
             usage.size += int(size)
             if events:
                 k, event_id = run(
                     "SELECT k, id FROM event WHERE k > ? AND k < ? ORDER BY k DESC LIMIT 1", bounds
                 ).fetchone()
-                level.stored_events = max(level.stored_events, seq_from_key(k))
+                position.stored_events = max(position.stored_events, seq_from_key(k))
                 self.last_id = max(self.last_id, event_id)
-            level.acked_by_all = seq_from_key(first) - 1 if events else level.stored_events
-            self.positions[number] = level
+            position.acked_by_all = seq_from_key(first) - 1 if events else position.stored_events
+            self.positions[number] = position
         self.events_per_key.clear()
         for table in ("event", "parked"):
             for key, count in run(f"SELECT key, count(*) FROM {table} GROUP BY key"):  # noqa: S608
                 self.events_per_key[key] = self.events_per_key.get(key, 0) + count
-        self.held_events = ages.count_held(self._connection)
+        self.held_events = expiry.count_held(self._connection)
         self._is_current = True
 
     def transaction(self) -> "transaction":
@@ -221,11 +223,11 @@ class RowStore:
         self, entries: Sequence[StoredEvent], files: Mapping[tuple[int, int, int], str], keys: DataKeys
     ) -> None:
         """Append events to their streams; `files` has the file names of large images, by part."""
-        seal, key, levels = keys.encrypt, keys.current, self.positions
+        seal, key, positions = keys.encrypt, keys.current, self.positions
         rows = []
         for entry in entries:
-            level = levels[entry.stream]
-            place = f"{level.seal_context}|{entry.seq}"
+            position = positions[entry.stream]
+            context = f"{position.seal_context}|{entry.seq}"
             k = entry.stream << 40 | entry.seq
             rows.append(
                 (
@@ -239,17 +241,17 @@ class RowStore:
                     entry.size,
                     len(entry.blobs),
                     key,
-                    seal(place, entry.payload),
+                    seal(context, entry.payload),
                     entry.jws,
                 )
             )
-            level.stored_events = max(level.stored_events, entry.seq)
-            usage = self.usage[level.stream.data_class]
+            position.stored_events = max(position.stored_events, entry.seq)
+            usage = self.usage[position.stream.data_class]
             usage.events += 1
             usage.size += entry.size
             for part, blob in enumerate(entry.blobs):
                 name = files.get((entry.stream, entry.seq, part))
-                sealed = None if name else seal(f"{place}|{part}", blob.content)
+                sealed = None if name else seal(f"{context}|{part}", blob.content)
                 self._connection.execute(
                     "INSERT INTO blob (k, part, role, media_type, size, key, file, body)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -276,9 +278,9 @@ class RowStore:
         seq = seq_from_key(k)
         return self.delete_range(self.positions[k >> 40], seq - 1, seq)
 
-    def delete_range(self, level: StreamPosition, after: int, upto: int) -> int:
+    def delete_range(self, position: StreamPosition, after: int, upto: int) -> int:
         """Delete a range of a stream; return the number of bytes freed."""
-        number = level.stream.number
+        number = position.stream.number
         span = (row_key(number, after), row_key(number, upto))
         freed = count = blobs = 0
         # In a damaged file a column may hold any type; the casts return numbers in every case.
@@ -294,12 +296,12 @@ class RowStore:
             self.events_per_key[key] -= 1
         if blobs:
             self._delete_blobs(span)
-        usage = self.usage[level.stream.data_class]
+        usage = self.usage[position.stream.data_class]
         usage.events -= count
         usage.size -= freed
         # With the last row of a stream, its highest number and the newest id would be lost.
         self._connection.execute(
-            "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (level.stored_events, number)
+            "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (position.stored_events, number)
         )
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('last_id', ?)", (self.last_id,))
         return freed

@@ -188,7 +188,7 @@ def test_dropped_events_are_reported() -> None:
     dropped, report = struct.unpack("24s24s", dropped_events(clock))
     half = events_of([(KEY_A, True)], clock)[:48]  # the scan code and the key, without the report
     wire = events_of([(LEFT_SHIFT, True)], clock) + dropped + half + report + events_of(press(KEY_A), clock)
-    assert read(wire) == [KeyboardMark.LOST, "a"], "what was held when events were lost may be held no more"
+    assert read(wire) == [KeyboardMark.LOST, "a"], "keys pressed before the loss may be released by now"
 
 
 def test_silence_discards_partial_input() -> None:

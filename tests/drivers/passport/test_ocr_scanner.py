@@ -126,10 +126,10 @@ async def test_adjacent_garbage_costs_one_frame(model: str, tmp_path: Path) -> N
             with in_round(seed, str(garbage)):
                 await scanner.device.inject(garbage)
                 await scanner.device.present(PASSPORT)
-                spoilt = await scanner.next()
+                damaged = await scanner.next()
                 while not scanner.output.empty():
-                    spoilt = await scanner.next()
-                assert not isinstance(spoilt, LinkError)
+                    damaged = await scanner.next()
+                assert not isinstance(damaged, LinkError)
                 await asyncio.sleep(2 * GAP_S)
                 await scanner.device.present(CARD)
                 assert (await scanner.next(DocumentRead)).lines in (PASSPORT, CARD)

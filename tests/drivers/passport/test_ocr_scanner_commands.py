@@ -84,7 +84,7 @@ async def test_two_scanners_of_one_model(model: str, tmp_path: Path) -> None:
     assert all(identity.firmware and "SIM" in identity.model for identity in identities)
 
 
-@pytest.mark.parametrize(("answer", "word"), [("nak", "refuses"), ("enq", "does not know")])
+@pytest.mark.parametrize(("answer", "word"), [("nak", "refuses"), ("enq", "does not support")])
 @SPOKEN_TO
 async def test_refused_command_gives_remedy(model: str, answer: str, word: str, tmp_path: Path) -> None:
     error = await open_error(tmp_path / "port", model, CommandRefused(command=LAST[model], answer=answer))

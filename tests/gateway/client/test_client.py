@@ -233,7 +233,7 @@ async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
     await publisher.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
     async with desk_at(mosquitto, station="counter-1") as desk:
-        with pytest.raises(CommandNotSent, match="No gateway listens at this broker"):
+        with pytest.raises(CommandNotSent, match="No gateway is subscribed at this broker"):
             await desk.command("lane-1/reader", "look")
 
 

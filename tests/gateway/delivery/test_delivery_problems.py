@@ -1,4 +1,4 @@
-"""What people are told of delivery, word by word, and when it is taken back."""
+"""Texts of all problems of delivery, and the conditions that clear them."""
 
 from pathlib import Path
 
@@ -31,11 +31,11 @@ def destination(problems):
     return DestinationProblems(problems, settings, "bgw/v1/ke-busia")
 
 
-def told(problems):
+def active(problems):
     return [(one.cause, one.text, one.action, one.how) for one in problems.active()]
 
 
-WORDS = {
+DESTINATION_PROBLEMS = {
     "lost": (
         lambda d: d.connection_lost(),
         "broker_unreachable",
@@ -123,15 +123,15 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("what", WORDS)
-def test_words_of_a_destination(problems, destination, what):
-    say, *words = WORDS[what]
-    say(destination)
-    assert told(problems) == [tuple(words)]
+@pytest.mark.parametrize("name", DESTINATION_PROBLEMS)
+def test_destination_problem_texts(problems, destination, name):
+    report, *expected = DESTINATION_PROBLEMS[name]
+    report(destination)
+    assert active(problems) == [tuple(expected)]
 
 
 @pytest.mark.parametrize(
-    ("taken_back", "causes"),
+    ("clear", "causes"),
     [
         (lambda d: d.connected(), {"broker_unreachable"}),
         (lambda d: d.subscription_result(None), {"command_subscription_refused"}),
@@ -140,20 +140,20 @@ def test_words_of_a_destination(problems, destination, what):
         (lambda d: d.publish_authorised(), {"publish_not_authorised"}),
     ],
 )
-def test_taken_back(problems, destination, taken_back, causes):
-    """Of one destination only: the same of another stands."""
+def test_problem_is_cleared(problems, destination, clear, causes):
+    """Problems are cleared for one destination only."""
     other = DestinationProblems(problems, DestinationSettings.local(BrokerSettings(port=1)), "x")
     for one in (destination, other):
-        for say, *_ in WORDS.values():
-            say(one)
+        for report, *_ in DESTINATION_PROBLEMS.values():
+            report(one)
     before = [problem.cause for problem in problems.active()]
-    taken_back(destination)
+    clear(destination)
     after = [problem.cause for problem in problems.active()]
     assert len(before) == len(after) + len(causes)
     assert {cause for cause in before if before.count(cause) != after.count(cause)} == causes
 
 
-def test_problem_keeps_its_beginning(problems, changes):
+def test_problem_keeps_start_time(problems, changes):
     problems.add("a", "one", Action.WAIT)
     (first,) = problems.active()
     problems.add("a", "one", Action.CALL_SUPPORT)
@@ -176,7 +176,7 @@ def test_problem_keeps_its_beginning(problems, changes):
     assert len(changes) == 4
 
 
-OUTBOX = {
+OUTBOX_PROBLEMS = {
     "key": (
         lambda o: o.key_on_same_disk(),
         "encryption_key_on_same_disk",
@@ -245,14 +245,14 @@ OUTBOX = {
 }
 
 
-@pytest.mark.parametrize("what", OUTBOX)
-def test_words_of_the_outbox(problems, what):
-    say, *words = OUTBOX[what]
-    say(OutboxProblems(problems, FOLDER))
-    assert told(problems) == [tuple(words)]
+@pytest.mark.parametrize("name", OUTBOX_PROBLEMS)
+def test_outbox_problem_texts(problems, name):
+    report, *expected = OUTBOX_PROBLEMS[name]
+    report(OutboxProblems(problems, FOLDER))
+    assert active(problems) == [tuple(expected)]
 
 
-def test_one_trouble_at_a_time(problems):
+def test_one_disk_trouble_at_a_time(problems):
     outbox = OutboxProblems(problems, FOLDER)
     outbox.disk_slow()
     outbox.disk_trouble("disk_full")
@@ -263,20 +263,20 @@ def test_one_trouble_at_a_time(problems):
 
 
 @in_virtual_time
-async def test_full_outbox_is_told_for_a_while():
+async def test_full_outbox_problem_is_cleared_later():
     problems = Problems(lambda: None)
     outbox = OutboxProblems(problems, FOLDER)
     outbox.outbox_full(0, 2)
-    assert told(problems)[0][1] == "The outbox is full: 0 events and 2 images were dropped."
+    assert active(problems)[0][1] == "The outbox is full: 0 events and 2 images were dropped."
     for number, seq in ((2, 7), (1, 5), (1, 3), (1, 4)):
         outbox.record_drop(stream(number), seq)
     await turn(FULL_CLEARED_AFTER_S - 1)
     outbox.outbox_full(4, 2)
-    words = "4 events and 2 images were dropped (lane-1/reader-1/record 3-5, lane-1/reader-2/record 7-7)."
-    assert told(problems) == [
+    text = "4 events and 2 images were dropped (lane-1/reader-1/record 3-5, lane-1/reader-2/record 7-7)."
+    assert active(problems) == [
         (
             "outbox_full",
-            f"The outbox is full: {words}",
+            f"The outbox is full: {text}",
             Action.CALL_SUPPORT,
             "Restore the connection to the destinations that events wait for.",
         )
@@ -286,7 +286,7 @@ async def test_full_outbox_is_told_for_a_while():
     await turn(2)
     assert problems.active() == ()
     outbox.outbox_full(4, 2)
-    assert told(problems)[0][1] == "The outbox is full: 4 events and 2 images were dropped."
+    assert active(problems)[0][1] == "The outbox is full: 4 events and 2 images were dropped."
     outbox.stop()
     await turn(FULL_CLEARED_AFTER_S + 1)
     assert len(problems.active()) == 1
@@ -299,5 +299,5 @@ async def test_eight_streams_are_named():
     for number in range(1, 10):
         outbox.record_drop(stream(number), 1)
     outbox.outbox_full(9, 0)
-    assert told(problems)[0][1].count("reader-") == 8
+    assert active(problems)[0][1].count("reader-") == 8
     outbox.stop()

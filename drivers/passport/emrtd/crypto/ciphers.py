@@ -98,7 +98,7 @@ def unpad(data: bytes) -> bytes:
 
 
 def _odd_parity(key: bytes) -> bytes:
-    """Set the parity bits of DES keys (9303-11, section 9.7.1.2); they change nothing but comparisons."""
+    """Set the parity bits of DES keys (9303-11, section 9.7.1.2); they matter only in comparisons."""
     return bytes(octet ^ (octet.bit_count() + 1 & 1) for octet in key)
 
 

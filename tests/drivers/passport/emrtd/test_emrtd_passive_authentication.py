@@ -69,7 +69,7 @@ def evidence(sod: bytes | None = SOD, com: bytes | None = COM, **groups: bytes) 
     return ChipEvidence(files)
 
 
-def judged(
+def checks_of(
     found: ChipEvidence, trust: TrustStore | None = TRUST, *, today: date = TODAY, issuer: str | None = "UTO"
 ) -> dict[str, tuple[str, str | None]]:
     checks = list(PassiveAuthentication(found, trust, today, issuer).checks())
@@ -78,7 +78,7 @@ def judged(
 
 
 def unlike_good(*arguments: object, **options: object) -> dict[str, tuple[str, str | None]]:
-    found = judged(*arguments, **options)
+    found = checks_of(*arguments, **options)
     assert found.keys() >= GOOD.keys()
     return {name: how for name, how in found.items() if how != ("successful", None)}
 
@@ -91,7 +91,7 @@ def signed_by(key: Key, csca_key: Key | None = None, **more: object) -> tuple[Ch
 
 
 def test_genuine_document_passes() -> None:
-    assert judged(evidence()) == GOOD
+    assert checks_of(evidence()) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_genuine_document_passes() -> None:
 )
 def test_every_signature_scheme_is_verified(key: Key) -> None:
     found, trust = signed_by(key)
-    assert judged(found, trust) == GOOD
+    assert checks_of(found, trust) == GOOD
     bent = bytearray(found.files[ElementaryFile.SOD])
     bent[-1] ^= 1
     found.files[ElementaryFile.SOD] = bytes(bent)
@@ -122,20 +122,20 @@ def test_every_signature_scheme_is_verified(key: Key) -> None:
 
 @pytest.mark.parametrize("hash_name", ["sha1", "sha224", "sha256", "sha384", "sha512"])
 def test_every_hash_function_of_data_groups(hash_name: str) -> None:
-    assert judged(evidence(security_object(GROUPS, DSC, CSCA, hash_name))) == GOOD
+    assert checks_of(evidence(security_object(GROUPS, DSC, CSCA, hash_name))) == GOOD
 
 
 def test_key_kind_in_place_of_algorithm() -> None:
     for key, kind in ((Key("rsa"), "1.2.840.113549.1.1.1"), (Key("secp256r1"), "1.2.840.10045.2.1")):
-        assert judged(*signed_by(key, algorithm=sequence(oid(kind)))) == GOOD
+        assert checks_of(*signed_by(key, algorithm=sequence(oid(kind)))) == GOOD
 
 
 def test_signer_by_key_identifier() -> None:
-    assert judged(evidence(security_object(GROUPS, DSC, CSCA, by_key_id=True))) == GOOD
+    assert checks_of(evidence(security_object(GROUPS, DSC, CSCA, by_key_id=True))) == GOOD
 
 
 def test_signature_without_attributes() -> None:
-    assert judged(evidence(security_object(GROUPS, DSC, CSCA, attributes=False))) == GOOD
+    assert checks_of(evidence(security_object(GROUPS, DSC, CSCA, attributes=False))) == GOOD
 
 
 @pytest.mark.parametrize("group", [1, 2])
@@ -165,7 +165,7 @@ def test_wrong_digest_attribute_fails() -> None:
     ids=["nothing", "empty", "cut", "deep", "another file"],
 )
 def test_malformed_security_object_fails_all(broken: bytes) -> None:
-    found = judged(evidence(broken))
+    found = checks_of(evidence(broken))
     assert found.pop("chip.sod_signature") == ("failed", "sod_malformed")
     assert set(found) == GOOD.keys() - {"chip.sod_signature"}
     assert set(found.values()) == {("undetermined", "sod_malformed")}
@@ -177,7 +177,7 @@ def test_unknown_hash_is_undetermined() -> None:
         encode(0x06, b"\x60\x86\x48\x01\x65\x03\x04\x02\x7f"),
     )
     sod = encode(0x77, signed_data("2.23.136.1.1.1", unknown, DSC, issuer_name=CSCA.name))
-    assert set(judged(evidence(sod)).values()) == {("undetermined", "algorithm_unsupported")}
+    assert set(checks_of(evidence(sod)).values()) == {("undetermined", "algorithm_unsupported")}
 
 
 def test_forged_signer_of_real_authority() -> None:
@@ -353,7 +353,7 @@ def test_signer_from_trust_store() -> None:
 
 def test_single_certificate_with_other_name() -> None:
     sod = encode(0x77, signed_data("2.23.136.1.1.1", lds_security_object(GROUPS), DSC, issuer_name=DSC.name))
-    assert judged(evidence(sod)) == GOOD
+    assert checks_of(evidence(sod)) == GOOD
 
 
 @pytest.mark.parametrize(

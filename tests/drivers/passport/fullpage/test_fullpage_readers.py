@@ -211,7 +211,7 @@ async def test_wrong_credentials_give_remedy(kind: str) -> None:
             await fixture.open()
         fixture.device.scanner.rejects_password = False
         if kind == "desko":  # the reservation could not be ended meanwhile
-            fixture.device.service.forget()
+            fixture.device.service.reset()
         await fixture.open()
         assert (await fixture.read(PASSPORT)).overall_outcome is Outcome.SUCCESSFUL
 

@@ -66,7 +66,7 @@ def test_failure_names_field_not_content() -> None:
         ),
     ],
 )
-def test_digits_that_cannot_be_judged(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
+def test_undeterminable_digits(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
     made = check("mrz.check_digits", *lines)
 
     assert (made.outcome, made.reason) == (outcome, reason)

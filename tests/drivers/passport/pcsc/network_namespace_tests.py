@@ -102,7 +102,7 @@ async def test_no_chip_and_missing_reader(post: ChipCounter) -> None:
     (check,) = [made for made in read.checks if made.id == "chip.access"]
     assert (check.outcome, check.reason) == (Outcome.UNDETERMINED, "chip_expected")
 
-    with pytest.raises(LinkError, match=r'No chip reader "ACS" .* knows: "Virtual PCD') as caught:
+    with pytest.raises(LinkError, match=r'No chip reader "ACS" .* lists: "Virtual PCD') as caught:
         async with LinkFactory().smart_card("ACS"):
             pass
     assert caught.value.cause is Cause.NO_DEVICE

@@ -501,7 +501,7 @@ JSON_FAULTS: dict[str, tuple[dict[str, Any], Found]] = {
         {"message": DOSES | {"pid": {"n": "X", "sex": "M"}}, "kind": vds_nc.VACCINATION},
         DIFFERS,
     ),
-    "nobody": ({"message": DOSES | {"pid": {}}, "kind": vds_nc.VACCINATION}, NOTHING),
+    "no holder": ({"message": DOSES | {"pid": {}}, "kind": vds_nc.VACCINATION}, NOTHING),
     "another type": (
         {"kind": "uto.evisa"},
         {"seal.readable": ("undetermined", "profile_unknown"), **NOTHING},

@@ -68,7 +68,7 @@ def mutated(whole: bytes, chance: Random) -> bytes:
     return bytes(data)
 
 
-def judged(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
+def checks_of(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
     started = time.monotonic()
     barcode = parse_barcode(data, None, TODAY)
     checks = seal_checks(barcode, PRINTED, STORE, TODAY)
@@ -81,11 +81,11 @@ def judged(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
 @pytest.mark.parametrize("target", TARGETS)
 def test_mutated_barcodes(target: str) -> None:
     whole = TARGETS[target]
-    judged(whole)
+    checks_of(whole)
     chance = Random(target)
     for _ in range(max(1, MUTATIONS // len(TARGETS))):
         data = mutated(whole, chance)
-        kind, outcomes = judged(data)
+        kind, outcomes = checks_of(data)
         assert Outcome.UNKNOWN not in outcomes.values()
         # White space in JSON or at the end, and the text encoding, are not part of the signed bytes.
         if kind is BarcodeKind.VDS and data[:1] == b"\xdc" and data.rstrip(b"\r\n\0") != whole:
@@ -95,7 +95,7 @@ def test_mutated_barcodes(target: str) -> None:
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"\xdc\x03" + tail))
 @settings(max_examples=200)
 def test_anything_is_read_as_something(data: bytes) -> None:
-    kind, outcomes = judged(data)
+    kind, outcomes = checks_of(data)
     assert kind is not BarcodeKind.UNKNOWN
     assert outcomes["seal.signature"] is not Outcome.SUCCESSFUL
 
@@ -132,7 +132,7 @@ def test_parsers_raise_typed_errors_only(data: st.DataObject) -> None:
 def test_hostile_size_costs_little(data: bytes) -> None:
     tracemalloc.start()
     try:
-        judged(data)
+        checks_of(data)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
