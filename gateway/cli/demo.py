@@ -99,7 +99,7 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
                 if failed is not None:
                     return _ended(failed)
         silent = screen.summary()
-        return 1 if silent and not interrupts.asked else 0
+        return 1 if silent and not interrupts.requested else 0
 
 
 @contextlib.contextmanager

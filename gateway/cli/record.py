@@ -37,7 +37,7 @@ WIRES: dict[str, Wire] = {
     "KeyboardSettings": "keyboard",
     "UsbSettings": "usb",
     "HttpSettings": "http",
-    "ListenerSettings": "http-listener",
+    "HttpListenerSettings": "http-listener",
 }
 """Kind of link by the class of a device's settings."""
 

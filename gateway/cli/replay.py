@@ -78,20 +78,20 @@ def replay(
 async def _print_observations(player: ReplayPlayer, *, shown: bool, json_lines: bool) -> None:
     """Print the driver's observations."""
     with tempfile.TemporaryDirectory(prefix="borderpost-replay-") as folder:
-        async with aclosing(observe(player, Path(folder))) as said:  # type: ignore[type-var]
-            async for one in said:
+        async with aclosing(observe(player, Path(folder))) as items:  # type: ignore[type-var]
+            async for one in items:
                 line = _json(one, shown=shown) if json_lines else _line(one, shown=shown)
                 if line:
                     console.print(line, markup=False, soft_wrap=True)
 
 
-def _json(said: Any, *, shown: bool) -> str:
-    match said:
+def _json(item: Any, *, shown: bool) -> str:
+    match item:
         case Identity():
-            return json.dumps({"type": "identity", "data": said.model_dump(mode="json")})
+            return json.dumps({"type": "identity", "data": item.model_dump(mode="json")})
         case Observation():
-            data = said.model_dump(mode="json") if shown else redact(said)
-            return json.dumps({"type": said.event_type, "data": data})
+            data = item.model_dump(mode="json") if shown else redact(item)
+            return json.dumps({"type": item.event_type, "data": data})
         case BadFrame(fault, wire):
             return json.dumps({"type": "bad frame", "data": {"fault": fault, "bytes": len(wire)}})
         case Status(condition):
@@ -101,15 +101,15 @@ def _json(said: Any, *, shown: bool) -> str:
     raise AssertionError("unexpected item of a driver")
 
 
-def _line(said: Any, *, shown: bool) -> str:
-    match said:
+def _line(item: Any, *, shown: bool) -> str:
+    match item:
         case Identity():
-            named = (said.manufacturer, said.model, said.serial_number, said.firmware)
+            named = (item.manufacturer, item.model, item.serial_number, item.firmware)
             return f"{'identity':<18} {' '.join(filter(None, named))}"
         case Observation():
-            words = summarise_event(said, shown=shown)
-            text = json.dumps(redact(said)) if words is None else words.plain
-            return f"{said.event_type:<18} {text}"
+            words = summarise_event(item, shown=shown)
+            text = json.dumps(redact(item)) if words is None else words.plain
+            return f"{item.event_type:<18} {text}"
         case BadFrame(fault, wire):
             return f"{'bad frame':<18} {fault}, {len(wire)} bytes"
         case Status(condition):
@@ -129,9 +129,9 @@ async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> 
         url = urlsplit(where)
         if url.hostname not in ("127.0.0.1", "localhost"):
             exit_with(f"{position}: its `url` is not on this machine", os.EX_CONFIG)
-        async with player.serve_http(url.port or 80) as (_, said):
+        async with player.serve_http(url.port or 80) as (_, finished):
             console.print(f"{position}: serving {where}", markup=False, soft_wrap=True)
-            await said.wait()
+            await finished.wait()
     else:
         path = Path(where)
         if not path.is_absolute():
@@ -142,7 +142,7 @@ async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> 
                 await player.play_on_pty(line)
         except SimulatorError as error:
             exit_with(str(error), os.EX_CANTCREAT)
-    console.print(f"{position}: played to its end", markup=False, soft_wrap=True)
+    console.print(f"{position}: replay complete", markup=False, soft_wrap=True)
 
 
 def _table(post: Post, position: str, recording: Recording) -> dict[str, Any]:

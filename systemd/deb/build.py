@@ -85,10 +85,10 @@ def main() -> None:
 
 
 def _last_commit() -> str:
-    told = subprocess.run(
+    done = subprocess.run(
         ["git", "log", "-1", "--format=%ct"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    return told.stdout.strip()
+    return done.stdout.strip()
 
 
 def _wheel(uv: str, source: Path, out: Path) -> Path:

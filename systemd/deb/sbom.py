@@ -18,7 +18,7 @@ from typing import Any
 OURS = "borderpost-gateway"
 SPDX = re.compile(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 TEXT = re.compile("licen[cs]e|copying|notice", re.IGNORECASE)
-NOT_SAID_IN_FULL = {
+SPDX_OF_TEXT = {
     "BSD": "BSD-3-Clause",
     "CeCILL-C": "CECILL-C",
     "ISC License": "ISC",
@@ -96,9 +96,9 @@ def _name(each: Distribution) -> str:
 
 def _licence(each: Distribution) -> str:
     """Return a licence as an SPDX expression; raises ValueError for an unknown one."""
-    said: Message = each.metadata  # type: ignore[assignment] # it is one (importlib.metadata, PackageMetadata)
-    for told in (NOT_SAID_IN_FULL.get(_name(each)), said["License-Expression"], said["License"]):
-        if told and (known := NOT_SAID_IN_FULL.get(told, told)) and SPDX.fullmatch(known):
+    metadata: Message = each.metadata  # type: ignore[assignment] # it is one (importlib.metadata, PackageMetadata)
+    for text in (SPDX_OF_TEXT.get(_name(each)), metadata["License-Expression"], metadata["License"]):
+        if text and (known := SPDX_OF_TEXT.get(text, text)) and SPDX.fullmatch(known):
             return known
     raise ValueError(f"{each.name} {each.version} states no licence: look it up, and add it to {__file__}")
 

@@ -17,8 +17,8 @@ class Interrupts:
     """Context manager that records signals, so that none of them interrupts a clean-up."""
 
     def __init__(self) -> None:
-        self.asked = False
-        self._tell: Callable[[], object] | None = None
+        self.requested = False
+        self._callback: Callable[[], object] | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -37,16 +37,16 @@ class Interrupts:
 
     def check(self) -> None:
         """Raise Interrupted after a request to end."""
-        if self.asked:
+        if self.requested:
             raise Interrupted
 
-    def on_request(self, tell: Callable[[], object]) -> None:
-        """Call `tell` at a request to end, at once if there was one already. It runs in a signal handler."""
-        self._tell = tell
-        if self.asked:
-            tell()
+    def on_request(self, callback: Callable[[], object]) -> None:
+        """Call `callback` in a signal handler at a request to end, at once if there was one already."""
+        self._callback = callback
+        if self.requested:
+            callback()
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-        if self._tell is not None:
-            self._tell()
+        self.requested = True
+        if self._callback is not None:
+            self._callback()

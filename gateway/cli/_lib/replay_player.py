@@ -101,7 +101,7 @@ class ReplayPlayer:
     @asynccontextmanager
     async def serve_http(self, port: int = 0) -> AsyncIterator[tuple[int, asyncio.Event]]:
         """Act as an HTTP service of this machine; yields its port, and an event that is set at the end."""
-        waiting, said = http_exchanges(self.recording), asyncio.Event()
+        waiting, finished = http_exchanges(self.recording), asyncio.Event()
 
         answering: set[asyncio.Task[None]] = set()
 
@@ -117,7 +117,7 @@ class ReplayPlayer:
                         await self._answer(exchange, writer)
                         if not waiting:
                             await self._pause(0.5)  # A silence ends pending frames.
-                            said.set()
+                            finished.set()
                     await writer.drain()
             finally:
                 answering.discard(task)
@@ -125,7 +125,7 @@ class ReplayPlayer:
 
         server = await asyncio.start_server(accepted, "127.0.0.1", port)
         try:
-            yield server.sockets[0].getsockname()[1], said
+            yield server.sockets[0].getsockname()[1], finished
         finally:
             server.close()
             for task in answering:

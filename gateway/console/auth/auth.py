@@ -72,8 +72,8 @@ def find_user(request: Request) -> AuthenticatedUser | None:
     if person is None or not is_current(session, person.password):
         ctx.sessions.end(token)
         return None
-    who = Actor(name=person.name, role=person.role, channel="network")
-    return AuthenticatedUser(who, csrf_token(token), token)
+    actor = Actor(name=person.name, role=person.role, channel="network")
+    return AuthenticatedUser(actor, csrf_token(token), token)
 
 
 async def authenticate(request: Request) -> AuthenticatedUser:

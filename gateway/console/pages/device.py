@@ -213,8 +213,8 @@ async def _perform(
 async def _refused(
     request: Request, user: AuthenticatedUser, ctx: AppContext, view: DeviceView, refusal: RpcError
 ) -> Response:
-    said = {"light": "bad", "text": refusal.text, "how": refusal.how}
-    return await _page(request, user, ctx, view, message=said, status=STATUS_OF_CODE[refusal.code])
+    message = {"light": "bad", "text": refusal.text, "how": refusal.how}
+    return await _page(request, user, ctx, view, message=message, status=STATUS_OF_CODE[refusal.code])
 
 
 async def _page(
@@ -279,7 +279,7 @@ def _hint(family: Family, level: SelfTestLevel, say: Translate) -> str:
     return say("Press the button, then follow the device's instructions within one minute.")
 
 
-def _done(order: str, say: Translate) -> str:
+def _done(operation: str, say: Translate) -> str:
     texts = {
         "restart": say("The device's worker is restarting."),
         "maintenance": say("Done, and recorded in the audit."),
@@ -287,7 +287,7 @@ def _done(order: str, say: Translate) -> str:
         "reset_counters": say("The counters were reset."),
         "revoke_claim": say("The claim was revoked, and recorded in the audit."),
     }
-    return texts.get(order, "")
+    return texts.get(operation, "")
 
 
 def _invalid(error: ValidationError) -> RpcError:

@@ -190,7 +190,7 @@ async def test_missing_outbox_is_reported(gateway: GatewayFixture) -> None:
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     ended = await asyncio.to_thread(borderpost, "outbox", "count", gateway.config)
     assert ended.returncode == os.EX_NOINPUT
-    assert "never ran" in ended.stderr
+    assert "has never run" in ended.stderr
 
 
 async def test_run_starts_daemon_and_simulate_starts_post(gateway: GatewayFixture) -> None:

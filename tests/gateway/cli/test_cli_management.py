@@ -90,21 +90,21 @@ async def test_device_shows_all_facts(borderpost: Borderpost, post: Path) -> Non
     assert (await borderpost("device", "lane-2/reader")).exit_code == 1
 
 
-async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: FakeDaemon) -> None:
+async def test_operations_are_confirmed(borderpost: Borderpost, daemon: FakeDaemon) -> None:
     for words, said in (
         (("restart", READER), "is restarting"),
-        (("maintenance", READER, "on", "--minutes", 5, "--reason", "cleaning"), "for 5 min"),
-        (("maintenance", READER, "off"), "given back"),
-        (("accept", READER, "B7"), "B7 serves here"),
+        (("maintenance", READER, "on", "--minutes", 5, "--reason", "cleaning"), "for at most 5 min"),
+        (("maintenance", READER, "off"), "maintenance ended"),
+        (("accept", READER, "B7"), "B7 is accepted at this position"),
         (("counters", READER, "--reset"), "counters reset"),
         (("claims", "revoke", READER, "--reason", "workstation is dead"), "the claim is revoked"),
     ):
         ended = await borderpost(*words)
         assert (ended.exit_code, said in ended.stdout) == (0, True), ended.output
-    assert [order.operation for _, order, _ in daemon.orders] == [
+    assert [operation.operation for _, operation, _ in daemon.operations] == [
         "restart", "maintenance", "maintenance", "accept", "reset_counters", "revoke_claim",
     ]  # fmt: skip
-    assert daemon.orders[1][1].reason == "cleaning"
+    assert daemon.operations[1][1].reason == "cleaning"
     counted = await borderpost("counters")
     assert f"{READER} A0012345" in counted.stdout
     daemon.refuses = RpcError("conflict", "B7 is not there.", "Plug it in.")
@@ -113,7 +113,7 @@ async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: Fa
     assert refused.stderr == "B7 is not there.\n    Plug it in.\n"
 
 
-async def test_a_check_says_what_it_found(borderpost: Borderpost, daemon: FakeDaemon) -> None:
+async def test_check_shows_steps(borderpost: Borderpost, daemon: FakeDaemon) -> None:
     tried = await borderpost("check", READER, "--level", "interactive")
     assert tried.exit_code == 0
     assert "link.answers: 12 It answered." in tried.stdout

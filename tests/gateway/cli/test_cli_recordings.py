@@ -134,7 +134,7 @@ async def test_replay_as_device_of_gateway(gateway: GatewayFixture) -> None:
 @pytest.mark.parametrize(
     ("profile", "position", "code", "complaint"),
     [
-        ("production", "lane-1/reader", os.EX_NOPERM, "in production"),
+        ("production", "lane-1/reader", os.EX_NOPERM, "profile production"),
         ("test", "lane-9/reader", os.EX_USAGE, "there is no device lane-9/reader"),
         ("test", "reader", os.EX_USAGE, "lane"),
         ("test", "lane-1/other", os.EX_DATAERR, "has the driver mrz-wedge"),

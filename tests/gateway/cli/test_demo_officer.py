@@ -12,68 +12,70 @@ from gateway.cli._demo.officer import DemoOfficer
 from gateway.client import CommandError, LastValue, Workstation
 from gateway.contract.topics import Position
 
-WAITED_AT = BarrierState(
+WAITING_BARRIER = BarrierState(
     state=MovementState.CLOSED,
     doors=(CLOSED_DOOR.model_copy(update={"presence": False, "entry_side": True}),),
 )
 
 
-IN_ORDER = document().model_copy(update={"overall": Outcome.SUCCESSFUL})
+GOOD_DOCUMENT = document().model_copy(update={"overall_outcome": Outcome.SUCCESSFUL})
 
 
 class FakeWorkstation:
     """Workstation at one barrier that records the commands sent."""
 
-    def __init__(self, standing: Observation | None, error: CommandError | None = None) -> None:
+    def __init__(self, last_value: Observation | None, error: CommandError | None = None) -> None:
         self.devices = [Position("lane-1", "barrier"), Position("lane-1", "reader")]
-        self.asked: list[tuple[str, str, str]] = []
-        self._standing = standing
+        self.commands: list[tuple[str, str, str]] = []
+        self._value = last_value
         self._error = error
 
-    def now(self, position: Position, _event_type: str) -> LastValue | None:
-        if position.device != "barrier" or self._standing is None:
+    def last_value(self, position: Position, _event_type: str) -> LastValue | None:
+        if position.device != "barrier" or self._value is None:
             return None
-        return LastValue(position, cast("Any", None), self._standing)
+        return LastValue(position, cast("Any", None), self._value)
 
     async def command(self, position: Position, verb: str, *, transaction: str) -> None:
-        self.asked.append((str(position), verb, transaction))
+        self.commands.append((str(position), verb, transaction))
         await asyncio.sleep(0)
         if self._error is not None:
             raise self._error
 
 
-async def shown(workstation: FakeWorkstation, *documents: Observation) -> list[tuple[str, str, str]]:
+async def commands_after(workstation: FakeWorkstation, *documents: Observation) -> list[tuple[str, str, str]]:
     async with DemoOfficer(cast("Workstation", workstation)) as officer:
         for read in documents:
             officer.on_event(received(read))
         for _ in range(3):
             await asyncio.sleep(0)
-    return workstation.asked
+    return workstation.commands
 
 
 async def test_valid_document_opens_barrier_once() -> None:
-    assert await shown(FakeWorkstation(WAITED_AT), IN_ORDER, IN_ORDER) == [("lane-1/barrier", "open", "t")]
+    assert await commands_after(FakeWorkstation(WAITING_BARRIER), GOOD_DOCUMENT, GOOD_DOCUMENT) == [
+        ("lane-1/barrier", "open", "t")
+    ]
 
 
 @pytest.mark.parametrize(
-    "standing",
+    "last_value",
     [
         None,
-        WAITED_AT.model_copy(update={"state": MovementState.EMERGENCY_OPEN}),
-        WAITED_AT.model_copy(update={"doors": (CLOSED_DOOR,)}),
+        WAITING_BARRIER.model_copy(update={"state": MovementState.EMERGENCY_OPEN}),
+        WAITING_BARRIER.model_copy(update={"doors": (CLOSED_DOOR,)}),
     ],
 )
 async def test_nothing_opens_without_traveller_or_state(
-    standing: BarrierState | None,
+    last_value: BarrierState | None,
 ) -> None:
-    assert await shown(FakeWorkstation(standing), IN_ORDER) == []
+    assert await commands_after(FakeWorkstation(last_value), GOOD_DOCUMENT) == []
 
 
 async def test_invalid_document_opens_nothing() -> None:
-    expired = document().model_copy(update={"overall": Outcome.FAILED})
-    assert await shown(FakeWorkstation(WAITED_AT), expired) == []
+    expired = document().model_copy(update={"overall_outcome": Outcome.FAILED})
+    assert await commands_after(FakeWorkstation(WAITING_BARRIER), expired) == []
 
 
 async def test_refusal_does_not_end_demo() -> None:
-    refused = CommandError("c", "unsafe", "Somebody is in its way.", "Look.")
-    assert len(await shown(FakeWorkstation(WAITED_AT, refused), IN_ORDER)) == 1
+    refused = CommandError("c", "unsafe", "The lane is obstructed.", "Look.")
+    assert len(await commands_after(FakeWorkstation(WAITING_BARRIER, refused), GOOD_DOCUMENT)) == 1

@@ -154,7 +154,8 @@ PIECES: dict[str, Observation] = {
         update={"tampered": True, "inputs": (True, False)}
     ),
     "open  lane obstructed": BarrierState(state=MovementState.OPEN, doors=(OPEN_DOOR,)),
-    "emergency open  unacknowledged  in open  out closed  last state before the link failed": BarrierState(
+    "emergency open  emergency unacknowledged  in open  out closed"
+    "  last state before the link failed": BarrierState(
         state=MovementState.EMERGENCY_OPEN,
         reason=StateReason.EMERGENCY_UNACKNOWLEDGED,
         doors=(OPEN_DOOR.model_copy(update={"door": "in", "presence": False}), CLOSED_DOOR),
@@ -196,7 +197,7 @@ PIECES: dict[str, Observation] = {
 
 
 @pytest.mark.parametrize("said", PIECES)
-def test_every_piece_is_a_sentence(said: str) -> None:
+def test_each_event_has_summary(said: str) -> None:
     assert event_line(received(PIECES[said]), reveal=False).plain.endswith(said)
 
 
@@ -206,7 +207,7 @@ def test_many_passed_checks_become_a_number() -> None:
         for n in range(5)
     )
     bad = Check(id="chip.dsc_revocation", group=CheckGroup.ELECTRONIC, outcome=Outcome.FAILED)
-    read = document().model_copy(update={"checks": (*good, bad), "ended": TransactionEnd.REMOVED})
+    read = document().model_copy(update={"checks": (*good, bad), "end_reason": TransactionEnd.REMOVED})
     said = event_line(received(read), reveal=False).plain
     assert "✓ 5 checks  ✗ dsc_revocation" in said
     assert "ended early: removed" in said

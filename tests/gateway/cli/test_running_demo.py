@@ -69,7 +69,7 @@ def test_installed_post_first(config: Path, folder: Path, monkeypatch: pytest.Mo
 
 
 def test_resolved_copy(folder: Path) -> None:
-    """The demo's variables are filled in, others remain; files named by relative paths are beside the copy."""
+    """The demo's variables are filled in, others remain; relative files are linked beside the copy."""
     (folder / "post").mkdir()
     (folder / "post/roles.toml").write_text('authority = "KE"')
     original = folder / "post/demo.toml"

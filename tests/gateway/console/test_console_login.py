@@ -126,7 +126,7 @@ def test_stored_state_is_void_after_reboot(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", ["{", "[" * 9999, '{"a":7}', '{"a":[1]}', '{"a":{"name":"x","seen_s":"y"}}'])
-def test_what_was_damaged_is_forgotten(tmp_path: Path, kept: str) -> None:
+def test_damaged_file_is_ignored(tmp_path: Path, kept: str) -> None:
     file = tmp_path / "kept.json"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     file.write_text(kept.replace("{", f'{{"boot":"{boot}",', 1))

@@ -134,7 +134,9 @@ def test_healthy_post_has_no_bad_findings(post: Post) -> None:
         ("proc/locks", "", "gateway_down", "not running", "systemctl start borderpost"),
     ],
 )  # fmt: skip
-def test_what_the_kernel_tells(post: Post, file: str, said: object, code: str, text: str, how: str) -> None:
+def test_kernel_facts_become_findings(
+    post: Post, file: str, said: object, code: str, text: str, how: str
+) -> None:
     post.machine.write(file, said)
 
     bad = post.bad()
@@ -177,7 +179,7 @@ def test_wrong_baud_rate_from_port_counters(post: Post, machine: StagedHost) -> 
     assert post.bad()["port_overrun"].severity == "notice"
 
 
-def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_disk(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program with the output of smartctl 7.4: the disk of a test machine reports nothing."""
     post.machine.write("sys/block/sda/size", 1000)
     program = tmp_path / "bin/smartctl"
@@ -286,7 +288,7 @@ def test_umockdev_bus_is_read(tmp_path: Path) -> None:
     scanner.close()
 
 
-def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_driver_without_libraries(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     post.devices = FINGER
     gone = unavailable_driver("uru4000", "numpy", "borderpost-gateway", "fingerprint")
     for module in ("gateway.config.loader", "gateway.diagnostics.checks.libraries"):
@@ -375,7 +377,7 @@ def test_broker_failures_are_told_apart(post: Post, tmp_path: Path) -> None:
     assert "Connection refused" in post.bad()["broker_unreachable"].text
 
 
-def test_a_ups_on_its_battery(post: Post, machine: StagedHost) -> None:
+def test_ups_on_battery(post: Post, machine: StagedHost) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         machine.nut = server.getsockname()
         answers = iter(
