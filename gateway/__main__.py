@@ -1,4 +1,4 @@
-"""The process of a gateway: signals, the service manager, exit codes. `python -m gateway CONFIG`."""
+"""Process of a gateway: signals, service manager, exit codes. `python -m gateway CONFIG`."""
 
 import asyncio
 import contextlib
@@ -59,13 +59,13 @@ async def run(
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m gateway CONFIG`: what `borderpost run` becomes; returns the exit code."""
+    """Run `python -m gateway CONFIG`, to which `borderpost run` execs; return the exit code."""
     path = Path(arguments[0])
-    # A reload that is asked for while we start asks for the file that we are about to read; left to its
-    # default, SIGHUP would end us.
+    # A SIGHUP during the start would end the process by default. It is ignored: the start reads the new file
+    # anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     manager, passed = ServiceManager.from_environ(os.environ), sockets_from_systemd(os.environ)
-    for word in NOTIFY_VARIABLES:  # meant for this process alone
+    for word in NOTIFY_VARIABLES:  # meant for this process only, not for its children
         os.environ.pop(word, None)
     try:
         post = load(path)

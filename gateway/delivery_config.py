@@ -1,4 +1,4 @@
-"""From the post's file to the settings of delivery: who is given what, and where it waits meanwhile."""
+"""Settings of delivery, made from the configuration: destinations and outbox."""
 
 from pydantic import SecretStr
 
@@ -17,11 +17,13 @@ from gateway.delivery.settings import (
 
 
 def delivery_settings(post: Post) -> DeliverySettings:
-    """Translate; raises OSError when a password file cannot be read."""
+    """Return the settings of delivery; raises OSError when a password file cannot be read."""
     kept = post.delivery
     sending = {"in_flight": kept.in_flight, "backlog_rate_per_s": kept.backlog_rate_per_s}
     requires_acl = post.gateway.profile == "production" and post.commands.roles_file is not None
-    destinations = [DestinationSettings.local(_broker(post, post.broker), requires_acl=requires_acl, **sending)]
+    destinations = [
+        DestinationSettings.local(_broker(post, post.broker), requires_acl=requires_acl, **sending)
+    ]
     if post.hq is not None:
         classes = {DataClass.RECORD} | ({DataClass.TRAVELLER} if post.hq.send_traveller else set())
         destinations.append(DestinationSettings.hq(_broker(post, post.hq), classes=classes, **sending))

@@ -1,4 +1,4 @@
-"""The folder of what must survive a restart, kept for one gateway alone."""
+"""State directory, locked by one gateway."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ EX_CANTCREAT, EX_TEMPFAIL, EX_CONFIG = 73, 75, 78  # sysexits(3)
 
 
 class CannotStartError(Exception):
-    """The gateway cannot run here; carries a sentence, a remedy and the exit code."""
+    """Failure to start, with a sentence, a remedy and the exit code."""
 
     def __init__(self, text: str, how: str, exit_code: int) -> None:
         super().__init__(f"{text}\n    {how}")
@@ -18,11 +18,13 @@ class CannotStartError(Exception):
 
 
 def lock_state_dir(state_dir: Path) -> IO[str]:
-    """Make the state directory and keep it for this process alone; raises CannotStartError."""
+    """Create the state directory and lock it for this process; raises CannotStartError."""
     try:
-        # Others of our group may pass through, to the console's socket; what else is in it is ours alone.
+        # Members of our group may traverse the directory, to the console's socket; its other contents are
+        # private.
         state_dir.mkdir(mode=0o710, parents=True, exist_ok=True)
-        # Opened for reading: at a boot with a read-only disk the post must go on, and flock asks for no more.
+        # Opened for reading: after a boot with a read-only disk the post must still run, and flock needs no
+        # more.
         lock = os.fdopen(os.open(state_dir / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise CannotStartError(
@@ -43,10 +45,10 @@ def lock_state_dir(state_dir: Path) -> IO[str]:
 
 
 def read_state_dir(config: Path) -> Path | None:
-    """Where the state directory is, of a post's file that may have mistakes elsewhere; None: ask `load`."""
+    """Return the state directory from a configuration that may be invalid elsewhere; None: use `load`."""
     try:
         found = tomllib.loads(config.read_text("utf-8"))["gateway"]["state_dir"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    plain = isinstance(found, str) and "$" not in found  # else it takes what fills in the environment
+    plain = isinstance(found, str) and "$" not in found  # otherwise it needs the environment to be filled in
     return config.absolute().parent / found if plain else None

@@ -1,6 +1,7 @@
-"""What systemd gives a service and wants to hear of it: sockets, readiness, a watchdog.
+"""Service protocol of systemd: sockets, readiness, watchdog.
 
-Protocol: sd_notify(3), sd_listen_fds(3). Outside a service nothing is given, and nothing told.
+Protocol: sd_notify(3), sd_listen_fds(3). Outside a service there are no sockets, and notifications are
+dropped.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ NOTIFY_VARIABLES = (
 
 
 def sockets_from_systemd(environ: Mapping[str, str]) -> dict[str, socket.socket]:
-    """The sockets that this process was started with, by their names."""
+    """Return the sockets that systemd passed to this process, by name."""
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
     names = environ.get("LISTEN_FDNAMES", "").split(":")
@@ -45,21 +46,21 @@ def sockets_from_systemd(environ: Mapping[str, str]) -> dict[str, socket.socket]
 
 @dataclass(frozen=True, slots=True)
 class ServiceManager:
-    """Whoever started us, to be told how we are."""
+    """Notification socket of the service manager."""
 
     address: str | None = None
     watchdog_s: float | None = None
-    """Silent for so long, we are killed and started anew."""
+    """Watchdog period in seconds: without a notification for so long, systemd restarts the service."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ServiceManager":
-        """The one that this process was started by."""
+        """Return the service manager of this process; without one, notifications are dropped."""
         mine = str(os.getpid())
         watchdog_us = environ.get("WATCHDOG_USEC") if environ.get("WATCHDOG_PID", mine) == mine else None
         return cls(environ.get("NOTIFY_SOCKET"), int(watchdog_us) / 1e6 if watchdog_us else None)
 
     def notify(self, *lines: str) -> None:
-        """Tell it; what it does not take is lost."""
+        """Send notifications; those that it does not accept are lost."""
         if self.address is None:
             return
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
@@ -69,38 +70,38 @@ class ServiceManager:
             one.send("\n".join(lines).encode())
 
     def notify_ready(self, status: str) -> None:
-        """We do our work from now on, or again."""
+        """Report that the service is ready, or ready again after a reload."""
         self.notify("READY=1", f"STATUS={status}")
 
     def notify_reloading(self) -> None:
-        """We read our configuration; `ready` ends it."""
+        """Report that the configuration is being reloaded; `notify_ready` ends that."""
         self.notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def notify_stopping(self) -> None:
-        """We are about to end."""
+        """Report that the service is stopping."""
         self.notify("STOPPING=1", "STATUS=Stopping.")
 
     async def run_watchdog(
         self, find_stuck_part: Callable[[float], str | None], status: Callable[[], str]
     ) -> None:
-        """Feed the watchdog while nothing is stuck, and keep the status line true; until cancelled.
+        """Notify the watchdog while no part is stuck, and update the status line, until cancelled.
 
-        `stuck` names the part that was not seen at work for so many seconds.
+        `find_stuck_part` returns the name of a part without progress for the given time in seconds.
         """
         if self.address is None:
             return
         patience_s = self.watchdog_s or 20.0
-        told = blamed = None
+        reported = logged = None
         while True:
             who = find_stuck_part(patience_s)
-            if who is not None and who != blamed:
+            if who is not None and who != logged:
                 log.error("component_stuck", cause=who, seconds=patience_s)
-            blamed = who
+            logged = who
             now = f"Stuck: {who}." if who is not None else status()
             lines = ["WATCHDOG=1"] if who is None and self.watchdog_s is not None else []
-            if now != told:
+            if now != reported:
                 lines.append(f"STATUS={now}")
-                told = now
+                reported = now
             if lines:
                 self.notify(*lines)
             await asyncio.sleep(patience_s / 4)

@@ -1,5 +1,5 @@
-"""Every test leaves the house as it found it: no task, thread, process or file descriptor stays behind."""
-# Not by pathlib, which takes three times as long: it happens before and after each of thousands of tests.
+"""Check that every test leaves no task, thread, process or file descriptor behind."""
+# Not by pathlib, which takes three times as long: this runs before and after each of thousands of tests.
 # ruff: noqa: PTH115, PTH123, PTH208
 
 import asyncio
@@ -14,21 +14,21 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import hypothesis
 import pytest
 
-# A machine may be busy, so no example is given a time. And a run tells of the code, not of its luck: new
-# examples are looked for where `BORDERPOST_FUZZ` asks for many.
+# No deadline, because a machine may be busy. Examples are the same in every run, so that a failure can be
+# repeated; `BORDERPOST_FUZZ` enables new ones.
 hypothesis.settings.register_profile(
-    "house", deadline=None, derandomize="BORDERPOST_FUZZ" not in os.environ, print_blob=True
+    "tests", deadline=None, derandomize="BORDERPOST_FUZZ" not in os.environ, print_blob=True
 )
-hypothesis.settings.load_profile("house")
+hypothesis.settings.load_profile("tests")
 
 pytest_plugins = ["support.process.forking", "support.process.simulator_processes"]
 
 GRACE_S = 5.0
-"""How long something that is ending may take to end, in seconds."""
+"""Time for something that is ending to end, in seconds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: no process shall sit over that test when all others are done."""
+    """Run the longest tests first, so that none of them runs alone at the end."""
 
     def seconds(item: pytest.Item) -> float:
         mark = item.get_closest_marker("long")
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=seconds, reverse=True)
 
 
-# What is imported and collected stays to the end: nobody need look through it for garbage, now or in a fork.
+# Imported and collected objects live to the end: the garbage collector need not scan them, here or in a fork.
 gc.disable()
 
 
@@ -47,7 +47,7 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves threads, processes, descriptors or tasks."""
     if inspect.iscoroutinefunction(getattr(request, "function", None)):
         request.getfixturevalue("no_task_left")
@@ -76,7 +76,8 @@ async def no_task_left() -> AsyncIterator[None]:
 
 
 def _threads() -> set[str]:
-    # execnet's threads carry xdist. Those of a loop's own executor end with the loop, which is after this.
+    # execnet's threads belong to xdist. Those of a loop's own executor end with the loop, which is after
+    # this.
     others = ("execnet", "asyncio_")
     return {f"{t.name} {t.ident}" for t in threading.enumerate() if not t.name.startswith(others)}
 
@@ -101,7 +102,7 @@ def _descriptors() -> set[str]:
         try:
             found.add(f"{descriptor} {os.readlink(f'/proc/self/fd/{descriptor}')}")
         except OSError:
-            continue  # the one that lists the folder
+            continue  # the descriptor that lists the directory
     return {name for name in found if "/proc/" not in name and "hypothesis" not in name}
 
 

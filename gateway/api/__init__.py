@@ -1,1 +1,1 @@
-"""The vocabulary of the local API: what technicians see and may ask for. No I/O."""
+"""Management API: models and operations for technicians. No I/O except in the client."""

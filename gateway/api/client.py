@@ -1,4 +1,4 @@
-"""The daemon as the console process has it: questions over a socket pair."""
+"""Client of the management API over a socket pair, used by the console process."""
 
 import asyncio
 import socket
@@ -18,9 +18,9 @@ _EVENTS = TypeAdapter(list[EventView])
 
 
 class DaemonClient:
-    """The console's end, a `gateway.api.interface.Daemon`.
+    """Console's side of `gateway.api.interface.DaemonInterface`.
 
-    `gone` is set when the daemon has closed its own: then the console ends, too.
+    `disconnected` is set when the daemon has closed its side: then the console ends, too.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class DaemonClient:
 
     @classmethod
     async def connect(cls, descriptor: int) -> Self:
-        """Speak to the daemon on a socket that it has handed over."""
+        """Connect to the daemon on a socket that it has passed."""
         intercom = cls()
         channel = socket.socket(fileno=descriptor)
         loop = asyncio.get_running_loop()
@@ -38,29 +38,29 @@ class DaemonClient:
         return intercom
 
     def close(self) -> None:
-        """Ask nothing any more."""
+        """Close the connection."""
         self._connection.close()
 
     async def view(self) -> PostView:
-        """The whole post at this moment."""
+        """Return the present view of the whole post."""
         return PostView.model_validate_json(await self._rpc.call("view"))
 
     async def last_events(self, position: str) -> list[EventView]:
-        """The last events of a device, oldest first, without anything personal."""
+        """Return the last events of a device, oldest first, without personal data."""
         return _EVENTS.validate_json(await self._rpc.call("last_events", position=position))
 
     async def check(self, position: str, level: SelfTestLevel, actor: Actor) -> SelfTestReport:
-        """Try a device; takes up to half a minute, and at the interactive level a minute."""
+        """Run a self-test; takes up to half a minute, at the interactive level a minute."""
         answer = await self._rpc.call("check", position=position, level=level, by=_to_json(actor))
         return SelfTestReport.model_validate_json(answer)
 
     async def perform(self, position: str, operation: ManagementOperation, actor: Actor) -> None:
-        """Do it, and make a record of who asked for it."""
+        """Perform an operation, which is recorded with its user."""
         body = operation.model_dump_json().encode()
         await self._rpc.call("perform", body, position=position, by=_to_json(actor))
 
     async def subscribe(self) -> AsyncGenerator[LiveUpdate]:
-        """News, until closed. Who does not keep up loses the oldest."""
+        """Yield updates until closed. A slow reader loses the oldest ones."""
         async with aclosing(self._rpc.stream("subscribe")) as pieces:
             async for piece in pieces:
                 yield LiveUpdate.model_validate_json(piece.body)
@@ -68,7 +68,7 @@ class DaemonClient:
     async def trace(
         self, position: str, actor: Actor, reveal: RevealTrace | None = None
     ) -> AsyncGenerator[TraceItem | None]:
-        """First None, then what crosses a device's wire from that moment on; its bytes only with `reveal`."""
+        """Yield None, then the chunks on a device's link from then on; their bytes only with `reveal`."""
         body = reveal.model_dump_json().encode() if reveal is not None else b""
         asked = self._rpc.stream("trace", body, position=position, by=_to_json(actor))
         async with aclosing(asked) as pieces:
@@ -78,7 +78,9 @@ class DaemonClient:
                     continue
                 item = TraceItem.model_validate_json(piece.body)
                 yield (
-                    item.model_copy(update={"dropped": item.dropped + piece.dropped}) if piece.dropped else item
+                    item.model_copy(update={"dropped": item.dropped + piece.dropped})
+                    if piece.dropped
+                    else item
                 )
 
     def _on_frame(self, kind: FrameType, head: dict[str, Any], body: bytes) -> None:

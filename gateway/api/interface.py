@@ -1,4 +1,4 @@
-"""What the console and the command line need of the running daemon, wherever it is."""
+"""Interface of a running daemon for the console and the command line."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
@@ -9,33 +9,33 @@ from gateway.api.operations import Actor, ManagementOperation, RevealTrace
 
 
 class DaemonInterface(Protocol):
-    """A gateway that runs. Everything here raises Refusal; positions are `lane/device`."""
+    """A running gateway. All methods raise RpcError; positions are `lane/device`."""
 
     async def view(self) -> PostView:
-        """The whole post at this moment."""
+        """Return the present view of the whole post."""
         ...
 
     async def last_events(self, position: str) -> list[EventView]:
-        """The last events of a device, oldest first, without anything personal."""
+        """Return the last events of a device, oldest first, without personal data."""
         ...
 
     async def check(self, position: str, level: SelfTestLevel, actor: Actor) -> SelfTestReport:
-        """Try a device; takes up to half a minute, and at the interactive level a minute."""
+        """Run a self-test; takes up to half a minute, at the interactive level a minute."""
         ...
 
     async def perform(self, position: str, operation: ManagementOperation, actor: Actor) -> None:
-        """Do it, and make a record of who asked for it."""
+        """Perform an operation, which is recorded with its user."""
         ...
 
     def subscribe(self) -> AsyncGenerator[LiveUpdate]:
-        """News, until closed. Who does not keep up loses the oldest."""
+        """Yield updates until closed. A slow reader loses the oldest ones."""
         ...
 
     def trace(
         self, position: str, actor: Actor, reveal: RevealTrace | None = None
     ) -> AsyncGenerator[TraceItem | None]:
-        """First None, then what crosses a device's wire from that moment on, until closed.
+        """Yield None, then the chunks on a device's link from that moment on, until closed.
 
-        Its bytes are in it only with `reveal`.
+        Their bytes are included only with `reveal`.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a technician sees of a post: models of the local API. Nothing in them is personal."""
+"""Models of the management API. None contains personal data."""
 
 from typing import Any, Literal
 
@@ -11,35 +11,35 @@ from gateway.contract.states import DestinationReport, DeviceState, GatewayRepor
 
 
 class ApiModel(BaseModel):
-    """Something that is shown."""
+    """Base of all models."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class CountersView(ApiModel):
-    """What a device has done. They belong to its serial number, and move with it to another position."""
+    """Counters of a device. They belong to its serial number, and move with it to another position."""
 
     online_s: float = Field(0, ge=0, description="Time online, in seconds.", examples=[36000.0])
-    good_reads: int = Field(0, ge=0, description="What it read well: events handed up.", examples=[1200])
-    bad_reads: int = Field(
-        0, ge=0, description="What meant nothing: bad frames and failed reads.", examples=[7]
+    good_reads: int = Field(0, ge=0, description="Good reads: events published.", examples=[1200])
+    bad_reads: int = Field(0, ge=0, description="Bad frames and failed reads.", examples=[7])
+    open_failures: int = Field(0, ge=0, description="Failed attempts to open the device.", examples=[3])
+    disconnects: int = Field(
+        0, ge=0, description="Number of times that the open device was lost.", examples=[1]
     )
-    open_failures: int = Field(0, ge=0, description="Attempts to open it that failed.", examples=[3])
-    disconnects: int = Field(0, ge=0, description="How often it was lost while open.", examples=[1])
 
 
 class HourlyCountsView(ApiModel):
-    """What a device has done in one hour."""
+    """Counts of a device in one hour."""
 
-    at: AwareDatetime = Field(description="When it began.", examples=["2026-11-28T08:00:00Z"])
-    good_reads: int = Field(0, ge=0, description="As of counters.", examples=[120])
-    bad_reads: int = Field(0, ge=0, description="As of counters.", examples=[7])
-    open_failures: int = Field(0, ge=0, description="As of counters.", examples=[3])
-    disconnects: int = Field(0, ge=0, description="As of counters.", examples=[1])
+    at: AwareDatetime = Field(description="Start of the hour.", examples=["2026-11-28T08:00:00Z"])
+    good_reads: int = Field(0, ge=0, description="As in the counters.", examples=[120])
+    bad_reads: int = Field(0, ge=0, description="As in the counters.", examples=[7])
+    open_failures: int = Field(0, ge=0, description="As in the counters.", examples=[3])
+    disconnects: int = Field(0, ge=0, description="As in the counters.", examples=[1])
 
 
 class CountersHistoryView(ApiModel):
-    """The counters of one serial number, over its life and since somebody set them to zero."""
+    """Counters of one serial number: over its life, since the last reset, and by hour."""
 
     lifetime: CountersView = Field(CountersView(), description="Since it was first seen.", examples=[{}])
     since_reset: CountersView = Field(
@@ -50,75 +50,79 @@ class CountersHistoryView(ApiModel):
     )
     hours: tuple[HourlyCountsView, ...] = Field(
         (),
-        description="The last day, the oldest hour first, without those in which nothing happened.",
+        description="Hours of the last day, oldest first, without those in which nothing happened.",
         examples=[[]],
     )
 
 
 class ClaimHolderView(ApiModel):
-    """Who has a device to itself."""
+    """Station that has claimed a device."""
 
     station: str = Field(description="Name of the station.", examples=["lane-1"])
     since: AwareDatetime = Field(description="Since when.", examples=["2026-11-28T08:15:30Z"])
 
 
 class DeviceView(ApiModel):
-    """Everything that is known of one position."""
+    """State of one position."""
 
     position: str = Field(description="Lane and device.", examples=["lane-1/reader"])
     driver: str = Field(description="Name of the driver.", examples=["mrz-serial"])
     family: Family = Field(description="Kind of device.", examples=["passport_reader"])
     address: str = Field(
-        description="Where it is looked for: port, host or bus path; never a secret.",
+        description="Address of the device: port, host or bus path; never a secret.",
         examples=["usb:0DB5:0137:A0012345"],
     )
     state: DeviceState = Field(
-        description="How it is, why, and what to do.",
+        description="State, cause and remedy.",
         examples=[{"state": "online", "since": "2026-11-28T08:15:30Z", "session": "0f8fad5bd9cb469f"}],
     )
     actual_state: DeviceState | None = Field(
         None,
-        description="How it is really, while maintenance or a waiting serial number hides that.",
+        description="Actual state, if maintenance or a serial number that awaits acceptance hides it.",
         examples=[None],
     )
-    identity: Identity | None = Field(None, description="Who answered last.", examples=[{"model": "OCR315e"}])
+    identity: Identity | None = Field(
+        None, description="Identity of the last device.", examples=[{"model": "OCR315e"}]
+    )
     accepted_serial_number: str | None = Field(
         None,
-        description="The serial number that belongs here; another one waits as `awaiting_acceptance`.",
+        description="Accepted serial number; another one is `awaiting_acceptance`.",
         examples=["SIM0001"],
     )
     last_good_read_at: AwareDatetime | None = Field(
-        None, description="When it last read something well.", examples=["2026-11-28T08:15:30Z"]
+        None, description="Time of the last good read.", examples=["2026-11-28T08:15:30Z"]
     )
-    claim: ClaimHolderView | None = Field(None, description="Who has claimed it.", examples=[None])
-    restarts: int = Field(0, ge=0, description="Its process was replaced this often.", examples=[0])
-    pid: int | None = Field(None, description="Its process, while there is one.", examples=[4711])
+    claim: ClaimHolderView | None = Field(
+        None, description="Station that has claimed the device.", examples=[None]
+    )
+    restarts: int = Field(0, ge=0, description="Number of restarts of its worker process.", examples=[0])
+    pid: int | None = Field(None, description="Process id of its worker, if it runs.", examples=[4711])
     suppressed_events: int = Field(
         0,
         ge=0,
-        description="Events kept back in maintenance or while awaiting acceptance: no officer has seen them.",
+        description="Events suppressed in maintenance or while awaiting acceptance; officers never get them.",
         examples=[0],
     )
     maintenance_until: AwareDatetime | None = Field(
-        None, description="When maintenance ends by itself.", examples=[None]
+        None, description="Time at which maintenance ends by itself.", examples=[None]
     )
     counters: CountersHistoryView = Field(CountersHistoryView(), description="Its counters.", examples=[{}])
-    commands: tuple[str, ...] = Field((), description="Verbs that it obeys.", examples=[["capture"]])
+    commands: tuple[str, ...] = Field((), description="Verbs of its commands.", examples=[["capture"]])
     check_levels: tuple[str, ...] = Field(
-        (), description="Levels of check that it knows.", examples=[["internal"]]
+        (), description="Levels of its self-tests.", examples=[["internal"]]
     )
 
 
 class PostView(ApiModel):
-    """The whole post at a moment."""
+    """State of the whole post at a moment."""
 
     site: str = Field(description="The site.", examples=["ke-busia"])
     gateway: str = Field(description="The gateway's name.", examples=["gw-1"])
     session: str = Field(description="This run of the gateway.", examples=["0f8fad5bd9cb469f"])
-    at: AwareDatetime = Field(description="When this was so.", examples=["2026-11-28T08:15:30Z"])
-    config: str = Field(description="The file that describes the post.", examples=["/etc/borderpost/gw.toml"])
+    at: AwareDatetime = Field(description="Time of this state.", examples=["2026-11-28T08:15:30Z"])
+    config: str = Field(description="Path of the configuration.", examples=["/etc/borderpost/gw.toml"])
     report: GatewayReport = Field(
-        description="What the gateway tells of itself.",
+        description="Report of the gateway's own state.",
         examples=[
             {
                 "version": "0.1.0",
@@ -130,24 +134,32 @@ class PostView(ApiModel):
             }
         ],
     )
-    devices: tuple[DeviceView, ...] = Field(description="In the order of the file.", examples=[[]])
+    devices: tuple[DeviceView, ...] = Field(
+        description="Devices, in the order of the configuration.", examples=[[]]
+    )
 
 
 class EventView(ApiModel):
-    """An event without anything personal: what its model's allow-list shows, of all else type and size."""
+    """Redacted event: fields on its model's allow-list, and type and size of all others."""
 
-    position: str = Field(description="Where it was said.", examples=["lane-1/reader"])
+    position: str = Field(description="Position of the device.", examples=["lane-1/reader"])
     type: str = Field(description="Event type.", examples=["document.read"])
-    at: AwareDatetime = Field(description="When, by the wall clock.", examples=["2026-11-28T08:15:30Z"])
-    provenance: Provenance = Field(description="What kind of device said it.", examples=["live"])
+    at: AwareDatetime = Field(
+        description="Time of the event by the wall clock.", examples=["2026-11-28T08:15:30Z"]
+    )
+    provenance: Provenance = Field(
+        description="Kind of device: live, simulated or replayed.", examples=["live"]
+    )
     latency_ms: float | None = Field(
-        None, description="From its last byte to the broker's acknowledgement, if known.", examples=[2.4]
+        None,
+        description="Time from the device's last byte to the broker's acknowledgement, if known.",
+        examples=[2.4],
     )
     data: dict[str, Any] = Field(description="Redacted content.", examples=[{"lines": "<tuple len=2>"}])
 
 
 class TraceItem(ApiModel):
-    """Something that crossed a device's wire."""
+    """Chunk of bytes on a device's link."""
 
     at_s: float = Field(ge=0, description="Seconds since the trace began.", examples=[1.25])
     direction: Direction = Field(description="`in`: from the device.", examples=["in"])
@@ -156,40 +168,44 @@ class TraceItem(ApiModel):
         None, description="The bytes, in hexadecimal; only where they were asked for.", examples=["1c 02 50"]
     )
     dropped: int = Field(
-        0, ge=0, description="How many before it were lost: too much came to be shown.", examples=[0]
+        0, ge=0, description="Number of items dropped before this one, because too many came.", examples=[0]
     )
-    summary: str = Field("", description="What it means, without anything personal.", examples=["MRZ frame"])
+    summary: str = Field(
+        "", description="Meaning of the chunk, without personal data.", examples=["MRZ frame"]
+    )
     transfer: dict[str, Any] | None = Field(
-        None, description="What only a USB transfer has: endpoint, stage, status, setup.", examples=[None]
+        None, description="Fields of a USB transfer: endpoint, stage, status, setup.", examples=[None]
     )
 
 
 class Finding(ApiModel):
-    """Something that is not as it should be, and the remedy."""
+    """Result of a check: a problem and its remedy, or `ok`."""
 
-    code: str = Field(description="What, as a code.", examples=["port_held"])
+    code: str = Field(description="Code of the finding.", examples=["port_held"])
     severity: Literal["ok", "notice", "warning", "error"] = Field(
-        description="`ok` says that this was looked at and is well.", examples=["error"]
+        description="`ok`: this was checked and is in order.", examples=["error"]
     )
-    subject: str = Field(description="A position, or a part of the post.", examples=["lane-1/reader"])
-    text: str = Field(description="What was found, in a plain sentence.", examples=["ModemManager holds it."])
-    action: Action = Field(Action.NONE, description="What a person should do.", examples=["restart"])
-    how: str = Field("", description="How to do it.", examples=["sudo systemctl mask --now ModemManager"])
+    subject: str = Field(description="Position, or part of the post.", examples=["lane-1/reader"])
+    text: str = Field(description="Finding as a sentence.", examples=["ModemManager holds it."])
+    action: Action = Field(Action.NONE, description="Action that a person should take.", examples=["restart"])
+    how: str = Field(
+        "", description="Remedy: how to do it.", examples=["sudo systemctl mask --now ModemManager"]
+    )
 
 
 class LiveUpdate(ApiModel):
-    """One piece of news, as it is pushed to whoever looks."""
+    """One update, as pushed to subscribers."""
 
     kind: Literal["device", "event", "post"] = Field(
-        description="Which of the following is there; `post`: something of the gateway itself changed.",
+        description="Type of the update; `post`: the state of the gateway itself changed.",
         examples=["device"],
     )
-    device: DeviceView | None = Field(None, description="How a device is now.", examples=[None])
-    event: EventView | None = Field(None, description="What a device has said.", examples=[None])
+    device: DeviceView | None = Field(None, description="New state of a device.", examples=[None])
+    event: EventView | None = Field(None, description="New event of a device.", examples=[None])
 
 
 class ClaimView(ApiModel):
-    """One device that a station has to itself."""
+    """Claim of one device."""
 
     position: str = Field(description="Lane and device.", examples=["lane-1/reader"])
     station: str = Field(description="Name of the station.", examples=["lane-1"])
@@ -197,33 +213,33 @@ class ClaimView(ApiModel):
 
 
 class StreamView(ApiModel):
-    """What one stream has in the outbox, without what it says."""
+    """One stream of the outbox, without payloads."""
 
     stream: str = Field(description="Position and delivery class.", examples=["lane-1/reader/traveller"])
-    epoch: str = Field(description="Name of the outbox that numbered it.", examples=["5f0c2a6e9b7d4c33"])
-    events: int = Field(ge=0, description="Events that wait.", examples=[3])
+    epoch: str = Field(description="Epoch of the outbox that numbered it.", examples=["5f0c2a6e9b7d4c33"])
+    events: int = Field(ge=0, description="Queued events.", examples=[3])
     size_bytes: int = Field(ge=0, description="Their size, in bytes.", examples=[2700])
-    last: int = Field(ge=0, description="The number given last.", examples=[42])
+    last: int = Field(ge=0, description="Last sequence number.", examples=[42])
 
 
 class OutboxView(ApiModel):
-    """What waits for delivery, and for whom."""
+    """Queued events, by stream and destination."""
 
     destinations: tuple[DestinationReport, ...] = Field(
-        description="How delivery goes, a destination each.", examples=[[]]
+        description="State of delivery, by destination.", examples=[[]]
     )
-    streams: tuple[StreamView, ...] = Field(description="What waits, a stream each.", examples=[[]])
+    streams: tuple[StreamView, ...] = Field(description="Queued events, by stream.", examples=[[]])
 
 
 class AuditEntry(ApiModel):
-    """One record: a command decided or ended, a claim changed, something that a technician did."""
+    """One audit record: a command, a claim, or a technician's operation."""
 
-    at: AwareDatetime = Field(
-        description="When, by the post's wall clock.", examples=["2026-11-28T08:15:30Z"]
+    at: AwareDatetime = Field(description="Time by the post's wall clock.", examples=["2026-11-28T08:15:30Z"])
+    position: str = Field(
+        description="Position of the device, or of the gateway itself.", examples=["lane-1/barrier"]
     )
-    position: str = Field(description="At which device, or the gateway itself.", examples=["lane-1/barrier"])
     type: str = Field(description="Event type.", examples=["command.decided"])
     data: dict[str, Any] = Field(
-        description="What it says; see that event's schema.",
+        description="Content; see that event's schema.",
         examples=[{"station": "lane-1", "verb": "open", "decision": "accepted"}],
     )

@@ -1,4 +1,4 @@
-"""What a technician may ask of the daemon, and in which role. Every one of them leaves a record."""
+"""Operations of the management API, and the roles that they require. Every operation is recorded."""
 
 from enum import IntEnum
 from typing import Annotated, Literal
@@ -27,10 +27,10 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, m
 
 
 class UserRole(IntEnum):
-    """What somebody may do here; each may what those before it may."""
+    """Role of a user; each includes the permissions of those before it."""
 
     VIEWER = 1
-    """Looks."""
+    """Reads only."""
     TECHNICIAN = 2
     """Checks, traces without content, restarts, maintains, resets counters, takes bundles."""
     SUPERVISOR = 3
@@ -38,34 +38,42 @@ class UserRole(IntEnum):
 
 
 class Actor(ApiModel):
-    """Who asks: goes into the record."""
+    """User of an operation, as recorded."""
 
-    name: str = Field(description="Login, or user of this machine.", examples=["amina"])
-    role: UserRole = Field(description="What this person may do.", examples=[2])
-    channel: Literal["socket", "network"] = Field(description="Which way they came.", examples=["socket"])
+    name: str = Field(description="Login name, or user name on this machine.", examples=["amina"])
+    role: UserRole = Field(description="Role of the user.", examples=[2])
+    channel: Literal["socket", "network"] = Field(
+        description="Connection of the user: local socket or network.", examples=["socket"]
+    )
 
 
 class Restart(ApiModel):
-    """Replace the process of one device; no other device notices."""
+    """Restart the worker process of one device; other devices are not affected."""
 
     operation: Literal["restart"] = "restart"
 
 
 class Maintenance(ApiModel):
-    """Take a device from its counter, or give it back. What it says meanwhile reaches no officer."""
+    """Start or end maintenance of a device. Its events meanwhile reach no officer."""
 
     operation: Literal["maintenance"] = "maintenance"
-    on: bool = Field(description="Take it, or give it back.", examples=[True])
-    minutes: int = Field(30, ge=1, le=480, description="It ends by itself after this.", examples=[30])
-    reason: Reason = Field("maintenance", description="Why, without names of persons.", examples=["cleaning"])
+    on: bool = Field(description="True: start; false: end.", examples=[True])
+    minutes: int = Field(
+        30, ge=1, le=480, description="Maintenance ends by itself after this time.", examples=[30]
+    )
+    reason: Reason = Field(
+        "maintenance", description="Reason, without names of persons.", examples=["cleaning"]
+    )
 
 
 class AcceptDevice(ApiModel):
-    """Let another serial number serve a position: the swap."""
+    """Accept another serial number at a position, after a swap."""
 
     operation: Literal["accept"] = "accept"
     serial_number: str = Field(
-        min_length=1, description="The one that is there and waits.", examples=["SIM0002"]
+        min_length=1,
+        description="Serial number of the connected device that awaits acceptance.",
+        examples=["SIM0002"],
     )
     reason: Reason = Field("swap", description="Why.", examples=["the old one was dropped"])
 
@@ -80,14 +88,16 @@ class RevokeClaim(ApiModel):
     """Take a device from the station that has claimed it."""
 
     operation: Literal["revoke_claim"] = "revoke_claim"
-    reason: Reason = Field(description="Why, without names of persons.", examples=["workstation is dead"])
+    reason: Reason = Field(description="Reason, without names of persons.", examples=["workstation is dead"])
 
 
 class RevealTrace(ApiModel):
-    """See what crosses a wire as it is, personal data and all."""
+    """Show the bytes of a trace, including personal data."""
 
     operation: Literal["reveal"] = "reveal"
-    reason: Reason = Field(description="Why, without names of persons.", examples=["vendor asks for bytes"])
+    reason: Reason = Field(
+        description="Reason, without names of persons.", examples=["vendor asks for bytes"]
+    )
 
 
 ManagementOperation = Annotated[
@@ -105,4 +115,4 @@ REQUIRED_ROLES: dict[str, UserRole] = {
     "revoke_claim": UserRole.SUPERVISOR,
     "reveal": UserRole.SUPERVISOR,
 }
-"""The least standing that an order needs."""
+"""Lowest role that an operation requires."""

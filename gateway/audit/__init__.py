@@ -1,1 +1,4 @@
-"""Records that prove themselves: signatures of events, the audit's chain, how long what is kept."""
+"""Audit: hash-chained, signed journal of commands, claims and technicians' operations.
+
+Verification; breach report.
+"""

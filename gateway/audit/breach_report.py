@@ -1,7 +1,7 @@
-"""What a breach notice or a person's request needs of the audit: when, what kind of data, how many, who.
+"""Breach report from the audit: times, categories and number of data, persons with access.
 
-Data Protection Act 2019 (Kenya), section 43: a notice within 72 hours says what happened, to which data, and
-what was done. Here is what the record of a post tells of a window of time, and nothing that a document said.
+Data Protection Act 2019 (Kenya), section 43: a notice within 72 hours states what happened, to which data,
+and what was done. This report covers a window of time of one post, and contains no content of documents.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from gateway.audit.hash_chain import LINES_DROPPED, RESUMED, STARTED, STOPPED, A
 
 @dataclass
 class ActorRecord:
-    """One station or technician, and what they did in the window."""
+    """One station or technician, and its operations in the window."""
 
     name: str
     kind: str
@@ -22,13 +22,13 @@ class ActorRecord:
     first: str
     last: str
     operations: Counter[str] = field(default_factory=Counter)
-    """Verbs and orders, by how often; refused ones as `verb refused`."""
+    """Verbs and operations with their counts; refused ones as `verb refused`."""
     positions: set[str] = field(default_factory=set)
 
 
 @dataclass
 class TransactionRecord:
-    """What belongs to one traveller, document or capture, as far as somebody has commanded for it."""
+    """Commands that belong to one traveller, document or capture."""
 
     transaction: str
     first: str
@@ -39,37 +39,37 @@ class TransactionRecord:
 
 @dataclass
 class BreachReport:
-    """What the audit tells of a window."""
+    """Facts of the audit in a window."""
 
     since: str
     until: str
     lines: int = 0
     runs: list[dict[str, Any]] = field(default_factory=list)
-    """Starts of the gateway in the window, and the run that was on when it began."""
+    """Starts of the gateway in the window, and the run that was active when it began."""
     reads: dict[str, Counter[str]] = field(default_factory=dict)
-    """By family and position: how often something about a person was read."""
+    """Number of reads of personal data, by family and position."""
     actors: dict[tuple[str, str], ActorRecord] = field(default_factory=dict)
     transactions: dict[str, TransactionRecord] = field(default_factory=dict)
     reveals: list[dict[str, str]] = field(default_factory=list)
-    """Who saw what crosses a wire as it is, why, and where."""
+    """Revealed traces: user, reason, position."""
     incomplete: list[str] = field(default_factory=list)
-    """Why there may be more than this tells."""
+    """Reasons why the report may be incomplete."""
 
     @property
     def max_transactions(self) -> int:
-        """As many travellers, documents or captures as there can have been at most: one a read."""
+        """Upper bound on travellers, documents or captures: one per read."""
         return sum(reads.total() for reads in self.reads.values())
 
     @property
     def recipients(self) -> list[str]:
-        """Where data about persons went from here by configuration."""
-        brokers = {"the post's broker: the stations that its access list lets read"}
+        """Recipients of personal data by configuration."""
+        brokers = {"the post's broker: the stations that its access list allows to read"}
         if any(run.get("traveller_to_hq") for run in self.runs):
             brokers.add("headquarters")
         return sorted(brokers)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the report as JSON."""
         return {
             "from": self.since,
             "to": self.until,
@@ -108,7 +108,7 @@ class BreachReport:
 def build_report(
     lines: Iterable[AuditLine], since: str, until: str, session: str | None = None
 ) -> BreachReport:
-    """Collect what lies in a window; times as in the audit, UTC. `session`: one transaction, or one run."""
+    """Build the report of a window; times as in the audit, UTC. `session`: one transaction, or one run."""
     found = BreachReport(since, until)
     began: str | None = None
     running: dict[str, Any] = {}
@@ -118,7 +118,8 @@ def build_report(
         if line.type == STARTED:
             if goes_on and since <= line.at:
                 found.incomplete.append(
-                    f"the run before {line.at} was cut off: up to an hour of reads is not counted"
+                    f"the run before {line.at} ended without a checkpoint: "
+                    "up to an hour of reads is not counted"
                 )
             running, goes_on = {"at": line.at, **line.data}, True
         elif line.type == STOPPED:
@@ -127,7 +128,7 @@ def build_report(
             continue
         if line.at >= until:
             if line.type == TRAVELLER_READS and str(line.data.get("from", until)) < until:
-                _reads(found, line, "part of these reads was after the window")
+                _reads(found, line, "part of these reads took place after the window")
             continue
         if session is not None and session not in (line.transaction, running.get("session")):
             continue
@@ -136,32 +137,32 @@ def build_report(
             found.runs.append(running)
         _add_line(found, line, since)
     if goes_on:
-        found.incomplete.append("the gateway runs: reads since its last checkpoint are not counted yet")
+        found.incomplete.append("the gateway is running: reads since its last checkpoint are not counted yet")
     if began is None or began > since:
-        found.incomplete.append(f"the record begins at {began or 'no time'}, later than the window")
+        found.incomplete.append(f"the audit begins at {began or 'no time'}, later than the window")
     return found
 
 
 def _add_line(report: BreachReport, line: AuditLine, since: str) -> None:
-    said = line.data
+    data = line.data
     match line.type:
         case "traveller.reads":
-            early = str(said.get("from", line.at)) < since
-            _reads(report, line, "part of these reads was before the window" if early else "")
+            early = str(data.get("from", line.at)) < since
+            _reads(report, line, "part of these reads took place before the window" if early else "")
         case "command.decided":
-            refused = said.get("decision") in ("rejected", "expired")
-            verb = f"{said.get('verb')} refused" if refused else str(said.get("verb"))
-            _count_operation(report, line, said.get("station"), "station", verb, _count(said.get("count")))
+            refused = data.get("decision") in ("rejected", "expired")
+            verb = f"{data.get('verb')} refused" if refused else str(data.get("verb"))
+            _count_operation(report, line, data.get("station"), "station", verb, _count(data.get("count")))
         case "claim.changed":
-            who = said.get("holder") or said.get("previous_holder")
-            _count_operation(report, line, who, "station", f"claim {said.get('change')}")
+            who = data.get("holder") or data.get("previous_holder")
+            _count_operation(report, line, who, "station", f"claim {data.get('change')}")
         case "technician.operation":
-            _count_operation(report, line, said.get("user"), "technician", str(said.get("operation")))
-            if said.get("operation") == "trace_reveal":
-                told = {"who": str(said.get("user")), "reason": str(said.get("reason"))}
-                report.reveals.append({"at": line.at, "position": line.position} | told)
+            _count_operation(report, line, data.get("user"), "technician", str(data.get("operation")))
+            if data.get("operation") == "trace_reveal":
+                by = {"who": str(data.get("user")), "reason": str(data.get("reason"))}
+                report.reveals.append({"at": line.at, "position": line.position} | by)
         case kind if kind in (LINES_DROPPED, RESUMED):
-            report.incomplete.append(f"lines are missing or half at line {line.n} of {line.at}")
+            report.incomplete.append(f"lines are missing or incomplete at line {line.n} of {line.at}")
 
 
 def _count_operation(
@@ -181,9 +182,9 @@ def _count_operation(
         session.who.add(name)
 
 
-def _count(said: object) -> int:
-    """A number as a line has it; 1 where somebody has put something else there."""
-    return said if type(said) is int else 1
+def _count(data: object) -> int:
+    """Return a count of a line; 1 if it is not a number."""
+    return data if type(data) is int else 1
 
 
 def _reads(report: BreachReport, line: AuditLine, doubt: str) -> None:
@@ -193,19 +194,19 @@ def _reads(report: BreachReport, line: AuditLine, doubt: str) -> None:
         report.incomplete.append(doubt)
 
 
-def _families(said: dict[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
-    told = said.get("reads")
-    for family, reads in told.items() if isinstance(told, dict) else ():
+def _families(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
+    reads_by_family = data.get("reads")
+    for family, reads in reads_by_family.items() if isinstance(reads_by_family, dict) else ():
         if family in DATA_CATEGORIES and isinstance(reads, dict):
             yield family, {str(position): n for position, n in reads.items() if isinstance(n, int)}
 
 
 DATA_CATEGORIES = {
-    "passport_reader": "what a travel document says: names, number, dates, nationality, images, chip",
+    "passport_reader": "content of travel documents: names, number, dates, nationality, images, chip",
     "fingerprint_scanner": "fingerprints (biometric)",
     "camera": "images of faces (biometric), number plates",
     "card_reader": "numbers of access cards",
 }
-"""By the family of a device: the kind of data about persons that it takes."""
+"""Category of personal data by family of device."""
 TRAVELLER_READS = "traveller.reads"
-"""How often a device has read since the last such line; written every hour and at the end of a run."""
+"""Line type: a device's reads since the last such line; written every hour and at the end of a run."""

@@ -1,11 +1,11 @@
-"""The audit's chain: every line carries the SHA-256 of the line before it, and some lines are signed.
+"""Hash chain of the audit: every line carries the SHA-256 of the line before it, and some lines are signed.
 
 A line is a JSON object: `n` counts up by one, `prev` is the hash of the whole line before, without its line
-end; 64 zeros before the first. `audit.checkpoint` has a detached JWS over itself as it would stand without
-its last member, so who holds the public key can tell that all up to there is as it was written.
+end; 64 zeros before the first. `audit.checkpoint` has a detached JWS over the line without its last member,
+so a holder of the public key can verify that all lines up to it are unchanged.
 
-What a power cut leaves of a line stays where it is: the next line is an `audit.resumed`, which has the hashes
-of such halves, and the number of lines that were written and are not there.
+A torn line, left by a power cut, stays in the file: the next line is an `audit.resumed`, which has the hashes
+of torn lines, and the number of lines that were written and are missing.
 """
 
 import json
@@ -31,12 +31,12 @@ _BLOCK = 64 * 1024
 _SIGNATURE_FIELD = b',"jws":"'
 
 Sign = Callable[[bytes], str]
-"""Makes a detached JWS of some bytes."""
+"""Function that makes a detached JWS of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """One line that is whole."""
+    """One complete line."""
 
     n: int
     prev: str
@@ -49,35 +49,35 @@ class AuditLine:
 
     @property
     def digest(self) -> str:
-        """What the next line has as its `prev`."""
+        """Hash of the line, the `prev` of the next one."""
         return line_hash(self.raw)
 
 
 @dataclass(frozen=True, slots=True)
 class RawLine:
-    """One line as it stands in a file, whatever it is."""
+    """One line of a file, complete or not."""
 
     file: Path
     number: int
     raw: bytes
     is_terminated: bool
-    """Whether a line end follows."""
+    """True if a line end follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """Number and hash of the line that was written last. Not in the chain: a note beside it."""
+    """Number and hash of the last line written. Not in the chain, but in a file beside it."""
 
     n: int = 0
     digest: str = GENESIS
 
     def text(self) -> bytes:
-        """As it is noted down; always of one length."""
+        """Content of the file; its length is constant."""
         return f"{self.n:020d} {self.digest}\n".encode()
 
     @classmethod
     def read(cls, file: Path) -> "ChainHead | None":
-        """Read the note; None where there is none, or none that makes sense."""
+        """Read the file; None if it is missing or invalid."""
         try:
             n, hexed = file.read_text("ascii").split()
         except (OSError, ValueError):
@@ -86,12 +86,12 @@ class ChainHead:
 
 
 def line_hash(raw: bytes) -> str:
-    """The hash of a line, without its line end."""
+    """Return the hash of a line, without its line end."""
     return sha256(raw).hexdigest()
 
 
 def parse_line(raw: bytes) -> AuditLine | None:
-    """Read a line; None when it is not whole, or not as we write lines: each has one spelling."""
+    """Parse a line; None if it is incomplete or not in the one canonical form that we write."""
     try:
         found = json.loads(raw)
         if not isinstance(found, dict) or _canonical_json(found) != raw:
@@ -122,7 +122,7 @@ def format_line(
     skipped: int = 0,
     sign: Sign | None = None,
 ) -> bytes:
-    """Write the line that follows `head`, without its line end; `skipped` numbers are passed over."""
+    """Return the line that follows `head`, without its line end; `skipped` numbers are left out."""
     entry = {"n": head.n + 1 + skipped, "prev": head.digest, "at": at, "position": position, "type": kind}
     if transaction:
         entry["transaction"] = transaction
@@ -142,7 +142,7 @@ def _canonical_json(entry: dict[str, Any]) -> bytes:
 
 
 def signed_part(raw: bytes) -> tuple[bytes, str]:
-    """What the signature of a checkpoint is over, and the signature; empty where there is none."""
+    """Return the signed bytes of a checkpoint and its signature; empty if it has none."""
     body, found, rest = raw.rpartition(_SIGNATURE_FIELD)
     if not found or not rest.endswith(b'"}'):
         return raw, ""
@@ -150,12 +150,12 @@ def signed_part(raw: bytes) -> tuple[bytes, str]:
 
 
 def read_lines(file: Path) -> Iterator[RawLine]:
-    """Every line of a file, broken ones too; raises OSError."""
+    """Return every line of a file, torn ones too; raises OSError."""
     yield from split_lines(file, file.read_bytes())
 
 
 def split_lines(file: Path, content: bytes) -> Iterator[RawLine]:
-    """Every line of what stands in a file."""
+    """Split the content of a file into lines."""
     *lines, rest = content.split(b"\n")
     for number, raw in enumerate(lines, 1):
         yield RawLine(file, number, raw, is_terminated=True)
@@ -164,7 +164,7 @@ def split_lines(file: Path, content: bytes) -> Iterator[RawLine]:
 
 
 def read_backwards(file: Path) -> Iterator[bytes]:
-    """The lines of a file, the last one first; none where there is no such file."""
+    """Yield the lines of a file, the last one first; none if the file is missing."""
     try:
         with file.open("rb") as lines:
             at = lines.seek(0, 2)
@@ -183,17 +183,20 @@ def read_backwards(file: Path) -> Iterator[bytes]:
 
 
 AUDIT_FILE = "audit.jsonl"
-"""The newest lines; those before are in `audit-000000000001.jsonl`, by their first line's number."""
+"""File of the newest lines.
+
+Earlier ones are in `audit-000000000001.jsonl`, by the number of their first line.
+"""
 CHAIN_HEAD_FILE = "audit.head"
-"""Number and hash of the line written last."""
+"""File with number and hash of the last line written."""
 
 
 def closed_file_path(folder: Path, first: int) -> Path:
-    """What a full file is called, by the number of its first line."""
+    """Return the path of a closed file, by the number of its first line."""
     return folder / f"audit-{first:012d}.jsonl"
 
 
 def audit_files(folder: Path) -> list[Path]:
-    """All files of an audit, the oldest first; raises OSError."""
+    """Return all files of an audit, oldest first; raises OSError."""
     newest = folder / AUDIT_FILE
     return [*sorted(folder.glob("audit-*.jsonl")), *([newest] if newest.exists() else [])]

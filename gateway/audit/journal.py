@@ -1,8 +1,8 @@
-"""The audit, kept at the post: what was commanded, claimed and done by technicians, a line each, chained.
+"""Audit journal at the post: commands, claims and technicians' operations, a chained line each.
 
-The same goes to headquarters as events; these files are for who stands at the post when that is out of reach,
-and for whoever must show that nobody has touched them. They are bounded, and written beside everything else:
-a disk that hangs holds nobody up.
+The same records go to headquarters as events; these files serve a technician at a post without that
+connection, and prove that the records are unchanged. They are bounded, and written in a thread: a slow disk
+delays nothing else.
 """
 
 import asyncio
@@ -26,16 +26,19 @@ ResultT = TypeVar("ResultT")
 
 AUDITED_EVENTS = (ClaimChanged, CommandDecided, CommandEnded, TechnicianOperationPerformed)
 AUDITED_DEVICE_EVENTS = frozenset({"barrier.alarm", "access.status"})
-"""Forced open, emergencies, tampering: nobody commanded them, and who looks into a night asks for them."""
+"""Device events that are audited.
+
+Forced doors, emergencies, tampering. No command causes them, but investigations need them.
+"""
 START_RECORD_DELAY_S = 2.0
-"""When it is written down that the gateway has started, at the latest, in seconds: devices come first."""
+"""Longest delay of the line that records the start, in seconds: devices start first."""
 MAX_PENDING_LINES = 10_000
 CHECKPOINT_S = 3600.0
-"""No line is without a signature that vouches for it for longer than this."""
+"""Longest time until a line is covered by a signed checkpoint, in seconds."""
 
 
 class AuditJournal:
-    """The audit of one gateway. Belongs to the loop."""
+    """Audit journal of one gateway. Belongs to the event loop."""
 
     def __init__(
         self,
@@ -46,9 +49,10 @@ class AuditJournal:
         summarise: Callable[[], list[AuditRecord]] = list,
         on_sealed: Callable[[ChainHead, str], None] | None = None,
     ) -> None:
-        """`position` is the gateway's own, at which it says what is about the audit itself.
+        """Create it; `position` is the gateway's own, used for records about the audit itself.
 
-        `sum_up` gives what is written down before every checkpoint; `on_sealed` is told of that, and why.
+        `summarise` returns records to write before every checkpoint; `on_sealed` is called with the
+        checkpoint and its trigger.
         """
         self._on_sealed = on_sealed
         self._summarise = summarise
@@ -57,7 +61,7 @@ class AuditJournal:
         self._time = time_source
         self._pending: deque[AuditRecord] = deque()
         self._dropped_lines = 0
-        """Lines that could not be kept, because the disk took none for so long."""
+        """Lines lost because the disk accepted none for too long."""
         self._task: asyncio.Task[None] | None = None
         self._checkpoint_timer: asyncio.TimerHandle | None = None
         self._start_timer: asyncio.TimerHandle | None = None
@@ -65,10 +69,10 @@ class AuditJournal:
         self._is_started = False
         self._lock = asyncio.Lock()
         self._is_write_failing = False
-        """Whether the last attempt to write failed."""
+        """True if the last attempt to write failed."""
 
     def write_start(self, data: dict[str, Any]) -> None:
-        """Write down that the gateway has started, soon or with what comes first."""
+        """Record the start of the gateway, after a delay or with the first other record."""
         self._is_started = True
         self._pending.append(AuditRecord(self._now(), self._position, STARTED, data))
         self._start_timer = asyncio.get_running_loop().call_later(START_RECORD_DELAY_S, self._schedule)
@@ -76,21 +80,21 @@ class AuditJournal:
     def record(
         self, position: str, observation: Observation, transaction: str = "", provenance: str = "live"
     ) -> None:
-        """Write a record down, if it is one of the audit's."""
+        """Write an observation, if its type is audited."""
         if isinstance(observation, AUDITED_EVENTS):
             data = observation.model_dump(mode="json", exclude={"attachments"})
             data |= {"provenance": provenance} if provenance != "live" else {}
             self.append(AuditRecord(self._now(), position, observation.event_type, data, transaction))
 
     def on_event(self, position: str, event_type: str, partial_event: bytes) -> None:
-        """Write down what a device said, as its worker has handed it up."""
+        """Write a device's event, as received from its worker."""
         event = json.loads(partial_event + b"}")
-        data = {name: said for name, said in event["data"].items() if name != "attachments"}
+        data = {name: value for name, value in event["data"].items() if name != "attachments"}
         data |= {"provenance": event["provenance"]} if event["provenance"] != "live" else {}
         self.append(AuditRecord(self._now(), position, event_type, data, event["transaction"]))
 
     def append(self, note: AuditRecord) -> None:
-        """Write something down."""
+        """Write a record."""
         if len(self._pending) >= MAX_PENDING_LINES:
             self._dropped_lines += 1
             return
@@ -98,7 +102,7 @@ class AuditJournal:
         self._schedule()
 
     async def stop(self) -> None:
-        """Bring to its end what is being written, and sign it."""
+        """Finish writing, and sign."""
         for timer in (self._checkpoint_timer, self._start_timer):
             if timer is not None:
                 timer.cancel()
@@ -113,7 +117,7 @@ class AuditJournal:
         await self._sign("stop")
 
     async def run(self, work: Callable[[AuditWriter, str], ResultT]) -> ResultT | None:
-        """Do something with the files, in a thread and one at a time; None if the disk will not."""
+        """Run a function on the files, in a thread and one at a time; None if the disk fails."""
         async with self._lock:
             try:
                 result = await asyncio.to_thread(work, self._log, self._now())
@@ -142,16 +146,18 @@ class AuditJournal:
             if self._is_checkpoint_due:
                 self._is_checkpoint_due = False
                 await self._sign("hour")
-                await self._write()  # what came meanwhile has waked nobody
+                await self._write()  # a record added meanwhile has not woken the loop
         finally:
             self._task = None
 
     async def _write(self) -> None:
-        """Write down what waits; what the disk does not take waits on, for the next attempt."""
+        """Write queued records; on a failure they stay queued for the next attempt."""
         while self._pending:
             batch, lost = list(self._pending), self._dropped_lines
-            told = [AuditRecord(self._now(), self._position, LINES_DROPPED, {"lines": lost})] if lost else []
-            await self.run(lambda audit, at, batch=[*batch, *told]: audit.write(batch, at))  # type: ignore[misc]
+            dropped = (
+                [AuditRecord(self._now(), self._position, LINES_DROPPED, {"lines": lost})] if lost else []
+            )
+            await self.run(lambda audit, at, batch=[*batch, *dropped]: audit.write(batch, at))  # type: ignore[misc]
             if self._is_write_failing:
                 return
             for _ in batch:
@@ -160,14 +166,14 @@ class AuditJournal:
             self.schedule_checkpoint()
 
     def schedule_checkpoint(self) -> None:
-        """Have a checkpoint within the hour."""
+        """Schedule a checkpoint within the hour."""
         if self._checkpoint_timer is None:
             self._checkpoint_timer = asyncio.get_running_loop().call_later(
                 CHECKPOINT_S, self._on_checkpoint_due
             )
 
     def _on_checkpoint_due(self) -> None:
-        """Have what was written in this hour signed."""
+        """Sign the lines of this hour."""
         self._checkpoint_timer, self._is_checkpoint_due = None, True
         self._schedule()
 

@@ -1,6 +1,6 @@
-"""How often each device has read something about a person: a line an hour, so that a breach can be measured.
+"""Hourly counts of reads of personal data per device, so that a breach can be measured.
 
-What is counted comes with a worker's signs of life; nothing is done where an event passes.
+The counts come with a worker's heartbeats; nothing is done per event.
 """
 
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from gateway.contract.envelope import to_rfc3339
 
 
 class HourlyReadCounts:
-    """Reads since the last line. Belongs to the loop."""
+    """Reads since the last line. Belongs to the event loop."""
 
     def __init__(self, position: str, unix_ns: Callable[[], int]) -> None:
-        """`position` is the gateway's own."""
+        """Create it; `position` is the gateway's own."""
         self._position = position
         self._unix_ns = unix_ns
         self._reads: dict[str, dict[str, int]] = {}
         self._since = ""
 
     def add(self, position: str, family: str, reads: int) -> bool:
-        """Add; whether that is about persons, and so has to be written down in time."""
+        """Add reads; return True if they concern persons, and so must be recorded."""
         if not reads or family not in DATA_CATEGORIES:
             return False
         self._since = self._since or to_rfc3339(self._unix_ns())
@@ -30,7 +30,7 @@ class HourlyReadCounts:
         return True
 
     def pop_records(self) -> list[AuditRecord]:
-        """The line to be written, if there is anything to tell, and begin anew."""
+        """Return the lines to write, if any, and start again at zero."""
         if not self._reads:
             return []
         data = {"from": self._since, "reads": self._reads}

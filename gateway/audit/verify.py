@@ -1,4 +1,4 @@
-"""Whether an audit is as it was written: the first line that is wrong, how far signatures vouch for it."""
+"""Verification of an audit: the first invalid line, and the lines covered by signatures."""
 
 import contextlib
 import os
@@ -31,36 +31,36 @@ READ_ATTEMPTS = 5
 
 @dataclass(slots=True)
 class VerificationResult:
-    """What was found out about an audit."""
+    """Result of a verification."""
 
     lines: int = 0
     files: int = 0
     first: AuditLine | None = None
     last: AuditLine | None = None
     checkpoints: int = 0
-    """Those whose signature was checked and is right."""
+    """Checkpoints with a valid signature."""
     unknown_keys: set[str] = field(default_factory=set)
-    """Names of keys that signed checkpoints and were not given."""
+    """Names of keys that signed checkpoints but were not given."""
     last_verified: AuditLine | None = None
-    """The last checkpoint that is vouched for."""
+    """Last checkpoint with a valid signature."""
     first_unverified: AuditLine | None = None
-    """The first line that no checkpoint vouches for."""
+    """First line not covered by a checkpoint."""
     torn_lines: int = 0
-    """Lines that a power cut left half."""
+    """Number of lines torn by power cuts."""
     torn_at_end: bool = False
     pruned: int = 0
-    """So many lines before the first were removed by the gateway, on record."""
+    """Number of lines before the first that the gateway pruned, on record."""
     tampering: TamperFinding | None = None
 
 
 def verify(
     folder: Path, verifier: Verifier | None = None, expected: Iterable[ChainHead] = ()
 ) -> VerificationResult:
-    """Look at every line of the audit in a state folder; raises OSError.
+    """Verify every line of the audit in a state directory; raises OSError.
 
-    `expected` are lines that are known from elsewhere, such as from `audit.checkpoint` events.
+    `expected` are lines known from other sources, such as `audit.checkpoint` events.
 
-    Without `verifier` signatures are not looked at: then it is proved only that the lines fit each other.
+    Without `verifier` signatures are not verified: the result then proves only that the lines fit each other.
     """
     noted, files, found = _read(folder)
     walk = _ChainWalk(
@@ -72,7 +72,7 @@ def verify(
 
 
 def _read(folder: Path) -> tuple[ChainHead | None, list[Path], list[RawLine]]:
-    """The note of the last line, and all lines; a gateway may write, close and remove files meanwhile."""
+    """Read the chain head and all lines; a gateway may write, close and prune files meanwhile."""
     for _ in range(READ_ATTEMPTS - 1):
         with contextlib.suppress(FileNotFoundError):
             return _read_once(folder)
@@ -80,16 +80,16 @@ def _read(folder: Path) -> tuple[ChainHead | None, list[Path], list[RawLine]]:
 
 
 def _read_once(folder: Path) -> tuple[ChainHead | None, list[Path], list[RawLine]]:
-    """One look at all files; raises FileNotFoundError when one of them goes meanwhile."""
+    """Read all files once; raises FileNotFoundError when one of them is removed meanwhile."""
     noted, newest = ChainHead.read(folder / CHAIN_HEAD_FILE), folder / AUDIT_FILE
     with contextlib.ExitStack() as stack:
-        # Once it is open it stays the same file, whatever it is called by then.
+        # An open file stays the same file, even if it is renamed.
         open_ones = [stack.enter_context(newest.open("rb"))] if newest.exists() else []
         closed = [file for file in audit_files(folder) if file != newest]
         for file in open_ones:
             there = os.fstat(file.fileno())
             same = [os.path.samestat(each.stat(), there) for each in closed]
-            closed = closed[: same.index(True)] if True in same else closed  # it was closed meanwhile
+            closed = closed[: same.index(True)] if True in same else closed  # it was renamed meanwhile
         found = [row for file in closed for row in read_lines(file)]
         for file in open_ones:
             found += split_lines(newest, file.read())
@@ -97,7 +97,7 @@ def _read_once(folder: Path) -> tuple[ChainHead | None, list[Path], list[RawLine
 
 
 class _ChainWalk:
-    """From line to line; no more than two of them are held in memory, beside their bytes."""
+    """Walk over the lines; at most two parsed lines are in memory, beside the raw bytes."""
 
     def __init__(
         self, lines: list[RawLine], newest: Path, verifier: Verifier | None, known_heads: Iterable[ChainHead]
@@ -111,10 +111,10 @@ class _ChainWalk:
             self._known_heads.setdefault(head.n, set()).add(head.digest)
         self._torn_lines: list[int] = []
         self._pruned_by = 0
-        """Number of the line that says that what was before the first was let go."""
+        """Number of the line that records the pruning of lines before the first."""
 
     def run(self) -> TamperFinding | None:
-        """Walk to the end, or to the first line that is wrong."""
+        """Walk to the end, or to the first invalid line."""
         verdict, last = self.verdict, None
         for index, row in enumerate(self._rows):
             line = parse_line(row.raw)
@@ -122,7 +122,7 @@ class _ChainWalk:
                 self._torn_lines.append(index)
                 continue
             if not row.is_terminated and index + 1 < len(self._rows):
-                return self._classifier.finding(index, "changed", "its line end is gone")
+                return self._classifier.finding(index, "changed", "its line end is missing")
             wrong = self._check_line(index, line, last) or self._contradicts_known(index, line, row)
             if wrong is not None:
                 return wrong
@@ -135,34 +135,34 @@ class _ChainWalk:
         return None
 
     def check_end(self) -> TamperFinding | None:
-        """What is wrong with the whole, once every line is in its place."""
+        """Return a finding on the chain as a whole, after all lines were valid."""
         verdict, naming = self.verdict, self._classifier
         n = verdict.last.n if verdict.last is not None else 0
         if self._torn_lines:
             if len(self._torn_lines) > 1 or self._rows[self._torn_lines[0]].is_terminated:
-                return naming.finding(self._torn_lines[0], "changed", "this is no line of the audit")
-            verdict.torn_at_end = True  # the next line, which tells of it, is not written yet
+                return naming.finding(self._torn_lines[0], "changed", "this is not a line of the audit")
+            verdict.torn_at_end = True  # the next line, which records it, is not written yet
         if (most := max(self._known_heads, default=0)) > n:
-            text = f"lines {n + 1} to {most} were written and are gone from the end"
+            text = f"lines {n + 1} to {most} were written and are missing at the end"
             return naming.finding(len(self._rows) - 1, "cut_off", text)
         unsigned = verdict.last_verified is None or verdict.last_verified.n < self._pruned_by
         if self._verifier is not None and self._pruned_by and unsigned:
-            text = f"lines 1 to {verdict.pruned} are gone, and no signature vouches that they were let go"
+            text = f"lines 1 to {verdict.pruned} are missing, and no signature confirms that they were pruned"
             return naming.finding(0, "removed", text)
         return None
 
     def _check_line(self, index: int, line: AuditLine, last: AuditLine | None) -> TamperFinding | None:
-        """What is wrong with a line in its place, if anything is."""
+        """Return a finding on a line in its place, or None."""
         missing = 0
-        halves, self._torn_lines = self._torn_lines, []
+        torn, self._torn_lines = self._torn_lines, []
         if line.type == RESUMED:
             found = line.data.get("missing")
             missing = found if type(found) is int else 0
-            if line.data.get("halves") == [line_hash(self._rows[half].raw) for half in halves]:
-                self.verdict.torn_lines += len(halves)
-                halves = []
-        if halves:
-            return self._classifier.classify_malformed(halves[0], last)
+            if line.data.get("torn_lines") == [line_hash(self._rows[half].raw) for half in torn]:
+                self.verdict.torn_lines += len(torn)
+                torn = []
+        if torn:
+            return self._classifier.classify_malformed(torn[0], last)
         if last is None:
             wrong = self._is_valid_start(index, line)
         elif line.prev == last.digest and line.n == last.n + 1 + missing:
@@ -172,35 +172,35 @@ class _ChainWalk:
         if wrong is None and line.type == RESUMED and "expected" in line.data:
             n = last.n if last is not None else 0
             if missing:
-                text = f"lines {n + 1} to {n + missing} were written and were gone when the gateway started"
+                text = f"lines {n + 1} to {n + missing} were missing when the gateway started"
                 return self._classifier.finding(index, "removed", text)
             return self._classifier.finding(
-                index - 1, "changed", "it was changed while the gateway did not run"
+                index - 1, "changed", "it was changed while the gateway was not running"
             )
         return wrong
 
     def _is_valid_start(self, index: int, line: AuditLine) -> TamperFinding | None:
-        """Whether the chain begins here, or what was before was let go on record."""
+        """Check that the chain begins here, or that earlier lines were pruned on record."""
         if line.n == 1 and line.prev == GENESIS:
             return None
         for row in self._rows:
-            told = parse_line(row.raw) if PRUNED.encode() in row.raw else None
-            if told is None or told.type != PRUNED:
+            pruning = parse_line(row.raw) if PRUNED.encode() in row.raw else None
+            if pruning is None or pruning.type != PRUNED:
                 continue
-            if told.data.get("last") == line.n - 1 and told.data.get("sha256") == line.prev:
-                self.verdict.pruned, self._pruned_by = line.n - 1, told.n
+            if pruning.data.get("last") == line.n - 1 and pruning.data.get("sha256") == line.prev:
+                self.verdict.pruned, self._pruned_by = line.n - 1, pruning.n
                 return None
         return self._classifier.classify_first(index, line)
 
     def _contradicts_known(self, index: int, line: AuditLine, row: RawLine) -> TamperFinding | None:
-        """Whether it is what is known of a line of its number, such as from the note of the last one."""
+        """Check a line against the known hash of its number, such as the chain head."""
         known = self._known_heads.get(line.n)
         if known is None or (row.is_terminated and known == {line.digest}):
             return None
-        return self._classifier.finding(index, "changed", "it is not the line that is known by this number")
+        return self._classifier.finding(index, "changed", "it is not the line known by this number")
 
     def _checkpoint(self, index: int, line: AuditLine) -> TamperFinding | None:
-        """Whether a checkpoint is signed, and by whom."""
+        """Verify the signature of a checkpoint."""
         try:
             body, jws = signed_part(line.raw)
             if self._verifier is None:
@@ -208,7 +208,7 @@ class _ChainWalk:
             self._verifier.check(body, jws)
         except InvalidSignatureError as error:
             return self._classifier.finding(
-                index, "forged", f"the signature of this checkpoint is wrong: {error}"
+                index, "forged", f"the signature of this checkpoint is invalid: {error}"
             )
         except UnknownSignerError as error:
             self.verdict.unknown_keys.add(error.kid)

@@ -1,7 +1,7 @@
-"""The audit's files as they are written: lines appended and synced, full files closed, old ones let go.
+"""Writer of the audit's files: appends and syncs lines, closes full files, prunes old ones.
 
-Blocking; belongs to one thread at a time. A line is on the disk before `audit.head` names it, so a power cut
-never makes that note name a line that is not there: where it does, somebody has taken the line away.
+Blocking; belongs to one thread at a time. A line is on disk before `audit.head` names it, so after a power
+cut that file never names a line that is missing: if it does, the line was removed.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ MAX_FILE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """What is to be written down."""
+    """One record to write."""
 
     at: str
     position: str
@@ -44,44 +44,43 @@ class AuditRecord:
 
 
 class AuditWriter:
-    """The chain of one gateway."""
+    """Writer of one gateway's chain."""
 
     def __init__(self, directory: Path, position: str, sign: Sign | None) -> None:
-        """`position` is the gateway's own; without `sign` there are no checkpoints."""
+        """Create it; `position` is the gateway's own; without `sign` there are no checkpoints."""
         self._directory = directory
         self._position = position
         self._sign = sign
         self._newest = directory / AUDIT_FILE
         self._head: ChainHead | None = None
-        """Where the chain stands; None: to be found out."""
+        """Present chain head; None: not known yet."""
         self._first = 0
         """Number of the first line in the newest file; 0: it is empty."""
         self._is_checkpointed = False
-        """Whether the last line is a checkpoint."""
+        """True if the last line is a checkpoint."""
 
     def write(self, records: Iterable[AuditRecord], at: str) -> None:
-        """Append lines; raises OSError, and then nothing was appended that could be taken back."""
+        """Append lines; raises OSError, after removing what can be removed of them."""
         self._append(records, at)
-        with contextlib.suppress(OSError):  # what was to be written is; the next time this is tried again
+        with contextlib.suppress(OSError):  # the lines are written; closing the file is tried again next time
             if self._first and self._newest.stat().st_size >= MAX_FILE_BYTES:
                 self.close_file("full", at)
 
     def write_checkpoint(self, trigger: str, at: str) -> ChainHead | None:
-        """Sign all that was written, unless the last line has done so; the line that does, or None.
-
-        Raises OSError.
-        """
+        """Sign all lines written, unless the last line has; return the checkpoint's line, or None."""
         if self._sign is None:
             return None
         head = self._head or self._open(at)
         if head.n and not self._is_checkpointed:
-            self._put([format_line(head, at, self._position, CHECKPOINT, {"trigger": trigger}, sign=self._sign)])
+            self._put(
+                [format_line(head, at, self._position, CHECKPOINT, {"trigger": trigger}, sign=self._sign)]
+            )
             self._is_checkpointed = True
             return self._head
         return None
 
     def close_file(self, trigger: str, at: str) -> None:
-        """Sign, and begin another file; raises OSError."""
+        """Sign, and start another file; raises OSError."""
         self.write_checkpoint(trigger, at)
         if self._first:
             self._newest.rename(closed_file_path(self._directory, self._first))
@@ -89,9 +88,9 @@ class AuditWriter:
             self._first = 0
 
     def prune(self, until: str | None, most_bytes: int, at: str) -> int:
-        """Remove closed files that end before `until`, or are beyond so many bytes; returns how many.
+        """Remove closed files that end before `until`, or exceed `most_bytes`; return how many.
 
-        That they were let go is written down and signed before they go: with this the chain then begins.
+        The removal is recorded and signed before it is done: the chain then begins with that record.
         """
         closed = audit_files(self._directory)
         closed = [file for file in closed if file != self._newest]
@@ -121,7 +120,7 @@ class AuditWriter:
         return len(gone)
 
     def started_at(self) -> str | None:
-        """When the first line of the newest file was written; None where there is none."""
+        """Return the time of the first line of the newest file; None if there is none."""
         if not self._newest.exists():
             return None
         with self._newest.open("rb") as file:
@@ -142,7 +141,7 @@ class AuditWriter:
             self._is_checkpointed = False
 
     def _put(self, lines: list[bytes], *, before: bytes = b"", skipped: int = 0) -> None:
-        """Append what continues the chain, and note where it stands then."""
+        """Append lines to the chain, and write the new chain head."""
         head = self._head or ChainHead()
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         fd = os.open(self._newest, flags, 0o600)
@@ -152,11 +151,11 @@ class AuditWriter:
                 _write_all(fd, before + b"\n".join(lines) + b"\n")
                 os.fdatasync(fd)
                 if not size:
-                    self._sync_folder()  # else the file's name may be lost, and with it all lines
+                    self._sync_folder()  # otherwise a power cut may lose the file with all lines
             except OSError:
                 with contextlib.suppress(OSError):
                     os.ftruncate(fd, size)
-                self._head = None  # what stands there now is to be looked at anew
+                self._head = None  # the content of the file is unknown now
                 raise
         finally:
             os.close(fd)
@@ -170,18 +169,18 @@ class AuditWriter:
                 os.close(fd)
 
     def _open(self, at: str) -> ChainHead:
-        """Find out where the chain stands, and write down what is broken there; raises OSError."""
+        """Find the end of the chain, and record torn lines there; raises OSError."""
         last, broken, ended = self._find_last_line()
-        stands = ChainHead(last.n, last.digest) if last is not None else ChainHead()
-        self._head, self._is_checkpointed = stands, last is not None and last.type == CHECKPOINT
+        present = ChainHead(last.n, last.digest) if last is not None else ChainHead()
+        self._head, self._is_checkpointed = present, last is not None and last.type == CHECKPOINT
         noted = ChainHead.read(self._directory / CHAIN_HEAD_FILE) or ChainHead()
-        missing = max(0, noted.n - stands.n)
-        changed = noted.n == stands.n and noted.digest != stands.digest
+        missing = max(0, noted.n - present.n)
+        changed = noted.n == present.n and noted.digest != present.digest
         if broken or missing or changed:
-            data: dict[str, Any] = {"halves": [line_hash(raw) for raw in broken], "missing": missing}
+            data: dict[str, Any] = {"torn_lines": [line_hash(raw) for raw in broken], "missing": missing}
             data |= {"half_bytes": sum(map(len, broken))}
             data |= {"expected": noted.digest} if missing or changed else {}
-            line = format_line(stands, at, self._position, RESUMED, data, skipped=missing)
+            line = format_line(present, at, self._position, RESUMED, data, skipped=missing)
             self._put([line], before=b"" if ended else b"\n", skipped=missing)
             self._is_checkpointed = False
         elif not ended:
@@ -189,7 +188,7 @@ class AuditWriter:
         return self._head
 
     def _find_last_line(self) -> tuple[AuditLine | None, list[bytes], bool]:
-        """The last whole line, the broken ones behind it, whether the newest file ends with a line end."""
+        """Return the last complete line, torn lines after it, and whether the file ends with a line end."""
         broken: list[bytes] = []
         ended, self._first = self._newest_file_start()
         for file in reversed(audit_files(self._directory)):
@@ -200,7 +199,7 @@ class AuditWriter:
         return None, broken, ended
 
     def _newest_file_start(self) -> tuple[bool, int]:
-        """Whether the newest file ends with a line end, and the number of its first line; 0: it has none."""
+        """Return whether the newest file ends with a line end, and the number of its first line; 0: none."""
         try:
             with self._newest.open("rb") as file:
                 first = next((line for raw in file if (line := parse_line(raw.rstrip(b"\n")))), None)
@@ -211,7 +210,7 @@ class AuditWriter:
         return ended, first.n if first is not None else 0
 
     def _repair_line_end(self) -> None:
-        """Give the last line the line end that a power cut has taken from it."""
+        """Add the line end that a power cut has taken from the last line."""
         with self._newest.open("ab") as file:
             file.write(b"\n")
             file.flush()
@@ -232,6 +231,6 @@ def _write_all(fd: int, batch: bytes) -> None:
 
 
 def _line_range(file: Path) -> tuple[AuditLine, AuditLine] | None:
-    """First and last line of a closed file; None where they cannot be read."""
+    """Return first and last line of a closed file; None if they cannot be read."""
     found = [line for row in read_lines(file) if (line := parse_line(row.raw))]
     return (found[0], found[-1]) if found else None

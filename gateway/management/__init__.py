@@ -1,1 +1,1 @@
-"""The daemon's side of the technician's bench: what it remembers of devices, what it shows, what it obeys."""
+"""Management: device registry, admission, audit, retention, and the API of the technicians' console."""

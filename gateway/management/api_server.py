@@ -1,8 +1,8 @@
-"""What the console may ask of the daemon, and its answers. Made when somebody looks for the first time."""
+"""Management API: requests of the console and their responses. Created at the first request."""
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from gateway.api.operations import (
     RevealTrace,
     RevokeClaim,
 )
-from gateway.commands.claims import Lease
+from gateway.commands.dispatcher import CommandDispatcher
 from gateway.common.clock import SystemTime
 from gateway.config import Post
 from gateway.contract.events import TechnicianOperation, TechnicianOperationPerformed
@@ -40,55 +40,62 @@ from gateway.supervision.supervisor import DeviceSupervisor
 log = structlog.get_logger()
 
 RESUBSCRIBE_DELAY_S = 0.05
-"""When a worker is asked again that has ended or would not answer, in seconds."""
+"""Delay before a worker that ended or refused is subscribed to again, in seconds."""
 _OPERATION: TypeAdapter[ManagementOperation] = TypeAdapter(ManagementOperation)
 
 
+class AckSource(Protocol):
+    """Source of acknowledgements of the post's own broker."""
+
+    def set_ack_listener(self, listener: Callable[[int], None] | None) -> None:
+        """Call this with an event's receive time (boot clock, ns) at each PUBACK; None: no longer."""
+        ...
+
+
 class ManagementPort(Protocol):
-    """What is needed of the rest of the gateway."""
+    """Parts of the gateway that the management API uses."""
 
     @property
     def post(self) -> Post:
-        """What is configured."""
+        """Present configuration."""
         ...
 
     @property
     def path(self) -> Path:
-        """The file of that."""
+        """Path of the configuration."""
         ...
 
     @property
     def session(self) -> str:
-        """This run."""
+        """Identifier of this run."""
         ...
 
     def to_report(self) -> GatewayReport:
-        """What the gateway tells of itself."""
+        """Return the report of the gateway's own state."""
         ...
 
-    def device(self, position: Position) -> DeviceSupervisor | None:
-        """What serves a position."""
+    @property
+    def devices(self) -> Mapping[Position, DeviceSupervisor]:
+        """Supervisors of the configured devices."""
         ...
 
-    def lease(self, position: Position) -> Lease | None:
-        """Who has claimed a device."""
+    @property
+    def commands(self) -> CommandDispatcher:
+        """Dispatcher of MQTT commands, which holds the claims."""
         ...
 
-    def revoke_claim(self, position: Position) -> None:
-        """Take a device from the station that has claimed it."""
-        ...
-
-    def set_ack_listener(self, listener: Callable[[int], None] | None) -> None:
-        """Have it told when each event was heard that the post's broker has now; None: no longer."""
+    @property
+    def delivery(self) -> AckSource:
+        """Present delivery; a reload may replace it."""
         ...
 
     def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
-        """Make durable what is said at a position."""
+        """Store and publish a record of the gateway at a position."""
         ...
 
 
 class ManagementApi:
-    """The daemon's end of `gateway.api.interface.Daemon`. Belongs to the event loop."""
+    """Daemon's side of `gateway.api.interface.DaemonInterface`. Belongs to the event loop."""
 
     def __init__(self, gateway: ManagementPort, admission: Admission) -> None:
         self._gateway = gateway
@@ -98,15 +105,15 @@ class ManagementApi:
         self._latency = LatencyTracker(self._push_event, SystemTime().boot_ns)
 
     async def close(self) -> None:
-        """Tell nobody anything any more."""
+        """End all subscriptions."""
         for listener in self._subscribers:
             listener.close()
         await self._unsubscribe_all()
 
-    # Questions
+    # Requests
 
     def serve_request(self, head: dict[str, Any], body: bytes) -> AsyncGenerator[bytes]:
-        """Answer a question of the console's; raises Refusal."""
+        """Serve a request of the console; raises RpcError."""
         match head["method"]:
             case "view":
                 return single_chunk(self._view().model_dump_json().encode())
@@ -121,7 +128,7 @@ class ManagementApi:
             case "perform":
                 return self._perform(head["position"], body, read_actor(head))
             case method:
-                raise RpcError("unknown", f"The gateway cannot answer {method}.")
+                raise RpcError("unknown", f"The gateway has no method {method}.")
 
     def _view(self) -> PostView:
         gateway = self._gateway
@@ -134,9 +141,9 @@ class ManagementApi:
                 "config": str(gateway.path),
                 "report": gateway.to_report(),
                 "devices": tuple(
-                    device_view(settings, device, self._admission, gateway.lease(position))
+                    device_view(settings, device, self._admission, gateway.commands.lease(position))
                     for position, settings in gateway.post.devices.items()
-                    if (device := gateway.device(position)) is not None
+                    if (device := gateway.devices.get(position)) is not None
                 ),
             }
         )
@@ -147,7 +154,7 @@ class ManagementApi:
                 async for piece in pieces:
                     yield piece.body
                     return
-        except RpcError:  # a process that is just being replaced remembers nothing
+        except RpcError:  # a process that is being replaced has no events
             yield b"[]"
 
     async def _trace(self, position: str, actor: Actor, body: bytes) -> AsyncGenerator[bytes]:
@@ -175,21 +182,24 @@ class ManagementApi:
         yield report.model_dump_json().encode()
 
     def _require_maintenance(self, position: str) -> None:
-        """A specimen document says that it is one; a technician's own finger or card does not."""
+        """Raise RpcError outside maintenance.
+
+        A specimen document is recognisable, a technician's finger or card is not.
+        """
         if self._admission.maintenance(position) is None:
             raise RpcError(
                 "conflict",
-                "What is presented to it now would reach the counter as a traveller's.",
-                "Take the device into maintenance first.",
+                "A finger or card presented now would be sent to the counter as a traveller's.",
+                "Start maintenance of the device first.",
             )
 
-    # Orders
+    # Operations
 
     async def _perform(self, position: str, body: bytes, actor: Actor) -> AsyncGenerator[bytes]:
         operation = read_operation(body)
         require_role(operation.operation, actor)
         device = self._find_device(position)
-        # Who has asked may close his page; what has begun is done and recorded all the same.
+        # The user may close the page; an operation that has started is completed and recorded anyway.
         await asyncio.shield(
             asyncio.create_task(self._execute(position, device, operation, actor), name=operation.operation)
         )
@@ -232,8 +242,8 @@ class ManagementApi:
                 self._record_operation(position, actor, TechnicianOperation.RESET_COUNTERS)
             case RevokeClaim():
                 where = Position.parse(position)
-                if (lease := self._gateway.lease(where)) is None:
-                    raise RpcError("conflict", "Nobody has claimed the device.")
+                if (lease := self._gateway.commands.lease(where)) is None:
+                    raise RpcError("conflict", "The device is not claimed.")
                 self._record_operation(
                     position,
                     actor,
@@ -241,9 +251,13 @@ class ManagementApi:
                     detail=lease.holder,
                     reason=operation.reason,
                 )
-                self._gateway.revoke_claim(where)
+                self._gateway.commands.revoke_claim(where)
             case RevealTrace():
-                raise RpcError("conflict", "A wire is revealed by looking at it.", "Open its trace.")
+                raise RpcError(
+                    "conflict",
+                    "A reveal is not an operation of its own.",
+                    "Open the trace of the device with a reason.",
+                )
         self.on_device_changed(position)
 
     def _record_operation(
@@ -255,7 +269,7 @@ class ManagementApi:
         detail: str = "",
         reason: str = "",
     ) -> None:
-        """Make a record of who has asked for what."""
+        """Publish a record of an operation and its user."""
         log.info(
             "technician_operation",
             device=position,
@@ -275,14 +289,14 @@ class ManagementApi:
 
     def _find_device(self, position: str) -> DeviceSupervisor:
         try:
-            device = self._gateway.device(Position.parse(position))
+            device = self._gateway.devices.get(Position.parse(position))
         except ValueError:
             device = None
         if device is None:
             raise RpcError("unknown", f"There is no device at {position[:80]}.", "borderpost devices")
         return device
 
-    # News
+    # Updates
 
     async def _subscribe(self) -> AsyncGenerator[bytes]:
         listener = BoundedStream()
@@ -297,44 +311,44 @@ class ManagementApi:
                 await self._unsubscribe_all()
 
     def on_device_changed(self, position: str) -> None:
-        """Tell whoever listens how a device is now."""
+        """Push a device's state to subscribers."""
         if not self._subscribers:
             return
         self._subscribe_all()
         where = Position.parse(position)
-        settings, device = self._gateway.post.devices.get(where), self._gateway.device(where)
-        if settings is not None and device is not None and device.published_state is not None:
-            view = device_view(settings, device, self._admission, self._gateway.lease(where))
+        settings, device = self._gateway.post.devices.get(where), self._gateway.devices.get(where)
+        if settings is not None and device is not None and device.state_filter.published_state is not None:
+            view = device_view(settings, device, self._admission, self._gateway.commands.lease(where))
             self._push(LiveUpdate(kind="device", device=view).model_dump_json().encode())
 
     def on_gateway_changed(self) -> None:
-        """Tell whoever listens that something of the gateway itself is different."""
+        """Push a change of the gateway itself to subscribers."""
         if self._subscribers:
             self._push(LiveUpdate(kind="post").model_dump_json().encode())
 
-    def _push(self, news: bytes) -> None:
+    def _push(self, update: bytes) -> None:
         for listener in self._subscribers:
-            listener.append(news)
+            listener.append(update)
 
-    def _push_event(self, view: bytes, took_ms: float | None) -> None:
-        took = b"" if took_ms is None else b',"latency_ms":%.2f' % took_ms
-        self._push(b'{"kind":"event","event":' + view[:-1] + took + b"}}")
+    def _push_event(self, view: bytes, latency_ms: float | None) -> None:
+        latency = b"" if latency_ms is None else b',"latency_ms":%.2f' % latency_ms
+        self._push(b'{"kind":"event","event":' + view[:-1] + latency + b"}}")
 
     def _subscribe_all(self) -> None:
-        """Have every worker say what it says; those that are gone, no longer."""
-        self._gateway.set_ack_listener(self._latency.on_ack)
+        """Subscribe to the events of every worker, and unsubscribe from workers that are gone."""
+        self._gateway.delivery.set_ack_listener(self._latency.on_ack)
         for position, (device, task) in list(self._subscriptions.items()):
-            if self._gateway.device(Position.parse(position)) is not device:
+            if self._gateway.devices.get(Position.parse(position)) is not device:
                 task.cancel()
                 del self._subscriptions[position]
         for where in self._gateway.post.devices:
-            serves = self._gateway.device(where)
+            serves = self._gateway.devices.get(where)
             if serves is not None and str(where) not in self._subscriptions:
                 task = asyncio.create_task(self._subscribe_device(serves), name=f"follow {where}")
                 self._subscriptions[str(where)] = serves, task
 
     async def _unsubscribe_all(self) -> None:
-        self._gateway.set_ack_listener(None)
+        self._gateway.delivery.set_ack_listener(None)
         self._latency.close()
         tasks = [task for _, task in self._subscriptions.values()]
         self._subscriptions.clear()
@@ -355,28 +369,33 @@ class ManagementApi:
 
 
 async def single_chunk(body: bytes) -> AsyncGenerator[bytes]:
+    """Yield a response of one chunk."""
     yield body
 
 
 def read_actor(head: dict[str, Any]) -> Actor:
+    """Return the user of a request."""
     return Actor.model_validate(head["by"])
 
 
 def require_role(operation: str, actor: Actor) -> None:
+    """Check that the user may perform an operation; raises RpcError."""
     needed = REQUIRED_ROLES[operation]
     if actor.role < needed:
-        raise RpcError("not_permitted", f"That needs a {needed.name.lower()}.", "Ask one who is.")
+        raise RpcError("not_permitted", f"That needs a {needed.name.lower()}.", "Ask a user with that role.")
 
 
 def read_operation(body: bytes) -> ManagementOperation:
+    """Parse an operation; raises RpcError."""
     try:
         return _OPERATION.validate_json(body)
     except ValidationError as error:
-        raise RpcError("conflict", "This is no order that the gateway knows.") from error
+        raise RpcError("conflict", "The operation is unknown or has invalid fields.") from error
 
 
 def read_model(model: type[RevealTrace], body: bytes) -> RevealTrace:
+    """Parse the reason of a reveal; raises RpcError."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise RpcError("conflict", "A reason is needed.") from error
+        raise RpcError("conflict", "A reason is required.") from error

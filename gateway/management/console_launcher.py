@@ -1,7 +1,7 @@
-"""Where technicians come in: sockets that are watched, and a console process that lives while somebody looks.
+"""Launcher of the console: listening sockets, and a console process that runs while a client is connected.
 
-The daemon only waits for a socket to become readable and hands it to a process that accepts; so a console
-that nobody looks at costs nothing, and one that crashes takes nothing with it.
+The daemon only waits for a socket to become readable and passes it to a process that accepts. So an unused
+console costs nothing, and a crash of it affects nothing else.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ log = structlog.get_logger()
 SOCKET = "console.sock"
 BACKLOG = 16
 STOP_TIMEOUT_S = 1.0
-"""What the console process has for its end, in seconds."""
+"""Time for the console process to end, in seconds."""
 CRASH_WINDOW_S = 5.0
-"""A process that failed within this time would fail again at once."""
+"""A process that failed within this time is restarted after a delay, in seconds."""
 RESTART_DELAY_S = 2.0
 
 
 class ConsoleLauncher:
-    """The sockets of one gateway, and the process that serves them when somebody comes."""
+    """Listening sockets of one gateway, and the process that serves them on demand."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class ConsoleLauncher:
         program: Sequence[str] = (sys.executable, "-m", "gateway.console"),
         systemd_socket: socket.socket | None = None,
     ) -> None:
-        """`bench` is called when somebody comes for the first time; `program` is the console.
+        """Create it; `open_api` is called at the first connection, `program` is the console.
 
-        `passed` is the local socket where the service manager has opened it.
+        `systemd_socket` is the local socket if the service manager has opened it.
         """
         self._systemd_socket = systemd_socket
         self._program = program
@@ -60,7 +60,7 @@ class ConsoleLauncher:
         self._serving: asyncio.Task[None] | None = None
 
     def open(self, listen: str | None) -> None:
-        """Open the sockets, and let people in from now on; raises OSError with what could be opened open."""
+        """Open the sockets; raises OSError, and then serves those that could be opened."""
         failed = None
         for name, opened in (
             ("--socket", _open_unix_socket(self._folder, self._systemd_socket)),
@@ -76,7 +76,7 @@ class ConsoleLauncher:
             raise failed
 
     async def close(self) -> None:
-        """Let nobody in any more."""
+        """Close the sockets and end the console process."""
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
@@ -103,7 +103,7 @@ class ConsoleLauncher:
                 await asyncio.sleep(RESTART_DELAY_S)
 
     async def _wait_for_client(self) -> None:
-        """Wait until somebody wants to come in."""
+        """Wait for a connection."""
         waiting = [asyncio.create_task(wait_readable(each.fileno())) for each in self._sockets.values()]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +113,7 @@ class ConsoleLauncher:
             await asyncio.gather(*waiting, return_exceptions=True)
 
     def _reject_waiting(self) -> None:
-        """Nobody can serve those who wait: let them know."""
+        """Close waiting connections, which cannot be served now."""
         for each in self._sockets.values():
             with contextlib.suppress(BlockingIOError):
                 while True:
@@ -141,7 +141,7 @@ class ConsoleLauncher:
 
 @asynccontextmanager
 async def serve_api(api: "ManagementApi", channel: socket.socket) -> AsyncIterator[None]:
-    """Answer on a socket what is asked there; closes it."""
+    """Serve the management API on a socket, and close the socket."""
     answers: RpcServer | None = None
 
     def received(kind: FrameType, head: dict[str, Any], body: bytes) -> None:
@@ -162,7 +162,7 @@ async def serve_api(api: "ManagementApi", channel: socket.socket) -> AsyncIterat
 
 
 async def _wait_ended(process: "subprocess.Popen[bytes]") -> int:
-    """Wait for the end of a process, or end it when nobody waits any more."""
+    """Wait for the end of a process; terminate it when cancelled."""
     pidfd = os.pidfd_open(process.pid)
     try:
         await wait_readable(pidfd)
@@ -183,13 +183,13 @@ async def _wait_ended(process: "subprocess.Popen[bytes]") -> int:
 def _open_unix_socket(folder: Path, passed: socket.socket | None) -> Callable[[], socket.socket | None]:
     def opened() -> socket.socket:
         path = folder / SOCKET
-        path.unlink(missing_ok=True)  # the state folder is ours alone: whoever listened there is dead
+        path.unlink(missing_ok=True)  # the state directory is locked by us: the earlier listener has ended
         if passed is not None:
             path.symlink_to(passed.getsockname())
             return passed.dup()
         one = socket.socket(socket.AF_UNIX)
         try:
-            # A path of a socket has 107 bytes at most, and that of the folder may be longer.
+            # A socket path has 107 bytes at most, and that of the directory may be longer.
             folder_descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 one.bind(f"/proc/self/fd/{folder_descriptor}/{SOCKET}")

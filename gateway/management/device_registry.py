@@ -1,7 +1,7 @@
-"""What is remembered of devices across restarts: who may serve a position, maintenance, and counters.
+"""Device registry: accepted serial numbers, maintenance and counters, kept across restarts.
 
-One JSON file, replaced as a whole: written beside it, brought to the disk, renamed. A file that cannot be
-read is set aside and begun anew, because a post without its counters is better than no post.
+One JSON file, replaced as a whole: written beside it, synced to disk, renamed. A file that cannot be read is
+set aside and started anew, because a post without counters is better than no post.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ log = structlog.get_logger()
 
 VERSION = 1
 KEPT_HOURS = 24
-"""How many hours are remembered one by one."""
+"""Number of hours with counts of their own."""
 HOUR_NS = 3_600_000_000_000
 
 
 @dataclass
 class DeviceCounters:
-    """What a device has done; see `gateway.api.models.Counters`."""
+    """Counters of a device; see `gateway.api.models.CountersView`."""
 
     online_s: float = 0.0
     good_reads: int = 0
@@ -32,7 +32,7 @@ class DeviceCounters:
     disconnects: int = 0
 
     def add(self, counts: dict[str, Any]) -> None:
-        """Add what a worker has counted since its last beat."""
+        """Add a worker's increments since its last heartbeat."""
         self.online_s += counts["online_ms"] / 1000
         self.good_reads += counts["good_reads"]
         self.bad_reads += counts["bad_reads"]
@@ -42,10 +42,10 @@ class DeviceCounters:
 
 @dataclass
 class HourlyCounts:
-    """What a device has done in one hour; see `gateway.api.models.Hour`."""
+    """Counts of a device in one hour; see `gateway.api.models.HourlyCountsView`."""
 
     number: int
-    """Which one, counted from 1970."""
+    """Hours since 1970."""
     good_reads: int = 0
     bad_reads: int = 0
     open_failures: int = 0
@@ -54,29 +54,29 @@ class HourlyCounts:
 
 @dataclass
 class SerialNumberEntry:
-    """One device of the world, by its serial number; or whatever stands at a position without one."""
+    """One device by its serial number; or the device at a position, if it reports none."""
 
     driver: str
     position: str
-    """Where it was seen last."""
+    """Position where it was last seen."""
     lifetime: DeviceCounters = field(default_factory=DeviceCounters)
     since_reset: DeviceCounters = field(default_factory=DeviceCounters)
     reset_ns: int = 0
-    """When the resettable ones were, in nanoseconds since 1970; 0: never."""
+    """Time of the last reset, in nanoseconds since 1970; 0: never."""
     last_good_read_ns: int = 0
-    """When it last read something well, likewise."""
+    """Time of the last good read, likewise."""
     hours: list[HourlyCounts] = field(default_factory=list)
-    """The last day, the oldest first; hours in which nothing happened are not there."""
+    """Hours of the last day, oldest first, without those in which nothing happened."""
 
     def count(self, unix_ns: int, counts: dict[str, Any]) -> None:
-        """Add what a worker has counted since its last beat, at that time."""
+        """Add a worker's increments since its last heartbeat, received at `unix_ns`."""
         self.lifetime.add(counts)
         self.since_reset.add(counts)
         events = (counts["good_reads"], counts["bad_reads"], counts["open_failures"], counts["disconnects"])
         if not any(events):
             return
         number = unix_ns // HOUR_NS
-        # A clock that was set back or ahead takes the hours with it that are not of this day.
+        # A step of the clock discards the hours that are then outside the last day.
         self.hours = [hour for hour in self.hours if number - KEPT_HOURS < hour.number <= number]
         if not self.hours or self.hours[-1].number != number:
             self.hours.append(HourlyCounts(number))
@@ -89,41 +89,43 @@ class SerialNumberEntry:
 
 @dataclass
 class MaintenanceWindow:
-    """Somebody works on a device."""
+    """Maintenance of a device."""
 
     until_ns: int
-    """When it ends by itself, in nanoseconds since 1970."""
+    """Time at which it ends by itself, in nanoseconds since 1970."""
     minutes: int
     reason: str
 
 
 @dataclass
 class PositionEntry:
-    """What belongs to a position."""
+    """Settings of a position."""
 
     driver: str = ""
     accepted_serial_number: str | None = None
-    """The serial number that may serve it."""
+    """Serial number accepted at the position."""
     maintenance: MaintenanceWindow | None = None
 
 
 class DeviceRegistry:
-    """The file and what is in it. Belongs to the event loop, but for `write`."""
+    """Contents of the file. Belongs to the event loop, except `write`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.positions: dict[str, PositionEntry] = {}
         self.devices: dict[str, SerialNumberEntry] = {}
         self.is_changed = False
-        """Whether there is something to write."""
+        """True if there are changes to write."""
 
     def read(self) -> None:
-        """Read what an earlier run has left."""
+        """Load the file of an earlier run."""
         try:
             table = json.loads(self._path.read_text("utf-8"))
             if table["version"] != VERSION:
                 raise ValueError(f"version {table['version']}")
-            self.positions = {position: _position_entry(entry) for position, entry in table["positions"].items()}
+            self.positions = {
+                position: _position_entry(entry) for position, entry in table["positions"].items()
+            }
             self.devices = {key: _serial_number_entry(entry) for key, entry in table["devices"].items()}
         except FileNotFoundError:
             pass
@@ -134,11 +136,11 @@ class DeviceRegistry:
                 self._path.replace(self._path.with_suffix(".broken"))
 
     def position_entry(self, position: str) -> PositionEntry:
-        """What belongs to a position."""
+        """Return the settings of a position."""
         return self.positions.setdefault(position, PositionEntry())
 
     def serial_number_entry(self, position: str, driver: str, serial_number: str | None) -> SerialNumberEntry:
-        """The device that answered at a position."""
+        """Return the entry of the device connected at a position."""
         key = f"{driver} {serial_number}" if serial_number else f"at {position}"
         device = self.devices.get(key)
         if device is None or (serial_number is None and device.driver != driver):
@@ -147,7 +149,7 @@ class DeviceRegistry:
         return device
 
     def content(self) -> bytes:
-        """What the file is to hold now; nothing is changed until something else is."""
+        """Return the content of the file, and mark it as saved."""
         self.is_changed = False
         table = {
             "version": VERSION,
@@ -157,7 +159,7 @@ class DeviceRegistry:
         return json.dumps(table, indent=1, ensure_ascii=False).encode()
 
     def write(self, content: bytes) -> None:
-        """Put this into the file, whole or not at all; raises OSError. May be called from any thread."""
+        """Write the file, completely or not at all; raises OSError. May be called from any thread."""
         fresh = self._path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -188,6 +190,6 @@ def _position_entry(entry: dict[str, Any]) -> PositionEntry:
 
 
 def _known_fields(model: type, entry: dict[str, Any]) -> dict[str, Any]:
-    """What this version knows of an entry, so that one of a later version can be gone back from."""
+    """Return the fields of an entry that this version has, so that a downgrade can read a newer file."""
     names = {each.name for each in fields(model)}
     return {name: value for name, value in entry.items() if name in names}

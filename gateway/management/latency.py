@@ -1,50 +1,53 @@
-"""How long events took: what is shown of one is joined with the moment at which the post's broker had it."""
+"""Latency of events: joins each shown event with the broker's acknowledgement of it."""
 
 import asyncio
 from collections.abc import Callable
 
 ACK_TIMEOUT_S = 0.1
-"""How long news of an event waits for the broker, in seconds: whoever looks shall see it at once."""
+"""Longest wait of a shown event for its acknowledgement, in seconds."""
 MAX_PENDING = 256
 
 
 class LatencyTracker:
-    """Of all devices, while somebody looks. An event is known by when it was heard, in ns since boot."""
+    """Latencies of all devices while a console is open.
+
+    The key of an event is its receive time (boot clock, ns).
+    """
 
     def __init__(self, deliver: Callable[[bytes, float | None], None], boot_ns: Callable[[], int]) -> None:
-        """`tell` is given what is shown of an event, and how long it took in ms, if that is known."""
+        """Create a tracker; `deliver` takes each event view and its latency in ms (None: unknown)."""
         self._deliver = deliver
         self._boot_ns = boot_ns
         self._acked_ms: dict[int, float] = {}
         self._waiting: dict[int, tuple[bytes, asyncio.TimerHandle]] = {}
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Cancel all timers."""
         while self._waiting:
             _, (_, timer) = self._waiting.popitem()
             timer.cancel()
 
-    def on_event(self, heard_ns: int, view: bytes) -> None:
-        """A device has said something; 0: nothing that goes to a broker."""
-        took_ms = self._acked_ms.pop(heard_ns, None)
-        if heard_ns == 0 or took_ms is not None or len(self._waiting) >= MAX_PENDING:
-            self._deliver(view, took_ms)
+    def on_event(self, received_ns: int, view: bytes) -> None:
+        """Take an event view; `heard_ns` 0: not published, so it has no latency."""
+        latency_ms = self._acked_ms.pop(received_ns, None)
+        if received_ns == 0 or latency_ms is not None or len(self._waiting) >= MAX_PENDING:
+            self._deliver(view, latency_ms)
             return
-        timer = asyncio.get_running_loop().call_later(ACK_TIMEOUT_S, self._on_timeout, heard_ns)
-        self._waiting[heard_ns] = view, timer
+        timer = asyncio.get_running_loop().call_later(ACK_TIMEOUT_S, self._on_timeout, received_ns)
+        self._waiting[received_ns] = view, timer
 
-    def on_ack(self, heard_ns: int) -> None:
-        """The broker has an event."""
-        took_ms = round((self._boot_ns() - heard_ns) / 1e6, 2)
-        if (waiting := self._waiting.pop(heard_ns, None)) is None:
-            self._acked_ms[heard_ns] = took_ms
+    def on_ack(self, received_ns: int) -> None:
+        """Take the acknowledgement of an event."""
+        latency_ms = round((self._boot_ns() - received_ns) / 1e6, 2)
+        if (waiting := self._waiting.pop(received_ns, None)) is None:
+            self._acked_ms[received_ns] = latency_ms
             if len(self._acked_ms) > MAX_PENDING:
                 del self._acked_ms[next(iter(self._acked_ms))]
             return
         view, timer = waiting
         timer.cancel()
-        self._deliver(view, took_ms)
+        self._deliver(view, latency_ms)
 
-    def _on_timeout(self, heard_ns: int) -> None:
-        view, _ = self._waiting.pop(heard_ns)
+    def _on_timeout(self, received_ns: int) -> None:
+        view, _ = self._waiting.pop(received_ns)
         self._deliver(view, None)

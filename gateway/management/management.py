@@ -1,14 +1,13 @@
-"""All that a gateway has for its technicians, as its composition root holds it."""
+"""Management part of a gateway: admission, audit, retention and the console."""
 
 import uuid
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
-from drivers.driver import Identity
 from drivers.observation import Observation
 from gateway.audit.hash_chain import ChainHead, Sign
-from gateway.audit.journal import AUDITED_DEVICE_EVENTS, AuditJournal
+from gateway.audit.journal import AuditJournal
 from gateway.audit.read_counts import HourlyReadCounts
 from gateway.common.clock import TimeSource
 from gateway.common.version import VERSION
@@ -27,7 +26,7 @@ REGISTRY_FILE = "devices.json"
 
 
 class Management:
-    """Register and admission from the start; the bench, and its models, once somebody looks."""
+    """Management of one gateway; the API and its models are loaded when the console first connects."""
 
     def __init__(
         self,
@@ -38,14 +37,14 @@ class Management:
         sign: Sign | None,
         systemd_socket: socket | None = None,
     ) -> None:
-        """`position` is the gateway's own; `sign` signs the audit.
+        """Create it; `position` is the gateway's own, `sign` signs the audit.
 
-        `passed` is the socket that people come in by, where it is open already.
+        `systemd_socket` is the console's socket if systemd has opened it.
         """
         self._gateway = gateway
         self.admission = Admission(
             DeviceRegistry(state_dir / REGISTRY_FILE),
-            lambda position: gateway.device(Position.parse(position)),
+            lambda position: gateway.devices.get(Position.parse(position)),
             time_source,
             str(gateway.path),
         )
@@ -63,7 +62,7 @@ class Management:
         self._api: ManagementApi | None = None
 
     def start(self) -> None:
-        """Remember what an earlier run has written down, and write down that there is another."""
+        """Load the registry, and record the start of the gateway in the audit."""
         self.admission.start()
         gateway = self._gateway
         self._journal.write_start(
@@ -72,55 +71,50 @@ class Management:
         self._retention.start()
 
     def open_console(self, listen: str | None) -> None:
-        """Let people in; raises OSError, and then lets in whoever can still come."""
+        """Open the console; raises OSError, and then serves the sockets that could be opened."""
         self._console_launcher.open(listen)
 
     async def close_console(self) -> None:
-        """Let nobody in any more."""
+        """Close the console."""
         await self._console_launcher.close()
         if self._api is not None:
             await self._api.close()
 
     async def stop(self) -> None:
-        """Write down what is to be remembered."""
+        """Save the registry and finish the audit."""
         await self._retention.stop()
         await self.admission.stop()
         await self._journal.stop()
 
-    def on_identity(self, position: str, identity: Identity) -> None:
-        """Learn who answered at a position."""
-        self.admission.on_identity(position, identity)
-
     def write_audit(
         self, position: Position, observation: Observation, transaction: str, provenance: str
     ) -> None:
-        """Keep at the post what goes on record."""
+        """Write an observation to the audit journal, if its type is audited."""
         self._journal.record(str(position), observation, transaction, provenance)
 
-    def on_event(self, position: str, event_type: str, partial_event: bytes) -> None:
-        """Keep at the post what a device says that goes on record."""
-        if event_type in AUDITED_DEVICE_EVENTS:
-            self._journal.on_event(position, event_type, partial_event)
+    def write_device_event(self, position: str, event_type: str, partial_event: bytes) -> None:
+        """Write a device's event to the audit journal."""
+        self._journal.on_event(position, event_type, partial_event)
 
     def on_counters(self, position: str, counts: dict[str, Any]) -> None:
-        """Learn what has happened there."""
+        """Add a worker's increments to counters and hourly read counts."""
         self.admission.on_counters(position, counts)
-        device = self._gateway.device(Position.parse(position)) if counts["good_reads"] else None
+        device = self._gateway.devices.get(Position.parse(position)) if counts["good_reads"] else None
         if device is not None and self._read_counts.add(position, device.driver.family, counts["good_reads"]):
             self._journal.schedule_checkpoint()
 
     def _on_sealed(self, head: ChainHead, trigger: str) -> None:
-        """Tell elsewhere how far the audit goes."""
-        said = AuditCheckpoint(line=head.n, sha256=head.digest, trigger=trigger)
-        self._gateway.publish_record(Position.parse(self._position), said, str(uuid.uuid4()))
+        """Publish a checkpoint of the audit."""
+        checkpoint = AuditCheckpoint(line=head.n, sha256=head.digest, trigger=trigger)
+        self._gateway.publish_record(Position.parse(self._position), checkpoint, str(uuid.uuid4()))
 
     def on_device_changed(self, position: str) -> None:
-        """Tell whoever looks how a device is now."""
+        """Push a device's state to open consoles."""
         if self._api is not None:
             self._api.on_device_changed(position)
 
     def on_gateway_changed(self) -> None:
-        """Tell whoever looks that something of the gateway itself is different."""
+        """Push a change of the gateway itself to open consoles."""
         if self._api is not None:
             self._api.on_gateway_changed()
 
@@ -133,7 +127,7 @@ class Management:
 
 
 def _audit_start_fields(post: Post) -> dict[str, Any]:
-    """What of a post's file tells who could be reached, and whether anything of it was real."""
+    """Return the configuration facts for a breach report: recipients, and profile."""
     return {
         "profile": post.gateway.profile,
         "devices": len(post.devices),

@@ -1,6 +1,7 @@
-"""What is kept at the post, and for how long: the audit, outboxes set aside, bundles, recordings.
+"""Retention of local data: audit files, outboxes set aside, bundles, recordings.
 
-The outbox has times of its own (`[delivery]`). Every removal goes into the audit, with numbers and no names.
+The outbox has its own expiry (`[delivery]`). Every removal is recorded in the audit, with counts and without
+names.
 """
 
 import asyncio
@@ -23,12 +24,12 @@ INTERVAL_S = 6 * 3600.0
 DAY_NS = 86_400_000_000_000
 MIB = 1024 * 1024
 SET_ASIDE = ("outbox.db.*", "outbox.db-wal.*", "outbox.db-shm.*", "blobs.*")
-"""What `gateway.delivery.outbox.database.set_aside` leaves behind."""
+"""File patterns left by `gateway.delivery.outbox.database.set_aside`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What was removed of one class."""
+    """Removed files of one class."""
 
     files: int
     size: int
@@ -36,7 +37,7 @@ class Removal:
 
 
 class RetentionJob:
-    """Removes what is older than it may be, some times a day. Belongs to the loop."""
+    """Removes expired files several times a day. Belongs to the event loop."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class RetentionJob:
         journal: AuditJournal,
         time_source: TimeSource,
     ) -> None:
-        """`position` is the gateway's own; `wanted` gives what the post's file says now."""
+        """Create it; `position` is the gateway's own, `retention` returns the present settings."""
         self._state_dir = state_dir
         self._position = position
         self._retention = retention
@@ -55,11 +56,11 @@ class RetentionJob:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look soon, and again every few hours."""
+        """Start: the first run is soon, later ones every few hours."""
         self._task = asyncio.create_task(self._run(), name="retention")
 
     async def stop(self) -> None:
-        """Look no longer."""
+        """Stop."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -72,34 +73,34 @@ class RetentionJob:
             wait_s = INTERVAL_S
 
     async def run_once(self) -> None:
-        """Remove what is too old, and what of the audit is too much."""
-        wanted, now_ns = self._retention(), self._time.unix_ns()
+        """Remove expired files, and audit files beyond the size limit."""
+        limits, now_ns = self._retention(), self._time.unix_ns()
         trusted = self._time.clock_status() is ClockStatus.SYNCED
         if trusted:
             for kind, days, paths in (
-                ("diagnostics", wanted.diagnostics_days, self._diagnostics),
-                ("recordings", wanted.recordings_days, self._recordings),
+                ("diagnostics", limits.diagnostics_days, self._diagnostics),
+                ("recordings", limits.recordings_days, self._recordings),
             ):
-                gone = await asyncio.to_thread(remove_older, paths(), now_ns - days * DAY_NS)
-                if gone.files:
+                removed = await asyncio.to_thread(remove_older, paths(), now_ns - days * DAY_NS)
+                if removed.files:
                     data = {
                         "class": kind,
-                        "files": gone.files,
-                        "bytes": gone.size,
-                        "oldest": to_rfc3339(gone.oldest_ns),
+                        "files": removed.files,
+                        "bytes": removed.size,
+                        "oldest": to_rfc3339(removed.oldest_ns),
                         "kept_days": days,
                     }
                     self._journal.append(
                         AuditRecord(to_rfc3339(now_ns), self._position, "retention.removed", data)
                     )
-        until = to_rfc3339(now_ns - wanted.audit_days * DAY_NS) if trusted else None
-        begun = to_rfc3339(now_ns - wanted.audit_days * DAY_NS // 12) if trusted else None
+        until = to_rfc3339(now_ns - limits.audit_days * DAY_NS) if trusted else None
+        closed_before = to_rfc3339(now_ns - limits.audit_days * DAY_NS // 12) if trusted else None
 
         def tidy(audit: AuditWriter, at: str) -> None:
             began = audit.started_at()
-            if begun is not None and began is not None and began < begun:
+            if closed_before is not None and began is not None and began < closed_before:
                 audit.close_file("age", at)
-            audit.prune(until, wanted.audit_max_mib * MIB, at)
+            audit.prune(until, limits.audit_max_mib * MIB, at)
 
         await self._journal.run(tidy)
 
@@ -113,7 +114,7 @@ class RetentionJob:
 
 
 def remove_older(paths: Iterator[Path], before_ns: int) -> Removal:
-    """Remove files and folders that were written last before a moment."""
+    """Remove files and directories last written before a moment."""
     import shutil
 
     files = size = 0

@@ -1,4 +1,4 @@
-"""From what the daemon knows to what technicians are shown."""
+"""Views of devices for the management API."""
 
 import time
 from typing import Any
@@ -15,33 +15,33 @@ from gateway.supervision.supervisor import DeviceSupervisor
 from gateway.worker.diagnostics import check_levels
 
 ADDRESS_KEYS = ("port", "url", "listen", "board", "find")
-"""Keys of settings that say where a device is, in the order in which they are looked for."""
+"""Settings keys that hold a device's address, in order of preference."""
 
 
 def device_view(
     settings: DeviceSettings, device: DeviceSupervisor, admission: Admission, lease: Lease | None
 ) -> DeviceView:
-    """One position at this moment."""
+    """Return the view of one position at this moment."""
     position = device.spec.position
-    upkeep = admission.maintenance(position)
+    maintenance = admission.maintenance(position)
     entry = admission.serial_number_entry(device)
-    hidden = device.published_state is not device.actual_state
+    hidden = device.state_filter.published_state is not device.state_filter.actual_state
     return DeviceView.model_validate(
         {
             "position": position,
             "driver": device.spec.driver,
             "family": device.driver.family,
             "address": device_address(settings.settings),
-            "state": device.published_state,
-            "actual_state": device.actual_state if hidden else None,
+            "state": device.state_filter.published_state,
+            "actual_state": device.state_filter.actual_state if hidden else None,
             "identity": device.identity,
             "accepted_serial_number": admission.accepted_serial_number(position),
             "last_good_read_at": to_rfc3339(entry.last_good_read_ns) if entry.last_good_read_ns else None,
             "claim": lease and {"station": lease.holder, "since": to_rfc3339(lease.since_unix_ns)},
             "restarts": device.restarts,
             "pid": device.pid,
-            "suppressed_events": device.suppressed_events,
-            "maintenance_until": upkeep and to_rfc3339(upkeep.until_ns),
+            "suppressed_events": device.state_filter.suppressed_events,
+            "maintenance_until": maintenance and to_rfc3339(maintenance.until_ns),
             "counters": _to_counters(entry),
             "commands": tuple(device.commands),
             "check_levels": tuple(str(level) for level in check_levels(device.driver)),
@@ -50,19 +50,21 @@ def device_view(
 
 
 def utc_now() -> str:
-    """This moment, as it is written."""
+    """Return the present time in RFC 3339."""
     return to_rfc3339(time.time_ns())
 
 
 def device_address(settings: Settings) -> str:
-    """Where a device is looked for. Of a URL only what is no secret: no user, no query."""
-    place = next((found for key in ADDRESS_KEYS if (found := getattr(settings, key, None)) is not None), None)
-    if isinstance(place, Settings) or hasattr(place, "model_fields"):
+    """Return a device's address. Of a URL only the parts that are not secret: no user, no query."""
+    address = next(
+        (found for key in ADDRESS_KEYS if (found := getattr(settings, key, None)) is not None), None
+    )
+    if isinstance(address, Settings) or hasattr(address, "model_fields"):
         inner = next(
-            (found for key in ADDRESS_KEYS if (found := getattr(place, key, None)) is not None), None
+            (found for key in ADDRESS_KEYS if (found := getattr(address, key, None)) is not None), None
         )
-        place = inner if inner is not None else getattr(place, "endpoint", None) or "the network"
-    text = str(place) if place is not None else ""
+        address = inner if inner is not None else getattr(address, "endpoint", None) or "the network"
+    text = str(address) if address is not None else ""
     if "://" not in text:
         return text
     url = urlsplit(text)

@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/supervision."""
+"""Supervision: one worker process per device, started by a fork server, watched and restarted."""

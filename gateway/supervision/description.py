@@ -1,4 +1,4 @@
-"""From a driver and who answered to the description that everybody may read."""
+"""Device description, published for every position, from a driver and the device's identity."""
 
 from drivers.driver import Driver, Identity
 from drivers.links.settings import Settings
@@ -10,18 +10,18 @@ from gateway.contract.states import DeviceDescription, EventDescription
 def describe_device(
     driver: type[Driver[Settings]], name: str, identity: Identity | None, session: str
 ) -> DeviceDescription:
-    """Describe what stands at a position: `name` is the driver's, `session` this run of the gateway."""
+    """Describe the device at a position: `name` is the driver's, `session` the present run of the gateway."""
     return DeviceDescription(
         driver=name,
         family=driver.family,
         identity=identity,
         events=tuple(
             EventDescription(
-                type=said.event_type,
-                dataschema=to_schema_id(said.event_type),
-                data_class=said.data_class,
+                type=observation_type.event_type,
+                dataschema=to_schema_id(observation_type.event_type),
+                data_class=observation_type.data_class,
             )
-            for said in driver.observation_types
+            for observation_type in driver.observation_types
         ),
         commands=(
             *(describe_command(driver.family, command) for command in driver.commands.values()),

@@ -1,4 +1,4 @@
-"""How a device is, what is kept back of what it says, and what everybody is told of both."""
+"""State of a device, suppression of its events, and the state that is published."""
 
 import time
 from collections.abc import Callable
@@ -15,43 +15,38 @@ log = structlog.get_logger()
 
 
 class DeviceStateFilter:
-    """One position's state. `changed` is told what everybody is to be told."""
+    """State of one position; `on_change` is called with each state to publish."""
 
     def __init__(self, position: str, session: str, on_change: Callable[[DeviceState], None]) -> None:
         self._position = position
         self._session = session
         self._on_change = on_change
-        self._suppression: Suppression | None = None
+        self.suppression: Suppression | None = None
         self._substitute_state: DeviceState | None = None
-        """What is shown while something is kept back."""
+        """State published instead of the actual one during suppression."""
         self.published_state: DeviceState | None = None
-        """How the device is, as everybody is told."""
+        """State as published."""
         self.actual_state: DeviceState | None = None
-        """How it is, whatever is kept back."""
+        """State of the device, regardless of suppression."""
         self.suppressed_events = 0
-        """Events kept back by the present hold."""
-
-    @property
-    def is_suppressing_previews(self) -> bool:
-        """Whether nobody is shown what it sees."""
-        return self._suppression is not None
+        """Number of events suppressed by the present suppression."""
 
     @property
     def is_suppressing_all(self) -> bool:
-        """Whether records are kept back as well, and what stands."""
-        return self._suppression is not None and self._suppression.includes_records
+        """True if records and last values are suppressed as well as traveller data."""
+        return self.suppression is not None and self.suppression.includes_records
 
     def count_if_suppressed(self, data_class: str) -> bool:
-        """Whether an event of that class is kept back; then it is counted."""
-        kept = self._suppression is not None and (
-            self._suppression.includes_records or data_class == DataClass.TRAVELLER
+        """Return True, and count the event, if its data class is suppressed."""
+        is_suppressed = self.suppression is not None and (
+            self.suppression.includes_records or data_class == DataClass.TRAVELLER
         )
-        self.suppressed_events += kept
-        return kept
+        self.suppressed_events += is_suppressed
+        return is_suppressed
 
     def set_suppression(self, suppression: Suppression | None) -> None:
-        """Keep back from now on; None: no longer."""
-        before, self._suppression = self._suppression, suppression
+        """Start or change suppression; None ends it."""
+        before, self.suppression = self.suppression, suppression
         if suppression == before:
             return
         self._substitute_state = None
@@ -68,7 +63,7 @@ class DeviceStateFilter:
         self._publish()
 
     def set_actual_state(self, state: str, **fields: Any) -> None:
-        """Take note of how the device is."""
+        """Set the state of the device."""
         self.actual_state = self._make_state(state, **fields)
         log.info(
             "device_state",
@@ -86,16 +81,16 @@ class DeviceStateFilter:
         )
 
     def _publish(self) -> None:
-        """Make known how the device is, or why that is nobody's business for now."""
+        """Publish the actual state, or its substitute during suppression."""
         if self.actual_state is None:
             return
-        held = self._substitute_state
+        substitute = self._substitute_state
         if (
-            held is not None
-            and self._suppression is not None
-            and self._suppression.overrides(self.actual_state.state)
+            substitute is not None
+            and self.suppression is not None
+            and self.suppression.overrides(self.actual_state.state)
         ):
-            self.published_state = held.model_copy(update={"provenance": self.actual_state.provenance})
+            self.published_state = substitute.model_copy(update={"provenance": self.actual_state.provenance})
         else:
             self.published_state = self.actual_state
         self._on_change(self.published_state)

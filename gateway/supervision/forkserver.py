@@ -1,10 +1,10 @@
-"""The fork server: imports the drivers once, then becomes the parent of every worker process.
+"""Fork server: imports the drivers once, then becomes the parent of every worker process.
 
 Forking a loaded process takes milliseconds and shares its memory; starting Python anew takes a third of a
 second and shares nothing. Forking the running daemon would copy its threads' locks, its keys and its
-connections; so the server is forked from the daemon before it has any of them (`fork_server`). Should it ever
-have to be replaced, another one is started from nothing. `multiprocessing` has such a server, but it imports
-the program's main module, command line and all, into every worker and adds a process of its own.
+connections; so the server is forked from the daemon before it has any of them (`fork_server`). If it has to
+be replaced later, a new one is started as a new program. `multiprocessing` has such a server, but it imports
+the program's main module, with the whole command line, into every worker and adds a process of its own.
 """
 
 import contextlib
@@ -27,19 +27,19 @@ from gateway.worker import worker
 REQUEST_BYTES = 256 * 1024
 PR_SET_NAME = 15  # prctl(2)
 INTERNED_STRINGS = 22_000
-"""As many as two thirds of 32,768: a table with more than that is moved. It takes 8 ms."""
+"""Two thirds of 32,768: a table with more entries than that is moved. The move takes 8 ms."""
 GRACE_S = 2.0
-"""How long the workers have to end by themselves once the daemon is gone, in seconds."""
+"""Time for workers to end by themselves once the daemon is gone, in seconds."""
 
 
 def fork_server(
     drivers: list[str], level: str, close_in_child: Iterable[socket.socket] = ()
 ) -> tuple[int, socket.socket]:
-    """Fork the server off this process; returns its pid and our end of its socket.
+    """Fork the server from this process; return its pid and the daemon's end of its socket.
 
-    To be called before there are threads, keys, connections or an event loop. What the daemon has imported by
-    then is shared: measured, all processes of a post with one device weigh 69 MB (PSS) instead of 79, and no
-    second Python has to start before the first device opens.
+    Call it before there are threads, keys, connections or an event loop. Modules that the daemon has imported
+    by then are shared: measured, all processes of a post with one device take 69 MB (PSS) instead of 79, and
+    no second Python has to start before the first device opens.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     _grow_intern_table()
@@ -64,29 +64,33 @@ def fork_server(
 
 
 def _grow_intern_table() -> None:
-    """Let Python move its table of interned strings now, to where all processes share it.
+    """Make Python enlarge its table of interned strings now, in memory that all processes share.
 
-    Places of strings that are forgotten are not used again, so every process comes to the end of its table
-    after a quarter of an hour or a day, and then grows by half a megabyte (seen in a soak, CPython 3.11; the
-    table that it moves to has room for good).
+    Slots of strings that are freed are not reused, so every process reaches the end of its table after a
+    quarter of an hour or a day, and then grows by half a megabyte (seen in a soak, CPython 3.11; the enlarged
+    table does not fill up again).
     """
     for number in range(INTERNED_STRINGS):
         sys.intern(f"forgotten {number}")
 
 
 def _detach_stdin() -> None:
-    """Leave the daemon's standard input to the daemon."""
+    """Close the daemon's standard input in this process."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
 
 
 def main(channel: socket.socket, drivers: list[str], level: str) -> None:
-    """Serve fork requests until the daemon closes its end: an `Order`, and the worker's socket."""
+    """Serve fork requests until the daemon closes its end.
+
+    A request is a `WorkerSpec` and the worker's socket.
+    """
     logging.configure(level)
     for name in drivers:
         load_driver(name)
-    # What is imported by now is never collected: the collector would otherwise touch, and so copy, all of it.
+    # Modules imported by now are never collected: the collector would otherwise touch, and so copy, all of
+    # them.
     gc.collect()
     gc.freeze()
     wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -107,7 +111,7 @@ def main(channel: socket.socket, drivers: list[str], level: str) -> None:
                     continue
                 try:
                     request, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 1)
-                except ConnectionResetError:  # closed with deaths in it that the daemon had not read
+                except ConnectionResetError:  # closed with exit notices in it that the daemon had not read
                     request, descriptors = b"", []
                 if not request:
                     _terminate(children)
@@ -126,7 +130,7 @@ def main(channel: socket.socket, drivers: list[str], level: str) -> None:
 
 
 def _run_worker(spec: dict[str, Any], descriptor: int) -> None:
-    """The child's whole life."""
+    """Run the child process from start to end."""
     code = 70  # EX_SOFTWARE
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -141,11 +145,11 @@ def _run_worker(spec: dict[str, Any], descriptor: int) -> None:
 
 
 def _reap(children: set[int]) -> list[tuple[int, int]]:
-    """Collect the children that have ended, with their exit status (negative: the signal)."""
+    """Reap the children that have ended; return pids and exit statuses (negative: the signal)."""
     ended = []
     for pid in list(children):
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
+        reaped, status = os.waitpid(pid, os.WNOHANG)
+        if reaped:
             children.discard(pid)
             ended.append((pid, os.waitstatus_to_exitcode(status)))
     return ended
@@ -157,7 +161,7 @@ def _send(channel: socket.socket, message: dict[str, Any]) -> None:
 
 
 def _terminate(children: set[int]) -> None:
-    """The daemon is gone: let the workers close their devices, then make sure that none stays."""
+    """End the workers after the daemon: let them close their devices, then kill those that remain."""
     deadline = time.monotonic() + GRACE_S
     while children and time.monotonic() < deadline:
         _reap(children)

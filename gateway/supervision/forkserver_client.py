@@ -1,4 +1,4 @@
-"""The daemon's end of the fork server: asks for workers, learns of their deaths, replaces the server."""
+"""Client of the fork server in the daemon: requests workers, reads exit notices, replaces the server."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ async def wait_readable(descriptor: int) -> None:
 
 
 class _ForkedProcess:
-    """A child made by fork alone, with what the fork server client needs of `asyncio.subprocess.Process`."""
+    """Child made by fork alone, with the part of `asyncio.subprocess.Process` that the client uses."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -34,7 +34,7 @@ class _ForkedProcess:
 
     @property
     def returncode(self) -> int | None:
-        """How it ended; None while it lives."""
+        """Exit status; None while it runs."""
         if self._code is None:
             ended, status = os.waitpid(self.pid, os.WNOHANG)
             if ended:
@@ -55,12 +55,12 @@ class _ForkedProcess:
 
 
 class ForkServerClient:
-    """The daemon's end of the fork server: asks for workers, learns of their deaths, replaces the server."""
+    """Client of the fork server: requests workers, reads exit notices, replaces the server."""
 
     def __init__(
         self, drivers: list[str], level: str, server: tuple[int, socket.socket] | None = None
     ) -> None:
-        """`born`: the server that was forked before the daemon began; None: the first fork starts one."""
+        """Use `server`, forked before the daemon began; None: the first `fork` starts one."""
         self._drivers = drivers
         self._level = level
         self._process: asyncio.subprocess.Process | _ForkedProcess | None = None
@@ -92,7 +92,10 @@ class ForkServerClient:
         return ours
 
     async def fork(self, spec: WorkerSpec, descriptor: int) -> int:
-        """Make a worker process that serves `order` on `descriptor`; returns its pid; raises OSError."""
+        """Fork a worker process for `spec` that talks to the daemon on `descriptor`.
+
+        Return its pid; raises OSError.
+        """
         async with self._lock:
             loop = asyncio.get_running_loop()
             channel = await self._ensure_server()
@@ -104,12 +107,12 @@ class ForkServerClient:
                     channel.close()
                     raise ConnectionResetError("the fork server ended")
                 message = json.loads(answer)
-                # Deaths are told as well, but a worker's socket says so sooner: only a birth matters here.
+                # Exit notices come here as well, but a worker's socket closes sooner: only pids matter here.
                 if "status" not in message:
                     return int(message["pid"])
 
     async def close(self) -> None:
-        """Let the server end; it ends what is left of its children."""
+        """Close the server, which ends its remaining children."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None

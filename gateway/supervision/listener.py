@@ -1,4 +1,4 @@
-"""What a device's supervision hands up to the rest of the gateway, and what may be kept back of it."""
+"""Callbacks from a device supervisor to the gateway, and the rule that suppresses its output."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,12 +9,12 @@ from gateway.contract.commands import CommandOutcome
 from gateway.contract.states import DeviceDescription, DeviceState
 
 PRESENT_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED})
-"""Conditions in which somebody is there who has said who it is."""
+"""States in which a device is present and identified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that belongs to the next event."""
+    """Image of the next event."""
 
     role: str
     media_type: str
@@ -23,19 +23,19 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class DeviceEvent:
-    """One event as a worker handed it up."""
+    """One event as received from a worker."""
 
     event_type: str
     data_class: str
     partial_event: bytes
     images: tuple[Image, ...]
     received_boot_ns: int
-    """When, by the boot clock: its life counts from then."""
+    """Receive time by the boot clock, in nanoseconds: the event's expiry counts from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """Why nothing that a device says about persons reaches anybody for now, and what is shown instead."""
+    """Suppression of a device's traveller data, and the state that is published meanwhile."""
 
     state_code: StateCode
     text: str
@@ -43,44 +43,44 @@ class Suppression:
     action: Action = Action.NONE
     how: str = ""
     includes_records: bool = False
-    """Whether records are kept back as well, and what stands."""
+    """True if records and last values are suppressed as well."""
 
     def overrides(self, state_code: StateCode) -> bool:
-        """Whether it is shown instead of how the device is: one that is not there cannot be accepted."""
+        """Return True if its state replaces `state_code`: an absent device cannot be accepted."""
         return self.state_code is StateCode.MAINTENANCE or state_code in PRESENT_STATES
 
 
 class DeviceListener(Protocol):
-    """What the supervisor hands things to."""
+    """Callbacks of a device supervisor."""
 
     def on_event(self, position: str, event: DeviceEvent) -> None:
-        """A device said something."""
+        """Handle an event of the device."""
         ...
 
     def on_state(self, position: str, state: DeviceState) -> None:
-        """How a device is now."""
+        """Handle a new state."""
         ...
 
     def on_description(self, position: str, description: DeviceDescription) -> None:
-        """What stands at a position now."""
+        """Handle a new description."""
         ...
 
     def on_identity(self, position: str, identity: Identity) -> None:
-        """Who answered; told before anything that it says."""
+        """Handle the identity of the device; called before any event of it."""
         ...
 
     def on_counters(self, position: str, counts: dict[str, Any]) -> None:
-        """What has happened there since the last time, by the worker's counters."""
+        """Handle increments of the worker's counters since the last call."""
         ...
 
     def on_command_result(self, position: str, command_ref: int, outcome: CommandOutcome) -> None:
-        """How a command that was handed down ended. Each is told once."""
+        """Handle the result of a command; called once per command."""
         ...
 
     def on_preview_frame(self, position: str, station: str, frame: bytes) -> None:
-        """What a camera sees now, for one station; empty: that is over."""
+        """Handle a preview frame for one station; empty: the preview has ended."""
         ...
 
     def on_last_value(self, position: str, event_type: str, last_value: bytes | None) -> None:
-        """What the device said last of a kind that stands; None: it is not there any more."""
+        """Handle the last value of an event type; None: it is no longer valid."""
         ...

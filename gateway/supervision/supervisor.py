@@ -1,4 +1,7 @@
-"""A worker process per device: start, heartbeat, restart with backoff, stop. None touches another."""
+"""Supervisor of a device's worker process.
+
+Start, heartbeat, restart with backoff, stop. Devices are independent.
+"""
 
 import asyncio
 import contextlib
@@ -20,7 +23,6 @@ from gateway.common.backoff import Backoff
 from gateway.contract.commands import CommandOutcome, CommandState
 from gateway.contract.last_values import complete_last_value
 from gateway.contract.reason_codes import CommandReason
-from gateway.contract.states import DeviceState
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
 from gateway.supervision.description import describe_device
@@ -32,12 +34,12 @@ from gateway.worker.worker import WorkerSpec
 log = structlog.get_logger()
 
 STABLE_AFTER_S = 60.0
-"""A worker that lived this long had a life: its next start does not wait."""
+"""A worker that ran this long is stable: its next start does not wait."""
 
 
 WORKER_ENDED_TEXTS = {
-    Cause.WORKER_CRASHED: "The device's own process ended and is started again.",
-    Cause.HEARTBEAT_LOST: "The device's own process gave no sign of life and is replaced.",
+    Cause.WORKER_CRASHED: "The worker process of the device ended and is being restarted.",
+    Cause.HEARTBEAT_LOST: "The worker process of the device stopped responding and is being replaced.",
 }
 
 
@@ -48,14 +50,14 @@ def _to_outcome(head: dict[str, Any], result: bytes) -> CommandOutcome:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """What a worker process may take, in seconds."""
+    """Time limits of a worker process, in seconds."""
 
     heartbeat_timeout_s: float
     stop_timeout_s: float
 
 
 class DeviceSupervisor:
-    """One position: the process that serves it now, and what is known of its device."""
+    """Supervisor of one position: its worker process, and the state of its device."""
 
     def __init__(
         self,
@@ -70,48 +72,49 @@ class DeviceSupervisor:
         self._forkserver = forkserver
         self._listener = listener
         self._session = session
-        self._driver: type[Driver[Settings]] = load_driver(spec.driver)
-        self._identity: Identity | None = None
-        self._state_filter = DeviceStateFilter(
+        self.driver: type[Driver[Settings]] = load_driver(spec.driver)
+        self.commands: Mapping[str, CommandSpec] = self.driver.commands
+        self.identity: Identity | None = None
+        self.state_filter = DeviceStateFilter(
             spec.position, session, lambda state: listener.on_state(spec.position, state)
         )
         self._images: list[Image] = []
         self._last_values: dict[str, bytes] = {}
         self._pending_commands: set[int] = set()
-        """Commands that the worker has not answered yet."""
+        """References of commands without a result yet."""
         self._connection: FrameConnection | None = None
         self._pid = 0
         self._pidfd = -1
         self._last_heartbeat = 0.0
         self._next_action_at = 0.0
-        """When whoever looks after the process has something to do next, at the latest."""
+        """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
         self._stopping = False
         self._connection_lost: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._rpc = RpcClient(self._send)
         self._ready = asyncio.Event()
-        """Set while there is a process to ask."""
+        """Set while there is a worker process to send requests to."""
         self._restart_requested = False
         self._retry_now = asyncio.Event()
         self.counters: dict[str, Any] = {}
         self.last_good_read_ns = 0
-        """When something was last read well here, in nanoseconds since 1970; 0: not in this run."""
+        """Time of the last good read, in nanoseconds since 1970; 0: none in this run."""
         self.restarts = 0
 
     def start(self) -> None:
-        """Begin to serve the position."""
-        # What an earlier run left at brokers is history, even where its outbox had no time to note the topic.
-        for said in self._driver.observation_types:
-            if said.is_state:
-                self._listener.on_last_value(self.spec.position, said.event_type, None)
+        """Start to serve the position."""
+        # Last values of an earlier run are outdated, even where its outbox had no time to store the topic.
+        for observation_type in self.driver.observation_types:
+            if observation_type.is_state:
+                self._listener.on_last_value(self.spec.position, observation_type.event_type, None)
         self.publish_description()
         self._set_state(StateCode.STARTING)
         self._next_action_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name=f"supervise {self.spec.position}")
 
     async def stop(self) -> None:
-        """Close the device and end its process, by force when it takes too long."""
+        """Close the device and end its process, by SIGKILL after the time limit."""
         self._stopping = True
         if self._task is not None:
             self._task.cancel()
@@ -126,7 +129,7 @@ class DeviceSupervisor:
         await self._clean_up()
 
     def is_alive(self, patience_s: float) -> bool:
-        """Whether its process is looked after; `patience_s` is how late that may be."""
+        """Return False if the supervisor's next action is late by more than `patience_s` seconds."""
         if self._task is None or self._stopping:
             return True
         return (
@@ -134,93 +137,69 @@ class DeviceSupervisor:
         )
 
     def republish(self) -> None:
-        """Make known once more all that is retained, to somebody who has just come."""
+        """Publish all retained messages again, for a new connection."""
         self.publish_description()
-        if self.published_state is not None:
-            self._listener.on_state(self.spec.position, self.published_state)
+        if self.state_filter.published_state is not None:
+            self._listener.on_state(self.spec.position, self.state_filter.published_state)
         self._publish_last_values()
 
     def pause(self) -> None:
-        """Take no more events from this device for now, nor from the next process that serves it."""
+        """Stop reading events of this device, also of the next process that serves it."""
         self._paused = True
         if self._connection is not None:
             self._connection.pause()
 
     def resume(self) -> None:
-        """Take events again."""
+        """Resume reading events."""
         self._paused = False
         if self._connection is not None:
             self._connection.resume()
 
     @property
-    def published_state(self) -> DeviceState | None:
-        """How the device is, as everybody is told."""
-        return self._state_filter.published_state
-
-    @property
-    def actual_state(self) -> DeviceState | None:
-        """How it is, whatever is kept back."""
-        return self._state_filter.actual_state
-
-    @property
-    def suppressed_events(self) -> int:
-        """Events kept back by the present hold."""
-        return self._state_filter.suppressed_events
-
-    @property
     def state_code(self) -> StateCode:
-        """How the device is."""
-        return self.published_state.state if self.published_state is not None else StateCode.STARTING
-
-    @property
-    def commands(self) -> Mapping[str, CommandSpec]:
-        """What it can be told to do, by verb."""
-        return self._driver.commands
+        """Code of the published state."""
+        state = self.state_filter.published_state
+        return state.state if state is not None else StateCode.STARTING
 
     def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
-        """Hand a command down; False when there is no process to take it. Else it is answered, once.
+        """Send a command to the worker; return False if there is none. Otherwise exactly one result follows.
 
-        It is never handed to another process: what a worker that died had begun, nobody knows.
+        A command is never sent to another process: whether a worker that ended had begun it is unknown.
         """
         if self._connection is None:
             return False
         self._pending_commands.add(command_ref)
-        self._connection.send(FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args)
+        self._connection.send(
+            FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args
+        )
         return True
 
     def set_claim_holder(self, holder: str | None) -> None:
-        """Let the device know who has it from now on."""
+        """Send the claim holder to the driver."""
         self._send(FrameType.CLAIM, {"holder": holder})
 
-    # What technicians ask for
-
-    @property
-    def driver(self) -> type[Driver[Settings]]:
-        """Who speaks to the device."""
-        return self._driver
-
-    @property
-    def identity(self) -> Identity | None:
-        """Who answered last."""
-        return self._identity
+    # Operations of technicians
 
     @property
     def pid(self) -> int | None:
-        """The process that serves it, while there is one."""
+        """Process id of the worker, or None."""
         return self._pid if self._connection is not None else None
 
     async def wait_ready(self) -> None:
-        """Wait until there is a process to ask."""
+        """Wait until there is a worker process."""
         await self._ready.wait()
 
     def stream(self, method: str, **head: Any) -> AsyncGenerator[ResponseChunk]:
-        """Ask the worker; see `gateway.worker.diagnostics`. The answer ends with the process; raises Refusal."""
+        """Send a request to the worker and stream the response.
+
+        See `gateway.worker.diagnostics`; raises RpcError.
+        """
         if self._connection is None:
-            raise RpcError("unavailable", "The device's own process is just being replaced.", "Try again.")
+            raise RpcError("unavailable", "The worker process of the device is being replaced.", "Try again.")
         return self._rpc.stream(method, **head)
 
     async def restart(self) -> None:
-        """Have the process replaced at once; no other device notices. Returns when there is another one."""
+        """Replace the worker process; return when the new one runs. Other devices are not affected."""
         self._retry_now.set()
         if self._connection is None:
             return
@@ -230,16 +209,16 @@ class DeviceSupervisor:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.stop_timeout_s):
                 await ended.wait()
-        ended.set()  # a process that does not end is killed by who waits for this
+        ended.set()  # `_run` kills a process that does not end
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.stop_timeout_s):
                 await self._ready.wait()
 
     def set_suppression(self, suppression: Suppression | None) -> None:
-        """Keep back what the device says from now on; None: no longer. What was kept back is gone."""
-        before = self._state_filter.is_suppressing_all
-        self._state_filter.set_suppression(suppression)
-        if self._state_filter.is_suppressing_all and not before:
+        """Start, change or end suppression. Suppressed events are lost."""
+        before = self.state_filter.is_suppressing_all
+        self.state_filter.set_suppression(suppression)
+        if self.state_filter.is_suppressing_all and not before:
             for event_type in self._last_values:
                 self._listener.on_last_value(self.spec.position, event_type, None)
         elif before:
@@ -257,7 +236,8 @@ class DeviceSupervisor:
             except OSError as error:
                 log.error("worker_not_started", device=self.spec.position, exc_info=error)
                 cause = Cause.WORKER_CRASHED
-            # A process in the kernel's hands ends when the kernel lets it: that is one device's trouble.
+            # A process in uninterruptible sleep ends only when the kernel releases it; this blocks one device
+            # only.
             self._next_action_at = math.inf
             await self._clean_up()
             self.restarts += 1
@@ -269,7 +249,8 @@ class DeviceSupervisor:
             stable = loop.time() - born >= STABLE_AFTER_S
             if stable:
                 backoff.reset()
-            # A first death after a good life is answered at once: a counter waits. A series is not.
+            # The first failure after a stable run is restarted at once, because travellers wait. A series is
+            # not.
             wait_s = 0.0 if stable or first else backoff.next_s()
             log.warning("worker_ended", device=self.spec.position, cause=cause, seconds=round(wait_s, 2))
             self._set_state(
@@ -285,7 +266,7 @@ class DeviceSupervisor:
                     await self._retry_now.wait()
 
     async def _fork_worker(self) -> None:
-        """Fork a worker; raises OSError."""
+        """Fork a worker process; raises OSError."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -308,7 +289,7 @@ class DeviceSupervisor:
         self._ready.set()
 
     async def _wait_for_failure(self) -> Cause:
-        """Wait until the worker is gone or silent for too long."""
+        """Wait until the worker ends or its heartbeat is late; return the cause."""
         loop = asyncio.get_running_loop()
         while True:
             before = loop.time()
@@ -319,18 +300,18 @@ class DeviceSupervisor:
                 return Cause.WORKER_CRASHED
             except TimeoutError:
                 now = loop.time()
-                # Our own loop may have been stopped (a suspended machine, a debugger): that is no evidence.
-                # Nor is silence while we do not listen.
+                # The daemon's own loop may have been stopped (a suspended machine, a debugger): then a late
+                # heartbeat proves nothing. Nor does it while reading is paused.
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
                     self._last_heartbeat = now
                 elif now - self._last_heartbeat > self._limits.heartbeat_timeout_s:
                     return Cause.HEARTBEAT_LOST
 
     async def _clean_up(self) -> None:
-        """Make sure that nothing of this worker is left: what it said, what it owes, its process."""
+        """Remove the worker: clear last values, fail pending commands, kill the process."""
         self._clear_last_values()
         self._ready.clear()
-        self._rpc.connection_lost("The device's own process has ended.")
+        self._rpc.connection_lost("The worker process of the device has ended.")
         while self._pending_commands:
             outcome = CommandOutcome.failed(
                 CommandReason.STOPPING if self._stopping else CommandReason.WORKER_LOST
@@ -347,16 +328,17 @@ class DeviceSupervisor:
             self._pidfd = -1
 
     async def _wait_exited(self) -> None:
-        """Wait until the kernel has ended the process: only then is its device free for the next one."""
+        """Wait until the kernel has ended the process: only then can the next one open the device."""
         if self._pidfd >= 0:
             await wait_readable(self._pidfd)
 
     def _on_frame(self, kind: FrameType, head: dict[str, Any], body: bytes) -> None:
-        """Take one frame from the worker."""
+        """Handle one frame from the worker."""
         match kind:
             case FrameType.EVENT:
                 images, self._images = self._images, []
-                if self._state_filter.count_if_suppressed(head["class"]):
+                states = self.state_filter
+                if states.suppression is not None and states.count_if_suppressed(head["class"]):
                     return
                 self._listener.on_event(
                     self.spec.position,
@@ -368,15 +350,15 @@ class DeviceSupervisor:
                 self._last_heartbeat = asyncio.get_running_loop().time()
                 self._on_counters(head)
             case FrameType.IDENTITY:
-                self._identity = Identity.model_validate(head)
-                self._listener.on_identity(self.spec.position, self._identity)
+                self.identity = Identity.model_validate(head)
+                self._listener.on_identity(self.spec.position, self.identity)
                 self.publish_description()
             case FrameType.STATE:
                 self._set_state(**head)
             case FrameType.RESPONSE_CHUNK:
                 self._rpc.on_chunk(head, body)
             case FrameType.PREVIEW:
-                if not body or not self._state_filter.is_suppressing_previews:
+                if not body or self.state_filter.suppression is None:
                     self._listener.on_preview_frame(self.spec.position, head["station"], body)
             case FrameType.LAST_VALUE:
                 self._on_last_value(head.get("type"), body)
@@ -388,7 +370,7 @@ class DeviceSupervisor:
                 raise FrameError(f"a worker may not send {kind.name}")
 
     def _on_counters(self, counters: dict[str, Any]) -> None:
-        """Pass on what was counted since the last beat."""
+        """Pass on counter increments since the last heartbeat."""
         self.last_good_read_ns = counters.pop("last_good_read_ns") or self.last_good_read_ns
         before, self.counters = self.counters, counters
         counts = {name: value - before.get(name, 0) for name, value in counters.items()}
@@ -400,22 +382,22 @@ class DeviceSupervisor:
             self._connection.send(kind, head, body)
 
     def _set_state(self, state: str, **details: Any) -> None:
-        """Take note of how the device is."""
+        """Set the state of the device."""
         if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
             self._clear_last_values()
-        self._state_filter.set_actual_state(state, **details)
+        self.state_filter.set_actual_state(state, **details)
 
     def _on_last_value(self, event_type: str | None, opened: bytes) -> None:
-        """Make known what stands from now on."""
+        """Complete and publish a last value; no type: clear all."""
         if event_type is None:
             self._clear_last_values()
         else:
             self._last_values[event_type] = last_value = complete_last_value(opened, self._session)
-            if not self._state_filter.is_suppressing_all:
+            if not self.state_filter.is_suppressing_all:
                 self._listener.on_last_value(self.spec.position, event_type, last_value)
 
     def _publish_last_values(self) -> None:
-        if not self._state_filter.is_suppressing_all:
+        if not self.state_filter.is_suppressing_all:
             for event_type, last_value in self._last_values.items():
                 self._listener.on_last_value(self.spec.position, event_type, last_value)
 
@@ -425,6 +407,6 @@ class DeviceSupervisor:
             self._listener.on_last_value(self.spec.position, event_type, None)
 
     def publish_description(self) -> None:
-        """Make known what stands here."""
-        described = describe_device(self._driver, self.spec.driver, self._identity, self._session)
+        """Publish the description of the device."""
+        described = describe_device(self.driver, self.spec.driver, self.identity, self._session)
         self._listener.on_description(self.spec.position, described)

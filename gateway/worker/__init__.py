@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/worker."""
+"""Worker: the process of one device, which runs its driver, commands, self-tests and traces."""

@@ -1,4 +1,4 @@
-"""Commands inside a device's own process: validated, begun in time, one at a time, and each answered once."""
+"""Commands in a worker: validated, started before their deadline, one at a time, each answered once."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ from gateway.contract.reason_codes import CommandReason
 log = structlog.get_logger()
 
 CANCEL_TIMEOUT_S = 1.0
-"""What commands that run have for their end when the device is gone, in seconds."""
+"""Time for running commands to end when the device is lost, in seconds."""
 
 
 class CommandRunner:
-    """Runs a driver's methods beside its `watch`. Commands that come while no driver is open are refused."""
+    """Runs a driver's command methods beside its `watch`. Commands are refused while no driver is open."""
 
     def __init__(
         self,
@@ -28,42 +28,42 @@ class CommandRunner:
         position: str,
         send_result: Callable[[int, CommandOutcome], None],
     ) -> None:
-        """`answer` is given the ticket of a command and how it ended."""
+        """Create a runner; `send_result` is called with a command's reference and its outcome."""
         self._commands = commands
         self._position = position
         self._send_result = send_result
         self._driver: Driver[Settings] | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
         self._exclusive_command: int | None = None
-        """The one that others have to wait for; urgent ones run beside it."""
+        """Reference of the running command that others wait for; urgent ones run beside it."""
         self._stopping = False
 
     def refuse_commands(self) -> None:
-        """Refuse what comes from now on; the process is about to end."""
+        """Refuse commands from now on, because the process is about to end."""
         self._stopping = True
 
     def on_opened(self, driver: Driver[Settings]) -> None:
-        """Obey from now on."""
+        """Accept commands for this driver."""
         self._driver = driver
 
     def on_claim(self, holder: str | None) -> None:
-        """Let the driver know who has the device from now on."""
+        """Send the claim holder to the driver."""
         if self._driver is not None:
             self._driver.on_claim_changed(holder)
 
     async def on_closed(self) -> None:
-        """Call off what runs, and refuse what comes, until there is another driver."""
+        """Cancel running commands, and refuse new ones until a driver is open."""
         self._driver = None
         running = list(self._running.values())
         for task in running:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=CANCEL_TIMEOUT_S)
-        for ticket in list(self._running):  # a driver that does not let itself be called off
-            self._finish(ticket, self._cancelled_outcome())
+        for command_ref in list(self._running):  # a driver that does not react to cancellation
+            self._finish(command_ref, self._cancelled_outcome())
 
     def start_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> None:
-        """Begin a command, or refuse it at once."""
+        """Start a command, or refuse it at once."""
         command, driver = self._commands.get(verb), self._driver
         if self._stopping:
             self._send_result(command_ref, CommandOutcome.refused(CommandReason.STOPPING))

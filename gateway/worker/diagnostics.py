@@ -1,7 +1,7 @@
-"""What a device's own process tells technicians: its last events, what it says now, its wire, checks of it.
+"""Diagnostics of one device in its worker: last events, live events, wire trace, self-tests.
 
-Nothing personal leaves the process by this way, but for a wire that is looked at with `reveal`. None of it is
-done on an event's way: what was said is made presentable when the event has been handed up.
+No personal data leave the process this way, except in a trace with `reveal`. An event is rendered for display
+only after it has been sent to the daemon.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ log = structlog.get_logger()
 
 KEPT_EVENTS = 20
 RENDER_DELAY_S, RENDER_DELAY_IMAGES_S = 30.0, 0.1
-"""How long what was said waits to be made presentable, in seconds: of what comes quicker, only the last are.
+"""Delay until observations are rendered, in seconds: of a fast series, only the last ones are.
 
-What has images does not wait long, because they weigh. Who asks does not wait at all. Nobody's data stay here
-for longer.
+Observations with images are rendered soon, because they use much memory. A request renders all at once. No
+personal data stay in memory for longer than this delay.
 """
 CHECK_TIMEOUTS_S = {"internal": 30.0, "external": 30.0, "interactive": 75.0}
-"""What a check of a level may take, in seconds."""
+"""Time limit of a self-test by level, in seconds."""
 
 
 class WorkerDiagnostics:
-    """What one worker knows of its device that a technician may."""
+    """Information about one device for technicians."""
 
     def __init__(
         self,
@@ -48,71 +48,68 @@ class WorkerDiagnostics:
         self._position = position
         self._expect_firmware = expect_firmware
         self.wire_tap = WireTap(describe_chunk)
-        self._pending: deque[tuple[int, int, Provenance, Observation | BadFrame]] = deque(maxlen=KEPT_EVENTS)
+        self.pending: deque[tuple[int, int, Provenance, Observation | BadFrame]] = deque(maxlen=KEPT_EVENTS)
+        """Observations not rendered yet.
+
+        Receive time (boot clock, ns; 0: a bad frame), time (ns since 1970), provenance, observation.
+        """
         self._rendered: deque[bytes] = deque(maxlen=KEPT_EVENTS)
-        self._render_timer: asyncio.TimerHandle | None = None
-        self._subscribers: list[BoundedStream] = []
-        self._check_observations: asyncio.Queue[Observation] | None = None
-        """What is said while a check runs."""
+        self.render_timer: asyncio.TimerHandle | None = None
+        self.subscribers: list[BoundedStream] = []
+        self.check_observations: asyncio.Queue[Observation] | None = None
+        """Observations made during a self-test."""
         self._check_timeout: asyncio.Timeout | None = None
         self._device: tuple[Driver[Settings], Identity] | None = None
 
     def on_opened(self, driver: Driver[Settings], identity: Identity) -> None:
-        """A device is there that can be checked."""
+        """Note the device that can be tested."""
         self._device = driver, identity
 
     def on_closed(self) -> None:
-        """It is not there any more; a check of it is over."""
+        """Note that the device is gone, and end a self-test of it."""
         self._device = None
         if self._check_timeout is not None:
             self._check_timeout.reschedule(asyncio.get_running_loop().time())
 
-    def on_observation(
-        self,
-        unix_ns: int,
-        provenance: Provenance,
-        observation: Observation | BadFrame,
-        received_boot_ns: int = 0,
-    ) -> None:
-        """Take note of what has been handed up; `heard_ns`: when an event was heard, since boot."""
-        self._pending.append((received_boot_ns, unix_ns, provenance, observation))
-        if self._check_observations is not None and isinstance(observation, Observation):
-            self._check_observations.put_nowait(observation)
-        if self._subscribers:
+    def on_observation(self, observation: Observation | BadFrame) -> None:
+        """Show the observation that was last added to `pending` to watchers, or schedule its rendering."""
+        if self.check_observations is not None and isinstance(observation, Observation):
+            self.check_observations.put_nowait(observation)
+        if self.subscribers:
             self._render_pending()
         elif isinstance(observation, Observation) and observation.attachments:
             self._render_within(RENDER_DELAY_IMAGES_S)
-        elif self._render_timer is None:
+        elif self.render_timer is None:
             self._render_within(RENDER_DELAY_S)
 
     def _render_within(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         due_s = loop.time() + seconds
-        if self._render_timer is not None:
-            if self._render_timer.when() <= due_s:
+        if self.render_timer is not None:
+            if self.render_timer.when() <= due_s:
                 return
-            self._render_timer.cancel()
-        self._render_timer = loop.call_at(due_s, self._render_pending)
+            self.render_timer.cancel()
+        self.render_timer = loop.call_at(due_s, self._render_pending)
 
     def _render_pending(self) -> None:
-        if self._render_timer is not None:
-            self._render_timer.cancel()
-            self._render_timer = None
-        while self._pending:
-            heard_ns, unix_ns, provenance, what = self._pending.popleft()
-            view = self._view(unix_ns, provenance, what)
+        if self.render_timer is not None:
+            self.render_timer.cancel()
+            self.render_timer = None
+        while self.pending:
+            received_ns, unix_ns, provenance, observation = self.pending.popleft()
+            view = self._view(unix_ns, provenance, observation)
             self._rendered.append(view)
-            for watcher in self._subscribers:
-                watcher.append(heard_ns.to_bytes(8) + view)
+            for watcher in self.subscribers:
+                watcher.append(received_ns.to_bytes(8) + view)
 
     def _view(self, unix_ns: int, provenance: Provenance, observation: Observation | BadFrame) -> bytes:
-        """The JSON of an EventView."""
+        """Return an EventView as JSON."""
         data: Any
         if isinstance(observation, BadFrame):
             event_type, data = "bad_frame", {"fault": observation.fault, "size": len(observation.wire)}
         else:
             event_type, data = observation.event_type, redact(observation)
-            del data["transaction"], data["wire"]  # no part of what was said
+            del data["transaction"], data["wire"]  # no part of the device's message
         return to_json(
             {
                 "position": self._position,
@@ -124,7 +121,10 @@ class WorkerDiagnostics:
         )
 
     def serve_request(self, head: dict[str, Any], _body: bytes) -> AsyncGenerator[bytes]:
-        """Answer a question of the daemon's: `last_events`, `subscribe_events`, `trace` or `check`; raises Refusal."""
+        """Serve a request of the daemon.
+
+        `last_events`, `subscribe_events`, `trace`, `check`; raises RpcError.
+        """
         match head["method"]:
             case "last_events":
                 return self._last_events()
@@ -135,33 +135,35 @@ class WorkerDiagnostics:
             case "check":
                 return self._check(SelfTestLevel(head["level"]))
             case method:
-                raise RpcError("unknown", f"A worker cannot answer {method}.")
+                raise RpcError("unknown", f"A worker has no method {method}.")
 
     async def _last_events(self) -> AsyncGenerator[bytes]:
         self._render_pending()
         yield b"[" + b",".join(self._rendered) + b"]"
 
     async def _subscribe(self) -> AsyncGenerator[bytes]:
-        """What is said, each as eight bytes of when it was heard and the JSON of an EventView."""
+        """Yield observations: eight bytes of receive time (boot clock, ns), then an EventView as JSON."""
         self._render_pending()
         watcher = BoundedStream()
-        self._subscribers.append(watcher)
+        self.subscribers.append(watcher)
         try:
             async for piece in watcher:
                 yield piece.body
         finally:
-            self._subscribers.remove(watcher)
+            self.subscribers.remove(watcher)
 
     async def _check(self, level: SelfTestLevel) -> AsyncGenerator[bytes]:
-        """Try the device, step by step, each as the JSON of a CheckStep."""
-        if self._check_observations is not None:
-            raise RpcError("conflict", "Another check of this device runs.", "Wait for its end.")
+        """Run a self-test; yield each step as JSON of a SelfTestStep."""
+        if self.check_observations is not None:
+            raise RpcError(
+                "conflict", "Another self-test of this device is running.", "Wait until it has ended."
+            )
         if self._device is None:
-            raise RpcError("conflict", "The device is not there, so nothing of it can be tried.")
+            raise RpcError("conflict", "The device is not connected, so it cannot be tested.")
         driver, identity = self._device
         if level not in check_levels(type(driver)):
-            raise RpcError("conflict", f"This device has no check of the level {level}.")
-        self._check_observations = asyncio.Queue()
+            raise RpcError("conflict", f"This device has no self-test of the level {level}.")
+        self.check_observations = asyncio.Queue()
         try:
             async with asyncio.timeout(CHECK_TIMEOUTS_S[level]) as self._check_timeout:
                 if level is SelfTestLevel.INTERNAL:
@@ -169,13 +171,13 @@ class WorkerDiagnostics:
                         yield step.model_dump_json().encode()
                 if level in driver.self_test_levels:
                     async with aclosing(
-                        driver.self_test(SelfTestContext(level, self._check_observations.get))
+                        driver.self_test(SelfTestContext(level, self.check_observations.get))
                     ) as steps:
                         async for step in steps:
                             yield step.model_dump_json().encode()
         except TimeoutError:
             gone = self._device is None
-            text = "The device went away." if gone else "It did not come to its end in time."
+            text = "The device was disconnected." if gone else "The self-test did not end in time."
             yield (
                 SelfTestStep(name="check.ended", outcome=Outcome.ABORTED, text=text)
                 .model_dump_json()
@@ -183,7 +185,7 @@ class WorkerDiagnostics:
             )
         except (CommandRefusal, CommandFailure) as no:
             yield (
-                SelfTestStep(name="check.begun", outcome=Outcome.ABORTED, text=no.text)
+                SelfTestStep(name="check.started", outcome=Outcome.ABORTED, text=no.text)
                 .model_dump_json()
                 .encode()
             )
@@ -200,11 +202,11 @@ class WorkerDiagnostics:
                 .encode()
             )
         finally:
-            self._check_observations = self._check_timeout = None
+            self.check_observations = self._check_timeout = None
 
 
 def check_levels(driver: type[Driver[Settings]]) -> tuple[SelfTestLevel, ...]:
-    """The levels of check that a driver's devices know: the internal one, and what it adds."""
+    """Return the self-test levels of a driver: the internal one, and those that it adds."""
     return (
         SelfTestLevel.INTERNAL,
         *(level for level in driver.self_test_levels if level is not SelfTestLevel.INTERNAL),
@@ -212,16 +214,16 @@ def check_levels(driver: type[Driver[Settings]]) -> tuple[SelfTestLevel, ...]:
 
 
 def common_steps(identity: Identity, expect_firmware: str | None) -> list[SelfTestStep]:
-    """What is tried of every device: that it is there, says who it is, and runs what it should."""
+    """Return the steps common to all devices: link open, identity, firmware."""
     steps = [SelfTestStep(name="link.open", outcome=Outcome.SUCCESSFUL, text="The link is open.")]
-    who = f"{identity.model}, serial number {identity.serial_number}"
+    described = f"{identity.model}, serial number {identity.serial_number}"
     steps.append(
-        SelfTestStep(name="identity.told", outcome=Outcome.SUCCESSFUL, text=f"It is a {who}.")
+        SelfTestStep(name="identity.reported", outcome=Outcome.SUCCESSFUL, text=f"It is a {described}.")
         if identity.serial_number is not None
         else SelfTestStep(
-            name="identity.told",
+            name="identity.reported",
             outcome=Outcome.NOT_SUPPORTED,
-            text=f"It is a {identity.model} and tells no serial number: if it is exchanged, nobody notices.",
+            text=f"It is a {identity.model} and reports no serial number: a replacement cannot be detected.",
         )
     )
     if expect_firmware is not None:
@@ -233,7 +235,7 @@ def _firmware(identity: Identity, expected: str) -> SelfTestStep:
     name = "identity.firmware"
     if identity.firmware is None:
         return SelfTestStep(
-            name=name, outcome=Outcome.UNDETERMINED, text="It does not tell its firmware's version."
+            name=name, outcome=Outcome.UNDETERMINED, text="It does not report its firmware version."
         )
     if identity.firmware == expected:
         return SelfTestStep(name=name, outcome=Outcome.SUCCESSFUL, text=f"Its firmware is {expected}.")

@@ -1,4 +1,4 @@
-"""What crosses a device's wire, for whoever looks at it now: kept nowhere, and free while nobody does."""
+"""Live trace of the bytes on a device's link: stored nowhere, and almost free without a watcher."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from drivers.links.recording.usb_trace import Transfer
 from gateway.ipc.rpc import BoundedStream
 
 MAX_ITEMS_PER_S = 2000
-"""Chunks a second that are shown; a camera's stream is no reading matter."""
+"""Upper bound of items shown per second; a camera stream is more than a person can read."""
 CONTROL = {
     b"\x02": "STX", b"\x03": "ETX", b"\x04": "EOT", b"\x05": "ENQ", b"\x06": "ACK", b"\x15": "NAK",
 }  # fmt: skip
@@ -22,7 +22,7 @@ DescribeChunk = Callable[[Direction, bytes], str]
 
 
 class _Subscriber:
-    """One who looks: what he may see, and what waits for him."""
+    """One watcher: whether it may see bytes, and the items queued for it."""
 
     def __init__(self, *, reveal: bool) -> None:
         self.reveal = reveal
@@ -31,10 +31,10 @@ class _Subscriber:
 
 
 class WireTap:
-    """The taps of a device's links, forwarding while somebody looks. They are called from any thread."""
+    """Taps of a device's links, which forward while somebody watches. They are called from any thread."""
 
     def __init__(self, describe_chunk: DescribeChunk = lambda _direction, _chunk: "") -> None:
-        """`meaning` says what a chunk means without what it says; "": nothing is known."""
+        """Create a tap; `describe_chunk` describes a chunk without its content; "": unknown."""
         self._describe_chunk = describe_chunk
         self._subscribers: tuple[_Subscriber, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -44,9 +44,9 @@ class WireTap:
         self._dropped = 0
 
     async def subscribe(self, *, reveal: bool) -> AsyncGenerator[bytes]:
-        """Yield b"", and then what crosses from that moment on, each as the JSON of a TraceItem.
+        """Yield b"", then each chunk from that moment on as JSON of a TraceItem.
 
-        Its bytes are in it only with `reveal`.
+        Its bytes are included only with `reveal`.
         """
         self._loop = asyncio.get_running_loop()
         viewer = _Subscriber(reveal=reveal)
@@ -59,15 +59,15 @@ class WireTap:
             self._subscribers = tuple(each for each in self._subscribers if each is not viewer)
 
     def on_chunk(self, direction: Direction, chunk: bytes) -> None:
-        """See a chunk; the `Tap` of a link."""
+        """Forward a chunk; the `Tap` of a link."""
         if self._subscribers and self._loop is not None:
-            if chunk is self._transfer_chunk:  # has been seen as part of its transfer
+            if chunk is self._transfer_chunk:  # already forwarded as part of its transfer
                 self._transfer_chunk = None
                 return
             self._loop.call_soon_threadsafe(self._show, time.monotonic(), direction, bytes(chunk), None)
 
     def on_transfer(self, transfer: Transfer) -> None:
-        """See a USB transfer begin or end; the `TransferTap` of a link."""
+        """Forward the start or end of a USB transfer; the `TransferTap` of a link."""
         if self._subscribers and self._loop is not None:
             self._transfer_chunk = transfer.data or None
             direction: Direction = "out" if transfer.stage == "submit" else "in"
@@ -97,7 +97,7 @@ class WireTap:
 
 
 def describe_bytes(chunk: bytes) -> str:
-    """What can be said of bytes without saying any of them: how they are framed, of what kind they are."""
+    """Describe bytes without disclosing them: their framing and kind."""
     if not chunk:
         return ""
     names = [CONTROL[end] for end in (chunk[:1], chunk[-1:]) if end in CONTROL]
@@ -125,7 +125,7 @@ def _transfer_fields(transfer: Transfer) -> dict[str, Any]:
 
 
 def _with_dropped_count(body: bytes, lost: int) -> bytes:
-    """Add to what an item says of those before it. Rare enough to be read again for it."""
+    """Add to an item's count of dropped items before it. Rare enough to parse it again."""
     from pydantic_core import from_json
 
     item = from_json(body)

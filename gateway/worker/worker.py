@@ -1,4 +1,4 @@
-"""Inside a device's own process: open the driver, run it, hand up what it says, start again when it fails."""
+"""Worker process of one device: opens the driver, sends its events, reopens it after a failure."""
 
 import asyncio
 import contextlib
@@ -34,14 +34,14 @@ log = structlog.get_logger()
 
 PR_SET_NAME = 15  # prctl(2)
 MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S = 0.02, 0.5
-"""How often a missing device is looked for, in seconds: a look costs one stat(2) or a walk over sysfs."""
+"""Interval between searches for a missing device, in seconds: one costs a stat(2) or a walk over sysfs."""
 CLOCK_STATUS_TTL_NS = 100_000_000
-"""How long an answer about the clock's standing is used: asking takes a seventh of what an event takes."""
+"""Cache time of the clock status, in nanoseconds: reading it costs a seventh of handling an event."""
 NO_ANSWER_RETRY_MAX_S = 1.0
-"""How long at most until who does not answer is tried again, in seconds: it costs little, and somebody waits.
+"""Longest wait before a device that does not respond is tried again, in seconds.
 
-Who refuses is tried ever more seldom, unless it is started anew: many cameras lock out who gives a wrong
-password too often.
+An attempt is cheap, and travellers wait. A device that rejects the connection is tried at growing intervals,
+unless it is restarted: many cameras lock a user out after too many wrong passwords.
 """
 MAX_KEPT_BAD_FRAMES = 32
 STATE_OF_CAUSE = {
@@ -52,12 +52,12 @@ STATE_OF_CAUSE = {
     Cause.DEVICE_FAULT: StateCode.FAULT,
     Cause.DRIVER_ERROR: StateCode.FAULT,
 }
-"""Which condition a failure means; all others are `offline`."""
+"""State code of a failure's cause; all others are `offline`."""
 
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """Everything a worker has to know."""
+    """Specification of a worker process."""
 
     site: str
     gateway: str
@@ -72,28 +72,28 @@ class WorkerSpec:
     expected_firmware: str | None = None
 
     def to_head(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the fields as plain values."""
         return asdict(self)
 
 
 @dataclass
 class WorkerCounters:
-    """What happened since this worker started."""
+    """Counters since the start of this worker."""
 
     opens: int = 0
     good_reads: int = 0
     bad_reads: int = 0
     open_failures: int = 0
-    """Attempts to open it that failed."""
+    """Failed attempts to open the device."""
     disconnects: int = 0
-    """How often it was lost while open."""
+    """Number of times that the open device was lost."""
     online_ms: int = 0
     last_good_read_ns: int = 0
-    """When it last read something well, in nanoseconds since 1970; 0: not yet."""
+    """Time of the last good read, in nanoseconds since 1970; 0: none yet."""
 
 
 class DeviceWorker:
-    """One device: its driver, its link, and the corridor to the daemon."""
+    """One device: its driver, its links, and the frame connection to the daemon."""
 
     def __init__(self, spec: WorkerSpec, connection: FrameConnection, clock: SystemTime) -> None:
         self._spec = spec
@@ -113,27 +113,27 @@ class DeviceWorker:
         )
         self.counters = WorkerCounters()
         self._open_since_ns = 0
-        """By the boot clock, what has not been counted yet; 0: it is not open."""
-        # Personal data: kept in memory only, for a technician at this post, and gone with the process.
+        """Start of the online time not counted yet, by the boot clock; 0: the device is not open."""
+        # Personal data: kept in memory only, for a technician at this post, and lost with the process.
         self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=MAX_KEPT_BAD_FRAMES)
 
     async def run(self) -> None:
-        """Tend the device until cancelled."""
+        """Serve the device until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._heartbeat_loop())
             tasks.create_task(self._reopen_loop())
 
     def on_command(self, head: dict[str, Any], args: bytes) -> None:
-        """Take a command from the daemon."""
+        """Start a command of the daemon."""
         call = Invocation(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
         self._commands.start_command(head["command_ref"], head["verb"], call, args)
 
     def on_claim(self, holder: str | None) -> None:
-        """Let the driver know who has the device from now on."""
+        """Send the claim holder to the driver."""
         self._commands.on_claim(holder)
 
     def refuse_commands(self) -> None:
-        """Obey no more: the end is near."""
+        """Refuse commands, because the process is about to end."""
         self._commands.refuse_commands()
 
     def _send_command_result(self, command_ref: int, outcome: CommandOutcome) -> None:
@@ -143,13 +143,13 @@ class DeviceWorker:
         )
 
     async def _heartbeat_loop(self) -> None:
-        """Tell the daemon regularly that this process and its event loop are alive."""
+        """Send heartbeats, which prove that this process and its event loop run."""
         while True:
             self.send_heartbeat()
             await asyncio.sleep(self._spec.heartbeat_interval_s)
 
     def send_heartbeat(self) -> None:
-        """Tell what has been counted until now."""
+        """Send a heartbeat with the present counters."""
         if self._open_since_ns:
             open_ms = (self._clock.boot_ns() - self._open_since_ns) // 1_000_000
             self.counters.online_ms += open_ms
@@ -157,7 +157,7 @@ class DeviceWorker:
         self._connection.send(FrameType.HEARTBEAT, asdict(self.counters))
 
     async def _reopen_loop(self) -> None:
-        """Open and watch, again and again; wait between attempts as long as the failure deserves."""
+        """Open and watch the device repeatedly; the wait between attempts depends on the failure."""
         failing = Backoff(self._spec.backoff_first_s, self._spec.backoff_max_s)
         unanswered = Backoff(self._spec.backoff_first_s, min(self._spec.backoff_max_s, NO_ANSWER_RETRY_MAX_S))
         absent = Backoff(MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S)
@@ -166,14 +166,14 @@ class DeviceWorker:
             try:
                 await self._open_and_watch()
             except LinkError as error:
-                failure = error  # and has been reported
+                failure = error  # reported already
             except Exception as error:
                 log.error("driver_error", device=self._spec.position, exc_info=error)
                 failure = LinkError(
                     Cause.DRIVER_ERROR,
-                    f"The driver {self._spec.driver} met something it does not understand.",
+                    f"The driver {self._spec.driver} failed with an internal error.",
                     Action.CALL_SUPPORT,
-                    "Send a diagnostics bundle to support; the driver goes on trying.",
+                    "Send a diagnostics bundle to support; the driver is started again.",
                 )
                 self._report_failure(failure)
             if self.counters.opens > opened:
@@ -193,12 +193,12 @@ class DeviceWorker:
             await _wait_before_retry(wait.next_s(), failure)
 
     async def _open_and_watch(self) -> None:
-        """One life of the driver; always ends by raising."""
+        """Open the driver and watch it until it fails; always ends by raising."""
         links = LinkFactory(self.diagnostics.wire_tap.on_chunk, self.diagnostics.wire_tap.on_transfer)
         driver = self._driver_class(self._settings, links)
         try:
             identity = await self._open(driver, links)
-            self.send_heartbeat()  # what was counted before belongs to whoever was there before
+            self.send_heartbeat()  # counts until now belong to the device that was there before
             self.counters.opens += 1
             self._open_since_ns = self._clock.boot_ns()
             self._connection.send(FrameType.IDENTITY, identity.model_dump(mode="json"))
@@ -206,14 +206,12 @@ class DeviceWorker:
             self._send_state(StateCode.ONLINE, provenance=_provenance(links))
             self._commands.on_opened(driver)
             self.diagnostics.on_opened(driver, identity)
-            async with contextlib.aclosing(driver.watch()) as said:  # type: ignore[type-var]
-                async for observation in said:
+            async with contextlib.aclosing(driver.watch()) as observations:  # type: ignore[type-var]
+                async for observation in observations:
                     match observation:
                         case BadFrame():
                             self._count_bad_frame(observation)
-                            self.diagnostics.on_observation(
-                                self._clock.unix_ns(), _provenance(links), observation
-                            )
+                            self._note(observation, self._clock.unix_ns(), _provenance(links))
                         case Status(condition, cause, text, action, how):
                             self._send_state(
                                 condition,
@@ -228,12 +226,13 @@ class DeviceWorker:
                             if self._connection.is_writable or not picture:
                                 self._connection.send(FrameType.PREVIEW, {"station": station}, picture)
                         case _:
-                            # A link that is opened for each document may lead to a simulator only now.
+                            # A link that is opened for each document may be connected to a simulator only
+                            # now.
                             self._require_real_device(links)
                             await self._send_event(observation, _provenance(links))
-            raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
+            raise LinkError(Cause.LINK_FAILED, "The driver ended without an error.", Action.WAIT)
         except LinkError as failure:
-            self._report_failure(failure)  # now: to close what has failed may take its time
+            self._report_failure(failure)  # reported now, because closing a failed link may take time
             raise
         finally:
             self.send_heartbeat()
@@ -268,19 +267,19 @@ class DeviceWorker:
         if links.is_simulated and self._spec.is_production:
             raise LinkError(
                 Cause.SIMULATED,
-                "A simulator is connected, and this post is in production.",
+                "A simulator is connected, and this post runs in production.",
                 Action.CONFIGURE,
                 'Connect the real device, or set `profile = "training"`.',
             )
 
     async def _send_event(self, observation: Observation, provenance: Provenance) -> None:
-        """Write the event once and send it, its images before it."""
-        heard = self._current_moment()
+        """Encode the event once and send it, after its images."""
+        received = self._current_moment()
         if type(observation).event_type.endswith("failed"):
             self._count_bad_frame(BadFrame(type(observation).event_type, observation.wire))
         else:
             self.counters.good_reads += 1
-            self.counters.last_good_read_ns = heard.unix_ns
+            self.counters.last_good_read_ns = received.unix_ns
         for attachment in observation.attachments:
             self._connection.send(
                 FrameType.BLOB,
@@ -288,22 +287,37 @@ class DeviceWorker:
                 attachment.content,
             )
         event = self._writer.write_partial_event(
-            observation, heard, provenance, observation.transaction or str(uuid.uuid4())
+            observation, received, provenance, observation.transaction or str(uuid.uuid4())
         )
         self._connection.send(
             FrameType.EVENT,
-            {"type": observation.event_type, "class": observation.data_class, "boot_ns": heard.boot_ns},
+            {"type": observation.event_type, "class": observation.data_class, "boot_ns": received.boot_ns},
             event,
         )
         if observation.is_state:
-            last_value = write_partial_last_value(observation, heard, provenance)
+            last_value = write_partial_last_value(observation, received, provenance)
             self._connection.send(FrameType.LAST_VALUE, {"type": observation.event_type}, last_value)
             self._has_last_values = True
-        self.diagnostics.on_observation(heard.unix_ns, provenance, observation, heard.boot_ns)
+        self._note(observation, received.unix_ns, provenance, received.boot_ns)
         await self._connection.wait_writable()
 
+    def _note(
+        self, observation: Observation | BadFrame, unix_ns: int, provenance: Provenance, boot_ns: int = 0
+    ) -> None:
+        """Keep an observation for technicians; `boot_ns`: receive time of an event, 0 for a bad frame."""
+        diagnostics = self.diagnostics
+        diagnostics.pending.append((boot_ns, unix_ns, provenance, observation))
+        # Most events need no more: there is no watcher, and rendering is scheduled already.
+        if (
+            diagnostics.render_timer is None
+            or diagnostics.subscribers
+            or diagnostics.check_observations is not None
+            or (isinstance(observation, Observation) and observation.attachments)
+        ):
+            diagnostics.on_observation(observation)
+
     def _current_moment(self) -> Moment:
-        """When this is; see `clock.moment`."""
+        """Return the present moment; see `gateway.common.clock.current_moment`."""
         boot_ns = self._clock.boot_ns()
         if boot_ns - self._clock_status_read_ns > CLOCK_STATUS_TTL_NS:
             self._clock_status, self._clock_status_read_ns = self._clock.clock_status(), boot_ns
@@ -315,7 +329,7 @@ class DeviceWorker:
             self.bad_frames.append((self._clock.boot_ns(), bad))
 
     def _report_failure(self, failure: LinkError) -> None:
-        """Report why it is not there."""
+        """Report a failure as a state."""
         self._send_state(
             STATE_OF_CAUSE.get(failure.cause, StateCode.OFFLINE),
             cause=failure.cause,
@@ -325,11 +339,11 @@ class DeviceWorker:
         )
 
     def _send_state(self, state: StateCode, **details: Any) -> None:
-        """Report a transition; repetitions of the same state are not news."""
+        """Report a change of state; an unchanged state is not sent again."""
         if state is StateCode.ONLINE and self._firmware_mismatch is not None:
             state, details = StateCode.DEGRADED, details | self._firmware_mismatch
         report = {"state": state, **details}
-        # Unplugged explains more than the `nothing there` that every later look finds.
+        # "Unplugged" explains more than the "no device" that every later attempt finds.
         still_unplugged = (
             details.get("cause") is Cause.NO_DEVICE
             and self._last_report is not None
@@ -341,7 +355,7 @@ class DeviceWorker:
 
 
 async def _wait_before_retry(wait_s: float, failure: LinkError) -> None:
-    """Wait so long, or until something happens that makes another attempt worth while."""
+    """Wait for `wait_s`, or until the failure's own condition for a retry is met."""
     if failure.retry_when is None:
         await asyncio.sleep(wait_s)
         return
@@ -357,26 +371,26 @@ def _provenance(links: LinkFactory) -> Provenance:
 
 
 def _firmware_mismatch(identity: Identity, expected: str | None) -> dict[str, Any] | None:
-    """What is to be said of a device that runs another firmware than was tried; None: nothing."""
+    """Return the fields of the state of a device whose firmware is not the expected one, else None."""
     if expected is None or identity.firmware in (None, expected):
         return None
     return {
         "cause": Cause.WRONG_FIRMWARE,
-        "text": f"It works, but its firmware is {identity.firmware}, and {expected} is expected.",
+        "text": f"The device works, but its firmware is {identity.firmware}, and {expected} is expected.",
         "action": Action.CALL_SUPPORT,
         "how": "Install the expected firmware, or change `expected_firmware` in the post's file.",
     }
 
 
 def _is_peer_closed(channel: socket.socket) -> bool:
-    """Whether the other end is closed, however much of what it said is still unread."""
+    """Return True if the other end is closed, even if data are still unread."""
     poll = select.poll()
     poll.register(channel, select.POLLRDHUP)
     return bool(poll.poll(0))
 
 
 async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
-    """Run the device until the daemon says stop or is gone."""
+    """Serve the device until the daemon sends STOP or ends."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 

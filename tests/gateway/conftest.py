@@ -1,4 +1,4 @@
-"""What tests of whole gateways share."""
+"""Fixtures of all gateway tests."""
 
 import pytest
 from support.process.daemons import expect_daemons

@@ -26,7 +26,7 @@ from simulators.specimens import ERIKSSON_LINES
 from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
-pytestmark = pytest.mark.usefixtures("forked_members")
+pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 
 class Events:

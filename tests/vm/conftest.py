@@ -17,7 +17,7 @@ if WANTED:  # while the machine is off, nobody wants to hear that its broker doe
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> None:
+def no_leftovers() -> None:
     """Not here: machine, brokers and clients outlive the single test. Their fixture ends them."""
 
 

@@ -1,4 +1,4 @@
-"""The audit's chain: whatever is done to it is found and named, and a power cut costs only what it cut."""
+"""Audit chain: every change is detected and classified; a power cut costs only the torn line."""
 
 import json
 import random
@@ -54,7 +54,7 @@ def opened(folder: Path) -> AuditWriter:
 
 
 def fill(folder: Path, lines: int, *, every: int = 5) -> AuditWriter:
-    """Lines 0 to `lines` in several files, signed every few lines and at the end."""
+    """Write lines 0 to `lines` in several files, signed every few lines and at the end."""
     audit = opened(folder)
     for number in range(lines):
         audit.write([note(number)], at(number))
@@ -66,7 +66,7 @@ def fill(folder: Path, lines: int, *, every: int = 5) -> AuditWriter:
 
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_synced() -> Iterator[None]:
-    """A power cut is what is left of the files here; waiting for the disk proves nothing."""
+    """Skip syncing: a power cut is simulated by the files left here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_log.os, "fdatasync", lambda _: None)
         patch.setattr(audit_log.os, "fsync", lambda _: None)
@@ -79,8 +79,8 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audit") / "whole"
+def intact_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit") / "intact_chain"
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_log, "MAX_FILE_BYTES", 1300)
@@ -98,27 +98,27 @@ def put(file: Path, lines: list[bytes]) -> None:
     file.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
-def copied(whole: Path, folder: Path) -> Path:
-    shutil.copytree(whole, folder, dirs_exist_ok=True)
+def copied(intact_chain: Path, folder: Path) -> Path:
+    shutil.copytree(intact_chain, folder, dirs_exist_ok=True)
     return folder
 
 
-def test_what_was_not_touched_is_proved_to_its_end(whole: Path) -> None:
-    verdict = verify(whole, VERIFIER)
+def test_intact_chain_verifies(intact_chain: Path) -> None:
+    verdict = verify(intact_chain, VERIFIER)
     assert (verdict.tampering, verdict.first_unverified, verdict.torn_at_end) == (None, None, False)
     assert verdict.checkpoints >= 5
     assert verdict.last is not None
     assert verdict.last.type == CHECKPOINT
-    assert verify(whole).first_unverified is not None  # the lines fit, and nobody vouches for them
-    assert verify(whole, Verifier([Ed25519PrivateKey.generate().public_key()])).unknown_keys == {
+    assert verify(intact_chain).first_unverified is not None  # the lines fit each other, without signatures
+    assert verify(intact_chain, Verifier([Ed25519PrivateKey.generate().public_key()])).unknown_keys == {
         Signer(KEY).kid
     }
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_any_single_change_removal_swap_or_insertion_is_found(whole: Path, data: st.DataObject) -> None:
-    found = pages(whole)
+def test_any_single_change_is_found(intact_chain: Path, data: st.DataObject) -> None:
+    found = pages(intact_chain)
     flat = [(file, number) for file, lines in found for number in range(len(lines))]
     lines = {file: list(those) for file, those in found}
     file, number = data.draw(st.sampled_from(flat))
@@ -149,25 +149,27 @@ def test_any_single_change_removal_swap_or_insertion_is_found(whole: Path, data:
             lines[file] = []
     read = {file: b"".join(line + b"\n" for line in those) for file, those in lines.items()}
     where = data.draw(st.integers(0, max(0, len(read[file]) - 1)))
-    if what == "byte":  # any one, line ends too
+    if what == "byte":  # any byte, line ends too
         read[file] = read[file][:where] + read[file][where + 1 :]
     elif what == "more":
         read[file] = (
             read[file][:where] + data.draw(st.sampled_from([b"\n", b" ", b"0", b"{}\n"])) + read[file][where:]
         )
-    touched = whole.parent / "touched"
+    touched = intact_chain.parent / "touched"
     touched.mkdir(exist_ok=True)
-    (touched / CHAIN_HEAD_FILE).write_bytes((whole / CHAIN_HEAD_FILE).read_bytes())
+    (touched / CHAIN_HEAD_FILE).write_bytes((intact_chain / CHAIN_HEAD_FILE).read_bytes())
     for path, content in read.items():
         (touched / path.name).write_bytes(content)
     verdict = verify(touched, VERIFIER)
     assert verdict.tampering is not None
     if what in ("change", "remove"):
-        assert (whole / verdict.tampering.file.name, verdict.tampering.number) in near(found, file, number)
+        assert (intact_chain / verdict.tampering.file.name, verdict.tampering.number) in near(
+            found, file, number
+        )
 
 
 def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list[tuple[Path, int]]:
-    """The line itself (lines count from 1), its neighbours, and those at the seam of two files."""
+    """Return the line (numbered from 1), its neighbours, and the lines at a file boundary."""
     flat = [(page, at + 1) for page, lines in found for at in range(len(lines))]
     here = flat.index((file, number + 1))
     return [*flat[max(0, here - 1) : here + 2], (file, number + 1)]
@@ -186,7 +188,7 @@ def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list
         ("rewrite", "forged", 6),
     ],
 )
-def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: TamperKind, number: int) -> None:
+def test_first_invalid_line_is_named(tmp_path: Path, doing: str, kind: TamperKind, number: int) -> None:
     fill(tmp_path, 10)
     ((file, lines),) = pages(tmp_path)
     match doing:
@@ -204,7 +206,7 @@ def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: TamperK
             lines[2], lines[4] = lines[4], lines[2]
         case "cut":
             del lines[4:]
-        case "rewrite":  # by somebody who knows how the chain is made, and has no key
+        case "rewrite":  # by an attacker who knows the format and has no key
             shutil.rmtree(tmp_path)
             tmp_path.mkdir()
             other = Signer(Ed25519PrivateKey.generate())
@@ -219,10 +221,10 @@ def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: TamperK
     assert (wrong.kind, wrong.number, wrong.file) == (kind, number, file)
 
 
-def test_what_is_cut_behind_the_last_checkpoint_is_told_as_unproved(tmp_path: Path) -> None:
+def test_cut_after_checkpoint_is_unproved(tmp_path: Path) -> None:
     audit = fill(tmp_path, 5)
     audit.write([note(number) for number in range(5, 8)], at(8))
-    (tmp_path / CHAIN_HEAD_FILE).unlink()  # as somebody would who cuts the end off
+    (tmp_path / CHAIN_HEAD_FILE).unlink()  # as an attacker who cuts the end off
     verdict = verify(tmp_path, VERIFIER)
     assert verdict.tampering is None
     assert verdict.last_verified is not None
@@ -230,14 +232,14 @@ def test_what_is_cut_behind_the_last_checkpoint_is_told_as_unproved(tmp_path: Pa
     assert verdict.first_unverified.n == verdict.last_verified.n + 1
 
 
-def test_a_note_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+def test_invalid_chain_head_is_none(tmp_path: Path) -> None:
     fill(tmp_path, 2)
     for note_of_last in (f"{'9' * 5000} {'0' * 64}", "7", "\xff"):
         (tmp_path / CHAIN_HEAD_FILE).write_text(note_of_last, "latin-1")
         assert verify(tmp_path, VERIFIER).tampering is None
 
 
-def test_a_power_cut_at_every_byte_of_the_last_write_is_told_and_the_chain_goes_on(tmp_path: Path) -> None:
+def test_power_cut_at_every_byte(tmp_path: Path) -> None:
     made, folder = tmp_path / "made", tmp_path / "cut"
     made.mkdir()
     folder.mkdir()
@@ -247,7 +249,7 @@ def test_a_power_cut_at_every_byte_of_the_last_write_is_told_and_the_chain_goes_
     after = (made / AUDIT_FILE).read_bytes()
     for cut in range(len(before), len(after)):
         (folder / AUDIT_FILE).write_bytes(after[:cut])
-        (folder / CHAIN_HEAD_FILE).write_bytes(head)  # the note is written once the lines are on the disk
+        (folder / CHAIN_HEAD_FILE).write_bytes(head)  # the chain head is written after the lines are on disk
         assert verify(folder, VERIFIER).tampering is None, cut
         again = opened(folder)
         again.write([note(4)], at(4))
@@ -260,15 +262,15 @@ def test_a_power_cut_at_every_byte_of_the_last_write_is_told_and_the_chain_goes_
         assert verdict.torn_lines == bool(rest and parse_line(rest) is None), cut
 
 
-def test_a_cut_while_a_cut_is_told_costs_no_more(tmp_path: Path) -> None:
+def test_power_cut_during_recovery(tmp_path: Path) -> None:
     fill(tmp_path, 2)
     file, head = tmp_path / AUDIT_FILE, (tmp_path / CHAIN_HEAD_FILE).read_bytes()
     half = file.read_bytes() + b'{"n":4,"prev":"00'
     file.write_bytes(half)
     opened(tmp_path).write([note(4)], at(4))
-    told = file.read_bytes()
-    for cut in range(len(half), len(told), 7):
-        file.write_bytes(told[:cut])
+    recovered = file.read_bytes()
+    for cut in range(len(half), len(recovered), 7):
+        file.write_bytes(recovered[:cut])
         (tmp_path / CHAIN_HEAD_FILE).write_bytes(head)
         opened(tmp_path).write([note(5)], at(5))
         verdict = verify(tmp_path, VERIFIER)
@@ -276,7 +278,7 @@ def test_a_cut_while_a_cut_is_told_costs_no_more(tmp_path: Path) -> None:
         assert verdict.torn_lines in (1, 2), cut
 
 
-def test_lines_taken_away_while_the_gateway_is_off_stay_known(tmp_path: Path) -> None:
+def test_lines_removed_while_stopped_are_found(tmp_path: Path) -> None:
     fill(tmp_path, 10)
     ((file, lines),) = pages(tmp_path)
     put(file, lines[:-3])
@@ -290,7 +292,7 @@ def test_lines_taken_away_while_the_gateway_is_off_stay_known(tmp_path: Path) ->
     assert f"lines {len(lines) - 2} to {len(lines)}" in wrong.text
 
 
-def test_old_files_go_on_record_and_the_rest_stays_provable(tmp_path: Path, small_files: None) -> None:
+def test_pruning_is_recorded(tmp_path: Path, small_files: None) -> None:
     audit = fill(tmp_path, 24)
     closed = audit_files(tmp_path)[:-1]
     boundary = parse_line([*read_lines(closed[1])][-1].raw)
@@ -307,7 +309,7 @@ def test_old_files_go_on_record_and_the_rest_stays_provable(tmp_path: Path, smal
     assert wrong.kind in ("removed", "cut_off")
 
 
-def test_a_full_disk_costs_no_line_that_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_loses_no_written_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audit = fill(tmp_path, 2)
     write = audit_log.os.write
 
@@ -325,9 +327,7 @@ def test_a_full_disk_costs_no_line_that_was_written(tmp_path: Path, monkeypatch:
     assert (verdict.tampering, verdict.first_unverified, verdict.torn_lines) == (None, None, 0)
 
 
-def test_a_line_and_its_files_name_are_on_the_disk_before_it_is_noted_as_the_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_line_is_synced_before_chain_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     pwrite = audit_log.os.pwrite
 
@@ -341,10 +341,10 @@ def test_a_line_and_its_files_name_are_on_the_disk_before_it_is_noted_as_the_las
     audit.write([note(1)], at(1))
     assert seen == [AUDIT_FILE, tmp_path.name, "noted"]
     audit.write([note(2)], at(2))
-    assert seen[3:] == [AUDIT_FILE, "noted"], "the name is there already"
+    assert seen[3:] == [AUDIT_FILE, "noted"], "the directory entry exists already"
 
 
-def test_a_gateway_may_write_and_close_files_meanwhile(tmp_path: Path, small_files: None) -> None:
+def test_verify_while_gateway_writes(tmp_path: Path, small_files: None) -> None:
     audit = opened(tmp_path)
     audit.write([note(0)], at(0))
 
@@ -361,12 +361,12 @@ def test_a_gateway_may_write_and_close_files_meanwhile(tmp_path: Path, small_fil
     writing.join()
 
 
-def test_that_lines_were_let_go_counts_only_where_it_is_signed(tmp_path: Path, small_files: None) -> None:
+def test_unsigned_pruning_is_rejected(tmp_path: Path, small_files: None) -> None:
     fill(tmp_path, 24)
     first, *rest = audit_files(tmp_path)
     last = parse_line([*read_lines(first)][-1].raw)
     assert last is not None
-    audit = AuditWriter(tmp_path, GATEWAY, None)  # somebody who knows how it is done, and has no key
+    audit = AuditWriter(tmp_path, GATEWAY, None)  # an attacker who knows the format, and has no key
     audit.write([AuditRecord(at(30), GATEWAY, PRUNED, {"last": last.n, "sha256": last.digest})], at(30))
     first.unlink()
     assert verify(tmp_path).pruned == last.n
@@ -384,7 +384,7 @@ KINDS = st.sampled_from(
     [CHECKPOINT, RESUMED, PRUNED, LINES_DROPPED, STARTED, TRAVELLER_READS, "command.decided", "claim.changed"]
 )
 NAMES = st.sampled_from(
-    ["halves", "missing", "expected", "reads", "from", "times", "last", "sha256", "station"]
+    ["torn_lines", "missing", "expected", "reads", "from", "count", "last", "sha256", "station"]
 )
 
 
@@ -406,14 +406,14 @@ NAMES = st.sampled_from(
         max_size=4,
     )
 )
-def test_whatever_stands_there_is_judged(whole: Path, lines: list[bytes]) -> None:
-    nonsense = whole.parent / "nonsense"
+def test_any_content_gives_a_result(intact_chain: Path, lines: list[bytes]) -> None:
+    nonsense = intact_chain.parent / "nonsense"
     nonsense.mkdir(exist_ok=True)
     put(nonsense / AUDIT_FILE, lines)
     verify(nonsense, VERIFIER)
     json.dumps(build_report((line for raw in lines if (line := parse_line(raw))), at(0), at(5)).to_json())
     (nonsense / CHAIN_HEAD_FILE).unlink(missing_ok=True)
-    opened(nonsense).write([note(1)], at(1))  # and the gateway goes on behind it
+    opened(nonsense).write([note(1)], at(1))  # and the gateway continues after it
     window = ("--from", "2026-11-28", "--to", "2026-11-29")
     for words in (
         ["verify", nonsense],

@@ -1,4 +1,4 @@
-"""`borderpost audit verify` and `export`: what they say of a record, and their exit codes."""
+"""`borderpost audit verify` and `export`: output and exit codes."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def _in_utc() -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path, _in_utc: None) -> Path:
-    """A day's record: two hours of reads, two stations, a technician who saw a wire."""
+    """An audit of a day: two hours of reads, two stations, a technician who revealed a trace."""
     audit = AuditWriter(tmp_path, GATEWAY, Signer(make_signing_key(tmp_path)).sign)
     seen = {
         "user": "amina",
@@ -91,10 +91,10 @@ def exported(folder: Path, *more: object) -> dict:
     return json.loads(ended.stdout)
 
 
-def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
+def test_verify_exit_codes(folder: Path) -> None:
     key = ("--key", folder / "signing.pub")
     whole = run("verify", folder, *key)
-    assert (whole.exit_code, whole.stdout.splitlines()[-1]) == (0, "whole")
+    assert (whole.exit_code, whole.stdout.splitlines()[-1]) == (0, "complete and unchanged")
     known = parse_line((folder / AUDIT_FILE).read_bytes().splitlines()[2])
     assert known is not None
     assert run("verify", folder, *key, "--expect", f"3:{known.digest}").exit_code == 0
@@ -108,21 +108,21 @@ def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
     (folder / AUDIT_FILE).write_bytes((folder / AUDIT_FILE).read_bytes().replace(b'"t-2"', b'"t-9"', 1))
     wrong = run("verify", folder, *key)
     assert wrong.exit_code == os.EX_DATAERR
-    assert f"WRONG {folder / AUDIT_FILE}:4: changed" in wrong.stdout.replace("\n", "")
-    assert json.loads(run("verify", folder, *key, "--json").stdout)["wrong"]["line"] == 4
+    assert f"INVALID {folder / AUDIT_FILE}:4: changed" in wrong.stdout.replace("\n", "")
+    assert json.loads(run("verify", folder, *key, "--json").stdout)["tampering"]["line"] == 4
     (finding,) = check_audit(Path("post.toml"), folder)
-    assert (finding.code, finding.severity) == ("audit_wrong", "error")
-    assert finding.text.startswith("Line 4 of audit.jsonl is wrong (changed)")
-    assert exported(folder)["incomplete"][0].startswith("the record is wrong at audit.jsonl:4")
+    assert (finding.code, finding.severity) == ("audit_verification_failed", "error")
+    assert finding.text.startswith("Line 4 of audit.jsonl is invalid (changed)")
+    assert exported(folder)["incomplete"][0].startswith("the audit is invalid at audit.jsonl:4")
     assert run("verify", folder, "--key", folder / "signing.key").exit_code == os.EX_USAGE
     (folder / AUDIT_FILE).unlink()
-    assert run("verify", folder).exit_code == os.EX_DATAERR  # its last line is known
+    assert run("verify", folder).exit_code == os.EX_DATAERR  # its last line is known elsewhere
     (folder / CHAIN_HEAD_FILE).unlink()
     assert not [*check_audit(Path("post.toml"), folder)]
     assert run("verify", folder).exit_code == os.EX_NOINPUT
 
 
-def test_an_export_tells_window_kinds_numbers_people_and_recipients(folder: Path) -> None:
+def test_export_of_window(folder: Path) -> None:
     found = exported(folder, "--key", folder / "signing.pub")
     assert found["sessions_at_most"] == 5
     assert found["reads"] == {"camera": {"lane-1/camera": 2}, "passport_reader": {"lane-1/reader": 3}}
@@ -136,13 +136,13 @@ def test_an_export_tells_window_kinds_numbers_people_and_recipients(folder: Path
     assert [(one["transaction"], one["who"]) for one in found["sessions"]] == [("t-2", ["lane-1", "lane-2"])]
     assert found["wires_revealed"][0]["reason"] == "vendor asks"
     assert found["incomplete"] == ["part of these reads was before the window"]
-    assert found["record"]["wrong"] is None
+    assert found["record"]["tampering"] is None
     table = run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29").stdout
     assert "at most 12" in table
     assert "vendor asks" in table
 
 
-def test_an_export_is_of_one_session_where_that_is_asked(folder: Path) -> None:
+def test_export_of_one_session(folder: Path) -> None:
     window = ("--from", "2026-11-28", "--to", "2026-11-29", "--json")
     one = json.loads(run("export", folder, *window, "--session", "t-1").stdout)
     assert [person["who"] for person in one["people"]] == ["lane-1"]
@@ -150,7 +150,7 @@ def test_an_export_is_of_one_session_where_that_is_asked(folder: Path) -> None:
     assert json.loads(run("export", folder, *window, "--session", "5e55").stdout)["audit_lines"] > 5
 
 
-def test_a_run_that_was_cut_off_is_said_to_be_so(folder: Path) -> None:
+def test_export_names_run_without_checkpoint(folder: Path) -> None:
     audit = AuditWriter(folder, GATEWAY, None)
     audit.write(
         [
@@ -161,6 +161,8 @@ def test_a_run_that_was_cut_off_is_said_to_be_so(folder: Path) -> None:
     )
     found = json.loads(run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29", "--json").stdout)
     assert (
-        f"the run before {at(140)} was cut off: up to an hour of reads is not counted" in found["incomplete"]
+        f"the run before {at(140)} ended without a checkpoint: up to an hour of reads is not counted"
+        in found["incomplete"]
     )
-    assert "the gateway runs: reads since its last checkpoint are not counted yet" in found["incomplete"]
+    running = "the gateway is running: reads since its last checkpoint are not counted yet"
+    assert running in found["incomplete"]

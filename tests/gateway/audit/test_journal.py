@@ -1,4 +1,4 @@
-"""The audit at the post: a line a record, chained and signed, read back by the console."""
+"""Audit journal: one line per record, chained and signed, read by the console."""
 
 from pathlib import Path
 
@@ -28,9 +28,7 @@ def kept(folder: Path) -> AuditJournal:
     return AuditJournal(folder, "_gw/gw-1", FakeTime(), Signer(KEY).sign)
 
 
-async def test_records_are_kept_in_files_that_end_and_read_newest_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_records_read_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_log, "MAX_FILE_BYTES", 4000)
     audit = kept(tmp_path)
     audit.record("lane-1/reader", ClockStepped(step_ms=1, clock_status="synced", first_synced=True))
@@ -49,7 +47,7 @@ async def test_records_are_kept_in_files_that_end_and_read_newest_first(
     assert (verdict.tampering, verdict.first_unverified) == (None, None)
 
 
-async def test_half_a_line_that_a_power_cut_left_costs_only_itself(tmp_path: Path) -> None:
+async def test_torn_line_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / AUDIT_FILE).write_bytes(b'{"at":"2026-11-2')
     audit = kept(tmp_path)
     audit.record("lane-1/reader", acted("after"))
@@ -60,9 +58,7 @@ async def test_half_a_line_that_a_power_cut_left_costs_only_itself(tmp_path: Pat
     assert verify(tmp_path, Verifier([KEY.public_key()])).torn_lines == 1
 
 
-async def test_what_is_written_is_signed_within_the_hour(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_lines_signed_within_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "CHECKPOINT_S", 0.01)
     audit = kept(tmp_path)
     audit.record("lane-1/reader", acted("once"))
@@ -73,12 +69,10 @@ async def test_what_is_written_is_signed_within_the_hour(
         await journal.asyncio.sleep(0.005)
     size = (tmp_path / AUDIT_FILE).stat().st_size
     await audit.stop()
-    assert (tmp_path / AUDIT_FILE).stat().st_size == size  # nothing new, so no checkpoint more
+    assert (tmp_path / AUDIT_FILE).stat().st_size == size  # nothing new, so no further checkpoint
 
 
-async def test_what_a_full_disk_does_not_take_waits_and_what_memory_does_not_take_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_full_disk_queues_then_counts_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MAX_PENDING_LINES", 3)
     audit = kept(tmp_path)
 

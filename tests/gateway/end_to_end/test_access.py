@@ -1,8 +1,8 @@
-"""Who gets through to a barrier, with the Mosquitto configuration, access list and role file as shipped.
+"""Access to a barrier, with the Mosquitto configuration, access list and role file as shipped.
 
-Every attempt is right in all but who makes it: the gateway's session, a new number, in time. The witnesses
-are the boards behind the barriers: which frames they were ever sent. `BORDERPOST_ATTEMPTS`: how many of each
-kind; an acceptance has 10,000.
+Every attempt is valid except for its sender: the gateway's session, a new number, in time. The evidence is
+the frame logs of the boards behind the barriers. `BORDERPOST_ATTEMPTS`: attempts per kind; an acceptance test
+has 10,000.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ ATTEMPTS = int(os.environ.get("BORDERPOST_ATTEMPTS", "200"))
 SHIPPED = Path(__file__).parents[3] / "config/mosquitto"
 WAYS = ("passwords", "certificates")
 STATIONS = ("gw-1", "lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
-"""A broker may know more names than the post has given anything to."""
+"""Users of the broker; some have no role at the post."""
 BARRIERS = [Position("lane-1", "barrier"), Position("lane-2", "barrier")]
 VERBS = ("open", "close", "stop", "claim", "steal")
 NOT_AUTHORISED = 0x87
 
 
 class Shipped(Mosquitto):
-    """The broker as it is shipped; only paths and ports are those of the test."""
+    """The broker as shipped; only paths and ports are those of the test."""
 
     def __init__(self, folder: Path, *, tls: bool) -> None:
         super().__init__()
@@ -76,8 +76,8 @@ def mosquitto(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shippe
 
 
 @dataclass
-class Hall:
-    """A post with two lanes, a barrier each, at the shipped broker."""
+class ShippedDeployment:
+    """A post with two lanes and a barrier each, at the shipped broker."""
 
     gateway: GatewayFixture
     broker: Shipped
@@ -85,7 +85,7 @@ class Hall:
     sites: list[ModbusSite]
 
     def station(self, name: str, *, word: str | None = None, trust: Authority | None = None) -> StationClient:
-        """A program that comes as somebody, with the right password or certificate unless told otherwise."""
+        """Connect as a user, by default with the right password or certificate."""
         if self.tls:
             authority = trust or self.broker.authority
             context = authority.context(name or None, trust=self.broker.authority.file)
@@ -100,13 +100,13 @@ class Hall:
         return self.gateway.workstation(*positions, **login)
 
     @property
-    def told(self) -> list[str]:
-        """All that was ever asked of a relay."""
+    def relay_writes(self) -> list[str]:
+        """Return all relay writes of both boards."""
         return [frame.meaning for site in self.sites for frame in site.log.output_writes]
 
 
 @pytest.fixture
-async def hall(gateway: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[Hall]:
+async def shipped_deployment(gateway: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[ShippedDeployment]:
     tls = mosquitto.port == mosquitto.tls_port
     folder = mosquitto.folder
     (gateway.folder / "word").write_text("word-of-gw-1")
@@ -119,23 +119,25 @@ async def hall(gateway: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[Hal
         else 'username = "gw-1"\npassword_file = "word"'
     )
     gateway.extra = (
-        f'[commands]\nroles_file = "{folder}/roles.toml"\nmoves_every_s = 0.01\nmoves_per_min = 600\n'
+        f'[commands]\nroles_file = "{folder}/roles.toml"\nmin_move_interval_s = 0.01\nmoves_per_min = 600\n'
     )
     async with contextlib.AsyncExitStack() as sites:
         barriers = [await sites.enter_async_context(site_at(gateway, str(barrier))) for barrier in BARRIERS]
         await gateway.start()
-        yield Hall(gateway, mosquitto, tls, barriers)
+        yield ShippedDeployment(gateway, mosquitto, tls, barriers)
 
 
 @contextlib.asynccontextmanager
-async def online(hall: Hall, name: str, position: str) -> AsyncIterator[Workstation]:
-    async with hall.desk(name, position) as desk:
+async def online(
+    shipped_deployment: ShippedDeployment, name: str, position: str
+) -> AsyncIterator[Workstation]:
+    async with shipped_deployment.desk(name, position) as desk:
         await until(lambda: desk.status(position).is_online)
         yield desk
 
 
 async def opened(desk: Workstation, position: str) -> None:
-    """Have it opened; for a while after it was started a barrier says that this is too soon."""
+    """Open it; shortly after its start a barrier answers that this is too soon."""
     while True:
         try:
             await desk.command(position, "open", timeout_s=30)
@@ -148,7 +150,7 @@ async def opened(desk: Workstation, position: str) -> None:
 
 
 async def attempts(station: StationClient, session: str, names: list[str], count: int) -> list[str]:
-    """Try every verb at every barrier under each of the names; returns the ids."""
+    """Send every verb to every barrier under each of the names; return the ids."""
     before = station.codes.total()
     kinds = itertools.cycle(itertools.product(names, BARRIERS, VERBS))
     sent = [
@@ -161,14 +163,15 @@ async def attempts(station: StationClient, session: str, names: list[str], count
     return sent
 
 
-async def test_nobody_moves_a_barrier_but_who_may(hall: Hall) -> None:
-    async with online(hall, "lane-1", "lane-1/barrier") as desk:
+async def test_only_permitted_station_moves_barrier(shipped_deployment: ShippedDeployment) -> None:
+    async with online(shipped_deployment, "lane-1", "lane-1/barrier") as desk:
         state = desk.status("lane-1/barrier").state
         assert state is not None
         session = state.session
 
-        # A station of the post, under the names of others, and in its own name in a lane that is not its own.
-        async with hall.station("lane-2") as other:
+        # A station of the post, under the names of others, and under its own name in a lane that is not its
+        # own.
+        async with shipped_deployment.station("lane-2") as other:
             await attempts(other, session, ["lane-1", "supervisor", "gw-1", "ug-lane-1"], ATTEMPTS)
             for verb in VERBS:
                 other.send(verb, session, position=BARRIERS[0])
@@ -177,71 +180,72 @@ async def test_nobody_moves_a_barrier_but_who_may(hall: Hall) -> None:
             assert other.answers == []
 
         # The other state's counter in the same hall.
-        async with hall.station("ug-lane-1") as foreign:
+        async with shipped_deployment.station("ug-lane-1") as foreign:
             await attempts(foreign, session, ["ug-lane-1", "lane-1", "supervisor"], ATTEMPTS)
             assert set(foreign.codes) == {NOT_AUTHORISED}
 
-        # Somebody whom the broker knows and nobody else does; somebody whom not even the broker knows.
-        async with hall.station("stranger") as stranger:
+        # A user without a role, and a user unknown to the broker.
+        async with shipped_deployment.station("stranger") as stranger:
             await attempts(stranger, session, ["stranger", "lane-1"], ATTEMPTS)
             assert set(stranger.codes) == {NOT_AUTHORISED}
-        rogue = Authority(hall.broker.folder / "rogue", "rogue")
+        rogue = Authority(shipped_deployment.broker.folder / "rogue", "rogue")
         rogue.issue("lane-1")
         for _ in range(max(2, ATTEMPTS // 100)):
-            async with hall.station("lane-1", word="guess", trust=rogue) as unknown:
+            async with shipped_deployment.station("lane-1", word="guess", trust=rogue) as unknown:
                 unknown.send("open", session)
-            assert not unknown.codes, "the broker took something"
+            assert not unknown.codes, "the broker accepted a message"
 
-        # A station of the post whose roles do not move anything, in its own lane and its own name.
-        async with hall.station("lane-2") as powerless:
+        # A station of the post without movement permission, in its own lane and under its own name.
+        async with shipped_deployment.station("lane-2") as powerless:
             verbs = itertools.islice(itertools.cycle(("open", "stop", "close")), ATTEMPTS)
             while some := list(itertools.islice(verbs, 500)):
                 for verb in some:
                     powerless.send(verb, session, position=BARRIERS[1])
                 async with desk.claim("lane-1/barrier"):
-                    pass  # decided on after them; so many more at once, and the broker would drop some
+                    pass  # decided after them; with many more at once the broker would drop some
             await powerless.acknowledged(ATTEMPTS)
-            assert set(powerless.codes) == {0}, "the broker lets them through: the gateway does not"
+            assert set(powerless.codes) == {0}, "the broker lets them through: the gateway refuses"
             assert {answer.reason for answer in powerless.answers} == {CommandReason.NOT_PERMITTED}
 
-        # The gateway's own account gives no commands either.
-        async with hall.station("gw-1") as gateway_account:
+        # The gateway's own account may not command either.
+        async with shipped_deployment.station("gw-1") as gateway_account:
             await attempts(gateway_account, session, ["gw-1", "lane-1"], 20)
             assert set(gateway_account.codes) == {NOT_AUTHORISED}
 
-        # One that may is the first that a barrier hears of; all that came before it has been decided on.
-        assert hall.told == []
+        # A permitted command is the first that a barrier receives; all earlier ones have been decided by
+        # then.
+        assert shipped_deployment.relay_writes == []
         await opened(desk, "lane-1/barrier")
-        async with online(hall, "supervisor", "lane-2/barrier") as supervisor:
+        async with online(shipped_deployment, "supervisor", "lane-2/barrier") as supervisor:
             await supervisor.command("lane-2/barrier", "stop", timeout_s=30)
-        assert hall.told == ["relay 0 on for 0.5 s", "relay 2 on for 0.5 s"]
-        assert [site.barrier.signals["open-limit"] for site in hall.sites] == [True, False]
+        assert shipped_deployment.relay_writes == ["relay 0 on for 0.5 s", "relay 2 on for 0.5 s"]
+        assert [site.barrier.signals["open-limit"] for site in shipped_deployment.sites] == [True, False]
 
 
-async def test_what_the_broker_refuses_the_workstation_says(hall: Hall) -> None:
-    async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
+async def test_workstation_reports_broker_refusal(shipped_deployment: ShippedDeployment) -> None:
+    async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
         supervisor._command_sender.station = "lane-1"
         with pytest.raises(CommandNotSent, match="does not let this station command there"):
             await supervisor.command("lane-1/barrier", "stop")
-    async with online(hall, "lane-2", "lane-2/barrier") as powerless:
+    async with online(shipped_deployment, "lane-2", "lane-2/barrier") as powerless:
         with pytest.raises(CommandRejected, match="may not do that here"):
             await powerless.command("lane-2/barrier", "open")
         async with powerless.claim("lane-2/barrier", lease_s=5):
             with pytest.raises(CommandRejected, match="may not do that here"):
                 await powerless.command("lane-2/barrier", "stop")
-    assert hall.told == []
+    assert shipped_deployment.relay_writes == []
 
 
-async def test_a_lane_sees_itself_only(hall: Hall) -> None:
-    async with hall.desk("lane-2") as desk:
+async def test_lane_sees_only_itself(shipped_deployment: ShippedDeployment) -> None:
+    async with shipped_deployment.desk("lane-2") as desk:
         await until(lambda: desk.status("lane-2/barrier").is_online)
-        async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
+        async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
             await supervisor.command("lane-1/barrier", "stop")
         assert {str(position) for position in desk.devices} == {"lane-2/barrier"}
 
 
-async def test_a_preview_reaches_only_whom_it_is_for(tmp_path: Path) -> None:
-    """A bystander in the same lane, another lane, a supervisor and a stranger wait for all of them."""
+async def test_preview_reaches_only_its_station(tmp_path: Path) -> None:
+    """Subscribe as other stations, a supervisor and an unknown user; none may receive a preview."""
     listeners = ("lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
     heard: dict[str, list[str]] = {name: [] for name in listeners}
 
@@ -266,7 +270,9 @@ async def test_a_preview_reaches_only_whom_it_is_for(tmp_path: Path) -> None:
         async with client("gw-1") as gateway_account, client("lane-2") as forger:
             for station in ("lane-1", "supervisor"):
                 await forger.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"forged", qos=1)
-                await gateway_account.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"jpeg", qos=1)
+                await gateway_account.publish(
+                    f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"jpeg", qos=1
+                )
             await until(lambda: heard["lane-1"] and heard["supervisor"])
             await gateway_account.publish("bgw/v1/ke-busia/_gw/gw-1/state", b"{}", qos=1)
             await until(lambda: all("state" in "".join(heard[name]) for name in ("lane-1", "lane-2")))

@@ -1,6 +1,6 @@
-"""Commands, whole: a station, a real Mosquitto, the real daemon, a driver that notes what it was told.
+"""Commands end to end: a station, a real Mosquitto, the real daemon, a driver that records its commands.
 
-What may move a barrier, judged by its board's wire, is in test_barrier_commands.py and test_access.py.
+Movements of a barrier, proved by its board's frames, are in test_barrier_commands.py and test_access.py.
 """
 
 import asyncio
@@ -44,14 +44,14 @@ __all__ = ["gateway"]
 
 @pytest.fixture
 def mosquitto() -> Iterator[Mosquitto]:
-    # As in config/mosquitto: by default a flood of somebody's would push out what others sent.
+    # As in config/mosquitto: by default a flood of one station would push out messages of others.
     with Mosquitto("max_queued_messages 10000") as broker:
         yield broker
 
 
 @pytest.fixture
 async def wire(gateway: GatewayFixture) -> SerialLine:
-    """A gateway that runs, with an obedient barrier; its wire is the witness."""
+    """Return the line of a scripted barrier of a running gateway; it proves which commands were started."""
     permit_commands(gateway)
     wire = await gateway.wire(BARRIER)
     gateway.describe(BARRIER, "scripted")
@@ -60,7 +60,7 @@ async def wire(gateway: GatewayFixture) -> SerialLine:
 
 
 async def records(desk: Workstation, count: int) -> list[Any]:
-    """What is recorded next."""
+    """Return the next records."""
     found: list[Any] = []
     async with asyncio.timeout(20):
         async for received in desk:
@@ -71,21 +71,21 @@ async def records(desk: Workstation, count: int) -> list[Any]:
     return found
 
 
-def told(wire: SerialLine, verb: str) -> list[str]:
-    """The ids of the commands that reached the driver."""
+def started_commands(wire: SerialLine, verb: str) -> list[str]:
+    """Return the ids of the commands that reached the driver."""
     lines = [line.split() for line in wire.received_bytes.decode().splitlines()]
     return [line[2] for line in lines if line[0] == verb]
 
 
 async def all_told(gateway: GatewayFixture, wire: SerialLine, verb: str) -> list[str]:
-    """The same, once a command that is sent now has reached the driver too."""
+    """Return the same, once a command that is sent now has reached the driver too."""
     async with station_at(gateway, "chief") as desk:
         last = await desk.command(BARRIER, "look", done=Called, timeout_s=20)
     await wire.wait_for_bytes(f"look chief {last.cmd_id}\n".encode())
-    return told(wire, verb)
+    return started_commands(wire, verb)
 
 
-async def test_a_command_is_done_answered_and_recorded(gateway: GatewayFixture, wire: SerialLine) -> None:
+async def test_command_done_answered_recorded(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk:
         offers = desk.status(BARRIER).description.commands
         assert {offer.verb: (offer.moves, offer.urgent) for offer in offers} == {
@@ -121,13 +121,13 @@ async def test_a_command_is_done_answered_and_recorded(gateway: GatewayFixture, 
     assert "KAA 001A" not in gateway.log
 
 
-async def test_a_refusal_tells_a_person_what_to_do(gateway: GatewayFixture, wire: SerialLine) -> None:
+async def test_refusals_name_cause_and_remedy(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk, station_at(gateway, "visitor") as visitor:
-        with pytest.raises(CommandRejected, match="Somebody stands in it") as refused:
+        with pytest.raises(CommandRejected, match="A person is in the way") as refused:
             await desk.command(BARRIER, "refuse")
         assert refused.value.reason == "unsafe"
         assert refused.value.how.startswith("Clear the passage")
-        with pytest.raises(CommandRejected, match="role file does not know this station"):
+        with pytest.raises(CommandRejected, match="role file does not list this station"):
             await visitor.command(BARRIER, "stop")
         with pytest.raises(CommandRejected, match="wrong or missing: width_cm"):
             await desk.command(BARRIER, "open-up", {"width_cm": 0})
@@ -136,13 +136,11 @@ async def test_a_refusal_tells_a_person_what_to_do(gateway: GatewayFixture, wire
         with pytest.raises(CommandRejected, match="busy with something else"):
             await desk.command(BARRIER, "look")
         await wire.send(b"jammed\n")
-        with pytest.raises(CommandFailed, match="did not come to its end"):
+        with pytest.raises(CommandFailed, match="did not end in time"):
             await asking
 
 
-async def test_a_worker_killed_meanwhile_fails_the_command_and_nobody_begins_it_again(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_killed_worker_fails_command_once(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk:
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
         await wire.wait_for_bytes(b"open-up")
@@ -153,12 +151,9 @@ async def test_a_worker_killed_meanwhile_fails_the_command_and_nobody_begins_it_
     assert await all_told(gateway, wire, "open-up") == [failed.value.cmd_id]
 
 
-async def test_a_killed_gateway_takes_up_nothing(gateway: GatewayFixture, wire: SerialLine) -> None:
-    """What was in hand, what was sent while it was away, and what is sent under its old session."""
-    async with (
-        station_at(gateway) as desk,
-        StationClient(gateway.broker.port, "counter-1") as station,
-    ):
+async def test_killed_gateway_resumes_no_command(gateway: GatewayFixture, wire: SerialLine) -> None:
+    """Check a running command, one sent while it was offline, and one with its old session."""
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         old = session_of(desk)
         await station.end_of(station.send("claim", old))
         begun = station.send("open-up", old)
@@ -175,16 +170,11 @@ async def test_a_killed_gateway_takes_up_nothing(gateway: GatewayFixture, wire: 
         assert (await station.end_of(later)).reason is CommandReason.OTHER_SESSION
         assert all(answer.reason is CommandReason.OTHER_SESSION for answer in station.answers_to(late))
         assert await all_told(gateway, wire, "open-up") == [begun]
-        assert told(wire, "stop") == []
+        assert started_commands(wire, "stop") == []
 
 
-async def test_a_command_that_is_retained_is_refused_whenever_it_comes(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with (
-        station_at(gateway) as desk,
-        StationClient(gateway.broker.port, "counter-1") as station,
-    ):
+async def test_retained_command_is_refused(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         fresh = station.send("stop", session_of(desk), retain=True)
         assert (await station.end_of(fresh)).reason is CommandReason.RETAINED
         eternal = station.send("stop", session_of(desk), retain=True, expires_s=None)
@@ -199,14 +189,9 @@ async def test_a_command_that_is_retained_is_refused_whenever_it_comes(
     assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_a_gateway_that_stood_still_obeys_nothing_old(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    """It finds in its socket what the broker sent meanwhile, with the life that it had then."""
-    async with (
-        station_at(gateway) as desk,
-        StationClient(gateway.broker.port, "counter-1") as station,
-    ):
+async def test_stopped_gateway_executes_no_old_command(gateway: GatewayFixture, wire: SerialLine) -> None:
+    """Check messages that the broker sent meanwhile, with the life that they had then."""
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         assert gateway.process is not None
         gateway.process.send_signal(signal.SIGSTOP)
         stale = station.send("stop", session_of(desk), expires_s=1)
@@ -219,7 +204,7 @@ async def test_a_gateway_that_stood_still_obeys_nothing_old(
 
 @contextlib.asynccontextmanager
 async def far_broker(gateway: GatewayFixture) -> AsyncIterator[TcpProxy]:
-    """Between a gateway that is started anew and its broker, a network that can be cut and can stall."""
+    """Put a network that can be cut and stalled between a new gateway and its broker."""
     way = TcpProxy(gateway.broker.port)
     await way.start()
     try:
@@ -234,9 +219,7 @@ async def far_broker(gateway: GatewayFixture) -> AsyncIterator[TcpProxy]:
         await way.close()
 
 
-async def test_what_a_network_held_up_is_not_obeyed_when_it_comes(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_command_delayed_by_network_expires(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with far_broker(gateway) as way, station_at(gateway) as desk:
         async with StationClient(gateway.broker.port, "counter-2") as station:
             await desk.command(BARRIER, "look")
@@ -250,9 +233,7 @@ async def test_what_a_network_held_up_is_not_obeyed_when_it_comes(
         assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_what_was_sent_while_the_connection_was_cut_never_comes(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_command_sent_while_disconnected_is_lost(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with far_broker(gateway) as way, station_at(gateway) as desk:
         async with StationClient(gateway.broker.port, "counter-2") as station:
             session = session_of(desk)
@@ -267,14 +248,12 @@ async def test_what_was_sent_while_the_connection_was_cut_never_comes(
                     with contextlib.suppress(CommandUnanswered, CommandNotSent):
                         await desk.command(BARRIER, "look", timeout_s=1)
                         break
-            assert session_of(desk) == session, "it is the same run of the gateway"
+            assert session_of(desk) == session, "same run of the gateway"
             assert not any(station.answers_to(cmd_id) for cmd_id in missed)
         assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_after_the_broker_was_away_commands_pass_and_none_from_before(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_commands_after_broker_restart(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk:
         async with desk.claim(BARRIER, lease_s=60):
             gateway.broker.kill()
@@ -288,19 +267,17 @@ async def test_after_the_broker_was_away_commands_pass_and_none_from_before(
         assert await all_told(gateway, wire, "stop") == [done.cmd_id]
 
 
-async def test_a_command_to_a_gateway_that_is_not_there_is_not_sent(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_command_to_stopped_gateway_not_sent(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk:
         await gateway.stop(signal.SIGKILL)
-        # Until its will is told, only its silence tells that it is gone.
+        # Until its will is published, only missing messages show that it has ended.
         with pytest.raises(CommandUnanswered, match="gateway ended meanwhile"):
             await desk.command(BARRIER, "stop", timeout_s=30)
         with pytest.raises(CommandNotSent, match="gateway is not running"):
             await desk.command(BARRIER, "stop", expires_s=1)
 
 
-async def test_what_nobody_answers_is_not_called_done(gateway: GatewayFixture, wire: SerialLine) -> None:
+async def test_unanswered_command_is_not_done(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk:
         with pytest.raises(CommandUnanswered, match="accepted, but there was no answer"):
             await desk.command(BARRIER, "open-up", timeout_s=0.5)
@@ -314,9 +291,7 @@ async def test_what_nobody_answers_is_not_called_done(gateway: GatewayFixture, w
             await nameless.command(BARRIER, "stop")
 
 
-async def test_two_programs_of_one_station_find_their_numbers(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_two_programs_share_command_numbers(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as one, station_at(gateway) as other:
         one._command_sender._last_command_seq = 2**52
         await one.command(BARRIER, "look")
@@ -324,9 +299,7 @@ async def test_two_programs_of_one_station_find_their_numbers(
         assert other._command_sender._last_command_seq > 2**52
 
 
-async def test_a_lease_ends_by_itself_and_a_held_one_is_renewed(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_lease_expires_unless_renewed(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as one, station_at(gateway, "counter-2") as two:
         async with one.claim(BARRIER, lease_s=5) as held:
             await asyncio.sleep(6)
@@ -338,9 +311,7 @@ async def test_a_lease_ends_by_itself_and_a_held_one_is_renewed(
         await one.command(BARRIER, "look")
 
 
-async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_reload_keeps_unaffected_claims(gateway: GatewayFixture, wire: SerialLine) -> None:
     other = await gateway.wire("lane-2/barrier")
     gateway.describe("lane-2/barrier", "scripted")
     assert gateway.process is not None
@@ -365,7 +336,7 @@ async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(
         gateway.devices.pop("lane-2/barrier")
         await reload()
         await until(lambda: holders() == {BARRIER: "counter-1"})
-        # Another keep alive exchanges the connection to the broker: the claim is told again.
+        # A changed keep alive replaces the broker connection: the claim is published again.
         gateway.extra = COMMAND_SETTINGS.replace("[commands]", '[log]\nlevel = "info"\n[commands]')
         gateway.config.write_text(
             gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
@@ -379,13 +350,11 @@ async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(
         )
         await reload()
         await until(lambda: holders() == {})
-        with pytest.raises(CommandRejected, match="role file does not know this station"):
+        with pytest.raises(CommandRejected, match="role file does not list this station"):
             await desk.command(BARRIER, "stop")
 
 
-async def test_an_orderly_stop_takes_claims_back_and_answers_what_it_owes(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_stop_revokes_claims_and_answers(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk:
         await desk.command(BARRIER, "claim", {"lease_s": 60})
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
@@ -403,20 +372,18 @@ async def test_an_orderly_stop_takes_claims_back_and_answers_what_it_owes(
         assert late._site_state._claims == {}
 
 
-async def test_without_a_role_file_nobody_commands_anything(gateway: GatewayFixture) -> None:
+async def test_no_role_file_no_commands(gateway: GatewayFixture) -> None:
     wire = await gateway.wire(BARRIER)
     gateway.describe(BARRIER, "scripted")
     await gateway.start()
     async with station_at(gateway) as desk:
         for verb in ("look", "stop", "claim"):
-            with pytest.raises(CommandRejected, match="role file does not know this station"):
+            with pytest.raises(CommandRejected, match="role file does not list this station"):
                 await desk.command(BARRIER, verb)
     assert wire.received_bytes == b""
 
 
-async def test_a_flood_of_refusals_leaves_a_handful_of_records(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_flood_of_refusals_is_summarised(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk, StationClient(gateway.broker.port, "visitor") as visitor:
         for _ in range(2000):
             visitor.send("open-up", session_of(desk))
@@ -431,4 +398,4 @@ async def test_a_flood_of_refusals_leaves_a_handful_of_records(
             ("visitor", True),
         ]
         assert decided[2].count > 1000
-    assert told(wire, "open-up") == []
+    assert started_commands(wire, "open-up") == []

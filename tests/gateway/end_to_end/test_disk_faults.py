@@ -1,4 +1,4 @@
-"""The whole daemon on a disk that is full, read-only or failing: devices go on, live events go out."""
+"""The daemon on a full, read-only or failing disk: devices continue, live events are sent."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 @pytest.fixture
 def disk(gateway: GatewayFixture) -> Iterator[Disk]:
-    """The state directory, a file system of four megabytes."""
+    """Mount the state directory as a file system of four megabytes."""
     disk = Disk(gateway.folder / "state", 4 << 20)
     if not disk.small:
         pytest.skip(f"a tmpfs cannot be mounted here: {disk.why_not}")
@@ -62,10 +62,10 @@ async def started(gateway: GatewayFixture, desk: Workstation) -> None:
 
 
 async def say_until(gateway: GatewayFixture, desk: Workstation, first: int, cause: str) -> int:
-    """Speak, and hear every word of it, until the gateway's state tells that problem; returns the next."""
+    """Send and receive events until the gateway's state has that problem; return the next number."""
     number = first
     while problem(desk, cause) is None:
-        assert number < first + 400, f"{cause} was never told"
+        assert number < first + 400, f"{cause} was never reported"
         await gateway.wires["lane-1/reader"].send(b"say %d\n" % number)
         assert await next_number(desk) == number
         number += 1
@@ -83,19 +83,19 @@ async def say_until_over(gateway: GatewayFixture, desk: Workstation, first: int,
     return number
 
 
-async def test_the_disk_fills_up_and_is_freed_again(gateway: GatewayFixture, disk: Disk) -> None:
+async def test_disk_full_and_freed_again(gateway: GatewayFixture, disk: Disk) -> None:
     await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     async with gateway.workstation() as desk:
         await started(gateway, desk)
         disk.fill()
         number = await say_until(gateway, desk, 0, "disk_full")
-        told = problem(desk, "disk_full")
-        assert told is not None
-        assert told.action == "call_support"
-        assert str(disk.place) in told.text
-        assert f"df -h {disk.place}" in told.how
-        # A worker that dies meanwhile is replaced as ever; what is said before that goes down with it.
+        reported = problem(desk, "disk_full")
+        assert reported is not None
+        assert reported.action == "call_support"
+        assert str(disk.place) in reported.text
+        assert f"df -h {disk.place}" in reported.how
+        # A worker that is killed meanwhile is replaced as usual; its unsent events are lost.
         before = desk.status("lane-1/reader").state
         await gateway.wires["lane-1/reader"].send(b"crash\n")
         await until(lambda: "worker_ended" in gateway.log)
@@ -112,10 +112,8 @@ async def test_the_disk_fills_up_and_is_freed_again(gateway: GatewayFixture, dis
     assert "events_lost_at_stop" not in gateway.log
 
 
-async def test_what_a_full_disk_would_not_take_is_kept_once_it_does(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
-    """The broker is down as well: what waits in memory reaches the disk, and outlives a kill."""
+async def test_events_kept_in_memory_reach_freed_disk(gateway: GatewayFixture, disk: Disk) -> None:
+    """Stop the broker as well: events in memory reach the disk, and survive a kill."""
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     async with gateway.workstation() as desk:
@@ -140,9 +138,7 @@ def _waiting(gateway: GatewayFixture) -> int:
     return sum(count.events for count in inspect.stream_summaries(gateway.folder / "state/outbox"))
 
 
-async def test_a_gateway_that_starts_on_a_full_disk_serves_its_devices(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
+async def test_start_on_full_disk(gateway: GatewayFixture, disk: Disk) -> None:
     await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     async with gateway.workstation() as desk:
@@ -156,13 +152,11 @@ async def test_a_gateway_that_starts_on_a_full_disk_serves_its_devices(
         await say_until_over(gateway, desk, number, "disk_full")
 
 
-async def test_a_gateway_that_starts_on_a_read_only_disk_serves_its_devices(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
-    """A disk with errors is mounted read-only at the next boot: exactly then the post must go on.
+async def test_start_on_read_only_disk(gateway: GatewayFixture, disk: Disk) -> None:
+    """Start on a disk with errors, mounted read-only at boot: the post must still work then.
 
-    That it turns read-only under a running gateway cannot be shown here: Linux refuses to remount while a
-    file is open for writing, and a real disk gives EIO then, which is the next test.
+    A change to read-only under a running gateway cannot be tested: Linux refuses to remount while a file is
+    open for writing, and a real disk gives EIO then, which is the next test.
     """
     await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
@@ -174,23 +168,23 @@ async def test_a_gateway_that_starts_on_a_read_only_disk_serves_its_devices(
         assert done.returncode == 0, done.stderr
         await started(gateway, desk)
         number = await say_until(gateway, desk, 0, "disk_read_only")
-        told = problem(desk, "disk_read_only")
-        assert told is not None
-        assert told.action == "call_support"
-        assert "remount,rw" in told.how
+        reported = problem(desk, "disk_read_only")
+        assert reported is not None
+        assert reported.action == "call_support"
+        assert "remount,rw" in reported.how
         assert disk.remount("rw").returncode == 0
         number = await say_until_over(gateway, desk, number, "disk_read_only")
         assert await gateway.stop() == 0
         assert "events_lost_at_stop" not in gateway.log
 
 
-async def test_a_disk_that_fails_under_a_running_gateway(tmp_path: Path) -> None:
-    """Every write of the daemon fails (EFBIG, by a limit on file sizes, which spares its log: a pipe)."""
+async def test_disk_fails_while_running(tmp_path: Path) -> None:
+    """Make every write of the daemon fail (EFBIG, by a limit on file sizes, which spares its log: a pipe)."""
     async with post_in(tmp_path, faked_clock=False, lanes=("lane-1/reader",)) as post, readers(post) as ends:
         desk, headquarters = ends
         await post.start()
         wire = post.wires["lane-1/reader"]
-        await wire.host_opened()
+        await wire.wait_for_host()
         await until(lambda: desk.workstation.status("lane-1/reader").is_online)
         post.forbid_growth(0)
         said = 0
@@ -198,10 +192,10 @@ async def test_a_disk_that_fails_under_a_running_gateway(tmp_path: Path) -> None
             await wire.send(b"say %d\n" % said)
             said += 1
             await until(lambda count=said: len(desk.arrivals) == count)
-        told = problem(desk.workstation, "disk_error")
-        assert told is not None
-        assert told.action == "replace"
-        assert "dmesg" in told.how
+        reported = problem(desk.workstation, "disk_error")
+        assert reported is not None
+        assert reported.action == "replace"
+        assert "dmesg" in reported.how
         post.forbid_growth(None)
         await until(lambda: problem(desk.workstation, "disk_error") is None)
         await wire.send(b"say %d\n" % said)
@@ -218,10 +212,10 @@ SPOKEN = 150
 
 
 @pytest.mark.timeout(120)
-async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(gateway: GatewayFixture) -> None:
-    """Many travellers, through outages, cut lines, a debug log and kills; then every file is searched.
+async def test_no_name_in_any_file(gateway: GatewayFixture) -> None:
+    """Pass many travellers through outages, cut lines, a debug log and kills; then search every file.
 
-    The master key lies beside the data here, as at a post that configures none; values are sealed anyhow.
+    The master key is beside the data here, as at a post that configures none; values are encrypted anyway.
     """
     wire = await gateway.wire("lane-1/reader")
     gateway.extra = '[log]\nlevel = "debug"\n[delivery]\ntraveller_expires_s = 600\n'
@@ -241,17 +235,17 @@ async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(gateway: GatewayFi
                     gateway.broker.start()
                     await desk.connected_event.wait()
                     await started(gateway, desk)
-            if count % 10 == 9:  # half of one, then a whole one behind it
+            if count % 10 == 9:  # an incomplete frame, then a complete one
                 await wire.send(frame[: len(frame) // 2])
             await wire.send(frame)
             await wire.wait_drained()
         await until(lambda: _waiting(gateway) >= 30)
-        await gateway.stop(signal.SIGKILL)  # so that the WAL stays as it is
+        await gateway.stop(signal.SIGKILL)  # keeps the WAL as it is
     read = [one for one in await _heard(desk) if isinstance(one.data, DocumentRead)]
     assert len({one.data.mrz.document_number for one in read if one.data.mrz}) > 60
     _assert_nowhere(gateway, documents)
     (gateway.folder / "planted").write_bytes(b"..." + documents[70].lines[-1].encode())
-    with pytest.raises(AssertionError, match="planted"):  # the search does find what is there
+    with pytest.raises(AssertionError, match="planted"):  # the search finds a value that is there
         _assert_nowhere(gateway, documents)
 
 
@@ -268,7 +262,7 @@ def _assert_nowhere(gateway: GatewayFixture, documents: list[Document]) -> None:
     secrets = set()
     for document in documents:
         secrets |= {*document.lines, document.number, document.surname, document.given_names}
-        # As a zone spells them, too.
+        # also as spelled in an MRZ
         secrets |= {word for line in document.lines for word in line.split("<") if len(word) >= 8}
     marks = {secret.encode() for secret in secrets if len(secret) >= 5}
     assert len(marks) > 3 * len(documents)

@@ -1,4 +1,4 @@
-"""The corridor, whole: bytes on a pty, the real daemon, a real Mosquitto, a workstation."""
+"""Events end to end: bytes on a pty, the real daemon, a real Mosquitto, a workstation."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ def numbers(received: list[ReceivedEvent]) -> list[int]:
     return [r.data["number"] for r in received]
 
 
-async def test_a_document_reaches_the_workstation_complete(gateway: GatewayFixture) -> None:
+async def test_document_reaches_workstation(gateway: GatewayFixture) -> None:
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
     await gateway.start()
@@ -101,8 +101,8 @@ async def test_a_document_reaches_the_workstation_complete(gateway: GatewayFixtu
     assert time.monotonic() - before < 5
 
 
-async def test_what_an_outside_subscriber_sees(gateway: GatewayFixture) -> None:
-    """mosquitto_sub, the CloudEvents SDK and jsonschema agree with what we say we send."""
+async def test_outside_subscriber(gateway: GatewayFixture) -> None:
+    """Check our messages with mosquitto_sub, the CloudEvents SDK and jsonschema."""
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     watching = await asyncio.create_subprocess_exec(
@@ -148,7 +148,7 @@ async def test_what_an_outside_subscriber_sees(gateway: GatewayFixture) -> None:
     jsonschema.validate(payload, schema)
 
 
-async def test_broker_stopped_and_started_and_everything_comes_back(gateway: GatewayFixture) -> None:
+async def test_broker_restart(gateway: GatewayFixture) -> None:
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     await gateway.start()
@@ -166,7 +166,7 @@ async def test_broker_stopped_and_started_and_everything_comes_back(gateway: Gat
         assert numbers(await events(desk, 1)) == [20]
 
 
-async def test_broker_down_gateway_killed_and_nothing_is_lost(gateway: GatewayFixture) -> None:
+async def test_gateway_killed_during_outage_loses_nothing(gateway: GatewayFixture) -> None:
     wire = await gateway.wire("lane-1/reader")
     gateway.extra = "[delivery]\ntraveller_expires_s = 600\n"
     gateway.describe("lane-1/reader")
@@ -194,7 +194,7 @@ def _committed(gateway: GatewayFixture) -> int:
     return sum(count.events for count in stream_summaries(gateway.folder / "state" / "outbox"))
 
 
-async def test_a_killed_worker_is_back_within_a_second(gateway: GatewayFixture) -> None:
+async def test_killed_worker_back_within_a_second(gateway: GatewayFixture) -> None:
     wires = [await gateway.wire(f"lane-{lane}/reader") for lane in (1, 2)]
     for lane in (1, 2):
         gateway.describe(f"lane-{lane}/reader")
@@ -226,7 +226,7 @@ async def _say(wire: object, count: int) -> None:
         await asyncio.sleep(0.002)
 
 
-async def test_reload_touches_only_what_changed(gateway: GatewayFixture) -> None:
+async def test_reload_changes_only_differences(gateway: GatewayFixture) -> None:
     for lane in (1, 2, 3):
         await gateway.wire(f"lane-{lane}/reader")
     gateway.describe("lane-1/reader")
@@ -248,14 +248,16 @@ async def test_reload_touches_only_what_changed(gateway: GatewayFixture) -> None
         await until(lambda: desk.status("lane-2/reader").state is None)
         assert workers()["lane-1/reader"] == before["lane-1/reader"]
         assert "lane-2/reader" not in workers()
-        # A file with mistakes changes nothing, and the gateway says so.
+        # An invalid file changes nothing, and is reported.
         gateway.config.write_text("[gateway\n")
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_invalid" in _problems(desk))
         assert desk.status("lane-1/reader").is_online
-        # The broker's keep alive is delivery's business: devices stay as they are.
+        # The broker's keep alive concerns delivery only: devices stay as they are.
         gateway.write()
-        gateway.config.write_text(gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
+        gateway.config.write_text(
+            gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
+        )
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_invalid" not in _problems(desk))
         await until(lambda: desk.status("lane-1/reader").is_online)
@@ -269,7 +271,7 @@ def _problems(desk: Workstation) -> set[str]:
     return {problem.cause for problem in state.report.problems} if state and state.report else set()
 
 
-async def test_a_device_that_left_while_the_gateway_was_down_is_cleared(gateway: GatewayFixture) -> None:
+async def test_device_removed_while_stopped_is_cleared(gateway: GatewayFixture) -> None:
     await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     gateway.describe("lane-2/reader")
@@ -286,7 +288,7 @@ async def test_a_device_that_left_while_the_gateway_was_down_is_cleared(gateway:
         await until(lambda: desk.status("lane-2/reader").state is None)
 
 
-async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(
+async def test_last_values_for_late_subscriber(
     gateway: GatewayFixture,
 ) -> None:
     wire = await gateway.wire("lane-1/barrier")
@@ -319,10 +321,10 @@ async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(
         await until(lambda: number_at(late) is None)
         wire.unplug()
         await gateway.start()
-        await until(lambda: (str(late.devices[0]), len(late._last_values)) == ("lane-1/barrier", 0))
+        await until(lambda: str(late.devices[0]) == "lane-1/barrier" and not late._site_state._last_values)
 
 
-async def test_a_killed_gateway_is_declared_dead_by_its_will(gateway: GatewayFixture) -> None:
+async def test_will_declares_killed_gateway_offline(gateway: GatewayFixture) -> None:
     await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     await gateway.start()
@@ -333,7 +335,7 @@ async def test_a_killed_gateway_is_declared_dead_by_its_will(gateway: GatewayFix
         assert not desk.status("lane-1/reader").is_online
 
 
-async def test_a_killed_gateway_leaves_no_worker_behind(gateway: GatewayFixture) -> None:
+async def test_killed_gateway_leaves_no_worker(gateway: GatewayFixture) -> None:
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     await gateway.start()
@@ -345,7 +347,7 @@ async def test_a_killed_gateway_leaves_no_worker_behind(gateway: GatewayFixture)
     await until(lambda: not any(child.is_running() for child in children))
 
 
-async def test_two_gateways_do_not_share_a_state_directory(gateway: GatewayFixture) -> None:
+async def test_state_directory_is_exclusive(gateway: GatewayFixture) -> None:
     gateway.describe("lane-1/reader")
     await gateway.start()
     await until(lambda: "gateway_started" in gateway.log)
@@ -358,7 +360,7 @@ async def test_two_gateways_do_not_share_a_state_directory(gateway: GatewayFixtu
     gateway.process = first
 
 
-async def test_production_refuses_a_simulated_reader(gateway: GatewayFixture) -> None:
+async def test_production_refuses_simulated_reader(gateway: GatewayFixture) -> None:
     gateway.profile = "production"
     gateway.describe("lane-1/reader")
     await gateway.start()
@@ -370,7 +372,7 @@ async def test_production_refuses_a_simulated_reader(gateway: GatewayFixture) ->
         assert status.state.cause == "simulated"
 
 
-async def test_production_does_not_start_on_a_port_that_leads_to_a_simulator(gateway: GatewayFixture) -> None:
+async def test_production_refuses_simulator_port(gateway: GatewayFixture) -> None:
     await gateway.wire("lane-1/reader")
     gateway.profile = "production"
     gateway.describe("lane-1/reader")
@@ -382,8 +384,8 @@ async def test_production_does_not_start_on_a_port_that_leads_to_a_simulator(gat
     assert not (gateway.folder / "state").exists()
 
 
-async def test_personal_data_is_nowhere_but_in_the_event(gateway: GatewayFixture) -> None:
-    """Marked travellers pass; then the marks are sought in every file, log and topic."""
+async def test_personal_data_only_in_events(gateway: GatewayFixture) -> None:
+    """Pass marked travellers; then search the marks in every file, log and topic."""
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     gateway.extra = '[log]\nlevel = "debug"\n'
@@ -410,10 +412,10 @@ async def test_personal_data_is_nowhere_but_in_the_event(gateway: GatewayFixture
     assert "LEAKMARKER" not in gateway.broker.log
 
 
-async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
+async def test_clock_step_keeps_order_and_expiry(
     gateway: GatewayFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wall clock set back by a day while events flow; only the wall clock, as settimeofday(2) would."""
+    """Set the wall clock back by a day while events flow; only the wall clock, as settimeofday(2) does."""
     wall = WallClock(gateway.folder / "wall-clock")
     for name, value in (wall.environment() | {"FAKETIME_NO_CACHE": "1"}).items():
         monkeypatch.setenv(name, value)

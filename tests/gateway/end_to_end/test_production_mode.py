@@ -1,4 +1,4 @@
-"""A post in production, and everything that is not real: nothing of it is ever said as an event."""
+"""Production mode: simulated and replayed devices publish no event."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.barriers import site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.gateway.post_files import gateway_section
 from typer.testing import CliRunner
 
 from drivers.links import device_node as emulated
@@ -55,10 +56,10 @@ async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_every_way_to_a_simulator_is_refused_while_it_runs(gateway: GatewayFixture) -> None:
-    """Lines that turn out to be pseudo-terminals, services and boards that say themselves what they are."""
+async def test_running_simulators_are_refused(gateway: GatewayFixture) -> None:
+    """Check pseudo-terminals, and services and boards that identify themselves as simulated."""
     gateway.profile = "production"
-    gateway.silent_s = 20  # five workers load their libraries at once
+    gateway.silent_s = 20  # five workers load libraries at once
     async with contextlib.AsyncExitStack() as stack:
         for position, (driver, more) in SERVICES.items():
             service = await stack.enter_async_context(simulated(position, driver))
@@ -90,7 +91,7 @@ async def test_every_way_to_a_simulator_is_refused_while_it_runs(gateway: Gatewa
     assert "/evt/plate" not in gateway.broker.log
 
 
-async def test_a_running_production_gateway_takes_nothing_over_that_is_for_training(
+async def test_reload_rejects_training_settings(
     gateway: GatewayFixture,
 ) -> None:
     gateway.profile = "production"
@@ -118,16 +119,14 @@ async def test_a_running_production_gateway_takes_nothing_over_that_is_for_train
         ('[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "replay:x"\nframing = "text"\n', "port"),
     ],
 )
-def test_a_production_gateway_does_not_start_with_what_is_for_training(
-    line: str, key: str, tmp_path: Path
-) -> None:
-    """`run` ends before anything is started."""
+def test_start_rejects_training_settings(line: str, key: str, tmp_path: Path) -> None:
+    """Check that `run` ends before anything is started."""
     config = tmp_path / "post.toml"
     device = '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
     broker = "embedded = true\n" if line == "embedded" else ""
     config.write_text(
-        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
-        f'[broker]\nhost = "127.0.0.1"\n{broker}{device}{line if line != "embedded" else ""}'
+        gateway_section(profile="production", state_dir="state")
+        + f'[broker]\nhost = "127.0.0.1"\n{broker}{device}{line if line != "embedded" else ""}'
     )
 
     result = CliRunner().invoke(app, ["config", "check", str(config)])
@@ -136,19 +135,19 @@ def test_a_production_gateway_does_not_start_with_what_is_for_training(
     assert not (tmp_path / "state").exists()
 
 
-def test_no_demo_is_made_of_a_post_in_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_refuses_production_post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RUN", "MQTT_PORT", "CONSOLE_PORT"):
-        monkeypatch.setenv(f"BORDERPOST_{name}", "what the demo sets, and no test after this one shall find")
+        monkeypatch.setenv(f"BORDERPOST_{name}", "set by the demo; later tests must not see it")
     config = tmp_path / "post.toml"
     config.write_text(
-        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
-        '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
+        gateway_section(profile="production", state_dir="state")
+        + '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
         '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
     )
 
     result = CliRunner().invoke(app, ["demo", "--config", str(config)])
 
-    assert (result.exit_code, "in production" in result.output) == (os.EX_NOPERM, True), result.output
+    assert (result.exit_code, "profile production" in result.output) == (os.EX_NOPERM, True), result.output
     assert not (tmp_path / "state").exists()
 
 
@@ -165,7 +164,7 @@ def test_no_demo_is_made_of_a_post_in_production(tmp_path: Path, monkeypatch: py
         ("devices/platform/vhci_hcd.0/usb3/3-2/3-2:1.0/0003:05E0:1200.0002/input/input9/event7", True),
     ],
 )
-def test_lines_and_keyboards_that_the_kernel_only_plays_are_no_real_ones(
+def test_virtual_device_nodes_are_recognised(
     place: str, made_up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = tmp_path / "sys/dev/char"

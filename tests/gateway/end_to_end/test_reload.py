@@ -1,4 +1,4 @@
-"""What devices say while the gateway exchanges its delivery for another one."""
+"""Events of devices while a reload replaces delivery."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,8 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_a_worker_that_starts_during_an_exchange_loses_nothing(gateway: GatewayFixture) -> None:
-    """The broker stands still, so that the old delivery takes its two seconds to say goodbye."""
+async def test_worker_started_during_reload_loses_nothing(gateway: GatewayFixture) -> None:
+    """Stop the broker process, so that the old delivery takes its two seconds to disconnect."""
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     await gateway.start()
@@ -33,9 +33,11 @@ async def test_a_worker_that_starts_during_an_exchange_loses_nothing(gateway: Ga
             for process in psutil.Process(gateway.process.pid).children(recursive=True)
             if process.name() == "lane-1/reader"
         )
-        worker.kill()  # the first death is answered at once, the second later: let this be the first
+        worker.kill()  # the first failure is restarted at once, the second later: this must be the first
         gateway.broker.pause()
-        gateway.config.write_text(gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
+        gateway.config.write_text(
+            gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
+        )
         gateway.process.send_signal(signal.SIGHUP)
         await wire.wait_for_host_close()
         await wire.wait_for_host()

@@ -1,4 +1,4 @@
-"""A gateway with a signing key: who changes an event is found, and its audit is proved to the end."""
+"""Signed gateway: a changed event is detected, and the audit is verified to the end."""
 
 import asyncio
 from collections.abc import Iterator
@@ -34,9 +34,7 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_events_are_vouched_for_and_the_audit_is_proved(
-    gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]) -> None:
     make_signing_key(gateway.folder)
     public = load_public_key(gateway.folder / "signing.pub")
     gateway.more = f'signing_key = "{gateway.folder}/signing.key"'
@@ -44,12 +42,14 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
     gateway.describe(READER, "mrz-serial", 'framing = "text"')
     refused: list[RejectedMessage] = []
     async with (
-        gateway.workstation(READER, verify=[public], on_refused=refused.append, station="lane-1") as desk,
+        gateway.workstation(READER, verify=[public], on_rejected=refused.append, station="lane-1") as desk,
         aiomqtt.Client("127.0.0.1", gateway.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as forger,
         asyncio.timeout(30),
     ):
         await desk.connected_event.wait()
-        watching = asyncio.create_task(_watch(load(gateway.config), None, [public], as_json=True, reveal=True))
+        watching = asyncio.create_task(
+            _watch(load(gateway.config), None, [public], as_json=True, reveal=True)
+        )
         await forger.subscribe([(f"{BASE}/+", 1), ("bgw/v1/uto-test/_gw/gw-1/evt/+", 1)])
         await gateway.start()
         await wire.wait_for_host()
@@ -63,7 +63,7 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
         for altered, signature, topic in (
             (payload.replace(b"L898902C", b"L898902D"), jws, str(heard.topic)),
             (payload, None, str(heard.topic)),
-            (payload, jws, str(heard.topic)),  # the same again is no forgery
+            (payload, jws, str(heard.topic)),  # a repetition is no forgery
         ):
             properties = Properties(PacketTypes.PUBLISH)
             if signature is not None:
@@ -97,19 +97,19 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
     sealed = Event[AuditCheckpoint].model_validate_json(message.payload).data
     verdict = verify(state, verifier, [ChainHead(sealed.line, sealed.sha256)])
     assert (verdict.tampering, verdict.first_unverified) == (None, None)
-    told = build_report(
+    report = build_report(
         (line for row in read_lines(state / AUDIT_FILE) if (line := parse_line(row.raw))), "2026", "9"
     )
-    assert [run["profile"] for run in told.runs] == ["test"]
-    assert told.reads == {"passport_reader": {READER: 2}}
-    assert told.actors["station", "lane-1"].operations == {"None refused": 1}
-    assert told.incomplete == ["the record begins at " + verdict.first.at + ", later than the window"]
+    assert [run["profile"] for run in report.runs] == ["test"]
+    assert report.reads == {"passport_reader": {READER: 2}}
+    assert report.actors["station", "lane-1"].operations == {"None refused": 1}
+    assert report.incomplete == ["the audit begins at " + verdict.first.at + ", later than the window"]
     audit = (state / AUDIT_FILE).read_bytes()
     assert b"ERIKSSON" not in audit
     assert b'"command.decided"' in audit
     (state / AUDIT_FILE).write_bytes(audit.splitlines(keepends=True)[0])
     (state / CHAIN_HEAD_FILE).unlink()
-    assert verify(state, verifier).tampering is None  # the post alone cannot know
+    assert verify(state, verifier).tampering is None  # the post's files alone cannot prove it
     cut = verify(state, verifier, [ChainHead(sealed.line, sealed.sha256)]).tampering
     assert cut is not None
     assert cut.kind == "cut_off"
@@ -119,7 +119,7 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
     assert wrong.kind == "changed"
 
 
-async def test_a_gateway_does_not_start_with_a_key_that_it_cannot_use(gateway: GatewayFixture) -> None:
+async def test_unusable_signing_key_prevents_start(gateway: GatewayFixture) -> None:
     (gateway.folder / "signing.key").touch(mode=0o600)
     (gateway.folder / "signing.key").write_text("no key")
     gateway.more = f'signing_key = "{gateway.folder}/signing.key"'

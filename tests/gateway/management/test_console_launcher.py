@@ -1,4 +1,4 @@
-"""The console's process: there while somebody looks, and no process at all when nobody does."""
+"""Console launcher: a console process while a client is connected, none otherwise."""
 
 import asyncio
 import contextlib
@@ -36,13 +36,13 @@ while True:
             intercom.recv(1)
         sys.exit(0)
 """
-"""One guest a life. It polls: what is tried is whether it is there, not what it costs."""
+"""Console that serves one client and ends. It polls: only its presence matters, not its cost."""
 
 
-class NoBench:
-    """Nothing is asked here."""
+class FakeApi:
+    """API that is never called."""
 
-    answer = None
+    serve_request = None
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +50,7 @@ async def reception(folder: Path, listen: str | None = None) -> AsyncIterator[Co
     script = folder / "console.py"
     script.write_text(CONSOLE)
     config = folder / "post.toml"
-    opened = ConsoleLauncher(folder, config, NoBench, (sys.executable, "-S", str(script)))  # type: ignore[arg-type]
+    opened = ConsoleLauncher(folder, config, FakeApi, (sys.executable, "-S", str(script)))  # type: ignore[arg-type]
     try:
         opened.open(listen)
         yield opened
@@ -59,7 +59,7 @@ async def reception(folder: Path, listen: str | None = None) -> AsyncIterator[Co
 
 
 async def say(word: str, *, path: Path | None = None, port: int = 0) -> str:
-    """Come in, say something, and hear the answer."""
+    """Connect, send a word and return the answer."""
     if path is not None:
         folder = os.open(path.parent, os.O_PATH)
         reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{path.name}")
@@ -78,7 +78,7 @@ def children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
-async def test_whoever_comes_is_served_by_a_process_that_is_there_for_as_long(tmp_path: Path) -> None:
+async def test_client_starts_console_that_ends_again(tmp_path: Path) -> None:
     deep = tmp_path / ("long" * 20) / ("longer" * 10)
     deep.mkdir(parents=True)
     before = children()
@@ -95,11 +95,11 @@ async def test_whoever_comes_is_served_by_a_process_that_is_there_for_as_long(tm
         staying = asyncio.create_task(say("stay", path=deep / SOCKET))
         await staying
         assert children() != before
-    assert children() == before, "it ends with the gateway"
+    assert children() == before, "the console ends with the gateway"
     assert not (deep / SOCKET).exists()
 
 
-async def test_a_console_that_crashes_is_started_again_for_the_next(
+async def test_crashed_console_restarts_for_next_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.management.console_launcher.RESTART_DELAY_S", 0.05)
@@ -110,12 +110,12 @@ async def test_a_console_that_crashes_is_started_again_for_the_next(
                 if (await say("hello", path=tmp_path / SOCKET)).startswith("hello"):
                     break
         else:
-            pytest.fail("nobody came back")
+            pytest.fail("no console came back")
 
 
-async def test_a_port_that_is_taken_leaves_the_socket_of_the_machine(tmp_path: Path) -> None:
+async def test_port_in_use_leaves_local_socket(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        opened = ConsoleLauncher(tmp_path, tmp_path / "post.toml", NoBench)  # type: ignore[arg-type]
+        opened = ConsoleLauncher(tmp_path, tmp_path / "post.toml", FakeApi)  # type: ignore[arg-type]
         with pytest.raises(OSError, match="in use"):
             opened.open(f"127.0.0.1:{taken.getsockname()[1]}")
         assert (tmp_path / SOCKET).exists()

@@ -1,4 +1,4 @@
-"""What is remembered of devices: written whole or not at all, read from any state of the file."""
+"""Device registry: written completely or not at all, loaded from any content."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,20 @@ def filled(path: Path) -> DeviceRegistry:
     place.driver, place.accepted_serial_number = "faulty", "FAULTY-1"
     place.maintenance = MaintenanceWindow(until_ns=5, minutes=30, reason="cleaning")
     device = register.serial_number_entry("lane-1/reader", "faulty", "FAULTY-1")
-    device.lifetime.add({"online_ms": 1500, "good_reads": 3, "bad_reads": 1, "open_failures": 0, "disconnects": 2, "opened": 1})
+    device.lifetime.add(
+        {
+            "online_ms": 1500,
+            "good_reads": 3,
+            "bad_reads": 1,
+            "open_failures": 0,
+            "disconnects": 2,
+            "opened": 1,
+        }
+    )
     return register
 
 
-def test_what_is_written_is_read_again_and_counters_follow_the_serial_number(tmp_path: Path) -> None:
+def test_counters_follow_serial_number(tmp_path: Path) -> None:
     path = tmp_path / "devices.json"
     written = filled(path)
     written.write(written.content())
@@ -38,7 +47,7 @@ def test_what_is_written_is_read_again_and_counters_follow_the_serial_number(tmp
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "[" * 9999, '{"version": 9}', '{"version": 1, "positions": 3}', "\0"]
 )
-def test_a_file_that_cannot_be_read_is_set_aside(tmp_path: Path, content: str) -> None:
+def test_invalid_file_is_set_aside(tmp_path: Path, content: str) -> None:
     path = tmp_path / "devices.json"
     path.write_text(content)
 
@@ -48,7 +57,7 @@ def test_a_file_that_cannot_be_read_is_set_aside(tmp_path: Path, content: str) -
     assert path.with_suffix(".broken").read_text() == content
 
 
-def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
+def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "devices.json"
     register = filled(path)
     table = json.loads(register.content())

@@ -1,4 +1,4 @@
-"""The technician's bench: what is seen of a post and done with it, and that no counter is hurt by it."""
+"""Management API: views, updates and operations, without effect on the counters of a post."""
 
 import asyncio
 import json
@@ -71,14 +71,14 @@ def wire(running: InProcessGateway) -> SerialLine:
 async def take(
     live: AsyncGenerator[LiveUpdate], news: list[LiveUpdate], wanted: Callable[[LiveUpdate], bool]
 ) -> None:
-    """Take news until what is wanted is among it."""
+    """Collect updates until one meets the condition."""
     async for each in live:
         news.append(each)
         if wanted(each):
             return
 
 
-async def test_the_whole_post_is_seen_and_news_of_it(running: InProcessGateway) -> None:
+async def test_view_and_updates_of_post(running: InProcessGateway) -> None:
     seen = await running.client.view()
 
     assert (seen.site, seen.gateway, seen.report.profile) == ("uto-test", "gw-1", "test")
@@ -99,7 +99,7 @@ async def test_the_whole_post_is_seen_and_news_of_it(running: InProcessGateway) 
         aclosing(running.client.subscribe()) as live,
         asyncio.timeout(20),
     ):
-        await until(lambda: counter.status(READER).is_online)  # else what is said arrives nowhere
+        await until(lambda: counter.status(READER).is_online)  # otherwise events have no subscriber
         listening = tasks.create_task(take(live, news, lambda each: each.event is not None))
         while not listening.done():
             await wire(running).send(b"traveller 7\n")
@@ -122,7 +122,7 @@ async def test_the_whole_post_is_seen_and_news_of_it(running: InProcessGateway) 
     assert (await running.client.last_events(READER))[-len(events) :] == events
 
 
-async def test_nothing_is_asked_for_in_vain(running: InProcessGateway) -> None:
+async def test_invalid_requests_are_refused(running: InProcessGateway) -> None:
     for position in ("lane-9/reader", "nonsense"):
         with pytest.raises(RpcError) as refused:
             await running.client.last_events(position)
@@ -134,12 +134,12 @@ async def test_nothing_is_asked_for_in_vain(running: InProcessGateway) -> None:
         await running.client.check(READER, SelfTestLevel.INTERACTIVE, AMINA)
     assert refused.value.code == "conflict"
     report = await running.client.check(READER, SelfTestLevel.INTERNAL, AMINA)
-    assert [step.name for step in report.steps] == ["link.open", "identity.told", "identity.firmware"]
+    assert [step.name for step in report.steps] == ["link.open", "identity.reported", "identity.firmware"]
     assert report.outcome == "successful"
 
 
 class Officer:
-    """What reaches the counter, and what is on record."""
+    """Events that reach an officer, and audit records."""
 
     def __init__(self, desk: Workstation) -> None:
         self._desk = desk
@@ -147,14 +147,14 @@ class Officer:
         self.numbers: list[int] = []
 
     async def heard(self, number: int) -> list[int]:
-        """All numbers that have come, with that one."""
+        """Return all numbers received up to that one."""
         async with asyncio.timeout(20):
             while number not in self.numbers:
                 await self._take()
         return self.numbers
 
     async def on_record(self, order: str) -> tuple[str, str, str]:
-        """Who had it done, and the rest of its record."""
+        """Return user, operation and detail of its record."""
         async with asyncio.timeout(20):
             while not any(act[1] == order for act in self.acts):
                 await self._take()
@@ -169,7 +169,7 @@ class Officer:
                 self.numbers.append(number)
 
 
-async def test_maintenance_keeps_travellers_back_and_outlives_worker_and_daemon(
+async def test_maintenance_survives_restarts(
     gateway: GatewayFixture,
 ) -> None:
     line = gateway.wires[READER]
@@ -189,7 +189,7 @@ async def test_maintenance_keeps_travellers_back_and_outlives_worker_and_daemon(
             assert shown.maintenance_until
             await line.send(b"traveller 2\ntraveller 3\nsay 4\n")
             await officer.heard(4)
-            await until(lambda: running.device_at(READER).suppressed_events == 2)
+            await until(lambda: running.device_at(READER).state_filter.suppressed_events == 2)
             assert [event.type for event in await running.client.last_events(READER)][-2:] == [
                 "test.traveller",
                 "test.numbered",
@@ -198,12 +198,12 @@ async def test_maintenance_keeps_travellers_back_and_outlives_worker_and_daemon(
 
             pid = shown.pid
             await running.client.perform(READER, Restart(), AMINA)
-            await until(lambda: running.device_at(READER).actual_state.state == "online")
+            await until(lambda: running.device_at(READER).state_filter.actual_state.state == "online")
             shown = await running.device(READER)
             assert (shown.state.state, shown.restarts) == ("maintenance", 1)
             assert shown.pid != pid
         async with running_gateway(gateway, "faulty") as running:
-            await until(lambda: running.device_at(READER).actual_state.state == "online")
+            await until(lambda: running.device_at(READER).state_filter.actual_state.state == "online")
             await line.send(b"traveller 5\nsay 6\n")
             await officer.heard(6)
             assert (await running.device(READER)).state.state == "maintenance"
@@ -223,7 +223,7 @@ async def test_maintenance_keeps_travellers_back_and_outlives_worker_and_daemon(
             await running.until_state(READER, "online")
 
 
-async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway: GatewayFixture) -> None:
+async def test_new_serial_number_awaits_acceptance(gateway: GatewayFixture) -> None:
     line, label = gateway.wires[READER], Path(f"{gateway.port(READER)}.label")
     other = await gateway.wire("lane-2/reader")
     gateway.describe("lane-2/reader")
@@ -252,7 +252,7 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway
         )
         assert "borderpost accept" in shown.state.how
         await line.send(b"stand 20\nsay 2\ntraveller 2\n")
-        await until(lambda: running.device_at(READER).suppressed_events == 3)
+        await until(lambda: running.device_at(READER).state_filter.suppressed_events == 3)
         for by, serial_number, code in (
             (AMINA, "FAULTY-3", "conflict"),
             (TECHNICIAN, "FAULTY-2", "not_permitted"),
@@ -269,9 +269,11 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway
         await until(lambda: desk.last_value(READER, "test.level") is not None)
 
         await exchange(running, "FAULTY-1", "awaiting_acceptance")
-        await running.client.perform(READER, AcceptDevice(serial_number="FAULTY-1", reason="back again"), AMINA)
+        await running.client.perform(
+            READER, AcceptDevice(serial_number="FAULTY-1", reason="back again"), AMINA
+        )
         shown = await running.until_state(READER, "online")
-        assert shown.counters.lifetime.good_reads == 2, "the counters of the old one, as it was left"
+        assert shown.counters.lifetime.good_reads == 2, "the old device has its earlier counters"
         with pytest.raises(RpcError):
             await running.client.perform(READER, AcceptDevice(serial_number="FAULTY-1"), AMINA)
 
@@ -281,12 +283,12 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway
         await running.until_state("lane-2/reader", "no_device")
         other.replug()
         moved = await running.until_state("lane-2/reader", "awaiting_acceptance")
-        assert moved.counters.lifetime.good_reads == 4, "they came along to the other lane"
+        assert moved.counters.lifetime.good_reads == 4, "counters move to the other lane"
         await running.client.perform("lane-2/reader", AcceptDevice(serial_number="FAULTY-2"), AMINA)
         await running.until_state("lane-2/reader", "online")
 
 
-async def test_counters_tell_good_from_bad_and_are_kept(
+async def test_counters_are_counted_and_kept(
     gateway: GatewayFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line, register = gateway.wires[READER], gateway.folder / "state/devices.json"
@@ -305,8 +307,12 @@ async def test_counters_tell_good_from_bad_and_are_kept(
         await line.wait_for_host()
         await line.send(b"say 3\n")
         await until(lambda: running.counted(READER).good_reads == 3)
-        # Killed now, it would lose what was counted since it was written last, and no more.
-        await until(lambda: json.loads(register.read_text())["devices"]["faulty FAULTY-1"]["lifetime"]["good_reads"] == 3)
+        # If killed now, it would lose only counts since the last write.
+        await until(
+            lambda: (
+                json.loads(register.read_text())["devices"]["faulty FAULTY-1"]["lifetime"]["good_reads"] == 3
+            )
+        )
     async with running_gateway(gateway, "faulty") as running:
         tally = (await running.until_state(READER, "online")).counters
         assert (tally.lifetime.good_reads, tally.lifetime.bad_reads, tally.lifetime.disconnects) == (3, 1, 1)
@@ -316,9 +322,7 @@ async def test_counters_tell_good_from_bad_and_are_kept(
         assert 0 < tally.since_reset.online_s < tally.lifetime.online_s < 60
 
 
-async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_record(
-    tmp_path: Path, mosquitto: Mosquitto
-) -> None:
+async def test_trace_shows_bytes_only_when_revealed(tmp_path: Path, mosquitto: Mosquitto) -> None:
     sent = FRAMES["accessis"](ERIKSSON_LINES["TD3"])
     async with gateway_in(tmp_path, mosquitto) as gateway, gateway.workstation() as desk:
         line = await gateway.wire(READER)
@@ -331,7 +335,7 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
                 await anext(running.client.trace(READER, VIEWER))
 
             async def seen(trace: AsyncGenerator[TraceItem | None]) -> list[TraceItem]:
-                """What one frame looks like, sent once somebody looks."""
+                """Return the trace of one frame, sent when the trace has started."""
                 items: list[TraceItem] = []
                 async with aclosing(trace), asyncio.timeout(20):
                     assert await anext(trace) is None
@@ -353,8 +357,10 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
             assert "ERIKSSON" not in str(await running.client.last_events(READER))
             assert len(await running.client.last_events(READER)) >= 2
 
-            checking = asyncio.create_task(running.client.check(READER, SelfTestLevel.INTERACTIVE, TECHNICIAN))
-            while not checking.done():  # whoever presents a specimen does so until it is read
+            checking = asyncio.create_task(
+                running.client.check(READER, SelfTestLevel.INTERACTIVE, TECHNICIAN)
+            )
+            while not checking.done():  # the specimen is presented until it is read
                 await line.send(sent)
                 await asyncio.wait({checking}, timeout=0.2)
             report = await checking
@@ -373,13 +379,16 @@ positions = ["*/*"]
 """
 
 
-async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(gateway: GatewayFixture) -> None:
+async def test_supervisor_revokes_claim(gateway: GatewayFixture) -> None:
     (gateway.folder / "roles.toml").write_text(ROLES)
     gateway.extra = '[commands]\nroles_file = "roles.toml"\n'
     gateway.write()
-    async with gateway.workstation(station="counter-1") as desk, running_gateway(gateway, "faulty") as running:
+    async with (
+        gateway.workstation(station="counter-1") as desk,
+        running_gateway(gateway, "faulty") as running,
+    ):
         await running.until_state(READER, "online")
-        with pytest.raises(RpcError, match="Nobody"):
+        with pytest.raises(RpcError, match="not claimed"):
             await running.client.perform(READER, RevokeClaim(reason="workstation is dead"), AMINA)
         async with desk.claim(READER, lease_s=60):
             await until(lambda: desk.status(READER).claim is not None)
@@ -403,9 +412,11 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(gateway: G
     assert kept[-2].data["change"] == "claimed"
 
 
-async def test_a_console_that_could_not_be_opened_is_opened_by_a_reload(gateway: GatewayFixture) -> None:
+async def test_reload_opens_failed_console(gateway: GatewayFixture) -> None:
     def closed(running: InProcessGateway) -> bool:
-        return any(problem.cause == "console_listen_failed" for problem in running.gateway.to_report().problems)
+        return any(
+            problem.cause == "console_listen_failed" for problem in running.gateway.to_report().problems
+        )
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

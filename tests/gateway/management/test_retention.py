@@ -1,4 +1,4 @@
-"""What is older than it may be is removed, put on record, and never by a clock that nobody trusts."""
+"""Retention: expired files are removed and recorded, but never by an unsynchronised clock."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ DAY_S = 86_400.0
 
 
 class Kept:
-    """A state folder, its audit, and what removes from it."""
+    """A state directory, its audit, and the retention job."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,11 +48,11 @@ class Kept:
         await self.journal.stop()
 
 
-async def test_what_is_too_old_is_removed_and_on_record(tmp_path: Path) -> None:
+async def test_expired_files_removed_and_recorded(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     old = [kept.put("outbox/outbox.db.outbox_corrupt-1", 15), kept.put("recordings/a.wire", 8)]
     young = [kept.put("outbox/outbox.db.outbox_corrupt-2", 13), kept.put("recordings/b.wire", 6)]
-    young.append(kept.put("outbox/outbox.db", 400))  # the outbox itself has times of its own
+    young.append(kept.put("outbox/outbox.db", 400))  # the outbox has its own expiry
     kept.time.clock = ClockStatus.UNSYNCED
     await kept.keeping.run_once()
     assert all(path.exists() for path in [*old, *young])
@@ -67,11 +67,9 @@ async def test_what_is_too_old_is_removed_and_on_record(tmp_path: Path) -> None:
     ]
 
 
-async def test_an_old_audit_goes_in_pieces_and_what_is_left_is_proved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_pruned_audit_still_verifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Kept(tmp_path)
-    for _ in range(30):  # days; a file is closed every two
+    for _ in range(30):  # days; a file is closed every two days
         await kept.acted()
         await kept.keeping.run_once()
         kept.time.advance(DAY_S)
@@ -83,7 +81,7 @@ async def test_an_old_audit_goes_in_pieces_and_what_is_left_is_proved(
     assert verdict.pruned > 0
     assert verdict.first is not None
     assert "audit.pruned" in {entry.type for entry in newest(tmp_path, 500)}
-    monkeypatch.setattr(audit_log, "MAX_FILE_BYTES", 2 * 1024 * 1024)  # then the newest alone is all there may be
+    monkeypatch.setattr(audit_log, "MAX_FILE_BYTES", 2 * 1024 * 1024)  # then only the newest file fits
     kept.keeping._retention = lambda: RetentionSection(audit_max_mib=2)
     await kept.keeping.run_once()
     assert len(audit_files(tmp_path)) == 1

@@ -119,7 +119,7 @@ def test_certificate_ending_soon_is_renewed(tmp_path: Path) -> None:
     issued = told(tmp_path, "init", "--days", "50")["issued"]
     findings = told(tmp_path, "show")["findings"]
     assert {(finding["code"], finding["severity"]) for finding in findings} == {
-        ("certificate_expires", "notice")
+        ("certificate_expires_soon", "notice")
     }
     assert len(findings) == len(issued)
 

@@ -1,4 +1,4 @@
-"""The fork server on its own: how it ends when the daemon has gone without a word."""
+"""Fork server alone: its end when the daemon was killed."""
 
 import dataclasses
 import json
@@ -16,8 +16,8 @@ from gateway.worker.worker import WorkerSpec
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_daemon_that_dies_with_births_unread_leaves_no_worker_behind(tmp_path: Path) -> None:
-    """The kernel then says ECONNRESET to the server, and not the end of the file."""
+def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
+    """Check ECONNRESET: the kernel reports it to the server instead of end of file."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     worker_ours, worker_theirs = socket.socketpair()
     with theirs, worker_theirs:
@@ -41,7 +41,7 @@ def test_a_daemon_that_dies_with_births_unread_leaves_no_worker_behind(tmp_path:
         )
         socket.send_fds(ours, [json.dumps(dataclasses.asdict(order)).encode()], [worker_theirs.fileno()])
     worker_ours.settimeout(20)
-    assert worker_ours.recv(1)  # it lives; and its birth is not read by us
+    assert worker_ours.recv(1)  # it runs; its pid is not read by us
     (worker,) = psutil.Process(server.pid).children()
     ours.close()
     try:

@@ -1,4 +1,4 @@
-"""Worker processes: started, watched, replaced, stopped; and one bad device never touches another."""
+"""Supervisor: workers are started, watched, replaced, stopped; one faulty device affects no other."""
 
 import asyncio
 import json
@@ -25,13 +25,13 @@ def pid_of(worker_fixture: WorkerFixture, position: str) -> int:
 
 
 async def gone(*pids: int) -> None:
-    """Wait until the processes have ended and the fork server has collected them."""
+    """Wait until the processes have ended and the fork server has reaped them."""
     async with asyncio.timeout(5):
         while any(psutil.pid_exists(pid) for pid in pids):
             await asyncio.sleep(0.01)
 
 
-async def test_a_device_says_something_and_it_is_handed_up(worker_fixture: WorkerFixture) -> None:
+async def test_read_becomes_event(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader", "mrz-serial", settings={"framing": "accessis"})
     online = await worker_fixture.notebook.state(StateCode.ONLINE)
     assert online.provenance is Provenance.SIMULATED
@@ -47,7 +47,7 @@ async def test_a_device_says_something_and_it_is_handed_up(worker_fixture: Worke
     assert worker_fixture.notebook.descriptions["lane-1/reader"].identity is not None
 
 
-async def test_images_go_up_before_their_event(worker_fixture: WorkerFixture) -> None:
+async def test_images_precede_their_event(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await wire.send(b"picture 7 200000\n")
@@ -58,21 +58,21 @@ async def test_images_go_up_before_their_event(worker_fixture: WorkerFixture) ->
     ]
 
 
-async def test_what_stands_is_taken_back_when_the_device_is_not_there(worker_fixture: WorkerFixture) -> None:
+async def test_last_values_cleared_without_device(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/barrier")
     last_values = worker_fixture.notebook.last_values
 
     async def said(number: int) -> dict[str, object]:
         await wire.wait_for_host()
         await wire.send(b"stand %d\n" % number)
-        await worker_fixture.notebook.until(lambda: f'"number":{number}' in str(standing))
+        await worker_fixture.notebook.until(lambda: f'"number":{number}' in str(last_values))
         return json.loads(last_values["lane-1/barrier", "test.level"])
 
     first = await said(1)
     assert (first["type"], first["session"]) == ("bgw.test.level.v1", "session-1")
     assert first["provenance"] == "simulated"
     assert (await said(2))["data"]["number"] == 2
-    assert worker_fixture.notebook.numbers("lane-1/barrier") == [1, 2], "each is an event besides"
+    assert worker_fixture.notebook.numbers("lane-1/barrier") == [1, 2], "each is also an event"
 
     wire.unplug()
     await worker_fixture.notebook.state(StateCode.NO_DEVICE)
@@ -87,7 +87,7 @@ async def test_what_stands_is_taken_back_when_the_device_is_not_there(worker_fix
     assert last_values == {}
 
 
-async def test_a_port_absent_at_start_is_found_when_it_appears(worker_fixture: WorkerFixture) -> None:
+async def test_port_absent_at_start_is_found_later(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader", plugged=False)
     absent = await worker_fixture.notebook.state(StateCode.NO_DEVICE)
     assert (absent.cause, absent.action) == (Cause.NO_DEVICE, Action.REPLUG)
@@ -96,7 +96,7 @@ async def test_a_port_absent_at_start_is_found_when_it_appears(worker_fixture: W
         await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
-async def test_unplugged_and_replugged_two_hundred_times(worker_fixture: WorkerFixture) -> None:
+async def test_two_hundred_replugs(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await worker_fixture.notebook.state(StateCode.ONLINE)
     process = psutil.Process(pid_of(worker_fixture, "lane-1/reader"))
@@ -112,12 +112,12 @@ async def test_unplugged_and_replugged_two_hundred_times(worker_fixture: WorkerF
         await worker_fixture.notebook.state(StateCode.ONLINE)
         if number == 20:
             memory = process.memory_info().rss
-    assert process.is_running(), "the same process all along"
+    assert process.is_running(), "still the same process"
     assert holdings() == before
     assert process.memory_info().rss < memory * 1.05
 
 
-async def test_a_killed_worker_is_back_and_the_neighbour_never_noticed(worker_fixture: WorkerFixture) -> None:
+async def test_killed_worker_leaves_neighbour_alone(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     neighbour = await worker_fixture.device("lane-2/reader")
     for line in (wire, neighbour):
@@ -140,9 +140,7 @@ async def _count(wire: object, to: int) -> None:
 
 
 @pytest.mark.parametrize("order", [b"crash\n", b"hang\n"])
-async def test_a_library_that_crashes_or_hangs_takes_its_own_process_only(
-    worker_fixture: WorkerFixture, order: bytes
-) -> None:
+async def test_crash_or_hang_ends_only_its_worker(worker_fixture: WorkerFixture, order: bytes) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await worker_fixture.notebook.state(StateCode.ONLINE)
@@ -153,8 +151,10 @@ async def test_a_library_that_crashes_or_hangs_takes_its_own_process_only(
     await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
-async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(worker_fixture: WorkerFixture) -> None:
-    await worker_fixture.device("lane-1/reader", limits=WorkerLimits(heartbeat_timeout_s=0.5, stop_timeout_s=1))
+async def test_stopped_worker_exceeds_heartbeat_timeout(worker_fixture: WorkerFixture) -> None:
+    await worker_fixture.device(
+        "lane-1/reader", limits=WorkerLimits(heartbeat_timeout_s=0.5, stop_timeout_s=1)
+    )
     await worker_fixture.notebook.state(StateCode.ONLINE)
     stopped = pid_of(worker_fixture, "lane-1/reader")
     loop = asyncio.get_running_loop()
@@ -166,7 +166,7 @@ async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(worker_fix
     await gone(stopped)
 
 
-async def test_another_firmware_than_the_expected_one_is_told_and_the_device_works(
+async def test_unexpected_firmware_degrades_device(
     worker_fixture: WorkerFixture,
 ) -> None:
     wire = await worker_fixture.device("lane-1/reader", expected_firmware="2.0")
@@ -176,10 +176,10 @@ async def test_another_firmware_than_the_expected_one_is_told_and_the_device_wor
     await wire.wait_for_host()
     await wire.send(b"well\nsay 1\n")
     await worker_fixture.notebook.until(lambda: worker_fixture.notebook.numbers("lane-1/reader") == [1])
-    assert not worker_fixture.notebook.states, "that it is well otherwise is no news"
+    assert not worker_fixture.notebook.states, "an unchanged state is not sent again"
 
 
-async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(worker_fixture: WorkerFixture) -> None:
+async def test_driver_bug_is_fault_and_retried(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await worker_fixture.notebook.state(StateCode.ONLINE)
@@ -193,7 +193,7 @@ async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(worker_fixt
     assert "WANJIKU" not in worker_fixture.log
 
 
-async def test_a_driver_that_ends_by_itself_is_opened_again(worker_fixture: WorkerFixture) -> None:
+async def test_driver_that_ends_is_reopened(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await worker_fixture.notebook.state(StateCode.ONLINE)
@@ -202,8 +202,10 @@ async def test_a_driver_that_ends_by_itself_is_opened_again(worker_fixture: Work
     await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
-async def test_a_device_that_never_answers_is_given_up_and_tried_again(worker_fixture: WorkerFixture) -> None:
-    wire = await worker_fixture.device("lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_timeout_s=0.3)
+async def test_silent_device_is_reopened(worker_fixture: WorkerFixture) -> None:
+    wire = await worker_fixture.device(
+        "lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_timeout_s=0.3
+    )
     await wire.wait_for_host()
     silent = await worker_fixture.notebook.state(StateCode.OFFLINE)
     assert silent.cause is Cause.NO_RESPONSE
@@ -211,14 +213,14 @@ async def test_a_device_that_never_answers_is_given_up_and_tried_again(worker_fi
     await wire.wait_for_bytes(b"\x00")  # the next attempt begins
 
 
-async def test_production_refuses_a_simulator(worker_fixture: WorkerFixture) -> None:
-    await worker_fixture.device("lane-1/reader", production=True)
+async def test_production_refuses_simulator(worker_fixture: WorkerFixture) -> None:
+    await worker_fixture.device("lane-1/reader", is_production=True)
     refused = await worker_fixture.notebook.state(StateCode.FAULT)
     assert (refused.cause, refused.action) == (Cause.SIMULATED, Action.CONFIGURE)
     assert worker_fixture.notebook.events == []
 
 
-async def test_bad_frames_are_counted_and_not_published(worker_fixture: WorkerFixture) -> None:
+async def test_bad_frames_are_counted_only(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await wire.send(b"noise\nnoise\nsay 1\n")
@@ -230,7 +232,7 @@ async def test_bad_frames_are_counted_and_not_published(worker_fixture: WorkerFi
     assert device.counters["good_reads"] == 1
 
 
-async def test_a_dead_fork_server_is_replaced_and_its_workers_live_on(worker_fixture: WorkerFixture) -> None:
+async def test_dead_fork_server_is_replaced(worker_fixture: WorkerFixture) -> None:
     await worker_fixture.device("lane-1/reader")
     await worker_fixture.notebook.state(StateCode.ONLINE)
     first = pid_of(worker_fixture, "lane-1/reader")
@@ -244,9 +246,11 @@ async def test_a_dead_fork_server_is_replaced_and_its_workers_live_on(worker_fix
     await worker_fixture.notebook.state(StateCode.ONLINE, "lane-1/reader")
 
 
-async def test_stop_is_orderly_and_forced_where_it_must_be(worker_fixture: WorkerFixture) -> None:
+async def test_stop_kills_worker_after_timeout(worker_fixture: WorkerFixture) -> None:
     for position in ("lane-1/reader", "lane-2/reader"):
-        wire = await worker_fixture.device(position, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=0.5))
+        wire = await worker_fixture.device(
+            position, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=0.5)
+        )
         await wire.wait_for_host()
         await worker_fixture.notebook.state(StateCode.ONLINE, position)
     pids = [pid_of(worker_fixture, position) for position in worker_fixture.devices]
@@ -259,7 +263,7 @@ async def test_stop_is_orderly_and_forced_where_it_must_be(worker_fixture: Worke
     await gone(*pids)
 
 
-async def test_two_devices_of_one_model_stay_apart(worker_fixture: WorkerFixture, tmp_path: Path) -> None:
+async def test_two_devices_of_one_model(worker_fixture: WorkerFixture, tmp_path: Path) -> None:
     for position in ("lane-1/reader", "lane-2/reader"):
         await worker_fixture.device(position)
         await worker_fixture.notebook.state(StateCode.ONLINE, position)

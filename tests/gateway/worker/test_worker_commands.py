@@ -1,4 +1,4 @@
-"""Commands in a device's own process: begun in time or not at all, one at a time, each answered once."""
+"""Commands in a worker: started in time or not at all, one at a time, each answered once."""
 
 import asyncio
 import itertools
@@ -23,32 +23,35 @@ BARRIER = "lane-1/barrier"
 TICKETS = itertools.count(1)
 
 
-def tell(worker_fixture: WorkerFixture, verb: str, *, within_s: float = 5, **args: Any) -> int:
-    """Hand a command down; returns its ticket."""
+def send_command(worker_fixture: WorkerFixture, verb: str, *, within_s: float = 5, **args: Any) -> int:
+    """Send a command; return its reference."""
     ticket = next(TICKETS)
     call = Invocation(f"c{ticket}", "counter-1", f"t{ticket}", boot_ns() + round(within_s * 1e9))
     assert worker_fixture.devices[BARRIER].send_command(ticket, verb, call, json.dumps(args).encode())
     return ticket
 
 
-async def obedient(worker_fixture: WorkerFixture, **more: Any) -> SerialLine:
+async def scripted_device(worker_fixture: WorkerFixture, **more: Any) -> SerialLine:
     wire = await worker_fixture.device(BARRIER, "scripted", **more)
     await worker_fixture.notebook.state(StateCode.ONLINE)
     await wire.wait_for_host()
     return wire
 
 
-async def begun(worker_fixture: WorkerFixture, wire: SerialLine, verb: str) -> list[str]:
-    """What the driver wrote down of a verb, by id; one more is told, so that all before it are there."""
-    last = tell(worker_fixture, "look")
+async def started(worker_fixture: WorkerFixture, wire: SerialLine, verb: str) -> list[str]:
+    """Return the ids of a verb's commands that the driver started.
+
+    Sends one more to be sure that all are there.
+    """
+    last = send_command(worker_fixture, "look")
     await wire.wait_for_bytes(f"look counter-1 c{last}\n".encode())
     lines = [line.split() for line in wire.received_bytes.decode().splitlines()]
     return [line[2] for line in lines if line[0] == verb]
 
 
-async def test_a_command_runs_beside_what_the_device_says(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    ticket = tell(worker_fixture, "open-up", width_cm=30)
+async def test_command_runs_beside_watch(worker_fixture: WorkerFixture) -> None:
+    wire = await scripted_device(worker_fixture)
+    ticket = send_command(worker_fixture, "open-up", width_cm=30)
     await wire.wait_for_bytes(f"open-up counter-1 c{ticket}\n".encode())
     await worker_fixture.notebook.until(lambda: worker_fixture.notebook.events)
     _, heard = worker_fixture.notebook.events[0]
@@ -60,29 +63,29 @@ async def test_a_command_runs_beside_what_the_device_says(worker_fixture: Worker
     assert (outcome.state, json.loads(outcome.result)) == (CommandState.DONE, {"width_cm": 30})
 
 
-async def test_one_at_a_time_but_what_is_urgent_begins_at_once(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    first = tell(worker_fixture, "open-up")
+async def test_only_urgent_commands_run_together(worker_fixture: WorkerFixture) -> None:
+    wire = await scripted_device(worker_fixture)
+    first = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
-    second, stop = tell(worker_fixture, "look"), tell(worker_fixture, "stop")
+    second, stop = send_command(worker_fixture, "look"), send_command(worker_fixture, "stop")
     assert (await worker_fixture.notebook.outcome(second)).reason is CommandReason.BUSY
     assert (await worker_fixture.notebook.outcome(stop)).state is CommandState.DONE
-    assert first not in worker_fixture.notebook.outcomes, "it still runs"
+    assert first not in worker_fixture.notebook.outcomes, "it is still running"
     await wire.send(b"opened\n")
     assert (await worker_fixture.notebook.outcome(first)).state is CommandState.DONE
-    assert f"c{second}" not in await begun(worker_fixture, wire, "look")
+    assert f"c{second}" not in await started(worker_fixture, wire, "look")
 
 
-async def test_commands_are_begun_in_the_order_in_which_they_came(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    tickets = [tell(worker_fixture, "stop") for _ in range(20)]
+async def test_commands_start_in_order(worker_fixture: WorkerFixture) -> None:
+    wire = await scripted_device(worker_fixture)
+    tickets = [send_command(worker_fixture, "stop") for _ in range(20)]
     for ticket in tickets:
         await worker_fixture.notebook.outcome(ticket)
-    assert await begun(worker_fixture, wire, "stop") == [f"c{ticket}" for ticket in tickets]
+    assert await started(worker_fixture, wire, "stop") == [f"c{ticket}" for ticket in tickets]
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "expected_text"),
     [
         ({"width_cm": 0}, "wrong or missing: width_cm."),
         ({"width_cm": "30"}, "wrong or missing: width_cm."),
@@ -91,34 +94,38 @@ async def test_commands_are_begun_in_the_order_in_which_they_came(worker_fixture
         ({"WANJIKU": 1}, "a field that this command does not have."),
     ],
 )
-async def test_wrong_arguments_are_named_and_never_quoted(worker_fixture: WorkerFixture, args: Any, told: str) -> None:
-    wire = await obedient(worker_fixture)
-    outcome = await worker_fixture.notebook.outcome(tell(worker_fixture, "open-up", **args))
+async def test_invalid_arguments_named_not_quoted(
+    worker_fixture: WorkerFixture, args: Any, expected_text: str
+) -> None:
+    wire = await scripted_device(worker_fixture)
+    outcome = await worker_fixture.notebook.outcome(send_command(worker_fixture, "open-up", **args))
     assert (outcome.state, outcome.reason) == (CommandState.REJECTED, CommandReason.BAD_REQUEST)
-    assert told in outcome.text
+    assert expected_text in outcome.text
     assert "WANJIKU" not in outcome.text
     assert wire.received_bytes == b""
 
 
-async def test_arguments_that_are_no_object_are_refused(worker_fixture: WorkerFixture) -> None:
-    await obedient(worker_fixture)
+async def test_arguments_without_object_refused(worker_fixture: WorkerFixture) -> None:
+    await scripted_device(worker_fixture)
     ticket = next(TICKETS)
     worker_fixture.devices[BARRIER].send_command(ticket, "open-up", Invocation.local(), b"[]")
     assert (await worker_fixture.notebook.outcome(ticket)).reason is CommandReason.BAD_REQUEST
 
 
-async def test_what_comes_too_late_is_not_begun(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    outcome = await worker_fixture.notebook.outcome(tell(worker_fixture, "stop", within_s=-0.001))
+async def test_expired_command_is_not_started(worker_fixture: WorkerFixture) -> None:
+    wire = await scripted_device(worker_fixture)
+    outcome = await worker_fixture.notebook.outcome(send_command(worker_fixture, "stop", within_s=-0.001))
     assert (outcome.state, outcome.reason) == (CommandState.EXPIRED, CommandReason.EXPIRED)
     assert wire.received_bytes == b""
 
 
-async def test_a_worker_that_stood_still_begins_nothing_old(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=2))
+async def test_stopped_worker_starts_no_old_command(worker_fixture: WorkerFixture) -> None:
+    wire = await scripted_device(
+        worker_fixture, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=2)
+    )
     pid = worker_fixture.devices[BARRIER]._pid
     os.kill(pid, signal.SIGSTOP)
-    ticket = tell(worker_fixture, "stop", within_s=0.3)
+    ticket = send_command(worker_fixture, "stop", within_s=0.3)
     await asyncio.sleep(0.4)
     os.kill(pid, signal.SIGCONT)
     assert (await worker_fixture.notebook.outcome(ticket)).reason is CommandReason.EXPIRED
@@ -128,54 +135,60 @@ async def test_a_worker_that_stood_still_begins_nothing_old(worker_fixture: Work
 @pytest.mark.parametrize(
     ("line", "state", "reason", "text"),
     [
-        (b"jammed\n", CommandState.FAILED, CommandReason.TIMED_OUT, "It did not come to its end."),
+        (b"jammed\n", CommandState.FAILED, CommandReason.TIMED_OUT, "It did not end in time."),
         (b"cut\n", CommandState.FAILED, CommandReason.LINK_FAILED, "The cable is cut."),
         (b"gibberish\n", CommandState.FAILED, CommandReason.DRIVER_ERROR, "The device's driver met"),
     ],
 )
-async def test_how_a_command_fails_is_said_and_the_device_goes_on(
+async def test_failed_command_keeps_device_online(
     worker_fixture: WorkerFixture,
     line: bytes,
     state: CommandState,
     reason: CommandReason,
     text: str,
 ) -> None:
-    wire = await obedient(worker_fixture)
+    wire = await scripted_device(worker_fixture)
     pid = worker_fixture.devices[BARRIER]._pid
-    ticket = tell(worker_fixture, "open-up")
+    ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     await wire.send(line)
     outcome = await worker_fixture.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (state, reason)
     assert text in outcome.text
     assert outcome.how
-    assert (await worker_fixture.notebook.outcome(tell(worker_fixture, "look"))).state is CommandState.DONE
+    assert (
+        await worker_fixture.notebook.outcome(send_command(worker_fixture, "look"))
+    ).state is CommandState.DONE
     assert worker_fixture.devices[BARRIER]._pid == pid
     assert ("scripted_drivers.py" in worker_fixture.log) is (reason is CommandReason.DRIVER_ERROR)
     assert "WANJIKU" not in worker_fixture.log
 
 
-async def test_a_drivers_refusal_says_that_nothing_moved(worker_fixture: WorkerFixture) -> None:
-    await obedient(worker_fixture)
-    outcome = await worker_fixture.notebook.outcome(tell(worker_fixture, "refuse"))
-    assert outcome == CommandOutcome.refused(CommandReason.UNSAFE, "Somebody stands in it.")
+async def test_driver_refusal_is_reported(worker_fixture: WorkerFixture) -> None:
+    await scripted_device(worker_fixture)
+    outcome = await worker_fixture.notebook.outcome(send_command(worker_fixture, "refuse"))
+    assert outcome == CommandOutcome.refused(CommandReason.UNSAFE, "A person is in the way.")
     assert outcome.state is CommandState.REJECTED
 
 
-async def test_an_unknown_command_is_refused(worker_fixture: WorkerFixture) -> None:
-    await obedient(worker_fixture)
-    assert (await worker_fixture.notebook.outcome(tell(worker_fixture, "fly"))).reason is CommandReason.UNKNOWN_VERB
+async def test_unknown_command_is_refused(worker_fixture: WorkerFixture) -> None:
+    await scripted_device(worker_fixture)
+    assert (
+        await worker_fixture.notebook.outcome(send_command(worker_fixture, "fly"))
+    ).reason is CommandReason.UNKNOWN_VERB
 
 
-async def test_a_device_that_is_not_there_refuses_at_once(worker_fixture: WorkerFixture) -> None:
+async def test_absent_device_refuses_at_once(worker_fixture: WorkerFixture) -> None:
     await worker_fixture.device(BARRIER, "scripted", plugged=False)
     await worker_fixture.notebook.state(StateCode.NO_DEVICE)
-    assert (await worker_fixture.notebook.outcome(tell(worker_fixture, "stop"))).reason is CommandReason.NOT_ONLINE
+    assert (
+        await worker_fixture.notebook.outcome(send_command(worker_fixture, "stop"))
+    ).reason is CommandReason.NOT_ONLINE
 
 
-async def test_a_command_fails_with_the_link_and_is_not_taken_up_again(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    ticket = tell(worker_fixture, "open-up")
+async def test_lost_link_fails_command_for_good(worker_fixture: WorkerFixture) -> None:
+    wire = await scripted_device(worker_fixture)
+    ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     wire.unplug()
     outcome = await worker_fixture.notebook.outcome(ticket)
@@ -183,15 +196,13 @@ async def test_a_command_fails_with_the_link_and_is_not_taken_up_again(worker_fi
     wire.discard_received()
     wire.replug()
     await worker_fixture.notebook.state(StateCode.ONLINE)
-    assert await begun(worker_fixture, wire, "open-up") == []
+    assert await started(worker_fixture, wire, "open-up") == []
 
 
 @pytest.mark.parametrize("end", ["killed", "crash", "hang"])
-async def test_a_worker_that_dies_owes_no_answer_and_its_heir_begins_nothing(
-    worker_fixture: WorkerFixture, end: str
-) -> None:
-    wire = await obedient(worker_fixture)
-    ticket = tell(worker_fixture, "open-up")
+async def test_killed_worker_fails_its_commands(worker_fixture: WorkerFixture, end: str) -> None:
+    wire = await scripted_device(worker_fixture)
+    ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     if end == "killed":
         os.kill(worker_fixture.devices[BARRIER]._pid, signal.SIGKILL)
@@ -200,13 +211,13 @@ async def test_a_worker_that_dies_owes_no_answer_and_its_heir_begins_nothing(
     outcome = await worker_fixture.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (CommandState.FAILED, CommandReason.WORKER_LOST)
     await worker_fixture.notebook.state(StateCode.ONLINE)
-    assert await begun(worker_fixture, wire, "open-up") == [f"c{ticket}"]
+    assert await started(worker_fixture, wire, "open-up") == [f"c{ticket}"]
 
 
-async def test_a_device_that_is_stopped_answers_what_it_owes(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
+async def test_stopped_device_answers_its_commands(worker_fixture: WorkerFixture) -> None:
+    wire = await scripted_device(worker_fixture)
     device = worker_fixture.devices[BARRIER]
-    ticket = tell(worker_fixture, "open-up")
+    ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     await device.stop()
     outcome = await worker_fixture.notebook.outcome(ticket)

@@ -1,4 +1,4 @@
-"""Inside a device's process: what is kept for technicians costs nothing on an event's way."""
+"""Diagnostics in a worker: rendering and traces cost nothing per event."""
 
 import asyncio
 import json
@@ -12,46 +12,55 @@ from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.recording.usb_trace import Transfer, TransferType
 from drivers.links.settings import Settings
-from drivers.observation import Attachment, Outcome
+from drivers.observation import Attachment, Observation, Outcome
 from drivers.passport.observations import ReadFailed
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 from gateway.contract.envelope import Provenance
 from gateway.ipc.rpc import RpcError
-from gateway.worker import diagnostics as workbench
+from gateway.worker import diagnostics as diagnostics_module
 from gateway.worker.diagnostics import KEPT_EVENTS, WorkerDiagnostics
 from gateway.worker.wire_tap import MAX_ITEMS_PER_S, WireTap, describe_bytes
 
 
-async def test_a_burst_is_made_presentable_afterwards_and_only_the_last_of_it() -> None:
-    bench = WorkerDiagnostics("lane-1/reader")
-    for number in range(1000):
-        bench.on_observation(number, Provenance.LIVE, BadFrame(str(number), b"wire"))
-    assert not bench._rendered, "nothing is done on an event's way"
+def note(diagnostics: WorkerDiagnostics, unix_ns: int, observation: Observation | BadFrame) -> None:
+    """Add an observation as the worker does."""
+    diagnostics.pending.append((0, unix_ns, Provenance.LIVE, observation))
+    diagnostics.on_observation(observation)
 
-    tail = json.loads(await anext(bench.serve_request({"method": "last_events"}, b"")))
-    assert not bench._pending
+
+async def test_burst_renders_only_last_events_later() -> None:
+    diagnostics = WorkerDiagnostics("lane-1/reader")
+    for number in range(1000):
+        note(diagnostics, number, BadFrame(str(number), b"wire"))
+    assert not diagnostics._rendered, "nothing is rendered per event"
+
+    tail = json.loads(await anext(diagnostics.serve_request({"method": "last_events"}, b"")))
+    assert not diagnostics.pending
     assert [event["data"] for event in tail] == [
         {"fault": str(number), "size": 4} for number in range(1000 - KEPT_EVENTS, 1000)
     ]
 
 
-async def test_images_are_let_go_soon() -> None:
-    bench = WorkerDiagnostics("lane-1/camera")
+async def test_images_are_released_soon() -> None:
+    diagnostics = WorkerDiagnostics("lane-1/camera")
     picture = Attachment.from_bytes("picture", "image/jpeg", bytes(9))
-    bench.on_observation(1, Provenance.LIVE, BadFrame("first", b""))
-    bench.on_observation(2, Provenance.LIVE, ReadFailed(fault="cut", size_bytes=1, attachments=(picture,)))
+    note(diagnostics, 1, BadFrame("first", b""))
+    note(diagnostics, 2, ReadFailed(fault="cut", size_bytes=1, attachments=(picture,)))
     async with asyncio.timeout(1):
-        while bench._pending:
+        while diagnostics.pending:
             await asyncio.sleep(0.01)
-    assert [json.loads(view)["type"] for view in bench._rendered] == ["bad_frame", "document.read_failed"]
+    assert [json.loads(view)["type"] for view in diagnostics._rendered] == [
+        "bad_frame",
+        "document.read_failed",
+    ]
 
 
-async def test_a_wire_is_free_when_nobody_looks_and_bounded_when_somebody_does() -> None:
+async def test_trace_is_bounded_and_free_when_unused() -> None:
     tap = WireTap()
     tap.on_chunk("in", b"unseen")
     seen = tap.subscribe(reveal=False)
     async with aclosing(seen):
-        assert await anext(seen) == b"", "from here on"
+        assert await anext(seen) == b"", "the trace starts here"
         tap.on_chunk("out", b"\x05")
         item = json.loads(await anext(seen))
         assert (item["direction"], item["size"], item["hex"], item["summary"]) == ("out", 1, None, "ENQ")
@@ -68,7 +77,7 @@ async def test_a_wire_is_free_when_nobody_looks_and_bounded_when_somebody_does()
     tap.on_chunk("in", b"unseen again")
 
 
-async def test_a_transfer_is_seen_once_though_it_is_tapped_twice() -> None:
+async def test_transfer_tapped_twice_appears_once() -> None:
     tap = WireTap()
     data = bytes(64)
     seen = tap.subscribe(reveal=True)
@@ -107,12 +116,12 @@ async def test_a_transfer_is_seen_once_though_it_is_tapped_twice() -> None:
         (bytes(range(128, 200)), "binary"),
     ],
 )
-def test_what_is_said_of_bytes_is_none_of_them(chunk: bytes, said: str) -> None:
+def test_described_bytes_are_not_disclosed(chunk: bytes, said: str) -> None:
     assert describe_bytes(chunk) == said
 
 
 class Tried(Driver[Settings]):
-    """A device that is tried."""
+    """A driver with a self-test."""
 
     settings_model = Settings
     observation_types = ()
@@ -127,48 +136,48 @@ class Tried(Driver[Settings]):
         yield BadFrame("never", b"")
 
     async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        yield SelfTestStep(name=f"lamp.{trial.level}", outcome=Outcome.SUCCESSFUL, text="It is lit.")
+        yield SelfTestStep(name=f"lamp.{trial.level}", outcome=Outcome.SUCCESSFUL, text="The lamp is on.")
         if self.fails is not None:
             raise self.fails
         if self.waits:
             await asyncio.Event().wait()
 
 
-async def tried(bench: WorkerDiagnostics, level: str = "internal") -> list[SelfTestStep]:
-    answer = bench.serve_request({"method": "check", "level": level}, b"")
+async def tried(diagnostics: WorkerDiagnostics, level: str = "internal") -> list[SelfTestStep]:
+    answer = diagnostics.serve_request({"method": "check", "level": level}, b"")
     return [SelfTestStep.model_validate_json(step) async for step in answer]
 
 
-async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = WorkerDiagnostics("lane-1/reader", "1.0")
-    with pytest.raises(RpcError, match="not there"):
-        await tried(bench)
+async def test_self_test_always_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    diagnostics = WorkerDiagnostics("lane-1/reader", "1.0")
+    with pytest.raises(RpcError, match="not connected"):
+        await tried(diagnostics)
     driver = Tried(Settings(), LinkFactory())
     identity = await driver.open()
-    bench.on_opened(driver, identity)
+    diagnostics.on_opened(driver, identity)
 
-    steps = await tried(bench)
+    steps = await tried(diagnostics)
     assert [step.name for step in steps] == [
         "link.open",
-        "identity.told",
+        "identity.reported",
         "identity.firmware",
         "lamp.internal",
     ]
     assert [step.outcome for step in steps] == ["successful", "not_supported", "failed", "successful"]
-    with pytest.raises(RpcError, match="no check"):
-        await tried(bench, "interactive")
+    with pytest.raises(RpcError, match="no self-test"):
+        await tried(diagnostics, "interactive")
 
-    driver.fails = LinkError(Cause.NO_RESPONSE, "It fell silent.", Action.RESTART)
-    assert [step.outcome for step in await tried(bench, "external")] == ["successful", "failed"]
+    driver.fails = LinkError(Cause.NO_RESPONSE, "It stopped responding.", Action.RESTART)
+    assert [step.outcome for step in await tried(diagnostics, "external")] == ["successful", "failed"]
     driver.fails, driver.waits = None, True
-    running = asyncio.create_task(tried(bench, "external"))
+    running = asyncio.create_task(tried(diagnostics, "external"))
     async with asyncio.timeout(5):
-        while bench._check_timeout is None:
+        while diagnostics._check_timeout is None:
             await asyncio.sleep(0.01)
-    with pytest.raises(RpcError, match="Another check"):
-        await tried(bench)
-    bench.on_closed()
-    assert (await running)[-1].text == "The device went away."
-    bench.on_opened(driver, identity)
-    monkeypatch.setitem(workbench.CHECK_TIMEOUTS_S, "external", 0.05)
-    assert (await tried(bench, "external"))[-1].outcome == "aborted"
+    with pytest.raises(RpcError, match="Another self-test"):
+        await tried(diagnostics)
+    diagnostics.on_closed()
+    assert (await running)[-1].text == "The device was disconnected."
+    diagnostics.on_opened(driver, identity)
+    monkeypatch.setitem(diagnostics_module.CHECK_TIMEOUTS_S, "external", 0.05)
+    assert (await tried(diagnostics, "external"))[-1].outcome == "aborted"

@@ -20,7 +20,7 @@ from simulators.post import Post
 from simulators.postfile import PostFileError, load_post
 from simulators.registry import parse_settings
 
-pytestmark = pytest.mark.usefixtures("forked_members")
+pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 BARRIER = """
 [[simulator]]

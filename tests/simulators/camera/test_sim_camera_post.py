@@ -11,7 +11,7 @@ from sim_camera_fixture import stamp_of
 from simulators.post import Post
 from simulators.postfile import load_post
 
-pytestmark = pytest.mark.usefixtures("forked_members")
+pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 KINDS = ["camera-snapshot", "camera-rtsp", "camera-onvif", "anpr-hikvision", "anpr-dahua", "anpr-axis"]
 

@@ -16,7 +16,7 @@ from simulators.errors import SimulatorError
 from simulators.fingerprint.scanners import Nb1010Settings, Uru4000Settings, ZfmSettings
 from simulators.post import Post, PostFileError, load_post
 
-pytestmark = pytest.mark.usefixtures("forked_members")
+pytestmark = pytest.mark.usefixtures("forked_simulators")
 
 POST = """
 [[simulator]]

@@ -1,4 +1,4 @@
-"""A counter with a swipe reader on a pty and a chip reader on vpcd, and the driver that has both."""
+"""Test counter: a swipe reader on a pty, a chip reader on vpcd, and the driver of both."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ SLOT = "Virtual PCD 00 00"
 
 
 class ChipCounter:
-    """What is done at the counter, and what the driver says of it."""
+    """Actions at the counter, and events of the driver."""
 
     def __init__(self, wire: SerialLine, slot: VpcdSlot, driver: MrzSerial) -> None:
         self.slot, self._wire = slot, wire
@@ -36,7 +36,7 @@ class ChipCounter:
                 self.heard(observation)
 
     async def present(self, document: Document, chip: Chip | None) -> DocumentRead:
-        """Swipe and lay down; returns the sum of what was read."""
+        """Swipe a document and place its chip; return the `DocumentRead`."""
         self.said.clear()
         if chip is not None:
             await self.place_chip(chip)
@@ -64,7 +64,7 @@ class ChipCounter:
 
 
 async def patiently(what: Any) -> None:
-    """pcscd looks at its slots a few times a second, and holds the port of a card that left until then."""
+    """Retry: pcscd polls its slots a few times a second, and keeps the port of a removed card until then."""
     async with asyncio.timeout(20):
         while True:
             try:
@@ -75,7 +75,7 @@ async def patiently(what: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[ChipCounter]:
-    """The counter, with that issuing state trusted. There must be a pcscd; see support.devices.pcscd."""
+    """Return the counter, with that issuing state trusted. Needs a pcscd; see support.devices.pcscd."""
     trust = folder / "trust"
     trust.mkdir()
     (trust / "csca.cer").write_bytes(issuer.csca.der)
@@ -84,11 +84,11 @@ async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[ChipCo
 
     async def service_is_up() -> None:
         async with links.smart_card(SLOT) as slot:
-            # pcscd may not know yet that the card of an earlier counter is gone.
+            # pcscd may not have noticed yet that the card of an earlier counter was removed.
             assert await slot.wait_until_empty(10)
 
     await patiently(service_is_up)
-    assert links.is_simulated, "a virtual reader is known for what it is"
+    assert links.is_simulated, "a virtual reader is recognised as simulated"
     async with SerialLine.open_at(folder / "port", look_s=0.002) as wire, VpcdSlot() as slot:
         settings = MrzSerialSettings.model_validate(
             {

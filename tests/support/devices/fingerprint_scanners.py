@@ -1,4 +1,4 @@
-"""Our drivers before our simulated scanners, in one process: real USB/IP, a real pty, people at the glass."""
+"""Fingerprint drivers with simulated scanners, in one process: real USB/IP, a real pty, simulated fingers."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +28,7 @@ ZFM_MODELS = ("r503",)
 
 @dataclass
 class SimulatedScanner:
-    """A driver that is not opened yet, and what the test has in its hands of the scanner before it."""
+    """A driver that is not opened yet, and the simulated scanner."""
 
     driver: Any
     links: LinkFactory
@@ -42,20 +42,20 @@ class SimulatedScanner:
 
 
 def usb_scanner(model: str, *, dirty: bool = False, **more: Any) -> UsbScanner:
-    """One of that model, which has drawn `FINGER`: that takes a second, in which it would not answer."""
+    """Return a scanner of that model that has rendered `FINGER`: rendering takes a second without answers."""
     scanner: UsbScanner = Nb1010(**more) if model == "nb1010" else Uru4000(model, **more)
     scanner.platen.render_ahead(FINGER.touch(), dirty=dirty)
     return scanner
 
 
 def driver_of(model: str) -> str:
-    """The name of the driver for a model."""
+    """Return the name of a model's driver."""
     return {"nb1010": "nb1010", "r503": "zfm"}.get(model, "uru4000")
 
 
 @contextlib.asynccontextmanager
 async def simulated_scanner(model: str, folder: Path, **settings: Any) -> AsyncIterator[SimulatedScanner]:
-    """A driver before a scanner of that model, over USB/IP or on a pty in the folder."""
+    """Return a driver with a scanner of that model, over USB/IP or on a pty in the directory."""
     links = LinkFactory()
     wanted = {"quality": "ridge_clarity"} | settings
     if model in ZFM_MODELS:
@@ -81,10 +81,10 @@ async def simulated_scanner(model: str, folder: Path, **settings: Any) -> AsyncI
 
 
 def two_fingers(apart_mm: float) -> tuple[Touch, Touch]:
-    """Two fingertips, laid side by side: so far are their middles apart."""
+    """Return two fingertips side by side; `apart_mm` is the distance of their centres."""
     tip = replace(FINGER.touch(condition=SkinCondition.PARTIAL), rotation_deg=0.0)
     other = replace(Finger(9).touch(condition=SkinCondition.PARTIAL), rotation_deg=0.0)
-    # A fingertip touches 2.5 mm right of and 5 mm above the finger's middle.
+    # A fingertip touches 2.5 mm right of and 5 mm above the finger's centre.
     return (
         replace(tip, right_mm=-2.5 - apart_mm / 2, up_mm=-5.0),
         replace(other, right_mm=-2.5 + apart_mm / 2, up_mm=-5.0),

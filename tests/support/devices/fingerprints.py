@@ -1,11 +1,11 @@
-"""Pictures that look enough like prints to be measured: ripples around a core, on white. Nobody's finger."""
+"""Synthetic fingerprint images for measurements: ripples around a core, on white."""
 
 import numpy as np
 
 from drivers.fingerprint.raster import Raster
 
 PERIOD_PX = 9
-"""From ridge to ridge at 500 ppi."""
+"""Ridge period at 500 ppi."""
 
 
 def print_of(

@@ -1,4 +1,4 @@
-"""A PC/SC slot without a service: real chips of the simulator, laid down and taken away by a test."""
+"""A PC/SC slot without a service: chips of the simulator, placed and removed by a test."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ class FakeSlotCard:
 
 
 class FakePcscSlot:
-    """What the driver's link is to the service, this is to a simulated chip."""
+    """Replacement of the PC/SC service for a simulated chip."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -71,7 +71,7 @@ class FakePcscSlot:
 
 
 class SlotLinkFactory(LinkFactory):
-    """Links whose smart card slots all lead to one slot."""
+    """Link factory whose smart card slots are all one slot."""
 
     def __init__(self, slot: FakePcscSlot | None = None) -> None:
         super().__init__()

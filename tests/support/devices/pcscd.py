@@ -1,4 +1,4 @@
-"""A pcscd with a virtual reader, in a network and a /run of its own: vpcd listens on every address."""
+"""A pcscd with a virtual reader, in its own network namespace and /run: vpcd listens on every address."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ CHANNELID 0x8C7B
 
 
 def why_no_pcscd() -> str | None:
-    """A sentence where there can be none here."""
+    """Return the reason why there can be none here, or None."""
     if not VPCD_DRIVER.exists() or not Path(PCSCD).exists():
         return "pcscd with vsmartcard's vpcd is not installed (apt install pcscd vsmartcard-vpcd)"
     unshare, ip = shutil.which("unshare"), shutil.which("ip", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
@@ -39,7 +39,7 @@ def why_no_pcscd() -> str | None:
 def with_pcscd(
     folder: Path, *command: str | Path, timeout_s: float, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command beside a pcscd that nobody else sees."""
+    """Run a command with a private pcscd."""
     (folder / "reader.conf").write_text(_READER_CONF)
     script = _SCRIPT.format(pcscd=PCSCD, folder=folder)
     return subprocess.run(

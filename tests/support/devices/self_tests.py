@@ -1,4 +1,4 @@
-"""A driver that is tried, as a worker tries it."""
+"""Self-test of a driver, run as a worker does."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 async def run_self_test(
     driver: Driver[Any], level: SelfTestLevel, *heard: Observation
 ) -> dict[str, SelfTestStep]:
-    """Its steps by name; `heard` is what the device says meanwhile."""
+    """Return the steps by name; `heard` are the observations of the device meanwhile."""
     said: asyncio.Queue[Observation] = asyncio.Queue()
     for observation in heard:
         said.put_nowait(observation)

@@ -1,4 +1,4 @@
-"""A serial document reader on a pty: the far end of its wire, and what the real driver makes of it."""
+"""A serial document reader on a pty: the far end of its line, and the events of the real driver."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ FRAMES: dict[str, Callable[[Sequence[str]], bytes]] = {
 
 
 REARM = b"C\x00\x01\x00C\x00\x01\x01"
-"""How an Elyctis reader is made to read on."""
+"""Command that makes an Elyctis reader continue."""
 
 
 class SerialReaderFixture:
-    """A driver under test, with its wire in our hands."""
+    """A driver under test, and the far end of its line."""
 
     def __init__(self, wire: SerialLine, driver: MrzSerial, device: elyctis.Elyctis | None) -> None:
         self.device = device
@@ -34,7 +34,7 @@ class SerialReaderFixture:
         self.said: asyncio.Queue[object] = asyncio.Queue()
 
     async def listen(self) -> None:
-        """Collect what the driver says until its link fails."""
+        """Collect observations until the link fails."""
         async with contextlib.aclosing(self.driver.watch()) as observations:
             try:
                 async for observation in observations:
@@ -43,7 +43,7 @@ class SerialReaderFixture:
                 self.said.put_nowait(error)
 
     async def next(self, kind: type[Any] = object) -> Any:
-        """The next thing of that kind; what comes before it is passed over."""
+        """Return the next observation of that kind; earlier ones are skipped."""
         while True:
             said = await self.said.get()
             if isinstance(said, kind):
@@ -52,9 +52,9 @@ class SerialReaderFixture:
 
 @contextlib.asynccontextmanager
 async def reader_on(port: Path, **settings: Any) -> AsyncIterator[SerialReaderFixture]:
-    """An opened driver and its wire."""
+    """Return an opened driver and its line."""
     async with SerialLine.open_at(port, look_s=0.002) as wire:
-        # It answers the questions asked at open; the other kinds never listen.
+        # It answers the requests at open; the other kinds read nothing.
         device = elyctis.Elyctis(wire) if settings["framing"] == "elyctis" else None
         links = LinkFactory()
         driver = MrzSerial(MrzSerialSettings(port=str(port), **settings), links)

@@ -1,6 +1,6 @@
-"""A U.are.U scanner in the test's hands: what it answers, when a finger lies on it, and what goes wrong.
+"""A U.are.U scanner controlled by a test: its answers, fingers and faults.
 
-Written from the protocol sheet. It does only what a test tells it; the simulators do the rest.
+Written from the protocol sheet. It does only what a test sets; the simulators behave by themselves.
 """
 
 from collections import deque
@@ -19,13 +19,13 @@ STATUS, KEY_REQUEST, KEY_ANSWER, MODE, INFO, RESPONSE, CHALLENGE = (
     0x2010,
 )
 STALL = b"stall"
-"""Among the images: the endpoint stalls instead."""
+"""Image value: the endpoint stalls."""
 SILENCE = b"silence"
-"""Among the images: nothing comes."""
+"""Image value: nothing is sent."""
 
 
 class Uru4000Device(Interface):
-    """One scanner; its registers as the sheet has them."""
+    """One scanner with the registers of the protocol sheet."""
 
     interrupts = In(0x81, "interrupt", 64, 8)
     image = In(0x82, "bulk", 64)
@@ -40,18 +40,18 @@ class Uru4000Device(Interface):
         self.images: deque[bytes] = deque()
         self.finger = False
         self.wakes_after = 1
-        """How often it must be told to wake up."""
+        """Number of wake-up commands that it needs."""
         self.awake_reports = 1
-        """How often it says so."""
+        """Number of wake-up interrupts that it sends."""
         self.silent_wakeups = 0
-        """How many times it wakes up without saying so."""
+        """Number of wake-ups without an interrupt."""
         self.challenge = b""
-        """What it asks before it wakes up, if it does."""
+        """Challenge sent before it wakes up; empty: none."""
         self.answered = 0
         self.wake_count = 0
         self.controls = 0
         self.unplugs_at: int | None = None
-        """At which control transfer the plug is pulled."""
+        """Number of the control transfer at which it is unplugged."""
         self.pull = lambda: None
 
     @property
@@ -103,7 +103,7 @@ class Uru4000Device(Interface):
         if value & 0x80:
             self.status = value
             return
-        if self.status & 0x84 == 0x84:  # stuck: it restarts first
+        if self.status & 0x84 == 0x84:  # stuck: it must restart first
             self.status = 0x81
             return
         self.wakes_after -= 1
@@ -131,13 +131,13 @@ class Uru4000Device(Interface):
                 self.image.write(image)
 
     def say(self, event: int) -> None:
-        """An interrupt, with the stale bytes behind it that the real ones have."""
+        """Send an interrupt, followed by stale bytes as real ones do."""
         self.interrupts.write(
             (event.to_bytes(2, "big") + bytes.fromhex("0200080010002000")).ljust(64, b"\x56")
         )
 
     def place(self, *images: bytes) -> None:
-        """A finger lies there, and these are what it looks like, one a read."""
+        """Place a finger; its images, one per read."""
         self.images.extend(images)
         self.finger = True
         if self.mode == AWAIT_ON:
@@ -150,7 +150,7 @@ class Uru4000Device(Interface):
 
 
 def uru_device(vid: int = 0x05BA, pid: int = 0x000A) -> tuple[USBDevice, Uru4000Device]:
-    """A scanner with that identity."""
+    """Return a scanner with that identity."""
     device = USBDevice(vid, pid, product="U.are.U", manufacturer="Tests", serial="{BENCH}")
     bench = Uru4000Device()
     device.add(bench)

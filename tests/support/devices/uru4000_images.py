@@ -1,4 +1,4 @@
-"""What a U.are.U scanner sends for a picture, written from the protocol sheet: head, blocks, encryption."""
+"""Image data of a U.are.U scanner, written from the protocol sheet: header, blocks, encryption."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 WIDTH = 384
 Rows = NDArray[np.uint8]
 Blocks = Sequence[tuple[int, int]]
-"""Flags and number of rows of each."""
+"""Flags and number of rows of each block."""
 
 
 def stepped(key: int) -> int:
@@ -20,7 +20,7 @@ def hidden_by(key: int) -> int:
 
 
 def encrypted(rows: Rows, blocks: Blocks, keys: Sequence[int]) -> Rows:
-    """Rows as sent. The first byte of an encrypted block means nothing, its last pixel is lost."""
+    """Return rows as sent. The first byte of an encrypted block has no meaning, its last pixel is lost."""
     sent = rows.copy().reshape(-1)
     left = list(keys)
     key, at = left.pop(0), 0
@@ -43,7 +43,7 @@ def encrypted(rows: Rows, blocks: Blocks, keys: Sequence[int]) -> Rows:
 
 
 def image_of(rows: Rows, blocks: Blocks, key_number: int = 0) -> bytes:
-    """A whole image: the rows, as sent, behind their head."""
+    """Return a whole image: header and rows, as sent."""
     head = bytearray(64)
     head[:4] = b"\x10\x40\x80\x01"
     head[4:6] = len(rows).to_bytes(2, "little")
@@ -54,7 +54,7 @@ def image_of(rows: Rows, blocks: Blocks, key_number: int = 0) -> bytes:
 
 
 def lost(picture: Rows, blocks: Blocks) -> Rows:
-    """A picture without what encryption loses: the last pixel of each encrypted block."""
+    """Return a picture without the pixels that encryption loses: the last one of each encrypted block."""
     kept = picture.copy()
     row = 0
     for flags, count in blocks:

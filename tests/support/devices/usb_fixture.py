@@ -1,4 +1,4 @@
-"""A USB device without hardware: the device side of the package `usbip`, on a port of this machine."""
+"""A USB device without hardware: the device side of the package `usbip`, on a local port."""
 
 import contextlib
 import socket
@@ -38,7 +38,7 @@ class UsbTestDevice(Interface):
 def usb_test_device(
     serial: str | None = "BENCH-1", vid: int = 0x1209, pid: int = 0x0001
 ) -> tuple[USBDevice, UsbTestDevice]:
-    """A device with that interface."""
+    """Return a device with that interface."""
     device = USBDevice(vid, pid, product="Bench", manufacturer="Tests", serial=serial)
     bench = UsbTestDevice()
     device.add(bench)
@@ -47,9 +47,9 @@ def usb_test_device(
 
 
 class UsbipServer:
-    """Exports one device on a port of its own; pulling the plug ends every connection.
+    """Exports one device on its own port; unplugging ends every connection.
 
-    It goes on listening then, and hangs up on everybody: another program may take a port that is given back.
+    It keeps listening then, and closes each connection: another program might take a released port.
     """
 
     def __init__(self, device: USBDevice) -> None:
@@ -108,7 +108,7 @@ class UsbipServer:
 
 @contextlib.contextmanager
 def plugged_usb_device(serial: str | None = "BENCH-1") -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
-    """A bench device that is plugged in."""
+    """Return a connected test device."""
     device, bench = usb_test_device(serial)
     with UsbipServer(device) as server:
         yield server, bench

@@ -1,4 +1,4 @@
-"""What the kernel lists of its USB devices, as files in a folder: a test machine has no USB."""
+"""The kernel's list of USB devices as files in a directory, for machines without USB."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from drivers.links.usb import devices as usb_devices
 
 
 class Sysfs:
-    """The folders under /sys and /dev."""
+    """Directories that replace /sys and /dev."""
 
     def __init__(self, folder: Path) -> None:
         self.listed = folder / "devices"
@@ -24,7 +24,7 @@ class Sysfs:
         host: str = "xhci",
         driver: str = "",
     ) -> Path:
-        """A device in a socket; returns its node."""
+        """Add a device in a socket; return its device node."""
         bus = int(socket.partition("-")[0])
         device = self.listed.parent / host / socket
         device.mkdir(parents=True)

@@ -1,7 +1,7 @@
-"""A decoder of WSQ of our own, written from the FBI's specification (IAFIS-IC-0110), to check what we encode.
+"""Independent WSQ decoder, written from the FBI's specification (IAFIS-IC-0110), to check our encoding.
 
-It shares nothing with the library that encodes. Where that one lifts and convolves, this one writes a step of
-the wavelet transform as the matrix that it is, and inverts it.
+It shares nothing with the library that encodes: that one lifts and convolves, this one writes a step of the
+wavelet transform as a matrix and inverts it.
 """
 
 import struct
@@ -18,7 +18,7 @@ BANDS = 64
 
 
 class Marker(IntEnum):
-    """What a segment is."""
+    """Type of a segment."""
 
     START = 0xFFA0
     END = 0xFFA1
@@ -32,7 +32,7 @@ class Marker(IntEnum):
 
 @dataclass
 class Area:
-    """A part of the frequency plane: what it is split into (none: a subband), and where its parent has it.
+    """A part of the frequency plane: its split (none: a subband), and its place in its parent.
 
     The low half comes first; in a part that is itself a high half, the frequencies run the other way round.
     """
@@ -41,12 +41,12 @@ class Area:
     right: bool = False
     below: bool = False
     zero: bool = False
-    """The highest frequencies, four subbands that are never sent."""
+    """True for the highest frequencies, four subbands that are never sent."""
     shape: tuple[int, int] = (0, 0)
     values: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     def measure(self, height: int, width: int) -> Iterator["Area"]:
-        """Give every part its size; yields the subbands in the order of their numbers."""
+        """Set the size of every part; yield the subbands in order of their numbers."""
         self.shape = (height, width)
         if not self.parts:
             if not self.zero:
@@ -57,7 +57,7 @@ class Area:
             yield from part.measure(rows[part.below], columns[part.right])
 
     def joined(self, low: Floats, high: Floats) -> Floats:
-        """The inverse transform of everything in it."""
+        """Return the inverse transform of all its parts."""
         height, width = self.shape
         if not self.parts:
             return np.zeros(self.shape) if self.zero else self.values
@@ -74,7 +74,7 @@ class Area:
 
 
 def _halves(length: int, turned: bool) -> tuple[int, int]:
-    """Sizes of the first and the second half: the low one has the sample more."""
+    """Return the sizes of both halves: the low one has the extra sample."""
     low, high = (length + 1) // 2, length // 2
     return (high, low) if turned else (low, high)
 
@@ -86,12 +86,12 @@ def _four(*parts: Area) -> tuple[Area, ...]:
 
 
 def _split(depth: int) -> Area:
-    """Split into four so many times."""
+    """Split into four, `depth` times."""
     return Area(_four(*(_split(depth - 1) for _ in range(4)))) if depth else Area()
 
 
 def plane() -> Area:
-    """The 64 subbands: 0 to 18, 19 to 34, 35 to 50 and 51 in the quarter of the lowest frequencies."""
+    """Return the 64 subbands: 0 to 18, 19 to 34, 35 to 50 and 51 in the quarter of the lowest frequencies."""
     lowest = Area(_four(Area(_four(_split(1), Area(), Area(), Area())), _split(1), _split(1), _split(1)))
     low = Area(_four(lowest, _split(2), _split(2), Area()))
     return Area(_four(low, _split(1), _split(1), Area(zero=True)))
@@ -99,7 +99,7 @@ def plane() -> Area:
 
 @cache
 def _synthesis(length: int, turned: bool, low_taps: bytes, high_taps: bytes) -> Floats:
-    """The matrix that makes samples of a low and a high half (a turned one: of a high and a low one)."""
+    """Return the matrix that makes samples of a low and a high half (turned: of a high and a low one)."""
     low, high = np.frombuffer(low_taps), np.frombuffer(high_taps)
     analysis = np.zeros((length, length))
     halves = [(range(0, length, 2), low), (range(1, length, 2), high)]
@@ -113,7 +113,7 @@ def _synthesis(length: int, turned: bool, low_taps: bytes, high_taps: bytes) -> 
 
 
 def _mirrored(index: int, length: int) -> int:
-    """Beyond its ends a signal goes on as its mirror image, the last sample not repeated."""
+    """Return the index in the signal extended by its mirror image, the last sample not repeated."""
     if length == 1:
         return 0
     period = 2 * (length - 1)
@@ -122,7 +122,7 @@ def _mirrored(index: int, length: int) -> int:
 
 
 def decoded(data: bytes) -> tuple[NDArray[np.uint8], bytes]:
-    """The pixels of a WSQ file, and its comment."""
+    """Return the pixels of a WSQ file, and its comment."""
     taps: tuple[Floats, Floats] | None = None
     steps: list[tuple[float, float]] = []
     centre = 0.0
@@ -167,7 +167,7 @@ def decoded(data: bytes) -> tuple[NDArray[np.uint8], bytes]:
         found = np.fromiter((next(left) for _ in range(count if step else 0)), float)
         values = np.where(found > 0, step * (found - centre) + zero / 2, step * (found + centre) - zero / 2)
         band.values = np.where(found == 0, 0, values).reshape(band.shape) if step else np.zeros(band.shape)
-    # The last block may be padded; nothing else may be left over.
+    # The last block may be padded; no other data may remain.
     assert all(value == 0 for value in left)
     picture = whole.joined(*taps) * scale + shift
     return np.clip(np.floor(picture + 0.5), 0, 255).astype(np.uint8), comment
@@ -178,12 +178,12 @@ def _u16(data: bytes, at: int) -> int:
 
 
 def _scaled(data: bytes) -> float:
-    """A number as it is sent: digits, and how many of them are behind the point."""
+    """Parse a number: digits, and how many of them are after the decimal point."""
     return float(int.from_bytes(data[1:], "big")) / float(10 ** data[0])
 
 
 def _taps(body: bytes) -> tuple[Floats, Floats]:
-    """The two filters: from each, the middle and what follows it is sent."""
+    """Parse the two filters: each is sent from its middle on."""
     found = []
     at = 2
     for size in body[:2]:
@@ -196,7 +196,7 @@ def _taps(body: bytes) -> tuple[Floats, Floats]:
 
 
 def _tables(body: bytes) -> dict[int, dict[tuple[int, int], int]]:
-    """Huffman tables: from the length of a code and the code to its symbol."""
+    """Parse Huffman tables: code length and code to symbol."""
     found = {}
     while body:
         counts, symbols = body[1:17], iter(body[17:])
@@ -212,7 +212,7 @@ def _tables(body: bytes) -> dict[int, dict[tuple[int, int], int]]:
 
 
 def _coefficients(data: bytes, table: dict[tuple[int, int], int]) -> list[int]:
-    """Quantised coefficients of one block."""
+    """Decode the quantised coefficients of one block."""
     bits = int.from_bytes(data, "big")
     left = len(data) * 8
 
@@ -226,7 +226,7 @@ def _coefficients(data: bytes, table: dict[tuple[int, int], int]) -> list[int]:
         length, code = 0, 0
         while (length, code) not in table:
             if not left or length == 16:
-                return found  # what fills the last byte
+                return found  # padding of the last byte
             code, length = code << 1 | take(1), length + 1
         match table[length, code]:
             case run if run <= 100:

@@ -1,4 +1,4 @@
-"""A real barrier for a whole gateway: a board over Modbus TCP with a boom behind it, and its frame log."""
+"""Simulated barrier of a whole gateway: a board over Modbus TCP with a boom behind it, and its frame log."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 
 QUICK = MechanicsSettings.model_validate({"boom": {"opening_s": 0.3, "closing_s": 0.3, "ramp_s": 0.05}})
-"""A boom that nobody has to wait for."""
+"""A fast boom."""
 TABLE = """
 [device."{position}"]
 driver = "modbus-barrier"
@@ -34,7 +34,7 @@ presence = 4
 
 
 def describe(gateway: GatewayFixture, position: str, port: int, more: str = "") -> None:
-    """Put a barrier into the configuration, wired as `ModbusSettings` has it."""
+    """Add a barrier to the configuration, wired as in `ModbusSettings`."""
     gateway.devices[position] = TABLE.format(position=position, port=f"tcp://127.0.0.1:{port}", more=more)
     gateway.write()
 
@@ -43,7 +43,7 @@ def describe(gateway: GatewayFixture, position: str, port: int, more: str = "") 
 async def site_at(
     gateway: GatewayFixture, position: str, mechanics: MechanicsSettings = QUICK
 ) -> AsyncIterator[ModbusSite]:
-    """A barrier at that position; the log says what ever reached its wire."""
+    """Run a barrier at that position; its log has every frame on its bus."""
     async with ModbusSite.start(ModbusSettings(mechanics=mechanics)) as site:
         describe(gateway, position, site.port)
         yield site

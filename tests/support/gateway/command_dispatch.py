@@ -1,4 +1,4 @@
-"""The command path by itself: what arrives is handed in, what comes out written down, time set by hand."""
+"""Command dispatcher alone: messages are passed in, output is recorded, time is set by the test."""
 
 import itertools
 import json
@@ -47,7 +47,7 @@ ROLES = Roles.model_validate(
 
 @dataclass
 class FakeDevice:
-    """A device that writes down what it is told."""
+    """A device that records its commands."""
 
     commands: Mapping[str, CommandSpec] = field(default_factory=lambda: ScriptedDriver.commands)
     state_code: StateCode = StateCode.ONLINE
@@ -65,7 +65,7 @@ class FakeDevice:
 
 
 class DispatcherFixture:
-    """A command path between stations and two machines."""
+    """A dispatcher between stations and two devices."""
 
     def __init__(self, **settings: Any) -> None:
         self.time = FakeTime()
@@ -79,7 +79,7 @@ class DispatcherFixture:
             SESSION, TOPICS, CommandsSection(**settings), ROLES, self, time_source=self.time
         )
 
-    # What the path needs of the outside
+    # The gateway, as the dispatcher needs it
 
     def device(self, position: Position) -> FakeDevice | None:
         return self.devices.get(position)
@@ -99,7 +99,7 @@ class DispatcherFixture:
     def on_claim_changed(self, position: Position, holder: str | None) -> None:
         self.holders.append((position, holder))
 
-    # What tests do
+    # Operations of tests
 
     def arrive(
         self,
@@ -115,7 +115,7 @@ class DispatcherFixture:
         on_its_way_s: float = 0,
         **body: Any,
     ) -> list[CommandAnswer]:
-        """Let a message arrive; returns the answers that come at once."""
+        """Deliver a message; return the answers sent at once."""
         number = next(self.numbers)
         whole = {"cmd_id": f"c{number}", "session": SESSION, "command_seq": number} | body
         message = mqtt.MQTTMessage(topic=(topic or TOPICS.command(position, verb, station)).encode())
@@ -134,7 +134,7 @@ class DispatcherFixture:
     def end(
         self, state: CommandState = CommandState.DONE, result: bytes = b"{}", **why: Any
     ) -> CommandAnswer:
-        """End what the machine was told last; returns the answer."""
+        """End the last command of the device; return the answer."""
         ticket, _, _, _ = self.devices[BARRIER].commands_received[-1]
         before = len(self.answers)
         self.path.on_command_result(BARRIER, ticket, CommandOutcome(state, result=result, **why))
@@ -142,7 +142,7 @@ class DispatcherFixture:
         return answer
 
     def done(self, verb: str, station: str = "counter-1", **more: Any) -> None:
-        """Have a command accepted and done."""
+        """Send a command that is accepted and done."""
         (accepted,) = self.arrive(verb, station, **more)
         assert accepted.state is CommandState.ACCEPTED, accepted
         assert self.end().state is CommandState.DONE

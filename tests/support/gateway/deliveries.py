@@ -1,4 +1,4 @@
-"""What tests of delivery are made of: a clock they set, submissions, a subscriber, a scripted broker."""
+"""Support for tests of delivery: a fake clock, events, a subscriber, a scripted broker."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from gateway.delivery.events import Blob, PendingEvent
 
 
 class FakeTime:
-    """A post's clocks, set by hand; `run` lets time pass, `jump` sets the wall clock, `reboot` boots."""
+    """Fake clocks of a post; `advance` lets time pass, `jump` sets the wall clock, `reboot` boots."""
 
     def __init__(self) -> None:
         self.boot_id = "boot-1"
@@ -55,7 +55,7 @@ def event(
     expires_s: float | None = None,
     size: int = 0,
 ) -> PendingEvent:
-    """One submission; `n` is in its data."""
+    """Return one event with `n` in its data."""
     body = json.dumps({"data": {"n": n, "pad": "x" * size}})[:-1].encode()
     return PendingEvent(position, "test.said", data_class, body, blobs, expires_s)
 
@@ -65,12 +65,12 @@ async def until(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout_s} s in vain")
+            raise AssertionError(f"condition not met within {timeout_s} s")
         await asyncio.sleep(0.005)
 
 
 class Subscriber:
-    """A consumer: keeps what arrives, in order."""
+    """A consumer that records events in order of arrival."""
 
     def __init__(
         self, port: int, topic: str = "bgw/#", username: str | None = None, password: str | None = None
@@ -109,7 +109,7 @@ class Subscriber:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """Events in order of arrival, repetitions by id left out."""
+        """Events in order of arrival, without repetitions by id."""
         found: dict[str, dict[str, Any]] = {}
         for message in list(self.messages):
             if "/evt/" in message.topic:
@@ -119,14 +119,14 @@ class Subscriber:
 
     @property
     def numbers(self) -> list[int]:
-        """The `n` of every event."""
+        """Return the `n` of every event."""
         return [body["data"]["n"] for body in self.events]
 
     def seqs(self, stream: str) -> list[int]:
         return [body["seq"] for body in self.events if body["stream"] == stream]
 
     async def has(self, count: int, timeout_s: float = 20.0) -> None:
-        """Wait for so many different events."""
+        """Wait for `count` different events."""
         try:
             await until(lambda: len(self.events) >= count, timeout_s)
         except AssertionError:
@@ -134,10 +134,10 @@ class Subscriber:
 
 
 class ScriptedBroker:
-    """An MQTT 5 broker of a few lines, for what Mosquitto cannot be made to say.
+    """A minimal MQTT 5 broker, for behaviour that Mosquitto cannot produce.
 
-    `answer` is asked for every PUBLISH: a reason code acknowledges with it, None keeps silent, and
-    "disconnect" hangs up with `hang_up_reason` (None: without a word).
+    `answer` is called for every PUBLISH: a reason code acknowledges with it, None sends nothing, and
+    "disconnect" closes the connection with `hang_up_reason` (None: without DISCONNECT).
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class ScriptedBroker:
         self.connections = 0
         self.hang_up_reason: int | None = 0x95
         self.granted: int | None = None
-        """Reason code that every subscription is answered with; None: none is."""
+        """Reason code of every SUBACK; None: no SUBACK is sent."""
         self.port = 0
         self._open: set[int] = set()
         self._writer: asyncio.StreamWriter | None = None
@@ -176,7 +176,7 @@ class ScriptedBroker:
         self._writer.write(b"\x40\x03" + struct.pack(">HB", mid, reason))
 
     def hang_up(self) -> None:
-        """Close the connection without a word, if there is one."""
+        """Close the connection, if any, without DISCONNECT."""
         if self._writer is not None:
             self._writer.close()
 
@@ -247,5 +247,5 @@ class ScriptedBroker:
 
     @property
     def numbers(self) -> list[int]:
-        """The `n` of every event published, repetitions and all."""
+        """Return the `n` of every event published, with repetitions."""
         return [json.loads(payload)["data"]["n"] for topic, payload in self.published if "/evt/" in topic]

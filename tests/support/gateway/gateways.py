@@ -45,7 +45,7 @@ port = "{port}"
 
 @dataclass
 class GatewayFixture:
-    """One gateway and everything around it."""
+    """One gateway, its broker, devices and configuration."""
 
     folder: Path
     broker: Mosquitto
@@ -56,16 +56,16 @@ class GatewayFixture:
     more: str = ""
     """Further lines of [gateway]."""
     login: str = ""
-    """Lines of [broker]: who the gateway is there."""
+    """Lines of [broker]: credentials of the gateway."""
     profile: str = "test"
     silent_s: float = 1
-    """A worker that gives no sign of life for so long is replaced."""
+    """Heartbeat timeout of workers, in seconds."""
     path: tuple[Path, ...] = ()
-    """Folders where the daemon looks for modules first."""
+    """Directories that come first in the daemon's PYTHONPATH."""
     environment: dict[str, str] = field(default_factory=dict)
-    """What the daemon finds there besides."""
+    """Further environment variables of the daemon."""
     under: tuple[str, ...] = ()
-    """What the daemon is started by, such as `setpriv` with its options."""
+    """Command that starts the daemon, such as `setpriv` with its options."""
     process: ForkedProcess | asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -78,7 +78,7 @@ class GatewayFixture:
         return (self.folder / "gateway.log").read_text()
 
     async def wire(self, position: str) -> SerialLine:
-        """A plugged reader for that position."""
+        """Connect a reader at that position."""
         line = SerialLine.open_at(self.port(position), look_s=0.002)
         self.wires[position] = await self.stack.enter_async_context(line)
         return line
@@ -87,7 +87,7 @@ class GatewayFixture:
         return self.folder / position.replace("/", "-")
 
     def describe(self, position: str, driver: str = "faulty", more: str = "") -> None:
-        """Put a device into the configuration."""
+        """Add a device to the configuration."""
         self.devices[position] = DEVICE.format(
             position=position, driver=driver, port=self.port(position), more=more
         )
@@ -107,7 +107,7 @@ class GatewayFixture:
         self.config.write_text(head + self.extra + "".join(self.devices.values()))
 
     async def start(self) -> None:
-        """Start the daemon; as a Python of its own where it has to be in that environment from the first."""
+        """Start the daemon; as a new Python if the environment must apply from its first instruction."""
         path = os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS)))
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
         if "LD_PRELOAD" not in environment and not self.under:
@@ -144,7 +144,7 @@ async def until(true: object, within_s: float = 20) -> None:
 
 @pytest.fixture
 async def gateway(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[GatewayFixture]:
-    """A gateway that is not started yet."""
+    """Return a gateway that is not started yet."""
     fixture = GatewayFixture(tmp_path, mosquitto)
     try:
         yield fixture

@@ -1,4 +1,4 @@
-"""A gateway in the test's own process, and somebody at its bench: both ends of the intercom."""
+"""A gateway in the test's own process, and a client of its management API."""
 
 import contextlib
 import socket
@@ -32,36 +32,41 @@ VIEWER = Actor(name="wangari", role=UserRole.VIEWER, channel="network")
 
 @dataclass
 class InProcessGateway:
-    """A post whose gateway runs here; `desk` is what its console has."""
+    """A gateway that runs here, and the client that its console has."""
 
     fixture: GatewayFixture
     gateway: Gateway
     client: DaemonClient
 
     async def device(self, position: str) -> DeviceView:
-        """How a device is now."""
+        """Return the view of a device."""
         return next(each for each in (await self.client.view()).devices if each.position == position)
 
     def device_at(self, position: str) -> DeviceSupervisor:
-        """The device itself."""
-        device = self.gateway.device(Position.parse(position))
+        """Return the supervisor of a device."""
+        device = self.gateway.devices.get(Position.parse(position))
         assert device is not None
         return device
 
     def counted(self, position: str) -> DeviceCounters:
-        """What has been counted of it in its life."""
+        """Return the lifetime counters of a device."""
         return self.gateway.management.admission.serial_number_entry(self.device_at(position)).lifetime
 
     async def until_state(self, position: str, state: str) -> DeviceView:
-        """Wait until a device is in that state."""
+        """Wait for a state of a device."""
         device = self.device_at(position)
-        await until(lambda: device.published_state is not None and device.published_state.state == state)
+        await until(
+            lambda: (
+                device.state_filter.published_state is not None
+                and device.state_filter.published_state.state == state
+            )
+        )
         return await self.device(position)
 
 
 @contextlib.asynccontextmanager
 async def running_gateway(fixture: GatewayFixture, *drivers: str) -> AsyncIterator[InProcessGateway]:
-    """Run the gateway of a post that is described already."""
+    """Run the gateway of a configuration."""
     forkserver = ForkServerClient([*drivers], "error")
     forkserver._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     forkserver._channel.setblocking(False)
@@ -83,14 +88,14 @@ async def running_gateway(fixture: GatewayFixture, *drivers: str) -> AsyncIterat
 
 @pytest.fixture
 def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drivers of the tests are found here and in the processes that come of this one."""
+    """Make the drivers of the tests available here and in child processes."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
 
 
 @contextlib.asynccontextmanager
 async def gateway_in(folder: Path, broker: Mosquitto) -> AsyncIterator[GatewayFixture]:
-    """A post without a process of its own."""
+    """Return a configuration and devices without a daemon process."""
     fixture = GatewayFixture(folder, broker)
     try:
         yield fixture

@@ -1,4 +1,4 @@
-"""Plays recordings as the devices of one post, and collects what comes out of its gateway."""
+"""Plays recordings as the devices of one post, and collects the events of its gateway."""
 
 import asyncio
 import json
@@ -31,12 +31,12 @@ positions = ["*/*"]
 
 
 def recordings() -> list[Path]:
-    """All recordings of this repository."""
+    """Return all recordings of this repository."""
     return sorted(ROOT.rglob("*.rec"))
 
 
 def expected(path: Path) -> Path:
-    """The file with a recording's expected events."""
+    """Return the path of a recording's expected events."""
     return path.with_suffix(".events.json")
 
 
@@ -52,7 +52,7 @@ class ReplayedDevice:
 
 
 async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
-    """Who answered and every event of each recording, out of one gateway that runs all of them at once."""
+    """Return the identity and all events of each recording, played by one gateway at once."""
     replays = {
         path: ReplayedDevice(f"lane-{number}/device", Recording.from_text(path.read_text()))
         for number, path in enumerate(paths, start=1)
@@ -74,14 +74,14 @@ async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[
         await gateway.start()
         asking = [asyncio.create_task(_ask(desk, replay)) for replay in replays.values()]
         try:
-            # Where each answer must come within half a second, nobody else shall compute.
+            # Where each answer must come within half a second, nothing else must compute.
             await asyncio.gather(
                 *(task for path, task in playing.items() if not _talks(replays[path].recording))
             )
             waiting.set()
             await asyncio.gather(*playing.values(), *asking)
         finally:
-            # The gateway delivers what it has, and then says that it goes.
+            # The gateway delivers its events, and then publishes its end.
             await gateway.stop()
         await asyncio.wait_for(watching, 20)
     assert {word for replay in replays.values() for word in replay.provenances} <= {Provenance.REPLAYED}
@@ -89,14 +89,14 @@ async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[
 
 
 def _talks(recording: Recording) -> bool:
-    """Whether its driver asks again and again."""
+    """Return True if its driver polls."""
     return len([chunk for chunk in recording.chunks if chunk.direction == "out"]) > MANY_QUESTIONS
 
 
 async def _device(
     gateway: GatewayFixture, replay: ReplayedDevice, stack: AsyncExitStack, waiting: asyncio.Event | None
 ) -> "asyncio.Task[None]":
-    """Describe the device, and play its recording once the gateway has come, after waiting."""
+    """Configure the device, and play its recording once the gateway is online, after `waiting`."""
     player = ReplayPlayer(replay.recording, LONGEST_PAUSE_S)
     place = address_setting(replay.recording)
     if place == "url":
@@ -136,7 +136,7 @@ def _toml(value: object) -> str:
 
 
 async def _ask(desk: Workstation, replay: ReplayedDevice) -> None:
-    """Give the command that the recorded device was given."""
+    """Send the command that the recorded device was given."""
     if replay.recording.commands is not None:
         verb, request = replay.recording.commands
         await replay.online.wait()
@@ -144,7 +144,7 @@ async def _ask(desk: Workstation, replay: ReplayedDevice) -> None:
 
 
 async def _watch(desk: Workstation, replays: dict[Position, ReplayedDevice]) -> None:
-    """Write down what comes until the gateway goes."""
+    """Record events until the gateway ends."""
     async for item in desk.events_and_status():
         replay = replays.get(item.position)
         match item:
@@ -162,7 +162,7 @@ async def _watch(desk: Workstation, replays: dict[Position, ReplayedDevice]) -> 
 
 
 def _told(received: ReceivedEvent) -> dict[str, Any]:
-    """One event; when it came and how long it took to measure is not what the wire says."""
+    """Return one event without times and durations, which are not in the recording."""
     event = json.loads(received.envelope.model_dump_json())
     data = event["data"]
     data.pop("received_at", None)

@@ -1,4 +1,4 @@
-"""A machine as files: what the kernel tells of itself under /sys, /proc and /dev, staged in a folder."""
+"""A machine as files: /sys, /proc and /dev, staged in a directory."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ HEALTHY = {
 
 
 class FixedClock:
-    """A clock of which the kernel says whether somebody keeps it right."""
+    """A clock with a fixed status."""
 
     boot_id = "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071"
 
@@ -34,27 +34,27 @@ class FixedClock:
 
 
 class StagedHost:
-    """One that is well, until something is written over."""
+    """A machine without faults, until a file is overwritten."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now: datetime | None = None
         self.clock_status = ClockStatus.SYNCED
-        self.nut = ("127.0.0.1", 1)  # nobody
+        self.nut = ("127.0.0.1", 1)  # no service there
         for part in ("sys", "proc", "dev", "run", "etc"):
             (folder / part).mkdir(parents=True)
         for file, said in HEALTHY.items():
             self.write(file, said)
 
     def write(self, file: str, said: object) -> Path:
-        """Put one file there."""
+        """Write one file."""
         path = self.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{said}\n")
         return path
 
     def process(self, pid: int, name: str, holds: Path | None = None) -> None:
-        """A process that runs, and may have something open."""
+        """Add a process, and a file that it has open."""
         self.write(f"proc/{pid}/comm", name)
         descriptors = self.folder / f"proc/{pid}/fd"
         descriptors.mkdir()
@@ -62,7 +62,7 @@ class StagedHost:
             (descriptors / "7").symlink_to(holds)
 
     def plug(self, socket: str, ids: str, number: int, *, mode: int = 0o666, **attributes: object) -> Path:
-        """A USB device in a socket, with some attributes of sysfs; returns its folder there."""
+        """Add a USB device in a socket, with attributes of sysfs; return its directory there."""
         vendor, product = ids.split(":")
         bus = int(socket.removeprefix("usb").partition("-")[0])
         said = {"idVendor": vendor, "idProduct": product, "busnum": bus, "devnum": number, "speed": 12}
@@ -77,7 +77,7 @@ class StagedHost:
 
     @property
     def host_view(self) -> HostView:
-        """Where to look."""
+        """Return the paths of this machine."""
         return HostView(
             sys=self.folder / "sys",
             proc=self.folder / "proc",
@@ -90,6 +90,6 @@ class StagedHost:
         )
 
     def locked(self, state_dir: Path, pid: int) -> None:
-        """The kernel says that a process has the gateway's lock."""
+        """Let the kernel report that a process holds the gateway's lock."""
         inode = (state_dir / "lock").stat().st_ino
         self.write("proc/locks", f"1: FLOCK  ADVISORY  WRITE {pid} 08:01:{inode} 0 EOF")

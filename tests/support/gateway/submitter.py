@@ -1,4 +1,4 @@
-"""For each line it reads, forks a process that fills an outbox until killed, and tells what is committed."""
+"""For each line it reads, forks a process that fills an outbox until killed and prints committed numbers."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from gateway.delivery.settings import BrokerSettings, DeliverySettings, Destinat
 
 
 class RecordingDelivery(Delivery):
-    """Tells the highest number of every group, once it is committed."""
+    """Prints the highest number of every group, once it is committed."""
 
     def on_committed(self, entries: list[StoredEvent], streams: list[Stream]) -> None:
         super().on_committed(entries, streams)

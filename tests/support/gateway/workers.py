@@ -1,4 +1,4 @@
-"""Worker processes under a real supervisor, with a pty as their device and a notebook as the daemon."""
+"""Worker processes under a real supervisor, with a pty as their device and a recording listener."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ PLUGINS = Path(__file__).parents[1] / "plugins"
 
 @dataclass
 class RecordingListener:
-    """Writes down what the supervisor hands up."""
+    """Records the callbacks of supervisors."""
 
     events: list[tuple[str, DeviceEvent]] = field(default_factory=list)
     states: list[tuple[str, DeviceState]] = field(default_factory=list)
@@ -39,8 +39,8 @@ class RecordingListener:
     outcomes: dict[int, CommandOutcome] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def on_event(self, position: str, heard: DeviceEvent) -> None:
-        self.events.append((position, heard))
+    def on_event(self, position: str, event: DeviceEvent) -> None:
+        self.events.append((position, event))
         self.news.set()
 
     def on_state(self, position: str, state: DeviceState) -> None:
@@ -60,15 +60,15 @@ class RecordingListener:
             counted[name] = counted.get(name, 0) + count
         self.news.set()
 
-    def on_command_result(self, position: str, ticket: int, outcome: CommandOutcome) -> None:
-        assert ticket not in self.outcomes, "each is answered once"
-        self.outcomes[ticket] = outcome
+    def on_command_result(self, position: str, command_ref: int, outcome: CommandOutcome) -> None:
+        assert command_ref not in self.outcomes, "each command has one result"
+        self.outcomes[command_ref] = outcome
         self.news.set()
 
-    async def outcome(self, ticket: int) -> CommandOutcome:
-        """Wait for the end of a command."""
-        await self.until(lambda: ticket in self.outcomes)
-        return self.outcomes[ticket]
+    async def outcome(self, command_ref: int) -> CommandOutcome:
+        """Wait for the result of a command."""
+        await self.until(lambda: command_ref in self.outcomes)
+        return self.outcomes[command_ref]
 
     def on_last_value(self, position: str, event_type: str, last_value: bytes | None) -> None:
         if last_value is None:
@@ -84,9 +84,9 @@ class RecordingListener:
                 await self.news.wait()
 
     async def state(self, condition: StateCode, position: str | None = None) -> DeviceState:
-        """Wait for the next state of that condition, counted from the last call, and return it."""
+        """Wait for the next state with that code, counted from the last call, and return it."""
         found: list[DeviceState] = []
-        passed_over: list[str] = []
+        skipped: list[str] = []
 
         def seen() -> bool:
             while self.states:
@@ -94,27 +94,27 @@ class RecordingListener:
                 if state.state is condition and position in (None, where):
                     found.append(state)
                     return True
-                passed_over.append(f"{where} {state.state}: {state.cause}, {state.text}")
+                skipped.append(f"{where} {state.state}: {state.cause}, {state.text}")
             return False
 
         try:
             await self.until(seen)
         except TimeoutError:
-            heard = [f"{line} ({len(list(same))} times)" for line, same in itertools.groupby(passed_over)]
-            raise AssertionError(f"not {condition} in time, but {heard}") from None
+            others = [f"{line} ({len(list(same))} times)" for line, same in itertools.groupby(skipped)]
+            raise AssertionError(f"not {condition} in time, but {others}") from None
         return found[0]
 
     def numbers(self, position: str) -> list[int]:
         return [
-            json.loads(heard.partial_event + b"}")["data"]["number"]
-            for where, heard in self.events
+            json.loads(event.partial_event + b"}")["data"]["number"]
+            for where, event in self.events
             if where == position
         ]
 
 
 @dataclass
 class WorkerFixture:
-    """A forkserver, its devices, and the notebook."""
+    """A fork server, its devices, and their listener."""
 
     folder: Path
     notebook: RecordingListener
@@ -125,14 +125,14 @@ class WorkerFixture:
 
     @property
     def log(self) -> str:
-        """What the workers have logged."""
+        """Log of the workers."""
         path = self.folder / "workers.log"
         return path.read_text() if path.exists() else ""
 
     async def device(
         self, position: str, driver: str = "faulty", *, plugged: bool = True, **more: Any
     ) -> SerialLine:
-        """Start a device; its wire is ours."""
+        """Start a device; return the far end of its line."""
         port = self.folder / position.replace("/", "-")
         wire = SerialLine.open_at(port, look_s=0.002)
         if plugged:
@@ -144,8 +144,8 @@ class WorkerFixture:
         return wire
 
     def start(self, position: str, driver: str, settings: dict[str, Any], **more: Any) -> DeviceSupervisor:
-        """Start a device that is not on a wire of ours."""
-        order = WorkerSpec(
+        """Start a device that is not on a line of ours."""
+        spec = WorkerSpec(
             site="uto-test",
             gateway="gw-1",
             position=position,
@@ -161,7 +161,7 @@ class WorkerFixture:
             | {key: value for key, value in more.items() if key != "limits"},
         )
         limits = more.get("limits", WorkerLimits(heartbeat_timeout_s=0.6, stop_timeout_s=2))
-        supervised = DeviceSupervisor(order, limits, self.forkserver, self.notebook, "session-1")
+        supervised = DeviceSupervisor(spec, limits, self.forkserver, self.notebook, "session-1")
         supervised.start()
         self.devices[position] = supervised
         return supervised
@@ -169,7 +169,7 @@ class WorkerFixture:
 
 @pytest.fixture
 async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerFixture]:
-    """A supervisor without devices yet."""
+    """Return a fork server without devices."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
     drivers = ["faulty", "scripted", "mrz-serial"]
@@ -177,7 +177,7 @@ async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
     forkserver._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     forkserver._channel.setblocking(False)
     with theirs:
-        # Not what is standard error now: pytest gives a test another one than its setup.
+        # Not the present standard error: pytest gives a test another one than its setup.
         log = tmp_path / "workers.log"
         forkserver._process = daemons.fork_forkserver(theirs, drivers, "error", log)  # type: ignore[assignment]
     worker_fixture = WorkerFixture(tmp_path, RecordingListener(), forkserver)

@@ -1,6 +1,6 @@
-"""A driver that does what it is told on its wire: count, carry an image, crash, hang, fail, fall silent.
+"""Driver whose line scripts it: count, attach an image, crash, hang, fail, stay silent.
 
-Installed as another package would be, by entry point, so that it also shows that others can add drivers.
+Installed by entry point, as another package would be: this also shows that others can add drivers.
 """
 
 import ctypes
@@ -24,27 +24,27 @@ class Numbered(Observation):
 
     event_type: ClassVar[str] = "test.numbered"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    number: int = Field(description="The number it was given.", examples=[1])
+    number: int = Field(description="The number from the line.", examples=[1])
 
 
 class NumberedTraveller(Numbered):
-    """The same as traveller data."""
+    """A numbered record with traveller data."""
 
     event_type: ClassVar[str] = "test.traveller"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
 
 
 class Level(Observation):
-    """How it stands."""
+    """A level, kept as last value."""
 
     event_type: ClassVar[str] = "test.level"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     is_state: ClassVar[bool] = True
-    number: int = Field(description="The number it was given.", examples=[1])
+    number: int = Field(description="The number from the line.", examples=[1])
 
 
 class FaultyDriver(Driver[SerialSettings]):
-    """One line on the wire is one order."""
+    """Executes each line from its port."""
 
     family = Family.UNKNOWN
     settings_model = SerialSettings
@@ -53,12 +53,12 @@ class FaultyDriver(Driver[SerialSettings]):
     async def open(self) -> Identity:
         """Open the port."""
         self.link = await self.links.serial(self.settings)
-        label = Path(f"{self.settings.port}.label")  # on the back of the device, to be exchanged with it
+        label = Path(f"{self.settings.port}.label")  # label on the device, replaced with it
         serial_number = label.read_text() if label.exists() else "FAULTY-1"
         return Identity(model="faulty", serial_number=serial_number, firmware="1.0")
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
-        """Obey."""
+        """Execute the lines."""
         rest = b""
         while True:
             *lines, rest = (rest + await self.link.read()).split(b"\n")

@@ -1,6 +1,6 @@
-"""A driver that obeys: what it is told it writes on its wire, and what comes back on the wire ends it.
+"""Driver that writes each command to its line, and ends it when the line answers.
 
-Its wire is the witness: a command that was never begun left no line there.
+The line proves what happened: a command that was never started wrote nothing to it.
 """
 
 import asyncio
@@ -29,37 +29,37 @@ SECRET = "WANJIKU"
 
 
 class CommandNoted(Observation):
-    """It was told something."""
+    """A claim change or a stop was received."""
 
     event_type: ClassVar[str] = "test.told"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    verb: str = Field(description="What it was told.", examples=["open"])
+    verb: str = Field(description="Text of the note.", examples=["open"])
 
 
 class Gently(DataModel):
-    speed: int = Field(1, ge=1, le=9, description="How fast, in steps.", examples=[1])
+    speed: int = Field(1, ge=1, le=9, description="Speed, in steps.", examples=[1])
 
 
 class Open(CommandArguments):
-    """Open."""
+    """Command to open."""
 
     unredacted_fields = frozenset({"width_cm"})
 
-    width_cm: int = Field(10, ge=1, le=100, description="How far, in centimetres.", examples=[10])
+    width_cm: int = Field(10, ge=1, le=100, description="Width, in centimetres.", examples=[10])
     plate: str = Field("", max_length=20, description="For whom.", examples=["KAA 001A"])
     gently: Gently | None = Field(None, description="How.", examples=[None])
 
 
 class Opened(CommandOutput):
-    width_cm: int = Field(description="How far it is open, in centimetres.", examples=[10])
+    width_cm: int = Field(description="Present width, in centimetres.", examples=[10])
 
 
 class Called(CommandOutput):
-    called_ns: int = Field(description="When, by the boot clock, in nanoseconds.", examples=[1])
+    called_ns: int = Field(description="Time by the boot clock, in nanoseconds.", examples=[1])
 
 
 class ScriptedDriver(Driver[SerialSettings]):
-    """One line to the wire is one command begun; one line from the wire is its end."""
+    """One line written is one command started; one line read is its end."""
 
     family = Family.UNKNOWN
     settings_model = SerialSettings
@@ -73,7 +73,7 @@ class ScriptedDriver(Driver[SerialSettings]):
         return Identity(model="scripted")
 
     async def watch(self) -> AsyncIterator[Observation | Status]:
-        """Pass on what commands say, and how the wire says that the device is."""
+        """Yield notes of commands, and the states that the line sends."""
         reading = asyncio.create_task(self._read())
         try:
             while True:
@@ -97,7 +97,7 @@ class ScriptedDriver(Driver[SerialSettings]):
                     case ["condition", word]:
                         cause = None if word == "online" else Cause.UNKNOWN
                         action = Action.NONE if word == "online" else Action.WAIT
-                        self.said.put_nowait(Status(StateCode(word), cause, "as the wire says", action))
+                        self.said.put_nowait(Status(StateCode(word), cause, "as the line says", action))
                     case _:
                         self.lines.put_nowait(line.decode())
 
@@ -107,13 +107,13 @@ class ScriptedDriver(Driver[SerialSettings]):
 
     @command(is_movement=True)
     async def open_up(self, request: Open, call: Invocation) -> Opened:
-        """Begin, and end as the wire says."""
+        """Start, and end as the line says."""
         await self._tell("open-up", call)
         match await self.lines.get():
             case "opened":
                 return Opened(width_cm=request.width_cm)
             case "jammed":
-                raise CommandFailure(RefusalReason.TIMED_OUT, "It did not come to its end.")
+                raise CommandFailure(RefusalReason.TIMED_OUT, "It did not end in time.")
             case "cut":
                 raise LinkError(Cause.LINK_FAILED, "The cable is cut.", Action.REPLUG, "Mend it.")
             case "crash":
@@ -124,7 +124,7 @@ class ScriptedDriver(Driver[SerialSettings]):
 
     @command()
     async def look(self, request: CommandArguments, call: Invocation) -> Called:
-        """Do nothing but note when."""
+        """Return the time of the call."""
         called_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         await self._tell("look", call)
         return Called(called_ns=called_ns)
@@ -132,7 +132,7 @@ class ScriptedDriver(Driver[SerialSettings]):
     @command(is_movement=True)
     async def refuse(self, request: CommandArguments, call: Invocation) -> CommandOutput:
         """Refuse."""
-        raise CommandRefusal(RefusalReason.UNSAFE, "Somebody stands in it.")
+        raise CommandRefusal(RefusalReason.UNSAFE, "A person is in the way.")
 
     @command(is_urgent=True, is_movement=True)
     async def stop(self, request: CommandArguments, call: Invocation) -> CommandOutput:

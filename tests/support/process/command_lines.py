@@ -1,4 +1,4 @@
-"""`borderpost` as a person calls it: a process with arguments, pipes and an exit code, but forked."""
+"""`borderpost` as run by a user: a process with arguments, pipes and an exit code, but forked."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from support.process.daemons import FORKS
 
 
 class Borderpost:
-    """A command line that runs."""
+    """A running command."""
 
     def __init__(self, *arguments: object, **environment: str) -> None:
         self.arguments = ["borderpost", *map(str, arguments)]
@@ -33,7 +33,7 @@ class Borderpost:
                 end.close()
 
     def ended(self, timeout_s: float = 40) -> subprocess.CompletedProcess[str]:
-        """Wait for its end, and say what came of it; kill it and raise TimeoutExpired after `timeout_s`."""
+        """Wait for its end and return the result; kill it and raise TimeoutExpired after `timeout_s`."""
         said = [b"", b""]
 
         def read(number: int) -> None:

@@ -1,6 +1,7 @@
-"""Daemons forked off a process that has imported one: starting Python takes a third of a second each time.
+"""Daemons forked from a process that has imported the gateway: starting Python takes 0.3 s each time.
 
-It has also imported what command lines need (`support.process.command_lines`), but for what looks at the terminal.
+It has also imported the modules of command lines (`support.process.command_lines`), except those that inspect
+the terminal.
 """
 
 import multiprocessing
@@ -28,7 +29,7 @@ FORKS.set_forkserver_preload(
 
 
 def expect_daemons() -> None:
-    """Start what daemons are forked off, so that it is there before a test counts processes."""
+    """Start the fork server of daemons, so that it exists before a test counts processes."""
     first = FORKS.Process(target=int)
     first.start()
     first.join()
@@ -36,7 +37,7 @@ def expect_daemons() -> None:
 
 
 class ForkedProcess:
-    """A process that runs a function, with what tests need of `asyncio.subprocess.Process`."""
+    """A process that runs a function, with the part of `asyncio.subprocess.Process` that tests use."""
 
     def __init__(self, target: Callable[..., None], *arguments: object) -> None:
         self._process: ForkServerProcess = FORKS.Process(target=target, args=arguments, daemon=False)
@@ -57,7 +58,7 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
     async def wait(self) -> int:
-        """Wait for its end; returns its exit code, or what killed it as a negative number."""
+        """Wait for its end; return its exit code, or the signal as a negative number."""
         if self.returncode is None:
             await wait_readable(self._process.sentinel)
             self._process.join()
@@ -68,7 +69,7 @@ class ForkedProcess:
 
 
 def fork_daemon(config: Path, log: Path, environment: dict[str, str]) -> ForkedProcess:
-    """A daemon, as `python -m gateway CONFIG` would be one."""
+    """Start a daemon like `python -m gateway CONFIG`."""
     log.touch()
     return ForkedProcess(_become_daemon, str(config), str(log), environment)
 
@@ -76,7 +77,7 @@ def fork_daemon(config: Path, log: Path, environment: dict[str, str]) -> ForkedP
 def fork_forkserver(
     channel: socket.socket, drivers: list[str], level: str, log: Path | None = None
 ) -> ForkedProcess:
-    """A fork server of workers; it has imported more than one that is started from nothing."""
+    """Start a fork server of workers; it has imported more than one that is started as a new program."""
     return ForkedProcess(_become_forkserver, channel, str(log or f"/proc/{os.getpid()}/fd/2"), drivers, level)
 
 

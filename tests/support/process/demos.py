@@ -1,4 +1,4 @@
-"""A running demo as a person has it: `make demo` on a terminal of 80 columns, and what it leaves behind."""
+"""A running demo on a terminal of 80 columns, as `make demo` starts it, and the files that it leaves."""
 
 import contextlib
 import fcntl
@@ -24,7 +24,7 @@ COLUMNS = 80
 
 
 class Demo:
-    """One demo on a pseudo-terminal, with a folder for temporary files of its own."""
+    """One demo on a pseudo-terminal, with its own directory for temporary files."""
 
     def __init__(self, *command: str) -> None:
         # Not pytest's folder: the paths of sockets in it would be too long.
@@ -37,7 +37,7 @@ class Demo:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
         self._terminal = ours
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *command],  # so that Ctrl-C is the terminal's to send
+            ["setsid", "--ctty", *command],  # so that Ctrl-C comes from the terminal
             cwd=ROOT,
             env=self.environment,
             stdin=theirs,
@@ -71,11 +71,11 @@ class Demo:
 
     @property
     def screen(self) -> str:
-        """What it has printed, without colours."""
+        """Output without colours."""
         return COLOURS.sub("", self.raw.decode("utf-8", "replace")).replace("\r\n", "\n")
 
     def shows(self, pattern: str, within_s: float = 60) -> re.Match[str]:
-        """Read the terminal until it shows that."""
+        """Read the terminal until it shows the pattern."""
         deadline = time.monotonic() + within_s
         while (found := re.search(pattern, self.screen, re.MULTILINE)) is None:
             if time.monotonic() > deadline or not self.read(0.2):
@@ -83,7 +83,7 @@ class Demo:
         return found
 
     def read(self, within_s: float) -> bool:
-        """Read what comes within that time, at most; False after its end."""
+        """Read for that time at most; False after its end."""
         if select.select([self._terminal], [], [], within_s)[0]:
             try:
                 self.raw += os.read(self._terminal, 65536)
@@ -97,7 +97,7 @@ class Demo:
             os.write(self._terminal, b"\x03")
 
     def ended(self, within_s: float = 60) -> int:
-        """Wait for its end; returns the exit code, or minus the signal that ended it."""
+        """Wait for its end; return the exit code, or the signal as a negative number."""
         deadline = time.monotonic() + within_s
         while self.process.poll() is None:
             if time.monotonic() > deadline:
@@ -109,12 +109,12 @@ class Demo:
         return self.process.returncode
 
     def processes(self) -> list[int]:
-        """List the processes that it started, directly or not: they have its folder in their environment."""
+        """List all processes that it started: they have its directory in their environment."""
         mark = f"TMPDIR={self.folder}".encode()
         return [pid for pid, environment in _environments() if mark in environment.split(b"\0")]
 
     def files(self) -> list[str]:
-        """List what lies in its folder for temporary files."""
+        """List the files in its directory for temporary files."""
         return sorted(path.name for path in self.folder.iterdir())
 
 

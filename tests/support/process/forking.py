@@ -1,7 +1,7 @@
-"""`--forks N`: runs tests in N processes forked off the one that collected them: collected once, not N times.
+"""`--forks N`: runs tests in N processes forked from the one that collected them.
 
-Tests go out in small batches: whole modules where a fixture belongs to a module, else a few tests. A process
-has its own folder for temporary files; one that dies costs the test that it died in.
+Tests are distributed in small batches: whole modules if a fixture has module scope, else a few tests. A
+process has its own directory for temporary files; if one dies, only the test that it ran fails.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import pytest
 A_FEW = 8
 """Tests of a batch, at most, unless they share a fixture."""
 Batch = list[int]
-"""Places in `session.items`."""
+"""Indices in `session.items`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,14 +34,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
-        reporter.showfspath = False  # as batches come, not as files do
+        reporter.showfspath = False  # in order of batches, not of files
     with contextlib.closing(Forks(session)) as forks:
         forks.run(option.forks)
     return True
 
 
 def batches(items: list[pytest.Item]) -> Iterator[Batch]:
-    """What one process does at a time."""
+    """Yield the batches of tests."""
     batch: Batch = []
     for place, item in enumerate(items):
         if batch:
@@ -57,7 +57,10 @@ def batches(items: list[pytest.Item]) -> Iterator[Batch]:
 
 
 def riffled(batches: list[Batch], items: list[pytest.Item]) -> Iterator[Batch]:
-    """The longest, then in turn a long one and one of either half: neighbours all wait, or all compute."""
+    """Yield the longest batch, then alternately a long one and one of either half.
+
+    Neighbours all wait, or all compute.
+    """
     long = [batch for batch in batches if items[batch[0]].get_closest_marker("long")]
     short = batches[len(long) :]
     half = (len(short) + 1) // 2
@@ -67,24 +70,24 @@ def riffled(batches: list[Batch], items: list[pytest.Item]) -> Iterator[Batch]:
 
 
 def shares(item: pytest.Item) -> bool:
-    """Whether it has a fixture together with others of its module."""
+    """Return True if it shares a fixture with other tests of its module."""
     info = getattr(item, "_fixtureinfo", None)
     named = info.name2fixturedefs.values() if info else ()
     return any(one.scope in ("class", "module", "package") for definitions in named for one in definitions)
 
 
 class Fork:
-    """A process that runs tests, as this one sees it."""
+    """A process that runs tests, as seen by the parent."""
 
     def __init__(self, pid: int, link: Connection) -> None:
         self.pid = pid
         self.link = link
         self.batch: deque[int] = deque()
-        """What it has been given and not done; it is at the first."""
+        """Tests given and not done; the first one is running."""
 
 
 class Forks:
-    """All of them, and what waits for one that is free."""
+    """All processes, and the batches that wait."""
 
     def __init__(self, session: pytest.Session) -> None:
         self.session = session
@@ -94,7 +97,7 @@ class Forks:
         self._started = 0
 
     def run(self, how_many: int) -> None:
-        """Have everything run; raises as pytest's own loop does."""
+        """Run all tests; raises as pytest's own loop does."""
         for _ in range(min(how_many, len(self.waiting))):
             self._start()
         while self.running:
@@ -112,7 +115,7 @@ class Forks:
                 raise self.session.Interrupted(self.session.shouldstop)
 
     def close(self) -> None:
-        """End whoever still runs."""
+        """End processes that still run."""
         for fork in self.running.values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(fork.pid, 9)
@@ -125,7 +128,7 @@ class Forks:
         sys.stdout.flush()
         sys.stderr.flush()
         with warnings.catch_warnings():
-            # The threads are numpy's, which starts them anew in a fork.
+            # The threads are numpy's, which starts them again in a fork.
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
@@ -140,7 +143,7 @@ class Forks:
 
     def _give(self, fork: Fork) -> None:
         fork.batch.extend(self.waiting.popleft() if self.waiting else ())
-        with contextlib.suppress(OSError):  # it has died, and is found so
+        with contextlib.suppress(OSError):  # it has died, which is handled elsewhere
             fork.link.send(list(fork.batch))
 
     def _heard(self, fork: Fork, what: str, said: Any) -> None:
@@ -198,7 +201,7 @@ def become_fork(session: pytest.Session, link: Connection, number: int) -> None:
 
 
 def _apart(config: pytest.Config, number: int) -> None:
-    """Have nothing in common with the others that both write."""
+    """Separate the files that every process writes."""
     capture = config.pluginmanager.get_plugin("capturemanager")
     capture.stop_global_capturing()
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -212,14 +215,14 @@ def _apart(config: pytest.Config, number: int) -> None:
 
 
 class _Between:
-    """After a batch, what belongs to its module ends; what belongs to the session stays."""
+    """Between batches: module fixtures end, session fixtures stay."""
 
     def __init__(self, session: pytest.Session) -> None:
         self.listchain = lambda: [session]
 
 
 class _Telling:
-    """What pytest says of tests, for the process that shows it."""
+    """Reports of pytest, sent to the process that prints them."""
 
     def __init__(self, config: pytest.Config, link: Connection) -> None:
         self.config = config

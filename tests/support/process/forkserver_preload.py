@@ -1,4 +1,4 @@
-"""What a process imports that daemons and simulators of tests are forked off: drivers and kinds, too."""
+"""Imports of the process from which daemons and simulators of tests are forked, with drivers and kinds."""
 
 from drivers.driver import load_driver
 from simulators.barrier.post_barrier import ModbusBarrierSettings as _Barrier  # noqa: F401

@@ -1,6 +1,6 @@
-"""A disk whose power fails: which files and names of a folder were never flushed to it, and would be lost.
+"""Power cuts of a disk: files and names of a directory that were never flushed, and would be lost.
 
-Counts what reached fsync(2): of a file its content as it was then, of a folder the names that it had then.
+Records what reached fsync(2): of a file its content at that time, of a directory its names at that time.
 """
 
 import os
@@ -12,7 +12,7 @@ import pytest
 
 
 class Flushed:
-    """What was flushed since this was made."""
+    """Files and directories flushed since this was created."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._contents: dict[int, tuple[int, int]] = {}
@@ -30,7 +30,7 @@ class Flushed:
             self._contents[found.st_ino] = found.st_size, found.st_mtime_ns
 
     def lost(self, folder: Path) -> Iterator[Path]:
-        """Find the files and folders below a folder that a power cut now would empty or take."""
+        """Find the files and directories that a power cut now would empty or remove."""
         kept = self._names.get(folder.stat().st_ino, {})
         for path in sorted(folder.iterdir()):
             found = path.stat()

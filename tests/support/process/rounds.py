@@ -1,4 +1,4 @@
-"""Tells which round of a loop failed, and on what."""
+"""Names the round of a loop that failed, and its subject."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def in_round(number: int, what: str) -> Iterator[None]:
-    """Add the round and what it was about to whatever is raised in it."""
+    """Add round and subject to an exception raised in it."""
     try:
         yield
     except BaseException as error:

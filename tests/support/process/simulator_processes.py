@@ -1,4 +1,4 @@
-"""Simulators' processes forked off one that has imported them: a post starts Python for each."""
+"""Simulator processes forked from one that has imported them: a post starts a Python for each."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from simulators import subprocesses as members
 
 
 class ForkedSimulator:
-    """One, with what `simulators.subprocesses` needs of `subprocess.Popen`."""
+    """A simulator process, with the part of `subprocess.Popen` that `simulators.subprocesses` uses."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._process: ForkServerProcess = FORKS.Process(target=_become, args=(connection,), daemon=False)
@@ -24,7 +24,7 @@ class ForkedSimulator:
         self.pid = self._process.pid
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it has ended, and its forker waited for it
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and its parent has reaped it
             os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
@@ -41,18 +41,18 @@ def _become(connection: socket.socket) -> None:
     for place in (0, 1):
         os.dup2(nothing, place)
     os.close(nothing)
-    # Its parent is what it was forked off, which ends with the test's own process.
+    # Its parent is the fork server, which ends with the test's own process.
     sys.argv = ["simulators.process", str(connection.fileno()), str(os.getppid())]
     sys.exit(process.main())
 
 
 @pytest.fixture(scope="session")
-def forked_off() -> None:
-    """Start what they are forked off before a test counts processes."""
+def simulator_forkserver() -> None:
+    """Start their fork server before a test counts processes."""
     expect_daemons()
 
 
 @pytest.fixture
-def forked_members(monkeypatch: pytest.MonkeyPatch, forked_off: None) -> None:
-    """Have posts start their simulators that way."""
+def forked_simulators(monkeypatch: pytest.MonkeyPatch, simulator_forkserver: None) -> None:
+    """Make posts start their simulators that way."""
     monkeypatch.setattr(members, "_spawn", ForkedSimulator)

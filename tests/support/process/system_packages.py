@@ -1,7 +1,8 @@
-"""Debian packages that the tests need: names what is missing with its size, then installs it by root or sudo.
+"""Debian packages that the tests need.
 
-Run by `make` before there is a virtual environment: only the standard library is imported. Exit codes: 0 all
-is there, 69 something is missing and nobody here may install it, otherwise apt-get's.
+Lists missing ones with their size, then installs them by root or sudo. Run by `make` before there is a
+virtual environment: only the standard library is imported. Exit codes: 0 all are installed, 69 some are
+missing and cannot be installed by this user, otherwise apt-get's.
 """
 
 import os
@@ -12,8 +13,8 @@ import sysconfig
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-# Tests speak to the broker and the smart card service that posts run, and play libfprint's recordings of
-# scanners into libusb; pyscard and evdev are built on the spot.
+# Tests use the broker and the smart card service of a real post, and replay libfprint's recordings of
+# scanners to libusb; pyscard and evdev are built locally.
 COMMANDS = {
     "mosquitto": "mosquitto",
     "mosquitto-clients": "mosquitto_sub",
@@ -24,7 +25,7 @@ COMMANDS = {
     "gcc": "gcc",
     "iproute2": "ip",
 }
-"""A command that each package brings."""
+"""Command of each package."""
 FILES = {
     "vsmartcard-vpcd": "usr/lib/pcsc/drivers/serial/libifdvpcd.so",
     "libpcsclite-dev": "usr/include/PCSC/winscard.h",
@@ -34,22 +35,22 @@ FILES = {
     "libusb-1.0-0": "usr/lib/*/libusb-1.0.so.0",
     "libfprint-2-tests": "usr/share/installed-tests/libfprint-2/prints/arch.png",
 }
-"""A file that each package brings, below the root of the file system."""
+"""File of each package, relative to the root of the file system."""
 CHROMIUM = ("chromium-headless-shell", "fonts-dejavu-core")
-"""In which the console's pages are tried. Ubuntu has none as a package, and skips that test."""
+"""Browser for tests of the console's pages. Ubuntu has no such package, and skips that test."""
 FOLDERS = ("/usr/sbin", "/sbin")
-"""Where programs are that only root has in PATH."""
+"""Directories of programs that only root has in PATH."""
 SIZES = ("Need to get", "After this operation")
 INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
 
 
 def found(command: str) -> bool:
-    """Tell whether a command is installed."""
+    """Return True if a command is installed."""
     return shutil.which(command, path=":".join((os.environ.get("PATH", ""), *FOLDERS))) is not None
 
 
 def missing(root: Path = Path("/")) -> list[str]:
-    """Name the packages of which nothing is there."""
+    """Return the packages that are missing."""
     lacking = [package for package, command in COMMANDS.items() if not found(command)]
     lacking += [package for package, file in FILES.items() if not any(root.glob(file))]
     if not (found("chromium-headless-shell") or found("chromium")) and offered(CHROMIUM[0]):
@@ -58,14 +59,14 @@ def missing(root: Path = Path("/")) -> list[str]:
 
 
 def offered(package: str) -> bool:
-    """Tell whether apt knows a package."""
+    """Return True if apt offers a package."""
     asked = _quietly(["apt-cache", "show", package])
     return asked is not None and asked.returncode == 0
 
 
 def size(packages: Iterable[str]) -> str:
-    """Say how much is downloaded and how much disk it takes, in apt's words; empty where apt cannot tell."""
-    # Nothing is done, so no lock is needed, which only root could take.
+    """Return download and disk size in apt's words; empty if apt does not report them."""
+    # A simulation needs no lock, which only root could take.
     order = [*INSTALL[:2], "--assume-no", "--no-install-recommends", "-o", "Debug::NoLocking=1", *packages]
     asked = _quietly(order)
     lines = () if asked is None else asked.stdout.splitlines()
@@ -73,7 +74,7 @@ def size(packages: Iterable[str]) -> str:
 
 
 def privilege() -> tuple[str, ...] | None:
-    """Find how to become root: by nothing, by sudo, which may ask for a password, or None: not at all."""
+    """Return the command that becomes root: none, sudo (may ask for a password), or None: impossible."""
     if os.geteuid() == 0:
         return ()
     if not found("sudo"):
@@ -95,31 +96,32 @@ def _quietly(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
 
 
 def said(packages: Sequence[str], sizes: str) -> str:
-    """Lay out what is missing, for a person."""
+    """Format the missing packages for a person."""
     folded = "\n".join("  " + " ".join(packages[at : at + 5]) for at in range(0, len(packages), 5))
     return f"The tests need {len(packages)} packages that are missing here:\n{folded}\n{sizes}".rstrip()
 
 
 def main() -> int:
-    """Name what is missing, and install it."""
+    """List the missing packages and install them."""
     lacking = missing()
     if not lacking:
         return os.EX_OK
     if not found("apt-get"):
-        print(said(lacking, ""), "There is no apt-get here: install them as this system does.", sep="\n")
+        print(said(lacking, ""))
+        print("There is no apt-get here: install them with this system's package manager.")
         return os.EX_UNAVAILABLE
     sizes = size(lacking)
     print(said(lacking, sizes or "Their size is not known before `apt-get update`."), flush=True)
     root = privilege()
     if root is None:
         update, install = "sudo apt-get update", f"sudo {' '.join((*INSTALL, *lacking))}"
-        print(f"Only root may install them. Have an administrator run:\n  {update} && \\\n  {install}")
+        print(f"Only root can install them. Ask an administrator to run:\n  {update} && \\\n  {install}")
         print("Nothing was installed, and no test was run.")
         return os.EX_UNAVAILABLE
     updated = subprocess.run([*root, "apt-get", "update", "-qq"], check=False).returncode
     if updated != 0:
         return updated
-    if not sizes:  # now apt knows, and it may know a browser
+    if not sizes:  # now apt has its lists, and may offer a browser
         lacking = missing()
         print(said(lacking, size(lacking)), flush=True)
     # sudo passes no environment on.

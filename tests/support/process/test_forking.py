@@ -1,4 +1,4 @@
-"""What `--forks` says of tests is what came of them."""
+"""Reports of `--forks`: every outcome, also of a process that dies."""
 
 import os
 import re
@@ -64,7 +64,7 @@ def run(folder: Path, conftest: str, tests: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_every_outcome_is_told_and_a_death_costs_one_test(tmp_path: Path) -> None:
+def test_outcomes_reported_after_death(tmp_path: Path) -> None:
     done = run(tmp_path, 'pytest_plugins = ["support.process.forking"]\n', SOME)
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
@@ -75,7 +75,7 @@ def test_every_outcome_is_told_and_a_death_costs_one_test(tmp_path: Path) -> Non
     assert len(re.findall(r"^said by \d", done.stdout, re.MULTILINE)) == 1
 
 
-def test_what_breaks_after_the_tests_fails_the_run_and_hides_none_of_them(tmp_path: Path) -> None:
+def test_error_after_tests_fails_run(tmp_path: Path) -> None:
     done = run(tmp_path, BREAKING, "def test_one(): pass\ndef test_other(): assert 1 == 2\n")
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
