@@ -24,7 +24,7 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-class Desk:
+class RepeatedClient:
     """Client that connects repeatedly under one id, whose session the broker keeps."""
 
     def __init__(self, broker: Mosquitto) -> None:
@@ -38,7 +38,7 @@ class Desk:
             self.take,
             hostname="127.0.0.1",
             port=self.broker.port,
-            identifier="desk",
+            identifier="workstation",
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=False,
             properties=lasting,
@@ -61,38 +61,38 @@ async def say(broker: Mosquitto, payload: bytes) -> None:
 async def test_late_broker_gets_no_acknowledgement(
     mosquitto: Mosquitto,
 ) -> None:
-    desk = Desk(mosquitto)
-    async with desk.connection() as before:
+    workstation = RepeatedClient(mosquitto)
+    async with workstation.connection() as before:
         await before.subscribe(TOPIC, qos=1)
     mosquitto.pause()
-    given_up = Desk(mosquitto)
+    given_up = RepeatedClient(mosquitto)
     with pytest.raises(aiomqtt.MqttError):
         await given_up.connection(timeout_s=0.2).__aenter__()
     mosquitto.resume()
     await say(mosquitto, b"said")
 
-    async with desk.connection():
-        assert await desk.next() == b"said"
+    async with workstation.connection():
+        assert await workstation.next() == b"said"
     assert given_up.taken.empty()
 
 
 async def test_message_before_suback_is_processed(mosquitto: Mosquitto) -> None:
-    desk = Desk(mosquitto)
-    async with desk.connection() as before:
+    workstation = RepeatedClient(mosquitto)
+    async with workstation.connection() as before:
         await before.subscribe(TOPIC, qos=1)
     await say(mosquitto, b"said")
 
     taken = b""
     with contextlib.suppress(aiomqtt.MqttError):
-        async with desk.connection() as broken_off:
-            taken = await desk.next()
+        async with workstation.connection() as broken_off:
+            taken = await workstation.next()
             mosquitto.kill()
             await broken_off.subscribe(TOPIC, qos=1)
     assert taken == b"said"
 
 
 async def test_connection_that_cannot_close_is_cut(mosquitto: Mosquitto) -> None:
-    connection = await Desk(mosquitto).connection(timeout_s=0.2).__aenter__()
+    connection = await RepeatedClient(mosquitto).connection(timeout_s=0.2).__aenter__()
     wire = connection._client.socket()
     mosquitto.pause()
     for _ in range(40):  # more than the kernel buffers for a broker that does not read

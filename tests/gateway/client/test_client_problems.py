@@ -36,10 +36,10 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 async def problem_of(host: str, port: int, within_s: float = 20, **more: str) -> ConnectionProblem:
     met: asyncio.Queue[ConnectionProblem] = asyncio.Queue()
-    async with Workstation(host, port, site="uto-test", on_problem=met.put_nowait, **more) as desk:  # type: ignore[arg-type]
+    async with Workstation(host, port, site="uto-test", on_problem=met.put_nowait, **more) as workstation:  # type: ignore[arg-type]
         async with asyncio.timeout(within_s):
             problem = await met.get()
-        assert desk.problem == problem
+        assert workstation.problem == problem
     return problem
 
 
@@ -104,13 +104,15 @@ async def test_logged_once() -> None:
 
 async def test_problem_ends(mosquitto: Mosquitto) -> None:
     mosquitto.stop()
-    async with Workstation("127.0.0.1", mosquitto.port, site="uto-test", on_problem=lambda _: None) as desk:
+    async with Workstation(
+        "127.0.0.1", mosquitto.port, site="uto-test", on_problem=lambda _: None
+    ) as workstation:
         async with asyncio.timeout(20):
-            while desk.problem is None:
+            while workstation.problem is None:
                 await asyncio.sleep(0.01)
             mosquitto.start()
-            await desk.connected_event.wait()
-        assert desk.problem is None
+            await workstation.connected_event.wait()
+        assert workstation.problem is None
 
 
 async def test_hangup_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,9 @@ from support.gateway.command_dispatch import DispatcherFixture
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[DispatcherFixture]:
+async def dispatcher() -> AsyncIterator[DispatcherFixture]:
     """Dispatcher with fast machines."""
-    desk = DispatcherFixture(min_move_interval_s=0.001, moves_per_min=600)
-    yield desk
-    desk.path.refuse_commands()
-    desk.path.stop()
+    dispatcher = DispatcherFixture(min_move_interval_s=0.001, moves_per_min=600)
+    yield dispatcher
+    dispatcher.path.refuse_commands()
+    dispatcher.path.stop()

@@ -55,7 +55,7 @@ def test_golden_files_of_this_version_are_complete() -> None:
 
 @pytest.mark.parametrize("promise", PROMISES, ids=name_of)
 def test_no_schema_has_narrowed(promise: Path) -> None:
-    assert promise.name in schemas(), "the message is gone"
+    assert promise.name in schemas(), "the message was removed"
 
     sent_to_us = promise.name == "command.v1.json" or promise.name.endswith(".args.json")
     old, new = json.loads(promise.read_text()), schemas()[promise.name]
@@ -115,11 +115,11 @@ def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
-        (changed("properties", seq=None), "seq: the field is gone"),
-        (changed(*DATA, "properties", lines=None), "data.lines: the field is gone"),
+        (changed("properties", seq=None), "seq: the field was removed"),
+        (changed(*DATA, "properties", lines=None), "data.lines: the field was removed"),
         (
             changed("$defs", "MrzDate", "properties", year=None),
-            "data.mrz.birth_date.year: the field is gone",
+            "data.mrz.birth_date.year: the field was removed",
         ),
         (changed("properties", "seq", type="string"), "seq: type was 'integer', is 'string'"),
         (changed("properties", "seq", minimum=2), "seq: minimum was 1, is 2"),
@@ -127,7 +127,7 @@ def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
         (changed("properties", "type", const="bgw.document.read.v2"), "type: const was"),
         (
             changed("$defs", "ClockStatus", **{"x-extensible-enum": ["synced", "unknown"]}),
-            "clock: the word 'unsynced' is gone",
+            "clock: the word 'unsynced' was removed",
         ),
         (changed(*DATA, "properties", "lines", items={"type": "integer"}), "data.lines[]: type was"),
         (

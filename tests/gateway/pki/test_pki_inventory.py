@@ -13,13 +13,13 @@ KE = 'site = "ke-busia"\n'
 
 
 def test_sites_and_lanes_come_from_posts(tmp_path: Path) -> None:
-    hall = load_deployment(two_state_deployment(tmp_path))
+    deployment = load_deployment(two_state_deployment(tmp_path))
 
-    assert {name: site.lanes for name, site in hall.sites.items()} == {
+    assert {name: site.lanes for name, site in deployment.sites.items()} == {
         "ke-busia": ["lane-1", "lane-2", "lane-3"],
         "ug-busia": ["lane-1", "lane-2", "lane-3"],
     }
-    assert [party.name for party in hall.at_site("ug-busia")] == [
+    assert [principal.name for principal in deployment.at_site("ug-busia")] == [
         "ug-gw-1", "ug-lane-1", "ug-lane-2", "ug-lane-3", "ug-supervisor", "ug-technician", "ug-hq",
     ]  # fmt: skip
 
