@@ -139,7 +139,7 @@ class CoalescingClient(mqtt.Client):
         loop. A paho that does not call this method works too, only slower.
         """
         client: Any = self
-        packet = client._in_packet["packet"]  # noqa: SLF001 - it is ours by inheritance
+        packet = client._in_packet["packet"]  # noqa: SLF001 - inherited
         if cmd != "PUBACK" or len(packet) != 2:
             return super()._handle_pubackcomp(cmd)
         mid = int.from_bytes(packet, "big")
