@@ -1,1 +1,1 @@
-"""Mutation testing of the modules where a mistake costs an event, a right or a finger."""
+"""Mutation testing of the modules with the strictest promises."""

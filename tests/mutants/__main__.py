@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
-    """See `--help`."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="mutants", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def _run(area: Area, work: Path, sample: str, seed: str, workers: int) -> Outcome | None:
-    """Try one area's mutants; None if mutmut did not get to its end."""
+    """Try one area's mutants; None if mutmut did not finish."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     for name in (*PACKAGES, "tests", *COPIED):
@@ -84,7 +84,7 @@ def _run(area: Area, work: Path, sample: str, seed: str, workers: int) -> Outcom
 
 
 def _settings(area: Area) -> str:
-    """Settings of mutmut for one area, as a table of TOML: lists and strings are written there as in JSON."""
+    """Return the settings of mutmut for one area, as a table of TOML; lists and strings are those of JSON."""
     options = [
         "-p",
         "no:cacheprovider",
@@ -99,10 +99,10 @@ def _settings(area: Area) -> str:
         "also_copy": COPIED,
         "pytest_add_cli_args": options,
         "pytest_add_cli_args_test_selection": area.tests,
-        # Not "fork": tests of the gateway start a fork server, whose parent no fork of the first process is.
+        # Not "fork": tests of the gateway start a fork server, and it must be the parent of their processes.
         "process_isolation": "forkserver",
         "forkserver_warmup": "none" if area.at_import else "collect",
-        # Most tests that wait in vain give up by themselves, after at most 20 s. A machine may be busy.
+        # Most tests that wait in vain give up after at most 20 s; a machine may be busy.
         "timeout_constant": 30.0,
         "timeout_multiplier": 4.0,
         "track_dependencies": False,
@@ -132,9 +132,9 @@ def _print(outcome: Outcome, work: Path, seconds: float) -> None:
 
 
 def _differences(work: Path, mutants: list[tuple[str, str]]) -> list[str]:
-    """Give the change that each mutant makes, as a unified diff without its headings.
+    """Return the change of each mutant, as a unified diff without its headings.
 
-    By another process, because mutmut reads the settings of the folder it is in.
+    Another process makes them, because mutmut reads the settings of the folder it is in.
     """
     program = (
         "import json, sys; from mutmut.mutation.diff_apply import get_diff_for_mutant as diff;"

@@ -1,6 +1,6 @@
-"""Table of the areas: which source files are mutated, and which tests judge the mutants.
+"""Table of areas: source files that are mutated, and tests that judge the mutants.
 
-All paths are here and nowhere else. A `*` in a source stands for any characters, `/` among them.
+No other module contains paths. A `*` in a source matches any characters, also `/`.
 """
 
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """One part of the gateway, its source files and its tests, by paths in the repository."""
+    """One part of the gateway: its source files and its tests, by paths in the repository."""
 
     name: str
     sources: tuple[str, ...]
     tests: tuple[str, ...]
-    """Files and folders. Tests that take minutes, or need a virtual machine, have no place here."""
+    """Files and folders. Tests that take minutes or need a virtual machine are not listed."""
     deselected: tuple[str, ...] = ()
-    """Beginnings of the names of tests that take too long to run against every mutant."""
+    """Prefixes of the names of tests that take too long to run against every mutant."""
     left_out: tuple[str, ...] = ()
-    """Fixtures that apply to every test and that none of these needs."""
+    """Fixtures that apply to every test but that none of these tests needs."""
     at_import: bool = False
-    """Its functions compute constants, so every mutant needs a process that imports all anew: slower."""
+    """True: its functions compute constants at import, so every mutant needs a new process; slower."""
 
 
 AREAS = (
@@ -105,9 +105,9 @@ COPIED = ("config", "systemd", "README.md", "Makefile", "CHANGELOG.md", "LICENSE
 PACKAGES = ("drivers", "gateway", "simulators")
 
 NOT_MUTATED = (r"^\s*log\.", r"^\s*raise \w+\(f?\"")
-"""Lines, as regular expressions, where no expression that begins there is mutated: log and error texts."""
+"""Lines, as regular expressions, in which nothing is mutated: log and error texts."""
 
 FAILED = "failed.log"
 """Output of tests that fail without a mutant, in an area's folder."""
 LEFT_OUT = "BORDERPOST_FIXTURES_LEFT_OUT"
-"""Environment variable that tells `mutants.judging` the names of an area's fixtures to leave out."""
+"""Environment variable with the names of an area's fixtures to leave out, for `mutants.judging`."""

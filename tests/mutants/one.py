@@ -1,6 +1,6 @@
 """Run mutmut over one area, in the folder laid out for it: `python -m mutants.one SAMPLE SEED WORKERS`.
 
-mutmut keeps its settings and pytest in the process, so every area has one of its own. The outcome is in the
+mutmut keeps settings and pytest in the process, so every area has its own process. The outcome is in the
 files that mutmut leaves in `mutants/`, and in SAMPLED: one line for each mutant of the sample.
 """
 
@@ -33,15 +33,15 @@ def main(sample: str, seed: str, workers: int) -> None:
     drawn = names if sample == "all" else chance.sample(names, min(int(sample), len(names)))
     drawn = [*drawn, *_controls(chance.sample(drawn, min(CONTROLS, len(drawn))), file_of)]
     Path(SAMPLED).write_text("\n".join(drawn))
-    # The run that told which test calls what was one without a mutant; the controls are some more.
+    # The run that recorded the calls of each test had no mutant; the controls are more such runs.
     ForkServerRunner.run_clean_tests = lambda *_, **__: 0  # type: ignore[method-assign]
     mutmut._run(drawn, workers)
 
 
 def _controls(beside: list[str], file_of: dict[str, SourceFileMutationData]) -> list[str]:
-    """Add mutants that change nothing, in the functions of some others, to what mutmut knows of its files.
+    """Add mutants that change nothing, in the functions of some others, to mutmut's data.
 
-    Should a test fail with one of these, then it fails by itself, and what else it killed means nothing.
+    If a test fails with one of these, it fails by itself, and its other results are void.
     """
     names = set()
     for mutant in beside:

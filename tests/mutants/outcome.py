@@ -1,4 +1,4 @@
-"""Outcome of a run over one area, read from the files that mutmut leaves behind."""
+"""Outcome of a run over one area, read from the files of mutmut."""
 
 import json
 from collections import Counter
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SAMPLED = "sampled.txt"
-"""Names of the mutants that were drawn, one on each line."""
+"""File with the names of the sampled mutants, one on each line."""
 CONTROL = "_0"
-"""End of the name of a mutant that changes nothing; mutmut counts from 1."""
+"""Suffix of the name of a mutant that changes nothing; mutmut counts from 1."""
 KILLED = {1, 3}
-"""Exit codes of pytest with which a mutant is killed: a test failed, or pytest itself did."""
+"""Exit codes of pytest for a killed mutant: a test failed, or pytest itself did."""
 TIMED_OUT = {24, -24, 36, 152, 255, -9}
 """Exit codes of mutants that ran many times as long as their tests, or ended pytest. They count as killed."""
 
@@ -21,24 +21,24 @@ class Outcome:
 
     killed: Counter[str] = field(default_factory=Counter)
     timed_out: Counter[str] = field(default_factory=Counter)
-    """Those of `killed` that no test failed for, but that never came to an end."""
+    """Those of `killed` that no test failed for, but that never ended."""
     survived: Counter[str] = field(default_factory=Counter)
     unreached: Counter[str] = field(default_factory=Counter)
     """Those of `survived` whose function no test calls in its own process."""
     survivors: list[tuple[str, str]] = field(default_factory=list)
     """The path of the file and the name of the mutant."""
     void: list[str] = field(default_factory=list)
-    """Mutants that change nothing, and yet were killed: tests fail by themselves."""
+    """Mutants that change nothing but were killed: tests fail by themselves."""
 
     @property
     def share(self) -> float:
-        """Killed mutants in parts of all, from 0 to 1."""
+        """Share of killed mutants, from 0 to 1."""
         tried = self.killed.total() + self.survived.total()
         return self.killed.total() / tried if tried else 0.0
 
 
 def read(work: Path) -> Outcome:
-    """Read the outcome for the mutants that were drawn from the folder that mutmut ran in."""
+    """Read the outcome of the sampled mutants from the folder that mutmut ran in."""
     names = set((work / SAMPLED).read_text().splitlines())
     outcome = Outcome()
     for meta in sorted((work / "mutants").rglob("*.py.meta")):
