@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli._lib.api_client import load_view
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, errors, exit_with
-from gateway.diagnostics.bundle import collect_bundle as collect
+from gateway.diagnostics.bundle import collect_bundle
 
 
 def bundle(
@@ -22,7 +22,7 @@ def bundle(
 ) -> None:
     """Pack findings, redacted configuration, states, counters, log and versions, without personal data."""
     view, events = load_view(config)
-    packed = collect(config, view, events, journal)
+    packed = collect_bundle(config, view, events, journal)
     if as_json:
         contents = [
             {"name": part.name, "what": part.description, "size_bytes": len(part.content)}

@@ -5,7 +5,7 @@ import typer
 from gateway.cli._lib.api_client import load_view
 from gateway.cli._lib.render_findings import AsJson, print_findings
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
-from gateway.diagnostics.doctor import run_doctor as look
+from gateway.diagnostics.doctor import run_doctor
 
 
 def doctor(
@@ -18,4 +18,4 @@ def doctor(
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
     view, _ = load_view(config)
-    print_findings(look(config, view), everything=everything, as_json=as_json)
+    print_findings(run_doctor(config, view), everything=everything, as_json=as_json)

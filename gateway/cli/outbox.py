@@ -14,7 +14,7 @@ from rich.table import Table
 from drivers.observation import DataClass
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, exit_with
-from gateway.delivery.outbox import admin as inspect
+from gateway.delivery.outbox import admin
 from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.delivery_config import delivery_settings
 
@@ -56,7 +56,7 @@ def list_events(
         if parked:
             for heading in ("destination", "stream", "number", "event", "bytes", "reason code"):
                 table.add_column(heading)
-            for event in inspect.list_parked(directory):
+            for event in admin.list_parked(directory):
                 table.add_row(
                     event.destination,
                     event.stream,
@@ -68,7 +68,7 @@ def list_events(
         else:
             for heading in ("stream", "number", "event", "since", "bytes", "queued for"):
                 table.add_column(heading)
-            for waiting in inspect.list_events(directory):
+            for waiting in admin.list_events(directory):
                 table.add_row(
                     waiting.stream,
                     str(waiting.seq),
@@ -88,7 +88,7 @@ def count(config: ConfigFile = DEFAULT_CONFIG) -> None:
     for heading in ("stream", "epoch", "events", "bytes"):
         table.add_column(heading)
     with _explained(directory):
-        for line in inspect.stream_summaries(directory):
+        for line in admin.stream_summaries(directory):
             table.add_row(line.stream, line.epoch, str(line.events), str(line.bytes))
     console.print(table)
 
@@ -98,7 +98,7 @@ def export(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Write every queued event as a JSON line, without its payload."""
     directory = _directory(config)
     with _explained(directory):
-        inspect.export(directory, sys.stdout)
+        admin.export(directory, sys.stdout)
 
 
 @app.command()
@@ -115,5 +115,5 @@ def purge(
     if not yes:
         typer.confirm(f"Delete undelivered events in {directory} permanently?", abort=True)
     with _explained(directory):
-        deleted = inspect.purge(directory, data_class, include_parked=parked)
+        deleted = admin.purge(directory, data_class, include_parked=parked)
     console.print(f"{deleted} events deleted")

@@ -80,9 +80,9 @@ async def _print_observations(player: ReplayPlayer, *, shown: bool, json_lines: 
     with tempfile.TemporaryDirectory(prefix="borderpost-replay-") as folder:
         async with aclosing(observe(player, Path(folder))) as said:  # type: ignore[type-var]
             async for one in said:
-                told = _json(one, shown=shown) if json_lines else _line(one, shown=shown)
-                if told:
-                    console.print(told, markup=False, soft_wrap=True)
+                line = _json(one, shown=shown) if json_lines else _line(one, shown=shown)
+                if line:
+                    console.print(line, markup=False, soft_wrap=True)
 
 
 def _json(said: Any, *, shown: bool) -> str:
@@ -97,7 +97,7 @@ def _json(said: Any, *, shown: bool) -> str:
         case Status(condition):
             return json.dumps({"type": "status", "data": {"condition": condition}})
         case PreviewFrame(_, picture):
-            return json.dumps({"type": "glimpse", "data": {"bytes": len(picture)}})
+            return json.dumps({"type": "preview_frame", "data": {"bytes": len(picture)}})
     raise AssertionError("unexpected item of a driver")
 
 

@@ -22,7 +22,7 @@ from gateway.pki.store import (
     names_to_renew,
     stale_names,
 )
-from gateway.pki.store import init as make
+from gateway.pki.store import init as init_store
 from gateway.pki.verify import unusable_names
 
 app = typer.Typer(
@@ -67,10 +67,10 @@ def init(
     broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an authority, and keys, certificates and rights for everybody that the description names."""
+    """Create a certificate authority, and keys, certificates and rights for every described principal."""
     deployment = _load_deployment(description)
     try:
-        made = make(folder, deployment, days=days, passphrase=_read_passphrase(passphrase_file))
+        made = init_store(folder, deployment, days=days, passphrase=_read_passphrase(passphrase_file))
     except FileExistsError:
         exit_with(
             f"{folder} exists already and is not overwritten\n"

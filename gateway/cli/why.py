@@ -3,7 +3,7 @@
 from gateway.cli._lib.api_client import load_view
 from gateway.cli._lib.arguments import OneDevice, PostFile
 from gateway.cli._lib.render_findings import AsJson, print_findings
-from gateway.diagnostics.why import explain_device as look
+from gateway.diagnostics.why import explain_device
 
 
 def why(
@@ -16,4 +16,6 @@ def why(
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
     view, events = load_view(config)
-    print_findings(look(config, position, view, events.get(position, ())), everything=True, as_json=as_json)
+    print_findings(
+        explain_device(config, position, view, events.get(position, ())), everything=True, as_json=as_json
+    )

@@ -1,7 +1,7 @@
-"""A workstation: the events of its positions, typed, once each, none of them stale; and commands back.
+"""Workstation: typed events of its positions, each once and never stale; and commands to its devices.
 
-The connection is kept by itself; the broker keeps the session for `session_s` seconds, so that a short outage
-or a restarted workstation program loses nothing that is still fresh. Commands are never kept.
+It connects again by itself. The broker keeps the session for `session_s` seconds, so that a short outage or a
+restart of the program loses no event that is still fresh. Commands are never kept.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ GATEWAY_S = 3.0
 
 
 class Workstation:
-    """A consumer of one site's devices. Use it as an async context manager and iterate over it."""
+    """Consumer of one site's devices. An async context manager, and an async iterator over events."""
 
     def __init__(
         self,
@@ -70,17 +70,18 @@ class Workstation:
         on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
     ) -> None:
-        """`positions`: such as `lane-1/reader`; None: every device of the site.
+        """Prepare a connection, without network access.
 
+        `positions`: such as `lane-1/reader`; None: every device of the site.
         `client_id` must be given and stay the same for the broker to keep the session over a restart.
-        `station` is the name under which it commands: `username` where not given, or the common name of its
-        certificate. The broker vouches for it and lets nobody use another.
-        `training`: of a training post, whose topics stand apart.
-        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Then events
-        that they have not signed are refused, counted, and told to `on_refused`; images are held against the
-        hashes in their event. States and what stands (`now`) are not signed.
+        `station` is the name under which it sends commands: `username` where not given, or the common name of
+        its certificate. The broker accepts no other name.
+        `training`: of a training post, which has a topic root of its own.
+        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Events without
+        their signature are then rejected, counted, and passed to `on_rejected`; images are compared with the
+        hashes in their event. States and last values (`now`) are not signed.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
-        site behind it, once for each new reason; without it, they are logged as warnings.
+        site, once for each new reason; without it, they are logged as warnings.
         """
         self._site = site
         self._root = TRAINING_ROOT if training else ROOT
@@ -138,27 +139,27 @@ class Workstation:
                 yield item
 
     async def events_and_status(self) -> AsyncIterator[ReceivedEvent | DeviceStatus]:
-        """Iterate over events and changes of device status, in the order in which they arrived.
+        """Iterate over events and changes of device status, in the order of their arrival.
 
-        What stands (`now`) is not among them: each is an event as well.
+        Last values (`now`) are not among them: each is an event as well.
         """
         async for item in self._queue.items():
             yield item
 
     def status(self, position: str | Position) -> DeviceStatus:
-        """How the device at a position is now."""
+        """Return the status of the device at a position."""
         return self._site_state.status(to_position(position))
 
     def last_value(self, position: str | Position, event_type: str) -> LastValue | None:
-        """What stands of a kind of event, such as `barrier.state`; None when nothing is known for certain.
+        """Return the last value of an event type, such as `barrier.state`; None when none is certain.
 
-        What was said in a session of the gateway that is over is history, and so is not shown.
+        Values of a gateway session that is over are outdated, and are not returned.
         """
         return self._site_state.last_value(to_position(position), event_type)
 
     @property
     def devices(self) -> list[Position]:
-        """Every position that something is known of."""
+        """Positions of all known devices."""
         return self._site_state.devices
 
     @property
@@ -166,11 +167,11 @@ class Workstation:
         """State of every known gateway of the site, by its name."""
         return self._site_state.gateways
 
-    # Commands.
+    # Commands
 
     @property
     def station(self) -> str | None:
-        """The name under which it commands."""
+        """Name under which it sends commands."""
         return self._command_sender.station
 
     @overload
@@ -210,10 +211,11 @@ class Workstation:
         timeout_s: float = 10.0,
         transaction: str | None = None,
     ) -> CommandResult[Any]:
-        """Have a device do something, and wait for its end.
+        """Send a command to a device, and wait for its end.
 
-        `expires_s`: it is begun within so many seconds (1 to 5), or never. `timeout_s`: how long to wait for
-        its end. `done`: the model of its result, where this version does not know it by itself.
+        `expires_s`: time until it must have begun (1 to 5), in seconds. `timeout_s`: time to wait for its
+        end. `done`: the model of its result, where this version has none.
+
         Raises CommandNotSent, CommandRejected, CommandFailed, CommandUnanswered.
         """
         where = self._require_own_position(position)
@@ -240,22 +242,23 @@ class Workstation:
 
         answer = await ask()
         if answer.reason == "command_seq_not_increasing" and left_s() > 0:
-            answer = await ask()  # another program of this station was ahead; the answer said how far
+            answer = await ask()  # another program of this station was ahead; the answer has its last number
         return to_result(answer, family, verb, done)
 
     def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
-        """Have a device for this station alone: `async with desk.claim("lane-1/barrier") as claim`.
+        """Claim a device for this station: `async with workstation.claim("lane-1/barrier") as claim`.
 
-        It is renewed by itself. `steal`: the reason for taking it from whoever has it, which is recorded.
+        It is renewed automatically. `steal`: the reason for taking over another station's claim, which is
+        recorded.
         """
         where = self._require_own_position(position)
         held = self._held_claims[where] = HeldClaim(self, where, lease_s, steal)
         return held
 
     def preview(self, position: str | Position, **options: Any) -> PreviewStream:
-        """What a camera that is claimed sees now: `async with desk.preview("lane-1/camera") as pictures`.
+        """Show pictures of a claimed camera: `async with workstation.preview("lane-1/camera") as pictures`.
 
-        `wanted`: what `camera.preview` takes, such as `per_s` and `width_px`. Renewed by itself.
+        `options`: arguments of `camera.preview`, such as `frames_per_s`. Renewed automatically.
         """
         where = self._require_own_position(position)
         preview = self._previews[where] = PreviewStream(self, where, options)
@@ -268,7 +271,7 @@ class Workstation:
         return where
 
     async def _wait_for_session(self, position: Position, within_s: float) -> tuple[str, str]:
-        """Which session of the gateway serves a device, and its family; raises CommandNotSent."""
+        """Return the gateway session of a device, and the device's family; raises CommandNotSent."""
         try:
             async with asyncio.timeout(within_s):
                 while True:
@@ -292,7 +295,7 @@ class Workstation:
             raise aiomqtt.MqttError("not connected")
         return await client.send(topic, payload, expires_s)
 
-    # The connection.
+    # Connection
 
     async def _run(self) -> None:
         backoff = Backoff(0.5, 5)
@@ -341,10 +344,10 @@ class Workstation:
             self._on_problem(problem)
         self.problem = problem
 
-    # What arrives.
+    # Incoming messages
 
     def _on_message(self, message: mqtt.MQTTMessage) -> None:
-        """Sort one message; whatever is wrong with it costs only itself."""
+        """Dispatch one message; a message with an error is counted and dropped."""
         topic, payload = message.topic, bytes(message.payload)
         try:
             match topic.split("/"):
@@ -358,7 +361,7 @@ class Workstation:
         self._notify_waiters()
 
     def _notify_waiters(self) -> None:
-        """Wake whoever waits for something to become known."""
+        """Wake all callers that wait for a change."""
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
 
@@ -389,7 +392,7 @@ class Workstation:
             case "blob", (event_id, role):
                 self._assembler.on_image(event_id, role, payload)
             case "evt", (_,):
-                if message.retain:  # an event is never retained: whoever did this, it is old
+                if message.retain:  # an event is never retained by a gateway: its age is unknown
                     self.discarded.expired += 1
                 else:
                     lasts_s = getattr(message.properties, "MessageExpiryInterval", None)

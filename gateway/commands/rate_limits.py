@@ -1,15 +1,15 @@
-"""How often somebody may ask: whatever is too much is refused, nothing is kept for later."""
+"""Rate limits of commands: what exceeds them is refused, and never queued."""
 
 from gateway.common.token_bucket import TokenBucket
 from gateway.config import CommandsSection
 from gateway.contract.topics import Position
 
 ANSWERS_PER_S = 50
-"""Refusals and repetitions that one station is answered in a second; after that, silence."""
+"""Refusals and repeated answers to one station in a second; further ones are not sent."""
 
 
 class RateLimiter:
-    """What is left to every station at every device, and to every device that can be moved."""
+    """Limits of each station at each device, and of each device that can move."""
 
     def __init__(self, settings: CommandsSection) -> None:
         self._settings = settings
@@ -18,25 +18,25 @@ class RateLimiter:
         self._answer_buckets: dict[str, TokenBucket] = {}
 
     def configure(self, settings: CommandsSection) -> None:
-        """Go by other limits."""
+        """Apply other limits."""
         self._settings = settings
         self._buckets.clear()
 
     def is_exceeded(self, station: str, position: Position, *, moves: bool, now_ns: int) -> bool:
-        """Whether one more would be too much now."""
+        """Tell whether one more command would exceed a limit."""
         moved_ns = self._last_move_ns.get(position)
         if moves and moved_ns is not None and now_ns - moved_ns < self._settings.min_move_interval_s * 1e9:
             return True
         return not self._bucket(station, position, now_ns, moves=moves).has_token(now_ns / 1e9)
 
     def record_command(self, station: str, position: Position, *, moves: bool, now_ns: int) -> None:
-        """Count one that was let through."""
+        """Count a permitted command."""
         self._bucket(station, position, now_ns, moves=moves).take(now_ns / 1e9)
         if moves:
             self._last_move_ns[position] = now_ns
 
     def allows_answer(self, station: str, now_ns: int) -> bool:
-        """Whether a station is told once more that it was refused, or what it was told before."""
+        """Tell whether a station may be sent one more refusal or repeated answer."""
         bucket = self._answer_buckets.get(station)
         if bucket is None:
             bucket = self._answer_buckets[station] = TokenBucket.full(

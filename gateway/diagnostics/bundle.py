@@ -21,7 +21,7 @@ from gateway.api.models import EventView, Finding, PostView
 from gateway.common import log
 from gateway.common.version import VERSION
 from gateway.config import ConfigError, Post, load
-from gateway.delivery.outbox import admin as inspect
+from gateway.delivery.outbox import admin
 from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.diagnostics.checks.accounts import group_name, user_name
 from gateway.diagnostics.checks.usb_tree import format_tree, list_usb_devices
@@ -169,7 +169,7 @@ def _findings_part(findings: Iterable[Finding]) -> bytes:
 
 def _outbox(post: Post) -> list[dict[str, Any]]:
     try:
-        return [asdict(count) for count in inspect.stream_summaries(post.gateway.state_dir / "outbox")]
+        return [asdict(count) for count in admin.stream_summaries(post.gateway.state_dir / "outbox")]
     except (OSError, sqlite3.Error, OutboxUnusable):
         return []
 

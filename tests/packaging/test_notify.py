@@ -109,7 +109,7 @@ async def test_stuck_component_stops_watchdog_and_is_named(gateway: GatewayFixtu
             await manager.hears("STATUS=Stuck: supervisor of lane-1/reader.")
             device._task = None
             await manager.hears("WATCHDOG=1")
-            wire = post.gateway._delivery._destinations[0]._connection
+            wire = post.gateway.delivery._destinations[0]._connection
             assert wire._timer is not None
             wire._timer.cancel()
             await manager.hears("STATUS=Stuck: client of local.")
@@ -134,7 +134,7 @@ def opened(pid: int) -> set[Path]:
 def held_up_writer(post: InProcessGateway) -> Iterator[None]:
     """Block the thread that writes to the disk."""
     go_on = threading.Event()
-    writer = post.gateway._delivery._writer
+    writer = post.gateway.delivery._writer
     assert writer is not None
     held = writer.call(lambda _: go_on.wait(30))
     try:

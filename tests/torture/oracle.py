@@ -39,7 +39,7 @@ CALM_SETTLE_S = 8.0
 
 @dataclass
 class RunEvidence:
-    """Everything recorded in a run."""
+    """Record of a run."""
 
     given: list[SentEvent]
     desk: list[Arrival]

@@ -185,7 +185,7 @@ async def _verdict(
     for code, count in tormentor.exits.items():
         if code != 0:
             verdict.breach(f"{count} orderly stops ended with exit code {code}")
-    for text in headquarters.odd:
+    for text in headquarters.unexpected:
         verdict.breach(f"headquarters: {text}")
     for cause in desk.untold_action:
         verdict.breach(f"the problem {cause} was reported without a text or an action")

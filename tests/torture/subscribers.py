@@ -42,7 +42,7 @@ class HeadquartersSubscriber:
     port: int
     arrivals: list[Arrival] = field(default_factory=list)
     images: set[str] = field(default_factory=set)
-    odd: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
     """Messages that a consumer must never receive."""
 
     async def __aenter__(self) -> "HeadquartersSubscriber":
@@ -72,7 +72,7 @@ class HeadquartersSubscriber:
     def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
         at = boot_s()
         if message.retain:
-            self.odd.append(f"retained: {message.topic}")
+            self.unexpected.append(f"retained: {message.topic}")
         if "/blob/" in message.topic:
             self.images.add(message.topic.split("/")[-2])
             return
@@ -93,7 +93,7 @@ class HeadquartersSubscriber:
                 )
             )
         except (ValueError, KeyError) as error:
-            self.odd.append(f"unreadable: {type(error).__name__} on {message.topic}")
+            self.unexpected.append(f"unreadable: {type(error).__name__} on {message.topic}")
 
 
 def _qos1() -> Any:

@@ -48,10 +48,10 @@ class Screen:
         expected = set(self._post.devices)
         greeted = False
         # The broker is the demo's own, and its gateway may still be loading: no problem to report.
-        desk = make_workstation(self._post, login=Login(station=STATION), on_problem=lambda _: None)
-        async with desk, DemoOfficer(desk) as officer:
-            async for item in desk.events_and_status():
-                if not greeted and desk.gateways:
+        workstation = make_workstation(self._post, login=Login(station=STATION), on_problem=lambda _: None)
+        async with workstation, DemoOfficer(workstation) as officer:
+            async for item in workstation.events_and_status():
+                if not greeted and workstation.gateways:
                     greeted = True
                     self._banner()
                 if isinstance(item, ReceivedEvent):

@@ -33,11 +33,11 @@ from gateway.api.operations import (
 from gateway.console.api import audit
 from gateway.console.auth.auth import Supervisor, Technician, Viewer, still_allowed
 from gateway.console.auth.tickets import LIFETIME_S
-from gateway.console.web import sse as streams
+from gateway.console.web import sse
 from gateway.console.web.context import AppContext, get_context
 from gateway.console.web.problems import HttpProblem, error_responses
 from gateway.contract.topics import SLUG
-from gateway.delivery.outbox import admin as inspect
+from gateway.delivery.outbox import admin
 from gateway.delivery.outbox.database import OutboxUnusable
 
 router = APIRouter(prefix="/api/v1", responses=error_responses(401, 403, 421, 422, 503))
@@ -151,7 +151,7 @@ async def reveal(
 
 @router.get(
     DEVICE_PATH + "/trace",
-    responses=NOT_FOUND_ERRORS | streams.stream_responses(TraceItem),
+    responses=NOT_FOUND_ERRORS | sse.stream_responses(TraceItem),
     response_class=StreamingResponse,
 )
 async def trace(
@@ -171,15 +171,15 @@ async def trace(
                 403, "ticket_invalid", "This ticket is not good any more.", "Ask for another one."
             )
     least = UserRole.TECHNICIAN if revealed is None else UserRole.SUPERVISOR
-    return await streams.event_stream_after_first(
+    return await sse.event_stream_after_first(
         ctx.daemon.trace(position, user.actor, revealed), still_allowed(request, least)
     )
 
 
-@router.get("/live", responses=streams.stream_responses(LiveUpdate), response_class=StreamingResponse)
+@router.get("/live", responses=sse.stream_responses(LiveUpdate), response_class=StreamingResponse)
 async def live(request: Request, _user: Viewer, ctx: ContextDep) -> StreamingResponse:
     """Stream changes of the post. A client that does not keep up loses the oldest ones."""
-    return streams.event_stream(ctx.daemon.subscribe(), still_allowed(request, UserRole.VIEWER))
+    return sse.event_stream(ctx.daemon.subscribe(), still_allowed(request, UserRole.VIEWER))
 
 
 @router.get("/claims")
@@ -197,7 +197,7 @@ async def outbox(_user: Viewer, ctx: ContextDep) -> OutboxView:
     """Return queued events by destination and stream, without their payloads."""
     view = await ctx.daemon.view()
     try:
-        counts = await asyncio.to_thread(inspect.stream_summaries, ctx.state_dir / "outbox")
+        counts = await asyncio.to_thread(admin.stream_summaries, ctx.state_dir / "outbox")
     except (OutboxUnusable, OSError, sqlite3.Error) as error:
         raise HttpProblem(
             503, "outbox_unavailable", f"The outbox cannot be read: {error}.", "borderpost doctor"

@@ -23,7 +23,7 @@ from gateway.api.operations import (
 )
 from gateway.console.api.diagnostics import device_findings
 from gateway.console.auth.auth import AuthenticatedUser, Supervisor, Technician, Viewer
-from gateway.console.pages import view_models as sheets
+from gateway.console.pages import view_models
 from gateway.console.web.context import AppContext, ContextDep
 from gateway.console.web.i18n import Translate
 from gateway.console.web.problems import STATUS_OF_CODE
@@ -231,11 +231,11 @@ async def _page(
     context: dict[str, Any] = {
         "user": user,
         "device": view,
-        "waiting": sheets.waiting_serial(view),
+        "waiting": view_models.waiting_serial(view),
         "why": await _wait_briefly(_diagnosis_task(ctx, view)),
-        "counters": sheets.counter_rows(view, say),
-        "day": sheets.day_plots(view.counters.hours, datetime.now(UTC), say),
-        "plots": sheets.device_plots(ctx.live_state.samples_of(view.position), say),
+        "counters": view_models.counter_rows(view, say),
+        "day": view_models.day_plots(view.counters.hours, datetime.now(UTC), say),
+        "plots": view_models.device_plots(ctx.live_state.samples_of(view.position), say),
         "events": [event for event in ctx.live_state.events if event.position == view.position][:20],
         "checked": checked,
         "message": message,
@@ -256,7 +256,7 @@ def _acceptance(
         "user": user,
         "device": view,
         "now": datetime.now(UTC),
-        "verdict": sheets.acceptance_result(view, reports, say),
+        "verdict": view_models.acceptance_result(view, reports, say),
         "steps": [
             {"level": level, "report": reports.get(level), "hint": _hint(view.family, level, say)}
             for level in LEVELS

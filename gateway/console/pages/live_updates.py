@@ -18,7 +18,7 @@ from gateway.api.models import DeviceView, LiveUpdate
 from gateway.api.operations import Actor, RevealTrace, UserRole
 from gateway.console.api.routes import Position, get_device_view
 from gateway.console.auth.auth import Technician, Viewer, still_allowed
-from gateway.console.pages import view_models as sheets
+from gateway.console.pages import view_models
 from gateway.console.pages.live_state import LiveState
 from gateway.console.web.context import ContextDep
 from gateway.console.web.problems import HttpProblem
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/updates", include_in_schema=False)
 
 def barrier_view(live_state: LiveState, device: DeviceView) -> dict[str, Any]:
     """Return the context of a barrier's drawing."""
-    return sheets.barrier_context(
+    return view_models.barrier_context(
         device, live_state.last_event_by_type.get((device.position, "barrier.state"))
     )
 

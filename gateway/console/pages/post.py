@@ -15,7 +15,7 @@ from gateway.console.api import audit
 from gateway.console.api.diagnostics import run_doctor
 from gateway.console.auth.auth import AuthenticatedUser, Technician, Viewer, require_same_origin
 from gateway.console.auth.login import safe_redirect
-from gateway.console.pages import view_models as sheets
+from gateway.console.pages import view_models
 from gateway.console.pages.live_updates import barrier_views
 from gateway.console.web.context import AppContext, ContextDep
 from gateway.console.web.i18n import COOKIE, LANGUAGES
@@ -36,8 +36,12 @@ MEASURED_FAMILIES = frozenset(
 async def board(request: Request, user: Viewer, ctx: ContextDep) -> Response:
     """Show every device of the post with its state."""
     await ctx.live_state.post()
-    lookout = ctx.live_state
-    known = {"devices": lookout.devices(), "latest_of": lookout.last_event, "problems": lookout.problems()}
+    live_state = ctx.live_state
+    known = {
+        "devices": live_state.devices(),
+        "latest_of": live_state.last_event,
+        "problems": live_state.problems(),
+    }
     return render(request, "board.html", {"user": user} | known)
 
 
@@ -92,7 +96,7 @@ def _cameras(
         if device.family in MEASURED_FAMILIES:
             reports = ctx.live_state.reports.get(device.position, {})
             newest = max(reports.values(), key=lambda report: report.at, default=None)
-            plots = sheets.quality_plots(ctx.live_state.samples_of(device.position), say)
+            plots = view_models.quality_plots(ctx.live_state.samples_of(device.position), say)
             views.append({"device": device, "report": newest, "plots": plots})
     context: dict[str, Any] = {"user": user, "views": views}
     if refusal is not None:
@@ -107,8 +111,8 @@ async def delivery(request: Request, user: Viewer, ctx: ContextDep) -> Response:
     say = translator_of(request)
     context = {
         "report": post.report,
-        "latency": sheets.latency_plot(ctx.live_state.samples.values(), say),
-        "backlog": sheets.backlog_plot(ctx.live_state.backlog, say),
+        "latency": view_models.latency_plot(ctx.live_state.samples.values(), say),
+        "backlog": view_models.backlog_plot(ctx.live_state.backlog, say),
     }
     stored = await asyncio.to_thread(_outbox, ctx.state_dir / "outbox")
     return render(request, "delivery.html", {"user": user} | context | stored)

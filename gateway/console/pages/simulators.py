@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from gateway.console.auth.auth import AuthenticatedUser, Technician, Viewer
-from gateway.console.pages import simulator_client as panel
+from gateway.console.pages import simulator_client
 from gateway.console.web.context import AppContext, ContextDep
 from gateway.console.web.problems import HttpProblem
 from gateway.console.web.templating import render, translator_of
@@ -26,7 +26,7 @@ async def insert(request: Request, user: Technician, ctx: ContextDep, lane: str,
     """Insert something into a simulated device."""
     form = await request.form()
     typed = {
-        name: panel.parse_literal(str(value))
+        name: simulator_client.parse_literal(str(value))
         for name, value in form.items()
         if name != "csrf" and value != ""
     }
@@ -38,8 +38,8 @@ async def fault(request: Request, user: Technician, ctx: ContextDep, lane: str, 
     """Inject a fault into a simulated device."""
     form = await request.form()
     try:
-        arguments = panel.parse_arguments(str(form.get("args", "")))
-    except panel.SimulatorError as error:
+        arguments = simulator_client.parse_arguments(str(form.get("args", "")))
+    except simulator_client.SimulatorError as error:
         return await _page(request, user, ctx, str(error))
     request_ = {
         "do": "fault",
@@ -54,8 +54,8 @@ async def _done(
     request: Request, user: AuthenticatedUser, ctx: AppContext, result: dict[str, Any]
 ) -> Response:
     try:
-        await panel.call_simulator(_socket(ctx), result)
-    except panel.SimulatorError as error:
+        await simulator_client.call_simulator(_socket(ctx), result)
+    except simulator_client.SimulatorError as error:
         return await _page(request, user, ctx, str(error))
     return RedirectResponse(f"/simulators#simulator-{str(result['name']).replace('/', '--')}", 303)
 
@@ -64,16 +64,16 @@ async def _page(request: Request, user: AuthenticatedUser, ctx: AppContext, trou
     socket, say = _socket(ctx), translator_of(request)
     status = 409 if trouble else 200
     try:
-        devices = (await panel.call_simulator(socket, {"do": "status"}))["simulators"]
-    except panel.SimulatorError as error:
+        devices = (await simulator_client.call_simulator(socket, {"do": "status"}))["simulators"]
+    except simulator_client.SimulatorError as error:
         devices, trouble, status = {}, trouble or str(error), 503
     shown = [
         {
             "name": name,
             "kind": details.get("kind", ""),
             "details": {key: value for key, value in details.items() if key not in ("name", "kind")},
-            "insert": panel.insert_form(str(details.get("kind", "")), say),
-            "faults": panel.FAULTS.get(str(details.get("kind", "")), ()),
+            "insert": simulator_client.insert_form(str(details.get("kind", "")), say),
+            "faults": simulator_client.FAULTS.get(str(details.get("kind", "")), ()),
         }
         for name, details in devices.items()
     ]

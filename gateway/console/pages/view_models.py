@@ -12,9 +12,9 @@ from drivers.driver import StateCode
 from drivers.observation import Outcome
 from drivers.self_test import SelfTestReport
 from gateway.api.models import CountersView, DeviceView, EventView, HourlyCountsView
-from gateway.console.pages import charts as plots
+from gateway.console.pages import charts
 from gateway.console.pages.time_series import DeviceSamples, Value, trend
-from gateway.console.web import labels as words
+from gateway.console.web import labels
 from gateway.console.web.i18n import Translate
 
 DAY = 24
@@ -26,7 +26,7 @@ NO_DIRT_TREND = ("dirt", "dark_percent", "bright_percent", "asymmetry", "roll_de
 
 @dataclass(frozen=True, slots=True)
 class ChartView:
-    """A chart, its title, and its content in words."""
+    """A chart, its title, and its content in labels."""
 
     title: str
     drawing: Markup
@@ -81,12 +81,14 @@ def device_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
         "lost": lost,
         "retries": sum(m.retries for m in minutes),
     }
-    rates = [plots.Column(_short(m.at), (("good", m.good), ("bad", m.bad))) for m in minutes]
-    breaks = [plots.Column(_short(m.at), (("bad", m.disconnects), ("warn", m.retries))) for m in minutes]
+    rates = [charts.Column(_short(m.at), (("good", m.good), ("bad", m.bad))) for m in minutes]
+    breaks = [charts.Column(_short(m.at), (("bad", m.disconnects), ("warn", m.retries))) for m in minutes]
     return [
-        ChartView(say("Reads a minute"), plots.column_chart(say("Reads a minute"), read, rates), read),
+        ChartView(say("Reads a minute"), charts.column_chart(say("Reads a minute"), read, rates), read),
         ChartView(
-            say("Reconnects a minute"), plots.column_chart(say("Reconnects a minute"), broken, breaks), broken
+            say("Reconnects a minute"),
+            charts.column_chart(say("Reconnects a minute"), broken, breaks),
+            broken,
         ),
         latency_plot([samples], say),
         *quality_plots(samples, say),
@@ -106,12 +108,12 @@ def day_plots(hours: Sequence[HourlyCountsView], now: datetime, say: Translate) 
         "lost": sum(h.disconnects for h in full),
         "retries": sum(h.open_failures for h in full),
     }
-    rates = [plots.Column(_short(h.at), (("good", h.good_reads), ("bad", h.bad_reads))) for h in full]
-    breaks = [plots.Column(_short(h.at), (("bad", h.disconnects), ("warn", h.open_failures))) for h in full]
+    rates = [charts.Column(_short(h.at), (("good", h.good_reads), ("bad", h.bad_reads))) for h in full]
+    breaks = [charts.Column(_short(h.at), (("bad", h.disconnects), ("warn", h.open_failures))) for h in full]
     return [
-        ChartView(say("Reads an hour"), plots.column_chart(say("Reads an hour"), read, rates), read),
+        ChartView(say("Reads an hour"), charts.column_chart(say("Reads an hour"), read, rates), read),
         ChartView(
-            say("Reconnects an hour"), plots.column_chart(say("Reconnects an hour"), broken, breaks), broken
+            say("Reconnects an hour"), charts.column_chart(say("Reconnects an hour"), broken, breaks), broken
         ),
     ]
 
@@ -128,14 +130,14 @@ def latency_plot(all_samples: Iterable[DeviceSamples], say: Translate) -> ChartV
             "slowest": f"{times[-1]:.1f}",
         }
     title = say("Latency, from the last byte to the broker's acknowledgement")
-    return ChartView(title, plots.line_chart(title, text, _points(values), unit="ms"), text)
+    return ChartView(title, charts.line_chart(title, text, _points(values), unit="ms"), text)
 
 
 def backlog_plot(backlog: Sequence[Value], say: Translate) -> ChartView:
     """Return a chart of the number of queued events."""
     title = say("Backlog")
     text = say("%(count)s events queued") % {"count": int(backlog[-1].value) if backlog else 0}
-    return ChartView(title, plots.line_chart(title, text, _points(backlog)), text)
+    return ChartView(title, charts.line_chart(title, text, _points(backlog)), text)
 
 
 def quality_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
@@ -146,8 +148,8 @@ def quality_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
         last, unit = values[-1], samples.units[name]
         text = f"{last.value:g} {unit}".strip()
         if last.at_most is None and not any(word in name for word in NO_DIRT_TREND):
-            text = f"{text}; {say(words.TRENDS[trend(values)])}"
-        drawing = plots.line_chart(
+            text = f"{text}; {say(labels.TRENDS[trend(values)])}"
+        drawing = charts.line_chart(
             name, text, _points(values), unit=unit, at_least=last.at_least, at_most=last.at_most
         )
         drawn.append(ChartView(name, drawing, text))
@@ -175,8 +177,8 @@ def acceptance_result(
     return AcceptanceResult("passed", "good", say("Passed."))
 
 
-def _points(values: Iterable[Value]) -> list[plots.Point]:
-    return [plots.Point(f"{value.at.astimezone():%H:%M:%S}", value.value) for value in values]
+def _points(values: Iterable[Value]) -> list[charts.Point]:
+    return [charts.Point(f"{value.at.astimezone():%H:%M:%S}", value.value) for value in values]
 
 
 def _short(at: datetime) -> str:

@@ -1,4 +1,4 @@
-// News: the server renders pieces of the page and pushes them; this puts them where they belong.
+// Live updates: the server renders fragments of the page and pushes them; this script inserts them.
 "use strict";
 
 function put(html) {
@@ -10,16 +10,16 @@ function put(html) {
     if (into) {
       into.prepend(piece);
       while (into.children.length > Number(into.dataset.most || 200)) into.lastElementChild.remove();
-    } else if (old && old.outerHTML !== piece.outerHTML) {  // or a screen reader would say all of it again
+    } else if (old && old.outerHTML !== piece.outerHTML) {  // otherwise a screen reader would read all of it again
       const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
       old.replaceWith(piece);
       if (focused) document.getElementById(focused)?.focus();
     }
   }
-  fetchLate().catch(() => {});  // its link stays
+  fetchLate().catch(() => {});  // its link remains
 }
 
-// What takes long is fetched as the page that shows it, and put in its place.
+// Slow content is fetched from the page that shows it, and inserted.
 async function fetchLate() {
   for (const late of document.querySelectorAll("[data-late]")) {
     const address = late.dataset.late;
@@ -31,15 +31,15 @@ async function fetchLate() {
   }
 }
 
-function say(state) {
+function setStatus(state) {
   const status = document.getElementById("updates-status");
   if (status) status.dataset.state = state;
 }
 
 function listen(address) {
   const source = new EventSource(address);
-  source.onopen = () => say("live");
-  source.onerror = () => say("lost");
+  source.onopen = () => setStatus("live");
+  source.onerror = () => setStatus("lost");
   source.addEventListener("item", (message) => put(message.data));
   return source;
 }
@@ -47,12 +47,12 @@ function listen(address) {
 const place = document.querySelector("[data-updates]");
 if (place) {
   let source = listen(place.dataset.updates);
-  // A browser opens six connections to one host at most, so a page that nobody sees gives its own up. Whoever
-  // comes back is given all of it anew. A trace goes on: what it missed would be lost.
+  // A browser opens at most six connections to one host, so a hidden page closes its stream. It receives the
+  // whole content again later. A trace stays open: missed items would be lost.
   if (!("keeps" in place.dataset)) {
     document.addEventListener("visibilitychange", () => {
       source.close();
-      if (document.hidden) say("lost");
+      if (document.hidden) setStatus("lost");
       else source = listen(place.dataset.updates);
     });
   }

@@ -25,9 +25,7 @@ from starlette.exceptions import HTTPException
 from gateway.api.interface import DaemonInterface
 from gateway.api.operations import RpcError
 from gateway.common.version import VERSION
-from gateway.console.api import diagnostics
-from gateway.console.api import metrics as scraping
-from gateway.console.api import routes as api
+from gateway.console.api import diagnostics, metrics, routes
 from gateway.console.auth import login
 from gateway.console.auth.auth import find_user
 from gateway.console.auth.login_throttle import LoginThrottle
@@ -36,8 +34,8 @@ from gateway.console.auth.sessions import SessionStore
 from gateway.console.auth.tickets import TraceTickets
 from gateway.console.auth.users import UserStore
 from gateway.console.pages import device as device_pages
-from gateway.console.pages import live_updates as news
-from gateway.console.pages import post as pages
+from gateway.console.pages import live_updates
+from gateway.console.pages import post as post_pages
 from gateway.console.pages import simulators as simulator_pages
 from gateway.console.pages.live_state import LiveState
 from gateway.console.web.context import AppContext
@@ -78,12 +76,12 @@ def build(
         login_throttle=LoginThrottle(BootScopedStore(state_dir / "console-attempts.json")),
         tickets=TraceTickets(),
     )
-    app.include_router(api.router)
+    app.include_router(routes.router)
     app.include_router(diagnostics.router)
-    app.include_router(scraping.router)
-    for people in (login, pages, device_pages, simulator_pages):
+    app.include_router(metrics.router)
+    for people in (login, post_pages, device_pages, simulator_pages):
         app.include_router(people.router, dependencies=[Depends(load_post)])
-    app.include_router(news.router)
+    app.include_router(live_updates.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parents[1] / "static"))
     app.add_middleware(SecurityHeaders)
     app.add_middleware(BodySizeLimit)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from gateway.console.web import labels as words
+from gateway.console.web import labels
 from gateway.console.web.i18n import Translate, load_catalogue
 from gateway.diagnostics.findings import phone_code
 
@@ -33,17 +33,17 @@ def environment(language: str) -> Environment:
     # Jinja adds these methods with its extension, which type checkers cannot see.
     made.install_gettext_translations(load_catalogue(language), newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[[Any], object]] = {
-        "light": lambda code: words.STATE_LIGHTS.get(code, "bad"),
-        "condition": _words(words.CONDITIONS),
-        "cause": _words(words.CAUSES),
-        "action": _words(words.ACTIONS),
-        "family": _words(words.FAMILIES),
-        "outcome": _words(words.OUTCOMES),
+        "light": lambda code: labels.STATE_LIGHTS.get(code, "bad"),
+        "condition": _words(labels.CONDITIONS),
+        "cause": _words(labels.CAUSES),
+        "action": _words(labels.ACTIONS),
+        "family": _words(labels.FAMILIES),
+        "outcome": _words(labels.OUTCOMES),
         "outcome_light": lambda code: OUTCOME_LIGHTS.get(code, "warn"),
-        "level": _words(words.LEVELS),
-        "machine": _words(words.MACHINE_STATES),
-        "severity": _words(words.SEVERITIES),
-        "severity_light": lambda code: words.SEVERITY_LIGHTS.get(code, "warn"),
+        "level": _words(labels.LEVELS),
+        "machine": _words(labels.MACHINE_STATES),
+        "severity": _words(labels.SEVERITIES),
+        "severity_light": lambda code: labels.SEVERITY_LIGHTS.get(code, "warn"),
         "spoken": phone_code,
         "slug": lambda name: str(name).replace("/", "--"),
         "clock": format_time,
@@ -71,7 +71,7 @@ def summarise(data: Mapping[str, Any]) -> str:
 
 
 def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
-    """Return the state of a door's sensors in words, as the alternative text of its drawing."""
+    """Return the state of a door's sensors in labels, as the alternative text of its drawing."""
     names = {
         "open_limit": say("open limit"),
         "closed_limit": say("closed limit"),

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from gateway.api.operations import REQUIRED_ROLES, UserRole
 from gateway.console.auth.auth import AuthenticatedUser
-from gateway.console.web import labels as words
+from gateway.console.web import labels
 from gateway.console.web.context import context_of
 from gateway.console.web.i18n import COOKIE, LANGUAGES, Translate, choose_language, load_catalogue
 from gateway.console.web.jinja import environment
@@ -58,7 +58,7 @@ def _base_context(request: Request, user: AuthenticatedUser | None) -> dict[str,
         "navigation": _navigation(at.simulators is not None, may, say),
         "actor": user.actor if user else None,
         "csrf": user.csrf if user else "",
-        "role": words.ROLES[user.actor.role] if user else "",
+        "role": labels.ROLES[user.actor.role] if user else "",
         "may": may,
         "message": None,
         "fresh": False,

@@ -1,8 +1,8 @@
-"""One destination: what is in flight to it, and what its answers mean.
+"""One destination: its in-flight window and the meaning of its acknowledgements.
 
-Messages are in flight until the broker acknowledges them, as many as the window allows. Answers go first,
-then states, then the events of the flow whose turn it is. Within a stream the order is that of the log;
-across streams there is none.
+Messages are in flight until the broker acknowledges them; the window bounds their number and bytes. Answers
+go first, then retained states, then events in the order of the scheduler. The order within a stream is that
+of the log; there is no order across streams.
 """
 
 import random
@@ -36,7 +36,7 @@ MAX_ANSWERS = 256
 
 
 class Destination:
-    """Sends to one broker. Everything happens on the event loop."""
+    """Sends to one broker. Runs on the event loop."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Destination:
         self.halted_reason: str | None = None
         self.parked = 0
         self.on_ack: Callable[[int], None] | None = None
-        """Told of each event that has arrived: when it was heard, in nanoseconds since boot."""
+        """Called for each acknowledged event with the time of its reception, in nanoseconds since boot."""
         self._topics = topics
         self._outbox = outbox
         self._retained = retained
@@ -71,7 +71,7 @@ class Destination:
         self._on_message = on_message
         self._on_no_subscriber = on_no_subscriber
         self._previews_in_flight: set[str] = set()
-        """Topics of those in flight: the next one is dropped until the last one has arrived."""
+        """Topics of previews in flight; further previews of these topics are dropped."""
         self._timers = TimerGroup()
         self.scheduler = SendScheduler(settings, outbox, self._timers, self.send_ready)
         self._images_in_flight = ImagesInFlight()
@@ -93,16 +93,16 @@ class Destination:
         self._max_packet_bytes: int | None = None
         self._queued_answers: deque[tuple[str, bytes, bytes]] = deque(maxlen=MAX_ANSWERS)
 
-    # Its life
+    # Start and stop
 
     async def stop(self) -> None:
-        """Disconnect in good order."""
+        """Disconnect, so that the broker does not publish the will."""
         await self.connection.stop()
         self._timers.cancel_all()
 
     @property
     def report(self) -> DestinationReport:
-        """How delivery goes."""
+        """State of delivery to this destination."""
         return DestinationReport(
             name=self.name,
             connected=self.connected,
@@ -114,7 +114,7 @@ class Destination:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way that a moment's patience would finish."""
+        """True if nothing is in flight or ready to be sent; always true without a connection."""
         return not self.connected or not (
             self._in_flight or (self.halted_reason is None and (self.scheduler.has_live or self._due_topics))
         )
@@ -122,13 +122,13 @@ class Destination:
     # Answers and previews
 
     def publish_answer(self, topic: str, payload: bytes, properties: bytes) -> None:
-        """Send something that is of use now or never, before everything else."""
+        """Send an answer before all other messages; dropped without a connection."""
         if self.connected:
             self._queued_answers.append((topic, payload, properties))
             self.send_ready()
 
     def send_preview(self, topic: str, payload: bytes, properties: bytes) -> None:
-        """Send something that is of use at this moment only, where nothing is in its way."""
+        """Send a preview image if the window has room and the last one of its topic was acknowledged."""
         size = _packet_bytes(topic, payload, properties)
         small = self._max_packet_bytes is None or size <= self._max_packet_bytes
         free = (
@@ -149,13 +149,15 @@ class Destination:
     # The window
 
     def send_ready(self) -> None:
-        """Send what may be sent now."""
+        """Fill the window: answers, retained messages, events."""
         if not self.connected:
             return
         limit = self._window
-        flying, poison_detector = self._in_flight, self._poison_detector
-        while len(flying) < limit and (not flying or self._in_flight_bytes < self.settings.in_flight_bytes):
-            if poison_detector.serialised_left and flying:
+        in_flight, poison_detector = self._in_flight, self._poison_detector
+        while len(in_flight) < limit and (
+            not in_flight or self._in_flight_bytes < self.settings.in_flight_bytes
+        ):
+            if poison_detector.serialised_left and in_flight:
                 break
             if self._queued_answers:
                 self._send_plain(*self._queued_answers.popleft(), retain=False)
@@ -248,10 +250,10 @@ class Destination:
             self._in_flight[mid] = InFlightMessage(None, None, -1, size, topic, version)
             self._in_flight_bytes += size
 
-    # What the broker says
+    # Callbacks of the connection
 
     def on_connected(self, limits: ConnackLimits) -> None:
-        """Begin where the last connection ended: from the first unacknowledged event of every stream."""
+        """Send from the first unacknowledged event of every stream."""
         self._window = min(self.settings.in_flight, limits.receive_maximum)
         self._max_packet_bytes = limits.maximum_packet_size
         self.connected = True
@@ -266,8 +268,8 @@ class Destination:
         self._on_change()
 
     def on_disconnected(self, reason: int | None) -> None:
-        """Forget what was in flight; all of it is still in the outbox."""
-        flying = list(self._in_flight.values())
+        """Clear the window; all events in it are still in the outbox."""
+        in_flight = list(self._in_flight.values())
         self.connected = False
         self._in_flight.clear()
         self._in_flight_bytes = 0
@@ -276,27 +278,29 @@ class Destination:
         self._images_in_flight.clear()
         self._timers.cancel_all()
         self.scheduler.on_disconnected()
-        if flying:
-            self._poison_detector.on_connection_lost(flying[0].key, len(flying), reason)
-        log.warning("destination_disconnected", destination=self.name, reason=reason, in_flight=len(flying))
+        if in_flight:
+            self._poison_detector.on_connection_lost(in_flight[0].key, len(in_flight), reason)
+        log.warning(
+            "destination_disconnected", destination=self.name, reason=reason, in_flight=len(in_flight)
+        )
         self._problems.connection_lost()
         self._on_change()
 
     def on_connect_failed(self, reason: str) -> None:
-        """Say why there is no connection."""
+        """Report the reason as a problem."""
         self._problems.connect_failed(reason)
 
     def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
-        """Pass on what arrived on a subscribed topic, from a broker that knows whose it is."""
+        """Pass on a message from a broker that enforces an access control list."""
         if self._on_message is not None and self._acl_probe.accepts_commands:
             self._on_message(message, sent_after_ns)
 
     def on_subscribed(self, refused: int | None) -> None:
-        """Say when no command will be heard here."""
+        """Report a refused subscription: no command will arrive."""
         self._problems.subscription_result(refused)
 
     def on_acks(self, acks: list[tuple[int, int]]) -> None:
-        """Take note of PUBACKs, and fill the window again."""
+        """Process PUBACKs (message id, reason code), and fill the window again."""
         prefixes: dict[int, StreamCursor] = {}
         poison_detector = self._poison_detector
         for mid, reason in acks:
@@ -328,7 +332,7 @@ class Destination:
         self.send_ready()
 
     def _has_no_subscriber(self, reason: int, entry: StoredEvent) -> bool:
-        """Whether nobody heard an event that is young enough to be tried again."""
+        """Return whether an event reached no subscriber and is young enough to be sent again."""
         if reason != NO_SUBSCRIBERS:
             return False
         age_ns = entry.lifetime_ns - (entry.deadline_ns - self._boot_ns())
@@ -367,7 +371,7 @@ class Destination:
         self.scheduler.retry_later(cursor, random.uniform(longest / 10, longest))
 
     def _halt(self, reason: str) -> None:
-        """Send no event until an administrator has had time to act, or the broker was reconnected."""
+        """Send no event for `halt_retry_s` seconds, or until the next connection."""
         if self.halted_reason is not None:
             return
         self.halted_reason = reason
@@ -386,7 +390,7 @@ class Destination:
         self.scheduler.resume()
         self.send_ready()
 
-    # What is over
+    # Messages that are given up
 
     def _park(self, cursor: StreamCursor, entry: StoredEvent, reason: int) -> None:
         self.parked += 1
@@ -407,7 +411,7 @@ class Destination:
         if sent.topic == self._acl_probe.topic:
             self._acl_probe.on_answer(reason)
             return
-        if not sent.version:  # an answer or a glimpse: it had its chance
+        if not sent.version:  # An answer or a preview is not sent again.
             if sent.topic in self._previews_in_flight:
                 self._previews_in_flight.discard(sent.topic)
                 if reason and self._on_no_subscriber is not None:
@@ -417,7 +421,8 @@ class Destination:
             self._retained.on_ack(self.name, sent.topic, sent.version)
         elif reason == NOT_AUTHORISED:
             self._retained.retry(self.name, sent.topic, delayed=True)
-            # What an earlier name of this post left stands where it may say nothing now: that keeps no event.
+            # An earlier name of this post may have left a topic that this name may not write. Failing to
+            # clear it must not stop the events.
             if not self._retained.is_cleared(sent.topic):
                 self._halt("not_authorised")
             self._timers.call_later(self.settings.halt_retry_s, self._resend_retained)

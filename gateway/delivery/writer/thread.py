@@ -1,12 +1,11 @@
-"""The writer's thread: it takes what is queued, commits it as one group, and hands it on.
+"""Thread side of the writer: commits queued events in groups and passes them on.
 
-The loop publishes a group from memory once it is committed. Acknowledgements travel with the next commit, or
-after a quarter of a second without one.
+The loop publishes a group from memory once it is committed. Acknowledgements are written with the next
+commit, or after 0.25 s without one.
 
-While the disk is in trouble, events are numbered in memory in an epoch of their own, kept there within a
-bound, and handed on marked as not durable. No number of theirs was ever promised to the disk, so no crash
-can make it give one twice. When the disk takes writes again, that epoch and what still waits are stored, and
-the post goes on in it.
+While the disk is in trouble, events are numbered in memory in a new epoch, kept in a bounded buffer, and
+passed on as not durable. The disk never had their numbers, so a crash cannot make it assign one twice. When
+the disk accepts writes again, that epoch and all buffered events are stored, and the epoch continues.
 """
 
 import asyncio
@@ -48,16 +47,16 @@ from gateway.delivery.writer.messages import (
 log = structlog.get_logger()
 
 MAX_ACK_DELAY_S = 0.25
-"""Longest time that an acknowledgement waits for a commit to travel with."""
+"""Longest time that an acknowledgement waits for a commit."""
 MAX_IDLE_WAIT_S = 1.0
-"""Longest sleep when there is nothing to write; expiry, recovery and the watchdog's beat need no more."""
+"""Longest wait for a request; enough for expiry, recovery and the watchdog's heartbeat."""
 MIN_ACK_AGE_S = 0.2
-"""Acknowledgements younger than this do not weigh a commit down: about five pages instead of two."""
+"""Age from which acknowledgements join a commit; each commit then writes about 2 pages instead of 5."""
 DAY_NS = 86_400_000_000_000
 
 
 class WriterThread(threading.Thread):
-    """Owns outbox and ledger. Everything here runs in the writer's thread, `taken` and `beat` may be read."""
+    """Owns outbox and numbering. Runs in its own thread; the loop uses only the public attributes."""
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class WriterThread(threading.Thread):
     ) -> None:
         super().__init__(name="outbox-writer", daemon=True)
         self.heartbeat = time.monotonic()
-        """When the thread was last seen at work, in seconds of the monotonic clock."""
+        """Last time at which the thread made progress, in seconds of the monotonic clock."""
         self.dequeued_bytes = 0
         """Bytes of events taken from the queue so far."""
         self.queue: queue.SimpleQueue[WriterRequest] = queue.SimpleQueue()
@@ -97,12 +96,12 @@ class WriterThread(threading.Thread):
         self._retry_at = 0.0
         self._sweep_at = 0.0
         self._key_made_ns = 0
-        # Asking the kernel costs as much as numbering an event; a second's delay costs nothing.
+        # Reading the clock's status costs as much as numbering an event; it may be one second old.
         self._clock_status = time_source.clock_status()
         self._stopping = False
 
     def run(self) -> None:
-        """Work until the end is ordered; whatever fails meanwhile does not end it."""
+        """Process requests until told to end; an unexpected error does not end the thread."""
         try:
             self._open(first=True)
         except Exception as error:  # noqa: BLE001 - start() raises it
@@ -112,7 +111,7 @@ class WriterThread(threading.Thread):
             try:
                 self._process_group()
             except Exception:
-                # Whatever it is, the next event deserves a try; what was in hand is counted by its gap.
+                # The next group is independent of this failure. Lost events show as a gap in their stream.
                 log.exception("writer_failed")
                 time.sleep(0.05)
         self._close()
@@ -124,7 +123,7 @@ class WriterThread(threading.Thread):
         self._close()
 
     def _process_group(self) -> None:
-        """One group: wait, take what is there, commit, hand on."""
+        """Wait for requests, commit their events as one group, and serve the rest."""
         self.heartbeat = time.monotonic()
         try:
             item = self.queue.get(
@@ -159,7 +158,7 @@ class WriterThread(threading.Thread):
             self._housekeeping()
 
     def _call_in_loop(self, callback: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+        with contextlib.suppress(RuntimeError):  # The loop is closed: no listener is left.
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _report_lost(self, losses: list[LostEvent]) -> None:
@@ -180,8 +179,8 @@ class WriterThread(threading.Thread):
             losses = outbox.store(entries, counters, progress, self._sequence.epoch)
         except (sqlite3.Error, OSError) as error:
             self._on_write_failed(error, progress)
-            # The numbers they had are given up with the epoch; the ids stay, so should the failed commit
-            # come back to life in a recovery, consumers recognise the events.
+            # Their numbers are given up with the epoch. The ids stay: should a recovery bring the failed
+            # commit back, consumers recognise the events.
             self._buffer(self._to_stored_events(group, now, [entry.event_id for entry in entries]))
             return
         for counter in counters:
@@ -206,7 +205,7 @@ class WriterThread(threading.Thread):
             for index, submission in enumerate(group)
         ]
 
-    # The disk is in trouble
+    # Disk trouble
 
     def _on_write_failed(self, error: sqlite3.Error | OSError, progress: Progress) -> None:
         trouble = classify_error(error, self._settings.directory)
@@ -222,7 +221,7 @@ class WriterThread(threading.Thread):
             self._call_in_loop(self._listener.on_disk_trouble, trouble, self._sequence.epoch)
 
     def _buffer(self, numbered: list[StoredEvent]) -> None:
-        """Hand events on that the disk would not take, and keep them within a bound until it does."""
+        """Pass on events that the disk cannot take, and keep them in the bounded buffer."""
         streams = {counter.stream.number: counter for counter in self._sequence.counters}
         entries = [replace(entry, is_durable=False) for entry in numbered]
         for entry in entries:
@@ -235,7 +234,7 @@ class WriterThread(threading.Thread):
         return self._disk_trouble is not None and now >= self._retry_at
 
     def _recover(self) -> None:
-        """Try to write what waits in memory; trouble ends when the disk takes it."""
+        """Try to store the buffered events; success ends the disk trouble."""
         self._retry_at = time.monotonic() + self._settings.retry_s
         try:
             if self._outbox is None:
@@ -243,7 +242,7 @@ class WriterThread(threading.Thread):
             outbox = self._outbox
             if outbox is None:
                 return
-            # On a full disk, what can be deleted makes room for what must be written.
+            # On a full disk, deleting acknowledged events makes room for new ones.
             progress = self.acks.take()
             try:
                 outbox.advance(progress)
@@ -276,7 +275,7 @@ class WriterThread(threading.Thread):
             opening = open_outbox(settings, self._topics, self._destinations_by_class, self._keys, now)
         except (sqlite3.Error, OSError) as error:
             if first:
-                # Streams we now number in memory must not meet those of the file, once it opens.
+                # Numbers of streams that begin in memory must not clash with those in the file.
                 after = 2**21 + time.time_ns() % 2**21
                 self._sequence = SequenceAllocator(
                     self._topics, new_epoch(), after_stream=after, sign=self._sign
@@ -299,7 +298,7 @@ class WriterThread(threading.Thread):
         self._call_in_loop(self._listener.on_opened, known, opening.set_aside, opening.new_epoch_reason)
 
     def _close_for_reopen(self) -> None:
-        """Close a file that must be opened anew, which sets it aside if it is damaged."""
+        """Close the file. Opening it anew sets it aside if it is damaged."""
         outbox, self._outbox = self._outbox, None
         if outbox is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -325,7 +324,7 @@ class WriterThread(threading.Thread):
     # Between groups
 
     def _housekeeping(self) -> None:
-        """Housekeeping: acknowledgements, expiry, recovery, keys. Reads at most once a second."""
+        """Write acknowledgements, delete expired events, recover, rotate keys; at most once a second."""
         now = time.monotonic()
         if self._disk_trouble:
             if self._retry_due(now):
@@ -375,7 +374,7 @@ class WriterThread(threading.Thread):
         self._call_in_loop(fetch.reply, page)
 
     def rotate_master_key(self, outbox: Outbox, new: MasterKey) -> None:
-        """Wrap every data key with a new master key, and use that from now on; the action of a `Call`."""
+        """Wrap every data key with a new master key, and use that from now on; called by an OutboxCall."""
         outbox.rewrap_keys(self._keys[0], new)
         self._keys = new, None
 

@@ -1,7 +1,6 @@
-"""The writer: one thread that owns the disk, so that the event loop never waits for it.
+"""Event loop side of the writer, so that the loop never waits for the disk.
 
-This is the loop's side of it: what is asked here is queued, and what comes of it is told to an `Audience`.
-`group_commit` is the side of the thread.
+Requests are put into the queue of a `WriterThread`, which calls back an `OutboxListener`.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Writer:
-    """The thread and its queue. Every method belongs to the event loop and returns at once."""
+    """Interface to the writer's thread. Every method runs on the event loop and returns at once."""
 
     def __init__(
         self,
@@ -41,7 +40,7 @@ class Writer:
         self._enqueued_bytes = 0
 
     async def start(self) -> None:
-        """Open the outbox; raises OutboxRefused. Trouble with the disk does not raise."""
+        """Open the outbox; raises OutboxUnusable. Trouble with the disk does not raise."""
         self.thread.start()
         started = OutboxCall(lambda _: None, needs_outbox=False)
         self._queue.put(started)
@@ -65,22 +64,22 @@ class Writer:
     def fetch(
         self, stream: int, after: int, limit: int, max_bytes: int, reply: Callable[[Page | None], None]
     ) -> None:
-        """Read from a stream's backlog; replies on the loop, with None when the disk would not read."""
+        """Read a page of a stream; `reply` is called on the loop, with None if the disk could not be read."""
         self._queue.put(FetchPage(stream, after, limit, max_bytes, reply))
 
     def advance(self, destination: str, stream: int, upto: int) -> None:
-        """A destination has everything of a stream up to here."""
+        """Record that a destination has a stream up to `upto`."""
         if self.thread.acks.note(destination, stream, upto):
             self._queue.put(WAKE)
 
     def call(self, action: Callable[[Outbox], ResultT]) -> "asyncio.Future[ResultT]":
-        """Run something on the outbox in the writer's thread."""
+        """Run a function on the outbox in the writer's thread."""
         call = OutboxCall(action)
         self._queue.put(call)
         return asyncio.wrap_future(call.future)
 
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
-        """Keep a copy of an event that a destination cannot take."""
+        """Store a copy of an event that a destination cannot take."""
         self._queue.put(OutboxCall(lambda outbox: outbox.park(destination, stream, entry, reason)))
 
     async def rotate(self, new: MasterKey) -> None:
@@ -89,10 +88,10 @@ class Writer:
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes of events that wait for the disk."""
+        """Bytes of queued events that are not committed yet."""
         return self._enqueued_bytes - self.thread.dequeued_bytes
 
     def note_topic(self, topic: str, *, held: bool) -> None:
-        """Note that a retained message of ours stands at a topic, or no longer does."""
+        """Record that a topic holds a retained message of this gateway, or no longer does."""
         if self.thread.noted_topics.note(topic, held=held):
             self._queue.put(WAKE)

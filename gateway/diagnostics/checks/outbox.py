@@ -8,7 +8,7 @@ from pathlib import Path
 
 from drivers.links.link import Action
 from gateway.api.models import Finding
-from gateway.delivery.outbox import admin as inspect
+from gateway.delivery.outbox import admin
 from gateway.delivery.outbox.database import DATABASE_FILE, OutboxUnusable
 from gateway.diagnostics.findings import make_finding, make_ok_finding
 
@@ -23,11 +23,11 @@ def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]
     queued: Counter[str] = Counter()
     since: dict[str, datetime] = {}
     try:
-        for event in inspect.list_events(outbox):
+        for event in admin.list_events(outbox):
             for destination in event.waiting_destinations:
                 queued[destination] += 1
                 since.setdefault(destination, datetime.fromisoformat(event.accepted_at))
-        parked = Counter(event.destination for event in inspect.list_parked(outbox))
+        parked = Counter(event.destination for event in admin.list_parked(outbox))
     except (OSError, sqlite3.Error, OutboxUnusable) as error:
         yield make_finding(
             "outbox_unreadable",

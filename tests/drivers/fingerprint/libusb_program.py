@@ -1,6 +1,6 @@
 """Captures from an emulated scanner through the real libusb, again and again, as a worker does.
 
-    UMOCKDEV_DIR=... LD_PRELOAD=libumockdev-preload.so.0 python scanner_under_libusb.py DRIVER PORT
+    UMOCKDEV_DIR=... LD_PRELOAD=libumockdev-preload.so.0 python libusb_program.py DRIVER PORT
 
 Prints a line of JSON for each thing that happens, and goes on for as long as its standard input is open.
 """

@@ -188,7 +188,7 @@ def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list
         ("rewrite", "forged", 6),
     ],
 )
-def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: TamperKind, number: int) -> None:
+def test_first_invalid_line_is_named(tmp_path: Path, doing: str, kind: TamperKind, number: int) -> None:
     fill(tmp_path, 10)
     ((file, lines),) = pages(tmp_path)
     match doing:
@@ -268,9 +268,9 @@ def test_power_cut_during_recovery(tmp_path: Path) -> None:
     half = file.read_bytes() + b'{"n":4,"prev":"00'
     file.write_bytes(half)
     opened(tmp_path).write([note(4)], at(4))
-    told = file.read_bytes()
-    for cut in range(len(half), len(told), 7):
-        file.write_bytes(told[:cut])
+    recovered = file.read_bytes()
+    for cut in range(len(half), len(recovered), 7):
+        file.write_bytes(recovered[:cut])
         (tmp_path / CHAIN_HEAD_FILE).write_bytes(head)
         opened(tmp_path).write([note(5)], at(5))
         verdict = verify(tmp_path, VERIFIER)
@@ -384,7 +384,7 @@ KINDS = st.sampled_from(
     [CHECKPOINT, RESUMED, PRUNED, LINES_DROPPED, STARTED, TRAVELLER_READS, "command.decided", "claim.changed"]
 )
 NAMES = st.sampled_from(
-    ["halves", "missing", "expected", "reads", "from", "times", "last", "sha256", "station"]
+    ["torn_lines", "missing", "expected", "reads", "from", "count", "last", "sha256", "station"]
 )
 
 

@@ -114,10 +114,10 @@ async def test_devices_and_watch_show_workstation_view(gateway: GatewayFixture, 
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     gateway.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
     await gateway.start()
-    async with gateway.workstation() as desk:
-        await until(lambda: desk.status("lane-1/reader").is_online)
-        await until(lambda: desk.status("lane-2/reader").state is not None)
-        await until(lambda: desk.status("lane-2/reader").state.cause is not None)
+    async with gateway.workstation() as workstation:
+        await until(lambda: workstation.status("lane-1/reader").is_online)
+        await until(lambda: workstation.status("lane-2/reader").state is not None)
+        await until(lambda: workstation.status("lane-2/reader").state.cause is not None)
     shown = await asyncio.to_thread(borderpost, "devices", gateway.config)
     assert shown.returncode == 1, "one is not online"
     assert "lane-1/reader" in shown.stdout
@@ -159,8 +159,8 @@ async def test_outbox_commands(gateway: GatewayFixture) -> None:
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await gateway.start()
     await wire.wait_for_host()
-    async with gateway.workstation() as desk:
-        await until(lambda: desk.status("lane-1/reader").is_online)
+    async with gateway.workstation() as workstation:
+        await until(lambda: workstation.status("lane-1/reader").is_online)
     gateway.broker.stop()
     for _ in range(3):
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
@@ -208,8 +208,8 @@ async def test_run_starts_daemon_and_simulate_starts_post(gateway: GatewayFixtur
         BORDERPOST, *("run", gateway.config), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with gateway.workstation("lane-1/reader") as desk, asyncio.timeout(30):
-            async for received in desk:
+        async with gateway.workstation("lane-1/reader") as workstation, asyncio.timeout(30):
+            async for received in workstation:
                 assert received.is_simulated
                 break
     finally:

@@ -55,13 +55,13 @@ async def test_recording_replays_same_events(
     out, scrubbed = tmp_path / "out.rec", tmp_path / "scrubbed.rec"
     await nothing_is_recorded(gateway.config, tmp_path / "mine.rec")
     command = ("record", gateway.config, READER, out, "--reveal", "vendor asks", "--duration", "2")
-    async with gateway.workstation() as desk:
-        await asyncio.wait_for(desk.connected_event.wait(), 10)
+    async with gateway.workstation() as workstation:
+        await asyncio.wait_for(workstation.connected_event.wait(), 10)
         recording = asyncio.create_task(borderpost(*command))
         seen: list[Any] = []
         while not recording.done():
             await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
-            seen.append(await next_read(desk))
+            seen.append(await next_read(workstation))
             await asyncio.wait({recording}, timeout=0.6)
         code, said = recording.result()
     assert code == 0, said
@@ -132,10 +132,10 @@ def test_what_each_device_is_on() -> None:
     assert wire_type(type(devices["modbus-barrier"]).model_validate(barrier)) == "serial"
 
 
-async def next_read(desk: Workstation) -> Any:
+async def next_read(workstation: Workstation) -> Any:
     """Return the next document; the operation of recording is an event too."""
     async with asyncio.timeout(10):
-        async for received in desk:
+        async for received in workstation:
             event = json.loads(received.envelope.model_dump_json())
             if event["type"] == "bgw.document.read.v1":
                 return event["data"]

@@ -121,11 +121,11 @@ def test_unplayable_recordings_are_refused(head: str, entries: str, complaint: s
 
 async def test_replay_as_device_of_gateway(gateway: GatewayFixture) -> None:
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"\ngap_s = 0.1')
-    async with gateway.workstation() as desk:
+    async with gateway.workstation() as workstation:
         await gateway.start()
         command = ("replay", READER, gateway.config, "--position", "lane-1/reader", "--pause", "0.3")
         code, said = await asyncio.to_thread(run, *command)
-        read = await asyncio.wait_for(anext(aiter(desk)), 10)
+        read = await asyncio.wait_for(anext(aiter(workstation)), 10)
 
     assert (code, said.splitlines()[-1]) == (0, "lane-1/reader: replay complete")
     assert read.envelope.provenance == "replayed"

@@ -21,7 +21,7 @@ WAITED_AT = BarrierState(
 IN_ORDER = document().model_copy(update={"overall": Outcome.SUCCESSFUL})
 
 
-class Desk:
+class FakeWorkstation:
     """Workstation at one barrier that records the commands sent."""
 
     def __init__(self, standing: Observation | None, error: CommandError | None = None) -> None:
@@ -42,17 +42,17 @@ class Desk:
             raise self._error
 
 
-async def shown(desk: Desk, *documents: Observation) -> list[tuple[str, str, str]]:
-    async with DemoOfficer(cast("Workstation", desk)) as officer:
+async def shown(workstation: FakeWorkstation, *documents: Observation) -> list[tuple[str, str, str]]:
+    async with DemoOfficer(cast("Workstation", workstation)) as officer:
         for read in documents:
             officer.on_event(received(read))
         for _ in range(3):
             await asyncio.sleep(0)
-    return desk.asked
+    return workstation.asked
 
 
 async def test_valid_document_opens_barrier_once() -> None:
-    assert await shown(Desk(WAITED_AT), IN_ORDER, IN_ORDER) == [("lane-1/barrier", "open", "t")]
+    assert await shown(FakeWorkstation(WAITED_AT), IN_ORDER, IN_ORDER) == [("lane-1/barrier", "open", "t")]
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ async def test_valid_document_opens_barrier_once() -> None:
 async def test_nothing_opens_without_traveller_or_state(
     standing: BarrierState | None,
 ) -> None:
-    assert await shown(Desk(standing), IN_ORDER) == []
+    assert await shown(FakeWorkstation(standing), IN_ORDER) == []
 
 
 async def test_invalid_document_opens_nothing() -> None:
     expired = document().model_copy(update={"overall": Outcome.FAILED})
-    assert await shown(Desk(WAITED_AT), expired) == []
+    assert await shown(FakeWorkstation(WAITED_AT), expired) == []
 
 
 async def test_refusal_does_not_end_demo() -> None:
     refused = CommandError("c", "unsafe", "Somebody is in its way.", "Look.")
-    assert len(await shown(Desk(WAITED_AT, refused), IN_ORDER)) == 1
+    assert len(await shown(FakeWorkstation(WAITED_AT, refused), IN_ORDER)) == 1

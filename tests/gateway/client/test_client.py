@@ -233,7 +233,7 @@ async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
     await publisher.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
     async with desk_at(mosquitto, station="counter-1") as desk:
-        with pytest.raises(CommandNotSent, match="No gateway listens at this broker"):
+        with pytest.raises(CommandNotSent, match="No gateway is subscribed at this broker"):
             await desk.command("lane-1/reader", "look")
 
 
@@ -347,7 +347,7 @@ async def test_the_command_of_the_readme_is_done_or_says_why_not(
     gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wire = await gateway.wire("lane-1/barrier")
-    gateway.describe("lane-1/barrier", "obedient")
+    gateway.describe("lane-1/barrier", "scripted")
     shutil.copy(ROOT / "config/mosquitto/roles.toml", gateway.folder)
     gateway.extra = '[commands]\nroles_file = "roles.toml"\n'
     gateway.write()

@@ -54,7 +54,7 @@ REFUSED = (
         "unknown board",
         barrier("modbus-barrier", 'model = "waveshare" #!\nport = "tcp://192.0.2.7"'),
         f"{KEY}.board.model",
-        "not one of the words",
+        "not one of the permitted words",
         "did you mean waveshare-8?",
     ),
     Refused(

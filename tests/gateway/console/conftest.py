@@ -3,10 +3,10 @@
 import pytest
 from support.console.consoles import QUICK
 
-from gateway.console.auth import users as people
+from gateway.console.auth import users
 
 
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people, "_HASHER", QUICK)
-    people._dummy_hash.cache_clear()
+    monkeypatch.setattr(users, "_HASHER", QUICK)
+    users._dummy_hash.cache_clear()

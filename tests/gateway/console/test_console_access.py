@@ -12,12 +12,12 @@ from support.console.fake_daemon import FakeDaemon
 from gateway.console.auth import login
 from gateway.console.auth.sessions import csrf_token
 from gateway.console.pages import device as device_pages
-from gateway.console.pages import live_updates as news
-from gateway.console.pages import post as pages
+from gateway.console.pages import live_updates
+from gateway.console.pages import post as post_pages
 from gateway.console.pages import simulators as simulator_pages
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
-    module.router for module in (device_pages, login, news, pages, simulator_pages)
+    module.router for module in (device_pages, login, live_updates, post_pages, simulator_pages)
 )
 FOR_EVERYBODY = {("GET", "/login"), ("POST", "/login"), ("POST", "/language")}
 FOR_VIEWERS = {("POST", "/logout"), ("POST", "/language"), ("POST", "/login")}

@@ -22,9 +22,9 @@ from support.console.fake_daemon import FakeDaemon
 
 from gateway.api.operations import RpcError, UserRole
 from gateway.audit.hash_chain import AUDIT_FILE, closed_file_path
-from gateway.console.api import exposition as metrics
+from gateway.console.api import exposition
 from gateway.console.auth.sessions import csrf_token
-from gateway.console.web import sse as streams
+from gateway.console.web import sse
 
 READER = "/api/v1/devices/lane-1/reader"
 
@@ -164,7 +164,7 @@ async def test_response_starts_before_events() -> None:
         yield None
         yield "x"
 
-    answering = asyncio.create_task(streams.event_stream_after_first(items(), lambda: True))
+    answering = asyncio.create_task(sse.event_stream_after_first(items(), lambda: True))
     await asyncio.wait({answering}, timeout=0.05)
     assert not answering.done()
     begins.set()
@@ -192,7 +192,7 @@ async def test_trace_ticket_is_valid_once(app: FastAPI, root: httpx.AsyncClient,
 async def test_stream_ends_with_client_login_or_refusal(
     app: FastAPI, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "KEEPALIVE_S", 0.02)
+    monkeypatch.setattr(sse, "KEEPALIVE_S", 0.02)
     async with browser(app) as person:
         await log_in(person, "viewer")
         listening = asyncio.create_task(person.get("/api/v1/live"))
@@ -211,7 +211,7 @@ async def test_stream_ends_with_client_login_or_refusal(
 
 
 async def test_too_many_streams_are_refused(root: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_STREAMS", 0)
+    monkeypatch.setattr(sse, "MAX_STREAMS", 0)
     assert (await root.get("/api/v1/live")).status_code == 503
 
 
@@ -248,7 +248,7 @@ async def test_metrics_with_password(app: FastAPI, root: httpx.AsyncClient) -> N
     assert samples["borderpost_device_state", "lane-2/reader", None] == 0
     assert samples["borderpost_device_reads_total", "lane-1/reader", "bad"] == 7
     assert samples["borderpost_destination_queued_events", None, None] == 3
-    described = (Path(metrics.__file__).parents[1] / "README.md").read_text()
+    described = (Path(exposition.__file__).parents[1] / "README.md").read_text()
     assert all(f"`{name}`" in described for name, _, _ in samples)
     async with browser(app) as scraper:
         assert (await scraper.get("/metrics", auth=("viewer", "guess"))).status_code == 401

@@ -8,8 +8,7 @@ import pytest
 from drivers.observation import Outcome
 from drivers.self_test import SelfTestLevel, SelfTestReport, SelfTestStep
 from gateway.api.models import CountersView, EventView, HourlyCountsView
-from gateway.console.pages import charts as plots
-from gateway.console.pages import view_models as sheets
+from gateway.console.pages import charts, view_models
 from gateway.console.pages.time_series import DeviceSamples, Value, trend
 from gateway.contract.envelope import Provenance
 
@@ -22,14 +21,14 @@ def drawn(svg: str) -> ElementTree.Element:
 
 
 def test_column_heights_match_values() -> None:
-    svg = drawn(plots.column_chart("Reads", "5 read", [plots.Column("12:00", (("good", 4), ("bad", 1)))]))
+    svg = drawn(charts.column_chart("Reads", "5 read", [charts.Column("12:00", (("good", 4), ("bad", 1)))]))
     good, bad = svg.iter(f"{SVG}rect")
     assert float(good.get("height", 0)) == pytest.approx(4 * float(bad.get("height", 0)), rel=0.01)
     assert float(bad.get("y", 0)) < float(good.get("y", 0)), "bad stands on good"
 
 
 def test_chart_has_title_and_description() -> None:
-    svg = drawn(plots.line_chart("Latency <ms>", 'median "2" ms', [plots.Point("12:00:00", 2.0)]))
+    svg = drawn(charts.line_chart("Latency <ms>", 'median "2" ms', [charts.Point("12:00:00", 2.0)]))
     named = {element.get("id"): element.text for element in svg}
     assert [named[name] for name in svg.get("aria-labelledby", "").split()] == [
         "Latency <ms>",
@@ -38,16 +37,16 @@ def test_chart_has_title_and_description() -> None:
 
 
 def test_values_and_limits_stay_inside_drawing() -> None:
-    values = [plots.Point(str(n), value) for n, value in enumerate((0, -3, 7e9, 12.5))]
-    svg = drawn(plots.line_chart("t", "d", values, at_least=40, at_most=1e10))
+    values = [charts.Point(str(n), value) for n, value in enumerate((0, -3, 7e9, 12.5))]
+    svg = drawn(charts.line_chart("t", "d", values, at_least=40, at_most=1e10))
     heights = [float(dot.get("cy", -1)) for dot in svg.iter(f"{SVG}circle")]
     heights += [float(line.get("y1", -1)) for line in svg.iter(f"{SVG}line")]
-    assert all(0 <= height <= plots.HEIGHT for height in heights)
+    assert all(0 <= height <= charts.HEIGHT for height in heights)
 
 
 def test_plots_of_nothing_are_drawn_too() -> None:
-    assert drawn(plots.line_chart("t", "d", [])) is not None
-    assert drawn(plots.column_chart("t", "d", [])) is not None
+    assert drawn(charts.line_chart("t", "d", [])) is not None
+    assert drawn(charts.column_chart("t", "d", [])) is not None
 
 
 def test_rates_are_differences_and_never_negative() -> None:
@@ -72,7 +71,7 @@ def test_day_chart_has_24_hours() -> None:
     hours = [
         HourlyCountsView(at=NOON - timedelta(hours=n), good_reads=40 - n, bad_reads=1) for n in (30, 3, 0)
     ]
-    reads, breaks = sheets.day_plots(hours, NOON + timedelta(minutes=59), str)
+    reads, breaks = view_models.day_plots(hours, NOON + timedelta(minutes=59), str)
     assert reads.words == "77 good reads, 2 bad (2.5%)"
     assert len(list(drawn(reads.drawing).iter(f"{SVG}rect"))) == 4
     assert breaks.words == "0 disconnects, 0 failed attempts to open"

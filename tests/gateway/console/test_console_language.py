@@ -11,7 +11,7 @@ from drivers.driver import Family, StateCode
 from drivers.links.link import Action, Cause
 from drivers.observation import Outcome
 from drivers.self_test import SelfTestLevel
-from gateway.console.web import labels as words
+from gateway.console.web import labels
 from gateway.console.web.i18n import LANGUAGES, choose_language, load_catalogue
 
 OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -38,12 +38,12 @@ def variables(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("codes", "said"),
     [
-        (StateCode, words.CONDITIONS),
-        (Cause, words.CAUSES),
-        (Action, words.ACTIONS),
-        (Family, words.FAMILIES),
-        (Outcome, words.OUTCOMES),
-        (SelfTestLevel, words.LEVELS),
+        (StateCode, labels.CONDITIONS),
+        (Cause, labels.CAUSES),
+        (Action, labels.ACTIONS),
+        (Family, labels.FAMILIES),
+        (Outcome, labels.OUTCOMES),
+        (SelfTestLevel, labels.LEVELS),
     ],
 )
 def test_every_code_has_translated_text(codes: type[str], said: dict[str, str]) -> None:

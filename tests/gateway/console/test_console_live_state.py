@@ -22,8 +22,8 @@ def said(seconds: float, event_type: str = "document.read") -> LiveUpdate:
 
 async def test_ten_pages_share_one_subscription() -> None:
     daemon = FakeDaemon()
-    lookout = LiveState(daemon)
-    async with lookout.subscribe() as first, lookout.subscribe() as second:
+    live_state = LiveState(daemon)
+    async with live_state.subscribe() as first, live_state.subscribe() as second:
         daemon.news.put_nowait(said(1))
         assert await anext(first) == await anext(second)
         assert daemon.streams == 1
@@ -32,37 +32,37 @@ async def test_ten_pages_share_one_subscription() -> None:
 
 async def test_last_good_read_follows_events() -> None:
     daemon = FakeDaemon()
-    lookout = LiveState(daemon)
-    async with lookout.subscribe() as news:
-        await lookout.post()
+    live_state = LiveState(daemon)
+    async with live_state.subscribe() as news:
+        await live_state.post()
         for each in (said(5), said(9, "bad_frame"), LiveUpdate(kind="device", device=device(READER))):
             daemon.news.put_nowait(each)
             await anext(news)
-        shown = lookout.device(READER)
+        shown = live_state.device(READER)
         assert shown is not None
         assert shown.last_good_read_at == AT + timedelta(seconds=5)
-        assert (await lookout.post()).devices[0].last_good_read_at == AT, "the daemon's own word is older"
-        assert lookout.devices()[0].last_good_read_at == AT + timedelta(seconds=5)
+        assert (await live_state.post()).devices[0].last_good_read_at == AT, "the daemon's own word is older"
+        assert live_state.devices()[0].last_good_read_at == AT + timedelta(seconds=5)
 
 
 async def test_no_update_is_lost_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = FakeDaemon()
-    lookout, view, listening = LiveState(daemon), daemon.view, list[int]()
+    live_state, view, listening = LiveState(daemon), daemon.view, list[int]()
 
     async def viewed() -> PostView:
         listening.append(daemon.streams)
         return await view()
 
     monkeypatch.setattr(daemon, "view", viewed)
-    async with lookout.subscribe():
-        await lookout.post()
+    async with live_state.subscribe():
+        await live_state.post()
     assert listening == [1], "the news were asked for first"
 
 
 async def test_slow_subscriber_loses_oldest_update() -> None:
     daemon = FakeDaemon()
-    lookout = LiveState(daemon)
-    async with lookout.subscribe() as slow, lookout.subscribe() as quick:
+    live_state = LiveState(daemon)
+    async with live_state.subscribe() as slow, live_state.subscribe() as quick:
         for number in range(MAX_QUEUED_UPDATES + 10):
             daemon.news.put_nowait(said(number))
             await anext(quick)
@@ -71,21 +71,21 @@ async def test_slow_subscriber_loses_oldest_update() -> None:
 
 async def test_missed_events_are_loaded_once() -> None:
     daemon = FakeDaemon()
-    lookout = LiveState(daemon)
+    live_state = LiveState(daemon)
     for _ in range(3):
-        await lookout.post()
-    assert [event.type for event in lookout.events] == ["document.read"] * 2, "one a device"
+        await live_state.post()
+    assert [event.type for event in live_state.events] == ["document.read"] * 2, "one a device"
 
 
 async def test_pages_end_with_daemon_and_recover() -> None:
     daemon = FakeDaemon()
-    lookout = LiveState(daemon)
+    live_state = LiveState(daemon)
     async with asyncio.timeout(5):
-        async with lookout.subscribe() as news:
+        async with live_state.subscribe() as news:
             daemon.news.put_nowait(None)
             assert [each async for each in news] == []
         daemon.refuses = RpcError("unavailable", "The gateway has ended.")
-        async with lookout.subscribe() as news:
+        async with live_state.subscribe() as news:
             daemon.refuses = None
             daemon.news.put_nowait(said(1))
             assert await anext(news) == said(1)

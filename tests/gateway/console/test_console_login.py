@@ -11,9 +11,7 @@ from support.console.consoles import PASSWORD, QUICK, browser, console_of, log_i
 from support.console.fake_daemon import FakeDaemon
 
 from gateway.api.operations import UserRole
-from gateway.console.auth import auth as asking
-from gateway.console.auth import login_throttle as attempts
-from gateway.console.auth import sessions
+from gateway.console.auth import auth, login_throttle, sessions
 from gateway.console.auth.login_throttle import LoginThrottle
 from gateway.console.auth.persisted import BootScopedStore
 from gateway.console.auth.sessions import SessionStore
@@ -70,7 +68,7 @@ async def test_redirect_to_foreign_page_is_ignored(
 
 async def test_guessing_is_throttled_by_name_and_address(app: FastAPI) -> None:
     async with browser(app, "192.0.2.7") as guesser, browser(app, "192.0.2.8") as colleague:
-        for _ in range(attempts.FREE_ATTEMPTS):
+        for _ in range(login_throttle.FREE_ATTEMPTS):
             assert (await log_in(guesser, "viewer", "guess")).status_code == 401
         refused = await log_in(guesser, "viewer")
         assert refused.status_code == 429
@@ -81,19 +79,21 @@ async def test_guessing_is_throttled_by_name_and_address(app: FastAPI) -> None:
 
 def test_waits_grow_expire_and_survive_restart(tmp_path: Path) -> None:
     now = 1000.0
-    kept = BootScopedStore(tmp_path / "attempts.json")
+    kept = BootScopedStore(tmp_path / "login_throttle.json")
     tries = LoginThrottle(kept, lambda: now)
     waits = []
-    for _ in range(attempts.FREE_ATTEMPTS + 10):
+    for _ in range(login_throttle.FREE_ATTEMPTS + 10):
         tries.on_failure("amina", "2001:db8::1")
         waits.append(tries.remaining_wait_s("amina", ""))
-    assert waits[: attempts.FREE_ATTEMPTS - 1] == [0.0] * (attempts.FREE_ATTEMPTS - 1)
-    assert waits[attempts.FREE_ATTEMPTS - 1 :][:4] == [1.0, 2.0, 4.0, 8.0]
-    assert waits[-1] == attempts.MAX_WAIT_S
+    assert waits[: login_throttle.FREE_ATTEMPTS - 1] == [0.0] * (login_throttle.FREE_ATTEMPTS - 1)
+    assert waits[login_throttle.FREE_ATTEMPTS - 1 :][:4] == [1.0, 2.0, 4.0, 8.0]
+    assert waits[-1] == login_throttle.MAX_WAIT_S
     again = LoginThrottle(kept, lambda: now)
-    assert again.remaining_wait_s("amina", "") == attempts.MAX_WAIT_S
-    assert again.remaining_wait_s("", "2001:db8::2") == attempts.MAX_WAIT_S, "a host can use its whole /64"
-    now += attempts.FORGET_AFTER_S + 1
+    assert again.remaining_wait_s("amina", "") == login_throttle.MAX_WAIT_S
+    assert again.remaining_wait_s("", "2001:db8::2") == login_throttle.MAX_WAIT_S, (
+        "a host can use its whole /64"
+    )
+    now += login_throttle.FORGET_AFTER_S + 1
     assert again.remaining_wait_s("amina", "2001:db8::1") == 0
 
 
@@ -182,7 +182,7 @@ async def test_tunnel_to_socket_needs_token(app: FastAPI) -> None:
 
 @pytest.mark.parametrize(("uid", "standing"), [(0, UserRole.SUPERVISOR), (65534, UserRole.TECHNICIAN)])
 def test_socket_user_comes_from_kernel(uid: int, standing: UserRole) -> None:
-    who = asking._user_of_peer(asking.Peer(uid)).actor
+    who = auth._user_of_peer(auth.Peer(uid)).actor
     assert (who.role, who.channel) == (standing, "socket")
 
 

@@ -26,7 +26,7 @@ from gateway.api.operations import (
     RpcError,
 )
 from gateway.console.pages import device as device_pages
-from gateway.console.pages import live_updates as news
+from gateway.console.pages import live_updates
 from gateway.contract.states import DeviceState
 
 HERE = {"Origin": "https://post.example"}
@@ -239,8 +239,8 @@ async def test_trace_ticket_needs_supervisor_and_reason(
     page = await client.post(f"{DEVICE}/trace", data=asked | {"csrf": csrf}, headers=HERE)
     news = re.search(r'data-updates="([^"]+ticket=[^"]+)"', page.text)
     assert news is not None
-    assert "1c 02 50" in (await client.get(news.group(1))).text
-    assert "1c 02 50" not in (await client.get(news.group(1))).text, "it is good once"
+    assert "1c 02 50" in (await client.get(live_updates.group(1))).text
+    assert "1c 02 50" not in (await client.get(live_updates.group(1))).text, "it is good once"
     assert "1c 02 50" not in (await client.get(f"/updates/trace{DEVICE.removeprefix('/devices')}")).text
     reveals = [reveal.reason for _, _, reveal in daemon.traces if reveal is not None]
     assert reveals == ["vendor asks for bytes"]
@@ -253,11 +253,11 @@ async def test_production_has_no_simulator_panel(app: FastAPI) -> None:
 
 
 async def test_removed_device_leaves_pages(app: FastAPI, daemon: FakeDaemon) -> None:
-    lookout = app.state.context.live_state
+    live_state = app.state.context.live_state
     request = Request({"type": "http", "headers": [], "app": app})
     async with (
-        aclosing(news._board(request, lookout)) as board,
-        aclosing(news._device(request, lookout, "lane-2/reader", None)) as page,
+        aclosing(live_updates._board(request, live_state)) as board,
+        aclosing(live_updates._device(request, live_state, "lane-2/reader", None)) as page,
     ):
         assert "lane-2/reader" in await anext(board)
         await anext(board)
@@ -270,12 +270,12 @@ async def test_removed_device_leaves_pages(app: FastAPI, daemon: FakeDaemon) -> 
 
 
 async def test_diagnosis_restarts_after_state_change(app: FastAPI) -> None:
-    lookout = app.state.context.live_state
+    live_state = app.state.context.live_state
     request = Request({"type": "http", "headers": [], "app": app})
-    await lookout.post()
-    since = lookout.device("lane-2/reader").state.since
+    await live_state.post()
+    since = live_state.device("lane-2/reader").state.since
     for examined, late in ((since, False), (since - timedelta(seconds=1), True)):
-        async with aclosing(news._device(request, lookout, "lane-2/reader", examined)) as page:
+        async with aclosing(live_updates._device(request, live_state, "lane-2/reader", examined)) as page:
             assert ("data-late" in await anext(page)) is late
 
 

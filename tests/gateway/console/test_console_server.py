@@ -17,7 +17,7 @@ from gateway.common import log
 from gateway.config import ConfigError
 from gateway.console import __main__
 from gateway.console.auth.auth import Peer
-from gateway.console.web import server as serving
+from gateway.console.web import server
 
 Serve = Callable[[float], Awaitable[None]]
 
@@ -41,7 +41,7 @@ async def place(tmp_path: Path) -> AsyncIterator[tuple[Path, Serve]]:
         async def serve(idle_s: float) -> None:
             until = never.wait()
             own = listening.dup()  # as in a process that received the socket
-            await serving.serve(application, own, None, None, idle_s=idle_s, until=until)
+            await server.serve(application, own, None, None, idle_s=idle_s, until=until)
 
         yield path, serve
 
@@ -58,7 +58,7 @@ async def asked(path: Path, what: str) -> bytes:
 async def test_connection_has_user_and_timeout(
     place: tuple[Path, Serve], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "FIRST_REQUEST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(server, "FIRST_REQUEST_TIMEOUT_S", 0.05)
     path, serve = place
     running = asyncio.create_task(serve(0.2))
     assert (await asked(path, "/")).endswith(f"\r\n\r\n{os.geteuid()}".encode())

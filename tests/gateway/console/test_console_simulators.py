@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gateway.console.pages import simulator_client as panel
+from gateway.console.pages import simulator_client
 from gateway.console.pages.simulator_client import (
     FAULTS,
     SimulatorError,
@@ -47,17 +47,21 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
 async def test_offered_names_match_simulators(post: Post, tmp_path: Path) -> None:
     for kind in ("serial-mrz", "modbus-barrier"):
         for fault in FAULTS[kind]:
-            told = {"do": "fault", "name": f"a/{kind}", "fault": fault, "args": {}}
+            request = {"do": "fault", "name": f"a/{kind}", "fault": fault, "args": {}}
             said = ""
             try:
-                await call_simulator(post.socket_path, told)
+                await call_simulator(post.socket_path, request)
             except SimulatorError as error:
                 said = str(error)
             assert not said or "Field required" in said, "it may need an argument, but is known"
         for field in insert_form(kind, str).fields:
             for option in field.options:
-                told = {"do": "insert", "name": f"a/{kind}", field.name: panel.parse_literal(option)}
-                assert (await call_simulator(post.socket_path, told))["ok"]
+                request = {
+                    "do": "insert",
+                    "name": f"a/{kind}",
+                    field.name: simulator_client.parse_literal(option),
+                }
+                assert (await call_simulator(post.socket_path, request))["ok"]
 
     with pytest.raises(SimulatorError, match="nonsense"):
         await call_simulator(post.socket_path, {"do": "fault", "name": "a/serial-mrz", "fault": "nonsense"})

@@ -1,4 +1,4 @@
-"""What delivery takes, in which class, what it refuses, and how often it tells of a change."""
+"""Acceptance of events: classes, refusals, notifications of changes."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ OTHERS = [one for one in DataClass if one not in (DataClass.RECORD, DataClass.TR
 
 @pytest.fixture
 def idle(tmp_path):
-    """A delivery that was not started."""
+    """Make a delivery that was not started."""
 
     def make(**more):
         outbox = OutboxSettings(directory=tmp_path / "outbox")
@@ -27,20 +27,20 @@ def idle(tmp_path):
     return make
 
 
-async def test_changes_of_a_turn_are_told_once(idle):
-    told = []
-    delivery = idle(on_change=lambda: told.append(1))
+async def test_changes_of_one_iteration_notify_once(idle):
+    notified = []
+    delivery = idle(on_change=lambda: notified.append(1))
     for _ in range(3):
-        delivery.submit(event(1))  # refused: it does not run
-    assert (told, delivery.dropped) == ([], 3)
+        delivery.submit(event(1))  # dropped: delivery does not run
+    assert (notified, delivery.dropped) == ([], 3)
     await asyncio.sleep(0)
-    assert told == [1]
+    assert notified == [1]
     delivery.submit(event(1))
     await asyncio.sleep(0)
-    assert told == [1, 1]
+    assert notified == [1, 1]
 
 
-async def test_nobody_need_be_told(idle):
+async def test_works_before_start_without_listener(idle):
     delivery = idle()
     delivery.submit(event(1))
     delivery.publish_retained("a/b", b"x")
@@ -63,7 +63,7 @@ async def test_failing_listener_stops_nothing(idle):
 
 @pytest.mark.parametrize("data_class", OTHERS)
 async def test_other_classes_are_kept_briefly(deliver, data_class):
-    """What is of no class that is kept goes the way of what is about a person, and not to headquarters."""
+    """Events of other classes are handled like traveller events, and do not go to headquarters."""
     async with ScriptedBroker() as near, ScriptedBroker() as far:
         delivery = await deliver(
             DestinationSettings.local(BrokerSettings(port=near.port)),
@@ -76,7 +76,7 @@ async def test_other_classes_are_kept_briefly(deliver, data_class):
         assert b"lane-1/reader/traveller" in bodies[0]
 
 
-async def test_glimpse_has_its_media_type(deliver):
+async def test_preview_has_its_media_type(deliver):
     async with ScriptedBroker() as broker:
         delivery = await deliver(DestinationSettings.local(BrokerSettings(port=broker.port)))
         await until(lambda: delivery.destination_reports()[0].connected)
@@ -104,7 +104,7 @@ async def test_images_too_large_are_left_out(deliver):
 
 
 @pytest.mark.parametrize("position", ["", "lane 1", "a//b", "#"])
-async def test_senseless_position_is_refused(deliver, position):
+async def test_malformed_position_is_refused(deliver, position):
     async with ScriptedBroker() as broker:
         delivery = await deliver(DestinationSettings.local(BrokerSettings(port=broker.port)))
         delivery.submit(event(1, position=position))

@@ -1,4 +1,4 @@
-"""What people are told of delivery, word by word, and when it is taken back."""
+"""Texts of all problems of delivery, and the conditions that clear them."""
 
 from pathlib import Path
 
@@ -31,15 +31,15 @@ def destination(problems):
     return DestinationProblems(problems, settings, "bgw/v1/ke-busia")
 
 
-def told(problems):
+def active(problems):
     return [(one.cause, one.text, one.action, one.how) for one in problems.active()]
 
 
-WORDS = {
+DESTINATION_PROBLEMS = {
     "lost": (
         lambda d: d.connection_lost(),
         "broker_unreachable",
-        "The connection to hq was lost; events wait in the outbox.",
+        "The connection to hq is lost; events wait in the outbox.",
         Action.WAIT,
         "",
     ),
@@ -48,90 +48,90 @@ WORDS = {
         "broker_unreachable",
         "No connection to hq (hq.example:8883): no answer. Events wait on disk.",
         Action.WAIT,
-        "Check that the broker runs and that [hq] has its address and credentials.",
+        "Check that the broker runs, and the address and credentials in [hq].",
     ),
     "refused": (
         lambda d: d.connect_failed("refused with reason code 0x87"),
         "broker_unreachable",
         "No connection to hq (hq.example:8883): refused with reason code 0x87. Events wait on disk.",
         Action.CONFIGURE,
-        "Check that the broker runs and that [hq] has its address and credentials.",
+        "Check that the broker runs, and the address and credentials in [hq].",
     ),
     "certificate": (
         lambda d: d.connect_failed("certificate expired"),
         "broker_unreachable",
         "No connection to hq (hq.example:8883): certificate expired. Events wait on disk.",
         Action.CONFIGURE,
-        "Check that the broker runs and that [hq] has its address and credentials.",
+        "Check that the broker runs, and the address and credentials in [hq].",
     ),
     "subscribed": (
         lambda d: d.subscription_result(0x87),
         "command_subscription_refused",
-        "hq does not let this gateway hear commands (reason code 0x87).",
+        "hq refused the subscription to commands (0x87); no command will arrive.",
         Action.CONFIGURE,
-        "Allow it to read bgw/v1/ke-busia/+/+/cmd/+/+ at hq.",
+        "Allow the gateway to read bgw/v1/ke-busia/+/+/cmd/+/+ at hq.",
     ),
     "guarded": (
         lambda d: d.acl_probed(enforced=False),
         "broker_acl_missing",
-        "hq lets anybody say anything, so nobody is obeyed: whose a command is, nobody knows.",
+        "hq has no access control list, so commands are ignored: their sender cannot be verified.",
         Action.CONFIGURE,
         "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
     ),
     "no_subscriber": (
         lambda d: d.no_subscriber(),
         "no_subscriber",
-        "Nobody at hq takes the events; they wait in the outbox.",
+        "No receiver is subscribed at hq; events wait in the outbox.",
         Action.CALL_SUPPORT,
-        "Ask those who run hq whether their receiver is subscribed.",
+        "Ask the operators of hq to check that their receiver is subscribed.",
     ),
     "not_taken": (
         lambda d: d.event_refused(3),
         "event_refused",
-        "hq does not take events at the moment (reason code 0x03); they wait.",
+        "hq refuses events at the moment (reason code 0x03); they wait.",
         Action.WAIT,
         "",
     ),
     "not_authorised": (
         lambda d: d.publish_not_authorised(),
         "publish_not_authorised",
-        "hq refuses our events as not authorised; nothing is sent, nothing is discarded.",
+        "hq refuses events as not authorised; all events wait in the outbox.",
         Action.CONFIGURE,
         "Allow the gateway's user to write bgw/v1/ke-busia/# at hq.",
     ),
     "parked": (
         lambda d: d.event_parked(2, "lane-1/reader/record", 7, 0x99),
         "events_parked",
-        "2 events cannot be taken by hq and were set aside (last: lane-1/reader/record 7, reason code 0x99).",
+        "2 events cannot be delivered to hq and are parked (last: lane-1/reader/record 7, reason code 0x99).",
         Action.CALL_SUPPORT,
-        "borderpost outbox list --parked",
+        "List them with: borderpost outbox list --parked",
     ),
     "image_refused": (
         lambda d: d.image_refused("uv"),
         "images_refused",
-        "An image (uv) is too large for hq; its event was sent without it.",
+        "An image (uv) is too large for hq; its event is sent without it.",
         Action.CONFIGURE,
-        "Raise max_packet_size of the broker of hq.",
+        "Raise max_packet_size of the broker hq.",
     ),
     "state_refused": (
         lambda d: d.state_refused("a/b", 0x90),
         "state_refused",
-        "hq cannot take the state at a/b (reason code 0x90).",
+        "hq refuses the state of a/b (reason code 0x90); it is not shown there.",
         Action.CALL_SUPPORT,
         "",
     ),
 }
 
 
-@pytest.mark.parametrize("what", WORDS)
-def test_words_of_a_destination(problems, destination, what):
-    say, *words = WORDS[what]
-    say(destination)
-    assert told(problems) == [tuple(words)]
+@pytest.mark.parametrize("name", DESTINATION_PROBLEMS)
+def test_destination_problem_texts(problems, destination, name):
+    report, *expected = DESTINATION_PROBLEMS[name]
+    report(destination)
+    assert active(problems) == [tuple(expected)]
 
 
 @pytest.mark.parametrize(
-    ("taken_back", "causes"),
+    ("clear", "causes"),
     [
         (lambda d: d.connected(), {"broker_unreachable"}),
         (lambda d: d.subscription_result(None), {"command_subscription_refused"}),
@@ -140,20 +140,20 @@ def test_words_of_a_destination(problems, destination, what):
         (lambda d: d.publish_authorised(), {"publish_not_authorised"}),
     ],
 )
-def test_taken_back(problems, destination, taken_back, causes):
-    """Of one destination only: the same of another stands."""
+def test_problem_is_cleared(problems, destination, clear, causes):
+    """Problems are cleared for one destination only."""
     other = DestinationProblems(problems, DestinationSettings.local(BrokerSettings(port=1)), "x")
     for one in (destination, other):
-        for say, *_ in WORDS.values():
-            say(one)
+        for report, *_ in DESTINATION_PROBLEMS.values():
+            report(one)
     before = [problem.cause for problem in problems.active()]
-    taken_back(destination)
+    clear(destination)
     after = [problem.cause for problem in problems.active()]
     assert len(before) == len(after) + len(causes)
     assert {cause for cause in before if before.count(cause) != after.count(cause)} == causes
 
 
-def test_problem_keeps_its_beginning(problems, changes):
+def test_problem_keeps_start_time(problems, changes):
     problems.add("a", "one", Action.WAIT)
     (first,) = problems.active()
     problems.add("a", "one", Action.CALL_SUPPORT)
@@ -176,12 +176,12 @@ def test_problem_keeps_its_beginning(problems, changes):
     assert len(changes) == 4
 
 
-OUTBOX = {
+OUTBOX_PROBLEMS = {
     "key": (
         lambda o: o.key_on_same_disk(),
         "encryption_key_on_same_disk",
-        "No key is configured, so the outbox's key lies on the same disk: "
-        "whoever takes the disk can read what waits in it.",
+        "No key is configured, so the outbox's key is stored on the same disk: "
+        "whoever takes the disk can read the queued events.",
         Action.CONFIGURE,
         "Give the gateway a key as a systemd credential: see borderpost outbox --help",
     ),
@@ -195,7 +195,7 @@ OUTBOX = {
     "other_key": (
         lambda o: o.set_aside(SetAsideOutbox(FOLDER / "outbox.db.x", "master_key_changed")),
         "master_key_changed",
-        "The outbox was sealed with another key and was set aside as outbox.db.x; a new one was begun.",
+        "The outbox was encrypted with another key and was set aside as outbox.db.x; a new one was begun.",
         Action.CALL_SUPPORT,
         "Keep /var/lib/post/outbox.db.x for those who maintain the gateway.",
     ),
@@ -209,29 +209,29 @@ OUTBOX = {
     "full_disk": (
         lambda o: o.disk_trouble("disk_full"),
         "disk_full",
-        "The disk of /var/lib/post is full; events are sent, but kept in memory only until then.",
+        "The disk of /var/lib/post is full; events are sent, but kept in memory only until this is fixed.",
         Action.CALL_SUPPORT,
         "Free space on that disk: df -h /var/lib/post",
     ),
     "read_only": (
         lambda o: o.disk_trouble("disk_read_only"),
         "disk_read_only",
-        "The disk of /var/lib/post is mounted read-only, often after an error of the disk; "
-        "events are sent, but kept in memory only until then.",
+        "The disk of /var/lib/post is mounted read-only, often after a disk error; "
+        "events are sent, but kept in memory only until this is fixed.",
         Action.CALL_SUPPORT,
         "Look for the cause with dmesg, then: mount -o remount,rw the file system of /var/lib/post",
     ),
     "slow": (
         lambda o: o.disk_slow(),
         "outbox_disk_slow",
-        "The disk does not keep up with the devices; events were given up.",
+        "The disk is slower than the devices; events were dropped.",
         Action.CALL_SUPPORT,
         "Look for disk errors with dmesg.",
     ),
     "damaged": (
         lambda o: o.event_damaged(stream(3), 7),
         "events_damaged",
-        "Events in the outbox cannot be read any more (last: lane-1/reader-3/record 7).",
+        "Events in the outbox are damaged and will not be delivered (last: lane-1/reader-3/record 7).",
         Action.CALL_SUPPORT,
         "Look for disk errors with dmesg.",
     ),
@@ -245,14 +245,14 @@ OUTBOX = {
 }
 
 
-@pytest.mark.parametrize("what", OUTBOX)
-def test_words_of_the_outbox(problems, what):
-    say, *words = OUTBOX[what]
-    say(OutboxProblems(problems, FOLDER))
-    assert told(problems) == [tuple(words)]
+@pytest.mark.parametrize("name", OUTBOX_PROBLEMS)
+def test_outbox_problem_texts(problems, name):
+    report, *expected = OUTBOX_PROBLEMS[name]
+    report(OutboxProblems(problems, FOLDER))
+    assert active(problems) == [tuple(expected)]
 
 
-def test_one_trouble_at_a_time(problems):
+def test_one_disk_trouble_at_a_time(problems):
     outbox = OutboxProblems(problems, FOLDER)
     outbox.disk_slow()
     outbox.disk_trouble("disk_full")
@@ -263,20 +263,20 @@ def test_one_trouble_at_a_time(problems):
 
 
 @in_virtual_time
-async def test_full_outbox_is_told_for_a_while():
+async def test_full_outbox_problem_is_cleared_later():
     problems = Problems(lambda: None)
     outbox = OutboxProblems(problems, FOLDER)
     outbox.outbox_full(0, 2)
-    assert told(problems)[0][1] == "The outbox is full: 0 events and 2 images were given up."
+    assert active(problems)[0][1] == "The outbox is full: 0 events and 2 images were dropped."
     for number, seq in ((2, 7), (1, 5), (1, 3), (1, 4)):
         outbox.record_drop(stream(number), seq)
     await turn(FULL_CLEARED_AFTER_S - 1)
     outbox.outbox_full(4, 2)
-    words = "4 events and 2 images were given up (lane-1/reader-1/record 3-5, lane-1/reader-2/record 7-7)."
-    assert told(problems) == [
+    text = "4 events and 2 images were dropped (lane-1/reader-1/record 3-5, lane-1/reader-2/record 7-7)."
+    assert active(problems) == [
         (
             "outbox_full",
-            f"The outbox is full: {words}",
+            f"The outbox is full: {text}",
             Action.CALL_SUPPORT,
             "Restore the connection to the destinations that events wait for.",
         )
@@ -286,7 +286,7 @@ async def test_full_outbox_is_told_for_a_while():
     await turn(2)
     assert problems.active() == ()
     outbox.outbox_full(4, 2)
-    assert told(problems)[0][1] == "The outbox is full: 4 events and 2 images were given up."
+    assert active(problems)[0][1] == "The outbox is full: 4 events and 2 images were dropped."
     outbox.stop()
     await turn(FULL_CLEARED_AFTER_S + 1)
     assert len(problems.active()) == 1
@@ -299,5 +299,5 @@ async def test_eight_streams_are_named():
     for number in range(1, 10):
         outbox.record_drop(stream(number), 1)
     outbox.outbox_full(9, 0)
-    assert told(problems)[0][1].count("reader-") == 8
+    assert active(problems)[0][1].count("reader-") == 8
     outbox.stop()

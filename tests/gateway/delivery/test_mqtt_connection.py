@@ -1,4 +1,4 @@
-"""The parts of a connection: first words, pings, limits, a socket that works in large pieces, failures."""
+"""Parts of a connection: CONNECT, pings, limits, coalesced socket, failures, poison detection."""
 
 import errno
 import socket
@@ -9,147 +9,150 @@ import pytest
 from support.gateway.deliveries import ScriptedBroker, until
 
 from gateway.delivery.destination.poison import PoisonMessageDetector
-from gateway.delivery.mqtt import connection
 from gateway.delivery.mqtt.client import READ_BYTES, CoalescedSocket
 from gateway.delivery.mqtt.connect import describe_connect_error
 from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection, Will
 from gateway.delivery.settings import BrokerSettings
 
 
-class User:
-    """Notes what it is told."""
+class RecordingListener:
+    """Listener that records all callbacks."""
 
     def __init__(self):
-        self.told = []
+        self.calls = []
 
     def __getattr__(self, name):
-        return lambda *arguments: self.told.append((name, *arguments))
+        return lambda *arguments: self.calls.append((name, *arguments))
 
-    def of(self, name):
-        return [rest for what, *rest in self.told if what == name]
+    def calls_of(self, name):
+        return [arguments for called, *arguments in self.calls if called == name]
 
 
 class Broker(ScriptedBroker):
-    """Counts pings, and keeps what it was sent first."""
+    """Counts pings, and keeps CONNECT and SUBSCRIBE packets."""
 
     def __init__(self, *arguments, **more):
         super().__init__(*arguments, **more)
         self.pings = 0
-        self.hello = b""
-        self.wanted = b""
+        self.connect_packet = b""
+        self.subscribe_packet = b""
 
     def _take(self, head, body, writer):
         match head >> 4:
             case 1:
-                self.hello = body
+                self.connect_packet = body
             case 8:
-                self.wanted = body
+                self.subscribe_packet = body
             case 12:
                 self.pings += 1
         return super()._take(head, body, writer)
 
 
-def wired(broker, user, **more):
+def make_connection(broker, listener, **more):
     given = {"subscriptions": (), "retry": (0.05, 0.1), "settings": {}} | more
     settings = BrokerSettings(host="127.0.0.1", port=broker.port, **given["settings"])
-    will = Will("gone", b"farewell", 7)
-    return MqttConnection(settings, "client-1", will, user, given["retry"], lambda: 5, given["subscriptions"])
+    will = Will("will", b"offline", 7)
+    return MqttConnection(
+        settings, "client-1", will, listener, given["retry"], lambda: 5, given["subscriptions"]
+    )
 
 
-async def test_pings_go_on_where_something_is_heard(monkeypatch):
-    monkeypatch.setattr(connection, "PING_S", 0.02)
-    user = User()
+async def test_pings_repeat_while_subscribed(monkeypatch):
+    monkeypatch.setattr("gateway.delivery.mqtt.connection.PING_S", 0.02)
+    listener = RecordingListener()
     async with Broker() as broker:
         broker.granted = 1
-        line = wired(broker, user, subscriptions=("commands/#", "more"))
-        line.start()
+        connection = make_connection(broker, listener, subscriptions=("commands/#", "more"))
+        connection.start()
         await until(lambda: broker.pings >= 3)
-        assert user.of("on_connected") == [[ConnackLimits(65_535, None)]]
-        await until(lambda: user.of("on_subscribed"))
-        assert b"commands/#" in broker.wanted
-        assert b"more" in broker.wanted
-        assert user.of("on_subscribed") == [[None]]
-        await line.stop()
-    assert user.of("on_disconnected") == [[None]]
+        assert listener.calls_of("on_connected") == [[ConnackLimits(65_535, None)]]
+        await until(lambda: listener.calls_of("on_subscribed"))
+        assert b"commands/#" in broker.subscribe_packet
+        assert b"more" in broker.subscribe_packet
+        assert listener.calls_of("on_subscribed") == [[None]]
+        await connection.stop()
+    assert listener.calls_of("on_disconnected") == [[None]]
 
 
-async def test_refused_subscription_is_told():
-    user = User()
+async def test_refused_subscription_is_reported():
+    listener = RecordingListener()
     async with Broker() as broker:
         broker.granted = 0x87
-        line = wired(broker, user, subscriptions=("commands/#",))
-        line.start()
-        await until(lambda: user.of("on_subscribed"))
-        assert user.of("on_subscribed") == [[0x87]]
-        await line.stop()
+        connection = make_connection(broker, listener, subscriptions=("commands/#",))
+        connection.start()
+        await until(lambda: listener.calls_of("on_subscribed"))
+        assert listener.calls_of("on_subscribed") == [[0x87]]
+        await connection.stop()
 
 
-async def test_first_words_and_limits():
-    user = User()
+async def test_connect_packet_and_limits():
+    listener = RecordingListener()
     async with Broker(receive_maximum=7, maximum_packet_size=1000) as broker:
-        line = wired(broker, user, settings={"username": "gw", "password": "secret", "keepalive_s": 33})
-        assert not line.is_alive(10)
-        line.start()
-        await until(lambda: user.of("on_connected"))
-        assert user.of("on_connected") == [[ConnackLimits(7, 1000)]]
-        assert line.is_alive(10)
-        assert not line.is_alive(-1)
+        connection = make_connection(
+            broker, listener, settings={"username": "gw", "password": "secret", "keepalive_s": 33}
+        )
+        assert not connection.is_alive(10)
+        connection.start()
+        await until(lambda: listener.calls_of("on_connected"))
+        assert listener.calls_of("on_connected") == [[ConnackLimits(7, 1000)]]
+        assert connection.is_alive(10)
+        assert not connection.is_alive(-1)
         assert broker.pings == 0
-        await line.stop()
-        assert not line.is_alive(10)
-    hello = broker.hello
-    assert hello[:7] == b"\x00\x04MQTT\x05"
-    assert hello[7] == 0b1110_1110  # name, password, retained will of QoS 1, clean start
-    assert hello[8:10] == struct.pack(">H", 33)
-    for said in (b"client-1", b"gone", b"farewell", b"gw", b"secret", b"application/json"):
-        assert struct.pack(">H", len(said)) + said in hello
-    assert b"\x18" + struct.pack(">I", 7) in hello
+        await connection.stop()
+        assert not connection.is_alive(10)
+    packet = broker.connect_packet
+    assert packet[:7] == b"\x00\x04MQTT\x05"
+    assert packet[7] == 0b1110_1110  # name, password, retained will of QoS 1, clean start
+    assert packet[8:10] == struct.pack(">H", 33)
+    for said in (b"client-1", b"will", b"offline", b"gw", b"secret", b"application/json"):
+        assert struct.pack(">H", len(said)) + said in packet
+    assert b"\x18" + struct.pack(">I", 7) in packet
 
 
 async def test_message_is_sent_and_acknowledged():
-    user = User()
+    listener = RecordingListener()
     async with Broker() as broker:
-        line = wired(broker, user)
-        assert line.publish("a/b", b"x", b"") is None
-        line.flush()
-        line.start()
-        await until(lambda: user.of("on_connected"))
-        mids = [line.publish("a/b", b"%d" % n, b"", retain=n == 1) for n in range(2)]
+        connection = make_connection(broker, listener)
+        assert connection.publish("a/b", b"x", b"") is None
+        connection.flush()
+        connection.start()
+        await until(lambda: listener.calls_of("on_connected"))
+        mids = [connection.publish("a/b", b"%d" % n, b"", retain=n == 1) for n in range(2)]
         assert broker.published == []
-        line.flush()
-        await until(lambda: sum(len(acks) for (acks,) in user.of("on_acks")) == 2)
+        connection.flush()
+        await until(lambda: sum(len(acks) for (acks,) in listener.calls_of("on_acks")) == 2)
         assert broker.published == [("a/b", b"0"), ("a/b", b"1")]
-        assert [ack for (acks,) in user.of("on_acks") for ack in acks] == [(mid, 0) for mid in mids]
-        await line.stop()
-        assert line.publish("a/b", b"x", b"") is None
+        assert [ack for (acks,) in listener.calls_of("on_acks") for ack in acks] == [(mid, 0) for mid in mids]
+        await connection.stop()
+        assert connection.publish("a/b", b"x", b"") is None
 
 
 @pytest.mark.parametrize("reason", [0x95, None])
-async def test_reason_of_a_hang_up(reason):
-    user = User()
+async def test_disconnect_reason(reason):
+    listener = RecordingListener()
     async with Broker(lambda *_: "disconnect") as broker:
         broker.hang_up_reason = reason
-        line = wired(broker, user)
-        line.start()
-        await until(lambda: user.of("on_connected"))
-        line.publish("a/b", b"x", b"")
-        line.flush()
-        await until(lambda: user.of("on_disconnected"))
-        assert user.of("on_disconnected") == [[reason]]
-        await until(lambda: len(user.of("on_connected")) == 2)
-        await line.stop()
+        connection = make_connection(broker, listener)
+        connection.start()
+        await until(lambda: listener.calls_of("on_connected"))
+        connection.publish("a/b", b"x", b"")
+        connection.flush()
+        await until(lambda: listener.calls_of("on_disconnected"))
+        assert listener.calls_of("on_disconnected") == [[reason]]
+        await until(lambda: len(listener.calls_of("on_connected")) == 2)
+        await connection.stop()
 
 
-async def test_nobody_there_is_told_and_tried_again():
-    user = User()
+async def test_failed_connect_is_reported_and_retried():
+    listener = RecordingListener()
     async with Broker() as broker:
         pass
-    line = wired(broker, user)
-    line.start()
-    await until(lambda: len(user.of("on_connect_failed")) >= 3)
-    assert user.of("on_connect_failed")[0] == ["Connection refused"]
-    assert user.of("on_disconnected") == []
-    await line.stop()
+    connection = make_connection(broker, listener)
+    connection.start()
+    await until(lambda: len(listener.calls_of("on_connect_failed")) >= 3)
+    assert listener.calls_of("on_connect_failed")[0] == ["Connection refused"]
+    assert listener.calls_of("on_disconnected") == []
+    await connection.stop()
 
 
 @pytest.mark.parametrize(
@@ -161,11 +164,11 @@ async def test_nobody_there_is_told_and_tried_again():
         (ValueError(), "ValueError"),
     ],
 )
-def test_words_of_a_failure(error, words):
+def test_connect_error_text(error, words):
     assert describe_connect_error(error) == words
 
 
-def test_words_of_a_certificate():
+def test_certificate_error_text():
     error = ssl.SSLCertVerificationError("x")
     error.verify_message = "certificate has expired"
     assert describe_connect_error(error) == "its certificate was refused (certificate has expired)"
@@ -173,7 +176,7 @@ def test_words_of_a_certificate():
 
 @pytest.fixture
 def coalesced():
-    """A socket over TCP, and its other end."""
+    """A coalesced socket over TCP, and its other end."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
@@ -212,7 +215,7 @@ def test_writes_wait_for_flush(coalesced):
     assert theirs.recv(10) == b"abcde"
 
 
-def test_what_the_socket_does_not_take_waits(coalesced):
+def test_unsent_bytes_wait_in_coalesced_socket(coalesced):
     ours, theirs = coalesced
     content = bytes(range(256)) * 40_000
     ours.send(content)
@@ -234,31 +237,31 @@ def test_close_sends_the_rest(coalesced):
     assert theirs.recv(10) == b""
 
 
-def test_suspicion_falls_on_the_first():
-    one = PoisonMessageDetector()
+def test_first_in_flight_is_suspect():
+    detector = PoisonMessageDetector()
     for losses in range(1, 6):
-        one.on_connection_lost((1, 1, -1), 4, None)
-        assert (one.serialised_left, one.quarantined) == (4 if losses >= 3 else 0, set())
-    one.on_connection_lost((1, 1, -1), 1, None)
-    assert one.quarantined == {(1, 1, -1)}
+        detector.on_connection_lost((1, 1, -1), 4, None)
+        assert (detector.serialised_left, detector.quarantined) == (4 if losses >= 3 else 0, set())
+    detector.on_connection_lost((1, 1, -1), 1, None)
+    assert detector.quarantined == {(1, 1, -1)}
 
 
-def test_suspicion_begins_anew_with_another():
-    one = PoisonMessageDetector()
+def test_other_suspect_resets_losses():
+    detector = PoisonMessageDetector()
     for first in ("a", "a", "b", "a", "a"):
-        one.on_connection_lost(first, 2, None)
-    assert (one.serialised_left, one.quarantined) == (0, set())
-    one.on_connection_lost("a", 2, None)
-    assert one.serialised_left == 2
+        detector.on_connection_lost(first, 2, None)
+    assert (detector.serialised_left, detector.quarantined) == (0, set())
+    detector.on_connection_lost("a", 2, None)
+    assert detector.serialised_left == 2
 
 
-def test_suspicion_where_a_reason_is_given():
-    one = PoisonMessageDetector()
-    one.on_connection_lost("a", 3, 0x95)
-    assert (one.serialised_left, one.quarantined) == (3, set())
-    one.on_connection_lost("a", 2, 0x95)
-    assert one.serialised_left == 3
-    one.on_connection_lost("b", 1, 0x95)
-    assert one.quarantined == {"b"}
-    one.on_connection_lost("b", 1, None)
-    assert (one.quarantined, one._losses) == ({"b"}, 1)
+def test_disconnect_reason_quarantines_sooner():
+    detector = PoisonMessageDetector()
+    detector.on_connection_lost("a", 3, 0x95)
+    assert (detector.serialised_left, detector.quarantined) == (3, set())
+    detector.on_connection_lost("a", 2, 0x95)
+    assert detector.serialised_left == 3
+    detector.on_connection_lost("b", 1, 0x95)
+    assert detector.quarantined == {"b"}
+    detector.on_connection_lost("b", 1, None)
+    assert (detector.quarantined, detector._losses) == ({"b"}, 1)

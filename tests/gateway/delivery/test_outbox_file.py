@@ -1,4 +1,4 @@
-"""The outbox's files: locks, signs of damage, keys and seals; and the properties of what is sent."""
+"""Files of the outbox: locks, signs of damage, keys, encryption; also properties, tokens and timers."""
 
 import errno
 import os
@@ -46,7 +46,7 @@ PAGE = 512
 
 
 def wal(*frames, order=">", header_sum=0):
-    """A WAL of frames: (page count after a commit, or 0; whether it has the header's salt)."""
+    """Make a WAL of frames: (page count after a commit, or 0; whether it has the header's salt)."""
     salt = b"saltsalt"
     head = struct.pack(">3I", 0x377F0682 | (order == ">"), 3007000, PAGE) + struct.pack(">I", 1) + salt
     words = struct.unpack(f"{order}6I", head)
@@ -55,8 +55,8 @@ def wal(*frames, order=">", header_sum=0):
         a = (a + first + b) % 2**32
         b = (b + second + a) % 2**32
     content = head + struct.pack(">2I", a, (b + header_sum) % 2**32)
-    for pages, ours in frames:
-        content += struct.pack(">2I", 1, pages) + (salt if ours else b"elsewise") + bytes(8) + bytes(PAGE)
+    for pages, has_salt in frames:
+        content += struct.pack(">2I", 1, pages) + (salt if has_salt else b"elsewise") + bytes(8) + bytes(PAGE)
     return content
 
 
@@ -121,7 +121,7 @@ def test_newest_id_where_none_can_be(tmp_path):
     note.close()
 
 
-def test_broken_outbox_is_set_aside_whole(tmp_path):
+def test_unusable_outbox_is_set_aside_whole(tmp_path):
     for name in ("outbox.db", "outbox.db-wal"):
         (tmp_path / name).write_text(name)
     (tmp_path / "outbox.db").chmod(0o644)
@@ -158,7 +158,7 @@ def sqlite(code):
         (sqlite(sqlite3.SQLITE_IOERR), "disk_error"),
     ],
 )
-def test_trouble_by_its_name(tmp_path, error, trouble):
+def test_classify_error_by_code(tmp_path, error, trouble):
     assert classify_error(error, tmp_path) == trouble
 
 
@@ -166,7 +166,7 @@ def test_trouble_by_its_name(tmp_path, error, trouble):
     ("flags", "free", "trouble"),
     [(os.ST_RDONLY, 5, "disk_read_only"), (0, 0, "disk_full"), (0, 1, "disk_error")],
 )
-def test_trouble_by_the_disk(tmp_path, monkeypatch, flags, free, trouble):
+def test_classify_error_by_disk(tmp_path, monkeypatch, flags, free, trouble):
     class Disk:
         f_flag, f_bavail = flags, free
 
@@ -174,11 +174,11 @@ def test_trouble_by_the_disk(tmp_path, monkeypatch, flags, free, trouble):
     assert classify_error(sqlite(sqlite3.SQLITE_IOERR), tmp_path) == trouble
 
 
-def test_trouble_of_a_folder_that_is_gone(tmp_path):
+def test_classify_error_without_directory(tmp_path):
     assert classify_error(sqlite(sqlite3.SQLITE_IOERR), tmp_path / "absent") == "disk_error"
 
 
-def test_transaction_is_whole(tmp_path):
+def test_transaction_is_atomic(tmp_path):
     connection = connect(tmp_path / "outbox.db")
     assert stat.S_IMODE((tmp_path / "outbox.db").stat().st_mode) == 0o600
     pragmas = ("journal_mode", "synchronous", "secure_delete", "temp_store", "trusted_schema")
@@ -209,7 +209,7 @@ def test_schema_is_upgraded_in_steps(tmp_path):
     connection.close()
 
 
-def test_images_are_written_whole_or_not(tmp_path):
+def test_images_are_written_all_or_none(tmp_path):
     files = BlobFiles(tmp_path / "blobs")
     assert files.remove_orphans(frozenset()) == 0
     first, second = files.write([b"one", b"two"])
@@ -230,7 +230,7 @@ def test_images_are_written_whole_or_not(tmp_path):
     assert list((tmp_path / "blobs").iterdir()) == []
 
 
-# Keys and seals
+# Keys and encryption
 
 MASTER = MasterKey(b"m" * 32)
 
@@ -242,7 +242,7 @@ def test_data_key_is_wrapped():
     other = MasterKey(b"o" * 32)
     again = rewrap(MASTER, other, wrapped)
     assert unwrap(other, again).decrypt(b"n" * 12, sealed, b"") == b"text"
-    with pytest.raises(EncryptionKeyError, match="sealed with another master key"):
+    with pytest.raises(EncryptionKeyError, match="encrypted with another master key"):
         unwrap(other, wrapped)
     assert MASTER.fingerprint != other.fingerprint
     assert repr(MASTER) == f"<MasterKey {MASTER.fingerprint.hex()}>"
@@ -279,11 +279,11 @@ def test_key_is_made_once(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["master.key"]
     assert master_key(KeySettings(), tmp_path) == key
     path.chmod(0o640)
-    with pytest.raises(EncryptionKeyError, match=r"open to others \(mode 0640\): chmod 600"):
+    with pytest.raises(EncryptionKeyError, match=r"readable by others \(mode 0640\): chmod 600"):
         master_key(KeySettings(), tmp_path)
 
 
-def test_key_from_where_it_is_configured(tmp_path, monkeypatch):
+def test_key_from_configured_source(tmp_path, monkeypatch):
     path = tmp_path / "key"
     path.write_bytes(b"f" * 32)
     path.chmod(0o600)
@@ -313,7 +313,7 @@ def test_key_that_cannot_be_had(tmp_path, monkeypatch, settings, words):
         master_key(settings, tmp_path)
 
 
-# What is sent
+# Properties, tokens, timers
 
 
 def test_properties():
@@ -342,7 +342,11 @@ def test_tokens_come_at_a_rate():
     assert bucket.take(100.025)
     assert not bucket.take(100.04)
     assert bucket.wait_s == pytest.approx(0.01)
-    assert [bucket.take(200.0) for _ in range(3)] == [True, True, False]  # a twentieth of a second's, at most
+    assert [bucket.take(200.0) for _ in range(3)] == [
+        True,
+        True,
+        False,
+    ]  # at most those of a twentieth of a second
 
 
 def test_slow_tokens_are_kept_singly():

@@ -1,4 +1,4 @@
-"""The log on disk, without a gateway: events in and out, its bounds, and reports of what waits."""
+"""The log on disk, without a gateway: storing, reading, bounds, inspection."""
 
 import io
 import json
@@ -24,21 +24,23 @@ from gateway.delivery.outbox.sequence import (
 )
 from gateway.delivery.settings import ClassSettings, OutboxSettings
 
-TAKERS = {DataClass.RECORD: ("hq", "local"), DataClass.TRAVELLER: ("local",)}
+DESTINATIONS_BY_CLASS = {DataClass.RECORD: ("hq", "local"), DataClass.TRAVELLER: ("local",)}
 KEY = MasterKey(b"k" * 32)
 MIB = 1024 * 1024
 BORN_NS = 1_760_000_000_000_000_000
 
 
 class Log:
-    """An open outbox, with a stream of records and one of travellers' events."""
+    """An open outbox, with a stream of records and one of traveller events."""
 
     def __init__(self, folder, **settings):
         folder.mkdir(exist_ok=True)
         self.settings = OutboxSettings(directory=folder, **settings)
         self.ids = EventIds()
-        opening = open_outbox(self.settings, SiteTopics("ke-busia", "gw-1"), TAKERS, (KEY, None), self.now())
-        self.outbox = opening.outbox
+        result = open_outbox(
+            self.settings, SiteTopics("ke-busia", "gw-1"), DESTINATIONS_BY_CLASS, (KEY, None), self.now()
+        )
+        self.outbox = result.outbox
         epoch = self.outbox.epoch
         self.counters = [
             StreamCounter(stream(1, epoch), 0, stored=False),
@@ -118,7 +120,7 @@ def test_pages_are_bounded(log):
     assert one.held(after=3, limit=2) == ([4, 5], 5)
     assert one.held(max_bytes=200) == ([1, 2], 2)
     assert one.held(max_bytes=299) == ([1, 2], 2)
-    assert one.held(max_bytes=1) == ([1], 1)  # one always fits
+    assert one.held(max_bytes=1) == ([1], 1)  # one event is always returned
     assert one.held(after=5) == ([], 5)
     assert one.held(number=9, after=4) == ([], 4)
 
@@ -150,14 +152,14 @@ def test_slack_of_a_hundredth(log):
     assert [seq for _, seq, _ in one.store(one.entry(1, 201))] == [1, 2, 3]
 
 
-def test_number_that_is_just_enough_asks_for_nothing(log):
-    """Bytes are over their bound, events are not: only bytes are freed."""
+def test_count_at_its_bound_frees_only_bytes(log):
+    """Bytes exceed their bound, events do not: only bytes are freed."""
     one = log(record=kept(events=200, size=10_000))
     one.store(one.entry(1, 1, size=5000), *(one.entry(1, seq, size=10) for seq in range(2, 200)))
     assert one.store(one.entry(1, 200, size=3100)) == [(1, 1, "dropped")]
 
 
-def test_event_over_its_number_goes_with_its_images(log):
+def test_event_over_count_goes_with_its_images(log):
     one = log(traveller=kept(events=2, size=10_000))
     image = (Blob("ir", "image/jpeg", b"i" * 4900),)
     one.store(*(one.entry(2, seq, blobs=image, size=5000) for seq in (1, 2)))
@@ -191,8 +193,8 @@ def test_images_of_travellers_go_first(log):
     assert one.used["traveller"][1] <= 10_000
 
 
-def test_all_classes_together_are_bounded(log):
-    """Travellers' events make room for records."""
+def test_all_classes_share_a_bound(log):
+    """Traveller events make room for records."""
     one = log(max_bytes=MIB)
     one.store(one.entry(1, 1, size=500_000), one.entry(2, 1, size=500_000))
     assert one.store(one.entry(1, 2, size=500_000)) == [(2, 1, "dropped")]
@@ -224,7 +226,7 @@ def test_parked_are_kept_for_a_person(log):
     assert [each.seq for each in admin.list_parked(one.settings.directory)] == [3]
 
 
-def test_what_waits_is_told(log):
+def test_list_events(log):
     one = log()
     one.store(one.entry(1, 1), one.entry(1, 2, is_clock_synced=False, size=7), one.entry(2, 1))
     one.outbox.advance({("local", 1): 1, ("hq", 1): 0})
@@ -279,13 +281,13 @@ def test_purge(log, tmp_path, of, include_parked, deleted, left):
     assert len(list(admin.list_parked(folder))) == (0 if include_parked else 1)
 
 
-def test_nothing_to_look_into(tmp_path):
+def test_inspect_without_outbox(tmp_path):
     for look in (admin.stream_summaries, admin.purge, lambda folder: list(admin.list_events(folder))):
         with pytest.raises(OutboxUnusable, match="no outbox in"):
             look(tmp_path)
 
 
-def test_purge_beside_a_gateway_is_refused(log):
+def test_purge_beside_running_gateway_is_refused(log):
     one = log()
     lock = OutboxLock(one.settings.directory)
     try:
@@ -295,7 +297,7 @@ def test_purge_beside_a_gateway_is_refused(log):
         lock.release()
 
 
-def test_failed_commit_leaves_memory_as_it_is(log):
+def test_failed_commit_keeps_counts(log):
     one = log(blob_row_bytes=0)
     one.store(one.entry(1, 1))
     double = one.entry(1, 1, blobs=(Blob("ir", "image/jpeg", b"i"),))
@@ -314,7 +316,7 @@ def test_topics_are_remembered(log):
     assert one.outbox.retained() == {"b", "c"}
 
 
-def test_keys_are_shredded_when_nothing_needs_them(log):
+def test_unused_keys_are_deleted(log):
     one = log()
     one.store(one.entry(1, 1))
     first = one.outbox.keys.current
@@ -344,7 +346,7 @@ def test_ids_only_increase():
     assert EventIds(ids.last).next_id(0) > taken[-1]
 
 
-def test_id_spelled():
+def test_uuid7_format():
     assert format_uuid7(0) == "00000000-0000-7000-8000-000000000000"
     assert format_uuid7(2**122 - 1) == "ffffffff-ffff-7fff-bfff-ffffffffffff"
     assert format_uuid7(1 << 74 | 1 << 62 | 1) == "00000000-0001-7001-8000-000000000001"
@@ -352,20 +354,20 @@ def test_id_spelled():
 
 
 def test_streams_are_numbered():
-    ledger = SequenceAllocator(SiteTopics("ke-busia", "gw-1"), "e-1", after_stream=3)
-    ledger.load_streams(
+    sequence = SequenceAllocator(SiteTopics("ke-busia", "gw-1"), "e-1", after_stream=3)
+    sequence.load_streams(
         [
             StreamCounter(stream(4, "e-0"), 9, stored=True),
             StreamCounter(stream(6, "e-1"), 9, stored=True),
         ],
         7,
     )
-    assert ledger.ids.last == 7
+    assert sequence.ids.last == 7
     now = Moment(BORN_NS, "boot-1", 50, ClockStatus.UNSYNCED)
 
     def number(position, data_class=DataClass.RECORD, **more):
         given = PendingEvent(position, "x.said", data_class, b'{"a":1', **more)
-        return ledger.to_stored_event(given, now, 1000)
+        return sequence.to_stored_event(given, now, 1000)
 
     known = number("lane-1/reader-6")
     assert (known.stream, known.seq) == (6, 10)
@@ -376,9 +378,9 @@ def test_streams_are_numbered():
     assert new.size == len(new.payload)
     with_image = number("lane-1/new", blobs=(Blob("ir", "image/jpeg", b"i" * 9),))
     assert (with_image.seq, with_image.size) == (2, len(with_image.payload) + 9)
-    assert [counter.stream.number for counter in ledger.counters] == [6, 5, 7]
-    ledger.start_epoch()
-    assert ledger.counters == []
+    assert [counter.stream.number for counter in sequence.counters] == [6, 5, 7]
+    sequence.start_epoch()
+    assert sequence.counters == []
     assert (again := number("lane-1/new")).seq == 1
     assert again.stream == 8
-    assert json.loads(again.payload)["epoch"] == ledger.epoch != "e-1"
+    assert json.loads(again.payload)["epoch"] == sequence.epoch != "e-1"

@@ -204,7 +204,7 @@ async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stol
                 changes.append(received.data)
                 if len(changes) == 5:
                     break
-    assert [(one.change, one.holder, one.previous_holder, one.why) for one in changes] == [
+    assert [(one.change, one.holder, one.previous_holder, one.reason) for one in changes] == [
         ("claimed", "counter-1", None, ""),
         ("stolen", "chief", "counter-1", "Counter 1 is unattended."),
         ("released", None, "chief", ""),

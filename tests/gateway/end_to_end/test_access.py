@@ -100,7 +100,7 @@ class ShippedDeployment:
         return self.gateway.workstation(*positions, **login)
 
     @property
-    def told(self) -> list[str]:
+    def relay_writes(self) -> list[str]:
         """Return all relay writes of both boards."""
         return [frame.meaning for site in self.sites for frame in site.log.output_writes]
 
@@ -214,11 +214,11 @@ async def test_only_permitted_station_moves_barrier(shipped_deployment: ShippedD
 
         # A permitted command is the first that a barrier receives; all earlier ones have been decided by
         # then.
-        assert shipped_deployment.told == []
+        assert shipped_deployment.relay_writes == []
         await opened(desk, "lane-1/barrier")
         async with online(shipped_deployment, "supervisor", "lane-2/barrier") as supervisor:
             await supervisor.command("lane-2/barrier", "stop", timeout_s=30)
-        assert shipped_deployment.told == ["relay 0 on for 0.5 s", "relay 2 on for 0.5 s"]
+        assert shipped_deployment.relay_writes == ["relay 0 on for 0.5 s", "relay 2 on for 0.5 s"]
         assert [site.barrier.signals["open-limit"] for site in shipped_deployment.sites] == [True, False]
 
 
@@ -233,10 +233,10 @@ async def test_workstation_reports_broker_refusal(shipped_deployment: ShippedDep
         async with powerless.claim("lane-2/barrier", lease_s=5):
             with pytest.raises(CommandRejected, match="may not do that here"):
                 await powerless.command("lane-2/barrier", "stop")
-    assert shipped_deployment.told == []
+    assert shipped_deployment.relay_writes == []
 
 
-async def test_a_lane_sees_itself_only(shipped_deployment: ShippedDeployment) -> None:
+async def test_lane_sees_only_itself(shipped_deployment: ShippedDeployment) -> None:
     async with shipped_deployment.desk("lane-2") as desk:
         await until(lambda: desk.status("lane-2/barrier").is_online)
         async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
@@ -245,7 +245,7 @@ async def test_a_lane_sees_itself_only(shipped_deployment: ShippedDeployment) ->
 
 
 async def test_preview_reaches_only_its_station(tmp_path: Path) -> None:
-    """A bystander in the same lane, another lane, a supervisor and a stranger wait for all of them."""
+    """Subscribe as other stations, a supervisor and an unknown user; none may receive a preview."""
     listeners = ("lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
     heard: dict[str, list[str]] = {name: [] for name in listeners}
 

@@ -71,7 +71,7 @@ async def records(desk: Workstation, count: int) -> list[Any]:
     return found
 
 
-def told(wire: SerialLine, verb: str) -> list[str]:
+def started_commands(wire: SerialLine, verb: str) -> list[str]:
     """Return the ids of the commands that reached the driver."""
     lines = [line.split() for line in wire.received_bytes.decode().splitlines()]
     return [line[2] for line in lines if line[0] == verb]
@@ -82,7 +82,7 @@ async def all_told(gateway: GatewayFixture, wire: SerialLine, verb: str) -> list
     async with station_at(gateway, "chief") as desk:
         last = await desk.command(BARRIER, "look", done=Called, timeout_s=20)
     await wire.wait_for_bytes(f"look chief {last.cmd_id}\n".encode())
-    return told(wire, verb)
+    return started_commands(wire, verb)
 
 
 async def test_command_done_answered_recorded(gateway: GatewayFixture, wire: SerialLine) -> None:
@@ -165,12 +165,12 @@ async def test_killed_gateway_resumes_no_command(gateway: GatewayFixture, wire: 
         await gateway.start()
         late = station.send("stop", old)
         await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
-        await until(lambda: desk._claims == {})
+        await until(lambda: desk._site_state._claims == {})
         later = station.send("stop", old)
         assert (await station.end_of(later)).reason is CommandReason.OTHER_SESSION
         assert all(answer.reason is CommandReason.OTHER_SESSION for answer in station.answers_to(late))
         assert await all_told(gateway, wire, "open-up") == [begun]
-        assert told(wire, "stop") == []
+        assert started_commands(wire, "stop") == []
 
 
 async def test_retained_command_is_refused(gateway: GatewayFixture, wire: SerialLine) -> None:
@@ -369,7 +369,7 @@ async def test_stop_revokes_claims_and_answers(gateway: GatewayFixture, wire: Se
                 if isinstance(item, DeviceStatus):
                     break
         assert late.status(BARRIER).claim is None
-        assert late._claims == {}
+        assert late._site_state._claims == {}
 
 
 async def test_no_role_file_no_commands(gateway: GatewayFixture) -> None:
@@ -398,4 +398,4 @@ async def test_flood_of_refusals_is_summarised(gateway: GatewayFixture, wire: Se
             ("visitor", True),
         ]
         assert decided[2].count > 1000
-    assert told(wire, "open-up") == []
+    assert started_commands(wire, "open-up") == []

@@ -90,11 +90,11 @@ async def test_disk_full_and_freed_again(gateway: GatewayFixture, disk: Disk) ->
         await started(gateway, desk)
         disk.fill()
         number = await say_until(gateway, desk, 0, "disk_full")
-        told = problem(desk, "disk_full")
-        assert told is not None
-        assert told.action == "call_support"
-        assert str(disk.place) in told.text
-        assert f"df -h {disk.place}" in told.how
+        reported = problem(desk, "disk_full")
+        assert reported is not None
+        assert reported.action == "call_support"
+        assert str(disk.place) in reported.text
+        assert f"df -h {disk.place}" in reported.how
         # A worker that is killed meanwhile is replaced as usual; its unsent events are lost.
         before = desk.status("lane-1/reader").state
         await gateway.wires["lane-1/reader"].send(b"crash\n")
@@ -168,10 +168,10 @@ async def test_start_on_read_only_disk(gateway: GatewayFixture, disk: Disk) -> N
         assert done.returncode == 0, done.stderr
         await started(gateway, desk)
         number = await say_until(gateway, desk, 0, "disk_read_only")
-        told = problem(desk, "disk_read_only")
-        assert told is not None
-        assert told.action == "call_support"
-        assert "remount,rw" in told.how
+        reported = problem(desk, "disk_read_only")
+        assert reported is not None
+        assert reported.action == "call_support"
+        assert "remount,rw" in reported.how
         assert disk.remount("rw").returncode == 0
         number = await say_until_over(gateway, desk, number, "disk_read_only")
         assert await gateway.stop() == 0
@@ -192,10 +192,10 @@ async def test_disk_fails_while_running(tmp_path: Path) -> None:
             await wire.send(b"say %d\n" % said)
             said += 1
             await until(lambda count=said: len(desk.arrivals) == count)
-        told = problem(desk.workstation, "disk_error")
-        assert told is not None
-        assert told.action == "replace"
-        assert "dmesg" in told.how
+        reported = problem(desk.workstation, "disk_error")
+        assert reported is not None
+        assert reported.action == "replace"
+        assert "dmesg" in reported.how
         post.forbid_growth(None)
         await until(lambda: problem(desk.workstation, "disk_error") is None)
         await wire.send(b"say %d\n" % said)

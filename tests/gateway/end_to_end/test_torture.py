@@ -72,12 +72,12 @@ def clean_run() -> RunEvidence:
     )
 
 
-def test_a_flawless_run_is_called_so(clean_run: RunEvidence) -> None:
+def test_clean_run_has_no_breaches(clean_run: RunEvidence) -> None:
     assert evaluate(clean_run).breaches == []
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_a_missing_record_is_found(clean_run: RunEvidence, end: str) -> None:
+def test_missing_record_is_found(clean_run: RunEvidence, end: str) -> None:
     del getattr(clean_run, end)[4]
     assert any("never came" in text for text in evaluate(clean_run).breaches)
 
@@ -117,7 +117,7 @@ def test_repetition_allowed_two_ids_not(clean_run: RunEvidence, end: str) -> Non
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_a_wrong_order_is_found(clean_run: RunEvidence, end: str) -> None:
+def test_wrong_order_is_found(clean_run: RunEvidence, end: str) -> None:
     came = getattr(clean_run, end)
     came[2], came[3] = came[3], came[2]
     assert any("came after" in text for text in evaluate(clean_run).breaches)
@@ -155,7 +155,7 @@ def test_missing_event_in_calm_is_found(clean_run: RunEvidence) -> None:
     assert any("in a calm" in text for text in evaluate(clean_run).breaches)
 
 
-def test_a_soak_that_grows_is_found() -> None:
+def test_growing_soak_is_found() -> None:
     flat = [Sample(at * 10.0, "daemon", 1, 40_000 + at % 3 * 100, 9_000, 20) for at in range(40)]
     assert verdict(flat, 60)[1]
     assert not verdict([dataclasses.replace(s, descriptors=20 + int(s.at) // 100) for s in flat], 60)[1]

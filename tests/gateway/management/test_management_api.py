@@ -134,7 +134,7 @@ async def test_invalid_requests_are_refused(running: InProcessGateway) -> None:
         await running.client.check(READER, SelfTestLevel.INTERACTIVE, AMINA)
     assert refused.value.code == "conflict"
     report = await running.client.check(READER, SelfTestLevel.INTERNAL, AMINA)
-    assert [step.name for step in report.steps] == ["link.open", "identity.told", "identity.firmware"]
+    assert [step.name for step in report.steps] == ["link.open", "identity.reported", "identity.firmware"]
     assert report.outcome == "successful"
 
 

@@ -159,7 +159,7 @@ async def test_self_test_always_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = await tried(diagnostics)
     assert [step.name for step in steps] == [
         "link.open",
-        "identity.told",
+        "identity.reported",
         "identity.firmware",
         "lamp.internal",
     ]

@@ -84,19 +84,19 @@ class BrowserFixture:
     """Errors reported by browsers: scripts, violations of the Content-Security-Policy."""
 
     @contextlib.asynccontextmanager
-    async def somebody(self, **more: object) -> AsyncIterator[Page]:
+    async def new_page(self, **more: object) -> AsyncIterator[Page]:
         """New browser context; `more` is Playwright's."""
         context: BrowserContext = await self.browser.new_context(base_url=self.url, locale="en-GB", **more)  # type: ignore[arg-type]
         context.set_default_timeout(40_000)
         page = await context.new_page()
-        page.on("console", lambda said: self._heard(said.type, said.text))
-        page.on("pageerror", lambda error: self._heard("error", str(error)))
+        page.on("console", lambda said: self._record_error(said.type, said.text))
+        page.on("pageerror", lambda error: self._record_error("error", str(error)))
         try:
             yield page
         finally:
             await context.close()
 
-    def _heard(self, kind: str, text: str) -> None:
+    def _record_error(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.complaints.append(text)
 

@@ -9,10 +9,10 @@ from PIL import Image
 from playwright.async_api import Page, expect
 from support.console.browsers import BARRIER, READER, SWAPPED, browser_fixture, wait_until_present
 
-from gateway.console.web import jinja as rendering
+from gateway.console.web import jinja
 from simulators.travellers import TravellerGenerator
 
-FOLDER = rendering.TEMPLATES.parent / "screenshots"
+FOLDER = jinja.TEMPLATES.parent / "screenshots"
 LARGEST_BYTES = 100_000
 
 
@@ -21,7 +21,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with (
             browser_fixture(Path(folder)) as at,
-            at.somebody(viewport={"width": 1280, "height": 760}) as page,
+            at.new_page(viewport={"width": 1280, "height": 760}) as page,
         ):
             await at.log_in(page, "supervisor")
             people = TravellerGenerator(7)

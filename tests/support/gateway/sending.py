@@ -1,4 +1,4 @@
-"""A destination without a broker, in virtual time: its messages are noted, and a test answers them."""
+"""A destination without a broker, in virtual time: tests see its messages and answer them."""
 
 import asyncio
 import functools
@@ -23,7 +23,7 @@ LIFE_NS = 3600 * 10**9
 
 
 class _NoWait(selectors.SelectSelector):
-    """Instead of waiting, moves the clock on."""
+    """Advances its clock instead of waiting."""
 
     now_s = 1000.0
 
@@ -44,7 +44,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A test whose waits take no time. Nothing may come from outside of its loop."""
+    """Run a test in virtual time: waits take none. No input may come from outside of the loop."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -55,14 +55,14 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
 
 
 def stream(number: int = 1, epoch: str = "epoch-1", data_class: DataClass = DataClass.RECORD) -> Stream:
-    """One stream; its position has its number."""
+    """Make a stream; its position contains its number."""
     return Stream(number, epoch, f"lane-1/reader-{number}/{data_class}", data_class)
 
 
 def entry(
     number: int, seq: int, *, size: int = 100, blobs: tuple[Blob, ...] = (), **more: Any
 ) -> StoredEvent:
-    """One numbered event of an hour's life; its topic and payload tell stream and number."""
+    """Make a numbered event with a lifetime of one hour; topic and payload contain stream and number."""
     born_ns = FakeTime().boot
     given: dict[str, Any] = {
         "stream": number,
@@ -82,17 +82,17 @@ def entry(
 
 
 def entries(number: int, first: int, last: int, **more: Any) -> list[StoredEvent]:
-    """Events of one stream, by their numbers, both included."""
+    """Make events of one stream with numbers from `first` to `last`."""
     return [entry(number, seq, **more) for seq in range(first, last + 1)]
 
 
-class NotedBacklog:
-    """An outbox of a few lists: replies at once, or when `reply` is called if `slow`."""
+class ListOutbox:
+    """Outbox of lists. It replies at once, or, if `slow`, when `reply` is called."""
 
     def __init__(self) -> None:
         self.stored: dict[int, list[StoredEvent]] = {}
         self.fetched: list[tuple[int, int]] = []
-        """(stream, after), of every page asked for."""
+        """(stream, after) of every requested page."""
         self.acked: dict[int, int] = {}
         self.parked: list[tuple[int, int, int]] = []
         """(stream, seq, reason code)."""
@@ -123,7 +123,7 @@ class NotedBacklog:
             asyncio.get_running_loop().call_soon(answer)
 
     def reply(self) -> None:
-        """Answer what was asked for so far."""
+        """Answer the requests so far."""
         waiting, self.waiting = self.waiting, []
         for answer in waiting:
             answer()
@@ -137,7 +137,7 @@ class NotedBacklog:
 
 @dataclass
 class Message:
-    """One message that was sent."""
+    """One sent message."""
 
     mid: int
     topic: str
@@ -152,8 +152,8 @@ class Message:
         return int(number), int(seq)
 
 
-class NotedWire:
-    """Stands where a destination has its connection."""
+class RecordingConnection:
+    """Replacement for the connection of a destination."""
 
     def __init__(self) -> None:
         self.sent: list[Message] = []
@@ -173,32 +173,34 @@ class NotedWire:
 
 
 class Rig:
-    """A destination, and both of its ends."""
+    """A destination with both of its ends."""
 
     def __init__(self, **changes: Any) -> None:
         given = {"classes": {DataClass.RECORD, DataClass.TRAVELLER}, "no_subscriber_timeout_s": 0.0} | changes
         self.settings = DestinationSettings.local(BrokerSettings(port=1), **given)
         self.time = FakeTime()
-        self.backlog = NotedBacklog()
-        self.wire = NotedWire()
-        self.noted: list[tuple[str, bool]] = []
-        self.retained = RetainedMessages(("local",), lambda topic, held: self.noted.append((topic, held)))
+        self.outbox = ListOutbox()
+        self.connection = RecordingConnection()
+        self.held_topics: list[tuple[str, bool]] = []
+        self.retained = RetainedMessages(
+            ("local",), lambda topic, held: self.held_topics.append((topic, held))
+        )
         self.changes = 0
         self.problems = Problems(lambda: None)
-        self.unheard: list[str] = []
+        self.no_subscriber: list[str] = []
         topics = SiteTopics("ke-busia", "gw-1")
         self.destination = Destination(
             self.settings,
             topics,
             Will(topics.gateway_state, b"", 5),
-            self.backlog,
+            self.outbox,
             self.retained,
             self.problems,
             self.time,
             self._changed,
-            on_no_subscriber=self.unheard.append,
+            on_no_subscriber=self.no_subscriber.append,
         )
-        self.destination.connection = self.wire  # type: ignore[assignment]
+        self.destination.connection = self.connection  # type: ignore[assignment]
         self._seen = 0
 
     def _changed(self) -> None:
@@ -208,31 +210,31 @@ class Rig:
     def causes(self) -> set[str]:
         return {problem.cause for problem in self.problems.active()}
 
-    def up(self, window: int = 65_535, maximum_packet_size: int | None = None) -> None:
-        """A connection stands; the broker allows so many messages in flight."""
+    def connect(self, window: int = 65_535, maximum_packet_size: int | None = None) -> None:
+        """Connect; the broker allows `window` messages in flight."""
         self.destination.on_connected(ConnackLimits(window, maximum_packet_size))
 
     def commit(self, *committed: StoredEvent) -> None:
-        """Events are on disk, and offered."""
+        """Store events, and pass them to the destination."""
         for one in committed:
-            self.backlog.stored.setdefault(one.stream, []).append(one)
+            self.outbox.stored.setdefault(one.stream, []).append(one)
         self.destination.scheduler.on_committed(committed)
         self.destination.send_ready()
 
-    def know(self, *streams: Stream, stored: int = 0) -> None:
-        """Streams exist, with so many events of each on disk."""
+    def add_streams(self, *streams: Stream, stored: int = 0) -> None:
+        """Add streams with `stored` events each on disk."""
         for one in streams:
-            self.backlog.stored[one.number] = entries(one.number, 1, stored)
+            self.outbox.stored[one.number] = entries(one.number, 1, stored)
             self.destination.scheduler.add_stream(one, 0, stored)
 
     def new(self) -> list[Message]:
-        """Take what was sent since the last call."""
-        fresh = self.wire.sent[self._seen :]
-        self._seen = len(self.wire.sent)
+        """Return messages sent since the last call."""
+        fresh = self.connection.sent[self._seen :]
+        self._seen = len(self.connection.sent)
         return fresh
 
     def events(self) -> list[tuple[int, int]]:
-        """Take the same, as streams and numbers."""
+        """Return the same as streams and numbers."""
         return [message.event for message in self.new()]
 
     def answer(self, *messages: Message, reason: int = 0) -> None:
@@ -241,7 +243,7 @@ class Rig:
 
 
 async def turn(seconds: float = 0.0) -> None:
-    """Let what is due happen; time passes, if any is given."""
+    """Let due callbacks run, after `seconds` of virtual time."""
     await asyncio.sleep(seconds)
     for _ in range(5):
         await asyncio.sleep(0)
