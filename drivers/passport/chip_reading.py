@@ -19,7 +19,7 @@ from drivers.links.link import LinkError, NotInstalledError
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
-from drivers.passport.emrtd.jpeg2000 import jpeg2000_to_jpeg
+from drivers.passport.jpeg2000 import jpeg2000_to_jpeg
 from drivers.passport.mrz import Mrz
 from drivers.passport.observations import (
     ChipRead,

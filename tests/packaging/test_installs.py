@@ -32,7 +32,7 @@ doors = [{open = 0, open_limit = 0, closed_limit = 1}]""",
     "finger": ("fingerprint", 'driver = "uru4000"\nport = "usb:05ba:000a"'),
 }
 """Devices of a post: the extra that each lacks, and its table."""
-PROBE = ROOT / "tests" / "support" / "command_probe.py"
+PROBE = ROOT / "tests" / "support" / "process" / "command_probe.py"
 RECORDINGS = ROOT / "tests" / "recordings"
 PLAYED = {
     "passport/text": "",
@@ -89,7 +89,7 @@ def work(folder: Path) -> list[tuple[list[str], str]]:
     for name, extra in PLAYED.items():
         recording, out = RECORDINGS / f"{name}.rec", folder / Path(name).name
         lines.append((["replay", str(recording), "--pause", "0.2"], extra))
-        lines.append((["scrub", str(recording), f"{out}.rec"], "" if extra == "osdp" else extra))
+        lines.append((["anonymize", str(recording), f"{out}.rec"], "" if extra == "osdp" else extra))
         lines.append((["pcapng", str(recording), f"{out}.pcapng"], ""))
     return lines
 
@@ -122,7 +122,7 @@ def test_base_runs_each_command(tmp_path: Path) -> None:
     python = environment(tmp_path / "venv")
     lines = [*((line, "") for line in helps()), *work(tmp_path)]
     (checked, *others) = ended(python, [CHECK, *(line for line, _ in lines)])
-    assert checked[0] == os.EX_UNAVAILABLE
+    assert checked[0] == os.EX_UNAVAILABLE, checked[1]
     assert asked_for(checked[1], python) == EXAMPLE
     for (line, extra), (code, said) in zip(lines, others, strict=True):
         assert "Traceback" not in said, (line, said)
@@ -147,7 +147,7 @@ def test_each_extra_alone(extra: str, tmp_path: Path) -> None:
 def test_nothing_is_missing() -> None:
     """The environment of developers has every extra."""
     ((code, said),) = ended(Path(sys.executable), [CHECK])
-    assert (code, said.endswith("nothing wrong\n")) == (0, True), said
+    assert (code, said.endswith("no errors\n")) == (0, True), said
 
 
 async def test_devices_lack_extras(gateway: GatewayFixture) -> None:

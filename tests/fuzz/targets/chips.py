@@ -10,7 +10,6 @@ from drivers.passport.emrtd.errors import ChipError
 from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.face import face_image
 from drivers.passport.emrtd.inspection_result import InspectionResultBuilder
-from drivers.passport.emrtd.jpeg2000 import jpeg2000_to_jpeg
 from drivers.passport.emrtd.lds import com_data_groups, dg1_lines, document_details, holder_details
 from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
 from drivers.passport.emrtd.pki.security_object import SecurityObject
@@ -18,6 +17,7 @@ from drivers.passport.emrtd.pki.signed_data import SignedData
 from drivers.passport.emrtd.protocols import active_authentication
 from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
 from drivers.passport.emrtd.transport.files import ElementaryFile, longest_chunk
+from drivers.passport.jpeg2000 import jpeg2000_to_jpeg
 from drivers.passport.mrz import parse
 from fuzz.target import target
 

@@ -38,95 +38,95 @@ def test_next_end_is_the_earliest() -> None:
     assert claims.next_end_ns == 60 * SECOND
 
 
-async def nearly_over(desk: DispatcherFixture) -> None:
+async def nearly_over(dispatcher: DispatcherFixture) -> None:
     """Claim two devices; the first lease has 20 ms left on both clocks."""
-    desk.arrive("claim", args={"lease_s": 5})
-    desk.time.advance(4.98)
-    desk.arrive("claim", position=OTHER, args={"lease_s": 30})
+    dispatcher.arrive("claim", args={"lease_s": 5})
+    dispatcher.time.advance(4.98)
+    dispatcher.arrive("claim", position=OTHER, args={"lease_s": 30})
 
 
-async def test_boot_clock_ends_a_lease(desk: DispatcherFixture) -> None:
+async def test_boot_clock_ends_a_lease(dispatcher: DispatcherFixture) -> None:
     """The timer of the loop fires first here; it is set again until the boot clock has arrived too."""
-    await nearly_over(desk)
+    await nearly_over(dispatcher)
     await asyncio.sleep(0.05)
-    assert set(desk.retained) == {MINE, THEIRS}
+    assert set(dispatcher.retained) == {MINE, THEIRS}
 
-    desk.time.advance(0.02)
-    await until(lambda: MINE not in desk.retained)
-    assert set(desk.retained) == {THEIRS}
-    assert desk.claims[-1].change is ClaimChange.EXPIRED
+    dispatcher.time.advance(0.02)
+    await until(lambda: MINE not in dispatcher.retained)
+    assert set(dispatcher.retained) == {THEIRS}
+    assert dispatcher.claims[-1].change is ClaimChange.EXPIRED
 
 
-async def test_no_lease_ends_after_stop(desk: DispatcherFixture) -> None:
-    await nearly_over(desk)
-    desk.path.stop()
-    desk.time.advance(0.02)
+async def test_no_lease_ends_after_stop(dispatcher: DispatcherFixture) -> None:
+    await nearly_over(dispatcher)
+    dispatcher.path.stop()
+    dispatcher.time.advance(0.02)
     await asyncio.sleep(0.05)
 
-    assert set(desk.retained) == {MINE, THEIRS}
+    assert set(dispatcher.retained) == {MINE, THEIRS}
 
 
-async def test_holder_changes_are_passed_on(desk: DispatcherFixture) -> None:
-    desk.arrive("claim", "counter-2")
-    desk.arrive("renew", "counter-2")
-    desk.arrive("steal", "chief", args={"reason": "Unattended."})
-    desk.arrive("release", "chief")
+async def test_holder_changes_are_passed_on(dispatcher: DispatcherFixture) -> None:
+    dispatcher.arrive("claim", "counter-2")
+    dispatcher.arrive("renew", "counter-2")
+    dispatcher.arrive("steal", "chief", args={"reason": "Unattended."})
+    dispatcher.arrive("release", "chief")
 
-    assert desk.holders == [(BARRIER, "counter-2"), (BARRIER, "chief"), (BARRIER, None)]
+    assert dispatcher.holders == [(BARRIER, "counter-2"), (BARRIER, "chief"), (BARRIER, None)]
 
 
-async def test_holder_and_lease_end_on_time(desk: DispatcherFixture) -> None:
-    desk.arrive("claim", args={"lease_s": 5})
-    lease = desk.path.lease(BARRIER)
+async def test_holder_and_lease_end_on_time(dispatcher: DispatcherFixture) -> None:
+    dispatcher.arrive("claim", args={"lease_s": 5})
+    lease = dispatcher.path.lease(BARRIER)
     assert lease is not None
-    assert (lease.holder, lease.lease_s, lease.since_unix_ns) == ("counter-1", 5, desk.time.unix_ns())
-    assert desk.path.holder(BARRIER) == "counter-1"
-    assert desk.path.holder(OTHER) is None
+    assert (lease.holder, lease.lease_s, lease.since_unix_ns) == ("counter-1", 5, dispatcher.time.unix_ns())
+    assert dispatcher.path.holder(BARRIER) == "counter-1"
+    assert dispatcher.path.holder(OTHER) is None
 
-    desk.time.advance(5)
-    assert desk.path.holder(BARRIER) is None
+    dispatcher.time.advance(5)
+    assert dispatcher.path.holder(BARRIER) is None
 
 
-async def test_overdue_lease_is_not_withdrawn(desk: DispatcherFixture) -> None:
+async def test_overdue_lease_is_not_withdrawn(dispatcher: DispatcherFixture) -> None:
     """A lease that ended by itself is recorded as expired, whatever happens to the device next."""
-    desk.arrive("claim", args={"lease_s": 5})
-    desk.time.advance(5)
-    desk.path.revoke_claim(BARRIER)
+    dispatcher.arrive("claim", args={"lease_s": 5})
+    dispatcher.time.advance(5)
+    dispatcher.path.revoke_claim(BARRIER)
 
-    assert [claim.change for claim in desk.claims] == [ClaimChange.CLAIMED, ClaimChange.EXPIRED]
+    assert [claim.change for claim in dispatcher.claims] == [ClaimChange.CLAIMED, ClaimChange.EXPIRED]
 
 
-async def test_overdue_lease_is_not_stolen(desk: DispatcherFixture) -> None:
-    desk.arrive("claim", args={"lease_s": 5})
-    desk.time.advance(5)
-    (claimed,) = desk.arrive("claim", "counter-2")
+async def test_overdue_lease_is_not_stolen(dispatcher: DispatcherFixture) -> None:
+    dispatcher.arrive("claim", args={"lease_s": 5})
+    dispatcher.time.advance(5)
+    (claimed,) = dispatcher.arrive("claim", "counter-2")
 
     assert claimed.result == {"lease_s": 30, "previous_holder": None}
-    changes = [(claim.change, claim.holder, claim.previous_holder) for claim in desk.claims]
+    changes = [(claim.change, claim.holder, claim.previous_holder) for claim in dispatcher.claims]
     assert changes[1:] == [("expired", None, "counter-1"), ("claimed", "counter-2", None)]
 
 
-async def test_claims_are_shown_again(desk: DispatcherFixture) -> None:
-    desk.arrive("claim")
-    shown = desk.retained.pop(MINE)
-    desk.path.republish_claims()
+async def test_claims_are_shown_again(dispatcher: DispatcherFixture) -> None:
+    dispatcher.arrive("claim")
+    shown = dispatcher.retained.pop(MINE)
+    dispatcher.path.republish_claims()
 
-    assert desk.retained == {MINE: shown}
+    assert dispatcher.retained == {MINE: shown}
 
 
-async def test_configured_lease_limit(desk: DispatcherFixture) -> None:
-    desk.path.configure(CommandsSection(max_lease_s=10), ROLES)
-    (claimed,) = desk.arrive("claim", args={"lease_s": 60})
+async def test_configured_lease_limit(dispatcher: DispatcherFixture) -> None:
+    dispatcher.path.configure(CommandsSection(max_lease_s=10), ROLES)
+    (claimed,) = dispatcher.arrive("claim", args={"lease_s": 60})
 
     assert claimed.state is CommandState.DONE
     assert claimed.result == {"lease_s": 10, "previous_holder": None}
-    assert desk.retained[MINE]["lease_s"] == 10
+    assert dispatcher.retained[MINE]["lease_s"] == 10
 
 
-async def test_closing_withdraws_every_claim(desk: DispatcherFixture) -> None:
-    desk.arrive("claim")
-    desk.arrive("claim", position=OTHER)
-    desk.path.refuse_commands()
+async def test_closing_withdraws_every_claim(dispatcher: DispatcherFixture) -> None:
+    dispatcher.arrive("claim")
+    dispatcher.arrive("claim", position=OTHER)
+    dispatcher.path.refuse_commands()
 
-    assert desk.retained == {}
-    assert [claim.change for claim in desk.claims[2:]] == [ClaimChange.REVOKED] * 2
+    assert dispatcher.retained == {}
+    assert [claim.change for claim in dispatcher.claims[2:]] == [ClaimChange.REVOKED] * 2

@@ -101,7 +101,7 @@ def test_crowd_does_not_block_claims() -> None:
     assert decide(replace(STOP, verb="claim"), facts) is None
 
 
-async def test_device_that_moves_is_a_machine(desk: DispatcherFixture) -> None:
+async def test_device_that_moves_is_a_machine(dispatcher: DispatcherFixture) -> None:
     """The urgent command of a device without movements is refused while another station has its claim."""
     still = {
         verb: CommandSpec(
@@ -109,12 +109,12 @@ async def test_device_that_moves_is_a_machine(desk: DispatcherFixture) -> None:
         )
         for verb in ("look", "cancel")
     }
-    desk.devices[BARRIER].commands = still
-    desk.arrive("claim", "counter-2")
-    (refused,) = desk.arrive("cancel")
+    dispatcher.devices[BARRIER].commands = still
+    dispatcher.arrive("claim", "counter-2")
+    (refused,) = dispatcher.arrive("cancel")
     assert refused.reason is CommandReason.CLAIMED
 
     moves = CommandSpec("open", "open", CommandArguments, CommandOutput, is_urgent=False, is_movement=True)
-    desk.devices[BARRIER].commands = still | {"open": moves}
-    (accepted,) = desk.arrive("cancel")
+    dispatcher.devices[BARRIER].commands = still | {"open": moves}
+    (accepted,) = dispatcher.arrive("cancel")
     assert accepted.state is CommandState.ACCEPTED

@@ -60,7 +60,7 @@ def missing(root: Path = Path("/")) -> list[str]:
 
 
 def chromium_offered() -> bool:
-    """Return True if apt offers the browser; apt on Debian offers it, though it knows no package before its first update."""
+    """Return True if apt offers the browser: on Debian it does, even before apt's first update."""
     return _known(CHROMIUM[0]) or (os_release().get("ID") == "debian" and not _known("gcc"))
 
 

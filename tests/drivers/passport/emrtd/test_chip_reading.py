@@ -15,7 +15,7 @@ from support.devices.pcsc_slot import SlotLinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome, redact
 from drivers.passport.chip_reading import ChipReader, ChipSettings, add_chip_reads, open_chip_reader
-from drivers.passport.emrtd.jpeg2000 import jpeg2000_to_jpeg
+from drivers.passport.jpeg2000 import jpeg2000_to_jpeg
 from drivers.passport.mrz import MrzFormat
 from drivers.passport.observations import (
     ChipRead,
