@@ -32,7 +32,7 @@ doors = [{open = 0, open_limit = 0, closed_limit = 1}]""",
     "finger": ("fingerprint", 'driver = "uru4000"\nport = "usb:05ba:000a"'),
 }
 """Devices of a post: the extra that each lacks, and its table."""
-PROBE = ROOT / "tests" / "support" / "command_probe.py"
+PROBE = ROOT / "tests" / "support" / "process" / "command_probe.py"
 RECORDINGS = ROOT / "tests" / "recordings"
 PLAYED = {
     "passport/text": "",

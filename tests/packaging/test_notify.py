@@ -109,7 +109,7 @@ async def test_stuck_component_stops_watchdog_and_is_named(gateway: GatewayFixtu
             await manager.hears("STATUS=Stuck: supervisor of lane-1/reader.")
             device._task = None
             await manager.hears("WATCHDOG=1")
-            wire = post.gateway.delivery._destinations[0]._connection
+            wire = post.gateway.delivery._destinations[0].connection
             assert wire._timer is not None
             wire._timer.cancel()
             await manager.hears("STATUS=Stuck: client of local.")
