@@ -89,13 +89,13 @@ def work(folder: Path) -> list[tuple[list[str], str]]:
     for name, extra in PLAYED.items():
         recording, out = RECORDINGS / f"{name}.rec", folder / Path(name).name
         lines.append((["replay", str(recording), "--pause", "0.2"], extra))
-        lines.append((["scrub", str(recording), f"{out}.rec"], "" if extra == "osdp" else extra))
+        lines.append((["anonymize", str(recording), f"{out}.rec"], "" if extra == "osdp" else extra))
         lines.append((["pcapng", str(recording), f"{out}.pcapng"], ""))
     return lines
 
 
 def ended(python: Path, lines: list[list[str]]) -> list[tuple[int, str]]:
-    """Run command lines in an environment: the exit code of each, and what it said."""
+    """Run command lines in an environment: the exit code of each, and its output."""
     variables = {"RUN": "/nowhere", "MQTT_PORT": "1883", "CONSOLE_PORT": "8443"}
     done = subprocess.run(
         [python, "-P", PROBE],
@@ -111,7 +111,7 @@ def ended(python: Path, lines: list[list[str]]) -> list[tuple[int, str]]:
 
 
 def asked_for(said: str, python: Path) -> set[str]:
-    """The extras that somebody is told to install, by lines that can be pasted."""
+    """Return the extras that the output says to install, by commands that can be pasted."""
     install = re.escape(f"cd {ROOT} && uv pip install --python {python} -e ")
     return set(re.findall(rf"^    {install}'\.\[([a-z0-9]+)\]'$", said, re.MULTILINE))
 
@@ -147,11 +147,11 @@ def test_each_extra_alone(extra: str, tmp_path: Path) -> None:
 def test_nothing_is_missing() -> None:
     """The environment of developers has every extra."""
     ((code, said),) = ended(Path(sys.executable), [CHECK])
-    assert (code, said.endswith("nothing wrong\n")) == (0, True), said
+    assert (code, said.endswith("no errors\n")) == (0, True), said
 
 
 async def test_devices_lack_extras(gateway: GatewayFixture) -> None:
-    """The post is up and its reader at work; the fault of each other device names the line that mends it."""
+    """The reader works; the fault of each other device names the command that installs its extra."""
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     for name, (_, table) in LACKING.items():
