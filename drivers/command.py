@@ -134,7 +134,9 @@ def commands_of(driver: type[Any]) -> dict[str, CommandSpec]:
         done = hints.pop("return", None)
         match list(hints.values()):
             case [request, call] if (
-                call is Invocation and _is(request, CommandArguments) and _is(done, CommandOutput)
+                call is Invocation
+                and _is_subclass(request, CommandArguments)
+                and _is_subclass(done, CommandOutput)
             ):
                 verb = named or name.replace("_", "-")
                 if verb in RESERVED_VERBS:
@@ -147,5 +149,5 @@ def commands_of(driver: type[Any]) -> dict[str, CommandSpec]:
     return found
 
 
-def _is(found: object, wanted: type[DataModel]) -> bool:
+def _is_subclass(found: object, wanted: type[DataModel]) -> bool:
     return isinstance(found, type) and issubclass(found, wanted)

@@ -11,7 +11,7 @@ from drivers.links.framing import DamagedFrame
 from drivers.links.recording.recording import Chunk, Entry
 from drivers.links.recording.usb_trace import Transfer, TransferType
 
-LONGEST_ANSWER = 64
+MAX_ANSWER_BYTES = 64
 """Upper bound on an answer without image or template, in bytes."""
 KEPT_PACKETS = 2
 """Number of leading interrupt bytes that are kept: the event code; the rest is undocumented."""
@@ -28,7 +28,9 @@ def _packets(data: bytes, address: int) -> Iterator[bytes]:
     packets = PacketReader(address)
     for found in (*packets.feed(data), *packets.on_silence()):
         match found:
-            case Packet(PacketKind.COMMAND | PacketKind.ACK, content, wire) if len(content) <= LONGEST_ANSWER:
+            case Packet(PacketKind.COMMAND | PacketKind.ACK, content, wire) if (
+                len(content) <= MAX_ANSWER_BYTES
+            ):
                 yield wire
             case Packet(kind, content):
                 yield encode_packet(kind, bytes(len(content)), address)

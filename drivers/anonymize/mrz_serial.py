@@ -19,9 +19,9 @@ CHIP = (
     "shown to be free of personal data: record the reader without `chip`"
 )
 _RTE_HEAD = re.compile(rb"\x01..OU\x02.", re.DOTALL)
-_ELYCTIS_SAYS = elyctis.PRODUCT + elyctis.SERIAL_NUMBER + elyctis.FIRMWARE + elyctis.CONTINUOUS
+_ELYCTIS_ANSWERS = elyctis.PRODUCT + elyctis.SERIAL_NUMBER + elyctis.FIRMWARE + elyctis.CONTINUOUS
 """Answers of an Elyctis about itself."""
-_ELYCTIS_ASKED = re.compile(rb"[ILVRTW]\x00\x00|C\x00\x01[\x00\x01]")
+_ELYCTIS_COMMANDS = re.compile(rb"[ILVRTW]\x00\x00|C\x00\x01[\x00\x01]")
 
 
 def mrz_serial(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:
@@ -41,7 +41,7 @@ def mrz_serial(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonym
             )
         case _:  # elyctis
             new = _framed(ElyctisFraming(), received, lambda frame: _elyctis(frame, pseudonymizer))
-            asked = keep_known(sent.data, _ELYCTIS_ASKED)
+            asked = keep_known(sent.data, _ELYCTIS_COMMANDS)
     return Anonymized(replace_chunks(entries, in_=new, out=asked))
 
 
@@ -101,6 +101,6 @@ def _elyctis(frame: Frame, pseudonymizer: Pseudonymizer) -> bytes:
     wire = frame.wire
     if not re.match(rb"[ILCVWRT]\x00", wire):
         return mask(wire)
-    if _fault(frame) is None and wire[:1] in _ELYCTIS_SAYS:
+    if _fault(frame) is None and wire[:1] in _ELYCTIS_ANSWERS:
         return wire
     return wire[:3] + anonymize_text(wire[3:], pseudonymizer)

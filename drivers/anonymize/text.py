@@ -9,7 +9,7 @@ from drivers.clock import today
 
 LINE = re.compile(rb"[\x21-\x5e\x60-\x7e](?:[\x20-\x5e\x60-\x7e]*[\x21-\x5e\x60-\x7e])?")
 """A line: printable, without surrounding spaces or `_`, with which some readers pad."""
-MOST_LINES = 3
+MAX_LINES = 3
 
 Keep = Callable[[bytes], bool]
 
@@ -36,7 +36,7 @@ def anonymize_lines(
     """Replace successive lines; those that form a zone together are replaced together."""
     new: list[bytes] = []
     while len(new) < len(lines):
-        rest = lines[len(new) : len(new) + MOST_LINES]
+        rest = lines[len(new) : len(new) + MAX_LINES]
         if keep(rest[0]):
             new.append(rest[0])
         else:

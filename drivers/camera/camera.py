@@ -108,9 +108,9 @@ class PictureCamera(Driver[SettingsT]):
         """Monitor the links while idle; ends only by raising LinkError."""
         await self.frame_source.monitor(self)
 
-    def emit(self, said: Output) -> None:
+    def emit(self, output: Output) -> None:
         """Queue an item for `watch`."""
-        self._output_queue.put_nowait(said)
+        self._output_queue.put_nowait(output)
 
     async def watch(self) -> AsyncIterator[Output]:
         """Yield queued items until the link fails."""
@@ -125,8 +125,8 @@ class PictureCamera(Driver[SettingsT]):
                         return
                     case LinkError() as error:
                         raise error
-                    case said:
-                        yield said
+                    case output:
+                        yield output
         finally:
             for task in beside:
                 task.cancel()
@@ -139,14 +139,14 @@ class PictureCamera(Driver[SettingsT]):
         asked_ns = boot_ns()
         self.is_idle.clear()
         try:
-            looked = await self._first_whole(asked_ns)
+            measured = await self._first_whole(asked_ns)
         finally:
             self.is_idle.set()
-        if looked is None:
+        if measured is None:
             yield damaged_step(DAMAGED_LIMIT)
             return
         for step in picture_steps(
-            looked.jpeg, looked.hints, (looked.source_frame.first_byte_ns - asked_ns) / 1e6
+            measured.jpeg, measured.hints, (measured.source_frame.first_byte_ns - asked_ns) / 1e6
         ):
             yield step
 
@@ -157,10 +157,10 @@ class PictureCamera(Driver[SettingsT]):
             async for shot in shots:
                 if isinstance(shot, CameraFrame) and shot.first_byte_ns < asked_ns:
                     continue
-                looked = await self._measure_if_complete(shot, Subject.SCENE, 1)
-                self.on_frame_integrity(whole=isinstance(looked, _MeasuredFrame))
-                if isinstance(looked, _MeasuredFrame):
-                    return looked
+                measured = await self._measure_if_complete(shot, Subject.SCENE, 1)
+                self.on_frame_integrity(whole=isinstance(measured, _MeasuredFrame))
+                if isinstance(measured, _MeasuredFrame):
+                    return measured
                 torn += 1
                 if torn == DAMAGED_LIMIT:
                     return None
@@ -194,7 +194,7 @@ class PictureCamera(Driver[SettingsT]):
             raise CommandFailure(RefusalReason.CANCELLED, "The capture was cancelled.")
         if not whole:
             raise CommandFailure(RefusalReason.TIMED_OUT, "No whole frame came in time.")
-        best = max(whole, key=lambda looked: quality_rank(looked.hints))
+        best = max(whole, key=lambda measured: quality_rank(measured.hints))
         captured = _captured(best, request, call, asked_ns, len(whole))
         self.emit(captured)
         return TakePictureResult(
@@ -225,25 +225,25 @@ class PictureCamera(Driver[SettingsT]):
         if self._preview.station not in (None, station):
             self._preview.stop()
 
-    def _show(self, glimpse: PreviewFrame) -> None:
-        if not glimpse.content or self._output_queue.qsize() < WAITING_LIMIT:
-            self.emit(glimpse)
+    def _show(self, preview_frame: PreviewFrame) -> None:
+        if not preview_frame.content or self._output_queue.qsize() < WAITING_LIMIT:
+            self.emit(preview_frame)
 
     async def measure_for_preview(
         self, frame: CameraFrame | BadFrame, subject: Subject, transaction: str
     ) -> bytes | None:
         """Check and measure a frame for the preview; None where it is incomplete."""
-        looked = await self._measure_if_complete(frame, subject, 1)
-        self.on_frame_integrity(whole=isinstance(looked, _MeasuredFrame))
-        if isinstance(looked, BadFrame):
-            self.emit(looked)
+        measured = await self._measure_if_complete(frame, subject, 1)
+        self.on_frame_integrity(whole=isinstance(measured, _MeasuredFrame))
+        if isinstance(measured, BadFrame):
+            self.emit(measured)
             return None
-        self._update_guidance(looked, subject, transaction)
-        return looked.source_frame.content
+        self._update_guidance(measured, subject, transaction)
+        return measured.source_frame.content
 
-    def _update_guidance(self, looked: _MeasuredFrame, subject: Subject, transaction: str) -> None:
+    def _update_guidance(self, measured: _MeasuredFrame, subject: Subject, transaction: str) -> None:
         feedback = (
-            self._portrait_guide.update(looked.hints, boot_ns()) if subject is Subject.PORTRAIT else None
+            self._portrait_guide.update(measured.hints, boot_ns()) if subject is Subject.PORTRAIT else None
         )
         if feedback is not None:
             self.emit(feedback.model_copy(update={"transaction": transaction}))
@@ -257,10 +257,10 @@ class PictureCamera(Driver[SettingsT]):
             async for shot in shots:
                 if isinstance(shot, CameraFrame) and shot.first_byte_ns < asked_ns:
                     continue
-                looked = await self._measure_if_complete(shot, request.subject, len(whole) + 1)
-                self.on_frame_integrity(whole=isinstance(looked, _MeasuredFrame))
-                if isinstance(looked, BadFrame):
-                    self.emit(looked)
+                measured = await self._measure_if_complete(shot, request.subject, len(whole) + 1)
+                self.on_frame_integrity(whole=isinstance(measured, _MeasuredFrame))
+                if isinstance(measured, BadFrame):
+                    self.emit(measured)
                     torn += 1
                     if torn == DAMAGED_LIMIT and whole:
                         return
@@ -268,9 +268,9 @@ class PictureCamera(Driver[SettingsT]):
                         raise CommandFailure(RefusalReason.LINK_FAILED, "The camera's frames are incomplete.")
                     continue
                 torn = 0
-                whole.append(looked)
-                self._update_guidance(looked, request.subject, call.transaction)
-                if len(whole) == request.best_of or is_sufficient(looked.hints):
+                whole.append(measured)
+                self._update_guidance(measured, request.subject, call.transaction)
+                if len(whole) == request.best_of or is_sufficient(measured.hints):
                     return
 
     async def _measure_if_complete(

@@ -64,7 +64,7 @@ class MultipartReader:
         """Headers of the part that is being read; None before a boundary."""
         self._inside = False
         """True between a boundary and the end of the headers."""
-        self._looked = 0
+        self._search_from = 0
         """No delimiter begins before this offset."""
         self.is_part_started = 0
         """Number of parts that have begun."""
@@ -103,7 +103,7 @@ class MultipartReader:
             surplus = len(self._rest) - self._longest
             if surplus > 0:
                 del self._rest[:surplus]
-                self._looked = 0
+                self._search_from = 0
             return False
         self._drop(delimiter.end())
         self._inside = True
@@ -176,15 +176,15 @@ class MultipartReader:
 
     def _drop(self, size: int) -> None:
         del self._rest[:size]
-        self._looked = 0
+        self._search_from = 0
 
     def _next_delimiter(self) -> re.Match[bytes] | None:
         """Return the next complete delimiter; a possible beginning of one is searched again."""
-        found = self._delimiter.search(self._rest, self._looked)
+        found = self._delimiter.search(self._rest, self._search_from)
         if found is not None and found.end() == len(self._rest) and not self._rest.endswith(b"\n"):
             found = None  # its line end is still missing
         if found is None:
-            self._looked = max(0, len(self._rest) - self._longest)
+            self._search_from = max(0, len(self._rest) - self._longest)
         return found
 
 

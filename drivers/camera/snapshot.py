@@ -103,11 +103,11 @@ class SnapshotFrameSource(FrameSource):
                 boundary = parse_boundary(answer.content_type)
                 self.is_stream = boundary is not None
                 shots = self._one(answer) if boundary is None else self._stream(answer, boundary)
-                left = int(boundary is not None) if discard is None else discard
+                remaining = int(boundary is not None) if discard is None else discard
                 async with aclosing(shots):
                     async for shot in shots:
-                        if left and isinstance(shot, CameraFrame):
-                            left -= 1
+                        if remaining and isinstance(shot, CameraFrame):
+                            remaining -= 1
                             continue
                         yield shot
             if boundary is not None:
@@ -117,7 +117,7 @@ class SnapshotFrameSource(FrameSource):
                     Action.RESTART,
                     "Restart the camera if it does not come back by itself; it may have too many clients.",
                 )
-            discard = left
+            discard = remaining
 
     async def _one(self, answer: HttpStream) -> AsyncGenerator[CameraFrame | BadFrame, None]:
         begun_ns = 0

@@ -132,7 +132,7 @@ class GpioLink:
             self._settings.outputs[n]: value.ACTIVE if active else value.INACTIVE for n, active in values
         }
         try:
-            self._held(self._outputs).set_values(lines)
+            self._require_open(self._outputs).set_values(lines)
         except OSError as error:
             raise self._chip_lost_error(error) from error
         self._tap("out", ",".join(f"{line}={v.value}" for line, v in lines.items()).encode())
@@ -141,13 +141,13 @@ class GpioLink:
         if not lines:
             return ()
         try:
-            found = self._held(request).get_values()
+            found = self._require_open(request).get_values()
         except OSError as error:
             raise self._chip_lost_error(error) from error
         self._tap("in", ",".join(f"{line}={v.value}" for line, v in zip(lines, found, strict=True)).encode())
         return tuple(value == self._gpiod.line.Value.ACTIVE for value in found)
 
-    def _held(self, request: Any) -> Any:
+    def _require_open(self, request: Any) -> Any:
         if request is None:
             raise self._chip_lost_error()
         return request

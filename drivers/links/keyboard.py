@@ -167,13 +167,13 @@ class _Node:
 
 def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
     """Resolve an address to the path of an input device; raises LinkError."""
-    wanted = USB_ADDRESS.fullmatch(address)
-    if wanted is None:
+    usb_ids = USB_ADDRESS.fullmatch(address)
+    if usb_ids is None:
         return _validated_path(address)
     fitting = [
         node
-        for node in _typing_nodes(sysfs, wanted["vid"].lower(), wanted["pid"].lower())
-        if wanted["serial"] in (None, node.serial_number)
+        for node in _typing_nodes(sysfs, usb_ids["vid"].lower(), usb_ids["pid"].lower())
+        if usb_ids["serial"] in (None, node.serial_number)
     ]
     one = one_of(
         address,

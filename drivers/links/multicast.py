@@ -11,7 +11,7 @@ QUERY_INTERVAL_S = 0.1
 LONGEST_BACKLOG = 1000
 
 
-class _Heard(asyncio.DatagramProtocol):
+class _ResponseQueue(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.answers: asyncio.Queue[tuple[bytes, str]] = asyncio.Queue()
 
@@ -21,38 +21,38 @@ class _Heard(asyncio.DatagramProtocol):
 
 
 async def query_group(
-    questions: Sequence[bytes], group: str, port: int, interface: str | None, within_s: float
+    queries: Sequence[bytes], group: str, port: int, interface: str | None, within_s: float
 ) -> AsyncGenerator[tuple[bytes, str], None]:
     """Send queries to a group, one after the other; yield each response with the address of its sender.
 
     `interface`: address of the network interface to send through. Raises LinkError where there is none.
     """
     loop = asyncio.get_running_loop()
-    asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
+    query_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
     try:
-        asking.setblocking(False)
+        query_socket.setblocking(False)
         if interface is not None:
-            asking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
-        for question in questions[:1]:
-            asking.sendto(question, (group, port))
+            query_socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
+        for query in queries[:1]:
+            query_socket.sendto(query, (group, port))
     except OSError as error:
-        asking.close()
+        query_socket.close()
         raise LinkError(
             Cause.LINK_FAILED,
             f"No query can be sent through {interface or 'the default network'} ({error.strerror}).",
             Action.CONFIGURE,
             "Correct `interface`: the address of this machine in the network of the devices.",
         ) from None
-    transport, heard = await loop.create_datagram_endpoint(_Heard, sock=asking)
+    transport, responses = await loop.create_datagram_endpoint(_ResponseQueue, sock=query_socket)
     later = [
-        loop.call_later(number * QUERY_INTERVAL_S, transport.sendto, question, (group, port))
-        for number, question in enumerate(questions[1:], start=1)
+        loop.call_later(number * QUERY_INTERVAL_S, transport.sendto, query, (group, port))
+        for number, query in enumerate(queries[1:], start=1)
     ]
     until_s = loop.time() + within_s
     try:
         while True:
             async with asyncio.timeout_at(until_s):
-                answer = await heard.answers.get()
+                answer = await responses.answers.get()
             yield answer
     except TimeoutError:
         pass

@@ -57,8 +57,8 @@ class RequestQueue:
             worker.cancel()
             with suppress(asyncio.CancelledError):
                 await worker
-        for errand in (*self._urgent, *self._others):
-            _fail(errand, _closed())
+        for job in (*self._urgent, *self._others):
+            _fail(job, _closed())
 
     async def submit(
         self,
@@ -82,20 +82,20 @@ class RequestQueue:
 
     async def _work(self) -> None:
         while True:
-            errand = await self._next()
-            if not errand.is_wanted():
-                _fail(errand, RequestCancelled())
+            job = await self._next()
+            if not job.is_wanted():
+                _fail(job, RequestCancelled())
                 continue
             try:
-                result = await errand.work()
+                result = await job.work()
             except asyncio.CancelledError:
-                _fail(errand, _closed())
+                _fail(job, _closed())
                 raise
             except Exception as error:  # noqa: BLE001 - it is the caller's
-                _fail(errand, error)
+                _fail(job, error)
             else:
-                if not errand.outcome.done():
-                    errand.outcome.set_result(result)
+                if not job.outcome.done():
+                    job.outcome.set_result(result)
 
     async def _next(self) -> _Request:
         loop = asyncio.get_running_loop()
@@ -103,12 +103,12 @@ class RequestQueue:
             self._wakeup.clear()
             earliest_s: float | None = None
             for queue in (self._urgent, self._others):
-                for errand in tuple(queue):
-                    if errand.outcome.done():  # its caller was cancelled
-                        queue.remove(errand)
-                    elif (due_s := errand.not_before()) <= loop.time():
-                        queue.remove(errand)
-                        return errand
+                for job in tuple(queue):
+                    if job.outcome.done():  # its caller was cancelled
+                        queue.remove(job)
+                    elif (due_s := job.not_before()) <= loop.time():
+                        queue.remove(job)
+                        return job
                     else:
                         earliest_s = due_s if earliest_s is None else min(earliest_s, due_s)
             with suppress(TimeoutError):

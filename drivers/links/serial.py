@@ -52,7 +52,7 @@ class SerialSettings(Settings):
 
     @field_validator("baud")
     @classmethod
-    def _a_rate(cls, baud: int) -> int:
+    def _check_rate(cls, baud: int) -> int:
         # 256000 is not in pyserial's table, yet the EST-100PR runs at it; Linux sets any rate (BOTHER).
         if baud not in RATES and baud != 256000:
             raise ValueError(
@@ -152,8 +152,8 @@ class SerialLink:
 
 def find_port(address: str) -> tuple[str, ListPortInfo | None]:
     """Resolve an address to a device path and, for USB, its descriptors; raises LinkError."""
-    wanted = USB_ADDRESS.fullmatch(address)
-    if wanted is None:
+    usb_ids = USB_ADDRESS.fullmatch(address)
+    if usb_ids is None:
         real = os.path.realpath(address)
         if not Path(real).exists():
             raise LinkError(
@@ -167,11 +167,11 @@ def find_port(address: str) -> tuple[str, ListPortInfo | None]:
                 Cause.WRONG_DEVICE, f"{address} is not a serial port.", Action.CONFIGURE, "Correct `port`."
             )
         return real, next((port for port in _usb_ports() if port.device == real), None)
-    vid, pid = int(wanted["vid"], 16), int(wanted["pid"], 16)
+    vid, pid = int(usb_ids["vid"], 16), int(usb_ids["pid"], 16)
     fitting = [
         port
         for port in _usb_ports()
-        if (port.vid, port.pid) == (vid, pid) and wanted["serial"] in (None, port.serial_number)
+        if (port.vid, port.pid) == (vid, pid) and usb_ids["serial"] in (None, port.serial_number)
     ]
     one = one_of(
         address,

@@ -17,29 +17,29 @@ class Settings(BaseModel):
 
         Numbers, and words of a closed list.
         """
-        return _nameless(self)
+        return _public_values(self)
 
 
-def _nameless(table: BaseModel) -> dict[str, Any]:
+def _public_values(table: BaseModel) -> dict[str, Any]:
     fields = type(table).model_fields
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name in sorted(table.model_fields_set & fields.keys(), key=list(fields).index):
         value = getattr(table, name)
         match value:
             case BaseModel():
-                told[name] = _nameless(value)
+                values[name] = _public_values(value)
             case tuple() | list() if value and all(isinstance(item, BaseModel) for item in value):
-                told[name] = [_nameless(item) for item in value]
+                values[name] = [_public_values(item) for item in value]
             case bool() | int() | float() | None:
-                told[name] = value
+                values[name] = value
             case str() if _is_listed(fields[name].annotation, value, _ANY_WORD):
-                told[name] = str(value)
-            case tuple() | list() if all(_harmless(fields[name].annotation, item) for item in value):
-                told[name] = list(value)
-    return told
+                values[name] = str(value)
+            case tuple() | list() if all(_is_public_item(fields[name].annotation, item) for item in value):
+                values[name] = list(value)
+    return values
 
 
-def _harmless(annotation: Any, item: object) -> bool:
+def _is_public_item(annotation: Any, item: object) -> bool:
     """Return True for a number, or a word of a closed list."""
     if isinstance(item, str):
         return _is_listed(annotation, [item], [_ANY_WORD])

@@ -73,7 +73,7 @@ class SmartCardLink:
     """One slot: an async context manager."""
 
     def __init__(self, reader: str, tap: Tap) -> None:
-        self._wanted = reader
+        self._reader_name = reader
         self._tap = tap
         self._context = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pcsc")
@@ -132,7 +132,7 @@ class SmartCardLink:
         deadline = time.monotonic() + timeout_s
         while True:
             if await self.run_blocking(
-                self._look, present, min(POLL_S, max(0.0, deadline - time.monotonic()))
+                self._wait_for_presence, present, min(POLL_S, max(0.0, deadline - time.monotonic()))
             ):
                 return True
             if time.monotonic() >= deadline:
@@ -145,13 +145,13 @@ class SmartCardLink:
         if code != scard.SCARD_S_SUCCESS:
             raise _failed(code)
         code, names = scard.SCardListReaders(context, [])
-        fitting = [name for name in names or () if name.startswith(self._wanted)]
+        fitting = [name for name in names or () if name.startswith(self._reader_name)]
         if len(fitting) != 1:
             scard.SCardReleaseContext(context)
-            raise _no_slot(self._wanted, list(names or ()), fitting)
+            raise _no_slot(self._reader_name, list(names or ()), fitting)
         self._context, self.name = context, fitting[0]
 
-    def _look(self, present: bool, timeout_s: float) -> bool:
+    def _wait_for_presence(self, present: bool, timeout_s: float) -> bool:
         """Wait until a card is present, or absent; return False after `timeout_s` seconds."""
         unwanted = scard.SCARD_STATE_EMPTY if present else scard.SCARD_STATE_PRESENT
         before = scard.SCARD_STATE_UNAWARE
@@ -242,18 +242,18 @@ def _failed(code: int) -> LinkError:
             )
 
 
-def _no_slot(wanted: str, names: list[str], fitting: list[str]) -> LinkError:
+def _no_slot(reader_name: str, names: list[str], fitting: list[str]) -> LinkError:
     there = ", ".join(f'"{name}"' for name in names) or "none"
     if fitting:
         return LinkError(
             Cause.ADDRESS_AMBIGUOUS,
-            f'{len(fitting)} slots begin with "{wanted}": {there}.',
+            f'{len(fitting)} slots begin with "{reader_name}": {there}.',
             Action.CONFIGURE,
             "Write a longer part of the name as `reader`.",
         )
     return LinkError(
         Cause.NO_DEVICE,
-        f'No chip reader "{wanted}" is plugged in; the smart card service lists: {there}.',
+        f'No chip reader "{reader_name}" is plugged in; the smart card service lists: {there}.',
         Action.REPLUG,
         "Check its cable, or correct `reader`.",
     )

@@ -34,7 +34,7 @@ MACHINE_CHARACTERS = 20
 """Number of characters without a pause of 0.1 s that no person types; a zone's lines have 30 or more."""
 SHIFTED_DIGITS = frozenset("!@#$%^&*()")
 """Digits while Shift seems pressed: its release was lost, which is no fault of the document."""
-PART_OF_A_ZONE = re.compile(rb"(?=.{8})[A-Z0-9\r]*<[A-Z0-9<\r]*", re.DOTALL)
+MRZ_FRAGMENT = re.compile(rb"(?=.{8})[A-Z0-9\r]*<[A-Z0-9<\r]*", re.DOTALL)
 
 
 class MrzWedgeSettings(KeyboardSettings):
@@ -125,7 +125,7 @@ class MrzWedge(Driver[MrzWedgeSettings]):
 
 def _failed_or_counted(fault: str, text: bytes) -> ReadFailed | BadFrame:
     """Return a failed read if a reader typed the text; else a count without the text."""
-    of_a_zone = PART_OF_A_ZONE.fullmatch(text) is not None
+    of_a_zone = MRZ_FRAGMENT.fullmatch(text) is not None
     if not of_a_zone and len(text) < MACHINE_CHARACTERS:
         return BadFrame(KEYSTROKES, b"")
     return ReadFailed(fault=FrameFault(fault), size_bytes=len(text), wire=text if of_a_zone else b"")

@@ -46,7 +46,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "zebra": {"gap_s": 0.5},
     "code": {"gap_s": 0.5},
 }
-_SPOKEN_TO = ("honeywell", "newland")
+_COMMANDED_MODELS = ("honeywell", "newland")
 
 
 class OcrScannerSettings(SerialSettings):
@@ -112,7 +112,7 @@ class OcrScannerSettings(SerialSettings):
 
     @model_validator(mode="after")
     def _check_command_settings(self) -> Self:
-        if self.model not in _SPOKEN_TO and (self.trigger == "command" or self.setup):
+        if self.model not in _COMMANDED_MODELS and (self.trigger == "command" or self.setup):
             raise ValueError(f"no command is known for {self.model}: leave out `trigger` and `setup`")
         for command in self.setup or ():
             if not (command.isascii() and command.isalnum() and 6 <= len(command) <= 32):

@@ -206,7 +206,7 @@ _GROUPS = {
     "seal": CheckGroup.SEAL,
     "combined": CheckGroup.COMBINED,
 }
-_CUT_SHORT = {
+_INTERRUPTED = {
     TransactionEnd.REMOVED: ("document_removed", "The document was removed during the read."),
     TransactionEnd.REPLACED: ("document_replaced", "The next document was presented during the read."),
     TransactionEnd.READER_LOST: ("reader_lost", "The reader failed during the read."),
@@ -214,7 +214,7 @@ _CUT_SHORT = {
 
 
 def _aborted(check: str, ended: TransactionEnd) -> Check:
-    reason, text = _CUT_SHORT.get(ended, (str(ended), None))
+    reason, text = _INTERRUPTED.get(ended, (str(ended), None))
     return Check(
         id=check,
         group=_GROUPS.get(check.partition(".")[0], CheckGroup.UNKNOWN),

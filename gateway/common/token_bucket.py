@@ -30,7 +30,7 @@ class TokenBucket:
         """Tell whether a token can be taken."""
         elapsed_s = max(0.0, now_s - self._since_s)
         self._tokens = min(self._capacity, self._tokens + elapsed_s * self._per_s)
-        self._since_s = now_s
+        self._since_s = max(self._since_s, now_s)
         return self._tokens >= 1.0
 
     def take(self, now_s: float) -> bool:

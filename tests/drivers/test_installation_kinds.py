@@ -1,4 +1,4 @@
-"""The line that installs an extra: for packages, a clone, and an environment made of a wheel."""
+"""The command that installs an extra: for Debian packages, a clone, and an environment with a wheel."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A virtual environment with two distributions in it; returns its site-packages, first on the path."""
+    """Create a virtual environment with two distributions; return its site-packages, first on the path."""
     site = tmp_path / "venv" / "site-packages"
     for name in ("borderpost_gateway", "kivu_drivers"):
         folder = site / f"{name}-0.1.0.dist-info"
@@ -31,11 +31,11 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return site
 
 
-def origin(site: Path, **said: object) -> None:
-    (site / "borderpost_gateway-0.1.0.dist-info" / "direct_url.json").write_text(json.dumps(said))
+def origin(site: Path, **direct_url: object) -> None:
+    (site / "borderpost_gateway-0.1.0.dist-info" / "direct_url.json").write_text(json.dumps(direct_url))
 
 
-def test_a_clone(installed: Path, tmp_path: Path) -> None:
+def test_clone(installed: Path, tmp_path: Path) -> None:
     clone = tmp_path / "my clone"
     clone.mkdir()
     origin(installed, url=clone.as_uri(), dir_info={"editable": True})
@@ -53,7 +53,7 @@ def test_venv_inside_clone(installed: Path, tmp_path: Path) -> None:
 
 
 def test_metadata_in_clone(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is started in the clone finds setuptools' own metadata, without a word of where it is from."""
+    """A process started in the clone finds setuptools' own metadata, which does not name its origin."""
     clone = tmp_path / "clone"
     (clone / "borderpost_gateway.egg-info").mkdir(parents=True)
     (clone / "borderpost_gateway.egg-info" / "PKG-INFO").write_text(
@@ -66,7 +66,7 @@ def test_metadata_in_clone(installed: Path, tmp_path: Path, monkeypatch: pytest.
     assert how_to_install("http").startswith(f"cd {clone} && ")
 
 
-def test_a_wheel(installed: Path, tmp_path: Path) -> None:
+def test_wheel(installed: Path, tmp_path: Path) -> None:
     pip = tmp_path / "venv/bin/pip"
     wheel = tmp_path / "borderpost_gateway-0.1.0-py3-none-any.whl"
     wheel.touch()
@@ -76,11 +76,11 @@ def test_a_wheel(installed: Path, tmp_path: Path) -> None:
     assert how_to_install("http") == f"{pip} install '{wheel}[http]'"
 
 
-def test_a_wheel_that_is_gone(installed: Path, tmp_path: Path) -> None:
-    """A file has to be named all the same: the name alone would be looked up in an index."""
+def test_missing_wheel(installed: Path, tmp_path: Path) -> None:
+    """The command must name a file: a bare name would be looked up in a package index."""
     pip = tmp_path / "venv/bin/pip"
-    for said in ({"url": "file:///nowhere/old.whl", "archive_info": {}}, {}):
-        origin(installed, **said)
+    for direct_url in ({"url": "file:///nowhere/old.whl", "archive_info": {}}, {}):
+        origin(installed, **direct_url)
         file = "./borderpost_gateway-0.1.0-py3-none-any.whl"
         assert how_to_install("http") == f"{pip} install '{file}[http]'"
     assert how_to_install("cam", "kivu-drivers") == (
@@ -97,7 +97,7 @@ def test_uv_without_pip(installed: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("extra", [extra for extra in EXTRAS if extra != "dev"])
 def test_packages(extra: str, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian's packages bring what they can; pip must not touch their environment."""
+    """Debian's packages include what they can; pip must not change their environment."""
     monkeypatch.setattr(sys, "prefix", "/opt/borderpost")
     how = how_to_mend(extra)
 
@@ -113,7 +113,7 @@ def test_packages(extra: str, installed: Path, monkeypatch: pytest.MonkeyPatch) 
         assert f"Package: {package}\n" in control.read_text()
 
 
-def test_drivers_of_others_packaged(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_third_party_drivers_in_package(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "prefix", "/opt/borderpost")
 
     assert how_to_install("cam", "kivu-drivers") == (
@@ -122,8 +122,8 @@ def test_drivers_of_others_packaged(installed: Path, monkeypatch: pytest.MonkeyP
     )
 
 
-def test_no_index_is_asked() -> None:
-    """No text of ours has pip look up a distribution of ours, or run as root."""
+def test_texts_use_no_package_index() -> None:
+    """No text makes pip look up a distribution of this project in an index, or run as root."""
     told = subprocess.run(
         ["git", "grep", "-nE", r"sudo [^ ]*pip|pip install ['\"]?borderpost-gateway", "--", "*.py", "*.md"],
         cwd=ROOT,

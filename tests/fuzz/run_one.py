@@ -105,7 +105,7 @@ def _turn(target: Target, work: Path, seconds: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     before, at = found(work, target.name), time.time()
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
-        log = Path(folder, "heard")
+        log = Path(folder, "log")
         sys.stdout.flush()
         if (child := os.fork()) == 0:
             os.environ["TMPDIR"] = tempfile.tempdir = folder

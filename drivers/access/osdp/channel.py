@@ -30,14 +30,14 @@ class OsdpChannel:
     def __init__(self, address: int) -> None:
         self._address = address
         self._replies = OsdpFrameReader()
-        self._heard = bytearray()
+        self._received = bytearray()
         self._asked: int | None = None
         self.to_send = bytearray()
         """Bytes from libosdp for the line."""
         self.permit: OutputPermit | None = None
         self.withheld = False
         """True once a frame OUT was withheld: libosdp and the reader are out of step from then on."""
-        self._heard_ns = boot_ns()
+        self._last_frame_ns = boot_ns()
         self.last_reply: int | None = None
         """Code of the reader's last valid frame."""
         self.is_drained = False
@@ -47,19 +47,19 @@ class OsdpChannel:
         """Take bytes of the line. Only valid frames are passed on: noise confuses libosdp."""
         for frame in self._replies.feed(chunk):
             if frame.is_reply and frame.address == self._address:
-                self._heard += frame.wire
-                self._heard_ns, self.last_reply = boot_ns(), frame.code
+                self._received += frame.wire
+                self._last_frame_ns, self.last_reply = boot_ns(), frame.code
                 self.is_drained |= self._asked == POLL and frame.code == ACK
 
     @property
     def silence_s(self) -> float:
         """Seconds since the reader's last valid frame, or since opening."""
-        return (boot_ns() - self._heard_ns) / 1e9
+        return (boot_ns() - self._last_frame_ns) / 1e9
 
     def read(self, max_bytes: int) -> bytes:
         """Return received bytes to libosdp."""
-        chunk = bytes(self._heard[:max_bytes])
-        del self._heard[:max_bytes]
+        chunk = bytes(self._received[:max_bytes])
+        del self._received[:max_bytes]
         return chunk
 
     def write(self, data: bytes) -> int:
@@ -83,4 +83,4 @@ class OsdpChannel:
 
     def flush(self) -> None:
         """Discard received bytes."""
-        self._heard.clear()
+        self._received.clear()

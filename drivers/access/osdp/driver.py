@@ -51,7 +51,7 @@ class Osdp(Driver[OsdpSettings]):
 
     panel: "ControlPanel"
     _working: asyncio.Task[None] | None = None
-    _told = UNKNOWN_STATUS
+    _status = UNKNOWN_STATUS
     """Last status of the reader."""
 
     async def open(self) -> Identity:
@@ -68,16 +68,16 @@ class Osdp(Driver[OsdpSettings]):
         )
         while not self.panel.is_online:
             await self._turn()
-        self._news = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._working = asyncio.create_task(self._work())
-        self._working.add_done_callback(lambda _: self._news.set())
-        told = self.panel.identity
+        self._working.add_done_callback(lambda _: self._wakeup.set())
+        identity = self.panel.identity
         # libosdp makes a number of it, least byte first; an OUI is written in transmission order.
-        vendor, firmware = told["vendor_code"].to_bytes(3, "little"), told["firmware_version"]
+        vendor, firmware = identity["vendor_code"].to_bytes(3, "little"), identity["firmware_version"]
         return Identity(
-            model=f"model {told['model']}.{told['version']}",
+            model=f"model {identity['model']}.{identity['version']}",
             manufacturer=f"OUI {vendor.hex('-').upper()}",
-            serial_number=f"{told['serial_number']:08X}",
+            serial_number=f"{identity['serial_number']:08X}",
             firmware=f"{firmware >> 16}.{firmware >> 8 & 0xFF}.{firmware & 0xFF}",
         )
 
@@ -92,7 +92,7 @@ class Osdp(Driver[OsdpSettings]):
         while True:
             await self._turn()
             if self.panel.events:
-                self._news.set()
+                self._wakeup.set()
 
     async def _turn(self) -> None:
         await self.panel.work()
@@ -106,13 +106,13 @@ class Osdp(Driver[OsdpSettings]):
     async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Yield cards, and the status: once, then at every change."""
         assert self._working is not None
-        status = self._told = UNKNOWN_STATUS
+        status = self._status = UNKNOWN_STATUS
         yield status
         if self.settings.security == "install":
             yield INSECURE_STATUS
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._wakeup.wait()
+            self._wakeup.clear()
             while self.panel.events:
                 match self.panel.events.popleft():
                     case {"event": kind, "held": True} if kind != STATUS:
@@ -125,7 +125,7 @@ class Osdp(Driver[OsdpSettings]):
                             if _well(changed) != _well(status):
                                 yield self._condition(changed)
                             yield changed
-                        status = self._told = changed
+                        status = self._status = changed
                     case _:
                         yield BadFrame("other", b"")
             if self._working.done():
@@ -136,7 +136,7 @@ class Osdp(Driver[OsdpSettings]):
         if trial.level is SelfTestLevel.INTERACTIVE:
             yield await card_steps(trial)
             return
-        for step in reader_steps(self._told, secure=self.settings.security == "secure"):
+        for step in reader_steps(self._status, secure=self.settings.security == "secure"):
             yield step
 
     def _condition(self, status: ReaderStatus) -> Status:
@@ -166,26 +166,26 @@ class Osdp(Driver[OsdpSettings]):
         return PulseOutputResult(output=request.output, duration_s=tenths / 10)
 
 
-def _card(told: dict[str, Any]) -> CardRead:
+def _card(event: dict[str, Any]) -> CardRead:
     return CardRead(
-        reader=told["reader_no"],
-        format=FORMATS.get(told["format"], CardFormat.UNKNOWN),
-        bits=told["length"],
-        data=told["data"].hex(),
-        wire=told["data"],
+        reader=event["reader_no"],
+        format=FORMATS.get(event["format"], CardFormat.UNKNOWN),
+        bits=event["length"],
+        data=event["data"].hex(),
+        wire=event["data"],
     )
 
 
 def _changed(status: ReaderStatus, what: int, report: bytes) -> ReaderStatus:
     """Return the status updated by a report."""
-    told = tuple(map(bool, report))
+    values = tuple(map(bool, report))
     match what:
         case _ if what == INPUTS:
-            return status.model_copy(update={"inputs": told})
+            return status.model_copy(update={"inputs": values})
         case _ if what == OUTPUTS:
-            return status.model_copy(update={"outputs": told})
-        case _ if what == LOCAL and len(told) == 2:
-            return status.model_copy(update={"tampered": told[0], "power_failure": told[1]})
+            return status.model_copy(update={"outputs": values})
+        case _ if what == LOCAL and len(values) == 2:
+            return status.model_copy(update={"tampered": values[0], "power_failure": values[1]})
         case _:
             return status
 

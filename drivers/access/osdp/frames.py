@@ -67,23 +67,23 @@ class OsdpFrameReader:
 
     def clear(self) -> None:
         """Discard pending bytes, before every request: a partial frame would consume the next responses."""
-        self._held = b""
+        self._pending = b""
 
     def feed(self, chunk: bytes) -> Iterator[OsdpFrame]:
         """Take a chunk and yield complete frames."""
-        self._held += chunk
-        while (start := self._held.find(SOM)) >= 0:
-            self._held = self._held[start:]
-            if len(self._held) < 4:
+        self._pending += chunk
+        while (start := self._pending.find(SOM)) >= 0:
+            self._pending = self._pending[start:]
+            if len(self._pending) < 4:
                 return
-            length = int.from_bytes(self._held[2:4], "little")
-            if SHORTEST <= length <= LONGEST and len(self._held) < length:
+            length = int.from_bytes(self._pending[2:4], "little")
+            if SHORTEST <= length <= LONGEST and len(self._pending) < length:
                 return
-            frame = OsdpFrame.parse(self._held[:length])
+            frame = OsdpFrame.parse(self._pending[:length])
             if frame is not None:
                 yield frame
-            self._held = self._held[1 if frame is None else length :]
-        self._held = b""
+            self._pending = self._pending[1 if frame is None else length :]
+        self._pending = b""
 
 
 def describe_osdp(_direction: Direction, chunk: bytes) -> str:

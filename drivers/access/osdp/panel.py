@@ -70,7 +70,7 @@ class ControlPanel:
                 }
             ]
         )
-        self._panel.set_event_callback(self._told)
+        self._panel.set_event_callback(self._on_event)
         self._panel.set_command_completion_callback(self._completed)
 
     @property
@@ -140,8 +140,8 @@ class ControlPanel:
         try:
             self._submit(output, tenths)
             await self.work()
-            await self._leave(permit, call)
-            await self._answer(self._done)
+            await self._wait_until_sent(permit, call)
+            await self._wait_for_response(self._done)
         finally:
             self.channel.permit = None
             self._panel.flush_commands(READER_INDEX)
@@ -156,7 +156,7 @@ class ControlPanel:
         if not self._panel.submit_command(READER_INDEX, order):
             raise CommandRefusal(RefusalReason.TIMED_OUT, "The reader does not respond at the moment.")
 
-    async def _leave(self, permit: OutputPermit, call: Invocation) -> None:
+    async def _wait_until_sent(self, permit: OutputPermit, call: Invocation) -> None:
         """Wait until the frame was sent."""
         try:
             async with asyncio.timeout(min(QUEUE_TIMEOUT_S, call.remaining_s)):
@@ -164,7 +164,7 @@ class ControlPanel:
         except TimeoutError:
             raise CommandRefusal(RefusalReason.EXPIRED, "The line was not free in time.") from None
 
-    async def _answer(self, done: "asyncio.Future[int]") -> None:
+    async def _wait_for_response(self, done: "asyncio.Future[int]") -> None:
         """Wait for the reader's response."""
         try:
             async with asyncio.timeout(RESPONSE_TIMEOUT_S):
@@ -182,7 +182,7 @@ class ControlPanel:
         if self._done is not None and not self._done.done():
             self._done.set_result(status)
 
-    def _told(self, _reader: int, event: dict[str, Any]) -> int:
+    def _on_event(self, _reader: int, event: dict[str, Any]) -> int:
         match event:
             case {"event": osdp_sys.EVENT_NOTIFICATION, "type": kind, "arg0": 0}:
                 if kind == osdp_sys.EVENT_NOTIFICATION_PD_STATUS:

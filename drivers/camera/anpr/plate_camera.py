@@ -108,15 +108,15 @@ class PlateCamera(Driver[SettingsT]):
 
     def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self._said = PassageDeduplicator()
+        self._reported = PassageDeduplicator()
         self._waiting: list[PlatePassage] = []
         """Passages whose pictures may still arrive."""
         self._keepalive_count = 0
         """Number of heartbeats since."""
         self._streamed, self._caught = PlateDeduplicator(SAME_PASSAGE_S), PlateDeduplicator(SAME_PASSAGE_S)
-        self._missed: list[PlatePassage] = []
+        self._backlog: list[PlatePassage] = []
         """Passages listed after a lost connection: reported once the stream has not repeated them."""
-        self._heard = False
+        self._has_received = False
         self._listening: tuple[AsyncExitStack, HttpStream, str] | None = None
 
     @abstractmethod
@@ -150,7 +150,7 @@ class PlateCamera(Driver[SettingsT]):
         except BaseException:
             await stack.aclose()
             raise
-        self._heard = False
+        self._has_received = False
         self._listening = stack, answer, boundary
 
     async def close(self) -> None:
@@ -177,10 +177,10 @@ class PlateCamera(Driver[SettingsT]):
             for read in self._publish_all():
                 yield read
             await self.close()
-            if not self._heard:
+            if not self._has_received:
                 raise lost or self._ended()
             await self.listen()
-            self._missed = await self.fetch_backlog()
+            self._backlog = await self.fetch_backlog()
 
     def _ended(self) -> LinkError:
         return LinkError(
@@ -219,9 +219,9 @@ class PlateCamera(Driver[SettingsT]):
 
     def _take(self, part: BodyPart | MalformedPart) -> Iterator[PlateRead | BadFrame]:
         if isinstance(part, MalformedPart):
-            yield from self._spoilt(part.fault, part.content)
+            yield from self._damaged_part(part.fault, part.content)
             return
-        self._heard = True
+        self._has_received = True
         if part.media_type.startswith("image/"):
             yield from self._picture(part)
             return
@@ -244,7 +244,7 @@ class PlateCamera(Driver[SettingsT]):
         return any(passage.announced_images is not None for passage in self._waiting)
 
     def _patience_s(self) -> float | None:
-        if not self._waiting and not self._missed:
+        if not self._waiting and not self._backlog:
             return None
         return self.settings.timeout_s if self._counted() else self.settings.picture_timeout_s
 
@@ -253,7 +253,7 @@ class PlateCamera(Driver[SettingsT]):
         self._keepalive_count = 0
         for passage in passages:
             plate, when = passage.dedup_key
-            new = self._said.is_first(passage.names)
+            new = self._reported.is_first(passage.names)
             if new and not self._caught.is_duplicate(plate, when):
                 self._waiting.append(passage)
             self._streamed.add(plate, when)
@@ -261,13 +261,13 @@ class PlateCamera(Driver[SettingsT]):
     def _picture(self, part: BodyPart) -> Iterator[PlateRead | BadFrame]:
         found = parse_jpeg(part.content)
         if not isinstance(found, JpegInfo):
-            yield from self._spoilt(found, part.content)
+            yield from self._damaged_part(found, part.content)
             return
         for passage in self._waiting:
             passage.pictures.append((self.image_role(part), part.content[: found.size_bytes]))
         yield from self._publish_complete()
 
-    def _spoilt(self, fault: str, content: bytes) -> Iterator[PlateRead | BadFrame]:
+    def _damaged_part(self, fault: str, content: bytes) -> Iterator[PlateRead | BadFrame]:
         """Handle a damaged part; after the plate read of a vehicle it was one of its pictures."""
         yield BadFrame(fault, content[:RAW_EXCERPT_BYTES])
         for passage in self._waiting:
@@ -280,9 +280,9 @@ class PlateCamera(Driver[SettingsT]):
 
     def _publish_all(self) -> Iterator[PlateRead]:
         yield from self._publish_waiting()
-        missed, self._missed = self._missed, []
+        missed, self._backlog = self._backlog, []
         for passage in missed:
-            if self._said.is_first(passage.names) and not self._streamed.is_duplicate(*passage.dedup_key):
+            if self._reported.is_first(passage.names) and not self._streamed.is_duplicate(*passage.dedup_key):
                 self._caught.add(*passage.dedup_key)
                 yield to_observation(passage)
 

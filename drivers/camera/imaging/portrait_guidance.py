@@ -21,12 +21,12 @@ class PortraitGuide:
     def __init__(self) -> None:
         self._seen: PortraitAdvice | None = None
         self._times = 0
-        self._said: PortraitAdvice | None = None
+        self._given: PortraitAdvice | None = None
         self._said_ns = -REPEAT_AFTER_NS
 
     def update(self, hints: tuple[PictureHint, ...], now_ns: int) -> FaceFeedback | None:
         """Take the measurements of a frame and return the advice to give now, if any."""
-        found = _foremost(hints)
+        found = _most_fundamental(hints)
         if found is None:
             return None
         advice, hint = found
@@ -34,16 +34,16 @@ class PortraitGuide:
         self._seen = advice
         since_ns = now_ns - self._said_ns
         if self._times < CONSECUTIVE_PICTURES or since_ns < (
-            REPEAT_AFTER_NS if advice is self._said else MIN_INTERVAL_NS
+            REPEAT_AFTER_NS if advice is self._given else MIN_INTERVAL_NS
         ):
             return None
-        if advice is self._said is PortraitAdvice.GOOD:
+        if advice is self._given is PortraitAdvice.GOOD:
             return None
-        self._said, self._said_ns = advice, now_ns
+        self._given, self._said_ns = advice, now_ns
         return FaceFeedback(advice=advice, measurement=hint)
 
 
-def _foremost(hints: tuple[PictureHint, ...]) -> tuple[PortraitAdvice, PictureHint | None] | None:
+def _most_fundamental(hints: tuple[PictureHint, ...]) -> tuple[PortraitAdvice, PictureHint | None] | None:
     """Return the most fundamental advice: in the dark, no face is found either."""
     failed = {hint.measure: hint for hint in hints if hint.outcome is Outcome.FAILED}
     for measure, below, above in _ORDER:

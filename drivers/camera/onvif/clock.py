@@ -30,10 +30,10 @@ class CameraClock:
         """Seconds by which it is ahead of the gateway's clock; negative where it is behind."""
         return (self.now() - datetime.now(UTC)).total_seconds()
 
-    def update(self, said: datetime, asked_ns: int, answered_ns: int) -> float:
+    def update(self, device_time: datetime, asked_ns: int, answered_ns: int) -> float:
         """Take its time, read between two moments of CLOCK_BOOTTIME; return the change in seconds."""
         before = self.now()
-        self._at_boot = said - timedelta(microseconds=(asked_ns + answered_ns) / 2000)
+        self._at_boot = device_time - timedelta(microseconds=(asked_ns + answered_ns) / 2000)
         return abs((self.now() - before).total_seconds())
 
 

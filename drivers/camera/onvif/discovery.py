@@ -77,7 +77,7 @@ class DiscoveryTarget(Settings):
         """Return True if a camera fits."""
         if self.endpoint is not None and _bare(endpoint) != _bare(self.endpoint):
             return False
-        return all(any(_begins(mine, wanted) for mine in scopes) for wanted in self.levels)
+        return all(any(_begins(mine, target) for mine in scopes) for target in self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +89,26 @@ class ProbeMatch:
     addresses: tuple[str, ...]
 
 
-async def find(wanted: DiscoveryTarget) -> str:
+async def find(target: DiscoveryTarget) -> str:
     """Return the address of its device service; raises LinkError for none, and for several."""
-    asked = [f"urn:uuid:{uuid.uuid4()}" for _ in range(2)]
+    probe_ids = [f"urn:uuid:{uuid.uuid4()}" for _ in range(2)]
     # Some cameras respond only to a probe without types. UDP may lose one, too.
-    probes = [probe_message(asked[0], "dn:NetworkVideoTransmitter"), probe_message(asked[1], "")]
+    probes = [probe_message(probe_ids[0], "dn:NetworkVideoTransmitter"), probe_message(probe_ids[1], "")]
     met: dict[str, str] = {}
-    host = None if wanted.interface is None else str(wanted.interface)
-    async with aclosing(query_group(probes, GROUP, PORT, host, wanted.search_s)) as heard:
-        async for datagram, sender in heard:
-            for match in parse_probe_matches(datagram, asked):
-                if not wanted.matches(match.endpoint, match.scopes):
+    host = None if target.interface is None else str(target.interface)
+    async with aclosing(query_group(probes, GROUP, PORT, host, target.search_s)) as responses:
+        async for datagram, sender in responses:
+            for match in parse_probe_matches(datagram, probe_ids):
+                if not target.matches(match.endpoint, match.scopes):
                     continue
                 if (address := reachable_address(match.addresses, sender)) is not None:
                     met.setdefault(_bare(match.endpoint), address)
-            if met and wanted.endpoint is not None:
+            if met and target.endpoint is not None:
                 break
     if not met:
         raise LinkError(
             Cause.NO_DEVICE,
-            f"No camera responds as {wanted.description}.",
+            f"No camera responds as {target.description}.",
             Action.RESTART,
             "Start the camera; check that its WS-Discovery is on, and that it is in the same network as "
             "`interface`. Or write its address as `url`.",
@@ -116,7 +116,7 @@ async def find(wanted: DiscoveryTarget) -> str:
     if len(met) > 1:
         raise LinkError(
             Cause.ADDRESS_AMBIGUOUS,
-            f"{len(met)} cameras are {wanted.description}.",
+            f"{len(met)} cameras are {target.description}.",
             Action.CONFIGURE,
             "Set the `endpoint` of one of them: " + ", ".join(sorted(met)[:4]) + ".",
         )
@@ -135,13 +135,13 @@ def probe_message(message_id: str, types: str) -> bytes:
     ).encode()
 
 
-def parse_probe_matches(datagram: bytes, asked: Sequence[str]) -> list[ProbeMatch]:
+def parse_probe_matches(datagram: bytes, probe_ids: Sequence[str]) -> list[ProbeMatch]:
     """Parse the response to one of these probes; an empty list for anything else."""
     try:
         root = ElementTree.fromstring(datagram)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         return []
-    if local_name(root) != "Envelope" or text(child(root, "Header", "RelatesTo")) not in asked:
+    if local_name(root) != "Envelope" or text(child(root, "Header", "RelatesTo")) not in probe_ids:
         return []
     return [
         ProbeMatch(
@@ -172,6 +172,6 @@ def _bare(endpoint: str) -> str:
     return endpoint.strip().lower().removeprefix("urn:").removeprefix("uuid:")
 
 
-def _begins(scope: str, wanted: str) -> bool:
+def _begins(scope: str, target: str) -> bool:
     """Compare by whole levels of a path, case-insensitive before it (WS-Discovery, 5.1, rfc2396)."""
-    return (scope.rstrip("/") + "/").startswith(wanted.rstrip("/") + "/")
+    return (scope.rstrip("/") + "/").startswith(target.rstrip("/") + "/")

@@ -63,9 +63,9 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
         super().__init__(*given)
         self._conditions = CameraHealth(self.settings.tamper_input, self.settings.tamper_closed)
         self._subscription: PullPointSubscription | None = None
-        self._heard = False
+        self._has_pulled = False
         """True once a pull of this subscription succeeded, even without events."""
-        self._clock_said_s: float | None = None
+        self._reported_offset_s: float | None = None
         """Offset of the clock in the last report."""
 
     async def open(self) -> Identity:
@@ -83,12 +83,12 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
             await device.read_services()
             identity = await device.identity()
             media = media_of(device)
-            profile = self._chosen([] if media is None else await media.profiles())
+            profile = self._choose_profile([] if media is None else await media.profiles())
             assert media is not None, "it has a profile"
-            self.frame_source = await self._looking(media, profile)
+            self.frame_source = await self._open_frame_source(media, profile)
         except FaultError as fault:
             raise device.fault_error(fault) from None
-        self._mind_clock()
+        self._report_clock()
         return identity
 
     async def close(self) -> None:
@@ -100,7 +100,10 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
 
     async def monitor(self) -> None:
         """Monitor pictures and events; ends only by raising LinkError."""
-        both = [asyncio.create_task(self.frame_source.monitor(self)), asyncio.create_task(self._hear())]
+        both = [
+            asyncio.create_task(self.frame_source.monitor(self)),
+            asyncio.create_task(self._pull_events()),
+        ]
         try:
             done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             await next(iter(done))
@@ -111,7 +114,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
 
     # Pictures
 
-    def _chosen(self, profiles: list[MediaProfile]) -> MediaProfile:
+    def _choose_profile(self, profiles: list[MediaProfile]) -> MediaProfile:
         """Return the configured profile, or the largest within the limit; raises LinkError for none."""
         wanted, widest = self.settings.profile, self.settings.width_max_px
         if wanted is not None:
@@ -132,7 +135,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
             )
         return max(fitting, key=lambda each: each.width_px * each.height_px)
 
-    async def _looking(self, media: Media, profile: MediaProfile) -> FrameSource:
+    async def _open_frame_source(self, media: Media, profile: MediaProfile) -> FrameSource:
         """Open the source of its pictures, and test it; raises LinkError, or FaultError."""
         wanted = self.settings.picture_source
         given = "" if wanted == "stream" else await media.snapshot_address(profile)
@@ -169,7 +172,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
 
     # Events
 
-    async def _hear(self) -> None:
+    async def _pull_events(self) -> None:
         """Pull events; each response is a heartbeat. Ends only by raising LinkError."""
         while True:
             try:
@@ -185,7 +188,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
                 if fault.is_unauthorized:
                     raise self.device.fault_error(fault) from None
                 await self._resubscribe()
-            self._mind_clock()
+            self._report_clock()
 
     async def _subscribe(self) -> None:
         try:
@@ -198,15 +201,15 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
 
     async def _resubscribe(self) -> None:
         """Drop a subscription that the camera has lost or cannot renew; the next pull creates another."""
-        if not self._heard:
+        if not self._has_pulled:
             self.set_problem("events", EVENTS_UNAVAILABLE)
         await self.close()
-        await asyncio.sleep(PAUSE_S if self._heard else RETRY_S)
-        self._heard = False
+        await asyncio.sleep(PAUSE_S if self._has_pulled else RETRY_S)
+        self._has_pulled = False
 
     async def _pull(self, subscription: PullPointSubscription) -> None:
         pulled = await subscription.pull(WAIT_S, WAIT_S + SLACK_S)
-        self._heard = True
+        self._has_pulled = True
         self.set_problem("events", None)
         self._conditions.update(pulled.notices)
         for status in (SIGNAL_LOST, TAMPERED, IMAGE_DEGRADED):
@@ -217,14 +220,14 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
         if subscription.is_renewal_due:
             await subscription.renew()
 
-    def _mind_clock(self) -> None:
+    def _report_clock(self) -> None:
         """Report a wrong clock, once until its offset changes."""
-        off_s, said_s = self.device.clock.offset_s, self._clock_said_s
+        off_s, said_s = self.device.clock.offset_s, self._reported_offset_s
         if abs(off_s) <= self.settings.clock_tolerance_s:
-            self._clock_said_s = None
+            self._reported_offset_s = None
             self.set_problem("clock", None)
         elif said_s is None or abs(off_s - said_s) > CHURN_S:
-            self._clock_said_s = off_s
+            self._reported_offset_s = off_s
             self.set_problem("clock", _clock_off(off_s))
 
 

@@ -51,28 +51,28 @@ class CameraHealth:
     def __init__(self, tamper_input: str | None = None, tamper_closed: bool = False) -> None:
         self._input = tamper_input
         self._closed = tamper_closed
-        self._said: dict[object, Status] = {}
+        self._active: dict[object, Status] = {}
 
     def clear(self) -> None:
         """Forget all: a camera sends a new subscriber its complete state first."""
-        self._said.clear()
+        self._active.clear()
 
     def update(self, notices: Iterable[Notification]) -> None:
         """Apply events."""
         for notice in notices:
-            status, is_so = self._meant(notice)
+            status, is_so = self._parse_event(notice)
             if status is None:
                 continue
             about = (notice.topic, frozenset(notice.source.items()))
-            self._said.pop(about, None)
+            self._active.pop(about, None)
             if is_so and not notice.is_deleted:
-                self._said[about] = status
+                self._active[about] = status
 
     def is_active(self, status: Status) -> bool:
         """Return True if this problem is present."""
-        return status in self._said.values()
+        return status in self._active.values()
 
-    def _meant(self, notice: Notification) -> tuple[Status | None, bool]:
+    def _parse_event(self, notice: Notification) -> tuple[Status | None, bool]:
         """Return the problem of an event, and its presence."""
         if notice.topic == DIGITAL_INPUT:
             if self._input is None or self._input not in notice.source.values():

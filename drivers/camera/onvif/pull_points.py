@@ -66,8 +66,8 @@ class PullPointSubscription:
         Not to some: filters are poorly supported by cameras, and there are few events.
         """
         lasting = f"<tev:InitialTerminationTime>PT{lasts_s:g}S</tev:InitialTerminationTime>"
-        told = await device.call(device.services["tev"], "tev:CreatePullPointSubscription", lasting)
-        reference = child(told, "SubscriptionReference")
+        response = await device.call(device.services["tev"], "tev:CreatePullPointSubscription", lasting)
+        reference = child(response, "SubscriptionReference")
         given = text(child(reference, "Address"))
         to = f"<a:To>{escape(given)}</a:To>"
         parameters = child(reference, "ReferenceParameters")
@@ -76,7 +76,7 @@ class PullPointSubscription:
             to += serialise(parameter)
         place = device.addresses.service(given) or device.services["tev"]
         subscription = cls(device, place, to, lasts_s)
-        subscription._lasts(told)
+        subscription._lasts(response)
         return subscription
 
     @property
@@ -86,12 +86,12 @@ class PullPointSubscription:
 
     async def pull(self, wait_s: float, timeout_s: float) -> PullResult:
         """Pull events, waiting for the first up to `wait_s`; raises LinkError, or FaultError."""
-        wanted = (
+        request = (
             f"<tev:Timeout>PT{wait_s:g}S</tev:Timeout><tev:MessageLimit>{MESSAGE_LIMIT}</tev:MessageLimit>"
         )
-        told = await self._ask("tev:PullMessages", wanted, timeout_s)
-        notices = tuple(_notice(each) for each in find_all(told, "NotificationMessage"))
-        return PullResult(notices, parse_timestamp(text(child(told, "CurrentTime"))))
+        response = await self._ask("tev:PullMessages", request, timeout_s)
+        notices = tuple(_notice(each) for each in find_all(response, "NotificationMessage"))
+        return PullResult(notices, parse_timestamp(text(child(response, "CurrentTime"))))
 
     async def renew(self) -> None:
         """Renew the subscription; raises LinkError, or FaultError."""
@@ -106,9 +106,11 @@ class PullPointSubscription:
         header = f"<a:Action>{ACTIONS[operation]}</a:Action>{self._header}"
         return await self._device.call(self._place, operation, arguments, header, timeout_s)
 
-    def _lasts(self, told: Element) -> None:
+    def _lasts(self, response: Element) -> None:
         """Take the granted duration, which may be shorter than the requested one."""
-        now, ends = (parse_timestamp(text(child(told, name))) for name in ("CurrentTime", "TerminationTime"))
+        now, ends = (
+            parse_timestamp(text(child(response, name))) for name in ("CurrentTime", "TerminationTime")
+        )
         lasts_s = (ends - now).total_seconds() if now and ends else self._asked_s
         self._renew_ns = boot_ns() + round(min(max(lasts_s, 0), self._asked_s) / 2 * 1e9)
 

@@ -114,7 +114,7 @@ class OnvifSettings(Settings):
         )
 
     @model_validator(mode="after")
-    def _can_be_reached(self) -> "OnvifSettings":
+    def _check_address(self) -> "OnvifSettings":
         if (self.url is None) is (self.discovery is None):
             raise ValueError("write `url`, or `discovery` where its address is not known")
         try:

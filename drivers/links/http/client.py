@@ -70,7 +70,7 @@ class HttpSettings(Settings):
 
     @field_validator("url")
     @classmethod
-    def _an_address(cls, text: str) -> str:
+    def _check_address(cls, text: str) -> str:
         try:
             url = httpx.URL(text)
         except httpx.InvalidURL:
@@ -84,7 +84,7 @@ class HttpSettings(Settings):
         return text.rstrip("/")
 
     @model_validator(mode="after")
-    def _suits_the_wire(self) -> Self:
+    def _check_security(self) -> Self:
         url = httpx.URL(self.url)
         if (self.username is None) is not (self.password is None):
             raise ValueError("`username` and `password` belong together")
@@ -301,7 +301,7 @@ class HttpLink:
             headers["content-type"] = media_type
         request = self._client.build_request(
             method,
-            self._below(path, query),
+            self._address_of(path, query),
             content=content,
             headers=headers,
             timeout=allowed_s,
@@ -327,7 +327,7 @@ class HttpLink:
         finally:
             await answer.aclose()
 
-    def _below(self, path: str, query: Mapping[str, Any] | None) -> httpx.URL:
+    def _address_of(self, path: str, query: Mapping[str, Any] | None) -> httpx.URL:
         """Return an address of this service, whatever the path contains: services state paths, too."""
         path, _, own_query = path.partition("?")
         try:

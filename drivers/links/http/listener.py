@@ -70,7 +70,7 @@ class HttpListenerSettings(Settings):
 
     @field_validator("listen")
     @classmethod
-    def _an_endpoint(cls, text: str) -> str:
+    def _check_endpoint(cls, text: str) -> str:
         host, _, port = text.rpartition(":")
         try:
             ipaddress.ip_address(host.strip("[]"))
@@ -82,7 +82,7 @@ class HttpListenerSettings(Settings):
 
     @field_validator("allowed_sources")
     @classmethod
-    def _addresses(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_sources(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
         for source in sources:
             try:
                 ipaddress.ip_network(source)
@@ -91,7 +91,7 @@ class HttpListenerSettings(Settings):
         return sources
 
     @model_validator(mode="after")
-    def _suits_the_wire(self) -> Self:
+    def _check_security(self) -> Self:
         if (self.username is None) is not (self.password is None):
             raise ValueError("`username` and `password` belong together")
         if not self.allow_cleartext and not ipaddress.ip_address(self.endpoint[0]).is_loopback:
@@ -122,7 +122,7 @@ class HttpListener:
         self._tap = tap
         self._found_simulator = found_simulator
         self._put: asyncio.Queue[PushedRequest] = asyncio.Queue(QUEUED)
-        self._talking: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -145,10 +145,10 @@ class HttpListener:
         """Close all connections."""
         if self._server is not None:
             self._server.close()
-        talking = list(self._talking)
-        for task in talking:
+        connections = list(self._connections)
+        for task in connections:
             task.cancel()
-        await asyncio.gather(*talking, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
 
     @property
     def port(self) -> int:
@@ -163,15 +163,15 @@ class HttpListener:
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._talking.add(task)
+        self._connections.add(task)
         try:
-            if len(self._talking) <= CONNECTIONS and self._is_admitted(writer):
+            if len(self._connections) <= CONNECTIONS and self._is_admitted(writer):
                 with suppress(OSError, h11.RemoteProtocolError, TimeoutError):
                     await self._handle_connection(reader, writer)
         except asyncio.CancelledError:
             pass  # the listener is closing: asyncio would report a cancelled handler
         finally:
-            self._talking.discard(task)
+            self._connections.discard(task)
             writer.transport.abort()
 
     def _is_admitted(self, writer: asyncio.StreamWriter) -> bool:
@@ -180,40 +180,40 @@ class HttpListener:
         return any(mapped in network for network in self._networks)
 
     async def _handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        spoken = h11.Connection(h11.SERVER, max_incomplete_event_size=CHUNK_BYTES)
+        protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=CHUNK_BYTES)
         while True:
-            status = await self._take(reader, writer, spoken)
+            status = await self._take(reader, writer, protocol)
             answer = h11.Response(
                 status_code=status, headers=[("Content-Length", "0")] + ([] if status == 200 else [_CLOSE])
             )
             for event in (answer, h11.EndOfMessage()):
-                writer.write(spoken.send(event) or b"")
+                writer.write(protocol.send(event) or b"")
             await writer.drain()
-            if status != 200 or {spoken.our_state, spoken.their_state} != {h11.DONE}:
+            if status != 200 or {protocol.our_state, protocol.their_state} != {h11.DONE}:
                 return
-            spoken.start_next_cycle()
+            protocol.start_next_cycle()
 
     async def _take(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, spoken: h11.Connection
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocol: h11.Connection
     ) -> int:
         """Receive one request and return the status of its response."""
         request, body = None, bytearray()
         # A connection may stay open between requests as long as the device keeps it.
         async with asyncio.timeout(None) as within:
             while True:
-                event = spoken.next_event()
+                event = protocol.next_event()
                 match event:
                     case h11.NEED_DATA:
-                        if spoken.they_are_waiting_for_100_continue:
+                        if protocol.they_are_waiting_for_100_continue:
                             go_on = h11.InformationalResponse(status_code=100, headers=[])
-                            writer.write(spoken.send(go_on) or b"")
+                            writer.write(protocol.send(go_on) or b"")
                         data = await reader.read(CHUNK_BYTES)
                         if data and within.when() is None:
                             within.reschedule(
                                 asyncio.get_running_loop().time() + self._settings.request_timeout_s
                             )
                         self._tap("in", data)
-                        spoken.receive_data(data)
+                        protocol.receive_data(data)
                     case h11.Request():
                         request = event
                         if (refused := self._refusal(event)) is not None:

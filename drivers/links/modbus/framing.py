@@ -37,19 +37,19 @@ class TcpMessageReader:
     """Extracts messages from a stream that may be cut anywhere."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._pending = b""
 
     def feed(self, chunk: bytes) -> Iterator[TcpMessage]:
         """Take a chunk and yield complete messages; raises StreamDesynchronised."""
-        self._held += chunk
-        while len(self._held) >= HEADER:
-            number, protocol, length, unit = struct.unpack(">HHHB", self._held[:HEADER])
+        self._pending += chunk
+        while len(self._pending) >= HEADER:
+            number, protocol, length, unit = struct.unpack(">HHHB", self._pending[:HEADER])
             if protocol != 0 or not 2 <= length <= PDU_MAX + 1:
                 raise StreamDesynchronised
             end = HEADER - 1 + length
-            if len(self._held) < end:
+            if len(self._pending) < end:
                 return
-            pdu, self._held = self._held[HEADER:end], self._held[end:]
+            pdu, self._pending = self._pending[HEADER:end], self._pending[end:]
             yield TcpMessage(number, unit, pdu)
 
 
@@ -85,7 +85,7 @@ def interframe_gap_s(baud: int) -> float:
     return 1.75e-3 if baud > 19200 else 3.5 * CHARACTER_BITS / baud
 
 
-def find_serial_responses(heard: bytes, unit: int, request: ModbusRequest[object]) -> Iterator[bytes]:
+def find_serial_responses(received: bytes, unit: int, request: ModbusRequest[object]) -> Iterator[bytes]:
     """Yield PDUs in received bytes that may be a response to this request, exceptions included.
 
     Not by silence: a USB adapter delivers bytes in blocks, 16 ms apart. A response is recognised by its unit,
@@ -93,10 +93,10 @@ def find_serial_responses(heard: bytes, unit: int, request: ModbusRequest[object
     that changes direction adds a byte or two of its own.
     """
     function = request.pdu[0]
-    for start in range(len(heard) - 4):
-        if heard[start] != unit:
+    for start in range(len(received) - 4):
+        if received[start] != unit:
             continue
         for size, said in ((request.response_bytes, function), (2, function | EXCEPTION)):
-            frame = heard[start : start + 1 + size + 2]
+            frame = received[start : start + 1 + size + 2]
             if frame[1] == said and len(frame) == size + 3 and crc16(frame[:-2]) == frame[-2:]:
                 yield frame[1:-2]

@@ -59,7 +59,7 @@ class ModbusSettings(Settings):
 
     @field_validator("port")
     @classmethod
-    def _an_address(cls, port: str) -> str:
+    def _check_address(cls, port: str) -> str:
         if port.startswith("tcp:"):
             found = TCP_ADDRESS.fullmatch(port)
             if found is None or not 1 <= int(found["port"] or TCP_PORT) <= 65535:
@@ -73,7 +73,7 @@ class ModbusSettings(Settings):
             ) from None
 
     @model_validator(mode="after")
-    def _suits_the_wire(self) -> Self:
+    def _check_line_settings(self) -> Self:
         if self.is_tcp:
             for name in sorted({"baud", "parity"} & self.model_fields_set):
                 raise ValueError(
@@ -136,7 +136,7 @@ class ModbusLink:
         await self._turns.__aenter__()
         if settings.is_tcp:
             try:
-                self.is_simulated = await self._says_so()
+                self.is_simulated = await self._identifies_as_simulator()
             except BaseException:
                 await self.__aexit__(None, None, None)
                 raise
@@ -198,7 +198,7 @@ class ModbusLink:
                 "Check the board's power supply, its cable, and its address and rate.",
             ) from None
 
-    async def _says_so(self) -> bool:
+    async def _identifies_as_simulator(self) -> bool:
         """Return True if the board identifies as a simulator.
 
         Real boards reject the request, or do not respond.
@@ -275,10 +275,10 @@ class _SerialTransport:
         await self._silence()
         doubtful = self._late.latest_s(_same_function(unit, request))
         await self._link.write(serial_frame(unit, request.pdu))
-        heard = b""
+        received = b""
         while True:
-            heard += await self._read()
-            for pdu in find_serial_responses(heard, unit, request):
+            received += await self._read()
+            for pdu in find_serial_responses(received, unit, request):
                 # An exception repeats only the function: it may belong to an earlier request.
                 if pdu[0] != request.pdu[0] and self._heard_s < doubtful:
                     continue

@@ -31,7 +31,7 @@ def describe_modbus(_direction: Direction, chunk: bytes) -> str:
 def describe_http(direction: Direction, chunk: bytes) -> str:
     """Describe a request by its method and path without query, or a response by its status."""
     if direction == "out":
-        asked = _REQUEST.match(chunk)
-        return f"{asked[1].decode()} {asked[2].decode()}" if asked else ""
+        request = _REQUEST.match(chunk)
+        return f"{request[1].decode()} {request[2].decode()}" if request else ""
     status = _STATUS.fullmatch(chunk)
     return f"status {status[1].decode()}" if status else ""

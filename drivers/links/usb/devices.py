@@ -72,14 +72,14 @@ def is_umockdev_testbed() -> bool:
 
 def find_usb(address: str) -> UsbDevice:
     """Return the only device that an address fits; raises LinkError."""
-    wanted = USB_ADDRESS.fullmatch(address)
-    assert wanted is not None, "the configuration validates addresses"
+    parts = USB_ADDRESS.fullmatch(address)
+    assert parts is not None, "the configuration validates addresses"
     fitting = [
         device
-        for device in _plugged(wanted["vid"].lower(), wanted["pid"].lower())
-        if wanted["serial"] in (None, device.serial_number) and wanted["socket"] in (None, device.port_path)
+        for device in _plugged(parts["vid"].lower(), parts["pid"].lower())
+        if parts["serial"] in (None, device.serial_number) and parts["socket"] in (None, device.port_path)
     ]
-    socket = f"usb:{wanted['vid']}:{wanted['pid']}@{fitting[0].port_path}" if fitting else ""
+    socket = f"usb:{parts['vid']}:{parts['pid']}@{fitting[0].port_path}" if fitting else ""
     return one_of(
         address,
         fitting,
@@ -133,9 +133,9 @@ def open_error(device: UsbDevice, address: str, error: OSError, interface: int |
     """Return the error for a plugged-in device that does not open, or whose interface cannot be claimed."""
     match error.errno:
         case errno.EACCES | errno.EPERM:
-            return _forbidden(device)
+            return _permission_error(device)
         case errno.EBUSY | errno.EAGAIN:
-            return _held(device, interface)
+            return _held_error(device, interface)
         case errno.ENODEV | errno.ENOENT | errno.ENXIO:
             return not_plugged_error(address)
         case number:
@@ -148,26 +148,26 @@ def open_error(device: UsbDevice, address: str, error: OSError, interface: int |
             )
 
 
-def _forbidden(device: UsbDevice) -> LinkError:
+def _permission_error(device: UsbDevice) -> LinkError:
     """Return the error for missing permissions, with owner, group and mode of the node."""
     rule = (
         f'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{device.vendor_id:04x}", '
         f'ATTR{{idProduct}}=="{device.product_id:04x}", GROUP="{_group(os.getegid())}", MODE="0660"'
     )
     how = f"Add a udev rule, reload the rules and plug the device in again: {rule}"
-    whose = ""
+    ownership = ""
     with contextlib.suppress(OSError):
         node = device.node.stat()
         group = _group(node.st_gid)
-        whose = f" (group {group}, {stat.filemode(node.st_mode)})"
+        ownership = f" (group {group}, {stat.filemode(node.st_mode)})"
         if node.st_gid != 0 and node.st_mode & stat.S_IWGRP:
             how = f"Add the gateway's user to the group {group} and restart the gateway."
     return LinkError(
-        Cause.NO_PERMISSION, f"The gateway may not open {device.node}{whose}.", Action.CONFIGURE, how
+        Cause.NO_PERMISSION, f"The gateway may not open {device.node}{ownership}.", Action.CONFIGURE, how
     )
 
 
-def _held(device: UsbDevice, interface: int | None) -> LinkError:
+def _held_error(device: UsbDevice, interface: int | None) -> LinkError:
     driver = None if interface is None else device.kernel_driver(interface)
     who = who_has_open(str(device.node))
     if not who and driver not in (None, "usbfs"):

@@ -46,7 +46,7 @@ class UsbSettings(Settings):
 
     @field_validator("port")
     @classmethod
-    def _an_address(cls, port: str) -> str:
+    def _check_address(cls, port: str) -> str:
         if not USB_ADDRESS.fullmatch(port) and not USBIP_ADDRESS.fullmatch(port):
             raise ValueError(
                 "is not a USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits, "

@@ -65,7 +65,7 @@ class UsbipBackend(IBackend):  # type: ignore[misc]  # pyusb has no types
     # Methods of every backend of pyusb
 
     def enumerate_devices(self) -> Iterator[Any]:
-        """The one device."""
+        """Yield the one device."""
         yield self._connection
 
     def get_parent(self, _dev: Any) -> None:

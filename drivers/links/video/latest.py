@@ -53,8 +53,8 @@ class LatestValue(Generic[FrameT]):
 
     def _notify(self) -> None:
         with self._lock:
-            told, self._is_notified = self._is_notified, True
-        if not told:
+            was_notified, self._is_notified = self._is_notified, True
+        if not was_notified:
             self.call_in_loop(self._wakeup.set)
 
     def call_in_loop(self, callback: Callable[[], object]) -> None:

@@ -70,7 +70,7 @@ class RtspSettings(Settings):
 
     @field_validator("url")
     @classmethod
-    def _an_address(cls, text: str) -> str:
+    def _check_address(cls, text: str) -> str:
         try:
             url = urlsplit(text)
             _ = url.port
@@ -83,7 +83,7 @@ class RtspSettings(Settings):
         return text
 
     @model_validator(mode="after")
-    def _suits_the_wire(self) -> Self:
+    def _check_security(self) -> Self:
         url = urlsplit(self.url)
         if (self.username is None) is not (self.password is None):
             raise ValueError("`username` and `password` belong together")
@@ -174,23 +174,23 @@ class RtspLink(FrameThread[DecodedFrame]):
         }
         limits = self._settings.open_timeout_s, self._settings.no_frame_timeout_s
         with (
-            capture_ffmpeg_log() as overheard,
+            capture_ffmpeg_log() as ffmpeg_log,
             av.open(self._settings.url_with_password, options=options, timeout=limits) as container,
         ):
             self.is_simulated = "simulated" in container.metadata.get("title", "").casefold()
             if not container.streams.video:
                 raise av.error.InvalidDataError(errno.EINVAL, "no video")
-            self._decode(container, overheard)
+            self._decode(container, ffmpeg_log)
 
-    def _decode(self, container: InputContainer, overheard: FfmpegLog) -> None:
+    def _decode(self, container: InputContainer, ffmpeg_log: FfmpegLog) -> None:
         stream = container.streams.video[0]
         # One thread: frame threads delay each frame by as many, and with slice threads FFmpeg detects no
         # losses (measured: of 30 frames of four slices that lacked one packet, 24 passed as whole).
         stream.thread_type, stream.thread_count = "NONE", 1
         # Without it, losses are concealed without an error.
         stream.codec_context.options = {"err_detect": "explode"}
-        wholeness = FrameIntegrity(stream.codec_context, overheard)
-        late = LatencyEstimator()
+        integrity = FrameIntegrity(stream.codec_context, ffmpeg_log)
+        latency = LatencyEstimator()
         silence_ns = round(self._settings.no_frame_timeout_s * 1e9)
         buffered = True
         came: dict[int, int] = {}
@@ -202,25 +202,25 @@ class RtspLink(FrameThread[DecodedFrame]):
                 # A failed read returns the content of the parser, and the next read would take as long again.
                 raise av.error.TimeoutError(errno.ETIMEDOUT, "no packet")
             buffered = buffered and now_ns - asked_ns < UNBUFFERED_WAIT_NS
-            wholeness.feed_packet(packet)
-            if packet.pts is not None and not wholeness.is_damaged:
+            integrity.feed_packet(packet)
+            if packet.pts is not None and not integrity.is_damaged:
                 # FFmpeg detects the end of a frame at the begin of the next (measured: one interval and 5 ms
                 # from a simulated lens to here), so it arrived when the frame before it was returned.
                 came[packet.pts] = before_ns
             before_ns = now_ns
             try:
                 pictures = packet.decode()
-                wholeness.on_decoded(whole=not any(picture.is_corrupt for picture in pictures))
+                integrity.on_decoded(whole=not any(picture.is_corrupt for picture in pictures))
             except av.error.InvalidDataError:
-                wholeness.on_decoded(whole=False)
+                integrity.on_decoded(whole=False)
                 pictures = []
-            if wholeness.is_damaged and packet.pts is not None:
+            if integrity.is_damaged and packet.pts is not None:
                 came.pop(packet.pts, None)
             for picture in pictures:
                 # A frame of unknown time is never used.
                 came_ns = came.pop(picture.pts, None) if picture.pts is not None else None
                 if came_ns is not None and not picture.is_corrupt:
-                    late_ns = late.update(came_ns, round(picture.time * 1e9))
+                    late_ns = latency.update(came_ns, round(picture.time * 1e9))
                     if not buffered:
                         self._latest.put(DecodedFrame(picture, came_ns, came_ns - late_ns))
             while len(came) > REORDER_LIMIT:

@@ -160,9 +160,9 @@ class VideoLink(FrameThread[VideoFrame]):
         poll.register(self._wakeup_fd, select.POLLIN)
         looked_ns, asleep_ns = boot_ns(), suspended_ns()
         while not self._latest.is_stopped:
-            told = dict(poll.poll())
+            polled = dict(poll.poll())
             newest, found = self._dequeue_newest(fd)
-            if not found and told.get(fd, 0) & (select.POLLERR | select.POLLHUP):
+            if not found and polled.get(fd, 0) & (select.POLLERR | select.POLLHUP):
                 raise unplugged_error(self._settings.port)
             before_ns, looked_ns = looked_ns, boot_ns()
             slept_ns, asleep_ns = suspended_ns() - asleep_ns, suspended_ns()

@@ -8,7 +8,7 @@ from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import DigitResult, Mrz
 
-_MOST_LINES = 3
+_MAX_LINES = 3
 
 
 def mrz_vs_dg1(printed: Mrz | None, lines: tuple[str, ...], evidence: ChipEvidence) -> Check:
@@ -23,7 +23,7 @@ def mrz_vs_dg1(printed: Mrz | None, lines: tuple[str, ...], evidence: ChipEviden
         return CHIP.undetermined(identifier, "dg1_malformed")
     if printed is None:
         return CHIP.undetermined(identifier, "no_printed_mrz")
-    orders = permutations(printed.lines) if len(printed.lines) <= _MOST_LINES else (printed.lines,)
+    orders = permutations(printed.lines) if len(printed.lines) <= _MAX_LINES else (printed.lines,)
     if "".join(lines) in {"".join(order) for order in orders}:
         return CHIP.successful(identifier)
     if any(digit.result is DigitResult.UNREADABLE for digit in printed.digits):

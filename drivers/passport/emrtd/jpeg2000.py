@@ -6,7 +6,7 @@ a size, in the worker process, and any failure gives no image.
 
 import io
 
-MOST_PIXELS = 16_000_000
+MAX_PIXELS = 16_000_000
 """Upper bound on the pixels of a face of ISO/IEC 19794-5."""
 QUALITY = 92
 
@@ -19,7 +19,7 @@ def jpeg2000_to_jpeg(image: bytes) -> bytes | None:
         return None
     try:
         with Image.open(io.BytesIO(image), formats=("JPEG2000",)) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
+            if picture.width * picture.height > MAX_PIXELS:
                 return None
             jpeg = io.BytesIO()
             picture.convert("RGB").save(jpeg, "JPEG", quality=QUALITY)

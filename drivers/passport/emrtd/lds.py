@@ -30,8 +30,8 @@ DATA_GROUP_TAGS = {
     0x70: 16,
 }
 _LINES = {90: 30, 72: 36, 88: 44}
-_MOST_NAMES = 16
-_LONGEST_TEXT = 1024
+_MAX_NAMES = 16
+_MAX_TEXT_LENGTH = 1024
 _DATE = re.compile(r"[0-9]{8}", re.ASCII)
 
 
@@ -60,7 +60,7 @@ def holder_details(content: bytes) -> HolderDetails:
     names = [item.value for item in tlv.children(others, most=64) if item.tag == 0x5F0F] if others else []
     return HolderDetails(
         full_name=_text(tlv.optional(items, 0x5F0E)),
-        other_names=tuple(name for value in names[:_MOST_NAMES] if (name := _text(value)) is not None),
+        other_names=tuple(name for value in names[:_MAX_NAMES] if (name := _text(value)) is not None),
         birth_date=_date(tlv.optional(items, 0x5F2B)),
         birth_place=_text(tlv.optional(items, 0x5F11)),
         personal_number=_text(tlv.optional(items, 0x5F10)),
@@ -87,7 +87,7 @@ def _text(value: bytes | None) -> str | None:
     """Decode UTF-8, or Latin-1 as used by older issuers."""
     if not value:
         return None
-    if len(value) > _LONGEST_TEXT:
+    if len(value) > _MAX_TEXT_LENGTH:
         raise MalformedError("a text of a data group is too long")
     try:
         return value.decode("utf-8")

@@ -30,13 +30,13 @@ from drivers.passport.emrtd.transport.files import DATA_GROUPS, ElementaryFile
 
 MANDATORY_DATA_GROUPS = frozenset({1, 2})
 """Data groups that every document has."""
-_OF_THE_SIGNER = (
+_SIGNER_CHECKS = (
     CHIP_DSC_SIGNATURE,
     CHIP_CERTIFICATE_VALIDITY,
     CHIP_DSC_REVOCATION,
     CHIP_TRUST,
 )
-DEPENDING_ON_SOD = (*_OF_THE_SIGNER, CHIP_COM_VS_SOD)
+DEPENDING_ON_SOD = (*_SIGNER_CHECKS, CHIP_COM_VS_SOD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class PassiveAuthentication:
 
     def _signer(self, sod: SecurityObject, signer: Certificate | None) -> Iterator[Check]:
         if signer is None:
-            for identifier in (CHIP_SOD_SIGNATURE, *_OF_THE_SIGNER):
+            for identifier in (CHIP_SOD_SIGNATURE, *_SIGNER_CHECKS):
                 yield CHIP.undetermined(identifier, "signer_unknown")
             return
         yield guarded_check(CHIP_SOD_SIGNATURE, lambda: self._sod_signature(sod, signer))

@@ -24,8 +24,8 @@ from drivers.passport.mrz.model import (
 )
 from drivers.passport.mrz.profiles import LAYOUTS
 
-_LONGEST_LINE = 128  # 90 characters in one line, and some white space of the reader
-_MOST_LINES = 8  # three, and blank ones between them
+_MAX_LINE_LENGTH = 128  # 90 characters in one line, and some white space of the reader
+_MAX_LINES = 8  # three, and blank ones between them
 _BY_LENGTHS: dict[tuple[int, ...], tuple[MrzLayout, ...]] = {
     lengths: tuple(layout for layout in LAYOUTS if layout.lengths == lengths)
     for lengths in {layout.lengths for layout in LAYOUTS}
@@ -33,7 +33,7 @@ _BY_LENGTHS: dict[tuple[int, ...], tuple[MrzLayout, ...]] = {
 # Readers that send one line without breaks; a single line of 30 is always a French licence.
 _JOINED = {sum(lengths): lengths for lengths in _BY_LENGTHS if len(lengths) > 1}
 _SEXES = {"M": Sex.MALE, "F": Sex.FEMALE, "X": Sex.X, "<": Sex.UNSPECIFIED}
-_TAKEN_FOR = {
+_CONFUSED_WITH = {
     "digit": frozenset("OQDILZSBG"),  # for 0 0 0 1 1 2 5 8 6
     "alpha": frozenset("0125678"),  # for O I Z S G T B
     "sex": frozenset("HNE4P"),
@@ -101,8 +101,8 @@ def parse(lines: Sequence[str], today: date) -> Mrz | None:
 def _text_lines(lines: Iterable[str]) -> tuple[str, ...] | None:
     """Keep the lines with text on them; None when there are too many, or one is too long to be a line."""
     kept: list[str] = []
-    for count, line in enumerate(islice(lines, _MOST_LINES + 1)):
-        if count == _MOST_LINES or len(line) > _LONGEST_LINE:
+    for count, line in enumerate(islice(lines, _MAX_LINES + 1)):
+        if count == _MAX_LINES or len(line) > _MAX_LINE_LENGTH:
             return None
         if line and not line.isspace():
             kept.append(line)
@@ -154,7 +154,7 @@ def _slips(layout: MrzLayout, text: str) -> list[MrzDeviation]:
     for field, place, kind in layout.fields:
         allowed = _ALLOWED[kind]
         wrong = {character for character in text[place] if character not in allowed}
-        if wrong and wrong <= _TAKEN_FOR.get(kind, frozenset()):
+        if wrong and wrong <= _CONFUSED_WITH.get(kind, frozenset()):
             slips.append(
                 MrzDeviation(
                     code=DeviationCode.OCR_SLIP,

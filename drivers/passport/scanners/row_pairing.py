@@ -26,7 +26,7 @@ class RowPairing(RowFraming):
 
     _REPEATS = 3
     """Number of repeats after which a document without a silence is accepted."""
-    _MOST_ROWS = 8
+    _MAX_ROWS = 8
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,14 +67,14 @@ class RowPairing(RowFraming):
         self._count += 1
         if row not in self._rows:
             self._rows.append(row)
-        if len(self._rows) > self._MOST_ROWS:
+        if len(self._rows) > self._MAX_ROWS:
             self._reject()
         elif is_complete(self._rows) and self._count >= self._REPEATS * len(self._rows):
             yield from self._give_up()
 
     def _reject(self, *rows: str) -> None:
         """Reject this presentation; its last rows are kept for the diagnostic view."""
-        self._rejected = [*self._rejected, *self._rows, *rows][-self._MOST_ROWS :]
+        self._rejected = [*self._rejected, *self._rows, *rows][-self._MAX_ROWS :]
         self._rows = []
 
     def _give_up(self) -> Iterator[Frame]:

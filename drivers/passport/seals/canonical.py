@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from drivers.passport.seals.errors import MalformedSealError
 
-_DEEPEST = 32
+_MAX_DEPTH = 32
 _EXACT = 2**53
 _ESCAPES = {
     **{code: f"\\u{code:04x}" for code in range(0x20)},
@@ -36,7 +36,7 @@ def parse_json(text: str) -> JsonValue:
 def to_canonical(value: JsonValue) -> bytes:
     """Write a value in canonical form; raises MalformedSealError for a value that has none."""
     try:
-        return _to_text(value, _DEEPEST).encode("utf-8")
+        return _to_text(value, _MAX_DEPTH).encode("utf-8")
     except UnicodeEncodeError:
         raise MalformedSealError("a seal has an unpaired surrogate") from None
 

@@ -10,7 +10,7 @@ from drivers.passport.seals.model import FeatureName, SealHolder, Vds, VdsNc
 
 # Part of the joined lines that a visa's seal repeats; optional data follows.
 _COMPARED = {MrzFormat.MRV_A: 44 + 28, MrzFormat.MRV_B: 36 + 28}
-_MOST_LINES = 3
+_MAX_LINES = 3
 _VISAS = frozenset({MrzFormat.MRV_A, MrzFormat.MRV_B})
 # Document whose number a feature is, by the zone that is printed beside it.
 _NUMBERS = {
@@ -59,7 +59,7 @@ def _of_vds(printed: Mrz, seal: Vds) -> Iterator[bool]:
 def _same_zone(printed: Mrz, sealed: Mrz) -> bool:
     compared = _COMPARED.get(printed.format)
     lines = printed.lines
-    orders = permutations(lines) if len(lines) <= _MOST_LINES else (lines,)
+    orders = permutations(lines) if len(lines) <= _MAX_LINES else (lines,)
     return "".join(sealed.lines)[:compared] in {"".join(order)[:compared] for order in orders}
 
 

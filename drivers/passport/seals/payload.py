@@ -18,7 +18,7 @@ from drivers.passport.seals.model import Barcode, BarcodeKind, PayloadEncoding, 
 
 MAX_BARCODE_BYTES = 16 * 1024
 """Upper bound on a barcode, in bytes: the largest QR code has 2,953, and readers may double them as hex."""
-_LONGEST_OTHER = 4096
+_MAX_OTHER_LENGTH = 4096
 # The first bytes of a seal, DC 02 or DC 03, as the text encodings write them.
 _BASE64 = re.compile(rb"3A[I-P][A-Za-z0-9+/_-]*={0,2}")
 _BASE32 = re.compile(rb"3QB[A-Z2-7]*={0,6}", re.IGNORECASE)
@@ -144,7 +144,7 @@ def _mrz(text: str, today: date) -> zones.Mrz | None:
 
 
 def _other(data: bytes, what: dict[str, Any]) -> Barcode:
-    kept = data[:_LONGEST_OTHER]
+    kept = data[:_MAX_OTHER_LENGTH]
     truncated = what["size_bytes"] - len(kept)
     text = _text(kept)
     return Barcode(

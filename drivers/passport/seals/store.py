@@ -19,9 +19,9 @@ from drivers.passport.emrtd.pki.certificates import Certificate, parse_errors
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 
 _JSON_SIGNING = "2.23.136.1.1.14.2"
-_LARGEST_FILE = 1024 * 1024
-_MOST_SIGNERS = 10_000
-_LONGEST_REFERENCE = 64
+_MAX_FILE_BYTES = 1024 * 1024
+_MAX_SIGNERS = 10_000
+_MAX_REFERENCE_LENGTH = 64
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
@@ -56,7 +56,7 @@ class SealSignerStore:
         faults: list[str] = []
         for path in _files(places, faults):
             try:
-                if path.stat().st_size > _LARGEST_FILE:
+                if path.stat().st_size > _MAX_FILE_BYTES:
                     faults.append(f"{path.name}: the file is larger than any certificate")
                 else:
                     contents.append((path.name, path.read_bytes()))
@@ -81,10 +81,10 @@ class SealSignerStore:
                 except ChipError as fault:
                     faults.append(f"{name}: {fault}")
                     continue
-                if len(signers) < _MOST_SIGNERS:
+                if len(signers) < _MAX_SIGNERS:
                     signers[signer.certificate.sha256] = signer
                 else:
-                    faults.append(f"{name}: left out, there are {_MOST_SIGNERS} certificates already")
+                    faults.append(f"{name}: left out, there are {_MAX_SIGNERS} certificates already")
         return cls(tuple(signers.values()), trust, tuple(faults))
 
     @property
@@ -119,7 +119,7 @@ def may_sign_json(encoded: bytes) -> bool:
 
 def _serial(reference: str) -> int | None:
     try:
-        return int(reference, 16) if 0 < len(reference) <= _LONGEST_REFERENCE else None
+        return int(reference, 16) if 0 < len(reference) <= _MAX_REFERENCE_LENGTH else None
     except ValueError:
         return None
 

@@ -25,7 +25,7 @@ MAGIC = 0xDC
 VERSIONS = {0x02: 3, 0x03: 4}
 """Versions of the header, by their code byte."""
 _SIGNATURE = 0xFF
-_LONGEST_SIGNATURE = 2 * 66
+_MAX_SIGNATURE_LENGTH = 2 * 66
 _ISSUER = re.compile("[A-Z]{1,3}")
 _SIGNER = re.compile("[A-Z]{2}[A-Z0-9]{2}")
 _REFERENCE = re.compile("[0-9A-Z]*")
@@ -150,7 +150,7 @@ def _taken_apart(data: bytes, at: int, length_at: _Length) -> _Zones:
         raise MalformedSealError("something follows the signature")
     if not items:
         raise MalformedSealError("a seal has no features")
-    if not value or len(value) % 2 or len(value) > _LONGEST_SIGNATURE:
+    if not value or len(value) % 2 or len(value) > _MAX_SIGNATURE_LENGTH:
         raise MalformedSealError("a signature is not two numbers of equal length")
     return _Zones(tuple(items.items()), start, value)
 

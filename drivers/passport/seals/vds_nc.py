@@ -24,7 +24,7 @@ TEST, VACCINATION = "icao.test", "icao.vacc"
 _TYPE = re.compile("[A-Za-z0-9._-]{1,64}")
 _ISSUER = re.compile("[A-Z]{1,3}")
 _ALGORITHM = re.compile("[A-Za-z0-9-]{1,16}")
-_LONGEST_SIGNATURE = 2 * 66
+_MAX_SIGNATURE_LENGTH = 2 * 66
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 _Object = dict[str, JsonValue]
 
@@ -46,7 +46,7 @@ def parse(text: str) -> VdsNc:
     if not isinstance(version, int) or isinstance(version, bool) or version < 0:
         raise MalformedSealError("a seal has no version")
     value = _bytes(signature.get("sigvl"))
-    if not value or len(value) % 2 or len(value) > _LONGEST_SIGNATURE:
+    if not value or len(value) % 2 or len(value) > _MAX_SIGNATURE_LENGTH:
         raise MalformedSealError("a signature is not two numbers of equal length")
     known = kind in (TEST, VACCINATION)
     return VdsNc(

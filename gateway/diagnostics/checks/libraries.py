@@ -49,7 +49,8 @@ def missing_extras(driver: str, settings: BaseModel) -> Iterator[MissingExtra]:
             named = ", ".join(missing)
             yield MissingExtra(
                 f"The driver {driver} needs the extra `{extra}`, which is not installed (no {named}): "
-            "the device cannot be opened.", extra
+                "the device cannot be opened.",
+                extra,
             )
 
 

@@ -83,11 +83,8 @@ def _post(times: CameraTimes) -> Iterator[tuple[Setup, list[str]]]:
     def command(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
         folder = setting.folder
         (folder / "roles.toml").write_text(ROLES)
-        post = (
-            POST.format(folder=folder, port=setting.broker_port)
-            + COMMANDS
-            + "max_other_commands_per_min = 6000\n"
-        )
+        post = POST.format(folder=folder, port=setting.broker_port)
+        post += COMMANDS + "max_other_commands_per_min = 6000\n"
         for position, kind, port in cameras:
             post += DEVICE.format(position=position, kind=kind, more=DEVICES[kind].format(port=port))
         (folder / "post.toml").write_text(post)

@@ -44,7 +44,7 @@ def fingers(count: int, waiting_s: float) -> list[FingerTimes]:
     return [
         asyncio.run(_measure(FingerTimes(model, measure), count, waiting_s))
         for model, measure in SCANNERS
-        if measure != "nfiq2" or is_installed("nfiq2")
+        if measure != "nfiq2" or is_installed()
     ]
 
 

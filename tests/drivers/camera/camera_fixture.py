@@ -180,12 +180,17 @@ async def open_camera(kind: type[Driver[Any]], **settings: Any) -> AsyncIterator
     driver = kind(kind.settings_model(**settings), links)
     listening = None
     try:
-        bench = CameraFixture(driver, await driver.open())
-        listening = asyncio.create_task(bench.listen())
-        yield bench
+        opened = CameraFixture(driver, await driver.open())
+        listening = asyncio.create_task(opened.listen())
+        yield opened
     finally:
         if listening is not None:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
         await driver.close()
         await links.close()
+
+
+async def inject_fault(simulated: Any, fault: str, **arguments: Any) -> None:
+    """Inject a fault into a simulated camera."""
+    await simulated.handle_command("fault", {"fault": fault, "args": arguments})

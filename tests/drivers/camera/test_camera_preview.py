@@ -65,18 +65,18 @@ def watching(camera: Camera, path: str = "/one") -> Any:
     return open_camera(HttpSnapshotCamera, url=camera.url, path=path)
 
 
-async def preview(bench: CameraFixture, station: str = "lane-1", **wanted: Any) -> None:
+async def preview(opened: CameraFixture, station: str = "lane-1", **wanted: Any) -> None:
     call = Invocation("c-1", station, "t-1", boot_ns() + 3_000_000_000)
-    await bench.driver.preview(ShowPreview(**{"subject": Subject.SCENE, **wanted}), call)  # type: ignore[attr-defined]
+    await opened.driver.preview(ShowPreview(**{"subject": Subject.SCENE, **wanted}), call)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("path", ["/one", "/stream"])
 async def test_preview_is_small_fresh_and_ends_in_time(path: str) -> None:
-    async with Camera().running() as camera, watching(camera, path) as bench:
+    async with Camera().running() as camera, watching(camera, path) as opened:
         begun_s = time.monotonic()
-        await preview(bench, frames_per_s=8, width_px=160, duration_s=1)
+        await preview(opened, frames_per_s=8, width_px=160, duration_s=1)
         seen = []
-        while (glimpse := await bench.next(PreviewFrame)).content:
+        while (glimpse := await opened.next(PreviewFrame)).content:
             assert glimpse.station == "lane-1"
             with Image.open(io.BytesIO(glimpse.content)) as image:
                 assert image.size == (160, 120)
@@ -89,55 +89,55 @@ async def test_preview_is_small_fresh_and_ends_in_time(path: str) -> None:
 
 
 async def test_preview_ends_by_command_or_other_claim() -> None:
-    async with Camera().running() as camera, watching(camera) as bench:
-        await preview(bench)
-        assert (await bench.next(PreviewFrame)).content
-        await preview(bench, enabled=False)
-        while (await bench.next(PreviewFrame)).content:
+    async with Camera().running() as camera, watching(camera) as opened:
+        await preview(opened)
+        assert (await opened.next(PreviewFrame)).content
+        await preview(opened, enabled=False)
+        while (await opened.next(PreviewFrame)).content:
             pass
-        await preview(bench)
-        assert (await bench.next(PreviewFrame)).content
-        bench.driver.on_claim_changed("lane-1")
-        assert (await bench.next(PreviewFrame)).content, "nothing has changed"
-        bench.driver.on_claim_changed(None)
-        while (await bench.next(PreviewFrame)).content:
+        await preview(opened)
+        assert (await opened.next(PreviewFrame)).content
+        opened.driver.on_claim_changed("lane-1")
+        assert (await opened.next(PreviewFrame)).content, "nothing has changed"
+        opened.driver.on_claim_changed(None)
+        while (await opened.next(PreviewFrame)).content:
             pass
         asked = len(camera.asked)
-        await preview(bench, "lane-2")
-        assert (await bench.next(PreviewFrame)).station == "lane-2"
+        await preview(opened, "lane-2")
+        assert (await opened.next(PreviewFrame)).station == "lane-2"
         assert len(camera.asked) >= asked
 
 
 async def test_capture_precedes_preview() -> None:
-    async with Camera().running() as camera, watching(camera) as bench:
-        await preview(bench, frames_per_s=8)
-        assert (await bench.next(PreviewFrame)).content
+    async with Camera().running() as camera, watching(camera) as opened:
+        await preview(opened, frames_per_s=8)
+        assert (await opened.next(PreviewFrame)).content
         camera.waiting = 0.1
-        await bench.capture(best_of=2)
-        await bench.next(SceneCaptured)
-        assert (await bench.next(PreviewFrame)).content
+        await opened.capture(best_of=2)
+        await opened.next(SceneCaptured)
+        assert (await opened.next(PreviewFrame)).content
 
 
 async def test_what_is_torn_is_not_shown() -> None:
-    async with Camera().running() as camera, watching(camera) as bench:
-        await preview(bench, frames_per_s=8)
-        assert (await bench.next(PreviewFrame)).content
+    async with Camera().running() as camera, watching(camera) as opened:
+        await preview(opened, frames_per_s=8)
+        assert (await opened.next(PreviewFrame)).content
         camera.torn = True
-        assert (await bench.next(BadFrame)).fault == "cut"
-        while not bench.said.empty():
-            bench.said.get_nowait()
+        assert (await opened.next(BadFrame)).fault == "cut"
+        while not opened.said.empty():
+            opened.said.get_nowait()
         torn_from = len(camera.made)
-        assert (await bench.next(BadFrame)).fault == "cut"
+        assert (await opened.next(BadFrame)).fault == "cut"
         camera.torn = False
-        shown = await bench.next(PreviewFrame)
+        shown = await opened.next(PreviewFrame)
         assert number_in(shown.content) > torn_from
 
 
 async def test_dark_portrait_gets_advice_in_preview() -> None:
-    async with Camera().running() as camera, watching(camera) as bench:
+    async with Camera().running() as camera, watching(camera) as opened:
         camera.light = 30
-        await preview(bench, frames_per_s=8, subject=Subject.PORTRAIT)
-        said = await bench.next(FaceFeedback)
+        await preview(opened, frames_per_s=8, subject=Subject.PORTRAIT)
+        said = await opened.next(FaceFeedback)
         assert (said.advice, said.transaction) == (PortraitAdvice.TOO_DARK, "t-1")
         assert said.measurement is not None
         assert said.measurement.value < said.measurement.at_least

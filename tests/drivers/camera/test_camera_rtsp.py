@@ -12,7 +12,7 @@ import av
 import numpy as np
 import psutil
 import pytest
-from camera_fixture import CameraFixture, open_camera
+from camera_fixture import CameraFixture, inject_fault, open_camera
 from PIL import Image
 from pydantic import ValidationError
 
@@ -47,26 +47,22 @@ async def camera(**settings: Any) -> AsyncIterator[Any]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-def looking(simulated: Any, path: str = "stream", **settings: Any) -> Any:
+def open_driver(simulated: Any, path: str = "stream", **settings: Any) -> Any:
     return open_camera(RtspCamera, url=f"rtsp://127.0.0.1:{simulated.server.port}/{path}", **QUICK | settings)
 
 
-async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
-
-
-async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
+async def captured(opened: CameraFixture) -> tuple[FrameStamp, int]:
     asked_ms = time.time_ns() // 1_000_000
-    await bench.capture()
-    with Image.open(io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)) as image:
+    await opened.capture()
+    with Image.open(io.BytesIO((await opened.next(PictureCaptured)).attachments[0].content)) as image:
         return FrameStamp.read(image), asked_ms
 
 
 async def test_no_frame_is_older_than_its_request() -> None:
-    async with camera(**USER) as simulated, looking(simulated, **USER) as bench:
-        assert bench.driver.links.is_simulated
+    async with camera(**USER) as simulated, open_driver(simulated, **USER) as opened:
+        assert opened.driver.links.is_simulated
         for _ in range(15):
-            stamp, asked_ms = await captured(bench)
+            stamp, asked_ms = await captured(opened)
             assert stamp.at_ms >= asked_ms
 
 
@@ -84,23 +80,23 @@ async def test_buffered_frame_is_late() -> None:
 
 
 async def test_stalled_camera_is_reported_in_time() -> None:
-    async with camera() as simulated, looking(simulated) as bench:
-        await captured(bench)
-        await let(simulated, "stall", for_s=30)
+    async with camera() as simulated, open_driver(simulated) as opened:
+        await captured(opened)
+        await inject_fault(simulated, "stall", for_s=30)
         begun_s = time.monotonic()
-        error = await bench.next(LinkError)
+        error = await opened.next(LinkError)
         assert error.cause is Cause.NO_RESPONSE
         assert time.monotonic() - begun_s < 3
 
 
 async def test_killed_camera_is_lost_link() -> None:
     async with camera() as simulated:
-        async with looking(simulated) as bench:
-            await captured(bench)
-            await let(simulated, "service-dies")
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
+        async with open_driver(simulated) as opened:
+            await captured(opened)
+            await inject_fault(simulated, "service-dies")
+            assert (await opened.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
         with pytest.raises(LinkError) as refused:
-            async with looking(simulated):
+            async with open_driver(simulated):
                 pass
         assert refused.value.cause is Cause.NO_RESPONSE
 
@@ -116,7 +112,7 @@ async def test_wrong_password_and_path_are_reported(
             (USER | {"path": "nothing"}, Cause.WRONG_DEVICE),
         ):
             with pytest.raises(LinkError) as refused:
-                async with looking(simulated, **more):
+                async with open_driver(simulated, **more):
                     pass
             error = refused.value
             assert error.cause is cause
@@ -144,13 +140,13 @@ async def test_what_is_no_stream_is_told() -> None:
 
 
 async def test_other_frame_size_is_accepted() -> None:
-    async with camera() as simulated, looking(simulated, no_frame_timeout_s=2.0) as bench:
-        await captured(bench)
-        await let(simulated, "format-changed", size="1280x720")
+    async with camera() as simulated, open_driver(simulated, no_frame_timeout_s=2.0) as opened:
+        await captured(opened)
+        await inject_fault(simulated, "format-changed", size="1280x720")
         sizes = set()
         while (1280, 720) not in sizes:
-            await bench.capture(timeout_s=10)
-            read = await bench.next(PictureCaptured)
+            await opened.capture(timeout_s=10)
+            read = await opened.next(PictureCaptured)
             sizes.add((read.width_px, read.height_px))
         assert sizes <= {(640, 360), (1280, 720)}
 
@@ -179,13 +175,13 @@ class Seen:
 async def test_incomplete_frame_is_never_used(codec: str, slices: int) -> None:
     async with camera(codec=codec, slices=slices) as simulated:
         seen = Seen(simulated)
-        async with looking(simulated, no_frame_timeout_s=8) as bench:
+        async with open_driver(simulated, no_frame_timeout_s=8) as opened:
             for which in ("last", "middle", "first"):
                 # So many frames in a row include a key frame, of many packets.
-                await let(simulated, "packet-loss", which=which, times=5)
+                await inject_fault(simulated, "packet-loss", which=which, times=5)
                 for _ in range(2):
-                    await bench.capture(timeout_s=10)
-                    shown = io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)
+                    await opened.capture(timeout_s=10)
+                    shown = io.BytesIO((await opened.next(PictureCaptured)).attachments[0].content)
                     with Image.open(shown) as picture:
                         assert seen.differ(picture) < 12
 
@@ -193,7 +189,7 @@ async def test_incomplete_frame_is_never_used(codec: str, slices: int) -> None:
 async def test_many_streams_leave_nothing() -> None:
     async with camera() as simulated:
         for _ in range(3):
-            async with looking(simulated):
+            async with open_driver(simulated):
                 pass
 
 

@@ -38,14 +38,14 @@ async def single(camera: Camera, asked: ReceivedRequest) -> None:
     await asked.answer(camera.picture())
 
 
-def taking(camera: Camera, **settings: Any) -> Any:
+def open_driver(camera: Camera, **settings: Any) -> Any:
     return open_camera(HttpSnapshotCamera, url=camera.url, path="/picture.jpg", **settings)
 
 
 async def test_picture_is_event_with_times_and_attachment() -> None:
-    async with Camera(single).running() as camera, taking(camera) as bench:
-        done = await bench.capture(subject=Subject.PORTRAIT)
-        captured = await bench.next(FaceCaptured)
+    async with Camera(single).running() as camera, open_driver(camera) as opened:
+        done = await opened.capture(subject=Subject.PORTRAIT)
+        captured = await opened.next(FaceCaptured)
         assert (done.frame_count, captured.frame_count, captured.width_px, captured.height_px) == (
             1,
             1,
@@ -59,8 +59,8 @@ async def test_picture_is_event_with_times_and_attachment() -> None:
         assert 0 <= captured.latency_ms < 2000
         assert 0 <= captured.age_ms < 2000
         assert camera.asked[-1].path == "/picture.jpg"
-        await bench.capture(subject=Subject.SCENE)
-        await bench.next(SceneCaptured)
+        await opened.capture(subject=Subject.SCENE)
+        await opened.next(SceneCaptured)
 
 
 async def test_no_picture_is_old_or_torn() -> None:
@@ -75,11 +75,11 @@ async def test_no_picture_is_old_or_torn() -> None:
             case _:
                 await asked.answer(picture)
 
-    async with Camera(unsteady).running() as camera, taking(camera) as bench:
+    async with Camera(unsteady).running() as camera, open_driver(camera) as opened:
         for _ in range(60):
             before = camera.made
-            await bench.capture()
-            (picture,) = (await bench.next(SceneCaptured)).attachments
+            await opened.capture()
+            (picture,) = (await opened.next(SceneCaptured)).attachments
             assert number_in(picture.content) > before
 
 
@@ -93,11 +93,11 @@ async def test_first_picture_of_stream_is_discarded(length: bool) -> None:
         while True:
             await asked.say(part(camera.picture(), length=length), pause_s=0.005)
 
-    async with Camera(stream).running() as camera, taking(camera) as bench:
+    async with Camera(stream).running() as camera, open_driver(camera) as opened:
         for _ in range(10):
             before = camera.made
-            await bench.capture()
-            (picture,) = (await bench.next(SceneCaptured)).attachments
+            await opened.capture()
+            (picture,) = (await opened.next(SceneCaptured)).attachments
             assert before < number_in(picture.content) < 999
 
 
@@ -106,10 +106,10 @@ async def test_discard_frames_is_configurable() -> None:
         await asked.answer(jpeg(camera.made))
         camera.made += 1
 
-    async with Camera(late_by_one).running() as camera, taking(camera, discard_frames=1) as bench:
+    async with Camera(late_by_one).running() as camera, open_driver(camera, discard_frames=1) as opened:
         before = camera.made
-        await bench.capture()
-        (picture,) = (await bench.next(SceneCaptured)).attachments
+        await opened.capture()
+        (picture,) = (await opened.next(SceneCaptured)).attachments
         assert number_in(picture.content) == before + 1
 
 
@@ -144,13 +144,13 @@ async def test_torn_picture_is_bad_frame(how: str, fault: str) -> None:
         else:
             await asked.answer(picture)
 
-    async with Camera(second_torn).running() as camera, taking(camera) as bench:
-        done = await bench.capture()
+    async with Camera(second_torn).running() as camera, open_driver(camera) as opened:
+        done = await opened.capture()
         assert done.frame_count == 1
-        bad = await bench.next(BadFrame)
+        bad = await opened.next(BadFrame)
         assert (bad.fault, len(bad.wire) <= 64) == (fault, True)
-        assert (await bench.next(Status)).state is StateCode.ONLINE
-        (picture,) = (await bench.next(SceneCaptured)).attachments
+        assert (await opened.next(Status)).state is StateCode.ONLINE
+        (picture,) = (await opened.next(SceneCaptured)).attachments
         assert number_in(picture.content) == 3
 
 
@@ -160,15 +160,15 @@ async def test_camera_with_only_torn_pictures_is_degraded() -> None:
     async def some(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(camera.picture() if whole else camera.picture()[:-300])
 
-    async with Camera(some).running() as camera, taking(camera, poll_s=0.01) as bench:
+    async with Camera(some).running() as camera, open_driver(camera, poll_s=0.01) as opened:
         whole = False
         with pytest.raises(CommandFailure) as failed:
-            await bench.capture(timeout_s=5)
+            await opened.capture(timeout_s=5)
         assert failed.value.reason is RefusalReason.LINK_FAILED
-        status = await bench.next(Status)
+        status = await opened.next(Status)
         assert (status.state, status.cause) == (StateCode.DEGRADED, Cause.DEVICE_FAULT)
         whole = True
-        assert (await bench.next(Status)).state is StateCode.ONLINE
+        assert (await opened.next(Status)).state is StateCode.ONLINE
 
 
 async def test_sharpest_of_several_is_chosen() -> None:
@@ -176,9 +176,9 @@ async def test_sharpest_of_several_is_chosen() -> None:
         sharp = camera.made == 2
         await asked.answer(camera.picture(light=255 if sharp else 60, noise=20))
 
-    async with Camera(one_sharp).running() as camera, taking(camera) as bench:
-        done = await bench.capture(best_of=4)
-        captured = await bench.next(SceneCaptured)
+    async with Camera(one_sharp).running() as camera, open_driver(camera) as opened:
+        done = await opened.capture(best_of=4)
+        captured = await opened.next(SceneCaptured)
         assert (done.frame_count, captured.frame_count, captured.frame_number) == (4, 4, 2)
         assert number_in(captured.attachments[0].content) == 3
 
@@ -189,10 +189,10 @@ async def test_time_limit_chooses_best_so_far() -> None:
             await asyncio.sleep(60)
         await asked.answer(camera.picture())
 
-    async with Camera(slower_and_slower).running() as camera, taking(camera) as bench:
-        assert (await bench.capture(best_of=10, timeout_s=2)).frame_count == 2
+    async with Camera(slower_and_slower).running() as camera, open_driver(camera) as opened:
+        assert (await opened.capture(best_of=10, timeout_s=2)).frame_count == 2
         with pytest.raises(CommandFailure) as failed:
-            await bench.capture(timeout_s=0.1)
+            await opened.capture(timeout_s=0.1)
         assert failed.value.reason is RefusalReason.TIMED_OUT
 
 
@@ -205,20 +205,20 @@ async def test_a_capture_can_be_called_off() -> None:
             await asyncio.sleep(60)
         await asked.answer(camera.picture())
 
-    async with Camera(stuck).running() as camera, taking(camera) as bench:
-        asking = asyncio.create_task(bench.capture(timeout_s=30))
+    async with Camera(stuck).running() as camera, open_driver(camera) as opened:
+        asking = asyncio.create_task(opened.capture(timeout_s=30))
         await waiting.wait()
-        await bench.driver.cancel(CommandArguments(), Invocation.local())
+        await opened.driver.cancel(CommandArguments(), Invocation.local())
         with pytest.raises(CommandFailure) as failed:
             await asking
         assert failed.value.reason is RefusalReason.CANCELLED
-        await bench.driver.cancel(CommandArguments(), Invocation.local())
+        await opened.driver.cancel(CommandArguments(), Invocation.local())
 
 
 async def test_late_command_takes_no_picture() -> None:
-    async with Camera(single).running() as camera, taking(camera) as bench:
+    async with Camera(single).running() as camera, open_driver(camera) as opened:
         with pytest.raises(CommandRefusal) as refused:
-            await bench.driver.capture(TakePicture(), Invocation("c", "i", "t", 0))
+            await opened.driver.capture(TakePicture(), Invocation("c", "i", "t", 0))
         assert refused.value.reason is RefusalReason.EXPIRED
         assert camera.made == 1
 
@@ -258,17 +258,17 @@ async def test_digest_does_not_send_the_password() -> None:
             await asked.answer(b"", "text/html", "401 Unauthorized", WWW_Authenticate=f"Digest {REALM}")
 
     async with Camera(guarded).running() as camera:
-        async with taking(camera, username="gw", password="right") as bench:
-            await bench.capture()
+        async with open_driver(camera, username="gw", password="right") as opened:
+            await opened.capture()
             assert not any("right" in str(asked.headers) for asked in camera.asked)
             password = "changed"
             with pytest.raises(LinkError) as refused:
-                await bench.capture()
+                await opened.capture()
             assert refused.value.cause is Cause.NO_PERMISSION
-            assert (await bench.next(LinkError)) is refused.value, "the state follows"
+            assert (await opened.next(LinkError)) is refused.value, "the state follows"
             assert "right" not in refused.value.text + refused.value.how
         with pytest.raises(LinkError) as refused:
-            async with taking(camera):
+            async with open_driver(camera):
                 pass
         assert "username" in refused.value.how
 
@@ -280,9 +280,9 @@ async def test_basic_sends_the_password() -> None:
 
     async with (
         Camera(guarded).running() as camera,
-        taking(camera, username="gw", password="right", auth="basic") as bench,
+        open_driver(camera, username="gw", password="right", auth="basic") as opened,
     ):
-        await bench.capture()
+        await opened.capture()
 
 
 # Other devices and dead cameras.
@@ -302,21 +302,21 @@ async def test_device_without_pictures_is_wrong_device() -> None:
     for answer in (page, missing, empty):
         async with Camera(answer).running() as camera:
             with pytest.raises(LinkError) as refused:
-                async with taking(camera):
+                async with open_driver(camera):
                     pass
             assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED)
 
 
 async def test_dead_camera_is_reopened() -> None:
     async with Camera(single).running() as camera:
-        async with taking(camera, poll_s=0.01) as bench:
+        async with open_driver(camera, poll_s=0.01) as opened:
             await camera.stop()
-            error = await bench.next(LinkError)
+            error = await opened.next(LinkError)
             assert error.cause is Cause.NO_RESPONSE
             assert "the camera" in error.how
         await camera.start()
-        async with taking(camera) as bench:
-            await bench.capture()
+        async with open_driver(camera) as opened:
+            await opened.capture()
 
 
 async def test_broken_stream_in_capture_is_lost_link() -> None:
@@ -328,16 +328,16 @@ async def test_broken_stream_in_capture_is_lost_link() -> None:
             asked.drop()
         await asyncio.sleep(60)
 
-    async with Camera(broken).running() as camera, taking(camera, timeout_s=0.2) as bench:
+    async with Camera(broken).running() as camera, open_driver(camera, timeout_s=0.2) as opened:
         with pytest.raises(LinkError):
-            await bench.capture()
-        assert (await bench.next(LinkError)).cause is Cause.LINK_FAILED
+            await opened.capture()
+        assert (await opened.next(LinkError)).cause is Cause.LINK_FAILED
 
 
 async def test_many_opens_leave_nothing() -> None:
     async with Camera(single).running() as camera:
         for _ in range(30):
-            async with taking(camera):
+            async with open_driver(camera):
                 pass
 
 
@@ -349,19 +349,19 @@ async def test_two_cameras_stay_apart() -> None:
     async with (
         Camera(single).running() as one,
         Camera(other).running() as two,
-        taking(one) as first,
-        taking(two) as second,
+        open_driver(one) as first,
+        open_driver(two) as second,
     ):
-        for bench in (first, second):
-            await bench.capture()
-            shown.append(number_in((await bench.next(SceneCaptured)).attachments[0].content))
+        for opened in (first, second):
+            await opened.capture()
+            shown.append(number_in((await opened.next(SceneCaptured)).attachments[0].content))
     assert shown == [2, 4000]
 
 
 async def test_picture_is_not_logged() -> None:
-    async with Camera(single).running() as camera, taking(camera) as bench:
-        await bench.capture()
-        captured = await bench.next(SceneCaptured)
+    async with Camera(single).running() as camera, open_driver(camera) as opened:
+        await opened.capture()
+        captured = await opened.next(SceneCaptured)
         assert captured.attachments[0].sha256 not in str(redact(captured))
 
 
@@ -369,14 +369,14 @@ async def test_self_test_keeps_only_measurements() -> None:
     async def torn(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(camera.picture()[:-40])
 
-    async with Camera(single).running() as camera, taking(camera) as bench:
-        seen = await run_self_test(bench.driver, SelfTestLevel.EXTERNAL)
+    async with Camera(single).running() as camera, open_driver(camera) as opened:
+        seen = await run_self_test(opened.driver, SelfTestLevel.EXTERNAL)
         assert seen["picture.came"].outcome == "successful"
         assert "320 by 240" in seen["picture.came"].text
         assert {"picture.sharpness", "picture.brightness", "picture.contrast"} <= outcomes(seen).keys()
         camera.answering = lambda asked: torn(camera, asked)
-        assert outcomes(await run_self_test(bench.driver, SelfTestLevel.EXTERNAL)) == {
+        assert outcomes(await run_self_test(opened.driver, SelfTestLevel.EXTERNAL)) == {
             "picture.came": "failed"
         }
-        assert (await bench.next(Status)).state is StateCode.DEGRADED
-        assert not any(isinstance(said, FaceCaptured | SceneCaptured) for said in bench.said._queue)
+        assert (await opened.next(Status)).state is StateCode.DEGRADED
+        assert not any(isinstance(said, FaceCaptured | SceneCaptured) for said in opened.said._queue)

@@ -38,12 +38,12 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
-    async def tell(self, what: str, **arguments: Any) -> Any:
+    async def call(self, what: str, **arguments: Any) -> Any:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps([what, arguments]).encode() + b"\n")
-        return await self.hear()
+        return await self.read_result()
 
-    async def hear(self) -> Any:
+    async def read_result(self) -> Any:
         assert self.process.stdout is not None
         async with asyncio.timeout(20):
             return json.loads(await self.process.stdout.readline())
@@ -61,7 +61,7 @@ async def program_at(camera: Webcam) -> AsyncIterator[Program]:
     )
     try:
         program = Program(process)
-        assert await program.hear() == "ready"
+        assert await program.read_result() == "ready"
         yield program
     finally:
         assert process.stdin is not None
@@ -82,7 +82,7 @@ def stamp_in(answer: dict[str, Any]) -> FrameStamp:
 async def test_pictures_are_fresh_and_unchanged() -> None:
     sizes = ((640, 360), (1280, 720))
     async with Webcam({"MJPG": sizes, "YUYV": ((640, 360),)}) as camera, program_at(camera) as program:
-        opened = await program.tell("open", **QUICK, size="640x360")
+        opened = await program.call("open", **QUICK, size="640x360")
         assert (opened["format"], opened["simulated"]) == ("MJPG", True)
         assert opened["identity"] == {
             "model": "Simulated webcam",
@@ -91,7 +91,7 @@ async def test_pictures_are_fresh_and_unchanged() -> None:
         }
         for _ in range(12):
             asked_ms = time.time_ns() // 1_000_000
-            answer = await program.tell("capture", best_of=1)
+            answer = await program.call("capture", best_of=1)
             assert stamp_in(answer).at_ms >= asked_ms
             assert answer["sha256"] in digests(camera), "no byte was changed"
             assert answer["size"] == [640, 360]
@@ -104,81 +104,81 @@ async def test_pictures_are_fresh_and_unchanged() -> None:
                 await asyncio.sleep(0.01)
             asked_ms = time.time_ns() // 1_000_000
             program.process.send_signal(signal.SIGCONT)
-            assert stamp_in(await program.tell("capture", best_of=1)).at_ms >= asked_ms
+            assert stamp_in(await program.call("capture", best_of=1)).at_ms >= asked_ms
 
 
 async def test_damaged_frames_are_counted() -> None:
     async with Webcam() as camera, program_at(camera) as program:
-        await program.tell("open", **QUICK)
+        await program.call("open", **QUICK)
         for fault, said in ((Flagged(), "flagged"), (TruncatedPicture(), "cut"), (Garbage(), "not_jpeg")):
             met = []
             while said not in met:  # only the latest frame counts: a damaged one may be skipped unseen
                 camera.inject_fault(fault)
-                answer = await program.tell("capture", best_of=1)
+                answer = await program.call("capture", best_of=1)
                 assert answer["sha256"] in digests(camera)
                 stamp_in(answer)
                 met += answer["before"]
         camera.inject_fault(TruncatedPicture(times=40))
-        torn = await program.tell("capture")
+        torn = await program.call("capture")
         assert torn["error"] == "link_failed"
-        assert await program.tell("status") == "degraded"
+        assert await program.call("status") == "degraded"
         camera.waiting = type(camera.waiting)()
-        assert (await program.tell("capture"))["before"][-1] == "online"
+        assert (await program.call("capture"))["before"][-1] == "online"
         camera.inject_fault(Flagged(for_s=30))
-        failed = await program.tell("fail")
+        failed = await program.call("fail")
         assert failed["error"] == Cause.LINK_FAILED
         assert "damaged frames" in failed["text"]
 
 
 async def test_stalled_or_unplugged_camera_is_reopened() -> None:
     async with Webcam() as camera, program_at(camera) as program:
-        await program.tell("open", **QUICK)
+        await program.call("open", **QUICK)
         camera.inject_fault(Stall(for_s=30))
         begun_s = time.monotonic()
-        stalled = await program.tell("fail")
+        stalled = await program.call("fail")
         assert (stalled["error"], time.monotonic() - begun_s < 4) == (Cause.NO_RESPONSE, True)
         assert "wait five seconds" in stalled["how"]
-        await program.tell("close")
+        await program.call("close")
         camera.waiting = type(camera.waiting)()
 
-        await program.tell("open", **QUICK)
+        await program.call("open", **QUICK)
         camera.unplug()
-        assert (await program.tell("fail"))["error"] == Cause.UNPLUGGED
-        await program.tell("close")
-        assert (await program.tell("open", **QUICK))["error"] == Cause.NO_DEVICE
+        assert (await program.call("fail"))["error"] == Cause.UNPLUGGED
+        await program.call("close")
+        assert (await program.call("open", **QUICK))["error"] == Cause.NO_DEVICE
         by_path = {**QUICK, "port": "/dev/video0"}
-        assert (await program.tell("open", **by_path))["error"] == Cause.NO_DEVICE
+        assert (await program.call("open", **by_path))["error"] == Cause.NO_DEVICE
         camera.plug()
         for where in (QUICK, by_path):
-            assert (await program.tell("open", **where))["format"] == "MJPG"
-            assert (await program.tell("capture"))["sha256"] in digests(camera)
-            await program.tell("close")
+            assert (await program.call("open", **where))["format"] == "MJPG"
+            assert (await program.call("capture"))["sha256"] in digests(camera)
+            await program.call("close")
         for _ in range(20):
-            await program.tell("open", **QUICK)
-            await program.tell("close")
+            await program.call("open", **QUICK)
+            await program.call("close")
 
 
 async def test_settings_are_applied_or_refused() -> None:
     async with Webcam({"MJPG": ((640, 360), (1280, 720))}) as camera, program_at(camera) as program:
-        await program.tell("open", **QUICK, frames_per_s=15, exposure_ms=12.3, focus=52)
+        await program.call("open", **QUICK, frames_per_s=15, exposure_ms=12.3, focus=52)
         values = {number: control.value for number, control in camera.controls.items()}
         assert values == {AUTO_EXPOSURE: 1, EXPOSURE: 123, AUTO_FOCUS: 0, FOCUS: 50}
         assert (camera.per_frame, camera.size) == ((1, 15), (1280, 720)), "the largest by default"
         async with program_at(camera) as other:
-            assert (await other.tell("open", **QUICK))["error"] == Cause.PORT_HELD
-        await program.tell("close")
-        await program.tell("open", **QUICK, exposure_ms="auto", focus="auto")
+            assert (await other.call("open", **QUICK))["error"] == Cause.PORT_HELD
+        await program.call("close")
+        await program.call("open", **QUICK, exposure_ms="auto", focus="auto")
         assert (camera.controls[AUTO_EXPOSURE].value, camera.controls[AUTO_FOCUS].value) == (3, 1)
-        await program.tell("close")
+        await program.call("close")
 
         for settings, how in (
             ({"exposure_ms": 5000}, "Set `exposure_ms` from 0.3 to 204.7."),
             ({"focus": 251}, "Set `focus` from 0 to 250."),
             ({"size": "800x600"}, "Set `size` to one of 640x360, 1280x720."),
         ):
-            refused = await program.tell("open", **QUICK, **settings)
+            refused = await program.call("open", **QUICK, **settings)
             assert (refused["error"], refused["how"]) == (Cause.WRONG_DEVICE, how)
-            await program.tell("close")
+            await program.call("close")
         camera.controls.clear()
         for settings, has in (
             ({"exposure_ms": 5}, "has no adjustable exposure"),
@@ -186,20 +186,20 @@ async def test_settings_are_applied_or_refused() -> None:
             ({"focus": 5}, "has no adjustable focus"),
             ({"focus": "auto"}, "has no automatic focus"),
         ):
-            refused = await program.tell("open", **QUICK, **settings)
+            refused = await program.call("open", **QUICK, **settings)
             assert (refused["error"], has in refused["text"]) == (Cause.WRONG_DEVICE, True)
-            await program.tell("close")
+            await program.call("close")
 
         camera.formats = {"NV12": ((640, 360),)}
-        assert "only NV12" in (await program.tell("open", **QUICK))["text"]
-        await program.tell("close")
+        assert "only NV12" in (await program.call("open", **QUICK))["text"]
+        await program.call("close")
         camera.formats = {"YUYV": ((640, 360),)}
-        assert (await program.tell("open", **QUICK))["format"] == "YUYV"
+        assert (await program.call("open", **QUICK))["format"] == "YUYV"
         asked_ms = time.time_ns() // 1_000_000
-        assert stamp_in(await program.tell("capture", best_of=1)).at_ms >= asked_ms
-        await program.tell("close")
+        assert stamp_in(await program.call("capture", best_of=1)).at_ms >= asked_ms
+        await program.call("close")
         for port in ("/dev/null", "/dev/video1"):
-            refused = await program.tell("open", **{**QUICK, "port": port})
+            refused = await program.call("open", **{**QUICK, "port": port})
             assert (refused["error"], refused["text"]) == (Cause.WRONG_DEVICE, f"{port} provides no frames.")
 
 

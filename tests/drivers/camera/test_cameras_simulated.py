@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_fixture import CameraFixture, open_camera
+from camera_fixture import CameraFixture, inject_fault, open_camera
 from PIL import Image
 
 from drivers.camera.commands import Subject
@@ -49,15 +49,11 @@ def stamp_of(captured: PictureCaptured) -> FrameStamp:
         return FrameStamp.read(image)
 
 
-async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
-
-
-async def captured(bench: CameraFixture, **wanted: Any) -> tuple[FrameStamp, int]:
+async def captured(opened: CameraFixture, **wanted: Any) -> tuple[FrameStamp, int]:
     """Take a picture; return its stamp and the time of the request, in milliseconds since 1970."""
     asked_ms = time.time_ns() // 1_000_000
-    await bench.capture(**wanted)
-    return stamp_of(await bench.next(PictureCaptured)), asked_ms
+    await opened.capture(**wanted)
+    return stamp_of(await opened.next(PictureCaptured)), asked_ms
 
 
 @pytest.mark.parametrize("path", ["/snapshot.jpg", "/video.mjpg"])
@@ -74,15 +70,15 @@ async def test_pictures_under_faults_are_fresh_and_whole(path: str) -> None:
     answered = 0
     async with camera(frames_per_s=50, **USER) as simulated:
         while answered < CAPTURES:
-            async with driver(simulated, path, **USER) as bench:
-                assert bench.driver.links.is_simulated
+            async with driver(simulated, path, **USER) as opened:
+                assert opened.driver.links.is_simulated
                 while answered < CAPTURES:
                     await asyncio.sleep(chance.uniform(0, 0.01))
                     if chance.random() < 0.5:
                         fault, arguments = chance.choice(faults)
-                        await let(simulated, fault, **arguments)
+                        await inject_fault(simulated, fault, **arguments)
                     try:
-                        stamp, asked_ms = await captured(bench, timeout_s=2)
+                        stamp, asked_ms = await captured(opened, timeout_s=2)
                     except LinkError:
                         break  # a cut stream: the worker reopens it
                     assert stamp.at_ms >= asked_ms
@@ -90,50 +86,50 @@ async def test_pictures_under_faults_are_fresh_and_whole(path: str) -> None:
 
 
 async def test_digest_camera_changes_its_password() -> None:
-    async with camera(**USER) as simulated, driver(simulated, poll_s=0.02, **USER) as bench:
-        await captured(bench)
-        await let(simulated, "wrong-credentials")
-        error = await bench.next(LinkError)
+    async with camera(**USER) as simulated, driver(simulated, poll_s=0.02, **USER) as opened:
+        await captured(opened)
+        await inject_fault(simulated, "wrong-credentials")
+        error = await opened.next(LinkError)
         assert error.cause is Cause.NO_PERMISSION
         assert "two words" not in f"{error} {error.text} {error.how}"
 
 
 async def test_a_login_page_is_no_picture() -> None:
-    async with camera() as simulated, driver(simulated) as bench:
-        await let(simulated, "wrong-type", times=5)
+    async with camera() as simulated, driver(simulated) as opened:
+        await inject_fault(simulated, "wrong-type", times=5)
         with pytest.raises(CommandFailure):
-            await bench.capture()
-        assert (await bench.next(BadFrame)).fault == "not_jpeg"
+            await opened.capture()
+        assert (await opened.next(BadFrame)).fault == "not_jpeg"
 
 
 async def test_dead_camera_is_reopened() -> None:
     async with camera() as simulated:
-        async with driver(simulated, poll_s=0.02) as bench:
-            await let(simulated, "service-dies")
-            assert (await bench.next(LinkError)).cause in (Cause.NO_RESPONSE, Cause.LINK_FAILED)
-        await let(simulated, "service-dies", for_s=0.2)
+        async with driver(simulated, poll_s=0.02) as opened:
+            await inject_fault(simulated, "service-dies")
+            assert (await opened.next(LinkError)).cause in (Cause.NO_RESPONSE, Cause.LINK_FAILED)
+        await inject_fault(simulated, "service-dies", for_s=0.2)
         while True:
             with contextlib.suppress(LinkError):
-                async with driver(simulated) as bench:
-                    await captured(bench)
+                async with driver(simulated) as opened:
+                    await captured(opened)
                 break
             await asyncio.sleep(0.01)
 
 
 async def test_wrong_clock_of_camera_has_no_effect() -> None:
-    async with camera() as simulated, driver(simulated) as bench:
-        await let(simulated, "wrong-clock", ahead_s=-7200)
-        stamp, asked_ms = await captured(bench, subject=Subject.PORTRAIT)
+    async with camera() as simulated, driver(simulated) as opened:
+        await inject_fault(simulated, "wrong-clock", ahead_s=-7200)
+        stamp, asked_ms = await captured(opened, subject=Subject.PORTRAIT)
         assert stamp.at_ms >= asked_ms
 
 
 async def test_a_portrait_in_the_dark_says_so() -> None:
-    async with camera() as simulated, driver(simulated) as bench:
-        good = await bench.capture(subject=Subject.PORTRAIT)
+    async with camera() as simulated, driver(simulated) as opened:
+        good = await opened.capture(subject=Subject.PORTRAIT)
         await simulated.handle_command("insert", {"light": "dark"})
-        dark = await bench.capture(subject=Subject.PORTRAIT)
+        dark = await opened.capture(subject=Subject.PORTRAIT)
         await simulated.handle_command("insert", {"blurred": True})
-        blurred = await bench.capture(subject=Subject.PORTRAIT)
+        blurred = await opened.capture(subject=Subject.PORTRAIT)
 
     def value(taken: Any, measure: str) -> Any:
         return next(hint for hint in taken.measurements if hint.measure == measure)
@@ -143,7 +139,7 @@ async def test_a_portrait_in_the_dark_says_so() -> None:
 
 
 async def test_good_portrait_ends_search() -> None:
-    async with camera(size="1920x1080") as simulated, driver(simulated) as bench:
-        assert (await bench.capture(subject=Subject.PORTRAIT, best_of=4, timeout_s=20)).frame_count == 1
+    async with camera(size="1920x1080") as simulated, driver(simulated) as opened:
+        assert (await opened.capture(subject=Subject.PORTRAIT, best_of=4, timeout_s=20)).frame_count == 1
         await simulated.handle_command("insert", {"people": 2})
-        assert (await bench.capture(subject=Subject.PORTRAIT, best_of=3, timeout_s=20)).frame_count == 3
+        assert (await opened.capture(subject=Subject.PORTRAIT, best_of=3, timeout_s=20)).frame_count == 3

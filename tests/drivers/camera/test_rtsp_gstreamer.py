@@ -57,15 +57,15 @@ async def gst_camera() -> AsyncIterator[GstCamera]:
         await process.wait()
 
 
-def looking(camera: GstCamera, **settings: Any) -> Any:
+def open_driver(camera: GstCamera, **settings: Any) -> Any:
     url = f"rtsp://127.0.0.1:{camera.port}/stream"
     return open_camera(RtspCamera, **{"url": url, "latency_s": 0.1} | USER | settings)
 
 
-async def captured(bench: CameraFixture) -> tuple[int, tuple[int, int]]:
+async def captured(opened: CameraFixture) -> tuple[int, tuple[int, int]]:
     """Return the shade of a picture, and its size."""
-    await bench.capture()
-    with Image.open(io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)) as image:
+    await opened.capture()
+    with Image.open(io.BytesIO((await opened.next(PictureCaptured)).attachments[0].content)) as image:
         return int(image.convert("L").getpixel((20, 20))), image.size
 
 
@@ -74,29 +74,29 @@ async def test_pictures_of_gstreamer_are_fresh() -> None:
     if not PYTHON.exists() or subprocess.run(needs, capture_output=True, check=False).returncode:
         pytest.skip(f"needs GStreamer's RTSP server from apt: see {SCRIPT}")
     async with gst_camera() as camera:
-        async with looking(camera) as bench:
-            assert not bench.driver.links.is_simulated
+        async with open_driver(camera) as opened:
+            assert not opened.driver.links.is_simulated
             for shade in (40, 200, 90, 160) * 3:
                 await camera.obey(f"shade {shade}")
-                seen, size = await captured(bench)
+                seen, size = await captured(opened)
                 assert (abs(seen - shade) < 12, size) == (True, (640, 360)), (seen, shade)
             await camera.obey("size 1280 720")
             async with asyncio.timeout(3):
-                while (await captured(bench))[1] != (1280, 720):
+                while (await captured(opened))[1] != (1280, 720):
                     pass
             await camera.obey("still yes")
             begun_s = time.monotonic()
-            assert (await bench.next(LinkError)).cause is Cause.NO_RESPONSE
+            assert (await opened.next(LinkError)).cause is Cause.NO_RESPONSE
             assert time.monotonic() - begun_s < 3
         await camera.obey("still no")
         await camera.obey("password another-one")
         with pytest.raises(LinkError) as refused:
-            async with looking(camera):
+            async with open_driver(camera):
                 pass
         assert refused.value.cause is Cause.NO_PERMISSION
-        async with looking(camera, password="another-one") as bench:
-            await captured(bench)
+        async with open_driver(camera, password="another-one") as opened:
+            await captured(opened)
             camera.process.kill()
             begun_s = time.monotonic()
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
+            assert (await opened.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
             assert time.monotonic() - begun_s < 3

@@ -19,7 +19,7 @@ from drivers.driver import BadFrame, Status
 from drivers.links.link import LinkError
 
 
-def told(error: LinkError) -> dict[str, Any]:
+def error_as_json(error: LinkError) -> dict[str, Any]:
     return {"error": error.cause, "text": error.text, "how": error.how}
 
 
@@ -28,23 +28,23 @@ class Program:
 
     def __init__(self) -> None:
         self.open = contextlib.AsyncExitStack()
-        self.bench: CameraFixture
+        self.opened: CameraFixture
 
     async def do(self, what: str, arguments: dict[str, Any]) -> Any:
         match what:
             case "open":
-                self.bench = await self.open.enter_async_context(open_camera(UvcCamera, **arguments))
-                mode = self.bench.driver.frame_source.link.mode
-                identity = self.bench.identity.model_dump(exclude_none=True)
-                simulated = self.bench.driver.links.is_simulated
+                self.opened = await self.open.enter_async_context(open_camera(UvcCamera, **arguments))
+                mode = self.opened.driver.frame_source.link.mode
+                identity = self.opened.identity.model_dump(exclude_none=True)
+                simulated = self.opened.driver.links.is_simulated
                 return {"identity": identity, "format": mode.fourcc, "simulated": simulated}
             case "close":
                 await self.open.aclose()
                 return None
             case "capture":
-                await self.bench.capture(**arguments)
+                await self.opened.capture(**arguments)
                 before = []
-                while not isinstance(captured := await self.bench.next(), PictureCaptured):
+                while not isinstance(captured := await self.opened.next(), PictureCaptured):
                     match captured:
                         case BadFrame(fault=fault):
                             before.append(fault)
@@ -60,9 +60,9 @@ class Program:
                     "before": before,
                 }
             case "fail":
-                return told(await self.bench.next(LinkError))
+                return error_as_json(await self.opened.next(LinkError))
             case "status":
-                return (await self.bench.next(Status)).state
+                return (await self.opened.next(Status)).state
         raise AssertionError(what)
 
 
@@ -75,7 +75,7 @@ async def main() -> None:
         try:
             result = await program.do(*json.loads(line))
         except LinkError as error:
-            result = told(error)
+            result = error_as_json(error)
         except CommandFailure as failed:
             result = {"error": failed.reason, "text": failed.text}
         print(json.dumps(result), flush=True)

@@ -27,7 +27,7 @@ from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
 CARD = ERIKSSON_LINES[Format.TD1]
-SPOKEN_TO = pytest.mark.parametrize("model", ["honeywell", "newland"])
+COMMANDED_MODELS = pytest.mark.parametrize("model", ["honeywell", "newland"])
 COMMANDS = {
     ("honeywell", "presentation"): ["REVINF", "ALLENA0", "OCRENA1", "OCRATS2", "PAPTPR"],
     ("honeywell", "command"): ["REVINF", "ALLENA0", "OCRENA1", "OCRATS2", "PAPHHF"],
@@ -69,7 +69,7 @@ async def test_bytes_of_the_commands(tmp_path: Path) -> None:
         assert scanner.wire.received_bytes.endswith(b"\x7e\x010000#SCNMOD2;\x03")
 
 
-@SPOKEN_TO
+@COMMANDED_MODELS
 async def test_two_scanners_of_one_model(model: str, tmp_path: Path) -> None:
     identities = []
     for serial_number in ("A-1", "B-2"):
@@ -85,7 +85,7 @@ async def test_two_scanners_of_one_model(model: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("answer", "word"), [("nak", "refuses"), ("enq", "does not support")])
-@SPOKEN_TO
+@COMMANDED_MODELS
 async def test_refused_command_gives_remedy(model: str, answer: str, word: str, tmp_path: Path) -> None:
     error = await open_error(tmp_path / "port", model, CommandRefused(command=LAST[model], answer=answer))
     assert error is not None
@@ -94,7 +94,7 @@ async def test_refused_command_gives_remedy(model: str, answer: str, word: str, 
     assert "setup" in error.how
 
 
-@SPOKEN_TO
+@COMMANDED_MODELS
 async def test_silent_scanner_is_used(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
@@ -111,7 +111,7 @@ async def test_configured_commands_replace_defaults(tmp_path: Path) -> None:
         assert scanner.device.commands_received == ["REVINF", "OCRENA3", "OCRATS1"]
 
 
-@SPOKEN_TO
+@COMMANDED_MODELS
 async def test_setup_is_repeated_after_unplugging(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
@@ -125,7 +125,7 @@ async def test_setup_is_repeated_after_unplugging(model: str, tmp_path: Path) ->
             wire.replug()
 
 
-@SPOKEN_TO
+@COMMANDED_MODELS
 async def test_late_answer_is_no_document(model: str, tmp_path: Path) -> None:
     late = {"honeywell": b"OCRENA1\x06!", "newland": b"\x02\x010000#SCNTRG0\x06;\x03"}[model]
     async with ocr_fixture(tmp_path / "port", model) as scanner:
@@ -150,7 +150,7 @@ async def wait_for_scan(scanner: OcrScannerFixture) -> None:
     )
 
 
-@SPOKEN_TO
+@COMMANDED_MODELS
 async def test_triggered_scanner_scans_repeatedly(model: str, tmp_path: Path) -> None:
     async with ocr_fixture(
         tmp_path / "port", model, trigger="command", scan_timeout_s=0.1, same_document_s=5
@@ -163,7 +163,7 @@ async def test_triggered_scanner_scans_repeatedly(model: str, tmp_path: Path) ->
             await wait_for_scan(scanner)
 
 
-@SPOKEN_TO
+@COMMANDED_MODELS
 async def test_lying_document_is_reported_once(model: str, tmp_path: Path) -> None:
     more = {"trigger": "command", "scan_timeout_s": 0.1, "same_document_s": 5}
     async with ocr_fixture(tmp_path / "port", model, **more) as scanner:
@@ -176,7 +176,7 @@ async def test_lying_document_is_reported_once(model: str, tmp_path: Path) -> No
         assert [(await scanner.next()).lines for _ in range(2)] == [PASSPORT, CARD]
 
 
-@SPOKEN_TO
+@COMMANDED_MODELS
 async def test_close_releases_trigger(model: str, tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):

@@ -127,7 +127,7 @@ async def _panel(data: bytes) -> None:
         for piece in data.split(SILENT)[:4]:
             await panel.work()
             # With a valid check of frames, so that libosdp gets damaged content as well.
-            panel.channel._heard += piece
+            panel.channel._received += piece
             await panel.work()
         assert panel.identity
         panel.capability(1)

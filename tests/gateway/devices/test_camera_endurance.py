@@ -76,7 +76,7 @@ class Lane:
     def now_s(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def let(self, fault: str, **arguments: Any) -> None:
+    async def inject_fault(self, fault: str, **arguments: Any) -> None:
         await self.camera.handle_command("fault", {"fault": fault, "args": arguments})
 
     async def told(self, condition: StateCode, cause: Cause | None = None) -> DeviceState:
@@ -115,7 +115,7 @@ class Lane:
 
 async def killed(lane: Lane, outage_s: float) -> None:
     begun_s = lane.now_s
-    await lane.let("service-dies")
+    await lane.inject_fault("service-dies")
     state = await lane.told(StateCode.OFFLINE)
     lane.well_within("killed", begun_s, lane.said_s)
     assert state.cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
@@ -127,7 +127,7 @@ async def killed(lane: Lane, outage_s: float) -> None:
 
 async def stalled(lane: Lane, _outage_s: float) -> None:
     begun_s = lane.now_s
-    await lane.let("stall")
+    await lane.inject_fault("stall")
     state = await lane.told(StateCode.OFFLINE, Cause.NO_RESPONSE)
     lane.well_within("stalled", begun_s, lane.said_s)
     assert state.action is Action.RESTART
@@ -137,8 +137,8 @@ async def stalled(lane: Lane, _outage_s: float) -> None:
 async def locked_out(lane: Lane) -> None:
     """Change the password and restart the camera for it."""
     begun_s = lane.now_s
-    await lane.let("wrong-credentials")
-    await lane.let("service-dies", for_s=0.05)
+    await lane.inject_fault("wrong-credentials")
+    await lane.inject_fault("service-dies", for_s=0.05)
     state = await lane.told(StateCode.OFFLINE, Cause.NO_PERMISSION)
     lane.well_within("password", begun_s, lane.said_s)
     assert state.action is Action.CONFIGURE
@@ -157,7 +157,7 @@ async def locked_out_for_a_while(lane: Lane, outage_s: float) -> None:
     await locked_out(lane)
     await asyncio.sleep(outage_s * LONG)
     lane.camera.access.password = USER["password"]
-    await lane.let("service-dies", for_s=0.3)
+    await lane.inject_fault("service-dies", for_s=0.3)
     await asyncio.sleep(0.3)
     await lane.back("password by a restart")
 
@@ -166,7 +166,7 @@ async def another_size(lane: Lane, _outage_s: float) -> None:
     """Change the stream's format while it runs: no failure, and soon all frames have that size."""
     for size in ((1280, 720), (640, 360)):
         begun_s = lane.now_s
-        await lane.let("format-changed", size=f"{size[0]}x{size[1]}")
+        await lane.inject_fault("format-changed", size=f"{size[0]}x{size[1]}")
         while await lane.captured() != size:
             pass
         lane.well_within("format", begun_s, lane.back_s)
@@ -208,7 +208,7 @@ async def test_restarted_camera_is_retried_at_once(
     async with watching(worker_fixture, password="another", backoff_first_s=60.0, backoff_max_s=60.0) as lane:
         await lane.told(StateCode.OFFLINE, Cause.NO_PERMISSION)
         lane.camera.access.password = USER["password"]
-        await lane.let("service-dies", for_s=0.3)
+        await lane.inject_fault("service-dies", for_s=0.3)
         await asyncio.sleep(0.3)
         await lane.back("password")
 

@@ -215,13 +215,13 @@ async def test_preview_is_for_the_claim_only(gateway: GatewayFixture) -> None:
             await until(lambda: desk.status(CAMERA).is_online)
             await desk.command(CAMERA, "claim")
             await desk.command(CAMERA, "preview", {"frames_per_s": 8})
-            taken = eye.sensor.taken
-            await until(lambda: eye.sensor.taken > taken + 2)
+            taken = eye.sensor.exposure_count
+            await until(lambda: eye.sensor.exposure_count > taken + 2)
         # The workstation is disconnected, its claim has not ended: nothing is subscribed, so nothing is
         # taken.
         async with asyncio.timeout(10):
-            while taken != eye.sensor.taken:
-                taken = eye.sensor.taken
+            while taken != eye.sensor.exposure_count:
+                taken = eye.sensor.exposure_count
                 await asyncio.sleep(0.5)
         assert await gateway.stop() == 0
 

@@ -127,7 +127,7 @@ async def test_refusals_name_cause_and_remedy(gateway: GatewayFixture, wire: Ser
             await desk.command(BARRIER, "refuse")
         assert refused.value.reason == "unsafe"
         assert refused.value.how.startswith("Clear the passage")
-        with pytest.raises(CommandRejected, match="role file does not know this station"):
+        with pytest.raises(CommandRejected, match="role file does not list this station"):
             await visitor.command(BARRIER, "stop")
         with pytest.raises(CommandRejected, match="wrong or missing: width_cm"):
             await desk.command(BARRIER, "open-up", {"width_cm": 0})
@@ -350,7 +350,7 @@ async def test_reload_keeps_unaffected_claims(gateway: GatewayFixture, wire: Ser
         )
         await reload()
         await until(lambda: holders() == {})
-        with pytest.raises(CommandRejected, match="role file does not know this station"):
+        with pytest.raises(CommandRejected, match="role file does not list this station"):
             await desk.command(BARRIER, "stop")
 
 
@@ -378,7 +378,7 @@ async def test_no_role_file_no_commands(gateway: GatewayFixture) -> None:
     await gateway.start()
     async with station_at(gateway) as desk:
         for verb in ("look", "stop", "claim"):
-            with pytest.raises(CommandRejected, match="role file does not know this station"):
+            with pytest.raises(CommandRejected, match="role file does not list this station"):
                 await desk.command(BARRIER, verb)
     assert wire.received_bytes == b""
 

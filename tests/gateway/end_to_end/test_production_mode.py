@@ -147,7 +147,7 @@ def test_demo_refuses_production_post(tmp_path: Path, monkeypatch: pytest.Monkey
 
     result = CliRunner().invoke(app, ["demo", "--config", str(config)])
 
-    assert (result.exit_code, "in production" in result.output) == (os.EX_NOPERM, True), result.output
+    assert (result.exit_code, "profile production" in result.output) == (os.EX_NOPERM, True), result.output
     assert not (tmp_path / "state").exists()
 
 

@@ -49,5 +49,5 @@ class Sysfs:
 def sysfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sysfs:
     sysfs = Sysfs(tmp_path)
     monkeypatch.setattr(usb_devices, "SYSFS", sysfs.listed)
-    monkeypatch.setattr(usb_devices, "CHARACTER_DEVICES", sysfs.nodes)
+    monkeypatch.setattr(usb_devices, "NODES", sysfs.nodes)
     return sysfs

@@ -4,13 +4,13 @@ from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import MalformedError
 
 INTEGER, BIT_STRING, OCTET_STRING, OID, SEQUENCE, SET = 0x02, 0x03, 0x04, 0x06, 0x30, 0x31
-_LONGEST_INTEGER = 1025  # an 8192-bit modulus and its sign
-_LONGEST_OID = 64
+_MAX_INTEGER_LENGTH = 1025  # an 8192-bit modulus and its sign
+_MAX_OID_LENGTH = 64
 
 
 def integer(value: bytes) -> int:
     """Parse the contents of an INTEGER that must not be negative; raises MalformedError."""
-    if not value or len(value) > _LONGEST_INTEGER or value[0] & 0x80:
+    if not value or len(value) > _MAX_INTEGER_LENGTH or value[0] & 0x80:
         raise MalformedError("an integer is empty, negative or too long")
     return int.from_bytes(value, "big")
 
@@ -31,7 +31,7 @@ def bit_string(value: bytes) -> bytes:
 
 def oid(value: bytes) -> str:
     """Read an OBJECT IDENTIFIER into its dotted form; raises MalformedError."""
-    if not value or len(value) > _LONGEST_OID or value[-1] & 0x80:
+    if not value or len(value) > _MAX_OID_LENGTH or value[-1] & 0x80:
         raise MalformedError("an object identifier is cut or too long")
     arcs: list[int] = []
     arc = 0

@@ -12,8 +12,8 @@ from drivers.passport.emrtd.errors import MalformedError
 MAX_SIBLINGS = 4096
 MAX_NESTING = 32
 MAX_OBJECTS = 100_000
-_LONGEST_TAG = 4
-_LONGEST_LENGTH = 4
+_MAX_TAG_LENGTH = 4
+_MAX_LENGTH_LENGTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _tag(data: bytes, at: int) -> tuple[int, int]:
     more = data[at] & 0x1F == 0x1F
     at += 1
     while more:
-        if at >= len(data) or at - start == _LONGEST_TAG:
+        if at >= len(data) or at - start == _MAX_TAG_LENGTH:
             raise MalformedError("a tag is cut or too long")
         more = bool(data[at] & 0x80)
         at += 1
@@ -159,6 +159,6 @@ def _length(data: bytes, at: int) -> tuple[int | None, int]:
     if octet == 0x80:
         return None, at
     count = octet & 0x7F
-    if count > _LONGEST_LENGTH or at + count > len(data):
+    if count > _MAX_LENGTH_LENGTH or at + count > len(data):
         raise MalformedError("a length is cut or too long")
     return int.from_bytes(data[at : at + count], "big"), at + count

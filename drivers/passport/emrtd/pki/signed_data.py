@@ -13,7 +13,7 @@ from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import MalformedError
 from drivers.passport.emrtd.pki.certificates import Certificate, name_digest, parse_errors
 
-_MOST_CERTIFICATES = 16
+_MAX_CERTIFICATES = 16
 _CONTENT_TYPE, _MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
 
 
@@ -55,7 +55,7 @@ class SignedData:
         return cls(
             content_type=data["encap_content_info"]["content_type"].dotted,
             content=bytes(data["encap_content_info"]["content"]),
-            certificates=tuple(Certificate.parse(c.dump()) for c in found[:_MOST_CERTIFICATES]),
+            certificates=tuple(Certificate.parse(c.dump()) for c in found[:_MAX_CERTIFICATES]),
             signer_issuer=name_digest(sid.chosen["issuer"]) if by_name else None,
             signer_serial=sid.chosen["serial_number"].native if by_name else None,
             signer_key_id=None if by_name else sid.chosen.native,

@@ -18,9 +18,9 @@ from drivers.passport.emrtd.pki.signed_data import SignedData
 
 MASTER_LIST = "2.23.136.1.1.2"
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
-_LARGEST_FILE = 32 * 1024 * 1024
-_MOST_FILES = 10_000
-_MOST_CERTIFICATES = 20_000
+_MAX_FILE_BYTES = 32 * 1024 * 1024
+_MAX_FILES = 10_000
+_MAX_CERTIFICATES = 20_000
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s([A-Za-z0-9+/=\s]+)-----END \1-----")
 
 
@@ -45,7 +45,7 @@ class TrustStore:
         found = _TrustStoreBuilder()
         for path in _files(places, found.faults):
             try:
-                if path.stat().st_size > _LARGEST_FILE:
+                if path.stat().st_size > _MAX_FILE_BYTES:
                     raise MalformedError("the file is larger than any such file")
                 found.take_file(path.name, path.read_bytes())
             except (OSError, ChipError) as fault:
@@ -121,7 +121,7 @@ class _TrustStoreBuilder:
         if not any(signed.is_signer(c) and signed.signed_by(c) for c in signed.certificates):
             raise MalformedError("the signature of the master list is wrong")
         _, certificates, *_ = der.sequence(signed.content, least=2)
-        entries = tlv.children(der.expect(certificates, der.SET), _MOST_CERTIFICATES)
+        entries = tlv.children(der.expect(certificates, der.SET), _MAX_CERTIFICATES)
         for number, entry in enumerate(entries, start=1):
             try:
                 self.add(Certificate.parse(tlv.encode(entry.tag, entry.value)))
@@ -129,7 +129,7 @@ class _TrustStoreBuilder:
                 self.faults.append(f"{name}, certificate {number}: {fault}")
 
     def add(self, certificate: Certificate) -> None:
-        if len(self.certificates) >= _MOST_CERTIFICATES:
+        if len(self.certificates) >= _MAX_CERTIFICATES:
             raise MalformedError("there are more certificates than states have")
         self.certificates[certificate.sha256] = certificate
 
@@ -154,7 +154,7 @@ def _files(places: Iterable[Path], faults: list[str]) -> Iterator[Path]:
             continue
         for path in below:
             count += 1
-            if count > _MOST_FILES:
-                faults.append(f"{place.name}: more than {_MOST_FILES} files, the rest is ignored")
+            if count > _MAX_FILES:
+                faults.append(f"{place.name}: more than {_MAX_FILES} files, the rest is ignored")
                 return
             yield path

@@ -15,7 +15,7 @@ from drivers.passport.emrtd.transport.apdu import EXTENDED_NE, INTERNAL_AUTHENTI
 from drivers.passport.emrtd.transport.secure_messaging import Channel
 
 CHALLENGE_SIZE = 8
-_LONGEST_SHORT_SIGNATURE = 0xDF
+_MAX_SHORT_SIGNATURE_LENGTH = 0xDF
 _DG15_TAG = 0x6F
 # Trailers of ISO/IEC 9796-2: BC stands for SHA-1, otherwise CC after the number of the hash function.
 _TRAILERS = {0x33: "sha1", 0x34: "sha256", 0x35: "sha512", 0x36: "sha384", 0x38: "sha224"}
@@ -40,7 +40,7 @@ def internal_authenticate(
     1,784 bits need under secure messaging. Raises CommandRefusedError and the channel's errors.
     """
     challenge = random(CHALLENGE_SIZE)
-    long_answer = extended and isinstance(key, RsaKey) and key.size > _LONGEST_SHORT_SIGNATURE
+    long_answer = extended and isinstance(key, RsaKey) and key.size > _MAX_SHORT_SIGNATURE_LENGTH
     ne = EXTENDED_NE if long_answer else SHORT_NE
     command = Command(0x00, INTERNAL_AUTHENTICATE, 0x00, 0x00, challenge, ne, long_answer)
     return challenge, channel.command(command)

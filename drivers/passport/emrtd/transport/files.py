@@ -74,12 +74,12 @@ SHORT_CHUNK = 0xDF
 """Most plain bytes in one answer: with secure messaging around them they still fit a short APDU."""
 _PROTECTION = 64
 """Upper bound on the overhead of secure messaging in an answer, in bytes, rounded up."""
-_LONGEST_CHUNK = 0x1000
+_MAX_CHUNK_LENGTH = 0x1000
 _SHORT_OFFSETS = 0x8000
 _DISCRETIONARY = 0x53
 _LENGTH_INFO = 0x7F66
-_HEAD, _LONGEST_HEAD = 4, 5
-_SPARE_ANSWERS, _LEAST_ANSWER = 16, 128
+_HEAD, _MAX_HEAD_LENGTH = 4, 5
+_SPARE_ANSWERS, _MIN_ANSWER = 16, 128
 """Limits against a chip that returns a byte at a time, which would keep a counter busy for an hour."""
 
 
@@ -103,7 +103,7 @@ def longest_chunk(atr_info: bytes) -> int:
     sizes = [int.from_bytes(item.value, "big") for item in tlv.children(information, most=2)]
     if len(sizes) != 2:
         raise MalformedError("the extended length information has not two sizes")
-    return max(SHORT_CHUNK, min(sizes[1] - _PROTECTION, _LONGEST_CHUNK))
+    return max(SHORT_CHUNK, min(sizes[1] - _PROTECTION, _MAX_CHUNK_LENGTH))
 
 
 def select(channel: Channel, file: ElementaryFile) -> None:
@@ -133,7 +133,7 @@ def read(
         raise MalformedError(f"file {file.name} claims more bytes than such a file has")
     content = content[:total]
     yield FileProgress(file, len(content), total)
-    for _ in range(_SPARE_ANSWERS + total // _LEAST_ANSWER):
+    for _ in range(_SPARE_ANSWERS + total // _MIN_ANSWER):
         if len(content) == total:
             break
         content += _read_binary(channel, len(content), min(chunk, total - len(content)), chunk)
@@ -161,7 +161,7 @@ def _read_binary(channel: Channel, offset: int, size: int, chunk: int) -> bytes:
         # Offsets of more than 15 bits go into a data object, and the answer comes in one. Chips count its
         # header in different ways, so there is room for any, and excess bytes are cut off.
         where = tlv.encode(0x54, offset.to_bytes(3, "big"))
-        room = min(size + _LONGEST_HEAD, chunk)
+        room = min(size + _MAX_HEAD_LENGTH, chunk)
         command = Command(0x00, READ_BINARY_DO, 0x00, 0x00, where, room, extended)
         data = tlv.parse_value(_data(channel.exchange(command), command), _DISCRETIONARY)[:size]
     if not data or len(data) > size:

@@ -33,8 +33,8 @@ def event(car: str = "54950", state: str = "new", **more: Any) -> dict[str, Any]
     } | more
 
 
-async def push(bench: CameraFixture, *events: Any) -> None:
-    url = f"http://127.0.0.1:{bench.driver.listener.port}/"  # type: ignore[attr-defined]
+async def push(opened: CameraFixture, *events: Any) -> None:
+    url = f"http://127.0.0.1:{opened.driver.listener.port}/"  # type: ignore[attr-defined]
     async with httpx.AsyncClient(trust_env=False) as client:
         for each in events:
             body = each if isinstance(each, bytes) else json.dumps(each).encode()
@@ -58,9 +58,9 @@ def listening(**settings: Any) -> Any:
 
 
 async def test_vehicle_is_reported_once_at_first_event() -> None:
-    async with listening() as bench:
-        await push(bench, event(), event(), event(state="update"), event(state="lost"), event("54951"))
-        first, second = await bench.next(PlateRead), await bench.next(PlateRead)
+    async with listening() as opened:
+        await push(opened, event(), event(), event(state="update"), event(state="lost"), event("54951"))
+        first, second = await opened.next(PlateRead), await opened.next(PlateRead)
         assert (first.vendor_id, second.vendor_id) == ("54950", "54951")
         assert first.model_dump(exclude={"received_at", "attachments"}) == {
             "plate_raw": "KCA 123X",
@@ -77,29 +77,29 @@ async def test_vehicle_is_reported_once_at_first_event() -> None:
 
 
 async def test_vehicle_is_reported_with_direction_when_lost() -> None:
-    async with listening(report_on="lost") as bench:
-        await push(bench, event(), event(state="update"), event(state="lost"), event(state="lost"))
-        await push(bench, event("2", "lost"))
-        first = await bench.next(PlateRead)
+    async with listening(report_on="lost") as opened:
+        await push(opened, event(), event(state="update"), event(state="lost"), event(state="lost"))
+        await push(opened, event("2", "lost"))
+        first = await opened.next(PlateRead)
         assert (first.vendor_id, first.direction) == ("54950", VehicleDirection.LEAVING)
-        assert (await bench.next(PlateRead)).vendor_id == "2"
+        assert (await opened.next(PlateRead)).vendor_id == "2"
 
 
 async def test_vehicle_without_first_event_is_reported() -> None:
-    async with listening() as bench:
-        await push(bench, event(state="update"), event(state="lost"))
-        assert (await bench.next(PlateRead)).direction is VehicleDirection.LEAVING
+    async with listening() as opened:
+        await push(opened, event(state="update"), event(state="lost"))
+        assert (await opened.next(PlateRead)).direction is VehicleDirection.LEAVING
 
 
 async def test_reused_number_is_new_vehicle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with listening() as bench:
-        await push(bench, event())
-        await bench.next(PlateRead)
+    async with listening() as opened:
+        await push(opened, event())
+        await opened.next(PlateRead)
         monkeypatch.setattr(axis, "DEDUP_WINDOW_NS", -1)
-        await push(bench, event(state="lost"), event("54950", plateUTF8="UBB 9"))
-        assert (await bench.next(PlateRead)).plate == "UBB9"
+        await push(opened, event(state="lost"), event("54950", plateUTF8="UBB 9"))
+        assert (await opened.next(PlateRead)).plate == "UBB9"
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ async def test_reused_number_is_new_vehicle(
     ],
 )
 async def test_base64_pictures_are_attached(pictures: dict[str, Any]) -> None:
-    async with listening() as bench:
-        await push(bench, event(**pictures))
-        (picture,) = (await bench.next(PlateRead)).attachments
+    async with listening() as opened:
+        await push(opened, event(**pictures))
+        (picture,) = (await opened.next(PlateRead)).attachments
         assert (picture.role, picture.content) == ("plate", PICTURE)
 
 
 @pytest.mark.parametrize("length", [True, False])
 async def test_push_cut_at_every_byte_is_one_event(length: bool) -> None:
-    async with listening() as bench:
-        at = "127.0.0.1", bench.driver.listener.port  # type: ignore[attr-defined]
+    async with listening() as opened:
+        at = "127.0.0.1", opened.driver.listener.port  # type: ignore[attr-defined]
         reader, writer = await asyncio.open_connection(*at)
         cuts = range(len(pushed("000000", length=length)))
         for cut in cuts:
@@ -135,38 +135,38 @@ async def test_push_cut_at_every_byte_is_one_event(length: bool) -> None:
             writer.write(whole[cut:])
             assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
         writer.close()
-        reads = [await bench.next(PlateRead) for _ in cuts]
+        reads = [await opened.next(PlateRead) for _ in cuts]
         assert [read.vendor_id for read in reads] == [f"{cut:06}" for cut in cuts]
         assert {picture.content for read in reads for picture in read.attachments} == {PICTURE}
         assert {len(read.attachments) for read in reads} == {1}
-        assert bench.said.empty()
+        assert opened.said.empty()
 
 
 async def test_damaged_picture_is_counted() -> None:
-    async with listening() as bench:
+    async with listening() as opened:
         torn = [base64.b64encode(PICTURE[:-9]).decode(), "no base64!"]
-        await push(bench, event(ImageArray=[{"ImageType": "plate", "BinaryImage": each} for each in torn]))
-        await bench.next(BadFrame)
-        await bench.next(BadFrame)
-        read = await bench.next(PlateRead)
+        await push(opened, event(ImageArray=[{"ImageType": "plate", "BinaryImage": each} for each in torn]))
+        await opened.next(BadFrame)
+        await opened.next(BadFrame)
+        read = await opened.next(PlateRead)
         assert (read.attachments, read.missing_images) == ((), 2)
 
 
 async def test_invalid_push_does_not_affect_next() -> None:
-    async with listening() as bench:
+    async with listening() as opened:
         odd: list[Any] = [b"", b"{", b"[" * 100_000, 1, [1], {"carState": 5}, {"carState": "gone"}]
         odd += [
             event("9", plateUTF8=["a"], plateText=None, capture_timestamp=True, plateConfidence={}, carID=9)
         ]
-        await push(bench, *odd, event("10"))
-        reads = [await bench.next(PlateRead), await bench.next(PlateRead)]
+        await push(opened, *odd, event("10"))
+        reads = [await opened.next(PlateRead), await opened.next(PlateRead)]
         assert [(read.vendor_id, read.plate) for read in reads] == [("9", None), ("10", "KCA123X")]
 
 
 async def test_time_without_zone_stays_without() -> None:
-    async with listening() as bench:
-        await push(bench, event(capture_timestamp=""))
-        assert (await bench.next(PlateRead)).camera_time == "2023-12-11T14:27:05.507"
+    async with listening() as opened:
+        await push(opened, event(capture_timestamp=""))
+        assert (await opened.next(PlateRead)).camera_time == "2023-12-11T14:27:05.507"
 
 
 async def test_open_and_close_leave_nothing() -> None:

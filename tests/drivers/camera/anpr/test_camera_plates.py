@@ -279,30 +279,30 @@ def reading(kind: type[PlateCamera[Any]], lane: Lane, **more: Any) -> Any:
 
 async def test_identity_and_requests_of_both_makes() -> None:
     async with Lane().running() as lane:
-        async with reading(HikvisionPlateCamera, lane) as bench:
-            assert (bench.identity.model, bench.identity.serial_number) == ("iDS-TCM403", "SIM-1")
-        async with reading(DahuaPlateCamera, lane) as bench:
-            assert (bench.identity.model, bench.identity.serial_number) == ("ITC413", "SIM-2")
+        async with reading(HikvisionPlateCamera, lane) as opened:
+            assert (opened.identity.model, opened.identity.serial_number) == ("iDS-TCM403", "SIM-1")
+        async with reading(DahuaPlateCamera, lane) as opened:
+            assert (opened.identity.model, opened.identity.serial_number) == ("ITC413", "SIM-2")
             assert lane.asked[-1].path.replace("%5B", "[").replace("%5D", "]") == (
                 "/cgi-bin/snapManager.cgi?action=attachFileProc&Flags[0]=Event&Events=[TrafficJunction]&heartbeat=5"
             )
 
 
 async def test_unannounced_pictures_are_awaited_briefly() -> None:
-    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
+    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as opened:
         camera = await lane.streaming.get()
         await camera.say(passing("KA 1", "u-1", pictures=None, length=False))
-        read = await bench.next(PlateRead)
+        read = await opened.next(PlateRead)
         assert pictures(read) == {"plate": PLATE, "scene": SCENE}
 
 
 async def test_missing_announced_pictures_are_counted() -> None:
-    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane, timeout_s=0.1) as bench:
+    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane, timeout_s=0.1) as opened:
         camera = await lane.streaming.get()
         await camera.say(
             part(alert(pictures=2), "application/xml") + part(PLATE, name="licensePlatePicture.jpg")
         )
-        read = await bench.next(PlateRead)
+        read = await opened.next(PlateRead)
         assert (read.missing_images, list(pictures(read))) == (1, ["plate"])
 
 
@@ -314,44 +314,44 @@ def losses() -> list[int]:
 
 async def test_lost_connection_loses_no_vehicle() -> None:
     for at in losses():
-        async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
+        async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as opened:
             camera = await lane.streaming.get()
             await camera.say(beat() + passing("KA 1", "u-1"))
-            assert (await bench.next(PlateRead)).plate == "KA1"
+            assert (await opened.next(PlateRead)).plate == "KA1"
             lane.listed = row("KA 1", 4, "p1") + row("KB 2", 5, "p2") + row("KC 3", 8, "p3")
             await camera.say(passing("KB 2", "u-2", second=5)[:at])
             camera.drop()
             camera = await lane.streaming.get()
             await camera.say(passing("KC 3", "u-3", second=8) + passing("KD 4", "u-4", second=20) + beat())
-            told = {(await bench.next(PlateRead)).plate for _ in range(3)}
+            told = {(await opened.next(PlateRead)).plate for _ in range(3)}
             assert told == {"KB2", "KC3", "KD4"}, at
             await camera.say(passing("KE 5", "u-5", second=40))
-            assert (await bench.next(PlateRead)).plate == "KE5", at
+            assert (await opened.next(PlateRead)).plate == "KE5", at
             asked = next(asked for asked in lane.asked if "vehicleDetect" in asked.path)
             assert b"<picTime>20261127T1148" in asked.body
 
 
 async def test_silent_stream_is_lost_link() -> None:
-    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
+    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as opened:
         (await lane.streaming.get()).drop()
-        error = await bench.next(LinkError)
+        error = await opened.next(LinkError)
         assert error.cause is Cause.LINK_FAILED
 
 
 async def test_silent_camera_is_requested_once_more() -> None:
-    async with Lane().running() as lane, reading(DahuaPlateCamera, lane, no_data_timeout_s=0.1) as bench:
+    async with Lane().running() as lane, reading(DahuaPlateCamera, lane, no_data_timeout_s=0.1) as opened:
         await (await lane.streaming.get()).say(HEARTBEAT)
         await lane.streaming.get()
-        error = await bench.next(LinkError)
+        error = await opened.next(LinkError)
         assert (error.cause, "the camera" in error.how) == (Cause.NO_RESPONSE, True)
 
 
 async def test_vehicle_before_lost_link_is_reported() -> None:
-    async with Lane().running() as lane, reading(DahuaPlateCamera, lane) as bench:
+    async with Lane().running() as lane, reading(DahuaPlateCamera, lane) as opened:
         camera = await lane.streaming.get()
         await camera.say(taken("KA 1", 41, 3)[: len(taken("KA 1", 41, 3)) // 2])
         camera.drop()
-        read = await bench.next(PlateRead)
+        read = await opened.next(PlateRead)
         assert (read.plate, read.missing_images > 0) == ("KA1", True)
 
 

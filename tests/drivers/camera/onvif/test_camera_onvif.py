@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_fixture import CameraFixture, ScriptedHttpServer, open_camera
+from camera_fixture import CameraFixture, ScriptedHttpServer, inject_fault, open_camera
 from PIL import Image
 
 from drivers.camera.http_settings import CameraHttpSettings
@@ -51,18 +51,14 @@ async def camera(**settings: Any) -> AsyncIterator[Simulated]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-def looking(simulated: Simulated, **settings: Any) -> Any:
+def open_driver(simulated: Simulated, **settings: Any) -> Any:
     return open_camera(OnvifCamera, **{"url": simulated.server.url} | USER | settings)
 
 
-async def let(simulated: Simulated, fault: str, **arguments: Any) -> None:
-    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
-
-
-async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
+async def captured(opened: CameraFixture) -> tuple[FrameStamp, int]:
     asked_ms = time.time_ns() // 1_000_000
-    await bench.capture()
-    with Image.open(io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)) as image:
+    await opened.capture()
+    with Image.open(io.BytesIO((await opened.next(PictureCaptured)).attachments[0].content)) as image:
         return FrameStamp.read(image), asked_ms
 
 
@@ -74,7 +70,7 @@ async def until(true: Any, within_s: float = 10.0) -> None:
 
 async def refused(simulated: Simulated, **settings: Any) -> LinkError:
     with pytest.raises(LinkError) as error:
-        async with asyncio.timeout(10), looking(simulated, **settings):
+        async with asyncio.timeout(10), open_driver(simulated, **settings):
             pass
     return error.value
 
@@ -91,13 +87,13 @@ def said_within(limit_s: float) -> Any:
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
 async def test_pictures_are_fresh_by_both_ways(pictures: str) -> None:
-    async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
-        assert bench.driver.links.is_simulated
-        told = bench.identity
+    async with camera() as simulated, open_driver(simulated, picture_source=pictures) as opened:
+        assert opened.driver.links.is_simulated
+        told = opened.identity
         assert (told.manufacturer, told.model, told.firmware) == ("Utopia Optics", "SIM-ONVIF", "1.0")
         assert told.serial_number == "SIM-ONV-0001"
         for _ in range(3):
-            stamp, asked_ms = await captured(bench)
+            stamp, asked_ms = await captured(opened)
             assert stamp.at_ms >= asked_ms
         assert simulated.rtsp.client_count == (pictures == "stream")
 
@@ -106,9 +102,9 @@ async def test_pictures_are_fresh_by_both_ways(pictures: str) -> None:
 async def test_profile_t_camera_has_same_pictures(pictures: str) -> None:
     async with (
         camera(media="2", profiles=["main", "small"]) as simulated,
-        looking(simulated, picture_source=pictures, width_max_px=400) as bench,
+        open_driver(simulated, picture_source=pictures, width_max_px=400) as opened,
     ):
-        await captured(bench)
+        await captured(opened)
         asked = [each.body for each in simulated.server.request_count if b":ProfileToken" in each.body]
         assert [b"<tr2:ProfileToken>Profile_2<" in body for body in asked] == [True]
         assert simulated.rtsp.client_count == (pictures == "stream")
@@ -116,8 +112,8 @@ async def test_profile_t_camera_has_same_pictures(pictures: str) -> None:
 
 async def test_stream_is_used_without_single_pictures() -> None:
     async with camera(gives_snapshots=False) as simulated:
-        async with looking(simulated) as bench:
-            await captured(bench)
+        async with open_driver(simulated) as opened:
+            await captured(opened)
             assert simulated.rtsp.client_count == 1
         error = await refused(simulated, picture_source="snapshot")
         assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
@@ -134,7 +130,7 @@ async def test_stream_is_used_without_single_pictures() -> None:
 )
 async def test_profile_is_configured_or_largest(settings: dict[str, Any], token: str) -> None:
     async with camera(profiles=["main", "middle", "small"], size="1280x720") as simulated:
-        async with looking(simulated, **settings):
+        async with open_driver(simulated, **settings):
             pass
         asked = [each.body for each in simulated.server.request_count if b"GetSnapshotUri" in each.body]
         assert [f"<trt:ProfileToken>{token}<".encode() in body for body in asked] == [True]
@@ -155,20 +151,22 @@ async def test_no_fitting_profile_has_a_remedy() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "169.254.7.7", "10.9.8.7:80"])
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
 async def test_unreachable_stated_address_is_translated(host: str, pictures: str) -> None:
-    async with camera(told_host=host) as simulated, looking(simulated, picture_source=pictures) as bench:
-        await captured(bench)
+    async with camera(told_host=host) as simulated, open_driver(simulated, picture_source=pictures) as opened:
+        await captured(opened)
         await until(lambda: simulated.events.points)
         await simulated.handle_command("insert", {"tampered": True})
-        assert (await bench.next(Status)).cause is Cause.TAMPERED
+        assert (await opened.next(Status)).cause is Cause.TAMPERED
 
 
 async def test_other_namespace_is_accepted() -> None:
     async with camera() as simulated:
-        await let(simulated, "other-namespace", for_s=60, namespace="http://www.onvif.org/ver99/schema")
-        async with looking(simulated) as bench:
-            await captured(bench)
+        await inject_fault(
+            simulated, "other-namespace", for_s=60, namespace="http://www.onvif.org/ver99/schema"
+        )
+        async with open_driver(simulated) as opened:
+            await captured(opened)
             await simulated.handle_command("insert", {"tampered": True})
-            assert (await bench.next(Status)).cause is Cause.TAMPERED
+            assert (await opened.next(Status)).cause is Cause.TAMPERED
 
 
 # Clocks and passwords
@@ -177,26 +175,26 @@ async def test_other_namespace_is_accepted() -> None:
 @pytest.mark.parametrize("ahead_s", [-900_000_000.0, 7800.0])
 async def test_wrong_clock_is_reported(ahead_s: float) -> None:
     async with camera() as simulated:
-        await let(simulated, "wrong-clock", ahead_s=ahead_s)
-        async with looking(simulated) as bench:
-            status = await bench.next(Status)
+        await inject_fault(simulated, "wrong-clock", ahead_s=ahead_s)
+        async with open_driver(simulated) as opened:
+            status = await opened.next(Status)
             assert (status.state, status.cause) == (StateCode.DEGRADED, Cause.CLOCK_WRONG)
             assert ("behind" if ahead_s < 0 else "2 hours ahead") in status.text
-            await captured(bench)
-            await let(simulated, "wrong-clock", ahead_s=0)
+            await captured(opened)
+            await inject_fault(simulated, "wrong-clock", ahead_s=0)
             with said_within(3):
-                assert await bench.next(Status) == Status(StateCode.ONLINE)
-            await captured(bench)
+                assert await opened.next(Status) == Status(StateCode.ONLINE)
+            await captured(opened)
 
 
 async def test_clock_set_later_is_reported() -> None:
-    async with camera() as simulated, looking(simulated) as bench:
+    async with camera() as simulated, open_driver(simulated) as opened:
         await until(lambda: simulated.events.points)
-        await let(simulated, "wrong-clock", ahead_s=3600)
+        await inject_fault(simulated, "wrong-clock", ahead_s=3600)
         with said_within(3):
-            assert (await bench.next(Status)).cause is Cause.CLOCK_WRONG
-        await captured(bench)
-        assert bench.said.empty()
+            assert (await opened.next(Status)).cause is Cause.CLOCK_WRONG
+        await captured(opened)
+        assert opened.said.empty()
 
 
 async def test_wrong_password_is_reported_and_not_logged(
@@ -211,11 +209,11 @@ async def test_wrong_password_is_reported_and_not_logged(
             "one attempt for each open"
         )
         for pictures in ("snapshot", "stream"):
-            async with looking(simulated, picture_source=pictures) as bench:
+            async with open_driver(simulated, picture_source=pictures) as opened:
                 await until(lambda: simulated.events.points)
-                await let(simulated, "wrong-credentials", for_s=0.8)
+                await inject_fault(simulated, "wrong-credentials", for_s=0.8)
                 with said_within(3):
-                    errors.append(await bench.next(LinkError))
+                    errors.append(await opened.next(LinkError))
                 await until(lambda: simulated.access.password == USER["password"])
     assert {error.cause for error in errors} == {Cause.NO_PERMISSION}
     assert {error.action for error in errors} == {Action.CONFIGURE}
@@ -231,35 +229,35 @@ async def test_wrong_password_is_reported_and_not_logged(
 
 async def test_missing_and_other_devices_are_reported() -> None:
     async with camera() as simulated:
-        await let(simulated, "garbage", for_s=60)
+        await inject_fault(simulated, "garbage", for_s=60)
         error = await refused(simulated)
         assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
         assert "not as an ONVIF device" in error.text
         simulated.waiting = type(simulated.waiting)()
-        await let(simulated, "not-found", for_s=60)
+        await inject_fault(simulated, "not-found", for_s=60)
         assert (await refused(simulated)).cause is Cause.WRONG_DEVICE
-        await let(simulated, "service-dies")
+        await inject_fault(simulated, "service-dies")
         error = await refused(simulated)
         assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
 async def test_dead_camera_is_detected_in_time(pictures: str) -> None:
-    async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
+    async with camera() as simulated, open_driver(simulated, picture_source=pictures) as opened:
         await until(lambda: simulated.events.points)
-        await let(simulated, "service-dies")
+        await inject_fault(simulated, "service-dies")
         with said_within(3):
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
+            assert (await opened.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
 async def test_hanging_camera_is_detected_in_time(pictures: str) -> None:
-    async with camera() as simulated, looking(simulated, picture_source=pictures) as bench:
-        await captured(bench)
+    async with camera() as simulated, open_driver(simulated, picture_source=pictures) as opened:
+        await captured(opened)
         await until(lambda: simulated.events.points)
-        await let(simulated, "slow", delay_s=30, for_s=60)
+        await inject_fault(simulated, "slow", delay_s=30, for_s=60)
         with said_within(3):
-            error = await bench.next(LinkError)
+            error = await opened.next(LinkError)
         assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
@@ -267,40 +265,40 @@ async def test_hanging_camera_is_detected_in_time(pictures: str) -> None:
 
 
 async def test_most_severe_event_is_the_state() -> None:
-    async with camera() as simulated, looking(simulated, tamper_input=INPUT) as bench:
+    async with camera() as simulated, open_driver(simulated, tamper_input=INPUT) as opened:
         for event, cause, condition, action in (
             ("too_dark", Cause.SENSOR_DIRTY, StateCode.DEGRADED, Action.CLEAN),
             ("signal_lost", Cause.DEVICE_FAULT, StateCode.FAULT, Action.RESTART),
         ):
             await simulated.handle_command("insert", {event: True})
             with said_within(3):
-                status = await bench.next(Status)
+                status = await opened.next(Status)
             assert (status.cause, status.state, status.action) == (cause, condition, action)
         await simulated.handle_command("insert", {"signal_lost": False})
-        assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
+        assert (await opened.next(Status)).cause is Cause.SENSOR_DIRTY
         await simulated.handle_command("insert", {"too_dark": False, "input": True})
-        status = await bench.next(Status)
+        status = await opened.next(Status)
         assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL_SUPPORT)
         await simulated.handle_command("insert", {"input": False})
-        assert await bench.next(Status) == Status(StateCode.ONLINE)
+        assert await opened.next(Status) == Status(StateCode.ONLINE)
 
 
 async def test_input_of_housing_is_configurable() -> None:
     async with camera() as simulated:
         await simulated.handle_command("insert", {"input": True})
-        async with looking(simulated) as bench:
+        async with open_driver(simulated) as opened:
             await simulated.handle_command("insert", {"too_dark": True})
-            assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
-        async with looking(simulated, tamper_input=INPUT, tamper_closed=True) as bench:
-            assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
+            assert (await opened.next(Status)).cause is Cause.SENSOR_DIRTY
+        async with open_driver(simulated, tamper_input=INPUT, tamper_closed=True) as opened:
+            assert (await opened.next(Status)).cause is Cause.SENSOR_DIRTY
             await simulated.handle_command("insert", {"input": False, "too_dark": False})
-            assert (await bench.next(Status)).cause is Cause.TAMPERED
+            assert (await opened.next(Status)).cause is Cause.TAMPERED
 
 
 @pytest.mark.parametrize("by_parameters", [False, True])
 async def test_subscription_is_renewed_and_cancelled(by_parameters: bool) -> None:
     async with camera(by_parameters=by_parameters) as simulated:
-        async with looking(simulated, subscription_s=2) as bench:
+        async with open_driver(simulated, subscription_s=2) as opened:
             await until(lambda: simulated.events.points)
             first = set(simulated.events.points)
             renewals = sum(b"wsnt:Renew>" in each.body for each in simulated.server.request_count)
@@ -311,24 +309,24 @@ async def test_subscription_is_renewed_and_cancelled(by_parameters: bool) -> Non
                 4,
             )
             assert set(simulated.events.points) == first
-            await let(simulated, "subscriptions-forgotten")
+            await inject_fault(simulated, "subscriptions-forgotten")
             await until(lambda: simulated.events.points)
             await simulated.handle_command("insert", {"tampered": True})
             with said_within(3):
-                assert (await bench.next(Status)).cause is Cause.TAMPERED
+                assert (await opened.next(Status)).cause is Cause.TAMPERED
         assert not simulated.events.points
 
 
 async def test_camera_without_subscription_works() -> None:
-    async with camera() as simulated, looking(simulated) as bench:
+    async with camera() as simulated, open_driver(simulated) as opened:
         await until(lambda: simulated.events.points)
-        await let(simulated, "subscriptions-refused", for_s=3)
-        await let(simulated, "subscriptions-forgotten")
+        await inject_fault(simulated, "subscriptions-refused", for_s=3)
+        await inject_fault(simulated, "subscriptions-forgotten")
         with said_within(3):
-            status = await bench.next(Status)
+            status = await opened.next(Status)
         assert (status.state, status.action) == (StateCode.DEGRADED, Action.RESTART)
-        await captured(bench)
-        assert await bench.next(Status) == Status(StateCode.ONLINE)
+        await captured(opened)
+        assert await opened.next(Status) == Status(StateCode.ONLINE)
         assert simulated.events.points
 
 
@@ -338,10 +336,10 @@ async def test_subscription_without_events_is_limited() -> None:
 
     async with camera() as simulated:
         simulated.events._pull = refuse
-        async with looking(simulated) as bench:
+        async with open_driver(simulated) as opened:
             with said_within(3):
-                assert (await bench.next(Status)).text.startswith("The camera provides pictures, but")
-            await captured(bench)
+                assert (await opened.next(Status)).text.startswith("The camera provides pictures, but")
+            await captured(opened)
             asked = simulated.server.requests
             await asyncio.sleep(1.5)
             assert simulated.server.requests - asked < 12
@@ -363,12 +361,12 @@ async def test_lost_subscription_is_created_anew() -> None:
 
 @pytest.mark.parametrize(("gives", "wants"), [(False, True), (True, False)])
 async def test_without_events_clock_is_polled(gives: bool, wants: bool) -> None:
-    async with camera(gives_events=gives) as simulated, looking(simulated, events=wants) as bench:
-        await captured(bench)
+    async with camera(gives_events=gives) as simulated, open_driver(simulated, events=wants) as opened:
+        await captured(opened)
         assert not simulated.events.points
-        await let(simulated, "service-dies")
+        await inject_fault(simulated, "service-dies")
         with said_within(3):
-            assert isinstance(await bench.next(LinkError), LinkError)
+            assert isinstance(await opened.next(LinkError), LinkError)
 
 
 # Discovery
@@ -378,8 +376,10 @@ async def test_discovery_by_endpoint_or_scopes() -> None:
     async with camera(discoverable=True, seed=4711) as simulated:
         here = {"interface": "127.0.0.1"}
         endpoint = f"urn:uuid:{simulated.endpoint}"
-        async with looking(simulated, url=None, discovery=here | {"endpoint": endpoint.upper()}) as bench:
-            await captured(bench)
+        async with open_driver(
+            simulated, url=None, discovery=here | {"endpoint": endpoint.upper()}
+        ) as opened:
+            await captured(opened)
         for wanted, cause in (
             ({"endpoint": "urn:uuid:00000000-0000-4000-8000-000000000000"}, Cause.NO_DEVICE),
             ({"endpoint": endpoint, "hardware": "another"}, Cause.NO_DEVICE),

@@ -30,7 +30,9 @@ async def hello(_request: Request) -> Response:
 
 
 @contextlib.asynccontextmanager
-async def asking(answer: Answering = hello, **settings: Any) -> AsyncIterator[tuple[HttpLink, HttpServer]]:
+async def link_to_service(
+    answer: Answering = hello, **settings: Any
+) -> AsyncIterator[tuple[HttpLink, HttpServer]]:
     """A link to a service with this answer."""
     links = LinkFactory()
     async with HttpServer(answer) as server:
@@ -41,7 +43,7 @@ async def asking(answer: Answering = hello, **settings: Any) -> AsyncIterator[tu
 
 
 @contextlib.asynccontextmanager
-async def raw(said: bytes, pause_s: float = 0) -> AsyncIterator[int]:
+async def raw_service(said: bytes, pause_s: float = 0) -> AsyncIterator[int]:
     """A service that sends these bytes, with a pause one at a time, to every client; its port."""
 
     talking: list[asyncio.Task[Any] | None] = []
@@ -131,14 +133,14 @@ async def test_response_is_returned_whole() -> None:
     ],
 )
 async def test_path_stated_by_service_stays_on_host(path: str, arrives: str) -> None:
-    async with asking() as (link, server):
+    async with link_to_service() as (link, server):
         await link.request("GET", path)
         assert [request.path.replace(":", "%3A") for request in server.request_count] == [arrives]
 
 
 @pytest.mark.parametrize("path", ["/a\0", "/a\n", "/a?\x01", "/a?\u00e9", "/" + "a" * 70_000])
 async def test_invalid_path_is_not_requested(path: str) -> None:
-    async with asking() as (link, _):
+    async with link_to_service() as (link, _):
         with pytest.raises(LinkError) as error:
             await link.request("GET", path)
     assert error.value.cause is Cause.WRONG_DEVICE
@@ -147,7 +149,7 @@ async def test_invalid_path_is_not_requested(path: str) -> None:
 @pytest.mark.parametrize("challenge", ["Digest realm=a, nonce", 'Digest realm="a", nonce="b", algorithm="X"'])
 async def test_malformed_challenge_is_link_error(challenge: str) -> None:
     said = f"HTTP/1.1 401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n".encode()
-    async with raw(said) as port:
+    async with raw_service(said) as port:
         links = LinkFactory()
         link = await link_to(f"http://127.0.0.1:{port}", links, username="u", password="p", auth="digest")
         assert (await refused(link)).cause is Cause.WRONG_DEVICE
@@ -192,7 +194,7 @@ async def test_simulator_is_marked_by_header() -> None:
 
 async def test_service_without_header_is_real() -> None:
     links = LinkFactory()
-    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as port:
+    async with raw_service(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as port:
         await (await link_to(f"http://127.0.0.1:{port}", links)).request("GET", "/")
         await links.close()
     assert not links.is_simulated
@@ -214,7 +216,7 @@ async def test_status_gives_cause_and_remedy(status: int, cause: Cause, action: 
     async def answer(_request: Request) -> Response:
         return Response(status, b"L898902C3 ERIKSSON", headers=(("Location", "http://192.0.2.9/"),))
 
-    async with asking(answer) as (link, server):
+    async with link_to_service(answer) as (link, server):
         error = await refused(link)
         assert (error.cause, error.action) == (cause, action)
         assert str(status) in error.text
@@ -227,7 +229,7 @@ async def test_expected_status_is_returned() -> None:
     async def answer(_request: Request) -> Response:
         return json_response({}, 409)
 
-    async with asking(answer) as (link, _):
+    async with link_to_service(answer) as (link, _):
         assert (await link.request("GET", "/x", expect=(200, 409))).status == 409
 
 
@@ -235,7 +237,7 @@ async def test_proxy_of_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) 
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
-    async with asking() as (link, _):
+    async with link_to_service() as (link, _):
         assert (await link.request("GET", "/x")).status == 200
 
 
@@ -243,7 +245,7 @@ async def test_too_large_response_is_cut_off() -> None:
     async def answer(_request: Request) -> Response:
         return Response(body=bytes(300_000))
 
-    async with asking(answer) as (link, _):
+    async with link_to_service(answer) as (link, _):
         assert len((await link.request("GET", "/x", limit_bytes=300_000)).body) == 300_000
         error = await refused(link, limit_bytes=299_999)
         assert error.cause is Cause.WRONG_DEVICE
@@ -254,7 +256,7 @@ async def test_compressed_response_is_refused() -> None:
     async def answer(_request: Request) -> Response:
         return Response(body=gzip.compress(bytes(10_000_000)), headers=(("Content-Encoding", "gzip"),))
 
-    async with asking(answer) as (link, _):
+    async with link_to_service(answer) as (link, _):
         assert "compresses" in (await refused(link)).text
 
 
@@ -263,7 +265,7 @@ async def test_missing_response_times_out() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async with asking(answer, timeout_s=0.05) as (link, _):
+    async with link_to_service(answer, timeout_s=0.05) as (link, _):
         before = asyncio.get_running_loop().time()
         error = await refused(link)
         assert error.cause is Cause.NO_RESPONSE
@@ -273,7 +275,9 @@ async def test_missing_response_times_out() -> None:
 
 async def test_slow_response_times_out() -> None:
     links = LinkFactory()
-    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100), pause_s=0.01) as port:
+    async with raw_service(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100), pause_s=0.01
+    ) as port:
         link = await link_to(f"http://127.0.0.1:{port}", links, timeout_s=0.1)
         assert (await refused(link)).cause is Cause.NO_RESPONSE
         await links.close()
@@ -283,7 +287,7 @@ async def test_response_cut_anywhere_is_link_error() -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n123456789012345678901234567890"
     for cut in range(1, len(whole), 5):
         links = LinkFactory()
-        async with raw(whole[:cut]) as port:
+        async with raw_service(whole[:cut]) as port:
             error = await refused(await link_to(f"http://127.0.0.1:{port}", links))
             await links.close()
         assert error.cause in (Cause.LINK_FAILED, Cause.WRONG_DEVICE), cut
@@ -291,7 +295,7 @@ async def test_response_cut_anywhere_is_link_error() -> None:
 
 async def test_other_protocol_is_wrong_device() -> None:
     links = LinkFactory()
-    async with raw(b"220 mail.example ESMTP\r\n") as port:
+    async with raw_service(b"220 mail.example ESMTP\r\n") as port:
         error = await refused(await link_to(f"http://127.0.0.1:{port}", links))
         await links.close()
     assert error.cause is Cause.WRONG_DEVICE
@@ -320,7 +324,10 @@ async def test_lines_arrive_one_by_one() -> None:
     async def answer(_request: Request) -> Response:
         return Response(stream=stream())
 
-    async with asking(answer) as (link, _), contextlib.aclosing(link.stream_lines("POST", "/scan")) as lines:
+    async with (
+        link_to_service(answer) as (link, _),
+        contextlib.aclosing(link.stream_lines("POST", "/scan")) as lines,
+    ):
         assert await anext(lines) == b'{"a": 1}'
         assert await anext(lines) == b'{"b": 2}'
         may_go_on.set()
@@ -335,7 +342,7 @@ async def test_a_line_without_end_is_cut_off() -> None:
     async def answer(_request: Request) -> Response:
         return Response(stream=stream())
 
-    async with asking(answer) as (link, _):
+    async with link_to_service(answer) as (link, _):
         with pytest.raises(LinkError, match="sent more than"):
             async for _line in link.stream_lines("POST", "/scan"):
                 pass
@@ -354,7 +361,7 @@ async def test_closed_generator_ends_connection() -> None:
     async def answer(_request: Request) -> Response:
         return Response(stream=stream())
 
-    async with asking(answer) as (link, _):
+    async with link_to_service(answer) as (link, _):
         async with contextlib.aclosing(link.stream_lines("POST", "/scan")) as lines:
             await anext(lines)
         async with asyncio.timeout(5):
@@ -370,7 +377,7 @@ async def test_silence_between_lines_times_out() -> None:
         return Response(stream=stream())
 
     async with (
-        asking(answer) as (link, _),
+        link_to_service(answer) as (link, _),
         contextlib.aclosing(link.stream_lines("GET", "/", silence_s=0.05)) as lines,
     ):
         await anext(lines)

@@ -62,13 +62,13 @@ async def link(site: ModbusSite) -> AsyncIterator[ModbusLink]:
 
 
 @pytest.fixture
-async def hasty(site: ModbusSite) -> AsyncIterator[ModbusLink]:
+async def impatient_link(site: ModbusSite) -> AsyncIterator[ModbusLink]:
     """A link for responses that do not come."""
     async with link_to(site, response_timeout_s=WITHIN_S) as link:
         yield link
 
 
-async def lost(link: ModbusLink, request: ReadBits | WriteSingle) -> LinkError:
+async def fail_without_response(link: ModbusLink, request: ReadBits | WriteSingle) -> LinkError:
     """Send a request that gets no response."""
     with pytest.raises(LinkError) as error:
         await link.request(request)
@@ -129,10 +129,10 @@ async def test_both_directions_are_tapped(site: ModbusSite) -> None:
 
 @pytest.mark.parametrize("fault", [LostReply(of="writes"), LostRequest(of="writes"), BoardsHung()])
 async def test_write_without_response_is_sent_once(
-    hasty: ModbusLink, site: ModbusSite, fault: LostReply | LostRequest | BoardsHung
+    impatient_link: ModbusLink, site: ModbusSite, fault: LostReply | LostRequest | BoardsHung
 ) -> None:
     site.inject(fault)
-    error = await lost(hasty, FLASH_OPEN)
+    error = await fail_without_response(impatient_link, FLASH_OPEN)
     assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.CALL_SUPPORT)
     assert len(site.log.actuations) == 1
 
@@ -141,16 +141,16 @@ async def test_lost_write_over_tcp_cuts_connection(tmp_path: Path) -> None:
     """Bytes still buffered by the kernel would reach the board when the cable is plugged in again."""
     async with site_at(None) as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(LostReply(of="writes"))
-        await lost(link, FLASH_OPEN)
+        await fail_without_response(link, FLASH_OPEN)
         await site.log.until(lambda: not site.log.connections[-1].opened)
         assert await link.request(FLASH_STOP, urgent=True)
         assert [frame.connection for frame in site.log.actuations] == [1, 2]
 
 
-async def test_lost_read_does_not_affect_next(hasty: ModbusLink, site: ModbusSite) -> None:
+async def test_lost_read_does_not_affect_next(impatient_link: ModbusLink, site: ModbusSite) -> None:
     site.inject(LostReply())
-    await lost(hasty, INPUTS)
-    assert await hasty.request(INPUTS) == AT_REST
+    await fail_without_response(impatient_link, INPUTS)
+    assert await impatient_link.request(INPUTS) == AT_REST
 
 
 async def test_duplicate_response_is_read_once(link: ModbusLink, site: ModbusSite) -> None:
@@ -163,34 +163,34 @@ async def test_duplicate_response_is_read_once(link: ModbusLink, site: ModbusSit
     assert not any(await link.request(RELAYS))
 
 
-async def test_late_response_is_not_for_next_read(hasty: ModbusLink, site: ModbusSite) -> None:
+async def test_late_response_is_not_for_next_read(impatient_link: ModbusLink, site: ModbusSite) -> None:
     site.inject(LateReply(delay_s=WITHIN_S * 1.5))
-    await lost(hasty, RELAYS)  # the response, no relay closed, is under way
-    await hasty.request(WriteCoils(0, [True] * 8))
-    assert await hasty.request(RELAYS) == (True,) * 8
+    await fail_without_response(impatient_link, RELAYS)  # the response, no relay closed, is under way
+    await impatient_link.request(WriteCoils(0, [True] * 8))
+    assert await impatient_link.request(RELAYS) == (True,) * 8
     await site.log.until(lambda: any(frame.fate is FrameFate.LATE for frame in site.log.responses))
-    assert await hasty.request(RELAYS) == (True,) * 8
+    assert await impatient_link.request(RELAYS) == (True,) * 8
 
 
 async def test_late_exception_is_not_for_stop(tmp_path: Path) -> None:
     async with site_at(tmp_path / "board") as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(LateReply(delay_s=WITHIN_S * 1.2))
         site.inject(ExceptionReply(code=6))
-        await lost(link, FLASH_OPEN)
+        await fail_without_response(link, FLASH_OPEN)
         site.inject(LateReply(delay_s=WITHIN_S * 0.5))
         assert await link.request(FLASH_STOP, urgent=True)
 
 
-async def test_response_of_other_unit_is_ignored(hasty: ModbusLink, site: ModbusSite) -> None:
+async def test_response_of_other_unit_is_ignored(impatient_link: ModbusLink, site: ModbusSite) -> None:
     site.inject(ForeignReply())
-    await lost(hasty, INPUTS)
-    assert await hasty.request(INPUTS) == AT_REST
+    await fail_without_response(impatient_link, INPUTS)
+    assert await impatient_link.request(INPUTS) == AT_REST
 
 
 async def test_damaged_response_and_noise_are_ignored(tmp_path: Path) -> None:
     async with site_at(tmp_path / "board") as site, link_to(site, response_timeout_s=WITHIN_S) as link:
         site.inject(WrongCrc())
-        await lost(link, INPUTS)
+        await fail_without_response(link, INPUTS)
         site.inject(Noise(size=5))
         assert await link.request(INPUTS) == AT_REST
 
@@ -244,14 +244,14 @@ async def test_a_serial_line_has_one_owner(tmp_path: Path) -> None:
 async def test_closed_connection_is_reported_at_once(of: str) -> None:
     async with site_at(None) as site, link_to(site) as link:
         site.inject(HangUp(of="writes", acts=of == "after"))
-        assert (await lost(link, FLASH_OPEN)).cause is Cause.UNPLUGGED
-        assert (await lost(link, FLASH_OPEN)).cause is Cause.UNPLUGGED
+        assert (await fail_without_response(link, FLASH_OPEN)).cause is Cause.UNPLUGGED
+        assert (await fail_without_response(link, FLASH_OPEN)).cause is Cause.UNPLUGGED
         assert len(site.log.actuations) == 1
 
 
 async def test_unplugged_cable_is_reported(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(Unplug())
-    assert (await lost(link, INPUTS)).cause is Cause.UNPLUGGED
+    assert (await fail_without_response(link, INPUTS)).cause is Cause.UNPLUGGED
 
 
 @pytest.mark.parametrize("cut", range(6))
@@ -349,7 +349,7 @@ async def test_closing_ends_what_waits(site: ModbusSite) -> None:
         await site.log.until(lambda: site.log.requests and site.log.requests[-1].function == 2)
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(error, LinkError) for error in ended)
-    assert (await lost(link, INPUTS)).text == "The link is closed."
+    assert (await fail_without_response(link, INPUTS)).text == "The link is closed."
 
 
 async def test_many_opens_leave_nothing(site: ModbusSite) -> None:

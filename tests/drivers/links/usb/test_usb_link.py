@@ -45,83 +45,83 @@ async def test_usbip_device_is_identified_as_simulated(
 
 
 async def test_control_transfers_write_and_read(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
-    server, bench = plugged
+    server, device = plugged
     async with opened(server) as link:
         await link.control_out(VENDOR_REQUEST, 0x33, 0, b"\x01\x02\x03")
-        assert bench.registers == {0x33: b"\x01\x02\x03"}
+        assert device.registers == {0x33: b"\x01\x02\x03"}
         assert await link.control_in(VENDOR_REQUEST, 0x33, 0, 16) == b"\x01\x02\x03"
-    setup = bench.asked[-1]
+    setup = device.asked[-1]
     assert (setup.bmRequestType, setup.bRequest, setup.wValue, setup.wLength) == (0xC0, 4, 0x33, 16)
 
 
 async def test_a_large_read_comes_whole(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
-    server, bench = plugged
+    server, device = plugged
     picture = bytes(range(256)) * 430
     async with opened(server) as link:
         reading = await link.start_read(0x82, len(picture) + 1)
-        bench.bulk_in.write(picture)
+        device.bulk_in.write(picture)
         assert await reading == picture
 
 
 async def test_what_is_written_arrives(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
-    server, bench = plugged
+    server, device = plugged
     async with opened(server) as link:
         await link.write(0x03, b"8038010008000000")
-        assert bench.bulk_out.read() == b"8038010008000000"
+        assert device.bulk_out.read() == b"8038010008000000"
 
 
 async def test_interrupt_read_does_not_block_others(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
-    server, bench = plugged
+    server, device = plugged
     async with opened(server) as link:
         said = link.listen(0x81, 64)
         reading = await link.start_read(0x82, 64)
         async with asyncio.timeout(2):
             for number in range(20):
                 await link.control_out(VENDOR_REQUEST, number, 0, b"x")
-        bench.said.write(b"finger on")
-        bench.said.write(b"finger off")
+        device.said.write(b"finger on")
+        device.said.write(b"finger off")
         assert [await said.next(), await said.next()] == [b"finger on", b"finger off"]
-        bench.bulk_in.write(b"late")
+        device.bulk_in.write(b"late")
         assert await reading == b"late"
 
 
 async def test_timed_out_read_does_not_affect_next(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
-    server, bench = plugged
+    server, device = plugged
     async with opened(server) as link:
         with pytest.raises(TransferTimedOut) as late:
             await link.read(0x82, 64, timeout_s=0.05)
         assert late.value.cause is Cause.NO_RESPONSE
-        bench.bulk_in.write(b"now")
+        device.bulk_in.write(b"now")
         assert await link.read(0x82, 64) == b"now"
 
 
 async def test_stall_and_timeout_differ(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
-    server, bench = plugged
+    server, device = plugged
     async with opened(server) as link:
         with pytest.raises(TransferStalled):
             await link.control_in(VENDOR_REQUEST, UsbTestDevice.STALLS, 0, 1)
-        bench.bulk_in.stall()
+        device.bulk_in.stall()
         with pytest.raises(TransferStalled):
             await link.read(0x82, 64)
-        bench.bulk_in.write(b"again")
+        device.bulk_in.write(b"again")
         assert await link.read(0x82, 64) == b"again", "the endpoint was cleared"
 
 
 async def test_single_stall_continues_permanent_ends(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
-    server, bench = plugged
+    server, device = plugged
     async with opened(server) as link:
         said = link.listen(0x81, 64)
-        bench.said.stall()
-        bench.said.write(b"still here")
+        device.said.stall()
+        device.said.write(b"still here")
         assert await said.next() == b"still here"
-        bench.said.clear_halt = lambda: None  # it stalls after every clear
-        bench.said.stall()
+        device.said.clear_halt = lambda: None  # it stalls after every clear
+        device.said.stall()
         with pytest.raises(TransferStalled):
             await said.next()
 
@@ -194,13 +194,13 @@ async def test_close_does_not_wait_for_readers(plugged: tuple[UsbipServer, UsbTe
 async def test_cancelled_read_takes_no_data_of_next(
     plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
-    server, bench = plugged
+    server, device = plugged
     async with opened(server) as link:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await link.read(0x82, 64, timeout_s=0.2)
         following = await link.start_read(0x82, 64)  # begins when the first has timed out
-        bench.bulk_in.write(b"for the second")
+        device.bulk_in.write(b"for the second")
         assert await following == b"for the second"
 
 

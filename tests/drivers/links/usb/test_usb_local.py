@@ -29,7 +29,7 @@ __all__ = ["sysfs"]
 SETTINGS = UsbSettings(port="usb:1209:0001")
 
 
-class Here(UsbipBackend):
+class FakeLibusb(UsbipBackend):
     """Replacement of libusb's backend; it records calls, and fails where a test requires it."""
 
     def __init__(self, connection: UsbipConnection) -> None:
@@ -77,21 +77,21 @@ class Here(UsbipBackend):
 
 
 @pytest.fixture
-def bench() -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
+def served_device() -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
     with plugged_usb_device() as both:
         yield both
 
 
 @pytest.fixture
-def here(
-    sysfs: Sysfs, bench: tuple[UsbipServer, UsbTestDevice], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Here, Path]]:
+def local_device(
+    sysfs: Sysfs, served_device: tuple[UsbipServer, UsbTestDevice], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[FakeLibusb, Path]]:
     """A device in a socket of this machine, and its node."""
     node = sysfs.plug("1-1", "1209:0001", 2, "BENCH-1", driver="usbhid")
-    address = USBIP_ADDRESS.fullmatch(bench[0].address)
+    address = USBIP_ADDRESS.fullmatch(served_device[0].address)
     assert address is not None
     connection = UsbipConnection(address["host"], int(address["port"]), address["busid"])
-    backend = Here(connection)
+    backend = FakeLibusb(connection)
     monkeypatch.setattr("drivers.links.usb.opening.libusb1.get_backend", lambda: backend)
     yield backend, node
     connection.close()
@@ -114,34 +114,34 @@ async def refused() -> LinkError:
 
 
 async def test_local_device_is_read(
-    here: tuple[Here, Path], bench: tuple[UsbipServer, UsbTestDevice]
+    local_device: tuple[FakeLibusb, Path], served_device: tuple[UsbipServer, UsbTestDevice]
 ) -> None:
     async with opened() as link:
         assert not link.is_simulated, "as far as detectable here"
         assert link.identity.serial_number == "BENCH-1"
-        bench[1].bulk_in.write(b"here")
+        served_device[1].bulk_in.write(b"here")
         assert await link.read(0x82, 64) == b"here"
 
 
-async def test_kernel_driver_is_attached_again(here: tuple[Here, Path]) -> None:
-    here[0].kernel_has_it = True
+async def test_kernel_driver_is_attached_again(local_device: tuple[FakeLibusb, Path]) -> None:
+    local_device[0].kernel_has_it = True
     async with opened():
-        assert here[0].asked[-2:] == ["detach", "claim"]
-    assert here[0].asked[-1] == "attach"
+        assert local_device[0].asked[-2:] == ["detach", "claim"]
+    assert local_device[0].asked[-1] == "attach"
 
 
 @pytest.mark.parametrize("step", ["kernel driver?", "detach"])
-async def test_unsupported_calls_are_no_error(here: tuple[Here, Path], step: str) -> None:
-    here[0].kernel_has_it = True
-    here[0].fails[step] = None
+async def test_unsupported_calls_are_no_error(local_device: tuple[FakeLibusb, Path], step: str) -> None:
+    local_device[0].kernel_has_it = True
+    local_device[0].fails[step] = None
     async with opened():
-        assert here[0].asked[-1] == "claim"
+        assert local_device[0].asked[-1] == "claim"
 
 
-async def test_unconfigured_device_is_configured(here: tuple[Here, Path]) -> None:
-    here[0].fails["get configuration"] = None
+async def test_unconfigured_device_is_configured(local_device: tuple[FakeLibusb, Path]) -> None:
+    local_device[0].fails["get configuration"] = None
     async with opened():
-        assert "set configuration" in here[0].asked
+        assert "set configuration" in local_device[0].asked
 
 
 @pytest.mark.parametrize(
@@ -155,15 +155,15 @@ async def test_unconfigured_device_is_configured(here: tuple[Here, Path]) -> Non
     ],
 )
 async def test_refusal_of_libusb_has_cause(
-    here: tuple[Here, Path], step: str, number: int, cause: Cause, action: Action
+    local_device: tuple[FakeLibusb, Path], step: str, number: int, cause: Cause, action: Action
 ) -> None:
-    here[0].fails[step] = number
+    local_device[0].fails[step] = number
     error = await refused()
     assert (error.cause, error.action) == (cause, action)
 
 
-async def test_program_with_device_is_named(here: tuple[Here, Path]) -> None:
-    backend, node = here
+async def test_program_with_device_is_named(local_device: tuple[FakeLibusb, Path]) -> None:
+    backend, node = local_device
     backend.fails["claim"] = errno.EBUSY
     holding = subprocess.Popen(
         [sys.executable, "-c", "import sys; f = open(sys.argv[1]); print(flush=True); input()", node],
@@ -178,28 +178,34 @@ async def test_program_with_device_is_named(here: tuple[Here, Path]) -> None:
     assert "usbhid" in (await refused()).text
 
 
-async def test_device_has_one_owner(here: tuple[Here, Path]) -> None:
+async def test_device_has_one_owner(local_device: tuple[FakeLibusb, Path]) -> None:
     async with opened():
         assert (await refused()).cause is Cause.PORT_HELD
-        assert here[0].asked.count("claim") == 1
+        assert local_device[0].asked.count("claim") == 1
 
 
-async def test_missing_libusb_has_a_remedy(here: tuple[Here, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_libusb_has_a_remedy(
+    local_device: tuple[FakeLibusb, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("drivers.links.usb.opening.libusb1.get_backend", lambda: None)
     error = await refused()
     assert (error.cause, error.action) == (Cause.LINK_FAILED, Action.CONFIGURE)
     assert "libusb-1.0-0" in error.how
 
 
-async def test_device_unknown_to_libusb_is_absent(here: tuple[Here, Path], sysfs: Sysfs) -> None:
+async def test_device_unknown_to_libusb_is_absent(
+    local_device: tuple[FakeLibusb, Path], sysfs: Sysfs
+) -> None:
     (sysfs.listed / "1-1/devnum").write_text("3\n")
-    here[1].rename(here[1].with_name("003"))
+    local_device[1].rename(local_device[1].with_name("003"))
     assert (await refused()).cause is Cause.NO_DEVICE
 
 
-async def test_line_error_during_unplug_is_unplug(here: tuple[Here, Path], sysfs: Sysfs) -> None:
+async def test_line_error_during_unplug_is_unplug(
+    local_device: tuple[FakeLibusb, Path], sysfs: Sysfs
+) -> None:
     async with opened() as link:
-        here[0].fails["bulk read"] = errno.EIO
+        local_device[0].fails["bulk read"] = errno.EIO
         with pytest.raises(TransferError) as failed:
             await link.read(0x82, 64)
         assert failed.value.cause is Cause.LINK_FAILED
@@ -209,7 +215,7 @@ async def test_line_error_during_unplug_is_unplug(here: tuple[Here, Path], sysfs
         assert gone.value.cause is Cause.UNPLUGGED
 
 
-async def test_idle_device_unplugged_is_detected(here: tuple[Here, Path], sysfs: Sysfs) -> None:
+async def test_idle_device_unplugged_is_detected(local_device: tuple[FakeLibusb, Path], sysfs: Sysfs) -> None:
     async with opened() as link:
         (sysfs.listed / "1-1").unlink()
         with pytest.raises(LinkError) as gone:

@@ -61,19 +61,19 @@ def test_single_files_and_large_ones(tmp_path: Path, monkeypatch: pytest.MonkeyP
     place = tmp_path / "a.cer"
     place.write_bytes(CSCA.der)
     assert len(TrustStore.load(place).authorities) == 1
-    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._LARGEST_FILE", 10)
+    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MAX_FILE_BYTES", 10)
     assert TrustStore.load(place).faults == ("a.cer: the file is larger than any such file",)
 
 
 def test_more_files_than_anybody_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MOST_FILES", 1)
+    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MAX_FILES", 1)
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(CSCA.der)
     assert "more than 1 files" in TrustStore.load(tmp_path).faults[0]
 
 
 def test_too_many_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MOST_CERTIFICATES", 1)
+    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MAX_CERTIFICATES", 1)
     trust = TrustStore.from_bytes(CSCA.der, OTHER.der)
     assert len(trust.authorities) == 1
     assert len(trust.faults) == 1

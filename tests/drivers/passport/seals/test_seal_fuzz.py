@@ -26,7 +26,7 @@ from simulators.passport.seals import SymbolEncoding
 
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2024, 6, 1)
-SLOWEST_S = 3.0
+MAX_MUTATION_S = 3.0
 """Upper bound on the time of one mutation, even on a busy machine, in seconds."""
 STORE = SealSignerStore.from_bytes(
     certificate("sealgen_UTTS5B"),
@@ -72,7 +72,7 @@ def checks_of(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
     started = time.monotonic()
     barcode = parse_barcode(data, None, TODAY)
     checks = seal_checks(barcode, PRINTED, STORE, TODAY)
-    assert time.monotonic() - started < SLOWEST_S, data.hex()
+    assert time.monotonic() - started < MAX_MUTATION_S, data.hex()
     assert len(barcode.model_dump_json()) < 8 * MAX_BARCODE_BYTES
     assert len(checks) == 5
     return barcode.kind, {check.id: check.outcome for check in checks}
