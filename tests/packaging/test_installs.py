@@ -95,7 +95,7 @@ def work(folder: Path) -> list[tuple[list[str], str]]:
 
 
 def ended(python: Path, lines: list[list[str]]) -> list[tuple[int, str]]:
-    """Run command lines in an environment: the exit code of each, and what it said."""
+    """Run command lines in an environment: the exit code of each, and its output."""
     variables = {"RUN": "/nowhere", "MQTT_PORT": "1883", "CONSOLE_PORT": "8443"}
     done = subprocess.run(
         [python, "-P", PROBE],
@@ -111,7 +111,7 @@ def ended(python: Path, lines: list[list[str]]) -> list[tuple[int, str]]:
 
 
 def asked_for(said: str, python: Path) -> set[str]:
-    """The extras that somebody is told to install, by lines that can be pasted."""
+    """Return the extras that the output says to install, by commands that can be pasted."""
     install = re.escape(f"cd {ROOT} && uv pip install --python {python} -e ")
     return set(re.findall(rf"^    {install}'\.\[([a-z0-9]+)\]'$", said, re.MULTILINE))
 
@@ -151,7 +151,7 @@ def test_nothing_is_missing() -> None:
 
 
 async def test_devices_lack_extras(gateway: GatewayFixture) -> None:
-    """The post is up and its reader at work; the fault of each other device names the line that mends it."""
+    """The reader works; the fault of each other device names the command that installs its extra."""
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     for name, (_, table) in LACKING.items():

@@ -124,7 +124,7 @@ async def test_invalid_request_is_not_echoed(root: httpx.AsyncClient, daemon: Fa
             yield chunk
 
     assert (await root.post(f"{READER}/accept", content=endless())).status_code == 413
-    daemon.news.put_nowait(None)
+    daemon.updates.put_nowait(None)
     assert (await root.request("GET", "/api/v1/live", content=b"x" * 70_000)).text == ": listening\n\n"
 
 

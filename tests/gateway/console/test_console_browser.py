@@ -243,7 +243,12 @@ async def check_without_scripts(at: BrowserFixture) -> None:
 
 async def check_no_personal_data(at: BrowserFixture, page: Page) -> None:
     cookies = {cookie["name"]: cookie["value"] for cookie in await page.context.cookies()}
-    news = {"/updates/board": 2, "/updates/events": 1, f"/updates/device/{READER}": 2, "/updates/barriers": 1}
+    updates = {
+        "/updates/board": 2,
+        "/updates/events": 1,
+        f"/updates/device/{READER}": 2,
+        "/updates/barriers": 1,
+    }
     async with httpx.AsyncClient(base_url=at.url, cookies=cookies, timeout=20) as client:
         for path in [
             *PAGES,
@@ -254,7 +259,7 @@ async def check_no_personal_data(at: BrowserFixture, page: Page) -> None:
             answer = await client.get(path)
             assert answer.status_code == 200, path
             clean(answer.content, path)
-        for path, pieces in news.items():
+        for path, pieces in updates.items():
             async with client.stream("GET", path) as answer:
                 seen = b""
                 async for chunk in answer.aiter_bytes():

@@ -24,7 +24,7 @@ async def test_ten_pages_share_one_subscription() -> None:
     daemon = FakeDaemon()
     live_state = LiveState(daemon)
     async with live_state.subscribe() as first, live_state.subscribe() as second:
-        daemon.news.put_nowait(said(1))
+        daemon.updates.put_nowait(said(1))
         assert await anext(first) == await anext(second)
         assert daemon.streams == 1
     assert daemon.streams == 0
@@ -33,11 +33,11 @@ async def test_ten_pages_share_one_subscription() -> None:
 async def test_last_good_read_follows_events() -> None:
     daemon = FakeDaemon()
     live_state = LiveState(daemon)
-    async with live_state.subscribe() as news:
+    async with live_state.subscribe() as updates:
         await live_state.post()
         for each in (said(5), said(9, "bad_frame"), LiveUpdate(kind="device", device=device(READER))):
-            daemon.news.put_nowait(each)
-            await anext(news)
+            daemon.updates.put_nowait(each)
+            await anext(updates)
         shown = live_state.device(READER)
         assert shown is not None
         assert shown.last_good_read_at == AT + timedelta(seconds=5)
@@ -56,7 +56,7 @@ async def test_no_update_is_lost_at_start(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(daemon, "view", viewed)
     async with live_state.subscribe():
         await live_state.post()
-    assert listening == [1], "the news were asked for first"
+    assert listening == [1], "the subscription is sent first"
 
 
 async def test_slow_subscriber_loses_oldest_update() -> None:
@@ -64,7 +64,7 @@ async def test_slow_subscriber_loses_oldest_update() -> None:
     live_state = LiveState(daemon)
     async with live_state.subscribe() as slow, live_state.subscribe() as quick:
         for number in range(MAX_QUEUED_UPDATES + 10):
-            daemon.news.put_nowait(said(number))
+            daemon.updates.put_nowait(said(number))
             await anext(quick)
         assert await anext(slow) == said(10)
 
@@ -81,11 +81,11 @@ async def test_pages_end_with_daemon_and_recover() -> None:
     daemon = FakeDaemon()
     live_state = LiveState(daemon)
     async with asyncio.timeout(5):
-        async with live_state.subscribe() as news:
-            daemon.news.put_nowait(None)
-            assert [each async for each in news] == []
+        async with live_state.subscribe() as updates:
+            daemon.updates.put_nowait(None)
+            assert [each async for each in updates] == []
         daemon.refuses = RpcError("unavailable", "The gateway has ended.")
-        async with live_state.subscribe() as news:
+        async with live_state.subscribe() as updates:
             daemon.refuses = None
-            daemon.news.put_nowait(said(1))
-            assert await anext(news) == said(1)
+            daemon.updates.put_nowait(said(1))
+            assert await anext(updates) == said(1)

@@ -237,10 +237,10 @@ async def test_trace_ticket_needs_supervisor_and_reason(
     empty = await client.post(f"{DEVICE}/trace", data={"reason": " ", "csrf": csrf}, headers=HERE)
     assert "ticket=" not in empty.text
     page = await client.post(f"{DEVICE}/trace", data=asked | {"csrf": csrf}, headers=HERE)
-    news = re.search(r'data-updates="([^"]+ticket=[^"]+)"', page.text)
-    assert news is not None
-    assert "1c 02 50" in (await client.get(live_updates.group(1))).text
-    assert "1c 02 50" not in (await client.get(live_updates.group(1))).text, "it is good once"
+    stream = re.search(r'data-updates="([^"]+ticket=[^"]+)"', page.text)
+    assert stream is not None
+    assert "1c 02 50" in (await client.get(stream.group(1))).text
+    assert "1c 02 50" not in (await client.get(stream.group(1))).text, "the ticket is valid once"
     assert "1c 02 50" not in (await client.get(f"/updates/trace{DEVICE.removeprefix('/devices')}")).text
     reveals = [reveal.reason for _, _, reveal in daemon.traces if reveal is not None]
     assert reveals == ["vendor asks for bytes"]
@@ -264,7 +264,7 @@ async def test_removed_device_leaves_pages(app: FastAPI, daemon: FakeDaemon) -> 
         assert "ModemManager" in await anext(page)
         await anext(page)
         del daemon.devices["lane-2/reader"]
-        daemon.news.put_nowait(LiveUpdate(kind="post"))
+        daemon.updates.put_nowait(LiveUpdate(kind="post"))
         assert "lane-2/reader" not in await anext(board)
         assert [piece async for piece in page] == []
 

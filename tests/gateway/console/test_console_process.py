@@ -88,8 +88,8 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
     (first,) = consoles(gateway)
 
     # Updates arrive while a page is open.
-    async with on_socket.stream("GET", "/api/v1/live") as news:
-        lines = news.aiter_lines()
+    async with on_socket.stream("GET", "/api/v1/live") as updates:
+        lines = updates.aiter_lines()
         assert await anext(lines) == ": listening"
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             reading = group.create_task(first_event(lines))

@@ -24,7 +24,7 @@ def test_generated_requests_match_description(tmp_path: Path) -> None:
         client = on_socket(console_of(daemon, tmp_path))
 
         async def ask(case: schemathesis.Case) -> httpx.Response:
-            daemon.news.put_nowait(None)  # a stream has to end
+            daemon.updates.put_nowait(None)  # a stream has to end
             request = case.as_transport_kwargs(base_url="http://localhost")
             content, cookies = request.pop("data", None), request.pop("cookies")
             assert not cookies, "none is described"

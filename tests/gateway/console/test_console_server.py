@@ -13,6 +13,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from drivers.installation import how_to_mend
 from gateway.common import log
 from gateway.config import ConfigError
 from gateway.console import __main__
@@ -136,4 +137,4 @@ def test_missing_extra_has_remedy(
     finally:
         structlog.reset_defaults()
     assert code == os.EX_UNAVAILABLE
-    assert "borderpost-gateway[console]" in "".join(capfd.readouterr())
+    assert how_to_mend("console") in "".join(capfd.readouterr())

@@ -97,7 +97,7 @@ def test_demo_broker_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch:
 
 def test_command_line_runs_inside_a_process(tmp_path: Path) -> None:
     run = CliRunner().invoke
-    assert re.search("nothing wrong", run(app, ["config", "check", str(ROOT / "config/example.toml")]).stdout)
+    assert re.search("no errors", run(app, ["config", "check", str(ROOT / "config/example.toml")]).stdout)
     assert run(app, ["contract", str(ROOT / "config/contract"), "--check"]).exit_code == 0
     assert run(app, ["contract", str(tmp_path / "contract")]).exit_code == 0
     assert run(app, ["contract", str(tmp_path / "contract"), "--check"]).exit_code == 0

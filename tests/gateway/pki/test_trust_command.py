@@ -75,7 +75,7 @@ def test_init_makes_all_and_replaces_nothing(tmp_path: Path) -> None:
     assert told(tmp_path, "show")["findings"] == []
     before = (folder / "ca.key").read_bytes()
     code, said = trust(tmp_path, "init")
-    assert (code, "there already" in said) == (os.EX_CANTCREAT, True)
+    assert (code, "exists already" in said) == (os.EX_CANTCREAT, True)
     assert (folder / "ca.key").read_bytes() == before
     assert not list(tmp_path.glob(".authority*")), "what was begun is gone"
 

@@ -75,7 +75,7 @@ class FakeDaemon:
         self.operations: list[tuple[str, ManagementOperation, Actor]] = []
         self.checks: list[tuple[str, SelfTestLevel, Actor]] = []
         self.traces: list[tuple[str, Actor, RevealTrace | None]] = []
-        self.news: asyncio.Queue[LiveUpdate | None] = asyncio.Queue()
+        self.updates: asyncio.Queue[LiveUpdate | None] = asyncio.Queue()
         """Updates that `subscribe` yields; None ends it."""
         self.refuses: RpcError | None = None
         self.streams = 0
@@ -149,8 +149,8 @@ class FakeDaemon:
     async def subscribe(self) -> AsyncGenerator[LiveUpdate]:
         self.streams += 1
         try:
-            while (news := await self.news.get()) is not None:
-                yield news
+            while (updates := await self.updates.get()) is not None:
+                yield updates
         finally:
             self.streams -= 1
 
