@@ -135,7 +135,7 @@ def test_export_of_window(folder: Path) -> None:
     ]
     assert [(one["transaction"], one["who"]) for one in found["sessions"]] == [("t-2", ["lane-1", "lane-2"])]
     assert found["wires_revealed"][0]["reason"] == "vendor asks"
-    assert found["incomplete"] == ["part of these reads was before the window"]
+    assert found["incomplete"] == ["part of these reads took place before the window"]
     assert found["record"]["tampering"] is None
     table = run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29").stdout
     assert "at most 12" in table

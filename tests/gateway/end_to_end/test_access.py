@@ -225,7 +225,7 @@ async def test_only_permitted_station_moves_barrier(shipped_deployment: ShippedD
 async def test_workstation_reports_broker_refusal(shipped_deployment: ShippedDeployment) -> None:
     async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
         supervisor._command_sender.station = "lane-1"
-        with pytest.raises(CommandNotSent, match="does not let this station command there"):
+        with pytest.raises(CommandNotSent, match="does not permit this station"):
             await supervisor.command("lane-1/barrier", "stop")
     async with online(shipped_deployment, "lane-2", "lane-2/barrier") as powerless:
         with pytest.raises(CommandRejected, match="may not do that here"):
