@@ -14,6 +14,8 @@ UV := index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} $(BIN)/uv --qu
 ORACLES := .oracles
 # What guides the fuzzer.
 FUZZER := .fuzz
+# What changes the source to see whether tests notice.
+MUTATOR := .mutmut
 DURATION ?=
 # Tests wait for processes and brokers longer than they compute.
 WORKERS ?= $(shell expr 3 '*' $$(nproc))
@@ -21,7 +23,7 @@ WORKERS ?= $(shell expr 3 '*' $$(nproc))
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test coverage lint bench fuzz torture soak recordings contract messages screenshots deb lock clean
+.PHONY: demo test coverage lint bench fuzz mutants torture soak recordings contract messages screenshots deb lock clean
 
 # Ctrl-C while Python itself starts would be a traceback: it is held back until the program takes it.
 HOLD := $(shell env --block-signal=INT true 2>/dev/null && echo env --block-signal=INT)
@@ -65,6 +67,14 @@ torture: $(VENV)/.dev
 fuzz: MINUTES = 60
 fuzz: $(VENV)/.dev $(FUZZER)/.ready
 	PYTHONPATH=.:tests:$(FUZZER) $(BIN)/python -m fuzz --minutes $(MINUTES) $(if $(TARGET),--target $(TARGET))
+
+# Changes the source in one place at a time and sees whether a test fails. SAMPLE mutants of every area, drawn by SEED;
+# SAMPLE=all for all of them, which is hours. AREA=delivery for one area: tests/mutants/areas.py.
+SAMPLE ?= 100
+mutants: SEED ?= 1
+mutants: $(VENV)/.dev $(MUTATOR)/.ready
+	PYTHONPATH=$(CURDIR)/tests:$(CURDIR)/$(MUTATOR) $(BIN)/python -m mutants $(if $(AREA),--area $(AREA)) \
+		--sample $(SAMPLE) --seed $(SEED)
 
 # Memory and descriptors of every process, under steady load with reconnects.
 soak: MINUTES = 15
@@ -129,6 +139,10 @@ $(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --target $(FUZZER) --python $(BIN)/python --require-hashes -r $<
 	touch $@
 
+$(MUTATOR)/.ready: tests/mutants/requirements.txt $(BIN)/uv
+	$(UV) pip install --no-deps --target $(MUTATOR) --python $(BIN)/python --require-hashes -r $<
+	touch $@
+
 # What the tests need of the system. Python's header is that of the system's Python, which they run on.
 .PHONY: system-packages
 system-packages:
@@ -144,8 +158,10 @@ lock: $(VENV)/.dev
 		--no-emit-index-url tests/oracles/requirements.in -o tests/oracles/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/fuzz/requirements.in -o tests/fuzz/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url -c requirements-dev.txt tests/mutants/requirements.in -o tests/mutants/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url -c requirements-dev.txt $(PACKAGED:%=--extra %) pyproject.toml -o systemd/deb/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(ORACLES) $(FUZZER) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info
+	rm -rf $(VENV) $(ORACLES) $(FUZZER) $(MUTATOR) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

@@ -28,7 +28,7 @@ def write_whole(
             out.flush()
             os.fsync(out.fileno())
         if replace:
-            os.replace(fresh, file)  # noqa: PTH105 - beside os.link
+            os.replace(fresh, file)  # noqa: PTH105 - next to os.link
         else:
             os.link(fresh, file)  # link(2) is the way to name a file that never replaces one
             Path(fresh).unlink()

@@ -24,7 +24,7 @@ INTERVAL_S = 6 * 3600.0
 DAY_NS = 86_400_000_000_000
 MIB = 1024 * 1024
 SET_ASIDE = ("outbox.db.*", "outbox.db-wal.*", "outbox.db-shm.*", "blobs.*")
-"""File patterns left by `gateway.delivery.outbox.database.set_aside`."""
+"""File patterns left by `gateway.delivery.outbox.database.rename_outbox_aside`."""
 
 
 @dataclass(frozen=True, slots=True)

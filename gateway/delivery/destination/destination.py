@@ -312,7 +312,7 @@ class Destination:
                 poison_detector.serialised_left -= 1
             cursor, entry = sent.cursor, sent.entry
             if cursor is None or entry is None:
-                self._retained_acked(sent, reason)
+                self._on_other_acked(sent, reason)
                 continue
             cursor.in_flight -= 1
             cursor.has_subscriber = reason == 0 or not self._requires_subscriber
@@ -407,7 +407,7 @@ class Destination:
         log.error("image_refused", destination=self.name, role=role, seq=entry.seq, reason=reason)
         self._problems.image_refused(role)
 
-    def _retained_acked(self, sent: InFlightMessage, reason: int) -> None:
+    def _on_other_acked(self, sent: InFlightMessage, reason: int) -> None:
         if sent.topic == self._acl_probe.topic:
             self._acl_probe.on_answer(reason)
             return

@@ -4,9 +4,9 @@ paho reads an acknowledgement in three system calls and writes every message in 
 the interpreter's lock, and the writer's thread takes it. In a profile of 10,000 events, 10,013 sends (0.51 s)
 and 30,967 receives (0.30 s) were among the three largest costs of the event loop's thread.
 
-paho 2.1 has no public way to replace its socket, to read a PUBACK without objects, or to report the time of a
-ping, so four of its private methods are overridden here. `MqttConnection` checks that the socket was
-replaced, and tests cover the others.
+paho 2.2 has no public way to replace its socket, to read a PUBACK without objects, or to report the time of a
+ping (`on_log` would format a text for every message), so four of its private methods are overridden here.
+`MqttConnection` checks that the socket was replaced, and tests cover the others.
 """
 
 import contextlib
@@ -101,9 +101,8 @@ class PackedProperties:
         length = len(self._body)
         if length < 128:
             return bytes((length,)) + self._body
-        return (
-            bytes((length & 0x7F | 0x80, length >> 7)) + self._body
-        )  # The length is below 16,384 for all of our properties.
+        # All of our properties are shorter than 16,384 bytes, so two bytes of length are enough.
+        return bytes((length & 0x7F | 0x80, length >> 7)) + self._body
 
     def __str__(self) -> str:
         return "[packed]"
@@ -139,7 +138,7 @@ class CoalescingClient(mqtt.Client):
         loop. A paho that does not call this method works too, only slower.
         """
         client: Any = self
-        packet = client._in_packet["packet"]  # noqa: SLF001 - it is ours by inheritance
+        packet = client._in_packet["packet"]  # noqa: SLF001 - inherited
         if cmd != "PUBACK" or len(packet) != 2:
             return super()._handle_pubackcomp(cmd)
         mid = int.from_bytes(packet, "big")

@@ -38,9 +38,9 @@ MIGRATIONS: tuple[Migration, ...] = (
         # Numbers of stream and event make the key of an event: see `row_key`.
         """CREATE TABLE stream (number INTEGER PRIMARY KEY, epoch TEXT NOT NULL, name TEXT NOT NULL,
            class TEXT NOT NULL, last_seq INTEGER NOT NULL, UNIQUE (epoch, name))""",
-        # Encrypted columns come last: expiry reads the others and then no overflow page. deadline:
-        # CLOCK_BOOTTIME in ns, of the boot named in meta. born: wall clock, ns since 1970. held: the age is
-        # unknown, because the row is from another boot and a clock was not synced.
+        # Encrypted columns come last: expiry reads the others and then no overflow page.
+        # deadline: CLOCK_BOOTTIME in ns, of the boot named in meta. born: wall clock, ns since 1970.
+        # held: the age is unknown, because the row is from another boot and a clock was not synced.
         """CREATE TABLE event (k INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL,
            deadline INTEGER NOT NULL, lifetime INTEGER NOT NULL, born INTEGER NOT NULL,
            synced INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL,
@@ -65,7 +65,7 @@ MIGRATIONS: tuple[Migration, ...] = (
 """Migration n takes a file from `user_version` n to n + 1."""
 
 
-class OutboxUnusable(Exception):  # noqa: N818 - it is no failure of ours
+class OutboxUnusable(Exception):  # noqa: N818 - not a fault of the program
     """The outbox must not be used; the text says why and what to do. Nothing was changed."""
 
 
@@ -174,7 +174,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):
         raise OutboxUnusable(
-            f"the outbox has schema {version}, this gateway knows {len(migrations)}: "
+            f"the outbox has schema {version}, this gateway supports {len(migrations)}: "
             "a newer gateway wrote it; install that one again, or move the outbox away"
         )
     if version == len(migrations):

@@ -20,7 +20,7 @@ from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.blobs import BlobFiles
 from gateway.delivery.outbox.database import BLOB_DIR
 from gateway.delivery.outbox.encryption import MasterKey, new_data_key, rewrap
-from gateway.delivery.outbox.reader import OutboxReader, Page
+from gateway.delivery.outbox.reader import OutboxReader
 from gateway.delivery.outbox.rows import (
     DataKeys,
     EvictionPolicy,
@@ -55,9 +55,9 @@ class Outbox:
         self.epoch = epoch
         self.keys = keys
         self.files = BlobFiles(settings.directory / BLOB_DIR)
-        self._rows = rows = RowStore(connection, self.files)
+        self.rows = rows = RowStore(connection, self.files)
         self._eviction = EvictionPolicy(connection, settings, rows)
-        self._reader = OutboxReader(connection, rows.positions, self.files, topics, keys)
+        self.reader = OutboxReader(connection, rows.positions, self.files, topics, keys)
         self.positions: Mapping[int, StreamPosition] = rows.positions
         self.cursors: Mapping[tuple[str, int], int] = rows.cursors
         self.usage: Mapping[DataClass, Usage] = rows.usage
@@ -67,20 +67,6 @@ class Outbox:
         self._newest = NewestId(settings.directory)
 
     # State
-
-    @property
-    def last_id(self) -> str:
-        """Newest id that was ever in the log."""
-        return self._rows.last_id
-
-    @property
-    def held_events(self) -> int:
-        """Number of events that are held because their age is unknown."""
-        return self._rows.held_events
-
-    def reload_counts(self) -> None:
-        """Reload the counts in memory from disk."""
-        self._rows.reload_counts()
 
     def counters(self) -> list[StreamCounter]:
         """Return every stream, for the sequence allocator."""
@@ -113,9 +99,9 @@ class Outbox:
         names = self.files.write(sealed for *_, sealed in large) if large else []
         files = {(e.stream, e.seq, part): name for (e, part, _), name in zip(large, names, strict=True)}
         try:
-            with self._rows.transaction():
+            with self.rows.transaction():
                 self._store_streams(counters, epoch)
-                self._rows.insert(entries, files, self.keys)
+                self.rows.insert(entries, files, self.keys)
                 losses = self._eviction.evict()
                 self._advance(progress)
         except BaseException:
@@ -125,7 +111,7 @@ class Outbox:
 
     def write_newest_id(self) -> None:
         """Write the newest id beside the database; may follow a commit later."""
-        self._newest.write(self.last_id)
+        self._newest.write(self.rows.last_id)
 
     def _blob_key(self, entry: StoredEvent, counters: Iterable[StreamCounter], part: int) -> str:
         position = self.positions.get(entry.stream)
@@ -149,19 +135,13 @@ class Outbox:
                 "INSERT INTO stream (number, epoch, name, class, last_seq) VALUES (?, ?, ?, ?, ?)",
                 (stream.number, stream.epoch, stream.name, str(stream.data_class), counter.last_seq),
             )
-            self._rows.positions[stream.number] = StreamPosition(stream, stored_events=counter.last_seq)
-
-    # Reading events
-
-    def fetch(self, stream: int, after: int, limit: int, max_bytes: int) -> tuple[Page, list[LostEvent]]:
-        """Read what follows `after` in a stream, at most `limit` events and about `max_bytes`."""
-        return self._reader.fetch(stream, after, limit, max_bytes)
+            self.rows.positions[stream.number] = StreamPosition(stream, stored_events=counter.last_seq)
 
     # Deleting events
 
     def advance(self, progress: Progress) -> None:
         """Move cursors, and delete events that every destination has."""
-        with self._rows.transaction():
+        with self.rows.transaction():
             self._advance(progress)
 
     def _advance(self, progress: Progress) -> None:
@@ -173,7 +153,7 @@ class Outbox:
             " ON CONFLICT (destination, stream) DO UPDATE SET upto = excluded.upto",
             [(destination, stream, upto) for (destination, stream), upto in known.items()],
         )
-        self._rows.cursors.update(known)
+        self.rows.cursors.update(known)
         for stream in {s for _, s in known}:
             position = self.positions[stream]
             low = min(
@@ -181,12 +161,12 @@ class Outbox:
                 for d in self._destinations_by_class[position.stream.data_class]
             )
             if low > position.acked_by_all:
-                self._rows.delete_range(position, position.acked_by_all, low)
+                self.rows.delete_range(position, position.acked_by_all, low)
                 position.acked_by_all = low
 
     def delete_expired(self, now: Moment) -> list[LostEvent]:
         """Delete up to 500 expired and parked events each, and give held events their age."""
-        rows = self._rows
+        rows = self.rows
         rows.reload_if_stale()
         expired = self._connection.execute(
             "SELECT k FROM event WHERE deadline <= ? ORDER BY deadline LIMIT 500", (now.boot_ns,)
@@ -198,7 +178,7 @@ class Outbox:
         if not expired and not parked and not release:
             return []
         losses = []
-        with self._rows.transaction():
+        with self.rows.transaction():
             for (k,) in expired:
                 rows.delete(k)
                 losses.append(LostEvent(k >> 40, seq_from_key(k), "expired"))
@@ -213,8 +193,8 @@ class Outbox:
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
         """Store a copy of an event that a destination cannot take, for inspection."""
         sealed = self.keys.encrypt(f"{stream.epoch}|{stream.name}|{entry.seq}", entry.payload)
-        key, keyed = self.keys.current, self._rows.events_per_key
-        with self._rows.transaction():
+        key, keyed = self.keys.current, self.rows.events_per_key
+        with self.rows.transaction():
             self._connection.execute(
                 "INSERT INTO parked (destination, epoch, stream, seq, id, type, reason, deadline, lifetime,"
                 " born, synced, size, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -247,12 +227,12 @@ class Outbox:
     def rotate_data_key(self, master: MasterKey, day: str) -> None:
         """Encrypt with a new data key from now on, and delete unused ones."""
         cipher, wrapped = new_data_key(master)
-        with self._rows.transaction():
+        with self.rows.transaction():
             number = self._connection.execute(
                 "INSERT INTO data_key (day, master, wrapped) VALUES (?, ?, ?)",
                 (day, master.fingerprint, wrapped),
             ).lastrowid
-            unused = self.keys.key_numbers - self._rows.keys_needed
+            unused = self.keys.key_numbers - self.rows.keys_needed
             self._connection.executemany("DELETE FROM data_key WHERE number = ?", [(n,) for n in unused])
         assert number is not None
         for spent in unused:
@@ -261,26 +241,26 @@ class Outbox:
 
     def delete_unused_keys(self) -> None:
         """Delete unused data keys."""
-        unused = self.keys.key_numbers - self._rows.keys_needed - {self.keys.current}
+        unused = self.keys.key_numbers - self.rows.keys_needed - {self.keys.current}
         if unused:
-            with self._rows.transaction():
+            with self.rows.transaction():
                 self._connection.executemany("DELETE FROM data_key WHERE number = ?", [(n,) for n in unused])
             for spent in unused:
                 self.keys.remove(spent)
 
     def rewrap_keys(self, old: MasterKey, new: MasterKey) -> None:
         """Wrap every data key with another master key, all or none."""
-        with self._rows.transaction():
+        with self.rows.transaction():
             rewrap_keys(self._connection, old, new)
 
     def add_retained_topics(self, topics: Iterable[str]) -> None:
         """Record topics that hold a retained message of this gateway."""
-        with self._rows.transaction():
+        with self.rows.transaction():
             self._connection.executemany("INSERT OR IGNORE INTO retained VALUES (?)", [(t,) for t in topics])
 
     def remove_retained_topics(self, topics: Iterable[str]) -> None:
         """Delete topics that hold no retained message any more."""
-        with self._rows.transaction():
+        with self.rows.transaction():
             self._connection.executemany("DELETE FROM retained WHERE topic = ?", [(t,) for t in topics])
 
     def checkpoint(self) -> None:

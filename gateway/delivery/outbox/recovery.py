@@ -101,7 +101,7 @@ def _open(
             epoch, new_epoch_reason = _epoch(connection, now, lost=lost)
             _prune(connection)
         outbox = Outbox(connection, settings, topics, destinations_by_class, data_keys, epoch)
-        outbox.reload_counts()
+        outbox.rows.reload_counts()
         outbox.rotate_data_key(keys[0], f"{now.unix_ns // 86_400_000_000_000}")
         orphans = outbox.files.remove_orphans(
             frozenset(f for (f,) in connection.execute("SELECT file FROM blob WHERE file IS NOT NULL"))
@@ -114,7 +114,7 @@ def _open(
         "outbox_opened",
         sqlite_version=sqlite3.sqlite_version,
         events=sum(usage.events for usage in outbox.usage.values()),
-        held=outbox.held_events,
+        held=outbox.rows.held_events,
         orphans=orphans,
         new_epoch=new_epoch_reason,
     )

@@ -101,7 +101,7 @@ class WriterThread(threading.Thread):
         self._stopping = False
 
     def run(self) -> None:
-        """Process requests until told to end; an unexpected error does not end the thread."""
+        """Process requests until the end is requested; an unexpected error does not end the thread."""
         try:
             self._open(first=True)
         except Exception as error:  # noqa: BLE001 - start() raises it
@@ -286,7 +286,7 @@ class WriterThread(threading.Thread):
         self._key_made_ns = now.boot_ns
         if first:
             self._sequence = SequenceAllocator(self._topics, outbox.epoch, sign=self._sign)
-        self._sequence.load_streams(outbox.counters(), _id_to_int(outbox.last_id))
+        self._sequence.load_streams(outbox.counters(), _id_to_int(outbox.rows.last_id))
         known = OutboxSnapshot(
             epoch=self._sequence.epoch,
             streams=tuple(
@@ -367,7 +367,9 @@ class WriterThread(threading.Thread):
             page = Page(taken, max(last_seq, fetch.after) if is_complete else taken[-1].seq)
         elif self._outbox is not None:
             try:
-                page, losses = self._outbox.fetch(fetch.stream, fetch.after, fetch.limit, fetch.max_bytes)
+                page, losses = self._outbox.reader.fetch(
+                    fetch.stream, fetch.after, fetch.limit, fetch.max_bytes
+                )
                 self._report_lost(losses)
             except (sqlite3.Error, OSError) as error:
                 self._on_write_failed(error, {})
@@ -388,7 +390,7 @@ class WriterThread(threading.Thread):
                     return
                 raise OSError("the outbox is not open")
             call.future.set_result(call.action(self._outbox))
-        except Exception as error:  # noqa: BLE001 - whoever asked is told
+        except Exception as error:  # noqa: BLE001 - passed on to the caller
             log.warning("outbox_call_failed", error=type(error).__name__)
             call.future.set_exception(error)
 

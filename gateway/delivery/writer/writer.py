@@ -53,7 +53,7 @@ class Writer:
     async def stop(self) -> None:
         """Commit what is queued, close the file, end the thread."""
         self._queue.put(None)
-        while self.thread.is_alive():  # noqa: ASYNC110 - a thread announces its end to nobody
+        while self.thread.is_alive():  # noqa: ASYNC110 - the end of a thread is no event of the loop
             await asyncio.sleep(0.005)
 
     def submit(self, event: PendingEvent, size: int) -> None:

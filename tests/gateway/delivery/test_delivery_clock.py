@@ -23,12 +23,12 @@ def test_machine_clocks_can_be_read():
 def test_steps_and_first_sync_reported_slewing_not():
     time = FakeTime()
     time.clock = ClockStatus.UNSYNCED
-    told = []
-    watch = ClockWatch(time, told.append)
+    changes = []
+    watch = ClockWatch(time, changes.append)
     time.advance(10)
     time.jump(0.005)
     watch.check()
-    assert not told
+    assert not changes
     time.jump(3600)
     time.clock = ClockStatus.SYNCED
     watch.check()
@@ -38,7 +38,7 @@ def test_steps_and_first_sync_reported_slewing_not():
     watch.check()
     time.clock = ClockStatus.SYNCED
     watch.check()
-    assert [(round(c.step_ns / 1e9), c.clock_status, c.first_synced) for c in told] == [
+    assert [(round(c.step_ns / 1e9), c.clock_status, c.first_synced) for c in changes] == [
         (3600, ClockStatus.SYNCED, True),
         (-5, ClockStatus.SYNCED, False),
         (0, ClockStatus.UNSYNCED, False),

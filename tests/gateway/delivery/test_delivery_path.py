@@ -416,28 +416,28 @@ async def test_command_needs_proved_access_list(acl, accepted, subscribe, delive
         await until(lambda: delivery.destination_reports()[0].connected and subscriber._subscribed)
         asked = "bgw/v1/ke-busia/lane-1/reader/cmd/capture/officer"
 
-        def told():
+        def is_reported():
             return "broker_acl_missing" in [problem.cause for problem in delivery.problems()]
 
-        def obeyed_or_told():
+        def accepted_or_reported():
             subscriber._client.publish(asked, b"{}", 1)
-            return came or told()
+            return came or is_reported()
 
-        await until(obeyed_or_told)
+        await until(accepted_or_reported)
         for n in range(3):
             subscriber._client.publish(asked, b"{}", 1)
             delivery.submit(event(n))
             await until(lambda wanted=n: wanted in subscriber.numbers)
-        assert (bool(came), told()) == (accepted, not accepted)
+        assert (bool(came), is_reported()) == (accepted, not accepted)
 
 
 async def test_changes_are_reported(mosquitto, deliver):
-    told = []
-    delivery = await deliver(local(mosquitto), on_change=lambda: told.append(1) or 1 / 0)
+    changes = []
+    delivery = await deliver(local(mosquitto), on_change=lambda: changes.append(1) or 1 / 0)
     await until(lambda: delivery.destination_reports()[0].connected)
-    count = len(told)
+    count = len(changes)
     mosquitto.kill()
-    await until(lambda: len(told) > count)
+    await until(lambda: len(changes) > count)
 
 
 async def test_refused_submission_is_counted(mosquitto, subscribe, deliver):

@@ -65,7 +65,7 @@ def test_damaged_event_costs_only_itself(tmp_path: Path, change: str) -> None:
     damaged(tmp_path, f"UPDATE event SET {change} {SECOND}")
     opening = opened(tmp_path)
     ((number, level),) = opening.outbox.positions.items()
-    page, losses = opening.outbox.fetch(number, level.acked_by_all, 10, 10**6)
+    page, losses = opening.outbox.reader.fetch(number, level.acked_by_all, 10, 10**6)
     opening.outbox.close()
     assert [entry.seq for entry in page.entries] == [1, 3]
     assert [(loss.seq, loss.kind) for loss in losses] == [(2, "damaged")]
@@ -77,7 +77,7 @@ def test_damaged_image_costs_no_event(tmp_path: Path, change: str) -> None:
     damaged(tmp_path, f"UPDATE blob SET {change} {SECOND}")
     outbox = opened(tmp_path).outbox
     ((number, level),) = outbox.positions.items()
-    page, losses = outbox.fetch(number, level.acked_by_all, 10, 10**6)
+    page, losses = outbox.reader.fetch(number, level.acked_by_all, 10, 10**6)
     outbox.close()
     assert [len(entry.blobs) for entry in page.entries] == [1, 0, 1]
     assert not losses

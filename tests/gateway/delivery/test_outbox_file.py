@@ -203,7 +203,7 @@ def test_schema_is_upgraded_in_steps(tmp_path):
     migrate(connection, steps)
     assert connection.execute("SELECT x FROM b").fetchall() == [(1,)]
     with pytest.raises(
-        OutboxUnusable, match="the outbox has schema 2, this gateway knows 1: a newer gateway"
+        OutboxUnusable, match="the outbox has schema 2, this gateway supports 1: a newer gateway"
     ):
         migrate(connection, steps[:1])
     connection.close()

@@ -54,7 +54,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.outbox = result.outbox
         self.sequence = SequenceAllocator(TOPICS, self.outbox.epoch)
         self.sequence.load_streams(
-            self.outbox.counters(), parse_uuid7(self.outbox.last_id) if self.outbox.last_id else 0
+            self.outbox.counters(), parse_uuid7(self.outbox.rows.last_id) if self.outbox.rows.last_id else 0
         )
         self.cursors = {}
         for level in self.outbox.positions.values():
@@ -105,7 +105,9 @@ class OutboxMachine(RuleBasedStateMachine):
         name, number = data.draw(st.sampled_from(sorted(self.cursors)))
         cursor = self.cursors[name, number]
         cursor.rewind()
-        page, losses = self.outbox.fetch(number, cursor.loaded, data.draw(st.integers(1, 5)), 1_000_000)
+        page, losses = self.outbox.reader.fetch(
+            number, cursor.loaded, data.draw(st.integers(1, 5)), 1_000_000
+        )
         assert not losses
         joined, _ = cursor.add_page(page)
         alive = [entry for entry in joined if entry.deadline_ns > self.time.boot]

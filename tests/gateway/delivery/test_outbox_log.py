@@ -68,7 +68,7 @@ class Log:
         )
 
     def held(self, number=1, after=0, limit=100, max_bytes=10**9):
-        page, _ = self.outbox.fetch(number, after, limit, max_bytes)
+        page, _ = self.outbox.reader.fetch(number, after, limit, max_bytes)
         return [one.seq for one in page.entries], page.upto
 
     @property
@@ -100,7 +100,7 @@ def test_events_come_back_as_they_were(log):
     plain = one.entry(1, 2, is_clock_synced=False)
     one.store(whole, plain)
     assert len(list((one.settings.directory / "blobs").iterdir())) == 1
-    page, losses = one.outbox.fetch(1, 0, 10, 10**6)
+    page, losses = one.outbox.reader.fetch(1, 0, 10, 10**6)
     assert losses == []
     first, second = page.entries
     assert first.topic == "bgw/v1/ke-busia/lane-1/reader-1/evt/test.said"
@@ -177,7 +177,7 @@ def test_images_of_travellers_go_first(log):
     image = (Blob("ir", "image/jpeg", b"i" * 3000),)
     one.store(one.entry(2, 1, size=100), *(one.entry(2, seq, blobs=image, size=3100) for seq in (2, 3, 4)))
     assert one.store(one.entry(2, 5, size=1000)) == [(2, 2, "images_dropped")]
-    page, _ = one.outbox.fetch(2, 0, 10, 10**6)
+    page, _ = one.outbox.reader.fetch(2, 0, 10, 10**6)
     assert [(found.seq, len(found.blobs), found.size) for found in page.entries] == [
         (1, 0, 100),
         (2, 0, 100),

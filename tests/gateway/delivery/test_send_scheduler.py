@@ -82,7 +82,7 @@ async def test_live_streams_take_turns():
 
 @in_virtual_time
 async def test_stream_without_subscriber_is_skipped():
-    """Where a subscriber is required, a stream sends singly until one is known; others continue."""
+    """A stream that requires a subscriber sends singly until one is known; others continue."""
     rig = Rig(no_subscriber_timeout_s=30.0)
     rig.add_streams(stream(1), stream(2))
     rig.connect()
