@@ -29,7 +29,7 @@ class ReceivedEvent:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether it is not from a real device."""
+        """True if it is not from a real device."""
         return self.envelope.provenance is not Provenance.LIVE
 
     def is_stale_at(self, now_s: float) -> bool:
@@ -51,7 +51,7 @@ class DeviceStatus:
 
     @property
     def is_online(self) -> bool:
-        """Whether the device is expected to respond."""
+        """True if the device is expected to respond."""
         return self.gateway_online and self.state is not None and self.state.state in ("online", "busy")
 
 
@@ -79,7 +79,7 @@ class LastValue:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether it is not from a real device."""
+        """True if it is not from a real device."""
         return self.message.provenance is not Provenance.LIVE
 
 

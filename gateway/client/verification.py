@@ -64,7 +64,7 @@ class SignatureVerifier:
 
     def _reject(self, refused: RejectedMessage) -> None:
         self._discarded.rejected += 1
-        log.warning("event_not_vouched_for", device=str(refused.position), text=refused.text)
+        log.warning("event_signature_rejected", device=str(refused.position), text=refused.text)
         if self._on_rejected is not None:
             self._on_rejected(refused)
 

@@ -90,7 +90,7 @@ class _RunningCommand:
     urgent: bool
     accepted_ns: int
     is_audited_singly: bool
-    """Whether its end has a record of its own."""
+    """True if its end has a record of its own."""
 
 
 class CommandDispatcher:

@@ -48,19 +48,19 @@ class PolicyInput:
     last_command_seq: int
     """The highest number of this station in this session."""
     is_late: bool
-    """Whether the command has expired."""
+    """True if the command has expired."""
     is_stopping: bool
     target: Target | None
     """None: the device has no such command."""
     is_machine: bool
-    """Whether the device has commands that can move it."""
+    """True if the device has commands that can move it."""
     state_code: StateCode
     holder: str | None
     """Station that has claimed the device."""
     is_busy: bool
-    """Whether a command runs that excludes others."""
+    """True while a command runs that excludes others."""
     is_overloaded: bool
-    """Whether so many urgent commands run that one more has no further effect."""
+    """True while so many urgent commands run that one more has no further effect."""
     is_rate_limited: bool
 
 

@@ -177,11 +177,13 @@ def _device(
         return None
     common = {name: value for name, value in table.items() if name in CommonDeviceSettings.model_fields}
     own = {name: value for name, value in table.items() if name != "driver" and name not in common}
-    anybody = validate_table(CommonDeviceSettings, filled, key, common, folder)
+    common_settings = validate_table(CommonDeviceSettings, filled, key, common, folder)
     settings = validate_table(driver.settings_model, filled, key, own, folder)
-    if anybody is None or settings is None:
+    if common_settings is None or settings is None:
         return None
-    return DeviceSettings(driver=driver_name, settings=settings, raw_settings=own, **anybody.model_dump())
+    return DeviceSettings(
+        driver=driver_name, settings=settings, raw_settings=own, **common_settings.model_dump()
+    )
 
 
 def _no_driver(key: Key, table: Mapping[str, object]) -> UnlocatedIssue:
@@ -213,7 +215,7 @@ def _driver(
             UnlocatedIssue(key, text, suggest_name(name, installed_drivers(), "installed drivers"))
         )
         return None
-    except Exception as error:  # noqa: BLE001 - somebody else's package may fail in any way when imported
+    except Exception as error:  # noqa: BLE001 - a package of others may fail in any way when imported
         reason = f"{type(error).__name__}: {error}"
     filled.faults.append(
         UnlocatedIssue(

@@ -84,7 +84,7 @@ class GatewaySection(ConfigSection):
 
     @property
     def is_named(self) -> bool:
-        """Whether the post is configured; before that no device is started."""
+        """True once the post is configured; before that no device is started."""
         return self.site != UNCONFIGURED_SITE
 
 

@@ -77,15 +77,15 @@ class Grant:
     """Rights of one station at one position."""
 
     is_known: bool = False
-    """Whether the role file names the station."""
+    """True if the role file names the station."""
     is_foreign: bool = False
-    """Whether it belongs to another authority, which has no rights here."""
+    """True if it belongs to another authority, which has no rights here."""
     verbs_without_movement: frozenset[str] = frozenset()
     """Verbs that are permitted as long as they move nothing."""
     verbs_with_movement: frozenset[str] = frozenset()
     """Verbs that are permitted even if they move a machine."""
     can_steal: bool = False
-    """Whether it may take over a claim of another station."""
+    """True if it may take over a claim of another station."""
 
     def permits(self, verb: str, *, moves: bool) -> bool:
         """Tell whether a verb is permitted."""
@@ -96,12 +96,12 @@ class Grant:
 
     @property
     def has_any(self) -> bool:
-        """Whether it may do anything here; if so, it may claim the device."""
+        """True if it may do anything here; then it may claim the device."""
         return bool(self.verbs_without_movement or self.verbs_with_movement)
 
     @property
     def can_move(self) -> bool:
-        """Whether it may move the machine in any way; if so, it may always stop it."""
+        """True if it may move the machine in any way; then it may always stop it."""
         return bool(self.verbs_with_movement)
 
 

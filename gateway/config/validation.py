@@ -53,7 +53,7 @@ class DraftPost:
 
     @property
     def is_production(self) -> bool:
-        """Whether the profile is production."""
+        """True if the profile is production."""
         return self.gateway is not None and self.gateway.profile == "production"
 
 

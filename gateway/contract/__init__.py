@@ -1,1 +1,1 @@
-"""What leaves and enters over MQTT: envelope, topics, states. No I/O, and no device library."""
+"""Contract over MQTT: envelope, topics, states, commands. No I/O, and no device library."""

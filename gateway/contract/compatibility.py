@@ -40,13 +40,13 @@ def _narrowings(
         if old.get(word) != new.get(word):
             yield f"{where}: {word} was {old.get(word)!r}, is {new.get(word)!r}"
     for word in ("enum", "x-extensible-enum"):
-        for gone in [value for value in old.get(word, ()) if value not in new.get(word, ())]:
-            yield f"{where}: the word {gone!r} is gone"
+        for removed in [value for value in old.get(word, ()) if value not in new.get(word, ())]:
+            yield f"{where}: the word {removed!r} was removed"
     yield from _required(old, new, sender, path)
     for name, part in old.get("properties", {}).items():
         field = f"{path}.{name}".lstrip(".")
         if name not in new.get("properties", {}):
-            yield f"{field}: the field is gone"
+            yield f"{field}: the field was removed"
         else:
             yield from _narrowings(part, new["properties"][name], roots, sender, field, seen)
     if "items" in old:

@@ -21,7 +21,7 @@ SCHEMA_BASE = "urn:bgw:schema:"
 
 
 class ClockStatus(OpenEnum):
-    """Whether the wall clock could be trusted when a time was taken."""
+    """Trust in the wall clock when a time was taken."""
 
     SYNCED = "synced"
     UNSYNCED = "unsynced"

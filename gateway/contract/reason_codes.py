@@ -100,7 +100,7 @@ REASON_TEXTS: Mapping[CommandReason, ReasonText] = {
     ),
     CommandReason.CLAIMED: ReasonText(
         "Another station has claimed this device.",
-        "Ask that station to release it; its claim ends by itself when nobody renews it.",
+        "Ask that station to release it; its claim ends unless it is renewed.",
     ),
     CommandReason.DEVICE_REFUSED: ReasonText(
         "The device refused the command.", "Look at the device and its display; then send the command again."

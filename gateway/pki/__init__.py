@@ -1,1 +1,1 @@
-"""Who is who at a post: its authority, certificates and keys, and who may read and say what at its broker."""
+"""Keys and certificates of a post: authority, signing keys, and the broker's access list."""

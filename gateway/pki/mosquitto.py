@@ -6,19 +6,19 @@ FOLDER = "/etc/mosquitto/borderpost"
 _TEXT = """\
 # Made by `borderpost trust`. Mosquitto 2; copy this folder to {folder}, and start it with
 #     mosquitto -c {folder}/mosquitto.conf
-# Travellers' data passes through it: it keeps no files, and its log names topics and clients, never content.
+# Travellers' data passes through it: it stores no files, and its log names topics and clients, never content.
 persistence false
 log_type error
 log_type warning
 log_type notice
 connection_messages true
 
-# Nobody is anonymous: the common name of a certificate is the user name, and the access list knows no other.
+# No anonymous clients: the common name of a certificate is the user name, and the access list has all users.
 per_listener_settings false
 allow_anonymous false
 acl_file {folder}/acl
 
-# No protocol before TLS 1.3; whoever shows no certificate of this authority, or a revoked one, is not let in.
+# TLS 1.3 only; clients without a certificate of this authority, or with a revoked one, are refused.
 listener {port}
 cafile {folder}/ca.crt
 crlfile {folder}/crl.pem
@@ -30,7 +30,7 @@ tls_version tlsv1.3
 
 # Images are messages: the gateway's largest (delivery.max_image_bytes, 8 MiB) and its topic must fit.
 max_packet_size 9437184
-# Above this, Mosquitto drops silently what it has acknowledged.
+# Above this, Mosquitto silently drops messages that it has acknowledged.
 max_queued_messages 10000
 # Without this, a command and its answer wait up to 40 ms each in the broker, for an acknowledgement of TCP.
 set_tcp_nodelay true

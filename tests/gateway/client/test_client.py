@@ -1,4 +1,4 @@
-"""The workstation's client: once each, fresh, complete, and honest about what it cannot know."""
+"""Workstation client: events delivered once, fresh and complete; status only as far as it is known."""
 
 import asyncio
 import hashlib
@@ -40,7 +40,7 @@ async def publisher(mosquitto: Mosquitto) -> AsyncIterator["EventPublisher"]:
 
 
 class EventPublisher:
-    """Publishes by hand what a gateway would."""
+    """Publisher of messages in place of a gateway."""
 
     def __init__(self, client: aiomqtt.Client) -> None:
         self.client = client
@@ -85,75 +85,71 @@ class EventPublisher:
         await self.say("bgw/v1/uto-test/_gw/gw-1/state", json.dumps(body).encode(), retain=True)
 
 
-def desk_at(broker: Mosquitto, **more: Any) -> Workstation:
+def workstation_at(broker: Mosquitto, **more: Any) -> Workstation:
     return Workstation("127.0.0.1", broker.port, site="uto-test", positions=["lane-1/reader"], **more)
 
 
-async def first(desk: Workstation, count: int = 1) -> list[ReceivedEvent]:
+async def first(workstation: Workstation, count: int = 1) -> list[ReceivedEvent]:
     found: list[ReceivedEvent] = []
     async with asyncio.timeout(10):
-        async for received in desk:
+        async for received in workstation:
             found.append(received)
             if len(found) == count:
                 break
     return found
 
 
-async def test_an_event_sent_twice_is_handed_on_once(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
-    async with desk_at(mosquitto) as desk:
-        await desk.connected_event.wait()
+async def test_repeated_event_is_delivered_once(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+    async with workstation_at(mosquitto) as workstation:
+        await workstation.connected_event.wait()
         for number in (1, 1, 2, 1, 3):
             await publisher.event(number)
-        assert [r.envelope.seq for r in await first(desk, 3)] == [1, 2, 3]
-        assert desk.discarded.duplicates == 2
+        assert [r.envelope.seq for r in await first(workstation, 3)] == [1, 2, 3]
+        assert workstation.discarded.duplicates == 2
 
 
-async def test_gaps_in_the_numbers_are_counted(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
-    async with desk_at(mosquitto) as desk:
-        await desk.connected_event.wait()
+async def test_sequence_gaps_are_counted(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+    async with workstation_at(mosquitto) as workstation:
+        await workstation.connected_event.wait()
         for number in (1, 2, 6):
             await publisher.event(number)
-        await first(desk, 3)
-        assert desk.discarded.missing == 3
+        await first(workstation, 3)
+        assert workstation.discarded.missing == 3
 
 
-async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
-    async with desk_at(mosquitto) as desk:
-        await desk.connected_event.wait()
+async def test_stale_event_is_dropped(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+    async with workstation_at(mosquitto) as workstation:
+        await workstation.connected_event.wait()
         await publisher.event(1, lasts_s=1)
         await publisher.event(2, lasts_s=600)
-        await until(lambda: len(desk._queue._items) == 2)
+        await until(lambda: len(workstation._queue._items) == 2)
         loop = asyncio.get_running_loop()
-        expires = desk._queue._items[0].deadline_s
+        expires = workstation._queue._items[0].deadline_s
         await until(lambda: loop.time() > expires)
-        assert [r.envelope.seq for r in await first(desk)] == [2]
-        assert desk.discarded.expired == 1
+        assert [r.envelope.seq for r in await first(workstation)] == [2]
+        assert workstation.discarded.expired == 1
 
 
-async def test_a_retained_event_is_old_whoever_retained_it(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_retained_event_is_dropped(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     await publisher.event(1, retain=True)
-    async with desk_at(mosquitto) as desk:
-        await desk.connected_event.wait()
+    async with workstation_at(mosquitto) as workstation:
+        await workstation.connected_event.wait()
         await publisher.event(2)
-        assert [r.envelope.seq for r in await first(desk)] == [2]
-        assert desk.discarded.expired == 1
+        assert [r.envelope.seq for r in await first(workstation)] == [2]
+        assert workstation.discarded.expired == 1
 
 
-async def test_a_restarted_workstation_gets_what_it_missed(
+async def test_restarted_workstation_gets_missed_events(
     mosquitto: Mosquitto, publisher: EventPublisher
 ) -> None:
-    async with desk_at(mosquitto, client_id="counter-1") as desk:
-        await desk.connected_event.wait()
+    async with workstation_at(mosquitto, client_id="counter-1") as workstation:
+        await workstation.connected_event.wait()
     await publisher.event(1)
-    async with desk_at(mosquitto, client_id="counter-1") as desk:
-        assert [r.envelope.seq for r in await first(desk)] == [1]
+    async with workstation_at(mosquitto, client_id="counter-1") as workstation:
+        assert [r.envelope.seq for r in await first(workstation)] == [1]
 
 
-async def test_images_join_their_event_in_either_order(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_images_join_event_in_any_order(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     def listing(image: bytes) -> dict[str, Any]:
         facts = {"role": "page_vi", "media_type": "image/jpeg", "bytes": len(image)}
         return {
@@ -162,84 +158,76 @@ async def test_images_join_their_event_in_either_order(
             "attachments": [facts | {"sha256": hashlib.sha256(image).hexdigest()}],
         }
 
-    async with desk_at(mosquitto) as desk:
-        await desk.connected_event.wait()
+    async with workstation_at(mosquitto) as workstation:
+        await workstation.connected_event.wait()
         await publisher.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000001/page_vi", b"one", 60)
         await publisher.event(1, data=listing(b"one"))
         await publisher.event(2, data=listing(b"two"))
         await publisher.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000002/page_vi", b"two", 60)
-        received = await first(desk, 2)
+        received = await first(workstation, 2)
         assert [r.images for r in received] == [{"page_vi": b"one"}, {"page_vi": b"two"}]
         await publisher.event(3, data=listing(b"never"))
-        (incomplete,) = await first(desk)
+        (incomplete,) = await first(workstation)
         assert incomplete.images == {}
 
 
-async def test_what_a_newer_gateway_adds_is_passed_over(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
-    async with desk_at(mosquitto) as desk:
-        await desk.connected_event.wait()
+async def test_unknown_fields_are_ignored(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+    async with workstation_at(mosquitto) as workstation:
+        await workstation.connected_event.wait()
         newer = {"fault": "chewed_by_goat", "size_bytes": 1, "attachments": [], "since_breakfast": True}
         await publisher.event(1, data=newer, newfield="x", provenance="dreamt")
-        (received,) = await first(desk)
+        (received,) = await first(workstation)
         assert isinstance(received.data, Observation)
         assert (received.data.fault, received.envelope.provenance) == ("unknown", "unknown")
         await publisher.event(2, type="bgw.document.folded.v1", data={"times": 3})
-        (unknown,) = await first(desk)
+        (unknown,) = await first(workstation)
         assert unknown.data == {"times": 3}
         await publisher.event(3, type="bgw.document.folded.v1", data=["twice"])
-        (unknown,) = await first(desk)
+        (unknown,) = await first(workstation)
         assert unknown.data == ["twice"]
 
 
-async def test_nonsense_is_counted_and_passed_over(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
-    async with desk_at(mosquitto) as desk:
-        await desk.connected_event.wait()
+async def test_unreadable_messages_are_counted(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+    async with workstation_at(mosquitto) as workstation:
+        await workstation.connected_event.wait()
         await publisher.say(f"{BASE}/evt/document.read", b"{")
         await publisher.say(f"{BASE}/state", b"[]", retain=True)
         await publisher.say("bgw/v1/uto-test/_gw/gw-1/state", b"\xff")
         await publisher.event(1)
-        assert len(await first(desk)) == 1
-        assert desk.discarded.unreadable == 3
+        assert len(await first(workstation)) == 1
+        assert workstation.discarded.unreadable == 3
 
 
-async def test_a_device_is_online_only_while_its_gateways_session_lives(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_device_is_online_only_with_gateway(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     await publisher.state("one")
-    async with desk_at(mosquitto) as desk:
-        await until(lambda: desk.status("lane-1/reader").state is not None)
-        assert not desk.status("lane-1/reader").is_online, "nothing is known of its gateway yet"
+    async with workstation_at(mosquitto) as workstation:
+        await until(lambda: workstation.status("lane-1/reader").state is not None)
+        assert not workstation.status("lane-1/reader").is_online, "nothing is known of its gateway yet"
         await publisher.alive("one")
-        await until(lambda: desk.status("lane-1/reader").is_online)
+        await until(lambda: workstation.status("lane-1/reader").is_online)
         await publisher.alive("two")
-        await until(lambda: not desk.status("lane-1/reader").is_online)
+        await until(lambda: not workstation.status("lane-1/reader").is_online)
         await publisher.state("two")
-        await until(lambda: desk.status("lane-1/reader").is_online)
-        await publisher.alive("one", online=False)  # the late will of the session before
+        await until(lambda: workstation.status("lane-1/reader").is_online)
+        await publisher.alive("one", online=False)  # the late last will of the session before
         await publisher.event(1)
-        await first(desk)
-        assert desk.status("lane-1/reader").is_online
+        await first(workstation)
+        assert workstation.status("lane-1/reader").is_online
         await publisher.alive("two", online=False)
-        await until(lambda: not desk.status("lane-1/reader").is_online)
+        await until(lambda: not workstation.status("lane-1/reader").is_online)
 
 
-async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_command_without_gateway_is_not_sent(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     await publisher.alive("one")
     await publisher.state("one")
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
     await publisher.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
-    async with desk_at(mosquitto, station="counter-1") as desk:
+    async with workstation_at(mosquitto, station="counter-1") as workstation:
         with pytest.raises(CommandNotSent, match="No gateway is subscribed at this broker"):
-            await desk.command("lane-1/reader", "look")
+            await workstation.command("lane-1/reader", "look")
 
 
-async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_answer_of_newer_gateway_is_read(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     await publisher.alive("one")
     await publisher.state("one")
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
@@ -252,7 +240,7 @@ async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
         said = {"cmd_id": asked["cmd_id"], "since_breakfast": True} | more
         await publisher.say(f"{BASE}/rsp/counter-1", json.dumps(said).encode(), 10)
 
-    async with desk_at(mosquitto, station="counter-1") as desk:
+    async with workstation_at(mosquitto, station="counter-1") as workstation:
         for verb, said, kind in (
             ("look", {"state": "done", "result": {"seen": 3}}, None),
             ("claim", {"state": "done", "result": {"lease_s": "soon"}}, None),
@@ -261,16 +249,14 @@ async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
         ):
             answering = asyncio.create_task(answer(**said))
             if kind is None:
-                assert (await desk.command("lane-1/reader", verb)).result == said["result"]
+                assert (await workstation.command("lane-1/reader", verb)).result == said["result"]
             else:
                 with pytest.raises(kind):
-                    await desk.command("lane-1/reader", verb)
+                    await workstation.command("lane-1/reader", verb)
             await answering
 
 
-async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
-    mosquitto: Mosquitto, publisher: EventPublisher
-) -> None:
+async def test_last_value_removed_while_away_is_gone(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
     async def stands(payload: bytes) -> None:
         await publisher.say(f"{BASE}/now/barrier.state", payload, retain=True)
 
@@ -284,37 +270,37 @@ async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
         "session": "one",
     }
     await stands(json.dumps(body).encode())
-    async with desk_at(mosquitto) as desk:
-        await until(lambda: desk._site_state._last_values)
-        assert desk.last_value("lane-1/reader", "barrier.state") is None, (
+    async with workstation_at(mosquitto) as workstation:
+        await until(lambda: workstation._site_state._last_values)
+        assert workstation.last_value("lane-1/reader", "barrier.state") is None, (
             "nothing is known of its gateway yet"
         )
         await publisher.alive("one")
-        await until(lambda: desk.last_value("lane-1/reader", "barrier.state") is not None)
-        assert desk.last_value("lane-1/reader", "barrier.state").data == {"leaning": 3}
-        mosquitto.kill()  # which forgets what was retained
-        await until(lambda: not desk.connected_event.is_set())
+        await until(lambda: workstation.last_value("lane-1/reader", "barrier.state") is not None)
+        assert workstation.last_value("lane-1/reader", "barrier.state").data == {"leaning": 3}
+        mosquitto.kill()  # which loses all retained messages
+        await until(lambda: not workstation.connected_event.is_set())
         mosquitto.start()
         async with asyncio.timeout(10):
-            await desk.connected_event.wait()
-        assert desk.last_value("lane-1/reader", "barrier.state") is None
+            await workstation.connected_event.wait()
+        assert workstation.last_value("lane-1/reader", "barrier.state") is None
 
 
-async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) -> None:
+async def test_workstation_survives_broker_restarts(mosquitto: Mosquitto) -> None:
     mosquitto.stop()
-    async with desk_at(mosquitto) as desk:
+    async with workstation_at(mosquitto) as workstation:
         mosquitto.start()
         async with asyncio.timeout(10):
-            await desk.connected_event.wait()
+            await workstation.connected_event.wait()
         mosquitto.kill()
-        await until(lambda: not desk.connected_event.is_set())
+        await until(lambda: not workstation.connected_event.is_set())
         mosquitto.start()
         async with asyncio.timeout(10):
-            await desk.connected_event.wait()
+            await workstation.connected_event.wait()
 
 
 def examples() -> dict[str, Any]:
-    """What the README shows, at the site of the tests, which is not in training."""
+    """Run the README's examples, at the site of the tests, which is not in training."""
     code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
     code = code.replace(", training=True", "")
     found: dict[str, Any] = {"__name__": "example"}
@@ -343,9 +329,7 @@ async def test_the_example_of_the_readme_runs(
     assert "lane-1/reader UTO L898902C3 ERIKSSON" in shown
 
 
-async def test_the_command_of_the_readme_is_done_or_says_why_not(
-    gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_readme_command_runs(gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]) -> None:
     wire = await gateway.wire("lane-1/barrier")
     gateway.describe("lane-1/barrier", "scripted")
     shutil.copy(ROOT / "config/mosquitto/roles.toml", gateway.folder)
@@ -353,8 +337,8 @@ async def test_the_command_of_the_readme_is_done_or_says_why_not(
     gateway.write()
     await gateway.start()
     gate = examples()["gate"]
-    async with gateway.workstation() as desk:
-        await until(lambda: desk.status("lane-1/barrier").is_online)
+    async with gateway.workstation() as workstation:
+        await until(lambda: workstation.status("lane-1/barrier").is_online)
         async with asyncio.timeout(20):
             while b"look lane-1 " not in wire.received_bytes:  # a busy machine may not connect in time
                 await gate("127.0.0.1", gateway.broker.port)
@@ -364,7 +348,7 @@ async def test_the_command_of_the_readme_is_done_or_says_why_not(
     assert "The gateway is not running. Start it" in capsys.readouterr().out
 
 
-def test_a_workstation_loads_no_device_library() -> None:
+def test_workstation_loads_no_device_library() -> None:
     import subprocess
     import sys
 

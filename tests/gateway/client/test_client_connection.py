@@ -1,4 +1,4 @@
-"""A workstation's connection to its broker: what was acknowledged on it was taken, and nothing else is."""
+"""A workstation's connection: acknowledged messages were processed, and no others are acknowledged."""
 
 import asyncio
 import contextlib
@@ -24,8 +24,8 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-class Desk:
-    """Connects again and again as one client, whose session the broker keeps."""
+class RepeatedClient:
+    """Client that connects repeatedly under one id, whose session the broker keeps."""
 
     def __init__(self, broker: Mosquitto) -> None:
         self.broker = broker
@@ -38,7 +38,7 @@ class Desk:
             self.take,
             hostname="127.0.0.1",
             port=self.broker.port,
-            identifier="desk",
+            identifier="workstation",
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=False,
             properties=lasting,
@@ -58,48 +58,48 @@ async def say(broker: Mosquitto, payload: bytes) -> None:
         await gateway.publish(TOPIC, payload, qos=1)
 
 
-async def test_a_broker_that_answers_too_late_is_told_nothing_by_whoever_gave_up(
+async def test_late_broker_gets_no_acknowledgement(
     mosquitto: Mosquitto,
 ) -> None:
-    desk = Desk(mosquitto)
-    async with desk.connection() as before:
+    workstation = RepeatedClient(mosquitto)
+    async with workstation.connection() as before:
         await before.subscribe(TOPIC, qos=1)
     mosquitto.pause()
-    given_up = Desk(mosquitto)
+    given_up = RepeatedClient(mosquitto)
     with pytest.raises(aiomqtt.MqttError):
         await given_up.connection(timeout_s=0.2).__aenter__()
     mosquitto.resume()
     await say(mosquitto, b"said")
 
-    async with desk.connection():
-        assert await desk.next() == b"said"
+    async with workstation.connection():
+        assert await workstation.next() == b"said"
     assert given_up.taken.empty()
 
 
-async def test_what_comes_before_the_answer_to_a_subscription_is_taken(mosquitto: Mosquitto) -> None:
-    desk = Desk(mosquitto)
-    async with desk.connection() as before:
+async def test_message_before_suback_is_processed(mosquitto: Mosquitto) -> None:
+    workstation = RepeatedClient(mosquitto)
+    async with workstation.connection() as before:
         await before.subscribe(TOPIC, qos=1)
     await say(mosquitto, b"said")
 
     taken = b""
     with contextlib.suppress(aiomqtt.MqttError):
-        async with desk.connection() as broken_off:
-            taken = await desk.next()
+        async with workstation.connection() as broken_off:
+            taken = await workstation.next()
             mosquitto.kill()
             await broken_off.subscribe(TOPIC, qos=1)
     assert taken == b"said"
 
 
-async def test_a_connection_that_cannot_say_goodbye_is_cut(mosquitto: Mosquitto) -> None:
-    connection = await Desk(mosquitto).connection(timeout_s=0.2).__aenter__()
+async def test_connection_that_cannot_close_is_cut(mosquitto: Mosquitto) -> None:
+    connection = await RepeatedClient(mosquitto).connection(timeout_s=0.2).__aenter__()
     wire = connection._client.socket()
     mosquitto.pause()
-    for _ in range(40):  # more than the kernel keeps for a broker that does not read
+    for _ in range(40):  # more than the kernel buffers for a broker that does not read
         connection._client.publish(TOPIC, bytes(1 << 20))
     with pytest.raises(aiomqtt.MqttError):
         await connection.__aexit__(None, None, None)
-    await closed(wire, within_s=3)  # the kernel would give up after five
+    await closed(wire, within_s=3)  # the kernel would close it after five
 
 
 async def closed(wire: Any, within_s: float = 10) -> None:
@@ -109,9 +109,7 @@ async def closed(wire: Any, within_s: float = 10) -> None:
 
 
 @pytest.mark.parametrize("called_off", ["before it has a socket", "while it waits for an answer"])
-async def test_whoever_is_called_off_while_it_connects_leaves_no_connection(
-    mosquitto: Mosquitto, called_off: str
-) -> None:
+async def test_cancelled_connect_leaves_no_socket(mosquitto: Mosquitto, called_off: str) -> None:
     mosquitto.pause()
     may_go, opened = threading.Event(), asyncio.Queue[Any]()
 

@@ -1,4 +1,4 @@
-"""A workstation that cannot connect: where it tried, why it failed, what to do."""
+"""Connection problems of a workstation: address, reason, remedy."""
 
 import asyncio
 import os
@@ -36,10 +36,10 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 async def problem_of(host: str, port: int, within_s: float = 20, **more: str) -> ConnectionProblem:
     met: asyncio.Queue[ConnectionProblem] = asyncio.Queue()
-    async with Workstation(host, port, site="uto-test", on_problem=met.put_nowait, **more) as desk:  # type: ignore[arg-type]
+    async with Workstation(host, port, site="uto-test", on_problem=met.put_nowait, **more) as workstation:  # type: ignore[arg-type]
         async with asyncio.timeout(within_s):
             problem = await met.get()
-        assert desk.problem == problem
+        assert workstation.problem == problem
     return problem
 
 
@@ -64,14 +64,14 @@ async def test_unknown_host() -> None:
 
 
 async def test_no_gateway(mosquitto: Mosquitto) -> None:
-    """A broker that is not the post's, or a post in training that is taken for another."""
+    """A broker of another post, or a training post addressed as a real one."""
     problem = await problem_of("127.0.0.1", mosquitto.port)
     assert f"127.0.0.1:{mosquitto.port} knows no gateway of site uto-test" in problem.text
     assert "training=True" in problem.how
 
 
 async def test_logged_once() -> None:
-    """Without `on_problem` it is a warning, however often it is tried again."""
+    """Without `on_problem` it is one warning, however many attempts follow."""
     port = free_port()
     with capture_logs() as logged:
         async with Workstation("127.0.0.1", port, site="uto-test"), asyncio.timeout(20):
@@ -84,17 +84,19 @@ async def test_logged_once() -> None:
 
 async def test_problem_ends(mosquitto: Mosquitto) -> None:
     mosquitto.stop()
-    async with Workstation("127.0.0.1", mosquitto.port, site="uto-test", on_problem=lambda _: None) as desk:
+    async with Workstation(
+        "127.0.0.1", mosquitto.port, site="uto-test", on_problem=lambda _: None
+    ) as workstation:
         async with asyncio.timeout(20):
-            while desk.problem is None:
+            while workstation.problem is None:
                 await asyncio.sleep(0.01)
             mosquitto.start()
-            await desk.connected_event.wait()
-        assert desk.problem is None
+            await workstation.connected_event.wait()
+        assert workstation.problem is None
 
 
 async def test_hangup_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    """No traceback when a connection that was given up is closed by the other end."""
+    """No traceback when the other end closes an abandoned connection."""
     loop, met = asyncio.get_running_loop(), []
     loop.set_exception_handler(lambda _, context: met.append(context))
     writers: list[asyncio.StreamWriter] = []

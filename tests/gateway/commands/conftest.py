@@ -1,4 +1,4 @@
-"""What the tests of the command path share."""
+"""Fixtures for tests of commands."""
 
 from collections.abc import AsyncIterator
 
@@ -7,9 +7,9 @@ from support.gateway.command_dispatch import DispatcherFixture
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[DispatcherFixture]:
-    """A command path with quick machines."""
-    desk = DispatcherFixture(min_move_interval_s=0.001, moves_per_min=600)
-    yield desk
-    desk.path.refuse_commands()
-    desk.path.stop()
+async def dispatcher() -> AsyncIterator[DispatcherFixture]:
+    """Dispatcher with fast machines."""
+    dispatcher = DispatcherFixture(min_move_interval_s=0.001, moves_per_min=600)
+    yield dispatcher
+    dispatcher.path.refuse_commands()
+    dispatcher.path.stop()

@@ -1,4 +1,4 @@
-"""The gatekeeper's promises, for every command and every state of affairs."""
+"""Properties of the authorization policy, for any command and any facts."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -60,7 +60,7 @@ BASES = [
         for verb in sorted(CLAIM_VERBS)
     ),
 ]
-"""Each of them is let through."""
+"""Each of them is permitted."""
 OTHERWISE: dict[str, st.SearchStrategy[Any]] = {
     "station": st.sampled_from(["counter-1", "counter-2"]),
     "verb": st.sampled_from(["open", "stop", "look", "fly", *sorted(CLAIM_VERBS)]),
@@ -92,7 +92,7 @@ OF_ASKED = {field.name for field in fields(CommandRequest)}
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[CommandRequest, PolicyInput]:
-    """What is in order, but for up to four things."""
+    """Draw a permitted case with up to four changes."""
     asked, facts = draw(st.sampled_from(BASES))
     for name in draw(st.lists(st.sampled_from(sorted(OTHERWISE)), max_size=4, unique=True)):
         value = draw(OTHERWISE[name])
@@ -108,12 +108,12 @@ def is_stop(facts: PolicyInput) -> bool:
 
 
 @pytest.mark.parametrize("base", BASES, ids=lambda base: base[0].verb)
-def test_what_is_in_order_is_let_through(base: tuple[CommandRequest, PolicyInput]) -> None:
+def test_permitted_case_is_permitted(base: tuple[CommandRequest, PolicyInput]) -> None:
     assert decide(*base) is None
 
 
 @given(cases())
-def test_what_is_let_through_is_fresh_new_and_asked_by_a_known_station_of_ours(
+def test_permitted_command_is_fresh_and_own(
     case: tuple[CommandRequest, PolicyInput],
 ) -> None:
     asked, facts = case
@@ -130,7 +130,7 @@ def test_what_is_let_through_is_fresh_new_and_asked_by_a_known_station_of_ours(
 
 
 @given(cases())
-def test_nothing_moves_without_an_express_grant(case: tuple[CommandRequest, PolicyInput]) -> None:
+def test_movement_needs_express_grant(case: tuple[CommandRequest, PolicyInput]) -> None:
     asked, facts = case
     facts = replace(facts, target=replace(facts.target or Target(), is_movement=True), is_machine=True)
     if asked.verb in CLAIM_VERBS:
@@ -141,7 +141,7 @@ def test_nothing_moves_without_an_express_grant(case: tuple[CommandRequest, Poli
 
 
 @given(cases())
-def test_a_device_that_another_station_has_claimed_is_only_stopped(
+def test_claimed_device_accepts_only_stops(
     case: tuple[CommandRequest, PolicyInput],
 ) -> None:
     asked, facts = case
@@ -150,7 +150,7 @@ def test_a_device_that_another_station_has_claimed_is_only_stopped(
 
 
 @given(cases(), st.sampled_from(sorted(CLAIM_VERBS)))
-def test_a_claim_changes_hands_only_by_right(case: tuple[CommandRequest, PolicyInput], verb: str) -> None:
+def test_claim_changes_only_by_right(case: tuple[CommandRequest, PolicyInput], verb: str) -> None:
     asked, facts = case
     asked, facts = replace(asked, verb=verb), replace(facts, target=Target())
     assume(decide(asked, facts) is None)
@@ -165,7 +165,7 @@ def test_a_claim_changes_hands_only_by_right(case: tuple[CommandRequest, PolicyI
 
 
 @given(cases(), st.sampled_from(sorted(set(StateCode) - COMMANDABLE_STATES)))
-def test_a_device_that_is_not_there_or_worked_on_is_only_stopped(
+def test_unavailable_device_accepts_only_stops(
     case: tuple[CommandRequest, PolicyInput], condition: StateCode
 ) -> None:
     asked, facts = case
@@ -176,7 +176,7 @@ def test_a_device_that_is_not_there_or_worked_on_is_only_stopped(
 
 
 @given(cases())
-def test_one_at_a_time_and_not_too_often_but_for_what_is_urgent(
+def test_busy_and_rate_limit_apply_unless_urgent(
     case: tuple[CommandRequest, PolicyInput],
 ) -> None:
     asked, facts = case
@@ -188,10 +188,8 @@ def test_one_at_a_time_and_not_too_often_but_for_what_is_urgent(
 
 
 @given(cases(), st.booleans())
-def test_whoever_may_move_a_machine_may_stop_it_in_every_state(
-    case: tuple[CommandRequest, PolicyInput], moves: bool
-) -> None:
-    """Whoever has claimed it, however it is, whatever runs, however often."""
+def test_stop_is_permitted_in_every_state(case: tuple[CommandRequest, PolicyInput], moves: bool) -> None:
+    """With any holder, any state, any running command, any rate."""
     asked, facts = case
     asked = replace(
         asked, station="counter-1", verb="stop", session="now", command_seq=9, retained=False, expires_s=1
@@ -223,7 +221,7 @@ def test_every_refusal_has_its_reason(case: tuple[CommandRequest, PolicyInput]) 
 
 
 @given(cases())
-def test_a_number_is_used_up_only_by_what_is_surely_a_stations_own_and_new(
+def test_number_is_used_only_by_certain_sender(
     case: tuple[CommandRequest, PolicyInput],
 ) -> None:
     asked, facts = case

@@ -1,4 +1,4 @@
-"""Who is shown what a camera sees, and when it is wiped; all that is around it is written down."""
+"""Receivers of previews, and when a preview ends. The gateway around it is a recorder."""
 
 import pytest
 
@@ -43,14 +43,12 @@ def previews(around: FakeGatewayPort) -> Previews:
     return previews
 
 
-def test_it_is_wiped_when_the_claim_ends(previews: Previews, around: FakeGatewayPort) -> None:
+def test_preview_ends_with_claim(previews: Previews, around: FakeGatewayPort) -> None:
     previews.on_claim_changed(CAMERA, None)
     assert around.log == [(MINE, b""), ("told", None)]
 
 
-def test_who_steals_the_claim_is_shown_nothing_of_the_others(
-    previews: Previews, around: FakeGatewayPort
-) -> None:
+def test_new_holder_sees_no_earlier_picture(previews: Previews, around: FakeGatewayPort) -> None:
     around.held = "lane-2"
     previews.on_claim_changed(CAMERA, "lane-2")
     previews.on_frame(CAMERA, "lane-1", b"late")
@@ -58,13 +56,13 @@ def test_who_steals_the_claim_is_shown_nothing_of_the_others(
     assert around.log == [(MINE, b""), ("told", "lane-2"), ("told", "lane-2"), (THEIRS, b"own")]
 
 
-def test_nobody_is_shown_anything_without_a_claim(around: FakeGatewayPort) -> None:
+def test_no_preview_without_claim(around: FakeGatewayPort) -> None:
     around.held = None
     Previews(TOPICS, around).on_frame(CAMERA, "lane-1", b"jpeg")
     assert around.log == [("told", None)]
 
 
-def test_it_is_wiped_when_the_camera_says_so_or_is_gone(previews: Previews, around: FakeGatewayPort) -> None:
+def test_preview_ends_with_camera(previews: Previews, around: FakeGatewayPort) -> None:
     previews.on_frame(CAMERA, "lane-1", b"")
     assert around.log == [(MINE, b"")]
     previews.on_frame(CAMERA, "lane-1", b"jpeg")

@@ -1,4 +1,4 @@
-"""A driver of somebody else's package, installed as packages are: by its metadata on the path."""
+"""Driver of another package, installed as packages are: by its metadata on the path."""
 
 import importlib
 import importlib.metadata
@@ -94,7 +94,7 @@ def _kivu(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def post(tmp_path: Path) -> Callable[..., Post]:
-    """Load a text as a post's file, with an environment of its own."""
+    """Function that loads a text as a post's file, with an environment of its own."""
 
     def _load(text: str, **environ: str) -> Post:
         file = tmp_path / "busia.toml"
@@ -106,7 +106,7 @@ def post(tmp_path: Path) -> Callable[..., Post]:
 
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own drivers, whether or not the project is installed where the tests run."""
+    """Replace the installed drivers by those of pyproject.toml, installed or not."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     group = drivers.driver.ENTRY_POINTS
     points = {

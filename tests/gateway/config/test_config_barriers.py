@@ -1,4 +1,4 @@
-"""Barriers in a post's file: boards that could hurt somebody are refused, with line, key and remedy."""
+"""Barriers in a post's file: dangerous boards are refused, with line, key and remedy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ def barrier(driver: str, board: str, more: str = "", wired: str = WIRED) -> str:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file, the line that is named by `#!`, and what is said about it."""
+    """A file, the line marked with `#!`, and the expected mistake."""
 
     name: str
     file: str
@@ -143,7 +143,7 @@ REFUSED = (
 
 @pytest.mark.usefixtures("shipped")
 @pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: refused.name)
-def test_what_must_not_move_a_barrier_is_refused(refused: Refused, tmp_path: Path) -> None:
+def test_dangerous_board_is_refused(refused: Refused, tmp_path: Path) -> None:
     file = tmp_path / "busia.toml"
     file.write_text(refused.file)
     lines = refused.file.splitlines()
@@ -177,7 +177,7 @@ def test_what_must_not_move_a_barrier_is_refused(refused: Refused, tmp_path: Pat
         ),
     ],
 )
-def test_what_may_move_a_barrier_is_taken(file: str, tmp_path: Path) -> None:
+def test_safe_board_is_accepted(file: str, tmp_path: Path) -> None:
     path = tmp_path / "busia.toml"
     path.write_text(file)
     assert len(load(path, {}).devices) == 1

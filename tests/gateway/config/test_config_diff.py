@@ -1,4 +1,4 @@
-"""What a reload has to do, for any two configurations of a post."""
+"""Changes that a reload makes, for any two configurations of a post."""
 
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def test_nothing_differs_from_itself(post: Post) -> None:
 
 
 @given(POSTS, POSTS)
-def test_carrying_out_the_changes_gives_the_new_devices(old: Post, new: Post) -> None:
+def test_applied_changes_give_new_devices(old: Post, new: Post) -> None:
     changes = diff_config(old, new)
 
     running = {
@@ -94,12 +94,12 @@ def test_back_is_the_opposite_of_forth(old: Post, new: Post) -> None:
 
 
 @given(POSTS, POSTS)
-def test_equal_means_no_changes_and_no_changes_means_equal(old: Post, new: Post) -> None:
+def test_equal_posts_have_no_changes(old: Post, new: Post) -> None:
     assert bool(diff_config(old, new)) == (old != new)
 
 
 @given(POSTS, DEVICES)
-def test_devices_alone_touch_nothing_else(old: Post, devices: dict[Position, Any]) -> None:
+def test_changed_device_changes_nothing_else(old: Post, devices: dict[Position, Any]) -> None:
     changes = diff_config(old, old.model_copy(update={"devices": devices}))
 
     assert changes == ConfigDiff(changes.added, changes.removed, changes.changed, *5 * [False], ())
@@ -107,7 +107,7 @@ def test_devices_alone_touch_nothing_else(old: Post, devices: dict[Position, Any
 
 
 @given(POSTS)
-def test_a_renewed_password_under_the_same_name_is_a_change(old: Post) -> None:
+def test_renewed_password_file_is_change(old: Post) -> None:
     changes = diff_config(old, old.model_copy(update={"file_times": {Path("/p"): 3}}))
 
     assert changes.broker

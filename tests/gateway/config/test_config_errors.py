@@ -1,7 +1,4 @@
-"""Every way we know to write a post's file wrongly, and what its author is told.
-
-In each text the line that must be named ends in `#!`. `{folder}` is the file's own folder.
-"""
+"""Mistakes in a post's file, and the messages for its author."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +26,7 @@ CAMERA = '[device."lane-1/camera"]\ndriver = "camera-snapshot"\nurl = "https://1
 
 @dataclass(frozen=True)
 class Broken:
-    """A file, and the one thing that is said about it."""
+    """A file, and its one expected mistake."""
 
     name: str
     file: str
@@ -39,7 +36,7 @@ class Broken:
 
 
 TABLE = (
-    # The file as a whole, and its form.
+    # The whole file, and its form.
     Broken(
         "empty device table", GATEWAY + BROKER + "[device] #!", "device", "without devices", '"lane-1/reader"'
     ),
@@ -562,7 +559,7 @@ TABLE = (
         "no credential of that name",
         "LoadCredentialEncrypted=outbox.key",
     ),
-    # What only a production post refuses.
+    # Refused only in production.
     Broken(
         "embedded broker in production",
         PRODUCTION + BROKER + "embedded = true #!\n" + DEVICE,
@@ -648,7 +645,7 @@ TABLE = (
         "does not exist",
         "create it",
     ),
-    # One of several kinds of table, told by a word in it.
+    # Tables of several kinds, told apart by a word in them.
     Broken(
         "kind of table that there is not",
         GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound]\nmodel = "hron" #!',
@@ -710,7 +707,7 @@ TABLE = (
 
 
 def findings(folder: Path, text: str) -> tuple[ConfigIssue, ...]:
-    """What is said about a text, in a folder with files of every kind."""
+    """Load a text in a directory with files of every kind; returns its mistakes."""
     for name, content, mode in (("open", "x", 0o644), ("private", "x", 0o640), ("empty", "", 0o640)):
         (folder / name).write_text(content)
         (folder / name).chmod(mode)
@@ -725,7 +722,7 @@ def findings(folder: Path, text: str) -> tuple[ConfigIssue, ...]:
 
 
 @pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
-def test_a_broken_file_is_answered_with_file_line_key_and_remedy(broken: Broken, tmp_path: Path) -> None:
+def test_mistake_has_line_key_and_remedy(broken: Broken, tmp_path: Path) -> None:
     text = broken.file.replace("{folder}", str(tmp_path))
     marked = [at for at, line in enumerate(text.splitlines(), 1) if line.endswith("#!")]
 
@@ -740,7 +737,7 @@ def test_a_broken_file_is_answered_with_file_line_key_and_remedy(broken: Broken,
     assert str(finding).count("\n") == 1
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_in_order(tmp_path: Path) -> None:
     told = findings(
         tmp_path,
         GATEWAY.replace("ke-busia", "KE")
@@ -763,7 +760,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
     assert [finding.line for finding in told] == sorted(finding.line or 0 for finding in told)
 
 
-def test_the_error_reads_as_in_our_style(tmp_path: Path) -> None:
+def test_error_text(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, GATEWAY + BROKER + DEVICE + "baud = 9601")
 
     assert str(finding) == (
@@ -806,7 +803,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert caught.value.exit_code == 78
 
 
-def test_a_folder_a_device_a_huge_file_and_a_name_that_is_none(tmp_path: Path) -> None:
+def test_unusable_path_is_reported(tmp_path: Path) -> None:
     huge = tmp_path / "huge.toml"
     huge.write_bytes(b"#" * 2_000_000)
     for path, text in (
@@ -823,14 +820,14 @@ def test_a_folder_a_device_a_huge_file_and_a_name_that_is_none(tmp_path: Path) -
         assert finding.line is None
 
 
-def test_a_file_that_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "busia.toml"
     file.write_text("")
 
     def refuse(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    # Root, who runs the tests, may read everything: only the operating system's answer is put in its place.
+    # Root, who runs the tests, may read every file: so the operating system's error is simulated.
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(ConfigError) as caught:
         load(file)
@@ -850,7 +847,7 @@ def test_latin_1_is_found_by_line(tmp_path: Path) -> None:
     assert "UTF-8" in finding.remedy
 
 
-def test_a_syntax_error_has_line_and_column(tmp_path: Path) -> None:
+def test_syntax_error_has_line_and_column(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, '[gateway]\nsite = "ke-busia"\nname = gw-1\n')
 
     assert (finding.line, finding.column) == (3, 8)

@@ -1,4 +1,4 @@
-"""What a correct file becomes."""
+"""Loading of correct files."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def test_a_small_file_gets_the_defaults(post: Callable[..., Post], tmp_path: Pat
     assert device.settings.model_dump()["baud"] == 9600
 
 
-def test_what_holds_for_every_device_is_not_passed_to_its_driver(post: Callable[..., Post]) -> None:
+def test_common_settings_stay_out_of_driver(post: Callable[..., Post]) -> None:
     loaded = post(SMALL + 'expected_firmware = "2.14"\n')
 
     device = loaded.devices[Position("lane-1", "reader")]
@@ -54,7 +54,7 @@ def test_tls_moves_the_default_port(post: Callable[..., Post]) -> None:
     assert not loaded.hq.send_traveller
 
 
-def test_production_accepts_what_is_real(post: Callable[..., Post]) -> None:
+def test_production_accepts_real_devices(post: Callable[..., Post]) -> None:
     loaded = post(
         SMALL.replace("training", "production")
         + '[hq]\nhost = "hq.example"\nsend_traveller = true\ntls = {}\n'
@@ -71,7 +71,7 @@ def test_one_camera_may_have_several_pictures(post: Callable[..., Post]) -> None
     assert len(post(SMALL + camera.format(1) + camera.format(2)).devices) == 3
 
 
-def test_the_environment_is_filled_in_before_validation(post: Callable[..., Post]) -> None:
+def test_variables_are_replaced_before_validation(post: Callable[..., Post]) -> None:
     loaded = post(
         SMALL.replace('"127.0.0.1"', '"${HOST:-localhost}"\nport = "${PORT:-1}"\nusername = "a$$b"').replace(
             "usb:0DB5:0137", "${RUN}/lane-1-reader"
@@ -86,7 +86,7 @@ def test_the_environment_is_filled_in_before_validation(post: Callable[..., Post
     assert loaded.devices[Position("lane-1", "reader")].raw_settings["port"] == "/run/x/lane-1-reader"
 
 
-def test_a_windows_editor_may_leave_its_mark(tmp_path: Path) -> None:
+def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "busia.toml"
     file.write_text("\ufeff" + SMALL.replace("\n", "\r\n"), newline="")
 
@@ -99,7 +99,7 @@ def test_a_post_shows_no_raw_tables(post: Callable[..., Post]) -> None:
     assert repr(loaded).count("geheim") == 1, "once in the driver's own settings, whose model may hide it"
 
 
-def test_a_renewed_password_file_is_noticed(post: Callable[..., Post], tmp_path: Path) -> None:
+def test_renewed_password_file_is_noticed(post: Callable[..., Post], tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("x")
     password.chmod(0o600)
@@ -109,7 +109,7 @@ def test_a_renewed_password_file_is_noticed(post: Callable[..., Post], tmp_path:
 
 
 @pytest.mark.usefixtures("shipped")
-def test_the_demo_is_a_post_of_four_readers_and_a_barrier_that_its_officer_may_move(tmp_path: Path) -> None:
+def test_demo_loads_and_officer_may_move_barrier(tmp_path: Path) -> None:
     loaded = load(
         ROOT / "config/demo.toml", {"BORDERPOST_RUN": str(tmp_path), "BORDERPOST_MQTT_PORT": "18831"}
     )
@@ -129,7 +129,7 @@ def test_the_demo_is_a_post_of_four_readers_and_a_barrier_that_its_officer_may_m
 
 
 @pytest.mark.usefixtures("shipped")
-def test_the_demo_says_which_variable_it_misses() -> None:
+def test_demo_reports_missing_variable() -> None:
     with pytest.raises(ConfigError) as caught:
         load(ROOT / "config/demo.toml", {})
 
@@ -139,11 +139,11 @@ def test_the_demo_says_which_variable_it_misses() -> None:
 
 
 @pytest.mark.usefixtures("shipped")
-def test_the_example_is_a_production_post_and_shows_the_defaults(tmp_path: Path) -> None:
+def test_example_shows_the_defaults(tmp_path: Path) -> None:
     text = (ROOT / "config/example.toml").read_text()
     loaded = load(ROOT / "config/example.toml", {})
     shown = tmp_path / "shown.toml"
-    # The lines that are commented out claim to show defaults; these cannot, they name things.
+    # Commented lines show defaults; these cannot, they name things.
     files = ("# password_file", "# users_file", "# ca_file", "# cert_file", "# key_file", "# roles_file")
     named = ("# username", "# key_variable", "# listen", "# signing_key", *files)
     shown.write_text(
@@ -194,7 +194,7 @@ PIECES = st.lists(
 
 
 def outcome(file: Path) -> Post | ConfigError:
-    """What loading comes to; anything but these two is raised."""
+    """Load a file; errors other than ConfigError are raised."""
     try:
         return load(file, {})
     except ConfigError as error:
@@ -203,7 +203,7 @@ def outcome(file: Path) -> Post | ConfigError:
 
 @given(st.one_of(st.text(), TOML_LIKE, PIECES))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_any_text_is_a_post_or_a_config_error(tmp_path: Path, text: str) -> None:
+def test_any_text_is_post_or_config_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "any.toml"
     file.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
     loaded = outcome(file)
@@ -224,7 +224,7 @@ def test_any_bytes_are_a_config_error(tmp_path: Path, content: bytes) -> None:
         load(file, {})
 
 
-def test_a_correct_file_loads_nothing_that_explains_mistakes(tmp_path: Path) -> None:
+def test_correct_file_loads_no_message_modules(tmp_path: Path) -> None:
     (tmp_path / "post.toml").write_text(SMALL)
     program = f"""
         import sys

@@ -18,7 +18,7 @@ NAMES = st.one_of(
 
 @st.composite
 def texts(draw: st.DrawFn) -> str:
-    """A TOML text whose numbers are the lines they stand on."""
+    """Draw a TOML text whose numbers are their own lines."""
     lines: list[str] = []
     trees = draw(
         st.lists(
@@ -50,7 +50,7 @@ def texts(draw: st.DrawFn) -> str:
 
 
 def numbers(value: Any, key: Key = ()) -> list[tuple[Key, int]]:
-    """Every number of a document, with its key."""
+    """List every number of a document, with its key."""
     match value:
         case dict():
             return [found for name, inner in value.items() for found in numbers(inner, (*key, name))]
@@ -74,11 +74,11 @@ def test_every_key_is_found_on_its_line(text: str) -> None:
 
 
 @given(st.text())
-def test_places_of_anything_are_lines_of_it(text: str) -> None:
+def test_locations_of_any_text_are_its_lines(text: str) -> None:
     assert SourceLocations(text).line_of(("a", 0)) >= 1
 
 
-def test_what_is_missing_stands_where_its_table_begins() -> None:
+def test_missing_key_has_line_of_its_table() -> None:
     places = SourceLocations('\n\n[device."lane-1/reader"]\nport = 1\n\n[broker]\n')
 
     assert places.line_of(("device", "lane-1/reader", "driver")) == 3
@@ -87,7 +87,7 @@ def test_what_is_missing_stands_where_its_table_begins() -> None:
 
 
 @given(st.text())
-def test_a_key_is_written_as_toml_reads_it(name: str) -> None:
+def test_formatted_key_reads_back(name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -103,7 +103,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
-def test_without_a_dollar_nothing_changes_and_a_doubled_one_is_one(table: dict[str, Any]) -> None:
+def test_only_dollar_signs_are_interpolated(table: dict[str, Any]) -> None:
     def each(value: Any, change: tuple[str, str]) -> Any:
         match value:
             case str():

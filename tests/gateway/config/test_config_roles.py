@@ -1,4 +1,4 @@
-"""The role file: what it grants, and everything that can be wrong with it."""
+"""Role file: granted rights, and mistakes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ LANE_1, LANE_2 = Position("lane-1", "barrier"), Position("lane-2", "barrier")
 READER = Position("lane-1", "reader")
 
 
-def test_the_shipped_file_grants_what_it_says() -> None:
+def test_shipped_file_grants_what_it_says() -> None:
     roles = load_roles(SHIPPED)
 
     counter = roles.grant("lane-1", LANE_1)
@@ -40,7 +40,7 @@ def test_the_shipped_file_grants_what_it_says() -> None:
     assert not roles.grant("nobody", LANE_1).is_known
 
 
-def test_without_a_role_file_nobody_may_do_anything(tmp_path: Path) -> None:
+def test_without_role_file_all_is_refused(tmp_path: Path) -> None:
     text = (ROOT / "config/demo.toml").read_text()
     file = tmp_path / "post.toml"
     file.write_text(text.replace('roles_file = "demo-roles.toml"\n', ""))
@@ -49,7 +49,7 @@ def test_without_a_role_file_nobody_may_do_anything(tmp_path: Path) -> None:
     assert not post.roles.grant("lane-1", READER).is_known
 
 
-def test_a_named_verb_is_granted_by_itself() -> None:
+def test_named_verb_is_granted() -> None:
     roles = Roles.model_validate(
         {
             "authority": "KE",
@@ -88,7 +88,7 @@ ROLES = st.builds(
 
 
 @given(st.lists(ROLES, max_size=3), PLACES, st.sampled_from([None, "KE", "UG"]), NAMES, NAMES, VERBS)
-def test_a_grant_is_what_some_role_of_the_station_says(
+def test_grant_is_union_of_roles(
     held: list[dict[str, object]],
     places: list[str],
     authority: str | None,
@@ -138,7 +138,7 @@ positions = ["lane-1/*"]
 
 @dataclass(frozen=True)
 class Broken:
-    """A file whose marked line is wrong, and what is said about it."""
+    """A file whose marked line is wrong, and the expected mistake."""
 
     name: str
     file: str
@@ -228,7 +228,7 @@ TABLE = (
 
 
 @pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
-def test_a_broken_role_file_is_answered_with_file_line_key_and_remedy(broken: Broken, tmp_path: Path) -> None:
+def test_role_file_mistake_has_line_and_remedy(broken: Broken, tmp_path: Path) -> None:
     marked = [at for at, line in enumerate(broken.file.splitlines(), 1) if line.endswith("#!")]
     file = tmp_path / "roles.toml"
     file.write_text(broken.file)
@@ -268,7 +268,7 @@ def findings(folder: Path, profile: str = "training", **parts: str) -> tuple[Con
     return ()
 
 
-def test_mistakes_of_both_files_are_told_at_once(tmp_path: Path) -> None:
+def test_mistakes_of_both_files_are_reported(tmp_path: Path) -> None:
     (tmp_path / "roles.toml").write_text("color = 1\n" + GOOD)
     told = findings(tmp_path, broker="port = 0")
     assert [(Path(finding.file).name, finding.key_path) for finding in told] == [
@@ -278,7 +278,7 @@ def test_mistakes_of_both_files_are_told_at_once(tmp_path: Path) -> None:
     assert str(told[1]).startswith(f"{tmp_path}/roles.toml:1: color: there is no such key\n")
 
 
-def test_a_role_file_that_is_not_there_or_that_anybody_can_change(tmp_path: Path) -> None:
+def test_missing_or_writable_role_file_is_reported(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path)
     assert (finding.key_path, finding.text) == ("commands.roles_file", "the file does not exist")
     roles = tmp_path / "roles.toml"
@@ -289,7 +289,7 @@ def test_a_role_file_that_is_not_there_or_that_anybody_can_change(tmp_path: Path
     assert "every user of this machine can change the file" in finding.text
 
 
-def test_in_production_roles_need_a_broker_that_asks_for_names(tmp_path: Path) -> None:
+def test_production_roles_need_user_names(tmp_path: Path) -> None:
     (tmp_path / "roles.toml").write_text(GOOD)
     (finding,) = findings(tmp_path, profile="production")
     assert finding.key_path == "commands.roles_file"

@@ -1,4 +1,4 @@
-"""Commands and answers are what the contract says; drivers speak its vocabulary."""
+"""Commands and answers follow the contract; drivers use its vocabulary."""
 
 from typing import Any
 
@@ -30,13 +30,13 @@ from gateway.contract.schemas import schemas
 KINDS = {kind.name: kind for kind in COMMANDS}
 
 
-def test_drivers_reasons_are_reasons_of_the_contract() -> None:
+def test_driver_reasons_are_in_contract() -> None:
     assert {str(reason) for reason in RefusalReason} <= {str(reason) for reason in CommandReason}
     assert all(CommandReason(reason) == reason for reason in RefusalReason)
 
 
 @pytest.mark.parametrize("reason", CommandReason)
-def test_every_reason_has_a_sentence_and_a_remedy(reason: CommandReason) -> None:
+def test_every_reason_has_text_and_remedy(reason: CommandReason) -> None:
     text, how = REASON_TEXTS[reason]
     for said in (text, how):
         assert said[0].isupper()
@@ -44,26 +44,26 @@ def test_every_reason_has_a_sentence_and_a_remedy(reason: CommandReason) -> None
         assert len(said) < 160
 
 
-def test_the_vocabulary_is_in_the_schema_with_its_sentences() -> None:
+def test_schema_has_reason_texts() -> None:
     about = schemas()["command.answer.v1.json"]["properties"]["reason"]
     assert set(about["x-sentences"]) == {str(reason) for reason in CommandReason}
 
 
 @pytest.mark.parametrize("reason", CommandReason)
-def test_what_came_too_late_is_expired_and_every_other_refusal_rejected(reason: CommandReason) -> None:
+def test_late_command_is_expired_others_rejected(reason: CommandReason) -> None:
     wanted = CommandState.EXPIRED if reason is CommandReason.EXPIRED else CommandState.REJECTED
     assert CommandAnswer.rejected("x", reason).state is wanted
     assert CommandOutcome.refused(reason).state is wanted
     assert CommandOutcome.failed(reason).state is CommandState.FAILED
 
 
-def test_the_gateways_own_verbs_are_no_drivers() -> None:
+def test_claim_verbs_are_reserved() -> None:
     assert {kind.verb for kind in CLAIM_COMMAND_TYPES} == RESERVED_VERBS
 
 
 @pytest.mark.parametrize("name", sorted(installed_drivers()))
-def test_every_command_of_our_drivers_is_in_the_catalogue(name: str) -> None:
-    """Another package's commands name schemas that it publishes itself; ours are in config/contract."""
+def test_driver_commands_are_registered(name: str) -> None:
+    """Commands of another package have schemas of their own; ours are in config/contract."""
     point = installed_drivers()[name]
     if point.dist is None or point.dist.name != "borderpost-gateway":
         pytest.skip("a driver of another package")
@@ -73,7 +73,7 @@ def test_every_command_of_our_drivers_is_in_the_catalogue(name: str) -> None:
         assert (command.arguments_type, command.result_type) == (kind.request, kind.done)
 
 
-def test_an_offer_names_the_schemas_of_its_command() -> None:
+def test_description_names_command_schemas() -> None:
     from support.plugins.scripted_drivers import ScriptedDriver
 
     offered = describe_command("barrier", ScriptedDriver.commands["open-up"])
@@ -85,7 +85,7 @@ def test_an_offer_names_the_schemas_of_its_command() -> None:
 
 
 @pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.name)
-def test_the_examples_of_a_command_are_valid(kind: CommandType) -> None:
+def test_command_examples_are_valid(kind: CommandType) -> None:
     asked, answered = command_example(kind), answer_example(kind)
 
     Draft202012Validator(schemas()["command.v1.json"]).validate(asked)
@@ -111,7 +111,7 @@ def test_the_examples_of_a_command_are_valid(kind: CommandType) -> None:
         {"session": None},
     ],
 )
-def test_what_is_sent_to_us_is_taken_at_its_word(spoil: dict[str, Any]) -> None:
+def test_wrong_command_field_is_rejected(spoil: dict[str, Any]) -> None:
     message = command_example(COMMANDS[0]) | spoil
 
     assert not Draft202012Validator(schemas()["command.v1.json"]).is_valid(message)
@@ -119,7 +119,7 @@ def test_what_is_sent_to_us_is_taken_at_its_word(spoil: dict[str, Any]) -> None:
         CommandMessage.model_validate(message)
 
 
-def test_a_reader_of_answers_can_read_the_next_version() -> None:
+def test_newer_answer_is_readable() -> None:
     message = answer_example(COMMANDS[0]) | {"new_field": 1, "state": "postponed", "reason": "bad_weather"}
 
     Draft202012Validator(schemas()["command.answer.v1.json"]).validate(message)
@@ -127,7 +127,7 @@ def test_a_reader_of_answers_can_read_the_next_version() -> None:
     assert (read.state, read.reason) == (CommandState.UNKNOWN, CommandReason.UNKNOWN)
 
 
-def test_every_command_is_received_and_answered_in_the_asyncapi_document() -> None:
+def test_every_command_is_in_asyncapi() -> None:
     document = asyncapi(CONTRACT_VERSION)
     for kind in COMMANDS:
         operation = document["operations"][f"receive {kind.name}"]

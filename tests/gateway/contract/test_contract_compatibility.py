@@ -1,7 +1,7 @@
-"""Within v1, fields and words are only added: every released version's promises and payloads still hold.
+"""Compatibility within v1: schemas and payloads of every released version still hold.
 
-`golden/` has a folder a released version of the contract: its schemas, and one payload a message. Nothing in
-it is ever changed; a release adds a folder.
+`golden/` has a directory for each released version of the contract: its schemas, and one payload for each
+message. These files never change; a release adds a directory.
 """
 
 import copy
@@ -39,7 +39,7 @@ def name_of(file: Path) -> str:
     return f"{file.parent.parent.name}-{file.name}"
 
 
-def test_this_version_is_among_the_golden_ones_with_all_its_messages() -> None:
+def test_golden_files_of_this_version_are_complete() -> None:
     here = GOLDEN / CONTRACT_VERSION
 
     assert {file.name for file in (here / "schemas").iterdir()} == schemas().keys()
@@ -55,7 +55,7 @@ def test_this_version_is_among_the_golden_ones_with_all_its_messages() -> None:
 
 @pytest.mark.parametrize("promise", PROMISES, ids=name_of)
 def test_no_schema_has_narrowed(promise: Path) -> None:
-    assert promise.name in schemas(), "the message is gone"
+    assert promise.name in schemas(), "the message was removed"
 
     sent_to_us = promise.name == "command.v1.json" or promise.name.endswith(".args.json")
     old, new = json.loads(promise.read_text()), schemas()[promise.name]
@@ -63,7 +63,7 @@ def test_no_schema_has_narrowed(promise: Path) -> None:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=name_of)
-def test_a_golden_payload_is_still_valid_and_still_read(payload: Path) -> None:
+def test_golden_payload_is_valid_and_readable(payload: Path) -> None:
     message = json.loads(payload.read_text())
     events = {event.event_type: event for event in EVENTS}
 
@@ -92,9 +92,9 @@ DATA = ("$defs", "DocumentRead")
 
 
 def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
-    """The schema of a document read with something in it replaced; None removes.
+    """Return a function that makes the schema of a document read with a part replaced; None removes it.
 
-    Made when it is called: every one of pytest's workers collects every test.
+    It is made on the call: each of pytest's workers collects every test.
     """
 
     def schema() -> dict[str, Any]:
@@ -115,11 +115,11 @@ def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
-        (changed("properties", seq=None), "seq: the field is gone"),
-        (changed(*DATA, "properties", lines=None), "data.lines: the field is gone"),
+        (changed("properties", seq=None), "seq: the field was removed"),
+        (changed(*DATA, "properties", lines=None), "data.lines: the field was removed"),
         (
             changed("$defs", "MrzDate", "properties", year=None),
-            "data.mrz.birth_date.year: the field is gone",
+            "data.mrz.birth_date.year: the field was removed",
         ),
         (changed("properties", "seq", type="string"), "seq: type was 'integer', is 'string'"),
         (changed("properties", "seq", minimum=2), "seq: minimum was 1, is 2"),
@@ -127,7 +127,7 @@ def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
         (changed("properties", "type", const="bgw.document.read.v2"), "type: const was"),
         (
             changed("$defs", "ClockStatus", **{"x-extensible-enum": ["synced", "unknown"]}),
-            "clock: the word 'unsynced' is gone",
+            "clock: the word 'unsynced' was removed",
         ),
         (changed(*DATA, "properties", "lines", items={"type": "integer"}), "data.lines[]: type was"),
         (
@@ -137,7 +137,7 @@ def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
         (changed(required=["id"]), "seq: was required, may now be missing"),
     ],
 )
-def test_a_narrowing_is_named_with_its_field(schema: Callable[[], dict[str, Any]], told: str) -> None:
+def test_narrowing_names_its_field(schema: Callable[[], dict[str, Any]], told: str) -> None:
     assert any(one.startswith(told) for one in find_narrowings(schemas()[EVENT], schema()))
 
 
@@ -155,7 +155,7 @@ def test_an_addition_is_none(schema: Callable[[], dict[str, Any]]) -> None:
     assert find_narrowings(schemas()[EVENT], schema()) == []
 
 
-def test_consumers_are_not_asked_for_more() -> None:
+def test_required_field_is_narrowing_for_consumers() -> None:
     old = {"type": "object", "properties": {"n": {"type": "integer"}, "m": {}}, "required": ["n"]}
 
     assert find_narrowings(old, {**old, "required": ["n", "m"]}, "consumer") == ["m: is now required"]

@@ -17,7 +17,7 @@ from gateway.contract.schemas import STATES, event_example, example, last_value_
 
 CONTRACT = Path(__file__).parents[3] / "config/contract"
 SMALL = 150
-"""Length in characters up to which a repeated part is cheaper than a reference to it."""
+"""Length in characters up to which a repeated part is shorter than a reference to it."""
 
 
 @cache
@@ -65,7 +65,7 @@ def test_references_stay_in_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["asyncapi.yaml", "messages.json"])
 def test_definitions_are_written_once(name: str) -> None:
-    """Neither two names for one definition, nor the envelope's fields in every event."""
+    """No two names for one definition, and no envelope fields in every event."""
     found = definitions(name)
     whole = Counter(json.dumps(part, sort_keys=True) for part in found.values())
     assert [part for part, count in whole.items() if count > 1] == []
@@ -76,7 +76,7 @@ def test_definitions_are_written_once(name: str) -> None:
         for inner in (part, *part.get("allOf", ()))
         for field in inner.get("properties", {}).values()
     )
-    # `attachments` belongs to the data of every event, which is complete by itself: `dataschema` names it.
+    # `attachments` belongs to the data of every event, which is self-contained: `dataschema` names it.
     assert [
         field for field, n in properties.items() if n > 6 and len(field) > SMALL and "Attachment" not in field
     ] == []
@@ -106,7 +106,7 @@ def validator(name: str, definition: str) -> Draft202012Validator:
 @pytest.mark.parametrize("name", ["asyncapi.yaml", "messages.json"])
 @pytest.mark.parametrize("definition", MESSAGES)
 def test_messages_fit_definition(name: str, definition: str) -> None:
-    """Valid as written, not valid without any field that the file of that message requires."""
+    """Valid as written, invalid without any required field."""
     message = MESSAGES[definition]
     valid = validator(name, definition)
     valid.validate(message)
@@ -130,7 +130,7 @@ def test_payload_of_command_fits(name: str) -> None:
 
 
 def test_all_messages_are_told_apart() -> None:
-    """The root accepts every message and nothing else: generators begin there."""
+    """The root accepts every message and nothing else: generators start there."""
     whole = Draft202012Validator(document("messages.json"))
     for message in (*MESSAGES.values(), *EXCHANGES.values()):
         whole.validate(message)

@@ -1,4 +1,4 @@
-"""Events are written by hand, for speed; what is written is exactly what the model says."""
+"""Events are written by hand, for speed; the result equals the model."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from gateway.contract.envelope import (
     to_schema_id,
 )
 
-# Any text JSON can carry: everything but lone surrogates, which no UTF-8 can.
+# Any text that JSON can carry: all but lone surrogates, which UTF-8 cannot encode.
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 HEX = st.text(alphabet="0123456789abcdef", min_size=1, max_size=32)
 # Years 1970 to 9999, in nanoseconds.
@@ -58,7 +58,7 @@ WRITERS = st.builds(EnvelopeWriter, TEXT, TEXT, TEXT)
 @given(
     WRITERS, OBSERVATIONS, MOMENTS, st.sampled_from(Provenance), TEXT, UUID7, HEX, HEX, st.integers(1, 2**53)
 )
-def test_what_is_written_reads_as_exactly_what_was_meant(
+def test_written_event_reads_back(
     writer: EnvelopeWriter,
     observation: DocumentRead | ReadFailed,
     moment: Moment,
@@ -95,7 +95,7 @@ def test_what_is_written_reads_as_exactly_what_was_meant(
             "seq": seq,
         }
     )
-    # No key twice, none besides the model's: what one parser reads first, another reads last.
+    # No key twice, and no other keys: parsers differ in which of two they read.
     pairs = json.loads(payload, object_pairs_hook=list)
     names = [name for name, _ in pairs]
     assert sorted(names) == sorted(Event.model_fields)
@@ -103,9 +103,7 @@ def test_what_is_written_reads_as_exactly_what_was_meant(
 
 
 @given(OBSERVATIONS, MOMENTS)
-def test_bytes_and_pictures_never_stand_in_an_event(
-    observation: DocumentRead | ReadFailed, moment: Moment
-) -> None:
+def test_event_has_no_bytes_or_images(observation: DocumentRead | ReadFailed, moment: Moment) -> None:
     opened = EnvelopeWriter("s", "g", "l/d").write_partial_event(observation, moment, Provenance.LIVE, "t")
     data = json.loads(opened + b"}")["data"]
 
@@ -114,7 +112,7 @@ def test_bytes_and_pictures_never_stand_in_an_event(
 
 
 @given(st.integers(0, 253402300799 * 10**9))
-def test_a_timestamp_is_a_time_with_microseconds_cut_not_rounded(unix_ns: int) -> None:
+def test_timestamp_is_cut_to_microseconds(unix_ns: int) -> None:
     read = datetime.fromisoformat(to_rfc3339(unix_ns))
 
     assert (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == unix_ns // 1000

@@ -1,4 +1,4 @@
-"""config/contract is what the models say, and tools of others can read it."""
+"""config/contract equals the models, and other tools can read it."""
 
 import json
 import os
@@ -35,11 +35,11 @@ const read = async (text) => {
 RETAINED = ("device.state", "gateway.state", ".description", ".last-value", "send device.claim")
 
 
-def test_the_documents_do_not_drift_from_the_models() -> None:
+def test_files_equal_models() -> None:
     assert [str(drift) for drift in compare(ROOT / "config/contract")] == []
 
 
-def test_what_is_written_is_what_is_compared(tmp_path: Path) -> None:
+def test_written_files_equal_models(tmp_path: Path) -> None:
     assert {drift.kind for drift in compare(tmp_path)} == {"missing"}
     assert len(write(tmp_path)) == len(render_documents())
     assert compare(tmp_path) == []
@@ -59,7 +59,7 @@ def test_what_is_written_is_what_is_compared(tmp_path: Path) -> None:
     assert (tmp_path / "README.md").exists()
 
 
-def test_the_document_has_a_channel_for_every_topic() -> None:
+def test_every_topic_has_channel() -> None:
     channels = asyncapi(CONTRACT_VERSION)["channels"]
     topics = SiteTopics("{site}", "{gateway}")
     device = Position("{lane}", "{device}")
@@ -79,7 +79,7 @@ def test_the_document_has_a_channel_for_every_topic() -> None:
     }
 
 
-def test_only_states_are_retained_and_everything_is_acknowledged() -> None:
+def test_only_states_are_retained() -> None:
     for name, operation in asyncapi(CONTRACT_VERSION)["operations"].items():
         binding = operation["bindings"]["mqtt"]
         assert binding["qos"] == 1
@@ -87,7 +87,7 @@ def test_only_states_are_retained_and_everything_is_acknowledged() -> None:
         assert ("messageExpiryInterval" in binding) == (not binding["retain"])
 
 
-def test_the_examples_of_addresses_are_topics_of_ours() -> None:
+def test_address_examples_are_topics() -> None:
     document = asyncapi(CONTRACT_VERSION)
     for channel in document["channels"].values():
         address = channel["address"]
@@ -105,7 +105,7 @@ def test_the_yaml_is_the_document() -> None:
 
 @pytest.fixture(scope="session")
 def asyncapi_parser() -> Path:
-    """Where npm has installed AsyncAPI's own parser; once for all workers and runs."""
+    """Directory where npm has installed AsyncAPI's own parser; once for all workers and runs."""
     if shutil.which("npm") is None or shutil.which("node") is None:
         pytest.skip("npm and node, from https://nodejs.org or apt install npm, read the AsyncAPI document")
     folder = ROOT / ".cache/npm"
@@ -130,7 +130,7 @@ def asyncapi_parser() -> Path:
 
 
 def parsed(parser: Path, *texts: str) -> list[dict[str, Any]]:
-    """What AsyncAPI's parser makes of each; a process of its own would take half as long again to begin."""
+    """Parse texts with AsyncAPI's parser, in one process: each start costs half as much again."""
     done = subprocess.run(
         ["node", "--max-semi-space-size=64", "--single-threaded-gc", "-e", READ],
         input=json.dumps(texts),
@@ -146,7 +146,7 @@ def parsed(parser: Path, *texts: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(300)
-def test_asyncapis_own_parser_accepts_the_document_and_refuses_a_wrong_one(asyncapi_parser: Path) -> None:
+def test_asyncapi_parser_accepts_document(asyncapi_parser: Path) -> None:
     text = (ROOT / "config/contract/asyncapi.yaml").read_text()
     wrong = asyncapi(CONTRACT_VERSION)
     wrong["operations"]["send device.state"]["action"] = "shout"

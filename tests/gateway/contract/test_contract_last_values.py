@@ -1,4 +1,4 @@
-"""What stands is written, read and described like an event, without what makes an event one of a kind."""
+"""Last values are written, read and described like events, without the event's identity."""
 
 import json
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from gateway.contract.schemas import last_value_example, last_value_schema
 
 
 class Water(Observation):
-    """How high it stands."""
+    """Water level of a river."""
 
     event_type: ClassVar[str] = "river.water"
     data_class: ClassVar[DataClass] = DataClass.RECORD
@@ -24,7 +24,7 @@ class Water(Observation):
 MOMENT = Moment(1_795_422_930_123_456_789, "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071", 1, ClockStatus.SYNCED)
 
 
-def test_what_is_written_is_valid_and_read_again() -> None:
+def test_written_value_is_valid_and_readable() -> None:
     written = complete_last_value(
         write_partial_last_value(Water(level_m=2), MOMENT, Provenance.SIMULATED), "session-1"
     )
@@ -34,7 +34,7 @@ def test_what_is_written_is_valid_and_read_again() -> None:
     assert (read.data, read.session, read.provenance) == (Water(level_m=2), "session-1", "simulated")
 
 
-def test_the_examples_are_valid_and_another_event_is_not() -> None:
+def test_example_is_valid_and_other_event_is_not() -> None:
     schema = Draft202012Validator(last_value_schema(Water))
     message: dict[str, Any] = last_value_example(Water)
 

@@ -1,4 +1,4 @@
-"""The schemas say what the models say, and a real event is what they say."""
+"""Schemas agree with the models, and with written events."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ EVENT_ID = "01938f3e-7c1a-7b5e-9d55-0242ac120002"
 
 
 def written(event: type[Observation], **changes: Any) -> bytes:
-    """An event as a worker and the outbox write it."""
+    """Write an event as a worker and the outbox do."""
     observation = event.model_validate(example(event) | changes)
     opened = WRITER.write_partial_event(observation, MOMENT, Provenance.SIMULATED, "t-1")
     return complete_event(opened, EVENT_ID, "5f0c2a6e9b7d4c33", "lane-1/reader/traveller", 42)
@@ -52,7 +52,7 @@ def an_image() -> Attachment:
     return Attachment.from_bytes("page_ir", "image/jpeg", b"\xff\xd8")
 
 
-def test_every_schema_is_one_and_says_which() -> None:
+def test_every_schema_is_valid() -> None:
     for name, schema in schemas().items():
         Draft202012Validator.check_schema(schema)
         assert schema["$id"].startswith("urn:bgw:schema:"), name
@@ -64,7 +64,7 @@ def test_no_two_schemas_have_one_id() -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_a_written_event_is_valid_and_names_the_schema_of_its_data(event: type[Observation]) -> None:
+def test_written_event_is_valid(event: type[Observation]) -> None:
     message = json.loads(written(event, attachments=(an_image(),)))
 
     valid(event).validate(message)
@@ -92,7 +92,7 @@ def test_a_spoilt_event_is_not_valid(event: type[Observation], spoil: Any) -> No
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_a_reader_of_this_version_can_read_the_next(event: type[Observation]) -> None:
+def test_newer_event_is_readable(event: type[Observation]) -> None:
     message = json.loads(written(event))
     message |= {"newattribute": "x", "clock": "atomic", "data": message["data"] | {"new_field": 1}}
 
@@ -102,7 +102,7 @@ def test_a_reader_of_this_version_can_read_the_next(event: type[Observation]) ->
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_the_cloudevents_sdk_reads_a_written_event(event: type[Observation]) -> None:
+def test_cloudevents_sdk_reads_event(event: type[Observation]) -> None:
     body = written(event)
 
     old = from_json(body)
@@ -113,7 +113,7 @@ def test_the_cloudevents_sdk_reads_a_written_event(event: type[Observation]) -> 
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_the_examples_make_a_state_that_is_valid(name: str) -> None:
+def test_state_examples_are_valid(name: str) -> None:
     message = example(STATES[name])
 
     Draft202012Validator(state_schema(name)).validate(message)
@@ -121,14 +121,14 @@ def test_the_examples_make_a_state_that_is_valid(name: str) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_the_examples_make_an_event_that_is_valid(event: type[Observation]) -> None:
+def test_event_examples_are_valid(event: type[Observation]) -> None:
     message = event_example(event)
 
     valid(event).validate(message)
     Event[event].model_validate(message)
 
 
-def test_a_document_with_everything_is_valid() -> None:
+def test_document_with_mrz_is_valid() -> None:
     mrz: Any = DocumentRead.model_fields["mrz"].annotation
     message = json.loads(written(DocumentRead, mrz=example(get_args(mrz)[0])))
 
@@ -137,7 +137,7 @@ def test_a_document_with_everything_is_valid() -> None:
 
 
 def models(found: Any, seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
-    """A model and all that its fields are made of."""
+    """Yield a model and all models of its fields."""
     if isinstance(found, type) and issubclass(found, BaseModel) and found not in seen:
         seen.add(found)
         yield found
@@ -158,17 +158,17 @@ MODELS = [
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_field_is_described_with_an_example_that_fits(model: type[BaseModel]) -> None:
+def test_every_field_has_description_and_example(model: type[BaseModel]) -> None:
     schema = TypeAdapter(model).json_schema(mode="serialization")
     for name, field in model.model_fields.items():
-        # There is no example of what never leaves; the data of an event is a model itself.
+        # Excluded fields have no example; the data of an event is a model itself.
         if field.exclude or (model in (*ENVELOPES, LastValueMessage[Any]) and name == "data"):
             continue
         assert field.description, f"{name}: say what it is, and in which unit"
         assert field.description.endswith("."), name
         assert field.examples, f"{name}: give an example"
         assert not name.endswith("_s") or "second" in field.description, f"{name}: name the unit"
-        if model not in (Post, DeviceSettings):  # their examples are pieces of TOML
+        if model not in (Post, DeviceSettings):  # their examples are parts of TOML
             part = schema["properties"][field.alias or name]
             fits = Draft202012Validator({**part, "$defs": schema.get("$defs", {})})
             for each in field.examples:

@@ -1,4 +1,4 @@
-"""Who may do what at the broker of two states, pair by pair, at a real Mosquitto with certificates."""
+"""Rights at the broker of two states, pair by pair, at a real Mosquitto with certificates."""
 
 import itertools
 import os
@@ -27,14 +27,14 @@ from gateway.pki.store import CertificateStore, init
 README = Path(__file__).parents[3] / "config/mosquitto/README.md"
 NOT_AUTHORISED = 0x87
 HERALD = "\nuser herald\ntopic readwrite #\npattern read over/%u\n"
-"""Somebody for the test alone, who says everything, and a topic on which each hears that all was said."""
+"""Principal of the test alone, which may publish everything; and a topic that ends its messages."""
 ISSUERS = ("{}-lane-1", "{}-lane-2", "{}-supervisor", "{}-technician", "{}-hq", "{}-gw-1")
 BODY = b"\x10\x11\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x04door"
 """A CONNECT of MQTT 5 with the client identifier `door`."""
 
 
 class Broker(Mosquitto):
-    """Mosquitto with what `borderpost trust` made for it; only port and folder are the test's."""
+    """Mosquitto with the files of `borderpost trust`; only port and directory are the test's."""
 
     def __init__(self, folder: CertificateStore) -> None:
         super().__init__(port=free_port())
@@ -52,17 +52,17 @@ class Broker(Mosquitto):
 
 
 @dataclass
-class Guest:
-    """Somebody at the broker: what it answers him, and what he hears."""
+class BrokerClient:
+    """A client of the broker: the broker's answers to it, and the messages it receives."""
 
     name: str
     port: int
     tls: ssl.SSLContext
     session: str = ""
-    """The client identifier under which the broker keeps a session for him, and goes on with one."""
+    """Client identifier under which the broker keeps a session, and resumes it."""
     heard: list[str] = field(default_factory=list)
 
-    def __enter__(self) -> "Guest":
+    def __enter__(self) -> "BrokerClient":
         self._sent: dict[int, str] = {}
         self._codes: dict[int, int] = {}
         self._news = threading.Condition()
@@ -85,13 +85,16 @@ class Guest:
         self._client.loop_stop()
         self._client.__del__()  # its socket pair, which it closes nowhere else
 
-    def say(self, topics: list[str]) -> None:
-        """Publish on each. paho's callbacks hold a lock that `publish` needs: none of ours is held here."""
+    def publish_all(self, topics: list[str]) -> None:
+        """Publish on each topic.
+
+        Paho's callbacks hold a lock that `publish` needs: none of ours is held here.
+        """
         for topic in topics:
             self._sent[self._client.publish(topic, b"x", qos=1).mid] = topic
 
     def answered(self) -> dict[str, int]:
-        """How the broker answered all that was published since: reason codes by topic."""
+        """Return the broker's reason codes since the last call, by topic."""
         with self._news:
             assert self._news.wait_for(lambda: len(self._codes) == len(self._sent), 30), self.name
         answers = {topic: self._codes[mid] for mid, topic in self._sent.items()}
@@ -104,7 +107,7 @@ class Guest:
         with self._news:
             assert self._news.wait_for(lambda: self._subscribed, 30)
 
-    def told(self) -> list[str]:
+    def received(self) -> list[str]:
         with self._news:
             assert self._news.wait_for(lambda: self._over, 30), f"{self.name} heard no end"
         return self.heard
@@ -134,30 +137,30 @@ class Guest:
 
 
 @dataclass
-class House:
-    hall: Deployment
+class DeploymentFixture:
+    deployment: Deployment
     folder: CertificateStore
     authority: CertificateAuthority
     broker: Broker
 
     def context(self, name: str | None, issued: IssuedCertificate | None = None) -> ssl.SSLContext:
-        """What somebody comes with: what the folder has for that name, or what was issued elsewhere."""
+        """Make a TLS context with the certificate of a name, or with one issued elsewhere."""
         context = ssl.create_default_context(cafile=str(self.folder.path / "ca.crt"))
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         if issued is not None:
-            self.folder.write("guest/guest.crt", issued.pem)
-            self.folder.write("guest/guest.key", issued.key)
-            name = "guest"
+            self.folder.write("client/client.crt", issued.pem)
+            self.folder.write("client/client.key", issued.key)
+            name = "client"
         if name is not None:
             home = self.folder.path / name
             context.load_cert_chain(home / f"{name}.crt", home / f"{name}.key")
         return context
 
-    def guest(self, name: str, issued: IssuedCertificate | None = None, session: str = "") -> Guest:
-        return Guest(name, self.broker.port, self.context(name, issued), session)
+    def client(self, name: str, issued: IssuedCertificate | None = None, session: str = "") -> BrokerClient:
+        return BrokerClient(name, self.broker.port, self.context(name, issued), session)
 
-    def dies(self, name: str, will: str) -> None:
-        """Come as somebody, with a last will, and be gone without a word."""
+    def disconnect_with_will(self, name: str, will: str) -> None:
+        """Connect with a last will, and lose the connection."""
         topic = will.encode()
         body = (
             b"\x00\x04MQTT\x05\x06\x00\x0a\x00\x00\x04dead\x00"
@@ -172,8 +175,8 @@ class House:
             secure.sendall(bytes([0x10, len(body)]) + body)
             assert secure.recv(4)[:1] == b"\x20"
 
-    def lets_in(self, context: ssl.SSLContext) -> bool:
-        """Whether a CONNECT is answered: in TLS 1.3 a server refuses only after the handshake."""
+    def accepts(self, context: ssl.SSLContext) -> bool:
+        """Tell whether a CONNECT is answered: in TLS 1.3 a server refuses only after the handshake."""
         try:
             with (
                 socket.create_connection(("127.0.0.1", self.broker.port), 10) as plain,
@@ -186,16 +189,16 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    place = tmp_path_factory.mktemp("hall")
-    hall = load_deployment(two_state_deployment(place))
-    folder = init(place / "authority", hall, days=365, passphrase=None)
+def fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentFixture]:
+    place = tmp_path_factory.mktemp("deployment")
+    deployment = load_deployment(two_state_deployment(place))
+    folder = init(place / "authority", deployment, days=365, passphrase=None)
     with Broker(folder) as broker:
-        yield House(hall, folder, folder.load_ca(None), broker)
+        yield DeploymentFixture(deployment, folder, folder.load_ca(None), broker)
 
 
 def topics() -> Iterator[str]:
-    """One topic of every kind, at both sites, in every lane, of and to everybody who matters."""
+    """Yield one topic of every kind, at both sites, in every lane, for every principal."""
     for state in ("ke", "ug"):
         site = f"bgw/v1/{state}-busia"
         yield from (f"{site}/_gw/gw-1/state", f"{site}/_gw/gw-1/evt/clock.stepped", f"{site}/_gw/gw-2/evt/x")
@@ -212,27 +215,29 @@ def topics() -> Iterator[str]:
     yield from ("bgw-training/v1/ke-busia/lane-1/reader/state", "bgw/v2/ke-busia/lane-1/reader/state", "else")
 
 
-def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> None:
+def test_every_pair_follows_the_table(fixture: DeploymentFixture) -> None:
     said = list(topics())
-    names = [*house.hall.principals, "stranger"]
-    granted = {name: [right for right in acl_entries(house.hall) if right.name == name] for name in names}
-    guests = {name: house.guest(name) for name in house.hall.principals}
-    # Known to the authority, and described nowhere.
-    guests["stranger"] = house.guest("stranger", house.authority.issue("stranger", 1))
-    herald = house.guest("herald", house.authority.issue("herald", 1))
+    names = [*fixture.deployment.principals, "stranger"]
+    granted = {
+        name: [right for right in acl_entries(fixture.deployment) if right.name == name] for name in names
+    }
+    clients = {name: fixture.client(name) for name in fixture.deployment.principals}
+    # Known to the authority, without a description.
+    clients["stranger"] = fixture.client("stranger", fixture.authority.issue("stranger", 1))
+    herald = fixture.client("herald", fixture.authority.issue("herald", 1))
     try:
-        for guest in (herald, *guests.values()):
-            guest.__enter__()
-        for guest in guests.values():
-            guest.say(said)
-        written = {name: guest.answered() for name, guest in guests.items()}
-        for guest in guests.values():
-            guest.listen()
-        herald.say([*said, *(f"over/{name}" for name in names)])
-        heard = {name: set(guest.told()) for name, guest in guests.items()}
+        for client in (herald, *clients.values()):
+            client.__enter__()
+        for client in clients.values():
+            client.publish_all(said)
+        written = {name: client.answered() for name, client in clients.items()}
+        for client in clients.values():
+            client.listen()
+        herald.publish_all([*said, *(f"over/{name}" for name in names)])
+        heard = {name: set(client.received()) for name, client in clients.items()}
     finally:
-        for guest in (herald, *guests.values()):
-            guest.__exit__()
+        for client in (herald, *clients.values()):
+            client.__exit__()
 
     wrong = []
     for name, topic in itertools.product(names, said):
@@ -245,7 +250,7 @@ def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> Non
     assert wrong == []
     assert len(names) * len(said) * 2 > 7000
 
-    # What must hold whatever the table says.
+    # Rules that hold for any table.
     for name in names:
         own = f"bgw/v1/{name[:2]}-busia/"
         allowed = {topic for topic, code in written[name].items() if code != NOT_AUTHORISED}
@@ -270,71 +275,73 @@ def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> Non
     assert heard["stranger"] == set()
 
 
-def test_nobody_comes_in_without_a_certificate_in_force_of_this_authority(
-    house: House, tmp_path: Path
-) -> None:
-    elsewhere = init(tmp_path / "authority", house.hall, days=365, passphrase=None).load_ca(None)
-    assert house.lets_in(house.context("ke-lane-1"))
-    assert not house.lets_in(house.context(None)), "no certificate"
-    assert not house.lets_in(house.context("ke-lane-1", elsewhere.issue("ke-lane-1", 1))), "another authority"
-    assert not house.lets_in(house.context("ke-lane-1", house.authority.issue("ke-lane-1", -1))), "expired"
-    server = house.authority.issue("ke-lane-1", 1, ["127.0.0.1"])
-    assert not house.lets_in(house.context("ke-lane-1", server)), "a server's certificate"
-    older = house.context("ke-lane-1")
+def test_connect_needs_valid_certificate(fixture: DeploymentFixture, tmp_path: Path) -> None:
+    elsewhere = init(tmp_path / "authority", fixture.deployment, days=365, passphrase=None).load_ca(None)
+    assert fixture.accepts(fixture.context("ke-lane-1"))
+    assert not fixture.accepts(fixture.context(None)), "no certificate"
+    assert not fixture.accepts(fixture.context("ke-lane-1", elsewhere.issue("ke-lane-1", 1))), (
+        "another authority"
+    )
+    assert not fixture.accepts(fixture.context("ke-lane-1", fixture.authority.issue("ke-lane-1", -1))), (
+        "expired"
+    )
+    server = fixture.authority.issue("ke-lane-1", 1, ["127.0.0.1"])
+    assert not fixture.accepts(fixture.context("ke-lane-1", server)), "a server's certificate"
+    older = fixture.context("ke-lane-1")
     older.minimum_version, older.maximum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2
-    assert not house.lets_in(older), "TLS 1.2"
+    assert not fixture.accepts(older), "TLS 1.2"
 
 
-def test_whoever_is_revoked_loses_rights_at_once_and_the_way_in(house: House) -> None:
+def test_revoked_principal_loses_rights_at_once(fixture: DeploymentFixture) -> None:
     own = "bgw/v1/ke-busia/lane-2/reader/cmd/open/ke-lane-2"
-    old = house.context("ke-lane-2")
-    with house.guest("ke-lane-2") as connected:
-        connected.say([own])
+    old = fixture.context("ke-lane-2")
+    with fixture.client("ke-lane-2") as connected:
+        connected.publish_all([own])
         assert connected.answered()[own] != NOT_AUTHORISED
 
-        house.folder.revoke(["ke-lane-2"], "lost", datetime.now(UTC))
-        house.folder.write_derived_files(house.authority, house.hall)
-        house.broker.reload()
+        fixture.folder.revoke(["ke-lane-2"], "lost", datetime.now(UTC))
+        fixture.folder.write_derived_files(fixture.authority, fixture.deployment)
+        fixture.broker.reload()
 
-        connected.say([own])
+        connected.publish_all([own])
         while connected.answered()[own] != NOT_AUTHORISED:
-            connected.say([own])
-    assert not house.lets_in(old)
+            connected.publish_all([own])
+    assert not fixture.accepts(old)
 
-    house.folder.issue(house.authority, house.hall, ["ke-lane-2"], 365)
-    house.folder.write_derived_files(house.authority, house.hall)
-    house.broker.reload()
-    with house.guest("ke-lane-2") as renewed:
-        renewed.say([own])
+    fixture.folder.issue(fixture.authority, fixture.deployment, ["ke-lane-2"], 365)
+    fixture.folder.write_derived_files(fixture.authority, fixture.deployment)
+    fixture.broker.reload()
+    with fixture.client("ke-lane-2") as renewed:
+        renewed.publish_all([own])
         while renewed.answered()[own] == NOT_AUTHORISED:
-            renewed.say([own])
-    assert not house.lets_in(old), "the new certificate does not bring the old one back"
+            renewed.publish_all([own])
+    assert not fixture.accepts(old), "the new certificate does not bring the old one back"
 
 
-def test_a_last_will_is_no_way_around_the_list(house: House) -> None:
+def test_last_will_follows_access_list(fixture: DeploymentFixture) -> None:
     own = "bgw/v1/ug-busia/lane-1/reader/cmd/open/ug-lane-1"
-    with house.guest("herald", house.authority.issue("herald", 1)) as herald:
+    with fixture.client("herald", fixture.authority.issue("herald", 1)) as herald:
         herald.listen()
         for forged in ("ke-busia/lane-1/reader/cmd/open/ke-lane-1", "ug-busia/lane-1/reader/state"):
-            house.dies("ug-lane-1", f"bgw/v1/{forged}")
-        house.dies("ug-lane-1", own)
+            fixture.disconnect_with_will("ug-lane-1", f"bgw/v1/{forged}")
+        fixture.disconnect_with_will("ug-lane-1", own)
         herald.until_heard(own)
     assert herald.heard == [own]
 
 
-def test_whoever_takes_over_a_session_hears_nothing_that_waits_in_it(house: House) -> None:
+def test_stolen_session_gets_no_messages(fixture: DeploymentFixture) -> None:
     """A workstation's session outlives a reload of its page, and its identifier is no secret."""
     said = "bgw/v1/ke-busia/lane-1/reader/evt/document.read"
-    with house.guest("herald", house.authority.issue("herald", 1)) as herald:
+    with fixture.client("herald", fixture.authority.issue("herald", 1)) as herald:
         for who in ("ke-lane-1", "ug-lane-1"):
-            with house.guest("ke-lane-1", session=f"desk-{who}") as owner:
+            with fixture.client("ke-lane-1", session=f"session-{who}") as owner:
                 owner.listen()
-            herald.say([said])
+            herald.publish_all([said])
             herald.answered()
-            with house.guest(who, session=f"desk-{who}") as comer:
-                herald.say([f"over/{who}"])
-                assert comer.told() == ([said] if who == "ke-lane-1" else [])
+            with fixture.client(who, session=f"session-{who}") as comer:
+                herald.publish_all([f"over/{who}"])
+                assert comer.received() == ([said] if who == "ke-lane-1" else [])
 
 
-def test_the_readme_has_the_table_that_was_walked() -> None:
+def test_readme_has_rights_table() -> None:
     assert "\n".join(rights_table()) in README.read_text()

@@ -1,4 +1,4 @@
-"""The description of who is known: sites and lanes from the posts alone, every mistake by its line."""
+"""Description of principals: sites and lanes from the posts' files, every mistake by its line."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from gateway.pki.inventory import load_deployment
 KE = 'site = "ke-busia"\n'
 
 
-def test_sites_gateways_and_lanes_come_from_the_posts(tmp_path: Path) -> None:
-    hall = load_deployment(two_state_deployment(tmp_path))
+def test_sites_and_lanes_come_from_posts(tmp_path: Path) -> None:
+    deployment = load_deployment(two_state_deployment(tmp_path))
 
-    assert {name: site.lanes for name, site in hall.sites.items()} == {
+    assert {name: site.lanes for name, site in deployment.sites.items()} == {
         "ke-busia": ["lane-1", "lane-2", "lane-3"],
         "ug-busia": ["lane-1", "lane-2", "lane-3"],
     }
-    assert [party.name for party in hall.at_site("ug-busia")] == [
+    assert [principal.name for principal in deployment.at_site("ug-busia")] == [
         "ug-gw-1", "ug-lane-1", "ug-lane-2", "ug-lane-3", "ug-supervisor", "ug-technician", "ug-hq",
     ]  # fmt: skip
 
 
-def test_a_training_post_has_a_tree_of_its_own(tmp_path: Path) -> None:
+def test_training_post_has_own_topic_root(tmp_path: Path) -> None:
     acl = mosquitto_acl(load_deployment(two_state_deployment(tmp_path, profile="training")))
 
     topics = [line.split()[-1] for line in acl.splitlines() if line.startswith("topic")]
@@ -42,7 +42,7 @@ def test_a_training_post_has_a_tree_of_its_own(tmp_path: Path) -> None:
         (("[person.ke-hq]", "[person.broker]"), "person.broker", "cannot be a name"),
         (('role = "hq"', 'role = "boss"'), "person.ke-hq.role", "boss"),
         (('lanes = ["lane-3"]', 'lanes = ["lane-9"]'), "shared[0].lanes", "has no lane-9"),
-        (('principals = ["ug-lane-3"]', 'principals = ["x"]'), "shared[0].principals", "no principal named x"),
+        (('principals = ["ug-lane-3"]', 'principals = ["x"]'), "shared[0].principals", "no principal"),
         (("[[shared]]", "[[share]]"), "share", "there is no such section"),
     ],
 )  # fmt: skip
@@ -61,7 +61,7 @@ def test_a_mistake_is_told_where_it_is(tmp_path: Path, change: tuple[str, str], 
     assert finding.remedy
 
 
-def test_training_and_production_have_no_broker_in_common(tmp_path: Path) -> None:
+def test_training_and_production_share_no_broker(tmp_path: Path) -> None:
     description = two_state_deployment(tmp_path, people=PEOPLE)
     post = tmp_path / "ug.toml"
     post.write_text(post.read_text().replace('"production"', '"training"'))

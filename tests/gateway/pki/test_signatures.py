@@ -1,4 +1,4 @@
-"""Signatures: held against another implementation of JWS, and refused where anything is different."""
+"""Signatures: compared with another implementation of JWS, and rejected for any difference."""
 
 import base64
 import json
@@ -25,18 +25,18 @@ def joserfc_key() -> OKPKey:
     return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x, "d": d})
 
 
-def test_others_take_our_signatures_and_we_take_theirs() -> None:
+def test_signatures_fit_other_implementation() -> None:
     other = joserfc_key()
     found = jws.deserialize_compact(JWS, other, algorithms=["Ed25519"], payload=PAYLOAD)
     assert found.headers() == {"alg": "Ed25519", "kid": other.thumbprint()}
     header = {"alg": "Ed25519", "kid": other.thumbprint()}
     theirs = jws.detach_content(jws.serialize_compact(header, PAYLOAD, other, algorithms=["Ed25519"]))
     assert Verifier([PUBLIC]).check(PAYLOAD, theirs) == SIGNER.kid
-    assert SIGNER.sign(PAYLOAD) == JWS  # made again, it is the same
+    assert SIGNER.sign(PAYLOAD) == JWS  # signing is deterministic
 
 
 def headed(header: dict[str, object]) -> str:
-    """Signed with the right key under another header."""
+    """Sign with the right key under another header."""
     first = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
     body = base64.urlsafe_b64encode(PAYLOAD).rstrip(b"=").decode()
     signature = base64.urlsafe_b64encode(KEY.sign(f"{first}.{body}".encode())).rstrip(b"=").decode()
@@ -44,7 +44,7 @@ def headed(header: dict[str, object]) -> str:
 
 
 def other_spelling() -> str:
-    """The same signature in other letters: the last one has four bits that mean nothing."""
+    """Return the same signature in another spelling: its last letter has four unused bits."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return JWS[:-1] + alphabet[alphabet.index(JWS[-1]) ^ 1]
 
@@ -69,7 +69,7 @@ def other_spelling() -> str:
         headed({"alg": "Ed25519", "kid": SIGNER.kid, "b64": False, "crit": ["b64"]}),
     ],
 )
-def test_what_is_not_exactly_ours_is_refused(wrong: str) -> None:
+def test_any_other_signature_is_rejected(wrong: str) -> None:
     with pytest.raises(InvalidSignatureError):
         Verifier([PUBLIC]).check(PAYLOAD, wrong)
 

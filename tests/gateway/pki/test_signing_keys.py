@@ -1,4 +1,4 @@
-"""The signing key: kept, read again, named as RFC 8037 names it."""
+"""Signing key: stored, loaded, and named as in RFC 8037."""
 
 import stat
 from pathlib import Path
@@ -15,12 +15,12 @@ from gateway.pki.keys import (
 )
 
 
-def test_a_key_is_named_as_in_the_example_of_rfc_8037() -> None:
+def test_key_id_is_example_of_rfc_8037() -> None:
     x = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
     assert key_id(Ed25519PublicKey.from_public_bytes(x)) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
-def test_a_key_is_read_as_it_was_made_and_never_made_over(tmp_path: Path) -> None:
+def test_key_is_read_back_and_never_replaced(tmp_path: Path) -> None:
     made = make_signing_key(tmp_path)
     assert stat.S_IMODE((tmp_path / "signing.key").stat().st_mode) == 0o600
     signature = load_signing_key(tmp_path / "signing.key").sign(b"said")
@@ -30,7 +30,7 @@ def test_a_key_is_read_as_it_was_made_and_never_made_over(tmp_path: Path) -> Non
     assert load_signing_key(tmp_path / "signing.key").private_bytes_raw() == made.private_bytes_raw()
 
 
-def test_what_is_no_such_key_is_named_by_its_file(tmp_path: Path) -> None:
+def test_wrong_key_file_is_named(tmp_path: Path) -> None:
     make_signing_key(tmp_path)
     with pytest.raises(UnusableKeyError, match=r"signing\.pub holds no private key"):
         load_signing_key(tmp_path / "signing.pub")

@@ -1,4 +1,4 @@
-"""`borderpost trust`: an authority is made once, kept up to date, and says what in it was changed."""
+"""`borderpost trust`: makes an authority once, renews it, and reports changed files."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def post(made: Path, tmp_path: Path) -> Path:
-    """A folder with both posts, their description, and an authority, to be changed."""
+    """A directory with both posts, their description, and an authority, for the test to change."""
     return Path(shutil.copytree(made, tmp_path / "post"))
 
 
@@ -61,7 +61,7 @@ def certificate(place: Path, name: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate((place / f"authority/{name}/{name}.crt").read_bytes())
 
 
-def test_an_authority_is_made_whole_and_never_over(tmp_path: Path) -> None:
+def test_init_makes_all_and_replaces_nothing(tmp_path: Path) -> None:
     two_state_deployment(tmp_path)
     issued = told(tmp_path, "init", "--days", "90")["issued"]
 
@@ -80,7 +80,7 @@ def test_an_authority_is_made_whole_and_never_over(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".authority*")), "what was begun is gone"
 
 
-def test_the_posts_run_with_what_was_made_for_them(post: Path) -> None:
+def test_posts_run_with_issued_files(post: Path) -> None:
     described = load(post / "ke.toml")
 
     def may_move(station: str) -> list[str]:
@@ -99,7 +99,7 @@ def test_the_posts_run_with_what_was_made_for_them(post: Path) -> None:
     assert described.roles.grant("ug-supervisor", READERS[0]).is_foreign
 
 
-def test_renewal_gives_what_is_missing_and_revokes_who_is_gone(post: Path) -> None:
+def test_renew_issues_missing_and_revokes_removed(post: Path) -> None:
     assert told(post, "renew")["renewed"] == [], "nobody is due"
     people = PEOPLE.replace("ke-technician", "ke-workshop")
     two_state_deployment(post, people=people)
@@ -114,7 +114,7 @@ def test_renewal_gives_what_is_missing_and_revokes_who_is_gone(post: Path) -> No
     assert told(post, "show")["findings"] == []
 
 
-def test_what_ends_within_sixty_days_is_told_by_show_and_renewed(tmp_path: Path) -> None:
+def test_certificate_ending_soon_is_renewed(tmp_path: Path) -> None:
     two_state_deployment(tmp_path)
     issued = told(tmp_path, "init", "--days", "50")["issued"]
     findings = told(tmp_path, "show")["findings"]
@@ -129,7 +129,7 @@ def test_what_ends_within_sixty_days_is_told_by_show_and_renewed(tmp_path: Path)
     assert certificate(tmp_path, "broker").not_valid_after_utc > datetime.now(UTC) + timedelta(days=300)
 
 
-def test_a_revoked_name_has_no_rights_until_it_is_renewed(post: Path) -> None:
+def test_revoked_name_has_no_rights_until_renewed(post: Path) -> None:
     serial = certificate(post, "ke-lane-1").serial_number
     assert names(told(post, "revoke", "ke-lane-1", "--why", "lost")["revoked"]) == ["ke-lane-1"]
 
@@ -149,7 +149,7 @@ def test_a_revoked_name_has_no_rights_until_it_is_renewed(post: Path) -> None:
     assert trust(post, "renew", "nobody")[0] == os.EX_USAGE
 
 
-def test_the_broker_is_given_its_files_for_itself_alone(post: Path) -> None:
+def test_broker_files_are_readable_by_its_group(post: Path) -> None:
     there = post / "mosquitto"
     trust(post, "renew", "--broker", str(there))
 
@@ -165,7 +165,7 @@ def test_the_broker_is_given_its_files_for_itself_alone(post: Path) -> None:
     assert all(Path(file).is_relative_to(there) for file in named)
 
 
-def test_a_key_under_a_passphrase_serves_nobody_without_it(tmp_path: Path) -> None:
+def test_encrypted_key_needs_passphrase(tmp_path: Path) -> None:
     two_state_deployment(tmp_path)
     word, other = tmp_path / "word", tmp_path / "other"
     word.write_text("correct horse\n")
@@ -183,7 +183,7 @@ def test_a_key_under_a_passphrase_serves_nobody_without_it(tmp_path: Path) -> No
 
 
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")
-def test_any_changed_byte_of_a_certificate_is_found_and_named(post: Path) -> None:
+def test_changed_certificate_is_reported(post: Path) -> None:
     file = post / "authority/ke-lane-2/ke-lane-2.crt"
     genuine = certificate(post, "ke-lane-2").public_bytes(Encoding.DER)
     folder = CertificateStore.open(post / "authority")
@@ -206,7 +206,7 @@ def test_any_changed_byte_of_a_certificate_is_found_and_named(post: Path) -> Non
         ("ke-gw-1/roles.toml", "ug-gw-1/roles.toml", "differs from the description"),
     ],
 )
-def test_what_was_put_in_place_of_something_is_named(post: Path, file: str, by: str, said: str) -> None:
+def test_replaced_file_is_reported(post: Path, file: str, by: str, said: str) -> None:
     shutil.copy(post / "authority" / by, post / "authority" / file)
 
     code, output = trust(post, "show")
@@ -217,7 +217,7 @@ def test_what_was_put_in_place_of_something_is_named(post: Path, file: str, by: 
         assert told(post, "show")["findings"] == []
 
 
-def test_what_cannot_be_done_is_said_with_its_code(tmp_path: Path, post: Path) -> None:
+def test_failure_has_exit_code(tmp_path: Path, post: Path) -> None:
     (tmp_path / "trust.toml").write_text("[[post]]\n")
     assert trust(tmp_path, "init")[0] == os.EX_CONFIG
     assert trust(tmp_path, "show")[0] == os.EX_NOINPUT

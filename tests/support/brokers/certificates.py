@@ -1,4 +1,4 @@
-"""Certificates for an afternoon: an authority, and what it issues."""
+"""Short-lived certificates: an authority, and the certificates that it issues."""
 
 import datetime
 import ipaddress
@@ -14,7 +14,7 @@ from drivers.links.tls import client_context
 
 
 class Authority:
-    """Issues certificates into a folder, as `{name}.crt` and `{name}.key`; its own is `{authority}.crt`."""
+    """Authority that writes `{name}.crt` and `{name}.key` into a directory; its own is `{authority}.crt`."""
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self.folder = folder
@@ -23,13 +23,13 @@ class Authority:
         self.file = self._write(name, self._sign(self._name, self._key, authority=True), self._key)
 
     def issue(self, name: str, days: float = 1, address: str = "127.0.0.1") -> Path:
-        """Make a certificate of that common name, good for one address and so many days; returns its file."""
+        """Issue a certificate for a common name and one address, valid for some days; returns its file."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         return self._write(name, self._sign(subject, key, authority=False, days=days, address=address), key)
 
     def context(self, name: str | None, trust: Path | None = None) -> ssl.SSLContext:
-        """What somebody of that name connects with."""
+        """Make the TLS context of a client."""
         context = client_context(trust or self.file)
         if name is not None:
             context.load_cert_chain(self.folder / f"{name}.crt", self.folder / f"{name}.key")

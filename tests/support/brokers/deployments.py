@@ -1,4 +1,4 @@
-"""Two states in one hall: a post each with three lanes, at one broker, and everybody who is known there."""
+"""Deployment of two states at one broker: a post each with three lanes, and their principals."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ LANES = ("lane-1", "lane-2", "lane-3")
 def two_state_deployment(
     folder: Path, more: str = "", profile: str = "production", people: str = PEOPLE
 ) -> Path:
-    """Write the description of the hall and of both posts; returns the description."""
+    """Write the files of both posts and the description of the deployment; returns the description."""
     posts = ""
     for state in ("ke", "ug"):
         text = gateway_section(f"{state}-busia", profile, state_dir="state")

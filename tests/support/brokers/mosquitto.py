@@ -17,7 +17,7 @@ START_S = 10.0
 
 
 def free_port() -> int:
-    """Ask the kernel for a TCP port that nobody uses now."""
+    """Ask the kernel for an unused TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -25,10 +25,10 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """One broker on loopback. Nothing is persistent: what it held is gone with it, as at a post.
+    """One broker on loopback. Nothing is persistent: a restart loses all messages, as at a post.
 
-    `options` are lines of mosquitto.conf, such as `max_packet_size 2000`; `acl` is an access list;
-    `users` maps names to passwords (then nobody is anonymous); `listener` are lines of the listener itself,
+    `options` are lines of mosquitto.conf, such as `max_packet_size 2000`; `acl` is an access list; `users`
+    maps names to passwords (then anonymous clients are refused); `listener` are lines of the listener itself,
     such as certificates.
     """
 
@@ -53,7 +53,7 @@ class Mosquitto:
 
     @property
     def running(self) -> bool:
-        """Whether the child lives."""
+        """True while the child process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -64,7 +64,7 @@ class Mosquitto:
 
     @property
     def log(self) -> str:
-        """What the broker wrote."""
+        """Output of the broker."""
         path = self._directory / "log"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
@@ -84,7 +84,7 @@ class Mosquitto:
                     self.kill()
                     raise TimeoutError(f"mosquitto does not answer: {self.log[-2000:]}")
                 time.sleep(0.005)
-            # Somebody may have taken the port between two runs; wait for it, it is ours by promise.
+            # Another process may have taken the port between two runs; wait until it is free.
             if time.monotonic() > deadline:
                 raise RuntimeError(f"mosquitto ended: {self.log[-2000:]}")
             time.sleep(0.05)
@@ -111,24 +111,24 @@ class Mosquitto:
         (self._directory / "mosquitto.conf").write_text("\n".join([*lines, *self.options, ""]))
 
     def reload(self) -> None:
-        """Write the configuration anew and have the broker read its access list."""
+        """Write the configuration again and make the broker read its access list."""
         self._write_configuration()
         os.kill(self.pid, signal.SIGHUP)
 
     def stop(self) -> None:
-        """End it in good order."""
+        """Stop it in good order."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, as a power cut would."""
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Freeze it: connections stand, nothing is answered."""
+        """Freeze it: connections stay open, nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it run on."""
+        """Continue after a pause."""
         os.kill(self.pid, signal.SIGCONT)
 
     def _end(self, number: signal.Signals) -> None:
@@ -142,7 +142,7 @@ class Mosquitto:
         process.wait(10)
 
     def close(self) -> None:
-        """End it and remove its files."""
+        """Stop it and remove its files."""
         self.kill()
         shutil.rmtree(self._directory, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""A station as an MQTT client that may send anything: right, wrong, or under another's name."""
+"""Station as an MQTT client that can send any command: right, wrong, or under another name."""
 
 import asyncio
 import itertools
@@ -22,7 +22,7 @@ NUMBERS = itertools.count(time.time_ns() // 1_000_000)
 
 
 class StationClient:
-    """Publishes commands by hand and keeps the answers that reach it."""
+    """Client that publishes commands by hand and keeps the answers it receives."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class StationClient:
         self.topics = SiteTopics(site, "gw-1")
         self.answers: list[CommandAnswer] = []
         self.codes: Counter[int] = Counter()
-        """How the broker answered what was published."""
+        """Reason codes of the broker for published messages."""
         self._port = port
         self._ready = threading.Event()
         self._client = mqtt.Client(
@@ -67,7 +67,7 @@ class StationClient:
     async def __aenter__(self) -> Self:
         try:
             await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port)
-        except OSError:  # a certificate that the broker does not take
+        except OSError:  # a certificate that the broker does not accept
             return self
         self._client.loop_start()
         await asyncio.to_thread(self._ready.wait, 10)
@@ -111,7 +111,7 @@ class StationClient:
                 await asyncio.sleep(0.005)
 
     async def acknowledged(self, count: int, within_s: float = 60) -> None:
-        """Wait until the broker has answered so many."""
+        """Wait until the broker has answered this number of messages."""
         async with asyncio.timeout(within_s):
             while self.codes.total() < count:
                 await asyncio.sleep(0.01)
