@@ -225,13 +225,13 @@ async def test_only_permitted_station_moves_barrier(shipped_deployment: ShippedD
 async def test_workstation_reports_broker_refusal(shipped_deployment: ShippedDeployment) -> None:
     async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
         supervisor._command_sender.station = "lane-1"
-        with pytest.raises(CommandNotSent, match="does not let this station command there"):
+        with pytest.raises(CommandNotSent, match="does not permit this station"):
             await supervisor.command("lane-1/barrier", "stop")
     async with online(shipped_deployment, "lane-2", "lane-2/barrier") as powerless:
-        with pytest.raises(CommandRejected, match="may not do that here"):
+        with pytest.raises(CommandRejected, match="is not permitted to do that here"):
             await powerless.command("lane-2/barrier", "open")
         async with powerless.claim("lane-2/barrier", lease_s=5):
-            with pytest.raises(CommandRejected, match="may not do that here"):
+            with pytest.raises(CommandRejected, match="is not permitted to do that here"):
                 await powerless.command("lane-2/barrier", "stop")
     assert shipped_deployment.relay_writes == []
 

@@ -138,7 +138,7 @@ async def test_stopped_worker_starts_no_old_command(worker_fixture: WorkerFixtur
     [
         (b"jammed\n", CommandState.FAILED, CommandReason.TIMED_OUT, "It did not end in time."),
         (b"cut\n", CommandState.FAILED, CommandReason.LINK_FAILED, "The cable is cut."),
-        (b"gibberish\n", CommandState.FAILED, CommandReason.DRIVER_ERROR, "The device's driver met"),
+        (b"gibberish\n", CommandState.FAILED, CommandReason.DRIVER_ERROR, "The device's driver had"),
     ],
 )
 async def test_failed_command_keeps_device_online(
