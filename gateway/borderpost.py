@@ -1,18 +1,18 @@
-"""Entry point of the `borderpost` program: Ctrl-C ends it without a traceback, also while it is loading."""
+"""Entry point of the `borderpost` program: Ctrl-C ends it without a traceback, even while it loads."""
 
 import signal
 import sys
 from typing import NoReturn
 
 INTERRUPTED = 128 + signal.SIGINT
-"""Exit code that shells use for a program ended by Ctrl-C."""
+"""Exit code that a shell gives a program ended by Ctrl-C."""
 
 
 def main() -> NoReturn:
-    """Run a command; exit codes follow sysexits(3), and 130 after Ctrl-C in a command without its own end."""
+    """Run a command. Exit codes follow sysexits(3); 130 after Ctrl-C in a command that does not handle it."""
     code: int | str | None = INTERRUPTED
     try:
-        # The libraries of the command line take 0.1 s to load; Ctrl-C may come in that time too.
+        # Loading the command line's libraries takes a tenth of a second, during which Ctrl-C must work too.
         from gateway.cli import main as run
 
         run()
@@ -21,5 +21,5 @@ def main() -> NoReturn:
     except SystemExit as end:
         code = end.code
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter would print a traceback at exit
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # The interpreter would print a traceback at its end.
     sys.exit(code)

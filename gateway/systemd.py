@@ -91,17 +91,17 @@ class ServiceManager:
         if self.address is None:
             return
         patience_s = self.watchdog_s or 20.0
-        told = blamed = None
+        reported = logged = None
         while True:
             who = find_stuck_part(patience_s)
-            if who is not None and who != blamed:
+            if who is not None and who != logged:
                 log.error("component_stuck", cause=who, seconds=patience_s)
-            blamed = who
+            logged = who
             now = f"Stuck: {who}." if who is not None else status()
             lines = ["WATCHDOG=1"] if who is None and self.watchdog_s is not None else []
-            if now != told:
+            if now != reported:
                 lines.append(f"STATUS={now}")
-                told = now
+                reported = now
             if lines:
                 self.notify(*lines)
             await asyncio.sleep(patience_s / 4)

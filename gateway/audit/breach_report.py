@@ -144,23 +144,23 @@ def build_report(
 
 
 def _add_line(report: BreachReport, line: AuditLine, since: str) -> None:
-    said = line.data
+    data = line.data
     match line.type:
         case "traveller.reads":
-            early = str(said.get("from", line.at)) < since
+            early = str(data.get("from", line.at)) < since
             _reads(report, line, "part of these reads took place before the window" if early else "")
         case "command.decided":
-            refused = said.get("decision") in ("rejected", "expired")
-            verb = f"{said.get('verb')} refused" if refused else str(said.get("verb"))
-            _count_operation(report, line, said.get("station"), "station", verb, _count(said.get("count")))
+            refused = data.get("decision") in ("rejected", "expired")
+            verb = f"{data.get('verb')} refused" if refused else str(data.get("verb"))
+            _count_operation(report, line, data.get("station"), "station", verb, _count(data.get("count")))
         case "claim.changed":
-            who = said.get("holder") or said.get("previous_holder")
-            _count_operation(report, line, who, "station", f"claim {said.get('change')}")
+            who = data.get("holder") or data.get("previous_holder")
+            _count_operation(report, line, who, "station", f"claim {data.get('change')}")
         case "technician.operation":
-            _count_operation(report, line, said.get("user"), "technician", str(said.get("operation")))
-            if said.get("operation") == "trace_reveal":
-                told = {"who": str(said.get("user")), "reason": str(said.get("reason"))}
-                report.reveals.append({"at": line.at, "position": line.position} | told)
+            _count_operation(report, line, data.get("user"), "technician", str(data.get("operation")))
+            if data.get("operation") == "trace_reveal":
+                by = {"who": str(data.get("user")), "reason": str(data.get("reason"))}
+                report.reveals.append({"at": line.at, "position": line.position} | by)
         case kind if kind in (LINES_DROPPED, RESUMED):
             report.incomplete.append(f"lines are missing or incomplete at line {line.n} of {line.at}")
 
@@ -182,9 +182,9 @@ def _count_operation(
         session.who.add(name)
 
 
-def _count(said: object) -> int:
+def _count(data: object) -> int:
     """Return a count of a line; 1 if it is not a number."""
-    return said if type(said) is int else 1
+    return data if type(data) is int else 1
 
 
 def _reads(report: BreachReport, line: AuditLine, doubt: str) -> None:
@@ -194,9 +194,9 @@ def _reads(report: BreachReport, line: AuditLine, doubt: str) -> None:
         report.incomplete.append(doubt)
 
 
-def _families(said: dict[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
-    told = said.get("reads")
-    for family, reads in told.items() if isinstance(told, dict) else ():
+def _families(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
+    reads_by_family = data.get("reads")
+    for family, reads in reads_by_family.items() if isinstance(reads_by_family, dict) else ():
         if family in DATA_CATEGORIES and isinstance(reads, dict):
             yield family, {str(position): n for position, n in reads.items() if isinstance(n, int)}
 

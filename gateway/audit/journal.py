@@ -89,7 +89,7 @@ class AuditJournal:
     def on_event(self, position: str, event_type: str, partial_event: bytes) -> None:
         """Write a device's event, as received from its worker."""
         event = json.loads(partial_event + b"}")
-        data = {name: said for name, said in event["data"].items() if name != "attachments"}
+        data = {name: value for name, value in event["data"].items() if name != "attachments"}
         data |= {"provenance": event["provenance"]} if event["provenance"] != "live" else {}
         self.append(AuditRecord(self._now(), position, event_type, data, event["transaction"]))
 
@@ -154,8 +154,10 @@ class AuditJournal:
         """Write queued records; on a failure they stay queued for the next attempt."""
         while self._pending:
             batch, lost = list(self._pending), self._dropped_lines
-            told = [AuditRecord(self._now(), self._position, LINES_DROPPED, {"lines": lost})] if lost else []
-            await self.run(lambda audit, at, batch=[*batch, *told]: audit.write(batch, at))  # type: ignore[misc]
+            dropped = (
+                [AuditRecord(self._now(), self._position, LINES_DROPPED, {"lines": lost})] if lost else []
+            )
+            await self.run(lambda audit, at, batch=[*batch, *dropped]: audit.write(batch, at))  # type: ignore[misc]
             if self._is_write_failing:
                 return
             for _ in batch:

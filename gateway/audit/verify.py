@@ -154,15 +154,15 @@ class _ChainWalk:
     def _check_line(self, index: int, line: AuditLine, last: AuditLine | None) -> TamperFinding | None:
         """Return a finding on a line in its place, or None."""
         missing = 0
-        halves, self._torn_lines = self._torn_lines, []
+        torn, self._torn_lines = self._torn_lines, []
         if line.type == RESUMED:
             found = line.data.get("missing")
             missing = found if type(found) is int else 0
-            if line.data.get("halves") == [line_hash(self._rows[half].raw) for half in halves]:
-                self.verdict.torn_lines += len(halves)
-                halves = []
-        if halves:
-            return self._classifier.classify_malformed(halves[0], last)
+            if line.data.get("torn_lines") == [line_hash(self._rows[half].raw) for half in torn]:
+                self.verdict.torn_lines += len(torn)
+                torn = []
+        if torn:
+            return self._classifier.classify_malformed(torn[0], last)
         if last is None:
             wrong = self._is_valid_start(index, line)
         elif line.prev == last.digest and line.n == last.n + 1 + missing:
@@ -184,11 +184,11 @@ class _ChainWalk:
         if line.n == 1 and line.prev == GENESIS:
             return None
         for row in self._rows:
-            told = parse_line(row.raw) if PRUNED.encode() in row.raw else None
-            if told is None or told.type != PRUNED:
+            pruning = parse_line(row.raw) if PRUNED.encode() in row.raw else None
+            if pruning is None or pruning.type != PRUNED:
                 continue
-            if told.data.get("last") == line.n - 1 and told.data.get("sha256") == line.prev:
-                self.verdict.pruned, self._pruned_by = line.n - 1, told.n
+            if pruning.data.get("last") == line.n - 1 and pruning.data.get("sha256") == line.prev:
+                self.verdict.pruned, self._pruned_by = line.n - 1, pruning.n
                 return None
         return self._classifier.classify_first(index, line)
 

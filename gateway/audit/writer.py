@@ -171,16 +171,16 @@ class AuditWriter:
     def _open(self, at: str) -> ChainHead:
         """Find the end of the chain, and record torn lines there; raises OSError."""
         last, broken, ended = self._find_last_line()
-        stands = ChainHead(last.n, last.digest) if last is not None else ChainHead()
-        self._head, self._is_checkpointed = stands, last is not None and last.type == CHECKPOINT
+        present = ChainHead(last.n, last.digest) if last is not None else ChainHead()
+        self._head, self._is_checkpointed = present, last is not None and last.type == CHECKPOINT
         noted = ChainHead.read(self._directory / CHAIN_HEAD_FILE) or ChainHead()
-        missing = max(0, noted.n - stands.n)
-        changed = noted.n == stands.n and noted.digest != stands.digest
+        missing = max(0, noted.n - present.n)
+        changed = noted.n == present.n and noted.digest != present.digest
         if broken or missing or changed:
-            data: dict[str, Any] = {"halves": [line_hash(raw) for raw in broken], "missing": missing}
+            data: dict[str, Any] = {"torn_lines": [line_hash(raw) for raw in broken], "missing": missing}
             data |= {"half_bytes": sum(map(len, broken))}
             data |= {"expected": noted.digest} if missing or changed else {}
-            line = format_line(stands, at, self._position, RESUMED, data, skipped=missing)
+            line = format_line(present, at, self._position, RESUMED, data, skipped=missing)
             self._put([line], before=b"" if ended else b"\n", skipped=missing)
             self._is_checkpointed = False
         elif not ended:

@@ -1,4 +1,4 @@
-"""`borderpost`: the command line. One module a command or group of commands; this one puts them together."""
+"""`borderpost`: the command line. One module per command or group of commands; this module combines them."""
 
 import importlib
 import os
@@ -38,24 +38,24 @@ COMMANDS = (
     "contract",
     "record",
     "replay",
-    "scrub",
+    "anonymize",
     "pcapng",
 )
 
 
 class _Commands(TyperGroup):
-    """Imports a command's module when that command is asked for.
+    """Command group that imports a command's module only when that command is used.
 
-    The models of all events, MQTT clients and tables take half a second to load, and a mini-PC takes longer:
-    `run` becomes the daemon, which loads its own.
+    The models of all events, MQTT clients and tables take half a second to load, longer on a mini-PC: `run`
+    becomes the daemon, which loads its own.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """Every command, in the order of the help."""
+        """Return every command, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:  # noqa: ARG002
-        """The command of that name; None where there is none."""
+        """Return the command of that name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"gateway.cli.{cmd_name}")
@@ -90,7 +90,7 @@ def options(
         False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
-    """Take what stands before the command."""
+    """Take the options before the command."""
 
 
 def main() -> NoReturn:
@@ -98,6 +98,6 @@ def main() -> NoReturn:
     try:
         app()
     except SystemExit as end:
-        # Typer ends a usage error with 2, which sysexits(3) does not have; no command of ours uses it.
+        # Typer ends a usage error with 2, which sysexits(3) does not define; none of our commands uses it.
         sys.exit(os.EX_USAGE if end.code == 2 else end.code)
     sys.exit(os.EX_OK)

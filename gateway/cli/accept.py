@@ -1,4 +1,4 @@
-"""`borderpost accept`: let another serial number serve a position, the swap."""
+"""`borderpost accept`: accept the serial number of a replacement device at a position."""
 
 from typing import Annotated
 
@@ -11,12 +11,14 @@ from gateway.cli._lib.arguments import OneDevice, PostFile
 def accept(
     config: PostFile,
     position: OneDevice,
-    serial_number: Annotated[str, typer.Argument(metavar="SERIAL", help="The one that waits there.")],
+    serial_number: Annotated[
+        str, typer.Argument(metavar="SERIAL", help="Serial number of the device that awaits acceptance.")
+    ],
     reason: Why = "swap",
     as_json: AsJson = False,
 ) -> None:
-    """Let the device that waits at a position serve it. Accept the old one again to go back."""
+    """Accept the device that awaits acceptance at a position. To go back, accept the old one again."""
     body = {"serial_number": serial_number, "reason": reason}
     perform_or_exit(
-        config, position, "/accept", body, f"{serial_number} serves here from now on", as_json=as_json
+        config, position, "/accept", body, f"{serial_number} is accepted at this position", as_json=as_json
     )

@@ -1,4 +1,4 @@
-"""`borderpost audit`: who commanded, claimed or did what at this post, and whether that record is whole."""
+"""`borderpost audit`: show the audit of this post, and verify it."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from gateway.cli.audit_export import export
 
 
 class _ShownUnlessNamed(TyperGroup):
-    """`borderpost audit [CONFIG]` shows; what else can be done with an audit is named."""
+    """Command group: `borderpost audit [CONFIG]` shows the audit; other subcommands are named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `show` where no command is named."""
+        """Insert `show` if no subcommand is named."""
         if not args or args[0] not in {*self.commands, "--help"}:
             args = ["show", *args]
         parsed: list[str] = super().parse_args(ctx, args)
@@ -31,7 +31,7 @@ class _ShownUnlessNamed(TyperGroup):
 
 app = typer.Typer(
     cls=_ShownUnlessNamed,
-    help="The record of commands, claims and technicians' orders, and whether it is whole.",
+    help="Show and verify the audit of commands, claims and technicians' operations.",
     add_completion=False,
 )
 
@@ -39,19 +39,21 @@ app = typer.Typer(
 @app.command()
 def show(
     config: PostFile = DEFAULT_CONFIG,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=10_000, help="So many at most.")] = 50,
+    limit: Annotated[
+        int, typer.Option("-n", "--limit", min=1, max=10_000, help="Maximum number of records.")
+    ] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show the record, the newest last."""
+    """Show the audit, the newest record last."""
     entries = request_or_exit(config, f"audit?limit={limit}")
     print_answer(entries[::-1], lambda entries: map(_line, entries), as_json=as_json)
 
 
 def _line(entry: dict[str, Any]) -> str:
-    said = " ".join(
+    content = " ".join(
         f"{name}={value}" for name, value in entry["data"].items() if value not in (None, "", [], {})
     )
-    return f"{local_time(entry['at'])} {entry['position']} {entry['type']} {said}"
+    return f"{local_time(entry['at'])} {entry['position']} {entry['type']} {content}"
 
 
 @app.command("verify")
@@ -61,15 +63,15 @@ def verify_files(
     expect: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="N:SHA256", help="A line known from elsewhere: `audit.checkpoint` events tell some."
+            metavar="N:SHA256", help="Line known from another source, such as an `audit.checkpoint` event."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether the record is as it was written, and name the first line that is not.
+    """Verify the audit, and name the first invalid line.
 
-    Ends with 0: all of it is proved; 1: nothing is wrong, but not all is proved by a signature; 65: a line is
-    wrong. The gateway need not run.
+    Exit codes: 0 all lines are verified; 1 nothing is invalid, but not all lines are covered by a signature;
+    65 a line is invalid. The gateway need not run.
     """
     verdict = verify_or_exit(find_audit_dir(config), key, expect or ())
     if as_json:
@@ -90,24 +92,27 @@ def _sentences(verdict: VerificationResult, *, checked: bool) -> Iterator[str]:
         span = f"{_where(verdict.first)} to {_where(verdict.last)}"
         yield f"{verdict.lines} lines in {verdict.files} files, {span}"
     if verdict.pruned:
-        yield f"lines 1 to {verdict.pruned} were let go by the gateway, which is on record"
+        yield f"lines 1 to {verdict.pruned} were pruned by the gateway, which is recorded"
     if verdict.torn_lines:
-        yield f"{verdict.torn_lines} lines were left half by power cuts, which is on record"
+        yield f"{verdict.torn_lines} lines were cut off by power failures, which is recorded"
     if verdict.torn_at_end:
-        yield "the last line is half: the next start of the gateway puts that on record"
+        yield "the last line is cut off: the gateway records that at its next start"
     if verdict.tampering is not None:
         wrong = verdict.tampering
-        yield f"WRONG {wrong.file}:{wrong.number}: {wrong.kind}: {wrong.text}"
+        yield f"INVALID {wrong.file}:{wrong.number}: {wrong.kind}: {wrong.text}"
     if not checked:
-        yield "signatures were not checked: give the public key with --key"
+        yield "signatures were not verified: pass the public key with --key"
     elif verdict.unknown_keys:
-        yield f"signed with keys that were not given: {', '.join(sorted(verdict.unknown_keys))}"
+        yield f"signed with keys that were not passed: {', '.join(sorted(verdict.unknown_keys))}"
     if checked and verdict.last_verified is not None:
-        yield f"proved by {verdict.checkpoints} signatures up to {_where(verdict.last_verified)}"
+        yield f"verified by {verdict.checkpoints} signatures up to {_where(verdict.last_verified)}"
     if checked and verdict.first_unverified is not None:
-        yield f"unproved since {_where(verdict.first_unverified)}: no signature vouches for it, or for its end"
+        yield (
+            f"not verified since {_where(verdict.first_unverified)}: no signature covers these "
+            "lines or their end"
+        )
     elif checked and verdict.tampering is None:
-        yield "whole"
+        yield "complete and unchanged"
 
 
 def _where(line: AuditLine) -> str:
@@ -118,7 +123,7 @@ def _to_json(verdict: VerificationResult) -> dict[str, Any]:
     wrong = verdict.tampering
 
     def place(line: AuditLine | None) -> dict[str, Any] | None:
-        return {"n": line.n, "at": line.at, "sha256": line.digest} if line is not None else None
+        return {"line": line.n, "at": line.at, "sha256": line.digest} if line is not None else None
 
     return {
         "lines": verdict.lines,
@@ -126,12 +131,12 @@ def _to_json(verdict: VerificationResult) -> dict[str, Any]:
         "first": place(verdict.first),
         "last": place(verdict.last),
         "checkpoints": verdict.checkpoints,
-        "proved": place(verdict.last_verified),
-        "unproved_since": place(verdict.first_unverified),
+        "last_verified": place(verdict.last_verified),
+        "unverified_since": place(verdict.first_unverified),
         "unknown_keys": sorted(verdict.unknown_keys),
-        "let_go": verdict.pruned,
-        "halves": verdict.torn_lines,
-        "half_at_end": verdict.torn_at_end,
-        "wrong": wrong
+        "pruned": verdict.pruned,
+        "torn_lines": verdict.torn_lines,
+        "torn_at_end": verdict.torn_at_end,
+        "tampering": wrong
         and {"file": str(wrong.file), "line": wrong.number, "kind": wrong.kind, "text": wrong.text},
     }

@@ -1,4 +1,4 @@
-"""`borderpost audit export`: what a breach notice, or a person who asks, needs of the record."""
+"""`borderpost audit export`: extract of the audit for a breach notice or a data subject's request."""
 
 import json
 from collections.abc import Iterator
@@ -26,29 +26,29 @@ def export(
     config: PostOrFolder = DEFAULT_CONFIG,
     *,
     since: Annotated[
-        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Begin of the window, local time.")
+        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Begin of the period, local time.")
     ],
     until: Annotated[
-        datetime, typer.Option("--to", formats=TIME_FORMATS, help="End of the window, local time; not in it.")
+        datetime, typer.Option("--to", formats=TIME_FORMATS, help="End of the period, local time, exclusive.")
     ],
     session: Annotated[
-        str | None, typer.Option(help="Only this transaction of a traveller, or this run of the gateway.")
+        str | None, typer.Option(help="Only this transaction of a traveller, or this session of the gateway.")
     ] = None,
     key: PublicKeys = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which kinds of data were handled in a window, how often, who commanded what, who got it.
+    """List the kinds of data handled in a period: how often, commands by station, recipients.
 
-    Nothing that a document or a finger said is in the record, so nothing of it is here.
+    The audit holds no data of documents or fingers, so the extract holds none.
     """
     folder = find_audit_dir(config)
     verdict = verify_or_exit(folder, key)
     found = build_report(_lines(folder), _utc(since), _utc(until), session)
     if verdict.tampering is not None:
         wrong = verdict.tampering
-        found.incomplete.insert(0, f"the record is wrong at {wrong.file.name}:{wrong.number}: {wrong.text}")
+        found.incomplete.insert(0, f"the audit is invalid at {wrong.file.name}:{wrong.number}: {wrong.text}")
     elif verdict.first_unverified is not None:
-        found.incomplete.append(f"no signature was checked for what is since {verdict.first_unverified.at}")
+        found.incomplete.append(f"no signature was verified for lines since {verdict.first_unverified.at}")
     if as_json:
         typer.echo(json.dumps(found.to_json() | {"record": _record(verdict)}, ensure_ascii=False))
         return
@@ -66,29 +66,29 @@ def _lines(folder: Path) -> Iterator[AuditLine]:
 
 
 def _utc(moment: datetime) -> str:
-    """A moment of the machine's local time as the record spells it."""
+    """Return a moment of the machine's local time as the audit writes it."""
     return to_rfc3339(int(moment.timestamp()) * 1_000_000_000)
 
 
 def _record(verdict: VerificationResult) -> dict[str, object]:
-    wrong, proved = verdict.tampering, verdict.last_verified
+    issue, last = verdict.tampering, verdict.last_verified
     return {
-        "wrong": f"{wrong.file.name}:{wrong.number}: {wrong.text}" if wrong is not None else None,
-        "proved_until": proved.at if proved is not None else None,
+        "tampering": f"{issue.file.name}:{issue.number}: {issue.text}" if issue is not None else None,
+        "verified_until": last.at if last is not None else None,
     }
 
 
 def _tables(report: BreachReport) -> Iterator[Table]:
     summary = Table(box=None, pad_edge=False, show_header=False)
     plain = report.to_json()
-    for name, said in (
-        ("window", f"{local_time(report.since)} to {local_time(report.until)}"),
-        ("kinds of data", "\n".join(plain["data_classes"]) or "none about persons"),
-        ("travellers", f"at most {report.max_transactions}: so often something was read"),
+    for name, content in (
+        ("period", f"{local_time(report.since)} to {local_time(report.until)}"),
+        ("kinds of data", "\n".join(plain["data_classes"]) or "no personal data"),
+        ("travellers", f"at most {report.max_transactions}: the number of reads"),
         ("recipients", "\n".join(report.recipients)),
-        ("runs", "\n".join(f"{run['at']} {run.get('profile', '')}" for run in report.runs) or "none"),
+        ("sessions", "\n".join(f"{run['at']} {run.get('profile', '')}" for run in report.runs) or "none"),
     ):
-        summary.add_row(name, _printable(said))
+        summary.add_row(name, _printable(content))
     yield summary
     if report.reads:
         yield _table(
@@ -101,7 +101,7 @@ def _tables(report: BreachReport) -> Iterator[Table]:
         )
     if report.actors:
         yield _table(
-            ("who", "as", "from", "to", "where", "did"),
+            ("actor", "kind", "from", "to", "positions", "operations"),
             (
                 (
                     person.name,
@@ -116,7 +116,7 @@ def _tables(report: BreachReport) -> Iterator[Table]:
         )
     if report.reveals:
         yield _table(
-            ("wire seen", "by", "where", "reason"),
+            ("bytes revealed", "to", "position", "reason"),
             (
                 (local_time(each["at"]), each["who"], each["position"], each["reason"])
                 for each in report.reveals
@@ -124,7 +124,7 @@ def _tables(report: BreachReport) -> Iterator[Table]:
         )
     if report.transactions:
         yield _table(
-            ("session", "from", "to", "where", "commanded by"),
+            ("transaction", "from", "to", "positions", "commanded by"),
             (
                 (
                     each.transaction,
@@ -148,5 +148,5 @@ def _table(headings: tuple[str, ...], lines: Iterator[tuple[str, ...]]) -> Table
 
 
 def _printable(text: str) -> Text:
-    """What stands in a file that somebody may have written to, without what would steer a terminal."""
+    """Return text of an audit file, which others may have written, without terminal control characters."""
     return Text("".join(c if c.isprintable() or c == "\n" else "?" for c in text))

@@ -1,4 +1,4 @@
-"""`borderpost bundle`: what support needs to know, in one archive, without anything personal."""
+"""`borderpost bundle`: write one archive for support, without personal data."""
 
 import json
 from pathlib import Path
@@ -13,16 +13,14 @@ from gateway.diagnostics.bundle import collect_bundle as collect
 
 def bundle(
     config: ConfigFile = DEFAULT_CONFIG,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write it.")] = None,
-    only_list: Annotated[
-        bool, typer.Option("--list", help="Say what would be in it; write nothing.")
-    ] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="List the contents; write nothing.")] = False,
     journal: Annotated[
-        Path | None, typer.Option(help="The gateway's log, where it does not go to the journal.")
+        Path | None, typer.Option(help="Log file of a gateway that does not log to the journal.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The contents as one JSON list.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the contents as one JSON list.")] = False,
 ) -> None:
-    """Pack findings, redacted configuration, states, counters, log, versions: nothing personal, no secret."""
+    """Pack findings, redacted configuration, states, counters, log and versions, without personal data."""
     view, events = load_view(config)
     packed = collect(config, view, events, journal)
     if as_json:

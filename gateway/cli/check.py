@@ -1,4 +1,4 @@
-"""`borderpost check`: have a device tried, and say what was found."""
+"""`borderpost check`: run a device's self-test, and show the result."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -13,7 +13,7 @@ OUTCOME_MARKS = {"successful": ("ok", "green"), "failed": ("FAILED", "red"), "ab
 
 
 class CheckLevelName(StrEnum):
-    """The levels of `drivers.self_test.CheckLevel`, whose module would load the models of all observations."""
+    """Levels of `drivers.self_test.SelfTestLevel`, whose module would load the models of all observations."""
 
     internal = "internal"
     external = "external"
@@ -24,16 +24,20 @@ def check(
     config: PostFile,
     position: OneDevice,
     level: Annotated[
-        CheckLevelName, typer.Option(help="How much is tried, and who notices.")
+        CheckLevelName,
+        typer.Option(
+            help="Self-test level: internal (no visible effect), external (lamp, beep or picture), "
+            "interactive (needs a specimen)."
+        ),
     ] = CheckLevelName.internal,
     as_json: AsJson = False,
 ) -> None:
-    """Try a device. Internal: nobody notices; external: lamps and beeps; interactive: with a specimen.
+    """Run a device's self-test.
 
-    Exit codes: 0 all that was tried is well; 1 something is not, or nothing could be tried.
+    Exit codes: 0 every step passed; 1 a step failed, or no step was run.
     """
     if level is CheckLevelName.interactive and not as_json:
-        typer.echo(f"{position}: present the specimen now; there is a minute for it", err=True)
+        typer.echo(f"{position}: present the specimen within one minute", err=True)
     report = request_or_exit(config, device_path(position, "/check"), method="POST", body={"level": level})
     print_answer(report, _lines, as_json=as_json)
     steps = report["steps"]
@@ -43,7 +47,7 @@ def check(
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
     if not report["steps"]:
-        yield f"there is no {report['level']} check of this device"
+        yield f"this device has no {report['level']} self-test"
     for step in report["steps"]:
         word, colour = OUTCOME_MARKS.get(step["outcome"], (step["outcome"], "yellow"))
         measured = "" if step["measured"] is None else f" {step['measured']:g} {step['unit']}".rstrip()

@@ -1,4 +1,4 @@
-"""`borderpost claims`: who has claimed which device; release one, or take one over."""
+"""`borderpost claims`: list claims of devices; release, steal or revoke one."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ from gateway.cli.command import AsJson, PositionName, run_and_print
 from gateway.client import CommandResult, DeviceStatus
 from gateway.config import Post
 
-app = typer.Typer(help="Who has claimed which device.", no_args_is_help=True)
+app = typer.Typer(help="List, release, steal and revoke claims of devices.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -36,7 +36,7 @@ def list_claims(
     cert: CertFile = None,
     key: KeyFile = None,
 ) -> None:
-    """Show every device that is claimed: by whom, since when, for how long unless it is renewed."""
+    """List every claimed device with its holder, the start of the claim and its lease."""
     post = load_or_fail(config)
     claimed = asyncio.run(_claimed(post, Login(station, password_file, cert, key)))
     if as_json:
@@ -49,7 +49,7 @@ def list_claims(
         if claim := status.claim:
             since = f"{claim.since.astimezone():%Y-%m-%d %H:%M:%S}"
             table.add_row(str(status.position), claim.holder, since, f"{claim.lease_s} s")
-    console.print(table if claimed else "nothing is claimed")
+    console.print(table if claimed else "no device is claimed")
 
 
 @app.command()
@@ -62,7 +62,7 @@ def release(
     cert: CertFile = None,
     key: KeyFile = None,
 ) -> None:
-    """Release a claim of this station, such as one that a program left behind."""
+    """Release a claim of this station, such as one of a program that ended without releasing it."""
     _ask(config, position, "release", {}, as_json, Login(station, password_file, cert, key))
 
 
@@ -70,28 +70,34 @@ def release(
 def steal(
     config: ConfigFile,
     position: PositionName,
-    reason: Annotated[str, typer.Option(help="Why, without names of persons: it goes into the record.")],
-    lease: Annotated[int, typer.Option(min=5, max=3600, help="For how long, in seconds.")] = 30,
+    reason: Annotated[
+        str, typer.Option(help="Reason, without names of persons: it is recorded in the audit.")
+    ],
+    lease: Annotated[int, typer.Option(min=5, max=3600, help="Lease in seconds.")] = 30,
     as_json: AsJson = False,
     station: StationName = None,
     password_file: PasswordFile = None,
     cert: CertFile = None,
     key: KeyFile = None,
 ) -> None:
-    """Take over a claim that another station has. A role has to grant it; exit codes as of `command`."""
+    """Steal another station's claim. A role must permit it; exit codes as of `command`."""
     args = {"reason": reason, "lease_s": lease}
     _ask(config, position, "steal", args, as_json, Login(station, password_file, cert, key))
 
 
 @app.command(cls=DeviceCommand)
-def end(
+def revoke(
     config: PostFile,
     position: OneDevice,
-    reason: Annotated[str, typer.Option(help="Why, without names of persons: it goes into the record.")],
+    reason: Annotated[
+        str, typer.Option(help="Reason, without names of persons: it is recorded in the audit.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Take a device from the station that has claimed it, as a supervisor of this machine."""
-    perform_or_exit(config, position, "/claim/end", {"reason": reason}, "nobody has it now", as_json=as_json)
+    """Revoke a station's claim of a device, as a supervisor of this machine."""
+    perform_or_exit(
+        config, position, "/claim/revoke", {"reason": reason}, "the claim is revoked", as_json=as_json
+    )
 
 
 def _ask(

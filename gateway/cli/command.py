@@ -1,4 +1,4 @@
-"""`borderpost command`: have a device do something, and say what became of it."""
+"""`borderpost command`: send a command to a device, and show its result."""
 
 import asyncio
 import json
@@ -38,23 +38,26 @@ _NOT_ALLOWED = {
 }
 _WRONG = {CommandReason.BAD_REQUEST, CommandReason.UNKNOWN_VERB, CommandReason.MALFORMED}
 
-PositionName = Annotated[str, typer.Argument(metavar="POSITION", help="Which device, as lane-1/barrier.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")]
+PositionName = Annotated[str, typer.Argument(metavar="POSITION", help="Device, as in lane-1/barrier.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object only.")]
 
 
 def command(
     config: ConfigFile,
     position: PositionName,
-    verb: Annotated[str, typer.Argument(help="What it shall do, as its description has it.")],
+    verb: Annotated[str, typer.Argument(help="Command, one of those in the device's description.")],
     arg: Annotated[
         list[str] | None,
         typer.Option("--arg", help="NAME=VALUE, the value as JSON or else as text; may be repeated."),
     ] = None,
     args: Annotated[str | None, typer.Option("--args", help="All arguments as one JSON object.")] = None,
-    expires: Annotated[int, typer.Option(min=1, max=5, help="Begun within so many seconds, or never.")] = 3,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for its end.")] = 10.0,
+    expires: Annotated[
+        int,
+        typer.Option(min=1, max=5, help="Seconds within which the command must begin; later it is refused."),
+    ] = 3,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the result.")] = 10.0,
     transaction: Annotated[
-        str | None, typer.Option(help="Joins it to a traveller: its events carry it too.")
+        str | None, typer.Option(help="Transaction of a traveller; the command's events carry it too.")
     ] = None,
     as_json: AsJson = False,
     station: StationName = None,
@@ -62,51 +65,56 @@ def command(
     cert: CertFile = None,
     key: KeyFile = None,
 ) -> None:
-    """Command a device as a station, wait for the end, and say it.
+    """Send a command to a device as a station, wait for its end, and show the result.
 
-    Exit codes: 0 done; 65 wrong command or arguments; 69 no gateway or no broker; 74 begun and failed;
-    75 refused for now; 76 nobody knows; 77 not allowed.
+    Exit codes: 0 done; 65 wrong command or arguments; 69 no gateway or no broker; 74 begun and failed; 75
+    refused for now; 76 result unknown; 77 not permitted.
     """
     post = load_or_fail(config)
     login = Login(station, password_file, cert, key)
-    asked = _arguments(arg or [], args)
+    arguments = _arguments(arg or [], args)
 
     async def ask() -> CommandResult[Any]:
         async with connected_workstation(post, [position], login) as workstation:
             return await workstation.command(
-                position, verb, asked, expires_s=expires, timeout_s=timeout, transaction=transaction
+                position, verb, arguments, expires_s=expires, timeout_s=timeout, transaction=transaction
             )
 
     run_and_print(post, login, position, verb, ask, as_json=as_json)
 
 
 def run_and_print(post: Post, login: Login, position: str, verb: str, ask: Any, *, as_json: bool) -> None:
-    """Run what asks, print what became of it, and end with its exit code."""
+    """Run a request, print its result, and end with its exit code."""
     try:
         Position.parse(position)
     except ValueError as error:
         exit_with(str(error), os.EX_USAGE)
     if login.station is None and post.broker.username is None:
-        exit_with("who commands? name a station with --station", os.EX_USAGE)
+        exit_with("no station is given: add --station NAME", os.EX_USAGE)
     try:
-        obeyed = asyncio.run(ask())
+        answer = asyncio.run(ask())
     except CommandError as error:
         if as_json:
             typer.echo(json.dumps(_refused(error)))
         else:
             exit_with(f"{position} {verb}: {error.text}\n    {error.how}", exit_code_of(error))
         raise typer.Exit(exit_code_of(error)) from None
-    result = obeyed.result if isinstance(obeyed.result, dict) else obeyed.result.model_dump(mode="json")
+    result = answer.result if isinstance(answer.result, dict) else answer.result.model_dump(mode="json")
     if as_json:
-        said = {"state": "done", "cmd_id": obeyed.cmd_id, "transaction": obeyed.transaction, "result": result}
-        typer.echo(json.dumps(said))
+        fields = {
+            "state": "done",
+            "cmd_id": answer.cmd_id,
+            "transaction": answer.transaction,
+            "result": result,
+        }
+        typer.echo(json.dumps(fields))
         return
     facts = " ".join(f"{name}={value}" for name, value in result.items() if value is not None)
     console.print(f"{position} {verb}: done {facts}".rstrip(), markup=False, soft_wrap=True)
 
 
 def exit_code_of(error: CommandError) -> int:
-    """What sysexits(3) has for a command that was not done."""
+    """Return the exit code of sysexits(3) for a command that was not done."""
     if error.reason in _NOT_ALLOWED:
         return os.EX_NOPERM
     match error:
@@ -127,12 +135,12 @@ def _refused(error: CommandError) -> dict[str, Any]:
         CommandFailed: "failed",
         CommandUnanswered: "unknown",
     }[type(error)]
-    said = {"state": state, "reason": str(error.reason), "text": error.text, "how": error.how}
-    return said | {"cmd_id": error.cmd_id or None}
+    fields = {"state": state, "reason": str(error.reason), "text": error.text, "how": error.how}
+    return fields | {"cmd_id": error.cmd_id or None}
 
 
 def _arguments(pairs: list[str], whole: str | None) -> dict[str, Any]:
-    """Put the arguments together; ends with EX_USAGE for what is none."""
+    """Combine the arguments; ends with EX_USAGE for an invalid one."""
     found: dict[str, Any] = {}
     if whole is not None:
         try:

@@ -1,4 +1,4 @@
-"""`borderpost console`: who may log in to the console over the network."""
+"""`borderpost console`: users who may log in to the console over the network."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import typer
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, exit_with
 
-app = typer.Typer(help="Who may log in to the console over the network.", no_args_is_help=True)
+app = typer.Typer(help="Users who may log in to the console over the network.", no_args_is_help=True)
 ConfigOption = Annotated[
     Path, typer.Option("--config", envvar="BORDERPOST_CONFIG", help="The file that describes the post.")
 ]
@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(help="Login: lower-case letters, digits, '.
 
 
 class UserRoleName(StrEnum):
-    """What somebody may do; see `gateway.api.operations.Standing`."""
+    """Role of a user; see `gateway.api.operations.UserRole`."""
 
     viewer = "viewer"
     technician = "technician"
@@ -28,44 +28,48 @@ class UserRoleName(StrEnum):
 
 @app.callback()
 def group() -> None:
-    """Keep `passwd` a word of its own although it is the only command."""
+    """Keep `passwd` as a subcommand although it is the only one."""
 
 
 @app.command()
 def passwd(
     name: Name,
     role: Annotated[
-        UserRoleName | None, typer.Option(help="What they may do; who is there already keeps theirs.")
+        UserRoleName | None,
+        typer.Option(help="Role of the user; default: an existing user keeps the present one."),
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Let them in no longer.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the user.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Set somebody's password in the post's users file, asking for it; or take somebody out of it."""
+    """Set a user's password in the post's users file, asking for it; or remove the user."""
     from gateway.api.operations import UserRole
     from gateway.console.auth import users as people
 
     file = load_or_fail(config).console.users_file
     if file is None:
         exit_with(
-            f"{config} names no users file, so nobody can log in over the network\n"
+            f"{config} names no users file, so no user can log in over the network\n"
             '    add users_file = "users.toml" under [console]',
             os.EX_CONFIG,
         )
     if not re.fullmatch(people.NAME, name):
-        raise typer.BadParameter("a name is lower-case letters, digits, '.', '_', '-', at most 32")
+        raise typer.BadParameter("invalid name: use lower-case letters, digits, '.', '_', '-', at most 32")
     try:
         known = people.read(file) if file.exists() else {}
         if remove:
             if not people.remove(file, name):
-                exit_with(f"there is no {name} in {file}", os.EX_NOUSER)
-            typer.echo(f"{name} may not log in any more")
+                exit_with(f"there is no user {name} in {file}", os.EX_NOUSER)
+            typer.echo(f"{name} can no longer log in")
             return
         if role is None and name not in known:
-            exit_with(f"there is no {name} yet: say what they may do, with --role", os.EX_USAGE)
+            exit_with(f"there is no user {name} yet: choose a role with --role", os.EX_USAGE)
         user_role = UserRole[role.upper()] if role else known[name].role
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
         if len(password) < people.MIN_PASSWORD_LENGTH:
-            exit_with(f"a password has {people.MIN_PASSWORD_LENGTH} characters at least", os.EX_DATAERR)
+            exit_with(
+                f"the password is too short: use at least {people.MIN_PASSWORD_LENGTH} characters",
+                os.EX_DATAERR,
+            )
         people.set_password(file, name, password, user_role)
     except people.UsersFileError as error:
         exit_with(str(error), os.EX_DATAERR)

@@ -1,4 +1,4 @@
-"""`borderpost counters`: what devices have done, by serial number."""
+"""`borderpost counters`: show counters of devices by serial number."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -15,19 +15,22 @@ def counters(
     position: Annotated[
         str | None,
         typer.Argument(
-            metavar="[POSITION]", help="One device; all of them else.", autocompletion=complete_position
+            metavar="[POSITION]", help="One device; default: all devices.", autocompletion=complete_position
         ),
     ] = None,
     reset: Annotated[
-        bool, typer.Option("--reset", help="Set the resettable ones of that device to zero.")
+        bool, typer.Option("--reset", help="Reset the resettable counters of that device.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show reads, failures, retries, disconnects and hours: of a serial number's life, and since a reset."""
+    """Show reads, failures, disconnects and hours online of each serial number.
+
+    Lifetime, and since the last reset.
+    """
     if reset:
         if position is None:
-            raise typer.BadParameter("name the device whose counters are to be set to zero")
-        perform_or_exit(config, position, "/counters/reset", None, "counts from zero", as_json=as_json)
+            raise typer.BadParameter("name the device whose counters are to be reset")
+        perform_or_exit(config, position, "/counters/reset", None, "counters reset", as_json=as_json)
         return
     devices = (
         [request_or_exit(config, device_path(position))] if position else request_or_exit(config, "devices")
@@ -36,7 +39,7 @@ def counters(
         {
             "position": device["position"],
             "serial_number": (device["identity"] or {}).get("serial_number"),
-            "tally": device["tally"],
+            "counters": device["counters"],
         }
         for device in devices
     ]

@@ -22,31 +22,35 @@ from gateway.cli._lib.running_demo import published
 from gateway.cli._lib.terminal import console, exit_with, require_simulators
 
 FILES = Path(__file__).parent / "demo_files"
-"""The demo's post, its simulated devices and its role file: installed with the package, kept in config/."""
+"""The demo's post, its simulated devices and its role file.
+
+Installed with the package, maintained in config/.
+"""
 PORT = 18830
-"""The usual port of a demo's broker, which the README's examples name."""
+"""Default port of a demo's broker, which the README's examples name."""
 START_S = 20.0
-"""How long the time of a demo waits for every device to be online: one of them may never be."""
+"""Seconds to wait for every device to be online before `duration` begins: one of them may never be."""
 READY_S = 60.0
 """Time for the simulated devices to appear, in seconds."""
 
 
 def demo(
     duration: Annotated[
-        float | None, typer.Option(min=1, help="End by itself so many seconds after every device is online.")
+        float | None,
+        typer.Option(min=1, help="End by itself this many seconds after every device is online."),
     ] = None,
     config: Annotated[Path, typer.Option(help="The file that describes the post.")] = FILES / "demo.toml",
     post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = FILES
     / "demo-post.toml",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the broker, if it is free; 0: any free one.")
+        int, typer.Option(min=0, max=65535, help="Port of the broker, if it is free; 0: any free port.")
     ] = PORT,
 ) -> None:
-    """Run everything on this machine, without root: broker, simulated post, gateway; show what it says.
+    """Run broker, simulated post and gateway on this machine, without root, and show their events.
 
     While it runs, `borderpost devices`, `watch`, `doctor` and others find it without CONFIG.
 
-    Exit codes: 0 after Ctrl-C, at any moment; with --duration, 1 when a device of the post published nothing.
+    Exit codes: 0 after Ctrl-C, at any moment; with --duration, 1 if a device of the post published nothing.
     """
     require_simulators()
     with Interrupts() as interrupts:
@@ -71,7 +75,7 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
         os.environ.update(environment)
         with (
             published(described_by) as findable,
-            # The simulators first: they take longest, and load while the broker does and this program.
+            # The simulators first: they take longest, and load while the broker and this program load.
             _simulators(post, run_dir, interrupts) as (devices, ready),
             loopback_broker(run_dir, port if findable else 0) as (broker, broker_port),
         ):
@@ -81,7 +85,10 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
 
             described = load_or_fail(config)
             if described.gateway.profile == "production":
-                exit_with(f"{config} is in production: no demo is made of it", os.EX_NOPERM)
+                exit_with(
+                    f"{config} has the profile production: the demo runs only posts for training or test",
+                    os.EX_NOPERM,
+                )
             _write_resolved(config, described_by, environment)
             screen = Screen(described, f"{broker}, 127.0.0.1:{broker_port}", described_by, findable=findable)
             if not _wait(ready, interrupts):
@@ -97,7 +104,10 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
 
 @contextlib.contextmanager
 def _simulators(post: Path, run_dir: Path, interrupts: Interrupts) -> Iterator[tuple[Program, int]]:
-    """Run the simulated devices; yields their program, and the descriptor at which it says they are there."""
+    """Run the simulated devices.
+
+    Yields their program, and the descriptor that becomes readable when they are ready.
+    """
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "simulators", str(post), "--run-dir", str(run_dir)]
     try:
@@ -114,7 +124,7 @@ def _simulators(post: Path, run_dir: Path, interrupts: Interrupts) -> Iterator[t
 
 
 def _wait(ready: int, interrupts: Interrupts) -> bool:
-    """Wait for the devices; False when their program ended instead. Raises Interrupted."""
+    """Wait for the devices; False if their program ended instead. Raises Interrupted."""
     for _ in range(int(READY_S * 10)):
         interrupts.check()
         if select.select([ready], [], [], 0.1)[0]:
@@ -125,7 +135,7 @@ def _wait(ready: int, interrupts: Interrupts) -> bool:
 async def _watch(
     screen: Any, interrupts: Interrupts, duration: float | None, programs: tuple[Program, ...]
 ) -> Program | None:
-    """Show what the post says until the demo ends; returns the program that ended by itself."""
+    """Show the post's events until the demo ends; returns the program that ended by itself, if any."""
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
     interrupts.on_request(lambda: loop.call_soon_threadsafe(ending.set))
@@ -135,32 +145,32 @@ async def _watch(
     if duration is not None:
         loop.call_later(START_S + duration, ending.set)
     watching = asyncio.create_task(screen.watch(duration, ending.set))
-    told = asyncio.create_task(ending.wait())
+    ended = asyncio.create_task(ending.wait())
     try:
-        await asyncio.wait({told, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         interrupts.on_request(lambda: None)
-        for task in (watching, told):
+        for task in (watching, ended):
             task.cancel()
-        await asyncio.gather(watching, told, return_exceptions=True)
+        await asyncio.gather(watching, ended, return_exceptions=True)
         for descriptor in descriptors:
             loop.remove_reader(descriptor)
             os.close(descriptor)
     if not watching.cancelled():
-        watching.result()  # raises what went wrong
+        watching.result()  # This raises the task's error.
     return next((program for program in programs if program.process.poll() is not None), None)
 
 
 def _ended(program: Program) -> int:
     console.print(program.last_words, markup=False)
-    console.print(f"[red]{program.name} ended by itself with {program.process.wait()}[/]")
+    console.print(f"[red]{program.name} ended by itself with exit code {program.process.wait()}[/]")
     return os.EX_SOFTWARE
 
 
 def _write_resolved(config: Path, copy: Path, environment: Mapping[str, str]) -> None:
-    """Copy a post's file with the demo's own variables filled in, so that other programs can read it.
+    """Copy a post's file with the demo's variables filled in, so that other programs can read it.
 
-    What it names relative to its folder is linked beside the copy.
+    Files that it names relative to its folder are linked beside the copy.
     """
     text = config.read_text("utf-8")
     for name, value in environment.items():

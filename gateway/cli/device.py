@@ -1,4 +1,4 @@
-"""`borderpost device`: everything of one device."""
+"""`borderpost device`: show one device in full."""
 
 from typing import Annotated, Any
 
@@ -12,10 +12,10 @@ from gateway.cli._lib.render_device import device_page, event_line
 def device(
     config: PostFile,
     position: OneDevice,
-    events: Annotated[bool, typer.Option("--events", help="Its last events, redacted, as well.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Show its last events too, redacted.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show one device: state, cause, remedy, identity, claim, counters. Exit code 1 when it is not online."""
+    """Show one device: state, cause, remedy, identity, claim, counters. Exit code 1 if it is not online."""
     seen = request_or_exit(config, device_path(position))
     if events:
         seen["events"] = request_or_exit(config, device_path(position, "/events"))

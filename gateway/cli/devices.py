@@ -1,4 +1,4 @@
-"""`borderpost devices`: one line a device, as the gateway on this machine knows it."""
+"""`borderpost devices`: list the devices of the gateway on this machine."""
 
 from typing import Annotated, Any
 
@@ -19,12 +19,15 @@ from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
 
 def devices(
     config: ConfigFile = DEFAULT_CONFIG,
-    mqtt: Annotated[bool, typer.Option("--mqtt", help="What workstations see, from the broker.")] = False,
+    mqtt: Annotated[
+        bool, typer.Option("--mqtt", help="Show the devices as workstations see them, from the broker.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show every device: state, since, cause, action, serial number, firmware, last good read.
 
-    Where no gateway answers on this machine, what the broker has is shown. Exit code 1: one is not online.
+    If no gateway responds on this machine, the states at the broker are shown. Exit code 1 if one is not
+    online.
     """
     if not mqtt:
         try:
@@ -32,7 +35,7 @@ def devices(
         except ApiError as error:
             exit_with_error(error)
         except ApiUnavailable as error:
-            typer.echo(f"{error.text} What workstations see:", err=True)
+            typer.echo(f"{error.text} As workstations see them, from the broker:", err=True)
         else:
             print_answer(found, _lines, as_json=as_json)
             raise typer.Exit(0 if all(_is_ok(device) for device in found) else 1)
@@ -43,7 +46,7 @@ def devices(
 
 def _lines(found: list[dict[str, Any]]) -> list[str]:
     if not found:
-        return ["The gateway has no devices; borderpost doctor says why."]
+        return ["The gateway has no devices; for the reason: borderpost doctor"]
     width = max((len(device["position"]) for device in found), default=0)
     return [line for device in found for line in device_line(device, width)]
 

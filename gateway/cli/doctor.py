@@ -1,4 +1,4 @@
-"""`borderpost doctor`: everything of a post that can be looked at, the worst first."""
+"""`borderpost doctor`: check the post and its machine, the most severe findings first."""
 
 import typer
 
@@ -10,10 +10,10 @@ from gateway.diagnostics.doctor import run_doctor as look
 
 def doctor(
     config: ConfigFile = DEFAULT_CONFIG,
-    everything: bool = typer.Option(False, "--all", help="What is well, too."),
+    everything: bool = typer.Option(False, "--all", help="Show passed checks too."),
     as_json: AsJson = False,
 ) -> None:
-    """Look at broker, certificates, clock, disk, machine and devices; works with a dead gateway too.
+    """Check broker, certificates, clock, disk, machine and devices. Works without a running gateway too.
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """

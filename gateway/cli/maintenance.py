@@ -1,4 +1,4 @@
-"""`borderpost maintenance`: take a device from its counter for a while, or give it back."""
+"""`borderpost maintenance`: begin or end maintenance of a device."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -10,7 +10,7 @@ from gateway.cli._lib.arguments import OneDevice, PostFile
 
 
 class OnOff(StrEnum):
-    """Take it, or give it back."""
+    """Begin or end maintenance."""
 
     on = "on"
     off = "off"
@@ -19,13 +19,15 @@ class OnOff(StrEnum):
 def maintenance(
     config: PostFile,
     position: OneDevice,
-    switch: Annotated[OnOff, typer.Argument(help="Take it, or give it back.")],
-    minutes: Annotated[int, typer.Option(min=1, max=480, help="It ends by itself after this.")] = 30,
+    switch: Annotated[OnOff, typer.Argument(help="Begin or end maintenance.")],
+    minutes: Annotated[
+        int, typer.Option(min=1, max=480, help="Minutes after which maintenance ends by itself.")
+    ] = 30,
     reason: Why = "maintenance",
     as_json: AsJson = False,
 ) -> None:
-    """Take a device from its counter, or give it back. What it says meanwhile reaches no officer."""
+    """Begin or end maintenance of a device. Its events are suppressed meanwhile and reach no officer."""
     on = switch is OnOff.on
-    done = f"in maintenance for {minutes} min at most" if on else "given back to its counter"
+    done = f"in maintenance for at most {minutes} min" if on else "maintenance ended"
     body = {"on": on, "minutes": minutes, "reason": reason}
     perform_or_exit(config, position, "/maintenance", body, done, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`borderpost outbox`: what waits for delivery. Never what it says."""
+"""`borderpost outbox`: inspect queued events, without their payloads."""
 
 import os
 import sqlite3
@@ -18,19 +18,21 @@ from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.delivery_config import delivery_settings
 
-app = typer.Typer(help="What waits for delivery. Never what it says.", no_args_is_help=True)
+app = typer.Typer(help="Inspect queued events, without their payloads.", no_args_is_help=True)
 
 
 def _directory(config: Path) -> Path:
     directory = delivery_settings(load_or_fail(config)).outbox.directory
     if not directory.exists():
-        exit_with(f"there is no outbox in {directory}: the gateway never ran with this file", os.EX_NOINPUT)
+        exit_with(
+            f"there is no outbox in {directory}: the gateway has never run with this file", os.EX_NOINPUT
+        )
     return directory
 
 
 @contextmanager
 def _explained(directory: Path) -> Iterator[None]:
-    """Turn what can be wrong with an outbox into a sentence and an exit code."""
+    """Turn an error of the outbox into a sentence and an exit code."""
     try:
         yield
     except OutboxUnusable as error:
@@ -43,10 +45,11 @@ def _explained(directory: Path) -> Iterator[None]:
 def list_events(
     config: ConfigFile = DEFAULT_CONFIG,
     parked: Annotated[
-        bool, typer.Option("--parked", help="Those that a destination cannot take instead.")
+        bool,
+        typer.Option("--parked", help="List parked events instead: those that a destination cannot accept."),
     ] = False,
 ) -> None:
-    """List every event that waits, or that was set aside, without its content."""
+    """List every queued or parked event, without its payload."""
     directory = _directory(config)
     table = Table(box=None, pad_edge=False)
     with _explained(directory):
@@ -63,7 +66,7 @@ def list_events(
                     f"0x{event.reason:02x}",
                 )
         else:
-            for heading in ("stream", "number", "event", "since", "bytes", "waits for"):
+            for heading in ("stream", "number", "event", "since", "bytes", "queued for"):
                 table.add_column(heading)
             for waiting in inspect.list_events(directory):
                 table.add_row(
@@ -79,7 +82,7 @@ def list_events(
 
 @app.command()
 def count(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Count what every stream has in the outbox."""
+    """Count the queued events of every stream."""
     directory = _directory(config)
     table = Table(box=None, pad_edge=False)
     for heading in ("stream", "epoch", "events", "bytes"):
@@ -92,7 +95,7 @@ def count(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
 @app.command()
 def export(config: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Write what is known of every event as JSON lines, nothing of what it says."""
+    """Write every queued event as a JSON line, without its payload."""
     directory = _directory(config)
     with _explained(directory):
         inspect.export(directory, sys.stdout)
@@ -101,14 +104,16 @@ def export(config: ConfigFile = DEFAULT_CONFIG) -> None:
 @app.command()
 def purge(
     config: ConfigFile = DEFAULT_CONFIG,
-    data_class: Annotated[DataClass | None, typer.Option("--class", help="Only this delivery class.")] = None,
-    parked: Annotated[bool, typer.Option("--parked", help="Those set aside as well.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_class: Annotated[
+        DataClass | None, typer.Option("--class", help="Only events of this delivery class.")
+    ] = None,
+    parked: Annotated[bool, typer.Option("--parked", help="Parked events too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete events that were never delivered. The gateway must be stopped."""
+    """Delete undelivered events. The gateway must be stopped."""
     directory = _directory(config)
     if not yes:
-        typer.confirm(f"Delete undelivered events in {directory} for good?", abort=True)
+        typer.confirm(f"Delete undelivered events in {directory} permanently?", abort=True)
     with _explained(directory):
-        gone = inspect.purge(directory, data_class, include_parked=parked)
-    console.print(f"{gone} events deleted")
+        deleted = inspect.purge(directory, data_class, include_parked=parked)
+    console.print(f"{deleted} events deleted")

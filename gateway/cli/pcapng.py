@@ -1,4 +1,4 @@
-"""`borderpost pcapng`: a recording for Wireshark."""
+"""`borderpost pcapng`: convert a recording for Wireshark."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +12,11 @@ from gateway.cli._lib.terminal import console
 
 def pcapng(
     recording: RecordingFile,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it must not exist yet.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; it must not exist yet.")],
 ) -> None:
-    """Write a recording as a capture that Wireshark opens: serial lines, USB, smart cards, boards.
+    """Convert a recording into a capture for Wireshark: serial lines, USB, smart cards, I/O boards.
 
-    People in the recording are in the capture too; only its owner may read the file then.
+    Personal data in the recording is in the capture too; then only its owner may read the file.
     """
     read = recording_or_fail(recording)
     write_or_fail(out, recording_to_pcapng(read), 0o600 if read.people == "real" else 0o644)

@@ -1,4 +1,4 @@
-"""`borderpost record`: keep what crosses a device's wire, for whoever shall see it again."""
+"""`borderpost record`: record the bytes between the gateway and a device."""
 
 import os
 from collections.abc import Iterable
@@ -39,27 +39,32 @@ WIRES: dict[str, Wire] = {
     "HttpSettings": "http",
     "ListenerSettings": "http-listener",
 }
-"""What a device is on, by what its settings are made of."""
+"""Kind of link by the class of a device's settings."""
 
 
 def record(
     config: PostFile,
     position: OneDevice,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it must not exist yet.")],
-    reveal: Annotated[str, typer.Option(help="Why people's data may be kept; it goes into the record.")],
-    seconds: Annotated[float, typer.Option("--for", min=0.1, help="End after so many seconds.")] = 30.0,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; it must not exist yet.")],
+    reveal: Annotated[
+        str, typer.Option(help="Reason for keeping personal data; it is recorded in the audit.")
+    ],
+    seconds: Annotated[
+        float, typer.Option("--duration", min=0.1, help="End after this many seconds.")
+    ] = 30.0,
     limit: Annotated[
-        int, typer.Option(min=1, max=LIMIT_BYTES // MIB, help="Keep the newest so many MiB.")
+        int, typer.Option(min=1, max=LIMIT_BYTES // MIB, help="Keep the newest this many MiB.")
     ] = 16,
 ) -> None:
-    """Write what a device says and is told, personal data and all, into a file that only its owner may read.
+    """Record a device's bytes, personal data included, into a file that only its owner may read.
 
-    It ends after so long, or with Ctrl-C. `borderpost scrub` takes the people out before it leaves the post.
+    Recording ends after the duration or with Ctrl-C. Replace personal data with `borderpost anonymize` before
+    the recording leaves the post.
     """
     post = load_or_fail(config)
     device = post.devices.get(Position.parse(position))
     if device is None:
-        exit_with(f"there is no {position} in this post", os.EX_USAGE)
+        exit_with(f"there is no device {position} in this post", os.EX_USAGE)
     if out.exists():
         exit_with(f"{out}: exists already; name another file", os.EX_CANTCREAT)
     seen = request_or_exit(config, device_path(position))
@@ -72,7 +77,7 @@ def record(
         lost = _record_items(tape, stream(state_dir(config), path, within_s=seconds))
     except (ApiUnavailable, ApiError) as error:
         exit_with_error(error)
-    if seen["state"].get("provenance") is None:  # it came while we recorded, or not at all
+    if seen["state"].get("provenance") is None:  # The device connected during the recording, or not at all.
         with suppress(ApiUnavailable, ApiError):
             seen = ask(state_dir(config), device_path(position))
     provenance = seen["state"].get("provenance") or "live"
@@ -83,22 +88,22 @@ def record(
         people="synthetic" if provenance == "simulated" else "real",
         entries=[*tape.entries],
         wire=wire_type(device.settings),
-        identity={name: said for name, said in (seen["identity"] or {}).items() if said is not None},
+        identity={name: value for name, value in (seen["identity"] or {}).items() if value is not None},
         gateway=VERSION,
         begins="midway",
     )
     write_or_fail(out, recording.to_text().encode(), 0o600)
     console.print(f"{out}: {len(recording.entries)} entries, {recording.people} people", markup=False)
     if lost:
-        errors.print(f"{lost} could not be kept: there are holes in it", markup=False)
+        errors.print(f"{lost} items could not be recorded: the recording has gaps", markup=False)
 
 
 def _record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
-    """Keep items of a trace until they end or somebody ends them; returns how many were lost."""
+    """Record items of a trace until they end or Ctrl-C ends them; returns how many were lost."""
     lost = 0
     try:
         for item in items:
-            lost += item.get("lost", 0)
+            lost += item.get("dropped", 0)
             if (entry := to_recording_entry(item)) is not None:
                 tape.append(entry)
     except KeyboardInterrupt:
@@ -107,12 +112,12 @@ def _record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
 
 
 def to_recording_entry(item: dict[str, Any]) -> Entry | None:
-    """An item of a trace as an entry of a recording; None for the end of a connection.
+    """Convert an item of a trace to an entry of a recording; None for the end of a connection.
 
-    Raises ValueError for one whose bytes are hidden.
+    Raises ValueError for an item without bytes.
     """
     if item["size"] and item["hex"] is None:
-        raise ValueError("the bytes are hidden: ask for the trace with `reveal`")
+        raise ValueError("the item has no bytes: request the trace with `reveal`")
     data = bytes.fromhex(item["hex"] or "")
     if (facts := item["transfer"]) is None:
         return Chunk(item["at_s"], cast("Direction", item["direction"]), data) if data else None
@@ -132,8 +137,8 @@ def to_recording_entry(item: dict[str, Any]) -> Entry | None:
 
 
 def wire_type(settings: Settings) -> Wire:
-    """What a device with these settings is on."""
-    settings = getattr(settings, "board", settings)  # a board has its own port
+    """Return the kind of link of a device with these settings."""
+    settings = getattr(settings, "board", settings)  # A board has its own port.
     if str(getattr(settings, "port", "")).startswith("tcp://"):
         return "modbus-tcp"
     made_of = (WIRES[base.__name__] for base in type(settings).__mro__ if base.__name__ in WIRES)

@@ -1,6 +1,6 @@
-"""`borderpost replay`: play a recording into its driver, or as a device of a gateway that runs.
+"""`borderpost replay`: replay a recording into its driver, or as a device of a running gateway.
 
-Why not in production: ICAO Doc 9303-2, appendix C.
+Refused in production: ICAO Doc 9303-2, appendix C.
 """
 
 import asyncio
@@ -32,24 +32,26 @@ def replay(
     recording: RecordingFile,
     config: Annotated[
         Path | None,
-        typer.Argument(envvar="BORDERPOST_CONFIG", help="With --as: the file that describes the post."),
+        typer.Argument(envvar="BORDERPOST_CONFIG", help="With --position: the file that describes the post."),
     ] = None,
     position: Annotated[
         str | None,
         typer.Option(
-            "--as", metavar="POSITION", help="Be that device of a gateway that runs, as lane-1/reader."
+            "--position",
+            metavar="POSITION",
+            help="Replace that device of a running gateway, as in lane-1/reader.",
         ),
     ] = None,
-    pause: Annotated[float, typer.Option(min=0.2, help="Shorten longer pauses to so many seconds.")] = 1e9,
-    json_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line, nothing else.")] = False,
+    pause: Annotated[float, typer.Option(min=0.2, help="Shorten longer pauses to this many seconds.")] = 1e9,
+    json_lines: Annotated[bool, typer.Option("--json", help="Print one JSON object per line only.")] = False,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Show personal data of real people too; it is shown in full.")
+        bool, typer.Option("--reveal", help="Show personal data of real persons in full.")
     ] = False,
 ) -> None:
-    """Play a recording into its driver and say what it makes of it.
+    """Replay a recording into its driver and show the resulting events.
 
-    With --as the recording becomes a device of a running gateway, whose events say `replayed`. A post in
-    production is never played to: pre-recorded input is a way to attack a document check.
+    With --position the recording becomes a device of a running gateway, whose events carry `replayed`. Replay
+    to a post in production is refused: pre-recorded input is a way to attack a document check.
     """
     require_simulators()
     read = recording_or_fail(recording)
@@ -59,7 +61,7 @@ def replay(
             shown = reveal or read.people != "real"
             asyncio.run(_print_observations(player, shown=shown, json_lines=json_lines))
         elif config is None:
-            exit_with("which post? name its file after the recording", os.EX_USAGE)
+            exit_with("no post is given: name its file after the recording", os.EX_USAGE)
         else:
             asyncio.run(_replay_as_device(player, load_or_fail(config), position))
     except (ReplayError, UnknownDriverError) as error:
@@ -70,7 +72,7 @@ def replay(
 
 
 async def _print_observations(player: ReplayPlayer, *, shown: bool, json_lines: bool) -> None:
-    """Say what the driver says."""
+    """Print the driver's observations."""
     with tempfile.TemporaryDirectory(prefix="borderpost-replay-") as folder:
         async with aclosing(observe(player, Path(folder))) as said:  # type: ignore[type-var]
             async for one in said:
@@ -92,7 +94,7 @@ def _json(said: Any, *, shown: bool) -> str:
             return json.dumps({"type": "status", "data": {"condition": condition}})
         case PreviewFrame(_, picture):
             return json.dumps({"type": "glimpse", "data": {"bytes": len(picture)}})
-    raise AssertionError("drivers say nothing else")
+    raise AssertionError("unexpected item of a driver")
 
 
 def _line(said: Any, *, shown: bool) -> str:
@@ -112,7 +114,7 @@ def _line(said: Any, *, shown: bool) -> str:
 
 
 async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> None:
-    """Be a device of a gateway, until all is said."""
+    """Act as a device of a gateway until the recording ends."""
     from simulators.errors import SimulatorError
     from simulators.links.serial_line import SerialLine
 
@@ -122,14 +124,14 @@ async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> 
     if place == "url":
         url = urlsplit(where)
         if url.hostname not in ("127.0.0.1", "localhost"):
-            exit_with(f"{position}: its `url` is not of this machine", os.EX_CONFIG)
+            exit_with(f"{position}: its `url` is not on this machine", os.EX_CONFIG)
         async with player.serve_http(url.port or 80) as (_, said):
             console.print(f"{position}: serving {where}", markup=False, soft_wrap=True)
             await said.wait()
     else:
         path = Path(where)
         if not path.is_absolute():
-            exit_with(f"{position}: its `port` is {path}, and only a path can be taken over", os.EX_CONFIG)
+            exit_with(f"{position}: its `port` is {path}, but only a path can be replaced", os.EX_CONFIG)
         try:
             async with SerialLine.open_at(path, replays=True) as line:
                 console.print(f"{position}: waiting at {path}", markup=False, soft_wrap=True)
@@ -140,17 +142,18 @@ async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> 
 
 
 def _table(post: Post, position: str, recording: Recording) -> dict[str, Any]:
-    """The device's table, where it may be played to."""
+    """Return the device's table; ends the program if a replay to it is not permitted."""
     if post.gateway.profile == "production":
-        exit_with("this post is in production: nothing is played to it", os.EX_NOPERM)
+        exit_with("this post has the profile production: a replay to it is refused", os.EX_NOPERM)
     try:
         device = post.devices.get(Position.parse(position))
     except ValueError as error:
         exit_with(str(error), os.EX_USAGE)
     if device is None:
-        exit_with(f"there is no {position} in this post", os.EX_USAGE)
+        exit_with(f"there is no device {position} in this post", os.EX_USAGE)
     if device.driver != recording.driver:
         exit_with(
-            f"{position} has the driver {device.driver}, the recording {recording.driver}", os.EX_DATAERR
+            f"{position} has the driver {device.driver}, but the recording is of {recording.driver}",
+            os.EX_DATAERR,
         )
     return device.raw_settings

@@ -1,4 +1,4 @@
-"""`borderpost trace`: what crosses a device's wire, as it does."""
+"""`borderpost trace`: follow the bytes between the gateway and a device."""
 
 import json
 from typing import Annotated, Any
@@ -25,12 +25,19 @@ def trace(
     position: OneDevice,
     reveal: Annotated[
         str | None,
-        typer.Option(help="The bytes as well, personal data and all; the value says why, and is recorded."),
+        typer.Option(
+            help=(
+                "Show the bytes too, personal data included; the value is the reason, and is "
+                "recorded in the audit."
+            )
+        ),
     ] = None,
-    seconds: Annotated[float | None, typer.Option("--for", min=0.1, help="End after so many.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--duration", min=0.1, help="End after this many seconds.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Follow what a device says (<) and is told (>): time, bytes, meaning. Ctrl-C ends it."""
+    """Follow the frames from a device (<) and to it (>): time, size, summary. Ctrl-C ends it."""
     path = device_path(position, "/trace")
     if reveal is not None:
         ticket = request_or_exit(config, f"{path}/reveal", method="POST", body={"reason": reveal})
@@ -45,6 +52,6 @@ def trace(
 
 
 def _line(item: dict[str, Any]) -> str:
-    lost = f"({item['lost']} lost) " if item.get("lost") else ""
+    lost = f"({item['dropped']} lost) " if item.get("dropped") else ""
     crossed = f"{item['at_s']:9.3f} {ARROWS[item['direction']]} {item['size']:>5}"
-    return f"{crossed} {lost}{item['meaning']} {item['hex'] or ''}".rstrip()
+    return f"{crossed} {lost}{item['summary']} {item['hex'] or ''}".rstrip()

@@ -1,4 +1,4 @@
-"""`borderpost trust`: a post's own authority, who has a certificate of it, and what each may do."""
+"""`borderpost trust`: the post's own certificate authority, its principals, and their rights."""
 
 import json
 import os
@@ -26,7 +26,8 @@ from gateway.pki.store import init as make
 from gateway.pki.verify import unusable_names
 
 app = typer.Typer(
-    help="The post's own authority: who is known at its broker, and what each may do.", no_args_is_help=True
+    help="Manage the post's own certificate authority: principals at its broker, and their rights.",
+    no_args_is_help=True,
 )
 
 Description = Annotated[
@@ -35,24 +36,26 @@ Description = Annotated[
         "--description",
         "-d",
         envvar="BORDERPOST_TRUST",
-        help="The file that says who is known at the broker.",
+        help="File that describes the principals.",
     ),
 ]
-Folder = Annotated[Path, typer.Option("--folder", "-f", help="The authority's folder.")]
+Folder = Annotated[Path, typer.Option("--folder", "-f", help="Folder of the certificate authority.")]
 Passphrase = Annotated[
-    Path | None, typer.Option("--passphrase-file", help="File with the passphrase of the authority's key.")
+    Path | None, typer.Option("--passphrase-file", help="File with the passphrase of the CA key.")
 ]
 Broker = Annotated[
     Path | None,
-    typer.Option("--broker", help="Where Mosquitto finds its files on this machine: they are put there too."),
+    typer.Option("--broker", help="Folder of Mosquitto on this machine: copy its files there too."),
 ]
-Days = Annotated[int, typer.Option(min=1, max=1825, help="How long certificates are in force, in days.")]
+Days = Annotated[int, typer.Option(min=1, max=1825, help="Lifetime of certificates in days.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 DEFAULT_DESCRIPTION = Path("/etc/borderpost/trust.toml")
 DEFAULT_STORE_DIR = Path("/etc/borderpost/authority")
 CERTIFICATE_DAYS = 365
-RELOAD_HINT = "Mosquitto: sudo systemctl reload mosquitto; restart it to hang up on who is connected now."
+RELOAD_HINT = (
+    "Mosquitto: sudo systemctl reload mosquitto; restart it to disconnect clients that are connected now."
+)
 
 
 @app.command()
@@ -70,8 +73,8 @@ def init(
         made = make(folder, deployment, days=days, passphrase=_read_passphrase(passphrase_file))
     except FileExistsError:
         exit_with(
-            f"{folder} is there already, and an authority is never made over\n"
-            "    borderpost trust renew brings it up to date; for a new one name another folder",
+            f"{folder} exists already and is not overwritten\n"
+            "    borderpost trust renew brings it up to date; for a new authority name another folder",
             os.EX_CANTCREAT,
         )
     except OSError as error:
@@ -79,14 +82,15 @@ def init(
     _hand_over(made, broker)
     _print_result(made.certificates, "issued", as_json=as_json)
     if not as_json:
-        _print(f"Authority in {folder}: keep ca.key there alone, and a copy of it in the safe.")
-        _print("Each folder in it goes to its owner's machine, broker/ to Mosquitto (--broker does that).")
+        _print(f"Authority in {folder}: keep ca.key only there, with a copy of it in a safe.")
+        _print("Copy each folder in it to its owner's machine, broker/ to Mosquitto (--broker does that).")
 
 
 @app.command()
 def renew(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Who gets a new certificate in any case, the revoked too.")
+        list[str] | None,
+        typer.Argument(help="Principals who get a new certificate in any case, revoked ones included."),
     ] = None,
     description: Description = DEFAULT_DESCRIPTION,
     folder: Folder = DEFAULT_STORE_DIR,
@@ -95,20 +99,20 @@ def renew(
     broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring an authority up to date with its description.
+    """Bring a certificate authority up to date with its description.
 
-    Issues what is missing, broken, or ends within 60 days, revokes who is not described any more, and writes
-    the broker's and the gateways' files anew.
+    Issues certificates that are missing, broken, or expire within 60 days, revokes those of principals no
+    longer described, and writes the files of the broker and the gateways again.
     """
     deployment, kept = _load_deployment(description), _opened(folder)
     authority = _authority(kept, passphrase_file)
     wanted = list(names or ())
     for name in wanted:
         if name not in deployment.principals and name != "broker":
-            exit_with(f"nobody is named {name} in {description}", os.EX_USAGE)
+            exit_with(f"there is no principal {name} in {description}", os.EX_USAGE)
     now = datetime.now(UTC)
     try:
-        # Every certificate ends with its authority, at the latest: those are not renewed for nothing.
+        # A certificate expires with its authority at the latest; such ones are not renewed in vain.
         before = min(now + RENEW_BEFORE, authority.certificate.not_valid_after_utc - timedelta(seconds=1))
         wanted += [
             name
@@ -127,16 +131,16 @@ def renew(
         _print(
             RELOAD_HINT
             if wanted or revoked
-            else "Nobody needed a new certificate; all files are written anew."
+            else "No certificate had to be renewed; all files are written again."
         )
 
 
 @app.command()
 def revoke(
-    names: Annotated[list[str], typer.Argument(help="Whose certificates are not to be trusted any more.")],
+    names: Annotated[list[str], typer.Argument(help="Principals whose certificates are revoked.")],
     why: Annotated[
         Literal["lost", "left", "replaced"],
-        typer.Option(help="The key was lost, they left, or it was replaced."),
+        typer.Option(help="Key lost, person left, or device replaced."),
     ] = "lost",
     description: Description = DEFAULT_DESCRIPTION,
     folder: Folder = DEFAULT_STORE_DIR,
@@ -144,15 +148,15 @@ def revoke(
     broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke everything that somebody has, and take their rights at the broker and the gateways.
+    """Revoke all certificates of a principal, and remove its rights at the broker and the gateways.
 
-    Until `borderpost trust renew NAME` gives them a new certificate.
+    `borderpost trust renew NAME` issues a new certificate.
     """
     deployment, kept = _load_deployment(description), _opened(folder)
     authority = _authority(kept, passphrase_file)
     for name in names:
         if name not in kept.current_certificates():
-            exit_with(f"{folder} has issued nothing to {name}", os.EX_USAGE)
+            exit_with(f"{folder} has issued no certificate to {name}", os.EX_USAGE)
     try:
         revoked = kept.revoke(names, why, datetime.now(UTC))
         kept.write_derived_files(authority, deployment)
@@ -162,7 +166,7 @@ def revoke(
     _print_result(revoked, "revoked", as_json=as_json)
     if not as_json:
         there = "" if broker else f"{folder}/broker to the broker, and "
-        _print(f"Take {there}roles.toml to the gateways. {RELOAD_HINT}")
+        _print(f"Copy {there}roles.toml to the gateways. {RELOAD_HINT}")
 
 
 @app.command()
@@ -171,9 +175,9 @@ def show(
     folder: Folder = DEFAULT_STORE_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show who has a certificate until when, and everything that was changed or is about to end.
+    """Show every certificate with its expiry, and every one that was changed or expires soon.
 
-    Exit codes: 0 all is in force and as it was issued, 65 something is not.
+    Exit codes: 0 all certificates are valid and unchanged, 65 otherwise.
     """
     from gateway.diagnostics.checks.ca import check_ca_dir
     from gateway.diagnostics.findings import sort_by_severity
@@ -186,11 +190,11 @@ def show(
         exit_with(f"{error.filename} cannot be read: {error.strerror}", os.EX_NOPERM)
     wrong = [finding for finding in findings if finding.severity != "ok"]
     if as_json:
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "certificates": [entry.to_json() for entry in kept.current_certificates().values()],
             "findings": [finding.model_dump(mode="json") for finding in wrong],
         }
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        typer.echo(json.dumps(content, ensure_ascii=False))
     else:
         for entry in kept.current_certificates().values():
             _print(_line(entry))
@@ -222,7 +226,7 @@ def _opened(folder: Path) -> CertificateStore:
     try:
         return CertificateStore.open(folder)
     except StoreNotFoundError as error:
-        exit_with(f"{error}\n    borderpost trust init makes one", os.EX_NOINPUT)
+        exit_with(f"{error}\n    borderpost trust init creates one", os.EX_NOINPUT)
     except OSError as error:
         exit_with(f"{folder} cannot be read: {error.strerror}", os.EX_NOPERM)
 
@@ -231,15 +235,15 @@ def _authority(folder: CertificateStore, passphrase_file: Path | None) -> Certif
     try:
         return folder.load_ca(_read_passphrase(passphrase_file))
     except NoPassphraseError as error:
-        exit_with(f"{error}\n    give it with --passphrase-file", os.EX_NOPERM)
+        exit_with(f"{error}\n    pass it with --passphrase-file", os.EX_NOPERM)
     except UnusableKeyError as error:
-        exit_with(f"{folder.path}: {error}\n    bring back the copy from the safe", os.EX_DATAERR)
+        exit_with(f"{folder.path}: {error}\n    restore the copy from the safe", os.EX_DATAERR)
     except OSError as error:
         exit_with(f"{error.filename} cannot be read: {error.strerror}", os.EX_NOPERM)
 
 
 def _read_passphrase(file: Path | None) -> bytes | None:
-    """A passphrase; a final line end is not part of it."""
+    """Return the passphrase in a file; a final line end is not part of it."""
     if file is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`borderpost udev`: let the gateway open its devices, by name, and nobody else try them."""
+"""`borderpost udev`: write rules that give the gateway access to its devices, and exclude other services."""
 
 import os
 import subprocess
@@ -20,12 +20,15 @@ def udev(
         bool, typer.Option("--install", help=f"Write {POST_RULES_FILE} and apply it.")
     ] = False,
     drivers: Annotated[
-        bool, typer.Option("--drivers", help="Those of every post instead, which the package brings.")
+        bool,
+        typer.Option(
+            "--drivers", help="Print the rules for all supported devices instead, which the package installs."
+        ),
     ] = False,
 ) -> None:
-    """Print the rules for udev that a post's devices need: permissions, names, and no ModemManager.
+    """Print the udev rules that a post's devices need: permissions, names, exclusion from ModemManager.
 
-    Once they are installed, each device has its position as a name, as /dev/borderpost/lane-1/reader.
+    With installed rules each device has a link with its position, as in /dev/borderpost/lane-1/reader.
     """
     if drivers:
         print(driver_rules(), end="")  # noqa: T201 - no line may be broken
@@ -46,7 +49,8 @@ def udev(
             subprocess.run(command, check=True, timeout=60)
         except (OSError, subprocess.SubprocessError) as error:
             exit_with(
-                f"the rules are written to {POST_RULES_FILE}, but not applied: {error}", os.EX_UNAVAILABLE
+                f"the rules are written to {POST_RULES_FILE}, but could not be applied: {error}",
+                os.EX_UNAVAILABLE,
             )
     console.print(
         f"{POST_RULES_FILE}: written and applied; ls -lR /dev/borderpost", markup=False, soft_wrap=True

@@ -1,4 +1,4 @@
-"""`borderpost watch`: what a workstation sees, as it arrives."""
+"""`borderpost watch`: show events and device states as a workstation receives them."""
 
 import asyncio
 import contextlib
@@ -23,18 +23,18 @@ def watch(
     position: Annotated[
         list[str] | None, typer.Option("--position", "-p", help="Only this position; may be repeated.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One CloudEvent a line, nothing else.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one CloudEvent per line only.")] = False,
     verify: Annotated[
         list[Path] | None,
         typer.Option("--verify", help="The gateway's public signing key (signing.pub); may be repeated."),
     ] = None,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Show personal data of live travellers too; it is shown in full.")
+        bool, typer.Option("--reveal", help="Show personal data of live travellers in full.")
     ] = False,
 ) -> None:
     """Show events and device states as they arrive, until Ctrl-C.
 
-    With --verify, only events that the gateway has signed; others are named on standard error.
+    With --verify, only events signed by the gateway are shown; others are named on standard error.
 
     Names and numbers of simulated travellers are shown; those of live ones only with --reveal.
     """

@@ -1,4 +1,4 @@
-"""`borderpost why`: why a device is not reading, in sentences."""
+"""`borderpost why`: explain why a device does not read."""
 
 from gateway.cli._lib.api_client import load_view
 from gateway.cli._lib.arguments import OneDevice, PostFile
@@ -11,7 +11,7 @@ def why(
     position: OneDevice,
     as_json: AsJson = False,
 ) -> None:
-    """Say what keeps a device from reading, and what to do about it; works with a dead gateway too.
+    """Explain why a device does not read, with remedies. Works without a running gateway too.
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """

@@ -1,7 +1,8 @@
-"""What a workstation imports: the events of its positions, and commands to its devices. No device library.
+"""Client library of a workstation.
 
-async with Workstation("127.0.0.1", site="ke-busia", positions=["lane-1/reader"]) as desk:
-    async for event in desk:
+Events of its positions, and commands to its devices. Loads no device library. async with
+Workstation("127.0.0.1", site="ke-busia", positions=["lane-1/reader"]) as workstation:
+    async for event in workstation:
         ...
 """
 

@@ -1,28 +1,25 @@
-"""A claim that a workstation holds: renewed by itself, released at its end, known to be lost when it is."""
+"""Claim of a workstation: renewed automatically, released at its end, with a signal when it is lost."""
 
 import asyncio
 import contextlib
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from gateway.client.commands import CommandError, CommandRejected
+from gateway.client.commands import CommandError, CommandingStation, CommandRejected
 from gateway.contract.commands import ClaimRequest, ClaimResult, StealRequest
 from gateway.contract.topics import Position
 
-if TYPE_CHECKING:
-    from gateway.client.workstation import Workstation
-
 
 class HeldClaim:
-    """Use it as an async context manager. Entering raises CommandRejected where another station has it."""
+    """Async context manager of a claim. Entering raises CommandRejected when another station has it."""
 
     def __init__(
-        self, workstation: "Workstation", position: Position, lease_s: int, steal: str | None
+        self, workstation: CommandingStation, position: Position, lease_s: int, steal: str | None
     ) -> None:
         self.position = position
         self.lease_s = lease_s
         self.lost_event = asyncio.Event()
-        """Set when another station has it, or when it could not be renewed in time."""
+        """Set when another station took the claim over, or when it could not be renewed in time."""
         self._workstation = workstation
         self._steal_reason = steal
         self._renew_task: asyncio.Task[None] | None = None
@@ -43,7 +40,7 @@ class HeldClaim:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release it. Where that cannot be said, it ends by itself."""
+        """Release the claim. If the command fails, the lease ends the claim."""
         if self._renew_task is not None:
             self._renew_task.cancel()
             await asyncio.gather(self._renew_task, return_exceptions=True)
@@ -52,7 +49,7 @@ class HeldClaim:
                 await self._workstation.command(self.position, "release", timeout_s=3)
 
     def on_holder_changed(self, holder: str) -> None:
-        """Learn who has it now."""
+        """Take the name of the holder."""
         if holder != self._workstation.station and self._renew_task is not None:
             self.lost_event.set()
 
@@ -71,6 +68,6 @@ class HeldClaim:
                 if rejected.reason == "not_claimed":
                     self.lost_event.set()
             except CommandError:
-                pass  # it is tried again until the lease is over
+                pass  # tried again until the lease is over
             if loop.time() > ends_s:
                 self.lost_event.set()

@@ -1,11 +1,11 @@
-"""Commands of a workstation: numbered, sent, and brought together with their answers."""
+"""Commands of a workstation: numbering, sending, and matching of answers."""
 
 import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import aiomqtt
 from pydantic import ValidationError
@@ -24,6 +24,7 @@ from gateway.contract.topics import ROOT, Position, SiteTopics
 
 _DONE = {kind.name: kind.done for kind in COMMANDS}
 ResultT = TypeVar("ResultT")
+DoneT = TypeVar("DoneT", bound=CommandOutput)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +33,42 @@ class CommandResult(Generic[ResultT]):
 
     cmd_id: str
     transaction: str | None
-    """What the events that it caused carry."""
+    """Transaction that the events of this command carry."""
     result: ResultT
-    """The model of this command's result where this version knows it, else its plain JSON."""
+    """The model of this command's result where this version has one, else its plain JSON."""
 
 
 class CommandError(Exception):
-    """A command was not done, or nobody knows. Says what happened and what a person should do about it."""
+    """A command was not done, or its outcome is unknown. Holds text and remedy for a person."""
 
     def __init__(self, cmd_id: str, reason: str, text: str, how: str) -> None:
         super().__init__(f"{text} {how}".strip())
         self.cmd_id = cmd_id
         self.reason = reason
-        """A word of `CommandReason`; of what never reached a gateway, a word of its own."""
+        """Word of `CommandReason`; a word of the client for a command that never reached a gateway."""
         self.text = text
         self.how = how
 
 
 class CommandNotSent(CommandError):  # noqa: N818 - an answer, not a fault
-    """It never reached a gateway: nothing has begun, and nothing will."""
+    """It never reached a gateway: nothing has begun."""
 
 
 class CommandRejected(CommandError):  # noqa: N818
-    """The gateway or the device refused it, or it came too late: nothing has begun or moved."""
+    """The gateway or the device refused it, or it arrived too late: nothing has begun or moved."""
 
 
 class CommandFailed(CommandError):  # noqa: N818
-    """It was begun and did not come to its end: something may have moved."""
+    """It was begun and not completed: something may have moved."""
 
 
 class CommandUnanswered(CommandError):  # noqa: N818
-    """Nobody knows what became of it: it may have been done."""
+    """Its outcome is unknown: it may have been done."""
 
 
 @dataclass(slots=True)
 class _PendingCommand:
-    """A command that waits for its end."""
+    """A command without a final answer yet."""
 
     session: str
     answer: asyncio.Future[CommandAnswer]
@@ -75,11 +76,45 @@ class _PendingCommand:
 
 
 Publish = Callable[[str, bytes, int], Awaitable[int]]
-"""Publishes on a topic, expiring after seconds; gives the broker's reason code; raises MqttError, OSError."""
+"""Function that publishes on a topic, with an expiry in seconds.
+
+Returns the broker's reason code; raises MqttError, OSError.
+"""
+
+
+class CommandingStation(Protocol):
+    """A station that commands devices, as far as claims and previews need it. `Workstation` is one."""
+
+    @property
+    def station(self) -> str | None:
+        """Name under which it sends commands."""
+        ...
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: CommandArguments | Mapping[str, Any] | None = None,
+        *,
+        done: type[DoneT],
+        timeout_s: float = ...,
+    ) -> CommandResult[DoneT]: ...
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: CommandArguments | Mapping[str, Any] | None = None,
+        *,
+        done: None = None,
+        timeout_s: float = ...,
+    ) -> CommandResult[Any]: ...
 
 
 class CommandSender:
-    """The commands of one station. Numbers grow with the wall clock, so that a restart goes on above them."""
+    """Commands of one station. Sequence numbers follow the wall clock, so they increase over a restart."""
 
     def __init__(self, site: str, station: str | None, root: str = ROOT) -> None:
         self.station = station
@@ -101,7 +136,7 @@ class CommandSender:
     ) -> CommandAnswer:
         """Send one command and wait for its end; raises CommandNotSent, CommandUnanswered."""
         if self.station is None:
-            raise ValueError("only a workstation with a station's name can command: give `station`")
+            raise ValueError("only a workstation with a station's name can send commands: give `station`")
         args = (
             request.model_dump(mode="json", exclude_unset=True)
             if isinstance(request, CommandArguments)
@@ -131,7 +166,7 @@ class CommandSender:
             del self._pending[cmd_id]
 
     def on_answer(self, payload: bytes) -> None:
-        """Take an answer; raises ValidationError when it is none."""
+        """Take an answer; raises ValidationError when it is not valid."""
         answer = CommandAnswer.model_validate_json(payload, extra="ignore")
         if answer.last_command_seq is not None:
             self._last_command_seq = max(self._last_command_seq, answer.last_command_seq)
@@ -144,7 +179,7 @@ class CommandSender:
             asked.answer.set_result(answer)
 
     def on_gateway_lost(self, session: str) -> None:
-        """A gateway is gone: it answers nothing any more."""
+        """Fail all commands of a gateway session that is over."""
         for cmd_id, asked in self._pending.items():
             if asked.session == session and not asked.answer.done():
                 asked.answer.set_exception(_unanswered(cmd_id, "The gateway ended meanwhile."))
@@ -157,7 +192,7 @@ class CommandSender:
 def to_result(
     answer: CommandAnswer, family: str, verb: str, done: type[CommandOutput] | None
 ) -> CommandResult[Any]:
-    """What a command that was done has to say; raises CommandRejected, CommandFailed for one that was not."""
+    """Return the result of a command that was done; else raises CommandRejected or CommandFailed."""
     cmd_id = answer.cmd_id or ""
     match answer.state:
         case CommandState.DONE:
@@ -173,29 +208,42 @@ def to_result(
         case CommandState.FAILED:
             raise CommandFailed(cmd_id, answer.reason or CommandReason.UNKNOWN, answer.text, answer.how)
         case _:
-            raise _unanswered(cmd_id, "The gateway answered something that this version does not know.")
+            raise _unanswered(cmd_id, "The gateway sent an answer that this version does not know.")
 
 
-def command_not_sent(reason: str, text: str, how: str, cmd_id: str = "") -> CommandNotSent:
-    """Say that a command never left."""
-    return CommandNotSent(cmd_id, reason, text, how)
+def unreachable(position: Position, *, is_connected: bool, is_known: bool) -> CommandNotSent:
+    """Make the error of a command for which no running gateway was found in time."""
+    if not is_connected:
+        return CommandNotSent(
+            "",
+            "not_connected",
+            "This workstation has no connection to the broker.",
+            "Check the network and the broker.",
+        )
+    if not is_known:
+        return CommandNotSent(
+            "", "no_device", f"No device is known at {position}.", "Compare with the post's file."
+        )
+    return CommandNotSent(
+        "", "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+    )
 
 
 def _raise_for_code(code: int, cmd_id: str) -> None:
-    """Make of the broker's reason code that it has not passed a command on."""
+    """Raise CommandNotSent for a reason code with which the broker refused a command."""
     if code == NO_SUBSCRIBERS:
-        raise command_not_sent(
-            "no_gateway",
-            "No gateway listens at this broker.",
-            "Start the gateway, or wait until it is back.",
+        raise CommandNotSent(
             cmd_id,
+            "no_gateway",
+            "No gateway is subscribed at this broker.",
+            "Start the gateway, or wait until it is back.",
         )
     if code >= 0x80:
-        raise command_not_sent(
-            "not_authorised",
-            f"The broker does not let this station command there (reason code 0x{code:02x}).",
-            "An administrator can grant it in the broker's access list and the post's role file.",
+        raise CommandNotSent(
             cmd_id,
+            "not_authorised",
+            f"The broker does not permit this station to send that command (reason code 0x{code:02x}).",
+            "An administrator can grant it in the broker's access list and the post's role file.",
         )
 
 

@@ -1,4 +1,4 @@
-"""A workstation's connection to the broker."""
+"""MQTT connection of a workstation."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,15 @@ from paho.mqtt.properties import Properties
 from gateway.contract.commands import EXPIRY_LIMIT_S
 
 NO_SUBSCRIBERS, NOT_AUTHORISED = 0x10, 0x87  # MQTT 5, section 2.4
+RECEIVE_MAXIMUM = 20
 
 
 def socket_options() -> list[tuple[int, int, int]]:
-    """What a command needs of its connection: to leave at once, and not to be kept when it cannot.
+    """Return the socket options for commands: no delay, and no late delivery.
 
-    A command's life is counted by the broker from when it has it. One that was sent into a dead link would be
-    delivered by TCP whenever the link is back, minutes later, as if it were fresh: so the kernel gives up a
-    connection on which nothing is acknowledged for as long as a command may live.
+    The broker counts a command's life from its arrival. A command written to a dead link would be delivered
+    by TCP when the link returns, minutes later, as if it were fresh. So the kernel closes a connection on
+    which nothing is acknowledged for as long as a command may live.
     """
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
     if (patience := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:  # Linux only
@@ -29,12 +30,20 @@ def socket_options() -> list[tuple[int, int, int]]:
     return options
 
 
-class Connection(aiomqtt.Client):
-    """aiomqtt's client, which says besides how the broker answered what was published, and is gone when left.
+def connect_properties(session_s: int) -> Properties:
+    """Return the properties of CONNECT: how long the broker keeps the session, in seconds."""
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = session_s
+    properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    return properties
 
-    A message is handed to `take` before it is acknowledged. And no socket outlives the context, whose broker
-    may answer late: aiomqtt's would go on by itself and acknowledge, in the name of the client that has
-    connected anew, what nobody reads.
+
+class Connection(aiomqtt.Client):
+    """Client of aiomqtt that also returns the broker's reason codes, and closes its socket at once.
+
+    A message is passed to `on_message` before it is acknowledged. No socket outlives the context: one of
+    aiomqtt would go on when the broker is late, and acknowledge messages that no code reads, in the name of
+    the client that has connected again.
     """
 
     def __init__(self, on_message: Callable[[mqtt.MQTTMessage], None], **client_options: Any) -> None:
@@ -52,7 +61,7 @@ class Connection(aiomqtt.Client):
             raise
 
     async def __aexit__(self, *error: Any) -> None:
-        """Disconnect; raises MqttError where the broker does not take even that."""
+        """Disconnect; raises MqttError where the broker does not accept even that."""
         try:
             await super().__aexit__(*error)
         finally:
@@ -60,18 +69,18 @@ class Connection(aiomqtt.Client):
 
     def _close(self) -> None:
         self._is_closed = True
-        self._client.disconnect()  # closes once that is written
+        self._client.disconnect()  # closes when that is written
         if isinstance(left := self._client.socket(), socket.socket):
             with contextlib.suppress(OSError):
                 left.shutdown(socket.SHUT_RDWR)
 
     def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
-        if self._is_closed:  # by somebody who did not wait for the thread that connects
+        if self._is_closed:  # by a caller that did not wait for the connecting thread
             self._loop.call_soon_threadsafe(self._close)
 
     def _on_disconnect(self, *arguments: Any, **more: Any) -> None:
-        # aiomqtt asks a cancelled future for its exception, and asyncio prints the traceback of that.
+        # aiomqtt reads the exception of a cancelled future, and asyncio prints a traceback of that.
         if not self._connected.cancelled():
             super()._on_disconnect(*arguments, **more)
 
@@ -84,7 +93,10 @@ class Connection(aiomqtt.Client):
         self._on_message_callback(message)
 
     async def send(self, topic: str, payload: bytes, expires_s: int) -> int:
-        """Publish with QoS 1; returns the broker's reason code; raises MqttError when there will be none."""
+        """Publish with QoS 1; returns the broker's reason code.
+
+        Raises MqttError when the connection is lost first.
+        """
         properties = Properties(PacketTypes.PUBLISH)
         properties.MessageExpiryInterval = expires_s
         properties.ContentType = "application/json"

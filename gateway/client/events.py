@@ -1,4 +1,4 @@
-"""Events as they come in: once each, with their images, gaps counted."""
+"""Assembly of received events: duplicates removed, images added, gaps counted."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 REMEMBERED_IDS = 10_000
 MAX_PENDING_IMAGE_BYTES = 128 * 1024 * 1024
 IMAGE_TIMEOUT_S = 2.0
-"""Images are sent before their event, but MQTT keeps order within one topic only (MQTT 5, section 4.6)."""
+"""Time to wait for images, in seconds.
+
+They are sent before their event, but MQTT keeps the order within one topic only (MQTT 5, section 4.6).
+"""
 
 
 class EventAssembler:
-    """Joins events and images, and hands each event on once."""
+    """Assembler that joins events and images, and delivers each event once."""
 
     def __init__(
         self,
@@ -39,12 +42,12 @@ class EventAssembler:
         self._incomplete: dict[str, tuple[ReceivedEvent, asyncio.TimerHandle]] = {}
 
     def stop(self) -> None:
-        """Wait for no image any more."""
+        """Stop to wait for images."""
         for _, timer in self._incomplete.values():
             timer.cancel()
 
     def on_image(self, event_id: str, role: str, payload: bytes) -> None:
-        """Take an image; its event comes, or waits for it."""
+        """Take an image; its event follows, or waits for it."""
         images = self._images.setdefault(event_id, {})
         self._image_bytes += len(payload) - len(images.get(role, b""))
         images[role] = payload
@@ -59,7 +62,7 @@ class EventAssembler:
     def on_event(
         self, position: Position, payload: bytes, lifetime_s: int | None, jws: str | None = None
     ) -> None:
-        """Take an event that goes stale after some seconds; raises ValidationError."""
+        """Take an event with its lifetime in seconds; raises ValidationError."""
         if self._verifier is not None and not self._verifier.verify_event(position, payload, jws):
             return
         envelope = read_event(payload)
@@ -85,7 +88,7 @@ class EventAssembler:
             self._deliver(envelope.id)
 
     def _deliver(self, event_id: str) -> None:
-        """Hand an event on with the images that have come."""
+        """Deliver an event with the images received so far."""
         received, timer = self._incomplete.pop(event_id)
         timer.cancel()
         images = self._images.pop(event_id, {})
@@ -104,9 +107,9 @@ class EventAssembler:
 
 
 def _roles(received: ReceivedEvent) -> set[str]:
-    """The images that an event lists."""
+    """Return the roles of the images that an event lists."""
     if isinstance(received.data, Observation):
         return {attachment.role for attachment in received.data.attachments}
-    with contextlib.suppress(TypeError, KeyError, AttributeError):  # of a newer gateway, or of nobody
+    with contextlib.suppress(TypeError, KeyError, AttributeError):  # of a newer version, or not of a gateway
         return {attachment["role"] for attachment in received.data.get("attachments", ())}
     return set()

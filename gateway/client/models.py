@@ -1,4 +1,4 @@
-"""What a workstation is handed: events, how devices are, what stands, and what was left out."""
+"""Types that a workstation returns: events, status of devices, last values, counts of discarded messages."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,51 +16,51 @@ _MODELS: dict[str, type[Observation]] = {to_cloudevents_type(model.event_type): 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
-    """One event as it reached this workstation."""
+    """One event as this workstation received it."""
 
     position: Position
     envelope: Event[Any]
     data: Observation | dict[str, Any]
-    """The typed model where this version knows the event type, else its plain JSON."""
+    """The typed model where this version has one for the event type, else its plain JSON."""
     images: dict[str, bytes]
-    """By role; a role that the event lists and that did not arrive in time is not here."""
+    """Images by role; a role that the event lists and that did not arrive in time is missing."""
     deadline_s: float | None = field(repr=False)
-    """When it goes stale, in seconds of the event loop's clock; None: never."""
+    """Moment when it becomes stale, in seconds of the event loop's clock; None: never."""
 
     @property
     def is_simulated(self) -> bool:
-        """Whether no real device said it."""
+        """Whether it is not from a real device."""
         return self.envelope.provenance is not Provenance.LIVE
 
     def is_stale_at(self, now_s: float) -> bool:
-        """Whether it is too old at that moment of the event loop's clock."""
+        """Tell whether it is stale at a moment of the event loop's clock."""
         return self.deadline_s is not None and now_s > self.deadline_s
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
-    """How a device is, as far as this workstation can know."""
+    """Status of a device, as known to this workstation."""
 
     position: Position
     state: DeviceState | None
     description: DeviceDescription | None
     gateway_online: bool
-    """False: the gateway behind it is gone, so whatever `state` says is history."""
+    """False: its gateway is offline, so `state` is outdated."""
     claim: DeviceClaim | None = None
-    """Which station has claimed it; None: nobody, or nothing is known."""
+    """Claim of the device; None without one, or when none is known."""
 
     @property
     def is_online(self) -> bool:
-        """Whether the device can be expected to answer."""
+        """Whether the device is expected to respond."""
         return self.gateway_online and self.state is not None and self.state.state in ("online", "busy")
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionProblem:
-    """The reason why a workstation gets nothing from the broker, and its remedy."""
+    """Reason why a workstation receives nothing from the broker, and its remedy."""
 
     address: str
-    """Where it connects to, as `host:port`."""
+    """Address of the broker, as `host:port`."""
     text: str
     how: str
 
@@ -70,47 +70,52 @@ class ConnectionProblem:
 
 @dataclass(frozen=True, slots=True)
 class LastValue:
-    """What a device said last of a kind that stands, such as the sensed state of a barrier."""
+    """Last value of an event type that describes a state, such as the state of a barrier."""
 
     position: Position
     message: LastValueMessage[Any]
     data: Observation | dict[str, Any]
-    """The typed model where this version knows the event type, else its plain JSON."""
+    """The typed model where this version has one for the event type, else its plain JSON."""
 
     @property
     def is_simulated(self) -> bool:
-        """Whether no real device said it."""
+        """Whether it is not from a real device."""
         return self.message.provenance is not Provenance.LIVE
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedMessage:
-    """One event, or an image of one, that is not shown to be the gateway's."""
+    """An event, or one of its images, without a valid signature of the gateway."""
 
     position: Position
     event_id: str | None
-    """As it says; None where it cannot be read."""
+    """Id as the event gives it; None when it cannot be read."""
     role: str | None
-    """Which image; None: the event itself."""
+    """Role of the image; None: the event itself."""
     text: str
-    """What is wrong with it. Nothing that it says."""
+    """Reason of the rejection, without content of the event."""
 
 
 @dataclass
 class DiscardCounts:
-    """What was not handed to the caller, and why."""
+    """Numbers of messages that were not delivered to the caller, by reason."""
 
     duplicates: int = 0
     expired: int = 0
     unreadable: int = 0
     rejected: int = 0
-    """Not signed by a key that was given, or not as it was signed; see `Refused`."""
+    """Not signed by a given key, or with a wrong signature; see `RejectedMessage`."""
     missing: int = 0
-    """Gaps in the sequence numbers: events that expired before they came here, or that were lost."""
+    """Gaps in the sequence numbers: events that expired before they arrived, or that were lost."""
 
 
 def to_model(envelope: Event[Any] | LastValueMessage[Any]) -> Observation | dict[str, Any]:
-    """The data as its model; what this version does not know stays as it is."""
+    """Convert the data to its model; data that this version does not know stays plain JSON."""
     model = _MODELS.get(envelope.type)
     data: dict[str, Any] = envelope.data
     return data if model is None else model.model_validate(data, extra="ignore")
+
+
+def to_position(position: str | Position) -> Position:
+    """Parse a position that may be a text; raises ValueError."""
+    return Position.parse(position) if isinstance(position, str) else position

@@ -1,33 +1,32 @@
-"""A camera's preview at a workstation: only the newest picture, for as long as it is one of this moment."""
+"""Preview of a camera at a workstation: only the newest picture, as long as it is current."""
 
 import asyncio
 import contextlib
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from drivers.camera.commands import ShowPreview
-from gateway.client.commands import CommandError
+from gateway.client.commands import CommandError, CommandingStation
 from gateway.contract.commands import PREVIEW_EXPIRY_S
 from gateway.contract.topics import Position
 
-if TYPE_CHECKING:
-    from gateway.client.workstation import Workstation
-
 
 class PreviewStream:
-    """Use it as an async context manager and iterate over its JPEGs; needs the claim of the camera.
+    """Async context manager and iterator over JPEGs; requires the claim of the camera.
 
-    It ends, and shows nothing any more, when the gateway says so, when the claim does, or when the connection
-    is lost. What the caller does not take in time is not shown later.
+    It ends, and holds no picture any more, when the gateway ends it, when the claim ends, or when the
+    connection is lost. A picture that the caller does not take in time is dropped.
     """
 
-    def __init__(self, workstation: "Workstation", position: Position, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, workstation: CommandingStation, position: Position, options: Mapping[str, Any]
+    ) -> None:
         self._workstation = workstation
         self._position = position
         self._request = ShowPreview.model_validate(dict(options))
         self._is_started = False
-        """What comes before the answer is the end of an earlier one."""
+        """An end that arrives before this is set belongs to an earlier preview."""
         self._picture = b""
         self._is_consumed = True
         self._received_s = 0.0
@@ -36,7 +35,7 @@ class PreviewStream:
         self._renew_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Have it shown; raises CommandError."""
+        """Start the preview; raises CommandError."""
         await self._request_frames()
         self._is_started = True
         self._renew_task = asyncio.create_task(self._renew(), name=f"preview {self._position}")
@@ -45,7 +44,7 @@ class PreviewStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End it. Where that cannot be said, it ends by itself."""
+        """End the preview. If the command fails, its lease ends it."""
         over = self._is_ended
         self.on_frame(b"")
         if self._renew_task is not None:
@@ -59,7 +58,7 @@ class PreviewStream:
 
     @property
     def latest_frame(self) -> bytes | None:
-        """What may be on the screen now; None: nothing."""
+        """The picture to show now; None without a current one."""
         fresh = asyncio.get_running_loop().time() - self._received_s <= PREVIEW_EXPIRY_S
         return self._picture if self._picture and fresh else None
 
@@ -68,7 +67,7 @@ class PreviewStream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Wait for the next picture; the iteration ends when there will be none."""
+        """Wait for the next picture; the iteration stops at the end of the preview."""
         while not self._is_ended:
             if not self._is_consumed and (picture := self.latest_frame) is not None:
                 self._is_consumed = True
@@ -78,7 +77,7 @@ class PreviewStream:
         raise StopAsyncIteration
 
     def on_frame(self, frame: bytes) -> None:
-        """Take what came; empty: it is over."""
+        """Take a picture; an empty one ends the preview."""
         if self._is_ended or not self._is_started:
             return
         self._picture, self._is_consumed = frame, False
@@ -90,7 +89,7 @@ class PreviewStream:
         await self._workstation.command(self._position, "preview", self._request)
 
     async def _renew(self) -> None:
-        """Ask again in time; where that fails, it ends by itself."""
+        """Renew the preview in time; without renewal it ends."""
         while not self._is_ended:
             await asyncio.sleep(self._request.duration_s / 3)
             with contextlib.suppress(CommandError):

@@ -1,4 +1,4 @@
-"""Connection problems of a workstation as sentences: where it tried, why it failed, what to do."""
+"""Texts for connection problems of a workstation: address, reason, remedy."""
 
 import errno
 import socket
@@ -48,11 +48,13 @@ def _why(error: BaseException) -> tuple[str, str]:
             case socket.gaierror():
                 return "the host name cannot be resolved", "Check the name, or give an address."
             case TimeoutError():
-                return "it does not answer", "Check the address and the network."
+                return "it does not respond", "Check the address and the network."
             case OSError() if cause.errno is not None:
-                remedy = _REMEDIES.get(cause.errno, "Is the broker running?")
+                remedy = _REMEDIES.get(cause.errno, "Check that the broker is running.")
                 return (cause.strerror or str(cause)).lower(), remedy
-    return str(error) or type(error).__name__, "Is the broker running, and does it speak MQTT 5 here?"
+    return str(error) or type(
+        error
+    ).__name__, "Check that the broker is running, and speaks MQTT 5 at this port."
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

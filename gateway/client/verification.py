@@ -1,4 +1,4 @@
-"""Only what the gateway has signed, as it was signed, where it was said."""
+"""Verification of signatures: each event must be signed by its gateway, for its position."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class SignatureVerifier:
-    """Refuses, counts, and says what it has refused."""
+    """Verifier that rejects, counts and reports messages without a valid signature."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class SignatureVerifier:
         self._on_rejected = on_rejected
 
     def verify_event(self, position: Position, payload: bytes, jws: str | None) -> bool:
-        """Whether an event is what the gateway signed, and stands where it was said."""
+        """Tell whether an event is signed by the gateway, and was published at its own position."""
         try:
             if jws is None:
                 raise InvalidSignatureError("it is not signed")
@@ -40,23 +40,25 @@ class SignatureVerifier:
         except (InvalidSignatureError, UnknownSignerError) as error:
             self._reject(RejectedMessage(position, _id(payload), None, str(error)))
             return False
-        # What is signed for one device proves nothing at the topic of another.
+        # A signature for one device is not valid at the topic of another.
         source = _string_field(payload, "source") or ""
         gateway, _, there = source.removeprefix(self._source).partition("/")
         if not source.startswith(self._source) or not gateway or there != str(position):
-            self._reject(RejectedMessage(position, _id(payload), None, "it was said elsewhere"))
+            self._reject(
+                RejectedMessage(position, _id(payload), None, "it was published at another position")
+            )
             return False
         return True
 
     def verify_images(self, received: ReceivedEvent, images: dict[str, bytes]) -> dict[str, bytes]:
-        """Those images that are what the signed event says of them."""
+        """Return the images whose hash is in the signed event."""
         listed = _hashes(received)
         kept = {}
         for role, content in images.items():
             if listed.get(role) == sha256(content).hexdigest():
                 kept[role] = content
             else:
-                text = "its hash is not the one that the event lists"
+                text = "its hash is not the one in the event"
                 self._reject(RejectedMessage(received.position, received.envelope.id, role, text))
         return kept
 
@@ -76,7 +78,7 @@ def _string_field(payload: bytes, name: str) -> str | None:
 
 
 def _id(payload: bytes) -> str | None:
-    """What an event calls itself, as far as that may be repeated: nobody has vouched for it."""
+    """Return the id of an event if it has the form of one: it is not verified."""
     found = _string_field(payload, "id")
     return found if found is not None and len(found) == 36 and found.replace("-", "").isalnum() else None
 

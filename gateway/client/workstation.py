@@ -1,28 +1,26 @@
-"""A workstation: the events of its positions, typed, once each, none of them stale; and commands back.
+"""Workstation: typed events of its positions, each once and never stale; and commands to its devices.
 
-The connection is kept by itself; the broker keeps the session for `session_s` seconds, so that a short outage
-or a restarted workstation program loses nothing that is still fresh. Commands are never kept.
+It connects again by itself. The broker keeps the session for `session_s` seconds, so that a short outage or a
+restart of the program loses no event that is still fresh. Commands are never kept.
 """
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import aiomqtt
 import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
 from gateway.client.claims import HeldClaim
-from gateway.client.commands import CommandResult, CommandSender, command_not_sent, to_result
-from gateway.client.connection import Connection
+from gateway.client.commands import CommandResult, CommandSender, DoneT, to_result, unreachable
+from gateway.client.connection import Connection, connect_properties
+from gateway.client.event_queue import EventQueue
 from gateway.client.events import EventAssembler
 from gateway.client.models import (
     ConnectionProblem,
@@ -31,14 +29,15 @@ from gateway.client.models import (
     LastValue,
     ReceivedEvent,
     RejectedMessage,
-    to_model,
+    to_position,
 )
 from gateway.client.previews import PreviewStream
 from gateway.client.problems import no_gateway, not_connected
+from gateway.client.site_state import SiteState
+from gateway.client.subscriptions import subscriptions
 from gateway.common.backoff import Backoff
-from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
-from gateway.contract.last_values import LastValueMessage
-from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
+from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
+from gateway.contract.states import GatewayState
 from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
 
 if TYPE_CHECKING:
@@ -46,19 +45,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MAX_QUEUED_EVENTS = 10_000
 GATEWAY_S = 3.0
 """Time for the retained state of a gateway to arrive after the connection, in seconds."""
-RECEIVE_MAXIMUM = 20
-PREVIEW_QOS = 0
-"""A broker keeps none of those for a workstation that is away."""
-DEVICE_SUBSCRIPTIONS = ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+")
-"""What a workstation subscribes to of its devices; of answers, its own."""
-DoneT = TypeVar("DoneT", bound=CommandOutput)
 
 
 class Workstation:
-    """A consumer of one site's devices. Use it as an async context manager and iterate over it."""
+    """Consumer of one site's devices. An async context manager, and an async iterator over events."""
 
     def __init__(
         self,
@@ -78,17 +70,18 @@ class Workstation:
         on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
     ) -> None:
-        """`positions`: such as `lane-1/reader`; None: every device of the site.
+        """Prepare a connection, without network access.
 
+        `positions`: such as `lane-1/reader`; None: every device of the site.
         `client_id` must be given and stay the same for the broker to keep the session over a restart.
-        `station` is the name under which it commands: `username` where not given, or the common name of its
-        certificate. The broker vouches for it and lets nobody use another.
-        `training`: of a training post, whose topics stand apart.
-        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Then events
-        that they have not signed are refused, counted, and told to `on_refused`; images are held against the
-        hashes in their event. States and what stands (`now`) are not signed.
+        `station` is the name under which it sends commands: `username` where not given, or the common name of
+        its certificate. The broker accepts no other name.
+        `training`: of a training post, which has a topic root of its own.
+        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Events without
+        their signature are then rejected, counted, and passed to `on_rejected`; images are compared with the
+        hashes in their event. States and last values (`now`) are not signed.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
-        site behind it, once for each new reason; without it, they are logged as warnings.
+        site, once for each new reason; without it, they are logged as warnings.
         """
         self._site = site
         self._root = TRAINING_ROOT if training else ROOT
@@ -103,31 +96,24 @@ class Workstation:
         }
         self._session_s = session_s if client_id else 0
         self._task: asyncio.Task[None] | None = None
-        self._queue: deque[ReceivedEvent | DeviceStatus] = deque(maxlen=MAX_QUEUED_EVENTS)
-        self._changed_items = asyncio.Event()
-        self._sessions: dict[str, bool] = {}
-        self._states: dict[Position, DeviceState] = {}
-        self._descriptions: dict[Position, DeviceDescription] = {}
-        self._last_values: dict[tuple[Position, str], LastValue] = {}
-        self._claims: dict[Position, DeviceClaim] = {}
         self._held_claims: dict[Position, HeldClaim] = {}
         self._previews: dict[Position, PreviewStream] = {}
         self._command_sender = CommandSender(site, station or username, self._root)
         self._client: Connection | None = None
         self._changed = asyncio.Event()
-        self._reported_status: dict[Position, DeviceStatus] = {}
         self._on_problem = on_problem or _log_problem
         self._address = f"{host}:{port}"
         self.problem: ConnectionProblem | None = None
         self.connected_event = asyncio.Event()
         self.discarded = DiscardCounts()
+        self._queue = EventQueue(self.discarded)
+        self._site_state = SiteState(self._queue.put)
         verifier = None
         if verify is not None:
             from gateway.client.verification import SignatureVerifier
 
             verifier = SignatureVerifier(verify, site, self.discarded, on_rejected)
-        self._assembler = EventAssembler(self._enqueue, self.discarded, verifier)
-        self.gateways: dict[str, GatewayState] = {}
+        self._assembler = EventAssembler(self._queue.put, self.discarded, verifier)
 
     async def __aenter__(self) -> Self:
         """Start to connect; does not wait for the broker."""
@@ -153,61 +139,39 @@ class Workstation:
                 yield item
 
     async def events_and_status(self) -> AsyncIterator[ReceivedEvent | DeviceStatus]:
-        """Iterate over events and changes of device status, in the order in which they arrived.
+        """Iterate over events and changes of device status, in the order of their arrival.
 
-        What stands (`now`) is not among them: each is an event as well.
+        Last values (`now`) are not among them: each is an event as well.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            while self._queue:
-                item = self._queue.popleft()
-                # It may have grown old while the caller was busy with the one before.
-                if (
-                    isinstance(item, ReceivedEvent)
-                    and item.deadline_s is not None
-                    and loop.time() > item.deadline_s
-                ):
-                    self.discarded.expired += 1
-                    continue
-                yield item
-            self._changed_items.clear()
-            await self._changed_items.wait()
+        async for item in self._queue.items():
+            yield item
 
     def status(self, position: str | Position) -> DeviceStatus:
-        """How the device at a position is now."""
-        where = Position.parse(position) if isinstance(position, str) else position
-        state = self._states.get(where)
-        return DeviceStatus(
-            where,
-            state,
-            self._descriptions.get(where),
-            gateway_online=state is not None and self._sessions.get(state.session, False),
-            claim=self._claim_at(where),
-        )
+        """Return the status of the device at a position."""
+        return self._site_state.status(to_position(position))
 
     def last_value(self, position: str | Position, event_type: str) -> LastValue | None:
-        """What stands of a kind of event, such as `barrier.state`; None when nothing is known for certain.
+        """Return the last value of an event type, such as `barrier.state`; None when none is certain.
 
-        What was said in a session of the gateway that is over is history, and so is not shown.
+        Values of a gateway session that is over are outdated, and are not returned.
         """
-        where = Position.parse(position) if isinstance(position, str) else position
-        found = self._last_values.get((where, event_type))
-        return found if found is not None and self._sessions.get(found.message.session, False) else None
-
-    def _claim_at(self, position: Position) -> DeviceClaim | None:
-        claim = self._claims.get(position)
-        return claim if claim is not None and self._sessions.get(claim.session, False) else None
+        return self._site_state.last_value(to_position(position), event_type)
 
     @property
     def devices(self) -> list[Position]:
-        """Every position that something is known of."""
-        return sorted(self._states.keys() | self._descriptions.keys(), key=str)
+        """Positions of all known devices."""
+        return self._site_state.devices
 
-    # Commands.
+    @property
+    def gateways(self) -> Mapping[str, GatewayState]:
+        """State of every known gateway of the site, by its name."""
+        return self._site_state.gateways
+
+    # Commands
 
     @property
     def station(self) -> str | None:
-        """The name under which it commands."""
+        """Name under which it sends commands."""
         return self._command_sender.station
 
     @overload
@@ -247,10 +211,11 @@ class Workstation:
         timeout_s: float = 10.0,
         transaction: str | None = None,
     ) -> CommandResult[Any]:
-        """Have a device do something, and wait for its end.
+        """Send a command to a device, and wait for its end.
 
-        `expires_s`: it is begun within so many seconds (1 to 5), or never. `timeout_s`: how long to wait for
-        its end. `done`: the model of its result, where this version does not know it by itself.
+        `expires_s`: time until it must have begun (1 to 5), in seconds. `timeout_s`: time to wait for its
+        end. `done`: the model of its result, where this version has none.
+
         Raises CommandNotSent, CommandRejected, CommandFailed, CommandUnanswered.
         """
         where = self._require_own_position(position)
@@ -277,35 +242,36 @@ class Workstation:
 
         answer = await ask()
         if answer.reason == "command_seq_not_increasing" and left_s() > 0:
-            answer = await ask()  # another program of this station was ahead; the answer said how far
+            answer = await ask()  # another program of this station was ahead; the answer has its last number
         return to_result(answer, family, verb, done)
 
     def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
-        """Have a device for this station alone: `async with desk.claim("lane-1/barrier") as claim`.
+        """Claim a device for this station: `async with workstation.claim("lane-1/barrier") as claim`.
 
-        It is renewed by itself. `steal`: the reason for taking it from whoever has it, which is recorded.
+        It is renewed automatically. `steal`: the reason for taking over another station's claim, which is
+        recorded.
         """
         where = self._require_own_position(position)
         held = self._held_claims[where] = HeldClaim(self, where, lease_s, steal)
         return held
 
     def preview(self, position: str | Position, **options: Any) -> PreviewStream:
-        """What a camera that is claimed sees now: `async with desk.preview("lane-1/camera") as pictures`.
+        """Show pictures of a claimed camera: `async with workstation.preview("lane-1/camera") as pictures`.
 
-        `wanted`: what `camera.preview` takes, such as `per_s` and `width_px`. Renewed by itself.
+        `options`: arguments of `camera.preview`, such as `frames_per_s`. Renewed automatically.
         """
         where = self._require_own_position(position)
         preview = self._previews[where] = PreviewStream(self, where, options)
         return preview
 
     def _require_own_position(self, position: str | Position) -> Position:
-        where = Position.parse(position) if isinstance(position, str) else position
+        where = to_position(position)
         if self._positions is not None and where not in self._positions:
             raise ValueError(f"{where} is not a position of this workstation: no answer would reach it")
         return where
 
     async def _wait_for_session(self, position: Position, within_s: float) -> tuple[str, str]:
-        """Which session of the gateway serves a device, and its family; raises CommandNotSent."""
+        """Return the gateway session of a device, and the device's family; raises CommandNotSent."""
         try:
             async with asyncio.timeout(within_s):
                 while True:
@@ -316,16 +282,8 @@ class Workstation:
                     await learned.wait()
         except TimeoutError:
             pass
-        if self._client is None:
-            raise command_not_sent(
-                "not_connected", "This workstation has no connection to the broker.", "Look at the network."
-            )
-        if self._states.get(position) is None:
-            raise command_not_sent(
-                "no_device", f"Nothing is known of a device at {position}.", "Compare with the post's file."
-            )
-        raise command_not_sent(
-            "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+        raise unreachable(
+            position, is_connected=self._client is not None, is_known=self._site_state.has_state(position)
         )
 
     async def _send(self, topic: str, payload: bytes, expires_s: int) -> int:
@@ -334,13 +292,11 @@ class Workstation:
             raise aiomqtt.MqttError("not connected")
         return await client.send(topic, payload, expires_s)
 
-    # The connection.
+    # Connection
 
     async def _run(self) -> None:
         backoff = Backoff(0.5, 5)
-        lasting = Properties(PacketTypes.CONNECT)
-        lasting.SessionExpiryInterval = self._session_s
-        lasting.ReceiveMaximum = RECEIVE_MAXIMUM
+        topics = subscriptions(self._root, self._site, self._positions, self.station)
         while True:
             try:
                 async with Connection(
@@ -348,28 +304,23 @@ class Workstation:
                     **self._client_options,
                     protocol=aiomqtt.ProtocolVersion.V5,
                     clean_start=self._session_s == 0,
-                    properties=lasting,
+                    properties=connect_properties(self._session_s),
                     timeout=5,
                 ) as client:
-                    await client.subscribe(
-                        [(pattern, SubscribeOptions(qos=1)) for pattern in self._subscriptions()]
-                        + [(pattern, SubscribeOptions(qos=PREVIEW_QOS)) for pattern in self._previews_of()]
-                    )
+                    await client.subscribe([(topic, SubscribeOptions(qos=qos)) for topic, qos in topics])
                     backoff.reset()
                     self._client = client
                     self.connected_event.set()
                     self._notify_waiters()
-                    self._trouble(None)
+                    self._report_problem(None)
                     await self._expect_gateway(client)
                     await client.wait_closed()
             except (aiomqtt.MqttError, OSError) as error:
-                self._trouble(not_connected(self._address, error))
+                self._report_problem(not_connected(self._address, error))
             finally:
                 self._client = None
             self.connected_event.clear()
-            # What is taken back meanwhile is not told again.
-            self._last_values.clear()
-            self._claims.clear()
+            self._site_state.on_disconnected()
             for preview in self._previews.values():
                 preview.on_frame(b"")
             await asyncio.sleep(backoff.next_s())
@@ -380,41 +331,20 @@ class Workstation:
         try:
             await asyncio.wait({lost}, timeout=GATEWAY_S)
             if not lost.done() and not self.gateways:
-                self._trouble(no_gateway(self._address, self._site, self._root))
+                self._report_problem(no_gateway(self._address, self._site, self._root))
         finally:
             lost.cancel()
             await asyncio.gather(lost, return_exceptions=True)
 
-    def _trouble(self, problem: ConnectionProblem | None) -> None:
+    def _report_problem(self, problem: ConnectionProblem | None) -> None:
         if problem is not None and problem != self.problem:
             self._on_problem(problem)
         self.problem = problem
 
-    def _subscriptions(self) -> list[str]:
-        """What to subscribe to: not what other stations ask and are answered."""
-        kinds = DEVICE_SUBSCRIPTIONS + ((f"rsp/{self.station}",) if self.station else ())
-        told = [
-            f"{self._root}/{self._site}/{device}/{kind}"
-            for device in self._position_filters()
-            for kind in kinds
-        ]
-        return [f"{self._root}/{self._site}/_gw/+/state", *told]
-
-    def _previews_of(self) -> list[str]:
-        if self.station is None:
-            return []
-        return [
-            f"{self._root}/{self._site}/{device}/preview/{self.station}"
-            for device in self._position_filters()
-        ]
-
-    def _position_filters(self) -> list[str]:
-        return ["+/+"] if self._positions is None else [str(position) for position in self._positions]
-
-    # What arrives.
+    # Incoming messages
 
     def _on_message(self, message: mqtt.MQTTMessage) -> None:
-        """Sort one message; whatever is wrong with it costs only itself."""
+        """Dispatch one message; a message with an error is counted and dropped."""
         topic, payload = message.topic, bytes(message.payload)
         try:
             match topic.split("/"):
@@ -428,94 +358,44 @@ class Workstation:
         self._notify_waiters()
 
     def _notify_waiters(self) -> None:
-        """Wake whoever waits for something to become known."""
+        """Wake all callers that wait for a change."""
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
 
     def _on_gateway_state(self, gateway: str, payload: bytes) -> None:
-        """Learn of a birth or a death. A death of another session than the one now alive is history."""
-        if not payload:
-            self.gateways.pop(gateway, None)
-            return
-        state = GatewayState.model_validate_json(payload, extra="ignore")
-        before = self.gateways.get(gateway)
-        if state.online and before is not None and before.session != state.session:
-            self._sessions[before.session] = False
-        self._sessions[state.session] = state.online
-        for session, alive in self._sessions.items():
-            if not alive:
-                self._command_sender.on_gateway_lost(session)
-        if state.online or before is None or before.session == state.session:
-            self.gateways[gateway] = state
-            self._trouble(None)
-        for position, device in self._states.items():
-            if device.session == state.session or (before is not None and device.session == before.session):
-                self._enqueue_status(position)
+        is_current = self._site_state.on_gateway(gateway, payload)
+        for session in self._site_state.ended_sessions():
+            self._command_sender.on_gateway_lost(session)
+        if is_current:
+            self._report_problem(None)
 
     def _on_device_message(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
         match where.kind, where.levels:
             case "state", ():
-                if payload:
-                    self._states[where.position] = DeviceState.model_validate_json(payload, extra="ignore")
-                else:
-                    self._states.pop(where.position, None)
-                self._enqueue_status(where.position)
+                self._site_state.on_device_state(where.position, payload)
             case "desc", ():
-                if payload:
-                    described = DeviceDescription.model_validate_json(payload, extra="ignore")
-                    self._descriptions[where.position] = described
-                else:
-                    self._descriptions.pop(where.position, None)
+                self._site_state.on_description(where.position, payload)
             case "claim", ():
-                self._on_claim(where.position, payload)
+                claim = self._site_state.on_claim(where.position, payload)
+                if claim is not None and (held := self._held_claims.get(where.position)) is not None:
+                    held.on_holder_changed(claim.holder)
+            case "now", (event_type,):
+                self._site_state.on_last_value(where.position, event_type, payload)
             case "rsp", (self.station,) if self.station:
                 self._command_sender.on_answer(payload)
             case "preview", (self.station,) if self.station and not message.retain:
                 if (preview := self._previews.get(where.position)) is not None:
                     preview.on_frame(payload)
-            case "now", (event_type,):
-                if payload:
-                    last_value = LastValueMessage[Any].model_validate_json(payload, extra="ignore")
-                    now = LastValue(where.position, last_value, to_model(last_value))
-                    self._last_values[where.position, event_type] = now
-                else:
-                    self._last_values.pop((where.position, event_type), None)
             case "blob", (event_id, role):
                 self._assembler.on_image(event_id, role, payload)
             case "evt", (_,):
-                if message.retain:  # an event is never retained: whoever did this, it is old
+                if message.retain:  # an event is never retained by a gateway: its age is unknown
                     self.discarded.expired += 1
                 else:
                     lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
                     said = dict(getattr(message.properties, "UserProperty", ()))
                     self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
 
-    def _on_claim(self, position: Position, payload: bytes) -> None:
-        if payload:
-            claim = DeviceClaim.model_validate_json(payload, extra="ignore")
-            self._claims[position] = claim
-            if (held := self._held_claims.get(position)) is not None:
-                held.on_holder_changed(claim.holder)
-        else:
-            self._claims.pop(position, None)
-        self._enqueue_status(position)
-
-    def _enqueue_status(self, position: Position) -> None:
-        """Tell how a device is, unless that was told last."""
-        status = self.status(position)
-        known = self._reported_status.get(position)
-        if known is None or _comparison_key(known) != _comparison_key(status):
-            self._reported_status[position] = status
-            self._enqueue(status)
-
-    def _enqueue(self, item: ReceivedEvent | DeviceStatus) -> None:
-        self._queue.append(item)
-        self._changed_items.set()
-
 
 def _log_problem(problem: ConnectionProblem) -> None:
     log.warning(str(problem))  # a sentence for a person at a terminal
-
-
-def _comparison_key(status: DeviceStatus) -> tuple[object, ...]:
-    return status.state, status.gateway_online, status.claim

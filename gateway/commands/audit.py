@@ -1,8 +1,8 @@
-"""The record of who commanded what: one for each that is let through, one for many refusals that are alike.
+"""Audit of commands: one record for each permitted command, one for many equal refusals.
 
-The first refusal of its kind (device, station, verb, reason) is recorded at once. Those that follow within a
-minute are counted and become one record at its end. Of kinds there are 64 at a time; what comes beyond is
-counted together, device by device. So however much somebody asks, a device adds a few records a minute.
+The first refusal of its kind (device, station, verb, reason) is recorded at once. Equal ones within a minute
+are counted and become one record at its end. At most 64 kinds are counted separately; all further ones are
+counted together, for each device. So a flood of commands adds a few records a minute for each device.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ WINDOW_S = 60.0
 MAX_WINDOWS = 64
 
 PublishRecord = Callable[[Position, Observation, str], None]
-"""Makes an observation durable, said at a position, under a transaction."""
+"""Function that stores an observation at a position, under a transaction."""
 AuditedEvent = CommandDecided | CommandEnded
 
 
 @dataclass(slots=True)
 class _Window:
-    """Records that are alike, since the first of them was recorded."""
+    """Equal records since the first of them was recorded."""
 
     position: Position
     closes_s: float
@@ -43,7 +43,7 @@ class _Window:
 
 
 class CommandAudit:
-    """Belongs to the event loop."""
+    """Audit of one gateway. Belongs to the event loop."""
 
     def __init__(self, record: PublishRecord) -> None:
         self._record = record
@@ -51,7 +51,7 @@ class CommandAudit:
         self._timer: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
-        """Record what was counted and not recorded yet."""
+        """Record all counted records."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -60,7 +60,7 @@ class CommandAudit:
         self._windows.clear()
 
     def record(self, position: Position, entry: AuditedEvent, transaction: str, *, singly: bool) -> None:
-        """Record a decision or an end; `each`: by itself, whatever else is like it."""
+        """Record a decision or an end; `singly`: on its own, even if it equals another."""
         if singly:
             self._write(position, entry, transaction)
             return
@@ -78,7 +78,7 @@ class CommandAudit:
         window.count += 1
 
     def on_claim_changed(self, position: Position, change: ClaimChanged) -> None:
-        """Record that a device has another holder, or none."""
+        """Record a change of a device's claim."""
         log.info(
             "claim_changed",
             device=str(position),
@@ -107,7 +107,7 @@ class CommandAudit:
             self._timer = loop.call_at(first_s, self._on_timer)
 
     def _on_timer(self) -> None:
-        """Close the windows whose minute is over; where something was counted, another one follows."""
+        """Close the windows whose minute is over; open another one where records were counted."""
         self._timer = None
         now_s = asyncio.get_running_loop().time()
         for kind, window in list(self._windows.items()):
@@ -134,10 +134,10 @@ def _window_key(position: Position, entry: AuditedEvent) -> Hashable:
 
 
 def redact_args(request: type[CommandArguments], args: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments as they may be recorded: what the model shows; of all else, type and size.
+    """Return the arguments without personal data.
 
-    Where they are not valid, anything may stand in any field, and of a field that the model does not have the
-    name alone may be too much.
+    The values that the model permits; of all others type and size. Invalid arguments may hold anything in any
+    field, and even the name of an unknown field may be personal.
     """
     try:
         shown: dict[str, Any] = redact(request.model_validate_json(json.dumps(args), strict=True))

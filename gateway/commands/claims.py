@@ -1,4 +1,7 @@
-"""Claims: a device for one station alone, until the lease ends. Times are nanoseconds of the boot clock."""
+"""Claims: exclusive use of a device by one station, until the lease ends.
+
+Times are nanoseconds of the boot clock.
+"""
 
 import asyncio
 import json
@@ -31,7 +34,7 @@ from gateway.contract.topics import Position, SiteTopics
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who has a device, and until when unless it is renewed."""
+    """Holder of a device, and the end of the claim unless it is renewed."""
 
     holder: str
     lease_s: int
@@ -40,20 +43,20 @@ class Lease:
 
 
 class LeaseTable:
-    """The leases of all devices."""
+    """Leases of all devices."""
 
     def __init__(self) -> None:
         self._leases: dict[Position, Lease] = {}
 
     def active_lease(self, position: Position, now_ns: int) -> Lease | None:
-        """The lease that holds now."""
+        """Return the lease of a device that has not ended."""
         lease = self._leases.get(position)
         return lease if lease is not None and now_ns < lease.ends_ns else None
 
     def acquire(
         self, position: Position, station: str, lease_s: int, now_ns: int, unix_ns: int
     ) -> tuple[Lease, Lease | None]:
-        """Give it to a station, or renew its lease; returns the lease, and the one that held until now."""
+        """Grant or renew a lease; returns it, and the lease that was active until now."""
         before = self.active_lease(position, now_ns)
         ends_ns = now_ns + lease_s * 1_000_000_000
         if before is not None and before.holder == station:
@@ -64,21 +67,21 @@ class LeaseTable:
         return lease, before
 
     def remove(self, position: Position) -> Lease | None:
-        """Let nobody have it; returns the lease that ends."""
+        """Remove a lease and return it."""
         return self._leases.pop(position, None)
 
     def expired_positions(self, now_ns: int) -> list[Position]:
-        """Where a lease has ended by itself and is still noted."""
+        """List the positions whose lease has ended and is not removed yet."""
         return [position for position, lease in self._leases.items() if now_ns >= lease.ends_ns]
 
     @property
     def all_leases(self) -> dict[Position, Lease]:
-        """Every lease that is noted."""
+        """Return every lease that is not removed."""
         return dict(self._leases)
 
     @property
     def next_end_ns(self) -> int | None:
-        """When the next one ends."""
+        """Return the end of the lease that ends first."""
         return min((lease.ends_ns for lease in self._leases.values()), default=None)
 
 
@@ -86,7 +89,7 @@ REQUESTS = {kind.verb: kind.request for kind in CLAIM_COMMAND_TYPES}
 
 
 class ClaimService:
-    """The claims of one gateway; whoever comes here is permitted to. Belongs to the event loop."""
+    """Claims of one gateway. Callers check permission first. Belongs to the event loop."""
 
     def __init__(
         self,
@@ -109,16 +112,16 @@ class ClaimService:
         self._timer: asyncio.TimerHandle | None = None
 
     def holder(self, position: Position) -> str | None:
-        """Who has a device now."""
+        """Return the station that has claimed a device."""
         lease = self.lease(position)
         return lease.holder if lease is not None else None
 
     def lease(self, position: Position) -> Lease | None:
-        """The same, with since when and for how long."""
+        """Return the active lease of a device."""
         return self._leases.active_lease(position, self._time.boot_ns())
 
     def execute(self, position: Position, verb: str, station: str, args: Mapping[str, Any]) -> CommandOutcome:
-        """Do what the gatekeeper has let through."""
+        """Execute a claim command that the policy permitted."""
         request = REQUESTS[verb]
         try:
             claim = request.model_validate_json(json.dumps(args), strict=True)
@@ -153,30 +156,30 @@ class ClaimService:
         return ClaimResult(lease_s=lease_s, previous_holder=previous)
 
     def revoke(self, position: Position) -> None:
-        """Take a claim away, if there is one."""
+        """Revoke a claim, if there is one."""
         self._end_expired()
         self._end(position, ClaimChange.REVOKED)
 
     def revoke_all(self) -> None:
-        """Let nobody have anything."""
+        """Revoke all claims."""
         for position in self._leases.all_leases:
             self.revoke(position)
 
     def configure(self, settings: CommandsSection, is_allowed: Callable[[str, Position], bool]) -> None:
-        """Go by other limits; a claim that its holder may not have any more is withdrawn."""
+        """Apply other limits; revoke claims whose holder has lost its right."""
         self._settings = settings
         for position, lease in self._leases.all_leases.items():
             if not is_allowed(lease.holder, position):
                 self.revoke(position)
 
     def republish(self) -> None:
-        """Show all that stands once more."""
+        """Publish all claims again."""
         self._end_expired()
         for position, lease in self._leases.all_leases.items():
             self._publish(position, lease)
 
     def stop(self) -> None:
-        """End no lease by itself any more."""
+        """Stop the timer: no lease ends by itself any more."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -207,7 +210,10 @@ class ClaimService:
             self._end(position, ClaimChange.EXPIRED)
 
     def _schedule(self) -> None:
-        """Look again when the next lease ends. The loop's clock rests in suspend; the boot clock decides."""
+        """Set the timer to the next end of a lease.
+
+        The loop's clock stops in suspend; the boot clock decides.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

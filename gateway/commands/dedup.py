@@ -1,4 +1,4 @@
-"""What is remembered of every station: its highest number, and the answers it was given of late."""
+"""Idempotency of commands: the highest sequence number of each station, and its last answers."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -7,7 +7,10 @@ from gateway.contract.commands import CommandAnswer
 from gateway.contract.topics import Position
 
 MAX_CACHED_ANSWERS = 64
-"""Answers kept for each station. What is forgotten is not done again either: its number is not new."""
+"""Answers kept for each station.
+
+A command whose answer was dropped is not executed again: its number is not new.
+"""
 
 
 @dataclass(slots=True)
@@ -27,22 +30,22 @@ class _StationState:
 
 
 class IdempotencyCache:
-    """Of this session; who is not in the role file leaves no trace here."""
+    """Numbers and answers of one session. A station that is not in the role file leaves no entry."""
 
     def __init__(self) -> None:
         self._stations: dict[str, _StationState] = {}
 
     def last_command_seq(self, station: str) -> int:
-        """The highest number of a station; 0 when there was none."""
+        """Return the highest number of a station; 0 without one."""
         known = self._stations.get(station)
         return known.last_command_seq if known is not None else 0
 
     def use_number(self, station: str, command_seq: int) -> None:
-        """Use a number up."""
+        """Mark a number as used."""
         self._station(station).last_command_seq = command_seq
 
     def find(self, station: str, cmd_id: str) -> CachedAnswer | None:
-        """What a station was answered under an id."""
+        """Return the answer to a command of a station."""
         known = self._stations.get(station)
         return known.commands.get(cmd_id) if known is not None else None
 
@@ -56,7 +59,7 @@ class IdempotencyCache:
         *,
         running: bool,
     ) -> None:
-        """Remember the latest answer to a command; old ones go, but none that still runs."""
+        """Store the latest answer to a command; drops old answers, but none of a running command."""
         commands = self._station(station).commands
         commands[cmd_id] = CachedAnswer(position, verb, answer, running)
         over = len(commands) - MAX_CACHED_ANSWERS

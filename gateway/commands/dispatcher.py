@@ -1,4 +1,4 @@
-"""The way of a command: arrived, judged, recorded, handed down; and the way of its answer back."""
+"""Dispatcher of commands: receive, decide, record, pass to the device; and return the answer."""
 
 import itertools
 import json
@@ -34,54 +34,54 @@ from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position, SiteTopics
 
 MAX_URGENT = 16
-"""Urgent commands of one device that run at once; a stop beyond them adds nothing."""
+"""Urgent commands of one device that run at once; more than one stop has no further effect."""
 
 
 class DevicePort(Protocol):
-    """What is needed of a device."""
+    """A device, as far as the dispatcher needs it."""
 
     @property
     def commands(self) -> Mapping[str, CommandSpec]:
-        """What it can be told, by verb."""
+        """Commands that it accepts, by verb."""
         ...
 
     @property
     def state_code(self) -> StateCode:
-        """How it is."""
+        """State of the device."""
         ...
 
     def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
-        """Hand a command down; False when there is nobody to take it."""
+        """Pass a command to the device's worker; False when there is none."""
         ...
 
 
 class GatewayPort(Protocol):
-    """What is needed of the rest of the gateway."""
+    """The rest of the gateway, as far as the dispatcher needs it."""
 
     def device(self, position: Position) -> DevicePort | None:
-        """What stands at a position; None: nothing of ours."""
+        """Return the device at a position; None when it is not of this gateway."""
         ...
 
     def publish_answer(self, topic: str, payload: bytes, correlation: bytes) -> None:
-        """Send an answer, now or never."""
+        """Send an answer now; it is never queued."""
         ...
 
     def publish_retained(self, topic: str, payload: bytes | None) -> None:
-        """Have this stand at a topic; None clears it."""
+        """Publish a retained message; None clears the topic."""
         ...
 
     def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
-        """Make something durable that the gateway says at a position."""
+        """Store an event of the gateway at a position."""
         ...
 
     def on_claim_changed(self, position: Position, holder: str | None) -> None:
-        """Learn who has a device from now on; None: nobody."""
+        """Take the new holder of a device; None without one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _RunningCommand:
-    """A command that was handed down and has not ended."""
+    """A command that was passed to a device and has not ended."""
 
     incoming: IncomingCommand
     station: str
@@ -90,7 +90,7 @@ class _RunningCommand:
     urgent: bool
     accepted_ns: int
     is_audited_singly: bool
-    """Whether its end is recorded by itself."""
+    """Whether its end has a record of its own."""
 
 
 class CommandDispatcher:
@@ -126,49 +126,49 @@ class CommandDispatcher:
         self._command_refs = itertools.count(1)
         self._running: dict[int, _RunningCommand] = {}
 
-    # Its life
+    # Lifecycle
 
     def refuse_commands(self) -> None:
-        """Let nothing through any more, and nobody have a claim."""
+        """Refuse all further commands, and revoke all claims."""
         self._stopping = True
         self._claims.revoke_all()
 
     def stop(self) -> None:
-        """Record what is left to record."""
+        """Write the remaining records."""
         self._claims.stop()
         self._audit.stop()
 
     def configure(self, settings: CommandsSection, roles: Roles) -> None:
-        """Go by other roles and limits; who may no longer have a claim loses it."""
+        """Apply other roles and limits; revoke claims whose holder has lost its right."""
         self._roles = roles
         self._rate_limiter.configure(settings)
         self._claims.configure(settings, lambda station, where: roles.grant(station, where).has_any)
 
     def revoke_claim(self, position: Position) -> None:
-        """A device was taken away, or is another one now: what was agreed on for it is void."""
+        """Revoke the claim of a device that was removed or replaced."""
         self._claims.revoke(position)
 
     def republish_claims(self) -> None:
-        """Make the claims known once more, to somebody who has just come."""
+        """Publish all claims again, for a subscriber that has just connected."""
         self._claims.republish()
 
     def holder(self, position: Position) -> str | None:
-        """Who has claimed a device."""
+        """Return the station that has claimed a device."""
         return self._claims.holder(position)
 
     def lease(self, position: Position) -> Lease | None:
-        """Who has claimed a device, since when and for how long."""
+        """Return the active lease of a device."""
         return self._claims.lease(position)
 
-    # Down
+    # Commands
 
     def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
-        """Take what came from the broker, and had not been sent before a moment of the boot clock."""
+        """Take a message from the broker. It was not sent before `sent_after_ns` of the boot clock."""
         incoming = IncomingCommand.from_message(message, sent_after_ns)
         if incoming is None:
             return
         device = self._gateway.device(incoming.position)
-        if device is None:  # another gateway's, or nobody's
+        if device is None:  # of another gateway, or of none
             return
         command = incoming.parse()
         if command is None or incoming.station is None:
@@ -204,7 +204,7 @@ class CommandDispatcher:
             self._reject(incoming, command, device, reason)
             return
         target = policy_input.target or Target()
-        # A stop is let through however often; the record of it is not.
+        # A stop is permitted at any rate; its record is not.
         each = not policy_input.is_rate_limited and incoming.verb != "renew"
         self._rate_limiter.record_command(
             station, incoming.position, moves=_is_movement(policy_input), now_ns=now_ns
@@ -265,10 +265,10 @@ class CommandDispatcher:
         each = each and outcome.state is CommandState.DONE
         self._audit_decision(incoming, command, device, answer, holder, None, each=each)
 
-    # Back
+    # Answers
 
     def on_command_result(self, position: Position, command_ref: int, outcome: CommandOutcome) -> None:
-        """Pass on how a command ended that was handed down."""
+        """Take the outcome of a command that was passed to a device."""
         begun = self._running.pop(command_ref, None)
         if begun is None:
             return
@@ -330,7 +330,7 @@ class CommandDispatcher:
         self._send(incoming, answer)
 
     def _send(self, incoming: IncomingCommand, answer: CommandAnswer) -> None:
-        """Answer whoever the broker says has asked, and nobody else."""
+        """Answer the station that the broker names, and no other."""
         if incoming.station is not None:
             topic = self._topics.answer(incoming.position, incoming.station)
             self._gateway.publish_answer(topic, answer.model_dump_json().encode(), incoming.correlation)

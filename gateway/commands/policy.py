@@ -1,7 +1,7 @@
-"""The gatekeeper: from what was asked and what is so, to yes or a reason. It has no clock and no device.
+"""Authorization policy: returns None or a reason for refusal. Pure; no clock, no I/O.
 
-The rules are asked in their order, and the first that objects is the answer. What may stop a machine has its
-own way through: a stop is let through in every state, whoever has claimed the device, however often.
+The rules are evaluated in their order, and the first that applies gives the reason. Stops are an exception: a
+stop of a machine is permitted in every state, whoever has claimed the device, at any rate.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from gateway.contract.reason_codes import CommandReason
 
 CLAIM_VERBS = frozenset(kind.verb for kind in CLAIM_COMMAND_TYPES)
 COMMANDABLE_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED})
-"""Conditions in which a device is told to do something. In others, only to stop."""
+"""States in which a device accepts commands. In others it accepts stops only."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
-    """A command as it came."""
+    """A command as it was received."""
 
     station: str
     verb: str
@@ -31,24 +31,24 @@ class CommandRequest:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the device says of the command."""
+    """The command, as the device declares it."""
 
     is_urgent: bool = False
     is_movement: bool = False
     requires_claim: bool = False
-    """Only for who has claimed the device."""
+    """Only the station that has claimed the device may send it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyInput:
-    """What is so at the moment of the decision."""
+    """Facts at the moment of the decision."""
 
     session: str
     grant: Grant
     last_command_seq: int
     """The highest number of this station in this session."""
     is_late: bool
-    """Whether its life is over already."""
+    """Whether the command has expired."""
     is_stopping: bool
     target: Target | None
     """None: the device has no such command."""
@@ -56,16 +56,16 @@ class PolicyInput:
     """Whether the device has commands that can move it."""
     state_code: StateCode
     holder: str | None
-    """Who has claimed the device."""
+    """Station that has claimed the device."""
     is_busy: bool
-    """Whether a command runs that others have to wait for."""
+    """Whether a command runs that excludes others."""
     is_overloaded: bool
-    """Whether so many urgent ones run that one more adds nothing."""
+    """Whether so many urgent commands run that one more has no further effect."""
     is_rate_limited: bool
 
 
 def is_stop(facts: PolicyInput) -> bool:
-    """Whether it is to a machine what a stop button is."""
+    """Tell whether a command is a stop of a machine."""
     return facts.target is not None and facts.target.is_urgent and facts.is_machine
 
 
@@ -78,7 +78,7 @@ def _is_permitted(request: CommandRequest, facts: PolicyInput) -> bool:
     if request.verb in CLAIM_VERBS:
         return True
     if is_stop(facts) and (grant.can_move or request.verb in grant.verbs_without_movement):
-        return True  # a role may also be given a stop by its name, and nothing else that moves
+        return True  # a role may also name a stop as its verb, and no other command that moves
     return grant.permits(request.verb, moves=offered.is_movement)
 
 
@@ -114,7 +114,7 @@ POLICY_RULES: tuple[tuple[CommandReason, PolicyRule], ...] = (
         CommandReason.COMMAND_SEQ_NOT_INCREASING,
         lambda asked, facts: asked.command_seq <= facts.last_command_seq,
     ),
-    # What has waited its whole life at the broker comes with 0: that is late, not wrong.
+    # A message whose life ended at the broker arrives with 0: that is late, not wrong.
     (CommandReason.EXPIRED, lambda asked, facts: facts.is_late or not asked.expires_s),
     (CommandReason.STOPPING, lambda _, facts: facts.is_stopping),
     (CommandReason.NOT_PERMITTED, lambda asked, facts: not _is_permitted(asked, facts)),
@@ -139,9 +139,9 @@ POLICY_RULES: tuple[tuple[CommandReason, PolicyRule], ...] = (
     (CommandReason.RATE_LIMITED, lambda _, facts: facts.is_rate_limited and not _is_urgent(facts)),
 )
 NUMBER_KEPT_FOR = frozenset(reason for reason, _ in POLICY_RULES[:6])
-"""What is refused for these reasons does not use up its number: who knows when it was sent, or by whom."""
+"""Refusals for these reasons leave the number unused: its sender or age is uncertain."""
 
 
 def decide(request: CommandRequest, facts: PolicyInput) -> CommandReason | None:
-    """Why it is refused; None: it is let through."""
+    """Return the reason for refusal; None when the command is permitted."""
     return next((reason for reason, objects in POLICY_RULES if objects(request, facts)), None)

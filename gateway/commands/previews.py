@@ -1,4 +1,4 @@
-"""Previews on their way to the one station that may see them: nothing is kept but who is shown what."""
+"""Previews of cameras: passed to the station that has claimed the camera; no picture is stored."""
 
 from typing import Protocol
 
@@ -8,36 +8,36 @@ from gateway.contract.topics import Position, SiteTopics
 
 
 class PreviewPort(Protocol):
-    """What is needed of the rest of the gateway."""
+    """The rest of the gateway, as far as previews need it."""
 
     def holder(self, position: Position) -> str | None:
-        """Who has claimed a device."""
+        """Return the station that has claimed a device."""
         ...
 
     def send_preview(self, topic: str, frame: bytes) -> None:
-        """Send a picture at once or never."""
+        """Send a picture now; it is never queued."""
         ...
 
     def clear_preview(self, topic: str) -> None:
-        """Say that what was shown is over."""
+        """Send an empty preview: the picture is no longer valid."""
         ...
 
     def set_claim_holder(self, position: Position, holder: str | None) -> None:
-        """Let a device know for whom it does what is for one station alone."""
+        """Tell a device which station its previews are for."""
         ...
 
 
 class Previews:
-    """The previews of one gateway. Belongs to the event loop."""
+    """Previews of one gateway. Belongs to the event loop."""
 
     def __init__(self, topics: SiteTopics, gateway: PreviewPort) -> None:
         self._topics = topics
         self._gateway = gateway
         self._viewers: dict[Position, str] = {}
-        """To which station each is shown now."""
+        """Station that each preview is sent to now."""
 
     def on_frame(self, position: Position, station: str, frame: bytes) -> None:
-        """Pass on what a device shows; empty: it is over."""
+        """Pass a picture to its station; an empty one ends the preview."""
         if not frame:
             if self._viewers.get(position) == station:
                 self._clear(position)
@@ -48,20 +48,20 @@ class Previews:
             self._gateway.send_preview(self._topics.preview(position, station), frame)
 
     def on_claim_changed(self, position: Position, holder: str | None) -> None:
-        """What one station was shown is nothing for the next."""
+        """End the preview of the previous holder."""
         if self._viewers.get(position) != holder:
             self._clear(position)
         self._gateway.set_claim_holder(position, holder)
 
     def on_no_subscriber(self, topic: str) -> None:
-        """Nobody listened: who asked for it is gone from the broker."""
+        """End a preview whose station is no longer connected to the broker."""
         for position, station in list(self._viewers.items()):
             if self._topics.preview(position, station) == topic:
                 self._clear(position)
                 self._gateway.set_claim_holder(position, None)
 
     def on_state(self, position: Position, state_code: StateCode) -> None:
-        """What a device has shown that is not there any more is wiped."""
+        """End the preview of a device that is not available."""
         if state_code not in COMMANDABLE_STATES:
             self._clear(position)
 

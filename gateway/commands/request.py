@@ -1,4 +1,4 @@
-"""What arrives from the broker, taken apart: who wants what of which device, and until when."""
+"""Parsing of incoming commands."""
 
 import json
 import re
@@ -17,23 +17,23 @@ MAX_CORRELATION_BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class IncomingCommand:
-    """One message on a command topic. Of all that, only `station` is believed: the broker vouches for it."""
+    """One message on a command topic. Only `station` is trusted: the broker verifies it."""
 
     position: Position
     verb: str
     station: str | None
-    """None: the last level of the topic is no name; there is nobody to answer."""
+    """None: the last level of the topic is not a valid name, so there is no station to answer."""
     payload: bytes
     retained: bool
     expires_s: int | None
-    """What was left of its life when the broker sent it, in seconds."""
+    """Remaining life when the broker sent it, in seconds."""
     sent_after_ns: int
-    """Before this moment of the boot clock, the broker had not sent it."""
+    """Earliest moment at which the broker can have sent it, on the boot clock."""
     correlation: bytes
 
     @classmethod
     def from_message(cls, message: mqtt.MQTTMessage, sent_after_ns: int) -> Self | None:
-        """Take a message apart; None when its topic is no command's."""
+        """Parse a message; None when its topic is not of a command."""
         match DeviceTopic.parse(message.topic):
             case DeviceTopic(position=position, kind="cmd", levels=(verb, station)):
                 return cls(
@@ -49,7 +49,7 @@ class IncomingCommand:
         return None
 
     def parse(self) -> CommandMessage | None:
-        """Read the body; None when it is not a command of the contract."""
+        """Parse the body; None when it is not a command of the contract."""
         if len(self.payload) > MAX_BYTES or len(self.correlation) > MAX_CORRELATION_BYTES:
             return None
         try:

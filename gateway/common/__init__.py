@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/common."""
+"""Small parts that several packages of the gateway share."""

@@ -1,7 +1,7 @@
-"""Files written whole or not at all, through to the disk: a power cut leaves the old content or the new.
+"""Atomic files: after a power cut a file has the whole old content or the whole new content.
 
-A file that was only written may be empty after a power cut, for half a minute and longer: its name reaches
-the disk before its content. So the content is flushed first, then the name (fsync(2), rename(2)).
+The name of a new file reaches the disk before its content; for half a minute and longer, a power cut leaves
+an empty file. So the content is flushed first, then the name (fsync(2), rename(2)).
 """
 
 import os
@@ -13,10 +13,10 @@ from pathlib import Path
 def write_whole(
     file: Path, content: bytes, mode: int, *, group: str | None = None, replace: bool = True
 ) -> None:
-    """Write a file through to the disk; nobody else may read it meanwhile.
+    """Write a file through to the disk; until then only its owner can read it.
 
-    `replace=False` raises FileExistsError where there is one already. Raises OSError, and LookupError where
-    there is no such group; then the old file is as it was.
+    `replace=False` raises FileExistsError if the file exists. Raises OSError, and LookupError for an unknown
+    group; then the old file is unchanged.
     """
     handle, fresh = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
@@ -30,7 +30,7 @@ def write_whole(
         if replace:
             os.replace(fresh, file)  # noqa: PTH105 - beside os.link
         else:
-            os.link(fresh, file)  # of all ways to give a name, the one that replaces nothing
+            os.link(fresh, file)  # link(2) is the way to name a file that never replaces one
             Path(fresh).unlink()
     except BaseException:
         Path(fresh).unlink(missing_ok=True)
@@ -39,7 +39,7 @@ def write_whole(
 
 
 def make_folder(folder: Path, mode: int) -> None:
-    """Make a folder that is not there, and those above it, and flush their names; raises OSError."""
+    """Make a folder and its missing parents, and flush their names; raises OSError."""
     if folder.is_dir():
         return
     if folder.parent != folder:

@@ -1,7 +1,7 @@
-"""The post's clocks: one that only runs forward, one that people set, and whether the latter can be trusted.
+"""Clocks of the post: the monotonic boot clock, the wall clock, and its synchronisation status.
 
-Ages and expiries are measured with CLOCK_BOOTTIME, which nobody can set and which runs on in suspend. The
-wall clock goes into events and, where two boots must be compared, into an age, and only while it is `synced`.
+Ages and expiries are measured with CLOCK_BOOTTIME, which cannot be set and continues in suspend. The wall
+clock is written into events. It is used for an age only across two boots, and only while it is `synced`.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ log = structlog.get_logger()
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MIN_STEP_NS = 250_000_000
-"""A difference between wall clock and boot clock that grew by more than this is a step, not a slew.
+"""Growth of the difference between wall clock and boot clock above which the wall clock was stepped.
 
-The kernel slews at 500 ppm, 5 ms between two looks; systemd-timesyncd steps from 0.4 s on.
+The kernel slews at 500 ppm, 5 ms between two checks; systemd-timesyncd steps from 0.4 s on.
 """
 CHECK_INTERVAL_S = 10.0
-"""Between two looks at whether the kernel calls its clock synchronised; nothing announces that."""
+"""Interval between reads of the kernel's synchronisation status, whose changes are not announced."""
 
 
 class TimeSource(Protocol):
-    """Where delivery takes its time from; tests bring their own."""
+    """Source of time for delivery; tests use their own."""
 
     @property
     def boot_id(self) -> str:
@@ -49,12 +49,12 @@ class TimeSource(Protocol):
         ...
 
     def clock_status(self) -> ClockStatus:
-        """Whether the wall clock can be trusted now."""
+        """Return the synchronisation status of the wall clock."""
         ...
 
 
 class _Timex(ctypes.Structure):
-    """The head of struct timex (adjtimex(2)); the kernel fills more than we read."""
+    """Head of struct timex (adjtimex(2)); the kernel fills more fields than are read here."""
 
     _fields_: ClassVar = [
         ("modes", ctypes.c_uint),
@@ -72,7 +72,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class SystemTime:
-    """The machine's own clocks."""
+    """Clocks of the machine."""
 
     def __init__(self) -> None:
         self.boot_id = BOOT_ID.read_text("ascii").strip().replace("-", "")
@@ -86,7 +86,7 @@ class SystemTime:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
     def clock_status(self) -> ClockStatus:
-        """What the kernel thinks of its clock: STA_UNSYNC is cleared by whoever disciplines it."""
+        """Return the kernel's status: STA_UNSYNC is cleared by the program that disciplines the clock."""
         timex = _Timex()
         if _libc.adjtimex(ctypes.byref(timex)) < 0 or timex.status & _STA_UNSYNC:
             return ClockStatus.UNSYNCED
@@ -94,7 +94,7 @@ class SystemTime:
 
 
 def current_moment(time_source: TimeSource) -> Moment:
-    """Take both clocks at once."""
+    """Read both clocks."""
     return Moment(
         unix_ns=time_source.unix_ns(),
         boot_id=time_source.boot_id,
@@ -105,20 +105,20 @@ def current_moment(time_source: TimeSource) -> Moment:
 
 @dataclass(frozen=True, slots=True)
 class ClockChange:
-    """The wall clock was stepped, or can be trusted for the first time since we started."""
+    """A step of the wall clock, or a change of its synchronisation status."""
 
     step_ns: int
-    """How far it was stepped, in nanoseconds; negative: back. 0 when only its standing changed."""
+    """Size of the step in nanoseconds; negative: back; 0: only the status changed."""
     clock_status: ClockStatus
     first_synced: bool
-    """Whether it is trusted for the first time since we started."""
+    """True: it is synced for the first time since the start."""
 
 
 class ClockWatch:
-    """Tells when the wall clock is stepped or first set right.
+    """Reports steps of the wall clock and changes of its synchronisation status.
 
-    A step is announced by the kernel: a timer that is cancelled when the clock is set (timerfd_create(2),
-    TFD_TIMER_CANCEL_ON_SET). Whether the clock is synchronised is looked at every ten seconds.
+    The kernel announces a step: a timer that is cancelled when the clock is set (timerfd_create(2),
+    TFD_TIMER_CANCEL_ON_SET). The status is read every ten seconds.
     """
 
     def __init__(self, time_source: TimeSource, on_change: Callable[[ClockChange], None]) -> None:
@@ -131,7 +131,7 @@ class ClockWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Watch from now on, on the running event loop."""
+        """Start watching, on the running event loop."""
         loop = asyncio.get_running_loop()
         self._fd = _open_clock_set_timer()
         if self._fd >= 0:
@@ -139,7 +139,7 @@ class ClockWatch:
         self._timer = loop.call_later(CHECK_INTERVAL_S, self._schedule)
 
     def stop(self) -> None:
-        """Stop watching; harmless when never started."""
+        """Stop watching; without effect when not started."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -149,7 +149,7 @@ class ClockWatch:
             self._fd = -1
 
     def check(self) -> None:
-        """Compare the clocks now; calls back when something changed."""
+        """Compare the clocks now; call back if something changed."""
         difference_ns = self._difference()
         step_ns = difference_ns - self._difference_ns
         clock_status = self._time.clock_status()
@@ -178,7 +178,7 @@ class ClockWatch:
         self.check()
 
     def _on_clock_set(self) -> None:
-        with contextlib.suppress(OSError):  # ECANCELED is the message itself
+        with contextlib.suppress(OSError):  # ECANCELED is the message itself.
             os.read(self._fd, 8)
         self.check()
 
@@ -190,7 +190,7 @@ class _Itimerspec(ctypes.Structure):
 
 
 def _open_clock_set_timer() -> int:
-    """Open a timer that becomes readable when somebody sets the wall clock; -1 where there is none."""
+    """Open a timer that becomes readable when the wall clock is set; -1 if that is not possible."""
     absolute, cancel_on_set = 1, 2
     fd: int = _libc.timerfd_create(time.CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
     if fd < 0:

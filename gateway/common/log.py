@@ -1,4 +1,4 @@
-"""What the gateway logs: JSON to the journal, colours on a terminal, and only what an allow-list names."""
+"""Logging: JSON to the journal, colours on a terminal; only values with allowed names are written."""
 
 import logging
 import sys
@@ -59,11 +59,11 @@ LOGGABLE_KEYS = frozenset(
         "version",
     }
 )
-"""Names of values that are never personal. Whoever adds one vouches for every value logged under it."""
+"""Names of values that are never personal. Every value logged under such a name must be harmless."""
 
 
 def configure(level: str) -> None:
-    """Set up logging of this process; everything goes to standard error, which is the journal's."""
+    """Configure logging of this process to standard error, which systemd passes to the journal."""
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -80,7 +80,7 @@ def configure(level: str) -> None:
 
 
 def redact_values(_: Any, __: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Replace every value whose name is not on the allow-list, and all bytes, by type and length."""
+    """Replace every value without an allowed name, and all bytes, by type and length."""
     return {
         name: value if name in LOGGABLE_KEYS and not isinstance(value, bytes | bytearray) else _size(value)
         for name, value in entry.items()
@@ -88,9 +88,9 @@ def redact_values(_: Any, __: str, entry: MutableMapping[str, Any]) -> Mapping[s
 
 
 def add_traceback(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Turn an exception into its type and the places it came through.
+    """Replace an exception by its type and the code lines it passed.
 
-    Neither its message nor local variables: a ValueError likes to quote the passport line it could not read.
+    Its message and local variables are left out: a ValueError may quote the passport line it could not parse.
     """
     raised = entry.pop("exc_info", None)
     error = sys.exception() if raised is True else raised

@@ -1,4 +1,4 @@
-"""What a person should know of delivery, as long as it is so."""
+"""Active problems of a part of the gateway, for people to act on."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,14 +12,14 @@ log = structlog.get_logger()
 
 
 class Problems:
-    """The problems that stand, each once, with the moment it began."""
+    """Active problems by cause and subject, each with the time when it began."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._active: dict[tuple[str, str], GatewayProblem] = {}
 
     def add(self, cause: str, text: str, action: Action, how: str = "", *, about: str = "") -> None:
-        """Note a problem; one that stands keeps its beginning and gets the new words."""
+        """Add a problem; an active one keeps its start time and gets the new text."""
         key = cause, about
         known = self._active.get(key)
         if known is not None and known.text == text:
@@ -31,11 +31,11 @@ class Problems:
         self._on_change()
 
     def clear(self, cause: str, *, about: str = "") -> None:
-        """Note that a problem is over, if it stood."""
+        """Clear a problem, if it is active."""
         if self._active.pop((cause, about), None) is not None:
             log.info("problem_cleared", cause=cause, about=about)
             self._on_change()
 
     def active(self) -> tuple[GatewayProblem, ...]:
-        """All that stand, oldest first."""
+        """Return all active problems, oldest first."""
         return tuple(self._active.values())

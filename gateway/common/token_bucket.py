@@ -1,30 +1,46 @@
-"""The token bucket that holds a backlog to a rate."""
+"""Token bucket: a steady rate with a bounded burst."""
+
+from typing import Self
 
 
 class TokenBucket:
-    """Tokens that come at a steady rate and are kept for a twentieth of a second at most."""
+    """Tokens that arrive at a steady rate, up to a capacity. Times are seconds of one monotonic clock."""
 
-    __slots__ = ("_rate", "_since", "_tokens")
+    __slots__ = ("_capacity", "_per_s", "_since_s", "_tokens")
 
-    def __init__(self, per_s: float) -> None:
-        self._rate = per_s
-        self._tokens = 0.0
-        self._since = 0.0
+    def __init__(
+        self, per_s: float, *, capacity: float | None = None, tokens: float = 0.0, now_s: float = 0.0
+    ) -> None:
+        """Start with some tokens. Default capacity: the tokens of a twentieth of a second, at least one."""
+        self._per_s = per_s
+        self._capacity = max(1.0, per_s / 20) if capacity is None else capacity
+        self._tokens = tokens
+        self._since_s = now_s
+
+    @classmethod
+    def full(cls, per_s: float, capacity: float, now_s: float) -> Self:
+        """Make a bucket that starts with all its tokens."""
+        return cls(per_s, capacity=capacity, tokens=capacity, now_s=now_s)
 
     def reset(self, now_s: float) -> None:
-        """Count from now: what would have come while there was no connection never comes."""
-        self._since = now_s
+        """Count from now on: the time since the last call yields no tokens."""
+        self._since_s = now_s
+
+    def has_token(self, now_s: float) -> bool:
+        """Tell whether a token can be taken."""
+        elapsed_s = max(0.0, now_s - self._since_s)
+        self._tokens = min(self._capacity, self._tokens + elapsed_s * self._per_s)
+        self._since_s = now_s
+        return self._tokens >= 1.0
 
     def take(self, now_s: float) -> bool:
         """Take a token, if there is one."""
-        self._tokens = min(max(1.0, self._rate / 20), self._tokens + (now_s - self._since) * self._rate)
-        self._since = now_s
-        if self._tokens < 1.0:
+        if not self.has_token(now_s):
             return False
         self._tokens -= 1.0
         return True
 
     @property
     def wait_s(self) -> float:
-        """When the next token comes, in seconds from the last `take`."""
-        return (1.0 - self._tokens) / self._rate
+        """Time until the next token, in seconds from the last `take`."""
+        return (1.0 - self._tokens) / self._per_s

@@ -1,4 +1,4 @@
-"""Which version of the gateway this is."""
+"""Version of the gateway."""
 
 from importlib.metadata import version
 

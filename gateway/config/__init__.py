@@ -1,7 +1,8 @@
-"""The one file that describes a post: read, checked as a whole, compared with an older one.
+"""Configuration of a post: load one file, check it as a whole, compare it with an older one.
 
-What is wrong with a file is said all at once, by line, key and remedy (`ConfigError`). A correct file costs
-the standard library's parser and the models; everything that explains mistakes is imported only for one.
+All mistakes of a file are reported together, each with line, key and remedy (`ConfigError`). Loading a
+correct file needs only the standard library's parser and the models; modules that explain mistakes are
+imported only for a mistake.
 """
 
 from gateway.config.diff import ConfigDiff, diff_config

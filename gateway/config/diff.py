@@ -1,4 +1,4 @@
-"""What differs between two configurations, so that a reload touches only that."""
+"""Difference of two configurations, so that a reload changes only what differs."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,24 @@ from gateway.contract.topics import Position
 
 @dataclass(frozen=True, slots=True)
 class ConfigDiff:
-    """What a reload has to do; positions in the order of their file."""
+    """Changes that a reload makes; positions in the order of their file."""
 
     added: tuple[Position, ...]
     removed: tuple[Position, ...]
     changed: tuple[Position, ...]
     """Devices that have another driver or other settings and must be opened again."""
     broker: bool
-    """The post's own broker is reached differently, or its password or certificate files are new."""
+    """The connection to the post's own broker changed, or its password or certificate files are newer."""
     hq: bool
-    """The same of headquarters; also when it came or went."""
+    """The same for the broker at headquarters; also when it was added or removed."""
     delivery: bool
     """Limits of the outbox and of sending."""
     commands: bool
-    """Who may command what, how often, how long a claim lasts."""
+    """Roles, rate limits, or the longest lease."""
     console: bool
-    """Where technicians come in."""
+    """Addresses and users of the console."""
     restart: tuple[str, ...]
-    """Changed sections that a running gateway cannot take over."""
+    """Changed sections that take effect only at a restart."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -65,6 +65,6 @@ def diff_config(old: Post, new: Post) -> ConfigDiff:
 
 
 def _connection_settings(post: Post, destination: DestinationSection | None) -> tuple[object, ...]:
-    """All that decides how a destination is reached: its section, and how new its files are."""
+    """Return all that determines a connection: the section, and the modification times of its files."""
     files = destination.credential_files() if destination else ()
     return destination, *(post.file_times.get(file) for file in files)

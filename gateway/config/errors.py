@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, so that the person who wrote it can put it right."""
+"""Errors of a configuration, for the person who wrote it."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 Key = tuple[str | int, ...]
-"""Where a value stands: the names of tables and keys from the top, list entries by their index from 0."""
+"""Location of a value: the names of tables and keys from the top, list entries by their index from 0."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SECRET = re.compile(r"pass(word|phrase|wd)|key|secret|token", re.IGNORECASE)
@@ -42,7 +42,7 @@ def is_secret_name(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UnlocatedIssue:
-    """What is wrong with one key, before its line is known."""
+    """One mistake of a key, before its line is known."""
 
     key: Key
     text: str
@@ -51,7 +51,7 @@ class UnlocatedIssue:
 
 @dataclass(frozen=True, slots=True)
 class ConfigIssue:
-    """One mistake: where it is, what it is, and what to do about it."""
+    """One mistake: location, text and remedy."""
 
     file: str
     """The file, as it was named to `load`."""
@@ -60,18 +60,18 @@ class ConfigIssue:
     column: int | None
     """Column from 1, in characters; only where the file is not TOML."""
     key: Key
-    """What it is about; empty when it is about the whole file."""
+    """Key that is wrong; empty when it concerns the whole file."""
     text: str
     remedy: str
 
     @property
     def key_path(self) -> str:
-        """The key as TOML writes it, `device."lane-2/reader".baud`."""
+        """The key in TOML's notation, `device."lane-2/reader".baud`."""
         return format_key(self.key)
 
     @property
     def subject(self) -> str:
-        """The key as a person reads it, `device "lane-2/reader": baud`."""
+        """The key in a sentence, `device "lane-2/reader": baud`."""
         match self.key:
             case ("device" | "role" | "station" as what, str(name), *rest):
                 return ": ".join([f"{what} {quote(name)}", *([format_key(tuple(rest))] if rest else [])])
@@ -87,10 +87,10 @@ class ConfigIssue:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; carries every finding, in the order of the file."""
+    """The configuration cannot be used; holds every mistake, in the order of the file."""
 
     exit_code: ClassVar[int] = os.EX_CONFIG
-    """What a command ends with when it prints this: 78, of sysexits."""
+    """Exit code of a command that prints this error: 78, of sysexits."""
 
     def __init__(self, findings: tuple[ConfigIssue, ...]) -> None:
         super().__init__(findings)

@@ -1,4 +1,4 @@
-"""`${NAME}` and `${NAME:-default}` in the strings of a configuration, filled in before it is checked."""
+"""`${NAME}` and `${NAME:-default}` in the strings of a configuration, replaced before validation."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,21 +13,21 @@ _DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:
 
 @dataclass(slots=True)
 class InterpolatedTable:
-    """A configuration with its environment filled in."""
+    """A configuration with its variables replaced."""
 
     table: dict[str, Any]
     faults: list[UnlocatedIssue] = field(default_factory=list)
     origins: dict[Key, str] = field(default_factory=dict)
-    """The text of the file for every value that holds a variable."""
+    """Original text of every value that contains a variable."""
 
 
 def referenced_variables(text: str) -> Iterator[str]:
-    """Name the variables that a text refers to."""
+    """Yield the variables that a text refers to."""
     return (match["name"] for match in _DOLLAR.finditer(text) if match["name"])
 
 
 def interpolate(table: Mapping[str, Any], environ: Mapping[str, str]) -> InterpolatedTable:
-    """Fill in the environment everywhere; a value that cannot be filled is left as the file has it."""
+    """Replace the variables of all strings; a value with a mistake stays as the file has it."""
     filled = InterpolatedTable({})
     filled.table = {
         name: _interpolate_value(value, (name,), environ, filled) for name, value in table.items()
@@ -61,7 +61,7 @@ def _text(text: str, key: Key, environ: Mapping[str, str], filled: InterpolatedT
             wrong.append(
                 UnlocatedIssue(
                     key,
-                    "a single `$` means nothing",
+                    "a single `$` has no meaning",
                     "write `$$` for the sign itself, ${NAME} for a variable",
                 )
             )

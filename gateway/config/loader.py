@@ -1,4 +1,4 @@
-"""From a file to a post: read, parse, fill in the environment, validate, cross-check."""
+"""Loader of a post's file: read, parse, interpolate, validate, cross-check."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -46,13 +46,13 @@ OPTIONAL: Mapping[str, type[ConfigSection]] = {
 }
 
 DriverLookup = Callable[[str], type[Driver[Settings]]]
-"""Gives the driver of a name; raises UnknownDriverError, or whatever its module raises."""
+"""Function that returns the driver of a name; raises UnknownDriverError, or any error of its module."""
 
 
 def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
-    """Read a post's file; raises ConfigError with everything that is wrong with it.
+    """Load a post's file; raises ConfigError with all its mistakes.
 
-    `environ` is what `${NAME}` refers to, the process's environment when not given.
+    `environ`: variables for `${NAME}`; default: the process's environment.
     """
     path = Path(path)
     text = read_text(path)
@@ -80,7 +80,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
 
 
 def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
-    """Validate section by section and device by device; what is wrong is added to the faults."""
+    """Validate every section and device; mistakes are added to the faults."""
     draft = DraftPost()
     for name, model in {**REQUIRED, **OPTIONAL}.items():
         if name in filled.table:
@@ -88,7 +88,7 @@ def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
         elif name in ("delivery", "encryption", "retention", "supervision", "log", "commands", "console"):
             setattr(draft, name, model())
     _check_section_names(filled, unnamed=draft.gateway is not None and not draft.gateway.is_named)
-    # Looking through what is installed takes milliseconds; a post has many devices of few kinds.
+    # Searching the installed packages takes milliseconds; a post has many devices of few kinds.
     driver_named = cache(load_driver)
     for name, table in _device_tables(filled):
         try:
@@ -104,7 +104,7 @@ def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
 
 
 def _check_section_names(filled: InterpolatedTable, *, unnamed: bool) -> None:
-    """Look for sections that do not exist, and for those that must."""
+    """Report sections that do not exist, and sections that are missing."""
     known = {*REQUIRED, *OPTIONAL, "device"}
     strays = [name for name in filled.table if name not in known]
     needed = REQUIRED if unnamed else (*REQUIRED, "device")
@@ -143,7 +143,7 @@ def _device_tables(filled: InterpolatedTable) -> list[tuple[str, object]]:
 
 
 def _not_a_position(name: str, table: object) -> UnlocatedIssue:
-    """A device's key that is no position; most often the quotes were forgotten."""
+    """Make the mistake of a device's key that is no position; most often the quotes are missing."""
     inner = (
         [key for key, value in table.items() if isinstance(value, dict)] if isinstance(table, dict) else []
     )
@@ -166,7 +166,7 @@ def _device(
     key: Key = ("device", name)
     if not isinstance(table, dict):
         filled.faults.append(
-            UnlocatedIssue(key, "this is not a table", f'write [device."{name}"] and the settings under it')
+            UnlocatedIssue(key, "this is not a table", f'write [device."{name}"] and below it the settings')
         )
         return None
     driver_name = table.get("driver")
@@ -192,7 +192,7 @@ def _no_driver(key: Key, table: Mapping[str, object]) -> UnlocatedIssue:
             (*key, "driver"), "this is not the name of a driver", f"write it in quotes; {installed}"
         )
     return UnlocatedIssue(
-        (*key, "driver"), "is missing", f'add driver = "...": who speaks to the device; {installed}'
+        (*key, "driver"), "is missing", f'add driver = "...", the program for this device; {installed}'
     )
 
 
@@ -220,7 +220,7 @@ def _driver(
         UnlocatedIssue(
             key,
             f"the driver {name} is installed but cannot be used ({reason})",
-            "install its package again with everything it needs: pip check tells what is missing",
+            "install its package again with its dependencies: pip check lists those that are missing",
         )
     )
     return None
@@ -229,7 +229,7 @@ def _driver(
 def _roles(
     commands: CommandsSection | None, faults: list[UnlocatedIssue]
 ) -> tuple[Roles, tuple[ConfigIssue, ...]]:
-    """Read the role file where there is one, and what is wrong with it."""
+    """Load the role file, if there is one; returns its mistakes too."""
     if commands is None or commands.roles_file is None:
         return NO_ROLES, ()
     if any(fault.key == ("commands", "roles_file") for fault in faults):

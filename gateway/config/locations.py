@@ -1,8 +1,8 @@
-"""On which line of a TOML text each key stands. Needed only once something is wrong with the text.
+"""Lines of the keys of a TOML text. Needed only to report mistakes.
 
 The standard library's parser keeps no positions, so the text is parsed again by tree-sitter with its grammar
-for TOML, the one that editors use. Names of keys are still read by the standard library: what counts as the
-same key is decided in one place.
+for TOML, the one that editors use. Key names are still read by the standard library, so that both agree which
+keys are the same.
 """
 
 import tomllib
@@ -18,7 +18,7 @@ _KEYS = ("bare_key", "quoted_key", "dotted_key")
 
 
 class SourceLocations:
-    """The line of every table, key and list entry of a text."""
+    """Line of every table, key and list entry of a text."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Key, int] = {}
@@ -32,7 +32,7 @@ class SourceLocations:
                     self._pair(node, ())
 
     def line_of(self, key: Key) -> int:
-        """Find the line of a key, from 1; what the text does not have stands where its table begins."""
+        """Find the line of a key, from 1; a missing key has the line of its table."""
         while key and key not in self._lines:
             key = key[:-1]
         return self._lines.get(key, 1)
@@ -54,7 +54,7 @@ class SourceLocations:
                 self._pair(child, key)
 
     def _follow_header(self, names: tuple[str, ...], node: Node) -> Key:
-        """Follow a header into the latest entry of every list of tables on its way, noting what is new."""
+        """Follow a header into the latest entry of every list of tables on its way, and note new keys."""
         key: Key = ()
         for at, name in enumerate(names):
             key = (*key, name)
@@ -87,7 +87,7 @@ class SourceLocations:
 
 
 def _names(node: Node) -> tuple[str, ...]:
-    """Take a key apart, quotes and escapes resolved; nothing when it is no key after all."""
+    """Split a key, with quotes and escapes resolved; empty when it is no key."""
     try:
         inner: Any = tomllib.loads(f"{(node.text or b'').decode()} = 0")
     except tomllib.TOMLDecodeError:

@@ -1,7 +1,7 @@
-"""What pydantic says about a table, in the words of the person who wrote it. Imported only for a mistake.
+"""Texts for pydantic's errors, for the person who wrote the file. Imported only for a mistake.
 
 A validator, ours or a driver's, raises ``ValueError("what is wrong; what to do about it")``; a sentence that
-begins with "is" is put after the value. For everything else both halves are made from the field: its limits,
+begins with "is" is put after the value. For all other errors both halves are made from the field: its limits,
 description and example.
 """
 
@@ -19,7 +19,7 @@ from gateway.config.interpolation import referenced_variables
 from gateway.contract.topics import SLUG
 
 SECRET_PLACEHOLDER = "the value"  # noqa: S105 - stands for a secret, and is none
-"""What stands for a value that may be a secret."""
+"""Placeholder for a value that may be a secret."""
 _KINDS: Mapping[str, str] = {
     "int": "a whole number",
     "float": "a number",
@@ -36,12 +36,12 @@ _KINDS: Mapping[str, str] = {
 
 
 def closest_match(word: str, words: Iterable[str]) -> str | None:
-    """The word that was probably meant, if any comes close."""
+    """Return the known word that is closest to a wrong one; None if none is close."""
     return next(iter(difflib.get_close_matches(word.lower(), list(words), n=1, cutoff=0.6)), None)
 
 
 def suggest_name(word: str, words: Iterable[str], kind: str) -> str:
-    """Remedy for a name that is none of the known ones."""
+    """Make the remedy for an unknown name."""
     known = sorted(words)
     meant = closest_match(word, known)
     listed = f"{kind}: {', '.join(known)}" if known else f"there are no {kind}"
@@ -49,7 +49,7 @@ def suggest_name(word: str, words: Iterable[str], kind: str) -> str:
 
 
 def redact_value(key: Key, value: object, origins: Mapping[Key, str]) -> str:
-    """Show a value in a message, unless it may be a secret; tables and lists are not spread out."""
+    """Format a value for a message, unless it may be a secret; tables and lists are shortened."""
     if any(is_secret_name(part) for part in key if isinstance(part, str)):
         return SECRET_PLACEHOLDER
     origin = origins.get(key)
@@ -74,15 +74,15 @@ def redact_value(key: Key, value: object, origins: Mapping[Key, str]) -> str:
 def to_issues(
     error: ValidationError, model: type[BaseModel], top: Key, table: object, origins: Mapping[Key, str]
 ) -> Iterator[UnlocatedIssue]:
-    """Say every error of one table; `top` is where that table stands in the file."""
+    """Convert every error of one table; `top` is the key of that table."""
     details = error.errors(include_url=False)
     strays = [str(detail["loc"][-1]) for detail in details if detail["type"] == "extra_forbidden"]
     told: set[tuple[Key, str]] = set()
     for detail in details:
-        # A default that depends on a key which is wrong: that key has its own fault.
+        # A default that depends on a wrong key: that key has its own mistake.
         if detail["type"] == "default_factory_not_called":
             continue
-        # A key that is written wrongly is both unknown and missing: say it once.
+        # A misspelt key is both unknown and missing: report it once.
         if detail["type"] == "missing" and closest_match(str(detail["loc"][-1]), strays):
             continue
         fault = _to_issue(detail, model, top, table, origins)
@@ -120,14 +120,14 @@ def _to_issue(
             hint = f"did you mean {meant}? " if meant else ""
             given = redact_value((*key, name), context["tag"], origins)
             return UnlocatedIssue(
-                (*key, name), f"{given} is not one of the words it takes", f"{hint}choose one of {words}"
+                (*key, name), f"{given} is not one of the permitted words", f"{hint}choose one of {words}"
             )
         case "literal_error" | "enum":
             words = str(context["expected"]).replace("'", "")
             meant = closest_match(str(detail["input"]), words.replace(" or ", ", ").split(", "))
             hint = f"did you mean {meant}? " if meant else ""
             return UnlocatedIssue(
-                key, f"{value} is not one of the words it takes", f"{hint}choose one of {words}"
+                key, f"{value} is not one of the permitted words", f"{hint}choose one of {words}"
             )
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" if isinstance(
             detail["input"], bool
@@ -158,10 +158,10 @@ def _to_issue(
                 f"lower-case letters, digits and inner hyphens, at most 32 characters; {remedy}",
             )
         case "string_pattern_mismatch":
-            return UnlocatedIssue(key, f"{value} does not have the form it needs", remedy)
+            return UnlocatedIssue(key, f"{value} does not have the required form", remedy)
         case "value_error" | "assertion_error":
             said, _, own_remedy = str(context["error"]).partition("; ")
-            if value == SECRET_PLACEHOLDER:  # a validator's own sentence may quote what it looked at
+            if value == SECRET_PLACEHOLDER:  # a validator's own sentence may quote the value
                 return UnlocatedIssue(key, f"{value} cannot be used", remedy)
             text = f"{value} {said}" if said.startswith("is ") else said or f"{value} cannot be used"
             return UnlocatedIssue(key, text, own_remedy or remedy)
@@ -183,7 +183,7 @@ def _to_issue(
 
 
 def _strip_location(loc: tuple[int | str, ...], table: object, *, missing: bool) -> Key:
-    """Keep of pydantic's location what the file has: it also names members of a union and the like."""
+    """Reduce pydantic's location to keys of the file: it also names members of a union and the like."""
     key: Key = ()
     for part in loc[:-1] if missing else loc:
         match table:
@@ -198,12 +198,12 @@ def _strip_location(loc: tuple[int | str, ...], table: object, *, missing: bool)
 
 
 def _number(bound: object) -> str:
-    """A limit as a person writes it: 5, not 5.0; 1000000, not 1e+06."""
+    """Format a limit: 5, not 5.0; 1000000, not 1e+06."""
     return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    """Every model an annotation speaks of, however it is wrapped."""
+    """Yield every model in an annotation, at any depth."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
@@ -211,7 +211,7 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def _models_at(model: type[BaseModel], key: Key) -> list[type[BaseModel]]:
-    """The models that describe the table at a key."""
+    """Return the models of the table at a key."""
     models = [model]
     for part in key:
         if isinstance(part, str):
@@ -228,14 +228,14 @@ def _named(model: type[BaseModel], name: str) -> FieldInfo | None:
 
 
 def _names(model: type[BaseModel], key: Key) -> set[str]:
-    """The keys that the table at a key may have."""
+    """Return the keys that the table at a key may have."""
     return {
         field.alias or name for inner in _models_at(model, key) for name, field in inner.model_fields.items()
     }
 
 
 def _field(model: type[BaseModel], key: Key) -> FieldInfo | None:
-    """The field at a key; of a list's entry the field that holds the list."""
+    """Return the field at a key; for a list entry the field of the list."""
     names = [part for part in key if isinstance(part, str)]
     if not names:
         return None
@@ -245,14 +245,14 @@ def _field(model: type[BaseModel], key: Key) -> FieldInfo | None:
 
 
 def _field_description(field: FieldInfo | None) -> str:
-    """What a field is, as the end of a sentence."""
+    """Describe a field, as the end of a sentence."""
     text = ((field and field.description) or "see the driver's description").rstrip(".")
     # "TCP port" and "MQTT user" keep their capitals, "The port" and "A port" do not.
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _example(key: Key, field: FieldInfo | None) -> str | None:
-    """A line that could stand in the file, from the field's example or its default."""
+    """Make a line for the file, from the field's example or its default."""
     if field is None or not key:
         return None
     value = field.examples[0] if field.examples else field.get_default()

@@ -1,4 +1,4 @@
-"""The sections of a post's file, as typed, frozen values. What spans several keys is checked in `rules`."""
+"""Sections of a post's file, as typed, frozen values. Rules across several keys are in `validation`."""
 
 import ipaddress
 import re
@@ -20,7 +20,7 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,
 
 
 def _host(host: str) -> str:
-    """Accept a host name or an address alone; what belongs to other keys is sent there."""
+    """Accept a host name or an address alone, without scheme or port."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -34,7 +34,7 @@ def _host(host: str) -> str:
 
 
 def _file(path: Path, info: ValidationInfo) -> Path:
-    """Take a relative path from the folder of the configuration file, wherever the daemon was started."""
+    """Resolve a relative path from the directory of the configuration file, not of the process."""
     text = str(path)
     if "\0" in text or text.startswith("~"):
         raise ValueError("is no path a service can open; write the whole path, only a shell knows `~`")
@@ -47,22 +47,22 @@ FilePath = Annotated[Path, AfterValidator(_file)]
 
 
 UNCONFIGURED_SITE = "xx-unnamed"
-"""The site of a post as its package installs it, before anybody has said which post it is."""
+"""Site of a post as its package installs it, before it is configured."""
 
 
 class GatewaySection(ConfigSection):
-    """Which gateway of which site this is, and how seriously it is meant."""
+    """Identity of the gateway, and its profile."""
 
     site: Slug = Field(
         description="The site: one state's trust domain, second level of every topic.", examples=["ke-busia"]
     )
     name: Slug = Field(description="The gateway's name, unique at its site.", examples=["gw-1"])
     profile: Profile = Field(
-        description="How serious it is: production refuses everything simulated, test and training do not.",
+        description="Profile: production refuses simulated devices, test and training accept them.",
         examples=["production"],
     )
     state_dir: FilePath = Field(
-        description="Folder for the outbox and what must survive a restart; the daemon makes and checks it.",
+        description="Directory for the outbox and other persistent data; the daemon creates and checks it.",
         examples=["/var/lib/borderpost"],
     )
     signing_key: FilePath | None = Field(
@@ -73,23 +73,23 @@ class GatewaySection(ConfigSection):
     signing_credential: str | None = Field(
         None,
         pattern=CREDENTIAL,
-        description="The same as a systemd credential (LoadCredentialEncrypted=), by its name.",
+        description="The same key as a systemd credential (LoadCredentialEncrypted=), by its name.",
         examples=["signing.key"],
     )
 
     @property
     def topic_root(self) -> str:
-        """What its topics begin with: training stands apart."""
+        """Root of its topics; a training post has a root of its own."""
         return TRAINING_ROOT if self.profile == "training" else ROOT
 
     @property
     def is_named(self) -> bool:
-        """Whether anybody has said which post this is; no device starts before."""
+        """Whether the post is configured; before that no device is started."""
         return self.site != UNCONFIGURED_SITE
 
 
 class TlsSection(ConfigSection):
-    """TLS towards a broker: at least version 1.2, its certificate always checked against its name."""
+    """TLS to a broker: at least version 1.2, its certificate always verified with its name."""
 
     ca_file: FilePath | None = Field(
         None,
@@ -107,11 +107,11 @@ class TlsSection(ConfigSection):
 
 
 class DestinationSection(ConfigSection):
-    """A broker that events are delivered to."""
+    """A broker that receives events."""
 
     host: Host = Field(description="Host name or IP address.", examples=["127.0.0.1"])
     tls: TlsSection | None = Field(
-        None, description="TLS; without this table the connection is in clear.", examples=[{}]
+        None, description="TLS; without this table the connection is not encrypted.", examples=[{}]
     )
     port: int = Field(
         # 8883 and 1883 are the ports registered with IANA for MQTT with and without TLS.
@@ -133,18 +133,18 @@ class DestinationSection(ConfigSection):
         15,
         ge=5,
         le=3600,
-        description="A connection that was silent for this long is tested, in seconds.",
+        description="An idle connection is tested after this time, in seconds.",
         examples=[15],
     )
 
     def credential_files(self) -> tuple[Path, ...]:
-        """Every file that is read to connect there."""
+        """Return every file that is read to connect."""
         named = (self.password_file, *(self.tls.model_dump().values() if self.tls else ()))
         return tuple(file for file in named if file is not None)
 
 
 class BrokerSection(DestinationSection):
-    """The post's own broker, the destination `local`: keeps no files, so HQ is a destination of its own."""
+    """The post's own broker, destination `local`: it stores nothing, so HQ is a separate destination."""
 
     embedded: bool = Field(
         False,
@@ -154,58 +154,58 @@ class BrokerSection(DestinationSection):
 
 
 class HeadquartersSection(DestinationSection):
-    """The broker at headquarters, the destination `hq`."""
+    """The broker at headquarters, destination `hq`."""
 
     send_traveller: bool = Field(
         False,
-        description="Whether data about persons leaves the post for headquarters.",
+        description="Whether data about persons is sent to headquarters.",
         examples=[False],
     )
 
 
 class DeliverySection(ConfigSection):
-    """How long and how much is kept until it is delivered, and how fast a backlog leaves."""
+    """Limits of the outbox: time, size, and the rate at which a backlog is sent."""
 
     traveller_expires_s: int = Field(
         60,
         ge=1,
         le=86400,
-        description="Data about a person is given up when not delivered within this time, in seconds.",
+        description="Data about a person is deleted when not delivered within this time, in seconds.",
         examples=[60],
     )
     record_expires_days: int = Field(
         30,
         ge=1,
         le=3650,
-        description="Records are given up when not delivered within this time, in days.",
+        description="Records are deleted when not delivered within this time, in days.",
         examples=[30],
     )
     max_bytes: int = Field(
         1 << 30,
         ge=1 << 20,
         le=1 << 40,
-        description="Size of the outbox on disk at most, in bytes.",
+        description="Upper bound on the size of the outbox on disk, in bytes.",
         examples=[1 << 30],
     )
     max_events: int = Field(
         200_000,
         ge=100,
         le=100_000_000,
-        description="Events in the outbox at most, in events.",
+        description="Upper bound on the number of events in the outbox, in events.",
         examples=[200_000],
     )
     in_flight: int = Field(
         20,
         ge=1,
         le=20,
-        description="Messages sent and not yet acknowledged at most, a destination; above 20 order suffers.",
+        description="Upper bound on unacknowledged messages to a destination; above 20 order is not kept.",
         examples=[20],
     )
     backlog_rate_per_s: int = Field(
         500,
         ge=1,
         le=100_000,
-        description="How fast a backlog is sent after an outage at most, in events a second.",
+        description="Upper bound on the rate at which a backlog is sent after an outage, in events a second.",
         examples=[500],
     )
     max_image_bytes: int = Field(
@@ -214,15 +214,16 @@ class DeliverySection(ConfigSection):
         # The largest packet MQTT can express is 268,435,455 bytes (MQTT 5.0, section 1.5.5); topic and
         # properties need room in it.
         le=(1 << 28) - (1 << 16),
-        description="Size of one image at most, in bytes; the broker's own limit must be above it.",
+        description="Upper bound on the size of an image, in bytes; the broker's limit must be above it.",
         examples=[8 << 20],
     )
 
 
 class EncryptionSection(ConfigSection):
-    """Where the master key comes from that wraps the keys of data at rest: one of the three, or none.
+    """Source of the master key that wraps the keys of data at rest: one of the three, or none.
 
-    With none, the gateway keeps a key of its own beside the data: whoever has the disk has both.
+    With none, the gateway stores a key of its own beside the data: then whoever has the disk can read the
+    data.
     """
 
     credential: str | None = Field(
@@ -243,7 +244,7 @@ class EncryptionSection(ConfigSection):
 
 
 class RetentionSection(ConfigSection):
-    """How long what is kept at the post besides the outbox stays. Every removal goes into the audit.
+    """Retention of data besides the outbox. Every removal is recorded in the audit.
 
     Nothing is removed by its age while the wall clock cannot be trusted.
     """
@@ -252,53 +253,57 @@ class RetentionSection(ConfigSection):
         365,
         ge=7,
         le=3650,
-        description="The audit is kept for so long, in days, to within a twelfth of it.",
+        description="Retention of the audit, in days, to within a twelfth of it.",
         examples=[365],
     )
     audit_max_mib: int = Field(
-        64, ge=2, le=4096, description="Size of the audit at most, in MiB; what is older goes.", examples=[64]
+        64,
+        ge=2,
+        le=4096,
+        description="Upper bound on the size of the audit, in MiB; the oldest part is removed.",
+        examples=[64],
     )
     diagnostics_days: int = Field(
         14,
         ge=1,
         le=365,
-        description="Outboxes that were set aside, and bundles in `bundles` of the state folder, in days.",
+        description="Retention of replaced outboxes, and of `bundles` in the state directory, in days.",
         examples=[14],
     )
     recordings_days: int = Field(
         7,
         ge=1,
         le=365,
-        description="Recordings of wires in `recordings` of the state folder, in days.",
+        description="Retention of recordings in `recordings` of the state directory, in days.",
         examples=[7],
     )
 
 
 class SupervisionSection(ConfigSection):
-    """When a worker process counts as lost, and how it is started again."""
+    """Supervision of worker processes: heartbeats, timeouts, and restarts."""
 
     heartbeat_interval_s: float = Field(
-        1, gt=0, le=60, description="Time between two signs of life of a worker, in seconds.", examples=[1]
+        1, gt=0, le=60, description="Time between two heartbeats of a worker, in seconds.", examples=[1]
     )
     heartbeat_timeout_s: float = Field(
         5,
         gt=0,
         le=300,
-        description="A worker silent for this long is killed and replaced, in seconds.",
+        description="A worker without a heartbeat for this time is killed and replaced, in seconds.",
         examples=[5],
     )
     open_timeout_s: float = Field(
         15,
         gt=0,
         le=300,
-        description="A driver that has not opened its device within this time is given up, in seconds.",
+        description="A driver that has not opened its device within this time is stopped, in seconds.",
         examples=[15],
     )
     stop_timeout_s: float = Field(
         2,
         gt=0,
         le=2.5,
-        description="What a worker has for an orderly stop before it is killed, in seconds.",
+        description="Time for an orderly stop of a worker before it is killed, in seconds.",
         examples=[2],
     )
     backoff_first_s: float = Field(
@@ -308,14 +313,14 @@ class SupervisionSection(ConfigSection):
         30,
         gt=0,
         le=3600,
-        description="Longest wait between two attempts, in seconds; where the device does not answer at all, "
+        description="Longest wait between two attempts, in seconds; for a device that does not respond, "
         "a second at most.",
         examples=[30],
     )
 
 
 class LogSection(ConfigSection):
-    """What is written to the journal."""
+    """Log in the journal."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is written.", examples=["info"]
@@ -323,48 +328,48 @@ class LogSection(ConfigSection):
 
 
 class CommandsSection(ConfigSection):
-    """Who may command devices, how often, and how long a claim may last. Without roles, nobody may."""
+    """Commands: roles, rate limits, and the longest lease. Without roles, all commands are refused."""
 
     roles_file: FilePath | None = Field(
         None,
-        description="The role file: which station may do what, and where.",
+        description="The role file: rights of stations.",
         examples=["/etc/borderpost/roles.toml"],
     )
     min_move_interval_s: float = Field(
         2.0,
         gt=0,
         le=60,
-        description="A device is moved once within this time at most, whoever asks, in seconds.",
+        description="Shortest time between two movements of a device, by any station, in seconds.",
         examples=[2.0],
     )
     moves_per_min: int = Field(
         12,
         ge=1,
         le=600,
-        description="How often one station may move one device in a minute.",
+        description="Upper bound on movements of one device by one station in a minute.",
         examples=[12],
     )
     max_other_commands_per_min: int = Field(
         120,
         ge=1,
         le=6000,
-        description="How many other commands one station may give one device in a minute.",
+        description="Upper bound on other commands to one device by one station in a minute.",
         examples=[120],
     )
     max_lease_s: int = Field(
         300,
         ge=5,
         le=3600,
-        description="A claim that nobody renews ends after this time at the latest, in seconds.",
+        description="Upper bound on the lease of a claim without renewal, in seconds.",
         examples=[300],
     )
 
 
 class ConsoleTlsSection(ConfigSection):
-    """The certificate that the console shows to browsers."""
+    """Certificate of the console for browsers."""
 
     cert_file: FilePath = Field(
-        description="Certificate and what it was signed with, PEM.", examples=["/etc/borderpost/console.pem"]
+        description="Certificate and its chain, PEM.", examples=["/etc/borderpost/console.pem"]
     )
     key_file: FilePath = Field(
         description="The private key of that certificate, PEM.", examples=["/etc/borderpost/console.key"]
@@ -372,22 +377,22 @@ class ConsoleTlsSection(ConfigSection):
 
 
 class ConsoleSection(ConfigSection):
-    """What technicians look at. On this machine, through a socket in `state_dir`, it is always there."""
+    """Console for technicians. On this machine it is always available, through a socket in `state_dir`."""
 
     listen: str | None = Field(
         None,
         pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$",
-        description="Address and port to listen on besides, for browsers; without it, nothing listens.",
+        description="Further address and port for browsers; without it, no port is opened.",
         examples=["127.0.0.1:8440"],
     )
     tls: ConsoleTlsSection | None = Field(
         None,
-        description="TLS; needed wherever others than this machine can connect.",
+        description="TLS; required unless only this machine can connect.",
         examples=[{"cert_file": "/etc/borderpost/console.pem", "key_file": "/etc/borderpost/console.key"}],
     )
     users_file: FilePath | None = Field(
         None,
-        description="Who may log in, and as what; made by `borderpost console passwd`.",
+        description="Users and their roles; made by `borderpost console passwd`.",
         examples=["/etc/borderpost/users.toml"],
     )
     simulators: FilePath | None = Field(
@@ -399,30 +404,30 @@ class ConsoleSection(ConfigSection):
         60,
         ge=1,
         le=3600,
-        description="The console ends when nobody has looked for this long, in seconds.",
+        description="The console process ends when no browser was connected for this time, in seconds.",
         examples=[60],
     )
 
 
 class CommonDeviceSettings(ConfigSection):
-    """What may be said of every device, whatever its driver."""
+    """Settings of every device, for all drivers."""
 
     expected_firmware: str | None = Field(
         None,
         min_length=1,
         max_length=100,
-        description="The firmware that is tried and wanted; another one is told as a warning.",
+        description="The expected firmware; a device with another one has a warning.",
         examples=["2.14"],
     )
     licence_expires: date | None = Field(
         None,
-        description="Last day of the licence of its maker's software; the doctor tells it 60 days ahead.",
+        description="Last day of the licence of its maker's software; the doctor warns 60 days ahead.",
         examples=["2027-06-30"],
     )
 
 
 class DeviceSettings(CommonDeviceSettings):
-    """One device: who speaks to it, and how that driver is set."""
+    """One device: its driver and the driver's settings."""
 
     driver: str = Field(description="Name of an installed driver.", examples=["mrz-serial"])
     settings: SerializeAsAny[Settings] = Field(
@@ -431,38 +436,34 @@ class DeviceSettings(CommonDeviceSettings):
     raw_settings: dict[str, Any] = Field(
         repr=False,
         exclude=True,
-        description="The driver's part of the table as the file has it, environment filled in.",
+        description="The driver's part of the table as the file has it, with variables replaced.",
         examples=[{"port": "/dev/ttyUSB0"}],
     )
 
 
 class Post(ConfigSection):
-    """A post, complete and free of contradictions."""
+    """A post's configuration, complete and free of contradictions."""
 
-    gateway: GatewaySection = Field(description="Who this gateway is.", examples=[{"site": "ke-busia"}])
+    gateway: GatewaySection = Field(description="Identity of this gateway.", examples=[{"site": "ke-busia"}])
     broker: BrokerSection = Field(description="The post's own broker.", examples=[{"host": "127.0.0.1"}])
     hq: HeadquartersSection | None = Field(
         None, description="The broker at headquarters, if any.", examples=[{"host": "mqtt.hq.example"}]
     )
-    delivery: DeliverySection = Field(
-        DeliverySection(), description="What is kept, how long, how much.", examples=[{}]
-    )
+    delivery: DeliverySection = Field(DeliverySection(), description="Limits of the outbox.", examples=[{}])
     encryption: EncryptionSection = Field(
-        EncryptionSection(), description="Where the key for data at rest is.", examples=[{}]
+        EncryptionSection(), description="Source of the key for data at rest.", examples=[{}]
     )
     retention: RetentionSection = Field(
-        RetentionSection(), description="How long the rest is kept.", examples=[{}]
+        RetentionSection(), description="Retention of other data.", examples=[{}]
     )
     supervision: SupervisionSection = Field(
-        SupervisionSection(), description="How workers are watched.", examples=[{}]
+        SupervisionSection(), description="Supervision of workers.", examples=[{}]
     )
-    log: LogSection = Field(LogSection(), description="What is written to the journal.", examples=[{}])
-    commands: CommandsSection = Field(
-        CommandsSection(), description="Who may command devices.", examples=[{}]
-    )
-    console: ConsoleSection = Field(ConsoleSection(), description="What technicians look at.", examples=[{}])
+    log: LogSection = Field(LogSection(), description="Log in the journal.", examples=[{}])
+    commands: CommandsSection = Field(CommandsSection(), description="Limits of commands.", examples=[{}])
+    console: ConsoleSection = Field(ConsoleSection(), description="Console for technicians.", examples=[{}])
     roles: Roles = Field(
-        NO_ROLES, exclude=True, description="What the role file says.", examples=[{"authority": "KE"}]
+        NO_ROLES, exclude=True, description="Rights from the role file.", examples=[{"authority": "KE"}]
     )
     devices: dict[Position, DeviceSettings] = Field(
         description="The devices by position, in the order of the file.", examples=[{}]
@@ -471,7 +472,7 @@ class Post(ConfigSection):
         default_factory=dict,
         exclude=True,
         description=(
-            "When each file named under `broker` and `hq` was last written, in nanoseconds since 1970: "
+            "Modification time of each file named under `broker` and `hq`, in nanoseconds since 1970: "
             "a renewed certificate under the same name is a change."
         ),
         examples=[{}],

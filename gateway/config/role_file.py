@@ -1,4 +1,4 @@
-"""From a role file to who may do what: every mistake with its line, key and remedy, as in the post's file."""
+"""Loader of the role file; mistakes have line, key and remedy, as those of the post's file."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SectionT = TypeVar("SectionT", bound=ConfigSection)
 
 
 def load_roles(path: Path) -> Roles:
-    """Read a role file; raises ConfigError with everything that is wrong with it."""
+    """Load a role file; raises ConfigError with all its mistakes."""
     text = read_text(path)
     filled = InterpolatedTable(parse(path, text))
     roles = _read_sections(filled, "role", BrokerRole, SLUG, "lower-case letters, digits and inner hyphens")
@@ -37,7 +37,7 @@ def load_roles(path: Path) -> Roles:
 def _read_sections(
     filled: InterpolatedTable, section: str, model: type[SectionT], pattern: str, form: str
 ) -> dict[str, SectionT]:
-    """Validate `[section.NAME]` one by one, so that one mistake does not hide the next."""
+    """Validate each `[section.NAME]` on its own, so that all mistakes are reported."""
     found: dict[str, SectionT] = {}
     tables: Any = filled.table.get(section, {})
     example = f'[{section}."{ {"role": "officer", "station": "counter-1"}[section] }"]'
@@ -58,14 +58,14 @@ def _read_sections(
 
 
 def _check_references(whole: Roles, role_names: set[str]) -> Iterator[UnlocatedIssue]:
-    """`named`: every role that the file has, those with mistakes included."""
+    """Find wrong references. `role_names`: every role of the file, those with mistakes included."""
     for name, station in whole.station.items():
         foreign = station.authority not in (None, whole.authority)
         if foreign and (station.roles or station.positions):
             yield UnlocatedIssue(
                 ("station", name, "authority"),
                 f"a station of {station.authority} cannot be given anything at a post of {whole.authority}",
-                "take out its roles and positions; whoever belongs to this post has an account of its own",
+                "take out its roles and positions; a station of this post needs an account of its own",
             )
         for at, role in enumerate(station.roles):
             if role not in role_names:

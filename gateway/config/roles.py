@@ -1,7 +1,8 @@
-"""Who may command what at a post: the role file, and what it grants a station at a position.
+"""Roles: which station may send which commands, and where.
 
-A station is whoever the post's broker knows by a name: a user name, or a certificate's common name. What no
-role grants is refused; what can move a machine, and taking over another's claim, are granted expressly.
+A station is known by its name at the post's broker: a user name, or a certificate's common name. Commands
+without a role are refused. Movement of machines, and taking over another station's claim, must be granted
+expressly.
 """
 
 import re
@@ -38,56 +39,56 @@ Authority = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,3
 
 
 class BrokerRole(ConfigSection):
-    """What somebody in this role may do."""
+    """Rights of a role."""
 
     verbs: tuple[Verb, ...] = Field(
-        description="The commands it may give; a star means all, but those that move only with `moves`.",
+        description="Verbs that it may send; a star means all. To move a machine needs `can_move` too.",
         examples=[["capture", "cancel"]],
     )
     positions: tuple[PositionPattern, ...] = Field(
         ("*/*",),
-        description="Where, of the places that the station itself has.",
+        description="Positions, among those of the station itself.",
         examples=[["*/barrier"]],
     )
     can_move: bool = Field(
-        False, description="Whether it may give commands that can move a machine.", examples=[True]
+        False, description="Whether it may send commands that can move a machine.", examples=[True]
     )
     can_steal: bool = Field(
-        False, description="Whether it may take over a claim that another station has.", examples=[True]
+        False, description="Whether it may take over a claim of another station.", examples=[True]
     )
 
 
 class StationEntry(ConfigSection):
-    """A program at the post's broker, by the name under which it is known there."""
+    """A program at the post's broker, by its name there."""
 
     roles: tuple[str, ...] = Field((), description="Names of its roles.", examples=[["officer"]])
     positions: tuple[PositionPattern, ...] = Field(
-        (), description="Where it may command at all; nowhere when not given.", examples=[["lane-1/*"]]
+        (), description="Positions where it may send commands; none when not given.", examples=[["lane-1/*"]]
     )
     authority: Authority | None = Field(
         None,
-        description="Whose it is, where that is not the post's own authority: it then commands nothing.",
+        description="Authority of the station, if not the post's own; then it may send no commands.",
         examples=["UG"],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one station may do at one position."""
+    """Rights of one station at one position."""
 
     is_known: bool = False
-    """The role file names it."""
+    """Whether the role file names the station."""
     is_foreign: bool = False
-    """It belongs to another authority, which commands nothing here."""
+    """Whether it belongs to another authority, which has no rights here."""
     verbs_without_movement: frozenset[str] = frozenset()
-    """Verbs that it may use, as long as nothing moves."""
+    """Verbs that are permitted as long as they move nothing."""
     verbs_with_movement: frozenset[str] = frozenset()
-    """Verbs that it may use although something moves."""
+    """Verbs that are permitted even if they move a machine."""
     can_steal: bool = False
-    """Whether it may take over another's claim."""
+    """Whether it may take over a claim of another station."""
 
     def permits(self, verb: str, *, moves: bool) -> bool:
-        """Whether it may give a command."""
+        """Tell whether a verb is permitted."""
         granted = (
             self.verbs_with_movement if moves else self.verbs_with_movement | self.verbs_without_movement
         )
@@ -95,24 +96,24 @@ class Grant:
 
     @property
     def has_any(self) -> bool:
-        """Whether it may do anything here, and so may claim the device."""
+        """Whether it may do anything here; if so, it may claim the device."""
         return bool(self.verbs_without_movement or self.verbs_with_movement)
 
     @property
     def can_move(self) -> bool:
-        """Whether it may move the machine in some way, and so may stop it in every case."""
+        """Whether it may move the machine in any way; if so, it may always stop it."""
         return bool(self.verbs_with_movement)
 
 
 class Roles(ConfigSection):
-    """The role file. Without one, nobody commands anything."""
+    """Role file. Without one, all commands are refused."""
 
-    authority: Authority = Field(description="Whose post this is.", examples=["KE"])
+    authority: Authority = Field(description="Authority of this post.", examples=["KE"])
     role: dict[Slug, BrokerRole] = Field({}, description="The roles by name.", examples=[{}])
     station: dict[Name, StationEntry] = Field({}, description="The stations by name.", examples=[{}])
 
     def grant(self, station: str, position: Position) -> Grant:
-        """What a station may do at a position."""
+        """Return the rights of a station at a position."""
         named = self.station.get(station)
         if named is None:
             return Grant()
@@ -132,7 +133,7 @@ class Roles(ConfigSection):
 
 
 NO_ROLES = Roles(authority="none")
-"""What holds without a role file."""
+"""Roles of a post without a role file."""
 
 
 def _matches(places: tuple[str, ...], position: Position) -> bool:

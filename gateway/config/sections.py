@@ -1,4 +1,4 @@
-"""One table against its model."""
+"""Validation of one table by its model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +15,13 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 def validate_table(
     model: type[ModelT], filled: InterpolatedTable, key: Key, table: object, folder: Path
 ) -> ModelT | None:
-    """Validate one table; None, and faults, when it is wrong."""
+    """Validate one table; returns None, and adds faults, when it is wrong."""
     try:
         valid = model.model_validate(table, context={"folder": folder})
     except ValidationError as error:
         from gateway.config.messages import to_issues
 
-        # What could not be filled in has its fault already; its text says nothing more.
+        # A value that could not be interpolated has its mistake already.
         unfilled = {fault.key for fault in filled.faults}
         filled.faults += [
             fault
@@ -35,7 +35,7 @@ def validate_table(
 
 
 def _find_booleans(valid: BaseModel, table: Mapping[str, object], key: Key) -> list[UnlocatedIssue]:
-    """Find `true` where a number belongs: to Python, and so to pydantic, it is a 1."""
+    """Find `true` in place of a number: to Python, and so to pydantic, it is a 1."""
     found: list[UnlocatedIssue] = []
     for name, raw in table.items():
         value = getattr(valid, name, None)

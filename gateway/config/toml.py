@@ -1,4 +1,4 @@
-"""From a file to a table: read, parse, and find the lines of what is wrong with it."""
+"""Reading and parsing of TOML files, and the lines of mistakes."""
 
 import re
 import stat
@@ -9,7 +9,7 @@ from typing import Any
 from gateway.config.errors import ConfigError, ConfigIssue, UnlocatedIssue
 
 MAX_BYTES = 1 << 20
-"""A hundred devices are described in 20 kB; a larger file is something else."""
+"""Upper bound on the size of a file; a hundred devices need 20 kB."""
 MAX_DEPTH = 50
 
 
@@ -39,7 +39,7 @@ def read_text(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "the path is unusable"
         raise _file_error(path, f"the file cannot be read: {reason}", "check the path") from None
     try:
-        # Windows editors put a byte order mark before UTF-8; it means nothing.
+        # Windows editors put a byte order mark before UTF-8; it has no meaning.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -66,13 +66,13 @@ def parse(path: Path, text: str) -> dict[str, Any]:
         return table
     except RecursionError:
         raise _file_error(path, "the nesting is too deep", "a post needs three levels at most", 1) from None
-    except ValueError as error:  # TOMLDecodeError, and what int() says to a number of 5,000 digits
+    except ValueError as error:  # TOMLDecodeError, and int()'s error for a number of 5,000 digits
         said, line, column = _syntax(str(error), text)
         raise _file_error(path, f"not TOML: {said}", _syntax_remedy(said), line, column) from None
 
 
 def _too_deep(table: dict[str, Any]) -> bool:
-    """Whether a table is nested deeper than anybody walks through it: `[a.a.a...]` costs TOML nothing."""
+    """Tell whether a table is nested too deep for recursion: `[a.a.a...]` is short in TOML."""
     level: list[Any] = [table]
     for _ in range(MAX_DEPTH):
         nested = (each.values() if isinstance(each, dict) else each for each in level)
@@ -81,7 +81,7 @@ def _too_deep(table: dict[str, Any]) -> bool:
 
 
 def _syntax(message: str, text: str) -> tuple[str, int, int | None]:
-    """Take the parser's place out of its sentence: it gives it only there."""
+    """Separate the location from the parser's sentence: it is given only there."""
     if match := re.fullmatch(r"(?s)(.*) \(at line (\d+), column (\d+)\)", message):
         said, line, column = match.groups()
         return said, int(line), int(column)
@@ -92,21 +92,21 @@ def _syntax(message: str, text: str) -> tuple[str, int, int | None]:
 def _syntax_remedy(said: str) -> str:
     match said.lower():
         case words if "twice" in words or "overwrite" in words or "duplicate" in words:
-            return "the same table or key stands further up: keep one of the two"
+            return "the same table or key is defined further up: keep one of the two"
         case words if "invalid value" in words:
-            return 'text needs double quotes, as in name = "gw-1"; numbers, true and false stand alone'
+            return 'text needs double quotes, as in name = "gw-1"; numbers, true and false need none'
         case words if (
             "after a key" in words or "at the end of a table" in words or "invalid statement" in words
         ):
             return 'write key = value, a line each; a device is [device."lane-1/reader"], its name in quotes'
         case words if "escape" in words:
-            return "a backslash is written twice, or put the text in single quotes"
+            return "write each backslash twice, or put the text in single quotes"
         case _:
             return "correct the line; config/example.toml shows the form, https://toml.io the rules"
 
 
 def locate(path: Path, text: str, faults: list[UnlocatedIssue]) -> tuple[ConfigIssue, ...]:
-    """Find the line of every fault, and order them by it."""
+    """Find the line of every fault, and sort them by it."""
     from gateway.config.locations import SourceLocations
 
     places = SourceLocations(text)

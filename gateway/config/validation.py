@@ -1,6 +1,6 @@
-"""What must hold across keys, and between the file and the machine it is on.
+"""Rules across several keys, and between the file and its machine.
 
-Rules look at whatever was valid by itself, so one bad key does not hide what is wrong with the others.
+The rules check every section that is valid by itself, so that one wrong key does not hide other mistakes.
 """
 
 import os
@@ -32,12 +32,12 @@ VIRTUAL_ADDRESS_PREFIXES = ("replay:", "sim:")
 """Prefixes of addresses that lead to no device."""
 PTY_DIR = Path("/dev/pts")
 LOCAL_TRAVELLER_LIMIT_S = 600
-"""Nobody at the counter waits longer for a traveller's data; only HQ can have a use for it later."""
+"""Upper bound on waiting for a traveller's data at the counter; only HQ can use it later."""
 
 
 @dataclass(slots=True)
 class DraftPost:
-    """The sections and devices that are valid by themselves; None where one is missing or wrong."""
+    """Sections and devices that are valid by themselves; None where one is missing or wrong."""
 
     gateway: GatewaySection | None = None
     broker: BrokerSection | None = None
@@ -53,7 +53,7 @@ class DraftPost:
 
     @property
     def is_production(self) -> bool:
-        """Whether the post is meant for real travellers."""
+        """Whether the profile is production."""
         return self.gateway is not None and self.gateway.profile == "production"
 
 
@@ -132,7 +132,7 @@ def _console(console: ConsoleSection, *, production: bool) -> Iterator[Unlocated
     if console.tls is not None:
         yield from _file(("console", "tls", "cert_file"), console.tls.cert_file, private=False)
         yield from _file(("console", "tls", "key_file"), console.tls.key_file, private=True)
-    # One that is not there yet lets nobody in, and `borderpost console passwd` makes it.
+    # A file that does not exist yet permits no login, and `borderpost console passwd` creates it.
     if console.users_file is not None and console.users_file.exists():
         yield from _file(("console", "users_file"), console.users_file, private=True)
     if console.listen is None:
@@ -140,19 +140,19 @@ def _console(console: ConsoleSection, *, production: bool) -> Iterator[Unlocated
     if console.users_file is None:
         yield UnlocatedIssue(
             ("console", "listen"),
-            "a console that listens to a network has to know who may log in",
+            "a console that listens to a network needs a list of users",
             'add users_file = "/etc/borderpost/users.toml", and make it with `borderpost console passwd`',
         )
     if console.tls is None and not is_loopback(console.listen.rpartition(":")[0].strip("[]")):
         yield UnlocatedIssue(
             ("console", "listen"),
-            "passwords of technicians are sent over no network in clear",
+            "passwords of technicians must not cross a network unencrypted",
             "add a table [console.tls] with cert_file and key_file, or listen on 127.0.0.1",
         )
 
 
 def _file(key: Key, file: Path, *, private: bool) -> Iterator[UnlocatedIssue]:
-    """Check that a file can be read, and if private, that not everybody can."""
+    """Check that a file can be read, and if private, that not every user can read it."""
     try:
         status = file.stat()
     except FileNotFoundError:
@@ -190,14 +190,14 @@ def _file(key: Key, file: Path, *, private: bool) -> Iterator[UnlocatedIssue]:
 
 
 def _check_user_names(draft: DraftPost) -> Iterator[UnlocatedIssue]:
-    """Who sent a command, only the broker knows: one that asks nobody for a name lets anybody be anybody."""
+    """Require a broker with user names: without them the sender of a command cannot be verified."""
     broker = draft.broker
     if not draft.is_production or broker is None or broker.username is not None:
         return
     if broker.tls is None or broker.tls.cert_file is None:
         yield UnlocatedIssue(
             ("commands", "roles_file"),
-            "roles mean nothing at a broker that lets this gateway in without a name",
+            "roles have no effect at a broker that lets this gateway in without a name",
             "give every user of that broker a password or a certificate, this gateway too: config/mosquitto",
         )
 
@@ -208,7 +208,7 @@ def _check_distinct_brokers(draft: DraftPost) -> Iterator[UnlocatedIssue]:
         yield UnlocatedIssue(
             ("hq", "host"),
             f"headquarters is the post's own broker, {hq.host} port {hq.port}",
-            "name the broker at headquarters, or take [hq] out: one acknowledgement cannot stand for two",
+            "name the broker at headquarters, or take [hq] out: each needs acknowledgements of its own",
         )
 
 
@@ -289,7 +289,7 @@ def _check_signing(gateway: GatewaySection, environ: Mapping[str, str]) -> Itera
 
 
 def _credential(key: Key, name: str | None, environ: Mapping[str, str]) -> Iterator[UnlocatedIssue]:
-    # systemd shows credentials to the service only: at a person's `config check` there is nothing to look at.
+    # systemd shows credentials to the service only: a person's `config check` cannot see them.
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if name is not None and folder and not (Path(folder) / name).is_file():
         yield UnlocatedIssue(
@@ -300,7 +300,7 @@ def _credential(key: Key, name: str | None, environ: Mapping[str, str]) -> Itera
 
 
 def _check_unique_ports(devices: Mapping[Position, DeviceSettings]) -> Iterator[UnlocatedIssue]:
-    """Two owners of one port would steal each other's bytes."""
+    """Require a port of its own for each device: two processes would read each other's bytes."""
     seen: dict[str, Position] = {}
     for position, device in devices.items():
         key = next((key for key in ("port", "url", "listen") if hasattr(device.settings, key)), "port")
@@ -324,7 +324,7 @@ def _check_unique_ports(devices: Mapping[Position, DeviceSettings]) -> Iterator[
 
 
 def _port(port: str) -> str:
-    """Write one port one way: links of /dev/serial followed, USB addresses in capitals."""
+    """Normalise a port: links of /dev/serial resolved, USB addresses in capitals."""
     if port.lower().startswith("usb:"):
         scheme, _, rest = port.partition(":")
         vendor_product, serial_number = rest.split(":")[:2], rest.split(":")[2:]
@@ -345,7 +345,7 @@ def _is_same_port(first: str, other: str) -> bool:
 def _resolve(path: str) -> str:
     try:
         return os.path.realpath(path)
-    except ValueError:  # a null character: the link will say so
+    except ValueError:  # a null character: the link reports it
         return path
 
 
@@ -362,7 +362,7 @@ def _check_no_simulators(devices: Mapping[Position, DeviceSettings]) -> Iterator
 
 
 def _walk_strings(value: Any, key: Key) -> Iterator[tuple[Key, str]]:
-    """Every text in a table, with where it stands."""
+    """Yield every text in a table, with its key."""
     match value:
         case str():
             yield key, value

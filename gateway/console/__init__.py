@@ -1,1 +1,1 @@
-"""What technicians see: the HTTP API and the pages, in a process that exists only while somebody looks."""
+"""The console: HTTP API and web pages for technicians, in a process that runs only while clients connect."""

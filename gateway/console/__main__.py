@@ -1,4 +1,4 @@
-"""The console process: what the daemon starts as soon as somebody connects, and which ends by itself."""
+"""The console process: started by the daemon at the first connection, ended by itself without clients."""
 
 import argparse
 import asyncio
@@ -29,18 +29,18 @@ async def run(
 
     tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
     network = descriptors.tcp if settings.listen is not None else None
-    intercom = await DaemonClient.connect(descriptors.rpc_fd)
+    daemon = await DaemonClient.connect(descriptors.rpc_fd)
     app = build(
-        intercom,
+        daemon,
         config=config,
         state_dir=state_dir,
         users_file=settings.users_file,
         simulators=settings.simulators,
     )
-    ended = asyncio.create_task(intercom.disconnected.wait())
+    ended = asyncio.create_task(daemon.disconnected.wait())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, intercom.disconnected.set)
+        loop.add_signal_handler(number, daemon.disconnected.set)
     try:
         await serve(
             app,
@@ -51,14 +51,14 @@ async def run(
             until=ended,
         )
     finally:
-        intercom.close()
+        daemon.close()
 
 
 def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
-    """Settings, state directory and what is logged; raises ConfigError.
+    """Return settings, state directory and log level; raises ConfigError.
 
-    A file with mistakes is when a technician has to look most: then the gateway goes on with the one before,
-    and the console on this machine's socket alone.
+    Technicians need the console most when the file has errors: then the gateway keeps running with the
+    previous settings, and the console serves this machine's socket alone.
     """
     try:
         post = load(config)
@@ -70,7 +70,7 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m gateway.console --rpc-fd FD --socket FD [--tcp FD] --config PATH`."""
+    """Run `python -m gateway.console --rpc-fd FD --socket FD [--tcp FD] --config PATH`."""
     parser = argparse.ArgumentParser("gateway.console")
     parser.add_argument("--rpc-fd", type=int, required=True)
     parser.add_argument("--socket", type=int, required=True)

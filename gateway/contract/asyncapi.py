@@ -1,7 +1,7 @@
-"""The AsyncAPI 3.0 document: every topic, what is sent there, and how MQTT carries it.
+"""AsyncAPI 3.0 document: every topic, its messages, and their MQTT bindings.
 
 Source: AsyncAPI 3.0.0, and its MQTT bindings, version 0.2.0. Addresses come from `topics`, payloads from the
-models; what stands here is only what neither of them says.
+models; this file adds only what is in neither of them.
 """
 
 import json
@@ -25,7 +25,7 @@ from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
 PREVIEW = "preview"
-"""Goes to the post's own broker only."""
+"""Topic kind that is published at the post's own broker only."""
 # Topics with the parameters of the document in place of names.
 _TOPICS = SiteTopics("{site}", "{gateway}")
 _DEVICE = Position("{lane}", "{device}")
@@ -33,8 +33,8 @@ _DEVICE = Position("{lane}", "{device}")
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "site": {"description": "One state's trust domain, a slug.", "examples": ["ke-busia"]},
     "gateway": {"description": "Name of the gateway at that site, a slug.", "examples": ["gw-1"]},
-    "lane": {"description": "The lane: what an access list keeps apart, a slug.", "examples": ["lane-1"]},
-    "device": {"description": "The device's place in its lane, a slug.", "examples": ["reader"]},
+    "lane": {"description": "The lane, a slug; an access list separates lanes.", "examples": ["lane-1"]},
+    "device": {"description": "The device's name in its lane, a slug.", "examples": ["reader"]},
     "event_id": {
         "description": "The `id` of the event that lists the image, a UUIDv7.",
         "examples": ["01938f3e-7c1a-7b5e-9d55-0242ac120002"],
@@ -43,9 +43,9 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "What the image shows: `role` in the event's attachments.",
         "examples": ["page_ir"],
     },
-    "verb": {"description": "What is asked for, from the device's description.", "examples": ["claim"]},
+    "verb": {"description": "Verb of the command, from the device's description.", "examples": ["claim"]},
     "station": {
-        "description": "Who asks: the broker lets nobody use another's user name here.",
+        "description": "The sender: the broker lets a station use its own user name only.",
         "examples": ["counter-1"],
     },
 }
@@ -85,11 +85,11 @@ def asyncapi(version: str) -> dict[str, Any]:
             "title": "Border post device gateway",
             "version": version,
             "description": (
-                "What a gateway tells of the devices of a border post, and what it can be told, over MQTT 5. "
+                "Events and states of the devices of a border post, and commands to them, over MQTT 5. "
                 "Within v1, fields, words "
-                "and topics are only added: pass over what you do not know. Recognise repetitions by `id`, "
+                "and topics are only added: ignore those that are unknown. Recognise repetitions by `id`, "
                 "order by (`epoch`, `stream`, `seq`), never by time. "
-                "A training post says the same under `bgw-training/v1`, and nothing under `bgw/v1`."
+                "A training post publishes the same under `bgw-training/v1`, and nothing under `bgw/v1`."
             ),
             "license": {"name": "Apache-2.0"},
         },
@@ -106,7 +106,7 @@ def asyncapi(version: str) -> dict[str, Any]:
 
 
 def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
-    """Every channel: name, address, what it is for, MQTT operation binding, message."""
+    """List every channel: name, address, purpose, MQTT operation binding, message."""
     retained = {"qos": 1, "retain": True}
     found = [
         (
@@ -119,21 +119,21 @@ def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
         (
             "device.description",
             _TOPICS.description(_DEVICE),
-            "What stands at a position and can say: retained, cleared when it leaves the configuration.",
+            "Description of the device at a position: retained, cleared when it leaves the configuration.",
             retained,
             _state_message("device.description"),
         ),
         (
             "device.claim",
             _TOPICS.claim(_DEVICE),
-            "Who has claimed a device: retained, cleared as soon as nobody has.",
+            "Claim of a device: retained, cleared as soon as it ends.",
             retained,
             _state_message("device.claim"),
         ),
         (
             "device.state",
             _TOPICS.state(_DEVICE),
-            "How a device is: retained, sent at every transition and every connect.",
+            "State of a device: retained, sent at every transition and every connect.",
             retained,
             _state_message("device.state"),
         ),
@@ -153,8 +153,8 @@ def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
         )
         if event.is_state:
             text = (
-                f"The newest `{event.event_type}`: retained for as long as the device is there, and taken "
-                "back with an empty message at once when it is not."
+                f"The newest `{event.event_type}`: retained as long as the device is available, and removed "
+                "by an empty message at once when it is not."
             )
             now = _TOPICS.last_value(_DEVICE, event.event_type)
             found.append((f"{event.event_type}.last-value", now, text, retained, _last_value_message(event)))
@@ -168,16 +168,16 @@ def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
             _blob_message(),
         )
     )
-    text = "What a camera sees now, small, for the station that has claimed it: never retained, kept nowhere."
+    text = "Small pictures of a camera for the station that has claimed it: never retained, never stored."
     binding = {"qos": 1, "retain": False, "messageExpiryInterval": PREVIEW_EXPIRY_S}
     found.append((PREVIEW, _TOPICS.preview(_DEVICE, "{station}"), text, binding, _preview_message()))
     return found
 
 
 def _transient_binding(event: type[Observation] | None) -> dict[str, Any]:
-    """The binding of what is never retained and grows old; images are about a traveller."""
-    # The defaults of `delivery.traveller_expires_s` and `delivery.record_expires_days`; what is left of them
-    # when the event is sent.
+    """Return the binding of messages that expire and are never retained; images are about a traveller."""
+    # The defaults of `delivery.traveller_expires_s` and `delivery.record_expires_days`, less the time that
+    # passed before the event is sent.
     record = event is not None and event.data_class is DataClass.RECORD
     return {"qos": 1, "retain": False, "messageExpiryInterval": 30 * 86_400 if record else 60}
 
@@ -228,14 +228,14 @@ def _event_message(event: type[Observation]) -> dict[str, Any]:
 
 
 def _preview_message() -> dict[str, Any]:
-    summary = "A JPEG; empty when the preview is over, and what was shown is to be wiped."
+    summary = "A JPEG; empty when the preview is over: then remove the picture from the screen."
     message = _message(PREVIEW, "Preview", summary, "image/jpeg", {"$ref": "#/components/schemas/Blob"})
     return message | {"bindings": {"mqtt": {"payloadFormatIndicator": 0, "bindingVersion": BINDING}}}
 
 
 def _blob_message() -> dict[str, Any]:
     summary = (
-        "The bytes as the device gave them. The MQTT content type is the image's own, such as image/jpeg; "
+        "The bytes from the device, unchanged. The MQTT content type is the image's own, such as image/jpeg; "
         "type, size and digest are in the event's attachments."
     )
     payload = {"$ref": "#/components/schemas/Blob"}
@@ -267,32 +267,32 @@ def _servers() -> dict[str, Any]:
         }
 
     return {
-        "local": server("The post's own broker, for the workstations of its lanes. Keeps nothing on disk."),
+        "local": server("The post's own broker, for the workstations of its lanes. Stores nothing on disk."),
         "hq": server("The broker at headquarters; data about persons only if the post is configured so."),
     }
 
 
 def _schemas() -> dict[str, Schema]:
-    """Every definition, and what only this document needs: bytes, and MQTT's user properties."""
+    """Return every definition, and those of this document alone: bytes, and MQTT's user properties."""
     found: dict[str, Schema] = referring(dict(definitions()), "#/components/schemas/")
     found["Blob"] = {"type": "string", "format": "binary", "description": "Raw bytes.", "title": "Blob"}
     found["UserProperties"] = {
         "title": "UserProperties",
         "type": "object",
-        "description": "MQTT user properties: what is known only when sending; the body never changes.",
+        "description": "MQTT user properties: added when the event is sent; the body never changes.",
         "properties": {
             "durable": {
                 "const": "no",
                 "description": (
-                    "The disk of the post refused this event: it was sent from memory, and a gateway that "
-                    "dies now does not send it again. Absent on every other event."
+                    "The post could not write this event to its disk: it was sent from memory, and is lost "
+                    "if the gateway ends now. Absent on every other event."
                 ),
             },
             "jws": {
                 "type": "string",
                 "pattern": r"^[A-Za-z0-9_-]+\.\.[A-Za-z0-9_-]{86}$",
                 "description": (
-                    "Detached JWS (RFC 7515, appendix F) over the payload's bytes as they are: Ed25519, with "
+                    "Detached JWS (RFC 7515, appendix F) over the payload's bytes, unchanged: Ed25519, with "
                     "the gateway's key, which `kid` names by its thumbprint (RFC 7638). Made once, so every "
                     "repetition has the same. Absent where the gateway has no key."
                 ),

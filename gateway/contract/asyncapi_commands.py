@@ -1,4 +1,4 @@
-"""The part of the AsyncAPI document that is about commands: one channel in, one out, a message a command."""
+"""Commands in the AsyncAPI document: one channel in, one out, a message for each command."""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ _JSON = {"payloadFormatIndicator": 1, "contentType": "application/json", "bindin
 
 
 class Parts(NamedTuple):
-    """What stands under `channels`, `operations`, and among the components `messages`."""
+    """Entries of `channels`, of `operations`, and of the components `messages`."""
 
     channels: dict[str, Any]
     operations: dict[str, Any]
@@ -30,18 +30,18 @@ class Parts(NamedTuple):
 
 
 def commands() -> Parts:
-    """Describe how commands come and are answered."""
+    """Describe commands and their answers."""
     channels = {
         "command": _channel(
             _TOPICS.command(_DEVICE, "{verb}", "{station}"),
-            f"What a station wants of a device: never retained, expires within {EXPIRY_LIMIT_S} s. The "
+            f"Command of a station to a device: never retained, expires within {EXPIRY_LIMIT_S} s. The "
             "response topic is ignored; correlation data is copied.",
             ["site", "lane", "device", "verb", "station"],
             [f"command.{kind.name}" for kind in COMMANDS],
         ),
         "answer": _channel(
             _TOPICS.answer(_DEVICE, "{station}"),
-            "What became of a station's commands: `accepted`, then how it ended; or its end at once.",
+            "Answers to a station's commands: `accepted`, then the final state; or the final state at once.",
             ["site", "lane", "device", "station"],
             [f"answer.{kind.name}" for kind in COMMANDS],
         ),
@@ -104,17 +104,17 @@ def _answer(kind: CommandType) -> dict[str, Any]:
 
 
 _CORRELATION = {
-    "description": "MQTT correlation data: whatever the station chose, at most 256 bytes.",
+    "description": "MQTT correlation data, chosen by the station, at most 256 bytes.",
     "location": "$message.header#/correlationData",
 }
 
 
 def command_example(kind: CommandType) -> dict[str, Any]:
-    """A command made of the examples of its fields."""
+    """Make a command of the examples of its fields."""
     return example(CommandMessage) | {"args": example(kind.request)}
 
 
 def answer_example(kind: CommandType) -> dict[str, Any]:
-    """The answer to one that was done."""
+    """Make the answer to a command that was done."""
     said = {"reason": None, "text": "", "how": "", "result": example(kind.done)}
     return example(CommandAnswer) | said

@@ -1,8 +1,8 @@
-"""Commands and their answers, and the four that the gateway itself obeys for every device: claims.
+"""Commands and their answers, and the claim commands, which the gateway executes itself for every device.
 
 A command is sent to `cmd/{verb}/{station}` with QoS 1, never retained, and expires within 5 seconds. Answers
-come at `rsp/{station}` and nowhere else, whatever response topic is asked for, with the correlation data of
-the command. A command that is sent again under its `cmd_id` is not done again: its answer is.
+are published at `rsp/{station}` only, whatever response topic the command names, with the correlation data of
+the command. A command that is sent again under its `cmd_id` is not executed again; its answer is sent again.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ EXPIRY_LIMIT_S = 5
 ANSWER_EXPIRY_S = 10
 PREVIEW_EXPIRY_S = 2
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
-"""A station as brokers know it (a user name, a certificate's common name), and the id of a command."""
+"""Name of a station at the broker (user name, common name of a certificate), or id of a command."""
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 MAX_COMMAND_SEQ = 2**53 - 1
-"""What every reader of JSON keeps exactly (RFC 8259, section 6)."""
+"""Largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 
 
 class _Message(BaseModel):
@@ -30,86 +30,88 @@ class _Message(BaseModel):
 
 
 class CommandMessage(_Message):
-    """One command. The station that sends it is the last level of the topic, which the broker vouches for."""
+    """One command. Its sender is the last level of the topic, which the broker verifies."""
 
-    # What is sent to us is taken at its word: a text is not a number, and a field we do not know may matter.
+    # Incoming messages are read strictly: a text is no number, and an unknown field may be important.
     model_config = ConfigDict(strict=True)
 
     cmd_id: Name = Field(
-        description="Name of this command, the same when it is sent again; a UUID does.",
+        description="Id of this command, the same when it is sent again; a UUID is suitable.",
         examples=["6f1c2a9e-7d3b-4c11-9d55-0242ac120002"],
     )
     session: str = Field(
         max_length=64,
-        description="The gateway's session, from its state: what was meant for an earlier run is not done.",
+        description="Gateway session, from the gateway's state; a command of an earlier session is rejected.",
         examples=["0f8fad5bd9cb469f"],
     )
     command_seq: int = Field(
         ge=1,
         le=MAX_COMMAND_SEQ,
-        description="A number above that of every earlier command of this station in this session.",
+        description="Sequence number, above that of every earlier command of this station in this session.",
         examples=[1795422930123],
     )
     args: dict[str, Any] = Field(
-        {}, description="What this command takes, by the schema that the description names.", examples=[{}]
+        {}, description="Arguments, by the schema that the device's description names.", examples=[{}]
     )
     transaction: Name | None = Field(
         None,
-        description="Joins it to one traveller, document or capture: the events it causes carry it too.",
+        description="Id of one traveller, document or capture; the events that it causes carry it too.",
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
     )
 
 
 class CommandState(OpenEnum):
-    """How far a command has come. All but `accepted` are its end."""
+    """State of a command. All but `accepted` are final."""
 
     ACCEPTED = "accepted"
-    """Permitted and handed on. Left out where the end is known at once."""
+    """Permitted and passed to the device. Omitted where the final state is known at once."""
     DONE = "done"
     FAILED = "failed"
-    """Begun and not brought to its end: something may have moved."""
+    """Begun and not completed; something may have moved."""
     REJECTED = "rejected"
-    """Not done, and nothing has begun or moved."""
+    """Not executed; nothing has begun or moved."""
     EXPIRED = "expired"
-    """Not done because it came too late; nothing has begun or moved."""
+    """Not executed because it arrived too late; nothing has begun or moved."""
     UNKNOWN = "unknown"
 
 
 class CommandAnswer(_Message):
-    """What became of a command."""
+    """Answer to a command."""
 
     cmd_id: Name | None = Field(
-        description="Which command; null when the message was not readable.",
+        description="Id of the command; null when the message was not readable.",
         examples=["6f1c2a9e-7d3b-4c11-9d55-0242ac120002"],
     )
-    state: CommandState = Field(description="How far it has come.", examples=["done"])
+    state: CommandState = Field(description="State of the command.", examples=["done"])
     reason: CommandReason | None = Field(
         None,
-        description="Why it was not done, as a code.",
+        description="Reason why it was not done, as a code.",
         examples=["claimed"],
         json_schema_extra={"x-sentences": {word: said._asdict() for word, said in REASON_TEXTS.items()}},
     )
     text: str = Field(
         "",
-        description="Why, in a plain sentence without personal data.",
+        description="Reason in a plain sentence without personal data.",
         examples=["Another station has claimed this device."],
     )
     how: str = Field(
-        "", description="What a person should do about it.", examples=["Ask that station to release it."]
+        "",
+        description="Remedy: what a person should do about it.",
+        examples=["Ask that station to release it."],
     )
     result: dict[str, Any] | None = Field(
         None,
-        description="What a command that was done has to say, by the schema that the description names.",
+        description="Result of a command that was done, by the schema that the device's description names.",
         examples=[{}],
     )
     transaction: str | None = Field(
         None,
-        description="What the events that it causes carry; null when nothing was begun.",
+        description="Id that the events it causes carry; null when nothing was begun.",
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
     )
     last_command_seq: int | None = Field(
         None,
-        description="Only for `command_seq_not_increasing`: the highest number of this station.",
+        description="Highest sequence number of this station; only with `command_seq_not_increasing`.",
         examples=[None],
     )
 
@@ -117,7 +119,7 @@ class CommandAnswer(_Message):
     def rejected(
         cls, cmd_id: str | None, reason: CommandReason, text: str = "", last_command_seq: int | None = None
     ) -> Self:
-        """Say no, in the sentences of the vocabulary where there are no better ones."""
+        """Make a refusal. Default text: the sentence of the reason code."""
         state = CommandState.EXPIRED if reason is CommandReason.EXPIRED else CommandState.REJECTED
         said, how = REASON_TEXTS[reason]
         return cls(
@@ -132,24 +134,24 @@ class CommandAnswer(_Message):
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
-    """How a command ended, as the device's own process or its supervisor says."""
+    """Final state of a command, from the device's worker process or its supervisor."""
 
     state: CommandState
     reason: CommandReason | None = None
     text: str = ""
     how: str = ""
     result: bytes = b""
-    """Of a command that was done: a JSON object."""
+    """JSON object; only of a command that was done."""
 
     @classmethod
     def failed(cls, reason: CommandReason, text: str = "", how: str = "") -> Self:
-        """It was begun and did not come to its end, or nobody knows."""
+        """Make the outcome of a command that was begun and not completed, or whose end is unknown."""
         said, remedy = REASON_TEXTS[reason]
         return cls(CommandState.FAILED, reason, text or said, how or remedy)
 
     @classmethod
     def refused(cls, reason: CommandReason | RefusalReason, text: str = "") -> Self:
-        """Nothing has begun."""
+        """Make the outcome of a command of which nothing has begun."""
         known = CommandReason(reason)
         said, how = REASON_TEXTS[known]
         state = CommandState.EXPIRED if known is CommandReason.EXPIRED else CommandState.REJECTED
@@ -158,53 +160,55 @@ class CommandOutcome:
 
 @dataclass(frozen=True, slots=True)
 class CommandType:
-    """One kind of command that the contract describes."""
+    """One type of command that the contract describes."""
 
     name: str
-    """Family and verb: `barrier.open`; `device` stands for every family."""
+    """Family and verb, such as `barrier.open`; the family `device` means every device."""
     request: type[CommandArguments]
     done: type[CommandOutput]
 
     @property
     def verb(self) -> str:
-        """The level of its topic."""
+        """Last part of the name, and level of the command's topic."""
         return self.name.partition(".")[2]
 
 
 def command_name(family: str, verb: str) -> str:
-    """Name of a command that a driver declares."""
+    """Return the name of a command that a driver declares."""
     return f"{family}.{verb}"
 
 
 def args_schema_id(name: str) -> str:
-    """Which schema the arguments of a command follow: `urn:bgw:schema:command.barrier.open:v1:args`."""
+    """Return the id of the schema of a command's arguments: `urn:bgw:schema:command.barrier.open:v1:args`."""
     return f"{SCHEMA_BASE}command.{name}:v1:args"
 
 
 def result_schema_id(name: str) -> str:
-    """Which schema its result follows."""
+    """Return the id of the schema of a command's result."""
     return f"{SCHEMA_BASE}command.{name}:v1:result"
 
 
 class CommandDescription(_Message):
-    """One command that a device obeys."""
+    """One command that a device accepts."""
 
-    verb: str = Field(description="Level of its topic.", examples=["open"])
+    verb: str = Field(description="Verb, and level of the command's topic.", examples=["open"])
     args: str = Field(
-        description="Which JSON Schema its arguments follow.",
+        description="Id of the JSON Schema of its arguments.",
         examples=["urn:bgw:schema:command.barrier.open:v1:args"],
     )
     result: str = Field(
-        description="Which JSON Schema its result follows.",
+        description="Id of the JSON Schema of its result.",
         examples=["urn:bgw:schema:command.barrier.open:v1:result"],
     )
     moves: bool = Field(
-        description="It can move a machine: a role must grant that expressly.", examples=[True]
+        description="It can move a machine, so a role must grant movement expressly.", examples=[True]
     )
     urgent: bool = Field(
-        description="It is begun at once, beside whatever runs: to stop or to call off.", examples=[False]
+        description="It is begun at once, beside a running command: to stop or to cancel.", examples=[False]
     )
-    requires_claim: bool = Field(False, description="Only for who has claimed the device.", examples=[False])
+    requires_claim: bool = Field(
+        False, description="Only the station that has claimed the device may send it.", examples=[False]
+    )
 
 
 def describe_command(family: str, command: CommandSpec) -> CommandDescription:
@@ -221,7 +225,7 @@ def describe_command(family: str, command: CommandSpec) -> CommandDescription:
 
 
 def describe_wrong_fields(error: ValidationError, request: type[CommandArguments]) -> str:
-    """Say what is wrong with arguments: fields that the model has, never what somebody wrote."""
+    """Describe wrong arguments: names of the model's fields, never values or names that the sender chose."""
     details = error.errors(include_input=False, include_url=False)
     known = {field.alias or name for name, field in request.model_fields.items()}
     wrong = sorted(
@@ -230,14 +234,14 @@ def describe_wrong_fields(error: ValidationError, request: type[CommandArguments
     strange = any(detail["type"] == "extra_forbidden" for detail in details)
     parts = [f"wrong or missing: {', '.join(wrong)}"] if wrong else []
     parts += ["a field that this command does not have"] if strange else []
-    return f"The command's arguments are not what this device takes: {'; '.join(parts) or 'no object'}."
+    return f"The command's arguments do not fit this device: {'; '.join(parts) or 'no object'}."
 
 
 # Claims
 
 
 class ClaimRequest(CommandArguments):
-    """Have a device for oneself: until the lease ends, no other station commands it."""
+    """Claim a device: until the lease ends, no other station can command it."""
 
     unredacted_fields = frozenset({"lease_s"})
 
@@ -245,13 +249,13 @@ class ClaimRequest(CommandArguments):
         30,
         ge=5,
         le=3600,
-        description="How long it holds unless renewed, in seconds; the post may allow less.",
+        description="Duration of the lease unless renewed, in seconds; the post may allow less.",
         examples=[30],
     )
 
 
 class StealRequest(ClaimRequest):
-    """Take a claim that another station has. The reason goes into the record."""
+    """Take over a claim of another station. The reason is recorded."""
 
     unredacted_fields = ClaimRequest.unredacted_fields | {"reason"}
 
@@ -259,24 +263,24 @@ class StealRequest(ClaimRequest):
         min_length=3,
         max_length=200,
         pattern=r"^[^\x00-\x1f\x7f]*$",
-        description="Why, in a sentence without names of persons.",
+        description="Reason, in a sentence without names of persons.",
         examples=["Shift change; counter 1 is unattended."],
     )
 
 
 class ClaimResult(CommandOutput):
-    """The claim is this station's."""
+    """The station has the claim."""
 
     unredacted_fields = frozenset({"lease_s", "previous_holder"})
 
-    lease_s: int = Field(description="How long it holds unless renewed, in seconds.", examples=[30])
+    lease_s: int = Field(description="Duration of the lease unless renewed, in seconds.", examples=[30])
     previous_holder: str | None = Field(
-        None, description="Only for `steal`: who had it.", examples=["counter-1"]
+        None, description="Previous holder; only for `steal`.", examples=["counter-1"]
     )
 
 
 class ReleaseResult(CommandOutput):
-    """Nobody has the claim any more."""
+    """No station has the claim any more."""
 
 
 CLAIM_COMMAND_TYPES = (
@@ -285,7 +289,7 @@ CLAIM_COMMAND_TYPES = (
     CommandType("device.release", CommandArguments, ReleaseResult),
     CommandType("device.steal", StealRequest, ClaimResult),
 )
-"""Obeyed by the gateway itself, for every device."""
+"""Commands that the gateway executes itself, for every device."""
 CLAIM_COMMANDS = tuple(
     CommandDescription(
         verb=kind.verb,
@@ -299,16 +303,17 @@ CLAIM_COMMANDS = tuple(
 
 
 class DeviceClaim(_Message):
-    """Who has claimed a device. There is none while nobody has."""
+    """Claim of a device. There is no such message while no station has claimed it."""
 
-    holder: Name = Field(description="The station that has it.", examples=["counter-1"])
+    holder: Name = Field(description="Station that has the claim.", examples=["counter-1"])
     since: AwareDatetime = Field(
-        description="Since when, by the post's wall clock, UTC.", examples=["2026-11-23T08:15:30.123456Z"]
+        description="Start of the claim, by the post's wall clock, UTC.",
+        examples=["2026-11-23T08:15:30.123456Z"],
     )
     lease_s: int = Field(
-        description="It ends by itself when it is not renewed for this long, in seconds.", examples=[30]
+        description="The claim ends when it is not renewed for this time, in seconds.", examples=[30]
     )
     session: str = Field(
-        description="The gateway session that says so; a claim of an older session is over.",
+        description="Gateway session that published it; a claim of an older session is over.",
         examples=["0f8fad5bd9cb469f"],
     )

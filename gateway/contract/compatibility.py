@@ -1,6 +1,6 @@
-"""Whether a schema still keeps the promise of an older one: within v1, fields and words are only added.
+"""Compatibility of a schema with an older one: within v1, fields and words are only added.
 
-This compares the schemas this package generates, not any JSON Schema: types, properties, items, references,
+Compares the schemas that this package generates, not any JSON Schema: types, properties, items, references,
 alternatives, constants, vocabularies and limits.
 """
 
@@ -16,10 +16,10 @@ _EXACT = ("type", "const", "format", "pattern", "minimum", "maximum", "exclusive
 
 
 def find_narrowings(old: Schema, new: Schema, sender: Sender = "gateway") -> list[str]:
-    """Name everything in which `new` breaks the promise of `old`, each with the path of the field.
+    """List every incompatible change from `old` to `new`, each with the path of the field.
 
-    What the gateway sends must keep every field, certain ones certain; what consumers send must not be asked
-    for more.
+    Messages of the gateway must keep every field, and required fields required. Messages of consumers must
+    not need more.
     """
     return list(_narrowings(old, new, (old, new), sender, "", frozenset()))
 
@@ -63,14 +63,14 @@ def _required(old: Schema, new: Schema, sender: Sender, path: str) -> Iterator[s
     before, after = set(old.get("required", ())), set(new.get("required", ()))
     if sender == "gateway":
         for name in sorted(before - after):
-            yield f"{f'{path}.{name}'.lstrip('.')}: was always there, may now be missing"
+            yield f"{f'{path}.{name}'.lstrip('.')}: was required, may now be missing"
     else:
         for name in sorted(after - before):
-            yield f"{f'{path}.{name}'.lstrip('.')}: must now be sent"
+            yield f"{f'{path}.{name}'.lstrip('.')}: is now required"
 
 
 def _resolved(schema: Schema, root: Schema) -> tuple[Schema, Schema]:
-    """Follow a reference, within its document or into one bundled with it; what stands beside it stays."""
+    """Follow a reference within its document; keywords beside the reference are kept."""
     reference = schema.get("$ref")
     if reference is None:
         return schema, root

@@ -1,6 +1,6 @@
-"""Every definition of the contract once: the parts of the AsyncAPI document and of the schema of any message.
+"""Definitions of the contract, each once: for the AsyncAPI document and for the schema of any message.
 
-The files of single messages (`schemas.py`) repeat what they need, because validators and code generators take
+The files of single messages (`schemas.py`) repeat definitions, because validators and code generators take
 one file at a time. Here each model has one definition, and an event is its envelope, narrowed to one type.
 """
 
@@ -20,7 +20,7 @@ from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.schemas import DIALECT, STATES, Schema, describe_model, to_open_schema
 
 LOCAL = "#/$defs/"
-"""Prefix of references, as `definitions` gives them."""
+"""Prefix of references, as `definitions` returns them."""
 EVENT_ENVELOPE, LAST_VALUE_ENVELOPE = "EventEnvelope", "LastValueEnvelope"
 _MODULES = re.compile(r"drivers__(?P<family>[a-z]+)__\w+__(?P<name>[A-Za-z]+)")
 """Pydantic's name for one of two models with the same name: `drivers__camera__observations__Area`."""
@@ -96,7 +96,7 @@ def _camel(name: str) -> str:
 
 
 def _told() -> dict[str, Schema]:
-    """Everything that a gateway sends: data of events, envelopes without data, states, results."""
+    """Return what a gateway sends: data of events, envelopes without data, states, results."""
     envelopes: dict[type[BaseModel], str] = {
         Event[Any]: EVENT_ENVELOPE,
         LastValueMessage[Any]: LAST_VALUE_ENVELOPE,
@@ -121,9 +121,9 @@ def _told() -> dict[str, Schema]:
 
 
 def _asked() -> dict[str, Schema]:
-    """Everything that is sent to a gateway, as closed as the models.
+    """Return what a gateway receives, as closed as the models.
 
-    A part that is also sent by a gateway is open there: here its name ends in `Args`.
+    The name of a part that a gateway also sends ends in `Args` here: the sent part is open.
     """
     _, document = models_json_schema(
         [(kind.request, "validation") for kind in COMMANDS], ref_template=f"{LOCAL}{{model}}Args"
@@ -134,7 +134,7 @@ def _asked() -> dict[str, Schema]:
 
 
 def _plainly_named(schemas: dict[str, Schema]) -> dict[str, Schema]:
-    """Name models of the same name by their family, `CameraArea`: modules may move, the contract may not."""
+    """Prefix equal names of models by their family, `CameraArea`: modules are not part of the contract."""
     names = {
         name: f"{found['family'].capitalize()}{found['name']}"
         for name in schemas

@@ -1,4 +1,4 @@
-"""The contract's documents on disk: written by `borderpost contract`, compared with the models by a test."""
+"""Files of the contract: written by `borderpost contract`, compared with the models by a test."""
 
 import json
 from collections.abc import Mapping
@@ -12,33 +12,33 @@ from gateway.contract.definitions import message_schema
 from gateway.contract.schemas import schemas
 
 CONTRACT_VERSION = "1.0.0"
-"""Major: the `v1` of topics and types. Minor: grows when a field, a word or a topic is added."""
+"""Major: the `v1` of topics and types. Minor: incremented when a field, a word or a topic is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentDifference:
-    """A document that is not what the models say."""
+    """A file that differs from the models."""
 
     file: str
-    """Relative to the folder of the documents."""
+    """Path, relative to the directory of the contract."""
     kind: Literal["missing", "changed", "stray"]
 
     def __str__(self) -> str:
         remedy = {
-            "missing": "has not been written",
-            "changed": "is not what the models say",
-            "stray": "belongs to nothing in the models",
+            "missing": "is missing",
+            "changed": "differs from the models",
+            "stray": "has no model",
         }
         return f"{self.file} {remedy[self.kind]}: run `borderpost contract`"
 
 
 @cache
 def render_documents() -> Mapping[str, str]:
-    """Every document by its file name, as it should be on disk. Needs PyYAML, which only developers have."""
+    """Return every file by its name. Needs PyYAML, an extra of developers."""
     import yaml
 
     class Plain(yaml.SafeDumper):
-        """Repeats what occurs twice, where YAML would refer back: the readers are people."""
+        """Dumper that repeats equal parts instead of using anchors, for human readers."""
 
         def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
             return True
@@ -58,7 +58,7 @@ def render_documents() -> Mapping[str, str]:
 
 
 def write(directory: Path) -> tuple[Path, ...]:
-    """Write every document and remove what no longer belongs; returns the files that changed."""
+    """Write every file and remove those without a model; returns the files that changed."""
     changes = compare(directory)
     current = render_documents()
     for drift in changes:
@@ -72,7 +72,7 @@ def write(directory: Path) -> tuple[Path, ...]:
 
 
 def compare(directory: Path) -> list[DocumentDifference]:
-    """Compare the documents on disk with the models."""
+    """Compare the files with the models."""
     current = render_documents()
     found: list[DocumentDifference] = []
     for name, text in current.items():
@@ -81,7 +81,7 @@ def compare(directory: Path) -> list[DocumentDifference]:
             found.append(DocumentDifference(name, "missing"))
         elif file.read_text(encoding="utf-8") != text:
             found.append(DocumentDifference(name, "changed"))
-    # Only what this module could have written counts as its own.
+    # Files that this module cannot have written are ignored.
     written = [*directory.glob("*.yaml"), *directory.glob("*.json"), *directory.glob("schemas/*.json")]
     names = (str(file.relative_to(directory)) for file in sorted(written))
     return found + [DocumentDifference(name, "stray") for name in names if name not in current]

@@ -1,4 +1,7 @@
-"""Every event of the contract. Imports what devices can say, never a driver or a device library."""
+"""Registry of all events and commands of the contract.
+
+Imports observations, never a driver or a device library.
+"""
 
 from drivers.access.commands import PulseOutput, PulseOutputResult
 from drivers.access.observations import CardRead, ReaderStatus
@@ -69,10 +72,13 @@ EVENTS: tuple[type[Observation], ...] = (
     TechnicianOperationPerformed,
     AuditCheckpoint,
 )
-"""In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""
+"""Events, in the order of the documents.
+
+An event that is not listed is in no schema and in no AsyncAPI document.
+"""
 
 GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset((ClockStepped, AuditCheckpoint))
-"""Those that a gateway says of itself, at `_gw/{gateway}`."""
+"""Events of the gateway itself, published at `_gw/{gateway}`."""
 
 COMMANDS: tuple[CommandType, ...] = (
     *CLAIM_COMMAND_TYPES,
@@ -89,4 +95,4 @@ COMMANDS: tuple[CommandType, ...] = (
     CommandType("camera.cancel", CommandArguments, CommandOutput),
     CommandType("camera.preview", ShowPreview, ShowPreviewResult),
 )
-"""Every command of the contract: those of the gateway, then those of drivers, by the models they share."""
+"""Commands: those of the gateway, then those of drivers, by the models that they share."""

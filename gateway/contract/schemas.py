@@ -1,9 +1,9 @@
-"""JSON Schema (2020-12) of what the gateway sends, generated from the models.
+"""JSON Schema (2020-12) of the gateway's messages, generated from the models.
 
-The models refuse what they do not know, because they speak for the sender. The schemas are for readers, and a
-reader of this version must live with the next one: they leave objects open, and give the words of a
-vocabulary as `x-extensible-enum` (Zalando RESTful API guidelines, rule 112), so that a message with a new
-field or a new word is still valid against an old schema.
+The models reject unknown fields, because they belong to the sender. The schemas are for readers, and a reader
+of this version must accept messages of the next one: objects are open, and words of a vocabulary are listed
+as `x-extensible-enum` (Zalando RESTful API guidelines, rule 112), so that a message with a new field or a new
+word is valid against an old schema.
 """
 
 from collections.abc import Mapping
@@ -36,23 +36,23 @@ STATES: dict[str, type[BaseModel]] = {
     "device.claim": DeviceClaim,
     "gateway.state": GatewayState,
 }
-"""The retained messages, by the name in their schema's `$id`."""
+"""Retained messages, by the name in their schema's `$id`."""
 COMMAND, ANSWER = f"{SCHEMA_BASE}command:v1", f"{SCHEMA_BASE}command.answer:v1"
 
 
 def data_schema(event: type[Observation]) -> Schema:
-    """The schema of an event's `data`; its `$id` is what `dataschema` names."""
+    """Return the schema of an event's `data`; `dataschema` names its `$id`."""
     return _document(event, to_schema_id(event.event_type))
 
 
 def event_schema(event: type[Observation]) -> Schema:
-    """The schema of a whole event, complete by itself: generators follow no reference elsewhere."""
+    """Return the schema of a whole event, self-contained: generators follow no reference to other files."""
     schema = _document(Event[event], f"{to_schema_id(event.event_type)}:event")  # type: ignore[valid-type]
     return _pinned(event, schema, {"specversion": "1.0", "datacontenttype": "application/json"})
 
 
 def last_value_schema(event: type[Observation]) -> Schema:
-    """The schema of what stands of a kind of event; complete by itself, as in `event_schema`."""
+    """Return the schema of a last value, self-contained as in `event_schema`."""
     schema = _document(LastValueMessage[event], f"{to_schema_id(event.event_type)}:last-value")  # type: ignore[valid-type]
     return _pinned(event, schema, {})
 
@@ -70,23 +70,23 @@ def _pinned(event: type[Observation], schema: Schema, more: dict[str, str]) -> S
 
 
 def state_schema(name: str) -> Schema:
-    """The schema of a retained message."""
+    """Return the schema of a retained message."""
     return _document(STATES[name], f"{SCHEMA_BASE}{name}:v1")
 
 
 def args_schema(kind: CommandType) -> Schema:
-    """The schema of a command's arguments; as closed as the model, for what is sent to us is refused else."""
+    """Return the schema of a command's arguments, closed as the model: unknown fields are rejected."""
     return _closed_document(kind.request, args_schema_id(kind.name))
 
 
 def result_schema(kind: CommandType) -> Schema:
-    """The schema of what a command that was done has to say."""
+    """Return the schema of a command's result."""
     return _document(kind.done, result_schema_id(kind.name))
 
 
 @cache
 def schemas() -> Mapping[str, Schema]:
-    """Every schema, by the name of its file."""
+    """Return every schema, by its file name."""
     found: dict[str, Schema] = {}
     for event in EVENTS:
         found[f"{event.event_type}.v1.data.json"] = data_schema(event)
@@ -104,13 +104,13 @@ def schemas() -> Mapping[str, Schema]:
 
 
 def describe_model(model: type[BaseModel]) -> str:
-    """What a model is, as its docstring says, in one paragraph a line."""
+    """Return the docstring of a model, one line for each paragraph."""
     paragraphs = (model.__doc__ or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def example(model: type[BaseModel]) -> dict[str, Any]:
-    """A message made of the examples of its fields."""
+    """Make a message of the examples of its fields."""
     return {
         field.serialization_alias or field.alias or name: field.examples[0]
         for name, field in model.model_fields.items()
@@ -119,7 +119,7 @@ def example(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def event_example(event: type[Observation]) -> dict[str, Any]:
-    """An event made of the examples of its fields."""
+    """Make an event of the examples of its fields."""
     return example(Event[Any]) | {
         "type": to_cloudevents_type(event.event_type),
         "dataschema": to_schema_id(event.event_type),
@@ -129,7 +129,7 @@ def event_example(event: type[Observation]) -> dict[str, Any]:
 
 
 def last_value_example(event: type[Observation]) -> dict[str, Any]:
-    """What stands of a kind of event, made of the examples of its fields."""
+    """Make a last value of the examples of its fields."""
     return example(LastValueMessage[Any]) | {
         "type": to_cloudevents_type(event.event_type),
         "dataschema": to_schema_id(event.event_type),
@@ -138,7 +138,7 @@ def last_value_example(event: type[Observation]) -> dict[str, Any]:
 
 
 def to_open_schema(schema: Any) -> Any:
-    """Make a generated schema one for readers: objects open, vocabularies extensible."""
+    """Open a generated schema for readers: objects accept more fields, vocabularies more words."""
     match schema:
         case dict():
             changed = {

@@ -1,8 +1,8 @@
-"""Where things are published: the topic tree `bgw/v1/...`, lane before device.
+"""Topic tree of a site, `bgw/v1/...`, with the lane above the device.
 
-A training post has a tree of its own, `bgw-training/v1/...`, which is alike.
+A training post has a tree of its own with the same levels, `bgw-training/v1/...`.
 
-The consumer is a lane, so one static pattern of the broker's access list keeps lanes apart. A site is one
+A consumer belongs to a lane, so one static pattern of the broker's access list separates lanes. A site is one
 state's trust domain. No level ever carries personal data: brokers log topics.
 """
 
@@ -14,24 +14,24 @@ from pydantic import StringConstraints
 
 ROOT = "bgw/v1"
 TRAINING_ROOT = "bgw-training/v1"
-"""Where a training post publishes: nothing that subscribes to the one tree hears of the other."""
+"""Root of the topics of a training post; subscriptions to one root receive nothing of the other."""
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 GATEWAY_LANE = "_gw"
-"""Where gateways stand; levels that begin with `_` are never a lane."""
+"""Lane level of gateways; levels that begin with `_` are never a lane."""
 Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$")]
 """A name that is a topic level: lower-case letters, digits and inner hyphens, at most 32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a device stands: a lane and its place in that lane. Survives the device itself."""
+    """Address of a device: a lane and a name in that lane. It stays when the device is replaced."""
 
     lane: str
     device: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `lane-1/reader`, or the place of a gateway itself, `_gw/gw-1`; raises ValueError."""
+        """Parse `lane-1/reader`, or the address of a gateway itself, `_gw/gw-1`; raises ValueError."""
         if not re.fullmatch(f"(?:{GATEWAY_LANE}|{SLUG})/{SLUG}", text):
             raise ValueError(
                 f"{text!r} is no position: write lane/device, each of lower-case letters, digits and hyphens"
@@ -45,7 +45,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class SiteTopics:
-    """The topics of one gateway at one site."""
+    """Topics of one gateway at one site."""
 
     site: str
     gateway: str
@@ -53,67 +53,67 @@ class SiteTopics:
 
     @property
     def gateway_position(self) -> Position:
-        """Where the gateway itself speaks from."""
+        """Position of the gateway itself."""
         return Position(GATEWAY_LANE, self.gateway)
 
     @property
     def gateway_state(self) -> str:
-        """Retained birth, and last will."""
+        """Topic of the gateway's birth and last will, retained."""
         return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/state"
 
     def _device(self, position: Position) -> str:
         return f"{self.root}/{self.site}/{position.lane}/{position.device}"
 
     def description(self, position: Position) -> str:
-        """Retained: what the device is and can say."""
+        """Return the topic of a device's description, retained."""
         return f"{self._device(position)}/desc"
 
     def state(self, position: Position) -> str:
-        """Retained: how the device is."""
+        """Return the topic of a device's state, retained."""
         return f"{self._device(position)}/state"
 
     def claim(self, position: Position) -> str:
-        """Retained: who has claimed the device; cleared while nobody has."""
+        """Return the topic of a device's claim, retained; cleared while no station has one."""
         return f"{self._device(position)}/claim"
 
     def last_value(self, position: Position, event_type: str) -> str:
-        """Retained: what the device said last of a kind that stands, as long as the device is there."""
+        """Return the topic of a last value, retained as long as the device is available."""
         return f"{self._device(position)}/now/{event_type}"
 
     def event(self, position: Position, event_type: str) -> str:
-        """Never retained: one thing the device said."""
+        """Return the topic of an event; never retained."""
         return f"{self._device(position)}/evt/{event_type}"
 
     def blob(self, position: Position, event_id: str, role: str) -> str:
-        """Never retained: one image, published before the event that lists it."""
+        """Return the topic of an image; never retained, published before the event that lists it."""
         return f"{self._device(position)}/blob/{event_id}/{role}"
 
     def command(self, position: Position, verb: str, station: str) -> str:
-        """Never retained: what a station wants of a device. The last level proves who sent it."""
+        """Return the topic of a station's command; never retained. Its last level names the sender."""
         return f"{self._device(position)}/cmd/{verb}/{station}"
 
     def answer(self, position: Position, station: str) -> str:
-        """Never retained: what became of a station's commands."""
+        """Return the topic of the answers to a station; never retained."""
         return f"{self._device(position)}/rsp/{station}"
 
     def preview(self, position: Position, station: str) -> str:
-        """Never retained: what a camera sees now, for the station that has claimed it."""
+        """Return the topic of a camera's preview for the station that has claimed it; never retained."""
         return f"{self._device(position)}/preview/{station}"
 
     @property
     def acl_probe(self) -> str:
-        """What no access list lets anybody write: a broker that takes it has none."""
+        """Topic that every access list denies: a broker that accepts a message there has none."""
         return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/probe"
 
     @property
     def commands(self) -> str:
-        """What the gateway subscribes to: every command to every device of the site."""
+        """Topic filter for every command to every device of the site."""
         return f"{self.root}/{self.site}/+/+/cmd/+/+"
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceTopic:
-    """A topic under a device, taken apart: `kind` is its first level, such as desc, state or evt."""
+    """Topic below a device, parsed: `kind` is its first level, such as desc, state or evt."""
 
     site: str
     position: Position
@@ -122,7 +122,7 @@ class DeviceTopic:
 
     @classmethod
     def parse(cls, topic: str) -> Self | None:
-        """Take a topic apart; None when it is not under a device."""
+        """Parse a topic; None when it is not below a device."""
         match topic.split("/"):
             case ["bgw" | "bgw-training", "v1", site, lane, device, kind, *rest] if not lane.startswith("_"):
                 return cls(site, Position(lane, device), kind, tuple(rest))

@@ -1,8 +1,8 @@
-"""From a worker's hand to a broker's acknowledgement: nothing lost, nothing stale, nothing twice.
+"""Delivery of events: stored in an outbox on disk, then published to one or two MQTT brokers.
 
-`Delivery` (delivery.py) is what the daemon holds. Behind it, in the order an event passes them:
-`writer` (the loop's side of the one thread that owns the disk), `group_commit` (the thread's side), `ledger`
-(epoch, stream, seq, id), `outbox` (the SQLite log), `vault` (what is on disk is sealed), `turns` (which flow
-sends next), `destination` (the window, and what answers mean), `wire` (one MQTT 5 connection). The README of
-the gateway has a map of all files.
+An event passes, in this order: `Delivery` (delivery.py); `writer/writer.py` (event loop side of the thread
+that owns the disk) and `writer/thread.py` (thread side: group commit); `outbox/sequence.py` (epoch, stream,
+seq, id); `outbox/outbox.py` and `outbox/rows.py` (SQLite log of encrypted events); `destination/scheduler.py`
+(which stream sends next); `destination/destination.py` (in-flight window, acknowledgements);
+`mqtt/connection.py` (one MQTT 5 connection).
 """

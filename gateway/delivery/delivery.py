@@ -1,7 +1,7 @@
-"""Delivery as the daemon holds it: events in, reports out.
+"""Delivery of events from the workers to the brokers, as the daemon uses it.
 
-Everything here belongs to the event loop. `submit` and `retain` return at once and raise nothing, whatever
-the disk and the brokers do; what is wrong is in `problems`, what it cost in the counters.
+Everything here runs on the event loop. `submit` and `publish_retained` return at once and never raise. Faults
+of the disk and of brokers appear in `problems`; events that were lost because of them are counted.
 """
 
 import asyncio
@@ -50,17 +50,18 @@ class Delivery(OutboxListener):
         on_no_subscriber: Callable[[str], None] | None = None,
         sign: Sign | None = None,
     ) -> None:
-        """`on_unheard` is told of topics at which a glimpse found nobody. `sign` signs every event, once.
+        """Prepare delivery; nothing is opened before `start`.
 
-        `subscriptions` and `on_message` are for commands: the first destination's broker has them.
-
-        With a message comes a moment of CLOCK_BOOTTIME, in nanoseconds, before which it had not been sent.
+        `subscriptions` and `on_message` serve commands and apply to the first destination only. `on_message`
+        gets a message and a time of CLOCK_BOOTTIME, in nanoseconds; the message was sent after that time.
+        `on_no_subscriber` gets the topic of a preview that reached no subscriber. `sign` signs each event
+        once.
         """
         self.epoch = ""
         self.dropped = 0
-        """Events given up because outbox or memory was full, or that could not be taken at all."""
+        """Events dropped because outbox or memory was full, or that could not be accepted."""
         self.images_dropped = 0
-        """Images refused for their size, or given up because the outbox was full."""
+        """Images dropped because of their size, or because the outbox was full."""
         self._settings = settings
         self._topics = topics
         self._time = time_source or SystemTime()
@@ -91,16 +92,16 @@ class Delivery(OutboxListener):
         self._is_accepting = False
 
     def set_ack_listener(self, listener: Callable[[int], None] | None) -> None:
-        """Have it told of each event that the post's broker has now; see `Destination.on_arrival`."""
+        """Call a function for each event that the post's broker acknowledges; see `Destination.on_ack`."""
         for destination in self._destinations[:1]:
             destination.on_ack = listener
 
-    # Life
+    # Start and stop
 
     async def start(self) -> None:
-        """Open the outbox and connect. Raises VaultError (no key) and OutboxRefused (not ours to use).
+        """Open the outbox and connect. Raise EncryptionKeyError (no key) and OutboxUnusable.
 
-        Trouble with the disk or a broker does not raise: it is reported and mended meanwhile.
+        Trouble with the disk or a broker does not raise: it is reported as a problem, and delivery retries.
         """
         outbox = self._settings.outbox
         outbox.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -135,7 +136,7 @@ class Delivery(OutboxListener):
             raise
         self._is_accepting = True
         for destination in self._destinations:
-            destination.start()
+            destination.connection.start()
 
     def _master_keys(self) -> tuple[MasterKey, MasterKey | None]:
         settings = self._settings.outbox
@@ -146,14 +147,14 @@ class Delivery(OutboxListener):
         return key, previous
 
     async def stop(self, timeout_s: float = 5.0) -> None:
-        """Commit what was submitted, say goodbye, deliver what a moment delivers, disconnect, close."""
+        """Commit submitted events, publish the offline state, deliver for at most `timeout_s`, and close."""
         self._is_accepting = False
         writer = self._writer
         if writer is None:
             return
         try:
             async with asyncio.timeout(timeout_s):
-                with contextlib.suppress(OSError):  # no outbox open: then nothing is being committed
+                with contextlib.suppress(OSError):  # No outbox is open, so nothing is being committed.
                     await writer.call(lambda _: None)
                 self._retained.set(self._topics.gateway_state, self._will_payload, "application/json")
                 for destination in self._destinations:
@@ -168,10 +169,10 @@ class Delivery(OutboxListener):
         self._writer = None
         self._outbox_problems.stop()
 
-    # What comes in
+    # From the gateway to the brokers
 
     def submit(self, event: PendingEvent) -> None:
-        """Take an event. It is published once it is on disk, or at once while the disk is in trouble."""
+        """Accept an event. It is published once it is on disk, or at once while the disk is in trouble."""
         writer = self._writer
         if writer is None or not self._is_accepting:
             self._drop_submission("not_running")
@@ -182,19 +183,20 @@ class Delivery(OutboxListener):
         if event.blobs:
             event = self._without_large_images(event)
         if event.data_class not in (DataClass.TRAVELLER, DataClass.RECORD):
-            # What has no class of its own is kept like what is about a person: briefly, and here.
+            # Events of other classes are kept like traveller data: for a short time, and at the post only.
             event = replace(event, data_class=DataClass.TRAVELLER)
         settings = self._settings.outbox
         limits = settings.record if event.data_class is DataClass.RECORD else settings.traveller
+        size = len(event.partial_event) + sum(len(blob.content) for blob in event.blobs)
         if not self._destinations_by_class[event.data_class]:
             self._drop_submission("no_destination")
-        elif event.size > min(limits.max_bytes, settings.max_bytes, settings.memory_bytes * 4):
+        elif size > min(limits.max_bytes, settings.max_bytes, settings.memory_bytes * 4):
             self._drop_submission("too_large")
         elif writer.queued_bytes > settings.queue_bytes:
             self._drop_submission("disk_slow")
             self._outbox_problems.disk_slow()
         else:
-            writer.submit(event)
+            writer.submit(event, size)
 
     def _is_known_position(self, position: str) -> bool:
         try:
@@ -227,7 +229,7 @@ class Delivery(OutboxListener):
     def publish_retained(
         self, topic: str, payload: bytes | None, media_type: str = "application/json"
     ) -> None:
-        """Have this stand at a topic at every destination that takes states; None clears it."""
+        """Publish a retained message at every destination that publishes states; None clears the topic."""
         self._retained.set(topic, payload or None, media_type)
         for destination in self._destinations:
             destination.send_ready()
@@ -241,7 +243,7 @@ class Delivery(OutboxListener):
         correlation: bytes = b"",
         media_type: str = "application/json",
     ) -> None:
-        """Answer a command at the first destination: now or never, not kept."""
+        """Publish the answer to a command at the first destination if connected; it is not stored."""
         properties = pack_properties(media_type, expiry_s)
         if correlation:
             properties += b"\x09" + struct.pack(">H", len(correlation)) + correlation
@@ -249,46 +251,52 @@ class Delivery(OutboxListener):
             self._destinations[0].publish_answer(topic, payload, properties)
 
     def send_preview(self, topic: str, payload: bytes, expiry_s: int, *, media_type: str) -> None:
-        """Show something of this moment at the first destination, at once or never."""
+        """Publish a preview image at the first destination if the window has room; it is not stored."""
         if self._destinations:
             self._destinations[0].send_preview(topic, payload, pack_properties(media_type, expiry_s))
 
-    # What goes out
+    # State of delivery
 
     def destination_reports(self) -> tuple[DestinationReport, ...]:
-        """How delivery to each destination goes."""
+        """Return the state of delivery to each destination."""
         return tuple(destination.report for destination in self._destinations)
 
     def problems(self) -> tuple[GatewayProblem, ...]:
-        """What a person should know of."""
+        """Return the active problems, oldest first."""
         return self._problems.active()
 
     def retained_topics(self) -> frozenset[str]:
-        """Topics where a retained message of ours may stand, those of earlier runs included."""
+        """Return all topics that may hold a retained message of this gateway, earlier runs included."""
         return self._retained.topics
 
     @property
     def writer_silence_s(self) -> float:
-        """How long the writer's thread has not been heard of; a long commit counts."""
-        return asyncio.get_running_loop().time() - self._writer.heartbeat if self._writer is not None else 0.0
+        """Time since the writer's thread last reported progress, in seconds; a long commit counts."""
+        return (
+            asyncio.get_running_loop().time() - self._writer.thread.heartbeat
+            if self._writer is not None
+            else 0.0
+        )
 
     def find_stuck_part(self, patience_s: float) -> str | None:
-        """The part that was not seen at work within so many seconds."""
+        """Return the name of a component that made no progress for `patience_s` seconds, or None."""
         if self._writer is None:
             return None
         if self.writer_silence_s > patience_s:
             return "outbox writer"
-        return next((f"client of {d.name}" for d in self._destinations if not d.is_alive(patience_s)), None)
+        return next(
+            (f"client of {d.name}" for d in self._destinations if not d.connection.is_alive(patience_s)), None
+        )
 
     async def rotate(self, new: MasterKey) -> None:
-        """Wrap every data key with a new master key. Raises OSError, sqlite3.Error: then nothing changed."""
+        """Wrap every data key with a new master key. On OSError or sqlite3.Error nothing has changed."""
         if self._writer is not None:
             await self._writer.rotate(new)
 
-    # What the writer tells
+    # Callbacks of the writer
 
     def on_committed(self, entries: list[StoredEvent], streams: list[Stream]) -> None:
-        """Publish."""
+        """Publish committed events."""
         for stream in streams:
             if stream.number not in self._streams:
                 self._add_stream(stream, 0, 0, {})
@@ -298,7 +306,7 @@ class Delivery(OutboxListener):
             by_class.setdefault(known[entry.stream].data_class, []).append(entry)
         for data_class, group in by_class.items():
             for destination in self._by_class[data_class]:
-                destination.on_committed(group)
+                destination.scheduler.on_committed(group)
         for destination in self._destinations:
             destination.send_ready()
 
@@ -308,10 +316,10 @@ class Delivery(OutboxListener):
         self._streams[stream.number] = stream
         for destination in self._by_class[stream.data_class]:
             cursor = cursors.get((destination.name, stream.number), 0)
-            destination.add_stream(stream, max(passed, cursor), head)
+            destination.scheduler.add_stream(stream, max(passed, cursor), head)
 
     def on_lost(self, losses: list[LostEvent]) -> None:
-        """Count what will not be delivered."""
+        """Count events that will not be delivered."""
         for loss in losses:
             stream = self._streams.get(loss.stream)
             if stream is None:
@@ -320,7 +328,7 @@ class Delivery(OutboxListener):
                 self.images_dropped += 1
             else:
                 for destination in self._by_class[stream.data_class]:
-                    destination.on_lost(loss.stream, loss.seq, expired=loss.kind == "expired")
+                    destination.scheduler.on_lost(loss.stream, loss.seq, expired=loss.kind == "expired")
             if loss.kind == "damaged":
                 log.error("event_damaged", stream=stream.name, seq=loss.seq)
                 self._outbox_problems.event_damaged(stream, loss.seq)
@@ -333,7 +341,7 @@ class Delivery(OutboxListener):
     def on_opened(
         self, snapshot: OutboxSnapshot, set_aside: SetAsideOutbox | None, new_epoch_reason: str | None
     ) -> None:
-        """Go on where the outbox stands."""
+        """Continue from the state of the outbox."""
         self.epoch = snapshot.epoch
         for stream, passed, head in snapshot.streams:
             self._add_stream(stream, passed, head, dict(snapshot.cursors))
@@ -347,12 +355,12 @@ class Delivery(OutboxListener):
         self._schedule_change()
 
     def on_disk_trouble(self, trouble: DiskTrouble | None, epoch: str) -> None:
-        """The disk does not take what is written, or takes it again."""
+        """Report trouble with the disk, or its end (None)."""
         self.epoch = epoch
         self._outbox_problems.disk_trouble(trouble)
         if trouble is None:
             for destination in self._destinations:
-                destination.drop_old_streams(epoch)
+                destination.scheduler.drop_old_streams(epoch)
         self._schedule_change()
 
     def _note_retained(self, topic: str, *, is_held: bool) -> None:
@@ -360,7 +368,7 @@ class Delivery(OutboxListener):
             self._writer.note_topic(topic, held=is_held)
 
     def _schedule_change(self) -> None:
-        """Tell the daemon once for all that changes in one turn of the loop."""
+        """Notify the daemon once for all changes of one iteration of the loop."""
         if self._on_change is None or self._change_scheduled:
             return
         self._change_scheduled = True

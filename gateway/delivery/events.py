@@ -1,4 +1,4 @@
-"""One event on its way: as a worker handed it up, as the outbox numbered it, and how it may be lost."""
+"""An event at each stage of delivery: pending, stored, lost; and the stream that numbers it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from drivers.observation import DataClass
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """One image that is published before the event that lists it."""
+    """One image; it is published before the event that lists it."""
 
     role: str
     media_type: str
@@ -17,11 +17,12 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """One event as a worker process handed it up.
+    """One event as a worker process emitted it.
 
-    `open_event` lacks what the outbox gives (see `gateway.contract.envelope.close_event`). `expires_s` is its
-    life in seconds; None stands for what its class is given by the settings. It begins at `heard_ns`, by
-    CLOCK_BOOTTIME: what waited for a slow disk has lived meanwhile. None: it begins with the commit.
+    `partial_event` is completed with id, epoch, stream and seq (`gateway.contract.envelope.complete_event`).
+    `expires_s` is its lifetime in seconds; None: the lifetime of its class from the settings. The lifetime
+    begins at `received_boot_ns` (CLOCK_BOOTTIME), so waiting for a slow disk counts; None: it begins with the
+    commit.
     """
 
     position: str
@@ -32,19 +33,14 @@ class PendingEvent:
     expires_s: float | None = None
     received_boot_ns: int | None = None
 
-    @property
-    def size(self) -> int:
-        """Bytes it weighs in memory, images included."""
-        return len(self.partial_event) + sum(len(blob.content) for blob in self.blobs)
-
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event with its number: what is stored, and what is sent.
+    """One numbered event, as it is stored and sent.
 
-    `deadline_ns` is a moment of the present boot (CLOCK_BOOTTIME), so no step of the wall clock moves it.
-    `durable` is False while the disk is in trouble: such an event exists in memory only. `jws` is its
-    signature, made once with its number, where the gateway signs.
+    `deadline_ns` is a time of the present boot (CLOCK_BOOTTIME); steps of the wall clock do not change it.
+    `is_durable` is False while the disk is in trouble: the event then exists in memory only. `jws` is the
+    signature of the payload, made once; None where the gateway does not sign.
     """
 
     stream: int
@@ -65,7 +61,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What `seq` counts: a position and a delivery class within one epoch of the outbox."""
+    """Scope of `seq`: one position and delivery class within one epoch of the outbox."""
 
     number: int
     epoch: str

@@ -1,5 +1,5 @@
-"""What is wrong at a post, and what to do about it: from facts to findings. Needs no running daemon.
+"""Diagnostics of a post: findings with remedies, computed from facts. They need no running daemon.
 
-`doctor` looks at the post and the machine, `why` at one device, `bundle` packs what support needs.
-They read and never change anything, and they block: call them in a thread.
+`doctor` checks the post and the machine, `why` explains one device, `bundle` packs an archive for support.
+They read only, change nothing, and block: call them in a thread.
 """

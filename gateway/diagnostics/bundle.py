@@ -1,7 +1,6 @@
-"""What support needs to know of a post, in one archive, without anything personal and without a secret.
+"""Support bundle: one archive about a post, without personal data and without secrets.
 
-Each part is made from an allow-list: what nobody vouched for does not get in. The same facts give the same
-bytes.
+Each part is built from an allow-list of contents. Equal facts give equal bytes.
 """
 
 import gzip
@@ -47,12 +46,12 @@ NODES = (
 README = """\
 Diagnostics of the border-post gateway {site}/{gateway}, {version}, made on {at}.
 
-This archive holds no personal data, no password and no key: every part is made from a list of what may be
-shown, and names of machines outside the post are replaced. Look before you send it:
+This archive contains no personal data, no passwords and no keys: every part is built from an allow-list, and
+names of machines outside the post are replaced. Check it before you send it:
 
 {contents}
 
-A code such as BP-PORT-HELD-20 is for the telephone: its last two digits tell whether it was heard right.
+A code such as BP-PORT-HELD-20 is for the telephone: its last two digits are a checksum.
 """
 
 
@@ -67,13 +66,13 @@ class BundleFile:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """All of it, before anything is written."""
+    """The whole archive, before it is written."""
 
     name: str
     parts: tuple[BundleFile, ...]
 
     def to_tar_gz(self) -> bytes:
-        """As a gzipped tar archive."""
+        """Return the archive as gzipped tar."""
         packed = io.BytesIO()
         with (
             gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as squeezed,
@@ -93,7 +92,10 @@ def collect_bundle(
     journal: Path | None = None,
     host: HostView | None = None,
 ) -> Bundle:
-    """Collect; `journal` is the gateway's log where it does not go to the journal. Takes seconds."""
+    """Collect the archive, which takes seconds.
+
+    `journal`: log file of a gateway that does not log to the journal.
+    """
     host = host or HostView()
     try:
         post = load(config)
@@ -114,7 +116,7 @@ def collect_bundle(
         at=f"{host.now():%Y-%m-%d %H:%M} UTC",
         contents="\n".join(f"  {part.name:15} {part.description}" for part in parts),
     )
-    first = BundleFile("README.txt", "what this is", readme.encode())
+    first = BundleFile("README.txt", "about this archive", readme.encode())
     return Bundle(f"borderpost-{site}-{gateway}", (first, *parts))
 
 
@@ -127,24 +129,26 @@ def _parts(
     host: HostView,
 ) -> Iterator[BundleFile]:
     findings = run_doctor(config, view, host)
-    yield BundleFile("findings.txt", "what is wrong at the post, and what to do", _findings_part(findings))
+    yield BundleFile("findings.txt", "findings about the post, with remedies", _findings_part(findings))
     yield BundleFile(
         "findings.json", "the same, for programs", _json([it.model_dump(mode="json") for it in findings])
     )
     if post is not None:
         yield BundleFile(
-            "config.json", "the post's file without secrets and foreign names", _json(redacted_post(post))
+            "config.json",
+            "the post's file without secrets and names of other machines",
+            _json(redacted_post(post)),
         )
-        yield BundleFile("outbox.json", "how much waits in the outbox, by stream", _json(_outbox(post)))
+        yield BundleFile("outbox.json", "number of queued events by stream", _json(_outbox(post)))
     if view is not None:
         yield BundleFile(
             "post.json",
-            "the devices as the gateway sees them, with counters",
+            "state and counters of the devices as the gateway reports them",
             _json(view.model_dump(mode="json")),
         )
-    tail = {name: [event.model_dump(mode="json") for event in said] for name, said in events.items()}
+    tail = {name: [event.model_dump(mode="json") for event in value] for name, value in events.items()}
     yield BundleFile("events.json", "the last events of each device, redacted", _json(tail))
-    yield BundleFile("journal.jsonl", "the gateway's log by its allow-list", _journal(journal))
+    yield BundleFile("journal.jsonl", "the gateway's log, filtered by its allow-list", _journal(journal))
     yield BundleFile(
         "usb.txt", "USB devices of this machine", (format_tree(list_usb_devices(host)) + "\n").encode()
     )
@@ -171,7 +175,10 @@ def _outbox(post: Post) -> list[dict[str, Any]]:
 
 
 def _journal(file: Path | None) -> bytes:
-    """The log's lines, each value by the allow-list once more; what is no line of ours is left out."""
+    """Return the log's lines, each value filtered by the allow-list again.
+
+    Lines that are not JSON are omitted.
+    """
     try:
         if file is not None:
             lines = file.read_bytes().splitlines()
@@ -188,7 +195,7 @@ def _journal(file: Path | None) -> bytes:
             continue
         if isinstance(entry, dict):
             kept.append(json.dumps(log.redact_values(None, "", entry), ensure_ascii=False))
-    return "\n".join(kept).encode("utf-8", "replace")  # file names may hold half a character
+    return "\n".join(kept).encode("utf-8", "replace")  # File names may contain half a character.
 
 
 def _nodes(host: HostView) -> bytes:
@@ -218,14 +225,14 @@ def _versions(host: HostView) -> dict[str, Any]:
     }
 
 
-def _json(said: object) -> bytes:
-    return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _replace_names(content: bytes, names: Mapping[str, str]) -> bytes:
-    """Put what stands for them in the place of foreign names, the longest first."""
+    """Replace names of other machines by placeholders, the longest name first."""
     for name in sorted(names, key=len, reverse=True):
-        # As a whole word: a broker called `mqtt` is no reason to take that out of the names of packages.
+        # Whole words only: a broker called `mqtt` must not change the names of packages.
         word = rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w-])"
         content = re.sub(word, names[name].encode(), content)
     return content

@@ -1,4 +1,4 @@
-"""One device: what the gateway says of it, what is found from outside, what was counted, who has it."""
+"""Checks of one device: state in the gateway, state on the machine, counters, claim, last read."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -15,20 +15,20 @@ from gateway.diagnostics.findings import Severity, make_finding, make_ok_finding
 from gateway.diagnostics.host import HostView
 
 NO_READS_AFTER = timedelta(days=1)
-"""A device at a counter that has read nothing well for so long may be broken without knowing it."""
+"""Time without a good read after which a device at a counter may be broken without having reported it."""
 EXPLAINED_CAUSES = {
     Cause.PORT_HELD: "port_held",
     Cause.NO_PERMISSION: "no_permission",
     Cause.NO_DEVICE: "no_device",
     Cause.UNPLUGGED: "no_device",
-    Cause.ADDRESS_AMBIGUOUS: "ambiguous",
-    Cause.NO_RESPONSE: "no_answer",
+    Cause.ADDRESS_AMBIGUOUS: "address_ambiguous",
+    Cause.NO_RESPONSE: "no_response",
 }
-"""What looking from outside says better than the driver could."""
+"""Causes for which the check of the machine gives a better explanation than the driver."""
 
 
 WORKING_STATES = (StateCode.DEGRADED, StateCode.BUSY, StateCode.MAINTENANCE, StateCode.STARTING)
-"""Conditions of a device that need not be broken."""
+"""States of a device that need not mean a fault."""
 
 
 def check_device(
@@ -40,7 +40,7 @@ def check_device(
     account: Account,
     host: HostView,
 ) -> Iterator[Finding]:
-    """Look at one position, in the order in which one would; `seen` and `events` are the gateway's own."""
+    """Check one position in the order of likely causes; `view` and `events` come from the running gateway."""
     outside = sort_by_severity(check_from_host(position, device, view, account, host))
     if view is not None:
         yield from _states(view, {finding.code for finding in outside})
@@ -51,41 +51,43 @@ def check_device(
         yield from _last_read(view, config, host)
 
 
-def _states(seen: DeviceView, outside: set[str]) -> Iterator[Finding]:
-    """What the gateway says of the device, unless it is said better by what was found from outside."""
-    for state in (seen.state, seen.actual_state):
+def _states(view: DeviceView, outside: set[str]) -> Iterator[Finding]:
+    """Report the state in the gateway, unless the check of the machine explains its cause better."""
+    for state in (view.state, view.actual_state):
         if state is None or state.cause is None or EXPLAINED_CAUSES.get(state.cause) in outside:
             continue
         severity: Severity = "warning" if state.state in WORKING_STATES else "error"
-        yield make_finding(state.cause, severity, seen.position, state.text, state.action, state.how)
+        yield make_finding(state.cause, severity, view.position, state.text, state.action, state.how)
 
 
-def _claim(seen: DeviceView, config: Path) -> Iterator[Finding]:
-    if seen.claim is None:
+def _claim(view: DeviceView, config: Path) -> Iterator[Finding]:
+    if view.claim is None:
         return
     yield make_finding(
         "claimed",
         "notice",
-        seen.position,
-        f"{seen.claim.station} has claimed it since {seen.claim.since:%H:%M} UTC: it obeys nobody else.",
+        view.position,
+        f"{view.claim.station} has claimed it since {view.claim.since:%H:%M} UTC: commands of other "
+        "stations are refused.",
         Action.WAIT,
-        f"Release it there, or end it on the device's page; all claims: borderpost claims list {config}",
+        "Release it there, or revoke the claim on the device's page; all claims: borderpost claims "
+        f"list {config}",
     )
 
 
-def _last_read(seen: DeviceView, config: Path, host: HostView) -> Iterator[Finding]:
-    if seen.last_good_read_at is None or seen.state.state is not StateCode.ONLINE:
+def _last_read(view: DeviceView, config: Path, host: HostView) -> Iterator[Finding]:
+    if view.last_good_read_at is None or view.state.state is not StateCode.ONLINE:
         return
-    since = host.now() - seen.last_good_read_at
-    said = f"It last read something well on {seen.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC"
+    since = host.now() - view.last_good_read_at
+    text = f"Its last good read was on {view.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC"
     if since > NO_READS_AFTER:
         yield make_finding(
-            "quiet",
+            "no_recent_reads",
             "notice",
-            seen.position,
-            f"{said}, {since.days} days ago.",
+            view.position,
+            f"{text}, {since.days} days ago.",
             Action.WAIT,
-            f"Is it in use? Try it: borderpost check {config} {seen.position} --level interactive",
+            f"If it is in use, test it: borderpost check {config} {view.position} --level interactive",
         )
     else:
-        yield make_ok_finding("quiet", seen.position, f"{said}.")
+        yield make_ok_finding("no_recent_reads", view.position, f"{text}.")

@@ -1,4 +1,4 @@
-"""What can be found out about one device from outside, whether the gateway runs or not."""
+"""Checks of one device from the machine, independent of a running gateway."""
 
 import os
 import socket
@@ -24,7 +24,10 @@ PCSCD = "pcscd/pcscd.comm"
 def check_from_host(
     position: str, device: DeviceSettings, view: DeviceView | None, account: Account, host: HostView
 ) -> Iterator[Finding]:
-    """Look at libraries, licence, addresses and trust store; `view` where the gateway tells of it."""
+    """Check libraries, licence, addresses and trust stores.
+
+    `view` is the device in the running gateway, if any.
+    """
     yield from check_libraries(position, device.driver)
     yield from check_licence(position, device.licence_expires, host.now().date())
     for address in find_addresses(device.settings):
@@ -33,7 +36,7 @@ def check_from_host(
                 worker = view.pid if view is not None else None
                 yield from check_device_nodes(position, address, account, host, worker)
             case "network":
-                # What is online is spoken to already; many boards take one connection and no second.
+                # An online device is connected already, and many boards accept only one connection.
                 if view is None or view.state.state not in ("online", "busy", "degraded"):
                     yield from _network(position, address)
             case "smartcard":
@@ -50,17 +53,18 @@ def _network(position: str, address: Address) -> Iterator[Finding]:
     except OSError as error:
         host, port = endpoint
         yield make_finding(
-            "no_answer",
+            "no_response",
             "error",
             position,
-            f"Nothing answers at {host}:{port}, where `{address.key}` leads: {describe_connect_error(error)}.",
+            f"No response from {host}:{port}, the address in `{address.key}`: "
+            f"{describe_connect_error(error)}.",
             Action.REPLUG,
-            f"Is it switched on and its cable in? ping {host}; is its address still that one?",
+            f"Check that it is switched on and its cable connected: ping {host}; check the address.",
         )
 
 
 def _smartcard(position: str, address: Address, host: HostView) -> Iterator[Finding]:
-    # pcscd(8): clients look there first.
+    # pcscd(8): the socket that clients try first.
     if Path(os.environ.get("PCSCLITE_CSOCK_NAME", host.run / PCSCD)).exists():
         return
     yield make_finding(
@@ -69,5 +73,5 @@ def _smartcard(position: str, address: Address, host: HostView) -> Iterator[Find
         position,
         f"The smart card service is not running: the slot {address} cannot be opened.",
         Action.RESTART,
-        "sudo systemctl enable --now pcscd.socket; is it there: sudo apt install pcscd",
+        "sudo systemctl enable --now pcscd.socket; if it is not installed: sudo apt install pcscd",
     )

@@ -1,4 +1,4 @@
-"""The doctor: looks at everything of a post that can be looked at, and says what is wrong first."""
+"""The doctor: runs every check of a post and its machine, and sorts the findings by severity."""
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -40,14 +40,14 @@ SEVERITY_OF_ACTION: dict[str, Severity] = {
     "outbox_corrupt": "error",
     "outbox_full": "error",
 }
-"""Problems that the gateway tells of itself; what is not here is a warning."""
+"""Severity of problems that the gateway reports of itself; all others are warnings."""
 Check = Callable[[], Iterable[Finding]]
 
 
 def run_doctor(config: Path, view: PostView | None = None, host: HostView | None = None) -> list[Finding]:
-    """Look at everything, the worst first; `view` is what a running gateway tells of itself.
+    """Run every check; findings with the highest severity first. `view` comes from a running gateway.
 
-    Takes as long as the slowest broker or device does not answer: seconds.
+    Takes as long as the slowest broker or device that does not respond: seconds.
     """
     host = host or HostView()
     machine: list[Check] = [
@@ -65,7 +65,7 @@ def run_doctor(config: Path, view: PostView | None = None, host: HostView | None
 
 
 def config_findings(error: ConfigError) -> Iterator[Finding]:
-    """What is wrong with the post's file, as findings."""
+    """Yield the errors in the post's file as findings."""
     for mistake in error.issues:
         place = f"{mistake.file}:{mistake.line}" if mistake.line is not None else mistake.file
         subject = f" {mistake.subject}:" if mistake.key else ""
@@ -80,7 +80,7 @@ def config_findings(error: ConfigError) -> Iterator[Finding]:
 
 
 def check_general(post: Post, view: PostView | None, host: HostView) -> list[Check]:
-    """What concerns every device alike, and is quickly looked at: clock, disk and certificates."""
+    """Return the quick checks that concern all devices: clock, disk and certificates."""
     state_dir = post.gateway.state_dir
     account = gateway_account(state_dir, host)
     return [
@@ -92,7 +92,7 @@ def check_general(post: Post, view: PostView | None, host: HostView) -> list[Che
 
 
 def gateway_problems(view: PostView) -> Iterator[Finding]:
-    """What the gateway says of itself, as findings."""
+    """Yield the problems that the gateway reports of itself as findings."""
     for problem in view.report.problems:
         severity = SEVERITY_OF_ACTION.get(problem.cause, "warning")
         yield make_finding(problem.cause, severity, "gateway", problem.text, problem.action, problem.how)
@@ -108,35 +108,36 @@ def _checks(post: Post, config: Path, view: PostView | None, host: HostView) -> 
     yield lambda: check_audit(config, post.gateway.state_dir)
     yield lambda: check_usb(post.devices, host)
     account = gateway_account(post.gateway.state_dir, host)
-    seen = {told.position: told for told in view.devices} if view is not None else {}
+    views = {it.position: it for it in view.devices} if view is not None else {}
     for position, device in post.devices.items():
-        yield partial(check_device, config, str(position), device, seen.get(str(position)), (), account, host)
+        view_of = views.get(str(position))
+        yield partial(check_device, config, str(position), device, view_of, (), account, host)
     if view is not None:
         yield lambda: gateway_problems(view)
 
 
-def _run_all(looks: Iterable[Check]) -> list[Finding]:
-    """Look at all of it at once: what does not answer takes its time."""
+def _run_all(checks: Iterable[Check]) -> list[Finding]:
+    """Run all checks at once: some wait seconds for a response."""
     with ThreadPoolExecutor(16, "doctor") as pool:
-        findings_of = pool.map(run_check, looks)
+        findings_of = pool.map(run_check, checks)
         return list(unique_findings(finding for findings in findings_of for finding in findings))
 
 
-def run_check(look: Check) -> list[Finding]:
-    """What one look finds. What nobody thought of must not hide what all others find."""
+def run_check(check: Check) -> list[Finding]:
+    """Run one check; an unexpected error becomes a finding, so that the other checks are still reported."""
     try:
-        return list(look())
+        return list(check())
     except Exception as error:  # noqa: BLE001 - the machine may be in any state
         at = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(at.filename).name}:{at.lineno}"
-        text = f"Something could not be looked at: {type(error).__name__} at {place}."
+        text = f"A check failed: {type(error).__name__} at {place}. Its subject is unknown."
         return [
             make_finding(
-                "look_failed",
+                "check_failed",
                 "notice",
                 "doctor",
                 text,
                 Action.CALL_SUPPORT,
-                "borderpost bundle, and send it.",
+                "borderpost bundle, and send the archive to support.",
             )
         ]

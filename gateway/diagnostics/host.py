@@ -1,4 +1,4 @@
-"""Where facts are found: the folders of the kernel, the services of the machine, the clock."""
+"""Sources of facts about the machine: the kernel's folders, local services, the clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class HostView:
-    """The machine, as it is looked at. Tests bring folders of their own."""
+    """The machine as the checks see it. Tests pass folders of their own."""
 
     sys: Path = Path("/sys")
     proc: Path = Path("/proc")
@@ -22,18 +22,18 @@ class HostView:
     run: Path = Path("/run")
     etc: Path = Path("/etc")
     nut: tuple[str, int] = ("127.0.0.1", 3493)
-    """Where Network UPS Tools would answer (IANA: nut)."""
+    """Address of Network UPS Tools (IANA: nut)."""
     now: Callable[[], datetime] = _now
     clock: TimeSource = field(default_factory=SystemTime)
 
     def node(self, path: str | Path) -> Path:
-        """Where a path under /dev is."""
+        """Return the path of a node below the `dev` of this view."""
         path = Path(path)
         return self.dev / path.relative_to("/dev") if path.is_relative_to("/dev") else path
 
 
 def read_text(file: Path) -> str | None:
-    """What a small file says, without white space around it; None where it cannot be read."""
+    """Return the text of a small file without surrounding white space; None if it cannot be read."""
     try:
         return file.read_text(errors="replace").strip()
     except OSError:
@@ -41,7 +41,7 @@ def read_text(file: Path) -> str | None:
 
 
 def read_number(file: Path) -> int | None:
-    """The decimal number in a file; None where there is none."""
+    """Return the decimal number in a file; None if there is none."""
     try:
         return int(read_text(file) or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""A post's file without secrets and without the names of others' machines: what may be sent to support."""
+"""The post's file without secrets and names of other machines, as it may be sent to support."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -14,21 +14,23 @@ from gateway.diagnostics.checks.addresses import Address, find_addresses
 UNREDACTED_KEYS = frozenset(
     {
         "address", "bcc", "bias", "ca_file", "cert_file", "chip", "credential", "driver", "embedded",
-        "encodings", "environment", "expect_firmware", "expected", "exposure_ms", "focus", "framing",
+        "encodings", "key_variable", "expected_firmware", "expected", "exposure_ms", "focus", "framing",
         "inputs_active", "key_file", "level", "model", "name", "parity", "password_file", "port",
         "positions", "profile", "quality", "reader", "roles_file", "signers", "site", "size",
         "state_dir", "trust",
     }
 )  # fmt: skip
-"""Keys whose text is shown. Whoever adds one vouches for all that is ever written there: no password, no name
-of a person or of a foreign machine. `*_file` are paths, not what the files hold."""
+"""Keys whose text is included. Their values must never be a password, or the name of a person or of another
+
+machine. `*_file` are paths, not the content of the files.
+"""
 
 
 def redacted_post(post: Post) -> dict[str, Any]:
-    """The whole file: numbers and switches as they are, texts by the allow-list, else type and length."""
+    """Return the whole file: numbers and booleans unchanged, texts by allow-list, else type and length."""
     shown: dict[str, Any] = {
         name: _model(value) if (value := getattr(post, name)) is not None else None
-        for name in ("gateway", "broker", "hq", "delivery", "vault", "supervision", "log", "commands")
+        for name in ("gateway", "broker", "hq", "delivery", "encryption", "supervision", "log", "commands")
     }
     shown["broker"]["host"] = post.broker.host if is_loopback(post.broker.host) else "<host>"
     shown["device"] = {str(position): _model(device) for position, device in post.devices.items()}
@@ -36,7 +38,7 @@ def redacted_post(post: Post) -> dict[str, Any]:
 
 
 def foreign_host_names(post: Post) -> dict[str, str]:
-    """Names and addresses of other machines that may stand in a sentence, and what stands for them."""
+    """Return names and addresses of other machines that may occur in a sentence, with their placeholders."""
     names = {}
     if post.hq is not None and not is_loopback(post.hq.host):
         names[post.hq.host] = "<hq>"
@@ -83,5 +85,5 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _is_network_address(text: str) -> bool:
-    """Whether a text is an address of the network."""
+    """Return True for a network address."""
     return "://" in text

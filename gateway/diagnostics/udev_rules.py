@@ -1,6 +1,6 @@
-"""Rules for udev: who may open which device, under which name, and who keeps away from it.
+"""Rules for udev: access and names of the post's devices, and exclusion of other services.
 
-Source: udev(7). ModemManager reads ID_MM_DEVICE_IGNORE and ID_MM_PORT_IGNORE of what it would otherwise try,
+Source: udev(7). ModemManager reads ID_MM_DEVICE_IGNORE and ID_MM_PORT_IGNORE of devices that it would probe,
 libinput LIBINPUT_IGNORE_DEVICE.
 """
 
@@ -16,23 +16,23 @@ from gateway.diagnostics.checks.accounts import SERVICE
 from gateway.diagnostics.checks.addresses import Address, find_addresses
 
 POST_RULES_FILE = Path("/etc/udev/rules.d/61-borderpost-post.rules")
-"""After Debian's 60-*, which make the links under /dev/serial, /dev/input and /dev/v4l."""
+"""Applied after Debian's 60-* rules, which make the links under /dev/serial, /dev/input and /dev/v4l."""
 OWNERSHIP = f'GROUP="{SERVICE}", MODE="0660"'
 IGNORE_DEVICE_PROPERTIES = (
     'ENV{ID_MM_DEVICE_IGNORE}="1", ENV{ID_MM_PORT_IGNORE}="1", ENV{LIBINPUT_IGNORE_DEVICE}="1"'
 )
 DISABLE_AUTOSUSPEND = 'TEST=="power/control", ATTR{power/control}="on"'
 SAFE_CHARACTERS = re.compile(r"[A-Za-z0-9/:@._,+-]+")
-"""What stands for itself in a rule."""
+"""Characters without a special meaning in a rule."""
 USB_CHILD_MATCHES = ('SUBSYSTEM=="tty"', 'SUBSYSTEM=="input", KERNEL=="event*"', 'SUBSYSTEM=="video4linux"')
-"""What programs open of a device that the kernel has a driver for."""
+"""Nodes that programs open for a device with a kernel driver."""
 
 
 def driver_rules() -> str:
-    """For every device that a driver knows by its USB identity, whatever the post."""
+    """Return rules for every device that a driver identifies by its USB IDs, independent of a post."""
     lines = [
-        "# Devices that drivers know by their USB identity; made by `borderpost udev --drivers`.",
-        f"# Those of one post stand in {POST_RULES_FILE}, made by `borderpost udev --install`.",
+        "# Devices that drivers identify by their USB IDs; made by `borderpost udev --drivers`.",
+        f"# The rules of one post are in {POST_RULES_FILE}, made by `borderpost udev --install`.",
         'ACTION=="remove", GOTO="borderpost_end"',
     ]
     for name in sorted(installed_drivers()):
@@ -43,7 +43,7 @@ def driver_rules() -> str:
 
 
 def post_rules(devices: Mapping[Position, DeviceSettings]) -> str:
-    """For every device of a post that is on this machine, each under /dev/borderpost by its position."""
+    """Return rules for every local device of a post, each with a link named after its position."""
     lines = [
         "# The devices of this post; made by `borderpost udev --install` from its file.",
         'ACTION=="remove", GOTO="borderpost_post_end"',
@@ -53,7 +53,7 @@ def post_rules(devices: Mapping[Position, DeviceSettings]) -> str:
             if address.kind not in ("node", "usb"):
                 continue
             if SAFE_CHARACTERS.fullmatch(address.text) is None:
-                lines.append(f"# {position}: {address.key} has characters that mean something else here")
+                lines.append(f"# {position}: {address.key} has characters with a special meaning in a rule")
                 continue
             lines += [f"# {position}: {address.key}", *_rules(position, address)]
     return "\n".join([*lines, 'LABEL="borderpost_post_end"']) + "\n"
@@ -78,4 +78,5 @@ def _rules(position: Position, address: Address) -> Iterator[str]:
 
 
 def _usb_device(match: str) -> str:
-    return f'SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", {match}, {OWNERSHIP}, {IGNORE_DEVICE_PROPERTIES}, {DISABLE_AUTOSUSPEND}'
+    properties = f"{OWNERSHIP}, {IGNORE_DEVICE_PROPERTIES}, {DISABLE_AUTOSUSPEND}"
+    return f'SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", {match}, {properties}'

@@ -1,6 +1,6 @@
-"""Why a device does not read: from what was found to the remedy, in the order in which one would look.
+"""Explanation of a device that does not read: findings with remedies, in the order of likely causes.
 
-The first sentence is the cause as far as it is known; what comes after may have a part in it.
+The first finding is the most likely cause; the following ones may contribute.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,9 +29,9 @@ def explain_device(
     events: Sequence[EventView] = (),
     host: HostView | None = None,
 ) -> list[Finding]:
-    """Say why a device is not reading, or that nothing is wrong; nothing that is well is told otherwise.
+    """Return the reasons for which a device does not read, or one finding `ok`. Passed checks are omitted.
 
-    `view` and `events` are what a running gateway tells; without, the machine is looked at all the same.
+    `view` and `events` come from a running gateway; without them only the machine is checked.
     """
     host = host or HostView()
     try:
@@ -41,13 +41,14 @@ def explain_device(
     device = post.devices.get(Position.parse(position)) if _is_position(position) else None
     if device is None:
         return [_unknown(position, post)]
-    seen = next((it for it in view.devices if it.position == position), None) if view is not None else None
-    told = unique_findings(_checks(post, config, position, device, view, seen, events, host))
-    bad = [finding for finding in told if finding.severity != "ok"]
+    devices = view.devices if view is not None else ()
+    device_view = next((it for it in devices if it.position == position), None)
+    findings = unique_findings(_checks(post, config, position, device, view, device_view, events, host))
+    bad = [finding for finding in findings if finding.severity != "ok"]
     return (
         bad
         if any(finding.severity != "notice" for finding in bad)
-        else [_nothing_wrong(position, seen), *bad]
+        else [_nothing_wrong(position, device_view), *bad]
     )
 
 
@@ -57,20 +58,20 @@ def _checks(
     position: str,
     device: DeviceSettings,
     view: PostView | None,
-    seen: DeviceView | None,
+    device_view: DeviceView | None,
     events: Sequence[EventView],
     host: HostView,
 ) -> Iterator[Finding]:
     account = gateway_account(post.gateway.state_dir, host)
     if view is None:
         yield from check_daemon(post.gateway.state_dir, config, host)
-    elif seen is None:
+    elif device_view is None:
         yield _config_not_applied(position)
-    yield from run_check(lambda: check_device(config, position, device, seen, events, account, host))
+    yield from run_check(lambda: check_device(config, position, device, device_view, events, account, host))
     yield from run_check(lambda: check_conflicting_services(host))
     yield from run_check(lambda: check_usb({Position.parse(position): device}, host))
-    for look in check_general(post, view, host):
-        yield from sort_by_severity(run_check(look))
+    for check in check_general(post, view, host):
+        yield from sort_by_severity(run_check(check))
     if view is None:
         yield from check_brokers(post, host.now())
     else:
@@ -79,16 +80,16 @@ def _checks(
 
 
 def _check_delivery(view: PostView) -> Iterator[Finding]:
-    """What it reads may reach nobody."""
+    """Report a disconnected local broker: reads do not reach the counter."""
     for destination in view.report.destinations:
         if destination.name == "local" and not destination.connected:
             yield make_finding(
                 "broker_unreachable",
                 "error",
                 "local",
-                "The post's own broker is not connected: what is read waits, and reaches no counter.",
+                "The post's own broker is not connected: reads are queued and do not reach the counter.",
                 Action.RESTART,
-                "sudo systemctl restart mosquitto; see: borderpost doctor",
+                "sudo systemctl restart mosquitto; check with: borderpost doctor",
             )
 
 
@@ -104,7 +105,7 @@ def _unknown(position: str, post: Post) -> Finding:
     known = [str(name) for name in post.devices]
     near = get_close_matches(position, known, 1)
     return make_finding(
-        "not_configured",
+        "position_not_configured",
         "error",
         position,
         f"No device {position} is configured.",
@@ -115,20 +116,20 @@ def _unknown(position: str, post: Post) -> Finding:
 
 def _config_not_applied(position: str) -> Finding:
     return make_finding(
-        "not_taken_over",
+        "config_not_applied",
         "error",
         position,
-        f"The file has {position}, and the running gateway does not know it yet.",
+        f"The file has {position}, but the running gateway has not applied it yet: the device is not read.",
         Action.RESTART,
         "sudo systemctl reload borderpost",
     )
 
 
-def _nothing_wrong(position: str, seen: DeviceView | None) -> Finding:
-    if seen is None or seen.last_good_read_at is None:
-        return make_ok_finding("well", position, "Nothing is wrong with it; it has not read anything yet.")
+def _nothing_wrong(position: str, device_view: DeviceView | None) -> Finding:
+    if device_view is None or device_view.last_good_read_at is None:
+        return make_ok_finding("ok", position, "No fault found; it has not read anything yet.")
     return make_ok_finding(
-        "well",
+        "ok",
         position,
-        f"Nothing is wrong with it: it last read well on {seen.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"No fault found; its last good read was on {device_view.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC.",
     )

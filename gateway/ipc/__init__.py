@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/ipc."""
+"""Communication between processes: frames over a socket pair, and requests with responses."""

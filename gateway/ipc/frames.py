@@ -1,7 +1,7 @@
-"""The frames that a worker process and the daemon, or console and daemon, exchange over their socket pair.
+"""Frames between a worker process and the daemon, or console and daemon, over a socket pair.
 
-A frame is `length u32 | kind u8 | head length u16 | head JSON | body`, big-endian; the length counts what
-follows it. The body is raw bytes that the daemon passes on without looking at them.
+A frame is `length u32 | kind u8 | head length u16 | head JSON | body`, big-endian; the length counts the
+bytes after it. The body is raw bytes that the daemon passes on unread.
 """
 
 import asyncio
@@ -13,66 +13,66 @@ from typing import Any
 
 _HEADER = struct.Struct(">IBH")
 _HEADER_AFTER_LENGTH = _HEADER.size - 4
-# Made once: json.dumps makes an encoder a call when it is given separators, json.loads guesses encodings.
+# Made once: json.dumps with separators makes an encoder per call, json.loads guesses encodings.
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _from_json = json.JSONDecoder().decode
 MAX_FRAME_BYTES = 64 * 1024 * 1024
-"""A frame above this is a broken worker, not an image."""
+"""Upper bound on a frame; a larger one is a fault of the worker."""
 READ_BUFFER_BYTES = 32 * 1024
-"""What a corridor reads into; more only while a larger frame is coming in."""
+"""Size of the receive buffer; larger only while a larger frame arrives."""
 
 
 class FrameType(IntEnum):
-    """What a frame is. STOP, COMMAND, CLAIM, ASK, ENOUGH go down to the worker, others up to the daemon.
+    """Type of a frame. STOP, COMMAND, CLAIM, REQUEST, CANCEL go to the worker, others to the daemon.
 
-    The console asks the daemon as the daemon asks a worker.
+    Between console and daemon, REQUEST and CANCEL go to the daemon.
     """
 
     HEARTBEAT = 1
-    """I am alive; head: counters."""
+    """Sign of life; head: counters."""
     STATE = 2
-    """How the device is; head: the fields of DeviceState that the worker knows."""
+    """State of the device; head: the fields of DeviceState that the worker has."""
     IDENTITY = 3
-    """Who answered; head: the fields of Identity."""
+    """Identity of the device; head: the fields of Identity."""
     BLOB = 4
     """An image of the event that follows; head: role, media_type; body: its bytes."""
     EVENT = 5
-    """An open event; head: type, class, boot_ns; body: see gateway.contract.envelope."""
+    """A partial event; head: type, class, boot_ns; body: see gateway.contract.envelope."""
     STOP = 6
     """Close the device and end."""
     LAST_VALUE = 7
-    """What stands from now on; head: type; body: see gateway.contract.last_values. Empty: nothing any more."""
+    """Last value of a type; head: type; body: see gateway.contract.last_values; empty: cleared."""
     COMMAND = 8
-    """Do this; head: ticket, verb, and the fields of Call; body: its arguments, a JSON object."""
+    """A command; head: command_ref, verb, and the fields of Call; body: arguments, a JSON object."""
     COMMAND_RESULT = 9
-    """How a command ended; head: ticket, state, reason, text, how; body: its result, a JSON object."""
+    """Result of a command; head: command_ref, state, reason, text, how; body: a JSON object."""
     PREVIEW = 10
-    """What a camera sees now; head: station; body: a JPEG, empty when it is over."""
+    """Preview image of a camera; head: station; body: a JPEG, empty when the preview has ended."""
     CLAIM = 11
-    """Who has the device from now on; head: holder."""
+    """Holder of the device from now on; head: holder."""
     REQUEST = 12
-    """A question; head: ticket, what, and whatever it needs. See gateway.ipc.rpc."""
+    """A request; head: request_id, method and its parameters. See gateway.ipc.rpc."""
     RESPONSE_CHUNK = 13
-    """A piece of its answer; head: ticket, at the end `end` and perhaps `refused`: code, text, how."""
+    """A piece of the response; head: request_id, in the last one `end` and `error` (code, text, how)."""
     CANCEL = 14
-    """Nobody waits for the rest of an answer; head: ticket."""
+    """Cancel a request; head: request_id."""
 
 
 def encode_frame(frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
-    """Write one frame."""
+    """Encode one frame."""
     text = _to_json(head).encode() if head else b""
     return _HEADER.pack(_HEADER_AFTER_LENGTH + len(text) + len(body), frame_type, len(text)) + text + body
 
 
 class FrameError(Exception):
-    """The other end sent something that is no frame."""
+    """The other end sent malformed bytes."""
 
 
 class FrameConnection(asyncio.BufferedProtocol):
-    """One end of the socket pair: reassembles frames, and says when the other end is gone.
+    """One end of the socket pair: reassembles frames, and reports that the other end has closed.
 
-    It has a buffer of its own to read into: asyncio would allocate 256 KiB for every kilobyte that comes, and
-    a heap of so many holes grows for hours.
+    It has its own receive buffer: asyncio would allocate 256 KiB for every kilobyte that arrives, and the
+    heap would fragment and grow for hours.
     """
 
     def __init__(
@@ -87,34 +87,34 @@ class FrameConnection(asyncio.BufferedProtocol):
         self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """The other process closed its end or died."""
+        """Report that the other process closed its end or died."""
         self._transport = None
         self._writable.set()
         self._on_lost()
 
     def pause_writing(self) -> None:
-        """The other end does not keep up."""
+        """Record that the other end does not keep up."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """The other end has caught up."""
+        """Record that the other end has caught up."""
         self._writable.set()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        """Where to put what has arrived."""
+        """Return the free part of the receive buffer."""
         return memoryview(self._buffer)[self._filled :]
 
     def buffer_updated(self, count: int) -> None:
-        """Cut what has arrived into frames."""
+        """Cut received bytes into frames."""
         self._filled += count
         start, end = 0, self._filled
         wanted = READ_BUFFER_BYTES
-        with memoryview(self._buffer) as view:  # so that an image is copied once
+        with memoryview(self._buffer) as view:  # A view, so that an image is copied once.
             while end - start >= _HEADER.size:
                 length, kind, head_length = _HEADER.unpack_from(view, start)
                 if length > MAX_FRAME_BYTES or head_length > length:
@@ -138,13 +138,13 @@ class FrameConnection(asyncio.BufferedProtocol):
                 view[: self._filled] = view[start:end]
 
     def send(self, frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
-        """Send one frame, or drop it when the other end is gone."""
+        """Send one frame; it is dropped if the other end has closed."""
         if self._transport is not None:
             self._transport.write(encode_frame(frame_type, head, body))
 
     @property
     def is_writable(self) -> bool:
-        """Whether the other end does."""
+        """True: the other end keeps up."""
         return self._writable.is_set()
 
     async def wait_writable(self) -> None:
@@ -152,12 +152,12 @@ class FrameConnection(asyncio.BufferedProtocol):
         await self._writable.wait()
 
     def pause(self) -> None:
-        """Take nothing more from the other end for now: it will have to wait, and so will its device."""
+        """Stop reading: the other end will have to wait, and so will its device."""
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Take frames again."""
+        """Read again."""
         if self._transport is not None:
             self._transport.resume_reading()
 

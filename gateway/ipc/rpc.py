@@ -1,6 +1,6 @@
-"""Questions and their answers over a corridor: asked with a ticket, answered once or on and on until enough.
+"""Requests and responses over a frame connection; a response is one piece or an endless stream.
 
-Who does not keep up pays for it himself: what he has not taken is bounded, and the oldest of it goes first.
+A slow requester cannot block others: its unread pieces are bounded, and the oldest are dropped.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ log = structlog.get_logger()
 
 MAX_QUEUED_BYTES = 4 * 1024 * 1024
 MAX_QUEUED_CHUNKS = 1024
-"""How much of an answer waits for whoever asked; beyond it the oldest is lost."""
+"""Upper bound on unread pieces of a response; beyond it the oldest are dropped."""
 MAX_OPEN_REQUESTS = 64
-"""How many questions one end answers at a time."""
+"""Upper bound on requests that one end serves at a time."""
 
 ErrorCode = Literal["unknown", "not_permitted", "conflict", "unavailable"]
 
 
 class RpcError(Exception):
-    """It is not done, or not told; nothing has changed."""
+    """A refused or failed request; nothing has changed."""
 
     def __init__(self, code: ErrorCode, text: str, how: str = "") -> None:
         super().__init__(text)
@@ -36,15 +36,15 @@ class RpcError(Exception):
 
 
 class ResponseChunk(NamedTuple):
-    """A part of an answer."""
+    """A piece of a response."""
 
     body: bytes
     dropped: int
-    """How many before it were lost, because nobody took them in time."""
+    """Number of pieces before this one that were dropped because they were not read in time."""
 
 
 class BoundedStream:
-    """Pieces that wait for whoever takes them; the oldest are lost when there are too many."""
+    """Bounded queue of unread pieces; the oldest are dropped."""
 
     def __init__(self) -> None:
         self._queue: deque[bytes] = deque()
@@ -65,16 +65,16 @@ class BoundedStream:
         self._changed.set()
 
     def close(self, refusal: RpcError | None = None) -> None:
-        """Nothing more comes; `refusal`: why."""
+        """End the stream; `refusal`: with this error."""
         self._end = refusal or True
         self._changed.set()
 
     def __aiter__(self) -> Self:
-        """Take what comes, until the end."""
+        """Return the iterator over all pieces."""
         return self
 
     async def __anext__(self) -> ResponseChunk:
-        """Wait for a piece; raises the refusal that it ended with."""
+        """Wait for a piece; raises the error that the stream ended with."""
         while not self._queue:
             if isinstance(self._end, RpcError):
                 raise self._end
@@ -89,7 +89,7 @@ class BoundedStream:
 
 
 class RpcClient:
-    """The end that asks. `send` sends a frame of the corridor."""
+    """Requesting end. `send_frame` sends a frame over the connection."""
 
     def __init__(self, send_frame: Callable[[FrameType, dict[str, Any], bytes], None]) -> None:
         self._send_frame = send_frame
@@ -97,7 +97,7 @@ class RpcClient:
         self._open_streams: dict[int, BoundedStream] = {}
 
     async def stream(self, method: str, body: bytes = b"", **head: Any) -> AsyncGenerator[ResponseChunk]:
-        """Ask, and yield the answer in pieces, as they come; raises Refusal. To close it is enough."""
+        """Send a request, and yield the response piece by piece; raises RpcError. Closing cancels it."""
         request_id = next(self._request_ids)
         answer = self._open_streams[request_id] = BoundedStream()
         self._send_frame(FrameType.REQUEST, {"request_id": request_id, "method": method, **head}, body)
@@ -109,14 +109,14 @@ class RpcClient:
                 self._send_frame(FrameType.CANCEL, {"request_id": request_id}, b"")
 
     async def call(self, method: str, body: bytes = b"", **head: Any) -> bytes:
-        """Ask what has an answer of one piece; raises Refusal."""
+        """Send a request with a response of one piece, and return it; raises RpcError."""
         async with aclosing(self.stream(method, body, **head)) as pieces:
             async for piece in pieces:
                 return piece.body
         raise RpcError("unavailable", "There was no answer.")
 
     def on_chunk(self, head: dict[str, Any], body: bytes) -> None:
-        """Take a TOLD frame; one that nobody waits for any more is passed over."""
+        """Handle a RESPONSE_CHUNK frame; ignore one of a cancelled request."""
         if not head.get("end"):
             if (answer := self._open_streams.get(head["request_id"])) is not None:
                 answer.append(body)
@@ -125,7 +125,7 @@ class RpcClient:
             answer.close(RpcError(_error_code(refused[0]), *refused[1:]) if refused else None)
 
     def connection_lost(self, text: str) -> None:
-        """The other end is gone: nothing that was asked will be answered."""
+        """End all open requests with an error: the other end has closed."""
         while self._open_streams:
             _, answer = self._open_streams.popitem()
             answer.close(RpcError("unavailable", text))
@@ -136,11 +136,11 @@ def _error_code(word: str) -> ErrorCode:
 
 
 RpcMethod = Callable[[dict[str, Any], bytes], AsyncGenerator[bytes]]
-"""From a question's head and body to its answer; raises Refusal."""
+"""Serves a request: head and body to pieces of the response; raises RpcError."""
 
 
 class RpcServer:
-    """The end that answers, each question beside the others."""
+    """Serving end; requests are served concurrently."""
 
     def __init__(self, connection: FrameConnection, method: RpcMethod) -> None:
         self._connection = connection
@@ -148,21 +148,23 @@ class RpcServer:
         self._running: dict[int, asyncio.Task[None]] = {}
 
     def on_request(self, head: dict[str, Any], body: bytes) -> None:
-        """Take an ASK frame."""
+        """Handle a REQUEST frame."""
         request_id = head["request_id"]
         if len(self._running) >= MAX_OPEN_REQUESTS:
-            self._send_end(request_id, ["unavailable", "Too much is asked at once.", "Close some pages."])
+            self._send_end(
+                request_id, ["unavailable", "Too many requests are open at once.", "Close some pages."]
+            )
             return
         task = asyncio.create_task(self._respond(request_id, head, body), name=f"answer {head['method']}")
         self._running[request_id] = task
 
     def on_cancel(self, head: dict[str, Any]) -> None:
-        """Take an ENOUGH frame: nobody listens any more."""
+        """Handle a CANCEL frame."""
         if (task := self._running.get(head["request_id"])) is not None:
             task.cancel()
 
     async def close(self) -> None:
-        """End all answers."""
+        """Cancel all requests."""
         running = list(self._running.values())
         for task in running:
             task.cancel()
@@ -179,7 +181,11 @@ class RpcServer:
             refused = [refusal.code, refusal.text, refusal.how]
         except Exception as error:
             log.error("rpc_method_failed", text=head["method"], exc_info=error)
-            refused = ["unavailable", "The gateway met something it does not understand.", "See its journal."]
+            refused = [
+                "unavailable",
+                "An internal error ended the request.",
+                "Look for rpc_method_failed in the gateway's journal.",
+            ]
         finally:
             del self._running[request_id]
         self._send_end(request_id, refused)

@@ -68,11 +68,11 @@ class Admission:
 
     def on_device_added(self, position: str) -> None:
         """Apply the registry to a position that is served from now on."""
-        device, place = self._find_device(position), self._registry.position_entry(position)
+        device, entry = self._find_device(position), self._registry.position_entry(position)
         if device is None:
             return
-        if place.driver != device.spec.driver:  # the operator has configured another device
-            place.driver, place.accepted_serial_number = device.spec.driver, None
+        if entry.driver != device.spec.driver:  # the operator has configured another device
+            entry.driver, entry.accepted_serial_number = device.spec.driver, None
             self._registry.is_changed = True
         self._apply(position)
 
@@ -83,9 +83,9 @@ class Admission:
 
     def on_identity(self, position: str, identity: Identity) -> None:
         """Check the identity of the device that was opened."""
-        place = self._registry.position_entry(position)
-        if place.accepted_serial_number is None and identity.serial_number is not None:
-            place.accepted_serial_number = identity.serial_number
+        entry = self._registry.position_entry(position)
+        if entry.accepted_serial_number is None and identity.serial_number is not None:
+            entry.accepted_serial_number = identity.serial_number
             self._registry.is_changed = True
         self._apply(position)
 
@@ -134,7 +134,7 @@ class Admission:
 
     async def accept(self, position: str, serial_number: str) -> None:
         """Accept another serial number at a position."""
-        device, place = self._find_device(position), self._registry.position_entry(position)
+        device, entry = self._find_device(position), self._registry.position_entry(position)
         assert device is not None
         waiting = device.identity.serial_number if device.identity is not None else None
         if (
@@ -153,13 +153,13 @@ class Admission:
                 f"The connected device has the serial number {waiting}, not {serial_number}.",
                 "Compare it with the label on the device, and accept that one.",
             )
-        if place.accepted_serial_number == serial_number:
+        if entry.accepted_serial_number == serial_number:
             raise RpcError("conflict", f"{serial_number} is already accepted here.")
-        before, place.accepted_serial_number = place.accepted_serial_number, serial_number
+        before, entry.accepted_serial_number = entry.accepted_serial_number, serial_number
         try:
             await self._save("The device was not accepted: the registry could not be written.")
         except RpcError:
-            place.accepted_serial_number = before
+            entry.accepted_serial_number = before
             raise
         log.info("device_accepted", device=position, serial_number=serial_number)
         self._apply(position)
@@ -184,13 +184,13 @@ class Admission:
             return
         if (timer := self._end_timers.pop(position, None)) is not None:
             timer.cancel()
-        upkeep = self._registry.position_entry(position).maintenance
-        waits = self._pending_suppression(position, device)
-        if upkeep is None:
-            device.set_suppression(waits)
+        maintenance = self._registry.position_entry(position).maintenance
+        pending = self._pending_suppression(position, device)
+        if maintenance is None:
+            device.set_suppression(pending)
             return
         # A wall clock that was set back must not extend maintenance.
-        left_ns = min(upkeep.until_ns - self._time.unix_ns(), upkeep.minutes * MINUTE_NS)
+        left_ns = min(maintenance.until_ns - self._time.unix_ns(), maintenance.minutes * MINUTE_NS)
         if left_ns <= 0:
             self._end(position)
             return
@@ -198,11 +198,11 @@ class Admission:
         device.set_suppression(
             Suppression(
                 StateCode.MAINTENANCE,
-                f"A technician works on it until {to_rfc3339(upkeep.until_ns)[11:16]} UTC: {upkeep.reason}.",
+                f"In maintenance until {to_rfc3339(maintenance.until_ns)[11:16]} UTC: {maintenance.reason}.",
                 Cause.MAINTENANCE,
                 Action.WAIT,
                 f"borderpost maintenance {self._config} {position} off",
-                includes_records=waits is not None,
+                includes_records=pending is not None,
             )
         )
 

@@ -326,13 +326,13 @@ class ManagementApi:
         if self._subscribers:
             self._push(LiveUpdate(kind="post").model_dump_json().encode())
 
-    def _push(self, news: bytes) -> None:
+    def _push(self, update: bytes) -> None:
         for listener in self._subscribers:
-            listener.append(news)
+            listener.append(update)
 
-    def _push_event(self, view: bytes, took_ms: float | None) -> None:
-        took = b"" if took_ms is None else b',"latency_ms":%.2f' % took_ms
-        self._push(b'{"kind":"event","event":' + view[:-1] + took + b"}}")
+    def _push_event(self, view: bytes, latency_ms: float | None) -> None:
+        latency = b"" if latency_ms is None else b',"latency_ms":%.2f' % latency_ms
+        self._push(b'{"kind":"event","event":' + view[:-1] + latency + b"}}")
 
     def _subscribe_all(self) -> None:
         """Subscribe to the events of every worker, and unsubscribe from workers that are gone."""

@@ -27,27 +27,27 @@ class LatencyTracker:
             _, (_, timer) = self._waiting.popitem()
             timer.cancel()
 
-    def on_event(self, heard_ns: int, view: bytes) -> None:
+    def on_event(self, received_ns: int, view: bytes) -> None:
         """Take an event view; `heard_ns` 0: not published, so it has no latency."""
-        took_ms = self._acked_ms.pop(heard_ns, None)
-        if heard_ns == 0 or took_ms is not None or len(self._waiting) >= MAX_PENDING:
-            self._deliver(view, took_ms)
+        latency_ms = self._acked_ms.pop(received_ns, None)
+        if received_ns == 0 or latency_ms is not None or len(self._waiting) >= MAX_PENDING:
+            self._deliver(view, latency_ms)
             return
-        timer = asyncio.get_running_loop().call_later(ACK_TIMEOUT_S, self._on_timeout, heard_ns)
-        self._waiting[heard_ns] = view, timer
+        timer = asyncio.get_running_loop().call_later(ACK_TIMEOUT_S, self._on_timeout, received_ns)
+        self._waiting[received_ns] = view, timer
 
-    def on_ack(self, heard_ns: int) -> None:
+    def on_ack(self, received_ns: int) -> None:
         """Take the acknowledgement of an event."""
-        took_ms = round((self._boot_ns() - heard_ns) / 1e6, 2)
-        if (waiting := self._waiting.pop(heard_ns, None)) is None:
-            self._acked_ms[heard_ns] = took_ms
+        latency_ms = round((self._boot_ns() - received_ns) / 1e6, 2)
+        if (waiting := self._waiting.pop(received_ns, None)) is None:
+            self._acked_ms[received_ns] = latency_ms
             if len(self._acked_ms) > MAX_PENDING:
                 del self._acked_ms[next(iter(self._acked_ms))]
             return
         view, timer = waiting
         timer.cancel()
-        self._deliver(view, took_ms)
+        self._deliver(view, latency_ms)
 
-    def _on_timeout(self, heard_ns: int) -> None:
-        view, _ = self._waiting.pop(heard_ns)
+    def _on_timeout(self, received_ns: int) -> None:
+        view, _ = self._waiting.pop(received_ns)
         self._deliver(view, None)

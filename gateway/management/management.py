@@ -105,8 +105,8 @@ class Management:
 
     def _on_sealed(self, head: ChainHead, trigger: str) -> None:
         """Publish a checkpoint of the audit."""
-        said = AuditCheckpoint(line=head.n, sha256=head.digest, trigger=trigger)
-        self._gateway.publish_record(Position.parse(self._position), said, str(uuid.uuid4()))
+        checkpoint = AuditCheckpoint(line=head.n, sha256=head.digest, trigger=trigger)
+        self._gateway.publish_record(Position.parse(self._position), checkpoint, str(uuid.uuid4()))
 
     def on_device_changed(self, position: str) -> None:
         """Push a device's state to open consoles."""

@@ -74,33 +74,33 @@ class RetentionJob:
 
     async def run_once(self) -> None:
         """Remove expired files, and audit files beyond the size limit."""
-        wanted, now_ns = self._retention(), self._time.unix_ns()
+        limits, now_ns = self._retention(), self._time.unix_ns()
         trusted = self._time.clock_status() is ClockStatus.SYNCED
         if trusted:
             for kind, days, paths in (
-                ("diagnostics", wanted.diagnostics_days, self._diagnostics),
-                ("recordings", wanted.recordings_days, self._recordings),
+                ("diagnostics", limits.diagnostics_days, self._diagnostics),
+                ("recordings", limits.recordings_days, self._recordings),
             ):
-                gone = await asyncio.to_thread(remove_older, paths(), now_ns - days * DAY_NS)
-                if gone.files:
+                removed = await asyncio.to_thread(remove_older, paths(), now_ns - days * DAY_NS)
+                if removed.files:
                     data = {
                         "class": kind,
-                        "files": gone.files,
-                        "bytes": gone.size,
-                        "oldest": to_rfc3339(gone.oldest_ns),
+                        "files": removed.files,
+                        "bytes": removed.size,
+                        "oldest": to_rfc3339(removed.oldest_ns),
                         "kept_days": days,
                     }
                     self._journal.append(
                         AuditRecord(to_rfc3339(now_ns), self._position, "retention.removed", data)
                     )
-        until = to_rfc3339(now_ns - wanted.audit_days * DAY_NS) if trusted else None
-        begun = to_rfc3339(now_ns - wanted.audit_days * DAY_NS // 12) if trusted else None
+        until = to_rfc3339(now_ns - limits.audit_days * DAY_NS) if trusted else None
+        closed_before = to_rfc3339(now_ns - limits.audit_days * DAY_NS // 12) if trusted else None
 
         def tidy(audit: AuditWriter, at: str) -> None:
             began = audit.started_at()
-            if begun is not None and began is not None and began < begun:
+            if closed_before is not None and began is not None and began < closed_before:
                 audit.close_file("age", at)
-            audit.prune(until, wanted.audit_max_mib * MIB, at)
+            audit.prune(until, limits.audit_max_mib * MIB, at)
 
         await self._journal.run(tidy)
 

@@ -23,7 +23,7 @@ def device_view(
 ) -> DeviceView:
     """Return the view of one position at this moment."""
     position = device.spec.position
-    upkeep = admission.maintenance(position)
+    maintenance = admission.maintenance(position)
     entry = admission.serial_number_entry(device)
     hidden = device.state_filter.published_state is not device.state_filter.actual_state
     return DeviceView.model_validate(
@@ -41,7 +41,7 @@ def device_view(
             "restarts": device.restarts,
             "pid": device.pid,
             "suppressed_events": device.state_filter.suppressed_events,
-            "maintenance_until": upkeep and to_rfc3339(upkeep.until_ns),
+            "maintenance_until": maintenance and to_rfc3339(maintenance.until_ns),
             "counters": _to_counters(entry),
             "commands": tuple(device.commands),
             "check_levels": tuple(str(level) for level in check_levels(device.driver)),
@@ -56,13 +56,15 @@ def utc_now() -> str:
 
 def device_address(settings: Settings) -> str:
     """Return a device's address. Of a URL only the parts that are not secret: no user, no query."""
-    place = next((found for key in ADDRESS_KEYS if (found := getattr(settings, key, None)) is not None), None)
-    if isinstance(place, Settings) or hasattr(place, "model_fields"):
+    address = next(
+        (found for key in ADDRESS_KEYS if (found := getattr(settings, key, None)) is not None), None
+    )
+    if isinstance(address, Settings) or hasattr(address, "model_fields"):
         inner = next(
-            (found for key in ADDRESS_KEYS if (found := getattr(place, key, None)) is not None), None
+            (found for key in ADDRESS_KEYS if (found := getattr(address, key, None)) is not None), None
         )
-        place = inner if inner is not None else getattr(place, "endpoint", None) or "the network"
-    text = str(place) if place is not None else ""
+        address = inner if inner is not None else getattr(address, "endpoint", None) or "the network"
+    text = str(address) if address is not None else ""
     if "://" not in text:
         return text
     url = urlsplit(text)

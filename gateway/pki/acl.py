@@ -1,8 +1,8 @@
-"""Who may read and say what at the broker: one table of rules, and all that is made of it.
+"""Access list of the broker: one table of rules, and the files made from it.
 
-The broker's access list and the table that people read come from it. Every line of the list names its user,
-rather than a pattern with `%u`: a pattern holds for everybody who has a certificate, of whichever state, and
-keeps lanes apart only as long as no two states have a lane of one name. What no rule allows is refused.
+Mosquitto's access list and the table for people come from it. Every line of the list names its user, instead
+of a pattern with `%u`: a pattern applies to every certificate, of any state, and separates lanes only as long
+as no two states have a lane of the same name. Topics without a rule are denied.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ Verb = Literal["read", "write", "readwrite"]
 
 @dataclass(frozen=True, slots=True)
 class AclRule:
-    """What somebody of a kind may do, with what is his own in braces: {lane}, {me}, {gateway}."""
+    """Right of a kind of principal; its own names are in braces: {lane}, {me}, {gateway}."""
 
     kind: PrincipalKind
     verb: Verb
@@ -30,14 +30,14 @@ class AclRule:
 
 @dataclass(frozen=True, slots=True)
 class AclEntry:
-    """What one user may do: a topic filter (MQTT 5, section 4.7) as the access list has it."""
+    """Right of one user: a topic filter (MQTT 5, section 4.7) as in the access list."""
 
     name: str
     verb: Verb
     topic: str
 
     def allows(self, verb: Literal["read", "write"], topic: str) -> bool:
-        """Whether it covers a topic without wildcards."""
+        """Tell whether it covers a topic without wildcards."""
         levels, filtered = topic.split("/"), self.topic.split("/")
         fits = len(levels) == len(filtered) and all(
             wanted in ("+", level) for wanted, level in zip(filtered, levels, strict=True)
@@ -47,65 +47,67 @@ class AclEntry:
 
 ACL_RULES: tuple[AclRule, ...] = (
     AclRule("gateway", "readwrite", "_gw/{gateway}/state", "its birth and death"),
-    AclRule("gateway", "write", "_gw/{gateway}/evt/+", "events of its own, such as its clock's"),
-    AclRule("gateway", "readwrite", "+/+/desc", "what its devices are"),
-    AclRule("gateway", "readwrite", "+/+/state", "how they are"),
-    AclRule("gateway", "readwrite", "+/+/claim", "who has claimed them"),
-    AclRule("gateway", "readwrite", "+/+/now/+", "how they stand"),
-    AclRule("gateway", "readwrite", "+/+/evt/+", "what they say"),
+    AclRule("gateway", "write", "_gw/{gateway}/evt/+", "its own events, such as steps of its clock"),
+    AclRule("gateway", "readwrite", "+/+/desc", "descriptions of its devices"),
+    AclRule("gateway", "readwrite", "+/+/state", "their states"),
+    AclRule("gateway", "readwrite", "+/+/claim", "their claims"),
+    AclRule("gateway", "readwrite", "+/+/now/+", "their last values"),
+    AclRule("gateway", "readwrite", "+/+/evt/+", "their events"),
     AclRule("gateway", "readwrite", "+/+/blob/+/+", "their images"),
-    AclRule("gateway", "write", "+/+/rsp/+", "answers to everybody"),
-    AclRule("gateway", "write", "+/+/preview/+", "previews to everybody"),
-    AclRule("gateway", "read", "+/+/cmd/+/+", "commands; it gives none"),
-    AclRule("station", "read", "_gw/+/state", "whether the gateway is there"),
-    AclRule("station", "read", "{lane}/+/desc", "what the devices of its lane are"),
-    AclRule("station", "read", "{lane}/+/state", "how they are"),
-    AclRule("station", "read", "{lane}/+/claim", "who has claimed them"),
-    AclRule("station", "read", "{lane}/+/now/+", "how they stand"),
-    AclRule("station", "read", "{lane}/+/evt/+", "what they say"),
+    AclRule("gateway", "write", "+/+/rsp/+", "answers to all stations"),
+    AclRule("gateway", "write", "+/+/preview/+", "previews to all stations"),
+    AclRule("gateway", "read", "+/+/cmd/+/+", "commands; it sends none"),
+    AclRule("station", "read", "_gw/+/state", "birth and death of the gateway"),
+    AclRule("station", "read", "{lane}/+/desc", "descriptions of the devices in its lane"),
+    AclRule("station", "read", "{lane}/+/state", "their states"),
+    AclRule("station", "read", "{lane}/+/claim", "their claims"),
+    AclRule("station", "read", "{lane}/+/now/+", "their last values"),
+    AclRule("station", "read", "{lane}/+/evt/+", "their events"),
     AclRule("station", "read", "{lane}/+/blob/+/+", "their images"),
-    AclRule("station", "write", "{lane}/+/cmd/+/{me}", "commands in its lane, in its own name"),
+    AclRule("station", "write", "{lane}/+/cmd/+/{me}", "commands in its lane, under its own name"),
     AclRule("station", "read", "{lane}/+/rsp/{me}", "answers to itself"),
     AclRule("station", "read", "{lane}/+/preview/{me}", "previews of cameras that it has claimed"),
-    AclRule("supervisor", "read", "_gw/+/state", "whether gateways are there"),
-    AclRule("supervisor", "read", "+/+/desc", "what all devices of the site are"),
-    AclRule("supervisor", "read", "+/+/state", "how they are"),
-    AclRule("supervisor", "read", "+/+/claim", "who has claimed them"),
-    AclRule("supervisor", "read", "+/+/now/+", "how they stand"),
-    AclRule("supervisor", "read", "+/+/evt/command.decided", "which commands were let through or refused"),
-    AclRule("supervisor", "read", "+/+/evt/command.ended", "how they ended"),
-    AclRule("supervisor", "read", "+/+/evt/claim.changed", "who took over from whom"),
-    AclRule("supervisor", "read", "+/+/evt/technician.operation", "what technicians did"),
+    AclRule("supervisor", "read", "_gw/+/state", "birth and death of gateways"),
+    AclRule("supervisor", "read", "+/+/desc", "descriptions of all devices of the site"),
+    AclRule("supervisor", "read", "+/+/state", "their states"),
+    AclRule("supervisor", "read", "+/+/claim", "their claims"),
+    AclRule("supervisor", "read", "+/+/now/+", "their last values"),
+    AclRule("supervisor", "read", "+/+/evt/command.decided", "permitted and refused commands"),
+    AclRule("supervisor", "read", "+/+/evt/command.ended", "ends of commands"),
+    AclRule("supervisor", "read", "+/+/evt/claim.changed", "changes of claims"),
+    AclRule("supervisor", "read", "+/+/evt/technician.operation", "operations of technicians"),
     AclRule("supervisor", "read", "+/+/evt/barrier.alarm", "alarms of barriers"),
-    AclRule("supervisor", "write", "+/+/cmd/+/{me}", "commands everywhere at the site, in his own name"),
-    AclRule("supervisor", "read", "+/+/rsp/{me}", "answers to himself"),
-    AclRule("supervisor", "read", "+/+/preview/{me}", "previews of cameras that he has claimed"),
-    AclRule("technician", "read", "_gw/+/state", "whether gateways are there, and their troubles"),
-    AclRule("technician", "read", "_gw/+/evt/clock.stepped", "what their clocks did"),
-    AclRule("technician", "read", "+/+/desc", "what all devices of the site are"),
-    AclRule("technician", "read", "+/+/state", "how they are, and what is to be done"),
-    AclRule("technician", "read", "+/+/claim", "who has claimed them"),
-    AclRule("technician", "read", "+/+/evt/technician.operation", "what technicians did"),
-    AclRule("hq", "read", "_gw/+/state", "whether gateways are there"),
-    AclRule("hq", "read", "+/+/desc", "what all devices of the site are"),
-    AclRule("hq", "read", "+/+/state", "how they are"),
+    AclRule(
+        "supervisor", "write", "+/+/cmd/+/{me}", "commands to all devices of the site, under its own name"
+    ),
+    AclRule("supervisor", "read", "+/+/rsp/{me}", "answers to itself"),
+    AclRule("supervisor", "read", "+/+/preview/{me}", "previews of cameras that it has claimed"),
+    AclRule("technician", "read", "_gw/+/state", "birth and death of gateways, and their problems"),
+    AclRule("technician", "read", "_gw/+/evt/clock.stepped", "steps of their clocks"),
+    AclRule("technician", "read", "+/+/desc", "descriptions of all devices of the site"),
+    AclRule("technician", "read", "+/+/state", "their states, with remedies"),
+    AclRule("technician", "read", "+/+/claim", "their claims"),
+    AclRule("technician", "read", "+/+/evt/technician.operation", "operations of technicians"),
+    AclRule("hq", "read", "_gw/+/state", "birth and death of gateways"),
+    AclRule("hq", "read", "+/+/desc", "descriptions of all devices of the site"),
+    AclRule("hq", "read", "+/+/state", "their states"),
 )
 SHARED_TOPICS: dict[SharedKind, tuple[str, ...]] = {
     "states": ("desc", "state", "claim", "now/+"),
     "events": ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+"),
 }
-"""What of a lane somebody of another site sees where the description says so."""
+"""Topics of a shared lane that a principal of another site may read."""
 TITLES: dict[PrincipalKind, str] = {
     "gateway": "The gateway",
     "station": "A lane's station",
     "supervisor": "A supervisor",
-    "technician": "A technician, who serves devices at the console",
-    "hq": "Headquarters, to which records go over a connection of their own",
+    "technician": "A technician, who services devices at the console",
+    "hq": "Headquarters, which receives records over a connection of their own",
 }
 
 
 def acl_entries(deployment: Deployment, revoked: Iterable[str] = ()) -> Iterator[AclEntry]:
-    """Everything that anybody may do, by user; `gone`: those who may not any more, whatever they are."""
+    """Yield every right, by user. `revoked`: names without rights, whatever their kind."""
     root = TRAINING_ROOT if deployment.training else ROOT
     left = set(revoked)
     for principal in deployment.principals.values():
@@ -135,7 +137,7 @@ def _shared(deployment: Deployment, principal: Principal, root: str) -> Iterator
 
 
 def mosquitto_acl(deployment: Deployment, revoked: Iterable[str] = ()) -> str:
-    """Mosquitto's acl_file (mosquitto.conf(5))."""
+    """Return Mosquitto's acl_file (mosquitto.conf(5))."""
     lines = [GENERATED_HEADER]
     user = None
     for right in acl_entries(deployment, revoked):
@@ -147,7 +149,7 @@ def mosquitto_acl(deployment: Deployment, revoked: Iterable[str] = ()) -> str:
 
 
 def role_file(deployment: Deployment, site_name: str, revoked: Iterable[str] = ()) -> str:
-    """The role file of a site's gateways: of what the broker lets through, they obey no more than this."""
+    """Return the role file of a site's gateways: the commands that a gateway accepts from the broker."""
     site, left = deployment.sites[site_name], set(revoked)
     lines = [
         GENERATED_HEADER,
@@ -176,7 +178,7 @@ def role_file(deployment: Deployment, site_name: str, revoked: Iterable[str] = (
 
 
 def _foreign_station(deployment: Deployment, principal: Principal, authority: str) -> str:
-    """Known so that the record names it; one of the same state's other site simply has no roles here."""
+    """Make the entry of a station of another site: known so that records name it, without roles."""
     theirs = deployment.sites[principal.site].authority
     return f'authority = "{theirs}"' if theirs != authority else ""
 
@@ -191,10 +193,10 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def rights_table() -> Iterator[str]:
-    """The rules as people read them, in Markdown; topics are under `bgw/v1/{site}/`."""
+    """Yield the rules as tables in Markdown; topics are under `bgw/v1/{site}/`."""
     for kind in PRINCIPAL_KINDS:
         yield f"\n**{TITLES[kind]}** ({kind})\n"
-        yield "| may | topic | which is |"
+        yield "| may | topic | content |"
         yield "|---|---|---|"
         for rule in ACL_RULES:
             if rule.kind == kind:

@@ -1,6 +1,7 @@
-"""A post's own authority: X.509 (RFC 5280) with ECDSA over P-256, which every broker and client takes.
+"""Certificate authority of a post.
 
-All is in force from a month before it was made: a machine without a clock of its own starts in the past.
+X.509 (RFC 5280) with ECDSA over P-256, which every broker and client supports. Certificates are valid from a
+month before they are made: a machine without a clock of its own starts in the past.
 """
 
 from collections.abc import Iterable
@@ -40,16 +41,16 @@ REVOCATION_REASONS: dict[str, x509.ReasonFlags] = {
     "left": x509.ReasonFlags.cessation_of_operation,
     "replaced": x509.ReasonFlags.superseded,
 }
-"""Why a certificate is revoked, and what the list calls it (RFC 5280, section 5.3.1)."""
+"""Reasons for revocation, and their flags in the list (RFC 5280, section 5.3.1)."""
 
 
 class NoPassphraseError(Exception):
-    """The authority's key is kept under a passphrase, and none or another one was given."""
+    """The authority's key is encrypted, and the passphrase is missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class RevokedCertificate:
-    """A certificate that is not to be trusted any more."""
+    """A certificate that is revoked."""
 
     serial: int
     revoked_at: datetime
@@ -65,12 +66,12 @@ class IssuedCertificate:
 
     @property
     def pem(self) -> bytes:
-        """The certificate."""
+        """The certificate, PEM."""
         return self.certificate.public_bytes(Encoding.PEM)
 
 
 class CertificateAuthority:
-    """Issues and revokes; whoever holds its key can be anybody at the broker."""
+    """Authority that issues and revokes. Whoever holds its key can take any name at the broker."""
 
     def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         self.certificate = certificate
@@ -78,7 +79,7 @@ class CertificateAuthority:
 
     @classmethod
     def make(cls, name: str) -> Self:
-        """Make an authority of that common name."""
+        """Make an authority with a common name."""
         key, now = ec.generate_private_key(ec.SECP256R1()), _now()
         subject = _name(name)
         builder = (
@@ -99,13 +100,15 @@ class CertificateAuthority:
 
     @classmethod
     def load(cls, certificate: bytes, key: bytes, passphrase: bytes | None) -> Self:
-        """Read what `pem` and `secret` gave; raises NoPassphraseError, UnusableKeyError."""
+        """Load an authority from PEM; raises NoPassphraseError, UnusableKeyError."""
         try:
             loaded = private_key(key, passphrase)
         except TypeError:
             if passphrase is None:
-                raise NoPassphraseError("the authority's key is kept under a passphrase") from None
-            loaded = private_key(key)  # one that is kept without
+                raise NoPassphraseError(
+                    "the authority's key is encrypted: a passphrase is required"
+                ) from None
+            loaded = private_key(key)  # a key without a passphrase
         except ValueError:
             if passphrase is not None:
                 raise NoPassphraseError("that is not the passphrase of the authority's key") from None
@@ -120,11 +123,11 @@ class CertificateAuthority:
 
     @property
     def pem(self) -> bytes:
-        """Its certificate."""
+        """The authority's certificate, PEM."""
         return self.certificate.public_bytes(Encoding.PEM)
 
     def key_pem(self, passphrase: bytes | None) -> bytes:
-        """Its key, PEM, under a passphrase where one is given."""
+        """Return its key, PEM, encrypted where a passphrase is given."""
         kept = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
         return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, kept)
 
@@ -158,10 +161,10 @@ class CertificateAuthority:
         return IssuedCertificate(builder.sign(self._key, SHA256()), secret)
 
     def revocation_list(self, revoked: Iterable[RevokedCertificate]) -> bytes:
-        """The list of what is revoked, PEM.
+        """Return the revocation list, PEM.
 
-        It is in force as long as the authority: OpenSSL refuses everybody once a list is out of date, and no
-        post may close because nobody was there to sign the same list again.
+        It is valid as long as the authority: OpenSSL refuses every client once a list is out of date, and no
+        post must stop because the same list was not signed again.
         """
         now = _now()
         builder = (

@@ -1,6 +1,6 @@
-"""Who is known at a broker: one file, which names posts' files for their sites, gateways and lanes.
+"""Principals at a broker: one file, which names posts' files for their sites, gateways and lanes.
 
-A post's file is read for that alone: the certificates and role file that it names may not have been made yet.
+Of a post's file only those are read: its certificates and role file may not exist yet.
 """
 
 import os
@@ -26,12 +26,12 @@ PrincipalKind = Literal["gateway", "station", PersonRole]
 PRINCIPAL_KINDS: tuple[PrincipalKind, ...] = ("gateway", "station", *get_args(PersonRole))
 SharedKind = Literal["states", "events"]
 BROKER = "broker"
-"""The name of the broker's own certificate and folder."""
+"""Name of the broker's own certificate and directory."""
 INDEX, AUTHORITY_KEY, AUTHORITY, SIGNED_BY = "authority.json", "ca.key", "ca.crt", "signed-by"
 RESERVED_NAMES = frozenset({BROKER, INDEX, AUTHORITY_KEY, AUTHORITY, SIGNED_BY})
-"""What stands in the folder of an authority beside everybody's own folder: nobody is named so."""
+"""Names in the directory of an authority that no principal can have."""
 MAX_COMMON_NAME = 64
-"""Of a common name (RFC 5280, appendix A.1: ub-common-name)."""
+"""Upper bound on a common name (RFC 5280, appendix A.1: ub-common-name)."""
 
 
 def _position(text: str) -> str:
@@ -39,7 +39,7 @@ def _position(text: str) -> str:
 
 
 class BrokerRef(ConfigSection):
-    """Where the broker is."""
+    """Address of the broker."""
 
     names: tuple[Host, ...] = Field(
         ("localhost", "127.0.0.1"),
@@ -54,52 +54,54 @@ class PostRef(ConfigSection):
     """One gateway, by the file that describes its post."""
 
     file: FilePath = Field(description="The post's file.", examples=["gateway.toml"])
-    authority: Authority = Field(description="Whose post it is.", examples=["KE"])
+    authority: Authority = Field(description="Authority of the post.", examples=["KE"])
     name_prefix: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]{0,14})?$")] = Field(
         "",
-        description="What the names of its gateway and lanes begin with; tells two sites apart.",
+        description="Prefix of the names of its gateway and lanes; distinguishes two sites.",
         examples=["ke-"],
     )
     movable_positions: tuple[Annotated[str, AfterValidator(_position)], ...] = Field(
         (),
-        description="Devices that the counter of their lane may move; supervisors may anyway.",
+        description="Devices that the station of their lane may move; supervisors may always.",
         examples=[["lane-1/barrier"]],
     )
 
 
 class Person(ConfigSection):
-    """Somebody who is no lane's counter. The name is a place or duty, never a person's: brokers log it."""
+    """A principal that is no lane's station. Its name is a place or duty, not a person's: brokers log it."""
 
     role: PersonRole = Field(description="supervisor, technician or hq.", examples=["supervisor"])
     site: Slug | None = Field(
-        None, description="Of which site; needed where the broker has several.", examples=["ke-busia"]
+        None, description="Site; required where the broker has several.", examples=["ke-busia"]
     )
 
 
 class SharedAccess(ConfigSection):
-    """Lanes of one site that somebody of another site sees too. Commands are never shared."""
+    """Lanes of one site that principals of another site may read. Commands are never shared."""
 
     site: Slug = Field(description="Whose lanes.", examples=["ke-busia"])
     lanes: tuple[Slug, ...] = Field(min_length=1, description="Which.", examples=[["lane-3"]])
-    principals: tuple[Name, ...] = Field(min_length=1, description="Who sees them.", examples=[["ug-lane-3"]])
+    principals: tuple[Name, ...] = Field(
+        min_length=1, description="Principals that may read them.", examples=[["ug-lane-3"]]
+    )
     scope: SharedKind = Field(
         "states",
-        description="states: how devices are; events: all that they say, travellers' data included.",
+        description="states: states of devices; events: all events too, with travellers' data.",
         examples=["states"],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody with a certificate: its common name is the user name at the broker."""
+    """Owner of a certificate: its common name is the user name at the broker."""
 
     name: str
     kind: PrincipalKind
     site: str
     lane: str | None = None
-    """Of a station."""
+    """Lane of a station."""
     gateway: str | None = None
-    """Of a gateway: its name in its topics."""
+    """Name of a gateway in its topics."""
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Everybody at one broker."""
+    """All sites and principals at one broker."""
 
     broker: BrokerRef
     sites: dict[str, Site]
@@ -125,12 +127,12 @@ class Deployment:
     training: bool
 
     def at_site(self, site: str) -> Iterator[Principal]:
-        """Everybody of one site."""
+        """Return the principals of one site."""
         return (principal for principal in self.principals.values() if principal.site == site)
 
 
 def load_deployment(path: Path, environ: Mapping[str, str] | None = None) -> Deployment:
-    """Read a description and the posts that it names; raises ConfigError with everything that is wrong."""
+    """Load a description and the posts that it names; raises ConfigError with all mistakes."""
     environ = os.environ if environ is None else environ
     text = read_text(path)
     filled = interpolate(parse(path, text), environ)
@@ -141,7 +143,7 @@ def load_deployment(path: Path, environ: Mapping[str, str] | None = None) -> Dep
 
 
 class _Reading:
-    """One description on its way to a hall."""
+    """Reader of one description."""
 
     def __init__(self, filled: InterpolatedTable, folder: Path, environ: Mapping[str, str]) -> None:
         self._filled, self._folder, self._environ = filled, folder, environ
@@ -225,7 +227,7 @@ class _Reading:
                 continue
             site = person.site or (next(iter(self._sites)) if len(self._sites) == 1 else None)
             if site is None:
-                self._fault(key, "of which site?", f'add site = "...": {", ".join(self._sites)}')
+                self._fault(key, "the site is missing", f'add site = "...": {", ".join(self._sites)}')
             elif site not in self._sites:
                 self._fault((*key, "site"), f"no post is of {site}", f"sites: {', '.join(self._sites)}")
             else:
@@ -243,8 +245,8 @@ class _Reading:
         elif principal.name in self._principals:
             self._fault(
                 key,
-                f"two are named {principal.name}: the broker could not tell them apart",
-                'name one of them otherwise, or give each site a name_prefix = "ke-"',
+                f"two are named {principal.name}: the broker cannot tell them apart",
+                'rename one of them, or give each site a name_prefix = "ke-"',
             )
         else:
             self._principals[principal.name] = principal
@@ -270,7 +272,7 @@ class _Reading:
                 if name not in self._principals:
                     self._fault(
                         (*key, "principals"),
-                        f"nobody is named {name}",
+                        f"there is no principal named {name}",
                         f"known: {', '.join(self._principals)}",
                     )
             yield shared

@@ -1,7 +1,7 @@
 """Detached signatures: JWS of RFC 7515, appendix F, made with Ed25519 (RFC 8037, RFC 9864) over exact bytes.
 
-One algorithm, and a header that names it and the key: nothing is negotiated, so cryptography's own sign and
-verify do; tests hold it against another implementation.
+There is one algorithm, and a header that names it and the key. Nothing is negotiated, so cryptography's own
+functions suffice; tests compare them with another implementation.
 """
 
 import json
@@ -22,11 +22,11 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class InvalidSignatureError(ValueError):
-    """A signature is not of these bytes, or no signature that we make; the text says what is wrong."""
+    """The signature does not fit these bytes, or has another form; the text says which."""
 
 
 class UnknownSignerError(Exception):
-    """It was signed with a key that was not given; `kid` is what it calls that key."""
+    """It was signed with a key that was not given; `kid` is the id of that key."""
 
     def __init__(self, kid: str) -> None:
         super().__init__(f"signed with {kid}, which is no key that was given")
@@ -34,7 +34,7 @@ class UnknownSignerError(Exception):
 
 
 class Signer:
-    """Signs with one key; may be used by several threads."""
+    """Signer with one key; may be used by several threads."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self.kid = key_id(key.public_key())
@@ -49,13 +49,13 @@ class Signer:
 
 
 class Verifier:
-    """Knows the public keys that may have signed."""
+    """Verifier with the public keys of all accepted signers."""
 
     def __init__(self, keys: Iterable[Ed25519PublicKey]) -> None:
         self._keys = {key_id(key): key for key in keys}
 
     def check(self, payload: bytes, jws: str) -> str:
-        """Name the key that signed; raises WrongSignatureError, UnknownSignerError."""
+        """Verify a signature; returns its key's id; raises InvalidSignatureError, UnknownSignerError."""
         header, kid, signature = _split_jws(jws)
         key = self._keys.get(kid)
         if key is None:
@@ -63,12 +63,12 @@ class Verifier:
         try:
             key.verify(signature, header + b"." + _base64(payload))
         except InvalidSignature:
-            raise InvalidSignatureError("it was made of something else") from None
+            raise InvalidSignatureError("it does not fit these bytes") from None
         return kid
 
 
 def _split_jws(jws: str) -> tuple[bytes, str, bytes]:
-    """Header as it is signed, name of the key, signature; raises WrongSignatureError."""
+    """Return header as signed, key id and signature; raises InvalidSignatureError."""
     parts = jws.split(".")
     if len(jws) > _LONGEST or not jws.isascii() or len(parts) != 3 or parts[1]:
         raise InvalidSignatureError("it is no detached JWS")
@@ -79,8 +79,8 @@ def _split_jws(jws: str) -> tuple[bytes, str, bytes]:
         said = None
     # Anything else in it, such as `crit` or `b64`, might change what is signed.
     if not isinstance(said, dict) or set(said) != {"alg", "kid"} or said["alg"] != _ALGORITHM:
-        raise InvalidSignatureError("its header is none of ours")
-    # Somebody else's name of a key stands in logs before it is known: it must look like one.
+        raise InvalidSignatureError("its header has another form")
+    # The key id is logged before it is known to be valid: it must have the form of one.
     if not isinstance(said["kid"], str) or not _KEY_ID.fullmatch(said["kid"]):
         raise InvalidSignatureError("it names no key")
     return parts[0].encode(), said["kid"], signature
@@ -91,11 +91,11 @@ def _base64(raw: bytes) -> bytes:
 
 
 def _decoded(text: str) -> bytes:
-    """Undo base64url; raises WrongSignatureError, also where the same bytes are spelled another way."""
+    """Decode base64url; raises InvalidSignatureError, also for another spelling of the same bytes."""
     try:
         raw = b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
     except ValueError:
         raw = b""
     if not raw or _base64(raw) != text.encode():
-        raise InvalidSignatureError("it is not spelled as base64url")
+        raise InvalidSignatureError("it is not valid base64url")
     return raw

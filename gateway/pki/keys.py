@@ -1,6 +1,7 @@
-"""The gateway's signing key, Ed25519: what it signs, whoever has the public half can check.
+"""Signing key of a gateway, Ed25519: anyone with the public key can verify what it signs.
 
-Kept as PEM: PKCS #8 (RFC 5958, RFC 8410) and SubjectPublicKeyInfo. A key is named by its RFC 7638 thumbprint.
+Stored as PEM: PKCS #8 (RFC 5958, RFC 8410) and SubjectPublicKeyInfo. The id of a key is its RFC 7638
+thumbprint.
 """
 
 from base64 import urlsafe_b64encode
@@ -25,7 +26,7 @@ KEY_FILE, PUBLIC_FILE = "signing.key", "signing.pub"
 
 
 class UnusableKeyError(Exception):
-    """A file holds no key of the kind that is needed; the text says which file, never what is in it."""
+    """A file holds no key of the required kind; the text names the file, never its content."""
 
 
 def make_signing_key(folder: Path) -> Ed25519PrivateKey:
@@ -39,15 +40,15 @@ def make_signing_key(folder: Path) -> Ed25519PrivateKey:
 
 
 def private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKeyTypes:
-    """Read a private key of any kind; raises ValueError, or TypeError where a passphrase lacks or is idle."""
+    """Load a private key of any kind; raises ValueError; TypeError if a passphrase is missing or needless."""
     try:
         return load_pem_private_key(pem, passphrase)
-    except (UnsupportedAlgorithm, InternalError):  # the latter of an Ed25519 key of 31 bytes
+    except (UnsupportedAlgorithm, InternalError):  # TypeError: an Ed25519 key of 31 bytes
         raise ValueError("no private key") from None
 
 
 def load_signing_key(file: Path) -> Ed25519PrivateKey:
-    """Read a private signing key; raises UnusableKeyError, OSError."""
+    """Load a private signing key; raises UnusableKeyError, OSError."""
     try:
         key = private_key(file.read_bytes())
     except (ValueError, TypeError):
@@ -58,7 +59,7 @@ def load_signing_key(file: Path) -> Ed25519PrivateKey:
 
 
 def load_public_key(file: Path) -> Ed25519PublicKey:
-    """Read the public half of a signing key; raises UnusableKeyError, OSError."""
+    """Load a public key; raises UnusableKeyError, OSError."""
     try:
         key = load_pem_public_key(file.read_bytes())
     except (ValueError, UnsupportedAlgorithm, InternalError):
@@ -69,7 +70,7 @@ def load_public_key(file: Path) -> Ed25519PublicKey:
 
 
 def key_id(key: Ed25519PublicKey) -> str:
-    """The key's name: the SHA-256 thumbprint of its JWK (RFC 7638; RFC 8037, section 2)."""
+    """Return the id of a key: the SHA-256 thumbprint of its JWK (RFC 7638; RFC 8037, section 2)."""
     x = _base64(key.public_bytes_raw())
     return _base64(sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest())
 

@@ -1,7 +1,7 @@
-"""Mosquitto's configuration for a broker where everybody has a certificate."""
+"""Mosquitto's configuration for a broker that requires certificates."""
 
 FOLDER = "/etc/mosquitto/borderpost"
-"""Where Mosquitto finds the folder `broker`."""
+"""Directory of the broker's files on Mosquitto's machine."""
 
 _TEXT = """\
 # Made by `borderpost trust`. Mosquitto 2; copy this folder to {folder}, and start it with
@@ -38,5 +38,5 @@ set_tcp_nodelay true
 
 
 def listener_conf(port: int, folder: str = FOLDER) -> str:
-    """The text of mosquitto.conf (mosquitto.conf(5)), for the files in a folder."""
+    """Return the text of mosquitto.conf (mosquitto.conf(5)), for the files in a directory."""
     return _TEXT.format(port=port, folder=folder)

@@ -1,4 +1,4 @@
-"""The key that a post's file names for signing."""
+"""Signing key of a post, as its file names it."""
 
 import os
 from pathlib import Path

@@ -1,10 +1,10 @@
-"""The folder of a post's authority: a folder for everybody who is known, to be taken to his machine.
+"""Directory of a post's authority, with a directory for each principal, to be copied to its machine.
 
-authority.json           what was issued to whom, until when, and what of it is revoked
-ca.key, ca.crt           the authority: its key never leaves this folder
-broker/                  for Mosquitto, whole: mosquitto.conf, acl, ca.crt, crl.pem, broker.crt, broker.key
+authority.json           issued certificates: owner, end, and revocation
+ca.key, ca.crt           the authority: its key never leaves this directory
+broker/                  for Mosquitto: mosquitto.conf, acl, ca.crt, crl.pem, broker.crt, broker.key
 NAME/                    ca.crt, NAME.crt, NAME.key; a gateway's with roles.toml, signing.key and signing.pub
-signed-by/GATEWAY.pub    with which everybody can check what that gateway signs
+signed-by/GATEWAY.pub    public key to verify what that gateway signs
 """
 
 import json
@@ -32,12 +32,12 @@ PRIVATE_SUFFIXES = frozenset({".key"})
 
 
 class StoreNotFoundError(Exception):
-    """There is no authority in that folder, or what says what it issued cannot be read."""
+    """There is no authority in that directory, or its list of certificates cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateRecord:
-    """One certificate that was issued."""
+    """Record of one issued certificate."""
 
     name: str
     kind: str
@@ -50,20 +50,20 @@ class CertificateRecord:
 
     @classmethod
     def from_certificate(cls, name: str, kind: str, certificate: x509.Certificate) -> Self:
-        """What is noted of a certificate."""
+        """Make the record of a certificate."""
         digest = certificate.fingerprint(SHA256()).hex()
         return cls(name, kind, certificate.serial_number, digest, certificate.not_valid_after_utc)
 
     @classmethod
     def from_json(cls, json: Mapping[str, Any]) -> Self:
-        """Read what `noted` wrote; raises KeyError, TypeError, ValueError."""
+        """Read the result of `to_json`; raises KeyError, TypeError, ValueError."""
         revoked = json["revoked"] and datetime.fromisoformat(json["revoked"])
         ends = datetime.fromisoformat(json["ends"])
         serial = int(json["serial"], 16)
         return cls(json["name"], json["kind"], serial, json["fingerprint"], ends, revoked, json["why"])
 
     def to_json(self) -> dict[str, str | None]:
-        """As JSON."""
+        """Convert to JSON."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -76,7 +76,10 @@ class CertificateRecord:
 
 
 class CertificateStore:
-    """What is in it, and how it is changed: each file whole, the index before what it speaks of."""
+    """Content of the directory, and its changes.
+
+    Each file is replaced as a whole, the list of certificates first.
+    """
 
     def __init__(self, path: Path, entries: Iterable[CertificateRecord] = ()) -> None:
         self.path = path
@@ -84,7 +87,7 @@ class CertificateStore:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read its index; raises NoFolderError, PermissionError."""
+        """Open a directory; raises StoreNotFoundError, PermissionError."""
         try:
             index = json.loads((path / INDEX).read_bytes())
             return cls(path, [CertificateRecord.from_json(noted) for noted in index["certificates"]])
@@ -94,22 +97,22 @@ class CertificateStore:
             raise StoreNotFoundError(f"{path / INDEX} was changed: it is no list of certificates") from None
 
     def current_certificates(self) -> dict[str, CertificateRecord]:
-        """The certificate that everybody has now."""
+        """Return the newest certificate of each principal."""
         return {entry.name: entry for entry in self.certificates}
 
     def revoked_names(self) -> list[str]:
-        """Who has had a certificate, and whose last one is revoked."""
+        """List the principals whose newest certificate is revoked."""
         return [entry.name for entry in self.current_certificates().values() if entry.revoked is not None]
 
     def load_ca(self, passphrase: bytes | None) -> CertificateAuthority:
-        """The authority itself; raises OSError, NoPassphraseError, UnusableKeyError."""
+        """Load the authority; raises OSError, NoPassphraseError, UnusableKeyError."""
         certificate, key = (self.path / AUTHORITY).read_bytes(), (self.path / AUTHORITY_KEY).read_bytes()
         return CertificateAuthority.load(certificate, key, passphrase)
 
     def issue(
         self, authority: CertificateAuthority, deployment: Deployment, names: Iterable[str], days: int
     ) -> None:
-        """Give each of them a new certificate and key."""
+        """Issue a new certificate and key to each name."""
         for name in names:
             addresses = deployment.broker.names if name == BROKER else ()
             issued = authority.issue(name, days, addresses)
@@ -120,7 +123,7 @@ class CertificateStore:
             self.write(f"{name}/{name}.crt", issued.pem)
 
     def revoke(self, names: Iterable[str], reason: str, now: datetime) -> list[CertificateRecord]:
-        """Note all that they have as revoked; returns what was not so before."""
+        """Mark all certificates of some names as revoked; returns those that were not revoked before."""
         wanted, revoked = set(names), []
         for at, entry in enumerate(self.certificates):
             if entry.name in wanted and entry.revoked is None:
@@ -130,7 +133,7 @@ class CertificateStore:
         return revoked
 
     def write_derived_files(self, authority: CertificateAuthority, deployment: Deployment) -> None:
-        """Write everything that follows from the description and the certificates anew."""
+        """Write all files that follow from the description and the certificates."""
         for name in (BROKER, *deployment.principals):
             self.write(f"{name}/{AUTHORITY}", authority.pem)
         for principal in deployment.principals.values():
@@ -150,8 +153,8 @@ class CertificateStore:
             self.write(file, text.encode())
 
     def install_for_broker(self, directory: Path) -> None:
-        """Put the broker's files where Mosquitto finds them, for its group; raises LookupError, OSError."""
-        group = "mosquitto" if os.geteuid() == 0 else None  # whoever else does this is the one who runs it
+        """Copy the broker's files to Mosquitto's directory, for its group; raises LookupError, OSError."""
+        group = "mosquitto" if os.geteuid() == 0 else None  # without root, the user who runs it is the owner
         make_folder(directory, 0o750)
         for file in sorted((self.path / BROKER).iterdir()):
             text = file.read_bytes()
@@ -162,7 +165,7 @@ class CertificateStore:
             shutil.chown(directory, group=group)
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace one file; keys for their owner alone."""
+        """Replace one file; keys are readable by their owner alone."""
         file = self.path / name
         make_folder(file.parent, 0o700)
         write_whole(file, content, 0o600 if file.suffix in PRIVATE_SUFFIXES else 0o640)
@@ -173,7 +176,7 @@ class CertificateStore:
 
 
 def derived_files(deployment: Deployment, revoked: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The files that follow from the description alone."""
+    """Yield the files that follow from the description alone."""
     yield f"{BROKER}/acl", mosquitto_acl(deployment, revoked)
     yield f"{BROKER}/mosquitto.conf", listener_conf(deployment.broker.port)
     for principal in deployment.principals.values():
@@ -182,12 +185,12 @@ def derived_files(deployment: Deployment, revoked: Iterable[str]) -> Iterator[tu
 
 
 def init(path: Path, deployment: Deployment, *, days: int, passphrase: bytes | None) -> CertificateStore:
-    """Make an authority with all that the description asks for: all of it, or nothing.
+    """Make an authority with all certificates of the description: all of it, or nothing.
 
-    Raises FileExistsError where there is something already, OSError.
+    Raises OSError; FileExistsError where something exists already.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(f"{path} is there already")
+        raise FileExistsError(f"{path} exists already")
     make_folder(path.parent, 0o777)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
@@ -208,7 +211,7 @@ def init(path: Path, deployment: Deployment, *, days: int, passphrase: bytes | N
 def names_to_renew(
     folder: CertificateStore, deployment: Deployment, broken: Iterable[str], before: datetime
 ) -> list[str]:
-    """Who needs a new certificate: those who have none, a broken one, or one that ends before then."""
+    """List the principals whose certificate is missing, broken, or ends before a time."""
     latest, wrong = folder.current_certificates(), set(broken)
     return [
         name
@@ -219,7 +222,7 @@ def names_to_renew(
 
 
 def stale_names(folder: CertificateStore, deployment: Deployment) -> list[str]:
-    """Whose certificate is in force although the description does not know them any more."""
+    """List the principals with a valid certificate that the description does not name any more."""
     return [
         name
         for name, entry in folder.current_certificates().items()
@@ -228,9 +231,9 @@ def stale_names(folder: CertificateStore, deployment: Deployment) -> list[str]:
 
 
 def is_readable_by_others(file: Path) -> bool:
-    """Whether more than its owner and group can read a file; raises OSError."""
+    """Tell whether more than its owner and group can read a file; raises OSError."""
     return bool(file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP))
 
 
 RENEW_BEFORE = timedelta(days=60)
-"""What ends within so long is renewed: the doctor speaks of it from then on."""
+"""Time before its end from which a certificate is renewed; the doctor reports it from then on."""

@@ -1,4 +1,4 @@
-"""Whether certificates are what their authority made them: a changed one is found, and named by its file."""
+"""Verification of issued certificates and files: each changed one is reported by its file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ _UNREADABLE = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.Unsupported
 
 @dataclass(frozen=True, slots=True)
 class CertificateIssue:
-    """One thing that is wrong in a folder."""
+    """One problem in the directory of an authority."""
 
     file: Path
     name: str | None
-    """Whose it is, where it is somebody's: `borderpost trust renew` mends that."""
+    """Principal of the file, if any: `borderpost trust renew` repairs it."""
     text: str
 
 
 def read_certificates(file: Path) -> list[x509.Certificate]:
-    """Read a file of PEM certificates, as far as their names and times; raises OSError, ValueError."""
+    """Read a file of PEM certificates, their names and times at least; raises OSError, ValueError."""
     try:
         certificates = x509.load_pem_x509_certificates(file.read_bytes())
-        # Parsed only when they are asked for.
+        # Other fields are parsed only on access.
         for it in certificates:
             _ = (it.subject, it.issuer, it.not_valid_before_utc, it.not_valid_after_utc)
     except (x509.InvalidVersion, UnsupportedAlgorithm) as error:
@@ -39,7 +39,7 @@ def read_certificates(file: Path) -> list[x509.Certificate]:
 
 
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the issuer's key signed it, as it stands."""
+    """Tell whether a certificate is signed with the issuer's key."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
@@ -48,7 +48,7 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 
 
 def has_issuer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether it says that this issuer made it: by name, or by its key's identifier."""
+    """Tell whether a certificate names this issuer, by name or by its key's identifier."""
     if certificate.issuer == issuer.subject:
         return True
     try:
@@ -60,7 +60,7 @@ def has_issuer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def find_issues(folder: CertificateStore, deployment: Deployment | None = None) -> Iterator[CertificateIssue]:
-    """Everything that is not as `init` and `renew` left it; with a hall, of what follows from it too."""
+    """Yield all differences from what `init` and `renew` wrote; with a deployment, also from its files."""
     try:
         authority = read_certificates(folder.path / AUTHORITY)[0]
     except (OSError, ValueError) as error:
@@ -71,7 +71,9 @@ def find_issues(folder: CertificateStore, deployment: Deployment | None = None) 
         return
     key = folder.path / AUTHORITY_KEY
     if key.exists() and is_readable_by_others(key):
-        yield CertificateIssue(key, None, "can be read by others: whoever has it can be anybody here")
+        yield CertificateIssue(
+            key, None, "can be read by others: whoever has it can take any name at the broker"
+        )
     for name, entry in folder.current_certificates().items():
         if entry.revoked is None:
             yield from _certificate(folder.path / name, entry, authority)
@@ -83,7 +85,7 @@ def find_issues(folder: CertificateStore, deployment: Deployment | None = None) 
             written = folder.path / file
             if not written.exists() or written.read_text("utf-8", "replace") != text:
                 yield CertificateIssue(
-                    written, None, "is not what the description says; `borderpost trust renew` writes it"
+                    written, None, "differs from the description; `borderpost trust renew` writes it"
                 )
 
 
@@ -102,22 +104,24 @@ def _certificate(
             file, entry.name, "was changed, or another authority made it: the signature does not fit"
         )
     elif [it.value for it in named] != [entry.name]:
-        yield CertificateIssue(file, entry.name, f"is somebody else's, not the certificate of {entry.name}")
+        yield CertificateIssue(
+            file, entry.name, f"belongs to another principal: it is not the certificate of {entry.name}"
+        )
     elif certificate.fingerprint(SHA256()).hex() != entry.fingerprint:
-        yield CertificateIssue(file, entry.name, "is not the one that was issued last")
+        yield CertificateIssue(file, entry.name, "is not the certificate that was issued last")
     try:
         key = private_key(secret.read_bytes())
     except PermissionError:
-        return  # who may not read it can still look at all the rest
+        return  # without the right to read it, all other files can still be checked
     except FileNotFoundError:
-        return  # taken to its owner's machine, as it should be
+        return  # copied to its owner's machine, as intended
     except (ValueError, TypeError, UnsupportedAlgorithm):
         yield CertificateIssue(secret, entry.name, "is no private key")
         return
     try:
         fits = key.public_key() == certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        return  # the certificate's own flaw
+        return  # reported for the certificate itself
     if not fits:
         yield CertificateIssue(secret, entry.name, "is not the key of the certificate beside it")
     if is_readable_by_others(secret):
@@ -151,5 +155,5 @@ def _unusable(error: Exception) -> str:
 
 
 def unusable_names(folder: CertificateStore) -> set[str]:
-    """Whose certificate or key is of no use."""
+    """Return the principals whose certificate or key is unusable."""
     return {flaw.name for flaw in find_issues(folder) if flaw.name is not None}

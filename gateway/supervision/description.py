@@ -17,11 +17,11 @@ def describe_device(
         identity=identity,
         events=tuple(
             EventDescription(
-                type=said.event_type,
-                dataschema=to_schema_id(said.event_type),
-                data_class=said.data_class,
+                type=observation_type.event_type,
+                dataschema=to_schema_id(observation_type.event_type),
+                data_class=observation_type.data_class,
             )
-            for said in driver.observation_types
+            for observation_type in driver.observation_types
         ),
         commands=(
             *(describe_command(driver.family, command) for command in driver.commands.values()),

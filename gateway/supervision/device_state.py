@@ -38,11 +38,11 @@ class DeviceStateFilter:
 
     def count_if_suppressed(self, data_class: str) -> bool:
         """Return True, and count the event, if its data class is suppressed."""
-        kept = self.suppression is not None and (
+        is_suppressed = self.suppression is not None and (
             self.suppression.includes_records or data_class == DataClass.TRAVELLER
         )
-        self.suppressed_events += kept
-        return kept
+        self.suppressed_events += is_suppressed
+        return is_suppressed
 
     def set_suppression(self, suppression: Suppression | None) -> None:
         """Start or change suppression; None ends it."""
@@ -84,13 +84,13 @@ class DeviceStateFilter:
         """Publish the actual state, or its substitute during suppression."""
         if self.actual_state is None:
             return
-        held = self._substitute_state
+        substitute = self._substitute_state
         if (
-            held is not None
+            substitute is not None
             and self.suppression is not None
             and self.suppression.overrides(self.actual_state.state)
         ):
-            self.published_state = held.model_copy(update={"provenance": self.actual_state.provenance})
+            self.published_state = substitute.model_copy(update={"provenance": self.actual_state.provenance})
         else:
             self.published_state = self.actual_state
         self._on_change(self.published_state)

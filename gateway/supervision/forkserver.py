@@ -148,8 +148,8 @@ def _reap(children: set[int]) -> list[tuple[int, int]]:
     """Reap the children that have ended; return pids and exit statuses (negative: the signal)."""
     ended = []
     for pid in list(children):
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
+        reaped, status = os.waitpid(pid, os.WNOHANG)
+        if reaped:
             children.discard(pid)
             ended.append((pid, os.waitstatus_to_exitcode(status)))
     return ended

@@ -106,9 +106,9 @@ class DeviceSupervisor:
     def start(self) -> None:
         """Start to serve the position."""
         # Last values of an earlier run are outdated, even where its outbox had no time to store the topic.
-        for said in self.driver.observation_types:
-            if said.is_state:
-                self._listener.on_last_value(self.spec.position, said.event_type, None)
+        for observation_type in self.driver.observation_types:
+            if observation_type.is_state:
+                self._listener.on_last_value(self.spec.position, observation_type.event_type, None)
         self.publish_description()
         self._set_state(StateCode.STARTING)
         self._next_action_at = asyncio.get_running_loop().time()

@@ -59,8 +59,8 @@ class CommandRunner:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=CANCEL_TIMEOUT_S)
-        for ticket in list(self._running):  # a driver that does not react to cancellation
-            self._finish(ticket, self._cancelled_outcome())
+        for command_ref in list(self._running):  # a driver that does not react to cancellation
+            self._finish(command_ref, self._cancelled_outcome())
 
     def start_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> None:
         """Start a command, or refuse it at once."""

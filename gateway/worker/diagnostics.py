@@ -96,11 +96,11 @@ class WorkerDiagnostics:
             self.render_timer.cancel()
             self.render_timer = None
         while self.pending:
-            heard_ns, unix_ns, provenance, what = self.pending.popleft()
-            view = self._view(unix_ns, provenance, what)
+            received_ns, unix_ns, provenance, observation = self.pending.popleft()
+            view = self._view(unix_ns, provenance, observation)
             self._rendered.append(view)
             for watcher in self.subscribers:
-                watcher.append(heard_ns.to_bytes(8) + view)
+                watcher.append(received_ns.to_bytes(8) + view)
 
     def _view(self, unix_ns: int, provenance: Provenance, observation: Observation | BadFrame) -> bytes:
         """Return an EventView as JSON."""
@@ -185,7 +185,7 @@ class WorkerDiagnostics:
             )
         except (CommandRefusal, CommandFailure) as no:
             yield (
-                SelfTestStep(name="check.begun", outcome=Outcome.ABORTED, text=no.text)
+                SelfTestStep(name="check.started", outcome=Outcome.ABORTED, text=no.text)
                 .model_dump_json()
                 .encode()
             )
@@ -216,12 +216,12 @@ def check_levels(driver: type[Driver[Settings]]) -> tuple[SelfTestLevel, ...]:
 def common_steps(identity: Identity, expect_firmware: str | None) -> list[SelfTestStep]:
     """Return the steps common to all devices: link open, identity, firmware."""
     steps = [SelfTestStep(name="link.open", outcome=Outcome.SUCCESSFUL, text="The link is open.")]
-    who = f"{identity.model}, serial number {identity.serial_number}"
+    described = f"{identity.model}, serial number {identity.serial_number}"
     steps.append(
-        SelfTestStep(name="identity.told", outcome=Outcome.SUCCESSFUL, text=f"It is a {who}.")
+        SelfTestStep(name="identity.reported", outcome=Outcome.SUCCESSFUL, text=f"It is a {described}.")
         if identity.serial_number is not None
         else SelfTestStep(
-            name="identity.told",
+            name="identity.reported",
             outcome=Outcome.NOT_SUPPORTED,
             text=f"It is a {identity.model} and reports no serial number: a replacement cannot be detected.",
         )

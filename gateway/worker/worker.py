@@ -207,8 +207,8 @@ class DeviceWorker:
             self._send_state(StateCode.ONLINE, provenance=_provenance(links))
             self._commands.on_opened(driver)
             self.diagnostics.on_opened(driver, identity)
-            async with contextlib.aclosing(driver.watch()) as said:  # type: ignore[type-var]
-                async for observation in said:
+            async with contextlib.aclosing(driver.watch()) as observations:  # type: ignore[type-var]
+                async for observation in observations:
                     match observation:
                         case BadFrame():
                             self._count_bad_frame(observation)
@@ -275,12 +275,12 @@ class DeviceWorker:
 
     async def _send_event(self, observation: Observation, provenance: Provenance) -> None:
         """Encode the event once and send it, after its images."""
-        heard = self._current_moment()
+        received = self._current_moment()
         if type(observation).event_type.endswith("failed"):
             self._count_bad_frame(BadFrame(type(observation).event_type, observation.wire))
         else:
             self.counters.good_reads += 1
-            self.counters.last_good_read_ns = heard.unix_ns
+            self.counters.last_good_read_ns = received.unix_ns
         for attachment in observation.attachments:
             self._connection.send(
                 FrameType.BLOB,
@@ -288,18 +288,18 @@ class DeviceWorker:
                 attachment.content,
             )
         event = self._writer.write_partial_event(
-            observation, heard, provenance, observation.transaction or str(uuid.uuid4())
+            observation, received, provenance, observation.transaction or str(uuid.uuid4())
         )
         self._connection.send(
             FrameType.EVENT,
-            {"type": observation.event_type, "class": observation.data_class, "boot_ns": heard.boot_ns},
+            {"type": observation.event_type, "class": observation.data_class, "boot_ns": received.boot_ns},
             event,
         )
         if observation.is_state:
-            last_value = write_partial_last_value(observation, heard, provenance)
+            last_value = write_partial_last_value(observation, received, provenance)
             self._connection.send(FrameType.LAST_VALUE, {"type": observation.event_type}, last_value)
             self._has_last_values = True
-        self._note(observation, heard.unix_ns, provenance, heard.boot_ns)
+        self._note(observation, received.unix_ns, provenance, received.boot_ns)
         await self._connection.wait_writable()
 
     def _note(

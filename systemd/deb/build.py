@@ -1,8 +1,7 @@
-"""Builds the packages for Debian 13: gateway, cameras, training; the same bytes every time.
+"""Build the Debian 13 packages gateway, cameras and training, reproducibly.
 
-The gateway's libraries come from wheels whose hashes are in `requirements.txt` and go, with the gateway,
-into an environment of its own under /opt/borderpost, on Debian's python3. Nothing is fetched when it is
-installed.
+The gateway's libraries are installed from wheels with the hashes in `requirements.txt`, together with the
+gateway, into an environment under /opt/borderpost, on Debian's python3. Installation downloads nothing.
 """
 
 import argparse
@@ -26,10 +25,10 @@ PYTHON = "/usr/bin/python3"
 HOME = Path("opt/borderpost")
 SITE = HOME / "lib/python3.13/site-packages"
 LOCAL = "/usr/local/lib/borderpost"
-"""Where a post's own wheels go: what this package must not or need not bring."""
+"""Folder for wheels of the post's operator, which this package must not or need not contain."""
 DOC = "usr/share/doc"
 WHO_INSTALLED = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
-"""What an installer notes for itself; dpkg keeps its own list, and some of it names who built."""
+"""Records of an installer; dpkg has its own list, and some of these name the build machine."""
 
 UNDER_GPL = ("av", "av.libs", "av-*", "linuxpy", "linuxpy-*")
 """linuxpy, and the wheel of PyAV, whose FFmpeg is linked with x264 and x265."""
@@ -54,17 +53,17 @@ PLACES = {
     "../config/mosquitto/README.md": f"{DOC}/borderpost-gateway/mosquitto.md",
     "../config/example.toml": f"{DOC}/borderpost-gateway/examples/example.toml",
 }
-"""Where each file of ours goes."""
+"""Destination of each file."""
 MAINTAINER_SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 
 
 def main() -> None:
-    """Build all packages into the folder that is named."""
+    """Build all packages into the given folder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--uv", default="uv", help="the program that installs wheels")
+    parser.add_argument("--uv", default="uv", help="program that installs wheels")
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/deb")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "dist")
-    parser.add_argument("--version", default="", help="of the packages, where not that of the source")
+    parser.add_argument("--version", default="", help="version of the packages, if not that of the source")
     options = parser.parse_args()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _last_commit())
@@ -93,7 +92,7 @@ def _last_commit() -> str:
 
 
 def _wheel(uv: str, source: Path, out: Path) -> Path:
-    """Build our own wheel from what counts, not from what lies about."""
+    """Build our own wheel from the source files only, not from leftovers in the tree."""
     source.mkdir(parents=True)
     for name in ("gateway", "drivers", "simulators"):
         ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "screenshots")
@@ -111,7 +110,7 @@ def _wheel(uv: str, source: Path, out: Path) -> Path:
 
 
 def _environment(uv: str, wheel: Path, tree: Path) -> None:
-    """Install what is locked, and the gateway, without anything that depends on when and where."""
+    """Install the locked versions and the gateway, independent of time and place."""
     site = tree / SITE
     site.mkdir(parents=True)
     install = (uv, "pip", "install", "--quiet", "--python", PYTHON, "--target", site, "--no-deps",
@@ -144,7 +143,7 @@ def _environment(uv: str, wheel: Path, tree: Path) -> None:
 
 
 def _without_origin(site: Path) -> None:
-    """Take out of what a compiler has made here, not a maker of wheels, where and when it was made."""
+    """Remove the time and place of compilation from files compiled here."""
     for each in distributions(path=[str(site)]):
         if "-linux_" in (each.read_text("WHEEL") or ""):
             for file in each.files or ():
@@ -153,7 +152,7 @@ def _without_origin(site: Path) -> None:
 
 
 def _moved(gateway: Path, other: Path, patterns: Iterable[str]) -> None:
-    """Take into another package what the gateway's must not contain."""
+    """Move files into another package that the gateway's package must not contain."""
     (other / SITE).mkdir(parents=True)
     for pattern in patterns:
         for path in sorted((gateway / SITE).glob(pattern)):
@@ -161,7 +160,7 @@ def _moved(gateway: Path, other: Path, patterns: Iterable[str]) -> None:
 
 
 def _examples(gateway: Path, training: Path) -> None:
-    """Take the demonstration post into the training package, at the path where `borderpost demo` reads it."""
+    """Move the demonstration post into the training package, at the path where `borderpost demo` reads it."""
     folder = SITE / "gateway/cli/demo_files"
     (training / folder).parent.mkdir(parents=True)
     shutil.move(gateway / folder, training / folder)

@@ -1,7 +1,7 @@
-"""What a package is made of: a bill of materials (CycloneDX 1.6, JSON) and a list of licences.
+"""Contents of a package: a bill of materials (CycloneDX 1.6, JSON) and a list of licences.
 
-Read from the installed libraries themselves, not from the lock: what is listed is what is there. Libraries
-in C that a wheel brings along stand under that wheel, each with its hash.
+Read from the installed libraries themselves, not from the lock file. Libraries in C that a wheel contains are
+listed under that wheel, each with its hash.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ NOT_SAID_IN_FULL = {
     "pyusb": "BSD-3-Clause",
     "tree-sitter": "MIT",
 }
-"""What their metadata leaves to classifiers or says in other words, as their licence files have it."""
+"""Licences that metadata state only in classifiers or in other words, as in their licence files."""
 BROUGHT_ALONG = {"av": "GPL-2.0-or-later (x264, x265) AND LGPL-3.0-or-later (FFmpeg)"}
-"""Licences of what is inside a wheel, where they ask more than the wheel's own."""
+"""Licences of parts inside a wheel, if they require more than the wheel's own."""
 
 
 def bill(site: Path, name: str, version: str, epoch: int) -> str:
-    """The bill of materials of one package, the same for the same content; `epoch` is when it was made."""
+    """Return the bill of materials of one package, equal for equal content; `epoch` is its time."""
     components = [_component(each, site) for each in _installed(site)]
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -66,10 +66,10 @@ def bill(site: Path, name: str, version: str, epoch: int) -> str:
 
 
 def licences(site: Path, home: str) -> str:
-    """The licences of everything in a package, and where their texts are once it is installed."""
+    """Return the licences of all parts of a package, with the paths of their installed texts."""
     lines = [
         "The border-post gateway is under the Apache License, version 2.0: the file LICENSE of",
-        "borderpost-gateway, beside this one. What comes with it:",
+        "borderpost-gateway, beside this one. Contained software:",
         "",
     ]
     for each in _installed(site):
@@ -95,12 +95,12 @@ def _name(each: Distribution) -> str:
 
 
 def _licence(each: Distribution) -> str:
-    """Its licence as an SPDX expression; raises ValueError where nobody knows."""
+    """Return a licence as an SPDX expression; raises ValueError for an unknown one."""
     said: Message = each.metadata  # type: ignore[assignment] # it is one (importlib.metadata, PackageMetadata)
     for told in (NOT_SAID_IN_FULL.get(_name(each)), said["License-Expression"], said["License"]):
         if told and (known := NOT_SAID_IN_FULL.get(told, told)) and SPDX.fullmatch(known):
             return known
-    raise ValueError(f"{each.name} {each.version} says no licence: read it, and put it into {__file__}")
+    raise ValueError(f"{each.name} {each.version} states no licence: look it up, and add it to {__file__}")
 
 
 def _component(each: Distribution, site: Path) -> dict[str, Any]:

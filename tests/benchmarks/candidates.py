@@ -72,7 +72,7 @@ can_move = true
 roles = ["all"]
 positions = ["*/*"]
 """
-TEXT_READER = 'framing = "text"\nother_text = "publish"\n'
+TEXT_READER = 'framing = "text"\nnon_mrz_text = "publish"\n'
 
 
 def _gateway(setting: Setting) -> tuple[list[str], Mapping[str, str]]:

@@ -1,4 +1,4 @@
-"""What tests of the installation share."""
+"""Fixtures common to tests of the installation."""
 
 from collections.abc import Iterator
 

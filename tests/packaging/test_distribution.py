@@ -23,7 +23,7 @@ MADE = (
     ".git", ".cache", ".fuzz", ".hypothesis", ".import_linter_cache", ".mypy_cache", ".oracles",
     ".pytest_cache", ".ruff_cache", ".venv*", ".coverage*", "__pycache__", "*.egg-info", "build", "dist",
 )  # fmt: skip
-"""Names of what tools leave in a working tree: see .gitignore."""
+"""Names of files that tools create in a working tree: see .gitignore."""
 DEMO_S = 5
 """Duration of the demo after every device is online, in seconds."""
 
@@ -66,7 +66,7 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
 
 @pytest.mark.long(9)
 def test_sdist_is_complete(distribution: Distribution) -> None:
-    """Everything that is under version control, the tests included."""
+    """Every file under version control, the tests included."""
     with tarfile.open(distribution.sdist) as archive:
         members = archive.getmembers()
     top = distribution.sdist.name.removesuffix(".tar.gz")
@@ -137,7 +137,7 @@ def test_demo_from_wheel(distribution: Distribution, tmp_path: Path) -> None:
 
 
 def test_exact_pins_have_reasons() -> None:
-    """A version that is fixed to the last digit says why, in a comment on its line or directly above."""
+    """An exact pin has its reason in a comment on its line or directly above."""
     lines = (ROOT / "pyproject.toml").read_text().splitlines()
     pinned = [
         number for number, line in enumerate(lines) if "==" in line.split(";")[0] and "#" not in line[:2]

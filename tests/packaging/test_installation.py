@@ -1,4 +1,4 @@
-"""What the packages install fits together: units, rules for udev, the files that they name."""
+"""Consistency of the installed files: units, udev rules, and the files that they name."""
 
 import importlib.util
 import os
@@ -24,16 +24,19 @@ ExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/mosquitto.conf
 
 
 def _systemd() -> int:
-    """The version of systemd that can judge units here; 0 without one."""
+    """Return the version of systemd, if it can analyse units here; 0 without it."""
     if shutil.which("systemd-analyze") is None:
         return 0
     told = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True)
     return int(told.stdout.split()[1])
 
 
-@pytest.mark.skipif(_systemd() < 257, reason="the units use what Debian 13's systemd knows")
+@pytest.mark.skipif(_systemd() < 257, reason="the units use settings that Debian 13's systemd supports")
 def test_no_unit_is_exposed(tmp_path: Path) -> None:
-    """15 of 100 is what systemd's own scale calls well confined; Debian's unit for Mosquitto has 94."""
+    """At most 15 of 100, which systemd's own scale rates as well confined.
+
+    Debian's unit for Mosquitto has 94.
+    """
     for unit, drop_in in UNITS.items():
         if drop_in:
             (tmp_path / unit).write_text(DEBIAN_MOSQUITTO)
@@ -49,14 +52,14 @@ def test_no_unit_is_exposed(tmp_path: Path) -> None:
         assert said.returncode == 0, said.stdout + said.stderr
 
 
-def test_the_rules_that_are_installed_are_those_of_the_drivers() -> None:
+def test_installed_rules_match_drivers() -> None:
     rules = driver_rules()
     assert (SYSTEMD / "60-borderpost.rules").read_text() == rules
     assert 'ATTR{idVendor}=="05ba", ATTR{idProduct}=="000a", GROUP="borderpost"' in rules
     assert 'ATTR{idVendor}=="298d", ATTR{idProduct}=="1010", GROUP="borderpost"' in rules
 
 
-def test_each_device_of_a_post_gets_rules_and_its_position_as_a_name(tmp_path: Path) -> None:
+def test_each_device_gets_rules_and_name(tmp_path: Path) -> None:
     post = tmp_path / "post.toml"
     devices = {
         "lane-1/reader": "usb:0DB5:0137:A0012345",
@@ -84,11 +87,11 @@ def test_each_device_of_a_post_gets_rules_and_its_position_as_a_name(tmp_path: P
     assert 'ATTR{idProduct}=="000a", KERNEL=="1-4.2", GROUP="borderpost"' in rules
     assert (
         "by-id/x" not in rules
-    )  # what means something to udev is no address that a post's file may bring in
+    )  # characters with a special meaning in udev are not accepted from a post's file
     assert "# lane-4/reader: port has characters" in rules
 
 
-def test_a_post_that_nobody_has_named_starts_no_device(tmp_path: Path) -> None:
+def test_unconfigured_post_starts_no_device(tmp_path: Path) -> None:
     text = (SYSTEMD / "post.toml").read_text()
     post = tmp_path / "post.toml"
     post.write_text(text)
@@ -109,7 +112,7 @@ def test_a_post_that_nobody_has_named_starts_no_device(tmp_path: Path) -> None:
         load(post, {})
 
 
-def test_the_service_is_given_the_key_that_is_made() -> None:
+def test_service_gets_generated_key() -> None:
     unit = (SYSTEMD / "borderpost.service").read_text()
     maker = (SYSTEMD / "make-key").read_text()
     assert "ImportCredential=borderpost.outbox.key:outbox.key" in unit
@@ -119,7 +122,7 @@ def test_the_service_is_given_the_key_that_is_made() -> None:
     assert f"key={made}" in maker
 
 
-def test_without_simulators_it_says_where_they_are(
+def test_missing_simulators_have_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("gateway.cli._lib.terminal.find_spec", lambda _: None)
@@ -130,7 +133,7 @@ def test_without_simulators_it_says_where_they_are(
 
 
 def test_training_package_has_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The demo's files stand where the demo looks for them, and in no other package."""
+    """The demo's files are where the demo reads them, and in no other package."""
     monkeypatch.syspath_prepend(SYSTEMD / "deb")
     spec = importlib.util.spec_from_file_location("deb_build", SYSTEMD / "deb/build.py")
     assert spec is not None
@@ -146,7 +149,7 @@ def test_training_package_has_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not (gateway / place).exists()
 
 
-def test_what_is_packaged_is_what_is_tested() -> None:
+def test_packaged_versions_are_tested() -> None:
     """The same versions, in another selection."""
     pinned = re.compile(r"^([a-z0-9-]+==[^ ;\\]+)", re.MULTILINE)
     packaged = set(pinned.findall((SYSTEMD / "deb/requirements.txt").read_text()))
@@ -155,7 +158,7 @@ def test_what_is_packaged_is_what_is_tested() -> None:
     assert packaged <= tested
 
 
-def test_what_the_packages_install_is_there_and_their_scripts_are_shell() -> None:
+def test_installed_files_exist_and_scripts_parse() -> None:
     named = re.search(
         r"^PLACES = \{(.*?)^\}", (SYSTEMD / "deb/build.py").read_text(), re.MULTILINE | re.DOTALL
     )

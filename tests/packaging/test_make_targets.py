@@ -1,4 +1,4 @@
-"""What `make` does on a machine where something is missing: names it, and installs or stops."""
+"""`make` on a machine with missing packages: names them, and installs or stops."""
 
 import io
 import os
@@ -28,7 +28,7 @@ NAMED = "mosquitto mosquitto-clients faketime pcscd umockdev"
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An ordinary user's machine with apt-get, and none of the commands that tests need."""
+    """Machine of an ordinary user with apt-get, without the commands that tests need."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("sh", "env"):

@@ -1,4 +1,7 @@
-"""What systemd hears of the daemon: ready, alive, reloading, stopping; and nothing once a part is stuck."""
+"""Notifications of the daemon to systemd.
+
+Ready, watchdog, reloading, stopping; none once a component is stuck.
+"""
 
 import asyncio
 import contextlib
@@ -27,7 +30,7 @@ class Manager:
         self._socket.setblocking(False)
 
     async def hears(self, word: str, within_s: float = 30) -> list[str]:
-        """The next message with a line that begins so."""
+        """Return the next message with a line that begins so."""
         async with asyncio.timeout(within_s):
             while True:
                 lines = (await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode().split("\n")
@@ -54,43 +57,41 @@ os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAME
 os.set_inheritable(3, True)
 os.execv(sys.argv[2], sys.argv[2:])
 """
-"""What systemd does before it starts a service that has a socket unit."""
+"""Script that prepares the socket as systemd does before it starts a service with a socket unit."""
 
 
-async def test_the_daemon_tells_its_life_and_takes_the_socket_that_it_is_given(
-    house: GatewayFixture, manager: Manager
-) -> None:
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    await house.wire("lane-1/reader")
-    house.environment |= {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "800000"}
-    console = house.folder / "console.sock"
-    house.under = (sys.executable, "-ISc", ACTIVATE, str(console))
-    await house.start()
+async def test_daemon_notifies_and_takes_socket(gateway: GatewayFixture, manager: Manager) -> None:
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await gateway.wire("lane-1/reader")
+    gateway.environment |= {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "800000"}
+    console = gateway.folder / "console.sock"
+    gateway.under = (sys.executable, "-ISc", ACTIVATE, str(console))
+    await gateway.start()
 
     assert any(line.startswith("STATUS=uto-test/gw-1: ") for line in await manager.hears("READY=1"))
     await manager.hears("WATCHDOG=1")
     await manager.hears("STATUS=uto-test/gw-1: 1 of 1 devices online")
-    assert house.process is not None
-    inner = house.folder / "state/console.sock"
+    assert gateway.process is not None
+    inner = gateway.folder / "state/console.sock"
     assert inner.readlink() == console
-    passed = (Path("/proc") / str(house.process.pid) / "fd/3").readlink()
-    others = list(descendants(house.process.pid))
+    passed = (Path("/proc") / str(gateway.process.pid) / "fd/3").readlink()
+    others = list(descendants(gateway.process.pid))
     assert len(others) == 2  # the fork server, and the device's own process
     assert not any(passed in opened(pid) for pid in others)
-    house.process.send_signal(signal.SIGHUP)
+    gateway.process.send_signal(signal.SIGHUP)
     told = await manager.hears("RELOADING=1")
     assert told[1].startswith("MONOTONIC_USEC=")
     await manager.hears("READY=1")
-    stopping = asyncio.create_task(house.stop())
+    stopping = asyncio.create_task(gateway.stop())
     await manager.hears("STOPPING=1")
     assert await stopping == 0
 
 
-async def test_one_stuck_part_stops_the_feed_and_is_named(house: GatewayFixture, manager: Manager) -> None:
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    await house.wire("lane-1/reader")
+async def test_stuck_component_stops_watchdog_and_is_named(gateway: GatewayFixture, manager: Manager) -> None:
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await gateway.wire("lane-1/reader")
     service = ServiceManager(str(manager.path), watchdog_s=0.8)
-    async with running_gateway(house, "mrz-serial") as post:
+    async with running_gateway(gateway, "mrz-serial") as post:
         feeding = asyncio.create_task(
             service.run_watchdog(lambda _: post.gateway.find_stuck_part(1.5), post.gateway.status_line)
         )
@@ -108,7 +109,7 @@ async def test_one_stuck_part_stops_the_feed_and_is_named(house: GatewayFixture,
             await manager.hears("STATUS=Stuck: supervisor of lane-1/reader.")
             device._task = None
             await manager.hears("WATCHDOG=1")
-            wire = post.gateway._delivery._destinations[0]._connection
+            wire = post.gateway.delivery._destinations[0]._connection
             assert wire._timer is not None
             wire._timer.cancel()
             await manager.hears("STATUS=Stuck: client of local.")
@@ -131,9 +132,9 @@ def opened(pid: int) -> set[Path]:
 
 @contextlib.contextmanager
 def held_up_writer(post: InProcessGateway) -> Iterator[None]:
-    """Keep the thread that owns the disk from its work."""
+    """Block the thread that writes to the disk."""
     go_on = threading.Event()
-    writer = post.gateway._delivery._writer
+    writer = post.gateway.delivery._writer
     assert writer is not None
     held = writer.call(lambda _: go_on.wait(30))
     try:

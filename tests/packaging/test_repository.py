@@ -1,4 +1,4 @@
-"""Files for people who join the project: workflow, templates, and every path that a page names."""
+"""Files for contributors: workflow, templates, and every path that a page names."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ SCHEMAS = {
     "ISSUE_TEMPLATE/config.yml": ("vendor.github-issue-config",),
     "ISSUE_TEMPLATE/[!c]*.yaml": ("vendor.github-issue-forms",),
 }
-"""The schemas that check-jsonschema brings along, by the files that they are for."""
+"""Schemas of check-jsonschema, by the files that they are for."""
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
     GITHUB / "pull_request_template.md",
@@ -58,7 +58,7 @@ def test_wrong_workflow_is_refused(tmp_path: Path) -> None:
 
 
 def test_workflow_runs_ci() -> None:
-    """The systems and Pythons that the README promises; nothing but .ci/run decides what is tested."""
+    """Runs the systems and Python versions that the README promises; .ci/run alone decides which tests."""
     workflow: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())
     jobs = workflow["jobs"].values()
 
@@ -82,7 +82,7 @@ def links(text: str) -> Iterator[str]:
 
 
 def named(text: str, folders: set[str]) -> Iterator[str]:
-    """Yield what is named in backticks and is a path below one of the folders, or a source file or page."""
+    """Yield names in backticks that are a path below one of the folders, or a source file or page."""
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     for token in re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`", prose):
         if ("/" in token and token.split("/")[0] in folders) or token.endswith((".py", ".md")):

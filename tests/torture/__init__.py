@@ -1,1 +1,1 @@
-"""Power cuts, outages, full disks and wrong clocks for minutes on end, and two readers who count."""
+"""Torture test: power cuts, outages, full disks, wrong clocks, and two counting subscribers."""

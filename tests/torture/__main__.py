@@ -1,4 +1,4 @@
-"""`python -m torture --minutes 10 [--seed 7]`, or `--soak`; exits 1 when a promise was broken."""
+"""Command `python -m torture --minutes 10 [--seed 7]`, or `--soak`; exits 1 when a guarantee was broken."""
 
 import argparse
 import asyncio
@@ -15,22 +15,22 @@ from torture import soak
 
 
 def _tidy_up(number: int, _frame: object) -> None:
-    """End as after Ctrl-C, undisturbed: processes, brokers and mounts must not stay behind."""
+    """End as after Ctrl-C, ignoring further signals: processes, brokers and mounts must be removed."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="torture", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="how long (a soak wants 15)")
-    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="has the same run again")
-    parser.add_argument("--soak", action="store_true", help="watch memory and descriptors instead")
+    parser.add_argument("--minutes", type=float, default=10, help="duration in minutes (a soak needs 15)")
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="repeats the same run")
+    parser.add_argument("--soak", action="store_true", help="measure memory and descriptors instead")
     parser.add_argument("--folder", type=Path, help="keep logs and configuration here (must not exist)")
     chosen = parser.parse_args()
     if chosen.folder is not None:
         chosen.folder.mkdir(parents=True)
     signal.signal(signal.SIGTERM, _tidy_up)
-    logging.disable()  # of the MQTT clients, who find it remarkable when a broker is killed
+    logging.disable()  # of the MQTT clients, which warn when a broker is killed
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     if chosen.soak:
         lines, good = asyncio.run(soak.run(chosen.minutes * 60, chosen.seed, folder=chosen.folder))

@@ -1,4 +1,4 @@
-"""Does to the post what the schedule says, speaks for its devices, and writes down what was on disk."""
+"""Carries out the schedule's faults, sends the devices' lines, and records the outbox's contents."""
 
 import asyncio
 import contextlib
@@ -20,13 +20,13 @@ from torture.post import TorturedPost, boot_s
 from torture.schedule import JUMPS_S, Fault
 
 RATE_PER_S = 40.0
-"""Of all devices together."""
+"""Rate of all devices together."""
 TRAVELLERS, PICTURES = 0.25, 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class SentEvent:
-    """One line that a device's host took."""
+    """One line that was sent to a device's host."""
 
     number: int
     at: float
@@ -36,7 +36,7 @@ class SentEvent:
 
 @dataclass(slots=True)
 class Snapshot:
-    """What the outbox held at a moment when no gateway ran."""
+    """Contents of the outbox at a moment without a running gateway."""
 
     at: float
     heads: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -44,12 +44,12 @@ class Snapshot:
     epoch: str = ""
     parked: int = 0
     corrupted: str = ""
-    """How it was damaged afterwards, if it was."""
+    """Damage done to it afterwards, if any."""
     unreadable: str = ""
 
 
 def snapshot(outbox: Path) -> Snapshot:
-    """Read a copy: the file itself is left as the kill left it."""
+    """Read a copy; the file itself stays as the kill left it."""
     found = Snapshot(boot_s())
     with tempfile.TemporaryDirectory(prefix="torture-copy-") as copy:
         for name in (DATABASE_FILE, f"{DATABASE_FILE}-wal"):
@@ -71,7 +71,7 @@ def snapshot(outbox: Path) -> Snapshot:
 
 
 def damage(outbox: Path, chance: Random) -> str:
-    """Spoil the end of the database or of its WAL; says how, or nothing when there was nothing to spoil."""
+    """Damage the end of the database or of its WAL; return a description, or None if there was nothing."""
     wal, database = outbox / f"{DATABASE_FILE}-wal", outbox / DATABASE_FILE
     path = wal if wal.exists() and wal.stat().st_size > 64 and chance.random() < 0.75 else database
     if not path.exists() or path.stat().st_size < 64:
@@ -91,7 +91,7 @@ def damage(outbox: Path, chance: Random) -> str:
 
 
 class EventSource:
-    """The devices: numbered records, travellers and now and then a picture, on every lane."""
+    """Devices that send numbered records, travellers and sometimes an image, on every lane."""
 
     def __init__(
         self, post: TorturedPost, seed: int, per_s: float = RATE_PER_S, *, travellers: float = TRAVELLERS
@@ -137,7 +137,7 @@ class EventSource:
 
 
 class FaultInjector:
-    """Carries out one fault after the other, those of different parts at the same time."""
+    """Carries out the faults; those of different parts run at the same time."""
 
     def __init__(self, post: TorturedPost, seed: int) -> None:
         self.post = post
@@ -151,7 +151,7 @@ class FaultInjector:
         self._jumped_s = 0.0
 
     async def run(self, faults: list[Fault]) -> None:
-        """All of them, each at its time; returns when the last is over."""
+        """Carry out all faults, each at its time; return when the last has ended."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with asyncio.TaskGroup() as tasks:
@@ -160,7 +160,7 @@ class FaultInjector:
                 tasks.create_task(self._do(fault))
 
     async def restore(self) -> None:
-        """Whole again."""
+        """Repair everything."""
         post = self.post
         post.set_clock(0)
         post.way.restore()
@@ -222,7 +222,7 @@ class FaultInjector:
                 await post.start()
                 with contextlib.suppress(TimeoutError):
                     await post.ready(1 + 14 * (fault.draw < 0.7))
-            if fault.kind == "corrupt":  # as a technician would, else the small disk is soon full of them
+            if fault.kind == "corrupt":  # else the small disk is soon full
                 for path in post.outbox.glob("*outbox_corrupt-*"):
                     if path.is_dir():
                         shutil.rmtree(path, ignore_errors=True)
@@ -301,7 +301,7 @@ class FaultInjector:
                     await asyncio.to_thread(post.disk.free)
                 else:
                     post.forbid_growth(None)
-                await asyncio.sleep(1.2)  # it is tried again once a second
+                await asyncio.sleep(1.2)  # it is retried once a second
         return True
 
     async def _jump(self, fault: Fault) -> bool:
@@ -325,7 +325,7 @@ class FaultInjector:
         async with self._config:
             match fault.kind:
                 case "reload-broken":
-                    # A gateway that starts meanwhile would find the broken file, and rightly not start.
+                    # A gateway that starts meanwhile would find the invalid file, and correctly not start.
                     async with self._gateway:
                         if not post.is_ready:
                             return False

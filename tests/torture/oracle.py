@@ -1,23 +1,23 @@
-"""What went in against what came out.
+"""Oracle: compares the lines sent to devices with the events received.
 
-What is promised, and therefore judged:
+Guarantees, which are judged:
 
-- A record that was committed arrives at headquarters, and at the post's own broker. Committed is what the
-  outbox held when its process was gone, and everything below it: `seq` has no gaps.
-- Nothing has two identities, no place in a stream two events, and whoever drops repeated ids sees every
-  stream in its order.
-- Data about a person arrives in time or not at all.
-- An outbox that was damaged says so when anything is missing.
+- A committed record arrives at headquarters, and at the post's own broker. Committed is what the
+  outbox had when its process was gone, and everything below it: `seq` has no gaps.
+- No event has two ids, no place in a stream has two events, and a consumer that drops repeated ids sees every
+  stream in order.
+- Personal data arrive in time or not at all.
+- If anything is missing from a damaged outbox, the gateway reported the damage.
 
-What is not promised, and is therefore counted apart, under its reason:
+Not guaranteed, and therefore counted separately by reason:
 
-- What a device said and its worker had not handed up when it was killed, or the daemon had not committed.
-- What was sent while the disk took nothing (marked `durable: no`) and the gateway was killed before it did.
-- At the workstation: what the post's own broker had acknowledged when it was killed, for that broker keeps
-  no files; and what is older than half a minute when it comes back and nobody has subscribed yet.
-- A PUBLISH that stood still between gateway and broker, both alive: MQTT counts an expiry from when the
+- Events that a killed worker had not sent to the daemon, or that a killed daemon had not committed.
+- Events sent while the disk refused commits (marked `durable: no`), if the gateway was killed meanwhile.
+- At the workstation: events acknowledged by the post's own broker when it was killed, because that broker has
+  no files; and events older than half a minute at its return if nobody had subscribed yet.
+- A PUBLISH delayed between gateway and broker, both running: MQTT counts an expiry from when the
   broker reads it.
-- Whatever is slow while this machine has no time for anybody: our own event loop half a second late says so.
+- Delays of this machine: found by our own event loop being half a second late.
 """
 
 from collections import Counter, defaultdict
@@ -30,16 +30,16 @@ from torture.post import TRAVELLER_EXPIRES_S, Disturbance
 from torture.subscribers import Arrival
 
 LATE_S = 2.0
-"""An expiry travels in whole seconds, and brokers look at theirs once a second: that much is no delay."""
+"""Tolerance of expiry, in seconds: it is sent in whole seconds, and brokers check it once a second."""
 WAIT_FOR_SUBSCRIBER_S = 30.0
 TOLD_BY = {"outbox_commits_lost", "outbox_set_aside", "event_damaged", "image_damaged"}
 CALM_SETTLE_S = 8.0
-"""How long into a calm the last outage may still be felt: clients come back within five seconds."""
+"""Time in a calm in which the last outage may still have effects: clients reconnect within five seconds."""
 
 
 @dataclass
 class RunEvidence:
-    """All that was written down."""
+    """Record of a run."""
 
     given: list[SentEvent]
     desk: list[Arrival]
@@ -62,7 +62,7 @@ class RunEvidence:
 
 @dataclass
 class RunVerdict:
-    """What is wrong, and what is counted."""
+    """Broken guarantees, and counts."""
 
     breaches: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def evaluate(evidence: RunEvidence) -> RunVerdict:
 
 
 def _committed(evidence: RunEvidence) -> dict[tuple[str, str], int]:
-    """The highest number of every stream that is known to have been on disk."""
+    """Return the highest number of every stream that is known to have been on disk."""
     heads: dict[tuple[str, str], int] = {}
     for snapshot in evidence.snapshots:
         for key, last in snapshot.heads.items():
@@ -118,7 +118,7 @@ def _deduplicated(arrivals: list[Arrival]) -> list[Arrival]:
 
 
 def _identities(name: str, arrivals: list[Arrival], verdict: RunVerdict) -> None:
-    """No place has two events; after dropping repeated ids, no event comes twice."""
+    """Check that no place has two events, and that without repeated ids no event comes twice."""
     places: dict[tuple[str, str, int], set[str]] = defaultdict(set)
     for arrival in arrivals:
         places[arrival.place].add(arrival.id)
@@ -135,7 +135,7 @@ def _identities(name: str, arrivals: list[Arrival], verdict: RunVerdict) -> None
 
 
 def _one_identity(evidence: RunEvidence, verdict: RunVerdict) -> None:
-    """Both ends know an event by the same id."""
+    """Check that both ends have the same id for an event."""
     known: dict[int, str] = {}
     for arrival in (*evidence.headquarters, *evidence.desk):
         if arrival.number >= 0 and known.setdefault(arrival.number, arrival.id) != arrival.id:
@@ -158,7 +158,7 @@ def _order(name: str, arrivals: list[Arrival], verdict: RunVerdict) -> None:
 
 
 def _late(name: str, arrivals: list[Arrival], evidence: RunEvidence, verdict: RunVerdict) -> None:
-    """Data about a person that came after its time."""
+    """Find personal data that arrived too late."""
     stalls = {"headquarters": ("hq-frozen", "hq-stalled"), "desk": ("local-frozen",)}[name]
     oldest = 0.0
     for arrival in _deduplicated(arrivals):
@@ -168,9 +168,9 @@ def _late(name: str, arrivals: list[Arrival], evidence: RunEvidence, verdict: Ru
         if age <= TRAVELLER_EXPIRES_S + LATE_S:
             oldest = max(oldest, age)
         elif evidence.disturbed(stalls, arrival.born, arrival.at):
-            verdict.excused[f"late at {name}: stood still between gateway and broker"] += 1
+            verdict.excused[f"late at {name}: delayed between gateway and broker"] += 1
         elif evidence.disturbed(("starved",), arrival.at - 3, arrival.at):
-            verdict.excused[f"late at {name}: the machine stood still"] += 1
+            verdict.excused[f"late at {name}: the machine was stalled"] += 1
         else:
             verdict.breach(
                 f"{name}: {arrival.stream} {arrival.seq} came late, {age:.1f} s old (at {arrival.at:.2f})"
@@ -179,7 +179,7 @@ def _late(name: str, arrivals: list[Arrival], evidence: RunEvidence, verdict: Ru
 
 
 def _corrupted(place: tuple[str, str, int], evidence: RunEvidence) -> tuple[bool, bool]:
-    """Whether an event waited in an outbox that was then damaged, and whether the gateway said so."""
+    """Return whether an event was in an outbox that was then damaged, and whether the gateway reported it."""
     for at, snapshot in enumerate(evidence.snapshots):
         if snapshot.corrupted and place in snapshot.waiting:
             later = [s.at for s in evidence.snapshots[at + 1 :] if s.corrupted]
@@ -218,7 +218,7 @@ def _records_at_desk(records: dict[tuple[str, str], int], evidence: RunEvidence,
     by_place = {arrival.place: arrival for arrival in evidence.headquarters}
     checked = lost = 0
     for (epoch, stream), last in records.items():
-        if stream.startswith("_gw/"):  # a workstation does not read those
+        if stream.startswith("_gw/"):  # a workstation does not read them
             continue
         for seq in range(1, last + 1):
             there = by_place.get((epoch, stream, seq))
@@ -249,7 +249,7 @@ def _records_at_desk(records: dict[tuple[str, str], int], evidence: RunEvidence,
 
 
 def _local_broker_took_it(event: Arrival, evidence: RunEvidence) -> str:
-    """Why the post's own broker, which keeps no files, may have taken an event with it."""
+    """Return why the post's own broker, which has no files, may have lost an event."""
     for one in evidence.disturbances:
         if one.kind != "local-killed":
             continue
@@ -259,7 +259,7 @@ def _local_broker_took_it(event: Arrival, evidence: RunEvidence) -> str:
         back = connected[0] if connected else float("inf")
         if event.born <= one.end and back - event.born >= WAIT_FOR_SUBSCRIBER_S - 1:
             return "older than half a minute when the broker came back, and nobody had subscribed"
-        # Acknowledged to the gateway while the desk was away, then the broker was killed again.
+        # Acknowledged to the gateway while the desk was disconnected, then the broker was killed again.
         away = [at for at, is_so in evidence.desk_connected if not is_so and at <= one.start]
         here = [at for at, is_so in evidence.desk_connected if is_so and at <= one.start]
         if away and (not here or away[-1] > here[-1]) and event.born <= one.start:
@@ -287,7 +287,7 @@ def _travellers(evidence: RunEvidence, verdict: RunVerdict) -> None:
 
 
 def _before_commit(evidence: RunEvidence, verdict: RunVerdict) -> None:
-    """What devices said and nobody ever saw: each must have met something that explains it."""
+    """Check that every line without an event met a fault that explains it."""
     seen = {arrival.number for arrival in (*evidence.desk, *evidence.headquarters)}
     for one in evidence.given:
         if one.kind != "record" or one.number in seen:
@@ -296,11 +296,11 @@ def _before_commit(evidence: RunEvidence, verdict: RunVerdict) -> None:
         if evidence.disturbed(("gateway", "corrupt"), at - 2.5, at + 3.0):
             why = "the gateway was killed before it had committed"
         elif evidence.disturbed(("worker", "reload-device"), at - 4, at + 3.0, one.lane):
-            why = "the worker ended before it had handed it up"
+            why = "the worker ended before it had sent it"
         elif evidence.disturbed(("unplugged",), at - 1, at + 0.5, one.lane):
-            why = "the cable was pulled"
+            why = "the cable was unplugged"
         elif evidence.disturbed(("disk",), at - 2, at + 0.5):
-            why = "the disk took nothing, then the gateway died"
+            why = "the disk refused commits, then the gateway was killed"
         elif evidence.disturbed(("corrupt",), at, at + 40):
             why = "the outbox was damaged"
         else:
@@ -312,7 +312,7 @@ def _before_commit(evidence: RunEvidence, verdict: RunVerdict) -> None:
 
 
 def _calm(evidence: RunEvidence, verdict: RunVerdict) -> None:
-    """In a calm nothing at all may be missing, at the desk and in time."""
+    """Check that nothing sent in a calm is missing or late at the desk."""
     came = {arrival.number: arrival for arrival in evidence.desk}
     checked = 0
     slowest = 0.0
@@ -320,7 +320,7 @@ def _calm(evidence: RunEvidence, verdict: RunVerdict) -> None:
         for one in evidence.given:
             if start + CALM_SETTLE_S <= one.at <= end - 0.5:
                 if evidence.disturbed(("starved",), start - 5, one.at + TRAVELLER_EXPIRES_S):
-                    verdict.excused["not checked in a calm: the machine stood still"] += 1
+                    verdict.excused["not checked in a calm: the machine was stalled"] += 1
                     continue
                 checked += 1
                 arrival = came.get(one.number)

@@ -1,4 +1,4 @@
-"""The post under torture: the real daemon, two real brokers, ptys, a small disk, and a clock that lies."""
+"""Post under torture: the real daemon, two real brokers, ptys, a small disk, and a fake clock."""
 
 import asyncio
 import base64
@@ -62,13 +62,13 @@ port = "{port}"
 
 
 def boot_s() -> float:
-    """Seconds since boot: the clock that nobody sets, and that events carry as `monons`."""
+    """Return seconds since boot, by the clock that is never set and that events carry as `monons`."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(slots=True)
 class Disturbance:
-    """Something was wrong from `start` to `end`, in seconds since boot."""
+    """A fault lasted from `start` to `end`, in seconds since boot."""
 
     kind: str
     start: float
@@ -80,7 +80,7 @@ class Disturbance:
 
 
 class Disk:
-    """Where the gateway keeps its state: a small tmpfs, or a plain folder where we may not mount."""
+    """State directory of the gateway: a small tmpfs, or a plain directory where mounting is not permitted."""
 
     def __init__(self, place: Path, size: int = DISK_BYTES) -> None:
         self.place = place
@@ -98,7 +98,7 @@ class Disk:
         return self.place / "ballast"
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Fill it completely."""
         with self._ballast.open("ab", buffering=0) as file:
             for size in (1 << 20, 1 << 16, 1 << 12, 1):
                 with contextlib.suppress(OSError):
@@ -109,7 +109,7 @@ class Disk:
         self._ballast.unlink(missing_ok=True)
 
     def remount(self, how: str) -> subprocess.CompletedProcess[bytes]:
-        """`ro` or `rw`; a tmpfs refuses `ro` while a file is open for writing."""
+        """Remount it `ro` or `rw`; a tmpfs refuses `ro` while a file is open for writing."""
         return subprocess.run(["mount", "-o", f"remount,{how}", self.place], capture_output=True, check=False)
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class Disk:
 
 
 class TcpProxy:
-    """The network between the post and headquarters: can be cut, and can stall with everything in it."""
+    """Network between the post and headquarters: can be cut, and can stall with data in transit."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -135,13 +135,13 @@ class TcpProxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
-        """Every connection is reset, and none can be made."""
+        """Reset every connection, and refuse new ones."""
         self._cut = True
         for writer in list(self._open):
             writer.transport.abort()
 
     def stall(self) -> None:
-        """Connections stand; what is sent stays on its way."""
+        """Keep connections, but hold back their data."""
         self._flowing.clear()
 
     def restore(self) -> None:
@@ -192,7 +192,7 @@ class TcpProxy:
 
 @dataclass
 class TorturedPost:
-    """Everything on one side of the readers."""
+    """The post: gateway, brokers, devices, disk and clock."""
 
     folder: Path
     faked_clock: bool = True
@@ -200,7 +200,7 @@ class TorturedPost:
     disturbances: list[Disturbance] = field(default_factory=list)
     log: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     starts: list[tuple[float, float]] = field(default_factory=list)
-    """When the daemon was started, and how long it took to say so."""
+    """Start times of the daemon, and seconds until it was ready."""
     ended_alone: list[str] = field(default_factory=list)
     keepalive_s: int = 5
     settings: dict[str, str] = field(default_factory=dict)
@@ -259,7 +259,7 @@ class TorturedPost:
         return self.state_dir / "outbox"
 
     def write(self) -> None:
-        """Write the post's file as it should be."""
+        """Write the valid configuration."""
         text = CONFIG.format(
             site=SITE,
             gateway=GATEWAY,
@@ -272,12 +272,12 @@ class TorturedPost:
         )
         for lane in self.lanes:
             text += DEVICE.format(lane=lane, port=self._port(lane), more=self.settings.get(lane, ""))
-        fresh = self.config.with_suffix(".new")  # a gateway that starts meanwhile reads all of it
+        fresh = self.config.with_suffix(".new")  # a gateway that starts meanwhile reads the complete file
         fresh.write_text(text)
         fresh.replace(self.config)
 
     def set_clock(self, offset_s: float) -> None:
-        """Set the wall clock of the gateway and its workers; the boot clock stays what it is."""
+        """Set the wall clock of the gateway and its workers; the boot clock is not changed."""
         self._clock.set(f"{offset_s:+.0f}")
 
     # The daemon
@@ -288,7 +288,7 @@ class TorturedPost:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it runs and has said that it is ready: it has read its file."""
+        """True if it runs and is ready: it has read its configuration."""
         return self.process is not None and self.running and self.process.pid == self._started
 
     async def start(self) -> None:
@@ -303,7 +303,7 @@ class TorturedPost:
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            # A pipe, as the journal's: a log in a file would be cut by the same limits as the outbox.
+            # A pipe, like the journal's: a log file would be subject to the same size limits as the outbox.
             stderr=asyncio.subprocess.PIPE,
         )
         for watcher in (self._listen(self.process, began), self._mourn(self.process)):
@@ -316,7 +316,7 @@ class TorturedPost:
         while True:
             try:
                 line = await process.stderr.readline()
-            except ValueError:  # longer than a line may be
+            except ValueError:  # longer than the maximum line
                 continue
             if not line:
                 return
@@ -336,11 +336,11 @@ class TorturedPost:
         if not self._asked:
             self.ended_alone.append(f"exit code {code} at {boot_s():.1f}")
             await asyncio.sleep(0.5)
-            if not self._asked:  # as the service manager would
+            if not self._asked:  # like the service manager
                 await self.start()
 
     async def end(self, number: int) -> int:
-        """Send a signal and wait for the end; returns the exit code."""
+        """Send a signal and wait for the end; return the exit code."""
         process = self.process
         assert process is not None
         self._asked = True
@@ -349,19 +349,19 @@ class TorturedPost:
         try:
             return await asyncio.wait_for(process.wait(), 15)
         except TimeoutError:
-            self.ended_alone.append("SIGTERM was not obeyed within 15 s")
+            self.ended_alone.append("SIGTERM did not end it within 15 s")
             process.kill()
             return await process.wait()
 
     async def ready(self, within_s: float = 30) -> None:
-        """Wait until the daemon says that it has started."""
+        """Wait until the daemon is ready."""
         count = len(self.starts)
         async with asyncio.timeout(within_s):
             while len(self.starts) == count:
                 await asyncio.sleep(0.01)
 
     def processes(self) -> dict[str, psutil.Process]:
-        """The daemon's own processes: `daemon`, `forkserver`, and workers by their lane."""
+        """Return the daemon's processes: `daemon`, `forkserver`, and workers by lane."""
         found: dict[str, psutil.Process] = {}
         if not self.running:
             return found
@@ -379,7 +379,7 @@ class TorturedPost:
         return found
 
     def forbid_growth(self, limit: int | None) -> None:
-        """Let the daemon's writes beyond `limit` bytes of any file fail (EFBIG); None: let them be."""
+        """Make the daemon's writes beyond `limit` bytes of any file fail (EFBIG); None: no longer."""
         if not self.running:
             return
         assert self.process is not None
@@ -389,14 +389,14 @@ class TorturedPost:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if limit is None else limit, hard))
 
     def reload(self) -> None:
-        """Ask it to read its file again; as the service manager, only once it has said that it is ready."""
+        """Send SIGHUP; like the service manager, only once it is ready."""
         if self.process is not None and self.is_ready:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGHUP)
 
     @contextlib.contextmanager
     def wrong(self, kind: str, lane: str = "") -> Any:
-        """Note that something is wrong as long as this lasts."""
+        """Record a fault while this context lasts."""
         disturbance = Disturbance(kind, boot_s(), lane=lane)
         self.disturbances.append(disturbance)
         try:
@@ -406,7 +406,7 @@ class TorturedPost:
 
 
 def clock_is_fit(post: TorturedPost) -> str:
-    """Why the clock cannot be faked here, or nothing. The boot clock must stay untouched."""
+    """Return why the clock cannot be faked here, or "". The boot clock must not be changed."""
     if LIBRARY is None:
         return "libfaketime is not installed"
     probe = "import time; print(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))"
@@ -430,7 +430,7 @@ def clock_is_fit(post: TorturedPost) -> str:
 
 @contextlib.asynccontextmanager
 async def post_in(folder: Path | None = None, **more: Any) -> Any:
-    """A post that is not started yet, in a folder of its own."""
+    """Return a post that is not started yet, in its own directory."""
     place = folder or Path(tempfile.mkdtemp(prefix="torture-"))
     post = TorturedPost(place, **more)
     await post.open()

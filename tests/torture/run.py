@@ -1,4 +1,4 @@
-"""One run: the schedule, the post, the readers, the verdict."""
+"""One torture run: schedule, post, subscribers, verdict."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ from torture.schedule import Fault, calms, plan
 from torture.subscribers import DeskSubscriber, HeadquartersSubscriber, readers
 
 HEALED_S = 120.0
-"""How long the post has to deliver everything once all is well again."""
+"""Time for the post to deliver everything after all faults have ended, in seconds."""
 STARVED_S = 0.5
 
 
 @dataclasses.dataclass
 class Result:
-    """What a run found."""
+    """Result of a run."""
 
     seed: int
     verdict: RunVerdict
@@ -42,13 +42,13 @@ class Result:
         return sum(n for kind, n in self.done.items() if Fault(0, kind).outage)
 
     def lines(self) -> list[str]:
-        """The summary, for a person."""
+        """Return the summary."""
         lines = [f"torture, seed {self.seed}: {self.kills} kills, {self.outages} outages"]
         for title, rows in (
             ("done to the post", dict(sorted(self.done.items()))),
             ("skipped, because that part was down already", dict(sorted(self.skipped.items()))),
             ("counted", self.verdict.figures),
-            ("not promised, so not held against the post", dict(sorted(self.verdict.excused.items()))),
+            ("not guaranteed, so not judged", dict(sorted(self.verdict.excused.items()))),
         ):
             if rows:
                 lines.append(f"  {title}:")
@@ -58,14 +58,14 @@ class Result:
             lines.append(f"  BROKEN PROMISES ({len(self.verdict.breaches)}):")
             lines += [f"    {text}" for text in self.verdict.breaches[:60]]
         else:
-            lines.append("  no promise was broken")
+            lines.append("  no guarantee was broken")
         return lines
 
 
 async def run(
     seconds: float, seed: int, *, folder: Path | None = None, per_s: float = RATE_PER_S, faults: Any = None
 ) -> Result:
-    """Torture a post for so long, heal it, and judge what came out."""
+    """Torture a post for `seconds`, repair it, and judge the events received."""
     schedule: list[Fault] = plan(seed, seconds) if faults is None else faults
     notes: list[str] = []
     async with post_in(folder) as post:
@@ -93,14 +93,14 @@ async def run(
             healed_s = await _delivered(post, desk)
             verdict = await _verdict(post, desk, headquarters, speaker, tormentor, began, seconds)
             if healed_s is None:
-                verdict.breach(f"not everything was delivered within {HEALED_S:.0f} s of healing")
+                verdict.breach(f"not everything was delivered within {HEALED_S:.0f} s after the repair")
             else:
-                verdict.figures["from healed to all delivered, s"] = round(healed_s, 1)
+                verdict.figures["from repair to all delivered, s"] = round(healed_s, 1)
     return Result(seed, verdict, tormentor.done, tormentor.skipped, schedule, notes)
 
 
 async def _feel(post: TorturedPost) -> None:
-    """Note when this machine has no time for us: then it had none for the gateway either."""
+    """Record when this machine stalls: then it stalled the gateway too."""
     loop = asyncio.get_running_loop()
     while True:
         before, boot = loop.time(), boot_s()
@@ -110,7 +110,7 @@ async def _feel(post: TorturedPost) -> None:
 
 
 async def _delivered(post: TorturedPost, desk: DeskSubscriber) -> float | None:
-    """Wait until nothing waits any more; returns how long that took, None when it does not end."""
+    """Wait until nothing is queued; return the duration, or None when it does not end."""
     began = boot_s()
     quiet = 0
     while boot_s() - began < HEALED_S:
@@ -163,12 +163,12 @@ async def _verdict(
         "repeated, stale, unreadable at the workstation": (
             f"{counts.duplicates}, {counts.expired}, {counts.unreadable}"
         ),
-        "expired, as the gateway told (a killed one tells no more)": sum(desk.expired.values()),
-        "dropped, as the gateway told": sum(desk.dropped.values()),
+        "expired, as reported (a killed gateway reports no more)": sum(desk.expired.values()),
+        "dropped, as reported": sum(desk.dropped.values()),
         "problems told": ", ".join(sorted(desk.told)),
         "starts of the gateway": len(took),
         "start to ready, median and longest, s": f"{statistics.median(took):.2f}, {max(took):.2f}",
-        "moments in which this machine stood still": sum(d.kind == "starved" for d in disturbances),
+        "moments in which this machine was stalled": sum(d.kind == "starved" for d in disturbances),
         "damaged outboxes": "; ".join(s.corrupted for s in tormentor.snapshots if s.corrupted) or "none",
     }
     if code != 0:
@@ -179,16 +179,16 @@ async def _verdict(
         verdict.breach(f"{last.parked} events were parked, none of which was poison")
     refused = sum(entry.get("event") == "event_refused" for _, entry in post.log)
     if refused:
-        verdict.breach(f"{refused} events were refused by a gateway that ran")
+        verdict.breach(f"{refused} events were refused by a running gateway")
     for text in post.ended_alone:
         verdict.breach(f"the gateway ended by itself: {text}")
     for code, count in tormentor.exits.items():
         if code != 0:
             verdict.breach(f"{count} orderly stops ended with exit code {code}")
-    for text in headquarters.odd:
+    for text in headquarters.unexpected:
         verdict.breach(f"headquarters: {text}")
     for cause in desk.untold_action:
-        verdict.breach(f"the problem {cause} was told without a text or an action")
+        verdict.breach(f"the problem {cause} was reported without a text or an action")
     crashed = [entry for _, entry in post.log if entry.get("level") == "error" and "trace" in entry]
     for entry in crashed:
         verdict.figures.setdefault("errors with a trace in the log", Counter())[

@@ -1,4 +1,4 @@
-"""What happens when: drawn from a seed, so that a run that found something can be had again."""
+"""Schedule of faults, drawn from a seed, so that a run can be repeated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from random import Random
 
 LANES = ("lane-1/reader", "lane-2/reader", "lane-3/reader", "lane-4/reader")
 CALM_EVERY_S, CALM_S = 60.0, 10.0
-"""The last ten seconds of every minute nothing is done to the post: then nothing at all may be missing."""
+"""Calms: in the last ten seconds of every minute there is no fault, and nothing at all may be missing."""
 FIRST_S, LAST_S = 3.0, 2.0
 
 KILLS = {
@@ -40,14 +40,14 @@ JUMPS_S = (-86_400, -3600, -30, -1, 1, 30, 3600, 86_400 * 400)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is done to the post."""
+    """One fault."""
 
     at_s: float
     kind: str
     lasts_s: float = 0.0
     lane: str = ""
     draw: float = 0.0
-    """Whatever else must be drawn, from 0 to 1."""
+    """A random number from 0 to 1 for the fault's own choice."""
 
     @property
     def kills(self) -> bool:
@@ -59,7 +59,7 @@ class Fault:
 
 
 def plan(seed: int, seconds: float) -> list[Fault]:
-    """The faults of a run, in the order of their beginning."""
+    """Return the faults of a run, in order of their start."""
     tracks = (
         (KILLS, (1.2, 3.6), (0.0, 0.0)),
         (OUTAGES, (2.0, 9.0), (1.0, 18.0)),
@@ -79,7 +79,7 @@ def _track(
     lengths: tuple[float, float],
     seconds: float,
 ) -> list[Fault]:
-    """One fault after another, none of them in a calm or reaching into one."""
+    """Yield one fault after another, none of them in a calm or reaching into one."""
     faults: list[Fault] = []
     at_s = FIRST_S
     while True:
@@ -100,7 +100,7 @@ def _track(
 
 
 def calms(seconds: float) -> Sequence[tuple[float, float]]:
-    """When nothing is done, from start to end."""
+    """Return the calms, from start to end."""
     found = []
     end_s = CALM_EVERY_S
     while end_s <= seconds:

@@ -1,8 +1,8 @@
-"""Fifty events a second, for long, with reconnects: memory and descriptors must stay where they are.
+"""Soak test: fifty events per second with reconnects; memory and descriptors must stay constant.
 
-What is compared is the median of the first quarter after the warm-up with the median of the last quarter. PSS
-counts a shared page by halves, thirds, ..., so that what other programs map, or unmap, moves it as well:
-where a process seems to grow, the part that no file backs is printed beside it.
+The median of the first quarter after the warm-up is compared with the median of the last quarter. PSS counts
+a shared page by halves, thirds, ..., so it also changes when other programs map or unmap the page: where a
+process seems to grow, the part without a file behind it is printed too.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Sample:
 
 
 def look(post: TorturedPost) -> list[Sample]:
-    """All processes of the gateway, now."""
+    """Return samples of all processes of the gateway."""
     at = boot_s()
     found = []
     for name, process in post.processes().items():
@@ -51,7 +51,7 @@ def look(post: TorturedPost) -> list[Sample]:
 async def run(
     seconds: float, seed: int, *, folder: Path | None = None, per_s: float = PER_S
 ) -> tuple[list[str], bool]:
-    """Soak a post; returns what to print, and whether it stayed flat."""
+    """Soak a post; return the report, and whether usage stayed constant."""
     samples: list[Sample] = []
     reconnects = 0
     async with post_in(folder, faked_clock=False) as post, readers(post) as (desk, headquarters):
@@ -74,7 +74,7 @@ async def run(
         finally:
             speaker.stop()
             await speaking
-        # Counters of consumers grow with what they count; what the readers keep is not the gateway's.
+        # Memory of consumers grows with what they count; the readers' memory is not the gateway's.
         events = len(headquarters.arrivals)
         ended_alone = list(post.ended_alone)
         await post.end(signal.SIGTERM)
@@ -91,7 +91,7 @@ async def run(
 
 
 async def _reconnect(post: TorturedPost, count: int) -> None:
-    """By turns: headquarters is cut off for a moment, the post's own broker restarts, a cable is pulled."""
+    """Cut off headquarters, restart the post's own broker, and unplug a cable, in turn."""
     match count % 3:
         case 0:
             await asyncio.to_thread(post.local.stop)
@@ -106,7 +106,7 @@ async def _reconnect(post: TorturedPost, count: int) -> None:
 
 
 def verdict(samples: list[Sample], warm: float) -> tuple[list[str], bool]:
-    """The table, and whether everything stayed within five per cent of what it was when warm."""
+    """Return the table, and whether everything stayed within five per cent of its warm value."""
     lines, good = [], True
     totals: dict[float, list[Sample]] = {}
     names = list(dict.fromkeys(sample.name for sample in samples))

@@ -1,4 +1,4 @@
-"""The two ends that count: a workstation at the post, and a plain subscriber at headquarters."""
+"""Two counting subscribers: a workstation at the post, and a plain subscriber at headquarters."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from torture.post import GATEWAY, SITE, TorturedPost, boot_s
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One event as it came; times in seconds since boot."""
+    """One event as received; times in seconds since boot."""
 
     at: float
     born: float
@@ -37,13 +37,13 @@ class Arrival:
 
 @dataclass
 class HeadquartersSubscriber:
-    """A persistent session at the broker there; keeps everything raw, repetitions too."""
+    """A persistent session at headquarters' broker; keeps all raw messages, repetitions too."""
 
     port: int
     arrivals: list[Arrival] = field(default_factory=list)
     images: set[str] = field(default_factory=set)
-    odd: list[str] = field(default_factory=list)
-    """What no consumer should ever be sent."""
+    unexpected: list[str] = field(default_factory=list)
+    """Messages that a consumer must never receive."""
 
     async def __aenter__(self) -> "HeadquartersSubscriber":
         self._subscribed = threading.Event()
@@ -72,7 +72,7 @@ class HeadquartersSubscriber:
     def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
         at = boot_s()
         if message.retain:
-            self.odd.append(f"retained: {message.topic}")
+            self.unexpected.append(f"retained: {message.topic}")
         if "/blob/" in message.topic:
             self.images.add(message.topic.split("/")[-2])
             return
@@ -93,7 +93,7 @@ class HeadquartersSubscriber:
                 )
             )
         except (ValueError, KeyError) as error:
-            self.odd.append(f"unreadable: {type(error).__name__} on {message.topic}")
+            self.unexpected.append(f"unreadable: {type(error).__name__} on {message.topic}")
 
 
 def _qos1() -> Any:
@@ -104,14 +104,14 @@ def _qos1() -> Any:
 
 @dataclass
 class DeskSubscriber:
-    """The workstation that people have: `gateway.client.Workstation`, as it is."""
+    """The workstation of the product: `gateway.client.Workstation`, unchanged."""
 
     workstation: Workstation
     arrivals: list[Arrival] = field(default_factory=list)
     connected: list[tuple[float, bool]] = field(default_factory=list)
-    """When it was found connected, and when not."""
+    """Times with its connection state."""
     told: dict[str, float] = field(default_factory=dict)
-    """Problems that the gateway's state told, and when first."""
+    """Problems in the gateway's state, and when they first appeared."""
     untold_action: set[str] = field(default_factory=set)
     expired: dict[tuple[str, str], int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class DeskSubscriber:
             self._take(received)
 
     async def watch(self) -> None:
-        """Look at what the gateway says of itself, ten times a second."""
+        """Read the gateway's state ten times a second."""
         was: bool | None = None
         while True:
             connected = self.workstation.connected_event.is_set()
@@ -155,14 +155,14 @@ class DeskSubscriber:
                 seq=envelope.seq,
                 id=envelope.id,
                 number=number,
-                durable=True,  # the client does not say
+                durable=True,  # the client does not report it
             )
         )
 
 
 @contextlib.asynccontextmanager
 async def readers(post: TorturedPost) -> AsyncIterator[tuple[DeskSubscriber, HeadquartersSubscriber]]:
-    """Both, subscribed, while this lasts."""
+    """Both subscribers, while this context lasts."""
     workstation = Workstation("127.0.0.1", post.local.port, site=SITE, client_id="desk", session_s=3600)
     async with HeadquartersSubscriber(post.hq.port) as headquarters, workstation:
         desk = DeskSubscriber(workstation)

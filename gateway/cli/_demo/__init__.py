@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/cli/_demo."""
+"""Parts of the demo: brokers, programs, officer, screen."""

@@ -1,4 +1,4 @@
-"""The broker of a demo, on loopback: Mosquitto where it is installed, else the embedded one."""
+"""Broker of a demo, on loopback: Mosquitto if it is installed, else the embedded one."""
 
 import contextlib
 import os
@@ -42,7 +42,7 @@ def loopback_broker(run_dir: Path, wanted: int = 0) -> Iterator[tuple[str, int]]
 
 
 def _held(wanted: int, held: contextlib.ExitStack) -> int:
-    """Return the port, or 0 while another demo has it: two that start at once would both find it free.
+    """Return the port, or 0 while another demo has it: two starting at once would both find it free.
 
     A name among the abstract sockets is the lock; the kernel frees it with the process.
     """
@@ -55,7 +55,7 @@ def _held(wanted: int, held: contextlib.ExitStack) -> int:
 
 
 def _started(mosquitto: str | None, run_dir: Path, wanted: int) -> Iterator[tuple[str, int]]:
-    for attempt in range(5):  # another program may take the port between our look and the broker's start
+    for attempt in range(5):  # Another program may take the port between this test and the broker's start.
         port = free_port(0 if attempt else wanted)
         name = "mosquitto" if mosquitto else "iotcore"
         command = _mosquitto(mosquitto, run_dir, port) if mosquitto else _iotcore(run_dir, port)
@@ -83,14 +83,14 @@ def _mosquitto(program: str, run_dir: Path, port: int) -> list[str]:
 
 
 def _iotcore(run_dir: Path, port: int) -> list[str]:
-    """The embedded broker, in a process of its own that ends with us: it reads its standard input."""
+    """Return the command of the embedded broker, which ends when its standard input is closed."""
     import sys
 
     try:
         import iotcore  # noqa: F401
     except ImportError:
         raise BrokerError(
-            "there is neither a mosquitto on PATH nor the embedded broker\n"
+            "no broker is installed: neither mosquitto on PATH nor the embedded broker\n"
             "    pip install 'borderpost-gateway[demo]', or apt install mosquitto"
         ) from None
     file = run_dir / "rumqttd.toml"
@@ -111,7 +111,7 @@ def _iotcore(run_dir: Path, port: int) -> list[str]:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a broker for good: Mosquitto forgets a SIGTERM between its listening and its main loop."""
+    """End a broker: Mosquitto ignores a SIGTERM between its listening and its main loop."""
     process.terminate()
     try:
         process.communicate(timeout=STOP_S)
@@ -121,7 +121,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> bool:
-    """Wait until the broker listens; False when it ended instead."""
+    """Wait until the broker listens; False if it ended instead."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):

@@ -1,4 +1,4 @@
-"""The officer of a demo: opens a barrier and takes a picture, once a document in that lane is in order."""
+"""Officer of a demo: opens a barrier and takes a picture after each good document in that lane."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ from gateway.client import CommandError, ReceivedEvent, Workstation
 from gateway.contract.topics import Position
 
 STATION = "officer"
-"""As the demo's role file knows it."""
+"""Name of the station in the demo's role file."""
 
 
 class DemoOfficer:
-    """Lets one traveller a lane through at a time; while the barrier moves for one, the next has to wait."""
+    """Admits one traveller per lane at a time; while the barrier moves for one, the next has to wait."""
 
     def __init__(self, workstation: Workstation) -> None:
         self._workstation = workstation
@@ -24,19 +24,19 @@ class DemoOfficer:
         self._pictured: set[Position] = set()
 
     async def __aenter__(self) -> Self:
-        """Nothing is opened before a document is seen."""
+        """Start; nothing is opened before a document is read."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for nobody any more."""
+        """Cancel all pending work."""
         for task in self._busy.values():
             task.cancel()
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     def on_event(self, received: ReceivedEvent) -> None:
-        """Look at an event, and have a barrier opened where it is a document in order."""
+        """Open the barrier of a lane after a good document."""
         read = received.data
         if not isinstance(read, DocumentRead) or read.overall_outcome is not Outcome.SUCCESSFUL:
             return
@@ -44,7 +44,7 @@ class DemoOfficer:
         barrier, camera = self._find_waiting_barrier(lane), self._camera_of(lane)
         if barrier is not None:
             self._begin(barrier, "open", transaction)
-        # A picture of each traveller who is let in; and one at once, so that there is something to see.
+        # One picture per admitted traveller, and one at once, so that the demo shows one early.
         if camera is not None and (barrier is not None or camera not in self._pictured):
             self._pictured.add(camera)
             self._begin(camera, "capture", transaction)
@@ -57,7 +57,7 @@ class DemoOfficer:
         task.add_done_callback(lambda _: self._busy.pop(position, None))
 
     def _camera_of(self, lane: str) -> Position | None:
-        """Return the camera of a lane that is online."""
+        """Return the online camera of a lane."""
         for position in self._workstation.devices:
             if (
                 position.lane == lane
@@ -68,7 +68,7 @@ class DemoOfficer:
         return None
 
     def _find_waiting_barrier(self, lane: str) -> Position | None:
-        """The closed barrier of a lane before which somebody is sensed."""
+        """Return the closed barrier of a lane whose entry side detects a traveller."""
         for position in self._workstation.devices:
             now = (
                 self._workstation.last_value(position, BarrierState.event_type)
@@ -82,5 +82,5 @@ class DemoOfficer:
         return None
 
     async def _command(self, position: Position, verb: str, transaction: str) -> None:
-        with contextlib.suppress(CommandError):  # the records of it say why
+        with contextlib.suppress(CommandError):  # The events show the reason.
             await self._workstation.command(position, verb, transaction=transaction)

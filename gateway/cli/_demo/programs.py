@@ -1,4 +1,4 @@
-"""Programs that a command starts beside itself, and of which nothing is left when it ends."""
+"""Programs that a command starts, and ends completely when it ends."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STOP_S = 6.0
-"""Time for a program to end by itself after SIGTERM, in seconds."""
+"""Seconds for a program to end by itself after SIGTERM."""
 KILLED_S = 5.0
-"""Time for the kernel to end what was killed, in seconds."""
+"""Seconds for the kernel to end a killed program."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Program:
 
     @property
     def last_words(self) -> str:
-        """The end of its log."""
+        """Return the end of its log."""
         return self.log.read_text("utf-8", "replace")[-2000:]
 
 
@@ -55,7 +55,7 @@ def running(
 
 
 def _end_session(session: int) -> None:
-    """Kill what is left of a session: children of a program that was killed, or ended before it knew them."""
+    """Kill the remaining processes of a session: children of a program that was killed or ended early."""
     deadline = time.monotonic() + KILLED_S
     while (left := list(_members(session))) and time.monotonic() < deadline:
         for pid in left:

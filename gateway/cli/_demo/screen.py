@@ -1,4 +1,4 @@
-"""The screen of a demo: the banner with commands to paste, events as they arrive, and the summary."""
+"""Screen of a demo: the banner with commands to copy, events as they arrive, and the summary."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ from gateway.config.model import ConsoleSection
 
 
 class Screen:
-    """What a demo prints."""
+    """Output of a demo."""
 
     def __init__(self, post: Post, broker: str, config: Path, *, findable: bool) -> None:
         """`broker`: its name and address. `findable`: `borderpost` finds this demo without CONFIG."""
@@ -41,9 +41,9 @@ class Screen:
         self._latencies_ms: list[float] = []
 
     async def watch(self, duration: float | None, end: Callable[[], None]) -> None:
-        """Print the banner once the gateway is up, then what comes.
+        """Print the banner once the gateway is connected, then events and states.
 
-        Calls `end` when `duration` is over, in seconds, which slow machines do not spend on starting.
+        Calls `end` after `duration` seconds, which begin when all devices are online.
         """
         expected = set(self._post.devices)
         greeted = False
@@ -67,8 +67,8 @@ class Screen:
                         asyncio.get_running_loop().call_later(duration, end)
 
     def summary(self) -> list[str]:
-        """Print what was seen; returns the devices that published nothing."""
-        table = Table(title="What was seen", box=None)
+        """Print the summary; returns the devices that published nothing."""
+        table = Table(title="Summary", box=None)
         table.add_column("device")
         table.add_column("events", justify="right")
         for position in map(str, self._post.devices):
@@ -100,7 +100,7 @@ class Screen:
                 expand=False,
             )
         )
-        # Outside the frame, and whole on a narrow terminal too: these lines are to be copied.
+        # Outside the frame, and unbroken on a narrow terminal too: these lines are to be copied.
         console.print("In a second terminal, in this folder:", style="dim")
         for line in self._commands():
             console.print(f"  {line}", markup=False, soft_wrap=True)
@@ -115,7 +115,7 @@ class Screen:
         console.print("Ctrl-C ends the demo.", style="dim")
 
     def _commands(self) -> list[str]:
-        # A post's own file, where there is one, goes before the demo's.
+        # A post's own file, if there is one, takes precedence over the demo's.
         named = not self._findable or default_post_file() != self._config
         program, config = _program(), f" {shlex.quote(str(self._config))}" if named else ""
         lines = [f"{program} {verb}{config}" for verb in ("devices", "watch", "doctor")]
@@ -126,7 +126,7 @@ class Screen:
 
 
 def _begins(status: DeviceStatus) -> bool:
-    """Tell whether a device is only on its way to its first state, which is no news."""
+    """Return True for a device before its first state, which is not printed."""
     return status.state is None or (status.gateway_online and status.state.state is StateCode.STARTING)
 
 
@@ -141,7 +141,7 @@ def _program() -> str:
 
 
 def _console(console: ConsoleSection) -> str:
-    """Give a person access to the console; returns its line, none where its libraries are not installed."""
+    """Create a login for the console; returns its line, empty if its libraries are not installed."""
     if console.listen is None or console.users_file is None:
         return ""
     try:

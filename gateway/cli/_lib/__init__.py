@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/cli/_lib."""
+"""Code shared by commands: arguments, API client, rendering, terminal."""

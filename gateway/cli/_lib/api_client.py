@@ -1,6 +1,6 @@
-"""The local API of a gateway that runs, asked over its socket by the client that starts fastest.
+"""Client of a running gateway's management API over its Unix socket, built for a short start time.
 
-Nothing here loads models or drivers: a mini-PC takes seconds for that, and somebody waits at a terminal.
+Imports no models and no drivers: a mini-PC takes seconds to load them while a user waits at a terminal.
 """
 
 import http.client
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SOCKET = "console.sock"
 ANSWER_S = 90.0
-"""An interactive check takes a minute."""
+"""An interactive self-test takes up to a minute."""
 EXIT_CODES = {
     401: os.EX_NOPERM,
     403: os.EX_NOPERM,
@@ -33,11 +33,11 @@ EXIT_CODES = {
     422: os.EX_USAGE,
     503: os.EX_UNAVAILABLE,
 }
-"""What a command ends with when the gateway answers that."""
+"""Exit code by HTTP status of a refusal."""
 
 
 class ApiUnavailable(Exception):  # noqa: N818 - often no fault: the gateway may just not run
-    """Nobody answers at the socket; says why, and what to do."""
+    """No response at the socket; carries the reason and the remedy."""
 
     def __init__(self, text: str, how: str) -> None:
         super().__init__(text)
@@ -46,7 +46,7 @@ class ApiUnavailable(Exception):  # noqa: N818 - often no fault: the gateway may
 
 
 class ApiError(Exception):
-    """The gateway answers, and does not do it."""
+    """The gateway refused a request."""
 
     def __init__(self, status: int, text: str, how: str) -> None:
         super().__init__(text)
@@ -64,7 +64,7 @@ class _OnSocket(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = self.socket
         self.sock.settimeout(self.timeout)
-        # A path of a socket has 107 bytes at most, and that of the folder may be longer.
+        # The path of a socket has at most 107 bytes, and that of the folder may be longer.
         folder = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sock.connect(f"/proc/self/fd/{folder}/{SOCKET}")
@@ -73,9 +73,10 @@ class _OnSocket(http.client.HTTPConnection):
 
 
 def state_dir(config: Path) -> Path:
-    """Where the gateway of a post's file has its socket; ends with EX_CONFIG where the file does not say.
+    """Return the folder with the socket of a post's gateway.
 
-    Only that is read: a file with a mistake elsewhere is no reason not to see how the devices are.
+    Ends with EX_CONFIG if the file does not name it. Reads only that setting: an error elsewhere in the file
+    must not prevent a look at the devices.
     """
     if (found := read_state_dir(config)) is not None:
         return found
@@ -85,14 +86,14 @@ def state_dir(config: Path) -> Path:
 
 
 def ask(folder: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
-    """Ask for something under /api/v1; returns what JSON says; raises NotAnswered, Refused."""
+    """Send a request below /api/v1; returns the decoded JSON; raises ApiUnavailable, ApiError."""
     with _answer(_OnSocket(folder), path, method, body) as answer:
-        said = answer.read()
-    return json.loads(said) if said else None
+        content = answer.read()
+    return json.loads(content) if content else None
 
 
 def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[Any]:
-    """What a stream of the API says, item by item, until it ends or so long; raises NotAnswered, Refused."""
+    """Yield the items of a stream until it ends or `within_s` is over; raises ApiUnavailable, ApiError."""
     end = None if within_s is None else time.monotonic() + within_s
     connection = _OnSocket(folder)
     with _answer(connection, path, "GET", None) as answer:
@@ -118,19 +119,19 @@ def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[A
 
 
 def device_path(position: str, suffix: str = "") -> str:
-    """The path of a device."""
+    """Return the path of a device."""
     lane, _, device = position.partition("/")
     return f"devices/{quote(lane, safe='')}/{quote(device, safe='')}{suffix}"
 
 
 def exit_with_error(error: ApiUnavailable | ApiError) -> NoReturn:
-    """Say it on standard error and end with the exit code that it has in sysexits(3)."""
+    """Print an error on standard error and end with its exit code of sysexits(3)."""
     code = EXIT_CODES.get(error.status, os.EX_SOFTWARE) if isinstance(error, ApiError) else os.EX_UNAVAILABLE
     exit_with(f"{error.text}\n    {error.how}" if error.how else error.text, code)
 
 
 def load_view(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]]]":
-    """What a running gateway tells: the post, None without an answer, and the last events of each device."""
+    """Return the post in a running gateway, None without a response, and the last events of each device."""
     from gateway.api.models import EventView, PostView
     from gateway.config import ConfigError, load
 
@@ -162,18 +163,19 @@ def _answer(
         yield answer
     except PermissionError:
         raise ApiUnavailable(
-            f"The gateway's socket in {connection.folder} is closed to this user.",
+            f"The socket of the gateway in {connection.folder} may not be opened by this user.",
             "Run this as root, or join the gateway's group.",
         ) from None
     except (BrokenPipeError, ConnectionResetError):
         raise ApiUnavailable(
-            "The gateway runs, and its console does not.",
-            "Why: sudo journalctl -u borderpost -n 20. Perhaps the extra `console` is not installed.",
+            "The gateway runs, but its console does not respond.",
+            "For the reason: sudo journalctl -u borderpost -n 20. The extra `console` may not be installed.",
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise ApiUnavailable(
-            f"No gateway answers at {connection.folder / SOCKET}: {str(error) or type(error).__name__}.",
-            "Is it running? sudo systemctl status borderpost",
+            f"No response from a gateway at {connection.folder / SOCKET}: "
+            f"{str(error) or type(error).__name__}.",
+            "Check that it is running: sudo systemctl status borderpost",
         ) from None
     finally:
         connection.close()
@@ -185,11 +187,13 @@ def _refused(problem: dict[str, Any]) -> ApiError:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
-Why = Annotated[str, typer.Option("--reason", help="Why, without names of persons: it goes into the record.")]
+Why = Annotated[
+    str, typer.Option("--reason", help="Reason, without names of persons: it is recorded in the audit.")
+]
 
 
 def request_or_exit(config: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
-    """The gateway's answer, or its refusal as a sentence and an exit code."""
+    """Return the gateway's response; prints a refusal and ends with its exit code."""
     try:
         return ask(state_dir(config), path, method=method, body=body)
     except (ApiUnavailable, ApiError) as error:
@@ -199,13 +203,13 @@ def request_or_exit(config: Path, path: str, *, method: str = "GET", body: objec
 def perform_or_exit(
     config: Path, position: str, operation: str, body: object, done: str, *, as_json: bool
 ) -> None:
-    """Have it done, and say so."""
+    """Perform an operation, and print its result."""
     request_or_exit(config, device_path(position, operation), method="POST", body=body)
     print_answer({"position": position, "done": True}, lambda _: [f"{position}: {done}"], as_json=as_json)
 
 
 def print_answer(answer: Any, lines: Callable[[Any], Iterable[str]], *, as_json: bool) -> None:
-    """Print an answer."""
+    """Print a response as lines or as JSON."""
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False))
         return

@@ -1,4 +1,4 @@
-"""Positions on the command line: completed by the shell, and the post's file before them may be left out."""
+"""Arguments CONFIG and POSITION: completion by the shell, and a default for CONFIG."""
 
 import os
 import re
@@ -16,10 +16,10 @@ _POSITION = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
 
 
 class DeviceCommand(TyperCommand):
-    """A command that takes CONFIG POSITION ..., or POSITION ...: then the post's usual file is meant."""
+    """Command with the arguments CONFIG POSITION ..., or POSITION ... with the default post file."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the usual file before a position that stands where a file should, or where none is named."""
+        """Insert the default file before a position in the place of a file, or if no file is named."""
         arguments = {param.name for param in self.params if param.param_type_name == "argument"}
         if self.name != "run" and "config" in arguments:
             ctx.default_map = {**(ctx.default_map or {}), "config": str(default_post_file())}
@@ -34,7 +34,7 @@ class DeviceCommand(TyperCommand):
 
 
 def default_post_file() -> Path:
-    """Return the post's file where none is named: the installed post's, else that of a running demo."""
+    """Return the default post file: the installed post's, else that of a running demo."""
     if named := os.environ.get("BORDERPOST_CONFIG"):
         return Path(named)
     if DEFAULT_CONFIG.exists():
@@ -43,7 +43,7 @@ def default_post_file() -> Path:
 
 
 def complete_position(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Positions of the post that begin so; none where its file cannot be read."""
+    """Return the positions that begin with the incomplete word; none if the file cannot be read."""
     config = ctx.params.get("config")
     file = Path(config) if config and Path(config).is_file() else default_post_file()
     try:
@@ -67,13 +67,11 @@ PostFile = Annotated[
     typer.Argument(
         metavar="[CONFIG]",
         envvar="BORDERPOST_CONFIG",
-        help=f"The file that describes the post; may be left out: {DEFAULT_CONFIG}.",
+        help=f"The file that describes the post; default: {DEFAULT_CONFIG}.",
         autocompletion=_file_or_position,
     ),
 ]
 OneDevice = Annotated[
     str,
-    typer.Argument(
-        metavar="POSITION", help="Which device, as lane-1/reader.", autocompletion=complete_position
-    ),
+    typer.Argument(metavar="POSITION", help="Device, as in lane-1/reader.", autocompletion=complete_position),
 ]

@@ -1,4 +1,4 @@
-"""The audit files that a command looks at, and what it finds of them."""
+"""Audit files of a command: their folder and their verification."""
 
 import os
 import re
@@ -25,20 +25,20 @@ PostOrFolder = Annotated[
 ]
 PublicKeys = Annotated[
     list[Path] | None,
-    typer.Option("--key", help="Public signing key (signing.pub), PEM; several where it was renewed."),
+    typer.Option("--key", help="Public signing key (signing.pub), PEM; several if it was renewed."),
 ]
 
 
 def find_audit_dir(config: Path) -> Path:
-    """Where the audit files are; ends the program where there are none to be read."""
+    """Return the folder of the audit files; ends the program if there are none to read."""
     folder = config if config.is_dir() else state_dir(config)
     if not os.access(folder, os.R_OK | os.X_OK):
-        exit_with(f"the audit in {folder} cannot be read by you: sudo -u borderpost", os.EX_NOPERM)
+        exit_with(f"this user may not read the audit in {folder}: sudo -u borderpost", os.EX_NOPERM)
     return folder
 
 
 def verify_or_exit(folder: Path, keys: list[Path] | None, expected: Iterable[str] = ()) -> VerificationResult:
-    """Verify them; ends the program where they, or a key, cannot be read."""
+    """Verify the files; ends the program if they, or a key, cannot be read."""
     try:
         known = [_known(text) for text in expected]
         verdict = verify(folder, Verifier(map(load_public_key, keys)) if keys else None, known)
@@ -54,5 +54,5 @@ def verify_or_exit(folder: Path, keys: list[Path] | None, expected: Iterable[str
 def _known(text: str) -> ChainHead:
     match = re.fullmatch(r"([1-9][0-9]{0,17}):([0-9a-f]{64})", text)
     if match is None:
-        exit_with(f"{text} is no line: write its number, a colon and its SHA-256", os.EX_USAGE)
+        exit_with(f"{text} is not a valid line: write its number, a colon and its SHA-256", os.EX_USAGE)
     return ChainHead(int(match[1]), match[2])

@@ -1,4 +1,4 @@
-"""What each event says, in half a line for a person; personal data only when it may be shown."""
+"""Half a line of text for each event; personal data only where permitted."""
 
 from collections.abc import Iterable
 
@@ -48,18 +48,18 @@ OUTCOMES = {
 }
 
 MOVING = {MovementState.CLOSED, MovementState.OPENING, MovementState.OPEN, MovementState.CLOSING}
-"""How a barrier is that works."""
+"""States of a barrier in normal operation."""
 
 
 def summarise_event(data: Observation, *, shown: bool) -> Text | None:
-    """Say it; None for an event that has no sentence of its own."""
+    """Return a summary; None for an event without a text of its own."""
     match data:
         case DocumentRead():
             return _read(data, shown=shown)
         case ReadFailed():
             return Text(f"read failed: {data.fault} — present the document again", "yellow")
         case DocumentPlaced():
-            return Text("a document lies there", "dim")
+            return Text("document placed", "dim")
         case MrzRead():
             return Text.assemble(_zone(data.mrz, shown=shown), _marks(data.checks))
         case ImageCaptured():
@@ -74,7 +74,7 @@ def summarise_event(data: Observation, *, shown: bool) -> Text | None:
         case DocumentChecked():
             return Text.assemble("checks", _marks(data.checks))
         case DocumentRemoved():
-            return Text("the document was taken away", "dim")
+            return Text("document removed", "dim")
         case CardRead():
             return Text(f"card, {data.bits} bits{f': {data.data}' if shown else ''}")
         case ReaderStatus():
@@ -96,7 +96,7 @@ def summarise_event(data: Observation, *, shown: bool) -> Text | None:
         case ClaimChanged():
             return _claim(data)
         case ClockStepped():
-            return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
+            return Text(f"the clock was set by {data.step_ms / 1000:+,.1f} s", "yellow")
         case AuditCheckpoint():
             return Text(f"the audit is signed up to line {data.line}: {data.trigger}")
         case _:
@@ -111,11 +111,11 @@ def _barrier(barrier: BarrierState) -> Text:
     if len(barrier.doors) > 1:
         line.append("".join(f"  {door.door} {door.state}" for door in barrier.doors), "dim")
     if any(door.presence for door in barrier.doors):
-        line.append("  somebody in the way", "cyan")
+        line.append("  lane obstructed", "cyan")
     elif any(door.entry_side for door in barrier.doors):
-        line.append("  somebody waits", "cyan")
+        line.append("  traveller waiting", "cyan")
     if barrier.stale:
-        line.append("  as it was when the link failed", "yellow")
+        line.append("  last state before the link failed", "yellow")
     return line
 
 
@@ -129,7 +129,7 @@ def _passage(passage: BarrierPassage) -> Text:
 
 
 def _decided(decided: CommandDecided) -> Text:
-    line = Text(f"{decided.verb or 'a command'} asked by {decided.station or 'somebody unknown'}: ")
+    line = Text(f"{decided.verb or 'a command'} requested by {decided.station or 'an unknown station'}: ")
     line.append(str(decided.decision), "" if decided.reason is None else "yellow")
     line.append("" if decided.reason is None else f", {decided.reason}", "yellow")
     line.append(f"  {decided.count} times" if decided.count > 1 else "", "dim")
@@ -146,8 +146,8 @@ def _ended(ended: CommandEnded) -> Text:
 
 
 def _claim(claim: ClaimChanged) -> Text:
-    line = Text(f"{claim.change}: {claim.holder or 'nobody'} has it now", "")
-    line.append(f", {claim.previous_holder} had it" if claim.previous_holder else "", "dim")
+    line = Text(f"{claim.change}: {f'held by {claim.holder}' if claim.holder else 'no holder'}", "")
+    line.append(f", before by {claim.previous_holder}" if claim.previous_holder else "", "dim")
     line.append(f" ({claim.reason})" if claim.reason else "", "yellow")
     return line
 
@@ -162,7 +162,7 @@ def _reader(status: ReaderStatus) -> Text:
         if active is not None:
             line.append(f"  {name} {''.join('●' if one else '○' for one in active)}")
     if status.tampered:
-        line.append("  open or torn off", "bold red")
+        line.append("  opened or removed", "bold red")
     if status.power_failure:
         line.append("  supply fails", "yellow")
     return line
@@ -174,7 +174,7 @@ def _read(read: DocumentRead, *, shown: bool) -> Text:
     line.append(_zone(read.mrz, shown=shown))
     if read.end_reason is not TransactionEnd.COMPLETE:
         line.append(f"  ended early: {read.end_reason}", "yellow")
-    # What was found good is a number where there are many; what was not has its name.
+    # Many passed checks are shown as their number; all other checks by name.
     many = len(read.checks) > 4
     good = [check for check in read.checks if check.outcome is Outcome.SUCCESSFUL]
     if many and good:
@@ -205,7 +205,7 @@ def _progress(progress: ChipProgress) -> str:
 
 def _chip(chip: ChipResult) -> Text:
     files = " ".join(f"DG{number}" for number in chip.data_groups_read) or "nothing read"
-    return Text.assemble(f"chip by {chip.access or 'no way'}: {files}", _marks(chip.checks))
+    return Text.assemble(f"chip by {chip.access or 'no access'}: {files}", _marks(chip.checks))
 
 
 def _picture(picture: PictureCaptured) -> Text:
@@ -220,12 +220,12 @@ def _picture(picture: PictureCaptured) -> Text:
 
 
 def _plate(read: PlateRead, *, shown: bool) -> Text:
-    # Never the text as it was painted: a terminal would obey it.
+    # Never the text as read: a terminal would interpret its control characters.
     plate = read.plate or "no plate read"
     line = Text(plate if shown else "a vehicle (plate hidden)", "bold")
     line.append(f"  {read.country or ''} {read.direction}, {len(read.attachments)} images", "dim")
     if read.backlog:
-        line.append("  while the camera was not heard", "yellow")
+        line.append("  read while the camera was disconnected", "yellow")
     if read.missing_images:
         line.append(f"  {read.missing_images} images missing", "yellow")
     return line

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a request to end, which takes effect where the program asks for it."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request to end, which takes effect where the program checks for it."""
 
 import signal
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, `kill`, and a terminal that is closed."""
+"""Signals of Ctrl-C, `kill`, and a closed terminal."""
 
 
 class Interrupted(Exception):  # noqa: N818 - a person's wish, not a fault
-    """The program was asked to end."""
+    """The program was requested to end."""
 
 
 class Interrupts:
-    """Signals that are noted, so that no clean-up is cut short by one. Use it as a context manager."""
+    """Context manager that records signals, so that none of them interrupts a clean-up."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -22,7 +22,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        """Note signals from now on, and any that the parent process held back (`env --block-signal`)."""
+        """Record signals from now on, and those that the parent process blocked (`env --block-signal`)."""
         for number in SIGNALS:
             self._before[number] = signal.signal(number, self._note)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -36,12 +36,12 @@ class Interrupts:
             signal.signal(number, before)
 
     def check(self) -> None:
-        """Raise Interrupted once the program was asked to end."""
+        """Raise Interrupted after a request to end."""
         if self.asked:
             raise Interrupted
 
     def on_request(self, tell: Callable[[], object]) -> None:
-        """Call `tell` at the request to end, at once if there was one. It runs in a signal handler."""
+        """Call `tell` at a request to end, at once if there was one already. It runs in a signal handler."""
         self._tell = tell
         if self.asked:
             tell()

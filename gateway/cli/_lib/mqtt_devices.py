@@ -1,4 +1,4 @@
-"""The devices as workstations see them: what is retained at the post's broker, as a table."""
+"""Table of the devices as workstations see them: retained messages at the post's broker."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from gateway.config import Post
 
 
 def show(config: Path, *, as_json: bool) -> None:
-    """Show every device, and end with 1 when one is not online."""
+    """Show every device, and end with 1 if one is not online."""
     post = load_or_fail(config)
     statuses = asyncio.run(_statuses(post))
     if as_json:
@@ -29,7 +29,7 @@ def show(config: Path, *, as_json: bool) -> None:
 
 
 async def _statuses(post: Post) -> list[DeviceStatus]:
-    """Collect what is retained at the broker."""
+    """Collect the retained messages at the broker."""
     async with connected_workstation(post) as workstation:
         await wait_for_retained(workstation)
         return [workstation.status(position) for position in post.devices]
@@ -37,7 +37,7 @@ async def _statuses(post: Post) -> list[DeviceStatus]:
 
 def _table(statuses: list[DeviceStatus]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("", "position", "state", "since", "device", "what is wrong", "do"):
+    for heading in ("", "position", "state", "since", "device", "problem", "do"):
         table.add_column(heading, overflow="fold")
     for status in statuses:
         colour, word = state_light(status)

@@ -7,7 +7,7 @@ from gateway.config import ConfigError, Post, load
 
 
 def load_or_fail(path: Path) -> Post:
-    """Read a post's file, or say everything that is wrong with it and end with EX_CONFIG."""
+    """Read a post's file, or print all its errors and end with EX_CONFIG."""
     try:
         return load(path)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Files of recordings: read whole, never larger than any that is worth reading, never written over."""
+"""Files of recordings: limited in size, never overwritten."""
 
 import os
 from pathlib import Path
@@ -11,27 +11,27 @@ from drivers.links.recording.recording import Recording, RecordingError
 from gateway.cli._lib.terminal import exit_with
 
 TEXT_LIMIT_BYTES = 4 * LIMIT_BYTES
-"""A byte takes three in hexadecimal."""
+"""A byte takes three characters in hexadecimal."""
 
-RecordingFile = Annotated[Path, typer.Argument(metavar="RECORDING", help="A recording of a device's wire.")]
+RecordingFile = Annotated[Path, typer.Argument(metavar="RECORDING", help="Recording of a device.")]
 
 
 def recording_or_fail(path: Path) -> Recording:
-    """The recording in a file; says what is wrong with it, and ends."""
+    """Read a recording from a file; prints an error and ends if it is invalid."""
     try:
         if path.stat().st_size > TEXT_LIMIT_BYTES:
-            exit_with(f"{path}: is larger than any recording", os.EX_DATAERR)
+            exit_with(f"{path}: larger than any recording", os.EX_DATAERR)
         return Recording.from_text(path.read_text(encoding="utf-8"))
     except OSError as error:
         exit_with(f"{path}: {error.strerror}", os.EX_NOINPUT)
     except UnicodeDecodeError:
-        exit_with(f"{path}: is no text, so it is no recording", os.EX_DATAERR)
+        exit_with(f"{path}: not a text file, so not a recording", os.EX_DATAERR)
     except RecordingError as error:
         exit_with(f"{path}: {error}", os.EX_DATAERR)
 
 
 def write_or_fail(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a new file with that mode; what is there already is left alone."""
+    """Write a new file with that mode; ends the program if the file exists."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)

@@ -1,4 +1,4 @@
-"""Events and states as a person reads them on a terminal."""
+"""Events and states as text for a terminal."""
 
 import json
 from datetime import datetime
@@ -23,7 +23,7 @@ LIGHTS = {
 
 
 def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
-    """One event. Personal data of a live traveller only when revealed."""
+    """Return one event as a line. Personal data of a live traveller only if revealed."""
     line = Text()
     line.append(f"{received.envelope.time.astimezone():%H:%M:%S} ", "dim")
     line.append(f"{received.position!s:<16} ", "bold")
@@ -31,15 +31,15 @@ def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
         line.append("simulated ", "magenta")
     shown = reveal or received.is_simulated
     data = received.data
-    said = summarise_event(data, shown=shown) if isinstance(data, Observation) else None
-    line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if said is None else said)
-    # A document takes one line, of which the end may be cut. Other events say what to do, at their end.
+    summary = summarise_event(data, shown=shown) if isinstance(data, Observation) else None
+    line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if summary is None else summary)
+    # A document takes one line whose end may be cut. Other events have the remedy at their end.
     line.no_wrap = isinstance(data, DocumentRead | MrzRead)
     return line
 
 
 def event_json(received: ReceivedEvent, *, reveal: bool) -> str:
-    """One event as a CloudEvent; of a live traveller only what may be shown."""
+    """Return one event as a CloudEvent; of a live traveller only what may be shown."""
     if reveal or received.is_simulated:
         return received.envelope.model_dump_json()
     data = redact(received.data) if isinstance(received.data, Observation) else {}
@@ -47,7 +47,7 @@ def event_json(received: ReceivedEvent, *, reveal: bool) -> str:
 
 
 def _rest(data: Observation | dict[str, Any], *, shown: bool) -> str:
-    """What has no rendering of its own, as JSON."""
+    """Return an event without a text of its own as JSON."""
     match data:
         case Observation():
             return data.model_dump_json() if shown else json.dumps(redact(data))
@@ -56,7 +56,7 @@ def _rest(data: Observation | dict[str, Any], *, shown: bool) -> str:
 
 
 def state_light(status: DeviceStatus) -> tuple[str, str]:
-    """Colour and word for a device."""
+    """Return colour and word for a device."""
     if status.state is None:
         return "dim", "unknown"
     if not status.gateway_online:
@@ -65,7 +65,7 @@ def state_light(status: DeviceStatus) -> tuple[str, str]:
 
 
 def status_line(status: DeviceStatus) -> Text:
-    """One change of a device's state."""
+    """Return one change of a device's state as a line."""
     colour, word = state_light(status)
     line = Text()
     line.append(f"{datetime.now().astimezone():%H:%M:%S} ", "dim")

@@ -1,4 +1,4 @@
-"""How findings are told on a terminal, and which exit code they end with."""
+"""Findings on a terminal, and the exit code that follows from them."""
 
 import json
 from collections.abc import Iterable
@@ -10,15 +10,15 @@ from gateway.api.models import Finding
 from gateway.cli._lib.terminal import console
 from gateway.diagnostics.findings import phone_code, worst_severity
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON list of findings, nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON list of findings only.")]
 EXIT_CODES = {"ok": 0, "notice": 0, "warning": 1, "error": 3}
 STYLES = {"ok": "green", "notice": "cyan", "warning": "yellow", "error": "bold red"}
 
 
 def print_findings(findings: Iterable[Finding], *, everything: bool, as_json: bool) -> None:
-    """Print findings, each with what to do, and end with the exit code of the worst.
+    """Print findings with their remedies, and end with the exit code of the highest severity.
 
-    Plain lines without a table: they are read over serial consoles and on telephones.
+    Plain lines without a table: they are read over serial consoles and on the telephone.
     """
     findings = list(findings)
     if as_json:
@@ -33,5 +33,5 @@ def print_findings(findings: Iterable[Finding], *, everything: bool, as_json: bo
             console.print(f"        {finding.action}: {finding.how}", markup=False, soft_wrap=True)
     well = sum(finding.severity == "ok" for finding in findings)
     if not everything and well:
-        console.print(f"{well} other things are well (--all shows them).", markup=False)
+        console.print(f"{well} other checks passed (--all shows them).", markup=False)
     raise typer.Exit(EXIT_CODES[worst_severity(findings)])

@@ -1,8 +1,8 @@
-"""Plays a recording as the device that it was recorded of: on a pseudo-terminal, or as an HTTP service.
+"""Replay of a recording as its device, on a pseudo-terminal or as an HTTP service.
 
-What the host said is waited for, what the device said is said, with its pauses; then it goes away. Whoever
-asks is told that this is a replay. On HTTP, answers belong to the question before them: what was asked beside
-a stream cannot be told from the stream.
+The player waits for the host's bytes and sends the device's bytes with their pauses; then it disconnects. A
+request for the window size identifies it as a replay. On HTTP, a response belongs to the request before it: a
+request made beside a stream cannot be told from the stream.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from simulators.links.serial_line import SerialLine
 
 ANSWER_S = 10.0
-"""How long the driver may take to say what it said when recorded, in seconds."""
+"""Seconds within which the driver must send the recorded bytes."""
 SAME_CHUNK_S = 0.1
 NO_PAUSE_LIMIT_S = 1e9
 _QUESTION = re.compile(rb"(?P<request>[A-Z]+ \S+)\n")
@@ -36,36 +36,39 @@ _STATUS = re.compile(rb"(?P<status>[0-9]{3})(?: (?P<type>.*))?\n")
 
 
 class ReplayError(Exception):
-    """A recording cannot be played, or was not understood; says why."""
+    """The recording cannot be replayed, or the driver did not follow it; the message has the reason."""
 
 
 @dataclass
 class ReplayPlayer:
-    """One recording, played once."""
+    """One recording, replayed once."""
 
     recording: Recording
     longest_pause_s: float = NO_PAUSE_LIMIT_S
     """Longer pauses are shortened to this, in seconds."""
 
     async def play_on_pty(self, line: "SerialLine") -> None:
-        """Be a device on a serial line, from when a host opens it, and unplug; raises CannotPlay."""
+        """Act as a device on a serial line once a host opens it, then unplug; raises ReplayError."""
         await line.wait_for_host()
         at_s, question, answer = 0.0, b"", b""
         for number, chunk in enumerate(self.recording.chunks, start=1):
             if chunk.direction == "out":
                 try:
                     async with asyncio.timeout(ANSWER_S):
-                        await self._asked(line, chunk.data, question, answer)
+                        await self._await_request(line, chunk.data, question, answer)
                 except TimeoutError:
                     raise ReplayError(
-                        f"chunk {number}: the driver {self.recording.driver} does not say what it said when "
+                        f"chunk {number}: the driver {self.recording.driver} does not send the bytes "
+                        "that it sent when "
                         "this was recorded"
                     ) from None
                 question, answer = chunk.data, b""
             else:
                 answer += chunk.data
                 if chunk.at_s - at_s > SAME_CHUNK_S:
-                    await line.wait_drained(within_s=ANSWER_S)  # a pause counts from when the host has read
+                    await line.wait_drained(
+                        within_s=ANSWER_S
+                    )  # A pause counts from the moment at which the host has read.
                 await self._pause(chunk.at_s - at_s)
                 await line.send(chunk.data)
             at_s = chunk.at_s
@@ -73,8 +76,8 @@ class ReplayPlayer:
         await self._end(line)
         line.unplug()
 
-    async def _asked(self, line: "SerialLine", wanted: bytes, question: bytes, answer: bytes) -> None:
-        """Wait until the host says that; whoever did not get the last answer in time gets it again."""
+    async def _await_request(self, line: "SerialLine", wanted: bytes, question: bytes, answer: bytes) -> None:
+        """Wait for the host's bytes; a host that repeats the last request gets the last response again."""
         while True:
             await line.wait_for_bytes()
             if wanted in line.received_bytes:
@@ -87,7 +90,10 @@ class ReplayPlayer:
                 await line.wait_for_more()
 
     async def _end(self, line: "SerialLine") -> None:
-        """A silence ends what is pending; who asks again has done with the last answer."""
+        """Wait for a silence, which ends pending frames.
+
+        Another request shows that the last response was read.
+        """
         answered = [chunk.direction for chunk in self.recording.chunks[-2:]] == ["out", "in"]
         with suppress(TimeoutError):
             async with asyncio.timeout(min(0.5, self.longest_pause_s)):
@@ -95,7 +101,7 @@ class ReplayPlayer:
 
     @asynccontextmanager
     async def serve_http(self, port: int = 0) -> AsyncIterator[tuple[int, asyncio.Event]]:
-        """Be an HTTP service of this machine; gives its port, and what is set when all is said."""
+        """Act as an HTTP service of this machine; yields its port, and an event that is set at the end."""
         waiting, said = http_exchanges(self.recording), asyncio.Event()
 
         answering: set[asyncio.Task[None]] = set()
@@ -106,12 +112,12 @@ class ReplayPlayer:
             answering.add(task)
             try:
                 with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                    if (asked := _next(waiting, await _request(reader))) is None:
+                    if (exchange := _next(waiting, await _request(reader))) is None:
                         writer.write(_head(404, "text/plain"))
                     else:
-                        await self._answer(asked, writer)
+                        await self._answer(exchange, writer)
                         if not waiting:
-                            await self._pause(0.5)  # a silence ends what is pending
+                            await self._pause(0.5)  # A silence ends pending frames.
                             said.set()
                     await writer.drain()
             finally:
@@ -135,37 +141,37 @@ class ReplayPlayer:
             await writer.drain()
 
     async def _pause(self, seconds: float) -> None:
-        """Chunks that came together are said at once."""
+        """Pause; chunks that arrived together are sent without a pause."""
         if seconds > SAME_CHUNK_S:
             await asyncio.sleep(min(seconds, self.longest_pause_s))
 
 
 @dataclass
 class HttpExchange:
-    """A question over HTTP, and what was answered."""
+    """A request over HTTP, and its response."""
 
     request: bytes
     status: int = 404
     media_type: str = ""
     parts: list[tuple[float, bytes]] = field(default_factory=list)
-    """Pauses in seconds, and what came after them."""
+    """Pauses in seconds, each with the bytes that followed."""
 
 
 def http_exchanges(recording: Recording) -> list[HttpExchange]:
-    """What was asked and answered; raises CannotPlay."""
+    """Return the requests with their responses; raises ReplayError."""
     found: list[HttpExchange] = []
     at_s, begun = 0.0, False
     for number, chunk in enumerate(recording.chunks, start=1):
         if chunk.direction == "out":
-            if (asked := _QUESTION.match(chunk.data)) is None:
-                raise ReplayError(f"chunk {number} is no question over HTTP")
-            found.append(HttpExchange(asked["request"]))
+            if (match := _QUESTION.match(chunk.data)) is None:
+                raise ReplayError(f"chunk {number} is not an HTTP request")
+            found.append(HttpExchange(match["request"]))
             begun = False
         elif not found:
-            raise ReplayError(f"chunk {number} answers nothing that was asked: the recording begins midway")
+            raise ReplayError(f"chunk {number} is a response without a request: the recording begins midway")
         elif not begun:
             if (status := _STATUS.fullmatch(chunk.data)) is None:
-                raise ReplayError(f"chunk {number} is no status of an answer")
+                raise ReplayError(f"chunk {number} is not an HTTP status line")
             found[-1].status, found[-1].media_type = int(status["status"]), (status["type"] or b"").decode()
             begun = True
         else:
@@ -175,7 +181,7 @@ def http_exchanges(recording: Recording) -> list[HttpExchange]:
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:
-    """Method and path of a request, whose body is read and let go."""
+    """Return method and path of a request; its body is read and discarded."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     await reader.readexactly(int(length[1]) if length else 0)
@@ -183,39 +189,42 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
 
 
 def _next(waiting: list[HttpExchange], request: bytes) -> HttpExchange | None:
-    """The next answer to that question; a path may have begun with what is configured elsewhere."""
+    """Return the next response to that request; the start of a path may be configured differently."""
     method, _, path = request.partition(b" ")
     for at, exchange in enumerate(waiting):
-        asked, _, of = exchange.request.partition(b" ")
-        if asked == method and of.endswith(path):
+        asked_method, _, target = exchange.request.partition(b" ")
+        if asked_method == method and target.endswith(path):
             return waiting.pop(at)
     return None
 
 
 def _head(status: int, media_type: str) -> bytes:
-    """An answer that lasts until it is hung up."""
+    """Return the head of a response that lasts until the connection is closed."""
     return (
-        f"HTTP/1.1 {status} Replayed\r\nContent-Type: {media_type}\r\n{SIMULATED}: {REPLAY_WINDOW_SIZE.decode()}\r\n"
+        f"HTTP/1.1 {status} Replayed\r\nContent-Type: {media_type}\r\n{SIMULATED}: "
+        f"{REPLAY_WINDOW_SIZE.decode()}\r\n"
         "Connection: close\r\n\r\n"
     ).encode("latin-1")
 
 
 def address_setting(recording: Recording) -> EndpointKey:
-    """The setting that says where the device is; raises CannotPlay where nothing can be it."""
+    """Return the setting with the device's address; raises ReplayError if the player cannot replace it."""
     place = endpoint_key(load_driver(recording.driver).settings_model)
     if recording.transfers or not all(isinstance(entry, Chunk) for entry in recording.entries):
-        raise ReplayError("what crossed USB cannot be played: `borderpost pcapng` shows it to Wireshark")
+        raise ReplayError(
+            "a recording of USB cannot be replayed: `borderpost pcapng` converts it for Wireshark"
+        )
     playable = "url" if recording.wire == "http" else recording.wire in ("serial", "keyboard") and "port"
     if place is not None and playable and place.endswith(playable):
         return place
     raise ReplayError(
-        f"what crossed {recording.wire} cannot be played: only serial lines, keyboards and HTTP can"
+        f"a recording of {recording.wire} cannot be replayed: only serial lines, keyboards and HTTP can"
     )
 
 
 @asynccontextmanager
 async def play(player: ReplayPlayer, folder: Path) -> AsyncIterator[dict[str, Any]]:
-    """Play beside the caller, in that folder; gives the settings of who shall listen. Raises CannotPlay."""
+    """Replay beside the caller, in that folder; yields the settings for the driver. Raises ReplayError."""
     from simulators.links.serial_line import SerialLine
 
     async with AsyncExitStack() as stack:
@@ -239,7 +248,7 @@ async def play(player: ReplayPlayer, folder: Path) -> AsyncIterator[dict[str, An
 async def observe(
     player: ReplayPlayer, folder: Path
 ) -> AsyncIterator[Identity | Observation | BadFrame | Status | PreviewFrame]:
-    """What the driver says to a recording, from who answers to the end; raises LinkError and CannotPlay."""
+    """Yield the driver's identity and observations for a recording; raises LinkError and ReplayError."""
     recording = player.recording
     driver_class = load_driver(recording.driver)
     links = LinkFactory()
@@ -249,9 +258,9 @@ async def observe(
         asking: asyncio.Future[None] | None = None
         try:
             yield await driver.open()
-            asking = asyncio.ensure_future(_asked(driver, recording))
+            asking = asyncio.ensure_future(_send_recorded_command(driver, recording))
             async with aclosing(driver.watch()) as observations:  # type: ignore[type-var]
-                with suppress(LinkError):  # it goes away in the end
+                with suppress(LinkError):  # The device disconnects at the end.
                     async for observation in observations:
                         yield observation
             await asking
@@ -262,8 +271,8 @@ async def observe(
             await links.close()
 
 
-async def _asked(driver: Driver[Any], recording: Recording) -> None:
-    """Give the command that the recorded device was given."""
+async def _send_recorded_command(driver: Driver[Any], recording: Recording) -> None:
+    """Send the driver the command that was recorded."""
     if recording.commands is not None:
         verb, request = recording.commands
         command = driver.commands[verb]

@@ -1,7 +1,7 @@
-"""The place where a running demo leaves the path of its post's file, for `borderpost` in another terminal.
+"""Link to the post file of a running demo, for `borderpost` in another terminal.
 
-A symbolic link in the folder for temporary files, of this user alone. A name among the abstract sockets
-tells a running demo from the link of one that was killed: the kernel frees it, however the demo ends.
+A symbolic link in the folder for temporary files, of this user alone. A name among the abstract sockets tells
+a running demo from the link of one that was killed: the kernel frees it, however the demo ends.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ from pathlib import Path
 
 
 def link() -> Path:
-    """The link's path."""
+    """Return the link's path."""
     return Path(tempfile.gettempdir()) / f"borderpost-demo-{os.geteuid()}.toml"
 
 
 @contextlib.contextmanager
 def published(config: Path) -> Iterator[bool]:
-    """Point the link at a post's file; False where another demo, or another user, has the link."""
+    """Point the link at a post's file; False if another demo, or another user, has the link."""
     try:
         name = _name()
     except OSError:
@@ -42,7 +42,7 @@ def published(config: Path) -> Iterator[bool]:
 
 
 def find() -> Path | None:
-    """The file of the post that a demo of this user runs now; None without one."""
+    """Return the post file of this user's running demo; None without one."""
     path = link()
     try:
         if path.lstat().st_uid != os.geteuid():
@@ -58,7 +58,7 @@ def find() -> Path | None:
 
 
 def _name() -> socket.socket:
-    """Take the name; raises OSError while a demo has it."""
+    """Bind the name; raises OSError while a demo has it."""
     name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         name.bind(f"\0{link()}")

@@ -1,4 +1,4 @@
-"""What all commands share: where they print, how they fail, which file describes the post."""
+"""Output, errors and the post's file, common to all commands."""
 
 import os
 import sys
@@ -42,13 +42,13 @@ def print_line(line: Text) -> None:
 
 
 def exit_with(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:
-    """Say what is wrong on standard error and end."""
+    """Print an error on standard error and end."""
     errors.print(text, markup=False, soft_wrap=True)
     sys.exit(exit_code)
 
 
 def require_simulators() -> None:
-    """End with EX_UNAVAILABLE where there are none: a post's own package comes without."""
+    """End with EX_UNAVAILABLE without simulators: the package of a real post has none."""
     if find_spec("simulators") is None:
         exit_with(
             "This installation has no simulators.\n    They are in the package borderpost-training.",

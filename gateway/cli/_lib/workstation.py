@@ -1,4 +1,4 @@
-"""A workstation at the broker that a post's file names, under the gateway's name or a station's."""
+"""Workstation at the broker of a post's file, with the gateway's login or a station's."""
 
 import asyncio
 import os
@@ -19,14 +19,14 @@ from gateway.config import Post
 
 ANSWER_S = 5.0
 QUIET_S, RETAINED_S = 0.3, 2.0
-"""When what is retained at a broker counts as seen: after so much silence, or so long, in seconds."""
+"""Seconds of silence, and seconds in total, after which retained messages count as complete."""
 
 StationName = Annotated[
     str | None,
     typer.Option(
         "--station",
         envvar="BORDERPOST_STATION",
-        help="Who commands: the user name at the broker, or the common name of --cert. Default: the post's.",
+        help="Station: its user name at the broker, or the common name of --cert. Default: the post's.",
     ),
 ]
 PasswordFile = Annotated[
@@ -44,7 +44,7 @@ KeyFile = Annotated[
 
 @dataclass(frozen=True)
 class Login:
-    """As whom to come to the broker; what is not given is as the post's file has it."""
+    """Login at the broker; missing parts are taken from the post's file."""
 
     station: str | None = None
     password_file: Path | None = None
@@ -61,7 +61,7 @@ def make_workstation(
     on_refused: Callable[[RejectedMessage], None] | None = None,
     on_problem: Callable[[ConnectionProblem], None] | None = None,
 ) -> Workstation:
-    """Connect without a session that outlives us: as a station, or as the gateway itself would."""
+    """Connect with a session that ends with the connection: as a station, or as the gateway."""
     broker, login = post.broker, login or Login()
     own = login.station is None
     cert, key = login.cert, login.key
@@ -97,9 +97,9 @@ def make_workstation(
 async def connected_workstation(
     post: Post, positions: list[str] | None = None, login: Login | None = None
 ) -> AsyncIterator[Workstation]:
-    """The same, once it is connected; ends with EX_UNAVAILABLE when it is not within seconds."""
+    """Connect a workstation; ends with EX_UNAVAILABLE if it is not connected within seconds."""
     try:
-        # A problem that lasts is reported below: standard output may be a pipe that takes JSON.
+        # A persistent problem is reported below: standard output may be a pipe that takes JSON.
         workstation = make_workstation(post, positions, login, on_problem=lambda _: None)
     except (OSError, ssl.SSLError) as error:
         exit_with(f"the station's password or certificate cannot be used: {error}", os.EX_NOINPUT)
@@ -108,7 +108,7 @@ async def connected_workstation(
             async with asyncio.timeout(ANSWER_S):
                 await workstation.connected_event.wait()
         except TimeoutError:
-            text, how = f"The broker at {post.broker.host}:{post.broker.port} does not answer.", ""
+            text, how = f"The broker at {post.broker.host}:{post.broker.port} does not respond.", ""
             if workstation.problem is not None:
                 text, how = workstation.problem.text, workstation.problem.how
             exit_with(f"{text}\n    {remedy(post, how)}", os.EX_UNAVAILABLE)
@@ -118,12 +118,12 @@ async def connected_workstation(
 def remedy(post: Post, how: str) -> str:
     """Return a remedy for the connection, with the command that shows why the broker does not run."""
     if post.broker.embedded:
-        return f"{how} Does the demo still run? Start it again: borderpost demo".strip()
-    return f"{how} Is it running? systemctl status mosquitto".strip()
+        return f"{how} If the demo has ended, start it again: borderpost demo".strip()
+    return f"{how} Check that it is running: systemctl status mosquitto".strip()
 
 
 async def wait_for_retained(workstation: Workstation) -> None:
-    """Wait until what is retained at the broker has come: a device may have nothing yet."""
+    """Wait until the retained messages have arrived: a device may have none yet."""
     items = aiter(workstation.events_and_status())
     try:
         async with asyncio.timeout(RETAINED_S):

@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/console/api."""
+"""Management API over HTTP: devices, operations, diagnostics, audit, metrics."""

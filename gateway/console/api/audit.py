@@ -1,4 +1,4 @@
-"""The audit as the daemon wrote it down: read from its files, the newest first."""
+"""Audit records from the daemon's files, the newest first."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from gateway.audit.hash_chain import CHECKPOINT, audit_files, read_backwards
 
 
 def newest(state_dir: Path, limit: int) -> list[AuditEntry]:
-    """The last entries, at most so many; a line that a power cut left half is passed over."""
+    """Return the newest records, at most `limit`; a line cut off by a power failure is skipped."""
     found: list[AuditEntry] = []
     for file in reversed(audit_files(state_dir)):
         for line in read_backwards(file):
@@ -17,7 +17,7 @@ def newest(state_dir: Path, limit: int) -> list[AuditEntry]:
                 entry = AuditEntry.model_validate_json(line, extra="ignore")
             except ValidationError:
                 continue
-            if entry.type == CHECKPOINT:  # says nothing to a person
+            if entry.type == CHECKPOINT:  # not informative for a person
                 continue
             found.append(entry)
             if len(found) == limit:

@@ -1,4 +1,4 @@
-"""What is wrong, under `/api/v1`: why a device does not read, the doctor, and the archive for support."""
+"""Diagnostics under `/api/v1`: why a device does not read, the doctor, and the support bundle."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from gateway.console.auth.auth import Technician, Viewer
 from gateway.console.web.context import AppContext
 from gateway.console.web.problems import error_responses
 
-# The diagnosis loads what speaks to brokers and reads certificates: not for who only wants to see the board.
+# Diagnostics load MQTT and certificate libraries, which the other pages do not need.
 if TYPE_CHECKING:
     from gateway.diagnostics import bundle
 
@@ -25,23 +25,21 @@ router = APIRouter(prefix="/api/v1", responses=error_responses(401, 403, 421, 42
 class BundleEntry(ApiModel):
     """One file of the archive."""
 
-    name: str = Field(description="Its name there.", examples=["findings.txt"])
-    description: str = Field(
-        description="What it is.", examples=["what is wrong at the post, and what to do"]
-    )
+    name: str = Field(description="File name in the archive.", examples=["findings.txt"])
+    description: str = Field(description="Content.", examples=["findings about the post, with remedies"])
     size_bytes: int = Field(ge=0, description="Its length, in bytes.", examples=[2048])
 
 
 @router.get(DEVICE_PATH + "/why", responses=NOT_FOUND_ERRORS)
 async def explain(_user: Viewer, ctx: ContextDep, position: Position) -> list[Finding]:
-    """Why a device is not reading, the cause first; one finding `ok` where nothing is wrong."""
+    """Explain why a device does not read, the likely cause first; one finding `ok` if no fault is found."""
     await get_device_view(ctx, position)
     return await device_findings(ctx, position)
 
 
 @router.get("/doctor")
 async def run_doctor(_user: Viewer, ctx: ContextDep) -> list[Finding]:
-    """Everything that was looked at, the worst first; takes seconds where somebody does not answer."""
+    """Run every check, the highest severity first; takes seconds if a broker or device does not respond."""
     from gateway.diagnostics import doctor
 
     async with ctx.diagnostics_lock:
@@ -50,7 +48,7 @@ async def run_doctor(_user: Viewer, ctx: ContextDep) -> list[Finding]:
 
 @router.get("/bundle/contents")
 async def bundle_contents(_user: Technician, ctx: ContextDep) -> list[BundleEntry]:
-    """What is in the archive for support."""
+    """List the contents of the support bundle."""
     return [
         BundleEntry(name=part.name, description=part.description, size_bytes=len(part.content))
         for part in (await _collect_bundle(ctx)).parts
@@ -63,14 +61,14 @@ async def bundle_contents(_user: Technician, ctx: ContextDep) -> list[BundleEntr
     response_class=Response,
 )
 async def download_bundle(_user: Technician, ctx: ContextDep) -> Response:
-    """What support needs to know, without anything personal and without a secret."""
+    """Return the support bundle, without personal data and without secrets."""
     collected = await _collect_bundle(ctx)
     headers = {"Content-Disposition": f'attachment; filename="{collected.name}.tar.gz"'}
     return Response(collected.to_tar_gz(), media_type=MEDIA_TYPE, headers=headers)
 
 
 async def device_findings(ctx: AppContext, position: str) -> list[Finding]:
-    """Why a device is not reading; pages show the same."""
+    """Return the reasons for which a device does not read, for the API and for pages."""
     from gateway.diagnostics import why
 
     view, tail = await asyncio.gather(ctx.daemon.view(), ctx.daemon.last_events(position))

@@ -1,4 +1,4 @@
-"""What Prometheus reads at `/metrics`: the post in numbers, nobody's name. Metrics are named here alone."""
+"""Metrics of the post for Prometheus, without personal data. All metric names are defined here."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ class _Post(Collector):
 
 
 def exposition(post: PostView) -> bytes:
-    """The post in Prometheus' text format."""
+    """Return the post in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Post(post))
     return generate_latest(registry)
@@ -36,17 +36,19 @@ def _gateway(post: PostView) -> Iterator[Metric]:
     about = {
         "site": post.site, "gateway": post.gateway, "version": report.version, "profile": report.profile,
     }  # fmt: skip
-    yield InfoMetricFamily("borderpost_gateway", "Which gateway this is.", about)
+    yield InfoMetricFamily("borderpost_gateway", "Identity of the gateway.", about)
     yield GaugeMetricFamily(
-        "borderpost_gateway_start_time_seconds", "Start of this run, since 1970.", report.since.timestamp()
+        "borderpost_gateway_start_time_seconds",
+        "Start of this session, seconds since 1970.",
+        report.since.timestamp(),
     )
     yield GaugeMetricFamily(
         "borderpost_clock_synced",
-        "1 while its wall clock can be trusted.",
+        "1 while the system clock is synchronized.",
         report.clock is ClockStatus.SYNCED,
     )
     problems = GaugeMetricFamily(
-        "borderpost_problem", "1 for what is wrong with the gateway itself.", labels=("cause",)
+        "borderpost_problem", "1 for each present problem of the gateway.", labels=("cause",)
     )
     for problem in report.problems:
         problems.add_metric((problem.cause,), 1)
@@ -56,25 +58,27 @@ def _gateway(post: PostView) -> Iterator[Metric]:
 def _delivery(post: PostView) -> Iterator[Metric]:
     report = post.report
     yield CounterMetricFamily(
-        "borderpost_events_dropped", "Events given up because the outbox was full.", report.events_dropped
+        "borderpost_events_dropped", "Events dropped because the outbox was full.", report.events_dropped
     )
     yield CounterMetricFamily(
-        "borderpost_images_dropped", "Images given up, or refused for their size.", report.images_dropped
+        "borderpost_images_dropped",
+        "Images dropped because the outbox was full, or for their size.",
+        report.images_dropped,
     )
     connected = GaugeMetricFamily(
-        "borderpost_destination_connected", "1 while the connection stands.", labels=("destination",)
+        "borderpost_destination_connected", "1 while the destination is connected.", labels=("destination",)
     )
     waiting = GaugeMetricFamily(
-        "borderpost_destination_waiting_events", "Events not acknowledged yet.", labels=("destination",)
+        "borderpost_destination_queued_events", "Events not acknowledged yet.", labels=("destination",)
     )
     parked = GaugeMetricFamily(
         "borderpost_destination_parked_events",
-        "Events set aside, which it cannot take.",
+        "Events parked because the destination cannot accept them.",
         labels=("destination",),
     )
     expired = CounterMetricFamily(
         "borderpost_destination_expired_events",
-        "Events that grew too old to deliver.",
+        "Events that expired before delivery.",
         labels=("destination",),
     )
     for destination in report.destinations:
@@ -87,23 +91,25 @@ def _delivery(post: PostView) -> Iterator[Metric]:
 
 
 def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
-    about = InfoMetricFamily("borderpost_device", "What stands at a position.", labels=("position",))
+    about = InfoMetricFamily("borderpost_device", "Device at a position.", labels=("position",))
     states = GaugeMetricFamily(
-        "borderpost_device_state", "1 for the state that it is in.", labels=("position", "state")
+        "borderpost_device_state", "1 for the present state, 0 for the others.", labels=("position", "state")
     )
     last_good = GaugeMetricFamily(
-        "borderpost_device_last_good_time_seconds",
-        "When it last read something well, since 1970.",
+        "borderpost_device_last_good_read_timestamp_seconds",
+        "Last good read, seconds since 1970.",
         labels=("position",),
     )
     withheld = GaugeMetricFamily(
-        "borderpost_device_withheld_events", "Events kept from officers.", labels=("position",)
+        "borderpost_device_suppressed_events",
+        "Events suppressed in maintenance or while awaiting acceptance.",
+        labels=("position",),
     )
     claimed = GaugeMetricFamily(
-        "borderpost_device_claimed", "1 while a station has it to itself.", labels=("position",)
+        "borderpost_device_claimed", "1 while a station has claimed the device.", labels=("position",)
     )
     restarts = CounterMetricFamily(
-        "borderpost_device_process_restarts", "How often its process was replaced.", labels=("position",)
+        "borderpost_device_process_restarts", "Restarts of the device's worker.", labels=("position",)
     )
     for device in devices:
         at = (device.position,)
@@ -119,17 +125,15 @@ def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
 
 
 def _counters(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
-    """Those of a serial number's life: what can be set to zero is no counter for Prometheus."""
+    """Yield the lifetime counters of serial numbers; a Prometheus counter must not be reset."""
     labels = ("position", "serial_number")
-    reads = CounterMetricFamily(
-        "borderpost_device_reads", "What it read, well or not.", labels=(*labels, "result")
-    )
+    reads = CounterMetricFamily("borderpost_device_reads", "Reads, good or bad.", labels=(*labels, "result"))
     online = CounterMetricFamily("borderpost_device_online_seconds", "Time online.", labels=labels)
     retries = CounterMetricFamily(
-        "borderpost_device_open_retries", "Attempts to open it that failed.", labels=labels
+        "borderpost_device_open_failures", "Failed attempts to open the device.", labels=labels
     )
     lost = CounterMetricFamily(
-        "borderpost_device_disconnects", "How often it was lost while open.", labels=labels
+        "borderpost_device_disconnects", "Disconnects while the device was open.", labels=labels
     )
     for device in devices:
         counted = device.counters.lifetime

@@ -1,4 +1,4 @@
-"""What other programs read: `/metrics` for Prometheus, and `/openapi.json`, which describes the local API."""
+"""Documents for other programs: `/metrics` for Prometheus, and `/openapi.json`, which describes the API."""
 
 import base64
 import binascii
@@ -17,20 +17,22 @@ from gateway.console.web.problems import HttpProblem, ProblemDetails, error_resp
 
 router = APIRouter()
 _password_cache: dict[bytes, User] = {}
-"""Whose name and password were right, by their hash: a password costs too much to try it every 15 seconds."""
+"""Users by the hash of a correct name and password: verifying a password every 15 seconds costs too much."""
 
 
 async def authenticate_scraper(
     request: Request, ctx: Annotated[AppContext, Depends(get_context)]
 ) -> AuthenticatedUser:
-    """Who asks: as everywhere, or with name and password (RFC 7617), because Prometheus does not log in."""
+    """Authenticate as usual, or by name and password (RFC 7617): Prometheus cannot use the login form."""
     given = request.headers.get("authorization", "")
     if not given.lower().startswith("basic "):
         return await authenticate(request)
     try:
         name, _, password = base64.b64decode(given[6:], validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        raise HttpProblem(401, "not_logged_in", "This is no name and password.") from None
+        raise HttpProblem(
+            401, "not_logged_in", "The Authorization header has no valid name and password."
+        ) from None
     key = hashlib.sha256(given.encode()).digest()
     person = _password_cache.get(key)
     if person is None or ctx.users is None or ctx.users.find(name) != person:
@@ -51,7 +53,7 @@ async def metrics(
     _user: Annotated[AuthenticatedUser, Depends(authenticate_scraper)],
     ctx: Annotated[AppContext, Depends(get_context)],
 ) -> Response:
-    """The post in numbers, in Prometheus' text format."""
+    """Return the post's metrics in Prometheus' text format."""
     from gateway.console.api.exposition import (  # few scrape, and it takes a while to load
         MEDIA_TYPE,
         exposition,
@@ -62,7 +64,7 @@ async def metrics(
 
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request, _user: Viewer) -> dict[str, Any]:
-    """The local API, described."""
+    """Return the description of the API."""
     app: FastAPI = request.app
     if app.openapi_schema is None:
         described = app.openapi()

@@ -1,4 +1,4 @@
-"""The routes under `/api/v1`, which the command line, the pages' scripts and tests use."""
+"""Routes under `/api/v1`, used by the command line, the scripts of the pages, and tests."""
 
 import asyncio
 import sqlite3
@@ -56,76 +56,83 @@ OPERATION_ERRORS = error_responses(400, 404, 409, 413)
 
 
 class CheckRequest(ApiModel):
-    """Which check."""
+    """Request for a self-test."""
 
     level: SelfTestLevel = Field(
-        SelfTestLevel.INTERNAL, description="How much is tried, and who notices.", examples=["internal"]
+        SelfTestLevel.INTERNAL,
+        description=(
+            "Self-test level: internal (no visible effect), external (lamp or picture), "
+            "interactive (needs a specimen)."
+        ),
+        examples=["internal"],
     )
 
 
 class RevealTicket(ApiModel):
-    """Leave to see what crosses a wire, once and soon."""
+    """Permission to see the bytes of one trace, valid once and for a short time."""
 
-    ticket: str = Field(description="For `?ticket=` of the trace.", examples=["3q2-7wEBAgMEBQYHCAkKCwwN"])
+    ticket: str = Field(
+        description="Value for `?ticket=` of the trace.", examples=["3q2-7wEBAgMEBQYHCAkKCwwN"]
+    )
     expires_in_s: float = Field(description="How long it is good, in seconds.", examples=[30.0])
 
 
 @router.get("/post")
 async def post(_user: Viewer, ctx: ContextDep) -> PostView:
-    """The whole post at this moment."""
+    """Return the whole post at this moment."""
     return await ctx.daemon.view()
 
 
 @router.get("/devices")
 async def devices(_user: Viewer, ctx: ContextDep) -> tuple[DeviceView, ...]:
-    """Every device, in the order of the post's file."""
+    """Return every device, in the order of the post's file."""
     return (await ctx.daemon.view()).devices
 
 
 @router.get(DEVICE_PATH, responses=NOT_FOUND_ERRORS)
 async def device(_user: Viewer, ctx: ContextDep, position: Position) -> DeviceView:
-    """Everything that is known of one position."""
+    """Return one device."""
     return await get_device_view(ctx, position)
 
 
 @router.get(DEVICE_PATH + "/events", responses=NOT_FOUND_ERRORS)
 async def events(_user: Viewer, ctx: ContextDep, position: Position) -> list[EventView]:
-    """The last events of a device, oldest first, without anything personal."""
+    """Return the last events of a device, oldest first, without personal data."""
     await get_device_view(ctx, position)
     return await ctx.daemon.last_events(position)
 
 
 @router.post(DEVICE_PATH + "/check", responses=OPERATION_ERRORS)
 async def check(user: Technician, ctx: ContextDep, position: Position, which: CheckRequest) -> SelfTestReport:
-    """Try a device; takes up to half a minute, and at the interactive level a minute."""
+    """Run a self-test, which takes up to half a minute, at the interactive level up to a minute."""
     return await ctx.daemon.check(position, which.level, user.actor)
 
 
 @router.post(DEVICE_PATH + "/restart", status_code=204, responses=OPERATION_ERRORS)
 async def restart(user: Technician, ctx: ContextDep, position: Position) -> None:
-    """Replace the process of one device; no other device notices."""
+    """Restart the worker of one device; other devices are not affected."""
     await ctx.daemon.perform(position, Restart(), user.actor)
 
 
 @router.post(DEVICE_PATH + "/maintenance", status_code=204, responses=OPERATION_ERRORS)
 async def maintenance(user: Technician, ctx: ContextDep, position: Position, operation: Maintenance) -> None:
-    """Take a device from its counter, or give it back. What it says meanwhile reaches no officer."""
+    """Begin or end maintenance of a device. Its events are suppressed meanwhile and reach no officer."""
     await ctx.daemon.perform(position, operation, user.actor)
 
 
 @router.post(DEVICE_PATH + "/accept", status_code=204, responses=OPERATION_ERRORS)
 async def accept(user: Supervisor, ctx: ContextDep, position: Position, operation: AcceptDevice) -> None:
-    """Let another serial number serve a position: the swap."""
+    """Accept a replacement device's serial number at a position."""
     await ctx.daemon.perform(position, operation, user.actor)
 
 
 @router.post(DEVICE_PATH + "/counters/reset", status_code=204, responses=OPERATION_ERRORS)
 async def reset_counters(user: Technician, ctx: ContextDep, position: Position) -> None:
-    """Set the resettable counters of a device to zero."""
+    """Reset the resettable counters of a device."""
     await ctx.daemon.perform(position, ResetCounters(), user.actor)
 
 
-@router.post(DEVICE_PATH + "/claim/end", status_code=204, responses=OPERATION_ERRORS)
+@router.post(DEVICE_PATH + "/claim/revoke", status_code=204, responses=OPERATION_ERRORS)
 async def revoke_claim(user: Supervisor, ctx: ContextDep, position: Position, operation: RevokeClaim) -> None:
     """Take a device from the station that has claimed it."""
     await ctx.daemon.perform(position, operation, user.actor)
@@ -135,7 +142,7 @@ async def revoke_claim(user: Supervisor, ctx: ContextDep, position: Position, op
 async def reveal(
     user: Supervisor, ctx: ContextDep, position: Position, operation: RevealTrace
 ) -> RevealTicket:
-    """Ask to see what crosses a wire as it is; using the ticket is recorded with the reason."""
+    """Request the bytes of a trace; use of the ticket is recorded in the audit with the reason."""
     await get_device_view(ctx, position)
     return RevealTicket(
         ticket=ctx.tickets.issue(user.actor.name, position, operation), expires_in_s=LIFETIME_S
@@ -154,13 +161,15 @@ async def trace(
     position: Position,
     ticket: Annotated[str | None, Query(max_length=100)] = None,
 ) -> StreamingResponse:
-    """What crosses a device's wire from now on; the bytes themselves only with a ticket."""
+    """Stream a device's trace from now on; with bytes only for a ticket."""
     await get_device_view(ctx, position)
     revealed: RevealTrace | None = None
     if ticket is not None:
         revealed = ctx.tickets.redeem(ticket, user.actor.name, position)
         if revealed is None:
-            raise HttpProblem(403, "ticket", "This ticket is not good any more.", "Ask for another one.")
+            raise HttpProblem(
+                403, "ticket_invalid", "This ticket is not good any more.", "Ask for another one."
+            )
     least = UserRole.TECHNICIAN if revealed is None else UserRole.SUPERVISOR
     return await streams.event_stream_after_first(
         ctx.daemon.trace(position, user.actor, revealed), still_allowed(request, least)
@@ -169,13 +178,13 @@ async def trace(
 
 @router.get("/live", responses=streams.stream_responses(LiveUpdate), response_class=StreamingResponse)
 async def live(request: Request, _user: Viewer, ctx: ContextDep) -> StreamingResponse:
-    """News of the post, as it happens. Who does not keep up loses the oldest."""
+    """Stream changes of the post. A client that does not keep up loses the oldest ones."""
     return streams.event_stream(ctx.daemon.subscribe(), still_allowed(request, UserRole.VIEWER))
 
 
 @router.get("/claims")
 async def claims(_user: Viewer, ctx: ContextDep) -> list[ClaimView]:
-    """Every device that a station has to itself."""
+    """Return every claimed device."""
     return [
         ClaimView(position=device.position, station=device.claim.station, since=device.claim.since)
         for device in (await ctx.daemon.view()).devices
@@ -185,13 +194,13 @@ async def claims(_user: Viewer, ctx: ContextDep) -> list[ClaimView]:
 
 @router.get("/outbox")
 async def outbox(_user: Viewer, ctx: ContextDep) -> OutboxView:
-    """What waits for delivery, and for whom; never what it says."""
+    """Return queued events by destination and stream, without their payloads."""
     view = await ctx.daemon.view()
     try:
         counts = await asyncio.to_thread(inspect.stream_summaries, ctx.state_dir / "outbox")
     except (OutboxUnusable, OSError, sqlite3.Error) as error:
         raise HttpProblem(
-            503, "outbox", f"The outbox cannot be read: {error}.", "borderpost doctor"
+            503, "outbox_unavailable", f"The outbox cannot be read: {error}.", "borderpost doctor"
         ) from error
     streams_of = tuple(
         StreamView(
@@ -210,13 +219,13 @@ async def outbox(_user: Viewer, ctx: ContextDep) -> OutboxView:
 async def get_audit(
     _user: Technician, ctx: ContextDep, limit: Annotated[int, Query(ge=1, le=10_000)] = 100
 ) -> list[AuditEntry]:
-    """Who commanded, claimed or did what, the newest first."""
+    """Return audit records, the newest first."""
     return await asyncio.to_thread(audit.newest, ctx.state_dir, limit)
 
 
 async def get_device_view(ctx: AppContext, position: str) -> DeviceView:
-    """The device at a position; raises Problem where there is none."""
+    """Return the device at a position; raises HttpProblem if there is none."""
     for device in (await ctx.daemon.view()).devices:
         if device.position == position:
             return device
-    raise HttpProblem(404, "unknown", f"There is no {position} at this post.", "borderpost devices")
+    raise HttpProblem(404, "device_not_found", f"There is no {position} at this post.", "borderpost devices")

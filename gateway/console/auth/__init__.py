@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/console/auth."""
+"""Authentication and sessions of the console, and trace tickets."""

@@ -1,8 +1,9 @@
-"""Who asks, and what they may.
+"""Authentication and roles of requests.
 
-On the Unix socket the kernel says it (SO_PEERCRED, unix(7)); over the network a session does, whose cookie is
-sent with our own pages only. A route takes `Viewer`, `Technician` or `Supervisor` as a parameter and so is
-closed to everybody below; whatever changes something needs the CSRF token besides where a browser may ask.
+On the Unix socket the kernel identifies the client's process (SO_PEERCRED, unix(7)); over the network a
+session identifies the user, whose cookie browsers send with our own pages only. A route with a parameter
+`Viewer`, `Technician` or `Supervisor` refuses users below that role; a request that changes something also
+needs the CSRF token if it may come from a browser.
 """
 
 import hmac
@@ -25,37 +26,37 @@ from gateway.console.web.problems import HttpProblem
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
-# An SSH tunnel to the socket is opened at one of these; any other name is a page that had its own name
-# point to this machine (DNS rebinding).
+# An SSH tunnel to the socket is opened under one of these names; any other name is that of a page whose name
+# was made to resolve to this machine (DNS rebinding).
 _TUNNEL_HOSTS = {"console", "localhost", "127.0.0.1", "::1"}
 _SOCKET_SECRET = secrets.token_hex(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The process at the other end of the Unix socket."""
+    """Process at the other end of the Unix socket."""
 
     uid: int
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedUser:
-    """Somebody who is let in."""
+    """User of a request, after authentication."""
 
     actor: Actor
     csrf: str
-    """What their forms carry in the field `csrf`, and scripts in the header `X-CSRF-Token`."""
+    """CSRF token: field `csrf` of forms, header `X-CSRF-Token` of scripts."""
     token: str | None = None
-    """Their session."""
+    """Session token."""
 
 
 def cookie_name(request: Request) -> str:
-    """Under TLS a name that a browser takes from no other page than ours."""
+    """Return the name of the session cookie; under TLS one that browsers accept from our own pages only."""
     return "__Host-borderpost" if request.url.scheme == "https" else "borderpost"
 
 
 def find_user(request: Request) -> AuthenticatedUser | None:
-    """Who asks; None for a stranger. A session's time starts anew only by `asker`."""
+    """Return the user of a request, or None. Does not extend the session; `authenticate` does."""
     peer: Peer | None = request.scope.get("state", {}).get("peer")
     if peer is not None:
         return _user_of_peer(peer)
@@ -76,11 +77,11 @@ def find_user(request: Request) -> AuthenticatedUser | None:
 
 
 async def authenticate(request: Request) -> AuthenticatedUser:
-    """Who asks; raises Problem for strangers, and for what another site's page sends in somebody's name."""
+    """Return the user of a request; raises HttpProblem without one, and for other sites' requests."""
     require_same_origin(request)
     found = find_user(request)
     if found is None:
-        raise HttpProblem(401, "not_logged_in", "Nobody is logged in here.", "Log in at /login.")
+        raise HttpProblem(401, "not_logged_in", "No user is logged in.", "Log in at /login.")
     if request.method not in SAFE_METHODS and (found.actor.channel == "network" or _is_browser(request)):
         await _check_csrf(request, found)
     if found.token is not None and (session := context_of(request).sessions.find(found.token)) is not None:
@@ -89,35 +90,40 @@ async def authenticate(request: Request) -> AuthenticatedUser:
 
 
 def require_same_origin(request: Request) -> None:
-    """Refuse what a browser says comes from elsewhere; raises Problem."""
+    """Refuse requests that a browser sent from another site's page; raises HttpProblem."""
     host = request.headers.get("host", "")
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "none")
     if request.scope.get("state", {}).get("peer") is not None and _name(host) not in _TUNNEL_HOSTS:
-        raise HttpProblem(421, "wrong_host", "This is not the host that was asked for.", "Use localhost.")
+        raise HttpProblem(
+            421, "wrong_host", "The host name of the request is not allowed on this socket.", "Use localhost."
+        )
     if request.method in SAFE_METHODS:
         return
     if (origin is not None and urlsplit(origin).netloc != host) or site not in ("none", "same-origin"):
         raise HttpProblem(
-            403, "cross_site", "Another site's page has sent this.", "Use the console's own pages."
+            403,
+            "cross_site",
+            "The request comes from another site's page and was refused.",
+            "Use the console's own pages.",
         )
 
 
 class RequiresRole:
-    """A dependency: whoever asks has at least that standing."""
+    """FastAPI dependency: the user has at least that role."""
 
     def __init__(self, role: UserRole) -> None:
         self.role = role
 
     async def __call__(self, user: Annotated[AuthenticatedUser, Depends(authenticate)]) -> AuthenticatedUser:
-        """Whoever asks; raises Problem for those below."""
+        """Return the user; raises HttpProblem for a lower role."""
         if user.actor.role < self.role:
             raise HttpProblem(
                 403,
                 "not_permitted",
-                f"{user.actor.name} is {user.actor.role.name.lower()} here, and this needs "
+                f"{user.actor.name} has the role {user.actor.role.name.lower()}, but this needs the role "
                 f"{self.role.name.lower()}.",
-                "Ask somebody who is.",
+                "Ask a user with that role.",
             )
         return user
 
@@ -128,7 +134,7 @@ Supervisor = Annotated[AuthenticatedUser, Depends(RequiresRole(UserRole.SUPERVIS
 
 
 def still_allowed(request: Request, required_role: UserRole) -> Callable[[], bool]:
-    """Whether whoever asks may go on to listen."""
+    """Return a function that tells whether the user still has the role, for long streams."""
 
     def may() -> bool:
         found = find_user(request)
@@ -149,7 +155,10 @@ def _user_of_peer(peer: Peer) -> AuthenticatedUser:
 
 
 def _is_browser(request: Request) -> bool:
-    """Whether a browser asks, through a tunnel to the socket: they all say where a page came from."""
+    """Return True for a browser, which may be tunnelled to the socket.
+
+    All browsers send the origin of a page.
+    """
     return "origin" in request.headers or "sec-fetch-site" in request.headers
 
 
@@ -159,7 +168,12 @@ async def _check_csrf(request: Request, user: AuthenticatedUser) -> None:
     if not given and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         given = str((await request.form()).get(CSRF_FIELD, ""))
     if not hmac.compare_digest(given.encode(), user.csrf.encode()):
-        raise HttpProblem(403, "csrf", "This was not sent from a page of this login.", "Load the page again.")
+        raise HttpProblem(
+            403,
+            "csrf_token_invalid",
+            "The form was not sent from a page of this login, and was refused.",
+            "Load the page again.",
+        )
 
 
 def _name(host: str) -> str:

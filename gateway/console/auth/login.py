@@ -1,4 +1,4 @@
-"""Logging in and out. The form itself needs no token: who is nobody yet has nothing to be robbed of."""
+"""Login and logout. The login form needs no CSRF token: without a session there is none to abuse."""
 
 import asyncio
 from typing import Annotated
@@ -14,28 +14,33 @@ from gateway.console.web.templating import render
 
 router = APIRouter(include_in_schema=False)
 _password_lock = asyncio.Lock()
-"""A password costs 64 MiB while it is tried."""
+"""Verification of a password takes 64 MiB of memory, so one at a time."""
 
 
 async def check_password(ctx: AppContext, name: str, password: str, address: str) -> User | None:
-    """Who that is, if the password is right; raises Problem while they have to wait, or where nobody can."""
+    """Return the user if the password is right; raises HttpProblem during a wait, or if login is disabled."""
     if ctx.users is None:
         raise HttpProblem(
-            403, "nobody_may", "Nobody can log in here.", "Configure users_file under [console]."
+            403,
+            "login_disabled",
+            "Login over the network is disabled.",
+            "Configure users_file under [console].",
         )
     async with _password_lock:
         if wait_s := ctx.login_throttle.remaining_wait_s(name, address):
             raise HttpProblem(
                 429,
                 "too_many_attempts",
-                f"Too many wrong passwords; the next may be tried in {wait_s:.0f} s.",
+                f"Too many wrong passwords; try again in {wait_s:.0f} s.",
                 "Wait.",
                 {"Retry-After": str(int(wait_s) + 1)},
             )
         try:
             person = await asyncio.to_thread(ctx.users.verify, name, password)
         except UsersFileError as error:
-            raise HttpProblem(503, "users_file", str(error), "borderpost console passwd") from error
+            raise HttpProblem(
+                503, "users_file_unavailable", str(error), "borderpost console passwd"
+            ) from error
         if person is None:
             ctx.login_throttle.on_failure(name, address)
         else:
@@ -45,7 +50,7 @@ async def check_password(ctx: AppContext, name: str, password: str, address: str
 
 @router.get("/login")
 async def form(request: Request) -> Response:
-    """Ask for name and password."""
+    """Show the login form."""
     if find_user(request) is not None:
         return RedirectResponse("/", 303)
     return _page(request)
@@ -59,7 +64,7 @@ async def log_in(
     password: Annotated[str, Form(max_length=256)],
     to: Annotated[str, Form(alias="next", max_length=300)] = "/",
 ) -> Response:
-    """Let somebody in."""
+    """Log a user in."""
     require_same_origin(request)
     address = request.client.host if request.client else ""
     try:
@@ -84,7 +89,7 @@ async def log_in(
 async def log_out(
     request: Request, user: Viewer, ctx: Annotated[AppContext, Depends(get_context)]
 ) -> Response:
-    """Let somebody go."""
+    """Log a user out."""
     if user.token is not None:
         ctx.sessions.end(user.token)
     answer = RedirectResponse("/login", 303)
@@ -102,6 +107,6 @@ def _page(
 
 
 def safe_redirect(address: str) -> str:
-    """Where to go after the login: a page of ours, whatever a link said."""
+    """Return the page to show after the login: always one of ours, whatever a link contained."""
     inside = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
     return address if inside else "/"

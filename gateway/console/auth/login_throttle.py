@@ -1,4 +1,4 @@
-"""How long somebody who gave a wrong password waits before the next one, by name and by address."""
+"""Waiting times after wrong passwords, by name and by address."""
 
 import ipaddress
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from pydantic import TypeAdapter
 from gateway.console.auth.persisted import BootScopedStore, seconds_since_boot
 
 FREE_ATTEMPTS = 4
-"""Wrong passwords without a wait."""
+"""Wrong passwords without a waiting time."""
 MAX_WAIT_S = 300.0
 FORGET_AFTER_S = 900.0
-"""Without another wrong password, a name or an address starts anew after this."""
+"""Seconds without another wrong password after which a name or an address is forgotten."""
 MAX_ENTRIES = 1000
-"""Names and addresses remembered; those that failed longest ago go."""
+"""Number of names and addresses stored; the oldest entries are removed."""
 _SHAPE = TypeAdapter(dict[str, tuple[int, float]])
-"""How often, and when last."""
+"""Number of failures, and the time of the last one."""
 
 
 class LoginThrottle:
@@ -27,11 +27,11 @@ class LoginThrottle:
         self._failures = store.read(_SHAPE)
 
     def remaining_wait_s(self, name: str, address: str) -> float:
-        """What is left to wait, in seconds; 0: try."""
+        """Return the remaining waiting time in seconds; 0: none."""
         return max(self._remaining(key) for key in _keys(name, address))
 
     def on_failure(self, name: str, address: str) -> None:
-        """Count one."""
+        """Count a wrong password."""
         for key in _keys(name, address):
             times, last = self._failures.pop(key, (0, 0.0))
             if self._now() - last > FORGET_AFTER_S:
@@ -42,7 +42,10 @@ class LoginThrottle:
         self._store.write({key: list(value) for key, value in self._failures.items()})
 
     def on_success(self, name: str) -> None:
-        """Forget a name's; the address keeps its own, or who knows one password could try others for ever."""
+        """Forget the name's failures.
+
+        The address keeps its own, or a user with one password could try others forever.
+        """
         if self._failures.pop(f"name {name}", None) is not None:
             self._store.write({key: list(value) for key, value in self._failures.items()})
 
@@ -58,7 +61,7 @@ def _keys(name: str, address: str) -> tuple[str, str]:
 
 
 def _network(address: str) -> str:
-    """Whoever has one address of IPv6 has all of its /64."""
+    """Return the /64 network of an IPv6 address: a client can use all of its addresses."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Small files that outlive the console process, which ends whenever nobody looks; a new boot forgets them."""
+"""Small files that outlive the console process, which ends without clients; they are void after a reboot."""
 
 import contextlib
 import json
@@ -18,29 +18,32 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def seconds_since_boot() -> float:
-    """Seconds since the boot, suspended or not: no clock that somebody sets."""
+    """Return seconds since boot, suspend included: a clock that cannot be set."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class BootScopedStore:
-    """One such file, as JSON, for this user alone."""
+    """JSON file that is valid until the next boot, readable by this user alone."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._boot = _BOOT_ID.read_text().strip()
 
     def read(self, shape: TypeAdapter[dict[str, EachT]]) -> dict[str, EachT]:
-        """What was kept since this boot, in that shape; empty where nothing was, or nothing readable."""
+        """Return the entries written since boot, in that shape; empty if there are none, or none readable."""
         try:
             kept = json.loads(self._path.read_bytes())
             if not isinstance(kept, dict) or kept.pop("boot", None) != self._boot:
                 return {}
             return shape.validate_python(kept)
-        except (OSError, ValueError, RecursionError):  # ValidationError is a ValueError
+        except (OSError, ValueError, RecursionError):  # ValidationError is a ValueError.
             return {}
 
     def write(self, value: dict[str, Any]) -> None:
-        """Keep it. A disk that refuses costs people their logins at the next start, and no more."""
+        """Write the entries. If that fails, users must log in again after the next start.
+
+        Nothing else is lost.
+        """
         beside = self._path.with_name(f"{self._path.name}.new")
         try:
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

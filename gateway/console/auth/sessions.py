@@ -1,4 +1,4 @@
-"""Who is logged in: a random token in a cookie, of which the console keeps only the hash."""
+"""Login sessions: a random token in a cookie, of which the console stores only the hash."""
 
 import hashlib
 import hmac
@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 from gateway.console.auth.persisted import BootScopedStore, seconds_since_boot
 
 IDLE_S = 30 * 60
-"""Somebody who did nothing for so long is logged out."""
+"""Seconds without a request after which a session ends."""
 MAX_LIFETIME_S = 12 * 3600
-"""A shift: nobody stays logged in longer."""
+"""Longest session in seconds: one shift."""
 MAX_SESSIONS = 8
-"""Sessions of one person; the oldest goes."""
+"""Sessions of one user; the oldest one ends."""
 _SAVED_EVERY_S = 60
 
 
@@ -25,7 +25,7 @@ class Session:
 
     name: str
     secret: str
-    """What the password was, as a hash of its hash: another password ends the session."""
+    """Hash of the password's hash: a changed password ends the session."""
     created_s: float
     last_seen_s: float
 
@@ -34,7 +34,7 @@ _SHAPE = TypeAdapter(dict[str, Session])
 
 
 class SessionStore:
-    """All logins since the machine's boot."""
+    """All sessions since the machine's boot."""
 
     def __init__(self, store: BootScopedStore, now: Callable[[], float] = seconds_since_boot) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class SessionStore:
         self._last_saved_s = now()
 
     def begin(self, name: str, password_hash: str) -> str:
-        """Log somebody in; returns the token."""
+        """Begin a session; returns its token."""
         token = secrets.token_urlsafe(32)
         theirs = [key for key, session in self._sessions.items() if session.name == name]
         for key in sorted(theirs, key=lambda key: self._sessions[key].last_seen_s)[
@@ -56,7 +56,7 @@ class SessionStore:
         return token
 
     def find(self, token: str) -> Session | None:
-        """Whose token that is, if the login still holds."""
+        """Return the session of a token, if it is still valid."""
         key = _hash(token)
         session = self._sessions.get(key)
         now = self._now()
@@ -69,13 +69,13 @@ class SessionStore:
         return session
 
     def touch(self, session: Session) -> None:
-        """Note that somebody is still there."""
+        """Record a request, which extends the session."""
         session.last_seen_s = now = self._now()
         if now - self._last_saved_s > _SAVED_EVERY_S:
             self._save()
 
     def end(self, token: str) -> None:
-        """Log out."""
+        """End a session."""
         if self._sessions.pop(_hash(token), None) is not None:
             self._save()
 
@@ -85,12 +85,12 @@ class SessionStore:
 
 
 def is_current(session: Session, password_hash: str) -> bool:
-    """Whether somebody's password is still the one that they logged in with."""
+    """Return True if the user's password has not changed since the login."""
     return hmac.compare_digest(session.secret, _hash(password_hash))
 
 
 def csrf_token(token: str) -> str:
-    """What every form of that login carries: nobody can make it who does not have the cookie."""
+    """Return the CSRF token of a session; it can be computed only from the cookie."""
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""Leave to see what crosses a wire, for one person and one device, once and soon.
+"""Tickets to see the bytes of a trace: for one user and one device, valid once and for a short time.
 
-A browser's EventSource can only GET: what is asked with a reason, and recorded, is a POST before it.
+A browser's EventSource can only GET; the request with its reason, which is recorded, is a POST before it.
 """
 
 import secrets
@@ -23,14 +23,14 @@ class _Ticket:
 
 
 class TraceTickets:
-    """Those that nobody has used yet."""
+    """Tickets not used yet."""
 
     def __init__(self, now: Callable[[], float] = seconds_since_boot) -> None:
         self._now = now
         self._tickets: dict[str, _Ticket] = {}
 
     def issue(self, name: str, position: str, reveal: RevealTrace) -> str:
-        """Write one out."""
+        """Issue a ticket."""
         ticket = secrets.token_urlsafe(24)
         self._tickets[ticket] = _Ticket(name, position, reveal, self._now() + LIFETIME_S)
         for old in list(self._tickets)[:-MAX_TICKETS]:
@@ -38,7 +38,7 @@ class TraceTickets:
         return ticket
 
     def redeem(self, ticket: str, name: str, position: str) -> RevealTrace | None:
-        """Take it back; None where it is not theirs, not for this device, used or too old."""
+        """Redeem a ticket; None if it belongs to another user or device, was used, or has expired."""
         found = self._tickets.pop(ticket, None)
         if found is None or (found.name, found.position) != (name, position) or self._now() > found.until_s:
             return None

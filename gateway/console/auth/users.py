@@ -1,4 +1,4 @@
-"""Who may log in over the network: a TOML file of names, roles and argon2id hashes (RFC 9106)."""
+"""Users who may log in over the network: a TOML file of names, roles and argon2id hashes (RFC 9106)."""
 
 import json
 import os
@@ -18,27 +18,27 @@ from gateway.api.operations import UserRole
 
 NAME = r"[a-z][a-z0-9._-]{0,31}"
 MIN_PASSWORD_LENGTH = 10
-"""Characters of a password at least."""
-_HASHER = PasswordHasher()  # RFC 9106, second recommended option: 64 MiB, three passes
-_HEAD = "# Who may log in to the console. Written by `borderpost console passwd`.\n"
+"""Minimum number of characters of a password."""
+_HASHER = PasswordHasher()  # RFC 9106, second recommended option: 64 MiB, three passes.
+_HEAD = "# Users who may log in to the console. Written by `borderpost console passwd`.\n"
 
 
 class UsersFileError(Exception):
-    """The file cannot be used; a sentence."""
+    """The users file cannot be used; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may log in."""
+    """User who may log in."""
 
     name: str
     role: UserRole
     password: str
-    """The hash."""
+    """Hash of the password."""
 
 
 class UserStore:
-    """The users file, read again whenever it has changed."""
+    """The users file, read again after each change."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -46,7 +46,7 @@ class UserStore:
         self._users: dict[str, User] = {}
 
     def find(self, name: str) -> User | None:
-        """The person of that name, as the file is now; raises UsersFileError."""
+        """Return the user of that name; raises UsersFileError."""
         try:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_ino)
@@ -57,11 +57,11 @@ class UserStore:
         return self._users.get(name)
 
     def verify(self, name: str, password: str) -> User | None:
-        """The person, if that is the password; takes 0.1 s and 64 MiB; raises UsersFileError."""
+        """Return the user if the password is right; takes 0.1 s and 64 MiB; raises UsersFileError."""
         person = self.find(name)
-        nobody = _dummy_hash()
+        dummy = _dummy_hash()
         try:
-            _HASHER.verify(person.password if person else nobody, password)
+            _HASHER.verify(person.password if person else dummy, password)
         except (Argon2Error, InvalidHashError):
             return None
         return person
@@ -69,15 +69,15 @@ class UserStore:
 
 @cache
 def _dummy_hash() -> str:
-    """What is tried for names that do not exist: an answer takes as long whether there is such a person."""
+    """Return a hash for unknown names, so that a response takes as long whether the name exists or not."""
     return _HASHER.hash(secrets.token_hex(16))
 
 
 def read(path: Path) -> dict[str, User]:
-    """Everybody in a users file, by name; raises OSError, UsersFileError."""
+    """Read all users of a file, by name; raises OSError, UsersFileError."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:  # what TOML, UTF-8, int() and the stack have against it
+    except (ValueError, RecursionError) as error:  # Errors of TOML, UTF-8, int() and deep nesting.
         raise UsersFileError(f"{path} is not TOML: {error}") from error
     users = table.get("user", {})
     if table.keys() - {"user"} or not isinstance(users, Mapping):
@@ -89,32 +89,35 @@ def _parse_user(path: Path, name: str, user: Any) -> User:
     match user:
         case {"role": str(role), "password": str(password), **rest} if not rest:
             if not re.fullmatch(NAME, name):
-                raise UsersFileError(f"{path}: {name!r} is no name: write {NAME}")
+                raise UsersFileError(f"{path}: {name!r} is not a valid name: write {NAME}")
             if role.upper() not in UserRole.__members__:
-                raise UsersFileError(f"{path}: {name}: role is viewer, technician or supervisor")
+                raise UsersFileError(f"{path}: {name}: role must be viewer, technician or supervisor")
             if not password.startswith("$argon2id$"):
-                raise UsersFileError(f"{path}: {name}: password is no argon2id hash")
+                raise UsersFileError(
+                    f"{path}: {name}: password is not an argon2id hash: set it with borderpost "
+                    f"console passwd {name}"
+                )
             return User(name, UserRole[role.upper()], password)
-    raise UsersFileError(f"{path}: {name}: role and password, both texts, and nothing else")
+    raise UsersFileError(f"{path}: {name}: must have role and password, both texts, and no other key")
 
 
 def set_password(path: Path, name: str, password: str, role: UserRole) -> None:
-    """Let somebody in with that password from now on; raises OSError, UsersFileError."""
+    """Set a user's password and role; raises OSError, UsersFileError."""
     known = read(path) if path.exists() else {}
     known[name] = User(name, role, _HASHER.hash(password))
     _write(path, known)
 
 
 def remove(path: Path, name: str) -> bool:
-    """Let somebody in no longer; whether there was one; raises OSError, UsersFileError."""
+    """Remove a user; returns False if there was none; raises OSError, UsersFileError."""
     known = read(path)
-    gone = known.pop(name, None)
+    removed = known.pop(name, None)
     _write(path, known)
-    return gone is not None
+    return removed is not None
 
 
 def _write(path: Path, users: Mapping[str, User]) -> None:
-    """Write the file anew in one step, readable as it was before: its group may be the daemon's."""
+    """Replace the file atomically, with its present owner and mode: its group may be the daemon's."""
     text = _HEAD + "".join(
         f'\n[user."{one.name}"]\nrole = {json.dumps(one.role.name.lower())}\n'
         f"password = {json.dumps(one.password)}\n"

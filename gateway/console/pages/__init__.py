@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/console/pages."""
+"""Web pages of the console, their view models, and their live updates."""

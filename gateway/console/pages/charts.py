@@ -1,4 +1,7 @@
-"""Plots as SVG drawn on the server: no script, readable aloud, coloured by the style sheet. No I/O."""
+"""Charts as SVG, drawn on the server.
+
+No script, readable by screen readers, coloured by the style sheet. No I/O.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: what it is of, and its parts from the ground up, each with a class of the style sheet."""
+    """One column: its label, and its parts from bottom to top, each with a class of the style sheet."""
 
     label: str
     parts: tuple[tuple[str, float], ...]
@@ -27,7 +30,7 @@ class Point:
 
 
 def column_chart(title: str, description: str, values: Sequence[Column]) -> Markup:
-    """Columns side by side; the description says in words what they show."""
+    """Draw columns side by side; `description` is the text alternative."""
     top = _ceiling(max((sum(size for _, size in value.parts) for value in values), default=0))
     room = (WIDTH - LEFT) / max(1, len(values))
     drawn = []
@@ -55,7 +58,7 @@ def line_chart(
     at_least: float | None = None,
     at_most: float | None = None,
 ) -> Markup:
-    """Values one after another, joined by a line, with the limits they should keep."""
+    """Draw values joined by a line, with their limits."""
     limits = [limit for limit in (at_least, at_most) if limit is not None]
     top = _ceiling(max([*(value.value for value in values), *limits], default=0))
     room = (WIDTH - LEFT - 8) / max(1, len(values) - 1)
@@ -79,7 +82,7 @@ def _y(value: float, top: float) -> float:
 
 
 def _ceiling(highest: float) -> float:
-    """The end of the scale: 1, 2 or 5 times a power of ten."""
+    """Return the end of the scale: 1, 2 or 5 times a power of ten."""
     if highest <= 0:
         return 1.0
     power = 1e-6

@@ -1,4 +1,4 @@
-"""The pages of one device: how it is and why, what may be done about it, its wire, its acceptance."""
+"""Pages of one device: state and cause, operations, trace, acceptance."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ from gateway.console.web.templating import render, translator_of
 router = APIRouter(prefix="/devices/{lane}/{device}", include_in_schema=False)
 
 WAIT_S = 0.7
-"""How long a page waits for an examination; what comes later is put in."""
+"""Seconds that a page waits for a diagnosis; a later result is inserted by the script."""
 LEVELS = (SelfTestLevel.INTERNAL, SelfTestLevel.EXTERNAL, SelfTestLevel.INTERACTIVE)
 
 
@@ -40,7 +40,7 @@ LEVELS = (SelfTestLevel.INTERNAL, SelfTestLevel.EXTERNAL, SelfTestLevel.INTERACT
 async def device_page(
     request: Request, user: Viewer, ctx: ContextDep, lane: str, device: str, done: str = ""
 ) -> Response:
-    """One device."""
+    """Show one device."""
     view = await _view(ctx, f"{lane}/{device}")
     text = _done(done, translator_of(request))
     return await _page(
@@ -57,7 +57,7 @@ async def check(
     device: str,
     level: Annotated[SelfTestLevel, Form()],
 ) -> Response:
-    """Try it, and show what was found."""
+    """Run a self-test, and show its report."""
     view = await _view(ctx, f"{lane}/{device}")
     try:
         report = await ctx.daemon.check(view.position, level, user.actor)
@@ -69,7 +69,7 @@ async def check(
 
 @router.post("/restart")
 async def restart(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
-    """Replace its process."""
+    """Restart its worker."""
     return await _perform(request, user, ctx, f"{lane}/{device}", Restart, {})
 
 
@@ -77,13 +77,13 @@ async def restart(request: Request, user: Technician, ctx: ContextDep, lane: str
 async def maintenance(
     request: Request, user: Technician, ctx: ContextDep, lane: str, device: str
 ) -> Response:
-    """Take it from its counter, or give it back."""
+    """Begin or end its maintenance."""
     return await _perform(request, user, ctx, f"{lane}/{device}", Maintenance, await _fields(request))
 
 
 @router.post("/accept")
 async def accept(request: Request, user: Supervisor, ctx: ContextDep, lane: str, device: str) -> Response:
-    """Let another serial number serve here."""
+    """Accept its serial number."""
     return await _perform(request, user, ctx, f"{lane}/{device}", AcceptDevice, await _fields(request))
 
 
@@ -91,50 +91,50 @@ async def accept(request: Request, user: Supervisor, ctx: ContextDep, lane: str,
 async def reset_counters(
     request: Request, user: Technician, ctx: ContextDep, lane: str, device: str
 ) -> Response:
-    """Set its resettable counters to zero."""
+    """Reset its resettable counters."""
     return await _perform(request, user, ctx, f"{lane}/{device}", ResetCounters, {})
 
 
-@router.post("/claim/end")
+@router.post("/claim/revoke")
 async def revoke_claim(
     request: Request, user: Supervisor, ctx: ContextDep, lane: str, device: str
 ) -> Response:
-    """Take it from the station that has it."""
+    """Revoke a station's claim of it."""
     return await _perform(request, user, ctx, f"{lane}/{device}", RevokeClaim, await _fields(request))
 
 
 @router.get("/why")
 async def why(request: Request, user: Viewer, ctx: ContextDep, lane: str, device: str) -> Response:
-    """Why it does not read, however long that takes: a broker that is away is waited for."""
+    """Show why it does not read, after however long that takes: a check may wait for a broker."""
     view = await _view(ctx, f"{lane}/{device}")
     found = await _diagnosis_task(ctx, view)
-    return render(request, "why.html", {"asker": user, "device": view, "why": found})
+    return render(request, "why.html", {"user": user, "device": view, "why": found})
 
 
 @router.get("/trace")
 async def trace(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
-    """What crosses its wire, without its content."""
+    """Show its trace, without the bytes."""
     view = await _view(ctx, f"{lane}/{device}")
-    return render(request, "trace.html", {"asker": user, "device": view, "ticket": ""})
+    return render(request, "trace.html", {"user": user, "device": view, "ticket": ""})
 
 
 @router.post("/trace")
 async def revealed_trace(
     request: Request, user: Supervisor, ctx: ContextDep, lane: str, device: str
 ) -> Response:
-    """What crosses its wire as it is, for a reason that is put on record by the daemon when it begins."""
+    """Show its trace with the bytes, for a reason that the daemon records when the trace begins."""
     view = await _view(ctx, f"{lane}/{device}")
     try:
         reveal = RevealTrace.model_validate(await _fields(request))
     except ValidationError as error:
         return await _refused(request, user, ctx, view, _invalid(error))
     ticket = ctx.tickets.issue(user.actor.name, view.position, reveal)
-    return render(request, "trace.html", {"asker": user, "device": view, "ticket": ticket})
+    return render(request, "trace.html", {"user": user, "device": view, "ticket": ticket})
 
 
 @router.get("/acceptance")
 async def acceptance(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
-    """Every check in turn, and a sheet to print and sign."""
+    """Show each self-test level in turn, as a sheet to print and sign."""
     return _acceptance(request, user, ctx, await _view(ctx, f"{lane}/{device}"))
 
 
@@ -147,7 +147,7 @@ async def accept_step(
     device: str,
     level: Annotated[SelfTestLevel, Form()],
 ) -> Response:
-    """One step of it."""
+    """Run one step of the acceptance."""
     view = await _view(ctx, f"{lane}/{device}")
     try:
         ctx.live_state.on_check_report(
@@ -162,28 +162,30 @@ async def _view(ctx: AppContext, position: str) -> DeviceView:
     await ctx.live_state.post()
     view = ctx.live_state.device(position)
     if view is None:
-        raise RpcError("unknown", f"There is no {position} at this post.", "See the board.")
+        raise RpcError("unknown", f"There is no {position} at this post.", "Choose a device on the board.")
     return view
 
 
 def _diagnosis_task(ctx: AppContext, view: DeviceView) -> asyncio.Task[list[Finding]]:
-    """One that goes on, or a new one where the device is not as it was when that began."""
+    """Return the running diagnosis, or start a new one if the device's state has changed since."""
     running = ctx.live_state.examinations.get(view.position)
     if running is None or running[0] != view.state or running[1].done():
         task = asyncio.create_task(device_findings(ctx, view.position))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # somebody has looked
+        task.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # A page has shown the exception.
         running = ctx.live_state.examinations[view.position] = (view.state, task)
     return running[1]
 
 
 async def _wait_briefly(running: asyncio.Task[list[Finding]]) -> list[Finding] | None:
-    """What it found, if that is there within a moment."""
+    """Return the findings if they are ready within a moment."""
     await asyncio.wait([running], timeout=WAIT_S)
     return running.result() if running.done() else None
 
 
 async def _fields(request: Request) -> dict[str, str]:
-    """What a form sent, its token and whatever was no text apart."""
+    """Return the fields of a form, without its token and without files."""
     form = await request.form()
     return {name: value for name, value in form.items() if isinstance(value, str) and name != "csrf"}
 
@@ -196,7 +198,7 @@ async def _perform(
     kind: type[ManagementOperation],
     fields: dict[str, str],
 ) -> Response:
-    """Have an order carried out, and show the device after it; or say why not."""
+    """Perform an operation and show the device afterwards, or the reason for a refusal."""
     view = await _view(ctx, position)
     try:
         operation = kind.model_validate(fields)
@@ -227,7 +229,7 @@ async def _page(
 ) -> Response:
     say = translator_of(request)
     context: dict[str, Any] = {
-        "asker": user,
+        "user": user,
         "device": view,
         "waiting": sheets.waiting_serial(view),
         "why": await _wait_briefly(_diagnosis_task(ctx, view)),
@@ -236,7 +238,7 @@ async def _page(
         "plots": sheets.device_plots(ctx.live_state.samples_of(view.position), say),
         "events": [event for event in ctx.live_state.events if event.position == view.position][:20],
         "checked": checked,
-        "said": message,
+        "message": message,
     }
     return render(request, "device.html", context, status)
 
@@ -251,7 +253,7 @@ def _acceptance(
     say = translator_of(request)
     reports = ctx.live_state.reports.get(view.position, {})
     context: dict[str, Any] = {
-        "asker": user,
+        "user": user,
         "device": view,
         "now": datetime.now(UTC),
         "verdict": sheets.acceptance_result(view, reports, say),
@@ -262,7 +264,7 @@ def _acceptance(
         ],
     }
     if refusal is not None:
-        context["said"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
+        context["message"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
     return render(request, "acceptance.html", context, STATUS_OF_CODE[refusal.code] if refusal else 200)
 
 
@@ -271,25 +273,25 @@ def _hint(family: Family, level: SelfTestLevel, say: Translate) -> str:
         return ""
     if family is Family.PASSPORT_READER:
         return say(
-            "Press the button, then present a specimen, a document of UTO, within 45 seconds. "
+            "Press the button, then present a specimen document of UTO within 45 seconds. "
             "Any other document is refused and not shown."
         )
-    return say("Press the button, then do what the device asks for within a minute.")
+    return say("Press the button, then follow the device's instructions within one minute.")
 
 
 def _done(order: str, say: Translate) -> str:
     texts = {
-        "restart": say("Its process is being replaced."),
-        "maintenance": say("Done, and on record."),
-        "accept": say("Accepted, and on record."),
-        "reset_counters": say("The counters are at zero."),
-        "revoke_claim": say("The claim is over, and on record."),
+        "restart": say("The device's worker is restarting."),
+        "maintenance": say("Done, and recorded in the audit."),
+        "accept": say("Accepted, and recorded in the audit."),
+        "reset_counters": say("The counters were reset."),
+        "revoke_claim": say("The claim was revoked, and recorded in the audit."),
     }
     return texts.get(order, "")
 
 
 def _invalid(error: ValidationError) -> RpcError:
-    """What is wrong with a form, by field; never what was typed."""
+    """Return the errors of a form by field, without the values sent."""
     places = (
         f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors(include_input=False)
     )

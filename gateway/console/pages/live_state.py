@@ -1,7 +1,7 @@
-"""One pair of eyes on the daemon for all open pages: what is known now, what is new, and the last hour.
+"""Live state of the post, shared by all open pages: present states, recent events, samples of the last hour.
 
-It listens while at least one page is open for news: ten open pages cost the daemon what one does, and none
-costs nothing. Whoever follows and does not keep up loses the oldest news.
+Subscribes to the daemon while at least one page is open: ten open pages cost the daemon as much as one, and
+none cost nothing. A subscriber that does not keep up loses the oldest updates.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from gateway.contract.states import DeviceState, GatewayProblem
 COUNT_EVERY_S = 5.0
 EVENTS = 200
 MAX_QUEUED_UPDATES = 100
-"""How many pieces of news wait for one follower at most."""
+"""Maximum number of queued updates per subscriber."""
 FAILED_READ_EVENTS = frozenset({"bad_frame", "document.read_failed"})
 
 
 class LiveState:
-    """What the console knows of the post."""
+    """The console's view of the post."""
 
     def __init__(self, daemon: DaemonInterface) -> None:
         self._daemon = daemon
@@ -33,24 +33,24 @@ class LiveState:
         self._subscribers: set[asyncio.Queue[LiveUpdate | None]] = set()
         self._listen_task: list[asyncio.Task[None]] = []
         self._needs_backfill = True
-        """Whether anything may have been said that nobody heard."""
+        """True if events may have occurred without a subscription."""
         self.last_post: PostView | None = None
-        """The post as it was last looked at."""
+        """The post at the last request."""
         self.events: deque[EventView] = deque(maxlen=EVENTS)
-        """Newest first."""
+        """The newest event first."""
         self.last_event_by_type: dict[tuple[str, str], EventView] = {}
-        """By position and type."""
+        """Last event by position and type."""
         self.last_event: dict[str, EventView] = {}
-        """By position."""
+        """Last event by position."""
         self.samples: dict[str, DeviceSamples] = {}
         self.backlog: deque[Value] = deque(maxlen=VALUES)
         self.reports: dict[str, dict[str, SelfTestReport]] = {}
-        """What checks found, by position and level, while this process lives."""
+        """Self-test reports by position and level, for the lifetime of this process."""
         self.examinations: dict[str, tuple[DeviceState, asyncio.Task[list[Finding]]]] = {}
-        """By position: how the device was when its last examination began, and that."""
+        """By position: state of the device when its last diagnosis began, and the diagnosis."""
 
     async def post(self) -> PostView:
-        """The post as it is at this moment; raises Refusal."""
+        """Return the post at this moment; raises RpcError."""
         post = self._set_post(await self._daemon.view())
         if self._needs_backfill:
             self._needs_backfill = not self._listen_task
@@ -58,47 +58,47 @@ class LiveState:
         return post
 
     async def load_post(self) -> None:
-        """Know the post, if the daemon answers: every page says whose it is, and how serious that one is."""
+        """Load the post once, if the daemon responds: every page shows its name and profile."""
         if self.last_post is None:
             with contextlib.suppress(RpcError):
                 self.last_post = await self._daemon.view()
 
     def device(self, position: str) -> DeviceView | None:
-        """A device as it was last heard of."""
+        """Return a device as last reported."""
         return self._devices.get(position)
 
     def devices(self) -> list[DeviceView]:
-        """Every device as it was last heard of, in the order of the post's file."""
+        """Return every device as last reported, in the order of the post's file."""
         return list(self._devices.values())
 
     def problems(self) -> tuple[GatewayProblem, ...]:
-        """What a person should know of the gateway itself."""
+        """Return the problems of the gateway itself."""
         return self.last_post.report.problems if self.last_post is not None else ()
 
     def samples_of(self, position: str) -> DeviceSamples:
-        """The samples of a device."""
+        """Return the samples of a device."""
         return self.samples.setdefault(position, DeviceSamples())
 
     def on_check_report(self, position: str, report: SelfTestReport) -> None:
-        """Remember what a check found."""
+        """Store a self-test report."""
         self.reports.setdefault(position, {})[str(report.level)] = report
         self.samples_of(position).on_check_report(report)
 
     @contextlib.asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[LiveUpdate]]:
-        """News from here on, which ends when the daemon cannot be heard any more."""
-        waiting: asyncio.Queue[LiveUpdate | None] = asyncio.Queue(MAX_QUEUED_UPDATES)
-        self._subscribers.add(waiting)
+        """Yield updates from now on; the iterator ends when the daemon is disconnected."""
+        queue: asyncio.Queue[LiveUpdate | None] = asyncio.Queue(MAX_QUEUED_UPDATES)
+        self._subscribers.add(queue)
         if not self._listen_task:
             self._listen_task = [
                 asyncio.create_task(self._listen()),
                 asyncio.create_task(self._sample_counters()),
             ]
-            await asyncio.sleep(0)  # it has asked for the news before anybody asks how the post is
+            await asyncio.sleep(0)  # The subscription is sent before any request for the present state.
         try:
-            yield _until_none(waiting)
+            yield _until_none(queue)
         finally:
-            self._subscribers.discard(waiting)
+            self._subscribers.discard(queue)
             if not self._subscribers:
                 await self._stop()
 
@@ -109,9 +109,9 @@ class LiveState:
         await asyncio.gather(*ending, return_exceptions=True)
 
     async def _load_recent_events(self, post: PostView) -> None:
-        """Take up what the devices said while nobody listened, as far as their workers still know."""
-        told = await asyncio.gather(*(self._daemon.last_events(device.position) for device in post.devices))
-        known = {event.model_dump_json(): event for events in (*told, self.events) for event in events}
+        """Load the events that occurred without a subscription, as far as the workers still have them."""
+        recent = await asyncio.gather(*(self._daemon.last_events(device.position) for device in post.devices))
+        known = {event.model_dump_json(): event for events in (*recent, self.events) for event in events}
         self.events.clear()
         for event in sorted(known.values(), key=lambda event: event.at):
             self._store_event(event)
@@ -119,8 +119,8 @@ class LiveState:
     async def _listen(self) -> None:
         with contextlib.suppress(RpcError):
             async with contextlib.aclosing(self._daemon.subscribe()) as live:
-                async for news in live:
-                    self._on_update(news)
+                async for update in live:
+                    self._on_update(update)
         self._push(None)
 
     async def _sample_counters(self) -> None:
@@ -129,13 +129,13 @@ class LiveState:
             with contextlib.suppress(RpcError):
                 self._set_post(await self._daemon.view())
 
-    def _on_update(self, news: LiveUpdate) -> None:
-        if news.device is not None:
-            self._set_device(news.device)
-        if news.event is not None:
-            self._store_event(news.event)
-            self.samples_of(news.event.position).on_event(news.event)
-        self._push(news)
+    def _on_update(self, update: LiveUpdate) -> None:
+        if update.device is not None:
+            self._set_device(update.device)
+        if update.event is not None:
+            self._store_event(update.event)
+            self.samples_of(update.event.position).on_event(update.event)
+        self._push(update)
 
     def _store_event(self, event: EventView) -> None:
         self.events.appendleft(event)
@@ -156,26 +156,26 @@ class LiveState:
         return post
 
     def _set_device(self, device: DeviceView, before: DeviceView | None = None) -> None:
-        """Take what the daemon says of a device; its word of the last good read comes after the event's."""
+        """Store a device as reported; the daemon reports the last good read after the event."""
         before = before or self._devices.get(device.position)
         self._devices[device.position] = _with_last_good_read(
             device, before.last_good_read_at if before else None
         )
 
-    def _push(self, news: LiveUpdate | None) -> None:
-        for follower in self._subscribers:
-            if follower.full():
-                follower.get_nowait()
-            follower.put_nowait(news)
+    def _push(self, update: LiveUpdate | None) -> None:
+        for subscriber in self._subscribers:
+            if subscriber.full():
+                subscriber.get_nowait()
+            subscriber.put_nowait(update)
 
 
-async def _until_none(waiting: asyncio.Queue[LiveUpdate | None]) -> AsyncIterator[LiveUpdate]:
-    while (news := await waiting.get()) is not None:
-        yield news
+async def _until_none(queue: asyncio.Queue[LiveUpdate | None]) -> AsyncIterator[LiveUpdate]:
+    while (update := await queue.get()) is not None:
+        yield update
 
 
 def _with_last_good_read(device: DeviceView, at: datetime | None) -> DeviceView:
-    """The device, having read well then or later."""
+    """Return the device with a good read at that time or later."""
     if at is None or (device.last_good_read_at is not None and device.last_good_read_at >= at):
         return device
-    return device.model_copy(update={"last_good": at})
+    return device.model_copy(update={"last_good_read_at": at})

@@ -1,7 +1,7 @@
-"""News for open pages: pieces of them, rendered anew and pushed as server-sent events.
+"""Live updates of open pages: fragments of HTML, pushed as server-sent events.
 
-Who begins to listen is first given all of what the page shows: nothing falls between the page and its news,
-and a connection that was lost for a while shows nothing old.
+A new subscriber first receives all of the page's content: nothing is lost between the page and its updates,
+and a page shows nothing old after a lost connection.
 """
 
 from collections.abc import AsyncGenerator, Iterable
@@ -25,30 +25,30 @@ from gateway.console.web.problems import HttpProblem
 from gateway.console.web.sse import event_stream, event_stream_after_first
 from gateway.console.web.templating import render_fragment
 
-router = APIRouter(prefix="/news", include_in_schema=False)
+router = APIRouter(prefix="/updates", include_in_schema=False)
 
 
 def barrier_view(live_state: LiveState, device: DeviceView) -> dict[str, Any]:
-    """What is drawn of a barrier."""
+    """Return the context of a barrier's drawing."""
     return sheets.barrier_context(
         device, live_state.last_event_by_type.get((device.position, "barrier.state"))
     )
 
 
 def barrier_views(live_state: LiveState) -> list[dict[str, Any]]:
-    """What is drawn of all of them."""
+    """Return the contexts of all barriers' drawings."""
     return [barrier_view(live_state, one) for one in live_state.devices() if one.family is Family.BARRIER]
 
 
 @router.get("/board")
 async def board(request: Request, _user: Viewer, ctx: ContextDep) -> StreamingResponse:
-    """Rows of the board, and problems of the gateway."""
+    """Stream rows of the board, and problems of the gateway."""
     return event_stream(_board(request, ctx.live_state), still_allowed(request, UserRole.VIEWER))
 
 
 @router.get("/events")
 async def events(request: Request, _user: Viewer, ctx: ContextDep, device: str = "") -> StreamingResponse:
-    """Rows of the list of events."""
+    """Stream rows of the list of events."""
     return event_stream(_events(request, ctx.live_state, device), still_allowed(request, UserRole.VIEWER))
 
 
@@ -60,7 +60,10 @@ async def device(
     position: Position,
     examined: AwareDatetime | None = None,
 ) -> StreamingResponse:
-    """How one device is, and what it says; `examined`: since when it was as the page has examined it."""
+    """Stream state and events of a device.
+
+    `examined`: since when the state lasted that the page's diagnosis has.
+    """
     await get_device_view(ctx, position)
     return event_stream(
         _device(request, ctx.live_state, position, examined), still_allowed(request, UserRole.VIEWER)
@@ -69,7 +72,7 @@ async def device(
 
 @router.get("/barriers")
 async def barriers(request: Request, _user: Viewer, ctx: ContextDep) -> StreamingResponse:
-    """Drawings of barriers."""
+    """Stream drawings of barriers."""
     return event_stream(_barriers(request, ctx.live_state), still_allowed(request, UserRole.VIEWER))
 
 
@@ -77,11 +80,11 @@ async def barriers(request: Request, _user: Viewer, ctx: ContextDep) -> Streamin
 async def trace(
     request: Request, user: Technician, ctx: ContextDep, position: Position, ticket: str = ""
 ) -> StreamingResponse:
-    """What crosses a device's wire; its bytes only for a ticket, which is good once."""
+    """Stream a device's trace; with bytes only for a ticket, which is valid once."""
     await get_device_view(ctx, position)
     reveal = ctx.tickets.redeem(ticket, user.actor.name, position) if ticket else None
     if ticket and reveal is None:
-        raise HttpProblem(403, "ticket", "This ticket is not good any more.", "Ask for another one.")
+        raise HttpProblem(403, "ticket_invalid", "This ticket is not good any more.", "Ask for another one.")
     least = UserRole.SUPERVISOR if reveal else UserRole.TECHNICIAN
     return await event_stream_after_first(
         _trace(request, ctx, position, user.actor, reveal), still_allowed(request, least)
@@ -89,48 +92,48 @@ async def trace(
 
 
 async def _board(request: Request, live_state: LiveState) -> AsyncGenerator[str]:
-    async with aclosing(_updates(live_state)) as heard:
-        async for news in heard:
-            if news is None:
+    async with aclosing(_updates(live_state)) as updates:
+        async for update in updates:
+            if update is None:
                 known = {"devices": live_state.devices(), "latest_of": live_state.last_event, "fresh": False}
                 yield render_fragment(request, "board_rows.html", known)
                 yield render_fragment(request, "problems.html", {"problems": live_state.problems()})
-            elif (one := _device_of(live_state, news)) is not None:
-                fresh = news.event is not None
+            elif (one := _device_of(live_state, update)) is not None:
+                fresh = update.event is not None
                 context = {"device": one, "latest_of": live_state.last_event, "fresh": fresh}
                 yield render_fragment(request, "board_row.html", context)
 
 
 async def _events(request: Request, live_state: LiveState, position: str) -> AsyncGenerator[str]:
-    async with aclosing(_updates(live_state)) as heard:
-        async for news in heard:
-            for row in _rows(request, live_state, news, position):
+    async with aclosing(_updates(live_state)) as updates:
+        async for update in updates:
+            for row in _rows(request, live_state, update, position):
                 yield row
 
 
 async def _device(
     request: Request, live_state: LiveState, position: str, examined: datetime | None
 ) -> AsyncGenerator[str]:
-    async with aclosing(_updates(live_state)) as heard:
-        async for news in heard:
+    async with aclosing(_updates(live_state)) as updates:
+        async for update in updates:
             one = live_state.device(position)
-            if one is None:  # it has left the configuration
+            if one is None:  # It was removed from the configuration.
                 return
-            if examined not in (None, one.state.since):  # what was found of it is old
+            if examined not in (None, one.state.since):  # The diagnosis is of an earlier state.
                 yield render_fragment(request, "why.html", {"device": one, "why": None})
             examined = one.state.since
-            if news is None or _device_of(live_state, news) is one:
+            if update is None or _device_of(live_state, update) is one:
                 yield render_fragment(request, "device_state.html", {"device": one})
-            for row in _rows(request, live_state, news, position):
+            for row in _rows(request, live_state, update, position):
                 yield row
 
 
 async def _barriers(request: Request, live_state: LiveState) -> AsyncGenerator[str]:
-    async with aclosing(_updates(live_state)) as heard:
-        async for news in heard:
-            if news is None:
+    async with aclosing(_updates(live_state)) as updates:
+        async for update in updates:
+            if update is None:
                 yield render_fragment(request, "barriers.html", {"barriers": barrier_views(live_state)})
-            elif (one := _device_of(live_state, news)) is not None and one.family is Family.BARRIER:
+            elif (one := _device_of(live_state, update)) is not None and one.family is Family.BARRIER:
                 yield render_fragment(request, "barrier.html", {"barrier": barrier_view(live_state, one)})
 
 
@@ -144,28 +147,28 @@ async def _trace(
 
 
 async def _updates(live_state: LiveState) -> AsyncGenerator[LiveUpdate | None]:
-    """First None, for all that there is, and again when devices may have come or gone; else the news."""
+    """Yield None for the whole content, first and after a change of devices; otherwise updates."""
     async with live_state.subscribe() as following:
         await live_state.post()
         yield None
-        async for news in following:
-            if news.kind == "post":
+        async for update in following:
+            if update.kind == "post":
                 await live_state.post()
                 yield None
             else:
-                yield news
+                yield update
 
 
-def _device_of(live_state: LiveState, news: LiveUpdate) -> DeviceView | None:
-    """The device that the news is of."""
-    told = news.device or news.event
-    return live_state.device(told.position) if told is not None else None
+def _device_of(live_state: LiveState, update: LiveUpdate) -> DeviceView | None:
+    """Return the device of an update."""
+    subject = update.device or update.event
+    return live_state.device(subject.position) if subject is not None else None
 
 
-def _rows(request: Request, live_state: LiveState, news: LiveUpdate | None, position: str) -> Iterable[str]:
-    """The list of events as a whole, or a new row of it."""
-    if news is None:
+def _rows(request: Request, live_state: LiveState, update: LiveUpdate | None, position: str) -> Iterable[str]:
+    """Render the whole list of events, or a new row of it."""
+    if update is None:
         shown = [event for event in live_state.events if not position or event.position == position]
         yield render_fragment(request, "event_rows.html", {"events": shown, "fresh": False})
-    elif news.event is not None and position in ("", news.event.position):
-        yield render_fragment(request, "event_row.html", {"event": news.event, "fresh": True})
+    elif update.event is not None and position in ("", update.event.position):
+        yield render_fragment(request, "event_row.html", {"event": update.event, "fresh": True})

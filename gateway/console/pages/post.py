@@ -1,4 +1,4 @@
-"""The pages of the post: board, events, barriers, cameras and scanners, delivery, health, audit."""
+"""Pages of the post: board, events, barriers, cameras and scanners, delivery, health, audit."""
 
 import asyncio
 import sqlite3
@@ -34,32 +34,32 @@ MEASURED_FAMILIES = frozenset(
 
 @router.get("/")
 async def board(request: Request, user: Viewer, ctx: ContextDep) -> Response:
-    """Every device of the post, and how it is."""
+    """Show every device of the post with its state."""
     await ctx.live_state.post()
     lookout = ctx.live_state
     known = {"devices": lookout.devices(), "latest_of": lookout.last_event, "problems": lookout.problems()}
-    return render(request, "board.html", {"asker": user} | known)
+    return render(request, "board.html", {"user": user} | known)
 
 
 @router.get("/events")
 async def events(request: Request, user: Viewer, ctx: ContextDep, device: str = "") -> Response:
-    """What devices have said of late."""
+    """Show the last events."""
     await ctx.live_state.post()
     shown = [event for event in ctx.live_state.events if not device or event.position == device]
     context = {"devices": ctx.live_state.devices(), "chosen": device, "events": shown}
-    return render(request, "events.html", {"asker": user} | context)
+    return render(request, "events.html", {"user": user} | context)
 
 
 @router.get("/barriers")
 async def barriers(request: Request, user: Viewer, ctx: ContextDep) -> Response:
-    """Every barrier as its sensors say it stands."""
+    """Show every barrier as its sensors report it."""
     await ctx.live_state.post()
-    return render(request, "barriers.html", {"asker": user, "barriers": barrier_views(ctx.live_state)})
+    return render(request, "barriers.html", {"user": user, "barriers": barrier_views(ctx.live_state)})
 
 
 @router.get("/cameras")
 async def cameras(request: Request, user: Viewer, ctx: ContextDep) -> Response:
-    """What was measured of cameras and scanners: numbers, never a picture."""
+    """Show measurements of cameras and scanners: numbers, never a picture."""
     await ctx.live_state.post()
     return _cameras(request, user, ctx)
 
@@ -73,7 +73,7 @@ async def measure(
     device: str,
     level: Annotated[SelfTestLevel, Form()],
 ) -> Response:
-    """Measure one now."""
+    """Measure one device now."""
     position = f"{lane}/{device}"
     await ctx.live_state.post()
     try:
@@ -94,15 +94,15 @@ def _cameras(
             newest = max(reports.values(), key=lambda report: report.at, default=None)
             plots = sheets.quality_plots(ctx.live_state.samples_of(device.position), say)
             views.append({"device": device, "report": newest, "plots": plots})
-    context: dict[str, Any] = {"asker": user, "views": views}
+    context: dict[str, Any] = {"user": user, "views": views}
     if refusal is not None:
-        context["said"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
+        context["message"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
     return render(request, "cameras.html", context, 409 if refusal else 200)
 
 
 @router.get("/delivery")
 async def delivery(request: Request, user: Viewer, ctx: ContextDep) -> Response:
-    """What waits, for whom, and how quickly the rest has gone."""
+    """Show queued events by destination, and the latency of delivered ones."""
     post = await ctx.live_state.post()
     say = translator_of(request)
     context = {
@@ -111,29 +111,29 @@ async def delivery(request: Request, user: Viewer, ctx: ContextDep) -> Response:
         "backlog": sheets.backlog_plot(ctx.live_state.backlog, say),
     }
     stored = await asyncio.to_thread(_outbox, ctx.state_dir / "outbox")
-    return render(request, "delivery.html", {"asker": user} | context | stored)
+    return render(request, "delivery.html", {"user": user} | context | stored)
 
 
 @router.get("/health")
 async def health(request: Request, user: Viewer, ctx: ContextDep) -> Response:
-    """What is not as it should be, and the remedy for each."""
+    """Show the findings of the doctor."""
     post = await ctx.live_state.post()
     context = {"report": post.report, "config": post.config, "found": await run_doctor(user, ctx)}
-    return render(request, "health.html", {"asker": user} | context)
+    return render(request, "health.html", {"user": user} | context)
 
 
 @router.get("/audit")
 async def audited(request: Request, user: Technician, ctx: ContextDep) -> Response:
-    """Who commanded, claimed or did what."""
+    """Show the audit."""
     records = await asyncio.to_thread(audit.newest, ctx.state_dir, AUDIT_SHOWN)
-    return render(request, "audit.html", {"asker": user, "records": records})
+    return render(request, "audit.html", {"user": user, "records": records})
 
 
 @router.post("/language")
 async def language(
     request: Request, language: Annotated[str, Form()], back: Annotated[str, Form()] = "/"
 ) -> Response:
-    """Speak another language from now on; nobody has to be logged in to be understood."""
+    """Change the language of the pages; needs no login."""
     require_same_origin(request)
     answer = RedirectResponse(safe_redirect(back), 303)
     if language in LANGUAGES:
@@ -145,7 +145,7 @@ async def language(
 
 
 def _outbox(folder: Path) -> dict[str, Any]:
-    """What every stream has in the outbox, and what was set aside; or why that cannot be told."""
+    """Return the queued events of every stream and the parked events, or the error of the outbox."""
     try:
         streams = [stream for stream in stream_summaries(folder) if stream.events]
         return {"streams": streams, "parked": list(list_parked(folder)), "trouble": ""}

@@ -1,7 +1,7 @@
-"""The simulated post behind a training or test gateway: what can be inserted and what can go wrong there.
+"""Client of the simulated post behind a training or test gateway: forms for insertions, and lists of faults.
 
-Speaks to the post's own socket, JSON lines (simulators/README.md). It imports nothing of the simulators: what
-it offers by name is checked against them by a test, and what it does not offer can be typed.
+Sends JSON lines to the post's socket (simulators/README.md). It imports no simulator: a test compares its
+lists with the simulators, and a fault that is not listed can be typed.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "uru4000": _FINGERS,
     "nb1010": _FINGERS,
 }
-"""By kind, what usually goes wrong."""
+"""Usual faults by kind of simulator."""
 
 
 class SimulatorError(Exception):
-    """The simulated post does not answer, or refuses; a sentence."""
+    """The simulated post does not respond, or refuses a request; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One thing that a form asks for."""
+    """One field of a form."""
 
     name: str
     label: str
@@ -47,32 +47,30 @@ class FormField:
 
 @dataclass(frozen=True, slots=True)
 class InsertForm:
-    """How something comes to a simulated device."""
+    """Form that inserts something into a simulated device."""
 
     title: str
     fields: tuple[FormField, ...]
 
 
 def insert_form(kind: str, say: Translate) -> InsertForm:
-    """What can be presented to a simulator of that kind."""
+    """Return the form for a kind of simulator."""
     if kind in {"serial-mrz", "ocr-scanner"}:
-        return InsertForm(
-            say("A traveller who does not exist"), (FormField("format", say("Document"), _DOCUMENTS),)
-        )
+        return InsertForm(say("An invented traveller"), (FormField("format", say("Document"), _DOCUMENTS),))
     if kind in {"modbus-barrier", "serial-relay"}:
         manners = ("waits", "tailgates", "turns-back")
-        return InsertForm(say("A vehicle comes"), (FormField("manner", say("Manner"), manners),))
+        return InsertForm(say("A vehicle arrives"), (FormField("manner", say("Manner"), manners),))
     if kind in {"uru4000", "nb1010", "zfm", "ws-bd"}:
-        return InsertForm(say("A finger that is nobody's"), (FormField("finger", say("Number"), value="3"),))
+        return InsertForm(say("An invented finger"), (FormField("finger", say("Number"), value="3"),))
     if kind.startswith("anpr-"):
         return InsertForm(say("A vehicle passes"), (FormField("plate", say("Plate"), value="UT 482 KX"),))
     if kind.startswith("camera-"):
-        return InsertForm(say("What it sees"), (FormField("people", say("People"), ("1", "2", "0")),))
-    return InsertForm(say("Something comes"), ())
+        return InsertForm(say("Scene"), (FormField("people", say("People"), ("1", "2", "0")),))
+    return InsertForm(say("An object arrives"), ())
 
 
 def parse_arguments(typed: str) -> dict[str, Any]:
-    """Arguments as somebody types them: `name=value` with spaces between; raises PanelError."""
+    """Parse arguments as a user types them: `name=value`, separated by spaces; raises SimulatorError."""
     found: dict[str, Any] = {}
     for pair in typed.split():
         name, equals, value = pair.partition("=")
@@ -83,7 +81,7 @@ def parse_arguments(typed: str) -> dict[str, Any]:
 
 
 def parse_literal(value: str) -> Any:
-    """A number, true, false or null where it reads as one, else the text."""
+    """Return a number, true, false or null if the text is one, else the text."""
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
@@ -91,7 +89,7 @@ def parse_literal(value: str) -> Any:
 
 
 async def call_simulator(socket: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """What the simulated post answers; raises PanelError."""
+    """Return the response of the simulated post; raises SimulatorError."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             reader, writer = await asyncio.open_unix_connection(socket)
@@ -104,7 +102,9 @@ async def call_simulator(socket: Path, request: Mapping[str, Any]) -> dict[str, 
                     await writer.wait_closed()
         answer: dict[str, Any] = json.loads(line)
     except (OSError, TimeoutError, ValueError) as error:
-        raise SimulatorError("The simulated post does not answer: is it running?") from error
+        raise SimulatorError(
+            "The simulated post does not respond: start it with borderpost simulate"
+        ) from error
     if not answer.get("ok"):
-        raise SimulatorError(str(answer.get("error", "The simulated post refuses.")))
+        raise SimulatorError(str(answer.get("error", "The simulated post refused the request.")))
     return answer

@@ -1,4 +1,4 @@
-"""The panel of a simulated post; a gateway without one, and so every production gateway, has no such page."""
+"""Panel of a simulated post. Without one, as in every production gateway, there is no such page."""
 
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ router = APIRouter(prefix="/simulators", include_in_schema=False)
 
 @router.get("")
 async def simulators(request: Request, user: Viewer, ctx: ContextDep) -> Response:
-    """Every simulated device, what can be inserted and what can go wrong."""
+    """Show every simulated device, with forms for insertions and faults."""
     return await _page(request, user, ctx)
 
 
 @router.post("/{lane}/{device}/insert")
 async def insert(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
-    """Have something come to a simulated device."""
+    """Insert something into a simulated device."""
     form = await request.form()
     typed = {
         name: panel.parse_literal(str(value))
@@ -35,7 +35,7 @@ async def insert(request: Request, user: Technician, ctx: ContextDep, lane: str,
 
 @router.post("/{lane}/{device}/fault")
 async def fault(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
-    """Have something go wrong with it."""
+    """Inject a fault into a simulated device."""
     form = await request.form()
     try:
         arguments = panel.parse_arguments(str(form.get("args", "")))
@@ -64,9 +64,9 @@ async def _page(request: Request, user: AuthenticatedUser, ctx: AppContext, trou
     socket, say = _socket(ctx), translator_of(request)
     status = 409 if trouble else 200
     try:
-        told = (await panel.call_simulator(socket, {"do": "status"}))["simulators"]
+        devices = (await panel.call_simulator(socket, {"do": "status"}))["simulators"]
     except panel.SimulatorError as error:
-        told, trouble, status = {}, trouble or str(error), 503
+        devices, trouble, status = {}, trouble or str(error), 503
     shown = [
         {
             "name": name,
@@ -75,9 +75,9 @@ async def _page(request: Request, user: AuthenticatedUser, ctx: AppContext, trou
             "insert": panel.insert_form(str(details.get("kind", "")), say),
             "faults": panel.FAULTS.get(str(details.get("kind", "")), ()),
         }
-        for name, details in told.items()
+        for name, details in devices.items()
     ]
-    context = {"asker": user, "simulators": shown, "trouble": trouble}
+    context = {"user": user, "simulators": shown, "trouble": trouble}
     return render(request, "simulators.html", context, status)
 
 

@@ -1,7 +1,7 @@
-"""What plots are drawn from: the last hour of each device, remembered only while somebody looks. No I/O.
+"""Data of charts: the last hour of each device, collected only while pages are open. No I/O.
 
-Rates are differences of the daemon's counters, minute by minute; latencies and qualities come with events and
-checks. Numbers alone: nothing of a person can be in here.
+Rates are differences of the daemon's counters per minute; latencies and qualities come with events and
+self-tests. Only numbers are stored, so no personal data.
 """
 
 from collections import deque
@@ -16,20 +16,20 @@ from gateway.api.models import CountersView, EventView
 
 MINUTES = 60
 VALUES = 120
-"""How many values of one measure are kept."""
+"""Number of values stored per measure."""
 MEASURES = 24
-"""How many measures of one device are kept: their names come from devices."""
+"""Number of measures stored per device: their names come from devices."""
 MIN_VALUES = 6
-"""With fewer values there is no trend."""
+"""Number of values below which there is no trend."""
 GAP_S = 30.0
-"""Counters that were not looked at for so long say nothing of a minute."""
+"""Seconds between two readings of the counters after which their difference is not a rate."""
 FALL_RATIO = 0.75
-"""A quality that has come down to this part of what it was is falling."""
+"""Ratio to its earlier mean below which a quality is falling."""
 
 
 @dataclass(slots=True)
 class Minute:
-    """What a device did in one minute."""
+    """Counts of a device in one minute."""
 
     at: datetime
     good: int = 0
@@ -40,7 +40,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Something that was measured."""
+    """A measured value."""
 
     at: datetime
     value: float
@@ -59,7 +59,7 @@ class DeviceSamples:
     _last: tuple[datetime, CountersView] | None = None
 
     def add_counters(self, at: datetime, now: CountersView) -> None:
-        """Take the counters as they are; another serial number, or a time when nobody looked, begins anew."""
+        """Add a reading of the counters; starts again after another serial number or a gap."""
         minute = at.replace(second=0, microsecond=0)
         if not self.minutes or self.minutes[-1].at != minute:
             self.minutes.append(Minute(minute))
@@ -76,14 +76,14 @@ class DeviceSamples:
         current.disconnects += max(0, now.disconnects - last.disconnects)
 
     def on_event(self, event: EventView) -> None:
-        """Take what an event says about latency and quality."""
+        """Add latency and qualities of an event."""
         if event.latency_ms is not None:
             self.latencies.append(Value(event.at, event.latency_ms))
         for name, value, at_least, at_most in _measured(event.data):
             self._add(name, "", Value(event.at, value, at_least, at_most))
 
     def on_check_report(self, report: SelfTestReport) -> None:
-        """Take what a check has measured."""
+        """Add the measurements of a self-test."""
         for step in report.steps:
             if step.measured is not None:
                 self._add(step.name, step.unit, Value(report.at, step.measured, step.at_least, step.at_most))
@@ -98,7 +98,7 @@ class DeviceSamples:
 
 
 def trend(values: Iterable[Value]) -> str:
-    """How a quality, of which more is better, develops: `few`, `steady`, `falling` or `low`."""
+    """Return the trend of a quality, of which more is better: `few`, `steady`, `falling` or `low`."""
     known = list(values)
     if len(known) < MIN_VALUES:
         return "few"
@@ -111,7 +111,7 @@ def trend(values: Iterable[Value]) -> str:
 
 
 def _measured(data: Mapping[str, Any]) -> Iterable[tuple[str, float, float | None, float | None]]:
-    """Every quality in an event's redacted data: that of a finger, and the hints of a picture."""
+    """Yield every quality in an event's redacted data: of a finger, and measurements of a picture."""
     quality = data.get("quality")
     if isinstance(quality, Mapping) and _number(quality.get("value")):
         yield str(quality.get("measure")), quality["value"], quality.get("minimum"), None

@@ -1,4 +1,4 @@
-"""From what is known of a device to what a page shows of it. No I/O."""
+"""View models of pages, computed from devices and samples. No I/O."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from gateway.console.web.i18n import Translate
 
 DAY = 24
 CURRENT_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED, StateCode.MAINTENANCE})
-"""Conditions in which what a device said last still holds."""
+"""States in which the last observation of a device is still valid."""
 NO_DIRT_TREND = ("dirt", "dark_percent", "bright_percent", "asymmetry", "roll_deg", "faces")
-"""Measures that have no trend towards dirt when they fall."""
+"""Measures whose fall does not indicate dirt."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartView:
-    """A drawing, its title, and what it shows in words."""
+    """A chart, its title, and its content in words."""
 
     title: str
     drawing: Markup
@@ -35,7 +35,7 @@ class ChartView:
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceResult:
-    """How an acceptance stands."""
+    """Result of an acceptance."""
 
     code: str
     light: str
@@ -43,7 +43,7 @@ class AcceptanceResult:
 
 
 def counter_rows(device: DeviceView, say: Translate) -> list[tuple[str, str, str]]:
-    """Each counter, and what share of reads failed: over its life, and since it was reset."""
+    """Return each counter and the share of failed reads: lifetime, and since the last reset."""
     life, since = device.counters.lifetime, device.counters.since_reset
 
     def row(name: str, shown: Callable[[CountersView], str]) -> tuple[str, str, str]:
@@ -65,19 +65,19 @@ def counter_rows(device: DeviceView, say: Translate) -> list[tuple[str, str, str
 
 
 def waiting_serial(device: DeviceView) -> str | None:
-    """The serial number that waits to be accepted, if one does."""
+    """Return the serial number that awaits acceptance, if any."""
     if device.state.state is not StateCode.AWAITING_ACCEPTANCE or device.identity is None:
         return None
     return device.identity.serial_number
 
 
 def device_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
-    """Read rate, reconnects, latency and every quality of one device."""
+    """Return charts of read rate, reconnects, latency and every quality of one device."""
     minutes = list(samples.minutes)
     good, bad = sum(m.good for m in minutes), sum(m.bad for m in minutes)
     lost = sum(m.disconnects for m in minutes)
-    read = say("%(good)s read well, %(bad)s not") % {"good": good, "bad": bad}
-    broken = say("lost %(lost)s times, %(retries)s failed attempts to open") % {
+    read = say("%(good)s good reads, %(bad)s bad") % {"good": good, "bad": bad}
+    broken = say("%(lost)s disconnects, %(retries)s failed attempts to open") % {
         "lost": lost,
         "retries": sum(m.retries for m in minutes),
     }
@@ -94,15 +94,15 @@ def device_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
 
 
 def day_plots(hours: Sequence[HourlyCountsView], now: datetime, say: Translate) -> list[ChartView]:
-    """Reads and reconnects of the last day, hour by hour; a hour that is not there had nothing in it."""
+    """Return charts of reads and reconnects in the last day by hour; an absent hour had none."""
     known = {hour.at: hour for hour in hours}
     begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=DAY - 1)
     day = [begin + timedelta(hours=n) for n in range(DAY)]
     full = [known.get(at, HourlyCountsView(at=at)) for at in day]
     good, bad = sum(h.good_reads for h in full), sum(h.bad_reads for h in full)
     rate = f" ({bad / (good + bad):.1%})" if good + bad else ""
-    read = say("%(good)s read well, %(bad)s not") % {"good": good, "bad": bad} + rate
-    broken = say("lost %(lost)s times, %(retries)s failed attempts to open") % {
+    read = say("%(good)s good reads, %(bad)s bad") % {"good": good, "bad": bad} + rate
+    broken = say("%(lost)s disconnects, %(retries)s failed attempts to open") % {
         "lost": sum(h.disconnects for h in full),
         "retries": sum(h.open_failures for h in full),
     }
@@ -117,45 +117,45 @@ def day_plots(hours: Sequence[HourlyCountsView], now: datetime, say: Translate) 
 
 
 def latency_plot(all_samples: Iterable[DeviceSamples], say: Translate) -> ChartView:
-    """How long events took from their last byte to the broker's acknowledgement."""
+    """Return a chart of latencies from the last byte of an event to the broker's acknowledgement."""
     values = sorted((v for samples in all_samples for v in samples.latencies), key=lambda v: v.at)[-200:]
     if not values:
-        said = say("no event yet")
+        text = say("no event yet")
     else:
         times = sorted(v.value for v in values)
-        said = say("median %(median)s ms, slowest %(slowest)s ms") % {
+        text = say("median %(median)s ms, slowest %(slowest)s ms") % {
             "median": f"{median(times):.1f}",
             "slowest": f"{times[-1]:.1f}",
         }
     title = say("Latency, from the last byte to the broker's acknowledgement")
-    return ChartView(title, plots.line_chart(title, said, _points(values), unit="ms"), said)
+    return ChartView(title, plots.line_chart(title, text, _points(values), unit="ms"), text)
 
 
 def backlog_plot(backlog: Sequence[Value], say: Translate) -> ChartView:
-    """How many events waited."""
+    """Return a chart of the number of queued events."""
     title = say("Backlog")
-    said = say("%(count)s events wait") % {"count": int(backlog[-1].value) if backlog else 0}
-    return ChartView(title, plots.line_chart(title, said, _points(backlog)), said)
+    text = say("%(count)s events queued") % {"count": int(backlog[-1].value) if backlog else 0}
+    return ChartView(title, plots.line_chart(title, text, _points(backlog)), text)
 
 
 def quality_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
-    """Every measure of a device over time, with what it should reach, and how it develops."""
+    """Return charts of every measure of a device with its limits and its trend."""
     drawn = []
     for name, measured in samples.measures.items():
         values = list(measured)
         last, unit = values[-1], samples.units[name]
-        said = f"{last.value:g} {unit}".strip()
+        text = f"{last.value:g} {unit}".strip()
         if last.at_most is None and not any(word in name for word in NO_DIRT_TREND):
-            said = f"{said}; {say(words.TRENDS[trend(values)])}"
+            text = f"{text}; {say(words.TRENDS[trend(values)])}"
         drawing = plots.line_chart(
-            name, said, _points(values), unit=unit, at_least=last.at_least, at_most=last.at_most
+            name, text, _points(values), unit=unit, at_least=last.at_least, at_most=last.at_most
         )
-        drawn.append(ChartView(name, drawing, said))
+        drawn.append(ChartView(name, drawing, text))
     return drawn
 
 
 def barrier_context(device: DeviceView, latest: EventView | None) -> dict[str, Any]:
-    """What a barrier's sensors said last, and whether that still holds."""
+    """Return a barrier's last sensor report, and whether it is still valid."""
     sensed = latest.data if latest is not None else None
     current = device.state.state in CURRENT_STATES and sensed is not None and not sensed.get("stale")
     return {"device": device, "sensed": sensed, "at": latest.at if latest else None, "current": current}
@@ -164,14 +164,14 @@ def barrier_context(device: DeviceView, latest: EventView | None) -> dict[str, A
 def acceptance_result(
     device: DeviceView, reports: Mapping[str, SelfTestReport], say: Translate
 ) -> AcceptanceResult:
-    """Whether a device passes: every level that it knows was tried, and nothing in it failed or broke off."""
+    """Return the result of an acceptance: passed if every self-test level was run without failure."""
     outcomes = [step.outcome for report in reports.values() for step in report.steps]
     if Outcome.FAILED in outcomes:
-        return AcceptanceResult("failed", "bad", say("Not accepted: something has failed."))
+        return AcceptanceResult("failed", "bad", say("Not accepted: a step has failed."))
     if any(o not in (Outcome.SUCCESSFUL, Outcome.NOT_SUPPORTED) for o in outcomes):
-        return AcceptanceResult("undecided", "warn", say("Not accepted: something could not be decided."))
+        return AcceptanceResult("undecided", "warn", say("Not accepted: a step gave no result."))
     if not device.check_levels or any(level not in reports for level in device.check_levels):
-        return AcceptanceResult("incomplete", "wait", say("Not everything was tried yet."))
+        return AcceptanceResult("incomplete", "wait", say("Not all levels were run yet."))
     return AcceptanceResult("passed", "good", say("Passed."))
 
 

@@ -32,7 +32,7 @@ async function fetchLate() {
 }
 
 function say(state) {
-  const status = document.getElementById("news-status");
+  const status = document.getElementById("updates-status");
   if (status) status.dataset.state = state;
 }
 
@@ -44,16 +44,16 @@ function listen(address) {
   return source;
 }
 
-const place = document.querySelector("[data-news]");
+const place = document.querySelector("[data-updates]");
 if (place) {
-  let source = listen(place.dataset.news);
+  let source = listen(place.dataset.updates);
   // A browser opens six connections to one host at most, so a page that nobody sees gives its own up. Whoever
   // comes back is given all of it anew. A trace goes on: what it missed would be lost.
   if (!("keeps" in place.dataset)) {
     document.addEventListener("visibilitychange", () => {
       source.close();
       if (document.hidden) say("lost");
-      else source = listen(place.dataset.news);
+      else source = listen(place.dataset.updates);
     });
   }
   addEventListener("pagehide", () => source.close());

@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/console/web."""
+"""Web framework of the console: application, request context, templates, translation, errors, streams."""

@@ -1,14 +1,14 @@
 """The console as one ASGI application: `build(daemon, ...)`.
 
-- `bench.Bench` is what routes work with; a route takes it as `at: Annotated[Bench, Depends(bench)]`.
-- `asking` says who asks: a route that has a parameter `asker: Viewer`, `Technician` or `Supervisor` is closed
-  to everybody below. `asker.who` goes to the daemon; `asker.csrf` into every form as the field `csrf`, which
-  those three check, and into `X-CSRF-Token` of what scripts send.
-- `api` has the routes under `/api/v1`, which answer errors as problem+json; `pages` has those of people,
-  which answer them with `problem.html`, and send strangers to `/login`.
+- `context.AppContext` holds the objects of a request; a route takes it as `ctx: ContextDep`.
+- `auth` identifies the user: a route with a parameter `user: Viewer`, `Technician` or `Supervisor` refuses
+  lower roles. `user.actor` goes to the daemon; `user.csrf` into every form as the field `csrf`, which those
+  three check, and into the header `X-CSRF-Token` of scripts.
+- `api` has the routes under `/api/v1`, which respond to errors with problem+json; `pages` has those for
+  people, which respond with `problem.html`, and redirect to `/login` without a user.
 - `templating.render(request, template, context)` makes a page; `static/` is served at `/static`.
-- No page has a script or a style of its own in it: the Content-Security-Policy lets neither run.
-- Raise `problems.Problem` for what is the asker's; a `Refusal` of the daemon becomes one by itself.
+- Pages contain no inline script or style: the Content-Security-Policy blocks both.
+- Routes raise `problems.HttpProblem` for an error of the client; an `RpcError` of the daemon is converted.
 """
 
 from collections.abc import Sequence
@@ -56,18 +56,18 @@ def build(
     users_file: Path | None = None,
     simulators: Path | None = None,
 ) -> FastAPI:
-    """The console of a gateway that runs."""
+    """Build the console of a running gateway."""
     app = FastAPI(
         title="Border-post gateway: local API",
         version=VERSION,
-        description="What technicians see of a post and may ask of it. Nothing in it is personal, "
+        description="View of a post and its management by technicians. No personal data, "
         "except the bytes of a revealed trace.",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.bench = AppContext(
+    app.state.context = AppContext(
         daemon=daemon,
         live_state=LiveState(daemon),
         config=config,
@@ -101,7 +101,7 @@ async def _problem(request: Request, problem: Exception) -> Response:
         return to_response(problem)
     if problem.status == 401 and request.method in ("GET", "HEAD"):
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
-    context = {"problem": problem.details, "asker": find_user(request)}
+    context = {"problem": problem.details, "user": find_user(request)}
     return render(request, "problem.html", context, problem.status, problem.headers)
 
 
@@ -112,7 +112,7 @@ async def _refusal(request: Request, refusal: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return await _problem(request, HttpProblem(422, "invalid", _said(error.errors())))
+    return await _problem(request, HttpProblem(422, "invalid_request", _said(error.errors())))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -124,14 +124,16 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _fault(request: Request, _error: Exception) -> Response:
-    # What went wrong stands in the journal; here it might say more than anybody should read.
+    # Details are in the journal; here they might reveal more than a client should read.
     how = "borderpost bundle, and send it to support."
-    answer = await _problem(request, HttpProblem(500, "fault", "The console has failed over this.", how))
-    answer.headers.update(SECURITY_HEADERS)  # this one is outside of all middleware
+    answer = await _problem(
+        request, HttpProblem(500, "internal_error", "The console failed because of an internal error.", how)
+    )
+    answer.headers.update(SECURITY_HEADERS)  # This response is made outside of all middleware.
     return answer
 
 
 def _said(errors: Sequence[Any]) -> str:
-    """What is wrong with a request, by place; never what was sent."""
+    """Return the errors of a request by place, without the values sent."""
     places = (".".join(str(part) for part in error["loc"]) + f": {error['msg']}" for error in errors)
     return "; ".join(places)

@@ -1,4 +1,4 @@
-"""What every request works with: one object, made when the console starts."""
+"""Request context: one object, created when the console starts."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -17,36 +17,36 @@ from gateway.console.pages.live_state import LiveState
 
 @dataclass(slots=True)
 class AppContext:
-    """The technician's bench."""
+    """Objects that all requests share."""
 
     daemon: DaemonInterface
-    """The gateway that runs."""
+    """The running gateway."""
     live_state: LiveState
-    """What pages know of it."""
+    """Live state for pages."""
     config: Path
     """The post's file."""
     state_dir: Path
-    """Where the gateway keeps what survives a restart."""
+    """State directory of the gateway."""
     users: UserStore | None
-    """Who may log in over the network; None where nobody may."""
+    """Users who may log in over the network; None if login is disabled."""
     simulators: Path | None
-    """The socket of the simulated post, if there is one."""
+    """Socket of the simulated post, if there is one."""
     sessions: SessionStore
     login_throttle: LoginThrottle
     tickets: TraceTickets
     diagnostics_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while the doctor or a bundle is at work: many at once would keep the machine from theirs."""
+    """Locked while the doctor or a bundle runs: several at once would overload the machine."""
 
 
 def context_of(request: Request) -> AppContext:
-    """The bench that a request works with."""
-    return cast("AppContext", request.app.state.bench)
+    """Return the context of a request."""
+    return cast("AppContext", request.app.state.context)
 
 
 async def get_context(request: Request) -> AppContext:
-    """The same for a route: `Annotated[Bench, Depends(bench)]`."""
-    return context_of(request)  # not a plain function: those are run in threads
+    """Return the same for a route, as a dependency."""
+    return context_of(request)  # Async, because FastAPI runs plain functions in threads.
 
 
 ContextDep = Annotated[AppContext, Depends(get_context)]
-"""A parameter of a route: the bench."""
+"""Parameter type of a route: the context."""

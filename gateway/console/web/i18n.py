@@ -1,6 +1,6 @@
-"""In which language the pages speak: gettext catalogues, chosen by cookie or by what the browser prefers.
+"""Language of the pages: gettext catalogues, chosen by cookie or by the browser's preference.
 
-A catalogue is `messages/LANGUAGE.po`; sentences that devices and drivers write stay in English.
+A catalogue is `messages/LANGUAGE.po`; sentences written by devices and drivers stay in English.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,27 +13,27 @@ LANGUAGES = {"en": "English", "sw": "Kiswahili"}
 COOKIE = "language"
 
 Translate = Callable[[str], str]
-"""From an English text to another language."""
+"""Translation of an English text."""
 
 
 class Catalogue(NullTranslations):
-    """One language's words; English for what it lacks."""
+    """Translations of one language; English for missing ones."""
 
     def __init__(self, words: dict[str, str]) -> None:
         super().__init__()
         self._words = words
 
     def gettext(self, message: str) -> str:
-        """The message in this language."""
+        """Return the message in this language."""
         return self._words.get(message) or message
 
 
 @cache
 def load_catalogue(language: str) -> Catalogue:
-    """The catalogue of a language of LANGUAGES."""
+    """Load the catalogue of a language of LANGUAGES."""
     if language == "en":
         return Catalogue({})
-    # Loaded where it is needed: who reads English never pays for it.
+    # Imported here: English pages do not need it.
     import polib
 
     entries = polib.pofile(str(MESSAGES / f"{language}.po"))
@@ -41,7 +41,7 @@ def load_catalogue(language: str) -> Catalogue:
 
 
 def choose_language(cookie: str | None, accept_language: str | None) -> str:
-    """The language for a browser: what somebody picked, else the first of its languages that we have."""
+    """Return the language for a browser: the chosen one, else the first of its languages that we have."""
     if cookie in LANGUAGES:
         return str(cookie)
     for language in _preferred(accept_language or ""):
@@ -51,7 +51,7 @@ def choose_language(cookie: str | None, accept_language: str | None) -> str:
 
 
 def _preferred(accept_language: str) -> Iterable[str]:
-    """The primary tags of an Accept-Language field (RFC 9110, section 12.5.4), the most wanted first."""
+    """Return primary tags of Accept-Language (RFC 9110, section 12.5.4), the most preferred first."""
     weighed: list[tuple[float, str]] = []
     for part in accept_language.split(",")[:20]:
         tag, _, weight = part.strip().partition(";q=")
@@ -59,5 +59,5 @@ def _preferred(accept_language: str) -> Iterable[str]:
             weighed.append((float(weight or 1), tag.split("-")[0].lower()))
         except ValueError:
             continue
-    # sorted() is stable: equal weights stay in the order they were given.
+    # sorted() is stable: equal weights stay in their order.
     return [tag for weight, tag in sorted(weighed, key=lambda pair: -pair[0]) if weight > 0]

@@ -1,4 +1,4 @@
-"""From words and numbers to HTML: the Jinja environments, one a language, and what templates call."""
+"""Jinja environments, one per language, and the filters of templates."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from gateway.diagnostics.findings import phone_code
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 BOOM_ANGLES = {"open": -78, "emergency_open": -78, "opening": -50, "closing": -26, "closed": 0}
-"""How steep a boom is drawn; one that is somewhere in between, or nobody knows where, is drawn dashed."""
+"""Angle of a drawn boom; in other states, where the position is unknown, it is drawn dashed."""
 OUTCOME_LIGHTS = {"successful": "good", "failed": "bad", "not_supported": "wait"}
 
 
 @cache
 def environment(language: str) -> Environment:
-    """The templates in a language. Whatever they do not know is an error, and what they show is escaped."""
+    """Return the templates in a language. An undefined name is an error; all output is escaped."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -30,7 +30,7 @@ def environment(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Jinja adds these with its extension, and types cannot know that.
+    # Jinja adds these methods with its extension, which type checkers cannot see.
     made.install_gettext_translations(load_catalogue(language), newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[[Any], object]] = {
         "light": lambda code: words.STATE_LIGHTS.get(code, "bad"),
@@ -57,7 +57,7 @@ def environment(language: str) -> Environment:
 
 
 def format_time(at: datetime | None) -> str:
-    """A time as the clock on the post's wall shows it, with its date unless that is today."""
+    """Return a time in the post's local time, with the date unless it is today."""
     if at is None:
         return ""
     local = at.astimezone()
@@ -66,21 +66,21 @@ def format_time(at: datetime | None) -> str:
 
 
 def summarise(data: Mapping[str, Any]) -> str:
-    """Redacted content in one line; what is not there is left out."""
+    """Return redacted content in one line, without empty values."""
     return ", ".join(f"{name}: {_value(value)}" for name, value in data.items() if _is_shown(value))
 
 
 def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
-    """What the sensors of a door say, in words: what its drawing shows."""
-    said = {
+    """Return the state of a door's sensors in words, as the alternative text of its drawing."""
+    names = {
         "open_limit": say("open limit"),
         "closed_limit": say("closed limit"),
-        "before": say("before"),
-        "presence": say("in its way"),
-        "behind": say("behind"),
+        "entry_side": say("entry side"),
+        "presence": say("presence"),
+        "exit_side": say("exit side"),
     }
-    states = {True: say("yes"), False: say("no"), None: say("not wired")}
-    return ", ".join(f"{name}: {states.get(door.get(key), '?')}" for key, name in said.items())
+    states = {True: say("yes"), False: say("no"), None: say("not connected")}
+    return ", ".join(f"{name}: {states.get(door.get(key), '?')}" for key, name in names.items())
 
 
 def _words(of: Mapping[Any, str]) -> Callable[[object], str]:

@@ -1,6 +1,6 @@
-"""What codes are called on the pages, in English; the catalogues of `messages/` say it in other languages.
+"""Texts for codes on the pages, in English; the catalogues in `messages/` translate them.
 
-Every code that a state can carry has its words here, and a test holds that: whoever adds a cause, adds them.
+Every code that a state can carry has a text here, which a test verifies.
 """
 
 from drivers.driver import Family, StateCode
@@ -8,7 +8,7 @@ from drivers.links.link import Action, Cause
 
 
 def mark_for_translation(text: str) -> str:
-    """Mark a text as one that catalogues must have; says nothing else."""
+    """Mark a text for translation; returns it unchanged."""
     return text
 
 
@@ -20,7 +20,7 @@ STATE_LIGHTS = {
     StateCode.MAINTENANCE: "warn",
     StateCode.AWAITING_ACCEPTANCE: "warn",
 }
-"""The colour of a condition, as a class of the style sheet; whatever is not here is bad."""
+"""Colour of a state, as a class of the style sheet; all others are `bad`."""
 
 CONDITIONS = {
     StateCode.STARTING: mark_for_translation("starting"),
@@ -31,47 +31,45 @@ CONDITIONS = {
     StateCode.NO_DEVICE: mark_for_translation("no device"),
     StateCode.FAULT: mark_for_translation("fault"),
     StateCode.MAINTENANCE: mark_for_translation("maintenance"),
-    StateCode.AWAITING_ACCEPTANCE: mark_for_translation("waits to be accepted"),
+    StateCode.AWAITING_ACCEPTANCE: mark_for_translation("awaiting acceptance"),
     StateCode.UNKNOWN: mark_for_translation("unknown"),
 }
 
 CAUSES = {
-    Cause.NO_DEVICE: mark_for_translation("Nothing is plugged in there."),
+    Cause.NO_DEVICE: mark_for_translation("No device is plugged in."),
     Cause.UNPLUGGED: mark_for_translation("It was unplugged."),
-    Cause.PORT_HELD: mark_for_translation("Another program has its port."),
-    Cause.NO_PERMISSION: mark_for_translation("The gateway may not open it."),
-    Cause.NO_RESPONSE: mark_for_translation("It is there but does not answer."),
-    Cause.WRONG_DEVICE: mark_for_translation("Another device than the configured one answers."),
-    Cause.ADDRESS_AMBIGUOUS: mark_for_translation("The address fits more than one device."),
-    Cause.LINK_FAILED: mark_for_translation("Its cable or connection fails."),
-    Cause.SIMULATED: mark_for_translation("It is simulated, and this post takes only real devices."),
-    Cause.DEVICE_FAULT: mark_for_translation("It says that it is broken."),
-    Cause.EMERGENCY: mark_for_translation("An emergency is on, or nobody has acknowledged its end."),
-    Cause.MAINTENANCE: mark_for_translation("Somebody works on it."),
+    Cause.PORT_HELD: mark_for_translation("Another program has opened its port."),
+    Cause.NO_PERMISSION: mark_for_translation("The gateway has no permission to open it."),
+    Cause.NO_RESPONSE: mark_for_translation("The device is present but does not respond."),
+    Cause.WRONG_DEVICE: mark_for_translation("A device other than the configured one responds."),
+    Cause.ADDRESS_AMBIGUOUS: mark_for_translation("The address matches more than one device."),
+    Cause.LINK_FAILED: mark_for_translation("Its cable or connection is failing."),
+    Cause.SIMULATED: mark_for_translation("It is simulated, and this post accepts only real devices."),
+    Cause.DEVICE_FAULT: mark_for_translation("It reports a fault."),
+    Cause.EMERGENCY: mark_for_translation("An emergency is active, or its end has not been acknowledged."),
+    Cause.MAINTENANCE: mark_for_translation("It is in maintenance."),
     Cause.SENSOR_DIRTY: mark_for_translation("Its glass or sensor is dirty."),
-    Cause.TAMPERED: mark_for_translation("Somebody has opened it or torn it off."),
-    Cause.CHANNEL_INSECURE: mark_for_translation("Its connection is not protected as it should be."),
-    Cause.REPLACEMENT_NOT_ACCEPTED: mark_for_translation(
-        "Another device than before is there, and nobody has accepted it."
-    ),
-    Cause.WRONG_FIRMWARE: mark_for_translation("It runs another firmware than is expected."),
+    Cause.TAMPERED: mark_for_translation("It was opened or removed."),
+    Cause.CHANNEL_INSECURE: mark_for_translation("Its connection is not secured as configured."),
+    Cause.REPLACEMENT_NOT_ACCEPTED: mark_for_translation("A replacement device awaits acceptance."),
+    Cause.WRONG_FIRMWARE: mark_for_translation("Its firmware is not the expected version."),
     Cause.CLOCK_WRONG: mark_for_translation("Its clock is wrong."),
-    Cause.WORKER_CRASHED: mark_for_translation("Its program has crashed."),
-    Cause.HEARTBEAT_LOST: mark_for_translation("Its program hung and was replaced."),
-    Cause.DRIVER_ERROR: mark_for_translation("Its driver met something unexpected."),
+    Cause.WORKER_CRASHED: mark_for_translation("Its worker has crashed."),
+    Cause.HEARTBEAT_LOST: mark_for_translation("Its worker stopped responding and was restarted."),
+    Cause.DRIVER_ERROR: mark_for_translation("Its driver met an unexpected error."),
     Cause.UNKNOWN: mark_for_translation("The cause is unknown."),
 }
 
 ACTIONS = {
-    Action.NONE: mark_for_translation("nothing to do"),
+    Action.NONE: mark_for_translation("no action"),
     Action.WAIT: mark_for_translation("wait"),
     Action.REPLUG: mark_for_translation("unplug it and plug it in again"),
     Action.CLEAN: mark_for_translation("clean it"),
     Action.RESTART: mark_for_translation("restart"),
     Action.CONFIGURE: mark_for_translation("change the configuration"),
-    Action.CALL_SUPPORT: mark_for_translation("call for help"),
+    Action.CALL_SUPPORT: mark_for_translation("call support"),
     Action.REPLACE: mark_for_translation("replace it"),
-    Action.UNKNOWN: mark_for_translation("call for help"),
+    Action.UNKNOWN: mark_for_translation("call support"),
 }
 
 FAMILIES = {
@@ -86,16 +84,16 @@ FAMILIES = {
 OUTCOMES = {
     "successful": mark_for_translation("passed"),
     "failed": mark_for_translation("failed"),
-    "undetermined": mark_for_translation("undecided"),
+    "undetermined": mark_for_translation("undetermined"),
     "not_supported": mark_for_translation("not supported"),
     "aborted": mark_for_translation("aborted"),
     "unknown": mark_for_translation("unknown"),
 }
 
 LEVELS = {
-    "internal": mark_for_translation("Internal: link, identity and sensors; nobody at the counter notices"),
-    "external": mark_for_translation("External: it lights up, beeps or takes a picture"),
-    "interactive": mark_for_translation("Interactive: somebody presents a specimen, a finger or a card"),
+    "internal": mark_for_translation("Internal: link, identity and sensors, without a visible effect"),
+    "external": mark_for_translation("External: lamp, beep or picture"),
+    "interactive": mark_for_translation("Interactive: needs a specimen, a finger or a card"),
     "unknown": mark_for_translation("unknown"),
 }
 
@@ -107,7 +105,7 @@ MACHINE_STATES = {
     "closing": mark_for_translation("closing"),
     "stopped": mark_for_translation("stopped"),
     "blocked": mark_for_translation("blocked"),
-    "emergency_open": mark_for_translation("open for an emergency"),
+    "emergency_open": mark_for_translation("open (emergency)"),
     "fault": mark_for_translation("fault"),
     "maintenance": mark_for_translation("maintenance"),
 }
@@ -119,7 +117,7 @@ ROLES = {
 }
 
 SEVERITIES = {
-    "ok": mark_for_translation("well"),
+    "ok": mark_for_translation("ok"),
     "notice": mark_for_translation("notice"),
     "warning": mark_for_translation("warning"),
     "error": mark_for_translation("error"),
@@ -127,7 +125,7 @@ SEVERITIES = {
 SEVERITY_LIGHTS = {"ok": "good", "notice": "wait", "warning": "warn", "error": "bad"}
 
 TRENDS = {
-    "few": mark_for_translation("too few values to say"),
+    "few": mark_for_translation("too few values for a trend"),
     "steady": mark_for_translation("steady"),
     "falling": mark_for_translation("falling: the sensor is probably dirty"),
     "low": mark_for_translation("below its minimum: the sensor is probably dirty"),

@@ -1,11 +1,11 @@
-"""What every answer says to browsers: nothing from elsewhere, nothing inside others' pages, nothing kept."""
+"""Security headers of every response: no foreign content, no framing, no caching."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# No HSTS: a post's certificate is often its own, and a browser that was told so would not let anybody in
-# any more when it is renewed.
+# No HSTS: a post's certificate is often self-issued, and a browser with HSTS would refuse access after its
+# renewal.
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -20,13 +20,13 @@ SECURITY_HEADERS = {
 
 
 class SecurityHeaders:
-    """Adds them to every answer, errors as well."""
+    """ASGI middleware that adds them to every response, errors included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -46,13 +46,13 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 class BodySizeLimit:
-    """Refuses a longer body as soon as somebody wants to read it."""
+    """ASGI middleware that refuses a longer body as soon as it is read."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request. What comes with a GET nobody reads: a stream drops it, and has begun to answer."""
+        """Handle one request. The body of a GET is not read: a stream would discard it."""
         if scope.get("method") == "GET":
             await self._app(scope, receive, send)
             return
@@ -63,7 +63,7 @@ class BodySizeLimit:
             message = await receive()
             size += len(message.get("body", b""))
             if size > MAX_BODY_BYTES:
-                raise HTTPException(413, f"At most {MAX_BODY_BYTES} bytes may be sent")
+                raise HTTPException(413, f"The body may have at most {MAX_BODY_BYTES} bytes")
             return message
 
         await self._app(scope, counted, send)

@@ -1,4 +1,4 @@
-"""What went wrong, as `application/problem+json` (RFC 9457) for programs; pages say the same in words."""
+"""Errors as `application/problem+json` (RFC 9457) for programs; pages show the same in words."""
 
 from http import HTTPStatus
 from typing import Any
@@ -13,14 +13,16 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemDetails(ApiModel):
-    """An error: RFC 9457's members, and in `text` and `how` what every error of this gateway says."""
+    """An error: the members of RFC 9457, and `text` and `how` as in every error of this gateway."""
 
-    type: str = Field("about:blank", description="No more than the status says.", examples=["about:blank"])
+    type: str = Field(
+        "about:blank", description="`about:blank`: no more than the status.", examples=["about:blank"]
+    )
     title: str = Field(description="The status, in words.", examples=["Not Found"])
     status: int = Field(description="The status.", examples=[404])
-    code: str = Field(description="What, as a code.", examples=["unknown"])
-    text: str = Field(description="What is wrong, in a plain sentence.", examples=["No such device."])
-    how: str = Field("", description="What to do about it.", examples=["borderpost devices"])
+    code: str = Field(description="Code of the error.", examples=["unknown"])
+    text: str = Field(description="Error in a plain sentence.", examples=["No such device."])
+    how: str = Field("", description="Remedy.", examples=["borderpost devices"])
 
 
 class HttpProblem(Exception):  # noqa: N818 - an answer, not a fault
@@ -43,22 +45,22 @@ STATUS_OF_CODE = {
     "conflict": HTTPStatus.CONFLICT,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""What the daemon's refusals are in HTTP."""
+"""HTTP status by the code of an RpcError."""
 
 
 def from_rpc_error(refusal: RpcError) -> HttpProblem:
-    """What the daemon refused."""
+    """Return the problem for an error of the daemon."""
     return HttpProblem(STATUS_OF_CODE[refusal.code], refusal.code, refusal.text, refusal.how)
 
 
 def to_response(problem: HttpProblem) -> JSONResponse:
-    """The answer for a program."""
+    """Return the response for a program."""
     content = problem.details.model_dump()
     return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Those statuses for the `responses` of a route."""
+    """Return the `responses` of a route for those statuses."""
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
         int(status): {

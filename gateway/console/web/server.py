@@ -1,4 +1,4 @@
-"""HTTP on listening sockets that somebody else has opened, for as long as anybody is connected."""
+"""HTTP server on sockets opened by the daemon, for as long as clients are connected."""
 
 import asyncio
 import contextlib
@@ -20,15 +20,15 @@ from gateway.console.auth.auth import Peer
 log = structlog.get_logger()
 
 FIRST_REQUEST_TIMEOUT_S = 10.0
-"""Who has connected and says nothing for so long is cut off."""
+"""Seconds after which a connection without a request is closed."""
 MAX_CONNECTIONS = 200
-"""Connections at a time; more are cut off at once."""
+"""Maximum number of connections; further ones are closed at once."""
 STOP_TIMEOUT_S = 0.5
-"""What answers that are under way have at the end."""
+"""Seconds for pending responses at the end."""
 
 
 class _StructlogHandler(logging.Handler):
-    """Has the journal tell where the application failed, and never over which words."""
+    """Log handler that writes the place of an application error to the journal, without its values."""
 
     def emit(self, record: logging.LogRecord) -> None:
         raised = record.exc_info[1] if record.exc_info else None
@@ -39,15 +39,15 @@ class _StructlogHandler(logging.Handler):
 
 
 class _Connection(H11Protocol):
-    """One connection; on the Unix socket the kernel says whose."""
+    """One connection; on the Unix socket the kernel identifies the client."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         connected = transport.get_extra_info("socket")
         if connected.family == socket.AF_UNIX:
-            # struct ucred of unix(7): pid, uid, gid
-            said = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            self.app_state = {"peer": Peer(uid=struct.unpack("3i", said)[1])}
+            # struct ucred of unix(7): pid, uid, gid.
+            credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            self.app_state = {"peer": Peer(uid=struct.unpack("3i", credentials)[1])}
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
         self.loop.call_later(FIRST_REQUEST_TIMEOUT_S, self._on_first_request_timeout)
@@ -66,7 +66,7 @@ async def serve(
     idle_s: float,
     until: Awaitable[Any],
 ) -> None:
-    """Serve until nobody was connected for `idle_s`, or until `until` is done."""
+    """Serve until no client was connected for `idle_s`, or until `until` is done."""
     config = Config(
         app,
         http=_Connection,
@@ -74,7 +74,7 @@ async def serve(
         lifespan="off",
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # nobody stands before us whose word for another's address would count
+        proxy_headers=False,  # no proxy in front states the address of a client
     )
     config.load()
     failures = logging.getLogger("uvicorn.error")
@@ -117,8 +117,8 @@ async def _wait_idle(state: ServerState, servers: list[asyncio.Server], idle_s: 
         if state.connections:
             last = loop.time()
         elif loop.time() - last >= idle_s:
-            # Nobody is accepted any more: who comes now waits in the socket for the next process. Who was
-            # accepted meanwhile is served.
+            # No connection is accepted any more: a new client waits in the socket for the next process.
+            # Clients accepted meanwhile are served.
             for server in servers:
                 server.close()
             while state.connections:  # noqa: ASYNC110 - uvicorn tells nobody when one ends
@@ -127,10 +127,10 @@ async def _wait_idle(state: ServerState, servers: list[asyncio.Server], idle_s: 
 
 
 def tls_context(cert_file: str, key_file: str) -> ssl.SSLContext:
-    """TLS 1.2 or later with that certificate; raises OSError, ssl.SSLError."""
+    """Return a context for TLS 1.2 or later with that certificate; raises OSError, ssl.SSLError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with contextlib.suppress(AttributeError):  # Python 3.11's OpenSSL may be older
+    with contextlib.suppress(AttributeError):  # Python 3.11's OpenSSL may be older.
         context.options |= ssl.OP_NO_RENEGOTIATION
     context.load_cert_chain(cert_file, key_file)
     return context

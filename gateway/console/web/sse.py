@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, section 9.2): what comes out of the daemon, as it comes."""
+"""Server-sent events (WHATWG HTML, section 9.2): items from the daemon, as they arrive."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -12,14 +12,14 @@ from gateway.console.web.problems import HttpProblem, from_rpc_error
 
 MEDIA_TYPE = "text/event-stream"
 KEEPALIVE_S = 15.0
-"""Without news, a comment is sent this often: it finds out who is gone, and who may listen no more."""
+"""Seconds without an item after which a comment is sent: it detects closed connections and ended logins."""
 MAX_STREAMS = 48
-"""Streams that are open at a time, of everybody."""
+"""Maximum number of open streams, of all users."""
 _open_streams = 0
 
 
 def stream_responses(model: type[ApiModel]) -> dict[int | str, dict[str, Any]]:
-    """Such a stream for the `responses` of a route; `itemSchema` is OpenAPI 3.2's, section 4.14.4."""
+    """Return the `responses` of a streaming route; `itemSchema` is OpenAPI 3.2's, section 4.14.4."""
     item = {
         "type": "object",
         "required": ["event", "data"],
@@ -36,26 +36,32 @@ def stream_responses(model: type[ApiModel]) -> dict[int | str, dict[str, Any]]:
 
 
 Items = AsyncGenerator[ApiModel | str | None]
-"""A view is sent as JSON; a string, a piece of a page, as it is; None not at all."""
+"""A view is sent as JSON; a string, a fragment of a page, unchanged; None is not sent."""
 NextItem = asyncio.Future[ApiModel | str | None]
 
 
 def event_stream(
     items: Items, is_allowed: Callable[[], bool], first: NextItem | None = None
 ) -> StreamingResponse:
-    """Send all items, for as long as `may` says that whoever listens may; raises Problem for too many.
+    """Stream all items while `is_allowed` returns True; raises HttpProblem for too many streams.
 
-    `first`: the first of them, if it has been asked for.
+    `first`: the first item, if it was requested already.
     """
     if _open_streams >= MAX_STREAMS:
-        raise HttpProblem(503, "too_many", "Too many pages are open.", "Close some.", {"Retry-After": "15"})
+        raise HttpProblem(
+            503,
+            "too_many",
+            "Too many pages are open, so this one gets no live updates.",
+            "Close some.",
+            {"Retry-After": "15"},
+        )
     return StreamingResponse(
         _events(items, is_allowed, first), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
     )
 
 
 async def event_stream_after_first(items: Items, is_allowed: Callable[[], bool]) -> StreamingResponse:
-    """Answer once there is a first item: whoever sees an answer misses nothing that happens from then on."""
+    """Respond once there is a first item: a client that sees the response misses no later item."""
     first = asyncio.ensure_future(anext(items))
     try:
         await asyncio.wait([first])
@@ -72,7 +78,7 @@ async def _events(
     _open_streams += 1
     try:
         following = following or asyncio.ensure_future(anext(items))
-        await asyncio.sleep(0)  # now it is asked for
+        await asyncio.sleep(0)  # Now the item is requested.
         yield ": listening\n\n"
         while True:
             done, _ = await asyncio.wait([following], timeout=KEEPALIVE_S)

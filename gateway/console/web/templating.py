@@ -1,4 +1,4 @@
-"""From a request to a page: its language, and the frame that all pages have around what they show."""
+"""Rendering of pages in the request's language, within the frame common to all pages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +17,12 @@ _REQUIRED_ROLES = REQUIRED_ROLES | {"bundle": UserRole.TECHNICIAN, "simulate": U
 
 
 def language_of(request: Request) -> str:
-    """The language that a request is answered in."""
+    """Return the language of a request."""
     return choose_language(request.cookies.get(COOKIE), request.headers.get("accept-language"))
 
 
 def translator_of(request: Request) -> Translate:
-    """From an English text to the request's language."""
+    """Return the translation into the request's language."""
     return load_catalogue(language_of(request)).gettext
 
 
@@ -33,16 +33,16 @@ def render(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """One page. With an `asker` in its context it is one of those behind the login."""
+    """Render a page. With a `user` in its context it has the frame for logged-in users."""
     language = language_of(request)
-    asker: AuthenticatedUser | None = context.get("asker")
+    asker: AuthenticatedUser | None = context.get("user")
     frame = _base_context(request, asker) | {"language": language, "languages": LANGUAGES}
     text = environment(language).get_template(template).render({**frame, **context})
     return HTMLResponse(text, status, headers)
 
 
 def render_fragment(request: Request, template: str, context: Mapping[str, Any]) -> str:
-    """A part of a page, to be pushed to those who have it open."""
+    """Render a fragment of a page, to be pushed to open pages."""
     return environment(language_of(request)).get_template(f"parts/{template}").render(context)
 
 
@@ -56,11 +56,11 @@ def _base_context(request: Request, user: AuthenticatedUser | None) -> dict[str,
         "profile": known.report.profile if known else "",
         "here": request.url.path,
         "navigation": _navigation(at.simulators is not None, may, say),
-        "who": user.actor if user else None,
+        "actor": user.actor if user else None,
         "csrf": user.csrf if user else "",
-        "standing": words.ROLES[user.actor.role] if user else "",
+        "role": words.ROLES[user.actor.role] if user else "",
         "may": may,
-        "said": None,
+        "message": None,
         "fresh": False,
     }
 
@@ -79,5 +79,8 @@ def _navigation(simulated: bool, permissions: Mapping[str, bool], say: Translate
 
 
 async def load_post(request: Request) -> None:
-    """A dependency of every page: to know whose it is, and how serious, if the daemon answers."""
+    """Load the post, a dependency of every page.
+
+    It shows the post's name and profile, if the daemon responds.
+    """
     await context_of(request).live_state.load_post()

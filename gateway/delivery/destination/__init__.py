@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/delivery/destination."""
+"""Sending to one broker: in-flight window, order of streams, retained messages, refusals."""

@@ -1,6 +1,7 @@
-"""Whether a broker has an access list: it proves it by refusing what no list lets anybody say.
+"""Probe that proves that a broker enforces an access control list.
 
-Who sent a command, only the access list can tell. In production, none is heard before that proof.
+Only an access control list ties a command to its sender. A broker has one if it refuses a topic that no list
+allows. In production, commands are ignored before that proof.
 """
 
 from gateway.delivery.destination.problems import DestinationProblems
@@ -8,22 +9,22 @@ from gateway.delivery.mqtt.reason_codes import NOT_AUTHORISED
 
 
 class AclProbe:
-    """Stands before the commands of one connection after the other."""
+    """Probe state of the present connection."""
 
     def __init__(self, topic: str, problems: DestinationProblems, *, required: bool) -> None:
         self.topic = topic
-        """What nobody may say."""
+        """Topic that no access control list allows."""
         self.accepts_commands = not required
-        """Whether commands are let through."""
+        """True: commands are accepted."""
         self._required = required
         self._problems = problems
 
     def on_connected(self) -> bool:
-        """There is a new connection; whether the broker is to be tried."""
+        """Reset for a new connection; return whether the probe must be sent."""
         self.accepts_commands = not self._required
         return self._required
 
     def on_answer(self, reason: int) -> None:
-        """The broker has answered to what nobody may say."""
+        """Evaluate the broker's answer to the probe."""
         self.accepts_commands = reason == NOT_AUTHORISED
         self._problems.acl_probed(enforced=self.accepts_commands)

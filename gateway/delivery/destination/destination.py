@@ -1,13 +1,13 @@
-"""One destination: what is in flight to it, and what its answers mean.
+"""One destination: its in-flight window and the meaning of its acknowledgements.
 
-Messages are in flight until the broker acknowledges them, as many as the window allows. Answers go first,
-then states, then the events of the flow whose turn it is. Within a stream the order is that of the log;
-across streams there is none.
+Messages are in flight until the broker acknowledges them; the window bounds their number and bytes. Answers
+go first, then retained states, then events in the order of the scheduler. The order within a stream is that
+of the log; there is no order across streams.
 """
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import paho.mqtt.client as mqtt
 import structlog
@@ -18,13 +18,13 @@ from gateway.contract.states import DestinationReport
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.destination.acl_probe import AclProbe
 from gateway.delivery.destination.in_flight import ImagesInFlight, InFlightMessage
-from gateway.delivery.destination.poison import PoisonMessageDetector
+from gateway.delivery.destination.poison import MessageKey, PoisonMessageDetector
 from gateway.delivery.destination.problems import DestinationProblems
 from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.destination.scheduler import OutboxPort, SendScheduler
 from gateway.delivery.destination.stream import SendState, StreamCursor
 from gateway.delivery.destination.timers import TimerGroup
-from gateway.delivery.events import StoredEvent, Stream
+from gateway.delivery.events import StoredEvent
 from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection, Will
 from gateway.delivery.mqtt.properties import event_properties, pack_properties, signature_property
 from gateway.delivery.mqtt.reason_codes import NO_SUBSCRIBERS, NOT_AUTHORISED, POISON_CODES, TOO_LARGE
@@ -36,7 +36,7 @@ MAX_ANSWERS = 256
 
 
 class Destination:
-    """Sends to one broker. Everything happens on the event loop."""
+    """Sends to one broker. Runs on the event loop."""
 
     def __init__(
         self,
@@ -59,23 +59,25 @@ class Destination:
         self.halted_reason: str | None = None
         self.parked = 0
         self.on_ack: Callable[[int], None] | None = None
-        """Told of each event that has arrived: when it was heard, in nanoseconds since boot."""
+        """Called for each acknowledged event with the time of its reception, in nanoseconds since boot."""
         self._topics = topics
         self._outbox = outbox
         self._retained = retained
+        self._due_topics = retained.due.get(settings.name, {}) if settings.publishes_states else {}
+        """Topics of retained messages to be sent; always empty where no states are published."""
         self._problems = DestinationProblems(problems, settings, f"{topics.root}/{topics.site}")
         self._boot_ns = time_source.boot_ns
         self._on_change = on_change
         self._on_message = on_message
         self._on_no_subscriber = on_no_subscriber
         self._previews_in_flight: set[str] = set()
-        """Topics of those in flight: the next one is dropped until the last one has arrived."""
+        """Topics of previews in flight; further previews of these topics are dropped."""
         self._timers = TimerGroup()
-        self._scheduler = SendScheduler(settings, outbox, self._timers, self.send_ready)
+        self.scheduler = SendScheduler(settings, outbox, self._timers, self.send_ready)
         self._images_in_flight = ImagesInFlight()
         self._poison_detector = PoisonMessageDetector()
         self._acl_probe = AclProbe(topics.acl_probe, self._problems, required=settings.requires_acl)
-        self._connection = MqttConnection(
+        self.connection = MqttConnection(
             settings.broker,
             settings.broker.client_id or f"bgw-{topics.site}-{topics.gateway}-{settings.name}",
             will,
@@ -91,74 +93,43 @@ class Destination:
         self._max_packet_bytes: int | None = None
         self._queued_answers: deque[tuple[str, bytes, bytes]] = deque(maxlen=MAX_ANSWERS)
 
-    # Its life
-
-    def start(self) -> None:
-        """Connect, and stay connected."""
-        self._connection.start()
+    # Start and stop
 
     async def stop(self) -> None:
-        """Disconnect in good order."""
-        await self._connection.stop()
+        """Disconnect, so that the broker does not publish the will."""
+        await self.connection.stop()
         self._timers.cancel_all()
-
-    def is_alive(self, patience_s: float) -> bool:
-        """Whether its client was seen at work within so many seconds."""
-        return self._connection.is_alive(patience_s)
 
     @property
     def report(self) -> DestinationReport:
-        """How delivery goes."""
+        """State of delivery to this destination."""
         return DestinationReport(
             name=self.name,
             connected=self.connected,
-            queued=self._scheduler.queued,
-            expired=self._scheduler.expired,
+            queued=self.scheduler.queued,
+            expired=self.scheduler.expired,
             parked=self.parked,
             halted_reason=self.halted_reason,
         )
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way that a moment's patience would finish."""
+        """True if nothing is in flight or ready to be sent; always true without a connection."""
         return not self.connected or not (
-            self._in_flight
-            or (
-                self.halted_reason is None and (self._scheduler.has_live or self._retained.has_due(self.name))
-            )
+            self._in_flight or (self.halted_reason is None and (self.scheduler.has_live or self._due_topics))
         )
 
-    def accepts(self, stream: Stream) -> bool:
-        """Whether it is given this class."""
-        return stream.data_class in self.settings.classes
-
-    # What the outbox says
-
-    def add_stream(self, stream: Stream, acked: int, head: int) -> None:
-        """A stream exists, and how far it was delivered before."""
-        self._scheduler.add_stream(stream, acked, head)
-
-    def on_committed(self, entries: Iterable[StoredEvent]) -> None:
-        """Events were committed."""
-        self._scheduler.on_committed(entries)
-
-    def on_lost(self, stream: int, seq: int, *, expired: bool) -> None:
-        """An event is gone from the outbox. One that is in memory or in flight may still arrive."""
-        self._scheduler.on_lost(stream, seq, expired=expired)
-
-    def drop_old_streams(self, epoch: str) -> None:
-        """Drop streams of earlier epochs that are delivered to the end."""
-        self._scheduler.drop_old_streams(epoch)
+    # Answers and previews
 
     def publish_answer(self, topic: str, payload: bytes, properties: bytes) -> None:
-        """Send something that is of use now or never, before everything else."""
+        """Send an answer before all other messages; dropped without a connection."""
         if self.connected:
             self._queued_answers.append((topic, payload, properties))
             self.send_ready()
 
     def send_preview(self, topic: str, payload: bytes, properties: bytes) -> None:
-        """Send something that is of use at this moment only, where nothing is in its way."""
-        size = len(payload) + len(topic) + len(properties) + 16
+        """Send a preview image if the window has room and the last one of its topic was acknowledged."""
+        size = _packet_bytes(topic, payload, properties)
         small = self._max_packet_bytes is None or size <= self._max_packet_bytes
         free = (
             len(self._in_flight) < self._window
@@ -173,32 +144,34 @@ class Destination:
         ):
             self._previews_in_flight.add(topic)
             self._send_plain(topic, payload, properties, retain=False)
-            self._connection.flush()
+            self.connection.flush()
 
     # The window
 
     def send_ready(self) -> None:
-        """Send what may be sent now."""
+        """Fill the window: answers, retained messages, events."""
         if not self.connected:
             return
         limit = self._window
-        flying, retained, poison_detector = self._in_flight, self._retained, self._poison_detector
-        while len(flying) < limit and (not flying or self._in_flight_bytes < self.settings.in_flight_bytes):
-            if poison_detector.serialised_left and flying:
+        in_flight, poison_detector = self._in_flight, self._poison_detector
+        while len(in_flight) < limit and (
+            not in_flight or self._in_flight_bytes < self.settings.in_flight_bytes
+        ):
+            if poison_detector.serialised_left and in_flight:
                 break
             if self._queued_answers:
                 self._send_plain(*self._queued_answers.popleft(), retain=False)
                 continue
-            if retained.has_due(self.name) and self.settings.publishes_states:
+            if self._due_topics:
                 self._send_retained()
                 continue
             if self.halted_reason is not None:
                 break
-            cursor = self._scheduler.next_stream()
+            cursor = self.scheduler.next_stream()
             if cursor is None:
                 break
             self._send(cursor)
-        self._connection.flush()
+        self.connection.flush()
 
     # Sending
 
@@ -207,7 +180,7 @@ class Destination:
         left_ns = entry.deadline_ns - self._boot_ns()
         if left_ns <= 0:
             self._images_in_flight.discard(entry)
-            self._scheduler.drop_expired(cursor)
+            self.scheduler.drop_expired(cursor)
             return
         seconds = min(-(-left_ns // 1_000_000_000), 0xFFFF_FFFF)
         if cursor.next_image < len(entry.blobs):
@@ -216,18 +189,9 @@ class Destination:
         properties = event_properties(seconds, entry.is_durable)
         if entry.jws is not None:
             properties += signature_property(entry.jws)
-        self._scheduler.requeue(cursor)
-        size = len(entry.payload) + len(entry.topic) + len(properties) + 16
-        name, refused = (entry.stream, entry.seq, -1), self._poison_detector.quarantined
-        if (self._max_packet_bytes is not None and size > self._max_packet_bytes) or name in refused:
-            refused.discard(name)
+        self.scheduler.requeue(cursor)
+        if not self._publish_part(cursor, entry, -1, entry.topic, entry.payload, properties):
             self._park(cursor, entry, TOO_LARGE)
-            return
-        mid = self._connection.publish(entry.topic, entry.payload, properties)
-        if mid is not None:
-            cursor.in_flight += 1
-            self._in_flight[mid] = InFlightMessage(cursor, entry, -1, size)
-            self._in_flight_bytes += size
 
     def _send_image(self, cursor: StreamCursor, entry: StoredEvent, seconds: int) -> None:
         part = cursor.next_image
@@ -237,26 +201,42 @@ class Destination:
             self._images_in_flight.begin(entry)
         topic = self._topics.blob(Position.parse(cursor.stream.position), entry.event_id, blob.role)
         properties = pack_properties(blob.media_type, seconds)
-        size = len(blob.content) + len(topic) + len(properties) + 16
-        name, refused = (entry.stream, entry.seq, part), self._poison_detector.quarantined
-        if (self._max_packet_bytes is not None and size > self._max_packet_bytes) or name in refused:
-            refused.discard(name)
+        if not self._publish_part(cursor, entry, part, topic, blob.content, properties):
             self._drop_image(entry, blob.role, TOO_LARGE)
             self._images_in_flight.skip_image(entry)
-            return
-        mid = self._connection.publish(topic, blob.content, properties)
+
+    def _publish_part(
+        self,
+        cursor: StreamCursor,
+        entry: StoredEvent,
+        part: int,
+        topic: str,
+        payload: bytes,
+        properties: bytes,
+    ) -> bool:
+        """Publish an event (`part` -1) or one of its images; return False if the broker cannot take it."""
+        size = _packet_bytes(topic, payload, properties)
+        if self._is_unsendable((entry.stream, entry.seq, part), size):
+            return False
+        mid = self.connection.publish(topic, payload, properties)
         if mid is not None:
             cursor.in_flight += 1
             self._in_flight[mid] = InFlightMessage(cursor, entry, part, size)
             self._in_flight_bytes += size
+        return True
+
+    def _is_unsendable(self, key: MessageKey, size: int) -> bool:
+        """Return whether a message is too large for the broker, or has ended connections before."""
+        refused = self._poison_detector.quarantined
+        if (self._max_packet_bytes is None or size <= self._max_packet_bytes) and key not in refused:
+            return False
+        refused.discard(key)
+        return True
 
     def _send_retained(self) -> None:
         topic, payload, media_type, version = self._retained.pop_due(self.name)
         properties = pack_properties(media_type, None) if payload else b""
-        size = len(payload) + len(topic) + len(properties) + 16
-        refused = self._poison_detector.quarantined
-        if (self._max_packet_bytes is not None and size > self._max_packet_bytes) or topic in refused:
-            refused.discard(topic)
+        if self._is_unsendable(topic, _packet_bytes(topic, payload, properties)):
             self._drop_retained(topic, TOO_LARGE)
             return
         self._send_plain(topic, payload, properties, retain=True, version=version)
@@ -264,16 +244,16 @@ class Destination:
     def _send_plain(
         self, topic: str, payload: bytes, properties: bytes, *, retain: bool, version: int = 0
     ) -> None:
-        size = len(payload) + len(topic) + len(properties) + 16
-        mid = self._connection.publish(topic, payload, properties, retain=retain)
+        size = _packet_bytes(topic, payload, properties)
+        mid = self.connection.publish(topic, payload, properties, retain=retain)
         if mid is not None:
             self._in_flight[mid] = InFlightMessage(None, None, -1, size, topic, version)
             self._in_flight_bytes += size
 
-    # What the broker says
+    # Callbacks of the connection
 
     def on_connected(self, limits: ConnackLimits) -> None:
-        """Begin where the last connection ended: from the first unacknowledged event of every stream."""
+        """Send from the first unacknowledged event of every stream."""
         self._window = min(self.settings.in_flight, limits.receive_maximum)
         self._max_packet_bytes = limits.maximum_packet_size
         self.connected = True
@@ -281,15 +261,15 @@ class Destination:
         self._retained.mark_all_due(self.name)
         self._problems.connected()
         log.info("destination_connected", destination=self.name, window=self._window)
-        self._scheduler.on_connected(self._window)
+        self.scheduler.on_connected(self._window)
         if self._acl_probe.on_connected():
             self._send_plain(self._acl_probe.topic, b"", pack_properties("application/json", 1), retain=False)
         self.send_ready()
         self._on_change()
 
     def on_disconnected(self, reason: int | None) -> None:
-        """Forget what was in flight; all of it is still in the outbox."""
-        flying = list(self._in_flight.values())
+        """Clear the window; all events in it are still in the outbox."""
+        in_flight = list(self._in_flight.values())
         self.connected = False
         self._in_flight.clear()
         self._in_flight_bytes = 0
@@ -297,28 +277,30 @@ class Destination:
         self._previews_in_flight.clear()
         self._images_in_flight.clear()
         self._timers.cancel_all()
-        self._scheduler.on_disconnected()
-        if flying:
-            self._poison_detector.on_connection_lost(flying[0].key, len(flying), reason)
-        log.warning("destination_disconnected", destination=self.name, reason=reason, in_flight=len(flying))
+        self.scheduler.on_disconnected()
+        if in_flight:
+            self._poison_detector.on_connection_lost(in_flight[0].key, len(in_flight), reason)
+        log.warning(
+            "destination_disconnected", destination=self.name, reason=reason, in_flight=len(in_flight)
+        )
         self._problems.connection_lost()
         self._on_change()
 
     def on_connect_failed(self, reason: str) -> None:
-        """Say why there is no connection."""
+        """Report the reason as a problem."""
         self._problems.connect_failed(reason)
 
     def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
-        """Pass on what arrived on a subscribed topic, from a broker that knows whose it is."""
+        """Pass on a message from a broker that enforces an access control list."""
         if self._on_message is not None and self._acl_probe.accepts_commands:
             self._on_message(message, sent_after_ns)
 
     def on_subscribed(self, refused: int | None) -> None:
-        """Say when no command will be heard here."""
+        """Report a refused subscription: no command will arrive."""
         self._problems.subscription_result(refused)
 
     def on_acks(self, acks: list[tuple[int, int]]) -> None:
-        """Take note of PUBACKs, and fill the window again."""
+        """Process PUBACKs (message id, reason code), and fill the window again."""
         prefixes: dict[int, StreamCursor] = {}
         poison_detector = self._poison_detector
         for mid, reason in acks:
@@ -350,7 +332,7 @@ class Destination:
         self.send_ready()
 
     def _has_no_subscriber(self, reason: int, entry: StoredEvent) -> bool:
-        """Whether nobody heard an event that is young enough to be tried again."""
+        """Return whether an event reached no subscriber and is young enough to be sent again."""
         if reason != NO_SUBSCRIBERS:
             return False
         age_ns = entry.lifetime_ns - (entry.deadline_ns - self._boot_ns())
@@ -358,7 +340,7 @@ class Destination:
 
     def _on_accepted(self, cursor: StreamCursor) -> None:
         cursor.attempts = 0
-        if not self._scheduler.has_failed_attempts:
+        if not self.scheduler.has_failed_attempts:
             self._problems.event_refused_cleared()
         self._problems.publish_authorised()
 
@@ -367,7 +349,7 @@ class Destination:
             if part >= 0:
                 self._drop_image(entry, entry.blobs[part].role, reason)
                 if self._images_in_flight.on_ack(entry):
-                    self._scheduler.advance_past(cursor, entry.seq)
+                    self.scheduler.advance_past(cursor, entry.seq)
             else:
                 self._images_in_flight.discard(entry)
                 self._park(cursor, entry, reason)
@@ -386,29 +368,29 @@ class Destination:
         longest = min(
             self.settings.retry_max_s, self.settings.retry_first_s * 2.0 ** min(cursor.attempts, 16)
         )
-        self._scheduler.retry_later(cursor, random.uniform(longest / 10, longest))
+        self.scheduler.retry_later(cursor, random.uniform(longest / 10, longest))
 
     def _halt(self, reason: str) -> None:
-        """Send no event until an administrator has had time to act, or the broker was reconnected."""
+        """Send no event for `halt_retry_s` seconds, or until the next connection."""
         if self.halted_reason is not None:
             return
         self.halted_reason = reason
-        self._scheduler.halt()
+        self.scheduler.halt()
         self._problems.publish_not_authorised()
         log.error("destination_halted", destination=self.name, reason=reason)
         self._timers.call_later(self.settings.halt_retry_s, self._resume)
         self._on_change()
 
     def _resume(self) -> None:
-        if self._scheduler.has_in_flight:
+        if self.scheduler.has_in_flight:
             self._timers.call_later(0.05, self._resume)
             return
         self.halted_reason = None
         self._on_change()
-        self._scheduler.resume()
+        self.scheduler.resume()
         self.send_ready()
 
-    # What is over
+    # Messages that are given up
 
     def _park(self, cursor: StreamCursor, entry: StoredEvent, reason: int) -> None:
         self.parked += 1
@@ -416,7 +398,7 @@ class Destination:
             "event_parked", destination=self.name, stream=cursor.stream.name, seq=entry.seq, reason=reason
         )
         self._outbox.park(self.name, cursor.stream, entry, reason)
-        self._scheduler.advance_past(cursor, entry.seq)
+        self.scheduler.advance_past(cursor, entry.seq)
         self._problems.event_parked(self.parked, cursor.stream.name, entry.seq, reason)
         self._on_change()
 
@@ -429,7 +411,7 @@ class Destination:
         if sent.topic == self._acl_probe.topic:
             self._acl_probe.on_answer(reason)
             return
-        if not sent.version:  # an answer or a glimpse: it had its chance
+        if not sent.version:  # An answer or a preview is not sent again.
             if sent.topic in self._previews_in_flight:
                 self._previews_in_flight.discard(sent.topic)
                 if reason and self._on_no_subscriber is not None:
@@ -439,7 +421,8 @@ class Destination:
             self._retained.on_ack(self.name, sent.topic, sent.version)
         elif reason == NOT_AUTHORISED:
             self._retained.retry(self.name, sent.topic, delayed=True)
-            # What an earlier name of this post left stands where it may say nothing now: that keeps no event.
+            # An earlier name of this post may have left a topic that this name may not write. Failing to
+            # clear it must not stop the events.
             if not self._retained.is_cleared(sent.topic):
                 self._halt("not_authorised")
             self._timers.call_later(self.settings.halt_retry_s, self._resend_retained)
@@ -456,3 +439,8 @@ class Destination:
     def _drop_retained(self, topic: str, reason: int) -> None:
         log.error("state_refused", destination=self.name, topic=topic, reason=reason)
         self._problems.state_refused(topic, reason)
+
+
+def _packet_bytes(topic: str, payload: bytes, properties: bytes) -> int:
+    """Return an upper bound on the size of a PUBLISH; topics are ASCII."""
+    return len(topic) + len(payload) + len(properties) + 16

@@ -1,6 +1,6 @@
-"""In flight: what was sent to a destination and is not acknowledged yet.
+"""Messages that were sent to a destination and are not acknowledged yet.
 
-Images go out before the event that lists them, so an event has arrived when it and all of its images are
+Images are sent before the event that lists them. An event has arrived when it and all of its images are
 acknowledged.
 """
 
@@ -13,7 +13,7 @@ from gateway.delivery.events import StoredEvent
 
 @dataclass(slots=True)
 class InFlightMessage:
-    """One message in flight: an event (`part` -1), one of its images, or a retained message (no flow)."""
+    """One message in flight: an event (`part` -1), one of its images, or another message (no cursor)."""
 
     cursor: StreamCursor | None
     entry: StoredEvent | None
@@ -24,12 +24,12 @@ class InFlightMessage:
 
     @property
     def key(self) -> MessageKey:
-        """The same when it is sent again."""
+        """Identity of the message; the same when it is sent again."""
         return (self.entry.stream, self.entry.seq, self.part) if self.entry is not None else self.topic
 
 
 class ImagesInFlight:
-    """For every event with images that is being sent: how many of its messages are still to arrive."""
+    """Number of unacknowledged messages of each event with images that is being sent."""
 
     __slots__ = ("_unacked",)
 
@@ -37,15 +37,15 @@ class ImagesInFlight:
         self._unacked: dict[tuple[int, int], int] = {}
 
     def begin(self, entry: StoredEvent) -> None:
-        """The first image of an event is about to be sent."""
+        """Count the messages of an event before its first image is sent."""
         self._unacked[entry.stream, entry.seq] = len(entry.blobs) + 1
 
     def skip_image(self, entry: StoredEvent) -> None:
-        """One image of an event is not sent at all; the event itself is still to come."""
+        """Uncount one image that is not sent; the event itself is still to be sent."""
         self._unacked[entry.stream, entry.seq] -= 1
 
     def on_ack(self, entry: StoredEvent) -> bool:
-        """An image, or the event itself, has arrived or been given up; returns whether that was the last."""
+        """Uncount an acknowledged or dropped message; return whether it was the last of its event."""
         key = (entry.stream, entry.seq)
         left = self._unacked.get(key, 0) - 1
         if left > 0:
@@ -54,9 +54,9 @@ class ImagesInFlight:
         return self._unacked.pop(key, None) is not None
 
     def discard(self, entry: StoredEvent) -> None:
-        """The event is over, or will be sent anew."""
+        """Remove an event that is finished or will be sent again."""
         self._unacked.pop((entry.stream, entry.seq), None)
 
     def clear(self) -> None:
-        """The connection is lost: all will be sent anew."""
+        """Remove all events: the connection is lost, and they will be sent again."""
         self._unacked.clear()

@@ -1,4 +1,7 @@
-"""Retained messages: only the latest counts, and every destination must have it, again on every connect."""
+"""Latest retained message of each topic, and the destinations that still need it.
+
+Every destination must have the latest message; it is sent again on every connect.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class _RetainedMessage:
     payload: bytes | None
-    """None: what stands at the topic must go."""
+    """None: the topic is to be cleared."""
     media_type: str
     version: int
     missing_at: set[str] = field(default_factory=set)
@@ -15,56 +18,53 @@ class _RetainedMessage:
 
 
 class RetainedMessages:
-    """The latest of every topic, and what each destination still needs."""
+    """Latest retained messages, and what each destination still needs."""
 
     def __init__(self, destinations: tuple[str, ...], on_held_changed: Callable[[str, bool], None]) -> None:
-        """`note` is told of topics to remember (True) or to forget (False) over a restart."""
+        """`on_held_changed` is called with topics to remember (True) or to forget (False) over a restart."""
         self._destinations = destinations
         self._on_held_changed = on_held_changed
         self._latest: dict[str, _RetainedMessage] = {}
-        self._due: dict[str, dict[str, None]] = {name: {} for name in destinations}
+        self.due: dict[str, dict[str, None]] = {name: {} for name in destinations}
+        """Topics to be sent, by destination, in order. The inner mappings are never replaced."""
         self._delayed: dict[str, dict[str, None]] = {name: {} for name in destinations}
         self._known: set[str] = set()
         self._versions = 0
 
     def add_known(self, topics: frozenset[str]) -> None:
-        """Learn what an earlier run left at brokers."""
+        """Add topics that an earlier run may have left at brokers."""
         self._known |= topics
 
     @property
     def topics(self) -> frozenset[str]:
-        """Every topic where something of ours may stand."""
+        """All topics that may hold a retained message of this gateway."""
         return frozenset(self._known)
 
     def set(self, topic: str, payload: bytes | None, media_type: str) -> None:
-        """Have this stand at a topic from now on; None clears it."""
+        """Replace the message of a topic; None clears it."""
         self._versions += 1
         self._latest[topic] = _RetainedMessage(payload, media_type, self._versions, set(self._destinations))
         if topic not in self._known:
             self._known.add(topic)
             self._on_held_changed(topic, True)
-        for due in self._due.values():
+        for due in self.due.values():
             due[topic] = None
 
-    def has_due(self, destination: str) -> bool:
-        """Whether a destination needs something."""
-        return bool(self._due.get(destination))
-
     def pop_due(self, destination: str) -> tuple[str, bytes, str, int]:
-        """Take what a destination needs next: topic, payload, media type, version."""
-        due = self._due[destination]
+        """Remove the next topic of a destination; return topic, payload, media type and version."""
+        due = self.due[destination]
         topic = next(iter(due))
         del due[topic]
         latest = self._latest[topic]
         return topic, latest.payload or b"", latest.media_type, latest.version
 
     def is_cleared(self, topic: str) -> bool:
-        """Whether nothing shall stand at a topic any more."""
+        """Return whether the topic is to be cleared."""
         latest = self._latest.get(topic)
         return latest is not None and latest.payload is None
 
     def on_ack(self, destination: str, topic: str, version: int) -> None:
-        """A destination has this version; a topic that is cleared everywhere is forgotten."""
+        """Record that a destination has this version; forget a topic that is cleared everywhere."""
         latest = self._latest.get(topic)
         if latest is None or latest.version != version:
             return
@@ -75,17 +75,18 @@ class RetainedMessages:
             self._on_held_changed(topic, False)
 
     def retry(self, destination: str, topic: str, *, delayed: bool) -> None:
-        """A destination did not take it: it needs it again."""
+        """Send a refused message to a destination again; `delayed`: only after `mark_delayed_due`."""
         if topic in self._latest:
-            (self._delayed if delayed else self._due)[destination][topic] = None
+            (self._delayed if delayed else self.due)[destination][topic] = None
 
     def mark_delayed_due(self, destination: str) -> None:
-        """What was put off is due."""
-        self._due[destination] |= self._delayed[destination]
+        """Make delayed messages of a destination due."""
+        self.due[destination] |= self._delayed[destination]
         self._delayed[destination].clear()
 
     def mark_all_due(self, destination: str) -> None:
-        """A destination may have lost all of it: it needs everything."""
-        if destination in self._due:
+        """Make all messages of a destination due."""
+        if destination in self.due:
             self._delayed[destination].clear()
-            self._due[destination] = dict.fromkeys(self._latest)
+            self.due[destination].clear()
+            self.due[destination].update(dict.fromkeys(self._latest))

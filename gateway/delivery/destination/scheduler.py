@@ -1,7 +1,7 @@
-"""Turns: which flow of a destination sends next.
+"""Order in which the streams of a destination send.
 
-Flows that are live go first, straight from memory. A flow that is behind is read back from the outbox, in
-turn with others and under a rate limit, and catches up until it is live again.
+Live streams go first, straight from memory. A stream with a backlog is read back from the outbox, in turn
+with others and under a rate limit, until it has caught up and is live again.
 """
 
 import asyncio
@@ -18,26 +18,26 @@ from gateway.delivery.settings import DestinationSettings
 
 PAGE_EVENTS, PAGE_BYTES = 128, 1024 * 1024
 BACKLOG_INTERVAL = 16
-"""While live events fill the window, a backlog still gets one message in so many."""
+"""While live events fill the window, one message in so many still comes from a backlog."""
 
 
 class OutboxPort(Protocol):
-    """What a destination asks of the writer."""
+    """Operations of the writer that a destination needs."""
 
     def fetch(
         self, stream: int, after: int, limit: int, max_bytes: int, reply: Callable[[Page | None], None]
     ) -> None:
-        """Read from a stream."""
+        """Read a page of a stream; see `Writer.fetch`."""
 
     def advance(self, destination: str, stream: int, upto: int) -> None:
-        """Everything up to here is done with."""
+        """Record that the destination has a stream up to `upto`."""
 
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
-        """Keep for a person to look at."""
+        """Store a copy of an event that the destination cannot take."""
 
 
 class SendScheduler:
-    """The flows of one destination: where each of them queues, and what memory holds of it."""
+    """Streams of one destination: their queues and their events in memory."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class SendScheduler:
         timers: TimerGroup,
         send_ready: Callable[[], None],
     ) -> None:
-        """`pump` is called when a flow may send that could not before."""
+        """`send_ready` is called when a stream becomes ready to send after a timer or a page."""
         self.expired = 0
-        """Events that were never delivered: too old, or gone from the outbox."""
+        """Events that were never delivered: expired, or missing in the outbox."""
         self._settings = settings
         self._outbox = outbox
         self._timers = timers
@@ -66,32 +66,32 @@ class SendScheduler:
         self._backlog_bucket = TokenBucket(settings.backlog_rate_per_s)
         self._is_waiting_for_token = False
 
-    # What is known of the flows
+    # State of the streams
 
     @property
     def queued(self) -> int:
-        """Events the destination does not have yet."""
+        """Events that the destination does not have yet."""
         return max(0, sum(cursor.queued for cursor in self._cursors.values()))
 
     @property
     def has_live(self) -> bool:
-        """Whether events wait that are in memory and were heard just now."""
+        """Return whether a stream has live events in memory."""
         return bool(self._live_cursors)
 
     @property
     def has_in_flight(self) -> bool:
-        """Whether a message of any flow is in flight."""
+        """Return whether a message of any stream is in flight."""
         return any(cursor.in_flight for cursor in self._cursors.values())
 
     @property
     def has_failed_attempts(self) -> bool:
-        """Whether an event of any flow was not taken, and none of that flow since."""
+        """Return whether any stream waits for another attempt of a refused event."""
         return any(cursor.attempts for cursor in self._cursors.values())
 
-    # What the outbox says
+    # Callbacks of the outbox
 
     def add_stream(self, stream: Stream, acked: int, head: int) -> None:
-        """A stream exists, and how far it was delivered before."""
+        """Add a stream that the destination has up to `acked`; `head` is its highest number."""
         if stream.number not in self._cursors:
             self._cursors[stream.number] = cursor = StreamCursor(
                 stream, acked, head, has_subscriber=self._assume_subscriber
@@ -99,19 +99,19 @@ class SendScheduler:
             self._enqueue(cursor)
 
     def on_committed(self, entries: Iterable[StoredEvent]) -> None:
-        """Events were committed."""
-        flows, room, up = self._cursors, self._settings.buffer_bytes, self._is_sending
+        """Take committed events; while connected, live ones stay in memory."""
+        cursors, max_bytes, is_sending = self._cursors, self._settings.buffer_bytes, self._is_sending
         for entry in entries:
-            cursor = flows.get(entry.stream)
+            cursor = cursors.get(entry.stream)
             if cursor is None:
                 continue
             cursor.head = seq = entry.seq
-            if not up:
+            if not is_sending:
                 continue
             if (
                 seq == cursor.loaded + 1
                 and cursor.send_state is not SendState.BLOCKED
-                and self._buffered < room
+                and self._buffered < max_bytes
                 and not cursor.is_fetching
             ):
                 cursor.buffer.append(entry)
@@ -124,7 +124,7 @@ class SendScheduler:
                 self._enqueue(cursor)
 
     def on_lost(self, stream: int, seq: int, *, expired: bool) -> None:
-        """An event is gone from the outbox. One that is in memory or in flight may still arrive."""
+        """Pass over an event that left the outbox, unless it is in memory or in flight: it may arrive."""
         cursor = self._cursors.get(stream)
         if (
             cursor is None
@@ -136,27 +136,27 @@ class SendScheduler:
         self.expired += expired
 
     def advance_past(self, cursor: StreamCursor, seq: int) -> None:
-        """The destination is past this event: tell the outbox, if that makes the prefix longer."""
+        """Mark an event as done; if the acknowledged prefix grows, record it in the outbox."""
         if cursor.advance_past(seq):
             self._outbox.advance(self._settings.name, cursor.stream.number, cursor.acked)
 
     def drop_expired(self, cursor: StreamCursor) -> None:
-        """The first of the buffer is too old to be sent."""
+        """Give up the first event of the buffer, which has expired."""
         seq = cursor.buffer[0].seq
         self.requeue(cursor)
         self.expired += 1
         self.advance_past(cursor, seq)
 
     def drop_old_streams(self, epoch: str) -> None:
-        """Drop streams of earlier epochs that are delivered to the end."""
+        """Drop streams of earlier epochs that are fully delivered."""
         for number, cursor in list(self._cursors.items()):
             if cursor.stream.epoch != epoch and cursor.queued <= 0 and not cursor.in_flight:
                 del self._cursors[number]
 
-    # What the connection says
+    # Callbacks of the connection
 
     def on_connected(self, window: int) -> None:
-        """A connection stands, over which `window` messages may be in flight."""
+        """Start sending over a new connection; `window` is the number of messages in flight it allows."""
         self._connection += 1
         # A quarter of the window stays free for live events.
         self._backlog_limit = max(1, window - max(1, window // 4))
@@ -164,7 +164,7 @@ class SendScheduler:
         self.resume()
 
     def on_disconnected(self) -> None:
-        """The connection is lost. Forget what memory holds; all of it is still in the outbox."""
+        """Stop sending. Drop all events in memory; they are still in the outbox."""
         self._connection += 1
         self._is_sending = False
         self._is_waiting_for_token = False
@@ -177,14 +177,14 @@ class SendScheduler:
             cursor.send_state = SendState.IDLE
 
     def halt(self) -> None:
-        """Send nothing of any flow until `resume`."""
+        """Stop sending until `resume`."""
         self._is_sending = False
         for cursor in self._cursors.values():
             self._dequeue(cursor)
             self._buffered -= cursor.rewind()
 
     def resume(self) -> None:
-        """Begin anew, every stream from its first unacknowledged event."""
+        """Start sending, in every stream from the first unacknowledged event."""
         self._is_sending = True
         self._live_cursors.clear()
         self._backlog_cursors.clear()
@@ -197,10 +197,10 @@ class SendScheduler:
             cursor.send_state = SendState.IDLE
             self._enqueue(cursor)
 
-    # Whose turn it is
+    # Choice of the next stream
 
     def next_stream(self) -> StreamCursor | None:
-        """Find the flow that sends next; None when none may."""
+        """Return the stream that sends next, or None."""
         if self._consecutive_live < BACKLOG_INTERVAL or not self._backlog_cursors:
             cursor = self._next_live()
             if cursor is not None:
@@ -228,7 +228,7 @@ class SendScheduler:
         return None
 
     def _take_backlog_token(self) -> bool:
-        """Take leave to send one event of a backlog."""
+        """Return whether a backlog may send one event now; if not for the rate alone, set a timer."""
         if sum(cursor.in_flight for cursor in self._backlog_cursors) >= self._backlog_limit:
             return False
         if self._backlog_bucket.take(self._loop.time()):
@@ -243,7 +243,7 @@ class SendScheduler:
         self._send_ready()
 
     def requeue(self, cursor: StreamCursor) -> None:
-        """The first of the buffer is sent or given up: find the flow its place again."""
+        """Remove the first event of the buffer, and queue the stream again if it has more."""
         self._buffered -= cursor.buffer.popleft().size
         cursor.next_image = 0
         if cursor.buffer:
@@ -263,25 +263,28 @@ class SendScheduler:
         if cursor.is_fetching or self._buffered >= self._settings.buffer_bytes:
             return
         cursor.is_fetching = True
-        connection = self._connection
+        connection, after = self._connection, cursor.loaded
 
         def reply(page: Page | None) -> None:
             if connection == self._connection:
-                self._on_page(cursor, page)
+                self._on_page(cursor, after, page)
 
-        self._outbox.fetch(cursor.stream.number, cursor.loaded, PAGE_EVENTS, PAGE_BYTES, reply)
+        self._outbox.fetch(cursor.stream.number, after, PAGE_EVENTS, PAGE_BYTES, reply)
 
-    def _on_page(self, cursor: StreamCursor, page: Page | None) -> None:
+    def _on_page(self, cursor: StreamCursor, after: int, page: Page | None) -> None:
         cursor.is_fetching = False
         if cursor.send_state is not SendState.BACKLOG:
+            return
+        if cursor.loaded != after:  # The stream was rewound: events before the page would count as gone.
+            self._send_ready()
             return
         if page is None:
             self.retry_later(cursor, 1.0)
             return
         before = cursor.acked
-        joined, gone = cursor.add_page(page)
+        joined, missing = cursor.add_page(page)
         self._buffered += sum(entry.size for entry in joined)
-        self.expired += gone
+        self.expired += missing
         if cursor.acked > before:
             self._outbox.advance(self._settings.name, cursor.stream.number, cursor.acked)
         if page.held and not joined:
@@ -290,7 +293,7 @@ class SendScheduler:
             self._dequeue(cursor)
         self._send_ready()
 
-    # Where a flow queues
+    # Queues
 
     def _enqueue(self, cursor: StreamCursor) -> None:
         if self._is_sending and cursor.send_state is SendState.IDLE and cursor.loaded < cursor.head:
@@ -305,7 +308,7 @@ class SendScheduler:
         cursor.send_state = SendState.IDLE
 
     def retry_later(self, cursor: StreamCursor, delay_s: float) -> None:
-        """Send nothing of this stream for a while, then read it anew from its first unacknowledged event."""
+        """Block a stream for `delay_s` seconds, then read it again from the first unacknowledged event."""
         self._dequeue(cursor)
         self._buffered -= cursor.rewind()
         cursor.send_state = SendState.BLOCKED
@@ -314,7 +317,7 @@ class SendScheduler:
         def unblock() -> None:
             if connection != self._connection or cursor.send_state is not SendState.BLOCKED:
                 return
-            if cursor.in_flight:  # what is still in flight would be sent twice
+            if cursor.in_flight:  # A message in flight would be sent twice.
                 self._timers.call_later(0.02, unblock)
                 return
             cursor.rewind()

@@ -1,4 +1,4 @@
-"""One stream on its way to one destination: what is acknowledged, what is sent, what waits."""
+"""State of one stream at one destination: acknowledged, sent, waiting."""
 
 from collections import deque
 from enum import Enum, auto
@@ -8,19 +8,19 @@ from gateway.delivery.outbox.reader import Page
 
 
 class SendState(Enum):
-    """Where a flow queues for the window."""
+    """Queue of a stream."""
 
     IDLE = auto()
     LIVE = auto()
-    """All that waits is in memory and was heard just now."""
+    """All waiting events are in memory."""
     BACKLOG = auto()
-    """Something must be read back from the outbox first."""
+    """Waiting events must be read from the outbox."""
     BLOCKED = auto()
-    """Waits for a new attempt."""
+    """Waits for another attempt after a refusal."""
 
 
 class StreamCursor:
-    """Counts one stream for one destination. Numbers are those of the stream."""
+    """Position of one destination in one stream. All numbers are those of the stream."""
 
     __slots__ = (
         "acked",
@@ -40,45 +40,45 @@ class StreamCursor:
     def __init__(self, stream: Stream, acked: int, head: int, *, has_subscriber: bool = False) -> None:
         self.stream = stream
         self.acked = acked
-        """Longest prefix the destination has, or will never get."""
+        """End of the prefix that the destination has, or will never get."""
         self.acked_out_of_order: set[int] = set()
-        """Acknowledged out of order: above `acked`, with a gap below."""
+        """Numbers above `acked` that were acknowledged before a lower one."""
         self.head = head
-        """Highest number there is."""
+        """Highest number of the stream."""
         self.loaded = acked
-        """Highest number taken into memory since the connection stands."""
+        """Highest number that was taken into memory on this connection."""
         self.buffer: deque[StoredEvent] = deque()
-        """To be sent, in order."""
+        """Events to be sent, in order."""
         self.next_image = 0
-        """Which of the images of the first in the buffer comes next."""
+        """Index of the next image of the first event in the buffer."""
         self.in_flight = 0
         """Messages sent and not yet acknowledged."""
         self.has_subscriber = has_subscriber
-        """Whether somebody took what was answered last on this connection, or that does not matter."""
+        """True: the last acknowledgement of this connection reported a subscriber, or none is required."""
         self.send_state = SendState.IDLE
         self.is_fetching = False
         self.attempts = 0
 
     @property
     def queued(self) -> int:
-        """Events the destination does not have yet."""
+        """Events that the destination does not have yet."""
         return self.head - self.acked - len(self.acked_out_of_order)
 
     @property
     def is_ready(self) -> bool:
-        """Whether another message may follow those in flight.
+        """Return whether another message may follow those in flight.
 
-        A subscriber may come between two of them: the first, which met nobody, would then arrive behind the
-        second.
+        Without a known subscriber, one message is in flight at a time. Otherwise a subscriber that arrives
+        between two messages would get the second one first.
         """
         return self.has_subscriber or not self.in_flight
 
     def is_past(self, seq: int) -> bool:
-        """Whether the destination is past this event."""
+        """Return whether an event is acknowledged or given up."""
         return seq <= self.acked or seq in self.acked_out_of_order
 
     def advance_past(self, seq: int) -> bool:
-        """The destination is past this event; returns whether the prefix grew."""
+        """Mark an event as acknowledged or given up; return whether `acked` grew."""
         if seq != self.acked + 1:
             if seq > self.acked:
                 self.acked_out_of_order.add(seq)
@@ -91,7 +91,7 @@ class StreamCursor:
         return True
 
     def rewind(self) -> int:
-        """Forget what memory holds, so that it is read again; returns how many bytes that frees."""
+        """Drop all events in memory, so that they are read again; return the number of bytes freed."""
         freed = sum(entry.size for entry in self.buffer)
         self.buffer.clear()
         self.next_image = 0
@@ -99,7 +99,7 @@ class StreamCursor:
         return freed
 
     def add_page(self, page: Page) -> tuple[list[StoredEvent], int]:
-        """Take in what was read back; returns what joined the buffer, and how many events turned out gone."""
+        """Add a page; return the events that joined the buffer, and the number of missing ones."""
         gone = 0
         joined = []
         expected = self.loaded + 1

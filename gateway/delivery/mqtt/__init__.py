@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/delivery/mqtt."""
+"""One MQTT 5 connection, on paho-mqtt."""

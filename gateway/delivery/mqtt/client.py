@@ -1,8 +1,12 @@
-"""A socket that reads and writes in large pieces for a client that does so in small ones.
+"""paho's client on a socket that reads and writes in large pieces.
 
-paho reads an acknowledgement in three system calls and writes every message in one of its own; each gives up
-the interpreter's lock, and the writer's thread takes it. A profile of 10,000 events had 10,013 sends (0.51 s)
-and 30,967 receives (0.30 s) among the three largest costs of the event loop's thread.
+paho reads an acknowledgement in three system calls and writes every message in one of its own; each releases
+the interpreter's lock, and the writer's thread takes it. In a profile of 10,000 events, 10,013 sends (0.51 s)
+and 30,967 receives (0.30 s) were among the three largest costs of the event loop's thread.
+
+paho 2.1 has no public way to replace its socket, to read a PUBACK without objects, or to report the time of a
+ping, so four of its private methods are overridden here. `MqttConnection` checks that the socket was
+replaced, and tests cover the others.
 """
 
 import contextlib
@@ -22,7 +26,7 @@ _SUCCESS = ReasonCode(PacketTypes.PUBACK)
 
 
 class CoalescedSocket:
-    """Stands where paho expects a socket. What is sent waits for `flush`."""
+    """Socket for paho that collects what is sent until `flush`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -32,7 +36,7 @@ class CoalescedSocket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def recv(self, size: int) -> bytes:
-        """Read at most `size` bytes; raises as the socket does."""
+        """Read at most `size` bytes; raises like a socket."""
         if self._at >= len(self._read):
             if size > READ_BYTES:
                 return self._socket.recv(size)
@@ -43,22 +47,22 @@ class CoalescedSocket:
         return piece
 
     def pending(self) -> int:
-        """Bytes that can be read although the socket may never become readable for them."""
+        """Bytes that can be read now, even if the socket does not become readable again."""
         left = len(self._read) - self._at
         return left or (self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0)
 
     def send(self, data: bytes | bytearray) -> int:
-        """Keep for `flush`."""
+        """Keep data for `flush`."""
         self._unsent.append(bytes(data))
         return len(data)
 
     @property
     def unsent(self) -> bool:
-        """Whether something waits for the socket to become writable."""
+        """Return whether data waits for the socket to become writable."""
         return bool(self._unsent)
 
     def flush(self) -> None:
-        """Send what the socket takes now; raises OSError when the connection is gone."""
+        """Send what the socket takes now; raises OSError when the connection is lost."""
         if not self._unsent:
             return
         view = memoryview(self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent))
@@ -70,28 +74,48 @@ class CoalescedSocket:
             self._unsent.append(bytes(view))
 
     def fileno(self) -> int:
-        """File descriptor, for the event loop."""
+        """Return the file descriptor, for the event loop."""
         return self._socket.fileno()
 
     def setblocking(self, flag: bool) -> None:
-        """As the socket does."""
+        """Set blocking or non-blocking mode."""
         self._socket.setblocking(flag)
 
     def close(self) -> None:
-        """Send what can be sent (a DISCONNECT keeps the broker from publishing our will), and close."""
+        """Send what can be sent (a DISCONNECT keeps the broker from publishing the will), and close."""
         with contextlib.suppress(OSError, ValueError):
             self.flush()
         self._socket.close()
 
 
+class PackedProperties:
+    """Replacement for paho's `Properties`, of which paho only calls `pack`."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def pack(self) -> bytes:
+        """Return the properties preceded by their length, as in the packet."""
+        length = len(self._body)
+        if length < 128:
+            return bytes((length,)) + self._body
+        return (
+            bytes((length & 0x7F | 0x80, length >> 7)) + self._body
+        )  # The length is below 16,384 for all of our properties.
+
+    def __str__(self) -> str:
+        return "[packed]"
+
+
 class CoalescingClient(mqtt.Client):
-    """paho's client on such a socket, with TLS when `tls` is set.
+    """paho's client on a `CoalescedSocket`, with TLS when `tls` is set.
 
-    paho's own TLS leaves the socket open when a handshake fails (2.2.0: a descriptor an attempt until the
-    garbage collector finds it), and a post may knock for days at a broker whose certificate has expired.
+    paho's own TLS leaves the socket open when a handshake fails (2.2.0: one descriptor per attempt until the
+    garbage collector runs), and a post may retry for days at a broker whose certificate has expired.
 
-    `_create_socket` is where paho itself puts its WebSocket in a socket's place; the wire checks that it was
-    called, and a test would notice before a post does.
+    `_create_socket` is the method in which paho itself replaces the socket for WebSockets.
     """
 
     tls: ssl.SSLContext | None = None
@@ -109,10 +133,10 @@ class CoalescingClient(mqtt.Client):
         return CoalescedSocket(sock)
 
     def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
-        """Take a PUBACK that has no reason code, which means success (MQTT 5, section 3.4.2.1): nearly all.
+        """Handle a PUBACK without a reason code, which means success (MQTT 5, section 3.4.2.1): nearly all.
 
-        paho makes a `Properties` and a `ReasonCode` for each, 40 us of the 140 that an event cost the event
-        loop. A paho that calls this differently goes its own way, only slower.
+        paho makes a `Properties` and a `ReasonCode` for each: 40 of the 140 us that an event cost the event
+        loop. A paho that does not call this method works too, only slower.
         """
         client: Any = self
         packet = client._in_packet["packet"]  # noqa: SLF001 - it is ours by inheritance
@@ -126,24 +150,24 @@ class CoalescingClient(mqtt.Client):
 
 
 PING_S = 0.5
-"""Between an answer and the next ping, in seconds: so much of a command's life is lost at the most."""
+"""Time between a ping's answer and the next ping, in seconds: uncertainty about a command's age."""
 
 
 class PingingClient(CoalescingClient):
-    """paho's client, which notes when it pinged. Every ping counts, also those that paho sends by itself."""
+    """paho's client, which records the time of each ping, including those that paho sends itself."""
 
     boot_ns: Callable[[], int]
     sent_after_ns: int
-    """Before this moment, by CLOCK_BOOTTIME, the broker had not sent what arrives now."""
+    """Time of CLOCK_BOOTTIME before which the broker had not sent what arrives now."""
 
     def start_timing(self, boot_ns: Callable[[], int]) -> None:
-        """Before there is a connection, nothing is sent on it."""
+        """Start measuring, before there is a connection."""
         self.boot_ns = boot_ns
         self.sent_after_ns = boot_ns()
         self._pinged_ns: deque[int] = deque()
 
     def ping(self) -> None:
-        """Ask for a sign of life, unless one is still to come."""
+        """Send a ping, unless an answer is outstanding."""
         if not self._pinged_ns:
             self._send_pingreq()
 

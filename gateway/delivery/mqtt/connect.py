@@ -1,4 +1,4 @@
-"""Dialling a broker: TLS, TCP in a thread of its own, and why it did not work."""
+"""Connecting to a broker: TLS settings, TCP connect in a thread, description of errors."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 async def connect(client: mqtt.Client) -> Any:
-    """Let paho connect in a thread of its own: a name server that hangs holds up nobody, not even `stop`."""
+    """Connect in a thread, so that a name server that hangs blocks neither the loop nor `stop`."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
     lock = threading.Lock()
@@ -66,7 +66,7 @@ def _close(client: mqtt.Client) -> None:
 
 
 def describe_connect_error(error: BaseException) -> str:
-    """Why there is no connection, without addresses: the settings have those."""
+    """Describe a failed connection, without addresses: the settings have those."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was refused ({error.verify_message})"
     if isinstance(error, TimeoutError):

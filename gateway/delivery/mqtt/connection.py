@@ -1,8 +1,8 @@
 """One MQTT 5 connection at a time, run by the event loop.
 
-paho-mqtt is a wire here, not a queue: a client lives as long as one connection, so nothing it still holds is
-sent again behind our back, and what it says in callbacks is only noted down (`on_publish` runs with a lock of
-paho held) and acted upon after it has returned. No thread but one that lives while TCP and TLS connect.
+paho-mqtt only encodes and decodes packets here: a client lives as long as one connection, so it never sends a
+message again by itself. Its callbacks only record what happened (`on_publish` runs with a lock of paho held);
+it is processed after paho has returned. The only thread is the one that connects TCP and TLS.
 """
 
 import asyncio
@@ -19,22 +19,21 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.delivery.mqtt.client import PING_S, CoalescedSocket, PingingClient
+from gateway.delivery.mqtt.client import PING_S, CoalescedSocket, PackedProperties, PingingClient
 from gateway.delivery.mqtt.connect import connect, describe_connect_error, tls_context
-from gateway.delivery.mqtt.properties import PackedProperties
 from gateway.delivery.settings import BrokerSettings
 
 log = structlog.get_logger()
 
 MISC_INTERVAL_S = 1.0
-"""Between two looks at the keep alive."""
+"""Interval of paho's keep alive check, in seconds."""
 STABLE_AFTER_S = 5.0
-"""A connection that lived so long was a good one: the next attempt starts with a short wait again."""
+"""Lifetime after which a connection counts as stable: the next attempt then starts with a short wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnackLimits:
-    """What the broker said in CONNACK."""
+    """Limits that the broker set in CONNACK."""
 
     receive_maximum: int
     maximum_packet_size: int | None
@@ -42,7 +41,7 @@ class ConnackLimits:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker publishes, retained, when we fall silent."""
+    """Message that the broker publishes, retained, when the connection ends without DISCONNECT."""
 
     topic: str
     payload: bytes
@@ -50,29 +49,29 @@ class Will:
 
 
 class ConnectionListener(Protocol):
-    """Who is told what happens on a wire; always on the event loop, never from within paho."""
+    """Callbacks of a connection, always on the event loop and never from within paho."""
 
     def on_connected(self, limits: ConnackLimits) -> None:
-        """The broker accepted us."""
+        """Handle an accepted connection."""
 
     def on_disconnected(self, reason: int | None) -> None:
-        """The connection is gone; `reason` is the broker's own, if it gave one."""
+        """Handle the end of a connection; `reason` is the broker's reason code, if it sent one."""
 
     def on_connect_failed(self, reason: str) -> None:
-        """A connection could not be made."""
+        """Handle a failed connection attempt."""
 
     def on_acks(self, acks: list[tuple[int, int]]) -> None:
-        """PUBACKs: (message id, reason code)."""
+        """Handle PUBACKs: (message id, reason code)."""
 
     def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
-        """Something arrived on a topic we subscribed; before that moment it had not been sent."""
+        """Handle a message on a subscribed topic, sent after `sent_after_ns` (CLOCK_BOOTTIME)."""
 
     def on_subscribed(self, refused: int | None) -> None:
-        """What we wanted to hear is granted, or refused with a reason code."""
+        """Handle the answer to the subscription: granted (None), or refused with a reason code."""
 
 
 class MqttConnection:
-    """Keeps a connection to one broker: connects, waits with full jitter, connects again."""
+    """Keeps a connection to one broker, with full jitter between attempts."""
 
     def __init__(
         self,
@@ -108,15 +107,15 @@ class MqttConnection:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Connect, and stay connected."""
+        """Connect, and reconnect after each loss."""
         self._task = self._loop.create_task(self._run(), name=f"wire-{self._client_id}")
 
     async def stop(self) -> None:
-        """Say goodbye, so that the broker keeps our will to itself, and close."""
+        """Disconnect, so that the broker does not publish the will, and close."""
         if self._client is not None and self._is_connected:
             with contextlib.suppress(Exception):
                 self._client.disconnect()
-                self._client.loop_write()  # closes the socket, which flushes it
+                self._client.loop_write()  # Closes the socket, which flushes it.
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -125,14 +124,14 @@ class MqttConnection:
         self._discard_client()
 
     def is_alive(self, patience_s: float) -> bool:
-        """Whether it is connected and looks after its connection, or is about to connect."""
+        """Return whether the connection was serviced within `patience_s` seconds, or is being made."""
         trying = self._task is not None and not self._task.done()
         return trying and not (self._is_connected and self._loop.time() - self._last_serviced_at > patience_s)
 
     # Sending
 
     def publish(self, topic: str, payload: bytes, properties: bytes, *, retain: bool = False) -> int | None:
-        """Send with QoS 1 once `flush` is called; the message id, or None when nothing can be sent."""
+        """Queue a QoS 1 message for `flush`; return its id, or None when nothing can be sent."""
         client = self._client
         if client is None or not self._is_connected:
             return None
@@ -140,7 +139,7 @@ class MqttConnection:
         return int(info.mid) if info.rc == mqtt.MQTT_ERR_SUCCESS else None
 
     def flush(self) -> None:
-        """Give the socket what was published."""
+        """Write queued messages to the socket."""
         client = self._client
         if client is None:
             return
@@ -156,7 +155,7 @@ class MqttConnection:
             self._close(None)
         self._deliver_results()
 
-    # Staying connected
+    # Connecting
 
     async def _run(self) -> None:
         attempt = 0
@@ -172,7 +171,7 @@ class MqttConnection:
                 self._discard_client()
             if self._loop.time() - began > STABLE_AFTER_S:
                 attempt = 0
-            # Full jitter: when a region's link returns, its posts must not knock all at once.
+            # Full jitter: when a region's link returns, its posts must not connect all at once.
             await asyncio.sleep(
                 random.uniform(0, min(self._backoff_max_s, self._backoff_first_s * 2.0**attempt))
             )
@@ -185,7 +184,7 @@ class MqttConnection:
         client = self._new_client()
         sock = await connect(client)
         if not isinstance(sock, CoalescedSocket):
-            raise ConnectionError("this paho-mqtt is not known to us")
+            raise ConnectionError("this version of paho-mqtt is not supported")
         self._socket = sock
         self._client = client
         fd = self._socket.fileno()
@@ -199,7 +198,7 @@ class MqttConnection:
         self._last_serviced_at = self._loop.time()
         self._timer = self._loop.call_later(MISC_INTERVAL_S, self._on_misc_timer)
         if self._subscriptions:
-            # As published: a message that somebody wants retained is seen to be one, even if it comes fresh.
+            # Retain as published: a retained command is then visible as such, even when it is new.
             options = SubscribeOptions(qos=1, retainAsPublished=True)
             client.subscribe([(topic, options) for topic in self._subscriptions])
             self._ping()
@@ -223,7 +222,7 @@ class MqttConnection:
 
     def _new_client(self) -> Any:
         settings, will = self._settings, self._will
-        # Any: PyPI's stubs describe paho 1.6 and hide the types that paho 2 brings itself.
+        # Any: PyPI's stubs describe paho 1.6 and hide the types of paho 2.
         make: Any = PingingClient
         client: Any = make(
             CallbackAPIVersion.VERSION2,
@@ -232,7 +231,7 @@ class MqttConnection:
             reconnect_on_failure=False,
         )
         client.start_timing(self._boot_ns)
-        client.max_inflight_messages_set(0)  # counted by the destination
+        client.max_inflight_messages_set(0)  # The destination bounds messages in flight.
         client.patience_s = settings.connect_timeout_s
         if settings.username is not None:
             password = settings.password.get_secret_value() if settings.password else None
@@ -248,7 +247,7 @@ class MqttConnection:
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
-        # Set so that paho leaves writing to us; `flush` knows by itself when there is something to write.
+        # With these callbacks set, paho does not write by itself; `flush` does.
         client.on_socket_register_write = _ignore
         client.on_socket_unregister_write = _ignore
         client.on_socket_close = self._on_socket_close
@@ -256,7 +255,7 @@ class MqttConnection:
         client.connect_async(settings.host, settings.port, settings.keepalive_s, clean_start=True)
         return client
 
-    # What paho says, noted down
+    # Callbacks of paho
 
     def _on_connect(
         self, _c: object, _u: object, _f: object, reason: Any, properties: Properties | None
@@ -279,7 +278,7 @@ class MqttConnection:
         if sock is self._socket:
             self._remove_fd_watchers()
 
-    # What the event loop says
+    # Callbacks of the event loop
 
     def _readable(self) -> None:
         client, sock = self._client, self._socket
@@ -287,8 +286,8 @@ class MqttConnection:
             return
         try:
             client.loop_read()
-            # A TLS record may hold more packets than paho took; the socket would not become readable again.
-            # The same goes for what a coalesced socket read ahead.
+            # A TLS record, or what the coalesced socket read ahead, may hold more packets than paho took. The
+            # socket would not become readable again for them.
             while self._socket is sock and sock.pending():
                 client.loop_read()
         except Exception:
@@ -310,7 +309,7 @@ class MqttConnection:
         self.flush()
 
     def _ping(self) -> None:
-        """Learn again and again since when a message can have been on its way."""
+        """Ping at an interval, to bound the age of arriving messages."""
         if self._client is None:
             return
         self._ping_timer = self._loop.call_later(PING_S, self._ping)
@@ -318,7 +317,7 @@ class MqttConnection:
         self.flush()
 
     def _deliver_results(self) -> None:
-        """Act on what was noted down."""
+        """Process what paho's callbacks recorded."""
         client = self._client
         sock = self._socket
         if (
@@ -358,7 +357,7 @@ class MqttConnection:
         self._is_write_watched = False
 
     def _discard_client(self) -> None:
-        """Forget the connection, and say so once."""
+        """Close the connection, and report its end once."""
         for timer in (self._timer, self._ping_timer):
             if timer is not None:
                 timer.cancel()

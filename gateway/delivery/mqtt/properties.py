@@ -1,4 +1,4 @@
-"""The properties of a PUBLISH (MQTT 5, section 3.3.2.3), packed by ourselves because paho is slow at it."""
+"""Properties of a PUBLISH (MQTT 5, section 3.3.2.3), packed here because paho is slow at it."""
 
 import functools
 import struct
@@ -24,35 +24,16 @@ def pack_properties(
 
 @functools.lru_cache(maxsize=256)
 def event_properties(expiry_s: int, durable: bool) -> bytes:
-    """Pack the properties of an event; in a burst, thousands have the same."""
+    """Pack the properties of an event; in a burst, thousands of events share them."""
     user = () if durable else (("durable", "no"),)
     return pack_properties(MEDIA_TYPE, expiry_s, user=user, utf8=True)
 
 
 def signature_property(jws: str) -> bytes:
-    """The property that carries an event's signature, to be put behind the others."""
+    """Pack the property with an event's signature, to be appended to the others."""
     return b"\x26\x00\x03jws" + _text(jws)
 
 
 def _text(text: str) -> bytes:
     encoded = text.encode()
     return len(encoded).to_bytes(2, "big") + encoded
-
-
-class PackedProperties:
-    """Stands where paho expects `Properties`; it asks for nothing but `pack()`."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def pack(self) -> bytes:
-        """Give the properties with their length before them, as paho puts them on the wire."""
-        length = len(self._body)
-        if length < 128:
-            return bytes((length,)) + self._body
-        return bytes((length & 0x7F | 0x80, length >> 7)) + self._body  # below 16,384: all of ours
-
-    def __str__(self) -> str:
-        return "[packed]"

@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/delivery/outbox."""
+"""The outbox on disk: an encrypted log of events in SQLite, its bounds, recovery and inspection."""

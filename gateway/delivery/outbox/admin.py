@@ -1,7 +1,7 @@
-"""Looking into an outbox: what waits, for whom, since when. Never a payload, and never a key.
+"""Inspect queued events, without their payloads and keys, and delete them.
 
 Reading works beside a running gateway: the file is opened read-only, and a reader neither blocks the writer
-nor takes part in checkpoints. Purging writes, so it is for a stopped gateway.
+nor takes part in checkpoints. Purging writes, so the gateway must be stopped.
 """
 
 import contextlib
@@ -23,14 +23,13 @@ from gateway.delivery.outbox.database import (
     OutboxUnusable,
     connect,
     migrate,
-    seq_from_key,
-    transaction,
 )
+from gateway.delivery.outbox.rows import seq_from_key, transaction
 
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """One event in the outbox, without what it says."""
+    """One event in the outbox, without its payload."""
 
     epoch: str
     stream: str
@@ -39,15 +38,15 @@ class EventSummary:
     type: str
     data_class: str
     accepted_at: str
-    """When it was taken in, by the wall clock, UTC."""
+    """Wall clock time of its acceptance, UTC."""
     clock: str
     lifetime_s: float
     is_age_unknown: bool
-    """Whether it waits because its age is unknown."""
+    """True: it waits because its age is unknown."""
     bytes: int
     images: int
     waiting_destinations: tuple[str, ...]
-    """Destinations that were seen here and have not acknowledged it; empty: none was ever reached."""
+    """Known destinations that have not acknowledged it; empty: none was ever reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class ParkedEvent:
 
 @dataclass(frozen=True, slots=True)
 class StreamSummary:
-    """What one stream has in the outbox."""
+    """Events of one stream in the outbox."""
 
     epoch: str
     stream: str
@@ -88,14 +87,18 @@ def _open_read_only(directory: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("BEGIN")
         yield connection
-    except (ValueError, TypeError, OverflowError) as error:  # texts that are none, also of SQLite
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+    ) as error:  # Texts that are not text; SQLite's own messages too.
         raise OutboxCorrupt("the outbox is damaged") from error
     finally:
         connection.close()
 
 
 def list_events(directory: Path) -> Iterator[EventSummary]:
-    """Every event in the outbox, stream by stream; raises OutboxRefused, sqlite3.Error."""
+    """Yield every event in the outbox, stream by stream; raises OutboxUnusable, sqlite3.Error."""
     with _open_read_only(directory) as connection:
         cursors: dict[int, dict[str, int]] = {}
         names: set[str] = set()
@@ -139,7 +142,7 @@ def list_events(directory: Path) -> Iterator[EventSummary]:
 
 
 def list_parked(directory: Path) -> Iterator[ParkedEvent]:
-    """Every event that was set aside for a destination; raises OutboxRefused, sqlite3.Error."""
+    """Yield every parked event; raises OutboxUnusable, sqlite3.Error."""
     with _open_read_only(directory) as connection:
         for destination, epoch, stream, seq, event_id, kind, reason, born, size in connection.execute(
             "SELECT destination, epoch, stream, seq, id, type, reason, born, size FROM parked ORDER BY n"
@@ -148,7 +151,7 @@ def list_parked(directory: Path) -> Iterator[ParkedEvent]:
 
 
 def stream_summaries(directory: Path) -> list[StreamSummary]:
-    """What every stream has in the outbox; raises OutboxRefused, sqlite3.Error."""
+    """Return a summary of every stream; raises OutboxUnusable, sqlite3.Error."""
     with _open_read_only(directory) as connection:
         return [
             StreamSummary(
@@ -170,7 +173,7 @@ def stream_summaries(directory: Path) -> list[StreamSummary]:
 
 
 def export(directory: Path, out: TextIO) -> int:
-    """Write what is known of every event as JSON lines, nothing of what it says; returns how many."""
+    """Write a summary of every event as JSON lines; return their number."""
     written = 0
     for event in list_events(directory):
         out.write(json.dumps(asdict(event)) + "\n")
@@ -179,9 +182,9 @@ def export(directory: Path, out: TextIO) -> int:
 
 
 def purge(directory: Path, data_class: DataClass | None = None, *, include_parked: bool = False) -> int:
-    """Delete events of a class, or all, undelivered as they are; returns how many.
+    """Delete events of a class, or all, even if undelivered; return their number.
 
-    Raises OutboxRefused while a gateway runs, and sqlite3.Error. Numbers go on where they stood.
+    Raises OutboxUnusable while a gateway runs, and sqlite3.Error. Sequence numbers continue.
     """
     if not (directory / DATABASE_FILE).exists():
         raise OutboxUnusable(f"there is no outbox in {directory}")

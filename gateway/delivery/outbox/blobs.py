@@ -1,7 +1,7 @@
-"""Images on disk: small ones as rows of the outbox, large ones as sealed files beside it.
+"""Images on disk: small ones are rows of the outbox, large ones encrypted files beside it.
 
-A file is written and synced before the commit that mentions it, and removed after the commit that forgets
-it; a file that no row mentions is what a crash left in between, and goes at the next start.
+A file is written and synced before the commit that refers to it, and removed after the commit that drops the
+reference. A file without a reference is left from a crash and removed at the next start.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ from pathlib import Path
 
 
 class BlobFiles:
-    """The directory of sealed image files. Everything raises OSError as the disk does, but `remove`."""
+    """Directory of encrypted image files. All methods except `remove` raise OSError."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._made = False
 
     def write(self, sealed: Iterable[bytes]) -> list[str]:
-        """Write files that survive a power cut; all of them, or none."""
+        """Write files that survive a power cut; all of them, or none. Return their names."""
         names: list[str] = []
         try:
             if not self._made:
@@ -51,20 +51,20 @@ class BlobFiles:
             os.close(fd)
 
     def read(self, name: str) -> bytes | None:
-        """Read a file; None when it is gone or unreadable."""
+        """Read a file; None when it is missing or unreadable."""
         try:
             return (self._directory / name).read_bytes()
         except OSError:
             return None
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files; one that cannot be removed now is an orphan at the next start."""
+        """Remove files; one that cannot be removed now becomes an orphan of the next start."""
         for name in names:
             with contextlib.suppress(OSError):
                 (self._directory / name).unlink(missing_ok=True)
 
     def remove_orphans(self, referenced: frozenset[str]) -> int:
-        """Remove what no row mentions; returns how many."""
+        """Remove files that no row refers to; return their number."""
         if not self._directory.exists():
             return 0
         orphans = [path.name for path in self._directory.iterdir() if path.name not in referenced]

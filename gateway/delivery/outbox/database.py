@@ -1,14 +1,13 @@
-"""The outbox's SQLite file: opened after any accident, upgraded in one step, set aside when it is beyond use.
+"""SQLite file of the outbox: opened after any accident, migrated, and set aside when unusable.
 
 One connection, in one thread: SQLite 3.7.0 to 3.51.2 can corrupt a WAL when two connections of it checkpoint
-(sqlite.org/changes.html, 3.51.3), and Debian 13 ships 3.46.1. Whoever inspects opens the file read-only.
+(sqlite.org/changes.html, 3.51.3), and Debian 13 ships 3.46.1. Inspection opens the file read-only.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -20,14 +19,15 @@ from typing import Literal
 
 import structlog
 
+from gateway.delivery.outbox.rows import transaction
+
 log = structlog.get_logger()
 
 DATABASE_FILE = "outbox.db"
 LOCK_FILE = "outbox.lock"
-NEWEST_ID_FILE = "outbox.newest"
 BLOB_DIR = "blobs"
 CHECK_TIMEOUT_S = 2.0
-"""Time the check of the whole file may take at start; a file too large for that is checked by its use."""
+"""Time limit of the check at start, in seconds; a larger file is checked only as it is read."""
 
 DiskTrouble = Literal["disk_full", "disk_read_only", "disk_error", "outbox_corrupt"]
 Migration = Sequence[str]
@@ -35,12 +35,12 @@ Migration = Sequence[str]
 MIGRATIONS: tuple[Migration, ...] = (
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-        # The number of a stream and the number of an event in it make the key of the event: see `key_of`.
+        # Numbers of stream and event make the key of an event: see `row_key`.
         """CREATE TABLE stream (number INTEGER PRIMARY KEY, epoch TEXT NOT NULL, name TEXT NOT NULL,
            class TEXT NOT NULL, last_seq INTEGER NOT NULL, UNIQUE (epoch, name))""",
-        # Sealed columns come last: a sweep over the others then reads no overflow page.
-        # deadline: CLOCK_BOOTTIME in ns, of the boot that meta names. born: wall clock, ns since 1970.
-        # held: the age is not known, because the row comes from another boot and a clock was not synced.
+        # Encrypted columns come last: expiry reads the others and then no overflow page. deadline:
+        # CLOCK_BOOTTIME in ns, of the boot named in meta. born: wall clock, ns since 1970. held: the age is
+        # unknown, because the row is from another boot and a clock was not synced.
         """CREATE TABLE event (k INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL,
            deadline INTEGER NOT NULL, lifetime INTEGER NOT NULL, born INTEGER NOT NULL,
            synced INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL,
@@ -64,25 +64,13 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 """Migration n takes a file from `user_version` n to n + 1."""
 
-SEQ_BITS = 40
-
-
-def row_key(stream: int, seq: int) -> int:
-    """Where an event stands in its table: streams one after the other, each in its order."""
-    return stream << SEQ_BITS | seq
-
-
-def seq_from_key(key: int) -> int:
-    """The number in its stream of the event with this key."""
-    return key & ((1 << SEQ_BITS) - 1)
-
 
 class OutboxUnusable(Exception):  # noqa: N818 - it is no failure of ours
-    """The outbox must not be used; the sentence says why and what to do. Nothing was changed."""
+    """The outbox must not be used; the text says why and what to do. Nothing was changed."""
 
 
 class OutboxCorrupt(sqlite3.DatabaseError):
-    """The file opened, but a check found it damaged."""
+    """The file could be opened, but a check found it damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +82,7 @@ class SetAsideOutbox:
 
 
 def classify_error(error: sqlite3.Error | OSError, directory: Path) -> DiskTrouble:
-    """Name what a failed write means, as a person would."""
+    """Classify a failed write."""
     if isinstance(error, OSError):
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return "disk_full"
@@ -106,7 +94,7 @@ def classify_error(error: sqlite3.Error | OSError, directory: Path) -> DiskTroub
             return "outbox_corrupt"
     if isinstance(error, OutboxCorrupt):
         return "outbox_corrupt"
-    # SQLite says `disk I/O error` or `unable to open` for much: look at the disk itself.
+    # SQLite reports `disk I/O error` or `unable to open` for many causes: look at the disk itself.
     try:
         disk = os.statvfs(directory)
     except OSError:
@@ -117,7 +105,7 @@ def classify_error(error: sqlite3.Error | OSError, directory: Path) -> DiskTroub
 
 
 class OutboxLock:
-    """Keeps a second gateway off the same outbox; goes with the process, however that ends."""
+    """Lock against a second gateway on the same outbox; the kernel releases it with the process."""
 
     def __init__(self, directory: Path) -> None:
         self._fd = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
@@ -128,12 +116,12 @@ class OutboxLock:
             raise OutboxUnusable(f"another gateway uses {directory}: stop it first") from None
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         os.close(self._fd)
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether a gateway has this outbox open."""
+    """Return whether a gateway has this outbox open."""
     try:
         OutboxLock(directory).release()
     except OutboxUnusable:
@@ -142,13 +130,13 @@ def is_locked(directory: Path) -> bool:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open or make the file, private from its first byte, and set it up; raises sqlite3.Error or OSError."""
+    """Open or create the file, private from its first byte; raises sqlite3.Error or OSError."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, timeout=2, cached_statements=256)
     try:
         for pragma in (
             "journal_mode=WAL",
-            "synchronous=FULL",  # NORMAL may roll commits back when power fails
+            "synchronous=FULL",  # NORMAL may roll commits back after a power cut.
             "secure_delete=ON",
             "temp_store=MEMORY",
             "cache_size=-2000",
@@ -165,7 +153,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def check(connection: sqlite3.Connection) -> None:
-    """Check the file as a whole, for at most CHECK_S; raises OutboxDamaged."""
+    """Check the whole file, for at most CHECK_TIMEOUT_S; raises OutboxCorrupt."""
     until = time.monotonic() + CHECK_TIMEOUT_S
     connection.set_progress_handler(lambda: time.monotonic() > until, 50_000)
     try:
@@ -182,7 +170,7 @@ def check(connection: sqlite3.Connection) -> None:
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the schema up to date in one transaction; raises OutboxRefused for a file of a newer gateway."""
+    """Migrate the schema in one transaction; raises OutboxUnusable for a file of a newer gateway."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):
         raise OutboxUnusable(
@@ -198,42 +186,15 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
         connection.execute(f"PRAGMA user_version={len(migrations)}")
 
 
-class transaction:  # noqa: N801 - reads as a statement
-    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when anything goes wrong, COMMIT itself included."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            try:
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                self._undo()
-                raise
-        else:
-            self._undo()
-
-    def _undo(self) -> None:
-        # SQLite rolls back by itself after SQLITE_FULL and SQLITE_IOERR; again is an error.
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.execute("ROLLBACK")
-
-
 def has_lost_commits(path: Path, frames: int) -> bool:
-    """Whether the WAL holds committed transactions beyond the `frames` that SQLite takes for valid.
+    """Return whether the WAL holds committed transactions beyond the `frames` that SQLite accepts.
 
-    SQLite stops reading a WAL at the first frame whose checksum is wrong and rolls back what follows without
-    a word. One commit frame may follow after a power cut: that of the interrupted transaction, which a disk
-    wrote before the frames ahead of it. Each commit is synced before the next begins, so with a second one a
-    committed transaction was damaged later, and numbers were given, and perhaps published, that the database
-    no longer remembers. Of the newest transaction alone `NewestId` tells. Format: sqlite.org/fileformat.html,
-    section 4.1.
+    SQLite stops reading a WAL at the first frame with a wrong checksum and silently rolls back the rest.
+    After a power cut, one commit frame may follow: that of the interrupted transaction, if the disk wrote it
+    before the frames ahead of it. Each commit is synced before the next begins. So a second commit frame
+    means that a committed transaction was damaged later: its numbers were assigned, and perhaps published,
+    and the database no longer has them. `NewestId` covers the newest transaction alone. Format:
+    sqlite.org/fileformat.html, section 4.1.
     """
     commits = 0
     try:
@@ -255,48 +216,8 @@ def has_lost_commits(path: Path, frames: int) -> bool:
     return commits > 1
 
 
-class NewestId:
-    """A note of the newest id that was committed, beside the database; never synced, so it is cheap.
-
-    A WAL that lost its end, because somebody cut it or a flash card lied about a sync, looks like one that
-    never was longer. This note then knows of an id that the database does not: commits were lost. A note that
-    is itself missing or old says nothing, which is where we would be without it.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._fd = -1
-        with contextlib.suppress(OSError):
-            self._fd = os.open(directory / NEWEST_ID_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def write(self, event_id: str) -> None:
-        """Note an id, if the disk lets us."""
-        if self._fd >= 0:
-            with contextlib.suppress(OSError):
-                os.pwrite(self._fd, event_id.encode(), 0)
-
-    def read(self) -> str:
-        """Read the note; empty when there is none, or none that makes sense."""
-        if self._fd < 0:
-            return ""
-        try:
-            text = os.pread(self._fd, 64, 0).decode("ascii")
-        except (OSError, UnicodeDecodeError):
-            return ""
-        return (
-            text
-            if re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", text)
-            else ""
-        )
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
 def _is_wal_header_valid(header: bytes) -> bool:
-    """Whether the checksum in a WAL header is right (sqlite.org/fileformat.html, section 4.2)."""
+    """Return whether the checksum in a WAL header is right (sqlite.org/fileformat.html, section 4.2)."""
     words = unpack_from(">6I" if header[3] & 1 else "<6I", header)
     a = b = 0
     for first, second in zip(words[::2], words[1::2], strict=True):
@@ -308,10 +229,10 @@ def _is_wal_header_valid(header: bytes) -> bool:
 def rename_outbox_aside(
     directory: Path, cause: Literal["outbox_corrupt", "master_key_changed"]
 ) -> SetAsideOutbox:
-    """Rename the database, its WAL and its images, so that a new one can begin and nothing is deleted."""
+    """Rename database, WAL and images, so that a new outbox can begin and nothing is deleted."""
     suffix = f".{cause}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
-    # The database goes first: should we die in between, SQLite discards a WAL beside an empty database, but
-    # would take a database without its WAL for a whole one.
+    # The database goes first. If the process dies in between, SQLite discards a WAL beside an empty database;
+    # without its WAL it would take the old database for a whole one.
     for name in (DATABASE_FILE, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm", BLOB_DIR):
         with contextlib.suppress(FileNotFoundError):
             (directory / name).rename(directory / (name + suffix))

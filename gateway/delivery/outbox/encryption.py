@@ -1,8 +1,8 @@
-"""What is on disk is sealed: AES-256-GCM, data keys wrapped by one master key.
+"""Encryption at rest: AES-256-GCM, data keys wrapped by one master key.
 
 Every value has its own random 96-bit nonce and is bound to its place by additional data, so a row that is
-moved or exchanged does not open. A data key is made at every start and every day; once nothing on disk uses
-it, it is deleted, and whatever flash still holds of those values is noise (crypto-shredding).
+moved or exchanged cannot be decrypted. A data key is made at every start and every day. Once no row uses it,
+it is deleted, and any copies of those values in flash memory are unreadable (crypto-shredding).
 """
 
 import base64
@@ -22,26 +22,24 @@ from gateway.delivery.settings import KeySettings
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
-ENCRYPTIONS_PER_KEY = 2**31
-"""Values under one data key; NIST SP 800-38D, section 8.3, allows 2**32 with random nonces."""
 GENERATED_KEY_FILE = "master.key"
 
 
 class EncryptionKeyError(Exception):
-    """The master key cannot be had; the sentence says which, why, and what to do, never the key."""
+    """The master key is not available; the text says which, why, and what to do, never the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """Wraps data keys."""
+    """Key that wraps data keys."""
 
     value: bytes
     is_on_same_disk: bool = False
-    """Whether it lies on the disk it protects."""
+    """True: it is stored on the disk that it protects."""
 
     @property
     def fingerprint(self) -> bytes:
-        """Tells master keys apart without telling them."""
+        """Identifier of the key that does not reveal it."""
         return hashlib.sha256(b"bgw master key fingerprint" + self.value).digest()[:8]
 
     def __repr__(self) -> str:
@@ -49,7 +47,7 @@ class MasterKey:
 
 
 def master_key(settings: KeySettings, directory: Path) -> MasterKey:
-    """Fetch the master key; make one in `directory` when none is configured. Raises VaultError."""
+    """Load the master key; make one in `directory` if none is configured. Raises EncryptionKeyError."""
     if settings.credential is not None:
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
         if not credentials:
@@ -85,7 +83,7 @@ def _require_private_mode(path: Path) -> None:
         raise EncryptionKeyError(f"cannot read the key {path}: {error.strerror}") from None
     if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & 0o077:
         raise EncryptionKeyError(
-            f"the key {path} is open to others (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}"
+            f"the key {path} is readable by others (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}"
         )
 
 
@@ -102,7 +100,7 @@ def _decoded(text: bytes, name: str) -> bytes:
 
 
 def _generated(path: Path) -> MasterKey:
-    """Read the key we made, or make it; whole or not at all, even if the power fails meanwhile."""
+    """Read the generated key, or make it; a power cut leaves the whole file or none."""
     try:
         _require_private_mode(path)
         return MasterKey(_decoded(_read(path), str(path)), is_on_same_disk=True)
@@ -124,18 +122,18 @@ def _generated(path: Path) -> MasterKey:
 
 
 def new_data_key(master: MasterKey) -> tuple[AESGCM, bytes]:
-    """Make a data key: to use, and wrapped for the disk."""
+    """Make a data key; return its cipher, and the key wrapped for the disk."""
     value = AESGCM.generate_key(bit_length=256)
     return AESGCM(value), _wrap(master, value)
 
 
 def unwrap(master: MasterKey, wrapped: bytes) -> AESGCM:
-    """Open a data key; raises VaultError when another master key wrapped it."""
+    """Unwrap a data key; raises EncryptionKeyError when another master key wrapped it."""
     return AESGCM(_unwrap(master, wrapped))
 
 
 def rewrap(old: MasterKey, new: MasterKey, wrapped: bytes) -> bytes:
-    """Wrap a data key anew; raises VaultError when `old` did not wrap it."""
+    """Wrap a data key with another master key; raises EncryptionKeyError when `old` did not wrap it."""
     return _wrap(new, _unwrap(old, wrapped))
 
 
@@ -148,55 +146,4 @@ def _unwrap(master: MasterKey, wrapped: bytes) -> bytes:
     try:
         return AESGCM(master.value).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], b"bgw data key")
     except InvalidTag:
-        raise EncryptionKeyError("the outbox was sealed with another master key") from None
-
-
-class DataKeys:
-    """The data keys in use: one seals, all open."""
-
-    def __init__(self) -> None:
-        self._ciphers: dict[int, AESGCM] = {}
-        self.current = 0
-        self.day = ""
-        self._seals = 0
-
-    def add(self, number: int, cipher: AESGCM) -> None:
-        """Know a key of an earlier time, to open with."""
-        self._ciphers[number] = cipher
-
-    def set_current(self, number: int, cipher: AESGCM, day: str) -> None:
-        """Seal with this key from now on."""
-        self.add(number, cipher)
-        self.current, self.day, self._seals = number, day, 0
-
-    def remove(self, number: int) -> None:
-        """Drop a key that nothing uses."""
-        self._ciphers.pop(number, None)
-
-    @property
-    def key_numbers(self) -> frozenset[int]:
-        """Every key that is known."""
-        return frozenset(self._ciphers)
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the sealing key has sealed all it may."""
-        return self._seals >= ENCRYPTIONS_PER_KEY
-
-    def encrypt(self, context: str, value: bytes) -> bytes:
-        """Seal a value to its place with the current key."""
-        self._seals += 1
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._ciphers[self.current].encrypt(nonce, value, f"{context}|{self.current}".encode())
-
-    def decrypt(self, number: int, context: str, ciphertext: bytes) -> bytes | None:
-        """Open a value; None when it is damaged, displaced, or its key is gone."""
-        cipher = self._ciphers.get(number)
-        if cipher is None:
-            return None
-        try:
-            return cipher.decrypt(
-                ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], f"{context}|{number}".encode()
-            )
-        except (InvalidTag, ValueError):
-            return None
+        raise EncryptionKeyError("the outbox was encrypted with another master key") from None

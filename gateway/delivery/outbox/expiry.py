@@ -1,10 +1,10 @@
-"""How old a stored event is, across boots.
+"""Age of stored events across boots.
 
-A deadline is a moment of the boot clock, which starts anew with every boot. At the first start after a boot
-every row is brought to the new clock: by its age as the wall clock tells it, if the wall clock could be
-trusted both then and now. Otherwise its age is unknown, and what that means depends on the class: a record
-is sent anyway; a traveller's event is held back until the clock is synced, and its whole life from our start
-on is the longest it is kept, because stale is worse than lost.
+A deadline is a time of the boot clock, which starts anew with every boot. At the first start after a boot
+every deadline is converted to the new clock, with the age by the wall clock if that was synced both then and
+now. Otherwise the age is unknown. A record is then sent anyway. A traveller's event is held back until the
+clock is synced, and for at most its lifetime from our start on, because an outdated event is worse than a
+lost one.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ _OF_TRAVELLERS = f"k >> 40 IN (SELECT number FROM stream WHERE class = '{DataCla
 
 
 def rebase_deadlines(connection: sqlite3.Connection, now: Moment) -> None:
-    """Rewrite every deadline for the clock of this boot."""
+    """Convert every deadline to the clock of this boot."""
     for table, known in (("event", "held = 0, "), ("parked", "")):
         connection.execute(f"UPDATE {table} SET deadline = ? + lifetime", (now.boot_ns,))  # noqa: S608
         if now.clock is ClockStatus.SYNCED:
@@ -29,7 +29,7 @@ def rebase_deadlines(connection: sqlite3.Connection, now: Moment) -> None:
 
 
 def assign_ages(connection: sqlite3.Connection, now: Moment) -> int:
-    """The clock is synced now: events whose own time could be trusted have an age again; returns how many."""
+    """Give held events with a trusted time their age, once the clock is synced; return their number."""
     return connection.execute(
         "UPDATE event SET held = 0, deadline = ? + lifetime - max(0, ? - born) WHERE held = 1 AND synced = 1",
         (now.boot_ns, now.unix_ns),
@@ -37,7 +37,7 @@ def assign_ages(connection: sqlite3.Connection, now: Moment) -> int:
 
 
 def count_held(connection: sqlite3.Connection) -> int:
-    """How many events wait because their age is unknown."""
+    """Count events that are held because their age is unknown."""
     (count,) = connection.execute(
         f"SELECT count(*) FROM event WHERE held = 1 AND {_OF_TRAVELLERS}"  # noqa: S608
     ).fetchone()

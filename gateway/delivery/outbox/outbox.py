@@ -1,36 +1,47 @@
-"""The outbox: a log of sealed events in one SQLite file, with a cursor per destination and stream.
+"""The outbox: a log of encrypted events in one SQLite file, with a cursor per destination and stream.
 
-An event leaves the log when every destination that takes its class has acknowledged it, when it expires, or
-when the log is full. Everything here runs in the writer's thread and raises sqlite3.Error or OSError as the
-disk does; after such an error memory is brought back in line with what is on disk.
+An event leaves the log when every destination of its class has acknowledged it, when it expires, or when the
+log is full. Everything here runs in the writer's thread and raises sqlite3.Error or OSError; after such an
+error the counts in memory are reloaded from disk.
 """
 
+import contextlib
+import os
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from drivers.observation import DataClass
 from gateway.contract.envelope import ClockStatus, Moment
 from gateway.contract.topics import SiteTopics
 from gateway.delivery.events import LostEvent, StoredEvent, Stream
-from gateway.delivery.outbox import expiry as ages
+from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import BLOB_DIR, NewestId, seq_from_key
-from gateway.delivery.outbox.encryption import DataKeys, MasterKey, new_data_key, rewrap
-from gateway.delivery.outbox.eviction import EvictionPolicy
+from gateway.delivery.outbox.database import BLOB_DIR
+from gateway.delivery.outbox.encryption import MasterKey, new_data_key, rewrap
 from gateway.delivery.outbox.reader import OutboxReader, Page
-from gateway.delivery.outbox.rows import RowStore, StreamPosition, Usage
+from gateway.delivery.outbox.rows import (
+    DataKeys,
+    EvictionPolicy,
+    RowStore,
+    StreamPosition,
+    Usage,
+    seq_from_key,
+)
 from gateway.delivery.outbox.sequence import StreamCounter
 from gateway.delivery.settings import OutboxSettings
 
+NEWEST_ID_FILE = "outbox.newest"
 CHECKPOINT_BYTES = 1024 * 1024
-"""WAL size from which an idle moment is used to write it back into the database."""
+"""WAL size from which it is written back into the database while the writer is idle."""
 
 Progress = Mapping[tuple[str, int], int]
 """(destination, stream): longest acknowledged prefix."""
 
 
 class Outbox:
-    """The log, once the file is open; `opening.open_outbox` makes one."""
+    """The log in an open file; `recovery.open_outbox` makes one."""
 
     def __init__(
         self,
@@ -55,33 +66,34 @@ class Outbox:
         self._destinations_by_class = destinations_by_class
         self._newest = NewestId(settings.directory)
 
-    # What is there
+    # State
 
     @property
     def last_id(self) -> str:
-        """The newest id in the log, or that was."""
+        """Newest id that was ever in the log."""
         return self._rows.last_id
 
     @property
     def held_events(self) -> int:
-        """How many events wait because their age is unknown."""
+        """Number of events that are held because their age is unknown."""
         return self._rows.held_events
 
     def reload_counts(self) -> None:
-        """Bring memory in line with what is on disk."""
+        """Reload the counts in memory from disk."""
         self._rows.reload_counts()
 
     def counters(self) -> list[StreamCounter]:
-        """Every stream, for the ledger."""
+        """Return every stream, for the sequence allocator."""
         return [
-            StreamCounter(level.stream, level.stored_events, stored=True) for level in self.positions.values()
+            StreamCounter(position.stream, position.stored_events, stored=True)
+            for position in self.positions.values()
         ]
 
     def retained(self) -> set[str]:
-        """Topics that hold a retained message of ours somewhere."""
+        """Return topics that hold a retained message of this gateway at some destination."""
         return {topic for (topic,) in self._connection.execute("SELECT topic FROM retained")}
 
-    # Events come
+    # Storing events
 
     def store(
         self,
@@ -90,7 +102,7 @@ class Outbox:
         progress: Progress,
         epoch: str,
     ) -> list[LostEvent]:
-        """Commit events, new streams and progress together; returns what had to go for them."""
+        """Commit events, new streams and progress together; return the events dropped to make room."""
         large = [
             (entry, part, self.keys.encrypt(self._blob_key(entry, counters, part), blob.content))
             for entry in entries
@@ -112,13 +124,15 @@ class Outbox:
         return losses
 
     def write_newest_id(self) -> None:
-        """Note outside the database how far it goes; may follow a commit at leisure."""
+        """Write the newest id beside the database; may follow a commit later."""
         self._newest.write(self.last_id)
 
     def _blob_key(self, entry: StoredEvent, counters: Iterable[StreamCounter], part: int) -> str:
-        level = self.positions.get(entry.stream)
+        position = self.positions.get(entry.stream)
         stream = (
-            level.stream if level else next(c.stream for c in counters if c.stream.number == entry.stream)
+            position.stream
+            if position
+            else next(c.stream for c in counters if c.stream.number == entry.stream)
         )
         return f"{stream.epoch}|{stream.name}|{entry.seq}|{part}"
 
@@ -130,23 +144,23 @@ class Outbox:
             stream = counter.stream
             if stream.number in self.positions:
                 continue
-            # An event that was delivered while the disk was in trouble has a number and no row.
+            # The number of an event that was delivered during disk trouble has no row.
             self._connection.execute(
                 "INSERT INTO stream (number, epoch, name, class, last_seq) VALUES (?, ?, ?, ?, ?)",
                 (stream.number, stream.epoch, stream.name, str(stream.data_class), counter.last_seq),
             )
             self._rows.positions[stream.number] = StreamPosition(stream, stored_events=counter.last_seq)
 
-    # Events are read back
+    # Reading events
 
     def fetch(self, stream: int, after: int, limit: int, max_bytes: int) -> tuple[Page, list[LostEvent]]:
         """Read what follows `after` in a stream, at most `limit` events and about `max_bytes`."""
         return self._reader.fetch(stream, after, limit, max_bytes)
 
-    # Events go
+    # Deleting events
 
     def advance(self, progress: Progress) -> None:
-        """Move cursors, and delete what every destination is past."""
+        """Move cursors, and delete events that every destination has."""
         with self._rows.transaction():
             self._advance(progress)
 
@@ -161,16 +175,17 @@ class Outbox:
         )
         self._rows.cursors.update(known)
         for stream in {s for _, s in known}:
-            level = self.positions[stream]
+            position = self.positions[stream]
             low = min(
-                self.cursors.get((d, stream), 0) for d in self._destinations_by_class[level.stream.data_class]
+                self.cursors.get((d, stream), 0)
+                for d in self._destinations_by_class[position.stream.data_class]
             )
-            if low > level.acked_by_all:
-                self._rows.delete_range(level, level.acked_by_all, low)
-                level.acked_by_all = low
+            if low > position.acked_by_all:
+                self._rows.delete_range(position, position.acked_by_all, low)
+                position.acked_by_all = low
 
     def delete_expired(self, now: Moment) -> list[LostEvent]:
-        """Delete what has expired, some hundreds at a time, and give an age to what is held."""
+        """Delete up to 500 expired and parked events each, and give held events their age."""
         rows = self._rows
         rows.reload_if_stale()
         expired = self._connection.execute(
@@ -191,12 +206,12 @@ class Outbox:
                 self._connection.execute("DELETE FROM parked WHERE n = ?", (n,))
                 rows.events_per_key[key] -= 1
             if release:
-                ages.assign_ages(self._connection, now)
-                rows.held_events = ages.count_held(self._connection)
+                expiry.assign_ages(self._connection, now)
+                rows.held_events = expiry.count_held(self._connection)
         return losses
 
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
-        """Keep a copy of an event that a destination cannot take, so that a person can look at it."""
+        """Store a copy of an event that a destination cannot take, for inspection."""
         sealed = self.keys.encrypt(f"{stream.epoch}|{stream.name}|{entry.seq}", entry.payload)
         key, keyed = self.keys.current, self._rows.events_per_key
         with self._rows.transaction():
@@ -230,7 +245,7 @@ class Outbox:
     # Keys, topics, housekeeping
 
     def rotate_data_key(self, master: MasterKey, day: str) -> None:
-        """Seal with a new data key from now on, and shred those that nothing uses any more."""
+        """Encrypt with a new data key from now on, and delete unused ones."""
         cipher, wrapped = new_data_key(master)
         with self._rows.transaction():
             number = self._connection.execute(
@@ -245,7 +260,7 @@ class Outbox:
         self.keys.set_current(number, cipher, day)
 
     def delete_unused_keys(self) -> None:
-        """Delete data keys that nothing uses any more."""
+        """Delete unused data keys."""
         unused = self.keys.key_numbers - self._rows.keys_needed - {self.keys.current}
         if unused:
             with self._rows.transaction():
@@ -259,17 +274,17 @@ class Outbox:
             rewrap_keys(self._connection, old, new)
 
     def add_retained_topics(self, topics: Iterable[str]) -> None:
-        """Note that retained messages of ours stand there."""
+        """Record topics that hold a retained message of this gateway."""
         with self._rows.transaction():
             self._connection.executemany("INSERT OR IGNORE INTO retained VALUES (?)", [(t,) for t in topics])
 
     def remove_retained_topics(self, topics: Iterable[str]) -> None:
-        """Note that nothing of ours stands there any more."""
+        """Delete topics that hold no retained message any more."""
         with self._rows.transaction():
             self._connection.executemany("DELETE FROM retained WHERE topic = ?", [(t,) for t in topics])
 
     def checkpoint(self) -> None:
-        """Write the WAL back while nobody waits, if it is worth it."""
+        """Write a large WAL back into the database."""
         wal = self._settings.directory / "outbox.db-wal"
         if wal.exists() and wal.stat().st_size >= CHECKPOINT_BYTES:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -281,7 +296,7 @@ class Outbox:
 
 
 def rewrap_keys(connection: sqlite3.Connection, old: MasterKey, new: MasterKey) -> None:
-    """Wrap the data keys that `old` wrapped with `new`; raises VaultError when one does not open."""
+    """Wrap the data keys of `old` with `new`; raises EncryptionKeyError if one cannot be unwrapped."""
     for number, wrapped in connection.execute(
         "SELECT number, wrapped FROM data_key WHERE master = ?", (old.fingerprint,)
     ).fetchall():
@@ -289,3 +304,43 @@ def rewrap_keys(connection: sqlite3.Connection, old: MasterKey, new: MasterKey) 
             "UPDATE data_key SET master = ?, wrapped = ? WHERE number = ?",
             (new.fingerprint, rewrap(old, new, wrapped), number),
         )
+
+
+class NewestId:
+    """File with the newest committed id, beside the database; never synced, so it is cheap.
+
+    A WAL that lost its end, because it was cut or a flash card reported a sync too early, looks like one that
+    never was longer. If this file has an id that the database does not have, commits were lost. A missing or
+    old file proves nothing.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._fd = -1
+        with contextlib.suppress(OSError):
+            self._fd = os.open(directory / NEWEST_ID_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, event_id: str) -> None:
+        """Write an id; ignore errors of the disk."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._fd, event_id.encode(), 0)
+
+    def read(self) -> str:
+        """Read the id; empty when there is none or it is malformed."""
+        if self._fd < 0:
+            return ""
+        try:
+            text = os.pread(self._fd, 64, 0).decode("ascii")
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return (
+            text
+            if re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", text)
+            else ""
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,4 +1,4 @@
-"""What people are told of the outbox and its disk: sentences, and what to do."""
+"""Problems of the outbox and its disk, with text and remedy."""
 
 import asyncio
 from pathlib import Path
@@ -9,23 +9,23 @@ from gateway.delivery.events import Stream
 from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 
 FULL_CLEARED_AFTER_S = 600.0
-"""How long the problem `outbox_full` stands after the last drop, in seconds."""
+"""Time after the last drop at which the problem `outbox_full` is cleared, in seconds."""
 
 _CHECK_DMESG = "Look for disk errors with dmesg."
 _DISK_TROUBLE_TEXTS: dict[DiskTrouble, tuple[str, Action, str]] = {
     "disk_full": ("is full", Action.CALL_SUPPORT, "Free space on that disk: df -h {directory}"),
     "disk_read_only": (
-        "is mounted read-only, often after an error of the disk",
+        "is mounted read-only, often after a disk error",
         Action.CALL_SUPPORT,
         "Look for the cause with dmesg, then: mount -o remount,rw the file system of {directory}",
     ),
-    "disk_error": ("does not take what is written", Action.REPLACE, _CHECK_DMESG),
-    "outbox_corrupt": ("gave back a damaged outbox", Action.CALL_SUPPORT, _CHECK_DMESG),
+    "disk_error": ("cannot be written", Action.REPLACE, _CHECK_DMESG),
+    "outbox_corrupt": ("returned a damaged outbox", Action.CALL_SUPPORT, _CHECK_DMESG),
 }
 
 
 class OutboxProblems:
-    """Notes problems of the outbox, and takes them back. Belongs to the event loop."""
+    """Adds and clears problems of the outbox. Runs on the event loop."""
 
     def __init__(self, problems: Problems, directory: Path) -> None:
         self._problems = problems
@@ -34,35 +34,35 @@ class OutboxProblems:
         self._full_timer: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
-        """Nothing is taken back any more."""
+        """Stop the timer that clears `outbox_full`."""
         if self._full_timer is not None:
             self._full_timer.cancel()
 
     # Opening
 
     def key_on_same_disk(self) -> None:
-        """The master key was made by us, for want of another."""
+        """Report that the gateway generated its own master key."""
         self._problems.add(
             "encryption_key_on_same_disk",
-            "No key is configured, so the outbox's key lies on the same disk: "
-            "whoever takes the disk can read what waits in it.",
+            "No key is configured, so the outbox's key is stored on the same disk: "
+            "whoever takes the disk can read the queued events.",
             Action.CONFIGURE,
             "Give the gateway a key as a systemd credential: see borderpost outbox --help",
         )
 
     def set_aside(self, set_aside_outbox: SetAsideOutbox) -> None:
-        """The file was beyond use."""
+        """Report an unusable file that was set aside."""
         damaged = set_aside_outbox.cause == "outbox_corrupt"
         self._problems.add(
             set_aside_outbox.cause,
-            ("The outbox was damaged" if damaged else "The outbox was sealed with another key")
+            ("The outbox was damaged" if damaged else "The outbox was encrypted with another key")
             + f" and was set aside as {set_aside_outbox.path.name}; a new one was begun.",
             Action.CALL_SUPPORT,
             f"Keep {set_aside_outbox.path} for those who maintain the gateway.",
         )
 
     def commits_lost(self) -> None:
-        """The file ends before what was committed."""
+        """Report that committed events are missing at the end of the file."""
         self._problems.add(
             "outbox_corrupt",
             "The end of the outbox was damaged: the last events before this start may be lost.",
@@ -73,7 +73,7 @@ class OutboxProblems:
     # The disk
 
     def disk_trouble(self, trouble: DiskTrouble | None) -> None:
-        """The disk does not take what is written; None: it does again."""
+        """Report trouble with the disk; None clears it."""
         for cause in _DISK_TROUBLE_TEXTS:
             if cause != trouble:
                 self._problems.clear(cause, about="disk")
@@ -83,34 +83,35 @@ class OutboxProblems:
         what, action, how = _DISK_TROUBLE_TEXTS[trouble]
         self._problems.add(
             trouble,
-            f"The disk of {self._directory} {what}; events are sent, but kept in memory only until then.",
+            f"The disk of {self._directory} {what}; "
+            "events are sent, but kept in memory only until this is fixed.",
             action,
             how.format(directory=self._directory),
             about="disk",
         )
 
     def disk_slow(self) -> None:
-        """More was submitted than the disk took."""
+        """Report that events arrived faster than the disk could store them."""
         self._problems.add(
             "outbox_disk_slow",
-            "The disk does not keep up with the devices; events were given up.",
+            "The disk is slower than the devices; events were dropped.",
             Action.CALL_SUPPORT,
             _CHECK_DMESG,
         )
 
     def event_damaged(self, stream: Stream, seq: int) -> None:
-        """An event does not open."""
+        """Report an event that cannot be decrypted."""
         self._problems.add(
             "events_damaged",
-            f"Events in the outbox cannot be read any more (last: {stream.name} {seq}).",
+            f"Events in the outbox are damaged and will not be delivered (last: {stream.name} {seq}).",
             Action.CALL_SUPPORT,
             _CHECK_DMESG,
         )
 
-    # The bounds
+    # Bounds
 
     def image_too_large(self, role: str, position: str) -> None:
-        """An image is larger than the settings allow."""
+        """Report an image that is larger than the settings allow."""
         self._problems.add(
             "image_too_large",
             f"An image ({role}) of {position} is larger than the post allows; its event was sent without it.",
@@ -120,18 +121,18 @@ class OutboxProblems:
         )
 
     def record_drop(self, stream: Stream, seq: int) -> None:
-        """An event was given up because outbox or memory was full."""
+        """Count an event that was dropped because outbox or memory was full."""
         first, last = self._drops.get(stream.name, (seq, seq))
         self._drops[stream.name] = min(first, seq), max(last, seq)
 
     def outbox_full(self, events: int, images: int) -> None:
-        """So much was given up since the start; the problem stands until nothing was for a while."""
+        """Report the number of drops since the start; cleared after FULL_CLEARED_AFTER_S without a drop."""
         ranges = ", ".join(
             f"{name} {first}-{last}" for name, (first, last) in sorted(self._drops.items())[:8]
         )
         self._problems.add(
             "outbox_full",
-            f"The outbox is full: {events} events and {images} images were given up"
+            f"The outbox is full: {events} events and {images} images were dropped"
             + (f" ({ranges})." if ranges else "."),
             Action.CALL_SUPPORT,
             "Restore the connection to the destinations that events wait for.",

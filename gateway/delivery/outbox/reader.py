@@ -1,4 +1,4 @@
-"""Pages: a stream of the log read back, a piece at a time."""
+"""Reads a stream of the log back, page by page."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -9,49 +9,47 @@ import structlog
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.events import Blob, LostEvent, StoredEvent
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import row_key, seq_from_key
-from gateway.delivery.outbox.encryption import DataKeys
-from gateway.delivery.outbox.rows import StreamPosition
+from gateway.delivery.outbox.rows import DataKeys, StreamPosition, row_key, seq_from_key
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A piece of a stream, read back. What lies between the entries, up to `upto`, is gone."""
+    """Events of a stream, in order. Numbers missing between them, up to `upto`, are not in the log."""
 
     entries: list[StoredEvent]
     upto: int
     held: bool = False
-    """Whether the next one waits because its age is unknown."""
+    """True: the next event is held because its age is unknown."""
 
 
 class OutboxReader:
-    """Reads and opens what the log holds; changes nothing."""
+    """Reads and decrypts events; changes nothing."""
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        levels: Mapping[int, StreamPosition],
+        positions: Mapping[int, StreamPosition],
         files: BlobFiles,
         topics: SiteTopics,
         keys: DataKeys,
     ) -> None:
         self._connection = connection
-        self._positions = levels
+        self._positions = positions
         self._files = files
         self._topics = topics
         self._keys = keys
 
     def fetch(self, stream: int, after: int, limit: int, max_bytes: int) -> tuple[Page, list[LostEvent]]:
         """Read what follows `after` in a stream, at most `limit` events and about `max_bytes`."""
-        level = self._positions.get(stream)
-        if level is None:
+        position = self._positions.get(stream)
+        if position is None:
             return Page([], after), []
         rows = self._connection.execute(
             "SELECT k, held, size, id, type, deadline, lifetime, born, synced, blobs, key, body, jws"
             " FROM event WHERE k > ? AND k <= ? ORDER BY k LIMIT ?",
-            (row_key(stream, after), row_key(stream, level.stored_events), limit),
+            (row_key(stream, after), row_key(stream, position.stored_events), limit),
         )
         entries: list[StoredEvent] = []
         losses: list[LostEvent] = []
@@ -63,22 +61,22 @@ class OutboxReader:
             count += 1
             upto = seq_from_key(k)
             try:
-                entry = self._entry(level, k, size, *columns)
+                entry = self._entry(position, k, size, *columns)
             except (
                 ValueError,
                 TypeError,
-            ):  # columns of another kind than was written: a file that was damaged
+            ):  # Columns of another type than was written: the file is damaged.
                 entry = None
             if entry is None:
                 losses.append(LostEvent(stream, upto, "damaged"))
                 continue
             taken += entry.size
             entries.append(entry)
-        return Page(entries, upto if count == limit else level.stored_events), losses
+        return Page(entries, upto if count == limit else position.stored_events), losses
 
     def _entry(
         self,
-        level: StreamPosition,
+        position: StreamPosition,
         k: int,
         size: int,
         event_id: str,
@@ -92,38 +90,38 @@ class OutboxReader:
         body: bytes,
         jws: str | None,
     ) -> StoredEvent | None:
-        """An event as it was stored; None, ValueError or TypeError where it is not any more."""
-        payload = self._keys.decrypt(key, f"{level.seal_context}|{seq_from_key(k)}", body)
+        """Decrypt one event; None, ValueError or TypeError if it is damaged."""
+        payload = self._keys.decrypt(key, f"{position.seal_context}|{seq_from_key(k)}", body)
         numbers, texts = (size, deadline, lifetime, created_ns), (event_id, kind, jws or "")
         sound = all(isinstance(n, int) for n in numbers) and all(isinstance(text, str) for text in texts)
         if payload is None or not sound:
             return None
         return StoredEvent(
-            stream=level.stream.number,
+            stream=position.stream.number,
             seq=seq_from_key(k),
             event_id=event_id,
             event_type=kind,
-            topic=self._topic(level, kind),
+            topic=self._topic(position, kind),
             payload=payload,
             deadline_ns=deadline,
             lifetime_ns=lifetime,
             created_unix_ns=created_ns,
             is_clock_synced=bool(synced),
-            blobs=self._blobs(level, k) if blobs else (),
+            blobs=self._blobs(position, k) if blobs else (),
             size=size,
             jws=jws,
         )
 
-    def _topic(self, level: StreamPosition, kind: str) -> str:
-        topic = level.topics.get(kind)
+    def _topic(self, position: StreamPosition, kind: str) -> str:
+        topic = position.topics.get(kind)
         if topic is None:
             if set(kind) & set("+#/\0"):
                 raise ValueError("no part of a topic")
-            topic = self._topics.event(Position.parse(level.stream.position), kind)
-            level.topics[kind] = topic
+            topic = self._topics.event(Position.parse(position.stream.position), kind)
+            position.topics[kind] = topic
         return topic
 
-    def _blobs(self, level: StreamPosition, k: int) -> tuple[Blob, ...]:
+    def _blobs(self, position: StreamPosition, k: int) -> tuple[Blob, ...]:
         blobs = []
         for part, role, media_type, key, file, body in self._connection.execute(
             "SELECT part, role, media_type, key, file, body FROM blob WHERE k = ? ORDER BY part", (k,)
@@ -131,12 +129,12 @@ class OutboxReader:
             try:
                 sealed = self._files.read(file) if file else body
                 content = sealed and self._keys.decrypt(
-                    key, f"{level.seal_context}|{seq_from_key(k)}|{part}", sealed
+                    key, f"{position.seal_context}|{seq_from_key(k)}|{part}", sealed
                 )
             except (ValueError, TypeError):
                 content = None
             if content is None or not (isinstance(role, str) and isinstance(media_type, str)):
-                log.error("image_damaged", stream=level.stream.name, seq=seq_from_key(k), role=role)
+                log.error("image_damaged", stream=position.stream.name, seq=seq_from_key(k), role=role)
             else:
                 blobs.append(Blob(role, media_type, content))
         return tuple(blobs)

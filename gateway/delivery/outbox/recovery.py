@@ -1,4 +1,4 @@
-"""Opening the outbox after whatever happened to it: the post goes on, and what is lost is said aloud."""
+"""Opening the outbox after any accident: the post continues, and losses are reported."""
 
 import contextlib
 import sqlite3
@@ -10,10 +10,9 @@ import structlog
 from drivers.observation import DataClass
 from gateway.contract.envelope import Moment
 from gateway.contract.topics import Position, SiteTopics
-from gateway.delivery.outbox import expiry as ages
+from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.database import (
     DATABASE_FILE,
-    NewestId,
     OutboxCorrupt,
     SetAsideOutbox,
     check,
@@ -21,10 +20,10 @@ from gateway.delivery.outbox.database import (
     has_lost_commits,
     migrate,
     rename_outbox_aside,
-    transaction,
 )
-from gateway.delivery.outbox.encryption import DataKeys, EncryptionKeyError, MasterKey, unwrap
-from gateway.delivery.outbox.outbox import Outbox, rewrap_keys
+from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, unwrap
+from gateway.delivery.outbox.outbox import NewestId, Outbox, rewrap_keys
+from gateway.delivery.outbox.rows import DataKeys, transaction
 from gateway.delivery.outbox.sequence import new_epoch, parse_uuid7
 from gateway.delivery.settings import OutboxSettings
 
@@ -36,12 +35,12 @@ _UNUSABLE_ERRORS = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_FORMAT,
 }
-"""SQLITE_ERROR among them: a table that the schema's version promises is not there."""
+"""SQLITE_ERROR is one of them: it means that a table of the schema is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryResult:
-    """An open outbox, and what opening it took."""
+    """An open outbox, and what was done to open it."""
 
     outbox: Outbox
     set_aside: SetAsideOutbox | None = None
@@ -55,14 +54,14 @@ def open_outbox(
     keys: tuple[MasterKey, MasterKey | None],
     now: Moment,
 ) -> RecoveryResult:
-    """Open the outbox, or begin a new one where it is beyond use.
+    """Open the outbox, or begin a new one if it is unusable.
 
-    Raises OutboxRefused when it must not be touched, sqlite3.Error or OSError when the disk is in trouble.
+    Raises OutboxUnusable when it must not be touched, sqlite3.Error or OSError when the disk is in trouble.
     """
-    aside: SetAsideOutbox | None = None
+    set_aside: SetAsideOutbox | None = None
     while True:
         try:
-            return _open(settings, topics, destinations_by_class, keys, now, aside)
+            return _open(settings, topics, destinations_by_class, keys, now, set_aside)
         except EncryptionKeyError:
             cause = "master_key_changed"
         except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
@@ -70,9 +69,9 @@ def open_outbox(
             if not isinstance(error, OutboxCorrupt) and code not in _UNUSABLE_ERRORS:
                 raise
             cause = "outbox_corrupt"
-        if aside is not None:  # a fresh file failed as well: it is the disk
+        if set_aside is not None:  # A new file failed as well: the disk is the cause.
             raise sqlite3.OperationalError("a new outbox cannot be used either")
-        aside = rename_outbox_aside(
+        set_aside = rename_outbox_aside(
             settings.directory, "outbox_corrupt" if cause == "outbox_corrupt" else "master_key_changed"
         )
 
@@ -83,7 +82,7 @@ def _open(
     destinations_by_class: Mapping[DataClass, tuple[str, ...]],
     keys: tuple[MasterKey, MasterKey | None],
     now: Moment,
-    aside: SetAsideOutbox | None,
+    set_aside: SetAsideOutbox | None,
 ) -> RecoveryResult:
     path = settings.directory / DATABASE_FILE
     connection = connect(path)
@@ -96,10 +95,10 @@ def _open(
         with transaction(connection):
             last_id = _remove_unused(connection, destinations_by_class)
             _check_readable(connection, last_id)
-            noted = NewestId(settings.directory)
-            lost = lost or noted.read() > last_id
-            noted.close()
-            epoch, because = _epoch(connection, now, lost=lost)
+            note = NewestId(settings.directory)
+            lost = lost or note.read() > last_id
+            note.close()
+            epoch, new_epoch_reason = _epoch(connection, now, lost=lost)
             _prune(connection)
         outbox = Outbox(connection, settings, topics, destinations_by_class, data_keys, epoch)
         outbox.reload_counts()
@@ -117,17 +116,17 @@ def _open(
         events=sum(usage.events for usage in outbox.usage.values()),
         held=outbox.held_events,
         orphans=orphans,
-        new_epoch=because,
+        new_epoch=new_epoch_reason,
     )
-    return RecoveryResult(outbox, aside, because)
+    return RecoveryResult(outbox, set_aside, new_epoch_reason)
 
 
 def _check_readable(connection: sqlite3.Connection, last_id: str) -> None:
-    """See that what all goes on from can be read: SQLite keeps text as text by habit only.
+    """Check that streams and newest id can be read: a damaged SQLite file may hold any type in a text column.
 
-    Raises ValueError, TypeError where it cannot; of events that is found out one by one, when they are read.
+    Raises ValueError or TypeError. Events are checked one by one when they are read.
     """
-    # With the class, which is in no index: that may have the name as it was.
+    # `class` is in no index, so this reads the table, where the name may be damaged, not the index.
     for name, _ in connection.execute("SELECT name, class FROM stream"):
         Position.parse(str.rpartition(name, "/")[0])
     if last_id:
@@ -135,42 +134,42 @@ def _check_readable(connection: sqlite3.Connection, last_id: str) -> None:
 
 
 def _data_keys(connection: sqlite3.Connection, master: MasterKey, previous: MasterKey | None) -> DataKeys:
-    """Open every data key; those under the previous master key are wrapped anew. Raises VaultError."""
+    """Unwrap every data key; wrap those of the previous master key anew. Raises EncryptionKeyError."""
     if previous is not None and previous.fingerprint != master.fingerprint:
         with transaction(connection):
             rewrap_keys(connection, previous, master)
     keys = DataKeys()
     for number, fingerprint, wrapped in connection.execute("SELECT number, master, wrapped FROM data_key"):
         if fingerprint != master.fingerprint:
-            raise EncryptionKeyError("the outbox was sealed with another master key")
+            raise EncryptionKeyError("the outbox was encrypted with another master key")
         keys.add(number, unwrap(master, wrapped))
     return keys
 
 
 def _epoch(connection: sqlite3.Connection, now: Moment, *, lost: bool) -> tuple[str, str | None]:
-    """Go on in the epoch of the file unless something speaks against it; bring ages to this boot."""
+    """Return the epoch to continue in, and the reason if it is new; convert ages to this boot."""
     meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-    because = None
+    new_epoch_reason = None
     if lost:
-        because = "commits_lost"
+        new_epoch_reason = "commits_lost"
         log.error("outbox_commits_lost")
     if meta.get("boot") != now.boot_id:
-        ages.rebase_deadlines(connection, now)
+        expiry.rebase_deadlines(connection, now)
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (now.boot_id,))
-    if ages.count_held(connection):
-        # What is heard from now on must not wait behind what is held, so it goes into streams of its own.
-        because = because or "ages_unknown"
+    if expiry.count_held(connection):
+        # New events must not wait behind held ones, so they go into streams of their own.
+        new_epoch_reason = new_epoch_reason or "ages_unknown"
     epoch = meta.get("epoch")
-    if epoch is None or because:
+    if epoch is None or new_epoch_reason:
         epoch = new_epoch()
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (epoch,))
-    return epoch, because
+    return epoch, new_epoch_reason
 
 
 def _remove_unused(
     connection: sqlite3.Connection, destinations_by_class: Mapping[DataClass, tuple[str, ...]]
 ) -> str:
-    """Forget destinations that are no longer configured and what all others have; returns the newest id."""
+    """Delete cursors of removed destinations, and events that all others have; return the newest id."""
     destinations = sorted({name for names in destinations_by_class.values() for name in names})
     marks = ",".join("?" * len(destinations))
     connection.execute(f"DELETE FROM cursor WHERE destination NOT IN ({marks})", destinations)  # noqa: S608
@@ -208,7 +207,7 @@ def _remove_unused(
 
 
 def _prune(connection: sqlite3.Connection) -> None:
-    """Forget streams of earlier epochs that are empty, and cursors of streams that are gone."""
+    """Delete empty streams of earlier epochs, and cursors of deleted streams."""
     connection.execute(
         "DELETE FROM stream WHERE epoch <> (SELECT value FROM meta WHERE name = 'epoch')"
         " AND NOT EXISTS (SELECT 1 FROM event WHERE k > number << 40 AND k < number + 1 << 40)"

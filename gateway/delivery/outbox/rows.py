@@ -1,24 +1,125 @@
-"""The rows of the log, and what memory knows of them.
+"""Rows of the log, their encryption and bounds, and the counts of them in memory.
 
-Rows and the counts beside them change together, inside `change`. When a change fails, memory is measured anew
-from what is on disk; files of images go only after the commit that forgets them.
+Rows and counts change together in a `RowStore.transaction`. After a failed one, the counts are reloaded from
+disk. Image files are removed only after the commit that deletes their rows.
 """
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from drivers.observation import DataClass
-from gateway.delivery.events import StoredEvent, Stream
-from gateway.delivery.outbox import expiry as ages
+from gateway.delivery.events import LostEvent, StoredEvent, Stream
+from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import row_key, seq_from_key, transaction
-from gateway.delivery.outbox.encryption import DataKeys
+from gateway.delivery.outbox.encryption import NONCE_BYTES
+from gateway.delivery.settings import ClassSettings, OutboxSettings
+
+EVICTION_SLACK = 100
+"""When the outbox is full, a hundredth of a bound is freed in addition, so that eviction is rarely due."""
+ENCRYPTIONS_PER_KEY = 2**31
+"""Values under one data key; NIST SP 800-38D, section 8.3, allows 2**32 with random nonces."""
+SEQ_BITS = 40
+"""Low bits of the key of a row that hold the event's number in its stream."""
+
+
+def row_key(stream: int, seq: int) -> int:
+    """Return the key of an event's row; it orders rows by stream and number."""
+    return stream << SEQ_BITS | seq
+
+
+def seq_from_key(key: int) -> int:
+    """Return an event's number in its stream from its key."""
+    return key & ((1 << SEQ_BITS) - 1)
+
+
+class transaction:  # noqa: N801 - reads as a statement
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK after any error, also of COMMIT."""
+
+    __slots__ = ("_connection", "_on_end")
+
+    def __init__(self, connection: sqlite3.Connection, on_end: Callable[[bool], None] | None = None) -> None:
+        """`on_end` is called at the end, with True after a commit and False after a rollback."""
+        self._connection = connection
+        self._on_end = on_end
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        committed = False
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+                committed = True
+        finally:
+            if not committed:
+                # SQLite rolls back by itself after SQLITE_FULL and SQLITE_IOERR; then ROLLBACK is an error.
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+            if self._on_end is not None:
+                self._on_end(committed)
+
+
+class DataKeys:
+    """Data keys in use: the current one encrypts, all decrypt."""
+
+    def __init__(self) -> None:
+        self._ciphers: dict[int, AESGCM] = {}
+        self.current = 0
+        self.day = ""
+        self._seals = 0
+
+    def add(self, number: int, cipher: AESGCM) -> None:
+        """Add a key that only decrypts."""
+        self._ciphers[number] = cipher
+
+    def set_current(self, number: int, cipher: AESGCM, day: str) -> None:
+        """Encrypt with this key from now on."""
+        self.add(number, cipher)
+        self.current, self.day, self._seals = number, day, 0
+
+    def remove(self, number: int) -> None:
+        """Remove a key that no row uses."""
+        self._ciphers.pop(number, None)
+
+    @property
+    def key_numbers(self) -> frozenset[int]:
+        """Numbers of all keys."""
+        return frozenset(self._ciphers)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True: the current key has encrypted as many values as it may."""
+        return self._seals >= ENCRYPTIONS_PER_KEY
+
+    def encrypt(self, context: str, value: bytes) -> bytes:
+        """Encrypt a value with the current key; it can be decrypted only with the same context."""
+        self._seals += 1
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._ciphers[self.current].encrypt(nonce, value, f"{context}|{self.current}".encode())
+
+    def decrypt(self, number: int, context: str, ciphertext: bytes) -> bytes | None:
+        """Decrypt a value; None when value, context or key number do not match."""
+        cipher = self._ciphers.get(number)
+        if cipher is None:
+            return None
+        try:
+            return cipher.decrypt(
+                ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], f"{context}|{number}".encode()
+            )
+        except (InvalidTag, ValueError):
+            return None
 
 
 @dataclass(slots=True)
 class Usage:
-    """What one delivery class takes."""
+    """Events and bytes of one delivery class."""
 
     events: int = 0
     size: int = 0
@@ -26,23 +127,23 @@ class Usage:
 
 @dataclass(slots=True)
 class StreamPosition:
-    """Where one stream stands in the log."""
+    """State of one stream in the log."""
 
     stream: Stream
     stored_events: int = 0
-    """Highest number in the log, or that was."""
+    """Highest number that was ever in the log."""
     acked_by_all: int = 0
-    """Every destination is past this one."""
+    """Number up to which every destination has the stream."""
     topics: dict[str, str] = field(default_factory=dict)
 
     @property
     def seal_context(self) -> str:
-        """What the seal of its values is bound to, with the number."""
+        """Encryption context of its values, without their number."""
         return f"{self.stream.epoch}|{self.stream.name}"
 
 
 class RowStore:
-    """Events and images in the log. The mappings stay the same objects for as long as the file is open."""
+    """Events and images in the log. The mappings stay the same objects while the file is open."""
 
     def __init__(self, connection: sqlite3.Connection, files: BlobFiles) -> None:
         self.positions: dict[int, StreamPosition] = {}
@@ -50,7 +151,7 @@ class RowStore:
         """(destination, stream): longest acknowledged prefix."""
         self.usage: dict[DataClass, Usage] = {}
         self.events_per_key: dict[int, int] = {}
-        """How many events, parked ones included, each data key has sealed."""
+        """Number of events, parked ones included, that each data key encrypts."""
         self.last_id = ""
         self.held_events = 0
         self._connection = connection
@@ -58,10 +159,10 @@ class RowStore:
         self._files_to_delete: list[str] = []
         self._is_current = False
 
-    # In line with the disk
+    # Counts
 
     def reload_counts(self) -> None:
-        """Bring memory in line with what is on disk."""
+        """Reload all counts from disk."""
         run = self._connection.execute
         self._files_to_delete.clear()
         self.positions.clear()
@@ -74,36 +175,38 @@ class RowStore:
         for number, epoch, name, data_class, last_seq in run(
             "SELECT number, epoch, name, class, last_seq FROM stream"
         ).fetchall():
-            level = StreamPosition(Stream(number, epoch, name, DataClass(data_class)), stored_events=last_seq)
+            position = StreamPosition(
+                Stream(number, epoch, name, DataClass(data_class)), stored_events=last_seq
+            )
             bounds = (row_key(number, 0), row_key(number + 1, 0))
             events, size, first = run(
                 "SELECT count(*), total(size), min(k) FROM event WHERE k > ? AND k < ?", bounds
             ).fetchone()
-            usage = self.usage[level.stream.data_class]
+            usage = self.usage[position.stream.data_class]
             usage.events += events
             usage.size += int(size)
             if events:
                 k, event_id = run(
                     "SELECT k, id FROM event WHERE k > ? AND k < ? ORDER BY k DESC LIMIT 1", bounds
                 ).fetchone()
-                level.stored_events = max(level.stored_events, seq_from_key(k))
+                position.stored_events = max(position.stored_events, seq_from_key(k))
                 self.last_id = max(self.last_id, event_id)
-            level.acked_by_all = seq_from_key(first) - 1 if events else level.stored_events
-            self.positions[number] = level
+            position.acked_by_all = seq_from_key(first) - 1 if events else position.stored_events
+            self.positions[number] = position
         self.events_per_key.clear()
         for table in ("event", "parked"):
             for key, count in run(f"SELECT key, count(*) FROM {table} GROUP BY key"):  # noqa: S608
                 self.events_per_key[key] = self.events_per_key.get(key, 0) + count
-        self.held_events = ages.count_held(self._connection)
+        self.held_events = expiry.count_held(self._connection)
         self._is_current = True
 
-    def transaction(self) -> "_RowTransaction":
-        """Begin a transaction that keeps memory and files in line with its outcome."""
+    def transaction(self) -> "transaction":
+        """Begin a transaction that keeps counts and files in line with its outcome."""
         self.reload_if_stale()
-        return _RowTransaction(self._connection, self._changed)
+        return transaction(self._connection, self._changed)
 
     def reload_if_stale(self) -> None:
-        """Measure, if the last change failed."""
+        """Reload the counts if the last transaction failed."""
         if not self._is_current:
             self.reload_counts()
 
@@ -114,17 +217,17 @@ class RowStore:
             self._files.remove(self._files_to_delete)
             self._files_to_delete.clear()
 
-    # Events come
+    # Inserting
 
     def insert(
         self, entries: Sequence[StoredEvent], files: Mapping[tuple[int, int, int], str], keys: DataKeys
     ) -> None:
-        """Append events to their streams; `files` has the names of images that lie outside, by part."""
-        seal, key, levels = keys.encrypt, keys.current, self.positions
+        """Append events to their streams; `files` has the file names of large images, by part."""
+        seal, key, positions = keys.encrypt, keys.current, self.positions
         rows = []
         for entry in entries:
-            level = levels[entry.stream]
-            place = f"{level.seal_context}|{entry.seq}"
+            position = positions[entry.stream]
+            context = f"{position.seal_context}|{entry.seq}"
             k = entry.stream << 40 | entry.seq
             rows.append(
                 (
@@ -138,17 +241,17 @@ class RowStore:
                     entry.size,
                     len(entry.blobs),
                     key,
-                    seal(place, entry.payload),
+                    seal(context, entry.payload),
                     entry.jws,
                 )
             )
-            level.stored_events = max(level.stored_events, entry.seq)
-            usage = self.usage[level.stream.data_class]
+            position.stored_events = max(position.stored_events, entry.seq)
+            usage = self.usage[position.stream.data_class]
             usage.events += 1
             usage.size += entry.size
             for part, blob in enumerate(entry.blobs):
                 name = files.get((entry.stream, entry.seq, part))
-                sealed = None if name else seal(f"{place}|{part}", blob.content)
+                sealed = None if name else seal(f"{context}|{part}", blob.content)
                 self._connection.execute(
                     "INSERT INTO blob (k, part, role, media_type, size, key, file, body)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -165,22 +268,22 @@ class RowStore:
 
     @property
     def keys_needed(self) -> set[int]:
-        """The data keys that some event is sealed with."""
+        """Numbers of the data keys that encrypt at least one event."""
         return {key for key, count in self.events_per_key.items() if count > 0}
 
-    # Events go
+    # Deleting
 
     def delete(self, k: int) -> int:
-        """Delete one event; returns how many bytes that freed."""
+        """Delete one event; return the number of bytes freed."""
         seq = seq_from_key(k)
         return self.delete_range(self.positions[k >> 40], seq - 1, seq)
 
-    def delete_range(self, level: StreamPosition, after: int, upto: int) -> int:
-        """Delete a range of a stream; returns how many bytes that freed."""
-        number = level.stream.number
+    def delete_range(self, position: StreamPosition, after: int, upto: int) -> int:
+        """Delete a range of a stream; return the number of bytes freed."""
+        number = position.stream.number
         span = (row_key(number, after), row_key(number, upto))
         freed = count = blobs = 0
-        # In a file that was damaged a column may hold anything: these come out as numbers whatever they hold.
+        # In a damaged file a column may hold any type; the casts return numbers in every case.
         for size, held, with_blobs, key in self._connection.execute(
             "DELETE FROM event WHERE k > ? AND k <= ?"
             " RETURNING CAST(ifnull(size, 0) AS INTEGER), held IS 1, blobs IS NOT 0, key",
@@ -193,12 +296,12 @@ class RowStore:
             self.events_per_key[key] -= 1
         if blobs:
             self._delete_blobs(span)
-        usage = self.usage[level.stream.data_class]
+        usage = self.usage[position.stream.data_class]
         usage.events -= count
         usage.size -= freed
-        # The rows that told these two are gone with them.
+        # With the last row of a stream, its highest number and the newest id would be lost.
         self._connection.execute(
-            "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (level.stored_events, number)
+            "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (position.stored_events, number)
         )
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('last_id', ?)", (self.last_id,))
         return freed
@@ -208,7 +311,7 @@ class RowStore:
         self._files_to_delete.extend(file for (file,) in rows.fetchall() if file)
 
     def drop_images(self, k: int) -> int:
-        """Delete the images of an event; returns how many bytes that freed."""
+        """Delete the images of an event; return the number of bytes freed."""
         (size,) = self._connection.execute("SELECT total(size) FROM blob WHERE k = ?", (k,)).fetchone()
         self._delete_blobs((k - 1, k))
         self._connection.execute("UPDATE event SET blobs = 0, size = size - ? WHERE k = ?", (int(size), k))
@@ -216,19 +319,59 @@ class RowStore:
         return int(size)
 
 
-class _RowTransaction(transaction):
-    """A transaction that tells how it ended."""
+class EvictionPolicy:
+    """Keeps the log within the bounds of the settings. The caller commits."""
 
-    __slots__ = ("_on_end",)
+    def __init__(self, connection: sqlite3.Connection, settings: OutboxSettings, rows: RowStore) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._rows = rows
 
-    def __init__(self, connection: sqlite3.Connection, on_end: Callable[[bool], None]) -> None:
-        super().__init__(connection)
-        self._on_end = on_end
+    def _class_settings(self, data_class: DataClass) -> ClassSettings:
+        return self._settings.record if data_class is DataClass.RECORD else self._settings.traveller
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            super().__exit__(kind, error, trace)
-        except BaseException:
-            self._on_end(False)
-            raise
-        self._on_end(kind is None)
+    def evict(self) -> list[LostEvent]:
+        """Free what exceeds the bounds: images of travellers' events, then these events, then records."""
+        losses: list[LostEvent] = []
+        for data_class in (DataClass.TRAVELLER, DataClass.RECORD):
+            limits, usage = self._class_settings(data_class), self._rows.usage[data_class]
+            events, size = usage.events - limits.max_events, usage.size - limits.max_bytes
+            if events > 0 or size > 0:
+                losses += self._drop(data_class, events, limits.max_events, size, limits.max_bytes)
+        for data_class in (DataClass.TRAVELLER, DataClass.RECORD):
+            over = sum(usage.size for usage in self._rows.usage.values()) - self._settings.max_bytes
+            if over > 0:
+                losses += self._drop(data_class, 0, 0, over, self._settings.max_bytes)
+        return losses
+
+    def _drop(
+        self, data_class: DataClass, events: int, of_events: int, size: int, of_size: int
+    ) -> list[LostEvent]:
+        """Free `events` and `size` of one class, and EVICTION_SLACK in addition, oldest first."""
+        events += of_events // EVICTION_SLACK if events > 0 else 0
+        size += of_size // EVICTION_SLACK if size > 0 else 0
+        losses: list[LostEvent] = []
+        if size > 0 and events <= 0 and data_class is DataClass.TRAVELLER:
+            for k in self._oldest(data_class, with_blobs=True):
+                size -= self._rows.drop_images(k)
+                losses.append(LostEvent(k >> 40, seq_from_key(k), "images_dropped"))
+                if size <= 0:
+                    return losses
+        for k in self._oldest(data_class, with_blobs=False):
+            if events <= 0 and size <= 0:
+                break
+            size -= self._rows.delete(k)
+            events -= 1
+            losses.append(LostEvent(k >> 40, seq_from_key(k), "dropped"))
+        return losses
+
+    def _oldest(self, data_class: DataClass, *, with_blobs: bool) -> list[int]:
+        """Return keys of a class by age: ids only increase."""
+        return [
+            k
+            for (k,) in self._connection.execute(
+                "SELECT k FROM event WHERE k >> 40 IN (SELECT number FROM stream WHERE class = ?)"
+                " AND blobs >= ? ORDER BY id LIMIT 10000",
+                (str(data_class), int(with_blobs)),
+            )
+        ]

@@ -1,8 +1,8 @@
-"""Who is who: every event gets an id for ever, and a number in its stream.
+"""Identity of events: a permanent id, and a number in the event's stream.
 
-`seq` counts from 1 without gaps per stream, and a stream belongs to one `epoch`. Numbers once published must
-never be given to another event, so where we cannot be sure what was given (the disk would not take it, the
-file was lost, rows of unknown age wait), a new epoch begins and counting starts anew in it.
+`seq` counts from 1 without gaps per stream, and a stream belongs to one `epoch`. A published number must
+never be assigned to another event. Where the last number is uncertain (disk trouble, file lost, rows of
+unknown age wait), a new epoch begins and counts from 1.
 """
 
 import random
@@ -21,15 +21,15 @@ _RAND_B = (1 << 62) - 1
 
 
 def new_epoch() -> str:
-    """Name an outbox: 16 random hexadecimal characters."""
+    """Return the name of a new epoch: 16 random hexadecimal characters."""
     return secrets.token_hex(8)
 
 
 class EventIds:
-    """UUIDv7 (RFC 9562, section 5.7) that only ever increase, whatever the wall clock does.
+    """UUIDv7 (RFC 9562, section 5.7) that only increase, whatever the wall clock does.
 
-    Section 6.2, method 2: within one millisecond, or while the clock is behind what we gave already, the 74
-    bits after the time are counted up by a random step. `last` survives restarts in the database.
+    Section 6.2, method 2: within one millisecond, or while the clock is behind the last id, the 74 bits after
+    the time are increased by a random step. `last` is stored in the database and survives restarts.
     """
 
     def __init__(self, last: int = 0) -> None:
@@ -37,11 +37,11 @@ class EventIds:
         self._random = random.Random(secrets.randbits(128))
 
     def next_id(self, unix_ns: int) -> str:
-        """Give the next id, as text."""
+        """Return the next id, as text."""
         stamp = unix_ns // 1_000_000 & 0xFFFF_FFFF_FFFF
         last = self.last
         if stamp > last >> _TAIL_BITS:
-            # The highest of the 74 bits stays free, so that counting up has room in this millisecond.
+            # The highest of the 74 bits stays free, so that there is room to count up in this millisecond.
             self.last = last = stamp << _TAIL_BITS | self._random.getrandbits(_TAIL_BITS - 1)
         else:
             self.last = last = last + 1 + self._random.getrandbits(32)
@@ -49,20 +49,20 @@ class EventIds:
 
 
 def format_uuid7(number: int) -> str:
-    """Write 48 bits of time and 74 of tail as a UUID of version 7, variant 10."""
+    """Format 48 bits of time and 74 of tail as a UUID of version 7, variant 10."""
     tail = number & _TAIL
     text = f"{(number >> _TAIL_BITS) << 80 | 7 << 76 | (tail >> 62) << 64 | 2 << 62 | tail & _RAND_B:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def parse_uuid7(event_id: str) -> int:
-    """Take the 122 meaningful bits out of a UUID of version 7."""
+    """Return the 122 meaningful bits of a UUID of version 7."""
     number = int(event_id.replace("-", ""), 16)
     return (number >> 80) << _TAIL_BITS | ((number >> 64) & 0xFFF) << 62 | number & _RAND_B
 
 
 class StreamCounter:
-    """A stream, and how far it has been counted."""
+    """A stream and its highest assigned number."""
 
     __slots__ = ("is_stored", "last_seq", "stream", "topics")
 
@@ -70,12 +70,12 @@ class StreamCounter:
         self.stream = stream
         self.last_seq = last_seq
         self.is_stored = stored
-        """Whether the database knows the stream."""
+        """True: the database has the stream."""
         self.topics: dict[str, str] = {}
 
 
 class SequenceAllocator:
-    """Numbers events. Belongs to the writer thread."""
+    """Assigns ids and numbers. Runs in the writer's thread."""
 
     def __init__(
         self,
@@ -94,7 +94,10 @@ class SequenceAllocator:
         self._last_stream = after_stream
 
     def load_streams(self, counters: Iterable[StreamCounter], last_id: int) -> None:
-        """Learn the streams of an outbox: those of our epoch go on, the numbers of the others are taken."""
+        """Load the streams of an outbox.
+
+        Those of this epoch continue; the stream numbers of all are reserved.
+        """
         self.ids.last = max(self.ids.last, last_id)
         for counter in counters:
             self._used.add(counter.stream.number)
@@ -102,19 +105,19 @@ class SequenceAllocator:
                 self._streams[counter.stream.position, counter.stream.data_class] = counter
 
     def start_epoch(self) -> None:
-        """Count from 1 again, in an epoch of its own."""
+        """Begin a new epoch, which counts from 1."""
         self.epoch = new_epoch()
         self._streams.clear()
 
     @property
     def counters(self) -> list[StreamCounter]:
-        """The streams of the present epoch."""
+        """Streams of the present epoch."""
         return list(self._streams.values())
 
     def to_stored_event(
         self, event: PendingEvent, now: Moment, lifetime_ns: int, event_id: str | None = None
     ) -> StoredEvent:
-        """Make an entry of a submission. Raises ValueError when the position cannot be a topic."""
+        """Assign id and number to an event. Raises ValueError when the position cannot be a topic."""
         key = event.position, event.data_class
         counter = self._streams.get(key) or self._open(key)
         topic = counter.topics.get(event.event_type)

@@ -1,1 +1,1 @@
-"""TODO package docstring of gateway/delivery/writer."""
+"""The writer: a thread that owns the disk, and the interface of the event loop to it."""

@@ -1,4 +1,4 @@
-"""What destinations have acknowledged, on its way from the event loop to the disk."""
+"""Acknowledgements and retained topics, passed from the event loop to the writer's thread."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from gateway.delivery.outbox.outbox import Outbox, Progress
 
 
 class AckLog:
-    """Longest acknowledged prefixes. The loop notes them; the writer's thread does everything else."""
+    """Longest acknowledged prefix per destination and stream. The loop calls `note`, the thread all else."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -18,7 +18,7 @@ class AckLog:
         self._acked: dict[tuple[str, int], int] = {}
 
     def note(self, destination: str, stream: int, upto: int) -> bool:
-        """A destination has everything of a stream up to here; returns whether that is the first."""
+        """Record that a destination has a stream up to `upto`; return True if the log was empty."""
         with self._lock:
             first = not self._pending
             if first:
@@ -27,11 +27,11 @@ class AckLog:
         return first
 
     def __bool__(self) -> bool:
-        """Whether something waits to be written."""
+        """Return whether acknowledgements wait to be written."""
         return bool(self._pending)
 
     def take(self, min_age_s: float = 0) -> Progress:
-        """Take what is to be written, if it has waited so long."""
+        """Remove and return what waits, if the oldest has waited for `min_age_s` seconds; else nothing."""
         if not self._pending or time.monotonic() - self._since < min_age_s:
             return {}
         with self._lock:
@@ -40,39 +40,39 @@ class AckLog:
         return pending
 
     def put_back(self, progress: Progress) -> None:
-        """What was taken could not be written; what came meanwhile is newer."""
+        """Put back what could not be written; newer entries win."""
         with self._lock:
             self._pending = {**progress, **self._pending}
 
     def snapshot(self) -> None:
-        """Learn what is acknowledged without taking it: it still has to be written."""
+        """Make waiting entries visible to `acked_by_all` without removing them."""
         with self._lock:
             self._acked.update(self._pending)
 
     def acked_by_all(self, destinations: Iterable[str], entry: StoredEvent) -> bool:
-        """Whether these have an event, by what was taken or looked at."""
+        """Return whether all these destinations have an event, according to `take` and `snapshot`."""
         return all(self._acked.get((name, entry.stream), 0) >= entry.seq for name in destinations)
 
 
 class RetainedTopicLog:
-    """Changes the loop notes and the writer's thread writes."""
+    """Topics that gained or lost a retained message. The loop calls `note`, the thread writes."""
 
     def __init__(self) -> None:
-        # A dict's single operations are atomic: the loop sets items, the thread pops them.
+        # Single operations of a dict are atomic: the loop sets items, the thread pops them.
         self._changes: dict[str, bool] = {}
 
     def __bool__(self) -> bool:
-        """Whether something waits to be written."""
+        """Return whether changes wait to be written."""
         return bool(self._changes)
 
     def note(self, topic: str, *, held: bool) -> bool:
-        """Something of ours stands at a topic, or no longer; returns whether that is the first."""
+        """Record that a topic holds a retained message, or no longer; return True if the log was empty."""
         first = not self._changes
         self._changes[topic] = held
         return first
 
     def write(self, outbox: Outbox) -> None:
-        """Write what was noted; raises sqlite3.Error, OSError, and then it is still noted."""
+        """Write all changes; after sqlite3.Error or OSError they are still recorded."""
         while self._changes:
             changes = dict(self._changes)
             outbox.add_retained_topics([topic for topic, held in changes.items() if held])

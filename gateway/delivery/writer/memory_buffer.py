@@ -1,4 +1,4 @@
-"""Events that the disk would not take: kept in memory within a bound, until it does."""
+"""Bounded buffer for events that the disk cannot take at present."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,11 @@ from gateway.delivery.writer.acks import AckLog
 
 MEMORY_EVENTS = 10_000
 EVICTION_SLACK = 0.99
-"""When memory is full, a little is freed beyond need, so that not every event pays for it."""
+"""Share of the bounds that is kept by an eviction: it frees more than needed, so that it is rarely due."""
 
 
 class MemoryBuffer:
-    """What waits in memory, oldest first."""
+    """Buffered events, oldest first."""
 
     def __init__(
         self,
@@ -37,12 +37,12 @@ class MemoryBuffer:
         return self.size > self._memory_bytes or len(self._events) > MEMORY_EVENTS
 
     def add(self, entry: StoredEvent, stream: Stream) -> None:
-        """Keep an event."""
+        """Append an event."""
         self._events.append((entry, stream))
         self.size += entry.size
 
     def evict(self, now_ns: int) -> list[LostEvent]:
-        """Free what the bound asks for: what is over, then travellers' events, oldest first, records last."""
+        """Drop what exceeds the bounds: delivered and expired events, then travellers', then records."""
         if not self._is_full():
             return []
         losses = self.remove_delivered(now_ns)
@@ -68,7 +68,7 @@ class MemoryBuffer:
         return dropped
 
     def remove_delivered(self, now_ns: int) -> list[LostEvent]:
-        """Forget what everybody has, and what has expired; returns the latter."""
+        """Remove events that all destinations have, and expired ones; return the latter."""
         self._acks.snapshot()
         kept: deque[tuple[StoredEvent, Stream]] = deque()
         expired: list[LostEvent] = []
@@ -84,10 +84,10 @@ class MemoryBuffer:
         return expired
 
     def events_after(self, stream: int, seq: int) -> list[StoredEvent]:
-        """What follows `seq` in a stream."""
+        """Return the events of a stream after `seq`."""
         return [entry for entry, _ in self._events if entry.stream == stream and entry.seq > seq]
 
     def clear(self) -> None:
-        """The disk has them all."""
+        """Remove all events: they are on disk."""
         self._events.clear()
         self.size = 0

@@ -1,69 +1,80 @@
-"""What the event loop asks of the writer's thread, besides taking events."""
+"""Requests of the event loop to the writer's thread, and the listener that the thread calls back."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.delivery.events import LostEvent, StoredEvent, Stream
+from gateway.delivery.events import LostEvent, PendingEvent, StoredEvent, Stream
 from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 from gateway.delivery.outbox.outbox import Outbox
 from gateway.delivery.outbox.reader import Page
 
 
 @dataclass(slots=True)
+class AppendEvent:
+    """Request to commit an event."""
+
+    event: PendingEvent
+    size: int
+    """Bytes of the event, images included."""
+
+
+@dataclass(slots=True)
 class FetchPage:
-    """Read a page of a stream."""
+    """Request to read a page of a stream."""
 
     stream: int
     after: int
     limit: int
     max_bytes: int
     reply: Callable[[Page | None], None]
-    """Called on the loop, with None when the disk would not read."""
+    """Called on the loop; with None if the disk could not be read."""
 
 
 @dataclass(slots=True)
 class OutboxCall:
-    """Run something on the outbox."""
+    """Request to run a function on the outbox."""
 
     action: Callable[[Outbox], Any]
     future: Future[Any] = field(default_factory=Future)
     needs_outbox: bool = True
-    """Whether it fails while no outbox is open; otherwise it is answered with None."""
+    """True: fails while no outbox is open. False: the result is None then."""
 
 
 class Wake:
-    """Acknowledgements have come: look again in a quarter of a second, not in a whole one."""
+    """Request to write acknowledgements within 0.25 s instead of 1 s."""
 
 
 WAKE = Wake()
+WriterRequest = AppendEvent | FetchPage | OutboxCall | Wake | None
+"""One item of the queue; None: commit all events before it, and end the thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxSnapshot:
-    """What an outbox holds when it is opened, or when it becomes usable again."""
+    """Content of an outbox when it is opened, or when it becomes usable again."""
 
     epoch: str
     streams: tuple[tuple[Stream, int, int], ...]
-    """Stream, number that every destination is past, highest number."""
+    """Stream, number up to which every destination has it, highest number."""
     cursors: Mapping[tuple[str, int], int]
     retained: frozenset[str]
 
 
 class OutboxListener:
-    """Who is told, always on the event loop."""
+    """Callbacks of the writer, always called on the event loop."""
 
     def on_committed(self, entries: list[StoredEvent], streams: list[Stream]) -> None:
-        """Events may be published; `streams` are new with them."""
+        """Handle committed events, which may be published; `streams` are new with them."""
 
     def on_lost(self, losses: list[LostEvent]) -> None:
-        """Events will not be delivered."""
+        """Handle events that will not be delivered."""
 
     def on_opened(
         self, snapshot: OutboxSnapshot, set_aside: SetAsideOutbox | None, new_epoch_reason: str | None
     ) -> None:
-        """The outbox is usable."""
+        """Handle an outbox that has become usable."""
 
     def on_disk_trouble(self, trouble: DiskTrouble | None, epoch: str) -> None:
-        """The disk does not take what we write, or takes it again."""
+        """Handle a disk that cannot be written; None: it can be again."""

@@ -1,18 +1,18 @@
-"""The writer's thread: it takes what is queued, commits it as one group, and hands it on.
+"""Thread side of the writer: commits queued events in groups and passes them on.
 
-The loop publishes a group from memory once it is committed. Acknowledgements travel with the next commit, or
-after a quarter of a second without one.
+The loop publishes a group from memory once it is committed. Acknowledgements are written with the next
+commit, or after 0.25 s without one.
 
-While the disk is in trouble, events are numbered in memory in an epoch of their own, kept there within a
-bound, and handed on marked as not durable. No number of theirs was ever promised to the disk, so no crash
-can make it give one twice. When the disk takes writes again, that epoch and what still waits are stored, and
-the post goes on in it.
+While the disk is in trouble, events are numbered in memory in a new epoch, kept in a bounded buffer, and
+passed on as not durable. The disk never had their numbers, so a crash cannot make it assign one twice. When
+the disk accepts writes again, that epoch and all buffered events are stored, and the epoch continues.
 """
 
 import asyncio
 import contextlib
 import queue
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -34,24 +34,29 @@ from gateway.delivery.outbox.sequence import SequenceAllocator, new_epoch, parse
 from gateway.delivery.settings import OutboxSettings
 from gateway.delivery.writer.acks import AckLog, RetainedTopicLog
 from gateway.delivery.writer.memory_buffer import MemoryBuffer
-from gateway.delivery.writer.messages import FetchPage, OutboxCall, OutboxListener, OutboxSnapshot, Wake
+from gateway.delivery.writer.messages import (
+    AppendEvent,
+    FetchPage,
+    OutboxCall,
+    OutboxListener,
+    OutboxSnapshot,
+    Wake,
+    WriterRequest,
+)
 
 log = structlog.get_logger()
 
-WriterRequest = PendingEvent | FetchPage | OutboxCall | Wake | None
-"""What the thread is given to do; None: commit what came before, and end."""
-
 MAX_ACK_DELAY_S = 0.25
-"""Longest time that an acknowledgement waits for a commit to travel with."""
+"""Longest time that an acknowledgement waits for a commit."""
 MAX_IDLE_WAIT_S = 1.0
-"""Longest sleep when there is nothing to write; expiry, recovery and the watchdog's beat need no more."""
+"""Longest wait for a request; enough for expiry, recovery and the watchdog's heartbeat."""
 MIN_ACK_AGE_S = 0.2
-"""Acknowledgements younger than this do not weigh a commit down: about five pages instead of two."""
+"""Age from which acknowledgements join a commit; each commit then writes about 2 pages instead of 5."""
 DAY_NS = 86_400_000_000_000
 
 
-class WriterThread:
-    """Owns outbox and ledger. Everything here runs in the writer's thread, `taken` and `beat` may be read."""
+class WriterThread(threading.Thread):
+    """Owns outbox and numbering. Runs in its own thread; the loop uses only the public attributes."""
 
     def __init__(
         self,
@@ -61,15 +66,17 @@ class WriterThread:
         keys: tuple[MasterKey, MasterKey | None],
         time_source: TimeSource,
         listener: OutboxListener,
-        requests: queue.SimpleQueue[WriterRequest],
-        acks: AckLog,
-        noted_topics: RetainedTopicLog,
-        memory_buffer: MemoryBuffer,
         sign: Sign | None = None,
     ) -> None:
+        super().__init__(name="outbox-writer", daemon=True)
         self.heartbeat = time.monotonic()
+        """Last time at which the thread made progress, in seconds of the monotonic clock."""
         self.dequeued_bytes = 0
         """Bytes of events taken from the queue so far."""
+        self.queue: queue.SimpleQueue[WriterRequest] = queue.SimpleQueue()
+        self.acks = AckLog()
+        self.noted_topics = RetainedTopicLog()
+        self.memory_buffer = MemoryBuffer(settings.memory_bytes, destinations_by_class, self.acks)
         self._settings = settings
         self._topics = topics
         self._destinations_by_class = destinations_by_class
@@ -77,10 +84,6 @@ class WriterThread:
         self._time = time_source
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._queue = requests
-        self._acks = acks
-        self._noted_topics = noted_topics
-        self._memory_buffer = memory_buffer
         self._lifetimes = {
             c: int((settings.record if c is DataClass.RECORD else settings.traveller).expires_s * 1e9)
             for c in DataClass
@@ -93,12 +96,12 @@ class WriterThread:
         self._retry_at = 0.0
         self._sweep_at = 0.0
         self._key_made_ns = 0
-        # Asking the kernel costs as much as numbering an event; a second's delay costs nothing.
+        # Reading the clock's status costs as much as numbering an event; it may be one second old.
         self._clock_status = time_source.clock_status()
         self._stopping = False
 
     def run(self) -> None:
-        """Work until the end is ordered; whatever fails meanwhile does not end it."""
+        """Process requests until told to end; an unexpected error does not end the thread."""
         try:
             self._open(first=True)
         except Exception as error:  # noqa: BLE001 - start() raises it
@@ -108,23 +111,23 @@ class WriterThread:
             try:
                 self._process_group()
             except Exception:
-                # Whatever it is, the next event deserves a try; what was in hand is counted by its gap.
+                # The next group is independent of this failure. Lost events show as a gap in their stream.
                 log.exception("writer_failed")
                 time.sleep(0.05)
         self._close()
 
     def _fail_requests(self, error: Exception) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self.queue.get()) is not None:
             if isinstance(item, OutboxCall) and item.future.set_running_or_notify_cancel():
                 item.future.set_exception(error)
         self._close()
 
     def _process_group(self) -> None:
-        """One group: wait, take what is there, commit, hand on."""
+        """Wait for requests, commit their events as one group, and serve the rest."""
         self.heartbeat = time.monotonic()
         try:
-            item = self._queue.get(
-                timeout=MAX_ACK_DELAY_S if self._acks or self._noted_topics else MAX_IDLE_WAIT_S
+            item = self.queue.get(
+                timeout=MAX_ACK_DELAY_S if self.acks or self.noted_topics else MAX_IDLE_WAIT_S
             )
         except queue.Empty:
             self._housekeeping()
@@ -133,17 +136,17 @@ class WriterThread:
         others: list[FetchPage | OutboxCall] = []
         limit = self._settings.group_events
         while True:
-            if isinstance(item, PendingEvent):
-                group.append(item)
+            if isinstance(item, AppendEvent):
+                group.append(item.event)
+                self.dequeued_bytes += item.size
             elif item is None:
                 self._stopping = True
             elif not isinstance(item, Wake):
                 others.append(item)
-            if len(group) >= limit or len(others) >= limit or self._queue.empty():
+            if len(group) >= limit or len(others) >= limit or self.queue.empty():
                 break
-            item = self._queue.get()
+            item = self.queue.get()
         if group:
-            self.dequeued_bytes += sum(submission.size for submission in group)
             self._commit(group)
         for other in others:
             if isinstance(other, FetchPage):
@@ -155,7 +158,7 @@ class WriterThread:
             self._housekeeping()
 
     def _call_in_loop(self, callback: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+        with contextlib.suppress(RuntimeError):  # The loop is closed: no listener is left.
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _report_lost(self, losses: list[LostEvent]) -> None:
@@ -171,13 +174,13 @@ class WriterThread:
             return
         entries = self._to_stored_events(group, now)
         counters = [counter for counter in self._sequence.counters if not counter.is_stored]
-        progress = self._acks.take(MIN_ACK_AGE_S)
+        progress = self.acks.take(MIN_ACK_AGE_S)
         try:
             losses = outbox.store(entries, counters, progress, self._sequence.epoch)
         except (sqlite3.Error, OSError) as error:
             self._on_write_failed(error, progress)
-            # The numbers they had are given up with the epoch; the ids stay, so should the failed commit
-            # come back to life in a recovery, consumers recognise the events.
+            # Their numbers are given up with the epoch. The ids stay: should a recovery bring the failed
+            # commit back, consumers recognise the events.
             self._buffer(self._to_stored_events(group, now, [entry.event_id for entry in entries]))
             return
         for counter in counters:
@@ -202,11 +205,11 @@ class WriterThread:
             for index, submission in enumerate(group)
         ]
 
-    # The disk is in trouble
+    # Disk trouble
 
     def _on_write_failed(self, error: sqlite3.Error | OSError, progress: Progress) -> None:
         trouble = classify_error(error, self._settings.directory)
-        self._acks.put_back(progress)
+        self.acks.put_back(progress)
         self._retry_at = time.monotonic() + self._settings.retry_s
         if trouble == "outbox_corrupt" and self._outbox is not None:
             self._close_for_reopen()
@@ -218,20 +221,20 @@ class WriterThread:
             self._call_in_loop(self._listener.on_disk_trouble, trouble, self._sequence.epoch)
 
     def _buffer(self, numbered: list[StoredEvent]) -> None:
-        """Hand events on that the disk would not take, and keep them within a bound until it does."""
+        """Pass on events that the disk cannot take, and keep them in the bounded buffer."""
         streams = {counter.stream.number: counter for counter in self._sequence.counters}
         entries = [replace(entry, is_durable=False) for entry in numbered]
         for entry in entries:
-            self._memory_buffer.add(entry, streams[entry.stream].stream)
+            self.memory_buffer.add(entry, streams[entry.stream].stream)
         new = [counter.stream for counter in streams.values() if not counter.is_stored]
         self._call_in_loop(self._listener.on_committed, entries, new)
-        self._report_lost(self._memory_buffer.evict(self._time.boot_ns()))
+        self._report_lost(self.memory_buffer.evict(self._time.boot_ns()))
 
     def _retry_due(self, now: float) -> bool:
         return self._disk_trouble is not None and now >= self._retry_at
 
     def _recover(self) -> None:
-        """Try to write what waits in memory; trouble ends when the disk takes it."""
+        """Try to store the buffered events; success ends the disk trouble."""
         self._retry_at = time.monotonic() + self._settings.retry_s
         try:
             if self._outbox is None:
@@ -239,22 +242,22 @@ class WriterThread:
             outbox = self._outbox
             if outbox is None:
                 return
-            # On a full disk, what can be deleted makes room for what must be written.
-            progress = self._acks.take()
+            # On a full disk, deleting acknowledged events makes room for new ones.
+            progress = self.acks.take()
             try:
                 outbox.advance(progress)
             except BaseException:
-                self._acks.put_back(progress)
+                self.acks.put_back(progress)
                 raise
-            self._report_lost(self._memory_buffer.remove_delivered(self._time.boot_ns()))
-            counters, entries = self._sequence.counters, [entry for entry, _ in self._memory_buffer]
-            losses = outbox.store(entries, counters, self._acks.take(), self._sequence.epoch)
+            self._report_lost(self.memory_buffer.remove_delivered(self._time.boot_ns()))
+            counters, entries = self._sequence.counters, [entry for entry, _ in self.memory_buffer]
+            losses = outbox.store(entries, counters, self.acks.take(), self._sequence.epoch)
         except (sqlite3.Error, OSError) as error:
             self._on_write_failed(error, {})
             return
         for counter in counters:
             counter.is_stored = True
-        self._memory_buffer.clear()
+        self.memory_buffer.clear()
         self._disk_trouble = None
         log.info("outbox_recovered")
         outbox.write_newest_id()
@@ -272,7 +275,7 @@ class WriterThread:
             opening = open_outbox(settings, self._topics, self._destinations_by_class, self._keys, now)
         except (sqlite3.Error, OSError) as error:
             if first:
-                # Streams we now number in memory must not meet those of the file, once it opens.
+                # Numbers of streams that begin in memory must not clash with those in the file.
                 after = 2**21 + time.time_ns() % 2**21
                 self._sequence = SequenceAllocator(
                     self._topics, new_epoch(), after_stream=after, sign=self._sign
@@ -295,7 +298,7 @@ class WriterThread:
         self._call_in_loop(self._listener.on_opened, known, opening.set_aside, opening.new_epoch_reason)
 
     def _close_for_reopen(self) -> None:
-        """Close a file that must be opened anew, which sets it aside if it is damaged."""
+        """Close the file. Opening it anew sets it aside if it is damaged."""
         outbox, self._outbox = self._outbox, None
         if outbox is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -305,15 +308,15 @@ class WriterThread:
         outbox = self._outbox
         if outbox is not None and not self._disk_trouble:
             try:
-                self._noted_topics.write(outbox)
-                outbox.advance(self._acks.take())
+                self.noted_topics.write(outbox)
+                outbox.advance(self.acks.take())
                 outbox.delete_unused_keys()
             except (sqlite3.Error, OSError):
                 log.warning("outbox_close_failed")
         elif self._disk_trouble:
             self._recover()
-            if self._memory_buffer:
-                log.error("events_lost_at_stop", events=len(self._memory_buffer))
+            if self.memory_buffer:
+                log.error("events_lost_at_stop", events=len(self.memory_buffer))
         self._close_for_reopen()
         if self._lock is not None:
             self._lock.release()
@@ -321,7 +324,7 @@ class WriterThread:
     # Between groups
 
     def _housekeeping(self) -> None:
-        """Housekeeping: acknowledgements, expiry, recovery, keys. Reads at most once a second."""
+        """Write acknowledgements, delete expired events, recover, rotate keys; at most once a second."""
         now = time.monotonic()
         if self._disk_trouble:
             if self._retry_due(now):
@@ -330,11 +333,11 @@ class WriterThread:
         outbox = self._outbox
         if outbox is None:
             return
-        progress = self._acks.take(MAX_ACK_DELAY_S * 0.8)
+        progress = self.acks.take(MAX_ACK_DELAY_S * 0.8)
         try:
             if progress:
                 outbox.advance(progress)
-            self._noted_topics.write(outbox)
+            self.noted_topics.write(outbox)
             if now < self._sweep_at:
                 return
             self._sweep_at = now + 1.0
@@ -347,7 +350,7 @@ class WriterThread:
             if present.boot_ns - self._key_made_ns >= DAY_NS or outbox.keys.is_exhausted:
                 self._key_made_ns = present.boot_ns
                 outbox.rotate_data_key(self._keys[0], f"{present.unix_ns // DAY_NS}")
-            if self._queue.empty():
+            if self.queue.empty():
                 outbox.delete_unused_keys()
                 outbox.checkpoint()
         except (sqlite3.Error, OSError) as error:
@@ -355,11 +358,13 @@ class WriterThread:
 
     def _serve_fetch(self, fetch: FetchPage) -> None:
         page: Page | None = None
-        waiting = self._memory_buffer.events_after(fetch.stream, fetch.after)
-        if waiting or any(
-            c.stream.number == fetch.stream and not c.is_stored for c in self._sequence.counters
-        ):
-            page = self._page_from_memory(fetch, waiting)
+        buffered = self.memory_buffer.events_after(fetch.stream, fetch.after)
+        counter = next((c for c in self._sequence.counters if c.stream.number == fetch.stream), None)
+        if buffered or (counter is not None and not counter.is_stored):
+            taken = buffered[: fetch.limit]
+            is_complete = len(taken) == len(buffered)
+            last_seq = counter.last_seq if counter is not None else 0
+            page = Page(taken, max(last_seq, fetch.after) if is_complete else taken[-1].seq)
         elif self._outbox is not None:
             try:
                 page, losses = self._outbox.fetch(fetch.stream, fetch.after, fetch.limit, fetch.max_bytes)
@@ -368,17 +373,8 @@ class WriterThread:
                 self._on_write_failed(error, {})
         self._call_in_loop(fetch.reply, page)
 
-    def _page_from_memory(self, fetch: FetchPage, waiting: list[StoredEvent]) -> Page:
-        taken = waiting[: fetch.limit]
-        if len(taken) < len(waiting):
-            return Page(taken, taken[-1].seq)
-        last = max(
-            (c.last_seq for c in self._sequence.counters if c.stream.number == fetch.stream), default=0
-        )
-        return Page(taken, max(last, fetch.after))
-
     def rotate_master_key(self, outbox: Outbox, new: MasterKey) -> None:
-        """Wrap every data key with a new master key, and use that from now on; the action of a `Call`."""
+        """Wrap every data key with a new master key, and use that from now on; called by an OutboxCall."""
         outbox.rewrap_keys(self._keys[0], new)
         self._keys = new, None
 

@@ -1,1 +1,4 @@
-"""TODO package docstring of gateway/diagnostics/checks."""
+"""Checks of the post and its machine.
+
+Each `check_*` function yields findings, and each module has one subject.
+"""

@@ -1,4 +1,4 @@
-"""As whom the gateway runs, and what that account may open: `doctor` itself is often run by root."""
+"""Account of the gateway, and the files which that account may open. `doctor` itself is often run by root."""
 
 import contextlib
 import grp
@@ -12,26 +12,29 @@ from gateway.diagnostics.checks.daemon import gateway_pid
 from gateway.diagnostics.host import HostView, read_text
 
 SERVICE = "borderpost"
-"""The account that the package makes."""
+"""User account that the package creates."""
 CAP_DAC_OVERRIDE = 1  # capabilities(7)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user with all of its groups."""
+    """A user account with all of its groups."""
 
     name: str
     uid: int
     groups: frozenset[int]
     bypasses_permissions: bool
-    """Whether permissions do not hold for it (CAP_DAC_OVERRIDE): not even root has that in every service."""
+    """True when file permissions do not apply (CAP_DAC_OVERRIDE); in some services not even root has it."""
 
     def can_open(self, file: Path, *, write: bool = False) -> bool:
-        """Whether it may open a file for reading, or for both; raises OSError where there is no such file."""
+        """Return True if the account may read a file, or with `write` also write it.
+
+        Raises OSError for a missing file.
+        """
         status = file.stat()
         if self.bypasses_permissions:
             return True
-        if self.uid == os.geteuid() != 0:  # the kernel also knows of access control lists
+        if self.uid == os.geteuid() != 0:  # The kernel also applies access control lists.
             return os.access(file, os.R_OK | (os.W_OK if write else 0), effective_ids=True)
         wanted = 0o6 if write else 0o4
         if status.st_uid == self.uid:
@@ -43,7 +46,10 @@ class Account:
         return granted & wanted == wanted
 
     def missing_group(self, file: Path) -> str | None:
-        """The group that would let it open a node; None where no membership would, or it is a member."""
+        """Return the group that would allow the account to open a node.
+
+        None if it is a member or no group would help.
+        """
         status = file.stat()
         both = stat.S_IRGRP | stat.S_IWGRP
         if status.st_mode & both != both or status.st_gid == 0 or status.st_gid in self.groups:
@@ -52,7 +58,10 @@ class Account:
 
 
 def gateway_account(state_dir: Path, host: HostView) -> Account:
-    """Whoever runs the gateway on that folder, or else owns the folder, or else is meant to, or else we."""
+    """Return the account that runs the gateway on this state directory.
+
+    Without a running gateway: the owner of the directory, then the package's account, then the present user.
+    """
     with contextlib.suppress(OSError):
         pid = gateway_pid(state_dir, host)
         if pid is not None and (account := _account_of_process(host.proc / str(pid))) is not None:
@@ -70,7 +79,7 @@ def gateway_account(state_dir: Path, host: HostView) -> Account:
 
 
 def _account_of_process(process: Path) -> Account | None:
-    """What a process may: a service can have groups that its user's entry knows nothing of."""
+    """Return the account of a process: a service can have groups that its user's entry does not list."""
     status = dict(
         line.split(":", 1) for line in (read_text(process / "status") or "").splitlines() if ":" in line
     )
@@ -79,7 +88,7 @@ def _account_of_process(process: Path) -> Account | None:
         gids = [int(status["Gid"].split()[1]), *map(int, status["Groups"].split())]
         capabilities = int(status["CapEff"], 16)
     except (KeyError, IndexError, ValueError):
-        return None  # it ended meanwhile
+        return None  # The process ended in the meantime.
     return Account(user_name(uid), uid, frozenset(gids), bool(capabilities >> CAP_DAC_OVERRIDE & 1))
 
 
@@ -92,7 +101,7 @@ def _account_of_user(uid: int) -> Account:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the number where it has none."""
+    """Return the name of a user, or the number where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -100,7 +109,7 @@ def user_name(uid: int) -> str:
 
 
 def group_name(gid: int) -> str:
-    """The name of a group, or the number where it has none."""
+    """Return the name of a group, or the number where it has none."""
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:

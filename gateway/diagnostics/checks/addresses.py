@@ -1,4 +1,4 @@
-"""Where a device's settings lead: nodes of this machine, USB devices, services, smart card readers."""
+"""Addresses in a device's settings: nodes of this machine, USB devices, services, smart card readers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "tcp": 502, "usbip
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One place that a device is looked for at."""
+    """Address at which a device is expected."""
 
     kind: AddressKind
     key: str
-    """The setting that names it, as `board.port`."""
+    """Name of the setting that holds the address, as in `board.port`."""
     text: str
 
     @property
     def endpoint(self) -> tuple[str, int] | None:
-        """Host and port of a network address; None where it has no host."""
+        """Host and port of a network address; None if it has no host."""
         parts = urlsplit(self.text)
         return (parts.hostname, parts.port or PORTS[parts.scheme]) if parts.hostname else None
 
     def __str__(self) -> str:
-        """As it may be shown: without a user or a query, where secrets like to be."""
+        """Return the address without user name and query, which may contain secrets."""
         if self.kind != "network":
             return self.text
         parts = urlsplit(self.text)
@@ -36,7 +36,7 @@ class Address:
 
 
 def find_addresses(settings: BaseModel, at: str = "") -> Iterator[Address]:
-    """Every address in a device's settings, however deep."""
+    """Yield every address in a device's settings, at any depth."""
     for name in type(settings).model_fields:
         key = f"{at}{name}"
         match getattr(settings, name):

@@ -1,4 +1,4 @@
-"""Whether the audit at the post is as it was written."""
+"""Check of the audit files at the post."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,20 +10,21 @@ from gateway.diagnostics.findings import make_finding, make_ok_finding
 
 
 def check_audit(config: Path, state_dir: Path) -> Iterator[Finding]:
-    """Look at every line; signatures are for who has the public key, at another desk."""
+    """Verify every line of the audit. Signatures are verified elsewhere, by the holder of the public key."""
     try:
         verdict = verify(state_dir)
-    except OSError:  # whether the state folder can be used is found elsewhere
+    except OSError:  # Access to the state directory is checked elsewhere.
         return
     if (wrong := verdict.tampering) is not None:
         yield make_finding(
-            "audit_wrong",
+            "audit_verification_failed",
             "error",
             "audit",
-            f"Line {wrong.number} of {wrong.file.name} is wrong ({wrong.kind}): {wrong.text}.",
+            f"Line {wrong.number} of {wrong.file.name} is invalid ({wrong.kind}): {wrong.text}. "
+            "The audit cannot be relied on from there.",
             Action.CALL_SUPPORT,
-            f"Change nothing, copy {state_dir}, and tell who answers for the record; "
+            f"Change nothing, copy {state_dir}, and inform the person responsible for the audit; "
             f"borderpost audit verify {config} --key signing.pub",
         )
     elif verdict.lines:
-        yield make_ok_finding("audit", "audit", f"All {verdict.lines} lines of the audit fit each other.")
+        yield make_ok_finding("audit", "audit", f"All {verdict.lines} lines of the audit are consistent.")

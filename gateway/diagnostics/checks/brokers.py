@@ -1,4 +1,4 @@
-"""Brokers: does TCP reach them, does TLS hold, do they let this gateway in."""
+"""Checks of the brokers: TCP connection, TLS handshake, MQTT login, access control list."""
 
 import socket
 import ssl
@@ -24,7 +24,7 @@ ANSWER_S = 3.0
 
 
 def check_brokers(post: Post, now: datetime) -> Iterator[Finding]:
-    """Try every destination, as the gateway would come to it but under another client identifier."""
+    """Connect to every destination with the gateway's settings and another client identifier."""
     try:
         destinations = delivery_settings(post).destinations
     except OSError as error:
@@ -32,22 +32,23 @@ def check_brokers(post: Post, now: datetime) -> Iterator[Finding]:
             "password_unusable",
             "error",
             "local",
-            f"The password file {error.filename} cannot be read: {error.strerror}.",
+            f"The password file {error.filename} cannot be read: {error.strerror}. The gateway cannot "
+            "log in.",
             Action.CONFIGURE,
             f"sudo chown root:borderpost {error.filename} && sudo chmod 640 {error.filename}",
         )
         return
     gateway = post.gateway
-    nobodys = SiteTopics(gateway.site, gateway.name, gateway.topic_root).acl_probe
+    probe_topic = SiteTopics(gateway.site, gateway.name, gateway.topic_root).acl_probe
     for destination in destinations:
-        asks = gateway.profile == "production" and destination.name == "local"
-        yield from _check_broker(destination.name, destination.broker, now, nobodys if asks else None)
+        probes = gateway.profile == "production" and destination.name == "local"
+        yield from _check_broker(destination.name, destination.broker, now, probe_topic if probes else None)
 
 
 def _check_broker(
     name: str, broker: BrokerSettings, now: datetime, probe_topic: str | None
 ) -> Iterator[Finding]:
-    """`nobodys`: a topic that no access list lets anybody write; None where that is not asked."""
+    """Check one broker. `probe_topic`: topic that no access list permits to write; None: no probe."""
     table = "broker" if name == "local" else name
     try:
         with socket.create_connection((broker.host, broker.port), ANSWER_S) as plain:
@@ -57,10 +58,10 @@ def _check_broker(
                     shown = secure.getpeercert(binary_form=True)
                 if shown is not None:
                     yield check_lifetime(
-                        f"the certificate that the broker of [{table}] shows",
+                        f"the certificate of the broker of [{table}]",
                         certificate_from_der(shown),
                         now,
-                        f"Have whoever runs {broker.host} renew it.",
+                        f"Ask the operator of {broker.host} to renew it.",
                     )
     except ssl.SSLError as error:
         yield _no_tls(name, table, broker, error)
@@ -74,20 +75,21 @@ def _check_broker(
             "broker_acl_missing",
             "error",
             name,
-            f"The broker of [{table}] lets anybody say anything: it has no access list, as the demo's.",
+            f"The broker of [{table}] has no access control list: every client may publish commands.",
             Action.CONFIGURE,
-            "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
+            "Run Mosquitto with the access control list that `borderpost trust` makes: "
+            "config/mosquitto/README.md",
         )
     elif refused is None:
-        yield make_ok_finding("broker_refuses", name, f"The broker of [{table}] lets this gateway in.")
+        yield make_ok_finding("broker_refuses", name, f"The broker of [{table}] accepts this gateway.")
     else:
         yield make_finding(
             "broker_refuses",
             "error",
             name,
-            f"The broker of [{table}] does not let this gateway in: {refused}.",
+            f"The broker of [{table}] rejects this gateway: {refused}. No event is delivered to it.",
             Action.CONFIGURE,
-            f"Give it the user name and password, or the certificate, that [{table}] has; its log says more: "
+            f"Configure in the broker the user name and password, or the certificate, of [{table}]; its log: "
             "sudo journalctl -u mosquitto -n 20",
         )
 
@@ -98,11 +100,12 @@ def _unreachable(name: str, table: str, broker: BrokerSettings, reason: str) -> 
         "broker_unreachable",
         "error" if local else "warning",
         name,
-        f"Nothing answers at {broker.host}:{broker.port}, the broker of [{table}]: {reason}.",
+        f"The broker of [{table}] at {broker.host}:{broker.port} does not respond: {reason}. Events "
+        "are queued.",
         Action.RESTART if local else Action.CALL_SUPPORT,
-        "sudo systemctl restart mosquitto; is [broker] host and port right?"
+        "sudo systemctl restart mosquitto; check host and port of [broker]"
         if local
-        else f"Is the line to headquarters up? ping {broker.host}; events wait in the outbox until it is.",
+        else f"Check the line to headquarters: ping {broker.host}; events stay in the outbox until it works.",
     )
 
 
@@ -113,16 +116,20 @@ def _no_tls(name: str, table: str, broker: BrokerSettings, error: ssl.SSLError) 
         "broker_untrusted",
         "error",
         name,
-        f"The broker of [{table}] cannot prove itself: {reason}.",
+        f"The TLS handshake with the broker of [{table}] failed: {reason}. Events are queued.",
         Action.CALL_SUPPORT if expired else Action.CONFIGURE,
-        f"Have whoever runs {broker.host} renew its certificate; if this machine's clock is wrong, set it."
+        f"Ask the operator of {broker.host} to renew its certificate; if this machine's clock is "
+        "wrong, set it."
         if expired
-        else f"Does {broker.host} stand in its certificate, and is its authority in [{table}.tls] ca_file?",
+        else (
+            f"Check that the certificate of {broker.host} names this host, and that [{table}.tls] "
+            "ca_file has its CA."
+        ),
     )
 
 
 def _refused(broker: BrokerSettings, probe_topic: str | None) -> tuple[str | None, bool]:
-    """Why a broker does not take our CONNECT, None when it does; and whether it let us write `nobodys`."""
+    """Return why a broker rejects our CONNECT, or None; and True if it accepted the probe."""
     answer: list[str | None] = []
     codes: list[ReasonCode] = []
     answered, written = threading.Event(), threading.Event()
@@ -135,7 +142,7 @@ def _refused(broker: BrokerSettings, probe_topic: str | None) -> tuple[str | Non
         answer.append(str(reason) if reason.is_failure else None)
         answered.set()
 
-    # Under the gateway's own identifier the broker would throw the gateway out.
+    # A second client under the gateway's own identifier would disconnect the gateway.
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2, client_id=f"{broker.client_id}-doctor", protocol=mqtt.MQTTv5
     )
@@ -150,7 +157,7 @@ def _refused(broker: BrokerSettings, probe_topic: str | None) -> tuple[str | Non
         client.connect(broker.host, broker.port, keepalive=10, clean_start=True)
         client.loop_start()
         if not answered.wait(ANSWER_S):
-            return "it hangs up, or does not answer", False
+            return "it closes the connection, or does not respond", False
         if probe_topic is not None and answer[0] is None:
             client.publish(probe_topic, b"", qos=1)
             written.wait(ANSWER_S)

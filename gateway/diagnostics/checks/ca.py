@@ -1,4 +1,4 @@
-"""A post's own authority, where its folder is on this machine: what it issued is genuine, and in force."""
+"""Check of the post's certificate authority, if its folder is on this machine: issuers and lifetimes."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -15,16 +15,16 @@ from gateway.pki.inventory import AUTHORITY, Deployment
 from gateway.pki.store import CertificateStore, StoreNotFoundError
 from gateway.pki.verify import find_issues, read_certificates
 
-RENEW = "sudo borderpost trust renew, and take the new files to that machine"
+RENEW = "sudo borderpost trust renew, then copy the new files to that machine"
 
 
 def ca_dir_beside(config: Path) -> Path:
-    """Where a post's authority is kept, if it is on this machine."""
+    """Return the folder of the post's certificate authority, if it is on this machine."""
     return config.absolute().parent / "authority"
 
 
 def check_ca(config: Path, post: Post, now: datetime) -> Iterator[Finding]:
-    """Look at the authority beside a post's file; nothing where there is none."""
+    """Check the certificate authority beside a post's file; yields nothing if there is none."""
     place = ca_dir_beside(config)
     try:
         if not place.is_dir():
@@ -38,7 +38,7 @@ def check_ca(config: Path, post: Post, now: datetime) -> Iterator[Finding]:
             "trust_unreadable",
             "notice",
             "certificates",
-            f"The authority in {place} cannot be looked at by this user.",
+            f"This user may not read the certificate authority in {place}: its certificates are not checked.",
             Action.NONE,
             "sudo borderpost trust show",
         )
@@ -50,7 +50,7 @@ def check_ca_dir(
     deployment: Deployment | None = None,
     reported: Collection[str] = (),
 ) -> Iterator[Finding]:
-    """Look at all that an authority has issued, but what the post's own findings have `told` of already.
+    """Check all certificates of an authority, except those already `reported` by the post's findings.
 
     Raises PermissionError.
     """
@@ -59,10 +59,12 @@ def check_ca_dir(
         yield _changed(f"{flaw.file} {flaw.text}")
     if not wrong:
         yield make_ok_finding(
-            "certificate_forged", "certificates", f"All that {folder.path} issued is as it was issued."
+            "certificate_wrong_issuer",
+            "certificates",
+            f"All certificates in {folder.path} have valid signatures.",
         )
     unusable = {flaw.file for flaw in wrong}
-    of_all = [(AUTHORITY, "the post's own authority")]
+    of_all = [(AUTHORITY, "the post's certificate authority")]
     of_all += [
         (f"{name}/{name}.crt", f"the certificate of {name}")
         for name, entry in folder.current_certificates().items()
@@ -74,23 +76,23 @@ def check_ca_dir(
 
 
 def _fingerprints(post: Post) -> set[str]:
-    """Of every certificate that the post's own file names, as far as it can be read."""
-    seen = set()
+    """Return the fingerprint of every readable certificate that the post's own file names."""
+    fingerprints = set()
     for named in certificate_uses(post):
         try:
             certificates = read_certificates(named.file)
         except (OSError, ValueError):
             continue
-        seen |= {certificate.fingerprint(SHA256()).hex() for certificate in certificates}
-    return seen
+        fingerprints |= {certificate.fingerprint(SHA256()).hex() for certificate in certificates}
+    return fingerprints
 
 
 def _changed(text: str) -> Finding:
     return make_finding(
-        "certificate_forged",
+        "certificate_wrong_issuer",
         "error",
         "certificates",
         f"{text}.",
         Action.CONFIGURE,
-        "Find out who was at that file; then: sudo borderpost trust renew",
+        "Find out who had access to that file; then: sudo borderpost trust renew",
     )

@@ -1,4 +1,4 @@
-"""Certificates: fitting their keys, and not about to run out."""
+"""Checks of certificates: readable, matching key, issuer, lifetime."""
 
 import ssl
 from collections.abc import Iterator
@@ -20,30 +20,33 @@ from gateway.pki.keys import private_key
 from gateway.pki.verify import has_issuer, is_issued_by, read_certificates
 
 EXPIRY_WARNINGS: tuple[tuple[int, Severity], ...] = ((7, "error"), (30, "warning"), (60, "notice"))
-"""From so many days before the end on, it is so bad."""
+"""Days before expiry from which on a finding has the severity."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateUse:
-    """A file with certificates, and what it is for."""
+    """A file with certificates, and its purpose."""
 
     purpose: str
     file: Path
     key_file: Path | None = None
     authority: Path | None = None
-    """Whom the post trusts there: a certificate that says to be by one of those has to be."""
+    """File of the issuer that the post trusts.
+
+    A certificate that names this issuer must have a valid signature.
+    """
     reload_command: str = "sudo systemctl reload borderpost"
-    """How the gateway is made to read it anew."""
+    """Command after which the gateway reads the file again."""
 
 
 def certificate_uses(post: Post) -> Iterator[CertificateUse]:
-    """Every file with certificates that a post names."""
+    """Yield every file with certificates that a post names."""
     for name, destination in (("broker", post.broker), ("hq", post.hq)):
         tls = destination.tls if destination is not None else None
         if tls is None:
             continue
         if tls.ca_file is not None:
-            yield CertificateUse(f"the authority of [{name}]", tls.ca_file)
+            yield CertificateUse(f"the CA of [{name}]", tls.ca_file)
         if tls.cert_file is not None:
             yield CertificateUse(
                 f"the gateway's certificate for [{name}]", tls.cert_file, tls.key_file, tls.ca_file
@@ -56,7 +59,7 @@ def certificate_uses(post: Post) -> Iterator[CertificateUse]:
 
 
 def check_certificates(post: Post, now: datetime) -> Iterator[Finding]:
-    """Look at every file with certificates."""
+    """Check every file with certificates."""
     for named in certificate_uses(post):
         yield from _check_file(named, now)
 
@@ -65,10 +68,12 @@ def _check_file(use: CertificateUse, now: datetime) -> Iterator[Finding]:
     try:
         certificates = read_certificates(use.file)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no PEM certificate"
+        why = (
+            error.strerror if isinstance(error, OSError) and error.strerror else "it is not a PEM certificate"
+        )
         yield _unusable(use, use.file, why)
         return
-    # Of several authorities one that is in force is enough.
+    # One valid authority out of several is sufficient.
     yield check_lifetime(
         use.purpose, max(certificates, key=lambda it: it.not_valid_after_utc), now, _replace(use)
     )
@@ -79,20 +84,23 @@ def _check_file(use: CertificateUse, now: datetime) -> Iterator[Finding]:
 
 
 def _check_issuer(use: CertificateUse, certificate: x509.Certificate, authority: Path) -> Iterator[Finding]:
-    """A broker may know its clients by another authority than its own; that one is not here to be asked."""
+    """Check the signature of the issuer.
+
+    A broker may trust its clients by another CA, which is not on this machine.
+    """
     try:
         trusted = read_certificates(authority)
     except (OSError, ValueError):
-        return  # a finding of its own
+        return  # This has a finding of its own.
     alleged = [issuer for issuer in trusted if has_issuer(certificate, issuer)]
     if alleged and not any(is_issued_by(certificate, issuer) for issuer in alleged):
         yield make_finding(
-            "certificate_forged",
+            "certificate_wrong_issuer",
             "error",
             "certificates",
-            f"{use.file}, {use.purpose}, was changed: the signature of its authority does not fit.",
+            f"{use.file}, {use.purpose}, was changed: the signature of its issuer is invalid.",
             Action.CALL_SUPPORT,
-            f"Find out who was at that file. {_replace(use)}",
+            f"Find out who had access to that file. {_replace(use)}",
         )
 
 
@@ -103,7 +111,7 @@ def _check_key(use: CertificateUse, file: Path, certificate: x509.Certificate) -
         why = (
             error.strerror
             if isinstance(error, OSError) and error.strerror
-            else "it is no key without a password"
+            else "it is not a key without a password"
         )
         yield _unusable(use, file, why)
         return
@@ -116,25 +124,25 @@ def _check_key(use: CertificateUse, file: Path, certificate: x509.Certificate) -
             "key_mismatch",
             "error",
             "certificates",
-            f"The key in {file} does not belong to {use.purpose}, {use.file}.",
+            f"The key in {file} does not belong to {use.purpose}, {use.file}. No TLS connection is possible.",
             Action.CONFIGURE,
-            f"Put the key beside it that it was issued for, then: {use.reload_command}",
+            f"Replace the key by the one that the certificate was issued for, then: {use.reload_command}",
         )
 
 
 def check_lifetime(subject: str, certificate: x509.Certificate, now: datetime, how: str) -> Finding:
-    """How much longer a certificate is in force."""
+    """Return a finding about the remaining lifetime of a certificate."""
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     days = (ends - now).days
     name = subject[0].upper() + subject[1:]
     if now < begins:
         return make_finding(
-            "certificate_early",
+            "certificate_not_yet_valid",
             "error",
             "certificates",
-            f"{name} is in force from {begins:%Y-%m-%d} on, and this machine's clock says {now:%Y-%m-%d}.",
+            f"{name} is valid from {begins:%Y-%m-%d} on, and this machine's clock shows {now:%Y-%m-%d}.",
             Action.CONFIGURE,
-            f"The clock is most likely wrong: timedatectl; set it: {set_clock_command()}",
+            f"The clock is probably wrong: timedatectl; set it: {set_clock_command()}",
         )
     if now > ends:
         return make_finding(
@@ -147,7 +155,7 @@ def check_lifetime(subject: str, certificate: x509.Certificate, now: datetime, h
         )
     if (severity := expiry_severity(days)) is not None:
         return make_finding(
-            "certificate_expires",
+            "certificate_expires_soon",
             severity,
             "certificates",
             f"{name} expires on {ends:%Y-%m-%d}, in {days} days.",
@@ -155,27 +163,27 @@ def check_lifetime(subject: str, certificate: x509.Certificate, now: datetime, h
             how,
         )
     return make_ok_finding(
-        "certificate_expires", "certificates", f"{name} is in force until {ends:%Y-%m-%d}."
+        "certificate_expires_soon", "certificates", f"{name} is valid until {ends:%Y-%m-%d}."
     )
 
 
 def expiry_severity(days: int) -> Severity | None:
-    """How bad it is that something ends in so many days; None: not yet."""
+    """Return the severity of an expiry in so many days; None while it is too early for a warning."""
     return next((severity for limit, severity in EXPIRY_WARNINGS if days < limit), None)
 
 
 def set_clock_command() -> str:
-    """How a clock is set by hand."""
+    """Return the command that sets the clock by hand."""
     return "sudo timedatectl set-ntp false && sudo timedatectl set-time 'YYYY-MM-DD HH:MM:SS'"
 
 
 def certificate_from_der(der: bytes) -> x509.Certificate:
-    """The certificate that a peer showed, from its DER."""
+    """Return the certificate that a peer presented, from its DER."""
     return x509.load_pem_x509_certificate(ssl.DER_cert_to_PEM_cert(der).encode())
 
 
 def _replace(use: CertificateUse) -> str:
-    return f"Have a new one issued, put it in place of {use.file}, then: {use.reload_command}"
+    return f"Request a new certificate, replace {use.file} by it, then: {use.reload_command}"
 
 
 def _unusable(use: CertificateUse, file: Path, reason: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Programs that take devices without being asked, and how each is kept away."""
+"""Services that open devices without being configured to, and the command that stops each."""
 
 from collections.abc import Iterator
 
@@ -10,35 +10,35 @@ from gateway.diagnostics.host import HostView, read_text
 
 CONFLICTING_SERVICES = {
     "ModemManager": (
-        "asks every serial port whether it is a modem",
+        "probes every serial port for a modem",
         "sudo systemctl mask --now ModemManager",
     ),
-    "brltty": ("takes serial adapters for Braille displays", "sudo systemctl mask --now brltty brltty-udev"),
-    "fprintd": ("takes fingerprint scanners", "sudo systemctl mask --now fprintd"),
-    "gpsd": ("takes serial receivers", "sudo systemctl disable --now gpsd.socket gpsd"),
-    "agetty": ("waits for a login at a serial port", "sudo systemctl disable --now 'serial-getty@*'"),
-    "upowerd": ("looks into serial UPSs", "sudo systemctl mask --now upower"),
+    "brltty": ("opens serial adapters as Braille displays", "sudo systemctl mask --now brltty brltty-udev"),
+    "fprintd": ("opens fingerprint scanners", "sudo systemctl mask --now fprintd"),
+    "gpsd": ("opens serial ports as satellite receivers", "sudo systemctl disable --now gpsd.socket gpsd"),
+    "agetty": ("runs a login prompt on a serial port", "sudo systemctl disable --now 'serial-getty@*'"),
+    "upowerd": ("probes serial ports for a UPS", "sudo systemctl mask --now upower"),
 }
 
 
 def stop_command(holder: OpeningProcess) -> str:
-    """How a program lets go of a device."""
+    """Return the command that makes a program release a device."""
     if holder.name in CONFLICTING_SERVICES:
         return CONFLICTING_SERVICES[holder.name][1]
-    return f"See what it is: ps -fp {holder.pid}; end it: sudo kill {holder.pid}"
+    return f"Identify it: ps -fp {holder.pid}; end it: sudo kill {holder.pid}"
 
 
 def check_conflicting_services(host: HostView) -> Iterator[Finding]:
-    """Look for those that are running, whether they have something already or not."""
+    """Report each such service that is running, whether it has opened a device already or not."""
     running = {read_text(comm) for comm in host.proc.glob("[0-9]*/comm")}
     for name in ("ModemManager", "brltty", "fprintd"):
         if name in running:
             does, how = CONFLICTING_SERVICES[name]
             yield make_finding(
-                "rival_running",
+                "conflicting_service",
                 "notice",
                 "machine",
-                f"{name} is running: it {does}.",
+                f"{name} is running: it {does}. The gateway may be unable to open that device.",
                 Action.CONFIGURE,
                 how,
             )

@@ -1,4 +1,4 @@
-"""What counters and last events suggest: a wrong rate, a dirty sensor, a dying cable."""
+"""Checks of counters and last events: wrong baud rate, dirty sensor, failing cable."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,11 +11,11 @@ from gateway.config import DeviceSettings
 from gateway.diagnostics.findings import make_finding
 
 MIN_BAD_FRAMES = 3
-"""So many frames that mean nothing, and not one that does: then the device is not spoken to as it speaks."""
+"""Bad frames, without one good frame, from which on the settings of the port are probably wrong."""
 MAX_BAD_SHARE, MIN_READS = 0.3, 10
-"""A sensor is probably dirty when so much of at least so many reads is bad."""
+"""Share of bad reads, of at least so many reads, from which on a sensor is probably dirty."""
 MIN_DISCONNECTS, MIN_DISCONNECTS_PER_H = 3, 1.0
-"""A cable is probably dying when a device was lost so often, and that often an hour."""
+"""Disconnects in total, and per hour online, from which on a cable is probably failing."""
 CRASHES = 3
 OPTICAL = {Family.PASSPORT_READER: "the glass", Family.FINGERPRINT_SCANNER: "the platen"}
 BAD_FRAME = "bad_frame"
@@ -24,7 +24,7 @@ BAD_FRAME = "bad_frame"
 def check_counters(
     device: DeviceView, configured: DeviceSettings, events: Sequence[EventView], config: Path
 ) -> Iterator[Finding]:
-    """Judge what was counted since somebody last reset the counters, or since the device was first seen."""
+    """Evaluate the counters since their last reset, or since the device was first seen."""
     counted = (
         device.counters.since_reset if device.counters.reset_at is not None else device.counters.lifetime
     )
@@ -33,12 +33,14 @@ def check_counters(
     yield from _check_cable(device, counted, config)
     if device.restarts >= CRASHES:
         yield make_finding(
-            "crashes",
+            "worker_crashes",
             "warning",
             device.position,
-            f"Its process has died {device.restarts} times since the gateway was started.",
+            f"Its worker has crashed {device.restarts} times since the gateway was started; reads "
+            "were lost each time.",
             Action.CALL_SUPPORT,
-            f"borderpost bundle {config}, and send it to whoever maintains the driver {device.driver}.",
+            f"borderpost bundle {config}, and send the archive to the maintainer of the driver "
+            f"{device.driver}.",
         )
 
 
@@ -49,18 +51,20 @@ def _check_baud_rate(
     only_garbage = counted.good_reads == 0 and counted.bad_reads >= MIN_BAD_FRAMES
     if not only_garbage and latest != [BAD_FRAME] * MIN_BAD_FRAMES:
         return
-    how = "Its manual, or its configuration sheet, tells what it sends; then correct the device's table."
-    text = f"{counted.bad_reads} frames came from it and none meant anything"
+    how = (
+        "Look up in its manual or configuration sheet which format it sends; then correct the device's table."
+    )
+    text = f"{counted.bad_reads} frames were received and none was valid"
     baud = getattr(settings, "baud", None)
     if baud is not None:
         set_to = f'baud = {baud}, parity = "{getattr(settings, "parity", "N")}"'
-        text += f": that is what a wrong rate looks like; the file says {set_to}"
+        text += f": this is typical of a wrong baud rate; the file has {set_to}"
         how = (
-            "Try the rates that makers use, 9600, 19200, 115200, as baud in its table, each with: "
+            "Try the usual rates 9600, 19200, 115200 as baud in its table, each with: "
             "sudo systemctl reload borderpost. Parity or framing may be wrong as well."
         )
     yield make_finding(
-        "baud_wrong" if baud is not None else "framing_wrong",
+        "baud_rate_mismatch" if baud is not None else "framing_wrong",
         "error",
         device.position,
         f"{text}.",
@@ -86,7 +90,7 @@ def _check_dirty_sensor(device: DeviceView, counted: CountersView, config: Path)
         f"{counted.bad_reads} of {reads} reads failed: {what} is probably dirty.",
         Action.CLEAN,
         f"Wipe {what} with a soft, dry cloth; then: borderpost counters {config} {device.position} --reset, "
-        "and look again in an hour.",
+        "and check again in an hour.",
     )
 
 
@@ -98,8 +102,9 @@ def _check_cable(device: DeviceView, counted: CountersView, config: Path) -> Ite
         "cable_dying",
         "warning",
         device.position,
-        f"It was lost {counted.disconnects} times in {hours:.0f} hours online: its cable or plug is dying.",
+        f"It was disconnected {counted.disconnects} times in {hours:.0f} hours online: its cable or "
+        "plug is failing.",
         Action.REPLACE,
-        f"Change the cable, then the socket; then: borderpost counters {config} {device.position} --reset. "
-        "What the kernel saw: sudo dmesg | grep -i usb | tail",
+        f"Replace the cable, then the socket; then: borderpost counters {config} {device.position} --reset. "
+        "Kernel messages: sudo dmesg | grep -i usb | tail",
     )

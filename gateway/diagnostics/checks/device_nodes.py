@@ -1,4 +1,4 @@
-"""Devices where they are looked for: is something there, may the gateway open it, who else has it."""
+"""Checks of a device's node: present, unique, openable by the gateway, not opened by another program."""
 
 import os
 import stat
@@ -17,12 +17,12 @@ from gateway.diagnostics.checks.usb_tree import UsbNode, list_usb_devices, match
 from gateway.diagnostics.findings import make_finding
 from gateway.diagnostics.host import HostView
 
-COMM_BYTES = 15  # Linux keeps that much of a process's name; workers are called by their position
+COMM_BYTES = 15  # Linux keeps 15 bytes of a process name; workers are named after their position.
 
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """Something that the gateway's worker opens."""
+    """A node that the device's worker opens."""
 
     path: Path
     device: UsbNode | None
@@ -31,7 +31,7 @@ class _Node:
 def check_device_nodes(
     position: str, address: Address, account: Account, host: HostView, worker: int | None = None
 ) -> Iterator[Finding]:
-    """Look at one address of a device; `worker` is the process that may have it, where that is known."""
+    """Check one address of a device; `worker` is the process that may have opened it, if known."""
     nodes: list[_Node] = []
     if address.kind == "node":
         path = host.node(address.text)
@@ -59,16 +59,16 @@ def _not_found(position: str, address: Address) -> Finding:
         "no_device",
         "error",
         position,
-        f"Nothing is plugged in at {address}.",
+        f"No device is plugged in at {address}.",
         Action.REPLUG,
-        "Check cable and power; `ls -l /dev/serial/by-id` and `lsusb` show what is there.",
+        "Check cable and power; `ls -l /dev/serial/by-id` and `lsusb` list the devices present.",
     )
 
 
 def _ambiguous(position: str, address: Address, there: list[UsbNode]) -> Finding:
     names = ", ".join(f"{node.serial_number or 'no serial number'} at {node.socket}" for node in there)
     return make_finding(
-        "ambiguous",
+        "address_ambiguous",
         "error",
         position,
         f"{len(there)} devices fit {address}: {names}.",
@@ -84,7 +84,7 @@ def _check_permission(position: str, node: _Node, account: Account) -> Iterator[
         status = node.path.stat()
         group = account.missing_group(node.path)
     except OSError:
-        return  # it went meanwhile: the next look says so
+        return  # The node disappeared in the meantime; the next check reports it.
     how = "sudo borderpost udev --install, then: sudo systemctl restart borderpost"
     yield make_finding(
         "no_permission",
@@ -92,7 +92,7 @@ def _check_permission(position: str, node: _Node, account: Account) -> Iterator[
         position,
         f"The gateway runs as {account.name}, which may not open {node.path} "
         f"({stat.filemode(status.st_mode)}, group {group_name(status.st_gid)})"
-        + (f": the group {group} is missing." if group else "."),
+        + (f": it is not a member of the group {group}." if group else "."),
         Action.CONFIGURE,
         how,
     )
@@ -112,7 +112,7 @@ def _check_holders(position: str, node: _Node, host: HostView, worker: int | Non
 
 
 def _is_worker(holder: OpeningProcess, position: str, worker: int | None) -> bool:
-    """Whether it is the gateway's own process for that position."""
+    """Return True for the gateway's own worker of that position."""
     if worker is not None:
         return holder.pid == worker
     return holder.name == position.encode()[-COMM_BYTES:].decode(errors="replace")

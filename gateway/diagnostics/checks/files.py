@@ -1,4 +1,4 @@
-"""Files that a post names: readable by the account of the gateway, not only by whoever asks."""
+"""Check that the gateway's account can read the files that a post names."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +11,13 @@ from gateway.config import Post
 from gateway.diagnostics.checks.accounts import Account
 from gateway.diagnostics.findings import make_finding
 
-SECTIONS = ("broker", "hq", "vault", "commands", "console")
+SECTIONS = ("broker", "hq", "encryption", "commands", "console")
 MADE_BY_OTHERS = ("simulators",)
-"""Not there until somebody else makes it."""
+"""Settings whose files another program creates later."""
 
 
 def check_files(post: Post, account: Account) -> Iterator[Finding]:
-    """Look at passwords, keys, certificates, roles and users."""
+    """Check files of passwords, keys, certificates, roles and users."""
     for section in SECTIONS:
         for key, file in _files(getattr(post, section)):
             try:

@@ -1,4 +1,4 @@
-"""What the kernel said of cables and disks since the start of the machine; only root may read it on most.
+"""Kernel messages about cables and disks since boot. On most machines only root may read them.
 
 Source: Linux, `Documentation/ABI/testing/dev-kmsg`; messages: drivers/usb/core/hub.c, block/blk-core.c.
 """
@@ -23,34 +23,35 @@ MOST_BYTES = 1 << 22
 
 
 def check_usb_resets(positions: Mapping[str, str], host: HostView) -> Iterator[Finding]:
-    """Look for USB devices that the kernel could hardly speak to; `ours` are positions by their socket."""
-    sockets = Counter(said["socket"] for message in _messages(host) if (said := USB.search(message)))
+    """Report USB devices with communication errors. `positions` maps a USB socket to a position."""
+    sockets = Counter(match["socket"] for message in _messages(host) if (match := USB.search(message)))
     for socket, times in sorted(sockets.items()):
         if times >= MIN_OCCURRENCES:
             yield make_finding(
                 "usb_errors",
                 "warning",
                 positions.get(socket, "usb"),
-                f"The kernel had to reset the USB device in socket {socket}, or could not speak to it, "
-                f"{times} times since the start: its cable, plug or power is failing.",
+                f"The kernel reset the USB device in socket {socket}, or could not communicate with it, "
+                f"{times} times since boot: its cable, plug or power is failing.",
                 Action.REPLACE,
-                f"Change the cable, then the socket; what was seen: sudo dmesg | grep 'usb {socket}:' | tail",
+                f"Replace the cable, then the socket; the messages: sudo dmesg | grep 'usb {socket}:' | tail",
             )
 
 
 def check_disk_errors(host: HostView) -> Iterator[Finding]:
-    """Look for disks and file systems that failed."""
+    """Report disks and file systems with errors."""
     disks = Counter(
-        said["disk"] or said["fs"] for message in _messages(host) if (said := DISK.search(message))
+        match["disk"] or match["fs"] for message in _messages(host) if (match := DISK.search(message))
     )
     for name, times in sorted(disks.items()):
         yield make_finding(
             "disk_errors",
             "error",
             "disk",
-            f"The kernel has seen {times} errors of {name} since the start.",
+            f"The kernel has logged {times} errors of {name} since boot: the disk may fail.",
             Action.REPLACE,
-            f"sudo dmesg | grep -w {name} | tail; replace the disk: a post is rebuilt from its one file.",
+            f"sudo dmesg | grep -w {name} | tail; replace the disk: a post can be reinstalled from "
+            "its one file.",
         )
 
 
@@ -58,10 +59,10 @@ def _messages(host: HostView) -> Iterator[str]:
     try:
         log = os.open(host.dev / "kmsg", os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
-        return  # only root may, or there is none
+        return  # Only root may read it, or it does not exist.
     try:
         read = 0
-        # One record a read, EAGAIN after the last of them, EPIPE where one was overwritten.
+        # Each read returns one record; EAGAIN after the last one, EPIPE if one was overwritten.
         while read < MOST_BYTES:
             try:
                 record = os.read(log, 8192)

@@ -42,5 +42,5 @@ def check_licence(position: str, ends: date | None, today: date) -> Iterator[Fin
         if over
         else f"The licence of its maker's software ends on {ends}, in {left} days.",
         Action.CALL_SUPPORT,
-        f'Renew it, then write the new day as licence_ends under [device."{position}"].',
+        f'Renew it, then write the new day as licence_expires under [device."{position}"].',
     )

@@ -1,4 +1,4 @@
-"""The machine: memory and heat."""
+"""Checks of memory and temperature."""
 
 from collections.abc import Iterator
 
@@ -9,41 +9,42 @@ from gateway.diagnostics.host import HostView, read_number, read_text
 
 LOW_MIB = 100
 HOT_C, MARGIN_C = 90.0, 10.0
-"""Too hot where the sensor names no limit of its own; and how near to that limit it may come."""
+"""Limit for a sensor without one of its own, and margin below a limit from which on it is reported."""
 
 
 def check_memory(host: HostView) -> Iterator[Finding]:
-    """Look at how much memory is left, and whether the kernel had to kill for it."""
+    """Check available memory, and whether the kernel killed processes for lack of it."""
     lines = (line.split() for line in (read_text(host.proc / "meminfo") or "").splitlines())
     kib = {parts[0].rstrip(":"): int(parts[1]) for parts in lines if len(parts) > 1}
     if "MemAvailable" in kib:
         left, size = kib["MemAvailable"] // 1024, kib["MemTotal"] // 1024
-        said = f"{left} MiB of {size} MiB memory are free"
+        text = f"{left} MiB of {size} MiB memory are available"
         if left < LOW_MIB:
             yield make_finding(
                 "memory_low",
                 "warning",
                 "machine",
-                f"Only {said}.",
+                f"Only {text}.",
                 Action.RESTART,
-                "Who has it: ps -eo rss,pid,comm --sort=-rss | head; end what does not belong here.",
+                "Largest processes: ps -eo rss,pid,comm --sort=-rss | head; end those that do not "
+                "belong to the post.",
             )
         else:
-            yield make_ok_finding("memory_low", "machine", f"{said}.")
+            yield make_ok_finding("memory_low", "machine", f"{text}.")
     counters = dict(line.split(" ", 1) for line in (read_text(host.proc / "vmstat") or "").splitlines())
     if kills := int(counters.get("oom_kill", 0)):
         yield make_finding(
-            "memory_killed",
+            "out_of_memory_kill",
             "warning",
             "machine",
-            f"Memory ran out since the start: the kernel ended {kills} processes.",
+            f"Memory was exhausted since boot: the kernel killed {kills} processes.",
             Action.CALL_SUPPORT,
-            "Which: sudo journalctl -k -g 'Out of memory' | tail",
+            "List them: sudo journalctl -k -g 'Out of memory' | tail",
         )
 
 
 def check_temperature(host: HostView) -> Iterator[Finding]:
-    """Look at every sensor that knows what is too hot, and at the processor."""
+    """Check every sensor that has a limit, and the processor."""
     hottest = -273.0
     for name, degrees, limit in _sensors(host):
         hottest = max(hottest, degrees)
@@ -52,16 +53,17 @@ def check_temperature(host: HostView) -> Iterator[Finding]:
                 "too_hot",
                 "error" if degrees >= limit else "warning",
                 "machine",
-                f"{name} is at {degrees:.0f} °C, and {limit:.0f} °C is its limit.",
+                f"{name} has {degrees:.0f} °C; its limit is {limit:.0f} °C. The machine may slow down "
+                "or switch off.",
                 Action.CLEAN,
-                "Clear vents and filter of dust, shade the cabinet, see that the fan turns.",
+                "Remove dust from vents and filter, shade the cabinet, check that the fan turns.",
             )
     if hottest > -273.0:
-        yield make_ok_finding("too_hot", "machine", f"The hottest sensor is at {hottest:.0f} °C.")
+        yield make_ok_finding("too_hot", "machine", f"The hottest sensor has {hottest:.0f} °C.")
 
 
 def _sensors(host: HostView) -> Iterator[tuple[str, float, float]]:
-    """Name, temperature and limit of each sensor, in degrees Celsius."""
+    """Yield name, temperature and limit of each sensor, in degrees Celsius."""
     for zone in sorted(host.sys.glob("class/thermal/thermal_zone*")):
         degrees = read_number(zone / "temp")
         critical = [

@@ -1,4 +1,4 @@
-"""What waits in the outbox, for whom, and since when. Never what it says."""
+"""Check of queued events: number, destination and age, never their content."""
 
 import sqlite3
 from collections import Counter
@@ -13,19 +13,19 @@ from gateway.delivery.outbox.database import DATABASE_FILE, OutboxUnusable
 from gateway.diagnostics.findings import make_finding, make_ok_finding
 
 MAX_BACKLOG_AGE = timedelta(minutes=2)
-"""What waits longer than this waits for something that somebody has to do."""
+"""Age of a queued event from which on the delivery needs attention."""
 
 
 def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]:
-    """Look into the outbox."""
+    """Check the outbox."""
     if not (outbox / DATABASE_FILE).exists():
         return
-    waiting: Counter[str] = Counter()
+    queued: Counter[str] = Counter()
     since: dict[str, datetime] = {}
     try:
         for event in inspect.list_events(outbox):
             for destination in event.waiting_destinations:
-                waiting[destination] += 1
+                queued[destination] += 1
                 since.setdefault(destination, datetime.fromisoformat(event.accepted_at))
         parked = Counter(event.destination for event in inspect.list_parked(outbox))
     except (OSError, sqlite3.Error, OutboxUnusable) as error:
@@ -33,30 +33,30 @@ def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]
             "outbox_unreadable",
             "notice",
             "delivery",
-            f"The outbox in {outbox} cannot be looked into: {error}.",
+            f"The outbox in {outbox} cannot be read: {error}.",
             Action.NONE,
             "Run this as root or as the gateway's user.",
         )
         return
-    for destination, count in waiting.items():
+    for destination, count in queued.items():
         if now - since[destination] > MAX_BACKLOG_AGE:
             yield make_finding(
-                "backlog",
+                "outbox_backlog",
                 "warning",
                 "delivery",
-                f"{count} events wait for {destination}, the oldest since "
+                f"{count} events are queued for {destination}, the oldest since "
                 f"{since[destination]:%Y-%m-%d %H:%M} UTC.",
                 Action.CALL_SUPPORT,
-                f"borderpost outbox list {config}; whether its broker answers stands in this report.",
+                f"borderpost outbox list {config}; see the finding about that broker in this report.",
             )
     for destination, count in parked.items():
         yield make_finding(
-            "parked",
+            "events_parked",
             "warning",
             "delivery",
-            f"{count} events were set aside because {destination} cannot take them.",
+            f"{count} events were parked because {destination} cannot accept them: they are not delivered.",
             Action.CALL_SUPPORT,
             f"borderpost outbox list --parked {config}",
         )
-    if not waiting and not parked:
-        yield make_ok_finding("backlog", "delivery", "Nothing waits in the outbox.")
+    if not queued and not parked:
+        yield make_ok_finding("outbox_backlog", "delivery", "The outbox is empty.")

@@ -1,4 +1,4 @@
-"""What disks say of themselves (SMART), where smartmontools are installed and we may ask.
+"""Self-assessment of disks (SMART), if smartmontools are installed and this user may query them.
 
 Source: smartctl(8), `--json` and `--health`; the member `smart_status.passed` of its output.
 """
@@ -17,7 +17,7 @@ ANSWER_S = 10.0
 
 
 def check_smart(host: HostView) -> Iterator[Finding]:
-    """Ask every disk."""
+    """Query every disk."""
     for disk in sorted(path.name for kind in DISKS for path in host.sys.glob(f"block/{kind}")):
         match _health_ok(disk):
             case False:
@@ -25,20 +25,22 @@ def check_smart(host: HostView) -> Iterator[Finding]:
                     "disk_failing",
                     "error",
                     "disk",
-                    f"The disk {disk} says that it is about to fail.",
+                    f"The disk {disk} reports that it is about to fail: queued events may be lost.",
                     Action.REPLACE,
-                    f"sudo smartctl -a /dev/{disk}; replace it now: a post is rebuilt from its one file.",
+                    f"sudo smartctl -a /dev/{disk}; replace it now: a post can be reinstalled from "
+                    "its one file.",
                 )
             case True:
-                yield make_ok_finding("disk_failing", "disk", f"The disk {disk} says that it is well.")
+                yield make_ok_finding("disk_failing", "disk", f"The disk {disk} reports no failure.")
 
 
 def _health_ok(disk: str) -> bool | None:
-    """Its own judgement; None where it cannot be asked."""
+    """Return the disk's own assessment; None if it cannot be queried."""
     command = ("smartctl", "--json", "--health", f"/dev/{disk}")
     try:
-        said = json.loads(subprocess.run(command, capture_output=True, timeout=ANSWER_S, check=False).stdout)
-        passed = said["smart_status"]["passed"]
+        done = subprocess.run(command, capture_output=True, timeout=ANSWER_S, check=False)
+        report = json.loads(done.stdout)
+        passed = report["smart_status"]["passed"]
     except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired):
         return None
     return passed if isinstance(passed, bool) else None

@@ -1,4 +1,4 @@
-"""Trust stores: what the chips and seals of documents are judged by is there, readable, and in force."""
+"""Checks of trust stores, with which chips and seals of documents are verified: present, readable, valid."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,16 +19,16 @@ SOURCE = "your state's CSCA certificates and the ICAO master list, from the auth
 
 
 def check_trust_stores(position: str, device: DeviceSettings, now: datetime) -> Iterator[Finding]:
-    """Look at every trust store that a device's settings name, or should name."""
+    """Check every trust store that a device's settings name, or should name."""
     for key, places in _stores(device.settings):
         if not places:
-            # Seals may be vouched for by the operator alone; chips may not.
+            # Seals may be trusted by configuration alone; chips may not.
             if key.startswith("chip."):
                 yield make_finding(
                     "no_trust_store",
                     "warning",
                     position,
-                    "No trust store is configured: no chip read here is ever called genuine.",
+                    "No trust store is configured: the genuineness of chips cannot be verified here.",
                     Action.CONFIGURE,
                     f'Put {SOURCE} into a folder, and write trust = ["FOLDER"] under '
                     f'[device."{position}".{key.partition(".")[0]}].',
@@ -42,7 +42,7 @@ def _check_store(position: str, places: tuple[Path, ...], now: datetime) -> Iter
     try:
         from drivers.passport.emrtd.pki.trust_store import TrustStore
     except ImportError:
-        return  # the missing extra is a finding of its own
+        return  # The missing extra has a finding of its own.
     store = TrustStore.load(*places)
     fault = f" ({store.faults[0]})" if store.faults else ""
     if not store.authorities:
@@ -51,21 +51,21 @@ def _check_store(position: str, places: tuple[Path, ...], now: datetime) -> Iter
             "error",
             position,
             f"The trust store {where} has no certificate of any state{fault}: "
-            "no document is ever called genuine.",
+            "the genuineness of documents cannot be verified.",
             Action.CONFIGURE,
-            f"Copy {SOURCE}, there; then: sudo systemctl restart borderpost",
+            f"Copy into it {SOURCE}; then: sudo systemctl restart borderpost",
         )
         return
     yield from _in_force(position, where, store, now)
     if store.faults:
         yield make_finding(
-            "trust_faults",
+            "trust_store_invalid",
             "notice",
             position,
-            f"{len(store.faults)} entries of the trust store {where} are of no use; "
+            f"{len(store.faults)} entries of the trust store {where} are unusable; "
             f"the first: {store.faults[0]}.",
             Action.CONFIGURE,
-            "Take those files out, or get them anew.",
+            "Remove those files, or obtain them again.",
         )
 
 
@@ -74,10 +74,11 @@ def _in_force(position: str, where: str, store: "TrustStore", now: datetime) -> 
     expired = [it for it in store.authorities if it.not_after < now]
     if len(expired) == total:
         yield make_finding(
-            "trust_expired",
+            "trust_store_expired",
             "error",
             position,
-            f"All {total} states' certificates in {where} have expired: no document is ever called genuine.",
+            f"All {total} states' certificates in {where} have expired: "
+            "the genuineness of documents cannot be verified.",
             Action.CALL_SUPPORT,
             f"Get anew {SOURCE}.",
         )
@@ -90,12 +91,13 @@ def _in_force(position: str, where: str, store: "TrustStore", now: datetime) -> 
     late = [it for it in store.revocation_lists if it.next_update is not None and it.next_update < now]
     if late:
         yield make_finding(
-            "revocations_old",
+            "crl_outdated",
             "notice",
             position,
-            f"{len(late)} of {len(store.revocation_lists)} revocation lists in {where} are out of date.",
+            f"{len(late)} of {len(store.revocation_lists)} revocation lists in {where} are out of date: "
+            "a revoked signer may be accepted.",
             Action.CALL_SUPPORT,
-            "Get newer lists from the authority that issues passports.",
+            "Obtain newer lists from the authority that issues passports.",
         )
 
 

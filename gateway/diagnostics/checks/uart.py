@@ -1,4 +1,4 @@
-"""What the machine's own serial ports counted: framing errors are what a wrong rate looks like on the wire.
+"""Error counters of the machine's own serial ports: framing errors indicate a wrong baud rate.
 
 Source: Linux, drivers/tty/serial/serial_core.c, `uart_line_info`: `0: uart:16550A ... rx:12 fe:3 oe:1 brk:2`.
 """
@@ -14,11 +14,11 @@ from gateway.diagnostics.host import HostView, read_text
 
 NODE = re.compile(r"ttyS(\d+)")
 FEW, SHARE = 5, 0.05
-"""So many framing errors, and such a share of the bytes that came, are no accident."""
+"""Framing errors, and their share of the received bytes, from which on they are reported."""
 
 
 def check_uart(position: str, node: Path, host: HostView) -> Iterator[Finding]:
-    """Look at one port; those on USB are not counted here."""
+    """Check one port; ports on USB have no such counters."""
     port = NODE.fullmatch(node.name)
     if port is None:
         return
@@ -29,13 +29,13 @@ def check_uart(position: str, node: Path, host: HostView) -> Iterator[Finding]:
         errors, came = counted.get("fe", 0) + counted.get("pe", 0), counted.get("rx", 0)
         if errors >= FEW and errors >= came * SHARE:
             yield make_finding(
-                "baud_wrong",
+                "baud_rate_mismatch",
                 "error",
                 position,
                 f"{node} has counted {errors} framing and parity errors in {came} bytes: its rate or "
                 "parity is not that of the device.",
                 Action.CONFIGURE,
-                "Try the rates that makers use, 9600, 19200, 115200, as baud in its table, each with: "
+                "Try the usual rates 9600, 19200, 115200 as baud in its table, each with: "
                 "sudo systemctl reload borderpost.",
             )
         if overruns := counted.get("oe", 0):
@@ -43,7 +43,7 @@ def check_uart(position: str, node: Path, host: HostView) -> Iterator[Finding]:
                 "port_overrun",
                 "notice",
                 position,
-                f"{node} has lost {overruns} bytes because nobody took them in time.",
+                f"{node} has lost {overruns} bytes because they were not read in time: reads were damaged.",
                 Action.CALL_SUPPORT,
-                "Is the machine overloaded? uptime",
+                "Check the load of the machine: uptime",
             )

@@ -1,4 +1,4 @@
-"""The uninterruptible power supply, asked through Network UPS Tools where they run.
+"""Check of the uninterruptible power supply, queried through Network UPS Tools (NUT) if they run.
 
 Source: NUT, Developer Guide, chapter 9 (network protocol): `LIST UPS`, `LIST VAR`; User Manual, appendix on
 `ups.status`.
@@ -19,33 +19,39 @@ STATUSES: dict[str, tuple[str, Severity, str, Action, str]] = {
     "LB": (
         "ups_low",
         "error",
-        "is nearly empty",
+        "has a nearly empty battery",
         Action.CALL_SUPPORT,
-        "Start the generator, or shut the post down.",
+        "Start the generator, or shut the machine down.",
     ),
-    "OB": ("ups_on_battery", "warning", "runs on its battery", Action.WAIT, "Is the mains gone, or a fuse?"),
-    "RB": ("ups_battery", "warning", "asks for a new battery", Action.REPLACE, "Order its battery pack."),
-    "OVER": ("ups_overload", "error", "is overloaded", Action.CONFIGURE, "Unplug what need not run on it."),
+    "OB": ("ups_on_battery", "warning", "runs on its battery", Action.WAIT, "Check the mains and the fuse."),
+    "RB": ("ups_battery", "warning", "needs a new battery", Action.REPLACE, "Order its battery pack."),
+    "OVER": (
+        "ups_overload",
+        "error",
+        "is overloaded",
+        Action.CONFIGURE,
+        "Unplug devices that need no backup power.",
+    ),
     "BYPASS": (
         "ups_bypass",
         "warning",
-        "is bypassed and protects nothing",
+        "is bypassed and protects no device",
         Action.CALL_SUPPORT,
-        "upsc says why.",
+        "Show the reason with upsc.",
     ),
 }
 
 
 def check_ups(host: HostView) -> Iterator[Finding]:
-    """Ask every UPS how it is; where no NUT runs there is nothing to say."""
+    """Query every UPS; yields nothing if NUT does not run."""
     try:
         with socket.create_connection(host.nut, ANSWER_S) as line, line.makefile("rw", newline="\n") as nut:
             for words in list(_listed(nut, "UPS")):  # to its end, before anything else is asked
                 name = words[0]
                 facts = {
-                    said[1]: said[2].strip().strip('"')
-                    for said in _listed(nut, f"VAR {name}")
-                    if len(said) > 2
+                    fields[1]: fields[2].strip().strip('"')
+                    for fields in _listed(nut, f"VAR {name}")
+                    if len(fields) > 2
                 }
                 yield from _judge(name, facts)
     except OSError:
@@ -62,10 +68,10 @@ def _judge(name: str, facts: dict[str, str]) -> Iterator[Finding]:
         yield make_finding(code, severity, "ups", f"The UPS {name} {what}{left}.", action, how)
     if not status:
         yield make_finding(
-            "ups_silent",
+            "ups_unreachable",
             "warning",
             "ups",
-            f"The UPS {name} does not tell how it is.",
+            f"The UPS {name} does not report its status: a power failure would not be reported.",
             Action.REPLUG,
             f"Check its cable; sudo systemctl restart nut-driver@{name}",
         )
@@ -74,7 +80,7 @@ def _judge(name: str, facts: dict[str, str]) -> Iterator[Finding]:
 
 
 def _listed(nut: TextIO, what: str) -> Iterator[list[str]]:
-    """Ask for a list; yields the words of each line without its kind."""
+    """Request a list; yields the words of each line without its kind."""
     nut.write(f"LIST {what}\n")
     nut.flush()
     kind = what.split(maxsplit=1)[0]

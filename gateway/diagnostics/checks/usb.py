@@ -1,4 +1,4 @@
-"""USB: too little power, too slow a socket, sockets that were switched off, devices put to sleep."""
+"""Checks of USB: power budget, speed, over-current, autosuspend."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,13 +13,13 @@ from gateway.diagnostics.findings import make_finding
 from gateway.diagnostics.host import HostView, read_number, read_text
 
 BUS_POWERED_SOCKET_MA = 100
-"""What a hub without a supply of its own may give at a socket (USB 2.0, section 7.2.1.1)."""
+"""Current that a hub without its own supply may provide per socket (USB 2.0, section 7.2.1.1)."""
 SUPER_SPEED_MBPS = 5000
 HIGH_SPEED_MBPS = 480
 
 
 def check_usb(devices: Mapping[Position, DeviceSettings], host: HostView) -> Iterator[Finding]:
-    """Look at every device that is plugged in, and closer at those of the post."""
+    """Check every connected device, and in more detail those of the post."""
     there = list_usb_devices(host)
     yield from _no_udev(devices, host)
     ours = {node.socket: str(position) for position, node in _ours(devices, there)}
@@ -39,10 +39,10 @@ def _no_udev(devices: Mapping[Position, DeviceSettings], host: HostView) -> Iter
     kinds = {address.kind for device in devices.values() for address in find_addresses(device.settings)}
     if "usb" in kinds and not (host.run / "udev/control").exists():
         yield make_finding(
-            "no_udev",
+            "udev_rules_missing",
             "notice",
             "usb",
-            "udev is not running: rules that let the gateway open USB devices do nothing.",
+            "udev is not running: the rules that permit the gateway to open USB devices have no effect.",
             Action.RESTART,
             "sudo systemctl start systemd-udevd; in a container: run it on the host",
         )
@@ -58,17 +58,17 @@ def _ours(
 
 
 def _power(node: UsbNode, hub: UsbNode, about: str) -> Iterator[Finding]:
-    # Root hubs are the machine itself, and many of them say that they are not.
+    # Root hubs are part of the machine, yet many report that they are not self-powered.
     if hub.socket.startswith("usb") or hub.self_powered or node.max_power_ma <= BUS_POWERED_SOCKET_MA:
         return
     yield make_finding(
         "usb_power",
         "warning",
         about,
-        f"{node} asks for {node.max_power_ma} mA, and its hub at {hub.socket}, which has no supply of its "
-        f"own, may give {BUS_POWERED_SOCKET_MA} mA.",
+        f"{node} needs {node.max_power_ma} mA, but its hub at {hub.socket} has no supply of its own "
+        f"and may provide {BUS_POWERED_SOCKET_MA} mA: the device may fail.",
         Action.REPLUG,
-        "Plug it into the machine itself, or use a hub with a power supply.",
+        "Plug it into the machine directly, or use a hub with a power supply.",
     )
 
 
@@ -78,16 +78,16 @@ def _speed(node: UsbNode, about: str) -> Iterator[Finding]:
     elif (
         "0e" in {read_text(path) for path in node.sysfs.glob("*:*/bInterfaceClass")} and node.speed_mbps <= 12
     ):
-        could = HIGH_SPEED_MBPS  # no camera of this century is made for 12 Mbit/s
+        could = HIGH_SPEED_MBPS  # Every current camera supports more than 12 Mbit/s.
     else:
         return
     yield make_finding(
         "usb_slow",
         "notice",
         about,
-        f"{node} runs at {node.speed_mbps:g} Mbit/s and could do {could}.",
+        f"{node} runs at {node.speed_mbps:g} Mbit/s and supports {could} Mbit/s: transfers are slow.",
         Action.REPLUG,
-        "Plug it into a faster socket, or change the cable.",
+        "Plug it into a faster socket, or replace the cable.",
     )
 
 
@@ -98,10 +98,10 @@ def _sleep(node: UsbNode, about: str) -> Iterator[Finding]:
     ):
         return
     yield make_finding(
-        "usb_asleep",
+        "usb_autosuspend",
         "notice",
         about,
-        f"The kernel has put {node} to sleep to save power; some devices do not wake up again.",
+        f"The kernel has suspended {node} to save power; some devices do not resume.",
         Action.CONFIGURE,
         f"echo on | sudo tee {node.sysfs / 'power/control'}",
     )
@@ -115,8 +115,9 @@ def _over_current(host: HostView) -> Iterator[Finding]:
                 "usb_over_current",
                 "error",
                 "usb",
-                f"The socket {port} was switched off {times} times since the start, because more was drawn "
-                "than it may give.",
+                f"The socket {port} was switched off {times} times since boot, because its current "
+                "was too high.",
                 Action.REPLUG,
-                "Plug that device into a hub with a supply; if it repeats, the device has a short.",
+                "Plug that device into a hub with a supply; if it happens again, the device has a "
+                "short circuit.",
             )

@@ -1,4 +1,4 @@
-"""The USB devices of this machine as sysfs has them: who hangs on whom, how fast, and what they draw.
+"""USB devices of this machine as listed in sysfs: topology, speed, power.
 
 Source: Linux, `Documentation/ABI/testing/sysfs-bus-usb`; USB 2.0, section 9.6 (descriptors).
 """
@@ -16,28 +16,28 @@ SELF_POWERED = 0x40  # bmAttributes, USB 2.0 table 9-10
 
 @dataclass(frozen=True, slots=True)
 class UsbNode:
-    """One device that is plugged in."""
+    """A connected USB device."""
 
     socket: str
-    """As sysfs writes it: bus, dash, ports with dots between, `1-10.2`; a root hub is `usb1`."""
+    """Socket in sysfs notation: bus, dash, ports separated by dots, as in `1-10.2`; a root hub is `usb1`."""
     sysfs: Path
     vendor: str
     product: str
-    """Both as four hexadecimal digits, in lower case."""
+    """Both IDs are four hexadecimal digits in lower case."""
     name: str
     serial_number: str | None
     speed_mbps: float
     version: float
-    """The release of USB that it was made for: 2.0, 3.2."""
+    """USB release that the device supports: 2.0, 3.2."""
     max_power_ma: int
     self_powered: bool
     hub: bool
     node: Path
-    """What a program opens to speak to it as it is."""
+    """Node of the whole device, for programs that use libusb."""
 
     @property
     def parent(self) -> str:
-        """The socket of the hub that it hangs on; empty for a root hub."""
+        """Socket of the hub it is connected to; empty for a root hub."""
         if self.socket.startswith("usb"):
             return ""
         bus, _, ports = self.socket.partition("-")
@@ -46,14 +46,14 @@ class UsbNode:
 
     @property
     def depth(self) -> int:
-        """How many hubs are above it."""
+        """Number of hubs between it and the root."""
         return 0 if self.socket.startswith("usb") else 1 + self.socket.count(".")
 
     def __str__(self) -> str:
         return f"{self.name} at {self.socket}"
 
     def device_nodes(self, host: HostView) -> Iterator[Path]:
-        """What programs open: its serial ports, cameras and keyboards, or else the device itself."""
+        """Yield the nodes that programs open: serial ports, cameras, keyboards, or else the device."""
         kernels = ("*:*/tty*", "*:*/tty/tty*", "*:*/video4linux/video*", "*:*/input/input*/event*")
         named = {path.name for pattern in kernels for path in self.sysfs.glob(pattern)} - {"tty"}
         for name in sorted(named):
@@ -63,14 +63,14 @@ class UsbNode:
 
 
 def list_usb_devices(host: HostView) -> list[UsbNode]:
-    """Every device and hub, a hub before what hangs on it."""
+    """List every device and hub, each hub before the devices connected to it."""
     folder = host.sys / "bus/usb/devices"
     found = [_read(path, host) for path in folder.glob("*") if ":" not in path.name]
     return sorted((node for node in found if node is not None), key=_by_socket)
 
 
 def matching_devices(address: str, devices: list[UsbNode]) -> list[UsbNode]:
-    """The devices that an address of the form `usb:VID:PID[:SERIAL | @SOCKET]` means."""
+    """Return the devices that match an address of the form `usb:VID:PID[:SERIAL | @SOCKET]`."""
     wanted = USB_ADDRESS.fullmatch(address)
     if wanted is None:
         return []
@@ -84,7 +84,7 @@ def matching_devices(address: str, devices: list[UsbNode]) -> list[UsbNode]:
 
 
 def format_tree(devices: list[UsbNode]) -> str:
-    """The tree as text, a device a line."""
+    """Return the tree as text, one device per line."""
     return "\n".join(
         f"{'  ' * device.depth}{device.socket} {device.vendor}:{device.product} {device.name}"
         f" ({device.speed_mbps:g} Mbit/s, {device.max_power_ma} mA)"
@@ -100,7 +100,7 @@ def _by_socket(node: UsbNode) -> tuple[int, list[int]]:
 def _read(path: Path, host: HostView) -> UsbNode | None:
     vendor, product = read_text(path / "idVendor"), read_text(path / "idProduct")
     if vendor is None or product is None:
-        return None  # it went meanwhile
+        return None  # The device was unplugged in the meantime.
     bus, device = read_number(path / "busnum") or 0, read_number(path / "devnum") or 0
     makers = filter(None, (read_text(path / "manufacturer"), read_text(path / "product")))
     return UsbNode(
@@ -119,8 +119,8 @@ def _read(path: Path, host: HostView) -> UsbNode | None:
     )
 
 
-def _decimal(said: str | None) -> float:
+def _decimal(text: str | None) -> float:
     try:
-        return float(said or 0)
+        return float(text or 0)
     except ValueError:
         return 0.0

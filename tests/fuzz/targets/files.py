@@ -32,12 +32,11 @@ from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.outbox.database import (
     DATABASE_FILE,
-    NEWEST_ID_FILE,
-    NewestId,
     OutboxUnusable,
     has_lost_commits,
 )
 from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, master_key
+from gateway.delivery.outbox.outbox import NEWEST_ID_FILE, NewestId
 from gateway.delivery.outbox.recovery import open_outbox
 from gateway.delivery.outbox.sequence import SequenceAllocator
 from gateway.delivery.settings import KeySettings, OutboxSettings

@@ -84,7 +84,7 @@ def _audit() -> tuple[bytes, bytes]:
     words=(
         b'"prev":"',
         b'"audit.resumed"',
-        b'"halves":[',
+        b'"torn_lines":[',
         b'"missing":',
         b'"jws":"',
         b'"audit.pruned"',

@@ -79,8 +79,8 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audit") / "whole"
+def intact_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit") / "intact_chain"
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_log, "MAX_FILE_BYTES", 1300)
@@ -98,27 +98,27 @@ def put(file: Path, lines: list[bytes]) -> None:
     file.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
-def copied(whole: Path, folder: Path) -> Path:
-    shutil.copytree(whole, folder, dirs_exist_ok=True)
+def copied(intact_chain: Path, folder: Path) -> Path:
+    shutil.copytree(intact_chain, folder, dirs_exist_ok=True)
     return folder
 
 
-def test_intact_chain_verifies(whole: Path) -> None:
-    verdict = verify(whole, VERIFIER)
+def test_intact_chain_verifies(intact_chain: Path) -> None:
+    verdict = verify(intact_chain, VERIFIER)
     assert (verdict.tampering, verdict.first_unverified, verdict.torn_at_end) == (None, None, False)
     assert verdict.checkpoints >= 5
     assert verdict.last is not None
     assert verdict.last.type == CHECKPOINT
-    assert verify(whole).first_unverified is not None  # the lines fit each other, without signatures
-    assert verify(whole, Verifier([Ed25519PrivateKey.generate().public_key()])).unknown_keys == {
+    assert verify(intact_chain).first_unverified is not None  # the lines fit each other, without signatures
+    assert verify(intact_chain, Verifier([Ed25519PrivateKey.generate().public_key()])).unknown_keys == {
         Signer(KEY).kid
     }
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_any_single_change_is_found(whole: Path, data: st.DataObject) -> None:
-    found = pages(whole)
+def test_any_single_change_is_found(intact_chain: Path, data: st.DataObject) -> None:
+    found = pages(intact_chain)
     flat = [(file, number) for file, lines in found for number in range(len(lines))]
     lines = {file: list(those) for file, those in found}
     file, number = data.draw(st.sampled_from(flat))
@@ -155,15 +155,17 @@ def test_any_single_change_is_found(whole: Path, data: st.DataObject) -> None:
         read[file] = (
             read[file][:where] + data.draw(st.sampled_from([b"\n", b" ", b"0", b"{}\n"])) + read[file][where:]
         )
-    touched = whole.parent / "touched"
+    touched = intact_chain.parent / "touched"
     touched.mkdir(exist_ok=True)
-    (touched / CHAIN_HEAD_FILE).write_bytes((whole / CHAIN_HEAD_FILE).read_bytes())
+    (touched / CHAIN_HEAD_FILE).write_bytes((intact_chain / CHAIN_HEAD_FILE).read_bytes())
     for path, content in read.items():
         (touched / path.name).write_bytes(content)
     verdict = verify(touched, VERIFIER)
     assert verdict.tampering is not None
     if what in ("change", "remove"):
-        assert (whole / verdict.tampering.file.name, verdict.tampering.number) in near(found, file, number)
+        assert (intact_chain / verdict.tampering.file.name, verdict.tampering.number) in near(
+            found, file, number
+        )
 
 
 def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list[tuple[Path, int]]:
@@ -186,7 +188,7 @@ def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list
         ("rewrite", "forged", 6),
     ],
 )
-def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: TamperKind, number: int) -> None:
+def test_first_invalid_line_is_named(tmp_path: Path, doing: str, kind: TamperKind, number: int) -> None:
     fill(tmp_path, 10)
     ((file, lines),) = pages(tmp_path)
     match doing:
@@ -266,9 +268,9 @@ def test_power_cut_during_recovery(tmp_path: Path) -> None:
     half = file.read_bytes() + b'{"n":4,"prev":"00'
     file.write_bytes(half)
     opened(tmp_path).write([note(4)], at(4))
-    told = file.read_bytes()
-    for cut in range(len(half), len(told), 7):
-        file.write_bytes(told[:cut])
+    recovered = file.read_bytes()
+    for cut in range(len(half), len(recovered), 7):
+        file.write_bytes(recovered[:cut])
         (tmp_path / CHAIN_HEAD_FILE).write_bytes(head)
         opened(tmp_path).write([note(5)], at(5))
         verdict = verify(tmp_path, VERIFIER)
@@ -325,9 +327,7 @@ def test_full_disk_loses_no_written_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert (verdict.tampering, verdict.first_unverified, verdict.torn_lines) == (None, None, 0)
 
 
-def test_line_is_synced_before_chain_head(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_line_is_synced_before_chain_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     pwrite = audit_log.os.pwrite
 
@@ -384,7 +384,7 @@ KINDS = st.sampled_from(
     [CHECKPOINT, RESUMED, PRUNED, LINES_DROPPED, STARTED, TRAVELLER_READS, "command.decided", "claim.changed"]
 )
 NAMES = st.sampled_from(
-    ["halves", "missing", "expected", "reads", "from", "times", "last", "sha256", "station"]
+    ["torn_lines", "missing", "expected", "reads", "from", "count", "last", "sha256", "station"]
 )
 
 
@@ -406,8 +406,8 @@ NAMES = st.sampled_from(
         max_size=4,
     )
 )
-def test_any_content_gives_a_result(whole: Path, lines: list[bytes]) -> None:
-    nonsense = whole.parent / "nonsense"
+def test_any_content_gives_a_result(intact_chain: Path, lines: list[bytes]) -> None:
+    nonsense = intact_chain.parent / "nonsense"
     nonsense.mkdir(exist_ok=True)
     put(nonsense / AUDIT_FILE, lines)
     verify(nonsense, VERIFIER)

@@ -94,7 +94,7 @@ def exported(folder: Path, *more: object) -> dict:
 def test_verify_exit_codes(folder: Path) -> None:
     key = ("--key", folder / "signing.pub")
     whole = run("verify", folder, *key)
-    assert (whole.exit_code, whole.stdout.splitlines()[-1]) == (0, "whole")
+    assert (whole.exit_code, whole.stdout.splitlines()[-1]) == (0, "complete and unchanged")
     known = parse_line((folder / AUDIT_FILE).read_bytes().splitlines()[2])
     assert known is not None
     assert run("verify", folder, *key, "--expect", f"3:{known.digest}").exit_code == 0
@@ -108,12 +108,12 @@ def test_verify_exit_codes(folder: Path) -> None:
     (folder / AUDIT_FILE).write_bytes((folder / AUDIT_FILE).read_bytes().replace(b'"t-2"', b'"t-9"', 1))
     wrong = run("verify", folder, *key)
     assert wrong.exit_code == os.EX_DATAERR
-    assert f"WRONG {folder / AUDIT_FILE}:4: changed" in wrong.stdout.replace("\n", "")
-    assert json.loads(run("verify", folder, *key, "--json").stdout)["wrong"]["line"] == 4
+    assert f"INVALID {folder / AUDIT_FILE}:4: changed" in wrong.stdout.replace("\n", "")
+    assert json.loads(run("verify", folder, *key, "--json").stdout)["tampering"]["line"] == 4
     (finding,) = check_audit(Path("post.toml"), folder)
-    assert (finding.code, finding.severity) == ("audit_wrong", "error")
-    assert finding.text.startswith("Line 4 of audit.jsonl is wrong (changed)")
-    assert exported(folder)["incomplete"][0].startswith("the record is wrong at audit.jsonl:4")
+    assert (finding.code, finding.severity) == ("audit_verification_failed", "error")
+    assert finding.text.startswith("Line 4 of audit.jsonl is invalid (changed)")
+    assert exported(folder)["incomplete"][0].startswith("the audit is invalid at audit.jsonl:4")
     assert run("verify", folder, "--key", folder / "signing.key").exit_code == os.EX_USAGE
     (folder / AUDIT_FILE).unlink()
     assert run("verify", folder).exit_code == os.EX_DATAERR  # its last line is known elsewhere
@@ -135,8 +135,8 @@ def test_export_of_window(folder: Path) -> None:
     ]
     assert [(one["transaction"], one["who"]) for one in found["sessions"]] == [("t-2", ["lane-1", "lane-2"])]
     assert found["wires_revealed"][0]["reason"] == "vendor asks"
-    assert found["incomplete"] == ["part of these reads took place before the window"]
-    assert found["record"]["wrong"] is None
+    assert found["incomplete"] == ["part of these reads was before the window"]
+    assert found["record"]["tampering"] is None
     table = run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29").stdout
     assert "at most 12" in table
     assert "vendor asks" in table
@@ -161,6 +161,8 @@ def test_export_names_run_without_checkpoint(folder: Path) -> None:
     )
     found = json.loads(run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29", "--json").stdout)
     assert (
-        f"the run before {at(140)} ended without a checkpoint: up to an hour of reads is not counted" in found["incomplete"]
+        f"the run before {at(140)} ended without a checkpoint: up to an hour of reads is not counted"
+        in found["incomplete"]
     )
-    assert "the gateway is running: reads since its last checkpoint are not counted yet" in found["incomplete"]
+    running = "the gateway is running: reads since its last checkpoint are not counted yet"
+    assert running in found["incomplete"]

@@ -28,9 +28,7 @@ def kept(folder: Path) -> AuditJournal:
     return AuditJournal(folder, "_gw/gw-1", FakeTime(), Signer(KEY).sign)
 
 
-async def test_records_read_newest_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_records_read_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_log, "MAX_FILE_BYTES", 4000)
     audit = kept(tmp_path)
     audit.record("lane-1/reader", ClockStepped(step_ms=1, clock_status="synced", first_synced=True))
@@ -60,9 +58,7 @@ async def test_torn_line_costs_only_itself(tmp_path: Path) -> None:
     assert verify(tmp_path, Verifier([KEY.public_key()])).torn_lines == 1
 
 
-async def test_lines_signed_within_an_hour(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_lines_signed_within_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "CHECKPOINT_S", 0.01)
     audit = kept(tmp_path)
     audit.record("lane-1/reader", acted("once"))
@@ -76,9 +72,7 @@ async def test_lines_signed_within_an_hour(
     assert (tmp_path / AUDIT_FILE).stat().st_size == size  # nothing new, so no further checkpoint
 
 
-async def test_full_disk_queues_then_counts_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_full_disk_queues_then_counts_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MAX_PENDING_LINES", 3)
     audit = kept(tmp_path)
 

@@ -1,4 +1,4 @@
-"""The command line as a person uses it: real processes, their output and exit codes."""
+"""The command line in real processes: output and exit codes."""
 
 import asyncio
 import json
@@ -41,20 +41,18 @@ def test_help_and_version() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["watch", "--nonsense"], ["demo", "--duration", "soon"]])
-def test_a_usage_error_ends_with_ex_usage(arguments: list[str]) -> None:
+def test_usage_error_exit_code(arguments: list[str]) -> None:
     assert borderpost(*arguments).returncode == os.EX_USAGE
 
 
-def test_a_correct_file_is_said_to_be_so() -> None:
+def test_config_check_accepts_valid_file() -> None:
     checked = borderpost("config", "check", ROOT / "config/example.toml")
     assert checked.returncode == 0
-    assert "nothing wrong" in checked.stdout
+    assert "no errors" in checked.stdout
 
 
 @pytest.mark.parametrize("command", [["config", "check"], ["run"], ["watch"], ["devices"]])
-def test_a_broken_file_ends_every_command_with_ex_config_and_a_remedy(
-    command: list[str], tmp_path: Path
-) -> None:
+def test_invalid_file_ends_each_command_with_remedy(command: list[str], tmp_path: Path) -> None:
     file = tmp_path / "post.toml"
     file.write_text(
         (ROOT / "config/example.toml").read_text().replace('profile = "production"', "profile = 7")
@@ -62,16 +60,16 @@ def test_a_broken_file_ends_every_command_with_ex_config_and_a_remedy(
     ended = borderpost(*command, file)
     assert ended.returncode == 78
     assert f"{file}:" in ended.stderr
-    assert "production" in ended.stderr, "the remedy names what may be written"
+    assert "production" in ended.stderr, "the remedy names the accepted values"
     assert not (tmp_path / "state").exists(), "nothing was started"
 
 
-def test_the_committed_contract_is_what_the_models_say() -> None:
+def test_committed_contract_matches_models() -> None:
     checked = borderpost("contract", "config/contract", "--check")
     assert checked.returncode == 0, checked.stderr
 
 
-def test_a_drift_of_the_contract_is_named(tmp_path: Path) -> None:
+def test_changed_contract_is_reported(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "config/contract", tmp_path / "contract")
     (tmp_path / "contract" / "asyncapi.yaml").write_text("{}")
     checked = borderpost("contract", tmp_path / "contract", "--check")
@@ -82,8 +80,8 @@ def test_a_drift_of_the_contract_is_named(tmp_path: Path) -> None:
     assert written == (ROOT / "config/contract/asyncapi.yaml").read_text()
 
 
-def test_two_demos_at_once_show_reads_of_every_reader_and_end_by_themselves() -> None:
-    """One on Mosquitto, the other on the broker that comes as a wheel."""
+def test_two_demos_run_at_once() -> None:
+    """One uses Mosquitto, the other the broker from the wheel."""
     running = {
         broker: Borderpost(
             "demo", "--port", 0, "--duration", 12, COLUMNS="160", BORDERPOST_DEMO_BROKER=broker
@@ -102,7 +100,7 @@ def test_two_demos_at_once_show_reads_of_every_reader_and_end_by_themselves() ->
             assert f"lane-{lane}/reader    simulated" in shown
 
 
-def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
+def test_demo_fails_without_reads(tmp_path: Path) -> None:
     post = tmp_path / "post.toml"
     text = (ROOT / "config/demo-post.toml").read_text()
     post.write_text(text.replace("lane-4-reader", "somewhere-else"))
@@ -111,25 +109,25 @@ def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
     assert "nothing" in ended.stdout
 
 
-async def test_devices_and_watch_show_what_a_workstation_sees(house: GatewayFixture, tmp_path: Path) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    house.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
-    await house.start()
-    async with house.workstation() as desk:
+async def test_devices_and_watch_show_workstation_view(gateway: GatewayFixture, tmp_path: Path) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    gateway.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
+    await gateway.start()
+    async with gateway.workstation() as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)
         await until(lambda: desk.status("lane-2/reader").state is not None)
         await until(lambda: desk.status("lane-2/reader").state.cause is not None)
-    shown = await asyncio.to_thread(borderpost, "devices", house.config)
+    shown = await asyncio.to_thread(borderpost, "devices", gateway.config)
     assert shown.returncode == 1, "one is not online"
     assert "lane-1/reader" in shown.stdout
     assert "no_device" in shown.stdout
     assert "replug" in shown.stdout
-    plain = await asyncio.to_thread(borderpost, "devices", house.config, "--mqtt", "--json")
+    plain = await asyncio.to_thread(borderpost, "devices", gateway.config, "--mqtt", "--json")
     assert [device["online"] for device in json.loads(plain.stdout)] == [True, False]
     watching = await asyncio.create_subprocess_exec(
         BORDERPOST,
-        *("watch", str(house.config), "-p", "lane-1/reader"),
+        *("watch", str(gateway.config), "-p", "lane-1/reader"),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "COLUMNS": "160"},
     )
@@ -148,22 +146,22 @@ async def test_devices_and_watch_show_what_a_workstation_sees(house: GatewayFixt
     assert "simulated" in seen
 
 
-async def test_devices_says_when_there_is_no_broker(house: GatewayFixture) -> None:
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    house.broker.stop()
-    ended = await asyncio.to_thread(borderpost, "devices", house.config)
+async def test_devices_reports_missing_broker(gateway: GatewayFixture) -> None:
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    gateway.broker.stop()
+    ended = await asyncio.to_thread(borderpost, "devices", gateway.config)
     assert ended.returncode == os.EX_UNAVAILABLE
-    assert f"127.0.0.1:{house.broker.port}: connection refused" in ended.stderr
+    assert f"127.0.0.1:{gateway.broker.port}: connection refused" in ended.stderr
 
 
-async def test_the_outbox_is_listed_counted_exported_and_purged(house: GatewayFixture) -> None:
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    await house.start()
+async def test_outbox_commands(gateway: GatewayFixture) -> None:
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await gateway.start()
     await wire.wait_for_host()
-    async with house.workstation() as desk:
+    async with gateway.workstation() as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)
-    house.broker.stop()
+    gateway.broker.stop()
     for _ in range(3):
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
 
@@ -171,44 +169,46 @@ async def test_the_outbox_is_listed_counted_exported_and_purged(house: GatewayFi
         return await asyncio.to_thread(borderpost, "outbox", *arguments)
 
     async with asyncio.timeout(20):
-        while len((await outbox("export", house.config)).stdout.splitlines()) < 3:
+        while len((await outbox("export", gateway.config)).stdout.splitlines()) < 3:
             await asyncio.sleep(0.1)
-    exported = (await outbox("export", house.config)).stdout
+    exported = (await outbox("export", gateway.config)).stdout
     assert [json.loads(line)["seq"] for line in exported.splitlines()] == [1, 2, 3]
     assert "ERIKSSON" not in exported
-    assert "lane-1/reader/traveller" in (await outbox("list", house.config)).stdout
-    assert " 3 " in (await outbox("count", house.config)).stdout
-    assert (await outbox("list", house.config, "--parked")).returncode == 0
-    refused = await outbox("purge", house.config, "--yes")
+    assert "lane-1/reader/traveller" in (await outbox("list", gateway.config)).stdout
+    assert " 3 " in (await outbox("count", gateway.config)).stdout
+    assert (await outbox("list", gateway.config, "--parked")).returncode == 0
+    refused = await outbox("purge", gateway.config, "--yes")
     assert refused.returncode == os.EX_TEMPFAIL, "the gateway runs"
-    assert await house.stop() == 0
-    assert "3 events deleted" in (await outbox("purge", house.config, "--yes", "--class", "traveller")).stdout
-    assert (await outbox("export", house.config)).stdout == ""
+    assert await gateway.stop() == 0
+    assert (
+        "3 events deleted" in (await outbox("purge", gateway.config, "--yes", "--class", "traveller")).stdout
+    )
+    assert (await outbox("export", gateway.config)).stdout == ""
 
 
-async def test_an_outbox_that_is_not_there_is_said_to_be_so(house: GatewayFixture) -> None:
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    ended = await asyncio.to_thread(borderpost, "outbox", "count", house.config)
+async def test_missing_outbox_is_reported(gateway: GatewayFixture) -> None:
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    ended = await asyncio.to_thread(borderpost, "outbox", "count", gateway.config)
     assert ended.returncode == os.EX_NOINPUT
     assert "never ran" in ended.stderr
 
 
-async def test_run_becomes_the_daemon_and_simulate_the_post(house: GatewayFixture) -> None:
-    """The two programs meet only at the addresses of the devices."""
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
-    post = house.folder / "devices.toml"
+async def test_run_starts_daemon_and_simulate_starts_post(gateway: GatewayFixture) -> None:
+    """The two programs are connected only through the addresses of the devices."""
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    post = gateway.folder / "devices.toml"
     post.write_text(
         '[[simulator]]\nname = "lane-1/reader"\nkind = "serial-mrz"\nframing = "accessis"\n'
-        f'path = "{house.port("lane-1/reader")}"\nseed = 1\nevery_s = 0.2\n'
+        f'path = "{gateway.port("lane-1/reader")}"\nseed = 1\nevery_s = 0.2\n'
     )
     simulating = await asyncio.create_subprocess_exec(
-        BORDERPOST, *("simulate", post, "--run-dir", house.folder / "run"), stdout=asyncio.subprocess.PIPE
+        BORDERPOST, *("simulate", post, "--run-dir", gateway.folder / "run"), stdout=asyncio.subprocess.PIPE
     )
     running = await asyncio.create_subprocess_exec(
-        BORDERPOST, *("run", house.config), stderr=asyncio.subprocess.DEVNULL
+        BORDERPOST, *("run", gateway.config), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with house.workstation("lane-1/reader") as desk, asyncio.timeout(30):
+        async with gateway.workstation("lane-1/reader") as desk, asyncio.timeout(30):
             async for received in desk:
                 assert received.is_simulated
                 break
@@ -221,7 +221,7 @@ async def test_run_becomes_the_daemon_and_simulate_the_post(house: GatewayFixtur
     assert b"document" in said
 
 
-async def test_a_simulated_post_with_mistakes_is_refused(tmp_path: Path) -> None:
+async def test_simulate_refuses_invalid_post(tmp_path: Path) -> None:
     post = tmp_path / "devices.toml"
     post.write_text('[[simulator]]\nname = "lane-1/reader"\nkind = "teapot"\n')
     ended = await asyncio.to_thread(borderpost, "simulate", post, "--run-dir", tmp_path / "run")

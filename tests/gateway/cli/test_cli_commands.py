@@ -1,4 +1,4 @@
-"""`borderpost command` and `borderpost claims`, as a person at a terminal uses them."""
+"""`borderpost command` and `borderpost claims` on a terminal."""
 
 import asyncio
 import json
@@ -50,19 +50,19 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def wire(house: GatewayFixture, monkeypatch: pytest.MonkeyPatch) -> SerialLine:
+async def wire(gateway: GatewayFixture, monkeypatch: pytest.MonkeyPatch) -> SerialLine:
     monkeypatch.syspath_prepend(PLUGINS)
     for name, word in USERS.items():
-        (house.folder / name).write_text(word)
-        (house.folder / name).chmod(0o600)
-    (house.folder / "roles.toml").write_text(ROLES)
-    house.login = 'username = "gw-1"\npassword_file = "gw-1"'
-    house.extra = '[commands]\nroles_file = "roles.toml"\nmoves_every_s = 0.01\n'
-    wire = await house.wire(BARRIER)
-    house.describe(BARRIER, "obedient")
-    await house.start()
+        (gateway.folder / name).write_text(word)
+        (gateway.folder / name).chmod(0o600)
+    (gateway.folder / "roles.toml").write_text(ROLES)
+    gateway.login = 'username = "gw-1"\npassword_file = "gw-1"'
+    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\n'
+    wire = await gateway.wire(BARRIER)
+    gateway.describe(BARRIER, "obedient")
+    await gateway.start()
     await wire.wait_for_host()
-    await until(lambda: '"destination_connected"' in house.log and '"online"' in house.log)
+    await until(lambda: '"destination_connected"' in gateway.log and '"online"' in gateway.log)
     return wire
 
 
@@ -70,25 +70,25 @@ async def borderpost(*arguments: object) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app, [str(one) for one in arguments])
 
 
-def station(house: GatewayFixture, name: str) -> tuple[object, ...]:
-    return "--station", name, "--password-file", house.folder / name
+def station(gateway: GatewayFixture, name: str) -> tuple[object, ...]:
+    return "--station", name, "--password-file", gateway.folder / name
 
 
-async def answer(house: GatewayFixture, name: str, *arguments: object) -> tuple[int, dict[str, Any]]:
-    ran = await borderpost(*arguments, "--json", *station(house, name))
+async def answer(gateway: GatewayFixture, name: str, *arguments: object) -> tuple[int, dict[str, Any]]:
+    ran = await borderpost(*arguments, "--json", *station(gateway, name))
     assert ran.stdout, (ran.stderr, ran.exception)
     return ran.exit_code, json.loads(ran.stdout)
 
 
-async def test_a_device_is_commanded_from_the_command_line(house: GatewayFixture, wire: SerialLine) -> None:
-    open_up = ("command", house.config, BARRIER, "open-up")
-    asking = asyncio.create_task(borderpost(*open_up, "--arg", "width_cm=30", *station(house, "chief")))
+async def test_command_moves_barrier(gateway: GatewayFixture, wire: SerialLine) -> None:
+    open_up = ("command", gateway.config, BARRIER, "open-up")
+    asking = asyncio.create_task(borderpost(*open_up, "--arg", "width_cm=30", *station(gateway, "chief")))
     await wire.wait_for_bytes(b"open-up chief")
     await wire.send(b"opened\n")
     ran = await asking
     assert (ran.exit_code, ran.stdout) == (0, "lane-1/barrier open-up: done width_cm=30\n")
     asking = asyncio.create_task(
-        answer(house, "chief", *open_up, "--args", '{"width_cm": 20}', "--transaction", "t-1")
+        answer(gateway, "chief", *open_up, "--args", '{"width_cm": 20}', "--transaction", "t-1")
     )
     await wire.send(b"opened\n")
     code, said = await asking
@@ -100,9 +100,9 @@ async def test_a_device_is_commanded_from_the_command_line(house: GatewayFixture
     )
 
 
-async def test_every_way_not_to_be_done_has_its_exit_code(house: GatewayFixture, wire: SerialLine) -> None:
+async def test_exit_code_of_each_failure(gateway: GatewayFixture, wire: SerialLine) -> None:
     def ask(name: str, verb: str, *more: object) -> Any:
-        return answer(house, name, "command", house.config, BARRIER, verb, *more)
+        return answer(gateway, name, "command", gateway.config, BARRIER, verb, *more)
 
     for name, verb, more, code, reason in (
         ("idle", "look", (), os.EX_NOPERM, "not_permitted"),
@@ -119,7 +119,7 @@ async def test_every_way_not_to_be_done_has_its_exit_code(house: GatewayFixture,
     failing = asyncio.create_task(ask("chief", "open-up"))
     await wire.send(b"jammed\n")
     assert (await failing)[0] == os.EX_IOERR
-    shown = await borderpost("command", house.config, BARRIER, "refuse", *station(house, "chief"))
+    shown = await borderpost("command", gateway.config, BARRIER, "refuse", *station(gateway, "chief"))
     assert shown.exit_code == os.EX_TEMPFAIL
     assert "A person is in the way.\n    Clear the passage" in shown.stderr
     for wrong in (
@@ -128,36 +128,36 @@ async def test_every_way_not_to_be_done_has_its_exit_code(house: GatewayFixture,
         (BARRIER, "look", "--arg", "=3"),
         ("barrier", "look"),
     ):
-        ran = await borderpost("command", house.config, *wrong, *station(house, "chief"))
+        ran = await borderpost("command", gateway.config, *wrong, *station(gateway, "chief"))
         assert ran.exit_code == os.EX_USAGE
     ran = await borderpost(
-        "command", house.config, BARRIER, "look", "--password-file", "/nowhere", "--station", "x"
+        "command", gateway.config, BARRIER, "look", "--password-file", "/nowhere", "--station", "x"
     )
     assert ran.exit_code == os.EX_NOINPUT
-    assert await house.stop() == 0
+    assert await gateway.stop() == 0
     assert (await ask("chief", "look"))[0] == os.EX_UNAVAILABLE
 
 
-async def test_claims_are_listed_stolen_and_released(house: GatewayFixture, wire: SerialLine) -> None:
-    claims = ("claims", "list", house.config)
-    assert (await borderpost(*claims)).stdout == "nothing is claimed\n"
-    code, _ = await answer(house, "counter-1", "command", house.config, BARRIER, "claim")
+async def test_claims_list_steal_release(gateway: GatewayFixture, wire: SerialLine) -> None:
+    claims = ("claims", "list", gateway.config)
+    assert (await borderpost(*claims)).stdout == "no device is claimed\n"
+    code, _ = await answer(gateway, "counter-1", "command", gateway.config, BARRIER, "claim")
     assert code == 0
     assert "counter-1" in (await borderpost(*claims)).stdout
-    code, said = await answer(house, "chief", "claims", "release", house.config, BARRIER)
+    code, said = await answer(gateway, "chief", "claims", "release", gateway.config, BARRIER)
     assert (code, said["reason"]) == (os.EX_TEMPFAIL, "not_claimed")
     code, said = await answer(
-        house, "chief", "claims", "steal", house.config, BARRIER, "--reason", "Shift change."
+        gateway, "chief", "claims", "steal", gateway.config, BARRIER, "--reason", "Shift change."
     )
     assert (code, said["result"]) == (0, {"lease_s": 30, "previous_holder": "counter-1"})
     (listed,) = json.loads((await borderpost(*claims, "--json")).stdout)
     assert (listed["position"], listed["holder"]) == (BARRIER, "chief")
-    ran = await borderpost("claims", "release", house.config, BARRIER, *station(house, "chief"))
+    ran = await borderpost("claims", "release", gateway.config, BARRIER, *station(gateway, "chief"))
     assert ran.stdout == "lane-1/barrier release: done\n"
     assert json.loads((await borderpost(*claims, "--json")).stdout) == []
 
 
-async def test_the_gateways_own_name_commands_nothing(house: GatewayFixture, wire: SerialLine) -> None:
-    ran = await borderpost("command", house.config, BARRIER, "stop")
+async def test_gateway_login_cannot_command(gateway: GatewayFixture, wire: SerialLine) -> None:
+    ran = await borderpost("command", gateway.config, BARRIER, "stop")
     assert ran.exit_code == os.EX_NOPERM
     assert "role file does not know this station" in ran.stderr

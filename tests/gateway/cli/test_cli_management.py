@@ -1,4 +1,4 @@
-"""The technician's commands, as a person at a terminal uses them: what they say, and their exit codes."""
+"""The technician's commands on a terminal: output and exit codes."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ def post(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def borderpost(post: Path, daemon: FakeDaemon) -> AsyncIterator[Borderpost]:
-    """The command line, beside a console on its socket."""
+    """Command line beside a console on its socket."""
     folder = post.parent / "state"
     ended = asyncio.Event()
     with socket.socket(socket.AF_UNIX) as listening:
@@ -59,9 +59,7 @@ async def borderpost(post: Path, daemon: FakeDaemon) -> AsyncIterator[Borderpost
         await serving
 
 
-async def test_every_device_has_one_line_and_what_is_wrong_with_it_its_remedy(
-    borderpost: Borderpost, post: Path
-) -> None:
+async def test_devices_shows_line_and_remedy(borderpost: Borderpost, post: Path) -> None:
     shown = await borderpost("devices", post)
     assert shown.exit_code == 1
     first, second, why, remedy = shown.stdout.splitlines()
@@ -75,9 +73,7 @@ async def test_every_device_has_one_line_and_what_is_wrong_with_it_its_remedy(
     assert [device["state"]["state"] for device in plain] == ["online", "offline"]
 
 
-async def test_one_device_is_shown_whole_and_its_position_is_enough(
-    borderpost: Borderpost, post: Path
-) -> None:
+async def test_device_shows_all_facts(borderpost: Borderpost, post: Path) -> None:
     shown = await borderpost("device", READER, "--events")
     assert shown.exit_code == 0, shown.output
     for fact in (
@@ -96,12 +92,12 @@ async def test_one_device_is_shown_whole_and_its_position_is_enough(
 
 async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: FakeDaemon) -> None:
     for words, said in (
-        (("restart", READER), "is started again"),
+        (("restart", READER), "is restarting"),
         (("maintenance", READER, "on", "--minutes", 5, "--reason", "cleaning"), "for 5 min"),
         (("maintenance", READER, "off"), "given back"),
         (("accept", READER, "B7"), "B7 serves here"),
-        (("counters", READER, "--reset"), "counts from zero"),
-        (("claims", "end", READER, "--reason", "workstation is dead"), "nobody has it"),
+        (("counters", READER, "--reset"), "counters reset"),
+        (("claims", "revoke", READER, "--reason", "workstation is dead"), "the claim is revoked"),
     ):
         ended = await borderpost(*words)
         assert (ended.exit_code, said in ended.stdout) == (0, True), ended.output
@@ -125,18 +121,16 @@ async def test_a_check_says_what_it_found(borderpost: Borderpost, daemon: FakeDa
     assert daemon.checks[0][1] == "interactive"
 
 
-async def test_a_trace_has_bytes_only_with_a_reason_and_ends_in_time(
-    borderpost: Borderpost, daemon: FakeDaemon
-) -> None:
+async def test_trace_shows_bytes_only_with_reason(borderpost: Borderpost, daemon: FakeDaemon) -> None:
     plain = await borderpost("trace", READER)
     assert plain.stdout.split() == ["1.250", "<", "3", "MRZ", "frame"]
     daemon.traces_go_on = True
-    revealed = await borderpost("trace", READER, "--reveal", "vendor asks", "--for", 0.3)
+    revealed = await borderpost("trace", READER, "--reveal", "vendor asks", "--duration", 0.3)
     assert (revealed.exit_code, "1c 02 50" in revealed.stdout) == (0, True), revealed.output
     assert daemon.traces[1][2].reason == "vendor asks"
 
 
-async def test_the_audit_is_shown_the_newest_last(borderpost: Borderpost, post: Path) -> None:
+async def test_audit_shows_newest_last(borderpost: Borderpost, post: Path) -> None:
     line = '{"at":"2026-11-28T08:15:30Z","position":"lane-1/gate","type":"%s","data":{"holder":"lane-1"}}\n'
     (post.parent / "state" / AUDIT_FILE).write_text(line % "claim.changed" + line % "command.ended")
     shown = (await borderpost("audit")).stdout.splitlines()
@@ -150,24 +144,24 @@ def run(*arguments: object, **more: Any) -> Result:
     return CliRunner().invoke(app, [str(word) for word in arguments], **more)
 
 
-def test_where_no_gateway_answers_that_is_said_with_what_to_do(post: Path) -> None:
+def test_missing_gateway_is_reported_with_remedy(post: Path) -> None:
     for words in (("device", post, READER), ("trace", post, READER), ("audit", post)):
         ended = run(*words)
         assert ended.exit_code == os.EX_UNAVAILABLE
-        assert "No gateway answers" in ended.stderr
+        assert "No response from a gateway" in ended.stderr
         assert "systemctl status" in ended.stderr
 
 
-async def test_a_gateway_whose_console_does_not_start_is_told_from_one_that_is_down(post: Path) -> None:
+async def test_failed_console_is_told_from_stopped_gateway(post: Path) -> None:
     at = post.parent / "state" / "console.sock"
     turned_away = await asyncio.start_unix_server(lambda _, writer: writer.close(), at)
     async with turned_away:
         ended = await asyncio.to_thread(run, "device", post, READER)
     assert ended.exit_code == os.EX_UNAVAILABLE
-    assert "its console does not" in ended.stderr
+    assert "its console does not respond" in ended.stderr
 
 
-def test_somebody_is_let_in_and_out_again(tmp_path: Path) -> None:
+def test_passwd_adds_and_removes_user(tmp_path: Path) -> None:
     file = tmp_path / "post.toml"
     file.write_text(
         '[gateway]\nsite = "uto-test"\nname = "gw-1"\nprofile = "test"\nstate_dir = "state"\n'
@@ -190,7 +184,7 @@ def test_somebody_is_let_in_and_out_again(tmp_path: Path) -> None:
     assert passwd("--remove").exit_code == os.EX_NOUSER
 
 
-def test_the_shell_completes_commands_and_positions(post: Path) -> None:
+def test_shell_completes_commands_and_positions(post: Path) -> None:
     def completed(*words: str) -> list[str]:
         typed = " ".join(("borderpost", *words))
         environment = {

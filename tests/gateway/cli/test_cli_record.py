@@ -1,4 +1,4 @@
-"""`borderpost record` at a post that runs: what it keeps gives the same events again, scrubbed or not."""
+"""`borderpost record` at a running post: replaying a recording gives the same events, anonymized or not."""
 
 import asyncio
 import json
@@ -35,12 +35,12 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def wire(house: GatewayFixture) -> SerialLine:
-    wire = await house.wire(READER)
-    house.describe(READER, "mrz-serial", 'framing = "accessis"')
-    await house.start()
+async def wire(gateway: GatewayFixture) -> SerialLine:
+    wire = await gateway.wire(READER)
+    gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
+    await gateway.start()
     await wire.wait_for_host()
-    await until(lambda: '"online"' in house.log and (house.folder / "state" / "console.sock").exists())
+    await until(lambda: '"online"' in gateway.log and (gateway.folder / "state" / "console.sock").exists())
     return wire
 
 
@@ -49,13 +49,13 @@ async def borderpost(*words: object) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-async def test_what_is_recorded_gives_the_same_events_again(
-    house: GatewayFixture, wire: SerialLine, tmp_path: Path
+async def test_recording_replays_same_events(
+    gateway: GatewayFixture, wire: SerialLine, tmp_path: Path
 ) -> None:
     out, scrubbed = tmp_path / "out.rec", tmp_path / "scrubbed.rec"
-    await nothing_is_recorded(house.config, tmp_path / "mine.rec")
-    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--for", "2")
-    async with house.workstation() as desk:
+    await nothing_is_recorded(gateway.config, tmp_path / "mine.rec")
+    command = ("record", gateway.config, READER, out, "--reveal", "vendor asks", "--duration", "2")
+    async with gateway.workstation() as desk:
         await asyncio.wait_for(desk.connected_event.wait(), 10)
         recording = asyncio.create_task(borderpost(*command))
         seen: list[Any] = []
@@ -70,31 +70,31 @@ async def test_what_is_recorded_gives_the_same_events_again(
     assert (kept.driver, kept.settings, kept.wire) == ("mrz-serial", {"framing": "accessis"}, "serial")
     assert (kept.provenance, kept.people, kept.begins) == ("simulated", "synthetic", "midway")
     assert kept.entries
-    assert str(house.folder) not in out.read_text()
+    assert str(gateway.folder) not in out.read_text()
 
     again = await replayed(out)
     assert again == seen[-len(again) :]
     assert len(again) == len(kept.entries)
 
-    assert (await borderpost("scrub", out, scrubbed))[0] == 0
+    assert (await borderpost("anonymize", out, scrubbed))[0] == 0
     others = await replayed(scrubbed)
     assert len(others) == len(again)
-    assert [other["overall"] for other in others] == [one["overall"] for one in again]
+    assert [other["overall_outcome"] for other in others] == [one["overall_outcome"] for one in again]
     assert "ERIKSSON" not in json.dumps(others)
     assert [
         wrong for other in others for wrong in other["mrz"]["digits"] if wrong["result"] == "failed"
     ] == []
 
 
-async def test_who_came_while_it_was_recorded_is_said(house: GatewayFixture, tmp_path: Path) -> None:
-    house.describe(READER, "mrz-serial", 'framing = "accessis"')
-    await house.start()
-    await until((house.folder / "state" / "console.sock").exists)
+async def test_device_connected_while_recording(gateway: GatewayFixture, tmp_path: Path) -> None:
+    gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
+    await gateway.start()
+    await until((gateway.folder / "state" / "console.sock").exists)
     out = tmp_path / "out.rec"
-    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--for", "4")
+    command = ("record", gateway.config, READER, out, "--reveal", "vendor asks", "--duration", "4")
     recording = asyncio.create_task(borderpost(*command))
-    await until(lambda: '"technician_acted"' in house.log)
-    wire = await house.wire(READER)
+    await until(lambda: '"technician_operation"' in gateway.log)
+    wire = await gateway.wire(READER)
     await wire.wait_for_host()
     while not recording.done():
         await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
@@ -133,7 +133,7 @@ def test_what_each_device_is_on() -> None:
 
 
 async def next_read(desk: Workstation) -> Any:
-    """The next document; that somebody records is an event too."""
+    """Return the next document; the operation of recording is an event too."""
     async with asyncio.timeout(10):
         async for received in desk:
             event = json.loads(received.envelope.model_dump_json())
@@ -149,7 +149,7 @@ async def replayed(recording: Path) -> list[Any]:
 
 
 async def nothing_is_recorded(config: Path, out: Path) -> None:
-    """Without a reason, of what is not there, or over a file."""
+    """Without a reason, for an unknown device, or over an existing file."""
     code, said = await borderpost("record", config, READER, out)
     assert (code, "--reveal" in said) == (2, True)
     assert (await borderpost("record", config, "lane-9/reader", out, "--reveal", "why"))[0] == os.EX_USAGE
@@ -158,7 +158,7 @@ async def nothing_is_recorded(config: Path, out: Path) -> None:
     assert (code, "exists already" in said, out.read_text()) == (os.EX_CANTCREAT, True, "mine")
 
 
-def test_items_of_a_trace_become_entries() -> None:
+def test_trace_items_become_entries() -> None:
     item = {"at_s": 1.5, "direction": "in", "size": 2, "hex": "1c 02", "transfer": None}
     facts = {"id": 7, "stage": "complete", "kind": "bulk", "endpoint": 0x82, "bus": 3, "device": 9}
     facts |= {"at_ns": 10**18, "status": 0, "length": 2, "setup": ""}

@@ -1,4 +1,4 @@
-"""`borderpost replay`, `scrub` and `pcapng`: what they say and write, and what they refuse."""
+"""`borderpost replay`, `anonymize` and `pcapng`: output, files and refusals."""
 
 import asyncio
 import json
@@ -31,12 +31,12 @@ def run(*words: str | Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_a_scrubbed_recording_is_written_once(tmp_path: Path) -> None:
+def test_anonymized_recording_is_written_once(tmp_path: Path) -> None:
     out = tmp_path / "out.rec"
 
-    assert run("scrub", READER, out) == (0, f"{out}: nobody is left in it\n")
+    assert run("anonymize", READER, out) == (0, f"{out}: personal data replaced\n")
     assert Recording.from_text(out.read_text()).people == "anonymized"
-    code, said = run("scrub", READER, out)
+    code, said = run("anonymize", READER, out)
     assert (code, said) == (os.EX_CANTCREAT, f"{out}: exists already; name another file\n")
 
 
@@ -50,14 +50,14 @@ def test_a_scrubbed_recording_is_written_once(tmp_path: Path) -> None:
     ],
     ids=["missing", "empty", "unknown wire", "unknown driver"],
 )
-def test_what_is_not_scrubbed_leaves_no_file(
+def test_refused_anonymization_writes_no_file(
     text: str | None, code: int, complaint: str, tmp_path: Path
 ) -> None:
     recording, out = tmp_path / "in.rec", tmp_path / "out.rec"
     if text is not None:
         recording.write_text(text)
 
-    ended, said = run("scrub", recording, out)
+    ended, said = run("anonymize", recording, out)
 
     assert ended == code
     assert complaint in said
@@ -65,7 +65,7 @@ def test_what_is_not_scrubbed_leaves_no_file(
 
 
 @pytest.mark.parametrize(("people", "mode"), [("real", 0o600), ("synthetic", 0o644)])
-def test_a_capture_of_real_people_is_for_its_owner_alone(people: str, mode: int, tmp_path: Path) -> None:
+def test_capture_of_real_persons_is_private(people: str, mode: int, tmp_path: Path) -> None:
     recording, out = tmp_path / "in.rec", tmp_path / "out.pcapng"
     recording.write_text(READER.read_text().replace("# people: synthetic", f"# people: {people}"))
 
@@ -74,7 +74,7 @@ def test_a_capture_of_real_people_is_for_its_owner_alone(people: str, mode: int,
     assert out.read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
 
 
-def test_a_recording_is_played_into_its_driver() -> None:
+def test_replay_into_driver() -> None:
     code, said = run("replay", READER, "--json", "--pause", "0.4")
     events = [json.loads(line) for line in said.splitlines()]
 
@@ -88,7 +88,7 @@ def test_a_recording_is_played_into_its_driver() -> None:
     ]
 
 
-def test_real_people_are_shown_only_when_asked_for(tmp_path: Path) -> None:
+def test_real_persons_are_shown_only_with_reveal(tmp_path: Path) -> None:
     recording = tmp_path / "real.rec"
     head, first, *_ = READER.read_text().replace("people: synthetic", "people: real").partition("0.410")
     recording.write_text(head)
@@ -106,10 +106,10 @@ def test_real_people_are_shown_only_when_asked_for(tmp_path: Path) -> None:
     ("head", "entries", "complaint"),
     [
         ("# wire: usb", "0.1 submit 1 bulk 82 64", "Wireshark"),
-        ("# wire: smart-card", "0.1 in  90 00", "smart-card cannot be played"),
+        ("# wire: smart-card", "0.1 in  90 00", "recording of smart-card cannot be replayed"),
     ],
 )
-def test_what_cannot_be_played_is_refused(head: str, entries: str, complaint: str, tmp_path: Path) -> None:
+def test_unplayable_recordings_are_refused(head: str, entries: str, complaint: str, tmp_path: Path) -> None:
     recording = tmp_path / "in.rec"
     facts = "# driver: mrz-serial\n# settings: {}\n# provenance: live\n# people: synthetic"
     recording.write_text(f"# borderpost recording 2\n{facts}\n{head}\n{entries}\n")
@@ -119,15 +119,15 @@ def test_what_cannot_be_played_is_refused(head: str, entries: str, complaint: st
     assert (code, complaint in said) == (os.EX_DATAERR, True)
 
 
-async def test_a_recording_is_a_device_of_a_gateway(house: GatewayFixture) -> None:
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"\ngap_s = 0.1')
-    async with house.workstation() as desk:
-        await house.start()
-        command = ("replay", READER, house.config, "--as", "lane-1/reader", "--pause", "0.3")
+async def test_replay_as_device_of_gateway(gateway: GatewayFixture) -> None:
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"\ngap_s = 0.1')
+    async with gateway.workstation() as desk:
+        await gateway.start()
+        command = ("replay", READER, gateway.config, "--position", "lane-1/reader", "--pause", "0.3")
         code, said = await asyncio.to_thread(run, *command)
         read = await asyncio.wait_for(anext(aiter(desk)), 10)
 
-    assert (code, said.splitlines()[-1]) == (0, "lane-1/reader: played to its end")
+    assert (code, said.splitlines()[-1]) == (0, "lane-1/reader: replay complete")
     assert read.envelope.provenance == "replayed"
 
 
@@ -135,18 +135,18 @@ async def test_a_recording_is_a_device_of_a_gateway(house: GatewayFixture) -> No
     ("profile", "position", "code", "complaint"),
     [
         ("production", "lane-1/reader", os.EX_NOPERM, "in production"),
-        ("test", "lane-9/reader", os.EX_USAGE, "there is no lane-9/reader"),
+        ("test", "lane-9/reader", os.EX_USAGE, "there is no device lane-9/reader"),
         ("test", "reader", os.EX_USAGE, "lane"),
         ("test", "lane-1/other", os.EX_DATAERR, "has the driver mrz-wedge"),
     ],
 )
-async def test_nothing_is_played_to_where_it_does_not_belong(
-    profile: str, position: str, code: int, complaint: str, house: GatewayFixture
+async def test_replay_to_wrong_position_is_refused(
+    profile: str, position: str, code: int, complaint: str, gateway: GatewayFixture
 ) -> None:
-    house.profile = profile
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
-    house.describe("lane-1/other", "mrz-wedge")
+    gateway.profile = profile
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    gateway.describe("lane-1/other", "mrz-wedge")
 
-    ended, said = await asyncio.to_thread(run, "replay", READER, house.config, "--as", position)
+    ended, said = await asyncio.to_thread(run, "replay", READER, gateway.config, "--position", position)
 
     assert (ended, complaint in said) == (code, True), said

@@ -1,4 +1,4 @@
-"""`make demo` at first sight, and its end by Ctrl-C."""
+"""`make demo`: its first output, and its end by Ctrl-C."""
 
 import os
 import random
@@ -10,15 +10,15 @@ import pytest
 from support.process.demos import COLUMNS, Demo
 
 MOMENTS = int(os.environ.get("BORDERPOST_INTERRUPTS", "3"))
-"""How often a demo is interrupted: 100 for a long look."""
+"""Number of interrupted demos: 100 for a long run."""
 SEED = int(os.environ.get("BORDERPOST_SEED", "18"))
 LAST_S = float(os.environ.get("BORDERPOST_LAST_S", "8"))
-"""The latest moment of an interrupt, in seconds after the start."""
+"""Latest moment of an interrupt, in seconds after the start."""
 MAKE = ("make", "--no-print-directory", "demo")
 
 
 def interrupted_at(number: int) -> float:
-    """The moment of one interrupt: half of them in the first second, in which a program loads."""
+    """Return the moment of one interrupt: half of them in the first second, while a program loads."""
     chance = random.Random(f"{SEED}/{number}")
     return chance.uniform(0, 1) if number % 2 else chance.uniform(0, LAST_S)
 
@@ -46,7 +46,7 @@ def test_each_signal_ends_a_demo(number: signal.Signals) -> None:
     with Demo(".venv/bin/borderpost", "demo", "--port", "0") as demo:
         demo.shows("● online")
         os.kill(demo.process.pid, number)
-        demo.shows("What was seen")
+        demo.shows("Summary")
         demo.interrupt()
         assert demo.ended() == 0, demo.screen
         assert "Traceback" not in demo.screen
@@ -64,7 +64,7 @@ def test_first_sight() -> None:
             demo.shows(rf"lane-{lane}/reader +● online")
         demo.shows("lane-1/barrier +● online")
         begun = demo.screen
-        demo.shows(r"→\s+replug", 90)  # the first simulated unplugging
+        demo.shows(r"→\s+replug", 90)  # first simulated unplugging
         demo.read(0.5)
         whole = demo.screen
     assert "no_device" not in begun

@@ -1,4 +1,4 @@
-"""The officer of the demo: whom it lets in."""
+"""Officer of the demo: conditions for opening the barrier."""
 
 import asyncio
 from typing import Any, cast
@@ -14,7 +14,7 @@ from gateway.contract.topics import Position
 
 WAITED_AT = BarrierState(
     state=MovementState.CLOSED,
-    doors=(CLOSED_DOOR.model_copy(update={"presence": False, "before": True}),),
+    doors=(CLOSED_DOOR.model_copy(update={"presence": False, "entry_side": True}),),
 )
 
 
@@ -22,7 +22,7 @@ IN_ORDER = document().model_copy(update={"overall": Outcome.SUCCESSFUL})
 
 
 class Desk:
-    """A desk in front of one barrier, that writes down what is asked for."""
+    """Workstation at one barrier that records the commands sent."""
 
     def __init__(self, standing: Observation | None, error: CommandError | None = None) -> None:
         self.devices = [Position("lane-1", "barrier"), Position("lane-1", "reader")]
@@ -51,7 +51,7 @@ async def shown(desk: Desk, *documents: Observation) -> list[tuple[str, str, str
     return desk.asked
 
 
-async def test_whoever_waits_with_a_document_in_order_is_let_in_once() -> None:
+async def test_valid_document_opens_barrier_once() -> None:
     assert await shown(Desk(WAITED_AT), IN_ORDER, IN_ORDER) == [("lane-1/barrier", "open", "t")]
 
 
@@ -63,17 +63,17 @@ async def test_whoever_waits_with_a_document_in_order_is_let_in_once() -> None:
         WAITED_AT.model_copy(update={"doors": (CLOSED_DOOR,)}),
     ],
 )
-async def test_nothing_is_opened_where_nobody_waits_or_nothing_is_known(
+async def test_nothing_opens_without_traveller_or_state(
     standing: BarrierState | None,
 ) -> None:
     assert await shown(Desk(standing), IN_ORDER) == []
 
 
-async def test_nobody_is_let_in_with_a_document_that_is_not_in_order() -> None:
+async def test_invalid_document_opens_nothing() -> None:
     expired = document().model_copy(update={"overall": Outcome.FAILED})
     assert await shown(Desk(WAITED_AT), expired) == []
 
 
-async def test_a_refusal_is_no_end_of_the_demo() -> None:
+async def test_refusal_does_not_end_demo() -> None:
     refused = CommandError("c", "unsafe", "Somebody is in its way.", "Look.")
     assert len(await shown(Desk(WAITED_AT, refused), IN_ORDER)) == 1

@@ -1,7 +1,7 @@
 """The README from top to bottom, as a newcomer follows it: every block, in order, beside one demo.
 
-The blocks are found in README.md. One in a language without a runner fails; so does one that waits for a
-command which is not run here, unless `NOT_RUN` has a reason for it.
+The blocks are read from README.md. A block in a language without a runner fails; so does one with a command
+that is not run here, unless `NOT_RUN` has a reason for it.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ README = ROOT / "README.md"
 NOT_RUN = {"make test": "it runs this test, and installs packages of the system with apt"}
 DEMO = "make demo"
 PORT = "18830"
-"""The usual port of a demo: another one only while a developer's own demo has it."""
+"""Default port of a demo; another one only while a developer's own demo uses it."""
 CODES = {"doctor": (0, 1, 3)}
 """Documented exit codes other than 0: the machine of the tests may have warnings and errors of its own."""
 LINES = 2
-"""How many lines of a program that does not end by itself show that it works."""
+"""Number of lines of a long-running program that show that it works."""
 RUN_S, TRY_S = 60.0, 90.0
-"""Time for one run of a block, and for it to succeed: a barrier that moves obeys the next command later."""
+"""Seconds for one run of a block, and until it must succeed: a moving barrier refuses commands."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 class Reader:
-    """A newcomer with two terminals."""
+    """Newcomer with two terminals."""
 
     def __init__(self, demo: Demo, folder: Path) -> None:
         self.demo = demo
@@ -87,13 +87,13 @@ class Reader:
         self.tries(block, f"python {file.name}", [sys.executable, str(file)])
 
     def text(self, block: Block) -> None:
-        """Read it: a picture, or a screen."""
+        """Accept a block of text: a picture, or a screen."""
         assert not re.search(r"^\s*(\$ |make |(\S*/)?borderpost )", block.text, re.MULTILINE), block
 
     def tries(self, block: Block, name: str, command: list[str]) -> None:
-        """Run a command until it succeeds, and where it commands a device, until the demo shows that."""
+        """Run a command until it succeeds; a device's command must also appear in the demo."""
         station = re.search(r"station[ =]\"?([\w-]+)", block.text if name.startswith("python") else name)
-        obeyed = re.compile(rf"asked by {station[1]}: accepted") if station else None
+        obeyed = re.compile(rf"requested by {station[1]}: accepted") if station else None
         seen = len(obeyed.findall(self.demo.screen)) if obeyed else 0
         deadline = time.monotonic() + TRY_S
         while True:
@@ -111,7 +111,7 @@ class Reader:
             assert time.monotonic() < deadline, f"{said}\n\nThe demo:\n{self.demo.screen[-2000:]}"
 
     def runs(self, command: list[str]) -> Ended:
-        """Run a command to its end, or until some lines are shown: then Ctrl-C, or SIGTERM for a script."""
+        """Run a command to its end or its first lines; then end it by Ctrl-C, or SIGTERM for a script."""
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
                 command,
@@ -129,7 +129,7 @@ class Reader:
                 deadline = time.monotonic() + RUN_S
                 while process.poll() is None and time.monotonic() < deadline:
                     self.demo.read(0.1)
-                    # A program that goes on after some lines is one that does not end by itself.
+                    # A program that continues after some lines does not end by itself.
                     if said().count("\n") >= LINES and time.monotonic() < deadline - 5:
                         deadline = time.monotonic() + 5
                 by_itself = process.poll() is not None
@@ -181,7 +181,7 @@ def test_readme(tmp_path: Path) -> None:
         reader.port = printed[1]
         for block in blocks(README.read_text()):
             RUNNERS[block.language](reader, block)
-        # The lines that the demo prints, to be pasted.
+        # The lines that the demo prints for copying.
         pasted = re.findall(r"^  (\S*borderpost .+)$", demo.screen, re.MULTILINE)
         assert len(pasted) == 4, demo.screen
         for line in pasted:

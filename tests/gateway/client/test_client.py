@@ -122,9 +122,9 @@ async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, publishe
         await desk.connected_event.wait()
         await publisher.event(1, lasts_s=1)
         await publisher.event(2, lasts_s=600)
-        await until(lambda: len(desk._queue) == 2)
+        await until(lambda: len(desk._queue._items) == 2)
         loop = asyncio.get_running_loop()
-        expires = desk._queue[0].deadline_s
+        expires = desk._queue._items[0].deadline_s
         await until(lambda: loop.time() > expires)
         assert [r.envelope.seq for r in await first(desk)] == [2]
         assert desk.discarded.expired == 1
@@ -233,7 +233,7 @@ async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
     await publisher.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
     async with desk_at(mosquitto, station="counter-1") as desk:
-        with pytest.raises(CommandNotSent, match="No gateway listens at this broker"):
+        with pytest.raises(CommandNotSent, match="No gateway is subscribed at this broker"):
             await desk.command("lane-1/reader", "look")
 
 
@@ -285,7 +285,7 @@ async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
     }
     await stands(json.dumps(body).encode())
     async with desk_at(mosquitto) as desk:
-        await until(lambda: desk._last_values)
+        await until(lambda: desk._site_state._last_values)
         assert desk.last_value("lane-1/reader", "barrier.state") is None, (
             "nothing is known of its gateway yet"
         )
@@ -347,7 +347,7 @@ async def test_the_command_of_the_readme_is_done_or_says_why_not(
     gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wire = await gateway.wire("lane-1/barrier")
-    gateway.describe("lane-1/barrier", "obedient")
+    gateway.describe("lane-1/barrier", "scripted")
     shutil.copy(ROOT / "config/mosquitto/roles.toml", gateway.folder)
     gateway.extra = '[commands]\nroles_file = "roles.toml"\n'
     gateway.write()

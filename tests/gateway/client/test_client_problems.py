@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from support.brokers.mosquitto import Mosquitto, free_port
+from support.gateway.post_files import gateway_section
 from support.process.command_lines import Borderpost
 
 from gateway.client import ConnectionProblem, Workstation
 
-POST = """
-[gateway]
-site = "uto-test"
-name = "gw-1"
-profile = "training"
-state_dir = "state"
+POST = (
+    gateway_section("uto-test", state_dir="state")
+    + """
 [broker]
 host = "127.0.0.1"
 port = {port}
@@ -27,6 +25,7 @@ driver = "mrz-serial"
 port = "/dev/ttyS9"
 framing = "text"
 """
+)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Files that are installed: through to the disk, whole or not at all."""
+"""Atomic files: through to the disk, whole or not at all."""
 
 import errno
 import os

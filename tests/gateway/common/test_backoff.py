@@ -1,4 +1,4 @@
-"""Waits grow, stay within their bounds, differ from one another, and start again after success."""
+"""Waits grow within their bounds, differ from one another, and start again after success."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +16,6 @@ def test_waits_stay_within_their_bounds(first_s: float, factor: float, attempts:
     assert backoff.next_s() <= first_s
 
 
-def test_two_gateways_do_not_march_in_step() -> None:
+def test_two_gateways_wait_differently() -> None:
     one, other = Backoff(0.5, 30), Backoff(0.5, 30)
     assert [one.next_s() for _ in range(8)] != [other.next_s() for _ in range(8)]

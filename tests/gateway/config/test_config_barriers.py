@@ -4,16 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.gateway.post_files import gateway_section
 
 from gateway.config import ConfigError, load
 
-POST = """
-[gateway]
-site = "ke-busia"
-name = "gw-1"
-profile = "production"
-state_dir = "/var/lib/borderpost"
-
+POST = f"""{gateway_section(profile="production")}
 [broker]
 host = "127.0.0.1"
 
@@ -59,7 +54,7 @@ REFUSED = (
         "unknown board",
         barrier("modbus-barrier", 'model = "waveshare" #!\nport = "tcp://192.0.2.7"'),
         f"{KEY}.board.model",
-        "not one of the words",
+        "not one of the permitted words",
         "did you mean waveshare-8?",
     ),
     Refused(

@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.gateway.post_files import gateway_section
 
 from gateway.config import ConfigError, ConfigIssue, load
 
-GATEWAY = """
-[gateway]
-site = "ke-busia"
-name = "gw-1"
-profile = "training"
-state_dir = "/var/lib/borderpost"
-"""
-PRODUCTION = GATEWAY.replace("training", "production")
+GATEWAY = gateway_section()
+PRODUCTION = gateway_section(profile="production")
 BROKER = """
 [broker]
 host = "127.0.0.1"
@@ -158,7 +153,7 @@ TABLE = (
         "unknown profile",
         GATEWAY.replace('"training"', '"produktion" #!') + BROKER + DEVICE,
         "gateway.profile",
-        '"produktion" is not one of the words',
+        '"produktion" is not one of the permitted words',
         "did you mean production?",
     ),
     Broken(
@@ -622,21 +617,21 @@ TABLE = (
         "console for anybody",
         GATEWAY + BROKER + '[console]\nlisten = "127.0.0.1:8440" #!\n' + DEVICE,
         "console.listen",
-        "has to know who may log in",
+        "needs a list of users",
         "add users_file = ",
     ),
     Broken(
         "console in clear",
         GATEWAY + BROKER + '[console]\nusers_file = "u.toml"\nlisten = "192.0.2.1:8440" #!\n' + DEVICE,
         "console.listen",
-        "no network in clear",
+        "cross a network unencrypted",
         "add a table [console.tls]",
     ),
     Broken(
         "console of any name",
         GATEWAY + BROKER + '[console]\nlisten = "post.example" #!\n' + DEVICE,
         "console.listen",
-        '"post.example" does not have the form it needs',
+        '"post.example" does not have the required form',
         'listen = "127.0.0.1:8440"',
     ),
     Broken(
@@ -658,7 +653,7 @@ TABLE = (
         "kind of table that there is not",
         GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound]\nmodel = "hron" #!',
         'device."lane-1/reader".sound.model',
-        '"hron" is not one of the words it takes',
+        '"hron" is not one of the permitted words',
         "did you mean horn? choose one of bell, horn",
     ),
     Broken(

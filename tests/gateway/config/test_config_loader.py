@@ -10,18 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.gateway.post_files import gateway_section
 
 from gateway.cli._demo.officer import STATION
 from gateway.config import ConfigError, Post, load
 from gateway.contract.topics import Position
 
 ROOT = Path(__file__).parents[3]
-SMALL = """
-[gateway]
-site = "ke-busia"
-name = "gw-1"
-profile = "training"
-state_dir = "state"
+SMALL = f"""{gateway_section(state_dir="state")}
 [broker]
 host = "127.0.0.1"
 [device."lane-1/reader"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.gateway.post_files import gateway_section
 
 from gateway.config import ConfigError, ConfigIssue, Roles, load
 from gateway.config.role_file import load_roles
@@ -243,12 +244,7 @@ def test_a_broken_role_file_is_answered_with_file_line_key_and_remedy(broken: Br
         assert [finding.line] == marked
 
 
-POST = """
-[gateway]
-site = "ke-busia"
-name = "gw-1"
-profile = "{profile}"
-state_dir = "state"
+POST = """{gateway}
 [broker]
 host = "127.0.0.1"
 {broker}
@@ -261,8 +257,9 @@ port = "usb:0DB5:0137:A1"
 """
 
 
-def findings(folder: Path, **parts: str) -> tuple[ConfigIssue, ...]:
-    text = POST.format(**{"profile": "training", "broker": "", "commands": ""} | parts)
+def findings(folder: Path, profile: str = "training", **parts: str) -> tuple[ConfigIssue, ...]:
+    gateway = gateway_section(profile=profile, state_dir="state")
+    text = POST.format(gateway=gateway, **{"broker": "", "commands": ""} | parts)
     (folder / "post.toml").write_text(text)
     try:
         load(folder / "post.toml")
@@ -302,7 +299,9 @@ def test_in_production_roles_need_a_broker_that_asks_for_names(tmp_path: Path) -
 
 def test_a_post_reads_its_role_file(tmp_path: Path) -> None:
     (tmp_path / "roles.toml").write_text(GOOD)
-    (tmp_path / "post.toml").write_text(POST.format(profile="training", broker="", commands=""))
+    (tmp_path / "post.toml").write_text(
+        POST.format(gateway=gateway_section(state_dir="state"), broker="", commands="")
+    )
     post = load(tmp_path / "post.toml")
     assert post.roles.grant("counter-1", READER).permits("capture", moves=False)
     assert post.commands.min_move_interval_s == 2

@@ -1,4 +1,4 @@
-"""Passwords of tests cost nothing to hash."""
+"""Fast password hashes for tests."""
 
 import pytest
 from support.console.consoles import QUICK

@@ -1,4 +1,4 @@
-"""Every page, as strangers and low roles find it: closed, whatever was added since."""
+"""Access to every page by strangers and low roles, for pages added later too."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
 )
 FOR_EVERYBODY = {("GET", "/login"), ("POST", "/login"), ("POST", "/language")}
 FOR_VIEWERS = {("POST", "/logout"), ("POST", "/language"), ("POST", "/login")}
-FOR_SUPERVISORS = {"accept", "claim/end", "trace"}
+FOR_SUPERVISORS = {"accept", "claim/revoke", "trace"}
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -32,7 +32,7 @@ def routes() -> Iterator[tuple[str, str]]:
                 yield method, route.path.format(lane="lane-1", device="reader")
 
 
-async def test_a_stranger_sees_and_changes_nothing(tmp_path: Path) -> None:
+async def test_stranger_gets_no_page(tmp_path: Path) -> None:
     daemon = FakeDaemon()
     everything = set(routes())
     assert len(everything) > 25
@@ -46,9 +46,7 @@ async def test_a_stranger_sees_and_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "technician"])
-async def test_a_low_role_changes_only_what_it_may_and_nothing_without_a_token(
-    tmp_path: Path, role: str
-) -> None:
+async def test_low_role_is_limited_and_needs_token(tmp_path: Path, role: str) -> None:
     daemon = FakeDaemon()
     changing = sorted(path for method, path in set(routes()) - FOR_VIEWERS if method == "POST")
     assert len(changing) > 10

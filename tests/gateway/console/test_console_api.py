@@ -1,4 +1,4 @@
-"""The local API: what it tells and does, and who may have it do what."""
+"""Management API: content, operations, and required roles."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ async def root(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def operations(client: httpx.AsyncClient) -> list[tuple[str, str]]:
-    """Every operation of the OpenAPI document, at a device that exists."""
+    """Return every operation of the OpenAPI document, with an existing device."""
     described = (await client.get("/openapi.json")).json()
     return [
         (method.upper(), path.format(lane="lane-1", device="reader"))
@@ -56,12 +56,12 @@ async def operations(client: httpx.AsyncClient) -> list[tuple[str, str]]:
 
 
 async def said(client: httpx.AsyncClient, address: str) -> list[dict[str, Any]]:
-    """What a stream that ends has said."""
+    """Return the items of a stream that ends."""
     lines = (await client.get(address)).text.splitlines()
     return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
-async def test_the_post_and_its_devices_are_told(root: httpx.AsyncClient) -> None:
+async def test_post_and_devices(root: httpx.AsyncClient) -> None:
     assert (await root.get("/api/v1/post")).json()["site"] == "ke-busia"
     positions = [device["position"] for device in (await root.get("/api/v1/devices")).json()]
     assert positions == ["lane-1/reader", "lane-2/reader"]
@@ -73,22 +73,20 @@ async def test_the_post_and_its_devices_are_told(root: httpx.AsyncClient) -> Non
     assert claims == [{"position": "lane-2/reader", "station": "lane-2", "since": "2026-11-28T08:15:30Z"}]
 
 
-async def test_orders_reach_the_daemon_with_who_gave_them(
-    root: httpx.AsyncClient, daemon: FakeDaemon
-) -> None:
+async def test_operations_reach_daemon_with_actor(root: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     for place, body in (
         ("restart", None),
         ("maintenance", {"on": True, "minutes": 10, "reason": "cleaning"}),
         ("accept", {"serial_number": "B7"}),
         ("counters/reset", None),
-        ("claim/end", {"reason": "workstation is dead"}),
+        ("claim/revoke", {"reason": "workstation is dead"}),
     ):
         answer = await root.post(f"{READER}/{place}", json=body)
         assert answer.status_code == 204, answer.text
-    assert [order.operation for _, order, _ in daemon.orders] == [
+    assert [order.operation for _, order, _ in daemon.operations] == [
         "restart", "maintenance", "accept", "reset_counters", "revoke_claim",
     ]  # fmt: skip
-    assert {(position, who.role, who.channel) for position, _, who in daemon.orders} == {
+    assert {(position, who.role, who.channel) for position, _, who in daemon.operations} == {
         ("lane-1/reader", UserRole.SUPERVISOR, "socket")
     }
     report = await root.post(f"{READER}/check", json={"level": "interactive"})
@@ -96,9 +94,7 @@ async def test_orders_reach_the_daemon_with_who_gave_them(
     assert daemon.checks[0][:2] == ("lane-1/reader", "interactive")
 
 
-async def test_a_refusal_of_the_daemon_is_a_problem_with_its_sentence_and_remedy(
-    root: httpx.AsyncClient, daemon: FakeDaemon
-) -> None:
+async def test_refusal_becomes_problem(root: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     for code, status in (("unknown", 404), ("not_permitted", 403), ("conflict", 409), ("unavailable", 503)):
         daemon.refuses = RpcError(code, "It does not.", "Do this.")
         answer = await root.post(f"{READER}/restart")
@@ -108,14 +104,12 @@ async def test_a_refusal_of_the_daemon_is_a_problem_with_its_sentence_and_remedy
         assert (problem["code"], problem["text"], problem["how"]) == (code, "It does not.", "Do this.")
 
 
-async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(
-    root: httpx.AsyncClient, daemon: FakeDaemon
-) -> None:
+async def test_invalid_request_is_not_echoed(root: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     for path, body, status in (
         ("maintenance", {"on": True, "minutes": "THRUMWICKE"}, 422),
         ("maintenance", {"on": True, "THRUMWICKE": 1}, 422),
         ("check", {"level": ["THRUMWICKE"]}, 422),
-        ("claim/end", {"reason": "x"}, 422),
+        ("claim/revoke", {"reason": "x"}, 422),
         ("accept", {"serial_number": "x" * 70_000}, 413),
         ("nothing", None, 404),
     ):
@@ -134,14 +128,14 @@ async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(
     assert (await root.request("GET", "/api/v1/live", content=b"x" * 70_000)).text == ": listening\n\n"
 
 
-async def test_every_operation_is_closed_to_strangers_and_those_that_change_something_to_low_roles(
+async def test_every_operation_requires_role(
     app: FastAPI, root: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
-    """Walks over the OpenAPI document: an operation that is added is tried as well."""
+    """Covers the whole OpenAPI document, so operations added later too."""
     everything = await operations(root)
     assert len(everything) > 15
     changing = {(method, path) for method, path in everything if method != "GET"}
-    supervisors = {f"{READER}/{place}" for place in ("accept", "claim/end", "trace/reveal")}
+    supervisors = {f"{READER}/{place}" for place in ("accept", "claim/revoke", "trace/reveal")}
     async with browser(app) as stranger:
         for method, path in everything:
             answer = await stranger.request(method, path, json={})
@@ -162,7 +156,7 @@ async def test_every_operation_is_closed_to_strangers_and_those_that_change_some
             assert daemon.touched == 0
 
 
-async def test_an_answer_begins_no_sooner_than_what_it_tells_of() -> None:
+async def test_response_starts_before_events() -> None:
     begins = asyncio.Event()
 
     async def items() -> AsyncGenerator[str | None]:
@@ -178,9 +172,7 @@ async def test_an_answer_begins_no_sooner_than_what_it_tells_of() -> None:
     assert pieces == [": listening\n\n", "event: item\ndata: x\n\n"]
 
 
-async def test_bytes_are_traced_for_a_supervisor_with_a_ticket_once_and_for_that_device_only(
-    app: FastAPI, root: httpx.AsyncClient, daemon: FakeDaemon
-) -> None:
+async def test_trace_ticket_is_valid_once(app: FastAPI, root: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     (plain,) = await said(root, f"{READER}/trace")
     assert (plain["size"], plain["hex"]) == (3, None)
     ticket = (await root.post(f"{READER}/trace/reveal", json={"reason": "vendor asks"})).json()["ticket"]
@@ -197,16 +189,16 @@ async def test_bytes_are_traced_for_a_supervisor_with_a_ticket_once_and_for_that
     assert reasons == [None, "vendor asks"]
 
 
-async def test_a_stream_ends_with_its_listener_its_login_or_a_refusal(
+async def test_stream_ends_with_client_login_or_refusal(
     app: FastAPI, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "QUIET_S", 0.02)
+    monkeypatch.setattr(streams, "KEEPALIVE_S", 0.02)
     async with browser(app) as person:
         await log_in(person, "viewer")
         listening = asyncio.create_task(person.get("/api/v1/live"))
         while not daemon.streams:
             await asyncio.sleep(0)
-        app.state.bench.sessions.end(person.cookies["__Host-borderpost"])
+        app.state.context.sessions.end(person.cookies["__Host-borderpost"])
         assert "nothing new" in (await listening).text or (await listening).status_code == 200
     assert daemon.streams == 0
     async with on_socket(app) as person:
@@ -219,13 +211,11 @@ async def test_a_stream_ends_with_its_listener_its_login_or_a_refusal(
 
 
 async def test_too_many_streams_are_refused(root: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MOST", 0)
+    monkeypatch.setattr(streams, "MAX_STREAMS", 0)
     assert (await root.get("/api/v1/live")).status_code == 503
 
 
-async def test_the_audit_is_read_newest_first_over_all_its_files(
-    root: httpx.AsyncClient, tmp_path: Path
-) -> None:
+async def test_audit_is_read_newest_first(root: httpx.AsyncClient, tmp_path: Path) -> None:
     assert (await root.get("/api/v1/audit")).json() == []
     line = '{{"at":"2026-11-28T08:15:30Z","position":"lane-1/gate","type":"claim.changed","data":{{"n":{}}}}}'
     older = "".join(line.format(n) + "\n" for n in range(1000))
@@ -235,20 +225,16 @@ async def test_the_audit_is_read_newest_first_over_all_its_files(
     assert newest == list(range(1000, 100, -1))
 
 
-async def test_an_outbox_that_cannot_be_read_is_said_to_be_so(
-    root: httpx.AsyncClient, tmp_path: Path
-) -> None:
+async def test_unreadable_outbox_is_reported(root: httpx.AsyncClient, tmp_path: Path) -> None:
     missing = await root.get("/api/v1/outbox")
-    assert (missing.status_code, missing.json()["code"]) == (503, "outbox")
+    assert (missing.status_code, missing.json()["code"]) == (503, "outbox_unavailable")
     empty_outbox(tmp_path)
     outbox = (await root.get("/api/v1/outbox")).json()
-    assert outbox["destinations"][0]["waiting"] == 3
+    assert outbox["destinations"][0]["queued"] == 3
     assert outbox["streams"] == []
 
 
-async def test_metrics_are_for_prometheus_with_name_and_password(
-    app: FastAPI, root: httpx.AsyncClient
-) -> None:
+async def test_metrics_with_password(app: FastAPI, root: httpx.AsyncClient) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     text = (await root.get("/metrics")).text
@@ -261,8 +247,8 @@ async def test_metrics_are_for_prometheus_with_name_and_password(
     assert samples["borderpost_device_state", "lane-1/reader", None] == 1
     assert samples["borderpost_device_state", "lane-2/reader", None] == 0
     assert samples["borderpost_device_reads_total", "lane-1/reader", "bad"] == 7
-    assert samples["borderpost_destination_waiting_events", None, None] == 3
-    described = Path(metrics.__file__).with_name("README.md").read_text()
+    assert samples["borderpost_destination_queued_events", None, None] == 3
+    described = (Path(metrics.__file__).parents[1] / "README.md").read_text()
     assert all(f"`{name}`" in described for name, _, _ in samples)
     async with browser(app) as scraper:
         assert (await scraper.get("/metrics", auth=("viewer", "guess"))).status_code == 401
@@ -271,7 +257,7 @@ async def test_metrics_are_for_prometheus_with_name_and_password(
         assert (await scraper.get("/api/v1/post", auth=("viewer", PASSWORD))).status_code == 401
 
 
-async def test_a_fault_of_the_console_tells_nothing_of_itself(
+async def test_internal_error_reveals_nothing(
     app: FastAPI, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken() -> None:

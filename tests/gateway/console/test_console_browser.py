@@ -1,6 +1,6 @@
-"""The console as people use it: Debian's Chromium before a whole post with simulated devices.
+"""The console in Debian's Chromium, before a whole post with simulated devices.
 
-One test, because everything that is started is started once: a broker, a daemon, four devices and a browser.
+One test, so that broker, daemon, four devices and browser are started only once.
 """
 
 import asyncio
@@ -41,25 +41,25 @@ SEEN = """
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("forked_simulators")
-async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
-    async with browser_fixture(tmp_path) as at, at.somebody() as page:
-        await only_who_logs_in_comes_in(at, page)
-        await a_live_read_appears_without_reload(at, page)
-        await a_swap_is_noticed_and_accepted(at, page)
-        await a_check_tells_what_it_found(page)
-        await a_device_is_accepted_with_a_specimen(at, page)
-        await maintenance_takes_a_device_and_gives_it_back(page)
-        await a_trace_shows_bytes_only_to_who_says_why(at, page)
-        await the_barrier_is_drawn_as_it_is_sensed(at, page)
-        await a_camera_is_measured_and_no_picture_is_shown(page)
-        await every_page_can_be_used_by_everybody(page)
-        await a_viewer_is_shown_no_button(at)
-        await without_scripts_the_board_is_there(at)
-        await no_page_holds_anything_personal(at, page)
+async def test_technician_uses_console(tmp_path: Path) -> None:
+    async with browser_fixture(tmp_path) as at, at.new_page() as page:
+        await check_login(at, page)
+        await show_live_read(at, page)
+        await accept_replacement_device(at, page)
+        await run_self_test(page)
+        await run_acceptance(at, page)
+        await begin_and_end_maintenance(page)
+        await reveal_trace(at, page)
+        await watch_barrier(at, page)
+        await measure_camera(page)
+        await check_accessibility(page)
+        await check_viewer(at)
+        await check_without_scripts(at)
+        await check_no_personal_data(at, page)
         assert at.complaints == [], "browsers had nothing to complain of"
 
 
-async def only_who_logs_in_comes_in(at: BrowserFixture, page: Page) -> None:
+async def check_login(at: BrowserFixture, page: Page) -> None:
     await page.goto("/events")
     await expect(page).to_have_url(re.compile(r"/login\?next=/events"))
     await expect(page.get_by_role("note")).to_contain_text("TRAINING")
@@ -76,9 +76,9 @@ async def only_who_logs_in_comes_in(at: BrowserFixture, page: Page) -> None:
     await expect(page).to_have_url(re.compile("/events$|/$"))
 
 
-async def a_live_read_appears_without_reload(at: BrowserFixture, page: Page) -> None:
+async def show_live_read(at: BrowserFixture, page: Page) -> None:
     await page.goto("/")
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     row = f"#device-{READER.replace('/', '--')}"
     await expect(page.locator(f"{row}[data-state=online]")).to_be_visible()
     await page.evaluate("window.here = true")
@@ -96,40 +96,40 @@ async def a_live_read_appears_without_reload(at: BrowserFixture, page: Page) -> 
     await expect(page.locator(row)).to_contain_text("document.read")
 
 
-async def a_swap_is_noticed_and_accepted(at: BrowserFixture, page: Page) -> None:
+async def accept_replacement_device(at: BrowserFixture, page: Page) -> None:
     await page.goto(f"/devices/{SWAPPED}")
     state = page.locator(f"#state-{SWAPPED.replace('/', '--')}")
     await expect(state).to_have_attribute("data-state", "online")
-    at.house.wires[SWAPPED].unplug()
+    at.gateway.wires[SWAPPED].unplug()
     await expect(state).to_have_attribute("data-state", "no_device")
     why = page.get_by_role("region", name="Why isn't it reading?")
     await expect(why.locator("[data-code=no_device]")).to_contain_text("→ unplug it and plug it in again")
     await at.exchange("SIM0002")
     await expect(state).to_have_attribute("data-state", "awaiting_acceptance")
-    await expect(state).to_contain_text("nobody has accepted it")
+    await expect(state).to_contain_text("awaits acceptance")
     await page.reload()
     assert await faults_of(page) == []
-    await page.locator("#swap").get_by_label("Why").fill("the old one was dropped")
+    await page.locator("#swap").get_by_label("Reason").fill("the old one was dropped")
     await page.get_by_role("button", name="Accept SIM0002").click()
-    await expect(page.get_by_role("status")).to_contain_text("on record")
+    await expect(page.get_by_role("status")).to_contain_text("recorded in the audit")
     await expect(state).to_have_attribute("data-state", "online")
 
 
-async def a_check_tells_what_it_found(page: Page) -> None:
+async def run_self_test(page: Page) -> None:
     await page.goto(f"/devices/{READER}")
     await page.get_by_role("button", name="Internal").click()
     await expect(page.locator("[data-step='link.open'][data-outcome=successful]")).to_be_visible()
 
 
-async def a_device_is_accepted_with_a_specimen(at: BrowserFixture, page: Page) -> None:
+async def run_acceptance(at: BrowserFixture, page: Page) -> None:
     await page.get_by_role("link", name="Guided acceptance").click()
     verdict = page.locator("#verdict")
     await expect(verdict).to_have_attribute("data-verdict", "incomplete")
     await expect(page.locator("[data-step='link.open']")).to_be_visible()
     presenting = asyncio.create_task(
         wait_until_present(at, TravellerGenerator(3))
-    )  # the check hears one once begun
-    await page.get_by_role("button", name="Begin").click()
+    )  # the self-test receives one after it has begun
+    await page.get_by_role("button", name="Start").click()
     await expect(verdict).to_have_attribute("data-verdict", "passed")
     presenting.cancel()
     await asyncio.gather(presenting, return_exceptions=True)
@@ -141,55 +141,55 @@ async def a_device_is_accepted_with_a_specimen(at: BrowserFixture, page: Page) -
     await page.emulate_media(media="screen")
 
 
-async def maintenance_takes_a_device_and_gives_it_back(page: Page) -> None:
+async def begin_and_end_maintenance(page: Page) -> None:
     await page.goto(f"/devices/{READER}")
     state = page.locator(f"#state-{READER.replace('/', '--')}")
     await page.get_by_label("Minutes").fill("5")
-    await page.get_by_role("button", name="Take it from the counter").click()
+    await page.get_by_role("button", name="Begin maintenance").click()
     await expect(state).to_have_attribute("data-state", "maintenance")
-    await page.get_by_role("button", name="Give it back to the counter").click()
+    await page.get_by_role("button", name="End maintenance").click()
     await expect(state).to_have_attribute("data-state", "online")
 
 
-async def a_trace_shows_bytes_only_to_who_says_why(at: BrowserFixture, page: Page) -> None:
+async def reveal_trace(at: BrowserFixture, page: Page) -> None:
     traveller = TravellerGenerator(2).document_with()
     await page.goto(f"/devices/{READER}/trace")
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
     await expect(page.locator("#trace tr[data-direction=in]").first).to_be_visible()
     assert traveller.lines[0][:9].encode().hex(" ") not in await page.content()
     assert await faults_of(page) == []
-    await page.get_by_label("Why do you need to see the bytes?").fill("vendor asks for bytes")
+    await page.get_by_label("Reason for revealing the bytes").fill("vendor asks for bytes")
     await page.get_by_role("button", name="Reveal").click()
     await expect(page.get_by_role("columnheader", name="Content")).to_be_visible()
-    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
+    await expect(page.locator("#updates-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
     await expect(page.locator("#trace")).to_contain_text(traveller.lines[0][:5].encode().hex(" "))
     await page.goto("/audit")
     await expect(page.get_by_text("vendor asks for bytes")).to_be_visible()
 
 
-async def the_barrier_is_drawn_as_it_is_sensed(at: BrowserFixture, page: Page) -> None:
+async def watch_barrier(at: BrowserFixture, page: Page) -> None:
     await page.goto("/barriers")
     barrier = page.locator(f"#barrier-{BARRIER.replace('/', '--')}")
     await expect(barrier).to_have_attribute("data-sensed", "closed")
     await expect(barrier.get_by_role("img", name="closed limit: yes")).to_be_visible()
-    async with at.somebody() as other:
+    async with at.new_page() as other:
         await at.log_in(other, "technician")
         await other.goto("/simulators")
         form = other.locator(f"#simulator-{BARRIER.replace('/', '--')}")
         await form.get_by_role("button", name="Insert").click()
-        await expect(barrier.get_by_role("img", name="before: yes")).to_be_visible()
-        await form.get_by_label("What goes wrong").fill("fire")
+        await expect(barrier.get_by_role("img", name="entry side: yes")).to_be_visible()
+        await form.get_by_label("Fault to inject").fill("fire")
         await form.get_by_role("button", name="Inject").click()
         await expect(barrier).to_have_attribute("data-sensed", "emergency_open")
-        await form.get_by_label("What goes wrong").fill("nonsense")
+        await form.get_by_label("Fault to inject").fill("nonsense")
         await form.get_by_role("button", name="Inject").click()
         await expect(other.locator(".note.bad")).to_contain_text("nonsense")
     at.complaints[:] = [text for text in at.complaints if "409" not in text]
 
 
-async def a_camera_is_measured_and_no_picture_is_shown(page: Page) -> None:
+async def measure_camera(page: Page) -> None:
     await page.goto("/cameras")
     camera = page.locator(f"#calibration-{CAMERA.replace('/', '--')}")
     await camera.get_by_role("button", name="External").click()
@@ -197,7 +197,7 @@ async def a_camera_is_measured_and_no_picture_is_shown(page: Page) -> None:
     assert await page.locator("main img, main canvas, main video").count() == 0
 
 
-async def every_page_can_be_used_by_everybody(page: Page) -> None:
+async def check_accessibility(page: Page) -> None:
     for path in PAGES:
         await page.goto(path)
         assert await faults_of(page) == []
@@ -222,8 +222,8 @@ async def every_page_can_be_used_by_everybody(page: Page) -> None:
     await expect(page.get_by_role("link", name="To the content")).to_be_focused()
 
 
-async def a_viewer_is_shown_no_button(at: BrowserFixture) -> None:
-    async with at.somebody() as page:
+async def check_viewer(at: BrowserFixture) -> None:
+    async with at.new_page() as page:
         await at.log_in(page, "viewer")
         await page.goto(f"/devices/{READER}")
         await expect(page.get_by_role("heading", name="State")).to_be_visible()
@@ -234,16 +234,16 @@ async def a_viewer_is_shown_no_button(at: BrowserFixture) -> None:
     at.complaints[:] = [text for text in at.complaints if "403" not in text]
 
 
-async def without_scripts_the_board_is_there(at: BrowserFixture) -> None:
-    async with at.somebody(java_script_enabled=False) as page:
+async def check_without_scripts(at: BrowserFixture) -> None:
+    async with at.new_page(java_script_enabled=False) as page:
         await at.log_in(page, "viewer")
         await expect(page.locator("tbody tr")).to_have_count(4)
-        await expect(page.get_by_text("reload for news")).to_be_visible()
+        await expect(page.get_by_text("reload to update")).to_be_visible()
 
 
-async def no_page_holds_anything_personal(at: BrowserFixture, page: Page) -> None:
+async def check_no_personal_data(at: BrowserFixture, page: Page) -> None:
     cookies = {cookie["name"]: cookie["value"] for cookie in await page.context.cookies()}
-    news = {"/news/board": 2, "/news/events": 1, f"/news/device/{READER}": 2, "/news/barriers": 1}
+    news = {"/updates/board": 2, "/updates/events": 1, f"/updates/device/{READER}": 2, "/updates/barriers": 1}
     async with httpx.AsyncClient(base_url=at.url, cookies=cookies, timeout=20) as client:
         for path in [
             *PAGES,

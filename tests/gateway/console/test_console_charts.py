@@ -1,4 +1,4 @@
-"""What plots are drawn from, and that they draw it."""
+"""Charts and their data."""
 
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
@@ -21,14 +21,14 @@ def drawn(svg: str) -> ElementTree.Element:
     return ElementTree.fromstring(str(svg).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
 
 
-def test_columns_are_as_high_as_their_values() -> None:
+def test_column_heights_match_values() -> None:
     svg = drawn(plots.column_chart("Reads", "5 read", [plots.Column("12:00", (("good", 4), ("bad", 1)))]))
     good, bad = svg.iter(f"{SVG}rect")
     assert float(good.get("height", 0)) == pytest.approx(4 * float(bad.get("height", 0)), rel=0.01)
     assert float(bad.get("y", 0)) < float(good.get("y", 0)), "bad stands on good"
 
 
-def test_a_plot_is_read_aloud_by_its_title_and_what_it_shows() -> None:
+def test_chart_has_title_and_description() -> None:
     svg = drawn(plots.line_chart("Latency <ms>", 'median "2" ms', [plots.Point("12:00:00", 2.0)]))
     named = {element.get("id"): element.text for element in svg}
     assert [named[name] for name in svg.get("aria-labelledby", "").split()] == [
@@ -37,7 +37,7 @@ def test_a_plot_is_read_aloud_by_its_title_and_what_it_shows() -> None:
     ]
 
 
-def test_values_and_limits_stay_inside_the_drawing() -> None:
+def test_values_and_limits_stay_inside_drawing() -> None:
     values = [plots.Point(str(n), value) for n, value in enumerate((0, -3, 7e9, 12.5))]
     svg = drawn(plots.line_chart("t", "d", values, at_least=40, at_most=1e10))
     heights = [float(dot.get("cy", -1)) for dot in svg.iter(f"{SVG}circle")]
@@ -50,7 +50,7 @@ def test_plots_of_nothing_are_drawn_too() -> None:
     assert drawn(plots.column_chart("t", "d", [])) is not None
 
 
-def test_rates_are_what_was_added_since_the_minute_before_and_never_below_zero() -> None:
+def test_rates_are_differences_and_never_negative() -> None:
     samples = DeviceSamples()
     samples.add_counters(NOON + timedelta(seconds=40), CountersView(good_reads=1000, bad_reads=3))
     samples.add_counters(
@@ -63,19 +63,19 @@ def test_rates_are_what_was_added_since_the_minute_before_and_never_below_zero()
     samples.add_counters(NOON + timedelta(seconds=75), CountersView(good_reads=5))
     samples.add_counters(
         NOON + timedelta(seconds=175), CountersView(good_reads=800)
-    )  # nobody looked meanwhile
+    )  # no page was open in between
     samples.add_counters(NOON + timedelta(seconds=178), CountersView(good_reads=801))
     assert [(m.good, m.bad, m.disconnects) for m in samples.minutes] == [(4, 1, 1), (4, 0, 0), (1, 0, 0)]
 
 
-def test_the_last_day_has_24_hours_whatever_happened_in_them() -> None:
+def test_day_chart_has_24_hours() -> None:
     hours = [
         HourlyCountsView(at=NOON - timedelta(hours=n), good_reads=40 - n, bad_reads=1) for n in (30, 3, 0)
     ]
     reads, breaks = sheets.day_plots(hours, NOON + timedelta(minutes=59), str)
-    assert reads.words == "77 read well, 2 not (2.5%)"
+    assert reads.words == "77 good reads, 2 bad (2.5%)"
     assert len(list(drawn(reads.drawing).iter(f"{SVG}rect"))) == 4
-    assert breaks.words == "lost 0 times, 0 failed attempts to open"
+    assert breaks.words == "0 disconnects, 0 failed attempts to open"
 
 
 def test_qualities_come_from_events_and_checks() -> None:
@@ -109,7 +109,7 @@ def test_qualities_come_from_events_and_checks() -> None:
     assert samples.latencies[0].value == 2.5
 
 
-def test_a_device_that_names_ever_new_measures_fills_no_memory() -> None:
+def test_many_measures_are_limited() -> None:
     samples = DeviceSamples()
     for number in range(100):
         step = SelfTestStep(name=f"n{number}", outcome=Outcome.SUCCESSFUL, text="", measured=1.0)
@@ -127,5 +127,5 @@ def test_a_device_that_names_ever_new_measures_fills_no_memory() -> None:
         ([0, 0, 0, 0, 0, 0], None, "steady"),
     ],
 )
-def test_a_quality_that_falls_tells_of_dirt(values: list[float], at_least: float | None, told: str) -> None:
+def test_falling_quality_indicates_dirt(values: list[float], at_least: float | None, told: str) -> None:
     assert trend(Value(NOON, value, at_least) for value in values) == told

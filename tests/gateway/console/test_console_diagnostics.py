@@ -1,4 +1,4 @@
-"""What is wrong, as the local API tells it."""
+"""Diagnostics through the management API."""
 
 import io
 import tarfile
@@ -30,10 +30,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_why_doctor_and_bundle_join_what_the_gateway_says_with_what_is_found(folder: Path) -> None:
+async def test_why_doctor_and_bundle(folder: Path) -> None:
     async with on_socket(console_of(FakeDaemon(), folder)) as root:
         why = (await root.get("/api/v1/devices/lane-1/reader/why")).json()
-        assert why[0]["text"] == f"Nothing is plugged in at {folder}/reader."
+        assert why[0]["text"] == f"No device is plugged in at {folder}/reader."
         assert (await root.get("/api/v1/devices/lane-9/reader/why")).status_code == 404
 
         doctor = (await root.get("/api/v1/doctor")).json()
@@ -47,7 +47,7 @@ async def test_why_doctor_and_bundle_join_what_the_gateway_says_with_what_is_fou
         assert {"post.json", "events.json"} <= {part["name"] for part in contents}
 
 
-async def test_a_viewer_reads_findings_and_takes_no_bundle(folder: Path) -> None:
+async def test_viewer_gets_findings_but_no_bundle(folder: Path) -> None:
     async with browser(console_of(FakeDaemon(), folder)) as viewer:
         assert (await viewer.get("/api/v1/doctor")).status_code == 401
         await log_in(viewer, "viewer", PASSWORD)

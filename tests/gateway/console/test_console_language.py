@@ -1,4 +1,4 @@
-"""Languages: every text of a page is in every catalogue, every code has words, browsers what they prefer."""
+"""Languages: complete catalogues, a text for every code, the browser's preference."""
 
 import re
 import string
@@ -18,7 +18,7 @@ OTHERS = [language for language in LANGUAGES if language != "en"]
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_a_catalogue_has_every_text_of_the_pages_and_no_other(language: str) -> None:
+def test_catalogue_matches_texts(language: str) -> None:
     entries = polib.pofile(str(file_of(language)))
     translated = {entry.msgid for entry in entries if entry.translated()}
     assert set(wanted()) - translated == set(), "run: make messages, and translate"
@@ -26,7 +26,7 @@ def test_a_catalogue_has_every_text_of_the_pages_and_no_other(language: str) -> 
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_a_translation_has_the_same_variables_as_its_original(language: str) -> None:
+def test_translation_has_same_variables(language: str) -> None:
     for entry in polib.pofile(str(file_of(language))):
         assert variables(entry.msgstr) == variables(entry.msgid), entry.msgid
 
@@ -46,7 +46,7 @@ def variables(text: str) -> list[str]:
         (SelfTestLevel, words.LEVELS),
     ],
 )
-def test_every_code_has_words_in_every_language(codes: type[str], said: dict[str, str]) -> None:
+def test_every_code_has_translated_text(codes: type[str], said: dict[str, str]) -> None:
     assert set(said) == set(codes)
     for language in OTHERS:
         same = [text for text in said.values() if load_catalogue(language).gettext(text) == text]
@@ -67,11 +67,9 @@ def test_every_code_has_words_in_every_language(codes: type[str], said: dict[str
         ("tlh", "sw", "sw"),
     ],
 )
-def test_a_browser_gets_the_language_it_prefers_most(
-    cookie: str | None, accepts: str | None, language: str
-) -> None:
+def test_browser_language_is_chosen(cookie: str | None, accepts: str | None, language: str) -> None:
     assert choose_language(cookie, accepts) == language
 
 
-def test_a_text_without_a_translation_stays_english() -> None:
+def test_missing_translation_stays_english() -> None:
     assert load_catalogue("sw").gettext(string.ascii_letters) == string.ascii_letters

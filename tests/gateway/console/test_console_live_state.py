@@ -1,4 +1,4 @@
-"""The lookout: one stream for all pages, none without, and nothing old shown as new."""
+"""Live state: one subscription for all pages, none without pages, no old state shown as new."""
 
 import asyncio
 from datetime import timedelta
@@ -20,7 +20,7 @@ def said(seconds: float, event_type: str = "document.read") -> LiveUpdate:
     return LiveUpdate(kind="event", event=event)
 
 
-async def test_ten_pages_cost_the_daemon_one_stream_and_none_costs_none() -> None:
+async def test_ten_pages_share_one_subscription() -> None:
     daemon = FakeDaemon()
     lookout = LiveState(daemon)
     async with lookout.subscribe() as first, lookout.subscribe() as second:
@@ -30,7 +30,7 @@ async def test_ten_pages_cost_the_daemon_one_stream_and_none_costs_none() -> Non
     assert daemon.streams == 0
 
 
-async def test_a_read_is_shown_before_the_daemon_has_counted_it_and_a_bad_one_is_no_good_read() -> None:
+async def test_last_good_read_follows_events() -> None:
     daemon = FakeDaemon()
     lookout = LiveState(daemon)
     async with lookout.subscribe() as news:
@@ -45,7 +45,7 @@ async def test_a_read_is_shown_before_the_daemon_has_counted_it_and_a_bad_one_is
         assert lookout.devices()[0].last_good_read_at == AT + timedelta(seconds=5)
 
 
-async def test_nothing_falls_between_how_the_post_is_and_its_news(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_update_is_lost_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = FakeDaemon()
     lookout, view, listening = LiveState(daemon), daemon.view, list[int]()
 
@@ -59,7 +59,7 @@ async def test_nothing_falls_between_how_the_post_is_and_its_news(monkeypatch: p
     assert listening == [1], "the news were asked for first"
 
 
-async def test_who_does_not_keep_up_loses_the_oldest_news() -> None:
+async def test_slow_subscriber_loses_oldest_update() -> None:
     daemon = FakeDaemon()
     lookout = LiveState(daemon)
     async with lookout.subscribe() as slow, lookout.subscribe() as quick:
@@ -69,7 +69,7 @@ async def test_who_does_not_keep_up_loses_the_oldest_news() -> None:
         assert await anext(slow) == said(10)
 
 
-async def test_what_was_said_while_nobody_listened_is_asked_for_once() -> None:
+async def test_missed_events_are_loaded_once() -> None:
     daemon = FakeDaemon()
     lookout = LiveState(daemon)
     for _ in range(3):
@@ -77,7 +77,7 @@ async def test_what_was_said_while_nobody_listened_is_asked_for_once() -> None:
     assert [event.type for event in lookout.events] == ["document.read"] * 2, "one a device"
 
 
-async def test_pages_end_when_the_daemon_cannot_be_heard_and_begin_again() -> None:
+async def test_pages_end_with_daemon_and_recover() -> None:
     daemon = FakeDaemon()
     lookout = LiveState(daemon)
     async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""Logging in over the network: who gets in, for how long, and what pages of others can do meanwhile."""
+"""Login over the network: passwords, sessions, protection from other sites."""
 
 import json
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_a_stranger_is_sent_to_the_login_and_from_there_to_the_page_they_wanted(
+async def test_stranger_is_redirected_to_login_and_back(
     stranger: httpx.AsyncClient,
 ) -> None:
     sent = await stranger.get("/")
@@ -44,7 +44,7 @@ async def test_a_stranger_is_sent_to_the_login_and_from_there_to_the_page_they_w
     assert "lane-1/reader" in page.text
 
 
-async def test_the_cookie_is_for_this_host_over_tls_and_no_script_or_other_site_has_it(
+async def test_cookie_is_limited_to_host_and_tls(
     stranger: httpx.AsyncClient,
 ) -> None:
     cookie = (await log_in(stranger, "viewer")).headers["set-cookie"]
@@ -52,7 +52,7 @@ async def test_the_cookie_is_for_this_host_over_tls_and_no_script_or_other_site_
     assert {"HttpOnly", "Secure", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
 
 
-async def test_a_wrong_password_and_an_unknown_name_are_answered_alike(stranger: httpx.AsyncClient) -> None:
+async def test_wrong_password_and_unknown_name_look_alike(stranger: httpx.AsyncClient) -> None:
     wrong = await log_in(stranger, "viewer", "something-else")
     unknown = await log_in(stranger, "nobody", "something-else")
     assert wrong.status_code == unknown.status_code == 401
@@ -60,7 +60,7 @@ async def test_a_wrong_password_and_an_unknown_name_are_answered_alike(stranger:
     assert not stranger.cookies
 
 
-async def test_where_a_link_asks_to_go_elsewhere_after_the_login_it_goes_to_the_board(
+async def test_redirect_to_foreign_page_is_ignored(
     stranger: httpx.AsyncClient,
 ) -> None:
     for elsewhere in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"):
@@ -68,7 +68,7 @@ async def test_where_a_link_asks_to_go_elsewhere_after_the_login_it_goes_to_the_
         assert (await stranger.post("/login", data=form)).headers["location"] == "/"
 
 
-async def test_guessing_gets_slower_by_name_and_by_address_but_not_for_others(app: FastAPI) -> None:
+async def test_guessing_is_throttled_by_name_and_address(app: FastAPI) -> None:
     async with browser(app, "192.0.2.7") as guesser, browser(app, "192.0.2.8") as colleague:
         for _ in range(attempts.FREE_ATTEMPTS):
             assert (await log_in(guesser, "viewer", "guess")).status_code == 401
@@ -79,7 +79,7 @@ async def test_guessing_gets_slower_by_name_and_by_address_but_not_for_others(ap
         assert (await log_in(colleague, "technician")).status_code == 303
 
 
-def test_waits_grow_end_and_outlive_the_process(tmp_path: Path) -> None:
+def test_waits_grow_expire_and_survive_restart(tmp_path: Path) -> None:
     now = 1000.0
     kept = BootScopedStore(tmp_path / "attempts.json")
     tries = LoginThrottle(kept, lambda: now)
@@ -92,12 +92,12 @@ def test_waits_grow_end_and_outlive_the_process(tmp_path: Path) -> None:
     assert waits[-1] == attempts.MAX_WAIT_S
     again = LoginThrottle(kept, lambda: now)
     assert again.remaining_wait_s("amina", "") == attempts.MAX_WAIT_S
-    assert again.remaining_wait_s("", "2001:db8::2") == attempts.MAX_WAIT_S, "one host has a whole /64"
+    assert again.remaining_wait_s("", "2001:db8::2") == attempts.MAX_WAIT_S, "a host can use its whole /64"
     now += attempts.FORGET_AFTER_S + 1
     assert again.remaining_wait_s("amina", "2001:db8::1") == 0
 
 
-def test_a_login_ends_when_idle_or_after_a_shift_and_outlives_the_process(tmp_path: Path) -> None:
+def test_session_expires_and_survives_restart(tmp_path: Path) -> None:
     now = 1000.0
     kept = BootScopedStore(tmp_path / "sessions.json")
     logins = SessionStore(kept, lambda: now)
@@ -117,7 +117,7 @@ def test_a_login_ends_when_idle_or_after_a_shift_and_outlives_the_process(tmp_pa
     assert logins.find(busy) is None
 
 
-def test_nothing_of_an_earlier_boot_is_believed(tmp_path: Path) -> None:
+def test_stored_state_is_void_after_reboot(tmp_path: Path) -> None:
     file = tmp_path / "sessions.json"
     token = SessionStore(BootScopedStore(file)).begin("amina", "hash")
     assert SessionStore(BootScopedStore(file)).find(token) is not None
@@ -134,7 +134,7 @@ def test_what_was_damaged_is_forgotten(tmp_path: Path, kept: str) -> None:
     assert LoginThrottle(BootScopedStore(file)).remaining_wait_s("amina", "192.0.2.7") == 0
 
 
-async def test_another_password_or_role_counts_at_once(
+async def test_changed_password_or_role_counts_at_once(
     app: FastAPI, stranger: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     file = tmp_path / "users.toml"
@@ -153,7 +153,7 @@ async def test_another_password_or_role_counts_at_once(
     assert (await log_in(stranger, "viewer")).status_code == 503
 
 
-async def test_what_another_site_sends_in_somebodys_name_is_refused(
+async def test_cross_site_request_is_refused(
     stranger: httpx.AsyncClient,
 ) -> None:
     await log_in(stranger, "supervisor")
@@ -171,22 +171,22 @@ async def test_what_another_site_sends_in_somebodys_name_is_refused(
     assert (await stranger.get("/api/v1/post")).status_code == 401
 
 
-async def test_a_tunnel_to_the_socket_is_as_safe_as_a_login(app: FastAPI) -> None:
+async def test_tunnel_to_socket_needs_token(app: FastAPI) -> None:
     async with on_socket(app) as tunnel:
         rebound = await tunnel.get("/api/v1/post", headers={"Host": "evil.example:8080"})
         assert rebound.status_code == 421
         theirs = {"Host": "localhost:8080", "Origin": "http://localhost:8080"}
         assert (await tunnel.post("/logout", headers=theirs)).status_code == 403
-        assert (await tunnel.post("/logout")).status_code == 303, "no browser asks: nobody was misled"
+        assert (await tunnel.post("/logout")).status_code == 303, "not a browser: no token is needed"
 
 
 @pytest.mark.parametrize(("uid", "standing"), [(0, UserRole.SUPERVISOR), (65534, UserRole.TECHNICIAN)])
-def test_on_the_socket_the_kernel_says_who_it_is(uid: int, standing: UserRole) -> None:
+def test_socket_user_comes_from_kernel(uid: int, standing: UserRole) -> None:
     who = asking._user_of_peer(asking.Peer(uid)).actor
     assert (who.role, who.channel) == (standing, "socket")
 
 
-def test_a_users_file_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+def test_invalid_users_file_is_explained(tmp_path: Path) -> None:
     file = tmp_path / "users.toml"
     hashed = QUICK.hash(PASSWORD)
     for text, said in (
@@ -194,7 +194,7 @@ def test_a_users_file_says_what_is_wrong_with_it(tmp_path: Path) -> None:
         ("[user.amina]\nrole = 'viewer'", "role and password"),
         (f"[user.amina]\nrole = 'boss'\npassword = '{hashed}'", "viewer, technician or supervisor"),
         ("[user.amina]\nrole = 'viewer'\npassword = 'plain'", "argon2id"),
-        (f"[user.'A/B']\nrole = 'viewer'\npassword = '{hashed}'", "no name"),
+        (f"[user.'A/B']\nrole = 'viewer'\npassword = '{hashed}'", "not a valid name"),
         ("a = " + "[" * 10_000, "not TOML"),
         ("a = " + "9" * 5000, "not TOML"),
     ):
@@ -204,7 +204,7 @@ def test_a_users_file_says_what_is_wrong_with_it(tmp_path: Path) -> None:
         assert "plain" not in str(wrong.value)
 
 
-def test_a_users_file_stays_readable_by_whom_it_was(tmp_path: Path) -> None:
+def test_users_file_keeps_owner_and_mode(tmp_path: Path) -> None:
     file = tmp_path / "users.toml"
     set_password(file, "amina", PASSWORD, UserRole.VIEWER)
     assert file.stat().st_mode & 0o777 == 0o600

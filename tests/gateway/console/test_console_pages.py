@@ -1,4 +1,4 @@
-"""The pages: whole, escaped, in two languages, and offering each role what it may and no more."""
+"""Pages: complete, escaped, in two languages, with the operations that each role may use."""
 
 import asyncio
 import re
@@ -37,10 +37,10 @@ ORDERS = {
     "maintenance": {"on": "true", "minutes": "20", "reason": "cleaning"},
     "accept": {"serial_number": "SIM0002", "reason": "swap"},
     "counters/reset": {},
-    "claim/end": {"reason": "workstation is dead"},
+    "claim/revoke": {"reason": "workstation is dead"},
     "check": {"level": "internal"},
 }
-SUPERVISORS = {"accept", "claim/end"}
+SUPERVISORS = {"accept", "claim/revoke"}
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def token(page: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("language", ["en", "sw"])
-async def test_every_page_is_there_in_every_language(client: httpx.AsyncClient, language: str) -> None:
+async def test_every_page_in_every_language(client: httpx.AsyncClient, language: str) -> None:
     await log_in(client, "supervisor")
     for path in [*PAGES, DEVICE, f"{DEVICE}/trace", f"{DEVICE}/acceptance", "/devices/lane-2/reader"]:
         page = await client.get(path, headers={"Accept-Language": language})
@@ -95,7 +95,7 @@ async def test_every_page_is_there_in_every_language(client: httpx.AsyncClient, 
         assert not re.search(r"<script(?! src)|\son\w+=", page.text)
 
 
-async def test_state_cause_and_action_are_said_in_swahili(client: httpx.AsyncClient) -> None:
+async def test_state_in_swahili(client: httpx.AsyncClient) -> None:
     await log_in(client, "viewer")
     page = (await client.get("/devices/lane-2/reader", headers={"Accept-Language": "sw"})).text
     assert "nje ya mtandao" in page
@@ -104,7 +104,7 @@ async def test_state_cause_and_action_are_said_in_swahili(client: httpx.AsyncCli
     assert "sudo systemctl mask --now ModemManager" in page, "what is to be typed is not translated"
 
 
-async def test_a_language_once_chosen_stays_and_leads_back_to_a_page_of_ours(
+async def test_chosen_language_persists(
     client: httpx.AsyncClient,
 ) -> None:
     chosen = await client.post("/language", data={"language": "sw", "back": "//evil.example"}, headers=HERE)
@@ -113,7 +113,7 @@ async def test_a_language_once_chosen_stays_and_leads_back_to_a_page_of_ours(
 
 
 @pytest.mark.parametrize("name", ["viewer", "technician", "supervisor"])
-async def test_each_role_is_shown_and_allowed_what_it_may(
+async def test_each_role_sees_its_operations(
     client: httpx.AsyncClient, daemon: FakeDaemon, name: str
 ) -> None:
     await log_in(client, name)
@@ -124,7 +124,7 @@ async def test_each_role_is_shown_and_allowed_what_it_may(
         answer = await client.post(f"{DEVICE}/{verb}", data={**fields, "csrf": token(page)}, headers=HERE)
         assert (answer.status_code in (200, 303)) is may, verb
         assert may or answer.status_code == 403
-    kinds = [type(order) for _, order, _ in daemon.orders]
+    kinds = [type(order) for _, order, _ in daemon.operations]
     assert (
         kinds
         == {
@@ -134,21 +134,17 @@ async def test_each_role_is_shown_and_allowed_what_it_may(
         }[name]
     )
     assert [level for _, level, _ in daemon.checks] == ([] if name == "viewer" else [SelfTestLevel.INTERNAL])
-    assert all(who.name == name and who.channel == "network" for _, _, who in daemon.orders)
+    assert all(who.name == name and who.channel == "network" for _, _, who in daemon.operations)
 
 
-async def test_a_form_without_its_token_changes_nothing(
-    client: httpx.AsyncClient, daemon: FakeDaemon
-) -> None:
+async def test_form_without_token_is_refused(client: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     await log_in(client, "supervisor")
     for verb, fields in ORDERS.items():
         assert (await client.post(f"{DEVICE}/{verb}", data=fields, headers=HERE)).status_code == 403
     assert daemon.touched == 0
 
 
-async def test_a_form_that_makes_no_sense_says_where_and_never_repeats_what_was_typed(
-    client: httpx.AsyncClient, daemon: FakeDaemon
-) -> None:
+async def test_invalid_form_is_not_echoed(client: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     await log_in(client, "technician")
     csrf = token(await client.get(DEVICE))
     wrong = {"on": "true", "minutes": "7 for MARKED", "csrf": csrf}
@@ -156,10 +152,10 @@ async def test_a_form_that_makes_no_sense_says_where_and_never_repeats_what_was_
     assert answer.status_code == 409
     assert "minutes:" in answer.text
     assert "MARKED" not in answer.text
-    assert daemon.orders == []
+    assert daemon.operations == []
 
 
-async def test_what_the_daemon_refuses_stands_on_the_page_with_its_remedy(
+async def test_refusal_is_shown_with_remedy(
     client: httpx.AsyncClient, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuses(*_: object) -> None:
@@ -167,16 +163,14 @@ async def test_what_the_daemon_refuses_stands_on_the_page_with_its_remedy(
 
     await log_in(client, "technician")
     csrf = token(await client.get(DEVICE))
-    monkeypatch.setattr(daemon, "obey", refuses)
+    monkeypatch.setattr(daemon, "perform", refuses)
     answer = await client.post(f"{DEVICE}/restart", data={"csrf": csrf}, headers=HERE)
     assert answer.status_code == 409
     assert "Its boom is moving." in answer.text
     assert "Wait until it is closed." in answer.text
 
 
-async def test_a_daemon_that_does_not_answer_and_a_device_that_is_not_there_are_said_so(
-    client: httpx.AsyncClient, daemon: FakeDaemon
-) -> None:
+async def test_missing_daemon_or_device_is_reported(client: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     await log_in(client, "viewer")
     assert (await client.get("/devices/lane-9/reader")).status_code == 404
     daemon.refuses = RpcError("unavailable", "The gateway does not answer.", "systemctl restart borderpost")
@@ -185,7 +179,7 @@ async def test_a_daemon_that_does_not_answer_and_a_device_that_is_not_there_are_
     assert "systemctl restart borderpost" in page.text
 
 
-async def test_a_page_does_not_wait_for_who_does_not_answer(
+async def test_slow_diagnosis_does_not_delay_page(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, answer = [], asyncio.Event()
@@ -194,29 +188,29 @@ async def test_a_page_does_not_wait_for_who_does_not_answer(
         asked.append(position)
         await answer.wait()
         told = {
-            "about": "broker",
+            "subject": "broker",
             "text": "It does not answer.",
             "action": Action.CALL_SUPPORT,
             "how": "Ask <them>.",
         }
         return [Finding(code="broker_away", severity="error", **told)]
 
-    monkeypatch.setattr(device_pages, "reasons", slow)
+    monkeypatch.setattr(device_pages, "device_findings", slow)
     await log_in(client, "viewer")
     page = await client.get(DEVICE)
     assert f'data-late="{DEVICE}/why"' in page.text
     patient = asyncio.create_task(client.get(f"{DEVICE}/why"))
-    for _ in range(500):  # it is all in this loop: by then it waits
+    for _ in range(500):  # all in this event loop: by then it waits
         await asyncio.sleep(0)
     assert not patient.done()
     answer.set()
     shown = (await patient).text
-    for part in ("It does not answer.", "call for help", "Ask &lt;them&gt;.", "BP-BROKER-AWAY"):
+    for part in ("It does not answer.", "call support", "Ask &lt;them&gt;.", "BP-BROKER-AWAY"):
         assert part in shown
     assert asked == ["lane-1/reader"], "both saw one examination"
 
 
-async def test_an_acceptance_passes_once_every_level_was_tried(client: httpx.AsyncClient) -> None:
+async def test_acceptance_needs_every_level(client: httpx.AsyncClient) -> None:
     await log_in(client, "technician")
     path = f"{DEVICE}/acceptance"
     page = await client.get(path)
@@ -230,7 +224,7 @@ async def test_an_acceptance_passes_once_every_level_was_tried(client: httpx.Asy
     assert "SIM0002" in page.text
 
 
-async def test_a_ticket_to_see_bytes_needs_a_supervisor_and_a_reason(
+async def test_trace_ticket_needs_supervisor_and_reason(
     client: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     await log_in(client, "technician")
@@ -243,25 +237,23 @@ async def test_a_ticket_to_see_bytes_needs_a_supervisor_and_a_reason(
     empty = await client.post(f"{DEVICE}/trace", data={"reason": " ", "csrf": csrf}, headers=HERE)
     assert "ticket=" not in empty.text
     page = await client.post(f"{DEVICE}/trace", data=asked | {"csrf": csrf}, headers=HERE)
-    news = re.search(r'data-news="([^"]+ticket=[^"]+)"', page.text)
+    news = re.search(r'data-updates="([^"]+ticket=[^"]+)"', page.text)
     assert news is not None
     assert "1c 02 50" in (await client.get(news.group(1))).text
     assert "1c 02 50" not in (await client.get(news.group(1))).text, "it is good once"
-    assert "1c 02 50" not in (await client.get(f"/news/trace{DEVICE.removeprefix('/devices')}")).text
+    assert "1c 02 50" not in (await client.get(f"/updates/trace{DEVICE.removeprefix('/devices')}")).text
     reveals = [reveal.reason for _, _, reveal in daemon.traces if reveal is not None]
     assert reveals == ["vendor asks for bytes"]
 
 
-async def test_there_is_no_panel_without_a_simulated_post(app: FastAPI) -> None:
+async def test_production_has_no_simulator_panel(app: FastAPI) -> None:
     async with on_socket(app) as program:
         assert (await program.get("/simulators")).status_code == 404
         assert "/simulators" not in (await program.get("/")).text
 
 
-async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
-    app: FastAPI, daemon: FakeDaemon
-) -> None:
-    lookout = app.state.bench.lookout
+async def test_removed_device_leaves_pages(app: FastAPI, daemon: FakeDaemon) -> None:
+    lookout = app.state.context.live_state
     request = Request({"type": "http", "headers": [], "app": app})
     async with (
         aclosing(news._board(request, lookout)) as board,
@@ -277,8 +269,8 @@ async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
         assert [piece async for piece in page] == []
 
 
-async def test_what_was_examined_before_the_device_changed_is_examined_anew(app: FastAPI) -> None:
-    lookout = app.state.bench.lookout
+async def test_diagnosis_restarts_after_state_change(app: FastAPI) -> None:
+    lookout = app.state.context.live_state
     request = Request({"type": "http", "headers": [], "app": app})
     await lookout.post()
     since = lookout.device("lane-2/reader").state.since
@@ -287,10 +279,10 @@ async def test_what_was_examined_before_the_device_changed_is_examined_anew(app:
             assert ("data-late" in await anext(page)) is late
 
 
-async def test_a_production_post_has_no_banner_and_others_have_one_before_the_login_too(
+async def test_profile_banner(
     client: httpx.AsyncClient, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "TEST: devices here may be simulated" in (await client.get("/login")).text
+    assert "TEST: devices may be simulated" in (await client.get("/login")).text
     post = await daemon.view()
     report = post.report.model_copy(update={"profile": "production"})
 

@@ -1,4 +1,4 @@
-"""The console as a process: on the daemon's sockets, for as long as somebody looks, knowing who that is."""
+"""The console as a process: on the daemon's sockets, with identified clients, ended without clients."""
 
 import asyncio
 import contextlib
@@ -34,21 +34,21 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def on_socket(house: GatewayFixture) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.AsyncHTTPTransport(uds=str(house.folder / "state" / "console.sock"))
+async def on_socket(gateway: GatewayFixture) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.AsyncHTTPTransport(uds=str(gateway.folder / "state" / "console.sock"))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:
         yield client
 
 
-def consoles(house: GatewayFixture) -> list[int]:
-    """Console processes of that gateway."""
-    assert house.process is not None
-    children = Path(f"/proc/{house.process.pid}/task/{house.process.pid}/children").read_text().split()
+def consoles(gateway: GatewayFixture) -> list[int]:
+    """Return the console processes of that gateway."""
+    assert gateway.process is not None
+    children = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split()
     return [int(pid) for pid in children if b"gateway.console" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def again(client: httpx.AsyncClient, path: str) -> httpx.Response:
-    """Ask until there is an answer: a console that died young is not replaced at once."""
+    """Repeat a request until there is a response: a crashed console is not replaced at once."""
     async with asyncio.timeout(20):
         while True:
             with contextlib.suppress(httpx.TransportError):
@@ -56,44 +56,44 @@ async def again(client: httpx.AsyncClient, path: str) -> httpx.Response:
 
 
 async def first_event(lines: AsyncIterator[str]) -> EventView:
-    """The first event in a stream of news."""
+    """Return the first event in a stream of updates."""
     async for line in lines:
         if line.startswith("data: ") and (event := LiveUpdate.model_validate_json(line[6:]).event):
             return event
     raise AssertionError("the stream has ended")
 
 
-async def test_a_console_lives_while_somebody_looks_and_is_told_by_the_kernel_or_a_login_who_that_is(
-    house: GatewayFixture, on_socket: httpx.AsyncClient
+async def test_console_lives_while_clients_connect(
+    gateway: GatewayFixture, on_socket: httpx.AsyncClient
 ) -> None:
-    authority, port = Authority(house.folder / "certificates"), free_port()
+    authority, port = Authority(gateway.folder / "certificates"), free_port()
     certificate = authority.issue("console")
-    users(house.folder)
-    house.extra = f"""
+    users(gateway.folder)
+    gateway.extra = f"""
 [console]
 listen = "127.0.0.1:{port}"
 users_file = "users.toml"
 idle_timeout_s = 1
 tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key")}" }}
 """
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    await house.start()
-    await until((house.folder / "state" / "console.sock").exists)
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await gateway.start()
+    await until((gateway.folder / "state" / "console.sock").exists)
     await wire.wait_for_host()
-    assert not consoles(house), "nobody has looked yet"
+    assert not consoles(gateway), "nobody has looked yet"
 
     post = (await on_socket.get("/api/v1/post")).json()
     assert [device["position"] for device in post["devices"]] == ["lane-1/reader"]
-    (first,) = consoles(house)
+    (first,) = consoles(gateway)
 
-    # News arrives while a page is open.
+    # Updates arrive while a page is open.
     async with on_socket.stream("GET", "/api/v1/live") as news:
         lines = news.aiter_lines()
         assert await anext(lines) == ": listening"
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             reading = group.create_task(first_event(lines))
-            while not reading.done():  # what was said before anybody listened is no news
+            while not reading.done():  # events before the subscription are not updates
                 await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
                 await asyncio.wait([reading], timeout=0.2)
         event = reading.result()
@@ -113,27 +113,27 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
         assert (await browser.post("/login", data=form)).status_code == 303
         assert (await browser.get("/api/v1/post")).status_code == 200
 
-        # What root orders on the socket is done and on record in root's name.
+        # An operation of root on the socket is done, and recorded under root's name.
         assert (await on_socket.post(f"{READER}/restart")).status_code == 204
         (entry, *_) = (await on_socket.get("/api/v1/audit")).json()
         assert (entry["position"], entry["type"]) == ("lane-1/reader", "technician.operation")
-        assert (entry["data"]["who"], entry["data"]["order"]) == (
+        assert (entry["data"]["user"], entry["data"]["operation"]) == (
             pwd.getpwuid(os.geteuid()).pw_name,
             "restart",
         )
 
-        # The command line asks there too.
-        words = ["device", str(house.config), "lane-1/reader", "--json"]
+        # The command line uses the same socket.
+        words = ["device", str(gateway.config), "lane-1/reader", "--json"]
         shown = await asyncio.to_thread(CliRunner().invoke, app, words)
-        assert json.loads(shown.stdout)["last_good"], shown.output
+        assert json.loads(shown.stdout)["last_good_read_at"], shown.output
 
-        # It crashes: the next one who looks gets another, and is still logged in.
+        # After a crash the next client gets a new process, and is still logged in.
         os.kill(first, signal.SIGKILL)
-        await until(lambda: first not in consoles(house))
+        await until(lambda: first not in consoles(gateway))
         assert (await again(browser, "/api/v1/post")).status_code == 200
-        assert first not in consoles(house)
+        assert first not in consoles(gateway)
 
     await on_socket.aclose()
-    await until(lambda: not consoles(house))
-    assert house.process is not None
-    assert house.process.returncode is None
+    await until(lambda: not consoles(gateway))
+    assert gateway.process is not None
+    assert gateway.process.returncode is None

@@ -1,4 +1,4 @@
-"""The local API against its own description: what a machine makes up never breaks it (schemathesis)."""
+"""Management API against its own description, with generated requests (schemathesis)."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from support.console.consoles import console_of, empty_outbox, on_socket
 from support.console.fake_daemon import FakeDaemon
 
 EXAMPLES = 3
-"""Of each operation and mode."""
+"""Examples per operation and mode."""
 
 
-def test_no_answer_is_a_fault_or_breaks_the_description(tmp_path: Path) -> None:
+def test_generated_requests_match_description(tmp_path: Path) -> None:
     daemon = FakeDaemon()
     empty_outbox(tmp_path)
     asked: set[str] = set()
@@ -42,7 +42,7 @@ def test_no_answer_is_a_fault_or_breaks_the_description(tmp_path: Path) -> None:
 
 
 def holds(operation: Any, mode: GenerationMode, ask: Callable[[schemathesis.Case], httpx.Response]) -> None:
-    """What is as described is asked of a device that exists; what is not, anywhere."""
+    """Send valid requests for an existing device, invalid ones for any."""
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))

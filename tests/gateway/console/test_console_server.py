@@ -1,4 +1,4 @@
-"""Connections of the console: who they are, which are cut off, when nobody is left, what a fault tells."""
+"""Connections of the console: identity, limits, end without clients, content of error logs."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ async def place(tmp_path: Path) -> AsyncIterator[tuple[Path, Serve]]:
 
         async def serve(idle_s: float) -> None:
             until = never.wait()
-            own = listening.dup()  # as a process has it that was handed one
+            own = listening.dup()  # as in a process that received the socket
             await serving.serve(application, own, None, None, idle_s=idle_s, until=until)
 
         yield path, serve
@@ -55,10 +55,10 @@ async def asked(path: Path, what: str) -> bytes:
     return answer
 
 
-async def test_a_connection_is_its_process_user_and_a_silent_one_is_cut_off(
+async def test_connection_has_user_and_timeout(
     place: tuple[Path, Serve], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "FIRST_REQUEST_S", 0.05)
+    monkeypatch.setattr(serving, "FIRST_REQUEST_TIMEOUT_S", 0.05)
     path, serve = place
     running = asyncio.create_task(serve(0.2))
     assert (await asked(path, "/")).endswith(f"\r\n\r\n{os.geteuid()}".encode())
@@ -67,10 +67,10 @@ async def test_a_connection_is_its_process_user_and_a_silent_one_is_cut_off(
         assert await reader.read() == b"", "it was cut off"
         writer.close()
         await writer.wait_closed()
-        await running  # and then nobody was connected any more
+        await running  # and then no client was connected any more
 
 
-async def test_who_comes_while_it_ends_waits_for_the_next_process(place: tuple[Path, Serve]) -> None:
+async def test_late_client_waits_for_next_process(place: tuple[Path, Serve]) -> None:
     path, serve = place
     async with asyncio.timeout(10):
         await serve(0.05)
@@ -79,7 +79,7 @@ async def test_who_comes_while_it_ends_waits_for_the_next_process(place: tuple[P
         assert b"200 OK" in (await asyncio.gather(serve(0.3), asking))[1]
 
 
-async def test_a_fault_tells_the_journal_where_and_nobody_over_what(
+async def test_error_log_has_place_but_no_values(
     place: tuple[Path, Serve], capfd: pytest.CaptureFixture[str]
 ) -> None:
     log.configure("info")
@@ -112,7 +112,7 @@ framing = "text"
 """
 
 
-def test_a_file_with_mistakes_keeps_nobody_on_this_machine_from_looking(tmp_path: Path) -> None:
+def test_invalid_file_still_serves_socket(tmp_path: Path) -> None:
     file = tmp_path / "post.toml"
     file.write_text(POST)
     settings, state_dir, _ = __main__._settings(file)
@@ -125,7 +125,7 @@ def test_a_file_with_mistakes_keeps_nobody_on_this_machine_from_looking(tmp_path
         __main__._settings(file)
 
 
-def test_a_missing_extra_is_said_with_what_to_install(
+def test_missing_extra_has_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "post.toml"

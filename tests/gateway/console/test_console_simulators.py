@@ -1,4 +1,4 @@
-"""The panel offers what simulators know: every name it gives, and what somebody types."""
+"""Panel of simulators: every name that it offers, and typed arguments."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -44,9 +44,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         yield post
 
 
-async def test_every_name_that_is_offered_is_known_to_the_simulator_and_no_other(
-    post: Post, tmp_path: Path
-) -> None:
+async def test_offered_names_match_simulators(post: Post, tmp_path: Path) -> None:
     for kind in ("serial-mrz", "modbus-barrier"):
         for fault in FAULTS[kind]:
             told = {"do": "fault", "name": f"a/{kind}", "fault": fault, "args": {}}
@@ -63,12 +61,12 @@ async def test_every_name_that_is_offered_is_known_to_the_simulator_and_no_other
 
     with pytest.raises(SimulatorError, match="nonsense"):
         await call_simulator(post.socket_path, {"do": "fault", "name": "a/serial-mrz", "fault": "nonsense"})
-    with pytest.raises(SimulatorError, match="is it running"):
+    with pytest.raises(SimulatorError, match="borderpost simulate"):
         await call_simulator(tmp_path / "nobody.sock", {"do": "list"})
 
 
 @pytest.mark.parametrize(("kind", "fault_of"), [("uru4000", uru_fault), ("nb1010", nb1010_fault)])
-def test_every_fault_of_a_scanner_is_known(kind: str, fault_of: type) -> None:
+def test_every_scanner_fault_is_known(kind: str, fault_of: type) -> None:
     for fault in FAULTS[kind]:
         wrong = set()
         try:
@@ -78,7 +76,7 @@ def test_every_fault_of_a_scanner_is_known(kind: str, fault_of: type) -> None:
         assert wrong <= {"missing"}
 
 
-def test_arguments_are_typed_as_name_and_value() -> None:
+def test_arguments_are_parsed() -> None:
     assert parse_arguments("for_s=2.5  signal=fire on=true") == {"for_s": 2.5, "signal": "fire", "on": True}
     for wrong in ("for_s", "=2"):
         with pytest.raises(SimulatorError, match="name=value"):

@@ -1,4 +1,4 @@
-"""What the tests of delivery share: a clock they set, settings without surprises, a broker, a subscriber."""
+"""Fixtures for tests of delivery: a settable clock, an outbox directory, a broker, subscribers."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""An event's life begins when the device said it, not when the disk had time for it."""
+"""Lifetime of an event: it begins when the event is received, not when it is committed."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ def said(n, fake_time, ago_s):
     return dataclasses.replace(event(n, DataClass.TRAVELLER), received_boot_ns=received_boot_ns)
 
 
-async def test_what_waited_too_long_before_the_commit_is_expired(deliver, subscribe, mosquitto, fake_time):
+async def test_wait_before_commit_counts_as_age(deliver, subscribe, mosquitto, fake_time):
     subscriber = await subscribe(mosquitto)
     delivery = await deliver(
         DestinationSettings.local(BrokerSettings(port=mosquitto.port)), time_source=fake_time

@@ -1,4 +1,4 @@
-"""What a broker's answers mean: reason codes, hang-ups, acknowledgements out of order, expiry."""
+"""Reactions to a broker: reason codes, disconnects, acknowledgements out of order; and expiry."""
 
 import asyncio
 import json
@@ -29,8 +29,8 @@ def causes(delivery):
     return {problem.cause for problem in delivery.problems()}
 
 
-async def test_events_wait_for_the_workstations_after_the_brokers_restart(mosquitto, subscribe, deliver):
-    """The post's broker keeps nothing, and the gateway may be back before the workstations are."""
+async def test_events_wait_for_subscriber_after_broker_restart(mosquitto, subscribe, deliver):
+    """The post's broker stores nothing, and the gateway may be back before the workstations."""
     delivery = await deliver(local(mosquitto))
     await until(lambda: delivery.destination_reports()[0].connected)
     mosquitto.stop()
@@ -46,7 +46,7 @@ async def test_events_wait_for_the_workstations_after_the_brokers_restart(mosqui
     )
 
 
-async def test_what_nobody_at_the_post_wants_is_delivered_but_never_at_hq(mosquitto, subscribe, deliver):
+async def test_unsubscribed_event_ends_at_post_not_at_hq(mosquitto, subscribe, deliver):
     with Mosquitto() as far:
         delivery = await deliver(local(mosquitto, no_subscriber_timeout_s=0.2), hq(far))
         for n in range(10):
@@ -62,7 +62,7 @@ async def test_what_nobody_at_the_post_wants_is_delivered_but_never_at_hq(mosqui
         )
 
 
-async def test_not_authorised_halts_that_destination_and_discards_nothing(mosquitto, subscribe, deliver):
+async def test_not_authorised_halts_one_destination(mosquitto, subscribe, deliver):
     with Mosquitto(acl="topic read #\n") as far:
         subscriber = await subscribe(mosquitto)
         delivery = await deliver(local(mosquitto), hq(far))
@@ -81,8 +81,8 @@ async def test_not_authorised_halts_that_destination_and_discards_nothing(mosqui
         await until(lambda: "publish_not_authorised" not in causes(delivery))
 
 
-async def test_what_it_left_under_an_earlier_name_keeps_no_event(subscribe, deliver):
-    """A post that has been given another name may not say anything under the first one any more."""
+async def test_topic_of_earlier_name_stops_no_event(subscribe, deliver):
+    """A renamed post may not be allowed to write its topics under the old name."""
     with Mosquitto(acl="topic readwrite bgw/v1/ke-busia/#\n") as mosquitto:
         subscriber = await subscribe(mosquitto)
         delivery = await deliver(local(mosquitto))
@@ -90,7 +90,7 @@ async def test_what_it_left_under_an_earlier_name_keeps_no_event(subscribe, deli
         for n in range(5):
             delivery.submit(event(n))
         await subscriber.has(5)
-        await asyncio.sleep(2 * QUICK["halt_retry_s"])  # it has been tried again by now
+        await asyncio.sleep(2 * QUICK["halt_retry_s"])  # It has been sent again by now.
         delivery.submit(event(5))
         await subscriber.has(6)
         assert delivery.destination_reports()[0].halted_reason is None
@@ -98,7 +98,7 @@ async def test_what_it_left_under_an_earlier_name_keeps_no_event(subscribe, deli
 
 
 @pytest.mark.parametrize("reason", [0x90, 0x95, 0x99])
-async def test_poison_is_parked_reported_and_passed_over(deliver, outbox_directory, reason):
+async def test_poison_message_is_parked(deliver, outbox_directory, reason):
     async with ScriptedBroker(lambda _, payload: reason if b'"n": 3,' in payload else 0) as broker:
         delivery = await deliver(local(broker))
         for n in range(10):
@@ -117,7 +117,7 @@ async def test_poison_is_parked_reported_and_passed_over(deliver, outbox_directo
 
 
 @pytest.mark.parametrize("reason", [0x80, 0x83, 0x97])
-async def test_what_may_pass_is_tried_again_and_the_order_kept(deliver, reason):
+async def test_temporary_refusal_is_retried_in_order(deliver, reason):
     refusals = {2: 3, 7: 1}
 
     def answer(topic, payload):
@@ -136,9 +136,7 @@ async def test_what_may_pass_is_tried_again_and_the_order_kept(deliver, reason):
         assert delivery.destination_reports()[0].parked == 0
 
 
-async def test_acknowledgements_out_of_order_move_the_cursor_only_over_what_is_whole(
-    deliver, outbox_directory
-):
+async def test_cursor_moves_over_whole_prefix_only(deliver, outbox_directory):
     async with ScriptedBroker(lambda *_: None) as broker:
         delivery = await deliver(local(broker, no_subscriber_timeout_s=0))
         await until(lambda: delivery.destination_reports()[0].connected)
@@ -149,13 +147,13 @@ async def test_acknowledgements_out_of_order_move_the_cursor_only_over_what_is_w
         for mid in reversed(rest):
             broker.acknowledge(mid)
         await until(lambda: delivery.destination_reports()[0].queued == 1)
-        await asyncio.sleep(0.4)  # time for a cursor that must not move
+        await asyncio.sleep(0.4)  # Time for a cursor that must not move.
         assert len(list(inspect.list_events(outbox_directory))) == 10
         broker.acknowledge(first)
         await until(lambda: not list(inspect.list_events(outbox_directory)))
 
 
-async def test_after_a_hang_up_only_what_was_not_acknowledged_is_sent_again(deliver):
+async def test_only_unacknowledged_resent_after_disconnect(deliver):
     async with ScriptedBroker(lambda *_: None) as broker:
         delivery = await deliver(local(broker, no_subscriber_timeout_s=0))
         await until(lambda: delivery.destination_reports()[0].connected)
@@ -172,7 +170,7 @@ async def test_after_a_hang_up_only_what_was_not_acknowledged_is_sent_again(deli
 
 
 @pytest.mark.parametrize("reason", [0x95, 0x81, None])
-async def test_a_broker_that_hangs_up_over_a_message_does_not_get_it_for_ever(deliver, reason):
+async def test_message_that_ends_connections_is_parked(deliver, reason):
     def answer(topic, payload):
         return "disconnect" if b'"n": 4,' in payload else 0
 
@@ -191,7 +189,7 @@ async def test_a_broker_that_hangs_up_over_a_message_does_not_get_it_for_ever(de
         assert broker.connections < 12
 
 
-async def test_an_image_a_broker_hangs_up_over_is_left_out(deliver):
+async def test_image_that_ends_connections_is_dropped(deliver):
     def answer(topic, payload):
         return "disconnect" if topic.endswith("/page_uv") else 0
 
@@ -204,7 +202,7 @@ async def test_an_image_a_broker_hangs_up_over_is_left_out(deliver):
         assert "images_refused" in causes(delivery)
 
 
-async def test_a_broker_that_refuses_the_subscription_is_told_of_until_it_grants_it(deliver):
+async def test_refused_subscription_is_reported_until_granted(deliver):
     async with ScriptedBroker() as broker:
         broker.granted = 0x87
         delivery = await deliver(local(broker), subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",))
@@ -215,7 +213,7 @@ async def test_a_broker_that_refuses_the_subscription_is_told_of_until_it_grants
         assert broker.connections == 2
 
 
-async def test_what_is_larger_than_the_broker_takes_is_never_sent(mosquitto, subscribe, deliver):
+async def test_message_above_packet_limit_is_not_sent(mosquitto, subscribe, deliver):
     with Mosquitto("max_packet_size 3000") as small:
         subscriber = await subscribe(small)
         delivery = await deliver(local(small))
@@ -234,7 +232,7 @@ async def test_what_is_larger_than_the_broker_takes_is_never_sent(mosquitto, sub
         assert "disconnected" not in small.log.split("New client connected", 2)[2]
 
 
-async def test_a_payload_the_broker_limits_by_its_own_rule_is_parked(subscribe, deliver):
+async def test_payload_above_broker_limit_is_parked(subscribe, deliver):
     with Mosquitto("message_size_limit 2000") as broker:
         subscriber = await subscribe(broker)
         delivery = await deliver(local(broker))
@@ -245,12 +243,10 @@ async def test_a_payload_the_broker_limits_by_its_own_rule_is_parked(subscribe, 
         await until(lambda: delivery.destination_reports()[0].parked == 1)
 
 
-# Expiry, and what the wall clock has to do with it: nothing
+# Expiry, which the wall clock does not influence
 
 
-async def test_expired_events_are_never_sent_and_counted_per_destination(
-    deliver, fake_time, outbox_directory
-):
+async def test_expired_events_are_counted_and_not_sent(deliver, fake_time, outbox_directory):
     async with ScriptedBroker() as near, ScriptedBroker() as far:
         first = await deliver(
             DestinationSettings.local(BrokerSettings(port=1)),
@@ -271,7 +267,7 @@ async def test_expired_events_are_never_sent_and_counted_per_destination(
         await until(lambda: not list(inspect.list_events(outbox_directory)))
 
 
-async def test_expired_events_leave_the_disk_while_no_broker_answers(deliver, fake_time, outbox_directory):
+async def test_expired_events_leave_disk_without_broker(deliver, fake_time, outbox_directory):
     delivery = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
     image = Blob("page", "image/jpeg", b"x" * 100_000)
     delivery.submit(event(1, TRAVELLER, blobs=(image,)))
@@ -284,7 +280,7 @@ async def test_expired_events_leave_the_disk_while_no_broker_answers(deliver, fa
 
 
 @pytest.mark.parametrize("jump_s", [-86_400 * 365, 86_400 * 365])
-async def test_jumps_of_the_wall_clock_change_no_expiry_and_no_order(deliver, fake_time, jump_s):
+async def test_wall_clock_jump_changes_no_expiry_or_order(deliver, fake_time, jump_s):
     async with ScriptedBroker() as broker:
         first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
         first.submit(event(0, TRAVELLER))
@@ -300,7 +296,7 @@ async def test_jumps_of_the_wall_clock_change_no_expiry_and_no_order(deliver, fa
         assert [json.loads(payload)["seq"] for _, payload in broker.published] == [1, 2]
 
 
-async def test_the_expiry_given_to_the_broker_is_what_is_left(subscribe, mosquitto, deliver, fake_time):
+async def test_expiry_sent_to_broker_is_remaining_lifetime(subscribe, mosquitto, deliver, fake_time):
     first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
     first.submit(event(0, TRAVELLER))
     await first.stop(0)
@@ -308,10 +304,12 @@ async def test_the_expiry_given_to_the_broker_is_what_is_left(subscribe, mosquit
     subscriber = await subscribe(mosquitto)
     await deliver(local(mosquitto), time_source=fake_time)
     await subscriber.has(1)
-    assert subscriber.messages[0].properties.MessageExpiryInterval == 20  # 19.5 s, whole seconds, never less
+    assert (
+        subscriber.messages[0].properties.MessageExpiryInterval == 20
+    )  # 19.5 s in whole seconds, rounded up
 
 
-async def test_after_a_reboot_ages_are_told_by_synced_clocks(deliver, fake_time):
+async def test_age_after_reboot_by_synced_clocks(deliver, fake_time):
     async with ScriptedBroker() as broker:
         first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
         first.submit(event(0, TRAVELLER, expires_s=100))
@@ -324,7 +322,7 @@ async def test_after_a_reboot_ages_are_told_by_synced_clocks(deliver, fake_time)
         assert delivery.epoch == first.epoch
 
 
-async def test_events_of_unknown_age_wait_until_the_clock_is_synced_and_hold_up_nothing(deliver, fake_time):
+async def test_unknown_age_waits_for_sync_without_blocking(deliver, fake_time):
     async with ScriptedBroker() as broker:
         first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
         first.submit(event(0, TRAVELLER, expires_s=100))
@@ -335,7 +333,7 @@ async def test_events_of_unknown_age_wait_until_the_clock_is_synced_and_hold_up_
         delivery = await deliver(local(broker), time_source=fake_time)
         delivery.submit(event(3, TRAVELLER))
         await until(lambda: set(broker.numbers) == {2, 3})
-        assert delivery.epoch != first.epoch  # so that 3 does not wait behind 0 and 1
+        assert delivery.epoch != first.epoch  # So that 3 does not wait behind 0 and 1.
         await until(lambda: delivery.destination_reports()[0].queued == 2)
         fake_time.clock = ClockStatus.SYNCED
         await until(lambda: delivery.destination_reports()[0].queued == 0)
@@ -343,7 +341,7 @@ async def test_events_of_unknown_age_wait_until_the_clock_is_synced_and_hold_up_
         assert delivery.destination_reports()[0].expired == 1
 
 
-async def test_events_of_unknown_age_expire_a_lifetime_after_our_start_at_the_latest(deliver, fake_time):
+async def test_unknown_age_expires_a_lifetime_after_start(deliver, fake_time):
     async with ScriptedBroker() as broker:
         first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
         first.submit(event(0, TRAVELLER, expires_s=100))

@@ -1,4 +1,4 @@
-"""The post's clocks, and ids that only ever grow."""
+"""Clocks of the post, and event ids that only increase."""
 
 import re
 import uuid
@@ -12,7 +12,7 @@ from gateway.contract.envelope import ClockStatus
 from gateway.delivery.outbox.sequence import EventIds, format_uuid7, parse_uuid7
 
 
-def test_the_machines_clocks_can_be_read():
+def test_machine_clocks_can_be_read():
     time = SystemTime()
     assert re.fullmatch(r"[0-9a-f]{32}", time.boot_id)
     first, second = current_moment(time), current_moment(time)
@@ -20,7 +20,7 @@ def test_the_machines_clocks_can_be_read():
     assert first.clock in {ClockStatus.SYNCED, ClockStatus.UNSYNCED}
 
 
-def test_steps_and_the_first_sync_are_told_and_slewing_is_not():
+def test_steps_and_first_sync_reported_slewing_not():
     time = FakeTime()
     time.clock = ClockStatus.UNSYNCED
     told = []
@@ -46,7 +46,7 @@ def test_steps_and_the_first_sync_are_told_and_slewing_is_not():
     ]
 
 
-async def test_watching_leaves_nothing_behind_and_survives_a_failing_callback():
+async def test_watch_cleans_up_and_survives_failing_callback():
     time = FakeTime()
     watch = ClockWatch(time, lambda change: 1 / 0)
     watch.start()
@@ -57,7 +57,7 @@ async def test_watching_leaves_nothing_behind_and_survives_a_failing_callback():
 
 
 @given(st.lists(st.integers(0, 2**47), min_size=1, max_size=50), st.integers(0, 2**100))
-def test_ids_grow_whatever_the_wall_clock_says(milliseconds, last):
+def test_ids_increase_whatever_the_wall_clock(milliseconds, last):
     ids = EventIds(last)
     given_out = [ids.next_id(ms * 1_000_000) for ms in milliseconds]
     assert given_out == sorted(set(given_out))
@@ -69,6 +69,6 @@ def test_ids_grow_whatever_the_wall_clock_says(milliseconds, last):
     assert resumed.next_id(0) > given_out[-1]
 
 
-def test_an_id_carries_the_time_it_was_given():
+def test_id_contains_its_time():
     text = EventIds().next_id(1_760_000_000_123_456_789)
     assert uuid.UUID(text).int >> 80 == 1_760_000_000_123

@@ -1,4 +1,4 @@
-"""What the post's file means for delivery: who is given what, with which password, for how long."""
+"""Settings of delivery from the post's file: destinations, passwords, lifetimes; and the demo's broker."""
 
 import re
 import socket
@@ -48,7 +48,7 @@ def password(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("takes", [False, True])
-def test_headquarters_is_given_travellers_only_when_the_post_says_so(password: Path, takes: bool) -> None:
+def test_hq_gets_traveller_events_only_if_configured(password: Path, takes: bool) -> None:
     file = password.with_name("post.toml")
     file.write_text(POST.format(folder=password.parent, takes=str(takes).lower()))
     settings = delivery_settings(load(file))
@@ -64,7 +64,7 @@ def test_headquarters_is_given_travellers_only_when_the_post_says_so(password: P
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])
-def test_a_demos_broker_is_up_when_it_is_handed_over(
+def test_demo_broker_accepts_when_handed_over(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BORDERPOST_DEMO_BROKER", kind)
@@ -83,9 +83,7 @@ with socket.create_server(("127.0.0.1", port)) as listening:
 """
 
 
-def test_a_demos_broker_that_does_not_hear_its_end_ends_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_demo_broker_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deaf = tmp_path / "mosquitto"
     deaf.write_text(DEAF.format(python=sys.executable))
     deaf.chmod(0o755)
@@ -97,7 +95,7 @@ def test_a_demos_broker_that_does_not_hear_its_end_ends_all_the_same(
         pass
 
 
-def test_the_command_line_answers_inside_a_process_too(tmp_path: Path) -> None:
+def test_command_line_runs_inside_a_process(tmp_path: Path) -> None:
     run = CliRunner().invoke
     assert re.search("nothing wrong", run(app, ["config", "check", str(ROOT / "config/example.toml")]).stdout)
     assert run(app, ["contract", str(ROOT / "config/contract"), "--check"]).exit_code == 0

@@ -1,4 +1,4 @@
-"""When the disk is full, read-only or lies: devices go on, live events go out, and it mends itself."""
+"""Disk full, read-only or damaged: devices work, live events are sent, and delivery recovers."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-async def test_disk_full_live_events_go_out_and_all_recovers(small_disk, deliver, subscribe, mosquitto):
+async def test_disk_full_sends_live_events_and_recovers(small_disk, deliver, subscribe, mosquitto):
     directory = small_disk / "outbox"
     subscriber = await subscribe(mosquitto)
     delivery = await deliver(local(mosquitto), outbox={"directory": directory})
@@ -90,7 +90,7 @@ async def test_disk_full_live_events_go_out_and_all_recovers(small_disk, deliver
         n += 1
     await subscriber.has(n)
     assert subscriber.numbers == list(range(n))
-    assert len(subscriber.messages) == n  # nothing twice
+    assert len(subscriber.messages) == n  # no event twice
     by_epoch = {}
     for body in subscriber.events:
         by_epoch.setdefault(body["epoch"], []).append(body["seq"])
@@ -99,9 +99,7 @@ async def test_disk_full_live_events_go_out_and_all_recovers(small_disk, deliver
     assert not hasattr(subscriber.messages[-1].properties, "UserProperty")
 
 
-async def test_what_waits_in_memory_is_stored_when_the_disk_is_mended(
-    small_disk, deliver, subscribe, mosquitto
-):
+async def test_buffered_events_are_stored_after_recovery(small_disk, deliver, subscribe, mosquitto):
     directory = small_disk / "outbox"
     mosquitto.kill()
     delivery = await deliver(local(mosquitto), outbox={"directory": directory})
@@ -115,7 +113,7 @@ async def test_what_waits_in_memory_is_stored_when_the_disk_is_mended(
     ballast.unlink()
     await until(lambda: "disk_full" not in causes(delivery))
     await until(lambda: len(list(inspect.list_events(directory))) == 21)
-    await delivery.stop(0)  # what is on disk now survives us
+    await delivery.stop(0)  # Events on disk now survive the process.
     again = await deliver(local(mosquitto), outbox={"directory": directory})
     mosquitto.start()
     subscriber = await subscribe(mosquitto)
@@ -124,7 +122,7 @@ async def test_what_waits_in_memory_is_stored_when_the_disk_is_mended(
     await until(lambda: again.destination_reports()[0].queued == 0)
 
 
-async def test_memory_is_bounded_while_the_disk_is_full_and_travellers_go_first(small_disk, deliver):
+async def test_full_disk_bounds_memory_travellers_go_first(small_disk, deliver):
     delivery = await deliver(NOWHERE, outbox={"directory": small_disk / "outbox", "memory_bytes": 65_536})
     fill(small_disk)
     for n in range(40):
@@ -133,12 +131,12 @@ async def test_memory_is_bounded_while_the_disk_is_full_and_travellers_go_first(
     await until(lambda: delivery.dropped >= 10)
     assert "outbox_full" in causes(delivery)
     writer = delivery._writer
-    await until(lambda: writer.buffered_bytes <= 65_536)
-    kept = [stream.data_class for _, stream in writer._memory_buffer]
+    await until(lambda: writer.thread.memory_buffer.size <= 65_536)
+    kept = [stream.data_class for _, stream in writer.thread.memory_buffer]
     assert kept.count(DataClass.RECORD) > kept.count(DataClass.TRAVELLER)
 
 
-async def test_a_read_only_disk_is_named_and_recovers(small_disk, deliver, subscribe, mosquitto):
+async def test_read_only_disk_is_reported_and_recovers(small_disk, deliver, subscribe, mosquitto):
     subscriber = await subscribe(mosquitto)
     delivery = await deliver(local(mosquitto), outbox={"directory": small_disk / "outbox"})
     delivery.submit(event(0))
@@ -161,7 +159,7 @@ async def test_a_read_only_disk_is_named_and_recovers(small_disk, deliver, subsc
     assert len({(b["epoch"], b["stream"], b["seq"]) for b in subscriber.events}) == 7
 
 
-async def test_a_crash_in_trouble_gives_no_number_twice(small_disk, deliver, outbox_directory):
+async def test_crash_in_disk_trouble_repeats_no_number(small_disk, deliver, outbox_directory):
     async with ScriptedBroker() as broker:
         directory = small_disk / "outbox"
         first = await deliver(local(broker), outbox={"directory": directory})
@@ -171,7 +169,7 @@ async def test_a_crash_in_trouble_gives_no_number_twice(small_disk, deliver, out
         for n in range(1, 30):
             first.submit(event(n, size=3000))
         await until(lambda: len(broker.numbers) == 30)
-        await first.stop(0)  # in trouble to the end: as much as a crash leaves on disk
+        await first.stop(0)  # The trouble lasts to the end: the disk has as much as after a crash.
         ballast.unlink()
         second = await deliver(local(broker), outbox={"directory": directory})
         for n in range(30, 40):
@@ -185,7 +183,7 @@ async def test_a_crash_in_trouble_gives_no_number_twice(small_disk, deliver, out
     assert all(len(ids) == 1 for ids in places.values())
 
 
-async def test_a_start_without_a_usable_disk_still_delivers(small_disk, deliver, subscribe, mosquitto):
+async def test_start_without_usable_disk_delivers(small_disk, deliver, subscribe, mosquitto):
     directory = small_disk / "outbox"
     first = await deliver(NOWHERE, outbox={"directory": directory})
     for n in range(3):
@@ -202,9 +200,7 @@ async def test_a_start_without_a_usable_disk_still_delivers(small_disk, deliver,
     await until(lambda: delivery.destination_reports()[0].queued == 0)
 
 
-async def test_a_file_damaged_while_it_is_used_is_set_aside_and_the_post_goes_on(
-    deliver, subscribe, mosquitto, outbox_directory
-):
+async def test_file_damaged_in_use_is_set_aside(deliver, subscribe, mosquitto, outbox_directory):
     subscriber = await subscribe(mosquitto)
     delivery = await deliver(local(mosquitto))
     delivery.submit(event(0))

@@ -1,4 +1,4 @@
-"""Order where nobody listens at first: a subscriber that comes back in the middle of a window."""
+"""Order of events when a subscriber arrives in the middle of a window."""
 
 import json
 
@@ -7,8 +7,8 @@ from support.gateway.deliveries import ScriptedBroker, event, until
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
 
 
-async def test_a_subscriber_who_comes_between_two_events_gets_them_in_order(deliver):
-    """The first event met nobody; what was on its way behind it must not overtake it."""
+async def test_subscriber_between_two_events_gets_order(deliver):
+    """The first event reached no subscriber; the messages in flight behind it must not overtake it."""
     taken = []
     answers = iter((0x10,))
 
@@ -33,8 +33,8 @@ async def test_a_subscriber_who_comes_between_two_events_gets_them_in_order(deli
         assert taken == list(range(30))
 
 
-async def test_streams_do_not_wait_for_each_other_to_be_heard(deliver):
-    """Nobody listens to lane 1; lane 2 goes out all the same."""
+async def test_stream_without_subscriber_blocks_no_other(deliver):
+    """Lane 1 has no subscriber; lane 2 is delivered."""
     async with ScriptedBroker(
         lambda topic, _: 0x10 if "lane-1" in topic and "/evt/" in topic else 0
     ) as broker:

@@ -1,4 +1,4 @@
-"""Signed once: what is sent again has the signature that it was stored with, whoever sends it."""
+"""Signatures of events: made once, stored with the event and sent again unchanged."""
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.gateway.deliveries import event
@@ -8,7 +8,7 @@ from gateway.pki.jws import Signer, Verifier
 
 
 def signed(subscriber):
-    """Payload and signature of each event, in order."""
+    """Return payload and signature of each event, in order."""
     return [
         (message.payload, dict(getattr(message.properties, "UserProperty", ())).get("jws"))
         for message in list(subscriber.messages)
@@ -16,7 +16,7 @@ def signed(subscriber):
     ]
 
 
-async def test_what_waited_keeps_its_signature_over_a_restart_with_another_key(deliver, mosquitto, subscribe):
+async def test_stored_event_keeps_signature_with_new_key(deliver, mosquitto, subscribe):
     first, second = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     to_the_post = DestinationSettings.local(
         BrokerSettings(port=mosquitto.port), retry_first_s=0.1, retry_max_s=0.1

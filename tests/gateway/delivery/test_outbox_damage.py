@@ -1,4 +1,4 @@
-"""Damage that SQLite's own check does not find: columns that hold something else than was written."""
+"""Damage that SQLite's own check does not find: columns with values of another type."""
 
 import sqlite3
 from dataclasses import replace
@@ -22,19 +22,21 @@ TOPICS = SiteTopics("ke-busia", "gw-1")
 
 
 def opened(folder: Path) -> RecoveryResult:
-    takers = dict.fromkeys(DataClass, ("local",))
+    destinations_by_class = dict.fromkeys(DataClass, ("local",))
     keys = MasterKey(b"m" * 32), None
-    return open_outbox(OutboxSettings(directory=folder), TOPICS, takers, keys, current_moment(FakeTime()))
+    return open_outbox(
+        OutboxSettings(directory=folder), TOPICS, destinations_by_class, keys, current_moment(FakeTime())
+    )
 
 
 def damaged(folder: Path, statement: str) -> None:
-    """An outbox of three events with an image each, changed behind our back."""
+    """Change an outbox of three events with an image each by an SQL statement."""
     outbox = opened(folder).outbox
-    ledger = SequenceAllocator(TOPICS, outbox.epoch)
-    said = [replace(event(n), blobs=(Blob("face", "image/jpeg", b"jpeg"),)) for n in (1, 2, 3)]
+    sequence = SequenceAllocator(TOPICS, outbox.epoch)
+    events = [replace(event(n), blobs=(Blob("face", "image/jpeg", b"jpeg"),)) for n in (1, 2, 3)]
     outbox.store(
-        [ledger.to_stored_event(one, current_moment(FakeTime()), 10**15) for one in said],
-        ledger.counters,
+        [sequence.to_stored_event(one, current_moment(FakeTime()), 10**15) for one in events],
+        sequence.counters,
         {},
         "e",
     )
@@ -59,7 +61,7 @@ SECOND = "WHERE k & 0xFFFF = 2"
         "id = x'00'",
     ],
 )
-def test_an_event_that_is_none_any_more_costs_only_itself(tmp_path: Path, change: str) -> None:
+def test_damaged_event_costs_only_itself(tmp_path: Path, change: str) -> None:
     damaged(tmp_path, f"UPDATE event SET {change} {SECOND}")
     opening = opened(tmp_path)
     ((number, level),) = opening.outbox.positions.items()
@@ -71,7 +73,7 @@ def test_an_event_that_is_none_any_more_costs_only_itself(tmp_path: Path, change
 
 
 @pytest.mark.parametrize("change", ["role = x'00'", "body = 'text'", "key = 'x'"])
-def test_an_image_that_is_none_any_more_costs_no_event(tmp_path: Path, change: str) -> None:
+def test_damaged_image_costs_no_event(tmp_path: Path, change: str) -> None:
     damaged(tmp_path, f"UPDATE blob SET {change} {SECOND}")
     outbox = opened(tmp_path).outbox
     ((number, level),) = outbox.positions.items()
@@ -90,7 +92,7 @@ def test_an_image_that_is_none_any_more_costs_no_event(tmp_path: Path, change: s
         "UPDATE event SET id = 'none' WHERE k & 0xFFFF = 3",
     ],
 )
-def test_a_file_that_nothing_can_go_on_from_is_set_aside(tmp_path: Path, statement: str) -> None:
+def test_unusable_file_is_set_aside(tmp_path: Path, statement: str) -> None:
     damaged(tmp_path, statement)
     opening = opened(tmp_path)
     opening.outbox.close()
@@ -98,7 +100,7 @@ def test_a_file_that_nothing_can_go_on_from_is_set_aside(tmp_path: Path, stateme
     assert opening.set_aside.cause == "outbox_corrupt"
 
 
-def test_who_looks_into_a_damaged_file_is_told_so(tmp_path: Path) -> None:
+def test_inspection_of_damaged_file_reports_it(tmp_path: Path) -> None:
     damaged(tmp_path, "UPDATE event SET born = 'once'")
     with pytest.raises(sqlite3.DatabaseError, match="damaged"):
         list(inspect.list_events(tmp_path))

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: no committed record is lost, order holds, numbers have no gaps."""
+"""Invariants under random operations: no committed record lost, order kept, numbers without gaps."""
 
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ from gateway.delivery.outbox.sequence import SequenceAllocator, parse_uuid7
 from gateway.delivery.settings import OutboxSettings
 
 TOPICS = SiteTopics("ke-busia", "gw-1")
-TAKERS = {
+DESTINATIONS_BY_CLASS = {
     DataClass.TRAVELLER: ("local",),
     DataClass.RECORD: ("local", "hq"),
     DataClass.DEVICE: (),
@@ -28,13 +28,13 @@ LIFE_S = {DataClass.TRAVELLER: 60.0, DataClass.RECORD: 30 * 86_400.0}
 
 
 class OutboxMachine(RuleBasedStateMachine):
-    """Outbox, ledger and flows as writer and destinations use them, against a list in memory."""
+    """Outbox, sequence allocator and cursors in the order writer and destinations use them, and a model."""
 
     @initialize()
     def begin(self):
-        self.place = tempfile.TemporaryDirectory()
+        self.directory = tempfile.TemporaryDirectory()
         self.time = FakeTime()
-        self.settings = OutboxSettings(directory=Path(self.place.name))
+        self.settings = OutboxSettings(directory=Path(self.directory.name))
         self.accepted = {}  # (epoch, stream name, seq): (id, deadline, class)
         self.delivered = {}  # (destination, epoch, stream): [seq in order of first delivery]
         self.expired = set()
@@ -42,29 +42,33 @@ class OutboxMachine(RuleBasedStateMachine):
         self.open()
 
     def open(self):
-        opening = open_outbox(
-            self.settings, TOPICS, TAKERS, (MasterKey(b"m" * 32), None), current_moment(self.time)
+        result = open_outbox(
+            self.settings,
+            TOPICS,
+            DESTINATIONS_BY_CLASS,
+            (MasterKey(b"m" * 32), None),
+            current_moment(self.time),
         )
-        assert opening.set_aside is None
-        assert opening.new_epoch_reason is None
-        self.outbox = opening.outbox
-        self.ledger = SequenceAllocator(TOPICS, self.outbox.epoch)
-        self.ledger.load_streams(
+        assert result.set_aside is None
+        assert result.new_epoch_reason is None
+        self.outbox = result.outbox
+        self.sequence = SequenceAllocator(TOPICS, self.outbox.epoch)
+        self.sequence.load_streams(
             self.outbox.counters(), parse_uuid7(self.outbox.last_id) if self.outbox.last_id else 0
         )
-        self.flows = {}
+        self.cursors = {}
         for level in self.outbox.positions.values():
-            self.know(level.stream, level.acked_by_all, level.stored_events)
+            self.add_stream(level.stream, level.acked_by_all, level.stored_events)
 
-    def know(self, stream, passed, head):
-        for name in TAKERS[stream.data_class]:
+    def add_stream(self, stream, passed, head):
+        for name in DESTINATIONS_BY_CLASS[stream.data_class]:
             acked = max(passed, self.outbox.cursors.get((name, stream.number), 0))
-            self.flows[name, stream.number] = StreamCursor(stream, acked, head)
+            self.cursors[name, stream.number] = StreamCursor(stream, acked, head)
 
     def teardown(self):
         if hasattr(self, "outbox"):
             self.outbox.close()
-            self.place.cleanup()
+            self.directory.cleanup()
 
     @rule(
         classes=st.lists(st.sampled_from([DataClass.TRAVELLER, DataClass.RECORD]), min_size=1, max_size=6),
@@ -74,15 +78,17 @@ class OutboxMachine(RuleBasedStateMachine):
         entries = []
         for data_class in classes:
             self.count += 1
-            said = event(self.count, data_class, f"lane-{lane}/reader")
+            pending = event(self.count, data_class, f"lane-{lane}/reader")
             entries.append(
-                self.ledger.to_stored_event(said, current_moment(self.time), int(LIFE_S[data_class] * 1e9))
+                self.sequence.to_stored_event(
+                    pending, current_moment(self.time), int(LIFE_S[data_class] * 1e9)
+                )
             )
-        counters = [counter for counter in self.ledger.counters if not counter.is_stored]
-        self.outbox.store(entries, counters, {}, self.ledger.epoch)
+        counters = [counter for counter in self.sequence.counters if not counter.is_stored]
+        self.outbox.store(entries, counters, {}, self.sequence.epoch)
         for counter in counters:
             counter.is_stored = True
-            self.know(counter.stream, 0, 0)
+            self.add_stream(counter.stream, 0, 0)
         for entry in entries:
             stream = self.outbox.positions[entry.stream].stream
             self.accepted[stream.epoch, stream.name, entry.seq] = (
@@ -90,30 +96,30 @@ class OutboxMachine(RuleBasedStateMachine):
                 entry.deadline_ns,
                 stream.data_class,
             )
-            for name in TAKERS[stream.data_class]:
-                self.flows[name, entry.stream].head = entry.seq
+            for name in DESTINATIONS_BY_CLASS[stream.data_class]:
+                self.cursors[name, entry.stream].head = entry.seq
 
-    @precondition(lambda self: getattr(self, "flows", None))
+    @precondition(lambda self: getattr(self, "cursors", None))
     @rule(data=st.data())
     def deliver_some_and_acknowledge_out_of_order(self, data):
-        name, number = data.draw(st.sampled_from(sorted(self.flows)))
-        flow = self.flows[name, number]
-        flow.rewind()
-        page, losses = self.outbox.fetch(number, flow.loaded, data.draw(st.integers(1, 5)), 1_000_000)
+        name, number = data.draw(st.sampled_from(sorted(self.cursors)))
+        cursor = self.cursors[name, number]
+        cursor.rewind()
+        page, losses = self.outbox.fetch(number, cursor.loaded, data.draw(st.integers(1, 5)), 1_000_000)
         assert not losses
-        joined, _ = flow.add_page(page)
+        joined, _ = cursor.add_page(page)
         alive = [entry for entry in joined if entry.deadline_ns > self.time.boot]
         for entry in joined:
             if entry not in alive:
-                flow.advance_past(entry.seq)
-        order = self.delivered.setdefault((name, flow.stream.epoch, flow.stream.name), [])
+                cursor.advance_past(entry.seq)
+        order = self.delivered.setdefault((name, cursor.stream.epoch, cursor.stream.name), [])
         for entry in alive:
             if entry.seq not in order:
                 order.append(entry.seq)
         for entry in data.draw(st.permutations(alive)):
             if data.draw(st.booleans()):
-                flow.advance_past(entry.seq)
-        self.outbox.advance({(name, number): flow.acked})
+                cursor.advance_past(entry.seq)
+        self.outbox.advance({(name, number): cursor.acked})
 
     @rule(seconds=st.sampled_from([1, 30, 61]), jump=st.sampled_from([0, 0, -100_000, 100_000]))
     def time_passes(self, seconds, jump):
@@ -123,7 +129,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule()
     def crash_and_reopen(self):
-        # Closing writes the WAL back, which a crash does not; kills are tried with real processes elsewhere.
+        # Closing writes the WAL back, which a crash does not; kills are tested with real processes elsewhere.
         self.outbox.close()
         self.open()
 
@@ -146,7 +152,9 @@ class OutboxMachine(RuleBasedStateMachine):
         }
         for (epoch, name, seq), (_, deadline, data_class) in self.accepted.items():
             number = numbers[epoch, name]
-            passed = all(self.outbox.cursors.get((d, number), 0) >= seq for d in TAKERS[data_class])
+            passed = all(
+                self.outbox.cursors.get((d, number), 0) >= seq for d in DESTINATIONS_BY_CLASS[data_class]
+            )
             if not passed and deadline > self.time.boot:
                 assert number << 40 | seq in rows
             if passed:

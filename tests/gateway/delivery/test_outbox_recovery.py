@@ -1,4 +1,4 @@
-"""The outbox after kills, damage, upgrades and lost keys: it opens, numbers stay whole, the post goes on."""
+"""The outbox after kills, damage, upgrades and lost keys: it opens, and numbers are never reused."""
 
 import base64
 import json
@@ -21,8 +21,9 @@ from gateway.contract.envelope import read_event
 from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.outbox import database
-from gateway.delivery.outbox.database import DATABASE_FILE, NEWEST_ID_FILE, OutboxUnusable, connect, migrate
+from gateway.delivery.outbox.database import DATABASE_FILE, OutboxUnusable, connect, migrate
 from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, master_key
+from gateway.delivery.outbox.outbox import NEWEST_ID_FILE
 from gateway.delivery.settings import BrokerSettings, DestinationSettings, KeySettings
 
 NOWHERE = DestinationSettings.local(BrokerSettings(port=1))
@@ -41,7 +42,7 @@ def seqs(directory, stream="lane-1/reader/record"):
     return [e.seq for e in inspect.list_events(directory) if e.stream == stream]
 
 
-def test_killed_at_any_moment_it_opens_with_all_that_was_committed_and_without_a_gap(outbox_directory):
+def test_killed_process_loses_no_commit(outbox_directory):
     chance = random.Random(20261124)
     committed = 0
     with subprocess.Popen(
@@ -75,7 +76,7 @@ def test_killed_at_any_moment_it_opens_with_all_that_was_committed_and_without_a
 
 
 async def _noted(directory):
-    """Wait until the newest id is noted down, which comes after the commit."""
+    """Wait until the newest id is written, which follows the commit."""
     newest = max(one.id for one in inspect.list_events(directory))
     await until(lambda: (directory / NEWEST_ID_FILE).read_text() == newest)
 
@@ -85,7 +86,7 @@ async def _filled(deliver, directory, count=40, *, clean=True, copy_to=None):
     for n in range(count):
         delivery.submit(event(n, size=300))
     await until(lambda: len(seqs(directory)) == count)
-    if copy_to is not None:  # as a power cut leaves it: the WAL not written back
+    if copy_to is not None:  # As after a power cut: the WAL is not written back.
         await _noted(directory)
         shutil.copytree(directory, copy_to)
     await delivery.stop(0)
@@ -95,9 +96,7 @@ async def _filled(deliver, directory, count=40, *, clean=True, copy_to=None):
 @pytest.mark.parametrize("where", [0.0, 0.01, 0.2, 0.5, 0.8, 0.999])
 @pytest.mark.parametrize("how", ["flip", "cut"])
 @pytest.mark.parametrize("file", [DATABASE_FILE, f"{DATABASE_FILE}-wal"])
-async def test_damage_anywhere_leaves_a_post_that_goes_on(
-    deliver, outbox_directory, tmp_path, where, how, file
-):
+async def test_damage_anywhere_still_opens(deliver, outbox_directory, tmp_path, where, how, file):
     copy = tmp_path / "copy"
     epoch = await _filled(deliver, outbox_directory, copy_to=copy)
     path = copy / file
@@ -119,10 +118,10 @@ async def test_damage_anywhere_leaves_a_post_that_goes_on(
         await until(lambda: 1000 in broker.numbers)
         await until(lambda: delivery.destination_reports()[0].queued == 0)
     old = [n for n in broker.numbers if n != 1000]
-    assert old == sorted(set(old))  # what could be read came in order, and once
+    assert old == sorted(set(old))  # Readable events came in order, and once.
     new = next(json.loads(p) for t, p in broker.published if b'"n": 1000' in p)
     if len(old) < 40:
-        # Something is lost. Its number must not be given again: a new epoch begins, or counting goes on.
+        # Something is lost. Its number must not be reused: a new epoch begins, or counting continues.
         assert new["epoch"] != epoch or new["seq"] == 41
         if how == "flip":
             assert causes(delivery) & {"outbox_corrupt", "events_damaged"}
@@ -131,30 +130,28 @@ async def test_damage_anywhere_leaves_a_post_that_goes_on(
 
 
 @pytest.mark.parametrize("commits", [1, 2])
-async def test_a_commit_that_the_power_cut_interrupted_is_missed_by_nobody_and_a_damaged_one_is(
-    deliver, outbox_directory, tmp_path, commits
-):
+async def test_power_cut_in_commit_is_not_damage(deliver, outbox_directory, tmp_path, commits):
     copy, wal = tmp_path / "copy", outbox_directory / f"{DATABASE_FILE}-wal"
     delivery = await deliver(NOWHERE)
 
-    async def heard(n):
+    async def received(n):
         delivery.submit(event(n, size=9000))
         await until(lambda: len(seqs(outbox_directory)) == n + 1)
         await _noted(outbox_directory)
 
     for n in range(3):
-        await heard(n)
+        await received(n)
     shutil.copytree(outbox_directory, copy)
     whole = (copy / f"{DATABASE_FILE}-wal").read_bytes()
     for n in range(commits):
-        await heard(3 + n)
+        await received(3 + n)
     after = bytearray(wal.read_bytes())
     await delivery.stop(0)
     assert bytes(after[: len(whole)]) == whole
     page = int.from_bytes(after[8:12], "big")
     frames = range(len(whole), len(after), 24 + page)
     ends = [at + 24 + page for at in frames if any(after[at + 4 : at + 8])]
-    # The disk wrote all but the first frame of what it was given; the note tells only of what was synced.
+    # The disk wrote all but the first frame of the last commit; the note has only synced ids.
     after[len(whole) + 24 : len(whole) + 24 + page] = bytes(page)
     (copy / f"{DATABASE_FILE}-wal").write_bytes(after[: ends[commits - 1]])
 
@@ -170,7 +167,7 @@ async def test_a_commit_that_the_power_cut_interrupted_is_missed_by_nobody_and_a
         assert ("outbox_corrupt" in causes(again)) != interrupted
 
 
-async def test_a_file_that_is_no_database_is_set_aside_readable_by_us_alone(deliver, outbox_directory):
+async def test_non_database_is_set_aside_private(deliver, outbox_directory):
     outbox_directory.mkdir()
     (outbox_directory / DATABASE_FILE).write_bytes(b"this is not a database" * 100)
     delivery = await deliver(NOWHERE)
@@ -183,7 +180,7 @@ async def test_a_file_that_is_no_database_is_set_aside_readable_by_us_alone(deli
     assert aside.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_upgrade_happens_wholly_or_not_at_all(tmp_path):
+def test_migration_is_atomic(tmp_path):
     connection = connect(tmp_path / DATABASE_FILE)
     migrate(connection)
     later = (*database.MIGRATIONS, ("ALTER TABLE event ADD COLUMN extra TEXT", "CREATE TABLE more (x)"))
@@ -199,7 +196,7 @@ def test_an_upgrade_happens_wholly_or_not_at_all(tmp_path):
     connection.close()
 
 
-async def test_a_file_of_a_newer_gateway_is_refused_and_left_alone(deliver, outbox_directory):
+async def test_file_of_newer_gateway_is_refused(deliver, outbox_directory):
     await _filled(deliver, outbox_directory, 3)
     connection = sqlite3.connect(outbox_directory / DATABASE_FILE)
     connection.execute("PRAGMA user_version=99")
@@ -210,7 +207,7 @@ async def test_a_file_of_a_newer_gateway_is_refused_and_left_alone(deliver, outb
     assert seqs(outbox_directory) == [1, 2, 3]
 
 
-async def test_two_gateways_do_not_share_an_outbox(deliver, outbox_directory):
+async def test_second_gateway_is_refused(deliver, outbox_directory):
     await deliver(NOWHERE)
     with pytest.raises(OutboxUnusable, match="another gateway"):
         await deliver(NOWHERE)
@@ -218,10 +215,10 @@ async def test_two_gateways_do_not_share_an_outbox(deliver, outbox_directory):
         inspect.purge(outbox_directory)
 
 
-# The vault
+# Encryption at rest
 
 
-async def test_nothing_personal_is_readable_on_disk(deliver, outbox_directory):
+async def test_no_personal_data_readable_on_disk(deliver, outbox_directory):
     canary = b"ERIKSSON<<ANNA<MARIA"
     delivery = await deliver(NOWHERE)
     for n in range(50):
@@ -247,7 +244,7 @@ async def test_nothing_personal_is_readable_on_disk(deliver, outbox_directory):
     assert all(canary not in path.read_bytes() for path in outbox_directory.rglob("*") if path.is_file())
 
 
-def test_a_master_key_comes_from_where_it_is_configured(tmp_path, monkeypatch):
+def test_master_key_sources(tmp_path, monkeypatch):
     value = os.urandom(32)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     (tmp_path / "outbox.key").write_bytes(base64.b64encode(value) + b"\n")
@@ -279,9 +276,7 @@ def test_a_master_key_comes_from_where_it_is_configured(tmp_path, monkeypatch):
     assert made.value.hex() not in repr(made)
 
 
-async def test_another_master_key_sets_the_outbox_aside_and_the_old_one_brings_it_back(
-    deliver, outbox_directory, monkeypatch
-):
+async def test_other_master_key_sets_aside_old_one_restores(deliver, outbox_directory, monkeypatch):
     for name in ("OLD", "NEW"):
         monkeypatch.setenv(name, base64.b64encode(os.urandom(32)).decode())
     first = await deliver(NOWHERE, outbox={"key": KeySettings(variable="OLD")})
@@ -295,7 +290,7 @@ async def test_another_master_key_sets_the_outbox_aside_and_the_old_one_brings_i
     assert second.epoch != first.epoch
     assert seqs(outbox_directory) == []
     assert list(outbox_directory.glob("outbox.db.master_key_changed-*"))
-    # Told of the key before, the same file is wrapped anew instead.
+    # With the previous key configured, the data keys are wrapped anew instead.
     async with ScriptedBroker() as broker:
         third = await deliver(
             local(broker),
@@ -309,7 +304,7 @@ async def test_another_master_key_sets_the_outbox_aside_and_the_old_one_brings_i
         assert third.epoch == first.epoch
 
 
-async def test_the_master_key_can_be_rotated_while_events_flow(deliver, outbox_directory, monkeypatch):
+async def test_master_key_rotates_while_events_flow(deliver, outbox_directory, monkeypatch):
     old, new = os.urandom(32), os.urandom(32)
     monkeypatch.setenv("KEY", base64.b64encode(old).decode())
     first = await deliver(NOWHERE, outbox={"key": KeySettings(variable="KEY")})
@@ -326,7 +321,7 @@ async def test_the_master_key_can_be_rotated_while_events_flow(deliver, outbox_d
         assert "master_key_changed" not in causes(second)
 
 
-async def test_data_keys_that_nothing_uses_are_shredded(deliver, outbox_directory, fake_time):
+async def test_unused_data_keys_are_deleted(deliver, outbox_directory, fake_time):
     def keys():
         reader = sqlite3.connect(f"file:{outbox_directory / DATABASE_FILE}?mode=ro", uri=True)
         try:
@@ -338,7 +333,9 @@ async def test_data_keys_that_nothing_uses_are_shredded(deliver, outbox_director
     delivery.submit(event(1, DataClass.TRAVELLER))
     await until(lambda: len(list(inspect.list_events(outbox_directory))) == 1)
     before = keys()
-    fake_time.advance(86_401)  # a day: the event expires, a new key is made, the old one has no use
+    fake_time.advance(
+        86_401
+    )  # After a day the event is expired, a new key is made, and the old one is unused.
     await until(lambda: keys() != before and len(keys()) == 1)
     assert not list(inspect.list_events(outbox_directory))
 
@@ -346,9 +343,7 @@ async def test_data_keys_that_nothing_uses_are_shredded(deliver, outbox_director
 # Bounds
 
 
-async def test_when_full_images_of_travellers_go_first_then_their_events_then_records(
-    deliver, outbox_directory
-):
+async def test_full_outbox_drops_in_order(deliver, outbox_directory):
     limit = 1024 * 1024
     delivery = await deliver(NOWHERE, outbox={"max_bytes": limit, "blob_row_bytes": 10_000})
     page = Blob("page", "image/jpeg", b"p" * 30_000)
@@ -369,7 +364,7 @@ async def test_when_full_images_of_travellers_go_first_then_their_events_then_re
     await until(lambda: seqs(outbox_directory)[-1:] == [90])
     assert not [e for e in inspect.list_events(outbox_directory) if e.data_class == "traveller"]
     kept = seqs(outbox_directory)
-    assert kept == list(range(kept[0], 91))  # the oldest records went last of all
+    assert kept == list(range(kept[0], 91))  # The oldest records went last.
     assert sum(e.bytes for e in inspect.list_events(outbox_directory)) <= limit
     await until(lambda: delivery.dropped == 20 + kept[0] - 1)
     (problem,) = (p for p in delivery.problems() if p.cause == "outbox_full")
@@ -390,12 +385,10 @@ async def test_a_class_is_bounded_by_count(deliver, outbox_directory):
     await until(lambda: delivery.dropped == 200 - len(kept))
 
 
-# Looking into it
+# Inspection
 
 
-async def test_it_can_be_looked_into_while_a_gateway_runs_and_purged_when_none_does(
-    deliver, outbox_directory, tmp_path
-):
+async def test_inspect_while_running_purge_when_stopped(deliver, outbox_directory, tmp_path):
     delivery = await deliver(NOWHERE)
     for n in range(5):
         delivery.submit(event(n, blobs=(Blob("page", "image/jpeg", b"x" * 70_000),)))
@@ -420,7 +413,7 @@ async def test_it_can_be_looked_into_while_a_gateway_runs_and_purged_when_none_d
     await until(lambda: seqs(outbox_directory) == [6])
 
 
-async def test_what_is_read_back_is_an_event_of_the_contract(deliver):
+async def test_event_read_back_matches_contract(deliver):
     body = (
         b'{"specversion":"1.0","source":"/bgw/ke-busia/gw-1/lane-1/reader","type":"bgw.test.said.v1",'
         b'"time":"2026-11-23T08:15:30Z","datacontenttype":"application/json","dataschema":"urn:x","bootid":"b",'

@@ -16,6 +16,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.brokers.stations import StationClient
 from support.gateway.barriers import describe, site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.gateway.station_roles import BARRIER, permit_commands, session_of, station_at, worker_of
 
 from drivers.barrier.commands import MoveResult
 from gateway.client import CommandError, CommandRejected, CommandResult, Workstation
@@ -27,33 +28,6 @@ from simulators.barrier.modbus_site import ModbusSite
 
 __all__ = ["gateway"]
 
-BARRIER = "lane-1/barrier"
-COMMANDS = """
-[commands]
-roles_file = "roles.toml"
-min_move_interval_s = 0.01
-moves_per_min = 600
-"""
-ROLES = """
-authority = "UTO"
-[role.barrier]
-verbs = ["*"]
-can_move = true
-[role.chief]
-verbs = ["*"]
-can_move = true
-can_steal = true
-[station.counter-1]
-roles = ["barrier"]
-positions = ["*/*"]
-[station.counter-2]
-roles = ["barrier"]
-positions = ["*/*"]
-[station.chief]
-roles = ["chief"]
-positions = ["*/*"]
-"""
-
 
 @pytest.fixture
 def mosquitto() -> Iterator[Mosquitto]:
@@ -62,37 +36,12 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def site(house: GatewayFixture) -> AsyncIterator[ModbusSite]:
+async def site(gateway: GatewayFixture) -> AsyncIterator[ModbusSite]:
     """A barrier that a gateway runs."""
-    (house.folder / "roles.toml").write_text(ROLES)
-    house.extra = COMMANDS
-    async with site_at(house, BARRIER) as site:
-        await house.start()
+    permit_commands(gateway)
+    async with site_at(gateway, BARRIER) as site:
+        await gateway.start()
         yield site
-
-
-@contextlib.asynccontextmanager
-async def counter(house: GatewayFixture, name: str = "counter-1") -> AsyncIterator[Workstation]:
-    """A workstation whose barrier is online."""
-    async with house.workstation(BARRIER, station=name) as desk:
-        await until(lambda: desk.status(BARRIER).is_online)
-        yield desk
-
-
-def session_of(desk: Workstation) -> str:
-    state = desk.status(BARRIER).state
-    assert state is not None
-    return state.session
-
-
-def worker_of(house: GatewayFixture) -> psutil.Process:
-    assert house.process is not None
-    (worker,) = (
-        process
-        for process in psutil.Process(house.process.pid).children(recursive=True)
-        if process.name() == BARRIER
-    )
-    return worker
 
 
 async def decided(desk: Workstation, *reasons: CommandReason) -> list[CommandDecided]:
@@ -125,49 +74,58 @@ async def polled(site: ModbusSite, times: int = 5) -> None:
 
 
 async def test_a_gateway_killed_between_acceptance_and_writing_moves_nothing(
-    house: GatewayFixture, site: ModbusSite
+    gateway: GatewayFixture, site: ModbusSite
 ) -> None:
     """Its worker wakes to find the command in its socket, and behind it the end."""
-    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
+    async with (
+        station_at(gateway) as desk,
+        StationClient(gateway.broker.port, "counter-1") as station,
+    ):
         old = session_of(desk)
-        worker = worker_of(house)
+        worker = worker_of(gateway)
         worker.suspend()
         asked = station.send("open", old)
         await until(lambda: station.answers_to(asked))
         assert station.answers_to(asked)[0].state is CommandState.ACCEPTED
-        await house.stop(signal.SIGKILL)
+        await gateway.stop(signal.SIGKILL)
         worker.resume()
         await until(lambda: not worker.is_running())
-        await house.start()
+        await gateway.start()
         await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
         await polled(site)
         assert site.log.output_writes == []
 
 
 async def test_what_waits_for_the_bus_when_everything_is_killed_is_never_written(
-    house: GatewayFixture, site: ModbusSite
+    gateway: GatewayFixture, site: ModbusSite
 ) -> None:
     """The board is slow: the command is in the driver's hands, which reads before it writes."""
-    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
+    async with (
+        station_at(gateway) as desk,
+        StationClient(gateway.broker.port, "counter-1") as station,
+    ):
         site.inject(SlowBus(delay_s=0.15))
         await polled(site, 2)
         asked = station.send("open", session_of(desk))
         await until(lambda: station.answers_to(asked))
-        worker = worker_of(house)
-        await house.stop(signal.SIGKILL)
+        worker = worker_of(gateway)
+        await gateway.stop(signal.SIGKILL)
         with contextlib.suppress(psutil.NoSuchProcess):  # its gateway was gone, and so it went by itself
             worker.kill()
         before = len(site.log.actuations)
         site.clear_faults()
-        await house.start()
+        await gateway.start()
         await polled(site, 10)
         assert len(site.log.actuations) == before <= 1
 
 
 async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_record(
-    house: GatewayFixture, site: ModbusSite
+    gateway: GatewayFixture, site: ModbusSite
 ) -> None:
-    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
+    async with (
+        station_at(gateway) as desk,
+        StationClient(gateway.broker.port, "counter-1") as station,
+    ):
         old = session_of(desk)
         refusals = {
             station.send("open", old, retain=True): CommandReason.RETAINED,
@@ -181,20 +139,20 @@ async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_recor
         assert {record.station for record in records} == {"counter-1"}
 
         # A gateway that stood still finds in its socket what has had its time.
-        assert house.process is not None
-        house.process.send_signal(signal.SIGSTOP)
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGSTOP)
         stale = station.send("open", old, expires_s=1)
         await station.acknowledged(len(refusals) + 1)
         await asyncio.sleep(1.2)
-        house.process.send_signal(signal.SIGCONT)
+        gateway.process.send_signal(signal.SIGCONT)
         assert (await station.end_of(stale)).state is CommandState.EXPIRED
 
         # What is sent while it is away never reaches it, but for what the broker retains.
-        await house.stop(signal.SIGKILL)
+        await gateway.stop(signal.SIGKILL)
         missed = [station.send("open", old) for _ in range(20)]
         kept = station.send("open", old, retain=True, expires_s=None)
         await station.acknowledged(len(refusals) + 22)
-        await house.start()
+        await gateway.start()
         await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
         assert (await station.end_of(kept)).reason is CommandReason.RETAINED
         late = station.send("open", old)
@@ -207,9 +165,13 @@ async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_recor
 
 
 async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stolen(
-    house: GatewayFixture, site: ModbusSite
+    gateway: GatewayFixture, site: ModbusSite
 ) -> None:
-    async with counter(house) as one, counter(house, "counter-2") as two, counter(house, "chief") as chief:
+    async with (
+        station_at(gateway) as one,
+        station_at(gateway, "counter-2") as two,
+        station_at(gateway, "chief") as chief,
+    ):
         async with one.claim(BARRIER, lease_s=60) as claim:
             await until(lambda: two.status(BARRIER).claim is not None)
             for verb in ("open", "close"):
@@ -242,7 +204,7 @@ async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stol
                 changes.append(received.data)
                 if len(changes) == 5:
                     break
-    assert [(one.change, one.holder, one.previous_holder, one.why) for one in changes] == [
+    assert [(one.change, one.holder, one.previous_holder, one.reason) for one in changes] == [
         ("claimed", "counter-1", None, ""),
         ("stolen", "chief", "counter-1", "Counter 1 is unattended."),
         ("released", None, "chief", ""),
@@ -251,16 +213,18 @@ async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stol
     ]
 
 
-async def test_starting_reloading_and_stopping_write_nothing(house: GatewayFixture, site: ModbusSite) -> None:
-    async with counter(house) as desk:
+async def test_starting_reloading_and_stopping_write_nothing(
+    gateway: GatewayFixture, site: ModbusSite
+) -> None:
+    async with station_at(gateway) as desk:
         await polled(site)
-        assert house.process is not None
-        describe(house, BARRIER, site.port, "passage_s = 9.0")
-        house.process.send_signal(signal.SIGHUP)
-        await until(lambda: "config_reloaded" in house.log)
+        assert gateway.process is not None
+        describe(gateway, BARRIER, site.port, "permit_s = 9.0")
+        gateway.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_reloaded" in gateway.log)
         await until(lambda: desk.status(BARRIER).is_online)
         await polled(site)
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0
         with pytest.raises(CommandError):
             await desk.command(BARRIER, "open", expires_s=1)
     assert site.log.output_writes == []

@@ -1,4 +1,4 @@
-"""What goes to support: all that is needed, the same bytes for the same facts, nothing that must stay."""
+"""Support bundle: complete, reproducible, without secrets and personal data."""
 
 import gzip
 import io
@@ -67,7 +67,7 @@ def machine(tmp_path: Path) -> StagedHost:
     return machine
 
 
-def test_the_archive_has_what_support_needs_and_no_secret(post: Path, machine: StagedHost) -> None:
+def test_archive_is_complete_without_secrets(post: Path, machine: StagedHost) -> None:
     packed = collect_bundle(post, journal=post.parent / "gateway.log", host=machine.host_view)
     whole = gzip.decompress(packed.to_tar_gz())
 
@@ -80,7 +80,7 @@ def test_the_archive_has_what_support_needs_and_no_secret(post: Path, machine: S
     assert config["device"]["lane-1/reader"]["settings"]["framing"] == "text"
     assert b"1-1 05ba:000a DigitalPersona U.are.U (12 Mbit/s, 100 mA)" in whole
     assert b'"event": "device_state"' in whole
-    assert b"Nothing answers at <hq>:1883" in whole
+    assert b"<hq>:1883 does not respond" in whole
     for secret in SECRETS:
         assert secret.encode() not in whole, secret
 
@@ -90,10 +90,10 @@ def test_the_archive_has_what_support_needs_and_no_secret(post: Path, machine: S
     )
 
 
-def test_contents_are_shown_before_anything_is_written(
+def test_contents_are_listed_before_writing(
     post: Path, machine: StagedHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.diagnostics.bundle.Surroundings", lambda: machine.host_view)
+    monkeypatch.setattr("gateway.diagnostics.bundle.HostView", lambda: machine.host_view)
     monkeypatch.chdir(post.parent)
     before = set(post.parent.iterdir())
     shown = CliRunner().invoke(app, ["bundle", str(post), "--list"])
@@ -108,7 +108,7 @@ def test_contents_are_shown_before_anything_is_written(
     assert CliRunner().invoke(app, ["bundle", str(post), "-o", "nowhere/x"]).exit_code == 73
 
 
-def test_a_post_whose_file_is_broken_has_a_bundle_too(post: Path, machine: StagedHost) -> None:
+def test_invalid_file_still_has_bundle(post: Path, machine: StagedHost) -> None:
     post.write_text(post.read_text().replace('framing = "text"', 'framing = "mistaken"'))
 
     packed = collect_bundle(post, host=machine.host_view)

@@ -1,4 +1,4 @@
-"""The doctor beside a post's own authority: what ends and what was changed, each told once."""
+"""The doctor beside a post's own certificate authority: each expired or changed certificate reported once."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ NOW = datetime.now(UTC)
 
 
 def told(config: Path, now: datetime = NOW) -> list[Finding]:
-    """What is not well of certificates."""
+    """Return the bad findings about certificates."""
     post = load(config)
     found = [*check_certificates(post, now), *check_ca(config, post, now)]
     return [finding for finding in found if finding.severity != "ok"]
@@ -31,21 +31,21 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("days", "severity"), [(55, "notice"), (25, "warning"), (5, "error")])
-def test_everybodys_certificate_is_told_sixty_thirty_and_seven_days_ahead(
-    config: Path, days: int, severity: str
-) -> None:
+def test_expiry_is_reported_60_30_and_7_days_ahead(config: Path, days: int, severity: str) -> None:
     assert told(config) == []
 
     findings = told(config, NOW + timedelta(days=365 - days))
 
-    assert {(finding.code, finding.severity) for finding in findings} == {("certificate_expires", severity)}
+    assert {(finding.code, finding.severity) for finding in findings} == {
+        ("certificate_expires_soon", severity)
+    }
     assert len(findings) == len({finding.text for finding in findings}) == 15, "each once"
     how = {finding.how for finding in findings if "certificate of ug-lane-2" in finding.text}
-    assert how == {"sudo borderpost trust renew, and take the new files to that machine"}
+    assert how == {"sudo borderpost trust renew, then copy the new files to that machine"}
 
 
 @pytest.mark.parametrize("file", ["ke-gw-1/ke-gw-1.crt", "ug-lane-2/ug-lane-2.crt", "broker/broker.crt"])
-def test_a_changed_certificate_is_found_and_named(config: Path, file: str) -> None:
+def test_changed_certificate_is_named(config: Path, file: str) -> None:
     changed = config.parent / "authority" / file
     der = bytearray(ssl.PEM_cert_to_DER_cert(changed.read_text()))
     der[-5] ^= 1
@@ -53,12 +53,14 @@ def test_a_changed_certificate_is_found_and_named(config: Path, file: str) -> No
 
     findings = told(config)
 
-    assert {(finding.code, finding.severity) for finding in findings} == {("certificate_forged", "error")}
+    assert {(finding.code, finding.severity) for finding in findings} == {
+        ("certificate_wrong_issuer", "error")
+    }
     assert all(str(changed) in finding.text for finding in findings)
 
 
-def test_the_gateways_own_certificate_is_judged_where_the_authority_is_elsewhere(config: Path) -> None:
-    """On the gateway's machine there is only what it was given."""
+def test_gateway_certificate_without_local_authority(config: Path) -> None:
+    """The gateway's machine has only its own files."""
     trust = config.parent / "authority"
     (trust / "authority.json").rename(config.parent / "kept")
     trust.rename(config.parent / "given")
@@ -71,4 +73,4 @@ def test_the_gateways_own_certificate_is_judged_where_the_authority_is_elsewhere
 
     (finding,) = told(config)
 
-    assert (finding.code, str(own) in finding.text) == ("certificate_forged", True)
+    assert (finding.code, str(own) in finding.text) == ("certificate_wrong_issuer", True)

@@ -35,7 +35,7 @@ from simulators.usb.usbip_bus import UsbIpBus
 PATIENCE_S = 40
 PASSPORT = ERIKSSON_LINES["TD3"]
 PRIVILEGES = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-sys_admin")
-"""Without these, root is forbidden what others are."""
+"""Without these capabilities, root is refused what other users are."""
 
 STAGED = {
     "forbidden/reader": (
@@ -44,17 +44,17 @@ STAGED = {
         "sudo borderpost udev --install",
     ),
     "held/reader": ("port_held", "ModemManager (pid ", "sudo systemctl mask --now ModemManager"),
-    "rate/reader": ("baud_wrong", "none meant anything: that is what a wrong rate looks like", "115200"),
+    "rate/reader": ("baud_rate_mismatch", "none was valid: this is typical of a wrong baud rate", "115200"),
     "dirty/reader": ("sensor_dirty", "5 of 12 reads failed: the glass is probably dirty", "soft, dry cloth"),
     "dirty/finger": (
         "sensor_dirty",
         "Something else than a finger is on the scanner's glass.",
         "soft, dry cloth",
     ),
-    "cable/reader": ("cable_dying", "lost 3 times", "Change the cable"),
-    "firmware/reader": ("wrong_firmware", "OCR 1.07 SIM, and OCR 2.00 is expected", "expect_firmware"),
+    "cable/reader": ("cable_dying", "disconnected 3 times", "Replace the cable"),
+    "firmware/reader": ("wrong_firmware", "OCR 1.07 SIM, and OCR 2.00 is expected", "expected_firmware"),
     "trust/reader": ("no_trust_store", "has no certificate of any state", "CSCA certificates"),
-    "well/reader": ("certificate_expired", "certificate for [hq] expired on", "Have a new one issued"),
+    "well/reader": ("certificate_expired", "certificate for [hq] expired on", "Request a new certificate"),
 }  # fmt: skip
 ROLES = """
 authority = "UTO"
@@ -77,7 +77,7 @@ key_file = "{key}"
 
 
 def at_half_the_rate(sent: bytes) -> bytes:
-    """What a host reads that listens at twice the rate of what was sent, in 8N1."""
+    """Return the bytes that a host reads at twice the sender's rate, in 8N1."""
     line = [bit for byte in sent for bit in (0, *(byte >> n & 1 for n in range(8)), 1) for _ in range(2)]
     heard, at = bytearray(), 0
     while at + 10 <= len(line):
@@ -90,47 +90,50 @@ def at_half_the_rate(sent: bytes) -> bytes:
 
 
 class Site(GatewayFixture):
-    """A gateway that may be forbidden something, as services may and root may not, on a small disk."""
+    """Gateway under restricted privileges, as in a service, on a small disk."""
 
     disk: Disk | None = None
 
     def place(self, position: str, more: str, framing: str = "text") -> None:
         self.describe(position, "mrz-serial", f'framing = "{framing}"\ngap_s = 0.05\n{more}')
 
-    async def plugged(self, position: str) -> SerialLine:
-        """A reader whose port the gateway may open."""
+    async def plug_reader(self, position: str) -> SerialLine:
+        """Reader whose port the gateway may open."""
         wire = await self.wire(position)
         self.port(position).chmod(0o666)
         return wire
 
-    async def got(self, path: str) -> httpx.Response:
-        """What its console answers."""
+    async def get(self, path: str) -> httpx.Response:
+        """Return the console's response."""
         way = httpx.AsyncHTTPTransport(uds=str(self.folder / "state/console.sock"))
         async with httpx.AsyncClient(transport=way, base_url="http://localhost", timeout=30) as console:
             answer = await console.get(path)
             assert answer.status_code == 200, answer.text
             return answer
 
-    async def asked(self, path: str) -> Any:
-        """What its API says of a device."""
-        return (await self.got(f"/api/v1/devices/{path}")).json()
+    async def get_json(self, path: str) -> Any:
+        """Return the API's view of a device."""
+        return (await self.get(f"/api/v1/devices/{path}")).json()
 
     async def until(self, position: str, true: Callable[[DeviceView], bool]) -> None:
-        """Wait until that is so of a device."""
+        """Wait until a device's view meets the condition."""
         async with asyncio.timeout(PATIENCE_S):
-            while not true(DeviceView.model_validate(await self.asked(position))):
+            while not true(DeviceView.model_validate(await self.get_json(position))):
                 await asyncio.sleep(0.05)
 
-    async def names(self, position: str, code: str) -> dict[str, str]:
-        """Ask until it names that, as its worker's next beat may have it; the device's page says the same."""
+    async def wait_for_finding(self, position: str, code: str) -> dict[str, str]:
+        """Request findings until that code appears, after the worker's next heartbeat.
+
+        The page shows the same.
+        """
         deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
-            reasons = {reason["code"]: reason for reason in await self.asked(f"{position}/why")}
+            reasons = {reason["code"]: reason for reason in await self.get_json(f"{position}/why")}
             if (named := reasons.get(code)) is not None:
-                page = html.unescape((await self.got(f"/devices/{position}")).text)
-                # On a busy machine the page comes first, and the browser fetches this when it is there.
+                page = html.unescape((await self.get(f"/devices/{position}")).text)
+                # On a busy machine the page comes first, and the browser fetches the findings later.
                 if f'data-late="/devices/{position}/why"' in page:
-                    page = html.unescape((await self.got(f"/devices/{position}/why")).text)
+                    page = html.unescape((await self.get(f"/devices/{position}/why")).text)
                 assert named["text"] in page
                 assert named["how"] in page
                 return named
@@ -148,7 +151,7 @@ signal.pause()
 
 @contextlib.asynccontextmanager
 async def another_program(port: Path) -> AsyncIterator[None]:
-    """A program called ModemManager has a port, for itself alone."""
+    """A program named ModemManager that has opened a port exclusively."""
     process = await asyncio.create_subprocess_exec(
         *PRIVILEGES, sys.executable, "-SEc", HOLD, os.path.realpath(port)
     )
@@ -179,7 +182,7 @@ async def site(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Site]:
         await site.stack.aclose()
 
 
-async def the_command_line_says_the_same_and_packs_nobody(site: Site) -> None:
+async def check_command_line_and_bundle(site: Site) -> None:
     def run(*words: str) -> tuple[int, str]:
         ended = CliRunner().invoke(app, list(words))
         return ended.exit_code, ended.output
@@ -201,7 +204,7 @@ async def the_command_line_says_the_same_and_packs_nobody(site: Site) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
+async def test_ten_faults_have_cause_and_remedy(site: Site) -> None:
     if os.geteuid() != 0:
         pytest.skip("a full disk can be staged by root only")
     wall = WallClock(site.folder / "wall-clock")
@@ -210,7 +213,7 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     site.extra = HQ.format(cert=expired, key=expired.with_suffix(".key"))
     (site.folder / "trust").mkdir()
 
-    wires = {name: await site.plugged(name) for name in STAGED if name != "dirty/finger"}
+    wires = {name: await site.plug_reader(name) for name in STAGED if name != "dirty/finger"}
     scanner = usb_scanner("4500", dirty=True)
     site.stack.callback(scanner.close)
     bus = await site.stack.enter_async_context(UsbIpBus())
@@ -225,7 +228,7 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     for name in wires:
         framing = {"rate/reader": "accessis", "firmware/reader": "elyctis"}.get(name, "text")
         more = {
-            "firmware/reader": 'expect_firmware = "OCR 2.00"',
+            "firmware/reader": 'expected_firmware = "OCR 2.00"',
             "trust/reader": f'[device."{name}".chip]\nreader = "ACS"\ntrust = ["{site.folder}/trust"]',
         }.get(name, "")
         site.place(name, more, framing)
@@ -255,20 +258,20 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
             await desk.command("dirty/finger", "capture", {"position": "right_index"}, timeout_s=20)
 
     for position, (code, said, how) in STAGED.items():
-        named = await site.names(position, code)
+        named = await site.wait_for_finding(position, code)
         assert said in named["text"], named
         assert how in named["how"], named
         assert named["action"] != "none", named
 
-    await the_command_line_says_the_same_and_packs_nobody(site)
+    await check_command_line_and_bundle(site)
 
     assert site.disk is not None
     site.disk.fill()
-    full = await site.names("well/reader", "disk_full")
+    full = await site.wait_for_finding("well/reader", "disk_full")
     assert f"The disk of {site.folder}/state has 0 MiB free of 4 MiB" in full["text"]
     assert f"df -h {site.folder}/state" in full["how"]
 
     wall.set("-3000d")
-    wrong = await site.names("well/reader", "clock_wrong")
+    wrong = await site.wait_for_finding("well/reader", "clock_wrong")
     assert "but this software was installed on" in wrong["text"]
     assert "timedatectl set-time" in wrong["how"]

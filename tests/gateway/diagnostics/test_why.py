@@ -1,4 +1,4 @@
-"""Why a device does not read, where no gateway runs that could tell."""
+"""Explanation of a device that does not read, without a running gateway."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,16 +43,14 @@ def machine(tmp_path: Path) -> StagedHost:
 
 
 def after_the_start(folder: Path) -> StagedHost:
-    """A machine on which that gateway was started, and nothing holds the port."""
+    """Return a machine on which the gateway was started once, and no program has opened the port."""
     machine = StagedHost(folder / "other-machine")
     machine.write("dev/ttyUSB0", "")
     machine.now = max(datetime.now(UTC), AT + timedelta(minutes=1))
     return machine
 
 
-def test_a_dead_gateway_is_the_first_of_the_reasons_and_the_others_are_found_all_the_same(
-    post: Path, machine: StagedHost
-) -> None:
+def test_stopped_gateway_is_first_of_all_reasons(post: Path, machine: StagedHost) -> None:
     reasons = explain_device(post, "lane-1/reader", host=machine.host_view)
 
     assert [reason.code for reason in reasons][:2] == ["gateway_down", "port_held"]
@@ -61,19 +59,17 @@ def test_a_dead_gateway_is_the_first_of_the_reasons_and_the_others_are_found_all
     assert "broker_unreachable" in {reason.code for reason in reasons}
 
 
-async def test_a_device_that_is_well_is_said_to_be_and_when_it_last_read(tmp_path: Path, post: Path) -> None:
+async def test_healthy_device_has_last_read(tmp_path: Path, post: Path) -> None:
     machine = after_the_start(tmp_path)
     (tmp_path / "state").mkdir(mode=0o700)
 
     well, *_ = explain_device(post, "lane-1/reader", await FakeDaemon().view(), host=machine.host_view)
 
-    assert (well.code, well.severity) == ("well", "ok")
-    assert "it last read well on 2026-11-28 08:15:30 UTC" in well.text
+    assert (well.code, well.severity) == ("ok", "ok")
+    assert "its last good read was on 2026-11-28 08:15:30 UTC" in well.text
 
 
-async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
-    tmp_path: Path, post: Path
-) -> None:
+async def test_maintenance_hidden_state_and_claim(tmp_path: Path, post: Path) -> None:
     machine = after_the_start(tmp_path)
     daemon = FakeDaemon()
     hidden = held_device("lane-1/reader")
@@ -85,7 +81,7 @@ async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
         }
     )
     daemon.devices["lane-1/reader"] = hidden.model_copy(
-        update={"state": maintained, "beneath": hidden.state, "restarts": 5}
+        update={"state": maintained, "actual_state": hidden.state, "restarts": 5}
     )
 
     reasons = explain_device(post, "lane-1/reader", await daemon.view(), host=machine.host_view)
@@ -93,7 +89,7 @@ async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
     assert [(it.code, it.severity) for it in reasons][:4] == [
         ("maintenance", "warning"),
         ("port_held", "error"),
-        ("crashes", "warning"),
+        ("worker_crashes", "warning"),
         ("claimed", "notice"),
     ]
 
@@ -102,16 +98,16 @@ async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
     ("name", "how"),
     [("lane-1/raeder", "Did you mean lane-1/reader?"), ("nonsense", "Configured are: lane-1/reader.")],
 )
-def test_a_position_that_is_not_configured(post: Path, machine: StagedHost, name: str, how: str) -> None:
+def test_unknown_position(post: Path, machine: StagedHost, name: str, how: str) -> None:
     (reason,) = explain_device(post, name, host=machine.host_view)
 
-    assert (reason.code, reason.how) == ("not_configured", how)
+    assert (reason.code, reason.how) == ("position_not_configured", how)
 
 
-def test_the_command_line_ends_with_the_worst(post: Path) -> None:
+def test_why_exit_code(post: Path) -> None:
     told = CliRunner().invoke(app, ["why", str(post), "lane-2/reader"])
 
     assert told.exit_code == 3
     assert told.stdout.startswith(
-        "error   lane-2/reader: No device lane-2/reader is configured. [BP-NOT-CONFIGURED-"
+        "error   lane-2/reader: No device lane-2/reader is configured. [BP-POSITION-NOT-CONFIGURED-"
     )

@@ -76,7 +76,7 @@ def mosquitto(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shippe
 
 
 @dataclass
-class Hall:
+class ShippedDeployment:
     """A post with two lanes and a barrier each, at the shipped broker."""
 
     gateway: GatewayFixture
@@ -100,13 +100,13 @@ class Hall:
         return self.gateway.workstation(*positions, **login)
 
     @property
-    def told(self) -> list[str]:
+    def relay_writes(self) -> list[str]:
         """Return all relay writes of both boards."""
         return [frame.meaning for site in self.sites for frame in site.log.output_writes]
 
 
 @pytest.fixture
-async def hall(gateway: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[Hall]:
+async def shipped_deployment(gateway: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[ShippedDeployment]:
     tls = mosquitto.port == mosquitto.tls_port
     folder = mosquitto.folder
     (gateway.folder / "word").write_text("word-of-gw-1")
@@ -124,12 +124,14 @@ async def hall(gateway: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[Hal
     async with contextlib.AsyncExitStack() as sites:
         barriers = [await sites.enter_async_context(site_at(gateway, str(barrier))) for barrier in BARRIERS]
         await gateway.start()
-        yield Hall(gateway, mosquitto, tls, barriers)
+        yield ShippedDeployment(gateway, mosquitto, tls, barriers)
 
 
 @contextlib.asynccontextmanager
-async def online(hall: Hall, name: str, position: str) -> AsyncIterator[Workstation]:
-    async with hall.desk(name, position) as desk:
+async def online(
+    shipped_deployment: ShippedDeployment, name: str, position: str
+) -> AsyncIterator[Workstation]:
+    async with shipped_deployment.desk(name, position) as desk:
         await until(lambda: desk.status(position).is_online)
         yield desk
 
@@ -161,15 +163,15 @@ async def attempts(station: StationClient, session: str, names: list[str], count
     return sent
 
 
-async def test_only_permitted_station_moves_barrier(hall: Hall) -> None:
-    async with online(hall, "lane-1", "lane-1/barrier") as desk:
+async def test_only_permitted_station_moves_barrier(shipped_deployment: ShippedDeployment) -> None:
+    async with online(shipped_deployment, "lane-1", "lane-1/barrier") as desk:
         state = desk.status("lane-1/barrier").state
         assert state is not None
         session = state.session
 
         # A station of the post, under the names of others, and under its own name in a lane that is not its
         # own.
-        async with hall.station("lane-2") as other:
+        async with shipped_deployment.station("lane-2") as other:
             await attempts(other, session, ["lane-1", "supervisor", "gw-1", "ug-lane-1"], ATTEMPTS)
             for verb in VERBS:
                 other.send(verb, session, position=BARRIERS[0])
@@ -178,23 +180,23 @@ async def test_only_permitted_station_moves_barrier(hall: Hall) -> None:
             assert other.answers == []
 
         # The other state's counter in the same hall.
-        async with hall.station("ug-lane-1") as foreign:
+        async with shipped_deployment.station("ug-lane-1") as foreign:
             await attempts(foreign, session, ["ug-lane-1", "lane-1", "supervisor"], ATTEMPTS)
             assert set(foreign.codes) == {NOT_AUTHORISED}
 
         # A user without a role, and a user unknown to the broker.
-        async with hall.station("stranger") as stranger:
+        async with shipped_deployment.station("stranger") as stranger:
             await attempts(stranger, session, ["stranger", "lane-1"], ATTEMPTS)
             assert set(stranger.codes) == {NOT_AUTHORISED}
-        rogue = Authority(hall.broker.folder / "rogue", "rogue")
+        rogue = Authority(shipped_deployment.broker.folder / "rogue", "rogue")
         rogue.issue("lane-1")
         for _ in range(max(2, ATTEMPTS // 100)):
-            async with hall.station("lane-1", word="guess", trust=rogue) as unknown:
+            async with shipped_deployment.station("lane-1", word="guess", trust=rogue) as unknown:
                 unknown.send("open", session)
             assert not unknown.codes, "the broker accepted a message"
 
         # A station of the post without movement permission, in its own lane and under its own name.
-        async with hall.station("lane-2") as powerless:
+        async with shipped_deployment.station("lane-2") as powerless:
             verbs = itertools.islice(itertools.cycle(("open", "stop", "close")), ATTEMPTS)
             while some := list(itertools.islice(verbs, 500)):
                 for verb in some:
@@ -206,44 +208,44 @@ async def test_only_permitted_station_moves_barrier(hall: Hall) -> None:
             assert {answer.reason for answer in powerless.answers} == {CommandReason.NOT_PERMITTED}
 
         # The gateway's own account may not command either.
-        async with hall.station("gw-1") as gateway_account:
+        async with shipped_deployment.station("gw-1") as gateway_account:
             await attempts(gateway_account, session, ["gw-1", "lane-1"], 20)
             assert set(gateway_account.codes) == {NOT_AUTHORISED}
 
         # A permitted command is the first that a barrier receives; all earlier ones have been decided by
         # then.
-        assert hall.told == []
+        assert shipped_deployment.relay_writes == []
         await opened(desk, "lane-1/barrier")
-        async with online(hall, "supervisor", "lane-2/barrier") as supervisor:
+        async with online(shipped_deployment, "supervisor", "lane-2/barrier") as supervisor:
             await supervisor.command("lane-2/barrier", "stop", timeout_s=30)
-        assert hall.told == ["relay 0 on for 0.5 s", "relay 2 on for 0.5 s"]
-        assert [site.barrier.signals["open-limit"] for site in hall.sites] == [True, False]
+        assert shipped_deployment.relay_writes == ["relay 0 on for 0.5 s", "relay 2 on for 0.5 s"]
+        assert [site.barrier.signals["open-limit"] for site in shipped_deployment.sites] == [True, False]
 
 
-async def test_workstation_reports_broker_refusal(hall: Hall) -> None:
-    async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
+async def test_workstation_reports_broker_refusal(shipped_deployment: ShippedDeployment) -> None:
+    async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
         supervisor._command_sender.station = "lane-1"
         with pytest.raises(CommandNotSent, match="does not let this station command there"):
             await supervisor.command("lane-1/barrier", "stop")
-    async with online(hall, "lane-2", "lane-2/barrier") as powerless:
+    async with online(shipped_deployment, "lane-2", "lane-2/barrier") as powerless:
         with pytest.raises(CommandRejected, match="may not do that here"):
             await powerless.command("lane-2/barrier", "open")
         async with powerless.claim("lane-2/barrier", lease_s=5):
             with pytest.raises(CommandRejected, match="may not do that here"):
                 await powerless.command("lane-2/barrier", "stop")
-    assert hall.told == []
+    assert shipped_deployment.relay_writes == []
 
 
-async def test_a_lane_sees_itself_only(hall: Hall) -> None:
-    async with hall.desk("lane-2") as desk:
+async def test_lane_sees_only_itself(shipped_deployment: ShippedDeployment) -> None:
+    async with shipped_deployment.desk("lane-2") as desk:
         await until(lambda: desk.status("lane-2/barrier").is_online)
-        async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
+        async with online(shipped_deployment, "supervisor", "lane-1/barrier") as supervisor:
             await supervisor.command("lane-1/barrier", "stop")
         assert {str(position) for position in desk.devices} == {"lane-2/barrier"}
 
 
 async def test_preview_reaches_only_its_station(tmp_path: Path) -> None:
-    """A bystander in the same lane, another lane, a supervisor and a stranger wait for all of them."""
+    """Subscribe as other stations, a supervisor and an unknown user; none may receive a preview."""
     listeners = ("lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
     heard: dict[str, list[str]] = {name: [] for name in listeners}
 

@@ -9,11 +9,19 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.brokers.stations import StationClient
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.gateway.station_roles import (
+    BARRIER,
+    COMMAND_SETTINGS,
+    ROLES,
+    permit_commands,
+    session_of,
+    station_at,
+    worker_of,
+)
 from support.plugins.scripted_drivers import Called, Open, Opened
 from torture.post import TcpProxy
 
@@ -33,34 +41,6 @@ from simulators.links.serial_line import SerialLine
 
 __all__ = ["gateway"]
 
-BARRIER = "lane-1/barrier"
-COMMANDS = """
-[commands]
-roles_file = "roles.toml"
-min_move_interval_s = 0.01
-moves_per_min = 600
-max_other_commands_per_min = 6000
-"""
-ROLES = """
-authority = "UTO"
-[role.barrier]
-verbs = ["*"]
-can_move = true
-[role.chief]
-verbs = ["*"]
-can_move = true
-can_steal = true
-[station.counter-1]
-roles = ["barrier"]
-positions = ["*/*"]
-[station.counter-2]
-roles = ["barrier"]
-positions = ["*/*"]
-[station.chief]
-roles = ["chief"]
-positions = ["*/*"]
-"""
-
 
 @pytest.fixture
 def mosquitto() -> Iterator[Mosquitto]:
@@ -72,28 +52,11 @@ def mosquitto() -> Iterator[Mosquitto]:
 @pytest.fixture
 async def wire(gateway: GatewayFixture) -> SerialLine:
     """Return the line of a scripted barrier of a running gateway; it proves which commands were started."""
-    (gateway.folder / "roles.toml").write_text(ROLES)
-    gateway.extra = COMMANDS
+    permit_commands(gateway)
     wire = await gateway.wire(BARRIER)
     gateway.describe(BARRIER, "scripted")
     await gateway.start()
     return wire
-
-
-@contextlib.asynccontextmanager
-async def counter(
-    gateway: GatewayFixture, name: str = "counter-1", **more: Any
-) -> AsyncIterator[Workstation]:
-    """Return a workstation whose barrier is online."""
-    async with gateway.workstation(BARRIER, station=name, **more) as desk:
-        await until(lambda: desk.status(BARRIER).is_online)
-        yield desk
-
-
-def session_of(desk: Workstation) -> str:
-    state = desk.status(BARRIER).state
-    assert state is not None
-    return state.session
 
 
 async def records(desk: Workstation, count: int) -> list[Any]:
@@ -108,7 +71,7 @@ async def records(desk: Workstation, count: int) -> list[Any]:
     return found
 
 
-def told(wire: SerialLine, verb: str) -> list[str]:
+def started_commands(wire: SerialLine, verb: str) -> list[str]:
     """Return the ids of the commands that reached the driver."""
     lines = [line.split() for line in wire.received_bytes.decode().splitlines()]
     return [line[2] for line in lines if line[0] == verb]
@@ -116,24 +79,14 @@ def told(wire: SerialLine, verb: str) -> list[str]:
 
 async def all_told(gateway: GatewayFixture, wire: SerialLine, verb: str) -> list[str]:
     """Return the same, once a command that is sent now has reached the driver too."""
-    async with counter(gateway, "chief") as desk:
+    async with station_at(gateway, "chief") as desk:
         last = await desk.command(BARRIER, "look", done=Called, timeout_s=20)
     await wire.wait_for_bytes(f"look chief {last.cmd_id}\n".encode())
-    return told(wire, verb)
-
-
-def worker_of(gateway: GatewayFixture) -> psutil.Process:
-    assert gateway.process is not None
-    (worker,) = (
-        process
-        for process in psutil.Process(gateway.process.pid).children(recursive=True)
-        if process.name() == BARRIER
-    )
-    return worker
+    return started_commands(wire, verb)
 
 
 async def test_command_done_answered_recorded(gateway: GatewayFixture, wire: SerialLine) -> None:
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         offers = desk.status(BARRIER).description.commands
         assert {offer.verb: (offer.moves, offer.urgent) for offer in offers} == {
             "open-up": (True, False),
@@ -169,12 +122,12 @@ async def test_command_done_answered_recorded(gateway: GatewayFixture, wire: Ser
 
 
 async def test_refusals_name_cause_and_remedy(gateway: GatewayFixture, wire: SerialLine) -> None:
-    async with counter(gateway) as desk, counter(gateway, "visitor") as visitor:
+    async with station_at(gateway) as desk, station_at(gateway, "visitor") as visitor:
         with pytest.raises(CommandRejected, match="A person is in the way") as refused:
             await desk.command(BARRIER, "refuse")
         assert refused.value.reason == "unsafe"
         assert refused.value.how.startswith("Clear the passage")
-        with pytest.raises(CommandRejected, match="role file does not know this station"):
+        with pytest.raises(CommandRejected, match="role file does not list this station"):
             await visitor.command(BARRIER, "stop")
         with pytest.raises(CommandRejected, match="wrong or missing: width_cm"):
             await desk.command(BARRIER, "open-up", {"width_cm": 0})
@@ -187,10 +140,8 @@ async def test_refusals_name_cause_and_remedy(gateway: GatewayFixture, wire: Ser
             await asking
 
 
-async def test_killed_worker_fails_command_once(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with counter(gateway) as desk:
+async def test_killed_worker_fails_command_once(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as desk:
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
         await wire.wait_for_bytes(b"open-up")
         worker_of(gateway).kill()
@@ -202,7 +153,7 @@ async def test_killed_worker_fails_command_once(
 
 async def test_killed_gateway_resumes_no_command(gateway: GatewayFixture, wire: SerialLine) -> None:
     """Check a running command, one sent while it was offline, and one with its old session."""
-    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         old = session_of(desk)
         await station.end_of(station.send("claim", old))
         begun = station.send("open-up", old)
@@ -214,18 +165,16 @@ async def test_killed_gateway_resumes_no_command(gateway: GatewayFixture, wire: 
         await gateway.start()
         late = station.send("stop", old)
         await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
-        await until(lambda: desk._claims == {})
+        await until(lambda: desk._site_state._claims == {})
         later = station.send("stop", old)
         assert (await station.end_of(later)).reason is CommandReason.OTHER_SESSION
         assert all(answer.reason is CommandReason.OTHER_SESSION for answer in station.answers_to(late))
         assert await all_told(gateway, wire, "open-up") == [begun]
-        assert told(wire, "stop") == []
+        assert started_commands(wire, "stop") == []
 
 
-async def test_retained_command_is_refused(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
+async def test_retained_command_is_refused(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         fresh = station.send("stop", session_of(desk), retain=True)
         assert (await station.end_of(fresh)).reason is CommandReason.RETAINED
         eternal = station.send("stop", session_of(desk), retain=True, expires_s=None)
@@ -240,11 +189,9 @@ async def test_retained_command_is_refused(
     assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_stopped_gateway_executes_no_old_command(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_stopped_gateway_executes_no_old_command(gateway: GatewayFixture, wire: SerialLine) -> None:
     """Check messages that the broker sent meanwhile, with the life that they had then."""
-    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         assert gateway.process is not None
         gateway.process.send_signal(signal.SIGSTOP)
         stale = station.send("stop", session_of(desk), expires_s=1)
@@ -272,10 +219,8 @@ async def far_broker(gateway: GatewayFixture) -> AsyncIterator[TcpProxy]:
         await way.close()
 
 
-async def test_command_delayed_by_network_expires(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with far_broker(gateway) as way, counter(gateway) as desk:
+async def test_command_delayed_by_network_expires(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with far_broker(gateway) as way, station_at(gateway) as desk:
         async with StationClient(gateway.broker.port, "counter-2") as station:
             await desk.command(BARRIER, "look")
             way.stall()
@@ -288,10 +233,8 @@ async def test_command_delayed_by_network_expires(
         assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_command_sent_while_disconnected_is_lost(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with far_broker(gateway) as way, counter(gateway) as desk:
+async def test_command_sent_while_disconnected_is_lost(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with far_broker(gateway) as way, station_at(gateway) as desk:
         async with StationClient(gateway.broker.port, "counter-2") as station:
             session = session_of(desk)
             await desk.command(BARRIER, "look")
@@ -310,10 +253,8 @@ async def test_command_sent_while_disconnected_is_lost(
         assert await all_told(gateway, wire, "stop") == []
 
 
-async def test_commands_after_broker_restart(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with counter(gateway) as desk:
+async def test_commands_after_broker_restart(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as desk:
         async with desk.claim(BARRIER, lease_s=60):
             gateway.broker.kill()
             await until(lambda: not desk.connected_event.is_set())
@@ -326,10 +267,8 @@ async def test_commands_after_broker_restart(
         assert await all_told(gateway, wire, "stop") == [done.cmd_id]
 
 
-async def test_command_to_stopped_gateway_not_sent(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with counter(gateway) as desk:
+async def test_command_to_stopped_gateway_not_sent(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as desk:
         await gateway.stop(signal.SIGKILL)
         # Until its will is published, only missing messages show that it has ended.
         with pytest.raises(CommandUnanswered, match="gateway ended meanwhile"):
@@ -339,7 +278,7 @@ async def test_command_to_stopped_gateway_not_sent(
 
 
 async def test_unanswered_command_is_not_done(gateway: GatewayFixture, wire: SerialLine) -> None:
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         with pytest.raises(CommandUnanswered, match="accepted, but there was no answer"):
             await desk.command(BARRIER, "open-up", timeout_s=0.5)
         with pytest.raises(ValueError, match="not a position of this workstation"):
@@ -352,20 +291,16 @@ async def test_unanswered_command_is_not_done(gateway: GatewayFixture, wire: Ser
             await nameless.command(BARRIER, "stop")
 
 
-async def test_two_programs_share_command_numbers(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with counter(gateway) as one, counter(gateway) as other:
+async def test_two_programs_share_command_numbers(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as one, station_at(gateway) as other:
         one._command_sender._last_command_seq = 2**52
         await one.command(BARRIER, "look")
         await other.command(BARRIER, "look")
         assert other._command_sender._last_command_seq > 2**52
 
 
-async def test_lease_expires_unless_renewed(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with counter(gateway) as one, counter(gateway, "counter-2") as two:
+async def test_lease_expires_unless_renewed(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as one, station_at(gateway, "counter-2") as two:
         async with one.claim(BARRIER, lease_s=5) as held:
             await asyncio.sleep(6)
             assert not held.lost_event.is_set()
@@ -376,9 +311,7 @@ async def test_lease_expires_unless_renewed(
         await one.command(BARRIER, "look")
 
 
-async def test_reload_keeps_unaffected_claims(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
+async def test_reload_keeps_unaffected_claims(gateway: GatewayFixture, wire: SerialLine) -> None:
     other = await gateway.wire("lane-2/barrier")
     gateway.describe("lane-2/barrier", "scripted")
     assert gateway.process is not None
@@ -404,27 +337,25 @@ async def test_reload_keeps_unaffected_claims(
         await reload()
         await until(lambda: holders() == {BARRIER: "counter-1"})
         # A changed keep alive replaces the broker connection: the claim is published again.
-        gateway.extra = COMMANDS.replace("[commands]", '[log]\nlevel = "info"\n[commands]')
+        gateway.extra = COMMAND_SETTINGS.replace("[commands]", '[log]\nlevel = "info"\n[commands]')
         gateway.config.write_text(
             gateway.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30")
         )
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: gateway.log.count("config_reloaded") == 3)
-        async with counter(gateway, "counter-2") as late:
+        async with station_at(gateway, "counter-2") as late:
             await until(lambda: late.status(BARRIER).claim is not None)
         (gateway.folder / "roles.toml").write_text(
             ROLES.replace("[station.counter-1]", "[station.counter-3]")
         )
         await reload()
         await until(lambda: holders() == {})
-        with pytest.raises(CommandRejected, match="role file does not know this station"):
+        with pytest.raises(CommandRejected, match="role file does not list this station"):
             await desk.command(BARRIER, "stop")
 
 
-async def test_stop_revokes_claims_and_answers(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with counter(gateway) as desk:
+async def test_stop_revokes_claims_and_answers(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as desk:
         await desk.command(BARRIER, "claim", {"lease_s": 60})
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
         await wire.wait_for_bytes(b"open-up")
@@ -438,24 +369,22 @@ async def test_stop_revokes_claims_and_answers(
                 if isinstance(item, DeviceStatus):
                     break
         assert late.status(BARRIER).claim is None
-        assert late._claims == {}
+        assert late._site_state._claims == {}
 
 
 async def test_no_role_file_no_commands(gateway: GatewayFixture) -> None:
     wire = await gateway.wire(BARRIER)
     gateway.describe(BARRIER, "scripted")
     await gateway.start()
-    async with counter(gateway) as desk:
+    async with station_at(gateway) as desk:
         for verb in ("look", "stop", "claim"):
-            with pytest.raises(CommandRejected, match="role file does not know this station"):
+            with pytest.raises(CommandRejected, match="role file does not list this station"):
                 await desk.command(BARRIER, verb)
     assert wire.received_bytes == b""
 
 
-async def test_flood_of_refusals_is_summarised(
-    gateway: GatewayFixture, wire: SerialLine
-) -> None:
-    async with counter(gateway) as desk, StationClient(gateway.broker.port, "visitor") as visitor:
+async def test_flood_of_refusals_is_summarised(gateway: GatewayFixture, wire: SerialLine) -> None:
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "visitor") as visitor:
         for _ in range(2000):
             visitor.send("open-up", session_of(desk))
         await visitor.acknowledged(2000)
@@ -469,4 +398,4 @@ async def test_flood_of_refusals_is_summarised(
             ("visitor", True),
         ]
         assert decided[2].count > 1000
-    assert told(wire, "open-up") == []
+    assert started_commands(wire, "open-up") == []

@@ -62,7 +62,7 @@ async def started(gateway: GatewayFixture, desk: Workstation) -> None:
 
 
 async def say_until(gateway: GatewayFixture, desk: Workstation, first: int, cause: str) -> int:
-    """Send events and receive each one, until the gateway's state has that problem; return the next number."""
+    """Send and receive events until the gateway's state has that problem; return the next number."""
     number = first
     while problem(desk, cause) is None:
         assert number < first + 400, f"{cause} was never reported"
@@ -90,11 +90,11 @@ async def test_disk_full_and_freed_again(gateway: GatewayFixture, disk: Disk) ->
         await started(gateway, desk)
         disk.fill()
         number = await say_until(gateway, desk, 0, "disk_full")
-        told = problem(desk, "disk_full")
-        assert told is not None
-        assert told.action == "call_support"
-        assert str(disk.place) in told.text
-        assert f"df -h {disk.place}" in told.how
+        reported = problem(desk, "disk_full")
+        assert reported is not None
+        assert reported.action == "call_support"
+        assert str(disk.place) in reported.text
+        assert f"df -h {disk.place}" in reported.how
         # A worker that is killed meanwhile is replaced as usual; its unsent events are lost.
         before = desk.status("lane-1/reader").state
         await gateway.wires["lane-1/reader"].send(b"crash\n")
@@ -112,9 +112,7 @@ async def test_disk_full_and_freed_again(gateway: GatewayFixture, disk: Disk) ->
     assert "events_lost_at_stop" not in gateway.log
 
 
-async def test_events_kept_in_memory_reach_freed_disk(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
+async def test_events_kept_in_memory_reach_freed_disk(gateway: GatewayFixture, disk: Disk) -> None:
     """Stop the broker as well: events in memory reach the disk, and survive a kill."""
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
@@ -140,9 +138,7 @@ def _waiting(gateway: GatewayFixture) -> int:
     return sum(count.events for count in inspect.stream_summaries(gateway.folder / "state/outbox"))
 
 
-async def test_start_on_full_disk(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
+async def test_start_on_full_disk(gateway: GatewayFixture, disk: Disk) -> None:
     await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     async with gateway.workstation() as desk:
@@ -156,9 +152,7 @@ async def test_start_on_full_disk(
         await say_until_over(gateway, desk, number, "disk_full")
 
 
-async def test_start_on_read_only_disk(
-    gateway: GatewayFixture, disk: Disk
-) -> None:
+async def test_start_on_read_only_disk(gateway: GatewayFixture, disk: Disk) -> None:
     """Start on a disk with errors, mounted read-only at boot: the post must still work then.
 
     A change to read-only under a running gateway cannot be tested: Linux refuses to remount while a file is
@@ -174,10 +168,10 @@ async def test_start_on_read_only_disk(
         assert done.returncode == 0, done.stderr
         await started(gateway, desk)
         number = await say_until(gateway, desk, 0, "disk_read_only")
-        told = problem(desk, "disk_read_only")
-        assert told is not None
-        assert told.action == "call_support"
-        assert "remount,rw" in told.how
+        reported = problem(desk, "disk_read_only")
+        assert reported is not None
+        assert reported.action == "call_support"
+        assert "remount,rw" in reported.how
         assert disk.remount("rw").returncode == 0
         number = await say_until_over(gateway, desk, number, "disk_read_only")
         assert await gateway.stop() == 0
@@ -198,10 +192,10 @@ async def test_disk_fails_while_running(tmp_path: Path) -> None:
             await wire.send(b"say %d\n" % said)
             said += 1
             await until(lambda count=said: len(desk.arrivals) == count)
-        told = problem(desk.workstation, "disk_error")
-        assert told is not None
-        assert told.action == "replace"
-        assert "dmesg" in told.how
+        reported = problem(desk.workstation, "disk_error")
+        assert reported is not None
+        assert reported.action == "replace"
+        assert "dmesg" in reported.how
         post.forbid_growth(None)
         await until(lambda: problem(desk.workstation, "disk_error") is None)
         await wire.send(b"say %d\n" % said)

@@ -12,6 +12,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.barriers import site_at
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.gateway.post_files import gateway_section
 from typer.testing import CliRunner
 
 from drivers.links import device_node as emulated
@@ -118,16 +119,14 @@ async def test_reload_rejects_training_settings(
         ('[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "replay:x"\nframing = "text"\n', "port"),
     ],
 )
-def test_start_rejects_training_settings(
-    line: str, key: str, tmp_path: Path
-) -> None:
+def test_start_rejects_training_settings(line: str, key: str, tmp_path: Path) -> None:
     """Check that `run` ends before anything is started."""
     config = tmp_path / "post.toml"
     device = '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
     broker = "embedded = true\n" if line == "embedded" else ""
     config.write_text(
-        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
-        f'[broker]\nhost = "127.0.0.1"\n{broker}{device}{line if line != "embedded" else ""}'
+        gateway_section(profile="production", state_dir="state")
+        + f'[broker]\nhost = "127.0.0.1"\n{broker}{device}{line if line != "embedded" else ""}'
     )
 
     result = CliRunner().invoke(app, ["config", "check", str(config)])
@@ -141,14 +140,14 @@ def test_demo_refuses_production_post(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setenv(f"BORDERPOST_{name}", "set by the demo; later tests must not see it")
     config = tmp_path / "post.toml"
     config.write_text(
-        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
-        '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
+        gateway_section(profile="production", state_dir="state")
+        + '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
         '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
     )
 
     result = CliRunner().invoke(app, ["demo", "--config", str(config)])
 
-    assert (result.exit_code, "in production" in result.output) == (os.EX_NOPERM, True), result.output
+    assert (result.exit_code, "profile production" in result.output) == (os.EX_NOPERM, True), result.output
     assert not (tmp_path / "state").exists()
 
 

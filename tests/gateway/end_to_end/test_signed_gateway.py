@@ -34,9 +34,7 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_signed_events_and_audit(
-    gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.CaptureFixture[str]) -> None:
     make_signing_key(gateway.folder)
     public = load_public_key(gateway.folder / "signing.pub")
     gateway.more = f'signing_key = "{gateway.folder}/signing.key"'
@@ -74,7 +72,7 @@ async def test_signed_events_and_audit(
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
         await anext(events)
         assert [(each.event_id, each.text) for each in refused] == [
-            (seen.envelope.id, "it was made of something else"),
+            (seen.envelope.id, "it does not fit these bytes"),
             (seen.envelope.id, "it is not signed"),
         ]
         assert (desk.discarded.rejected, desk.discarded.duplicates) == (2, 1)
@@ -99,13 +97,13 @@ async def test_signed_events_and_audit(
     sealed = Event[AuditCheckpoint].model_validate_json(message.payload).data
     verdict = verify(state, verifier, [ChainHead(sealed.line, sealed.sha256)])
     assert (verdict.tampering, verdict.first_unverified) == (None, None)
-    told = build_report(
+    report = build_report(
         (line for row in read_lines(state / AUDIT_FILE) if (line := parse_line(row.raw))), "2026", "9"
     )
-    assert [run["profile"] for run in told.runs] == ["test"]
-    assert told.reads == {"passport_reader": {READER: 2}}
-    assert told.actors["station", "lane-1"].operations == {"None refused": 1}
-    assert told.incomplete == ["the audit begins at " + verdict.first.at + ", later than the window"]
+    assert [run["profile"] for run in report.runs] == ["test"]
+    assert report.reads == {"passport_reader": {READER: 2}}
+    assert report.actors["station", "lane-1"].operations == {"None refused": 1}
+    assert report.incomplete == ["the audit begins at " + verdict.first.at + ", later than the window"]
     audit = (state / AUDIT_FILE).read_bytes()
     assert b"ERIKSSON" not in audit
     assert b'"command.decided"' in audit

@@ -58,7 +58,7 @@ def arrival(seq: int, *, at: float = 0.0, stream: str = RECORD, **more: object) 
 
 
 @pytest.fixture
-def flawless() -> RunEvidence:
+def clean_run() -> RunEvidence:
     """Return evidence of a clean run: ten records and ten travellers arrived at both ends."""
     came = [arrival(n) for n in range(1, 11)]
     came += [arrival(n, stream=TRAVELLER, id=f"t-{n:03}", number=100 + n) for n in range(1, 11)]
@@ -72,90 +72,90 @@ def flawless() -> RunEvidence:
     )
 
 
-def test_a_flawless_run_is_called_so(flawless: RunEvidence) -> None:
-    assert evaluate(flawless).breaches == []
+def test_clean_run_has_no_breaches(clean_run: RunEvidence) -> None:
+    assert evaluate(clean_run).breaches == []
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_a_missing_record_is_found(flawless: RunEvidence, end: str) -> None:
-    del getattr(flawless, end)[4]
-    assert any("never came" in text for text in evaluate(flawless).breaches)
+def test_missing_record_is_found(clean_run: RunEvidence, end: str) -> None:
+    del getattr(clean_run, end)[4]
+    assert any("never came" in text for text in evaluate(clean_run).breaches)
 
 
-def test_missing_last_record_is_found(flawless: RunEvidence) -> None:
-    del flawless.headquarters[9], flawless.desk[9]
-    assert any("never came" in text for text in evaluate(flawless).breaches)
+def test_missing_last_record_is_found(clean_run: RunEvidence) -> None:
+    del clean_run.headquarters[9], clean_run.desk[9]
+    assert any("never came" in text for text in evaluate(clean_run).breaches)
 
 
-def test_record_lost_with_broker_counted_apart(flawless: RunEvidence) -> None:
-    del flawless.desk[4]
-    flawless.disturbances.append(Disturbance("local-killed", 5.5, 6.0))
-    found = evaluate(flawless)
+def test_record_lost_with_broker_counted_apart(clean_run: RunEvidence) -> None:
+    del clean_run.desk[4]
+    clean_run.disturbances.append(Disturbance("local-killed", 5.5, 6.0))
+    found = evaluate(clean_run)
     assert found.breaches == []
     assert found.excused.total() == 1
 
 
-def test_damaged_outbox_must_be_reported(flawless: RunEvidence) -> None:
-    del flawless.headquarters[4], flawless.desk[4]
-    flawless.disturbances.append(Disturbance("corrupt", 5.0, 6.0))
-    flawless.snapshots.insert(
+def test_damaged_outbox_must_be_reported(clean_run: RunEvidence) -> None:
+    del clean_run.headquarters[4], clean_run.desk[4]
+    clean_run.disturbances.append(Disturbance("corrupt", 5.0, 6.0))
+    clean_run.snapshots.insert(
         0, Snapshot(5.5, waiting={("e1", RECORD, 5): "id-005"}, corrupted="the WAL: cut off")
     )
-    assert any("silently" in text for text in evaluate(flawless).breaches)
-    flawless.log.append((5.9, {"event": "outbox_commits_lost"}))
-    assert evaluate(flawless).breaches == []
+    assert any("silently" in text for text in evaluate(clean_run).breaches)
+    clean_run.log.append((5.9, {"event": "outbox_commits_lost"}))
+    assert evaluate(clean_run).breaches == []
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_repetition_allowed_two_ids_not(flawless: RunEvidence, end: str) -> None:
-    came = getattr(flawless, end)
+def test_repetition_allowed_two_ids_not(clean_run: RunEvidence, end: str) -> None:
+    came = getattr(clean_run, end)
     came.append(dataclasses.replace(came[3], at=30.0))
-    assert evaluate(flawless).breaches == []
+    assert evaluate(clean_run).breaches == []
     came.append(dataclasses.replace(came[3], at=31.0, id="id-999"))
-    assert any("under different ids" in text for text in evaluate(flawless).breaches)
-    assert any("given to 2 different events" in text for text in evaluate(flawless).breaches)
+    assert any("under different ids" in text for text in evaluate(clean_run).breaches)
+    assert any("given to 2 different events" in text for text in evaluate(clean_run).breaches)
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_a_wrong_order_is_found(flawless: RunEvidence, end: str) -> None:
-    came = getattr(flawless, end)
+def test_wrong_order_is_found(clean_run: RunEvidence, end: str) -> None:
+    came = getattr(clean_run, end)
     came[2], came[3] = came[3], came[2]
-    assert any("came after" in text for text in evaluate(flawless).breaches)
+    assert any("came after" in text for text in evaluate(clean_run).breaches)
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_late_traveller_is_found(flawless: RunEvidence, end: str) -> None:
-    came = getattr(flawless, end)
+def test_late_traveller_is_found(clean_run: RunEvidence, end: str) -> None:
+    came = getattr(clean_run, end)
     came[-1] = dataclasses.replace(came[-1], at=came[-1].born + 11)
-    assert any("came late" in text for text in evaluate(flawless).breaches)
+    assert any("came late" in text for text in evaluate(clean_run).breaches)
     frozen = "local-frozen" if end == "desk" else "hq-frozen"
-    flawless.disturbances.append(Disturbance(frozen, came[-1].born, came[-1].born + 11))
-    assert evaluate(flawless).breaches == []
+    clean_run.disturbances.append(Disturbance(frozen, came[-1].born, came[-1].born + 11))
+    assert evaluate(clean_run).breaches == []
 
 
-def test_loss_before_commit_needs_a_reason(flawless: RunEvidence) -> None:
-    flawless.given.append(SentEvent(500, 15.0, "lane-1/reader", "record"))
-    assert any("vanished" in text for text in evaluate(flawless).breaches)
-    flawless.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-2/reader"))
-    assert any("vanished" in text for text in evaluate(flawless).breaches)
-    flawless.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-1/reader"))
-    assert evaluate(flawless).breaches == []
+def test_loss_before_commit_needs_a_reason(clean_run: RunEvidence) -> None:
+    clean_run.given.append(SentEvent(500, 15.0, "lane-1/reader", "record"))
+    assert any("vanished" in text for text in evaluate(clean_run).breaches)
+    clean_run.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-2/reader"))
+    assert any("vanished" in text for text in evaluate(clean_run).breaches)
+    clean_run.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-1/reader"))
+    assert evaluate(clean_run).breaches == []
 
 
-def test_missing_traveller_without_fault_is_found(flawless: RunEvidence) -> None:
-    flawless.given.append(SentEvent(500, 40.0, "lane-1/reader", "traveller"))
-    assert sum("nothing was wrong" in text for text in evaluate(flawless).breaches) == 2
+def test_missing_traveller_without_fault_is_found(clean_run: RunEvidence) -> None:
+    clean_run.given.append(SentEvent(500, 40.0, "lane-1/reader", "traveller"))
+    assert sum("nothing was wrong" in text for text in evaluate(clean_run).breaches) == 2
 
 
-def test_missing_event_in_calm_is_found(flawless: RunEvidence) -> None:
-    flawless.calms.append((0.0, 20.0))
-    assert evaluate(flawless).figures["events in calms, all of them in time"] == 6
-    del flawless.desk[8]
-    flawless.disturbances.append(Disturbance("local-killed", 9.0, 9.5))
-    assert any("in a calm" in text for text in evaluate(flawless).breaches)
+def test_missing_event_in_calm_is_found(clean_run: RunEvidence) -> None:
+    clean_run.calms.append((0.0, 20.0))
+    assert evaluate(clean_run).figures["events in calms, all of them in time"] == 6
+    del clean_run.desk[8]
+    clean_run.disturbances.append(Disturbance("local-killed", 9.0, 9.5))
+    assert any("in a calm" in text for text in evaluate(clean_run).breaches)
 
 
-def test_a_soak_that_grows_is_found() -> None:
+def test_growing_soak_is_found() -> None:
     flat = [Sample(at * 10.0, "daemon", 1, 40_000 + at % 3 * 100, 9_000, 20) for at in range(40)]
     assert verdict(flat, 60)[1]
     assert not verdict([dataclasses.replace(s, descriptors=20 + int(s.at) // 100) for s in flat], 60)[1]

@@ -1,4 +1,4 @@
-"""Frames between worker and daemon: whatever the pieces, the same frames; nonsense ends the corridor."""
+"""Frames between worker and daemon: any fragmentation gives the same frames; malformed bytes close it."""
 
 import pytest
 from hypothesis import given
@@ -23,48 +23,48 @@ FRAMES = st.lists(
 )
 
 
-def arrive(corridor: FrameConnection, wire: bytes) -> None:
-    """As the event loop reads: into the corridor's own buffer, as much as it has room for."""
-    while wire:
-        room = corridor.get_buffer(-1)
-        count = min(len(room), len(wire))
-        room[:count] = wire[:count]
-        corridor.buffer_updated(count)
-        wire = wire[count:]
+def arrive(connection: FrameConnection, received: bytes) -> None:
+    """Feed bytes as the event loop does: into the connection's buffer, as much as fits."""
+    while received:
+        free = connection.get_buffer(-1)
+        count = min(len(free), len(received))
+        free[:count] = received[:count]
+        connection.buffer_updated(count)
+        received = received[count:]
 
 
 @given(FRAMES, st.data())
-def test_frames_arrive_as_sent_whatever_the_pieces(
+def test_frames_survive_any_fragmentation(
     sent: list[tuple[FrameType, dict[str, object], bytes]], data: st.DataObject
 ) -> None:
-    wire = b"".join(encode_frame(*one) for one in sent)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=8)))
+    received = b"".join(encode_frame(*one) for one in sent)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(received)), max_size=8)))
     got: list[tuple[FrameType, dict[str, object], bytes]] = []
-    corridor = FrameConnection(lambda *one: got.append(one), lambda: None)
-    for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True):
-        arrive(corridor, wire[start:end])
+    connection = FrameConnection(lambda *one: got.append(one), lambda: None)
+    for start, end in zip([0, *cuts], [*cuts, len(received)], strict=True):
+        arrive(connection, received[start:end])
     assert got == sent
 
 
-def test_images_come_whole_and_leave_no_room_behind() -> None:
+def test_image_arrives_whole_and_buffer_shrinks() -> None:
     sent = [
         (FrameType.BLOB, {"role": "page"}, bytes(size)) for size in (3, 2_000_000, 40_000, 70_000, 0, 33_000)
     ]
     got: list[object] = []
-    corridor = FrameConnection(lambda *one: got.append(one), lambda: None)
-    arrive(corridor, b"".join(encode_frame(*one) for one in sent))
+    connection = FrameConnection(lambda *one: got.append(one), lambda: None)
+    arrive(connection, b"".join(encode_frame(*one) for one in sent))
     assert got == sent
-    assert len(corridor.get_buffer(-1)) == READ_BUFFER_BYTES
+    assert len(connection.get_buffer(-1)) == READ_BUFFER_BYTES
 
 
 @pytest.mark.parametrize(
-    "wire",
+    "received",
     [
         (MAX_FRAME_BYTES + 1).to_bytes(4, "big") + b"\x01\x00\x00",
         (3).to_bytes(4, "big") + b"\x01\x00\x09",
     ],
 )
-def test_what_is_no_frame_is_refused(wire: bytes) -> None:
-    corridor = FrameConnection(lambda *_: None, lambda: None)
+def test_what_is_no_frame_is_refused(received: bytes) -> None:
+    connection = FrameConnection(lambda *_: None, lambda: None)
     with pytest.raises(FrameError):
-        arrive(corridor, wire)
+        arrive(connection, received)

@@ -134,7 +134,7 @@ async def test_invalid_requests_are_refused(running: InProcessGateway) -> None:
         await running.client.check(READER, SelfTestLevel.INTERACTIVE, AMINA)
     assert refused.value.code == "conflict"
     report = await running.client.check(READER, SelfTestLevel.INTERNAL, AMINA)
-    assert [step.name for step in report.steps] == ["link.open", "identity.told", "identity.firmware"]
+    assert [step.name for step in report.steps] == ["link.open", "identity.reported", "identity.firmware"]
     assert report.outcome == "successful"
 
 
@@ -322,9 +322,7 @@ async def test_counters_are_counted_and_kept(
         assert 0 < tally.since_reset.online_s < tally.lifetime.online_s < 60
 
 
-async def test_trace_shows_bytes_only_when_revealed(
-    tmp_path: Path, mosquitto: Mosquitto
-) -> None:
+async def test_trace_shows_bytes_only_when_revealed(tmp_path: Path, mosquitto: Mosquitto) -> None:
     sent = FRAMES["accessis"](ERIKSSON_LINES["TD3"])
     async with gateway_in(tmp_path, mosquitto) as gateway, gateway.workstation() as desk:
         line = await gateway.wire(READER)

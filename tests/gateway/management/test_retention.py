@@ -67,9 +67,7 @@ async def test_expired_files_removed_and_recorded(tmp_path: Path) -> None:
     ]
 
 
-async def test_pruned_audit_still_verifies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_pruned_audit_still_verifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Kept(tmp_path)
     for _ in range(30):  # days; a file is closed every two days
         await kept.acted()
@@ -83,9 +81,7 @@ async def test_pruned_audit_still_verifies(
     assert verdict.pruned > 0
     assert verdict.first is not None
     assert "audit.pruned" in {entry.type for entry in newest(tmp_path, 500)}
-    monkeypatch.setattr(
-        audit_log, "MAX_FILE_BYTES", 2 * 1024 * 1024
-    )  # then only the newest file fits
+    monkeypatch.setattr(audit_log, "MAX_FILE_BYTES", 2 * 1024 * 1024)  # then only the newest file fits
     kept.keeping._retention = lambda: RetentionSection(audit_max_mib=2)
     await kept.keeping.run_once()
     assert len(audit_files(tmp_path)) == 1

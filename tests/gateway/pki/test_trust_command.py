@@ -119,7 +119,7 @@ def test_what_ends_within_sixty_days_is_told_by_show_and_renewed(tmp_path: Path)
     issued = told(tmp_path, "init", "--days", "50")["issued"]
     findings = told(tmp_path, "show")["findings"]
     assert {(finding["code"], finding["severity"]) for finding in findings} == {
-        ("certificate_expires", "notice")
+        ("certificate_expires_soon", "notice")
     }
     assert len(findings) == len(issued)
 
@@ -197,13 +197,13 @@ def test_any_changed_byte_of_a_certificate_is_found_and_named(post: Path) -> Non
 @pytest.mark.parametrize(
     ("file", "by", "said"),
     [
-        ("ug-lane-3/ug-lane-3.crt", "ug-lane-2/ug-lane-2.crt", "is somebody else's"),
+        ("ug-lane-3/ug-lane-3.crt", "ug-lane-2/ug-lane-2.crt", "belongs to another principal"),
         ("ug-lane-3/ug-lane-3.key", "ug-lane-2/ug-lane-2.key", "is not the key"),
         ("ke-hq/ca.crt", "ke-hq/ke-hq.crt", "is not the certificate of this authority"),
         ("ca.crt", "ke-hq/ke-hq.crt", "its own signature does not fit"),
         ("broker/crl.pem", "ca.crt", "was changed"),
-        ("broker/acl", "broker/mosquitto.conf", "is not what the description says"),
-        ("ke-gw-1/roles.toml", "ug-gw-1/roles.toml", "is not what the description says"),
+        ("broker/acl", "broker/mosquitto.conf", "differs from the description"),
+        ("ke-gw-1/roles.toml", "ug-gw-1/roles.toml", "differs from the description"),
     ],
 )
 def test_what_was_put_in_place_of_something_is_named(post: Path, file: str, by: str, said: str) -> None:

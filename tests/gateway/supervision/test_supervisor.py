@@ -140,9 +140,7 @@ async def _count(wire: object, to: int) -> None:
 
 
 @pytest.mark.parametrize("order", [b"crash\n", b"hang\n"])
-async def test_crash_or_hang_ends_only_its_worker(
-    worker_fixture: WorkerFixture, order: bytes
-) -> None:
+async def test_crash_or_hang_ends_only_its_worker(worker_fixture: WorkerFixture, order: bytes) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await wire.wait_for_host()
     await worker_fixture.notebook.state(StateCode.ONLINE)
@@ -215,7 +213,7 @@ async def test_silent_device_is_reopened(worker_fixture: WorkerFixture) -> None:
     await wire.wait_for_bytes(b"\x00")  # the next attempt begins
 
 
-async def test_production_refuses_a_simulator(worker_fixture: WorkerFixture) -> None:
+async def test_production_refuses_simulator(worker_fixture: WorkerFixture) -> None:
     await worker_fixture.device("lane-1/reader", is_production=True)
     refused = await worker_fixture.notebook.state(StateCode.FAULT)
     assert (refused.cause, refused.action) == (Cause.SIMULATED, Action.CONFIGURE)

@@ -12,10 +12,13 @@ from support.process.rounds import in_round
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
 from gateway.contract.envelope import Provenance
+from gateway.supervision.supervisor import WorkerLimits
 
 __all__ = ["worker_fixture"]
 
 POSITION = "lane-1/finger"
+LIMITS = WorkerLimits(heartbeat_timeout_s=20, stop_timeout_s=2)
+"""The driver's libraries take longer to load on a busy machine than most tests allow for a heartbeat."""
 
 
 @pytest.fixture
@@ -24,12 +27,13 @@ def scanner() -> Iterator[UsbipServer]:
         yield server
 
 
-async def test_scanner_survives_many_replugs(
-    worker_fixture: WorkerFixture, scanner: UsbipServer
-) -> None:
+async def test_scanner_survives_many_replugs(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
     # NFIQ 2 opens files of its own at any time.
     await worker_fixture.device(
-        POSITION, "uru4000", settings={"port": scanner.address, "quality": "ridge_clarity"}
+        POSITION,
+        "uru4000",
+        settings={"port": scanner.address, "quality": "ridge_clarity"},
+        limits=LIMITS,
     )
     online = await worker_fixture.notebook.state(StateCode.ONLINE)
     assert online.provenance is Provenance.SIMULATED
@@ -54,8 +58,8 @@ async def test_scanner_survives_many_replugs(
     assert process.num_threads() < threads + 10
 
 
-async def test_production_refuses_usbip_scanner(
-    worker_fixture: WorkerFixture, scanner: UsbipServer
-) -> None:
-    await worker_fixture.device(POSITION, "uru4000", is_production=True, settings={"port": scanner.address})
+async def test_production_refuses_usbip_scanner(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
+    await worker_fixture.device(
+        POSITION, "uru4000", is_production=True, settings={"port": scanner.address}, limits=LIMITS
+    )
     assert (await worker_fixture.notebook.state(StateCode.FAULT)).cause is Cause.SIMULATED

@@ -24,7 +24,7 @@ BARRIER = "lane-1/barrier"
 TICKETS = itertools.count(1)
 
 
-def tell(worker_fixture: WorkerFixture, verb: str, *, within_s: float = 5, **args: Any) -> int:
+def send_command(worker_fixture: WorkerFixture, verb: str, *, within_s: float = 5, **args: Any) -> int:
     """Send a command; return its reference."""
     ticket = next(TICKETS)
     call = Invocation(f"c{ticket}", "counter-1", f"t{ticket}", boot_ns() + round(within_s * 1e9))
@@ -32,27 +32,27 @@ def tell(worker_fixture: WorkerFixture, verb: str, *, within_s: float = 5, **arg
     return ticket
 
 
-async def obedient(worker_fixture: WorkerFixture, **more: Any) -> SerialLine:
+async def scripted_device(worker_fixture: WorkerFixture, **more: Any) -> SerialLine:
     wire = await worker_fixture.device(BARRIER, "scripted", **more)
     await worker_fixture.notebook.state(StateCode.ONLINE)
     await wire.wait_for_host()
     return wire
 
 
-async def begun(worker_fixture: WorkerFixture, wire: SerialLine, verb: str) -> list[str]:
+async def started(worker_fixture: WorkerFixture, wire: SerialLine, verb: str) -> list[str]:
     """Return the ids of a verb's commands that the driver started.
 
     Sends one more to be sure that all are there.
     """
-    last = tell(worker_fixture, "look")
+    last = send_command(worker_fixture, "look")
     await wire.wait_for_bytes(f"look counter-1 c{last}\n".encode())
     lines = [line.split() for line in wire.received_bytes.decode().splitlines()]
     return [line[2] for line in lines if line[0] == verb]
 
 
 async def test_command_runs_beside_watch(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    ticket = tell(worker_fixture, "open-up", width_cm=30)
+    wire = await scripted_device(worker_fixture)
+    ticket = send_command(worker_fixture, "open-up", width_cm=30)
     await wire.wait_for_bytes(f"open-up counter-1 c{ticket}\n".encode())
     await worker_fixture.notebook.until(lambda: worker_fixture.notebook.events)
     _, heard = worker_fixture.notebook.events[0]
@@ -65,28 +65,28 @@ async def test_command_runs_beside_watch(worker_fixture: WorkerFixture) -> None:
 
 
 async def test_only_urgent_commands_run_together(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    first = tell(worker_fixture, "open-up")
+    wire = await scripted_device(worker_fixture)
+    first = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
-    second, stop = tell(worker_fixture, "look"), tell(worker_fixture, "stop")
+    second, stop = send_command(worker_fixture, "look"), send_command(worker_fixture, "stop")
     assert (await worker_fixture.notebook.outcome(second)).reason is CommandReason.BUSY
     assert (await worker_fixture.notebook.outcome(stop)).state is CommandState.DONE
     assert first not in worker_fixture.notebook.outcomes, "it is still running"
     await wire.send(b"opened\n")
     assert (await worker_fixture.notebook.outcome(first)).state is CommandState.DONE
-    assert f"c{second}" not in await begun(worker_fixture, wire, "look")
+    assert f"c{second}" not in await started(worker_fixture, wire, "look")
 
 
 async def test_commands_start_in_order(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    tickets = [tell(worker_fixture, "stop") for _ in range(20)]
+    wire = await scripted_device(worker_fixture)
+    tickets = [send_command(worker_fixture, "stop") for _ in range(20)]
     for ticket in tickets:
         await worker_fixture.notebook.outcome(ticket)
-    assert await begun(worker_fixture, wire, "stop") == [f"c{ticket}" for ticket in tickets]
+    assert await started(worker_fixture, wire, "stop") == [f"c{ticket}" for ticket in tickets]
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "expected_text"),
     [
         ({"width_cm": 0}, "wrong or missing: width_cm."),
         ({"width_cm": "30"}, "wrong or missing: width_cm."),
@@ -96,35 +96,37 @@ async def test_commands_start_in_order(worker_fixture: WorkerFixture) -> None:
     ],
 )
 async def test_invalid_arguments_named_not_quoted(
-    worker_fixture: WorkerFixture, args: Any, told: str
+    worker_fixture: WorkerFixture, args: Any, expected_text: str
 ) -> None:
-    wire = await obedient(worker_fixture)
-    outcome = await worker_fixture.notebook.outcome(tell(worker_fixture, "open-up", **args))
+    wire = await scripted_device(worker_fixture)
+    outcome = await worker_fixture.notebook.outcome(send_command(worker_fixture, "open-up", **args))
     assert (outcome.state, outcome.reason) == (CommandState.REJECTED, CommandReason.BAD_REQUEST)
-    assert told in outcome.text
+    assert expected_text in outcome.text
     assert "WANJIKU" not in outcome.text
     assert wire.received_bytes == b""
 
 
 async def test_arguments_without_object_refused(worker_fixture: WorkerFixture) -> None:
-    await obedient(worker_fixture)
+    await scripted_device(worker_fixture)
     ticket = next(TICKETS)
     worker_fixture.devices[BARRIER].send_command(ticket, "open-up", Invocation.local(), b"[]")
     assert (await worker_fixture.notebook.outcome(ticket)).reason is CommandReason.BAD_REQUEST
 
 
 async def test_expired_command_is_not_started(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    outcome = await worker_fixture.notebook.outcome(tell(worker_fixture, "stop", within_s=-0.001))
+    wire = await scripted_device(worker_fixture)
+    outcome = await worker_fixture.notebook.outcome(send_command(worker_fixture, "stop", within_s=-0.001))
     assert (outcome.state, outcome.reason) == (CommandState.EXPIRED, CommandReason.EXPIRED)
     assert wire.received_bytes == b""
 
 
 async def test_stopped_worker_starts_no_old_command(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=2))
+    wire = await scripted_device(
+        worker_fixture, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=2)
+    )
     pid = worker_fixture.devices[BARRIER]._pid
     os.kill(pid, signal.SIGSTOP)
-    ticket = tell(worker_fixture, "stop", within_s=0.3)
+    ticket = send_command(worker_fixture, "stop", within_s=0.3)
     await asyncio.sleep(0.4)
     os.kill(pid, signal.SIGCONT)
     assert (await worker_fixture.notebook.outcome(ticket)).reason is CommandReason.EXPIRED
@@ -146,32 +148,34 @@ async def test_failed_command_keeps_device_online(
     reason: CommandReason,
     text: str,
 ) -> None:
-    wire = await obedient(worker_fixture)
+    wire = await scripted_device(worker_fixture)
     pid = worker_fixture.devices[BARRIER]._pid
-    ticket = tell(worker_fixture, "open-up")
+    ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     await wire.send(line)
     outcome = await worker_fixture.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (state, reason)
     assert text in outcome.text
     assert outcome.how
-    assert (await worker_fixture.notebook.outcome(tell(worker_fixture, "look"))).state is CommandState.DONE
+    assert (
+        await worker_fixture.notebook.outcome(send_command(worker_fixture, "look"))
+    ).state is CommandState.DONE
     assert worker_fixture.devices[BARRIER]._pid == pid
     assert ("scripted_drivers.py" in worker_fixture.log) is (reason is CommandReason.DRIVER_ERROR)
     assert "WANJIKU" not in worker_fixture.log
 
 
 async def test_driver_refusal_is_reported(worker_fixture: WorkerFixture) -> None:
-    await obedient(worker_fixture)
-    outcome = await worker_fixture.notebook.outcome(tell(worker_fixture, "refuse"))
+    await scripted_device(worker_fixture)
+    outcome = await worker_fixture.notebook.outcome(send_command(worker_fixture, "refuse"))
     assert outcome == CommandOutcome.refused(CommandReason.UNSAFE, "A person is in the way.")
     assert outcome.state is CommandState.REJECTED
 
 
-async def test_an_unknown_command_is_refused(worker_fixture: WorkerFixture) -> None:
-    await obedient(worker_fixture)
+async def test_unknown_command_is_refused(worker_fixture: WorkerFixture) -> None:
+    await scripted_device(worker_fixture)
     assert (
-        await worker_fixture.notebook.outcome(tell(worker_fixture, "fly"))
+        await worker_fixture.notebook.outcome(send_command(worker_fixture, "fly"))
     ).reason is CommandReason.UNKNOWN_VERB
 
 
@@ -179,13 +183,13 @@ async def test_absent_device_refuses_at_once(worker_fixture: WorkerFixture) -> N
     await worker_fixture.device(BARRIER, "scripted", plugged=False)
     await worker_fixture.notebook.state(StateCode.NO_DEVICE)
     assert (
-        await worker_fixture.notebook.outcome(tell(worker_fixture, "stop"))
+        await worker_fixture.notebook.outcome(send_command(worker_fixture, "stop"))
     ).reason is CommandReason.NOT_ONLINE
 
 
 async def test_lost_link_fails_command_for_good(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
-    ticket = tell(worker_fixture, "open-up")
+    wire = await scripted_device(worker_fixture)
+    ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     wire.unplug()
     outcome = await worker_fixture.notebook.outcome(ticket)
@@ -193,15 +197,13 @@ async def test_lost_link_fails_command_for_good(worker_fixture: WorkerFixture) -
     wire.discard_received()
     wire.replug()
     await worker_fixture.notebook.state(StateCode.ONLINE)
-    assert await begun(worker_fixture, wire, "open-up") == []
+    assert await started(worker_fixture, wire, "open-up") == []
 
 
 @pytest.mark.parametrize("end", ["killed", "crash", "hang"])
-async def test_killed_worker_fails_its_commands(
-    worker_fixture: WorkerFixture, end: str
-) -> None:
-    wire = await obedient(worker_fixture)
-    ticket = tell(worker_fixture, "open-up")
+async def test_killed_worker_fails_its_commands(worker_fixture: WorkerFixture, end: str) -> None:
+    wire = await scripted_device(worker_fixture)
+    ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     if end == "killed":
         os.kill(worker_fixture.devices[BARRIER]._pid, signal.SIGKILL)
@@ -210,13 +212,13 @@ async def test_killed_worker_fails_its_commands(
     outcome = await worker_fixture.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (CommandState.FAILED, CommandReason.WORKER_LOST)
     await worker_fixture.notebook.state(StateCode.ONLINE)
-    assert await begun(worker_fixture, wire, "open-up") == [f"c{ticket}"]
+    assert await started(worker_fixture, wire, "open-up") == [f"c{ticket}"]
 
 
 async def test_stopped_device_answers_its_commands(worker_fixture: WorkerFixture) -> None:
-    wire = await obedient(worker_fixture)
+    wire = await scripted_device(worker_fixture)
     device = worker_fixture.devices[BARRIER]
-    ticket = tell(worker_fixture, "open-up")
+    ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     await device.stop()
     outcome = await worker_fixture.notebook.outcome(ticket)

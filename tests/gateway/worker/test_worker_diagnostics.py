@@ -150,7 +150,7 @@ async def tried(diagnostics: WorkerDiagnostics, level: str = "internal") -> list
 
 async def test_self_test_always_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     diagnostics = WorkerDiagnostics("lane-1/reader", "1.0")
-    with pytest.raises(RpcError, match="not there"):
+    with pytest.raises(RpcError, match="not connected"):
         await tried(diagnostics)
     driver = Tried(Settings(), LinkFactory())
     identity = await driver.open()
@@ -159,12 +159,12 @@ async def test_self_test_always_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = await tried(diagnostics)
     assert [step.name for step in steps] == [
         "link.open",
-        "identity.told",
+        "identity.reported",
         "identity.firmware",
         "lamp.internal",
     ]
     assert [step.outcome for step in steps] == ["successful", "not_supported", "failed", "successful"]
-    with pytest.raises(RpcError, match="no check"):
+    with pytest.raises(RpcError, match="no self-test"):
         await tried(diagnostics, "interactive")
 
     driver.fails = LinkError(Cause.NO_RESPONSE, "It stopped responding.", Action.RESTART)

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
+from support.gateway.post_files import gateway_section
+
 POST = """
-[gateway]
-site = "{site}"
-name = "gw-1"
-profile = "{profile}"
-state_dir = "state"
 [broker]
 host = "localhost"
 tls.ca_file = "authority/{name}/ca.crt"
@@ -32,7 +29,8 @@ def two_state_deployment(
     """Write the description of the hall and of both posts; returns the description."""
     posts = ""
     for state in ("ke", "ug"):
-        text = POST.format(site=f"{state}-busia", name=f"{state}-gw-1", profile=profile)
+        text = gateway_section(f"{state}-busia", profile, state_dir="state")
+        text += POST.format(name=f"{state}-gw-1")
         text += "".join(DEVICE.format(position=f"{lane}/reader", port=f"{state}-{lane}") for lane in LANES)
         (folder / f"{state}.toml").write_text(text)
         posts += (

@@ -22,7 +22,7 @@ from simulators.post import Post
 from simulators.travellers import TravellerGenerator
 
 AXE = Axe().axe_script
-# Only what is wrong, and as text: Playwright takes a second to unpack all that axe-core tells.
+# Only violations, and as text: Playwright takes a second to unpack the complete result of axe-core.
 LOOK = """
 axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => JSON.stringify(violations
     .filter(({impact}) => impact === "serious" || impact === "critical")
@@ -60,8 +60,8 @@ close = 1
 stop = 2
 open_limit = 0
 closed_limit = 1
-before = 2
-behind = 3
+entry_side = 2
+exit_side = 3
 presence = 4
 [device."lane-1/camera"]
 driver = "camera-snapshot"
@@ -74,34 +74,34 @@ path = "/snapshot.jpg"
 class BrowserFixture:
     """A post, its console's address, and a browser."""
 
-    house: GatewayFixture
+    gateway: GatewayFixture
     post: Post
     url: str
     browser: Browser
     reader: AccessIs
     swapped: Elyctis
     complaints: list[str] = field(default_factory=list)
-    """What browsers have complained of: errors of scripts, broken rules of the Content-Security-Policy."""
+    """Errors reported by browsers: scripts, violations of the Content-Security-Policy."""
 
     @contextlib.asynccontextmanager
-    async def somebody(self, **more: object) -> AsyncIterator[Page]:
-        """A browser that nobody else has used; `more` is Playwright's."""
+    async def new_page(self, **more: object) -> AsyncIterator[Page]:
+        """New browser context; `more` is Playwright's."""
         context: BrowserContext = await self.browser.new_context(base_url=self.url, locale="en-GB", **more)  # type: ignore[arg-type]
         context.set_default_timeout(40_000)
         page = await context.new_page()
-        page.on("console", lambda said: self._heard(said.type, said.text))
-        page.on("pageerror", lambda error: self._heard("error", str(error)))
+        page.on("console", lambda said: self._record_error(said.type, said.text))
+        page.on("pageerror", lambda error: self._record_error("error", str(error)))
         try:
             yield page
         finally:
             await context.close()
 
-    def _heard(self, kind: str, text: str) -> None:
+    def _record_error(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.complaints.append(text)
 
     async def log_in(self, page: Page, name: str) -> None:
-        """Log in as a person would."""
+        """Log in through the form."""
         await page.goto("/login")
         await page.get_by_label("Name").fill(name)
         await page.get_by_label("Password").fill(PASSWORD)
@@ -109,9 +109,9 @@ class BrowserFixture:
         await page.wait_for_url("**/")
 
     async def exchange(self, serial_number: str) -> None:
-        """Plug another reader in where one was."""
+        """Replace a reader by another one."""
         self.swapped.nameplate = Nameplate(serial_number)
-        self.house.wires[SWAPPED].replug()
+        self.gateway.wires[SWAPPED].replug()
 
 
 async def wait_until_present(at: BrowserFixture, people: TravellerGenerator) -> None:
@@ -122,7 +122,7 @@ async def wait_until_present(at: BrowserFixture, people: TravellerGenerator) -> 
 
 
 async def faults_of(page: Page) -> list[str]:
-    """What axe-core holds against a page: what keeps people from using it."""
+    """Return the accessibility violations that axe-core finds in a page."""
     await page.evaluate(AXE)
     found = json.loads(await page.evaluate(LOOK))
     return [f"{page.url}: {each}" for each in found]
@@ -130,43 +130,44 @@ async def faults_of(page: Page) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def browser_fixture(folder: Path, profile: str = "training") -> AsyncIterator[BrowserFixture]:
-    """Everything, running; none of it is left afterwards."""
+    """Run everything; ends all of it afterwards."""
     run, camera, console = folder / "run", free_port(), free_port()
     url = f"http://127.0.0.1:{console}"
     described = folder / "simulators.toml"
     described.write_text(SIMULATED.format(run=run, camera=camera))
     async with contextlib.AsyncExitStack() as stack:
-        house = GatewayFixture(folder, stack.enter_context(Mosquitto()), profile=profile)
-        house.extra = (
+        gateway = GatewayFixture(folder, stack.enter_context(Mosquitto()), profile=profile)
+        gateway.extra = (
             f'[console]\nlisten = "127.0.0.1:{console}"\nusers_file = "{users(folder)}"\n'
-            f'simulators = "{run}/simulators.sock"\nidle_s = 60\n' + DEVICES.format(run=run, camera=camera)
+            f'simulators = "{run}/simulators.sock"\nidle_timeout_s = 60\n'
+            + DEVICES.format(run=run, camera=camera)
         )
-        stack.push_async_callback(house.stack.aclose)
-        reader = AccessIs(await house.wire(READER))
-        swapped = Elyctis(await house.wire(SWAPPED), nameplate=Nameplate("SIM0001"))
-        house.describe(READER, "mrz-serial", 'framing = "accessis"')
-        house.describe(SWAPPED, "mrz-serial", 'framing = "elyctis"')
-        # A camera's worker loads libraries for seconds where many tests run beside this one.
-        patient = house.config.read_text().replace("heartbeat_timeout_s = 1", "heartbeat_timeout_s = 30")
-        house.config.write_text(patient)
+        stack.push_async_callback(gateway.stack.aclose)
+        reader = AccessIs(await gateway.wire(READER))
+        swapped = Elyctis(await gateway.wire(SWAPPED), nameplate=Nameplate("SIM0001"))
+        gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
+        gateway.describe(SWAPPED, "mrz-serial", 'framing = "elyctis"')
+        # A camera's worker takes seconds to load libraries while many tests run beside this one.
+        patient = gateway.config.read_text().replace("heartbeat_timeout_s = 1", "heartbeat_timeout_s = 30")
+        gateway.config.write_text(patient)
         post = await stack.enter_async_context(Post.start(described, run_dir=run))
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         )
         stack.push_async_callback(browser.close)
-        await house.start()
-        stack.push_async_callback(_stopped, house)
+        await gateway.start()
+        stack.push_async_callback(_stopped, gateway)
         await until((folder / "state" / "console.sock").exists)
-        async with httpx.AsyncClient(timeout=60) as client:  # has the console's process started
+        async with httpx.AsyncClient(timeout=60) as client:  # the console's process has started
             assert (await client.get(f"{url}/login")).status_code == 200
-        yield BrowserFixture(house, post, url, browser, reader, swapped)
+        yield BrowserFixture(gateway, post, url, browser, reader, swapped)
 
 
-async def _stopped(house: GatewayFixture) -> None:
-    assert await house.stop() == 0, house.log[-3000:]
+async def _stopped(gateway: GatewayFixture) -> None:
+    assert await gateway.stop() == 0, gateway.log[-3000:]
 
 
 def now_ms() -> float:
-    """The clock that a page's `Date.now()` reads, too."""
+    """Return the clock that a page's `Date.now()` reads."""
     return time.time() * 1000

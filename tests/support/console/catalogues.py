@@ -1,4 +1,4 @@
-"""What the pages say, collected from templates and code; run it to bring the catalogues up to date."""
+"""Texts of the pages, collected from templates and code; run it to bring the catalogues up to date."""
 
 import ast
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from gateway.console.web.i18n import LANGUAGES, MESSAGES
 from gateway.console.web.jinja import TEMPLATES, environment
 
 CONSOLE = TEMPLATES.parent
-MARKS = {"marked", "say", "_"}
+MARKS = {"mark_for_translation", "say", "_"}
 
 
 def wanted() -> dict[str, str]:
-    """Every text that a page may say, with the file it is from."""
+    """Return every text of a page, with its file."""
     return dict(_of_code()) | dict(_of_templates())
 
 
@@ -22,13 +22,13 @@ def _of_templates() -> Iterator[tuple[str, str]]:
     extract = environment("en").extract_translations  # type: ignore[attr-defined]
     for template in sorted(TEMPLATES.rglob("*.html")):
         for _, _, message in extract(template.read_text()):
-            text = message[0] if isinstance(message, tuple) else message  # a tuple where it has variables
-            if text is not None:  # None where the text is a variable
+            text = message[0] if isinstance(message, tuple) else message  # a tuple for texts with variables
+            if text is not None:  # None if the text is a variable
                 yield text, template.name
 
 
 def _of_code() -> Iterator[tuple[str, str]]:
-    for module in sorted(CONSOLE.glob("*.py")):
+    for module in sorted(CONSOLE.rglob("*.py")):
         for node in ast.walk(ast.parse(module.read_text())):
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(text)), *_]) if (
@@ -42,7 +42,7 @@ def file_of(language: str) -> Path:
 
 
 def update(language: str) -> None:
-    """Add what is missing, without a translation, and take out what nobody says any more."""
+    """Add missing texts, without a translation, and remove unused ones."""
     path = file_of(language)
     known = {entry.msgid: entry.msgstr for entry in polib.pofile(str(path))} if path.exists() else {}
     catalogue = polib.POFile(wrapwidth=110)

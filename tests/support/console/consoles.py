@@ -1,4 +1,4 @@
-"""The console in process: its application, a clock to turn, and who asks."""
+"""The console in process: its application, an adjustable clock, and its clients."""
 
 import os
 from pathlib import Path
@@ -15,11 +15,11 @@ from gateway.delivery.outbox.database import DATABASE_FILE, connect, migrate
 
 PASSWORD = "jambo-busia-2026"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""Hashes as argon2id makes them, in no time."""
+"""Fast argon2id hashes."""
 
 
 def users(folder: Path) -> Path:
-    """A users file with one of each role, named after it."""
+    """Write a users file with one user of each role, named after it."""
     file = folder / "users.toml"
     file.write_text(
         "".join(
@@ -32,12 +32,12 @@ def users(folder: Path) -> Path:
 
 
 def console_of(daemon: FakeDaemon, folder: Path, **more: Any) -> FastAPI:
-    """The console of that daemon, with those users."""
+    """Return the console of that daemon, with those users."""
     return build(daemon, config=folder / "post.toml", state_dir=folder, users_file=users(folder), **more)
 
 
 def empty_outbox(folder: Path) -> None:
-    """What a gateway leaves in its state directory that had nothing to deliver."""
+    """Create the state directory's outbox of a gateway without queued events."""
     directory = folder / "outbox"
     directory.mkdir()
     connection = connect(directory / DATABASE_FILE)
@@ -46,7 +46,7 @@ def empty_outbox(folder: Path) -> None:
 
 
 class UnixPeerApp:
-    """The application as it is on the Unix socket, for a process of that user."""
+    """The application as on the Unix socket, for a process of that user."""
 
     def __init__(self, app: FastAPI, uid: int | None = None) -> None:
         self._app = app
@@ -58,13 +58,13 @@ class UnixPeerApp:
 
 
 def on_socket(app: FastAPI, uid: int | None = None) -> httpx.AsyncClient:
-    """A program on this machine."""
+    """Client program on this machine."""
     transport = httpx.ASGITransport(UnixPeerApp(app, uid))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 def browser(app: FastAPI, address: str = "192.0.2.7") -> httpx.AsyncClient:
-    """A browser somewhere on the post's network."""
+    """Browser on the post's network."""
     transport = httpx.ASGITransport(app, client=(address, 4711))
     return httpx.AsyncClient(transport=transport, base_url="https://post.example")
 

@@ -1,4 +1,4 @@
-"""A gateway that is none: what the console asks of a daemon, answered out of memory, and remembered."""
+"""Fake daemon for the console: responds from memory and records requests."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -28,7 +28,7 @@ SESSION = "0f8fad5bd9cb469f"
 
 
 def device(position: str, **more: object) -> DeviceView:
-    """A reader that is well."""
+    """Return a healthy reader."""
     ordinary = {
         "position": position,
         "driver": "mrz-serial",
@@ -36,19 +36,19 @@ def device(position: str, **more: object) -> DeviceView:
         "address": "usb:0DB5:0137:A0012345",
         "state": DeviceState(state=StateCode.ONLINE, since=AT, session=SESSION, provenance=Provenance.LIVE),
         "identity": Identity(model="OCR315e", serial_number="A0012345", firmware="2.14"),
-        "accepted": "A0012345",
-        "last_good": AT,
+        "accepted_serial_number": "A0012345",
+        "last_good_read_at": AT,
         "pid": 4711,
-        "tally": CountersHistoryView(
+        "counters": CountersHistoryView(
             lifetime=CountersView(good_reads=1200, bad_reads=7), since_reset=CountersView(good_reads=12)
         ),
-        "levels": ("internal", "interactive"),
+        "check_levels": ("internal", "interactive"),
     }
     return DeviceView(**{**ordinary, **more})
 
 
 def held_device(position: str) -> DeviceView:
-    """A reader whose port another program has, claimed by a lane."""
+    """Return a reader whose port another program has opened, claimed by a lane."""
     state = DeviceState(
         state=StateCode.OFFLINE,
         since=AT,
@@ -62,31 +62,31 @@ def held_device(position: str) -> DeviceView:
         position,
         state=state,
         identity=None,
-        last_good=None,
+        last_good_read_at=None,
         claim=ClaimHolderView(station="lane-2", since=AT),
     )
 
 
 class FakeDaemon:
-    """Two readers, one of them in trouble. What was ordered stands in `orders`."""
+    """Two readers, one of them with a problem. Operations are recorded in `operations`."""
 
     def __init__(self) -> None:
         self.devices = {one.position: one for one in (device("lane-1/reader"), held_device("lane-2/reader"))}
-        self.orders: list[tuple[str, ManagementOperation, Actor]] = []
+        self.operations: list[tuple[str, ManagementOperation, Actor]] = []
         self.checks: list[tuple[str, SelfTestLevel, Actor]] = []
         self.traces: list[tuple[str, Actor, RevealTrace | None]] = []
         self.news: asyncio.Queue[LiveUpdate | None] = asyncio.Queue()
-        """What `live` yields; None ends it."""
+        """Updates that `subscribe` yields; None ends it."""
         self.refuses: RpcError | None = None
         self.streams = 0
-        """Streams of news that are open."""
+        """Number of open subscriptions."""
         self.traces_go_on = False
-        """Whether a trace is open until somebody closes it."""
+        """True to keep a trace open until it is closed."""
 
     @property
     def touched(self) -> int:
-        """How often anything was asked that changes or records something."""
-        return len(self.orders) + len(self.checks) + len(self.traces)
+        """Number of requests that change or record something."""
+        return len(self.operations) + len(self.checks) + len(self.traces)
 
     def _known(self, position: str) -> DeviceView:
         if self.refuses is not None:
@@ -120,7 +120,7 @@ class FakeDaemon:
             devices=tuple(self.devices.values()),
         )
 
-    async def tail(self, position: str) -> list[EventView]:
+    async def last_events(self, position: str) -> list[EventView]:
         self._known(position)
         data = {"lines": "<tuple len=2>"}
         return [
@@ -144,9 +144,9 @@ class FakeDaemon:
 
     async def perform(self, position: str, operation: ManagementOperation, actor: Actor) -> None:
         self._known(position)
-        self.orders.append((position, operation, actor))
+        self.operations.append((position, operation, actor))
 
-    async def live(self) -> AsyncGenerator[LiveUpdate]:
+    async def subscribe(self) -> AsyncGenerator[LiveUpdate]:
         self.streams += 1
         try:
             while (news := await self.news.get()) is not None:

@@ -1,4 +1,4 @@
-"""Pictures of the console for the README, taken of a simulated post: `make screenshots`."""
+"""Screenshots of the console for the README, taken of a simulated post: `make screenshots`."""
 
 import asyncio
 import tempfile
@@ -21,13 +21,13 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with (
             browser_fixture(Path(folder)) as at,
-            at.somebody(viewport={"width": 1280, "height": 760}) as page,
+            at.new_page(viewport={"width": 1280, "height": 760}) as page,
         ):
             await at.log_in(page, "supervisor")
             people = TravellerGenerator(7)
             for _ in range(12):
                 await at.reader.present(next(people))
-            at.house.wires[SWAPPED].unplug()
+            at.gateway.wires[SWAPPED].unplug()
             await page.goto("/simulators")
             vehicle = page.locator(f"#simulator-{BARRIER.replace('/', '--')}")
             await vehicle.get_by_role("button", name="Insert").click()
@@ -36,7 +36,7 @@ async def main() -> None:
             await expect(page.locator("tr[data-state=online]")).to_have_count(3)
             await shoot(page, "board")
             await page.goto("/barriers")
-            await expect(page.get_by_role("img", name="before: yes")).to_be_visible()
+            await expect(page.get_by_role("img", name="entry side: yes")).to_be_visible()
             await shoot(page, "barriers")
             await page.goto(f"/devices/{SWAPPED}")
             await shoot(page, "device")

@@ -15,7 +15,7 @@ from gateway.delivery.events import Blob, PendingEvent
 
 
 class FakeTime:
-    """Fake clocks of a post; `run` lets time pass, `jump` sets the wall clock, `reboot` boots."""
+    """Fake clocks of a post; `advance` lets time pass, `jump` sets the wall clock, `reboot` boots."""
 
     def __init__(self) -> None:
         self.boot_id = "boot-1"

@@ -39,8 +39,8 @@ class RecordingListener:
     outcomes: dict[int, CommandOutcome] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def on_event(self, position: str, heard: DeviceEvent) -> None:
-        self.events.append((position, heard))
+    def on_event(self, position: str, event: DeviceEvent) -> None:
+        self.events.append((position, event))
         self.news.set()
 
     def on_state(self, position: str, state: DeviceState) -> None:
@@ -60,15 +60,15 @@ class RecordingListener:
             counted[name] = counted.get(name, 0) + count
         self.news.set()
 
-    def on_command_result(self, position: str, ticket: int, outcome: CommandOutcome) -> None:
-        assert ticket not in self.outcomes, "each command has one result"
-        self.outcomes[ticket] = outcome
+    def on_command_result(self, position: str, command_ref: int, outcome: CommandOutcome) -> None:
+        assert command_ref not in self.outcomes, "each command has one result"
+        self.outcomes[command_ref] = outcome
         self.news.set()
 
-    async def outcome(self, ticket: int) -> CommandOutcome:
+    async def outcome(self, command_ref: int) -> CommandOutcome:
         """Wait for the result of a command."""
-        await self.until(lambda: ticket in self.outcomes)
-        return self.outcomes[ticket]
+        await self.until(lambda: command_ref in self.outcomes)
+        return self.outcomes[command_ref]
 
     def on_last_value(self, position: str, event_type: str, last_value: bytes | None) -> None:
         if last_value is None:
@@ -86,7 +86,7 @@ class RecordingListener:
     async def state(self, condition: StateCode, position: str | None = None) -> DeviceState:
         """Wait for the next state with that code, counted from the last call, and return it."""
         found: list[DeviceState] = []
-        passed_over: list[str] = []
+        skipped: list[str] = []
 
         def seen() -> bool:
             while self.states:
@@ -94,20 +94,20 @@ class RecordingListener:
                 if state.state is condition and position in (None, where):
                     found.append(state)
                     return True
-                passed_over.append(f"{where} {state.state}: {state.cause}, {state.text}")
+                skipped.append(f"{where} {state.state}: {state.cause}, {state.text}")
             return False
 
         try:
             await self.until(seen)
         except TimeoutError:
-            heard = [f"{line} ({len(list(same))} times)" for line, same in itertools.groupby(passed_over)]
-            raise AssertionError(f"not {condition} in time, but {heard}") from None
+            others = [f"{line} ({len(list(same))} times)" for line, same in itertools.groupby(skipped)]
+            raise AssertionError(f"not {condition} in time, but {others}") from None
         return found[0]
 
     def numbers(self, position: str) -> list[int]:
         return [
-            json.loads(heard.partial_event + b"}")["data"]["number"]
-            for where, heard in self.events
+            json.loads(event.partial_event + b"}")["data"]["number"]
+            for where, event in self.events
             if where == position
         ]
 
@@ -145,7 +145,7 @@ class WorkerFixture:
 
     def start(self, position: str, driver: str, settings: dict[str, Any], **more: Any) -> DeviceSupervisor:
         """Start a device that is not on a line of ours."""
-        order = WorkerSpec(
+        spec = WorkerSpec(
             site="uto-test",
             gateway="gw-1",
             position=position,
@@ -161,7 +161,7 @@ class WorkerFixture:
             | {key: value for key, value in more.items() if key != "limits"},
         )
         limits = more.get("limits", WorkerLimits(heartbeat_timeout_s=0.6, stop_timeout_s=2))
-        supervised = DeviceSupervisor(order, limits, self.forkserver, self.notebook, "session-1")
+        supervised = DeviceSupervisor(spec, limits, self.forkserver, self.notebook, "session-1")
         supervised.start()
         self.devices[position] = supervised
         return supervised

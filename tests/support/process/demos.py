@@ -109,7 +109,7 @@ class Demo:
         return self.process.returncode
 
     def processes(self) -> list[int]:
-        """List the processes that it started, directly or not: they have its directory in their environment."""
+        """List all processes that it started: they have its directory in their environment."""
         mark = f"TMPDIR={self.folder}".encode()
         return [pid for pid, environment in _environments() if mark in environment.split(b"\0")]
 

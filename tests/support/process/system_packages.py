@@ -74,7 +74,7 @@ def size(packages: Iterable[str]) -> str:
 
 
 def privilege() -> tuple[str, ...] | None:
-    """Return the command that becomes root: none, sudo (which may ask for a password), or None: impossible."""
+    """Return the command that becomes root: none, sudo (may ask for a password), or None: impossible."""
     if os.geteuid() == 0:
         return ()
     if not found("sudo"):
@@ -107,16 +107,15 @@ def main() -> int:
     if not lacking:
         return os.EX_OK
     if not found("apt-get"):
-        print(said(lacking, ""), "There is no apt-get here: install them with this system's package manager.", sep="\n")
+        print(said(lacking, ""))
+        print("There is no apt-get here: install them with this system's package manager.")
         return os.EX_UNAVAILABLE
     sizes = size(lacking)
     print(said(lacking, sizes or "Their size is not known before `apt-get update`."), flush=True)
     root = privilege()
     if root is None:
         update, install = "sudo apt-get update", f"sudo {' '.join((*INSTALL, *lacking))}"
-        print(f"Only root can install them. Ask an administrator to run:\
-  {update} && \\\\\
-  {install}")
+        print(f"Only root can install them. Ask an administrator to run:\n  {update} && \\\n  {install}")
         print("Nothing was installed, and no test was run.")
         return os.EX_UNAVAILABLE
     updated = subprocess.run([*root, "apt-get", "update", "-qq"], check=False).returncode

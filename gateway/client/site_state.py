@@ -1,0 +1,130 @@
+"""Retained messages of a site: gateway states; state, description, claim and last values of its devices."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gateway.client.models import DeviceStatus, LastValue, to_model
+from gateway.contract.commands import DeviceClaim
+from gateway.contract.last_values import LastValueMessage
+from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
+from gateway.contract.topics import Position
+
+
+class SiteState:
+    """Newest retained message of each kind. Every method that takes a payload raises ValidationError."""
+
+    def __init__(self, on_status_changed: Callable[[DeviceStatus], None]) -> None:
+        self.gateways: dict[str, GatewayState] = {}
+        self._on_status_changed = on_status_changed
+        self._sessions: dict[str, bool] = {}
+        """Sessions of gateways, and whether each is alive."""
+        self._states: dict[Position, DeviceState] = {}
+        self._descriptions: dict[Position, DeviceDescription] = {}
+        self._last_values: dict[tuple[Position, str], LastValue] = {}
+        self._claims: dict[Position, DeviceClaim] = {}
+        self._reported_status: dict[Position, DeviceStatus] = {}
+
+    @property
+    def devices(self) -> list[Position]:
+        """Positions of all devices with a state or a description."""
+        return sorted(self._states.keys() | self._descriptions.keys(), key=str)
+
+    def has_state(self, position: Position) -> bool:
+        """Tell whether a device has published a state."""
+        return position in self._states
+
+    def status(self, position: Position) -> DeviceStatus:
+        """Return the status of the device at a position."""
+        state = self._states.get(position)
+        claim = self._claims.get(position)
+        return DeviceStatus(
+            position,
+            state,
+            self._descriptions.get(position),
+            gateway_online=state is not None and self._is_alive(state.session),
+            claim=claim if claim is not None and self._is_alive(claim.session) else None,
+        )
+
+    def last_value(self, position: Position, event_type: str) -> LastValue | None:
+        """Return the last value of an event type; None when there is none of a living session."""
+        found = self._last_values.get((position, event_type))
+        return found if found is not None and self._is_alive(found.message.session) else None
+
+    def ended_sessions(self) -> Iterator[str]:
+        """Yield every session that is known to be over."""
+        return (session for session, alive in self._sessions.items() if not alive)
+
+    def on_disconnected(self) -> None:
+        """Drop what would not be retracted again: last values and claims."""
+        self._last_values.clear()
+        self._claims.clear()
+
+    def on_gateway(self, gateway: str, payload: bytes) -> bool:
+        """Take a birth or a death of a gateway; returns False for one that changes nothing.
+
+        A death of another session than the living one is outdated and changes nothing.
+        """
+        if not payload:
+            self.gateways.pop(gateway, None)
+            return False
+        state = GatewayState.model_validate_json(payload, extra="ignore")
+        before = self.gateways.get(gateway)
+        if state.online and before is not None and before.session != state.session:
+            self._sessions[before.session] = False
+        self._sessions[state.session] = state.online
+        is_current = state.online or before is None or before.session == state.session
+        if is_current:
+            self.gateways[gateway] = state
+        affected = {state.session} if before is None else {state.session, before.session}
+        for position, device in self._states.items():
+            if device.session in affected:
+                self._report_status(position)
+        return is_current
+
+    def on_device_state(self, position: Position, payload: bytes) -> None:
+        """Take a device's state; an empty payload retracts it."""
+        if payload:
+            self._states[position] = DeviceState.model_validate_json(payload, extra="ignore")
+        else:
+            self._states.pop(position, None)
+        self._report_status(position)
+
+    def on_description(self, position: Position, payload: bytes) -> None:
+        """Take a device's description; an empty payload retracts it."""
+        if payload:
+            self._descriptions[position] = DeviceDescription.model_validate_json(payload, extra="ignore")
+        else:
+            self._descriptions.pop(position, None)
+
+    def on_claim(self, position: Position, payload: bytes) -> DeviceClaim | None:
+        """Take a device's claim; an empty payload retracts it. Returns the new claim."""
+        claim = DeviceClaim.model_validate_json(payload, extra="ignore") if payload else None
+        if claim is not None:
+            self._claims[position] = claim
+        else:
+            self._claims.pop(position, None)
+        self._report_status(position)
+        return claim
+
+    def on_last_value(self, position: Position, event_type: str, payload: bytes) -> None:
+        """Take a last value; an empty payload retracts it."""
+        if payload:
+            message = LastValueMessage[Any].model_validate_json(payload, extra="ignore")
+            self._last_values[position, event_type] = LastValue(position, message, to_model(message))
+        else:
+            self._last_values.pop((position, event_type), None)
+
+    def _is_alive(self, session: str) -> bool:
+        return self._sessions.get(session, False)
+
+    def _report_status(self, position: Position) -> None:
+        """Report a device's status, unless it equals the one reported last."""
+        status = self.status(position)
+        reported = self._reported_status.get(position)
+        if reported is None or _comparison_key(reported) != _comparison_key(status):
+            self._reported_status[position] = status
+            self._on_status_changed(status)
+
+
+def _comparison_key(status: DeviceStatus) -> tuple[object, ...]:
+    return status.state, status.gateway_online, status.claim
