@@ -38,7 +38,7 @@ def is_emulated(node: int) -> bool:
 
 
 REPLAY_WINDOW_SIZE = b"replayed"
-"""As rows, columns, width and height: a size that no real window has."""
+"""Rows, columns, width and height: a size that no real window has."""
 
 
 def is_replay(descriptor: int) -> bool:
