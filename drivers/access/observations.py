@@ -13,7 +13,7 @@ class CardFormat(OpenEnum):
     RAW = "raw"
     """Not specified: as they are on the card."""
     WIEGAND = "wiegand"
-    """As on a Wiegand interface, parity included."""
+    """Bits of a Wiegand interface, parity included."""
     UNKNOWN = "unknown"
 
 

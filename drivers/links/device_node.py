@@ -40,7 +40,7 @@ def is_emulated(node: int) -> bool:
 SIMULATED = "x-borderpost-simulated"
 """A service that sends this header over HTTP, with whatever value, is no real one."""
 REPLAY_WINDOW_SIZE = b"replayed"
-"""As rows, columns, width and height: a size that no real window has."""
+"""Rows, columns, width and height: a size that no real window has."""
 
 
 def is_replay(descriptor: int) -> bool:

@@ -17,7 +17,7 @@ from drivers.links.usb.devices import UsbDevice
 
 UNPLUGGED_ERRNOS = frozenset({errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.ENXIO})
 UNPLUG_GRACE_S = 0.3
-"""How long a device with invalid responses during unplugging may still be listed, in seconds."""
+"""Upper bound on the time that an unplugged device is still listed, in seconds."""
 
 
 class TransferError(LinkError):

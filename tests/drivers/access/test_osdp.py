@@ -188,7 +188,7 @@ async def test_key_is_installed_only_if_configured(
             assert site.secure
 
 
-async def test_unplugged_it_says_so(tmp_path: Path) -> None:
+async def test_unplugged_line_is_reported(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         site.inject(Unplug())
         assert (await reader.next(LinkError)).cause is Cause.UNPLUGGED
@@ -261,7 +261,7 @@ async def test_rejected_command_is_sent_once(tmp_path: Path) -> None:
         assert len(device.outs) == 1
 
 
-async def test_a_busy_reader_is_asked_once(tmp_path: Path) -> None:
+async def test_busy_reader_gets_command_once(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
         device.answer_out = (BUSY, b"")
         with pytest.raises(LinkError):
@@ -311,7 +311,7 @@ async def test_reader_without_secure_channel_is_refused(tmp_path: Path) -> None:
         assert (refused.value.cause, device.polls) == (Cause.WRONG_DEVICE, 0)
 
 
-async def test_nobody_at_the_address(tmp_path: Path) -> None:
+async def test_no_reader_at_the_address(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device:
         device.mute = True
         with pytest.raises(LinkError) as refused:
@@ -382,7 +382,7 @@ def test_damaged_frame_is_invalid(frame: bytes) -> None:
         assert OsdpFrame.parse(frame[:at] + bytes([frame[at] ^ 0x10]) + frame[at + 1 :]) is None
 
 
-def test_a_frame_with_a_checksum_is_one() -> None:
+def test_frame_with_checksum_is_valid() -> None:
     frame = bytes.fromhex("538107000040e5")
     assert OsdpFrame.parse(frame) == OsdpFrame(1, True, ACK, frame)
 

@@ -69,7 +69,7 @@ def test_bad_portrait_fails_one_measure(view: dict[str, Any], measure: PictureMe
     assert quality_rank(hints)[0] < quality_rank(hints_of())[0]
 
 
-def test_how_many_faces_there_are() -> None:
+def test_faces_are_counted() -> None:
     assert [value(hints_of(people=people), PictureMeasure.FACES) for people in range(4)] == [0, 1, 2, 3]
 
 
@@ -80,7 +80,7 @@ def test_face_size_is_independent_of_resolution() -> None:
     assert large / small == pytest.approx(3, rel=0.15)
 
 
-def test_nothing_is_asked_of_a_scene() -> None:
+def test_scene_has_no_limits() -> None:
     hints = hints_of(subject=Subject.SCENE, light="dark")
     assert {hint.outcome for hint in hints} == {Outcome.UNDETERMINED}
     assert PictureMeasure.FACES not in {hint.measure for hint in hints}

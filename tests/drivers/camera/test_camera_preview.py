@@ -118,7 +118,7 @@ async def test_capture_precedes_preview() -> None:
         assert (await opened.next(PreviewFrame)).content
 
 
-async def test_what_is_torn_is_not_shown() -> None:
+async def test_torn_frame_is_not_previewed() -> None:
     async with Camera().running() as camera, watching(camera) as opened:
         await preview(opened, frames_per_s=8)
         assert (await opened.next(PreviewFrame)).content
@@ -204,7 +204,7 @@ def test_advice_is_repeated_at_intervals() -> None:
         assert adviser.update(dark if n % 2 else near, n * 50_000_000) is None, "neither lasts"
 
 
-def test_that_all_is_well_is_said_once() -> None:
+def test_good_advice_is_given_once() -> None:
     adviser = PortraitGuide()
     said = [adviser.update(hints(), n * 1_000_000_000) for n in range(20)]
     assert [feedback.advice for feedback in said if feedback is not None] == [PortraitAdvice.GOOD]

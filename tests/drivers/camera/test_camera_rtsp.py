@@ -124,7 +124,7 @@ async def test_wrong_password_and_path_are_reported(
             assert "two" not in said
 
 
-async def test_what_is_no_stream_is_told() -> None:
+async def test_invalid_stream_is_reported() -> None:
     async def hello(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.example ESMTP\r\n")
         await writer.drain()

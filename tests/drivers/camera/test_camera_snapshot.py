@@ -196,7 +196,7 @@ async def test_time_limit_chooses_best_so_far() -> None:
         assert failed.value.reason is RefusalReason.TIMED_OUT
 
 
-async def test_a_capture_can_be_called_off() -> None:
+async def test_capture_can_be_cancelled() -> None:
     waiting = asyncio.Event()
 
     async def stuck(camera: Camera, asked: ReceivedRequest) -> None:

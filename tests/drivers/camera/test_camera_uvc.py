@@ -248,7 +248,7 @@ def test_open_errors_have_remedies(number: int, cause: Cause, remedy: str) -> No
     assert remedy in error.how
 
 
-async def test_who_uses_the_camera_is_named(tmp_path: Path) -> None:
+async def test_program_with_camera_is_named(tmp_path: Path) -> None:
     node = tmp_path / "video0"
     node.touch()
     with node.open() as opened:

@@ -94,7 +94,7 @@ async def test_digest_camera_changes_its_password() -> None:
         assert "two words" not in f"{error} {error.text} {error.how}"
 
 
-async def test_a_login_page_is_no_picture() -> None:
+async def test_login_page_is_wrong_device() -> None:
     async with camera() as simulated, driver(simulated) as opened:
         await inject_fault(simulated, "wrong-type", times=5)
         with pytest.raises(CommandFailure):
@@ -123,7 +123,7 @@ async def test_wrong_clock_of_camera_has_no_effect() -> None:
         assert stamp.at_ms >= asked_ms
 
 
-async def test_a_portrait_in_the_dark_says_so() -> None:
+async def test_dark_portrait_is_measured() -> None:
     async with camera() as simulated, driver(simulated) as opened:
         good = await opened.capture(subject=Subject.PORTRAIT)
         await simulated.handle_command("insert", {"light": "dark"})

@@ -50,7 +50,7 @@ def plugged_in(mocker: MockerFixture) -> list[ListPortInfo]:
     return ports
 
 
-def test_a_usb_address_finds_its_device(plugged_in: list[ListPortInfo]) -> None:
+def test_usb_address_finds_its_device(plugged_in: list[ListPortInfo]) -> None:
     plugged_in += [
         usb_port("/dev/ttyACM0", 0x0DB5, 0x0137, "A1"),
         usb_port("/dev/ttyACM1", 0x0DB5, 0x0137, "B2"),

@@ -61,13 +61,13 @@ def test_token_is_unique_without_password() -> None:
         '<?xml version="1.0" encoding="no-such"?><a/>',
     ],
 )
-def test_what_is_no_answer_is_none(content: str) -> None:
+def test_other_responses_are_none(content: str) -> None:
     with pytest.raises(NotSoapError):
         parse_response(content.encode("latin-1"), "tds:GetServices")
 
 
 @given(st.binary(max_size=60), st.integers(0, 200))
-def test_no_bytes_do_any_harm(noise: bytes, at: int) -> None:
+def test_any_bytes_are_harmless(noise: bytes, at: int) -> None:
     whole = ENVELOPE.format("<GetServicesResponse><Service/></GetServicesResponse>").encode()
     with contextlib.suppress(NotSoapError, FaultError):
         assert parse_response(whole[:at] + noise + whole[at:], "tds:GetServices").tag.endswith(
@@ -120,7 +120,7 @@ def test_request_is_envelope_with_operation() -> None:
         ("http://192.0.2.7", None, "", None, None),
     ],
 )
-def test_what_becomes_of_addresses(
+def test_addresses_are_translated(
     reached_at: str, told: str | None, given: str, service: str | None, stream: str | None
 ) -> None:
     addresses = AddressTranslator(reached_at)

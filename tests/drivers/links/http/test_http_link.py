@@ -169,7 +169,7 @@ async def test_credentials_are_sent_but_not_shown() -> None:
     assert "authorization" not in everything.lower()
 
 
-async def test_a_trace_has_both_directions() -> None:
+async def test_trace_has_both_directions() -> None:
     seen: list[tuple[str, bytes]] = []
     async with HttpServer(hello) as server:
         links = LinkFactory(lambda direction, chunk: seen.append((direction, chunk)))
@@ -334,7 +334,7 @@ async def test_lines_arrive_one_by_one() -> None:
         assert [line async for line in lines] == [b'{"c": 3}']
 
 
-async def test_a_line_without_end_is_cut_off() -> None:
+async def test_endless_line_is_cut_off() -> None:
     async def stream() -> AsyncGenerator[bytes, None]:
         while True:
             yield bytes(65536)

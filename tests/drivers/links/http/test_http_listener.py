@@ -84,7 +84,7 @@ async def test_too_large_request_is_refused() -> None:
                 assert (await client.post(url, content=endless())).status_code == 413
 
 
-async def test_what_is_no_push_is_refused() -> None:
+async def test_invalid_push_is_refused() -> None:
     async with listening() as (listener, url, _):
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(url)).status_code == 405
@@ -119,7 +119,7 @@ async def test_simulator_is_marked_by_header() -> None:
         assert links.is_simulated
 
 
-async def test_a_port_that_is_taken_is_told() -> None:
+async def test_occupied_port_is_reported() -> None:
     async with listening() as (listener, _, _links):
         with pytest.raises(LinkError) as held:
             async with listening(listen=f"127.0.0.1:{listener.port}"):

@@ -88,7 +88,7 @@ def test_write_is_matched_by_its_echo_only() -> None:
     assert parse_response(write, write.pdu) is True
 
 
-def test_what_is_read() -> None:
+def test_values_are_read() -> None:
     assert parse_response(SENSE, ANSWERS[0]) == tuple(map(bool, (1, 0, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1)))
     assert parse_response(REQUESTS[2], ANSWERS[2]) == (0, 1, 2)
     told = bytes.fromhex("2b0e01810000 02 0003414243 0102 5859".replace(" ", ""))
@@ -96,7 +96,7 @@ def test_what_is_read() -> None:
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 8, 10, 11, 99])
-def test_every_refusal_has_words(code: int) -> None:
+def test_every_exception_has_a_text(code: int) -> None:
     with pytest.raises(ModbusExceptionResponse, match=rf"\(Modbus exception {code}\)") as refused:
         parse_response(SENSE, bytes([0x82, code]))
     assert refused.value.is_before_execution == (code in (1, 2, 3, 6, 10))

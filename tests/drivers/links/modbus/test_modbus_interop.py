@@ -57,7 +57,7 @@ async def test_timed_pulse_has_its_duration(link: ModbusLink, board: PymodbusBoa
     assert board.values == [(0x0203, 7)]
 
 
-async def test_what_it_refuses_we_understand(link: ModbusLink) -> None:
+async def test_exception_of_pymodbus_is_parsed(link: ModbusLink) -> None:
     with pytest.raises(ModbusExceptionResponse, match="no such address") as refused:
         await link.request(ReadBits(Function.READ_COILS, 0x0300, 8))
     assert refused.value.code == 2

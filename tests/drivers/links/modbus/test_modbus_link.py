@@ -232,7 +232,7 @@ async def test_missing_board_has_a_remedy(tmp_path: Path) -> None:
     assert error.value.cause is Cause.NO_DEVICE
 
 
-async def test_a_serial_line_has_one_owner(tmp_path: Path) -> None:
+async def test_serial_line_has_one_owner(tmp_path: Path) -> None:
     async with site_at(tmp_path / "board") as site, link_to(site):
         with pytest.raises(LinkError) as error:
             async with link_to(site):

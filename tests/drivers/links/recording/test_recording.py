@@ -32,7 +32,7 @@ transfers = st.builds(
 
 
 @given(st.lists(chunks | transfers))
-def test_what_is_written_is_read_back(written: list[Entry]) -> None:
+def test_written_recording_is_read_back(written: list[Entry]) -> None:
     recording = Recording(
         "mrz-serial",
         {"framing": "rte"},

@@ -54,7 +54,7 @@ async def test_control_transfers_write_and_read(plugged: tuple[UsbipServer, UsbT
     assert (setup.bmRequestType, setup.bRequest, setup.wValue, setup.wLength) == (0xC0, 4, 0x33, 16)
 
 
-async def test_a_large_read_comes_whole(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
+async def test_large_read_is_complete(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, device = plugged
     picture = bytes(range(256)) * 430
     async with opened(server) as link:
@@ -63,7 +63,7 @@ async def test_a_large_read_comes_whole(plugged: tuple[UsbipServer, UsbTestDevic
         assert await reading == picture
 
 
-async def test_what_is_written_arrives(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
+async def test_written_bytes_arrive(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, device = plugged
     async with opened(server) as link:
         await link.write(0x03, b"8038010008000000")
@@ -265,7 +265,7 @@ async def test_payloads_are_tapped(plugged: tuple[UsbipServer, UsbTestDevice]) -
         "usbip://10.0.0.1:3240/1-1",
     ],
 )
-def test_an_address_is_taken(port: str) -> None:
+def test_valid_address_is_accepted(port: str) -> None:
     assert UsbSettings(port=port).port == port
 
 
