@@ -232,7 +232,7 @@ def test_torn_end_is_recorded(audit, tmp_path):
         at(2),
     )
     assert recorded["data"] == {
-        "halves": [sha256(b"one").hexdigest(), sha256(b"two").hexdigest()],
+        "torn_lines": [sha256(b"one").hexdigest(), sha256(b"two").hexdigest()],
         "missing": 0,
         "half_bytes": 6,
     }
@@ -251,7 +251,7 @@ def test_missing_lines_are_recorded(audit, tmp_path):
         (5, "command.decided"),
     ]
     assert lines(tmp_path)[1]["data"] == {
-        "halves": [],
+        "torn_lines": [],
         "missing": 2,
         "half_bytes": 0,
         "expected": head.digest,
@@ -265,7 +265,7 @@ def test_changed_last_line_is_recorded(audit, tmp_path):
     file.write_bytes(file.read_bytes().replace(b"lane-1", b"lane-9"))
     AuditWriter(tmp_path, GATEWAY, None).write([note(2)], at(2))
     assert lines(tmp_path)[1]["data"] == {
-        "halves": [],
+        "torn_lines": [],
         "missing": 0,
         "half_bytes": 0,
         "expected": expected,

@@ -261,7 +261,7 @@ def test_checkpoint_of_unknown_key(tmp_path, lines):
 
 def test_checkpoint_with_invalid_signature(tmp_path, lines):
     lines[6] = lines[6].replace(b'"stop"', b'"hour"')
-    text = "the signature of this checkpoint is invalid: it was made of something else"
+    text = "the signature of this checkpoint is invalid: it does not fit these bytes"
     assert finding(verified(tmp_path, lines)) == (7, "forged", text)
     assert verify(tmp_path).tampering is None  # without a key, signatures are not verified
 
@@ -272,21 +272,21 @@ def test_lines_without_checkpoint(tmp_path, lines):
 
 
 def test_missing_lines_recorded_at_start(tmp_path, lines):
-    recorded = {"halves": [], "missing": 2, "expected": "a" * 64}
+    recorded = {"torn_lines": [], "missing": 2, "expected": "a" * 64}
     lines = [*lines[:3], follow(lines[:3], "audit.resumed", recorded, skipped=2)]
     text = "lines 4 to 5 were missing when the gateway started"
     assert finding(verified(tmp_path, lines)) == (4, "removed", text)
 
 
 def test_change_recorded_at_start(tmp_path, lines):
-    recorded = {"halves": [], "missing": 0, "expected": "a" * 64}
+    recorded = {"torn_lines": [], "missing": 0, "expected": "a" * 64}
     lines = [*lines[:3], follow(lines[:3], "audit.resumed", recorded)]
     text = "it was changed while the gateway was not running"
     assert finding(verified(tmp_path, lines)) == (3, "changed", text)
 
 
 def test_torn_lines_recorded_at_start(tmp_path, lines):
-    recorded = {"halves": [line_hash(b"one"), line_hash(b"two")], "missing": 0}
+    recorded = {"torn_lines": [line_hash(b"one"), line_hash(b"two")], "missing": 0}
     whole = [*lines[:3], b"one", b"two", follow(lines[:3], "audit.resumed", recorded)]
     verdict = verified(tmp_path, whole)
     assert (verdict.tampering, verdict.torn_lines, verdict.lines) == (None, 2, 4)
@@ -297,7 +297,8 @@ def test_torn_lines_recorded_at_start(tmp_path, lines):
 @pytest.mark.parametrize("missing", [None, True, "2", 1])
 def test_other_number_of_missing_lines(tmp_path, lines, missing):
     """Missing lines are accepted only if the start recorded their number."""
-    lines = [*lines[:3], follow(lines[:3], "audit.resumed", {"halves": [], "missing": missing}, skipped=2)]
+    data = {"torn_lines": [], "missing": missing}
+    lines = [*lines[:3], follow(lines[:3], "audit.resumed", data, skipped=2)]
     assert finding(verified(tmp_path, lines)) == (4, "changed", "its number is 6; 4 is expected")
 
 
