@@ -1,4 +1,4 @@
-"""One barrier, and everything that can happen to it: rules for Hypothesis, and for other dice."""
+"""One barrier with all possible events: rules for Hypothesis, and for other random generators."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ SENSED = ["open-limit", "closed-limit", "photocell", "fire"]
 
 
 def all_of(kind: Callable[..., Fault], **choices: Sequence[Any]) -> list[Fault]:
-    """Every fault of this kind that these choices make."""
+    """Return every fault of this kind with these choices."""
     return [
         kind(**dict(zip(choices, chosen, strict=True))) for chosen in itertools.product(*choices.values())
     ]
@@ -73,7 +73,7 @@ LASTING = [
 
 @dataclass(frozen=True)
 class Kind:
-    """What may happen, when, and with what: each argument is one of its choices, or of one that is a list."""
+    """Kind of event: condition and choices; each argument is one of its choices, or of one that is a list."""
 
     name: str
     possible: "Callable[[AnyBarrier], object]"
@@ -90,7 +90,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happens."""
+    """One event."""
 
     kind: Kind
     how: dict[str, Any]
@@ -110,7 +110,7 @@ def always(_: object) -> bool:
 
 
 def happens(possible: "Callable[[AnyBarrier], object]" = always, **choices: Sequence[Any]) -> Any:
-    """A rule, for whoever draws steps."""
+    """Declare a rule."""
 
     def register(method: Any) -> Any:
         KINDS.append(Kind(method.__name__, possible, choices))
@@ -126,7 +126,7 @@ def happens(possible: "Callable[[AnyBarrier], object]" = always, **choices: Sequ
 
 
 class AnyBarrier(RuleBasedStateMachine):
-    """One barrier, and everything that can happen to it."""
+    """One barrier with all possible events."""
 
     @initialize(photocell=st.sampled_from(PHOTOCELL), pause_s=st.sampled_from(PAUSE_S))
     def begin(self, photocell: str, pause_s: float | None) -> None:
@@ -152,7 +152,7 @@ class AnyBarrier(RuleBasedStateMachine):
             self.judge.lives(self.lane.now_s)
 
     async def _gone(self) -> None:
-        """Whoever waits for an answer has none any more."""
+        """Forget the pending commands."""
         self.judge.life_begins()
         for task in self.tasks:
             task.cancel()
@@ -178,7 +178,7 @@ class AnyBarrier(RuleBasedStateMachine):
                 pass
             finally:
                 if order in self.judge.orders:
-                    self.judge.orders.remove(order)  # it is answered: nothing may be written for it later
+                    self.judge.orders.remove(order)  # answered: nothing may be written for it later
 
         self._in_the_background(ask())
 
@@ -231,7 +231,7 @@ class AnyBarrier(RuleBasedStateMachine):
     @happens(manner=list(DriverBehaviour), wrong_way=[False, True], speed_mps=[2.5, 8.0])
     def somebody_comes(self, manner: DriverBehaviour, wrong_way: bool, speed_mps: float) -> None:
         async def arrive() -> None:
-            with contextlib.suppress(SimulatorError):  # somebody comes the other way
+            with contextlib.suppress(SimulatorError):  # a person from the exit side
                 self.lane.barrier.arrive(manner, wrong_way=wrong_way, speed_mps=speed_mps, patience_s=20)
 
         self.runner.run(arrive())
@@ -261,7 +261,7 @@ class AnyBarrier(RuleBasedStateMachine):
 
         self.runner.run(happen())
 
-    # The driver's life.
+    # Life of the driver.
 
     @happens(lambda self: self.open, then_s=TIMES)
     def it_is_killed_and_comes_again(self, then_s: float) -> None:
@@ -292,7 +292,7 @@ class AnyBarrier(RuleBasedStateMachine):
 
         self.runner.run(again())
 
-    # What holds.
+    # Invariants.
 
     @invariant()
     def nothing_was_on_the_wire_that_must_not_be(self) -> None:

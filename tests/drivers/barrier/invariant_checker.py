@@ -1,4 +1,4 @@
-"""The invariants as a judge that reads the simulator's log as it grows, and knows nothing of the driver.
+"""Checker of the invariants, by the simulator's growing log alone, without access to the driver.
 
 It knows what commands were given (which relay they are for, from when to when they may be written), and what
 the board has told whoever asked: the bits of each answer that came in time. From that follows what may be
@@ -30,7 +30,7 @@ class PulseCommand:
 
 @dataclass(frozen=True, slots=True)
 class InputReading:
-    """What the board has told, as signals."""
+    """A reading of the board, as signals."""
 
     at_s: float
     bits: tuple[int, ...]
@@ -45,16 +45,16 @@ class InputReading:
 
 
 class InvariantChecker:
-    """`objections` grows with everything that must not be."""
+    """Invariant checker; `objections` has every violation."""
 
     def __init__(self) -> None:
         self.objections: list[str] = []
         self.orders: list[PulseCommand] = []
         self.now_s = 0.0
         self.read: InputReading | None = None
-        """What was told last, to the driver that runs."""
+        """The last reading by the running driver."""
         self.emergency = False
-        """It was told of one, and no person has acknowledged."""
+        """True from a reading with an emergency until its acknowledgement."""
         self.leased_until_s = 0.0
         self._found_open: bool | None = None
         self._between_lives = True
@@ -64,19 +64,19 @@ class InvariantChecker:
         self._opened: dict[int, float] = {}
         self._moved_s = -10.0
         self._closing = False
-        """It was told to close, and has not been at an end since, or told anything else."""
+        """True from a command to close until an end is reached or another command is given."""
         self._may_reopen = False
         self._must_react: str | None = None
 
-    # What happens on our side.
+    # Events of the gateway.
 
     def life_begins(self) -> None:
-        """A driver is about to open, or to close: nothing may be written until `lives`."""
+        """Note that a driver opens or closes: nothing may be written until `lives`."""
         self._between_lives = True
         self.orders.clear()
 
     def lives(self, now_s: float) -> None:
-        """It is open, and has nothing from before."""
+        """Note that a driver is open, without earlier commands."""
         self._between_lives, self._started_s = False, now_s
         self.read = self._found_open = self._must_react = None
         self.emergency = self._closing = self._may_reopen = False
@@ -88,15 +88,15 @@ class InvariantChecker:
         self.emergency = self._found_open = False
 
     def stopped(self) -> None:
-        """Nothing that was asked for before may be written any more."""
+        """Note a stop: no earlier command may be written any more."""
         self.orders = [order for order in self.orders if order.relay == STOP]
         self._closing = self._may_reopen = False
         self._must_react = None
 
-    # What the simulator saw.
+    # Events of the simulator.
 
     def entry(self, entry: Entry) -> None:
-        """Judge what was logged."""
+        """Check a log entry."""
         self.now_s = entry.at_s
         match entry:
             case Frame(direction="request"):
@@ -111,7 +111,7 @@ class InvariantChecker:
                 self._moved(entry)
 
     def overdue(self, now_s: float) -> None:
-        """Judge what should have happened by now."""
+        """Check for missing reactions."""
         for relay, since_s in self._closed.items():
             if now_s - since_s > 1 + SLACK_S:
                 self._object(f"relay {relay} is closed since {since_s}")
@@ -137,7 +137,7 @@ class InvariantChecker:
             self._questions[frame.number] = frame
 
     def _actuation(self, frame: Frame, relay: int) -> None:
-        """A relay is to close: is there an order for it, and may it?"""
+        """Check a frame that closes a relay: it needs a command, and safe inputs."""
         fitting = [one for one in self.orders if one.relay == relay and frame.at_s <= one.until_s + SLACK_S]
         if relay == STOP:
             if STOP in self._closed:
@@ -149,7 +149,7 @@ class InvariantChecker:
             return
         reopens = relay == OPEN and self._may_reopen
         too_soon = frame.at_s - max(self._moved_s, self._started_s) < APART_S - SLACK_S
-        if fitting and not (reopens and too_soon):  # else it is for whoever is in the way, not for the order
+        if fitting and not (reopens and too_soon):  # otherwise it is for the obstruction, not for the command
             self.orders.remove(fitting[0])
             if too_soon:
                 self._object(f"{frame.meaning}, {frame.at_s - self._moved_s:.3f} s after the movement before")
@@ -178,7 +178,7 @@ class InvariantChecker:
                 self._object("it is told to close, was found open, and nobody has looked")
 
     def _told(self, read: InputReading) -> None:
-        """The driver knows this now."""
+        """Note a reading by the driver."""
         self.read = read
         closed = read.is_active("closed-limit") and not read.is_active("open-limit")
         self._found_open = not closed and (self._found_open is None or self._found_open)
@@ -198,7 +198,7 @@ class InvariantChecker:
             self._may_reopen = False
 
     def _moved(self, contact: Contact) -> None:
-        """A relay's contact closes or opens."""
+        """Note that a relay's contact closes or opens."""
         relay = contact.relay
         if not contact.closed:
             since_s = self._closed.pop(relay, contact.at_s)

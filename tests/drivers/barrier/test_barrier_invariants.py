@@ -1,4 +1,4 @@
-"""What holds at every barrier: each judged by what the simulator saw on its wires, not by what we say."""
+"""Invariants of every barrier, checked by the simulator's record of its wires, not by its reports."""
 
 import asyncio
 import itertools
@@ -44,10 +44,10 @@ def refusal_of(error: pytest.ExceptionInfo[CommandRefusal]) -> tuple[type, Refus
 
 
 @in_virtual_time
-async def test_invariant_01_open_and_closed_are_said_from_limits_alone() -> None:
+async def test_invariant_01_ends_follow_from_limit_switches() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
-        lane.site.inject(StuckBoom())  # the motor pulls, and nothing moves
+        lane.site.inject(StuckBoom())  # the motor runs, and nothing moves
         with pytest.raises(CommandFailure) as failed:
             await lane.open()
         await lane.pass_s(20)
@@ -59,7 +59,7 @@ async def test_invariant_01_open_and_closed_are_said_from_limits_alone() -> None
 
 
 @in_virtual_time
-async def test_invariant_01_between_the_ends_no_end_is_said() -> None:
+async def test_invariant_01_no_end_between_the_ends() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom(at=0.5))
@@ -87,7 +87,7 @@ async def test_invariant_01_between_the_ends_no_end_is_said() -> None:
     ids=lambda fault: f"{fault.fault}",
 )
 @in_virtual_time
-async def test_invariant_02_a_command_is_one_frame_at_most_whatever_becomes_of_it(fault: Fault) -> None:
+async def test_invariant_02_one_frame_per_command(fault: Fault) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         if not isinstance(fault, HangUp):
@@ -105,7 +105,7 @@ async def test_invariant_02_a_command_is_one_frame_at_most_whatever_becomes_of_i
 
 
 @in_virtual_time
-async def test_invariant_03_what_comes_too_late_is_not_written() -> None:
+async def test_invariant_03_late_command_is_not_written() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(SlowBus(delay_s=0.25))
@@ -119,7 +119,7 @@ async def test_invariant_03_what_comes_too_late_is_not_written() -> None:
 
 
 @in_virtual_time
-async def test_invariant_03_nothing_waits_for_a_bus_that_is_held() -> None:
+async def test_invariant_03_nothing_waits_for_a_busy_bus() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(BoardsHung(for_s=5))
@@ -133,11 +133,11 @@ async def test_invariant_03_nothing_waits_for_a_bus_that_is_held() -> None:
 
 
 @in_virtual_time
-async def test_invariant_04_no_command_survives_a_kill_between_acceptance_and_writing() -> None:
+async def test_invariant_04_no_command_survives_a_kill() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(SlowBus(delay_s=0.2))
-        opening = asyncio.create_task(lane.open())  # accepted; now it senses before it writes
+        opening = asyncio.create_task(lane.open())  # accepted; now it reads before it writes
         await lane.pass_s(0.1)
         await lane.kill()
         opening.cancel()
@@ -149,7 +149,7 @@ async def test_invariant_04_no_command_survives_a_kill_between_acceptance_and_wr
 
 
 @in_virtual_time
-async def test_invariant_05_a_reconnect_only_reads() -> None:
+async def test_invariant_05_reconnect_only_reads() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
@@ -164,7 +164,7 @@ async def test_invariant_05_a_reconnect_only_reads() -> None:
 
 
 @in_virtual_time
-async def test_invariant_06_coming_and_going_writes_nothing() -> None:
+async def test_invariant_06_start_and_stop_write_nothing() -> None:
     async with BarrierFixture() as lane:
         for times in range(200):
             await lane.pass_s(0.25 if times % 100 == 0 else 0)
@@ -178,7 +178,7 @@ async def test_invariant_06_coming_and_going_writes_nothing() -> None:
 
 
 @in_virtual_time
-async def test_invariant_07_a_pulse_ends_by_itself() -> None:
+async def test_invariant_07_pulse_ends_by_itself() -> None:
     async with BarrierFixture({"pulse_s": 1.0}) as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
@@ -198,7 +198,7 @@ async def test_invariant_07_a_pulse_ends_by_itself() -> None:
     [(PulseEnd.NONE, 0.0, "if the gateway dies"), (PulseEnd.WATCHDOG, 1.5, "could stay closed for 1.5 s")],
 )
 @in_virtual_time
-async def test_invariant_07_a_board_that_never_lets_go_is_refused(
+async def test_invariant_07_board_without_pulse_end_is_refused(
     end: PulseEnd, released_within_s: float, why: str
 ) -> None:
     async with BarrierFixture() as lane:
@@ -212,14 +212,14 @@ async def test_invariant_07_a_board_that_never_lets_go_is_refused(
 
 
 @in_virtual_time
-async def test_invariant_08_open_and_close_are_never_closed_at_once() -> None:
+async def test_invariant_08_opposite_contacts_are_never_both_closed() -> None:
     async with BarrierFixture({"pulse_s": 1.0}, photocell="ignored") as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
         await lane.until(lambda: lane.asked(CLOSE))
-        lane.site.inject(BrokenWire(signal="photocell"))  # as if somebody came, in the middle of the pulse
+        lane.site.inject(BrokenWire(signal="photocell"))  # like an obstruction in the middle of the pulse
         with pytest.raises(CommandFailure):
             await closing
         await lane.until(lambda: len(lane.asked(OPEN)) == 2)
@@ -234,7 +234,7 @@ async def test_invariant_08_open_and_close_are_never_closed_at_once() -> None:
 
 @pytest.mark.parametrize("state", ["occupied", "cut wire", "unknown"])
 @in_virtual_time
-async def test_invariant_09_it_is_never_closed_on_somebody(state: str) -> None:
+async def test_invariant_09_never_closes_on_an_obstruction(state: str) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         await lane.open()
@@ -255,7 +255,7 @@ async def test_invariant_09_it_is_never_closed_on_somebody(state: str) -> None:
 
 
 @in_virtual_time
-async def test_invariant_10_who_comes_while_it_closes_has_it_reopened_within_a_poll() -> None:
+async def test_invariant_10_obstruction_reverses_within_a_poll() -> None:
     async with BarrierFixture(photocell="ignored") as lane:
         await lane.ready()
         await lane.open()
@@ -274,13 +274,13 @@ async def test_invariant_10_who_comes_while_it_closes_has_it_reopened_within_a_p
         [first, *_] = lane.log.since(came_s).output_writes
         assert first.at_s - came_s <= POLL_S + 1e-6
         assert len(lane.asked(OPEN, came_s)) == 1
-        assert len(lane.asked(CLOSE)) == 1  # nobody closes it again but a person
+        assert len(lane.asked(CLOSE)) == 1  # only a person closes it again
         assert len(lane.alarms(AlarmKind.OBSTRUCTION_WHILE_CLOSING)) == 1
 
 
 @pytest.mark.parametrize("fault", [EmergencyActive(), BrokenWire(signal="fire")], ids=["fire", "broken-wire"])
 @in_virtual_time
-async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_over(fault: Fault) -> None:
+async def test_invariant_11_emergency_lasts_until_acknowledged(fault: Fault) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         await lane.open()
@@ -310,7 +310,7 @@ async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_ov
                 await lane.close()
             assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         assert lane.log.since(began_s + 1e-6).output_writes == []
-        assert lane.status[-1].state is StateCode.DEGRADED  # so that it can be told that it is over
+        assert lane.status[-1].state is StateCode.DEGRADED  # so that it can be acknowledged
 
         await lane.acknowledge()
         assert lane.status[-1].state is StateCode.ONLINE
@@ -318,20 +318,20 @@ async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_ov
 
 
 @in_virtual_time
-async def test_invariant_11_what_waits_is_called_off_and_a_new_opening_is_not_kept_from_anybody() -> None:
+async def test_invariant_11_emergency_cancels_but_permits_opening() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         await lane.pass_s(0.05)
         lane.site.inject(EmergencyActive())
         with pytest.raises(CommandRefusal) as refused:
-            await lane.open()  # what it senses before it writes tells of the fire
+            await lane.open()  # the reading before the write shows the fire
         assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         assert lane.asked() == []
         assert (await lane.open()).state is MovementState.OPEN
 
 
 @in_virtual_time
-async def test_invariant_11_a_restart_does_not_acknowledge_an_emergency() -> None:
+async def test_invariant_11_restart_does_not_acknowledge() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(EmergencyActive(for_s=5))
@@ -353,7 +353,7 @@ async def test_invariant_11_a_restart_does_not_acknowledge_an_emergency() -> Non
     "state", ["closed", "opening", "open", "closing", "emergency", "maintenance", "fault", "waiting"]
 )
 @in_virtual_time
-async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
+async def test_invariant_12_stop_works_in_every_state(state: str) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         moving: asyncio.Task[object] | None = None
@@ -401,7 +401,7 @@ async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
 
 @pytest.mark.parametrize("fault", ["both limits", "no limit", "chatter"])
 @in_virtual_time
-async def test_invariant_13_what_cannot_be_moves_nothing(fault: str) -> None:
+async def test_invariant_13_implausible_inputs_move_nothing(fault: str) -> None:
     async with BarrierFixture({"poll_s": 0.1}) as lane:
         await lane.ready()
         if fault == "no limit":
@@ -427,7 +427,7 @@ async def test_invariant_13_what_cannot_be_moves_nothing(fault: str) -> None:
 
 
 @in_virtual_time
-async def test_invariant_13_a_post_may_let_it_be_opened_though_what_is_sensed_cannot_be() -> None:
+async def test_invariant_13_opening_in_fault_if_configured() -> None:
     async with BarrierFixture({"open_in_fault": True}) as lane:
         await lane.ready()
         lane.site.inject(BothLimits(for_s=1))
@@ -437,7 +437,7 @@ async def test_invariant_13_a_post_may_let_it_be_opened_though_what_is_sensed_ca
 
 @pytest.mark.parametrize("at", [None, 0.5])
 @in_virtual_time
-async def test_invariant_14_travel_is_supervised_and_not_tried_again(at: float | None) -> None:
+async def test_invariant_14_movement_is_supervised_not_repeated(at: float | None) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom(at=at))
@@ -455,7 +455,7 @@ async def test_invariant_14_travel_is_supervised_and_not_tried_again(at: float |
 
 
 @in_virtual_time
-async def test_invariant_15_open_for_too_long_is_said_and_nothing_else() -> None:
+async def test_invariant_15_open_too_long_is_only_reported() -> None:
     async with BarrierFixture({"max_open_s": 20}) as lane:
         await lane.ready()
         await lane.open()
@@ -467,7 +467,7 @@ async def test_invariant_15_open_for_too_long_is_said_and_nothing_else() -> None
 
 
 @in_virtual_time
-async def test_invariant_16_one_permit_is_for_one_passage() -> None:
+async def test_invariant_16_one_passage_per_permit() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.barrier.arrive(DriverBehaviour.WAITS)
@@ -486,7 +486,7 @@ async def test_invariant_16_one_permit_is_for_one_passage() -> None:
 
 
 @in_virtual_time
-async def test_invariant_16_a_permit_ends_with_its_time_and_another_waits_for_that() -> None:
+async def test_invariant_16_permit_expires() -> None:
     async with BarrierFixture({"permit_s": 4}) as lane:
         await lane.ready()
         await lane.open()
@@ -504,7 +504,7 @@ async def test_invariant_16_a_permit_ends_with_its_time_and_another_waits_for_th
 
 
 @in_virtual_time
-async def test_invariant_16_who_comes_from_behind_and_who_turns_back_are_told_apart() -> None:
+async def test_invariant_16_reverse_and_turned_back() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.barrier.arrive(DriverBehaviour.TURNS_BACK)
@@ -521,7 +521,7 @@ async def test_invariant_16_who_comes_from_behind_and_who_turns_back_are_told_ap
 
 
 @in_virtual_time
-async def test_invariant_17_of_two_doors_one_at_most_is_open() -> None:
+async def test_invariant_17_at_most_one_door_is_open() -> None:
     async with BarrierFixture(E_GATE | {"key_switch": None, "controller_ok": None}, E_GATE_SITE) as lane:
         await lane.ready()
         first = asyncio.create_task(lane.open("first"))
@@ -546,7 +546,7 @@ async def test_invariant_17_of_two_doors_one_at_most_is_open() -> None:
 
 
 @in_virtual_time
-async def test_invariant_18_a_lost_board_is_known_within_three_polls_and_nothing_is_kept_for_it() -> None:
+async def test_invariant_18_lost_board_within_three_polls() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         began_s = lane.now_s
@@ -568,7 +568,7 @@ async def test_invariant_18_a_lost_board_is_known_within_three_polls_and_nothing
 
 
 @in_virtual_time
-async def test_invariant_18_one_lost_answer_is_not_a_lost_board() -> None:
+async def test_invariant_18_one_lost_response_is_tolerated() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(LostReply(of="reads", exchanges=2))
@@ -579,7 +579,7 @@ async def test_invariant_18_one_lost_answer_is_not_a_lost_board() -> None:
 
 
 @in_virtual_time
-async def test_invariant_19_who_stands_at_the_barrier_goes_before_who_is_far_away() -> None:
+async def test_invariant_19_local_control_has_priority() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(KeySwitch(for_s=10))
@@ -591,7 +591,7 @@ async def test_invariant_19_who_stands_at_the_barrier_goes_before_who_is_far_awa
         with pytest.raises(CommandRefusal) as leased:
             await lane.open()
         assert refusal_of(turned) == refusal_of(leased) == (CommandRefusal, RefusalReason.MAINTENANCE)
-        assert lane.status[-1].state is StateCode.DEGRADED  # or nobody could end it
+        assert lane.status[-1].state is StateCode.DEGRADED  # otherwise it could not be ended
         await lane.pass_s(59)
         assert lane.stands == "maintenance"
         await lane.pass_s(2)
@@ -604,7 +604,7 @@ async def test_invariant_19_who_stands_at_the_barrier_goes_before_who_is_far_awa
 
 
 @in_virtual_time
-async def test_invariant_20_every_frame_has_a_command_and_what_follows_carries_its_transaction() -> None:
+async def test_invariant_20_frames_have_commands_and_transactions() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.barrier.arrive(DriverBehaviour.WAITS)
@@ -621,7 +621,7 @@ async def test_invariant_20_every_frame_has_a_command_and_what_follows_carries_i
 
 
 @in_virtual_time
-async def test_invariant_21_movements_are_limited_and_the_excess_is_not_kept() -> None:
+async def test_invariant_21_excess_movements_are_refused() -> None:
     async with BarrierFixture({"max_per_minute": 4, "permit_s": 1}) as lane:
         await lane.ready()
         refused = []
@@ -642,7 +642,7 @@ async def test_invariant_21_movements_are_limited_and_the_excess_is_not_kept() -
 
 
 @in_virtual_time
-async def test_invariant_22_an_opening_that_nobody_asked_for_is_told_within_a_second() -> None:
+async def test_invariant_22_forced_opening_within_a_second() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(ManualLift(to=1.0))
@@ -659,7 +659,7 @@ async def test_invariant_22_an_opening_that_nobody_asked_for_is_told_within_a_se
 
 
 @in_virtual_time
-async def test_invariant_23_nobody_asks_for_the_wall_clock() -> None:
+async def test_invariant_23_wall_clock_is_not_used() -> None:
     forbidden = mock.Mock(side_effect=AssertionError("the wall clock"))
     with mock.patch("time.time", forbidden), mock.patch("time.time_ns", forbidden):
         async with BarrierFixture({"permit_s": 4}) as lane:
@@ -676,7 +676,7 @@ async def test_invariant_23_nobody_asks_for_the_wall_clock() -> None:
 
 
 @in_virtual_time
-async def test_invariant_24_a_controller_that_closes_by_itself_is_watched_and_left_alone() -> None:
+async def test_invariant_24_closing_by_controller_is_observed() -> None:
     async with BarrierFixture(self_closes_s=5) as lane:
         await lane.ready()
         await lane.open()
@@ -696,7 +696,7 @@ async def test_invariant_24_a_controller_that_closes_by_itself_is_watched_and_le
 
 
 @in_virtual_time
-async def test_invariant_24_nothing_is_known_before_a_limit_is_read() -> None:
+async def test_invariant_24_unknown_before_the_first_reading() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(ManualLift(to=0.5))

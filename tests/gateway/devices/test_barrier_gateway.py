@@ -1,4 +1,4 @@
-"""A barrier and a whole gateway: broker, daemon, worker, board and boom are real or on a real wire."""
+"""A barrier and a whole gateway: broker, daemon and worker are real, board and boom are on a real link."""
 
 import asyncio
 import contextlib
@@ -68,9 +68,9 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 @pytest.fixture
 async def site(house: GatewayFixture) -> AsyncIterator[ModbusSite]:
-    """A barrier that a gateway has opened; its log is the witness."""
+    """A barrier that a gateway has opened; its log is checked."""
     (house.folder / "roles.toml").write_text(ROLES)
-    house.extra = '[commands]\nroles_file = "roles.toml"\nmoves_every_s = 0.01\nmoves_per_min = 600\n'
+    house.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\nmoves_per_min = 600\n'
     async with ModbusSite.start() as site:
         house.devices[BARRIER] = DEVICE.format(position=BARRIER, address=site.address)
         house.write()
@@ -87,7 +87,7 @@ async def counter(house: GatewayFixture) -> AsyncIterator[Workstation]:
 
 
 async def as_soon_as_it_may(desk: Workstation, verb: str, **more: Any) -> CommandResult[Any]:
-    """Who ran before may have moved it just now, so a movement waits for two seconds after a start."""
+    """Send a command, and repeat it: after a start, movements are refused for two seconds."""
     for _ in range(100):
         with contextlib.suppress(CommandRejected):
             return await desk.command(BARRIER, verb, **more)
@@ -105,9 +105,7 @@ def worker_of(house: GatewayFixture) -> psutil.Process:
     return worker
 
 
-async def test_a_counter_lets_one_vehicle_through_knows_which_and_may_stop_it_at_once(
-    house: GatewayFixture, site: ModbusSite
-) -> None:
+async def test_counter_passes_one_vehicle_and_stops(house: GatewayFixture, site: ModbusSite) -> None:
     async with counter(house) as desk:
         site.barrier.arrive(DriverBehaviour.WAITS, speed_mps=6)
         done = await as_soon_as_it_may(desk, "open", transaction="traveller-7", done=MoveResult)
@@ -141,9 +139,7 @@ async def test_a_counter_lets_one_vehicle_through_knows_which_and_may_stop_it_at
         assert sorted(times)[len(times) // 2] < 0.1
 
 
-async def test_a_worker_killed_between_acceptance_and_writing_moves_nothing(
-    house: GatewayFixture, site: ModbusSite
-) -> None:
+async def test_killed_worker_moves_nothing(house: GatewayFixture, site: ModbusSite) -> None:
     async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
         state = desk.status(BARRIER).state
         assert state is not None
@@ -161,9 +157,7 @@ async def test_a_worker_killed_between_acceptance_and_writing_moves_nothing(
     assert site.log.output_writes == []
 
 
-async def test_an_emergency_is_acknowledged_by_a_person_through_the_gateway(
-    house: GatewayFixture, site: ModbusSite
-) -> None:
+async def test_emergency_is_acknowledged_through_the_gateway(house: GatewayFixture, site: ModbusSite) -> None:
     async with counter(house) as desk:
         site.inject(EmergencyActive())
         await until(lambda: (now := desk.status(BARRIER).state) and now.state is StateCode.DEGRADED)

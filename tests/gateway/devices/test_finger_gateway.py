@@ -1,4 +1,4 @@
-"""A print, from a workstation's command to its subscription; scanner, worker, disk and broker are real."""
+"""A print, from a workstation's command to its subscription; worker, disk and broker are real."""
 
 import asyncio
 import contextlib
@@ -91,7 +91,7 @@ async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
 
 
 def on_disk(house: GatewayFixture) -> tuple[int, int]:
-    """How many events of travellers, and how many images, the outbox holds."""
+    """Return the numbers of traveller events and of images in the outbox."""
     file = house.folder / "state" / "outbox" / "outbox.db"
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         events = connection.execute("SELECT count(*) FROM event WHERE type LIKE '%finger.%'").fetchone()
@@ -99,9 +99,7 @@ def on_disk(house: GatewayFixture) -> tuple[int, int]:
     return events[0], images[0]
 
 
-async def test_a_print_is_asked_for_taken_delivered_and_gone(
-    house: GatewayFixture, scanner: UsbScanner
-) -> None:
+async def test_print_is_captured_delivered_and_deleted(house: GatewayFixture, scanner: UsbScanner) -> None:
     async with counter(house) as desk:
         wanted = CaptureFinger(position="right_index", purpose="identification")
         asking = asyncio.create_task(
@@ -134,9 +132,7 @@ async def test_a_print_is_asked_for_taken_delivered_and_gone(
         assert picture.size == (384, 290)
 
 
-async def test_a_capture_is_called_off_by_whoever_asked_for_it(
-    house: GatewayFixture, scanner: UsbScanner
-) -> None:
+async def test_capture_is_cancelled_by_its_station(house: GatewayFixture, scanner: UsbScanner) -> None:
     async with counter(house) as desk:
         asking = asyncio.create_task(desk.command(POSITION, "capture", timeout_s=20))
         await told(desk, FingerFeedback)
@@ -149,7 +145,7 @@ async def test_a_capture_is_called_off_by_whoever_asked_for_it(
         assert scanner.images == 0
 
 
-async def test_without_numpy_the_gateway_starts_and_says_which_extra_is_missing(
+async def test_gateway_without_numpy_names_the_extra(
     house: GatewayFixture,
 ) -> None:
     without = house.folder / "without"

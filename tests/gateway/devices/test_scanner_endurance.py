@@ -1,4 +1,4 @@
-"""Scanners that are used all day and whose cables are pulled: online again every time, and nothing leaks.
+"""Endurance of scanners: many captures and unpluggings; online again every time, without leaks.
 
     BORDERPOST_CAPTURES=1000 BORDERPOST_UNPLUGS=300 pytest -s tests/gateway/devices/test_scanner_endurance.py
 
@@ -35,12 +35,12 @@ UNPLUGS = int(os.environ.get("BORDERPOST_UNPLUGS", "3"))
 POSITION = "lane-1/finger"
 QUICK = {"4500": {"exposure_s": 0.005}, "nb1010": {"row_s": 0.0}}
 REACH = {"4500": 60, "nb1010": 130}
-"""About so many transfers are two captures of one, or one of the other."""
+"""Approximate number of transfers of two captures of one model, or one of the other."""
 WARM = 5
-"""After so many captures a process has loaded what it will ever need."""
+"""Number of captures after which a process has loaded all its libraries."""
 MORE_MB = 4.0
 MANY = 50
-"""Fewer unplugs tell nothing of memory: a new thread's heap alone is that large."""
+"""Number of unpluggings from which memory is checked: the heap of a new thread alone is that large."""
 
 pytestmark = [
     pytest.mark.parametrize("model", QUICK),
@@ -50,7 +50,7 @@ pytestmark = [
 
 @dataclass
 class Size:
-    """What a process has of everything that can leak."""
+    """Resources of a process that can leak."""
 
     memory_mb: float
     descriptors: int
@@ -69,18 +69,18 @@ class Counter:
     ward: WorkerFixture
     scanner: UsbScanner
     opening: int
-    """How many transfers are between the plug and the scanner being online."""
+    """Number of transfers from plugging to online."""
     tickets: itertools.count = field(default_factory=lambda: itertools.count(1))
     pulled_s: float = 0.0
     told_after_s: list[float] = field(default_factory=list)
-    """From the plug being pulled to the answer of the capture that it ended."""
+    """Times from unplugging to the end of the capture, in seconds."""
 
     @property
     def process(self) -> psutil.Process:
         return psutil.Process(self.ward.devices[POSITION]._pid)
 
     async def capture(self) -> CommandOutcome:
-        """One capture, answered; what was said meanwhile is let go."""
+        """Run one capture; its events are discarded."""
         ticket = next(self.tickets)
         call = Invocation.local()
         assert self.ward.devices[POSITION].send_command(ticket, "capture", call, b'{"timeout_s": 20}')
@@ -159,7 +159,7 @@ async def test_captures_in_a_row(counter: Counter, model: str) -> None:
     assert unchanged(before, halfway, after)
 
 
-async def test_unplugged_at_any_transfer_it_is_online_again(counter: Counter, model: str) -> None:
+async def test_online_again_after_unplugging_at_any_transfer(counter: Counter, model: str) -> None:
     chance = random.Random(f"unplugs of a {model}")
     for _ in range(WARM):
         await counter.captured()
