@@ -98,9 +98,9 @@ class BarrierDriver(Driver[SettingsT]):
         polling = asyncio.create_task(self._poll())
         polling.add_done_callback(self._output_queue.put_nowait)
         try:
-            while not isinstance(said := await self._output_queue.get(), asyncio.Task):
-                yield said
-            await said
+            while not isinstance(output := await self._output_queue.get(), asyncio.Task):
+                yield output
+            await output
         finally:
             polling.cancel()
             await asyncio.gather(polling, return_exceptions=True)
@@ -183,11 +183,11 @@ class BarrierDriver(Driver[SettingsT]):
             step = await self._decide(request, call, before)
             if step.actuation is not None:
                 await self._actuate(step.actuation)
-        travel = step.movement
-        if travel is not None:
-            await self._wait_for_movement(travel)
+        movement = step.movement
+        if movement is not None:
+            await self._wait_for_movement(movement)
         door = next(door for door in self._machine.doors if door.name == request.door)
-        took_s = 0.0 if travel is None else travel.ended_s - travel.requested_s
+        took_s = 0.0 if movement is None else movement.ended_s - movement.requested_s
         return MoveResult(state=door.state, duration_s=max(0.0, round(took_s, 2)))
 
     @property
@@ -227,11 +227,11 @@ class BarrierDriver(Driver[SettingsT]):
         if step.actuation is not None and not self._stops_in_progress:
             await self._actuate(step.actuation)
 
-    async def _actuate(self, act: Actuation) -> None:
+    async def _actuate(self, actuation: Actuation) -> None:
         """Write one actuation to the board, once."""
-        board, door = self._opened_board, self.settings.doors[act.door]
+        board, door = self._opened_board, self.settings.doors[actuation.door]
         try:
-            match act.kind:
+            match actuation.kind:
                 case ActuationKind.OPEN:
                     await board.pulse_relay(door.open, self.settings.pulse_s)
                 case ActuationKind.CLOSE if door.close is not None:
@@ -239,25 +239,25 @@ class BarrierDriver(Driver[SettingsT]):
                 case _:
                     await board.open_all_relays()
         except BoardRefused as refused:
-            self._machine.on_refused(act, _now_s())
+            self._machine.on_refused(actuation, _now_s())
             raise CommandRefusal(RefusalReason.DEVICE_REFUSED, "The board refused.") from refused
         except BaseException:
-            self._machine.on_sent(act, _now_s())  # it may have been executed nevertheless
+            self._machine.on_sent(actuation, _now_s())  # it may have been executed nevertheless
             raise
         else:
-            self._machine.on_sent(act, _now_s())
+            self._machine.on_sent(actuation, _now_s())
         finally:
             self._schedule_relay_check()
 
-    async def _wait_for_movement(self, travel: Movement) -> None:
+    async def _wait_for_movement(self, movement: Movement) -> None:
         """Wait until a movement has ended; raises CommandFailure if it did not arrive."""
         if self._is_ended:
             raise _link_lost_error()
-        if travel.result is None:
+        if movement.result is None:
             arrival = asyncio.get_running_loop().create_future()
-            self._waiting_movements.append((travel, arrival))
+            self._waiting_movements.append((movement, arrival))
             await arrival
-        match travel.result:
+        match movement.result:
             case MovementResult.NOT_STARTED:
                 raise CommandFailure(RefusalReason.TIMED_OUT, "The barrier has not started to move.")
             case MovementResult.NOT_ARRIVED:
@@ -311,14 +311,14 @@ class BarrierDriver(Driver[SettingsT]):
 
     def _publish(self, step: Decision) -> None:
         """Emit the observations of a decision, and wake the commands whose movement has ended."""
-        for said in step.observations:
-            self._output_queue.put_nowait(said)
+        for output in step.observations:
+            self._output_queue.put_nowait(output)
         status = device_state(self._machine.state(_now_s()))
         if status != self._status:
             self._status = status
             self._output_queue.put_nowait(status)
-        for travel, arrival in self._waiting_movements:
-            if travel.result is not None and not arrival.done():
+        for movement, arrival in self._waiting_movements:
+            if movement.result is not None and not arrival.done():
                 arrival.set_result(None)
         self._waiting_movements = [one for one in self._waiting_movements if not one[1].done()]
 

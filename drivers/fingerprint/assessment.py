@@ -63,20 +63,20 @@ class CaptureRequirements:
     """Configured minimum of the quality value, whatever the purpose."""
 
 
-def assess(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) -> Assessment:
+def assess(raster: Raster, requirements: CaptureRequirements, measure: QualityMeasure) -> Assessment:
     """Assess an image. Takes as long as the measure: call it in a thread."""
     view = analyse_image(raster)
     if view.prints == 0:
         return _no_print(view)
-    if view.prints != asked.count:
-        more = view.prints > asked.count
+    if view.prints != requirements.count:
+        more = view.prints > requirements.count
         return Assessment(
             None,
             CaptureFailure(CaptureOutcome.WRONG_FINGER_COUNT),
             (FeedbackCode.TOO_MANY_FINGERS if more else FeedbackCode.TOO_FEW_FINGERS,),
         )
     dirty = view.dirt > DIRTY or view.tangle > TANGLED
-    quality = measure_quality(raster, asked, measure)
+    quality = measure_quality(raster, requirements, measure)
     if quality.outcome is not Outcome.FAILED:
         return Assessment(quality, is_dirty=dirty)
     if dirty:
@@ -90,11 +90,13 @@ def assess(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) 
     return Assessment(quality, CaptureFailure(CaptureOutcome.UNREADABLE, reason), feedback)
 
 
-def measure_quality(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) -> ImageQuality:
+def measure_quality(
+    raster: Raster, requirements: CaptureRequirements, measure: QualityMeasure
+) -> ImageQuality:
     """Measure the quality of an image and compare it with the required minimum."""
     begun_s = time.perf_counter()
     value = measure.value(raster)
-    minimum = required_minimum(asked, measure)
+    minimum = required_minimum(requirements, measure)
     if minimum is None:
         outcome = Outcome.UNDETERMINED
     else:
@@ -108,14 +110,14 @@ def measure_quality(raster: Raster, asked: CaptureRequirements, measure: Quality
     )
 
 
-def required_minimum(asked: CaptureRequirements, measure: QualityMeasure) -> float | None:
+def required_minimum(requirements: CaptureRequirements, measure: QualityMeasure) -> float | None:
     """Return the required minimum: the configured one, else BSI's where it applies, else None."""
-    if asked.minimum is not None:
-        return asked.minimum
-    if asked.purpose is not CapturePurpose.ENROLMENT or not measure.has_enrolment_minimum:
+    if requirements.minimum is not None:
+        return requirements.minimum
+    if requirements.purpose is not CapturePurpose.ENROLMENT or not measure.has_enrolment_minimum:
         return None
     # Several fingers in one picture have one value: the requirement is the lowest of theirs.
-    wanted = [_ENROLMENT_NFIQ2.get(finger.rpartition("_")[2]) for finger in asked.position.fingers]
+    wanted = [_ENROLMENT_NFIQ2.get(finger.rpartition("_")[2]) for finger in requirements.position.fingers]
     return min((value for value in wanted if value is not None), default=THUMB_AND_INDEX)
 
 

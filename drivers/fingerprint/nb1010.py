@@ -56,19 +56,19 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         """Find the scanner and send it a request; raises LinkError."""
         need_libraries(self.settings)
         self.link = await self.links.usb(self.settings)
-        said = self.link.identity
-        if (said.vendor_id, said.product_id) != IDS:
+        device = self.link.identity
+        if (device.vendor_id, device.product_id) != IDS:
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                f"{said.vendor_id:04x}:{said.product_id:04x} is not an NB-1010-U.",
+                f"{device.vendor_id:04x}:{device.product_id:04x} is not an NB-1010-U.",
                 Action.CONFIGURE,
                 "Correct `port` or `driver`.",
             )
         await self._covered()
         return Identity(
-            model=said.product or "NB-1010-U",
-            manufacturer=said.manufacturer,
-            serial_number=said.serial_number,
+            model=device.product or "NB-1010-U",
+            manufacturer=device.manufacturer,
+            serial_number=device.serial_number,
         )
 
     async def watch_idle(self) -> None:

@@ -149,9 +149,9 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
         self._dirty: bool | None = None
         """True if the last image showed that the platen must be cleaned; None: no image yet."""
 
-    def emit(self, said: Output) -> None:
+    def emit(self, output: Output) -> None:
         """Emit it by `watch`; for drivers: a BadFrame or a Status of their own."""
-        self._output_queue.put_nowait(said)
+        self._output_queue.put_nowait(output)
 
     async def watch(self) -> AsyncIterator[Output]:
         """Execute the requested captures, and yield their observations."""
@@ -159,15 +159,15 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
         working = asyncio.create_task(self._work())
         working.add_done_callback(self._output_queue.put_nowait)
         try:
-            while not isinstance(said := await self._output_queue.get(), asyncio.Future):
-                yield said
-            await said
+            while not isinstance(output := await self._output_queue.get(), asyncio.Future):
+                yield output
+            await output
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-            for asked in (self._current, self._next):
-                if asked is not None:
-                    asked.set_result(CommandFailure(RefusalReason.LINK_FAILED, "The scanner was closed."))
+            for job in (self._current, self._next):
+                if job is not None:
+                    job.set_result(CommandFailure(RefusalReason.LINK_FAILED, "The scanner was closed."))
             self._current = self._next = None
             self._computing.shutdown(wait=False)
 
@@ -204,44 +204,44 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
         if self._next is not None:
             raise CommandRefusal(RefusalReason.BUSY, "Another capture is waiting already.")
         loop = asyncio.get_running_loop()
-        asked = self._next = _CaptureJob(request, call.transaction, loop.create_future())
+        job = self._next = _CaptureJob(request, call.transaction, loop.create_future())
         _end(self._idling)
         try:
             async with asyncio.timeout(call.remaining_s):
-                await asked.is_started.wait()
+                await job.is_started.wait()
         except TimeoutError:
-            if self._next is asked:
+            if self._next is job:
                 self._next = None
                 raise CommandRefusal(
                     RefusalReason.BUSY, "The scanner has not finished its previous work."
                 ) from None
         except asyncio.CancelledError:
-            asked.result.cancel()  # its command is cancelled
-            self._cancel(asked)
+            job.result.cancel()  # its command is cancelled
+            self._cancel(job)
             raise
         try:
-            return await asked.result
+            return await job.result
         except asyncio.CancelledError:
-            self._cancel(asked)
+            self._cancel(job)
             raise
 
     @command(is_urgent=True)
     async def cancel(self, _request: CommandArguments, _call: Invocation) -> CommandOutput:
         """Cancel the running capture and a waiting one; succeeds also if there is none."""
-        for asked in (self._next, self._current):
-            if asked is not None:
-                self._cancel(asked)
+        for job in (self._next, self._current):
+            if job is not None:
+                self._cancel(job)
         return CommandOutput()
 
-    def _cancel(self, asked: _CaptureJob) -> None:
-        asked.is_cancelled = True
-        if asked is self._next:
+    def _cancel(self, job: _CaptureJob) -> None:
+        job.is_cancelled = True
+        if job is self._next:
             self._next = None
-            asked.is_started.set()
-            asked.set_result(
+            job.is_started.set()
+            job.set_result(
                 CommandRefusal(RefusalReason.CANCELLED, "The capture was cancelled before it began.")
             )
-        elif asked is self._current:
+        elif job is self._current:
             _end(self._limit)
 
     async def _work(self) -> None:
@@ -252,10 +252,10 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
         try:
             while True:
                 await self._until_asked()
-                asked, self._next = self._next, None
-                if asked is not None:
-                    self._current = asked
-                    await self._carry_out(asked, measure)
+                job, self._next = self._next, None
+                if job is not None:
+                    self._current = job
+                    await self._carry_out(job, measure)
                     self._current = None
         finally:
             measure.cancel()
@@ -279,49 +279,47 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
         finally:
             self._idling = None
 
-    async def _carry_out(self, asked: _CaptureJob, measure: asyncio.Future[QualityMeasure]) -> None:
+    async def _carry_out(self, job: _CaptureJob, measure: asyncio.Future[QualityMeasure]) -> None:
         """Run one capture, and publish its outcome as soon as it is known."""
-        asked.is_started.set()
+        job.is_started.set()
         self.emit(Status(StateCode.BUSY))
         transaction = CaptureTransaction(
             self,
-            asked.request,
-            asked.transaction,
+            job.request,
+            job.transaction,
             self.emit,
-            lambda raster: self.run_in_worker(
-                assess, raster, self._asked_of(asked.request), measure.result()
-            ),
-            partial(self.run_in_worker, self._encoded, asked.request),
+            lambda raster: self.run_in_worker(assess, raster, self._asked_of(job.request), measure.result()),
+            partial(self.run_in_worker, self._encoded, job.request),
         )
         try:
-            cut = await self._run(transaction, asked, measure)
+            cut = await self._run(transaction, job, measure)
         except CommandRefusal as refusal:
-            asked.set_result(refusal)
+            job.set_result(refusal)
             await self._rest(transaction)
             return
         except Exception as error:
             broken = not isinstance(error, LinkError)
             await transaction.conclude(CaptureOutcome.DEVICE_LOST, broken=broken)
-            asked.set_result(_broken() if broken else error)
+            job.set_result(_broken() if broken else error)
             raise
-        asked.set_result(_answer(await transaction.conclude(cut)))
+        job.set_result(_answer(await transaction.conclude(cut)))
         await self._rest(transaction)
 
     async def _run(
-        self, transaction: CaptureTransaction, asked: _CaptureJob, measure: asyncio.Future[QualityMeasure]
+        self, transaction: CaptureTransaction, job: _CaptureJob, measure: asyncio.Future[QualityMeasure]
     ) -> CaptureOutcome | None:
         """Run a capture within its time limit; return the outcome that interrupted it, or None."""
         try:
-            async with asyncio.timeout(asked.request.timeout_s) as self._limit:
+            async with asyncio.timeout(job.request.timeout_s) as self._limit:
                 await asyncio.shield(measure)
                 await transaction.run()
         except TimeoutError:
             if self._limit is None or not self._limit.expired():
                 raise
-            return CaptureOutcome.CANCELLED if asked.is_cancelled else CaptureOutcome.TIMED_OUT
+            return CaptureOutcome.CANCELLED if job.is_cancelled else CaptureOutcome.TIMED_OUT
         finally:
             self._limit = None
-        return CaptureOutcome.CANCELLED if asked.is_cancelled else None
+        return CaptureOutcome.CANCELLED if job.is_cancelled else None
 
     async def _rest(self, transaction: CaptureTransaction) -> None:
         await self.end_capture()

@@ -114,8 +114,8 @@ class _GenericBoard(ModbusBoard[GenericSettings]):
             )
         by = Function.READ_INPUT_REGISTERS if kind == "input-register" else Function.READ_HOLDING_REGISTERS
         words = (self.inputs + _WORD_BITS - 1) // _WORD_BITS
-        told = await self._ask(ReadRegisters(by, self.input_address, words), "its inputs")
-        return tuple(bool(told[n // _WORD_BITS] >> n % _WORD_BITS & 1) for n in range(self.inputs))
+        values = await self._ask(ReadRegisters(by, self.input_address, words), "its inputs")
+        return tuple(bool(values[n // _WORD_BITS] >> n % _WORD_BITS & 1) for n in range(self.inputs))
 
     async def _identify(self) -> Identity:
         await self.read_inputs()

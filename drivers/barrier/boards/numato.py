@@ -94,10 +94,10 @@ class NumatoBoard(HostTimedBoard):
     async def read_relays(self) -> tuple[bool, ...]:
         """Implement `Board.read_relays`."""
         self._raise_if_stuck()
-        told = await self._ask("relay readall")
-        if not re.fullmatch(rf"[0-9a-fA-F]{{{self._digits}}}", told):
+        response = await self._ask("relay readall")
+        if not re.fullmatch(rf"[0-9a-fA-F]{{{self._digits}}}", response):
             raise self._another("it reports another number of relays")
-        return tuple(bool(int(told, 16) >> relay & 1) for relay in range(self.relays))
+        return tuple(bool(int(response, 16) >> relay & 1) for relay in range(self.relays))
 
     async def close(self) -> None:
         """Implement `Board.close`."""
@@ -140,9 +140,9 @@ class NumatoBoard(HostTimedBoard):
                 await self._link.write(line + b"\r")
                 before = b"" if line == _NO_COMMAND else rb"(?:^|[\r\n>])"
                 answered = re.compile(before + re.escape(line) + _AFTER_ECHO)
-                heard = b""
-                while not (found := answered.search(heard)):
-                    heard += await self._link.read()
+                received = b""
+                while not (found := answered.search(received)):
+                    received += await self._link.read()
         except TimeoutError:
             self._late.add(line)
             raise LinkError(

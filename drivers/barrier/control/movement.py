@@ -186,21 +186,21 @@ class DoorTracker:
 
     def _supervise(self, now_s: float) -> Iterator[BarrierAlarm]:
         """Supervise the commanded movement; no command is repeated."""
-        travel = self.movement
-        if travel is None:
+        movement = self.movement
+        if movement is None:
             if self.state is MovementState.BLOCKED and not self._is_overdue_reported:
                 yield self._overdue_alarm()
             return
         within_s = (
             self._settings.open_timeout_s
-            if travel.goal is MovementState.OPEN
+            if movement.goal is MovementState.OPEN
             else self._settings.close_timeout_s
         )
-        asked_for_s = now_s - travel.requested_s
-        if self.state is travel.goal and self.fault is None:
+        asked_for_s = now_s - movement.requested_s
+        if self.state is movement.goal and self.fault is None:
             self.end_movement(MovementResult.ARRIVED, now_s)
         elif (
-            self.state is travel.start_state
+            self.state is movement.start_state
             and self._at_rest()
             and asked_for_s > self._settings.start_timeout_s
         ):

@@ -113,9 +113,9 @@ class BarrierStateMachine:
         for one, seen in zip(self._door_controls, sensed.doors, strict=True):
             free = self._emergency or self._maintenance_reason(now_s) is not None
             local = self._local_s is not None and now_s - self._local_s <= LOCAL_OPENING_S
-            travel = one.door.movement
+            movement = one.door.movement
             says += one.door.on_inputs(seen, now_s, excused=free or local)
-            if travel is not None and travel.result in (
+            if movement is not None and movement.result in (
                 MovementResult.NOT_STARTED,
                 MovementResult.NOT_ARRIVED,
             ):
@@ -280,10 +280,10 @@ class BarrierStateMachine:
 
     def _check_move(self, index: int, contact: MotorContact, now_s: float) -> StateReason | None:
         """Raise CommandRefusal for a forbidden movement; return the fault of the inputs, or None."""
-        hands_off = self._maintenance_reason(now_s)
-        if hands_off is not None:
+        maintenance = self._maintenance_reason(now_s)
+        if maintenance is not None:
             raise CommandRefusal(
-                RefusalReason.MAINTENANCE, f"Maintenance is in progress: {_REASON_TEXTS[hands_off]}."
+                RefusalReason.MAINTENANCE, f"Maintenance is in progress: {_REASON_TEXTS[maintenance]}."
             )
         if self._sensed is None or now_s - self._sensed_s > INPUT_AGE_LIMIT_S:
             raise CommandRefusal(RefusalReason.UNSAFE, "The present state of the inputs is unknown.")
@@ -297,13 +297,14 @@ class BarrierStateMachine:
 
     def _move(self, index: int, goal: MovementState, transaction: str, now_s: float) -> Decision:
         one = self._door_controls[index]
-        travel = Movement(index, goal, transaction, now_s, start_state=one.door.state)
+        movement = Movement(index, goal, transaction, now_s, start_state=one.door.state)
         opens = goal is MovementState.OPEN
-        one.door.on_requested(travel)
+        one.door.on_requested(movement)
         one.obstruction.cancel()
         self._limiter.on_requested(index, MotorContact.OPEN if opens else MotorContact.CLOSE, now_s)
         return Decision(
-            actuation=Actuation(ActuationKind.OPEN if opens else ActuationKind.CLOSE, index), movement=travel
+            actuation=Actuation(ActuationKind.OPEN if opens else ActuationKind.CLOSE, index),
+            movement=movement,
         )
 
     def _acknowledge(self, now_s: float) -> Decision:
@@ -317,9 +318,9 @@ class BarrierStateMachine:
         )
         return Decision(((alarm,) if cleared else ()) + self._state_changes(now_s))
 
-    def _cancel_movements(self, ending: MovementResult, now_s: float) -> None:
+    def _cancel_movements(self, result: MovementResult, now_s: float) -> None:
         for one in self._door_controls:
-            one.door.end_movement(ending, now_s)
+            one.door.end_movement(result, now_s)
             one.passages.revoke()
             one.obstruction.cancel()
 
@@ -338,8 +339,8 @@ class BarrierStateMachine:
                 one.obstruction.cancel()
             else:
                 one.obstruction.cancel()
-                travel = Movement(index, MovementState.OPEN, None, now_s, start_state=one.door.state)
-                one.door.on_requested(travel)
+                movement = Movement(index, MovementState.OPEN, None, now_s, start_state=one.door.state)
+                one.door.on_requested(movement)
                 self._limiter.on_requested(index, MotorContact.OPEN, now_s)
                 return Actuation(ActuationKind.OPEN, index)
         return None

@@ -65,12 +65,12 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         """Find the scanner and wake it up; raises LinkError."""
         need_libraries(self.settings)
         self.link = await self.links.usb(self.settings, VENDOR_SPECIFIC)
-        said = self.link.identity
-        model = MODELS.get((said.vendor_id, said.product_id))
+        device = self.link.identity
+        model = MODELS.get((device.vendor_id, device.product_id))
         if model is None:
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                f"This driver does not support the device {said.vendor_id:04x}:{said.product_id:04x}.",
+                f"This driver does not support the device {device.vendor_id:04x}:{device.product_id:04x}.",
                 Action.CONFIGURE,
                 "Correct `port` or `driver`.",
             )
@@ -79,9 +79,9 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         self._image: asyncio.Future[bytes] | None = None
         info = await self.protocol.power_up()
         return Identity(
-            model=said.product or model.name,
-            manufacturer=said.manufacturer,
-            serial_number=said.serial_number,
+            model=device.product or model.name,
+            manufacturer=device.manufacturer,
+            serial_number=device.serial_number,
             firmware=versions(info),
         )
 

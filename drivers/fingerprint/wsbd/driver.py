@@ -359,12 +359,12 @@ class WsBd(FingerprintScanner[WsBdSettings]):
 
 def _identity(metadata: Mapping[str, DictionaryItem]) -> Identity:
     """Return the identity of the service: its keys are not standardised, these are usual."""
-    told = {
+    values = {
         key.lower(): (item.text or item.parts.get("defaultValue", ""))[:80] for key, item in metadata.items()
     }
 
     def one_of(*names: str) -> str | None:
-        return next((told[name] for name in names if told.get(name)), None)
+        return next((values[name] for name in names if values.get(name)), None)
 
     return Identity(
         manufacturer=one_of("manufacturer", "vendor", "make"),

@@ -43,11 +43,11 @@ def decode_raster(
         with Image.open(io.BytesIO(data), formats=(FORMATS[media_type],)) as image:
             if image.width * image.height > LARGEST_PX:
                 return None
-            told = _of_metadata(metadata) or _of_file(image)
+            stated_ppi = _of_metadata(metadata) or _of_file(image)
             pixels = np.asarray(image.convert("L"))
     except Exception:  # noqa: BLE001 - readers of files raise whatever they stumble over
         return None
-    return Raster(pixels, told or resolution_ppi)
+    return Raster(pixels, stated_ppi or resolution_ppi)
 
 
 def _of_metadata(metadata: Mapping[str, DictionaryItem]) -> int | None:
@@ -65,8 +65,8 @@ def _of_metadata(metadata: Mapping[str, DictionaryItem]) -> int | None:
 
 
 def _of_file(image: Image.Image) -> int | None:
-    told = image.info.get("dpi")
-    across = float(told[0]) if isinstance(told, tuple) else 0.0
+    stated_ppi = image.info.get("dpi")
+    across = float(stated_ppi[0]) if isinstance(stated_ppi, tuple) else 0.0
     # Nearly every tool writes 72 or 96 if the resolution is unknown; no scanner has so little.
     return round(across) if 150 <= across <= 4000 else None
 

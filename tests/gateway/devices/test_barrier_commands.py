@@ -62,19 +62,19 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def site(house: GatewayFixture) -> AsyncIterator[ModbusSite]:
+async def site(gateway: GatewayFixture) -> AsyncIterator[ModbusSite]:
     """A barrier that a gateway controls."""
-    (house.folder / "roles.toml").write_text(ROLES)
-    house.extra = COMMANDS
-    async with site_at(house, BARRIER) as site:
-        await house.start()
+    (gateway.folder / "roles.toml").write_text(ROLES)
+    gateway.extra = COMMANDS
+    async with site_at(gateway, BARRIER) as site:
+        await gateway.start()
         yield site
 
 
 @contextlib.asynccontextmanager
-async def counter(house: GatewayFixture, name: str = "counter-1") -> AsyncIterator[Workstation]:
+async def counter(gateway: GatewayFixture, name: str = "counter-1") -> AsyncIterator[Workstation]:
     """A workstation whose barrier is online."""
-    async with house.workstation(BARRIER, station=name) as desk:
+    async with gateway.workstation(BARRIER, station=name) as desk:
         await until(lambda: desk.status(BARRIER).is_online)
         yield desk
 
@@ -85,11 +85,11 @@ def session_of(desk: Workstation) -> str:
     return state.session
 
 
-def worker_of(house: GatewayFixture) -> psutil.Process:
-    assert house.process is not None
+def worker_of(gateway: GatewayFixture) -> psutil.Process:
+    assert gateway.process is not None
     (worker,) = (
         process
-        for process in psutil.Process(house.process.pid).children(recursive=True)
+        for process in psutil.Process(gateway.process.pid).children(recursive=True)
         if process.name() == BARRIER
     )
     return worker
@@ -124,48 +124,48 @@ async def polled(site: ModbusSite, times: int = 5) -> None:
     await site.log.until(lambda: len(site.log.after(mark).requests) >= times, within_s=20)
 
 
-async def test_killed_gateway_moves_nothing(house: GatewayFixture, site: ModbusSite) -> None:
+async def test_killed_gateway_moves_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
     """Its worker wakes to find the command in its socket, and behind it the end."""
-    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
+    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         old = session_of(desk)
-        worker = worker_of(house)
+        worker = worker_of(gateway)
         worker.suspend()
         asked = station.send("open", old)
         await until(lambda: station.answers_to(asked))
         assert station.answers_to(asked)[0].state is CommandState.ACCEPTED
-        await house.stop(signal.SIGKILL)
+        await gateway.stop(signal.SIGKILL)
         worker.resume()
         await until(lambda: not worker.is_running())
-        await house.start()
+        await gateway.start()
         await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
         await polled(site)
         assert site.log.output_writes == []
 
 
 async def test_command_waiting_for_the_bus_dies_with_the_kill(
-    house: GatewayFixture, site: ModbusSite
+    gateway: GatewayFixture, site: ModbusSite
 ) -> None:
     """The board is slow: the command is in the driver's hands, which reads before it writes."""
-    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
+    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         site.inject(SlowBus(delay_s=0.15))
         await polled(site, 2)
         asked = station.send("open", session_of(desk))
         await until(lambda: station.answers_to(asked))
-        worker = worker_of(house)
-        await house.stop(signal.SIGKILL)
+        worker = worker_of(gateway)
+        await gateway.stop(signal.SIGKILL)
         with contextlib.suppress(psutil.NoSuchProcess):  # its gateway was gone, and so it went by itself
             worker.kill()
         before = len(site.log.actuations)
         site.clear_faults()
-        await house.start()
+        await gateway.start()
         await polled(site, 10)
         assert len(site.log.actuations) == before <= 1
 
 
 async def test_old_and_retained_commands_are_refused_and_recorded(
-    house: GatewayFixture, site: ModbusSite
+    gateway: GatewayFixture, site: ModbusSite
 ) -> None:
-    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
+    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         old = session_of(desk)
         refusals = {
             station.send("open", old, retain=True): CommandReason.RETAINED,
@@ -179,20 +179,20 @@ async def test_old_and_retained_commands_are_refused_and_recorded(
         assert {record.station for record in records} == {"counter-1"}
 
         # A gateway that stood still finds in its socket what has had its time.
-        assert house.process is not None
-        house.process.send_signal(signal.SIGSTOP)
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGSTOP)
         stale = station.send("open", old, expires_s=1)
         await station.acknowledged(len(refusals) + 1)
         await asyncio.sleep(1.2)
-        house.process.send_signal(signal.SIGCONT)
+        gateway.process.send_signal(signal.SIGCONT)
         assert (await station.end_of(stale)).state is CommandState.EXPIRED
 
         # What is sent while it is away never reaches it, but for what the broker retains.
-        await house.stop(signal.SIGKILL)
+        await gateway.stop(signal.SIGKILL)
         missed = [station.send("open", old) for _ in range(20)]
         kept = station.send("open", old, retain=True, expires_s=None)
         await station.acknowledged(len(refusals) + 22)
-        await house.start()
+        await gateway.start()
         await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
         assert (await station.end_of(kept)).reason is CommandReason.RETAINED
         late = station.send("open", old)
@@ -204,8 +204,12 @@ async def test_old_and_retained_commands_are_refused_and_recorded(
     assert len(site.log.actuations) == 1
 
 
-async def test_claim_excludes_others_until_stolen(house: GatewayFixture, site: ModbusSite) -> None:
-    async with counter(house) as one, counter(house, "counter-2") as two, counter(house, "chief") as chief:
+async def test_claim_excludes_others_until_stolen(gateway: GatewayFixture, site: ModbusSite) -> None:
+    async with (
+        counter(gateway) as one,
+        counter(gateway, "counter-2") as two,
+        counter(gateway, "chief") as chief,
+    ):
         async with one.claim(BARRIER, lease_s=60) as claim:
             await until(lambda: two.status(BARRIER).claim is not None)
             for verb in ("open", "close"):
@@ -247,16 +251,16 @@ async def test_claim_excludes_others_until_stolen(house: GatewayFixture, site: M
     ]
 
 
-async def test_start_reload_and_stop_write_nothing(house: GatewayFixture, site: ModbusSite) -> None:
-    async with counter(house) as desk:
+async def test_start_reload_and_stop_write_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
+    async with counter(gateway) as desk:
         await polled(site)
-        assert house.process is not None
-        describe(house, BARRIER, site.port, "permit_s = 9.0")
-        house.process.send_signal(signal.SIGHUP)
-        await until(lambda: "config_reloaded" in house.log)
+        assert gateway.process is not None
+        describe(gateway, BARRIER, site.port, "permit_s = 9.0")
+        gateway.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_reloaded" in gateway.log)
         await until(lambda: desk.status(BARRIER).is_online)
         await polled(site)
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0
         with pytest.raises(CommandError):
             await desk.command(BARRIER, "open", expires_s=1)
     assert site.log.output_writes == []
