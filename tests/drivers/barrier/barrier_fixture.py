@@ -306,7 +306,7 @@ class BarrierFixture:
         return next((said for said in reversed(self.said) if isinstance(said, BarrierState)), None)
 
     @property
-    def stands(self) -> str | None:
+    def state_code(self) -> str | None:
         return None if self.state is None else str(self.state.state)
 
     @property
@@ -319,7 +319,7 @@ class BarrierFixture:
 
     # The simulator's log.
 
-    def asked(self, relay: int | None = None, since_s: float = 0.0) -> list[Frame]:
+    def pulse_frames(self, relay: int | None = None, since_s: float = 0.0) -> list[Frame]:
         """Frames that close a relay, received or not."""
         return [
             frame

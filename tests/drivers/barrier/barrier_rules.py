@@ -132,28 +132,28 @@ class AnyBarrier(RuleBasedStateMachine):
     def begin(self, photocell: str, pause_s: float | None) -> None:
         self.runner = VirtualRunner()
         self.runner.__enter__()
-        self.judge = InvariantChecker()
+        self.checker = InvariantChecker()
         self.tasks: list[asyncio.Task[Any]] = []
         self.runner.run(self._begin(photocell, pause_s))
 
     async def _begin(self, photocell: str, pause_s: float | None) -> None:
         self.lane = BarrierFixture(None, None, photocell=photocell, pause_s=pause_s, self_closes_s=5)
-        self.lane.log.on_entry = self.judge.entry
+        self.lane.log.on_entry = self.checker.entry
         await self._start()
 
     async def _start(self) -> None:
-        self.judge.life_begins()
+        self.checker.life_begins()
         try:
             await self.lane.start()
         except LinkError:
             self.open = False
         else:
             self.open = True
-            self.judge.lives(self.lane.now_s)
+            self.checker.lives(self.lane.now_s)
 
     async def _gone(self) -> None:
         """Forget the pending commands."""
-        self.judge.life_begins()
+        self.checker.life_begins()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -171,29 +171,29 @@ class AnyBarrier(RuleBasedStateMachine):
     def somebody_asks_for_a_movement(self, verb: str, within_s: float) -> None:
         async def ask() -> None:
             relay = OPEN if verb == "open" else CLOSE
-            self.judge.orders.append(order := PulseCommand(relay, self.lane.now_s + within_s))
+            self.checker.orders.append(order := PulseCommand(relay, self.lane.now_s + within_s))
             try:
                 await (self.lane.open if verb == "open" else self.lane.close)(within_s=within_s)
             except (CommandRefusal, LinkError):
                 pass
             finally:
-                if order in self.judge.orders:
-                    self.judge.orders.remove(order)  # answered: nothing may be written for it later
+                if order in self.checker.orders:
+                    self.checker.orders.remove(order)  # answered: nothing may be written for it later
 
         self._in_the_background(ask())
 
     @happens(lambda self: self.open)
     def somebody_stops_it(self) -> None:
         async def stop() -> None:
-            self.judge.stopped()
-            self.judge.orders.append(order := PulseCommand(STOP, self.lane.now_s + 3))
+            self.checker.stopped()
+            self.checker.orders.append(order := PulseCommand(STOP, self.lane.now_s + 3))
             try:
                 await self.lane.stop()
             except (CommandRefusal, LinkError):
                 pass
             finally:
-                if order in self.judge.orders:
-                    self.judge.orders.remove(order)
+                if order in self.checker.orders:
+                    self.checker.orders.remove(order)
 
         self.runner.run(stop())
 
@@ -204,7 +204,7 @@ class AnyBarrier(RuleBasedStateMachine):
                 await self.lane.acknowledge()
             except CommandRefusal:
                 return
-            self.judge.acknowledged()
+            self.checker.acknowledged()
 
         self.runner.run(acknowledge())
 
@@ -215,7 +215,7 @@ class AnyBarrier(RuleBasedStateMachine):
                 await self.lane.maintain(for_s)
             except CommandRefusal:
                 return
-            self.judge.leased_until_s = self.lane.now_s + for_s - 0.01
+            self.checker.leased_until_s = self.lane.now_s + for_s - 0.01
 
         self.runner.run(maintain())
 
@@ -303,15 +303,15 @@ class AnyBarrier(RuleBasedStateMachine):
             task.result()
         if self.open:
             self.lane.check()
-        self.judge.overdue(self.lane.now_s)
-        assert self.judge.objections == []
+        self.checker.overdue(self.lane.now_s)
+        assert self.checker.violations == []
 
     @invariant()
     def what_is_said_is_what_was_told(self) -> None:
-        if not hasattr(self, "lane") or not self.open or self.lane.failure or self.judge.read is None:
+        if not hasattr(self, "lane") or not self.open or self.lane.failure or self.checker.read is None:
             return
         self.runner.run(asyncio.sleep(0.0005))
-        read, state = self.judge.read, self.lane.state
+        read, state = self.checker.read, self.lane.state
         assert isinstance(state, BarrierState)
         if state.state == "open":
             assert read.is_active("open-limit")
@@ -319,7 +319,7 @@ class AnyBarrier(RuleBasedStateMachine):
         if state.state == "closed":
             assert read.is_active("closed-limit")
             assert not read.is_active("open-limit")
-        assert (state.state == "emergency_open") == self.judge.emergency
+        assert (state.state == "emergency_open") == self.checker.emergency
 
     def teardown(self) -> None:
         if not hasattr(self, "lane"):
@@ -329,7 +329,7 @@ class AnyBarrier(RuleBasedStateMachine):
             await self._gone()
             if self.open:
                 await self.lane.end()
-                assert self.judge.objections == []
+                assert self.checker.violations == []
 
         try:
             self.runner.run(end())

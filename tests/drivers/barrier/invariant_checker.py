@@ -45,10 +45,10 @@ class InputReading:
 
 
 class InvariantChecker:
-    """Invariant checker; `objections` has every violation."""
+    """Invariant checker; `violations` has every violation."""
 
     def __init__(self) -> None:
-        self.objections: list[str] = []
+        self.violations: list[str] = []
         self.orders: list[PulseCommand] = []
         self.now_s = 0.0
         self.read: InputReading | None = None
@@ -114,25 +114,25 @@ class InvariantChecker:
         """Check for missing reactions."""
         for relay, since_s in self._closed.items():
             if now_s - since_s > 1 + SLACK_S:
-                self._object(f"relay {relay} is closed since {since_s}")
+                self._report(f"relay {relay} has been closed since {since_s}")
 
-    def _object(self, what: str) -> None:
-        self.objections.append(f"{self.now_s:.3f} s: {what}")
+    def _report(self, what: str) -> None:
+        self.violations.append(f"{self.now_s:.3f} s: {what}")
 
     def _asked(self, frame: Frame) -> None:
         if frame.effect is Effect.CONFIGURE:
-            self._object(f"a setting of the board is written: {frame.meaning}")
+            self._report(f"a setting of the board is written: {frame.meaning}")
         if frame.writes_outputs:
             self._must_react = None
             if self._between_lives:
-                self._object(f"written while it comes or goes: {frame.meaning}")
+                self._report(f"written while it comes or goes: {frame.meaning}")
         if frame.effect is Effect.RELEASE and not self._may_reopen:
-            self._object("relays are let go of for no reason")
+            self._report("relays are released without a reason")
         if frame.is_actuation:
             self._actuation(frame, (frame.address or 0) & 0xFF)
         if frame.function == READ_INPUTS:
             if self._must_react is not None:
-                self._object(self._must_react)
+                self._report(self._must_react)
                 self._must_react = None
             self._questions[frame.number] = frame
 
@@ -143,7 +143,7 @@ class InvariantChecker:
             if STOP in self._closed:
                 self._closed[STOP] = frame.at_s  # stopped again: a new pulse
             if not fitting:
-                self._object("stopped, and nobody asked for that")
+                self._report("stopped without a command")
             for one in fitting[:1]:
                 self.orders.remove(one)
             return
@@ -152,9 +152,9 @@ class InvariantChecker:
         if fitting and not (reopens and too_soon):  # otherwise it is for the obstruction, not for the command
             self.orders.remove(fitting[0])
             if too_soon:
-                self._object(f"{frame.meaning}, {frame.at_s - self._moved_s:.3f} s after the movement before")
+                self._report(f"{frame.meaning}, {frame.at_s - self._moved_s:.3f} s after the movement before")
         elif not reopens:
-            self._object(f"{frame.meaning}: nobody asked for that, or longer ago than it was good for")
+            self._report(f"{frame.meaning}: without a command, or after its time")
         self._moved_s = frame.at_s
         self._may_reopen = False
         self._check_sensed(frame, relay, read=self.read)
@@ -162,20 +162,20 @@ class InvariantChecker:
 
     def _check_sensed(self, frame: Frame, relay: int, read: InputReading | None) -> None:
         if read is None or frame.at_s - read.at_s > FRESH_S + SLACK_S:
-            self._object(f"{frame.meaning}: by what was sensed long ago, or never")
+            self._report(f"{frame.meaning}: by an old reading, or none")
             return
         if read.is_active("key") or frame.at_s < self.leased_until_s - SLACK_S:
-            self._object(f"{frame.meaning}: while somebody worked on it")
+            self._report(f"{frame.meaning}: during maintenance")
         if read.is_active("open-limit") and read.is_active("closed-limit"):
-            self._object(f"{frame.meaning}: by limits that cannot be")
+            self._report(f"{frame.meaning}: by implausible limit switches")
         if relay == CLOSE:
             for signal in ("photocell", "fire"):
                 if read.is_active(signal):
-                    self._object(f"it is told to close, and {signal} was active")
+                    self._report(f"told to close while {signal} was active")
             if self.emergency:
-                self._object("it is told to close after an emergency that nobody acknowledged")
+                self._report("told to close after an emergency without acknowledgement")
             if self._found_open:
-                self._object("it is told to close, was found open, and nobody has looked")
+                self._report("told to close, open at start, without acknowledgement")
 
     def _told(self, read: InputReading) -> None:
         """Note a reading by the driver."""
@@ -193,7 +193,7 @@ class InvariantChecker:
             self._may_reopen = True
             hands_off = self.emergency or read.is_active("key") or leased
             if self._closing and read.between and not hands_off:
-                self._must_react = "somebody is in the way while it closes, and nothing is done about it"
+                self._must_react = "no reaction to an obstruction while it closes"
         if not may_close:
             self._may_reopen = False
 
@@ -204,13 +204,13 @@ class InvariantChecker:
             since_s = self._closed.pop(relay, contact.at_s)
             self._opened[relay] = contact.at_s
             if contact.at_s - since_s > 1 + SLACK_S:
-                self._object(f"relay {relay} was closed for {contact.at_s - since_s:.3f} s")
+                self._report(f"relay {relay} was closed for {contact.at_s - since_s:.3f} s")
             return
         self._closed[relay] = contact.at_s
         other = {OPEN: CLOSE, CLOSE: OPEN}.get(relay)
         if other is None:
             return
         if other in self._closed:
-            self._object("the contacts that open and close it are closed at once")
+            self._report("the contacts that open and close it are closed at once")
         elif contact.at_s - self._opened.get(other, -10.0) < DEAD_S - SLACK_S:
-            self._object(f"only {contact.at_s - self._opened[other]:.3f} s between opposite contacts")
+            self._report(f"only {contact.at_s - self._opened[other]:.3f} s between opposite contacts")

@@ -93,10 +93,10 @@ async def test_relay_closed_at_start_is_reported_only() -> None:
         await lane.restart()
         again_s = lane.now_s
         await lane.until(lambda: lane.alarms(AlarmKind.RELAY_STUCK))
-        assert (lane.stands, lane.state and lane.state.reason) == ("fault", StateReason.RELAY_STUCK)
+        assert (lane.state_code, lane.state and lane.state.reason) == ("fault", StateReason.RELAY_STUCK)
         with pytest.raises(CommandRefusal):
             await lane.open()
-        await lane.until(lambda: lane.stands == "open")
+        await lane.until(lambda: lane.state_code == "open")
 
         assert lane.log.since(again_s).output_writes == []
 
@@ -106,7 +106,7 @@ async def test_relay_kept_closed_by_the_board_is_opened() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
-        await lane.until(lambda: lane.asked(OPEN))
+        await lane.until(lambda: lane.pulse_frames(OPEN))
         lane.site.boards[0].relays.set(OPEN, True)  # the board keeps it closed by mistake
         await opening
         await lane.until(lambda: lane.log.releases, within_s=1)
@@ -114,8 +114,8 @@ async def test_relay_kept_closed_by_the_board_is_opened() -> None:
 
         assert len(lane.log.releases) == 1
         assert len(lane.alarms(AlarmKind.RELAY_STUCK)) == 1
-        assert lane.stands == "open"
-        assert len(lane.asked()) == 1
+        assert lane.state_code == "open"
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
@@ -154,7 +154,7 @@ async def test_no_reversal_after_a_stop() -> None:
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
-        await lane.until(lambda: lane.stands == "closing")
+        await lane.until(lambda: lane.state_code == "closing")
         await lane.stop()
         stopped_s = lane.now_s
         with pytest.raises(CommandFailure):
@@ -173,7 +173,7 @@ async def test_no_reversal_during_maintenance() -> None:
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
-        await lane.until(lambda: lane.asked(CLOSE))
+        await lane.until(lambda: lane.pulse_frames(CLOSE))
         lane.site.inject(KeySwitch())
         lane.site.inject(BrokenWire(signal="photocell"))
         with pytest.raises(CommandFailure):
@@ -191,7 +191,7 @@ async def test_stop_without_stop_contact_opens_relays() -> None:
         await lane.pass_s(1)
 
         assert not stopped.by_stop_contact
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         [frame] = lane.log.releases
         assert frame.meaning.startswith("relay 0 off")
 
@@ -204,7 +204,7 @@ async def test_gate_stop_and_no_reversal_beside_an_open_door() -> None:
         await lane.open("first")
         await lane.pass_s(3)
         closing = asyncio.create_task(lane.close("first"))
-        await lane.until(lambda: len(lane.asked()) == 2)
+        await lane.until(lambda: len(lane.pulse_frames()) == 2)
         await lane.pass_s(0.9)
         lane.barrier.press("open", "second")  # the other one is opened by its button
         await lane.until(lambda: lane.alarms(AlarmKind.FORCED_OPEN))
@@ -213,7 +213,7 @@ async def test_gate_stop_and_no_reversal_beside_an_open_door() -> None:
             await closing
         await lane.pass_s(5)
 
-        assert [frame.address for frame in lane.asked()] == [0x200, 0x201]
+        assert [frame.address for frame in lane.pulse_frames()] == [0x200, 0x201]
         assert {alarm.door for alarm in lane.alarms(AlarmKind.FORCED_OPEN)} == {"second"}
 
 
@@ -222,12 +222,12 @@ async def test_controller_without_power_is_a_fault() -> None:
     async with BarrierFixture(self_closes_s=None) as lane:
         await lane.ready()
         lane.site.inject(PowerCut(of="controllers", for_s=5))
-        await lane.until(lambda: lane.stands == "fault")
+        await lane.until(lambda: lane.state_code == "fault")
         assert lane.status[-1].cause is Cause.DEVICE_FAULT
         with pytest.raises(CommandRefusal) as refused:
             await lane.open()
         assert refused.value.reason is RefusalReason.UNSAFE
-        await lane.until(lambda: lane.stands == "closed")
+        await lane.until(lambda: lane.state_code == "closed")
 
         assert lane.status[-1].state is StateCode.ONLINE
 
@@ -239,7 +239,7 @@ async def test_closing_a_closed_barrier_moves_nothing() -> None:
         closed = await lane.close()
 
         assert (closed.state, closed.duration_s) == (MovementState.CLOSED, 0)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
 
 @in_virtual_time
@@ -270,7 +270,7 @@ async def test_stop_on_a_slow_bus_waits_for_one_request() -> None:
             await lane.pass_s(0.037)
             began_s = lane.now_s
             await lane.stop()
-            assert lane.asked(STOP)[-1].at_s - began_s <= 0.08 + 1e-6
+            assert lane.pulse_frames(STOP)[-1].at_s - began_s <= 0.08 + 1e-6
 
 
 @in_virtual_time
@@ -279,7 +279,7 @@ async def test_commands_are_answered_after_link_loss() -> None:
         await lane.ready()
         lane.site.inject(StuckBoom(at=0.5))
         opening = asyncio.create_task(lane.open())
-        await lane.until(lambda: lane.stands == "opening")
+        await lane.until(lambda: lane.state_code == "opening")
         lane.site.inject(PowerCut())
         with pytest.raises(CommandFailure) as failed:
             await opening
@@ -320,7 +320,7 @@ async def test_self_test_reads_every_input_and_moves_nothing() -> None:
         seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
         assert seen["emergency"].outcome == "failed"
         assert seen["emergency"].action == "call_support"
-        assert not lane.asked()
+        assert not lane.pulse_frames()
 
 
 @in_virtual_time

@@ -78,7 +78,7 @@ async def live(lane: BarrierFixture, deeds: list[tuple[tuple[str, Any], float]])
             assert not isinstance(outcome, BaseException) or isinstance(outcome, fine), outcome
 
 
-def judge(frames: list[Frame]) -> int:
+def check_openings(frames: list[Frame]) -> int:
     """Check each opening; return their number."""
     told: tuple[int, ...] = ()
     openings = 0
@@ -114,7 +114,7 @@ def test_invariant_17_in_random_order() -> None:
 
         nonlocal opened
         with VirtualRunner() as runner:
-            opened += judge(runner.run(run()).log.frames)
+            opened += check_openings(runner.run(run()).log.frames)
 
     whatever_comes()
     assert opened > 20

@@ -53,7 +53,7 @@ async def test_invariant_01_ends_follow_from_limit_switches() -> None:
         await lane.pass_s(20)
 
         assert refusal_of(failed) == (CommandFailure, RefusalReason.TIMED_OUT)
-        assert len(lane.asked(OPEN)) == 1
+        assert len(lane.pulse_frames(OPEN)) == 1
         assert not lane.log.machine_events("signal", signal="open-limit")
         assert {said.state for said in lane.said if isinstance(said, BarrierState)} == {MovementState.CLOSED}
 
@@ -70,7 +70,7 @@ async def test_invariant_01_no_end_between_the_ends() -> None:
         said = [one.state for one in lane.said if isinstance(one, BarrierState)]
         assert said == [MovementState.CLOSED, MovementState.OPENING, MovementState.BLOCKED]
         lane.site.clear_faults()
-        await lane.until(lambda: lane.stands == "open")
+        await lane.until(lambda: lane.state_code == "open")
         assert lane.barrier.signals["open-limit"]
 
 
@@ -101,7 +101,7 @@ async def test_invariant_02_one_frame_per_command(fault: Fault) -> None:
                 await lane.open()
         await lane.pass_s(30)
 
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
@@ -115,7 +115,7 @@ async def test_invariant_03_late_command_is_not_written() -> None:
         await lane.pass_s(10)
 
         assert refusal_of(late) == (CommandRefusal, RefusalReason.EXPIRED)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
 
 @in_virtual_time
@@ -129,7 +129,7 @@ async def test_invariant_03_nothing_waits_for_a_busy_bus() -> None:
         assert lane.now_s - began_s < 2 * lane.driver.bench.response_timeout_s + POLL_S
         await lane.pass_s(10)
 
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
 
 @in_virtual_time
@@ -145,7 +145,7 @@ async def test_invariant_04_no_command_survives_a_kill() -> None:
         await lane.start()
         await lane.pass_s(20)
 
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
 
 @in_virtual_time
@@ -153,7 +153,7 @@ async def test_invariant_05_reconnect_only_reads() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
-        await lane.until(lambda: lane.asked(OPEN))
+        await lane.until(lambda: lane.pulse_frames(OPEN))
         opening.cancel()
         await lane.kill()  # the relay is still closed
         again_s = lane.now_s
@@ -218,18 +218,20 @@ async def test_invariant_08_opposite_contacts_are_never_both_closed() -> None:
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
-        await lane.until(lambda: lane.asked(CLOSE))
+        await lane.until(lambda: lane.pulse_frames(CLOSE))
         lane.site.inject(BrokenWire(signal="photocell"))  # like an obstruction in the middle of the pulse
         with pytest.raises(CommandFailure):
             await closing
-        await lane.until(lambda: len(lane.asked(OPEN)) == 2)
-        await lane.until(lambda: lane.stands == "open")
+        await lane.until(lambda: len(lane.pulse_frames(OPEN)) == 2)
+        await lane.until(lambda: lane.state_code == "open")
 
         assert lane.log.machine_events("both-contacts") == []
         released = [contact for contact in lane.log.contacts if contact.relay == CLOSE and not contact.closed]
         energised = [contact for contact in lane.log.contacts if contact.relay == OPEN and contact.closed]
         assert energised[-1].at_s - released[-1].at_s >= 0.3 - 1e-6
-        assert released[-1].at_s - lane.asked(CLOSE)[0].at_s < 2 * POLL_S  # not at the end of its pulse
+        assert (
+            released[-1].at_s - lane.pulse_frames(CLOSE)[0].at_s < 2 * POLL_S
+        )  # not at the end of its pulse
 
 
 @pytest.mark.parametrize("state", ["occupied", "cut wire", "unknown"])
@@ -251,7 +253,7 @@ async def test_invariant_09_never_closes_on_an_obstruction(state: str) -> None:
         assert refused.value.reason in (RefusalReason.UNSAFE, RefusalReason.LINK_FAILED)
         await lane.pass_s(10)
 
-        assert lane.asked(CLOSE) == []
+        assert lane.pulse_frames(CLOSE) == []
 
 
 @in_virtual_time
@@ -273,8 +275,8 @@ async def test_invariant_10_obstruction_reverses_within_a_poll() -> None:
         assert refusal_of(failed) == (CommandFailure, RefusalReason.UNSAFE)
         [first, *_] = lane.log.since(came_s).output_writes
         assert first.at_s - came_s <= POLL_S + 1e-6
-        assert len(lane.asked(OPEN, came_s)) == 1
-        assert len(lane.asked(CLOSE)) == 1  # only a person closes it again
+        assert len(lane.pulse_frames(OPEN, came_s)) == 1
+        assert len(lane.pulse_frames(CLOSE)) == 1  # only a person closes it again
         assert len(lane.alarms(AlarmKind.OBSTRUCTION_WHILE_CLOSING)) == 1
 
 
@@ -286,20 +288,20 @@ async def test_invariant_11_emergency_lasts_until_acknowledged(fault: Fault) -> 
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
-        await lane.until(lambda: lane.stands == "closing")
+        await lane.until(lambda: lane.state_code == "closing")
         began_s = lane.now_s
         lane.site.inject(fault)
         with pytest.raises(CommandFailure) as failed:
             await closing
         assert lane.now_s - began_s <= POLL_S + 0.01
-        assert lane.stands == "emergency_open"
+        assert lane.state_code == "emergency_open"
         assert refusal_of(failed) == (CommandFailure, RefusalReason.UNSAFE)
         await lane.pass_s(5)
         for mended in (False, True):
             if mended:
                 lane.site.clear_faults()
                 await lane.pass_s(5)
-                assert (lane.stands, lane.state and lane.state.reason) == (
+                assert (lane.state_code, lane.state and lane.state.reason) == (
                     "emergency_open",
                     StateReason.EMERGENCY_UNACKNOWLEDGED,
                 )
@@ -326,7 +328,7 @@ async def test_invariant_11_emergency_cancels_but_permits_opening() -> None:
         with pytest.raises(CommandRefusal) as refused:
             await lane.open()  # the reading before the write shows the fire
         assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         assert (await lane.open()).state is MovementState.OPEN
 
 
@@ -344,7 +346,7 @@ async def test_invariant_11_restart_does_not_acknowledge() -> None:
             await lane.close()
 
         assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         await lane.acknowledge()
         assert (await lane.close()).state is MovementState.CLOSED
 
@@ -360,13 +362,13 @@ async def test_invariant_12_stop_works_in_every_state(state: str) -> None:
         match state:
             case "opening":
                 moving = asyncio.create_task(lane.open())
-                await lane.until(lambda: lane.stands == "opening")
+                await lane.until(lambda: lane.state_code == "opening")
             case "open" | "closing":
                 await lane.open()
                 await lane.pass_s(3)
                 if state == "closing":
                     moving = asyncio.create_task(lane.close())
-                    await lane.until(lambda: lane.stands == "closing")
+                    await lane.until(lambda: lane.state_code == "closing")
             case "emergency":
                 lane.site.inject(EmergencyActive())
             case "maintenance":
@@ -388,14 +390,14 @@ async def test_invariant_12_stop_works_in_every_state(state: str) -> None:
         lane.site.clear_faults()
         await lane.pass_s(5)
 
-        [frame] = lane.asked(STOP)
+        [frame] = lane.pulse_frames(STOP)
         assert frame.at_s - began_s <= lane.driver.bench.response_timeout_s
         assert stopped.by_stop_contact
-        assert lane.asked(since_s=began_s + 1e-6) == [frame] if frame.at_s > began_s else [frame]
+        assert lane.pulse_frames(since_s=began_s + 1e-6) == [frame] if frame.at_s > began_s else [frame]
         if state == "waiting":
-            assert lane.asked(OPEN) == []
+            assert lane.pulse_frames(OPEN) == []
         if state in ("opening", "closing"):
-            await lane.until(lambda: lane.stands == "stopped")
+            await lane.until(lambda: lane.state_code == "stopped")
             assert 0.01 < lane.barrier.position() < 0.99
 
 
@@ -407,22 +409,22 @@ async def test_invariant_13_implausible_inputs_move_nothing(fault: str) -> None:
         if fault == "no limit":
             lane.site.inject(BrokenWire(signal="closed-limit"))
             await lane.pass_s(9.5)
-            assert lane.stands == "fault"
+            assert lane.state_code == "fault"
         else:
             lane.site.inject(
                 BothLimits() if fault == "both limits" else Chatter(signal="closed-limit", per_s=7)
             )
-            await lane.until(lambda: lane.stands == "fault", within_s=2)
+            await lane.until(lambda: lane.state_code == "fault", within_s=2)
         for order in (lane.open, lane.close):
             with pytest.raises(CommandRefusal) as refused:
                 await order()
             assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         await lane.pass_s(5)
         assert len(lane.alarms(AlarmKind.IMPLAUSIBLE_INPUTS)) == 1
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
         lane.site.clear_faults()
-        await lane.until(lambda: lane.stands == "closed", within_s=4)
+        await lane.until(lambda: lane.state_code == "closed", within_s=4)
         assert (await lane.open()).state is MovementState.OPEN
 
 
@@ -431,7 +433,7 @@ async def test_invariant_13_opening_in_fault_if_configured() -> None:
     async with BarrierFixture({"open_in_fault": True}) as lane:
         await lane.ready()
         lane.site.inject(BothLimits(for_s=1))
-        await lane.until(lambda: lane.stands == "fault")
+        await lane.until(lambda: lane.state_code == "fault")
         assert (await lane.open()).state is MovementState.OPEN
 
 
@@ -451,7 +453,7 @@ async def test_invariant_14_movement_is_supervised_not_repeated(at: float | None
         assert refusal_of(failed) == (CommandFailure, RefusalReason.TIMED_OUT)
         kind = AlarmKind.NOT_STARTED if at is None else AlarmKind.NOT_ARRIVED
         assert len(lane.alarms(kind)) == 1
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
@@ -462,7 +464,7 @@ async def test_invariant_15_open_too_long_is_only_reported() -> None:
         await lane.pass_s(120)
 
         assert len(lane.alarms(AlarmKind.OPEN_TOO_LONG)) == 1
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
         assert lane.barrier.signals["open-limit"]
 
 
@@ -500,7 +502,7 @@ async def test_invariant_16_permit_expires() -> None:
         await lane.pass_s(1)
 
         assert [(one.permitted, one.tailgating) for one in lane.passages] == [(False, True)]
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
@@ -525,7 +527,7 @@ async def test_invariant_17_at_most_one_door_is_open() -> None:
     async with BarrierFixture(E_GATE | {"key_switch": None, "controller_ok": None}, E_GATE_SITE) as lane:
         await lane.ready()
         first = asyncio.create_task(lane.open("first"))
-        await lane.until(lane.asked)
+        await lane.until(lane.pulse_frames)
         await lane.pass_s(2.1)
         for _ in range(2):  # while it opens or is open, then while it closes
             with pytest.raises(CommandRefusal) as refused:
@@ -539,8 +541,8 @@ async def test_invariant_17_at_most_one_door_is_open() -> None:
         await lane.pass_s(2)
         assert (await lane.open("second")).state is MovementState.OPEN
 
-        assert [frame.address for frame in lane.asked()] == [0x200, 0x201, 0x202]
-        second_s = lane.asked()[-1].at_s
+        assert [frame.address for frame in lane.pulse_frames()] == [0x200, 0x201, 0x202]
+        second_s = lane.pulse_frames()[-1].at_s
         closed = lane.log.machine_events("signal", signal="first-closed-limit", active=True)
         assert closed[-1].at_s < second_s
 
@@ -563,7 +565,7 @@ async def test_invariant_18_lost_board_within_three_polls() -> None:
         lane.site.clear_faults()
         await lane.restart()
         await lane.pass_s(10)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         assert not lane.state.stale
 
 
@@ -583,21 +585,21 @@ async def test_invariant_19_local_control_has_priority() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(KeySwitch(for_s=10))
-        await lane.until(lambda: lane.stands == "maintenance")
+        await lane.until(lambda: lane.state_code == "maintenance")
         with pytest.raises(CommandRefusal) as turned:
             await lane.open()
-        await lane.until(lambda: lane.stands == "closed")
+        await lane.until(lambda: lane.state_code == "closed")
         await lane.maintain(60)
         with pytest.raises(CommandRefusal) as leased:
             await lane.open()
         assert refusal_of(turned) == refusal_of(leased) == (CommandRefusal, RefusalReason.MAINTENANCE)
         assert lane.status[-1].state is StateCode.DEGRADED  # otherwise it could not be ended
         await lane.pass_s(59)
-        assert lane.stands == "maintenance"
+        assert lane.state_code == "maintenance"
         await lane.pass_s(2)
-        assert lane.stands == "closed"  # by itself
+        assert lane.state_code == "closed"  # by itself
 
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         await lane.maintain(60)
         await lane.maintain(0)
         assert (await lane.open()).state is MovementState.OPEN
@@ -614,7 +616,7 @@ async def test_invariant_20_frames_have_commands_and_transactions() -> None:
             await lane.open("side-door")
         await lane.until(lambda: lane.passages)
 
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
         assert lane.passages[0].transaction == "traveller-7"
         opening = [one for one in lane.said if isinstance(one, BarrierState) and one.transaction]
         assert {one.transaction for one in opening} == {"traveller-7"}
@@ -633,7 +635,7 @@ async def test_invariant_21_excess_movements_are_refused() -> None:
             await lane.pass_s(0.1)
         await lane.pass_s(70)
 
-        times = [frame.at_s for frame in lane.asked()]
+        times = [frame.at_s for frame in lane.pulse_frames()]
         assert 4 <= len(times) <= 6
         assert all(later - sooner >= 2 for sooner, later in itertools.pairwise(times))
         assert all(late - soon >= 60 for soon, late in zip(times, times[4:], strict=False))
@@ -652,10 +654,10 @@ async def test_invariant_22_forced_opening_within_a_second() -> None:
 
         await lane.pass_s(5)
         lane.site.inject(ButtonPress(button="close"))
-        await lane.until(lambda: lane.stands == "closed")
+        await lane.until(lambda: lane.state_code == "closed")
         await lane.open()
         assert len(lane.alarms()) == 1
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
@@ -672,7 +674,7 @@ async def test_invariant_23_wall_clock_is_not_used() -> None:
             await lane.acknowledge()
             await lane.stop()
 
-    assert len(lane.asked()) == 3
+    assert len(lane.pulse_frames()) == 3
 
 
 @in_virtual_time
@@ -688,7 +690,7 @@ async def test_invariant_24_closing_by_controller_is_observed() -> None:
         lane.said.clear()
         await lane.until(lambda: lane.barrier.signals["controller-ok"])
         await lane.restart()
-        await lane.until(lambda: lane.stands == "closed")
+        await lane.until(lambda: lane.state_code == "closed")
 
         said = [one.state for one in lane.said if isinstance(one, BarrierState)]
         assert said == [MovementState.OPEN, MovementState.CLOSING, MovementState.CLOSED]
@@ -705,4 +707,4 @@ async def test_invariant_24_unknown_before_the_first_reading() -> None:
         await lane.restart()
         await lane.until(lambda: lane.state is not None)
 
-        assert lane.stands == "unknown"
+        assert lane.state_code == "unknown"

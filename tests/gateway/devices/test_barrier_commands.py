@@ -242,7 +242,7 @@ async def test_claim_excludes_others_until_stolen(gateway: GatewayFixture, site:
                 changes.append(received.data)
                 if len(changes) == 5:
                     break
-    assert [(one.change, one.holder, one.previous_holder, one.why) for one in changes] == [
+    assert [(one.change, one.holder, one.previous_holder, one.reason) for one in changes] == [
         ("claimed", "counter-1", None, ""),
         ("stolen", "chief", "counter-1", "Counter 1 is unattended."),
         ("released", None, "chief", ""),

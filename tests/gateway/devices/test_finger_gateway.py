@@ -119,7 +119,7 @@ async def test_print_is_captured_delivered_and_deleted(gateway: GatewayFixture, 
         "feedback.v1",
         "feedback.v1",
         "captured.v1",
-        "ended.v1",
+        "capture_ended.v1",
     ]
     assert {received.envelope.transaction for received in events} == {"t-1"}
     assert {received.envelope.provenance for received in events} == {Provenance.SIMULATED}
