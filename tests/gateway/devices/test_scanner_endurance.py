@@ -66,7 +66,7 @@ class Size:
 class Counter:
     """A scanner with a finger on it, in a worker process of its own."""
 
-    ward: WorkerFixture
+    worker_fixture: WorkerFixture
     scanner: UsbScanner
     opening: int
     """Number of transfers from plugging to online."""
@@ -77,15 +77,17 @@ class Counter:
 
     @property
     def process(self) -> psutil.Process:
-        return psutil.Process(self.ward.devices[POSITION]._pid)
+        return psutil.Process(self.worker_fixture.devices[POSITION]._pid)
 
     async def capture(self) -> CommandOutcome:
         """Run one capture; its events are discarded."""
         ticket = next(self.tickets)
         call = Invocation.local()
-        assert self.ward.devices[POSITION].send_command(ticket, "capture", call, b'{"timeout_s": 20}')
-        outcome = await self.ward.notebook.outcome(ticket)
-        self.ward.notebook.events.clear()
+        assert self.worker_fixture.devices[POSITION].send_command(
+            ticket, "capture", call, b'{"timeout_s": 20}'
+        )
+        outcome = await self.worker_fixture.notebook.outcome(ticket)
+        self.worker_fixture.notebook.events.clear()
         return outcome
 
     async def captured(self) -> None:
@@ -100,7 +102,7 @@ class Counter:
             outcome = await self.capture()
         if outcome.state is CommandState.FAILED:
             self.told_after_s.append(asyncio.get_running_loop().time() - self.pulled_s)
-        await self.ward.notebook.state(StateCode.NO_DEVICE)
+        await self.worker_fixture.notebook.state(StateCode.NO_DEVICE)
 
     async def back(self) -> None:
         """Put the plug in, and capture as soon as that can be done."""
@@ -108,7 +110,7 @@ class Counter:
         async with asyncio.timeout(20):
             while (await self.capture()).state is not CommandState.DONE:
                 await asyncio.sleep(0.01)
-        self.ward.notebook.states.clear()
+        self.worker_fixture.notebook.states.clear()
 
     def cable(self, plugged: bool) -> None:
         if not plugged:
@@ -116,7 +118,7 @@ class Counter:
 
 
 @pytest.fixture
-async def counter(ward: WorkerFixture, model: str) -> AsyncIterator[Counter]:
+async def counter(worker_fixture: WorkerFixture, model: str) -> AsyncIterator[Counter]:
     scanner = usb_scanner(model, **QUICK[model])
     scanner.platen.place(FINGER.touch())
     async with UsbIpBus() as bus:
@@ -124,12 +126,12 @@ async def counter(ward: WorkerFixture, model: str) -> AsyncIterator[Counter]:
         settings = {"port": bus.url("1-1"), "quality": "ridge_clarity"}
         # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
         patient = WorkerLimits(heartbeat_timeout_s=20, stop_timeout_s=5)
-        await ward.device(POSITION, driver_of(model), settings=settings, limits=patient)
-        await ward.notebook.state(StateCode.ONLINE)
-        counter = Counter(ward, scanner, scanner.transfers)
+        await worker_fixture.device(POSITION, driver_of(model), settings=settings, limits=patient)
+        await worker_fixture.notebook.state(StateCode.ONLINE)
+        counter = Counter(worker_fixture, scanner, scanner.transfers)
         scanner.on_cable.append(counter.cable)
         yield counter
-        await ward.devices[POSITION].stop()
+        await worker_fixture.devices[POSITION].stop()
         scanner.close()
 
 
