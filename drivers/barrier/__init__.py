@@ -1,1 +1,1 @@
-"""Barriers, gates and doors that relays ask to move, and inputs tell of."""
+"""Barriers, gates and doors: moved by relays, observed by inputs."""

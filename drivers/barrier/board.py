@@ -1,4 +1,4 @@
-"""What a barrier asks of the board between it and us: sense the inputs, close a relay for a while, let go."""
+"""Interface of a board of relays and inputs between a barrier and the driver."""
 
 from abc import abstractmethod
 from enum import Enum, auto
@@ -10,62 +10,62 @@ from drivers.links.settings import Settings
 
 
 class PulseEnd(Enum):
-    """What opens a relay again when nobody tells it to: a gateway that has died cannot."""
+    """Mechanism that opens a relay again if the gateway dies during a pulse."""
 
     BOARD_TIMED = auto()
-    """The board counts the time of a pulse itself."""
+    """The board times the pulse itself."""
     WATCHDOG = auto()
-    """The board lets go of everything when it has not heard from us for a while."""
+    """The board opens all relays after a time without requests."""
     NONE = auto()
-    """It stays closed: no barrier may hang on such a board."""
+    """None: the relay stays closed. Such a board is refused for barriers."""
 
 
 class Board(Protocol):
     """Relays and inputs, counted from 0. One request is on the wire at a time, and none is ever sent twice.
 
-    Every method raises LinkError when the link fails, and when no answer comes within `response_timeout_s`:
-    what was asked for may have been done all the same.
+    Every method raises LinkError when the link fails, and when no response comes within `response_timeout_s`:
+    the request may have been executed nevertheless.
     """
 
     relays: int
     inputs: int
     pulse_end: PulseEnd
     release_timeout_s: float
-    """How long after a pulse should have ended its relay is surely open, if we die meanwhile; seconds."""
+    """Time after the end of a pulse until its relay is certainly open, if the gateway dies, in seconds."""
     response_timeout_s: float
-    """How long a request may be on the wire at most, seconds: a stop waits for one at most."""
+    """Upper bound on the time of a request on the wire, in seconds: a stop waits for at most one."""
 
     async def open(self) -> Identity:
-        """Open the link and find out which board answers, by reading alone: nothing is written to relays."""
+        """Open the link and identify the board, by reading alone: nothing is written to relays."""
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """Ask once for all inputs: whether current flows in the circuit at each."""
+        """Read all inputs with one request: True where current flows in the circuit."""
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """Ask once for all relays: whether each is closed now."""
+        """Read all relays with one request: True where the relay is closed."""
 
     async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
-        """Close one relay for so long, with one frame; returns as soon as the board has taken it.
+        """Close one relay for `for_s` seconds, with one frame; return as soon as the board has accepted it.
 
-        A board that cannot count opens it with a second frame when the time is over, whatever happens
-        meanwhile. An urgent pulse goes before everything that waits for the wire. Raises DeviceRefused when
-        the board says no.
+        A board without a timer opens the relay with a second frame at the end of the time, whatever happens
+        in between. An urgent pulse goes before all waiting requests. Raises BoardRefused if the board
+        refuses.
         """
 
     async def open_all_relays(self) -> None:
-        """Open every relay, and forget the pulses that go on; goes before everything that waits."""
+        """Open every relay, and cancel running pulses; goes before all waiting requests."""
 
     async def close(self) -> None:
-        """Let go: relays closed by a pulse that this host must end are opened first."""
+        """Close the link, after opening relays whose pulse this host must end."""
 
 
 class BoardRefused(Exception):  # noqa: N818 - an answer, not a fault
-    """The board answered that it will not: nothing has moved."""
+    """The board refused a request: nothing has moved."""
 
 
 class BoardSettings(Settings):
-    """Settings of one board. Its `model` says which."""
+    """Settings of one board; `model` selects it."""
 
     @abstractmethod
     def build(self, links: LinkFactory) -> Board:
-        """The board, not yet opened."""
+        """Build the board, not opened yet."""

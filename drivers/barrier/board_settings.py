@@ -1,4 +1,4 @@
-"""Settings of a barrier that hangs on a board: which board, and why it must not hang on that one."""
+"""Settings of a barrier with its board, and the check that the board is suitable."""
 
 from typing import Self
 
@@ -12,11 +12,11 @@ from drivers.links.factory import LinkFactory
 
 
 class BoardBarrierSettings(BarrierSettings):
-    """Settings of a barrier that hangs on one board, or on the relays of one and the inputs of another."""
+    """Settings of a barrier on one board, or on the relays of one board and the inputs of another."""
 
-    board: BoardSettings = Field(description="The board whose relays work the barrier.")
+    board: BoardSettings = Field(description="Board with the relays of the barrier.")
     inputs_from: AnyInputBoard | None = Field(
-        None, description="Another board: its inputs are counted on after those of the first."
+        None, description="Another board: its inputs are numbered after those of the first."
     )
 
     @model_validator(mode="after")
@@ -24,14 +24,14 @@ class BoardBarrierSettings(BarrierSettings):
         board = self.build_board(LinkFactory())
         if not board.inputs:
             raise ValueError(
-                "the board has no inputs, so nothing would sense the barrier; wire its limit switches to "
-                "another board and name that as `inputs_from`"
+                "the board has no inputs, so the position of the barrier would be unknown; wire its limit "
+                "switches to another board and write that as `inputs_from`"
             )
         if (objection := self.board_objection(board)) is not None:
-            raise ValueError(f"a barrier must not hang on this board; {objection}")
+            raise ValueError(f"a barrier must not be wired to this board; {objection}")
         return self
 
     def build_board(self, links: LinkFactory) -> Board:
-        """The board, or both as one, not yet opened."""
+        """Build the board, or both boards as one, not opened yet."""
         first = self.board.build(links)
         return first if self.inputs_from is None else CompositeBoard(first, self.inputs_from.build(links))

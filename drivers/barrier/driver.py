@@ -1,8 +1,8 @@
-"""The driver that every barrier is: it reads the inputs on and on, and does what the machine lets it do.
+"""Driver of all barriers: it polls the inputs, and executes what the state machine decides.
 
-A driver of one kind of board derives from `BarrierDriver`, has settings that derive from `BarrierSettings`,
-and writes `board`. Nothing is written to relays when it opens or closes but what `Board.close` lets go of; no
-write is repeated, whatever becomes of it.
+The driver of one kind of board derives from `BarrierDriver`, has settings that derive from `BarrierSettings`,
+and implements `build_board`. Opening and closing the driver write nothing to relays, except what
+`Board.close` releases; no write is repeated, whatever its outcome.
 """
 
 import asyncio
@@ -41,16 +41,16 @@ from drivers.observation import Observation, Outcome
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 MAX_MISSED_POLLS = 3
-"""So many polls in a row without an answer, and the link has failed."""
+"""Number of unanswered polls in a row after which the link has failed."""
 RELAY_CHECK_DELAY_S = 0.1
-"""So long after a pulse has surely ended its relay is looked at."""
+"""Delay between the certain end of a pulse and the check of its relay, in seconds."""
 
 Output = Observation | Status
 SettingsT = TypeVar("SettingsT", bound=BarrierSettings)
 
 
 class BarrierDriver(Driver[SettingsT]):
-    """A barrier, or a gate of two doors, that hangs on a board of relays and inputs."""
+    """A barrier, or a gate of two doors, on a board of relays and inputs."""
 
     family = Family.BARRIER
     anonymizer = "drivers.anonymize.anonymizer:keep_all"
@@ -61,31 +61,31 @@ class BarrierDriver(Driver[SettingsT]):
         super().__init__(settings, links)
         self._board: Board | None = None
         self._board_lock = asyncio.Lock()
-        """Held from sensing to writing: nothing but a stop comes between the two."""
+        """Locked from reading to writing: only a stop comes between the two."""
         self._output_queue: asyncio.Queue[Output | asyncio.Task[None]] = asyncio.Queue()
         self._waiting_movements: list[tuple[Movement, asyncio.Future[None]]] = []
         self._is_ended = False
         self._status = ONLINE_STATUS
         self._stop_count = 0
-        """How often it was stopped."""
+        """Number of stops."""
         self._stops_in_progress = 0
         self._write_count = 0
-        """How often something was written to the relays."""
+        """Number of writes to the relays."""
         self._relay_check_due_s: float | None = None
-        """When the relays are looked at next."""
+        """Time of the next check of the relays; None: no check is due."""
 
     @abstractmethod
     def build_board(self) -> Board:
-        """The board that it hangs on, not opened yet."""
+        """Build the board of this barrier, not opened yet."""
 
     async def open(self) -> Identity:
-        """Find out which board answers, by reading; LinkError also for one that no barrier may hang on."""
+        """Open the board and identify it, by reading; raises LinkError also for an unsuitable board."""
         self._board = board = self.build_board()
         identity = await board.open()
         if (objection := self.settings.board_objection(board)) is not None:
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                f"This barrier must not hang on this board: {objection}.",
+                f"This barrier must not be wired to this board: {objection}.",
                 Action.CONFIGURE,
                 "Correct the barrier's wiring in the post's file, or take another board.",
             )
@@ -94,13 +94,13 @@ class BarrierDriver(Driver[SettingsT]):
         return identity
 
     async def watch(self) -> AsyncIterator[Output]:
-        """Yield how it stands, who passes, what should alarm somebody; LinkError after three missed polls."""
+        """Yield states, passages and alarms; raises LinkError after three missed polls."""
         polling = asyncio.create_task(self._poll())
         polling.add_done_callback(self._output_queue.put_nowait)
         try:
-            while not isinstance(said := await self._output_queue.get(), asyncio.Task):
-                yield said
-            await said
+            while not isinstance(output := await self._output_queue.get(), asyncio.Task):
+                yield output
+            await output
         finally:
             polling.cancel()
             await asyncio.gather(polling, return_exceptions=True)
@@ -111,7 +111,7 @@ class BarrierDriver(Driver[SettingsT]):
             self._waiting_movements.clear()
 
     async def self_test(self, _trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """Look at the inputs. A boom is moved by whoever has claimed it, and by no check."""
+        """Read the inputs. Nothing is moved: only the holder of the claim moves a boom."""
         async with self._board_lock:
             began_s = _now_s()
             sensed = self.settings.decode_inputs(await self._opened_board.read_inputs())
@@ -122,30 +122,28 @@ class BarrierDriver(Driver[SettingsT]):
         yield SelfTestStep(
             name="relays",
             outcome=Outcome.FAILED if stuck else Outcome.SUCCESSFUL,
-            text="A relay is closed that should be open."
-            if stuck
-            else "All relays are open, as they should be.",
+            text="A relay is closed that should be open." if stuck else "All relays are open.",
             action="replace" if stuck else "none",
         )
 
     async def close(self) -> None:
-        """Let go of the board; see `Board.close`."""
+        """Close the board; see `Board.close`."""
         if self._board is not None:
             await self._board.close()
 
     @command(is_movement=True, verb="open")
     async def open_barrier(self, request: OpenBarrier, call: Invocation) -> MoveResult:
-        """Have it opened for one passage; answers when it is sensed to be open."""
+        """Open for one passage; return when the open limit is made."""
         return await self._move(request, call)
 
     @command(is_movement=True, verb="close")
     async def close_barrier(self, request: CloseBarrier, call: Invocation) -> MoveResult:
-        """Have it closed, where nobody is in the way; answers when it is sensed to be closed."""
+        """Close, if no person is in the way; return when the closed limit is made."""
         return await self._move(request, call)
 
     @command(is_movement=True, is_urgent=True)
     async def stop(self, _request: CommandArguments, _call: Invocation) -> StopResult:
-        """Have it stopped, in whatever state it is; what else was asked for is called off."""
+        """Stop, in every state; cancels every other movement."""
         self._stop_count += 1
         self._stops_in_progress += 1
         self._publish(self._machine.on_stop(_now_s()))
@@ -157,7 +155,7 @@ class BarrierDriver(Driver[SettingsT]):
                 await self._opened_board.open_all_relays()
                 self._machine.on_sent(Actuation(ActuationKind.RELEASE), _now_s())
         except BoardRefused as refused:
-            raise CommandFailure(RefusalReason.DEVICE_REFUSED, "The board would not.") from refused
+            raise CommandFailure(RefusalReason.DEVICE_REFUSED, "The board refused.") from refused
         finally:
             self._stops_in_progress -= 1
             self._schedule_relay_check()
@@ -165,7 +163,7 @@ class BarrierDriver(Driver[SettingsT]):
 
     @command(is_movement=True)
     async def acknowledge(self, request: AcknowledgeEmergency, call: Invocation) -> CommandOutput:
-        """Say, as a person who has looked, that an emergency is over; it may be closed again then."""
+        """Acknowledge the end of an emergency, on a person's word; closing is allowed again then."""
         before = self._cancellation_counts
         async with self._board_lock:
             await self._decide(request, call, before)
@@ -173,7 +171,7 @@ class BarrierDriver(Driver[SettingsT]):
 
     @command(is_movement=True)
     async def maintenance(self, request: SetMaintenance, call: Invocation) -> CommandOutput:
-        """Begin, prolong or end a technician's lease, under which commands move nothing."""
+        """Start, prolong or end a maintenance lease, during which commands move nothing."""
         before = self._cancellation_counts
         async with self._board_lock:
             await self._decide(request, call, before)
@@ -185,34 +183,34 @@ class BarrierDriver(Driver[SettingsT]):
             step = await self._decide(request, call, before)
             if step.actuation is not None:
                 await self._actuate(step.actuation)
-        travel = step.movement
-        if travel is not None:
-            await self._wait_for_movement(travel)
+        movement = step.movement
+        if movement is not None:
+            await self._wait_for_movement(movement)
         door = next(door for door in self._machine.doors if door.name == request.door)
-        took_s = 0.0 if travel is None else travel.ended_s - travel.requested_s
+        took_s = 0.0 if movement is None else movement.ended_s - movement.requested_s
         return MoveResult(state=door.state, duration_s=max(0.0, round(took_s, 2)))
 
     @property
     def _cancellation_counts(self) -> tuple[int, int]:
-        """How often all that was asked for was called off: by stops, by emergencies."""
+        """Number of cancellations of all movements: by stops, and by emergencies."""
         return self._stop_count, self._machine.emergency_count
 
     async def _decide(self, request: CommandArguments, call: Invocation, before: tuple[int, int]) -> Decision:
-        """Ask the machine, by what is sensed at this moment; the wire is held.
+        """Decide on the inputs of this moment; the board lock is held.
 
-        `before`: how often everything was called off when this command came.
+        `before`: the number of cancellations when this command came.
         """
         try:
             await self._read_inputs()
         except LinkError as error:
             raise CommandRefusal(
-                RefusalReason.LINK_FAILED, f"Nothing was asked of it: {error.text}"
+                RefusalReason.LINK_FAILED, f"Nothing was sent to the barrier: {error.text}"
             ) from error
         stops, emergencies = before
         if self._stop_count != stops or self._stops_in_progress:
-            raise CommandRefusal(RefusalReason.CANCELLED, "It was stopped meanwhile.")
+            raise CommandRefusal(RefusalReason.CANCELLED, "The barrier was stopped in the meantime.")
         if self._machine.emergency_count != emergencies:
-            raise CommandRefusal(RefusalReason.UNSAFE, "An emergency came in between.")
+            raise CommandRefusal(RefusalReason.UNSAFE, "An emergency occurred in the meantime.")
         if call.remaining_s <= 0:
             raise CommandRefusal(RefusalReason.EXPIRED, "The command came too late.")
         step = self._machine.on_command(request, call.transaction, _now_s())
@@ -220,7 +218,7 @@ class BarrierDriver(Driver[SettingsT]):
         return step
 
     async def _read_inputs(self) -> None:
-        """Read the inputs, and do at once what the machine has to do about them; the wire is held."""
+        """Read the inputs, and execute at once what the state machine decides; the board lock is held."""
         asked_s = _now_s()
         step = self._machine.on_inputs(
             self.settings.decode_inputs(await self._opened_board.read_inputs()), asked_s
@@ -229,11 +227,11 @@ class BarrierDriver(Driver[SettingsT]):
         if step.actuation is not None and not self._stops_in_progress:
             await self._actuate(step.actuation)
 
-    async def _actuate(self, act: Actuation) -> None:
-        """Write one thing to the board, once."""
-        board, door = self._opened_board, self.settings.doors[act.door]
+    async def _actuate(self, actuation: Actuation) -> None:
+        """Write one actuation to the board, once."""
+        board, door = self._opened_board, self.settings.doors[actuation.door]
         try:
-            match act.kind:
+            match actuation.kind:
                 case ActuationKind.OPEN:
                     await board.pulse_relay(door.open, self.settings.pulse_s)
                 case ActuationKind.CLOSE if door.close is not None:
@@ -241,35 +239,35 @@ class BarrierDriver(Driver[SettingsT]):
                 case _:
                     await board.open_all_relays()
         except BoardRefused as refused:
-            self._machine.on_refused(act, _now_s())
-            raise CommandRefusal(RefusalReason.DEVICE_REFUSED, "The board would not.") from refused
+            self._machine.on_refused(actuation, _now_s())
+            raise CommandRefusal(RefusalReason.DEVICE_REFUSED, "The board refused.") from refused
         except BaseException:
-            self._machine.on_sent(act, _now_s())  # it may have been done all the same
+            self._machine.on_sent(actuation, _now_s())  # it may have been executed nevertheless
             raise
         else:
-            self._machine.on_sent(act, _now_s())
+            self._machine.on_sent(actuation, _now_s())
         finally:
             self._schedule_relay_check()
 
-    async def _wait_for_movement(self, travel: Movement) -> None:
-        """Wait until a movement has ended; raises Failed where it did not arrive."""
+    async def _wait_for_movement(self, movement: Movement) -> None:
+        """Wait until a movement has ended; raises CommandFailure if it did not arrive."""
         if self._is_ended:
             raise _link_lost_error()
-        if travel.result is None:
+        if movement.result is None:
             arrival = asyncio.get_running_loop().create_future()
-            self._waiting_movements.append((travel, arrival))
+            self._waiting_movements.append((movement, arrival))
             await arrival
-        match travel.result:
+        match movement.result:
             case MovementResult.NOT_STARTED:
-                raise CommandFailure(RefusalReason.TIMED_OUT, "It has not begun to move.")
+                raise CommandFailure(RefusalReason.TIMED_OUT, "The barrier has not started to move.")
             case MovementResult.NOT_ARRIVED:
-                raise CommandFailure(RefusalReason.TIMED_OUT, "It has not arrived in time.")
+                raise CommandFailure(RefusalReason.TIMED_OUT, "The barrier has not arrived in time.")
             case MovementResult.STOPPED:
-                raise CommandFailure(RefusalReason.CANCELLED, "It was stopped.")
+                raise CommandFailure(RefusalReason.CANCELLED, "The barrier was stopped.")
             case MovementResult.REVERSED:
-                raise CommandFailure(RefusalReason.UNSAFE, "Somebody was in the way.")
+                raise CommandFailure(RefusalReason.UNSAFE, "A person or object was in the way.")
             case MovementResult.EMERGENCY:
-                raise CommandFailure(RefusalReason.UNSAFE, "An emergency came in between.")
+                raise CommandFailure(RefusalReason.UNSAFE, "An emergency occurred in the meantime.")
 
     async def _poll(self) -> None:
         missed = 0
@@ -281,7 +279,7 @@ class BarrierDriver(Driver[SettingsT]):
                     await self._check_relays()
                 missed = 0
             except CommandRefusal:
-                missed = 0  # the board would not: the next poll shows what comes of it
+                missed = 0  # the board refused: the next poll shows the consequence
             except LinkError as error:
                 missed += 1
                 if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:
@@ -290,13 +288,13 @@ class BarrierDriver(Driver[SettingsT]):
             await asyncio.sleep(max(0.0, began_s + self.settings.poll_s - _now_s()))
 
     async def _check_relays(self) -> None:
-        """Look, when that is due, whether relays are open that should be; one that we closed is let go of."""
+        """Check, when due, that relays are open; open one that a pulse of this driver has closed."""
         if self._relay_check_due_s is None or _now_s() < self._relay_check_due_s:
             return
         first, written, self._relay_check_due_s = self._machine.is_new, self._write_count, None
         closed = await self._opened_board.read_relays()
         if self._write_count != written or self._stops_in_progress:
-            return  # another pulse has begun meanwhile, and another look is due
+            return  # another pulse has begun in the meantime, and another check is due
         stuck = any(closed[relay] for door in self.settings.doors for relay in door.relays)
         news = stuck and not self._machine.is_relay_stuck
         self._publish(self._machine.on_relays(closed=stuck, now_s=_now_s()))
@@ -312,15 +310,15 @@ class BarrierDriver(Driver[SettingsT]):
         self._write_count += 1
 
     def _publish(self, step: Decision) -> None:
-        """Let `watch` yield what a step says, and tell those who wait for a movement that has ended."""
-        for said in step.observations:
-            self._output_queue.put_nowait(said)
+        """Emit the observations of a decision, and wake the commands whose movement has ended."""
+        for output in step.observations:
+            self._output_queue.put_nowait(output)
         status = device_state(self._machine.state(_now_s()))
         if status != self._status:
             self._status = status
             self._output_queue.put_nowait(status)
-        for travel, arrival in self._waiting_movements:
-            if travel.result is not None and not arrival.done():
+        for movement, arrival in self._waiting_movements:
+            if movement.result is not None and not arrival.done():
                 arrival.set_result(None)
         self._waiting_movements = [one for one in self._waiting_movements if not one[1].done()]
 
@@ -331,9 +329,11 @@ class BarrierDriver(Driver[SettingsT]):
 
 
 def _link_lost_error() -> CommandFailure:
-    return CommandFailure(RefusalReason.LINK_FAILED, "The link was lost while it moved: it may have arrived.")
+    return CommandFailure(
+        RefusalReason.LINK_FAILED, "The link was lost during the movement: the barrier may have arrived."
+    )
 
 
 def _now_s() -> float:
-    """Seconds of the clock that nobody sets."""
+    """Return the event loop's monotonic time, in seconds."""
     return asyncio.get_running_loop().time()

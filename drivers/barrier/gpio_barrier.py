@@ -1,4 +1,4 @@
-"""Barriers at GPIO lines of the machine itself."""
+"""Barriers on GPIO lines of the gateway's own machine."""
 
 from pydantic import Field
 
@@ -11,14 +11,14 @@ from drivers.barrier.driver import BarrierDriver
 class GpioBarrierSettings(BoardBarrierSettings):
     """Settings of one barrier and its lines."""
 
-    board: GpioBoardSettings = Field(description="The board whose relays work the barrier.")
+    board: GpioBoardSettings = Field(description="Board with the relays of the barrier.")
 
 
 class GpioBarrier(BarrierDriver[GpioBarrierSettings]):
-    """A barrier whose relays and inputs hang on a GPIO chip."""
+    """A barrier whose relays and inputs are lines of a GPIO chip."""
 
     settings_model = GpioBarrierSettings
 
     def build_board(self) -> Board:
-        """See `BarrierDriver`."""
+        """Implement `BarrierDriver.build_board`."""
         return self.settings.build_board(self.links)

@@ -1,4 +1,4 @@
-"""Barriers on relay and input boards that speak Modbus, over TCP or on a serial line."""
+"""Barriers on relay and input boards with Modbus, over TCP or on a serial line."""
 
 from pydantic import Field
 
@@ -12,15 +12,15 @@ from drivers.links.recording import dissect as meanings
 class ModbusBarrierSettings(BoardBarrierSettings):
     """Settings of one barrier and its board."""
 
-    board: AnyModbusBoard = Field(description="The board whose relays work the barrier.")
+    board: AnyModbusBoard = Field(description="Board with the relays of the barrier.")
 
 
 class ModbusBarrier(BarrierDriver[ModbusBarrierSettings]):
-    """A barrier behind a Modbus board: Waveshare, Wiren Board, KMtronic, or any other by its map."""
+    """A barrier on a Modbus board: Waveshare, Wiren Board, KMtronic, or another make by its register map."""
 
     settings_model = ModbusBarrierSettings
     describe_chunk = staticmethod(meanings.describe_modbus)
 
     def build_board(self) -> Board:
-        """See `BarrierDriver`."""
+        """Implement `BarrierDriver.build_board`."""
         return self.settings.build_board(self.links)

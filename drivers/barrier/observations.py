@@ -1,7 +1,7 @@
-"""What a barrier can say: how it stands, who passed on which permit, and what should alarm somebody.
+"""Observations of a barrier: its state, passages with their permits, and alarms.
 
-A state comes from inputs alone. That a frame was sent moves nothing here: OPEN is said when the open limit is
-made, and what lies between the ends is named after the end that was left.
+The state follows from inputs alone; a frame that was sent changes nothing here. OPEN means that the open
+limit switch is made. A position between the ends is named after the end that the barrier has left.
 """
 
 from typing import ClassVar
@@ -14,75 +14,82 @@ DOOR_NAME_PATTERN = r"^[a-z0-9]?[a-z0-9-]{0,31}$"
 
 
 class MovementState(OpenEnum):
-    """How a barrier, or one of its doors, stands."""
+    """State of a barrier, or of one of its doors."""
 
     UNKNOWN = "unknown"
-    """Between its ends since we look, or not looked at yet."""
+    """Between its ends since the first reading, or not read yet."""
     CLOSED = "closed"
     OPENING = "opening"
-    """It has left the closed limit, and may still arrive in time."""
+    """It has left the closed limit, and the time for opening has not passed."""
     OPEN = "open"
     CLOSING = "closing"
-    """It has left the open limit, and may still arrive in time."""
+    """It has left the open limit, and the time for closing has not passed."""
     STOPPED = "stopped"
-    """Between its ends for longer than it travels, after somebody had it stopped."""
+    """Between its ends for longer than its travel time, after a stop command."""
     BLOCKED = "blocked"
-    """Between its ends for longer than it travels, and nobody had it stopped."""
+    """Between its ends for longer than its travel time, without a stop command."""
     EMERGENCY_OPEN = "emergency_open"
-    """The emergency input was active, and nobody has acknowledged yet that it is over."""
+    """The emergency input was active, and its end is not acknowledged yet."""
     FAULT = "fault"
-    """What is sensed cannot be."""
+    """The inputs contradict each other, or are not plausible."""
     MAINTENANCE = "maintenance"
-    """Somebody works on it: the key switch is turned, or a technician holds a lease."""
+    """Maintenance: the key switch is turned, or a technician has a maintenance lease."""
 
 
 class StateReason(OpenEnum):
-    """What makes the state as it is, where that is not in the limits."""
+    """Cause of a barrier's state, where it is not the limit switches."""
 
     LIMIT_SWITCHES = "limit_switches"
-    """The limits alone say so."""
+    """The limit switches alone."""
     EMERGENCY = "emergency"
     """The emergency input is active."""
     EMERGENCY_UNACKNOWLEDGED = "emergency_unacknowledged"
-    """The emergency input is at rest again; a person has to acknowledge that."""
+    """The emergency input is at rest again; a person must acknowledge that."""
     KEY_SWITCH = "key_switch"
     MAINTENANCE_LEASE = "maintenance_lease"
-    """A technician works on it, and said so by command."""
+    """A technician has taken a maintenance lease by command."""
     BOTH_LIMITS = "both_limits"
-    """Both limits are made at once."""
+    """Both limit switches of a door are made at the same time."""
     NO_LIMIT = "no_limit"
-    """No limit is made for much longer than it travels."""
+    """No limit switch is made for much longer than the travel time."""
     CHATTER = "chatter"
     """A contact changes more often than a machine can move."""
     CONTROLLER_FAULT = "controller_fault"
-    """The machine's own controller says that it is not well."""
+    """The barrier's own controller reports a fault."""
     RELAY_STUCK = "relay_stuck"
     """A relay of the board is closed that should be open."""
     UNKNOWN = "unknown"
 
 
 class DoorState(DataModel):
-    """One boom or door, and what its inputs say. None: not wired."""
+    """State and inputs of one boom or door. None: not wired."""
 
     unredacted_fields = frozenset(
         {"door", "state", "open_limit", "closed_limit", "presence", "entry_side", "exit_side"}
     )
 
     door: str = Field(
-        "", pattern=DOOR_NAME_PATTERN, description="Its name; the only one has none.", examples=["first"]
+        "",
+        pattern=DOOR_NAME_PATTERN,
+        description="Name of the door; empty if there is only one.",
+        examples=["first"],
     )
-    state: MovementState = Field(description="How it stands.", examples=["closed"])
-    open_limit: bool = Field(description="It is sensed to be open.", examples=[False])
-    closed_limit: bool = Field(description="It is sensed to be closed.", examples=[True])
+    state: MovementState = Field(description="State of the door.", examples=["closed"])
+    open_limit: bool = Field(description="The open limit switch is made.", examples=[False])
+    closed_limit: bool = Field(description="The closed limit switch is made.", examples=[True])
     presence: bool | None = Field(
-        None, description="Somebody or something is sensed in its way.", examples=[False]
+        None, description="A person or object is detected in the way of the door.", examples=[False]
     )
-    entry_side: bool | None = Field(None, description="Somebody is sensed before it.", examples=[True])
-    exit_side: bool | None = Field(None, description="Somebody is sensed behind it.", examples=[False])
+    entry_side: bool | None = Field(
+        None, description="A person is detected on the entry side.", examples=[True]
+    )
+    exit_side: bool | None = Field(
+        None, description="A person is detected on the exit side.", examples=[False]
+    )
 
 
 class BarrierState(Observation):
-    """How the barrier stands, said at every change of it or of an input."""
+    """State of the barrier, emitted whenever the state or an input changes."""
 
     event_type: ClassVar[str] = "barrier.state"
     data_class: ClassVar[DataClass] = DataClass.RECORD
@@ -99,10 +106,10 @@ class BarrierState(Observation):
     }
 
     state: MovementState = Field(
-        description="How it stands; of several doors, what most calls for attention.", examples=["closed"]
+        description="State of the barrier; of two doors, the more severe state.", examples=["closed"]
     )
     reason: StateReason = Field(
-        StateReason.LIMIT_SWITCHES, description="What makes it so.", examples=["limit_switches"]
+        StateReason.LIMIT_SWITCHES, description="Cause of the state.", examples=["limit_switches"]
     )
     doors: tuple[DoorState, ...] = Field(
         min_length=1,
@@ -110,36 +117,38 @@ class BarrierState(Observation):
         examples=[[{"state": "closed", "open_limit": False, "closed_limit": True, "presence": False}]],
     )
     emergency: bool | None = Field(
-        None, description="The emergency input is active, or its wire broken.", examples=[False]
+        None, description="The emergency input is active, or its wire is broken.", examples=[False]
     )
     key_switch: bool | None = Field(
         None, description="The key switch at the barrier is turned.", examples=[False]
     )
     controller_ok: bool | None = Field(
-        None, description="The machine's own controller says that it is well.", examples=[True]
+        None, description="The barrier's own controller reports that it is ready.", examples=[True]
     )
     open_at_start: bool = Field(
         False,
-        description="It was not closed when the gateway first looked: it may stand open for an emergency "
-        "that nobody here has seen, so it is not closed before a person acknowledges that.",
+        description="The barrier was not closed at the first reading after a start. It may be open for an "
+        "emergency before that start, so it is not closed until a person acknowledges that.",
         examples=[False],
     )
-    stale: bool = Field(False, description="The link has failed since: this is how it was.", examples=[False])
+    stale: bool = Field(
+        False, description="The link has failed since: this is the last known state.", examples=[False]
+    )
 
 
 class PassageDirection(OpenEnum):
-    """Which way somebody went."""
+    """Direction of a passage."""
 
     FORWARD = "forward"
-    """The way the lane is meant to be used."""
+    """The intended direction of the lane."""
     REVERSE = "reverse"
     TURNED_BACK = "turned_back"
-    """Into the passage and back out: nobody passed."""
+    """Into the passage and back out again: not passed."""
     UNKNOWN = "unknown"
 
 
 class BarrierPassage(Observation):
-    """Somebody has left the passage, on a permit or without one."""
+    """End of a passage, with a permit or without one."""
 
     event_type: ClassVar[str] = "barrier.passage"
     data_class: ClassVar[DataClass] = DataClass.RECORD
@@ -152,60 +161,66 @@ class BarrierPassage(Observation):
     }
 
     door: str = Field(
-        "", pattern=DOOR_NAME_PATTERN, description="Which door; the only one has no name.", examples=[""]
+        "",
+        pattern=DOOR_NAME_PATTERN,
+        description="Name of the door; empty if there is only one.",
+        examples=[""],
     )
-    direction: PassageDirection = Field(description="Which way they went.", examples=["forward"])
+    direction: PassageDirection = Field(description="Direction of the passage.", examples=["forward"])
     permitted: bool = Field(
-        description="A permit stood for it; the event's transaction is the permit's.", examples=[True]
+        description="A permit was valid for the passage; the event's transaction is that of the permit.",
+        examples=[True],
     )
     tailgating: bool = Field(
-        False, description="It was not, while the barrier was open on a permit.", examples=[False]
+        False, description="The passage had no permit, while the barrier was open on one.", examples=[False]
     )
     duration_s: float = Field(
-        ge=0, description="How long somebody was sensed in the passage, in seconds.", examples=[1.8]
+        ge=0, description="Time for which a person was detected in the passage, in seconds.", examples=[1.8]
     )
 
 
 class AlarmKind(OpenEnum):
-    """What somebody should know of at once."""
+    """Kind of alarm."""
 
     TAILGATING = "tailgating"
-    """Somebody passes on a permit that another has used, or that has ended."""
+    """Passage on a permit that was already used, or has ended."""
     REVERSE_PASSAGE = "reverse_passage"
-    """Somebody came through from behind."""
+    """Passage from the exit side."""
     FORCED_OPEN = "forced_open"
-    """It left the closed limit, and neither we nor an input at the barrier had told it to."""
+    """It left the closed limit without a command and without an input at the barrier."""
     OBSTRUCTION_WHILE_CLOSING = "obstruction_while_closing"
-    """Somebody is in the way while it closes."""
+    """Obstruction (EN 12453): the presence detector responds while the door closes."""
     EMERGENCY = "emergency"
     """The emergency input became active, or its wire broke."""
     EMERGENCY_CLEARED = "emergency_cleared"
-    """A person has acknowledged that the emergency is over."""
+    """A person has acknowledged the end of the emergency."""
     OPEN_TOO_LONG = "open_too_long"
-    """It stands open for longer than it should; the gateway leaves it so."""
+    """Open for longer than `max_open_s`; the gateway leaves it open."""
     NOT_STARTED = "not_started"
-    """It was told to move, and has not begun to."""
+    """A commanded movement has not started in time."""
     NOT_ARRIVED = "not_arrived"
-    """It moves, or should, for longer than it may."""
+    """A movement has not ended in time."""
     IMPLAUSIBLE_INPUTS = "implausible_inputs"
-    """What is sensed cannot be; `why` of the state says what."""
+    """The inputs are not plausible; `reason` of the state is the cause."""
     RELAY_STUCK = "relay_stuck"
     """A relay of the board is closed that should be open."""
     UNKNOWN = "unknown"
 
 
 class BarrierAlarm(Observation):
-    """Something at the barrier that somebody should know of at once."""
+    """Alarm of a barrier, for immediate attention."""
 
     event_type: ClassVar[str] = "barrier.alarm"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     unredacted_fields = Observation.unredacted_fields | {"kind", "door", "text"}
 
-    kind: AlarmKind = Field(description="What it is.", examples=["tailgating"])
+    kind: AlarmKind = Field(description="Kind of alarm.", examples=["tailgating"])
     door: str | None = Field(
-        None, description="Which door, where it concerns one; the only one has an empty name.", examples=[""]
+        None,
+        description="Name of the door, if the alarm concerns one; empty if there is only one.",
+        examples=[""],
     )
     text: str = Field(
-        description="A sentence for a person. Never personal data.",
-        examples=["Somebody followed on a permit that was used already."],
+        description="One sentence for the officer, without personal data.",
+        examples=["A person followed on a permit that was already used."],
     )

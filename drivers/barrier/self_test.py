@@ -1,4 +1,4 @@
-"""The internal check of barriers: what the inputs say at a moment, and whether that can be. Moves nothing."""
+"""Internal self-test of barriers: reading and plausibility of all inputs. Moves nothing."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from drivers.self_test import SelfTestStep
 
 
 def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float) -> Iterator[SelfTestStep]:
-    """Judge one reading of all inputs that took so long, in milliseconds."""
+    """Yield the steps of one reading of all inputs that took `took_ms` milliseconds."""
     yield SelfTestStep(
         name="board.answers",
         outcome=Outcome.SUCCESSFUL if took_ms <= 1000 * settings.poll_s else Outcome.UNDETERMINED,
-        text=f"Its inputs were read in {took_ms:.0f} ms.",
+        text=f"The inputs were read in {took_ms:.0f} ms.",
         measured=round(took_ms, 1),
         unit="ms",
         at_most=1000 * settings.poll_s,
@@ -23,7 +23,7 @@ def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float
         yield SelfTestStep(
             name=f"{wiring.name}.limits",
             outcome=Outcome.FAILED if both else Outcome.SUCCESSFUL,
-            text="Both ends are sensed at once." if both else f"It is sensed to be {where}.",
+            text="Both limit switches are made at the same time." if both else f"The door is {where}.",
             action="call_support" if both else "none",
             how="Check the limit switches and their wiring: one of them is stuck or shorted." if both else "",
         )
@@ -46,17 +46,17 @@ def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float
         yield SelfTestStep(
             name="controller",
             outcome=Outcome.SUCCESSFUL if sensed.controller_ok else Outcome.FAILED,
-            text="Its controller is well." if sensed.controller_ok else "Its controller reports a fault.",
+            text="The controller is ready." if sensed.controller_ok else "The controller reports a fault.",
             action="none" if sensed.controller_ok else "call_support",
         )
 
 
 def _covered(name: str, *, seen: bool) -> SelfTestStep:
-    """A photocell or loop: nobody knows from here whether somebody stands there."""
+    """Build the step of a photocell or loop: a person there and a dirty lens look the same."""
     return SelfTestStep(
         name=name,
         outcome=Outcome.UNDETERMINED if seen else Outcome.SUCCESSFUL,
-        text="Somebody is there, or it is dirty or out of line." if seen else "Nobody is there.",
+        text="A person is there, or it is dirty or misaligned." if seen else "It is clear.",
         action="clean" if seen else "none",
-        how="If nobody stands there, clean it and align it." if seen else "",
+        how="If no person is there, clean it and align it." if seen else "",
     )

@@ -11,14 +11,14 @@ from drivers.barrier.driver import BarrierDriver
 class SerialRelaySettings(BoardBarrierSettings):
     """Settings of one barrier and its board."""
 
-    board: AnySerialBoard = Field(description="The board whose relays work the barrier.")
+    board: AnySerialBoard = Field(description="Board with the relays of the barrier.")
 
 
 class SerialRelay(BarrierDriver[SerialRelaySettings]):
-    """A barrier behind a Numato or LCUS board."""
+    """A barrier on a Numato or LCUS board."""
 
     settings_model = SerialRelaySettings
 
     def build_board(self) -> Board:
-        """See `BarrierDriver`."""
+        """Implement `BarrierDriver.build_board`."""
         return self.settings.build_board(self.links)

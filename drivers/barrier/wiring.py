@@ -1,6 +1,6 @@
-"""How a barrier is wired to its board, how long it may take, and which of that is refused as dangerous.
+"""Wiring and times of a barrier, and the checks that refuse dangerous wiring.
 
-Sources: EN 12453 (an arm that can close on somebody needs a detector of presence), EN 17352 (powered gates on
+Sources: EN 12453 (an arm that can close on a person needs a presence detector), EN 17352 (powered gates on
 escape routes), and the manuals of Magnetic's MGC controllers (pulse inputs of 0.2 to 1 s; an emergency input
 that opens when it is *interrupted*).
 """
@@ -16,7 +16,7 @@ from drivers.barrier.observations import DOOR_NAME_PATTERN
 from drivers.links.settings import Settings
 
 MAX_PULSE_S = 1.0
-"""A contact is open again after so long, whatever happens."""
+"""Upper bound on the time for which a relay is closed, in seconds."""
 
 
 class InputContact(BaseModel):
@@ -24,14 +24,15 @@ class InputContact(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    input: int = Field(ge=0, description="Which input of the board, counted from 0.", examples=[4])
+    input: int = Field(ge=0, description="Number of the input at the board, counted from 0.", examples=[4])
     contact: Literal["no", "nc"] = Field(
-        description="no: it closes when it has something to say; nc: it opens then, as a cut wire does.",
+        description="no (normally open): closes when active; nc (normally closed): opens when active, as "
+        "does a cut wire.",
         examples=["nc"],
     )
 
     def is_active(self, circuits: Sequence[bool]) -> bool:
-        """Whether it has something to say. `circuits`: where current flows."""
+        """Return True if the contact is active. `circuits`: True where current flows, by input."""
         return circuits[self.input] == (self.contact == "no")
 
 
@@ -46,53 +47,62 @@ NormallyClosed = Annotated[InputContact, _number_for("nc")]
 
 
 class DoorWiring(BaseModel):
-    """One boom or door: the relays that work its contacts, the inputs that tell of it."""
+    """Wiring of one boom or door: relays of its contacts, and inputs of its sensors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: str = Field(
-        "", pattern=DOOR_NAME_PATTERN, description="Its name, where there are two.", examples=["first"]
+        "", pattern=DOOR_NAME_PATTERN, description="Name of the door, if there are two.", examples=["first"]
     )
-    open: int = Field(ge=0, description="Relay that has it opened, counted from 0.", examples=[0])
+    open: int = Field(ge=0, description="Relay of the open contact, counted from 0.", examples=[0])
     close: int | None = Field(
         None,
         ge=0,
-        description="Relay that has it closed; without it, its controller closes it by itself.",
+        description="Relay of the close contact; without it, the barrier's own controller closes the door.",
         examples=[1],
     )
     stop: int | None = Field(
         None,
         ge=0,
-        description="Relay that has it stopped. Leave none out that the machine has.",
+        description="Relay of the stop contact. Required wherever the machine has one.",
         examples=[2],
     )
-    open_limit: NormallyOpen = Field(description="It is open. A number is a contact that closes then.")
-    closed_limit: NormallyOpen = Field(description="It is closed. A number is a contact that closes then.")
+    open_limit: NormallyOpen = Field(
+        description="Open limit switch. A number means a contact that closes at this end."
+    )
+    closed_limit: NormallyOpen = Field(
+        description="Closed limit switch. A number means a contact that closes at this end."
+    )
     presence: NormallyClosed | None = Field(
         None,
-        description="Photocell or scanner across its way. A number is a contact that opens when somebody is "
-        "there, so that a cut wire keeps it from closing. An induction loop alone does not see people.",
+        description="Presence detector (photocell or scanner) across the way of the door. A number means a "
+        "contact that opens on presence, so that a cut wire prevents closing. An induction loop alone does "
+        "not detect people.",
     )
-    entry_side: NormallyOpen | None = Field(None, description="Loop or mat before it: who wants to pass.")
-    exit_side: NormallyOpen | None = Field(None, description="Loop or mat behind it: who has passed.")
+    entry_side: NormallyOpen | None = Field(
+        None, description="Loop or mat on the entry side: detects an approach."
+    )
+    exit_side: NormallyOpen | None = Field(
+        None, description="Loop or mat on the exit side: detects the end of a passage."
+    )
 
     @model_validator(mode="after")
     def _sees_whom_it_closes_on(self) -> Self:
         if self.close is not None and self.presence is None:
             raise ValueError(
-                "close needs presence: wire a photocell or scanner to an input, or leave close out and let "
-                "the machine's own controller close"
+                "close needs presence: wire a photocell or scanner to an input, or omit close so that "
+                "the machine's own controller closes"
             )
         return self
 
     @property
     def relays(self) -> list[int]:
-        """Every relay it uses."""
+        """All relays of the door."""
         return [relay for relay in (self.open, self.close, self.stop) if relay is not None]
 
     @property
     def contacts(self) -> Iterator[InputContact]:
-        """Every input it uses."""
+        """All inputs of the door."""
         for contact in (self.open_limit, self.closed_limit, self.presence, self.entry_side, self.exit_side):
             if contact is not None:
                 yield contact
@@ -100,7 +110,7 @@ class DoorWiring(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class DoorInputs:
-    """What the inputs of one door say. None: not wired."""
+    """Input values of one door. None: not wired."""
 
     open_limit: bool
     closed_limit: bool
@@ -111,7 +121,7 @@ class DoorInputs:
 
 @dataclass(frozen=True, slots=True)
 class BarrierInputs:
-    """What all inputs say at one moment. None: not wired."""
+    """All input values at one moment. None: not wired."""
 
     doors: tuple[DoorInputs, ...]
     emergency: bool | None = None
@@ -121,81 +131,95 @@ class BarrierInputs:
 
 
 class BarrierSettings(Settings):
-    """What all barriers are configured by; the settings of a driver derive from this."""
+    """Common settings of all barriers; the settings of a driver derive from this class."""
 
     doors: tuple[DoorWiring, ...] = Field(
         min_length=1,
         max_length=2,
-        description="The boom; or the two doors of a gate, in the order they are walked through, of which "
-        "one at most is open.",
+        description="The boom; or the two doors of a gate in walking order, of which at most one is open.",
     )
     emergency: int | None = Field(
         None,
         ge=0,
         description="Input of the fire alarm or emergency button. Its circuit is closed at rest: a cut wire "
-        "is an emergency.",
+        "counts as an emergency.",
         examples=[5],
     )
     no_emergency_input: bool = Field(
         False,
-        description="There is no emergency input: its alarm reaches the machine's controller alone.",
+        description="There is no emergency input: the alarm reaches only the machine's controller.",
         examples=[False],
     )
     key_switch: NormallyOpen | None = Field(
-        None, description="Key switch at the barrier: while it is turned, commands move nothing."
+        None, description="Key switch at the barrier: while it is turned, no command moves the barrier."
     )
     controller_ok: NormallyOpen | None = Field(
-        None, description="The machine's own controller is well. A number is a contact that is closed then."
+        None,
+        description="Ready contact of the machine's own controller. A number means a contact that is closed "
+        "when ready.",
     )
     local_button: NormallyOpen | None = Field(
-        None, description="Button at the barrier that has it opened: an opening behind it is not forced."
+        None, description="Open button at the barrier: an opening after it is not reported as forced."
     )
 
     poll_s: float = Field(
-        0.2, ge=0.02, le=0.2, description="How often the inputs are read, in seconds.", examples=[0.2]
+        0.2,
+        ge=0.02,
+        le=0.2,
+        description="Interval between readings of the inputs, in seconds.",
+        examples=[0.2],
     )
     pulse_s: float = Field(
         0.5,
         ge=0.1,
         le=MAX_PULSE_S,
-        description="How long a contact is closed to ask for something, in seconds.",
+        description="Duration of the relay pulse of a command, in seconds.",
         examples=[0.5],
     )
     start_timeout_s: float = Field(
         1.5,
         gt=0,
         le=15,
-        description="It has left its end so long after it was told to; longer for one that warns first.",
+        description="Time within which a movement leaves its end, in seconds; longer for machines that warn "
+        "first.",
         examples=[1.5],
     )
     open_timeout_s: float = Field(
-        6.0, gt=0, le=60, description="How long opening may take, in seconds.", examples=[6.0]
+        6.0, gt=0, le=60, description="Upper bound on the time for opening, in seconds.", examples=[6.0]
     )
     close_timeout_s: float = Field(
-        8.0, gt=0, le=60, description="How long closing may take, in seconds.", examples=[8.0]
+        8.0, gt=0, le=60, description="Upper bound on the time for closing, in seconds.", examples=[8.0]
     )
     permit_s: float = Field(
-        8.0, ge=1, le=120, description="How long a permit stands once it is open, in seconds.", examples=[8.0]
+        8.0,
+        ge=1,
+        le=120,
+        description="Validity of a permit after the door is open, in seconds.",
+        examples=[8.0],
     )
     dead_time_s: float = Field(
         0.3,
         ge=0.3,
         le=5,
-        description="Between the end of one contact and the beginning of its opposite, in seconds.",
+        description="Dead time between the end of one contact and the start of its opposite, in seconds.",
         examples=[0.3],
     )
     max_open_s: float = Field(
-        60.0, gt=0, le=86_400, description="Open for longer, it is reported; nothing moves.", examples=[60.0]
+        60.0,
+        gt=0,
+        le=86_400,
+        description="Open time after which an alarm is raised, in seconds; nothing moves.",
+        examples=[60.0],
     )
     min_interval_s: float = Field(
-        2.0, ge=2, le=60, description="Two movements are asked for so far apart, in seconds.", examples=[2.0]
+        2.0, ge=2, le=60, description="Shortest interval between two movements, in seconds.", examples=[2.0]
     )
     max_per_minute: int = Field(
-        12, ge=1, le=30, description="How many movements are asked for in a minute at most.", examples=[12]
+        12, ge=1, le=30, description="Highest number of movements per minute.", examples=[12]
     )
     open_in_fault: bool = Field(
         False,
-        description="Whether it may be told to open while what is sensed cannot be. It never closes then.",
+        description="Allows opening while the inputs are not plausible. Closing is never allowed then.",
         examples=[False],
     )
 
@@ -203,7 +227,7 @@ class BarrierSettings(Settings):
     def _not_dangerous(self) -> Self:
         names = [door.name for door in self.doors]
         if len(names) == 2 and ("" in names or len(set(names)) < 2):
-            raise ValueError("doors: give both a name, and not the same")
+            raise ValueError("doors: two doors need two different names")
         for what, used in (
             ("relay", [relay for door in self.doors for relay in door.relays]),
             ("input", [contact.input for contact in self._contacts()]),
@@ -212,10 +236,10 @@ class BarrierSettings(Settings):
                 raise ValueError(f"{what} {twice[0]} is used twice: every {what} has one meaning")
         if (self.emergency is None) != self.no_emergency_input:
             raise ValueError(
-                "emergency: wire the fire alarm to an input, or say no_emergency_input = true where it "
+                "emergency: wire the fire alarm to an input, or write no_emergency_input = true where it "
                 "reaches the machine's controller alone"
                 if self.emergency is None
-                else "no_emergency_input: there is an emergency input; leave one of them out"
+                else "no_emergency_input: there is an emergency input; remove one of the two keys"
             )
         return self
 
@@ -229,7 +253,7 @@ class BarrierSettings(Settings):
                 yield contact
 
     def decode_inputs(self, circuits: Sequence[bool]) -> BarrierInputs:
-        """What the inputs say. `circuits`: where current flows."""
+        """Decode the inputs. `circuits`: True where current flows, by input."""
 
         def says(contact: InputContact | None) -> bool | None:
             return None if contact is None else contact.is_active(circuits)
@@ -252,7 +276,7 @@ class BarrierSettings(Settings):
         )
 
     def board_objection(self, board: Board) -> str | None:
-        """Why a barrier wired like this must not hang on that board; None: it may."""
+        """Return the reason why this barrier must not be wired to that board; None if it may."""
         relays = max(relay for door in self.doors for relay in door.relays)
         inputs = max(contact.input for contact in self._contacts())
         if relays >= board.relays:

@@ -1,1 +1,1 @@
-"""Fingerprint scanners: what they can say, how a capture goes, and a module or package a protocol."""
+"""Fingerprint scanners: observations, captures, and one module or package for each protocol."""

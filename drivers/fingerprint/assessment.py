@@ -1,4 +1,4 @@
-"""Judges one image: is it a print, of the fingers asked for, and good enough; if not, what would help."""
+"""Assessment of one image: presence of a print, number of fingers, quality, and feedback for the person."""
 
 import time
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.observation import Outcome
 
 THUMB_AND_INDEX, MIDDLE, RING_AND_LITTLE = 30, 20, 10
-"""NFIQ 2 at plain enrolment: BSI TR-03121, the thresholds for single fingers."""
+"""Minima of NFIQ 2 at plain enrolment (BSI TR-03121, thresholds for single fingers)."""
 _ENROLMENT_NFIQ2 = {
     "thumb": THUMB_AND_INDEX,
     "index": THUMB_AND_INDEX,
@@ -26,57 +26,57 @@ _ENROLMENT_NFIQ2 = {
     "little": RING_AND_LITTLE,
 }
 TOO_LIGHT, TOO_DARK = 200.0, 80.0
-"""Mean grey of a print that is hardly there, and of one whose valleys are filled; 0 black, 255 white."""
+"""Mean grey of a print that is too faint, and of one with filled valleys; 0 black, 255 white."""
 SMALL = 0.12
-"""So little of the picture is a print that only a part of the finger lies there."""
+"""Share of the picture below which only a part of the finger is on the platen."""
 OFF_CENTRE = 0.18
-"""How far, in widths or heights of the picture, the print's middle may be from the picture's."""
+"""Allowed distance of the print's centre from the picture's, in widths or heights of the picture."""
 DIRTY = 0.08
-"""How much of the picture beside the print may be something else."""
+"""Allowed share of the picture beside the print that is not background."""
 TANGLED = 0.07
-"""How much of the picture may be a tangle: prints of any skin have up to 0.04, grease has 0.1 and more."""
+"""Allowed share of tangled blocks: prints of any skin have up to 0.04, grease has 0.1 and more."""
 FINGER_WITHOUT_RIDGES = 0.25
-"""So much that shows no ridges is no dirt, but a finger."""
+"""Share without ridges from which it is not dirt, but a finger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What was found in one image."""
+    """Result of the assessment of one image."""
 
     quality: ImageQuality | None
-    """None where the image must not be used: no print, or not as many as asked for."""
+    """None where the image must not be used: no print, or a wrong number of fingers."""
     failure: CaptureFailure | None = None
-    """How the capture ends if no other image suffices."""
+    """End of the capture if no other image suffices."""
     feedback: tuple[FeedbackCode, ...] = ()
-    """What would help the next time, the most important first."""
+    """Feedback for the next placement, the most important first."""
     is_dirty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRequirements:
-    """What the image should show."""
+    """Requirements on the image."""
 
     position: FingerPosition
     purpose: CapturePurpose
     count: int
     minimum: float | None = None
-    """The least value asked for by configuration, whatever the purpose."""
+    """Configured minimum of the quality value, whatever the purpose."""
 
 
-def assess(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) -> Assessment:
-    """Judge an image. Takes as long as the measure does: call it in a thread."""
+def assess(raster: Raster, requirements: CaptureRequirements, measure: QualityMeasure) -> Assessment:
+    """Assess an image. Takes as long as the measure: call it in a thread."""
     view = analyse_image(raster)
     if view.prints == 0:
         return _no_print(view)
-    if view.prints != asked.count:
-        more = view.prints > asked.count
+    if view.prints != requirements.count:
+        more = view.prints > requirements.count
         return Assessment(
             None,
             CaptureFailure(CaptureOutcome.WRONG_FINGER_COUNT),
             (FeedbackCode.TOO_MANY_FINGERS if more else FeedbackCode.TOO_FEW_FINGERS,),
         )
     dirty = view.dirt > DIRTY or view.tangle > TANGLED
-    quality = measure_quality(raster, asked, measure)
+    quality = measure_quality(raster, requirements, measure)
     if quality.outcome is not Outcome.FAILED:
         return Assessment(quality, is_dirty=dirty)
     if dirty:
@@ -90,11 +90,13 @@ def assess(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) 
     return Assessment(quality, CaptureFailure(CaptureOutcome.UNREADABLE, reason), feedback)
 
 
-def measure_quality(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) -> ImageQuality:
-    """The quality of an image and whether it suffices."""
+def measure_quality(
+    raster: Raster, requirements: CaptureRequirements, measure: QualityMeasure
+) -> ImageQuality:
+    """Measure the quality of an image and compare it with the required minimum."""
     begun_s = time.perf_counter()
     value = measure.value(raster)
-    minimum = required_minimum(asked, measure)
+    minimum = required_minimum(requirements, measure)
     if minimum is None:
         outcome = Outcome.UNDETERMINED
     else:
@@ -108,19 +110,19 @@ def measure_quality(raster: Raster, asked: CaptureRequirements, measure: Quality
     )
 
 
-def required_minimum(asked: CaptureRequirements, measure: QualityMeasure) -> float | None:
-    """What is asked of an image: the configured minimum, else BSI's where it applies, else nothing."""
-    if asked.minimum is not None:
-        return asked.minimum
-    if asked.purpose is not CapturePurpose.ENROLMENT or not measure.has_enrolment_minimum:
+def required_minimum(requirements: CaptureRequirements, measure: QualityMeasure) -> float | None:
+    """Return the required minimum: the configured one, else BSI's where it applies, else None."""
+    if requirements.minimum is not None:
+        return requirements.minimum
+    if requirements.purpose is not CapturePurpose.ENROLMENT or not measure.has_enrolment_minimum:
         return None
-    # Several fingers in one picture have one value: as much is asked of it as of the least of them.
-    wanted = [_ENROLMENT_NFIQ2.get(finger.rpartition("_")[2]) for finger in asked.position.fingers]
+    # Several fingers in one picture have one value: the requirement is the lowest of theirs.
+    wanted = [_ENROLMENT_NFIQ2.get(finger.rpartition("_")[2]) for finger in requirements.position.fingers]
     return min((value for value in wanted if value is not None), default=THUMB_AND_INDEX)
 
 
 def _no_print(view: ImageAnalysis) -> Assessment:
-    """Nothing shows ridges: it is a wet finger, dirt, a finger that hardly touches, or none."""
+    """Assess an image without ridges: a wet finger, dirt, a finger that hardly touches, or none."""
     if view.dirt > FINGER_WITHOUT_RIDGES and view.grey < TOO_DARK:
         reason, feedback = UnreadableReason.TOO_DARK, FeedbackCode.PRESS_SOFTER
     elif DIRTY < view.dirt <= FINGER_WITHOUT_RIDGES:
@@ -132,7 +134,7 @@ def _no_print(view: ImageAnalysis) -> Assessment:
 
 
 def _why(view: ImageAnalysis) -> tuple[UnreadableReason, tuple[FeedbackCode, ...]]:
-    """Why a print does not suffice, and what would help."""
+    """Return the reason why a print does not suffice, and the feedback for it."""
     moves = _moves(view)
     if view.area < SMALL:
         return UnreadableReason.TOO_SMALL, moves or (FeedbackCode.PRESS_HARDER,)
@@ -144,7 +146,7 @@ def _why(view: ImageAnalysis) -> tuple[UnreadableReason, tuple[FeedbackCode, ...
 
 
 def _moves(view: ImageAnalysis) -> tuple[FeedbackCode, ...]:
-    """Where to move a print that lies at the edge."""
+    """Return the direction in which a print at the edge must be moved."""
     found = []
     if abs(view.right_of_centre) > OFF_CENTRE:
         found.append(FeedbackCode.MOVE_LEFT if view.right_of_centre > 0 else FeedbackCode.MOVE_RIGHT)

@@ -1,7 +1,7 @@
-"""One capture from command to outcome: placements, feedback, the best image, and how it ended.
+"""One capture from command to outcome: placements, feedback, best image, outcome.
 
-It speaks to a `Scanner` and knows no wire, and no time: whoever runs it ends it when the time is over, when
-it is called off, or when the link is lost.
+It uses a `ScannerProtocol` and has no access to the device link and no clock: its caller ends it on timeout,
+on cancellation, and when the link is lost.
 """
 
 from abc import ABC, abstractmethod
@@ -28,84 +28,85 @@ from drivers.observation import Attachment, Observation, Outcome
 
 
 class ScannerProtocol(ABC):
-    """What a capture needs of a scanner: the part that the driver of one protocol writes.
+    """Interface of a scanner to a capture: the part that the driver of one protocol implements.
 
-    **Who calls.** One task calls these methods, one after the other, never two at a time: whoever implements
-    them owns the wire and needs no lock. An opened scanner is told `idle`; for a capture `idle` is cancelled,
-    then come `ready`, for each placement `finger_on`, `take`, perhaps `lifted`, and (before the next)
-    `finger_off`, with `show` in between, then `rest`, and `idle` again.
+    **Calls.** One task calls these methods, one after the other, never two at a time: an implementation owns
+    the link and needs no lock. An opened scanner is in `watch_idle`; for a capture that is cancelled, then
+    follow `prepare_capture`, for each placement `wait_for_finger`, `capture_image`, perhaps
+    `is_finger_lifted`, and (before the next) `wait_for_lift`, with `show_feedback` in between, then
+    `end_capture`, and `watch_idle` again.
 
-    **Being cancelled.** A capture is called off, or its time ends, at any moment: everything but `rest` may
-    be cancelled at every `await`. Let CancelledError pass, at once. What that leaves on the way (half of a
-    packet, a transfer in a thread) is put in order by the call that comes next: `ready` after `idle`, else
-    `rest`.
+    **Cancellation.** A capture is cancelled, or times out, at any moment: everything except `end_capture` may
+    be cancelled at every `await`. CancelledError must be passed on at once. The next call cleans up what
+    remains (half of a packet, a transfer in a thread): `prepare_capture` after `watch_idle`, else
+    `end_capture`.
 
-    **Failing.** The device or its link is lost: raise LinkError, and the driver is closed and opened anew. A
-    placement gave no image, but the link stands: return `Spoilt`. Bytes that mean nothing: `say` a BadFrame.
+    **Failures.** The device or its link is lost: raise LinkError, and the driver is closed and opened again.
+    A placement gave no image, but the link works: return `CaptureFailure`. Bytes without meaning: `emit` a
+    BadFrame.
 
-    **Time.** None of them limits what a person takes: the capture has a limit. What the *device* does not
-    answer in its usual time is a LinkError with `NO_ANSWER`. A link lost in a capture is raised in 300 ms.
+    **Time.** None of them limits the time of a person: the capture has a limit. A missing response of the
+    *device* is a LinkError with `NO_RESPONSE`. A link lost during a capture is reported within 300 ms.
     """
 
     positions: frozenset[FingerPosition] = SINGLE_FINGERS
-    """What it can be asked for; other positions are refused as `not_supported`."""
+    """Supported positions; others are refused as `not_supported`."""
     senses_fingers: ClassVar[bool] = True
-    """Whether it tells when a finger comes and goes. False: `take` itself waits for the finger, and neither
-    `finger_on` nor `finger_off` is called."""
+    """True if the device detects placement and lift. False: `capture_image` itself waits for the finger, and
+
+    neither `wait_for_finger` nor `wait_for_lift` is called.
+    """
 
     @abstractmethod
     async def watch_idle(self) -> None:
-        """Nothing is asked: keep the device quiet, publish nothing, raise LinkError as soon as it is gone.
-
-        Never returns; it is cancelled when a capture is asked for.
-        """
+        """Keep the device at rest, publish nothing, and raise LinkError as soon as it is gone."""
 
     async def prepare_capture(self, wanted: CaptureFinger) -> None:  # noqa: B027 - most have nothing to do
-        """A capture begins: power up, set parameters. Raises Refused for what this device cannot."""
+        """Prepare a capture: power up, set parameters. Raises CommandRefusal for unsupported parameters."""
 
     @abstractmethod
     async def wait_for_finger(self) -> None:
-        """Return once a finger lies there, at once if one does already."""
+        """Return once a finger is on the platen, at once if one is there already."""
 
     @abstractmethod
     async def capture_image(self) -> Raster | CaptureFailure:
-        """Take one image of what lies there now, and return it as a `Raster` describes.
+        """Capture one image of the platen now, and return it as described at `Raster`.
 
-        Lifted before the image was complete: `Spoilt(LIFTED_TOO_EARLY)`.
+        Lifted before the image was complete: `CaptureFailure(LIFTED_TOO_EARLY)`.
         """
 
     @abstractmethod
     async def wait_for_lift(self) -> None:
-        """Return once no finger lies there, at once if none does."""
+        """Return once no finger is on the platen, at once if none is."""
 
     async def is_finger_lifted(self) -> bool:
-        """Whether the finger of the image just taken has gone already; asked if that shows nothing.
+        """Return True if the finger of the last image is lifted; called if that image shows nothing.
 
-        May take 0.1 s. A device that cannot tell says no.
+        May take 0.1 s. A device that cannot detect it returns False.
         """
         return False
 
     async def show_feedback(self, feedback: FeedbackCode) -> None:  # noqa: B027 - most have no lamp
-        """Tell the person by a lamp or a sound of the device, if it has one."""
+        """Show feedback to the person by a lamp or a sound of the device, if it has one."""
 
     def idle_status(self) -> Status:
-        """How the device is while nothing is asked; said after every capture."""
+        """Return the device's state at rest; emitted after every capture."""
         return Status(StateCode.ONLINE)
 
     @abstractmethod
     async def end_capture(self) -> None:
-        """A capture is over, however it ended: bring the device to rest, lamps off, nothing on the way.
+        """End a capture, whatever its outcome: bring the device to rest, lamps off, no pending responses.
 
-        Its outcome has been said already, so this may take its time; the device is `busy` until it returns.
+        The outcome is published already, so this may take some time; the device is `busy` until it returns.
         Not called after LinkError.
         """
 
 
 EmitCallback = Callable[[Observation], None]
 AssessCallback = Callable[[Raster], Awaitable[Assessment]]
-"""Judges an image."""
+"""Function that assesses an image."""
 EncodeCallback = Callable[[Raster, ImageQuality], Awaitable[tuple[Attachment, ...]]]
-"""Encodes an image of that quality as asked for."""
+"""Function that encodes an image of that quality in the requested encodings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class _Candidate:
 
 
 class CaptureTransaction:
-    """One capture. `run` it, cut it short or not, then `conclude`: that says how it ended, once."""
+    """One capture: `run` it, interrupted or not, then `conclude` it, which publishes the outcome once."""
 
     def __init__(
         self,
@@ -138,10 +139,10 @@ class CaptureTransaction:
         self._last = CaptureFailure(CaptureOutcome.UNREADABLE)
         self._encoded: tuple[Attachment, ...] | None = None
         self.is_dirty = False
-        """Whether the last image shows that the scanner should be cleaned."""
+        """True if the last image shows that the platen must be cleaned."""
 
     async def run(self) -> None:
-        """Take images until one suffices or the placements are used up; raises LinkError, Refused."""
+        """Capture images until one suffices or all placements are used; raises LinkError."""
         await self._scanner.prepare_capture(self._wanted)
         while self._attempt < self._wanted.best_of:
             await self._await_placement()
@@ -150,7 +151,9 @@ class CaptureTransaction:
                 break
             if isinstance(taken, CaptureFailure):
                 await self._on_failure(taken)
-                if taken.outcome is CaptureOutcome.CANCELLED:  # at the scanner: no other placement is wanted
+                if (
+                    taken.outcome is CaptureOutcome.CANCELLED
+                ):  # cancelled at the scanner: no further placement
                     break
         if self._best is not None:
             self._encoded = await self._encode(self._best.raster, self._best.quality)
@@ -167,7 +170,7 @@ class CaptureTransaction:
         self._attempt += 1
 
     async def _suffices(self, raster: Raster) -> bool:
-        """Judge an image, and keep it if it is the best one yet."""
+        """Assess an image, and keep it if it is the best one so far."""
         await self._send_feedback(FeedbackCode.ASSESSING)
         found = await self._assess(raster)
         if (
@@ -210,10 +213,10 @@ class CaptureTransaction:
     async def conclude(
         self, cut: CaptureOutcome | None = None, *, broken: bool = False
     ) -> CaptureFingerResult:
-        """Say the best image, unless the capture was called off, and how it ended.
+        """Publish the best image, unless the capture was cancelled, and the outcome.
 
-        `cut`: CANCELLED, TIMED_OUT or DEVICE_LOST, where it did not run to its end; `broken`: by a fault of
-        the program, which the image may have caused.
+        `cut`: CANCELLED, TIMED_OUT or DEVICE_LOST, if it did not run to its end; `broken`: by an internal
+        error, which the image may have caused.
         """
         best = None if broken or cut is CaptureOutcome.CANCELLED else self._best
         if best is not None:
@@ -277,5 +280,5 @@ def _usable(quality: ImageQuality) -> bool:
 
 
 def _worth(quality: ImageQuality) -> float:
-    """To compare images of one capture, which all have the same measure."""
+    """Return a number that orders images of one capture, which all have the same measure."""
     return -1.0 if quality.value is None else quality.value

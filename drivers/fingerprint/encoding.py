@@ -1,4 +1,4 @@
-"""Images as they are delivered: one attachment an encoding, its role being the encoding's name."""
+"""Encodings of images: one attachment each, with the name of the encoding as its role."""
 
 import io
 from collections.abc import Iterable
@@ -29,9 +29,9 @@ from drivers.observation import Attachment
 
 RecordImage = Literal["wsq", "png", "none"]
 RECORD = "application/octet-stream"
-"""No media type is registered for finger image records."""
+"""Media type of finger image records, for which none is registered."""
 NFIQ2_VENDOR, NFIQ2_ALGORITHM = 0x0101, 0x39
-"""Who vouches for NFIQ 2 (ISO/IEC JTC 1/SC 37) and for its version 2.3: NIST's `nfiq2_cbeff.cpp`."""
+"""Registered owner and identifier of NFIQ 2 (ISO/IEC JTC 1/SC 37), version 2.3: NIST's `nfiq2_cbeff.cpp`."""
 WSQ_START_AND_COMMENT = b"\xff\xa0\xff\xa8"
 _IMPRESSIONS_2005 = {
     Impression.LIVE_PLAIN: 0,
@@ -48,7 +48,7 @@ _OTHER_IMPRESSION_2011 = 28
 
 @dataclass(frozen=True, slots=True)
 class FingerImage:
-    """An image, and what its records say of it."""
+    """An image with the metadata of its records."""
 
     raster: Raster
     position: FingerPosition
@@ -59,7 +59,7 @@ class FingerImage:
 def encode_attachments(
     found: FingerImage, encodings: Iterable[ImageEncoding], record_image: RecordImage
 ) -> tuple[Attachment, ...]:
-    """The image in each of the encodings, once each; tens of milliseconds: call it in a thread."""
+    """Encode the image in each of the encodings, once each; tens of milliseconds: call it in a thread."""
     return tuple(_attachment(found, encoding, record_image) for encoding in dict.fromkeys(encodings))
 
 
@@ -77,14 +77,15 @@ def _attachment(found: FingerImage, encoding: ImageEncoding, record_image: Recor
 
 
 def to_png(raster: Raster) -> bytes:
-    """8-bit grey, with the resolution in its pHYs chunk."""
+    """Encode as 8-bit grey PNG, with the resolution in its pHYs chunk."""
     return _saved(raster, "PNG", dpi=(raster.resolution_ppi, raster.resolution_ppi))
 
 
 def to_wsq(raster: Raster) -> bytes:
-    """WSQ at the library's one bit rate: about one byte for ten pixels. Its comment tells the resolution.
+    """Encode as WSQ at the library's one bit rate.
 
-    WSQ is made for 500 ppi; it works nearby, and the library claims 500 whatever it is given.
+    About one byte for ten pixels. Its comment has the resolution. WSQ is made for 500 ppi; it works nearby,
+    and the library writes 500 whatever the resolution.
     """
     import wsq  # noqa: F401 - registers the format with Pillow
 
@@ -98,7 +99,7 @@ def to_wsq(raster: Raster) -> bytes:
 
 
 def to_record_2005(found: FingerImage, record_image: RecordImage) -> bytes:
-    """A record of one view; its quality is NFIQ 2 or undefined, because it cannot name another measure."""
+    """Encode a record of one view; its quality is NFIQ 2 or undefined: other measures cannot be named."""
     raster = found.raster
     compression, data = _compressed(raster, record_image)
     resolution = (raster.resolution_ppi, raster.resolution_ppi)
@@ -116,7 +117,7 @@ def to_record_2005(found: FingerImage, record_image: RecordImage) -> bytes:
 
 
 def to_record_2011(found: FingerImage, record_image: RecordImage) -> bytes:
-    """A record of one representation; only NFIQ 2 has a registered name, so only that stands in it."""
+    """Encode a record of one representation; only NFIQ 2 has a registered name, so only that is written."""
     raster = found.raster
     compression, data = _compressed(raster, record_image)
     resolution = (raster.resolution_ppi, raster.resolution_ppi)
@@ -140,9 +141,9 @@ def to_record_2011(found: FingerImage, record_image: RecordImage) -> bytes:
 
 
 def acquisition_level(raster: Raster) -> int:
-    """The image acquisition settings level (ISO/IEC 19794-4:2005, clause 7) that resolution and depth reach.
+    """Return the image acquisition settings level (ISO/IEC 19794-4:2005, clause 7) by resolution and depth.
 
-    Never 31 or 41: those say that the scanner is certified.
+    Never 31 or 41: those mean a certified scanner.
     """
     for level, resolution_ppi, bits_per_pixel in ((40, 990, 8), (35, 740, 8), (30, 490, 8), (20, 245, 3)):
         if raster.resolution_ppi >= resolution_ppi and raster.bits_per_pixel >= bits_per_pixel:

@@ -1,8 +1,8 @@
-"""Looks at an image block by block: where are ridges, how many prints, what else lies on the glass.
+"""Block-wise analysis of an image: ridges, number of prints, and residue on the platen.
 
-Per block, gradients tell by the orientation certainty level (Lim, Jiang and Yau, *Fingerprint quality and
-validity analysis*, ICIP 2002; one of the features of NFIQ 2, too) how much one direction prevails: 0 none,
-1 nothing but parallel lines.
+Per block, the orientation certainty level of the gradients (Lim, Jiang and Yau, *Fingerprint quality and
+validity analysis*, ICIP 2002; one of the features of NFIQ 2, too) is the degree to which one direction
+prevails: 0 none, 1 only parallel lines.
 """
 
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from drivers.fingerprint.raster import Raster
 BLOCK_IN = 0.032
 """Edge of a block, in inches: 16 pixels at 500 ppi, nearly two ridges."""
 SMOOTH_PPI = 400
-"""Resolution from which single pixels are noise, and are smoothed away, in pixels per inch."""
+"""Resolution from which single pixels are noise, and are smoothed, in pixels per inch."""
 CONTRAST = 12.0
-"""Standard deviation of the grey values of a block from which something is in it."""
+"""Standard deviation of the grey values from which a block is not empty."""
 PAPER = 40.0
-"""How much darker than the background a block without contrast is that is not background."""
+"""Difference to the background from which a block without contrast is not background, in grey levels."""
 MIN_ORIENTATION_CERTAINTY = 0.4
-"""Orientation certainty from which a block shows ridges."""
+"""Orientation certainty from which a block has ridges."""
 TANGLED = 40.0
-"""Contrast from which a block without a direction is no print: grease, dust, prints left by others."""
+"""Contrast from which a block without a direction is no print: grease, dust, latent prints."""
 GRAIN = 25.0
-"""How much pixels differ from those around them, in grey levels, from which a picture is all noise."""
+"""Mean difference of pixels to their neighbours, in grey levels, from which a picture is only noise."""
 PRINT_IN2 = 0.02
-"""The smallest area that is counted as a print, in square inches: 5 by 2.6 mm."""
+"""Smallest area that counts as a print, in square inches: 5 by 2.6 mm."""
 SECOND = 0.3
-"""A print that has less than this share of the largest one is a part of it, or noise."""
+"""Share of the largest print below which another area is a part of it, or noise."""
 WIDEST_IN = 1.05
-"""No finger is wider, in inches: two that touch are one area."""
+"""Upper bound on the width of a finger, in inches: two that touch are one area."""
 FINGER_IN = 0.7
-"""How wide a finger is, in inches, where several touch."""
+"""Usual width of a finger, in inches, where several touch."""
 
 Grid = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -42,28 +42,28 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class ImageAnalysis:
-    """What is to be seen in one image; areas are shares of the whole picture, 0 to 1."""
+    """Analysis of one image; areas are shares of the whole picture, 0 to 1."""
 
     prints: int
-    """How many separate prints."""
+    """Number of separate prints."""
     area: float
-    """How much shows ridges of a print."""
+    """Share with ridges of a print."""
     clarity: float
-    """The same, each block weighted by how certain the direction of its ridges is."""
+    """The same, each block weighted by the orientation certainty of its ridges."""
     grey: float
-    """Mean grey of the prints or, without any, of what else is there: 0 black to 255 white."""
+    """Mean grey of the prints or, without any, of the other content: 0 black to 255 white."""
     right_of_centre: float
-    """How far their middle is right of the picture's, in widths of the picture: -0.5 to 0.5."""
+    """Distance of their centre to the right of the picture's, in widths of the picture: -0.5 to 0.5."""
     below_centre: float
-    """How far it is below, in heights of the picture: -0.5 to 0.5."""
+    """Distance of their centre below the picture's, in heights of the picture: -0.5 to 0.5."""
     dirt: float
-    """How much is neither background nor a print nor hangs together with one."""
+    """Share that is neither background nor a print nor connected with one."""
     tangle: float
-    """How much is as dark as ridges and has no direction; 0 in a picture that is too noisy to tell."""
+    """Share that is as dark as ridges and has no direction; 0 in a picture that is too noisy."""
 
 
 def analyse_image(raster: Raster) -> ImageAnalysis:
-    """Look at an image; about 5 ms for one finger at 500 ppi."""
+    """Analyse an image; about 5 ms for one finger at 500 ppi."""
     block_px = max(8, round(BLOCK_IN * raster.resolution_ppi))
     image = raster.pixels.astype(np.float32)
     smooth = _smoothed(image)
@@ -79,7 +79,7 @@ def analyse_image(raster: Raster) -> ImageAnalysis:
     prints = np.zeros_like(ridges)
     for finger in fingers:
         prints |= finger
-    # What hangs together with a print belongs to the finger, even where its ridges cannot be seen.
+    # Areas connected with a print belong to the finger, even where its ridges are not visible.
     others = [area for area in _areas(occupied) if not (area & _grown(prints)).any()]
     dirt = np.logical_or.reduce(others) if others else np.zeros_like(prints)
     looked_at = prints if fingers else dirt
@@ -109,7 +109,7 @@ def _tangle(_grey: Grid, contrast: Grid, certainty: Grid) -> float:
 
 
 def _blocks(image: Any, block_px: int) -> tuple[Grid, Grid, Grid]:
-    """Of each whole block: mean grey, standard deviation, orientation certainty."""
+    """Return mean grey, standard deviation and orientation certainty of each whole block."""
     rows, columns = image.shape[0] // block_px, image.shape[1] // block_px
     if rows == 0 or columns == 0:
         nothing: Grid = np.zeros((0, 0))
@@ -132,7 +132,7 @@ def _blocks(image: Any, block_px: int) -> tuple[Grid, Grid, Grid]:
 
 
 def _smoothed(image: Any) -> Any:
-    """Without the noise of single pixels: each the mean of its surroundings, weighted 1 2 1 both ways."""
+    """Remove the noise of single pixels: each becomes the mean of its neighbours, weighted 1 2 1."""
     for axis in (0, 1):
         padded = np.pad(image, [(1, 1) if axis == each else (0, 0) for each in (0, 1)], mode="edge")
         length = image.shape[axis]
@@ -142,7 +142,7 @@ def _smoothed(image: Any) -> Any:
 
 
 def _grown(mask: Mask) -> Mask:
-    """The blocks of a mask and all that touch them."""
+    """Return the blocks of a mask and all that touch them."""
     padded = np.pad(mask, 1)
     height, width = mask.shape
     grown = np.zeros_like(mask)
@@ -153,7 +153,7 @@ def _grown(mask: Mask) -> Mask:
 
 
 def _without_specks(mask: Mask) -> Mask:
-    """A mask without blocks that have fewer than three neighbours in it."""
+    """Remove blocks that have fewer than three neighbours in the mask."""
     padded = np.pad(mask, 1).astype(np.int8)
     height, width = mask.shape
     neighbours = (
@@ -164,7 +164,7 @@ def _without_specks(mask: Mask) -> Mask:
 
 
 def _areas(mask: Mask) -> list[Mask]:
-    """The connected areas of a mask, the largest first."""
+    """Return the connected areas of a mask, the largest first."""
     left = {(int(row), int(column)) for row, column in zip(*np.nonzero(mask), strict=True)}
     found: list[set[tuple[int, int]]] = []
     while left:
@@ -186,7 +186,7 @@ def _areas(mask: Mask) -> list[Mask]:
 
 
 def _fingers(areas: list[Mask], occupied: Mask, block_in: float) -> list[Mask]:
-    """The areas of ridges that are prints; those that nothing separates are one finger's."""
+    """Return the areas of ridges that are prints; areas with no gap between them are of one finger."""
     largest = int(areas[0].sum()) if areas else 0
     least = max(PRINT_IN2 / block_in**2, SECOND * largest)
     fingers: list[Mask] = []
@@ -202,9 +202,9 @@ def _fingers(areas: list[Mask], occupied: Mask, block_in: float) -> list[Mask]:
 
 
 def _apart(one: Mask, other: Mask, occupied: Mask) -> bool:
-    """Whether a straight line, more or less upright, passes between two areas and through nothing.
+    """Return True if a straight line, more or less upright, separates two areas and crosses nothing.
 
-    Creases, scars and wet or worn patches part a print, too, but not from one end to the other.
+    Creases, scars and wet or worn patches divide a print, too, but not from one end to the other.
     """
     rows = np.nonzero((one | other).any(axis=1))[0]
     rows = np.arange(rows[0], rows[-1] + 1)
@@ -228,7 +228,7 @@ def _apart(one: Mask, other: Mask, occupied: Mask) -> bool:
 
 
 def _side_by_side(area: Mask, block_in: float) -> int:
-    """How many fingers an area is: fingers that touch make one."""
+    """Return the number of fingers of an area: fingers that touch make one."""
     columns = np.nonzero(area.any(axis=0))[0]
     width_in = float(columns[-1] - columns[0] + 1) * block_in
     return 1 if width_in <= WIDEST_IN else round(width_in / FINGER_IN)

@@ -1,8 +1,8 @@
-"""NEXT Biometrics NB-1010-U: a thermal scanner of 256 by 180 pixels that is asked again and again.
+"""NEXT Biometrics NB-1010-U: a thermal scanner of 256 by 180 pixels that is polled.
 
-Source: libfprint 1.94.9 (`nb1010.c`), checked against the recording of a scanner, whose image comes out pixel
-for pixel. Every command begins with 80, its number, a number to tell it by that the answer repeats, and from
-byte 4 its length, as u32, little-endian. The vendor documents none of it.
+Source: libfprint 1.94.9 (`nb1010.c`), checked against the recording of a scanner, whose image is decoded
+pixel for pixel. Every command begins with 80, its number, a sequence number that the response repeats, and
+from byte 4 its length, as u32, little-endian. The vendor documents none of it.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ PREPARE = bytes.fromhex("800d0300 0c000000 00040000")
 CAPTURE = bytes.fromhex("80120400 20000000 02000000") + bytes(16) + bytes.fromhex("20000000")
 ANSWER_BYTES = 16
 COVERED_AT, FINGER_THRESHOLD = 12, 0x30
-"""Which byte of the answer to FINGER says how much is covered, and from what value a finger lies there."""
+"""Byte of the response to FINGER with the covered area, and its value from which a finger is there."""
 
 WIDTH_PX, HEIGHT_PX = 256, 180
 ROWS_A_PACKET = 2
 PACKET_BYTES, ROWS_AT = 540, 25
 RESOLUTION_PPI = 385
-"""By the vendor's data sheet."""
+"""Resolution, by the vendor's data sheet."""
 
 POLL_S = 0.1
-"""Between two questions whether a finger lies there, in seconds."""
+"""Interval between two requests for the presence of a finger, in seconds."""
 ANSWER_S = 0.5
 PACKET_S = 0.2
-"""How long a part of an image may take, in seconds; they follow each other within a few milliseconds."""
+"""Upper bound on the time of a part of an image, in seconds; parts come within a few milliseconds."""
 QUIET_S = 0.05
 TRIES = 2
 
@@ -46,50 +46,50 @@ class Nb1010Settings(UsbSettings, ScannerSettings):
 
 
 class Nb1010(FingerprintScanner[Nb1010Settings]):
-    """An NB-1010-U."""
+    """NEXT Biometrics NB-1010-U."""
 
     settings_model = Nb1010Settings
     usb_ids = (IDS,)
     anonymizer = "drivers.anonymize.fingerprint:usb"
 
     async def open(self) -> Identity:
-        """Find the scanner and ask it something; raises LinkError."""
+        """Find the scanner and send it a request; raises LinkError."""
         need_libraries(self.settings)
         self.link = await self.links.usb(self.settings)
-        said = self.link.identity
-        if (said.vendor_id, said.product_id) != IDS:
+        device = self.link.identity
+        if (device.vendor_id, device.product_id) != IDS:
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                f"{said.vendor_id:04x}:{said.product_id:04x} is no NB-1010-U.",
+                f"{device.vendor_id:04x}:{device.product_id:04x} is not an NB-1010-U.",
                 Action.CONFIGURE,
                 "Correct `port` or `driver`.",
             )
         await self._covered()
         return Identity(
-            model=said.product or "NB-1010-U",
-            manufacturer=said.manufacturer,
-            serial_number=said.serial_number,
+            model=device.product or "NB-1010-U",
+            manufacturer=device.manufacturer,
+            serial_number=device.serial_number,
         )
 
     async def watch_idle(self) -> None:
-        """Leave it alone until it is unplugged."""
+        """Wait until it is unplugged, without requests."""
         await self.link.wait_until_unplugged()
 
     async def wait_for_finger(self) -> None:
-        """Ask until a finger lies there."""
+        """Poll until a finger is there."""
         await self._until(covered=True)
 
     async def wait_for_lift(self) -> None:
-        """Ask until no finger lies there."""
+        """Poll until no finger is there."""
         await self._until(covered=False)
 
     async def is_finger_lifted(self) -> bool:
-        """Ask."""
+        """Request the presence of a finger once."""
         return not await self._covered()
 
     async def capture_image(self) -> Raster | CaptureFailure:
-        """Take an image, once more if a part of it is missing while the finger still lies there."""
-        if await self.is_finger_lifted():  # an image takes 0.2 s, whatever is on it
+        """Capture an image, once more if a part of it is missing while the finger is still there."""
+        if await self.is_finger_lifted():  # an image takes 0.2 s, whatever is on the platen
             return CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
         for _ in range(TRIES):
             pixels = await self._image()
@@ -101,7 +101,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         return CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR)
 
     async def end_capture(self) -> None:
-        """Nothing keeps it busy but what was asked and not read."""
+        """Read pending responses: there is nothing else to end."""
         if self._midway:
             await self._until_quiet()
 
@@ -115,7 +115,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         return (await self._ask(FINGER))[COVERED_AT] > FINGER_THRESHOLD
 
     async def _ask(self, command: bytes) -> bytes:
-        """One question and its answer, asked again if it is refused; raises LinkError."""
+        """Send a request and return its response, once more if it is refused; raises LinkError."""
         try:
             return await self._asked(command)
         except TransferStalled:
@@ -127,10 +127,10 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         await self.link.write(COMMAND_OUT, command, timeout_s=ANSWER_S)
         answer = await self.link.read(ANSWER_IN, ANSWER_BYTES, timeout_s=ANSWER_S)
         if len(answer) != ANSWER_BYTES:
-            self.emit(BadFrame("answer cut short", answer))
+            self.emit(BadFrame("response cut short", answer))
             raise LinkError(
                 Cause.NO_RESPONSE,
-                "The scanner answers in part only.",
+                "The scanner responds only in part.",
                 Action.REPLUG,
                 "Unplug the scanner, wait five seconds, plug it in again.",
             )
@@ -138,7 +138,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         return answer
 
     async def _image(self) -> Pixels | None:
-        """The image, in its parts; None where one is missing."""
+        """Return the image, from its parts; None if one is missing."""
         await self._ask(PREPARE)
         await self._ask(CAPTURE)
         self._midway = True
@@ -157,7 +157,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         return np.frombuffer(rows, np.uint8).reshape(HEIGHT_PX, WIDTH_PX)
 
     async def _until_quiet(self) -> None:
-        """Read what is on the way still: it would be taken for the next answer."""
+        """Read pending bytes: they would be taken for the next response."""
         try:
             while True:
                 await self.link.read(ANSWER_IN, PACKET_BYTES, timeout_s=QUIET_S)

@@ -1,4 +1,4 @@
-"""Measures of how good an image is. A value belongs to its measure: they are never compared or mixed."""
+"""Quality measures of images. A value belongs to its measure: values of two measures are never compared."""
 
 import io
 from functools import cache
@@ -15,46 +15,46 @@ from drivers.links.link import Action, Cause, LinkError, NotInstalledError
 
 MeasureName = Literal["auto", "nfiq2", "ridge_clarity"]
 NFIQ2_PPI = 500
-"""The only resolution NFIQ 2 knows; what is within a fiftieth of it counts as such."""
+"""The only resolution of NFIQ 2, in pixels per inch; up to a fiftieth above or below counts as equal."""
 MAX_PIXELS = 10_000_000
-"""At that resolution four fingers have a third as many."""
+"""Upper bound on the pixels of an image; four fingers at that resolution have a third as many."""
 
 
 class QualityMeasure(Protocol):
-    """One way to measure. Its scale goes from 0 to 100, higher being better."""
+    """A quality measure. Its scale goes from 0 to 100, higher is better."""
 
     measure: ClassVar[QualityMeasureName]
     has_enrolment_minimum: ClassVar[bool]
-    """Whether BSI TR-03121 says what an enrolment needs of it."""
+    """True if BSI TR-03121 has minima of this measure for enrolment."""
 
     def value(self, raster: Raster) -> float | None:
-        """The value; None where it can make nothing of the image. Called in a thread."""
+        """Return the value; None if the measure gives none for the image. Called in a thread."""
         ...
 
 
 class RidgeClarity:
-    """How much of the picture shows clear ridges: the share of ridges, weighted by orientation certainty.
+    """Share of the picture with clear ridges, weighted by orientation certainty.
 
-    100 would be a picture full of perfectly parallel lines. It compares images of one scanner and nothing
-    else: a larger sensor has more margin around the finger. It knows nothing of minutiae.
+    100 would be a picture full of perfectly parallel lines. Only images of one scanner are comparable: a
+    larger sensor has more margin around the finger. Minutiae are not considered.
     """
 
     measure: ClassVar[QualityMeasureName] = QualityMeasureName.RIDGE_CLARITY
     has_enrolment_minimum: ClassVar[bool] = False
 
     def value(self, raster: Raster) -> float | None:
-        """100 times `View.clarity`, to one digit; some milliseconds."""
+        """Return 100 times `ImageAnalysis.clarity`, to one digit; some milliseconds."""
         return round(100 * analyse_image(raster).clarity, 1)
 
 
 class Nfiq2:
-    """NIST Fingerprint Image Quality 2, as `nbis-python` computes it; 0.1 to 0.3 s an image."""
+    """NIST Fingerprint Image Quality 2, computed by `nbis-python`; 0.1 to 0.3 s for an image."""
 
     measure: ClassVar[QualityMeasureName] = QualityMeasureName.NFIQ2
     has_enrolment_minimum: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        """Load the model, which takes 0.3 s; raises ImportError or OSError where it is not installed."""
+        """Load the model, which takes 0.3 s; raises ImportError or OSError if it is not installed."""
         import nbis
 
         self._failure: type[Exception] = nbis.NbisError
@@ -69,12 +69,14 @@ class Nfiq2:
         )
 
     def value(self, raster: Raster) -> float | None:
-        """The unified quality score; None where NFIQ 2 refuses the image."""
+        """Return the unified quality score; None if NFIQ 2 refuses the image."""
         image = Image.fromarray(raster.pixels)
         if abs(raster.resolution_ppi - NFIQ2_PPI) > NFIQ2_PPI // 50:
             scale = NFIQ2_PPI / raster.resolution_ppi
             size = round(image.width * scale), round(image.height * scale)
-            if not 0 < size[0] * size[1] <= MAX_PIXELS:  # a service may tell any resolution with any picture
+            if (
+                not 0 < size[0] * size[1] <= MAX_PIXELS
+            ):  # a service may report any resolution with any picture
                 return None
             image = image.resize(size, Image.Resampling.LANCZOS)
         file = io.BytesIO()
@@ -83,26 +85,26 @@ class Nfiq2:
             result = self._extractor.extract_minutiae(file.getvalue()).quality()
         except self._failure:
             return None
-        # An image in which it finds no finger has no features, and a score of 0 that it did not compute.
+        # For an image without a finger, NFIQ 2 has no features, and a score of 0 that is not computed.
         return float(result.score) if result.features else None
 
 
 def is_installed() -> bool:
-    """Whether NFIQ 2 is there; looks for the package without loading it."""
+    """Return True if NFIQ 2 is installed; finds the package without loading it."""
     return find_spec("nbis") is not None
 
 
 def need_measure(name: MeasureName) -> None:
-    """Raise LinkError where a measure is asked for by name and is not installed."""
+    """Raise LinkError if this measure is configured by name and is not installed."""
     if name == "nfiq2" and not is_installed():
-        raise NotInstalledError("NFIQ 2, which `quality` asks for, is not installed.", "nfiq2")
+        raise NotInstalledError("`quality` is nfiq2, and NFIQ 2 is not installed.", "nfiq2")
 
 
 @cache
 def load_measure(name: MeasureName) -> QualityMeasure:
-    """The measure of that name, loaded once a process; `auto` is NFIQ 2 where it is installed.
+    """Return the measure of that name, loaded once per process; `auto` is NFIQ 2 if it is installed.
 
-    Raises LinkError where NFIQ 2 is asked for and does not load.
+    Raises LinkError if NFIQ 2 is configured and does not load.
     """
     need_measure(name)
     if name == "ridge_clarity" or not is_installed():

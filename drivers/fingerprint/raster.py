@@ -1,4 +1,4 @@
-"""What a scanner gives when it is told to take an image: the image, or why there is none."""
+"""Result of one placement: an image, or the reason why there is none."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Raster:
-    """One image, as an inked print on paper looks: ridges dark, background light, fingertip up, not mirrored.
+    """One image like an inked print on paper: ridges dark, background light, fingertip up, not mirrored.
 
-    A driver turns, inverts and widens what its scanner sends, so that nobody else has to know how it lies.
+    A driver rotates, inverts and widens the image of its scanner, so that orientation and depth are uniform.
     """
 
     pixels: Pixels
     resolution_ppi: int
-    """In both directions: an image with two resolutions has to be resampled by its driver."""
+    """In both directions: a driver resamples an image with two resolutions."""
     bits_per_pixel: int = 8
-    """How many bits of each pixel the scanner really gives; pixels go from 0 to 255 all the same."""
+    """Number of significant bits of each pixel; pixel values go from 0 to 255 in every case."""
     impression: Impression = Impression.LIVE_PLAIN
 
     @property
@@ -38,8 +38,8 @@ class Raster:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFailure:
-    """A placement that gave no image, with the reason. The link stands: the next placement may be better."""
+    """A placement without an image, with its reason. The link works: the next placement may succeed."""
 
     outcome: CaptureOutcome
-    """LIFTED_TOO_EARLY, WRONG_COUNT, SENSOR_DIRTY, UNREADABLE, TIMED_OUT or CANCELLED (by the scanner)."""
+    """LIFTED_TOO_EARLY, WRONG_FINGER_COUNT, SENSOR_DIRTY, UNREADABLE, TIMED_OUT or CANCELLED."""
     reason: UnreadableReason | None = None

@@ -1,7 +1,7 @@
-"""The driver that every fingerprint scanner is: `capture` and `cancel`, and what is said meanwhile.
+"""Driver of all fingerprint scanners: `capture` and `cancel`, and the observations of a capture.
 
-A driver of one protocol derives from `FingerprintScanner`, writes `open`, `close` and the methods of
-`capture.Scanner`, and has settings that derive from `ScannerSettings`.
+The driver of one protocol derives from `FingerprintScanner`, implements `open`, `close` and the methods of
+`capture.ScannerProtocol`, and has settings that derive from `ScannerSettings`.
 """
 
 import asyncio
@@ -58,32 +58,32 @@ Output = Observation | BadFrame | Status
 
 
 class ScannerSettings(Settings):
-    """What all fingerprint scanners are configured by; the settings of a driver derive from this, too."""
+    """Common settings of all fingerprint scanners; the settings of a driver derive from this class, too."""
 
     encodings: tuple[ImageEncoding, ...] = Field(
         (ImageEncoding.PNG,),
         min_length=1,
-        description="How images are delivered, where a command does not say: png, wsq, and as finger image "
+        description="Encodings of images if a command names none: png, wsq, and the finger image "
         "records of ISO/IEC 19794-4, fir_2005 and fir_2011.",
         examples=[["png", "wsq"]],
     )
     record_image: RecordImage = Field(
         "wsq",
-        description="How the image inside a finger image record is compressed: wsq, png or none.",
+        description="Compression of the image inside a finger image record: wsq, png or none.",
         examples=["wsq"],
     )
     quality: MeasureName = Field(
         "auto",
-        description="How images are measured: nfiq2 (NIST Fingerprint Image Quality 2, an extra), "
-        "ridge_clarity (our own), or auto, which is nfiq2 where it is installed.",
+        description="Quality measure: nfiq2 (NIST Fingerprint Image Quality 2, an extra), "
+        "ridge_clarity (own measure), or auto, which is nfiq2 if it is installed.",
         examples=["nfiq2"],
     )
     minimum_quality: float | None = Field(
         None,
         ge=0,
         le=100,
-        description="What an image must reach, whatever it is for. Without it, enrolments must reach what "
-        "BSI TR-03121 asks of NFIQ 2, and nothing else is asked for.",
+        description="Minimum quality, for every purpose. Without it, enrolments must reach the minima of "
+        "BSI TR-03121 for NFIQ 2, and nothing else has a minimum.",
         examples=[30],
     )
 
@@ -98,7 +98,7 @@ class ScannerSettings(Settings):
 
 
 def need_libraries(settings: ScannerSettings) -> None:
-    """Raise LinkError where something is not installed that is imported only when an image is there."""
+    """Raise LinkError if a library is not installed that is imported only with the first image."""
     if find_spec("wsq") is None:
         raise NotInstalledError("WSQ, a compression of fingerprints, is not installed.", "fingerprint")
     need_measure(settings.quality)
@@ -110,7 +110,7 @@ ResultT = TypeVar("ResultT")
 
 @dataclass
 class _CaptureJob:
-    """A capture that somebody waits for."""
+    """A requested capture."""
 
     request: CaptureFinger
     transaction: str
@@ -119,7 +119,7 @@ class _CaptureJob:
     is_cancelled: bool = False
 
     def set_result(self, answer: CaptureFingerResult | Exception) -> None:
-        """Tell whoever waits, if anybody still does."""
+        """Set the result of the command, unless it was cancelled."""
         if self.result.done():
             return
         if isinstance(answer, Exception):
@@ -129,7 +129,7 @@ class _CaptureJob:
 
 
 class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
-    """A scanner that captures when it is told to, and says nothing unasked."""
+    """A scanner that captures on command, and emits nothing otherwise."""
 
     family = Family.FINGERPRINT_SCANNER
     observation_types: ClassVar[tuple[type[Observation], ...]] = (
@@ -147,36 +147,36 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
         self._idling: asyncio.Timeout | None = None
         self._limit: asyncio.Timeout | None = None
         self._dirty: bool | None = None
-        """Whether the last image showed that the glass should be cleaned; None: there was none yet."""
+        """True if the last image showed that the platen must be cleaned; None: no image yet."""
 
-    def emit(self, said: Output) -> None:
-        """Let `watch` yield it; for drivers, that is a BadFrame or a Status of their own."""
-        self._output_queue.put_nowait(said)
+    def emit(self, output: Output) -> None:
+        """Emit it by `watch`; for drivers: a BadFrame or a Status of their own."""
+        self._output_queue.put_nowait(output)
 
     async def watch(self) -> AsyncIterator[Output]:
-        """Do what is asked for, and yield what there is to say."""
+        """Execute the requested captures, and yield their observations."""
         self._computing = ThreadPoolExecutor(1, thread_name_prefix="images")
         working = asyncio.create_task(self._work())
         working.add_done_callback(self._output_queue.put_nowait)
         try:
-            while not isinstance(said := await self._output_queue.get(), asyncio.Future):
-                yield said
-            await said
+            while not isinstance(output := await self._output_queue.get(), asyncio.Future):
+                yield output
+            await output
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-            for asked in (self._current, self._next):
-                if asked is not None:
-                    asked.set_result(CommandFailure(RefusalReason.LINK_FAILED, "The scanner was closed."))
+            for job in (self._current, self._next):
+                if job is not None:
+                    job.set_result(CommandFailure(RefusalReason.LINK_FAILED, "The scanner was closed."))
             self._current = self._next = None
             self._computing.shutdown(wait=False)
 
     def run_in_worker(self, work: Callable[..., ResultT], *arguments: Any) -> "asyncio.Future[ResultT]":
-        """The result of work on images, done in one thread: each that did some would keep 5 MB of heap."""
+        """Run work on images in one thread: each thread that does some keeps 5 MB of heap."""
         return asyncio.get_running_loop().run_in_executor(self._computing, work, *arguments)
 
     async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """Tell whether the glass was clean; interactive: take a print of whoever takes part."""
+        """Report whether the platen was clean; interactive: capture a print of the participant."""
         if trial.level is SelfTestLevel.INTERNAL:
             yield glass_step(dirty=self._dirty)
             return
@@ -194,72 +194,74 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
 
     @command()
     async def capture(self, request: CaptureFinger, call: Invocation) -> CaptureFingerResult:
-        """Capture a print; answers when it has ended, however it did. The events say more, as it goes on."""
+        """Capture a print; return when it has ended, whatever the outcome. Its events report the progress."""
         if request.position not in self.positions:
-            raise CommandRefusal(RefusalReason.NOT_SUPPORTED, f"This scanner takes no {request.position}.")
+            raise CommandRefusal(
+                RefusalReason.NOT_SUPPORTED, f"This scanner does not support {request.position}."
+            )
         if call.remaining_s <= 0:
             raise CommandRefusal(RefusalReason.EXPIRED, "The command came too late.")
         if self._next is not None:
-            raise CommandRefusal(RefusalReason.BUSY, "Another capture waits already.")
+            raise CommandRefusal(RefusalReason.BUSY, "Another capture is waiting already.")
         loop = asyncio.get_running_loop()
-        asked = self._next = _CaptureJob(request, call.transaction, loop.create_future())
+        job = self._next = _CaptureJob(request, call.transaction, loop.create_future())
         _end(self._idling)
         try:
             async with asyncio.timeout(call.remaining_s):
-                await asked.is_started.wait()
+                await job.is_started.wait()
         except TimeoutError:
-            if self._next is asked:
+            if self._next is job:
                 self._next = None
                 raise CommandRefusal(
-                    RefusalReason.BUSY, "The scanner has not finished what it did before."
+                    RefusalReason.BUSY, "The scanner has not finished its previous work."
                 ) from None
         except asyncio.CancelledError:
-            asked.result.cancel()  # nobody waits for it any more
-            self._cancel(asked)
+            job.result.cancel()  # its command is cancelled
+            self._cancel(job)
             raise
         try:
-            return await asked.result
+            return await job.result
         except asyncio.CancelledError:
-            self._cancel(asked)
+            self._cancel(job)
             raise
 
     @command(is_urgent=True)
     async def cancel(self, _request: CommandArguments, _call: Invocation) -> CommandOutput:
-        """Call off the capture that goes on, and one that waits; done also where there is none."""
-        for asked in (self._next, self._current):
-            if asked is not None:
-                self._cancel(asked)
+        """Cancel the running capture and a waiting one; succeeds also if there is none."""
+        for job in (self._next, self._current):
+            if job is not None:
+                self._cancel(job)
         return CommandOutput()
 
-    def _cancel(self, asked: _CaptureJob) -> None:
-        asked.is_cancelled = True
-        if asked is self._next:
+    def _cancel(self, job: _CaptureJob) -> None:
+        job.is_cancelled = True
+        if job is self._next:
             self._next = None
-            asked.is_started.set()
-            asked.set_result(
-                CommandRefusal(RefusalReason.CANCELLED, "The capture was called off before it began.")
+            job.is_started.set()
+            job.set_result(
+                CommandRefusal(RefusalReason.CANCELLED, "The capture was cancelled before it began.")
             )
-        elif asked is self._current:
+        elif job is self._current:
             _end(self._limit)
 
     async def _work(self) -> None:
-        """The one task that speaks with the device."""
-        # It may take a second, and nobody has to wait for it but who needs it.
+        """Communicate with the device: the only task that does."""
+        # Loading may take a second, and only captures wait for it.
         measure = self.run_in_worker(load_measure, self.settings.quality)
         measure.add_done_callback(self._no_measure)
         try:
             while True:
                 await self._until_asked()
-                asked, self._next = self._next, None
-                if asked is not None:
-                    self._current = asked
-                    await self._carry_out(asked, measure)
+                job, self._next = self._next, None
+                if job is not None:
+                    self._current = job
+                    await self._carry_out(job, measure)
                     self._current = None
         finally:
             measure.cancel()
 
     def _no_measure(self, measure: asyncio.Future[QualityMeasure]) -> None:
-        """End the watch if there is none."""
+        """End the watch if the measure does not load."""
         if not measure.cancelled() and measure.exception() is not None:
             self._output_queue.put_nowait(measure)
 
@@ -277,49 +279,47 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
         finally:
             self._idling = None
 
-    async def _carry_out(self, asked: _CaptureJob, measure: asyncio.Future[QualityMeasure]) -> None:
-        """One capture, with its outcome said as soon as it is known."""
-        asked.is_started.set()
+    async def _carry_out(self, job: _CaptureJob, measure: asyncio.Future[QualityMeasure]) -> None:
+        """Run one capture, and publish its outcome as soon as it is known."""
+        job.is_started.set()
         self.emit(Status(StateCode.BUSY))
         transaction = CaptureTransaction(
             self,
-            asked.request,
-            asked.transaction,
+            job.request,
+            job.transaction,
             self.emit,
-            lambda raster: self.run_in_worker(
-                assess, raster, self._asked_of(asked.request), measure.result()
-            ),
-            partial(self.run_in_worker, self._encoded, asked.request),
+            lambda raster: self.run_in_worker(assess, raster, self._asked_of(job.request), measure.result()),
+            partial(self.run_in_worker, self._encoded, job.request),
         )
         try:
-            cut = await self._run(transaction, asked, measure)
+            cut = await self._run(transaction, job, measure)
         except CommandRefusal as refusal:
-            asked.set_result(refusal)
+            job.set_result(refusal)
             await self._rest(transaction)
             return
         except Exception as error:
             broken = not isinstance(error, LinkError)
             await transaction.conclude(CaptureOutcome.DEVICE_LOST, broken=broken)
-            asked.set_result(_broken() if broken else error)
+            job.set_result(_broken() if broken else error)
             raise
-        asked.set_result(_answer(await transaction.conclude(cut)))
+        job.set_result(_answer(await transaction.conclude(cut)))
         await self._rest(transaction)
 
     async def _run(
-        self, transaction: CaptureTransaction, asked: _CaptureJob, measure: asyncio.Future[QualityMeasure]
+        self, transaction: CaptureTransaction, job: _CaptureJob, measure: asyncio.Future[QualityMeasure]
     ) -> CaptureOutcome | None:
-        """Run a capture within its time; says what cut it short, if anything did."""
+        """Run a capture within its time limit; return the outcome that interrupted it, or None."""
         try:
-            async with asyncio.timeout(asked.request.timeout_s) as self._limit:
+            async with asyncio.timeout(job.request.timeout_s) as self._limit:
                 await asyncio.shield(measure)
                 await transaction.run()
         except TimeoutError:
             if self._limit is None or not self._limit.expired():
                 raise
-            return CaptureOutcome.CANCELLED if asked.is_cancelled else CaptureOutcome.TIMED_OUT
+            return CaptureOutcome.CANCELLED if job.is_cancelled else CaptureOutcome.TIMED_OUT
         finally:
             self._limit = None
-        return CaptureOutcome.CANCELLED if asked.is_cancelled else None
+        return CaptureOutcome.CANCELLED if job.is_cancelled else None
 
     async def _rest(self, transaction: CaptureTransaction) -> None:
         await self.end_capture()
@@ -343,27 +343,27 @@ class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
 _DIRTY = Status(
     StateCode.DEGRADED,
     Cause.SENSOR_DIRTY,
-    "Something else than a finger is on the scanner's glass.",
+    "Something other than a finger is on the scanner's platen.",
     Action.CLEAN,
-    "Wipe the glass with a soft, dry cloth.",
+    "Wipe the platen with a soft, dry cloth.",
 )
 
 
 def _end(scope: asyncio.Timeout | None) -> None:
-    """End a scope that is open, now."""
+    """End an open timeout scope now."""
     if scope is not None and not scope.expired():
         scope.reschedule(asyncio.get_running_loop().time())
 
 
 def _broken() -> CommandFailure:
-    return CommandFailure(RefusalReason.LINK_FAILED, "The driver met something that it does not understand.")
+    return CommandFailure(RefusalReason.LINK_FAILED, "The driver has an internal error.")
 
 
 def _answer(done: CaptureFingerResult) -> CaptureFingerResult | CommandFailure:
     match done.outcome:
         case CaptureOutcome.TIMED_OUT:
-            return CommandFailure(RefusalReason.TIMED_OUT, "No print sufficed in the time there was.")
+            return CommandFailure(RefusalReason.TIMED_OUT, "No print sufficed within the time limit.")
         case CaptureOutcome.CANCELLED:
-            return CommandFailure(RefusalReason.CANCELLED, "The capture was called off.")
+            return CommandFailure(RefusalReason.CANCELLED, "The capture was cancelled.")
         case _:
             return done

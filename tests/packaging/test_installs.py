@@ -26,7 +26,7 @@ LACKING = {
         "gpio",
         """driver = "gpio-barrier"
 no_emergency_input = true
-board = {model = "gpio", chip = "/dev/gpiochip0", outputs = [17], inputs = [5, 6], released_on_death = true}
+board = {model = "gpio", chip = "/dev/gpiochip0", outputs = [17], inputs = [5, 6], released_on_kill = true}
 doors = [{open = 0, open_limit = 0, closed_limit = 1}]""",
     ),
     "finger": ("fingerprint", 'driver = "uru4000"\nport = "usb:05ba:000a"'),

@@ -1,1 +1,1 @@
-"""The boards between barriers and us: each a module, all behind `drivers.barrier.board.Board`."""
+"""Boards of relays and inputs, one module each, behind the interface `drivers.barrier.board.Board`."""

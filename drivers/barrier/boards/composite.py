@@ -1,11 +1,11 @@
-"""Relays of one board and inputs of another: for boards that have no inputs of their own, or too few."""
+"""Relays of one board with inputs of another, for boards with no inputs or too few."""
 
 from drivers.barrier.board import Board
 from drivers.driver import Identity
 
 
 class CompositeBoard:
-    """Two boards as one. See `Board`. The second's inputs are counted on after the first's."""
+    """Two boards as one. See `Board`. Inputs of the second are numbered after those of the first."""
 
     def __init__(self, first: Board, inputs_from: Board) -> None:
         self._first = first
@@ -17,29 +17,29 @@ class CompositeBoard:
         self.response_timeout_s = max(first.response_timeout_s, inputs_from.response_timeout_s)
 
     async def open(self) -> Identity:
-        """See `Board`; who it is, is who works the relays."""
+        """Open both; the identity is that of the board with the relays."""
         identity = await self._first.open()
         await self._second.open()
         return identity
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """See `Board`: one question to each."""
+        """Read the inputs, with one request to each board."""
         return (*await self._first.read_inputs(), *await self._second.read_inputs())
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_relays`."""
         return await self._first.read_relays()
 
     async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
-        """See `Board`."""
+        """Implement `Board.pulse_relay`."""
         await self._first.pulse_relay(relay, for_s, urgent=urgent)
 
     async def open_all_relays(self) -> None:
-        """See `Board`."""
+        """Implement `Board.open_all_relays`."""
         await self._first.open_all_relays()
 
     async def close(self) -> None:
-        """See `Board`."""
+        """Implement `Board.close`."""
         try:
             await self._first.close()
         finally:

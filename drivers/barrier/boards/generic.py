@@ -1,4 +1,4 @@
-"""A Modbus board of any make: where it has what stands in the configuration."""
+"""A Modbus board of any make, by the register map in the configuration."""
 
 from typing import Literal, Self
 
@@ -19,12 +19,12 @@ _WORD_BITS = 16
 
 
 class GenericSettings(ModbusBoardSettings):
-    """A board of any make, by its map. With relays, one of `pulse_address` and `watchdog_address` must be there."""
+    """A board of any make, by its map. With relays, `pulse_address` or `watchdog_address` is required."""
 
     model: Literal["generic"]
-    name: str = Field("Modbus board", description="Make and model, for people to read.", max_length=60)
-    relays: int = Field(8, ge=0, le=64, description="How many relays it has.", examples=[8])
-    inputs: int = Field(8, ge=1, le=64, description="How many inputs it has.", examples=[8])
+    name: str = Field("Modbus board", description="Make and model, for people.", max_length=60)
+    relays: int = Field(8, ge=0, le=64, description="Number of relays.", examples=[8])
+    inputs: int = Field(8, ge=1, le=64, description="Number of inputs.", examples=[8])
     relay_address: int = Field(0, ge=0, le=0xFFFF, description="Address of the first relay's coil.")
     input_address: int = Field(0, ge=0, le=0xFFFF, description="Address of the first input.")
     input_table: Literal["discrete-inputs", "coils", "input-register", "holding-register"] = Field(
@@ -34,7 +34,7 @@ class GenericSettings(ModbusBoardSettings):
         None,
         ge=0,
         le=0xFFFF,
-        description="The board times pulses: address of the first relay's time, which closes the relay.",
+        description="For boards that time pulses: address of the first relay's time, which closes the relay.",
         examples=[0x0200],
     )
     pulse_write: Literal["coil", "register"] = Field(
@@ -57,8 +57,9 @@ class GenericSettings(ModbusBoardSettings):
     def _ends_its_pulses(self) -> Self:
         if self.relays and (self.pulse_address is None) == (self.watchdog_address is None):
             raise ValueError(
-                "nothing is said to end a pulse when the gateway is dead, or two things; write `pulse_address` if "
-                "the board times pulses, or `watchdog_address` if it opens relays when it hears nothing, not both"
+                "nothing is said to end a pulse when the gateway is dead, or two things; write "
+                "`pulse_address` if the board times pulses, or `watchdog_address` if it opens relays when "
+                "it hears nothing, not both"
             )
         if self.input_table == "coils" and not self._apart:
             raise ValueError(
@@ -74,7 +75,7 @@ class GenericSettings(ModbusBoardSettings):
         )
 
     def build(self, links: LinkFactory) -> Board:
-        """See `BoardSettings`."""
+        """Build the board of this map, not opened yet."""
         if not self.relays:
             return GenericInputBoard(self, links)
         return (
@@ -84,18 +85,18 @@ class GenericSettings(ModbusBoardSettings):
         )
 
     def pulse(self, relay: int, for_s: float) -> WriteSingle:
-        """The frame of a pulse."""
+        """Return the frame of a pulse."""
         units = max(1, round(for_s / self.pulse_unit_s))
         assert self.pulse_address is not None
         assert 0 <= relay < self.relays
-        # FF00 and 0000 in a coil would be on for ever, and off.
+        # FF00 and 0000 in a coil would mean on without an end, and off.
         assert units <= (0x7FFF if self.pulse_write == "coil" else 0xFFFF)
         by = Function.WRITE_COIL if self.pulse_write == "coil" else Function.WRITE_REGISTER
         return WriteSingle(by, self.pulse_address + relay, units)
 
 
 class _GenericBoard(ModbusBoard[GenericSettings]):
-    """Relays and inputs where the map has them."""
+    """Relays and inputs at the addresses of the map."""
 
     def __init__(self, settings: GenericSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
@@ -103,7 +104,7 @@ class _GenericBoard(ModbusBoard[GenericSettings]):
         self.inputs, self.input_address = settings.inputs, settings.input_address
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_inputs`."""
         kind = self.settings.input_table
         if kind == "discrete-inputs":
             return await super().read_inputs()
@@ -113,8 +114,8 @@ class _GenericBoard(ModbusBoard[GenericSettings]):
             )
         by = Function.READ_INPUT_REGISTERS if kind == "input-register" else Function.READ_HOLDING_REGISTERS
         words = (self.inputs + _WORD_BITS - 1) // _WORD_BITS
-        told = await self._ask(ReadRegisters(by, self.input_address, words), "its inputs")
-        return tuple(bool(told[n // _WORD_BITS] >> n % _WORD_BITS & 1) for n in range(self.inputs))
+        values = await self._ask(ReadRegisters(by, self.input_address, words), "its inputs")
+        return tuple(bool(values[n // _WORD_BITS] >> n % _WORD_BITS & 1) for n in range(self.inputs))
 
     async def _identify(self) -> Identity:
         await self.read_inputs()
@@ -122,28 +123,28 @@ class _GenericBoard(ModbusBoard[GenericSettings]):
 
 
 class GenericInputBoard(_GenericBoard):
-    """One that has inputs alone, beside a board with relays. See `Board`."""
+    """A board with inputs alone, beside a board with relays. See `Board`."""
 
     pulse_end = PulseEnd.NONE
     release_timeout_s = 0.0
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Return no relays."""
         return ()
 
     async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:  # noqa: ARG002
-        """It cannot."""
-        raise BoardRefused("It has no relays.")
+        """Raise BoardRefused: there are no relays."""
+        raise BoardRefused("The board has no relays.")
 
     async def open_all_relays(self) -> None:
-        """See `Board`."""
+        """Do nothing: there are no relays."""
 
     async def close(self) -> None:
-        """See `Board`."""
+        """Do nothing: no pulse is running."""
 
 
 class GenericBoardTimed(BoardTimedModbus[GenericSettings], _GenericBoard):
-    """One that times pulses. See `Board`."""
+    """A board that times pulses. See `Board`."""
 
     def __init__(self, settings: GenericSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
@@ -154,7 +155,7 @@ class GenericBoardTimed(BoardTimedModbus[GenericSettings], _GenericBoard):
 
 
 class GenericWatchdogBoard(HostTimedModbus[GenericSettings], _GenericBoard):
-    """One with a watchdog. See `Board`."""
+    """A board with a watchdog. See `Board`."""
 
     pulse_end = PulseEnd.WATCHDOG
 

@@ -1,9 +1,9 @@
-"""Relays and inputs at GPIO lines of this machine.
+"""Relays and inputs at GPIO lines of the gateway's own machine.
 
-Source: Linux, "GPIO character device userspace API": a line that is given back, also by a process that died,
-has a state that is up to the chip's driver, and many leave an output as it was. So that a relay opens when
-the gateway dies is not to be known from here: whoever has tried it with the chip (`gpioset` it, kill that,
-look) says so in the configuration, or wires a time relay. A gateway that hangs is killed after some seconds.
+Source: Linux, "GPIO character device userspace API": the state of a line after its release, also by a dead
+process, is up to the chip's driver, and many leave an output as it was. The gateway therefore cannot detect
+that a relay opens when it dies: the installer tests that with the chip (`gpioset`, kill it, look) and
+configures the result, or wires a time relay. A gateway that hangs is killed after some seconds.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class GpioBoardSettings(GpioSettings, TimeRelaySettings, BoardSettings):
     model: Literal["gpio"]
     released_on_kill: bool = Field(
         False,
-        description="It has been tried: the relays open when the process that holds the lines is killed.",
+        description="Tested: the relays open when the process that holds the lines is killed.",
         examples=[True],
     )
 
@@ -37,19 +37,19 @@ class GpioBoardSettings(GpioSettings, TimeRelaySettings, BoardSettings):
     def _ends_its_pulses(self) -> Self:
         if self.outputs and not self.released_on_kill and self.time_relay_s is None:
             raise ValueError(
-                "nothing is known to open a relay when the gateway dies; try it with this chip (gpioset, "
-                "kill it, look) and write `released_on_kill = true`, or wire a time relay and write "
-                "`time_relay_s`"
+                "no mechanism is known that opens a relay when the gateway dies; test it with this chip "
+                "(gpioset, kill it, look) and write `released_on_kill = true`, or wire a time relay and "
+                "write `time_relay_s`"
             )
         return self
 
     def build(self, links: LinkFactory) -> "GpioBoard":
-        """See `BoardSettings`."""
+        """Build the board, not opened yet."""
         return GpioBoard(self, links)
 
 
 class GpioBoard(HostTimedBoard):
-    """The lines as a board. See `Board`. Opening puts all outputs out inactive: there is no other way."""
+    """GPIO lines as a board. See `Board`. Opening sets all outputs inactive: there is no other way."""
 
     response_timeout_s = RESPONSE_TIMEOUT_S
 
@@ -59,29 +59,29 @@ class GpioBoard(HostTimedBoard):
         self.links = links
         self.relays, self.inputs = len(settings.outputs), len(settings.inputs)
         if settings.time_relay_s is None and settings.released_on_kill:
-            # The kernel is the watchdog: it waits for nothing.
+            # The kernel is the watchdog: it does not wait.
             self.pulse_end, self.release_timeout_s = PulseEnd.WATCHDOG, RELEASE_TIMEOUT_S
         else:
             self.pulse_end, self.release_timeout_s = settings.pulse_end, settings.release_timeout_s
         self._link: GpioLink
 
     async def open(self) -> Identity:
-        """See `Board`."""
+        """Implement `Board.open`."""
         self._link = await self.links.gpio(self.settings)
         return Identity(model=self._link.label or "GPIO chip")
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_inputs`."""
         self._raise_if_stuck()
         return self._link.read()
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_relays`."""
         self._raise_if_stuck()
         return self._link.read_back()
 
     async def close(self) -> None:
-        """See `Board`."""
+        """Implement `Board.close`."""
         await self._open_on_close()
 
     async def _switch_relay(

@@ -1,4 +1,4 @@
-"""Pulses that end because we end them, on boards that cannot count: with what happens when they do not."""
+"""Pulses timed by the host, for boards without a timer, and the handling of relays that do not open."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -9,21 +9,21 @@ from drivers.barrier.board import BoardRefused
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.request_queue import RequestCancelled
 
-CANCELLED_BY_RELEASE = "Its turn came after a release, which called it off: nothing was sent."
+CANCELLED_BY_RELEASE = "A release came first and cancelled the pulse: nothing was sent."
 
 
 class HostTimedBoard(ABC):
-    """A board whose relays we close and open again: a frame for each, and none twice.
+    """A board whose relays the host closes and opens again: one frame each, and none twice.
 
-    A relay that is told to open and does not say that it has, is told once more by the frame that opens all.
-    Fails that too, the board is not spoken to again: its watchdog then opens what is closed, and would not if
-    we went on asking for its inputs.
+    A relay that does not confirm that it has opened is opened once more, by the frame that opens all relays.
+    If that fails too, the board gets no more requests: its watchdog then opens the relay, and would not do so
+    if the driver went on reading its inputs.
     """
 
     def __init__(self) -> None:
         self._releases = 0
         self._closed_by_us: set[int] = set()
-        """Relays that a frame of ours has closed, or may have."""
+        """Relays that a frame of this driver has closed, or may have closed."""
         self._ends: dict[int, asyncio.Task[None]] = {}
         self._stuck: LinkError | None = None
 
@@ -33,12 +33,12 @@ class HostTimedBoard(ABC):
     ) -> None:
         """Close or open one relay with one frame, if it is still `wanted` when that is sent.
 
-        Raises Withdrawn, DeviceRefused and LinkError.
+        Raises Withdrawn, BoardRefused and LinkError.
         """
 
     @abstractmethod
     async def _open_all(self) -> None:
-        """Open every relay, urgently, with as few frames as can be; raises DeviceRefused and LinkError."""
+        """Open every relay, urgently, with as few frames as possible; raises BoardRefused and LinkError."""
 
     def _raise_if_stuck(self) -> None:
         """Raise LinkError once a relay did not open."""
@@ -46,7 +46,7 @@ class HostTimedBoard(ABC):
             raise self._stuck
 
     async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
-        """See `Board`."""
+        """Implement `Board.pulse_relay`."""
         self._raise_if_stuck()
         releases = self._releases
         going_on = relay in self._closed_by_us
@@ -68,8 +68,8 @@ class HostTimedBoard(ABC):
                 self._closed_by_us.discard(relay)
             raise
         finally:
-            # Also when no answer came, or nobody waits for it any more: it may have closed. And also when
-            # this one was refused while an earlier one went on, whose end has been called off for it.
+            # Also when no response came, or the command was cancelled: the relay may have closed. And also
+            # when this pulse was refused during an earlier one, whose end was cancelled for it.
             if relay in self._closed_by_us and releases == self._releases:
                 self._ends[relay] = asyncio.create_task(self._end(relay, for_s), name="end of a pulse")
 
@@ -89,7 +89,7 @@ class HostTimedBoard(ABC):
                 del self._ends[relay]
 
     async def open_all_relays(self) -> None:
-        """See `Board`."""
+        """Implement `Board.open_all_relays`."""
         self._raise_if_stuck()
         self._releases += 1
         await self._cancel_pulses()
@@ -103,7 +103,7 @@ class HostTimedBoard(ABC):
         self._closed_by_us -= ours
 
     async def _open_on_close(self) -> None:
-        """The end: open what a pulse of ours still keeps closed, if the board can be told."""
+        """Open the relays that a pulse of this driver still keeps closed, if the board responds."""
         self._releases += 1
         await self._cancel_pulses()
         if self._closed_by_us and self._stuck is None:
@@ -119,20 +119,20 @@ class HostTimedBoard(ABC):
 
 
 def relay_closed_error(relay: int) -> LinkError:
-    """A relay is closed at opening: no pulse of ours, so nothing would end it."""
+    """Build the error for a relay that is closed at opening: no pulse of this driver would end it."""
     return LinkError(
         Cause.DEVICE_FAULT,
-        f"Relay {relay} is closed, and not by us.",
+        f"Relay {relay} is closed, and not by the gateway.",
         Action.WAIT,
-        "A watchdog opens it when nobody speaks to the board; without one, switch the board off and on.",
+        "A watchdog opens it when the board gets no requests; without one, switch the board off and on.",
     )
 
 
 def _did_not_open(relay: int) -> LinkError:
     return LinkError(
         Cause.DEVICE_FAULT,
-        f"Relay {relay} was told to open and did not say that it has: it may be closed.",
+        f"Relay {relay} did not confirm that it has opened: it may be closed.",
         Action.CALL_SUPPORT,
-        "Use the barrier's own switch. Nothing more is said to the board, so that its watchdog opens the "
-        "relay; check its cable.",
+        "Use the barrier's own switch. The gateway sends no more requests to the board, so that its "
+        "watchdog opens the relay; check its cable.",
     )

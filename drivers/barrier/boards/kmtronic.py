@@ -1,4 +1,4 @@
-"""KMtronic's RS-485 relay boards: eight relays, no inputs, nothing that ends a pulse.
+"""KMtronic's RS-485 relay boards: eight relays, no inputs, no mechanism that ends a pulse.
 
 Source: KMtronic, "RS485 8 channel relay controller, Modbus RTU": functions 01, 05 and 0F, coils 0 to 7, 9600
 8N1, address by switches. Neither watchdog nor timer is described, so none is relied upon.
@@ -20,7 +20,7 @@ class KMtronicSettings(ModbusBoardSettings, TimeRelaySettings):
     model: Literal["kmtronic-8"]
 
     def build(self, links: LinkFactory) -> "KMtronicBoard":
-        """See `BoardSettings`."""
+        """Build the board, not opened yet."""
         return KMtronicBoard(self, links)
 
 
@@ -36,10 +36,10 @@ class KMtronicBoard(HostTimedModbus[KMtronicSettings]):
         self.release_timeout_s = settings.release_timeout_s
 
     async def _identify(self) -> Identity:
-        """It tells nothing of itself; that relays can be read is all that is asked of it."""
+        """Identify the board: it has no identity to read, so only its relays are read."""
         return Identity(manufacturer="KMtronic", model="8 relays")
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """It has no inputs."""
+        """Return no inputs."""
         self._raise_if_stuck()
         return ()

@@ -1,9 +1,9 @@
-"""LCUS USB relay boards: four bytes a command, and never a word back.
+"""LCUS USB relay boards: commands of four bytes, without a response.
 
 Source: LC Technology's sheets of LCUS-1 to LCUS-8, as public programs follow them: 9600 8N1, ``A0 channel
 operation sum``, channels counted from 1, operation 1 on and 0 off, the sum that of the first three bytes
-modulo 256. It neither acknowledges nor tells what its relays are, and nothing in it ends a pulse: a barrier
-may hang on it only where another board senses its position and a time relay opens its contacts.
+modulo 256. It neither acknowledges nor reports its relays, and it has no mechanism that ends a pulse: a
+barrier may be wired to it only where another board reads its position and a time relay opens its contacts.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ START = 0xA0
 
 
 def frame(relay: int, closed: bool) -> bytes:
-    """A command; relays are counted from 0 here."""
+    """Return a command; relays are counted from 0 here."""
     body = bytes([START, relay + 1, closed])
     return body + bytes([sum(body) & 0xFF])
 
@@ -35,10 +35,10 @@ class LcusSettings(SerialSettings, TimeRelaySettings, BoardSettings):
     """An LCUS board."""
 
     model: Literal["lcus"]
-    relays: int = Field(description="How many relays it has.", ge=1, le=8, examples=[4])
+    relays: int = Field(description="Number of relays.", ge=1, le=8, examples=[4])
 
     def build(self, links: LinkFactory) -> "LcusBoard":
-        """See `BoardSettings`."""
+        """Build the board, not opened yet."""
         return LcusBoard(self, links)
 
 
@@ -60,14 +60,14 @@ class LcusBoard(HostTimedBoard):
         self._link: SerialLink
 
     async def open(self) -> Identity:
-        """See `Board`; that it is there is all that can be known."""
+        """Open the port: the presence of the board is all that can be checked."""
         self._link = await self.links.serial(self.settings)
         self._turns = await self.links.request_queue()
         usb = self._link.usb
         return Identity(model=f"LCUS-{self.relays}", serial_number=usb and usb.serial_number)
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """It has no inputs; raises LinkError when it has been unplugged."""
+        """Return no inputs; raises LinkError when the board has been unplugged."""
         self._raise_if_stuck()
         with suppress(TimeoutError):
             async with asyncio.timeout(0):
@@ -75,12 +75,12 @@ class LcusBoard(HostTimedBoard):
         return ()
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """What they were last told here: it cannot be asked. Before the first command, open."""
+        """Return the last commanded states: the board cannot be read. Before the first command, open."""
         await self.read_inputs()
         return tuple(self._told)
 
     async def close(self) -> None:
-        """See `Board`."""
+        """Implement `Board.close`."""
         await self._open_on_close()
 
     async def _switch_relay(

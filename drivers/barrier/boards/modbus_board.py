@@ -1,4 +1,4 @@
-"""What all boards on Modbus have in common: how they are asked, told, and understood when they refuse."""
+"""Common parts of all boards on Modbus: requests, commands, and the meaning of refusals."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -26,14 +26,14 @@ AnswerT = TypeVar("AnswerT")
 
 
 class ModbusBoardSettings(ModbusSettings, BoardSettings):
-    """How to reach a board, and which it is."""
+    """Address and model of a board."""
 
 
 SettingsT = TypeVar("SettingsT", bound=ModbusBoardSettings)
 
 
 class ModbusBoard(Generic[SettingsT]):
-    """A board with relays and inputs at addresses of their own. Its pulses are the affair of subclasses."""
+    """A board with relays and inputs at addresses of their own. Subclasses implement the pulses."""
 
     relays: int
     inputs: int
@@ -49,39 +49,39 @@ class ModbusBoard(Generic[SettingsT]):
         self.link: ModbusLink
 
     async def open(self) -> Identity:
-        """See `Board`."""
+        """Implement `Board.open`."""
         self.link = await self.links.modbus(self.settings)
         return await self._identify()
 
     @abstractmethod
     async def _identify(self) -> Identity:
-        """Which board it is, having looked whether it is set as it must be; raises LinkError."""
+        """Identify the board and check its settings; raises LinkError."""
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_inputs`."""
         return await self._ask(ReadBits(Function.READ_INPUTS, self.input_address, self.inputs), "its inputs")
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_relays`."""
         return await self._ask(ReadBits(Function.READ_COILS, self.relay_address, self.relays), "its relays")
 
     async def _ask(self, question: ModbusRequest[AnswerT], about: str) -> AnswerT:
-        """Ask for what such a board must know; raises LinkError."""
+        """Read a value that every such board has; raises LinkError."""
         try:
             return await self.link.request(question)
         except ModbusExceptionResponse as refused:
-            text = f"{self._description} does not tell {about}: {refused}."
+            text = f"{self._description} does not return {about}: {refused}."
             if refused.is_wrong_board:
-                how = "Correct `model`, `port` and `unit`: another board answers."
+                how = "Correct `model`, `port` and `unit`: another board responds."
                 raise LinkError(Cause.WRONG_DEVICE, text, Action.CONFIGURE, how) from None
             cause = Cause.NO_RESPONSE if refused.is_temporary else Cause.DEVICE_FAULT
-            how = "If it stays so, switch the board off and on; check its bus."
+            how = "If it continues, switch the board off and on; check its bus."
             raise LinkError(cause, text, Action.CALL_SUPPORT, how) from None
 
     async def _write(
         self, command: ModbusRequest[bool], *, urgent: bool, wanted: Callable[[], bool] = lambda: True
     ) -> None:
-        """Tell it to do something; raises Withdrawn, DeviceRefused and LinkError."""
+        """Send a command; raises Withdrawn, BoardRefused and LinkError."""
         try:
             await self.link.request(command, urgent=urgent, is_wanted=wanted)
         except ModbusExceptionResponse as refused:
@@ -95,7 +95,7 @@ class ModbusBoard(Generic[SettingsT]):
         return f"The board at {self.settings.port} (unit {self.settings.unit})"
 
     def not_configured_error(self, text: str, how: str) -> LinkError:
-        """The board is not set as it must be."""
+        """Build the error for a board that is not set up as required."""
         return LinkError(
             Cause.WRONG_DEVICE,
             f"{self._description} {text}.",
@@ -109,14 +109,14 @@ def _raise_refusal(refused: ModbusExceptionResponse) -> NoReturn:
         raise BoardRefused(f"The board refused: {refused}.") from None
     raise LinkError(
         Cause.DEVICE_FAULT,
-        f"The board says that something went wrong: {refused}. It may have acted all the same.",
+        f"The board reports an error: {refused}. It may have acted nevertheless.",
         Action.CALL_SUPPORT,
-        "Look at the barrier; switch the board off and on if it repeats.",
+        "Check the barrier; switch the board off and on if it repeats.",
     ) from None
 
 
 class BoardTimedModbus(ModbusBoard[SettingsT]):
-    """A board that opens a relay by itself when the time that it was given is over."""
+    """A board that opens a relay by itself at the end of the commanded time."""
 
     pulse_end = PulseEnd.BOARD_TIMED
 
@@ -126,10 +126,10 @@ class BoardTimedModbus(ModbusBoard[SettingsT]):
 
     @abstractmethod
     def _pulse(self, relay: int, for_s: float) -> WriteSingle:
-        """The frame."""
+        """Return the frame of a pulse."""
 
     async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
-        """See `Board`."""
+        """Implement `Board.pulse_relay`."""
         releases = self._releases
         try:
             await self._write(
@@ -139,36 +139,36 @@ class BoardTimedModbus(ModbusBoard[SettingsT]):
             raise BoardRefused(CANCELLED_BY_RELEASE) from None
 
     async def open_all_relays(self) -> None:
-        """See `Board`."""
+        """Implement `Board.open_all_relays`."""
         self._releases += 1
         await self._open_all()
 
     async def close(self) -> None:
-        """See `Board`: it ends its pulses itself."""
+        """Do nothing: the board ends its pulses itself."""
         self._releases += 1
 
 
 class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
-    """A board that is told to close a relay, and told to open it."""
+    """A board that closes a relay on one command, and opens it on another."""
 
     def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
         HostTimedBoard.__init__(self)
         super().__init__(settings, links)
 
     async def open(self) -> Identity:
-        """See `Board`. A relay that is closed already is nobody's pulse: it must open first."""
+        """Implement `Board.open`; raises LinkError for a relay that is closed already: it must open first."""
         identity = await super().open()
         if True in (closed := await super().read_relays()):
             raise relay_closed_error(closed.index(True))
         return identity
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_inputs`."""
         self._raise_if_stuck()
         return await super().read_inputs()
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_relays`."""
         self._raise_if_stuck()
         return await super().read_relays()
 
@@ -179,5 +179,5 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
         await self._write(command, urgent=urgent, wanted=wanted)
 
     async def close(self) -> None:
-        """See `Board`."""
+        """Implement `Board.close`."""
         await self._open_on_close()

@@ -1,9 +1,9 @@
-"""Numato's USB relay modules: commands in words, an echo, a prompt; nothing there ends a pulse.
+"""Numato's USB relay modules: text commands, an echo, a prompt; no mechanism that ends a pulse.
 
 Source: Numato Lab, "USB Relay Module" user guides and "Understanding readall/writeall commands for Relay
-Modules": a command ends in CR; it comes back, then the answer if there is one, then ``>``. Relays are
-numbered 0 to 9, then A, B and so on; inputs are called gpio. Relays stay as they are when the host dies or
-the program does, so a barrier may hang on such a module only with a time relay behind it.
+Modules": a command ends in CR; its echo comes back, then the response if there is one, then ``>``. Relays are
+numbered 0 to 9, then A, B and so on; inputs are called gpio. Relays keep their state when the host or the
+program dies, so a barrier may be wired to such a module only with a time relay behind it.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from drivers.links.serial import SerialLink, SerialSettings
 NUMBERS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 PROMPT = b">"
 QUIET_S = 0.005
-"""How long it is silent at least before the next command: a second copy of an answer comes in this time."""
+"""Silence required before the next command, in seconds: a second copy of a response comes in this time."""
 _AFTER_ECHO = rb"[\r\n]+(?:([^\r\n>]+)[\r\n]+)?>"
 _NO_COMMAND = b"?"
 
@@ -34,24 +34,24 @@ class NumatoSettings(SerialSettings, TimeRelaySettings, BoardSettings):
     """A Numato module."""
 
     model: Literal["numato"]
-    relays: int = Field(description="How many relays it has.", ge=1, le=32, examples=[8])
-    inputs: int = Field(0, ge=0, le=8, description="How many of its GPIO, from 0 on, are inputs.")
+    relays: int = Field(description="Number of relays.", ge=1, le=32, examples=[8])
+    inputs: int = Field(0, ge=0, le=8, description="Number of GPIO, from 0 on, that are inputs.")
     closed_level: Literal[0, 1] = Field(
         1,
-        description="What an input reads while its circuit is closed: 1 where the contact leads to the "
-        "supply, 0 where it leads to ground.",
+        description="Level of an input while its circuit is closed: 1 if the contact leads to the "
+        "supply, 0 if it leads to ground.",
     )
     response_timeout_s: float = Field(
         0.2, ge=0.02, le=1, description="How long an answer may take at most, in seconds.", examples=[0.2]
     )
 
     def build(self, links: LinkFactory) -> "NumatoBoard":
-        """See `BoardSettings`."""
+        """Build the board, not opened yet."""
         return NumatoBoard(self, links)
 
 
 class NumatoBoard(HostTimedBoard):
-    """The module. See `Board`; an input is a question of its own, so `sense` asks several."""
+    """The module. See `Board`; each input needs a request of its own, so `read_inputs` sends several."""
 
     def __init__(self, settings: NumatoSettings, links: LinkFactory) -> None:
         super().__init__()
@@ -66,10 +66,10 @@ class NumatoBoard(HostTimedBoard):
         self._link: SerialLink
 
     async def open(self) -> Identity:
-        """See `Board`."""
+        """Implement `Board.open`."""
         self._link = await self.links.serial(self.settings)
         self._turns = await self.links.request_queue()
-        # Half a command of somebody else may stand in the module's line: made no command at all, and ended.
+        # Half a command of another program may be in the module's line: made an invalid command, and ended.
         await self._turns.submit(lambda: self._exchange(_NO_COMMAND))
         version = await self._ask("ver")
         identifier = await self._ask("id get")
@@ -84,7 +84,7 @@ class NumatoBoard(HostTimedBoard):
         )
 
     async def read_inputs(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_inputs`."""
         self._raise_if_stuck()
         read = [await self._ask(f"gpio read {NUMBERS[n]}") for n in range(self.inputs)]
         if not set(read) <= {"0", "1"}:
@@ -92,15 +92,15 @@ class NumatoBoard(HostTimedBoard):
         return tuple(int(one) == self.settings.closed_level for one in read)
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """See `Board`."""
+        """Implement `Board.read_relays`."""
         self._raise_if_stuck()
-        told = await self._ask("relay readall")
-        if not re.fullmatch(rf"[0-9a-fA-F]{{{self._digits}}}", told):
-            raise self._another("it tells of another number of relays")
-        return tuple(bool(int(told, 16) >> relay & 1) for relay in range(self.relays))
+        response = await self._ask("relay readall")
+        if not re.fullmatch(rf"[0-9a-fA-F]{{{self._digits}}}", response):
+            raise self._another("it reports another number of relays")
+        return tuple(bool(int(response, 16) >> relay & 1) for relay in range(self.relays))
 
     async def close(self) -> None:
-        """See `Board`."""
+        """Implement `Board.close`."""
         await self._open_on_close()
 
     async def _switch_relay(
@@ -118,7 +118,7 @@ class NumatoBoard(HostTimedBoard):
     async def _ask(self, command: str) -> str:
         answer = await self._tell(command)
         if not answer:
-            raise self._another(f"it does not know {command!r}")
+            raise self._another(f"it has no command {command!r}")
         return answer
 
     async def _tell(
@@ -133,28 +133,29 @@ class NumatoBoard(HostTimedBoard):
         )
 
     async def _exchange(self, line: bytes) -> str:
-        """Send a command once; the answer, empty where there is none. Raises LinkError."""
+        """Send a command once; return the response, empty if there is none. Raises LinkError."""
         try:
             async with asyncio.timeout(self.response_timeout_s):
                 await self._silence()
                 await self._link.write(line + b"\r")
                 before = b"" if line == _NO_COMMAND else rb"(?:^|[\r\n>])"
                 answered = re.compile(before + re.escape(line) + _AFTER_ECHO)
-                heard = b""
-                while not (found := answered.search(heard)):
-                    heard += await self._link.read()
+                received = b""
+                while not (found := answered.search(received)):
+                    received += await self._link.read()
         except TimeoutError:
             self._late.add(line)
             raise LinkError(
                 Cause.NO_RESPONSE,
-                f"The module at {self.settings.port} did not answer within {self.response_timeout_s:g} seconds.",
+                f"The module at {self.settings.port} did not answer within {self.response_timeout_s:g} "
+                "seconds.",
                 Action.REPLUG,
                 "Unplug the module, wait five seconds, plug it in again; check `port`.",
             ) from None
         return (found[1] or b"").decode("latin-1").strip()
 
     async def _silence(self) -> None:
-        """Throw away what is said unasked, until nothing is."""
+        """Discard unsolicited bytes, until there are none."""
         while True:
             try:
                 async with asyncio.timeout(QUIET_S):
@@ -165,7 +166,7 @@ class NumatoBoard(HostTimedBoard):
     def _another(self, what: str) -> LinkError:
         return LinkError(
             Cause.WRONG_DEVICE,
-            f"What answers at {self.settings.port} is not this module: {what}.",
+            f"The device at {self.settings.port} is not this module: {what}.",
             Action.CONFIGURE,
             "Correct `model`, `port`, `relays` and `inputs`.",
         )

@@ -1,4 +1,4 @@
-"""Every board that a configuration may name, by its `model`."""
+"""Boards that a configuration may name, by their `model`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The remedy for boards that nothing stops: a time relay wired behind them."""
+"""Time relay behind a board whose pulses nothing else ends."""
 
 from pydantic import BaseModel, Field
 
@@ -6,23 +6,23 @@ from drivers.barrier.board import PulseEnd
 
 
 class TimeRelaySettings(BaseModel):
-    """What only who wired it can know; the settings of such a board derive from this."""
+    """Time relay, which only the installer can confirm; settings of such boards derive from this class."""
 
     time_relay_s: float | None = Field(
         None,
         gt=0,
         le=10,
-        description="A time relay between board and barrier opens each contact so many seconds after it "
-        "closed, whatever the board does. Only where there is one.",
+        description="Time relay between board and barrier: it opens each contact this many seconds after it "
+        "closed, whatever the board does. Only if one is installed.",
         examples=[1.0],
     )
 
     @property
     def pulse_end(self) -> PulseEnd:
-        """What ends a pulse when we are dead."""
+        """Mechanism that ends a pulse if the gateway dies."""
         return PulseEnd.NONE if self.time_relay_s is None else PulseEnd.BOARD_TIMED
 
     @property
     def release_timeout_s(self) -> float:
-        """And when, in seconds after it closed."""
+        """Time from closing to certain opening, in seconds."""
         return float("inf") if self.time_relay_s is None else self.time_relay_s

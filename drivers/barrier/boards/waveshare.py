@@ -1,10 +1,10 @@
-"""Waveshare's boards with eight relays and eight inputs: Modbus RTU Relay (D) and its like on Ethernet.
+"""Waveshare's boards with eight relays and eight inputs: Modbus RTU Relay (D) and similar ones on Ethernet.
 
 Source: Waveshare wiki, "Modbus RTU Relay (D)", development protocol V2. A pulse is function 05 at 0x0200 plus
-the channel, its value the time in units of 100 ms, and the board counts it. Registers from 0x1000 say what
-drives each relay: 0 is us, all else lets inputs drive it. That value 5500 toggles is left unused: sent into
-the unknown it opens or closes. Not said there, and assumed: a command to a relay ends its pulse, so that
-function 0F with zeros does.
+the channel, its value the time in units of 100 ms, and the board times it. Registers from 0x1000 are the
+control modes of the relays: 0 is by command, all others by inputs. Value 5500, which toggles, is not used:
+without a known state it opens or closes. Not documented, and assumed: a command to a relay ends its pulse, so
+that function 0F with zeros does.
 """
 
 from typing import Literal
@@ -28,7 +28,7 @@ class WaveshareSettings(ModbusBoardSettings):
     model: Literal["waveshare-8"]
 
     def build(self, links: LinkFactory) -> "WaveshareBoard":
-        """See `BoardSettings`."""
+        """Build the board, not opened yet."""
         return WaveshareBoard(self, links)
 
 

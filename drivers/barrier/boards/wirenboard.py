@@ -2,8 +2,8 @@
 
 Source: Wiren Board wiki, "Relay modules: Modbus registers" and "Common registers of Modbus devices": holding
 register 8 is the time in seconds without a request after which relays go to their safe state (0: never),
-register 6 whether they come back as they were after power (0: they stay open), 200 to 205 the model's
-letters. Both settings are looked at, and never written: whoever sets a board up says so in the configuration.
+register 6 the state of relays after power-up (0: they stay open), 200 to 205 the letters of the model. Both
+settings are read, and never written: the installer sets them, and writes them in the configuration.
 """
 
 from typing import Literal
@@ -28,12 +28,12 @@ class WirenBoardSettings(ModbusBoardSettings):
         1,
         ge=1,
         le=10,
-        description="What its register 8 is set to: so many seconds after the last request relays open.",
+        description="Value of its register 8: seconds after the last request until relays open.",
         examples=[1],
     )
 
     def build(self, links: LinkFactory) -> "WirenBoardModule":
-        """See `BoardSettings`."""
+        """Build the board, not opened yet."""
         return WirenBoardModule(self, links)
 
 
@@ -49,7 +49,7 @@ class WirenBoardModule(HostTimedModbus[WirenBoardSettings]):
         self.release_timeout_s = float(settings.watchdog_s)
 
     async def _identify(self) -> Identity:
-        if (restore := await self._register(RESTORE, "what its relays do after power")) != 0:
+        if (restore := await self._register(RESTORE, "the state of its relays after power-up")) != 0:
             raise self.not_configured_error(
                 f"closes relays again when power returns (register {RESTORE} is {restore})",
                 f"Write 0 to holding register {RESTORE}.",
@@ -58,7 +58,7 @@ class WirenBoardModule(HostTimedModbus[WirenBoardSettings]):
         if (found := await self._register(SAFE_MODE_TIMEOUT, "its watchdog")) != wanted:
             is_off = ": it is off" if found == 0 else ""
             raise self.not_configured_error(
-                f"has a watchdog of {found} seconds{is_off}; `watchdog_s` says {wanted}",
+                f"has a watchdog of {found} seconds{is_off}; `watchdog_s` is {wanted}",
                 f"Write {wanted} to holding register {SAFE_MODE_TIMEOUT}.",
             )
         letters = await self._ask(

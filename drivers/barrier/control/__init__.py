@@ -1,1 +1,1 @@
-"""TODO package docstring of drivers/barrier/control."""
+"""Control of a barrier without I/O and without a clock: the state machine and its parts."""

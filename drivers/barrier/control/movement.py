@@ -1,4 +1,4 @@
-"""One door: where its limits say it is, whether it moves as it was told to, and whether that can be."""
+"""Movement of one door: position from its limit switches, supervision of movements, and plausibility."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -9,28 +9,28 @@ from drivers.barrier.observations import AlarmKind, BarrierAlarm, MovementState,
 from drivers.barrier.wiring import BarrierSettings, DoorInputs
 
 MAX_CHANGES_PER_S = 3
-"""A limit or photocell that changes more often within a second is not told by anything that moves."""
+"""Highest number of changes per second of a limit switch or photocell; no machine moves faster."""
 CHATTER_HOLD_S = 2.0
-"""After so long without a change, a contact that chattered is believed again."""
+"""Time without a change after which a contact that chattered is trusted again, in seconds."""
 NO_LIMIT_FACTOR = 1.5
-"""Between the ends for so many times as long as it may travel: the limits are not believed any more."""
+"""Multiple of the travel time between the ends after which the limit switches are not trusted any more."""
 
 
 class MovementResult(Enum):
-    """How a movement that was asked for ended."""
+    """Result of a commanded movement."""
 
     ARRIVED = auto()
     NOT_STARTED = auto()
     NOT_ARRIVED = auto()
     STOPPED = auto()
     REVERSED = auto()
-    """Somebody was in the way."""
+    """Stopped by an obstruction (EN 12453)."""
     EMERGENCY = auto()
 
 
 @dataclass(slots=True)
 class Movement:
-    """A movement that was asked for."""
+    """A commanded movement."""
 
     door: int
     goal: MovementState
@@ -42,7 +42,7 @@ class Movement:
 
 
 class DoorTracker:
-    """What is known of one door from its inputs. Times are seconds of one monotonic clock."""
+    """State of one door, from its inputs. Times are seconds of one monotonic clock."""
 
     def __init__(self, name: str, settings: BarrierSettings) -> None:
         self.name = name
@@ -54,34 +54,34 @@ class DoorTracker:
         self._towards = MovementState.UNKNOWN
         self._between_s: float | None = None
         self._is_overdue_reported = False
-        """That it has not arrived was said."""
+        """True once the alarm for an overdue movement was raised."""
         self._stopped = False
-        """Somebody had it stopped since it left its end."""
+        """True after a stop, until the door is at an end or told to move."""
         self._may_leave_until_s: float | None = None
-        """It was told to open, has not left its closed limit since, and may still do so by then."""
+        """Time until which the door may leave its closed limit on a command; None: no such command."""
         self._open_s: float | None = None
-        """Since when it is open; None also once that was reported as too long."""
+        """Time since when it is open; None also after the alarm for that was raised."""
         self._chatter = {name: _ChatterDetector() for name in ("open_limit", "closed_limit", "presence")}
 
     @property
     def is_closing(self) -> bool:
-        """Whether it may be closing, for all that is sensed and was asked."""
+        """True if the door may be closing, by its inputs and the commands to it."""
         if self.movement is not None:
             return self.movement.goal is MovementState.CLOSED and self.state is not MovementState.CLOSED
         return self.state is MovementState.CLOSING
 
     @property
     def is_stopped(self) -> bool:
-        """Whether somebody had it stopped, and it has not been at an end or told to move since."""
+        """True after a stop, until the door is at an end or told to move."""
         return self._stopped
 
     @property
     def may_be_open(self) -> bool:
-        """Whether it may be open, or on its way to that."""
+        """True if it may be open, or on its way there."""
         return self.state is not MovementState.CLOSED or self._may_leave_until_s is not None
 
     def on_requested(self, movement: Movement) -> None:
-        """It is told to move."""
+        """Note a command to move."""
         self.movement = movement
         self._stopped = self._is_overdue_reported = False
         opens = movement.goal is MovementState.OPEN and self.state is MovementState.CLOSED
@@ -90,23 +90,23 @@ class DoorTracker:
             self._between_s = movement.requested_s
 
     def on_rejected(self) -> None:
-        """The board has refused: nothing was told to move after all."""
+        """Note that the board has refused: the door was not told to move."""
         self.movement = None
         self._may_leave_until_s = None
 
     def on_stop(self, now_s: float) -> None:
-        """It is told to stop."""
+        """Note a stop."""
         self._stopped = self._between_s is not None or self.movement is not None
         self.end_movement(MovementResult.STOPPED, now_s)
 
     def end_movement(self, result: MovementResult, now_s: float) -> None:
-        """What was asked for is over."""
+        """End the commanded movement with this result."""
         if self.movement is not None:
             self.movement.result, self.movement.ended_s = result, now_s
             self.movement = None
 
     def on_inputs(self, seen: DoorInputs, now_s: float, *, excused: bool) -> Iterator[BarrierAlarm]:
-        """Take note of what the inputs say. `excused`: it may be opened by something else than us."""
+        """Process the inputs. `excused`: something else than this gateway may open the door."""
         had_fault = self.fault
         left_closed = self.inputs is not None and self.inputs.closed_limit and not seen.closed_limit
         self._count_changes(seen, now_s)
@@ -114,7 +114,7 @@ class DoorTracker:
         self.inputs = seen
         if left_closed:
             if not (excused or self._may_leave_until_s is not None or self.fault):
-                yield self._alarm(AlarmKind.FORCED_OPEN, "It was opened, and nothing had told it to.")
+                yield self._alarm(AlarmKind.FORCED_OPEN, "The barrier was opened without a command.")
             self._may_leave_until_s = None
         elif self._may_leave_until_s is not None and now_s > self._may_leave_until_s:
             self._may_leave_until_s = None
@@ -123,10 +123,12 @@ class DoorTracker:
             yield self._alarm(AlarmKind.IMPLAUSIBLE_INPUTS, _IMPLAUSIBLE[self.fault])
         if self._open_s is not None and now_s - self._open_s > self._settings.max_open_s:
             self._open_s = None
-            yield self._alarm(AlarmKind.OPEN_TOO_LONG, "It stands open for longer than it should.")
+            yield self._alarm(
+                AlarmKind.OPEN_TOO_LONG, "The barrier has been open for longer than it should be."
+            )
 
     def _locate(self, seen: DoorInputs, now_s: float) -> StateReason | None:
-        """Find the state; says what cannot be, if anything."""
+        """Determine the state; return the fault of the inputs, or None."""
         fault = (
             StateReason.CHATTER if any(one.is_chattering(now_s) for one in self._chatter.values()) else None
         )
@@ -183,27 +185,27 @@ class DoorTracker:
                 return closes_s
 
     def _supervise(self, now_s: float) -> Iterator[BarrierAlarm]:
-        """Whether what was asked for happens; nothing is asked for again."""
-        travel = self.movement
-        if travel is None:
+        """Supervise the commanded movement; no command is repeated."""
+        movement = self.movement
+        if movement is None:
             if self.state is MovementState.BLOCKED and not self._is_overdue_reported:
                 yield self._overdue_alarm()
             return
         within_s = (
             self._settings.open_timeout_s
-            if travel.goal is MovementState.OPEN
+            if movement.goal is MovementState.OPEN
             else self._settings.close_timeout_s
         )
-        asked_for_s = now_s - travel.requested_s
-        if self.state is travel.goal and self.fault is None:
+        asked_for_s = now_s - movement.requested_s
+        if self.state is movement.goal and self.fault is None:
             self.end_movement(MovementResult.ARRIVED, now_s)
         elif (
-            self.state is travel.start_state
+            self.state is movement.start_state
             and self._at_rest()
             and asked_for_s > self._settings.start_timeout_s
         ):
             self.end_movement(MovementResult.NOT_STARTED, now_s)
-            yield self._alarm(AlarmKind.NOT_STARTED, "It was told to move, and has not begun to.")
+            yield self._alarm(AlarmKind.NOT_STARTED, "A movement was commanded and has not started.")
         elif asked_for_s > within_s:
             self.end_movement(MovementResult.NOT_ARRIVED, now_s)
             yield self._overdue_alarm()
@@ -213,7 +215,7 @@ class DoorTracker:
 
     def _overdue_alarm(self) -> BarrierAlarm:
         self._is_overdue_reported = True
-        return self._alarm(AlarmKind.NOT_ARRIVED, "It moves, or should, for longer than it may.")
+        return self._alarm(AlarmKind.NOT_ARRIVED, "A movement takes longer than allowed.")
 
     def _count_changes(self, seen: DoorInputs, now_s: float) -> None:
         for name, one in self._chatter.items():
@@ -226,26 +228,26 @@ class DoorTracker:
 
 
 _IMPLAUSIBLE = {
-    StateReason.BOTH_LIMITS: "Both limits are made at once.",
-    StateReason.NO_LIMIT: "No limit is made for much longer than it travels.",
-    StateReason.CHATTER: "A limit or photocell changes more often than anything moves.",
+    StateReason.BOTH_LIMITS: "Both limit switches are made at the same time.",
+    StateReason.NO_LIMIT: "No limit switch is made for much longer than the travel time.",
+    StateReason.CHATTER: "A limit switch or photocell changes more often than any machine moves.",
 }
 
 
 class _ChatterDetector:
-    """How often one contact changes."""
+    """Counter of the changes of one contact."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=MAX_CHANGES_PER_S + 1)
         self._until_s: float | None = None
 
     def on_change(self, now_s: float) -> None:
-        """It did."""
+        """Note a change."""
         self._times.append(now_s)
         often = len(self._times) > MAX_CHANGES_PER_S and now_s - self._times[0] <= 1.0
         if often or self.is_chattering(now_s):
             self._until_s = now_s + CHATTER_HOLD_S
 
     def is_chattering(self, now_s: float) -> bool:
-        """Whether it is not to be believed."""
+        """Return True if the contact must not be trusted."""
         return self._until_s is not None and now_s < self._until_s

@@ -1,27 +1,27 @@
-"""Somebody in the way of a door that closes: the one thing about which something is done unasked, once."""
+"""Obstruction handling: reverse a closing door once without a command."""
 
 from drivers.barrier.control.movement import DoorTracker, MovementResult
 from drivers.barrier.observations import AlarmKind, BarrierAlarm, MovementState
 
 
 class ObstructionReversal:
-    """What is done about it at one door."""
+    """Obstruction handling of one door."""
 
     def __init__(self, door: DoorTracker) -> None:
         self.is_due = False
-        """It is to be opened as soon as its contacts let it."""
+        """True if the door must be opened as soon as the dead time of its contacts allows it."""
         self.is_released = False
-        """The contact that has it closed was let go of, before its opposite may close."""
+        """True once the close contact was opened, before its opposite may close."""
         self._door = door
         self._noticed = False
-        """It was, for this closing."""
+        """True once an obstruction was detected during this closing."""
 
     def cancel(self) -> None:
-        """Nothing is to be done."""
+        """Cancel a pending reversal."""
         self.is_due = False
 
     def on_inputs(self, now_s: float) -> tuple[BarrierAlarm, ...]:
-        """Look whether somebody is in the way, after the door has taken note of its inputs."""
+        """Check for an obstruction, after the door has processed its inputs."""
         door = self._door
         if not door.is_closing:
             if door.state in (MovementState.OPEN, MovementState.CLOSED):
@@ -31,13 +31,13 @@ class ObstructionReversal:
             return ()
         transaction = None if door.movement is None else door.movement.transaction
         self._noticed = True
-        self.is_due = not door.is_stopped  # a stop goes before everything
+        self.is_due = not door.is_stopped  # a stop has priority over everything
         door.end_movement(MovementResult.REVERSED, now_s)
         return (
             BarrierAlarm(
                 kind=AlarmKind.OBSTRUCTION_WHILE_CLOSING,
                 door=door.name,
-                text="Somebody is in the way while it closes.",
+                text="A person or object is in the way of the closing barrier.",
                 transaction=transaction,
             ),
         )

@@ -1,4 +1,4 @@
-"""Permits and passages of one door: who passes on which permit, who follows, who comes from behind."""
+"""Permits and passages of one door: permitted, tailgating and reverse passages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,51 +9,51 @@ from drivers.barrier.wiring import DoorInputs
 
 @dataclass(slots=True)
 class PassagePermit:
-    """The right to pass once."""
+    """Right to pass once."""
 
     transaction: str
     for_s: float
     until_s: float | None = None
-    """None until the door is open."""
+    """Time of expiry; None until the door is open."""
 
 
 @dataclass(slots=True)
 class _OngoingPassage:
-    """Somebody in the passage."""
+    """A passage that has begun."""
 
     permit: PassagePermit | None
     began_s: float
     tailgates: bool
     reverse: bool
     may_return: bool = True
-    """Who turns back has not used the permit."""
+    """True if turning back returns the permit."""
 
 
 class PassageTracker:
-    """One door's. A permit ends with a passage, when its time is over, or when the door has closed on it."""
+    """Passages of one door. A permit ends with a passage, at its expiry, or when the door has closed."""
 
     def __init__(self, door: str) -> None:
         self.permit: PassagePermit | None = None
         self._door = door
         self._passing: _OngoingPassage | None = None
         self._had_permit = False
-        """The door was opened on a permit, and has not closed since."""
+        """True if the door was opened on a permit, and has not closed since."""
         self._was_open = False
         self._explained = {"entry_side": False, "exit_side": False}
-        """Who is sensed at that side is who left by it."""
+        """By side: True while the person detected there is the one who left by that side."""
 
     @property
     def is_occupied(self) -> bool:
-        """Whether somebody is in the passage."""
+        """True if a person is in the passage."""
         return self._passing is not None
 
     def grant(self, transaction: str, for_s: float) -> None:
-        """Whoever comes next may pass."""
+        """Grant a permit to the next person."""
         self.permit = PassagePermit(transaction, for_s)
         self._had_permit = True
 
     def revoke(self) -> None:
-        """Nobody may."""
+        """Revoke the permit."""
         self.permit = None
         if self._passing is not None:
             self._passing.may_return = False
@@ -62,7 +62,7 @@ class PassageTracker:
     def on_inputs(
         self, seen: DoorInputs, now_s: float, *, is_open: bool, is_closed: bool, free: bool
     ) -> Iterator[BarrierAlarm | BarrierPassage]:
-        """Take note of what the inputs say. `free`: everybody may pass, so nobody tailgates."""
+        """Process the inputs. `free`: every person may pass, so none is tailgating."""
         for side in self._explained:
             self._explained[side] = self._explained[side] and bool(getattr(seen, side))
         self._age(now_s, is_open=is_open, is_closed=is_closed)
@@ -95,7 +95,7 @@ class PassageTracker:
             yield BarrierAlarm(
                 kind=AlarmKind.TAILGATING,
                 door=self._door,
-                text="Somebody is in the passage after the permit was used or has ended.",
+                text="A person is in the passage after the permit was used or has ended.",
             )
 
     def _end(
@@ -106,7 +106,7 @@ class PassageTracker:
         if back:
             direction = PassageDirection.TURNED_BACK
             if self.permit is None and passing.may_return:
-                self.permit = passing.permit  # nobody has used it; its time goes on
+                self.permit = passing.permit  # not used; its time goes on
         elif passing.reverse:
             direction = PassageDirection.REVERSE
         else:
@@ -121,7 +121,7 @@ class PassageTracker:
             yield BarrierAlarm(
                 kind=AlarmKind.REVERSE_PASSAGE,
                 door=self._door,
-                text="Somebody came through from behind.",
+                text="A person came through from the exit side.",
                 transaction=transaction,
             )
         yield BarrierPassage(

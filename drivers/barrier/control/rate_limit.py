@@ -1,4 +1,4 @@
-"""How often, and how soon after each other, the contacts of a barrier may close."""
+"""Rate limit and dead time of the contacts of a barrier."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ MINUTE_S = 60.0
 
 
 class MotorContact(Enum):
-    """What a contact asks of the machine."""
+    """Contact of the machine's controller."""
 
     OPEN = auto()
     CLOSE = auto()
@@ -23,46 +23,46 @@ class _Energised:
 
 
 class ActuationLimiter:
-    """Counts movements that are asked for, and knows which contact may still be closed."""
+    """Rate limit of movements, and dead time between opposite contacts."""
 
     def __init__(self, settings: BarrierSettings, now_s: float) -> None:
-        # Who ran before us may have asked for something just now.
+        # The previous driver process may have moved it a moment ago.
         self._asked: deque[float] = deque([now_s], maxlen=settings.max_per_minute)
         self._settings = settings
         self._energised: dict[int, _Energised] = {}
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was asked for yet."""
+        """True if no movement was requested yet."""
         return not self._energised
 
     def is_rate_exceeded(self, now_s: float) -> bool:
-        """Whether one more movement is too much; nothing is kept for later."""
+        """Return True if one more movement exceeds the limit; nothing is queued for later."""
         full = len(self._asked) == self._settings.max_per_minute and now_s - self._asked[0] < MINUTE_S
         return full or now_s - self._asked[-1] < self._settings.min_interval_s
 
     def on_requested(self, door: int, contact: MotorContact, now_s: float) -> None:
-        """A contact may be closed from now on, for as long as a pulse lasts."""
+        """Note that a contact may be closed from now on, for the duration of a pulse."""
         self._asked.append(now_s)
         self._energised[door] = _Energised(contact, now_s + self._settings.pulse_s)
 
     def on_accepted(self, door: int, now_s: float) -> None:
-        """The board has taken it by now, not necessarily earlier."""
+        """Note that the board has accepted the pulse by now, not necessarily earlier."""
         if door in self._energised:
             self._energised[door].until_s = now_s + self._settings.pulse_s
 
     def on_rejected(self, door: int, now_s: float) -> None:
-        """The board has not closed it."""
+        """Note that the board has not closed the contact."""
         if door in self._energised:
             self._energised[door].until_s = now_s
 
     def on_released(self, now_s: float) -> None:
-        """Every contact is open by now."""
+        """Note that every contact is open by now."""
         for energised in self._energised.values():
             energised.until_s = min(energised.until_s, now_s)
 
     def is_allowed(self, door: int, contact: MotorContact, now_s: float) -> bool:
-        """Whether its opposite has been open for the dead time."""
+        """Return True if the opposite contact has been open for the dead time."""
         found = self._energised.get(door)
         return (
             found is None or found.contact is contact or now_s >= found.until_s + self._settings.dead_time_s

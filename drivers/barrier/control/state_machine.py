@@ -1,8 +1,8 @@
-"""The barrier machine: from what is sensed and asked, to what is said and, at most, one thing to do.
+"""State machine of a barrier: from inputs and commands to observations and at most one actuation.
 
-It does no I/O and has no clock: times are seconds of one monotonic clock, given with every call. It asks for
-movements and may withhold them; what keeps people from harm is wired in the machine's own controller. Only
-one thing does it ever do by itself: have a door reopened that closes on somebody.
+It does no I/O and has no clock: times are seconds of one monotonic clock, passed with every call. It requests
+movements and may refuse them; people are protected by the wiring of the machine's own controller. It acts
+without a command in one case only: it reverses a door that closes on an obstruction.
 """
 
 from dataclasses import dataclass
@@ -26,23 +26,23 @@ from drivers.barrier.wiring import BarrierInputs, BarrierSettings
 from drivers.command import CommandArguments, CommandRefusal, RefusalReason
 
 INPUT_AGE_LIMIT_S = 0.5
-"""What was sensed longer ago says nothing of now."""
+"""Age after which input values are too old for a decision, in seconds."""
 LOCAL_OPENING_S = 2.0
-"""So long after the button at the barrier was pressed, an opening is explained by it."""
+"""Time after a press of the local button within which an opening is explained by it, in seconds."""
 
 
 class ActuationKind(Enum):
-    """What there is to do at the board."""
+    """Kind of actuation at the board."""
 
     OPEN = auto()
     CLOSE = auto()
     RELEASE = auto()
-    """Every relay is let go of."""
+    """Every relay is opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actuation:
-    """One thing to do, now; nothing of it is kept for later."""
+    """One actuation, to be executed now; none is queued for later."""
 
     kind: ActuationKind
     door: int = 0
@@ -50,16 +50,16 @@ class Actuation:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What comes of it."""
+    """Result of one input of the state machine: observations and at most one actuation."""
 
     observations: tuple[BarrierState | BarrierPassage | BarrierAlarm, ...] = ()
     actuation: Actuation | None = None
     movement: Movement | None = None
-    """The movement that was asked for; its `ending` appears in it."""
+    """The commanded movement; its `result` is set when it ends."""
 
 
 class _DoorControl:
-    """A door with what belongs to it."""
+    """A door with its permits and its obstruction handling."""
 
     def __init__(self, name: str, settings: BarrierSettings) -> None:
         self.door = DoorTracker(name, settings)
@@ -68,19 +68,19 @@ class _DoorControl:
 
 
 class BarrierStateMachine:
-    """One barrier, of one door or two."""
+    """State machine of one barrier with one or two doors."""
 
     def __init__(self, settings: BarrierSettings, now_s: float) -> None:
         self.settings = settings
         self.is_relay_stuck = False
-        """A relay is closed that should be open, as the board says."""
+        """True if the board reports a closed relay that should be open."""
         self._door_controls = [_DoorControl(door.name, settings) for door in settings.doors]
         self._limiter = ActuationLimiter(settings, now_s)
         self._sensed: BarrierInputs | None = None
         self._sensed_s = now_s
         self._emergency = False
         self.emergency_count = 0
-        """How many have begun."""
+        """Number of emergencies since the start."""
         self._lease_until_s: float | None = None
         self._local_s: float | None = None
         self._found_open = False
@@ -88,18 +88,18 @@ class BarrierStateMachine:
 
     @property
     def doors(self) -> tuple[DoorTracker, ...]:
-        """Its doors."""
+        """The doors of the barrier."""
         return tuple(one.door for one in self._door_controls)
 
     @property
     def is_new(self) -> bool:
-        """Whether it has asked for nothing yet."""
+        """True if no movement was requested yet."""
         return self._limiter.is_new
 
-    # What is sensed.
+    # Inputs.
 
     def on_inputs(self, sensed: BarrierInputs, now_s: float) -> Decision:
-        """Take note of what the inputs said at that time."""
+        """Process the input values of that time."""
         first = self._sensed is None
         says: list[BarrierState | BarrierPassage | BarrierAlarm] = []
         self._sensed, self._sensed_s = sensed, now_s
@@ -113,9 +113,9 @@ class BarrierStateMachine:
         for one, seen in zip(self._door_controls, sensed.doors, strict=True):
             free = self._emergency or self._maintenance_reason(now_s) is not None
             local = self._local_s is not None and now_s - self._local_s <= LOCAL_OPENING_S
-            travel = one.door.movement
+            movement = one.door.movement
             says += one.door.on_inputs(seen, now_s, excused=free or local)
-            if travel is not None and travel.result in (
+            if movement is not None and movement.result in (
                 MovementResult.NOT_STARTED,
                 MovementResult.NOT_ARRIVED,
             ):
@@ -134,11 +134,11 @@ class BarrierStateMachine:
         return Decision((*says, *self._state_changes(now_s)), self._due_actuation(now_s))
 
     def on_link_lost(self) -> Decision:
-        """The link has failed: what is known is how it was."""
+        """Mark the last state as stale: the link has failed."""
         return Decision(self._reporter.mark_stale())
 
     def on_relays(self, *, closed: bool, now_s: float) -> Decision:
-        """What the board says of its relays at a time when all that we use should be open."""
+        """Process the board's report of its relays at a time when all of them should be open."""
         news = closed and not self.is_relay_stuck
         self.is_relay_stuck = closed
         alarm = BarrierAlarm(
@@ -146,10 +146,10 @@ class BarrierStateMachine:
         )
         return Decision(((alarm,) if news else ()) + self._state_changes(now_s))
 
-    # What is asked. Each raises Refused, and then nothing has changed.
+    # Commands. Each raises CommandRefusal, and then nothing has changed.
 
     def on_command(self, request: CommandArguments, transaction: str, now_s: float) -> Decision:
-        """Decide about a command, at the moment of doing it."""
+        """Decide on a command, at the moment of its execution."""
         match request:
             case OpenBarrier(door=name, permit_s=permit_s):
                 return self._open(self._index(name), permit_s, transaction, now_s)
@@ -160,24 +160,24 @@ class BarrierStateMachine:
             case SetMaintenance(duration_s=for_s):
                 self._lease_until_s = now_s + for_s if for_s else None
                 return Decision(self._state_changes(now_s))
-        raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "A barrier cannot do that.")
+        raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "A barrier does not support this command.")
 
     def on_stop(self, now_s: float) -> Decision:
-        """Somebody stops it: never refused. All that was asked for is over."""
+        """Stop; never refused. Every commanded movement ends."""
         self._cancel_movements(MovementResult.STOPPED, now_s)
         for one in self._door_controls:
             one.door.on_stop(now_s)
         return Decision(self._state_changes(now_s))
 
     def on_sent(self, actuation: Actuation, now_s: float) -> None:
-        """It was written, and the board has taken it or may have."""
+        """Note that the actuation was written, and that the board has, or may have, accepted it."""
         if actuation.kind is ActuationKind.RELEASE:
             self._limiter.on_released(now_s)
         else:
             self._limiter.on_accepted(actuation.door, now_s)
 
     def on_refused(self, actuation: Actuation, now_s: float) -> None:
-        """The board said no: nothing has moved."""
+        """Note that the board refused: nothing has moved."""
         one = self._door_controls[actuation.door]
         if actuation.kind is not ActuationKind.RELEASE:
             one.door.on_rejected()
@@ -185,10 +185,10 @@ class BarrierStateMachine:
         if actuation.kind is ActuationKind.OPEN:
             one.passages.revoke()
 
-    # How it is.
+    # State.
 
     def state(self, now_s: float) -> tuple[MovementState, StateReason]:
-        """The barrier's state as a whole."""
+        """Return the state of the whole barrier, and its cause."""
         if self._emergency:
             active = self._sensed is not None and self._sensed.emergency
             return (
@@ -202,7 +202,7 @@ class BarrierStateMachine:
         return most_severe(self.doors), StateReason.LIMIT_SWITCHES
 
     def _maintenance_reason(self, now_s: float) -> StateReason | None:
-        """Why nobody far away may move it."""
+        """Return the reason why remote movements are refused, or None."""
         if self._sensed is not None and self._sensed.key_switch:
             return StateReason.KEY_SWITCH
         leased = self._lease_until_s is not None and now_s < self._lease_until_s
@@ -216,13 +216,13 @@ class BarrierStateMachine:
         return next((one.door.fault for one in self._door_controls if one.door.fault is not None), None)
 
     def _state_changes(self, now_s: float) -> tuple[BarrierState, ...]:
-        """Its state, where that is not what was said last."""
+        """Return the state, if it differs from the last one reported."""
         if self._sensed is None:
             return ()
         state, why = self.state(now_s)
         return self._reporter.changes(self._sensed, self.doors, state, why, open_at_start=self._found_open)
 
-    # What becomes of what is asked.
+    # Decisions.
 
     def _index(self, name: str) -> int:
         for index, one in enumerate(self._door_controls):
@@ -237,14 +237,16 @@ class BarrierStateMachine:
         fault = self._check_move(index, MotorContact.OPEN, now_s)
         if fault is not None and (fault is StateReason.RELAY_STUCK or not self.settings.open_in_fault):
             raise CommandRefusal(
-                RefusalReason.UNSAFE, f"What is sensed cannot be relied on: {_REASON_TEXTS[fault]}."
+                RefusalReason.UNSAFE, f"The inputs are not reliable: {_REASON_TEXTS[fault]}."
             )
         emergency = self._sensed is not None and self._sensed.emergency
         if not emergency and any(other.may_be_open for other in others):
-            raise CommandRefusal(RefusalReason.UNSAFE, "The other door is not sensed to be closed.")
+            raise CommandRefusal(RefusalReason.UNSAFE, "The other door is not closed.")
         if not self._emergency:
             if one.passages.permit is not None:
-                raise CommandRefusal(RefusalReason.BUSY, "A permit waits for its passage already.")
+                raise CommandRefusal(
+                    RefusalReason.BUSY, "A permit is still valid, and its passage has not taken place."
+                )
             one.passages.grant(transaction, permit_s or self.settings.permit_s)
         return self._move(index, MovementState.OPEN, transaction, now_s)
 
@@ -252,62 +254,62 @@ class BarrierStateMachine:
         one = self._door_controls[index]
         if self.settings.doors[index].close is None:
             raise CommandRefusal(
-                RefusalReason.NOT_SUPPORTED, "Its own controller closes it: no relay is wired for that."
+                RefusalReason.NOT_SUPPORTED,
+                "Its own controller closes the barrier: no relay is wired for that.",
             )
         if self._emergency:
             raise CommandRefusal(
-                RefusalReason.UNSAFE, "It stays open for the emergency, until a person acknowledges."
+                RefusalReason.UNSAFE, "The barrier stays open for the emergency, until a person acknowledges."
             )
         if self._found_open:
             raise CommandRefusal(
                 RefusalReason.UNSAFE,
-                "It stood open when the gateway came, maybe for an emergency: a person has to acknowledge.",
+                "The barrier was open at the start, maybe for an emergency: a person must acknowledge.",
             )
         if not one.door.may_be_open and one.door.fault is None:
             return Decision()  # it is closed
         fault = self._check_move(index, MotorContact.CLOSE, now_s)
         if fault is not None:
             raise CommandRefusal(
-                RefusalReason.UNSAFE, f"What is sensed cannot be relied on: {_REASON_TEXTS[fault]}."
+                RefusalReason.UNSAFE, f"The inputs are not reliable: {_REASON_TEXTS[fault]}."
             )
         if one.door.inputs is None or one.door.inputs.presence is not False:
-            raise CommandRefusal(RefusalReason.UNSAFE, "Somebody is in its way.")
+            raise CommandRefusal(RefusalReason.UNSAFE, "A person or object is in the way.")
         one.passages.revoke()
         return self._move(index, MovementState.CLOSED, transaction, now_s)
 
     def _check_move(self, index: int, contact: MotorContact, now_s: float) -> StateReason | None:
-        """Refuse what no movement may be; gives what is sensed and cannot be, where something is."""
-        hands_off = self._maintenance_reason(now_s)
-        if hands_off is not None:
+        """Raise CommandRefusal for a forbidden movement; return the fault of the inputs, or None."""
+        maintenance = self._maintenance_reason(now_s)
+        if maintenance is not None:
             raise CommandRefusal(
-                RefusalReason.MAINTENANCE, f"Somebody works on it: {_REASON_TEXTS[hands_off]}."
+                RefusalReason.MAINTENANCE, f"Maintenance is in progress: {_REASON_TEXTS[maintenance]}."
             )
         if self._sensed is None or now_s - self._sensed_s > INPUT_AGE_LIMIT_S:
-            raise CommandRefusal(RefusalReason.UNSAFE, "What its sensors say now is not known.")
+            raise CommandRefusal(RefusalReason.UNSAFE, "The present state of the inputs is unknown.")
         if self._door_controls[index].door.movement is not None:
-            raise CommandRefusal(RefusalReason.BUSY, "It moves as it was told to before.")
+            raise CommandRefusal(RefusalReason.BUSY, "The barrier executes an earlier command.")
         if self._limiter.is_rate_exceeded(now_s):
-            raise CommandRefusal(
-                RefusalReason.RATE_LIMITED, "Movements are asked for too soon after each other."
-            )
+            raise CommandRefusal(RefusalReason.RATE_LIMITED, "Movements follow each other too quickly.")
         if not self._limiter.is_allowed(index, contact, now_s):
             raise CommandRefusal(RefusalReason.BUSY, "The opposite contact has only just opened.")
         return self._fault_reason()
 
     def _move(self, index: int, goal: MovementState, transaction: str, now_s: float) -> Decision:
         one = self._door_controls[index]
-        travel = Movement(index, goal, transaction, now_s, start_state=one.door.state)
+        movement = Movement(index, goal, transaction, now_s, start_state=one.door.state)
         opens = goal is MovementState.OPEN
-        one.door.on_requested(travel)
+        one.door.on_requested(movement)
         one.obstruction.cancel()
         self._limiter.on_requested(index, MotorContact.OPEN if opens else MotorContact.CLOSE, now_s)
         return Decision(
-            actuation=Actuation(ActuationKind.OPEN if opens else ActuationKind.CLOSE, index), movement=travel
+            actuation=Actuation(ActuationKind.OPEN if opens else ActuationKind.CLOSE, index),
+            movement=movement,
         )
 
     def _acknowledge(self, now_s: float) -> Decision:
         if self._sensed is None or now_s - self._sensed_s > INPUT_AGE_LIMIT_S:
-            raise CommandRefusal(RefusalReason.UNSAFE, "What its sensors say now is not known.")
+            raise CommandRefusal(RefusalReason.UNSAFE, "The present state of the inputs is unknown.")
         if self._sensed.emergency:
             raise CommandRefusal(RefusalReason.UNSAFE, "The emergency input is still active.")
         cleared, self._emergency, self._found_open = self._emergency, False, False
@@ -316,14 +318,14 @@ class BarrierStateMachine:
         )
         return Decision(((alarm,) if cleared else ()) + self._state_changes(now_s))
 
-    def _cancel_movements(self, ending: MovementResult, now_s: float) -> None:
+    def _cancel_movements(self, result: MovementResult, now_s: float) -> None:
         for one in self._door_controls:
-            one.door.end_movement(ending, now_s)
+            one.door.end_movement(result, now_s)
             one.passages.revoke()
             one.obstruction.cancel()
 
     def _due_actuation(self, now_s: float) -> Actuation | None:
-        """What is to be done now about somebody in the way; once for each closing."""
+        """Return the actuation due for an obstruction; once for each closing."""
         for index, one in enumerate(self._door_controls):
             if not one.obstruction.is_due:
                 continue
@@ -337,8 +339,8 @@ class BarrierStateMachine:
                 one.obstruction.cancel()
             else:
                 one.obstruction.cancel()
-                travel = Movement(index, MovementState.OPEN, None, now_s, start_state=one.door.state)
-                one.door.on_requested(travel)
+                movement = Movement(index, MovementState.OPEN, None, now_s, start_state=one.door.state)
+                one.door.on_requested(movement)
                 self._limiter.on_requested(index, MotorContact.OPEN, now_s)
                 return Actuation(ActuationKind.OPEN, index)
         return None
@@ -346,10 +348,10 @@ class BarrierStateMachine:
 
 _REASON_TEXTS = {
     StateReason.KEY_SWITCH: "the key switch at the barrier is turned",
-    StateReason.MAINTENANCE_LEASE: "a technician has said so",
-    StateReason.BOTH_LIMITS: "both limits are made at once",
-    StateReason.NO_LIMIT: "no limit is made",
+    StateReason.MAINTENANCE_LEASE: "a technician has a maintenance lease",
+    StateReason.BOTH_LIMITS: "both limit switches are made at the same time",
+    StateReason.NO_LIMIT: "no limit switch is made",
     StateReason.CHATTER: "a contact chatters",
-    StateReason.CONTROLLER_FAULT: "its controller is not well",
+    StateReason.CONTROLLER_FAULT: "the barrier's own controller reports a fault",
     StateReason.RELAY_STUCK: "a relay is closed that should be open",
 }

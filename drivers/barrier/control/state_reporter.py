@@ -1,4 +1,4 @@
-"""What is said of how a barrier stands, and when that is news."""
+"""Reports of a barrier's state, without repetitions."""
 
 from collections.abc import Sequence
 
@@ -15,34 +15,34 @@ STATES_BY_SEVERITY = (
     MovementState.OPEN,
     MovementState.CLOSED,
 )
-"""Of two doors, the state that comes first here is the barrier's."""
+"""States by severity: of two doors, the one that comes first here is the state of the barrier."""
 
 
 def most_severe(doors: Sequence[DoorTracker]) -> MovementState:
-    """The state of that door which most calls for attention."""
+    """Return the most severe state of the doors."""
     return min((door.state for door in doors), key=STATES_BY_SEVERITY.index)
 
 
 class StateReporter:
-    """Remembers what was said last, so that nothing is said twice."""
+    """Filter that reports a state only when it has changed."""
 
     def __init__(self) -> None:
-        self._said: BarrierState | None = None
+        self._last: BarrierState | None = None
 
     def changes(
         self,
         sensed: BarrierInputs,
         doors: Sequence[DoorTracker],
         state: MovementState,
-        why: StateReason,
+        reason: StateReason,
         *,
         open_at_start: bool,
     ) -> tuple[BarrierState, ...]:
-        """How it stands, where that is not what was said last."""
-        said = self._said
+        """Return the state, if it differs from the last one reported."""
+        last = self._last
         new = BarrierState(
             state=state,
-            reason=why,
+            reason=reason,
             doors=tuple(
                 DoorState(
                     door=door.name,
@@ -60,20 +60,20 @@ class StateReporter:
             controller_ok=sensed.controller_ok,
             open_at_start=open_at_start,
         )
-        if said is not None and (
-            new == said.model_copy(update={"transaction": None})
+        if last is not None and (
+            new == last.model_copy(update={"transaction": None})
             or (
-                why is StateReason.CHATTER and (state, why) == (said.state, said.reason)
-            )  # not every bounce of it
+                reason is StateReason.CHATTER and (state, reason) == (last.state, last.reason)
+            )  # not every bounce of the contact
         ):
             return ()
         transaction = next((door.movement.transaction for door in doors if door.movement is not None), None)
-        self._said = new.model_copy(update={"transaction": transaction})
-        return (self._said,)
+        self._last = new.model_copy(update={"transaction": transaction})
+        return (self._last,)
 
     def mark_stale(self) -> tuple[BarrierState, ...]:
-        """What was said last is how it was: the link has failed."""
-        if self._said is None or self._said.stale:
+        """Return the last state as stale: the link has failed."""
+        if self._last is None or self._last.stale:
             return ()
-        self._said = self._said.model_copy(update={"stale": True})
-        return (self._said,)
+        self._last = self._last.model_copy(update={"stale": True})
+        return (self._last,)

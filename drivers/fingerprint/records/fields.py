@@ -1,4 +1,4 @@
-"""What both editions share: how images are compressed, and bytes read and written without surprises."""
+"""Common parts of both editions: compressions, and checked reading and writing of fields."""
 
 import struct
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ PPI, PPCM = 1, 2
 
 
 class RecordError(ValueError):
-    """These bytes are no such record, or there can be none: says what is wrong, not what is in it."""
+    """The bytes are not such a record, or the values do not fit one; names the fault, not the content."""
 
 
 class Compression(Enum):
-    """How the image of a record is compressed. The numbers differ between the editions."""
+    """Compression of the image of a record. The numbers differ between the editions."""
 
     NONE = "none"
     PACKED = "packed"
@@ -22,24 +22,24 @@ class Compression(Enum):
     WSQ = "wsq"
     JPEG = "jpeg"
     JPEG2000 = "jpeg2000"
-    """Of the edition of 2011: lossy."""
+    """Edition of 2011 only: lossy."""
     JPEG2000_LOSSLESS = "jpeg2000_lossless"
     PNG = "png"
 
 
 class RecordReader:
-    """Reads fields one after the other; RecordError where the bytes end too early."""
+    """Reader of consecutive fields; raises RecordError where the bytes end too early."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
     def fields(self, layout: struct.Struct) -> tuple[int, ...]:
-        """The numbers of a layout."""
+        """Read the numbers of a layout."""
         return layout.unpack(self.bytes(layout.size))
 
     def bytes(self, count: int) -> bytes:
-        """So many bytes."""
+        """Read `count` bytes."""
         if count > self.remaining:
             raise RecordError("it ends in the middle of a field")
         self._at += count
@@ -47,12 +47,12 @@ class RecordReader:
 
     @property
     def remaining(self) -> int:
-        """How many bytes are left."""
+        """Number of remaining bytes."""
         return len(self._data) - self._at
 
 
 def pack_fields(layout: struct.Struct, names: Sequence[str], values: Sequence[int]) -> bytes:
-    """The bytes of a layout; RecordError names the field whose value does not fit."""
+    """Pack the fields of a layout; raises RecordError with the name of a field whose value does not fit."""
     try:
         return layout.pack(*values)
     except struct.error:
@@ -65,7 +65,7 @@ def pack_fields(layout: struct.Struct, names: Sequence[str], values: Sequence[in
 
 
 def check_size(compression: Compression, width_px: int, height_px: int, depth_bits: int, data: bytes) -> None:
-    """Refuse an image without compression that has not as many bytes as pixels need."""
+    """Raise RecordError if an uncompressed image has a number of bytes that does not fit its pixels."""
     match compression:
         case Compression.NONE:
             wanted = width_px * height_px * (1 if depth_bits <= 8 else 2)
@@ -74,4 +74,4 @@ def check_size(compression: Compression, width_px: int, height_px: int, depth_bi
         case _:
             return
     if len(data) != wanted:
-        raise RecordError("its image has not the size that its header says")
+        raise RecordError("the size of its image differs from the size in its header")

@@ -1,7 +1,7 @@
-"""The edition of 2005: one header of 32 bytes, then a view of 14 bytes and an image for each print.
+"""Edition of 2005: one header of 32 bytes, then a view of 14 bytes and an image for each print.
 
-Layout: ISO/IEC 19794-4:2005, 8.2 and 8.3; it is the one of data group 3 of a passport (Doc 9303-10). All
-numbers are big-endian, all images of a record share resolution, depth and compression.
+Layout: ISO/IEC 19794-4:2005, 8.2 and 8.3; also used in data group 3 of a passport (Doc 9303-10). All numbers
+are big-endian, all images of a record have the same resolution, depth and compression.
 """
 
 import struct
@@ -60,18 +60,18 @@ _BEFORE = len(FORMAT) + len(VERSION)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One print: numbers as they stand in the record."""
+    """One print, with its numbers as in the record."""
 
     position: int
     width_px: int
     height_px: int
     data: bytes
-    """The image, compressed as the record says."""
+    """The image, in the compression of the record."""
     impression: int = 0
     quality: int = UNDEFINED_QUALITY
     """0 to 100, or 254 for undefined."""
     view_count: int = 1
-    """How many views of this finger there are."""
+    """Number of views of this finger."""
     view_number: int = 1
 
 
@@ -91,9 +91,9 @@ class Record2005:
     """Image acquisition settings level (clause 7): 30 is 500 ppi and 8 bits, 31 the same, certified."""
 
     def encode(self) -> bytes:
-        """The bytes; RecordError where a value does not fit its field."""
+        """Encode the record; raises RecordError if a value does not fit its field."""
         if self.compression not in COMPRESSIONS:
-            raise RecordError("the edition of 2005 knows no such compression")
+            raise RecordError("the edition of 2005 has no such compression")
         body = b"".join(self._view(view) for view in self.views)
         length = _BEFORE + _HEADER.size + len(body)
         header = pack_fields(
@@ -136,13 +136,13 @@ class Record2005:
 
     @classmethod
     def decode(cls, data: bytes) -> "Record2005":
-        """Read bytes; RecordError, and nothing else, where they are no such record."""
+        """Decode a record; raises RecordError, and nothing else, for other bytes."""
         cursor = RecordReader(data)
         if cursor.bytes(_BEFORE) != FORMAT + VERSION:
             raise RecordError("it does not begin as a finger image record of 2005")
         high, low, device, level, views, units, *resolutions, depth_bits, number, _ = cursor.fields(_HEADER)
         if (high << 32 | low) != len(data):
-            raise RecordError("it has not the length that its header says")
+            raise RecordError("its length differs from the length in its header")
         compression = next((known for known, code in COMPRESSIONS.items() if code == number), None)
         if compression is None:
             raise RecordError("its compression is unknown")

@@ -1,4 +1,4 @@
-"""The edition of 2011: one header of 16 bytes, then each print as a representation that describes itself.
+"""Edition of 2011: one header of 16 bytes, then a self-describing representation for each print.
 
 Layout: ISO/IEC 19794-4:2011, 8.2 to 8.5. All numbers are big-endian.
 """
@@ -64,14 +64,14 @@ class QualityBlock:
     """A value of a registered quality algorithm (registered with IBIA)."""
 
     score: int
-    """0 to 100, or 255 where it could not be computed."""
+    """0 to 100, or 255 if it could not be computed."""
     vendor: int
     algorithm: int
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the capture device was certified for."""
+    """Certification of the capture device."""
 
     authority: int
     scheme: int
@@ -79,7 +79,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """One print: numbers as they stand in the record. Resolutions are horizontal, vertical, in `units`."""
+    """One print, with its numbers as in the record. Resolutions are horizontal, vertical, in `units`."""
 
     position: int
     width_px: int
@@ -91,13 +91,13 @@ class Representation:
     scan_resolution: tuple[int, int]
     impression: int = 0
     number: int = 1
-    """Which representation of this finger it is, counted from 1."""
+    """Number of this representation of the finger, counted from 1."""
     depth_bits: int = 8
     units: int = PPI
     captured_at: datetime | None = None
-    """When, with a time zone; kept to the millisecond, in UTC. None: unknown."""
+    """Time of capture, with a time zone; kept to the millisecond, in UTC. None: unknown."""
     technology: int = 0
-    """How the scanner sees: 0 unknown."""
+    """Sensing technology of the scanner: 0 unknown."""
     vendor: int = 0
     device: int = 0
     qualities: tuple[QualityBlock, ...] = ()
@@ -110,10 +110,10 @@ class Record2011:
 
     representations: tuple[Representation, ...]
     certified: bool = False
-    """Whether its representations have (possibly empty) lists of certificates."""
+    """True if its representations have (possibly empty) lists of certificates."""
 
     def encode(self) -> bytes:
-        """The bytes; RecordError where a value does not fit its field."""
+        """Encode the record; raises RecordError if a value does not fit its field."""
         body = b"".join(self._representation(one) for one in self.representations)
         header = pack_fields(
             _HEADER,
@@ -129,7 +129,7 @@ class Record2011:
 
     def _representation(self, one: Representation) -> bytes:
         if one.certificates and not self.certified:
-            raise RecordError("certificates stand in a record that has none")
+            raise RecordError("a record without certification has certificates")
         check_size(one.compression, one.width_px, one.height_px, one.depth_bits, one.data)
         parts = [
             _time(one.captured_at),
@@ -163,13 +163,13 @@ class Record2011:
 
     @classmethod
     def decode(cls, data: bytes) -> "Record2011":
-        """Read bytes; RecordError, and nothing else, where they are no such record."""
+        """Decode a record; raises RecordError, and nothing else, for other bytes."""
         cursor = RecordReader(data)
         if cursor.bytes(_BEFORE) != FORMAT + VERSION:
             raise RecordError("it does not begin as a finger image record of 2011")
         length, representations, certified, positions = cursor.fields(_HEADER)
         if length != len(data):
-            raise RecordError("it has not the length that its header says")
+            raise RecordError("its length differs from the length in its header")
         if certified not in (0, 1):
             raise RecordError("its certification flag is neither 0 nor 1")
         record = cls(
@@ -178,7 +178,7 @@ class Record2011:
         if cursor.remaining:
             raise RecordError("bytes follow its last image")
         if positions != len({one.position for one in record.representations}):
-            raise RecordError("it has not as many positions as its header says")
+            raise RecordError("its number of positions differs from the number in its header")
         return record
 
 
@@ -239,4 +239,4 @@ def _read_time(data: bytes) -> datetime | None:
     try:
         return datetime(year, month, day, hour, minute, second, ms * 1000, tzinfo=UTC)
     except ValueError:
-        raise RecordError("its time of capture is none") from None
+        raise RecordError("its time of capture is invalid") from None

@@ -1,4 +1,4 @@
-"""Tells the editions apart."""
+"""Decoder for records of either edition."""
 
 from drivers.fingerprint.records import fir2005, fir2011
 from drivers.fingerprint.records.fields import FORMAT, RecordError
@@ -7,7 +7,7 @@ from drivers.fingerprint.records.fir2011 import Record2011
 
 
 def decode(data: bytes) -> Record2005 | Record2011:
-    """Read a record of either edition; RecordError, and nothing else, where it is none."""
+    """Decode a record of either edition; raises RecordError, and nothing else, for other bytes."""
     if data.startswith(FORMAT + fir2005.VERSION):
         return Record2005.decode(data)
     if data.startswith(FORMAT + fir2011.VERSION):

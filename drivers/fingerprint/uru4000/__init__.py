@@ -1,5 +1,5 @@
-"""DigitalPersona's U.are.U 4000, 4000B and 4500, and Microsoft's fingerprint readers: the same inside.
+"""DigitalPersona's U.are.U 4000, 4000B and 4500, and Microsoft's fingerprint readers: the same hardware.
 
-Source: what libfprint 1.94.9 found out (`uru4000.c`), checked against recordings of a 4500 and of a Microsoft
-reader v2, whose images come out pixel for pixel. The vendor documents none of it.
+Source: libfprint 1.94.9 (`uru4000.c`), checked against recordings of a 4500 and of a Microsoft reader v2,
+whose images are decoded pixel for pixel. The vendor documents none of it.
 """

@@ -1,4 +1,4 @@
-"""The driver: wait for a finger, take its image, make it readable."""
+"""Driver of the U.are.U 4000 family: wait for a finger, read its image, decrypt it."""
 
 import asyncio
 import contextlib
@@ -32,13 +32,13 @@ from drivers.links.usb.transfers import TransferError
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 RESOLUTION_PPI = 512
-"""Of all models, by the vendor's data sheets."""
+"""Resolution of all models, by the vendor's data sheets."""
 TRIES = 3
-"""How often an image is asked for: after TROUBLE, the first one may be empty."""
+"""Number of attempts to read an image: after FAULT, the first one may be empty."""
 LIFTED_S = 0.08
-"""How soon a scanner that waits for the finger's end says that none is there, in seconds."""
+"""Time within which a scanner in AWAIT_FINGER_OFF reports that no finger is there, in seconds."""
 IMAGE_S = 1.0
-"""How long an image may take, in seconds; 130 ms is usual."""
+"""Upper bound on the time of an image, in seconds; 130 ms is usual."""
 
 
 class Uru4000Settings(UsbSettings, ScannerSettings):
@@ -48,7 +48,7 @@ class Uru4000Settings(UsbSettings, ScannerSettings):
         None,
         ge=0,
         le=0xFFFFFFFF,
-        description="Only for replaying recordings: what hides the images' keys, instead of a new number "
+        description="For replaying recordings only: seed of the keys of images, instead of a new number "
         "for each image.",
         examples=[1374298404],
     )
@@ -65,12 +65,12 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         """Find the scanner and wake it up; raises LinkError."""
         need_libraries(self.settings)
         self.link = await self.links.usb(self.settings, VENDOR_SPECIFIC)
-        said = self.link.identity
-        model = MODELS.get((said.vendor_id, said.product_id))
+        device = self.link.identity
+        model = MODELS.get((device.vendor_id, device.product_id))
         if model is None:
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                f"{said.vendor_id:04x}:{said.product_id:04x} is no scanner that this driver knows.",
+                f"This driver does not support the device {device.vendor_id:04x}:{device.product_id:04x}.",
                 Action.CONFIGURE,
                 "Correct `port` or `driver`.",
             )
@@ -79,14 +79,14 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         self._image: asyncio.Future[bytes] | None = None
         info = await self.protocol.power_up()
         return Identity(
-            model=said.product or model.name,
-            manufacturer=said.manufacturer,
-            serial_number=said.serial_number,
+            model=device.product or model.name,
+            manufacturer=device.manufacturer,
+            serial_number=device.serial_number,
             firmware=versions(info),
         )
 
     async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
-        """See `FingerprintScanner`; and whether its registers can be read, which disturbs nothing."""
+        """Run the steps of `FingerprintScanner`, and read the registers, which disturbs nothing."""
         async with aclosing(super().self_test(trial)) as steps:
             async for step in steps:
                 yield step
@@ -96,17 +96,17 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
             yield response_step(1000 * (time.monotonic() - began_s))
 
     async def close(self) -> None:
-        """Switch the lamp off, if the scanner is still there."""
+        """Switch the lamp off, if the scanner is still connected."""
         if hasattr(self, "protocol") and not self.protocol.is_dark:
             with contextlib.suppress(LinkError):
                 await self.protocol.set_mode(ScannerMode.OFF)
 
     async def watch_idle(self) -> None:
-        """Listen, so as to notice when it is unplugged."""
+        """Listen to interrupts, to detect an unplugged scanner."""
         await self.protocol.listen()
 
     async def prepare_capture(self, _wanted: CaptureFinger) -> None:
-        """Wake it up again, once it has been off."""
+        """Wake the scanner up again, if it is off."""
         if self.protocol.mode is ScannerMode.OFF:
             await self.protocol.power_up()
 
@@ -117,7 +117,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         await self.protocol.wait_for_event(ScannerEvent.FINGER_ON)
 
     async def capture_image(self) -> Raster | CaptureFailure:
-        """Take an image, again if it comes to nothing, and let the scanner look out for the finger's end."""
+        """Read an image, again if it is unusable, and switch the scanner to wait for the lift."""
         for number in range(1, TRIES + 1):
             try:
                 raw = await self._read_image()
@@ -143,9 +143,9 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         return Raster(frame.decode_pixels(keys, turned=self.model.is_rotated), RESOLUTION_PPI)
 
     async def _read_image(self) -> bytes | None:
-        """Read what is sent as an image; None when the finger was lifted before it was complete."""
+        """Read an image; return None if the finger was lifted before it was complete."""
         await self._nothing_on_the_way()
-        # The read is under way before the scanner is told to send, as in the recordings.
+        # The read is started before the scanner is told to send, as in the recordings.
         image = self._image = await self.link.start_read(IMAGE_IN, IMAGE_BYTES, timeout_s=IMAGE_S)
         await self.protocol.set_mode(ScannerMode.CAPTURE)
         lifted = asyncio.ensure_future(self.protocol.wait_for_event(ScannerEvent.FINGER_OFF))
@@ -161,12 +161,12 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         return await image
 
     async def _nothing_on_the_way(self) -> None:
-        """Wait for the end of a read that was given up: what it gets is nobody's."""
+        """Wait for the end of an abandoned read, and discard its bytes."""
         if self._image is not None:
             await asyncio.wait({self._image})
 
     async def wait_for_lift(self) -> None:
-        """Wait for the finger's end."""
+        """Wait for the lift."""
         if not self.protocol.finger:
             return
         if self.protocol.mode is not ScannerMode.AWAIT_FINGER_OFF:
@@ -174,13 +174,13 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         await self.protocol.wait_for_event(ScannerEvent.FINGER_OFF)
 
     async def is_finger_lifted(self) -> bool:
-        """It has been told to look out for the finger's end: it says so at once."""
+        """Return True if the finger is lifted: a scanner that waits for the lift reports it at once."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LIFTED_S):
                 await self.wait_for_lift()
         return not self.protocol.finger
 
     async def end_capture(self) -> None:
-        """Switch it off."""
+        """Switch the scanner off."""
         await self.protocol.set_mode(ScannerMode.OFF)
         await self._nothing_on_the_way()

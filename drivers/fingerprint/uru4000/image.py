@@ -1,8 +1,8 @@
-"""One image as the scanner sends it: a head that says what its rows are, the rows, maybe encrypted.
+"""Image format of the scanner: a header that describes the rows, and the rows, possibly encrypted.
 
 Offset 4: u16 number of rows sent; 6: number of the key; 16: fifteen blocks of rows, flags and length each;
-64: rows of 384 bytes. All little-endian. What else the head holds is not known, and behind the blocks that
-make up the rows stand others, which mean nothing.
+64: rows of 384 bytes. All little-endian. The other fields of the header are unknown, and the blocks after
+those that make up the rows have no meaning.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,17 +18,17 @@ WIDTH_PX = 384
 MOST_ROWS = 290
 HEAD_BYTES = 64
 IMAGE_BYTES = HEAD_BYTES + MOST_ROWS * WIDTH_PX
-"""What is asked for; what comes is shorter."""
+"""Requested size of an image; images are shorter."""
 BLOCKS = 15
 KEY_CHANGES, KEY_UNCHANGED, ENCRYPTED, ABSENT = 0x80, 0x04, 0x02, 0x01
-"""Flags of a block. The rows of an absent one were not sent: those that follow stand in for them."""
+"""Flags of a block. The rows of an absent one were not sent: the rows that follow replace them."""
 NOISE = 5000
-"""Variance of the first two rows' sum from which they are taken to be encrypted; 10,849 and 11,240 seen."""
+"""Variance of the first two rows' sum from which they count as encrypted; 10,849 and 11,240 were measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some rows that were treated alike."""
+    """Consecutive rows with the same flags."""
 
     flags: int
     rows: int
@@ -36,17 +36,17 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class RawImage:
-    """A well-formed image, not yet readable."""
+    """A well-formed image, not decrypted yet."""
 
     key_number: int
     blocks: tuple[Block, ...]
-    """Those that make up the image, 290 rows at most."""
+    """Blocks that make up the image, 290 rows at most."""
     rows: Pixels
     """As sent, row by row."""
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it looks so: the flags say it of clear images, too."""
+        """True if the rows look encrypted: clear images have the flag, too."""
         total = self.rows[:2].astype(np.int64).sum(axis=0)
         return (
             len(self.rows) >= 2 and int(((total - total.sum() // WIDTH_PX) ** 2).sum()) // WIDTH_PX >= NOISE
@@ -54,12 +54,12 @@ class RawImage:
 
     @property
     def key_numbers(self) -> tuple[int, ...]:
-        """The numbers of the keys that it takes, in their order."""
+        """Numbers of the required keys, in their order."""
         changes = sum(bool(block.flags & KEY_CHANGES) for block in self.blocks)
         return tuple(self.key_number + change & 0xFF for change in range(changes + 1))
 
     def decode_pixels(self, keys: Sequence[int], *, turned: bool) -> Pixels:
-        """The image as a print on paper; `keys` belong to `key_numbers`, none for a clear image."""
+        """Decode the image to a print on paper; `keys` belong to `key_numbers`, none for a clear image."""
         rows = _decrypted(self, keys) if keys else self.rows
         whole = np.concatenate([rows[start:end] for _, start, end in _spans(self.blocks)])
         dark_on_light = 255 - whole
@@ -67,7 +67,7 @@ class RawImage:
 
 
 def parse(raw: bytes) -> RawImage | BadFrame:
-    """Make sense of what the scanner sent. Never raises: what makes none is a BadFrame, without its rows."""
+    """Parse the bytes from the scanner. Never raises: malformed bytes give a BadFrame, without their rows."""
     if not raw:
         return BadFrame("empty image", b"")
     head = raw[:HEAD_BYTES]
@@ -86,7 +86,10 @@ def parse(raw: bytes) -> RawImage | BadFrame:
 
 
 def _blocks(table: bytes, sent: int) -> Iterator[Block]:
-    """The blocks up to the last row sent; none is longer than what is left, not even an absent one."""
+    """Yield the blocks up to the last row sent.
+
+    None is longer than the remaining rows, not even an absent one.
+    """
     left = sent
     for flags, rows in zip(table[::2], table[1::2], strict=True):
         if left == 0 or rows == 0:
@@ -98,7 +101,7 @@ def _blocks(table: bytes, sent: int) -> Iterator[Block]:
 
 
 def _spans(blocks: Sequence[Block]) -> Iterator[tuple[Block, int, int]]:
-    """Each block with the rows sent that belong to it, or stand in for it."""
+    """Yield each block with the rows sent that belong to it, or replace it."""
     row = 0
     for block in blocks:
         yield block, row, row + block.rows
@@ -107,7 +110,7 @@ def _spans(blocks: Sequence[Block]) -> Iterator[tuple[Block, int, int]]:
 
 
 def _decrypted(frame: RawImage, keys: Sequence[int]) -> Pixels:
-    """The rows in clear. The keystream runs on over clear blocks, unless they say that the key stands."""
+    """Decrypt the rows. The keystream continues over clear blocks, except with the flag KEY_UNCHANGED."""
     clear = frame.rows.copy()
     following = iter(keys)
     stream, at = keystream(next(following), IMAGE_BYTES), 0
@@ -116,7 +119,7 @@ def _decrypted(frame: RawImage, keys: Sequence[int]) -> Pixels:
             stream, at = keystream(next(following), IMAGE_BYTES), 0
         size = block.rows * WIDTH_PX
         if block.flags & (ENCRYPTED | KEY_UNCHANGED) == ENCRYPTED:
-            # A byte is hidden in the one behind it; of the last one of a block nothing is known.
+            # A byte is hidden in the next one; the last one of a block is therefore unknown.
             hidden = clear[start:end].reshape(-1)
             hidden[:-1] = hidden[1:] ^ stream[at : at + size - 1]
             hidden[-1] = 0
@@ -126,10 +129,10 @@ def _decrypted(frame: RawImage, keys: Sequence[int]) -> Pixels:
 
 
 def key_request(number: int, seed: int) -> bytes:
-    """What asks for a key of 32 bits; the answer is hidden by the seed, of 32 bits as well."""
+    """Build the request for a key of 32 bits; the response is hidden by the seed, of 32 bits as well."""
     return bytes((number,)) + seed.to_bytes(4, "little")
 
 
 def key_of(answer: bytes, seed: int) -> int:
-    """The key that was answered."""
+    """Return the key of a response."""
     return int.from_bytes(answer[:4], "little") ^ seed

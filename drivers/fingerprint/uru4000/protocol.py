@@ -1,4 +1,4 @@
-"""The dialogue with one scanner: registers, waking it up, its interrupts, its keys."""
+"""Protocol of one scanner: registers, wake-up, interrupts, keys."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from drivers.links.usb.link import UsbLink
 
 POWER_UPS = 3
 STATUS_POLLS, STATUS_POLL_S = 100, 0.01
-"""How often the status is read until it is as wanted, and the pause between, in seconds."""
+"""Number of reads of the status until it is as expected, and their interval, in seconds."""
 POWER_ON_S = 0.5
-"""How long the scanner may take to say that it is up, in seconds. Usually 10 ms; sometimes it never does."""
+"""Time for the POWER_ON interrupt, in seconds. Usually 10 ms; sometimes it never comes."""
 
 
 class Uru4000Protocol:
@@ -38,11 +38,11 @@ class Uru4000Protocol:
         self._model = model
         self._interrupts = link.listen(INTERRUPT_IN, INTERRUPT_BYTES)
         self.mode: ScannerMode | None = None
-        """What it does; None since it woke up."""
+        """Current mode; None after a wake-up."""
         self.is_dark = True
-        """Whether it is certain that nothing is lit."""
+        """True if the lamp is certainly off."""
         self.finger = False
-        """Whether a finger lies there, as far as it said."""
+        """True if a finger is there, by the last interrupt."""
 
     async def read(self, register: Register, size: int) -> bytes:
         """Read a register; raises LinkError."""
@@ -53,19 +53,19 @@ class Uru4000Protocol:
         await self._link.control_out(REQUEST, register, 0, value)
 
     async def set_mode(self, mode: ScannerMode) -> None:
-        """Tell it what to do; raises LinkError."""
-        self.is_dark = False  # whoever is cancelled here does not know
+        """Set the mode; raises LinkError."""
+        self.is_dark = False  # a cancellation here leaves the lamp in an unknown state
         await self.write(Register.MODE, bytes((mode,)))
         self.mode, self.is_dark = mode, mode is ScannerMode.OFF
 
     async def wait_for_event(self, wanted: ScannerEvent) -> None:
-        """Wait for an event, and pass over others; raises LinkError."""
+        """Wait for an event, and ignore others; raises LinkError."""
         while (event := parse_event(await self._interrupts.next())) is not wanted:
             self._note(event)
         self._note(wanted)
 
     async def listen(self) -> NoReturn:
-        """Wait for whatever it says; raises LinkError in the end."""
+        """Process interrupts until LinkError."""
         while True:
             self._note(parse_event(await self._interrupts.next()))
 
@@ -74,13 +74,13 @@ class Uru4000Protocol:
             self.finger = event is ScannerEvent.FINGER_ON
 
     def forget_events(self) -> None:
-        """Pass over what it has said up to now."""
+        """Discard the events so far."""
         self._interrupts.clear()
 
     async def power_up(self) -> bytes:
-        """Wake it up and return its INFO register; raises LinkError.
+        """Wake the scanner up and return its INFO register; raises LinkError.
 
-        The order is libfprint's: it was found by trial, with readers that get stuck otherwise.
+        The order is libfprint's: it was found by trial, with readers that hang otherwise.
         """
         for _ in range(POWER_UPS):
             status = await self._status()
@@ -96,10 +96,10 @@ class Uru4000Protocol:
                 continue
             self.mode, self.finger = None, False
             return await self.read(Register.INFO, 16)
-        raise _stuck("does not say that it is awake")
+        raise _stuck("does not report that it is awake")
 
     async def _restart(self, status: int) -> int:
-        """Some answer 0x85 after a host that ended badly, and never wake up unless restarted."""
+        """Restart a scanner with the status 0x85, which some have after a host that ended badly."""
         await self._set_status(status & WRITABLE)
         for _ in range(STATUS_POLLS):
             status = await self._status()
@@ -128,7 +128,7 @@ class Uru4000Protocol:
         await self.write(Register.STATUS, bytes((status,)))
 
     async def read_keys(self, numbers: Sequence[int], seed: int) -> list[int]:
-        """Ask for the keys of an image; raises LinkError."""
+        """Read the keys of an image; raises LinkError."""
         keys = []
         for number in numbers:
             await self.write(Register.KEY_REQUEST, key_request(number, seed))

@@ -1,20 +1,20 @@
-"""What these scanners are spoken to by: models, registers, status bits, modes, interrupts."""
+"""Models, registers, status bits, modes and interrupts of the U.are.U 4000 family."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
 REQUEST = 0x04
-"""Of every control transfer: vendor, device, register number as value."""
+"""Request code of every control transfer: vendor, device, with the register number as value."""
 INTERRUPT_IN, IMAGE_IN = 0x81, 0x82
 INTERRUPT_BYTES = 64
 
 LOW_POWER, FAULT, AWAKE = 0x80, 0x04, 0x01
-"""Bits of the status. Writing it does not make it read as written: what is written is masked by WRITABLE."""
+"""Bits of the status. The status read differs from the status written, which is masked by WRITABLE."""
 WRITABLE = 0x0F
 
 
 class Register(IntEnum):
-    """Where something is read or written, with its length in bytes."""
+    """Number of each register, with its length in bytes."""
 
     STATUS = 0x07
     """1, read and written."""
@@ -33,7 +33,7 @@ class Register(IntEnum):
 
 
 class ScannerMode(IntEnum):
-    """What the scanner does; it stays in a mode until it is told another."""
+    """Mode of the scanner; it stays in a mode until the next command."""
 
     AWAIT_FINGER_ON = 0x10
     AWAIT_FINGER_OFF = 0x12
@@ -42,10 +42,10 @@ class ScannerMode(IntEnum):
 
 
 class ScannerEvent(IntEnum):
-    """The first two bytes of an interrupt, high byte first. What follows them is an old event."""
+    """The first two bytes of an interrupt, high byte first. The bytes after them are of an old event."""
 
     POWER_ON = 0x56AA
-    """Seen up to three times after one power-up, the first sometimes before the status can be read."""
+    """Up to three times after one power-up, the first sometimes before the status can be read."""
     FINGER_ON = 0x0101
     FINGER_OFF = 0x0200
     FAULT = 0x0800
@@ -54,13 +54,13 @@ class ScannerEvent(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What differs from model to model."""
+    """Differences between the models."""
 
     name: str
     needs_challenge: bool = False
-    """Stays asleep until it has been answered, see challenge.py."""
+    """Stays asleep until its challenge is answered, see challenge.py."""
     is_rotated: bool = False
-    """Its images stand on their heads."""
+    """Its images are upside down."""
 
 
 MODELS = {
@@ -76,7 +76,7 @@ MODELS = {
 
 
 def parse_event(interrupt: bytes) -> ScannerEvent | None:
-    """What an interrupt says; None for what is not known."""
+    """Return the event of an interrupt; None if it is unknown."""
     try:
         return ScannerEvent(int.from_bytes(interrupt[:2], "big"))
     except ValueError:
@@ -84,5 +84,5 @@ def parse_event(interrupt: bytes) -> ScannerEvent | None:
 
 
 def versions(info: bytes) -> str | None:
-    """The two version numbers of the INFO register; which of them is the firmware's is not known."""
+    """Return the two version numbers of the INFO register; which of them is the firmware's is unknown."""
     return f"{info[10:12].hex()}/{info[4:6].hex()}" if len(info) >= 12 else None

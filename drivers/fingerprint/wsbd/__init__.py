@@ -1,1 +1,1 @@
-"""Scanners that only their maker's software can drive, behind a WS-BD service. Start at `driver`."""
+"""Scanners behind a WS-BD service of their maker's software; `driver` is the entry point."""

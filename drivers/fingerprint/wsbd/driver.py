@@ -1,8 +1,8 @@
-"""Bridge to scanners that only their maker's software can drive: a service of theirs that speaks WS-BD.
+"""Driver for a WS-BD service, with scanners that only their maker's software can drive.
 
 Source: NIST SP 500-288 and OASIS WS-BD 1.0 (2017), XML over HTTP. A client registers, locks the sensor,
-initialises and configures it, lets it capture (the request is answered when the capture has ended) and
-downloads the image. The service sees the finger; this driver hears of it only when the image is there.
+initialises and configures it, starts the capture (the request is answered at the end of the capture) and
+downloads the image. The service detects the finger; this driver gets only the complete image.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from drivers.links.link import Action, Cause, LinkError
 
 XML = "application/xml"
 CAPTURE_EXTRA_S = 5.0
-"""How much longer than the capture itself its request may take: the capture's own limit comes first."""
+"""Time limit of the capture request beyond that of the capture, which comes first, in seconds."""
 CLOSING_S = 1.0
 SUBMODALITIES: dict[FingerPosition, str] = {
     FingerPosition.UNKNOWN: "unknown",
@@ -59,7 +59,7 @@ SUBMODALITIES: dict[FingerPosition, str] = {
     FingerPosition.LEFT_FOUR: "leftFourFingers",
     FingerPosition.BOTH_THUMBS: "bothThumbs",
 }
-"""What services call the fingers: `leftMiddle` is NIST's own example, the others are formed like it."""
+"""Usual names of the fingers: `leftMiddle` is NIST's own example, the others follow its pattern."""
 
 
 class WsBdSettings(HttpSettings, ScannerSettings):
@@ -67,18 +67,18 @@ class WsBdSettings(HttpSettings, ScannerSettings):
 
     edition: Edition = Field(
         "nist",
-        description="Whose namespace the service knows: nist (SP 500-288) or oasis (WS-BD 1.0).",
+        description="Edition, which selects the XML namespace: nist (SP 500-288) or oasis (WS-BD 1.0).",
         examples=["oasis"],
     )
     positions: tuple[FingerPosition, ...] = Field(
         tuple(position for position in FingerPosition if position in SINGLE_FINGERS),
         min_length=1,
-        description="What the scanner can be asked for: single fingers, right_four, left_four, both_thumbs.",
+        description="Supported positions: single fingers, right_four, left_four, both_thumbs.",
         examples=[["right_four", "left_four", "both_thumbs"]],
     )
     submodalities: dict[FingerPosition, str] = Field(
         {},
-        description="What the service calls a position, where it is not the usual name such as leftMiddle.",
+        description="Service's name of a position, if it differs from the usual name such as leftMiddle.",
         examples=[{"right_four": "rightSlap"}],
     )
     parameters: dict[str, Value] = Field(
@@ -89,39 +89,43 @@ class WsBdSettings(HttpSettings, ScannerSettings):
     steal_lock: str | None = Field(
         None,
         min_length=4,
-        description="The reason why the lock is taken from whoever holds it when the gateway comes; without "
-        "one the gateway waits until it is free.",
+        description="Reason for taking the lock from another client at the start of the gateway; without "
+        "one the gateway waits until the lock is free.",
         examples=["the counter's old software starts by itself and keeps the lock"],
     )
     resolution_ppi: int = Field(
         500,
         ge=100,
         le=2000,
-        description="Resolution of images that tell none, in pixels per inch.",
+        description="Resolution of images without a resolution of their own, in pixels per inch.",
         examples=[500],
     )
     image_max_bytes: int = Field(
         16 * 1024 * 1024,
         ge=64 * 1024,
         le=48 * 1024 * 1024,
-        description="No image is larger, in bytes.",
+        description="Largest accepted image, in bytes.",
         examples=[16777216],
     )
     initialise_timeout_s: float = Field(
-        30.0, gt=0, le=120, description="How long the scanner may take to start, in seconds.", examples=[30.0]
+        30.0,
+        gt=0,
+        le=120,
+        description="Time limit of the scanner's initialisation, in seconds.",
+        examples=[30.0],
     )
     idle_poll_s: float = Field(
         5.0,
         gt=0,
         le=60,
-        description="How often to ask whether the lock still holds, in seconds.",
+        description="Interval between checks of the lock, in seconds.",
         examples=[5.0],
     )
     poll_s: float = Field(
         0.1,
         gt=0,
         le=5,
-        description="How often to ask for an image that the service still prepares, in seconds.",
+        description="Interval between requests for an image that the service still prepares, in seconds.",
         examples=[0.1],
     )
 
@@ -134,7 +138,7 @@ class WsBdSettings(HttpSettings, ScannerSettings):
 
 
 class WsBd(FingerprintScanner[WsBdSettings]):
-    """A scanner behind a service that speaks WS-BD."""
+    """A scanner behind a WS-BD service."""
 
     settings_model = WsBdSettings
     senses_fingers: ClassVar[bool] = False
@@ -149,7 +153,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
         self._wanted = CaptureFinger()
 
     async def open(self) -> Identity:
-        """Register, lock and initialise; raises LinkError. A lock that another has is waited for."""
+        """Register, lock and initialise; raises LinkError. If another client has the lock, wait for it."""
         need_libraries(self.settings)
         self.link = await self.links.http(self.settings)
         info = await self._asked("GET", "/info")
@@ -166,7 +170,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
         return _identity(info.metadata)
 
     async def close(self) -> None:
-        """Give everything back, if the service still listens."""
+        """Release lock and registration, if the service still responds."""
         with contextlib.suppress(LinkError, TimeoutError):
             async with asyncio.timeout(CLOSING_S):
                 if self._capturing:
@@ -177,7 +181,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                     await self._asked("DELETE", f"/register/{self._session}")
 
     def idle_status(self) -> driver.Status:
-        """Degraded while another client has the lock."""
+        """Return DEGRADED while another client has the lock."""
         return driver.Status(StateCode.ONLINE) if self._held else _HELD
 
     async def watch_idle(self) -> None:
@@ -198,15 +202,15 @@ class WsBd(FingerprintScanner[WsBdSettings]):
 
     @command()
     async def steal_lock(self, _request: StealLock, _call: Invocation) -> CommandOutput:
-        """Take the lock from another client, whatever it is doing."""
+        """Take the lock from another client, whatever its operation."""
         if self._session is None:
-            raise CommandRefusal(RefusalReason.BUSY, "The service is not reached yet.")
+            raise CommandRefusal(RefusalReason.BUSY, "The service is not connected yet.")
         if not self._held:
             try:
                 await self._steal()
             except LinkError as error:
                 raise CommandRefusal(RefusalReason.DEVICE_REFUSED, error.text) from error
-            self._held = False  # `idle` finds that it has it, and initialises
+            self._held = False  # `watch_idle` finds the lock, and initialises
             self._look_again.set()
         return CommandOutput()
 
@@ -218,11 +222,11 @@ class WsBd(FingerprintScanner[WsBdSettings]):
             case WsBdStatus.LOCK_HELD_BY_ANOTHER:
                 self._held = False
             case _:
-                raise status_error(result.status, "give the lock")
+                raise status_error(result.status, "grant the lock")
         return self._held
 
     async def _steal(self) -> None:
-        await self._done("PUT", f"/lock/{self._session}", "give the lock of another client")
+        await self._done("PUT", f"/lock/{self._session}", "transfer the lock of another client")
         self._held = True
 
     async def _initialise(self) -> None:
@@ -249,9 +253,11 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                 return
             case WsBdStatus.BAD_VALUE | WsBdStatus.NO_SUCH_PARAMETER | WsBdStatus.UNSUPPORTED:
                 names = ", ".join(name[:40] for name in result.bad_fields[:5]) or result.status
-                raise CommandRefusal(RefusalReason.NOT_SUPPORTED, f"The service does not take this: {names}.")
+                raise CommandRefusal(
+                    RefusalReason.NOT_SUPPORTED, f"The service does not accept this: {names}."
+                )
             case WsBdStatus.SENSOR_BUSY:
-                raise CommandRefusal(RefusalReason.BUSY, "The scanner is busy with something else.")
+                raise CommandRefusal(RefusalReason.BUSY, "The scanner is busy with another operation.")
             case _:
                 raise status_error(result.status, "set the parameters")
 
@@ -263,13 +269,13 @@ class WsBd(FingerprintScanner[WsBdSettings]):
         )
 
     async def wait_for_finger(self) -> None:
-        """The service waits for it."""
+        """Do nothing: the service waits for the finger."""
 
     async def wait_for_lift(self) -> None:
-        """The service waits for it."""
+        """Do nothing: the service waits for the lift."""
 
     async def capture_image(self) -> Raster | CaptureFailure:
-        """Let the service wait for the finger and take the image; fetch it."""
+        """Start the capture at the service, wait for its end, and download the image."""
         self._capturing = True
         result = await self._asked(
             "POST", f"/capture/{self._session}", timeout_s=self._wanted.timeout_s + CAPTURE_EXTRA_S
@@ -277,7 +283,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
         self._capturing = False
         match parse_status(result.status):
             case WsBdStatus.SUCCESS if result.capture_ids:
-                # A service that also cuts several fingers apart names their common image first.
+                # A service that also separates several fingers names their common image first.
                 return await self._downloaded(result.capture_ids[0])
             case WsBdStatus.SUCCESS | WsBdStatus.FAILURE:
                 return _FAILED
@@ -302,7 +308,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
         match parse_status(result.status):
             case WsBdStatus.SUCCESS:
                 pass
-            case WsBdStatus.FAILURE | WsBdStatus.INVALID_ID:  # of the capture: it is not there any more
+            case WsBdStatus.FAILURE | WsBdStatus.INVALID_ID:  # the capture is not there any more
                 return _FAILED
             case _:
                 raise status_error(result.status, "deliver the image")
@@ -312,7 +318,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                 Cause.WRONG_DEVICE,
                 f"The service delivers images as {media_type[:40] or 'nothing it names'}, which is not read.",
                 Action.CONFIGURE,
-                "Set `parameters` so that it delivers image/png or another format of files.",
+                "Set `parameters` so that it delivers image/png or another file format.",
             )
         raster = await self.run_in_worker(
             decode_raster, result.sensor_data, media_type, result.metadata, self.settings.resolution_ppi
@@ -323,7 +329,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
         return raster
 
     async def end_capture(self) -> None:
-        """Call the service's own capture off, if it still goes on."""
+        """Cancel the capture of the service, if it still runs."""
         if self._capturing:
             self._capturing = False
             result = await self._asked("POST", f"/cancel/{self._session}")
@@ -334,10 +340,10 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                 WsBdStatus.LOCK_NOT_HELD,
                 WsBdStatus.LOCK_HELD_BY_ANOTHER,
             ):
-                raise status_error(result.status, "call off the capture")
+                raise status_error(result.status, "cancel the capture")
 
     async def _done(self, method: str, path: str, doing: str, **how: Any) -> WsBdResult:
-        """Ask for what must succeed."""
+        """Send a request that must succeed."""
         result = await self._asked(method, path, **how)
         if parse_status(result.status) is not WsBdStatus.SUCCESS:
             raise status_error(result.status, doing)
@@ -348,17 +354,17 @@ class WsBd(FingerprintScanner[WsBdSettings]):
         try:
             return parse_result(answer.body)
         except ResultError as error:
-            raise self.link.wrong_service_error(f"answers with something that {error}") from None
+            raise self.link.wrong_service_error(f"sends a response that {error}") from None
 
 
 def _identity(metadata: Mapping[str, DictionaryItem]) -> Identity:
-    """What a service says of itself: no names are agreed, these are usual."""
-    told = {
+    """Return the identity of the service: its keys are not standardised, these are usual."""
+    values = {
         key.lower(): (item.text or item.parts.get("defaultValue", ""))[:80] for key, item in metadata.items()
     }
 
     def one_of(*names: str) -> str | None:
-        return next((told[name] for name in names if told.get(name)), None)
+        return next((values[name] for name in names if values.get(name)), None)
 
     return Identity(
         manufacturer=one_of("manufacturer", "vendor", "make"),

@@ -1,4 +1,4 @@
-"""Images as a service delivers them: files of the usual formats, with their resolution somewhere. Pure."""
+"""Decoder of images from a service: files of the usual formats, with or without a resolution. Pure."""
 
 import io
 from collections.abc import Mapping
@@ -17,16 +17,19 @@ FORMATS = {
     "image/x-ms-bmp": "BMP",
     "image/tiff": "TIFF",
 }
-"""No WSQ: the one decoder there is for Python is NBIS's, which writes out of bounds on bytes that are no WSQ
-(1,500 mutated files crash it again and again), and these bytes come over a network."""
+"""Formats of images, by media type.
+
+Without WSQ: the only decoder for Python is NBIS's, which writes out of bounds on malformed bytes (1,500
+mutated files crash it again and again), and these bytes come over a network.
+"""
 LARGEST_PX = 40_000_000
-"""Four fingers at 1000 ppi have half as many."""
+"""Upper bound on the pixels of an image; four fingers at 1000 ppi have half as many."""
 _RESOLUTIONS = ("resolution", "imageresolution", "captureresolution", "scanresolution")
 CM_PER_IN = 2.54
 
 
 def content_type(metadata: Mapping[str, DictionaryItem]) -> str:
-    """The media type of the sensor data, without its parameters; empty where the service says none."""
+    """Return the media type of the sensor data, without its parameters; empty if the service names none."""
     return next(
         (item.text.partition(";")[0].strip().lower() for key, item in _named(metadata, "contenttype")), ""
     )
@@ -35,16 +38,16 @@ def content_type(metadata: Mapping[str, DictionaryItem]) -> str:
 def decode_raster(
     data: bytes, media_type: str, metadata: Mapping[str, DictionaryItem], resolution_ppi: int
 ) -> Raster | None:
-    """The image of a capture, None where its bytes are none; `resolution_ppi` is for one that tells none."""
+    """Decode the image of a capture; None if that fails. `resolution_ppi`: for an image without one."""
     try:
         with Image.open(io.BytesIO(data), formats=(FORMATS[media_type],)) as image:
             if image.width * image.height > LARGEST_PX:
                 return None
-            told = _of_metadata(metadata) or _of_file(image)
+            stated_ppi = _of_metadata(metadata) or _of_file(image)
             pixels = np.asarray(image.convert("L"))
     except Exception:  # noqa: BLE001 - readers of files raise whatever they stumble over
         return None
-    return Raster(pixels, told or resolution_ppi)
+    return Raster(pixels, stated_ppi or resolution_ppi)
 
 
 def _of_metadata(metadata: Mapping[str, DictionaryItem]) -> int | None:
@@ -62,9 +65,9 @@ def _of_metadata(metadata: Mapping[str, DictionaryItem]) -> int | None:
 
 
 def _of_file(image: Image.Image) -> int | None:
-    told = image.info.get("dpi")
-    across = float(told[0]) if isinstance(told, tuple) else 0.0
-    # Nearly every tool writes 72 or 96 where it knows nothing; no scanner has so little.
+    stated_ppi = image.info.get("dpi")
+    across = float(stated_ppi[0]) if isinstance(stated_ppi, tuple) else 0.0
+    # Nearly every tool writes 72 or 96 if the resolution is unknown; no scanner has so little.
     return round(across) if 150 <= across <= 4000 else None
 
 

@@ -1,7 +1,7 @@
-"""What a WS-BD service answers, and the configuration it is sent, as XML. Pure.
+"""Results of a WS-BD service, and the configuration sent to it, as XML. Pure.
 
 Source: NIST SP 500-288 and OASIS WS-BD 1.0, XML schema of `Result` and `Dictionary`. The two differ in their
-namespace alone, so elements are known by their local names.
+namespace alone, so elements are identified by their local names.
 """
 
 import base64
@@ -28,12 +28,12 @@ _INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 class ResultError(ValueError):
-    """Bytes are no result of WS-BD; says what is wrong, not what is in it."""
+    """The bytes are not a WS-BD result; names the fault, not the content."""
 
 
 @dataclass(frozen=True, slots=True)
 class DictionaryItem:
-    """One value of a dictionary: its text, and the texts of its parts, if it has some."""
+    """One value of a dictionary: its text, and the texts of its parts, if it has any."""
 
     text: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -53,13 +53,13 @@ class WsBdResult:
 
 
 def parse_result(body: bytes) -> WsBdResult:
-    """Read an answer; ResultError, and nothing else, where it is none."""
+    """Parse a response; raises ResultError, and nothing else, for other bytes."""
     try:
         root = fromstring(body)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise ResultError(f"is no XML that is safe to read ({type(error).__name__})") from None
+        raise ResultError(f"is not XML that is safe to read ({type(error).__name__})") from None
     if _name(root) != "result":
-        raise ResultError("is no result")
+        raise ResultError("is not a result")
     parts = {_name(part): part for part in root}
     if "status" not in parts:
         raise ResultError("has no status")
@@ -75,7 +75,7 @@ def parse_result(body: bytes) -> WsBdResult:
 
 
 def configuration_body(edition: Edition, parameters: Mapping[str, Value]) -> bytes:
-    """The body that sets parameters."""
+    """Build the request body that sets parameters."""
     items = "".join(
         f"<item><key>{html.escape(key, quote=False)}</key>"
         f'<value i:type="xs:{kind}">{html.escape(text, quote=False)}</value></item>'
@@ -122,9 +122,9 @@ def _dictionary(element: Element | None) -> Mapping[str, DictionaryItem]:
 
 
 def _identifier(text: str) -> str:
-    """It becomes a part of an address: nothing but an identifier may."""
+    """Check an identifier, which becomes a part of a URL."""
     if not _UUID.fullmatch(text):
-        raise ResultError("has an identifier that is none")
+        raise ResultError("has an invalid identifier")
     return text
 
 
@@ -132,4 +132,4 @@ def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise ResultError("has sensor data that are no base64") from None
+        raise ResultError("has sensor data that are not base64") from None

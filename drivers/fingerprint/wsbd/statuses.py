@@ -1,4 +1,4 @@
-"""The sixteen statuses of WS-BD, and what they mean to a technician."""
+"""The sixteen statuses of WS-BD, and the errors that follow from them."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from drivers.links.link import Action, Cause, LinkError
 
 
 class WsBdStatus(StrEnum):
-    """How a service says that an operation ended (SP 500-288, 3.10)."""
+    """Status of an operation (SP 500-288, 3.10)."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -27,7 +27,7 @@ class WsBdStatus(StrEnum):
 
 
 def parse_status(word: str) -> WsBdStatus | None:
-    """The status of that name; None for a word that WS-BD does not have."""
+    """Return the status of that name; None for a word that WS-BD does not have."""
     if word == "noSuchParamter":  # as the schema has it
         return WsBdStatus.NO_SUCH_PARAMETER
     try:
@@ -37,12 +37,12 @@ def parse_status(word: str) -> WsBdStatus | None:
 
 
 def status_error(word: str, doing: str) -> LinkError:
-    """What it means that a service ended an operation so; `doing` says which, as `initialise the scanner`."""
+    """Return the error for a failed operation; `doing` names it, as `initialise the scanner`."""
     match parse_status(word):
         case WsBdStatus.INVALID_ID:
             return LinkError(
                 Cause.LINK_FAILED,
-                "The service has forgotten the gateway's session.",
+                "The service has no session of the gateway any more.",
                 Action.WAIT,
                 "The gateway registers again by itself.",
             )
@@ -56,21 +56,21 @@ def status_error(word: str, doing: str) -> LinkError:
         case WsBdStatus.SENSOR_BUSY:
             return LinkError(
                 Cause.PORT_HELD,
-                f"The service cannot {doing}: the scanner is busy with something else.",
+                f"The service cannot {doing}: the scanner is busy with another operation.",
                 Action.WAIT,
-                "Restart the service if this stays.",
+                "Restart the service if this continues.",
             )
         case WsBdStatus.SENSOR_FAILURE | WsBdStatus.CANCELED_WITH_SENSOR_FAILURE:
             return LinkError(
                 Cause.DEVICE_FAULT,
-                f"The service cannot {doing}: the scanner fails.",
+                f"The service cannot {doing}: the scanner has failed.",
                 Action.REPLUG,
                 "Unplug the scanner, wait five seconds, plug it in again; then restart the service.",
             )
         case WsBdStatus.SENSOR_TIMEOUT:
             return LinkError(
                 Cause.NO_RESPONSE,
-                f"The service cannot {doing}: the scanner does not answer it.",
+                f"The service cannot {doing}: the scanner does not respond to it.",
                 Action.REPLUG,
                 "Unplug the scanner, wait five seconds, plug it in again.",
             )
@@ -84,12 +84,12 @@ def status_error(word: str, doing: str) -> LinkError:
                 Cause.WRONG_DEVICE,
                 f"The service cannot {doing} ({word}).",
                 Action.CONFIGURE,
-                "Set `parameters` and `submodalities` as the service's own manual names them.",
+                "Set `parameters` and `submodalities` to the names in the service's own manual.",
             )
         case _:
             return LinkError(
                 Cause.NO_RESPONSE,
                 f"The service cannot {doing} ({word[:40]}).",
                 Action.RESTART,
-                "Restart the service; its own log says more.",
+                "Restart the service; its own log has the details.",
             )

@@ -1,1 +1,1 @@
-"""Fingerprint modules that speak the protocol of the ZFM-20 over a serial line. Start reading at `driver`."""
+"""Fingerprint modules with the protocol of the ZFM-20 on a serial line; `driver` is the entry point."""

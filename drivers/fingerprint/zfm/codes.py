@@ -1,4 +1,4 @@
-"""Instructions and confirmation codes, and what the latter mean to a technician.
+"""Instructions and confirmation codes, and the errors that follow from the codes.
 
 Source: user manuals of the ZFM-70 and the R503 1.2, and clones of them.
 """
@@ -10,7 +10,7 @@ from drivers.links.link import Action, Cause, Direction, LinkError
 
 
 class Instruction(IntEnum):
-    """The instructions that this driver gives."""
+    """Instructions that this driver sends."""
 
     TAKE_IMAGE = 0x01
     SEND_IMAGE = 0x0A
@@ -70,11 +70,11 @@ UNKNOWN_INSTRUCTION = frozenset(
         ConfirmationCode.BAD_REGISTER,
     }
 )
-"""How models say that they do not know an instruction."""
+"""Confirmation codes of the various models for an unknown instruction."""
 
 
 def confirmation_code(code: int) -> ConfirmationCode | int:
-    """The code by its name, if it has one."""
+    """Return the named code, or the number if it has no name."""
     try:
         return ConfirmationCode(code)
     except ValueError:
@@ -82,7 +82,7 @@ def confirmation_code(code: int) -> ConfirmationCode | int:
 
 
 def refusal_error(code: int, doing: str) -> LinkError:
-    """What it means that a module answers an instruction so; `doing` says which, as `take an image`."""
+    """Return the error for a refused instruction; `doing` names it, as `take an image`."""
     ack = confirmation_code(code)
     match ack:
         case ConfirmationCode.WRONG_PASSWORD | ConfirmationCode.PASSWORD_NEEDED:
@@ -90,14 +90,14 @@ def refusal_error(code: int, doing: str) -> LinkError:
                 Cause.NO_PERMISSION,
                 "The module is protected by another password.",
                 Action.CONFIGURE,
-                "Set `password` to the module's own.",
+                "Set `password` to the password of the module.",
             )
         case ConfirmationCode.BAD_ADDRESS:
             return LinkError(
                 Cause.WRONG_DEVICE,
                 "The module refuses this address.",
                 Action.CONFIGURE,
-                "Set `address` to the module's own.",
+                "Set `address` to the address of the module.",
             )
         case (
             ConfirmationCode.SENSOR_FAULT
@@ -107,7 +107,7 @@ def refusal_error(code: int, doing: str) -> LinkError:
         ):
             return LinkError(
                 Cause.DEVICE_FAULT,
-                f"The module reports that it is broken ({_name(ack)}).",
+                f"The module reports a defect ({_name(ack)}).",
                 Action.REPLACE,
                 "Switch it off and on; replace it if that does not help.",
             )
@@ -137,7 +137,10 @@ def _name(ack: ConfirmationCode | int) -> str:
 
 
 def describe_zfm(direction: Direction, chunk: bytes) -> str:
-    """Which packet a chunk begins with: the instruction, or how it was answered. Of an image nothing."""
+    """Return the name of the packet that a chunk begins with.
+
+    Instruction or confirmation code, no image data.
+    """
     if not chunk.startswith(HEADER) or len(chunk) <= BEFORE_CONTENT:
         return ""
     kind, code = chunk[BEFORE_LENGTH - 1], chunk[BEFORE_CONTENT]

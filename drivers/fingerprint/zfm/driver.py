@@ -1,9 +1,9 @@
-"""ZFM-20, R30x, AS608 and R503: fingerprint modules on a serial line, of which only the images are used.
+"""ZFM-20, R30x, AS608 and R503: fingerprint modules on a serial line, used for images only.
 
 Source: user manuals of the ZFM-70 (Zhian) and the R503 1.2 (Grow). A module has no signal for a finger: it is
-asked again and again to take an image, and says `no finger`. The image crosses the line as 36,864 bytes,
-which takes seven seconds at 57,600 baud. The templates it can store and compare stay unused: who it is, is
-decided elsewhere.
+polled with the instruction to take an image, and responds `no finger`. An image is transferred as 36,864
+bytes, which takes seven seconds at 57,600 baud. The templates that it can store and compare are not used:
+persons are identified elsewhere.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
 
 BAUDS = (9600, 19200, 38400, 57600, 115200)
-"""What a module can be set to (9600 times 1 to 12) and a serial port, too."""
+"""Baud rates of modules (9600 times 1 to 12) that a serial port supports, too."""
 OTHER_IMAGES = frozenset(image_bytes(known.width_px, known.height_px) for known in MODELS.values())
-"""Sizes in bytes by which an image of another model is known; any other has lost bytes on the way."""
+"""Image sizes of other models, in bytes; an image of any other size has lost bytes on the line."""
 BREATHING, FLASHING, ON, OFF = 1, 2, 3, 4
 RED, BLUE, PURPLE = 1, 2, 3
 _AURA = {
@@ -50,51 +50,52 @@ class ZfmSettings(SerialSettings, ScannerSettings):
     """Settings of one module."""
 
     model: Model = Field(
-        description="Which module it is: they differ in the size of their image and in their lamp.",
+        description="Model of the module: models differ in image size and lamp.",
         examples=["r503"],
     )
-    baud: int = Field(57600, description="Bits per second that the module is set to.", examples=[57600])
+    baud: int = Field(57600, description="Baud rate of the module, in bits per second.", examples=[57600])
     address: int = Field(
         ADDRESS,
         ge=0,
         le=0xFFFFFFFF,
-        description="The module's address; it answers to no other.",
+        description="Address of the module; it responds to no other.",
         examples=[0xFFFFFFFF],
     )
     password: SecretStr = Field(
         SecretStr("00000000"),
-        description="The module's password: eight hexadecimal digits.",
+        description="Password of the module: eight hexadecimal digits.",
         examples=["${FINGER_PW}"],
     )
     lamp: Lamp | None = Field(
         None,
-        description="How it shows what to do: aura (a coloured ring), backlight or none; else as its model.",
+        description="Lamp of the module: aura (a coloured ring), backlight or none; if absent, that of the "
+        "model.",
         examples=["aura"],
     )
     resolution_ppi: int | None = Field(
         None,
         ge=250,
         le=1000,
-        description="Resolution of its sensor, in pixels per inch, where it is not the model's.",
+        description="Resolution of its sensor, in pixels per inch, if it differs from the model's.",
         examples=[508],
     )
     image_px: tuple[int, int] | None = Field(
         None,
-        description="Width and height of its image, in pixels, where they are not the model's.",
+        description="Width and height of its image, in pixels, if they differ from the model's.",
         examples=[[192, 192]],
     )
     poll_s: float = Field(
-        0.15, gt=0, le=2, description="How often to look for a finger, in seconds.", examples=[0.15]
+        0.15, gt=0, le=2, description="Interval between requests for a finger, in seconds.", examples=[0.15]
     )
     idle_poll_s: float = Field(
         5.0,
         gt=0,
         le=60,
-        description="How often to ask a module at rest whether it is still there, in seconds.",
+        description="Interval between requests to a module at rest, in seconds.",
         examples=[5.0],
     )
     response_timeout_s: float = Field(
-        2.0, gt=0, le=10, description="How long one answer may take, in seconds.", examples=[2.0]
+        2.0, gt=0, le=10, description="Time limit of one response, in seconds.", examples=[2.0]
     )
 
     @field_validator("baud")
@@ -102,7 +103,7 @@ class ZfmSettings(SerialSettings, ScannerSettings):
     def _a_rate_of_these_modules(cls, baud: int) -> int:
         if baud not in BAUDS:
             raise ValueError(
-                f"{baud} is not a rate these modules run at; choose one of {', '.join(map(str, BAUDS))}"
+                f"{baud} is not a baud rate of these modules; choose one of {', '.join(map(str, BAUDS))}"
             )
         return baud
 
@@ -118,7 +119,7 @@ class ZfmSettings(SerialSettings, ScannerSettings):
     @classmethod
     def _an_image(cls, size: tuple[int, int] | None) -> tuple[int, int] | None:
         if size is not None and not all(16 <= edge <= 1024 and edge % 2 == 0 for edge in size):
-            raise ValueError("is no size of an image: two even numbers from 16 to 1024")
+            raise ValueError("is not an image size: two even numbers from 16 to 1024")
         return size
 
 
@@ -132,7 +133,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
     _lit = False
 
     async def open(self) -> Identity:
-        """Open the port, give the password, ask who answers; raises LinkError."""
+        """Open the port, send the password, identify the module; raises LinkError."""
         need_libraries(self.settings)
         settings, known = self.settings, MODELS[self.settings.model]
         self.size_px = settings.image_px or (known.width_px, known.height_px)
@@ -141,12 +142,12 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         self.protocol = ZfmProtocol(self.link, settings.address, settings.response_timeout_s, self.emit)
         await self._give_password()
         parameters = SystemParameters.parse(
-            await self._told(Instruction.READ_PARAMETERS, "tell its parameters")
+            await self._told(Instruction.READ_PARAMETERS, "report its parameters")
         )
         if parameters is None:
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                "What answers tells its parameters in no way that is known.",
+                "The device at this port reports its parameters in an unknown format.",
                 Action.CONFIGURE,
                 "Check that the module is one of these models, and `port`.",
             )
@@ -166,7 +167,8 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         except LinkError as error:
             if error.cause not in (Cause.NO_RESPONSE, Cause.LINK_FAILED) or not self.protocol.has_received:
                 raise
-            # It had just started, or was sending an image to whoever had the line before: it heard nothing.
+            # It had just started, or was sending an image to an earlier owner of the line: it received
+            # nothing.
             await self.protocol.silence()
             await self._told(Instruction.VERIFY_PASSWORD, "take a password", password)
 
@@ -181,28 +183,28 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         return content
 
     async def close(self) -> None:
-        """Leave no lamp on."""
+        """Switch the lamp off."""
         if self._lit:
             with contextlib.suppress(LinkError, TimeoutError):
                 async with asyncio.timeout(0.5):
                     await self._light(on=False)
 
     async def watch_idle(self) -> None:
-        """Listen, and ask now and then whether it is still there."""
+        """Listen, and check at intervals that the module still responds."""
         while True:
             await self.protocol.listen(self.settings.idle_poll_s)
-            await self._told(Instruction.READ_PARAMETERS, "tell its parameters")
+            await self._told(Instruction.READ_PARAMETERS, "report its parameters")
 
     async def prepare_capture(self, _wanted: CaptureFinger) -> None:
-        """Take off the wire what `idle` left there."""
+        """Read pending bytes of `watch_idle`."""
         await self.protocol.drain()
 
     async def wait_for_finger(self) -> None:
-        """Ask for images until there is a finger in one."""
+        """Poll for images until a finger is in one."""
         await self._look_until(there=True)
 
     async def wait_for_lift(self) -> None:
-        """Ask for images until there is none."""
+        """Poll for images until none has a finger."""
         await self._look_until(there=False)
 
     async def _look_until(self, *, there: bool) -> None:
@@ -210,11 +212,11 @@ class Zfm(FingerprintScanner[ZfmSettings]):
             await asyncio.sleep(self.settings.poll_s)
 
     async def _look(self) -> ConfirmationCode | None:
-        """Let it take an image: None where no finger is there, else whether it could."""
+        """Send the instruction to take an image: None without a finger, else its confirmation code."""
         code, _ = await self.protocol.exchange(Instruction.TAKE_IMAGE)
         while (
             code == ConfirmationCode.PACKET_ERROR
-        ):  # the instruction reached it damaged: that says nothing of the finger
+        ):  # the instruction arrived damaged: no information on the finger
             await asyncio.sleep(self.settings.poll_s)
             code, _ = await self.protocol.exchange(Instruction.TAKE_IMAGE)
         match code:
@@ -234,7 +236,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
                 raise refusal_error(code, "take an image")
 
     async def capture_image(self) -> Raster | CaptureFailure:
-        """Take the image anew, now that the finger lies, and fetch it."""
+        """Take the image again, now that the finger rests, and transfer it."""
         looked = await self._look()
         if looked is None:
             return CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
@@ -271,7 +273,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
                 await self._light(on=True)
 
     async def end_capture(self) -> None:
-        """Let what is still coming pass, and switch the lamp off."""
+        """Read pending bytes, and switch the lamp off."""
         await self.protocol.drain()
         if self._lit:
             await self._light(on=False)
@@ -285,7 +287,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
                 await self._try(Instruction.LAMP_ON if on else Instruction.LAMP_OFF)
 
     async def _try(self, instruction: Instruction, parameters: bytes = b"") -> None:
-        """A module that has no such lamp works without."""
+        """Send an instruction that models without such a lamp refuse."""
         code, _ = await self.protocol.exchange(instruction, parameters)
         if code in UNKNOWN_INSTRUCTION:
             self._lamp, self._lit = "none", False

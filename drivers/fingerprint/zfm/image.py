@@ -1,4 +1,4 @@
-"""Images as modules send them: 4 bits a pixel, the high half of a byte being the left one. Pure."""
+"""Image format of modules: 4 bits per pixel, the left pixel in the high half of a byte. Pure."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from drivers.fingerprint.raster import Raster
 
 GREY_BITS = 4
 STEP = 17
-"""From 0 to 15 to 0 to 255."""
+"""Factor from the range 0 to 15 to the range 0 to 255."""
 
 
 def image_bytes(width_px: int, height_px: int) -> int:
-    """How many bytes an image has."""
+    """Return the number of bytes of an image."""
     return width_px * height_px // 2
 
 
 def unpack(data: bytes, width_px: int, height_px: int, resolution_ppi: int) -> Raster | None:
-    """The image of such bytes, rows from the top; None if they are not as many as it has."""
+    """Unpack an image, rows from the top; None if the number of bytes differs from that of the image."""
     if len(data) != image_bytes(width_px, height_px):
         return None
     packed = np.frombuffer(data, dtype=np.uint8)

@@ -1,9 +1,9 @@
-"""Packets of the ZFM-20 protocol, and how they are found among other bytes. Pure.
+"""Packets of the ZFM-20 protocol, and their detection among other bytes. Pure.
 
-Source: user manuals of the ZFM-70 (Zhian) and the R503 1.2 (Grow), "serial communication protocol":
-``EF 01 | address, 4 bytes | identifier | length, 2 | content | checksum, 2``, big-endian; length counts
-content and checksum, the checksum is the sum of identifier, length and content. Nothing is escaped: a header
-may stand in the middle of an image, so only the length tells where a packet ends.
+Source: user manuals of the ZFM-70 (Zhian) and the R503 1.2 (Grow), "serial communication protocol": ``EF 01 |
+address, 4 bytes | identifier | length, 2 | content | checksum, 2``, big-endian; length counts content and
+checksum, the checksum is the sum of identifier, length and content. Nothing is escaped: an image may contain
+a header, so only the length determines the end of a packet.
 """
 
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from drivers.links.framing import CHECK_BYTE, INCOMPLETE, NOISE, OTHER_CONTENT, 
 
 HEADER = b"\xef\x01"
 ADDRESS = 0xFFFFFFFF
-"""Every module's own until it is set to another one."""
+"""Factory address of every module."""
 READY = b"\x55"
-"""What a module sends, alone, when it has power and has started."""
+"""Byte that a module sends after power-up, when it has started."""
 BEFORE_LENGTH, BEFORE_CONTENT = 7, 9
 LONGEST = 256 + 2
-"""The greatest length field: 256 bytes of an image, and the checksum."""
+"""Largest length field: 256 bytes of an image, and the checksum."""
 
 
 class PacketKind(IntEnum):
-    """What a packet is."""
+    """Kind of a packet."""
 
     COMMAND = 0x01
     DATA = 0x02
@@ -33,7 +33,7 @@ class PacketKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One sound packet."""
+    """One valid packet."""
 
     kind: PacketKind
     content: bytes
@@ -41,13 +41,13 @@ class Packet:
 
 
 def encode_packet(kind: PacketKind, content: bytes, address: int = ADDRESS) -> bytes:
-    """The bytes of a packet."""
+    """Encode a packet."""
     body = bytes([kind]) + (len(content) + 2).to_bytes(2, "big") + content
     return HEADER + address.to_bytes(4, "big") + body + (sum(body) & 0xFFFF).to_bytes(2, "big")
 
 
 class PacketReader:
-    """Takes bytes as they come and gives the packets of one module; what is none is given up, in order."""
+    """Decoder of a byte stream into the packets of one module and damaged frames, in order."""
 
     def __init__(self, address: int = ADDRESS) -> None:
         self._address = address.to_bytes(4, "big")
@@ -55,16 +55,16 @@ class PacketReader:
 
     @property
     def has_pending(self) -> bool:
-        """Whether bytes wait for the rest of their packet."""
+        """True if the start of an incomplete packet is buffered."""
         return bool(self._buffer)
 
     def feed(self, chunk: bytes) -> Iterator[Packet | DamagedFrame]:
-        """Take a chunk and yield what is complete."""
+        """Process a chunk and yield what is complete."""
         self._buffer += chunk
         yield from self._complete()
 
     def on_silence(self) -> Iterator[Packet | DamagedFrame]:
-        """Nothing more came: what began like a packet is none, but what follows its header may be one."""
+        """End an incomplete packet after a silence: it is damaged; a packet may begin after its header."""
         while self._buffer:
             yield self._give_up(
                 INCOMPLETE if self._buffer.startswith(HEADER) else NOISE, 1 + self._next_header()
@@ -89,7 +89,7 @@ class PacketReader:
             if sum(self._buffer[BEFORE_LENGTH - 1 : end - 2]) & 0xFFFF != int.from_bytes(
                 self._buffer[end - 2 : end], "big"
             ):
-                # It may be no packet at all, and a sound one may begin inside of it.
+                # It may not be a packet at all, and a valid one may begin inside it.
                 yield self._give_up(CHECK_BYTE, 1 + self._next_header(end))
                 continue
             wire, self._buffer = self._buffer[:end], self._buffer[end:]
@@ -99,7 +99,10 @@ class PacketReader:
                 yield DamagedFrame(OTHER_CONTENT, wire)
 
     def _next_header(self, within: int | None = None) -> int:
-        """How many bytes after the first lie before what may be a header; all of `within` if none is."""
+        """Return the number of bytes from the second one to the next possible header.
+
+        All of `within` if none.
+        """
         rest = self._buffer[1:within]
         at = rest.find(HEADER)
         if at < 0:

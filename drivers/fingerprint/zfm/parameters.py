@@ -1,4 +1,4 @@
-"""What a module tells of itself, and what is known of each model. Pure."""
+"""Parameters that a module reports, and profiles of the models. Pure."""
 
 import struct
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _PRODUCT = struct.Struct(">16s4s8sBB8sHHHH")
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """What is known of a model."""
+    """Profile of a model."""
 
     width_px: int
     height_px: int
@@ -31,13 +31,13 @@ MODELS: dict[Model, ModelProfile] = {
 
 @dataclass(frozen=True, slots=True)
 class SystemParameters:
-    """Answer to ReadSysPara."""
+    """Response to ReadSysPara."""
 
     status: int
     """Bit 0 busy, 1 match, 2 password verified, 3 image valid."""
     system: int
     capacity: int
-    """How many templates its library holds."""
+    """Capacity of its library, in templates."""
     security: int
     address: int
     packet_bytes: int
@@ -45,7 +45,7 @@ class SystemParameters:
 
     @classmethod
     def parse(cls, content: bytes) -> "SystemParameters | None":
-        """Read what follows the confirmation code; None if it is not laid out so."""
+        """Parse the bytes after the confirmation code; None for another format."""
         if len(content) != _PARAMETERS.size:
             return None
         status, system, capacity, security, address, size, baud = _PARAMETERS.unpack(content)
@@ -54,7 +54,7 @@ class SystemParameters:
 
 @dataclass(frozen=True, slots=True)
 class ProductInfo:
-    """Answer to ReadProdInfo."""
+    """Response to ReadProdInfo."""
 
     model: str
     serial_number: str | None
@@ -63,7 +63,7 @@ class ProductInfo:
 
     @classmethod
     def parse(cls, content: bytes) -> "ProductInfo | None":
-        """Read what follows the confirmation code; None if it is not laid out so."""
+        """Parse the bytes after the confirmation code; None for another format."""
         if len(content) != _PRODUCT.size:
             return None
         model, _, serial, _, _, _, width, height, _, _ = _PRODUCT.unpack(content)
@@ -71,5 +71,5 @@ class ProductInfo:
 
 
 def _text(field: bytes) -> str:
-    """ASCII filled up with zeros; what else stands there is left out."""
+    """Decode ASCII with padding zeros; other bytes are omitted."""
     return "".join(chr(byte) for byte in field.partition(b"\0")[0] if 32 < byte < 127)

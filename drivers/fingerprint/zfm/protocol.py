@@ -1,7 +1,7 @@
-"""The half-duplex dialogue with a module: one instruction, its acknowledgement, perhaps data after it.
+"""Half-duplex protocol of a module: one instruction, its acknowledgement, and possibly data after it.
 
-Nothing in an answer says which instruction it belongs to. An instruction whose answer was not waited for
-(a capture was called off) is therefore remembered as owed, and taken off the wire before the next one.
+Nothing in a response identifies its instruction. An instruction without its response (of a cancelled capture)
+is therefore counted as pending, and its response is read before the next instruction.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialLink
 
 GAP_S = 0.25
-"""Silence in the middle of an answer after which the rest of it does not come, in seconds."""
+"""Silence in the middle of a response after which the rest of it does not come, in seconds."""
 LONGEST_IMAGE = 1 << 20
-"""No module has so large an image, in bytes."""
+"""Upper bound on the size of an image, in bytes; no module has so large an image."""
 
 
 class ZfmProtocol:
@@ -28,7 +28,7 @@ class ZfmProtocol:
     def __init__(
         self, link: SerialLink, address: int, response_timeout_s: float, noted: Callable[[BadFrame], None]
     ) -> None:
-        """`response_timeout_s`: how long the module may think about an instruction, in seconds."""
+        """`response_timeout_s`: upper bound on the module's processing time of an instruction, in seconds."""
         self._link = link
         self._address = address
         self._answer_s = response_timeout_s
@@ -38,10 +38,10 @@ class ZfmProtocol:
         self._expected_reply: Literal["nothing", "acknowledgement", "image"] = "nothing"
         self._sends_image = False
         self.has_received = False
-        """Whether anything at all came since the last instruction."""
+        """True if any byte was received since the last instruction."""
 
     async def exchange(self, instruction: Instruction, parameters: bytes = b"") -> tuple[int, bytes]:
-        """Give an instruction and return its confirmation code and what follows it; raises LinkError."""
+        """Send an instruction; return its confirmation code and the bytes after it; raises LinkError."""
         await self.drain()
         self._sends_image = instruction is Instruction.SEND_IMAGE
         self._expected_reply = "acknowledgement"
@@ -69,7 +69,7 @@ class ZfmProtocol:
         return code, found.content[1:]
 
     async def read_image(self) -> bytes | None:
-        """The data that follow an acknowledged SEND_IMAGE; None if they do not come to an end."""
+        """Return the data after an acknowledged SEND_IMAGE; None if they do not end."""
         data = bytearray()
         while (found := await self._packet()) is not None and len(data) < LONGEST_IMAGE:
             if found.kind in (PacketKind.DATA, PacketKind.LAST_DATA):
@@ -80,7 +80,7 @@ class ZfmProtocol:
         return None
 
     async def drain(self) -> None:
-        """Take off the wire what is still owed; raises LinkError if the module owes an answer and is mute."""
+        """Read pending responses; raises LinkError if the module does not send them."""
         if self._expected_reply == "acknowledgement":
             await self._acknowledgement()
         if self._expected_reply == "image":
@@ -89,13 +89,13 @@ class ZfmProtocol:
             self._expected_reply = "nothing"
 
     async def silence(self) -> None:
-        """Read until the line is silent: whoever had it before may have left in the middle."""
+        """Read until the line is silent: its earlier owner may have ended in the middle of a response."""
         self._expected_reply = "nothing"
         while await self._packet() is not None:
             pass
 
     async def listen(self, for_s: float) -> None:
-        """Listen to a module that was asked nothing; raises LinkError when it goes or restarts."""
+        """Listen to a module at rest; raises LinkError when it is gone or restarts."""
         try:
             async with asyncio.timeout(for_s):
                 while True:
@@ -106,7 +106,7 @@ class ZfmProtocol:
             return
 
     async def _packet(self) -> Packet | None:
-        """The next packet; None after a silence. Bytes that are none are noted."""
+        """Return the next packet; None after a silence. Bytes outside packets are reported."""
         while not self._received_packets:
             try:
                 async with asyncio.timeout(GAP_S):
@@ -128,7 +128,7 @@ class ZfmProtocol:
                 case DamagedFrame(_, wire) if wire == READY:
                     raise LinkError(
                         Cause.LINK_FAILED,
-                        "The module was without power for a moment and has started again.",
+                        "The module lost power for a moment and has started again.",
                         Action.WAIT,
                         "If this repeats, check its power supply.",
                     )
@@ -138,7 +138,7 @@ class ZfmProtocol:
     def _silence_error(self) -> LinkError:
         return LinkError(
             Cause.NO_RESPONSE,
-            f"The module does not answer within {self._answer_s:g} seconds.",
+            f"The module does not respond within {self._answer_s:g} seconds.",
             Action.CONFIGURE,
-            "Check its power and its cable; then that `baud` and `address` are its own.",
+            "Check its power and its cable; then that `baud` and `address` are those of the module.",
         )

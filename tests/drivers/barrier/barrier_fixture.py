@@ -1,4 +1,4 @@
-"""A barrier driver on a simulated board without a wire, in virtual time, and what it says."""
+"""A barrier driver on a simulated board without a wire, in virtual time, with its observations."""
 
 import asyncio
 import itertools
@@ -81,7 +81,7 @@ E_GATE = {
 
 
 class _Host(DirectConnection):
-    """Takes the answer to what was asked last; others are late, or not for us."""
+    """Receiver of the response to the last request; others are late, or for another host."""
 
     answered: "asyncio.Future[bytes] | None" = None
 
@@ -93,7 +93,7 @@ class _Host(DirectConnection):
 
 
 class VirtualBoard:
-    """A Waveshare board, as a barrier needs it, spoken to in Modbus messages. Nothing of it is shipped."""
+    """Driver of a Waveshare board by Modbus messages without a link, for tests only."""
 
     relays = 8
     inputs = 8
@@ -103,7 +103,7 @@ class VirtualBoard:
 
     def __init__(self, site: ModbusSite, unit: int = 1) -> None:
         self.dead = False
-        """The process that spoke to it was killed: nothing goes out any more."""
+        """True once its process is killed: nothing is sent any more."""
         self._unit = unit
         self._host = _Host(site.bus)
         self._busy = False
@@ -172,7 +172,7 @@ def _bits(answer: bytes) -> tuple[bool, ...]:
 
 
 class VirtualBarrier(BarrierDriver[BarrierSettings]):
-    """The driver under test: all of the real one, on the bench's board."""
+    """The driver under test: the real one, on the virtual board."""
 
     settings_model = BarrierSettings
     bench: VirtualBoard
@@ -182,7 +182,7 @@ class VirtualBarrier(BarrierDriver[BarrierSettings]):
 
 
 class BarrierFixture:
-    """A lane with its barrier, and the driver that runs for it. Keywords are settings of the controller."""
+    """A lane with its barrier, and its running driver. Keywords are settings of the controller."""
 
     def __init__(
         self,
@@ -214,10 +214,10 @@ class BarrierFixture:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         assert not others, f"left behind: {others}"
 
-    # The driver's life.
+    # Life of the driver.
 
     async def start(self) -> None:
-        """A process opens the driver and runs it."""
+        """Open the driver and run it."""
         self.driver = VirtualBarrier(self.settings, LinkFactory())
         self.driver.bench = VirtualBoard(self.site)
         self.failure = None
@@ -235,28 +235,28 @@ class BarrierFixture:
             self.failure = error
 
     async def end(self) -> None:
-        """The process ends in an orderly way."""
+        """End the driver in an orderly way."""
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
         await self.driver.close()
 
     async def kill(self) -> None:
-        """The process is gone, at this moment."""
+        """Kill the driver at this moment."""
         self.driver.bench.dead = True
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
 
     async def restart(self) -> None:
-        """It is killed, and another one comes."""
+        """Kill the driver, and start another one."""
         await self.kill()
         await self.start()
 
     def check(self) -> None:
-        """Raise what ended the driver, unless that was its link."""
+        """Raise the error that ended the driver, unless that was its link."""
         if self._watching.done() and not self._watching.cancelled():
             self._watching.result()
 
-    # What is asked of it.
+    # Commands.
 
     def call(self, within_s: float = 3.0, transaction: str | None = None) -> Invocation:
         number = next(self.ids)
@@ -283,7 +283,7 @@ class BarrierFixture:
         await self.pass_s(0.01)
         return done
 
-    # What becomes of it.
+    # Observations.
 
     @property
     def now_s(self) -> float:
@@ -294,7 +294,7 @@ class BarrierFixture:
         await asyncio.sleep(seconds)
 
     async def until(self, true: Callable[[], object], within_s: float = 30.0) -> None:
-        """Let time pass until this is so."""
+        """Let time pass until the condition is true."""
         deadline_s = self.now_s + within_s
         while not true():
             assert self.now_s < deadline_s, f"not within {within_s} s; it says {self.state}"
@@ -302,11 +302,11 @@ class BarrierFixture:
 
     @property
     def state(self) -> BarrierState | None:
-        """What it said last of how it stands."""
+        """The last state."""
         return next((said for said in reversed(self.said) if isinstance(said, BarrierState)), None)
 
     @property
-    def stands(self) -> str | None:
+    def state_code(self) -> str | None:
         return None if self.state is None else str(self.state.state)
 
     @property
@@ -317,10 +317,10 @@ class BarrierFixture:
         alarms = [said for said in self.said if isinstance(said, BarrierAlarm)]
         return [alarm for alarm in alarms if kind in (None, alarm.kind)]
 
-    # What the simulator's log says of that.
+    # The simulator's log.
 
-    def asked(self, relay: int | None = None, since_s: float = 0.0) -> list[Frame]:
-        """Frames that ask for a relay to close, heard or not."""
+    def pulse_frames(self, relay: int | None = None, since_s: float = 0.0) -> list[Frame]:
+        """Frames that close a relay, received or not."""
         return [
             frame
             for frame in self.log.actuations
@@ -328,7 +328,7 @@ class BarrierFixture:
         ]
 
     async def ready(self) -> Self:
-        """It has run long enough to be told something."""
+        """Let the driver run until it accepts commands."""
         await self.until(lambda: self.state is not None)
         await self.pass_s(self.settings.min_interval_s)
         return self

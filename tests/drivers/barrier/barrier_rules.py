@@ -1,4 +1,4 @@
-"""One barrier, and everything that can happen to it: rules for Hypothesis, and for other dice."""
+"""One barrier with all possible events: rules for Hypothesis, and for other random generators."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ SENSED = ["open-limit", "closed-limit", "photocell", "fire"]
 
 
 def all_of(kind: Callable[..., Fault], **choices: Sequence[Any]) -> list[Fault]:
-    """Every fault of this kind that these choices make."""
+    """Return every fault of this kind with these choices."""
     return [
         kind(**dict(zip(choices, chosen, strict=True))) for chosen in itertools.product(*choices.values())
     ]
@@ -73,7 +73,7 @@ LASTING = [
 
 @dataclass(frozen=True)
 class Kind:
-    """What may happen, when, and with what: each argument is one of its choices, or of one that is a list."""
+    """Kind of event: condition and choices; each argument is one of its choices, or of one that is a list."""
 
     name: str
     possible: "Callable[[AnyBarrier], object]"
@@ -90,7 +90,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happens."""
+    """One event."""
 
     kind: Kind
     how: dict[str, Any]
@@ -110,7 +110,7 @@ def always(_: object) -> bool:
 
 
 def happens(possible: "Callable[[AnyBarrier], object]" = always, **choices: Sequence[Any]) -> Any:
-    """A rule, for whoever draws steps."""
+    """Declare a rule."""
 
     def register(method: Any) -> Any:
         KINDS.append(Kind(method.__name__, possible, choices))
@@ -126,34 +126,34 @@ def happens(possible: "Callable[[AnyBarrier], object]" = always, **choices: Sequ
 
 
 class AnyBarrier(RuleBasedStateMachine):
-    """One barrier, and everything that can happen to it."""
+    """One barrier with all possible events."""
 
     @initialize(photocell=st.sampled_from(PHOTOCELL), pause_s=st.sampled_from(PAUSE_S))
     def begin(self, photocell: str, pause_s: float | None) -> None:
         self.runner = VirtualRunner()
         self.runner.__enter__()
-        self.judge = InvariantChecker()
+        self.checker = InvariantChecker()
         self.tasks: list[asyncio.Task[Any]] = []
         self.runner.run(self._begin(photocell, pause_s))
 
     async def _begin(self, photocell: str, pause_s: float | None) -> None:
         self.lane = BarrierFixture(None, None, photocell=photocell, pause_s=pause_s, self_closes_s=5)
-        self.lane.log.on_entry = self.judge.entry
+        self.lane.log.on_entry = self.checker.entry
         await self._start()
 
     async def _start(self) -> None:
-        self.judge.life_begins()
+        self.checker.life_begins()
         try:
             await self.lane.start()
         except LinkError:
             self.open = False
         else:
             self.open = True
-            self.judge.lives(self.lane.now_s)
+            self.checker.lives(self.lane.now_s)
 
     async def _gone(self) -> None:
-        """Whoever waits for an answer has none any more."""
-        self.judge.life_begins()
+        """Forget the pending commands."""
+        self.checker.life_begins()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -171,29 +171,29 @@ class AnyBarrier(RuleBasedStateMachine):
     def somebody_asks_for_a_movement(self, verb: str, within_s: float) -> None:
         async def ask() -> None:
             relay = OPEN if verb == "open" else CLOSE
-            self.judge.orders.append(order := PulseCommand(relay, self.lane.now_s + within_s))
+            self.checker.orders.append(order := PulseCommand(relay, self.lane.now_s + within_s))
             try:
                 await (self.lane.open if verb == "open" else self.lane.close)(within_s=within_s)
             except (CommandRefusal, LinkError):
                 pass
             finally:
-                if order in self.judge.orders:
-                    self.judge.orders.remove(order)  # it is answered: nothing may be written for it later
+                if order in self.checker.orders:
+                    self.checker.orders.remove(order)  # answered: nothing may be written for it later
 
         self._in_the_background(ask())
 
     @happens(lambda self: self.open)
     def somebody_stops_it(self) -> None:
         async def stop() -> None:
-            self.judge.stopped()
-            self.judge.orders.append(order := PulseCommand(STOP, self.lane.now_s + 3))
+            self.checker.stopped()
+            self.checker.orders.append(order := PulseCommand(STOP, self.lane.now_s + 3))
             try:
                 await self.lane.stop()
             except (CommandRefusal, LinkError):
                 pass
             finally:
-                if order in self.judge.orders:
-                    self.judge.orders.remove(order)
+                if order in self.checker.orders:
+                    self.checker.orders.remove(order)
 
         self.runner.run(stop())
 
@@ -204,7 +204,7 @@ class AnyBarrier(RuleBasedStateMachine):
                 await self.lane.acknowledge()
             except CommandRefusal:
                 return
-            self.judge.acknowledged()
+            self.checker.acknowledged()
 
         self.runner.run(acknowledge())
 
@@ -215,7 +215,7 @@ class AnyBarrier(RuleBasedStateMachine):
                 await self.lane.maintain(for_s)
             except CommandRefusal:
                 return
-            self.judge.leased_until_s = self.lane.now_s + for_s - 0.01
+            self.checker.leased_until_s = self.lane.now_s + for_s - 0.01
 
         self.runner.run(maintain())
 
@@ -231,7 +231,7 @@ class AnyBarrier(RuleBasedStateMachine):
     @happens(manner=list(DriverBehaviour), wrong_way=[False, True], speed_mps=[2.5, 8.0])
     def somebody_comes(self, manner: DriverBehaviour, wrong_way: bool, speed_mps: float) -> None:
         async def arrive() -> None:
-            with contextlib.suppress(SimulatorError):  # somebody comes the other way
+            with contextlib.suppress(SimulatorError):  # a person from the exit side
                 self.lane.barrier.arrive(manner, wrong_way=wrong_way, speed_mps=speed_mps, patience_s=20)
 
         self.runner.run(arrive())
@@ -261,7 +261,7 @@ class AnyBarrier(RuleBasedStateMachine):
 
         self.runner.run(happen())
 
-    # The driver's life.
+    # Life of the driver.
 
     @happens(lambda self: self.open, then_s=TIMES)
     def it_is_killed_and_comes_again(self, then_s: float) -> None:
@@ -292,7 +292,7 @@ class AnyBarrier(RuleBasedStateMachine):
 
         self.runner.run(again())
 
-    # What holds.
+    # Invariants.
 
     @invariant()
     def nothing_was_on_the_wire_that_must_not_be(self) -> None:
@@ -303,15 +303,15 @@ class AnyBarrier(RuleBasedStateMachine):
             task.result()
         if self.open:
             self.lane.check()
-        self.judge.overdue(self.lane.now_s)
-        assert self.judge.objections == []
+        self.checker.overdue(self.lane.now_s)
+        assert self.checker.violations == []
 
     @invariant()
     def what_is_said_is_what_was_told(self) -> None:
-        if not hasattr(self, "lane") or not self.open or self.lane.failure or self.judge.read is None:
+        if not hasattr(self, "lane") or not self.open or self.lane.failure or self.checker.read is None:
             return
         self.runner.run(asyncio.sleep(0.0005))
-        read, state = self.judge.read, self.lane.state
+        read, state = self.checker.read, self.lane.state
         assert isinstance(state, BarrierState)
         if state.state == "open":
             assert read.is_active("open-limit")
@@ -319,7 +319,7 @@ class AnyBarrier(RuleBasedStateMachine):
         if state.state == "closed":
             assert read.is_active("closed-limit")
             assert not read.is_active("open-limit")
-        assert (state.state == "emergency_open") == self.judge.emergency
+        assert (state.state == "emergency_open") == self.checker.emergency
 
     def teardown(self) -> None:
         if not hasattr(self, "lane"):
@@ -329,7 +329,7 @@ class AnyBarrier(RuleBasedStateMachine):
             await self._gone()
             if self.open:
                 await self.lane.end()
-                assert self.judge.objections == []
+                assert self.checker.violations == []
 
         try:
             self.runner.run(end())

@@ -1,4 +1,4 @@
-"""The invariants as a judge that reads the simulator's log as it grows, and knows nothing of the driver.
+"""Checker of the invariants, by the simulator's growing log alone, without access to the driver.
 
 It knows what commands were given (which relay they are for, from when to when they may be written), and what
 the board has told whoever asked: the bits of each answer that came in time. From that follows what may be
@@ -30,7 +30,7 @@ class PulseCommand:
 
 @dataclass(frozen=True, slots=True)
 class InputReading:
-    """What the board has told, as signals."""
+    """A reading of the board, as signals."""
 
     at_s: float
     bits: tuple[int, ...]
@@ -45,16 +45,16 @@ class InputReading:
 
 
 class InvariantChecker:
-    """`objections` grows with everything that must not be."""
+    """Invariant checker; `violations` has every violation."""
 
     def __init__(self) -> None:
-        self.objections: list[str] = []
+        self.violations: list[str] = []
         self.orders: list[PulseCommand] = []
         self.now_s = 0.0
         self.read: InputReading | None = None
-        """What was told last, to the driver that runs."""
+        """The last reading by the running driver."""
         self.emergency = False
-        """It was told of one, and no person has acknowledged."""
+        """True from a reading with an emergency until its acknowledgement."""
         self.leased_until_s = 0.0
         self._found_open: bool | None = None
         self._between_lives = True
@@ -64,19 +64,19 @@ class InvariantChecker:
         self._opened: dict[int, float] = {}
         self._moved_s = -10.0
         self._closing = False
-        """It was told to close, and has not been at an end since, or told anything else."""
+        """True from a command to close until an end is reached or another command is given."""
         self._may_reopen = False
         self._must_react: str | None = None
 
-    # What happens on our side.
+    # Events of the gateway.
 
     def life_begins(self) -> None:
-        """A driver is about to open, or to close: nothing may be written until `lives`."""
+        """Note that a driver opens or closes: nothing may be written until `lives`."""
         self._between_lives = True
         self.orders.clear()
 
     def lives(self, now_s: float) -> None:
-        """It is open, and has nothing from before."""
+        """Note that a driver is open, without earlier commands."""
         self._between_lives, self._started_s = False, now_s
         self.read = self._found_open = self._must_react = None
         self.emergency = self._closing = self._may_reopen = False
@@ -88,15 +88,15 @@ class InvariantChecker:
         self.emergency = self._found_open = False
 
     def stopped(self) -> None:
-        """Nothing that was asked for before may be written any more."""
+        """Note a stop: no earlier command may be written any more."""
         self.orders = [order for order in self.orders if order.relay == STOP]
         self._closing = self._may_reopen = False
         self._must_react = None
 
-    # What the simulator saw.
+    # Events of the simulator.
 
     def entry(self, entry: Entry) -> None:
-        """Judge what was logged."""
+        """Check a log entry."""
         self.now_s = entry.at_s
         match entry:
             case Frame(direction="request"):
@@ -111,50 +111,50 @@ class InvariantChecker:
                 self._moved(entry)
 
     def overdue(self, now_s: float) -> None:
-        """Judge what should have happened by now."""
+        """Check for missing reactions."""
         for relay, since_s in self._closed.items():
             if now_s - since_s > 1 + SLACK_S:
-                self._object(f"relay {relay} is closed since {since_s}")
+                self._report(f"relay {relay} has been closed since {since_s}")
 
-    def _object(self, what: str) -> None:
-        self.objections.append(f"{self.now_s:.3f} s: {what}")
+    def _report(self, what: str) -> None:
+        self.violations.append(f"{self.now_s:.3f} s: {what}")
 
     def _asked(self, frame: Frame) -> None:
         if frame.effect is Effect.CONFIGURE:
-            self._object(f"a setting of the board is written: {frame.meaning}")
+            self._report(f"a setting of the board is written: {frame.meaning}")
         if frame.writes_outputs:
             self._must_react = None
             if self._between_lives:
-                self._object(f"written while it comes or goes: {frame.meaning}")
+                self._report(f"written while it comes or goes: {frame.meaning}")
         if frame.effect is Effect.RELEASE and not self._may_reopen:
-            self._object("relays are let go of for no reason")
+            self._report("relays are released without a reason")
         if frame.is_actuation:
             self._actuation(frame, (frame.address or 0) & 0xFF)
         if frame.function == READ_INPUTS:
             if self._must_react is not None:
-                self._object(self._must_react)
+                self._report(self._must_react)
                 self._must_react = None
             self._questions[frame.number] = frame
 
     def _actuation(self, frame: Frame, relay: int) -> None:
-        """A relay is to close: is there an order for it, and may it?"""
+        """Check a frame that closes a relay: it needs a command, and safe inputs."""
         fitting = [one for one in self.orders if one.relay == relay and frame.at_s <= one.until_s + SLACK_S]
         if relay == STOP:
             if STOP in self._closed:
                 self._closed[STOP] = frame.at_s  # stopped again: a new pulse
             if not fitting:
-                self._object("stopped, and nobody asked for that")
+                self._report("stopped without a command")
             for one in fitting[:1]:
                 self.orders.remove(one)
             return
         reopens = relay == OPEN and self._may_reopen
         too_soon = frame.at_s - max(self._moved_s, self._started_s) < APART_S - SLACK_S
-        if fitting and not (reopens and too_soon):  # else it is for whoever is in the way, not for the order
+        if fitting and not (reopens and too_soon):  # otherwise it is for the obstruction, not for the command
             self.orders.remove(fitting[0])
             if too_soon:
-                self._object(f"{frame.meaning}, {frame.at_s - self._moved_s:.3f} s after the movement before")
+                self._report(f"{frame.meaning}, {frame.at_s - self._moved_s:.3f} s after the movement before")
         elif not reopens:
-            self._object(f"{frame.meaning}: nobody asked for that, or longer ago than it was good for")
+            self._report(f"{frame.meaning}: without a command, or after its time")
         self._moved_s = frame.at_s
         self._may_reopen = False
         self._check_sensed(frame, relay, read=self.read)
@@ -162,23 +162,23 @@ class InvariantChecker:
 
     def _check_sensed(self, frame: Frame, relay: int, read: InputReading | None) -> None:
         if read is None or frame.at_s - read.at_s > FRESH_S + SLACK_S:
-            self._object(f"{frame.meaning}: by what was sensed long ago, or never")
+            self._report(f"{frame.meaning}: by an old reading, or none")
             return
         if read.is_active("key") or frame.at_s < self.leased_until_s - SLACK_S:
-            self._object(f"{frame.meaning}: while somebody worked on it")
+            self._report(f"{frame.meaning}: during maintenance")
         if read.is_active("open-limit") and read.is_active("closed-limit"):
-            self._object(f"{frame.meaning}: by limits that cannot be")
+            self._report(f"{frame.meaning}: by implausible limit switches")
         if relay == CLOSE:
             for signal in ("photocell", "fire"):
                 if read.is_active(signal):
-                    self._object(f"it is told to close, and {signal} was active")
+                    self._report(f"told to close while {signal} was active")
             if self.emergency:
-                self._object("it is told to close after an emergency that nobody acknowledged")
+                self._report("told to close after an emergency without acknowledgement")
             if self._found_open:
-                self._object("it is told to close, was found open, and nobody has looked")
+                self._report("told to close, open at start, without acknowledgement")
 
     def _told(self, read: InputReading) -> None:
-        """The driver knows this now."""
+        """Note a reading by the driver."""
         self.read = read
         closed = read.is_active("closed-limit") and not read.is_active("open-limit")
         self._found_open = not closed and (self._found_open is None or self._found_open)
@@ -193,24 +193,24 @@ class InvariantChecker:
             self._may_reopen = True
             hands_off = self.emergency or read.is_active("key") or leased
             if self._closing and read.between and not hands_off:
-                self._must_react = "somebody is in the way while it closes, and nothing is done about it"
+                self._must_react = "no reaction to an obstruction while it closes"
         if not may_close:
             self._may_reopen = False
 
     def _moved(self, contact: Contact) -> None:
-        """A relay's contact closes or opens."""
+        """Note that a relay's contact closes or opens."""
         relay = contact.relay
         if not contact.closed:
             since_s = self._closed.pop(relay, contact.at_s)
             self._opened[relay] = contact.at_s
             if contact.at_s - since_s > 1 + SLACK_S:
-                self._object(f"relay {relay} was closed for {contact.at_s - since_s:.3f} s")
+                self._report(f"relay {relay} was closed for {contact.at_s - since_s:.3f} s")
             return
         self._closed[relay] = contact.at_s
         other = {OPEN: CLOSE, CLOSE: OPEN}.get(relay)
         if other is None:
             return
         if other in self._closed:
-            self._object("the contacts that open and close it are closed at once")
+            self._report("the contacts that open and close it are closed at once")
         elif contact.at_s - self._opened.get(other, -10.0) < DEAD_S - SLACK_S:
-            self._object(f"only {contact.at_s - self._opened[other]:.3f} s between opposite contacts")
+            self._report(f"only {contact.at_s - self._opened[other]:.3f} s between opposite contacts")

@@ -1,4 +1,4 @@
-"""What a barrier driver does beside the invariants: wiring that is refused, relays that stay closed."""
+"""Barrier driver beyond the invariants: refused wiring, relays that stay closed."""
 
 import asyncio
 from typing import Any
@@ -30,24 +30,24 @@ def door(**changed: Any) -> dict[str, Any]:
     ("changed", "why"),
     [
         ({"doors": [door(presence=None)]}, "close needs presence: wire a photocell"),
-        ({"emergency": None}, "wire the fire alarm to an input, or say no_emergency_input = true"),
-        ({"no_emergency_input": True}, "there is an emergency input; leave one of them out"),
+        ({"emergency": None}, "wire the fire alarm to an input, or write no_emergency_input = true"),
+        ({"no_emergency_input": True}, "there is an emergency input; remove one of the two keys"),
         ({"pulse_s": 1.1}, "less than or equal to 1"),
         ({"dead_time_s": 0.2}, r"greater than or equal to 0\.3"),
         ({"min_interval_s": 1}, "greater than or equal to 2"),
         ({"poll_s": 0.3}, r"less than or equal to 0\.2"),
         ({"doors": [door(close=0)]}, "relay 0 is used twice"),
         ({"key_switch": 4}, "input 4 is used twice"),
-        ({"doors": [door(), door()]}, "give both a name, and not the same"),
+        ({"doors": [door(), door()]}, "two doors need two different names"),
         ({"doors": []}, "at least 1 item"),
     ],
 )
-def test_dangerous_wiring_is_refused_with_what_to_do_instead(changed: dict[str, Any], why: str) -> None:
+def test_dangerous_wiring_is_refused_with_a_remedy(changed: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         BarrierSettings.model_validate(ONE_DOOR | changed)
 
 
-def test_a_barrier_that_only_its_controller_closes_needs_no_detector() -> None:
+def test_no_close_relay_needs_no_detector() -> None:
     BarrierSettings.model_validate(ONE_DOOR | {"doors": [door(close=None, presence=None)]})
 
 
@@ -59,9 +59,7 @@ def test_a_barrier_that_only_its_controller_closes_needs_no_detector() -> None:
     ],
 )
 @in_virtual_time
-async def test_what_a_board_does_not_have_is_told_before_anything_is_asked_of_it(
-    changed: dict[str, Any], why: str
-) -> None:
+async def test_missing_channels_are_refused_before_a_request(changed: dict[str, Any], why: str) -> None:
     lane = BarrierFixture(changed)
     with pytest.raises(LinkError, match=why) as refused:
         await lane.start()
@@ -69,7 +67,7 @@ async def test_what_a_board_does_not_have_is_told_before_anything_is_asked_of_it
     assert lane.log.output_writes == []
 
 
-def test_a_contact_says_by_opening_or_by_closing_what_it_has_to_say() -> None:
+def test_normally_open_and_normally_closed_contacts() -> None:
     settings = BarrierSettings.model_validate(
         ONE_DOOR
         | {
@@ -86,7 +84,7 @@ def test_a_contact_says_by_opening_or_by_closing_what_it_has_to_say() -> None:
 
 
 @in_virtual_time
-async def test_a_relay_that_is_closed_when_we_come_is_told_and_left_alone() -> None:
+async def test_relay_closed_at_start_is_reported_only() -> None:
     async with BarrierFixture({"pulse_s": 1.0}) as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
@@ -95,33 +93,33 @@ async def test_a_relay_that_is_closed_when_we_come_is_told_and_left_alone() -> N
         await lane.restart()
         again_s = lane.now_s
         await lane.until(lambda: lane.alarms(AlarmKind.RELAY_STUCK))
-        assert (lane.stands, lane.state and lane.state.reason) == ("fault", StateReason.RELAY_STUCK)
+        assert (lane.state_code, lane.state and lane.state.reason) == ("fault", StateReason.RELAY_STUCK)
         with pytest.raises(CommandRefusal):
             await lane.open()
-        await lane.until(lambda: lane.stands == "open")
+        await lane.until(lambda: lane.state_code == "open")
 
         assert lane.log.since(again_s).output_writes == []
 
 
 @in_virtual_time
-async def test_a_relay_that_we_left_closed_is_let_go_of() -> None:
+async def test_relay_kept_closed_by_the_board_is_opened() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
-        await lane.until(lambda: lane.asked(OPEN))
-        lane.site.boards[0].relays.set(OPEN, True)  # the board has lost count, and keeps it closed
+        await lane.until(lambda: lane.pulse_frames(OPEN))
+        lane.site.boards[0].relays.set(OPEN, True)  # the board keeps it closed by mistake
         await opening
         await lane.until(lambda: lane.log.releases, within_s=1)
         await lane.pass_s(1)
 
         assert len(lane.log.releases) == 1
         assert len(lane.alarms(AlarmKind.RELAY_STUCK)) == 1
-        assert lane.stands == "open"
-        assert len(lane.asked()) == 1
+        assert lane.state_code == "open"
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
-async def test_a_board_that_refuses_has_moved_nothing_and_no_permit_stands() -> None:
+async def test_refusing_board_leaves_no_permit() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(ExceptionReply(of="writes"))
@@ -135,7 +133,7 @@ async def test_a_board_that_refuses_has_moved_nothing_and_no_permit_stands() -> 
 
 
 @in_virtual_time
-async def test_a_lost_answer_is_a_failure_and_what_moved_all_the_same_is_not_forced() -> None:
+async def test_lost_response_fails_and_movement_is_not_forced() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.barrier.arrive(DriverBehaviour.WAITS)
@@ -150,13 +148,13 @@ async def test_a_lost_answer_is_a_failure_and_what_moved_all_the_same_is_not_for
 
 
 @in_virtual_time
-async def test_nothing_moves_by_itself_after_a_stop_though_somebody_is_in_the_way() -> None:
+async def test_no_reversal_after_a_stop() -> None:
     async with BarrierFixture(photocell="ignored") as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
-        await lane.until(lambda: lane.stands == "closing")
+        await lane.until(lambda: lane.state_code == "closing")
         await lane.stop()
         stopped_s = lane.now_s
         with pytest.raises(CommandFailure):
@@ -169,13 +167,13 @@ async def test_nothing_moves_by_itself_after_a_stop_though_somebody_is_in_the_wa
 
 
 @in_virtual_time
-async def test_nothing_moves_by_itself_while_somebody_works_on_it() -> None:
+async def test_no_reversal_during_maintenance() -> None:
     async with BarrierFixture(photocell="ignored", key_excludes=False) as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
-        await lane.until(lambda: lane.asked(CLOSE))
+        await lane.until(lambda: lane.pulse_frames(CLOSE))
         lane.site.inject(KeySwitch())
         lane.site.inject(BrokenWire(signal="photocell"))
         with pytest.raises(CommandFailure):
@@ -186,66 +184,66 @@ async def test_nothing_moves_by_itself_while_somebody_works_on_it() -> None:
 
 
 @in_virtual_time
-async def test_a_barrier_without_a_stop_contact_is_let_go_of() -> None:
+async def test_stop_without_stop_contact_opens_relays() -> None:
     async with BarrierFixture({"doors": [door(stop=None)]}) as lane:
         await lane.ready()
         stopped = await lane.stop()
         await lane.pass_s(1)
 
         assert not stopped.by_stop_contact
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         [frame] = lane.log.releases
         assert frame.meaning.startswith("relay 0 off")
 
 
 @in_virtual_time
-async def test_both_doors_are_stopped_and_closing_one_is_not_reopened_beside_an_open_one() -> None:
+async def test_gate_stop_and_no_reversal_beside_an_open_door() -> None:
     gate = E_GATE | {"key_switch": None, "controller_ok": None}
     async with BarrierFixture(gate, E_GATE_SITE) as lane:
         await lane.ready()
         await lane.open("first")
         await lane.pass_s(3)
         closing = asyncio.create_task(lane.close("first"))
-        await lane.until(lambda: len(lane.asked()) == 2)
+        await lane.until(lambda: len(lane.pulse_frames()) == 2)
         await lane.pass_s(0.9)
-        lane.barrier.press("open", "second")  # somebody at the gate has the other one opened
+        lane.barrier.press("open", "second")  # the other one is opened by its button
         await lane.until(lambda: lane.alarms(AlarmKind.FORCED_OPEN))
         lane.site.inject(BrokenWire(signal="first-photocell"))
         with pytest.raises(CommandFailure):
             await closing
         await lane.pass_s(5)
 
-        assert [frame.address for frame in lane.asked()] == [0x200, 0x201]
+        assert [frame.address for frame in lane.pulse_frames()] == [0x200, 0x201]
         assert {alarm.door for alarm in lane.alarms(AlarmKind.FORCED_OPEN)} == {"second"}
 
 
 @in_virtual_time
-async def test_a_controller_without_power_is_a_fault_that_ends_with_it() -> None:
+async def test_controller_without_power_is_a_fault() -> None:
     async with BarrierFixture(self_closes_s=None) as lane:
         await lane.ready()
         lane.site.inject(PowerCut(of="controllers", for_s=5))
-        await lane.until(lambda: lane.stands == "fault")
+        await lane.until(lambda: lane.state_code == "fault")
         assert lane.status[-1].cause is Cause.DEVICE_FAULT
         with pytest.raises(CommandRefusal) as refused:
             await lane.open()
         assert refused.value.reason is RefusalReason.UNSAFE
-        await lane.until(lambda: lane.stands == "closed")
+        await lane.until(lambda: lane.state_code == "closed")
 
         assert lane.status[-1].state is StateCode.ONLINE
 
 
 @in_virtual_time
-async def test_who_has_it_closed_though_it_is_closed_moves_nothing() -> None:
+async def test_closing_a_closed_barrier_moves_nothing() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         closed = await lane.close()
 
         assert (closed.state, closed.duration_s) == (MovementState.CLOSED, 0)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
 
 @in_virtual_time
-async def test_a_permit_for_another_passage_is_given_while_somebody_passes() -> None:
+async def test_next_permit_is_granted_during_a_passage() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         for number in (1, 2):
@@ -263,7 +261,7 @@ async def test_a_permit_for_another_passage_is_given_while_somebody_passes() -> 
 
 
 @in_virtual_time
-async def test_a_stop_waits_for_one_request_at_most_though_the_bus_is_slow() -> None:
+async def test_stop_on_a_slow_bus_waits_for_one_request() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(SlowBus(delay_s=0.08))
@@ -272,16 +270,16 @@ async def test_a_stop_waits_for_one_request_at_most_though_the_bus_is_slow() -> 
             await lane.pass_s(0.037)
             began_s = lane.now_s
             await lane.stop()
-            assert lane.asked(STOP)[-1].at_s - began_s <= 0.08 + 1e-6
+            assert lane.pulse_frames(STOP)[-1].at_s - began_s <= 0.08 + 1e-6
 
 
 @in_virtual_time
-async def test_what_was_asked_for_before_the_link_was_lost_is_answered() -> None:
+async def test_commands_are_answered_after_link_loss() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom(at=0.5))
         opening = asyncio.create_task(lane.open())
-        await lane.until(lambda: lane.stands == "opening")
+        await lane.until(lambda: lane.state_code == "opening")
         lane.site.inject(PowerCut())
         with pytest.raises(CommandFailure) as failed:
             await opening
@@ -291,7 +289,7 @@ async def test_what_was_asked_for_before_the_link_was_lost_is_answered() -> None
 
 
 @in_virtual_time
-async def test_every_change_is_said_once_and_no_more_than_that() -> None:
+async def test_every_change_is_reported_once() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         await lane.open()
@@ -311,22 +309,22 @@ async def test_every_change_is_said_once_and_no_more_than_that() -> None:
 
 
 @in_virtual_time
-async def test_a_check_looks_at_every_input_and_moves_nothing() -> None:
+async def test_self_test_reads_every_input_and_moves_nothing() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
         assert set(outcomes(seen).values()) == {"successful"}
-        assert seen[".limits"].text == "It is sensed to be closed."
+        assert seen[".limits"].text == "The door is closed."
         lane.site.inject(BrokenWire(signal="fire"))
         await lane.pass_s(1)
         seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
         assert seen["emergency"].outcome == "failed"
         assert seen["emergency"].action == "call_support"
-        assert not lane.asked()
+        assert not lane.pulse_frames()
 
 
 @in_virtual_time
-async def test_check_fails_on_a_stuck_relay() -> None:
+async def test_self_test_fails_on_a_stuck_relay() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.boards[0].relays.set(OPEN, True)

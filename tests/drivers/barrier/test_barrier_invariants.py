@@ -1,4 +1,4 @@
-"""What holds at every barrier: each judged by what the simulator saw on its wires, not by what we say."""
+"""Invariants of every barrier, checked by the simulator's record of its wires, not by its reports."""
 
 import asyncio
 import itertools
@@ -44,22 +44,22 @@ def refusal_of(error: pytest.ExceptionInfo[CommandRefusal]) -> tuple[type, Refus
 
 
 @in_virtual_time
-async def test_invariant_01_open_and_closed_are_said_from_limits_alone() -> None:
+async def test_invariant_01_ends_follow_from_limit_switches() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
-        lane.site.inject(StuckBoom())  # the motor pulls, and nothing moves
+        lane.site.inject(StuckBoom())  # the motor runs, and nothing moves
         with pytest.raises(CommandFailure) as failed:
             await lane.open()
         await lane.pass_s(20)
 
         assert refusal_of(failed) == (CommandFailure, RefusalReason.TIMED_OUT)
-        assert len(lane.asked(OPEN)) == 1
+        assert len(lane.pulse_frames(OPEN)) == 1
         assert not lane.log.machine_events("signal", signal="open-limit")
         assert {said.state for said in lane.said if isinstance(said, BarrierState)} == {MovementState.CLOSED}
 
 
 @in_virtual_time
-async def test_invariant_01_between_the_ends_no_end_is_said() -> None:
+async def test_invariant_01_no_end_between_the_ends() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom(at=0.5))
@@ -70,7 +70,7 @@ async def test_invariant_01_between_the_ends_no_end_is_said() -> None:
         said = [one.state for one in lane.said if isinstance(one, BarrierState)]
         assert said == [MovementState.CLOSED, MovementState.OPENING, MovementState.BLOCKED]
         lane.site.clear_faults()
-        await lane.until(lambda: lane.stands == "open")
+        await lane.until(lambda: lane.state_code == "open")
         assert lane.barrier.signals["open-limit"]
 
 
@@ -87,7 +87,7 @@ async def test_invariant_01_between_the_ends_no_end_is_said() -> None:
     ids=lambda fault: f"{fault.fault}",
 )
 @in_virtual_time
-async def test_invariant_02_a_command_is_one_frame_at_most_whatever_becomes_of_it(fault: Fault) -> None:
+async def test_invariant_02_one_frame_per_command(fault: Fault) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         if not isinstance(fault, HangUp):
@@ -101,11 +101,11 @@ async def test_invariant_02_a_command_is_one_frame_at_most_whatever_becomes_of_i
                 await lane.open()
         await lane.pass_s(30)
 
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
-async def test_invariant_03_what_comes_too_late_is_not_written() -> None:
+async def test_invariant_03_late_command_is_not_written() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(SlowBus(delay_s=0.25))
@@ -115,11 +115,11 @@ async def test_invariant_03_what_comes_too_late_is_not_written() -> None:
         await lane.pass_s(10)
 
         assert refusal_of(late) == (CommandRefusal, RefusalReason.EXPIRED)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
 
 @in_virtual_time
-async def test_invariant_03_nothing_waits_for_a_bus_that_is_held() -> None:
+async def test_invariant_03_nothing_waits_for_a_busy_bus() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(BoardsHung(for_s=5))
@@ -129,15 +129,15 @@ async def test_invariant_03_nothing_waits_for_a_bus_that_is_held() -> None:
         assert lane.now_s - began_s < 2 * lane.driver.bench.response_timeout_s + POLL_S
         await lane.pass_s(10)
 
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
 
 @in_virtual_time
-async def test_invariant_04_no_command_survives_a_kill_between_acceptance_and_writing() -> None:
+async def test_invariant_04_no_command_survives_a_kill() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(SlowBus(delay_s=0.2))
-        opening = asyncio.create_task(lane.open())  # accepted; now it senses before it writes
+        opening = asyncio.create_task(lane.open())  # accepted; now it reads before it writes
         await lane.pass_s(0.1)
         await lane.kill()
         opening.cancel()
@@ -145,15 +145,15 @@ async def test_invariant_04_no_command_survives_a_kill_between_acceptance_and_wr
         await lane.start()
         await lane.pass_s(20)
 
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
 
 @in_virtual_time
-async def test_invariant_05_a_reconnect_only_reads() -> None:
+async def test_invariant_05_reconnect_only_reads() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
-        await lane.until(lambda: lane.asked(OPEN))
+        await lane.until(lambda: lane.pulse_frames(OPEN))
         opening.cancel()
         await lane.kill()  # the relay is still closed
         again_s = lane.now_s
@@ -164,7 +164,7 @@ async def test_invariant_05_a_reconnect_only_reads() -> None:
 
 
 @in_virtual_time
-async def test_invariant_06_coming_and_going_writes_nothing() -> None:
+async def test_invariant_06_start_and_stop_write_nothing() -> None:
     async with BarrierFixture() as lane:
         for times in range(200):
             await lane.pass_s(0.25 if times % 100 == 0 else 0)
@@ -178,7 +178,7 @@ async def test_invariant_06_coming_and_going_writes_nothing() -> None:
 
 
 @in_virtual_time
-async def test_invariant_07_a_pulse_ends_by_itself() -> None:
+async def test_invariant_07_pulse_ends_by_itself() -> None:
     async with BarrierFixture({"pulse_s": 1.0}) as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
@@ -198,7 +198,7 @@ async def test_invariant_07_a_pulse_ends_by_itself() -> None:
     [(PulseEnd.NONE, 0.0, "if the gateway dies"), (PulseEnd.WATCHDOG, 1.5, "could stay closed for 1.5 s")],
 )
 @in_virtual_time
-async def test_invariant_07_a_board_that_never_lets_go_is_refused(
+async def test_invariant_07_board_without_pulse_end_is_refused(
     end: PulseEnd, released_within_s: float, why: str
 ) -> None:
     async with BarrierFixture() as lane:
@@ -212,29 +212,31 @@ async def test_invariant_07_a_board_that_never_lets_go_is_refused(
 
 
 @in_virtual_time
-async def test_invariant_08_open_and_close_are_never_closed_at_once() -> None:
+async def test_invariant_08_opposite_contacts_are_never_both_closed() -> None:
     async with BarrierFixture({"pulse_s": 1.0}, photocell="ignored") as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
-        await lane.until(lambda: lane.asked(CLOSE))
-        lane.site.inject(BrokenWire(signal="photocell"))  # as if somebody came, in the middle of the pulse
+        await lane.until(lambda: lane.pulse_frames(CLOSE))
+        lane.site.inject(BrokenWire(signal="photocell"))  # like an obstruction in the middle of the pulse
         with pytest.raises(CommandFailure):
             await closing
-        await lane.until(lambda: len(lane.asked(OPEN)) == 2)
-        await lane.until(lambda: lane.stands == "open")
+        await lane.until(lambda: len(lane.pulse_frames(OPEN)) == 2)
+        await lane.until(lambda: lane.state_code == "open")
 
         assert lane.log.machine_events("both-contacts") == []
         released = [contact for contact in lane.log.contacts if contact.relay == CLOSE and not contact.closed]
         energised = [contact for contact in lane.log.contacts if contact.relay == OPEN and contact.closed]
         assert energised[-1].at_s - released[-1].at_s >= 0.3 - 1e-6
-        assert released[-1].at_s - lane.asked(CLOSE)[0].at_s < 2 * POLL_S  # not at the end of its pulse
+        assert (
+            released[-1].at_s - lane.pulse_frames(CLOSE)[0].at_s < 2 * POLL_S
+        )  # not at the end of its pulse
 
 
 @pytest.mark.parametrize("state", ["occupied", "cut wire", "unknown"])
 @in_virtual_time
-async def test_invariant_09_it_is_never_closed_on_somebody(state: str) -> None:
+async def test_invariant_09_never_closes_on_an_obstruction(state: str) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         await lane.open()
@@ -251,11 +253,11 @@ async def test_invariant_09_it_is_never_closed_on_somebody(state: str) -> None:
         assert refused.value.reason in (RefusalReason.UNSAFE, RefusalReason.LINK_FAILED)
         await lane.pass_s(10)
 
-        assert lane.asked(CLOSE) == []
+        assert lane.pulse_frames(CLOSE) == []
 
 
 @in_virtual_time
-async def test_invariant_10_who_comes_while_it_closes_has_it_reopened_within_a_poll() -> None:
+async def test_invariant_10_obstruction_reverses_within_a_poll() -> None:
     async with BarrierFixture(photocell="ignored") as lane:
         await lane.ready()
         await lane.open()
@@ -273,33 +275,33 @@ async def test_invariant_10_who_comes_while_it_closes_has_it_reopened_within_a_p
         assert refusal_of(failed) == (CommandFailure, RefusalReason.UNSAFE)
         [first, *_] = lane.log.since(came_s).output_writes
         assert first.at_s - came_s <= POLL_S + 1e-6
-        assert len(lane.asked(OPEN, came_s)) == 1
-        assert len(lane.asked(CLOSE)) == 1  # nobody closes it again but a person
+        assert len(lane.pulse_frames(OPEN, came_s)) == 1
+        assert len(lane.pulse_frames(CLOSE)) == 1  # only a person closes it again
         assert len(lane.alarms(AlarmKind.OBSTRUCTION_WHILE_CLOSING)) == 1
 
 
 @pytest.mark.parametrize("fault", [EmergencyActive(), BrokenWire(signal="fire")], ids=["fire", "broken-wire"])
 @in_virtual_time
-async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_over(fault: Fault) -> None:
+async def test_invariant_11_emergency_lasts_until_acknowledged(fault: Fault) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
-        await lane.until(lambda: lane.stands == "closing")
+        await lane.until(lambda: lane.state_code == "closing")
         began_s = lane.now_s
         lane.site.inject(fault)
         with pytest.raises(CommandFailure) as failed:
             await closing
         assert lane.now_s - began_s <= POLL_S + 0.01
-        assert lane.stands == "emergency_open"
+        assert lane.state_code == "emergency_open"
         assert refusal_of(failed) == (CommandFailure, RefusalReason.UNSAFE)
         await lane.pass_s(5)
         for mended in (False, True):
             if mended:
                 lane.site.clear_faults()
                 await lane.pass_s(5)
-                assert (lane.stands, lane.state and lane.state.reason) == (
+                assert (lane.state_code, lane.state and lane.state.reason) == (
                     "emergency_open",
                     StateReason.EMERGENCY_UNACKNOWLEDGED,
                 )
@@ -310,7 +312,7 @@ async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_ov
                 await lane.close()
             assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         assert lane.log.since(began_s + 1e-6).output_writes == []
-        assert lane.status[-1].state is StateCode.DEGRADED  # so that it can be told that it is over
+        assert lane.status[-1].state is StateCode.DEGRADED  # so that it can be acknowledged
 
         await lane.acknowledge()
         assert lane.status[-1].state is StateCode.ONLINE
@@ -318,20 +320,20 @@ async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_ov
 
 
 @in_virtual_time
-async def test_invariant_11_what_waits_is_called_off_and_a_new_opening_is_not_kept_from_anybody() -> None:
+async def test_invariant_11_emergency_cancels_but_permits_opening() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         await lane.pass_s(0.05)
         lane.site.inject(EmergencyActive())
         with pytest.raises(CommandRefusal) as refused:
-            await lane.open()  # what it senses before it writes tells of the fire
+            await lane.open()  # the reading before the write shows the fire
         assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         assert (await lane.open()).state is MovementState.OPEN
 
 
 @in_virtual_time
-async def test_invariant_11_a_restart_does_not_acknowledge_an_emergency() -> None:
+async def test_invariant_11_restart_does_not_acknowledge() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(EmergencyActive(for_s=5))
@@ -344,7 +346,7 @@ async def test_invariant_11_a_restart_does_not_acknowledge_an_emergency() -> Non
             await lane.close()
 
         assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         await lane.acknowledge()
         assert (await lane.close()).state is MovementState.CLOSED
 
@@ -353,20 +355,20 @@ async def test_invariant_11_a_restart_does_not_acknowledge_an_emergency() -> Non
     "state", ["closed", "opening", "open", "closing", "emergency", "maintenance", "fault", "waiting"]
 )
 @in_virtual_time
-async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
+async def test_invariant_12_stop_works_in_every_state(state: str) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         moving: asyncio.Task[object] | None = None
         match state:
             case "opening":
                 moving = asyncio.create_task(lane.open())
-                await lane.until(lambda: lane.stands == "opening")
+                await lane.until(lambda: lane.state_code == "opening")
             case "open" | "closing":
                 await lane.open()
                 await lane.pass_s(3)
                 if state == "closing":
                     moving = asyncio.create_task(lane.close())
-                    await lane.until(lambda: lane.stands == "closing")
+                    await lane.until(lambda: lane.state_code == "closing")
             case "emergency":
                 lane.site.inject(EmergencyActive())
             case "maintenance":
@@ -388,56 +390,56 @@ async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
         lane.site.clear_faults()
         await lane.pass_s(5)
 
-        [frame] = lane.asked(STOP)
+        [frame] = lane.pulse_frames(STOP)
         assert frame.at_s - began_s <= lane.driver.bench.response_timeout_s
         assert stopped.by_stop_contact
-        assert lane.asked(since_s=began_s + 1e-6) == [frame] if frame.at_s > began_s else [frame]
+        assert lane.pulse_frames(since_s=began_s + 1e-6) == [frame] if frame.at_s > began_s else [frame]
         if state == "waiting":
-            assert lane.asked(OPEN) == []
+            assert lane.pulse_frames(OPEN) == []
         if state in ("opening", "closing"):
-            await lane.until(lambda: lane.stands == "stopped")
+            await lane.until(lambda: lane.state_code == "stopped")
             assert 0.01 < lane.barrier.position() < 0.99
 
 
 @pytest.mark.parametrize("fault", ["both limits", "no limit", "chatter"])
 @in_virtual_time
-async def test_invariant_13_what_cannot_be_moves_nothing(fault: str) -> None:
+async def test_invariant_13_implausible_inputs_move_nothing(fault: str) -> None:
     async with BarrierFixture({"poll_s": 0.1}) as lane:
         await lane.ready()
         if fault == "no limit":
             lane.site.inject(BrokenWire(signal="closed-limit"))
             await lane.pass_s(9.5)
-            assert lane.stands == "fault"
+            assert lane.state_code == "fault"
         else:
             lane.site.inject(
                 BothLimits() if fault == "both limits" else Chatter(signal="closed-limit", per_s=7)
             )
-            await lane.until(lambda: lane.stands == "fault", within_s=2)
+            await lane.until(lambda: lane.state_code == "fault", within_s=2)
         for order in (lane.open, lane.close):
             with pytest.raises(CommandRefusal) as refused:
                 await order()
             assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         await lane.pass_s(5)
         assert len(lane.alarms(AlarmKind.IMPLAUSIBLE_INPUTS)) == 1
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
 
         lane.site.clear_faults()
-        await lane.until(lambda: lane.stands == "closed", within_s=4)
+        await lane.until(lambda: lane.state_code == "closed", within_s=4)
         assert (await lane.open()).state is MovementState.OPEN
 
 
 @in_virtual_time
-async def test_invariant_13_a_post_may_let_it_be_opened_though_what_is_sensed_cannot_be() -> None:
+async def test_invariant_13_opening_in_fault_if_configured() -> None:
     async with BarrierFixture({"open_in_fault": True}) as lane:
         await lane.ready()
         lane.site.inject(BothLimits(for_s=1))
-        await lane.until(lambda: lane.stands == "fault")
+        await lane.until(lambda: lane.state_code == "fault")
         assert (await lane.open()).state is MovementState.OPEN
 
 
 @pytest.mark.parametrize("at", [None, 0.5])
 @in_virtual_time
-async def test_invariant_14_travel_is_supervised_and_not_tried_again(at: float | None) -> None:
+async def test_invariant_14_movement_is_supervised_not_repeated(at: float | None) -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom(at=at))
@@ -451,23 +453,23 @@ async def test_invariant_14_travel_is_supervised_and_not_tried_again(at: float |
         assert refusal_of(failed) == (CommandFailure, RefusalReason.TIMED_OUT)
         kind = AlarmKind.NOT_STARTED if at is None else AlarmKind.NOT_ARRIVED
         assert len(lane.alarms(kind)) == 1
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
-async def test_invariant_15_open_for_too_long_is_said_and_nothing_else() -> None:
+async def test_invariant_15_open_too_long_is_only_reported() -> None:
     async with BarrierFixture({"max_open_s": 20}) as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(120)
 
         assert len(lane.alarms(AlarmKind.OPEN_TOO_LONG)) == 1
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
         assert lane.barrier.signals["open-limit"]
 
 
 @in_virtual_time
-async def test_invariant_16_one_permit_is_for_one_passage() -> None:
+async def test_invariant_16_one_passage_per_permit() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.barrier.arrive(DriverBehaviour.WAITS)
@@ -486,7 +488,7 @@ async def test_invariant_16_one_permit_is_for_one_passage() -> None:
 
 
 @in_virtual_time
-async def test_invariant_16_a_permit_ends_with_its_time_and_another_waits_for_that() -> None:
+async def test_invariant_16_permit_expires() -> None:
     async with BarrierFixture({"permit_s": 4}) as lane:
         await lane.ready()
         await lane.open()
@@ -500,11 +502,11 @@ async def test_invariant_16_a_permit_ends_with_its_time_and_another_waits_for_th
         await lane.pass_s(1)
 
         assert [(one.permitted, one.tailgating) for one in lane.passages] == [(False, True)]
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
-async def test_invariant_16_who_comes_from_behind_and_who_turns_back_are_told_apart() -> None:
+async def test_invariant_16_reverse_and_turned_back() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.barrier.arrive(DriverBehaviour.TURNS_BACK)
@@ -521,11 +523,11 @@ async def test_invariant_16_who_comes_from_behind_and_who_turns_back_are_told_ap
 
 
 @in_virtual_time
-async def test_invariant_17_of_two_doors_one_at_most_is_open() -> None:
+async def test_invariant_17_at_most_one_door_is_open() -> None:
     async with BarrierFixture(E_GATE | {"key_switch": None, "controller_ok": None}, E_GATE_SITE) as lane:
         await lane.ready()
         first = asyncio.create_task(lane.open("first"))
-        await lane.until(lane.asked)
+        await lane.until(lane.pulse_frames)
         await lane.pass_s(2.1)
         for _ in range(2):  # while it opens or is open, then while it closes
             with pytest.raises(CommandRefusal) as refused:
@@ -539,14 +541,14 @@ async def test_invariant_17_of_two_doors_one_at_most_is_open() -> None:
         await lane.pass_s(2)
         assert (await lane.open("second")).state is MovementState.OPEN
 
-        assert [frame.address for frame in lane.asked()] == [0x200, 0x201, 0x202]
-        second_s = lane.asked()[-1].at_s
+        assert [frame.address for frame in lane.pulse_frames()] == [0x200, 0x201, 0x202]
+        second_s = lane.pulse_frames()[-1].at_s
         closed = lane.log.machine_events("signal", signal="first-closed-limit", active=True)
         assert closed[-1].at_s < second_s
 
 
 @in_virtual_time
-async def test_invariant_18_a_lost_board_is_known_within_three_polls_and_nothing_is_kept_for_it() -> None:
+async def test_invariant_18_lost_board_within_three_polls() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         began_s = lane.now_s
@@ -563,12 +565,12 @@ async def test_invariant_18_a_lost_board_is_known_within_three_polls_and_nothing
         lane.site.clear_faults()
         await lane.restart()
         await lane.pass_s(10)
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         assert not lane.state.stale
 
 
 @in_virtual_time
-async def test_invariant_18_one_lost_answer_is_not_a_lost_board() -> None:
+async def test_invariant_18_one_lost_response_is_tolerated() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(LostReply(of="reads", exchanges=2))
@@ -579,32 +581,32 @@ async def test_invariant_18_one_lost_answer_is_not_a_lost_board() -> None:
 
 
 @in_virtual_time
-async def test_invariant_19_who_stands_at_the_barrier_goes_before_who_is_far_away() -> None:
+async def test_invariant_19_local_control_has_priority() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(KeySwitch(for_s=10))
-        await lane.until(lambda: lane.stands == "maintenance")
+        await lane.until(lambda: lane.state_code == "maintenance")
         with pytest.raises(CommandRefusal) as turned:
             await lane.open()
-        await lane.until(lambda: lane.stands == "closed")
+        await lane.until(lambda: lane.state_code == "closed")
         await lane.maintain(60)
         with pytest.raises(CommandRefusal) as leased:
             await lane.open()
         assert refusal_of(turned) == refusal_of(leased) == (CommandRefusal, RefusalReason.MAINTENANCE)
-        assert lane.status[-1].state is StateCode.DEGRADED  # or nobody could end it
+        assert lane.status[-1].state is StateCode.DEGRADED  # otherwise it could not be ended
         await lane.pass_s(59)
-        assert lane.stands == "maintenance"
+        assert lane.state_code == "maintenance"
         await lane.pass_s(2)
-        assert lane.stands == "closed"  # by itself
+        assert lane.state_code == "closed"  # by itself
 
-        assert lane.asked() == []
+        assert lane.pulse_frames() == []
         await lane.maintain(60)
         await lane.maintain(0)
         assert (await lane.open()).state is MovementState.OPEN
 
 
 @in_virtual_time
-async def test_invariant_20_every_frame_has_a_command_and_what_follows_carries_its_transaction() -> None:
+async def test_invariant_20_frames_have_commands_and_transactions() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.barrier.arrive(DriverBehaviour.WAITS)
@@ -614,14 +616,14 @@ async def test_invariant_20_every_frame_has_a_command_and_what_follows_carries_i
             await lane.open("side-door")
         await lane.until(lambda: lane.passages)
 
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
         assert lane.passages[0].transaction == "traveller-7"
         opening = [one for one in lane.said if isinstance(one, BarrierState) and one.transaction]
         assert {one.transaction for one in opening} == {"traveller-7"}
 
 
 @in_virtual_time
-async def test_invariant_21_movements_are_limited_and_the_excess_is_not_kept() -> None:
+async def test_invariant_21_excess_movements_are_refused() -> None:
     async with BarrierFixture({"max_per_minute": 4, "permit_s": 1}) as lane:
         await lane.ready()
         refused = []
@@ -633,7 +635,7 @@ async def test_invariant_21_movements_are_limited_and_the_excess_is_not_kept() -
             await lane.pass_s(0.1)
         await lane.pass_s(70)
 
-        times = [frame.at_s for frame in lane.asked()]
+        times = [frame.at_s for frame in lane.pulse_frames()]
         assert 4 <= len(times) <= 6
         assert all(later - sooner >= 2 for sooner, later in itertools.pairwise(times))
         assert all(late - soon >= 60 for soon, late in zip(times, times[4:], strict=False))
@@ -642,7 +644,7 @@ async def test_invariant_21_movements_are_limited_and_the_excess_is_not_kept() -
 
 
 @in_virtual_time
-async def test_invariant_22_an_opening_that_nobody_asked_for_is_told_within_a_second() -> None:
+async def test_invariant_22_forced_opening_within_a_second() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(ManualLift(to=1.0))
@@ -652,14 +654,14 @@ async def test_invariant_22_an_opening_that_nobody_asked_for_is_told_within_a_se
 
         await lane.pass_s(5)
         lane.site.inject(ButtonPress(button="close"))
-        await lane.until(lambda: lane.stands == "closed")
+        await lane.until(lambda: lane.state_code == "closed")
         await lane.open()
         assert len(lane.alarms()) == 1
-        assert len(lane.asked()) == 1
+        assert len(lane.pulse_frames()) == 1
 
 
 @in_virtual_time
-async def test_invariant_23_nobody_asks_for_the_wall_clock() -> None:
+async def test_invariant_23_wall_clock_is_not_used() -> None:
     forbidden = mock.Mock(side_effect=AssertionError("the wall clock"))
     with mock.patch("time.time", forbidden), mock.patch("time.time_ns", forbidden):
         async with BarrierFixture({"permit_s": 4}) as lane:
@@ -672,11 +674,11 @@ async def test_invariant_23_nobody_asks_for_the_wall_clock() -> None:
             await lane.acknowledge()
             await lane.stop()
 
-    assert len(lane.asked()) == 3
+    assert len(lane.pulse_frames()) == 3
 
 
 @in_virtual_time
-async def test_invariant_24_a_controller_that_closes_by_itself_is_watched_and_left_alone() -> None:
+async def test_invariant_24_closing_by_controller_is_observed() -> None:
     async with BarrierFixture(self_closes_s=5) as lane:
         await lane.ready()
         await lane.open()
@@ -688,7 +690,7 @@ async def test_invariant_24_a_controller_that_closes_by_itself_is_watched_and_le
         lane.said.clear()
         await lane.until(lambda: lane.barrier.signals["controller-ok"])
         await lane.restart()
-        await lane.until(lambda: lane.stands == "closed")
+        await lane.until(lambda: lane.state_code == "closed")
 
         said = [one.state for one in lane.said if isinstance(one, BarrierState)]
         assert said == [MovementState.OPEN, MovementState.CLOSING, MovementState.CLOSED]
@@ -696,7 +698,7 @@ async def test_invariant_24_a_controller_that_closes_by_itself_is_watched_and_le
 
 
 @in_virtual_time
-async def test_invariant_24_nothing_is_known_before_a_limit_is_read() -> None:
+async def test_invariant_24_unknown_before_the_first_reading() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(ManualLift(to=0.5))
@@ -705,4 +707,4 @@ async def test_invariant_24_nothing_is_known_before_a_limit_is_read() -> None:
         await lane.restart()
         await lane.until(lambda: lane.state is not None)
 
-        assert lane.stands == "unknown"
+        assert lane.state_code == "unknown"

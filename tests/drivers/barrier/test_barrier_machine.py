@@ -1,4 +1,4 @@
-"""The barrier machine by itself: inputs and times go in, reports and at most one deed come out."""
+"""State machine of a barrier alone: from inputs and times to observations and at most one actuation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ BOTH = (True, True)
 
 
 class MachineFixture:
-    """A machine and all that it reported. Times are seconds from its start."""
+    """A state machine and all its observations. Times are seconds from its start."""
 
     def __init__(self, wiring: dict[str, Any] = ONE_DOOR, **settings: Any) -> None:
         self.machine = BarrierStateMachine(BarrierSettings.model_validate(wiring | settings), 0.0)
@@ -40,7 +40,7 @@ class MachineFixture:
     def sense(
         self, now_s: float, *limits: tuple[bool, bool], inputs: dict[str, bool] | None = None, **door: bool
     ) -> Decision:
-        """Give the inputs of all doors; `door` holds for the last of them."""
+        """Process the inputs of all doors; `door` is for the last of them."""
         states = limits or (CLOSED,)
         last = len(states) - 1
         doors = tuple(
@@ -67,14 +67,14 @@ class MachineFixture:
         return refused.value.reason
 
     def opened(self, now_s: float, **more: Any) -> None:
-        """Have it opened on a permit; it is open one second later."""
+        """Open it on a permit; it is open one second later."""
         self.sense(now_s)
         self.open(now_s, **more)
         self.sense(now_s + 0.5, BETWEEN)
         self.sense(now_s + 1, OPEN)
 
     def closing(self, now_s: float) -> None:
-        """Have it opened, and closed ten seconds later."""
+        """Open it, and close it ten seconds later."""
         self.opened(now_s - 10)
         self.sense(now_s, OPEN)
         self.close(now_s)
@@ -100,7 +100,7 @@ def gate(**settings: Any) -> MachineFixture:
     return MachineFixture(E_GATE, **settings)
 
 
-# Freshness of what was sensed.
+# Age of inputs.
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_refusing_board_ends_a_permit() -> None:
 
 
 def test_closing_ends_a_permit() -> None:
-    """A person who passes the closing barrier uses no permit any more."""
+    """A person who passes the closing barrier has no permit any more."""
     machine = MachineFixture(permit_s=60)
     machine.closing(20)
     machine.sense(20.4, BETWEEN, presence=True)
@@ -211,7 +211,7 @@ def test_closing_ends_a_permit() -> None:
 
 
 def passed(machine: MachineFixture, began_s: float, before: Sequence[str], after: Sequence[str]) -> None:
-    """Somebody is in the passage for half a second; who is sensed around it then, and after."""
+    """Pass within half a second; `before` and `after`: sides with a person at its start and end."""
     machine.sense(began_s, OPEN, presence=True, **dict.fromkeys(before, True))
     machine.sense(began_s + 0.5, OPEN, **dict.fromkeys(after, True))
 
@@ -291,7 +291,7 @@ def test_turned_back_after_stop_has_no_permit() -> None:
 
 
 def test_who_left_does_not_come_back() -> None:
-    """The person sensed behind the barrier has just left: the next one does not come from there."""
+    """The person on the exit side has just passed: the next one does not come from there."""
     machine = MachineFixture(permit_s=60)
     machine.opened(10)
     passed(machine, 12, ["entry_side"], ["exit_side"])
@@ -315,7 +315,7 @@ def test_nobody_tailgates_in_an_emergency() -> None:
 
 
 def test_permit_of_an_earlier_opening_is_over() -> None:
-    """The barrier has closed since: who passes when a button opens it tailgates nobody."""
+    """The barrier has closed since: a passage on the button is no tailgating."""
     machine = MachineFixture(permit_s=60)
     machine.opened(10)
     machine.sense(20)
@@ -427,8 +427,8 @@ def test_emergency_ends_what_was_asked() -> None:
 # Relays.
 
 
-def test_stuck_relay_is_never_opened_against() -> None:
-    """Also where the post lets it be opened although the limits contradict each other."""
+def test_no_opening_with_a_stuck_relay() -> None:
+    """Also if the post allows opening with contradictory limit switches."""
     machine = MachineFixture(open_in_fault=True)
     machine.sense(10)
     machine.take(machine.machine.on_relays(closed=True, now_s=10))
@@ -457,11 +457,11 @@ def test_stuck_relay_is_alarmed_once() -> None:
     assert machine.state.reason is StateReason.RELAY_STUCK
 
 
-# Somebody in the way of a closing barrier.
+# Obstruction of a closing barrier.
 
 
-def test_reopens_once_its_contact_may_close() -> None:
-    """The closing contact is let go of at once; the opening one waits for the dead time."""
+def test_reversal_waits_for_the_dead_time() -> None:
+    """The closing contact is opened at once; the opening one waits for the dead time."""
     machine = MachineFixture()
     machine.closing(20)
     assert machine.sense(20.4, BETWEEN, presence=True).actuation == Actuation(ActuationKind.RELEASE)
@@ -530,7 +530,7 @@ def test_closing_needs_a_free_way() -> None:
     assert machine.close(21).actuation == Actuation(ActuationKind.CLOSE)
 
 
-def test_closing_what_is_closed_is_nothing() -> None:
+def test_closing_a_closed_door_moves_nothing() -> None:
     machine = MachineFixture()
     machine.sense(10)
 
@@ -544,7 +544,7 @@ def test_controller_closes_by_itself() -> None:
     assert machine.refusal(CloseBarrier(), 11) is RefusalReason.NOT_SUPPORTED
 
 
-def test_found_open_is_closed_after_acknowledgement() -> None:
+def test_open_at_start_is_closed_after_acknowledgement() -> None:
     machine = MachineFixture()
     machine.sense(10, OPEN)
     assert machine.state.open_at_start
@@ -560,7 +560,7 @@ def test_found_open_ends_when_it_closes() -> None:
     assert not machine.state.open_at_start
 
 
-# Who works on it.
+# Maintenance.
 
 
 def test_lease_ends_on_time() -> None:
@@ -582,7 +582,7 @@ def test_key_switch_keeps_hands_off() -> None:
     assert (machine.state.state, machine.state.reason) == (MovementState.MAINTENANCE, StateReason.KEY_SWITCH)
 
 
-# Openings that were not asked for.
+# Forced openings.
 
 
 @pytest.mark.parametrize(("left_s", "alarms"), [(12.0, []), (12.1, [AlarmKind.FORCED_OPEN])])
@@ -606,7 +606,7 @@ def test_emergency_and_key_explain_an_opening(by: str) -> None:
 
 @pytest.mark.parametrize(("checked_s", "forced"), [(16.0, False), (16.1, True)])
 def test_late_opening_is_forced(checked_s: float, forced: bool) -> None:
-    """A door that was told to open explains its opening for as long as opening may take."""
+    """A command to open explains an opening for the time that opening may take."""
     machine = MachineFixture()
     machine.sense(10)
     machine.open(10)
@@ -646,7 +646,7 @@ def test_open_for_as_long_as_allowed(now_s: float, alarmed: bool) -> None:
     assert (AlarmKind.OPEN_TOO_LONG in machine.alarms) is alarmed
 
 
-# Limits that cannot be.
+# Implausible limit switches.
 
 
 @pytest.mark.parametrize(("fourth_s", "chatters"), [(11.0, True), (11.01, False)])

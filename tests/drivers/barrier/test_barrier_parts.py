@@ -1,4 +1,4 @@
-"""ActuationLimiter, status and check of barriers, each by itself."""
+"""Rate limit, device state, self-test and wiring of barriers, each alone."""
 
 from typing import Any
 
@@ -22,11 +22,11 @@ def settings(**changed: Any) -> BarrierSettings:
     return BarrierSettings.model_validate(ONE_DOOR | changed)
 
 
-# ActuationLimiter.
+# Rate limit.
 
 
 def test_first_movement_waits() -> None:
-    """The gateway before this one may have moved it just now."""
+    """The previous gateway may have moved it a moment ago."""
     limiter = ActuationLimiter(SETTINGS, 100)
 
     assert limiter.is_new
@@ -87,7 +87,7 @@ def test_dead_time_after_release(how: str) -> None:
     assert limiter.is_allowed(1, MotorContact.CLOSE, 10.2)
 
 
-# Status.
+# Device state.
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_dead_time_after_release(how: str) -> None:
     ],
 )
 def test_status_of_a_trouble(why: StateReason, cause: Cause, action: Action) -> None:
-    """Degraded, whatever it is: in a fault, a person could not acknowledge or end a lease."""
+    """Degraded in every case: in a fault, a person could not acknowledge or end a lease."""
     status = device_state((MovementState.FAULT, why))
 
     assert (status.state, status.cause, status.action) == (StateCode.DEGRADED, cause, action)
@@ -118,7 +118,7 @@ def test_status_of_any_sensed_state(state: MovementState) -> None:
     assert device_state((state, StateReason.LIMIT_SWITCHES)) == ONLINE_STATUS
 
 
-# The internal check.
+# Self-test.
 
 
 def checked(
@@ -157,10 +157,10 @@ def test_check_of_slow_answers(took_ms: float, outcome: str) -> None:
 @pytest.mark.parametrize(
     ("limits", "outcome", "text"),
     [
-        ((True, False), "successful", "sensed to be open"),
-        ((False, True), "successful", "sensed to be closed"),
+        ((True, False), "successful", "is open"),
+        ((False, True), "successful", "is closed"),
         ((False, False), "successful", "between its ends"),
-        ((True, True), "failed", "Both ends"),
+        ((True, True), "failed", "Both limit switches"),
     ],
 )
 def test_check_of_limits(limits: tuple[bool, bool], outcome: str, text: str) -> None:
@@ -196,7 +196,7 @@ def test_check_of_emergency_and_controller(name: str, wrong: bool) -> None:
 
 
 class Board(VirtualBoard):
-    """Of a board, what is told before it is opened."""
+    """Properties of a board before it is opened."""
 
     def __init__(self, **told: Any) -> None:
         for name, value in told.items():
@@ -227,5 +227,5 @@ def test_two_doors_need_two_names() -> None:
     assert [door.name for door in BarrierSettings.model_validate(wiring).doors] == ["first", "second"]
     for names in (("", "second"), ("first", ""), ("first", "first")):
         doors = [door | {"name": name} for door, name in zip((first, second), names, strict=True)]
-        with pytest.raises(ValueError, match="give both a name, and not the same"):
+        with pytest.raises(ValueError, match="two doors need two different names"):
             BarrierSettings.model_validate(wiring | {"doors": doors})

@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order, the invariants hold: random people, faults, commands and kills.
+"""Invariants under random persons, faults, commands and kills, in random order.
 
 Most steps are drawn by plain dice: Hypothesis takes as long to draw one as the barrier to take it, and moves
 it less often. It looks for others besides, by the same rules.
@@ -24,16 +24,16 @@ ASKED = os.environ.get("BORDERPOST_BARRIER_STEPS")
 STEPS = int(ASKED or 60_000)
 OF_HYPOTHESIS = int(ASKED or 2_000)
 A_LIFE = 50
-"""How many steps one barrier lives."""
+"""Number of steps of one run."""
 ALWAYS = ("time_passes", "somebody_asks_for_a_movement")
-"""What happens in every life."""
+"""Events of every run."""
 BLOCKS = 6
-"""Tests that share the steps, so that several processes may."""
+"""Number of tests that share the steps, for several processes."""
 patient = pytest.mark.timeout(300 + STEPS // 20)
 
 
 def drawn(dice: random.Random) -> Iterator[Step]:
-    """Whatever may happen in one life, without end; not every kind of thing happens in each."""
+    """Yield the events of one run, without end; not every run has every kind."""
     share = dice.uniform(0.1, 0.9)
     kinds = [kind for kind in KINDS if kind.name in ALWAYS or dice.random() < share]
     while True:
@@ -43,7 +43,7 @@ def drawn(dice: random.Random) -> Iterator[Step]:
 def lived(
     photocell: str, pause_s: float | None, steps: Iterable[Step]
 ) -> tuple[list[Step], Exception | None]:
-    """The first of these that were possible, `A_LIFE` at most, judged after each; and what was objected."""
+    """Execute the first `A_LIFE` possible steps, with a check after each; return them and the violation."""
     barrier, taken = AnyBarrier(), list[Step]()
     try:
         with contextlib.ExitStack() as end:
@@ -61,7 +61,7 @@ def lived(
 
 
 def fewest(photocell: str, pause_s: float | None, steps: list[Step]) -> list[Step]:
-    """Leave out what nobody objected to, as long as somebody still objects."""
+    """Remove steps as long as the violation remains."""
     size = len(steps) // 2
     while size:
         for first in range(0, len(steps), size):
@@ -73,7 +73,7 @@ def fewest(photocell: str, pause_s: float | None, steps: list[Step]) -> list[Ste
 
 
 def walk(seeds: Iterable[int]) -> None:
-    """A life for each; fails with the shortest story found that ends in an objection."""
+    """Run each seed; fail with the shortest sequence found that ends in a violation."""
     for seed in seeds:
         dice = random.Random(seed)
         begins = dice.choice(PHOTOCELL), dice.choice(PAUSE_S)
@@ -87,12 +87,12 @@ def walk(seeds: Iterable[int]) -> None:
 @patient
 @pytest.mark.long(10)
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_whatever_happens_the_invariants_hold(block: int) -> None:
+def test_invariants_hold_in_random_events(block: int) -> None:
     first = random.SystemRandom().randrange(2**60) if ASKED else 0
     walk(range(first + block, first + -(-STEPS // A_LIFE), BLOCKS))
 
 
-def test_who_breaks_an_invariant_is_found_and_told_in_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_violation_is_found_and_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ActuationLimiter, "is_rate_exceeded", lambda *_: False)
 
     with pytest.raises(pytest.fail.Exception) as failed:

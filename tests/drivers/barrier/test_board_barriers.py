@@ -1,4 +1,4 @@
-"""The drivers on their boards, over real wires: what is sensed is said, what is asked is one frame."""
+"""Barrier drivers on simulated boards over real links: inputs are reported, each command is one frame."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ WIRES = {"outputs": USUAL_OUTPUTS, "inputs": USUAL_INPUTS}
 
 @asynccontextmanager
 async def modbus_at(path: Path | None, model: str = "waveshare-8") -> AsyncIterator[ModbusSite]:
-    """A barrier behind a Modbus board."""
+    """A barrier on a Modbus board."""
     inputs = {signal: at for signal, at in USUAL_INPUTS.items() if at < (7 if model == "wirenboard-6" else 8)}
     boards = [{"model": model, "outputs": USUAL_OUTPUTS, "inputs": inputs}]
     quiet_s = None if path is None else 0.02
@@ -45,7 +45,7 @@ async def modbus_at(path: Path | None, model: str = "waveshare-8") -> AsyncItera
 
 @asynccontextmanager
 async def serial_at(path: Path, model: str) -> AsyncIterator[SerialSite]:
-    """A barrier behind a board with a serial port."""
+    """A barrier on a board with a serial port."""
     given = {"model": model, "path": path, **(WIRES | {"gpios": 8} if model == "numato" else {})}
     if model == "lcus":
         given["outputs"] = USUAL_OUTPUTS
@@ -57,7 +57,7 @@ async def serial_at(path: Path, model: str) -> AsyncIterator[SerialSite]:
 
 
 class Watched:
-    """A driver that runs, and what it says."""
+    """A running driver with its observations."""
 
     def __init__(self, driver: Driver[Settings]) -> None:
         assert isinstance(driver, BarrierDriver)
@@ -91,7 +91,7 @@ class Watched:
 
 @asynccontextmanager
 async def running(name: str, settings: dict[str, Any]) -> AsyncIterator[Watched]:
-    """A driver by its name in a post's file, opened and watched."""
+    """Open and watch a driver by its name in a post's file."""
     kind, links = load_driver(name), LinkFactory()
     watched = Watched(kind(kind.settings_model.model_validate({**WIRED, **settings}), links))
     await watched.driver.open()
@@ -108,7 +108,7 @@ async def running(name: str, settings: dict[str, Any]) -> AsyncIterator[Watched]
 
 
 async def stopped_by_one_frame(watched: Watched, site: BarrierSite) -> None:
-    """It is closed, and a stop is one frame that closes the relay of the stop."""
+    """Check that the barrier is closed, and that a stop is one frame for the relay of the stop contact."""
     assert watched.states[0].state is MovementState.CLOSED
     assert not site.log.actuations
     await watched.driver.stop(CommandArguments(), watched.call())
@@ -139,7 +139,7 @@ async def test_on_a_serial_relay_board_with_inputs(tmp_path: Path) -> None:
             await stopped_by_one_frame(watched, site)
 
 
-async def test_relays_that_never_answer_and_the_inputs_of_another_board(tmp_path: Path) -> None:
+async def test_silent_relays_with_inputs_of_another_board(tmp_path: Path) -> None:
     async with serial_at(tmp_path / "board", "lcus") as relays, modbus_at(None) as inputs:
         assert isinstance(relays.board, Lcus)
         board = {"model": "lcus", "port": relays.address, "relays": 4, "time_relay_s": 1}
@@ -149,20 +149,20 @@ async def test_relays_that_never_answer_and_the_inputs_of_another_board(tmp_path
         assert {frame.effect for frame in inputs.log.requests} == {Effect.NONE}
 
 
-async def test_it_is_opened_by_one_frame_and_said_to_be_open_when_it_is_sensed(tmp_path: Path) -> None:
+async def test_open_is_one_frame_and_reported_on_the_limit(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board") as site:
         board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 1}
         async with running("modbus-barrier", {"board": board, "start_timeout_s": 10}) as watched:
             await asyncio.sleep(
                 watched.driver.settings.min_interval_s
-            )  # who ran before may have moved it just now
+            )  # a previous driver may have moved it a moment ago
             moved = await watched.driver.open_barrier(OpenBarrier(), watched.call())
             assert moved.state is MovementState.OPEN
             assert site.barrier.signals["open-limit"]
         assert len(site.log.actuations) == 1
 
 
-async def test_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -> None:
+async def test_lost_response_fails_and_is_not_repeated(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board") as site:
         board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.25}
         async with running("modbus-barrier", {"board": board}) as watched:
@@ -174,7 +174,7 @@ async def test_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -
         assert len(site.log.actuations) == 1
 
 
-async def test_an_unplugged_board_ends_the_watch(tmp_path: Path) -> None:
+async def test_unplugged_board_ends_the_watch(tmp_path: Path) -> None:
     async with modbus_at(None) as site:
         board = {"model": "waveshare-8", "port": f"tcp://{site.address}", "response_timeout_s": 1}
         async with running("modbus-barrier", {"board": board}) as watched:

@@ -1,4 +1,4 @@
-"""An event loop whose time is the simulator's: it stands still while there is work, and else jumps."""
+"""An event loop with the simulator's time: it stops while there is work, and otherwise jumps."""
 
 import asyncio
 import functools
@@ -14,7 +14,7 @@ JUMPS_MOST = 60_000
 
 
 class _Jumping(selectors.SelectSelector):
-    """Instead of waiting, moves the time on to what is due next, in the loop or at the barrier."""
+    """Selector that, instead of waiting, advances the time to the next timer of the loop or the barrier."""
 
     def __init__(self, timeline: ManualClock) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class _Jumping(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> Any:
         now_s, next_s = self.timeline.now_s, self.timeline.next_s
         self._jumps += 1
-        if timeout == 0:  # there is work; what came through a descriptor has time
+        if timeout == 0:  # there is work; events of descriptors may wait
             if next_s is not None and next_s <= now_s:
                 self.timeline.run_to(now_s)
             return []
@@ -40,7 +40,7 @@ class _Jumping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Everything that asyncio has, in no time."""
+    """An asyncio event loop in virtual time."""
 
     def __init__(self) -> None:
         self.timeline = ManualClock(START_S)
@@ -51,7 +51,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualRunner:
-    """Runs coroutines in virtual time, with the clock of commands' deadlines, too."""
+    """Runner of coroutines in virtual time, also for the clock of command deadlines."""
 
     def __enter__(self) -> "VirtualRunner":
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
@@ -74,7 +74,7 @@ class VirtualRunner:
 
 
 def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A test that takes as long as its work does, whatever time passes in it."""
+    """Decorate a test to run in virtual time."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the fingerprint tests share."""
+"""Fixtures of the fingerprint tests."""
 
 import pytest
 from support.devices.fingerprints import print_of
@@ -8,5 +8,5 @@ from drivers.fingerprint.quality import load_measure
 
 @pytest.fixture(scope="session", autouse=True)
 def nfiq2_has_run() -> None:
-    """NBIS opens /dev/null at its first image and keeps it: no test leaves that behind."""
+    """Let NBIS open /dev/null, which it keeps, before the tests count descriptors."""
     load_measure("nfiq2").value(print_of())

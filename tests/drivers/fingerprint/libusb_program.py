@@ -1,4 +1,4 @@
-"""Captures from an emulated scanner through the real libusb, again and again, as a worker does.
+"""Program that captures repeatedly from an emulated scanner through the real libusb, like a worker.
 
     UMOCKDEV_DIR=... LD_PRELOAD=libumockdev-preload.so.0 python libusb_program.py DRIVER PORT
 
@@ -26,7 +26,7 @@ def tell(**what: Any) -> None:
 
 
 async def capture(driver: Any) -> None:
-    """Ask for one print after the other."""
+    """Capture one print after the other."""
     while True:
         await driver.capture(CaptureFinger(), Invocation.local())
 

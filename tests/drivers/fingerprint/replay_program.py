@@ -1,4 +1,4 @@
-"""Runs a scanner's driver against the recording of a real one, again and again, each time in a new process.
+"""Program that replays the recording of a real scanner to its driver, each time in a new process.
 
     LD_PRELOAD=libumockdev-preload.so.0 python replay_program.py RECORDING DRIVER SETTINGS RUNS [TRACE]
 
@@ -33,11 +33,11 @@ from drivers.observation import Attachment, Outcome
 from drivers.registry import load_driver
 
 HOLD = 'echo "$UMOCKDEV_DIR"; read -r _'
-"""Tells where the emulated device is, and keeps it until told otherwise."""
+"""Prints the folder of the emulated device, and keeps it until its standard input closes."""
 
 
 def player(folder: Path) -> list[str]:
-    """The command that emulates the recorded device."""
+    """Return the command that emulates the recorded device."""
     device, pcapng, ioctl = (folder / name for name in ("device", "capture.pcapng", "capture.ioctl"))
     if pcapng.exists():
         path = device.read_text().splitlines()[0].removeprefix("P: ")
@@ -81,7 +81,7 @@ async def capture(
 def run(
     driver: type[Driver[Any]], settings: dict[str, Any], expected: Pixels, trace_file: str | None
 ) -> None:
-    """Be the driver's process."""
+    """Run as the driver's process."""
     trace = UsbTrace()
     found = asyncio.run(capture(driver, settings, trace))
     pixels = found.pop("pixels")
@@ -92,7 +92,7 @@ def run(
 
 
 def main(folder: Path, driver: str, settings: dict[str, Any], runs: int, trace_file: str | None) -> None:
-    """Run it so many times; a process that does not end well says how it ended."""
+    """Replay the recording `runs` times; a failed process is reported with its status."""
     driver_class = load_driver(driver)
     expected = np.asarray(Image.open(folder / "capture.png").convert("L"))
     gc.freeze()  # a process that ends would look through all of it, and copy it first

@@ -1,4 +1,4 @@
-"""A fingerprint scanner in the test's hands, an opened driver before it, and what that says."""
+"""A scripted fingerprint scanner, an opened driver, and its observations."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ Step = Raster | CaptureFailure | Exception
 
 
 class ScriptedScanner(FingerprintScanner[ScannerSettings]):
-    """A scanner whose finger and images the test has in its hands; it notes how it is called."""
+    """A scanner with scripted finger and images; it records its calls."""
 
     settings_model = ScannerSettings
 
@@ -33,7 +33,7 @@ class ScriptedScanner(FingerprintScanner[ScannerSettings]):
         self.called: list[str] = []
         self.shown: list[FeedbackCode] = []
         self.stuck = asyncio.Event()
-        """Set while the step at hand may go on."""
+        """Set while the current step may continue."""
         self.stuck.set()
         self.lost = asyncio.get_running_loop().create_future()
 
@@ -82,7 +82,7 @@ class ScriptedScanner(FingerprintScanner[ScannerSettings]):
             await asyncio.gather(waiting, return_exceptions=True)
 
     def place(self, *images: Step) -> None:
-        """Put a finger on it, which gives these images, one a placement."""
+        """Place a finger with these images, one per placement."""
         self.images.extend(images)
         self.no_finger.clear()
         self.finger.set()
@@ -93,7 +93,7 @@ class ScriptedScanner(FingerprintScanner[ScannerSettings]):
 
 
 class ScannerFixture:
-    """A driver that is watched. `device`: what the test has in its hands at the other end."""
+    """A watched driver. `device`: the scripted or simulated device at the other end."""
 
     def __init__(self, driver: FingerprintScanner[Any], device: Any, identity: Identity) -> None:
         self.driver = driver
@@ -104,7 +104,7 @@ class ScannerFixture:
         self._calls: set[asyncio.Task[Any]] = set()
 
     def ask(self, *, within_s: float = 3, **wanted: Any) -> "asyncio.Task[CaptureFingerResult]":
-        """Command a capture, as somebody who waits for its answer."""
+        """Start a capture command in a task."""
         call = Invocation("c-1", "lane-1", "t-1", boot_ns() + round(within_s * 1e9))
         return self._task(self.driver.capture(CaptureFinger(**wanted), call))
 
@@ -126,7 +126,7 @@ class ScannerFixture:
                 self.said.put_nowait(error)
 
     async def next(self, kind: type[Any] = object) -> Any:
-        """The next thing of that kind; what comes before it is passed over."""
+        """Return the next output of that kind; others before it are skipped."""
         async with asyncio.timeout(20):
             while True:
                 said = await self.said.get()
@@ -134,7 +134,7 @@ class ScannerFixture:
                     return said
 
     async def told(self, feedback: FeedbackCode) -> FingerFeedback:
-        """Wait until a person is told this."""
+        """Wait for this feedback."""
         while (said := await self.next(FingerFeedback)).feedback is not feedback:
             pass
         return said
@@ -153,7 +153,7 @@ class ScannerFixture:
 
 @contextlib.asynccontextmanager
 async def listened(desk: ScannerFixture) -> AsyncIterator[ScannerFixture]:
-    """A desk whose opened driver is watched."""
+    """Watch an opened driver."""
     listening = asyncio.create_task(desk.listen())
     try:
         yield desk
@@ -167,7 +167,7 @@ async def listened(desk: ScannerFixture) -> AsyncIterator[ScannerFixture]:
 async def open_scanner(
     driver: FingerprintScanner[Any], links: LinkFactory, device: Any = None
 ) -> AsyncIterator[ScannerFixture]:
-    """Open a driver and watch it, and close it in the end."""
+    """Open a driver and watch it, and close it at the end."""
     try:
         desk = ScannerFixture(driver, device, await driver.open())
         try:
@@ -181,7 +181,7 @@ async def open_scanner(
 
 @contextlib.asynccontextmanager
 async def open_scripted_scanner(**settings: Any) -> AsyncIterator[tuple[ScriptedScanner, ScannerFixture]]:
-    """A played scanner, opened and watched."""
+    """Open and watch a scripted scanner."""
     links = LinkFactory()
     driver = ScriptedScanner(ScannerSettings(**{"quality": "ridge_clarity"} | settings), links)
     async with open_scanner(driver, links) as desk:
@@ -191,7 +191,7 @@ async def open_scripted_scanner(**settings: Any) -> AsyncIterator[tuple[Scripted
 
 
 def words(said: Iterable[Any]) -> list[str]:
-    """What was said, in short: feedback by its word, events by their type, states by theirs."""
+    """Return the outputs in short form: feedback by code, events by type, states by code."""
     found = []
     for each in said:
         match each:

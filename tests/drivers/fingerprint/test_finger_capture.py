@@ -1,4 +1,4 @@
-"""A capture, whatever the scanner: what is said meanwhile, and that it always ends with a reason."""
+"""Captures with any scanner: their events, and an outcome in every case."""
 
 import asyncio
 import io
@@ -38,7 +38,7 @@ PULLED = LinkError(Cause.UNPLUGGED, "The scanner went away.", Action.REPLUG)
 LIFTED = CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
 
 
-async def test_a_finger_is_placed_and_its_image_said() -> None:
+async def test_capture_publishes_the_image() -> None:
     async with open_scripted_scanner(encodings=["png", "wsq"]) as (scanner, desk):
         asked = desk.ask(position="right_index", purpose="identification")
         await desk.told(FeedbackCode.PLACE)
@@ -70,7 +70,7 @@ async def test_a_finger_is_placed_and_its_image_said() -> None:
     assert tuple(round(dpi) for dpi in png.info["dpi"]) == (500, 500)
 
 
-async def test_everything_that_is_said_of_a_capture_has_its_transaction_and_is_about_a_person() -> None:
+async def test_events_of_a_capture_are_traveller_data() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         await desk.ask()
@@ -90,7 +90,7 @@ async def test_nothing_is_said_unasked() -> None:
         assert scanner.called == ["idle"]
 
 
-async def test_the_best_of_several_placements_counts() -> None:
+async def test_best_of_several_placements() -> None:
     async with open_scripted_scanner(minimum_quality=99) as (scanner, desk):
         images = [SMALL, GOOD, print_of(noise=30)]
         asked = desk.ask(best_of=3)
@@ -116,14 +116,14 @@ async def test_the_best_of_several_placements_counts() -> None:
     ]
 
 
-async def test_an_image_that_suffices_ends_the_capture() -> None:
+async def test_sufficient_image_ends_the_capture() -> None:
     async with open_scripted_scanner(minimum_quality=20) as (scanner, desk):
         scanner.place(GOOD)
         done = await desk.ask(best_of=5)
         assert (done.outcome, done.attempts) == (CaptureOutcome.CAPTURED, 1)
 
 
-async def test_without_a_minimum_every_placement_is_used() -> None:
+async def test_without_minimum_every_placement_is_used() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask(best_of=2)
         for image in (GOOD, SMALL):
@@ -182,7 +182,7 @@ async def test_without_a_minimum_every_placement_is_used() -> None:
         (print_of(noise=45), CaptureOutcome.UNREADABLE, UnreadableReason.LOW_QUALITY, None),
     ],
 )
-async def test_what_gives_no_good_image_ends_with_its_reason(
+async def test_bad_images_end_with_their_reason(
     image: Raster | CaptureFailure,
     outcome: CaptureOutcome,
     reason: UnreadableReason | None,
@@ -196,7 +196,7 @@ async def test_what_gives_no_good_image_ends_with_its_reason(
         assert told is None or str(told) in words(desk.everything)
 
 
-async def test_dirt_beside_a_print_is_told_and_the_scanner_is_to_be_cleaned() -> None:
+async def test_dirt_beside_a_print_degrades_the_scanner() -> None:
     dirty = print_of(size=(0.25, 0.3))
     dirty.pixels[:30] = 40
     async with open_scripted_scanner(minimum_quality=80) as (scanner, desk):
@@ -216,7 +216,7 @@ async def test_dirt_beside_a_print_is_told_and_the_scanner_is_to_be_cleaned() ->
         assert await desk.next_state() is StateCode.ONLINE
 
 
-async def test_a_finger_that_never_comes_is_a_timeout() -> None:
+async def test_no_finger_is_a_timeout() -> None:
     async with open_scripted_scanner() as (_, desk):
         asked = desk.ask(timeout_s=1)
         assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
@@ -225,7 +225,7 @@ async def test_a_finger_that_never_comes_is_a_timeout() -> None:
         assert failed.value.reason is RefusalReason.TIMED_OUT
 
 
-async def test_a_finger_that_is_stuck_is_a_timeout_and_its_image_is_said() -> None:
+async def test_timeout_publishes_the_image_of_a_resting_finger() -> None:
     async with open_scripted_scanner(minimum_quality=99) as (scanner, desk):
         scanner.place(GOOD)
         asked = desk.ask(timeout_s=1, best_of=2)
@@ -235,14 +235,14 @@ async def test_a_finger_that_is_stuck_is_a_timeout_and_its_image_is_said() -> No
         await asyncio.wait({asked})
 
 
-async def test_time_that_runs_out_after_an_image_that_suffices_nobody_else_is_no_failure() -> None:
+async def test_timeout_after_a_sufficient_image_is_success() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         assert (await desk.ask(timeout_s=1, best_of=2)).outcome is CaptureOutcome.CAPTURED
 
 
 async def reach(step: str, scanner: ScriptedScanner, desk: ScannerFixture) -> None:
-    """Bring a capture to a step, and hold it there."""
+    """Run a capture to a step, and block it there."""
     match step:
         case "finger_on":
             await desk.told(FeedbackCode.PLACE)
@@ -262,7 +262,7 @@ STEPS = pytest.mark.parametrize("step", ["finger_on", "take", "assessing", "fing
 
 
 @STEPS
-async def test_a_capture_can_be_called_off_at_any_moment(step: str) -> None:
+async def test_capture_is_cancelled_at_any_moment(step: str) -> None:
     async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask(best_of=2)
         await reach(step, scanner, desk)
@@ -281,7 +281,7 @@ async def test_a_capture_can_be_called_off_at_any_moment(step: str) -> None:
 
 
 @STEPS
-async def test_a_link_that_is_lost_ends_the_capture_and_the_watch(step: str) -> None:
+async def test_link_loss_ends_capture_and_watch(step: str) -> None:
     async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask(best_of=2)
         await reach(step, scanner, desk)
@@ -294,13 +294,13 @@ async def test_a_link_that_is_lost_ends_the_capture_and_the_watch(step: str) -> 
             await asked
 
 
-async def test_a_link_that_is_lost_while_nothing_goes_on_ends_the_watch() -> None:
+async def test_link_loss_at_rest_ends_the_watch() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         scanner.lost.set_result(PULLED)
         assert await desk.next(LinkError) is PULLED
 
 
-async def test_whoever_asked_and_went_away_has_called_off() -> None:
+async def test_cancelled_command_cancels_the_capture() -> None:
     async with open_scripted_scanner() as (_, desk):
         asked = desk.ask()
         await desk.told(FeedbackCode.PLACE)
@@ -308,7 +308,7 @@ async def test_whoever_asked_and_went_away_has_called_off() -> None:
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
 
 
-async def test_calling_off_again_and_too_late_is_done_all_the_same() -> None:
+async def test_repeated_and_late_cancel_succeed() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask()
         await reach("take", scanner, desk)
@@ -334,7 +334,7 @@ def never(_name: MeasureName) -> QualityMeasure:
     raise PULLED
 
 
-async def test_a_measure_that_loads_slowly_keeps_no_capture_from_beginning(
+async def test_slow_measure_does_not_delay_the_capture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", slowly)
@@ -347,7 +347,7 @@ async def test_a_measure_that_loads_slowly_keeps_no_capture_from_beginning(
         assert (await asked).outcome is CaptureOutcome.CAPTURED
 
 
-async def test_a_capture_is_called_off_while_its_measure_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cancel_while_the_measure_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", slowly)
     async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask()
@@ -358,13 +358,13 @@ async def test_a_capture_is_called_off_while_its_measure_loads(monkeypatch: pyte
         await asyncio.wait({asked})
 
 
-async def test_a_measure_that_does_not_load_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unloadable_measure_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", never)
     async with open_scripted_scanner() as (_, desk):
         assert await desk.next(LinkError) is PULLED
 
 
-async def test_a_command_that_comes_too_late_is_refused() -> None:
+async def test_late_command_is_refused() -> None:
     async with open_scripted_scanner() as (_, desk):
         with pytest.raises(CommandRefusal) as refused:
             await desk.ask(within_s=-1)
@@ -376,14 +376,14 @@ async def test_cancelling_nothing_is_done() -> None:
         await desk.cancel()
 
 
-async def test_a_scanner_that_is_closed_leaves_nobody_waiting() -> None:
+async def test_closing_answers_waiting_commands() -> None:
     async with open_scripted_scanner() as (_, desk):
         asked = desk.ask()
         await desk.told(FeedbackCode.PLACE)
     assert asked.cancelled()
 
 
-async def test_a_driver_that_errs_ends_the_capture_too() -> None:
+async def test_driver_error_ends_the_capture() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         scanner.place(ZeroDivisionError())
         asked = desk.ask()
@@ -392,7 +392,7 @@ async def test_a_driver_that_errs_ends_the_capture_too() -> None:
             await asked
 
 
-async def test_an_image_that_breaks_the_program_is_not_said_and_the_capture_ends_all_the_same() -> None:
+async def test_image_that_breaks_the_program_is_not_published() -> None:
     async with open_scripted_scanner(encodings=["wsq"]) as (scanner, desk):
         scanner.place(GOOD)
         scanner._encoded = lambda *_: 1 / 0
@@ -403,7 +403,7 @@ async def test_an_image_that_breaks_the_program_is_not_said_and_the_capture_ends
         assert "finger.captured" not in words(desk.everything)
 
 
-async def test_a_second_capture_waits_for_the_first_to_come_to_rest() -> None:
+async def test_second_capture_waits_for_rest() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD, GOOD)
         first = desk.ask()
@@ -419,7 +419,7 @@ async def test_a_second_capture_waits_for_the_first_to_come_to_rest() -> None:
         assert (await second).outcome is CaptureOutcome.CAPTURED
 
 
-async def test_a_capture_that_cannot_begin_in_time_is_refused() -> None:
+async def test_capture_without_a_timely_start_is_refused() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         first = desk.ask()
@@ -439,7 +439,7 @@ async def test_a_capture_that_cannot_begin_in_time_is_refused() -> None:
     assert words(desk.everything).count("finger.capture_ended") == 1
 
 
-async def test_fingers_that_a_scanner_cannot_take_at_once_are_refused() -> None:
+async def test_unsupported_positions_are_refused() -> None:
     async with open_scripted_scanner() as (_, desk):
         with pytest.raises(CommandRefusal) as refused:
             await desk.ask(position="right_four")
@@ -454,7 +454,7 @@ async def test_the_lamp_shows_what_is_said() -> None:
         assert scanner.shown == [FeedbackCode.PLACE, FeedbackCode.KEEP_STILL, FeedbackCode.ASSESSING]
 
 
-async def test_the_measure_is_named_and_only_its_own_minimum_is_asked_for() -> None:
+async def test_measure_has_its_own_minimum() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         quality = (await desk.ask(purpose="enrolment")).quality
@@ -475,31 +475,31 @@ async def test_the_measure_is_named_and_only_its_own_minimum_is_asked_for() -> N
         {"timeout_s": 0.5},
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_contradictory_request_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         CaptureFinger(**wrong)
 
 
-def test_fingers_that_are_missing_are_not_waited_for() -> None:
+def test_missing_fingers_reduce_the_count() -> None:
     assert CaptureFinger(position="right_four", missing_fingers=["right_ring", "right_little"]).count == 2
 
 
-def test_an_encoding_that_is_not_known_is_refused_with_those_that_are() -> None:
+def test_unknown_encoding_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValidationError, match="choose among png, wsq"):
         ScannerSettings(encodings=["jpeg2000"])
 
 
-def test_positions_have_the_numbers_of_the_standards() -> None:
+def test_position_codes_of_the_standards() -> None:
     assert [position.code for position in FingerPosition] == [*range(11), 13, 14, 15]
     assert FingerPosition.from_code(7) is FingerPosition.LEFT_INDEX
     assert FingerPosition.from_code(99) is FingerPosition.UNKNOWN
 
 
-def test_nothing_of_an_ended_capture_is_hidden_from_a_log() -> None:
+def test_ended_capture_is_logged_in_full() -> None:
     assert CaptureEnded.unredacted_fields >= set(CaptureEnded.model_fields) - {"transaction", "wire"}
 
 
-async def test_a_check_takes_a_print_and_tells_of_the_glass() -> None:
+async def test_self_test_captures_a_print_and_reports_the_platen() -> None:
     async with open_scripted_scanner() as (scanner, desk):
         assert outcomes(await run_self_test(scanner, SelfTestLevel.INTERNAL)) == {
             "glass.clean": "undetermined"

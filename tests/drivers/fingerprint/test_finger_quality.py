@@ -1,4 +1,4 @@
-"""Measures: NFIQ 2 gives NIST's own scores, ours sees what is wrong with a picture; each names itself."""
+"""Quality measures: NFIQ 2 with NIST's own scores, ridge clarity with degraded pictures."""
 
 import importlib.metadata
 import os
@@ -38,7 +38,7 @@ def picture(path: Path, resolution_ppi: int = NFIQ2_PPI) -> Raster:
 
 @pytest.mark.skipif(EXAMPLES is None, reason="BORDERPOST_NFIQ2_EXAMPLES names no folder with NIST's examples")
 @pytest.mark.parametrize(("number", "score"), NIST_SCORES.items())
-def test_nfiq2_gives_the_scores_that_nist_publishes(number: int, score: int) -> None:
+def test_nfiq2_scores_of_nist(number: int, score: int) -> None:
     assert EXAMPLES is not None
     assert load_measure("nfiq2").value(picture(Path(EXAMPLES) / f"SFinGe_Test{number:02}.pgm")) == score
 
@@ -48,7 +48,7 @@ def test_nfiq2_of_real_prints(name: str, score: int) -> None:
     assert load_measure("nfiq2").value(picture(PRINTS / f"{name}.png")) == score
 
 
-def test_nfiq2_is_measured_at_its_own_resolution() -> None:
+def test_nfiq2_at_its_own_resolution() -> None:
     whorl = picture(PRINTS / "whorl.png", resolution_ppi=250)
     doubled = Image.fromarray(whorl.pixels).resize((500, 468), Image.Resampling.LANCZOS)
     nfiq2 = load_measure("nfiq2")
@@ -71,7 +71,7 @@ def test_nfiq2_of_no_print_is_no_value(nothing: Raster) -> None:
     assert load_measure("nfiq2").value(nothing) is None
 
 
-def test_a_quality_is_measured_soon_enough() -> None:
+def test_quality_is_measured_in_time() -> None:
     nfiq2 = load_measure("nfiq2")
     arch = picture(PRINTS / "arch.png")
 
@@ -81,7 +81,7 @@ def test_a_quality_is_measured_soon_enough() -> None:
     assert time.thread_time() - begun_s < 0.3
 
 
-def test_ridge_clarity_falls_with_everything_that_spoils_a_print() -> None:
+def test_ridge_clarity_falls_with_degradation() -> None:
     clarity = RidgeClarity()
     good = clarity.value(print_of())
 
@@ -106,7 +106,7 @@ def test_prints_are_counted(fingers: int) -> None:
         pytest.param((slice(60, 230), slice(64, 190), 90), id="a blot"),
     ],
 )
-def test_what_parts_a_print_does_not_make_two_fingers_of_it(spoil: tuple[slice, slice, int]) -> None:
+def test_divided_print_is_one_finger(spoil: tuple[slice, slice, int]) -> None:
     parted = print_of()
     rows, columns, grey = spoil
     parted.pixels[rows, columns] = np.where(parted.pixels[rows, columns] == 250, 250, grey)
@@ -115,7 +115,7 @@ def test_what_parts_a_print_does_not_make_two_fingers_of_it(spoil: tuple[slice, 
     assert (view.prints, view.dirt) == (1, 0)
 
 
-def test_two_fingers_are_two_however_they_lean() -> None:
+def test_two_tilted_fingers_are_two() -> None:
     upright = print_of(440, 400, fingers=2, size=(0.4, 0.44))
     leaning = Image.fromarray(upright.pixels).rotate(15, fillcolor=250)
 
@@ -123,13 +123,13 @@ def test_two_fingers_are_two_however_they_lean() -> None:
     assert analyse_image(Raster(np.asarray(leaning), 500)).prints == 2
 
 
-def test_noise_hides_no_print_and_is_none() -> None:
+def test_noise_is_no_print_and_hides_none() -> None:
     assert analyse_image(print_of(noise=60)).prints == 1
     assert analyse_image(print_of(noise=60, dark=250, light=250)).prints == 0
 
 
 @pytest.mark.parametrize("name", PRINT_SCORES)
-def test_a_real_print_is_one_print_without_dirt(name: str) -> None:
+def test_real_print_is_one_print_without_dirt(name: str) -> None:
     view = analyse_image(picture(PRINTS / f"{name}.png", resolution_ppi=250))  # by the width of their ridges
 
     assert (view.prints, view.dirt < 0.05) == (1, True)
@@ -158,7 +158,7 @@ def test_enrolment_asks_what_bsi_asks(
     assert required_minimum(asked, RidgeClarity()) is None
 
 
-def test_a_value_is_judged_by_the_configured_minimum() -> None:
+def test_configured_minimum_decides() -> None:
     asked = CaptureRequirements(FingerPosition.RIGHT_INDEX, CapturePurpose.VERIFICATION, 1, minimum=34)
     nfiq2 = load_measure("nfiq2")
     arch, loop = (
@@ -177,7 +177,7 @@ async def test_a_capture_names_its_measure() -> None:
         assert (found.measure, found.value, found.required_minimum) == (QualityMeasureName.NFIQ2, 33, 30)
 
 
-def test_where_nfiq2_is_not_installed_it_is_refused_and_auto_does_without(
+def test_missing_nfiq2_is_refused_unless_auto(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(quality, "find_spec", lambda _name: None)
@@ -192,14 +192,14 @@ def test_where_nfiq2_is_not_installed_it_is_refused_and_auto_does_without(
     assert ScannerSettings().quality == "auto"
 
 
-def test_the_extra_installs_what_the_error_names() -> None:
+def test_extra_installs_the_named_package() -> None:
     wanted = importlib.metadata.requires("borderpost-gateway") or []
     assert any(one.startswith("nbis-python") and 'extra == "nfiq2"' in one for one in wanted)
 
 
 @pytest.mark.parametrize("sensor", [Sensor(384, 290, 500), Sensor(256, 180, 385), Sensor(192, 192, 508)])
 @pytest.mark.parametrize("skin", [skin for skin in SkinCondition if skin is not SkinCondition.DIRTY])
-def test_grease_is_told_from_skin_of_any_sort_and_from_noise(skin: SkinCondition, sensor: Sensor) -> None:
+def test_grease_differs_from_skin_and_noise(skin: SkinCondition, sensor: Sensor) -> None:
     tangles = {
         dirty: analyse_image(
             Raster(np.array(render_touch(Finger(5).touch(condition=skin), sensor, dirty=dirty)), sensor.ppi)

@@ -1,4 +1,4 @@
-"""Finger image records: laid out as the standard says, read back, and read by a program of others."""
+"""Finger image records: layout of the standard, roundtrip, and another program's reading."""
 
 import hashlib
 import io
@@ -58,7 +58,7 @@ def record(encoding: ImageEncoding, inside: str = "none", quality: ImageQuality 
     return encode_attachments(found(quality), [encoding], inside)[0].content  # type: ignore[arg-type]
 
 
-def test_the_record_of_2005_is_laid_out_as_the_standard_says() -> None:
+def test_record_of_2005_has_the_standard_layout() -> None:
     data = record(ImageEncoding.FIR_2005)
 
     assert data[:8] == b"FIR\x00010\x00"
@@ -68,7 +68,7 @@ def test_the_record_of_2005_is_laid_out_as_the_standard_says() -> None:
     assert data[46:] == RASTER.pixels.tobytes()
 
 
-def test_the_record_of_2011_is_laid_out_as_the_standard_says() -> None:
+def test_record_of_2011_has_the_standard_layout() -> None:
     data = record(ImageEncoding.FIR_2011)
 
     assert data[:8] == b"FIR\x00020\x00"
@@ -83,7 +83,7 @@ def test_the_record_of_2011_is_laid_out_as_the_standard_says() -> None:
     assert data[62:] == RASTER.pixels.tobytes()
 
 
-def test_a_quality_that_a_record_cannot_name_does_not_stand_in_it() -> None:
+def test_other_measures_are_not_in_records() -> None:
     assert Record2005.decode(record(ImageEncoding.FIR_2005, quality=CLARITY)).views[0].quality == 254
     assert (
         Record2011.decode(record(ImageEncoding.FIR_2011, quality=CLARITY)).representations[0].qualities == ()
@@ -92,7 +92,7 @@ def test_a_quality_that_a_record_cannot_name_does_not_stand_in_it() -> None:
 
 @pytest.mark.parametrize("inside", ["wsq", "png"])
 @pytest.mark.parametrize("encoding", [ImageEncoding.FIR_2005, ImageEncoding.FIR_2011])
-def test_the_image_of_a_record_opens_by_itself(encoding: ImageEncoding, inside: str) -> None:
+def test_image_of_a_record_opens_alone(encoding: ImageEncoding, inside: str) -> None:
     read = decode(record(encoding, inside))
     data = read.views[0].data if isinstance(read, Record2005) else read.representations[0].data
 
@@ -118,9 +118,7 @@ def test_no_record_claims_a_certificate(resolution_ppi: int, bits_per_pixel: int
         (Impression.UNKNOWN, 0, 28),
     ],
 )
-def test_impressions_have_the_number_of_their_edition(
-    impression: Impression, in_2005: int, in_2011: int
-) -> None:
+def test_impression_numbers_of_each_edition(impression: Impression, in_2005: int, in_2011: int) -> None:
     raster = Raster(RASTER.pixels, 500, impression=impression)
     old, new = encode_attachments(
         found(raster=raster), [ImageEncoding.FIR_2005, ImageEncoding.FIR_2011], "none"
@@ -130,7 +128,7 @@ def test_impressions_have_the_number_of_their_edition(
     assert Record2011.decode(new.content).representations[0].impression == in_2011
 
 
-# Read back as written.
+# Roundtrip.
 
 compressed = st.sampled_from([Compression.WSQ, Compression.JPEG, Compression.JPEG2000, Compression.PNG])
 views = st.builds(
@@ -194,12 +192,12 @@ def fields_of(one: Representation) -> dict[str, Any]:
 
 
 @given(records_2005 | records_2011())
-def test_what_was_written_is_read_back(written: Record2005 | Record2011) -> None:
+def test_record_roundtrip(written: Record2005 | Record2011) -> None:
     assert decode(written.encode()) == written
 
 
 @pytest.mark.parametrize("depth_bits", [1, 4, 8, 16])
-def test_images_without_compression_have_the_size_of_their_pixels(depth_bits: int) -> None:
+def test_uncompressed_image_size_is_checked(depth_bits: int) -> None:
     compression = Compression.PACKED if depth_bits < 8 else Compression.NONE
     size = {1: 2, 4: 8, 8: 15, 16: 30}[depth_bits]
     written = Record2005(
@@ -257,7 +255,7 @@ def test_what_does_not_fit_is_named(record: Record2005 | Record2011, says: str) 
         record.encode()
 
 
-# Bytes that are no record.
+# Malformed records.
 
 SAMPLES = [
     Record2005(
@@ -284,7 +282,7 @@ SAMPLES = [
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=["2005", "2011"])
-def test_a_record_cut_anywhere_is_refused(sample: bytes) -> None:
+def test_truncated_record_is_refused(sample: bytes) -> None:
     for cut in range(len(sample)):
         with pytest.raises(RecordError):
             decode(sample[:cut])
@@ -293,7 +291,7 @@ def test_a_record_cut_anywhere_is_refused(sample: bytes) -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=["2005", "2011"])
-def test_no_bytes_give_anything_but_a_record_or_its_error(sample: bytes) -> None:
+def test_any_bytes_give_a_record_or_record_error(sample: bytes) -> None:
     chance = random.Random(19794)
     reads = 0
     for _ in range(MUTATIONS):
@@ -322,11 +320,11 @@ def test_no_bytes_give_anything_but_a_record_or_its_error(sample: bytes) -> None
     assert MUTATIONS / 20 < reads < MUTATIONS, "some are still records, most are not"
 
 
-# A program of others.
+# Another program.
 
 
 @pytest.mark.parametrize("inside", ["none", "wsq"])
-def test_the_package_iso19794_reads_our_record_of_2011(inside: str, tmp_path: Path) -> None:
+def test_package_iso19794_reads_the_record_of_2011(inside: str, tmp_path: Path) -> None:
     if not ORACLE.exists():
         pytest.skip("make .oracles/.ready installs the programs of others")
     file = tmp_path / "record.fir"

@@ -1,4 +1,4 @@
-"""The WSQ that we deliver: a decoder that shares nothing with the encoder reads the same picture from it."""
+"""WSQ images: an independent decoder reads the same picture."""
 
 import io
 from pathlib import Path
@@ -26,7 +26,7 @@ def rasters() -> list[Raster]:
 
 
 @pytest.mark.parametrize("raster", rasters(), ids=lambda raster: f"{raster.width_px}x{raster.height_px}")
-def test_another_decoder_reads_the_same_picture(raster: Raster) -> None:
+def test_other_decoder_reads_the_same_image(raster: Raster) -> None:
     data = to_wsq(raster)
 
     ours, _ = decoded(data)
@@ -41,7 +41,7 @@ def test_another_decoder_reads_the_same_picture(raster: Raster) -> None:
 
 
 @pytest.mark.parametrize("resolution_ppi", [500, 508, 1000])
-def test_the_comment_tells_the_resolution_there_is(resolution_ppi: int) -> None:
+def test_wsq_comment_has_the_resolution(resolution_ppi: int) -> None:
     _, comment = decoded(to_wsq(print_of(96, 96, resolution_ppi=resolution_ppi)))
 
     assert comment.startswith(b"NIST_COM")

@@ -1,4 +1,4 @@
-"""The NB-1010-U over USB/IP: asked again and again, and nothing that goes wrong is a dead end."""
+"""The NB-1010-U over USB/IP: polling, and recovery from every fault."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ class Nb1010TestDevice(Interface):
         self.picture = np.zeros((180, 256), np.uint8)
         self.heard: list[bytes] = []
         self.spoil: Callable[[list[bytes]], list[bytes]] = lambda packets: packets
-        """What becomes of an image's packets."""
+        """Modification of an image's packets."""
         self.unplugs_at: int | None = None
         self.mute = False
         self.pull = lambda: None
@@ -112,14 +112,14 @@ async def test_another_device_is_refused() -> None:
     assert (refused.value.cause, refused.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
 
 
-async def test_one_that_does_not_answer_is_reported() -> None:
+async def test_silent_scanner_is_reported() -> None:
     with pytest.raises(LinkError) as refused:
         async with rig(mute=True):
             pass
     assert (refused.value.cause, refused.value.action) == (Cause.NO_RESPONSE, Action.REPLUG)
 
 
-async def test_a_finger_is_noticed_when_it_comes_and_when_it_goes() -> None:
+async def test_finger_placement_and_lift_are_detected() -> None:
     async with rig() as nb:
         waiting = asyncio.ensure_future(nb.driver.wait_for_finger())
         async with asyncio.timeout(10):
@@ -142,7 +142,7 @@ def ends(packets: list[bytes]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("spoilt", [cut, ends])
-async def test_an_image_with_a_part_missing_is_taken_again(spoilt: Any) -> None:
+async def test_incomplete_image_is_captured_again(spoilt: Any) -> None:
     async with rig() as nb:
         nb.bench.covered = 0xF7
 
@@ -157,7 +157,7 @@ async def test_an_image_with_a_part_missing_is_taken_again(spoilt: Any) -> None:
         assert isinstance(nb.driver._output_queue.get_nowait(), BadFrame)
 
 
-async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
+async def test_missing_image_ends_the_placement() -> None:
     async with rig() as nb:
         nb.bench.covered = 0xF7
         nb.bench.spoil = ends
@@ -168,13 +168,13 @@ async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
         assert isinstance(await nb.driver.capture_image(), Raster)
 
 
-async def test_a_finger_that_goes_before_the_image_is_there_is_told() -> None:
+async def test_early_lift_is_reported() -> None:
     async with rig() as nb:
         nb.bench.spoil = ends
         assert await nb.driver.capture_image() == CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
 
 
-async def test_a_capture_by_command_called_off_in_its_middle_spoils_nothing_of_the_next() -> None:
+async def test_cancelled_capture_does_not_affect_the_next() -> None:
     async with rig() as nb, desk_of(nb) as desk:
         nb.bench.picture = print_of(256, 180, resolution_ppi=385).pixels
         nb.bench.covered = 0xF7
@@ -198,7 +198,7 @@ async def test_a_capture_by_command_called_off_in_its_middle_spoils_nothing_of_t
         assert (captured.width_px, captured.height_px, captured.resolution_ppi) == (256, 180, 385)
 
 
-async def test_a_refused_question_is_asked_again() -> None:
+async def test_refused_request_is_repeated() -> None:
     async with rig() as nb:
         nb.bench.covered = 0xF7
         nb.bench.answers.stall()
@@ -206,7 +206,7 @@ async def test_a_refused_question_is_asked_again() -> None:
         assert isinstance(await nb.driver.capture_image(), Raster)
 
 
-async def test_opening_and_closing_many_times_leaves_nothing() -> None:
+async def test_reopening_leaks_nothing() -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with rig() as nb:
         await nb.links.close()
@@ -216,7 +216,7 @@ async def test_opening_and_closing_many_times_leaves_nothing() -> None:
             await links.close()
 
 
-async def test_unplugged_at_any_command_it_ends_with_a_cause() -> None:
+async def test_unplugging_at_any_command_has_a_cause() -> None:
     async def live_until(command: int) -> None:
         async with rig(unplugs_at=command) as nb:
             nb.bench.covered = 0xF7
@@ -230,7 +230,7 @@ async def test_unplugged_at_any_command_it_ends_with_a_cause() -> None:
 
 
 @pytest.mark.parametrize("busy", [False, True])
-async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
+async def test_unplugging_ends_the_watch(busy: bool) -> None:
     async with rig() as nb, desk_of(nb) as desk:
         if busy:
             desk.ask()
@@ -241,7 +241,7 @@ async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
         assert time.monotonic() - before < 0.8
 
 
-async def test_waiting_for_a_finger_costs_next_to_nothing() -> None:
+async def test_cpu_cost_of_waiting_for_a_finger() -> None:
     async with rig() as nb, desk_of(nb) as desk:
         desk.ask()
         await desk.told(FeedbackCode.PLACE)

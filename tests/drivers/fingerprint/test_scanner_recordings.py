@@ -1,4 +1,4 @@
-"""Recordings of real scanners, played into our drivers through real libusb, give the expected pictures."""
+"""Recordings of real scanners, replayed to the drivers through real libusb: the expected pictures."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 RECORDINGS = Path("/usr/share/installed-tests/libfprint-2")
-"""Where Debian's libfprint-2-tests puts them."""
+"""Folder of Debian's libfprint-2-tests."""
 REPLAYS = int(os.environ.get("REPLAYS", "3"))
-"""How often each is played; `make test` says 50."""
+"""Number of replays of each; 50 in `make test`."""
 PROGRAM = Path(__file__).parent / "replay_program.py"
 IN_MEMORY = {"TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else {}
 """umockdev builds a tree of a hundred small files at each start."""
 SEED = 0x51EA2124
-"""What hid the images' keys when the recordings were made."""
+"""Seed of the images' keys in the recordings."""
 SCANNERS = {
     "uru4000-4500": ("uru4000", {"port": "usb:05ba:000a", "image_seed": SEED}),
     "uru4000-msv2": (
@@ -30,7 +30,7 @@ SCANNERS = {
 
 
 def replayed(recording: Path, name: str, runs: int, *trace: str) -> list[dict[str, Any]]:
-    """What each run had to say."""
+    """Return the report of each run."""
     driver, settings = SCANNERS[name]
     played = subprocess.run(
         [sys.executable, PROGRAM, recording, driver, json.dumps(settings), str(runs), *trace],
@@ -52,7 +52,7 @@ def replayed(recording: Path, name: str, runs: int, *trace: str) -> list[dict[st
 
 
 @pytest.mark.parametrize("name", SCANNERS)
-def test_every_replay_gives_the_expected_picture_pixel_for_pixel(name: str) -> None:
+def test_replay_gives_the_expected_pixels(name: str) -> None:
     runs = replayed(RECORDINGS / name, name, REPLAYS)
     assert [run["differing"] for run in runs] == [0] * REPLAYS
     assert all(run["simulated"] for run in runs)
@@ -70,7 +70,7 @@ def test_every_replay_gives_the_expected_picture_pixel_for_pixel(name: str) -> N
         ("nb1010", "NB-1010-U", None, None),
     ],
 )
-def test_a_recorded_scanner_says_who_it_is(
+def test_identity_of_a_recorded_scanner(
     name: str, model: str, serial_number: str | None, firmware: str | None
 ) -> None:
     identity = replayed(RECORDINGS / name, name, 1)[0]["identity"]
@@ -78,7 +78,7 @@ def test_a_recorded_scanner_says_who_it_is(
     assert (identity["serial_number"], identity["firmware"]) == (serial_number, firmware)
 
 
-def test_a_trace_of_ours_is_a_recording_that_plays_again(tmp_path: Path) -> None:
+def test_trace_is_a_playable_recording(tmp_path: Path) -> None:
     name = "uru4000-msv2"
     for file in ("device", "capture.png"):
         shutil.copy(RECORDINGS / name / file, tmp_path)

@@ -1,6 +1,6 @@
-"""Drivers and simulated scanners were written apart, from one description: together they take prints.
+"""Drivers with simulated scanners, which were written independently from one description.
 
-What goes wrong ends a capture with its reason, within 300 ms of its cause.
+A fault ends a capture with its reason, within 300 ms of its cause.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ MODELS = ("4500", "nb1010", "r503")
 
 @contextlib.asynccontextmanager
 async def desk_at(model: str, folder: Path, **settings: Any) -> AsyncIterator[ScannerFixture]:
-    """An opened driver that is watched, before a simulated scanner."""
+    """Open and watch a driver with a simulated scanner."""
     async with (
         simulated_scanner(model, folder, **settings) as rig,
         open_scanner(rig.driver, rig.links, rig) as desk,
@@ -38,7 +38,7 @@ async def desk_at(model: str, folder: Path, **settings: Any) -> AsyncIterator[Sc
 
 
 async def in_time(trial: Callable[[], Awaitable[float]]) -> None:
-    """The machine may be busy, but not three times: once at least it takes no longer than it may."""
+    """Check that at least one of three attempts is within the limit: the machine may be busy."""
     took = []
     while len(took) < 3:
         took.append(await trial())
@@ -53,7 +53,7 @@ def now_s() -> float:
 
 
 def seen_by_host(desk: ScannerFixture, model: str) -> Any:
-    """What lies on the glass, without what the protocol loses on the way."""
+    """Return the image on the platen, without the parts that the protocol loses."""
     image = np.array(desk.device.platen.sense())
     if model == "r503":
         return image >> 4
@@ -67,7 +67,7 @@ def seen_by_host(desk: ScannerFixture, model: str) -> Any:
 
 
 @pytest.mark.parametrize("model", [*USB_MODELS, "r503"])
-async def test_a_print_comes_out_as_it_lies_on_the_glass(model: str, tmp_path: Path) -> None:
+async def test_print_is_captured_pixel_for_pixel(model: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path) as desk:
         asked = desk.ask(position="left_thumb")
         await desk.told(FeedbackCode.PLACE)
@@ -86,7 +86,7 @@ async def test_a_print_comes_out_as_it_lies_on_the_glass(model: str, tmp_path: P
 
 
 async def reach(moment: str, desk: ScannerFixture) -> None:
-    """Bring a capture that was asked for to a moment."""
+    """Run a requested capture to a moment."""
     rig = desk.device
     await desk.told(FeedbackCode.PLACE)
     if moment == "waiting":
@@ -108,7 +108,7 @@ MOMENTS = pytest.mark.parametrize("moment", ["waiting", "on its way", "assessing
 
 @MOMENTS
 @pytest.mark.parametrize("model", MODELS)
-async def test_a_capture_is_called_off_at_any_moment(model: str, moment: str, tmp_path: Path) -> None:
+async def test_capture_is_cancelled_at_any_moment(model: str, moment: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path) as desk:
 
         async def trial() -> float:
@@ -132,7 +132,7 @@ async def test_a_capture_is_called_off_at_any_moment(model: str, moment: str, tm
 
 @MOMENTS
 @pytest.mark.parametrize("model", MODELS)
-async def test_a_scanner_is_unplugged_at_any_moment(model: str, moment: str, tmp_path: Path) -> None:
+async def test_scanner_unplugged_at_any_moment(model: str, moment: str, tmp_path: Path) -> None:
     async def trial() -> float:
         async with desk_at(model, tmp_path) as desk:
             asked = desk.ask(best_of=2)
@@ -198,7 +198,7 @@ async def test_two_fingers_are_one_too_many(model: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-async def test_a_dirty_sensor_is_to_be_wiped_and_fine_afterwards(model: str, tmp_path: Path) -> None:
+async def test_dirty_sensor_is_degraded_until_wiped(model: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path, minimum_quality=75) as desk:
         platen = desk.device.platen
         await asyncio.to_thread(platen.render_ahead, FINGER.touch(), dirty=True)

@@ -1,4 +1,4 @@
-"""Our drivers before our simulated scanners through the real libusb: prints, and plugs pulled anywhere."""
+"""Drivers with simulated scanners through the real libusb: prints, and unplugging at any transfer."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ UNPLUGS = 3
 
 
 class Program:
-    """The driver's process, and what it tells."""
+    """The driver's process with its reports."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -47,7 +47,7 @@ class Program:
         assert process.returncode == 0, "libusb has not crashed"
 
     async def told(self, what: str) -> Any:
-        """The next thing of that name; what comes before is passed over."""
+        """Return the next report of that name; others before it are skipped."""
         assert self._process.stdout
         async with asyncio.timeout(20):
             while line := await self._process.stdout.readline():
@@ -58,7 +58,7 @@ class Program:
 
 
 @pytest.mark.parametrize("model", QUICK)
-async def test_it_is_opened_again_after_every_unplug_and_captures_the_same(model: str) -> None:
+async def test_reopened_scanner_captures_the_same_image(model: str) -> None:
     chance = random.Random(f"a {model} under libusb")
     scanner = usb_scanner(model, **QUICK[model])
     scanner.platen.place(FINGER.touch())

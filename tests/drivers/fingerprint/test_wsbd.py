@@ -1,4 +1,4 @@
-"""The bridge to WS-BD services: locks, captures, what every status means, and a service that misbehaves."""
+"""WS-BD services: locks, captures, all statuses, and a faulty service."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ EDITIONS = pytest.mark.parametrize("edition", ["nist", "oasis"])
 
 @contextlib.asynccontextmanager
 async def service(**settings: Any) -> AsyncIterator[WsBdSimulator]:
-    """A service that runs, whose finger comes at once."""
+    """Start a service with an immediate finger."""
     quick = {"name": "lane-1/finger", "kind": "ws-bd", "port": 0, "finger_s": 0.0, "capture_s": 0.0}
     simulated = WsBdSettings(**quick | settings).build()
     assert isinstance(simulated, WsBdSimulator)
@@ -71,7 +71,7 @@ def let(desk: ScannerFixture, fault: str, **arguments: Any) -> None:
 
 
 def paths(desk: ScannerFixture) -> list[str]:
-    """What was asked, without the identifiers."""
+    """Return the requests, without identifiers."""
     return [f"{request.method} /{request.path.split('/')[1]}" for request in desk.device.server.request_count]
 
 
@@ -79,7 +79,7 @@ def paths(desk: ScannerFixture) -> list[str]:
 
 
 @EDITIONS
-async def test_register_lock_initialise_configure_capture_download(edition: str) -> None:
+async def test_capture_sequence_of_requests(edition: str) -> None:
     async with service(edition=edition) as simulated:
         async with opened(simulated, edition=edition, idle_poll_s=50) as desk:
             assert desk.identity.model == "Slap One"
@@ -107,7 +107,7 @@ async def test_register_lock_initialise_configure_capture_download(edition: str)
         assert (simulated.service.lock, simulated.service.sessions) == (None, set())
 
 
-async def test_what_is_said_of_a_capture_that_nobody_can_watch() -> None:
+async def test_events_without_finger_detection() -> None:
     async with wsbd() as desk:
         await desk.ask()
         await desk.ended()
@@ -122,7 +122,7 @@ async def test_what_is_said_of_a_capture_that_nobody_can_watch() -> None:
     ]
 
 
-async def test_configured_parameters_and_names_are_set_before_every_capture() -> None:
+async def test_parameters_are_set_before_every_capture() -> None:
     async with wsbd(
         positions=["right_four"],
         submodalities={"right_four": "rightSlap"},
@@ -144,14 +144,14 @@ async def test_the_best_of_several_captures() -> None:
         assert desk.device.service.captured == 3
 
 
-async def test_an_image_that_is_still_being_prepared_is_asked_for_again() -> None:
+async def test_image_in_preparation_is_polled() -> None:
     async with wsbd() as desk:
         let(desk, "preparing", times=3)
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
         assert paths(desk).count("GET /download") == 4
 
 
-async def test_a_capture_called_off_is_called_off_at_the_service_too() -> None:
+async def test_cancel_reaches_the_service() -> None:
     async with wsbd({"finger_s": None}) as desk:
         asking = desk.ask()
         await desk.told(FeedbackCode.PLACE)
@@ -169,7 +169,7 @@ async def test_a_capture_called_off_is_called_off_at_the_service_too() -> None:
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
-async def test_a_finger_that_never_comes_is_a_timeout() -> None:
+async def test_no_finger_is_a_timeout() -> None:
     async with wsbd({"finger_s": None}) as desk:
         asking = desk.ask(timeout_s=1)
         assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
@@ -186,7 +186,7 @@ async def test_a_finger_that_never_comes_is_a_timeout() -> None:
         ("sensor-timeout", CaptureOutcome.TIMED_OUT, None),
     ],
 )
-async def test_a_capture_that_fails_while_the_service_stands(
+async def test_failed_capture_of_a_working_service(
     fault: str, outcome: CaptureOutcome, reason: UnreadableReason | None
 ) -> None:
     async with wsbd() as desk:
@@ -198,7 +198,7 @@ async def test_a_capture_that_fails_while_the_service_stands(
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
-async def test_a_capture_that_somebody_at_the_service_calls_off() -> None:
+async def test_capture_cancelled_at_the_service() -> None:
     async with wsbd({"finger_s": None}) as desk:
         asking = desk.ask(best_of=3)
         while not desk.device.service.capturing:
@@ -213,7 +213,7 @@ async def test_a_capture_that_somebody_at_the_service_calls_off() -> None:
 # The lock.
 
 
-async def test_a_lock_that_another_has_is_waited_for() -> None:
+async def test_foreign_lock_is_waited_for() -> None:
     async with service() as simulated:
         simulated.service.lock = OTHER_CLIENT
         async with opened(simulated) as desk:
@@ -229,7 +229,7 @@ async def test_a_lock_that_another_has_is_waited_for() -> None:
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
-async def test_the_lock_is_stolen_by_command_with_a_reason() -> None:
+async def test_lock_is_stolen_by_command() -> None:
     async with service() as simulated:
         simulated.service.lock = OTHER_CLIENT
         async with opened(simulated, idle_poll_s=50) as desk:
@@ -239,7 +239,7 @@ async def test_the_lock_is_stolen_by_command_with_a_reason() -> None:
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
-async def test_the_lock_is_stolen_at_once_where_it_is_configured_so() -> None:
+async def test_lock_is_stolen_at_start_if_configured() -> None:
     async with service() as simulated:
         simulated.service.lock = OTHER_CLIENT
         async with opened(simulated, steal_lock="old software keeps it") as desk:
@@ -255,7 +255,7 @@ def test_no_lock_is_stolen_without_a_reason() -> None:
             DriverSettings(url="http://127.0.0.1", steal_lock=reason)
 
 
-async def test_a_lock_taken_away_at_rest_is_a_state_and_comes_back() -> None:
+async def test_lock_lost_at_rest_is_degraded() -> None:
     async with wsbd() as desk:
         let(desk, "lock-held", for_s=0.2)
         assert await desk.next_state() is StateCode.DEGRADED
@@ -263,7 +263,7 @@ async def test_a_lock_taken_away_at_rest_is_a_state_and_comes_back() -> None:
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
-async def test_a_lock_taken_away_in_a_capture_ends_it() -> None:
+async def test_lock_lost_in_a_capture_ends_it() -> None:
     async with wsbd({"finger_s": None}) as desk:
         asking = desk.ask()
         while not desk.device.service.capturing:
@@ -274,7 +274,7 @@ async def test_a_lock_taken_away_in_a_capture_ends_it() -> None:
         assert await desk.next_state() is not StateCode.BUSY
 
 
-# What keeps a service from working.
+# Faults of a service.
 
 
 @pytest.mark.parametrize(
@@ -285,9 +285,7 @@ async def test_a_lock_taken_away_in_a_capture_ends_it() -> None:
         ("service-dies", Cause.LINK_FAILED, Action.RESTART),
     ],
 )
-async def test_a_scanner_or_service_that_fails_in_a_capture_is_lost(
-    fault: str, cause: Cause, action: Action
-) -> None:
+async def test_failure_in_a_capture_is_a_lost_link(fault: str, cause: Cause, action: Action) -> None:
     async with wsbd() as desk:
         let(desk, fault)
         asking = desk.ask()
@@ -298,7 +296,7 @@ async def test_a_scanner_or_service_that_fails_in_a_capture_is_lost(
             await asking
 
 
-async def test_a_service_that_dies_at_rest_is_lost_and_opened_again_when_it_is_back() -> None:
+async def test_dead_service_is_reopened() -> None:
     async with service() as simulated:
         async with opened(simulated) as desk:
             let(desk, "service-dies", capturing=False)
@@ -313,20 +311,20 @@ async def test_a_service_that_dies_at_rest_is_lost_and_opened_again_when_it_is_b
         pytest.fail("it did not come back")
 
 
-async def test_a_service_that_has_forgotten_us_is_registered_with_anew() -> None:
+async def test_forgotten_session_is_registered_again() -> None:
     async with wsbd() as desk:
         let(desk, "session-forgotten")
         error = await desk.next(LinkError)
         assert (error.cause, error.action) == (Cause.LINK_FAILED, Action.WAIT)
 
 
-async def test_a_service_that_needs_to_be_initialised_again_is() -> None:
+async def test_service_is_initialised_again() -> None:
     async with wsbd(idle_poll_s=50) as desk:
         desk.device.service.initialised = False
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
-async def test_a_service_that_is_slow_is_lost_only_after_its_time() -> None:
+async def test_slow_service_is_lost_after_its_timeout() -> None:
     async with wsbd(timeout_s=0.5) as desk:
         let(desk, "slow", delay_s=0.05)
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
@@ -334,16 +332,16 @@ async def test_a_service_that_is_slow_is_lost_only_after_its_time() -> None:
         assert (await desk.next(LinkError)).cause is Cause.NO_RESPONSE
 
 
-async def test_what_is_no_xml_is_another_service() -> None:
+async def test_other_content_is_a_wrong_device() -> None:
     async with service() as simulated:
         simulated.service.inject(wsbd_fault("garbage"))
-        with pytest.raises(LinkError, match="no XML") as error:
+        with pytest.raises(LinkError, match="not XML") as error:
             async with opened(simulated):
                 pass
     assert error.value.cause is Cause.WRONG_DEVICE
 
 
-async def test_a_parameter_that_the_service_does_not_know_is_named() -> None:
+async def test_unknown_parameter_is_named() -> None:
     async with wsbd(parameters={"spoofDetection": True}) as desk:
         with pytest.raises(CommandRefusal, match="spoofDetection") as refused:
             await desk.ask()
@@ -351,7 +349,7 @@ async def test_a_parameter_that_the_service_does_not_know_is_named() -> None:
         assert "finger.capture_ended" not in words(desk.everything)
 
 
-async def test_a_format_that_is_not_read_is_named() -> None:
+async def test_unsupported_format_is_named() -> None:
     async with wsbd(parameters={"contentType": "application/octet-stream"}) as desk:
         asking = desk.ask()
         error = await desk.next(LinkError)
@@ -377,7 +375,7 @@ async def test_two_scanners_stay_apart() -> None:
         assert first.everything == []
 
 
-async def test_opening_and_closing_many_times_leaves_nothing() -> None:
+async def test_reopening_leaks_nothing() -> None:
     async with service() as simulated:
         for _ in range(200):
             links = LinkFactory()
@@ -388,7 +386,7 @@ async def test_opening_and_closing_many_times_leaves_nothing() -> None:
         assert simulated.service.sessions == set()
 
 
-async def test_a_service_may_answer_with_any_status_at_any_step() -> None:
+async def test_any_status_at_any_step() -> None:
     words_of_wsbd = [*WsBdStatus, "noSuchParamter", "splendid", ""]
 
     def answer_of(step: str, word: str) -> Any:
@@ -420,7 +418,7 @@ async def test_a_service_may_answer_with_any_status_at_any_step() -> None:
 # Results, configurations, images.
 
 
-def test_a_result_of_each_edition_is_read() -> None:
+def test_result_of_each_edition() -> None:
     for namespace in ("urn:oid:2.16.840.1.101.3.9.3.1", "http://docs.oasis-open.org/bioserv/ns/wsbd-1.0"):
         result = parse_result(
             f"""<?xml version="1.0"?><result xmlns="{namespace}" xmlns:i="x">
@@ -454,19 +452,19 @@ def test_a_result_of_each_edition_is_read() -> None:
         b'<?xml version="1.0" encoding="klingon"?><result/>',
     ],
 )
-def test_what_is_no_safe_result_is_refused(body: bytes) -> None:
+def test_unsafe_result_is_refused(body: bytes) -> None:
     with pytest.raises(ResultError):
         parse_result(body)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_no_bytes_give_anything_but_a_result_or_its_error(body: bytes) -> None:
+def test_any_bytes_give_a_result_or_result_error(body: bytes) -> None:
     for each in (body, b"<result><status>" + body + b"</status></result>"):
         with contextlib.suppress(ResultError):
             parse_result(each)
 
 
-def test_a_configuration_is_escaped_and_typed() -> None:
+def test_configuration_is_escaped_and_typed() -> None:
     body = configuration_body("nist", {"a<b": "c&d", "n": 3, "x": 0.5, "on": True}).decode()
 
     assert "<key>a&lt;b</key>" in body
@@ -476,7 +474,7 @@ def test_a_configuration_is_escaped_and_typed() -> None:
     assert '<value i:type="xs:boolean">true</value>' in body
 
 
-def test_every_status_of_the_sheet_means_something_to_a_technician() -> None:
+def test_every_status_has_an_error() -> None:
     assert len(WsBdStatus) == 16
     assert parse_status("noSuchParamter") is WsBdStatus.NO_SUCH_PARAMETER
     for word in [*WsBdStatus, "splendid"]:
@@ -485,7 +483,7 @@ def test_every_status_of_the_sheet_means_something_to_a_technician() -> None:
         assert error.how.endswith(".")
 
 
-def test_images_keep_their_pixels_and_tell_their_resolution() -> None:
+def test_images_keep_pixels_and_resolution() -> None:
     raster = print_of(200, 240)
 
     read = decode_raster(to_png(raster), "image/png", {}, 400)
@@ -515,6 +513,6 @@ async def test_wsq_is_not_read_from_a_network() -> None:
 
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "image/bmp", "image/tiff", "image/jp2"])
-def test_bytes_that_are_no_image_are_none(media_type: str) -> None:
+def test_malformed_image_is_none(media_type: str) -> None:
     for data in (b"", b"\xff\xa0", to_png(print_of(64, 64))[:200], b"II*\0" + bytes(40)):
         assert decode_raster(data, media_type, {}, 500) is None

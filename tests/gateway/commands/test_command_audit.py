@@ -28,7 +28,7 @@ def refusal(**changed: Any) -> CommandDecided:
 
 @dataclass
 class Book:
-    """What was recorded, by position."""
+    """Recorded events, with their positions."""
 
     records: list[tuple[Position, Any, str]] = field(default_factory=list)
 

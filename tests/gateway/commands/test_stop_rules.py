@@ -34,7 +34,7 @@ SCANNER = replace(
     target=Target(is_urgent=True),
     is_machine=False,
 )
-"""A device that nothing moves: its urgent command is no stop."""
+"""A device without movements: its urgent command is not a stop."""
 
 
 def test_stop_granted_by_name() -> None:

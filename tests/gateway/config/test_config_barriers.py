@@ -77,14 +77,14 @@ REFUSED = (
         "watchdog that is too slow",
         barrier("modbus-barrier", 'model = "wirenboard-6"\nport = "tcp://192.0.2.7"\nwatchdog_s = 5'),
         KEY,
-        "must not hang on this board",
+        "must not be wired to this board",
         "set the board's watchdog to 1 s at most",
     ),
     Refused(
         "nothing ends a pulse",
         barrier("modbus-barrier", 'model = "kmtronic-8"\nport = "/dev/serial/by-id/x"', INPUTS),
         KEY,
-        "must not hang on this board",
+        "must not be wired to this board",
         "nothing opens the board's relays again if the gateway dies",
     ),
     Refused(
@@ -100,14 +100,14 @@ REFUSED = (
         "LCUS without a position",
         barrier("serial-relay", 'model = "lcus"\nport = "/dev/x"\nrelays = 4\ntime_relay_s = 1'),
         KEY,
-        "nothing would sense the barrier",
-        "name that as `inputs_from`",
+        "position of the barrier would be unknown",
+        "write that as `inputs_from`",
     ),
     Refused(
         "Numato that latches",
         barrier("serial-relay", 'model = "numato"\nport = "/dev/x"\nrelays = 4\ninputs = 8'),
         KEY,
-        "must not hang on this board",
+        "must not be wired to this board",
         "nothing opens the board's relays again",
     ),
     Refused(
@@ -117,7 +117,7 @@ REFUSED = (
             'model = "gpio"\nchip = "/dev/gpiochip0"\noutputs = [1, 2, 3]\ninputs = [4, 5, 6, 7, 8, 9]',
         ).replace(BOARD, BOARD.replace("]\n", "] #!\n")),
         f"{KEY}.board",
-        "nothing is known to open a relay",
+        "no mechanism is known that opens a relay",
         "write `released_on_kill = true`",
     ),
     Refused(
@@ -128,7 +128,7 @@ REFUSED = (
             "released_on_kill = true",
         ),
         KEY,
-        "must not hang on this board",
+        "must not be wired to this board",
         "relay 2 is wired, and the board has relays 0 to 1",
     ),
     Refused(

@@ -1,4 +1,4 @@
-"""Commands to a real barrier, through everything: what counts is which frames its board was ever sent.
+"""Commands to a barrier, end to end, checked by the frames that its board received.
 
 The same path with a driver that only notes what it is told is in test_commands.py, a killed worker and the
 barrier itself in test_barrier_gateway.py.
@@ -45,7 +45,7 @@ async def site(gateway: GatewayFixture) -> AsyncIterator[ModbusSite]:
 
 
 async def decided(desk: Workstation, *reasons: CommandReason) -> list[CommandDecided]:
-    """What is recorded next, until all of these have been."""
+    """Return the next audit records, up to all of these reasons."""
     found: list[CommandDecided] = []
     async with asyncio.timeout(20):
         async for received in desk:
@@ -57,7 +57,7 @@ async def decided(desk: Workstation, *reasons: CommandReason) -> list[CommandDec
 
 
 async def moved(desk: Workstation, verb: str, **more: Any) -> CommandResult[MoveResult]:
-    """Ask as a person does whom a barrier has told that it moves too often: again."""
+    """Send a command, and repeat it while the rate limit refuses it."""
     while True:
         try:
             return await desk.command(BARRIER, verb, done=MoveResult, **more)
@@ -68,19 +68,14 @@ async def moved(desk: Workstation, verb: str, **more: Any) -> CommandResult[Move
 
 
 async def polled(site: ModbusSite, times: int = 5) -> None:
-    """Wait until the board has been asked so often for its inputs, by whoever has it now."""
+    """Wait until the board's inputs have been read `times` times."""
     mark = len(site.log)
     await site.log.until(lambda: len(site.log.after(mark).requests) >= times, within_s=20)
 
 
-async def test_a_gateway_killed_between_acceptance_and_writing_moves_nothing(
-    gateway: GatewayFixture, site: ModbusSite
-) -> None:
+async def test_killed_gateway_moves_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
     """Its worker wakes to find the command in its socket, and behind it the end."""
-    async with (
-        station_at(gateway) as desk,
-        StationClient(gateway.broker.port, "counter-1") as station,
-    ):
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         old = session_of(desk)
         worker = worker_of(gateway)
         worker.suspend()
@@ -96,14 +91,11 @@ async def test_a_gateway_killed_between_acceptance_and_writing_moves_nothing(
         assert site.log.output_writes == []
 
 
-async def test_what_waits_for_the_bus_when_everything_is_killed_is_never_written(
+async def test_command_waiting_for_the_bus_dies_with_the_kill(
     gateway: GatewayFixture, site: ModbusSite
 ) -> None:
     """The board is slow: the command is in the driver's hands, which reads before it writes."""
-    async with (
-        station_at(gateway) as desk,
-        StationClient(gateway.broker.port, "counter-1") as station,
-    ):
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         site.inject(SlowBus(delay_s=0.15))
         await polled(site, 2)
         asked = station.send("open", session_of(desk))
@@ -119,13 +111,10 @@ async def test_what_waits_for_the_bus_when_everything_is_killed_is_never_written
         assert len(site.log.actuations) == before <= 1
 
 
-async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_record(
+async def test_old_and_retained_commands_are_refused_and_recorded(
     gateway: GatewayFixture, site: ModbusSite
 ) -> None:
-    async with (
-        station_at(gateway) as desk,
-        StationClient(gateway.broker.port, "counter-1") as station,
-    ):
+    async with station_at(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         old = session_of(desk)
         refusals = {
             station.send("open", old, retain=True): CommandReason.RETAINED,
@@ -164,9 +153,7 @@ async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_recor
     assert len(site.log.actuations) == 1
 
 
-async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stolen(
-    gateway: GatewayFixture, site: ModbusSite
-) -> None:
+async def test_claim_excludes_others_until_stolen(gateway: GatewayFixture, site: ModbusSite) -> None:
     async with (
         station_at(gateway) as one,
         station_at(gateway, "counter-2") as two,
@@ -213,9 +200,7 @@ async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stol
     ]
 
 
-async def test_starting_reloading_and_stopping_write_nothing(
-    gateway: GatewayFixture, site: ModbusSite
-) -> None:
+async def test_start_reload_and_stop_write_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
     async with station_at(gateway) as desk:
         await polled(site)
         assert gateway.process is not None

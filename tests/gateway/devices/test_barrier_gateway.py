@@ -1,4 +1,4 @@
-"""A barrier and a whole gateway: broker, daemon, worker, board and boom are real or on a real wire."""
+"""A barrier and a whole gateway: broker, daemon and worker are real, board and boom are on a real link."""
 
 import asyncio
 import contextlib
@@ -67,27 +67,27 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def site(house: GatewayFixture) -> AsyncIterator[ModbusSite]:
-    """A barrier that a gateway has opened; its log is the witness."""
-    (house.folder / "roles.toml").write_text(ROLES)
-    house.extra = '[commands]\nroles_file = "roles.toml"\nmoves_every_s = 0.01\nmoves_per_min = 600\n'
+async def site(gateway: GatewayFixture) -> AsyncIterator[ModbusSite]:
+    """A barrier that a gateway has opened; its log is checked."""
+    (gateway.folder / "roles.toml").write_text(ROLES)
+    gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\nmoves_per_min = 600\n'
     async with ModbusSite.start() as site:
-        house.devices[BARRIER] = DEVICE.format(position=BARRIER, address=site.address)
-        house.write()
-        await house.start()
+        gateway.devices[BARRIER] = DEVICE.format(position=BARRIER, address=site.address)
+        gateway.write()
+        await gateway.start()
         yield site
-        assert await house.stop() == 0
+        assert await gateway.stop() == 0
 
 
 @contextlib.asynccontextmanager
-async def counter(house: GatewayFixture) -> AsyncIterator[Workstation]:
-    async with house.workstation(BARRIER, station="counter-1") as desk:
+async def counter(gateway: GatewayFixture) -> AsyncIterator[Workstation]:
+    async with gateway.workstation(BARRIER, station="counter-1") as desk:
         await until(lambda: desk.status(BARRIER).is_online and desk.last_value(BARRIER, "barrier.state"))
         yield desk
 
 
 async def as_soon_as_it_may(desk: Workstation, verb: str, **more: Any) -> CommandResult[Any]:
-    """Who ran before may have moved it just now, so a movement waits for two seconds after a start."""
+    """Send a command, and repeat it: after a start, movements are refused for two seconds."""
     for _ in range(100):
         with contextlib.suppress(CommandRejected):
             return await desk.command(BARRIER, verb, **more)
@@ -95,20 +95,18 @@ async def as_soon_as_it_may(desk: Workstation, verb: str, **more: Any) -> Comman
     raise AssertionError("it never may")
 
 
-def worker_of(house: GatewayFixture) -> psutil.Process:
-    assert house.process is not None
+def worker_of(gateway: GatewayFixture) -> psutil.Process:
+    assert gateway.process is not None
     (worker,) = (
         process
-        for process in psutil.Process(house.process.pid).children(recursive=True)
+        for process in psutil.Process(gateway.process.pid).children(recursive=True)
         if process.name() == BARRIER
     )
     return worker
 
 
-async def test_a_counter_lets_one_vehicle_through_knows_which_and_may_stop_it_at_once(
-    house: GatewayFixture, site: ModbusSite
-) -> None:
-    async with counter(house) as desk:
+async def test_counter_passes_one_vehicle_and_stops(gateway: GatewayFixture, site: ModbusSite) -> None:
+    async with counter(gateway) as desk:
         site.barrier.arrive(DriverBehaviour.WAITS, speed_mps=6)
         done = await as_soon_as_it_may(desk, "open", transaction="traveller-7", done=MoveResult)
         assert done.result is not None
@@ -141,17 +139,15 @@ async def test_a_counter_lets_one_vehicle_through_knows_which_and_may_stop_it_at
         assert sorted(times)[len(times) // 2] < 0.1
 
 
-async def test_a_worker_killed_between_acceptance_and_writing_moves_nothing(
-    house: GatewayFixture, site: ModbusSite
-) -> None:
-    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
+async def test_killed_worker_moves_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
+    async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         state = desk.status(BARRIER).state
         assert state is not None
         await asyncio.sleep(2)  # it may be moved from now on
         site.inject(BoardsHung())  # it senses before it writes, and gets no answer
         asked = station.send("open", state.session)
         await until(lambda: [one.state for one in station.answers_to(asked)] == [CommandState.ACCEPTED])
-        worker_of(house).kill()
+        worker_of(gateway).kill()
         ended = await station.end_of(asked)
         assert ended.reason in (CommandReason.WORKER_LOST, CommandReason.LINK_FAILED)
         site.clear_faults()
@@ -161,10 +157,10 @@ async def test_a_worker_killed_between_acceptance_and_writing_moves_nothing(
     assert site.log.output_writes == []
 
 
-async def test_an_emergency_is_acknowledged_by_a_person_through_the_gateway(
-    house: GatewayFixture, site: ModbusSite
+async def test_emergency_is_acknowledged_through_the_gateway(
+    gateway: GatewayFixture, site: ModbusSite
 ) -> None:
-    async with counter(house) as desk:
+    async with counter(gateway) as desk:
         site.inject(EmergencyActive())
         await until(lambda: (now := desk.status(BARRIER).state) and now.state is StateCode.DEGRADED)
         with pytest.raises(CommandRejected) as rejected:

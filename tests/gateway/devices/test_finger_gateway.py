@@ -1,4 +1,4 @@
-"""A print, from a workstation's command to its subscription; scanner, worker, disk and broker are real."""
+"""A print, from a workstation's command to its subscription; worker, disk and broker are real."""
 
 import asyncio
 import contextlib
@@ -53,27 +53,27 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def scanner(house: GatewayFixture) -> AsyncIterator[UsbScanner]:
+async def scanner(gateway: GatewayFixture) -> AsyncIterator[UsbScanner]:
     """A gateway that runs, with a scanner over USB/IP."""
     scanner = usb_scanner("4500")
     async with UsbIpBus() as bus:
         bus.connect("1-1", scanner)
-        (house.folder / "roles.toml").write_text(ROLES)
-        house.extra = COMMANDS
-        house.devices[POSITION] = DEVICE.format(
+        (gateway.folder / "roles.toml").write_text(ROLES)
+        gateway.extra = COMMANDS
+        gateway.devices[POSITION] = DEVICE.format(
             position=POSITION, driver="uru4000", port=bus.url("1-1"), more=MORE
         )
-        house.write()
-        await house.start()
+        gateway.write()
+        await gateway.start()
         yield scanner
-        if house.process is not None:
-            await house.stop()
+        if gateway.process is not None:
+            await gateway.stop()
         scanner.close()
 
 
 @contextlib.asynccontextmanager
-async def counter(house: GatewayFixture) -> AsyncIterator[Workstation]:
-    async with house.workstation(POSITION, station="counter-1") as desk:
+async def counter(gateway: GatewayFixture) -> AsyncIterator[Workstation]:
+    async with gateway.workstation(POSITION, station="counter-1") as desk:
         await until(lambda: desk.status(POSITION).is_online)
         yield desk
 
@@ -90,19 +90,17 @@ async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
     return found
 
 
-def on_disk(house: GatewayFixture) -> tuple[int, int]:
-    """How many events of travellers, and how many images, the outbox holds."""
-    file = house.folder / "state" / "outbox" / "outbox.db"
+def on_disk(gateway: GatewayFixture) -> tuple[int, int]:
+    """Return the numbers of traveller events and of images in the outbox."""
+    file = gateway.folder / "state" / "outbox" / "outbox.db"
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         events = connection.execute("SELECT count(*) FROM event WHERE type LIKE '%finger.%'").fetchone()
         images = connection.execute("SELECT count(*) FROM blob").fetchone()
     return events[0], images[0]
 
 
-async def test_a_print_is_asked_for_taken_delivered_and_gone(
-    house: GatewayFixture, scanner: UsbScanner
-) -> None:
-    async with counter(house) as desk:
+async def test_print_is_captured_delivered_and_deleted(gateway: GatewayFixture, scanner: UsbScanner) -> None:
+    async with counter(gateway) as desk:
         wanted = CaptureFinger(position="right_index", purpose="identification")
         asking = asyncio.create_task(
             desk.command(
@@ -113,7 +111,7 @@ async def test_a_print_is_asked_for_taken_delivered_and_gone(
         scanner.platen.place(FINGER.touch())
         events += await told(desk, CaptureEnded)
         done = await asking
-        await until(lambda: on_disk(house) == (0, 0))
+        await until(lambda: on_disk(gateway) == (0, 0))
 
     assert done.result.outcome is CaptureOutcome.CAPTURED
     assert [received.envelope.type.removeprefix("bgw.finger.") for received in events] == [
@@ -121,7 +119,7 @@ async def test_a_print_is_asked_for_taken_delivered_and_gone(
         "feedback.v1",
         "feedback.v1",
         "captured.v1",
-        "ended.v1",
+        "capture_ended.v1",
     ]
     assert {received.envelope.transaction for received in events} == {"t-1"}
     assert {received.envelope.provenance for received in events} == {Provenance.SIMULATED}
@@ -134,10 +132,8 @@ async def test_a_print_is_asked_for_taken_delivered_and_gone(
         assert picture.size == (384, 290)
 
 
-async def test_a_capture_is_called_off_by_whoever_asked_for_it(
-    house: GatewayFixture, scanner: UsbScanner
-) -> None:
-    async with counter(house) as desk:
+async def test_capture_is_cancelled_by_its_station(gateway: GatewayFixture, scanner: UsbScanner) -> None:
+    async with counter(gateway) as desk:
         asking = asyncio.create_task(desk.command(POSITION, "capture", timeout_s=20))
         await told(desk, FingerFeedback)
         await desk.command(POSITION, "cancel")
@@ -149,21 +145,21 @@ async def test_a_capture_is_called_off_by_whoever_asked_for_it(
         assert scanner.images == 0
 
 
-async def test_without_numpy_the_gateway_starts_and_says_which_extra_is_missing(
-    house: GatewayFixture,
+async def test_gateway_without_numpy_names_the_extra(
+    gateway: GatewayFixture,
 ) -> None:
-    without = house.folder / "without"
+    without = gateway.folder / "without"
     without.mkdir()
     (without / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\", name='numpy')")
-    house.path = (without,)
-    wire = await house.wire("lane-1/reader")
-    house.describe("lane-1/reader")
-    house.devices[POSITION] = DEVICE.format(
+    gateway.path = (without,)
+    wire = await gateway.wire("lane-1/reader")
+    gateway.describe("lane-1/reader")
+    gateway.devices[POSITION] = DEVICE.format(
         position=POSITION, driver="uru4000", port="usb:05ba:000a", more="image_seed = 1"
     )
-    house.write()
-    await house.start()
-    async with house.workstation(POSITION, "lane-1/reader") as desk:
+    gateway.write()
+    await gateway.start()
+    async with gateway.workstation(POSITION, "lane-1/reader") as desk:
         await until(lambda: desk.status("lane-1/reader").is_online)
         await wire.wait_for_host()
         await until(
@@ -174,4 +170,4 @@ async def test_without_numpy_the_gateway_starts_and_says_which_extra_is_missing(
     assert (state.cause, state.action) == (Cause.DRIVER_ERROR, Action.CONFIGURE)
     assert "needs the extra `fingerprint`" in state.text
     assert "install -e '.[fingerprint]'" in state.how
-    assert await house.stop() == 0
+    assert await gateway.stop() == 0

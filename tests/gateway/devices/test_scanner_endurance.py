@@ -1,4 +1,4 @@
-"""Scanners that are used all day and whose cables are pulled: online again every time, and nothing leaks.
+"""Endurance of scanners: many captures and unpluggings; online again every time, without leaks.
 
     BORDERPOST_CAPTURES=1000 BORDERPOST_UNPLUGS=300 pytest -s tests/gateway/devices/test_scanner_endurance.py
 
@@ -35,12 +35,12 @@ UNPLUGS = int(os.environ.get("BORDERPOST_UNPLUGS", "3"))
 POSITION = "lane-1/finger"
 QUICK = {"4500": {"exposure_s": 0.005}, "nb1010": {"row_s": 0.0}}
 REACH = {"4500": 60, "nb1010": 130}
-"""About so many transfers are two captures of one, or one of the other."""
+"""Approximate number of transfers of two captures of one model, or one of the other."""
 WARM = 5
-"""After so many captures a process has loaded what it will ever need."""
+"""Number of captures after which a process has loaded all its libraries."""
 MORE_MB = 4.0
 MANY = 50
-"""Fewer unplugs tell nothing of memory: a new thread's heap alone is that large."""
+"""Number of unpluggings from which memory is checked: the heap of a new thread alone is that large."""
 
 pytestmark = [
     pytest.mark.parametrize("model", QUICK),
@@ -50,7 +50,7 @@ pytestmark = [
 
 @dataclass
 class Size:
-    """What a process has of everything that can leak."""
+    """Resources of a process that can leak."""
 
     memory_mb: float
     descriptors: int
@@ -66,26 +66,28 @@ class Size:
 class Counter:
     """A scanner with a finger on it, in a worker process of its own."""
 
-    ward: WorkerFixture
+    worker_fixture: WorkerFixture
     scanner: UsbScanner
     opening: int
-    """How many transfers are between the plug and the scanner being online."""
+    """Number of transfers from plugging to online."""
     tickets: itertools.count = field(default_factory=lambda: itertools.count(1))
     pulled_s: float = 0.0
     told_after_s: list[float] = field(default_factory=list)
-    """From the plug being pulled to the answer of the capture that it ended."""
+    """Times from unplugging to the end of the capture, in seconds."""
 
     @property
     def process(self) -> psutil.Process:
-        return psutil.Process(self.ward.devices[POSITION]._pid)
+        return psutil.Process(self.worker_fixture.devices[POSITION]._pid)
 
     async def capture(self) -> CommandOutcome:
-        """One capture, answered; what was said meanwhile is let go."""
+        """Run one capture; its events are discarded."""
         ticket = next(self.tickets)
         call = Invocation.local()
-        assert self.ward.devices[POSITION].send_command(ticket, "capture", call, b'{"timeout_s": 20}')
-        outcome = await self.ward.notebook.outcome(ticket)
-        self.ward.notebook.events.clear()
+        assert self.worker_fixture.devices[POSITION].send_command(
+            ticket, "capture", call, b'{"timeout_s": 20}'
+        )
+        outcome = await self.worker_fixture.notebook.outcome(ticket)
+        self.worker_fixture.notebook.events.clear()
         return outcome
 
     async def captured(self) -> None:
@@ -100,7 +102,7 @@ class Counter:
             outcome = await self.capture()
         if outcome.state is CommandState.FAILED:
             self.told_after_s.append(asyncio.get_running_loop().time() - self.pulled_s)
-        await self.ward.notebook.state(StateCode.NO_DEVICE)
+        await self.worker_fixture.notebook.state(StateCode.NO_DEVICE)
 
     async def back(self) -> None:
         """Put the plug in, and capture as soon as that can be done."""
@@ -108,7 +110,7 @@ class Counter:
         async with asyncio.timeout(20):
             while (await self.capture()).state is not CommandState.DONE:
                 await asyncio.sleep(0.01)
-        self.ward.notebook.states.clear()
+        self.worker_fixture.notebook.states.clear()
 
     def cable(self, plugged: bool) -> None:
         if not plugged:
@@ -116,7 +118,7 @@ class Counter:
 
 
 @pytest.fixture
-async def counter(ward: WorkerFixture, model: str) -> AsyncIterator[Counter]:
+async def counter(worker_fixture: WorkerFixture, model: str) -> AsyncIterator[Counter]:
     scanner = usb_scanner(model, **QUICK[model])
     scanner.platen.place(FINGER.touch())
     async with UsbIpBus() as bus:
@@ -124,12 +126,12 @@ async def counter(ward: WorkerFixture, model: str) -> AsyncIterator[Counter]:
         settings = {"port": bus.url("1-1"), "quality": "ridge_clarity"}
         # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
         patient = WorkerLimits(heartbeat_timeout_s=20, stop_timeout_s=5)
-        await ward.device(POSITION, driver_of(model), settings=settings, limits=patient)
-        await ward.notebook.state(StateCode.ONLINE)
-        counter = Counter(ward, scanner, scanner.transfers)
+        await worker_fixture.device(POSITION, driver_of(model), settings=settings, limits=patient)
+        await worker_fixture.notebook.state(StateCode.ONLINE)
+        counter = Counter(worker_fixture, scanner, scanner.transfers)
         scanner.on_cable.append(counter.cable)
         yield counter
-        await ward.devices[POSITION].stop()
+        await worker_fixture.devices[POSITION].stop()
         scanner.close()
 
 
@@ -159,7 +161,7 @@ async def test_captures_in_a_row(counter: Counter, model: str) -> None:
     assert unchanged(before, halfway, after)
 
 
-async def test_unplugged_at_any_transfer_it_is_online_again(counter: Counter, model: str) -> None:
+async def test_online_again_after_unplugging_at_any_transfer(counter: Counter, model: str) -> None:
     chance = random.Random(f"unplugs of a {model}")
     for _ in range(WARM):
         await counter.captured()

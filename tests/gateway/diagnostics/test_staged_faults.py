@@ -48,7 +48,7 @@ STAGED = {
     "dirty/reader": ("sensor_dirty", "5 of 12 reads failed: the glass is probably dirty", "soft, dry cloth"),
     "dirty/finger": (
         "sensor_dirty",
-        "Something else than a finger is on the scanner's glass.",
+        "Something other than a finger is on the scanner's platen.",
         "soft, dry cloth",
     ),
     "cable/reader": ("cable_dying", "disconnected 3 times", "Replace the cable"),

@@ -1,4 +1,4 @@
-"""Simulated boards and the real ones' code on them."""
+"""Simulated boards, and the drivers' boards connected to them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSi
 from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
 
 WITHIN_S = 0.25
-"""How long to wait for an answer that does not come, in seconds; for one that does, as long as may be."""
+"""Time limit for a response that does not come, in seconds; other responses have a longer one."""
 WATCHED = {"model": "generic", "watchdog_address": 8, "watchdog_unit_s": 0.1}
 """A board with a watchdog, quick enough for a test: units of a tenth of a second."""
 MAP_KEYS = {
@@ -34,7 +34,7 @@ _SETTINGS: TypeAdapter[AnyModbusBoard] = TypeAdapter(AnyModbusBoard)
 
 
 def setup_frames(board: dict[str, Any]) -> list[str]:
-    """What whoever sets a board up has written to it."""
+    """Return the frames that set a board up."""
     match board:
         case {"model": "wirenboard-6"}:
             return ["0600080001"]
@@ -44,7 +44,7 @@ def setup_frames(board: dict[str, Any]) -> list[str]:
 
 
 def simulated(board: dict[str, Any]) -> dict[str, Any]:
-    """The settings of the simulator for such a board."""
+    """Return the simulator's settings for such a board."""
     wired = {"waveshare-8": 8, "wirenboard-6": 7, "kmtronic-8": 0, "generic": board.get("inputs", 8)}
     settings: dict[str, Any] = {
         "model": board["model"],
@@ -58,7 +58,7 @@ def simulated(board: dict[str, Any]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def site_of(board: dict[str, Any], path: Path | None = None) -> AsyncIterator[ModbusSite]:
-    """A site with such a board, set up as it must be."""
+    """Start a site with such a board, set up correctly."""
     settings = SiteSettings.model_validate(
         {"path": path, "quiet_s": None if path is None else 0.02, "boards": [simulated(board)]}
     )
@@ -68,7 +68,7 @@ async def site_of(board: dict[str, Any], path: Path | None = None) -> AsyncItera
 
 
 def configure(site: ModbusSite, *pdus: str) -> None:
-    """Write to the board as somebody else would; what it says of that is not logged as ours."""
+    """Write to the board as another host; its response is not logged as the driver's."""
     for pdu in pdus:
         assert DirectConnection(site.bus).request(1, bytes.fromhex(pdu)) is not None
 

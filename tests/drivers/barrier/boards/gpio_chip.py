@@ -1,4 +1,4 @@
-"""A GPIO chip for a program under umockdev's preload library: what Linux answers, over its ioctl socket.
+"""A GPIO chip for a program under umockdev's preload library, with Linux's responses on its ioctl socket.
 
 Linux hands out a new descriptor for the lines that are taken, which nobody can make in another process. So
 the program opens some nodes of ours beforehand, tells their descriptors, and is given one of those. When it
@@ -31,13 +31,13 @@ CHIP_INFO, LINE_INFO, GET_LINES, GET_VALUES, SET_VALUES = (
 ACTIVE_LOW, OUTPUT = 1 << 1, 1 << 3
 OUTPUT_VALUES = 2
 _LINES_AT = 256 + 32 + 272
-"""Where the number of lines stands in a request for lines, after offsets, consumer and configuration."""
+"""Offset of the number of lines in a request for lines, after offsets, consumer and configuration."""
 _FD_AT = _LINES_AT + 28
 
 
 @dataclass
 class Taken:
-    """Lines that somebody holds."""
+    """Requested lines."""
 
     offsets: tuple[int, ...]
     output: bool
@@ -46,7 +46,7 @@ class Taken:
 
 @dataclass
 class GpioChip:
-    """A chip with `lines` lines. Outputs fall to low when they are given back, as on a chip that does so."""
+    """A chip with `lines` lines. Outputs go low on release, as on chips that do so."""
 
     lines: int = 16
     label: str = "pinctrl-test"
@@ -179,5 +179,5 @@ Answering = Callable[[str, Caller, int, int], Awaitable[None]]
 
 
 def spare_descriptors() -> dict[int, str]:
-    """In the program: nodes that may become lines, opened; by descriptor."""
+    """In the program: open nodes that may become lines; return them by descriptor."""
     return {os.open(f"/dev/gpiolines{n}", os.O_RDWR): f"gpiolines{n}" for n in range(SPARE_NODES)}

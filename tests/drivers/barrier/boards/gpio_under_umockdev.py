@@ -1,4 +1,4 @@
-"""What a program under umockdev's preload does with the board: a line of JSON in, a line of JSON out.
+"""Program with a GPIO board under umockdev's preload: a line of JSON in, a line of JSON out.
 
 In: [what, argument...]; out: what came of it, or {"error": cause, "text": ..., "how": ...}.
 """

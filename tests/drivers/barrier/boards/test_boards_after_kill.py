@@ -1,4 +1,4 @@
-"""What becomes of a pulse whose process is killed: what each board says of that is so, in real processes."""
+"""Pulses whose process is killed: each board ends them as declared, in real processes."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ asyncio.run(main())
 
 
 async def killed_in_a_pulse(settings: dict[str, Any], kind: str = "modbus", pulse_s: float = 1.0) -> None:
-    """A process opens the board, closes a relay, and is killed as soon as that is done."""
+    """Open the board in a process, close a relay, and kill the process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -62,9 +62,7 @@ async def killed_in_a_pulse(settings: dict[str, Any], kind: str = "modbus", puls
     [({"model": "waveshare-8"}, Cause.PULSE_ENDED), (WATCHED, Cause.WATCHDOG)],
     ids=["timed", "watched"],
 )
-async def test_a_board_that_may_carry_a_barrier_opens_its_relay_by_itself(
-    board: dict[str, Any], ended_by: Cause
-) -> None:
+async def test_suitable_board_opens_its_relay_after_a_kill(board: dict[str, Any], ended_by: Cause) -> None:
     async with site_of(board) as site:
         await killed_in_a_pulse({**board, "port": f"tcp://{site.address}"})
         await site.log.until(lambda: len(site.log.contacts) == 2)
@@ -74,7 +72,7 @@ async def test_a_board_that_may_carry_a_barrier_opens_its_relay_by_itself(
         assert len(site.log.output_writes) == 1
 
 
-async def test_a_board_that_says_that_nothing_ends_its_pulses_keeps_its_relay_closed(tmp_path: Path) -> None:
+async def test_board_without_pulse_end_keeps_its_relay_closed(tmp_path: Path) -> None:
     given = {"model": "numato", "port": str(tmp_path / "board"), "relays": 4}
     assert NumatoSettings.model_validate(given).build(LinkFactory()).pulse_end is PulseEnd.NONE
     timeline = RealClock()

@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
 
 
 class Program:
-    """The program that has the board."""
+    """The program with the board."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -88,7 +88,7 @@ async def test_inputs_relays_and_pulses() -> None:
         assert await program.tell("open") == ["pinctrl-test", False]
 
 
-async def test_relays_that_close_at_low_are_high_from_the_start() -> None:
+async def test_active_low_relays_start_high() -> None:
     async with GpioChip(label="gpio-sim.0") as chip, program_at(chip, outputs_active="low") as program:
         assert await program.tell("open") == ["gpio-sim.0", True]
         assert chip.levels[3:6] == [True] * 3
@@ -97,7 +97,7 @@ async def test_relays_that_close_at_low_are_high_from_the_start() -> None:
         await program.tell("close")
 
 
-async def test_the_lines_of_a_program_that_is_killed_are_given_back() -> None:
+async def test_kill_releases_the_lines() -> None:
     async with GpioChip() as chip, program_at(chip) as program:
         await program.tell("open")
         await program.tell("pulse_relay", 0, 60)
@@ -106,7 +106,7 @@ async def test_the_lines_of_a_program_that_is_killed_are_given_back() -> None:
         await chip.until(lambda: not chip.levels[3])
 
 
-async def test_the_barrier_driver_senses_and_stops() -> None:
+async def test_barrier_driver_reads_and_stops() -> None:
     wired = {"doors": [{"open": 0, "stop": 2, "open_limit": 0, "closed_limit": 1}], "emergency": 2}
     async with GpioChip() as chip, program_at(chip, inputs_active="high") as program:
         chip.levels[9] = chip.levels[10] = True  # at its closed limit, no emergency
@@ -116,7 +116,7 @@ async def test_the_barrier_driver_senses_and_stops() -> None:
         assert chip.log == [(5, True), (5, False)]
 
 
-async def test_what_keeps_the_lines_from_being_taken_has_a_remedy() -> None:
+async def test_unavailable_lines_have_a_remedy() -> None:
     async with GpioChip() as chip:
         async with program_at(chip) as holder:
             await holder.tell("open")
@@ -148,7 +148,7 @@ async def test_what_is_no_chip_has_a_remedy(chip: str, cause: Cause) -> None:
     assert "`chip`" in error.value.how
 
 
-async def test_without_the_library_the_extra_is_named(mocker: MockerFixture) -> None:
+async def test_missing_library_names_the_extra(mocker: MockerFixture) -> None:
     mocker.patch.dict(sys.modules, {"gpiod": None})
     with pytest.raises(LinkError) as error:
         await GpioBoard(GpioBoardSettings.model_validate(SETTINGS), LinkFactory()).open()
@@ -163,12 +163,12 @@ async def test_without_the_library_the_extra_is_named(mocker: MockerFixture) -> 
         ({"chip": "gpiochip0"}, "pattern"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         GpioBoardSettings.model_validate({**SETTINGS, **settings})
 
 
-def test_what_ends_a_pulse_is_what_the_configuration_states() -> None:
+def test_pulse_end_is_as_configured() -> None:
     stated = GpioBoardSettings.model_validate(SETTINGS).build(LinkFactory())
     assert (stated.pulse_end, stated.release_timeout_s) == (PulseEnd.WATCHDOG, 0.1)
     given = {**SETTINGS, "released_on_kill": False, "time_relay_s": 0.9}

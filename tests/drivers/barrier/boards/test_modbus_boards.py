@@ -1,4 +1,4 @@
-"""Boards on Modbus: a pulse is one frame, ends whatever happens, and no board is used that cannot end it."""
+"""Boards on Modbus: a pulse is one frame and ends in every case; other boards are refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -70,21 +70,21 @@ async def failed(doing: Any) -> LinkError:
 # Every board.
 
 
-async def test_opening_asks_and_writes_nothing(rig: Rig) -> None:
+async def test_opening_only_reads(rig: Rig) -> None:
     site, _ = rig
     ours = [frame for frame in site.log.requests if frame.connection > 0]
     assert ours
     assert {frame.effect for frame in ours} == {Effect.NONE}
 
 
-async def test_inputs_and_relays_are_where_they_are(rig: Rig) -> None:
+async def test_inputs_and_relays_at_their_addresses(rig: Rig) -> None:
     _, board = rig
     assert (await board.read_inputs())[:7] == AT_REST[:7]
     assert await board.read_relays() == (False,) * board.relays
     assert len(await board.read_inputs()) == board.inputs
 
 
-async def test_a_pulse_is_one_frame_that_closes_and_the_relay_opens_again(rig: Rig) -> None:
+async def test_pulse_is_one_frame_and_ends(rig: Rig) -> None:
     site, board = rig
     await board.pulse_relay(2, 0.3)
     assert (await board.read_relays())[2]
@@ -95,7 +95,7 @@ async def test_a_pulse_is_one_frame_that_closes_and_the_relay_opens_again(rig: R
     assert len(site.log.actuations) == 1
 
 
-async def test_two_pulses_at_a_time_end_each_in_its_own(rig: Rig) -> None:
+async def test_two_pulses_end_separately(rig: Rig) -> None:
     site, board = rig
     await board.pulse_relay(0, 0.4)
     await board.pulse_relay(1, 0.1)
@@ -108,7 +108,7 @@ async def test_two_pulses_at_a_time_end_each_in_its_own(rig: Rig) -> None:
     ]
 
 
-async def test_a_release_opens_all_and_nothing_is_said_when_the_pulse_would_have_ended(rig: Rig) -> None:
+async def test_release_opens_all_and_cancels_pulse_ends(rig: Rig) -> None:
     site, board = rig
     await board.pulse_relay(0, 0.2)
     await board.pulse_relay(1, 0.2)
@@ -121,7 +121,7 @@ async def test_a_release_opens_all_and_nothing_is_said_when_the_pulse_would_have
     assert len(site.log.actuations) == 3
 
 
-async def test_a_release_overtakes_and_calls_off_the_pulses_that_wait(rig: Rig) -> None:
+async def test_release_cancels_waiting_pulses(rig: Rig) -> None:
     site, board = rig
     site.inject(SlowBus(delay_s=0.1))
     before = len(site.log.requests)
@@ -136,7 +136,7 @@ async def test_a_release_overtakes_and_calls_off_the_pulses_that_wait(rig: Rig) 
     assert not site.log.actuations
 
 
-async def test_a_stop_waits_for_one_request_at_most(rig: Rig) -> None:
+async def test_stop_waits_for_one_request_at_most(rig: Rig) -> None:
     site, board = rig
     site.inject(SlowBus(delay_s=0.05))
     before = len(site.log.requests)
@@ -148,7 +148,7 @@ async def test_a_stop_waits_for_one_request_at_most(rig: Rig) -> None:
         one.cancel()
 
 
-async def test_what_the_board_will_not_do_is_refused(rig: Rig) -> None:
+async def test_refusal_of_the_board_is_raised(rig: Rig) -> None:
     site, board = rig
     site.inject(ExceptionReply(code=6, of="writes"))
     with pytest.raises(BoardRefused, match="busy"):
@@ -158,7 +158,7 @@ async def test_what_the_board_will_not_do_is_refused(rig: Rig) -> None:
     assert len(site.log.output_writes) == 1
 
 
-async def test_a_pulse_refused_while_another_goes_on_leaves_no_relay_closed(rig: Rig) -> None:
+async def test_refused_pulse_during_another_closes_nothing(rig: Rig) -> None:
     site, board = rig
     await board.pulse_relay(0, 0.3)
     site.inject(ExceptionReply(code=6, of="writes"))
@@ -168,7 +168,7 @@ async def test_a_pulse_refused_while_another_goes_on_leaves_no_relay_closed(rig:
     assert not any(await board.read_relays())
 
 
-async def test_what_failed_in_the_doing_is_not_called_refused(rig: Rig) -> None:
+async def test_failure_is_not_a_refusal(rig: Rig) -> None:
     site, board = rig
     site.inject(ExceptionReply(code=4, acts=True, of="writes"))
     error = await failed(board.pulse_relay(0, 0.1))
@@ -178,7 +178,7 @@ async def test_what_failed_in_the_doing_is_not_called_refused(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
-async def test_a_pulse_without_an_answer_is_on_the_wire_once_and_ends(name: str, path: Path | None) -> None:
+async def test_pulse_without_response_is_sent_once_and_ends(name: str, path: Path | None) -> None:
     async with (
         site_of(BOARDS[name], path) as site,
         opened(site, BOARDS[name], response_timeout_s=WITHIN_S) as board,
@@ -191,7 +191,7 @@ async def test_a_pulse_without_an_answer_is_on_the_wire_once_and_ends(name: str,
 
 
 @pytest.mark.parametrize("name", BOARDS)
-async def test_a_pulse_ends_though_the_cable_is_pulled(name: str) -> None:
+async def test_pulse_ends_after_unplugging(name: str) -> None:
     async with site_of(BOARDS[name]) as site, opened(site, BOARDS[name]) as board:
         await board.pulse_relay(0, 0.4)
         site.inject(Unplug())
@@ -203,7 +203,7 @@ async def test_a_pulse_ends_though_the_cable_is_pulled(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["watched", "packed", "wirenboard"])
-async def test_closing_opens_what_we_keep_closed(name: str) -> None:
+async def test_closing_opens_relays_of_pulses(name: str) -> None:
     async with site_of(BOARDS[name]) as site:
         async with opened(site, BOARDS[name]) as board:
             await board.pulse_relay(0, 5)
@@ -213,7 +213,7 @@ async def test_closing_opens_what_we_keep_closed(name: str) -> None:
         assert len(site.log.output_writes) == 2
 
 
-async def test_a_board_that_times_its_pulses_is_told_nothing_at_the_end() -> None:
+async def test_board_timed_pulse_needs_no_second_frame() -> None:
     async with site_of(WAVESHARE) as site:
         async with opened(site, WAVESHARE) as board:
             await board.pulse_relay(0, 0.1)
@@ -224,7 +224,7 @@ async def test_a_board_that_times_its_pulses_is_told_nothing_at_the_end() -> Non
 # Relays that do not open.
 
 
-async def test_a_lost_word_that_a_relay_is_open_is_asked_for_once_more_for_all(path: Path | None) -> None:
+async def test_lost_confirmation_opens_all_once_more(path: Path | None) -> None:
     async with site_of(WATCHED, path) as site, opened(site, WATCHED, response_timeout_s=WITHIN_S) as board:
         await board.pulse_relay(0, 0.1)
         site.inject(LostReply(of="writes"))
@@ -233,7 +233,7 @@ async def test_a_lost_word_that_a_relay_is_open_is_asked_for_once_more_for_all(p
         assert len(await board.read_inputs()) == 8
 
 
-async def test_a_relay_that_does_not_open_is_left_to_the_watchdog(tmp_path: Path) -> None:
+async def test_stuck_relay_is_left_to_the_watchdog(tmp_path: Path) -> None:
     async with (
         site_of(WATCHED, tmp_path / "board") as site,
         opened(site, WATCHED, response_timeout_s=0.1) as board,
@@ -256,7 +256,7 @@ async def test_a_relay_that_does_not_open_is_left_to_the_watchdog(tmp_path: Path
         assert len(site.log.requests) == said
 
 
-async def test_a_relay_that_somebody_else_has_closed_must_open_first() -> None:
+async def test_relay_closed_by_others_must_open_first() -> None:
     async with site_of(WATCHED) as site:
         configure(site, "050003ff00")
         links = LinkFactory()
@@ -266,7 +266,7 @@ async def test_a_relay_that_somebody_else_has_closed_must_open_first() -> None:
     assert error.action is Action.WAIT
 
 
-# Boards that are not set as they must be.
+# Boards with a wrong setup.
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ async def test_a_relay_that_somebody_else_has_closed_must_open_first() -> None:
         (WATCHED, "06000800ff", "waits 25.5 seconds", "Write 10 to holding register 8"),
     ],
 )
-async def test_a_board_set_up_wrongly_is_refused_with_a_remedy(
+async def test_wrong_setup_is_refused_with_a_remedy(
     board: dict[str, Any], written: str, text: str, remedy: str
 ) -> None:
     async with site_of(board) as site:
@@ -296,27 +296,27 @@ async def test_a_board_set_up_wrongly_is_refused_with_a_remedy(
 
 
 @pytest.mark.parametrize("board", [WAVESHARE, WIRENBOARD, {**TIMED, "input_address": 900}])
-async def test_another_board_is_known_by_what_it_does_not_tell(board: dict[str, Any]) -> None:
+async def test_other_board_is_detected_by_missing_registers(board: dict[str, Any]) -> None:
     async with site_of({"model": "kmtronic-8"}) as site:
         links = LinkFactory()
         error = await failed(board_for(site, board, links).open())
         await links.close()
     assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
-    assert "does not tell" in error.text
+    assert "does not return" in error.text
 
 
 @pytest.mark.parametrize(
     ("code", "cause"),
     [(2, Cause.WRONG_DEVICE), (4, Cause.DEVICE_FAULT), (6, Cause.NO_RESPONSE), (11, Cause.NO_RESPONSE)],
 )
-async def test_why_a_board_does_not_tell_is_told_apart(code: int, cause: Cause) -> None:
+async def test_read_failures_have_different_causes(code: int, cause: Cause) -> None:
     async with site_of(WAVESHARE) as site, opened(site, WAVESHARE) as board:
         site.inject(ExceptionReply(code=code))
         assert (await failed(board.read_inputs())).cause is cause
         assert await board.read_inputs() == AT_REST
 
 
-async def test_identity_is_what_the_board_tells() -> None:
+async def test_identity_is_read_from_the_board() -> None:
     async with site_of(WAVESHARE) as site:
         links = LinkFactory()
         board = board_for(site, WAVESHARE, links)
@@ -329,10 +329,10 @@ async def test_identity_is_what_the_board_tells() -> None:
         await links.close()
 
 
-# KMtronic: nothing ends a pulse there but what is wired behind it.
+# KMtronic: only a time relay behind it ends a pulse.
 
 
-async def test_a_board_that_nothing_stops_says_so_unless_a_time_relay_is_behind_it(path: Path | None) -> None:
+async def test_pulse_end_needs_a_time_relay(path: Path | None) -> None:
     plain = {"model": "kmtronic-8"}
     async with site_of(plain, path) as site, opened(site, plain) as board:
         assert board.pulse_end is PulseEnd.NONE
@@ -358,7 +358,7 @@ async def test_a_board_that_nothing_stops_says_so_unless_a_time_relay_is_behind_
         ({**WIRENBOARD, "watchdog_s": 0}, "greater than or equal to 1"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], remedy: str) -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(AnyModbusBoard).validate_python({"port": "tcp://board", **settings})
     assert remedy in str(refused.value)
@@ -367,7 +367,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: s
 # Two boards on one wire.
 
 
-async def test_relays_of_one_board_and_inputs_of_another_on_one_line(path: Path | None) -> None:
+async def test_two_boards_on_one_line(path: Path | None) -> None:
     settings = SiteSettings.model_validate(
         {
             "path": path,

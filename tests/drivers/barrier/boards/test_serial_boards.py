@@ -1,4 +1,4 @@
-"""Numato and LCUS: no command twice, the answer its own, and what nothing ends is said to be so."""
+"""Numato and LCUS: no command twice, each response for its own request, pulse ends as declared."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -85,7 +85,7 @@ async def failed(doing: Any) -> LinkError:
 # Numato.
 
 
-async def test_it_says_who_it_is_and_nothing_is_written(numato: SerialSite) -> None:
+async def test_identity_without_writing(numato: SerialSite) -> None:
     links = LinkFactory()
     board = board_of(numato, links)
     identity = await board.open()
@@ -95,7 +95,7 @@ async def test_it_says_who_it_is_and_nothing_is_written(numato: SerialSite) -> N
     assert {one.effect for one in numato.log.requests} == {Effect.NONE}
 
 
-async def test_half_a_command_of_somebody_else_is_ended_and_not_carried_out(numato: SerialSite) -> None:
+async def test_half_a_foreign_command_is_not_executed(numato: SerialSite) -> None:
     with numato.settings.path.open("wb", buffering=0) as port:
         port.write(b"relay on 1")
         await numato.line.wait_for_bytes(b"relay on 1")
@@ -104,7 +104,7 @@ async def test_half_a_command_of_somebody_else_is_ended_and_not_carried_out(numa
     assert not numato.log.actuations
 
 
-async def test_inputs_and_relays_are_where_they_are(numato: SerialSite) -> None:
+async def test_inputs_and_relays_at_their_addresses(numato: SerialSite) -> None:
     async with opened(numato) as board:
         assert await board.read_inputs() == AT_REST
         await board.pulse_relay(3, 0.2)
@@ -113,7 +113,7 @@ async def test_inputs_and_relays_are_where_they_are(numato: SerialSite) -> None:
         assert await board.read_inputs() == tuple(not one for one in AT_REST)
 
 
-async def test_a_pulse_is_one_command_and_one_more_ends_it(numato: SerialSite) -> None:
+async def test_pulse_is_two_commands(numato: SerialSite) -> None:
     async with opened(numato) as board:
         await board.pulse_relay(2, 0.2)
         await numato.log.until(lambda: len(numato.log.contacts) == 2)
@@ -121,7 +121,7 @@ async def test_a_pulse_is_one_command_and_one_more_ends_it(numato: SerialSite) -
     assert [one.wire for one in numato.log.output_writes] == [b"relay on 2\r", b"relay off 2\r"]
 
 
-async def test_a_command_without_an_answer_is_sent_once_and_the_relay_opens(numato: SerialSite) -> None:
+async def test_unanswered_command_is_sent_once_and_ends(numato: SerialSite) -> None:
     async with opened(numato, response_timeout_s=WITHIN_S) as board:
         numato.inject(LostReply(of="writes"))
         assert (await failed(board.pulse_relay(0, 0.1))).cause is Cause.NO_RESPONSE
@@ -129,7 +129,7 @@ async def test_a_command_without_an_answer_is_sent_once_and_the_relay_opens(numa
     assert len(numato.log.actuations) == 1
 
 
-async def test_a_relay_that_does_not_say_that_it_opened_is_told_with_all_others(numato: SerialSite) -> None:
+async def test_unconfirmed_opening_opens_all(numato: SerialSite) -> None:
     async with opened(numato, response_timeout_s=WITHIN_S) as board:
         await board.pulse_relay(0, 0.1)
         numato.inject(LostRequest(of="writes"))
@@ -138,7 +138,7 @@ async def test_a_relay_that_does_not_say_that_it_opened_is_told_with_all_others(
     assert [one.wire for one in numato.log.releases] == [b"relay off 0\r", b"relay writeall 0\r"]
 
 
-async def test_answers_late_or_twice_are_not_the_next_ones(numato: SerialSite) -> None:
+async def test_late_or_double_responses_are_ignored(numato: SerialSite) -> None:
     async with opened(numato, response_timeout_s=WITHIN_S) as board:
         numato.inject(LateReply(delay_s=WITHIN_S * 1.5))
         await failed(board.read_relays())  # its answer, none closed, is under way
@@ -150,13 +150,13 @@ async def test_answers_late_or_twice_are_not_the_next_ones(numato: SerialSite) -
         assert not any(await board.read_relays())
 
 
-async def test_noise_between_answers_does_no_harm(numato: SerialSite) -> None:
+async def test_noise_between_responses_is_ignored(numato: SerialSite) -> None:
     async with opened(numato) as board:
         numato.inject(Noise(size=20))
         assert await board.read_inputs() == AT_REST
 
 
-async def test_a_stop_goes_before_what_waits_and_a_release_calls_it_off(numato: SerialSite) -> None:
+async def test_stop_has_priority_and_release_cancels(numato: SerialSite) -> None:
     async with opened(numato) as board:
         numato.inject(SlowBus(delay_s=0.05))
         before = len(numato.log.requests)
@@ -192,16 +192,14 @@ async def test_silence_is_told_with_a_remedy(numato: SerialSite) -> None:
 
 
 @pytest.mark.parametrize("more", [{"relays": 16}, {"inputs": 8}])
-async def test_a_module_with_other_relays_or_inputs_is_another(
-    numato: SerialSite, more: dict[str, int]
-) -> None:
+async def test_other_relay_or_input_count_is_refused(numato: SerialSite, more: dict[str, int]) -> None:
     with pytest.raises(LinkError) as error:
         async with opened(numato, **more) as board:
             await board.read_inputs()
     assert (error.value.cause, error.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
 
 
-async def test_a_relay_left_closed_by_who_died_must_open_first(numato: SerialSite) -> None:
+async def test_relay_left_closed_must_open_first(numato: SerialSite) -> None:
     numato.board.relays.set(1, True, cause=None)  # type: ignore[arg-type]
     links = LinkFactory()
     error = await failed(board_of(numato, links).open())
@@ -240,7 +238,7 @@ async def test_an_lcus_release_opens_all(lcus: SerialSite) -> None:
 
 
 @pytest.mark.parametrize("kind", ["numato", "lcus"])
-async def test_closing_opens_what_we_keep_closed(kind: str, numato: SerialSite, lcus: SerialSite) -> None:
+async def test_closing_opens_relays_of_pulses(kind: str, numato: SerialSite, lcus: SerialSite) -> None:
     site = numato if kind == "numato" else lcus
     async with opened(site) as board:
         await board.pulse_relay(0, 5)
@@ -248,7 +246,7 @@ async def test_closing_opens_what_we_keep_closed(kind: str, numato: SerialSite, 
 
 
 @pytest.mark.parametrize("kind", ["numato", "lcus"])
-def test_nothing_ends_their_pulses_but_a_time_relay(kind: str) -> None:
+def test_only_a_time_relay_ends_pulses(kind: str) -> None:
     given: dict[str, Any] = {"port": "/dev/ttyACM0", "model": kind, "relays": 4}
     settings = LcusSettings if kind == "lcus" else NumatoSettings
     assert settings.model_validate(given).build(LinkFactory()).pulse_end is PulseEnd.NONE

@@ -1,4 +1,4 @@
-"""U.are.U scanners over USB/IP: woken whatever state they are in, and no trouble is a dead end."""
+"""U.are.U scanners over USB/IP: wake-up from every state, and recovery from every fault."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ def some_rows(seed: int) -> Any:
 
 
 def sent(rows: Any) -> bytes:
-    """What a 4500 sends for a picture: turned, inverted, encrypted."""
+    """Return a 4500's bytes of a picture: rotated, inverted, encrypted."""
     return image_of(encrypted(255 - rows[::-1, ::-1], BLOCKS, [KEY]), BLOCKS)
 
 
@@ -59,7 +59,7 @@ IMAGES = [sent(rows) for rows in PICTURES]
 
 @dataclass
 class Rig:
-    """A driver and the scanner before it."""
+    """A driver with its scanner."""
 
     driver: Uru4000
     bench: Uru4000Device
@@ -67,7 +67,7 @@ class Rig:
     identity: Identity
 
     async def until(self, *modes: int) -> None:
-        """Wait until the scanner has been told these, in the end."""
+        """Wait until these are the last modes of the scanner."""
         async with asyncio.timeout(10):
             while tuple(self.bench.modes[-len(modes) :]) != modes:
                 await asyncio.sleep(0.002)
@@ -78,7 +78,7 @@ class Rig:
 
 @contextlib.asynccontextmanager
 async def rig(bench_of: Any = None, settings: dict[str, Any] | None = None, **ids: int) -> AsyncIterator[Rig]:
-    """An opened driver; `bench_of` prepares the scanner."""
+    """Open a driver; `bench_of` prepares the scanner."""
     device, bench = uru_device(**ids)
     if bench_of is not None:
         bench_of(bench)
@@ -100,7 +100,7 @@ def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[ScannerFixture]:
 
 
 async def taken(rig: Rig, *images: bytes) -> Raster | CaptureFailure:
-    """One placement."""
+    """Capture one placement."""
     rig.bench.place(*images)
     await rig.driver.wait_for_finger()
     return await rig.driver.capture_image()
@@ -114,7 +114,7 @@ async def test_it_says_who_it_is() -> None:
         assert uru.bench.modes == [], "nothing is lit before somebody asks"
 
 
-async def test_a_check_reads_a_register_and_lights_nothing() -> None:
+async def test_self_test_reads_a_register_without_light() -> None:
     async with rig() as uru, desk_of(uru):
         seen = await run_self_test(uru.driver, SelfTestLevel.INTERNAL)
         assert seen["registers.answer"].measured is not None
@@ -148,7 +148,7 @@ async def test_it_is_woken_from_any_state(state: Any) -> None:
         assert isinstance(await taken(uru, IMAGES[0]), Raster)
 
 
-async def test_a_microsoft_reader_is_woken_by_an_answer_and_its_pictures_are_upright() -> None:
+async def test_microsoft_reader_challenge_and_orientation() -> None:
     def asks(bench: Uru4000Device) -> None:
         bench.challenge = bytes.fromhex("4dae5a0b1247a86c9fbf29fdcc178a74")
 
@@ -162,7 +162,7 @@ async def test_a_microsoft_reader_is_woken_by_an_answer_and_its_pictures_are_upr
 @pytest.mark.parametrize(
     ("attribute", "value"), [("silent_wakeups", 9), ("wakes_after", 10**9)], ids=["silent", "asleep"]
 )
-async def test_one_that_never_wakes_up_is_reported(attribute: str, value: int) -> None:
+async def test_failed_wake_up_is_reported(attribute: str, value: int) -> None:
     with pytest.raises(LinkError) as refused:
         async with rig(lambda bench: setattr(bench, attribute, value)):
             pass
@@ -176,7 +176,7 @@ async def test_another_device_is_refused() -> None:
     assert (refused.value.cause, refused.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
 
 
-async def test_a_picture_comes_out_as_it_lies_on_the_glass() -> None:
+async def test_image_is_decoded_pixel_for_pixel() -> None:
     async with rig() as uru:
         raster = await taken(uru, IMAGES[0])
         assert isinstance(raster, Raster)
@@ -198,7 +198,7 @@ async def test_a_clear_picture_needs_no_key() -> None:
         assert uru.bench.seeds == []
 
 
-async def test_each_picture_hides_its_key_anew_unless_a_recording_is_played() -> None:
+async def test_key_seed_changes_unless_configured() -> None:
     async with rig() as uru:
         for image in IMAGES:
             await taken(uru, image)
@@ -214,7 +214,7 @@ async def test_each_picture_hides_its_key_anew_unless_a_recording_is_played() ->
     [b"", IMAGES[0][:5000], IMAGES[0][:64], STALL, bytes(6000)],
     ids=["empty", "cut", "head", "stall", "zero"],
 )
-async def test_after_trouble_the_image_is_asked_for_again(bad: bytes) -> None:
+async def test_image_is_requested_again_after_a_fault(bad: bytes) -> None:
     async with rig() as uru:
         uru.bench.say(0x0800)
         raster = await taken(uru, bad, IMAGES[1])
@@ -223,7 +223,7 @@ async def test_after_trouble_the_image_is_asked_for_again(bad: bytes) -> None:
         assert [type(said) for said in uru.said()] == [BadFrame]
 
 
-async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
+async def test_missing_image_ends_the_placement() -> None:
     async with rig() as uru:
         assert await taken(uru, b"", b"", b"") == CaptureFailure(
             CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR
@@ -232,7 +232,7 @@ async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
         assert isinstance(await taken(uru, IMAGES[0]), Raster)
 
 
-async def test_a_finger_that_goes_before_the_image_is_there_is_told_at_once() -> None:
+async def test_early_lift_is_reported_at_once() -> None:
     async with rig() as uru:
         uru.bench.place(SILENCE)
         await uru.driver.wait_for_finger()
@@ -248,7 +248,7 @@ async def test_a_finger_that_goes_before_the_image_is_there_is_told_at_once() ->
         assert np.array_equal(raster.pixels, expected(PICTURES[2])), "nothing of the first is left"
 
 
-async def test_a_finger_that_stays_is_waited_for_and_one_that_has_gone_is_not() -> None:
+async def test_lift_is_waited_for_only_if_needed() -> None:
     async with rig() as uru:
         await taken(uru, IMAGES[0])
         with pytest.raises(TimeoutError):
@@ -286,7 +286,7 @@ async def test_a_capture_by_command() -> None:
 
 
 @pytest.mark.parametrize("at", [AWAIT_ON, CAPTURE])
-async def test_a_capture_can_be_called_off_and_the_next_one_works(at: int) -> None:
+async def test_capture_after_a_cancelled_one(at: int) -> None:
     async with rig() as uru, desk_of(uru) as desk:
         asked = desk.ask()
         await desk.told(FeedbackCode.PLACE)
@@ -307,7 +307,7 @@ async def test_a_capture_can_be_called_off_and_the_next_one_works(at: int) -> No
         assert (await again).attempts == 1
 
 
-async def test_unplugged_at_any_transfer_it_ends_with_a_cause_and_works_again() -> None:
+async def test_unplugging_at_any_transfer_has_a_cause() -> None:
     async def live_until(transfer: int | None) -> int:
         async with rig(lambda bench: setattr(bench, "unplugs_at", transfer)) as uru:
             await taken(uru, IMAGES[0])
@@ -323,7 +323,7 @@ async def test_unplugged_at_any_transfer_it_ends_with_a_cause_and_works_again() 
 
 
 @pytest.mark.parametrize("busy", [False, True])
-async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
+async def test_unplugging_ends_the_watch(busy: bool) -> None:
     async with rig() as uru, desk_of(uru) as desk:
         if busy:
             desk.ask()
@@ -334,14 +334,14 @@ async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
         assert time.monotonic() - before < 0.8
 
 
-async def test_closing_in_the_middle_of_a_capture_switches_the_lamp_off() -> None:
+async def test_closing_in_a_capture_switches_the_lamp_off() -> None:
     async with rig() as uru, desk_of(uru) as desk:
         desk.ask()
         await uru.until(AWAIT_ON)
     assert uru.bench.mode == OFF
 
 
-async def test_waiting_for_a_finger_costs_next_to_nothing() -> None:
+async def test_cpu_cost_of_waiting_for_a_finger() -> None:
     async with rig() as uru, desk_of(uru) as desk:
         desk.ask()
         await uru.until(AWAIT_ON)

@@ -1,4 +1,4 @@
-"""Images of U.are.U scanners: readable again whatever their blocks, and refused without a fuss."""
+"""Images of U.are.U scanners: decoding of all blocks, and refusal of malformed images."""
 
 import time
 
@@ -25,7 +25,7 @@ KEY, OTHER_KEY = 0x1F4C93E7, 0x8000_0001
 
 
 def picture(rows: int, seed: int = 1) -> Rows:
-    """Something as a print looks on paper: no two pixels alike in a row, and no noise for the detection."""
+    """Return a picture like a print on paper: neighbours differ, without noise for the detection."""
     wave = 128 + 90 * np.sin(np.arange(rows * WIDTH) / 9 + np.random.default_rng(seed).random())
     return wave.astype(np.uint8).reshape(rows, WIDTH)
 
@@ -37,7 +37,7 @@ def frame_of(raw: bytes) -> RawImage:
 
 
 @pytest.mark.parametrize("key", [0, 1, 0xFFFFFFFF, KEY])
-def test_the_keystream_is_that_of_a_shift_register(key: int) -> None:
+def test_keystream_of_a_shift_register(key: int) -> None:
     expected, state = [], key
     for _ in range(3000):
         expected.append(hidden_by(state))
@@ -57,7 +57,7 @@ def test_the_keystream_is_that_of_a_shift_register(key: int) -> None:
     ],
     ids=["one", "a clear row", "key stands", "clear first", "clear, and the key stands"],
 )
-def test_what_was_encrypted_is_readable_again(blocks: list[tuple[int, int]], turned: bool) -> None:
+def test_encrypted_image_is_decrypted(blocks: list[tuple[int, int]], turned: bool) -> None:
     wanted = picture(12)
     laid = wanted[::-1, ::-1] if turned else wanted
     frame = frame_of(image_of(encrypted(255 - laid, blocks, [KEY]), blocks))
@@ -73,7 +73,7 @@ def test_another_key_can_begin_anywhere() -> None:
     assert np.array_equal(frame.decode_pixels([KEY, OTHER_KEY, KEY], turned=False), lost(wanted, blocks))
 
 
-def test_the_row_that_follows_stands_in_for_one_that_was_not_sent() -> None:
+def test_absent_row_is_replaced_by_the_next() -> None:
     blocks = [(0x02, 5), (0x01, 1), (0x00, 1), (0x02, 5)]
     sent = picture(11)
     frame = frame_of(image_of(encrypted(255 - sent, blocks, [KEY]), blocks))
@@ -83,7 +83,7 @@ def test_the_row_that_follows_stands_in_for_one_that_was_not_sent() -> None:
     assert np.array_equal(found[6], sent[5])
 
 
-def test_an_image_is_taken_for_encrypted_when_it_looks_so() -> None:
+def test_encryption_is_detected_by_variance() -> None:
     blocks = [(0x02, 12)]
     clear = 255 - picture(12)
     assert not frame_of(image_of(np.full((12, WIDTH), 20, np.uint8), blocks)).is_encrypted
@@ -94,7 +94,7 @@ def test_an_image_is_taken_for_encrypted_when_it_looks_so() -> None:
     )
 
 
-def test_blocks_behind_the_last_row_mean_nothing() -> None:
+def test_blocks_after_the_last_row_are_ignored() -> None:
     blocks = [(0x02, 12), (0x00, 0), (0x10, 64), (0x80, 1), (0xC4, 122)]
     frame = frame_of(image_of(encrypted(255 - picture(12), blocks[:1], [KEY]), blocks))
     assert frame.key_numbers == (0,)
@@ -106,7 +106,7 @@ def test_a_key_is_hidden_by_its_seed() -> None:
     assert key_of((KEY ^ 0x51EA2124).to_bytes(4, "little"), 0x51EA2124) == KEY
 
 
-def test_the_challenge_is_answered_as_in_the_recording() -> None:
+def test_challenge_response_of_the_recording() -> None:
     # Recording uru4000-msv2, packets 17 and 18.
     challenge = bytes.fromhex("4dae5a0b1247a86c9fbf29fdcc178a74")
     assert challenge_response(challenge).hex() == "329351371e4adfb1f35f09f329c6ab46"
@@ -131,12 +131,12 @@ WHOLE = image_of(np.zeros((4, WIDTH), np.uint8), [(0x02, 1), (0x01, 1), (0x00, 3
         ),
     ],
 )
-def test_what_is_no_image_is_told_by_its_fault(raw: bytes, fault: str | None) -> None:
+def test_malformed_image_names_its_fault(raw: bytes, fault: str | None) -> None:
     found = parse(raw)
     assert (found.fault if isinstance(found, BadFrame) else None) == fault
 
 
-def test_a_bad_image_keeps_its_head_only_for_the_technician() -> None:
+def test_bad_frame_has_the_header_only() -> None:
     found = parse(WHOLE[:-1])
     assert isinstance(found, BadFrame)
     assert found.wire == WHOLE[:HEAD_BYTES]
@@ -148,7 +148,7 @@ def test_a_bad_image_keeps_its_head_only_for_the_technician() -> None:
     st.integers(0, 300),
     st.lists(st.tuples(st.integers(0, HEAD_BYTES - 1), st.integers(0, 255)), max_size=3),
 )
-def test_whatever_comes_is_an_image_or_a_fault(
+def test_any_bytes_give_an_image_or_a_bad_frame(
     blocks: list[tuple[int, int]], said: int, sent: int, changed: list[tuple[int, int]]
 ) -> None:
     raw = bytearray(image_of(np.zeros((sent, WIDTH), np.uint8), blocks))

@@ -1,4 +1,4 @@
-"""Modules of the ZFM-20 family: a damaged byte costs at most one placement, the wire is always in order."""
+"""Modules of the ZFM-20 family: a damaged byte costs at most one placement, the line recovers."""
 
 import asyncio
 import itertools
@@ -41,7 +41,7 @@ GEN_IMG, UP_IMAGE, READ_SYS_PARA, AURA, PROD_INFO, PASSWORD = 0x01, 0x0A, 0x0F, 
 
 
 async def captured(desk: ScannerFixture) -> CaptureOutcome:
-    """Capture with a finger on the glass; says how it ended."""
+    """Capture with a finger on the platen; return the outcome."""
     desk.device.finger = True
     return (await desk.ask()).outcome
 
@@ -59,9 +59,7 @@ def fed(chunks: list[bytes], address: int = 0xFFFFFFFF) -> list[Packet | Damaged
 
 
 @given(st.lists(st.tuples(kinds, contents), max_size=5), st.integers(1, 40))
-def test_packets_come_out_as_they_went_in_however_they_are_cut(
-    sent: list[tuple[PacketKind, bytes]], size: int
-) -> None:
+def test_packets_in_any_chunks(sent: list[tuple[PacketKind, bytes]], size: int) -> None:
     wire = b"".join(encode_packet(kind, content) for kind, content in sent)
     found = fed([wire[at : at + size] for at in range(0, len(wire), size)])
 
@@ -77,7 +75,7 @@ def test_no_byte_is_lost_unseen(noise: bytes, size: int) -> None:
 
 
 @given(st.binary(max_size=60), contents)
-def test_a_packet_after_noise_is_found_after_a_silence(noise: bytes, content: bytes) -> None:
+def test_packet_after_noise_and_silence(noise: bytes, content: bytes) -> None:
     found = fed([noise, encode_packet(PacketKind.DATA, content)])
 
     # Noise that ends like a packet may swallow the one that follows only if it is one itself.
@@ -89,7 +87,7 @@ def test_what_a_packet_looks_like() -> None:
     assert encode_packet(PacketKind.COMMAND, b"\x01") == asked(GEN_IMG)
 
 
-def test_a_damaged_packet_is_given_up_and_the_next_one_read() -> None:
+def test_packet_after_a_damaged_one() -> None:
     good = encode_packet(PacketKind.ACK, b"\x00")
     bad = good[:-1] + b"\x00"
 
@@ -97,7 +95,7 @@ def test_a_damaged_packet_is_given_up_and_the_next_one_read() -> None:
     assert fed([bad])[0].fault == CHECK_BYTE  # type: ignore[union-attr]
 
 
-def test_packets_of_another_module_are_not_ours() -> None:
+def test_packets_of_other_modules_are_ignored() -> None:
     (found,) = fed([encode_packet(PacketKind.ACK, b"\x00", address=5)])
 
     assert isinstance(found, DamagedFrame)
@@ -107,14 +105,14 @@ def test_packets_of_another_module_are_not_ours() -> None:
 @pytest.mark.parametrize(
     "header", [b"\xef\x01\xff\xff\xff\xff\x07\xff\xff", b"\xef\x01\xff\xff\xff\xff\x09\x00\x03"]
 )
-def test_a_header_that_cannot_be_one_is_noise(header: bytes) -> None:
+def test_impossible_header_is_noise(header: bytes) -> None:
     assert fed([header])[0].fault == NOISE  # type: ignore[union-attr]
 
 
-# Images and what a module tells of itself.
+# Images and parameters.
 
 
-def test_pixels_are_unpacked_high_half_first() -> None:
+def test_pixels_high_half_first() -> None:
     raster = unpack(bytes([0x0F, 0xA0]), 2, 2, 508)
 
     assert raster is not None
@@ -129,7 +127,7 @@ def test_no_answer_makes_it_stumble(content: bytes) -> None:
     ProductInfo.parse(content)
 
 
-def test_parameters_and_product_as_the_manuals_lay_them_out() -> None:
+def test_parameters_and_product_layout() -> None:
     parameters = SystemParameters.parse(bytes.fromhex("0004 0009 00c8 0003 ffffffff 0002 0006"))
     assert parameters == SystemParameters(4, 9, 200, 3, 0xFFFFFFFF, 128, 57600)
 
@@ -146,7 +144,7 @@ def test_parameters_and_product_as_the_manuals_lay_them_out() -> None:
     assert product == ProductInfo("R503", "SN000001", 192, 192)
 
 
-def test_every_confirmation_code_means_something_to_a_technician() -> None:
+def test_every_confirmation_code_has_an_error() -> None:
     for code in range(256):
         error = refusal_error(code, "take an image")
 
@@ -175,7 +173,7 @@ async def test_two_modules_stay_apart(tmp_path: Path) -> None:
             assert first.everything == []
 
 
-async def test_a_module_that_tells_no_product_has_its_models_size(tmp_path: Path) -> None:
+async def test_module_without_product_info(tmp_path: Path) -> None:
     async with module_at(tmp_path / "port") as module:
         module.image = bytes(256 * 288 // 2)
         async with opened(module, model="as608") as desk:
@@ -196,7 +194,7 @@ async def test_a_module_that_tells_no_product_has_its_models_size(tmp_path: Path
         ({"acks": {READ_SYS_PARA: 0x77}}, Cause.NO_RESPONSE, "off and on"),
     ],
 )
-async def test_what_keeps_a_module_from_opening_has_a_remedy(
+async def test_failed_opening_has_a_remedy(
     spoil: dict[str, Any], cause: Cause, how: str, tmp_path: Path
 ) -> None:
     async with module_at(tmp_path / "port") as module:
@@ -209,14 +207,14 @@ async def test_what_keeps_a_module_from_opening_has_a_remedy(
     assert how in error.value.how
 
 
-async def test_a_module_with_its_own_password_and_address_is_opened_by_them(tmp_path: Path) -> None:
+async def test_password_and_address(tmp_path: Path) -> None:
     async with module_at(tmp_path / "port") as module:
         module.password = bytes.fromhex("0badcafe")
         async with opened(module, password="0BADCAFE") as desk:
             assert desk.identity.model == "R503"
 
 
-async def test_a_port_that_is_not_there_has_a_remedy(tmp_path: Path) -> None:
+async def test_missing_port_has_a_remedy(tmp_path: Path) -> None:
     links = LinkFactory()
     with pytest.raises(LinkError) as error:
         await Zfm(settings_of(tmp_path / "absent"), links).open()
@@ -224,7 +222,7 @@ async def test_a_port_that_is_not_there_has_a_remedy(tmp_path: Path) -> None:
     assert error.value.cause is Cause.NO_DEVICE
 
 
-async def test_a_module_that_is_just_starting_is_asked_again(tmp_path: Path) -> None:
+async def test_starting_module_is_asked_again(tmp_path: Path) -> None:
     async def model() -> str | None:
         async with opened(module) as desk:
             return desk.identity.model
@@ -238,7 +236,7 @@ async def test_a_module_that_is_just_starting_is_asked_again(tmp_path: Path) -> 
         assert await opening == "R503"
 
 
-async def test_an_image_left_on_the_wire_by_somebody_else_is_passed_over(tmp_path: Path) -> None:
+async def test_foreign_image_on_the_line_is_ignored(tmp_path: Path) -> None:
     async with module_at(tmp_path / "port") as module:
         module.mute = {PASSWORD}  # it is sending, and does not listen
         opening = asyncio.ensure_future(Zfm(settings_of(module.wire.path), links := LinkFactory()).open())
@@ -251,7 +249,7 @@ async def test_an_image_left_on_the_wire_by_somebody_else_is_passed_over(tmp_pat
         await links.close()
 
 
-async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> None:
+async def test_reopening_leaks_nothing(tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with module_at(tmp_path / "port") as module:
         for _ in range(1000):
@@ -275,7 +273,7 @@ async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> 
         ({"wifi": True}, "Extra inputs"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_with_what_can(wrong: dict[str, Any], says: str) -> None:
+def test_invalid_settings_are_refused_with_a_remedy(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         settings_of(Path("/dev/ttyUSB0"), **wrong)
 
@@ -288,7 +286,7 @@ def test_a_password_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("data_bytes", [32, 64, 128, 256])
-async def test_an_image_comes_over_pixel_for_pixel(data_bytes: int, tmp_path: Path) -> None:
+async def test_image_transfer_pixel_for_pixel(data_bytes: int, tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", minimum_quality=None) as desk:
         desk.device.data_bytes, desk.device.image = data_bytes, IMAGE
         taken = await _raster_of(desk)
@@ -299,7 +297,7 @@ async def test_an_image_comes_over_pixel_for_pixel(data_bytes: int, tmp_path: Pa
 
 
 async def _raster_of(desk: ScannerFixture) -> Any:
-    """The image that the driver takes, as it hands it on."""
+    """Return the image of the driver."""
     taken = []
     take = desk.driver.capture_image
 
@@ -312,7 +310,7 @@ async def _raster_of(desk: ScannerFixture) -> Any:
     return taken[0]
 
 
-async def test_a_finger_is_waited_for_and_its_image_said(tmp_path: Path) -> None:
+async def test_capture_waits_for_a_finger(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         asking = desk.ask(position="left_thumb")
         await desk.told(FeedbackCode.PLACE)
@@ -331,7 +329,7 @@ async def test_a_finger_is_waited_for_and_its_image_said(tmp_path: Path) -> None
         assert await desk.next_state() is StateCode.ONLINE
 
 
-async def test_the_ring_shows_what_to_do_and_goes_out(tmp_path: Path) -> None:
+async def test_ring_shows_feedback_and_goes_out(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         desk.device.wire.discard_received()
         await captured(desk)
@@ -347,7 +345,7 @@ def _commands(wire: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("lamp", ["none", "backlight", "aura"])
-async def test_a_module_without_such_a_lamp_works_without(lamp: str, tmp_path: Path) -> None:
+async def test_module_without_lamp(lamp: str, tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", lamp=lamp) as desk:
         desk.device.acks = dict.fromkeys((AURA, 0x50, 0x51), 0x19)
         assert await captured(desk) is CaptureOutcome.CAPTURED
@@ -355,7 +353,7 @@ async def test_a_module_without_such_a_lamp_works_without(lamp: str, tmp_path: P
         assert len(asked_for) == (0 if lamp == "none" else 1)
 
 
-async def test_the_backlight_is_on_while_a_finger_is_wanted(tmp_path: Path) -> None:
+async def test_backlight_during_a_capture(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", lamp="backlight") as desk:
         await captured(desk)
         await desk.ended()
@@ -363,7 +361,7 @@ async def test_the_backlight_is_on_while_a_finger_is_wanted(tmp_path: Path) -> N
         assert [code for code in desk.device.heard if code in (0x50, 0x51)] == [0x50, 0x51]
 
 
-async def test_a_finger_lifted_too_early_is_told(tmp_path: Path) -> None:
+async def test_early_lift_is_reported(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
         module: ScriptedZfmModule = desk.device
         taken = itertools.count()
@@ -380,7 +378,7 @@ async def test_a_finger_lifted_too_early_is_told(tmp_path: Path) -> None:
         assert str(FeedbackCode.LIFTED_TOO_EARLY) in words(desk.everything)
 
 
-async def test_an_image_of_another_model_is_a_matter_of_configuration(tmp_path: Path) -> None:
+async def test_image_of_another_model_is_a_wrong_device(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         desk.device.image = bytes(256 * 288 // 2)
         desk.device.finger = True
@@ -391,7 +389,7 @@ async def test_an_image_of_another_model_is_a_matter_of_configuration(tmp_path: 
         await asyncio.wait({asking})
 
 
-async def test_an_instruction_that_arrived_damaged_says_nothing_of_the_finger(tmp_path: Path) -> None:
+async def test_damaged_instruction_is_repeated(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
         desk.device.acks = {GEN_IMG: 0x01}
         desk.device.finger = True
@@ -405,9 +403,7 @@ async def test_an_instruction_that_arrived_damaged_says_nothing_of_the_finger(tm
 @pytest.mark.parametrize(
     "acks", [{GEN_IMG: 0x03}, {GEN_IMG: 0x06}, {UP_IMAGE: 0x0F}, {UP_IMAGE: 0x15}, {UP_IMAGE: 0x01}]
 )
-async def test_an_image_that_the_module_cannot_make_is_unreadable(
-    acks: dict[int, int], tmp_path: Path
-) -> None:
+async def test_module_without_an_image_is_unreadable(acks: dict[int, int], tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         desk.device.acks = acks
         desk.device.finger = True
@@ -415,7 +411,7 @@ async def test_an_image_that_the_module_cannot_make_is_unreadable(
         assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR)
 
 
-async def test_a_sensor_that_fails_ends_capture_and_watch(tmp_path: Path) -> None:
+async def test_sensor_failure_ends_capture_and_watch(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         desk.device.acks = {GEN_IMG: 0x29}
         asking = desk.ask()
@@ -426,14 +422,14 @@ async def test_a_sensor_that_fails_ends_capture_and_watch(tmp_path: Path) -> Non
             await asking
 
 
-async def test_the_wire_is_left_alone_between_looks(tmp_path: Path) -> None:
+async def test_line_is_idle_between_polls(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", poll_s=0.1, lamp="none") as desk:
         desk.ask(timeout_s=1)
         assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
         assert 2 <= desk.device.heard.count(GEN_IMG) <= 11
 
 
-async def test_a_finger_that_stays_is_waited_for_to_lift(tmp_path: Path) -> None:
+async def test_resting_finger_is_waited_for(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", minimum_quality=99) as desk:
         desk.device.finger = True
         asking = desk.ask(best_of=2)
@@ -444,7 +440,7 @@ async def test_a_finger_that_stays_is_waited_for_to_lift(tmp_path: Path) -> None
         assert (await asking).attempts == 2
 
 
-async def test_a_capture_called_off_in_the_middle_of_an_image_is_over_at_once(tmp_path: Path) -> None:
+async def test_cancel_during_a_transfer_is_immediate(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         desk.device.finger = True
         desk.device.pause_s = 0.005  # 144 packets: three quarters of a second
@@ -463,7 +459,7 @@ async def test_a_capture_called_off_in_the_middle_of_an_image_is_over_at_once(tm
         assert await captured(desk) is CaptureOutcome.CAPTURED
 
 
-async def test_a_capture_can_be_called_off_at_any_moment_and_the_next_one_works(tmp_path: Path) -> None:
+async def test_cancel_at_any_moment(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         desk.device.finger = True
         outcomes = set()
@@ -478,10 +474,10 @@ async def test_a_capture_can_be_called_off_at_any_moment_and_the_next_one_works(
         assert await captured(desk) is CaptureOutcome.CAPTURED
 
 
-# What goes wrong on the wire.
+# Faults of the line.
 
 
-async def test_a_packet_of_an_image_damaged_anywhere_costs_only_its_placement(tmp_path: Path) -> None:
+async def test_damaged_packet_costs_one_placement(tmp_path: Path) -> None:
     chance = random.Random(503)
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
         module: ScriptedZfmModule = desk.device
@@ -503,7 +499,7 @@ async def test_a_packet_of_an_image_damaged_anywhere_costs_only_its_placement(tm
             assert await captured(desk) is CaptureOutcome.CAPTURED
 
 
-async def test_a_packet_cut_anywhere_costs_only_its_placement(tmp_path: Path) -> None:
+async def test_truncated_packet_costs_one_placement(tmp_path: Path) -> None:
     whole = frame(0x02, IMAGE[:128])
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
         module: ScriptedZfmModule = desk.device
@@ -518,10 +514,10 @@ async def test_a_packet_cut_anywhere_costs_only_its_placement(tmp_path: Path) ->
             assert await captured(desk) is CaptureOutcome.CAPTURED
 
 
-async def test_garbage_before_and_after_every_packet_is_passed_over(tmp_path: Path) -> None:
+async def test_garbage_around_packets_is_ignored(tmp_path: Path) -> None:
     chance = random.Random(20)
     async with module_at(tmp_path / "port") as module:
-        # No header in it: what begins like a packet has to be waited for.
+        # Without a header: the start of a packet would have to be waited for.
         module.mangle = lambda part: _noise(chance) + part + _noise(chance)
         async with opened(module, lamp="none") as desk:
             assert await captured(desk) is CaptureOutcome.CAPTURED
@@ -532,7 +528,7 @@ def _noise(chance: random.Random) -> bytes:
     return b"\x00" + chance.randbytes(chance.randrange(20)).replace(b"\xef", b"\x00")
 
 
-async def test_an_answer_that_dribbles_is_read(tmp_path: Path) -> None:
+async def test_slow_response_is_read(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", lamp="none", response_timeout_s=2) as desk:
         await desk.device.wire.wait_drained()
         send = desk.device.wire.send
@@ -544,7 +540,7 @@ async def test_an_answer_that_dribbles_is_read(tmp_path: Path) -> None:
         assert await captured(desk) is CaptureOutcome.CAPTURED
 
 
-async def test_a_module_that_falls_silent_is_lost(tmp_path: Path) -> None:
+async def test_silent_module_is_lost(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", response_timeout_s=0.3) as desk:
         desk.device.mute = {GEN_IMG}
         asking = desk.ask()
@@ -553,20 +549,20 @@ async def test_a_module_that_falls_silent_is_lost(tmp_path: Path) -> None:
         await asyncio.wait({asking})
 
 
-async def test_a_module_that_falls_silent_at_rest_is_noticed(tmp_path: Path) -> None:
+async def test_silent_module_at_rest_is_lost(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", idle_poll_s=0.05, response_timeout_s=0.3) as desk:
         desk.device.mute = {READ_SYS_PARA}
         assert (await desk.next(LinkError)).cause is Cause.NO_RESPONSE
 
 
-async def test_a_module_at_rest_is_asked_now_and_then(tmp_path: Path) -> None:
+async def test_module_at_rest_is_polled(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", idle_poll_s=0.05) as desk:
         while desk.device.heard.count(READ_SYS_PARA) < 4:
             await asyncio.sleep(0.01)
         assert desk.everything == []
 
 
-async def test_a_module_that_starts_again_by_itself_is_opened_anew(tmp_path: Path) -> None:
+async def test_restarted_module_is_reopened(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         await desk.device.wire.send(b"\x55")
         error = await desk.next(LinkError)
@@ -574,7 +570,7 @@ async def test_a_module_that_starts_again_by_itself_is_opened_anew(tmp_path: Pat
         assert "power" in error.text
 
 
-async def test_bytes_that_nobody_asked_for_are_kept_for_the_technician(tmp_path: Path) -> None:
+async def test_unsolicited_bytes_are_bad_frames(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         await desk.device.wire.send(b"hello")
         assert (await desk.next(BadFrame)).wire == b"hello"
@@ -583,7 +579,7 @@ async def test_bytes_that_nobody_asked_for_are_kept_for_the_technician(tmp_path:
 
 
 @pytest.mark.parametrize("at", [0, 1, 8, 12, 13, 500, len(IMAGE) // 2])
-async def test_a_cable_pulled_at_any_byte_is_told_at_once(at: int, tmp_path: Path) -> None:
+async def test_unplugging_at_any_byte_is_reported_at_once(at: int, tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
         module: ScriptedZfmModule = desk.device
         sent = itertools.count()
@@ -606,12 +602,12 @@ async def test_a_cable_pulled_at_any_byte_is_told_at_once(at: int, tmp_path: Pat
             await asking
 
 
-async def test_a_cable_pulled_at_rest_ends_the_watch(tmp_path: Path) -> None:
+async def test_unplugging_at_rest_ends_the_watch(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         desk.device.wire.unplug()
         assert (await desk.next(LinkError)).cause is Cause.UNPLUGGED
 
 
-def test_every_code_of_the_sheet_has_a_name() -> None:
+def test_every_code_has_a_name() -> None:
     codes = "000102030607 08090A0B0C0D0E0F 101113151819 1A1B1C1D1F 202122242627 29 FCFDFE"
     assert {ack.value for ack in ConfirmationCode} == set(bytes.fromhex(codes))

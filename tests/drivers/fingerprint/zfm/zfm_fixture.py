@@ -1,4 +1,4 @@
-"""A module at the far end of a wire, played by the test: it answers as the manuals say, or as it is told."""
+"""A scripted module on a serial line: it responds as in the manuals, or as the test sets it."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from simulators.links.serial_line import SerialLine
 
 WIDTH, HEIGHT = 192, 192
 IMAGE = bytes(range(256)) * (WIDTH * HEIGHT // 2 // 256)
-"""A picture with every byte there is."""
+"""A picture with every byte value."""
 _PIXELS = print_of(WIDTH, HEIGHT, resolution_ppi=508).pixels >> 4
 PRINT = (_PIXELS[:, 0::2] << 4 | _PIXELS[:, 1::2]).tobytes()
 """A picture that is a print."""
@@ -35,7 +35,7 @@ def asked(instruction: int, parameters: bytes = b"") -> bytes:
 
 
 class ScriptedZfmModule:
-    """What it has on its glass, and how it answers."""
+    """A module with its finger, image and responses."""
 
     def __init__(self, wire: SerialLine) -> None:
         self.wire = wire
@@ -45,14 +45,14 @@ class ScriptedZfmModule:
         self.password = bytes(4)
         self.serial = b"SN000001"
         self.acks: dict[int, int] = {}
-        """Confirmation codes that it gives instead of its own, by instruction."""
+        """Confirmation codes that replace its own, by instruction."""
         self.mute: set[int] = set()
         self.mangle: Mangle = bytes
-        """Done to everything that it sends."""
+        """Modification of everything that it sends."""
         self.mangle_data: Mangle = bytes
-        """Done to every packet of data."""
+        """Modification of every data packet."""
         self.pause_s = 0.0
-        """After each packet of data."""
+        """Pause after each data packet, in seconds."""
         self.heard: list[int] = []
         self._buffer = b""
         self._saying: set[asyncio.Task[Any]] = set()
@@ -120,7 +120,7 @@ def settings_of(port: Path, **more: Any) -> ZfmSettings:
 
 @contextlib.asynccontextmanager
 async def module_at(port: Path) -> AsyncIterator[ScriptedZfmModule]:
-    """A module that is plugged in."""
+    """Connect a module."""
     async with SerialLine.open_at(port, look_s=0.001) as wire:
         module = ScriptedZfmModule(wire)
         try:
@@ -130,13 +130,13 @@ async def module_at(port: Path) -> AsyncIterator[ScriptedZfmModule]:
 
 
 def opened(module: ScriptedZfmModule, **settings: Any) -> AbstractAsyncContextManager[ScannerFixture]:
-    """A driver, opened before a module and watched."""
+    """Open and watch a driver on a module."""
     links = LinkFactory()
     return open_scanner(Zfm(settings_of(module.wire.path, **settings), links), links, module)
 
 
 @contextlib.asynccontextmanager
 async def zfm_at(port: Path, **settings: Any) -> AsyncIterator[ScannerFixture]:
-    """A module, and a driver opened before it."""
+    """Connect a module, and open a driver on it."""
     async with module_at(port) as module, opened(module, **settings) as desk:
         yield desk

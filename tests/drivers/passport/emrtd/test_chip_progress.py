@@ -7,7 +7,7 @@ import pytest
 
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Check, CheckGroup, Outcome
-from drivers.passport.chip_reading import _ended, _news, slot_failed_status
+from drivers.passport.chip_reading import _ended, _is_notable, slot_failed_status
 from drivers.passport.chip_result import ChipProgress, ChipResult, ChipStage
 from drivers.passport.observations import TransactionEnd
 
@@ -34,7 +34,7 @@ def reading(bytes_read: int | None, file: str = "DG2", total: int | None = 1000)
     ],
 )
 def test_progress_is_told_in_quarters(last: ChipProgress | None, now: ChipProgress, told: bool) -> None:
-    assert _news(last, now) is told
+    assert _is_notable(last, now) is told
 
 
 def result(reason: str | None) -> ChipResult:
