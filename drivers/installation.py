@@ -1,8 +1,8 @@
-"""The way this installation was made, and with it the line that brings an extra which is not there.
+"""How this installation was made, and the command that installs a missing extra into it.
 
-Three ways: Debian's packages under /opt/borderpost, a clone (an editable installation), and any other
-environment, which was made of a wheel or of a folder. No line names a distribution of ours to an index, where
-anybody might have taken that name.
+Three kinds: Debian packages under /opt/borderpost, a clone (an editable installation), and any other
+environment, made from a wheel or a folder. No command looks a distribution of ours up in a package index,
+where anybody could have registered its name.
 
 Source: PEP 610 (`direct_url.json`), PEP 660, systemd/deb/build.py.
 """
@@ -20,16 +20,16 @@ from urllib.parse import unquote, urlsplit
 OURS = "borderpost-gateway"
 PACKAGED = Path("/opt/borderpost")
 LOCAL = "/usr/local/lib/borderpost"
-"""Where a packaged post takes further wheels from."""
+"""Folder from which a packaged post loads additional wheels."""
 PACKAGES = {
     "camera": "borderpost-cameras",
     "uvc": "borderpost-cameras",
     "demo": "borderpost-training",
     "simulators": "borderpost-training",
 }
-"""Packages for Debian that bring an extra which the gateway's own does not."""
+"""Debian packages with extras that the gateway's own package lacks."""
 WHEELS = {"hints": "opencv-python-headless", "nfiq2": "nbis-python"}
-"""Distributions of extras that no package brings: a packaged post takes their wheels."""
+"""Distributions of extras that are in no Debian package: a packaged post uses their wheels."""
 
 
 class Installation(StrEnum):
@@ -41,7 +41,10 @@ class Installation(StrEnum):
 
 
 def installation(name: str = OURS) -> Installation:
-    """The way the distribution of that name was installed, which a driver of another maker has too."""
+    """Return how the distribution of that name was installed.
+
+    Drivers of other vendors have a distribution too.
+    """
     if Path(sys.prefix) == PACKAGED:
         return Installation.PACKAGES
     if _origin(name).get("dir_info", {}).get("editable"):
@@ -50,7 +53,7 @@ def installation(name: str = OURS) -> Installation:
 
 
 def how_to_install(extra: str, name: str = OURS) -> str:
-    """The line that installs an extra of a distribution here, with a word before it where it needs one."""
+    """Return the command that installs an extra of a distribution here, introduced where needed."""
     match installation(name):
         case Installation.PACKAGES:
             return _packages(extra, name)
@@ -61,7 +64,7 @@ def how_to_install(extra: str, name: str = OURS) -> str:
 
 
 def how_to_mend(extra: str, name: str = OURS) -> str:
-    """What brings an extra to a gateway that runs: `how_to_install`, and its restart."""
+    """Return the remedy for a running gateway: `how_to_install` and a restart."""
     if installation(name) is Installation.PACKAGES:
         return f"{how_to_install(extra, name)}; then: sudo systemctl restart borderpost"
     return f"{how_to_install(extra, name)}; then restart the gateway"
@@ -72,12 +75,12 @@ def _packages(extra: str, name: str) -> str:
         package = PACKAGES.get(extra, OURS)
         again = "--reinstall " if package == OURS else ""
         return f"with the package of the same version: sudo apt install {again}./{package}_*.deb"
-    wheels = f"the wheel of {WHEELS[extra]}" if name == OURS else f"each wheel that {name}[{extra}] asks for"
+    wheels = f"the wheel of {WHEELS[extra]}" if name == OURS else f"each wheel that {name}[{extra}] requires"
     return f"with {wheels}: sudo python3 -m zipfile -e FILE.whl {LOCAL}"
 
 
 def _origin(name: str) -> dict[str, Any]:
-    """Where a distribution was installed from; {} where nobody wrote it down."""
+    """Return the source that a distribution was installed from; {} if it was not recorded."""
     try:
         found = distribution(name)
         said = json.loads(found.read_text("direct_url.json") or "{}")
@@ -91,7 +94,7 @@ def _origin(name: str) -> dict[str, Any]:
 
 
 def _source(name: str) -> str:
-    """The folder or file it was installed from; else the name of its wheel, which somebody has to bring."""
+    """Return the folder or file that it was installed from, else the name of its wheel, to be supplied."""
     url = urlsplit(str(_origin(name).get("url", "")))
     if url.scheme == "file" and (path := Path(unquote(url.path))).exists():
         return str(path)
@@ -103,7 +106,7 @@ def _source(name: str) -> str:
 
 
 def _pip(clone: str = "") -> str:
-    """`... install` for this environment; relative to the clone where it lies in it. uv brings no pip."""
+    """Return `... install` for this environment, relative to a clone around it. uv installs no pip."""
     python = Path(sys.executable)
     pip = python.with_name("pip")
     program = pip if pip.exists() else python

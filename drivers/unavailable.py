@@ -1,4 +1,4 @@
-"""A driver whose libraries are not installed: it stands in its place and says which extra brings them."""
+"""Replacement for a driver whose libraries are not installed: its fault names the missing extra."""
 
 from typing import ClassVar, NoReturn
 
@@ -10,33 +10,33 @@ from drivers.links.settings import Settings
 
 
 class AnySettings(Settings):
-    """Whatever is configured: nobody here can tell whether it is right."""
+    """Any settings: without the driver they cannot be validated."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class MissingDriver(Driver[Settings]):
-    """Fails to open, with what to install."""
+    """A driver that fails to open; its fault names the extra to install."""
 
     family = Family.UNKNOWN
     settings_model = AnySettings
     observation_types = ()
     text: ClassVar[str]
-    """What is missing, in a sentence."""
+    """Sentence that names what is missing."""
     extra: ClassVar[str]
     distribution: ClassVar[str]
-    """The distribution whose extra it is."""
+    """Distribution of the extra."""
 
     async def open(self) -> Identity:
-        """Say what is missing."""
+        """Raise NotInstalledError."""
         raise NotInstalledError(self.text, self.extra, self.distribution)
 
     def watch(self) -> NoReturn:
-        """Never reached."""
+        """Fail: the worker never calls it, because `open` fails."""
         raise AssertionError("what does not open is not watched")
 
 
 def unavailable_driver(driver: str, module: str, distribution: str, extra: str) -> type[MissingDriver]:
-    """The stand-in for a driver that cannot be imported, because it imports `module`."""
+    """Make the replacement for a driver that cannot be imported because `module` is missing."""
     says = f"The driver {driver} needs the extra `{extra}`, which is not installed (no {module})."
     return type("Missing", (MissingDriver,), {"text": says, "extra": extra, "distribution": distribution})

@@ -117,7 +117,7 @@ def test_third_party_drivers_in_package(installed: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "prefix", "/opt/borderpost")
 
     assert how_to_install("cam", "kivu-drivers") == (
-        "with each wheel that kivu-drivers[cam] asks for: "
+        "with each wheel that kivu-drivers[cam] requires: "
         "sudo python3 -m zipfile -e FILE.whl /usr/local/lib/borderpost"
     )
 

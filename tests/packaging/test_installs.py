@@ -1,4 +1,4 @@
-"""Every installation, of no extra and of each alone, runs every command or says what it lacks."""
+"""Installations without extras and with each extra alone: each command runs or names what is missing."""
 
 import json
 import os
@@ -31,7 +31,7 @@ doors = [{open = 0, open_limit = 0, closed_limit = 1}]""",
     ),
     "finger": ("fingerprint", 'driver = "uru4000"\nport = "usb:05ba:000a"'),
 }
-"""Devices of a post: the extra that each lacks, and its table."""
+"""Devices of a post: the extra that each needs, and its table."""
 PROBE = ROOT / "tests" / "support" / "process" / "command_probe.py"
 RECORDINGS = ROOT / "tests" / "recordings"
 PLAYED = {
@@ -41,7 +41,7 @@ PLAYED = {
     "camera/hikvision": "camera",
     "access/osdp": "osdp",
 }
-"""Recordings, and the extra without which they are not played."""
+"""Recordings, and the extra without which they cannot be replayed."""
 SIMULATED = {"osdp-reader": "osdp", "uru4000": "simulators"}
 POST = """
 [gateway]
@@ -58,11 +58,11 @@ CHECK = ["config", "check", "config/example.toml"]
 EXAMPLE = {"camera", "chip", "fingerprint", "gpio", "http", "osdp", "uvc", "wedge"}
 """Extras of the devices of config/example.toml."""
 IMPLIED = {"camera": {"http"}, "fingerprint": {"http"}}
-"""Extras that have what others have, too."""
+"""Extras whose libraries include those of other extras."""
 
 
 def helps() -> list[list[str]]:
-    """Every command line that prints a help."""
+    """Return every command line that prints help."""
     group = typing.cast("typer.core.TyperGroup", typer.main.get_command(app))
     lines = [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)]
     for name in COMMANDS:
@@ -72,7 +72,7 @@ def helps() -> list[list[str]]:
 
 
 def work(folder: Path) -> list[tuple[list[str], str]]:
-    """Command lines that need neither device nor broker, each with the extra that it needs."""
+    """Return command lines that need neither device nor broker, each with the extra that it needs."""
     (folder / "post.toml").write_text(POST)
     passwd = ["console", "passwd", "amina", "--remove", "--config", str(folder / "post.toml")]
     lines = [

@@ -1,1 +1,1 @@
-"""What many tests need: a real broker, a wire to play on, a whole gateway."""
+"""Parts that many tests use: a real broker, simulated devices, a complete gateway."""

@@ -1,8 +1,8 @@
-"""Runs command lines of `borderpost` in the environment of this interpreter, one after another.
+"""Run command lines of `borderpost` in the environment of this interpreter, one after another.
 
-`python command_probe.py`: takes a JSON list of command lines from standard input, each a list of words, and
-writes a JSON list of what each ended with: `code`, and `said` on standard output and standard error together.
-All run in one process: each import costs its time once.
+`python command_probe.py` reads a JSON list of command lines from standard input, each a list of words, and
+writes a JSON list with the result of each: `code`, and `said`, its standard output and standard error
+together. All run in one process, so that modules are imported once.
 """
 
 import gc
@@ -13,7 +13,10 @@ import traceback
 
 
 def probe(words: list[str]) -> dict[str, object]:
-    """How a command line ends: an exception that leaves it is told as the interpreter would."""
+    """Return the result of a command line.
+
+    An uncaught exception is printed as the interpreter would print it.
+    """
     output = os.memfd_create("output")
     for stream in (1, 2):
         os.dup2(output, stream)

@@ -1,7 +1,7 @@
-"""Environments as `pip install '.[EXTRA]'` makes them, out of links into the one that tests run in.
+"""Environments like those of `pip install '.[EXTRA]'`, made of links into the environment of the tests.
 
-Each is a virtual environment of its own, with the distributions of one extra, and of what those ask for, and
-nothing else: what runs in it finds no other library, and neither does what it starts.
+Each is a separate virtual environment with the distributions of one extra and their requirements only;
+programs in it, and programs that those start, find no other library.
 """
 
 import os
@@ -20,7 +20,7 @@ EXTRAS = tuple(extra for extra in PROJECT["optional-dependencies"] if extra != "
 
 
 def environment(folder: Path, extra: str = "") -> Path:
-    """Make the environment of an extra, of none by default, in that new folder; returns its Python."""
+    """Make the environment of an extra (default: none) in a new folder; return its Python."""
     base = Path(sys._base_executable)
     site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     site.mkdir(parents=True)
@@ -36,7 +36,7 @@ def environment(folder: Path, extra: str = "") -> Path:
 
 
 def closure(extra: str) -> set[str]:
-    """Names of everything that is installed with an extra, as they are normalised (PEP 503)."""
+    """Return the names of all distributions that are installed with an extra, normalised (PEP 503)."""
     found: set[tuple[str, str]] = set()
     waiting = [(OURS, extra), (OURS, "")]
     while waiting:
@@ -57,7 +57,7 @@ def closure(extra: str) -> set[str]:
 
 
 def _distribution(name: str) -> Distribution:
-    """A distribution that is installed, not the metadata that setuptools leaves in the clone."""
+    """Return an installed distribution, not the metadata that setuptools leaves in the clone."""
     path = [folder for folder in sys.path if Path(folder).resolve() != ROOT]
     for found in Distribution.discover(name=name, path=path):
         return found
@@ -65,6 +65,6 @@ def _distribution(name: str) -> Distribution:
 
 
 def _tops(found: Distribution) -> set[Path]:
-    """Files and folders directly in site-packages that belong to a distribution."""
+    """Return the files and folders directly in site-packages that belong to a distribution."""
     tops = {file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "__pycache__")}
     return {path for top in tops if (path := Path(os.fspath(found.locate_file(top)))).exists()}

@@ -295,7 +295,7 @@ def test_proof_with_a_listed_key(listed_in: str, abort_reason: str | None, expec
 
 
 def test_proof_that_failed_stays_failed() -> None:
-    """Whether the key is authentic matters for a proof that succeeded alone."""
+    """Authenticity of the key matters only for a proof that succeeded."""
     found = evidence(more={"DG15": DG15}, proofs={AA: check_results.CHIP.failed(AA, "signature_wrong")})
 
     assert guarded_check(found)[AA] == ("failed", "signature_wrong")
