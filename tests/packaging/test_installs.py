@@ -57,7 +57,7 @@ users_file = "users.toml"
 CHECK = ["config", "check", "config/example.toml"]
 EXAMPLE = {"camera", "chip", "fingerprint", "gpio", "http", "osdp", "uvc", "wedge"}
 """Extras of the devices of config/example.toml."""
-IMPLIED = {"camera": {"http"}, "fingerprint": {"http"}}
+IMPLIED = {"camera": {"http"}, "demo": {"http"}, "fingerprint": {"http"}}
 """Extras whose libraries include those of other extras."""
 
 
@@ -76,7 +76,7 @@ def work(folder: Path) -> list[tuple[list[str], str]]:
     (folder / "post.toml").write_text(POST)
     passwd = ["console", "passwd", "amina", "--remove", "--config", str(folder / "post.toml")]
     lines = [
-        (["config", "check", "config/demo.toml"], ""),
+        (["config", "check", "config/demo.toml"], "camera"),
         (["udev", "config/example.toml"], ""),
         (["udev", "--drivers"], ""),
         (["contract", str(folder / "contract")], ""),
@@ -123,7 +123,7 @@ def test_base_runs_each_command(tmp_path: Path) -> None:
     lines = [*((line, "") for line in helps()), *work(tmp_path)]
     (checked, *others) = ended(python, [CHECK, *(line for line, _ in lines)])
     assert checked[0] == os.EX_UNAVAILABLE, checked[1]
-    assert asked_for(checked[1], python) == EXAMPLE
+    assert asked_for(checked[1], python) == EXAMPLE, checked[1]
     for (line, extra), (code, said) in zip(lines, others, strict=True):
         assert "Traceback" not in said, (line, said)
         assert code == (os.EX_UNAVAILABLE if extra else 0), (line, said)

@@ -213,7 +213,7 @@ def outbox(data: bytes) -> None:
         SequenceAllocator(TOPICS, opened.epoch).load_streams(opened.counters(), 0)
         opened.retained()
         for number, level in list(opened.positions.items()):
-            page, _ = opened.fetch(number, level.acked_by_all, 10, 1_000_000)
+            page, _ = opened.reader.fetch(number, level.acked_by_all, 10, 1_000_000)
             for entry in page.entries:
                 assert entry.deadline_ns + entry.lifetime_ns + entry.created_unix_ns is not None
                 assert entry.topic.startswith("bgw/v1/")

@@ -114,5 +114,5 @@ async def _taken(data: bytes) -> None:
     workstation.status("lane-1/barrier")
     workstation.last_value("lane-1/barrier", "barrier.state")
     await asyncio.sleep(5)
-    assert all(item is not None for item in workstation._queue)
+    assert all(item is not None for item in workstation._queue._items)
     workstation._assembler.stop()

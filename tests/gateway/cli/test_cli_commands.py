@@ -160,4 +160,4 @@ async def test_claims_list_steal_release(gateway: GatewayFixture, wire: SerialLi
 async def test_gateway_login_cannot_command(gateway: GatewayFixture, wire: SerialLine) -> None:
     ran = await borderpost("command", gateway.config, BARRIER, "stop")
     assert ran.exit_code == os.EX_NOPERM
-    assert "role file does not know this station" in ran.stderr
+    assert "role file does not list this station" in ran.stderr
