@@ -27,7 +27,9 @@ AREAS = (
         "delivery",
         ("gateway/delivery/*",),
         ("tests/gateway/delivery",),
-        deselected=("tests/gateway/delivery/test_outbox_recovery.py::test_killed_process_loses_no_commit",),
+        deselected=(
+            "tests/gateway/delivery/outbox/test_outbox_recovery.py::test_killed_process_loses_no_commit",
+        ),
         left_out=("daemons",),
     ),
     Area(
@@ -36,12 +38,20 @@ AREAS = (
         (
             "tests/gateway/commands",
             "tests/gateway/worker/test_worker_commands.py",
-            "tests/gateway/end_to_end/test_commands.py",
             "tests/gateway/pki/test_authorisation.py",
             "tests/drivers/test_command.py",
         ),
     ),
-    Area("barrier", ("drivers/barrier/*",), ("tests/drivers/barrier",)),
+    Area(
+        "barrier",
+        ("drivers/barrier/*",),
+        ("tests/drivers/barrier",),
+        deselected=(
+            "tests/drivers/barrier/boards/test_boards_after_kill.py",
+            "tests/drivers/barrier/test_barrier_random_events.py",
+            "tests/drivers/barrier/test_barrier_interlock.py::test_invariant_17_in_random_order",
+        ),
+    ),
     Area(
         "mrz",
         (

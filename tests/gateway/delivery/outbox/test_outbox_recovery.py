@@ -27,7 +27,7 @@ from gateway.delivery.outbox.outbox import NEWEST_ID_FILE
 from gateway.delivery.settings import BrokerSettings, DestinationSettings, KeySettings
 
 NOWHERE = DestinationSettings.local(BrokerSettings(port=1))
-SUBMITTER = Path(__file__).parents[2] / "support" / "gateway" / "submitter.py"
+SUBMITTER = Path(__file__).parents[3] / "support" / "gateway" / "submitter.py"
 
 
 def local(broker, **changes):
