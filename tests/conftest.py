@@ -7,6 +7,7 @@ import contextlib
 import gc
 import inspect
 import os
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,6 +21,10 @@ hypothesis.settings.register_profile(
     "tests", deadline=None, derandomize="BORDERPOST_FUZZ" not in os.environ, print_blob=True
 )
 hypothesis.settings.load_profile("tests")
+
+# A shell without job control starts background commands with SIGINT ignored, which programs would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["support.process.forking", "support.process.simulator_processes"]
 
