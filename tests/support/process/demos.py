@@ -30,7 +30,9 @@ class Demo:
         # Not pytest's folder: the paths of sockets in it would be too long.
         self.folder = Path(tempfile.mkdtemp(prefix="demo-"))
         self.environment = os.environ | {"TMPDIR": str(self.folder), "TERM": "xterm"}
-        for name in ("COLUMNS", "BORDERPOST_CONFIG", "BORDERPOST_RUN"):
+        # Under `make test`, MAKEFLAGS would have a `make demo` here keep its output back (--output-sync).
+        make_variables = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+        for name in ("COLUMNS", "BORDERPOST_CONFIG", "BORDERPOST_RUN", *make_variables):
             self.environment.pop(name, None)
         self.raw = b""
         ours, theirs = pty.openpty()
