@@ -97,7 +97,8 @@ def _wheel(uv: str, source: Path, out: Path) -> Path:
     for name in ("gateway", "drivers", "simulators"):
         ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "screenshots")
         shutil.copytree(REPOSITORY / name, source / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    (source / ".ci").mkdir()
+    for name in (".ci/build_backend.py", ".manifest.in", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source / name)
     for path in source.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
