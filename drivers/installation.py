@@ -1,4 +1,4 @@
-"""How this installation was made, and the command that installs a missing extra into it.
+"""Kind of this installation, and the command that installs a missing extra into it.
 
 Three kinds: Debian packages under /opt/borderpost, a clone (an editable installation), and any other
 environment, made from a wheel or a folder. No command looks a distribution of ours up in a package index,
