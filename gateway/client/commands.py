@@ -52,7 +52,7 @@ class CommandError(Exception):
 
 
 class CommandNotSent(CommandError):  # noqa: N818 - an answer, not a fault
-    """It never reached a gateway: nothing has begun."""
+    """The command never reached a gateway: nothing has begun."""
 
 
 class CommandRejected(CommandError):  # noqa: N818
@@ -60,11 +60,11 @@ class CommandRejected(CommandError):  # noqa: N818
 
 
 class CommandFailed(CommandError):  # noqa: N818
-    """It was begun and not completed: something may have moved."""
+    """The command was begun and not completed: something may have moved."""
 
 
 class CommandUnanswered(CommandError):  # noqa: N818
-    """Its outcome is unknown: it may have been done."""
+    """The outcome of the command is unknown: it may have been done."""
 
 
 @dataclass(slots=True)
