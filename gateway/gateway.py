@@ -144,7 +144,7 @@ class Gateway:
         log.info("gateway_stopped", session=self.session)
 
     def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
-        """Make durable what the gateway itself says at a position, which is as real as the device there."""
+        """Store and send a record of the gateway itself, with the provenance of that position's device."""
         device = self.devices.get(position)
         state = device.state_filter.published_state if device is not None else None
         provenance = (state is not None and state.provenance) or Provenance.LIVE
