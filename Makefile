@@ -58,6 +58,11 @@ bench: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick) \
 		$(if $(FULL),--full) $(BENCH)
 
+# Every attack of tests/adversary, also those that take minutes.
+.PHONY: adversary
+adversary: $(VENV)/.dev
+	$(BIN)/pytest --thorough --forks 2 tests/adversary
+
 # Power cuts, outages, full disks: MINUTES of them.
 MINUTES ?= 10
 torture: $(VENV)/.dev

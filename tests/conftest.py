@@ -35,8 +35,14 @@ GRACE_S = 5.0
 """Time for something that is ending to end, in seconds."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest tests first, so that none of them runs alone at the end."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="run tests marked `thorough` as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out thorough tests; run the longest first, so that none of them runs alone at the end."""
+    if not config.getoption("--thorough"):
+        items[:] = [item for item in items if item.get_closest_marker("thorough") is None]
 
     def seconds(item: pytest.Item) -> float:
         mark = item.get_closest_marker("long")

@@ -1,0 +1,8 @@
+"""Thorough tests run in `make adversary` alone."""
+
+import pytest
+
+
+@pytest.mark.thorough
+def test_thorough_option_given(request: pytest.FixtureRequest) -> None:
+    assert request.config.getoption("--thorough")
