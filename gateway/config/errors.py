@@ -47,6 +47,8 @@ class UnlocatedIssue:
     key: Key
     text: str
     remedy: str
+    is_tolerable: bool = False
+    """True if a gateway can run without the part: it starts, and reports the mistake."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ ConfigFile = Annotated[
         envvar="BORDERPOST_CONFIG",
         help="The file that describes the post.",
         show_default=True,
+        readable=False,  # not checked here: technicians may not read it, and need not for some commands
     ),
 ]
 DEFAULT_CONFIG = Path("/etc/borderpost/post.toml")
