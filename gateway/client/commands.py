@@ -225,20 +225,20 @@ def unreachable(
         return CommandNotSent(
             "", "no_device", f"No device is known at {position}.", "Compare with the post's file."
         )
+    return _no_gateway("")
+
+
+def _no_gateway(cmd_id: str) -> CommandNotSent:
     return CommandNotSent(
-        "", "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+        cmd_id, "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
     )
 
 
 def _raise_for_code(code: int, cmd_id: str) -> None:
     """Raise CommandNotSent for a reason code with which the broker refused a command."""
     if code == NO_SUBSCRIBERS:
-        raise CommandNotSent(
-            cmd_id,
-            "no_gateway",
-            "No gateway is subscribed at this broker.",
-            "Start the gateway, or wait until it is back.",
-        )
+        # It ended just now: its state at the broker does not show it yet.
+        raise _no_gateway(cmd_id)
     if code >= 0x80:
         raise CommandNotSent(
             cmd_id,
