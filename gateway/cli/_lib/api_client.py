@@ -19,6 +19,7 @@ import typer
 
 from drivers.installation import how_to_mend
 from gateway.cli._lib.terminal import exit_with
+from gateway.common.printable import printable, printable_json
 from gateway.state_dir import SERVICE_SOCKET_DIR, is_forbidden, read_state_dir
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def ask(folder: Path, path: str, *, method: str = "GET", body: object = None) ->
     """Send a request below /api/v1; returns the decoded JSON; raises ApiUnavailable, ApiError."""
     with _answer(_OnSocket(folder), path, method, body) as answer:
         content = answer.read()
-    return json.loads(content) if content else None
+    return printable_json(json.loads(content)) if content else None
 
 
 def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[Any]:
@@ -120,7 +121,7 @@ def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[A
             elif name == "data" and kind == "problem":
                 raise _refused(json.loads(value))
             elif name == "data":
-                yield json.loads(value)
+                yield printable_json(json.loads(value))
 
 
 def device_path(position: str, suffix: str = "") -> str:
@@ -193,7 +194,7 @@ def _answer(
 
 
 def _refused(problem: dict[str, Any]) -> ApiError:
-    return ApiError(problem["status"], problem["text"], problem["how"])
+    return ApiError(problem["status"], printable(problem["text"]), printable(problem["how"]))
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
