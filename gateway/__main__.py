@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     for word in NOTIFY_VARIABLES:  # meant for this process only, not for its children
         os.environ.pop(word, None)
     try:
-        post = load(path)
+        post = load(path, to_run=True)
         logging.configure(post.log.level)
         drivers = sorted({device.driver for device in post.devices.values()})
         forkserver = ForkServerClient(

@@ -38,6 +38,7 @@ from gateway.worker.worker import WorkerSpec
 log = structlog.get_logger()
 
 CONSOLE_LISTEN_FAILED = "console_listen_failed"
+CONFIG_PART_UNUSABLE = "config_part_unusable"
 DELIVERY_STOP_TIMEOUT_S = 2.0
 """Time for delivery to disconnect cleanly, in seconds; the whole stop must fit into five."""
 
@@ -112,6 +113,7 @@ class Gateway:
                 f"Write site, name and devices into {self.path}, then: sudo borderpost config check && "
                 "sudo systemctl restart borderpost",
             )
+        self._report_tolerated()
         self._clear_removed_positions()
         self.management.start()
         for position, device in self.post.devices.items():
@@ -162,7 +164,7 @@ class Gateway:
     async def reload(self) -> None:
         """Load the configuration again and change only what differs; an invalid file changes nothing."""
         try:
-            post = load(self.path)
+            post = load(self.path, to_run=True)
             delivery_settings(post)
         except (ConfigError, OSError) as error:
             log.error("config_invalid", config=str(self.path), text=str(error))
@@ -194,6 +196,7 @@ class Gateway:
     async def _apply(self, changes: ConfigDiff, post: Post) -> None:
         # Settings that cannot change at run time keep their values until the restart.
         self.post = post.model_copy(update={name: getattr(self.post, name) for name in changes.restart})
+        self._report_tolerated()
         for position in (*changes.removed, *changes.changed):
             self.management.admission.on_device_removed(str(position))
             await self.devices[position].stop()
@@ -254,6 +257,19 @@ class Gateway:
         self.delivery.publish_retained(self.topics.claim(position), None)  # of an earlier run
         supervised.start()
         self.management.admission.on_device_added(str(position))
+
+    def _report_tolerated(self) -> None:
+        """Report mistakes of the configuration that did not keep the gateway from starting."""
+        self._problems.clear(CONFIG_PART_UNUSABLE)
+        if self.post.tolerated:
+            self._problems.add(
+                CONFIG_PART_UNUSABLE,
+                "Parts of the configuration cannot be used, and the gateway runs without them: "
+                + "; ".join(f"{issue.subject}: {issue.text}" for issue in self.post.tolerated)
+                + ".",
+                Action.CONFIGURE,
+                f"borderpost config check {self.path}",
+            )
 
     def _open_console(self) -> None:
         """Open the sockets of the console. A failure becomes a problem and does not stop the devices."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 
 from drivers.links.settings import Settings
+from gateway.config.errors import ConfigIssue
 from gateway.config.roles import NO_ROLES, Roles
 from gateway.config.sections import ConfigSection
 from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
@@ -467,6 +468,12 @@ class Post(ConfigSection):
     )
     devices: dict[Position, DeviceSettings] = Field(
         description="The devices by position, in the order of the file.", examples=[{}]
+    )
+    tolerated: tuple[ConfigIssue, ...] = Field(
+        (),
+        exclude=True,
+        description="Mistakes of parts that the gateway runs without; only if loaded to run.",
+        examples=[()],
     )
     file_times: dict[Path, int] = Field(
         default_factory=dict,

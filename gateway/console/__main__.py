@@ -5,7 +5,6 @@ import asyncio
 import os
 import signal
 import socket
-import ssl
 import sys
 from pathlib import Path
 
@@ -24,12 +23,21 @@ log = structlog.get_logger()
 async def run(
     settings: ConsoleSection, state_dir: Path, config: Path, descriptors: argparse.Namespace
 ) -> None:
-    """Serve the console on those descriptors; raises OSError, ssl.SSLError."""
+    """Serve the console on those descriptors; raises OSError."""
     from gateway.console.web.app import build
     from gateway.console.web.server import serve, tls_context
 
-    tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
+    tls = None
     network = descriptors.tcp if settings.listen is not None else None
+    if settings.tls is not None:
+        try:
+            tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file))
+        except OSError as error:  # ssl.SSLError is one
+            # The socket of this machine stays open: technicians need it to mend the certificate.
+            log.error(
+                "console_network_closed", text=f"The certificate of the console cannot be used: {error}."
+            )
+            network = None
     daemon = await DaemonClient.connect(descriptors.rpc_fd)
     app = build(
         daemon,
@@ -62,7 +70,7 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
     previous settings, and the console serves this machine's socket alone.
     """
     try:
-        post = load(config)
+        post = load(config, to_run=True)
     except ConfigError:
         if (state_dir := read_state_dir(config)) is None:
             raise
@@ -86,7 +94,7 @@ def main(arguments: list[str]) -> int:
         how = how_to_mend("console")
         log.error("console_failed", text=f"The extra `console` is not installed: no {error.name}.", how=how)
         return os.EX_UNAVAILABLE
-    except (ConfigError, OSError, ssl.SSLError) as error:
+    except (ConfigError, OSError) as error:
         log.error("console_failed", text=str(error))
         return os.EX_CONFIG
     return os.EX_OK
