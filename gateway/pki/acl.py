@@ -47,6 +47,7 @@ class AclEntry:
 
 ACL_RULES: tuple[AclRule, ...] = (
     AclRule("gateway", "readwrite", "_gw/{gateway}/state", "its birth and death"),
+    AclRule("gateway", "write", "_gw/{gateway}/fresh", "its tokens, which signed commands name"),
     AclRule("gateway", "write", "_gw/{gateway}/evt/+", "its own events, such as steps of its clock"),
     AclRule("gateway", "readwrite", "+/+/desc", "descriptions of its devices"),
     AclRule("gateway", "readwrite", "+/+/state", "their states"),
@@ -58,6 +59,7 @@ ACL_RULES: tuple[AclRule, ...] = (
     AclRule("gateway", "write", "+/+/preview/+", "previews to all stations"),
     AclRule("gateway", "read", "+/+/cmd/+/+", "commands; it sends none"),
     AclRule("station", "read", "_gw/+/state", "birth and death of the gateway"),
+    AclRule("station", "read", "_gw/+/fresh", "tokens that signed commands name"),
     AclRule("station", "read", "{lane}/+/desc", "descriptions of the devices in its lane"),
     AclRule("station", "read", "{lane}/+/state", "their states"),
     AclRule("station", "read", "{lane}/+/claim", "their claims"),
@@ -68,6 +70,7 @@ ACL_RULES: tuple[AclRule, ...] = (
     AclRule("station", "read", "{lane}/+/rsp/{me}", "answers to itself"),
     AclRule("station", "read", "{lane}/+/preview/{me}", "previews of cameras that it has claimed"),
     AclRule("supervisor", "read", "_gw/+/state", "birth and death of gateways"),
+    AclRule("supervisor", "read", "_gw/+/fresh", "tokens that signed commands name"),
     AclRule("supervisor", "read", "+/+/desc", "descriptions of all devices of the site"),
     AclRule("supervisor", "read", "+/+/state", "their states"),
     AclRule("supervisor", "read", "+/+/claim", "their claims"),
