@@ -11,6 +11,7 @@ from typing import Literal
 
 from gateway.contract.topics import ROOT, TRAINING_ROOT
 from gateway.pki.inventory import PRINCIPAL_KINDS, Deployment, Principal, PrincipalKind, SharedKind
+from gateway.pki.role_keys import StationKeyRecord
 
 GENERATED_HEADER = (
     "# Made by `borderpost trust` from its description: change that, and run `borderpost trust renew`."
@@ -151,9 +152,19 @@ def mosquitto_acl(deployment: Deployment, revoked: Iterable[str] = ()) -> str:
     return "\n".join([*lines, ""])
 
 
-def role_file(deployment: Deployment, site_name: str, revoked: Iterable[str] = ()) -> str:
+def role_file(
+    deployment: Deployment,
+    site_name: str,
+    revoked: Iterable[str] = (),
+    keys: Iterable[StationKeyRecord] = (),
+) -> str:
     """Return the role file of a site's gateways: the commands that a gateway accepts from the broker."""
     site, left = deployment.sites[site_name], set(revoked)
+    commanding = {
+        principal.name
+        for principal in deployment.at_site(site_name)
+        if principal.kind != "gateway" and principal.name not in left
+    }
     lines = [
         GENERATED_HEADER,
         f'authority = "{site.authority}"',
@@ -177,6 +188,7 @@ def role_file(deployment: Deployment, site_name: str, revoked: Iterable[str] = (
             lines.append(f'roles = {_list(roles)}\npositions = ["{principal.lane}/*"]')
         elif principal.kind == "supervisor":
             lines.append('roles = ["supervisor"]\npositions = ["*/*"]')
+    lines += [f"\n{key.table()}" for key in keys if key.station in commanding]
     return "\n".join(filter(None, [*lines, ""])) + "\n"
 
 

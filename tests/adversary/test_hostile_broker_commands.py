@@ -211,6 +211,7 @@ async def test_no_forged_command_moves(gateway: GatewayFixture) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(900)
 async def test_ten_thousand_forgeries(gateway: GatewayFixture) -> None:
     await check(gateway, 10_000)
 
