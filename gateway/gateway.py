@@ -15,7 +15,9 @@ from drivers.observation import Observation
 from gateway.adapters import CommandAdapter, DeviceAdapter, PreviewAdapter
 from gateway.audit.hash_chain import Sign
 from gateway.commands.dispatcher import CommandDispatcher
+from gateway.commands.fresh_tokens import TokenPublisher
 from gateway.commands.previews import Previews
+from gateway.commands.signatures import CommandSignatures
 from gateway.common.clock import ClockChange, ClockWatch, SystemTime, current_moment
 from gateway.common.problems import Problems
 from gateway.common.version import VERSION
@@ -30,6 +32,8 @@ from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.delivery.outbox.encryption import EncryptionKeyError
 from gateway.delivery_config import delivery_settings
 from gateway.management.management import Management
+from gateway.pki.statements import StatementSigner
+from gateway.pki.station_keys import RoleFileKeys
 from gateway.state_dir import EX_CONFIG, CannotStartError, lock_state_dir
 from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
@@ -66,12 +70,24 @@ class Gateway:
         self.devices: dict[Position, DeviceSupervisor] = {}
         self._deferred_records: list[PendingEvent] | None = None
         """Records of the gateway that wait while delivery is replaced; devices are paused meanwhile."""
+        self._sign = _load_signer(post)
+        self.statements = StatementSigner(self.session, f"{self.topics.root}/{self.topics.site}/", self._sign)
+        self._signatures = CommandSignatures(
+            post.signed_commands, post.roles, RoleFileKeys, time_source=self._time
+        )
+        adapter = CommandAdapter(self)
+        self._tokens = TokenPublisher(self._signatures.tokens, adapter.publish_token)
         self.commands = CommandDispatcher(
-            self.session, self.topics, post.commands, post.roles, CommandAdapter(self), time_source=self._time
+            self.session,
+            self.topics,
+            post.commands,
+            post.roles,
+            adapter,
+            time_source=self._time,
+            signatures=self._signatures,
         )
         self.previews = Previews(self.topics, PreviewAdapter(self))
         self._device_listener = DeviceAdapter(self)
-        self._sign = _load_signer(post)
         self._lock: IO[str] | None = None
         self.management = Management(
             self,
@@ -94,6 +110,7 @@ class Gateway:
             on_message=self.commands.on_message,
             on_no_subscriber=self.previews.on_no_subscriber,
             sign=self._sign,
+            sign_retained=self.statements.sign_retained,
         )
 
     async def start(self) -> None:
@@ -120,6 +137,7 @@ class Gateway:
             self._add(position, device)
         self._open_console()
         self._publish_state()
+        self._start_tokens()
         log.info(
             "gateway_started",
             site=self.post.gateway.site,
@@ -134,6 +152,7 @@ class Gateway:
         """Close the devices, deliver what can be delivered at once, disconnect."""
         log.info("gateway_stopping", session=self.session)
         self._clock_watch.stop()
+        self._tokens.stop()
         self.commands.refuse_commands()
         await self.management.close_console()
         await asyncio.gather(*(device.stop() for device in self.devices.values()))
@@ -205,7 +224,9 @@ class Gateway:
         for position in changes.removed:
             self._clear_retained(position)
         if changes.commands:
+            self._signatures.configure(post.signed_commands, post.roles)
             self.commands.configure(post.commands, post.roles)
+            self._start_tokens()
         if changes.broker or changes.hq or changes.delivery:
             await self._replace_delivery()
         for position in (*changes.added, *changes.changed):
@@ -233,6 +254,12 @@ class Gateway:
         for device in self.devices.values():
             device.republish()
             device.resume()
+
+    def _start_tokens(self) -> None:
+        """Publish tokens where stations may send commands, or verify what the gateway signs."""
+        self._tokens.stop()
+        if self.post.roles.station or self._sign is not None:
+            self._tokens.start()
 
     def _add(self, position: Position, device: DeviceSettings) -> None:
         supervision = self.post.supervision

@@ -15,6 +15,7 @@ from gateway.config.sections import ConfigSection
 from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
 
 Profile = Literal["production", "test", "training"]
+SignedCommands = Literal["required", "moves", "off"]
 
 CREDENTIAL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
@@ -329,12 +330,19 @@ class LogSection(ConfigSection):
 
 
 class CommandsSection(ConfigSection):
-    """Commands: roles, rate limits, and the longest lease. Without roles, all commands are refused."""
+    """Commands: roles, signatures, rate limits, and the longest lease. Without roles, all are refused."""
 
     roles_file: FilePath | None = Field(
         None,
         description="The role file: rights of stations.",
         examples=["/etc/borderpost/roles.toml"],
+    )
+    signed: SignedCommands | None = Field(
+        None,
+        description="Commands that a station must sign with a key of the role file: required (all), moves "
+        "(those that can move a machine), off. Stops are obeyed unsigned. When not given: moves in "
+        "production, else off.",
+        examples=["moves"],
     )
     min_move_interval_s: float = Field(
         2.0,
@@ -484,3 +492,8 @@ class Post(ConfigSection):
         ),
         examples=[{}],
     )
+
+    @property
+    def signed_commands(self) -> SignedCommands:
+        """Commands that must be signed."""
+        return self.commands.signed or ("moves" if self.gateway.profile == "production" else "off")

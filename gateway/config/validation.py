@@ -73,6 +73,12 @@ def validate(draft: DraftPost, environ: Mapping[str, str]) -> Iterator[Unlocated
         # Without roles every command is refused.
         yield from _tolerable(_file(("commands", "roles_file"), draft.commands.roles_file, private=False))
         yield from _check_user_names(draft)
+    if draft.is_production and draft.commands is not None and draft.commands.signed == "off":
+        yield UnlocatedIssue(
+            ("commands", "signed"),
+            "a production post obeys no unsigned movement: whoever has its broker could open a barrier",
+            'write signed = "moves" or "required", and enrol the key of each station: borderpost trust enrol',
+        )
     if draft.console is not None:
         yield from _console(draft.console, production=draft.is_production)
     yield from _check_unique_ports(draft.devices)
