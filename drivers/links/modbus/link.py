@@ -45,7 +45,8 @@ class ModbusSettings(Settings):
         0.2,
         ge=0.02,
         le=1,
-        description="Time limit of one response, in seconds; a stop waits for one request at most.",
+        description="Time limit of one response, in seconds; for a barrier 0.2 at most: a stop may wait for "
+        "one.",
         examples=[0.2],
     )
 

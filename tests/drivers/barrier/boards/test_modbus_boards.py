@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from drivers.barrier.board import Board, BoardLate, BoardRefused, PulseEnd
 from drivers.barrier.boards.composite import CompositeBoard
 from drivers.barrier.boards.host_timed import SILENCE_MARGIN_S
-from drivers.barrier.boards.registry import AnyModbusBoard
+from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from simulators.barrier.bus_faults import ExceptionReply, LostReply
@@ -448,6 +448,16 @@ def test_invalid_settings_are_refused(settings: dict[str, Any], remedy: str) -> 
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(AnyModbusBoard).validate_python({"port": "tcp://board", **settings})
     assert remedy in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [WAVESHARE, WIRENBOARD, WATCHED, {"model": "numato", "relays": 4}])
+def test_slow_answers_are_refused(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    either: TypeAdapter[Any] = TypeAdapter(AnyModbusBoard | AnySerialBoard)
+    given = {"port": "/dev/ttyS1", **given}
+    assert either.validate_python({**given, "response_timeout_s": 0.2})
+    with pytest.raises(ValidationError, match="write at most"):
+        either.validate_python({**given, "response_timeout_s": 0.21})
 
 
 # Two boards on one wire.
