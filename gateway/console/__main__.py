@@ -13,6 +13,7 @@ import structlog
 from drivers.installation import how_to_mend
 from gateway.api.client import DaemonClient
 from gateway.common import log as logging
+from gateway.common.process import forbid_dumps
 from gateway.config import ConfigError, load
 from gateway.config.model import ConsoleSection
 from gateway.state_dir import read_state_dir
@@ -80,6 +81,7 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Run `python -m gateway.console --rpc-fd FD --socket FD [--tcp FD] --config PATH`."""
+    forbid_dumps()
     parser = argparse.ArgumentParser("gateway.console")
     parser.add_argument("--rpc-fd", type=int, required=True)
     parser.add_argument("--socket", type=int, required=True)

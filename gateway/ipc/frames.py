@@ -6,6 +6,7 @@ bytes after it. The body is raw bytes that the daemon passes on unread.
 
 import asyncio
 import json
+import socket
 import struct
 from collections.abc import Callable
 from enum import IntEnum
@@ -23,7 +24,7 @@ READ_BUFFER_BYTES = 32 * 1024
 
 
 class FrameType(IntEnum):
-    """Type of a frame. STOP, COMMAND, CLAIM, REQUEST, CANCEL go to the worker, others to the daemon.
+    """Type of a frame. SPEC, STOP, COMMAND, CLAIM, REQUEST, CANCEL go to the worker, others to the daemon.
 
     Between console and daemon, REQUEST and CANCEL go to the daemon.
     """
@@ -56,12 +57,49 @@ class FrameType(IntEnum):
     """A piece of the response; head: request_id, in the last one `end` and `error` (code, text, how)."""
     CANCEL = 14
     """Cancel a request; head: request_id."""
+    SPEC = 15
+    """Specification of the worker, its first frame; head: the fields of WorkerSpec."""
+    REPLACE = 16
+    """The worker ends, to be replaced: a node of its device is new, and out of its reach."""
 
 
 def encode_frame(frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
     """Encode one frame."""
     text = _to_json(head).encode() if head else b""
     return _HEADER.pack(_HEADER_AFTER_LENGTH + len(text) + len(body), frame_type, len(text)) + text + body
+
+
+def receive_frame(channel: socket.socket) -> tuple[FrameType, dict[str, Any]] | None:
+    """Wait for one frame without a body, and read no byte after it; None: the other end is closed.
+
+    Raises FrameError.
+    """
+    start = _receive_exactly(channel, _HEADER.size)
+    if start is None:
+        return None
+    length, kind, head_length = _HEADER.unpack(start)
+    if head_length != length - _HEADER_AFTER_LENGTH:
+        raise FrameError(f"a frame of {length} bytes with a head of {head_length}")
+    text = _receive_exactly(channel, head_length)
+    if text is None:
+        return None
+    head = _from_json(text.decode()) if text else {}
+    if not isinstance(head, dict):
+        raise FrameError("a frame whose head is no object")
+    return FrameType(kind), head
+
+
+def _receive_exactly(channel: socket.socket, size: int) -> bytes | None:
+    received = b""
+    while len(received) < size:
+        try:
+            chunk = channel.recv(size - len(received))
+        except ConnectionResetError:
+            return None
+        if not chunk:
+            return None
+        received += chunk
+    return received
 
 
 class FrameError(Exception):

@@ -272,7 +272,7 @@ class DeviceSupervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._pid = await self._forkserver.fork(self.spec, theirs.fileno())
+                self._pid = await self._forkserver.fork(theirs.fileno())
                 with contextlib.suppress(ProcessLookupError):
                     self._pidfd = os.pidfd_open(self._pid)
             except BaseException:
@@ -285,6 +285,7 @@ class DeviceSupervisor:
         connection = FrameConnection(self._on_frame, self._connection_lost.set)
         self._connection = connection
         await loop.create_unix_connection(lambda: connection, sock=ours)
+        connection.send(FrameType.SPEC, self.spec.to_head())
         if self._paused:
             connection.pause()
         self._ready.set()
