@@ -274,6 +274,7 @@ class Gateway:
             open_timeout_s=supervision.open_timeout_s,
             backoff_first_s=supervision.backoff_first_s,
             backoff_max_s=supervision.backoff_max_s,
+            events_per_s=supervision.max_events_per_s,
             expected_firmware=device.expected_firmware,
         )
         limits = WorkerLimits(

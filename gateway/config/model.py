@@ -319,6 +319,14 @@ class SupervisionSection(ConfigSection):
         "a second at most.",
         examples=[30],
     )
+    max_events_per_s: float = Field(
+        50,
+        ge=1,
+        le=100_000,
+        description="Budget of a device, in events per second; 20 times as many may come at once. The excess "
+        "is dropped, and the state of the device names it.",
+        examples=[50],
+    )
 
 
 class LogSection(ConfigSection):

@@ -171,7 +171,7 @@ async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
     """Return a fork server without devices."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
-    drivers = ["faulty", "scripted", "mrz-serial"]
+    drivers = ["faulty", "scripted", "forging", "mrz-serial"]
     # Not the present standard error: pytest gives a test another one than its setup.
     forkserver = daemons.forkserver_client(drivers, "error", tmp_path / "workers.log")
     worker_fixture = WorkerFixture(tmp_path, RecordingListener(), forkserver)
