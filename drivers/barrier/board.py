@@ -72,8 +72,8 @@ class Board(Protocol):
     async def open_all_relays(self) -> None:
         """Open every relay, and cancel running and waiting pulses; goes before all waiting requests.
 
-        Returns once the board has acknowledged it, after several attempts if need be. Raises LinkError
-        otherwise: a relay may be closed. May be repeated at any time.
+        Returns once the board has acknowledged it. Raises LinkError otherwise: a relay may be closed, and the
+        caller repeats it, which is safe at any time.
         """
 
     async def close(self) -> None:

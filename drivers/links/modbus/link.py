@@ -6,6 +6,7 @@ missing response is a LinkError; the board may have executed the request all the
 """
 
 import asyncio
+import os
 import re
 from contextlib import ExitStack
 from types import TracebackType
@@ -116,7 +117,8 @@ class ModbusLink:
             line = SerialLink(settings.serial_settings, self._tap)
             self._link = await line.__aenter__()
             self.is_simulated, self.is_replayed = line.is_simulated, line.is_replayed
-            self._line = settings.port
+            # Of other processes, the port itself has only one.
+            self._line = f"{os.getpid()} {settings.port}"
             self._wire = SerialTransport(line, settings.baud, settings.response_timeout_s)
         await self._turns.__aenter__()
         try:
@@ -133,9 +135,8 @@ class ModbusLink:
     ) -> None:
         """End the running request, and close; what is not sent yet is never sent."""
         await self._turns.__aexit__()
-        if isinstance(self._link, SerialLink):
-            self._link.discard_output()
         if self._link is not None:
+            self._wire.discard_output()
             await self._link.__aexit__(kind, error, trace)
         self._locks.close()
 
