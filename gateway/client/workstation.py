@@ -37,7 +37,7 @@ from gateway.client.site_state import SiteState
 from gateway.client.subscriptions import subscriptions
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
-from gateway.contract.states import GatewayState
+from gateway.contract.states import CONNECTION_PROPERTY, GatewayState
 from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
 
 if TYPE_CHECKING:
@@ -352,7 +352,8 @@ class Workstation:
         try:
             match topic.split("/"):
                 case [_, "v1", self._site, "_gw", gateway, "state"]:
-                    self._on_gateway_state(gateway, payload)
+                    said = dict(getattr(message.properties, "UserProperty", ()))
+                    self._on_gateway_state(gateway, payload, said.get(CONNECTION_PROPERTY))
                 case [_, "v1", self._site, *_]:
                     if where := DeviceTopic.parse(topic):
                         self._on_device_message(where, payload, message)
@@ -365,8 +366,8 @@ class Workstation:
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
 
-    def _on_gateway_state(self, gateway: str, payload: bytes) -> None:
-        is_current = self._site_state.on_gateway(gateway, payload)
+    def _on_gateway_state(self, gateway: str, payload: bytes, connection: str | None) -> None:
+        is_current = self._site_state.on_gateway(gateway, payload, connection)
         for session in self._site_state.ended_sessions():
             self._command_sender.on_gateway_lost(session)
         if is_current:

@@ -112,6 +112,15 @@ class Roles(ConfigSection):
     role: dict[Slug, BrokerRole] = Field({}, description="The roles by name.", examples=[{}])
     station: dict[Name, StationEntry] = Field({}, description="The stations by name.", examples=[{}])
 
+    @property
+    def commanding_stations(self) -> tuple[str, ...]:
+        """Names of the stations that may send a command somewhere."""
+        return tuple(
+            name
+            for name, station in self.station.items()
+            if station.roles and station.positions and station.authority in (None, self.authority)
+        )
+
     def grant(self, station: str, position: Position) -> Grant:
         """Return the rights of a station at a position."""
         named = self.station.get(station)
