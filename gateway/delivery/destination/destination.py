@@ -91,6 +91,10 @@ class Destination:
         self._will = will
         self._in_flight: dict[int, InFlightMessage] = {}
         self._in_flight_bytes = 0
+        self._refused_topics: set[str] = set()
+        """Topics of states that the gateway is not authorised to publish."""
+        self._is_authorised = False
+        """True once the broker has accepted an event or a state on this connection."""
         self._are_states_held = False
         """True until commands can arrive: who reads a state may send one at once."""
         self._window = settings.in_flight
@@ -266,6 +270,7 @@ class Destination:
         self._window = min(self.settings.in_flight, limits.receive_maximum)
         self._max_packet_bytes = limits.maximum_packet_size
         self.connected = True
+        self._is_authorised = False
         self.halted_reason = None
         self._retained.mark_all_due(self.name)
         self._problems.connected()
@@ -347,6 +352,7 @@ class Destination:
                 continue
             cursor.in_flight -= 1
             cursor.has_subscriber = reason == 0 or not self._requires_subscriber
+            self._is_authorised |= reason < 0x80
             if reason == 0 or (reason < 0x80 and not self._has_no_subscriber(reason, entry)):
                 if (not entry.blobs or self._images_in_flight.on_ack(entry)) and cursor.advance_past(
                     entry.seq
@@ -387,10 +393,14 @@ class Destination:
             return
         self._images_in_flight.discard(entry)
         cursor.attempts += 1
-        if reason == NOT_AUTHORISED:
+        if reason == NOT_AUTHORISED and not self._is_authorised:
             self._halt("not_authorised")
             return
         if cursor.send_state is SendState.BLOCKED:
+            return
+        if reason == NOT_AUTHORISED:  # A device that the access list does not name stops no other.
+            self._problems.position_not_authorised(cursor.stream.position)
+            self.scheduler.retry_later(cursor, self.settings.halt_retry_s)
             return
         if reason == NO_SUBSCRIBERS:
             self._problems.no_subscriber()
@@ -445,14 +455,22 @@ class Destination:
                 if reason and self._on_no_subscriber is not None:
                     self._on_no_subscriber(sent.topic)
             return
+        self._is_authorised |= reason < 0x80
         if reason < 0x80:
             self._retained.on_ack(self.name, sent.topic, sent.version)
+            if sent.topic in self._refused_topics:
+                self._refused_topics.discard(sent.topic)
+                if not self._refused_topics:
+                    self._problems.states_accepted()
         elif reason == NOT_AUTHORISED:
             self._retained.retry(self.name, sent.topic, delayed=True)
-            # An earlier name of this post may have left a topic that this name may not write. Failing to
-            # clear it must not stop the events.
-            if not self._retained.is_cleared(sent.topic):
+            # An earlier name of this post may have left a topic that this name may not write; clearing it is
+            # no problem of this post. A device that the access list does not name must not stop the others.
+            if sent.topic == self._topics.gateway_state:
                 self._halt("not_authorised")
+            elif not self._retained.is_cleared(sent.topic):
+                self._refused_topics.add(sent.topic)
+                self._problems.state_refused(sent.topic, reason)
             self._timers.call_later(self.settings.halt_retry_s, self._resend_retained)
         elif reason in POISON_CODES:
             self._drop_retained(sent.topic, reason)

@@ -91,6 +91,16 @@ class DestinationProblems:
             about=self._name,
         )
 
+    def position_not_authorised(self, position: str) -> None:
+        """Report that the broker does not authorise the gateway to publish at one position."""
+        self._problems.add(
+            "publish_not_authorised",
+            f"{self._name} refuses events of {position} as not authorised; they wait in the outbox.",
+            Action.CONFIGURE,
+            f"Its access list lacks {position}: run `borderpost trust renew`, then reload the broker.",
+            about=self._name,
+        )
+
     def publish_authorised(self) -> None:
         """Clear that problem: an event was accepted again."""
         self._problems.clear("publish_not_authorised", about=self._name)
@@ -126,3 +136,7 @@ class DestinationProblems:
             Action.CALL_SUPPORT,
             about=self._name,
         )
+
+    def states_accepted(self) -> None:
+        """Clear that problem: states that were refused are accepted."""
+        self._problems.clear("state_refused", about=self._name)
