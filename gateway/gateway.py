@@ -106,8 +106,9 @@ class Gateway:
             self.session,
             time_source=self._time,
             on_change=self._publish_state,
-            subscriptions=(self.topics.commands,),
+            stations=self.post.roles.commanding_stations,
             on_message=self.commands.on_message,
+            on_flood=self.commands.on_flood,
             on_no_subscriber=self.previews.on_no_subscriber,
             sign=self._sign,
             sign_retained=self.statements.sign_retained,
@@ -227,6 +228,7 @@ class Gateway:
             self._signatures.configure(post.signed_commands, post.roles)
             self.commands.configure(post.commands, post.roles)
             self._start_tokens()
+            self.delivery.set_stations(post.roles.commanding_stations)
         if changes.broker or changes.hq or changes.delivery:
             await self._replace_delivery()
         for position in (*changes.added, *changes.changed):

@@ -40,7 +40,7 @@ from gateway.client.site_state import SiteState
 from gateway.client.subscriptions import subscriptions
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
-from gateway.contract.states import DeviceDescription, FreshToken, GatewayState
+from gateway.contract.states import CONNECTION_PROPERTY, DeviceDescription, FreshToken, GatewayState
 from gateway.contract.topics import GATEWAY_LANE, ROOT, TRAINING_ROOT, DeviceTopic, Position
 
 if TYPE_CHECKING:
@@ -445,7 +445,8 @@ class Workstation:
                 GatewayState.model_validate_json(payload, extra="ignore").session
             ):
                 return  # a birth of an earlier session, shown again
-        is_current = self._site_state.on_gateway(gateway, payload)
+        connection = dict(_user_properties(message)).get(CONNECTION_PROPERTY)
+        is_current = self._site_state.on_gateway(gateway, payload, connection)
         for session in self._site_state.ended_sessions():
             self._command_sender.on_gateway_lost(session)
         if is_current:

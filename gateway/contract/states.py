@@ -8,6 +8,12 @@ from drivers.observation import DataClass
 from gateway.contract.commands import CommandDescription
 from gateway.contract.envelope import ClockStatus, Provenance
 
+CONNECTION_PROPERTY = "connection"
+"""User property of a gateway's birth and last will: random name of the connection that they belong to.
+
+Each connection has a client identifier of its own, so the will of a lost one may come after the next birth.
+"""
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
