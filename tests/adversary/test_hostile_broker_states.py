@@ -22,7 +22,7 @@ from support.gateway.station_roles import permit_commands
 from drivers.barrier.observations import BarrierState
 from gateway.client import CommandResult, CommandUnanswered, RejectedMessage, Workstation
 from gateway.client.freshness import SILENCE_S
-from gateway.contract.states import DeviceState
+from gateway.contract.states import DeviceState, GatewayState
 from gateway.pki.keys import load_public_key, make_signing_key
 
 __all__ = ["gateway"]
@@ -115,6 +115,8 @@ async def test_open_barrier_is_never_shown_closed(gateway: GatewayFixture) -> No
         await until(lambda: not desk.status(BARRIER).is_online, SILENCE_S + 10)
         assert movement(desk) is None
         gateway.process.send_signal(signal.SIGCONT)
+        await until(lambda: desk.status(BARRIER).is_online)
+        await forge_death(broker, desk)
     assert await gateway.stop() == 0
 
 
@@ -134,6 +136,15 @@ async def forge_state(broker: HostileBroker, desk: Workstation) -> None:
     await broker.send(Recorded(topic, state.model_dump_json().encode(), retain=True, expires_s=None))
     await asyncio.sleep(SHOWN_S)
     assert desk.status(BARRIER).is_online
+
+
+async def forge_death(broker: HostileBroker, desk: Workstation) -> None:
+    """Invent a last will, which is never signed: the gateway counts as offline until its next token."""
+    death = GatewayState(online=False, session=broker.token["session"])
+    topic = "bgw/v1/uto-test/_gw/gw-1/state"
+    await broker.send(Recorded(topic, death.model_dump_json().encode(), retain=True, expires_s=None))
+    await until(lambda: not desk.status(BARRIER).is_online)
+    await until(lambda: desk.status(BARRIER).is_online, SILENCE_S)
 
 
 async def answer_for_gateway(broker: HostileBroker, desk: Workstation) -> CommandResult[Any]:
