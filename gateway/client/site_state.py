@@ -138,9 +138,17 @@ class SiteState:
         else:
             self._last_values.pop((position, event_type), None)
 
-    def has_ended(self, session: str) -> bool:
-        """Tell whether a session is known to be over."""
-        return self._sessions.get(session) is False
+    def is_superseded(self, gateway: str, session: str) -> bool:
+        """Tell whether a session is over and a gateway has another one."""
+        known = self.gateways.get(gateway)
+        return known is not None and known.session != session and self._sessions.get(session) is False
+
+    def revive(self, gateway: str, session: str) -> None:
+        """Take the newest session of a gateway as alive again: its gateway has proved that it is."""
+        known = self.gateways.get(gateway)
+        if known is not None and known.session == session and not known.online:
+            self._sessions[session] = True
+            self.gateways[gateway] = known.model_copy(update={"online": True})
 
     def report_all(self) -> None:
         """Report the status of every device whose status has changed."""
