@@ -50,6 +50,8 @@ class Cause(OpenEnum):
     """The worker process of the device ended by itself."""
     HEARTBEAT_LOST = "heartbeat_lost"
     """The worker process sent no heartbeat and was replaced."""
+    FORBIDDEN_CALL = "forbidden_call"
+    """The worker process made a system call that no driver makes, and was ended."""
     DRIVER_ERROR = "driver_error"
     """The driver met an unexpected error."""
     UNKNOWN = "unknown"

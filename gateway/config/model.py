@@ -317,6 +317,12 @@ class SupervisionSection(ConfigSection):
         "a second at most.",
         examples=[30],
     )
+    confinement: Literal["required", "best"] = Field(
+        "required",
+        description="required: in production, the gateway does not start on a kernel that cannot confine "
+        "drivers. best: it starts, and reports that a driver which was taken over can read its keys.",
+        examples=["required"],
+    )
 
 
 class LogSection(ConfigSection):

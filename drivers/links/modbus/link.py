@@ -25,7 +25,7 @@ from drivers.links.modbus.framing import (
 from drivers.links.modbus.pdu import Identify, ModbusExceptionResponse, ModbusRequest, parse_response
 from drivers.links.request_queue import RequestQueue, StaleReplies
 from drivers.links.serial import SerialLink, SerialSettings
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings, network_rights
 from drivers.links.tcp import TCP_ADDRESS, TcpLink
 
 AnswerT = TypeVar("AnswerT")
@@ -56,6 +56,13 @@ class ModbusSettings(Settings):
         description="Time limit of one response, in seconds; a stop waits for one request at most.",
         examples=[0.2],
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the board's TCP port, or to the serial port."""
+        found = TCP_ADDRESS.fullmatch(self.port)
+        if found is None:
+            return super().link_rights() | self.serial_settings.link_rights()
+        return super().link_rights() | network_rights(found["host"], int(found["port"] or TCP_PORT))
 
     @field_validator("port")
     @classmethod

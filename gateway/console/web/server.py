@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from gateway.console.auth.auth import Peer
+from gateway.console.auth.workers import is_worker
 
 log = structlog.get_logger()
 
@@ -47,7 +48,11 @@ class _Connection(H11Protocol):
         if connected.family == socket.AF_UNIX:
             # struct ucred of unix(7): pid, uid, gid.
             credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            self.app_state = {"peer": Peer(uid=struct.unpack("3i", credentials)[1])}
+            pid, uid, _ = struct.unpack("3i", credentials)
+            self.app_state = {"peer": Peer(uid=uid)}
+            if is_worker(pid, uid):
+                log.error("console_worker_refused", pid=pid)
+                transport.abort()
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
         self.loop.call_later(FIRST_REQUEST_TIMEOUT_S, self._on_first_request_timeout)
