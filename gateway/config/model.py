@@ -327,6 +327,12 @@ class SupervisionSection(ConfigSection):
         "is dropped, and the state of the device names it.",
         examples=[50],
     )
+    confinement: Literal["required", "best"] = Field(
+        "required",
+        description="required: in production, the gateway does not start on a kernel that cannot confine "
+        "drivers. best: it starts, and reports that a driver which was taken over can read its keys.",
+        examples=["required"],
+    )
 
 
 class LogSection(ConfigSection):
