@@ -172,7 +172,7 @@ async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
     """Return a fork server without devices."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
-    drivers = ["faulty", "scripted", "hostile", "mrz-serial"]
+    drivers = ["faulty", "scripted", "forging", "mrz-serial"]
     forkserver = ForkServerClient(drivers, "error")
     forkserver._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     forkserver._channel.setblocking(False)

@@ -26,7 +26,7 @@ class Opened(Observation):
     number: int = Field(description="Any number.", examples=[1])
 
 
-class HostileDriver(Driver[SerialSettings]):
+class ForgingDriver(Driver[SerialSettings]):
     """Sends what its port says: one JSON object a line, {kind, head, body, times}."""
 
     family = Family.BARRIER
@@ -36,7 +36,7 @@ class HostileDriver(Driver[SerialSettings]):
     async def open(self) -> Identity:
         """Open the port."""
         self.link = await self.links.serial(self.settings)
-        return Identity(model="hostile")
+        return Identity(model="forging")
 
     async def watch(self) -> AsyncIterator[Observation]:
         """Send the frames of each line."""
