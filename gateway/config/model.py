@@ -291,7 +291,8 @@ class SupervisionSection(ConfigSection):
         5,
         gt=0,
         le=300,
-        description="A worker without a heartbeat for this time is killed and replaced, in seconds.",
+        description="A worker without a heartbeat for this time is killed and replaced, in seconds. Time in "
+        "which a busy machine gives it no processor counts in part.",
         examples=[5],
     )
     open_timeout_s: float = Field(

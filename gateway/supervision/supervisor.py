@@ -32,6 +32,7 @@ from gateway.supervision.device_state import DeviceStateFilter
 from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
 from gateway.supervision.listener import DeviceListener, Suppression
 from gateway.supervision.provenance import observed_provenance, worse_provenance
+from gateway.supervision.silence import WorkerSilence
 from gateway.supervision.worker_output import (
     MAX_FRAME_BYTES,
     WorkerOutput,
@@ -106,7 +107,7 @@ class DeviceSupervisor:
         self._connection: FrameConnection | None = None
         self._pid = 0
         self._pidfd = -1
-        self._last_heartbeat = 0.0
+        self._silence = WorkerSilence(limits.heartbeat_timeout_s)
         self._next_action_at = 0.0
         """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
@@ -300,6 +301,8 @@ class DeviceSupervisor:
             stable = loop.time() - born >= STABLE_AFTER_S
             if stable:
                 backoff.reset()
+                if cause is not Cause.HEARTBEAT_LOST:
+                    self._silence.on_stable()
             # The first failure after a stable run is restarted at once, because travellers wait. A series is
             # not.
             at_once = (stable or first) and cause is not Cause.WORKER_VIOLATION
@@ -350,7 +353,7 @@ class DeviceSupervisor:
         self._connection_lost = asyncio.Event()
         self._output, self._violation = self._new_output(), None
         self.counters = {}
-        self._last_heartbeat = loop.time()
+        self._silence.watch(self._pid)
         connection = FrameConnection(
             self._on_frame, self._connection_lost.set, MAX_FRAME_BYTES, self._on_violation
         )
@@ -376,8 +379,9 @@ class DeviceSupervisor:
                 # The daemon's own loop may have been stopped (a suspended machine, a debugger): then a late
                 # heartbeat proves nothing. Nor does it while reading is paused.
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
-                    self._last_heartbeat = now
-                elif now - self._last_heartbeat > self._limits.heartbeat_timeout_s:
+                    self._silence.reset()
+                elif self._silence.add(now - before):
+                    self._silence.on_hung()
                     return Cause.HEARTBEAT_LOST
 
     async def _clean_up(self) -> None:
@@ -416,7 +420,7 @@ class DeviceSupervisor:
                 self._output.add_image(head, body)
             case FrameType.HEARTBEAT:
                 counters = read_counters(head)
-                self._last_heartbeat = asyncio.get_running_loop().time()
+                self._silence.reset()
                 self._on_counters(counters)
             case FrameType.IDENTITY:
                 self.identity = read_identity(head)

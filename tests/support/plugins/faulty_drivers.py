@@ -93,6 +93,14 @@ class FaultyDriver(Driver[FaultySettings]):
                         ctypes.CDLL(None).ptrace(0, 0, 0, 0)
                     case ["hang"]:
                         time.sleep(3600)
+                    case ["spin"]:
+                        while True:
+                            pass
+                    case ["compute", seconds]:  # of processor time, without a heartbeat
+                        until_s = time.process_time() + float(seconds)
+                        while time.process_time() < until_s:
+                            pass
+                        yield Numbered(number=0)
                     case ["bug"]:
                         raise ValueError(f"cannot read {SECRET}")
                     case ["end"]:
