@@ -29,6 +29,9 @@ from adversary.barrier.records import (
 RecordT = TypeVar("RecordT", bound=Record)
 CUTTING = ("silence", "unplug", "power-cut", "stall")
 """Faults during which no frame gets through."""
+OPEN_STATES = ("online", "degraded", "busy")
+EVENTS = ("clock", "fire", "key-switch", "lift", "button")
+"""Injected events that disturb neither wires nor sensors."""
 SPAN_S = 0.6
 """Time around a single disturbed exchange in which nothing is asked of reaction times, in seconds."""
 
@@ -278,14 +281,14 @@ class Case:
             (life.number for life in self.lives if life.what == "started" and life.at_s <= at_s), default=0
         )
 
-    def is_online(self, at_s: float) -> bool:
-        """Return whether the device is said to be online, by a process that runs."""
+    def is_open(self, at_s: float) -> bool:
+        """Return whether the device is said to be open, by a process that runs."""
         device = next((one for one in reversed(self.devices) if one.at_s <= at_s), None)
         started = max(
             (life.at_s for life in self.lives if life.what == "started" and life.at_s <= at_s), default=0.0
         )
         return (
-            device is not None and device.at_s >= started and device.state == "online" and self.alive.at(at_s)
+            device is not None and device.at_s >= started and device.state in OPEN_STATES and self.alive.at(at_s)
         )
 
     def reachable(self, from_s: float, to_s: float) -> bool:
@@ -300,15 +303,14 @@ class Case:
 
     def healthy(self, from_s: float, to_s: float) -> bool:
         """Return whether nothing was disturbed, so that all reaction times hold."""
-        if not self.reachable(from_s, to_s) or not self.is_online(from_s):
+        if not self.reachable(from_s, to_s) or not self.is_open(from_s):
             return False
-        if any(from_s < one.at_s <= to_s for one in self.devices):
+        if any(from_s < one.at_s <= to_s and one.state not in OPEN_STATES for one in self.devices):
             return False
         if any(life.what == "slow" and life.number == self.life_at(to_s) for life in self.lives):
             return False
-        if any(
-            one.at_s <= to_s and one.until_s + 0.5 >= from_s for one in self.troubles if one.name != "clock"
-        ):
+        disturbing = [one for one in self.troubles if one.name not in EVENTS]
+        if any(one.at_s <= to_s and one.until_s + 0.5 >= from_s for one in disturbing):
             return False
         return not any(from_s - SPAN_S <= at_s <= to_s for at_s in self.abnormal)
 

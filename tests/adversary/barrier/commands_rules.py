@@ -121,7 +121,7 @@ def _explained(case: Case, moves: list[Action]) -> None:
                 and command.at_s < stop.at_s < action.at_s - grace_s
                 and stop.life == command.life
             ):
-                if not case.is_online(stop.at_s):
+                if not case.is_open(stop.at_s):
                     continue
                 text = f"{action.contact} {action.at_s - stop.at_s:.3f} s after a stop that should end it"
                 case.blame(26, "after a stop", action.at_s, text, command, stop, action.wire)
@@ -167,7 +167,7 @@ def _first_traffic(case: Case) -> None:
 
 def _stops(case: Case) -> None:
     for stop in case.commands:
-        if stop.verb != "stop" or not case.is_online(stop.at_s):
+        if stop.verb != "stop" or not case.is_open(stop.at_s):
             continue
         answer = next(iter(case.answers.get(stop.id, [])), None)
         if answer is not None and answer.state in ("rejected", "refused") and answer.reason == "bad_request":
@@ -208,7 +208,7 @@ def _stop_of_door(case: Case, stop: Command, door: DoorFacts, until_s: float) ->
     if first.at_s > until_s:
         text = f"the stop of {name} is written {first.at_s - stop.at_s:.2f} s later"
         case.blame(27, "stop waits", first.at_s, text, stop, first)
-    limit_s = until_s + 1.2
+    limit_s = until_s + 0.5
     if not case.contact(door, "stop").ever(stop.at_s, limit_s) and case.reachable(stop.at_s, limit_s + 0.2):
         motion = _moving(case, door.name, limit_s)
         if motion:

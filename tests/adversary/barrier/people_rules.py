@@ -5,6 +5,7 @@ Numbers are those of the protocol sheet: 9, 10, 11, 13, 25, 29.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from adversary.barrier.case import Action, Case
 from adversary.barrier.records import DoorFacts, Event, Record, Truth
@@ -21,6 +22,7 @@ def judge(case: Case) -> None:
     closes = [one for one in case.actions if one.energises and one.contact == "close" and one.wire.arrived]
     for close in closes:
         _closed_on_nobody(case, close)
+        _polled_fast(case, close)
         _plausible(case, close)
     for door in case.facts.doors:
         for closing in closings(case, door):
@@ -58,6 +60,20 @@ def _closed_on_nobody(case: Case, close: Action) -> None:
         )
     elif last[1] and presence.throughout(last[0].asked_s, at_s):
         case.blame(9, "presence was read", at_s, "close though presence was read", last[0].wire, close.wire)
+
+
+def _polled_fast(case: Case, close: Action) -> None:
+    """Closing needs a reading of the presence within one poll: a bus that is too slow forbids it."""
+    times = [
+        one.asked_s
+        for one in case.readings
+        if (close.door, "presence") in one.values and close.at_s - 3.0 <= one.asked_s <= close.at_s
+    ]
+    gaps = [after - before for before, after in pairwise(times)]
+    slow = [gap for gap in gaps if gap > 0.29]
+    if len(gaps) >= 5 and len(slow) == len(gaps) and case.reachable(close.at_s - 3.0, close.at_s):
+        text = f"close though the presence is read every {min(gaps):.2f} s"
+        case.blame(10, "polling is slow", close.at_s, text, close.wire)
 
 
 def _since(case: Case, door: str, at_s: float) -> Truth | None:

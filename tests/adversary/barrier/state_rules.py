@@ -5,7 +5,7 @@ Numbers are those of the protocol sheet: 1, 15, 16, 18, 22, 24.
 
 from itertools import pairwise
 
-from adversary.barrier.case import Case
+from adversary.barrier.case import OPEN_STATES, Case
 from adversary.barrier.records import Event
 
 LIMITS = {"open": "open_limit", "closed": "closed_limit"}
@@ -104,13 +104,13 @@ def _lost_link(case: Case) -> None:
             or not case.alive.throughout(trouble.at_s - 0.5, lost_s)
         ):
             continue
-        if not case.is_online(trouble.at_s - 0.1) or any(
+        if not case.is_open(trouble.at_s - 0.1) or any(
             trouble.at_s - 0.5 < one.at_s < lost_s for one in case.lives
         ):
             continue
         device = next((one for one in reversed(case.devices) if one.at_s <= lost_s), None)
-        if device is not None and device.state == "online":
-            text = f"online {lost_s - trouble.at_s:.0f} s after the board was lost"
+        if device is not None and device.state in OPEN_STATES:
+            text = f"{device.state} {lost_s - trouble.at_s:.0f} s after the board was lost"
             case.blame(18, "loss unnoticed", lost_s, text, trouble, device)
         standing = next((one for one in reversed(case.standings) if one.at_s <= lost_s), None)
         if standing is not None and standing.data is not None and not standing.data.get("stale"):

@@ -164,10 +164,17 @@ class World:
                     break
                 for task in tasks:
                     task.cancel()
-                with contextlib.suppress(Exception):
-                    unit.step()
-                self.now_s += 1.0
+                self._settle(unit)
+            for transport in list(unit.loop._transports.values()):  # type: ignore[attr-defined]
+                transport.abort()
+            self._settle(unit)
             unit.loop.close()
+
+    def _settle(self, unit: Unit) -> None:
+        for _ in range(3):
+            with contextlib.suppress(Exception):
+                unit.step()
+            self.now_s += 0.5
 
     def _turn(self) -> None:
         ran = False
