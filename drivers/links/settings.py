@@ -1,8 +1,11 @@
 """Base model of device settings."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from drivers.links.address import canonical_address
 
 _ANY_WORD = "\0any word"
 
@@ -11,6 +14,16 @@ class Settings(BaseModel):
     """Settings of one device: a table of the configuration file, without `driver` itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def exclusive_addresses(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what only one device of a machine may use, as its key and a comparable address.
+
+        Compared by `drivers.links.address.is_same_address`.
+        """
+        key = next((key for key in ("port", "url", "listen") if hasattr(self, key)), "port")
+        port = getattr(self, key, None)
+        if isinstance(port, str):
+            yield (key,), canonical_address(getattr(self, "exclusive_key", port))
 
     def public_values(self) -> dict[str, Any]:
         """Return configured values that cannot name a host, secret or person.

@@ -8,6 +8,12 @@ from drivers.observation import DataClass
 from gateway.contract.commands import CommandDescription
 from gateway.contract.envelope import ClockStatus, Provenance
 
+CONNECTION_PROPERTY = "connection"
+"""User property of a gateway's birth and last will: random name of the connection that they belong to.
+
+Each connection has a client identifier of its own, so the will of a lost one may come after the next birth.
+"""
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -161,4 +167,22 @@ class GatewayState(_Message):
     session: str = Field(description="Random id of one run of the gateway.", examples=["0f8fad5bd9cb469f"])
     report: GatewayReport | None = Field(
         None, description="Details while online; null in the last will.", examples=[None]
+    )
+
+
+class FreshToken(_Message):
+    """Random token of a gateway, and the numbers of its newest retained messages; every two seconds.
+
+    A signed command names the newest token, so that an old command is refused. `numbers` shows a reader
+    whether the retained messages that it has are the newest.
+    """
+
+    session: str = Field(description="Gateway session.", examples=["0f8fad5bd9cb469f"])
+    token: str = Field(description="Random token, valid for six seconds.", examples=["w8s9vWm0T1uJ2xk4"])
+    number: int = Field(ge=1, description="Number of this message in its session.", examples=[417])
+    numbers: dict[str, int] = Field(
+        {},
+        description="Number of the newest retained message by topic, without root and site; only where the "
+        "gateway signs. A topic that is not named has no message.",
+        examples=[{"lane-1/barrier/state": 12, "lane-1/barrier/now/barrier.state": 88}],
     )
