@@ -1,5 +1,7 @@
 """Base model of device settings."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +26,11 @@ class Settings(BaseModel):
         port = getattr(self, key, None)
         if isinstance(port, str):
             yield (key,), canonical_address(getattr(self, "exclusive_key", port))
+
+    def fingerprint(self) -> str:
+        """Return a short digest of all values, defaults included, as 16 hexadecimal digits."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def public_values(self) -> dict[str, Any]:
         """Return configured values that cannot name a host, secret or person.
