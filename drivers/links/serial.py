@@ -4,7 +4,9 @@ import asyncio
 import fcntl
 import os
 import stat
+import struct
 import termios
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -30,6 +32,7 @@ from drivers.links.settings import Settings
 
 RATES = serial.Serial.BAUDRATES
 CHUNK_BYTES = 4096
+DRAIN_POLL_S = 0.002
 TEXTS = NodeTexts(
     noun="port",
     held=lambda path, who: f"{who or 'Another program'} holds {path}.",
@@ -148,6 +151,31 @@ class SerialLink:
             except OSError as error:
                 raise unplugged_error(self._settings.port, error) from error
         self._tap("out", data)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Number of written bytes that wait in the kernel; raises LinkError.
+
+        A pty always returns 0, and no driver counts the bytes inside an adapter.
+        """
+        try:
+            (count,) = struct.unpack("i", fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4)))
+        except OSError as error:
+            raise unplugged_error(self._settings.port, error) from error
+        return int(count)
+
+    def discard_output(self) -> None:
+        """Discard written bytes that wait in the kernel.
+
+        Drivers of many USB adapters (Linux, usb-serial) ignore this; see `unsent_bytes`.
+        """
+        with suppress(OSError, termios.error):  # unplugged: nothing is sent any more
+            termios.tcflush(self._fd, termios.TCOFLUSH)
+
+    async def drain(self) -> None:
+        """Wait until the kernel has sent all written bytes; raises LinkError."""
+        while self.unsent_bytes:  # noqa: ASYNC110 - the kernel reports no event
+            await asyncio.sleep(DRAIN_POLL_S)
 
 
 def find_port(address: str) -> tuple[str, ListPortInfo | None]:

@@ -11,7 +11,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from gateway.contract.commands import EXPIRY_LIMIT_S
+from gateway.contract.commands import EXPIRY_LIMIT_S, SIGNATURE_PROPERTY
 
 NO_SUBSCRIBERS, NOT_AUTHORISED = 0x10, 0x87  # MQTT 5, section 2.4
 RECEIVE_MAXIMUM = 20
@@ -92,14 +92,16 @@ class Connection(aiomqtt.Client):
     def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         self._on_message_callback(message)
 
-    async def send(self, topic: str, payload: bytes, expires_s: int) -> int:
-        """Publish with QoS 1; returns the broker's reason code.
+    async def send(self, topic: str, payload: bytes, expires_s: int, jws: str | None = None) -> int:
+        """Publish with QoS 1, and a signature; returns the broker's reason code.
 
         Raises MqttError when the connection is lost first.
         """
         properties = Properties(PacketTypes.PUBLISH)
         properties.MessageExpiryInterval = expires_s
         properties.ContentType = "application/json"
+        if jws is not None:
+            properties.UserProperty = (SIGNATURE_PROPERTY, jws)
         info = self._client.publish(topic, payload, qos=1, properties=properties)
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")

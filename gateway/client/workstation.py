@@ -5,8 +5,10 @@ restart of the program loses no event that is still fresh. Commands are never ke
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -18,10 +20,11 @@ from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
 from gateway.client.claims import HeldClaim
-from gateway.client.commands import CommandResult, CommandSender, DoneT, to_result, unreachable
+from gateway.client.commands import CommandResult, CommandSender, DoneT, no_token, to_result, unreachable
 from gateway.client.connection import Connection, connect_properties
 from gateway.client.event_queue import EventQueue
 from gateway.client.events import EventAssembler
+from gateway.client.freshness import SILENCE_S, Freshness
 from gateway.client.models import (
     ConnectionProblem,
     DeviceStatus,
@@ -37,11 +40,13 @@ from gateway.client.site_state import SiteState
 from gateway.client.subscriptions import subscriptions
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
-from gateway.contract.states import GatewayState
-from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
+from gateway.contract.states import DeviceDescription, FreshToken, GatewayState
+from gateway.contract.topics import GATEWAY_LANE, ROOT, TRAINING_ROOT, DeviceTopic, Position
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from gateway.pki.jws import Signer
 
 log = structlog.get_logger()
 
@@ -66,6 +71,7 @@ class Workstation:
         session_s: int = 300,
         station: str | None = None,
         training: bool = False,
+        signing_key: "str | Path | Signer | None" = None,
         verify: "Iterable[Ed25519PublicKey] | None" = None,
         on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
@@ -77,9 +83,12 @@ class Workstation:
         `station` is the name under which it sends commands: `username` where not given, or the common name of
         its certificate. The broker accepts no other name.
         `training`: of a training post, which has a topic root of its own.
-        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Events without
-        their signature are then rejected, counted, and passed to `on_rejected`; images are compared with the
-        hashes in their event. States and last values (`now`) are not signed.
+        `signing_key`: file of the station's private key (`borderpost trust key`), with which it signs its
+        commands; raises OSError, UnusableKeyError.
+        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Messages that
+        they did not sign are then rejected, counted, and passed to `on_rejected`; images are compared with
+        the hashes in their event. States, claims and last values are used only while they are known to be
+        the newest.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
         site, once for each new reason; without it, they are logged as warnings.
         """
@@ -98,7 +107,10 @@ class Workstation:
         self._task: asyncio.Task[None] | None = None
         self._held_claims: dict[Position, HeldClaim] = {}
         self._previews: dict[Position, PreviewStream] = {}
-        self._command_sender = CommandSender(site, station or username, self._root)
+        self._signer = _load_signer(signing_key)
+        self._command_sender = CommandSender(site, station or username, self._root, self._signer)
+        self._freshness = Freshness()
+        self._silence_timer: asyncio.TimerHandle | None = None
         self._client: Connection | None = None
         self._changed = asyncio.Event()
         self._on_problem = on_problem or _log_problem
@@ -107,12 +119,15 @@ class Workstation:
         self.connected_event = asyncio.Event()
         self.discarded = DiscardCounts()
         self._queue = EventQueue(self.discarded)
-        self._site_state = SiteState(self._queue.put)
-        verifier = None
+        verifier, self._statements = None, None
         if verify is not None:
-            from gateway.client.verification import SignatureVerifier
+            from gateway.client.verification import SignatureVerifier, StatementCheck
 
-            verifier = SignatureVerifier(verify, site, self.discarded, on_rejected)
+            keys = list(verify)
+            verifier = SignatureVerifier(keys, site, self.discarded, on_rejected)
+            prefix = f"{self._root}/{site}/"
+            self._statements = StatementCheck(keys, prefix, self._freshness, verifier.reject)
+        self._site_state = SiteState(self._queue.put, None if verify is None else self._is_current)
         self._assembler = EventAssembler(self._queue.put, self.discarded, verifier)
 
     async def __aenter__(self) -> Self:
@@ -125,6 +140,8 @@ class Workstation:
     ) -> None:
         """Disconnect."""
         self._assembler.stop()
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -153,7 +170,8 @@ class Workstation:
     def last_value(self, position: str | Position, event_type: str) -> LastValue | None:
         """Return the last value of an event type, such as `barrier.state`; None when none is certain.
 
-        Values of a gateway session that is over are outdated, and are not returned.
+        Values of a gateway session that is over are outdated, and are not returned; with `verify`, neither
+        are those that may not be the newest.
         """
         return self._site_state.last_value(to_position(position), event_type)
 
@@ -223,12 +241,18 @@ class Workstation:
             raise ValueError(f"a command expires within 1 to {EXPIRY_LIMIT_S} s")
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        session, family = await self._wait_for_session(where, min(expires_s, timeout_s))
+        session, description = await self._wait_for_session(where, min(expires_s, timeout_s))
+        is_stop = any(each.urgent for each in description.commands if each.verb == verb) and any(
+            each.moves for each in description.commands
+        )
 
         def left_s() -> float:
             return expires_s - (loop.time() - began_s)
 
         async def ask() -> CommandAnswer:
+            fresh = None
+            if self._signer is not None:
+                fresh = await self._wait_for_token(session, 0 if is_stop else min(left_s(), timeout_s))
             return await self._command_sender.send(
                 where,
                 verb,
@@ -238,12 +262,13 @@ class Workstation:
                 expires_s=max(1, round(left_s())),
                 timeout_s=timeout_s,
                 transaction=transaction,
+                fresh=fresh,
             )
 
         answer = await ask()
         if answer.reason == "command_seq_not_increasing" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer has its last number
-        return to_result(answer, family, verb, done)
+        return to_result(answer, description.family, verb, done, is_verified=self._statements is not None)
 
     def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
         """Claim a device for this station: `async with workstation.claim("lane-1/barrier") as claim`.
@@ -270,15 +295,32 @@ class Workstation:
             raise ValueError(f"{where} is not a position of this workstation: no answer would reach it")
         return where
 
-    async def _wait_for_session(self, position: Position, within_s: float) -> tuple[str, str]:
-        """Return the gateway session of a device, and the device's family; raises CommandNotSent."""
+    async def _wait_for_token(self, session: str, within_s: float) -> str | None:
+        """Return the newest token of a session; raises CommandNotSent.
+
+        `within_s`: 0 for a stop, which is sent at once, also without a token.
+        """
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + within_s
+        while (token := self._freshness.token(session, loop.time())) is None:
+            left_s = ends_s - loop.time()
+            if within_s == 0:
+                return None
+            if left_s <= 0:
+                raise no_token()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left_s)
+        return token
+
+    async def _wait_for_session(self, position: Position, within_s: float) -> tuple[str, DeviceDescription]:
+        """Return the gateway session of a device, and its description; raises CommandNotSent."""
         try:
             async with asyncio.timeout(within_s):
                 while True:
                     learned = self._changed
                     status = self.status(position)
                     if status.gateway_online and status.state and status.description and self._client:
-                        return status.state.session, status.description.family
+                        return status.state.session, status.description
                     await learned.wait()
         except TimeoutError:
             pass
@@ -289,11 +331,11 @@ class Workstation:
             problem = no_gateway(self._address, self._site, self._root)
         raise unreachable(position, problem=problem, is_connected=self._client is not None, is_known=is_known)
 
-    async def _send(self, topic: str, payload: bytes, expires_s: int) -> int:
+    async def _send(self, topic: str, payload: bytes, expires_s: int, jws: str | None) -> int:
         client = self._client
         if client is None:
             raise aiomqtt.MqttError("not connected")
-        return await client.send(topic, payload, expires_s)
+        return await client.send(topic, payload, expires_s, jws)
 
     # Connection
 
@@ -324,6 +366,7 @@ class Workstation:
                 self._client = None
             self.connected_event.clear()
             self._site_state.on_disconnected()
+            self._freshness.on_disconnected()
             for preview in self._previews.values():
                 preview.on_frame(b"")
             await asyncio.sleep(backoff.next_s())
@@ -352,7 +395,9 @@ class Workstation:
         try:
             match topic.split("/"):
                 case [_, "v1", self._site, "_gw", gateway, "state"]:
-                    self._on_gateway_state(gateway, payload)
+                    self._on_gateway_state(gateway, payload, message)
+                case [_, "v1", self._site, "_gw", gateway, "fresh"]:
+                    self._on_token(gateway, payload, message)
                 case [_, "v1", self._site, *_]:
                     if where := DeviceTopic.parse(topic):
                         self._on_device_message(where, payload, message)
@@ -365,14 +410,59 @@ class Workstation:
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
 
-    def _on_gateway_state(self, gateway: str, payload: bytes) -> None:
+    def _on_token(self, gateway: str, payload: bytes, message: mqtt.MQTTMessage) -> None:
+        if not payload:
+            return
+        key = None
+        if self._statements is not None:
+            where = Position(GATEWAY_LANE, gateway)
+            key = self._statements.key_of(message.topic, where, payload, _user_properties(message))
+            if key is None:
+                return
+        token = FreshToken.model_validate_json(payload, extra="ignore")
+        loop = asyncio.get_running_loop()
+        lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
+        if not self._freshness.on_token(token, lasts_s, loop.time(), key) or self._statements is None:
+            return
+        self._site_state.report_all()
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+        self._silence_timer = loop.call_later(SILENCE_S + 0.1, self._site_state.report_all)
+
+    def _is_current(self, name: str) -> bool:
+        return self._freshness.is_current(name, asyncio.get_running_loop().time())
+
+    def _is_death(self, payload: bytes) -> bool:
+        """Tell whether it is a last will, which the broker publishes: it is not signed, and shows nothing."""
+        return bool(payload) and not GatewayState.model_validate_json(payload, extra="ignore").online
+
+    def _on_gateway_state(self, gateway: str, payload: bytes, message: mqtt.MQTTMessage) -> None:
+        if self._statements is not None and not self._is_death(payload):
+            where, user = Position(GATEWAY_LANE, gateway), _user_properties(message)
+            if not self._statements.accepts_retained(message.topic, where, payload, user):
+                return
+            if payload and self._site_state.has_ended(
+                GatewayState.model_validate_json(payload, extra="ignore").session
+            ):
+                return  # a birth of an earlier session, shown again
         is_current = self._site_state.on_gateway(gateway, payload)
         for session in self._site_state.ended_sessions():
             self._command_sender.on_gateway_lost(session)
         if is_current:
             self._report_problem(None)
 
+    def _on_answer(self, position: Position, payload: bytes, message: mqtt.MQTTMessage) -> None:
+        if self._statements is not None:
+            user = _user_properties(message)
+            if self._statements.key_of(message.topic, position, payload, user) is None:
+                return
+        self._command_sender.on_answer(payload, is_verified=self._statements is not None)
+
     def _on_device_message(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
+        if self._statements is not None and where.kind in ("state", "desc", "claim", "now"):
+            user = _user_properties(message)
+            if not self._statements.accepts_retained(message.topic, where.position, payload, user):
+                return
         match where.kind, where.levels:
             case "state", ():
                 self._site_state.on_device_state(where.position, payload)
@@ -385,7 +475,7 @@ class Workstation:
             case "now", (event_type,):
                 self._site_state.on_last_value(where.position, event_type, payload)
             case "rsp", (self.station,) if self.station:
-                self._command_sender.on_answer(payload)
+                self._on_answer(where.position, payload, message)
             case "preview", (self.station,) if self.station and not message.retain:
                 if (preview := self._previews.get(where.position)) is not None:
                     preview.on_frame(payload)
@@ -398,6 +488,20 @@ class Workstation:
                     lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
                     said = dict(getattr(message.properties, "UserProperty", ()))
                     self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
+
+
+def _user_properties(message: mqtt.MQTTMessage) -> tuple[tuple[str, str], ...]:
+    return tuple(getattr(message.properties, "UserProperty", ()))
+
+
+def _load_signer(key: "str | Path | Signer | None") -> "Signer | None":
+    """Load the station's key; raises OSError, UnusableKeyError."""
+    if not isinstance(key, str | Path):
+        return key
+    from gateway.pki.jws import Signer
+    from gateway.pki.keys import load_station_key
+
+    return Signer(load_station_key(Path(key)))
 
 
 def _log_problem(problem: ConnectionProblem) -> None:

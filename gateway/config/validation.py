@@ -5,8 +5,8 @@ The rules check every section that is valid by itself, so that one wrong key doe
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,15 @@ def validate(draft: DraftPost, environ: Mapping[str, str]) -> Iterator[Unlocated
     if draft.encryption is not None:
         yield from _encryption(draft.encryption, environ)
     if draft.commands is not None and draft.commands.roles_file is not None:
-        yield from _file(("commands", "roles_file"), draft.commands.roles_file, private=False)
+        # Without roles every command is refused.
+        yield from _tolerable(_file(("commands", "roles_file"), draft.commands.roles_file, private=False))
         yield from _check_user_names(draft)
+    if draft.is_production and draft.commands is not None and draft.commands.signed == "off":
+        yield UnlocatedIssue(
+            ("commands", "signed"),
+            "a production post obeys no unsigned movement: whoever has its broker could open a barrier",
+            'write signed = "moves" or "required", and enrol the key of each station: borderpost trust enrol',
+        )
     if draft.console is not None:
         yield from _console(draft.console, production=draft.is_production)
     yield from _check_unique_addresses(draft.devices)
@@ -132,11 +139,11 @@ def _console(console: ConsoleSection, *, production: bool) -> Iterator[Unlocated
             'take the line out, or write profile = "training"',
         )
     if console.tls is not None:
-        yield from _file(("console", "tls", "cert_file"), console.tls.cert_file, private=False)
-        yield from _file(("console", "tls", "key_file"), console.tls.key_file, private=True)
+        yield from _tolerable(_file(("console", "tls", "cert_file"), console.tls.cert_file, private=False))
+        yield from _tolerable(_file(("console", "tls", "key_file"), console.tls.key_file, private=True))
     # A file that does not exist yet permits no login, and `borderpost console passwd` creates it.
     if console.users_file is not None and console.users_file.exists():
-        yield from _file(("console", "users_file"), console.users_file, private=True)
+        yield from _tolerable(_file(("console", "users_file"), console.users_file, private=True))
     if console.listen is None:
         return
     if console.users_file is None:
@@ -151,6 +158,12 @@ def _console(console: ConsoleSection, *, production: bool) -> Iterator[Unlocated
             "passwords of technicians must not cross a network unencrypted",
             "add a table [console.tls] with cert_file and key_file, or listen on 127.0.0.1",
         )
+
+
+def _tolerable(issues: Iterable[UnlocatedIssue]) -> Iterator[UnlocatedIssue]:
+    """Mark mistakes of a part that the gateway can run without."""
+    for issue in issues:
+        yield replace(issue, is_tolerable=True)
 
 
 def _file(key: Key, file: Path, *, private: bool) -> Iterator[UnlocatedIssue]:

@@ -68,7 +68,7 @@ class CommandDecided(Observation):
     data_class: ClassVar[DataClass] = DataClass.RECORD
     unredacted_fields = Observation.unredacted_fields | {
         "cmd_id", "station", "verb", "decision", "reason", "holder", "command_seq", "remaining_ms", "count",
-        "window_s",
+        "window_s", "signed_by",
     }  # fmt: skip
 
     cmd_id: str | None = Field(
@@ -101,6 +101,11 @@ class CommandDecided(Observation):
     )
     remaining_ms: int | None = Field(
         description="Time that was left to begin it, in milliseconds.", examples=[2950]
+    )
+    signed_by: str | None = Field(
+        None,
+        description="Id of the station's key, if the signature was verified; null for an unsigned command.",
+        examples=["Wm6XVnaQWFBtSPGWbD4ARgPIIKUOIB38ThNFJrUqTjM"],
     )
     count: int = Field(
         1,

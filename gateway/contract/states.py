@@ -162,3 +162,21 @@ class GatewayState(_Message):
     report: GatewayReport | None = Field(
         None, description="Details while online; null in the last will.", examples=[None]
     )
+
+
+class FreshToken(_Message):
+    """Random token of a gateway, and the numbers of its newest retained messages; every two seconds.
+
+    A signed command names the newest token, so that an old command is refused. `numbers` shows a reader
+    whether the retained messages that it has are the newest.
+    """
+
+    session: str = Field(description="Gateway session.", examples=["0f8fad5bd9cb469f"])
+    token: str = Field(description="Random token, valid for six seconds.", examples=["w8s9vWm0T1uJ2xk4"])
+    number: int = Field(ge=1, description="Number of this message in its session.", examples=[417])
+    numbers: dict[str, int] = Field(
+        {},
+        description="Number of the newest retained message by topic, without root and site; only where the "
+        "gateway signs. A topic that is not named has no message.",
+        examples=[{"lane-1/barrier/state": 12, "lane-1/barrier/now/barrier.state": 88}],
+    )

@@ -61,6 +61,11 @@ class SiteTopics:
         """Topic of the gateway's birth and last will, retained."""
         return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/state"
 
+    @property
+    def fresh(self) -> str:
+        """Topic of the gateway's tokens, retained until they expire."""
+        return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/fresh"
+
     def _device(self, position: Position) -> str:
         return f"{self.root}/{self.site}/{position.lane}/{position.device}"
 

@@ -33,6 +33,8 @@ from gateway.delivery.writer.writer import Writer
 
 log = structlog.get_logger()
 
+SignRetained = Callable[[str, bytes], tuple[tuple[str, str], ...]]
+
 
 class Delivery(OutboxListener):
     """Outbox and destinations of one gateway."""
@@ -49,13 +51,14 @@ class Delivery(OutboxListener):
         on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
         on_no_subscriber: Callable[[str], None] | None = None,
         sign: Sign | None = None,
+        sign_retained: SignRetained | None = None,
     ) -> None:
         """Prepare delivery; nothing is opened before `start`.
 
         `subscriptions` and `on_message` serve commands and apply to the first destination only. `on_message`
         gets a message and a time of CLOCK_BOOTTIME, in nanoseconds; the message was sent after that time.
         `on_no_subscriber` gets the topic of a preview that reached no subscriber. `sign` signs each event
-        once.
+        once. `sign_retained` returns the user properties of a retained message from its topic and body.
         """
         self.epoch = ""
         self.dropped = 0
@@ -66,6 +69,7 @@ class Delivery(OutboxListener):
         self._topics = topics
         self._time = time_source or SystemTime()
         self._sign = sign
+        self._sign_retained: SignRetained = sign_retained or (lambda _topic, _body: ())
         self._on_change = on_change
         self._change_scheduled = False
         self._problems = Problems(self._schedule_change)
@@ -156,7 +160,7 @@ class Delivery(OutboxListener):
             async with asyncio.timeout(timeout_s):
                 with contextlib.suppress(OSError):  # No outbox is open, so nothing is being committed.
                     await writer.call(lambda _: None)
-                self._retained.set(self._topics.gateway_state, self._will_payload, "application/json")
+                self.publish_retained(self._topics.gateway_state, self._will_payload)
                 for destination in self._destinations:
                     destination.send_ready()
                 while not all(destination.is_settled for destination in self._destinations):  # noqa: ASYNC110
@@ -230,7 +234,7 @@ class Delivery(OutboxListener):
         self, topic: str, payload: bytes | None, media_type: str = "application/json"
     ) -> None:
         """Publish a retained message at every destination that publishes states; None clears the topic."""
-        self._retained.set(topic, payload or None, media_type)
+        self._retained.set(topic, payload or None, media_type, self._sign_retained(topic, payload or b""))
         for destination in self._destinations:
             destination.send_ready()
 
@@ -242,13 +246,16 @@ class Delivery(OutboxListener):
         *,
         correlation: bytes = b"",
         media_type: str = "application/json",
-    ) -> None:
-        """Publish the answer to a command at the first destination if connected; it is not stored."""
-        properties = pack_properties(media_type, expiry_s)
+        user: tuple[tuple[str, str], ...] = (),
+        retain: bool = False,
+    ) -> bool:
+        """Publish an answer or a token at the first destination; it is not stored. False: not connected."""
+        properties = pack_properties(media_type, expiry_s, user=user)
         if correlation:
             properties += b"\x09" + struct.pack(">H", len(correlation)) + correlation
-        if self._destinations:
-            self._destinations[0].publish_answer(topic, payload, properties)
+        if not self._destinations:
+            return False
+        return self._destinations[0].publish_answer(topic, payload, properties, retain=retain)
 
     def send_preview(self, topic: str, payload: bytes, expiry_s: int, *, media_type: str) -> None:
         """Publish a preview image at the first destination if the window has room; it is not stored."""

@@ -91,7 +91,7 @@ class Destination:
         self._window = settings.in_flight
         self._requires_subscriber = settings.no_subscriber_timeout_s > 0
         self._max_packet_bytes: int | None = None
-        self._queued_answers: deque[tuple[str, bytes, bytes]] = deque(maxlen=MAX_ANSWERS)
+        self._queued_answers: deque[tuple[str, bytes, bytes, bool]] = deque(maxlen=MAX_ANSWERS)
 
     # Start and stop
 
@@ -121,11 +121,12 @@ class Destination:
 
     # Answers and previews
 
-    def publish_answer(self, topic: str, payload: bytes, properties: bytes) -> None:
-        """Send an answer before all other messages; dropped without a connection."""
+    def publish_answer(self, topic: str, payload: bytes, properties: bytes, *, retain: bool = False) -> bool:
+        """Send an answer before all other messages; dropped, and False, without a connection."""
         if self.connected:
-            self._queued_answers.append((topic, payload, properties))
+            self._queued_answers.append((topic, payload, properties, retain))
             self.send_ready()
+        return self.connected
 
     def send_preview(self, topic: str, payload: bytes, properties: bytes) -> None:
         """Send a preview image if the window has room and the last one of its topic was acknowledged."""
@@ -160,7 +161,8 @@ class Destination:
             if poison_detector.serialised_left and in_flight:
                 break
             if self._queued_answers:
-                self._send_plain(*self._queued_answers.popleft(), retain=False)
+                topic, payload, properties, retain = self._queued_answers.popleft()
+                self._send_plain(topic, payload, properties, retain=retain)
                 continue
             if self._due_topics:
                 self._send_retained()
@@ -235,7 +237,8 @@ class Destination:
 
     def _send_retained(self) -> None:
         topic, payload, media_type, version = self._retained.pop_due(self.name)
-        properties = pack_properties(media_type, None) if payload else b""
+        user = self._retained.user_properties(topic)
+        properties = pack_properties(media_type, None, user=user) if payload or user else b""
         if self._is_unsendable(topic, _packet_bytes(topic, payload, properties)):
             self._drop_retained(topic, TOO_LARGE)
             return

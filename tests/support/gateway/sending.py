@@ -54,9 +54,15 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
     return run
 
 
-def stream(number: int = 1, epoch: str = "epoch-1", data_class: DataClass = DataClass.RECORD) -> Stream:
-    """Make a stream; its position contains its number."""
-    return Stream(number, epoch, f"lane-1/reader-{number}/{data_class}", data_class)
+def stream(
+    number: int = 1,
+    epoch: str = "epoch-1",
+    data_class: DataClass = DataClass.RECORD,
+    *,
+    at: int | None = None,
+) -> Stream:
+    """Make a stream; its position contains the number `at`, by default that of the stream."""
+    return Stream(number, epoch, f"lane-1/reader-{at or number}/{data_class}", data_class)
 
 
 def entry(

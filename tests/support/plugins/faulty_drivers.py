@@ -85,6 +85,8 @@ class FaultyDriver(Driver[SerialSettings]):
                         raise ValueError(f"cannot read {SECRET}")
                     case ["end"]:
                         return
+                    case ["busy"]:
+                        yield Status(StateCode.BUSY)
                     case ["well"]:
                         yield Status(StateCode.ONLINE)
                     case ["noise"]:
