@@ -1,5 +1,7 @@
 """Base model of device settings, and the rights that its links need."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +88,11 @@ class Settings(BaseModel):
                 elif isinstance(each, Path):
                     rights |= LinkRights(readable=frozenset({each}))
         return rights
+
+    def fingerprint(self) -> str:
+        """Return a short digest of all values, defaults included, as 16 hexadecimal digits."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def public_values(self) -> dict[str, Any]:
         """Return configured values that cannot name a host, secret or person.
