@@ -171,6 +171,8 @@ class CommandDispatcher:
         if device is None:  # of another gateway, or of none
             return
         command = incoming.parse()
+        if command is None and _is_stop(device, incoming.verb):
+            command = incoming.parse(with_args=False)
         if command is None or incoming.station is None:
             self._reject(incoming, command, device, CommandReason.MALFORMED)
             return
@@ -214,7 +216,9 @@ class CommandDispatcher:
             return
         transaction = command.transaction or str(uuid.uuid4())
         command_ref = next(self._command_refs)
-        call = Invocation(command.cmd_id, station, transaction, deadline_ns)
+        call = Invocation(
+            command.cmd_id, station, transaction, deadline_ns, is_supervisor=policy_input.grant.can_steal
+        )
         if not device.send_command(command_ref, incoming.verb, call, json.dumps(command.args).encode()):
             self._reject(incoming, command, device, CommandReason.NOT_ONLINE)
             return
@@ -370,6 +374,11 @@ def _target(device: DevicePort, verb: str) -> Target | None:
         return Target()
     command = device.commands.get(verb)
     return None if command is None else Target(command.is_urgent, command.is_movement, command.needs_claim)
+
+
+def _is_stop(device: DevicePort, verb: str) -> bool:
+    command = device.commands.get(verb)
+    return command is not None and command.is_urgent and command.is_movement
 
 
 def _is_movement(facts: PolicyInput) -> bool:

@@ -56,6 +56,8 @@ class FrameType(IntEnum):
     """A piece of the response; head: request_id, in the last one `end` and `error` (code, text, how)."""
     CANCEL = 14
     """Cancel a request; head: request_id."""
+    RECORD = 15
+    """Record of the position from now on, kept over restarts; body: text. See `drivers.record`."""
 
 
 def encode_frame(frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:

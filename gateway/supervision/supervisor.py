@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ from gateway.contract.reason_codes import CommandReason
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
 from gateway.supervision.description import describe_device
+from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
 from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
 from gateway.supervision.listener import DeviceEvent, DeviceListener, Image, Suppression
@@ -67,12 +68,14 @@ class DeviceSupervisor:
         forkserver: ForkServerClient,
         listener: DeviceListener,
         session: str,
+        records: DeviceRecords | None = None,
     ) -> None:
         self.spec = spec
         self._limits = limits
         self._forkserver = forkserver
         self._listener = listener
         self._session = session
+        self._records = records if records is not None else DeviceRecords(None)
         self.driver: type[Driver[Settings]] = load_driver(spec.driver)
         self.commands: Mapping[str, CommandSpec] = self.driver.commands
         self.identity: Identity | None = None
@@ -272,7 +275,8 @@ class DeviceSupervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._pid = await self._forkserver.fork(self.spec, theirs.fileno())
+                order = replace(self.spec, record=self._records.read(self.spec.position))
+                self._pid = await self._forkserver.fork(order, theirs.fileno())
                 with contextlib.suppress(ProcessLookupError):
                     self._pidfd = os.pidfd_open(self._pid)
             except BaseException:
@@ -363,6 +367,8 @@ class DeviceSupervisor:
                     self._listener.on_preview_frame(self.spec.position, head["station"], body)
             case FrameType.LAST_VALUE:
                 self._on_last_value(head.get("type"), body)
+            case FrameType.RECORD:
+                self._records.write(self.spec.position, body.decode())
             case FrameType.COMMAND_RESULT:
                 if (command_ref := head["command_ref"]) in self._pending_commands:
                     self._pending_commands.remove(command_ref)
