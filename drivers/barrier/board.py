@@ -2,7 +2,9 @@
 
 from abc import abstractmethod
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, Self
+
+from pydantic import model_validator
 
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
@@ -70,8 +72,8 @@ class Board(Protocol):
     async def open_all_relays(self) -> None:
         """Open every relay, and cancel running and waiting pulses; goes before all waiting requests.
 
-        Returns once the board has acknowledged it, after several attempts if need be. Raises LinkError
-        otherwise: a relay may be closed. May be repeated at any time.
+        Returns once the board has acknowledged it. Raises LinkError otherwise: a relay may be closed, and the
+        caller repeats it, which is safe at any time.
         """
 
     async def close(self) -> None:
@@ -92,6 +94,15 @@ MAX_RESPONSE_TIMEOUT_S = 0.2
 
 class BoardSettings(Settings):
     """Settings of one board; `model` selects it."""
+
+    @model_validator(mode="after")
+    def _answers_in_time(self) -> Self:
+        if getattr(self, "response_timeout_s", 0.0) > MAX_RESPONSE_TIMEOUT_S:
+            raise ValueError(
+                f"response_timeout_s: the stop of a moving barrier would wait for so long; write at most "
+                f"{MAX_RESPONSE_TIMEOUT_S:g}, or take a board or line that answers faster"
+            )
+        return self
 
     @abstractmethod
     def build(self, links: LinkFactory) -> Board:

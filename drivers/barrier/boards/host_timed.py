@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from drivers.barrier.board import BoardRefused, PulseEnd
-from drivers.barrier.boards.release import ReleaseRefusedError, ReleasingBoard
+from drivers.barrier.boards.release import RELEASE_ATTEMPTS, ReleaseRefusedError, ReleasingBoard
 from drivers.links.link import Action, Cause, LinkError
 
 SILENCE_MARGIN_S = 0.3
@@ -35,6 +35,8 @@ class HostTimedBoard(ReleasingBoard):
         """Relays that a frame of this driver has closed, or may have closed."""
         self._ends: dict[int, asyncio.Task[None]] = {}
         self._stuck: LinkError | None = None
+        self._failed_releases = 0
+        """Number of releases in a row that the board did not acknowledge."""
         self._silent_until_s = 0.0
         """Until this time of the loop, the watchdog is left to open the relays."""
 
@@ -110,17 +112,18 @@ class HostTimedBoard(ReleasingBoard):
         await self._cancel_pulses()
         ours = set(self._closed_by_us)
         try:
-            await self._repeat_release()
+            await self._release()
         except LinkError as error:
-            if ours or self._stuck:
+            self._failed_releases += 1
+            if (ours or self._stuck) and self._failed_releases >= RELEASE_ATTEMPTS:
                 self._give_up(min(ours, default=None), error)
             raise
         self._closed_by_us -= ours
-        self._stuck = None
+        self._stuck, self._failed_releases = None, 0
 
     def _give_up(self, relay: int | None, error: LinkError) -> None:
         """Read nothing more; keep silent for the watchdog's time if the board refuses to open its relays."""
-        self._stuck = _did_not_open(relay)
+        self._stuck, self._failed_releases = _did_not_open(relay), 0
         if isinstance(error, ReleaseRefusedError) and self.pulse_end is PulseEnd.WATCHDOG:
             silence_s = self.release_timeout_s + SILENCE_MARGIN_S
             self._silent_until_s = asyncio.get_running_loop().time() + silence_s

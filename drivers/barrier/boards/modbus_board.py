@@ -178,7 +178,7 @@ class BoardTimedModbus(ModbusBoard[SettingsT]):
     async def open_all_relays(self) -> None:
         """Implement `Board.open_all_relays`."""
         self._withdraw_pulses()
-        await self._repeat_release()
+        await self._release()
 
     async def close(self) -> None:
         """Cancel waiting pulses; the board ends running ones itself."""

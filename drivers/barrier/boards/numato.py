@@ -46,7 +46,11 @@ class NumatoSettings(SerialSettings, TimeRelaySettings, BoardSettings):
         "supply, 0 if it leads to ground.",
     )
     response_timeout_s: float = Field(
-        0.2, ge=0.02, le=1, description="How long an answer may take at most, in seconds.", examples=[0.2]
+        0.2,
+        ge=0.02,
+        le=1,
+        description="Time limit of one response, in seconds; for a barrier 0.2 at most.",
+        examples=[0.2],
     )
 
     def build(self, links: LinkFactory) -> "NumatoBoard":

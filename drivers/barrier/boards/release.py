@@ -59,18 +59,23 @@ class ReleasingBoard(ABC):
         for permit in self._permits:
             permit.is_withdrawn = True
 
+    async def _release(self) -> None:
+        """Open every relay, once; raises LinkError, also if the board refuses."""
+        try:
+            await self._open_all()
+        except BoardRefused as refused:
+            raise ReleaseRefusedError(str(refused)) from None
+
     async def _repeat_release(self) -> None:
         """Open every relay; repeat that until the board acknowledges it. Raises the last LinkError."""
         for left in reversed(range(RELEASE_ATTEMPTS)):
             try:
-                await self._open_all()
-            except BoardRefused as refused:
-                if not left:
-                    raise ReleaseRefusedError(str(refused)) from None
-                await asyncio.sleep(REFUSED_PAUSE_S)
-            except LinkError:
+                await self._release()
+            except LinkError as error:
                 if not left:
                     raise
+                if isinstance(error, ReleaseRefusedError):
+                    await asyncio.sleep(REFUSED_PAUSE_S)
             else:
                 return
 

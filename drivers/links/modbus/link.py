@@ -6,6 +6,7 @@ missing response is a LinkError; the board may have executed the request all the
 """
 
 import asyncio
+import os
 import re
 from contextlib import ExitStack
 from types import TracebackType
@@ -45,7 +46,8 @@ class ModbusSettings(Settings):
         0.2,
         ge=0.02,
         le=1,
-        description="Time limit of one response, in seconds; a stop waits for one request at most.",
+        description="Time limit of one response, in seconds; for a barrier 0.2 at most: a stop may wait for "
+        "one.",
         examples=[0.2],
     )
 
@@ -115,7 +117,8 @@ class ModbusLink:
             line = SerialLink(settings.serial_settings, self._tap)
             self._link = await line.__aenter__()
             self.is_simulated, self.is_replayed = line.is_simulated, line.is_replayed
-            self._line = settings.port
+            # Of other processes, the port itself has only one.
+            self._line = f"{os.getpid()} {settings.port}"
             self._wire = SerialTransport(line, settings.baud, settings.response_timeout_s)
         await self._turns.__aenter__()
         try:
@@ -132,9 +135,8 @@ class ModbusLink:
     ) -> None:
         """End the running request, and close; what is not sent yet is never sent."""
         await self._turns.__aexit__()
-        if isinstance(self._link, SerialLink):
-            self._link.discard_output()
         if self._link is not None:
+            self._wire.discard_output()
             await self._link.__aexit__(kind, error, trace)
         self._locks.close()
 

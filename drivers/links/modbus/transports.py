@@ -44,6 +44,9 @@ class Transport(Protocol):
     def abandon(self, unit: int, request: ModbusRequest[object]) -> None:
         """Abandon a request: it is not sent later, and its response is never taken for another's."""
 
+    def discard_output(self) -> None:
+        """Discard what is not sent yet, before the link is closed."""
+
     def earliest_send_s(self, unit: int, request: ModbusRequest[object]) -> float:
         """Return the earliest time (of the loop) at which no other response can be taken for its own."""
 
@@ -109,6 +112,10 @@ class TcpTransport:
             self._link.abort()
             self._is_cut = True
 
+    def discard_output(self) -> None:
+        """See `Transport`."""
+        self._link.abort()
+
     def earliest_send_s(self, unit: int, request: ModbusRequest[object]) -> float:  # noqa: ARG002
         """See `Transport`: all messages have numbers."""
         return 0.0
@@ -155,6 +162,10 @@ class SerialTransport:
         self._link.discard_output()
         self._is_answered = False
         self._late.add(bytes([unit]) + request.pdu)
+
+    def discard_output(self) -> None:
+        """See `Transport`."""
+        self._link.discard_output()
 
     def earliest_send_s(self, unit: int, request: ModbusRequest[object]) -> float:
         """See `Transport`."""

@@ -19,6 +19,7 @@ from drivers.links.link import Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.registry import load_driver
 from simulators.barrier.boards.lcus import Lcus
+from simulators.barrier.boards.wirenboard import WirenBoard
 from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
@@ -126,7 +127,8 @@ async def test_over_tcp(tmp_path: Path) -> None:
 
 async def test_on_a_board_with_a_watchdog(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board", "wirenboard-6") as site:
-        site.boards[0]._settings[8] = 1  # type: ignore[union-attr]
+        assert isinstance(site.boards[0], WirenBoard)
+        site.boards[0].set_up()
         board = {"model": "wirenboard-6", "port": site.address, "response_timeout_s": 1}
         async with running("modbus-barrier", {"board": board}) as watched:
             await stopped_by_one_frame(watched, site)

@@ -38,7 +38,6 @@ open_timeout_s = 30
 [device."{position}".board]
 model = "waveshare-8"
 port = "tcp://{address}"
-response_timeout_s = 1
 [[device."{position}".doors]]
 open = 0
 close = 1

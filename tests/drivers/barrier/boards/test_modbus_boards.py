@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from drivers.barrier.board import Board, BoardLate, BoardRefused, PulseEnd
 from drivers.barrier.boards.composite import CompositeBoard
 from drivers.barrier.boards.host_timed import SILENCE_MARGIN_S
-from drivers.barrier.boards.registry import AnyModbusBoard
+from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from simulators.barrier.bus_faults import ExceptionReply, LostReply
@@ -359,6 +359,10 @@ async def test_unanswered_openings_leave_the_watchdog_alone() -> None:
         (WIRENBOARD, "0600080000", "it is off", "Write 1 to holding register 8"),
         (WIRENBOARD, "0600080003", "watchdog of 3 seconds", "Write 1 to holding register 8"),
         (WIRENBOARD, "0600060001", "when power returns", "Write 0 to holding register 6"),
+        (WIRENBOARD, "06000b0001", "lets its input 3 drive relays", "Write 3 to holding register 11"),
+        (WIRENBOARD, "0600100002", "lets its input 0 drive relays", "Write 3 to holding register 16"),
+        (WIRENBOARD, "0603ab0000", "leaves relay 1 closed", "Write 1 to holding register 939"),
+        (WIRENBOARD, "0603a70001", "closes relay 5", "Write 0 to holding register 935"),
         (WATCHED, "0600080000", "watchdog that is off", "Write 10 to holding register 8"),
         (WATCHED, "06000800ff", "waits 25.5 seconds", "Write 10 to holding register 8"),
     ],
@@ -444,6 +448,16 @@ def test_invalid_settings_are_refused(settings: dict[str, Any], remedy: str) -> 
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(AnyModbusBoard).validate_python({"port": "tcp://board", **settings})
     assert remedy in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [WAVESHARE, WIRENBOARD, WATCHED, {"model": "numato", "relays": 4}])
+def test_slow_answers_are_refused(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    either: TypeAdapter[Any] = TypeAdapter(AnyModbusBoard | AnySerialBoard)
+    given = {"port": "/dev/ttyS1", **given}
+    assert either.validate_python({**given, "response_timeout_s": 0.2})
+    with pytest.raises(ValidationError, match="write at most"):
+        either.validate_python({**given, "response_timeout_s": 0.21})
 
 
 # Two boards on one wire.
