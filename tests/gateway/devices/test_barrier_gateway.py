@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -171,3 +172,37 @@ async def test_emergency_is_acknowledged_through_the_gateway(
         await until(lambda: desk.status(BARRIER).is_online)
 
     assert site.log.output_writes == []
+
+
+@pytest.mark.parametrize("ends", ["worker", "gateway"])
+async def test_unacknowledged_emergency_outlives(
+    gateway: GatewayFixture, site: ModbusSite, ends: str
+) -> None:
+    async with counter(gateway) as desk:
+        site.inject(EmergencyActive(for_s=0.5))
+        await until(lambda: (now := desk.status(BARRIER).state) and "not acknowledged" in now.text)
+        session = desk.status(BARRIER).state
+        assert session is not None
+        record = gateway.folder / "state" / "device-records" / f"{BARRIER}.json"
+        await until(record.exists)
+        if ends == "worker":
+            worker = worker_of(gateway)
+            worker.kill()
+            await until(lambda: not worker.is_running())
+        else:
+            await gateway.stop(signal.SIGKILL)
+            await gateway.start()
+            await until(
+                lambda: (now := desk.status(BARRIER).state) is not None and now.session != session.session
+            )
+        await until(lambda: (now := desk.status(BARRIER).state) and now.state is StateCode.DEGRADED)
+        now = desk.status(BARRIER).state
+        assert now is not None
+        assert "not acknowledged" in now.text
+        with pytest.raises(CommandRejected) as rejected:
+            await desk.command(BARRIER, "close")
+        assert rejected.value.reason is CommandReason.UNSAFE
+        await as_soon_as_it_may(desk, "acknowledge", request={"reason": "false alarm, hall checked"})
+        await until(lambda: desk.status(BARRIER).is_online)
+
+    assert site.log.actuations == []
