@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +17,7 @@ from support.gateway.gateways import GatewayFixture, gateway, until
 from drivers.barrier.commands import MoveResult, StopResult
 from drivers.barrier.observations import BarrierPassage, BarrierState, MovementState, PassageDirection
 from drivers.driver import StateCode
+from gateway.audit.hash_chain import AUDIT_FILE
 from gateway.client import CommandRejected, CommandResult, Workstation
 from gateway.contract.commands import CommandState
 from gateway.contract.events import CommandDecided
@@ -138,6 +140,24 @@ async def test_counter_passes_one_vehicle_and_stops(gateway: GatewayFixture, sit
             times.append(site.log.actuations[-1].at_s - began_s)
         assert [frame.address for frame in site.log.actuations] == [OPEN] + [STOP] * len(times)
         assert sorted(times)[len(times) // 2] < 0.1
+
+
+async def test_movement_is_recorded_with_its_sensors(gateway: GatewayFixture, site: ModbusSite) -> None:
+    async with counter(gateway) as desk:
+        await as_soon_as_it_may(desk, "open", transaction="traveller-8", done=MoveResult)
+        ended = lambda: [  # noqa: E731
+            line
+            for line in map(json.loads, (gateway.folder / "state" / AUDIT_FILE).read_text().splitlines())
+            if line["type"] == "command.ended" and line["data"]["state"] == "done"
+        ]
+        await until(lambda: [line for line in ended() if line["data"]["verb"] == "open"])
+    (line,) = [line for line in ended() if line["data"]["verb"] == "open"]
+    recorded = line["data"]
+    assert (recorded["station"], line["transaction"]) == ("counter-1", "traveller-8")
+    assert recorded["result"]["state"] == "open"
+    before, after = (recorded[name]["barrier.state"] for name in ("sensed_before", "sensed_after"))
+    assert (before["doors"][0]["closed_limit"], before["doors"][0]["presence"]) == (True, False)
+    assert (after["state"], after["doors"][0]["open_limit"]) == ("open", True)
 
 
 async def test_killed_worker_moves_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
