@@ -214,6 +214,13 @@ class BarrierSettings(Settings):
     max_per_minute: int = Field(
         12, ge=1, le=30, description="Highest number of movements per minute.", examples=[12]
     )
+    proof_test_months: int = Field(
+        6,
+        ge=1,
+        le=12,
+        description="Interval of the proof tests, in months; their date is kept, and a due test is reported.",
+        examples=[6],
+    )
     open_in_fault: bool = Field(
         False,
         description="Allows opening while the inputs are not plausible. Closing is never allowed then.",

@@ -1,17 +1,21 @@
 """`borderpost barrier`: the safety case of a barrier, its commissioning and its proof tests."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from drivers.barrier.board_settings import BoardBarrierSettings
+from drivers.barrier.safety.protocol import ProtocolKind, ProtocolStep, protocol
+from gateway.cli._lib.api_client import Why, device_path, perform_or_exit, request_or_exit
 from gateway.cli._lib.arguments import DeviceCommand, OneDevice, PostFile
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.safety_case_page import CasePage
 from gateway.cli._lib.terminal import exit_with
 
+EX_FAILED = 1
 app = typer.Typer(help="Safety case, commissioning and proof tests of a barrier.", no_args_is_help=True)
 
 
@@ -56,6 +60,84 @@ def load_case(config: Path, position: str) -> CasePage:
     return CasePage.of(post.gateway.site, post.gateway.name, position, device.driver, device.settings)
 
 
-@app.callback()
-def group() -> None:
-    """Keep `case` as a subcommand."""
+@app.command(cls=DeviceCommand)
+def commission(config: PostFile, position: OneDevice, reason: Why = "commissioning at the machine") -> None:
+    """Test every wire, relay and fault of a barrier at the machine, and record the protocol.
+
+    Required before the first use and after every change of its configuration. Nothing is moved by this
+    command: it gives instructions, and compares what the gateway reads.
+
+    Exit codes: 0 passed; 1 a step failed.
+    """
+    _test(config, position, ProtocolKind.COMMISSIONING, reason)
+
+
+@app.command(cls=DeviceCommand)
+def prooftest(config: PostFile, position: OneDevice, reason: Why = "proof test at the machine") -> None:
+    """Test the protective inputs and functions of a barrier, and record the protocol.
+
+    Required at the interval `proof_test_months`; `borderpost doctor` reports a test that is due.
+
+    Exit codes: 0 passed; 1 a step failed.
+    """
+    _test(config, position, ProtocolKind.PROOF_TEST, reason)
+
+
+def _test(config: Path, position: str, kind: ProtocolKind, reason: str) -> None:
+    """Run the self-test, then each step of the protocol with a person, and record the results."""
+    page = load_case(config, position)
+    checked = request_or_exit(
+        config, device_path(position, "/check"), method="POST", body={"level": "internal"}
+    )
+    if failed := [step for step in checked["steps"] if step["outcome"] == "failed"]:
+        exit_with(
+            "\n".join(f"{step['name']}: {step['text']}\n    {step['how']}" for step in failed), EX_FAILED
+        )
+    steps = protocol(page.settings, kind)
+    typer.echo(f"{position}: {kind.replace('_', ' ')}, {len(steps)} steps. Keep people out of its way.")
+    results = []
+    for number, step in enumerate(steps, 1):
+        typer.echo(
+            f"\n{number}/{len(steps)} {step.name}\n    {step.instruction}\n    Expected: {step.expected}"
+        )
+        passed = _run_step(config, position, step)
+        typer.echo(typer.style("    passed" if passed else "    FAILED", fg="green" if passed else "red"))
+        results.append({"name": step.name, "passed": passed})
+    failures = [str(result["name"]) for result in results if not result["passed"]]
+    done = (
+        f"{kind.replace('_', ' ')} {'FAILED: ' + ', '.join(failures) if failures else 'passed'}, and recorded"
+    )
+    body = {
+        "kind": kind,
+        "configuration": page.settings.fingerprint(),
+        "steps": results,
+        "reason": reason,
+    }
+    perform_or_exit(config, position, "/test", body, done, as_json=False)
+    raise typer.Exit(EX_FAILED if failures else 0)
+
+
+def _run_step(config: Path, position: str, step: ProtocolStep) -> bool:
+    """Return True if the gateway has read the expected value, or if the person has seen the result."""
+    if step.sensed is None:
+        return typer.confirm("    Is the result as expected?", default=False)
+    began = datetime.now(UTC)
+    while typer.confirm("    Done?", default=True):
+        events = request_or_exit(config, device_path(position, "/events"))
+        key, value = step.sensed
+        if any(_sensed(event, key) is value for event in events if _is_new(event, began)):
+            return True
+        typer.echo("    The gateway has not read that since this step began.")
+    return False
+
+
+def _is_new(event: dict[str, Any], began: datetime) -> bool:
+    return event["type"] == "barrier.state" and datetime.fromisoformat(event["at"]) >= began
+
+
+def _sensed(event: dict[str, Any], key: tuple[str | int, ...]) -> object:
+    """Return the value of an input in a state of the barrier."""
+    value: Any = event["data"]
+    for part in key:
+        value = value[part]
+    return value

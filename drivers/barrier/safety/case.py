@@ -5,8 +5,6 @@ to the commands are the statement. What only the machine's own controller can pr
 opened.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -330,9 +328,3 @@ def _to_confirm(settings: BoardBarrierSettings, board: Board) -> Iterator[str]:
             )
     if board.pulse_end is PulseEnd.WATCHDOG and not getattr(settings.board, "released_on_kill", False):
         yield "The relays open by the board's watchdog: pull the gateway's cable during a movement."
-
-
-def fingerprint(settings: BarrierSettings) -> str:
-    """Return a short digest of the whole configuration of a barrier, as 16 hexadecimal digits."""
-    content = json.dumps(settings.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from drivers.barrier.board_settings import BoardBarrierSettings
-from drivers.barrier.safety.case import Answer, SafetyCase, WireFault, build_case, fingerprint, name_of
+from drivers.barrier.safety.case import Answer, SafetyCase, WireFault, build_case, name_of
 
 ROW, BOARD_X, MACHINE_X = 26, 190, 560
 """Height of a row of the drawing, right edge of the board, left edge of the machine, in pixels."""
@@ -44,7 +44,7 @@ class CasePage:
         """Yield the case as lines for a terminal."""
         case = self.case
         yield f"Safety case of {self.position} ({self.site}/{self.gateway}), {self.driver} on {case.board}"
-        yield f"Configuration {fingerprint(self.settings)}"
+        yield f"Configuration {self.settings.fingerprint()}"
         yield from self._section("Cut wires", map(self._wire_line, case.wires))
         relays = (
             f"relay {fault.relay}, {name_of(self.settings, fault.key)}: {fault.text} {_sum_up(fault.answers)}"
@@ -98,7 +98,7 @@ class CasePage:
         identity = _table(
             ("Post", "Position", "Driver", "Board", "Configuration", "Printed"),
             [(f"{self.site} / {self.gateway}", self.position, self.driver, case.board,
-              fingerprint(settings), made)],
+              settings.fingerprint(), made)],
         )  # fmt: skip
         parts = [
             f"<h1>{escape(heading)}</h1>",

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.contacts import InputContact
 from drivers.barrier.modbus_barrier import ModbusBarrierSettings
-from drivers.barrier.safety.case import Answer, SafetyCase, build_case, fingerprint
+from drivers.barrier.safety.case import Answer, SafetyCase, build_case
 from gateway.cli import app
 from gateway.config import load
 
@@ -120,7 +120,7 @@ def test_missing_wires_are_left_to_the_machine() -> None:
 def test_case_is_printed() -> None:
     result = RUNNER.invoke(app, ["barrier", "case", str(EXAMPLE), BARRIER])
     assert result.exit_code == 0
-    assert f"Configuration {fingerprint(example())}" in result.stdout
+    assert f"Configuration {example().fingerprint()}" in result.stdout
     assert "input 4, presence: reads as a person in the way. open: permitted. close: refused" in result.stdout
 
 
@@ -132,7 +132,7 @@ def test_page_has_wiring_and_signatures(tmp_path: Path) -> None:
     assert not re.search(r"(src|href)=|<script", text)
     assert text.count("<polyline") == 3 * (3 + 8)  # three relays and eight inputs
     assert "Safety officer" in text
-    assert fingerprint(example()) in text
+    assert example().fingerprint() in text
 
 
 def test_other_device_has_no_case() -> None:
@@ -149,5 +149,5 @@ def test_check_names_what_is_left_to_the_machine(tmp_path: Path) -> None:
 
 def test_fingerprint_changes_with_every_setting() -> None:
     settings = example()
-    assert fingerprint(settings) == fingerprint(example())
-    assert fingerprint(settings) != fingerprint(settings.model_copy(update={"pulse_s": 0.4}))
+    assert settings.fingerprint() == example().fingerprint()
+    assert settings.fingerprint() != settings.model_copy(update={"pulse_s": 0.4}).fingerprint()
