@@ -12,7 +12,8 @@ from drivers.barrier.board import Board, PulseEnd
 from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
 from drivers.barrier.contacts import InputContact
-from drivers.barrier.driver import MAX_MISSED_POLLS, RELAY_CHECK_DELAY_S
+from drivers.barrier.control.relays import OVERDUE_MARGIN_S
+from drivers.barrier.driver import MAX_MISSED_POLLS
 from drivers.barrier.safety.rehearsal import Rehearsal
 from drivers.barrier.wiring import BarrierInputs, BarrierSettings
 from drivers.links.factory import LinkFactory
@@ -101,7 +102,7 @@ def build_case(settings: BoardBarrierSettings) -> SafetyCase:
         relays=tuple(_relay_faults(settings)),
         dead_gateway=tuple(_dead_gateway(settings, board)),
         dead_board=tuple(_dead_board(settings, board)),
-        relay_check_s=settings.pulse_s + board.release_timeout_s + RELAY_CHECK_DELAY_S,
+        relay_check_s=settings.pulse_s + board.release_timeout_s + OVERDUE_MARGIN_S,
         rests_on_machine=tuple(_rests_on_machine(settings)),
         to_confirm=tuple(_to_confirm(settings, board)),
     )
