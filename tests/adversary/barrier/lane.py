@@ -32,7 +32,7 @@ from adversary.barrier.records import (
     Truth,
     Wire,
 )
-from adversary.barrier.virtual import Unit, World, open_descriptors, peer_port
+from adversary.barrier.virtual import Unit, World, is_lock, open_descriptors, peer_port
 
 from drivers.registry import load_driver
 from gateway.common.clock import SystemTime
@@ -41,6 +41,8 @@ from gateway.worker import worker
 from gateway.worker.jail.jail import JailSettings, confine
 from gateway.worker.worker import WorkerSpec
 from simulators.barrier import wirelog
+from simulators.barrier.boards.wirenboard import WirenBoard
+from simulators.barrier.bus import DirectConnection
 from simulators.barrier.faults import fault_of
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
@@ -137,9 +139,10 @@ class Lane:
                     other.boards[0], WiringSettings(inputs=self.post.inputs, contacts=self.post.contacts)
                 )
                 await stack.enter_async_context(other.connected())
+            board = main.boards[0]
+            if isinstance(board, WirenBoard):
+                board.set_up()
             for pdu in self.post.setup_pdus:
-                from simulators.barrier.bus import DirectConnection
-
                 assert isinstance(main, ModbusSite)
                 DirectConnection(main.bus).request(1, bytes.fromhex(pdu))
             self.records.clear()
@@ -364,7 +367,8 @@ class Lane:
         held = [
             descriptor
             for descriptor, leads in open_descriptors().items()
-            if leads in pts or (leads.startswith("socket:") and ports and peer_port(descriptor) in ports)
+            if leads in pts
+            or (leads.startswith("socket:") and (peer_port(descriptor) in ports or is_lock(descriptor)))
         ]
         channel = [self._theirs.fileno()] if self._theirs is not None and self._theirs.fileno() >= 0 else []
         return sorted({*mine, *held, *channel})

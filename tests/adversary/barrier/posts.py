@@ -93,8 +93,6 @@ class Post:
     @property
     def setup_pdus(self) -> tuple[str, ...]:
         """Frames by which an installer sets the board up."""
-        if self.board.startswith("wirenboard"):
-            return ("0600080001",)
         return ("060008000a",) if self.board == "generic-watchdog" else ()
 
     @property

@@ -57,7 +57,7 @@ async def second_person(lane: Lane) -> None:
     await asyncio.sleep(0.9)
     lane.person(False)
     lane.site.barrier.press("stop")  # it stands half way
-    await asyncio.sleep(3.0)
+    await asyncio.sleep(7.0)
     await closing(lane, below=0.6)
     lane.person(True)
     await asyncio.sleep(3.0)
