@@ -364,8 +364,8 @@ class DeviceSupervisor:
         )
         self._connection = connection
         await loop.create_unix_connection(lambda: connection, sock=ours)
-        spec = replace(self.spec, record=self._records.read(self.spec.position))
-        connection.send(FrameType.SPEC, spec.to_head())
+        order = replace(self.spec, record=self._records.read(self.spec.position))
+        connection.send(FrameType.SPEC, order.to_head())
         if self._paused:
             connection.pause()
         self._ready.set()

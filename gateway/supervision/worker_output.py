@@ -22,6 +22,7 @@ from gateway.contract.envelope import EnvelopeWriter, Moment, Provenance
 from gateway.contract.last_values import complete_last_value, write_partial_last_value
 from gateway.contract.reason_codes import CommandReason
 from gateway.ipc.frames import MAX_HEAD_BYTES, FrameError, FrameType
+from gateway.supervision.device_records import MAX_RECORD_BYTES
 from gateway.supervision.listener import DeviceEvent, Image
 from gateway.worker.event_budget import BURST_S, MAX_IMAGES, MAX_IMAGES_BYTES
 
@@ -42,7 +43,7 @@ MAX_BODY_BYTES: Mapping[int, int] = {
     FrameType.PREVIEW: 4 * MIB,
     FrameType.RESPONSE_CHUNK: 8 * MIB,
     FrameType.REPLACE: 0,
-    FrameType.RECORD: 64 * 1024,
+    FrameType.RECORD: 4 * MAX_RECORD_BYTES,
 }
 """Types of frame that a worker may send, and the largest body of each, in bytes."""
 MAX_FRAME_BYTES: Mapping[int, int] = {kind: body + MAX_HEAD_BYTES for kind, body in MAX_BODY_BYTES.items()}
@@ -56,8 +57,8 @@ RATES_PER_S: Mapping[FrameType, float] = {
     FrameType.COMMAND_RESULT: 100,
     FrameType.PREVIEW: 100,
     FrameType.RESPONSE_CHUNK: 5000,
-    FrameType.REPLACE: 10,
-    FrameType.RECORD: 20,
+    FrameType.REPLACE: 20,
+    FrameType.RECORD: 100,
 }
 """Sustained frames per second by type; those of BURST_S may come at once. Events bound the images."""
 BYTES_PER_S, BYTES_BURST = 32 * MIB, 256 * MIB

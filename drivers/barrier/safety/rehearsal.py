@@ -12,8 +12,6 @@ from drivers.barrier.control.state_machine import BarrierStateMachine
 from drivers.barrier.wiring import BarrierInputs, BarrierSettings
 from drivers.command import CommandRefusal, Invocation
 
-CALL = Invocation("rehearsal", "rehearsal", "rehearsal", deadline_ns=0)
-
 
 class Rehearsal:
     """The state machine of one configuration, with a clock of its own."""
@@ -29,18 +27,17 @@ class Rehearsal:
     def sense(self, inputs: BarrierInputs, after_s: float) -> tuple[Actuation, ...]:
         """Process a reading some time after the last; return what is written without a command."""
         self._now_s += after_s
-        self._machine.on_inputs(inputs, self._now_s)
+        self._machine.on_inputs(inputs, self._now_s, self._now_s)
         return tuple(self._write(write) for write in self._machine.due(self._now_s))
 
     def stick_relay(self) -> None:
         """Report a relay that is closed and should not be."""
-        relays = [relay for door in self._machine.settings.doors for relay in door.relays]
-        closed = [relay == relays[0] for relay in range(1 + max(relays))]
-        self._machine.on_relays(closed, self._now_s, self._now_s)
+        relays = max(relay for door in self._machine.settings.doors for relay in door.relays) + 1
+        self._machine.on_relays((True,) * relays, self._now_s, self._now_s)
 
     def ask(self, request: OpenBarrier | CloseBarrier) -> Actuation | None:
         """Return what a command writes now, None for nothing; raises CommandRefusal."""
-        write = self._machine.on_command(request, CALL, self._now_s).actuation
+        write = self._machine.on_command(request, Invocation.local(), self._now_s).actuation
         return None if write is None else self._write(write)
 
     def refusal(self, request: OpenBarrier | CloseBarrier) -> str | None:

@@ -32,6 +32,8 @@ CUTTING = ("silence", "unplug", "power-cut", "stall")
 OPEN_STATES = ("online", "degraded", "busy")
 EVENTS = ("clock", "fire", "key-switch", "lift", "button")
 """Injected events that disturb neither wires nor sensors."""
+SHORTEST_S = 0.05
+"""Shortest contact that a machine takes for a command, in seconds."""
 SPAN_S = 0.6
 """Time around a single disturbed exchange in which nothing is asked of reaction times, in seconds."""
 
@@ -94,10 +96,18 @@ class Action:
     acknowledged: bool
     refused: bool
 
+    closed_s: float
+    """Time for which the frame has closed the contact, in seconds; 0 if it never did."""
+
     @property
     def energises(self) -> bool:
         """True unless it only releases."""
         return self.kind != "off"
+
+    @property
+    def moves(self) -> bool:
+        """True if a machine takes its contact for a command; shorter ones are ignored."""
+        return self.closed_s >= SHORTEST_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,16 +231,33 @@ class Case:
             for action in (request or NOTHING).actions if wire.board == self.facts.relays_on else ():
                 door, contact = self.role(action.relay)
                 if contact:
-                    self.actions.append(
-                        Action(
-                            wire.at_s, door, contact, action.kind, action.seconds, wire,
-                            bool(back) and not refused, refused,
-                        )
-                    )  # fmt: skip
+                    known = bool(back) and not refused
+                    closed_s = self._closed_by(action.relay, wire.number)
+                    one = (
+                        wire.at_s,
+                        door,
+                        contact,
+                        action.kind,
+                        action.seconds,
+                        wire,
+                        known,
+                        refused,
+                        closed_s,
+                    )
+                    self.actions.append(Action(*one))
             if request is not None and request.reads == "inputs":
                 for one in back + [one for one in answered.get(key, []) if one.fate == "late"]:
                     self._add_reading(wire, request, one)
         self.readings.sort(key=lambda reading: reading.at_s)
+
+    def _closed_by(self, relay: int, number: int) -> float:
+        """Return for how long a frame has closed a contact."""
+        steps = self.relays.get(relay, Steps())
+        for n, record in enumerate(steps.records):
+            if isinstance(record, Contact) and record.closed and record.request == number:
+                end_s = steps.times[n + 1] if n + 1 < len(steps.times) else self.end_s
+                return end_s - record.at_s
+        return 0.0
 
     def _add_reading(self, wire: Wire, request: Request, answer: Wire) -> None:
         circuits = read_answer(self.facts.boards[wire.board], request, answer.data) or {}

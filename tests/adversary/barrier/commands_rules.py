@@ -107,6 +107,8 @@ def _explained(case: Case, moves: list[Action]) -> None:
         done[command.id] = action
         answer = next(iter(case.answers.get(command.id, [])), None)
         evidence = (command, answer, action.wire)
+        if not action.moves:
+            continue
         if action.at_s > command.deadline_s + grace_s:
             text = f"{action.contact} {action.at_s - command.deadline_s:.2f} s after its deadline"
             case.blame(3, "stale", action.at_s, text, *evidence)

@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -31,7 +32,7 @@ from adversary.barrier.records import (
     Truth,
     Wire,
 )
-from adversary.barrier.virtual import Unit, World, open_descriptors, peer_port
+from adversary.barrier.virtual import Unit, World, is_lock, open_descriptors, peer_port
 
 from drivers.registry import load_driver
 from gateway.common.clock import SystemTime
@@ -40,6 +41,8 @@ from gateway.worker import worker
 from gateway.worker.jail.jail import JailSettings, confine
 from gateway.worker.worker import WorkerSpec
 from simulators.barrier import wirelog
+from simulators.barrier.boards.wirenboard import WirenBoard
+from simulators.barrier.bus import DirectConnection
 from simulators.barrier.faults import fault_of
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
@@ -84,7 +87,8 @@ class Lane:
         self._connection: FrameConnection | None = None
         self._theirs: socket.socket | None = None
         self._worker: asyncio.Task[Any] | None = None
-        self._held_names: set[int] = set()
+        self._record: str | None = None
+        """Record of the position, as the daemon keeps it over its workers."""
 
     # The world.
 
@@ -106,6 +110,7 @@ class Lane:
         with (
             mock.patch("drivers.clock.boot_ns", boot_ns),
             mock.patch.object(worker, "SystemTime", time),
+            mock.patch.object(worker, "time", SimpleNamespace(monotonic=lambda: self.world.now_s)),
         ):
             try:
                 self.world.run(self._run(story))
@@ -134,9 +139,10 @@ class Lane:
                     other.boards[0], WiringSettings(inputs=self.post.inputs, contacts=self.post.contacts)
                 )
                 await stack.enter_async_context(other.connected())
+            board = main.boards[0]
+            if isinstance(board, WirenBoard):
+                board.set_up()
             for pdu in self.post.setup_pdus:
-                from simulators.barrier.bus import DirectConnection
-
                 assert isinstance(main, ModbusSite)
                 DirectConnection(main.bus).request(1, bytes.fromhex(pdu))
             self.records.clear()
@@ -217,14 +223,19 @@ class Lane:
         self.site.wiring.override([name], True if present else None)
         self.add(Truth(self.now_s, "person", door, {"present": present}))
 
-    def stall(self, seconds: float) -> None:
-        """Let the adapter keep the gateway's bytes for some seconds: they reach the board afterwards."""
-        waiter = self.world.bench.loop.waiter
-        ours = {fd for fd in (self._channel_fd(),) if fd is not None}
-        before = set(waiter.own)
-        waiter.own |= ours
-        waiter.held = True
+    def stall(self, seconds: float, *, discards: bool = True) -> None:
+        """Let the adapter keep the gateway's bytes for some seconds: they reach the board afterwards.
+
+        `discards`: on a serial line, bytes that the host discards meanwhile are gone.
+        """
         self.add(Trouble(self.now_s, "stall", self.now_s + seconds))
+        if self.fault("stalled-adapter", quietly=True, for_s=seconds, discards=discards):
+            return
+        waiter = self.world.bench.loop.waiter
+        before = set(waiter.own)
+        if self._connection is not None:
+            waiter.own.add(self._ours.fileno())
+        waiter.held = True
 
         def over() -> None:
             waiter.held = False
@@ -260,6 +271,7 @@ class Lane:
             open_timeout_s=5.0,
             backoff_first_s=0.25,
             backoff_max_s=8.0,
+            record=self._record,
         )
         life = self.lives
         self._connection = FrameConnection(lambda *frame: self._on_frame(life, *frame), lambda: None)
@@ -284,6 +296,8 @@ class Lane:
 
     def _forget(self, what: Any) -> None:
         self.add(Life(self.now_s, self.lives, what))
+        if what == "killed":
+            self._connection = None  # the daemon still reads what the worker has sent
         self._drop_channel()
         self.life = None
         self.device = "none"
@@ -327,15 +341,15 @@ class Lane:
             return
         if self._theirs is not None:
             self._theirs.close()
+        failure = self._worker.exception()
         self._forget("daemon-killed" if daemon_killed else "ended")
+        if failure is not None:
+            raise failure
 
     def _drop_channel(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def _channel_fd(self) -> int | None:
-        return self._ours.fileno() if self._connection is not None else None
 
     def _descriptors_of_worker(self) -> list[int]:
         assert self.life is not None
@@ -353,7 +367,8 @@ class Lane:
         held = [
             descriptor
             for descriptor, leads in open_descriptors().items()
-            if leads in pts or (leads.startswith("socket:") and ports and peer_port(descriptor) in ports)
+            if leads in pts
+            or (leads.startswith("socket:") and (peer_port(descriptor) in ports or is_lock(descriptor)))
         ]
         channel = [self._theirs.fileno()] if self._theirs is not None and self._theirs.fileno() >= 0 else []
         return sorted({*mine, *held, *channel})
@@ -368,15 +383,14 @@ class Lane:
                     Device(self.now_s, self.device, str(head.get("cause") or ""), str(head.get("text", "")))
                 )
             case FrameType.EVENT:
-                data = json.loads(body + b"}").get("data", {})
+                data = json.loads(body)
                 self.add(Event(self.now_s, str(head["type"]), data))
-            case FrameType.LAST_VALUE:
-                data = None
-                if body:
-                    whole = json.loads(body if body.rstrip().endswith(b"}}") else body + b"}")
-                    data = whole.get("data", whole)
-                self.standing = data
-                self.add(Standing(self.now_s, str(head.get("type", "")), data))
+                if head["type"] == "barrier.state":
+                    self._stands(data)
+            case FrameType.RECORD:
+                self._record = body.decode()
+            case FrameType.LAST_VALUE:  # all are withdrawn
+                self._stands(None)
             case FrameType.COMMAND_RESULT:
                 name = self._commands.get(head["command_ref"], "?")
                 answer = Answer(
@@ -389,6 +403,11 @@ class Lane:
                 )
                 self.answers[name] = answer
                 self.add(answer)
+
+    def _stands(self, data: dict[str, Any] | None) -> None:
+        """Note the last state, which the daemon keeps for clients that come later."""
+        self.standing = data
+        self.add(Standing(self.now_s, "barrier.state", data))
 
     # Stations.
 
@@ -407,6 +426,7 @@ class Lane:
                 "issuer": issuer,
                 "transaction": f"t{number}",
                 "deadline_ns": round(deadline_s * 1e9),
+                "is_supervisor": issuer in self.post.facts.supervisors,
             }
             self._connection.send(FrameType.COMMAND, head, json.dumps(arguments).encode())
         return name

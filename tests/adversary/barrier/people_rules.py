@@ -19,7 +19,7 @@ GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"}
 
 def judge(case: Case) -> None:
     """Judge all rules of this file."""
-    closes = [one for one in case.actions if one.energises and one.contact == "close" and one.wire.arrived]
+    closes = [one for one in case.actions if one.energises and one.contact == "close" and one.moves]
     for close in closes:
         _closed_on_nobody(case, close)
         _polled_fast(case, close)

@@ -53,6 +53,11 @@ class Post:
     """More settings of the driver."""
 
     @property
+    def has_close(self) -> bool:
+        """True if the gateway may close it: not where it could close a boom that a fire alarm has opened."""
+        return self.has_emergency
+
+    @property
     def driver(self) -> str:
         """Name of the driver."""
         return "serial-relay" if self.board in ("numato", "lcus") else "modbus-barrier"
@@ -82,14 +87,12 @@ class Post:
     def outputs(self) -> dict[str, int]:
         """Relay of each contact at its board."""
         doors = [""] if self.layout == "boom" else ["first-", "second-"]
-        names = ["open", "close", "stop"] if self.has_stop else ["open", "close"]
+        names = ["open", *(["close"] if self.has_close else []), *(["stop"] if self.has_stop else [])]
         return {f"{door}{name}": n for n, (door, name) in enumerate((d, n) for d in doors for n in names)}
 
     @property
     def setup_pdus(self) -> tuple[str, ...]:
         """Frames by which an installer sets the board up."""
-        if self.board.startswith("wirenboard"):
-            return ("0600080001",)
         return ("060008000a",) if self.board == "generic-watchdog" else ()
 
     @property
@@ -153,7 +156,6 @@ class Post:
             prefix = f"{door.name}-" if door.name else ""
             wired: dict[str, Any] = {
                 "open": door.open,
-                "close": door.close,
                 "open_limit": at[f"{prefix}open-limit"],
                 "closed_limit": at[f"{prefix}closed-limit"],
                 "presence": at[f"{prefix}photocell"],
@@ -162,8 +164,9 @@ class Post:
                 wired["name"] = door.name
             else:
                 wired |= {"entry_side": at["approach"], "exit_side": at["exit"]}
-            if door.stop is not None:
-                wired["stop"] = door.stop
+            for name in ("close", "stop"):
+                if getattr(door, name) is not None:
+                    wired[name] = getattr(door, name)
             doors.append(wired)
         found: dict[str, Any] = {"doors": doors, "board": self._board_settings(scratch, site)}
         if self.has_emergency:
@@ -184,7 +187,14 @@ class Post:
         )
         match self.board:
             case "numato":
-                return {"model": "numato", "port": port, "relays": 8, "inputs": 8, "time_relay_s": 1}
+                return {
+                    "model": "numato",
+                    "port": port,
+                    "relays": 8,
+                    "inputs": 8,
+                    "time_relay_s": 1,
+                    "inputs_open_when_cut": True,
+                }
             case "lcus":
                 return {"model": "lcus", "port": port, "relays": 8, "time_relay_s": 1}
             case "kmtronic":
@@ -224,7 +234,7 @@ class Post:
                 DoorFacts(
                     name,
                     self.outputs[f"{prefix}open"],
-                    self.outputs[f"{prefix}close"],
+                    self.outputs.get(f"{prefix}close"),
                     self.outputs.get(f"{prefix}stop"),
                     {
                         "open_limit": wires[f"{prefix}open-limit"],
@@ -264,7 +274,7 @@ def random_post(board: str, chance: Random) -> Post:
     post = Post(
         board,
         layout,
-        has_emergency=chance.random() < 0.8,
+        has_emergency=chance.random() < 0.85 or layout == "gate",
         has_stop=layout == "gate" or chance.random() < 0.85,
         boom={"opening_s": slow, "closing_s": slow + 0.4, "ramp_s": 0.3},
         controller={

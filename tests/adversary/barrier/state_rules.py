@@ -214,7 +214,7 @@ def _forced_open(case: Case) -> None:
                 continue
             asked = any(
                 one.door == door.name and one.contact == "open" and one.energises
-                and from_s - case.facts.start_s - 2.5 <= one.at_s <= from_s + 0.05
+                and from_s - case.facts.start_s - 12.0 <= one.at_s <= from_s + 0.05
                 for one in case.actions
             )  # fmt: skip
             hands_off = any(

@@ -57,7 +57,7 @@ async def second_person(lane: Lane) -> None:
     await asyncio.sleep(0.9)
     lane.person(False)
     lane.site.barrier.press("stop")  # it stands half way
-    await asyncio.sleep(3.0)
+    await asyncio.sleep(7.0)
     await closing(lane, below=0.6)
     lane.person(True)
     await asyncio.sleep(3.0)
@@ -164,13 +164,6 @@ async def shut_in_an_emergency(lane: Lane) -> None:
     await asyncio.sleep(28.0)
 
 
-async def forced_open(lane: Lane) -> None:
-    await begin(lane)
-    lane.fault("fire", for_s=3.0)
-    await asyncio.sleep(8.0)
-    await told(lane, "close")
-
-
 async def silence_in_an_emergency(lane: Lane) -> None:
     await begin(lane)
     lane.fault("fire", for_s=3.0)
@@ -240,7 +233,6 @@ STORIES: dict[str, tuple[Post, Story]] = {
     "7 adapter stalls": (Post("waveshare-rtu"), stalled_adapter),
     "8 close contact": (Post("waveshare-tcp", controller=DUMB, barrier={"pulse_s": 1.0}), emergency_in_a_close),
     "8 shut": (Post("waveshare-tcp", controller=DUMB), shut_in_an_emergency),
-    "8 forced open": (Post("waveshare-tcp", has_emergency=False), forced_open),
     "9 lease": (Post("waveshare-tcp"), lease_of_another),
     "10 slow board": (Post("numato", boom={"opening_s": 4.0, "closing_s": 6.0}, controller=DUMB), slow_board),
     "11 stop with a door": (Post("waveshare-tcp", controller=DUMB), stop_with_a_door),

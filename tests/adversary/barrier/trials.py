@@ -254,7 +254,7 @@ class Traffic:
                 # A driver reads before it writes: the write comes some frames later.
                 await asyncio.sleep(self.chance.choice([0.0, 0.02, 0.05, 0.1]) * self.chance.random())
             seconds = self.chance.choice([0.3, 0.5, 1.5, 4.0])
-            self.lane.stall(seconds)
+            self.lane.stall(seconds, discards=self.chance.random() < 0.5)
             await asyncio.sleep(seconds + 0.5)
 
     async def _sensors(self) -> None:

@@ -214,6 +214,13 @@ def open_descriptors() -> dict[int, str]:
     return found
 
 
+def is_lock(descriptor: int) -> bool:
+    """Return whether it is a Unix socket with a name of its own, such as a lock on a board."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as held:
+        return held.family == socket.AF_UNIX and bool(held.getsockname())
+    return False
+
+
 def peer_port(descriptor: int) -> int | None:
     """Return the port that a TCP socket is connected to; None for others."""
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
