@@ -12,12 +12,12 @@ from drivers.links.link import Action, Cause, LinkError
 ResultT = TypeVar("ResultT")
 
 
-class RequestCancelled(Exception):  # noqa: N818 - what happened, not a fault
-    """Cancellation of a request before its turn: nothing was sent."""
+class RequestNotSent(Exception):  # noqa: N818 - what happened, not a fault
+    """A request withdrawn before its first byte was written: nothing was sent, and nothing will be."""
 
 
-def _always() -> bool:
-    return True
+class LineNotFree(RequestNotSent):
+    """Earlier bytes may still wait in the kernel or an adapter: a movement behind them could come late."""
 
 
 def _now() -> float:
@@ -28,7 +28,6 @@ def _now() -> float:
 class _Request:
     work: Callable[[], Coroutine[Any, Any, Any]]
     outcome: asyncio.Future[Any]
-    is_wanted: Callable[[], bool]
     not_before: Callable[[], float]
 
 
@@ -65,27 +64,22 @@ class RequestQueue:
         work: Callable[[], Coroutine[Any, Any, ResultT]],
         *,
         urgent: bool = False,
-        is_wanted: Callable[[], bool] = _always,
         not_before: Callable[[], float] = _now,
     ) -> ResultT:
         """Run a job when its turn comes, and return its result, or raise its error.
 
-        `is_wanted` is called at that moment; RequestCancelled is raised if it returns False. Until
-        `not_before_s`, a time of the loop, other jobs go first.
+        Until `not_before`, a time of the loop, other jobs go first.
         """
         if self._worker is None:
             raise _closed()
         outcome: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        (self._urgent if urgent else self._others).append(_Request(work, outcome, is_wanted, not_before))
+        (self._urgent if urgent else self._others).append(_Request(work, outcome, not_before))
         self._wakeup.set()
         return await outcome
 
     async def _work(self) -> None:
         while True:
             job = await self._next()
-            if not job.is_wanted():
-                _fail(job, RequestCancelled())
-                continue
             try:
                 result = await job.work()
             except asyncio.CancelledError:

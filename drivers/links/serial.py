@@ -4,7 +4,10 @@ import asyncio
 import fcntl
 import os
 import stat
+import struct
 import termios
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -14,7 +17,7 @@ from pydantic import Field, field_validator
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, one_of
+from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, found_node, one_of
 from drivers.links.device_node import (
     PTY_MAJORS,
     NodeTexts,
@@ -26,10 +29,11 @@ from drivers.links.device_node import (
     wait_ready,
 )
 from drivers.links.link import Action, Cause, LinkError, Tap
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings
 
 RATES = serial.Serial.BAUDRATES
 CHUNK_BYTES = 4096
+DRAIN_POLL_S = 0.002
 TEXTS = NodeTexts(
     noun="port",
     held=lambda path, who: f"{who or 'Another program'} holds {path}.",
@@ -49,6 +53,11 @@ class SerialSettings(Settings):
     )
     baud: int = Field(9600, description="Bits per second; USB devices ignore it.", examples=[9600])
     parity: Literal["N", "E", "O"] = Field("N", description="Parity: none, even, odd.", examples=["N"])
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the port."""
+        finder = partial(found_node, lambda: find_port(self.port)[0])
+        return super().link_rights() | LinkRights(node_finders=(finder,))
 
     @field_validator("baud")
     @classmethod
@@ -148,6 +157,31 @@ class SerialLink:
             except OSError as error:
                 raise unplugged_error(self._settings.port, error) from error
         self._tap("out", data)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Number of written bytes that wait in the kernel; raises LinkError.
+
+        A pty always returns 0, and no driver counts the bytes inside an adapter.
+        """
+        try:
+            (count,) = struct.unpack("i", fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4)))
+        except OSError as error:
+            raise unplugged_error(self._settings.port, error) from error
+        return int(count)
+
+    def discard_output(self) -> None:
+        """Discard written bytes that wait in the kernel.
+
+        Drivers of many USB adapters (Linux, usb-serial) ignore this; see `unsent_bytes`.
+        """
+        with suppress(OSError, termios.error):  # unplugged: nothing is sent any more
+            termios.tcflush(self._fd, termios.TCOFLUSH)
+
+    async def drain(self) -> None:
+        """Wait until the kernel has sent all written bytes; raises LinkError."""
+        while self.unsent_bytes:  # noqa: ASYNC110 - the kernel reports no event
+            await asyncio.sleep(DRAIN_POLL_S)
 
 
 def find_port(address: str) -> tuple[str, ListPortInfo | None]:

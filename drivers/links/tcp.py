@@ -1,10 +1,12 @@
 """A TCP connection to a device: bytes not sent in time are never sent later."""
 
 import asyncio
+import fcntl
 import os
 import re
 import socket
 import struct
+import termios
 from contextlib import suppress
 from typing import Self
 
@@ -33,7 +35,8 @@ class TcpLink:
         return self
 
     async def connect(self) -> None:
-        """Connect, or connect again after `abort`; raises LinkError."""
+        """Connect, or connect again; raises LinkError."""
+        self.abort()
         try:
             async with asyncio.timeout(self._within_s):
                 self._streams = await asyncio.open_connection(self._host, self._port)
@@ -70,6 +73,23 @@ class TcpLink:
         except OSError as error:
             raise self._connection_lost_error(error) from error
         self._tap("out", data)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Number of written bytes that the other end has not acknowledged; raises LinkError."""
+        _, writer = self._open()
+        try:
+            waiting = fcntl.ioctl(writer.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError as error:
+            raise self._connection_lost_error(error) from error
+        return writer.transport.get_write_buffer_size() + int(struct.unpack("i", waiting)[0])
+
+    @property
+    def peer(self) -> str:
+        """Address and port of the other end, as numbers; raises LinkError."""
+        _, writer = self._open()
+        host, port, *_ = writer.get_extra_info("peername")
+        return f"{host}:{port}"
 
     def abort(self) -> None:
         """Cut the connection and discard bytes that are not sent or not acknowledged."""

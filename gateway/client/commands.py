@@ -59,7 +59,7 @@ class CommandError(Exception):
 
 
 class CommandNotSent(CommandError):  # noqa: N818 - an answer, not a fault
-    """It never reached a gateway: nothing has begun."""
+    """The command never reached a gateway: nothing has begun."""
 
 
 class CommandRejected(CommandError):  # noqa: N818
@@ -67,11 +67,11 @@ class CommandRejected(CommandError):  # noqa: N818
 
 
 class CommandFailed(CommandError):  # noqa: N818
-    """It was begun and not completed: something may have moved."""
+    """The command was begun and not completed: something may have moved."""
 
 
 class CommandUnanswered(CommandError):  # noqa: N818
-    """Its outcome is unknown: it may have been done."""
+    """The outcome of the command is unknown: it may have been done."""
 
 
 @dataclass(slots=True)
@@ -259,8 +259,12 @@ def unreachable(
         return CommandNotSent(
             "", "no_device", f"No device is known at {position}.", "Compare with the post's file."
         )
+    return _no_gateway("")
+
+
+def _no_gateway(cmd_id: str) -> CommandNotSent:
     return CommandNotSent(
-        "", "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+        cmd_id, "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
     )
 
 
@@ -277,12 +281,8 @@ def no_token() -> CommandNotSent:
 def _raise_for_code(code: int, cmd_id: str) -> None:
     """Raise CommandNotSent for a reason code with which the broker refused a command."""
     if code == NO_SUBSCRIBERS:
-        raise CommandNotSent(
-            cmd_id,
-            "no_gateway",
-            "No gateway is subscribed at this broker.",
-            "Start the gateway, or wait until it is back.",
-        )
+        # It ended just now: its state at the broker does not show it yet.
+        raise _no_gateway(cmd_id)
     if code >= 0x80:
         raise CommandNotSent(
             cmd_id,

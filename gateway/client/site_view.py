@@ -12,7 +12,7 @@ import paho.mqtt.client as mqtt
 from gateway.client.freshness import SILENCE_S, Freshness
 from gateway.client.models import DeviceStatus
 from gateway.client.site_state import SiteState
-from gateway.contract.states import FreshToken, GatewayState
+from gateway.contract.states import CONNECTION_PROPERTY, FreshToken, GatewayState
 from gateway.contract.topics import GATEWAY_LANE, DeviceTopic, Position
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ class SiteView:
                 return False
             if state is not None and self.state.is_superseded(gateway, state.session):
                 return False  # a birth of an earlier session, shown again
-        return self.state.on_gateway(gateway, body)
+        connection = dict(_user_properties(message)).get(CONNECTION_PROPERTY)
+        return self.state.on_gateway(gateway, body, connection)
 
     def on_token(self, gateway: str, message: mqtt.MQTTMessage) -> None:
         """Take a token; raises ValidationError."""

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from gateway.commands.request import IncomingCommand
 from gateway.commands.signatures import SIGNATURE_REASONS, CommandSignatures
 from gateway.common.clock import TimeSource
 from gateway.config import CommandsSection, Roles
-from gateway.contract.commands import CommandAnswer, CommandMessage, CommandOutcome, CommandState
+from gateway.contract.commands import NAME, CommandAnswer, CommandMessage, CommandOutcome, CommandState
 from gateway.contract.events import CommandDecided, CommandEnded
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position, SiteTopics
@@ -168,6 +169,21 @@ class CommandDispatcher:
         return self._claims.lease(position)
 
     # Commands
+
+    def on_flood(self, station: str) -> None:
+        """Record that a station sends so many messages that most of them are dropped unread."""
+        entry = CommandDecided(
+            cmd_id=None,
+            station=station if re.fullmatch(NAME, station) else None,
+            verb=None,
+            decision=CommandState.REJECTED,
+            reason=CommandReason.RATE_LIMITED,
+            holder=None,
+            command_seq=None,
+            args={},
+            remaining_ms=None,
+        )
+        self._audit.record(self._topics.gateway_position, entry, str(uuid.uuid4()), singly=False)
 
     def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
         """Take a message from the broker. It was not sent before `sent_after_ns` of the boot clock."""

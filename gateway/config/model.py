@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 
 from drivers.links.settings import Settings
+from gateway.config.errors import ConfigIssue
 from gateway.config.roles import NO_ROLES, Roles
 from gateway.config.sections import ConfigSection
 from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
@@ -290,7 +291,8 @@ class SupervisionSection(ConfigSection):
         5,
         gt=0,
         le=300,
-        description="A worker without a heartbeat for this time is killed and replaced, in seconds.",
+        description="A worker without a heartbeat for this time is killed and replaced, in seconds. Time in "
+        "which a busy machine gives it no processor counts in part.",
         examples=[5],
     )
     open_timeout_s: float = Field(
@@ -317,6 +319,20 @@ class SupervisionSection(ConfigSection):
         description="Longest wait between two attempts, in seconds; for a device that does not respond, "
         "a second at most.",
         examples=[30],
+    )
+    max_events_per_s: float = Field(
+        50,
+        ge=1,
+        le=100_000,
+        description="Budget of a device, in events per second; 20 times as many may come at once. The excess "
+        "is dropped, and the state of the device names it.",
+        examples=[50],
+    )
+    confinement: Literal["required", "best"] = Field(
+        "required",
+        description="required: in production, the gateway does not start on a kernel that cannot confine "
+        "drivers. best: it starts, and reports that a driver which was taken over can read its keys.",
+        examples=["required"],
     )
 
 
@@ -475,6 +491,12 @@ class Post(ConfigSection):
     )
     devices: dict[Position, DeviceSettings] = Field(
         description="The devices by position, in the order of the file.", examples=[{}]
+    )
+    tolerated: tuple[ConfigIssue, ...] = Field(
+        (),
+        exclude=True,
+        description="Mistakes of parts that the gateway runs without; only if loaded to run.",
+        examples=[()],
     )
     file_times: dict[Path, int] = Field(
         default_factory=dict,

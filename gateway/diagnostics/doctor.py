@@ -40,6 +40,7 @@ SEVERITY_OF_ACTION: dict[str, Severity] = {
     "publish_not_authorised": "error",
     "outbox_corrupt": "error",
     "outbox_full": "error",
+    "workers_not_confined": "error",
 }
 """Severity of problems that the gateway reports of itself; all others are warnings."""
 Check = Callable[[], Iterable[Finding]]

@@ -50,6 +50,15 @@ class SlowBus(LastingFault):
     delay_s: float = Field(0.2, gt=0, description="Additional time of each, in seconds.")
 
 
+class StalledAdapter(LastingFault):
+    """A serial adapter that stalls: it holds the host's bytes, and transmits them at the end of the fault."""
+
+    fault: Literal["stalled-adapter"] = "stalled-adapter"
+    discards: bool = Field(
+        True, description="Whether bytes that the host discards are gone, as with a UART of the machine."
+    )
+
+
 class PowerCut(LastingFault):
     """No supply: relays are released, motors stop. When it returns, the controller acts as configured."""
 
@@ -152,6 +161,7 @@ AnyFault = Annotated[
     | Noise
     | BoardsHung
     | SlowBus
+    | StalledAdapter
     | PowerCut
     | WeldedRelay
     | BrokenWire

@@ -23,7 +23,7 @@ from simulators.barrier.boards.waveshare import BAUDS, Waveshare
 from simulators.barrier.boards.wirenboard import WirenBoard
 from simulators.barrier.bus import ModbusBus
 from simulators.barrier.bus_faults import ExchangeFault, HangUp, WrongCrc
-from simulators.barrier.faults import BoardsHung, SlowBus
+from simulators.barrier.faults import BoardsHung, SlowBus, StalledAdapter
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.modbus.rtu_link import RtuLink
 from simulators.barrier.modbus.tcp_link import TcpLink
@@ -210,6 +210,9 @@ class ModbusSite(BarrierSite):
                 return FaultPlan(lambda: bus.set_hung(True), lambda: bus.set_hung(False))
             case SlowBus(delay_s=delay_s):
                 return FaultPlan(lambda: bus.set_delay(delay_s), lambda: bus.set_delay(0.0))
+            case StalledAdapter(discards=discards) if isinstance(link, RtuLink):
+                line = link.line
+                return FaultPlan(lambda: line.stall(is_discarding=discards), line.end_stall)
             case Unplug() if link is not None:
                 return FaultPlan(link.cut, link.restore)
             case Noise(data=data) if isinstance(link, RtuLink):

@@ -19,7 +19,7 @@ from simulators.barrier.bus_faults import (
     LostRequest,
     PendingExchanges,
 )
-from simulators.barrier.faults import BoardsHung, SlowBus
+from simulators.barrier.faults import BoardsHung, SlowBus, StalledAdapter
 from simulators.barrier.host_sessions import HostSessions
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.site import BarrierSite, FaultPlan
@@ -88,6 +88,8 @@ class SerialSite(BarrierSite):
                 return FaultPlan(lambda: self._hang(True), lambda: self._hang(False))
             case SlowBus(delay_s=delay_s):
                 return FaultPlan(lambda: self._slow_down(delay_s), lambda: self._slow_down(0.0))
+            case StalledAdapter(discards=discards):
+                return FaultPlan(lambda: self.line.stall(is_discarding=discards), self.line.end_stall)
             case Unplug():  # the supply comes over that cable
                 return FaultPlan(lambda: self.cut_power("boards"), lambda: self.restore_power("boards"))
             case Noise(data=data):

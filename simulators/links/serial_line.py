@@ -76,6 +76,9 @@ class SerialLine:
         self._slave = ""
         self._host: Literal["absent", "arriving", "listening"] = "absent"
         self._visit = 0
+        self._held: bytearray | None = None
+        """The host's output in a stalled adapter; None while the adapter works."""
+        self._is_discarding = True
         self._received = bytearray()
         self._closed = False
         self._watching: asyncio.TimerHandle | None = None
@@ -169,7 +172,7 @@ class SerialLine:
             return self.has_host
 
     def call_soon(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run `errand` in a task that ends before the line is closed."""
+        """Run a coroutine in a task that ends before the line is closed."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -226,14 +229,28 @@ class SerialLine:
         self._master = master
         self._look()
 
+    def stall(self, *, is_discarding: bool = True) -> None:
+        """Hold the host's output, as an adapter that stalls, until `end_stall`.
+
+        With `is_discarding`, output that the host discards (TCOFLUSH) is not transmitted later. A UART of the
+        machine does that; most drivers of USB adapters do not.
+        """
+        self._held, self._is_discarding = bytearray(), is_discarding
+
+    def end_stall(self) -> None:
+        """Transmit the output that was held."""
+        held, self._held = self._held, None
+        if held:
+            self._take(bytes(held))
+
     async def close(self) -> None:
         """Unplug permanently and end unfinished output."""
         self._closed = True
         self.unplug()
-        errands = list(self._tasks)
-        for coroutine in errands:
-            coroutine.cancel()
-        await asyncio.gather(*errands, return_exceptions=True)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # Host opens, writes, closes.
 
@@ -267,8 +284,16 @@ class SerialLine:
             # A host writes only after it has configured the port.
             self._stop_settling()
             self._see("listening")
+        if status & termios.TIOCPKT_FLUSHWRITE and self._held and self._is_discarding:
+            self._held.clear()
         if not data:
             return
+        if self._held is None:
+            self._take(data)
+        else:
+            self._held += data
+
+    def _take(self, data: bytes) -> None:
         self._received += data
         del self._received[:-RECEIVED_LIMIT_BYTES]
         self._wake()

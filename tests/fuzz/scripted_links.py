@@ -5,6 +5,7 @@ passed, and `CUT`, where its output is split into two reads.
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -58,6 +59,7 @@ class ScriptedLine(SerialLink):
         self.name = self.serial_number = None
         self.is_simulated = self.is_replayed = False
         self.address = "the board"
+        self.peer = f"script {os.getpid()} {id(self)}"
         self._pieces: deque[bytes | None] = deque()
         for piece in script.split(SILENT):
             self._pieces.extend(filter(None, piece.split(CUT)))
@@ -89,6 +91,13 @@ class ScriptedLine(SerialLink):
         """Do nothing, where a connection over TCP connects."""
 
     def abort(self) -> None:
+        pass
+
+    @property
+    def unsent_bytes(self) -> int:
+        return 0
+
+    def discard_output(self) -> None:
         pass
 
     async def __aenter__(self) -> "ScriptedLine":

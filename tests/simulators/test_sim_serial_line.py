@@ -32,6 +32,24 @@ async def test_device_receives_every_byte(line: SerialLine, host: Host) -> None:
     assert line.received_bytes == b""
 
 
+@pytest.mark.parametrize("discards", [True, False])
+async def test_stalled_line_holds_bytes(line: SerialLine, host: Host, discards: bool) -> None:
+    received: list[bytes] = []
+    line.on_received = received.append
+
+    line.stall(is_discarding=discards)
+    host.write(b"first")
+    await asyncio.sleep(0.05)
+    host.port.reset_output_buffer()
+    await asyncio.sleep(0.05)
+    host.write(b"second")
+    await asyncio.sleep(0.05)
+    assert not received
+    line.end_stall()
+
+    assert received == [b"second" if discards else b"firstsecond"]
+
+
 async def test_nothing_is_sent_without_host(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
     assert not line.has_host
     assert not await line.send(b"old news")

@@ -6,6 +6,7 @@ and once.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from drivers.access.osdp.frames import ACK, OUT, POLL, SOM, OsdpFrame, OsdpFrameReader
@@ -27,8 +28,10 @@ class OsdpChannel:
 
     id = 0
 
-    def __init__(self, address: int) -> None:
+    def __init__(self, address: int, is_line_free: Callable[[], bool] = lambda: True) -> None:
+        """Create the channel; `is_line_free`: True if no earlier byte waits in the kernel."""
         self._address = address
+        self._is_line_free = is_line_free
         self._replies = OsdpFrameReader()
         self._received = bytearray()
         self._asked: int | None = None
@@ -77,6 +80,8 @@ class OsdpChannel:
     def _may_leave(self) -> bool:
         permit = self.permit
         if permit is None or permit.sent.done() or boot_ns() > permit.deadline_ns:
+            return False
+        if not self._is_line_free():
             return False
         permit.sent.set_result(None)
         return True

@@ -6,6 +6,7 @@ time. Cards that the reader stored while it was not polled are dropped: their ag
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +15,7 @@ from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead, Re
 from drivers.access.osdp.frames import describe_osdp
 from drivers.access.osdp.settings import OsdpSettings, read_key
 from drivers.access.self_test import card_steps, reader_steps
-from drivers.command import Invocation, command
+from drivers.command import CommandRefusal, Invocation, RefusalReason, command
 from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
 from drivers.links.link import Action, Cause, LinkError, NotInstalledError
 from drivers.observation import Observation
@@ -23,6 +24,8 @@ from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 if TYPE_CHECKING:
     from drivers.access.osdp.panel import ControlPanel
 
+ROUNDING = 1e-6
+"""Error of a division of decimal fractions: 0.3 s are three tenths."""
 TICK_S = 0.02
 """Interval of calls to libosdp without received bytes, in seconds; it requires 0.05 at most."""
 CARD, STATUS = 1, 4
@@ -64,7 +67,7 @@ class Osdp(Driver[OsdpSettings]):
         key = None if settings.key_file is None else read_key(settings.key_file)
         self.link = await self.links.serial(settings)
         self.panel = ControlPanel(
-            self.link.write, settings.address, key, settings.security, settings.offline_after_s
+            self.link, settings.address, key, settings.security, settings.offline_after_s
         )
         while not self.panel.is_online:
             await self._turn()
@@ -87,6 +90,7 @@ class Osdp(Driver[OsdpSettings]):
             self._working.cancel()
             with contextlib.suppress(asyncio.CancelledError, LinkError):
                 await self._working
+            self.panel.discard()
 
     async def _work(self) -> None:
         while True:
@@ -161,7 +165,18 @@ class Osdp(Driver[OsdpSettings]):
     @command(is_movement=True)
     async def pulse(self, request: PulseOutput, call: Invocation) -> PulseOutputResult:
         """Switch an output on for a limited time, ended by the reader."""
-        tenths = max(1, round(request.duration_s / TENTH_S))
+        output = next((each for each in self.settings.outputs if each.output == request.output), None)
+        if output is None:
+            raise CommandRefusal(
+                RefusalReason.NOT_SUPPORTED,
+                f"Output {request.output} is not switched: the post's file has no `outputs` entry for it.",
+            )
+        if request.duration_s > output.max_pulse_s:
+            raise CommandRefusal(
+                RefusalReason.NOT_SUPPORTED,
+                f"Output {request.output} may be on for {output.max_pulse_s:g} s at most.",
+            )
+        tenths = max(1, math.floor(request.duration_s / TENTH_S + ROUNDING))
         await self.panel.pulse(request.output, tenths, call)
         return PulseOutputResult(output=request.output, duration_s=tenths / 10)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import osdp_sys
@@ -12,6 +11,7 @@ from drivers.access.osdp.frames import NAK
 from drivers.access.osdp.settings import Security
 from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason
 from drivers.links.link import Action, Cause, LinkError
+from drivers.links.serial import SerialLink
 
 READER_INDEX = 0
 """Number of the only reader on this line."""
@@ -34,13 +34,13 @@ class ControlPanel:
 
     def __init__(
         self,
-        send: Callable[[bytes], Awaitable[None]],
+        link: SerialLink,
         address: int,
         key: bytes | None,
         security: Security,
         silent_s: float,
     ) -> None:
-        self._send = send
+        self._link = link
         self._security = security
         self._silent_s = silent_s
         self._done: asyncio.Future[int] | None = None
@@ -48,7 +48,7 @@ class ControlPanel:
         self.has_been_online = False
         self.events: deque[dict[str, Any]] = deque()
         """Events of libosdp that are not read yet."""
-        self.channel = OsdpChannel(address)
+        self.channel = OsdpChannel(address, lambda: not link.unsent_bytes)
         osdp_sys.set_loglevel(osdp_sys.LOG_EMERG)
         flags = osdp_sys.FLAG_ENABLE_NOTIFICATION
         if security == "secure":
@@ -97,7 +97,7 @@ class ControlPanel:
             if self.channel.to_send:
                 wire = bytes(self.channel.to_send)
                 self.channel.to_send.clear()
-                await self._send(wire)
+                await self._link.write(wire)
         self.has_been_online |= self.is_online
         if self.channel.withheld:
             self._fail(_unanswered())
@@ -107,11 +107,20 @@ class ControlPanel:
             # While a key is installed, libosdp would also continue without a secure channel.
             self._fail(self._why_offline())
         if self._failure is not None:
+            self.discard()
             raise self._failure
 
     def _fail(self, failure: LinkError) -> None:
-        """Record a failure; the first one is the cause of the others."""
+        """Record a failure; the first one is the cause of the others. Nothing is sent after it."""
         self._failure = self._failure or failure
+        self.channel.permit = None
+        self.channel.to_send.clear()
+        self._link.discard_output()
+
+    def discard(self) -> None:
+        """Discard commands that libosdp has queued, and bytes that wait in the kernel."""
+        self._panel.flush_commands(READER_INDEX)
+        self._link.discard_output()
 
     async def pulse(self, output: int, tenths: int, call: Invocation) -> None:
         """Switch an output on for so many tenths of a second, with one frame.
@@ -131,7 +140,7 @@ class ControlPanel:
                 RefusalReason.NOT_SUPPORTED,
                 "Its outputs have no timer: they would stay on after a failure of the gateway.",
             )
-        if not self.is_online or self.channel.silence_s > STALE_S:
+        if not self.is_online or self.channel.silence_s > STALE_S or self._link.unsent_bytes:
             raise CommandRefusal(RefusalReason.TIMED_OUT, "The reader does not respond at the moment.")
         if self.channel.permit is not None:
             raise CommandRefusal(RefusalReason.BUSY, "Another output is being switched.")

@@ -4,14 +4,49 @@ import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from drivers.access.commands import LONGEST_S, TENTH_S
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
 
 Security = Literal["secure", "install", "clear"]
 DEFAULT_KEY = bytes(range(0x30, 0x40))
 """SCBK-D, the public default key of readers in installation mode (IEC 60839-11-5, annex D)."""
+
+
+class OsdpOutput(BaseModel):
+    """An output of the reader, by the equipment wired to it, and its longest pulse.
+
+    A reader knows no position, presence or stop, so its outputs must not move anything by themselves.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    output: int = Field(ge=0, le=255, description="Number of the output, counted from 0.", examples=[0])
+    operates: Literal["lock", "signal", "door-controller", "motor"] = Field(
+        description="lock: an electric lock of a door that people move. signal: a lamp or sounder. "
+        "door-controller: an input of a machine's own controller that has the safety devices of its door or "
+        "boom. motor, a door or boom moved by the output itself, is refused.",
+        examples=["lock"],
+    )
+    max_pulse_s: float = Field(
+        5.0,
+        ge=TENTH_S,
+        le=LONGEST_S,
+        description="Longest pulse, in seconds; a longer one is refused.",
+        examples=[5.0],
+    )
+
+    @model_validator(mode="after")
+    def _moves_nothing(self) -> Self:
+        if self.operates == "motor":
+            raise ValueError(
+                "operates: a reader has no position, presence or stop, so its output must not move a door or "
+                "boom; wire it to the machine's own controller and write `door-controller`, or use a driver "
+                "of barriers"
+            )
+        return self
 
 
 class OsdpSettings(SerialSettings):
@@ -29,6 +64,11 @@ class OsdpSettings(SerialSettings):
         "installation mode receives the key first. clear: no secure channel.",
         examples=["secure"],
     )
+    outputs: tuple[OsdpOutput, ...] = Field(
+        (),
+        max_length=16,
+        description="Outputs that may be switched, each with its use and longest pulse; no others are.",
+    )
     offline_after_s: float = Field(
         2.5,
         ge=0.3,
@@ -44,6 +84,13 @@ class OsdpSettings(SerialSettings):
         if file is not None and not file.is_absolute():
             raise ValueError("is not an absolute path")
         return file
+
+    @model_validator(mode="after")
+    def _each_output_once(self) -> Self:
+        numbers = [each.output for each in self.outputs]
+        if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
+            raise ValueError(f"outputs: output {twice[0]} is named twice; remove one of its tables")
+        return self
 
     @model_validator(mode="after")
     def _a_key_for_a_channel(self) -> Self:

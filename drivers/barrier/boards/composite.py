@@ -16,6 +16,11 @@ class CompositeBoard:
         self.release_timeout_s = first.release_timeout_s
         self.response_timeout_s = max(first.response_timeout_s, inputs_from.response_timeout_s)
 
+    @property
+    def answer_time_s(self) -> float:
+        """Time that the last request to either board took, in seconds: the longer one."""
+        return max(self._first.answer_time_s, self._second.answer_time_s)
+
     async def open(self) -> Identity:
         """Open both; the identity is that of the board with the relays."""
         identity = await self._first.open()
@@ -30,9 +35,11 @@ class CompositeBoard:
         """Implement `Board.read_relays`."""
         return await self._first.read_relays()
 
-    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
+    async def pulse_relay(
+        self, relay: int, for_s: float, *, urgent: bool = False, by_s: float | None = None
+    ) -> None:
         """Implement `Board.pulse_relay`."""
-        await self._first.pulse_relay(relay, for_s, urgent=urgent)
+        await self._first.pulse_relay(relay, for_s, urgent=urgent, by_s=by_s)
 
     async def open_all_relays(self) -> None:
         """Implement `Board.open_all_relays`."""

@@ -132,7 +132,14 @@ class GenericInputBoard(_GenericBoard):
         """Return no relays."""
         return ()
 
-    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:  # noqa: ARG002
+    async def pulse_relay(
+        self,
+        relay: int,  # noqa: ARG002 - see `Board`
+        for_s: float,  # noqa: ARG002
+        *,
+        urgent: bool = False,  # noqa: ARG002
+        by_s: float | None = None,  # noqa: ARG002
+    ) -> None:
         """Raise BoardRefused: there are no relays."""
         raise BoardRefused("The board has no relays.")
 
@@ -163,7 +170,7 @@ class GenericWatchdogBoard(HostTimedModbus[GenericSettings], _GenericBoard):
         super().__init__(settings, links)
         self.release_timeout_s = settings.watchdog_s
 
-    async def _identify(self) -> Identity:
+    async def _check_setup(self) -> None:
         address, wanted_s = self.settings.watchdog_address, self.settings.watchdog_s
         unit_s = self.settings.watchdog_unit_s
         assert address is not None
@@ -175,4 +182,3 @@ class GenericWatchdogBoard(HostTimedModbus[GenericSettings], _GenericBoard):
                 f"has a watchdog that {found}; `watchdog_s` says {wanted_s:g}",
                 f"Write {max(1, int(wanted_s / unit_s))} to holding register {address}.",
             )
-        return await super()._identify()

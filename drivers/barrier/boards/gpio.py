@@ -13,17 +13,17 @@ from pydantic import Field, model_validator
 
 from drivers.barrier.board import BoardSettings, PulseEnd
 from drivers.barrier.boards.host_timed import HostTimedBoard
+from drivers.barrier.boards.input_circuit import InputCircuitSettings
 from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.gpio import GpioLink, GpioSettings
-from drivers.links.request_queue import RequestCancelled
 
 RESPONSE_TIMEOUT_S = 0.05
 RELEASE_TIMEOUT_S = 0.1
 
 
-class GpioBoardSettings(GpioSettings, TimeRelaySettings, BoardSettings):
+class GpioBoardSettings(GpioSettings, TimeRelaySettings, InputCircuitSettings, BoardSettings):
     """Relays and inputs at a GPIO chip."""
 
     model: Literal["gpio"]
@@ -52,6 +52,7 @@ class GpioBoard(HostTimedBoard):
     """GPIO lines as a board. See `Board`. Opening sets all outputs inactive: there is no other way."""
 
     response_timeout_s = RESPONSE_TIMEOUT_S
+    answer_time_s = 0.0
 
     def __init__(self, settings: GpioBoardSettings, links: LinkFactory) -> None:
         super().__init__()
@@ -90,10 +91,9 @@ class GpioBoard(HostTimedBoard):
         closed: bool,
         *,
         urgent: bool,  # noqa: ARG002 - nothing waits here
-        wanted: Callable[[], bool],
+        before_write: Callable[[], None],
     ) -> None:
-        if not wanted():
-            raise RequestCancelled
+        before_write()
         self._link.write([(relay, closed)])
 
     async def _open_all(self) -> None:

@@ -1,87 +1,104 @@
 """Pulses timed by the host, for boards without a timer, and the handling of relays that do not open."""
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 
-from drivers.barrier.board import BoardRefused
+from drivers.barrier.board import BoardRefused, PulseEnd
+from drivers.barrier.boards.release import RELEASE_ATTEMPTS, ReleaseRefusedError, ReleasingBoard
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.request_queue import RequestCancelled
 
-CANCELLED_BY_RELEASE = "A release came first and cancelled the pulse: nothing was sent."
+SILENCE_MARGIN_S = 0.3
+"""Silence beyond a watchdog's time, in seconds, so that it certainly opens the relays."""
 
 
-class HostTimedBoard(ABC):
-    """A board whose relays the host closes and opens again: one frame each, and none twice.
+def _allow() -> None:
+    """Allow the frame."""
 
-    A relay that does not confirm that it has opened is opened once more, by the frame that opens all relays.
-    If that fails too, the board gets no more requests: its watchdog then opens the relay, and would not do so
-    if the driver went on reading its inputs.
+
+class HostTimedBoard(ReleasingBoard):
+    """A board whose relays the host closes and opens again.
+
+    A relay is closed by one frame, never repeated. The frame that opens it is repeated until the board
+    acknowledges it. If the board does not, the driver reads nothing more from it, and a board that refuses to
+    open its relays gets no request at all for longer than its watchdog waits: requests would restart that
+    watchdog. A later release that is acknowledged ends both.
     """
 
+    pulse_end: PulseEnd
+    release_timeout_s: float
+
     def __init__(self) -> None:
-        self._releases = 0
+        super().__init__()
         self._closed_by_us: set[int] = set()
         """Relays that a frame of this driver has closed, or may have closed."""
         self._ends: dict[int, asyncio.Task[None]] = {}
         self._stuck: LinkError | None = None
+        self._failed_releases = 0
+        """Number of releases in a row that the board did not acknowledge."""
+        self._silent_until_s = 0.0
+        """Until this time of the loop, the watchdog is left to open the relays."""
 
     @abstractmethod
     async def _switch_relay(
-        self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]
+        self, relay: int, closed: bool, *, urgent: bool, before_write: Callable[[], None]
     ) -> None:
-        """Close or open one relay with one frame, if it is still `wanted` when that is sent.
+        """Close or open one relay with one frame; `before_write` is called right before it is written.
 
-        Raises Withdrawn, BoardRefused and LinkError.
+        Raises BoardRefused, LinkError, and the errors of `before_write`.
         """
-
-    @abstractmethod
-    async def _open_all(self) -> None:
-        """Open every relay, urgently, with as few frames as possible; raises BoardRefused and LinkError."""
 
     def _raise_if_stuck(self) -> None:
         """Raise LinkError once a relay did not open."""
         if self._stuck is not None:
             raise self._stuck
 
-    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
+    def _raise_if_silent(self) -> None:
+        """Raise LinkError while the watchdog is left to open the relays."""
+        if self._stuck is not None and asyncio.get_running_loop().time() < self._silent_until_s:
+            raise self._stuck
+
+    async def pulse_relay(
+        self, relay: int, for_s: float, *, urgent: bool = False, by_s: float | None = None
+    ) -> None:
         """Implement `Board.pulse_relay`."""
-        self._raise_if_stuck()
-        releases = self._releases
+        self._raise_if_silent() if urgent else self._raise_if_stuck()
         going_on = relay in self._closed_by_us
 
-        def go() -> bool:
-            if releases != self._releases:
-                return False
-            if end := self._ends.pop(relay, None):
-                end.cancel()
-            self._closed_by_us.add(relay)
-            return True
+        with self._permit(by_s) as permit:
 
-        try:
-            await self._switch_relay(relay, True, urgent=urgent, wanted=go)
-        except RequestCancelled:
-            raise BoardRefused(CANCELLED_BY_RELEASE) from None
-        except BoardRefused:
-            if not going_on:
-                self._closed_by_us.discard(relay)
-            raise
-        finally:
-            # Also when no response came, or the command was cancelled: the relay may have closed. And also
-            # when this pulse was refused during an earlier one, whose end was cancelled for it.
-            if relay in self._closed_by_us and releases == self._releases:
-                self._ends[relay] = asyncio.create_task(self._end(relay, for_s), name="end of a pulse")
+            def before_write() -> None:
+                permit.use()
+                if end := self._ends.pop(relay, None):
+                    end.cancel()
+                self._closed_by_us.add(relay)
+
+            try:
+                await self._switch_relay(relay, True, urgent=urgent, before_write=before_write)
+            except BoardRefused:
+                if permit.is_used and not going_on:
+                    self._closed_by_us.discard(relay)
+                raise
+            except LinkError as lost:
+                if not urgent and not permit.is_withdrawn and await self._take_back(lost):
+                    self._closed_by_us.discard(relay)
+                raise
+            finally:
+                # Also when no response came, or the command was cancelled: the relay may have closed. And
+                # also when this pulse was refused during an earlier one, whose end was cancelled for it.
+                if permit.is_used and relay in self._closed_by_us and not permit.is_withdrawn:
+                    self._ends[relay] = asyncio.create_task(self._end(relay, for_s), name="end of a pulse")
 
     async def _end(self, relay: int, after_s: float) -> None:
         await asyncio.sleep(after_s)
         try:
             try:
-                await self._switch_relay(relay, False, urgent=True, wanted=lambda: True)
+                await self._switch_relay(relay, False, urgent=True, before_write=_allow)
             except (BoardRefused, LinkError):
-                await self._open_all()
-        except (BoardRefused, LinkError):
-            self._stuck = _did_not_open(relay)
+                await self._repeat_release()
+        except LinkError as error:
+            self._give_up(relay, error)
         else:
             self._closed_by_us.discard(relay)
         finally:
@@ -90,25 +107,35 @@ class HostTimedBoard(ABC):
 
     async def open_all_relays(self) -> None:
         """Implement `Board.open_all_relays`."""
-        self._raise_if_stuck()
-        self._releases += 1
+        self._withdraw_pulses()
+        self._raise_if_silent()
         await self._cancel_pulses()
         ours = set(self._closed_by_us)
         try:
-            await self._open_all()
-        except (BoardRefused, LinkError):
-            if ours:
-                self._stuck = _did_not_open(min(ours))
+            await self._release()
+        except LinkError as error:
+            self._failed_releases += 1
+            if (ours or self._stuck) and self._failed_releases >= RELEASE_ATTEMPTS:
+                self._give_up(min(ours, default=None), error)
             raise
         self._closed_by_us -= ours
+        self._stuck, self._failed_releases = None, 0
+
+    def _give_up(self, relay: int | None, error: LinkError) -> None:
+        """Read nothing more; keep silent for the watchdog's time if the board refuses to open its relays."""
+        self._stuck, self._failed_releases = _did_not_open(relay), 0
+        if isinstance(error, ReleaseRefusedError) and self.pulse_end is PulseEnd.WATCHDOG:
+            silence_s = self.release_timeout_s + SILENCE_MARGIN_S
+            self._silent_until_s = asyncio.get_running_loop().time() + silence_s
 
     async def _open_on_close(self) -> None:
         """Open the relays that a pulse of this driver still keeps closed, if the board responds."""
-        self._releases += 1
+        self._withdraw_pulses()
         await self._cancel_pulses()
-        if self._closed_by_us and self._stuck is None:
-            with suppress(BoardRefused, LinkError):
-                await self._open_all()
+        if self._closed_by_us:
+            with suppress(LinkError):  # the next opening finds the relay closed, and opens it
+                self._raise_if_silent()
+                await self._repeat_release()
         self._closed_by_us.clear()
 
     async def _cancel_pulses(self) -> None:
@@ -117,22 +144,28 @@ class HostTimedBoard(ABC):
             end.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
 
+    async def _stay_silent(self) -> None:
+        """Send nothing for longer than the watchdog waits, so that it opens relays that stayed closed."""
+        if self.pulse_end is PulseEnd.WATCHDOG:
+            await asyncio.sleep(self.release_timeout_s + SILENCE_MARGIN_S)
+
 
 def relay_closed_error(relay: int) -> LinkError:
-    """Build the error for a relay that is closed at opening: no pulse of this driver would end it."""
+    """Build the error for a relay that is closed at opening, and does not open."""
     return LinkError(
         Cause.DEVICE_FAULT,
-        f"Relay {relay} is closed, and not by the gateway.",
-        Action.WAIT,
-        "A watchdog opens it when the board gets no requests; without one, switch the board off and on.",
+        f"Relay {relay} was closed before the gateway came, and does not open.",
+        Action.CALL_SUPPORT,
+        "Use the barrier's own switch; switch the board off and on.",
     )
 
 
-def _did_not_open(relay: int) -> LinkError:
+def _did_not_open(relay: int | None) -> LinkError:
+    which = "A relay" if relay is None else f"Relay {relay}"
     return LinkError(
         Cause.DEVICE_FAULT,
-        f"Relay {relay} did not confirm that it has opened: it may be closed.",
+        f"{which} did not confirm that it has opened: it may be closed.",
         Action.CALL_SUPPORT,
-        "Use the barrier's own switch. The gateway sends no more requests to the board, so that its "
-        "watchdog opens the relay; check its cable.",
+        "Use the barrier's own switch. The gateway reads nothing more from the board, and opens its relays "
+        "as soon as it responds; check its cable.",
     )

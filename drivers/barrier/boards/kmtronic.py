@@ -37,6 +37,7 @@ class KMtronicBoard(HostTimedModbus[KMtronicSettings]):
 
     async def _identify(self) -> Identity:
         """Identify the board: it has no identity to read, so only its relays are read."""
+        await self.read_relays()
         return Identity(manufacturer="KMtronic", model="8 relays")
 
     async def read_inputs(self) -> tuple[bool, ...]:

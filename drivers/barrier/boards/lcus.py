@@ -13,16 +13,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from drivers.barrier.board import BoardSettings
+from drivers.barrier.board import BoardLate, BoardSettings
 from drivers.barrier.boards.host_timed import HostTimedBoard
 from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
+from drivers.links.link import Action, Cause, LinkError
 from drivers.links.request_queue import RequestQueue
 from drivers.links.serial import SerialLink, SerialSettings
 
 WRITE_TIMEOUT_S = 0.1
 START = 0xA0
+
+
+def _allow() -> None:
+    """Allow the command."""
 
 
 def frame(relay: int, closed: bool) -> bytes:
@@ -55,14 +60,16 @@ class LcusBoard(HostTimedBoard):
         self.relays = settings.relays
         self.pulse_end = settings.pulse_end
         self.release_timeout_s = settings.release_timeout_s
+        self.answer_time_s = 0.0
         self._told = [False] * settings.relays
         self._turns: RequestQueue
         self._link: SerialLink
 
     async def open(self) -> Identity:
-        """Open the port: the presence of the board is all that can be checked."""
+        """Open the port and all relays: the board cannot be read, so their states are unknown."""
         self._link = await self.links.serial(self.settings)
         self._turns = await self.links.request_queue()
+        await self._repeat_release()
         usb = self._link.usb
         return Identity(model=f"LCUS-{self.relays}", serial_number=usb and usb.serial_number)
 
@@ -75,7 +82,7 @@ class LcusBoard(HostTimedBoard):
         return ()
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """Return the last commanded states: the board cannot be read. Before the first command, open."""
+        """Return the last commanded states: the board cannot be read."""
         await self.read_inputs()
         return tuple(self._told)
 
@@ -84,14 +91,36 @@ class LcusBoard(HostTimedBoard):
         await self._open_on_close()
 
     async def _switch_relay(
-        self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]
+        self, relay: int, closed: bool, *, urgent: bool, before_write: Callable[[], None]
     ) -> None:
-        await self._turns.submit(lambda: self._send(relay, closed), urgent=urgent, is_wanted=wanted)
+        def check() -> None:
+            if not urgent and self._link.unsent_bytes:
+                raise BoardLate("Earlier commands still wait on the line: nothing was sent.")
+            before_write()
+
+        await self._turns.submit(lambda: self._send(relay, closed, check), urgent=urgent)
 
     async def _open_all(self) -> None:
         for relay in range(self.relays):
-            await self._switch_relay(relay, False, urgent=True, wanted=lambda: True)
+            await self._turns.submit(lambda relay=relay: self._send(relay, False, _allow), urgent=True)  # type: ignore[misc]
 
-    async def _send(self, relay: int, closed: bool) -> None:
-        await self._link.write(frame(relay, closed))
+    async def _send(self, relay: int, closed: bool, before_write: Callable[[], None]) -> None:
+        """Send a command; return when the kernel has sent it. Raises LinkError."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        before_write()
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await self._link.write(frame(relay, closed))
+                await self._link.drain()
+        except TimeoutError:
+            self._link.discard_output()
+            self.answer_time_s = WRITE_TIMEOUT_S
+            raise LinkError(
+                Cause.NO_RESPONSE,
+                f"The port {self.settings.port} did not send a command within {WRITE_TIMEOUT_S:g} seconds.",
+                Action.REPLUG,
+                "Unplug the board, wait five seconds, plug it in again.",
+            ) from None
         self._told[relay] = closed
+        self.answer_time_s = loop.time() - began_s

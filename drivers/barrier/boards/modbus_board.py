@@ -2,10 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, NoReturn, TypeVar
 
-from drivers.barrier.board import BoardRefused, BoardSettings, PulseEnd
-from drivers.barrier.boards.host_timed import CANCELLED_BY_RELEASE, HostTimedBoard, relay_closed_error
+from drivers.barrier.board import BoardLate, BoardRefused, BoardSettings, PulseEnd
+from drivers.barrier.boards.host_timed import HostTimedBoard, relay_closed_error
+from drivers.barrier.boards.release import ReleasingBoard
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
@@ -20,7 +22,7 @@ from drivers.links.modbus.pdu import (
     WriteCoils,
     WriteSingle,
 )
-from drivers.links.request_queue import RequestCancelled
+from drivers.links.request_queue import LineNotFree
 
 AnswerT = TypeVar("AnswerT")
 
@@ -32,7 +34,11 @@ class ModbusBoardSettings(ModbusSettings, BoardSettings):
 SettingsT = TypeVar("SettingsT", bound=ModbusBoardSettings)
 
 
-class ModbusBoard(Generic[SettingsT]):
+def _allow() -> None:
+    """Allow the frame."""
+
+
+class ModbusBoard(ReleasingBoard, Generic[SettingsT]):
     """A board with relays and inputs at addresses of their own. Subclasses implement the pulses."""
 
     relays: int
@@ -43,6 +49,7 @@ class ModbusBoard(Generic[SettingsT]):
     input_address = 0
 
     def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
+        super().__init__()
         self.settings = settings
         self.links = links
         self.response_timeout_s = settings.response_timeout_s
@@ -51,11 +58,34 @@ class ModbusBoard(Generic[SettingsT]):
     async def open(self) -> Identity:
         """Implement `Board.open`."""
         self.link = await self.links.modbus(self.settings)
-        return await self._identify()
+        return await self._open_board()
+
+    async def _open_board(self) -> Identity:
+        """Identify the board, open its relays, and check its setup; the link is open."""
+        identity = await self._identify()
+        await self._release_at_opening()
+        await self._check_setup()
+        return identity
+
+    @property
+    def answer_time_s(self) -> float:
+        """Implement `Board.answer_time_s`."""
+        return self.link.answer_time_s
 
     @abstractmethod
     async def _identify(self) -> Identity:
-        """Identify the board and check its settings; raises LinkError."""
+        """Identify the board, by registers that only this model has; raises LinkError."""
+
+    async def _check_setup(self) -> None:
+        """Check the settings of the board itself, by reading; raises LinkError for an unsafe one."""
+
+    async def _release_at_opening(self) -> None:
+        """Open relays that are closed already; raises LinkError for one that does not open."""
+        if True not in await self.read_relays():
+            return
+        await self._repeat_release()
+        if True in (closed := await self.read_relays()):
+            raise relay_closed_error(closed.index(True))
 
     async def read_inputs(self) -> tuple[bool, ...]:
         """Implement `Board.read_inputs`."""
@@ -65,10 +95,10 @@ class ModbusBoard(Generic[SettingsT]):
         """Implement `Board.read_relays`."""
         return await self._ask(ReadBits(Function.READ_COILS, self.relay_address, self.relays), "its relays")
 
-    async def _ask(self, question: ModbusRequest[AnswerT], about: str) -> AnswerT:
+    async def _ask(self, question: ModbusRequest[AnswerT], about: str, *, urgent: bool = False) -> AnswerT:
         """Read a value that every such board has; raises LinkError."""
         try:
-            return await self.link.request(question)
+            return await self.link.request(question, urgent=urgent)
         except ModbusExceptionResponse as refused:
             text = f"{self._description} does not return {about}: {refused}."
             if refused.is_wrong_board:
@@ -79,16 +109,25 @@ class ModbusBoard(Generic[SettingsT]):
             raise LinkError(cause, text, Action.CALL_SUPPORT, how) from None
 
     async def _write(
-        self, command: ModbusRequest[bool], *, urgent: bool, wanted: Callable[[], bool] = lambda: True
+        self, command: ModbusRequest[bool], *, urgent: bool, before_write: Callable[[], None] = _allow
     ) -> None:
-        """Send a command; raises Withdrawn, BoardRefused and LinkError."""
+        """Send a command; raises BoardRefused, BoardLate and LinkError."""
         try:
-            await self.link.request(command, urgent=urgent, is_wanted=wanted)
+            await self.link.request(command, urgent=urgent, before_write=before_write)
         except ModbusExceptionResponse as refused:
             _raise_refusal(refused)
+        except LineNotFree:
+            raise BoardLate("Earlier requests may still wait on the line: nothing was sent.") from None
 
     async def _open_all(self) -> None:
-        await self._write(WriteCoils(self.relay_address, (False,) * self.relays), urgent=True)
+        command = WriteCoils(self.relay_address, (False,) * self.relays)
+        is_doubtful = self.link.has_late_twin(command)
+        await self._write(command, urgent=True)
+        if is_doubtful:
+            # The response may be that of an earlier release, before a pulse: only the relays are a proof.
+            coils = ReadBits(Function.READ_COILS, self.relay_address, self.relays)
+            if True in (closed := await self._ask(coils, "its relays", urgent=True)):
+                raise relay_closed_error(closed.index(True))
 
     @property
     def _description(self) -> str:
@@ -120,47 +159,52 @@ class BoardTimedModbus(ModbusBoard[SettingsT]):
 
     pulse_end = PulseEnd.BOARD_TIMED
 
-    def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
-        super().__init__(settings, links)
-        self._releases = 0
-
     @abstractmethod
     def _pulse(self, relay: int, for_s: float) -> WriteSingle:
         """Return the frame of a pulse."""
 
-    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
+    async def pulse_relay(
+        self, relay: int, for_s: float, *, urgent: bool = False, by_s: float | None = None
+    ) -> None:
         """Implement `Board.pulse_relay`."""
-        releases = self._releases
-        try:
-            await self._write(
-                self._pulse(relay, for_s), urgent=urgent, wanted=lambda: releases == self._releases
-            )
-        except RequestCancelled:
-            raise BoardRefused(CANCELLED_BY_RELEASE) from None
+        with self._permit(by_s) as permit:
+            try:
+                await self._write(self._pulse(relay, for_s), urgent=urgent, before_write=permit.use)
+            except LinkError as lost:
+                if not urgent and not permit.is_withdrawn:
+                    await self._take_back(lost)
+                raise
 
     async def open_all_relays(self) -> None:
         """Implement `Board.open_all_relays`."""
-        self._releases += 1
-        await self._open_all()
+        self._withdraw_pulses()
+        await self._release()
 
     async def close(self) -> None:
-        """Do nothing: the board ends its pulses itself."""
-        self._releases += 1
+        """Cancel waiting pulses; the board ends running ones itself."""
+        self._withdraw_pulses()
+
+    async def _release_at_opening(self) -> None:
+        """Open relays that are closed already; one that does not open is reported by reading it."""
+        with suppress(LinkError):
+            await super()._release_at_opening()
 
 
 class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
     """A board that closes a relay on one command, and opens it on another."""
 
-    def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
-        HostTimedBoard.__init__(self)
-        super().__init__(settings, links)
-
     async def open(self) -> Identity:
-        """Implement `Board.open`; raises LinkError for a relay that is closed already: it must open first."""
-        identity = await super().open()
-        if True in (closed := await super().read_relays()):
-            raise relay_closed_error(closed.index(True))
-        return identity
+        """Implement `Board.open`. A failure takes longer than the watchdog waits.
+
+        Each attempt sends requests, and attempts that follow each other faster would restart the watchdog for
+        ever, although a relay stays closed.
+        """
+        self.link = await self.links.modbus(self.settings)
+        try:
+            return await self._open_board()
+        except LinkError:
+            await self._stay_silent()
+            raise
 
     async def read_inputs(self) -> tuple[bool, ...]:
         """Implement `Board.read_inputs`."""
@@ -173,10 +217,10 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimedBoard):
         return await super().read_relays()
 
     async def _switch_relay(
-        self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]
+        self, relay: int, closed: bool, *, urgent: bool, before_write: Callable[[], None]
     ) -> None:
         command = WriteSingle(Function.WRITE_COIL, self.relay_address + relay, ON if closed else OFF)
-        await self._write(command, urgent=urgent, wanted=wanted)
+        await self._write(command, urgent=urgent, before_write=before_write)
 
     async def close(self) -> None:
         """Implement `Board.close`."""

@@ -13,8 +13,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from drivers.barrier.board import BoardSettings
+from drivers.barrier.board import BoardLate, BoardSettings
 from drivers.barrier.boards.host_timed import HostTimedBoard, relay_closed_error
+from drivers.barrier.boards.input_circuit import InputCircuitSettings
 from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
@@ -30,7 +31,11 @@ _AFTER_ECHO = rb"[\r\n]+(?:([^\r\n>]+)[\r\n]+)?>"
 _NO_COMMAND = b"?"
 
 
-class NumatoSettings(SerialSettings, TimeRelaySettings, BoardSettings):
+def _allow() -> None:
+    """Allow the command."""
+
+
+class NumatoSettings(SerialSettings, TimeRelaySettings, InputCircuitSettings, BoardSettings):
     """A Numato module."""
 
     model: Literal["numato"]
@@ -42,7 +47,11 @@ class NumatoSettings(SerialSettings, TimeRelaySettings, BoardSettings):
         "supply, 0 if it leads to ground.",
     )
     response_timeout_s: float = Field(
-        0.2, ge=0.02, le=1, description="How long an answer may take at most, in seconds.", examples=[0.2]
+        0.2,
+        ge=0.02,
+        le=1,
+        description="Time limit of one response, in seconds; for a barrier 0.2 at most.",
+        examples=[0.2],
     )
 
     def build(self, links: LinkFactory) -> "NumatoBoard":
@@ -61,6 +70,9 @@ class NumatoBoard(HostTimedBoard):
         self.pulse_end = settings.pulse_end
         self.release_timeout_s = settings.release_timeout_s
         self.response_timeout_s = settings.response_timeout_s
+        self.answer_time_s = 0.0
+        self._is_unanswered = False
+        """True while the last command had no response: it may still wait in the kernel or an adapter."""
         self._late = StaleReplies(settings.response_timeout_s)
         self._turns: RequestQueue
         self._link: SerialLink
@@ -70,11 +82,13 @@ class NumatoBoard(HostTimedBoard):
         self._link = await self.links.serial(self.settings)
         self._turns = await self.links.request_queue()
         # Half a command of another program may be in the module's line: made an invalid command, and ended.
-        await self._turns.submit(lambda: self._exchange(_NO_COMMAND))
+        await self._turns.submit(lambda: self._exchange(_NO_COMMAND, _allow))
         version = await self._ask("ver")
+        if True in await self.read_relays():
+            await self._repeat_release()
+            if True in (closed := await self.read_relays()):
+                raise relay_closed_error(closed.index(True))
         identifier = await self._ask("id get")
-        if True in (closed := await self.read_relays()):
-            raise relay_closed_error(closed.index(True))
         usb = self._link.usb
         return Identity(
             manufacturer="Numato Lab",
@@ -94,49 +108,75 @@ class NumatoBoard(HostTimedBoard):
     async def read_relays(self) -> tuple[bool, ...]:
         """Implement `Board.read_relays`."""
         self._raise_if_stuck()
-        response = await self._ask("relay readall")
+        closed = await self._relay_states()
+        return tuple(bool(closed >> relay & 1) for relay in range(self.relays))
+
+    async def _relay_states(self, *, urgent: bool = False) -> int:
+        """Read the relays: a bit each, 1 where it is closed."""
+        response = await self._ask("relay readall", urgent=urgent)
         if not re.fullmatch(rf"[0-9a-fA-F]{{{self._digits}}}", response):
             raise self._another("it reports another number of relays")
-        return tuple(bool(int(response, 16) >> relay & 1) for relay in range(self.relays))
+        return int(response, 16)
 
     async def close(self) -> None:
         """Implement `Board.close`."""
         await self._open_on_close()
+        if hasattr(self, "_link"):
+            self._link.discard_output()
 
     async def _switch_relay(
-        self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]
+        self, relay: int, closed: bool, *, urgent: bool, before_write: Callable[[], None]
     ) -> None:
-        await self._tell(f"relay {'on' if closed else 'off'} {NUMBERS[relay]}", urgent=urgent, wanted=wanted)
+        command = f"relay {'on' if closed else 'off'} {NUMBERS[relay]}"
+        await self._tell(command, urgent=urgent, is_movement=not urgent, before_write=before_write)
 
     async def _open_all(self) -> None:
-        await self._tell(f"relay writeall {0:0{self._digits}x}", urgent=True)
+        command = f"relay writeall {0:0{self._digits}x}"
+        is_doubtful = self._late.latest_s(lambda late: late == command.encode("ascii")) > 0
+        await self._tell(command, urgent=True)
+        # The echo may be that of an earlier release, before a pulse: only the relays are a proof.
+        if is_doubtful and (closed := await self._relay_states(urgent=True)):
+            raise relay_closed_error(closed.bit_length() - 1)
 
     @property
     def _digits(self) -> int:
         return (self.relays + 3) // 4
 
-    async def _ask(self, command: str) -> str:
-        answer = await self._tell(command)
+    async def _ask(self, command: str, *, urgent: bool = False) -> str:
+        answer = await self._tell(command, urgent=urgent)
         if not answer:
             raise self._another(f"it has no command {command!r}")
         return answer
 
     async def _tell(
-        self, command: str, *, urgent: bool = False, wanted: Callable[[], bool] = lambda: True
+        self,
+        command: str,
+        *,
+        urgent: bool = False,
+        is_movement: bool = False,
+        before_write: Callable[[], None] = _allow,
     ) -> str:
         line = command.encode("ascii")
+
+        def check() -> None:
+            if is_movement and (self._is_unanswered or self._link.unsent_bytes):
+                raise BoardLate("Earlier commands may still wait on the line: nothing was sent.")
+            before_write()
+
         return await self._turns.submit(
-            lambda: self._exchange(line),
+            lambda: self._exchange(line, check),
             urgent=urgent,
-            is_wanted=wanted,
-            not_before=lambda: self._late.latest_s(lambda late: late == line),
+            not_before=lambda: 0.0 if urgent else self._late.latest_s(lambda late: late == line),
         )
 
-    async def _exchange(self, line: bytes) -> str:
+    async def _exchange(self, line: bytes, before_write: Callable[[], None]) -> str:
         """Send a command once; return the response, empty if there is none. Raises LinkError."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         try:
             async with asyncio.timeout(self.response_timeout_s):
                 await self._silence()
+                before_write()
                 await self._link.write(line + b"\r")
                 before = b"" if line == _NO_COMMAND else rb"(?:^|[\r\n>])"
                 answered = re.compile(before + re.escape(line) + _AFTER_ECHO)
@@ -144,6 +184,8 @@ class NumatoBoard(HostTimedBoard):
                 while not (found := answered.search(received)):
                     received += await self._link.read()
         except TimeoutError:
+            self._link.discard_output()
+            self._is_unanswered, self.answer_time_s = True, self.response_timeout_s
             self._late.add(line)
             raise LinkError(
                 Cause.NO_RESPONSE,
@@ -152,6 +194,7 @@ class NumatoBoard(HostTimedBoard):
                 Action.REPLUG,
                 "Unplug the module, wait five seconds, plug it in again; check `port`.",
             ) from None
+        self._is_unanswered, self.answer_time_s = False, loop.time() - began_s
         return (found[1] or b"").decode("latin-1").strip()
 
     async def _silence(self) -> None:

@@ -39,15 +39,9 @@ class WaveshareBoard(BoardTimedModbus[WaveshareSettings]):
     release_timeout_s = FLASH_UNIT_S
 
     async def _identify(self) -> Identity:
-        modes = await self._ask(
+        self._modes = await self._ask(
             ReadRegisters(Function.READ_HOLDING_REGISTERS, CONTROL_MODES, CHANNELS), "its control modes"
         )
-        for relay, mode in enumerate(modes):
-            if mode:
-                raise self.not_configured_error(
-                    f"lets an input drive relay {relay}, which {_MODES.get(mode, f'is in mode {mode}')}",
-                    f"Set its control mode to normal: write 0 to register 0x{CONTROL_MODES + relay:04X}.",
-                )
         (version,) = await self._ask(
             ReadRegisters(Function.READ_HOLDING_REGISTERS, VERSION, 1), "its version"
         )
@@ -56,6 +50,14 @@ class WaveshareBoard(BoardTimedModbus[WaveshareSettings]):
             model="8 relays, 8 inputs",
             firmware=f"{version // 100}.{version % 100:02}",
         )
+
+    async def _check_setup(self) -> None:
+        for relay, mode in enumerate(self._modes):
+            if mode:
+                raise self.not_configured_error(
+                    f"lets an input drive relay {relay}, which {_MODES.get(mode, f'is in mode {mode}')}",
+                    f"Set its control mode to normal: write 0 to register 0x{CONTROL_MODES + relay:04X}.",
+                )
 
     def _pulse(self, relay: int, for_s: float) -> WriteSingle:
         units = round(for_s / FLASH_UNIT_S)

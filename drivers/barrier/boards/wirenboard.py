@@ -1,9 +1,12 @@
 """Wiren Board's relay modules with six relays and seven inputs (WB-MR6C): no pulses, but a watchdog.
 
-Source: Wiren Board wiki, "Relay modules: Modbus registers" and "Common registers of Modbus devices": holding
-register 8 is the time in seconds without a request after which relays go to their safe state (0: never),
-register 6 the state of relays after power-up (0: they stay open), 200 to 205 the letters of the model. Both
-settings are read, and never written: the installer sets them, and writes them in the configuration.
+Source: Wiren Board wiki, "Relay modules: Modbus registers" and "Common registers of Modbus devices", and the
+maker's public template of WB-MR6C (wb-mqtt-serial): holding register 8 is the time in seconds without a
+request after which safe mode begins (0: never); then each output whose register from 938 is 1 takes the state
+in its register from 930, and from the factory none does. Register 6 is the state of relays after power-up
+(0: the safe state). Registers 9 to 14 and 16 are the modes of inputs 1 to 6 and 0: in every mode but 3 an
+input drives outputs, also from the factory. Registers 200 to 205 are the letters of the model. The settings
+are read, and never written: the installer sets them.
 """
 
 from typing import Literal
@@ -17,6 +20,9 @@ from drivers.links.factory import LinkFactory
 from drivers.links.modbus.pdu import Function, ReadRegisters
 
 RESTORE, SAFE_MODE_TIMEOUT, SIGNATURE = 6, 8, 200
+INPUT_MODES, INPUT_0_MODE, NO_CONTROL = 9, 16, 3
+SAFE_STATES, IN_SAFE_MODE = 930, 938
+CHANNELS = 6
 SIGNATURE_LETTERS = 6
 
 
@@ -40,7 +46,7 @@ class WirenBoardSettings(ModbusBoardSettings):
 class WirenBoardModule(HostTimedModbus[WirenBoardSettings]):
     """The module. See `Board`."""
 
-    relays = 6
+    relays = CHANNELS
     inputs = 7
     pulse_end = PulseEnd.WATCHDOG
 
@@ -49,24 +55,32 @@ class WirenBoardModule(HostTimedModbus[WirenBoardSettings]):
         self.release_timeout_s = float(settings.watchdog_s)
 
     async def _identify(self) -> Identity:
-        if (restore := await self._register(RESTORE, "the state of its relays after power-up")) != 0:
-            raise self.not_configured_error(
-                f"closes relays again when power returns (register {RESTORE} is {restore})",
-                f"Write 0 to holding register {RESTORE}.",
-            )
+        letters = await self._registers(SIGNATURE, SIGNATURE_LETTERS, "its model")
+        model = "".join(chr(letter) for letter in letters if 32 < letter < 127)
+        return Identity(manufacturer="Wiren Board", model=model or "relay module")
+
+    async def _check_setup(self) -> None:
         wanted = self.settings.watchdog_s
-        if (found := await self._register(SAFE_MODE_TIMEOUT, "its watchdog")) != wanted:
+        (found,) = await self._registers(SAFE_MODE_TIMEOUT, 1, "its watchdog")
+        if found != wanted:
             is_off = ": it is off" if found == 0 else ""
             raise self.not_configured_error(
                 f"has a watchdog of {found} seconds{is_off}; `watchdog_s` is {wanted}",
                 f"Write {wanted} to holding register {SAFE_MODE_TIMEOUT}.",
             )
-        letters = await self._ask(
-            ReadRegisters(Function.READ_HOLDING_REGISTERS, SIGNATURE, SIGNATURE_LETTERS), "its model"
-        )
-        model = "".join(chr(letter) for letter in letters if 32 < letter < 127)
-        return Identity(manufacturer="Wiren Board", model=model or "relay module")
+        for first, wanted, count, what, then in (
+            (RESTORE, 0, 1, "the state of its relays after power-up", "closes relays when power returns"),
+            (IN_SAFE_MODE, 1, CHANNELS, "its safe mode", "leaves relay {n} closed when its watchdog ends"),
+            (SAFE_STATES, 0, CHANNELS, "its safe states", "closes relay {n} when its watchdog ends"),
+            (INPUT_MODES, NO_CONTROL, CHANNELS, "its input modes", "lets its input {number} drive relays"),
+            (INPUT_0_MODE, NO_CONTROL, 1, "the mode of its input 0", "lets its input 0 drive relays"),
+        ):
+            for n, found in enumerate(await self._registers(first, count, what)):
+                if found != wanted:
+                    raise self.not_configured_error(
+                        f"{then.format(n=n, number=n + 1)} (register {first + n} is {found})",
+                        f"Write {wanted} to holding register {first + n}.",
+                    )
 
-    async def _register(self, address: int, about: str) -> int:
-        (value,) = await self._ask(ReadRegisters(Function.READ_HOLDING_REGISTERS, address, 1), about)
-        return value
+    async def _registers(self, address: int, count: int, about: str) -> tuple[int, ...]:
+        return await self._ask(ReadRegisters(Function.READ_HOLDING_REGISTERS, address, count), about)

@@ -6,26 +6,21 @@ missing response is a LinkError; the board may have executed the request all the
 """
 
 import asyncio
+import os
 import re
-from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from drivers.links.exclusive import ExclusiveUse
 from drivers.links.link import Action, Cause, LinkError, Tap
-from drivers.links.modbus.framing import (
-    StreamDesynchronised,
-    TcpMessageReader,
-    find_serial_responses,
-    interframe_gap_s,
-    serial_frame,
-    tcp_frame,
-)
-from drivers.links.modbus.pdu import Identify, ModbusExceptionResponse, ModbusRequest, parse_response
-from drivers.links.request_queue import RequestQueue, StaleReplies
+from drivers.links.modbus.pdu import Identify, ModbusExceptionResponse, ModbusRequest
+from drivers.links.modbus.transports import BeforeWrite, SerialTransport, TcpTransport, Transport
+from drivers.links.request_queue import RequestQueue
 from drivers.links.serial import SerialLink, SerialSettings
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings, network_rights
 from drivers.links.tcp import TCP_ADDRESS, TcpLink
 
 AnswerT = TypeVar("AnswerT")
@@ -35,8 +30,6 @@ IDENTIFIED_WITHIN_S = 2.0
 """Time limit of the identification: a slow simulator must not be taken for a silent real board."""
 SIMULATED = re.compile(r"borderpost simulator", re.IGNORECASE)
 """Vendor name of simulated boards: over TCP there is no other sign."""
-QUIET_S = 0.005
-"""Minimum silence on a serial line before the next request: a duplicate response arrives in this time."""
 
 
 class ModbusSettings(Settings):
@@ -53,9 +46,17 @@ class ModbusSettings(Settings):
         0.2,
         ge=0.02,
         le=1,
-        description="Time limit of one response, in seconds; a stop waits for one request at most.",
+        description="Time limit of one response, in seconds; for a barrier 0.2 at most: a stop may wait for "
+        "one.",
         examples=[0.2],
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the board's TCP port, or to the serial port."""
+        found = TCP_ADDRESS.fullmatch(self.port)
+        if found is None:
+            return super().link_rights() | self.serial_settings.link_rights()
+        return super().link_rights() | network_rights(found["host"], int(found["port"] or TCP_PORT))
 
     @field_validator("port")
     @classmethod
@@ -94,20 +95,8 @@ class ModbusSettings(Settings):
         return SerialSettings(port=self.port, baud=self.baud, parity=self.parity)
 
 
-class _Transport(Protocol):
-    """Transport of one request and its response at a time."""
-
-    async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
-        """Send a request to a board and wait for its response, without a limit.
-
-        Raises LinkError and ModbusExceptionResponse.
-        """
-
-    def abandon(self, unit: int, request: ModbusRequest[object]) -> None:
-        """Abandon a request: its response must never be taken for another's."""
-
-    def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:
-        """Return the earliest time (of the loop) at which no other response can be taken for its own."""
+def _allow() -> None:
+    """Allow the request."""
 
 
 class ModbusLink:
@@ -119,55 +108,68 @@ class ModbusLink:
         self._tap = tap
         self._link: TcpLink | SerialLink | None = None
         self._turns = RequestQueue()
+        self._locks = ExitStack()
+        self.answer_time_s = 0.0
+        """Time that the last request took on the line, in seconds; without a response, its time limit."""
 
     async def __aenter__(self) -> Self:
         """Open the port or connect; raises LinkError. Over TCP, the identification marks a simulator."""
         settings = self.settings
-        self._wire: _Transport
+        self._wire: Transport
         if settings.is_tcp:
             tcp = TcpLink(settings.port, TCP_PORT, CONNECT_WITHIN_S, self._tap)
             self._link = await tcp.__aenter__()
-            self._wire = _TcpTransport(tcp)
+            self._line, self._wire = tcp.peer, TcpTransport(tcp)
         else:
             line = SerialLink(settings.serial_settings, self._tap)
             self._link = await line.__aenter__()
             self.is_simulated, self.is_replayed = line.is_simulated, line.is_replayed
-            self._wire = _SerialTransport(line, settings)
+            # Of other processes, the port itself has only one.
+            self._line = f"{os.getpid()} {settings.port}"
+            self._wire = SerialTransport(line, settings.baud, settings.response_timeout_s)
         await self._turns.__aenter__()
-        if settings.is_tcp:
-            try:
+        try:
+            self._take_unit(settings)
+            if settings.is_tcp:
                 self.is_simulated = await self._identifies_as_simulator()
-            except BaseException:
-                await self.__aexit__(None, None, None)
-                raise
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the running request, and close."""
+        """End the running request, and close; what is not sent yet is never sent."""
         await self._turns.__aexit__()
         if self._link is not None:
+            self._wire.discard_output()
             await self._link.__aexit__(kind, error, trace)
+        self._locks.close()
 
     async def request(
         self,
         request: ModbusRequest[AnswerT],
         *,
         urgent: bool = False,
-        is_wanted: Callable[[], bool] = lambda: True,
+        before_write: BeforeWrite = _allow,
     ) -> AnswerT:
         """Send a request once, when its turn comes, and return its parsed response.
 
-        `is_wanted` is called right before sending; RequestCancelled is raised if it returns False. Raises
+        `before_write` is called right before the first byte, after every wait. A write that is not urgent is
+        a movement: it raises LineNotFree, unsent, while earlier bytes may still wait. An urgent request goes
+        first, and does not wait for late responses of an equal one; see `has_late_twin`. Raises
         ModbusExceptionResponse, and LinkError when the link fails or no response arrives in time.
         """
         return await self._turns.submit(
-            lambda: self._exchange(request),
+            lambda: self._exchange(request, before_write, urgent=urgent),
             urgent=urgent,
-            is_wanted=is_wanted,
-            not_before=lambda: self._wire.earliest_send_s(self.settings.unit, request, urgent=urgent),
+            not_before=lambda: 0.0 if urgent else self._wire.earliest_send_s(self.settings.unit, request),
         )
+
+    def has_late_twin(self, request: ModbusRequest[object]) -> bool:
+        """Return True while the response to an equal, abandoned request may be taken for its own."""
+        return self._wire.has_late_twin(self.settings.unit, request)
 
     def for_unit(self, settings: ModbusSettings) -> "ModbusLink":
         """Return a link to another board on the line, closed together with this one; raises LinkError."""
@@ -180,15 +182,34 @@ class ModbusLink:
             )
         other = ModbusLink(settings, self._tap)
         other.is_simulated, other.is_replayed = self.is_simulated, self.is_replayed
-        other._wire, other._turns = self._wire, self._turns
+        other._line, other._wire, other._turns = self._line, self._wire, self._turns
+        other._locks = self._locks
+        other._take_unit(settings)
         return other
 
-    async def _exchange(self, request: ModbusRequest[AnswerT], at_least_s: float = 0) -> AnswerT:
+    def _take_unit(self, settings: ModbusSettings) -> None:
+        """Reserve the board for this link on this machine; raises LinkError."""
+        name = f"The board at {settings.port} (unit {settings.unit})"
+        self._locks.enter_context(ExclusiveUse(f"modbus/{self._line}/{settings.unit}", name))
+
+    async def _exchange(
+        self,
+        request: ModbusRequest[AnswerT],
+        before_write: BeforeWrite,
+        *,
+        urgent: bool,
+        at_least_s: float = 0,
+    ) -> AnswerT:
         within_s = max(self.settings.response_timeout_s, at_least_s)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         try:
             async with asyncio.timeout(within_s):
-                return await self._wire.exchange(self.settings.unit, request)
+                answer = await self._wire.exchange(self.settings.unit, request, before_write, urgent=urgent)
+            self.answer_time_s = loop.time() - began_s
+            return answer
         except TimeoutError:
+            self.answer_time_s = within_s
             self._wire.abandon(self.settings.unit, request)
             raise LinkError(
                 Cause.NO_RESPONSE,
@@ -204,7 +225,9 @@ class ModbusLink:
         Real boards reject the request, or do not respond.
         """
         try:
-            maker, *_ = await self._exchange(Identify(), IDENTIFIED_WITHIN_S) or ("",)
+            maker, *_ = await self._exchange(
+                Identify(), _allow, urgent=False, at_least_s=IDENTIFIED_WITHIN_S
+            ) or ("",)
         except ModbusExceptionResponse:
             return False
         except LinkError as error:
@@ -212,107 +235,3 @@ class ModbusLink:
                 raise
             return False
         return bool(SIMULATED.match(maker))
-
-
-class _TcpTransport:
-    """Messages with numbers: a late or duplicate response has another number."""
-
-    def __init__(self, link: TcpLink) -> None:
-        self._link = link
-        self._messages = TcpMessageReader()
-        self._number = 0
-        self._cut = False
-
-    async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
-        """See `_Transport`."""
-        if self._cut:
-            await self._link.connect()
-            self._messages = TcpMessageReader()
-            self._cut = False
-        self._number = self._number % 0xFFFF + 1
-        await self._link.write(tcp_frame(self._number, unit, request.pdu))
-        while True:
-            try:
-                for message in self._messages.feed(await self._link.read()):
-                    ours = (message.number, message.unit) == (self._number, unit)
-                    if ours and (answer := parse_response(request, message.pdu)) is not None:
-                        return answer
-            except StreamDesynchronised:
-                self._link.abort()
-                raise LinkError(
-                    Cause.WRONG_DEVICE,
-                    f"The host at {self._link.address} does not speak Modbus TCP.",
-                    Action.CONFIGURE,
-                    "Correct `port`; set a converter to Modbus TCP, not to transparent mode.",
-                ) from None
-
-    def abandon(self, unit: int, request: ModbusRequest[object]) -> None:  # noqa: ARG002 - it is cut for all
-        """See `_Transport`. A write that is still buffered in this machine must never reach the board later.
-
-        So its connection is cut; the next request, which may be a stop, opens another.
-        """
-        if request.is_write:
-            self._link.abort()
-            self._cut = True
-
-    def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:  # noqa: ARG002
-        """See `_Transport`: all messages have numbers."""
-        return 0.0
-
-
-class _SerialTransport:
-    """Messages without numbers: a response is recognised by the fields that it repeats, and by its time."""
-
-    def __init__(self, link: SerialLink, settings: ModbusSettings) -> None:
-        self._link = link
-        self._quiet_s = max(QUIET_S, interframe_gap_s(settings.baud))
-        self._late = StaleReplies(settings.response_timeout_s)
-        self._heard_s = 0.0
-        """Time of the last received byte; a time of the loop."""
-
-    async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
-        """See `_Transport`."""
-        await self._silence()
-        doubtful = self._late.latest_s(_same_function(unit, request))
-        await self._link.write(serial_frame(unit, request.pdu))
-        received = b""
-        while True:
-            received += await self._read()
-            for pdu in find_serial_responses(received, unit, request):
-                # An exception repeats only the function: it may belong to an earlier request.
-                if pdu[0] != request.pdu[0] and self._heard_s < doubtful:
-                    continue
-                if (answer := parse_response(request, pdu)) is not None:
-                    return answer
-
-    def abandon(self, unit: int, request: ModbusRequest[object]) -> None:
-        """See `_Transport`."""
-        self._late.add(bytes([unit]) + request.pdu)
-
-    def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:
-        """See `_Transport`. An urgent request is a write, repeated by its response.
-
-        Only alike ones must be over.
-        """
-        if urgent:
-            return self._late.latest_s(lambda late: late == bytes([unit]) + request.pdu)
-        return self._late.latest_s(_same_function(unit, request))
-
-    async def _silence(self) -> None:
-        """Discard unexpected bytes until the line is silent: a duplicate or late response, or noise."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                async with asyncio.timeout_at(max(self._heard_s + self._quiet_s, loop.time())):
-                    await self._read()
-            except TimeoutError:
-                return
-
-    async def _read(self) -> bytes:
-        chunk = await self._link.read()
-        self._heard_s = asyncio.get_running_loop().time()
-        return chunk
-
-
-def _same_function(unit: int, request: ModbusRequest[object]) -> Callable[[bytes], bool]:
-    return lambda late: late[:2] == bytes([unit, request.pdu[0]])

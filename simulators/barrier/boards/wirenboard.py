@@ -1,8 +1,12 @@
 """Wiren Board's relay modules with six relays and seven inputs (WB-MR6C), which cannot time a pulse.
 
-Source: the maker's wiki, as the protocol sheet has it (2a): holding register 8 is the safe mode time-out in
-seconds (0: off), after which relays are released without a request; register 6 says whether relays are
-restored after power. Register 128 is its address, 200 its model; the rest of its map is omitted.
+Source: the maker's wiki and its public template of this model: holding register 8 is the safe mode time-out
+in seconds (0: off); without a request for so long, each output whose register from 938 is 1 takes the state
+in its register from 930, and the others stay as they are. Register 6 says whether relays are restored after
+power. Registers 9 to 14 and 16 are the modes of inputs 1 to 6 and 0: in most of them an input drives outputs.
+Register 128 is its address, 200 its model; the rest
+of its map is omitted. An input in mode 0 toggles the output of its number, in mode 1 the output follows it;
+other modes have no effect here.
 """
 
 from typing import ClassVar
@@ -22,6 +26,10 @@ from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.barrier.wirelog import Cause, WireLog
 
 RESTORE, SAFE_MODE_TIMEOUT, ADDRESS, SIGNATURE = 6, 8, 128, 200
+INPUT_MODES, INPUT_0_MODE, SAFE_STATES, IN_SAFE_MODE = 9, 16, 930, 938
+RELAYS = 6
+BUTTON, SWITCH, ALL_OFF, NO_CONTROL = range(4)
+"""Modes of inputs."""
 
 
 class WirenBoard(ModbusBoard):
@@ -31,10 +39,31 @@ class WirenBoard(ModbusBoard):
 
     def __init__(self, unit: int, timeline: Timeline, log: WireLog, *, baud: int = 9600) -> None:
         super().__init__(unit, 6, 7, timeline, log, baud)
-        self._settings = {RESTORE: 0, SAFE_MODE_TIMEOUT: 0}
+        self._settings = {RESTORE: 0, SAFE_MODE_TIMEOUT: 0, INPUT_0_MODE: ALL_OFF}
+        for first, value, count in (
+            (INPUT_MODES, BUTTON, RELAYS),
+            (SAFE_STATES, 0, RELAYS),
+            (IN_SAFE_MODE, 0, RELAYS),
+        ):
+            self._settings |= dict.fromkeys(range(first, first + count), value)
         self._plate = {ADDRESS: unit} | {SIGNATURE + n: ord(letter) for n, letter in enumerate("WBMR6C")}
         self._before_cut = list(self.relays.coils)
         self._safe_mode: TimerHandle | None = None
+
+    def set_up(self, watchdog_s: int = 1) -> None:
+        """Set it up for a barrier: its safe mode opens relays, and no input drives one."""
+        self._settings |= {SAFE_MODE_TIMEOUT: watchdog_s, INPUT_0_MODE: NO_CONTROL}
+        self._settings |= dict.fromkeys(range(INPUT_MODES, INPUT_MODES + RELAYS), NO_CONTROL)
+        self._settings |= dict.fromkeys(range(IN_SAFE_MODE, IN_SAFE_MODE + RELAYS), 1)
+        self.on_request()
+
+    def on_input_changed(self, channel: int, closed: bool) -> None:
+        """Switch the output of the input's number, in modes that do so."""
+        mode = self._settings.get(INPUT_MODES + channel, NO_CONTROL) if channel < RELAYS else NO_CONTROL
+        if not self.is_powered or mode not in (BUTTON, SWITCH) or (mode == BUTTON and not closed):
+            return
+        on = closed if mode == SWITCH else not self.relays.coils[channel]
+        self.relays.set(channel, on, Cause.INPUT)
 
     def plan_request(self, request: Request) -> BoardOperation:
         """See `ModbusBoard`."""
@@ -61,9 +90,12 @@ class WirenBoard(ModbusBoard):
             self._safe_mode.cancel()
             self._safe_mode = None
         if timeout_s := self._settings[SAFE_MODE_TIMEOUT]:
-            self._safe_mode = self.timeline.call_at(
-                self.timeline.now_s + timeout_s, lambda: self.relays.release(Cause.WATCHDOG)
-            )
+            self._safe_mode = self.timeline.call_at(self.timeline.now_s + timeout_s, self._enter_safe_mode)
+
+    def _enter_safe_mode(self) -> None:
+        for relay in range(RELAYS):
+            if self._settings[IN_SAFE_MODE + relay]:
+                self.relays.set(relay, bool(self._settings[SAFE_STATES + relay]), Cause.WATCHDOG)
 
     def on_power_lost(self) -> None:
         """See `ModbusBoard`; it stores the state of the relays."""

@@ -23,7 +23,7 @@ from pydantic import Field, field_validator
 
 from simulators.barrier.boards.relays import RelayBank
 from simulators.barrier.bus_faults import LostReply, LostRequest, PendingExchanges
-from simulators.barrier.faults import BoardsHung
+from simulators.barrier.faults import BoardsHung, StalledAdapter
 from simulators.barrier.host_sessions import HostSessions
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.osdp.frames import OUT, OsdpFrame, OsdpReader, read_frame
@@ -201,6 +201,8 @@ class OsdpSite(BarrierSite):
                 return FaultPlan(lambda: self.pending.add(fault))
             case BoardsHung():
                 return FaultPlan(lambda: self._hang(True), lambda: self._hang(False))
+            case StalledAdapter(discards=discards):
+                return FaultPlan(lambda: self.line.stall(is_discarding=discards), self.line.end_stall)
             case Unplug():
                 return FaultPlan(self._visits.cut, self.line.replug)
             case Noise(data=data):

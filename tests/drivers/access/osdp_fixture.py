@@ -19,6 +19,7 @@ from simulators.links.serial_line import SerialLine
 
 KEY = "00112233445566778899aabbccddeeff"
 ADDRESS = 101
+OUTPUTS = [{"output": number, "operates": "lock", "max_pulse_s": 25.5} for number in range(3)]
 
 
 class Opened:
@@ -54,7 +55,8 @@ async def opened(port: Path, key: str | None = KEY, **settings: Any) -> AsyncIte
     else:
         settings.setdefault("security", "clear")
     links = LinkFactory()
-    driver = Osdp(OsdpSettings.model_validate({"port": str(port), "address": ADDRESS} | settings), links)
+    given = {"port": str(port), "address": ADDRESS, "outputs": OUTPUTS} | settings
+    driver = Osdp(OsdpSettings.model_validate(given), links)
     listening = None
     try:
         await driver.open()

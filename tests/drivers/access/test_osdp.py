@@ -33,7 +33,7 @@ from drivers.links.link import Cause, LinkError
 from drivers.observation import redact
 from drivers.self_test import SelfTestLevel
 from simulators.barrier.bus_faults import LostReply
-from simulators.barrier.faults import BoardsHung, ClearFaults, PowerCut
+from simulators.barrier.faults import BoardsHung, ClearFaults, PowerCut, StalledAdapter
 from simulators.barrier.osdp.site import OsdpSite
 from simulators.barrier.wirelog import Cause as Why
 from simulators.faults import Noise, Unplug
@@ -249,6 +249,50 @@ async def test_output_without_timer_is_not_switched(tmp_path: Path, level: int) 
         with pytest.raises(CommandRefusal, match="2 outputs"):
             await pulse(reader, output=2)
         assert device.outs == []
+
+
+async def test_longer_pulse_than_permitted_is_refused(tmp_path: Path) -> None:
+    outputs = [{"output": 1, "operates": "lock", "max_pulse_s": 0.3}]
+    async with (
+        small_reader(tmp_path) as device,
+        opened(device.line.path, key=None, outputs=outputs) as reader,
+    ):
+        with pytest.raises(CommandRefusal, match=r"0\.3 s at most"):
+            await pulse(reader, output=1, for_s=0.31)
+        with pytest.raises(CommandRefusal, match="no `outputs` entry"):
+            await pulse(reader, output=0)
+        assert device.outs == []
+        await pulse(reader, output=1, for_s=0.3)
+        assert device.outs == [bytes([1, 5, 3, 0])]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "text"),
+    [
+        ([{"output": 0, "operates": "motor"}], "must not move a door or boom"),
+        ([{"output": 0, "operates": "boom"}], "'lock', 'signal', 'door-controller'"),
+        ([{"output": 0}], "operates"),
+        ([{"output": 0, "operates": "lock", "max_pulse_s": 26}], "less than or equal to 25.5"),
+        ([{"output": 2, "operates": "lock"}] * 2, "output 2 is named twice"),
+    ],
+)
+def test_unsafe_outputs_are_refused(outputs: list[dict[str, Any]], text: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        OsdpSettings.model_validate({"port": "/dev/ttyS0", "security": "clear", "outputs": outputs})
+    assert text in str(refused.value)
+
+
+async def test_held_command_is_discarded(tmp_path: Path) -> None:
+    """An adapter that stalls: the frame that was answered as failed is not executed later."""
+    async with reader_site(tmp_path) as site:
+        async with opened(port_of(site)) as reader:
+            site.inject(StalledAdapter())
+            with pytest.raises((CommandRefusal, LinkError)):
+                await pulse(reader)
+        site.inject(ClearFaults())
+        async with opened(port_of(site)):
+            await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 20)
+        assert not site.log.actuations
 
 
 async def test_rejected_command_is_sent_once(tmp_path: Path) -> None:

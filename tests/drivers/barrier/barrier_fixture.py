@@ -8,7 +8,7 @@ from typing import Any, Self
 from virtual_time import VirtualLoop
 
 from drivers import clock
-from drivers.barrier.board import BoardRefused, PulseEnd
+from drivers.barrier.board import BoardLate, BoardRefused, PulseEnd
 from drivers.barrier.commands import (
     AcknowledgeEmergency,
     CloseBarrier,
@@ -100,6 +100,7 @@ class VirtualBoard:
     pulse_end = PulseEnd.BOARD_TIMED
     release_timeout_s = 0.0
     response_timeout_s = 0.3
+    answer_time_s = 0.0
 
     def __init__(self, site: ModbusSite, unit: int = 1) -> None:
         self.dead = False
@@ -120,8 +121,10 @@ class VirtualBoard:
     async def read_relays(self) -> tuple[bool, ...]:
         return _bits(await self._ask(bytes.fromhex("0100000008")))
 
-    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
-        await self._ask(bytes([5, 2, relay, 0, round(for_s * 10)]), urgent=urgent)
+    async def pulse_relay(
+        self, relay: int, for_s: float, *, urgent: bool = False, by_s: float | None = None
+    ) -> None:
+        await self._ask(bytes([5, 2, relay, 0, round(for_s * 10)]), urgent=urgent, by_s=by_s)
 
     async def open_all_relays(self) -> None:
         await self._ask(bytes.fromhex("0500ff0000"), urgent=True)
@@ -129,9 +132,12 @@ class VirtualBoard:
     async def close(self) -> None:
         return
 
-    async def _ask(self, pdu: bytes, *, urgent: bool = False) -> bytes:
+    async def _ask(self, pdu: bytes, *, urgent: bool = False, by_s: float | None = None) -> bytes:
         await self._turn(urgent=urgent)
+        began_s = asyncio.get_running_loop().time()
         try:
+            if by_s is not None and began_s >= by_s:
+                raise BoardLate("The line was not free in time.")
             if self.dead:
                 await asyncio.Event().wait()
             self._host.answered = answered = asyncio.get_running_loop().create_future()
@@ -149,6 +155,7 @@ class VirtualBoard:
                 raise BoardRefused(f"exception {answer[1]}")
             return answer
         finally:
+            self.answer_time_s = asyncio.get_running_loop().time() - began_s
             self._busy = False
             waiting, self._waiting = self._waiting, []
             for one in waiting:

@@ -37,7 +37,7 @@ class InputReading:
 
     def is_active(self, signal: str) -> bool:
         closed = bool(self.bits[USUAL_INPUTS[signal]])
-        return closed != (signal in ("photocell", "fire"))
+        return closed != (signal in ("photocell", "fire", "key"))
 
     @property
     def between(self) -> bool:

@@ -29,7 +29,10 @@ def door(**changed: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"doors": [door(presence=None)]}, "close needs presence: wire a photocell"),
+        (
+            {"doors": [door(presence=None)]},
+            "close would close on a person; wire a photocell",
+        ),
         ({"emergency": None}, "wire the fire alarm to an input, or write no_emergency_input = true"),
         ({"no_emergency_input": True}, "there is an emergency input; remove one of the two keys"),
         ({"pulse_s": 1.1}, "less than or equal to 1"),
@@ -71,16 +74,12 @@ def test_normally_open_and_normally_closed_contacts() -> None:
     settings = BarrierSettings.model_validate(
         ONE_DOOR
         | {
-            "doors": [door(presence={"input": 4, "contact": "no"}, entry_side={"input": 2, "contact": "nc"})],
+            "doors": [door(entry_side={"input": 2, "contact": "nc"})],
         }
     )
     dead = settings.decode_inputs([False] * 8)
-    assert (dead.emergency, dead.controller_ok, dead.key_switch) == (True, False, False)
-    assert (dead.doors[0].presence, dead.doors[0].entry_side, dead.doors[0].open_limit) == (
-        False,
-        True,
-        False,
-    )
+    assert (dead.emergency, dead.controller_ok, dead.key_switch) == (True, False, True)
+    assert (dead.doors[0].presence, dead.doors[0].entry_side, dead.doors[0].open_limit) == (True, True, False)
 
 
 @in_virtual_time

@@ -223,7 +223,7 @@ def test_objection(told: dict[str, Any], why: str | None) -> None:
 def test_two_doors_need_two_names() -> None:
     first, second = ({"name": name, "open": at, "open_limit": at, "closed_limit": at + 2} for at, name in
                      enumerate(("first", "second")))  # fmt: skip
-    wiring = {"doors": [first, second], "no_emergency_input": True}
+    wiring = {"doors": [first, second], "emergency": 4}
     assert [door.name for door in BarrierSettings.model_validate(wiring).doors] == ["first", "second"]
     for names in (("", "second"), ("first", ""), ("first", "first")):
         doors = [door | {"name": name} for door, name in zip((first, second), names, strict=True)]

@@ -19,6 +19,7 @@ from drivers.links.link import Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.registry import load_driver
 from simulators.barrier.boards.lcus import Lcus
+from simulators.barrier.boards.wirenboard import WirenBoard
 from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
@@ -29,6 +30,7 @@ from simulators.faults import Unplug
 
 DOOR = {"open": 0, "close": 1, "stop": 2, "open_limit": 0, "closed_limit": 1, "presence": 4}
 WIRED = {"doors": [DOOR], "emergency": USUAL_INPUTS["fire"]}
+SLOW = {"start_timeout_s": 10, "open_timeout_s": 30, "close_timeout_s": 30}
 WIRES = {"outputs": USUAL_OUTPUTS, "inputs": USUAL_INPUTS}
 
 
@@ -126,7 +128,8 @@ async def test_over_tcp(tmp_path: Path) -> None:
 
 async def test_on_a_board_with_a_watchdog(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board", "wirenboard-6") as site:
-        site.boards[0]._settings[8] = 1  # type: ignore[union-attr]
+        assert isinstance(site.boards[0], WirenBoard)
+        site.boards[0].set_up()
         board = {"model": "wirenboard-6", "port": site.address, "response_timeout_s": 1}
         async with running("modbus-barrier", {"board": board}) as watched:
             await stopped_by_one_frame(watched, site)
@@ -134,7 +137,14 @@ async def test_on_a_board_with_a_watchdog(tmp_path: Path) -> None:
 
 async def test_on_a_serial_relay_board_with_inputs(tmp_path: Path) -> None:
     async with serial_at(tmp_path / "board", "numato") as site:
-        board = {"model": "numato", "port": site.address, "relays": 4, "inputs": 8, "time_relay_s": 1}
+        board = {
+            "model": "numato",
+            "port": site.address,
+            "relays": 4,
+            "inputs": 8,
+            "time_relay_s": 1,
+            "inputs_open_when_cut": True,
+        }
         async with running("serial-relay", {"board": {**board, "response_timeout_s": 1}}) as watched:
             await stopped_by_one_frame(watched, site)
 
@@ -152,7 +162,7 @@ async def test_silent_relays_with_inputs_of_another_board(tmp_path: Path) -> Non
 async def test_open_is_one_frame_and_reported_on_the_limit(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board") as site:
         board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 1}
-        async with running("modbus-barrier", {"board": board, "start_timeout_s": 10}) as watched:
+        async with running("modbus-barrier", {"board": board, **SLOW}) as watched:
             await asyncio.sleep(
                 watched.driver.settings.min_interval_s
             )  # a previous driver may have moved it a moment ago

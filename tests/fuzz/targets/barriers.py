@@ -27,7 +27,15 @@ from drivers.links.modbus.pdu import (
     parse_response,
 )
 from drivers.links.recording.recording import Recording
-from fuzz.scripted_links import CUT, RECORDINGS, SILENT, ScriptedLinkFactory, recorded, run_driver
+from fuzz.scripted_links import (
+    CUT,
+    RECORDINGS,
+    SILENT,
+    ScriptedLine,
+    ScriptedLinkFactory,
+    recorded,
+    run_driver,
+)
 from fuzz.target import target
 
 WIRED: dict[str, Any] = Recording.from_text((RECORDINGS / "barrier/waveshare.rec").read_text()).settings
@@ -119,10 +127,7 @@ def osdp_panel(data: bytes) -> None:
 async def _panel(data: bytes) -> None:
     from drivers.access.osdp.panel import ControlPanel
 
-    async def send(wire: bytes) -> None:
-        assert wire
-
-    panel = ControlPanel(send, 101, None, "clear", 8.0)
+    panel = ControlPanel(ScriptedLine(b""), 101, None, "clear", 8.0)
     try:
         for piece in data.split(SILENT)[:4]:
             await panel.work()

@@ -23,6 +23,7 @@ from simulators.barrier.wirelog import WireLog
 __all__ = ["gateway"]
 
 READER = "lane-1/card"
+OUTPUTS = 'outputs = [{ output = 0, operates = "lock" }]'
 KEY = "00112233445566778899aabbccddeeff"
 ROLES = """
 authority = "UTO"
@@ -47,7 +48,7 @@ async def site(gateway: GatewayFixture) -> AsyncIterator[OsdpSite]:
     (gateway.folder / "roles.toml").write_text(ROLES)
     (gateway.folder / "reader.key").write_text(KEY)
     gateway.extra = '[commands]\nroles_file = "roles.toml"\nmin_move_interval_s = 0.01\n'
-    gateway.describe(READER, "osdp", f'key_file = "{gateway.folder}/reader.key"\naddress = 101')
+    gateway.describe(READER, "osdp", f'key_file = "{gateway.folder}/reader.key"\naddress = 101\n{OUTPUTS}')
     settings = OsdpSettings(path=Path(gateway.port(READER)), key=KEY, outputs={"open": 0})
     timeline = RealClock()
     site = OsdpSite(settings, timeline, WireLog(timeline))

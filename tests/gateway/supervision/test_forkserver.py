@@ -1,7 +1,5 @@
 """Fork server alone: its end when the daemon was killed."""
 
-import dataclasses
-import json
 import os
 import socket
 import subprocess
@@ -11,6 +9,8 @@ from pathlib import Path
 import psutil
 from support.gateway.workers import PLUGINS
 
+from gateway.ipc.frames import FrameType, encode_frame
+from gateway.supervision.forkserver import setup_message
 from gateway.worker.worker import WorkerSpec
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +22,7 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
     worker_ours, worker_theirs = socket.socketpair()
     with theirs, worker_theirs:
         server = subprocess.Popen(
-            [sys.executable, "-m", "gateway.supervision.forkserver", str(theirs.fileno()), "error", "faulty"],
+            [sys.executable, "-m", "gateway.supervision.forkserver", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGINS}"},
             stderr=subprocess.PIPE,
@@ -39,7 +39,9 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
             backoff_first_s=0.1,
             backoff_max_s=1,
         )
-        socket.send_fds(ours, [json.dumps(dataclasses.asdict(order)).encode()], [worker_theirs.fileno()])
+        ours.send(setup_message(["faulty"], "error"))
+        socket.send_fds(ours, [b"fork"], [worker_theirs.fileno()])
+        worker_ours.send(encode_frame(FrameType.SPEC, order.to_head()))
     worker_ours.settimeout(20)
     assert worker_ours.recv(1)  # it runs; its pid is not read by us
     (worker,) = psutil.Process(server.pid).children()

@@ -6,6 +6,7 @@ from sim_barrier_fixture import Rig
 from simulators.barrier.boards.generic import GenericMap
 from simulators.barrier.boards.lcus import Lcus
 from simulators.barrier.boards.numato import Numato
+from simulators.barrier.faults import ManualLift
 from simulators.barrier.modbus.pdu import Function, WriteMany, request_pdu
 from simulators.barrier.modbus_site import (
     GenericSettings,
@@ -30,7 +31,8 @@ def coils(rig: Rig, count: int = 8, unit: int = 1) -> str:
 
 @pytest.fixture
 def waveshare() -> Rig:
-    return Rig(ModbusSettings(boards=(WaveshareSettings(inputs={"key": 0}),)))
+    wired = WaveshareSettings(inputs={"key": 0}, contacts={"key": "no"})
+    return Rig(ModbusSettings(boards=(wired,)))
 
 
 @pytest.mark.parametrize(
@@ -186,13 +188,29 @@ def test_wirenboard_safe_mode_releases_relays() -> None:
     assert rig.request("0300060001") == "03020000"
     assert rig.request("0300080001") == "03020000"
     assert rig.request("0600080002") == "0600080002"
+    assert rig.request("0603ac0001") == "0603ac0001"
     rig.request("050002ff00")
+    rig.request("050003ff00")
     for _ in range(5):
         rig.time.advance(1.9)
-        assert coils(rig, 6) == "001000"  # reading restarts the time-out
+        assert coils(rig, 6) == "001100"  # reading restarts the time-out
     rig.time.advance(2.1)
-    assert coils(rig, 6) == "000000"
+    assert coils(rig, 6) == "000100"  # from the factory, safe mode changes no output
     assert rig.log.contacts[-1].cause is Cause.WATCHDOG
+
+
+@pytest.mark.parametrize(("mode", "after"), [(0, "11"), (1, "01"), (3, "00")])
+def test_wirenboard_input_drives_output(mode: int, after: str) -> None:
+    """From the factory (mode 0), the boom's limit switches operate its relays."""
+    wires = {"inputs": {"open-limit": 0, "closed-limit": 1}}
+    rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6", **wires),)))
+    for register in (9, 10):
+        rig.request(f"0600{register:02x}{mode:04x}")
+    rig.site.inject(ManualLift(over_s=1))
+    rig.time.advance(2)
+    rig.site.inject(ManualLift(to=0, over_s=1))
+    rig.time.advance(2)
+    assert coils(rig, 6)[:2] == after
 
 
 def test_wirenboard_without_safe_mode_holds() -> None:
@@ -284,7 +302,7 @@ def test_generic_watchdog_and_moved_coils() -> None:
         watchdog_at=7,
         watchdog_unit_s=0.1,
     )
-    board = GenericSettings(model="generic", map=layout, inputs={"key": 1})
+    board = GenericSettings(model="generic", map=layout, inputs={"key": 1}, contacts={"key": "no"})
     rig = Rig(ModbusSettings(boards=(board,)))
     assert rig.request("060007000a") == "060007000a"
     assert rig.request("050011ff00") == "050011ff00"

@@ -15,7 +15,8 @@ from gateway.contract.topics import SiteTopics
 from gateway.delivery.destination.destination import Destination
 from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.events import Blob, StoredEvent, Stream
-from gateway.delivery.mqtt.connection import ConnackLimits, Will
+from gateway.delivery.mqtt.connect import Will
+from gateway.delivery.mqtt.connection import ConnackLimits
 from gateway.delivery.outbox.reader import Page
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
 
@@ -54,9 +55,15 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
     return run
 
 
-def stream(number: int = 1, epoch: str = "epoch-1", data_class: DataClass = DataClass.RECORD) -> Stream:
-    """Make a stream; its position contains its number."""
-    return Stream(number, epoch, f"lane-1/reader-{number}/{data_class}", data_class)
+def stream(
+    number: int = 1,
+    epoch: str = "epoch-1",
+    data_class: DataClass = DataClass.RECORD,
+    *,
+    at: int | None = None,
+) -> Stream:
+    """Make a stream; its position contains the number `at`, by default that of the stream."""
+    return Stream(number, epoch, f"lane-1/reader-{at or number}/{data_class}", data_class)
 
 
 def entry(
@@ -158,6 +165,7 @@ class RecordingConnection:
     def __init__(self) -> None:
         self.sent: list[Message] = []
         self.refuses = False
+        self.name = "c1"
 
     def publish(self, topic: str, payload: bytes, properties: bytes, *, retain: bool = False) -> int | None:
         if self.refuses:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from drivers.barrier.board import Board
 from drivers.barrier.boards.registry import AnyModbusBoard
 from drivers.links.factory import LinkFactory
+from simulators.barrier.boards.wirenboard import WirenBoard
 from simulators.barrier.bus import DirectConnection
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
 from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
@@ -35,12 +36,7 @@ _SETTINGS: TypeAdapter[AnyModbusBoard] = TypeAdapter(AnyModbusBoard)
 
 def setup_frames(board: dict[str, Any]) -> list[str]:
     """Return the frames that set a board up."""
-    match board:
-        case {"model": "wirenboard-6"}:
-            return ["0600080001"]
-        case {"watchdog_address": 8}:
-            return ["0600080005"]
-    return []
+    return ["0600080005"] if board.get("watchdog_address") == 8 else []
 
 
 def simulated(board: dict[str, Any]) -> dict[str, Any]:
@@ -64,6 +60,8 @@ async def site_of(board: dict[str, Any], path: Path | None = None) -> AsyncItera
     )
     async with ModbusSite.start(settings) as site:
         configure(site, *setup_frames(board))
+        if isinstance(wirenboard := site.boards[0], WirenBoard):
+            wirenboard.set_up()
         yield site
 
 
@@ -74,7 +72,7 @@ def configure(site: ModbusSite, *pdus: str) -> None:
 
 
 def board_for(site: ModbusSite, board: dict[str, Any], links: LinkFactory, **more: Any) -> Board:
-    """The code for it."""
+    """Build the driver's board for the site."""
     port = f"tcp://{site.address}" if site.settings.path is None else site.address
     settings = _SETTINGS.validate_python({"port": port, "response_timeout_s": 1, **board, **more})
     return settings.build(links)
@@ -82,7 +80,7 @@ def board_for(site: ModbusSite, board: dict[str, Any], links: LinkFactory, **mor
 
 @asynccontextmanager
 async def opened(site: ModbusSite, board: dict[str, Any], **more: Any) -> AsyncIterator[Board]:
-    """It, open."""
+    """Open the driver's board at the site; close it at the end."""
     links = LinkFactory()
     on_the_wire = board_for(site, board, links, **more)
     try:

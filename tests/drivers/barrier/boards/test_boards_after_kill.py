@@ -44,7 +44,7 @@ async def killed_in_a_pulse(settings: dict[str, Any], kind: str = "modbus", puls
         sys.executable,
         "-c",
         PULSES_AND_WAITS,
-        json.dumps({"response_timeout_s": 1, **settings}),
+        json.dumps(settings),
         kind,
         str(pulse_s),
         stdout=asyncio.subprocess.PIPE,

@@ -108,7 +108,7 @@ async def test_kill_releases_the_lines() -> None:
 
 async def test_barrier_driver_reads_and_stops() -> None:
     wired = {"doors": [{"open": 0, "stop": 2, "open_limit": 0, "closed_limit": 1}], "emergency": 2}
-    async with GpioChip() as chip, program_at(chip, inputs_active="high") as program:
+    async with GpioChip() as chip, program_at(chip, inputs_active="high", bias="pull-down") as program:
         chip.levels[9] = chip.levels[10] = True  # at its closed limit, no emergency
         assert await program.tell("barrier", wired) == ["closed", True]
         await chip.until(lambda: len(chip.log) == 1)

@@ -1,6 +1,7 @@
 """Boards on Modbus: a pulse is one frame and ends in every case; other boards are refused."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import pytest
 from board_fixture import WATCHED, WITHIN_S, board_for, configure, opened, site_of
 from pydantic import TypeAdapter, ValidationError
 
-from drivers.barrier.board import Board, BoardRefused, PulseEnd
+from drivers.barrier.board import Board, BoardLate, BoardRefused, PulseEnd
 from drivers.barrier.boards.composite import CompositeBoard
-from drivers.barrier.boards.registry import AnyModbusBoard
+from drivers.barrier.boards.host_timed import SILENCE_MARGIN_S
+from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from simulators.barrier.bus_faults import ExceptionReply, LostReply
@@ -40,7 +42,7 @@ BOARDS = {
     "packed": PACKED,
 }
 BOARD_TIMED = ("waveshare", "timed")
-AT_REST = (False, True, False, False, True, True, False, True)
+AT_REST = (False, True, False, False, True, True, True, True)
 
 
 @pytest.fixture(params=["tcp", "rtu"])
@@ -136,6 +138,35 @@ async def test_release_cancels_waiting_pulses(rig: Rig) -> None:
     assert not site.log.actuations
 
 
+async def test_late_pulse_is_never_written(rig: Rig) -> None:
+    """The bus is held beyond the deadline: judged when the pulse is written, not when it is asked for."""
+    site, board = rig
+    site.inject(SlowBus(delay_s=0.2))
+    now_s = asyncio.get_running_loop().time
+    before = len(site.log.requests)
+    reading = asyncio.ensure_future(board.read_inputs())
+    await site.log.until(lambda: len(site.log.requests) > before)
+    with pytest.raises(BoardLate):
+        await board.pulse_relay(0, 0.1, by_s=now_s() + 0.1)
+    await reading
+    await board.read_relays()
+    assert not site.log.actuations
+    await board.pulse_relay(0, 0.1, by_s=now_s() + 10)
+    assert len(site.log.actuations) == 1
+
+
+async def test_cancelled_pulse_is_never_written(rig: Rig) -> None:
+    site, board = rig
+    pulsing = asyncio.ensure_future(board.pulse_relay(0, 0.1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    pulsing.cancel()
+    await asyncio.gather(pulsing, return_exceptions=True)
+    await board.read_inputs()
+    await site.log.until(lambda: len(site.log.contacts) in (0, 2))
+    assert len(site.log.contacts) == 2 * len(site.log.actuations)
+
+
 async def test_stop_waits_for_one_request_at_most(rig: Rig) -> None:
     site, board = rig
     site.inject(SlowBus(delay_s=0.05))
@@ -224,6 +255,15 @@ async def test_board_timed_pulse_needs_no_second_frame() -> None:
 # Relays that do not open.
 
 
+async def is_stuck(board: Board) -> bool:
+    """True once the board's relays did not open."""
+    try:
+        await board.read_inputs()
+    except LinkError as error:
+        return error.cause is Cause.DEVICE_FAULT
+    return False
+
+
 async def test_lost_confirmation_opens_all_once_more(path: Path | None) -> None:
     async with site_of(WATCHED, path) as site, opened(site, WATCHED, response_timeout_s=WITHIN_S) as board:
         await board.pulse_relay(0, 0.1)
@@ -236,34 +276,76 @@ async def test_lost_confirmation_opens_all_once_more(path: Path | None) -> None:
 async def test_stuck_relay_is_left_to_the_watchdog(tmp_path: Path) -> None:
     async with (
         site_of(WATCHED, tmp_path / "board") as site,
-        opened(site, WATCHED, response_timeout_s=0.1) as board,
+        opened(site, WATCHED, response_timeout_s=WITHIN_S) as board,
     ):
         await board.pulse_relay(0, 0.1)
-        site.inject(BoardsHung(for_s=0.35))
-        await site.log.until(lambda: len(site.log.releases) == 2)
-        await asyncio.sleep(0.15)
+        site.inject(ExceptionReply(code=6, exchanges=4, of="writes"))
+        await site.log.until(lambda: len(site.log.releases) == 4)
+        while not await is_stuck(board):
+            await asyncio.sleep(0.01)
         said = len(site.log.requests)
-        for doing in (
-            board.read_inputs(),
-            board.read_relays(),
-            board.pulse_relay(1, 0.1),
-            board.open_all_relays(),
-        ):
-            error = await failed(doing)
-            assert "may be closed" in error.text
+        for doing in (board.read_relays(), board.pulse_relay(1, 0.1, urgent=True), board.open_all_relays()):
+            assert "may be closed" in (await failed(doing)).text
         await site.log.until(lambda: len(site.log.contacts) == 2)
         assert site.log.contacts[1].cause is Why.WATCHDOG
         assert len(site.log.requests) == said
+        await asyncio.sleep(board.release_timeout_s + SILENCE_MARGIN_S)
+        await board.open_all_relays()
+        assert not any(await board.read_relays())
 
 
-async def test_relay_closed_by_others_must_open_first() -> None:
+async def test_stuck_relay_opens_once_board_responds(tmp_path: Path) -> None:
+    board_s = {**WATCHED, "watchdog_s": 10}
+    async with (
+        site_of(WATCHED, tmp_path / "board") as site,
+        opened(site, board_s, response_timeout_s=0.1) as board,
+    ):
+        await board.pulse_relay(0, 0.1)
+        configure(site, "060008ffff")  # this watchdog would open it after hours
+        site.inject(BoardsHung(for_s=2))
+        while not await is_stuck(board):
+            await asyncio.sleep(0.01)
+        with pytest.raises(LinkError):
+            await board.read_inputs()
+        while len(site.log.contacts) < 2:
+            with contextlib.suppress(LinkError):
+                await board.open_all_relays()
+        assert site.log.contacts[1].cause is Why.COMMAND
+        assert len(await board.read_inputs()) == 8
+
+
+@pytest.mark.parametrize("name", BOARDS)
+async def test_relay_found_closed_is_released(name: str) -> None:
+    async with site_of(BOARDS[name]) as site:
+        address = 3 + BOARDS[name].get("relay_address", 0)
+        configure(site, f"05{address:04x}ff00")
+        async with opened(site, BOARDS[name]) as board:
+            assert not any(await board.read_relays())
+        assert [frame.effect for frame in site.log.output_writes] == [Effect.ENERGISE, Effect.RELEASE]
+
+
+async def test_failed_openings_leave_the_watchdog_alone() -> None:
+    """Each opening is refused; were they quicker than the watchdog, the relay would stay closed."""
     async with site_of(WATCHED) as site:
         configure(site, "050003ff00")
-        links = LinkFactory()
-        error = await failed(board_for(site, WATCHED, links).open())
-        await links.close()
-    assert "Relay 3 is closed" in error.text
-    assert error.action is Action.WAIT
+        site.inject(ExceptionReply(code=6, exchanges=1000, of="writes"))
+        while len(site.log.contacts) < 2:
+            links = LinkFactory()
+            assert "does not open" in (await failed(board_for(site, WATCHED, links).open())).text
+            await links.close()
+        assert site.log.contacts[1].cause is Why.WATCHDOG
+        assert site.log.contacts[1].at_s - site.log.contacts[0].at_s < 2
+
+
+async def test_unanswered_openings_leave_the_watchdog_alone() -> None:
+    async with site_of(WATCHED) as site:
+        configure(site, "050003ff00")
+        site.inject(LostReply(exchanges=1000))
+        while len(site.log.contacts) < 2:
+            links = LinkFactory()
+            await failed(board_for(site, WATCHED, links, response_timeout_s=0.1).open())
+            await links.close()
+        assert site.log.contacts[1].cause is Why.WATCHDOG
 
 
 # Boards with a wrong setup.
@@ -277,6 +359,10 @@ async def test_relay_closed_by_others_must_open_first() -> None:
         (WIRENBOARD, "0600080000", "it is off", "Write 1 to holding register 8"),
         (WIRENBOARD, "0600080003", "watchdog of 3 seconds", "Write 1 to holding register 8"),
         (WIRENBOARD, "0600060001", "when power returns", "Write 0 to holding register 6"),
+        (WIRENBOARD, "06000b0001", "lets its input 3 drive relays", "Write 3 to holding register 11"),
+        (WIRENBOARD, "0600100002", "lets its input 0 drive relays", "Write 3 to holding register 16"),
+        (WIRENBOARD, "0603ab0000", "leaves relay 1 closed", "Write 1 to holding register 939"),
+        (WIRENBOARD, "0603a70001", "closes relay 5", "Write 0 to holding register 935"),
         (WATCHED, "0600080000", "watchdog that is off", "Write 10 to holding register 8"),
         (WATCHED, "06000800ff", "waits 25.5 seconds", "Write 10 to holding register 8"),
     ],
@@ -362,6 +448,16 @@ def test_invalid_settings_are_refused(settings: dict[str, Any], remedy: str) -> 
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(AnyModbusBoard).validate_python({"port": "tcp://board", **settings})
     assert remedy in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [WAVESHARE, WIRENBOARD, WATCHED, {"model": "numato", "relays": 4}])
+def test_slow_answers_are_refused(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    either: TypeAdapter[Any] = TypeAdapter(AnyModbusBoard | AnySerialBoard)
+    given = {"port": "/dev/ttyS1", **given}
+    assert either.validate_python({**given, "response_timeout_s": 0.2})
+    with pytest.raises(ValidationError, match="write at most"):
+        either.validate_python({**given, "response_timeout_s": 0.21})
 
 
 # Two boards on one wire.

@@ -142,6 +142,7 @@ async def test_late_or_double_responses_are_ignored(numato: SerialSite) -> None:
     async with opened(numato, response_timeout_s=WITHIN_S) as board:
         numato.inject(LateReply(delay_s=WITHIN_S * 1.5))
         await failed(board.read_relays())  # its answer, none closed, is under way
+        assert await board.read_inputs()
         await board.pulse_relay(3, 5)
         assert await board.read_relays() == (False, False, False, True)
         numato.inject(DuplicatedReply(copies=3))
@@ -199,12 +200,21 @@ async def test_other_relay_or_input_count_is_refused(numato: SerialSite, more: d
     assert (error.value.cause, error.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
 
 
-async def test_relay_left_closed_must_open_first(numato: SerialSite) -> None:
+async def test_relay_left_closed_is_released(numato: SerialSite) -> None:
     numato.board.relays.set(1, True, cause=None)  # type: ignore[arg-type]
+    async with opened(numato) as board:
+        assert not any(await board.read_relays())
+    assert [one.wire for one in numato.log.output_writes] == [b"relay writeall 0\r"]
+
+
+async def test_relay_that_stays_closed_is_refused(numato: SerialSite) -> None:
+    numato.board.relays.set(1, True, cause=None)  # type: ignore[arg-type]
+    numato.inject(LostRequest(of="writes", exchanges=3))
     links = LinkFactory()
-    error = await failed(board_of(numato, links).open())
+    assert (await failed(board_of(numato, links, response_timeout_s=0.05).open())).cause is Cause.NO_RESPONSE
     await links.close()
-    assert "Relay 1 is closed" in error.text
+    async with opened(numato) as board:
+        assert not any(await board.read_relays())
 
 
 # LCUS.
@@ -221,7 +231,8 @@ async def test_an_lcus_pulse_is_two_frames(lcus: SerialSite) -> None:
         assert await board.read_relays() == (False, True, False, False)
         await lcus.log.until(lambda: len(lcus.log.contacts) == 2)
         assert await board.read_inputs() == ()
-    assert [one.wire for one in lcus.log.requests] == [frame(1, True), frame(1, False)]
+    opening = [frame(relay, False) for relay in range(4)]
+    assert [one.wire for one in lcus.log.requests] == [*opening, frame(1, True), frame(1, False)]
 
 
 async def test_an_lcus_release_opens_all(lcus: SerialSite) -> None:
@@ -231,7 +242,7 @@ async def test_an_lcus_release_opens_all(lcus: SerialSite) -> None:
         await board.open_all_relays()
         await lcus.log.until(lambda: len(lcus.log.contacts) == 4)
         assert not any(await board.read_relays())
-    assert len(lcus.log.requests) == 6
+    assert len(lcus.log.requests) == 4 + 6
 
 
 # Both.

@@ -29,7 +29,7 @@ from drivers.links.modbus.pdu import (
     WriteCoils,
     WriteSingle,
 )
-from drivers.links.request_queue import RequestCancelled
+from drivers.links.request_queue import LineNotFree, RequestNotSent
 from simulators.barrier.bus_faults import (
     DuplicatedReply,
     ExceptionReply,
@@ -68,10 +68,12 @@ async def impatient_link(site: ModbusSite) -> AsyncIterator[ModbusLink]:
         yield link
 
 
-async def fail_without_response(link: ModbusLink, request: ReadBits | WriteSingle) -> LinkError:
+async def fail_without_response(
+    link: ModbusLink, request: ReadBits | WriteSingle, *, urgent: bool = False
+) -> LinkError:
     """Send a request that gets no response."""
     with pytest.raises(LinkError) as error:
-        await link.request(request)
+        await link.request(request, urgent=urgent)
     assert error.value.text
     assert error.value.how
     return error.value
@@ -166,7 +168,7 @@ async def test_duplicate_response_is_read_once(link: ModbusLink, site: ModbusSit
 async def test_late_response_is_not_for_next_read(impatient_link: ModbusLink, site: ModbusSite) -> None:
     site.inject(LateReply(delay_s=WITHIN_S * 1.5))
     await fail_without_response(impatient_link, RELAYS)  # the response, no relay closed, is under way
-    await impatient_link.request(WriteCoils(0, [True] * 8))
+    await impatient_link.request(WriteCoils(0, [True] * 8), urgent=True)
     assert await impatient_link.request(RELAYS) == (True,) * 8
     await site.log.until(lambda: any(frame.fate is FrameFate.LATE for frame in site.log.responses))
     assert await impatient_link.request(RELAYS) == (True,) * 8
@@ -337,9 +339,46 @@ async def test_response_to_cancelled_is_not_for_next(link: ModbusLink, site: Mod
 
 
 async def test_unwanted_request_is_not_sent(link: ModbusLink, site: ModbusSite) -> None:
-    with pytest.raises(RequestCancelled):
-        await link.request(FLASH_OPEN, is_wanted=lambda: False)
+    def refuse() -> None:
+        raise RequestNotSent
+
+    with pytest.raises(RequestNotSent):
+        await link.request(FLASH_OPEN, before_write=refuse)
     assert not site.log.actuations
+
+
+async def test_movement_waits_for_an_answer(impatient_link: ModbusLink, site: ModbusSite) -> None:
+    """A request without an answer may wait in an adapter, and a movement behind it would come late."""
+    site.inject(LostRequest())
+    await fail_without_response(impatient_link, INPUTS)
+    with pytest.raises(LineNotFree):
+        await impatient_link.request(FLASH_OPEN)
+    assert await impatient_link.request(FLASH_STOP, urgent=True)
+    assert await impatient_link.request(FLASH_OPEN)
+
+
+async def test_urgent_write_is_repeated_at_once(tmp_path: Path) -> None:
+    async with site_at(tmp_path / "board") as site, link_to(site, response_timeout_s=WITHIN_S) as link:
+        site.inject(LostReply())
+        await fail_without_response(link, FLASH_STOP, urgent=True)
+        assert link.has_late_twin(FLASH_STOP)
+        assert await link.request(FLASH_STOP, urgent=True)
+        first, second = site.log.actuations
+        assert second.at_s - first.at_s < 1.8 * WITHIN_S  # before: twice the answer time
+
+
+async def test_board_has_one_user_on_the_machine(site: ModbusSite) -> None:
+    async with link_to(site) as link:
+        with pytest.raises(LinkError) as error:
+            async with link_to(site):
+                pass
+        assert error.value.cause is Cause.PORT_HELD
+        with pytest.raises(LinkError) as error:
+            link.for_unit(link.settings)
+        assert error.value.cause is Cause.PORT_HELD
+        assert link.for_unit(link.settings.model_copy(update={"unit": 2}))
+    async with link_to(site) as link:
+        assert await link.request(INPUTS) == AT_REST
 
 
 async def test_closing_ends_what_waits(site: ModbusSite) -> None:

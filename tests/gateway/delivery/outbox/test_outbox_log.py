@@ -44,7 +44,7 @@ class Log:
         epoch = self.outbox.epoch
         self.counters = [
             StreamCounter(stream(1, epoch), 0, stored=False),
-            StreamCounter(stream(2, epoch, DataClass.TRAVELLER), 0, stored=False),
+            StreamCounter(stream(2, epoch, DataClass.TRAVELLER, at=1), 0, stored=False),
         ]
 
     def now(self, boot_ns=0, clock=ClockStatus.SYNCED):
@@ -144,6 +144,26 @@ def test_numbers_of_events_are_bounded(log):
     assert one.store(one.entry(1, 6), one.entry(1, 7)) == [(1, 1, "dropped"), (1, 2, "dropped")]
     assert one.used == {"record": (5, 500)}
     assert one.held() == ([3, 4, 5, 6, 7], 7)
+
+
+def test_babbler_displaces_only_itself(log):
+    """A document waits; another position floods each bound: number, bytes of a class, bytes of all."""
+    one = log(
+        traveller=kept(events=10, size=5000),
+        record=kept(events=500, size=MIB),
+        max_bytes=MIB,
+        blob_row_bytes=0,
+    )
+    one.counters.append(StreamCounter(stream(3, one.outbox.epoch, DataClass.TRAVELLER), 0, stored=False))
+    picture = (Blob("ir", "image/jpeg", b"i" * 50),)
+    one.store(one.entry(3, 1, blobs=picture, size=400))
+    for seq in range(1, 30):
+        assert {loss[0] for loss in one.store(one.entry(2, seq))} <= {2}
+    assert {loss[0] for loss in one.store(one.entry(2, 30, size=4900))} == {2}
+    for seq in range(1, 20):
+        assert {loss[0] for loss in one.store(one.entry(1, seq, size=100_000))} <= {1, 2}
+    assert one.held(3) == ([1], 1)
+    assert one.outbox.reader.fetch(3, 0, 1, MIB)[0].entries[0].blobs == picture
 
 
 def test_slack_of_a_hundredth(log):

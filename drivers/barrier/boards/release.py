@@ -1,0 +1,104 @@
+"""Release of relays: cancels pulses that are not written yet, and is repeated until it is acknowledged."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from drivers.barrier.board import BoardLate, BoardRefused
+from drivers.links.link import Action, Cause, LinkError
+
+RELEASE_ATTEMPTS = 3
+REFUSED_PAUSE_S = 0.05
+"""Pause after a refused release: a board that is busy refuses for a moment."""
+CANCELLED_BY_RELEASE = "A release came first and cancelled the pulse: nothing was sent."
+
+
+class PulsePermit:
+    """Permit to write the frame of one pulse; `by_s` is a time of the loop."""
+
+    def __init__(self, by_s: float | None) -> None:
+        self._by_s = by_s
+        self.is_withdrawn = False
+        """True once a release came, or the caller has gone."""
+        self.is_used = False
+        """True once the frame was written."""
+
+    def use(self) -> None:
+        """Allow the frame at this moment; raises BoardRefused or BoardLate, and then it is never written."""
+        if self.is_withdrawn:
+            raise BoardRefused(CANCELLED_BY_RELEASE)
+        if self._by_s is not None and asyncio.get_running_loop().time() >= self._by_s:
+            raise BoardLate("The line was not free in time: nothing was sent.")
+        self.is_used = True
+
+
+class ReleasingBoard(ABC):
+    """Common part of all boards with relays."""
+
+    def __init__(self) -> None:
+        self._permits: set[PulsePermit] = set()
+
+    @abstractmethod
+    async def _open_all(self) -> None:
+        """Open every relay, urgently, once; returns when acknowledged. Raises BoardRefused and LinkError."""
+
+    @contextmanager
+    def _permit(self, by_s: float | None) -> Iterator[PulsePermit]:
+        """Permit one pulse, until a release or the end of the block."""
+        permit = PulsePermit(by_s)
+        self._permits.add(permit)
+        try:
+            yield permit
+        finally:
+            self._permits.discard(permit)
+            permit.is_withdrawn = True  # a queue may still write it when the caller was cancelled
+
+    def _withdraw_pulses(self) -> None:
+        """Keep all waiting pulses from being written."""
+        for permit in self._permits:
+            permit.is_withdrawn = True
+
+    async def _release(self) -> None:
+        """Open every relay, once; raises LinkError, also if the board refuses."""
+        try:
+            await self._open_all()
+        except BoardRefused as refused:
+            raise ReleaseRefusedError(str(refused)) from None
+
+    async def _repeat_release(self) -> None:
+        """Open every relay; repeat that until the board acknowledges it. Raises the last LinkError."""
+        for left in reversed(range(RELEASE_ATTEMPTS)):
+            try:
+                await self._release()
+            except LinkError as error:
+                if not left:
+                    raise
+                if isinstance(error, ReleaseRefusedError):
+                    await asyncio.sleep(REFUSED_PAUSE_S)
+            else:
+                return
+
+    async def _take_back(self, lost: LinkError) -> bool:
+        """Open every relay after a pulse without a response; return True if the board acknowledges it.
+
+        The frame may still wait in an adapter whose buffer this host cannot empty: the release follows it in
+        the same buffer, so that the relay closes for the length of one frame at most.
+        """
+        if lost.cause is Cause.NO_RESPONSE:
+            with suppress(BoardRefused, LinkError):
+                await self._open_all()
+                return True
+        return False
+
+
+class ReleaseRefusedError(LinkError):
+    """The board refuses to open its relays."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            Cause.DEVICE_FAULT,
+            f"The board does not open its relays, so one may be closed. {why}",
+            Action.CALL_SUPPORT,
+            "Use the barrier's own switch; switch the board off and on.",
+        )
