@@ -38,6 +38,7 @@ from gateway.pki.statements import StatementSigner
 from gateway.pki.station_keys import RoleFileKeys
 from gateway.state_dir import EX_CONFIG, CannotStartError, lock_state_dir
 from gateway.supervision.confinement import decide_confinement
+from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
 from gateway.worker.worker import WorkerSpec
@@ -103,6 +104,7 @@ class Gateway:
             self._sign,
             console_socket,
         )
+        self._records = DeviceRecords(post.gateway.state_dir / "device-records")
         self.delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
@@ -172,6 +174,7 @@ class Gateway:
         self.commands.refuse_commands()
         await self.management.close_console()
         await asyncio.gather(*(device.stop() for device in self.devices.values()))
+        await self._records.stop()
         self.commands.stop()
         await self.management.stop()
         await self._forkserver.close()
@@ -300,7 +303,9 @@ class Gateway:
         limits = WorkerLimits(
             heartbeat_timeout_s=supervision.heartbeat_timeout_s, stop_timeout_s=supervision.stop_timeout_s
         )
-        supervised = DeviceSupervisor(spec, limits, self._forkserver, self._device_listener, self.session)
+        supervised = DeviceSupervisor(
+            spec, limits, self._forkserver, self._device_listener, self.session, self._records
+        )
         self.devices[position] = supervised
         self.delivery.publish_retained(self.topics.claim(position), None)  # of an earlier run
         supervised.start()

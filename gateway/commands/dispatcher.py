@@ -194,6 +194,8 @@ class CommandDispatcher:
         if device is None:  # of another gateway, or of none
             return
         command, station = incoming.parse(), incoming.station
+        if command is None and _stops(device, incoming.verb):
+            command = incoming.parse(with_args=False)
         if command is None or station is None:
             self._reject(incoming, command, device, CommandReason.MALFORMED)
             return
@@ -275,7 +277,9 @@ class CommandDispatcher:
             return
         transaction = command.transaction or str(uuid.uuid4())
         command_ref = next(self._command_refs)
-        call = Invocation(command.cmd_id, station, transaction, deadline_ns)
+        call = Invocation(
+            command.cmd_id, station, transaction, deadline_ns, is_supervisor=policy_input.grant.can_steal
+        )
         if not device.send_command(command_ref, incoming.verb, call, json.dumps(command.args).encode()):
             self._reject(incoming, command, device, CommandReason.NOT_ONLINE)
             return

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
@@ -28,6 +28,7 @@ from gateway.contract.reason_codes import CommandReason
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
 from gateway.supervision.description import describe_device
+from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
 from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
 from gateway.supervision.listener import DeviceListener, Suppression
@@ -82,12 +83,14 @@ class DeviceSupervisor:
         forkserver: ForkServerClient,
         listener: DeviceListener,
         session: str,
+        records: DeviceRecords | None = None,
     ) -> None:
         self.spec = spec
         self._limits = limits
         self._forkserver = forkserver
         self._listener = listener
         self._session = session
+        self._records = records if records is not None else DeviceRecords(None)
         self.driver: type[Driver[Settings]] = load_driver(spec.driver)
         self.commands: Mapping[str, CommandSpec] = self.driver.commands
         self.identity: Identity | None = None
@@ -359,7 +362,8 @@ class DeviceSupervisor:
         )
         self._connection = connection
         await loop.create_unix_connection(lambda: connection, sock=ours)
-        connection.send(FrameType.SPEC, self.spec.to_head())
+        spec = replace(self.spec, record=self._records.read(self.spec.position))
+        connection.send(FrameType.SPEC, spec.to_head())
         if self._paused:
             connection.pause()
         self._ready.set()
@@ -442,6 +446,8 @@ class DeviceSupervisor:
                     self._listener.on_preview_frame(self.spec.position, head["station"], body)
             case FrameType.LAST_VALUE:
                 self._clear_last_values()
+            case FrameType.RECORD:
+                self._records.write(self.spec.position, body.decode())
             case FrameType.COMMAND_RESULT:
                 if (command_ref := head["command_ref"]) in self._pending_commands:
                     outcome = read_outcome(head, body, self.commands.get(self._pending_commands[command_ref]))

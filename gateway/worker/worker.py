@@ -20,6 +20,7 @@ from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
+from drivers.record import DeviceRecord
 from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
@@ -94,6 +95,8 @@ class WorkerSpec:
     """Files and folders that no worker may read."""
     further_places: tuple[str, ...] = ()
     """Files and folders that a test bed needs; ignored in production."""
+    record: str | None = None
+    """Record of the position at the start; see `drivers.record.DeviceRecord`."""
 
     def to_head(self) -> dict[str, Any]:
         """Return the fields as plain values."""
@@ -134,6 +137,9 @@ class DeviceWorker:
         self._last_report: dict[str, Any] | None = None
         self._has_last_values = False
         self._firmware_mismatch: dict[str, Any] | None = None
+        self._record = DeviceRecord(
+            spec.record, lambda text: connection.send(FrameType.RECORD, body=text.encode())
+        )
         self._commands = CommandRunner(self._driver_class.commands, spec.position, self._send_command_result)
         self.diagnostics = WorkerDiagnostics(
             spec.position, spec.expected_firmware, self._driver_class.describe_chunk
@@ -157,7 +163,9 @@ class DeviceWorker:
 
     def on_command(self, head: dict[str, Any], args: bytes) -> None:
         """Start a command of the daemon."""
-        call = Invocation(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
+        call = Invocation(
+            head["id"], head["issuer"], head["transaction"], head["deadline_ns"], head["is_supervisor"]
+        )
         self._commands.start_command(head["command_ref"], head["verb"], call, args)
 
     def on_claim(self, holder: str | None) -> None:
@@ -234,6 +242,7 @@ class DeviceWorker:
         """Open the driver and watch it until it fails; always ends by raising."""
         links = LinkFactory(self.diagnostics.wire_tap.on_chunk, self.diagnostics.wire_tap.on_transfer)
         driver = self._driver_class(self._settings, links)
+        driver.record = self._record
         try:
             identity = await self._open(driver, links)
             self.send_heartbeat()  # counts until now belong to the device that was there before

@@ -257,6 +257,21 @@ TIMES = [
         BOOM | {"board": WATCHED | {"watchdog_unit_s": 5}},
         "board.watchdog_unit_s",
     ),
+    Unsafe(
+        "answer slower than a stop",
+        BOOM | {"board": WAVESHARE | {"response_timeout_s": 0.5}},
+        "board",
+    ),
+    Unsafe(
+        "answer of the inputs slower than a stop",
+        AT_LCUS | {"inputs_from": WAVESHARE | {"response_timeout_s": 0.5}},
+        "inputs_from",
+    ),
+    Unsafe(
+        "module slower than a stop",
+        but(AT_NUMATO, "board", response_timeout_s=0.5),
+        "board",
+    ),
     Unsafe("line too slow for a stop", BOOM | {"board": RTU | {"baud": 1200}}, "board.baud"),
     Unsafe("inputs on a slow line", AT_LCUS | {"inputs_from": RTU | {"baud": 1200}}, "inputs_from.baud"),
 ]

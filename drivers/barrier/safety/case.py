@@ -12,10 +12,10 @@ from drivers.barrier.board import Board, PulseEnd
 from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
 from drivers.barrier.contacts import InputContact
-from drivers.barrier.control.state_machine import BarrierStateMachine
-from drivers.barrier.driver import MAX_MISSED_POLLS, RELAY_CHECK_DELAY_S
+from drivers.barrier.control.relays import OVERDUE_MARGIN_S
+from drivers.barrier.driver import MAX_MISSED_POLLS
+from drivers.barrier.safety.rehearsal import Rehearsal
 from drivers.barrier.wiring import BarrierInputs, BarrierSettings
-from drivers.command import CommandRefusal
 from drivers.links.factory import LinkFactory
 
 Key = tuple[str | int, ...]
@@ -102,7 +102,7 @@ def build_case(settings: BoardBarrierSettings) -> SafetyCase:
         relays=tuple(_relay_faults(settings)),
         dead_gateway=tuple(_dead_gateway(settings, board)),
         dead_board=tuple(_dead_board(settings, board)),
-        relay_check_s=settings.pulse_s + board.release_timeout_s + RELAY_CHECK_DELAY_S,
+        relay_check_s=settings.pulse_s + board.release_timeout_s + OVERDUE_MARGIN_S,
         rests_on_machine=tuple(_rests_on_machine(settings)),
         to_confirm=tuple(_to_confirm(settings, board)),
     )
@@ -115,42 +115,6 @@ def name_of(settings: BarrierSettings, key: Key) -> str:
 
 
 # Computation by the state machine.
-
-
-class _Rehearsal:
-    """A state machine that is told readings of this configuration, with one fault."""
-
-    def __init__(self, settings: BarrierSettings) -> None:
-        self._settings = settings
-        self._machine = BarrierStateMachine(settings, 0.0)
-        self._now_s = 0.0
-
-    def rest(self, open_door: int | None, cut: int | None = None, for_s: float = REST_S) -> None:
-        """Let the barrier rest, with one door open or all closed."""
-        until_s = self._now_s + for_s
-        while self._now_s < until_s:
-            self._now_s += STEP_S
-            read = _reading(self._settings, open_door, cut)
-            decided = self._machine.on_inputs(read, self._now_s)
-            if decided.actuation is not None:
-                self._machine.on_sent(decided.actuation, self._now_s)
-
-    def stick_relay(self) -> None:
-        """Report a relay that is closed and should not be."""
-        self._machine.on_relays(closed=True, now_s=self._now_s)
-
-    def ask(self, verb: str, door: int) -> str | None:
-        """Return the refusal of a command, or None."""
-        name = self._settings.doors[door].name
-        request = OpenBarrier(door=name) if verb == "open" else CloseBarrier(door=name)
-        try:
-            decided = self._machine.on_command(request, "case", self._now_s)
-        except CommandRefusal as refused:
-            return refused.text
-        if decided.actuation is None:
-            return "Nothing is sent: the barrier reads as being there already."
-        self._machine.on_sent(decided.actuation, self._now_s)
-        return None
 
 
 def _reading(settings: BarrierSettings, open_door: int | None, cut: int | None) -> BarrierInputs:
@@ -170,22 +134,26 @@ def _reading(settings: BarrierSettings, open_door: int | None, cut: int | None) 
 def _answers(settings: BarrierSettings, *, cut: int | None = None, stuck: bool = False) -> tuple[Answer, ...]:
     """Return the answer to each command at rest with the fault: to open when closed, to close when open."""
     answers = []
+    rest = _reading(settings, None, None)
     for door, wiring in enumerate(settings.doors):
-        for verb in ("open", "close"):
-            if verb == "close" and wiring.close is None:
-                continue
-            rehearsal = _Rehearsal(settings)
-            rehearsal.rest(None)
-            at = None
+        for verb in ("open", "close") if wiring.close is not None else ("open",):
+            rehearsal, at = Rehearsal(settings), None
+            _let_rest(rehearsal, rest)
             if verb == "close":
-                rehearsal.ask("open", door)
+                rehearsal.refusal(OpenBarrier(door=wiring.name))
                 at = door
-                rehearsal.rest(at)
-            rehearsal.rest(at, cut, for_s=STEP_S)
+                _let_rest(rehearsal, _reading(settings, at, None))
+            rehearsal.sense(_reading(settings, at, cut), STEP_S)
             if stuck:
                 rehearsal.stick_relay()
-            answers.append(Answer(f"{verb} {wiring.name}".strip(), rehearsal.ask(verb, door)))
+            request = OpenBarrier(door=wiring.name) if verb == "open" else CloseBarrier(door=wiring.name)
+            answers.append(Answer(f"{verb} {wiring.name}".strip(), rehearsal.refusal(request)))
     return tuple(answers)
+
+
+def _let_rest(rehearsal: Rehearsal, reading: BarrierInputs) -> None:
+    for _ in range(round(REST_S / STEP_S)):
+        rehearsal.sense(reading, STEP_S)
 
 
 # Statements.

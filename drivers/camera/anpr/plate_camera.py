@@ -95,9 +95,8 @@ class PlatePassage:
     @property
     def is_complete(self) -> bool:
         """True if all announced pictures have arrived, whole or damaged."""
-        return (
-            self.announced_images is not None
-            and len(self.pictures) + self.damaged_images >= min(self.announced_images, MAX_PICTURES)
+        return self.announced_images is not None and len(self.pictures) + self.damaged_images >= min(
+            self.announced_images, MAX_PICTURES
         )
 
 

@@ -288,7 +288,10 @@ class Case:
             (life.at_s for life in self.lives if life.what == "started" and life.at_s <= at_s), default=0.0
         )
         return (
-            device is not None and device.at_s >= started and device.state in OPEN_STATES and self.alive.at(at_s)
+            device is not None
+            and device.at_s >= started
+            and device.state in OPEN_STATES
+            and self.alive.at(at_s)
         )
 
     def reachable(self, from_s: float, to_s: float) -> bool:

@@ -33,9 +33,11 @@ from adversary.barrier.records import (
 )
 from adversary.barrier.virtual import Unit, World, open_descriptors, peer_port
 
+from drivers.registry import load_driver
 from gateway.common.clock import SystemTime
 from gateway.ipc.frames import FrameConnection, FrameType
 from gateway.worker import worker
+from gateway.worker.jail.jail import JailSettings, confine
 from gateway.worker.worker import WorkerSpec
 from simulators.barrier import wirelog
 from simulators.barrier.faults import fault_of
@@ -266,7 +268,9 @@ class Lane:
             self.world.bench.loop.create_unix_connection(lambda: connection, sock=ours)  # type: ignore[arg-type]
         )
         self._ours, self._theirs = ours, theirs
-        self._worker = unit.spawn(worker._serve(spec, theirs))
+        settings = load_driver(spec.driver).settings_model.model_validate(spec.settings)
+        jail = confine(settings, JailSettings(is_production=False, is_enabled=False))
+        self._worker = unit.spawn(worker._serve(spec, settings, jail, theirs))
         self.life = unit
         self.device = "starting"
         self.add(Life(self.now_s, self.lives, "started"))
