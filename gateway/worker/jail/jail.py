@@ -104,7 +104,8 @@ def confine(settings: Settings, jail: JailSettings) -> Jail:
             landlock.Rules(
                 readable=list(_without(_readable_paths(declared), jail.private_paths)),
                 listable=[*LISTABLE, *(path for path in declared if Path(path).is_dir())],
-                devices=[*DEVICES, *rights.nodes(), *further, *([] if jail.is_production else [PTY_FOLDER])],
+                devices=[*DEVICES, *rights.nodes(), *([] if jail.is_production else [PTY_FOLDER])],
+                open_places=further,
                 connect_ports=None if rights.connects_anywhere else rights.connect_ports,
                 listen_ports=rights.listen_ports,
             ),
@@ -115,7 +116,8 @@ def confine(settings: Settings, jail: JailSettings) -> Jail:
             tcp=bool(rights.connect_ports) or rights.connects_anywhere,
             listens=bool(rights.listen_ports),
             udp=rights.datagrams,
-            local=rights.local_sockets or is_testbed,
+            local=rights.local_sockets,
+            testbed=is_testbed,
             kernel_events=rights.kernel_events,
             resolver=rights.resolves_names,
         )
