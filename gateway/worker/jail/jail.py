@@ -165,8 +165,10 @@ def _without(paths: Iterable[str], private: Iterable[str]) -> Iterator[str]:
 
 def _testbed_places() -> list[str]:
     """Return places of umockdev and faketime."""
-    names = ("UMOCKDEV_DIR", "FAKETIME_TIMESTAMP_FILE")
-    return [os.environ[name].lstrip("%") for name in names if os.environ.get(name)]
+    places = [os.environ.get("UMOCKDEV_DIR", "")]
+    if clock := os.environ.get("FAKETIME_TIMESTAMP_FILE"):
+        places.append(str(Path(clock).parent))  # each change of the time is another file
+    return [place for place in places if place]
 
 
 def _identities(rights: LinkRights) -> dict[str, NodeIdentity]:
