@@ -68,9 +68,9 @@ def main(arguments: list[str]) -> int:
     for word in NOTIFY_VARIABLES:  # meant for this process only, not for its children
         os.environ.pop(word, None)
     try:
-        post = load(path)
+        post = load(path, allow_unusable_drivers=True)
         logging.configure(post.log.level)
-        drivers = sorted({device.driver for device in post.devices.values()})
+        drivers = sorted({each.driver for each in post.devices.values() if each.driver_fault is None})
         forkserver = ForkServerClient(
             drivers, post.log.level, fork_server(drivers, post.log.level, passed.values())
         )

@@ -12,6 +12,7 @@ import structlog
 from drivers.driver import StateCode
 from drivers.links.link import Action
 from drivers.observation import Observation
+from drivers.unavailable import unusable_driver
 from gateway.adapters import CommandAdapter, DeviceAdapter, PreviewAdapter
 from gateway.audit.hash_chain import Sign
 from gateway.commands.dispatcher import CommandDispatcher
@@ -162,7 +163,8 @@ class Gateway:
     async def reload(self) -> None:
         """Load the configuration again and change only what differs; an invalid file changes nothing."""
         try:
-            post = load(self.path)
+            # In a thread: drivers of other packages are tried in processes, which takes time.
+            post = await asyncio.to_thread(load, self.path, allow_unusable_drivers=True)
             delivery_settings(post)
         except (ConfigError, OSError) as error:
             log.error("config_invalid", config=str(self.path), text=str(error))
@@ -250,7 +252,10 @@ class Gateway:
         limits = WorkerLimits(
             heartbeat_timeout_s=supervision.heartbeat_timeout_s, stop_timeout_s=supervision.stop_timeout_s
         )
-        supervised = DeviceSupervisor(spec, limits, self._forkserver, self._device_listener, self.session)
+        driver = unusable_driver(*_as_sentences(device.driver_fault)) if device.driver_fault else None
+        supervised = DeviceSupervisor(
+            spec, limits, self._forkserver, self._device_listener, self.session, driver
+        )
         self.devices[position] = supervised
         self.delivery.publish_retained(self.topics.claim(position), None)  # of an earlier run
         supervised.start()
@@ -336,6 +341,12 @@ class Gateway:
         state = GatewayState(online=True, session=self.session, report=self.to_report())
         self.delivery.publish_retained(self.topics.gateway_state, state.model_dump_json().encode())
         self.management.on_gateway_changed()
+
+
+def _as_sentences(texts: tuple[str, str]) -> tuple[str, str]:
+    """Return a mistake and its remedy as a state has them: with a capital letter and a full stop."""
+    text, how = (f"{text[:1].upper()}{text[1:]}." for text in texts)
+    return text, how
 
 
 def _load_signer(post: Post) -> Sign | None:

@@ -62,7 +62,7 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
     previous settings, and the console serves this machine's socket alone.
     """
     try:
-        post = load(config)
+        post = load(config, allow_unusable_drivers=True)
     except ConfigError:
         if (state_dir := read_state_dir(config)) is None:
             raise

@@ -88,7 +88,10 @@ def main(channel: socket.socket, drivers: list[str], level: str) -> None:
     """
     logging.configure(level)
     for name in drivers:
-        load_driver(name)
+        try:
+            load_driver(name)
+        except Exception as error:  # noqa: BLE001 - a package of others may fail in any way when imported
+            worker.log.error("driver_not_loaded", driver=name, exc_info=error)
     # Modules imported by now are never collected: the collector would otherwise touch, and so copy, all of
     # them.
     gc.collect()

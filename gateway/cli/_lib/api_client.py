@@ -138,7 +138,7 @@ def load_view(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]
     from gateway.config import ConfigError, load
 
     try:
-        folder = read_state_dir(config) or load(config).gateway.state_dir
+        folder = read_state_dir(config) or load(config, allow_unusable_drivers=True).gateway.state_dir
         view = PostView.model_validate(ask(folder, "post"))
         events = {
             device.position: [
