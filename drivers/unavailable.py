@@ -1,11 +1,11 @@
-"""Replacement for a driver whose libraries are not installed: its fault names the missing extra."""
+"""Replacements for drivers that cannot be used: libraries not installed, or a faulty package."""
 
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from pydantic import ConfigDict
 
 from drivers.driver import Driver, Family, Identity
-from drivers.links.link import NotInstalledError
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError
 from drivers.links.settings import Settings
 
 
@@ -40,3 +40,32 @@ def unavailable_driver(driver: str, module: str, distribution: str, extra: str) 
     """Make the replacement for a driver that cannot be imported because `module` is missing."""
     says = f"The driver {driver} needs the extra `{extra}`, which is not installed (no {module})."
     return type("Missing", (MissingDriver,), {"text": says, "extra": extra, "distribution": distribution})
+
+
+class UnusableDriver(Driver[Settings]):
+    """A driver that is not installed or whose package is faulty; no worker is started for it."""
+
+    family = Family.UNKNOWN
+    settings_model = AnySettings
+    observation_types = ()
+    text: ClassVar[str]
+    how: ClassVar[str]
+
+    @classmethod
+    def failure(cls) -> LinkError:
+        """Return the failure to open, with cause and remedy."""
+        return LinkError(Cause.DRIVER_UNUSABLE, cls.text, Action.CONFIGURE, cls.how)
+
+    async def open(self) -> Identity:
+        """Raise LinkError."""
+        raise self.failure()
+
+    def watch(self) -> NoReturn:
+        """Fail: the worker never calls it, because `open` fails."""
+        raise AssertionError("what does not open is not watched")
+
+
+def unusable_driver(text: str, how: str) -> type[UnusableDriver]:
+    """Make the replacement for a driver that cannot be used, with a sentence and its remedy."""
+    attributes: dict[str, Any] = {"text": text, "how": how}
+    return type("Unusable", (UnusableDriver,), attributes)

@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
     try:
         post = load(path, to_run=True)
         logging.configure(post.log.level)
-        drivers = sorted({device.driver for device in post.devices.values()})
+        drivers = sorted({each.driver for each in post.devices.values() if each.driver_fault is None})
         forkserver = ForkServerClient(drivers, post.log.level, server)
         asyncio.run(run(post, path, forkserver, manager, passed.get(CONSOLE)))
     except (ConfigError, CannotStartError) as error:

@@ -14,6 +14,7 @@ import structlog
 from drivers.driver import StateCode
 from drivers.links.link import Action
 from drivers.observation import Observation
+from drivers.unavailable import unusable_driver
 from gateway.adapters import CommandAdapter, DeviceAdapter, PreviewAdapter
 from gateway.audit.hash_chain import Sign
 from gateway.commands.dispatcher import CommandDispatcher
@@ -202,7 +203,8 @@ class Gateway:
     async def reload(self) -> None:
         """Load the configuration again and change only what differs; an invalid file changes nothing."""
         try:
-            post = load(self.path, to_run=True)
+            # In a thread: drivers of other packages are tried in processes, which takes time.
+            post = await asyncio.to_thread(load, self.path, to_run=True)
             delivery_settings(post)
         except (ConfigError, OSError) as error:
             log.error("config_invalid", config=str(self.path), text=str(error))
@@ -303,8 +305,9 @@ class Gateway:
         limits = WorkerLimits(
             heartbeat_timeout_s=supervision.heartbeat_timeout_s, stop_timeout_s=supervision.stop_timeout_s
         )
+        driver = unusable_driver(*_as_sentences(device.driver_fault)) if device.driver_fault else None
         supervised = DeviceSupervisor(
-            spec, limits, self._forkserver, self._device_listener, self.session, self._records
+            spec, limits, self._forkserver, self._device_listener, self.session, self._records, driver
         )
         self.devices[position] = supervised
         self.delivery.publish_retained(self.topics.claim(position), None)  # of an earlier run
@@ -420,6 +423,12 @@ def _paths_in(value: object) -> Iterator[Path]:
     elif isinstance(value, dict):
         for each in value.values():
             yield from _paths_in(each)
+
+
+def _as_sentences(texts: tuple[str, str]) -> tuple[str, str]:
+    """Return a mistake and its remedy as a state has them: with a capital letter and a full stop."""
+    text, how = (f"{text[:1].upper()}{text[1:]}." for text in texts)
+    return text, how
 
 
 def _load_signer(post: Post) -> Sign | None:

@@ -1,13 +1,17 @@
 """Loader of a post's file: read, parse, interpolate, validate, cross-check."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from drivers.declaration import declaration_fault
 from drivers.driver import Driver
 from drivers.links.settings import Settings
-from drivers.registry import UnknownDriverError, installed_drivers, load_driver
+from drivers.probe import is_foreign, probe_driver
+from drivers.registry import installed_drivers, load_driver
+from drivers.unavailable import UnusableDriver, unusable_driver
 from gateway.config.errors import ConfigError, ConfigIssue, Key, UnlocatedIssue
 from gateway.config.interpolation import InterpolatedTable, interpolate
 from gateway.config.model import (
@@ -45,6 +49,8 @@ OPTIONAL: Mapping[str, type[ConfigSection]] = {
     "console": ConsoleSection,
 }
 
+PROBES_AT_ONCE = 4
+"""Drivers of other packages that are tried at the same time."""
 DriverLookup = Callable[[str], type[Driver[Settings]]]
 """Function that returns the driver of a name; raises UnknownDriverError, or any error of its module."""
 
@@ -52,14 +58,23 @@ DriverLookup = Callable[[str], type[Driver[Settings]]]
 def load(path: Path | str, environ: Mapping[str, str] | None = None, *, to_run: bool = False) -> Post:
     """Load a post's file; raises ConfigError with all its mistakes.
 
-    `environ`: variables for `${NAME}`; default: the process's environment. `to_run`: mistakes of parts that a
-    gateway can run without (the network console, the role file) are returned in `Post.tolerated` instead: one
-    unreadable file must not stop a post.
+    `environ`: variables for `${NAME}`; default: the process's environment. `to_run`: one bad part must not stop
+    a post. A driver that is not installed, or whose package is faulty, costs its own devices only; they have
+    a `driver_fault`. Mistakes of parts that a gateway can run without (the network console, the role file)
+    are returned in `Post.tolerated`.
     """
     path = Path(path)
     text = read_text(path)
     filled = interpolate(parse(path, text), os.environ if environ is None else environ)
     draft = _validate(filled, path.absolute().parent)
+    devices = draft.devices
+    draft.devices = {where: device for where, device in devices.items() if device.driver_fault is None}
+    if not to_run:
+        for position, device in devices.items():
+            if device.driver_fault is not None:
+                filled.faults.append(
+                    UnlocatedIssue(("device", str(position), "driver"), *device.driver_fault)
+                )
     faults = filled.faults + list(validate(draft, os.environ if environ is None else environ))
     roles, elsewhere = _roles(draft.commands, faults)
     tolerated: tuple[ConfigIssue, ...] = ()
@@ -80,7 +95,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, *, to_run: 
         commands=draft.commands or CommandsSection(),
         console=draft.console or ConsoleSection(),
         roles=roles,
-        devices=draft.devices if draft.gateway.is_named else {},
+        devices=devices if draft.gateway.is_named else {},
         tolerated=tolerated,
         file_times=_file_times(draft.broker, draft.hq),
     )
@@ -97,7 +112,9 @@ def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
     _check_section_names(filled, unnamed=draft.gateway is not None and not draft.gateway.is_named)
     # Searching the installed packages takes milliseconds; a post has many devices of few kinds.
     driver_named = cache(load_driver)
-    for name, table in _device_tables(filled):
+    devices = _device_tables(filled)
+    reasons = _probe_foreign_drivers(devices)
+    for name, table in devices:
         try:
             position = Position.parse(name)
             if position.lane == GATEWAY_LANE:
@@ -105,7 +122,7 @@ def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
         except ValueError:
             filled.faults.append(_not_a_position(name, table))
             continue
-        if device := _device(filled, name, table, folder, driver_named):
+        if device := _device(filled, name, table, folder, driver_named, reasons):
             draft.devices[position] = device
     return draft
 
@@ -168,7 +185,12 @@ def _not_a_position(name: str, table: object) -> UnlocatedIssue:
 
 
 def _device(
-    filled: InterpolatedTable, name: str, table: object, folder: Path, driver_named: DriverLookup
+    filled: InterpolatedTable,
+    name: str,
+    table: object,
+    folder: Path,
+    driver_named: DriverLookup,
+    reasons: Mapping[str, str],
 ) -> DeviceSettings | None:
     key: Key = ("device", name)
     if not isinstance(table, dict):
@@ -180,17 +202,26 @@ def _device(
     if not isinstance(driver_name, str):
         filled.faults.append(_no_driver(key, table))
         return None
-    driver = _driver(filled, key, driver_name, driver_named)
-    if driver is None:
-        return None
     common = {name: value for name, value in table.items() if name in CommonDeviceSettings.model_fields}
-    own = {name: value for name, value in table.items() if name != "driver" and name not in common}
+    own = _own_settings(table)
+    if (reason := reasons.get(driver_name)) is not None:
+        driver: type[Driver[Settings]] = _unusable(driver_name, reason)
+    else:
+        driver = _driver(filled, key, driver_name, driver_named)
     common_settings = validate_table(CommonDeviceSettings, filled, key, common, folder)
-    settings = validate_table(driver.settings_model, filled, key, own, folder)
+    try:
+        settings = validate_table(driver.settings_model, filled, key, own, folder)
+    except Exception as error:  # noqa: BLE001 - a validator of another package may fail in any way
+        driver = _unusable(driver_name, f"{type(error).__name__} in its settings")
+        settings = driver.settings_model.model_validate(own)
     if common_settings is None or settings is None:
         return None
     return DeviceSettings(
-        driver=driver_name, settings=settings, raw_settings=own, **common_settings.model_dump()
+        driver=driver_name,
+        settings=settings,
+        raw_settings=own,
+        driver_fault=(driver.text, driver.how) if issubclass(driver, UnusableDriver) else None,
+        **common_settings.model_dump(),
     )
 
 
@@ -205,34 +236,53 @@ def _no_driver(key: Key, table: Mapping[str, object]) -> UnlocatedIssue:
     )
 
 
+def _own_settings(table: Mapping[str, object]) -> dict[str, object]:
+    """Return the driver's part of a device's table."""
+    common = CommonDeviceSettings.model_fields
+    return {name: value for name, value in table.items() if name != "driver" and name not in common}
+
+
+def _probe_foreign_drivers(devices: Sequence[tuple[str, object]]) -> dict[str, str]:
+    """Try every driver of another package in a process of its own; return the reasons of unusable ones."""
+    points = installed_drivers()
+    settings: dict[str, list[dict[str, object]]] = {}
+    for _, table in devices:
+        name = table.get("driver") if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(name, str) and name in points and is_foreign(points[name]):
+            settings.setdefault(name, []).append(_own_settings(table))
+    if not settings:
+        return {}
+    with ThreadPoolExecutor(PROBES_AT_ONCE) as pool:
+        reasons = pool.map(probe_driver, settings.keys(), settings.values())
+        return {name: reason for name, reason in zip(settings, reasons, strict=True) if reason is not None}
+
+
 def _driver(
     filled: InterpolatedTable, key: Key, name: str, driver_named: DriverLookup
-) -> type[Driver[Settings]] | None:
-    key = (*key, "driver")
-    try:
-        driver = driver_named(name)
-        model: object = driver.settings_model
-        if isinstance(model, type) and issubclass(model, Settings):
-            return driver
-        reason = "its settings_model is no Settings"
-    except UnknownDriverError:
+) -> type[Driver[Settings]]:
+    """Return a driver, or its replacement if it cannot be used."""
+    if name not in installed_drivers():
         from gateway.config.messages import redact_value, suggest_name
 
-        text = f"no driver is named {redact_value(key, name, filled.origins)}"
-        filled.faults.append(
-            UnlocatedIssue(key, text, suggest_name(name, installed_drivers(), "installed drivers"))
-        )
-        return None
+        text = f"no driver is named {redact_value((*key, 'driver'), name, filled.origins)}"
+        return unusable_driver(text, suggest_name(name, installed_drivers(), "installed drivers"))
+    try:
+        driver = driver_named(name)
+        reason = declaration_fault(driver)
     except Exception as error:  # noqa: BLE001 - a package of others may fail in any way when imported
         reason = f"{type(error).__name__}: {error}"
-    filled.faults.append(
-        UnlocatedIssue(
-            key,
-            f"the driver {name} is installed but cannot be used ({reason})",
-            "install its package again with its dependencies: pip check lists those that are missing",
-        )
+    return driver if reason is None else _unusable(name, reason)
+
+
+def _unusable(name: str, reason: str) -> type[UnusableDriver]:
+    """Make the replacement for an installed driver; the text names its package and file."""
+    point = installed_drivers()[name]
+    package = f"package {point.dist.name} {point.dist.version}" if point.dist is not None else "no package"
+    return unusable_driver(
+        f"the driver {name} is installed but cannot be used ({reason}); {package}, {point.value}",
+        "install its package again with its dependencies (pip check lists those that are missing), or take "
+        "the device out; then restart the gateway",
     )
-    return None
 
 
 def _roles(

@@ -457,6 +457,11 @@ class DeviceSettings(CommonDeviceSettings):
     settings: SerializeAsAny[Settings] = Field(
         description="The driver's own settings, checked by its model.", examples=[{"port": "/dev/ttyUSB0"}]
     )
+    driver_fault: tuple[str, str] | None = Field(
+        None,
+        description="Why the driver cannot be used, and the remedy: the device is not started.",
+        examples=[None],
+    )
     raw_settings: dict[str, Any] = Field(
         repr=False,
         exclude=True,

@@ -37,7 +37,12 @@ def driver_rules() -> str:
         'ACTION=="remove", GOTO="borderpost_end"',
     ]
     for name in sorted(installed_drivers()):
-        if issubclass(kind := load_driver(name), MissingDriver):
+        try:
+            kind = load_driver(name)
+        except Exception:  # noqa: BLE001 - a package of others may fail in any way when imported
+            lines.append(f"# {name}: unknown here, its package cannot be imported")
+            continue
+        if issubclass(kind, MissingDriver):
             lines.append(f"# {name}: unknown here, without the extra `{kind.extra}`")
         for vendor, product in sorted(kind.usb_ids):
             match = f'ATTR{{idVendor}}=="{vendor:04x}", ATTR{{idProduct}}=="{product:04x}"'

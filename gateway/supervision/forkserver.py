@@ -102,7 +102,10 @@ def main(channel: socket.socket) -> None:
     wanted = json.loads(setup)
     logging.configure(wanted["level"])
     for name in wanted["drivers"]:
-        load_driver(name)
+        try:
+            load_driver(name)
+        except Exception as error:  # noqa: BLE001 - a package of others may fail in any way when imported
+            worker.log.error("driver_not_loaded", driver=name, exc_info=error)
     # Modules imported by now are never collected: the collector would otherwise touch, and so copy, all of
     # them.
     gc.collect()

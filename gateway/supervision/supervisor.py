@@ -22,6 +22,7 @@ from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
 from drivers.observation import redact
 from drivers.registry import load_driver
+from drivers.unavailable import UnusableDriver
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
 from gateway.contract.commands import CommandOutcome
@@ -86,14 +87,16 @@ class DeviceSupervisor:
         listener: DeviceListener,
         session: str,
         records: DeviceRecords | None = None,
+        driver: type[Driver[Settings]] | None = None,
     ) -> None:
+        """`driver`: the class of the driver; by default it is loaded by the name in `spec`."""
         self.spec = spec
         self._limits = limits
         self._forkserver = forkserver
         self._listener = listener
         self._session = session
         self._records = records if records is not None else DeviceRecords(None)
-        self.driver: type[Driver[Settings]] = load_driver(spec.driver)
+        self.driver: type[Driver[Settings]] = driver or load_driver(spec.driver)
         self.commands: Mapping[str, CommandSpec] = self.driver.commands
         self.identity: Identity | None = None
         self.state_filter = DeviceStateFilter(
@@ -139,6 +142,16 @@ class DeviceSupervisor:
             if observation_type.is_state:
                 self._listener.on_last_value(self.spec.position, observation_type.event_type, None)
         self.publish_description()
+        if issubclass(self.driver, UnusableDriver):
+            failure = self.driver.failure()
+            self._set_state(
+                StateCode.FAULT,
+                cause=failure.cause,
+                text=failure.text,
+                action=failure.action,
+                how=failure.how,
+            )
+            return
         self._set_state(StateCode.STARTING)
         self._next_action_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name=f"supervise {self.spec.position}")

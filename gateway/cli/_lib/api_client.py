@@ -142,7 +142,7 @@ def load_view(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]
     from gateway.config import ConfigError, load
 
     try:
-        folder = read_state_dir(config) or load(config).gateway.state_dir
+        folder = read_state_dir(config) or load(config, to_run=True).gateway.state_dir
         view = PostView.model_validate(ask(folder, "post"))
         events = {
             device.position: [

@@ -66,8 +66,14 @@ class Kivu(Driver[KivuSettings]):
     settings_model = KivuSettings
     observation_types = ()
 
+    async def open(self):
+        raise NotImplementedError
 
-class Unfinished(Driver[KivuSettings]):
+    def watch(self):
+        raise NotImplementedError
+
+
+class Unfinished(Kivu):
     settings_model = dict
 """
 ENTRY_POINTS = """
