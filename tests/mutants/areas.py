@@ -37,6 +37,7 @@ AREAS = (
         ("gateway/commands/*", "gateway/worker/commands.py", "gateway/pki/acl.py", "drivers/command.py"),
         (
             "tests/gateway/commands",
+            "tests/gateway/worker/test_command_runner.py",
             "tests/gateway/worker/test_worker_commands.py",
             "tests/gateway/pki/test_authorisation.py",
             "tests/drivers/test_command.py",
