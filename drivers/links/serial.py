@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 import termios
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,8 @@ from drivers.links.settings import LinkRights, Settings
 RATES = serial.Serial.BAUDRATES
 CHUNK_BYTES = 4096
 DRAIN_POLL_S = 0.002
+MAX_TURN_S = 0.01
+"""Longest time that reads without a wait keep the event loop from its other tasks, in seconds."""
 TEXTS = NodeTexts(
     noun="port",
     held=lambda path, who: f"{who or 'Another program'} holds {path}.",
@@ -81,6 +84,8 @@ class SerialLink:
         self.usb: ListPortInfo | None = None
         """USB descriptors, for a port on USB."""
         self.is_simulated = self.is_replayed = False
+        self._waited_s = 0.0
+        """Time (monotonic) at which other tasks last had a turn."""
 
     async def __aenter__(self) -> Self:
         """Find and open the port; raises LinkError."""
@@ -134,10 +139,15 @@ class SerialLink:
     async def read(self) -> bytes:
         """Wait for bytes and return those available, at least one; raises LinkError when disconnected."""
         while True:
+            # A device that always has bytes would keep the loop from everything else, the heartbeat included.
+            if time.monotonic() - self._waited_s > MAX_TURN_S:
+                await asyncio.sleep(0)
+                self._waited_s = time.monotonic()
             try:
                 chunk = os.read(self._fd, CHUNK_BYTES)
             except BlockingIOError:
                 await wait_ready(self._fd)
+                self._waited_s = time.monotonic()
                 continue
             except OSError as error:
                 raise unplugged_error(self._settings.port, error) from error

@@ -2,14 +2,19 @@
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from gateway.common.printable import printable
+from gateway.common.token_bucket import TokenBucket
 
+BURST_LINES, LINES_PER_MINUTE = 50, 30
+"""Lines of one kind (event and device) that are written at once, and per minute; the others are counted."""
+MAX_KINDS = 500
 LOGGABLE_KEYS = frozenset(
     {
         "action",
@@ -39,6 +44,7 @@ LOGGABLE_KEYS = frozenset(
         "limit",
         "line",
         "model",
+        "omitted",
         "new_epoch",
         "pid",
         "problem",
@@ -69,6 +75,7 @@ def configure(level: str) -> None:
     terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
+            LineBudget(),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             add_traceback,
@@ -80,6 +87,35 @@ def configure(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class LineBudget:
+    """Processor that bounds the lines of each kind, so that one faulty device cannot fill the journal.
+
+    The next line that is written has the number of those left out as `omitted`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kinds: dict[tuple[str, str], tuple[TokenBucket, int]] = {}
+
+    def __call__(self, _: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Return the entry, or raise DropEvent."""
+        where = entry.get("device") or entry.get("position") or ""
+        kind = str(entry.get("event")), str(where)
+        now_s = self._clock()
+        if kind not in self._kinds:
+            if len(self._kinds) >= MAX_KINDS:
+                del self._kinds[next(iter(self._kinds))]
+            self._kinds[kind] = TokenBucket.full(LINES_PER_MINUTE / 60, BURST_LINES, now_s), 0
+        bucket, omitted = self._kinds[kind]
+        is_written = bucket.take(now_s)
+        self._kinds[kind] = bucket, 0 if is_written else omitted + 1
+        if not is_written:
+            raise structlog.DropEvent
+        if omitted:
+            entry["omitted"] = omitted
+        return entry
 
 
 def redact_values(_: Any, __: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -20,13 +20,24 @@ from drivers.camera.anpr.timestamps import to_iso
 from drivers.camera.imaging.jpeg import JpegInfo, parse_jpeg
 from drivers.camera.observations import PlateRead, VehicleDirection
 from drivers.clock import boot_ns
-from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
 from drivers.links.http import json_decode as json_body
 from drivers.links.http.listener import HttpListenerSettings, PushedRequest
+from drivers.links.link import Action, Cause
 from drivers.observation import Observation
 
 DIRECTIONS = {"in": VehicleDirection.APPROACHING, "out": VehicleDirection.LEAVING}
 DEDUP_WINDOW_NS = 60 * 10**9
+HELD_FOR_NS = 60 * 10**9
+CONNECTIONS_HELD = Status(
+    StateCode.DEGRADED,
+    Cause.CONNECTIONS_HELD,
+    "Connections that send nothing occupied the listener. The oldest were closed; plates are received again.",
+    Action.CALL_SUPPORT,
+    "Check the camera's power supply and network cable: each loss leaves such a connection. If it goes on, "
+    "another program at an allowed address opens them; correct `allowed_sources`.",
+)
+"""State for a minute after a connection was closed to make room."""
 IMAGE_ROLES = {"plate": "plate", "frame": "scene", "vehicle": "scene", "roi": "scene"}
 
 
@@ -54,10 +65,18 @@ class AxisPlateCamera(Driver[AxisSettings]):
         self._cars: dict[str, int] = {}
         return Identity(manufacturer="Axis", model="camera that pushes plates")
 
-    async def watch(self) -> AsyncIterator[PlateRead | BadFrame]:
+    async def watch(self) -> AsyncIterator[PlateRead | BadFrame | Status]:
         """Yield one plate read for each vehicle."""
+        replaced, replaced_ns = 0, 0
         while True:
-            for said in self._take(await self.listener.next_request()):
+            put = await self.listener.next_request()
+            if self.listener.replaced_connections != replaced:
+                replaced, replaced_ns = self.listener.replaced_connections, boot_ns()
+                yield CONNECTIONS_HELD
+            elif replaced_ns and boot_ns() - replaced_ns > HELD_FOR_NS:
+                replaced_ns = 0
+                yield Status(StateCode.ONLINE)
+            for said in self._take(put):
                 yield said
 
     def _take(self, put: PushedRequest) -> Iterator[PlateRead | BadFrame]:

@@ -30,6 +30,8 @@ PORTS = {"http": 80, "https": 443}
 JSON = "application/json"
 JSON_LIMIT_BYTES = 1024 * 1024
 LINE_LIMIT_BYTES = 256 * 1024
+STEPS_OF_A_REQUEST = 4
+"""Connecting, TLS, sending, receiving the head: each may take the time limit of a response."""
 
 
 class HttpSettings(Settings):
@@ -313,7 +315,11 @@ class HttpLink:
         )
         self._tap("out", f"{method} {request.url.raw_path.decode()}\n".encode() + (content or b""))
         try:
-            answer = await self._client.send(request, stream=True)
+            # httpx limits each read only: headers that drip, or endless `100 Continue`, would never end.
+            async with asyncio.timeout(STEPS_OF_A_REQUEST * allowed_s):
+                answer = await self._client.send(request, stream=True)
+        except TimeoutError:
+            raise self._silence_error(allowed_s) from None
         except (
             ValueError,
             LookupError,

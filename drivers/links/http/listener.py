@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hmac
 import ipaddress
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,11 @@ from drivers.links.settings import LinkRights, Settings
 
 CHUNK_BYTES = 65536
 CONNECTIONS = 8
-"""Upper bound on simultaneous connections; a device needs one or two."""
+"""Upper bound on simultaneous connections; a device needs one or two. A new one replaces the longest idle."""
+IDLE_TIMEOUT_S = 300.0
+"""Time after which a connection without a request is closed, in seconds; devices connect again."""
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
+"""A device that lost its power does not close its connection: it is found dead after a minute."""
 QUEUED = 64
 """Upper bound on queued requests; beyond it devices receive status 503 and retry."""
 
@@ -126,7 +131,10 @@ class HttpListener:
         self._tap = tap
         self._found_simulator = found_simulator
         self._put: asyncio.Queue[PushedRequest] = asyncio.Queue(QUEUED)
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], tuple[bool, float]] = {}
+        """Open connections: True while a request arrives, and the time (of the loop) since when it is so."""
+        self.replaced_connections = 0
+        """Number of connections that were closed to make room for new ones."""
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -167,16 +175,29 @@ class HttpListener:
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._connections.add(task)
         try:
-            if len(self._connections) <= CONNECTIONS and self._is_admitted(writer):
+            if self._is_admitted(writer):
+                self._make_room()
+                self._note(task, receiving=False)
+                keep_alive(writer)
                 with suppress(OSError, h11.RemoteProtocolError, TimeoutError):
                     await self._handle_connection(reader, writer)
         except asyncio.CancelledError:
             pass  # the listener is closing: asyncio would report a cancelled handler
         finally:
-            self._connections.discard(task)
+            self._connections.pop(task, None)
             writer.transport.abort()
+
+    def _make_room(self) -> None:
+        """Close the connection that has been idle for longest, if all places are taken."""
+        if len(self._connections) >= CONNECTIONS:
+            oldest = min(self._connections, key=lambda one: self._connections[one])
+            del self._connections[oldest]
+            oldest.cancel()
+            self.replaced_connections += 1
+
+    def _note(self, task: asyncio.Task[None], *, receiving: bool) -> None:
+        self._connections[task] = receiving, asyncio.get_running_loop().time()
 
     def _is_admitted(self, writer: asyncio.StreamWriter) -> bool:
         peer = ipaddress.ip_address(str(writer.get_extra_info("peername")[0]).partition("%")[0])
@@ -190,6 +211,8 @@ class HttpListener:
             answer = h11.Response(
                 status_code=status, headers=[("Content-Length", "0")] + ([] if status == 200 else [_CLOSE])
             )
+            if (task := asyncio.current_task()) in self._connections:
+                self._note(task, receiving=False)
             for event in (answer, h11.EndOfMessage()):
                 writer.write(protocol.send(event) or b"")
             await writer.drain()
@@ -202,8 +225,10 @@ class HttpListener:
     ) -> int:
         """Receive one request and return the status of its response."""
         request, body = None, bytearray()
-        # A connection may stay open between requests as long as the device keeps it.
-        async with asyncio.timeout(None) as within:
+        task = asyncio.current_task()
+        assert task is not None
+        has_begun = False
+        async with asyncio.timeout(IDLE_TIMEOUT_S) as within:
             while True:
                 event = protocol.next_event()
                 match event:
@@ -212,7 +237,9 @@ class HttpListener:
                             go_on = h11.InformationalResponse(status_code=100, headers=[])
                             writer.write(protocol.send(go_on) or b"")
                         data = await reader.read(CHUNK_BYTES)
-                        if data and within.when() is None:
+                        if data and not has_begun:
+                            has_begun = True
+                            self._note(task, receiving=True)
                             within.reschedule(
                                 asyncio.get_running_loop().time() + self._settings.request_timeout_s
                             )
@@ -256,6 +283,14 @@ class HttpListener:
         except asyncio.QueueFull:
             return 503
         return 200
+
+
+def keep_alive(writer: asyncio.StreamWriter) -> None:
+    """Let the kernel find out that the other end of a silent connection is gone."""
+    end = writer.get_extra_info("socket")
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE:
+        end.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 _CLOSE = ("Connection", "close")

@@ -44,3 +44,27 @@ def test_exception_logs_places_without_message(journal: io.StringIO) -> None:
 def test_lower_levels_are_left_out(journal: io.StringIO) -> None:
     structlog.get_logger().debug("detail")
     assert journal.getvalue() == ""
+
+
+def test_lines_of_one_kind_are_bounded(journal: io.StringIO) -> None:
+    """A device that fails all the time leaves 50 lines, and other devices all of theirs."""
+    log = structlog.get_logger()
+    for _ in range(5000):
+        log.error("read_failed", device="lane-1/reader")
+    log.error("read_failed", device="lane-2/reader")
+    lines = [json.loads(line) for line in journal.getvalue().splitlines()]
+    assert sum(line["device"] == "lane-1/reader" for line in lines) <= logging.BURST_LINES + 5
+    assert lines[-1]["device"] == "lane-2/reader"
+
+
+def test_omitted_lines_are_counted() -> None:
+    now_s = 0.0
+    budget = logging.LineBudget(lambda: now_s)
+    for _ in range(logging.BURST_LINES):
+        budget(None, "error", {"event": "failed"})
+    for _ in range(7):
+        with pytest.raises(structlog.DropEvent):
+            budget(None, "error", {"event": "failed"})
+    now_s = 60.0
+    assert budget(None, "error", {"event": "failed"})["omitted"] == 7
+    assert "omitted" not in budget(None, "error", {"event": "failed"})
