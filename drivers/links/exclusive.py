@@ -22,7 +22,7 @@ class ExclusiveUse:
 
     def __enter__(self) -> Self:
         """Take the lock; raises LinkError if another driver on this machine has it."""
-        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             lock.bind(self._name)
         except OSError as error:
