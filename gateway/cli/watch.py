@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,8 +26,13 @@ def watch(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one CloudEvent per line only.")] = False,
     verify: Annotated[
-        list[Path] | None,
-        typer.Option("--verify", help="The gateway's public signing key (signing.pub); may be repeated."),
+        list[str] | None,
+        typer.Option(
+            "--verify",
+            metavar="[GATEWAY=]FILE",
+            help="Public signing key (signing.pub) of the post's gateway, or of another one of the site; "
+            "may be repeated.",
+        ),
     ] = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show personal data of live travellers in full.")
@@ -40,15 +46,31 @@ def watch(
     """
     post = load_or_fail(config)
     try:
-        keys = [load_public_key(file) for file in verify or ()]
+        keys = _public_keys(post, verify or ())
     except (UnusableKeyError, OSError) as error:
         exit_with(f"the public key cannot be used: {error}", os.EX_NOINPUT)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_watch(post, position, keys, as_json=json, reveal=reveal))
 
 
+def _public_keys(post: Post, verify: Iterable[str]) -> dict[str, list[Ed25519PublicKey]]:
+    """Load the keys of `--verify`, by site and gateway; raises UnusableKeyError, OSError."""
+    keys: dict[str, list[Ed25519PublicKey]] = {}
+    for text in verify:
+        gateway, separator, file = text.partition("=")
+        if not separator:
+            gateway, file = post.gateway.name, text
+        keys.setdefault(f"{post.gateway.site}/{gateway}", []).append(load_public_key(Path(file)))
+    return keys
+
+
 async def _watch(
-    post: Post, positions: list[str] | None, keys: list[Ed25519PublicKey], *, as_json: bool, reveal: bool
+    post: Post,
+    positions: list[str] | None,
+    keys: dict[str, list[Ed25519PublicKey]],
+    *,
+    as_json: bool,
+    reveal: bool,
 ) -> None:
     def problem(met: ConnectionProblem) -> None:
         errors.print(f"{met.text}\n    {remedy(post, met.how)}", markup=False, soft_wrap=True)

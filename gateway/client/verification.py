@@ -1,7 +1,7 @@
 """Verification of signatures: each event must be signed by its gateway, for its position."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +12,7 @@ from drivers.observation import Observation
 from gateway.client.models import DiscardCounts, ReceivedEvent, RejectedMessage
 from gateway.contract.topics import Position
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
+from gateway.pki.keys import key_id
 
 log = structlog.get_logger()
 
@@ -21,12 +22,16 @@ class SignatureVerifier:
 
     def __init__(
         self,
-        keys: Iterable[Ed25519PublicKey],
+        keys: Mapping[str, Iterable[Ed25519PublicKey]],
         site: str,
         discarded: DiscardCounts,
         on_rejected: Callable[[RejectedMessage], None] | None,
     ) -> None:
-        self._verifier = Verifier(keys)
+        """`keys`: of each gateway, by its site and name, such as `ke-busia/gw-1`."""
+        known = [(name, key) for name, given in keys.items() for key in given]
+        self._verifier = Verifier(key for _, key in known)
+        self._signers = {(name, key_id(key)) for name, key in known}
+        self._site = site
         self._source = f"/bgw/{site}/"
         self._discarded = discarded
         self._on_rejected = on_rejected
@@ -36,7 +41,7 @@ class SignatureVerifier:
         try:
             if jws is None:
                 raise InvalidSignatureError("it is not signed")
-            self._verifier.check(payload, jws)
+            kid = self._verifier.check(payload, jws)
         except (InvalidSignatureError, UnknownSignerError) as error:
             self._reject(RejectedMessage(position, _id(payload), None, str(error)))
             return False
@@ -47,6 +52,11 @@ class SignatureVerifier:
             self._reject(
                 RejectedMessage(position, _id(payload), None, "it was published at another position")
             )
+            return False
+        # A key is good for one gateway: that of another gateway, or of another state, does not vouch for it.
+        if (f"{self._site}/{gateway}", kid) not in self._signers:
+            text = "it is signed with the key of another gateway"
+            self._reject(RejectedMessage(position, _id(payload), None, text))
             return False
         return True
 

@@ -66,7 +66,7 @@ class Workstation:
         session_s: int = 300,
         station: str | None = None,
         training: bool = False,
-        verify: "Iterable[Ed25519PublicKey] | None" = None,
+        verify: "Mapping[str, Iterable[Ed25519PublicKey]] | None" = None,
         on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
     ) -> None:
@@ -77,8 +77,9 @@ class Workstation:
         `station` is the name under which it sends commands: `username` where not given, or the common name of
         its certificate. The broker accepts no other name.
         `training`: of a training post, which has a topic root of its own.
-        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Events without
-        their signature are then rejected, counted, and passed to `on_rejected`; images are compared with the
+        `verify`: the public keys of each gateway, by its site and name:
+        `{"ke-busia/gw-1": [gateway.pki.keys.load_public_key(file)]}`. Events without a signature of their own
+        gateway are then rejected, counted, and passed to `on_rejected`; images are compared with the
         hashes in their event. States and last values (`now`) are not signed.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
         site, once for each new reason; without it, they are logged as warnings.

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ def make_workstation(
     positions: list[str] | None = None,
     login: Login | None = None,
     *,
-    verify: Iterable[Ed25519PublicKey] | None = None,
+    verify: Mapping[str, Iterable[Ed25519PublicKey]] | None = None,
     on_refused: Callable[[RejectedMessage], None] | None = None,
     on_problem: Callable[[ConnectionProblem], None] | None = None,
 ) -> Workstation:
