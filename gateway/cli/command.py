@@ -82,7 +82,7 @@ def command(
     """
     post = load_or_fail(config)
     login = Login(station, password_file, cert, key, signing_key)
-    keys = load_verify_keys(verify)
+    keys = load_verify_keys(post, verify)
     arguments = _arguments(arg or [], args)
 
     async def ask() -> CommandResult[Any]:

@@ -34,7 +34,7 @@ def watch(
     Names and numbers of simulated travellers are shown; those of live ones only with --reveal.
     """
     post = load_or_fail(config)
-    keys = load_verify_keys(verify)
+    keys = load_verify_keys(post, verify)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_watch(post, position, keys, as_json=json, reveal=reveal))
 
@@ -42,7 +42,7 @@ def watch(
 async def _watch(
     post: Post,
     positions: list[str] | None,
-    keys: list[Ed25519PublicKey] | None,
+    keys: dict[str, list[Ed25519PublicKey]] | None,
     *,
     as_json: bool,
     reveal: bool,

@@ -1,7 +1,7 @@
 """Verification of signatures: each message must be signed by its gateway, for its topic."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, TypeAlias
 
@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from drivers.observation import Observation
 from gateway.client.freshness import Freshness, HeldMessage
 from gateway.client.models import DiscardCounts, ReceivedEvent, RejectedMessage
-from gateway.contract.topics import Position
+from gateway.config.public_keys import key_id
+from gateway.contract.topics import GATEWAY_LANE, Position
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
 from gateway.pki.statements import StatementVerifier
 
@@ -19,6 +20,12 @@ log = structlog.get_logger()
 
 
 UserProperties: TypeAlias = tuple[tuple[str, str], ...]
+ANOTHER_GATEWAY = "it is signed with the key of another gateway"
+
+
+def signers_of(keys: Mapping[str, Iterable[Ed25519PublicKey]]) -> frozenset[tuple[str, str]]:
+    """Return pairs of a gateway, by site and name, and the id of a key of it."""
+    return frozenset((gateway, key_id(key)) for gateway, given in keys.items() for key in given)
 
 
 class StatementCheck:
@@ -26,13 +33,15 @@ class StatementCheck:
 
     def __init__(
         self,
-        keys: Iterable[Ed25519PublicKey],
+        keys: Mapping[str, Iterable[Ed25519PublicKey]],
         prefix: str,
         freshness: Freshness,
         reject: Callable[[RejectedMessage], None],
     ) -> None:
-        """`prefix`: root and site of all topics, with a slash at its end."""
-        self._verifier = StatementVerifier(keys)
+        """`keys`: see `SignatureVerifier`. `prefix`: root and site of all topics, with a slash at its end."""
+        self._verifier = StatementVerifier(key for given in keys.values() for key in given)
+        self._signers = signers_of(keys)
+        self._site = prefix.rstrip("/").rpartition("/")[2]
         self._prefix = prefix
         self._freshness = freshness
         self._reject = reject
@@ -42,6 +51,7 @@ class StatementCheck:
         name = topic.removeprefix(self._prefix)
         try:
             order = self._verifier.check_retained(topic, body, user)
+            self._check_gateway(position, order.key)
             if body and _string_field(body, "session") != order.session:
                 raise InvalidSignatureError("it names another session than its order")
             if not self._freshness.hold(name, HeldMessage(order.session, order.number, order.key)):
@@ -54,10 +64,17 @@ class StatementCheck:
     def key_of(self, topic: str, position: Position, body: bytes, user: UserProperties) -> str | None:
         """Return the id of the key that signed a token or an answer; None if there is none."""
         try:
-            return self._verifier.check(topic, body, user)
+            key = self._verifier.check(topic, body, user)
+            self._check_gateway(position, key)
+            return key
         except InvalidSignatureError as error:
             self._report(topic, position, str(error))
             return None
+
+    def _check_gateway(self, position: Position, key: str) -> None:
+        """Require a gateway's own key for its birth and its tokens; those bind its devices' messages."""
+        if position.lane == GATEWAY_LANE and (f"{self._site}/{position.device}", key) not in self._signers:
+            raise InvalidSignatureError(ANOTHER_GATEWAY)
 
     def _report(self, topic: str, position: Position, text: str) -> None:
         kind = topic.removeprefix(self._prefix).split("/")[2]
@@ -69,12 +86,15 @@ class SignatureVerifier:
 
     def __init__(
         self,
-        keys: Iterable[Ed25519PublicKey],
+        keys: Mapping[str, Iterable[Ed25519PublicKey]],
         site: str,
         discarded: DiscardCounts,
         on_rejected: Callable[[RejectedMessage], None] | None,
     ) -> None:
-        self._verifier = Verifier(keys)
+        """`keys`: of each gateway, by its site and name, such as `ke-busia/gw-1`."""
+        self._verifier = Verifier(key for given in keys.values() for key in given)
+        self._signers = signers_of(keys)
+        self._site = site
         self._source = f"/bgw/{site}/"
         self._discarded = discarded
         self._on_rejected = on_rejected
@@ -84,7 +104,7 @@ class SignatureVerifier:
         try:
             if jws is None:
                 raise InvalidSignatureError("it is not signed")
-            self._verifier.check(payload, jws)
+            kid = self._verifier.check(payload, jws)
         except (InvalidSignatureError, UnknownSignerError) as error:
             self.reject(RejectedMessage(position, _id(payload), None, str(error)))
             return False
@@ -93,6 +113,10 @@ class SignatureVerifier:
         gateway, _, there = source.removeprefix(self._source).partition("/")
         if not source.startswith(self._source) or not gateway or there != str(position):
             self.reject(RejectedMessage(position, _id(payload), None, "it was published at another position"))
+            return False
+        # A key is good for one gateway: that of another gateway, or of another state, does not vouch for it.
+        if (f"{self._site}/{gateway}", kid) not in self._signers:
+            self.reject(RejectedMessage(position, _id(payload), None, ANOTHER_GATEWAY))
             return False
         return True
 

@@ -74,7 +74,7 @@ class Workstation:
         station: str | None = None,
         training: bool = False,
         signing_key: "str | Path | Signer | None" = None,
-        verify: "Iterable[Ed25519PublicKey] | None" = None,
+        verify: "Mapping[str, Iterable[Ed25519PublicKey]] | None" = None,
         on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
     ) -> None:
@@ -87,10 +87,10 @@ class Workstation:
         `training`: of a training post, which has a topic root of its own.
         `signing_key`: file of the station's private key (`borderpost trust key`), with which it signs its
         commands; raises OSError, UnusableKeyError.
-        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Messages that
-        they did not sign are then rejected, counted, and passed to `on_rejected`; images are compared with
-        the hashes in their event. States, claims and last values are used only while they are known to be
-        the newest.
+        `verify`: the public keys of each gateway, by its site and name:
+        `{"ke-busia/gw-1": [gateway.pki.keys.load_public_key(file)]}`. Messages that their own gateway did not
+        sign are then rejected, counted, and passed to `on_rejected`; images are compared with the hashes in
+        their event. States, claims and last values are used only while they are known to be the newest.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
         site, once for each new reason; without it, they are logged as warnings.
         """
@@ -124,7 +124,7 @@ class Workstation:
         if verify is not None:
             from gateway.client.verification import SignatureVerifier, StatementCheck
 
-            keys = list(verify)
+            keys = {gateway: tuple(given) for gateway, given in verify.items()}
             verifier = SignatureVerifier(keys, site, self.discarded, on_rejected)
             prefix = f"{self._root}/{site}/"
             check = StatementCheck(keys, prefix, freshness, verifier.reject)

@@ -119,6 +119,14 @@ async def test_poison_event_is_parked_explained_and_sent_again(tmp_path: Path) -
             assert delivered(broker, "lane-1") == [], "only on request"
         assert admin.mark_parked(folder, "hq") == 0
         assert admin.mark_parked(folder) == 1
+        poison.append(b'"n": 4,')
+        async with delivering(broker, tmp_path) as delivery:
+            delivery.submit(event(10))
+            await until(lambda: [each.is_marked for each in admin.list_parked(folder)] == [False])
+            await until(lambda: delivered(broker, "lane-1") == [10])
+        poison.clear()
+        broker.published.clear()
+        assert admin.mark_parked(folder) == 1
         async with delivering(broker, tmp_path):
             await until(lambda: delivered(broker, "lane-1") == [4])
             await until(lambda: list(admin.list_parked(folder)) == [])

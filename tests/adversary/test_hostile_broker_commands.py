@@ -60,7 +60,9 @@ def describe(gateway: GatewayFixture, signed: str) -> None:
 
 def counter_at(gateway: GatewayFixture) -> Workstation:
     public = load_public_key(gateway.folder / "signing.pub")
-    return gateway.workstation(BARRIER, station="counter-1", signing_key=COUNTER.signer, verify=[public])
+    return gateway.workstation(
+        BARRIER, station="counter-1", signing_key=COUNTER.signer, verify={"uto-test/gw-1": [public]}
+    )
 
 
 async def genuine(desk: Workstation, verb: str) -> None:

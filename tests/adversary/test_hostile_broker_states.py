@@ -67,7 +67,7 @@ async def test_open_barrier_is_never_shown_closed(gateway: GatewayFixture) -> No
         return gateway.workstation(BARRIER, station="counter-1", **more)
 
     def verifying() -> Workstation:
-        return trusting(verify=[public], on_rejected=rejected.append)
+        return trusting(verify={"uto-test/gw-1": [public]}, on_rejected=rejected.append)
 
     async with (
         site_at(gateway, BARRIER),

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,13 @@ SigningKey = Annotated[
     ),
 ]
 VerifyKeys = Annotated[
-    list[Path] | None,
-    typer.Option("--verify", help="The gateway's public signing key (signing.pub); may be repeated."),
+    list[str] | None,
+    typer.Option(
+        "--verify",
+        metavar="[GATEWAY=]FILE",
+        help="Public signing key (signing.pub) of the post's gateway, or of another one of the site; "
+        "may be repeated.",
+    ),
 ]
 
 
@@ -65,12 +70,18 @@ class Login:
     signing_key: Path | None = None
 
 
-def load_verify_keys(files: list[Path] | None) -> list[Ed25519PublicKey] | None:
-    """Load public keys of gateways; ends with EX_NOINPUT for an unusable one."""
+def load_verify_keys(post: Post, verify: list[str] | None) -> dict[str, list[Ed25519PublicKey]] | None:
+    """Load the keys of `--verify`, by site and gateway; ends with EX_NOINPUT for an unusable one."""
+    keys: dict[str, list[Ed25519PublicKey]] = {}
     try:
-        return [load_public_key(file) for file in files or ()] or None
+        for text in verify or ():
+            gateway, separator, file = text.partition("=")
+            if not separator:
+                gateway, file = post.gateway.name, text
+            keys.setdefault(f"{post.gateway.site}/{gateway}", []).append(load_public_key(Path(file)))
     except (UnusableKeyError, OSError) as error:
         exit_with(f"the public key cannot be used: {error}", os.EX_NOINPUT)
+    return keys or None
 
 
 def make_workstation(
@@ -78,7 +89,7 @@ def make_workstation(
     positions: list[str] | None = None,
     login: Login | None = None,
     *,
-    verify: Iterable[Ed25519PublicKey] | None = None,
+    verify: Mapping[str, Iterable[Ed25519PublicKey]] | None = None,
     on_refused: Callable[[RejectedMessage], None] | None = None,
     on_problem: Callable[[ConnectionProblem], None] | None = None,
 ) -> Workstation:
@@ -121,7 +132,7 @@ async def connected_workstation(
     positions: list[str] | None = None,
     login: Login | None = None,
     *,
-    verify: Iterable[Ed25519PublicKey] | None = None,
+    verify: Mapping[str, Iterable[Ed25519PublicKey]] | None = None,
 ) -> AsyncIterator[Workstation]:
     """Connect a workstation; ends with EX_UNAVAILABLE if it is not connected within seconds."""
     try:

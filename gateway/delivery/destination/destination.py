@@ -20,6 +20,7 @@ from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.destination.in_flight import ImagesInFlight, InFlightMessage
 from gateway.delivery.destination.poison import MessageKey, PoisonMessageDetector
 from gateway.delivery.destination.problems import DestinationProblems
+from gateway.delivery.destination.resends import Resends
 from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.destination.scheduler import OutboxPort, SendScheduler
 from gateway.delivery.destination.stream import SendState, StreamCursor
@@ -77,7 +78,7 @@ class Destination:
         self._loop = asyncio.get_running_loop()
         self._is_trying_suspect = False
         """True while a suspect, or the event that is tried before it, must be alone in flight."""
-        self._resends: deque[ParkedCopy] = deque()
+        self._resends = Resends(outbox)
         """Parked events that an operator wants to be sent again."""
         self._previews_in_flight: set[str] = set()
         """Topics of previews in flight; further previews of these topics are dropped."""
@@ -189,7 +190,7 @@ class Destination:
             if self.halted_reason is not None:
                 break
             if self._resends:
-                self._resend_parked(self._resends.popleft())
+                self._resend_parked()
                 continue
             cursor = self.scheduler.next_stream()
             if cursor is None:
@@ -325,26 +326,18 @@ class Destination:
         self._resends.extend(parked)
         self.send_ready()
 
-    def _resend_parked(self, parked: ParkedCopy) -> None:
-        left_ns = parked.deadline_ns - self._boot_ns()
-        if left_ns <= 0:
+    def _resend_parked(self) -> None:
+        found = self._resends.next(self._boot_ns())
+        if found is None:
             return
-        properties = event_properties(min(-(-left_ns // 1_000_000_000), 0xFFFF_FFFF), True)
-        if parked.jws is not None:
-            properties += signature_property(parked.jws)
+        parked, properties = found
         size = _packet_bytes(parked.topic, parked.payload, properties)
-        if self._max_packet_bytes is not None and size > self._max_packet_bytes:
-            self._outbox.finish_resend(parked.number, TOO_LARGE)
+        if self._resends.is_too_large(parked, size, self._max_packet_bytes):
             return
         mid = self.connection.publish(parked.topic, parked.payload, properties)
         if mid is not None:
             self._in_flight[mid] = InFlightMessage(None, None, -1, size, parked.topic, 0, parked)
             self._in_flight_bytes += size
-
-    def _on_resent(self, parked: ParkedCopy, reason: int) -> None:
-        log.info("parked_event_resent", destination=self.name, seq=parked.seq, reason=reason)
-        is_delivered = reason == 0 or (reason < 0x80 and not self._requires_subscriber)
-        self._outbox.finish_resend(parked.number, None if is_delivered else reason)
 
     # Callbacks of the connection
 
@@ -391,12 +384,12 @@ class Destination:
         self._images_in_flight.clear()
         self._timers.cancel_all()
         self.scheduler.on_disconnected()
-        if in_flight:
+        if in_flight and in_flight[0].resend is None:
             self._poison_detector.on_connection_lost(
                 in_flight[0].key, len(in_flight), reason, self._loop.time()
             )
         self._is_trying_suspect = False
-        self._resends.extendleft(one.resend for one in reversed(in_flight) if one.resend is not None)
+        self._resends.on_connection_lost([one.resend for one in in_flight if one.resend is not None])
         log.warning(
             "destination_disconnected", destination=self.name, reason=reason, in_flight=len(in_flight)
         )
@@ -539,7 +532,8 @@ class Destination:
 
     def _on_other_acked(self, sent: InFlightMessage, reason: int) -> None:
         if sent.resend is not None:
-            self._on_resent(sent.resend, reason)
+            required = self._requires_subscriber
+            self._resends.on_answer(sent.resend, reason, requires_subscriber=required)
             return
         if not sent.version:  # An answer or a preview is not sent again.
             if sent.topic in self._previews_in_flight:

@@ -56,7 +56,8 @@ def signed_events(data: bytes) -> None:
     """Verify a signature in a user property, and an event; only ours is accepted."""
     jws, _, payload = data.partition(b"\n")
     refused_events: list[Any] = []
-    vouching = SignatureVerifier([KEY.public_key()], "uto-test", DiscardCounts(), refused_events.append)
+    keys = {"uto-test/gw-1": [KEY.public_key()]}
+    vouching = SignatureVerifier(keys, "uto-test", DiscardCounts(), refused_events.append)
     text = jws.decode("utf-8", "replace")
     for one in (text, SIGNER.sign(payload)):
         vouching.verify_event(Position("lane-1", "reader"), payload, one)

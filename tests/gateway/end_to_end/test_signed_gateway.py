@@ -45,13 +45,15 @@ async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.C
     gateway.describe(READER, "mrz-serial", 'framing = "text"')
     refused: list[RejectedMessage] = []
     async with (
-        gateway.workstation(READER, verify=[public], on_rejected=refused.append, station="lane-1") as desk,
+        gateway.workstation(
+            READER, verify={"uto-test/gw-1": [public]}, on_rejected=refused.append, station="lane-1"
+        ) as desk,
         aiomqtt.Client("127.0.0.1", gateway.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as forger,
         asyncio.timeout(30),
     ):
         await desk.connected_event.wait()
         watching = asyncio.create_task(
-            _watch(load(gateway.config), None, [public], as_json=True, reveal=True)
+            _watch(load(gateway.config), None, {"uto-test/gw-1": [public]}, as_json=True, reveal=True)
         )
         await forger.subscribe([(f"{BASE}/+", 1), ("bgw/v1/uto-test/_gw/gw-1/evt/+", 1)])
         await gateway.start()
