@@ -116,7 +116,7 @@ async def test_open_barrier_is_never_shown_closed(gateway: GatewayFixture) -> No
         assert movement(desk) is None
         gateway.process.send_signal(signal.SIGCONT)
         await until(lambda: desk.status(BARRIER).is_online)
-        await forge_death(broker, desk)
+        await forge_death(broker, naive, desk)
     assert await gateway.stop() == 0
 
 
@@ -138,13 +138,13 @@ async def forge_state(broker: HostileBroker, desk: Workstation) -> None:
     assert desk.status(BARRIER).is_online
 
 
-async def forge_death(broker: HostileBroker, desk: Workstation) -> None:
+async def forge_death(broker: HostileBroker, naive: Workstation, desk: Workstation) -> None:
     """Invent a last will, which is never signed: the gateway counts as offline until its next token."""
     death = GatewayState(online=False, session=broker.token["session"])
     topic = "bgw/v1/uto-test/_gw/gw-1/state"
     await broker.send(Recorded(topic, death.model_dump_json().encode(), retain=True, expires_s=None))
-    await until(lambda: not desk.status(BARRIER).is_online)
-    await until(lambda: desk.status(BARRIER).is_online, SILENCE_S)
+    await until(lambda: not naive.status(BARRIER).is_online)  # no token revives it there
+    await until(lambda: desk.status(BARRIER).is_online)
 
 
 async def answer_for_gateway(broker: HostileBroker, desk: Workstation) -> CommandResult[Any]:
