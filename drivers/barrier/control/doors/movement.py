@@ -12,8 +12,6 @@ from drivers.barrier.wiring import BarrierSettings, DoorInputs
 
 NO_LIMIT_FACTOR = 1.5
 """Multiple of the travel time between the ends after which the limit switches are not trusted any more."""
-REOPENED_AFTER_S = 0.5
-"""Shortest absence from the open limit that is a movement and no flicker of the switch, in seconds."""
 
 
 class MovementResult(Enum):
@@ -118,17 +116,10 @@ class DoorTracker:
             self.movement.result, self.movement.ended_s = result, now_s
             self.movement = None
 
-    def on_inputs(
-        self, seen: DoorInputs, now_s: float, *, excused: bool, reopens: bool
-    ) -> Iterator[BarrierAlarm]:
-        """Process the inputs.
-
-        `excused`: something else than this gateway may open the door. `reopens`: an obstruction may send it
-        back to its open limit.
-        """
+    def on_inputs(self, seen: DoorInputs, now_s: float, *, excused: bool) -> Iterator[BarrierAlarm]:
+        """Process the inputs. `excused`: something else than this gateway may open the door."""
         had_fault, first = self.fault, self.inputs is None
         left_closed = self.inputs is not None and self.inputs.closed_limit and not seen.closed_limit
-        away_s = self._for_s(now_s) if self._towards is MovementState.CLOSING else 0.0
         self._chatter.on_inputs(seen, now_s)
         self.stop.on_inputs(now_s, at_end=seen.open_limit or seen.closed_limit)
         self.fault = self._locate(seen, now_s)
@@ -136,15 +127,6 @@ class DoorTracker:
         expected = excused or self.grant.explains_opening(now_s) or self.fault is not None
         if left_closed and not expected:
             yield self._alarm(AlarmKind.FORCED_OPEN, "The barrier was opened without a command.")
-        elif (
-            self.state is MovementState.OPEN
-            and away_s >= REOPENED_AFTER_S
-            and self._settings.no_emergency_input
-            and not (expected or reopens)
-        ):
-            yield self._alarm(
-                AlarmKind.FORCED_OPEN, "The barrier has opened again without a command: maybe for a fire."
-            )
         if first and self._between_s is not None:
             yield self._alarm(
                 AlarmKind.MOVING_AT_START, "The barrier was between its ends at the start: it may be moving."
