@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from drivers.barrier.control.doors.chatter import ChatterDetector
-from drivers.barrier.control.doors.opening_grant import OpeningGrant
+from drivers.barrier.control.doors.opening_grant import CONFIRM_S, OpeningGrant
 from drivers.barrier.control.doors.stopping import DoorStop
 from drivers.barrier.observations import AlarmKind, BarrierAlarm, MovementState, StateReason
 from drivers.barrier.wiring import BarrierSettings, DoorInputs
@@ -59,6 +59,8 @@ class DoorTracker:
         self._settings = settings
         self._towards = MovementState.UNKNOWN
         self._between_s: float | None = None
+        self._arrived_s: float | None = None
+        """Time at which a closing has reached the closed limit; None: it has not closed since."""
         self._open_s: float | None = None
         self._chatter = ChatterDetector()
 
@@ -125,7 +127,7 @@ class DoorTracker:
         self.fault = self._locate(seen, now_s)
         self.inputs = seen
         expected = excused or self.grant.explains_opening(now_s) or self.fault is not None
-        if left_closed and not expected:
+        if left_closed and not expected and self._towards is not MovementState.CLOSING:
             yield self._alarm(AlarmKind.FORCED_OPEN, "The barrier was opened without a command.")
         if first and self._between_s is not None:
             yield self._alarm(
@@ -175,6 +177,9 @@ class DoorTracker:
             MovementState.OPEN: MovementState.CLOSING,
             MovementState.CLOSED: MovementState.OPENING,
         }.get(end, MovementState.UNKNOWN)
+        if self.state is not end:
+            closed = end is MovementState.CLOSED and self.state is MovementState.CLOSING
+            self._arrived_s = now_s if closed else None
         if end is not MovementState.OPEN:
             self._open_s, self.is_open_too_long = None, False
         elif self.state is not MovementState.OPEN:
@@ -186,6 +191,8 @@ class DoorTracker:
         self._open_s, self.is_open_too_long = None, False
         if self._between_s is None:
             self._between_s = now_s
+            if self._arrived_s is not None and now_s - self._arrived_s < CONFIRM_S:
+                self._towards = MovementState.CLOSING  # the limit switch has only flickered
         if self.stop.is_proven:
             return MovementState.STOPPED
         if self._for_s(now_s) <= self._within_s():
