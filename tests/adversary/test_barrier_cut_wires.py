@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
-from drivers.barrier.control.state_machine import Actuation, ActuationKind
+from drivers.barrier.control.actuation import Actuation, ActuationKind
 from drivers.barrier.safety.rehearsal import Rehearsal
 from drivers.barrier.wiring import BarrierSettings
 from drivers.command import CommandRefusal
@@ -119,17 +119,20 @@ def forbidden(
     settings: BarrierSettings, kind: ActuationKind, door: int, truth: Truth, cut: str
 ) -> str | None:
     """Return the reason why the true state forbids a movement, or None."""
+    if kind in (ActuationKind.STOP, ActuationKind.RELEASE):
+        return None  # these only make the barrier safer
     wired = {str(key[-1]) for key, _ in settings.inputs()}
     if truth.key_switch and "key_switch" in wired:
         return "the key switch is turned"
-    if not truth.controller_ok and "controller_ok" in wired and not settings.open_in_fault:
+    commanded = kind is not ActuationKind.REOPEN
+    if commanded and not truth.controller_ok and "controller_ok" in wired and not settings.open_in_fault:
         return "the controller is in fault"
     if kind is ActuationKind.CLOSE:
         if truth.doors[door].presence:
             return "a person is in the way"
         if truth.emergency:
             return "there is an emergency"
-    if kind is ActuationKind.OPEN and cut != "emergency" and not truth.emergency:
+    if kind is not ActuationKind.CLOSE and cut != "emergency" and not truth.emergency:
         # A cut emergency wire is an emergency: then people leave by both doors.
         others = [other for at, other in enumerate(truth.doors) if at != door]
         if any(not other.closed_limit for other in others):

@@ -164,9 +164,7 @@ class BarrierStateMachine:
         local = self._local_s is not None and now_s - self._local_s <= LOCAL_OPENING_S
         movement = one.door.movement
         says: list[Report] = []
-        says += one.door.on_inputs(
-            seen, now_s, excused=free or local, reopens=one.obstruction.was_noticed or bool(seen.presence)
-        )
+        says += one.door.on_inputs(seen, now_s, excused=free or local)
         if movement is not None and movement.result in (
             MovementResult.NOT_STARTED,
             MovementResult.NOT_ARRIVED,

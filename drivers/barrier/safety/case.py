@@ -102,7 +102,7 @@ def build_case(settings: BoardBarrierSettings) -> SafetyCase:
         relays=tuple(_relay_faults(settings)),
         dead_gateway=tuple(_dead_gateway(settings, board)),
         dead_board=tuple(_dead_board(settings, board)),
-        relay_check_s=settings.pulse_s + board.release_timeout_s + OVERDUE_MARGIN_S,
+        relay_check_s=settings.pulse_s + board.release_timeout_s + OVERDUE_MARGIN_S + settings.poll_s,
         rests_on_machine=tuple(_rests_on_machine(settings)),
         to_confirm=tuple(_to_confirm(settings, board)),
     )
@@ -233,11 +233,12 @@ def _dead_gateway(settings: BoardBarrierSettings, board: Board) -> Iterator[str]
         )
     else:
         yield f"The board's watchdog opens all relays {board.release_timeout_s:g} s after the last request."
-    yield "No command is stored: after a restart, nothing is written before a new command."
+    yield "No command is stored: after a restart, only releases are written before a new command."
     yield (
-        "A door that moves at that moment goes on moving: the gateway no longer reverses it for a person in "
-        "its way."
+        "A door that moves at that moment goes on moving: until the gateway runs again, it does not reverse "
+        "the door for a person in its way."
     )
+    yield "An emergency, a forced opening and a maintenance lease stay recorded until a person ends them."
 
 
 def _dead_board(settings: BarrierSettings, board: Board) -> Iterator[str]:

@@ -7,18 +7,25 @@ import copy
 from typing import Self
 
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
-from drivers.barrier.control.actuation import Actuation
+from drivers.barrier.control.actuation import RELEASE, Actuation, ActuationKind
 from drivers.barrier.control.state_machine import BarrierStateMachine
 from drivers.barrier.wiring import BarrierInputs, BarrierSettings
 from drivers.command import CommandRefusal, Invocation
+
+CALL = Invocation("rehearsal", "rehearsal", "rehearsal", 0)
+LATER_S = 3600.0
+"""Time after which every pulse is over, in seconds."""
 
 
 class Rehearsal:
     """The state machine of one configuration, with a clock of its own."""
 
     def __init__(self, settings: BarrierSettings) -> None:
+        self._settings = settings
         self._machine = BarrierStateMachine(settings, 0.0)
         self._now_s = 0.0
+        self._pulses: dict[int, float] = {}
+        """Relays that are closed, and the ends of their pulses."""
 
     def copy(self) -> Self:
         """Return an independent copy at this moment."""
@@ -27,17 +34,22 @@ class Rehearsal:
     def sense(self, inputs: BarrierInputs, after_s: float) -> tuple[Actuation, ...]:
         """Process a reading some time after the last; return what is written without a command."""
         self._now_s += after_s
-        self._machine.on_inputs(inputs, self._now_s, self._now_s)
+        self._pulses = {relay: end_s for relay, end_s in self._pulses.items() if end_s > self._now_s}
+        self._machine.on_inputs(inputs, self._now_s)
+        self._machine.on_relays(self._closed(self._pulses), self._now_s, self._now_s)
         return tuple(self._write(write) for write in self._machine.due(self._now_s))
 
     def stick_relay(self) -> None:
-        """Report a relay that is closed and should not be."""
-        relays = max(relay for door in self._machine.settings.doors for relay in door.relays) + 1
-        self._machine.on_relays((True,) * relays, self._now_s, self._now_s)
+        """Report a relay that is closed although its pulse is over."""
+        write = Actuation(ActuationKind.OPEN)
+        self._machine.on_writing(write, self._now_s)
+        self._machine.on_acknowledged(write, self._now_s)
+        stuck = {self._settings.doors[0].open: LATER_S}
+        self._machine.on_relays(self._closed(stuck), self._now_s + LATER_S, self._now_s)
 
     def ask(self, request: OpenBarrier | CloseBarrier) -> Actuation | None:
         """Return what a command writes now, None for nothing; raises CommandRefusal."""
-        write = self._machine.on_command(request, Invocation.local(), self._now_s).actuation
+        write = self._machine.on_command(request, CALL, self._now_s).actuation
         return None if write is None else self._write(write)
 
     def refusal(self, request: OpenBarrier | CloseBarrier) -> str | None:
@@ -48,7 +60,15 @@ class Rehearsal:
             return refused.text
         return None if write is not None else "Nothing is written: the barrier reads as being there already."
 
+    def _closed(self, relays: dict[int, float]) -> list[bool]:
+        wired = max(relay for door in self._settings.doors for relay in door.relays)
+        return [relay in relays for relay in range(wired + 1)]
+
     def _write(self, write: Actuation) -> Actuation:
         self._machine.on_writing(write, self._now_s)
         self._machine.on_acknowledged(write, self._now_s)
+        if write == RELEASE:
+            self._pulses.clear()
+        elif (relay := write.relay(self._settings.doors[write.door])) is not None:
+            self._pulses[relay] = self._now_s + self._settings.pulse_s
         return write

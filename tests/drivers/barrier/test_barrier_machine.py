@@ -578,6 +578,17 @@ def test_reopening_ends_once_steadily_closed() -> None:
     assert machine.machine.due(21.5) == ()
 
 
+def test_flicker_at_the_end_of_a_closing_hides_no_person() -> None:
+    machine = MachineFixture()
+    machine.closing(20)
+    machine.sense(20.4, CLOSED, presence=True)
+    machine.sense(20.6, BETWEEN, presence=True)
+
+    assert AlarmKind.OBSTRUCTION_WHILE_CLOSING in machine.alarms
+    assert AlarmKind.FORCED_OPEN not in machine.alarms
+    assert machine.machine.due(20.6) == (RELEASE,)
+
+
 def test_every_movement_is_guarded() -> None:
     """A person in the way of a second closing, without an end between the two."""
     machine = MachineFixture()

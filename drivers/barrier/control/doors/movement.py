@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from drivers.barrier.control.doors.chatter import ChatterDetector
-from drivers.barrier.control.doors.opening_grant import OpeningGrant
+from drivers.barrier.control.doors.opening_grant import CONFIRM_S, OpeningGrant
 from drivers.barrier.control.doors.stopping import DoorStop
 from drivers.barrier.observations import AlarmKind, BarrierAlarm, MovementState, StateReason
 from drivers.barrier.wiring import BarrierSettings, DoorInputs
 
 NO_LIMIT_FACTOR = 1.5
 """Multiple of the travel time between the ends after which the limit switches are not trusted any more."""
-REOPENED_AFTER_S = 0.5
-"""Shortest absence from the open limit that is a movement and no flicker of the switch, in seconds."""
 
 
 class MovementResult(Enum):
@@ -61,6 +59,8 @@ class DoorTracker:
         self._settings = settings
         self._towards = MovementState.UNKNOWN
         self._between_s: float | None = None
+        self._arrived_s: float | None = None
+        """Time at which a closing has reached the closed limit; None: it has not closed since."""
         self._open_s: float | None = None
         self._chatter = ChatterDetector()
 
@@ -118,33 +118,17 @@ class DoorTracker:
             self.movement.result, self.movement.ended_s = result, now_s
             self.movement = None
 
-    def on_inputs(
-        self, seen: DoorInputs, now_s: float, *, excused: bool, reopens: bool
-    ) -> Iterator[BarrierAlarm]:
-        """Process the inputs.
-
-        `excused`: something else than this gateway may open the door. `reopens`: an obstruction may send it
-        back to its open limit.
-        """
+    def on_inputs(self, seen: DoorInputs, now_s: float, *, excused: bool) -> Iterator[BarrierAlarm]:
+        """Process the inputs. `excused`: something else than this gateway may open the door."""
         had_fault, first = self.fault, self.inputs is None
         left_closed = self.inputs is not None and self.inputs.closed_limit and not seen.closed_limit
-        away_s = self._for_s(now_s) if self._towards is MovementState.CLOSING else 0.0
         self._chatter.on_inputs(seen, now_s)
         self.stop.on_inputs(now_s, at_end=seen.open_limit or seen.closed_limit)
         self.fault = self._locate(seen, now_s)
         self.inputs = seen
         expected = excused or self.grant.explains_opening(now_s) or self.fault is not None
-        if left_closed and not expected:
+        if left_closed and not expected and self._towards is not MovementState.CLOSING:
             yield self._alarm(AlarmKind.FORCED_OPEN, "The barrier was opened without a command.")
-        elif (
-            self.state is MovementState.OPEN
-            and away_s >= REOPENED_AFTER_S
-            and self._settings.no_emergency_input
-            and not (expected or reopens)
-        ):
-            yield self._alarm(
-                AlarmKind.FORCED_OPEN, "The barrier has opened again without a command: maybe for a fire."
-            )
         if first and self._between_s is not None:
             yield self._alarm(
                 AlarmKind.MOVING_AT_START, "The barrier was between its ends at the start: it may be moving."
@@ -193,6 +177,9 @@ class DoorTracker:
             MovementState.OPEN: MovementState.CLOSING,
             MovementState.CLOSED: MovementState.OPENING,
         }.get(end, MovementState.UNKNOWN)
+        if self.state is not end:
+            closed = end is MovementState.CLOSED and self.state is MovementState.CLOSING
+            self._arrived_s = now_s if closed else None
         if end is not MovementState.OPEN:
             self._open_s, self.is_open_too_long = None, False
         elif self.state is not MovementState.OPEN:
@@ -204,6 +191,8 @@ class DoorTracker:
         self._open_s, self.is_open_too_long = None, False
         if self._between_s is None:
             self._between_s = now_s
+            if self._arrived_s is not None and now_s - self._arrived_s < CONFIRM_S:
+                self._towards = MovementState.CLOSING  # the limit switch has only flickered
         if self.stop.is_proven:
             return MovementState.STOPPED
         if self._for_s(now_s) <= self._within_s():
