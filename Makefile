@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c '$(FIT)' 2>/dev/null && echo /usr/bin/pyth
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
-# What nobody imports need not be compiled.
+# Packages are compiled when they are imported.
 INSTALL := install --no-deps --no-compile
 # Takes a sixth of pip's time. It does not read pip's settings, so it is told which index they name.
 INDEX := $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}}
@@ -68,7 +68,7 @@ MINUTES ?= 10
 torture: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-# Bytes that nobody expects, for MINUTES, into everything that takes any from outside; TARGET=cameras for some of it.
+# Coverage-guided fuzzing of every parser of outside bytes, for MINUTES; TARGET=cameras for one group of parsers.
 fuzz: MINUTES = 60
 fuzz: $(VENV)/.dev $(FUZZER)/.ready
 	PYTHONPATH=.:tests:$(FUZZER) $(BIN)/python -m fuzz --minutes $(MINUTES) $(if $(TARGET),--target $(TARGET))

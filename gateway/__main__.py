@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from gateway.common import log as logging
+from gateway.common.process import forbid_dumps
 from gateway.config import ConfigError, Post, load
 from gateway.gateway import Gateway
 from gateway.state_dir import CannotStartError
@@ -60,6 +61,7 @@ async def run(
 
 def main(arguments: list[str]) -> int:
     """Run `python -m gateway CONFIG`, to which `borderpost run` execs; return the exit code."""
+    forbid_dumps()
     path = Path(arguments[0])
     # A SIGHUP during the start would end the process by default. It is ignored: the start reads the new file
     # anyway.
@@ -67,13 +69,13 @@ def main(arguments: list[str]) -> int:
     manager, passed = ServiceManager.from_environ(os.environ), sockets_from_systemd(os.environ)
     for word in NOTIFY_VARIABLES:  # meant for this process only, not for its children
         os.environ.pop(word, None)
+    # Before the configuration: what this process reads now, every worker would have in its memory.
+    server = fork_server(passed.values())
     try:
-        post = load(path)
+        post = load(path, to_run=True)
         logging.configure(post.log.level)
         drivers = sorted({device.driver for device in post.devices.values()})
-        forkserver = ForkServerClient(
-            drivers, post.log.level, fork_server(drivers, post.log.level, passed.values())
-        )
+        forkserver = ForkServerClient(drivers, post.log.level, server)
         asyncio.run(run(post, path, forkserver, manager, passed.get(CONSOLE)))
     except (ConfigError, CannotStartError) as error:
         manager.notify(f"STATUS=Not started: {str(error).splitlines()[0]}")

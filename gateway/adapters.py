@@ -12,12 +12,13 @@ from drivers.observation import DataClass, Observation
 from gateway.audit.journal import AUDITED_DEVICE_EVENTS
 from gateway.commands.dispatcher import CommandDispatcher
 from gateway.commands.previews import Previews
-from gateway.contract.commands import ANSWER_EXPIRY_S, PREVIEW_EXPIRY_S, CommandOutcome
+from gateway.contract.commands import ANSWER_EXPIRY_S, PREVIEW_EXPIRY_S, TOKEN_LIFE_S, CommandOutcome
 from gateway.contract.states import DeviceDescription, DeviceState
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.delivery import Delivery
 from gateway.delivery.events import Blob, PendingEvent
 from gateway.management.management import Management
+from gateway.pki.statements import StatementSigner
 from gateway.supervision.listener import DeviceEvent
 from gateway.supervision.supervisor import DeviceSupervisor
 
@@ -48,6 +49,11 @@ class GatewayParts(Protocol):
     @property
     def previews(self) -> Previews:
         """Camera previews of claimed devices."""
+        ...
+
+    @property
+    def statements(self) -> StatementSigner:
+        """Signer of retained messages, tokens and answers."""
         ...
 
     @property
@@ -132,7 +138,17 @@ class CommandAdapter:
 
     def publish_answer(self, topic: str, payload: bytes, correlation: bytes) -> None:
         """Publish the answer to a command once, without storing it."""
-        self._gateway.delivery.publish_answer(topic, payload, ANSWER_EXPIRY_S, correlation=correlation)
+        user = self._gateway.statements.sign(topic, payload)
+        self._gateway.delivery.publish_answer(
+            topic, payload, ANSWER_EXPIRY_S, correlation=correlation, user=user
+        )
+
+    def publish_token(self, token: str) -> bool:
+        """Publish a token of the gateway; False while there is no connection."""
+        topic = self._gateway.topics.fresh
+        body = self._gateway.statements.token_message(token)
+        user = self._gateway.statements.sign(topic, body)
+        return self._gateway.delivery.publish_answer(topic, body, TOKEN_LIFE_S, user=user, retain=True)
 
     def publish_retained(self, topic: str, payload: bytes | None) -> None:
         """Publish a retained message; None clears it."""

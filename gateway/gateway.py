@@ -1,9 +1,11 @@
 """Composition root: builds the parts of one gateway, starts them, reloads them, stops them in order."""
 
 import asyncio
+import os
 import secrets
 import socket
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +17,9 @@ from drivers.observation import Observation
 from gateway.adapters import CommandAdapter, DeviceAdapter, PreviewAdapter
 from gateway.audit.hash_chain import Sign
 from gateway.commands.dispatcher import CommandDispatcher
+from gateway.commands.fresh_tokens import TokenPublisher
 from gateway.commands.previews import Previews
+from gateway.commands.signatures import CommandSignatures
 from gateway.common.clock import ClockChange, ClockWatch, SystemTime, current_moment
 from gateway.common.problems import Problems
 from gateway.common.version import VERSION
@@ -30,7 +34,11 @@ from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.delivery.outbox.encryption import EncryptionKeyError
 from gateway.delivery_config import delivery_settings
 from gateway.management.management import Management
+from gateway.pki.statements import StatementSigner
+from gateway.pki.station_keys import RoleFileKeys
 from gateway.state_dir import EX_CONFIG, CannotStartError, lock_state_dir
+from gateway.supervision.confinement import decide_confinement
+from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
 from gateway.worker.worker import WorkerSpec
@@ -38,6 +46,7 @@ from gateway.worker.worker import WorkerSpec
 log = structlog.get_logger()
 
 CONSOLE_LISTEN_FAILED = "console_listen_failed"
+CONFIG_PART_UNUSABLE = "config_part_unusable"
 DELIVERY_STOP_TIMEOUT_S = 2.0
 """Time for delivery to disconnect cleanly, in seconds; the whole stop must fit into five."""
 
@@ -62,15 +71,30 @@ class Gateway:
         self.topics = SiteTopics(post.gateway.site, post.gateway.name, post.gateway.topic_root)
         self._problems = Problems(self._publish_state)
         self._forkserver = forkserver
+        self._confinement = decide_confinement(
+            post.supervision.confinement, os.environ, is_production=post.gateway.profile == "production"
+        )
         self.devices: dict[Position, DeviceSupervisor] = {}
         self._deferred_records: list[PendingEvent] | None = None
         """Records of the gateway that wait while delivery is replaced; devices are paused meanwhile."""
+        self._sign = _load_signer(post)
+        self.statements = StatementSigner(self.session, f"{self.topics.root}/{self.topics.site}/", self._sign)
+        self._signatures = CommandSignatures(
+            post.signed_commands, post.roles, RoleFileKeys, time_source=self._time
+        )
+        adapter = CommandAdapter(self)
+        self._tokens = TokenPublisher(self._signatures.tokens, adapter.publish_token)
         self.commands = CommandDispatcher(
-            self.session, self.topics, post.commands, post.roles, CommandAdapter(self), time_source=self._time
+            self.session,
+            self.topics,
+            post.commands,
+            post.roles,
+            adapter,
+            time_source=self._time,
+            signatures=self._signatures,
         )
         self.previews = Previews(self.topics, PreviewAdapter(self))
         self._device_listener = DeviceAdapter(self)
-        self._sign = _load_signer(post)
         self._lock: IO[str] | None = None
         self.management = Management(
             self,
@@ -80,6 +104,7 @@ class Gateway:
             self._sign,
             console_socket,
         )
+        self._records = DeviceRecords(post.gateway.state_dir / "device-records")
         self.delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
@@ -89,14 +114,23 @@ class Gateway:
             self.session,
             time_source=self._time,
             on_change=self._publish_state,
-            subscriptions=(self.topics.commands,),
+            stations=self.post.roles.commanding_stations,
             on_message=self.commands.on_message,
+            on_flood=self.commands.on_flood,
             on_no_subscriber=self.previews.on_no_subscriber,
             sign=self._sign,
+            sign_retained=self.statements.sign_retained,
         )
 
     async def start(self) -> None:
         """Start delivery, then the devices; raises CannotStartError."""
+        lack = self._confinement.problem()
+        if lack is not None and not self._confinement.is_permitted:
+            raise CannotStartError(
+                lack.text,
+                f'{lack.how}; or accept the risk with confinement = "best" in [supervision].',
+                EX_CONFIG,
+            )
         state_dir = self.post.gateway.state_dir
         self._lock = lock_state_dir(state_dir)
         try:
@@ -104,6 +138,8 @@ class Gateway:
         except (EncryptionKeyError, OutboxUnusable) as error:
             raise CannotStartError(str(error), "Nothing was changed on disk.", EX_CONFIG) from error
         self._clock_watch.start()
+        if lack is not None:
+            self._problems.add(lack.cause, lack.text, lack.action, lack.how)
         if not self.post.gateway.is_named:
             self._problems.add(
                 "site_not_configured",
@@ -112,12 +148,14 @@ class Gateway:
                 f"Write site, name and devices into {self.path}, then: sudo borderpost config check && "
                 "sudo systemctl restart borderpost",
             )
+        self._report_tolerated()
         self._clear_removed_positions()
         self.management.start()
         for position, device in self.post.devices.items():
             self._add(position, device)
         self._open_console()
         self._publish_state()
+        self._start_tokens()
         log.info(
             "gateway_started",
             site=self.post.gateway.site,
@@ -132,9 +170,11 @@ class Gateway:
         """Close the devices, deliver what can be delivered at once, disconnect."""
         log.info("gateway_stopping", session=self.session)
         self._clock_watch.stop()
+        self._tokens.stop()
         self.commands.refuse_commands()
         await self.management.close_console()
         await asyncio.gather(*(device.stop() for device in self.devices.values()))
+        await self._records.stop()
         self.commands.stop()
         await self.management.stop()
         await self._forkserver.close()
@@ -144,7 +184,7 @@ class Gateway:
         log.info("gateway_stopped", session=self.session)
 
     def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
-        """Make durable what the gateway itself says at a position, which is as real as the device there."""
+        """Store and send a record of the gateway itself, with the provenance of that position's device."""
         device = self.devices.get(position)
         state = device.state_filter.published_state if device is not None else None
         provenance = (state is not None and state.provenance) or Provenance.LIVE
@@ -162,7 +202,7 @@ class Gateway:
     async def reload(self) -> None:
         """Load the configuration again and change only what differs; an invalid file changes nothing."""
         try:
-            post = load(self.path)
+            post = load(self.path, to_run=True)
             delivery_settings(post)
         except (ConfigError, OSError) as error:
             log.error("config_invalid", config=str(self.path), text=str(error))
@@ -194,6 +234,7 @@ class Gateway:
     async def _apply(self, changes: ConfigDiff, post: Post) -> None:
         # Settings that cannot change at run time keep their values until the restart.
         self.post = post.model_copy(update={name: getattr(self.post, name) for name in changes.restart})
+        self._report_tolerated()
         for position in (*changes.removed, *changes.changed):
             self.management.admission.on_device_removed(str(position))
             await self.devices[position].stop()
@@ -202,7 +243,10 @@ class Gateway:
         for position in changes.removed:
             self._clear_retained(position)
         if changes.commands:
+            self._signatures.configure(post.signed_commands, post.roles)
             self.commands.configure(post.commands, post.roles)
+            self._start_tokens()
+            self.delivery.set_stations(post.roles.commanding_stations)
         if changes.broker or changes.hq or changes.delivery:
             await self._replace_delivery()
         for position in (*changes.added, *changes.changed):
@@ -231,6 +275,12 @@ class Gateway:
             device.republish()
             device.resume()
 
+    def _start_tokens(self) -> None:
+        """Publish tokens where stations may send commands, or verify what the gateway signs."""
+        self._tokens.stop()
+        if self.post.roles.station or self._sign is not None:
+            self._tokens.start()
+
     def _add(self, position: Position, device: DeviceSettings) -> None:
         supervision = self.post.supervision
         spec = WorkerSpec(
@@ -244,16 +294,41 @@ class Gateway:
             open_timeout_s=supervision.open_timeout_s,
             backoff_first_s=supervision.backoff_first_s,
             backoff_max_s=supervision.backoff_max_s,
+            events_per_s=supervision.max_events_per_s,
             expected_firmware=device.expected_firmware,
+            is_confined=self._confinement.is_confined,
+            private_paths=self._private_paths(),
+            further_places=self._confinement.further_places,
         )
         limits = WorkerLimits(
             heartbeat_timeout_s=supervision.heartbeat_timeout_s, stop_timeout_s=supervision.stop_timeout_s
         )
-        supervised = DeviceSupervisor(spec, limits, self._forkserver, self._device_listener, self.session)
+        supervised = DeviceSupervisor(
+            spec, limits, self._forkserver, self._device_listener, self.session, self._records
+        )
         self.devices[position] = supervised
         self.delivery.publish_retained(self.topics.claim(position), None)  # of an earlier run
         supervised.start()
         self.management.admission.on_device_added(str(position))
+
+    def _report_tolerated(self) -> None:
+        """Report mistakes of the configuration that did not keep the gateway from starting."""
+        self._problems.clear(CONFIG_PART_UNUSABLE)
+        if self.post.tolerated:
+            self._problems.add(
+                CONFIG_PART_UNUSABLE,
+                "Parts of the configuration cannot be used, and the gateway runs without them: "
+                + "; ".join(f"{issue.subject}: {issue.text}" for issue in self.post.tolerated)
+                + ".",
+                Action.CONFIGURE,
+                f"borderpost config check {self.path}",
+            )
+
+    def _private_paths(self) -> tuple[str, ...]:
+        """Return the files of the gateway's own sections, and its state: no worker may read them."""
+        sections = self.post.model_dump(exclude={"devices", "roles", "file_times"})
+        found = {str(self.path.absolute()), *map(str, _paths_in(sections))}
+        return tuple(sorted(found))
 
     def _open_console(self) -> None:
         """Open the sockets of the console. A failure becomes a problem and does not stop the devices."""
@@ -300,6 +375,7 @@ class Gateway:
             profile=self.post.gateway.profile,
             bootid=self._time.boot_id,
             clock=self._time.clock_status(),
+            confinement=self._confinement.level,
             epoch=self.delivery.epoch,
             since=to_rfc3339(self._started_unix_ns),
             events_dropped=self.delivery.dropped,
@@ -335,6 +411,15 @@ class Gateway:
         state = GatewayState(online=True, session=self.session, report=self.to_report())
         self.delivery.publish_retained(self.topics.gateway_state, state.model_dump_json().encode())
         self.management.on_gateway_changed()
+
+
+def _paths_in(value: object) -> Iterator[Path]:
+    """Yield every path in nested tables."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _paths_in(each)
 
 
 def _load_signer(post: Post) -> Sign | None:

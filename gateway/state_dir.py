@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import IO
 
 EX_CANTCREAT, EX_TEMPFAIL, EX_CONFIG = 73, 75, 78  # sysexits(3)
+SERVICE_SOCKET_DIR = Path("/run/borderpost")
+"""Folder of the console's socket where systemd opens it (borderpost.socket); technicians may open it."""
 
 
 class CannotStartError(Exception):
@@ -42,6 +44,17 @@ def lock_state_dir(state_dir: Path) -> IO[str]:
             EX_TEMPFAIL,
         ) from error
     return lock
+
+
+def is_forbidden(config: Path) -> bool:
+    """Return True if this user may not read the file: technicians have the socket alone."""
+    try:
+        config.stat()
+        return not os.access(config, os.R_OK)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def read_state_dir(config: Path) -> Path | None:

@@ -26,6 +26,9 @@ hypothesis.settings.load_profile("tests")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A developer's settings must not hide the buffering that users have.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 pytest_plugins = ["support.process.forking", "support.process.simulator_processes"]
 
 GRACE_S = 5.0

@@ -1,5 +1,6 @@
 """Settings of a barrier with its board, and the check that the board is suitable."""
 
+from collections.abc import Iterator
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -7,6 +8,8 @@ from pydantic import Field, model_validator
 from drivers.barrier.board import Board, BoardSettings
 from drivers.barrier.boards.composite import CompositeBoard
 from drivers.barrier.boards.registry import AnyInputBoard
+from drivers.barrier.safety.board_rules import board_addresses, board_violations
+from drivers.barrier.safety.violations import raise_violations
 from drivers.barrier.wiring import BarrierSettings
 from drivers.links.factory import LinkFactory
 
@@ -29,7 +32,16 @@ class BoardBarrierSettings(BarrierSettings):
             )
         if (objection := self.board_objection(board)) is not None:
             raise ValueError(f"a barrier must not be wired to this board; {objection}")
+        raise_violations(self, board_violations(self, self.board, self.inputs_from))
         return self
+
+    def exclusive_addresses(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Implement `Settings.exclusive_addresses`: a board has one master."""
+        for key, board in (("board", self.board), ("inputs_from", self.inputs_from)):
+            if board is not None:
+                name = "chip" if hasattr(board, "chip") else "port"
+                for address in board_addresses(board):
+                    yield (key, name), address
 
     def build_board(self, links: LinkFactory) -> Board:
         """Build the board, or both boards as one, not opened yet."""

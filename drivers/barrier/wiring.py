@@ -7,43 +7,28 @@ that opens when it is *interrupted*).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drivers.barrier.board import Board, PulseEnd
+from drivers.barrier.contacts import (
+    AnyContact,
+    ClosedLimit,
+    ControllerReady,
+    Emergency,
+    InputContact,
+    KeySwitch,
+    LocalButton,
+    OpenLimit,
+    Presence,
+)
 from drivers.barrier.observations import DOOR_NAME_PATTERN
+from drivers.barrier.safety.violations import Violation, raise_violations
 from drivers.links.settings import Settings
 
 MAX_PULSE_S = 1.0
 """Upper bound on the time for which a relay is closed, in seconds."""
-
-
-class InputContact(BaseModel):
-    """An input and its contact."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    input: int = Field(ge=0, description="Number of the input at the board, counted from 0.", examples=[4])
-    contact: Literal["no", "nc"] = Field(
-        description="no (normally open): closes when active; nc (normally closed): opens when active, as "
-        "does a cut wire.",
-        examples=["nc"],
-    )
-
-    def is_active(self, circuits: Sequence[bool]) -> bool:
-        """Return True if the contact is active. `circuits`: True where current flows, by input."""
-        return circuits[self.input] == (self.contact == "no")
-
-
-def _number_for(contact: str) -> BeforeValidator:
-    return BeforeValidator(
-        lambda given: {"input": given, "contact": contact} if type(given) is int else given
-    )
-
-
-NormallyOpen = Annotated[InputContact, _number_for("no")]
-NormallyClosed = Annotated[InputContact, _number_for("nc")]
 
 
 class DoorWiring(BaseModel):
@@ -67,32 +52,40 @@ class DoorWiring(BaseModel):
         description="Relay of the stop contact. Required wherever the machine has one.",
         examples=[2],
     )
-    open_limit: NormallyOpen = Field(
-        description="Open limit switch. A number means a contact that closes at this end."
+    open_limit: OpenLimit = Field(
+        description='Open limit switch, contact "no": closes at this end.',
+        examples=[{"input": 0, "contact": "no"}],
     )
-    closed_limit: NormallyOpen = Field(
-        description="Closed limit switch. A number means a contact that closes at this end."
+    closed_limit: ClosedLimit = Field(
+        description='Closed limit switch, contact "no": closes at this end.',
+        examples=[{"input": 1, "contact": "no"}],
     )
-    presence: NormallyClosed | None = Field(
+    presence: Presence | None = Field(
         None,
-        description="Presence detector (photocell or scanner) across the way of the door. A number means a "
-        "contact that opens on presence, so that a cut wire prevents closing. An induction loop alone does "
-        "not detect people.",
+        description="Presence detector (photocell or scanner) across the way of the door, contact "
+        '"nc": opens on presence, so that a cut wire prevents closing. An induction loop alone does not '
+        "detect people.",
+        examples=[{"input": 4, "contact": "nc"}],
     )
-    entry_side: NormallyOpen | None = Field(
-        None, description="Loop or mat on the entry side: detects an approach."
+    entry_side: AnyContact | None = Field(
+        None,
+        description="Loop or mat on the entry side: detects an approach. Prevents no movement.",
+        examples=[{"input": 2, "contact": "no"}],
     )
-    exit_side: NormallyOpen | None = Field(
-        None, description="Loop or mat on the exit side: detects the end of a passage."
+    exit_side: AnyContact | None = Field(
+        None,
+        description="Loop or mat on the exit side: detects the end of a passage. Prevents no movement.",
+        examples=[{"input": 3, "contact": "no"}],
     )
 
     @model_validator(mode="after")
     def _sees_whom_it_closes_on(self) -> Self:
         if self.close is not None and self.presence is None:
-            raise ValueError(
-                "close needs presence: wire a photocell or scanner to an input, or omit close so that "
-                "the machine's own controller closes"
+            text = (
+                "without presence, close would close on a person; wire a photocell or scanner to an input "
+                "and write it as `presence`, or omit `close` so that the machine's own controller closes"
             )
+            raise_violations(self, [Violation(("close",), text)])
         return self
 
     @property
@@ -101,11 +94,9 @@ class DoorWiring(BaseModel):
         return [relay for relay in (self.open, self.close, self.stop) if relay is not None]
 
     @property
-    def contacts(self) -> Iterator[InputContact]:
-        """All inputs of the door."""
-        for contact in (self.open_limit, self.closed_limit, self.presence, self.entry_side, self.exit_side):
-            if contact is not None:
-                yield contact
+    def inputs(self) -> dict[str, InputContact]:
+        """All wired inputs of the door, by their keys."""
+        return _wired(self, ("open_limit", "closed_limit", "presence", "entry_side", "exit_side"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,28 +129,34 @@ class BarrierSettings(Settings):
         max_length=2,
         description="The boom; or the two doors of a gate in walking order, of which at most one is open.",
     )
-    emergency: int | None = Field(
+    emergency: Emergency | None = Field(
         None,
-        ge=0,
-        description="Input of the fire alarm or emergency button. Its circuit is closed at rest: a cut wire "
-        "counts as an emergency.",
-        examples=[5],
+        description='Fire alarm or emergency button, contact "nc": closed at rest, so that a cut wire counts '
+        "as an emergency.",
+        examples=[{"input": 5, "contact": "nc"}],
     )
     no_emergency_input: bool = Field(
         False,
-        description="There is no emergency input: the alarm reaches only the machine's controller.",
+        description="There is no emergency input: the alarm reaches only the machine's controller. Only for "
+        "one boom that the gateway does not close.",
         examples=[False],
     )
-    key_switch: NormallyOpen | None = Field(
-        None, description="Key switch at the barrier: while it is turned, no command moves the barrier."
-    )
-    controller_ok: NormallyOpen | None = Field(
+    key_switch: KeySwitch | None = Field(
         None,
-        description="Ready contact of the machine's own controller. A number means a contact that is closed "
-        "when ready.",
+        description='Key switch at the barrier, contact "nc": opens when turned. While it is turned, or its '
+        "wire is cut, no command moves the barrier.",
+        examples=[{"input": 6, "contact": "nc"}],
     )
-    local_button: NormallyOpen | None = Field(
-        None, description="Open button at the barrier: an opening after it is not reported as forced."
+    controller_ok: ControllerReady | None = Field(
+        None,
+        description='Ready contact of the machine\'s own controller, contact "no": closed while ready.',
+        examples=[{"input": 7, "contact": "no"}],
+    )
+    local_button: LocalButton | None = Field(
+        None,
+        description='Open button at the barrier, contact "no": closes when pressed. An opening after it is '
+        "not reported as forced.",
+        examples=[{"input": 3, "contact": "no"}],
     )
 
     poll_s: float = Field(
@@ -217,6 +214,13 @@ class BarrierSettings(Settings):
     max_per_minute: int = Field(
         12, ge=1, le=30, description="Highest number of movements per minute.", examples=[12]
     )
+    proof_test_months: int = Field(
+        6,
+        ge=1,
+        le=12,
+        description="Interval of the proof tests, in months; their date is kept, and a due test is reported.",
+        examples=[6],
+    )
     open_in_fault: bool = Field(
         False,
         description="Allows opening while the inputs are not plausible. Closing is never allowed then.",
@@ -230,7 +234,7 @@ class BarrierSettings(Settings):
             raise ValueError("doors: two doors need two different names")
         for what, used in (
             ("relay", [relay for door in self.doors for relay in door.relays]),
-            ("input", [contact.input for contact in self._contacts()]),
+            ("input", [contact.input for _, contact in self.inputs()]),
         ):
             if twice := sorted({number for number in used if used.count(number) > 1}):
                 raise ValueError(f"{what} {twice[0]} is used twice: every {what} has one meaning")
@@ -241,16 +245,60 @@ class BarrierSettings(Settings):
                 if self.emergency is None
                 else "no_emergency_input: there is an emergency input; remove one of the two keys"
             )
+        raise_violations(self, self._violations())
         return self
 
-    def _contacts(self) -> Iterator[InputContact]:
-        for door in self.doors:
-            yield from door.contacts
-        if self.emergency is not None:
-            yield InputContact(input=self.emergency, contact="nc")
-        for contact in (self.key_switch, self.controller_ok, self.local_button):
-            if contact is not None:
-                yield contact
+    def _violations(self) -> Iterator[Violation]:
+        """Find the combinations of settings that are not safe."""
+        if self.no_emergency_input and len(self.doors) == 2:
+            yield Violation(
+                ("no_emergency_input",),
+                "two doors enclose a person, and without an emergency input they would stay interlocked in a "
+                "fire; wire the fire alarm to an input, and write it as `emergency`",
+            )
+        elif self.no_emergency_input and any(door.close is not None for door in self.doors):
+            yield Violation(
+                ("no_emergency_input",),
+                "the gateway would close a barrier that the fire alarm has opened, because it does not "
+                "detect the alarm; wire the alarm to an input, or omit `close`",
+            )
+        if self.open_in_fault and len(self.doors) == 2:
+            yield Violation(
+                ("open_in_fault",),
+                "with inputs that are not plausible, the other door may be open although it reads as closed; "
+                "remove the key: two doors are opened only with reliable inputs",
+            )
+        for index, door in enumerate(self.doors):
+            if door.stop is None and any(other.stop is not None for other in self.doors):
+                yield Violation(
+                    ("doors", index),
+                    "the other door has a stop contact and this one has none, so a stop would leave it "
+                    "moving; wire its stop contact, and write its relay as `stop`",
+                )
+        for limit in ("open_timeout_s", "close_timeout_s"):
+            if self.start_timeout_s >= getattr(self, limit):
+                yield Violation(
+                    ("start_timeout_s",),
+                    f"a movement that starts after {self.start_timeout_s:g} s would start after {limit}, "
+                    f"when it is no longer expected; write less than {limit}, "
+                    f"which is {getattr(self, limit):g}",
+                )
+                break
+        if self.start_timeout_s < 2 * self.poll_s:
+            yield Violation(
+                ("start_timeout_s",),
+                "a movement would count as not started before its limit switch is read twice; write at "
+                f"least {2 * self.poll_s:g}, twice poll_s",
+            )
+
+    def inputs(self) -> Iterator[tuple[tuple[str | int, ...], InputContact]]:
+        """Yield all wired inputs with their keys, in the order of the configuration."""
+        for index, door in enumerate(self.doors):
+            for name, contact in door.inputs.items():
+                yield ("doors", index, name), contact
+        names = ("emergency", "key_switch", "controller_ok", "local_button")
+        for name, contact in _wired(self, names).items():
+            yield (name,), contact
 
     def decode_inputs(self, circuits: Sequence[bool]) -> BarrierInputs:
         """Decode the inputs. `circuits`: True where current flows, by input."""
@@ -269,7 +317,7 @@ class BarrierSettings(Settings):
                 )
                 for door in self.doors
             ),
-            emergency=None if self.emergency is None else not circuits[self.emergency],
+            emergency=says(self.emergency),
             key_switch=says(self.key_switch),
             controller_ok=says(self.controller_ok),
             local_button=says(self.local_button),
@@ -278,7 +326,7 @@ class BarrierSettings(Settings):
     def board_objection(self, board: Board) -> str | None:
         """Return the reason why this barrier must not be wired to that board; None if it may."""
         relays = max(relay for door in self.doors for relay in door.relays)
-        inputs = max(contact.input for contact in self._contacts())
+        inputs = max(contact.input for _, contact in self.inputs())
         if relays >= board.relays:
             return f"relay {relays} is wired, and the board has relays 0 to {board.relays - 1}"
         if inputs >= board.inputs:
@@ -294,3 +342,8 @@ class BarrierSettings(Settings):
                 f"board's watchdog to {MAX_PULSE_S:g} s at most"
             )
         return None
+
+
+def _wired(settings: BaseModel, names: Sequence[str]) -> dict[str, InputContact]:
+    values = ((name, getattr(settings, name)) for name in names)
+    return {name: contact for name, contact in values if isinstance(contact, InputContact)}

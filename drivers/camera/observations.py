@@ -180,7 +180,7 @@ class VehicleDirection(OpenEnum):
 class PlateRead(Observation):
     """A vehicle passed, and a camera read its plate. One vehicle is one event.
 
-    What it read is untrusted: anybody can print anything on a plate.
+    Its text is untrusted: anything can be printed on a plate.
     """
 
     event_type: ClassVar[str] = "plate.read"

@@ -14,7 +14,7 @@ from typing import Protocol
 from PIL import Image
 
 from drivers.camera.commands import ShowPreview, Subject
-from drivers.camera.imaging.image_quality import PIXELS_LIMIT, UndecodableImageError
+from drivers.camera.imaging.image_quality import UndecodableImageError
 from drivers.camera.imaging.jpeg import CameraFrame
 from drivers.command import Invocation
 from drivers.driver import BadFrame, PreviewFrame
@@ -134,11 +134,12 @@ class PreviewSession:
 
 
 def downscale_jpeg(content: bytes, width_px: int) -> bytes:
-    """Scale a JPEG down to at most that width; raises UndecodableImageError. Takes some milliseconds."""
+    """Scale a JPEG that `parse_jpeg` has accepted down to at most that width; raises UndecodableImageError.
+
+    Takes some milliseconds.
+    """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
-            if image.width * image.height > PIXELS_LIMIT:
-                raise UndecodableImageError("too large")
             height_px = max(1, round(image.height * width_px / image.width))
             image.draft("RGB", (width_px, height_px))
             small = image.convert("RGB")

@@ -1,6 +1,7 @@
 """Addresses of devices in a configuration: nodes in /dev, USB ids, and hosts of a network."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
@@ -28,6 +29,54 @@ def node_address(port: str, usb_address: re.Pattern[str] = USB_ADDRESS) -> str:
 NodeAddress = Annotated[str, AfterValidator(node_address)]
 
 
+def canonical_address(address: str, default_port: int | None = None) -> str:
+    """Return one spelling of an address: links in /dev resolved, USB ids in capitals, hosts in lower case.
+
+    `default_port` is that of `tcp://` addresses without one. No name server is queried.
+    """
+    scheme, _, rest = address.partition(":")
+    if scheme.lower() == "usb":
+        ids, serial_number = rest.split(":")[:2], rest.split(":")[2:]
+        return ":".join(["usb", *(part.upper() for part in ids), *serial_number])
+    if scheme.lower() == "tcp":
+        found = re.fullmatch(r"//(\[[^\]]*\]|[^:]*)(?::(\d+))?", rest)
+        if found is not None:
+            host = found[1].strip("[]").lower().rstrip(".")
+            return f"tcp://{_canonical_host(host)}:{int(found[2] or default_port or 0)}"
+    return resolve_links(address) if address.startswith("/") else address
+
+
+def is_same_address(first: str, other: str) -> bool:
+    """Tell whether two canonical addresses can mean one device: `usb:VID:PID` means any serial number."""
+    shorter, longer = sorted((first, other), key=len)
+    return first == other or (
+        shorter.startswith("usb:")
+        and shorter.count(":") == 2
+        and longer.startswith((f"{shorter}:", f"{shorter}@"))
+    )
+
+
+def resolve_links(path: str) -> str:
+    """Return the path without symbolic links."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a null character: the link reports it
+        return path
+
+
+def _canonical_host(host: str) -> str:
+    if is_loopback(host):
+        return "127.0.0.1"
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    mapped = number.ipv4_mapped if isinstance(number, ipaddress.IPv6Address) else None
+    if isinstance(number, ipaddress.IPv6Address) and mapped is None:
+        return f"[{number}]"
+    return str(mapped or number)
+
+
 def is_loopback(host: str) -> bool:
     """Return True if a host is this machine; no name server is queried."""
     if host in ("localhost", "ip6-localhost"):
@@ -36,6 +85,23 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_numeric_host(host: str) -> bool:
+    """Return True if a host needs no name server: an address, or this machine's own name."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return is_loopback(host)
+    return True
+
+
+def found_node(find: Callable[[], str]) -> str | None:
+    """Return the path of a node, or None where `find` raises LinkError because there is none."""
+    try:
+        return find()
+    except LinkError:
+        return None
 
 
 FoundT = TypeVar("FoundT")

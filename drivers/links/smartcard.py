@@ -29,7 +29,7 @@ VIRTUAL = "Virtual PCD"
 """Name prefix of the slots of vsmartcard's virtual reader."""
 
 
-class CardUnavailable(Exception):  # noqa: N818 - an event at the slot, not a fault of anybody
+class CardUnavailable(Exception):  # noqa: N818 - an event at the slot, not a fault
     """The card left the field, or its response is no longer needed."""
 
 

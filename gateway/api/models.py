@@ -62,6 +62,18 @@ class ClaimHolderView(ApiModel):
     since: AwareDatetime = Field(description="Since when.", examples=["2026-11-28T08:15:30Z"])
 
 
+class DeviceTestView(ApiModel):
+    """Last test of one kind at a position."""
+
+    kind: Literal["commissioning", "proof_test"] = Field(description="Kind of test.", examples=["proof_test"])
+    at: AwareDatetime = Field(description="Time of the test.", examples=["2026-11-28T08:15:30Z"])
+    user: str = Field(description="User who recorded it.", examples=["amina"])
+    configuration: str = Field(
+        description="Fingerprint of the tested configuration.", examples=["b0631ee31a237a4d"]
+    )
+    passed: bool = Field(description="Every step passed.", examples=[True])
+
+
 class DeviceView(ApiModel):
     """State of one position."""
 
@@ -107,6 +119,14 @@ class DeviceView(ApiModel):
         None, description="Time at which maintenance ends by itself.", examples=[None]
     )
     counters: CountersHistoryView = Field(CountersHistoryView(), description="Its counters.", examples=[{}])
+    configuration: str = Field(
+        "",
+        description="Fingerprint of the device's present configuration; a test holds for one of them.",
+        examples=["b0631ee31a237a4d"],
+    )
+    tests: tuple[DeviceTestView, ...] = Field(
+        (), description="Last commissioning and last proof test, of devices that move.", examples=[[]]
+    )
     commands: tuple[str, ...] = Field((), description="Verbs of its commands.", examples=[["capture"]])
     check_levels: tuple[str, ...] = Field(
         (), description="Levels of its self-tests.", examples=[["internal"]]

@@ -15,11 +15,13 @@ __all__ = [
     "Maintenance",
     "ManagementOperation",
     "Reason",
+    "RecordTest",
     "ResetCounters",
     "Restart",
     "RevealTrace",
     "RevokeClaim",
     "RpcError",
+    "StepResult",
     "UserRole",
 ]
 
@@ -100,8 +102,43 @@ class RevealTrace(ApiModel):
     )
 
 
+class StepResult(ApiModel):
+    """Result of one step of a commissioning or proof test."""
+
+    name: str = Field(min_length=1, max_length=80, description="Name of the step.", examples=["presence cut"])
+    passed: bool = Field(description="The expected result was seen.", examples=[True])
+
+
+class RecordTest(ApiModel):
+    """Record the protocol of a commissioning or a proof test. It passed if every step did."""
+
+    operation: Literal["record_test"] = "record_test"
+    kind: Literal["commissioning", "proof_test"] = Field(
+        description="Kind of test; a commissioning needs a supervisor.", examples=["proof_test"]
+    )
+    configuration: str = Field(
+        pattern=r"^[0-9a-f]{16}$",
+        description="Fingerprint of the tested configuration; a test of another one is refused.",
+        examples=["b0631ee31a237a4d"],
+    )
+    steps: tuple[StepResult, ...] = Field(
+        min_length=1,
+        max_length=200,
+        description="Result of each step.",
+        examples=[[{"name": "presence cut", "passed": True}]],
+    )
+    reason: Reason = Field(
+        "test at the machine", description="Occasion, without names of persons.", examples=["yearly test"]
+    )
+
+    @property
+    def passed(self) -> bool:
+        """True if every step passed."""
+        return all(step.passed for step in self.steps)
+
+
 ManagementOperation = Annotated[
-    Restart | Maintenance | AcceptDevice | ResetCounters | RevokeClaim | RevealTrace,
+    Restart | Maintenance | AcceptDevice | ResetCounters | RevokeClaim | RevealTrace | RecordTest,
     Field(discriminator="operation"),
 ]
 
@@ -111,6 +148,8 @@ REQUIRED_ROLES: dict[str, UserRole] = {
     "restart": UserRole.TECHNICIAN,
     "maintenance": UserRole.TECHNICIAN,
     "reset_counters": UserRole.TECHNICIAN,
+    "record_test": UserRole.TECHNICIAN,
+    "commissioning": UserRole.SUPERVISOR,
     "accept": UserRole.SUPERVISOR,
     "revoke_claim": UserRole.SUPERVISOR,
     "reveal": UserRole.SUPERVISOR,

@@ -23,6 +23,7 @@ COMMANDS = (
     "restart",
     "maintenance",
     "accept",
+    "barrier",
     "counters",
     "audit",
     "console",

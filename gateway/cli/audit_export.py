@@ -17,6 +17,7 @@ from gateway.cli._lib.api_client import AsJson
 from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, find_audit_dir, verify_or_exit
 from gateway.cli._lib.render_device import local_time
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, console
+from gateway.common.printable import printable
 from gateway.contract.envelope import to_rfc3339
 
 TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -149,4 +150,4 @@ def _table(headings: tuple[str, ...], lines: Iterator[tuple[str, ...]]) -> Table
 
 def _printable(text: str) -> Text:
     """Return text of an audit file, which others may have written, without terminal control characters."""
-    return Text("".join(c if c.isprintable() or c == "\n" else "?" for c in text))
+    return Text(printable(text, keep="\n"))

@@ -16,6 +16,7 @@ from gateway.cli._lib.workstation import (
     KeyFile,
     Login,
     PasswordFile,
+    SigningKey,
     StationName,
     connected_workstation,
     wait_for_retained,
@@ -61,9 +62,10 @@ def release(
     password_file: PasswordFile = None,
     cert: CertFile = None,
     key: KeyFile = None,
+    signing_key: SigningKey = None,
 ) -> None:
     """Release a claim of this station, such as one of a program that ended without releasing it."""
-    _ask(config, position, "release", {}, as_json, Login(station, password_file, cert, key))
+    _ask(config, position, "release", {}, as_json, Login(station, password_file, cert, key, signing_key))
 
 
 @app.command()
@@ -79,10 +81,11 @@ def steal(
     password_file: PasswordFile = None,
     cert: CertFile = None,
     key: KeyFile = None,
+    signing_key: SigningKey = None,
 ) -> None:
     """Steal another station's claim. A role must permit it; exit codes as of `command`."""
     args = {"reason": reason, "lease_s": lease}
-    _ask(config, position, "steal", args, as_json, Login(station, password_file, cert, key))
+    _ask(config, position, "steal", args, as_json, Login(station, password_file, cert, key, signing_key))
 
 
 @app.command(cls=DeviceCommand)

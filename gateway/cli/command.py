@@ -14,8 +14,11 @@ from gateway.cli._lib.workstation import (
     KeyFile,
     Login,
     PasswordFile,
+    SigningKey,
     StationName,
+    VerifyKeys,
     connected_workstation,
+    load_verify_keys,
 )
 from gateway.client import (
     CommandError,
@@ -34,6 +37,11 @@ _NOT_ALLOWED = {
     CommandReason.NOT_PERMITTED,
     CommandReason.UNKNOWN_STATION,
     CommandReason.FOREIGN_AUTHORITY,
+    CommandReason.UNSIGNED,
+    CommandReason.BAD_SIGNATURE,
+    CommandReason.UNKNOWN_KEY,
+    CommandReason.REVOKED_KEY,
+    CommandReason.WRONG_TOPIC,
     "not_authorised",
 }
 _WRONG = {CommandReason.BAD_REQUEST, CommandReason.UNKNOWN_VERB, CommandReason.MALFORMED}
@@ -64,6 +72,8 @@ def command(
     password_file: PasswordFile = None,
     cert: CertFile = None,
     key: KeyFile = None,
+    signing_key: SigningKey = None,
+    verify: VerifyKeys = None,
 ) -> None:
     """Send a command to a device as a station, wait for its end, and show the result.
 
@@ -71,11 +81,12 @@ def command(
     refused for now; 76 result unknown; 77 not permitted.
     """
     post = load_or_fail(config)
-    login = Login(station, password_file, cert, key)
+    login = Login(station, password_file, cert, key, signing_key)
+    keys = load_verify_keys(verify)
     arguments = _arguments(arg or [], args)
 
     async def ask() -> CommandResult[Any]:
-        async with connected_workstation(post, [position], login) as workstation:
+        async with connected_workstation(post, [position], login, verify=keys) as workstation:
             return await workstation.command(
                 position, verb, arguments, expires_s=expires, timeout_s=timeout, transaction=transaction
             )
@@ -105,12 +116,14 @@ def run_and_print(post: Post, login: Login, position: str, verb: str, ask: Any, 
             "state": "done",
             "cmd_id": answer.cmd_id,
             "transaction": answer.transaction,
+            "verified": answer.is_verified,
             "result": result,
         }
         typer.echo(json.dumps(fields))
         return
+    unverified = "" if answer.is_verified else " (unverified)"
     facts = " ".join(f"{name}={value}" for name, value in result.items() if value is not None)
-    console.print(f"{position} {verb}: done {facts}".rstrip(), markup=False, soft_wrap=True)
+    console.print(f"{position} {verb}: done {facts}".rstrip() + unverified, markup=False, soft_wrap=True)
 
 
 def exit_code_of(error: CommandError) -> int:

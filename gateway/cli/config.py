@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 
+from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.installation import how_to_install
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, exit_with
@@ -32,12 +34,37 @@ def check(config: ConfigFile = DEFAULT_CONFIG) -> None:
         )
     if missing_lines := list(_missing(post)):
         exit_with("\n".join(f"{config}: {line}" for line in missing_lines), os.EX_UNAVAILABLE)
+    for position, device in post.devices.items():
+        if isinstance(device.settings, BoardBarrierSettings):
+            _check_barrier(config, str(position), device.settings)
     console.print(
         f"{config}: {post.gateway.site}/{post.gateway.name} ({post.gateway.profile}), "
         f"{len(post.devices)} device{'s' if len(post.devices) != 1 else ''}: no errors",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _check_barrier(config: Path, position: str, settings: BoardBarrierSettings) -> None:
+    """Refuse an unsafe barrier, and print what the gateway leaves to the machine's own controller."""
+    from drivers.barrier.safety.case import build_case, name_of
+
+    case = build_case(settings)
+    for fault in case.wires:
+        if fault.unsafe_commands:
+            exit_with(
+                f'{config}: device "{position}": {name_of(settings, fault.key)}: with its wire cut, '
+                f"{' and '.join(fault.unsafe_commands)} would be permitted\n"
+                "    wire another contact; every fault of this barrier: borderpost barrier case "
+                f"{config} {position}",
+                EX_CONFIG,
+            )
+    lines = [f'device "{position}" leaves to the machine\'s own controller:']
+    lines += [f"    - {item}" for item in case.rests_on_machine]
+    lines.append(
+        f"    all faults, to print and sign: borderpost barrier case {config} {position} --html FILE"
+    )
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def _missing(post: Post) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 import typer
 
-from gateway.cli._lib.api_client import load_view
+from gateway.cli._lib.api_client import load_view, request_findings
 from gateway.cli._lib.render_findings import AsJson, print_findings
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
 from gateway.diagnostics.doctor import run_doctor
+from gateway.state_dir import is_forbidden
 
 
 def doctor(
@@ -17,5 +18,9 @@ def doctor(
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
-    view, _ = load_view(config)
-    print_findings(run_doctor(config, view), everything=everything, as_json=as_json)
+    if is_forbidden(config):  # the gateway may read it, and runs the checks
+        findings = request_findings(config, "doctor")
+    else:
+        view, _ = load_view(config)
+        findings = run_doctor(config, view)
+    print_findings(findings, everything=everything, as_json=as_json)

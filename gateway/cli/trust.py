@@ -1,7 +1,8 @@
-"""`borderpost trust`: the post's own certificate authority, its principals, and their rights."""
+"""`borderpost trust`: the post's own certificate authority, its principals, their rights, and their keys."""
 
 import json
 import os
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +12,14 @@ import typer
 
 from gateway.cli._lib.terminal import console, exit_with
 from gateway.config import ConfigError
+from gateway.config.public_keys import format_public_key, key_id
+from gateway.pki.acl import GENERATED_HEADER
 from gateway.pki.ca import CertificateAuthority, NoPassphraseError
 from gateway.pki.inventory import Deployment, load_deployment
-from gateway.pki.keys import UnusableKeyError
+from gateway.pki.keys import UnusableKeyError, make_station_key, read_public_key
+from gateway.pki.role_keys import KeyChangeError, StationKeyRecord
+from gateway.pki.role_keys import enrol as enrol_in_file
+from gateway.pki.role_keys import revoke as revoke_in_file
 from gateway.pki.store import (
     RENEW_BEFORE,
     CertificateRecord,
@@ -49,6 +55,10 @@ Broker = Annotated[
 ]
 Days = Annotated[int, typer.Option(min=1, max=1825, help="Lifetime of certificates in days.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+RolesOption = Annotated[
+    Path | None,
+    typer.Option("--roles", help="Role file of a post without an authority, which is changed in place."),
+]
 
 DEFAULT_DESCRIPTION = Path("/etc/borderpost/trust.toml")
 DEFAULT_STORE_DIR = Path("/etc/borderpost/authority")
@@ -148,9 +158,9 @@ def revoke(
     broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke all certificates of a principal, and remove its rights at the broker and the gateways.
+    """Revoke all certificates and keys of a principal, and its rights at the broker and the gateways.
 
-    `borderpost trust renew NAME` issues a new certificate.
+    `borderpost trust renew NAME` issues a new certificate; a new key is enrolled with `trust enrol`.
     """
     deployment, kept = _load_deployment(description), _opened(folder)
     authority = _authority(kept, passphrase_file)
@@ -167,6 +177,101 @@ def revoke(
     if not as_json:
         there = "" if broker else f"{folder}/broker to the broker, and "
         _print(f"Copy {there}roles.toml to the gateways. {RELOAD_HINT}")
+
+
+@app.command()
+def key(
+    file: Annotated[Path, typer.Argument(help="New file of the private key; it stays at the station.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make the key with which a station signs its commands, at the station, and show its public half.
+
+    A browser makes its own: enrol what `crypto.subtle.exportKey("jwk", publicKey)` returns.
+    """
+    try:
+        public = make_station_key(file).public_key()
+    except FileExistsError:
+        exit_with(f"{file} exists already and is not overwritten", os.EX_CANTCREAT)
+    except OSError as error:
+        _unwritable(file, error)
+    if as_json:
+        typer.echo(json.dumps({"kid": key_id(public), "public_key": format_public_key(public)}))
+        return
+    _print(f"id          {key_id(public)}")
+    _print(f"public key  {format_public_key(public)}")
+    _print(f"Enrol it at the post: borderpost trust enrol STATION {format_public_key(public)}")
+
+
+@app.command()
+def enrol(
+    station: Annotated[str, typer.Argument(help="Station whose commands are signed with the key.")],
+    public_key: Annotated[
+        str,
+        typer.Argument(help="Its public key: the line of `trust key`, or a file (PEM, JWK), or -."),
+    ],
+    roles: RolesOption = None,
+    description: Description = DEFAULT_DESCRIPTION,
+    folder: Folder = DEFAULT_STORE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol the public key of a station: the gateways then obey commands that are signed with it."""
+    try:
+        record = StationKeyRecord.of(station, read_public_key(*_key_content(public_key)))
+        if roles is not None:
+            _require_own_file(roles)
+            enrol_in_file(roles, record)
+            written = [str(roles)]
+        else:
+            deployment, kept = _load_deployment(description), _opened(folder)
+            principal = deployment.principals.get(station)
+            if principal is None or principal.kind not in ("station", "supervisor"):
+                commanding = [
+                    name
+                    for name, each in deployment.principals.items()
+                    if each.kind in ("station", "supervisor")
+                ]
+                exit_with(
+                    f"{description} has no station {station}\n    it has {', '.join(commanding)}", os.EX_USAGE
+                )
+            kept.enrol_station_key(record)
+            written = [str(folder / file) for file in kept.write_role_files(deployment)]
+    except (KeyChangeError, UnusableKeyError) as error:
+        exit_with(str(error), os.EX_DATAERR)
+    except ConfigError as error:
+        exit_with(str(error), error.exit_code)
+    except OSError as error:
+        _unwritable(roles or folder, error)
+    _print_key_change("enrolled", record.kid, station, written, as_json=as_json)
+
+
+@app.command("revoke-key")
+def revoke_key(
+    kid: Annotated[str, typer.Argument(metavar="KEY_ID", help="Id of the key.")],
+    why: Annotated[
+        Literal["lost", "left", "replaced"],
+        typer.Option(help="Key lost, person left, or key replaced."),
+    ] = "lost",
+    roles: RolesOption = None,
+    description: Description = DEFAULT_DESCRIPTION,
+    folder: Folder = DEFAULT_STORE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a station's key: commands that are signed with it are refused, and recorded as such."""
+    try:
+        if roles is not None:
+            _require_own_file(roles)
+            station, written = revoke_in_file(roles, kid, why), [str(roles)]
+        else:
+            deployment, kept = _load_deployment(description), _opened(folder)
+            station = kept.revoke_station_key(kid, why)
+            written = [str(folder / file) for file in kept.write_role_files(deployment)]
+    except KeyChangeError as error:
+        exit_with(str(error), os.EX_DATAERR)
+    except ConfigError as error:
+        exit_with(str(error), error.exit_code)
+    except OSError as error:
+        _unwritable(roles or folder, error)
+    _print_key_change("revoked", kid, station, written, as_json=as_json)
 
 
 @app.command()
@@ -192,16 +297,48 @@ def show(
     if as_json:
         content: dict[str, Any] = {
             "certificates": [entry.to_json() for entry in kept.current_certificates().values()],
+            "station_keys": [each.to_json() for each in kept.station_keys],
             "findings": [finding.model_dump(mode="json") for finding in wrong],
         }
         typer.echo(json.dumps(content, ensure_ascii=False))
     else:
         for entry in kept.current_certificates().values():
             _print(_line(entry))
+        for each in kept.station_keys:
+            how = f"revoked ({each.revoked})" if each.revoked else "enrolled"
+            _print(f"{each.station:<24} {'key':<11} {how}  {each.kid}")
         for finding in wrong:
             _print(f"{finding.severity}: {finding.text}")
             _print(f"    {finding.how}")
     raise typer.Exit(os.EX_DATAERR if any(finding.severity == "error" for finding in wrong) else os.EX_OK)
+
+
+def _key_content(public_key: str) -> tuple[bytes, str]:
+    """Return a public key and the name of its source; raises OSError."""
+    if public_key == "-":
+        return sys.stdin.buffer.read(), "standard input"
+    file = Path(public_key)
+    if len(public_key) < 256 and file.is_file():
+        return file.read_bytes(), public_key
+    return public_key.encode(), "the argument"
+
+
+def _require_own_file(roles: Path) -> None:
+    """End for a role file that `trust` makes: the next `renew` would undo the change."""
+    if roles.read_text("utf-8", "replace").startswith(GENERATED_HEADER):
+        exit_with(
+            f"{roles} is made from the authority, which would undo the change\n"
+            "    leave --roles out on the machine of the authority, and copy the role file again",
+            os.EX_USAGE,
+        )
+
+
+def _print_key_change(did: str, kid: str, station: str, written: list[str], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({did: {"kid": kid, "station": station}, "files": written}))
+        return
+    _print(f"{did} {kid} of {station} in {', '.join(written)}")
+    _print("At each gateway, with that role file in place: sudo systemctl reload borderpost")
 
 
 def _hand_over(folder: CertificateStore, broker: Path | None) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,11 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.render_event import event_json, event_line, status_line
-from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, errors, exit_with, print_line
-from gateway.cli._lib.workstation import make_workstation, remedy
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, errors, print_line
+from gateway.cli._lib.workstation import VerifyKeys, load_verify_keys, make_workstation, remedy
 from gateway.client import ConnectionProblem, ReceivedEvent, RejectedMessage
 from gateway.config import Post
-from gateway.pki.keys import UnusableKeyError, load_public_key
 
 
 def watch(
@@ -24,37 +21,37 @@ def watch(
         list[str] | None, typer.Option("--position", "-p", help="Only this position; may be repeated.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one CloudEvent per line only.")] = False,
-    verify: Annotated[
-        list[Path] | None,
-        typer.Option("--verify", help="The gateway's public signing key (signing.pub); may be repeated."),
-    ] = None,
+    verify: VerifyKeys = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show personal data of live travellers in full.")
     ] = False,
 ) -> None:
     """Show events and device states as they arrive, until Ctrl-C.
 
-    With --verify, only events signed by the gateway are shown; others are named on standard error.
+    With --verify, only what the gateway signed is shown; the rest is named on standard error. Without it,
+    nothing is verified: whoever has the broker may have invented it.
 
     Names and numbers of simulated travellers are shown; those of live ones only with --reveal.
     """
     post = load_or_fail(config)
-    try:
-        keys = [load_public_key(file) for file in verify or ()]
-    except (UnusableKeyError, OSError) as error:
-        exit_with(f"the public key cannot be used: {error}", os.EX_NOINPUT)
+    keys = load_verify_keys(verify)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_watch(post, position, keys, as_json=json, reveal=reveal))
 
 
 async def _watch(
-    post: Post, positions: list[str] | None, keys: list[Ed25519PublicKey], *, as_json: bool, reveal: bool
+    post: Post,
+    positions: list[str] | None,
+    keys: list[Ed25519PublicKey] | None,
+    *,
+    as_json: bool,
+    reveal: bool,
 ) -> None:
     def problem(met: ConnectionProblem) -> None:
         errors.print(f"{met.text}\n    {remedy(post, met.how)}", markup=False, soft_wrap=True)
 
     async with make_workstation(
-        post, positions, verify=keys or None, on_refused=_refused, on_problem=problem
+        post, positions, verify=keys, on_refused=_refused, on_problem=problem
     ) as workstation:
         async for item in workstation.events_and_status():
             if isinstance(item, ReceivedEvent):
@@ -67,9 +64,11 @@ async def _watch(
 
 
 def _refused(refused: RejectedMessage) -> None:
-    what = f"image {refused.role} of event" if refused.role is not None else "event"
+    name = refused.event_id or "without a name"
+    what = f"event {name}" if refused.kind == "event" else refused.kind
+    what = f"image {refused.role} of {what}" if refused.role is not None else what
     errors.print(
-        f"REFUSED {refused.position}: {what} {refused.event_id or 'without a name'}: {refused.text}",
+        f"REFUSED {refused.position}: {what}: {refused.text}",
         markup=False,
         soft_wrap=True,
     )

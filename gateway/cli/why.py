@@ -1,9 +1,10 @@
 """`borderpost why`: explain why a device does not read."""
 
-from gateway.cli._lib.api_client import load_view
+from gateway.cli._lib.api_client import device_path, load_view, request_findings
 from gateway.cli._lib.arguments import OneDevice, PostFile
 from gateway.cli._lib.render_findings import AsJson, print_findings
 from gateway.diagnostics.why import explain_device
+from gateway.state_dir import is_forbidden
 
 
 def why(
@@ -15,7 +16,9 @@ def why(
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
-    view, events = load_view(config)
-    print_findings(
-        explain_device(config, position, view, events.get(position, ())), everything=True, as_json=as_json
-    )
+    if is_forbidden(config):  # the gateway may read it, and runs the checks
+        findings = request_findings(config, device_path(position, "/why"))
+    else:
+        view, events = load_view(config)
+        findings = explain_device(config, position, view, events.get(position, ()))
+    print_findings(findings, everything=True, as_json=as_json)

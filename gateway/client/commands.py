@@ -1,11 +1,11 @@
-"""Commands of a workstation: numbering, sending, and matching of answers."""
+"""Commands of a workstation: numbering, signing, sending, and matching of answers."""
 
 import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import aiomqtt
 from pydantic import ValidationError
@@ -18,10 +18,15 @@ from gateway.contract.commands import (
     CommandMessage,
     CommandState,
     command_name,
+    request_digest,
+    signed_bytes,
 )
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.registry import COMMANDS
 from gateway.contract.topics import ROOT, Position, SiteTopics
+
+if TYPE_CHECKING:
+    from gateway.pki.jws import Signer
 
 _DONE = {kind.name: kind.done for kind in COMMANDS}
 ResultT = TypeVar("ResultT")
@@ -37,6 +42,8 @@ class CommandResult(Generic[ResultT]):
     """Transaction that the events of this command carry."""
     result: ResultT
     """The model of this command's result where this version has one, else its plain JSON."""
+    is_verified: bool = False
+    """True if the gateway signed this answer; always False without `verify`."""
 
 
 class CommandError(Exception):
@@ -52,7 +59,7 @@ class CommandError(Exception):
 
 
 class CommandNotSent(CommandError):  # noqa: N818 - an answer, not a fault
-    """It never reached a gateway: nothing has begun."""
+    """The command never reached a gateway: nothing has begun."""
 
 
 class CommandRejected(CommandError):  # noqa: N818
@@ -60,11 +67,11 @@ class CommandRejected(CommandError):  # noqa: N818
 
 
 class CommandFailed(CommandError):  # noqa: N818
-    """It was begun and not completed: something may have moved."""
+    """The command was begun and not completed: something may have moved."""
 
 
 class CommandUnanswered(CommandError):  # noqa: N818
-    """Its outcome is unknown: it may have been done."""
+    """The outcome of the command is unknown: it may have been done."""
 
 
 @dataclass(slots=True)
@@ -72,12 +79,15 @@ class _PendingCommand:
     """A command without a final answer yet."""
 
     session: str
+    digest: str
     answer: asyncio.Future[CommandAnswer]
     is_accepted: bool = False
+    is_altered: bool = False
+    """True if the gateway refused a changed copy of it."""
 
 
-Publish = Callable[[str, bytes, int], Awaitable[int]]
-"""Function that publishes on a topic, with an expiry in seconds.
+Publish = Callable[[str, bytes, int, str | None], Awaitable[int]]
+"""Function that publishes on a topic, with an expiry in seconds and a signature.
 
 Returns the broker's reason code; raises MqttError, OSError.
 """
@@ -117,8 +127,11 @@ class CommandingStation(Protocol):
 class CommandSender:
     """Commands of one station. Sequence numbers follow the wall clock, so they increase over a restart."""
 
-    def __init__(self, site: str, station: str | None, root: str = ROOT) -> None:
+    def __init__(
+        self, site: str, station: str | None, root: str = ROOT, signer: "Signer | None" = None
+    ) -> None:
         self.station = station
+        self._signer = signer
         self._topics = SiteTopics(site, "", root)
         self._pending: dict[str, _PendingCommand] = {}
         self._last_command_seq = 0
@@ -134,8 +147,12 @@ class CommandSender:
         expires_s: int,
         timeout_s: float,
         transaction: str | None,
+        fresh: str | None = None,
     ) -> CommandAnswer:
-        """Send one command and wait for its end; raises CommandNotSent, CommandUnanswered."""
+        """Send one command and wait for its end; raises CommandNotSent, CommandUnanswered.
+
+        `fresh`: the gateway's newest token, for a signed command.
+        """
         if self.station is None:
             raise ValueError("only a workstation with a station's name can send commands: give `station`")
         args = (
@@ -150,30 +167,42 @@ class CommandSender:
             command_seq=self._next_command_seq(),
             args=dict(args or {}),
             transaction=transaction,
+            fresh=fresh,
         )
-        asked = self._pending[cmd_id] = _PendingCommand(session, asyncio.get_running_loop().create_future())
         topic = self._topics.command(position, verb, self.station)
         payload = message.model_dump_json(exclude_none=True).encode()
+        jws = self._signer.sign(signed_bytes(topic, payload)) if self._signer is not None else None
+        asked = self._pending[cmd_id] = _PendingCommand(
+            session, request_digest(topic, payload, jws), asyncio.get_running_loop().create_future()
+        )
         try:
             async with asyncio.timeout(timeout_s):
-                _raise_for_code(await publish(topic, payload, expires_s), cmd_id)
+                _raise_for_code(await publish(topic, payload, expires_s, jws), cmd_id)
                 return await asked.answer
         except TimeoutError:
             said = "It was accepted, but there was" if asked.is_accepted else "There was"
-            raise _unanswered(cmd_id, f"{said} no answer within {timeout_s:g} seconds.") from None
+            altered = " A copy that was changed on its way was refused." if asked.is_altered else ""
+            raise _unanswered(cmd_id, f"{said} no answer within {timeout_s:g} seconds.{altered}") from None
         except (aiomqtt.MqttError, OSError):
             raise _unanswered(cmd_id, "The connection to the broker was lost.") from None
         finally:
             del self._pending[cmd_id]
 
-    def on_answer(self, payload: bytes) -> None:
-        """Take an answer; raises ValidationError when it is not valid."""
+    def on_answer(self, payload: bytes, *, is_verified: bool = False) -> None:
+        """Take an answer; raises ValidationError when it is not valid.
+
+        `is_verified`: the gateway signed it. Then it is used only if it answers exactly what was sent: a
+        refusal of a changed copy must not pass for the refusal of the command.
+        """
         answer = CommandAnswer.model_validate_json(payload, extra="ignore")
-        if answer.last_command_seq is not None:
-            self._last_command_seq = max(self._last_command_seq, answer.last_command_seq)
         asked = self._pending.get(answer.cmd_id or "")
         if asked is None:
             return
+        if is_verified and answer.request_sha256 != asked.digest:
+            asked.is_altered = True
+            return
+        if answer.last_command_seq is not None:
+            self._last_command_seq = max(self._last_command_seq, answer.last_command_seq)
         if answer.state is CommandState.ACCEPTED:
             asked.is_accepted = True
         elif not asked.answer.done():
@@ -191,7 +220,12 @@ class CommandSender:
 
 
 def to_result(
-    answer: CommandAnswer, family: str, verb: str, done: type[CommandOutput] | None
+    answer: CommandAnswer,
+    family: str,
+    verb: str,
+    done: type[CommandOutput] | None,
+    *,
+    is_verified: bool = False,
 ) -> CommandResult[Any]:
     """Return the result of a command that was done; else raises CommandRejected or CommandFailed."""
     cmd_id = answer.cmd_id or ""
@@ -203,7 +237,7 @@ def to_result(
                 result = said if model is None else model.model_validate(said, extra="ignore")
             except ValidationError:
                 result = said
-            return CommandResult(cmd_id, answer.transaction, result)
+            return CommandResult(cmd_id, answer.transaction, result, is_verified)
         case CommandState.REJECTED | CommandState.EXPIRED:
             raise CommandRejected(cmd_id, answer.reason or CommandReason.UNKNOWN, answer.text, answer.how)
         case CommandState.FAILED:
@@ -225,20 +259,30 @@ def unreachable(
         return CommandNotSent(
             "", "no_device", f"No device is known at {position}.", "Compare with the post's file."
         )
+    return _no_gateway("")
+
+
+def _no_gateway(cmd_id: str) -> CommandNotSent:
     return CommandNotSent(
-        "", "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+        cmd_id, "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+    )
+
+
+def no_token() -> CommandNotSent:
+    """Make the error of a signed command for which the gateway sent no token in time."""
+    return CommandNotSent(
+        "",
+        "no_token",
+        "The gateway sent no token in time, and a signed command must name a fresh one.",
+        "Check that the broker's access list lets this station read `_gw/+/fresh`, and that it is not late.",
     )
 
 
 def _raise_for_code(code: int, cmd_id: str) -> None:
     """Raise CommandNotSent for a reason code with which the broker refused a command."""
     if code == NO_SUBSCRIBERS:
-        raise CommandNotSent(
-            cmd_id,
-            "no_gateway",
-            "No gateway is subscribed at this broker.",
-            "Start the gateway, or wait until it is back.",
-        )
+        # It ended just now: its state at the broker does not show it yet.
+        raise _no_gateway(cmd_id)
     if code >= 0x80:
         raise CommandNotSent(
             cmd_id,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import Callable
 from typing import Any, Self
@@ -11,10 +12,12 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from gateway.contract.commands import EXPIRY_LIMIT_S
+from gateway.contract.commands import EXPIRY_LIMIT_S, SIGNATURE_PROPERTY
 
 NO_SUBSCRIBERS, NOT_AUTHORISED = 0x10, 0x87  # MQTT 5, section 2.4
 RECEIVE_MAXIMUM = 20
+MAX_PACKET_BYTES = 9_437_184
+"""Upper bound on an incoming packet: the largest image (8 MiB) and its topic, as at the post's broker."""
 
 
 def socket_options() -> list[tuple[int, int, int]]:
@@ -35,7 +38,15 @@ def connect_properties(session_s: int) -> Properties:
     properties = Properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = session_s
     properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    properties.MaximumPacketSize = MAX_PACKET_BYTES
     return properties
+
+
+def _receive_limited(receive: Callable[[int], bytes], size: int) -> bytes:
+    """Read at most `size` bytes, the rest of a packet; raises ConnectionError where that is too large."""
+    if size > MAX_PACKET_BYTES:
+        raise ConnectionError(f"the broker sent a packet of {size} bytes")
+    return receive(size)
 
 
 class Connection(aiomqtt.Client):
@@ -51,6 +62,9 @@ class Connection(aiomqtt.Client):
         self._on_message_callback = on_message
         self._pending_acks: dict[int, asyncio.Future[int]] = {}
         self._is_closed = False
+        # paho 2.2 reads the rest of a packet by the length in the packet, and has no limit of its own.
+        inner: Any = self._client
+        inner._sock_recv = functools.partial(_receive_limited, inner._sock_recv)  # noqa: SLF001
 
     async def __aenter__(self) -> Self:
         """Connect; raises MqttError."""
@@ -92,14 +106,16 @@ class Connection(aiomqtt.Client):
     def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         self._on_message_callback(message)
 
-    async def send(self, topic: str, payload: bytes, expires_s: int) -> int:
-        """Publish with QoS 1; returns the broker's reason code.
+    async def send(self, topic: str, payload: bytes, expires_s: int, jws: str | None = None) -> int:
+        """Publish with QoS 1, and a signature; returns the broker's reason code.
 
         Raises MqttError when the connection is lost first.
         """
         properties = Properties(PacketTypes.PUBLISH)
         properties.MessageExpiryInterval = expires_s
         properties.ContentType = "application/json"
+        if jws is not None:
+            properties.UserProperty = (SIGNATURE_PROPERTY, jws)
         info = self._client.publish(topic, payload, qos=1, properties=properties)
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")

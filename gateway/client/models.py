@@ -48,6 +48,8 @@ class DeviceStatus:
     """False: its gateway is offline, so `state` is outdated."""
     claim: DeviceClaim | None = None
     """Claim of the device; None without one, or when none is known."""
+    is_verified: bool = False
+    """True if its gateway signed the state, and it is the newest; always False without `verify`."""
 
     @property
     def is_online(self) -> bool:
@@ -76,6 +78,8 @@ class LastValue:
     message: LastValueMessage[Any]
     data: Observation | dict[str, Any]
     """The typed model where this version has one for the event type, else its plain JSON."""
+    is_verified: bool = False
+    """True if its gateway signed it, and it is the newest; always False without `verify`."""
 
     @property
     def is_simulated(self) -> bool:
@@ -85,7 +89,7 @@ class LastValue:
 
 @dataclass(frozen=True, slots=True)
 class RejectedMessage:
-    """An event, or one of its images, without a valid signature of the gateway."""
+    """An event, an image, a retained message or an answer without a valid signature of the gateway."""
 
     position: Position
     event_id: str | None
@@ -93,7 +97,9 @@ class RejectedMessage:
     role: str | None
     """Role of the image; None: the event itself."""
     text: str
-    """Reason of the rejection, without content of the event."""
+    """Reason of the rejection, without content of the message."""
+    kind: str = "event"
+    """Level of its topic below the device, such as `state`, `now` or `rsp`; `event` also for images."""
 
 
 @dataclass

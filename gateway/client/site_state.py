@@ -1,6 +1,7 @@
 """Retained messages of a site: gateway states; state, description, claim and last values of its devices."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from gateway.client.models import DeviceStatus, LastValue, to_model
@@ -13,11 +14,19 @@ from gateway.contract.topics import Position
 class SiteState:
     """Newest retained message of each kind. Every method that takes a payload raises ValidationError."""
 
-    def __init__(self, on_status_changed: Callable[[DeviceStatus], None]) -> None:
+    def __init__(
+        self,
+        on_status_changed: Callable[[DeviceStatus], None],
+        is_current: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`is_current`: tells whether the message of a topic is signed and the newest; None: not verified."""
+        self._is_current = is_current
         self.gateways: dict[str, GatewayState] = {}
         self._on_status_changed = on_status_changed
         self._sessions: dict[str, bool] = {}
         """Sessions of gateways, and whether each is alive."""
+        self._connections: dict[str, str | None] = {}
+        """Connection of each gateway's last birth."""
         self._states: dict[Position, DeviceState] = {}
         self._descriptions: dict[Position, DeviceDescription] = {}
         self._last_values: dict[tuple[Position, str], LastValue] = {}
@@ -37,18 +46,23 @@ class SiteState:
         """Return the status of the device at a position."""
         state = self._states.get(position)
         claim = self._claims.get(position)
+        is_online = state is not None and self._is_usable(state.session, f"{position}/state")
+        has_claim = claim is not None and self._is_usable(claim.session, f"{position}/claim")
         return DeviceStatus(
             position,
             state,
             self._descriptions.get(position),
-            gateway_online=state is not None and self._is_alive(state.session),
-            claim=claim if claim is not None and self._is_alive(claim.session) else None,
+            gateway_online=is_online,
+            claim=claim if has_claim else None,
+            is_verified=is_online and self._is_current is not None,
         )
 
     def last_value(self, position: Position, event_type: str) -> LastValue | None:
         """Return the last value of an event type; None when there is none of a living session."""
         found = self._last_values.get((position, event_type))
-        return found if found is not None and self._is_alive(found.message.session) else None
+        if found is None or not self._is_usable(found.message.session, f"{position}/now/{event_type}"):
+            return None
+        return found if self._is_current is None else replace(found, is_verified=True)
 
     def ended_sessions(self) -> Iterator[str]:
         """Yield every session that is known to be over."""
@@ -59,16 +73,26 @@ class SiteState:
         self._last_values.clear()
         self._claims.clear()
 
-    def on_gateway(self, gateway: str, payload: bytes) -> bool:
+    def on_gateway(self, gateway: str, payload: bytes, connection: str | None = None) -> bool:
         """Take a birth or a death of a gateway; returns False for one that changes nothing.
 
-        A death of another session than the living one is outdated and changes nothing.
+        A death of another session than the living one is outdated and changes nothing; so is one of another
+        connection than that of the last birth (`CONNECTION_PROPERTY`).
         """
         if not payload:
             self.gateways.pop(gateway, None)
             return False
         state = GatewayState.model_validate_json(payload, extra="ignore")
         before = self.gateways.get(gateway)
+        if state.online:
+            self._connections[gateway] = connection
+        elif (
+            before is not None
+            and before.session == state.session
+            and connection is not None
+            and self._connections.get(gateway, connection) != connection
+        ):
+            return False
         if state.online and before is not None and before.session != state.session:
             self._sessions[before.session] = False
         self._sessions[state.session] = state.online
@@ -114,8 +138,26 @@ class SiteState:
         else:
             self._last_values.pop((position, event_type), None)
 
-    def _is_alive(self, session: str) -> bool:
-        return self._sessions.get(session, False)
+    def is_superseded(self, gateway: str, session: str) -> bool:
+        """Tell whether a session is over and a gateway has another one."""
+        known = self.gateways.get(gateway)
+        return known is not None and known.session != session and self._sessions.get(session) is False
+
+    def revive(self, gateway: str, session: str) -> None:
+        """Take the newest session of a gateway as alive again: its gateway has proved that it is."""
+        known = self.gateways.get(gateway)
+        if known is not None and known.session == session and not known.online:
+            self._sessions[session] = True
+            self.gateways[gateway] = known.model_copy(update={"online": True})
+
+    def report_all(self) -> None:
+        """Report the status of every device whose status has changed."""
+        for position in self._states:
+            self._report_status(position)
+
+    def _is_usable(self, session: str, name: str) -> bool:
+        is_alive = self._sessions.get(session, False)
+        return is_alive and (self._is_current is None or self._is_current(name))
 
     def _report_status(self, position: Position) -> None:
         """Report a device's status, unless it equals the one reported last."""

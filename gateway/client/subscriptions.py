@@ -23,5 +23,6 @@ def subscriptions(
         topics += [(f"rsp/{station}", 1), (f"preview/{station}", PREVIEW_QOS)]
     return [
         (f"{root}/{site}/_gw/+/state", 1),
+        (f"{root}/{site}/_gw/+/fresh", 1),
         *((f"{root}/{site}/{device}/{topic}", qos) for device in devices for topic, qos in topics),
     ]

@@ -1,19 +1,67 @@
-"""Verification of signatures: each event must be signed by its gateway, for its position."""
+"""Verification of signatures: each message must be signed by its gateway, for its topic."""
 
 import json
 from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.observation import Observation
+from gateway.client.freshness import Freshness, HeldMessage
 from gateway.client.models import DiscardCounts, ReceivedEvent, RejectedMessage
 from gateway.contract.topics import Position
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
+from gateway.pki.statements import StatementVerifier
 
 log = structlog.get_logger()
+
+
+UserProperties: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class StatementCheck:
+    """Check of retained messages, tokens and answers; what is not signed is counted and reported."""
+
+    def __init__(
+        self,
+        keys: Iterable[Ed25519PublicKey],
+        prefix: str,
+        freshness: Freshness,
+        reject: Callable[[RejectedMessage], None],
+    ) -> None:
+        """`prefix`: root and site of all topics, with a slash at its end."""
+        self._verifier = StatementVerifier(keys)
+        self._prefix = prefix
+        self._freshness = freshness
+        self._reject = reject
+
+    def accepts_retained(self, topic: str, position: Position, body: bytes, user: UserProperties) -> bool:
+        """Tell whether a retained message is signed, and no older than the one in use."""
+        name = topic.removeprefix(self._prefix)
+        try:
+            order = self._verifier.check_retained(topic, body, user)
+            if body and _string_field(body, "session") != order.session:
+                raise InvalidSignatureError("it names another session than its order")
+            if not self._freshness.hold(name, HeldMessage(order.session, order.number, order.key)):
+                raise InvalidSignatureError("it is older than the message in use")
+        except InvalidSignatureError as error:
+            self._report(topic, position, str(error))
+            return False
+        return True
+
+    def key_of(self, topic: str, position: Position, body: bytes, user: UserProperties) -> str | None:
+        """Return the id of the key that signed a token or an answer; None if there is none."""
+        try:
+            return self._verifier.check(topic, body, user)
+        except InvalidSignatureError as error:
+            self._report(topic, position, str(error))
+            return None
+
+    def _report(self, topic: str, position: Position, text: str) -> None:
+        kind = topic.removeprefix(self._prefix).split("/")[2]
+        self._reject(RejectedMessage(position, None, None, text, kind))
 
 
 class SignatureVerifier:
@@ -38,15 +86,13 @@ class SignatureVerifier:
                 raise InvalidSignatureError("it is not signed")
             self._verifier.check(payload, jws)
         except (InvalidSignatureError, UnknownSignerError) as error:
-            self._reject(RejectedMessage(position, _id(payload), None, str(error)))
+            self.reject(RejectedMessage(position, _id(payload), None, str(error)))
             return False
         # A signature for one device is not valid at the topic of another.
         source = _string_field(payload, "source") or ""
         gateway, _, there = source.removeprefix(self._source).partition("/")
         if not source.startswith(self._source) or not gateway or there != str(position):
-            self._reject(
-                RejectedMessage(position, _id(payload), None, "it was published at another position")
-            )
+            self.reject(RejectedMessage(position, _id(payload), None, "it was published at another position"))
             return False
         return True
 
@@ -59,12 +105,15 @@ class SignatureVerifier:
                 kept[role] = content
             else:
                 text = "its hash is not the one in the event"
-                self._reject(RejectedMessage(received.position, received.envelope.id, role, text))
+                self.reject(RejectedMessage(received.position, received.envelope.id, role, text))
         return kept
 
-    def _reject(self, refused: RejectedMessage) -> None:
+    def reject(self, refused: RejectedMessage) -> None:
+        """Count and report a message without a valid signature."""
         self._discarded.rejected += 1
-        log.warning("event_signature_rejected", device=str(refused.position), text=refused.text)
+        log.warning(
+            "event_signature_rejected", device=str(refused.position), kind=refused.kind, text=refused.text
+        )
         if self._on_rejected is not None:
             self._on_rejected(refused)
 

@@ -5,8 +5,10 @@ restart of the program loses no event that is still fresh. Commands are never ke
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -18,10 +20,11 @@ from pydantic import ValidationError
 
 from drivers.command import CommandArguments, CommandOutput
 from gateway.client.claims import HeldClaim
-from gateway.client.commands import CommandResult, CommandSender, DoneT, to_result, unreachable
+from gateway.client.commands import CommandResult, CommandSender, DoneT, no_token, to_result, unreachable
 from gateway.client.connection import Connection, connect_properties
 from gateway.client.event_queue import EventQueue
 from gateway.client.events import EventAssembler
+from gateway.client.freshness import Freshness
 from gateway.client.models import (
     ConnectionProblem,
     DeviceStatus,
@@ -33,18 +36,22 @@ from gateway.client.models import (
 )
 from gateway.client.previews import PreviewStream
 from gateway.client.problems import no_gateway, not_connected
-from gateway.client.site_state import SiteState
+from gateway.client.site_view import SiteView
 from gateway.client.subscriptions import subscriptions
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
-from gateway.contract.states import GatewayState
+from gateway.contract.states import DeviceDescription, GatewayState
 from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from gateway.pki.jws import Signer
+
 log = structlog.get_logger()
 
+STOP_WAIT_S = 0.3
+"""Time that a stop waits for a gateway that is not known to be alive, in seconds."""
 GATEWAY_S = 3.0
 """Time for the retained state of a gateway to arrive after the connection, in seconds."""
 
@@ -66,6 +73,7 @@ class Workstation:
         session_s: int = 300,
         station: str | None = None,
         training: bool = False,
+        signing_key: "str | Path | Signer | None" = None,
         verify: "Iterable[Ed25519PublicKey] | None" = None,
         on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
@@ -77,9 +85,12 @@ class Workstation:
         `station` is the name under which it sends commands: `username` where not given, or the common name of
         its certificate. The broker accepts no other name.
         `training`: of a training post, which has a topic root of its own.
-        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Events without
-        their signature are then rejected, counted, and passed to `on_rejected`; images are compared with the
-        hashes in their event. States and last values (`now`) are not signed.
+        `signing_key`: file of the station's private key (`borderpost trust key`), with which it signs its
+        commands; raises OSError, UnusableKeyError.
+        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Messages that
+        they did not sign are then rejected, counted, and passed to `on_rejected`; images are compared with
+        the hashes in their event. States, claims and last values are used only while they are known to be
+        the newest.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
         site, once for each new reason; without it, they are logged as warnings.
         """
@@ -98,7 +109,8 @@ class Workstation:
         self._task: asyncio.Task[None] | None = None
         self._held_claims: dict[Position, HeldClaim] = {}
         self._previews: dict[Position, PreviewStream] = {}
-        self._command_sender = CommandSender(site, station or username, self._root)
+        self._signer = _load_signer(signing_key)
+        self._command_sender = CommandSender(site, station or username, self._root, self._signer)
         self._client: Connection | None = None
         self._changed = asyncio.Event()
         self._on_problem = on_problem or _log_problem
@@ -107,12 +119,17 @@ class Workstation:
         self.connected_event = asyncio.Event()
         self.discarded = DiscardCounts()
         self._queue = EventQueue(self.discarded)
-        self._site_state = SiteState(self._queue.put)
-        verifier = None
+        freshness = Freshness()
+        verifier, check = None, None
         if verify is not None:
-            from gateway.client.verification import SignatureVerifier
+            from gateway.client.verification import SignatureVerifier, StatementCheck
 
-            verifier = SignatureVerifier(verify, site, self.discarded, on_rejected)
+            keys = list(verify)
+            verifier = SignatureVerifier(keys, site, self.discarded, on_rejected)
+            prefix = f"{self._root}/{site}/"
+            check = StatementCheck(keys, prefix, freshness, verifier.reject)
+        self._view = SiteView(self._queue.put, freshness, check)
+        self._site_state = self._view.state
         self._assembler = EventAssembler(self._queue.put, self.discarded, verifier)
 
     async def __aenter__(self) -> Self:
@@ -125,6 +142,7 @@ class Workstation:
     ) -> None:
         """Disconnect."""
         self._assembler.stop()
+        self._view.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -153,7 +171,8 @@ class Workstation:
     def last_value(self, position: str | Position, event_type: str) -> LastValue | None:
         """Return the last value of an event type, such as `barrier.state`; None when none is certain.
 
-        Values of a gateway session that is over are outdated, and are not returned.
+        Values of a gateway session that is over are outdated, and are not returned; with `verify`, neither
+        are those that may not be the newest.
         """
         return self._site_state.last_value(to_position(position), event_type)
 
@@ -223,12 +242,16 @@ class Workstation:
             raise ValueError(f"a command expires within 1 to {EXPIRY_LIMIT_S} s")
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        session, family = await self._wait_for_session(where, min(expires_s, timeout_s))
+        session, description = await self._wait_for_session(where, verb, min(expires_s, timeout_s))
+        is_stop = _stops(description, verb)
 
         def left_s() -> float:
             return expires_s - (loop.time() - began_s)
 
         async def ask() -> CommandAnswer:
+            fresh = None
+            if self._signer is not None:
+                fresh = await self._wait_for_token(session, 0 if is_stop else min(left_s(), timeout_s))
             return await self._command_sender.send(
                 where,
                 verb,
@@ -238,12 +261,13 @@ class Workstation:
                 expires_s=max(1, round(left_s())),
                 timeout_s=timeout_s,
                 transaction=transaction,
+                fresh=fresh,
             )
 
         answer = await ask()
         if answer.reason == "command_seq_not_increasing" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer has its last number
-        return to_result(answer, family, verb, done)
+        return to_result(answer, description.family, verb, done, is_verified=self._view.is_verified)
 
     def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
         """Claim a device for this station: `async with workstation.claim("lane-1/barrier") as claim`.
@@ -270,18 +294,44 @@ class Workstation:
             raise ValueError(f"{where} is not a position of this workstation: no answer would reach it")
         return where
 
-    async def _wait_for_session(self, position: Position, within_s: float) -> tuple[str, str]:
-        """Return the gateway session of a device, and the device's family; raises CommandNotSent."""
+    async def _wait_for_token(self, session: str, within_s: float) -> str | None:
+        """Return the newest token of a session; raises CommandNotSent.
+
+        `within_s`: 0 for a stop, which is sent at once, also without a token.
+        """
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + within_s
+        while (token := self._view.token(session)) is None:
+            left_s = ends_s - loop.time()
+            if within_s == 0:
+                return None
+            if left_s <= 0:
+                raise no_token()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left_s)
+        return token
+
+    async def _wait_for_session(
+        self, position: Position, verb: str, within_s: float
+    ) -> tuple[str, DeviceDescription]:
+        """Return the gateway session of a device, and its description; raises CommandNotSent.
+
+        A stop needs no proof that the gateway is alive: it is sent to the session that was seen last.
+        """
+        seen = self.status(position)
+        is_stop = seen.description is not None and _stops(seen.description, verb)
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(min(within_s, STOP_WAIT_S) if is_stop else within_s):
                 while True:
                     learned = self._changed
                     status = self.status(position)
                     if status.gateway_online and status.state and status.description and self._client:
-                        return status.state.session, status.description.family
+                        return status.state.session, status.description
                     await learned.wait()
         except TimeoutError:
             pass
+        if is_stop and self._client and seen.state is not None and seen.description is not None:
+            return seen.state.session, seen.description
         is_known, problem = self._site_state.has_state(position), None
         if self._client is None:
             problem = self.problem or not_connected(self._address, TimeoutError())
@@ -289,11 +339,11 @@ class Workstation:
             problem = no_gateway(self._address, self._site, self._root)
         raise unreachable(position, problem=problem, is_connected=self._client is not None, is_known=is_known)
 
-    async def _send(self, topic: str, payload: bytes, expires_s: int) -> int:
+    async def _send(self, topic: str, payload: bytes, expires_s: int, jws: str | None) -> int:
         client = self._client
         if client is None:
             raise aiomqtt.MqttError("not connected")
-        return await client.send(topic, payload, expires_s)
+        return await client.send(topic, payload, expires_s, jws)
 
     # Connection
 
@@ -323,7 +373,7 @@ class Workstation:
             finally:
                 self._client = None
             self.connected_event.clear()
-            self._site_state.on_disconnected()
+            self._view.on_disconnected()
             for preview in self._previews.values():
                 preview.on_frame(b"")
             await asyncio.sleep(backoff.next_s())
@@ -352,7 +402,9 @@ class Workstation:
         try:
             match topic.split("/"):
                 case [_, "v1", self._site, "_gw", gateway, "state"]:
-                    self._on_gateway_state(gateway, payload)
+                    self._on_gateway_state(gateway, message)
+                case [_, "v1", self._site, "_gw", gateway, "fresh"]:
+                    self._view.on_token(gateway, message)
                 case [_, "v1", self._site, *_]:
                     if where := DeviceTopic.parse(topic):
                         self._on_device_message(where, payload, message)
@@ -365,14 +417,16 @@ class Workstation:
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
 
-    def _on_gateway_state(self, gateway: str, payload: bytes) -> None:
-        is_current = self._site_state.on_gateway(gateway, payload)
+    def _on_gateway_state(self, gateway: str, message: mqtt.MQTTMessage) -> None:
+        is_current = self._view.on_gateway(gateway, message)
         for session in self._site_state.ended_sessions():
             self._command_sender.on_gateway_lost(session)
         if is_current:
             self._report_problem(None)
 
     def _on_device_message(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
+        if not self._view.accepts(where, message):
+            return
         match where.kind, where.levels:
             case "state", ():
                 self._site_state.on_device_state(where.position, payload)
@@ -385,7 +439,7 @@ class Workstation:
             case "now", (event_type,):
                 self._site_state.on_last_value(where.position, event_type, payload)
             case "rsp", (self.station,) if self.station:
-                self._command_sender.on_answer(payload)
+                self._command_sender.on_answer(payload, is_verified=self._view.is_verified)
             case "preview", (self.station,) if self.station and not message.retain:
                 if (preview := self._previews.get(where.position)) is not None:
                     preview.on_frame(payload)
@@ -398,6 +452,22 @@ class Workstation:
                     lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
                     said = dict(getattr(message.properties, "UserProperty", ()))
                     self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
+
+
+def _stops(description: DeviceDescription, verb: str) -> bool:
+    """Tell whether a verb stops a machine, as the gateway does."""
+    is_urgent = any(each.urgent for each in description.commands if each.verb == verb)
+    return is_urgent and any(each.moves for each in description.commands)
+
+
+def _load_signer(key: "str | Path | Signer | None") -> "Signer | None":
+    """Load the station's key; raises OSError, UnusableKeyError."""
+    if not isinstance(key, str | Path):
+        return key
+    from gateway.pki.jws import Signer
+    from gateway.pki.keys import load_station_key
+
+    return Signer(load_station_key(Path(key)))
 
 
 def _log_problem(problem: ConnectionProblem) -> None:

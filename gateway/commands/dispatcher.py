@@ -2,20 +2,23 @@
 
 import itertools
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
+from pydantic import ValidationError
 
 from drivers.command import CommandSpec, Invocation
 from drivers.driver import StateCode
-from drivers.observation import Observation
+from drivers.observation import Observation, redact
 from gateway.commands.audit import CommandAudit, redact_args
 from gateway.commands.claims import REQUESTS, ClaimService, Lease
 from gateway.commands.dedup import IdempotencyCache
 from gateway.commands.policy import (
+    ANSWER_KEPT_FOR,
     CLAIM_VERBS,
     NUMBER_KEPT_FOR,
     CommandRequest,
@@ -26,9 +29,10 @@ from gateway.commands.policy import (
 )
 from gateway.commands.rate_limits import RateLimiter
 from gateway.commands.request import IncomingCommand
+from gateway.commands.signatures import SIGNATURE_REASONS, CommandSignatures
 from gateway.common.clock import TimeSource
 from gateway.config import CommandsSection, Roles
-from gateway.contract.commands import CommandAnswer, CommandMessage, CommandOutcome, CommandState
+from gateway.contract.commands import NAME, CommandAnswer, CommandMessage, CommandOutcome, CommandState
 from gateway.contract.events import CommandDecided, CommandEnded
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position, SiteTopics
@@ -48,6 +52,10 @@ class DevicePort(Protocol):
     @property
     def state_code(self) -> StateCode:
         """State of the device."""
+        ...
+
+    def sensed(self) -> dict[str, Any]:
+        """Return the states that the device reports, by event type, without personal data."""
         ...
 
     def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
@@ -91,6 +99,8 @@ class _RunningCommand:
     accepted_ns: int
     is_audited_singly: bool
     """True if its end has a record of its own."""
+    sensed_before: dict[str, Any] | None
+    """States of the device before a movement; None for other commands."""
 
 
 class CommandDispatcher:
@@ -104,14 +114,19 @@ class CommandDispatcher:
         roles: Roles,
         gateway: GatewayPort,
         time_source: TimeSource,
+        *,
+        signatures: CommandSignatures,
     ) -> None:
         self._session = session
+        self._signatures = signatures
         self._topics = topics
         self._roles = roles
         self._gateway = gateway
         self._time = time_source
         self._stopping = False
-        self._idempotency = IdempotencyCache()
+        # An unsigned command must not use up a number, or an id, of a signed one: anybody at the broker can
+        # send it.
+        self._unsigned, self._signed = IdempotencyCache(), IdempotencyCache()
         self._rate_limiter = RateLimiter(settings)
         self._audit = CommandAudit(gateway.publish_record)
         self._claims = ClaimService(
@@ -162,6 +177,21 @@ class CommandDispatcher:
 
     # Commands
 
+    def on_flood(self, station: str) -> None:
+        """Record that a station sends so many messages that most of them are dropped unread."""
+        entry = CommandDecided(
+            cmd_id=None,
+            station=station if re.fullmatch(NAME, station) else None,
+            verb=None,
+            decision=CommandState.REJECTED,
+            reason=CommandReason.RATE_LIMITED,
+            holder=None,
+            command_seq=None,
+            args={},
+            remaining_ms=None,
+        )
+        self._audit.record(self._topics.gateway_position, entry, str(uuid.uuid4()), singly=False)
+
     def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
         """Take a message from the broker. It was not sent before `sent_after_ns` of the boot clock."""
         incoming = IncomingCommand.from_message(message, sent_after_ns)
@@ -170,18 +200,55 @@ class CommandDispatcher:
         device = self._gateway.device(incoming.position)
         if device is None:  # of another gateway, or of none
             return
-        command = incoming.parse()
-        if command is None or incoming.station is None:
+        command, station = incoming.parse(), incoming.station
+        if command is None and _stops(device, incoming.verb):
+            command = incoming.parse(with_args=False)
+        if command is None or station is None:
             self._reject(incoming, command, device, CommandReason.MALFORMED)
             return
-        known = self._idempotency.find(incoming.station, command.cmd_id)
-        if known is not None and not incoming.retained:
+        incoming, reason = self._verified(incoming, station, device)
+        if reason is not None:
+            # What was not verified for its rate may be genuine, and be obeyed later: its answer names no id.
+            unread = reason is CommandReason.RATE_LIMITED
+            self._reject(incoming, None if unread else command, device, reason)
+            return
+        known = self._cache(incoming).find(station, command.cmd_id)
+        if known is not None and (incoming.signed_by is not None or not incoming.retained):
             if (known.position, known.verb) == (incoming.position, incoming.verb):
                 self._repeat_answer(incoming, known.answer)
             else:
                 self._reject(incoming, command, device, CommandReason.ID_REUSED)
             return
-        self._authorize(incoming, incoming.station, command, device)
+        if self._is_old(incoming, command, device):
+            self._reject(incoming, command, device, CommandReason.NOT_FRESH)
+            return
+        self._authorize(incoming, station, command, device)
+
+    def _verified(
+        self, incoming: IncomingCommand, station: str, device: DevicePort
+    ) -> tuple[IncomingCommand, CommandReason | None]:
+        """Return the command with the key that signed it, and the reason for refusal, if any."""
+        grant = self._roles.grant(station, incoming.position)
+        if not grant.is_known or grant.is_foreign:
+            return incoming, None  # refused for that by the policy
+        verdict = self._signatures.verify(station, incoming.topic, incoming.payload, incoming.signatures)
+        target = _target(device, incoming.verb)
+        is_needed = self._signatures.requires(moves=target is not None and target.is_movement)
+        if _stops(device, incoming.verb) or not (is_needed or incoming.signatures):
+            return replace(incoming, signed_by=verdict.signed_by), None
+        return replace(incoming, signed_by=verdict.signed_by), verdict.refusal
+
+    def _is_old(self, incoming: IncomingCommand, command: CommandMessage, device: DevicePort) -> bool:
+        """Tell whether a signed command names no fresh token; one of another session is refused for that."""
+        return (
+            incoming.signed_by is not None
+            and command.session == self._session
+            and not _stops(device, incoming.verb)
+            and self._signatures.tokens.end_ns(command.fresh) is None
+        )
+
+    def _cache(self, incoming: IncomingCommand) -> IdempotencyCache:
+        return self._unsigned if incoming.signed_by is None else self._signed
 
     def _authorize(
         self, incoming: IncomingCommand, station: str, command: CommandMessage, device: DevicePort
@@ -196,10 +263,13 @@ class CommandDispatcher:
         )
         now_ns = self._time.boot_ns()
         deadline_ns = incoming.sent_after_ns + (incoming.expires_s or 0) * 1_000_000_000
+        fresh_until_ns = self._signatures.tokens.end_ns(command.fresh) if incoming.signed_by else None
+        if fresh_until_ns is not None:  # a broker that holds it back cannot prolong its life
+            deadline_ns = min(deadline_ns, fresh_until_ns)
         policy_input = self._policy_input(incoming, station, device, now_ns, deadline_ns)
         reason = decide(request, policy_input)
         if reason is None or reason not in NUMBER_KEPT_FOR:
-            self._idempotency.use_number(station, command.command_seq)
+            self._cache(incoming).use_number(station, command.command_seq)
         if reason is not None:
             self._reject(incoming, command, device, reason)
             return
@@ -214,12 +284,16 @@ class CommandDispatcher:
             return
         transaction = command.transaction or str(uuid.uuid4())
         command_ref = next(self._command_refs)
-        call = Invocation(command.cmd_id, station, transaction, deadline_ns)
+        call = Invocation(
+            command.cmd_id, station, transaction, deadline_ns, is_supervisor=policy_input.grant.can_steal
+        )
+        spec = device.commands.get(incoming.verb)
+        sensed = device.sensed() if spec is not None and spec.is_movement else None
         if not device.send_command(command_ref, incoming.verb, call, json.dumps(command.args).encode()):
             self._reject(incoming, command, device, CommandReason.NOT_ONLINE)
             return
         self._running[command_ref] = _RunningCommand(
-            incoming, station, command.cmd_id, transaction, target.is_urgent, now_ns, each
+            incoming, station, command.cmd_id, transaction, target.is_urgent, now_ns, each, sensed
         )
         answer = CommandAnswer(cmd_id=command.cmd_id, state=CommandState.ACCEPTED, transaction=transaction)
         self._record_answer(incoming, command, answer, running=True)
@@ -234,7 +308,7 @@ class CommandDispatcher:
         policy_input = PolicyInput(
             session=self._session,
             grant=self._roles.grant(station, position),
-            last_command_seq=self._idempotency.last_command_seq(station),
+            last_command_seq=self._cache(incoming).last_command_seq(station),
             is_late=deadline_ns <= now_ns,
             is_stopping=self._stopping,
             target=_target(device, incoming.verb),
@@ -274,7 +348,8 @@ class CommandDispatcher:
             return
         answer = _to_answer(begun.cmd_id, outcome, begun.transaction)
         incoming = begun.incoming
-        self._idempotency.store(begun.station, begun.cmd_id, position, incoming.verb, answer, running=False)
+        cache = self._cache(incoming)
+        cache.store(begun.station, begun.cmd_id, position, incoming.verb, answer, running=False)
         self._send(incoming, answer)
         took_ms = (self._time.boot_ns() - begun.accepted_ns) / 1e6
         self._audit.record(
@@ -286,10 +361,24 @@ class CommandDispatcher:
                 state=answer.state,
                 reason=answer.reason,
                 duration_ms=round(took_ms, 3),
+                **self._movement_record(position, begun, outcome),
             ),
             begun.transaction,
             singly=begun.is_audited_singly,
         )
+
+    def _movement_record(
+        self, position: Position, begun: _RunningCommand, outcome: CommandOutcome
+    ) -> dict[str, Any]:
+        """Return what is recorded of a movement beside its end: its result, and the states around it."""
+        device = self._gateway.device(position)
+        if begun.sensed_before is None or device is None:
+            return {}
+        return {
+            "result": _redact_result(device.commands.get(begun.incoming.verb), outcome.result),
+            "sensed_before": begun.sensed_before,
+            "sensed_after": device.sensed(),
+        }
 
     def _reject(
         self,
@@ -301,14 +390,16 @@ class CommandDispatcher:
         station = incoming.station
         known = station is not None and self._roles.grant(station, incoming.position).is_known
         last_command_seq = (
-            self._idempotency.last_command_seq(station or "")
+            self._cache(incoming).last_command_seq(station or "")
             if reason is CommandReason.COMMAND_SEQ_NOT_INCREASING
             else None
         )
         cmd_id = command.cmd_id if command is not None else None
         answer = CommandAnswer.rejected(cmd_id, reason, last_command_seq=last_command_seq)
-        if known and station and command and reason not in NUMBER_KEPT_FOR | {CommandReason.ID_REUSED}:
-            self._idempotency.store(
+        is_final = reason not in (ANSWER_KEPT_FOR if incoming.signed_by else NUMBER_KEPT_FOR)
+        is_final &= reason is not CommandReason.ID_REUSED and reason not in SIGNATURE_REASONS
+        if known and station and command and is_final:
+            self._cache(incoming).store(
                 station, command.cmd_id, incoming.position, incoming.verb, answer, running=False
             )
         if self._rate_limiter.allows_answer(station if known and station else "", self._time.boot_ns()):
@@ -324,7 +415,7 @@ class CommandDispatcher:
         self, incoming: IncomingCommand, command: CommandMessage, answer: CommandAnswer, *, running: bool
     ) -> None:
         if incoming.station is not None:
-            self._idempotency.store(
+            self._cache(incoming).store(
                 incoming.station, command.cmd_id, incoming.position, incoming.verb, answer, running=running
             )
         self._send(incoming, answer)
@@ -333,6 +424,7 @@ class CommandDispatcher:
         """Answer the station that the broker names, and no other."""
         if incoming.station is not None:
             topic = self._topics.answer(incoming.position, incoming.station)
+            answer = answer.model_copy(update={"request_sha256": incoming.digest})
             self._gateway.publish_answer(topic, answer.model_dump_json().encode(), incoming.correlation)
 
     def _audit_decision(
@@ -360,6 +452,7 @@ class CommandDispatcher:
             command_seq=command and command.command_seq,
             args=redact_args(request, command.args) if command and request else {},
             remaining_ms=left_ms,
+            signed_by=incoming.signed_by,
         )
         transaction = answer.transaction or (command and command.transaction) or str(uuid.uuid4())
         self._audit.record(incoming.position, entry, transaction, singly=each)
@@ -370,6 +463,16 @@ def _target(device: DevicePort, verb: str) -> Target | None:
         return Target()
     command = device.commands.get(verb)
     return None if command is None else Target(command.is_urgent, command.is_movement, command.needs_claim)
+
+
+def _stops(device: DevicePort, verb: str) -> bool:
+    """Tell whether a verb stops a machine, as the policy does."""
+    command = device.commands.get(verb)
+    return (
+        command is not None
+        and command.is_urgent
+        and any(other.is_movement for other in device.commands.values())
+    )
 
 
 def _is_movement(facts: PolicyInput) -> bool:
@@ -386,3 +489,14 @@ def _to_answer(cmd_id: str, outcome: CommandOutcome, transaction: str | None) ->
         result=json.loads(outcome.result) if outcome.result else None,
         transaction=transaction,
     )
+
+
+def _redact_result(spec: CommandSpec | None, result: bytes) -> dict[str, Any] | None:
+    """Return a command's result without personal data; None without a result of its type."""
+    if spec is None or not result:
+        return None
+    try:
+        redacted: dict[str, Any] = redact(spec.result_type.model_validate_json(result))
+    except ValidationError:
+        return None
+    return redacted

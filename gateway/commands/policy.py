@@ -140,6 +140,12 @@ POLICY_RULES: tuple[tuple[CommandReason, PolicyRule], ...] = (
 )
 NUMBER_KEPT_FOR = frozenset(reason for reason, _ in POLICY_RULES[:6])
 """Refusals for these reasons leave the number unused: its sender or age is uncertain."""
+ANSWER_KEPT_FOR = NUMBER_KEPT_FOR - {CommandReason.RETAINED, CommandReason.NO_EXPIRY}
+"""Refusals of a signed command after which it may still be sent again.
+
+Retain flag and expiry are not signed: a broker that changes them must not get a refusal of a command, and
+then have the command obeyed.
+"""
 
 
 def decide(request: CommandRequest, facts: PolicyInput) -> CommandReason | None:

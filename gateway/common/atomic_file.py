@@ -11,12 +11,19 @@ from pathlib import Path
 
 
 def write_whole(
-    file: Path, content: bytes, mode: int, *, group: str | None = None, replace: bool = True
+    file: Path,
+    content: bytes,
+    mode: int,
+    *,
+    group: str | None = None,
+    owner: tuple[int, int] | None = None,
+    replace: bool = True,
 ) -> None:
     """Write a file through to the disk; until then only its owner can read it.
 
-    `replace=False` raises FileExistsError if the file exists. Raises OSError, and LookupError for an unknown
-    group; then the old file is unchanged.
+    `owner`: its user and group by number; without it, those of this process. `replace=False` raises
+    FileExistsError if the file exists. Raises OSError, and LookupError for an unknown group; then the old
+    file is unchanged.
     """
     handle, fresh = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
@@ -24,6 +31,8 @@ def write_whole(
             out.write(content)
             if group is not None:
                 shutil.chown(fresh, group=group)
+            if owner is not None and owner != (os.geteuid(), os.getegid()):
+                os.fchown(out.fileno(), *owner)
             os.fchmod(out.fileno(), mode)
             out.flush()
             os.fsync(out.fileno())

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from gateway.common.printable import printable
+
 LOGGABLE_KEYS = frozenset(
     {
         "action",
@@ -71,6 +73,7 @@ def configure(level: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             add_traceback,
             redact_values,
+            escape_values,
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -85,6 +88,11 @@ def redact_values(_: Any, __: str, entry: MutableMapping[str, Any]) -> Mapping[s
         name: value if name in LOGGABLE_KEYS and not isinstance(value, bytes | bytearray) else _size(value)
         for name, value in entry.items()
     }
+
+
+def escape_values(_: Any, __: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Escape control and format characters: a line of the log stays one line, in the order it was written."""
+    return {name: printable(value) if type(value) is str else value for name, value in entry.items()}
 
 
 def add_traceback(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -5,22 +5,20 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gateway.common.printable import printable
+
 Key = tuple[str | int, ...]
 """Location of a value: the names of tables and keys from the top, list entries by their index from 0."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_SECRET = re.compile(r"pass(word|phrase|wd)|key|secret|token", re.IGNORECASE)
+# `key_switch` is a lock at a barrier: its input is no secret.
+_SECRET = re.compile(r"pass(word|phrase|wd)|key(?!_switch)|secret|token", re.IGNORECASE)
 
 
 def quote(text: str) -> str:
     """Put text in double quotes, as TOML writes it; a control character cannot disturb a terminal."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{"".join(c if c.isprintable() else _numbered(c) for c in escaped)}"'
-
-
-def _numbered(character: str) -> str:
-    code = ord(character)
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return f'"{printable(escaped)}"'
 
 
 def format_key(key: Key) -> str:
@@ -47,6 +45,8 @@ class UnlocatedIssue:
     key: Key
     text: str
     remedy: str
+    is_tolerable: bool = False
+    """True if a gateway can run without the part: it starts, and reports the mistake."""
 
 
 @dataclass(frozen=True, slots=True)

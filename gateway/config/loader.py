@@ -49,10 +49,12 @@ DriverLookup = Callable[[str], type[Driver[Settings]]]
 """Function that returns the driver of a name; raises UnknownDriverError, or any error of its module."""
 
 
-def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
+def load(path: Path | str, environ: Mapping[str, str] | None = None, *, to_run: bool = False) -> Post:
     """Load a post's file; raises ConfigError with all its mistakes.
 
-    `environ`: variables for `${NAME}`; default: the process's environment.
+    `environ`: variables for `${NAME}`; default: the process's environment. `to_run`: mistakes of parts that a
+    gateway can run without (the network console, the role file) are returned in `Post.tolerated` instead: one
+    unreadable file must not stop a post.
     """
     path = Path(path)
     text = read_text(path)
@@ -60,6 +62,10 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
     draft = _validate(filled, path.absolute().parent)
     faults = filled.faults + list(validate(draft, os.environ if environ is None else environ))
     roles, elsewhere = _roles(draft.commands, faults)
+    tolerated: tuple[ConfigIssue, ...] = ()
+    if to_run:
+        tolerated = (*locate(path, text, [fault for fault in faults if fault.is_tolerable]), *elsewhere)
+        faults, elsewhere = [fault for fault in faults if not fault.is_tolerable], ()
     if faults or elsewhere or draft.gateway is None or draft.broker is None:
         raise ConfigError(locate(path, text, faults) + elsewhere)
     return Post(
@@ -75,6 +81,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
         console=draft.console or ConsoleSection(),
         roles=roles,
         devices=draft.devices if draft.gateway.is_named else {},
+        tolerated=tolerated,
         file_times=_file_times(draft.broker, draft.hq),
     )
 

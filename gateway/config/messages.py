@@ -78,7 +78,13 @@ def to_issues(
     details = error.errors(include_url=False)
     strays = [str(detail["loc"][-1]) for detail in details if detail["type"] == "extra_forbidden"]
     told: set[tuple[Key, str]] = set()
+    inner = [detail["loc"] for detail in details]
     for detail in details:
+        # Pydantic drops wrong entries, and then calls the list too short: only the entries are wrong.
+        if detail["type"] == "too_short" and any(
+            loc[: len(detail["loc"])] == detail["loc"] != loc for loc in inner
+        ):
+            continue
         # A default that depends on a wrong key: that key has its own mistake.
         if detail["type"] == "default_factory_not_called":
             continue

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 
 from drivers.links.settings import Settings
+from gateway.config.errors import ConfigIssue
 from gateway.config.roles import NO_ROLES, Roles
 from gateway.config.sections import ConfigSection
 from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
 
 Profile = Literal["production", "test", "training"]
+SignedCommands = Literal["required", "moves", "off"]
 
 CREDENTIAL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
@@ -289,7 +291,8 @@ class SupervisionSection(ConfigSection):
         5,
         gt=0,
         le=300,
-        description="A worker without a heartbeat for this time is killed and replaced, in seconds.",
+        description="A worker without a heartbeat for this time is killed and replaced, in seconds. Time in "
+        "which a busy machine gives it no processor counts in part.",
         examples=[5],
     )
     open_timeout_s: float = Field(
@@ -317,6 +320,20 @@ class SupervisionSection(ConfigSection):
         "a second at most.",
         examples=[30],
     )
+    max_events_per_s: float = Field(
+        50,
+        ge=1,
+        le=100_000,
+        description="Budget of a device, in events per second; 20 times as many may come at once. The excess "
+        "is dropped, and the state of the device names it.",
+        examples=[50],
+    )
+    confinement: Literal["required", "best"] = Field(
+        "required",
+        description="required: in production, the gateway does not start on a kernel that cannot confine "
+        "drivers. best: it starts, and reports that a driver which was taken over can read its keys.",
+        examples=["required"],
+    )
 
 
 class LogSection(ConfigSection):
@@ -328,12 +345,19 @@ class LogSection(ConfigSection):
 
 
 class CommandsSection(ConfigSection):
-    """Commands: roles, rate limits, and the longest lease. Without roles, all commands are refused."""
+    """Commands: roles, signatures, rate limits, and the longest lease. Without roles, all are refused."""
 
     roles_file: FilePath | None = Field(
         None,
         description="The role file: rights of stations.",
         examples=["/etc/borderpost/roles.toml"],
+    )
+    signed: SignedCommands | None = Field(
+        None,
+        description="Commands that a station must sign with a key of the role file: required (all), moves "
+        "(those that can move a machine), off. Stops are obeyed unsigned. When not given: moves in "
+        "production, else off.",
+        examples=["moves"],
     )
     min_move_interval_s: float = Field(
         2.0,
@@ -468,6 +492,12 @@ class Post(ConfigSection):
     devices: dict[Position, DeviceSettings] = Field(
         description="The devices by position, in the order of the file.", examples=[{}]
     )
+    tolerated: tuple[ConfigIssue, ...] = Field(
+        (),
+        exclude=True,
+        description="Mistakes of parts that the gateway runs without; only if loaded to run.",
+        examples=[()],
+    )
     file_times: dict[Path, int] = Field(
         default_factory=dict,
         exclude=True,
@@ -477,3 +507,8 @@ class Post(ConfigSection):
         ),
         examples=[{}],
     )
+
+    @property
+    def signed_commands(self) -> SignedCommands:
+        """Commands that must be signed."""
+        return self.commands.signed or ("moves" if self.gateway.profile == "production" else "off")

@@ -7,13 +7,19 @@ from typing import Any, TypeVar
 
 from gateway.config.errors import ConfigError, UnlocatedIssue
 from gateway.config.interpolation import InterpolatedTable
-from gateway.config.roles import BrokerRole, Roles, StationEntry
+from gateway.config.roles import BrokerRole, Roles, StationEntry, StationKey
 from gateway.config.sections import ConfigSection, validate_table
 from gateway.config.toml import locate, parse, read_text
 from gateway.contract.commands import NAME
 from gateway.contract.topics import SLUG
 
 SectionT = TypeVar("SectionT", bound=ConfigSection)
+KEY_ID = r"[A-Za-z0-9_-]{43}"
+_EXAMPLES = {
+    "role": "officer",
+    "station": "counter-1",
+    "key": "Wm6XVnaQWFBtSPGWbD4ARgPIIKUOIB38ThNFJrUqTjM",
+}
 
 
 def load_roles(path: Path) -> Roles:
@@ -24,11 +30,13 @@ def load_roles(path: Path) -> Roles:
     stations = _read_sections(
         filled, "station", StationEntry, NAME, "the user name as the broker knows it, without / + #"
     )
-    rest = {name: value for name, value in filled.table.items() if name not in ("role", "station")}
+    keys = _read_sections(filled, "key", StationKey, KEY_ID, "the id that `borderpost trust key` prints")
+    rest = {name: value for name, value in filled.table.items() if name not in ("role", "station", "key")}
     whole = validate_table(Roles, filled, (), rest, path.parent)
     if whole is not None:
-        whole = whole.model_copy(update={"role": roles, "station": stations})
+        whole = whole.model_copy(update={"role": roles, "station": stations, "key": keys})
         filled.faults += _check_references(whole, set(filled.table.get("role", {})))
+        filled.faults += _check_keys(whole, set(filled.table.get("station", {})))
     if filled.faults or whole is None:
         raise ConfigError(locate(path, text, filled.faults))
     return whole
@@ -40,7 +48,7 @@ def _read_sections(
     """Validate each `[section.NAME]` on its own, so that all mistakes are reported."""
     found: dict[str, SectionT] = {}
     tables: Any = filled.table.get(section, {})
-    example = f'[{section}."{ {"role": "officer", "station": "counter-1"}[section] }"]'
+    example = f'[{section}."{_EXAMPLES[section]}"]'
     if not isinstance(tables, dict):
         filled.faults.append(UnlocatedIssue((section,), "this is not a table of tables", f"write {example}"))
         filled.table[section] = {}
@@ -87,4 +95,27 @@ def _check_references(whole: Roles, role_names: set[str]) -> Iterator[UnlocatedI
                 ("station", name, "positions"),
                 "the station has places but no role",
                 'add roles = ["..."] beside them, or take the line out: without a role it commands nothing',
+            )
+
+
+def _check_keys(whole: Roles, station_names: set[str]) -> Iterator[UnlocatedIssue]:
+    """Find keys of no station, and ids of other keys. `station_names`: every station of the file."""
+    if not whole.key:
+        return  # cryptography takes 100 ms to load
+    from gateway.config.messages import suggest_name
+    from gateway.config.public_keys import key_id, parse_public_key
+
+    for name, entry in whole.key.items():
+        if entry.station not in station_names:
+            yield UnlocatedIssue(
+                ("key", name, "station"),
+                f'there is no station "{entry.station}"',
+                suggest_name(entry.station, station_names, "stations of this file"),
+            )
+        own = key_id(parse_public_key(entry.public_key))
+        if own != name:
+            yield UnlocatedIssue(
+                ("key", name, "public_key"),
+                "this is the key of another id",
+                f"write [key.{own}], or take the key out and enrol it again: borderpost trust enrol",
             )

@@ -1,4 +1,4 @@
-"""Roles: which station may send which commands, and where.
+"""Roles: which station may send which commands, and where; and the keys that its commands are signed with.
 
 A station is known by its name at the post's broker: a user name, or a certificate's common name. Commands
 without a role are refused. Movement of machines, and taking over another station's claim, must be granted
@@ -7,7 +7,7 @@ expressly.
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -33,8 +33,16 @@ def _verb(text: str) -> str:
     return text
 
 
+def _public_key(text: str) -> str:
+    from gateway.config.public_keys import parse_public_key
+
+    parse_public_key(text)
+    return text
+
+
 PositionPattern = Annotated[str, AfterValidator(_position_pattern)]
 Verb = Annotated[str, AfterValidator(_verb)]
+RevocationReason: TypeAlias = Literal["lost", "left", "replaced"]
 Authority = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,31}$")]
 
 
@@ -69,6 +77,21 @@ class StationEntry(ConfigSection):
         None,
         description="Authority of the station, if not the post's own; then it may send no commands.",
         examples=["UG"],
+    )
+
+
+class StationKey(ConfigSection):
+    """A public key with which a station signs its commands. The private key never leaves the station."""
+
+    station: Name = Field(description="The station.", examples=["counter-1"])
+    public_key: Annotated[str, AfterValidator(_public_key)] = Field(
+        description="Public key, Ed25519 or P-256: base64 of its SubjectPublicKeyInfo, on one line.",
+        examples=["MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="],
+    )
+    revoked: RevocationReason | None = Field(
+        None,
+        description="Reason of its revocation: lost, left, or replaced. Commands signed with it are refused.",
+        examples=["lost"],
     )
 
 
@@ -111,6 +134,18 @@ class Roles(ConfigSection):
     authority: Authority = Field(description="Authority of this post.", examples=["KE"])
     role: dict[Slug, BrokerRole] = Field({}, description="The roles by name.", examples=[{}])
     station: dict[Name, StationEntry] = Field({}, description="The stations by name.", examples=[{}])
+    key: dict[str, StationKey] = Field(
+        {}, description="Keys of stations by id; written by `borderpost trust enrol`.", examples=[{}]
+    )
+
+    @property
+    def commanding_stations(self) -> tuple[str, ...]:
+        """Names of the stations that may send a command somewhere."""
+        return tuple(
+            name
+            for name, station in self.station.items()
+            if station.roles and station.positions and station.authority in (None, self.authority)
+        )
 
     def grant(self, station: str, position: Position) -> Grant:
         """Return the rights of a station at a position."""

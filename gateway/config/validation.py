@@ -5,11 +5,13 @@ The rules check every section that is valid by itself, so that one wrong key doe
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from drivers.links.address import is_same_address, resolve_links
+from drivers.links.settings import Settings
 from gateway.config.errors import Key, UnlocatedIssue, format_key
 from gateway.config.model import (
     BrokerSection,
@@ -70,11 +72,18 @@ def validate(draft: DraftPost, environ: Mapping[str, str]) -> Iterator[Unlocated
     if draft.encryption is not None:
         yield from _encryption(draft.encryption, environ)
     if draft.commands is not None and draft.commands.roles_file is not None:
-        yield from _file(("commands", "roles_file"), draft.commands.roles_file, private=False)
+        # Without roles every command is refused.
+        yield from _tolerable(_file(("commands", "roles_file"), draft.commands.roles_file, private=False))
         yield from _check_user_names(draft)
+    if draft.is_production and draft.commands is not None and draft.commands.signed == "off":
+        yield UnlocatedIssue(
+            ("commands", "signed"),
+            "a production post obeys no unsigned movement: whoever has its broker could open a barrier",
+            'write signed = "moves" or "required", and enrol the key of each station: borderpost trust enrol',
+        )
     if draft.console is not None:
         yield from _console(draft.console, production=draft.is_production)
-    yield from _check_unique_ports(draft.devices)
+    yield from _check_unique_addresses(draft.devices)
     if draft.is_production:
         yield from _check_no_simulators(draft.devices)
 
@@ -130,11 +139,11 @@ def _console(console: ConsoleSection, *, production: bool) -> Iterator[Unlocated
             'take the line out, or write profile = "training"',
         )
     if console.tls is not None:
-        yield from _file(("console", "tls", "cert_file"), console.tls.cert_file, private=False)
-        yield from _file(("console", "tls", "key_file"), console.tls.key_file, private=True)
+        yield from _tolerable(_file(("console", "tls", "cert_file"), console.tls.cert_file, private=False))
+        yield from _tolerable(_file(("console", "tls", "key_file"), console.tls.key_file, private=True))
     # A file that does not exist yet permits no login, and `borderpost console passwd` creates it.
     if console.users_file is not None and console.users_file.exists():
-        yield from _file(("console", "users_file"), console.users_file, private=True)
+        yield from _tolerable(_file(("console", "users_file"), console.users_file, private=True))
     if console.listen is None:
         return
     if console.users_file is None:
@@ -149,6 +158,12 @@ def _console(console: ConsoleSection, *, production: bool) -> Iterator[Unlocated
             "passwords of technicians must not cross a network unencrypted",
             "add a table [console.tls] with cert_file and key_file, or listen on 127.0.0.1",
         )
+
+
+def _tolerable(issues: Iterable[UnlocatedIssue]) -> Iterator[UnlocatedIssue]:
+    """Mark mistakes of a part that the gateway can run without."""
+    for issue in issues:
+        yield replace(issue, is_tolerable=True)
 
 
 def _file(key: Key, file: Path, *, private: bool) -> Iterator[UnlocatedIssue]:
@@ -299,60 +314,51 @@ def _credential(key: Key, name: str | None, environ: Mapping[str, str]) -> Itera
         )
 
 
-def _check_unique_ports(devices: Mapping[Position, DeviceSettings]) -> Iterator[UnlocatedIssue]:
-    """Require a port of its own for each device: two processes would read each other's bytes."""
-    seen: dict[str, Position] = {}
+def _check_unique_addresses(devices: Mapping[Position, DeviceSettings]) -> Iterator[UnlocatedIssue]:
+    """Require an address of its own for each device.
+
+    Two processes would read each other's bytes, and a board of a barrier must not have two masters.
+    """
+    seen: list[tuple[str, Position, Key]] = []
     for position, device in devices.items():
-        key = next((key for key in ("port", "url", "listen") if hasattr(device.settings, key)), "port")
-        port = getattr(device.settings, key, None)
-        if not isinstance(port, str):
-            continue
-        mine = _port(getattr(device.settings, "exclusive_key", port))
-        other_port = next((theirs for theirs in seen if _is_same_port(mine, theirs)), None)
-        if other_port is None:
-            seen[mine] = position
-            continue
-        other = seen[other_port]
-        said = "is already" if mine == other_port else "may be"
-        yield UnlocatedIssue(
-            ("device", str(position), key),
-            f'{port} {said} the {key} of device "{other}"',
-            "name each by serial number, usb:0DB5:0137:A1, or by its socket, /dev/serial/by-path/..."
-            if key == "port"
-            else "one service reads for one position: give each reader's service an address of its own",
-        )
+        reported: set[Key] = set()
+        for key, mine in list(device.settings.exclusive_addresses()):
+            found = next((one for one in seen if one[1] != position and is_same_address(mine, one[0])), None)
+            seen.append((mine, position, key))
+            if found is None or key in reported:
+                continue
+            reported.add(key)
+            theirs, other, other_key = found
+            said = "is already" if mine == theirs else "may be"
+            yield UnlocatedIssue(
+                ("device", str(position), *key),
+                f"{_shown_address(device.settings, key, mine)} {said} the {format_key(other_key)} of device "
+                f'"{other}"',
+                _REMEDIES.get(key[0], _SERVICE_REMEDY),
+            )
 
 
-def _port(port: str) -> str:
-    """Normalise a port: links of /dev/serial resolved, USB addresses in capitals."""
-    if port.lower().startswith("usb:"):
-        scheme, _, rest = port.partition(":")
-        vendor_product, serial_number = rest.split(":")[:2], rest.split(":")[2:]
-        return ":".join([scheme.lower(), *(part.upper() for part in vendor_product), *serial_number])
-    return _resolve(port) if port.startswith("/") else port
+_SERVICE_REMEDY = "one service reads for one position: give each reader's service an address of its own"
+_BOARD_REMEDY = (
+    "a barrier's board has one master: give each barrier a board of its own, or the `unit` of another board "
+    "behind the same address"
+)
+_REMEDIES = {
+    "port": "name each by serial number, usb:0DB5:0137:A1, or by its socket, /dev/serial/by-path/...",
+    "board": _BOARD_REMEDY,
+    "inputs_from": _BOARD_REMEDY,
+}
 
 
-def _is_same_port(first: str, other: str) -> bool:
-    """Tell whether two addresses can mean one port: `usb:VID:PID` means any serial number."""
-    shorter, longer = sorted((first, other), key=len)
-    return first == other or (
-        shorter.startswith("usb:")
-        and shorter.count(":") == 2
-        and longer.startswith((f"{shorter}:", f"{shorter}@"))
-    )
-
-
-def _resolve(path: str) -> str:
-    try:
-        return os.path.realpath(path)
-    except ValueError:  # a null character: the link reports it
-        return path
+def _shown_address(settings: Settings, key: Key, canonical: str) -> str:
+    """Return an address as it was written; a board's with its unit or line."""
+    return str(getattr(settings, str(key[0]))) if len(key) == 1 else canonical
 
 
 def _check_no_simulators(devices: Mapping[Position, DeviceSettings]) -> Iterator[UnlocatedIssue]:
     for position, device in devices.items():
         for key, text in _walk_strings(device.raw_settings, ()):
-            real = Path(_resolve(text)) if text.startswith("/") else Path()
+            real = Path(resolve_links(text)) if text.startswith("/") else Path()
             if text.startswith(VIRTUAL_ADDRESS_PREFIXES) or PTY_DIR in (real, *real.parents):
                 yield UnlocatedIssue(
                     ("device", str(position), *key),

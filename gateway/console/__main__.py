@@ -5,7 +5,6 @@ import asyncio
 import os
 import signal
 import socket
-import ssl
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import structlog
 from drivers.installation import how_to_mend
 from gateway.api.client import DaemonClient
 from gateway.common import log as logging
+from gateway.common.process import forbid_dumps
 from gateway.config import ConfigError, load
 from gateway.config.model import ConsoleSection
 from gateway.state_dir import read_state_dir
@@ -24,12 +24,21 @@ log = structlog.get_logger()
 async def run(
     settings: ConsoleSection, state_dir: Path, config: Path, descriptors: argparse.Namespace
 ) -> None:
-    """Serve the console on those descriptors; raises OSError, ssl.SSLError."""
+    """Serve the console on those descriptors; raises OSError."""
     from gateway.console.web.app import build
     from gateway.console.web.server import serve, tls_context
 
-    tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
+    tls = None
     network = descriptors.tcp if settings.listen is not None else None
+    if settings.tls is not None:
+        try:
+            tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file))
+        except OSError as error:  # ssl.SSLError is one
+            # The socket of this machine stays open: technicians need it to mend the certificate.
+            log.error(
+                "console_network_closed", text=f"The certificate of the console cannot be used: {error}."
+            )
+            network = None
     daemon = await DaemonClient.connect(descriptors.rpc_fd)
     app = build(
         daemon,
@@ -62,7 +71,7 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
     previous settings, and the console serves this machine's socket alone.
     """
     try:
-        post = load(config)
+        post = load(config, to_run=True)
     except ConfigError:
         if (state_dir := read_state_dir(config)) is None:
             raise
@@ -72,6 +81,7 @@ def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Run `python -m gateway.console --rpc-fd FD --socket FD [--tcp FD] --config PATH`."""
+    forbid_dumps()
     parser = argparse.ArgumentParser("gateway.console")
     parser.add_argument("--rpc-fd", type=int, required=True)
     parser.add_argument("--socket", type=int, required=True)
@@ -86,7 +96,7 @@ def main(arguments: list[str]) -> int:
         how = how_to_mend("console")
         log.error("console_failed", text=f"The extra `console` is not installed: no {error.name}.", how=how)
         return os.EX_UNAVAILABLE
-    except (ConfigError, OSError, ssl.SSLError) as error:
+    except (ConfigError, OSError) as error:
         log.error("console_failed", text=str(error))
         return os.EX_CONFIG
     return os.EX_OK

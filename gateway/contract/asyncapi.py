@@ -9,7 +9,7 @@ from typing import Any
 
 from drivers.observation import DataClass, Observation
 from gateway.contract.asyncapi_commands import commands
-from gateway.contract.commands import PREVIEW_EXPIRY_S
+from gateway.contract.commands import PREVIEW_EXPIRY_S, TOKEN_INTERVAL_S, TOKEN_LIFE_S
 from gateway.contract.definitions import definitions, event_definition, last_value_definition, referring
 from gateway.contract.envelope import MEDIA_TYPE
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
@@ -29,6 +29,8 @@ PREVIEW = "preview"
 # Topics with the parameters of the document in place of names.
 _TOPICS = SiteTopics("{site}", "{gateway}")
 _DEVICE = Position("{lane}", "{device}")
+
+_JWS: dict[str, Any] = {"type": "string", "pattern": r"^[A-Za-z0-9_-]+\.\.[A-Za-z0-9_-]{86}$"}
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "site": {"description": "One state's trust domain, a slug.", "examples": ["ke-busia"]},
@@ -57,7 +59,7 @@ def asyncapi(version: str) -> dict[str, Any]:
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
     for name, address, text, binding, message in _channels():
-        servers = ["local"] if name == PREVIEW else ["local", "hq"]
+        servers = ["local"] if name in (PREVIEW, "gateway.fresh") else ["local", "hq"]
         channels[name] = {
             "address": address,
             "description": text,
@@ -115,6 +117,13 @@ def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
             "Birth and death of a gateway: retained, and its last will, sent 5 s after a connection is lost.",
             retained,
             _state_message("gateway.state"),
+        ),
+        (
+            "gateway.fresh",
+            _TOPICS.fresh,
+            f"Token of a gateway for signed commands: every {TOKEN_INTERVAL_S} s at the post's own broker.",
+            retained | {"messageExpiryInterval": TOKEN_LIFE_S},
+            _state_message("gateway.fresh"),
         ),
         (
             "device.description",
@@ -212,6 +221,7 @@ def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any])
                 "bindingVersion": BINDING,
             }
         },
+        "headers": {"$ref": "#/components/schemas/SignatureProperties"},
         "examples": [{"name": name, "payload": payload}],
     }
 
@@ -288,13 +298,36 @@ def _schemas() -> dict[str, Schema]:
                     "if the gateway ends now. Absent on every other event."
                 ),
             },
-            "jws": {
-                "type": "string",
-                "pattern": r"^[A-Za-z0-9_-]+\.\.[A-Za-z0-9_-]{86}$",
+            "jws": _JWS
+            | {
                 "description": (
                     "Detached JWS (RFC 7515, appendix F) over the payload's bytes, unchanged: Ed25519, with "
                     "the gateway's key, which `kid` names by its thumbprint (RFC 7638). Made once, so every "
                     "repetition has the same. Absent where the gateway has no key."
+                ),
+            },
+        },
+    }
+    found["SignatureProperties"] = {
+        "title": "SignatureProperties",
+        "type": "object",
+        "description": "MQTT user properties of signed commands, answers, states and tokens.",
+        "properties": {
+            "jws": _JWS
+            | {
+                "description": (
+                    "Detached JWS (RFC 7515, appendix F) with the sender's key, which `kid` names by its "
+                    "thumbprint (RFC 7638); Ed25519, or ES256 for a station, as the key is. It covers topic, "
+                    "line feed and payload; of a retained message topic, line feed, `order`, line feed and "
+                    "payload. Absent where the sender has no key."
+                ),
+            },
+            "order": {
+                "type": "string",
+                "pattern": r"^[A-Za-z0-9_-]{1,64}/[1-9][0-9]{0,15}$",
+                "description": (
+                    "Only of signed retained messages: session of the gateway, a slash, and a number that "
+                    "increases with each retained message of the session. An empty payload has one as well."
                 ),
             },
         },

@@ -34,8 +34,8 @@ def commands() -> Parts:
     channels = {
         "command": _channel(
             _TOPICS.command(_DEVICE, "{verb}", "{station}"),
-            f"Command of a station to a device: never retained, expires within {EXPIRY_LIMIT_S} s. The "
-            "response topic is ignored; correlation data is copied.",
+            f"Command of a station to a device: never retained, expires within {EXPIRY_LIMIT_S} s. A post "
+            "may require a signature. The response topic is ignored; correlation data is copied.",
             ["site", "lane", "device", "verb", "station"],
             [f"command.{kind.name}" for kind in COMMANDS],
         ),
@@ -83,6 +83,7 @@ def _command(kind: CommandType) -> dict[str, Any]:
         "title": f"`{kind.verb}`",
         "summary": describe_model(kind.request),
         "contentType": "application/json",
+        "headers": {"$ref": "#/components/schemas/SignatureProperties"},
         "payload": {"$ref": f"#/components/schemas/{command_definition(kind)}"},
         "correlationId": _CORRELATION,
         "bindings": {"mqtt": _JSON},
@@ -96,6 +97,7 @@ def _answer(kind: CommandType) -> dict[str, Any]:
         "title": f"Answer to `{kind.verb}`",
         "summary": f"{describe_model(kind.done)} Expires after {ANSWER_EXPIRY_S} s.",
         "contentType": "application/json",
+        "headers": {"$ref": "#/components/schemas/SignatureProperties"},
         "payload": {"$ref": f"#/components/schemas/{answer_definition(kind)}"},
         "correlationId": _CORRELATION,
         "bindings": {"mqtt": _JSON},

@@ -3,9 +3,14 @@
 A command is sent to `cmd/{verb}/{station}` with QoS 1, never retained, and expires within 5 seconds. Answers
 are published at `rsp/{station}` only, whatever response topic the command names, with the correlation data of
 the command. A command that is sent again under its `cmd_id` is not executed again; its answer is sent again.
+
+A signed command carries the MQTT user property `jws`: a detached JWS (RFC 7515, appendix F) over its topic, a
+line feed and its body, made with the station's key. `fresh` in the body proves its age: the newest token that
+the gateway published. A stop of a machine is obeyed without a signature.
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -21,6 +26,11 @@ PREVIEW_EXPIRY_S = 2
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 """Name of a station at the broker (user name, common name of a certificate), or id of a command."""
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+SIGNATURE_PROPERTY = "jws"
+"""MQTT 5 user property that carries a signature."""
+TOKEN_LIFE_S = 6
+"""Life of a token of the gateway, in seconds; a signed command that names an older one is refused."""
+TOKEN_INTERVAL_S = 2
 MAX_COMMAND_SEQ = 2**53 - 1
 """Largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 
@@ -58,6 +68,22 @@ class CommandMessage(_Message):
         description="Id of one traveller, document or capture; the events that it causes carry it too.",
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
     )
+    fresh: str | None = Field(
+        None,
+        max_length=64,
+        description="Newest token of the gateway, from its topic `fresh`; required in a signed command.",
+        examples=["w8s9vWm0T1uJ2xk4"],
+    )
+
+
+def signed_bytes(topic: str, body: bytes) -> bytes:
+    """Return the bytes that the signature of a command, or of its answer, covers."""
+    return topic.encode() + b"\n" + body
+
+
+def request_digest(topic: str, body: bytes, jws: str | None) -> str:
+    """Return the digest by which an answer names its command; see `CommandAnswer.request_sha256`."""
+    return sha256(signed_bytes(topic, body) + b"\n" + (jws or "").encode()).hexdigest()
 
 
 class CommandState(OpenEnum):
@@ -113,6 +139,12 @@ class CommandAnswer(_Message):
         None,
         description="Highest sequence number of this station; only with `command_seq_not_increasing`.",
         examples=[None],
+    )
+    request_sha256: str | None = Field(
+        None,
+        description="SHA-256 of the command as it arrived: topic, line feed, body, line feed, `jws` (empty "
+        "when unsigned), in hexadecimal. With another value the answer is for a changed copy.",
+        examples=["d5c3b8a2f0a94f6be1c7a59e4fb2c0d3a6e8f19b7c4d2e5f8091a2b3c4d5e6f7"],
     )
 
     @classmethod

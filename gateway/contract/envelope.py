@@ -1,6 +1,6 @@
 """Envelope of every event: CloudEvents 1.0 in structured JSON, with the extensions of this contract.
 
-An event is written in two steps. The worker process of the device writes all fields that it has, once
+An event is written in two steps. The supervisor of the device writes all fields that it has, once
 (`EnvelopeWriter.write_partial_event`): a *partial* event, which is a JSON object without its closing brace.
 The outbox assigns the identity in the transaction that stores the event (`complete_event`): it appends id,
 epoch, stream and sequence number, and closes the object. The event is not parsed in between.

@@ -68,7 +68,7 @@ class CommandDecided(Observation):
     data_class: ClassVar[DataClass] = DataClass.RECORD
     unredacted_fields = Observation.unredacted_fields | {
         "cmd_id", "station", "verb", "decision", "reason", "holder", "command_seq", "remaining_ms", "count",
-        "window_s",
+        "window_s", "signed_by",
     }  # fmt: skip
 
     cmd_id: str | None = Field(
@@ -102,6 +102,11 @@ class CommandDecided(Observation):
     remaining_ms: int | None = Field(
         description="Time that was left to begin it, in milliseconds.", examples=[2950]
     )
+    signed_by: str | None = Field(
+        None,
+        description="Id of the station's key, if the signature was verified; null for an unsigned command.",
+        examples=["Wm6XVnaQWFBtSPGWbD4ARgPIIKUOIB38ThNFJrUqTjM"],
+    )
     count: int = Field(
         1,
         ge=1,
@@ -134,6 +139,21 @@ class CommandEnded(Observation):
     reason: CommandReason | None = Field(description="Reason why it was not done, or null.", examples=[None])
     duration_ms: float = Field(
         ge=0, description="From its acceptance to its end, in milliseconds.", examples=[812.5]
+    )
+    result: dict[str, Any] | None = Field(
+        None,
+        description="Of a movement that was done: its result, with personal values as type and size.",
+        examples=[{"state": "open", "duration_s": 1.9}],
+    )
+    sensed_before: dict[str, Any] | None = Field(
+        None,
+        description="Of a movement: the device's states when the command was passed to it, by event type.",
+        examples=[{"barrier.state": {"state": "closed"}}],
+    )
+    sensed_after: dict[str, Any] | None = Field(
+        None,
+        description="Of a movement: the device's states when the command ended, by event type.",
+        examples=[{"barrier.state": {"state": "open"}}],
     )
     count: int = Field(
         1,
@@ -191,6 +211,10 @@ class TechnicianOperation(OpenEnum):
     ACCEPT = "accept"
     RESET_COUNTERS = "reset_counters"
     REVOKE_CLAIM = "revoke_claim"
+    COMMISSIONING = "commissioning"
+    """The test of a barrier before its first use; `detail` has its result and every step."""
+    PROOF_TEST = "proof_test"
+    """A periodic test of a barrier; `detail` likewise."""
     TRACE_REVEAL = "trace_reveal"
     """Show a trace with its content, personal data included."""
     UNKNOWN = "unknown"

@@ -1,8 +1,8 @@
 """Last value: a retained message beside the events of a type that describes a state.
 
-Like an event it is written in two steps: the worker process writes the fields it has, once, and the daemon
-appends its session without parsing it. The message is retained as long as the device is available. When it is
-not, an empty retained message removes it at once, so that no consumer takes an old state for the present one.
+The supervisor of the device writes it beside the event, from the same observation. The message is retained as
+long as the device is available. When it is not, an empty retained message removes it at once, so that no
+consumer takes an old state for the present one.
 """
 
 from typing import Generic, TypeVar

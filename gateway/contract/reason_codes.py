@@ -17,6 +17,8 @@ class CommandReason(OpenEnum):
 
     BAD_REQUEST = "bad_request"
     """The arguments do not fit the command; `text` names the fields, never their values."""
+    BAD_SIGNATURE = "bad_signature"
+    """The signature does not fit topic and body: the message was changed or sent elsewhere on its way."""
     BUSY = "busy"
     """The device executes another command, and cannot do both."""
     CANCELLED = "cancelled"
@@ -60,16 +62,26 @@ class CommandReason(OpenEnum):
     """Too many commands within a short time; none is kept for later."""
     RETAINED = "retained"
     """The message was retained at the broker, so its age is unknown."""
+    REVOKED_KEY = "revoked_key"
+    """It is signed with a key that was revoked in the role file."""
+    NOT_FRESH = "not_fresh"
+    """The signed message names no token of the gateway from the last six seconds: it may be old."""
     STOPPING = "stopping"
     """The gateway stops, or opens the device again."""
     TIMED_OUT = "timed_out"
     """A step did not complete in time."""
+    UNKNOWN_KEY = "unknown_key"
+    """It is signed with a key that the role file does not list."""
     UNKNOWN_STATION = "unknown_station"
     """The post's role file does not name this station."""
+    UNSIGNED = "unsigned"
+    """This post obeys the command only with a signature of the station."""
     UNKNOWN_VERB = "unknown_verb"
     """The device has no such command."""
     UNSAFE = "unsafe"
     """It could hurt a person, or the sensors do not exclude it."""
+    WRONG_TOPIC = "wrong_topic"
+    """It is signed with a key of another station than its topic names."""
     WORKER_LOST = "worker_lost"
     """The device's worker process ended during the command.
 
@@ -93,6 +105,10 @@ REASON_TEXTS: Mapping[CommandReason, ReasonText] = {
     CommandReason.BAD_REQUEST: ReasonText(
         "The command's arguments do not fit this device.",
         "Correct the named fields; the device's description names the schema.",
+    ),
+    CommandReason.BAD_SIGNATURE: ReasonText(
+        "The command's signature does not fit its topic and its bytes.",
+        "Sign topic, line feed and body as sent; if the program does, the broker changed the message.",
     ),
     CommandReason.BUSY: ReasonText("The device is busy with something else.", "Wait until it is done."),
     CommandReason.CANCELLED: ReasonText(
@@ -158,12 +174,28 @@ REASON_TEXTS: Mapping[CommandReason, ReasonText] = {
         "The command was retained at the broker, so its age is unknown.",
         "Publish commands without the retain flag, and clear the topic.",
     ),
+    CommandReason.REVOKED_KEY: ReasonText(
+        "The command is signed with a revoked key.",
+        "Make a new key at the station and enrol it: borderpost trust enrol. The old key is still in use.",
+    ),
+    CommandReason.NOT_FRESH: ReasonText(
+        "The command names no fresh token of the gateway, so its age is unknown.",
+        "Name the newest token of the gateway's topic `fresh`; if the program does, the broker is late.",
+    ),
     CommandReason.STOPPING: ReasonText(
         "The gateway stops, or opens the device again.", "Send the command again when the device is online."
     ),
     CommandReason.TIMED_OUT: ReasonText("A step of the command did not complete in time.", _CHECK_DEVICE),
+    CommandReason.UNKNOWN_KEY: ReasonText(
+        "The command is signed with a key that the post does not list.",
+        "Enrol the public key of this station at the post: borderpost trust enrol.",
+    ),
     CommandReason.UNKNOWN_STATION: ReasonText(
         "The post's role file does not list this station.", "An administrator can add it there."
+    ),
+    CommandReason.UNSIGNED: ReasonText(
+        "This post obeys that command only if the station has signed it.",
+        "Make a key at the station (borderpost trust key), enrol it at the post, and sign with it.",
     ),
     CommandReason.UNKNOWN_VERB: ReasonText(
         "This device has no such command.", "See the device's description for what it can do."
@@ -171,6 +203,10 @@ REASON_TEXTS: Mapping[CommandReason, ReasonText] = {
     CommandReason.UNSAFE: ReasonText(
         "It could hurt a person, or the sensors do not exclude it.",
         "Clear the passage and look at the sensors; then send the command again.",
+    ),
+    CommandReason.WRONG_TOPIC: ReasonText(
+        "The command is signed with the key of another station than its sender.",
+        "Use each key only under its station's name; check the broker's access list.",
     ),
     CommandReason.WORKER_LOST: ReasonText(
         "The device's worker process ended during the command.", _CHECK_DEVICE

@@ -25,7 +25,7 @@ from gateway.contract.commands import (
 from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
 from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
+from gateway.contract.states import DeviceDescription, DeviceState, FreshToken, GatewayState
 
 Schema = dict[str, Any]
 
@@ -35,6 +35,7 @@ STATES: dict[str, type[BaseModel]] = {
     "device.description": DeviceDescription,
     "device.claim": DeviceClaim,
     "gateway.state": GatewayState,
+    "gateway.fresh": FreshToken,
 }
 """Retained messages, by the name in their schema's `$id`."""
 COMMAND, ANSWER = f"{SCHEMA_BASE}command:v1", f"{SCHEMA_BASE}command.answer:v1"

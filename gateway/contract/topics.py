@@ -61,6 +61,11 @@ class SiteTopics:
         """Topic of the gateway's birth and last will, retained."""
         return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/state"
 
+    @property
+    def fresh(self) -> str:
+        """Topic of the gateway's tokens, retained until they expire."""
+        return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/fresh"
+
     def _device(self, position: Position) -> str:
         return f"{self.root}/{self.site}/{position.lane}/{position.device}"
 
@@ -109,6 +114,10 @@ class SiteTopics:
     def commands(self) -> str:
         """Topic filter for every command to every device of the site."""
         return f"{self.root}/{self.site}/+/+/cmd/+/+"
+
+    def commands_of(self, station: str) -> str:
+        """Return the topic filter for every command of one station."""
+        return f"{self.root}/{self.site}/+/+/cmd/+/{station}"
 
 
 @dataclass(frozen=True, slots=True)

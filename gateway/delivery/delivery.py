@@ -7,7 +7,7 @@ of the disk and of brokers appear in `problems`; events that were lost because o
 import asyncio
 import contextlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import paho.mqtt.client as mqtt
@@ -22,16 +22,19 @@ from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.destination.destination import Destination
 from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.events import LostEvent, PendingEvent, StoredEvent, Stream
-from gateway.delivery.mqtt.connection import Will
+from gateway.delivery.mqtt.connect import Will
 from gateway.delivery.mqtt.properties import pack_properties
 from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 from gateway.delivery.outbox.encryption import MasterKey, master_key
 from gateway.delivery.outbox.problems import OutboxProblems
 from gateway.delivery.settings import DeliverySettings
+from gateway.delivery.stations.connections import StationConnections
 from gateway.delivery.writer.messages import OutboxListener, OutboxSnapshot
 from gateway.delivery.writer.writer import Writer
 
 log = structlog.get_logger()
+
+SignRetained = Callable[[str, bytes], tuple[tuple[str, str], ...]]
 
 
 class Delivery(OutboxListener):
@@ -45,17 +48,20 @@ class Delivery(OutboxListener):
         *,
         time_source: TimeSource | None = None,
         on_change: Callable[[], None] | None = None,
-        subscriptions: tuple[str, ...] = (),
+        stations: Iterable[str] = (),
         on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
+        on_flood: Callable[[str], None] | None = None,
         on_no_subscriber: Callable[[str], None] | None = None,
         sign: Sign | None = None,
+        sign_retained: SignRetained | None = None,
     ) -> None:
         """Prepare delivery; nothing is opened before `start`.
 
-        `subscriptions` and `on_message` serve commands and apply to the first destination only. `on_message`
-        gets a message and a time of CLOCK_BOOTTIME, in nanoseconds; the message was sent after that time.
+        Commands are received from the first destination if there is an `on_message`. It gets a message and a
+        time of CLOCK_BOOTTIME, in nanoseconds; the message was sent after that time. `stations`: names of the
+        stations that may send commands. `on_flood` gets the name of one that sends too many.
         `on_no_subscriber` gets the topic of a preview that reached no subscriber. `sign` signs each event
-        once.
+        once. `sign_retained` returns the user properties of a retained message from its topic and body.
         """
         self.epoch = ""
         self.dropped = 0
@@ -66,6 +72,7 @@ class Delivery(OutboxListener):
         self._topics = topics
         self._time = time_source or SystemTime()
         self._sign = sign
+        self._sign_retained: SignRetained = sign_retained or (lambda _topic, _body: ())
         self._on_change = on_change
         self._change_scheduled = False
         self._problems = Problems(self._schedule_change)
@@ -73,8 +80,10 @@ class Delivery(OutboxListener):
         self._will_payload = (
             GatewayState(online=False, session=session, report=None).model_dump_json().encode()
         )
-        self._subscriptions = subscriptions
+        self._station_names = tuple(stations)
+        self._stations: StationConnections | None = None
         self._on_message = on_message
+        self._on_flood = on_flood
         self._on_no_subscriber = on_no_subscriber
         self._destinations_by_class = {
             data_class: tuple(d.name for d in settings.destinations if data_class in d.classes)
@@ -108,6 +117,15 @@ class Delivery(OutboxListener):
         keys = self._master_keys()
         writer = Writer(outbox, self._topics, self._destinations_by_class, keys, self._time, self, self._sign)
         will = Will(self._topics.gateway_state, self._will_payload, self._settings.will_delay_s)
+        if self._on_message is not None and self._settings.destinations:
+            self._stations = StationConnections(
+                self._settings.destinations[0],
+                self._topics,
+                self._problems,
+                self._time.boot_ns,
+                self._on_message,
+                self._on_flood or (lambda _: None),
+            )
         self._destinations = [
             Destination(
                 destination,
@@ -118,8 +136,7 @@ class Delivery(OutboxListener):
                 self._problems,
                 self._time,
                 self._schedule_change,
-                subscriptions=self._subscriptions if first else (),
-                on_message=self._on_message if first else None,
+                stations=self._stations if first else None,
                 on_no_subscriber=self._on_no_subscriber if first else None,
             )
             for first, destination in ((not i, d) for i, d in enumerate(self._settings.destinations))
@@ -137,6 +154,13 @@ class Delivery(OutboxListener):
         self._is_accepting = True
         for destination in self._destinations:
             destination.connection.start()
+        self.set_stations(self._station_names)
+
+    def set_stations(self, stations: Iterable[str]) -> None:
+        """Receive commands of these stations, each over a connection of its own."""
+        self._station_names = tuple(stations)
+        if self._stations is not None:
+            self._stations.configure(self._station_names)
 
     def _master_keys(self) -> tuple[MasterKey, MasterKey | None]:
         settings = self._settings.outbox
@@ -152,11 +176,14 @@ class Delivery(OutboxListener):
         writer = self._writer
         if writer is None:
             return
+        if self._stations is not None:
+            stations, self._stations = self._stations, None
+            await stations.stop()
         try:
             async with asyncio.timeout(timeout_s):
                 with contextlib.suppress(OSError):  # No outbox is open, so nothing is being committed.
                     await writer.call(lambda _: None)
-                self._retained.set(self._topics.gateway_state, self._will_payload, "application/json")
+                self.publish_retained(self._topics.gateway_state, self._will_payload)
                 for destination in self._destinations:
                     destination.send_ready()
                 while not all(destination.is_settled for destination in self._destinations):  # noqa: ASYNC110
@@ -230,7 +257,7 @@ class Delivery(OutboxListener):
         self, topic: str, payload: bytes | None, media_type: str = "application/json"
     ) -> None:
         """Publish a retained message at every destination that publishes states; None clears the topic."""
-        self._retained.set(topic, payload or None, media_type)
+        self._retained.set(topic, payload or None, media_type, self._sign_retained(topic, payload or b""))
         for destination in self._destinations:
             destination.send_ready()
 
@@ -242,13 +269,16 @@ class Delivery(OutboxListener):
         *,
         correlation: bytes = b"",
         media_type: str = "application/json",
-    ) -> None:
-        """Publish the answer to a command at the first destination if connected; it is not stored."""
-        properties = pack_properties(media_type, expiry_s)
+        user: tuple[tuple[str, str], ...] = (),
+        retain: bool = False,
+    ) -> bool:
+        """Publish an answer or a token at the first destination; it is not stored. False: not connected."""
+        properties = pack_properties(media_type, expiry_s, user=user)
         if correlation:
             properties += b"\x09" + struct.pack(">H", len(correlation)) + correlation
-        if self._destinations:
-            self._destinations[0].publish_answer(topic, payload, properties)
+        if not self._destinations:
+            return False
+        return self._destinations[0].publish_answer(topic, payload, properties, retain=retain)
 
     def send_preview(self, topic: str, payload: bytes, expiry_s: int, *, media_type: str) -> None:
         """Publish a preview image at the first destination if the window has room; it is not stored."""
@@ -284,6 +314,8 @@ class Delivery(OutboxListener):
             return None
         if self.writer_silence_s > patience_s:
             return "outbox writer"
+        if self._stations is not None and not self._stations.is_alive(patience_s):
+            return "connections of stations"
         return next(
             (f"client of {d.name}" for d in self._destinations if not d.connection.is_alive(patience_s)), None
         )
@@ -351,7 +383,7 @@ class Delivery(OutboxListener):
         if new_epoch_reason == "commits_lost":
             self._outbox_problems.commits_lost()
         for destination in self._destinations:
-            destination.send_ready()
+            destination.resend(one for one in snapshot.resends if one.destination == destination.name)
         self._schedule_change()
 
     def on_disk_trouble(self, trouble: DiskTrouble | None, epoch: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from gateway.api.models import EventView, Finding, PostView
 from gateway.common import log
+from gateway.common.printable import printable
 from gateway.common.version import VERSION
 from gateway.config import ConfigError, Post, load
 from gateway.delivery.outbox import admin
@@ -107,7 +108,10 @@ def collect_bundle(
         if part.content.strip() not in (b"", b"[]", b"{}")
     ]
     names = foreign_host_names(post) if post is not None else {}
-    parts = [BundleFile(part.name, part.description, _replace_names(part.content, names)) for part in parts]
+    parts = [
+        BundleFile(part.name, part.description, _printable(_replace_names(part.content, names)))
+        for part in parts
+    ]
     site, gateway = (post.gateway.site, post.gateway.name) if post is not None else ("unknown", "unknown")
     readme = README.format(
         site=site,
@@ -227,6 +231,11 @@ def _versions(host: HostView) -> dict[str, Any]:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _printable(content: bytes) -> bytes:
+    """Escape what a device's text may do to a terminal; inside JSON the escapes are those of JSON."""
+    return printable(content.decode("utf-8", "replace"), keep="\n\t").encode()
 
 
 def _replace_names(content: bytes, names: Mapping[str, str]) -> bytes:

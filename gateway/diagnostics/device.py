@@ -9,6 +9,7 @@ from drivers.links.link import Action, Cause
 from gateway.api.models import DeviceView, EventView, Finding
 from gateway.config import DeviceSettings
 from gateway.diagnostics.checks.accounts import Account
+from gateway.diagnostics.checks.barrier_tests import check_barrier_tests
 from gateway.diagnostics.checks.counters import check_counters
 from gateway.diagnostics.device_host_checks import check_from_host
 from gateway.diagnostics.findings import Severity, make_finding, make_ok_finding, sort_by_severity
@@ -46,6 +47,7 @@ def check_device(
         yield from _states(view, {finding.code for finding in outside})
     yield from outside
     if view is not None:
+        yield from check_barrier_tests(view, device, host.now(), config)
         yield from check_counters(view, device, events, config)
         yield from _claim(view, config)
         yield from _last_read(view, config, host)

@@ -6,8 +6,9 @@ bytes after it. The body is raw bytes that the daemon passes on unread.
 
 import asyncio
 import json
+import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -18,12 +19,14 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _from_json = json.JSONDecoder().decode
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Upper bound on a frame; a larger one is a fault of the worker."""
+MAX_HEAD_BYTES = 0xFFFF
+"""Upper bound on a head, by its length field."""
 READ_BUFFER_BYTES = 32 * 1024
 """Size of the receive buffer; larger only while a larger frame arrives."""
 
 
 class FrameType(IntEnum):
-    """Type of a frame. STOP, COMMAND, CLAIM, REQUEST, CANCEL go to the worker, others to the daemon.
+    """Type of a frame. SPEC, STOP, COMMAND, CLAIM, REQUEST, CANCEL go to the worker, others to the daemon.
 
     Between console and daemon, REQUEST and CANCEL go to the daemon.
     """
@@ -37,11 +40,11 @@ class FrameType(IntEnum):
     BLOB = 4
     """An image of the event that follows; head: role, media_type; body: its bytes."""
     EVENT = 5
-    """A partial event; head: type, class, boot_ns; body: see gateway.contract.envelope."""
+    """An observation; head: type, transaction, provenance, boot_ns (its receipt); body: its data as JSON."""
     STOP = 6
     """Close the device and end."""
     LAST_VALUE = 7
-    """Last value of a type; head: type; body: see gateway.contract.last_values; empty: cleared."""
+    """The last values of the device are no longer valid."""
     COMMAND = 8
     """A command; head: command_ref, verb, and the fields of Call; body: arguments, a JSON object."""
     COMMAND_RESULT = 9
@@ -56,12 +59,51 @@ class FrameType(IntEnum):
     """A piece of the response; head: request_id, in the last one `end` and `error` (code, text, how)."""
     CANCEL = 14
     """Cancel a request; head: request_id."""
+    SPEC = 15
+    """Specification of the worker, its first frame; head: the fields of WorkerSpec."""
+    REPLACE = 16
+    """The worker ends, to be replaced: a node of its device is new, and out of its reach."""
+    RECORD = 17
+    """Record of the position from now on, kept over restarts; body: text. See `drivers.record`."""
 
 
 def encode_frame(frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
     """Encode one frame."""
     text = _to_json(head).encode() if head else b""
     return _HEADER.pack(_HEADER_AFTER_LENGTH + len(text) + len(body), frame_type, len(text)) + text + body
+
+
+def receive_frame(channel: socket.socket) -> tuple[FrameType, dict[str, Any]] | None:
+    """Wait for one frame without a body, and read no byte after it; None: the other end is closed.
+
+    Raises FrameError.
+    """
+    start = _receive_exactly(channel, _HEADER.size)
+    if start is None:
+        return None
+    length, kind, head_length = _HEADER.unpack(start)
+    if head_length != length - _HEADER_AFTER_LENGTH:
+        raise FrameError(f"a frame of {length} bytes with a head of {head_length}")
+    text = _receive_exactly(channel, head_length)
+    if text is None:
+        return None
+    head = _from_json(text.decode()) if text else {}
+    if not isinstance(head, dict):
+        raise FrameError("a frame whose head is no object")
+    return FrameType(kind), head
+
+
+def _receive_exactly(channel: socket.socket, size: int) -> bytes | None:
+    received = b""
+    while len(received) < size:
+        try:
+            chunk = channel.recv(size - len(received))
+        except ConnectionResetError:
+            return None
+        if not chunk:
+            return None
+        received += chunk
+    return received
 
 
 class FrameError(Exception):
@@ -76,10 +118,21 @@ class FrameConnection(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, on_frame: Callable[[FrameType, dict[str, Any], bytes], None], on_lost: Callable[[], None]
+        self,
+        on_frame: Callable[[FrameType, dict[str, Any], bytes], None],
+        on_lost: Callable[[], None],
+        max_bytes: Mapping[int, int] | None = None,
+        on_violation: Callable[[Exception], None] | None = None,
     ) -> None:
+        """`max_bytes`: types of frame that may arrive, and their largest size; by default all types.
+
+        `on_violation` is called with the error of a malformed frame, also one raised by `on_frame`, and the
+        connection is closed. By default the error is raised into the event loop, which closes it as well.
+        """
         self._on_frame = on_frame
         self._on_lost = on_lost
+        self._max_bytes = max_bytes
+        self._on_violation = on_violation
         self._buffer = bytearray(READ_BUFFER_BYTES)
         self._filled = 0
         self._transport: asyncio.Transport | None = None
@@ -111,13 +164,24 @@ class FrameConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, count: int) -> None:
         """Cut received bytes into frames."""
+        try:
+            self._cut_frames(count)
+        except Exception as error:
+            if self._on_violation is None:
+                raise
+            self._buffer, self._filled = bytearray(READ_BUFFER_BYTES), 0
+            if self._transport is not None:
+                self._transport.abort()
+            self._on_violation(error)
+
+    def _cut_frames(self, count: int) -> None:
         self._filled += count
         start, end = 0, self._filled
         wanted = READ_BUFFER_BYTES
         with memoryview(self._buffer) as view:  # A view, so that an image is copied once.
             while end - start >= _HEADER.size:
                 length, kind, head_length = _HEADER.unpack_from(view, start)
-                if length > MAX_FRAME_BYTES or head_length > length:
+                if length > self._max_length(kind) or head_length > length:
                     raise FrameError(f"a frame of {length} bytes with a head of {head_length}")
                 if end - start - 4 < length:
                     wanted = max(READ_BUFFER_BYTES, 4 + length)
@@ -136,6 +200,13 @@ class FrameConnection(asyncio.BufferedProtocol):
                 self._buffer = fresh
             elif start:
                 view[: self._filled] = view[start:end]
+
+    def _max_length(self, kind: int) -> int:
+        if self._max_bytes is None:
+            return MAX_FRAME_BYTES
+        if kind not in self._max_bytes:
+            raise FrameError(f"a frame of the type {kind}, which may not arrive here")
+        return self._max_bytes[kind] + _HEADER_AFTER_LENGTH
 
     def send(self, frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
         """Send one frame; it is dropped if the other end has closed."""

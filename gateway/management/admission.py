@@ -16,7 +16,12 @@ from drivers.links.link import Action, Cause
 from gateway.common.clock import TimeSource
 from gateway.contract.envelope import to_rfc3339
 from gateway.ipc.rpc import RpcError
-from gateway.management.device_registry import DeviceRegistry, MaintenanceWindow, SerialNumberEntry
+from gateway.management.device_registry import (
+    DeviceRegistry,
+    DeviceTestEntry,
+    MaintenanceWindow,
+    SerialNumberEntry,
+)
 from gateway.supervision.listener import PRESENT_STATES, Suppression
 from gateway.supervision.supervisor import DeviceSupervisor
 
@@ -163,6 +168,23 @@ class Admission:
             raise
         log.info("device_accepted", device=position, serial_number=serial_number)
         self._apply(position)
+
+    def tests(self, position: str) -> dict[str, DeviceTestEntry]:
+        """Return the last tests of a position, by kind."""
+        return self._registry.position_entry(position).tests
+
+    async def record_test(
+        self, position: str, kind: str, user: str, configuration: str, *, passed: bool
+    ) -> None:
+        """Store the date and result of a commissioning or proof test."""
+        entry = self._registry.position_entry(position)
+        before = dict(entry.tests)
+        entry.tests[kind] = DeviceTestEntry(self._time.unix_ns(), user, configuration, passed)
+        try:
+            await self._save("The test was not recorded: the registry could not be written.")
+        except RpcError:
+            entry.tests = before
+            raise
 
     async def reset_counters(self, position: str) -> None:
         """Set the resettable counters of the connected device to zero."""

@@ -20,6 +20,7 @@ from gateway.api.operations import (
     Actor,
     Maintenance,
     ManagementOperation,
+    RecordTest,
     ResetCounters,
     Restart,
     RevealTrace,
@@ -252,6 +253,11 @@ class ManagementApi:
                     reason=operation.reason,
                 )
                 self._gateway.commands.revoke_claim(where)
+            case RecordTest():
+                require_role(
+                    "commissioning" if operation.kind == "commissioning" else operation.operation, actor
+                )
+                await self._record_test(position, operation, actor)
             case RevealTrace():
                 raise RpcError(
                     "conflict",
@@ -259,6 +265,29 @@ class ManagementApi:
                     "Open the trace of the device with a reason.",
                 )
         self.on_device_changed(position)
+
+    async def _record_test(self, position: str, test: RecordTest, actor: Actor) -> None:
+        """Store a test of the present configuration, and record its protocol."""
+        settings = self._gateway.post.devices[Position.parse(position)].settings
+        if self._find_device(position).driver.family is not Family.BARRIER:
+            raise RpcError("conflict", "Only barriers have these tests.", "Run its self-test instead.")
+        if settings.fingerprint() != test.configuration:
+            raise RpcError(
+                "conflict",
+                "The device's configuration is not the tested one.",
+                "Load the file (sudo systemctl reload borderpost), then repeat the test.",
+            )
+        await self._admission.record_test(
+            position, test.kind, actor.name, test.configuration, passed=test.passed
+        )
+        steps = "; ".join(f"{step.name}: {'passed' if step.passed else 'FAILED'}" for step in test.steps)
+        self._record_operation(
+            position,
+            actor,
+            TechnicianOperation(test.kind),
+            detail=f"{'passed' if test.passed else 'FAILED'}, configuration {test.configuration}: {steps}",
+            reason=test.reason,
+        )
 
     def _record_operation(
         self,

@@ -98,6 +98,17 @@ class MaintenanceWindow:
 
 
 @dataclass
+class DeviceTestEntry:
+    """Last test of one kind at a position; see `gateway.api.models.DeviceTestView`."""
+
+    at_ns: int
+    """Time of the test, in nanoseconds since 1970."""
+    user: str
+    configuration: str
+    passed: bool
+
+
+@dataclass
 class PositionEntry:
     """Settings of a position."""
 
@@ -105,6 +116,8 @@ class PositionEntry:
     accepted_serial_number: str | None = None
     """Serial number accepted at the position."""
     maintenance: MaintenanceWindow | None = None
+    tests: dict[str, DeviceTestEntry] = field(default_factory=dict)
+    """Last commissioning and last proof test, by kind."""
 
 
 class DeviceRegistry:
@@ -186,6 +199,10 @@ def _position_entry(entry: dict[str, Any]) -> PositionEntry:
     place = PositionEntry(**_known_fields(PositionEntry, entry))
     if entry.get("maintenance") is not None:
         place.maintenance = MaintenanceWindow(**_known_fields(MaintenanceWindow, entry["maintenance"]))
+    place.tests = {
+        kind: DeviceTestEntry(**_known_fields(DeviceTestEntry, test))
+        for kind, test in entry.get("tests", {}).items()
+    }
     return place
 
 

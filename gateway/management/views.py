@@ -4,6 +4,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from drivers.driver import Family
 from drivers.links.settings import Settings
 from gateway.api.models import DeviceView
 from gateway.commands.claims import Lease
@@ -43,6 +44,20 @@ def device_view(
             "suppressed_events": device.state_filter.suppressed_events,
             "maintenance_until": maintenance and to_rfc3339(maintenance.until_ns),
             "counters": _to_counters(entry),
+            # Of other devices, a digest of the settings might reveal a short password.
+            "configuration": settings.settings.fingerprint()
+            if device.driver.family is Family.BARRIER
+            else "",
+            "tests": tuple(
+                {
+                    "kind": kind,
+                    "at": to_rfc3339(test.at_ns),
+                    "user": test.user,
+                    "configuration": test.configuration,
+                    "passed": test.passed,
+                }
+                for kind, test in admission.tests(position).items()
+            ),
             "commands": tuple(device.commands),
             "check_levels": tuple(str(level) for level in check_levels(device.driver)),
         }

@@ -11,6 +11,7 @@ from typing import Literal
 
 from gateway.contract.topics import ROOT, TRAINING_ROOT
 from gateway.pki.inventory import PRINCIPAL_KINDS, Deployment, Principal, PrincipalKind, SharedKind
+from gateway.pki.role_keys import StationKeyRecord
 
 GENERATED_HEADER = (
     "# Made by `borderpost trust` from its description: change that, and run `borderpost trust renew`."
@@ -20,7 +21,7 @@ Verb = Literal["read", "write", "readwrite"]
 
 @dataclass(frozen=True, slots=True)
 class AclRule:
-    """Right of a kind of principal; its own names are in braces: {lane}, {me}, {gateway}."""
+    """Right of a kind of principal; its own names are in braces: {lane}, {me}, {gateway}, {position}."""
 
     kind: PrincipalKind
     verb: Verb
@@ -47,17 +48,19 @@ class AclEntry:
 
 ACL_RULES: tuple[AclRule, ...] = (
     AclRule("gateway", "readwrite", "_gw/{gateway}/state", "its birth and death"),
+    AclRule("gateway", "write", "_gw/{gateway}/fresh", "its tokens, which signed commands name"),
     AclRule("gateway", "write", "_gw/{gateway}/evt/+", "its own events, such as steps of its clock"),
-    AclRule("gateway", "readwrite", "+/+/desc", "descriptions of its devices"),
-    AclRule("gateway", "readwrite", "+/+/state", "their states"),
-    AclRule("gateway", "readwrite", "+/+/claim", "their claims"),
-    AclRule("gateway", "readwrite", "+/+/now/+", "their last values"),
-    AclRule("gateway", "readwrite", "+/+/evt/+", "their events"),
-    AclRule("gateway", "readwrite", "+/+/blob/+/+", "their images"),
-    AclRule("gateway", "write", "+/+/rsp/+", "answers to all stations"),
-    AclRule("gateway", "write", "+/+/preview/+", "previews to all stations"),
-    AclRule("gateway", "read", "+/+/cmd/+/+", "commands; it sends none"),
+    AclRule("gateway", "readwrite", "{position}/desc", "descriptions of its devices"),
+    AclRule("gateway", "readwrite", "{position}/state", "their states"),
+    AclRule("gateway", "readwrite", "{position}/claim", "their claims"),
+    AclRule("gateway", "readwrite", "{position}/now/+", "their last values"),
+    AclRule("gateway", "readwrite", "{position}/evt/+", "their events"),
+    AclRule("gateway", "readwrite", "{position}/blob/+/+", "their images"),
+    AclRule("gateway", "write", "{position}/rsp/+", "answers to all stations"),
+    AclRule("gateway", "write", "{position}/preview/+", "previews to all stations"),
+    AclRule("gateway", "read", "{position}/cmd/+/+", "commands; it sends none"),
     AclRule("station", "read", "_gw/+/state", "birth and death of the gateway"),
+    AclRule("station", "read", "_gw/+/fresh", "tokens that signed commands name"),
     AclRule("station", "read", "{lane}/+/desc", "descriptions of the devices in its lane"),
     AclRule("station", "read", "{lane}/+/state", "their states"),
     AclRule("station", "read", "{lane}/+/claim", "their claims"),
@@ -68,6 +71,7 @@ ACL_RULES: tuple[AclRule, ...] = (
     AclRule("station", "read", "{lane}/+/rsp/{me}", "answers to itself"),
     AclRule("station", "read", "{lane}/+/preview/{me}", "previews of cameras that it has claimed"),
     AclRule("supervisor", "read", "_gw/+/state", "birth and death of gateways"),
+    AclRule("supervisor", "read", "_gw/+/fresh", "tokens that signed commands name"),
     AclRule("supervisor", "read", "+/+/desc", "descriptions of all devices of the site"),
     AclRule("supervisor", "read", "+/+/state", "their states"),
     AclRule("supervisor", "read", "+/+/claim", "their claims"),
@@ -115,10 +119,12 @@ def acl_entries(deployment: Deployment, revoked: Iterable[str] = ()) -> Iterator
             continue
         own = {"lane": principal.lane, "me": principal.name, "gateway": principal.gateway}
         for rule in ACL_RULES:
-            if rule.kind == principal.kind:
-                yield AclEntry(
-                    principal.name, rule.verb, f"{root}/{principal.site}/{rule.topic.format(**own)}"
-                )
+            if rule.kind != principal.kind:
+                continue
+            places = principal.positions if "{position}" in rule.topic else ("",)
+            for place in places:
+                topic = rule.topic.format(**own, position=place)
+                yield AclEntry(principal.name, rule.verb, f"{root}/{principal.site}/{topic}")
         yield from _shared(deployment, principal, root)
 
 
@@ -148,9 +154,19 @@ def mosquitto_acl(deployment: Deployment, revoked: Iterable[str] = ()) -> str:
     return "\n".join([*lines, ""])
 
 
-def role_file(deployment: Deployment, site_name: str, revoked: Iterable[str] = ()) -> str:
+def role_file(
+    deployment: Deployment,
+    site_name: str,
+    revoked: Iterable[str] = (),
+    keys: Iterable[StationKeyRecord] = (),
+) -> str:
     """Return the role file of a site's gateways: the commands that a gateway accepts from the broker."""
     site, left = deployment.sites[site_name], set(revoked)
+    commanding = {
+        principal.name
+        for principal in deployment.at_site(site_name)
+        if principal.kind != "gateway" and principal.name not in left
+    }
     lines = [
         GENERATED_HEADER,
         f'authority = "{site.authority}"',
@@ -174,6 +190,7 @@ def role_file(deployment: Deployment, site_name: str, revoked: Iterable[str] = (
             lines.append(f'roles = {_list(roles)}\npositions = ["{principal.lane}/*"]')
         elif principal.kind == "supervisor":
             lines.append('roles = ["supervisor"]\npositions = ["*/*"]')
+    lines += [f"\n{key.table()}" for key in keys if key.station in commanding]
     return "\n".join(filter(None, [*lines, ""])) + "\n"
 
 

@@ -1,14 +1,19 @@
-"""Signing key of a gateway, Ed25519: anyone with the public key can verify what it signs.
+"""Signing keys of gateways and stations: anyone with the public key can verify what they sign.
 
-Stored as PEM: PKCS #8 (RFC 5958, RFC 8410) and SubjectPublicKeyInfo. The id of a key is its RFC 7638
-thumbprint.
+Stored as PEM: PKCS #8 (RFC 5958, RFC 8410) and SubjectPublicKeyInfo. A gateway's key is Ed25519; a station's
+may also be P-256.
 """
 
-from base64 import urlsafe_b64encode
-from hashlib import sha256
+import json
+from base64 import b64decode
 from pathlib import Path
 
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -21,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.common.atomic_file import write_whole
+from gateway.config.public_keys import PublicKey, parse_public_key, supported_key
 
 KEY_FILE, PUBLIC_FILE = "signing.key", "signing.pub"
 
@@ -69,11 +75,61 @@ def load_public_key(file: Path) -> Ed25519PublicKey:
     return key
 
 
-def key_id(key: Ed25519PublicKey) -> str:
-    """Return the id of a key: the SHA-256 thumbprint of its JWK (RFC 7638; RFC 8037, section 2)."""
-    x = _base64(key.public_bytes_raw())
-    return _base64(sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest())
+def make_station_key(file: Path) -> Ed25519PrivateKey:
+    """Make a station's private key in a file (mode 0600); raises FileExistsError, OSError."""
+    key = Ed25519PrivateKey.generate()
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_whole(file, secret, 0o600, replace=False)
+    return key
 
 
-def _base64(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+def load_station_key(file: Path) -> Ed25519PrivateKey | EllipticCurvePrivateKey:
+    """Load a station's private key, Ed25519 or P-256; raises UnusableKeyError, OSError."""
+    try:
+        key = private_key(file.read_bytes())
+    except (ValueError, TypeError):
+        raise UnusableKeyError(f"{file} holds no private key in PEM without a passphrase") from None
+    if isinstance(key, Ed25519PrivateKey):
+        return key
+    if isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1):
+        return key
+    raise UnusableKeyError(f"{file} holds a key, but no Ed25519 or P-256 key")
+
+
+def read_public_key(content: bytes, name: str) -> PublicKey:
+    """Read a station's public key: PEM, the base64 line of it, or a JWK (RFC 7517).
+
+    `name`: for the text of the error. Raises UnusableKeyError.
+    """
+    text = content.decode("utf-8", "replace").strip()
+    try:
+        if text.startswith("{"):
+            return _key_of_jwk(text)
+        if text.startswith("-----"):
+            return supported_key(load_pem_public_key(content))
+        return parse_public_key(text)
+    except (ValueError, UnsupportedAlgorithm, InternalError):
+        raise UnusableKeyError(
+            f"{name} holds no public key of Ed25519 or P-256, as PEM, as one line of base64, or as JWK"
+        ) from None
+
+
+def _key_of_jwk(text: str) -> PublicKey:
+    """Read a public key as a browser exports it; raises ValueError. A private key is refused."""
+    jwk = json.loads(text)
+    if not isinstance(jwk, dict) or "d" in jwk:
+        raise ValueError("no public key")
+    x, y = (_b64url(jwk.get(name)) for name in ("x", "y"))
+    match jwk.get("kty"), jwk.get("crv"):
+        case "OKP", "Ed25519":
+            return Ed25519PublicKey.from_public_bytes(x)
+        case "EC", "P-256":
+            return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), b"\x04" + x + y)
+    raise ValueError("another kind of key")
+
+
+def _b64url(text: object) -> bytes:
+    """Decode base64url without padding; empty for what is no text. Raises ValueError."""
+    if not isinstance(text, str):
+        return b""
+    return b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)

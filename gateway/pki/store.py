@@ -1,6 +1,6 @@
 """Directory of a post's authority, with a directory for each principal, to be copied to its machine.
 
-authority.json           issued certificates: owner, end, and revocation
+authority.json           issued certificates: owner, end, and revocation; public keys of stations
 ca.key, ca.crt           the authority: its key never leaves this directory
 broker/                  for Mosquitto: mosquitto.conf, acl, ca.crt, crl.pem, broker.crt, broker.key
 NAME/                    ca.crt, NAME.crt, NAME.key; a gateway's with roles.toml, signing.key and signing.pub
@@ -22,11 +22,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.common.atomic_file import flush_folder, make_folder, write_whole
+from gateway.config.roles import RevocationReason
 from gateway.pki.acl import mosquitto_acl, role_file
 from gateway.pki.ca import CertificateAuthority, RevokedCertificate
 from gateway.pki.inventory import AUTHORITY, AUTHORITY_KEY, BROKER, INDEX, SIGNED_BY, Deployment
 from gateway.pki.keys import KEY_FILE, PUBLIC_FILE, make_signing_key
 from gateway.pki.mosquitto import FOLDER, listener_conf
+from gateway.pki.role_keys import KeyChangeError, StationKeyRecord, enrolled_before
 
 PRIVATE_SUFFIXES = frozenset({".key"})
 
@@ -81,16 +83,26 @@ class CertificateStore:
     Each file is replaced as a whole, the list of certificates first.
     """
 
-    def __init__(self, path: Path, entries: Iterable[CertificateRecord] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        entries: Iterable[CertificateRecord] = (),
+        station_keys: Iterable[StationKeyRecord] = (),
+    ) -> None:
         self.path = path
         self.certificates = list(entries)
+        self.station_keys = list(station_keys)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open a directory; raises StoreNotFoundError, PermissionError."""
         try:
             index = json.loads((path / INDEX).read_bytes())
-            return cls(path, [CertificateRecord.from_json(noted) for noted in index["certificates"]])
+            return cls(
+                path,
+                [CertificateRecord.from_json(noted) for noted in index["certificates"]],
+                [StationKeyRecord.from_json(noted) for noted in index.get("station_keys", ())],
+            )
         except FileNotFoundError:
             raise StoreNotFoundError(f"there is no authority in {path}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -122,15 +134,50 @@ class CertificateStore:
             self.write(f"{name}/{name}.key", issued.key)
             self.write(f"{name}/{name}.crt", issued.pem)
 
-    def revoke(self, names: Iterable[str], reason: str, now: datetime) -> list[CertificateRecord]:
-        """Mark all certificates of some names as revoked; returns those that were not revoked before."""
+    def revoke(
+        self, names: Iterable[str], reason: RevocationReason, now: datetime
+    ) -> list[CertificateRecord]:
+        """Mark all certificates and keys of some names as revoked; returns the newly revoked certificates."""
         wanted, revoked = set(names), []
+        self.station_keys = [
+            replace(key, revoked=reason) if key.station in wanted and key.revoked is None else key
+            for key in self.station_keys
+        ]
         for at, entry in enumerate(self.certificates):
             if entry.name in wanted and entry.revoked is None:
                 self.certificates[at] = replace(entry, revoked=now, reason=reason)
                 revoked.append(self.certificates[at])
         self._write_index()
         return revoked
+
+    def enrol_station_key(self, record: StationKeyRecord) -> None:
+        """Add a station's public key; raises KeyChangeError for one that is known."""
+        for known in self.station_keys:
+            if known.kid == record.kid:
+                raise KeyChangeError(enrolled_before(known.station, is_revoked=known.revoked is not None))
+        self.station_keys.append(record)
+        self._write_index()
+
+    def revoke_station_key(self, kid: str, reason: RevocationReason) -> str:
+        """Mark a station's key as revoked; returns the station. Raises KeyChangeError."""
+        for at, known in enumerate(self.station_keys):
+            if known.kid == kid:
+                if known.revoked is None:
+                    self.station_keys[at] = replace(known, revoked=reason)
+                    self._write_index()
+                return known.station
+        raise KeyChangeError(f"{self.path} has no key {kid}\n    borderpost trust show lists the keys")
+
+    def write_role_files(self, deployment: Deployment) -> list[str]:
+        """Write the role file of every gateway; returns their names in the directory."""
+        files = [
+            (file, text)
+            for file, text in derived_files(deployment, self.revoked_names(), self.station_keys)
+            if file.endswith("/roles.toml")
+        ]
+        for file, text in files:
+            self.write(file, text.encode())
+        return [file for file, _ in files]
 
     def write_derived_files(self, authority: CertificateAuthority, deployment: Deployment) -> None:
         """Write all files that follow from the description and the certificates."""
@@ -149,7 +196,7 @@ class CertificateStore:
             if one.revoked
         ]
         self.write(f"{BROKER}/crl.pem", authority.revocation_list(revoked))
-        for file, text in derived_files(deployment, self.revoked_names()):
+        for file, text in derived_files(deployment, self.revoked_names(), self.station_keys):
             self.write(file, text.encode())
 
     def install_for_broker(self, directory: Path) -> None:
@@ -171,17 +218,23 @@ class CertificateStore:
         write_whole(file, content, 0o600 if file.suffix in PRIVATE_SUFFIXES else 0o640)
 
     def _write_index(self) -> None:
-        index = {"version": 1, "certificates": [entry.to_json() for entry in self.certificates]}
+        index = {
+            "version": 1,
+            "certificates": [entry.to_json() for entry in self.certificates],
+            "station_keys": [key.to_json() for key in self.station_keys],
+        }
         self.write(INDEX, (json.dumps(index, indent=1) + "\n").encode())
 
 
-def derived_files(deployment: Deployment, revoked: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield the files that follow from the description alone."""
+def derived_files(
+    deployment: Deployment, revoked: Iterable[str], keys: Iterable[StationKeyRecord] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield the files that follow from the description, the revoked names and the keys of stations."""
     yield f"{BROKER}/acl", mosquitto_acl(deployment, revoked)
     yield f"{BROKER}/mosquitto.conf", listener_conf(deployment.broker.port)
     for principal in deployment.principals.values():
         if principal.kind == "gateway":
-            yield f"{principal.name}/roles.toml", role_file(deployment, principal.site, revoked)
+            yield f"{principal.name}/roles.toml", role_file(deployment, principal.site, revoked, keys)
 
 
 def init(path: Path, deployment: Deployment, *, days: int, passphrase: bytes | None) -> CertificateStore:

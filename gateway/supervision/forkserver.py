@@ -1,7 +1,7 @@
 """Fork server: imports the drivers once, then becomes the parent of every worker process.
 
 Forking a loaded process takes milliseconds and shares its memory; starting Python anew takes a third of a
-second and shares nothing. Forking the running daemon would copy its threads' locks, its keys and its
+second and shares nothing. Forking the running daemon would copy its threads' locks, its keys, passwords and
 connections; so the server is forked from the daemon before it has any of them (`fork_server`). If it has to
 be replaced later, a new one is started as a new program. `multiprocessing` has such a server, but it imports
 the program's main module, with the whole command line, into every worker and adds a process of its own.
@@ -17,28 +17,30 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drivers.registry import load_driver
 from gateway.common import log as logging
+from gateway.common.process import forbid_dumps, scrub_environment
+from gateway.ipc.frames import receive_frame
 from gateway.worker import worker
 
 REQUEST_BYTES = 256 * 1024
 PR_SET_NAME = 15  # prctl(2)
+PROCESS_NAME = "forkserver"
+"""Name of the server's process; the console finds workers by it."""
 INTERNED_STRINGS = 22_000
 """Two thirds of 32,768: a table with more entries than that is moved. The move takes 8 ms."""
 GRACE_S = 2.0
 """Time for workers to end by themselves once the daemon is gone, in seconds."""
 
 
-def fork_server(
-    drivers: list[str], level: str, close_in_child: Iterable[socket.socket] = ()
-) -> tuple[int, socket.socket]:
+def fork_server(close_in_child: Iterable[socket.socket] = ()) -> tuple[int, socket.socket]:
     """Fork the server from this process; return its pid and the daemon's end of its socket.
 
-    Call it before there are threads, keys, connections or an event loop. Modules that the daemon has imported
-    by then are shared: measured, all processes of a post with one device take 69 MB (PSS) instead of 79, and
+    Call it before there are threads, keys, connections or an event loop, and before the configuration is
+    read, which has the password of every device. Modules that the daemon has imported by then are shared, and
     no second Python has to start before the first device opens.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -52,8 +54,7 @@ def fork_server(
             for one in (ours, *close_in_child):
                 one.close()
             _detach_stdin()
-            ctypes.CDLL(None).prctl(PR_SET_NAME, b"forkserver", 0, 0, 0)
-            main(theirs, drivers, level)
+            main(theirs)
             code = 0
         except BaseException as error:  # noqa: BLE001 - nothing may return into the daemon's start
             worker.log.error("forkserver_failed", exc_info=error)
@@ -81,13 +82,26 @@ def _detach_stdin() -> None:
     os.close(nothing)
 
 
-def main(channel: socket.socket, drivers: list[str], level: str) -> None:
+def setup_message(drivers: Sequence[str], level: str) -> bytes:
+    """Return the first message to the server: the drivers to import, and the log level."""
+    return json.dumps({"drivers": list(drivers), "level": level}).encode()
+
+
+def main(channel: socket.socket) -> None:
     """Serve fork requests until the daemon closes its end.
 
-    A request is a `WorkerSpec` and the worker's socket.
+    The first message is `setup_message`. Each later one is a request, with the worker's socket: the worker
+    reads its specification there itself, so that no password ever is in this process.
     """
-    logging.configure(level)
-    for name in drivers:
+    ctypes.CDLL(None).prctl(PR_SET_NAME, PROCESS_NAME.encode(), 0, 0, 0)
+    forbid_dumps()
+    scrub_environment()
+    setup = _receive(channel)[0]
+    if not setup:
+        return
+    wanted = json.loads(setup)
+    logging.configure(wanted["level"])
+    for name in wanted["drivers"]:
         load_driver(name)
     # Modules imported by now are never collected: the collector would otherwise touch, and so copy, all of
     # them.
@@ -109,10 +123,7 @@ def main(channel: socket.socket, drivers: list[str], level: str) -> None:
                     for pid, status in _reap(children):
                         _send(channel, {"pid": pid, "status": status})
                     continue
-                try:
-                    request, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 1)
-                except ConnectionResetError:  # closed with exit notices in it that the daemon had not read
-                    request, descriptors = b"", []
+                request, descriptors = _receive(channel)
                 if not request:
                     _terminate(children)
                     return
@@ -123,21 +134,35 @@ def main(channel: socket.socket, drivers: list[str], level: str) -> None:
                     signal.set_wakeup_fd(-1)
                     os.close(wake_read)
                     os.close(wake_write)
-                    _run_worker(json.loads(request), descriptors[0])
+                    _run_worker(descriptors[0])
                 os.close(descriptors[0])
                 children.add(pid)
                 _send(channel, {"pid": pid})
 
 
-def _run_worker(spec: dict[str, Any], descriptor: int) -> None:
+def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
+    """Receive a message and its descriptors; empty once the daemon has closed its end."""
+    try:
+        message, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 1)
+    except ConnectionResetError:  # closed with exit notices in it that the daemon had not read
+        return b"", []
+    return message, descriptors
+
+
+def _run_worker(descriptor: int) -> None:
     """Run the child process from start to end."""
     code = 70  # EX_SOFTWARE
+    position = None
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        worker.serve(worker.WorkerSpec(**spec), socket.socket(fileno=descriptor))
+        channel = socket.socket(fileno=descriptor)
+        if (received := receive_frame(channel)) is not None:
+            spec = worker.WorkerSpec(**received[1])
+            position = spec.position
+            worker.serve(spec, channel)
         code = 0
     except BaseException as error:  # noqa: BLE001 - nothing may return into the server's loop
-        worker.log.error("worker_failed", device=spec.get("position"), exc_info=error)
+        worker.log.error("worker_failed", device=position, exc_info=error)
     finally:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
@@ -173,4 +198,4 @@ def _terminate(children: set[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[3:], sys.argv[2])
+    main(socket.socket(fileno=int(sys.argv[1])))

@@ -1,12 +1,18 @@
 """Client of the fork server in the daemon: requests workers, reads exit notices, replaces the server."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import sys
 
-from gateway.worker.worker import WorkerSpec
+from gateway.common.process import kept_environment
+from gateway.supervision.forkserver import setup_message
+
+EXIT_NOTICE_TIMEOUT_S = 1.0
+"""Time limit for the notice of a worker's end, in seconds, once the kernel has ended it."""
+MAX_EXIT_STATUSES = 256
 
 
 def _set_done(future: asyncio.Future[None]) -> None:
@@ -69,7 +75,14 @@ class ForkServerClient:
             pid, self._channel = server
             self._channel.setblocking(False)
             self._process = _ForkedProcess(pid)
+            self._set_up(self._channel)
         self._lock = asyncio.Lock()
+        self._exit_statuses: dict[int, int] = {}
+
+    def _set_up(self, channel: socket.socket) -> None:
+        """Send the first message. A server that has ended already is replaced at the first `fork`."""
+        with contextlib.suppress(OSError):
+            channel.send(setup_message(self._drivers, self._level))
 
     async def _ensure_server(self) -> socket.socket:
         if self._channel is not None and self._process is not None and self._process.returncode is None:
@@ -82,34 +95,52 @@ class ForkServerClient:
                 "-m",
                 "gateway.supervision.forkserver",
                 str(theirs.fileno()),
-                self._level,
-                *self._drivers,
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
+                env=kept_environment(os.environ),
             )
         ours.setblocking(False)
+        self._set_up(ours)
         self._channel = ours
         return ours
 
-    async def fork(self, spec: WorkerSpec, descriptor: int) -> int:
-        """Fork a worker process for `spec` that talks to the daemon on `descriptor`.
+    async def fork(self, descriptor: int) -> int:
+        """Fork a worker process, which reads its specification from `descriptor`, its end of a socket pair.
 
         Return its pid; raises OSError.
         """
         async with self._lock:
-            loop = asyncio.get_running_loop()
             channel = await self._ensure_server()
-            socket.send_fds(channel, [json.dumps(spec.to_head()).encode()], [descriptor])
-            while True:
-                answer = await loop.sock_recv(channel, 4096)
-                if not answer:
-                    self._channel = None
-                    channel.close()
-                    raise ConnectionResetError("the fork server ended")
-                message = json.loads(answer)
-                # Exit notices come here as well, but a worker's socket closes sooner: only pids matter here.
-                if "status" not in message:
-                    return int(message["pid"])
+            socket.send_fds(channel, [b"fork"], [descriptor])
+            while (pid := await self._receive(channel)) is None:
+                pass
+            return pid
+
+    async def exit_status(self, pid: int) -> int | None:
+        """Return the exit status of a worker that has ended, negative for a signal; None: unknown.
+
+        It is unknown after the end of the server that forked the worker.
+        """
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(EXIT_NOTICE_TIMEOUT_S), self._lock:
+                while pid not in self._exit_statuses and self._channel is not None:
+                    await self._receive(self._channel)
+        return self._exit_statuses.pop(pid, None)
+
+    async def _receive(self, channel: socket.socket) -> int | None:
+        """Receive a message of the server: the pid of a new worker, or an exit notice (None)."""
+        answer = await asyncio.get_running_loop().sock_recv(channel, 4096)
+        if not answer:
+            self._channel = None
+            channel.close()
+            raise ConnectionResetError("the fork server ended")
+        message = json.loads(answer)
+        if "status" not in message:
+            return int(message["pid"])
+        self._exit_statuses[message["pid"]] = message["status"]
+        while len(self._exit_statuses) > MAX_EXIT_STATUSES:
+            del self._exit_statuses[next(iter(self._exit_statuses))]
+        return None
 
     async def close(self) -> None:
         """Close the server, which ends its remaining children."""

@@ -5,12 +5,13 @@ Start, heartbeat, restart with backoff, stop. Devices are independent.
 
 import asyncio
 import contextlib
+import json
 import math
 import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
@@ -19,34 +20,51 @@ from drivers.command import CommandSpec, Invocation
 from drivers.driver import Driver, Identity, StateCode
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
+from drivers.observation import redact
 from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
-from gateway.contract.commands import CommandOutcome, CommandState
-from gateway.contract.last_values import complete_last_value
+from gateway.common.clock import SystemTime
+from gateway.contract.commands import CommandOutcome
+from gateway.contract.envelope import EnvelopeWriter, Provenance
 from gateway.contract.reason_codes import CommandReason
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
 from gateway.supervision.description import describe_device
+from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
 from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
-from gateway.supervision.listener import DeviceEvent, DeviceListener, Image, Suppression
+from gateway.supervision.listener import DeviceListener, Suppression
+from gateway.supervision.provenance import observed_provenance, worse_provenance
+from gateway.supervision.silence import WorkerSilence
+from gateway.supervision.worker_output import (
+    MAX_FRAME_BYTES,
+    WorkerOutput,
+    read_counters,
+    read_identity,
+    read_outcome,
+    read_state,
+)
 from gateway.worker.worker import WorkerSpec
 
 log = structlog.get_logger()
 
+MIN_REPLACEMENT_INTERVAL_S = 0.1
+"""Shortest time between two replacements that a worker asks for, in seconds."""
 STABLE_AFTER_S = 60.0
 """A worker that ran this long is stable: its next start does not wait."""
 
 
 WORKER_ENDED_TEXTS = {
     Cause.WORKER_CRASHED: "The worker process of the device ended and is being restarted.",
+    Cause.FORBIDDEN_CALL: "The worker process of the device tried an operation that no driver needs, and was "
+    "ended. The driver is faulty, or was taken over by what the device sent.",
     Cause.HEARTBEAT_LOST: "The worker process of the device stopped responding and is being replaced.",
 }
-
-
-def _to_outcome(head: dict[str, Any], result: bytes) -> CommandOutcome:
-    reason = head["reason"] and CommandReason(head["reason"])
-    return CommandOutcome(CommandState(head["state"]), reason, head["text"], head["how"], result)
+VIOLATION_TEXT = "The worker process of the device was ended, because it sent {what}."
+VIOLATION_HOW = (
+    "It is started again by itself. If it repeats, unplug the device, and send a diagnostics bundle to "
+    "support: the driver is faulty, or the device attacks it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +85,34 @@ class DeviceSupervisor:
         forkserver: ForkServerClient,
         listener: DeviceListener,
         session: str,
+        records: DeviceRecords | None = None,
     ) -> None:
         self.spec = spec
         self._limits = limits
         self._forkserver = forkserver
         self._listener = listener
         self._session = session
+        self._records = records if records is not None else DeviceRecords(None)
         self.driver: type[Driver[Settings]] = load_driver(spec.driver)
         self.commands: Mapping[str, CommandSpec] = self.driver.commands
         self.identity: Identity | None = None
         self.state_filter = DeviceStateFilter(
             spec.position, session, lambda state: listener.on_state(spec.position, state)
         )
-        self._images: list[Image] = []
+        self._time = SystemTime()
+        self._writer = EnvelopeWriter(spec.site, spec.gateway, spec.position)
+        self._output = self._new_output()
+        self._violation: Exception | None = None
+        """Reason why the present worker is being ended."""
+        self._observed = Provenance.LIVE
+        """Origin of the device's events, as the daemon sees its node."""
         self._last_values: dict[str, bytes] = {}
-        self._pending_commands: set[int] = set()
-        """References of commands without a result yet."""
+        self._pending_commands: dict[int, str] = {}
+        """Verbs of commands without a result yet, by reference."""
         self._connection: FrameConnection | None = None
         self._pid = 0
         self._pidfd = -1
-        self._last_heartbeat = 0.0
+        self._silence = WorkerSilence(limits.heartbeat_timeout_s)
         self._next_action_at = 0.0
         """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
@@ -97,6 +123,9 @@ class DeviceSupervisor:
         self._ready = asyncio.Event()
         """Set while there is a worker process to send requests to."""
         self._restart_requested = False
+        self._replacement_requested = False
+        self._replacements = 0
+        """Number of workers that were replaced because their device was replugged."""
         self._retry_now = asyncio.Event()
         self.counters: dict[str, Any] = {}
         self.last_good_read_ns = 0
@@ -169,7 +198,7 @@ class DeviceSupervisor:
         """
         if self._connection is None:
             return False
-        self._pending_commands.add(command_ref)
+        self._pending_commands[command_ref] = verb
         self._connection.send(
             FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args
         )
@@ -197,7 +226,24 @@ class DeviceSupervisor:
         """
         if self._connection is None:
             raise RpcError("unavailable", "The worker process of the device is being replaced.", "Try again.")
-        return self._rpc.stream(method, **head)
+        return self._trace(**head) if method == "trace" else self._rpc.stream(method, **head)
+
+    async def _trace(self, **head: Any) -> AsyncGenerator[ResponseChunk]:
+        """Stream a trace, also of the worker that replaces this one because the device was replugged."""
+        is_first = True
+        while True:
+            replacements = self._replacements
+            try:
+                async with contextlib.aclosing(self._rpc.stream("trace", **head)) as pieces:
+                    async for piece in pieces:
+                        if piece.body or is_first:  # an empty one is the start of the trace
+                            yield piece
+                        is_first = False
+                return
+            except RpcError:
+                if self._replacements == replacements:
+                    raise
+            await self._ready.wait()
 
     async def restart(self) -> None:
         """Replace the worker process; return when the new one runs. Other devices are not affected."""
@@ -241,7 +287,17 @@ class DeviceSupervisor:
             # only.
             self._next_action_at = math.inf
             await self._clean_up()
+            if self._replacement_requested:
+                self._replacement_requested = False
+                # A worker asks at once where the device is new, and at most ten times a second.
+                await asyncio.sleep(max(0.0, born + MIN_REPLACEMENT_INTERVAL_S - loop.time()))
+                continue
             self.restarts += 1
+            if (
+                cause is Cause.WORKER_CRASHED
+                and await self._forkserver.exit_status(self._pid) == -signal.SIGSYS
+            ):
+                cause = Cause.FORBIDDEN_CALL
             if self._restart_requested:
                 self._restart_requested = False
                 self._set_state(StateCode.STARTING)
@@ -250,21 +306,42 @@ class DeviceSupervisor:
             stable = loop.time() - born >= STABLE_AFTER_S
             if stable:
                 backoff.reset()
+                if cause is not Cause.HEARTBEAT_LOST:
+                    self._silence.on_stable()
             # The first failure after a stable run is restarted at once, because travellers wait. A series is
             # not.
-            wait_s = 0.0 if stable or first else backoff.next_s()
+            at_once = (stable or first) and cause is not Cause.WORKER_VIOLATION
+            wait_s = 0.0 if at_once else backoff.next_s()
             log.warning("worker_ended", device=self.spec.position, cause=cause, seconds=round(wait_s, 2))
-            self._set_state(
-                StateCode.OFFLINE,
-                cause=cause,
-                text=WORKER_ENDED_TEXTS[cause],
-                action=Action.WAIT,
-                how="If it repeats: replug the device, then send a diagnostics bundle to support.",
-            )
+            self._report_end(cause)
             self._next_action_at = loop.time() + wait_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._retry_now.wait()
+
+    def _report_end(self, cause: Cause) -> None:
+        """Report a worker that ended as a state."""
+        if cause is Cause.WORKER_VIOLATION:
+            known = isinstance(self._violation, FrameError)
+            what = str(self._violation) if known else "a malformed frame"
+            self._set_state(
+                StateCode.FAULT,
+                cause=cause,
+                text=VIOLATION_TEXT.format(what=what),
+                action=Action.CALL_SUPPORT,
+                how=VIOLATION_HOW,
+            )
+            return
+        self._set_state(
+            StateCode.OFFLINE,
+            cause=cause,
+            text=WORKER_ENDED_TEXTS[cause],
+            action=Action.WAIT,
+            how="If it repeats: replug the device, then send a diagnostics bundle to support.",
+        )
+
+    def _new_output(self) -> WorkerOutput:
+        return WorkerOutput(self.driver, self._writer, self._session, self._time, 2 * self.spec.events_per_s)
 
     async def _fork_worker(self) -> None:
         """Fork a worker process; raises OSError."""
@@ -272,19 +349,23 @@ class DeviceSupervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._pid = await self._forkserver.fork(self.spec, theirs.fileno())
+                self._pid = await self._forkserver.fork(theirs.fileno())
                 with contextlib.suppress(ProcessLookupError):
                     self._pidfd = os.pidfd_open(self._pid)
             except BaseException:
                 ours.close()
                 raise
         self._connection_lost = asyncio.Event()
-        self._images = []
+        self._output, self._violation = self._new_output(), None
         self.counters = {}
-        self._last_heartbeat = loop.time()
-        connection = FrameConnection(self._on_frame, self._connection_lost.set)
+        self._silence.watch(self._pid)
+        connection = FrameConnection(
+            self._on_frame, self._connection_lost.set, MAX_FRAME_BYTES, self._on_violation
+        )
         self._connection = connection
         await loop.create_unix_connection(lambda: connection, sock=ours)
+        order = replace(self.spec, record=self._records.read(self.spec.position))
+        connection.send(FrameType.SPEC, order.to_head())
         if self._paused:
             connection.pause()
         self._ready.set()
@@ -298,14 +379,15 @@ class DeviceSupervisor:
             try:
                 async with asyncio.timeout(self.spec.heartbeat_interval_s):
                     await self._connection_lost.wait()
-                return Cause.WORKER_CRASHED
+                return Cause.WORKER_CRASHED if self._violation is None else Cause.WORKER_VIOLATION
             except TimeoutError:
                 now = loop.time()
                 # The daemon's own loop may have been stopped (a suspended machine, a debugger): then a late
                 # heartbeat proves nothing. Nor does it while reading is paused.
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
-                    self._last_heartbeat = now
-                elif now - self._last_heartbeat > self._limits.heartbeat_timeout_s:
+                    self._silence.reset()
+                elif self._silence.add(now - before):
+                    self._silence.on_hung()
                     return Cause.HEARTBEAT_LOST
 
     async def _clean_up(self) -> None:
@@ -317,7 +399,8 @@ class DeviceSupervisor:
             outcome = CommandOutcome.failed(
                 CommandReason.STOPPING if self._stopping else CommandReason.WORKER_LOST
             )
-            self._listener.on_command_result(self.spec.position, self._pending_commands.pop(), outcome)
+            command_ref, _ = self._pending_commands.popitem()
+            self._listener.on_command_result(self.spec.position, command_ref, outcome)
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -334,41 +417,64 @@ class DeviceSupervisor:
             await wait_readable(self._pidfd)
 
     def _on_frame(self, kind: FrameType, head: dict[str, Any], body: bytes) -> None:
-        """Handle one frame from the worker."""
+        """Handle one frame from the worker; an error ends the worker."""
+        self._output.count_frame(kind, len(body))
         match kind:
             case FrameType.EVENT:
-                images, self._images = self._images, []
-                states = self.state_filter
-                if states.suppression is not None and states.count_if_suppressed(head["class"]):
-                    return
-                self._listener.on_event(
-                    self.spec.position,
-                    DeviceEvent(head["type"], head["class"], body, tuple(images), head["boot_ns"]),
-                )
+                self._on_event(head, body)
             case FrameType.BLOB:
-                self._images.append(Image(head["role"], head["media_type"], body))
+                self._output.add_image(head, body)
             case FrameType.HEARTBEAT:
-                self._last_heartbeat = asyncio.get_running_loop().time()
-                self._on_counters(head)
+                counters = read_counters(head)
+                self._silence.reset()
+                self._on_counters(counters)
             case FrameType.IDENTITY:
-                self.identity = Identity.model_validate(head)
+                self.identity = read_identity(head)
+                self._observed = observed_provenance(self.spec.settings)
                 self._listener.on_identity(self.spec.position, self.identity)
                 self.publish_description()
             case FrameType.STATE:
-                self._set_state(**head)
+                fields = read_state(head)
+                if (provenance := head.get("provenance")) is not None:
+                    fields["provenance"] = worse_provenance(self._observed, Provenance(provenance))
+                self._set_state(**fields)
             case FrameType.RESPONSE_CHUNK:
                 self._rpc.on_chunk(head, body)
+            case FrameType.REPLACE:
+                self._replacement_requested = True
+                self._replacements += 1
             case FrameType.PREVIEW:
                 if not body or self.state_filter.suppression is None:
                     self._listener.on_preview_frame(self.spec.position, head["station"], body)
             case FrameType.LAST_VALUE:
-                self._on_last_value(head.get("type"), body)
+                self._clear_last_values()
+            case FrameType.RECORD:
+                self._records.write(self.spec.position, body.decode())
             case FrameType.COMMAND_RESULT:
                 if (command_ref := head["command_ref"]) in self._pending_commands:
-                    self._pending_commands.remove(command_ref)
-                    self._listener.on_command_result(self.spec.position, command_ref, _to_outcome(head, body))
+                    outcome = read_outcome(head, body, self.commands.get(self._pending_commands[command_ref]))
+                    del self._pending_commands[command_ref]
+                    self._listener.on_command_result(self.spec.position, command_ref, outcome)
             case _:
-                raise FrameError(f"a worker may not send {kind.name}")
+                raise FrameError(f"a frame of the type {kind.name}, which a worker may not send")
+
+    def _on_violation(self, error: Exception) -> None:
+        """Note why the connection to the worker was closed, and end the worker."""
+        log.error("worker_violation", device=self.spec.position, exc_info=error)
+        self._violation = error
+        self._connection_lost.set()
+
+    def _on_event(self, head: dict[str, Any], data: bytes) -> None:
+        """Publish an observation of the device, and keep it as last value if it is a state."""
+        provenance = worse_provenance(self._observed, Provenance(head["provenance"]))
+        event, last_value = self._output.read_event(head, data, provenance)
+        states = self.state_filter
+        if states.suppression is None or not states.count_if_suppressed(event.data_class):
+            self._listener.on_event(self.spec.position, event)
+        if last_value is not None:
+            self._last_values[event.event_type] = last_value
+            if not states.is_suppressing_all:
+                self._listener.on_last_value(self.spec.position, event.event_type, last_value)
 
     def _on_counters(self, counters: dict[str, Any]) -> None:
         """Pass on counter increments since the last heartbeat."""
@@ -388,14 +494,13 @@ class DeviceSupervisor:
             self._clear_last_values()
         self.state_filter.set_actual_state(state, **details)
 
-    def _on_last_value(self, event_type: str | None, opened: bytes) -> None:
-        """Complete and publish a last value; no type: clear all."""
-        if event_type is None:
-            self._clear_last_values()
-        else:
-            self._last_values[event_type] = last_value = complete_last_value(opened, self._session)
-            if not self.state_filter.is_suppressing_all:
-                self._listener.on_last_value(self.spec.position, event_type, last_value)
+    def sensed(self) -> dict[str, Any]:
+        """Return the present states that the device reports, by event type, without personal data."""
+        kinds = {kind.event_type: kind for kind in self.driver.observation_types}
+        return {
+            event_type: redact(kinds[event_type].model_validate(json.loads(last_value)["data"]))
+            for event_type, last_value in self._last_values.items()
+        }
 
     def _publish_last_values(self) -> None:
         if not self.state_filter.is_suppressing_all:

@@ -1,6 +1,7 @@
 """Commands in a worker: validated, started before their deadline, one at a time, each answered once."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -17,6 +18,8 @@ log = structlog.get_logger()
 
 CANCEL_TIMEOUT_S = 1.0
 """Time for running commands to end when the device is lost, in seconds."""
+TURNS_BEFORE_RESULT = 3
+"""Turns of the event loop from the end of a command to its result: waking, yielding and sending a state."""
 
 
 class CommandRunner:
@@ -77,6 +80,9 @@ class CommandRunner:
             try:
                 request = command.arguments_type.model_validate_json(args, strict=True)
             except ValidationError as error:
+                if (without := _stop_without_arguments(command)) is not None:
+                    self._start(command_ref, driver, command, without, call)
+                    return
                 self._send_result(
                     command_ref,
                     CommandOutcome.refused(
@@ -84,12 +90,22 @@ class CommandRunner:
                     ),
                 )
                 return
-            if not command.is_urgent:
-                self._exclusive_command = command_ref
-            task = asyncio.create_task(
-                self._run(command_ref, driver, command, request, call), name=f"{self._position} {verb}"
-            )
-            self._running[command_ref] = task
+            self._start(command_ref, driver, command, request, call)
+
+    def _start(
+        self,
+        command_ref: int,
+        driver: Driver[Settings],
+        command: CommandSpec,
+        request: CommandArguments,
+        call: Invocation,
+    ) -> None:
+        if not command.is_urgent:
+            self._exclusive_command = command_ref
+        task = asyncio.create_task(
+            self._run(command_ref, driver, command, request, call), name=f"{self._position} {command.verb}"
+        )
+        self._running[command_ref] = task
 
     async def _run(
         self,
@@ -99,7 +115,12 @@ class CommandRunner:
         request: CommandArguments,
         call: Invocation,
     ) -> None:
-        self._finish(command_ref, await self._execute(driver, command, request, call))
+        outcome = await self._execute(driver, command, request, call)
+        # States that the driver has yielded by now go before the result, which is recorded with them.
+        with contextlib.suppress(asyncio.CancelledError):
+            for _ in range(TURNS_BEFORE_RESULT):
+                await asyncio.sleep(0)
+        self._finish(command_ref, outcome)
 
     async def _execute(
         self, driver: Driver[Settings], command: CommandSpec, request: CommandArguments, call: Invocation
@@ -130,3 +151,13 @@ class CommandRunner:
         if self._exclusive_command == command_ref:
             self._exclusive_command = None
         self._send_result(command_ref, outcome)
+
+
+def _stop_without_arguments(command: CommandSpec) -> CommandArguments | None:
+    """Return the default arguments of a stop of a machine: it is executed whatever its arguments are."""
+    if not (command.is_urgent and command.is_movement):
+        return None
+    try:
+        return command.arguments_type()
+    except ValidationError:
+        return None

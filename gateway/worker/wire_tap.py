@@ -31,7 +31,7 @@ class _Subscriber:
 
 
 class WireTap:
-    """Taps of a device's links, which forward while somebody watches. They are called from any thread."""
+    """Taps of a device's links, which forward while a client watches. They are called from any thread."""
 
     def __init__(self, describe_chunk: DescribeChunk = lambda _direction, _chunk: "") -> None:
         """Create a tap; `describe_chunk` describes a chunk without its content; "": unknown."""

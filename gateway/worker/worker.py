@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import ctypes
-import os
 import select
 import signal
 import socket
+import time
 import uuid
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -20,24 +20,25 @@ from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
+from drivers.record import DeviceRecord
 from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
+from gateway.common.token_bucket import TokenBucket
 from gateway.contract.commands import CommandOutcome
-from gateway.contract.envelope import EnvelopeWriter, Moment, Provenance
-from gateway.contract.last_values import write_partial_last_value
+from gateway.contract.envelope import Provenance
 from gateway.ipc.frames import FrameConnection, FrameType
 from gateway.ipc.rpc import RpcServer
 from gateway.worker.commands import CommandRunner
 from gateway.worker.diagnostics import WorkerDiagnostics
+from gateway.worker.event_budget import EventBudget
+from gateway.worker.jail.jail import Jail, JailSettings, confine
 
 log = structlog.get_logger()
 
 PR_SET_NAME = 15  # prctl(2)
 MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S = 0.02, 0.5
 """Interval between searches for a missing device, in seconds: one costs a stat(2) or a walk over sysfs."""
-CLOCK_STATUS_TTL_NS = 100_000_000
-"""Cache time of the clock status, in nanoseconds: reading it costs a seventh of handling an event."""
 NO_ANSWER_RETRY_MAX_S = 1.0
 """Longest wait before a device that does not respond is tried again, in seconds.
 
@@ -45,6 +46,13 @@ An attempt is cheap, and travellers wait. A device that rejects the connection i
 unless it is restarted: many cameras lock a user out after too many wrong passwords.
 """
 MAX_KEPT_BAD_FRAMES = 32
+STATES_PER_S, STATES_BURST = 20, 400
+"""Changes of state that are reported; of faster ones, only the last."""
+BABBLING_PAUSE_S = 0.02
+"""Pause after BABBLING_BATCH dropped observations, in seconds: the device's excess costs little CPU time."""
+BABBLING_BATCH = 64
+MAX_TURN_S = 0.01
+"""Longest time that observations keep the event loop from its other tasks, in seconds."""
 STATE_OF_CAUSE = {
     Cause.NO_DEVICE: StateCode.NO_DEVICE,
     Cause.UNPLUGGED: StateCode.NO_DEVICE,
@@ -54,6 +62,14 @@ STATE_OF_CAUSE = {
     Cause.DRIVER_ERROR: StateCode.FAULT,
 }
 """State code of a failure's cause; all others are `offline`."""
+BABBLING = {
+    "cause": Cause.BABBLING,
+    "text": "The device sends more than its budget allows. The excess is dropped; other devices continue.",
+    "action": Action.CALL_SUPPORT,
+    "how": "Check its cable and its settings, and look at the bytes with `borderpost trace`. If it goes on, "
+    "unplug the device and have it replaced.",
+}
+"""Fields of the state of a device that exceeds its budget."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +86,17 @@ class WorkerSpec:
     open_timeout_s: float
     backoff_first_s: float
     backoff_max_s: float
+    events_per_s: float = 50
+    """Sustained rate of events of the device."""
     expected_firmware: str | None = None
+    is_confined: bool = True
+    """False: without a jail, for development; ignored in production."""
+    private_paths: tuple[str, ...] = ()
+    """Files and folders that no worker may read."""
+    further_places: tuple[str, ...] = ()
+    """Files and folders that a test bed needs; ignored in production."""
+    record: str | None = None
+    """Record of the position at the start; see `drivers.record.DeviceRecord`."""
 
     def to_head(self) -> dict[str, Any]:
         """Return the fields as plain values."""
@@ -96,18 +122,24 @@ class WorkerCounters:
 class DeviceWorker:
     """One device: its driver, its links, and the frame connection to the daemon."""
 
-    def __init__(self, spec: WorkerSpec, connection: FrameConnection, clock: SystemTime) -> None:
+    def __init__(self, spec: WorkerSpec, settings: Settings, jail: Jail, connection: FrameConnection) -> None:
         self._spec = spec
+        self._settings = settings
+        self._jail = jail
         self._connection = connection
-        self._clock = clock
-        self._writer = EnvelopeWriter(spec.site, spec.gateway, spec.position)
+        self._clock = SystemTime()
         self._driver_class = load_driver(spec.driver)
-        self._settings: Settings = self._driver_class.settings_model.model_validate(spec.settings)
-        self._clock_status = clock.clock_status()
-        self._clock_status_read_ns = clock.boot_ns()
+        self._budget = EventBudget(spec.events_per_s, now_s := time.monotonic())
+        self._turn_began_s = now_s
+        self._device_state: tuple[StateCode, dict[str, Any]] | None = None
+        """State of the device without its excess."""
+        self._states_left = TokenBucket.full(STATES_PER_S, STATES_BURST, now_s)
         self._last_report: dict[str, Any] | None = None
         self._has_last_values = False
         self._firmware_mismatch: dict[str, Any] | None = None
+        self._record = DeviceRecord(
+            spec.record, lambda text: connection.send(FrameType.RECORD, body=text.encode())
+        )
         self._commands = CommandRunner(self._driver_class.commands, spec.position, self._send_command_result)
         self.diagnostics = WorkerDiagnostics(
             spec.position, spec.expected_firmware, self._driver_class.describe_chunk
@@ -119,14 +151,21 @@ class DeviceWorker:
         self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=MAX_KEPT_BAD_FRAMES)
 
     async def run(self) -> None:
-        """Serve the device until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._heartbeat_loop())
-            tasks.create_task(self._reopen_loop())
+        """Serve the device until cancelled, or until this process has to be replaced."""
+        heartbeats = asyncio.create_task(self._heartbeat_loop())
+        try:
+            await self._reopen_loop()
+        except _JailOutdatedError:
+            self._connection.send(FrameType.REPLACE)
+        finally:
+            heartbeats.cancel()
+            await asyncio.gather(heartbeats, return_exceptions=True)
 
     def on_command(self, head: dict[str, Any], args: bytes) -> None:
         """Start a command of the daemon."""
-        call = Invocation(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
+        call = Invocation(
+            head["id"], head["issuer"], head["transaction"], head["deadline_ns"], head["is_supervisor"]
+        )
         self._commands.start_command(head["command_ref"], head["verb"], call, args)
 
     def on_claim(self, holder: str | None) -> None:
@@ -147,6 +186,9 @@ class DeviceWorker:
         """Send heartbeats, which prove that this process and its event loop run."""
         while True:
             self.send_heartbeat()
+            if self._budget.settle(time.monotonic()):
+                log.info("device_babbling_ended", device=self._spec.position)
+            self._report_state()
             await asyncio.sleep(self._spec.heartbeat_interval_s)
 
     def send_heartbeat(self) -> None:
@@ -163,11 +205,14 @@ class DeviceWorker:
         unanswered = Backoff(self._spec.backoff_first_s, min(self._spec.backoff_max_s, NO_ANSWER_RETRY_MAX_S))
         absent = Backoff(MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S)
         while True:
+            self._check_jail()
             opened = self.counters.opens
             try:
                 await self._open_and_watch()
             except LinkError as error:
                 failure = error  # reported already
+            except _JailOutdatedError:
+                raise
             except Exception as error:
                 log.error("driver_error", device=self._spec.position, exc_info=error)
                 failure = LinkError(
@@ -197,6 +242,7 @@ class DeviceWorker:
         """Open the driver and watch it until it fails; always ends by raising."""
         links = LinkFactory(self.diagnostics.wire_tap.on_chunk, self.diagnostics.wire_tap.on_transfer)
         driver = self._driver_class(self._settings, links)
+        driver.record = self._record
         try:
             identity = await self._open(driver, links)
             self.send_heartbeat()  # counts until now belong to the device that was there before
@@ -209,7 +255,12 @@ class DeviceWorker:
             self.diagnostics.on_opened(driver, identity)
             async with contextlib.aclosing(driver.watch()) as observations:  # type: ignore[type-var]
                 async for observation in observations:
+                    await self._take_turns()
                     match observation:
+                        case BadFrame() | Observation() if not self._budget.admit(
+                            observation, time.monotonic()
+                        ):
+                            await self._drop(observation)
                         case BadFrame():
                             self._count_bad_frame(observation)
                             self._note(observation, self._clock.unix_ns(), _provenance(links))
@@ -233,6 +284,8 @@ class DeviceWorker:
                             await self._send_event(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver ended without an error.", Action.WAIT)
         except LinkError as failure:
+            if failure.cause is Cause.NO_PERMISSION:
+                self._check_jail()  # the node may have come while the driver opened
             self._report_failure(failure)  # reported now, because closing a failed link may take time
             raise
         finally:
@@ -249,6 +302,28 @@ class DeviceWorker:
                     await driver.close()
                 finally:
                     await links.close()
+
+    async def _take_turns(self) -> None:
+        """Let other tasks run, if observations have come without a pause for MAX_TURN_S."""
+        now_s = time.monotonic()
+        if now_s - self._turn_began_s > MAX_TURN_S:
+            await asyncio.sleep(0)
+            self._turn_began_s = time.monotonic()
+
+    async def _drop(self, observation: Observation | BadFrame) -> None:
+        """Count an observation that exceeds the device's budget, and slow the device down."""
+        if isinstance(observation, BadFrame) or observation.event_type.endswith("failed"):
+            self.counters.bad_reads += 1
+        if self._budget.dropped == 1:
+            log.warning("device_babbling", device=self._spec.position, limit=self._budget.events_per_s)
+            self._report_state()
+        if self._budget.dropped % BABBLING_BATCH == 0:
+            await asyncio.sleep(BABBLING_PAUSE_S)
+
+    def _check_jail(self) -> None:
+        """Raise _JailOutdatedError if the device has a node that this process may never open."""
+        if self._jail.is_outdated():
+            raise _JailOutdatedError
 
     async def _open(self, driver: Driver[Settings], links: LinkFactory) -> Identity:
         try:
@@ -274,32 +349,28 @@ class DeviceWorker:
             )
 
     async def _send_event(self, observation: Observation, provenance: Provenance) -> None:
-        """Encode the event once and send it, after its images."""
-        received = self._current_moment()
+        """Send an observation, after its images; the daemon makes an event of it."""
+        boot_ns, unix_ns = self._clock.boot_ns(), self._clock.unix_ns()
         if type(observation).event_type.endswith("failed"):
             self._count_bad_frame(BadFrame(type(observation).event_type, observation.wire))
         else:
             self.counters.good_reads += 1
-            self.counters.last_good_read_ns = received.unix_ns
+            self.counters.last_good_read_ns = unix_ns
         for attachment in observation.attachments:
             self._connection.send(
                 FrameType.BLOB,
                 {"role": attachment.role, "media_type": attachment.media_type},
                 attachment.content,
             )
-        event = self._writer.write_partial_event(
-            observation, received, provenance, observation.transaction or str(uuid.uuid4())
-        )
-        self._connection.send(
-            FrameType.EVENT,
-            {"type": observation.event_type, "class": observation.data_class, "boot_ns": received.boot_ns},
-            event,
-        )
-        if observation.is_state:
-            last_value = write_partial_last_value(observation, received, provenance)
-            self._connection.send(FrameType.LAST_VALUE, {"type": observation.event_type}, last_value)
-            self._has_last_values = True
-        self._note(observation, received.unix_ns, provenance, received.boot_ns)
+        head = {
+            "type": observation.event_type,
+            "transaction": observation.transaction or str(uuid.uuid4()),
+            "provenance": provenance,
+            "boot_ns": boot_ns,
+        }
+        self._connection.send(FrameType.EVENT, head, observation.model_dump_json().encode())
+        self._has_last_values = self._has_last_values or observation.is_state
+        self._note(observation, unix_ns, provenance, boot_ns)
         await self._connection.wait_writable()
 
     def _note(
@@ -316,13 +387,6 @@ class DeviceWorker:
             or (isinstance(observation, Observation) and observation.attachments)
         ):
             diagnostics.on_observation(observation)
-
-    def _current_moment(self) -> Moment:
-        """Return the present moment; see `gateway.common.clock.current_moment`."""
-        boot_ns = self._clock.boot_ns()
-        if boot_ns - self._clock_status_read_ns > CLOCK_STATUS_TTL_NS:
-            self._clock_status, self._clock_status_read_ns = self._clock.clock_status(), boot_ns
-        return Moment(self._clock.unix_ns(), self._clock.boot_id, boot_ns, self._clock_status)
 
     def _count_bad_frame(self, bad: BadFrame) -> None:
         self.counters.bad_reads += 1
@@ -341,7 +405,17 @@ class DeviceWorker:
 
     def _send_state(self, state: StateCode, **details: Any) -> None:
         """Report a change of state; an unchanged state is not sent again."""
-        if state is StateCode.ONLINE and self._firmware_mismatch is not None:
+        self._device_state = state, details
+        self._report_state()
+
+    def _report_state(self) -> None:
+        """Send the state if it has changed; of rapid changes, the last one with the next heartbeat."""
+        if self._device_state is None:
+            return
+        state, details = self._device_state
+        if self._budget.is_exceeded and state in (StateCode.ONLINE, StateCode.BUSY):
+            state, details = StateCode.DEGRADED, details | BABBLING
+        elif state is StateCode.ONLINE and self._firmware_mismatch is not None:
             state, details = StateCode.DEGRADED, details | self._firmware_mismatch
         report = {"state": state, **details}
         # "Unplugged" explains more than the "no device" that every later attempt finds.
@@ -350,9 +424,14 @@ class DeviceWorker:
             and self._last_report is not None
             and self._last_report.get("cause") is Cause.UNPLUGGED
         )
-        if report != self._last_report and not still_unplugged:
-            self._last_report = report
-            self._connection.send(FrameType.STATE, report)
+        if report == self._last_report or still_unplugged or not self._states_left.take(time.monotonic()):
+            return
+        self._last_report = report
+        self._connection.send(FrameType.STATE, report)
+
+
+class _JailOutdatedError(Exception):
+    """A node of the device is new: only another process can open it."""
 
 
 async def _wait_before_retry(wait_s: float, failure: LinkError) -> None:
@@ -390,7 +469,7 @@ def _is_peer_closed(channel: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
+async def _serve(spec: WorkerSpec, settings: Settings, jail: Jail, channel: socket.socket) -> None:
     """Serve the device until the daemon sends STOP or ends."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -411,7 +490,7 @@ async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
                 answers.on_cancel(head)
 
     connection = FrameConnection(received, ended.set)
-    device = DeviceWorker(spec, connection, SystemTime())
+    device = DeviceWorker(spec, settings, jail, connection)
     answers = RpcServer(connection, device.diagnostics.serve_request)
     await loop.create_unix_connection(lambda: connection, sock=channel)
     running = asyncio.create_task(device.run())
@@ -432,5 +511,14 @@ def serve(spec: WorkerSpec, channel: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.environ.pop("NOTIFY_SOCKET", None)
-    asyncio.run(_serve(spec, channel))
+    settings = load_driver(spec.driver).settings_model.model_validate(spec.settings)
+    jail = confine(
+        settings,
+        JailSettings(
+            is_production=spec.is_production,
+            is_enabled=spec.is_confined or spec.is_production,
+            private_paths=spec.private_paths,
+            further_places=spec.further_places,
+        ),
+    )
+    asyncio.run(_serve(spec, settings, jail, channel))

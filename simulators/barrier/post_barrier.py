@@ -92,7 +92,7 @@ class ModbusBarrierSettings(PostBarrierSettings, ModbusSettings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its port or path."""
+        """Port or path of the boards."""
         return (str(self.path),) if self.path else (f"{HOST}:{self.port}",) if self.port else ()
 
     def build_site(self, timeline: Timeline, log: WireLog) -> BarrierSite:
@@ -107,7 +107,7 @@ class SerialRelaySettings(PostBarrierSettings, SerialSettings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its path."""
+        """Path of the board's port."""
         return (str(self.path),)
 
     def build_site(self, timeline: Timeline, log: WireLog) -> BarrierSite:

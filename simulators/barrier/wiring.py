@@ -16,7 +16,7 @@ from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.errors import SimulatorError
 
 ContactKind = Literal["no", "nc"]
-NORMALLY_CLOSED = ("photocell", "fire")
+NORMALLY_CLOSED = ("photocell", "fire", "key")
 
 
 class WiringSettings(BaseModel):

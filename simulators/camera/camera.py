@@ -146,7 +146,7 @@ class Camera(Simulator):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Its address."""
+        """Address of the camera."""
 
     def status(self) -> dict[str, Any]:
         """Return the counters."""
@@ -194,7 +194,7 @@ class HttpCamera(Camera):
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """Address of the camera."""
         return f"http://{HOST}:{self.server.port}"
 
     async def answer(self, request: Request) -> Response:

@@ -43,7 +43,7 @@ class Finger:
 
     @property
     def ridge_pattern(self) -> Pattern:
-        """Its pattern."""
+        """Pattern of the finger."""
         if self.pattern is not None:
             return self.pattern
         return Random(f"{self.seed}/pattern").choices(

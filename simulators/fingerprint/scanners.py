@@ -33,7 +33,7 @@ class UsbScannerSettings(ScannerSettings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its port."""
+        """Port of the scanner."""
         return (f"{HOST}:{self.port}",) if self.port else ()
 
     def build(self) -> Simulator:
@@ -121,7 +121,7 @@ class ZfmSettings(ScannerSettings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its path."""
+        """Path of the scanner's port."""
         return (str(self.path),)
 
     @property
@@ -149,7 +149,7 @@ class UsbScannerSimulator(ScannerSimulator):
 
     @property
     def platen(self) -> Platen:
-        """Its platen."""
+        """Platen of the scanner."""
         return self.scanner.platen
 
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
@@ -206,7 +206,7 @@ class ZfmSimulator(ScannerSimulator):
 
     @property
     def platen(self) -> Platen:
-        """Its platen."""
+        """Platen of the scanner."""
         return self.module.platen
 
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:

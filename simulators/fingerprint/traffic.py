@@ -77,7 +77,7 @@ class ScannerSimulator(Simulator):
     @property
     @abstractmethod
     def platen(self) -> Platen:
-        """Its platen."""
+        """Platen of the scanner."""
 
     @abstractmethod
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:

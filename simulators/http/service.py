@@ -21,7 +21,7 @@ class ServiceSettings(SimulatorSettings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its port."""
+        """Port of the service."""
         return (f"{HOST}:{self.port}",) if self.port else ()
 
     @property

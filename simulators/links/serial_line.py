@@ -172,7 +172,7 @@ class SerialLine:
             return self.has_host
 
     def call_soon(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run `errand` in a task that ends before the line is closed."""
+        """Run a coroutine in a task that ends before the line is closed."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -247,10 +247,10 @@ class SerialLine:
         """Unplug permanently and end unfinished output."""
         self._closed = True
         self.unplug()
-        errands = list(self._tasks)
-        for coroutine in errands:
-            coroutine.cancel()
-        await asyncio.gather(*errands, return_exceptions=True)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # Host opens, writes, closes.
 

@@ -84,7 +84,7 @@ class SerialMrzSettings(SimulatorSettings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its path."""
+        """Path of the reader's port."""
         return (str(self.path),)
 
     def summary(self) -> dict[str, Any]:

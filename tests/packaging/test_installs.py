@@ -26,8 +26,13 @@ LACKING = {
         "gpio",
         """driver = "gpio-barrier"
 no_emergency_input = true
-board = {model = "gpio", chip = "/dev/gpiochip0", outputs = [17], inputs = [5, 6], released_on_kill = true}
-doors = [{open = 0, open_limit = 0, closed_limit = 1}]""",
+doors = [{open = 0, open_limit = {input = 0, contact = "no"}, closed_limit = {input = 1, contact = "no"}}]
+board.model = "gpio"
+board.chip = "/dev/gpiochip0"
+board.outputs = [17]
+board.inputs = [5, 6]
+board.bias = "pull-up"
+board.released_on_kill = true""",
     ),
     "finger": ("fingerprint", 'driver = "uru4000"\nport = "usb:05ba:000a"'),
 }

@@ -14,7 +14,7 @@ Not guaranteed, and therefore counted separately by reason:
 - Events that a killed worker had not sent to the daemon, or that a killed daemon had not committed.
 - Events sent while the disk refused commits (marked `durable: no`), if the gateway was killed meanwhile.
 - At the workstation: events acknowledged by the post's own broker when it was killed, because that broker has
-  no files; and events older than half a minute at its return if nobody had subscribed yet.
+  no files; and events older than half a minute at its return if no subscription was made yet.
 - A PUBLISH delayed between gateway and broker, both running: MQTT counts an expiry from when the
   broker reads it.
 - Delays of this machine: found by our own event loop being half a second late.
@@ -258,7 +258,7 @@ def _local_broker_took_it(event: Arrival, evidence: RunEvidence) -> str:
         connected = [at for at, is_so in evidence.desk_connected if is_so and at >= one.end - 0.2]
         back = connected[0] if connected else float("inf")
         if event.born <= one.end and back - event.born >= WAIT_FOR_SUBSCRIBER_S - 1:
-            return "older than half a minute when the broker came back, and nobody had subscribed"
+            return "older than half a minute when the broker came back, and no subscription was made"
         # Acknowledged to the gateway while the desk was disconnected, then the broker was killed again.
         away = [at for at, is_so in evidence.desk_connected if not is_so and at <= one.start]
         here = [at for at, is_so in evidence.desk_connected if is_so and at <= one.start]

@@ -385,7 +385,14 @@ async def test_removal_and_purge_leave_nothing(post: Post) -> None:
     assert str(remaining) == ""
     # With Debian's own configuration the broker stores a file again: it must have none of our data.
     await machine.run("grep -rqa bgw /var/lib/mosquitto", code=1)
-    assert str(await machine.run("getent passwd borderpost; getent group borderpost", code=None)) == ""
+    assert (
+        str(
+            await machine.run(
+                "getent passwd borderpost; getent group borderpost borderpost-technicians", code=None
+            )
+        )
+        == ""
+    )
 
 
 async def typed(post: Post) -> dict:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from drivers.barrier.board import BoardSettings, PulseEnd
 from drivers.barrier.boards.host_timed import HostTimedBoard
+from drivers.barrier.boards.input_circuit import InputCircuitSettings
 from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
@@ -22,7 +23,7 @@ RESPONSE_TIMEOUT_S = 0.05
 RELEASE_TIMEOUT_S = 0.1
 
 
-class GpioBoardSettings(GpioSettings, TimeRelaySettings, BoardSettings):
+class GpioBoardSettings(GpioSettings, TimeRelaySettings, InputCircuitSettings, BoardSettings):
     """Relays and inputs at a GPIO chip."""
 
     model: Literal["gpio"]

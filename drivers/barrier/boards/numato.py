@@ -15,6 +15,7 @@ from pydantic import Field
 
 from drivers.barrier.board import BoardLate, BoardSettings
 from drivers.barrier.boards.host_timed import HostTimedBoard, relay_closed_error
+from drivers.barrier.boards.input_circuit import InputCircuitSettings
 from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
@@ -34,7 +35,7 @@ def _allow() -> None:
     """Allow the command."""
 
 
-class NumatoSettings(SerialSettings, TimeRelaySettings, BoardSettings):
+class NumatoSettings(SerialSettings, TimeRelaySettings, InputCircuitSettings, BoardSettings):
     """A Numato module."""
 
     model: Literal["numato"]

@@ -9,11 +9,12 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from drivers.camera.anpr.plate_camera import RAW_EXCERPT_BYTES, PlatePassage, to_observation
+from drivers.camera.anpr.plate_camera import MAX_PICTURES, RAW_EXCERPT_BYTES, PlatePassage, to_observation
 from drivers.camera.anpr.plate_dedup import REMEMBERED_PASSAGES, to_fraction
 from drivers.camera.anpr.timestamps import to_iso
 from drivers.camera.imaging.jpeg import JpegInfo, parse_jpeg
@@ -89,7 +90,7 @@ class AxisPlateCamera(Driver[AxisSettings]):
             lane=_text(event, "roiID"),
             camera_time=_time(event),
         )
-        for shows, encoded in _pictures(event):
+        for shows, encoded in islice(_pictures(event), MAX_PICTURES):
             content = _decoded(encoded)
             found = parse_jpeg(content)
             if isinstance(found, JpegInfo):

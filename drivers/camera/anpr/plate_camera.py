@@ -30,6 +30,8 @@ from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Attachment, Observation
 
 RAW_EXCERPT_BYTES = 64
+MAX_PICTURES = 8
+"""Upper bound on the pictures of a passage; cameras send up to four. Further ones are ignored."""
 SAME_PASSAGE_S = 5.0
 """Tolerance between the times of one passage in the list and in the stream."""
 TEXT_LIMIT = 16
@@ -93,9 +95,8 @@ class PlatePassage:
     @property
     def is_complete(self) -> bool:
         """True if all announced pictures have arrived, whole or damaged."""
-        return (
-            self.announced_images is not None
-            and len(self.pictures) + self.damaged_images >= self.announced_images
+        return self.announced_images is not None and len(self.pictures) + self.damaged_images >= min(
+            self.announced_images, MAX_PICTURES
         )
 
 
@@ -264,7 +265,8 @@ class PlateCamera(Driver[SettingsT]):
             yield from self._damaged_part(found, part.content)
             return
         for passage in self._waiting:
-            passage.pictures.append((self.image_role(part), part.content[: found.size_bytes]))
+            if len(passage.pictures) < MAX_PICTURES:
+                passage.pictures.append((self.image_role(part), part.content[: found.size_bytes]))
         yield from self._publish_complete()
 
     def _damaged_part(self, fault: str, content: bytes) -> Iterator[PlateRead | BadFrame]:

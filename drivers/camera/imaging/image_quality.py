@@ -30,7 +30,6 @@ LIMITS: dict[PictureMeasure, tuple[float | None, float | None]] = {
     PictureMeasure.ASYMMETRY: (None, 45),
 }
 """Lower and upper limits for a portrait. A lane at night may be dark."""
-PIXELS_LIMIT = 64_000_000
 DRAWN_PX, DRAWN_MOST_PX = 256, 2048
 DARK, BRIGHT = 16, 240
 
@@ -70,11 +69,9 @@ def _of_faces(grey: Grey, scale: float) -> tuple[list[PictureHint], Grey | None]
 
 
 def decode_grey(content: bytes) -> tuple[Grey, float]:
-    """Decode a JPEG in grey, scaled down where it is large; return the scale, too."""
+    """Decode a JPEG that `parse_jpeg` has accepted, in grey and scaled down; return the scale too."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
-            if image.width * image.height > PIXELS_LIMIT:
-                raise UndecodableImageError("too large")
             width = image.width
             image.draft("L", (640, 480))
             grey = np.asarray(image.convert("L"))

@@ -42,7 +42,7 @@ class RawImage:
     blocks: tuple[Block, ...]
     """Blocks that make up the image, 290 rows at most."""
     rows: Pixels
-    """As sent, row by row."""
+    """Bytes in the order of transmission, row by row."""
 
     @property
     def is_encrypted(self) -> bool:

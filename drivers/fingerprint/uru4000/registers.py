@@ -60,7 +60,7 @@ class Model:
     needs_challenge: bool = False
     """Stays asleep until its challenge is answered, see challenge.py."""
     is_rotated: bool = False
-    """Its images are upside down."""
+    """Images of this model are upside down."""
 
 
 MODELS = {

@@ -5,7 +5,7 @@ class ChipError(Exception):
     """A chip that cannot be read; every error that leaves this package is one."""
 
 
-class CardRemoved(ChipError):  # noqa: N818  (an event at the reader, not a fault of anybody)
+class CardRemoved(ChipError):  # noqa: N818  (an event at the reader, not a fault)
     """The chip left the field. The link raises it in place of an answer."""
 
 

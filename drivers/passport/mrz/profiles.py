@@ -1,10 +1,9 @@
 """Issuers that depart from Doc 9303, one table each.
 
-Sources: layouts and digits of the French and Swiss documents, and which reading of the long number Belgian
-and Portuguese cards need, agree with the published specimens in the tests of the `mrz` packages of npm
-(cheminfo) and with PRADO. Kenyan and Ugandan cards: two public readers of them, which agree on the places;
-what could not be confirmed is noted in every reading instead of guessed. Long Belgian and Portuguese
-numbers need no profile: both readings of 9303-5 are accepted from anyone.
+Sources: the layouts and digits of the French and Swiss documents agree with PRADO and with the published
+specimens in the tests of the `mrz` packages of npm (cheminfo). The places in Kenyan and Ugandan cards are
+those of two public readers, which agree; an unconfirmed field is noted in every reading. Long Belgian and
+Portuguese numbers need no profile: both readings of 9303-5 are accepted from every issuer.
 """
 
 import re
@@ -133,8 +132,8 @@ NLD_ID = replace(
     digits=(*TD1.digits[:3], CheckDigitLayout("optional_data", 29, ((slice(15, 29),),)), TD1.digits[3]),
 )
 
-# Letters that Latin has no single one for are printed as digits (3 for che, 4 for sha, 8 for ia ...), the
-# expiry is empty, and the last digit of the series opens the optional data.
+# Cyrillic letters without a Latin equivalent are printed as digits (3 for che, 4 for sha, 8 for ia ...). The
+# expiry is empty. The last digit of the series is the first character of the optional data.
 RUS_INTERNAL = replace(
     TD3,
     profile=MrzProfile.RUS_INTERNAL,
@@ -144,7 +143,7 @@ RUS_INTERNAL = replace(
         MrzDeviation(
             code=DeviationCode.NUMBER_SPLIT,
             field="document_number",
-            text="One digit of the number stands in the optional data.",
+            text="One digit of the number is in the optional data.",
         ),
     ),
 )

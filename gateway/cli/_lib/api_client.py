@@ -19,10 +19,11 @@ import typer
 
 from drivers.installation import how_to_mend
 from gateway.cli._lib.terminal import exit_with
-from gateway.state_dir import read_state_dir
+from gateway.common.printable import printable, printable_json
+from gateway.state_dir import SERVICE_SOCKET_DIR, is_forbidden, read_state_dir
 
 if TYPE_CHECKING:
-    from gateway.api.models import EventView, PostView
+    from gateway.api.models import EventView, Finding, PostView
 
 SOCKET = "console.sock"
 ANSWER_S = 90.0
@@ -78,8 +79,11 @@ def state_dir(config: Path) -> Path:
     """Return the folder with the socket of a post's gateway.
 
     Ends with EX_CONFIG if the file does not name it. Reads only that setting: an error elsewhere in the file
-    must not prevent a look at the devices.
+    must not prevent a look at the devices. Technicians may not read the file; for them it is the service's
+    folder.
     """
+    if is_forbidden(config):
+        return SERVICE_SOCKET_DIR
     if (found := read_state_dir(config)) is not None:
         return found
     from gateway.cli._lib.post_file import load_or_fail
@@ -91,7 +95,7 @@ def ask(folder: Path, path: str, *, method: str = "GET", body: object = None) ->
     """Send a request below /api/v1; returns the decoded JSON; raises ApiUnavailable, ApiError."""
     with _answer(_OnSocket(folder), path, method, body) as answer:
         content = answer.read()
-    return json.loads(content) if content else None
+    return printable_json(json.loads(content)) if content else None
 
 
 def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[Any]:
@@ -117,7 +121,7 @@ def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[A
             elif name == "data" and kind == "problem":
                 raise _refused(json.loads(value))
             elif name == "data":
-                yield json.loads(value)
+                yield printable_json(json.loads(value))
 
 
 def device_path(position: str, suffix: str = "") -> str:
@@ -166,7 +170,7 @@ def _answer(
     except PermissionError:
         raise ApiUnavailable(
             f"The socket of the gateway in {connection.folder} may not be opened by this user.",
-            "Run this as root, or join the gateway's group.",
+            "Run this as root, or join the group of technicians: sudo adduser NAME borderpost-technicians",
         ) from None
     except (BrokenPipeError, ConnectionResetError):
         if find_spec("fastapi") is None:
@@ -190,7 +194,7 @@ def _answer(
 
 
 def _refused(problem: dict[str, Any]) -> ApiError:
-    return ApiError(problem["status"], problem["text"], problem["how"])
+    return ApiError(problem["status"], printable(problem["text"]), printable(problem["how"]))
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
@@ -205,6 +209,13 @@ def request_or_exit(config: Path, path: str, *, method: str = "GET", body: objec
         return ask(state_dir(config), path, method=method, body=body)
     except (ApiUnavailable, ApiError) as error:
         exit_with_error(error)
+
+
+def request_findings(config: Path, path: str) -> "list[Finding]":
+    """Return the findings of checks that the gateway runs; ends like `request_or_exit`."""
+    from gateway.api.models import Finding
+
+    return [Finding.model_validate(each) for each in request_or_exit(config, path)]
 
 
 def perform_or_exit(

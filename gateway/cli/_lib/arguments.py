@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from gateway.cli._lib.running_demo import find
 from gateway.cli._lib.terminal import DEFAULT_CONFIG
+from gateway.state_dir import is_forbidden
 
 _POSITION = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
 
@@ -37,7 +38,7 @@ def default_post_file() -> Path:
     """Return the default post file: the installed post's, else that of a running demo."""
     if named := os.environ.get("BORDERPOST_CONFIG"):
         return Path(named)
-    if DEFAULT_CONFIG.exists():
+    if is_forbidden(DEFAULT_CONFIG) or DEFAULT_CONFIG.exists():
         return DEFAULT_CONFIG
     return find() or DEFAULT_CONFIG
 
@@ -69,6 +70,7 @@ PostFile = Annotated[
         envvar="BORDERPOST_CONFIG",
         help=f"The file that describes the post; default: {DEFAULT_CONFIG}.",
         autocompletion=_file_or_position,
+        readable=False,  # as for `ConfigFile`
     ),
 ]
 OneDevice = Annotated[

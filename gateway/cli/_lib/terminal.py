@@ -2,18 +2,32 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from drivers.installation import OURS, how_to_install
+from gateway.common.printable import printable
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+
+class TerminalConsole(Console):
+    """Console that writes no control or format character of the texts that it prints."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Render like rich, which lets escape sequences pass."""
+        for segment in super().render(renderable, options):
+            safe = segment.control or segment.text.isprintable()
+            yield segment if safe else Segment(printable(segment.text, keep="\n"), segment.style)
+
+
+console = TerminalConsole(highlight=False)
+errors = TerminalConsole(stderr=True, highlight=False)
 
 ConfigFile = Annotated[
     Path,
@@ -21,6 +35,7 @@ ConfigFile = Annotated[
         envvar="BORDERPOST_CONFIG",
         help="The file that describes the post.",
         show_default=True,
+        readable=False,  # not checked here: technicians may not read it, and need not for some commands
     ),
 ]
 DEFAULT_CONFIG = Path("/etc/borderpost/post.toml")
@@ -31,6 +46,8 @@ INDENT = 4
 
 def print_line(line: Text) -> None:
     """Print one line: wrapped to the terminal's width, cut if it is `no_wrap`, whole without a terminal."""
+    if "\n" in line.plain:
+        line = Text(printable(line.plain), line.style)
     if not console.is_terminal:
         console.print(line, soft_wrap=True)
     elif line.no_wrap:

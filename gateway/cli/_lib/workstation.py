@@ -16,6 +16,7 @@ from drivers.links.tls import client_context
 from gateway.cli._lib.terminal import exit_with
 from gateway.client import ConnectionProblem, RejectedMessage, Workstation
 from gateway.config import Post
+from gateway.pki.keys import UnusableKeyError, load_public_key
 
 ANSWER_S = 5.0
 QUIET_S, RETAINED_S = 0.3, 2.0
@@ -40,6 +41,17 @@ CertFile = Annotated[
 KeyFile = Annotated[
     Path | None, typer.Option("--key", envvar="BORDERPOST_KEY", help="The private key of --cert, PEM.")
 ]
+SigningKey = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="BORDERPOST_SIGNING_KEY",
+        help="File of the private key with which the station signs (borderpost trust key).",
+    ),
+]
+VerifyKeys = Annotated[
+    list[Path] | None,
+    typer.Option("--verify", help="The gateway's public signing key (signing.pub); may be repeated."),
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,15 @@ class Login:
     password_file: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    signing_key: Path | None = None
+
+
+def load_verify_keys(files: list[Path] | None) -> list[Ed25519PublicKey] | None:
+    """Load public keys of gateways; ends with EX_NOINPUT for an unusable one."""
+    try:
+        return [load_public_key(file) for file in files or ()] or None
+    except (UnusableKeyError, OSError) as error:
+        exit_with(f"the public key cannot be used: {error}", os.EX_NOINPUT)
 
 
 def make_workstation(
@@ -87,6 +108,7 @@ def make_workstation(
         tls=tls,
         station=login.station or broker.username,
         training=post.gateway.profile == "training",
+        signing_key=login.signing_key,
         verify=verify,
         on_rejected=on_refused,
         on_problem=on_problem,
@@ -95,14 +117,18 @@ def make_workstation(
 
 @asynccontextmanager
 async def connected_workstation(
-    post: Post, positions: list[str] | None = None, login: Login | None = None
+    post: Post,
+    positions: list[str] | None = None,
+    login: Login | None = None,
+    *,
+    verify: Iterable[Ed25519PublicKey] | None = None,
 ) -> AsyncIterator[Workstation]:
     """Connect a workstation; ends with EX_UNAVAILABLE if it is not connected within seconds."""
     try:
         # A persistent problem is reported below: standard output may be a pipe that takes JSON.
-        workstation = make_workstation(post, positions, login, on_problem=lambda _: None)
-    except (OSError, ssl.SSLError) as error:
-        exit_with(f"the station's password or certificate cannot be used: {error}", os.EX_NOINPUT)
+        workstation = make_workstation(post, positions, login, verify=verify, on_problem=lambda _: None)
+    except (OSError, ssl.SSLError, UnusableKeyError) as error:
+        exit_with(f"the station's password, certificate or key cannot be used: {error}", os.EX_NOINPUT)
     async with workstation:
         try:
             async with asyncio.timeout(ANSWER_S):

@@ -24,6 +24,7 @@ from gateway.api.models import (
 from gateway.api.operations import (
     AcceptDevice,
     Maintenance,
+    RecordTest,
     ResetCounters,
     Restart,
     RevealTrace,
@@ -123,6 +124,12 @@ async def maintenance(user: Technician, ctx: ContextDep, position: Position, ope
 @router.post(DEVICE_PATH + "/accept", status_code=204, responses=OPERATION_ERRORS)
 async def accept(user: Supervisor, ctx: ContextDep, position: Position, operation: AcceptDevice) -> None:
     """Accept a replacement device's serial number at a position."""
+    await ctx.daemon.perform(position, operation, user.actor)
+
+
+@router.post(DEVICE_PATH + "/test", status_code=204, responses=OPERATION_ERRORS)
+async def record_test(user: Technician, ctx: ContextDep, position: Position, operation: RecordTest) -> None:
+    """Record the protocol of a commissioning or a proof test at a position."""
     await ctx.daemon.perform(position, operation, user.actor)
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.console.auth.auth import Viewer, cookie_name, find_user, require_same_origin
+from gateway.console.auth.login_throttle import client_network
 from gateway.console.auth.users import User, UsersFileError
 from gateway.console.web.context import AppContext, get_context
 from gateway.console.web.problems import HttpProblem
@@ -15,6 +16,8 @@ from gateway.console.web.templating import render
 router = APIRouter(include_in_schema=False)
 _password_lock = asyncio.Lock()
 """Verification of a password takes 64 MiB of memory, so one at a time."""
+_verifying: set[str] = set()
+"""Addresses with a login in progress: one at a time each, so that no client fills the queue of the others."""
 
 
 async def check_password(ctx: AppContext, name: str, password: str, address: str) -> User | None:
@@ -26,26 +29,28 @@ async def check_password(ctx: AppContext, name: str, password: str, address: str
             "Login over the network is disabled.",
             "Configure users_file under [console].",
         )
-    async with _password_lock:
-        if wait_s := ctx.login_throttle.remaining_wait_s(name, address):
-            raise HttpProblem(
-                429,
-                "too_many_attempts",
-                f"Too many wrong passwords; try again in {wait_s:.0f} s.",
-                "Wait.",
-                {"Retry-After": str(int(wait_s) + 1)},
-            )
-        try:
+    network = client_network(address)
+    if network in _verifying:
+        raise _wait(1.0, "Another login from this address is in progress; try again.")
+    _verifying.add(network)
+    try:
+        async with _password_lock:
+            if wait_s := ctx.login_throttle.remaining_wait_s(name, address):
+                raise _wait(wait_s, f"Too many wrong passwords; try again in {wait_s:.0f} s.")
             person = await asyncio.to_thread(ctx.users.verify, name, password)
-        except UsersFileError as error:
-            raise HttpProblem(
-                503, "users_file_unavailable", str(error), "borderpost console passwd"
-            ) from error
-        if person is None:
-            ctx.login_throttle.on_failure(name, address)
-        else:
-            ctx.login_throttle.on_success(name)
+    except UsersFileError as error:
+        raise HttpProblem(503, "users_file_unavailable", str(error), "borderpost console passwd") from error
+    finally:
+        _verifying.discard(network)
+    if person is None:
+        ctx.login_throttle.on_failure(name, address)
+    else:
+        ctx.login_throttle.on_success(name, address)
     return person
+
+
+def _wait(wait_s: float, text: str) -> HttpProblem:
+    return HttpProblem(429, "too_many_attempts", text, "Wait.", {"Retry-After": str(int(wait_s) + 1)})
 
 
 @router.get("/login")

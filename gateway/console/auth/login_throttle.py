@@ -1,4 +1,9 @@
-"""Waiting times after wrong passwords, by name and by address."""
+"""Waiting times after wrong passwords, by address, and by name at an address.
+
+A name alone never waits: a client that sends wrong passwords under another user's name would lock that user
+out. Guessing from many addresses is limited by the verification, which is slow and takes one password at a
+time.
+"""
 
 import ipaddress
 from collections.abc import Callable
@@ -41,12 +46,12 @@ class LoginThrottle:
             del self._failures[key]
         self._store.write({key: list(value) for key, value in self._failures.items()})
 
-    def on_success(self, name: str) -> None:
-        """Forget the name's failures.
+    def on_success(self, name: str, address: str) -> None:
+        """Forget the name's failures at the address.
 
         The address keeps its own, or a user with one password could try others forever.
         """
-        if self._failures.pop(f"name {name}", None) is not None:
+        if self._failures.pop(_key_at_address(name, address), None) is not None:
             self._store.write({key: list(value) for key, value in self._failures.items()})
 
     def _remaining(self, key: str) -> float:
@@ -57,11 +62,15 @@ class LoginThrottle:
 
 
 def _keys(name: str, address: str) -> tuple[str, str]:
-    return f"name {name}", f"address {_network(address)}"
+    return _key_at_address(name, address), f"address {client_network(address)}"
 
 
-def _network(address: str) -> str:
-    """Return the /64 network of an IPv6 address: a client can use all of its addresses."""
+def _key_at_address(name: str, address: str) -> str:
+    return f"name {name} at {client_network(address)}"
+
+
+def client_network(address: str) -> str:
+    """Return an IPv4 address, or the /64 network of an IPv6 address: a host can use all of its addresses."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def remove(path: Path, name: str) -> bool:
 
 
 def _write(path: Path, users: Mapping[str, User]) -> None:
-    """Replace the file atomically, with its present owner and mode: its group may be the daemon's."""
+    """Replace the file atomically. Root writes it for the gateway: with the group of its folder."""
     text = _HEAD + "".join(
         f'\n[user."{one.name}"]\nrole = {json.dumps(one.role.name.lower())}\n'
         f"password = {json.dumps(one.password)}\n"
@@ -130,6 +131,11 @@ def _write(path: Path, users: Mapping[str, User]) -> None:
             before = path.stat()
             os.fchown(file.fileno(), before.st_uid, before.st_gid)
             os.fchmod(file.fileno(), before.st_mode & 0o7777)
+        status = os.fstat(file.fileno())
+        if status.st_uid == 0 and not (status.st_gid and status.st_mode & stat.S_IRGRP):
+            # The service could not read a file of root's alone.
+            os.fchown(file.fileno(), 0, path.parent.stat().st_gid)
+            os.fchmod(file.fileno(), 0o640)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

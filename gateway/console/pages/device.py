@@ -24,6 +24,7 @@ from gateway.api.operations import (
 from gateway.console.api.diagnostics import device_findings
 from gateway.console.auth.auth import AuthenticatedUser, Supervisor, Technician, Viewer
 from gateway.console.pages import view_models
+from gateway.console.pages.barrier_tests import protocol_views
 from gateway.console.web.context import AppContext, ContextDep
 from gateway.console.web.i18n import Translate
 from gateway.console.web.problems import STATUS_OF_CODE
@@ -135,7 +136,7 @@ async def revealed_trace(
 @router.get("/acceptance")
 async def acceptance(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
     """Show each self-test level in turn, as a sheet to print and sign."""
-    return _acceptance(request, user, ctx, await _view(ctx, f"{lane}/{device}"))
+    return await _acceptance(request, user, ctx, await _view(ctx, f"{lane}/{device}"))
 
 
 @router.post("/acceptance")
@@ -154,7 +155,7 @@ async def accept_step(
             view.position, await ctx.daemon.check(view.position, level, user.actor)
         )
     except RpcError as refusal:
-        return _acceptance(request, user, ctx, view, refusal)
+        return await _acceptance(request, user, ctx, view, refusal)
     return RedirectResponse(f"/devices/{view.position}/acceptance#h-{level}", 303)
 
 
@@ -243,7 +244,7 @@ async def _page(
     return render(request, "device.html", context, status)
 
 
-def _acceptance(
+async def _acceptance(
     request: Request,
     user: AuthenticatedUser,
     ctx: AppContext,
@@ -262,6 +263,7 @@ def _acceptance(
             for level in LEVELS
             if level in view.check_levels
         ],
+        "protocols": await protocol_views(ctx.config, view, say),
     }
     if refusal is not None:
         context["message"] = {"light": "bad", "text": refusal.text, "how": refusal.how}

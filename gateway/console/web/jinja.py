@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gateway.common.printable import printable
 from gateway.console.web import labels
 from gateway.console.web.i18n import Translate, load_catalogue
 from gateway.diagnostics.findings import phone_code
@@ -25,6 +26,8 @@ def environment(language: str) -> Environment:
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        # Texts of devices; markup that was escaped already is no plain `str`.
+        finalize=lambda value: printable(value, keep="\n") if type(value) is str else value,
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,

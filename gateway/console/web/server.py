@@ -9,6 +9,7 @@ import struct
 from collections.abc import Awaitable
 from typing import Any
 
+import h11
 import structlog
 from starlette.types import ASGIApp
 from uvicorn import Config
@@ -16,13 +17,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from gateway.console.auth.auth import Peer
+from gateway.console.auth.login_throttle import client_network
+from gateway.console.auth.workers import is_worker
 
 log = structlog.get_logger()
 
-FIRST_REQUEST_TIMEOUT_S = 10.0
-"""Seconds after which a connection without a request is closed."""
-MAX_CONNECTIONS = 200
-"""Maximum number of connections; further ones are closed at once."""
+REQUEST_TIMEOUT_S = 10.0
+"""Seconds for the head and body of a request, from the connection or the previous response on."""
+MAX_LOCAL_CONNECTIONS = 100
+"""Maximum number of connections to the Unix socket; further ones are closed at once."""
+MAX_NETWORK_CONNECTIONS = 100
+"""The same for the network: clients there cannot use up the connections of the local socket."""
+MAX_ADDRESS_CONNECTIONS = 24
+"""Maximum number of connections of one address; browsers open up to six for each window."""
 STOP_TIMEOUT_S = 0.5
 """Seconds for pending responses at the end."""
 
@@ -41,20 +48,64 @@ class _StructlogHandler(logging.Handler):
 class _Connection(H11Protocol):
     """One connection; on the Unix socket the kernel identifies the client."""
 
+    client_address: str | None = None
+    """Address of the client; None on the Unix socket."""
+    _request_timer: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         connected = transport.get_extra_info("socket")
         if connected.family == socket.AF_UNIX:
             # struct ucred of unix(7): pid, uid, gid.
             credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            self.app_state = {"peer": Peer(uid=struct.unpack("3i", credentials)[1])}
-        if len(self.connections) > MAX_CONNECTIONS:
+            pid, uid, _ = struct.unpack("3i", credentials)
+            self.app_state = {"peer": Peer(uid=uid)}
+            if is_worker(pid, uid):
+                log.error("console_worker_refused", pid=pid)
+                transport.abort()
+        else:
+            self.client_address = client_network(str(transport.get_extra_info("peername")[0]))
+        if self._is_over_limit():
             transport.abort()
-        self.loop.call_later(FIRST_REQUEST_TIMEOUT_S, self._on_first_request_timeout)
+        self._watch_request()
 
-    def _on_first_request_timeout(self) -> None:
-        if self.cycle is None:
-            self.transport.close()  # type: ignore[unreachable] # uvicorn says that there always is one
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch_request()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+
+    def _is_over_limit(self) -> bool:
+        others = [each for each in self.connections if isinstance(each, _Connection)]
+        if self.client_address is None:
+            return sum(each.client_address is None for each in others) > MAX_LOCAL_CONNECTIONS
+        return (
+            sum(each.client_address is not None for each in others) > MAX_NETWORK_CONNECTIONS
+            or sum(each.client_address == self.client_address for each in others) > MAX_ADDRESS_CONNECTIONS
+        )
+
+    def _watch_request(self) -> None:
+        """Start the timer while a request is incomplete, and stop it at its end.
+
+        The timer is not restarted by further bytes: a client that sends one byte now and then is closed too.
+        """
+        complete = self.conn.their_state not in (h11.IDLE, h11.SEND_BODY)
+        if complete and self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
+        elif not complete and self._request_timer is None:
+            self._request_timer = self.loop.call_later(REQUEST_TIMEOUT_S, self._on_request_timeout)
+
+    def _on_request_timeout(self) -> None:
+        log.info("console_request_timeout")
+        self.transport.abort()
 
 
 async def serve(
@@ -87,7 +138,7 @@ async def serve(
 
     servers = [await loop.create_server(connection, sock=local)]
     if network is not None:
-        patience_s = FIRST_REQUEST_TIMEOUT_S if tls is not None else None
+        patience_s = REQUEST_TIMEOUT_S if tls is not None else None
         servers.append(
             await loop.create_server(connection, sock=network, ssl=tls, ssl_handshake_timeout=patience_s)
         )
@@ -121,7 +172,7 @@ async def _wait_idle(state: ServerState, servers: list[asyncio.Server], idle_s: 
             # Clients accepted meanwhile are served.
             for server in servers:
                 server.close()
-            while state.connections:  # noqa: ASYNC110 - uvicorn tells nobody when one ends
+            while state.connections:  # noqa: ASYNC110 - uvicorn has no callback for it
                 await asyncio.sleep(0.1)
             return
 

@@ -5,18 +5,18 @@ go first, then retained states, then events in the order of the scheduler. The o
 of the log; there is no order across streams.
 """
 
+import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import paho.mqtt.client as mqtt
 import structlog
 
 from gateway.common.clock import TimeSource
 from gateway.common.problems import Problems
-from gateway.contract.states import DestinationReport
+from gateway.contract.states import CONNECTION_PROPERTY, DestinationReport
 from gateway.contract.topics import Position, SiteTopics
-from gateway.delivery.destination.acl_probe import AclProbe
 from gateway.delivery.destination.in_flight import ImagesInFlight, InFlightMessage
 from gateway.delivery.destination.poison import MessageKey, PoisonMessageDetector
 from gateway.delivery.destination.problems import DestinationProblems
@@ -24,15 +24,20 @@ from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.destination.scheduler import OutboxPort, SendScheduler
 from gateway.delivery.destination.stream import SendState, StreamCursor
 from gateway.delivery.destination.timers import TimerGroup
-from gateway.delivery.events import StoredEvent
-from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection, Will
+from gateway.delivery.events import ParkedCopy, StoredEvent
+from gateway.delivery.mqtt.connect import Will, random_client_id
+from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection
+from gateway.delivery.mqtt.inbound import InboundRefusal
 from gateway.delivery.mqtt.properties import event_properties, pack_properties, signature_property
 from gateway.delivery.mqtt.reason_codes import NO_SUBSCRIBERS, NOT_AUTHORISED, POISON_CODES, TOO_LARGE
 from gateway.delivery.settings import DestinationSettings
+from gateway.delivery.stations.connections import StationConnections
 
 log = structlog.get_logger()
 
 MAX_ANSWERS = 256
+WITHIN_LIMITS_AFTER_S = 60.0
+"""Lifetime of a connection after which a broker that exceeded a limit counts as well-behaved, in seconds."""
 
 
 class Destination:
@@ -49,8 +54,7 @@ class Destination:
         time_source: TimeSource,
         on_change: Callable[[], None],
         *,
-        subscriptions: tuple[str, ...] = (),
-        on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
+        stations: StationConnections | None = None,
         on_no_subscriber: Callable[[str], None] | None = None,
     ) -> None:
         self.name = settings.name
@@ -68,30 +72,41 @@ class Destination:
         self._problems = DestinationProblems(problems, settings, f"{topics.root}/{topics.site}")
         self._boot_ns = time_source.boot_ns
         self._on_change = on_change
-        self._on_message = on_message
+        self._stations = stations
         self._on_no_subscriber = on_no_subscriber
+        self._loop = asyncio.get_running_loop()
+        self._is_trying_suspect = False
+        """True while a suspect, or the event that is tried before it, must be alone in flight."""
+        self._resends: deque[ParkedCopy] = deque()
+        """Parked events that an operator wants to be sent again."""
         self._previews_in_flight: set[str] = set()
         """Topics of previews in flight; further previews of these topics are dropped."""
         self._timers = TimerGroup()
         self.scheduler = SendScheduler(settings, outbox, self._timers, self.send_ready)
         self._images_in_flight = ImagesInFlight()
-        self._poison_detector = PoisonMessageDetector()
-        self._acl_probe = AclProbe(topics.acl_probe, self._problems, required=settings.requires_acl)
+        self._poison_detector = PoisonMessageDetector(settings.halt_retry_s)
         self.connection = MqttConnection(
             settings.broker,
-            settings.broker.client_id or f"bgw-{topics.site}-{topics.gateway}-{settings.name}",
+            random_client_id,
             will,
             self,
             (settings.retry_first_s, settings.retry_max_s),
             time_source.boot_ns,
-            subscriptions,
+            (topics.gateway_state,) if stations is not None else (),
         )
+        self._will = will
         self._in_flight: dict[int, InFlightMessage] = {}
         self._in_flight_bytes = 0
+        self._refused_topics: set[str] = set()
+        """Topics of states that the gateway is not authorised to publish."""
+        self._is_authorised = False
+        """True once the broker has accepted an event or a state on this connection."""
+        self._are_states_held = False
+        """True until commands can arrive: who reads a state may send one at once."""
         self._window = settings.in_flight
         self._requires_subscriber = settings.no_subscriber_timeout_s > 0
         self._max_packet_bytes: int | None = None
-        self._queued_answers: deque[tuple[str, bytes, bytes]] = deque(maxlen=MAX_ANSWERS)
+        self._queued_answers: deque[tuple[str, bytes, bytes, bool]] = deque(maxlen=MAX_ANSWERS)
 
     # Start and stop
 
@@ -115,17 +130,21 @@ class Destination:
     @property
     def is_settled(self) -> bool:
         """True if nothing is in flight or ready to be sent; always true without a connection."""
-        return not self.connected or not (
-            self._in_flight or (self.halted_reason is None and (self.scheduler.has_live or self._due_topics))
-        )
+        has_work = self.scheduler.has_live or self._has_due_topics
+        return not self.connected or not (self._in_flight or (self.halted_reason is None and has_work))
+
+    @property
+    def _has_due_topics(self) -> bool:
+        return bool(self._due_topics) and not self._are_states_held
 
     # Answers and previews
 
-    def publish_answer(self, topic: str, payload: bytes, properties: bytes) -> None:
-        """Send an answer before all other messages; dropped without a connection."""
+    def publish_answer(self, topic: str, payload: bytes, properties: bytes, *, retain: bool = False) -> bool:
+        """Send an answer before all other messages; dropped, and False, without a connection."""
         if self.connected:
-            self._queued_answers.append((topic, payload, properties))
+            self._queued_answers.append((topic, payload, properties, retain))
             self.send_ready()
+        return self.connected
 
     def send_preview(self, topic: str, payload: bytes, properties: bytes) -> None:
         """Send a preview image if the window has room and the last one of its topic was acknowledged."""
@@ -140,7 +159,8 @@ class Destination:
             self.connected
             and small
             and free
-            and topic not in self._previews_in_flight | self._poison_detector.quarantined
+            and topic not in self._previews_in_flight
+            and topic not in self._poison_detector.quarantined
         ):
             self._previews_in_flight.add(topic)
             self._send_plain(topic, payload, properties, retain=False)
@@ -157,18 +177,24 @@ class Destination:
         while len(in_flight) < limit and (
             not in_flight or self._in_flight_bytes < self.settings.in_flight_bytes
         ):
-            if poison_detector.serialised_left and in_flight:
+            if (poison_detector.serialised_left or self._is_trying_suspect) and in_flight:
                 break
             if self._queued_answers:
-                self._send_plain(*self._queued_answers.popleft(), retain=False)
+                topic, payload, properties, retain = self._queued_answers.popleft()
+                self._send_plain(topic, payload, properties, retain=retain)
                 continue
-            if self._due_topics:
+            if self._has_due_topics:
                 self._send_retained()
                 continue
             if self.halted_reason is not None:
                 break
+            if self._resends:
+                self._resend_parked(self._resends.popleft())
+                continue
             cursor = self.scheduler.next_stream()
             if cursor is None:
+                break
+            if cursor.stream.number in poison_detector.suspects and not self._may_try_suspect(cursor):
                 break
             self._send(cursor)
         self.connection.flush()
@@ -190,8 +216,46 @@ class Destination:
         if entry.jws is not None:
             properties += signature_property(entry.jws)
         self.scheduler.requeue(cursor)
-        if not self._publish_part(cursor, entry, -1, entry.topic, entry.payload, properties):
-            self._park(cursor, entry, TOO_LARGE)
+        refused = self._publish_part(cursor, entry, -1, entry.topic, entry.payload, properties)
+        if refused is not None:
+            self._park(cursor, entry, refused)
+
+    def _may_try_suspect(self, cursor: StreamCursor) -> bool:
+        """Prepare a stream with a suspect to send one message, alone; return whether it may send now."""
+        suspect = self._poison_detector.suspects[cursor.stream.number]
+        wait_s = suspect.due_s - self._loop.time()
+        if wait_s > 0:
+            self._problems.events_held(cursor.stream.position)
+            self.scheduler.retry_later(cursor, wait_s)
+            self._timers.call_later(0, self.send_ready)
+            return False
+        if self._in_flight:
+            self._is_trying_suspect = True
+            return False
+        self._is_trying_suspect = True
+        entries = cursor.buffer
+        if (
+            entries[0].seq == suspect.seq
+            and not suspect.is_other_accepted
+            and len(entries) > 1
+            and entries[1].topic == entries[0].topic
+            and cursor.next_image == 0
+        ):
+            self.scheduler.requeue(cursor)
+        return True
+
+    def _on_suspect_answered(self, cursor: StreamCursor, seq: int, *, accepted: bool) -> None:
+        """Take the broker's answer to a suspect, or to the event that was tried before it."""
+        suspects = self._poison_detector.suspects
+        suspect = suspects[cursor.stream.number]
+        self._is_trying_suspect = False
+        if seq == suspect.seq:
+            del suspects[cursor.stream.number]
+            if not suspects:
+                self._problems.no_events_held()
+        elif accepted:
+            suspect.is_other_accepted = True
+            self.scheduler.retry_later(cursor, 0)
 
     def _send_image(self, cursor: StreamCursor, entry: StoredEvent, seconds: int) -> None:
         part = cursor.next_image
@@ -201,8 +265,9 @@ class Destination:
             self._images_in_flight.begin(entry)
         topic = self._topics.blob(Position.parse(cursor.stream.position), entry.event_id, blob.role)
         properties = pack_properties(blob.media_type, seconds)
-        if not self._publish_part(cursor, entry, part, topic, blob.content, properties):
-            self._drop_image(entry, blob.role, TOO_LARGE)
+        refused = self._publish_part(cursor, entry, part, topic, blob.content, properties)
+        if refused is not None:
+            self._drop_image(entry, blob.role, refused)
             self._images_in_flight.skip_image(entry)
 
     def _publish_part(
@@ -213,31 +278,34 @@ class Destination:
         topic: str,
         payload: bytes,
         properties: bytes,
-    ) -> bool:
-        """Publish an event (`part` -1) or one of its images; return False if the broker cannot take it."""
+    ) -> int | None:
+        """Publish an event (`part` -1) or one of its images; return a reason if the broker cannot take it."""
         size = _packet_bytes(topic, payload, properties)
-        if self._is_unsendable((entry.stream, entry.seq, part), size):
-            return False
+        refused = self._refusal((entry.stream, entry.seq, part), size)
+        if refused is not None:
+            return refused
         mid = self.connection.publish(topic, payload, properties)
         if mid is not None:
             cursor.in_flight += 1
             self._in_flight[mid] = InFlightMessage(cursor, entry, part, size)
             self._in_flight_bytes += size
-        return True
+        return None
 
-    def _is_unsendable(self, key: MessageKey, size: int) -> bool:
-        """Return whether a message is too large for the broker, or has ended connections before."""
-        refused = self._poison_detector.quarantined
-        if (self._max_packet_bytes is None or size <= self._max_packet_bytes) and key not in refused:
-            return False
-        refused.discard(key)
-        return True
+    def _refusal(self, key: MessageKey, size: int) -> int | None:
+        """Return the reason code of a message that is too large, or has ended connections before."""
+        refused = self._poison_detector.quarantined.pop(key, None)
+        is_too_large = self._max_packet_bytes is not None and size > self._max_packet_bytes
+        return TOO_LARGE if is_too_large else refused
 
     def _send_retained(self) -> None:
         topic, payload, media_type, version = self._retained.pop_due(self.name)
-        properties = pack_properties(media_type, None) if payload else b""
-        if self._is_unsendable(topic, _packet_bytes(topic, payload, properties)):
-            self._drop_retained(topic, TOO_LARGE)
+        user = self._retained.user_properties(topic)
+        if topic == self._topics.gateway_state:
+            user = (*user, (CONNECTION_PROPERTY, self.connection.name))
+        properties = pack_properties(media_type, None, user=user) if payload or user else b""
+        refused = self._refusal(topic, _packet_bytes(topic, payload, properties))
+        if refused is not None:
+            self._drop_retained(topic, refused)
             return
         self._send_plain(topic, payload, properties, retain=True, version=version)
 
@@ -250,6 +318,34 @@ class Destination:
             self._in_flight[mid] = InFlightMessage(None, None, -1, size, topic, version)
             self._in_flight_bytes += size
 
+    # Parked events that are sent again
+
+    def resend(self, parked: Iterable[ParkedCopy]) -> None:
+        """Send parked events again, before all others."""
+        self._resends.extend(parked)
+        self.send_ready()
+
+    def _resend_parked(self, parked: ParkedCopy) -> None:
+        left_ns = parked.deadline_ns - self._boot_ns()
+        if left_ns <= 0:
+            return
+        properties = event_properties(min(-(-left_ns // 1_000_000_000), 0xFFFF_FFFF), True)
+        if parked.jws is not None:
+            properties += signature_property(parked.jws)
+        size = _packet_bytes(parked.topic, parked.payload, properties)
+        if self._max_packet_bytes is not None and size > self._max_packet_bytes:
+            self._outbox.finish_resend(parked.number, TOO_LARGE)
+            return
+        mid = self.connection.publish(parked.topic, parked.payload, properties)
+        if mid is not None:
+            self._in_flight[mid] = InFlightMessage(None, None, -1, size, parked.topic, 0, parked)
+            self._in_flight_bytes += size
+
+    def _on_resent(self, parked: ParkedCopy, reason: int) -> None:
+        log.info("parked_event_resent", destination=self.name, seq=parked.seq, reason=reason)
+        is_delivered = reason == 0 or (reason < 0x80 and not self._requires_subscriber)
+        self._outbox.finish_resend(parked.number, None if is_delivered else reason)
+
     # Callbacks of the connection
 
     def on_connected(self, limits: ConnackLimits) -> None:
@@ -257,15 +353,32 @@ class Destination:
         self._window = min(self.settings.in_flight, limits.receive_maximum)
         self._max_packet_bytes = limits.maximum_packet_size
         self.connected = True
+        self._is_authorised = False
         self.halted_reason = None
         self._retained.mark_all_due(self.name)
         self._problems.connected()
         log.info("destination_connected", destination=self.name, window=self._window)
         self.scheduler.on_connected(self._window)
-        if self._acl_probe.on_connected():
-            self._send_plain(self._acl_probe.topic, b"", pack_properties("application/json", 1), retain=False)
+        self._timers.call_later(WITHIN_LIMITS_AFTER_S, self._problems.broker_within_limits)
+        self._are_states_held = self._stations is not None
+        if self._stations is not None:
+            self._stations.when_ready(self._release_states)
+        else:
+            # The broker may publish the will of the lost connection after this birth.
+            keepalive_s = 1.5 * self.settings.broker.keepalive_s
+            for delay_s in (0.0, keepalive_s):
+                self._timers.call_later(self._will.delay_s + delay_s + 1, self._send_birth)
         self.send_ready()
         self._on_change()
+
+    def _send_birth(self) -> None:
+        """Publish the state of the gateway again."""
+        self._retained.retry(self.name, self._topics.gateway_state, delayed=False)
+        self.send_ready()
+
+    def _release_states(self) -> None:
+        self._are_states_held = False
+        self.send_ready()
 
     def on_disconnected(self, reason: int | None) -> None:
         """Clear the window; all events in it are still in the outbox."""
@@ -279,7 +392,11 @@ class Destination:
         self._timers.cancel_all()
         self.scheduler.on_disconnected()
         if in_flight:
-            self._poison_detector.on_connection_lost(in_flight[0].key, len(in_flight), reason)
+            self._poison_detector.on_connection_lost(
+                in_flight[0].key, len(in_flight), reason, self._loop.time()
+            )
+        self._is_trying_suspect = False
+        self._resends.extendleft(one.resend for one in reversed(in_flight) if one.resend is not None)
         log.warning(
             "destination_disconnected", destination=self.name, reason=reason, in_flight=len(in_flight)
         )
@@ -290,14 +407,20 @@ class Destination:
         """Report the reason as a problem."""
         self._problems.connect_failed(reason)
 
-    def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
-        """Pass on a message from a broker that enforces an access control list."""
-        if self._on_message is not None and self._acl_probe.accepts_commands:
-            self._on_message(message, sent_after_ns)
+    def on_inbound_refused(self, refused: InboundRefusal) -> None:
+        """Report a broker that sends what it must not."""
+        log.error("broker_exceeds_limits", destination=self.name, reason=str(refused.because))
+        self._problems.broker_exceeds_limits(refused)
+
+    def on_message(self, message: mqtt.MQTTMessage, _sent_after_ns: int) -> None:
+        """Publish the state again after the will of an earlier connection, which came late."""
+        if message.topic == self._topics.gateway_state and message.payload == self._will.payload:
+            self._send_birth()
 
     def on_subscribed(self, refused: int | None) -> None:
-        """Report a refused subscription: no command will arrive."""
-        self._problems.subscription_result(refused)
+        """Log a refusal of the gateway's own state: a late will is then not noticed."""
+        if refused is not None:
+            log.warning("state_subscription_refused", destination=self.name, reason=refused)
 
     def on_acks(self, acks: list[tuple[int, int]]) -> None:
         """Process PUBACKs (message id, reason code), and fill the window again."""
@@ -315,7 +438,10 @@ class Destination:
                 self._on_other_acked(sent, reason)
                 continue
             cursor.in_flight -= 1
+            if sent.part < 0 and cursor.stream.number in poison_detector.suspects:
+                self._on_suspect_answered(cursor, entry.seq, accepted=reason < 0x80)
             cursor.has_subscriber = reason == 0 or not self._requires_subscriber
+            self._is_authorised |= reason < 0x80
             if reason == 0 or (reason < 0x80 and not self._has_no_subscriber(reason, entry)):
                 if (not entry.blobs or self._images_in_flight.on_ack(entry)) and cursor.advance_past(
                     entry.seq
@@ -356,10 +482,14 @@ class Destination:
             return
         self._images_in_flight.discard(entry)
         cursor.attempts += 1
-        if reason == NOT_AUTHORISED:
+        if reason == NOT_AUTHORISED and not self._is_authorised:
             self._halt("not_authorised")
             return
         if cursor.send_state is SendState.BLOCKED:
+            return
+        if reason == NOT_AUTHORISED:  # A device that the access list does not name stops no other.
+            self._problems.position_not_authorised(cursor.stream.position)
+            self.scheduler.retry_later(cursor, self.settings.halt_retry_s)
             return
         if reason == NO_SUBSCRIBERS:
             self._problems.no_subscriber()
@@ -408,8 +538,8 @@ class Destination:
         self._problems.image_refused(role)
 
     def _on_other_acked(self, sent: InFlightMessage, reason: int) -> None:
-        if sent.topic == self._acl_probe.topic:
-            self._acl_probe.on_answer(reason)
+        if sent.resend is not None:
+            self._on_resent(sent.resend, reason)
             return
         if not sent.version:  # An answer or a preview is not sent again.
             if sent.topic in self._previews_in_flight:
@@ -417,14 +547,22 @@ class Destination:
                 if reason and self._on_no_subscriber is not None:
                     self._on_no_subscriber(sent.topic)
             return
+        self._is_authorised |= reason < 0x80
         if reason < 0x80:
             self._retained.on_ack(self.name, sent.topic, sent.version)
+            if sent.topic in self._refused_topics:
+                self._refused_topics.discard(sent.topic)
+                if not self._refused_topics:
+                    self._problems.states_accepted()
         elif reason == NOT_AUTHORISED:
             self._retained.retry(self.name, sent.topic, delayed=True)
-            # An earlier name of this post may have left a topic that this name may not write. Failing to
-            # clear it must not stop the events.
-            if not self._retained.is_cleared(sent.topic):
+            # An earlier name of this post may have left a topic that this name may not write; clearing it is
+            # no problem of this post. A device that the access list does not name must not stop the others.
+            if sent.topic == self._topics.gateway_state:
                 self._halt("not_authorised")
+            elif not self._retained.is_cleared(sent.topic):
+                self._refused_topics.add(sent.topic)
+                self._problems.state_refused(sent.topic, reason)
             self._timers.call_later(self.settings.halt_retry_s, self._resend_retained)
         elif reason in POISON_CODES:
             self._drop_retained(sent.topic, reason)

@@ -13,6 +13,8 @@ class _RetainedMessage:
     """None: the topic is to be cleared."""
     media_type: str
     version: int
+    user: tuple[tuple[str, str], ...]
+    """User properties: the signature."""
     missing_at: set[str] = field(default_factory=set)
     """Destinations that have not acknowledged this version."""
 
@@ -40,15 +42,27 @@ class RetainedMessages:
         """All topics that may hold a retained message of this gateway."""
         return frozenset(self._known)
 
-    def set(self, topic: str, payload: bytes | None, media_type: str) -> None:
-        """Replace the message of a topic; None clears it."""
+    def set(
+        self,
+        topic: str,
+        payload: bytes | None,
+        media_type: str,
+        user: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Replace the message of a topic, with its user properties; None clears it."""
         self._versions += 1
-        self._latest[topic] = _RetainedMessage(payload, media_type, self._versions, set(self._destinations))
+        self._latest[topic] = _RetainedMessage(
+            payload, media_type, self._versions, user, set(self._destinations)
+        )
         if topic not in self._known:
             self._known.add(topic)
             self._on_held_changed(topic, True)
         for due in self.due.values():
             due[topic] = None
+
+    def user_properties(self, topic: str) -> tuple[tuple[str, str], ...]:
+        """Return the user properties of the latest message of a topic."""
+        return self._latest[topic].user
 
     def pop_due(self, destination: str) -> tuple[str, bytes, str, int]:
         """Remove the next topic of a destination; return topic, payload, media type and version."""

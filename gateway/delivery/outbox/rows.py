@@ -18,12 +18,15 @@ from gateway.delivery.events import LostEvent, StoredEvent, Stream
 from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.blobs import BlobFiles
 from gateway.delivery.outbox.encryption import NONCE_BYTES
+from gateway.delivery.outbox.fair_share import surpluses
 from gateway.delivery.settings import ClassSettings, OutboxSettings
 
 EVICTION_SLACK = 100
 """When the outbox is full, a hundredth of a bound is freed in addition, so that eviction is rarely due."""
 ENCRYPTIONS_PER_KEY = 2**31
 """Values under one data key; NIST SP 800-38D, section 8.3, allows 2**32 with random nonces."""
+OLDEST_AT_A_TIME = 10_000
+"""Upper bound on the events of a stream that are considered at once for their bytes."""
 SEQ_BITS = 40
 """Low bits of the key of a row that hold the event's number in its stream."""
 
@@ -134,6 +137,7 @@ class StreamPosition:
     """Highest number that was ever in the log."""
     acked_by_all: int = 0
     """Number up to which every destination has the stream."""
+    usage: Usage = field(default_factory=Usage)
     topics: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -182,9 +186,7 @@ class RowStore:
             events, size, first = run(
                 "SELECT count(*), total(size), min(k) FROM event WHERE k > ? AND k < ?", bounds
             ).fetchone()
-            usage = self.usage[position.stream.data_class]
-            usage.events += events
-            usage.size += int(size)
+            self._count(position, events, int(size))
             if events:
                 k, event_id = run(
                     "SELECT k, id FROM event WHERE k > ? AND k < ? ORDER BY k DESC LIMIT 1", bounds
@@ -246,9 +248,7 @@ class RowStore:
                 )
             )
             position.stored_events = max(position.stored_events, entry.seq)
-            usage = self.usage[position.stream.data_class]
-            usage.events += 1
-            usage.size += entry.size
+            self._count(position, 1, entry.size)
             for part, blob in enumerate(entry.blobs):
                 name = files.get((entry.stream, entry.seq, part))
                 sealed = None if name else seal(f"{context}|{part}", blob.content)
@@ -296,9 +296,7 @@ class RowStore:
             self.events_per_key[key] -= 1
         if blobs:
             self._delete_blobs(span)
-        usage = self.usage[position.stream.data_class]
-        usage.events -= count
-        usage.size -= freed
+        self._count(position, -count, -freed)
         # With the last row of a stream, its highest number and the newest id would be lost.
         self._connection.execute(
             "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (position.stored_events, number)
@@ -315,12 +313,18 @@ class RowStore:
         (size,) = self._connection.execute("SELECT total(size) FROM blob WHERE k = ?", (k,)).fetchone()
         self._delete_blobs((k - 1, k))
         self._connection.execute("UPDATE event SET blobs = 0, size = size - ? WHERE k = ?", (int(size), k))
-        self.usage[self.positions[k >> 40].stream.data_class].size -= int(size)
+        self._count(self.positions[k >> 40], 0, -int(size))
         return int(size)
+
+    def _count(self, position: StreamPosition, events: int, size: int) -> None:
+        """Add to the usage of a stream and of its class."""
+        for usage in (position.usage, self.usage[position.stream.data_class]):
+            usage.events += events
+            usage.size += size
 
 
 class EvictionPolicy:
-    """Keeps the log within the bounds of the settings. The caller commits."""
+    """Keeps the log within the bounds of the settings, by fair shares of positions. The caller commits."""
 
     def __init__(self, connection: sqlite3.Connection, settings: OutboxSettings, rows: RowStore) -> None:
         self._connection = connection
@@ -331,47 +335,71 @@ class EvictionPolicy:
         return self._settings.record if data_class is DataClass.RECORD else self._settings.traveller
 
     def evict(self) -> list[LostEvent]:
-        """Free what exceeds the bounds: images of travellers' events, then these events, then records."""
+        """Free what exceeds the bounds: of each class, then of all together."""
         losses: list[LostEvent] = []
         for data_class in (DataClass.TRAVELLER, DataClass.RECORD):
             limits, usage = self._class_settings(data_class), self._rows.usage[data_class]
-            events, size = usage.events - limits.max_events, usage.size - limits.max_bytes
-            if events > 0 or size > 0:
-                losses += self._drop(data_class, events, limits.max_events, size, limits.max_bytes)
-        for data_class in (DataClass.TRAVELLER, DataClass.RECORD):
-            over = sum(usage.size for usage in self._rows.usage.values()) - self._settings.max_bytes
-            if over > 0:
-                losses += self._drop(data_class, 0, 0, over, self._settings.max_bytes)
+            losses += self._drop_events(data_class, usage.events - limits.max_events, limits.max_events)
+            losses += self._drop_bytes((data_class,), usage.size - limits.max_bytes, limits.max_bytes)
+        over = sum(usage.size for usage in self._rows.usage.values()) - self._settings.max_bytes
+        losses += self._drop_bytes((DataClass.TRAVELLER, DataClass.RECORD), over, self._settings.max_bytes)
         return losses
 
-    def _drop(
-        self, data_class: DataClass, events: int, of_events: int, size: int, of_size: int
-    ) -> list[LostEvent]:
-        """Free `events` and `size` of one class, and EVICTION_SLACK in addition, oldest first."""
-        events += of_events // EVICTION_SLACK if events > 0 else 0
-        size += of_size // EVICTION_SLACK if size > 0 else 0
+    def _drop_events(self, data_class: DataClass, events: int, bound: int) -> list[LostEvent]:
+        """Drop `events`, and EVICTION_SLACK of the bound: from positions with the most, oldest first."""
+        if events <= 0:
+            return []
+        streams = self._by_position((data_class,))
+        used = {position: sum(each.usage.events for each in group) for position, group in streams.items()}
+        losses = []
+        for position, surplus in surpluses(used, events + bound // EVICTION_SLACK).items():
+            for k in self._oldest(streams[position], surplus, with_blobs=False):
+                self._rows.delete(k)
+                losses.append(LostEvent(k >> 40, seq_from_key(k), "dropped"))
+        return losses
+
+    def _drop_bytes(self, classes: Sequence[DataClass], size: int, bound: int) -> list[LostEvent]:
+        """Free `size` bytes, and EVICTION_SLACK of the bound: from positions with the most.
+
+        Each loses images of travellers' events first, then these events, then records, the oldest first.
+        """
+        if size <= 0:
+            return []
+        streams = self._by_position(classes)
+        used = {position: sum(each.usage.size for each in group) for position, group in streams.items()}
         losses: list[LostEvent] = []
-        if size > 0 and events <= 0 and data_class is DataClass.TRAVELLER:
-            for k in self._oldest(data_class, with_blobs=True):
-                size -= self._rows.drop_images(k)
-                losses.append(LostEvent(k >> 40, seq_from_key(k), "images_dropped"))
-                if size <= 0:
-                    return losses
-        for k in self._oldest(data_class, with_blobs=False):
-            if events <= 0 and size <= 0:
-                break
-            size -= self._rows.delete(k)
-            events -= 1
-            losses.append(LostEvent(k >> 40, seq_from_key(k), "dropped"))
+        for position, surplus in surpluses(used, size + bound // EVICTION_SLACK).items():
+            left = surplus
+            for data_class in classes:
+                group = [each for each in streams[position] if each.stream.data_class is data_class]
+                for images in (True, False) if data_class is DataClass.TRAVELLER else (False,):
+                    for k in self._oldest(group, OLDEST_AT_A_TIME, with_blobs=images) if left > 0 else ():
+                        left -= self._rows.drop_images(k) if images else self._rows.delete(k)
+                        losses.append(
+                            LostEvent(k >> 40, seq_from_key(k), "images_dropped" if images else "dropped")
+                        )
+                        if left <= 0:
+                            break
         return losses
 
-    def _oldest(self, data_class: DataClass, *, with_blobs: bool) -> list[int]:
-        """Return keys of a class by age: ids only increase."""
+    def _by_position(self, classes: Sequence[DataClass]) -> dict[str, list[StreamPosition]]:
+        """Return the streams of some classes that have events, by position."""
+        found: dict[str, list[StreamPosition]] = {}
+        for each in self._rows.positions.values():
+            if each.stream.data_class in classes and each.usage.events > 0:
+                found.setdefault(each.stream.position, []).append(each)
+        return found
+
+    def _oldest(self, streams: Sequence[StreamPosition], limit: int, *, with_blobs: bool) -> list[int]:
+        """Return keys of some streams by age: ids only increase."""
+        if not streams:
+            return []
+        numbers = [each.stream.number for each in streams]
         return [
             k
             for (k,) in self._connection.execute(
-                "SELECT k FROM event WHERE k >> 40 IN (SELECT number FROM stream WHERE class = ?)"
-                " AND blobs >= ? ORDER BY id LIMIT 10000",
-                (str(data_class), int(with_blobs)),
+                f"SELECT k FROM event WHERE ({' OR '.join(['k > ? AND k < ?'] * len(numbers))})"  # noqa: S608
+                " AND blobs >= ? ORDER BY id LIMIT ?",
+                (*(row_key(n + after, 0) for n in numbers for after in (0, 1)), int(with_blobs), limit),
             )
         ]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from drivers.observation import DataClass
 from gateway.delivery.events import LostEvent, StoredEvent, Stream
+from gateway.delivery.outbox.fair_share import surpluses
 from gateway.delivery.writer.acks import AckLog
 
 MEMORY_EVENTS = 10_000
@@ -42,29 +43,41 @@ class MemoryBuffer:
         self.size += entry.size
 
     def evict(self, now_ns: int) -> list[LostEvent]:
-        """Drop what exceeds the bounds: delivered and expired events, then travellers', then records."""
+        """Drop what exceeds the bounds: delivered and expired events, then by fair shares of positions."""
         if not self._is_full():
             return []
         losses = self.remove_delivered(now_ns)
+        if self._is_full():
+            losses += self._drop()
+        return losses
+
+    def _drop(self) -> list[LostEvent]:
+        """Drop the oldest events of the positions that use the most: travellers', then records."""
+        events: dict[str, int] = {}
+        sizes: dict[str, int] = {}
+        for entry, stream in self._events:
+            events[stream.position] = events.get(stream.position, 0) + 1
+            sizes[stream.position] = sizes.get(stream.position, 0) + entry.size
+        count, size = len(self._events), self.size
+        is_over = count > MEMORY_EVENTS
+        events = surpluses(events, count - int(MEMORY_EVENTS * EVICTION_SLACK) if is_over else 0)
+        is_over = size > self._memory_bytes
+        sizes = surpluses(sizes, size - int(self._memory_bytes * EVICTION_SLACK) if is_over else 0)
+        dropped: list[LostEvent] = []
         for data_class in (DataClass.TRAVELLER, DataClass.RECORD):
             if not self._is_full():
                 break
-            losses += self._drop(data_class)
-        return losses
-
-    def _drop(self, data_class: DataClass) -> list[LostEvent]:
-        dropped: list[LostEvent] = []
-        kept: deque[tuple[StoredEvent, Stream]] = deque()
-        left = len(self._events)
-        for entry, stream in self._events:
-            full = self.size > self._memory_bytes * EVICTION_SLACK or left > MEMORY_EVENTS * EVICTION_SLACK
-            if full and stream.data_class is data_class:
-                self.size -= entry.size
-                left -= 1
-                dropped.append(LostEvent(entry.stream, entry.seq, "dropped"))
-            else:
-                kept.append((entry, stream))
-        self._events = kept
+            kept: deque[tuple[StoredEvent, Stream]] = deque()
+            for entry, stream in self._events:
+                where = stream.position
+                if stream.data_class is data_class and (events.get(where, 0) > 0 or sizes.get(where, 0) > 0):
+                    self.size -= entry.size
+                    events[where] = events.get(where, 0) - 1
+                    sizes[where] = sizes.get(where, 0) - entry.size
+                    dropped.append(LostEvent(entry.stream, entry.seq, "dropped"))
+                else:
+                    kept.append((entry, stream))
+            self._events = kept
         return dropped
 
     def remove_delivered(self, now_ns: int) -> list[LostEvent]:

@@ -45,7 +45,7 @@ class ModbusBoard(ABC):
     ) -> None:
         self.unit = unit
         self.baud = baud
-        """Its baud rate, on a serial line."""
+        """Baud rate of the board on a serial line."""
         self.relays = RelayBank(unit, relays, timeline, log)
         self.inputs = inputs
         self.timeline = timeline

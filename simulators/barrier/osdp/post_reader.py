@@ -28,7 +28,7 @@ class OsdpReaderSettings(PostBarrierSettings, OsdpSettings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its path."""
+        """Path of the reader's port."""
         return (str(self.path),)
 
     def build_site(self, timeline: Timeline, log: WireLog) -> BarrierSite:

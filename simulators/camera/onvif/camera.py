@@ -92,7 +92,7 @@ class OnvifCameraSettings(SceneSettings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Its ports."""
+        """Ports of the camera."""
         return (*super().addresses, *((f"{HOST}:{self.rtsp_port}",) if self.rtsp_port else ()))
 
     def build(self) -> "OnvifCamera":

@@ -72,7 +72,7 @@ class ZfmModule:
 
     @property
     def baud(self) -> int:
-        """Its baud rate."""
+        """Baud rate of the module."""
         return self._baud
 
     async def inject(self, fault: Fault) -> None:

@@ -26,7 +26,7 @@ class ImageFormat(StrEnum):
 
     @property
     def data_type(self) -> int:
-        """Its code in the image information."""
+        """Code of the format in the image information."""
         return list(ImageFormat).index(self)
 
 

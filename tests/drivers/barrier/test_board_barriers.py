@@ -30,6 +30,7 @@ from simulators.faults import Unplug
 
 DOOR = {"open": 0, "close": 1, "stop": 2, "open_limit": 0, "closed_limit": 1, "presence": 4}
 WIRED = {"doors": [DOOR], "emergency": USUAL_INPUTS["fire"]}
+SLOW = {"start_timeout_s": 10, "open_timeout_s": 30, "close_timeout_s": 30}
 WIRES = {"outputs": USUAL_OUTPUTS, "inputs": USUAL_INPUTS}
 
 
@@ -136,7 +137,14 @@ async def test_on_a_board_with_a_watchdog(tmp_path: Path) -> None:
 
 async def test_on_a_serial_relay_board_with_inputs(tmp_path: Path) -> None:
     async with serial_at(tmp_path / "board", "numato") as site:
-        board = {"model": "numato", "port": site.address, "relays": 4, "inputs": 8, "time_relay_s": 1}
+        board = {
+            "model": "numato",
+            "port": site.address,
+            "relays": 4,
+            "inputs": 8,
+            "time_relay_s": 1,
+            "inputs_open_when_cut": True,
+        }
         async with running("serial-relay", {"board": {**board, "response_timeout_s": 1}}) as watched:
             await stopped_by_one_frame(watched, site)
 
@@ -154,7 +162,7 @@ async def test_silent_relays_with_inputs_of_another_board(tmp_path: Path) -> Non
 async def test_open_is_one_frame_and_reported_on_the_limit(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board") as site:
         board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 1}
-        async with running("modbus-barrier", {"board": board, "start_timeout_s": 10}) as watched:
+        async with running("modbus-barrier", {"board": board, **SLOW}) as watched:
             await asyncio.sleep(
                 watched.driver.settings.min_interval_s
             )  # a previous driver may have moved it a moment ago
@@ -164,16 +172,25 @@ async def test_open_is_one_frame_and_reported_on_the_limit(tmp_path: Path) -> No
         assert len(site.log.actuations) == 1
 
 
-async def test_lost_response_fails_and_is_not_repeated(tmp_path: Path) -> None:
+async def test_lost_response_of_a_movement_is_not_repeated(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board") as site:
-        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.25}
+        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.2}
         async with running("modbus-barrier", {"board": board}) as watched:
+            await asyncio.sleep(watched.driver.settings.min_interval_s)
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError) as error:
-                await watched.driver.stop(CommandArguments(), watched.call())
+                await watched.driver.open_barrier(OpenBarrier(), watched.call())
             assert error.value.cause is Cause.NO_RESPONSE
-            await site.log.until(lambda: len(site.log.contacts) == 2)
         assert len(site.log.actuations) == 1
+
+
+async def test_stop_is_repeated_until_acknowledged(tmp_path: Path) -> None:
+    async with modbus_at(tmp_path / "board") as site:
+        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.2}
+        async with running("modbus-barrier", {"board": board}) as watched:
+            site.inject(LostReply(of="writes", exchanges=2))
+            await watched.driver.stop(CommandArguments(), watched.call())
+        assert [frame.address for frame in site.log.actuations] == [0x202] * 3
 
 
 async def test_unplugged_board_ends_the_watch(tmp_path: Path) -> None:

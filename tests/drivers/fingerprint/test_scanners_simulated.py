@@ -153,8 +153,8 @@ async def test_scanner_unplugged_at_any_moment(model: str, moment: str, tmp_path
 async def test_a_finger_is_lifted_too_early(model: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path) as desk:
         if model == "4500":
-            # Nobody can tell before its image is there: with its own 130 ms that is after 220 ms, on a quiet
-            # machine. Busy ones get a shorter exposure.
+            # A lifted finger is detected in the next image. With the scanner's exposure of 130 ms that takes
+            # 220 ms on a quiet machine; a shorter exposure leaves time for a busy one.
             desk.device.scanner.exposure_s = 0.05
 
         async def trial() -> float:

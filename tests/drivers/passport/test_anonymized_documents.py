@@ -177,9 +177,14 @@ def everything(recording: Recording) -> list[str]:
     ]
     if recording.driver == "mrz-wedge":
         texts.append("".join(key for key in KeyEventDecoder(0.1).feed(data) if isinstance(key, str)))
-    else:
-        texts.append(data.hex())  # packed decimals; key codes and times may look like some
     return [text.upper() for text in texts]
+
+
+def packed_decimals(mark: str) -> set[bytes]:
+    """Return a number as packed decimals; of an odd number of digits, all but the first or the last."""
+    if not mark.isdecimal():
+        return set()
+    return {bytes.fromhex(digits) for digits in (mark, mark[1:], mark[:-1]) if len(digits) % 2 == 0}
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -204,7 +209,10 @@ def test_no_personal_data_and_right_digits(
     for document in presented:
         for mark in marks_of(document):
             coded = {mark, mark.encode().hex().upper(), " ".join(f"{c:02X}" for c in mark.encode())}
-            assert not [text for text in texts for code in coded if code in text]
+            assert not [text for text in texts for code in coded if code in text], mark
+            if reader.driver != "mrz-wedge":  # key codes and times may look like packed decimals
+                data = b"".join(chunk.data for chunk in anonymized.chunks)
+                assert not [packed for packed in packed_decimals(mark) if packed in data], mark
     assert "/dev/anna" not in anonymized.to_text()
     # A person may be called LIVE or RECO, so the header must be the same for every person.
     assert head_of(anonymized) == head_of(

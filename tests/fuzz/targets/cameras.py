@@ -14,7 +14,7 @@ from drivers.camera.anpr.plate_dedup import normalise_plate, to_fraction
 from drivers.camera.anpr.timestamps import to_iso, to_local_time
 from drivers.camera.commands import Subject
 from drivers.camera.imaging.image_quality import UndecodableImageError, measure_jpeg
-from drivers.camera.imaging.jpeg import parse_jpeg
+from drivers.camera.imaging.jpeg import JpegInfo, parse_jpeg
 from drivers.camera.multipart import MultipartReader, parse_boundary
 from drivers.camera.onvif import discovery, soap
 from drivers.camera.onvif.addresses import AddressTranslator
@@ -71,8 +71,9 @@ def _pictures() -> list[bytes]:
 )
 def pictures(data: bytes) -> None:
     """Measure a picture, and make a thumbnail of it."""
-    measure_jpeg(data, Subject.SCENE)
-    downscale_jpeg(data, 64)
+    if isinstance(parse_jpeg(data), JpegInfo):
+        measure_jpeg(data, Subject.SCENE)
+        downscale_jpeg(data, 64)
 
 
 @target(seeds=(JPEG,), words=(b"\xff\xc0", b"\xff\xda", b"\xff\xd9", b"\xff\xd8"))

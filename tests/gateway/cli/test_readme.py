@@ -116,7 +116,8 @@ class Reader:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=self.demo.environment,
+                # A terminal shows each line at once; a file would receive none before the program's end.
+                env=self.demo.environment | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -223,7 +223,7 @@ async def test_command_without_gateway_is_not_sent(mosquitto: Mosquitto, publish
     about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
     await publisher.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
     async with workstation_at(mosquitto, station="counter-1") as workstation:
-        with pytest.raises(CommandNotSent, match="No gateway is subscribed at this broker"):
+        with pytest.raises(CommandNotSent, match="The gateway is not running"):
             await workstation.command("lane-1/reader", "look")
 
 

@@ -18,15 +18,15 @@ credential = "outbox.key"
 [device."lane-1/barrier"]
 """
 WIRED = """
-emergency = 5
+emergency = { input = 5, contact = "nc" }
 
 [[device."lane-1/barrier".doors]]
 open = 0
 close = 1
 stop = 2
-open_limit = 0
-closed_limit = 1
-presence = 4
+open_limit = { input = 0, contact = "no" }
+closed_limit = { input = 1, contact = "no" }
+presence = { input = 4, contact = "nc" }
 
 """
 BOARD = '[device."lane-1/barrier".board]\n'
@@ -167,13 +167,15 @@ def test_dangerous_board_is_refused(refused: Refused, tmp_path: Path) -> None:
         barrier("modbus-barrier", 'model = "wirenboard-6"\nport = "/dev/ttyS0"\nbaud = 19200\nunit = 7'),
         barrier("modbus-barrier", 'model = "kmtronic-8"\nport = "/dev/ttyS0"\ntime_relay_s = 0.8', INPUTS),
         barrier(
-            "serial-relay", 'model = "numato"\nport = "/dev/x"\nrelays = 4\ninputs = 8\ntime_relay_s = 1'
+            "serial-relay",
+            'model = "numato"\nport = "/dev/x"\nrelays = 4\ninputs = 8\ntime_relay_s = 1\n'
+            "inputs_open_when_cut = true",
         ),
         barrier("serial-relay", 'model = "lcus"\nport = "/dev/x"\nrelays = 4\ntime_relay_s = 1', INPUTS),
         barrier(
             "gpio-barrier",
             'model = "gpio"\nchip = "/dev/gpiochip0"\noutputs = [1, 2, 3]\ninputs = [4, 5, 6, 7, 8, 9]\n'
-            "released_on_kill = true",
+            'bias = "pull-up"\nreleased_on_kill = true',
         ),
     ],
 )

@@ -84,12 +84,12 @@ def test_waits_grow_expire_and_survive_restart(tmp_path: Path) -> None:
     waits = []
     for _ in range(login_throttle.FREE_ATTEMPTS + 10):
         tries.on_failure("amina", "2001:db8::1")
-        waits.append(tries.remaining_wait_s("amina", ""))
+        waits.append(tries.remaining_wait_s("amina", "2001:db8::1"))
     assert waits[: login_throttle.FREE_ATTEMPTS - 1] == [0.0] * (login_throttle.FREE_ATTEMPTS - 1)
     assert waits[login_throttle.FREE_ATTEMPTS - 1 :][:4] == [1.0, 2.0, 4.0, 8.0]
     assert waits[-1] == login_throttle.MAX_WAIT_S
     again = LoginThrottle(kept, lambda: now)
-    assert again.remaining_wait_s("amina", "") == login_throttle.MAX_WAIT_S
+    assert again.remaining_wait_s("amina", "192.0.2.1") == 0.0, "the name does not wait elsewhere"
     assert again.remaining_wait_s("", "2001:db8::2") == login_throttle.MAX_WAIT_S, (
         "a host can use its whole /64"
     )

@@ -59,7 +59,7 @@ async def asked(path: Path, what: str) -> bytes:
 async def test_connection_has_user_and_timeout(
     place: tuple[Path, Serve], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "FIRST_REQUEST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(server, "REQUEST_TIMEOUT_S", 0.05)
     path, serve = place
     running = asyncio.create_task(serve(0.2))
     assert (await asked(path, "/")).endswith(f"\r\n\r\n{os.geteuid()}".encode())

@@ -32,7 +32,8 @@ const read = async (text) => {
 })();
 """
 
-RETAINED = ("device.state", "gateway.state", ".description", ".last-value", "send device.claim")
+TOKEN = "send gateway.fresh"
+RETAINED = ("device.state", "gateway.state", ".description", ".last-value", "send device.claim", TOKEN)
 
 
 def test_files_equal_models() -> None:
@@ -66,6 +67,7 @@ def test_every_topic_has_channel() -> None:
 
     assert {channel["address"] for channel in channels.values()} == {
         topics.gateway_state,
+        topics.fresh,
         topics.description(device),
         topics.state(device),
         topics.claim(device),
@@ -84,7 +86,7 @@ def test_only_states_are_retained() -> None:
         binding = operation["bindings"]["mqtt"]
         assert binding["qos"] == 1
         assert binding["retain"] == name.endswith(RETAINED)
-        assert ("messageExpiryInterval" in binding) == (not binding["retain"])
+        assert ("messageExpiryInterval" in binding) == (not binding["retain"] or name == TOKEN)
 
 
 def test_address_examples_are_topics() -> None:

@@ -74,6 +74,14 @@ def test_written_event_is_valid(event: type[Observation]) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS)
+def test_data_parse_unchanged(event: type[Observation]) -> None:
+    """The daemon parses what a worker sends, and writes it again."""
+    sent = event.model_validate(example(event) | {"attachments": (an_image(),)}).model_dump_json()
+
+    assert event.model_validate_json(sent).model_dump_json() == sent
+
+
+@pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from gateway.config.public_keys import key_id
 from gateway.pki.keys import (
     UnusableKeyError,
-    key_id,
     load_public_key,
     load_signing_key,
     make_signing_key,

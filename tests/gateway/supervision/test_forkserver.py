@@ -1,7 +1,5 @@
 """Fork server alone: its end when the daemon was killed."""
 
-import dataclasses
-import json
 import os
 import socket
 import subprocess
@@ -11,6 +9,9 @@ from pathlib import Path
 import psutil
 from support.gateway.workers import PLUGINS
 
+from gateway.ipc.frames import FrameType, encode_frame
+from gateway.supervision.forkserver import setup_message
+from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.worker.worker import WorkerSpec
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +23,7 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
     worker_ours, worker_theirs = socket.socketpair()
     with theirs, worker_theirs:
         server = subprocess.Popen(
-            [sys.executable, "-m", "gateway.supervision.forkserver", str(theirs.fileno()), "error", "faulty"],
+            [sys.executable, "-m", "gateway.supervision.forkserver", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGINS}"},
             stderr=subprocess.PIPE,
@@ -39,7 +40,9 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
             backoff_first_s=0.1,
             backoff_max_s=1,
         )
-        socket.send_fds(ours, [json.dumps(dataclasses.asdict(order)).encode()], [worker_theirs.fileno()])
+        ours.send(setup_message(["faulty"], "error"))
+        socket.send_fds(ours, [b"fork"], [worker_theirs.fileno()])
+        worker_ours.send(encode_frame(FrameType.SPEC, order.to_head()))
     worker_ours.settimeout(20)
     assert worker_ours.recv(1)  # it runs; its pid is not read by us
     (worker,) = psutil.Process(server.pid).children()
@@ -51,3 +54,18 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
         server.kill()
     assert server.returncode == 0, said.decode()
     assert not worker.is_running()
+
+
+async def test_server_that_died_at_start_is_replaced() -> None:
+    """Check the moment between its fork and the end of the daemon's configuration."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    if (pid := os.fork()) == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    worker_ours, worker_theirs = socket.socketpair()
+    client = ForkServerClient([], "error", (pid, ours))
+    with worker_ours, worker_theirs:
+        worker = await client.fork(worker_theirs.fileno())
+        assert psutil.Process(worker).ppid() != os.getpid()
+    await client.close()

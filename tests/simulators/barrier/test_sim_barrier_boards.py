@@ -31,7 +31,8 @@ def coils(rig: Rig, count: int = 8, unit: int = 1) -> str:
 
 @pytest.fixture
 def waveshare() -> Rig:
-    return Rig(ModbusSettings(boards=(WaveshareSettings(inputs={"key": 0}),)))
+    wired = WaveshareSettings(inputs={"key": 0}, contacts={"key": "no"})
+    return Rig(ModbusSettings(boards=(wired,)))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +302,7 @@ def test_generic_watchdog_and_moved_coils() -> None:
         watchdog_at=7,
         watchdog_unit_s=0.1,
     )
-    board = GenericSettings(model="generic", map=layout, inputs={"key": 1})
+    board = GenericSettings(model="generic", map=layout, inputs={"key": 1}, contacts={"key": "no"})
     rig = Rig(ModbusSettings(boards=(board,)))
     assert rig.request("060007000a") == "060007000a"
     assert rig.request("050011ff00") == "050011ff00"

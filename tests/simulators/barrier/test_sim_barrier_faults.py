@@ -306,11 +306,11 @@ def test_people_around_it(rig: Rig) -> None:
     rig.time.advance(3)
     assert rig.barrier.position() == 0
     rig.site.inject(KeySwitch(for_s=1))
-    assert rig.inputs()["key"] == 1
+    assert rig.inputs()["key"] == 0
     rig.site.inject(ManualLift(to=0.5, over_s=0.5))
     rig.time.advance(1.5)
     assert rig.barrier.position() == pytest.approx(0.5)
-    assert rig.inputs()["key"] == 0
+    assert rig.inputs()["key"] == 1
     assert [happening.details["fault"] for happening in rig.log.machine_events("fault")] == [
         "fire",
         "button",
@@ -363,7 +363,7 @@ def test_frames_have_their_meaning(rig: Rig) -> None:
     rig.request("0f000000020103")
     read, inputs, write, done = rig.log.frames
     assert (read.function, read.address, read.value, read.meaning) == (2, 0, 8, "read inputs 0 to 7")
-    assert (inputs.value, inputs.meaning) == ((0, 1, 0, 0, 1, 1, 0, 1), "bits 0 1 0 0 1 1 0 1")
+    assert (inputs.value, inputs.meaning) == ((0, 1, 0, 0, 1, 1, 1, 1), "bits 0 1 0 0 1 1 1 1")
     assert (write.address, write.value, write.meaning) == (0, (1, 1), "relay 0 on, relay 1 on")
     assert (done.meaning, done.answers) == ("done", write.number)
 

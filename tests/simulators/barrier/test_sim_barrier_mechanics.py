@@ -189,7 +189,7 @@ def test_fire_opens_and_keeps_open() -> None:
 def test_key_switch_disables_contacts_not_button() -> None:
     rig = Rig()
     rig.barrier.set_key(True)
-    assert rig.inputs()["key"] == 1
+    assert rig.inputs()["key"] == 0
     rig.pulse(0)
     rig.time.advance(3)
     assert rig.barrier.position() == 0

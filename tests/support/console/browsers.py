@@ -49,7 +49,7 @@ port = {camera}
 DEVICES = """
 [device."lane-1/barrier"]
 driver = "modbus-barrier"
-emergency = 5
+emergency = {{ input = 5, contact = "nc" }}
 [device."lane-1/barrier".board]
 model = "waveshare-8"
 port = "{run}/barrier"
@@ -58,11 +58,11 @@ baud = 115200
 open = 0
 close = 1
 stop = 2
-open_limit = 0
-closed_limit = 1
-entry_side = 2
-exit_side = 3
-presence = 4
+open_limit = {{ input = 0, contact = "no" }}
+closed_limit = {{ input = 1, contact = "no" }}
+entry_side = {{ input = 2, contact = "no" }}
+exit_side = {{ input = 3, contact = "no" }}
+presence = {{ input = 4, contact = "nc" }}
 [device."lane-1/camera"]
 driver = "camera-snapshot"
 url = "http://127.0.0.1:{camera}"

@@ -13,9 +13,9 @@ QUICK = MechanicsSettings.model_validate({"boom": {"opening_s": 0.3, "closing_s"
 TABLE = """
 [device."{position}"]
 driver = "modbus-barrier"
-emergency = 5
-key_switch = 6
-controller_ok = 7
+emergency = {{ input = 5, contact = "nc" }}
+key_switch = {{ input = 6, contact = "nc" }}
+controller_ok = {{ input = 7, contact = "no" }}
 max_per_minute = 30
 {more}
 [device."{position}".board]
@@ -25,11 +25,11 @@ port = "{port}"
 open = 0
 close = 1
 stop = 2
-open_limit = 0
-closed_limit = 1
-entry_side = 2
-exit_side = 3
-presence = 4
+open_limit = {{ input = 0, contact = "no" }}
+closed_limit = {{ input = 1, contact = "no" }}
+entry_side = {{ input = 2, contact = "no" }}
+exit_side = {{ input = 3, contact = "no" }}
+presence = {{ input = 4, contact = "nc" }}
 """
 
 

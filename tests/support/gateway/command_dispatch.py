@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,13 @@ from drivers.command import CommandSpec, Invocation
 from drivers.driver import StateCode
 from drivers.observation import Observation
 from gateway.commands.dispatcher import CommandDispatcher
+from gateway.commands.signatures import CommandSignatures
 from gateway.config import CommandsSection, Roles
+from gateway.config.model import SignedCommands
 from gateway.contract.commands import CommandAnswer, CommandOutcome, CommandState
 from gateway.contract.events import ClaimChanged, CommandDecided, CommandEnded
 from gateway.contract.topics import Position, SiteTopics
+from gateway.pki.station_keys import RoleFileKeys
 
 TOPICS = SiteTopics("uto-test", "gw-1")
 BARRIER = Position("lane-1", "barrier")
@@ -54,6 +57,9 @@ class FakeDevice:
     is_present: bool = True
     commands_received: list[tuple[int, str, Invocation, Any]] = field(default_factory=list)
 
+    def sensed(self) -> dict[str, Any]:
+        return {"test.level": {"level": len(self.commands_received)}}
+
     def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
         if self.is_present:
             self.commands_received.append((command_ref, verb, call, json.loads(args)))
@@ -67,7 +73,9 @@ class FakeDevice:
 class DispatcherFixture:
     """A dispatcher between stations and two devices."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(
+        self, *, signed: SignedCommands = "off", roles: Roles | None = None, **settings: Any
+    ) -> None:
         self.time = FakeTime()
         self.devices = {BARRIER: FakeDevice(), OTHER: FakeDevice()}
         self.answers: list[tuple[str, CommandAnswer, bytes]] = []
@@ -75,8 +83,16 @@ class DispatcherFixture:
         self.records: list[tuple[Position, Observation, str]] = []
         self.holders: list[tuple[Position, str | None]] = []
         self.numbers = itertools.count(1)
+        roles = roles or ROLES
+        self.signatures = CommandSignatures(signed, roles, RoleFileKeys, self.time)
         self.path = CommandDispatcher(
-            SESSION, TOPICS, CommandsSection(**settings), ROLES, self, time_source=self.time
+            SESSION,
+            TOPICS,
+            CommandsSection(**settings),
+            roles,
+            self,
+            time_source=self.time,
+            signatures=self.signatures,
         )
 
     # The gateway, as the dispatcher needs it
@@ -113,6 +129,7 @@ class DispatcherFixture:
         correlation: bytes | None = None,
         topic: str | None = None,
         on_its_way_s: float = 0,
+        user: Sequence[tuple[str, str]] = (),
         **body: Any,
     ) -> list[CommandAnswer]:
         """Deliver a message; return the answers sent at once."""
@@ -126,6 +143,8 @@ class DispatcherFixture:
             message.properties.MessageExpiryInterval = expires_s
         if correlation is not None:
             message.properties.CorrelationData = correlation
+        if user:
+            message.properties.UserProperty = list(user)
         message.properties.ResponseTopic = "bgw/v1/uto-test/elsewhere"
         before = len(self.answers)
         self.path.on_message(message, self.time.boot_ns() - round(on_its_way_s * 1e9))

@@ -22,7 +22,6 @@ from gateway.gateway import Gateway
 from gateway.management.api_server import ManagementApi
 from gateway.management.console_launcher import serve_api
 from gateway.management.device_registry import DeviceCounters
-from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor
 
 AMINA = Actor(name="amina", role=UserRole.SUPERVISOR, channel="socket")
@@ -67,11 +66,7 @@ class InProcessGateway:
 @contextlib.asynccontextmanager
 async def running_gateway(fixture: GatewayFixture, *drivers: str) -> AsyncIterator[InProcessGateway]:
     """Run the gateway of a configuration."""
-    forkserver = ForkServerClient([*drivers], "error")
-    forkserver._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    forkserver._channel.setblocking(False)
-    with theirs:
-        forkserver._process = daemons.fork_forkserver(theirs, [*drivers], "error")  # type: ignore[assignment]
+    forkserver = daemons.forkserver_client(drivers, "error")
     gateway = Gateway(load(fixture.config), fixture.config, forkserver)
     ours, theirs = socket.socketpair()
     try:

@@ -15,7 +15,8 @@ from gateway.contract.topics import SiteTopics
 from gateway.delivery.destination.destination import Destination
 from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.events import Blob, StoredEvent, Stream
-from gateway.delivery.mqtt.connection import ConnackLimits, Will
+from gateway.delivery.mqtt.connect import Will
+from gateway.delivery.mqtt.connection import ConnackLimits
 from gateway.delivery.outbox.reader import Page
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
 
@@ -54,9 +55,15 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
     return run
 
 
-def stream(number: int = 1, epoch: str = "epoch-1", data_class: DataClass = DataClass.RECORD) -> Stream:
-    """Make a stream; its position contains its number."""
-    return Stream(number, epoch, f"lane-1/reader-{number}/{data_class}", data_class)
+def stream(
+    number: int = 1,
+    epoch: str = "epoch-1",
+    data_class: DataClass = DataClass.RECORD,
+    *,
+    at: int | None = None,
+) -> Stream:
+    """Make a stream; its position contains the number `at`, by default that of the stream."""
+    return Stream(number, epoch, f"lane-1/reader-{at or number}/{data_class}", data_class)
 
 
 def entry(
@@ -96,6 +103,8 @@ class ListOutbox:
         self.acked: dict[int, int] = {}
         self.parked: list[tuple[int, int, int]] = []
         """(stream, seq, reason code)."""
+        self.resent: list[tuple[int, int | None]] = []
+        """(number of the parked row, reason code of another refusal)."""
         self.slow = False
         self.waiting: list[Callable[[], None]] = []
         self.page_events = 1000
@@ -134,6 +143,9 @@ class ListOutbox:
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
         self.parked.append((stream.number, entry.seq, reason))
 
+    def finish_resend(self, number: int, reason: int | None) -> None:
+        self.resent.append((number, reason))
+
 
 @dataclass
 class Message:
@@ -158,6 +170,7 @@ class RecordingConnection:
     def __init__(self) -> None:
         self.sent: list[Message] = []
         self.refuses = False
+        self.name = "c1"
 
     def publish(self, topic: str, payload: bytes, properties: bytes, *, retain: bool = False) -> int | None:
         if self.refuses:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -172,14 +171,9 @@ async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
     """Return a fork server without devices."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
-    drivers = ["faulty", "scripted", "mrz-serial"]
-    forkserver = ForkServerClient(drivers, "error")
-    forkserver._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    forkserver._channel.setblocking(False)
-    with theirs:
-        # Not the present standard error: pytest gives a test another one than its setup.
-        log = tmp_path / "workers.log"
-        forkserver._process = daemons.fork_forkserver(theirs, drivers, "error", log)  # type: ignore[assignment]
+    drivers = ["faulty", "scripted", "forging", "mrz-serial"]
+    # Not the present standard error: pytest gives a test another one than its setup.
+    forkserver = daemons.forkserver_client(drivers, "error", tmp_path / "workers.log")
     worker_fixture = WorkerFixture(tmp_path, RecordingListener(), forkserver)
     try:
         yield worker_fixture

@@ -9,11 +9,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from gateway.supervision.forkserver_client import wait_readable
+from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -74,18 +74,21 @@ def fork_daemon(config: Path, log: Path, environment: dict[str, str]) -> ForkedP
     return ForkedProcess(_become_daemon, str(config), str(log), environment)
 
 
-def fork_forkserver(
-    channel: socket.socket, drivers: list[str], level: str, log: Path | None = None
-) -> ForkedProcess:
+def forkserver_client(drivers: Iterable[str], level: str, log: Path | None = None) -> ForkServerClient:
     """Start a fork server of workers; it has imported more than one that is started as a new program."""
-    return ForkedProcess(_become_forkserver, channel, str(log or f"/proc/{os.getpid()}/fd/2"), drivers, level)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = ForkedProcess(_become_forkserver, theirs, str(log or f"/proc/{os.getpid()}/fd/2"))
+    client = ForkServerClient([*drivers], level, (process.pid, ours))
+    client._process = process  # type: ignore[assignment]
+    return client
 
 
-def _become_forkserver(channel: socket.socket, log: str, drivers: list[str], level: str) -> None:
+def _become_forkserver(channel: socket.socket, log: str) -> None:
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     from gateway.supervision.forkserver import main
 
-    main(channel, drivers, level)
+    main(channel)
 
 
 def _become_daemon(config: str, log: str, environment: dict[str, str]) -> None:

@@ -104,7 +104,7 @@ def encode(tag: int, value: bytes) -> bytes:
 
 
 def check_nesting(data: bytes) -> None:
-    """Refuse BER that would make a recursive parser go deep or on for ever; raises MalformedError.
+    """Refuse BER that a recursive parser could not parse in bounded depth and time; raises MalformedError.
 
     Indefinite lengths are accepted: some signers of security objects do not write DER.
     """

@@ -41,7 +41,7 @@ class Certificate:
 
     @property
     def key_id(self) -> bytes:
-        """Its subject key identifier."""
+        """Subject key identifier of the certificate."""
         return key_id(self.key)
 
 

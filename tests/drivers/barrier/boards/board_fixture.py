@@ -72,7 +72,7 @@ def configure(site: ModbusSite, *pdus: str) -> None:
 
 
 def board_for(site: ModbusSite, board: dict[str, Any], links: LinkFactory, **more: Any) -> Board:
-    """The code for it."""
+    """Build the driver's board for the site."""
     port = f"tcp://{site.address}" if site.settings.path is None else site.address
     settings = _SETTINGS.validate_python({"port": port, "response_timeout_s": 1, **board, **more})
     return settings.build(links)
@@ -80,7 +80,7 @@ def board_for(site: ModbusSite, board: dict[str, Any], links: LinkFactory, **mor
 
 @asynccontextmanager
 async def opened(site: ModbusSite, board: dict[str, Any], **more: Any) -> AsyncIterator[Board]:
-    """It, open."""
+    """Open the driver's board at the site; close it at the end."""
     links = LinkFactory()
     on_the_wire = board_for(site, board, links, **more)
     try:

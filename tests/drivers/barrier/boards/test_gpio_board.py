@@ -14,6 +14,7 @@ import pytest
 from gpio_chip import GpioChip
 from pydantic import ValidationError
 from pytest_mock import MockerFixture
+from support.process import in_jail
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.gpio import GpioBoard, GpioBoardSettings
@@ -51,6 +52,9 @@ async def program_at(chip: GpioChip, **settings: Any) -> AsyncIterator[Program]:
     here = Path(__file__).parent
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        str(in_jail.PROGRAM),
+        "drivers.links.gpio:GpioSettings",
+        json.dumps({"chip": {**SETTINGS, **settings}["chip"]}),
         str(here / "gpio_under_umockdev.py"),
         json.dumps({**SETTINGS, **settings}),
         stdin=asyncio.subprocess.PIPE,
@@ -108,7 +112,7 @@ async def test_kill_releases_the_lines() -> None:
 
 async def test_barrier_driver_reads_and_stops() -> None:
     wired = {"doors": [{"open": 0, "stop": 2, "open_limit": 0, "closed_limit": 1}], "emergency": 2}
-    async with GpioChip() as chip, program_at(chip, inputs_active="high") as program:
+    async with GpioChip() as chip, program_at(chip, inputs_active="high", bias="pull-down") as program:
         chip.levels[9] = chip.levels[10] = True  # at its closed limit, no emergency
         assert await program.tell("barrier", wired) == ["closed", True]
         await chip.until(lambda: len(chip.log) == 1)

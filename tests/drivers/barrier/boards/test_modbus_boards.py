@@ -42,7 +42,7 @@ BOARDS = {
     "packed": PACKED,
 }
 BOARD_TIMED = ("waveshare", "timed")
-AT_REST = (False, True, False, False, True, True, False, True)
+AT_REST = (False, True, False, False, True, True, True, True)
 
 
 @pytest.fixture(params=["tcp", "rtu"])

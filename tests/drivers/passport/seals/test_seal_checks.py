@@ -515,6 +515,14 @@ def test_each_fault_of_a_seal_in_json(name: str) -> None:
     assert unlike_good(in_json(json_signer(), **more), STATE_ONLY, printed_of(PASSPORT)) == expected
 
 
+def test_printed_sex_is_compared_both_ways() -> None:
+    sealed = in_json(json_signer(), message=DOSES | {"pid": {"n": "X", "sex": "F"}}, kind=vds_nc.VACCINATION)
+    assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == {}
+    upper, lower = PASSPORT.lines
+    male = zone(upper, f"{lower[:20]}M{lower[21:]}")  # no check digit covers the sex
+    assert unlike_good(sealed, STATE_ONLY, male) == DIFFERS
+
+
 def test_unknown_algorithm_is_undetermined() -> None:
     sealed = in_json(json_signer()).replace(b"ES256", b"HS256")
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == {

@@ -8,7 +8,8 @@ from gateway.delivery.writer import memory_buffer
 from gateway.delivery.writer.acks import AckLog
 from gateway.delivery.writer.memory_buffer import MemoryBuffer
 
-RECORDS, TRAVELLERS = stream(1), stream(2, data_class=DataClass.TRAVELLER)
+RECORDS, TRAVELLERS = stream(1, at=1), stream(2, data_class=DataClass.TRAVELLER, at=1)
+"""Two streams of one position."""
 DESTINATIONS_BY_CLASS = {DataClass.RECORD: ("local", "hq"), DataClass.TRAVELLER: ("local",)}
 
 
@@ -109,3 +110,11 @@ def test_after_a_number(acks):
     assert [one.seq for one in memory.events_after(1, 1)] == [2, 3]
     memory.clear()
     assert (len(memory), memory.size, memory.events_after(1, 0)) == (0, 0, [])
+
+
+def test_neighbour_of_a_babbler_loses_nothing(acks):
+    """A position with the most events loses its own, also where they are records and newer."""
+    other = stream(3, data_class=DataClass.TRAVELLER, at=9)
+    memory = make_buffer(acks, 1000, (other, 1, 100), *((RECORDS, seq, 50) for seq in range(1, 20)))
+    assert {loss.stream for loss in memory.evict(0)} == {RECORDS.number}
+    assert remaining(memory)[0] == (other.number, 1)

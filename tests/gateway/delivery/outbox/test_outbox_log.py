@@ -44,7 +44,7 @@ class Log:
         epoch = self.outbox.epoch
         self.counters = [
             StreamCounter(stream(1, epoch), 0, stored=False),
-            StreamCounter(stream(2, epoch, DataClass.TRAVELLER), 0, stored=False),
+            StreamCounter(stream(2, epoch, DataClass.TRAVELLER, at=1), 0, stored=False),
         ]
 
     def now(self, boot_ns=0, clock=ClockStatus.SYNCED):
@@ -146,6 +146,26 @@ def test_numbers_of_events_are_bounded(log):
     assert one.held() == ([3, 4, 5, 6, 7], 7)
 
 
+def test_babbler_displaces_only_itself(log):
+    """A document waits; another position floods each bound: number, bytes of a class, bytes of all."""
+    one = log(
+        traveller=kept(events=10, size=5000),
+        record=kept(events=500, size=MIB),
+        max_bytes=MIB,
+        blob_row_bytes=0,
+    )
+    one.counters.append(StreamCounter(stream(3, one.outbox.epoch, DataClass.TRAVELLER), 0, stored=False))
+    picture = (Blob("ir", "image/jpeg", b"i" * 50),)
+    one.store(one.entry(3, 1, blobs=picture, size=400))
+    for seq in range(1, 30):
+        assert {loss[0] for loss in one.store(one.entry(2, seq))} <= {2}
+    assert {loss[0] for loss in one.store(one.entry(2, 30, size=4900))} == {2}
+    for seq in range(1, 20):
+        assert {loss[0] for loss in one.store(one.entry(1, seq, size=100_000))} <= {1, 2}
+    assert one.held(3) == ([1], 1)
+    assert one.outbox.reader.fetch(3, 0, 1, MIB)[0].entries[0].blobs == picture
+
+
 def test_slack_of_a_hundredth(log):
     one = log(record=kept(events=200))
     one.store(*(one.entry(1, seq) for seq in range(1, 201)))
@@ -215,7 +235,7 @@ def test_parked_are_kept_for_a_person(log):
     events = [one.entry(1, seq, deadline_ns=1000 * seq) for seq in range(1, 4)]
     one.store(*events)
     for each in events:
-        one.outbox.park("hq", one.counters[0].stream, each, 0x99)
+        one.outbox.parked.add("hq", one.counters[0].stream, each, 0x99)
     found = list(admin.list_parked(one.settings.directory))
     assert [each.seq for each in found] == [2, 3]
     last = found[-1]
@@ -270,7 +290,7 @@ def test_purge(log, tmp_path, of, include_parked, deleted, left):
     one = log(blob_row_bytes=0)
     image = (Blob("ir", "image/jpeg", b"i"),)
     one.store(one.entry(1, 1, blobs=image), one.entry(1, 2), one.entry(2, 1, blobs=image))
-    one.outbox.park("hq", one.counters[0].stream, one.entry(1, 1), 0x99)
+    one.outbox.parked.add("hq", one.counters[0].stream, one.entry(1, 1), 0x99)
     one.outbox.close()
     folder = one.settings.directory
     assert admin.purge(folder, of, include_parked=include_parked) == deleted

@@ -1,0 +1,1 @@
+"""Safety of a configuration: rules, and the argument for one barrier."""

@@ -1,0 +1,182 @@
+"""The safety case of a barrier as text, and as a page to print and sign, with its wiring drawn."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+
+from drivers.barrier.board_settings import BoardBarrierSettings
+from drivers.barrier.safety.case import Answer, SafetyCase, WireFault, build_case, name_of
+
+ROW, BOARD_X, MACHINE_X = 26, 190, 560
+"""Height of a row of the drawing, right edge of the board, left edge of the machine, in pixels."""
+STYLE = """
+body{font:14px/1.4 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#000;background:#fff}
+table{border-collapse:collapse;width:100%;margin:.5em 0 1.5em}
+th,td{border:1px solid #888;padding:.25em .5em;text-align:left;vertical-align:top}
+svg text{font:13px sans-serif}
+.signature td{height:3em;min-width:10em}
+@media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage:
+    """The safety case of the barrier at a position."""
+
+    site: str
+    gateway: str
+    position: str
+    driver: str
+    settings: BoardBarrierSettings
+    case: SafetyCase
+
+    @classmethod
+    def of(
+        cls, site: str, gateway: str, position: str, driver: str, settings: BoardBarrierSettings
+    ) -> "CasePage":
+        """Compute the case of a barrier."""
+        return cls(site, gateway, position, driver, settings, build_case(settings))
+
+    # Text.
+
+    def lines(self) -> Iterator[str]:
+        """Yield the case as lines for a terminal."""
+        case = self.case
+        yield f"Safety case of {self.position} ({self.site}/{self.gateway}), {self.driver} on {case.board}"
+        yield f"Configuration {self.settings.fingerprint()}"
+        yield from self._section("Cut wires", map(self._wire_line, case.wires))
+        relays = (
+            f"relay {fault.relay}, {name_of(self.settings, fault.key)}: {fault.text} {_sum_up(fault.answers)}"
+            for fault in case.relays
+        )
+        noticed = f"It is noticed {case.relay_check_s:g} s after a command."
+        yield from self._section("A relay that stays closed", (*relays, noticed))
+        yield from self._section("Dead gateway", case.dead_gateway)
+        yield from self._section("Dead board", case.dead_board)
+        yield from self._section("Left to the machine's own controller", case.rests_on_machine)
+        yield from self._section("To be confirmed at the machine", case.to_confirm)
+
+    def _section(self, title: str, items: Sequence[str] | Iterator[str]) -> Iterator[str]:
+        yield ""
+        yield title
+        for item in items:
+            yield f"  - {item}"
+
+    def _wire_line(self, fault: WireFault) -> str:
+        name = name_of(self.settings, fault.key)
+        return f"input {fault.wired.input}, {name}: reads as {fault.cut_reads}. {_sum_up(fault.cut)}"
+
+    # Page.
+
+    def html(self, at: datetime | None = None) -> str:
+        """Return the case as a page that loads nothing."""
+        case, settings = self.case, self.settings
+        made = (at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+        wires = _table(
+            ("Input", "Signal", "Contact", "Cut wire reads as", "Commands with it cut", "Short noticed"),
+            [
+                (
+                    str(fault.wired.input),
+                    name_of(settings, fault.key),
+                    fault.wired.contact,
+                    fault.cut_reads,
+                    _sum_up(fault.cut),
+                    "yes" if fault.is_short_noticed else f"no: reads as {fault.short_reads}",
+                )
+                for fault in case.wires
+            ],
+        )
+        relays = _table(
+            ("Relay", "Contact", "If it stays closed", "Commands then"),
+            [
+                (str(fault.relay), name_of(settings, fault.key), fault.text, _sum_up(fault.answers))
+                for fault in case.relays
+            ],
+        )
+        heading = f"Safety case of {self.position}"
+        identity = _table(
+            ("Post", "Position", "Driver", "Board", "Configuration", "Printed"),
+            [(f"{self.site} / {self.gateway}", self.position, self.driver, case.board,
+              settings.fingerprint(), made)],
+        )  # fmt: skip
+        parts = [
+            f"<h1>{escape(heading)}</h1>",
+            identity,
+            "<p>Computed by the driver's own state machine over this configuration. The gateway requests "
+            "movements and may withhold them. It is no safety device: people are protected by the machine's "
+            "own controller and sensors.</p>",
+            f"<h2>Wiring</h2>{self._drawing()}",
+            f"<h2>A cut wire</h2>{wires}",
+            f"<h2>A relay that stays closed</h2>{relays}"
+            f"<p>It is noticed {case.relay_check_s:g} s after a command.</p>",
+            _list("Dead gateway", case.dead_gateway),
+            _list("Dead board or network", case.dead_board),
+            _list("Left to the machine's own controller", case.rests_on_machine),
+            _list("Confirmed at the machine", [f"\N{BALLOT BOX} {item}" for item in case.to_confirm]),
+            "<h2>Signatures</h2>",
+            _table(
+                ("Name", "Function", "Date", "Signature"),
+                [("", function, "", "") for function in ("Installer", "Safety officer")],
+                "signature",
+            ),
+        ]
+        return (
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(heading)}</title>'
+            f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+        )
+
+    def _drawing(self) -> str:
+        settings, rows = self.settings, []
+        for fault in self.case.relays:
+            rows.append((f"relay {fault.relay}", name_of(settings, fault.key), "relay"))
+        for wire in self.case.wires:
+            rows.append((f"input {wire.wired.input}", name_of(settings, wire.key), wire.wired.contact))
+        height = ROW * (len(rows) + 2)
+        drawn = [
+            f'<svg viewBox="0 0 760 {height}" width="100%" role="img" aria-label="Wiring">',
+            _box(10, BOARD_X - 10, height, f"board: {self.case.board}"),
+            _box(MACHINE_X, 190, height, "machine"),
+        ]
+        for at, (left, right, kind) in enumerate(rows):
+            drawn.append(_wire(ROW * (at + 2) - 4, left, right, kind))
+        return "".join((*drawn, "</svg>"))
+
+
+def _sum_up(answers: Sequence[Answer]) -> str:
+    """Return the answers in a sentence each."""
+    return " ".join(
+        f"{each.command}: permitted." if each.refusal is None else f"{each.command}: refused ({each.refusal})"
+        for each in answers
+    )
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows)
+    return f'<table class="{kind}"><tr>{head}</tr>{body}</table>'
+
+
+def _list(title: str, items: Sequence[str]) -> str:
+    return f"<h2>{escape(title)}</h2><ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
+
+
+def _box(x: int, width: int, height: int, title: str) -> str:
+    return (
+        f'<rect x="{x}" y="1" width="{width}" height="{height - 2}" fill="none" stroke="#000"/>'
+        f'<text x="{x + 8}" y="18" font-weight="bold">{escape(title)}</text>'
+    )
+
+
+def _wire(y: int, left: str, right: str, kind: str) -> str:
+    """Draw a wire and its contact, a relay's at the board and an input's at the machine."""
+    x = BOARD_X + 40 if kind == "relay" else MACHINE_X - 80
+    blade = f"{x},{y} {x + 34},{y}" if kind == "nc" else f"{x},{y} {x + 30},{y - 10}"
+    label = "" if kind == "relay" else f'<text x="{x + 4}" y="{y - 8}">{kind}</text>'
+    return (
+        f'<text x="20" y="{y + 4}">{escape(left)}</text>'
+        f'<polyline points="{BOARD_X},{y} {x},{y}" stroke="#000" fill="none"/>'
+        f'<polyline points="{blade}" stroke="#000" stroke-width="2.5" fill="none"/>'
+        f'<polyline points="{x + 34},{y} {MACHINE_X},{y}" stroke="#000" fill="none"/>{label}'
+        f'<text x="{MACHINE_X + 10}" y="{y + 4}">{escape(right)}</text>'
+    )

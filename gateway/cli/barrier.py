@@ -1,0 +1,143 @@
+"""`borderpost barrier`: the safety case of a barrier, its commissioning and its proof tests."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from drivers.barrier.board_settings import BoardBarrierSettings
+from drivers.barrier.safety.protocol import ProtocolKind, ProtocolStep, protocol
+from gateway.cli._lib.api_client import Why, device_path, perform_or_exit, request_or_exit
+from gateway.cli._lib.arguments import DeviceCommand, OneDevice, PostFile
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.safety_case_page import CasePage
+from gateway.cli._lib.terminal import exit_with
+
+EX_FAILED = 1
+app = typer.Typer(help="Safety case, commissioning and proof tests of a barrier.", no_args_is_help=True)
+
+
+@app.command(cls=DeviceCommand)
+def case(
+    config: PostFile,
+    position: OneDevice,
+    html: Annotated[
+        Path | None, typer.Option(help="Write it as a page to print and sign, with the wiring drawn.")
+    ] = None,
+) -> None:
+    """Print what a cut wire, a dead gateway, a dead board and a stuck relay do at this barrier.
+
+    Nothing is connected or moved: it is computed from the configuration.
+    """
+    page = load_case(config, position)
+    if html is None:
+        typer.echo("\n".join(page.lines()))
+        return
+    try:
+        html.write_text(page.html(), "utf-8")
+    except OSError as error:
+        exit_with(f"{html} cannot be written: {error.strerror}", os.EX_CANTCREAT)
+    typer.echo(f"{html} written; open it in a browser, print it, and have it signed")
+
+
+def load_case(config: Path, position: str) -> CasePage:
+    """Return the safety case of a barrier; ends with EX_USAGE if there is no barrier."""
+    post = load_or_fail(config)
+    device = next((each for where, each in post.devices.items() if str(where) == position), None)
+    if device is None or not isinstance(device.settings, BoardBarrierSettings):
+        barriers = [
+            str(where)
+            for where, each in post.devices.items()
+            if isinstance(each.settings, BoardBarrierSettings)
+        ]
+        exit_with(
+            f"{position} is no barrier of this post\n"
+            f"    barriers in {config}: {', '.join(barriers) or 'none'}",
+            os.EX_USAGE,
+        )
+    return CasePage.of(post.gateway.site, post.gateway.name, position, device.driver, device.settings)
+
+
+@app.command(cls=DeviceCommand)
+def commission(config: PostFile, position: OneDevice, reason: Why = "commissioning at the machine") -> None:
+    """Test every wire, relay and fault of a barrier at the machine, and record the protocol.
+
+    Required before the first use and after every change of its configuration. Nothing is moved by this
+    command: it gives instructions, and compares what the gateway reads.
+
+    Exit codes: 0 passed; 1 a step failed.
+    """
+    _test(config, position, ProtocolKind.COMMISSIONING, reason)
+
+
+@app.command(cls=DeviceCommand)
+def prooftest(config: PostFile, position: OneDevice, reason: Why = "proof test at the machine") -> None:
+    """Test the protective inputs and functions of a barrier, and record the protocol.
+
+    Required at the interval `proof_test_months`; `borderpost doctor` reports a test that is due.
+
+    Exit codes: 0 passed; 1 a step failed.
+    """
+    _test(config, position, ProtocolKind.PROOF_TEST, reason)
+
+
+def _test(config: Path, position: str, kind: ProtocolKind, reason: str) -> None:
+    """Run the self-test, then each step of the protocol with a person, and record the results."""
+    page = load_case(config, position)
+    checked = request_or_exit(
+        config, device_path(position, "/check"), method="POST", body={"level": "internal"}
+    )
+    if failed := [step for step in checked["steps"] if step["outcome"] == "failed"]:
+        exit_with(
+            "\n".join(f"{step['name']}: {step['text']}\n    {step['how']}" for step in failed), EX_FAILED
+        )
+    steps = protocol(page.settings, kind)
+    typer.echo(f"{position}: {kind.replace('_', ' ')}, {len(steps)} steps. Keep people out of its way.")
+    results = []
+    for number, step in enumerate(steps, 1):
+        typer.echo(
+            f"\n{number}/{len(steps)} {step.name}\n    {step.instruction}\n    Expected: {step.expected}"
+        )
+        passed = _run_step(config, position, step)
+        typer.echo(typer.style("    passed" if passed else "    FAILED", fg="green" if passed else "red"))
+        results.append({"name": step.name, "passed": passed})
+    failures = [str(result["name"]) for result in results if not result["passed"]]
+    done = (
+        f"{kind.replace('_', ' ')} {'FAILED: ' + ', '.join(failures) if failures else 'passed'}, and recorded"
+    )
+    body = {
+        "kind": kind,
+        "configuration": page.settings.fingerprint(),
+        "steps": results,
+        "reason": reason,
+    }
+    perform_or_exit(config, position, "/test", body, done, as_json=False)
+    raise typer.Exit(EX_FAILED if failures else 0)
+
+
+def _run_step(config: Path, position: str, step: ProtocolStep) -> bool:
+    """Return True if the gateway has read the expected value, or if the person has seen the result."""
+    if step.sensed is None:
+        return typer.confirm("    Is the result as expected?", default=False)
+    began = datetime.now(UTC)
+    while typer.confirm("    Done?", default=True):
+        events = request_or_exit(config, device_path(position, "/events"))
+        key, value = step.sensed
+        if any(_sensed(event, key) is value for event in events if _is_new(event, began)):
+            return True
+        typer.echo("    The gateway has not read that since this step began.")
+    return False
+
+
+def _is_new(event: dict[str, Any], began: datetime) -> bool:
+    return event["type"] == "barrier.state" and datetime.fromisoformat(event["at"]) >= began
+
+
+def _sensed(event: dict[str, Any], key: tuple[str | int, ...]) -> object:
+    """Return the value of an input in a state of the barrier."""
+    value: Any = event["data"]
+    for part in key:
+        value = value[part]
+    return value

@@ -1,0 +1,55 @@
+"""Origin of a device's events, by the node in its settings instead of the worker's report."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from drivers.links.device_node import PTY_MAJORS, is_emulated
+from gateway.contract.envelope import Provenance
+
+SIMULATED_PREFIXES = ("sim:", "usbip:")
+"""Beginnings of addresses that lead to a simulator, as written in a configuration."""
+REPLAYED_PREFIX = "replay:"
+_RANK = {Provenance.LIVE: 0, Provenance.SIMULATED: 1, Provenance.REPLAYED: 2}
+
+
+def observed_provenance(settings: Mapping[str, Any]) -> Provenance:
+    """Return the origin of events from the nodes that these settings name.
+
+    `live` if nothing speaks against it: only its answers show that a service on a network is simulated.
+    """
+    found = Provenance.LIVE
+    for text in _texts(settings):
+        if text.startswith(REPLAYED_PREFIX):
+            return Provenance.REPLAYED
+        if text.startswith(SIMULATED_PREFIXES) or (text.startswith("/") and _is_emulated_node(text)):
+            found = Provenance.SIMULATED
+    return found
+
+
+def worse_provenance(observed: Provenance, reported: Provenance) -> Provenance:
+    """Return the less real one of two: a worker may report a simulator, but not a real device."""
+    return max(observed, reported, key=lambda one: _RANK.get(one, 0))
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for one in value.values():
+                yield from _texts(one)
+        case list() | tuple():
+            for one in value:
+                yield from _texts(one)
+
+
+def _is_emulated_node(path: str) -> bool:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - the text of a setting
+    except (OSError, ValueError):
+        return False
+    if not stat.S_ISCHR(found.st_mode):
+        return False
+    return os.major(found.st_rdev) in PTY_MAJORS or is_emulated(found.st_rdev)

@@ -1,0 +1,153 @@
+"""The safety case of a barrier: computed by its state machine, printed as text and as a page."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from drivers.barrier.board_settings import BoardBarrierSettings
+from drivers.barrier.contacts import InputContact
+from drivers.barrier.modbus_barrier import ModbusBarrierSettings
+from drivers.barrier.safety.case import Answer, SafetyCase, build_case
+from gateway.cli import app
+from gateway.config import load
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "config" / "example.toml"
+BARRIER = "lane-1/barrier"
+RUNNER = CliRunner()
+E_GATE = {
+    "emergency": {"input": 6, "contact": "nc"},
+    "board": {"model": "waveshare-8", "port": "tcp://192.0.2.7"},
+    "doors": [
+        {
+            "name": name,
+            "open": 2 * at,
+            "close": 2 * at + 1,
+            "open_limit": 3 * at,
+            "closed_limit": 3 * at + 1,
+            "presence": 3 * at + 2,
+        }
+        for at, name in enumerate(("first", "second"))
+    ],
+}
+
+
+@cache
+def example() -> BoardBarrierSettings:
+    settings = next(
+        each.settings for where, each in load(EXAMPLE, {}).devices.items() if str(where) == BARRIER
+    )
+    assert isinstance(settings, BoardBarrierSettings)
+    return settings
+
+
+def refusals(answers: tuple[Answer, ...]) -> dict[str, bool]:
+    return {each.command: each.refusal is not None for each in answers}
+
+
+def cut(case: SafetyCase, signal: str) -> dict[str, bool]:
+    return refusals(next(fault.cut for fault in case.wires if fault.signal == signal))
+
+
+def test_cut_wires_of_a_boom_refuse_closing() -> None:
+    case = build_case(example())
+    for signal in ("presence", "emergency"):
+        assert cut(case, signal) == {"open": False, "close": True}
+    for signal in ("key_switch", "controller_ok"):
+        assert cut(case, signal) == {"open": True, "close": True}
+    assert not [fault for fault in case.wires if fault.unsafe_commands]
+
+
+def test_stuck_relay_refuses_everything() -> None:
+    case = build_case(example())
+    assert [fault.relay for fault in case.relays] == [0, 1, 2]
+    assert all(refusals(fault.answers) == {"open": True, "close": True} for fault in case.relays)
+
+
+def test_cut_limit_of_a_gate_keeps_the_other_door_closed() -> None:
+    case = build_case(ModbusBarrierSettings.model_validate(E_GATE))
+    first = next(fault for fault in case.wires if fault.key == ("doors", 0, "closed_limit"))
+    assert refusals(first.cut)["open second"]
+    assert first.unsafe_commands == ()
+
+
+@pytest.mark.parametrize(
+    ("signal", "contact", "permitted"),
+    [
+        ("presence", "no", ("close",)),
+        ("key_switch", "no", ("open", "close")),
+        ("emergency", "no", ("close",)),
+    ],
+)
+def test_unsafe_wiring_shows_in_the_case(signal: str, contact: Any, permitted: tuple[str, ...]) -> None:
+    """Settings made without validation: the case must not repeat the rules that it checks."""
+    settings = example()
+    number = next(wired.input for key, wired in settings.inputs() if key[-1] == signal)
+    wired = {signal: InputContact(input=number, contact=contact)}
+    if signal == "presence":
+        wired_door = settings.doors[0].model_copy(update=wired)
+        settings = settings.model_copy(update={"doors": (wired_door,)})
+    else:
+        settings = settings.model_copy(update=wired)
+    fault = next(fault for fault in build_case(settings).wires if fault.signal == signal)
+    assert fault.unsafe_commands == permitted
+
+
+@pytest.mark.parametrize(
+    ("settings", "end"),
+    [
+        ({"model": "waveshare-8", "port": "tcp://192.0.2.7"}, "board times each pulse itself"),
+        ({"model": "wirenboard-6", "port": "tcp://192.0.2.7"}, "watchdog opens all relays 1 s after"),
+    ],
+)
+def test_dead_gateway_opens_relays(settings: dict[str, Any], end: str) -> None:
+    case = build_case(ModbusBarrierSettings.model_validate(E_GATE | {"board": settings}))
+    assert end in case.dead_gateway[0]
+
+
+def test_missing_wires_are_left_to_the_machine() -> None:
+    case = build_case(ModbusBarrierSettings.model_validate(E_GATE))
+    text = "\n".join(case.rests_on_machine)
+    assert "Door first: Stopping: there is no stop contact" in text
+    assert "no key switch is wired" in text
+    assert "no stop contact" not in "\n".join(build_case(example()).rests_on_machine)
+
+
+def test_case_is_printed() -> None:
+    result = RUNNER.invoke(app, ["barrier", "case", str(EXAMPLE), BARRIER])
+    assert result.exit_code == 0
+    assert f"Configuration {example().fingerprint()}" in result.stdout
+    assert "input 4, presence: reads as a person in the way. open: permitted. close: refused" in result.stdout
+
+
+def test_page_has_wiring_and_signatures(tmp_path: Path) -> None:
+    page = tmp_path / "case.html"
+    result = RUNNER.invoke(app, ["barrier", "case", str(EXAMPLE), BARRIER, "--html", str(page)])
+    assert result.exit_code == 0
+    text = page.read_text("utf-8")
+    assert not re.search(r"(src|href)=|<script", text)
+    assert text.count("<polyline") == 3 * (3 + 8)  # three relays and eight inputs
+    assert "Safety officer" in text
+    assert example().fingerprint() in text
+
+
+def test_other_device_has_no_case() -> None:
+    result = RUNNER.invoke(app, ["barrier", "case", str(EXAMPLE), "lane-1/reader"])
+    assert result.exit_code == 64
+    assert "lane-1/reader is no barrier of this post" in result.stderr
+    assert BARRIER in result.stderr
+
+
+def test_check_names_what_is_left_to_the_machine(tmp_path: Path) -> None:
+    result = RUNNER.invoke(app, ["config", "check", str(EXAMPLE)])
+    assert f'device "{BARRIER}" leaves to the machine\'s own controller:' in result.stdout
+
+
+def test_fingerprint_changes_with_every_setting() -> None:
+    settings = example()
+    assert settings.fingerprint() == example().fingerprint()
+    assert settings.fingerprint() != settings.model_copy(update={"pulse_s": 0.4}).fingerprint()

@@ -1,0 +1,152 @@
+"""Guided tests of a barrier on a terminal: readings of the gateway and answers of a person."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from support.console.consoles import console_of, empty_outbox
+from support.console.fake_daemon import FakeDaemon, device
+from support.gateway.post_files import gateway_section
+from typer.testing import CliRunner
+
+from drivers.barrier.board_settings import BoardBarrierSettings
+from drivers.barrier.safety.protocol import ProtocolKind, protocol
+from drivers.driver import Family
+from drivers.observation import Outcome
+from drivers.self_test import SelfTestLevel, SelfTestReport, SelfTestStep
+from gateway.api.models import EventView
+from gateway.api.operations import Actor, RecordTest
+from gateway.cli import app
+from gateway.config import load
+from gateway.console.web.server import serve
+from gateway.contract.envelope import Provenance
+
+BARRIER = "lane-1/barrier"
+DEVICE = """
+[broker]
+host = "127.0.0.1"
+[device."lane-1/barrier"]
+driver = "modbus-barrier"
+emergency = { input = 5, contact = "nc" }
+[device."lane-1/barrier".board]
+model = "waveshare-8"
+port = "tcp://192.0.2.7"
+[[device."lane-1/barrier".doors]]
+open = 0
+close = 1
+stop = 2
+open_limit = { input = 0, contact = "no" }
+closed_limit = { input = 1, contact = "no" }
+presence = { input = 4, contact = "nc" }
+"""
+
+
+class BarrierDaemon(FakeDaemon):
+    """A barrier that has read every input in each of `values` since a step began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.devices = {BARRIER: device(BARRIER, family=Family.BARRIER)}
+        self.values = [True, False]
+        self.outcome = Outcome.SUCCESSFUL
+
+    async def last_events(self, position: str) -> list[EventView]:
+        return [
+            EventView(
+                position=position,
+                type="barrier.state",
+                at=datetime.now(UTC),
+                provenance=Provenance.LIVE,
+                data={
+                    "emergency": value,
+                    "doors": [dict.fromkeys(("open_limit", "closed_limit", "presence"), value)],
+                },
+            )
+            for value in self.values
+        ]
+
+    async def check(self, position: str, level: SelfTestLevel, actor: Actor) -> SelfTestReport:
+        report = await super().check(position, level, actor)
+        step = SelfTestStep(name="relays", outcome=self.outcome, text="A relay is closed.", how="Replace it.")
+        return report.model_copy(update={"steps": (step,)})
+
+
+class Terminal:
+    """The command line beside a console."""
+
+    def __init__(self, post: Path, daemon: BarrierDaemon) -> None:
+        self.post = post
+        self.daemon = daemon
+        settings = next(iter(load(post, {}).devices.values())).settings
+        assert isinstance(settings, BoardBarrierSettings)
+        self.settings = settings
+
+    async def run(self, command: str, answers: str) -> Result:
+        words = ["barrier", command, str(self.post), BARRIER]
+        return await asyncio.to_thread(CliRunner().invoke, app, words, input=answers)
+
+    @property
+    def recorded(self) -> RecordTest:
+        (_, operation, _), = self.daemon.operations  # fmt: skip
+        assert isinstance(operation, RecordTest)
+        return operation
+
+
+@pytest.fixture
+async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    empty_outbox(folder)
+    post = tmp_path / "post.toml"
+    post.write_text(gateway_section(profile="test", state_dir="state") + DEVICE)
+    daemon, ended = BarrierDaemon(), asyncio.Event()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "console.sock"))
+        serving = asyncio.create_task(
+            serve(console_of(daemon, folder), listening, None, None, idle_s=60, until=ended.wait())
+        )
+        yield Terminal(post, daemon)
+        ended.set()
+        await serving
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"), [("commission", ProtocolKind.COMMISSIONING), ("prooftest", ProtocolKind.PROOF_TEST)]
+)
+async def test_passed_test_is_recorded(terminal: Terminal, command: str, kind: ProtocolKind) -> None:
+    ended = await terminal.run(command, "y\n" * 60)
+    assert ended.exit_code == 0, ended.output
+    steps = protocol(terminal.settings, kind)
+    assert [step.name for step in terminal.recorded.steps] == [step.name for step in steps]
+    assert terminal.recorded.passed
+    assert terminal.recorded.kind == kind
+    assert terminal.recorded.configuration == terminal.settings.fingerprint()
+
+
+async def test_unread_input_fails_its_step(terminal: Terminal) -> None:
+    terminal.daemon.values = [False]
+    ended = await terminal.run("prooftest", "y\nn\n" * 60)
+    assert ended.exit_code == 1
+    assert "has not read that since this step began" in ended.stdout
+    failed = [step.name for step in terminal.recorded.steps if not step.passed]
+    assert "presence operated" in failed
+    assert "emergency operated" in failed
+
+
+async def test_failed_self_test_begins_nothing(terminal: Terminal) -> None:
+    terminal.daemon.outcome = Outcome.FAILED
+    ended = await terminal.run("commission", "y\n" * 60)
+    assert ended.exit_code == 1
+    assert ended.stderr == "relays: A relay is closed.\n    Replace it.\n"
+    assert not terminal.daemon.operations
+
+
+def test_protocol_cuts_every_wire(terminal: Terminal) -> None:
+    names = [step.name for step in protocol(terminal.settings, ProtocolKind.COMMISSIONING)]
+    for signal in ("open_limit", "closed_limit", "presence", "emergency"):
+        assert {f"{signal} operated", f"{signal} cut"} <= set(names)
+    assert len(names) == len(set(names))

@@ -1,0 +1,94 @@
+"""Commissioning and proof test of a barrier on the console's acceptance page."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from support.console.consoles import browser, console_of, log_in
+from support.console.fake_daemon import FakeDaemon, device
+from support.gateway.post_files import gateway_section
+
+from drivers.driver import Family
+from gateway.api.operations import RecordTest
+from gateway.config import load
+
+BARRIER = "lane-1/barrier"
+PAGE = f"/devices/{BARRIER}/acceptance"
+DEVICE = """
+[broker]
+host = "127.0.0.1"
+[device."lane-1/barrier"]
+driver = "modbus-barrier"
+no_emergency_input = true
+[device."lane-1/barrier".board]
+model = "waveshare-8"
+port = "tcp://192.0.2.7"
+[[device."lane-1/barrier".doors]]
+open = 0
+open_limit = { input = 0, contact = "no" }
+closed_limit = { input = 1, contact = "no" }
+"""
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> FakeDaemon:
+    (tmp_path / "post.toml").write_text(gateway_section(profile="test", state_dir="state") + DEVICE)
+    daemon = FakeDaemon()
+    daemon.devices = {BARRIER: device(BARRIER, family=Family.BARRIER, configuration="0" * 16)}
+    return daemon
+
+
+@pytest.fixture
+async def client(daemon: FakeDaemon, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(console_of(daemon, tmp_path)) as client:
+        yield client
+
+
+async def send(client: httpx.AsyncClient, kind: str, wrong: set[int] | None = None) -> httpx.Response:
+    page = (await client.get(PAGE)).text
+    token = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert token is not None
+    count = len(set(re.findall(r'name="(step-\d+)"', page)))
+    answers = {f"step-{at}": "failed" if at in (wrong or ()) else "passed" for at in range(count)}
+    return await client.post(
+        f"/devices/{BARRIER}/test",
+        data={"csrf": token[1], "kind": kind, **answers},
+        headers={"Origin": "https://post.example"},
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_page_shows_what_is_missing(client: httpx.AsyncClient, language: str) -> None:
+    await log_in(client, "supervisor")
+    page = (await client.get(PAGE, headers={"Accept-Language": language})).text
+    assert page.count('action="/devices/lane-1/barrier/test"') == 2
+    assert ("usiruhusu watu" if language == "sw" else "do not let people near") in page
+    assert "Unplug the wire of closed_limit" in page
+
+
+async def test_protocol_is_recorded(client: httpx.AsyncClient, daemon: FakeDaemon, tmp_path: Path) -> None:
+    await log_in(client, "supervisor")
+    assert (await send(client, "commissioning")).status_code == 303
+    assert (await send(client, "proof_test", {1})).status_code == 303
+    first, second = (operation for _, operation, _ in daemon.operations)
+    assert isinstance(first, RecordTest)
+    assert isinstance(second, RecordTest)
+    assert (first.kind, first.passed) == ("commissioning", True)
+    assert (second.kind, [step.passed for step in second.steps][:2]) == ("proof_test", [True, False])
+    (configured,) = load(tmp_path / "post.toml", {}).devices.values()
+    assert first.configuration == configured.settings.fingerprint()
+
+
+async def test_commissioning_is_for_supervisors(client: httpx.AsyncClient) -> None:
+    await log_in(client, "technician")
+    page = (await client.get(PAGE)).text
+    assert page.count('action="/devices/lane-1/barrier/test"') == 1
+    assert "A supervisor records this test." in page
+
+
+async def test_unknown_kind_is_refused(client: httpx.AsyncClient, daemon: FakeDaemon) -> None:
+    await log_in(client, "supervisor")
+    assert (await send(client, "wedding")).status_code == 409
+    assert not daemon.operations
