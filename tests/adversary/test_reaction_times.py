@@ -43,7 +43,10 @@ KINDS = {
     "waveshare-tcp": ("modbus-barrier", {"model": "waveshare-8"}),
     "waveshare-9600": ("modbus-barrier", {"model": "waveshare-8"}),
     "wirenboard-9600": ("modbus-barrier", {"model": "wirenboard-6"}),
-    "numato": ("serial-relay", {"model": "numato", "relays": 4, "inputs": 8, "time_relay_s": 1.0}),
+    "numato": (
+        "serial-relay",
+        {"model": "numato", "relays": 4, "inputs": 8, "time_relay_s": 1.0, "inputs_open_when_cut": True},
+    ),
 }
 BOUNDS_S = {"stop": 0.5, "release": 0.8, "reopening": 1.5, "emergency": 0.8}
 """Upper bounds of the median on a quiet machine, generous: this machine runs other tests."""
