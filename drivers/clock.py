@@ -1,7 +1,9 @@
 """Clocks of the machine: today's date without a clock battery, and time since boot."""
 
+import functools
 import time
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 RELEASE_DATE = date(2026, 11, 23)
 """Date of this release; raised with every release."""
@@ -19,6 +21,12 @@ def today() -> date:
 def boot_ns() -> int:
     """Return nanoseconds since boot (CLOCK_BOOTTIME); changes of the wall clock do not affect it."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+@functools.cache
+def boot_id() -> str:
+    """Return the kernel's random id of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def suspended_ns() -> int:

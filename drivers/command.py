@@ -68,6 +68,8 @@ class Invocation:
     """Transaction id, copied into the observations that the command causes."""
     deadline_ns: int
     """Deadline of the start of execution, by CLOCK_BOOTTIME in nanoseconds."""
+    is_supervisor: bool = False
+    """True if the issuer may take over what another station holds."""
 
     @classmethod
     def local(cls, within_s: float = 3.0) -> "Invocation":

@@ -13,6 +13,7 @@ from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, Direction
 from drivers.links.settings import Settings
 from drivers.observation import DataModel, Observation, OpenEnum
+from drivers.record import DeviceRecord
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 
@@ -95,7 +96,7 @@ class PreviewFrame:
 
 
 class Driver(ABC, Generic[SettingsT]):
-    """A device of one model. Every open uses a new instance, so no state survives a reopen."""
+    """A device of one model. Every open uses a new instance, so no state but `record` survives a reopen."""
 
     family: ClassVar[Family]
     settings_model: ClassVar[type[Settings]]
@@ -119,6 +120,8 @@ class Driver(ABC, Generic[SettingsT]):
     def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
         self.settings = settings
         self.links = links
+        self.record = DeviceRecord()
+        """Record that survives this instance; set before `open`."""
 
     @abstractmethod
     async def open(self) -> Identity:

@@ -21,12 +21,10 @@ def delivery_settings(post: Post) -> DeliverySettings:
     kept = post.delivery
     sending = {"in_flight": kept.in_flight, "backlog_rate_per_s": kept.backlog_rate_per_s}
     requires_acl = post.gateway.profile == "production" and post.commands.roles_file is not None
-    destinations = [
-        DestinationSettings.local(_broker(post, post.broker), requires_acl=requires_acl, **sending)
-    ]
+    destinations = [DestinationSettings.local(_broker(post.broker), requires_acl=requires_acl, **sending)]
     if post.hq is not None:
         classes = {DataClass.RECORD} | ({DataClass.TRAVELLER} if post.hq.send_traveller else set())
-        destinations.append(DestinationSettings.hq(_broker(post, post.hq), classes=classes, **sending))
+        destinations.append(DestinationSettings.hq(_broker(post.hq), classes=classes, **sending))
     outbox = OutboxSettings(
         directory=post.gateway.state_dir / "outbox",
         traveller=ClassSettings(
@@ -46,7 +44,7 @@ def delivery_settings(post: Post) -> DeliverySettings:
     return DeliverySettings(outbox=outbox, destinations=tuple(destinations))
 
 
-def _broker(post: Post, there: DestinationSection) -> BrokerSettings:
+def _broker(there: DestinationSection) -> BrokerSettings:
     password = None
     if there.password_file is not None:
         # A final line end is not part of the password: every editor adds one.
@@ -59,5 +57,4 @@ def _broker(post: Post, there: DestinationSection) -> BrokerSettings:
         password=password,
         tls=tls,
         keepalive_s=there.keepalive_s,
-        client_id=f"bgw-{post.gateway.site}-{post.gateway.name}",
     )

@@ -1,9 +1,11 @@
 """Composition root: builds the parts of one gateway, starts them, reloads them, stops them in order."""
 
 import asyncio
+import os
 import secrets
 import socket
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -35,6 +37,8 @@ from gateway.management.management import Management
 from gateway.pki.statements import StatementSigner
 from gateway.pki.station_keys import RoleFileKeys
 from gateway.state_dir import EX_CONFIG, CannotStartError, lock_state_dir
+from gateway.supervision.confinement import decide_confinement
+from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
 from gateway.worker.worker import WorkerSpec
@@ -67,6 +71,9 @@ class Gateway:
         self.topics = SiteTopics(post.gateway.site, post.gateway.name, post.gateway.topic_root)
         self._problems = Problems(self._publish_state)
         self._forkserver = forkserver
+        self._confinement = decide_confinement(
+            post.supervision.confinement, os.environ, is_production=post.gateway.profile == "production"
+        )
         self.devices: dict[Position, DeviceSupervisor] = {}
         self._deferred_records: list[PendingEvent] | None = None
         """Records of the gateway that wait while delivery is replaced; devices are paused meanwhile."""
@@ -97,6 +104,7 @@ class Gateway:
             self._sign,
             console_socket,
         )
+        self._records = DeviceRecords(post.gateway.state_dir / "device-records")
         self.delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
@@ -106,8 +114,9 @@ class Gateway:
             self.session,
             time_source=self._time,
             on_change=self._publish_state,
-            subscriptions=(self.topics.commands,),
+            stations=self.post.roles.commanding_stations,
             on_message=self.commands.on_message,
+            on_flood=self.commands.on_flood,
             on_no_subscriber=self.previews.on_no_subscriber,
             sign=self._sign,
             sign_retained=self.statements.sign_retained,
@@ -115,6 +124,13 @@ class Gateway:
 
     async def start(self) -> None:
         """Start delivery, then the devices; raises CannotStartError."""
+        lack = self._confinement.problem()
+        if lack is not None and not self._confinement.is_permitted:
+            raise CannotStartError(
+                lack.text,
+                f'{lack.how}; or accept the risk with confinement = "best" in [supervision].',
+                EX_CONFIG,
+            )
         state_dir = self.post.gateway.state_dir
         self._lock = lock_state_dir(state_dir)
         try:
@@ -122,6 +138,8 @@ class Gateway:
         except (EncryptionKeyError, OutboxUnusable) as error:
             raise CannotStartError(str(error), "Nothing was changed on disk.", EX_CONFIG) from error
         self._clock_watch.start()
+        if lack is not None:
+            self._problems.add(lack.cause, lack.text, lack.action, lack.how)
         if not self.post.gateway.is_named:
             self._problems.add(
                 "site_not_configured",
@@ -156,6 +174,7 @@ class Gateway:
         self.commands.refuse_commands()
         await self.management.close_console()
         await asyncio.gather(*(device.stop() for device in self.devices.values()))
+        await self._records.stop()
         self.commands.stop()
         await self.management.stop()
         await self._forkserver.close()
@@ -227,6 +246,7 @@ class Gateway:
             self._signatures.configure(post.signed_commands, post.roles)
             self.commands.configure(post.commands, post.roles)
             self._start_tokens()
+            self.delivery.set_stations(post.roles.commanding_stations)
         if changes.broker or changes.hq or changes.delivery:
             await self._replace_delivery()
         for position in (*changes.added, *changes.changed):
@@ -276,11 +296,16 @@ class Gateway:
             backoff_max_s=supervision.backoff_max_s,
             events_per_s=supervision.max_events_per_s,
             expected_firmware=device.expected_firmware,
+            is_confined=self._confinement.is_confined,
+            private_paths=self._private_paths(),
+            further_places=self._confinement.further_places,
         )
         limits = WorkerLimits(
             heartbeat_timeout_s=supervision.heartbeat_timeout_s, stop_timeout_s=supervision.stop_timeout_s
         )
-        supervised = DeviceSupervisor(spec, limits, self._forkserver, self._device_listener, self.session)
+        supervised = DeviceSupervisor(
+            spec, limits, self._forkserver, self._device_listener, self.session, self._records
+        )
         self.devices[position] = supervised
         self.delivery.publish_retained(self.topics.claim(position), None)  # of an earlier run
         supervised.start()
@@ -298,6 +323,12 @@ class Gateway:
                 Action.CONFIGURE,
                 f"borderpost config check {self.path}",
             )
+
+    def _private_paths(self) -> tuple[str, ...]:
+        """Return the files of the gateway's own sections, and its state: no worker may read them."""
+        sections = self.post.model_dump(exclude={"devices", "roles", "file_times"})
+        found = {str(self.path.absolute()), *map(str, _paths_in(sections))}
+        return tuple(sorted(found))
 
     def _open_console(self) -> None:
         """Open the sockets of the console. A failure becomes a problem and does not stop the devices."""
@@ -344,6 +375,7 @@ class Gateway:
             profile=self.post.gateway.profile,
             bootid=self._time.boot_id,
             clock=self._time.clock_status(),
+            confinement=self._confinement.level,
             epoch=self.delivery.epoch,
             since=to_rfc3339(self._started_unix_ns),
             events_dropped=self.delivery.dropped,
@@ -379,6 +411,15 @@ class Gateway:
         state = GatewayState(online=True, session=self.session, report=self.to_report())
         self.delivery.publish_retained(self.topics.gateway_state, state.model_dump_json().encode())
         self.management.on_gateway_changed()
+
+
+def _paths_in(value: object) -> Iterator[Path]:
+    """Yield every path in nested tables."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _paths_in(each)
 
 
 def _load_signer(post: Post) -> Sign | None:

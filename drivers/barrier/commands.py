@@ -42,8 +42,9 @@ class CloseBarrier(CommandArguments):
 class SetMaintenance(CommandArguments):
     """Start, prolong or end a maintenance lease: during it, commands move nothing. It ends by itself.
 
-    It also ends when the link to the board is lost or the gateway restarts: a person who works inside the
-    machine turns its key switch as well.
+    The lease belongs to the station that has taken it: only that station or a supervisor may change it. It
+    lasts over a lost link, a restart and a power cut. A person who works inside the machine turns its key
+    switch as well.
     """
 
     unredacted_fields = frozenset({"duration_s", "reason"})
@@ -63,7 +64,11 @@ class SetMaintenance(CommandArguments):
 
 
 class AcknowledgeEmergency(CommandArguments):
-    """Acknowledge, after a look at the lane, that an emergency or a possible emergency is over."""
+    """Acknowledge, after a look at the lane, that every condition that a person must clear is over.
+
+    These are an emergency or a possible one, an opening without a command, a relay that was closed by another
+    master, and an unreadable record.
+    """
 
     unredacted_fields = frozenset({"reason"})
 
@@ -89,12 +94,18 @@ class MoveResult(CommandOutput):
 
 
 class StopResult(CommandOutput):
-    """Result of a stop; `barrier.state` shows its effect."""
+    """Result of a stop that the board has acknowledged; `barrier.state` shows its effect."""
 
-    unredacted_fields = frozenset({"by_stop_contact"})
+    unredacted_fields = frozenset({"by_stop_contact", "state"})
 
     by_stop_contact: bool = Field(
         description="The stop contact was closed. Without one, all relays are opened, "
         "which stops only a machine that moves while its contact is closed.",
         examples=[True],
+    )
+    state: MovementState = Field(
+        MovementState.UNKNOWN,
+        description="State of the barrier by the last reading of its limit switches. `closing` and `opening` "
+        "become `stopped` once no end was reached in the time that a machine needs to brake.",
+        examples=["closing"],
     )

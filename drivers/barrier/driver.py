@@ -1,8 +1,9 @@
-"""Driver of all barriers: it polls the inputs, and executes what the state machine decides.
+"""Driver of all barriers: it polls the board, and executes what the state machine decides.
 
 The driver of one kind of board derives from `BarrierDriver`, has settings that derive from `BarrierSettings`,
-and implements `build_board`. Opening and closing the driver write nothing to relays, except what
-`Board.close` releases; no write is repeated, whatever its outcome.
+and implements `build_board`. Opening and closing the driver write nothing to relays, except releases. The
+frame of a command that moves is written once, whatever its outcome. Stops, releases and reopenings wait for
+nothing, and are repeated until the board has acknowledged them.
 """
 
 import asyncio
@@ -10,7 +11,9 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import ClassVar, TypeVar
 
-from drivers.barrier.board import Board, BoardRefused
+from drivers import clock
+from drivers.barrier.board import Board
+from drivers.barrier.board_writer import BoardWriter
 from drivers.barrier.commands import (
     AcknowledgeEmergency,
     CloseBarrier,
@@ -19,11 +22,14 @@ from drivers.barrier.commands import (
     SetMaintenance,
     StopResult,
 )
-from drivers.barrier.control.movement import Movement, MovementResult
-from drivers.barrier.control.state_machine import Actuation, ActuationKind, BarrierStateMachine, Decision
+from drivers.barrier.control.actuation import Decision
+from drivers.barrier.control.admission import INPUT_AGE_LIMIT_S
+from drivers.barrier.control.doors.movement import Movement, MovementResult
+from drivers.barrier.control.latches import RecordClock, read_record, write_record
+from drivers.barrier.control.state_machine import BarrierStateMachine
 from drivers.barrier.device_state import ONLINE_STATUS, device_state
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
-from drivers.barrier.self_test import input_steps
+from drivers.barrier.self_test import input_steps, relay_step
 from drivers.barrier.wiring import BarrierSettings
 from drivers.command import (
     CommandArguments,
@@ -37,13 +43,19 @@ from drivers.command import (
 from drivers.driver import Driver, Family, Identity, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
-from drivers.observation import Observation, Outcome
+from drivers.observation import Observation
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 MAX_MISSED_POLLS = 3
 """Number of unanswered polls in a row after which the link has failed."""
-RELAY_CHECK_DELAY_S = 0.1
-"""Delay between the certain end of a pulse and the check of its relay, in seconds."""
+WRITE_MARGIN_S = 0.1
+"""Margin for the way of a frame to the board, in seconds: its inputs must be fresh when it arrives."""
+RETRY_S = 0.02
+"""Wait before an unacknowledged stop, release or reopening is written again, in seconds."""
+STOP_ANSWER_S = 2.0
+"""Time without an acknowledgement after which a stop is answered as failed, in seconds; it is repeated on."""
+STOP_KEPT_S = 5.0
+"""Time for which an unacknowledged stop is repeated after a lost link, in seconds."""
 
 Output = Observation | Status
 SettingsT = TypeVar("SettingsT", bound=BarrierSettings)
@@ -61,7 +73,7 @@ class BarrierDriver(Driver[SettingsT]):
         super().__init__(settings, links)
         self._board: Board | None = None
         self._board_lock = asyncio.Lock()
-        """Locked from reading to writing: only a stop comes between the two."""
+        """Locked from reading to writing: only safe writes come between the two."""
         self._output_queue: asyncio.Queue[Output | asyncio.Task[None]] = asyncio.Queue()
         self._waiting_movements: list[tuple[Movement, asyncio.Future[None]]] = []
         self._is_ended = False
@@ -69,17 +81,16 @@ class BarrierDriver(Driver[SettingsT]):
         self._stop_count = 0
         """Number of stops."""
         self._stops_in_progress = 0
-        self._write_count = 0
-        """Number of writes to the relays."""
-        self._relay_check_due_s: float | None = None
-        """Time of the next check of the relays; None: no check is due."""
 
     @abstractmethod
     def build_board(self) -> Board:
         """Build the board of this barrier, not opened yet."""
 
     async def open(self) -> Identity:
-        """Open the board and identify it, by reading; raises LinkError also for an unsuitable board."""
+        """Open the board, identify it, and release relays that are closed.
+
+        Raises LinkError also for an unsuitable board.
+        """
         self._board = board = self.build_board()
         identity = await board.open()
         if (objection := self.settings.board_objection(board)) is not None:
@@ -89,8 +100,14 @@ class BarrierDriver(Driver[SettingsT]):
                 Action.CONFIGURE,
                 "Correct the barrier's wiring in the post's file, or take another board.",
             )
-        self._machine = BarrierStateMachine(self.settings, _now_s())
-        self._relay_check_due_s = _now_s()
+        self._latches = read_record(self.record.text, _record_clock())
+        self._machine = BarrierStateMachine(self.settings, _now_s(), self._latches, board.release_timeout_s)
+        self._writer = BoardWriter(board, self.settings, self._machine, self._publish)
+        stop_s = self.record.stop_s
+        if stop_s is not None and _now_s() - stop_s < STOP_KEPT_S:
+            self._machine.on_stop(_now_s())  # the link was lost before the board acknowledged it
+        self._publish(self._machine.on_relays_at_start(await board.read_relays(), _now_s()))
+        await self._writer.write_due()
         return identity
 
     async def watch(self) -> AsyncIterator[Output]:
@@ -118,13 +135,7 @@ class BarrierDriver(Driver[SettingsT]):
             took_ms = 1000 * (_now_s() - began_s)
         for step in input_steps(self.settings, sensed, took_ms):
             yield step
-        stuck = self._machine.is_relay_stuck
-        yield SelfTestStep(
-            name="relays",
-            outcome=Outcome.FAILED if stuck else Outcome.SUCCESSFUL,
-            text="A relay is closed that should be open." if stuck else "All relays are open.",
-            action="replace" if stuck else "none",
-        )
+        yield relay_step(stuck=self._machine.is_relay_stuck)
 
     async def close(self) -> None:
         """Close the board; see `Board.close`."""
@@ -143,23 +154,31 @@ class BarrierDriver(Driver[SettingsT]):
 
     @command(is_movement=True, is_urgent=True)
     async def stop(self, _request: CommandArguments, _call: Invocation) -> StopResult:
-        """Stop, in every state; cancels every other movement."""
+        """Stop, in every state; cancels every other movement. Return when the board has acknowledged it."""
+        began_s = _now_s()
         self._stop_count += 1
         self._stops_in_progress += 1
-        self._publish(self._machine.on_stop(_now_s()))
-        relays = [door.stop for door in self.settings.doors if door.stop is not None]
         try:
-            for relay in relays:
-                await self._opened_board.pulse_relay(relay, self.settings.pulse_s, urgent=True)
-            if not relays:
-                await self._opened_board.open_all_relays()
-                self._machine.on_sent(Actuation(ActuationKind.RELEASE), _now_s())
-        except BoardRefused as refused:
-            raise CommandFailure(RefusalReason.DEVICE_REFUSED, "The board refused.") from refused
+            self._writer.withdraw_movements()
+            step = self._machine.on_stop(began_s)
+            self.record.stop_s = began_s
+            self._publish(step)
+            while await self._writer.write_due() or self._machine.is_stop_pending:
+                if not self._machine.is_stop_pending:
+                    break
+                if self._is_ended:
+                    raise _link_lost_error()
+                if _now_s() - began_s > STOP_ANSWER_S:
+                    raise CommandFailure(
+                        RefusalReason.LINK_FAILED,
+                        "The board does not acknowledge the stop, which is repeated: use the stop switch at "
+                        "the barrier.",
+                    )
+                await asyncio.sleep(RETRY_S)
         finally:
             self._stops_in_progress -= 1
-            self._schedule_relay_check()
-        return StopResult(by_stop_contact=bool(relays))
+        by_contact = any(door.stop is not None for door in self.settings.doors)
+        return StopResult(by_stop_contact=by_contact, state=self._machine.state(_now_s())[0])
 
     @command(is_movement=True)
     async def acknowledge(self, request: AcknowledgeEmergency, call: Invocation) -> CommandOutput:
@@ -182,7 +201,8 @@ class BarrierDriver(Driver[SettingsT]):
         async with self._board_lock:
             step = await self._decide(request, call, before)
             if step.actuation is not None:
-                await self._actuate(step.actuation)
+                fresh_s = self._machine.sensed_s + INPUT_AGE_LIMIT_S - WRITE_MARGIN_S
+                await self._writer.move(step.actuation, by_s=min(fresh_s, _now_s() + call.remaining_s))
         movement = step.movement
         if movement is not None:
             await self._wait_for_movement(movement)
@@ -213,41 +233,16 @@ class BarrierDriver(Driver[SettingsT]):
             raise CommandRefusal(RefusalReason.UNSAFE, "An emergency occurred in the meantime.")
         if call.remaining_s <= 0:
             raise CommandRefusal(RefusalReason.EXPIRED, "The command came too late.")
-        step = self._machine.on_command(request, call.transaction, _now_s())
+        step = self._machine.on_command(request, call, _now_s())
         self._publish(step)
         return step
 
     async def _read_inputs(self) -> None:
-        """Read the inputs, and execute at once what the state machine decides; the board lock is held."""
+        """Read the inputs, and write at once what the state machine finds due; the board lock is held."""
         asked_s = _now_s()
-        step = self._machine.on_inputs(
-            self.settings.decode_inputs(await self._opened_board.read_inputs()), asked_s
-        )
-        self._publish(step)
-        if step.actuation is not None and not self._stops_in_progress:
-            await self._actuate(step.actuation)
-
-    async def _actuate(self, actuation: Actuation) -> None:
-        """Write one actuation to the board, once."""
-        board, door = self._opened_board, self.settings.doors[actuation.door]
-        try:
-            match actuation.kind:
-                case ActuationKind.OPEN:
-                    await board.pulse_relay(door.open, self.settings.pulse_s)
-                case ActuationKind.CLOSE if door.close is not None:
-                    await board.pulse_relay(door.close, self.settings.pulse_s)
-                case _:
-                    await board.open_all_relays()
-        except BoardRefused as refused:
-            self._machine.on_refused(actuation, _now_s())
-            raise CommandRefusal(RefusalReason.DEVICE_REFUSED, "The board refused.") from refused
-        except BaseException:
-            self._machine.on_sent(actuation, _now_s())  # it may have been executed nevertheless
-            raise
-        else:
-            self._machine.on_sent(actuation, _now_s())
-        finally:
-            self._schedule_relay_check()
+        inputs = self.settings.decode_inputs(await self._opened_board.read_inputs())
+        self._publish(self._machine.on_inputs(inputs, asked_s, _now_s()))
+        await self._writer.write_due()
 
     async def _wait_for_movement(self, movement: Movement) -> None:
         """Wait until a movement has ended; raises CommandFailure if it did not arrive."""
@@ -264,6 +259,11 @@ class BarrierDriver(Driver[SettingsT]):
                 raise CommandFailure(RefusalReason.TIMED_OUT, "The barrier has not arrived in time.")
             case MovementResult.STOPPED:
                 raise CommandFailure(RefusalReason.CANCELLED, "The barrier was stopped.")
+            case MovementResult.ARRIVED_DESPITE_STOP:
+                raise CommandFailure(
+                    RefusalReason.CANCELLED,
+                    f"A stop was commanded, and the barrier is {movement.goal} nevertheless.",
+                )
             case MovementResult.REVERSED:
                 raise CommandFailure(RefusalReason.UNSAFE, "A person or object was in the way.")
             case MovementResult.EMERGENCY:
@@ -276,44 +276,39 @@ class BarrierDriver(Driver[SettingsT]):
             try:
                 async with self._board_lock:
                     await self._read_inputs()
-                    await self._check_relays()
+                    await self._read_relays()
                 missed = 0
-            except CommandRefusal:
-                missed = 0  # the board refused: the next poll shows the consequence
             except LinkError as error:
                 missed += 1
                 if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:
                     self._publish(self._machine.on_link_lost())
                     raise
-            await asyncio.sleep(max(0.0, began_s + self.settings.poll_s - _now_s()))
+            is_due = await self._writer.write_due()
+            await asyncio.sleep(RETRY_S if is_due else self._pause_s(began_s))
 
-    async def _check_relays(self) -> None:
-        """Check, when due, that relays are open; open one that a pulse of this driver has closed."""
-        if self._relay_check_due_s is None or _now_s() < self._relay_check_due_s:
-            return
-        first, written, self._relay_check_due_s = self._machine.is_new, self._write_count, None
+    def _pause_s(self, began_s: float) -> float:
+        """Return the time until the next poll, or until a reopening becomes due."""
+        now_s, next_s = _now_s(), began_s + self.settings.poll_s
+        if (due_s := self._machine.next_due_s()) is not None and due_s > now_s:
+            next_s = min(next_s, due_s)
+        return max(0.0, next_s - now_s)
+
+    async def _read_relays(self) -> None:
+        """Read the relays: each must be as this driver has left it; the board lock is held."""
+        asked_s = _now_s()
         closed = await self._opened_board.read_relays()
-        if self._write_count != written or self._stops_in_progress:
-            return  # another pulse has begun in the meantime, and another check is due
-        stuck = any(closed[relay] for door in self.settings.doors for relay in door.relays)
-        news = stuck and not self._machine.is_relay_stuck
-        self._publish(self._machine.on_relays(closed=stuck, now_s=_now_s()))
-        if stuck:
-            self._relay_check_due_s = _now_s()
-        if news and not first:
-            await self._opened_board.open_all_relays()
-            self._machine.on_sent(Actuation(ActuationKind.RELEASE), _now_s())
-
-    def _schedule_relay_check(self) -> None:
-        after_s = self.settings.pulse_s + self._opened_board.release_timeout_s + RELAY_CHECK_DELAY_S
-        self._relay_check_due_s = _now_s() + after_s
-        self._write_count += 1
+        self._publish(self._machine.on_relays(closed, asked_s, _now_s()))
 
     def _publish(self, step: Decision) -> None:
-        """Emit the observations of a decision, and wake the commands whose movement has ended."""
+        """Record latches, emit the observations of a decision, wake commands whose movement has ended."""
+        if self._machine.latches != self._latches:
+            self._latches = self._machine.latches
+            self.record.write(write_record(self._latches, _record_clock()))
+        if not self._machine.is_stop_pending:
+            self.record.stop_s = None
         for output in step.observations:
             self._output_queue.put_nowait(output)
-        status = device_state(self._machine.state(_now_s()))
+        status = device_state(self._machine.conditions(_now_s()))
         if status != self._status:
             self._status = status
             self._output_queue.put_nowait(status)
@@ -337,3 +332,7 @@ def _link_lost_error() -> CommandFailure:
 def _now_s() -> float:
     """Return the event loop's monotonic time, in seconds."""
     return asyncio.get_running_loop().time()
+
+
+def _record_clock() -> RecordClock:
+    return RecordClock(_now_s(), clock.boot_ns() / 1e9, clock.boot_id())

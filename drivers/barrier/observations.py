@@ -17,7 +17,7 @@ class MovementState(OpenEnum):
     """State of a barrier, or of one of its doors."""
 
     UNKNOWN = "unknown"
-    """Between its ends since the first reading, or not read yet."""
+    """Not known: between its ends since the first reading, or not read because the link has failed."""
     CLOSED = "closed"
     OPENING = "opening"
     """It has left the closed limit, and the time for opening has not passed."""
@@ -25,7 +25,7 @@ class MovementState(OpenEnum):
     CLOSING = "closing"
     """It has left the open limit, and the time for closing has not passed."""
     STOPPED = "stopped"
-    """Between its ends for longer than its travel time, after a stop command."""
+    """Between its ends after a stop: the board has acknowledged it, and no end was reached since."""
     BLOCKED = "blocked"
     """Between its ends for longer than its travel time, without a stop command."""
     EMERGENCY_OPEN = "emergency_open"
@@ -37,10 +37,16 @@ class MovementState(OpenEnum):
 
 
 class StateReason(OpenEnum):
-    """Cause of a barrier's state, where it is not the limit switches."""
+    """Condition of a barrier that needs attention, or cause of its state."""
 
     LIMIT_SWITCHES = "limit_switches"
     """The limit switches alone."""
+    NOT_OPEN_IN_EMERGENCY = "not_open_in_emergency"
+    """The emergency input is active, and a door is not open."""
+    OBSTRUCTION = "obstruction"
+    """A closing door was obstructed, and its reopening is not sensed yet."""
+    STOP_NOT_ACKNOWLEDGED = "stop_not_acknowledged"
+    """The board has not acknowledged a stop yet; it is repeated."""
     EMERGENCY = "emergency"
     """The emergency input is active."""
     EMERGENCY_UNACKNOWLEDGED = "emergency_unacknowledged"
@@ -57,8 +63,51 @@ class StateReason(OpenEnum):
     CONTROLLER_FAULT = "controller_fault"
     """The barrier's own controller reports a fault."""
     RELAY_STUCK = "relay_stuck"
-    """A relay of the board is closed that should be open."""
+    """A relay of the board is still closed after the end of its pulse."""
+    OTHER_MASTER = "other_master"
+    """A relay was closed, and not by this gateway; a person must acknowledge that."""
+    SENSING_SLOW = "sensing_slow"
+    """The inputs are read too slowly to protect a person in the way of a closing door."""
+    FORCED_OPEN = "forced_open"
+    """It was opened without a command; a person must acknowledge that."""
+    OPEN_AT_START = "open_at_start"
+    """It was not closed at the first reading after a start, maybe for an earlier emergency.
+
+    It is not closed by command until a person acknowledges that.
+    """
+    RECORD_LOST = "record_lost"
+    """The record of earlier emergencies and maintenance is unreadable; a person must acknowledge that."""
+    NOT_ARRIVED = "not_arrived"
+    """A movement takes longer than allowed."""
+    OPEN_TOO_LONG = "open_too_long"
+    """Open for longer than `max_open_s`."""
+    LINK_LOST = "link_lost"
+    """The link to the board has failed."""
     UNKNOWN = "unknown"
+
+
+CONDITIONS_BY_GRAVITY = (
+    StateReason.NOT_OPEN_IN_EMERGENCY,
+    StateReason.OBSTRUCTION,
+    StateReason.STOP_NOT_ACKNOWLEDGED,
+    StateReason.EMERGENCY,
+    StateReason.EMERGENCY_UNACKNOWLEDGED,
+    StateReason.RELAY_STUCK,
+    StateReason.OTHER_MASTER,
+    StateReason.RECORD_LOST,
+    StateReason.BOTH_LIMITS,
+    StateReason.NO_LIMIT,
+    StateReason.CHATTER,
+    StateReason.CONTROLLER_FAULT,
+    StateReason.SENSING_SLOW,
+    StateReason.FORCED_OPEN,
+    StateReason.OPEN_AT_START,
+    StateReason.NOT_ARRIVED,
+    StateReason.OPEN_TOO_LONG,
+    StateReason.KEY_SWITCH,
+    StateReason.MAINTENANCE_LEASE,
+)
+"""Conditions that need attention, the gravest first."""
 
 
 class DoorState(DataModel):
@@ -101,6 +150,7 @@ class BarrierState(Observation):
         "emergency",
         "key_switch",
         "controller_ok",
+        "conditions",
         "open_at_start",
         "stale",
     }
@@ -125,6 +175,11 @@ class BarrierState(Observation):
     controller_ok: bool | None = Field(
         None, description="The barrier's own controller reports that it is ready.", examples=[True]
     )
+    conditions: tuple[StateReason, ...] = Field(
+        (),
+        description="All conditions that need attention at this moment, the gravest first.",
+        examples=[["emergency_unacknowledged", "forced_open"]],
+    )
     open_at_start: bool = Field(
         False,
         description="The barrier was not closed at the first reading after a start. It may be open for an "
@@ -132,7 +187,9 @@ class BarrierState(Observation):
         examples=[False],
     )
     stale: bool = Field(
-        False, description="The link has failed since: this is the last known state.", examples=[False]
+        False,
+        description="The link has failed: the position is unknown, and the inputs are the last ones read.",
+        examples=[False],
     )
 
 
@@ -203,7 +260,19 @@ class AlarmKind(OpenEnum):
     IMPLAUSIBLE_INPUTS = "implausible_inputs"
     """The inputs are not plausible; `reason` of the state is the cause."""
     RELAY_STUCK = "relay_stuck"
-    """A relay of the board is closed that should be open."""
+    """A relay of the board is still closed after the end of its pulse, or was closed at the start."""
+    NOT_OPEN_IN_EMERGENCY = "not_open_in_emergency"
+    """The emergency input is active, and a door has not opened in time."""
+    STOP_NOT_ACKNOWLEDGED = "stop_not_acknowledged"
+    """The board has not acknowledged a stop in time; the stop is repeated."""
+    OTHER_MASTER = "other_master"
+    """A relay was closed, and not by this gateway."""
+    SENSING_SLOW = "sensing_slow"
+    """The inputs are read too slowly to protect a person in the way of a closing door."""
+    MOVING_AT_START = "moving_at_start"
+    """The barrier was between its ends at the start: it is supervised as after a command to close."""
+    RECORD_LOST = "record_lost"
+    """The record of earlier emergencies and maintenance is unreadable."""
     UNKNOWN = "unknown"
 
 

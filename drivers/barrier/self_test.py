@@ -51,6 +51,16 @@ def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float
         )
 
 
+def relay_step(*, stuck: bool) -> SelfTestStep:
+    """Build the step of the relays."""
+    return SelfTestStep(
+        name="relays",
+        outcome=Outcome.FAILED if stuck else Outcome.SUCCESSFUL,
+        text="A relay is closed that should be open." if stuck else "All relays are open.",
+        action="replace" if stuck else "none",
+    )
+
+
 def _covered(name: str, *, seen: bool) -> SelfTestStep:
     """Build the step of a photocell or loop: a person there and a dirty lens look the same."""
     return SelfTestStep(

@@ -87,6 +87,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_numeric_host(host: str) -> bool:
+    """Return True if a host needs no name server: an address, or this machine's own name."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return is_loopback(host)
+    return True
+
+
+def found_node(find: Callable[[], str]) -> str | None:
+    """Return the path of a node, or None where `find` raises LinkError because there is none."""
+    try:
+        return find()
+    except LinkError:
+        return None
+
+
 FoundT = TypeVar("FoundT")
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings
 
 CONSUMER = "borderpost"
 SIMULATED = ("gpio-sim", "gpio-mockup")
@@ -37,6 +37,14 @@ class GpioSettings(Settings):
         "low", description="Level of an input while its circuit is closed.", examples=["low"]
     )
     bias: Bias = Field("as-is", description="Resistors of the chip at the inputs.", examples=["pull-up"])
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the chip."""
+        return super().link_rights() | LinkRights(node_finders=(self._find_chip,))
+
+    def _find_chip(self) -> str | None:
+        chip = os.path.realpath(self.chip)
+        return chip if os.path.exists(chip) else None  # noqa: PTH110 - of a path that is a string
 
     @model_validator(mode="after")
     def _each_line_once(self) -> Self:

@@ -12,13 +12,14 @@ import struct
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
-from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, one_of
+from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, found_node, one_of
 from drivers.links.device_node import (
     PTY_MAJORS,
     NodeTexts,
@@ -30,7 +31,7 @@ from drivers.links.device_node import (
     wait_ready,
 )
 from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings
 
 if TYPE_CHECKING:
     from evdev import InputDevice
@@ -63,6 +64,11 @@ class KeyboardSettings(Settings):
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, or a path such as /dev/input/by-id/...-event-kbd",
         examples=["usb:0DB5:0137"],
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the input device."""
+        finder = partial(found_node, partial(find_keyboard, self.port))
+        return super().link_rights() | LinkRights(node_finders=(finder,))
 
 
 class KeyboardLink:

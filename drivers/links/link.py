@@ -60,6 +60,8 @@ class Cause(OpenEnum):
     """The worker process needs a whole processor core for the device."""
     DRIVER_UNUSABLE = "driver_unusable"
     """The driver is not installed, or its package is faulty: no worker is started for the device."""
+    FORBIDDEN_CALL = "forbidden_call"
+    """The worker process made a system call that no driver makes, and was ended."""
     DRIVER_ERROR = "driver_error"
     """The driver met an unexpected error."""
     UNKNOWN = "unknown"

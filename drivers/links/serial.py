@@ -7,6 +7,7 @@ import stat
 import struct
 import termios
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -16,7 +17,7 @@ from pydantic import Field, field_validator
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, one_of
+from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, found_node, one_of
 from drivers.links.device_node import (
     PTY_MAJORS,
     NodeTexts,
@@ -28,7 +29,7 @@ from drivers.links.device_node import (
     wait_ready,
 )
 from drivers.links.link import Action, Cause, LinkError, Tap
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings
 
 RATES = serial.Serial.BAUDRATES
 CHUNK_BYTES = 4096
@@ -52,6 +53,11 @@ class SerialSettings(Settings):
     )
     baud: int = Field(9600, description="Bits per second; USB devices ignore it.", examples=[9600])
     parity: Literal["N", "E", "O"] = Field("N", description="Parity: none, even, odd.", examples=["N"])
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the port."""
+        finder = partial(found_node, lambda: find_port(self.port)[0])
+        return super().link_rights() | LinkRights(node_finders=(finder,))
 
     @field_validator("baud")
     @classmethod

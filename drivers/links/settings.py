@@ -1,15 +1,63 @@
-"""Base model of device settings."""
+"""Base model of device settings, and the rights that its links need."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from drivers.links.address import canonical_address
+from drivers.links.address import canonical_address, is_numeric_host
 
 _ANY_WORD = "\0any word"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRights:
+    """Rights of a worker process, by the links of its device: it is denied all else."""
+
+    node_finders: tuple[Callable[[], str | None], ...] = ()
+    """Each returns the path of a node that is there now, or None. Found again before every opening."""
+    readable: frozenset[Path] = frozenset()
+    """Files, and folders with all that is in them."""
+    connect_ports: frozenset[int] = frozenset()
+    """TCP ports, at any host."""
+    connects_anywhere: bool = False
+    """True if the device states ports that the settings do not have."""
+    listen_ports: frozenset[int] = frozenset()
+    datagrams: bool = False
+    """UDP, for a search by multicast."""
+    resolves_names: bool = False
+    """True if a host is given by a name: then a name server is asked."""
+    local_sockets: bool = False
+    """UNIX sockets."""
+    kernel_events: bool = False
+    """Netlink events of devices."""
+
+    def __or__(self, other: "LinkRights") -> "LinkRights":
+        """Return both."""
+        return LinkRights(
+            self.node_finders + other.node_finders,
+            self.readable | other.readable,
+            self.connect_ports | other.connect_ports,
+            self.connects_anywhere or other.connects_anywhere,
+            self.listen_ports | other.listen_ports,
+            self.datagrams or other.datagrams,
+            self.resolves_names or other.resolves_names,
+            self.local_sockets or other.local_sockets,
+            self.kernel_events or other.kernel_events,
+        )
+
+    def nodes(self) -> tuple[str, ...]:
+        """Return the nodes that are there now."""
+        return tuple(node for find in self.node_finders if (node := find()) is not None)
+
+
+def network_rights(host: str, port: int) -> LinkRights:
+    """Return the rights of a client of one TCP port."""
+    return LinkRights(connect_ports=frozenset({port}), resolves_names=not is_numeric_host(host))
 
 
 class Settings(BaseModel):
@@ -27,6 +75,20 @@ class Settings(BaseModel):
         if isinstance(port, str):
             yield (key,), canonical_address(getattr(self, "exclusive_key", port))
 
+    def link_rights(self) -> LinkRights:
+        """Return the rights of all links that these settings describe, nested tables included.
+
+        A link's settings add theirs. A path in any table is readable.
+        """
+        rights = LinkRights()
+        for name in type(self).model_fields:
+            for each in _each_value(getattr(self, name)):
+                if isinstance(each, Settings):
+                    rights |= each.link_rights()
+                elif isinstance(each, Path):
+                    rights |= LinkRights(readable=frozenset({each}))
+        return rights
+
     def fingerprint(self) -> str:
         """Return a short digest of all values, defaults included, as 16 hexadecimal digits."""
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
@@ -38,6 +100,10 @@ class Settings(BaseModel):
         Numbers, and words of a closed list.
         """
         return _public_values(self)
+
+
+def _each_value(value: object) -> Iterable[object]:
+    return value if isinstance(value, tuple | list) else (value,)
 
 
 def _public_values(table: BaseModel) -> dict[str, Any]:

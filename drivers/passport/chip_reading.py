@@ -16,7 +16,7 @@ from drivers.clock import today
 from drivers.driver import BadFrame
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError, NotInstalledError
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.jpeg2000 import jpeg2000_to_jpeg
@@ -82,6 +82,10 @@ class ChipSettings(Settings):
         description="Does the slot pass APDUs of more than 256 bytes? Used when the chip offers it.",
         examples=[True],
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the smart card service, which listens at a UNIX socket."""
+        return super().link_rights() | LinkRights(local_sockets=True)
 
 
 class ChipReader:

@@ -37,6 +37,11 @@ _NOT_ALLOWED = {
     CommandReason.NOT_PERMITTED,
     CommandReason.UNKNOWN_STATION,
     CommandReason.FOREIGN_AUTHORITY,
+    CommandReason.UNSIGNED,
+    CommandReason.BAD_SIGNATURE,
+    CommandReason.UNKNOWN_KEY,
+    CommandReason.REVOKED_KEY,
+    CommandReason.WRONG_TOPIC,
     "not_authorised",
 }
 _WRONG = {CommandReason.BAD_REQUEST, CommandReason.UNKNOWN_VERB, CommandReason.MALFORMED}

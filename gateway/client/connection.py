@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import Callable
 from typing import Any, Self
@@ -15,6 +16,8 @@ from gateway.contract.commands import EXPIRY_LIMIT_S, SIGNATURE_PROPERTY
 
 NO_SUBSCRIBERS, NOT_AUTHORISED = 0x10, 0x87  # MQTT 5, section 2.4
 RECEIVE_MAXIMUM = 20
+MAX_PACKET_BYTES = 9_437_184
+"""Upper bound on an incoming packet: the largest image (8 MiB) and its topic, as at the post's broker."""
 
 
 def socket_options() -> list[tuple[int, int, int]]:
@@ -35,7 +38,15 @@ def connect_properties(session_s: int) -> Properties:
     properties = Properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = session_s
     properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    properties.MaximumPacketSize = MAX_PACKET_BYTES
     return properties
+
+
+def _receive_limited(receive: Callable[[int], bytes], size: int) -> bytes:
+    """Read at most `size` bytes, the rest of a packet; raises ConnectionError where that is too large."""
+    if size > MAX_PACKET_BYTES:
+        raise ConnectionError(f"the broker sent a packet of {size} bytes")
+    return receive(size)
 
 
 class Connection(aiomqtt.Client):
@@ -51,6 +62,9 @@ class Connection(aiomqtt.Client):
         self._on_message_callback = on_message
         self._pending_acks: dict[int, asyncio.Future[int]] = {}
         self._is_closed = False
+        # paho 2.2 reads the rest of a packet by the length in the packet, and has no limit of its own.
+        inner: Any = self._client
+        inner._sock_recv = functools.partial(_receive_limited, inner._sock_recv)  # noqa: SLF001
 
     async def __aenter__(self) -> Self:
         """Connect; raises MqttError."""

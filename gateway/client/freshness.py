@@ -1,17 +1,17 @@
 """Tokens of gateways, which signed commands name; and what they say of retained messages.
 
 With the public keys of the gateways, a retained message is used only as long as it is signed, and the newest
-token, at most eight seconds old, names no newer one of its topic: a broker can hide a message, but not show
-an old one as the newest.
+token, at most six seconds old, names no newer one of its topic. So a broker can hide a message, but show an
+old one as the newest for no longer than that.
 """
 
 import math
 from dataclasses import dataclass, field
 
-from gateway.contract.commands import TOKEN_INTERVAL_S, TOKEN_LIFE_S
+from gateway.contract.commands import TOKEN_LIFE_S
 from gateway.contract.states import FreshToken
 
-SILENCE_S = TOKEN_LIFE_S + TOKEN_INTERVAL_S
+SILENCE_S = float(TOKEN_LIFE_S)
 """Time without a token after which nothing of that gateway is current, in seconds."""
 
 

@@ -25,6 +25,8 @@ class SiteState:
         self._on_status_changed = on_status_changed
         self._sessions: dict[str, bool] = {}
         """Sessions of gateways, and whether each is alive."""
+        self._connections: dict[str, str | None] = {}
+        """Connection of each gateway's last birth."""
         self._states: dict[Position, DeviceState] = {}
         self._descriptions: dict[Position, DeviceDescription] = {}
         self._last_values: dict[tuple[Position, str], LastValue] = {}
@@ -71,16 +73,26 @@ class SiteState:
         self._last_values.clear()
         self._claims.clear()
 
-    def on_gateway(self, gateway: str, payload: bytes) -> bool:
+    def on_gateway(self, gateway: str, payload: bytes, connection: str | None = None) -> bool:
         """Take a birth or a death of a gateway; returns False for one that changes nothing.
 
-        A death of another session than the living one is outdated and changes nothing.
+        A death of another session than the living one is outdated and changes nothing; so is one of another
+        connection than that of the last birth (`CONNECTION_PROPERTY`).
         """
         if not payload:
             self.gateways.pop(gateway, None)
             return False
         state = GatewayState.model_validate_json(payload, extra="ignore")
         before = self.gateways.get(gateway)
+        if state.online:
+            self._connections[gateway] = connection
+        elif (
+            before is not None
+            and before.session == state.session
+            and connection is not None
+            and self._connections.get(gateway, connection) != connection
+        ):
+            return False
         if state.online and before is not None and before.session != state.session:
             self._sessions[before.session] = False
         self._sessions[state.session] = state.online
@@ -126,9 +138,17 @@ class SiteState:
         else:
             self._last_values.pop((position, event_type), None)
 
-    def has_ended(self, session: str) -> bool:
-        """Tell whether a session is known to be over."""
-        return self._sessions.get(session) is False
+    def is_superseded(self, gateway: str, session: str) -> bool:
+        """Tell whether a session is over and a gateway has another one."""
+        known = self.gateways.get(gateway)
+        return known is not None and known.session != session and self._sessions.get(session) is False
+
+    def revive(self, gateway: str, session: str) -> None:
+        """Take the newest session of a gateway as alive again: its gateway has proved that it is."""
+        known = self.gateways.get(gateway)
+        if known is not None and known.session == session and not known.online:
+            self._sessions[session] = True
+            self.gateways[gateway] = known.model_copy(update={"online": True})
 
     def report_all(self) -> None:
         """Report the status of every device whose status has changed."""

@@ -24,7 +24,7 @@ from gateway.client.commands import CommandResult, CommandSender, DoneT, no_toke
 from gateway.client.connection import Connection, connect_properties
 from gateway.client.event_queue import EventQueue
 from gateway.client.events import EventAssembler
-from gateway.client.freshness import SILENCE_S, Freshness
+from gateway.client.freshness import Freshness
 from gateway.client.models import (
     ConnectionProblem,
     DeviceStatus,
@@ -36,12 +36,12 @@ from gateway.client.models import (
 )
 from gateway.client.previews import PreviewStream
 from gateway.client.problems import no_gateway, not_connected
-from gateway.client.site_state import SiteState
+from gateway.client.site_view import SiteView
 from gateway.client.subscriptions import subscriptions
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
-from gateway.contract.states import DeviceDescription, FreshToken, GatewayState
-from gateway.contract.topics import GATEWAY_LANE, ROOT, TRAINING_ROOT, DeviceTopic, Position
+from gateway.contract.states import DeviceDescription, GatewayState
+from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -109,8 +109,6 @@ class Workstation:
         self._previews: dict[Position, PreviewStream] = {}
         self._signer = _load_signer(signing_key)
         self._command_sender = CommandSender(site, station or username, self._root, self._signer)
-        self._freshness = Freshness()
-        self._silence_timer: asyncio.TimerHandle | None = None
         self._client: Connection | None = None
         self._changed = asyncio.Event()
         self._on_problem = on_problem or _log_problem
@@ -119,15 +117,17 @@ class Workstation:
         self.connected_event = asyncio.Event()
         self.discarded = DiscardCounts()
         self._queue = EventQueue(self.discarded)
-        verifier, self._statements = None, None
+        freshness = Freshness()
+        verifier, check = None, None
         if verify is not None:
             from gateway.client.verification import SignatureVerifier, StatementCheck
 
             keys = list(verify)
             verifier = SignatureVerifier(keys, site, self.discarded, on_rejected)
             prefix = f"{self._root}/{site}/"
-            self._statements = StatementCheck(keys, prefix, self._freshness, verifier.reject)
-        self._site_state = SiteState(self._queue.put, None if verify is None else self._is_current)
+            check = StatementCheck(keys, prefix, freshness, verifier.reject)
+        self._view = SiteView(self._queue.put, freshness, check)
+        self._site_state = self._view.state
         self._assembler = EventAssembler(self._queue.put, self.discarded, verifier)
 
     async def __aenter__(self) -> Self:
@@ -140,8 +140,7 @@ class Workstation:
     ) -> None:
         """Disconnect."""
         self._assembler.stop()
-        if self._silence_timer is not None:
-            self._silence_timer.cancel()
+        self._view.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -268,7 +267,7 @@ class Workstation:
         answer = await ask()
         if answer.reason == "command_seq_not_increasing" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer has its last number
-        return to_result(answer, description.family, verb, done, is_verified=self._statements is not None)
+        return to_result(answer, description.family, verb, done, is_verified=self._view.is_verified)
 
     def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
         """Claim a device for this station: `async with workstation.claim("lane-1/barrier") as claim`.
@@ -302,7 +301,7 @@ class Workstation:
         """
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + within_s
-        while (token := self._freshness.token(session, loop.time())) is None:
+        while (token := self._view.token(session)) is None:
             left_s = ends_s - loop.time()
             if within_s == 0:
                 return None
@@ -365,8 +364,7 @@ class Workstation:
             finally:
                 self._client = None
             self.connected_event.clear()
-            self._site_state.on_disconnected()
-            self._freshness.on_disconnected()
+            self._view.on_disconnected()
             for preview in self._previews.values():
                 preview.on_frame(b"")
             await asyncio.sleep(backoff.next_s())
@@ -395,9 +393,9 @@ class Workstation:
         try:
             match topic.split("/"):
                 case [_, "v1", self._site, "_gw", gateway, "state"]:
-                    self._on_gateway_state(gateway, payload, message)
+                    self._on_gateway_state(gateway, message)
                 case [_, "v1", self._site, "_gw", gateway, "fresh"]:
-                    self._on_token(gateway, payload, message)
+                    self._view.on_token(gateway, message)
                 case [_, "v1", self._site, *_]:
                     if where := DeviceTopic.parse(topic):
                         self._on_device_message(where, payload, message)
@@ -410,59 +408,16 @@ class Workstation:
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
 
-    def _on_token(self, gateway: str, payload: bytes, message: mqtt.MQTTMessage) -> None:
-        if not payload:
-            return
-        key = None
-        if self._statements is not None:
-            where = Position(GATEWAY_LANE, gateway)
-            key = self._statements.key_of(message.topic, where, payload, _user_properties(message))
-            if key is None:
-                return
-        token = FreshToken.model_validate_json(payload, extra="ignore")
-        loop = asyncio.get_running_loop()
-        lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
-        if not self._freshness.on_token(token, lasts_s, loop.time(), key) or self._statements is None:
-            return
-        self._site_state.report_all()
-        if self._silence_timer is not None:
-            self._silence_timer.cancel()
-        self._silence_timer = loop.call_later(SILENCE_S + 0.1, self._site_state.report_all)
-
-    def _is_current(self, name: str) -> bool:
-        return self._freshness.is_current(name, asyncio.get_running_loop().time())
-
-    def _is_death(self, payload: bytes) -> bool:
-        """Tell whether it is a last will, which the broker publishes: it is not signed, and shows nothing."""
-        return bool(payload) and not GatewayState.model_validate_json(payload, extra="ignore").online
-
-    def _on_gateway_state(self, gateway: str, payload: bytes, message: mqtt.MQTTMessage) -> None:
-        if self._statements is not None and not self._is_death(payload):
-            where, user = Position(GATEWAY_LANE, gateway), _user_properties(message)
-            if not self._statements.accepts_retained(message.topic, where, payload, user):
-                return
-            if payload and self._site_state.has_ended(
-                GatewayState.model_validate_json(payload, extra="ignore").session
-            ):
-                return  # a birth of an earlier session, shown again
-        is_current = self._site_state.on_gateway(gateway, payload)
+    def _on_gateway_state(self, gateway: str, message: mqtt.MQTTMessage) -> None:
+        is_current = self._view.on_gateway(gateway, message)
         for session in self._site_state.ended_sessions():
             self._command_sender.on_gateway_lost(session)
         if is_current:
             self._report_problem(None)
 
-    def _on_answer(self, position: Position, payload: bytes, message: mqtt.MQTTMessage) -> None:
-        if self._statements is not None:
-            user = _user_properties(message)
-            if self._statements.key_of(message.topic, position, payload, user) is None:
-                return
-        self._command_sender.on_answer(payload, is_verified=self._statements is not None)
-
     def _on_device_message(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
-        if self._statements is not None and where.kind in ("state", "desc", "claim", "now"):
-            user = _user_properties(message)
-            if not self._statements.accepts_retained(message.topic, where.position, payload, user):
-                return
+        if not self._view.accepts(where, message):
+            return
         match where.kind, where.levels:
             case "state", ():
                 self._site_state.on_device_state(where.position, payload)
@@ -475,7 +430,7 @@ class Workstation:
             case "now", (event_type,):
                 self._site_state.on_last_value(where.position, event_type, payload)
             case "rsp", (self.station,) if self.station:
-                self._on_answer(where.position, payload, message)
+                self._command_sender.on_answer(payload, is_verified=self._view.is_verified)
             case "preview", (self.station,) if self.station and not message.retain:
                 if (preview := self._previews.get(where.position)) is not None:
                     preview.on_frame(payload)
@@ -488,10 +443,6 @@ class Workstation:
                     lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
                     said = dict(getattr(message.properties, "UserProperty", ()))
                     self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
-
-
-def _user_properties(message: mqtt.MQTTMessage) -> tuple[tuple[str, str], ...]:
-    return tuple(getattr(message.properties, "UserProperty", ()))
 
 
 def _load_signer(key: "str | Path | Signer | None") -> "Signer | None":

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from gateway.commands.request import IncomingCommand
 from gateway.commands.signatures import SIGNATURE_REASONS, CommandSignatures
 from gateway.common.clock import TimeSource
 from gateway.config import CommandsSection, Roles
-from gateway.contract.commands import CommandAnswer, CommandMessage, CommandOutcome, CommandState
+from gateway.contract.commands import NAME, CommandAnswer, CommandMessage, CommandOutcome, CommandState
 from gateway.contract.events import CommandDecided, CommandEnded
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position, SiteTopics
@@ -176,6 +177,21 @@ class CommandDispatcher:
 
     # Commands
 
+    def on_flood(self, station: str) -> None:
+        """Record that a station sends so many messages that most of them are dropped unread."""
+        entry = CommandDecided(
+            cmd_id=None,
+            station=station if re.fullmatch(NAME, station) else None,
+            verb=None,
+            decision=CommandState.REJECTED,
+            reason=CommandReason.RATE_LIMITED,
+            holder=None,
+            command_seq=None,
+            args={},
+            remaining_ms=None,
+        )
+        self._audit.record(self._topics.gateway_position, entry, str(uuid.uuid4()), singly=False)
+
     def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
         """Take a message from the broker. It was not sent before `sent_after_ns` of the boot clock."""
         incoming = IncomingCommand.from_message(message, sent_after_ns)
@@ -185,6 +201,8 @@ class CommandDispatcher:
         if device is None:  # of another gateway, or of none
             return
         command, station = incoming.parse(), incoming.station
+        if command is None and _stops(device, incoming.verb):
+            command = incoming.parse(with_args=False)
         if command is None or station is None:
             self._reject(incoming, command, device, CommandReason.MALFORMED)
             return
@@ -266,7 +284,9 @@ class CommandDispatcher:
             return
         transaction = command.transaction or str(uuid.uuid4())
         command_ref = next(self._command_refs)
-        call = Invocation(command.cmd_id, station, transaction, deadline_ns)
+        call = Invocation(
+            command.cmd_id, station, transaction, deadline_ns, is_supervisor=policy_input.grant.can_steal
+        )
         spec = device.commands.get(incoming.verb)
         sensed = device.sensed() if spec is not None and spec.is_movement else None
         if not device.send_command(command_ref, incoming.verb, call, json.dumps(command.args).encode()):

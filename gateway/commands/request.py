@@ -62,13 +62,19 @@ class IncomingCommand:
                 )
         return None
 
-    def parse(self) -> CommandMessage | None:
-        """Parse the body; None when it is not a command of the contract."""
+    def parse(self, *, with_args: bool = True) -> CommandMessage | None:
+        """Parse the body; None when it is not a command of the contract.
+
+        `with_args=False` replaces the arguments by none: a stop is executed whatever they are.
+        """
         if len(self.payload) > MAX_BYTES or len(self.correlation) > MAX_CORRELATION_BYTES:
             return None
         try:
-            command = CommandMessage.model_validate_json(self.payload)
+            payload = (
+                self.payload if with_args else json.dumps(json.loads(self.payload.decode()) | {"args": {}})
+            )
+            command = CommandMessage.model_validate_json(payload)
             json.dumps(command.args, allow_nan=False)
-        except (ValidationError, ValueError, RecursionError):
+        except (ValidationError, ValueError, TypeError, RecursionError):
             return None
         return command

@@ -291,7 +291,8 @@ class SupervisionSection(ConfigSection):
         5,
         gt=0,
         le=300,
-        description="A worker without a heartbeat for this time is killed and replaced, in seconds.",
+        description="A worker without a heartbeat for this time is killed and replaced, in seconds. Time in "
+        "which a busy machine gives it no processor counts in part.",
         examples=[5],
     )
     open_timeout_s: float = Field(
@@ -326,6 +327,12 @@ class SupervisionSection(ConfigSection):
         description="Budget of a device, in events per second; 20 times as many may come at once. The excess "
         "is dropped, and the state of the device names it.",
         examples=[50],
+    )
+    confinement: Literal["required", "best"] = Field(
+        "required",
+        description="required: in production, the gateway does not start on a kernel that cannot confine "
+        "drivers. best: it starts, and reports that a driver which was taken over can read its keys.",
+        examples=["required"],
     )
 
 

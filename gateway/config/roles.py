@@ -138,6 +138,15 @@ class Roles(ConfigSection):
         {}, description="Keys of stations by id; written by `borderpost trust enrol`.", examples=[{}]
     )
 
+    @property
+    def commanding_stations(self) -> tuple[str, ...]:
+        """Names of the stations that may send a command somewhere."""
+        return tuple(
+            name
+            for name, station in self.station.items()
+            if station.roles and station.positions and station.authority in (None, self.authority)
+        )
+
     def grant(self, station: str, position: Position) -> Grant:
         """Return the rights of a station at a position."""
         named = self.station.get(station)

@@ -4,9 +4,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from drivers.driver import Family, Identity, StateCode
 from drivers.links.link import Action, Cause
-from drivers.observation import DataClass
+from drivers.observation import DataClass, OpenEnum
 from gateway.contract.commands import CommandDescription
 from gateway.contract.envelope import ClockStatus, Provenance
+
+CONNECTION_PROPERTY = "connection"
+"""User property of a gateway's birth and last will: random name of the connection that they belong to.
+
+Each connection has a client identifier of its own, so the will of a lost one may come after the next birth.
+"""
 
 
 class _Message(BaseModel):
@@ -127,6 +133,18 @@ class DestinationReport(_Message):
     )
 
 
+class Confinement(OpenEnum):
+    """Limits of driver workers, by the kernel of this machine."""
+
+    FULL = "full"
+    """A worker reaches its own device, and nothing else."""
+    PARTIAL = "partial"
+    """Files and other devices are closed to a worker; ports, signals or system calls are not."""
+    NONE = "none"
+    """Files, keys and other devices are open to a driver that was taken over."""
+    UNKNOWN = "unknown"
+
+
 class GatewayReport(_Message):
     """Report of a running gateway about itself."""
 
@@ -139,6 +157,9 @@ class GatewayReport(_Message):
     epoch: str = Field(description="Id of the outbox in use.", examples=["5f0c2a6e9b7d4c33"])
     since: AwareDatetime = Field(
         description="Start of this session, UTC.", examples=["2026-11-23T08:15:30.123456Z"]
+    )
+    confinement: Confinement = Field(
+        Confinement.NONE, description="Limits of driver workers by the kernel.", examples=["full"]
     )
     events_dropped: int = Field(
         0, ge=0, description="Events dropped because the outbox was full, since start.", examples=[0]

@@ -115,6 +115,10 @@ class SiteTopics:
         """Topic filter for every command to every device of the site."""
         return f"{self.root}/{self.site}/+/+/cmd/+/+"
 
+    def commands_of(self, station: str) -> str:
+        """Return the topic filter for every command of one station."""
+        return f"{self.root}/{self.site}/+/+/cmd/+/{station}"
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceTopic:

@@ -7,7 +7,7 @@ of the disk and of brokers appear in `problems`; events that were lost because o
 import asyncio
 import contextlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import paho.mqtt.client as mqtt
@@ -22,12 +22,13 @@ from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.destination.destination import Destination
 from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.events import LostEvent, PendingEvent, StoredEvent, Stream
-from gateway.delivery.mqtt.connection import Will
+from gateway.delivery.mqtt.connect import Will
 from gateway.delivery.mqtt.properties import pack_properties
 from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 from gateway.delivery.outbox.encryption import MasterKey, master_key
 from gateway.delivery.outbox.problems import OutboxProblems
 from gateway.delivery.settings import DeliverySettings
+from gateway.delivery.stations.connections import StationConnections
 from gateway.delivery.writer.messages import OutboxListener, OutboxSnapshot
 from gateway.delivery.writer.writer import Writer
 
@@ -47,16 +48,18 @@ class Delivery(OutboxListener):
         *,
         time_source: TimeSource | None = None,
         on_change: Callable[[], None] | None = None,
-        subscriptions: tuple[str, ...] = (),
+        stations: Iterable[str] = (),
         on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
+        on_flood: Callable[[str], None] | None = None,
         on_no_subscriber: Callable[[str], None] | None = None,
         sign: Sign | None = None,
         sign_retained: SignRetained | None = None,
     ) -> None:
         """Prepare delivery; nothing is opened before `start`.
 
-        `subscriptions` and `on_message` serve commands and apply to the first destination only. `on_message`
-        gets a message and a time of CLOCK_BOOTTIME, in nanoseconds; the message was sent after that time.
+        Commands are received from the first destination if there is an `on_message`. It gets a message and a
+        time of CLOCK_BOOTTIME, in nanoseconds; the message was sent after that time. `stations`: names of the
+        stations that may send commands. `on_flood` gets the name of one that sends too many.
         `on_no_subscriber` gets the topic of a preview that reached no subscriber. `sign` signs each event
         once. `sign_retained` returns the user properties of a retained message from its topic and body.
         """
@@ -77,8 +80,10 @@ class Delivery(OutboxListener):
         self._will_payload = (
             GatewayState(online=False, session=session, report=None).model_dump_json().encode()
         )
-        self._subscriptions = subscriptions
+        self._station_names = tuple(stations)
+        self._stations: StationConnections | None = None
         self._on_message = on_message
+        self._on_flood = on_flood
         self._on_no_subscriber = on_no_subscriber
         self._destinations_by_class = {
             data_class: tuple(d.name for d in settings.destinations if data_class in d.classes)
@@ -112,6 +117,15 @@ class Delivery(OutboxListener):
         keys = self._master_keys()
         writer = Writer(outbox, self._topics, self._destinations_by_class, keys, self._time, self, self._sign)
         will = Will(self._topics.gateway_state, self._will_payload, self._settings.will_delay_s)
+        if self._on_message is not None and self._settings.destinations:
+            self._stations = StationConnections(
+                self._settings.destinations[0],
+                self._topics,
+                self._problems,
+                self._time.boot_ns,
+                self._on_message,
+                self._on_flood or (lambda _: None),
+            )
         self._destinations = [
             Destination(
                 destination,
@@ -122,8 +136,7 @@ class Delivery(OutboxListener):
                 self._problems,
                 self._time,
                 self._schedule_change,
-                subscriptions=self._subscriptions if first else (),
-                on_message=self._on_message if first else None,
+                stations=self._stations if first else None,
                 on_no_subscriber=self._on_no_subscriber if first else None,
             )
             for first, destination in ((not i, d) for i, d in enumerate(self._settings.destinations))
@@ -141,6 +154,13 @@ class Delivery(OutboxListener):
         self._is_accepting = True
         for destination in self._destinations:
             destination.connection.start()
+        self.set_stations(self._station_names)
+
+    def set_stations(self, stations: Iterable[str]) -> None:
+        """Receive commands of these stations, each over a connection of its own."""
+        self._station_names = tuple(stations)
+        if self._stations is not None:
+            self._stations.configure(self._station_names)
 
     def _master_keys(self) -> tuple[MasterKey, MasterKey | None]:
         settings = self._settings.outbox
@@ -156,6 +176,9 @@ class Delivery(OutboxListener):
         writer = self._writer
         if writer is None:
             return
+        if self._stations is not None:
+            stations, self._stations = self._stations, None
+            await stations.stop()
         try:
             async with asyncio.timeout(timeout_s):
                 with contextlib.suppress(OSError):  # No outbox is open, so nothing is being committed.
@@ -291,6 +314,8 @@ class Delivery(OutboxListener):
             return None
         if self.writer_silence_s > patience_s:
             return "outbox writer"
+        if self._stations is not None and not self._stations.is_alive(patience_s):
+            return "connections of stations"
         return next(
             (f"client of {d.name}" for d in self._destinations if not d.connection.is_alive(patience_s)), None
         )

@@ -37,7 +37,6 @@ class BrokerSettings(_Settings):
     connect_timeout_s: float = Field(
         4.0, gt=0, le=60, description="Time limit of TCP and TLS, and again of CONNACK, in seconds."
     )
-    client_id: str | None = Field(None, description="MQTT client identifier; none: made of site and gateway.")
 
 
 class DestinationSettings(_Settings):

@@ -21,6 +21,7 @@ from gateway.diagnostics.checks.files import check_files
 from gateway.diagnostics.checks.memory_and_heat import check_memory, check_temperature
 from gateway.diagnostics.checks.outbox import check_outbox
 from gateway.diagnostics.checks.smart import check_smart
+from gateway.diagnostics.checks.station_keys import check_station_keys
 from gateway.diagnostics.checks.storage import check_storage
 from gateway.diagnostics.checks.ups import check_ups
 from gateway.diagnostics.checks.usb import check_usb
@@ -39,6 +40,7 @@ SEVERITY_OF_ACTION: dict[str, Severity] = {
     "publish_not_authorised": "error",
     "outbox_corrupt": "error",
     "outbox_full": "error",
+    "workers_not_confined": "error",
 }
 """Severity of problems that the gateway reports of itself; all others are warnings."""
 Check = Callable[[], Iterable[Finding]]
@@ -88,6 +90,7 @@ def check_general(post: Post, view: PostView | None, host: HostView) -> list[Che
         lambda: check_storage(post, account, host),
         lambda: check_files(post, account),
         lambda: check_certificates(post, host.now()),
+        lambda: check_station_keys(post),
     ]
 
 

@@ -63,6 +63,8 @@ class FrameType(IntEnum):
     """Specification of the worker, its first frame; head: the fields of WorkerSpec."""
     REPLACE = 16
     """The worker ends, to be replaced: a node of its device is new, and out of its reach."""
+    RECORD = 17
+    """Record of the position from now on, kept over restarts; body: text. See `drivers.record`."""
 
 
 def encode_frame(frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:

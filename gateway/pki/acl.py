@@ -21,7 +21,7 @@ Verb = Literal["read", "write", "readwrite"]
 
 @dataclass(frozen=True, slots=True)
 class AclRule:
-    """Right of a kind of principal; its own names are in braces: {lane}, {me}, {gateway}."""
+    """Right of a kind of principal; its own names are in braces: {lane}, {me}, {gateway}, {position}."""
 
     kind: PrincipalKind
     verb: Verb
@@ -50,15 +50,15 @@ ACL_RULES: tuple[AclRule, ...] = (
     AclRule("gateway", "readwrite", "_gw/{gateway}/state", "its birth and death"),
     AclRule("gateway", "write", "_gw/{gateway}/fresh", "its tokens, which signed commands name"),
     AclRule("gateway", "write", "_gw/{gateway}/evt/+", "its own events, such as steps of its clock"),
-    AclRule("gateway", "readwrite", "+/+/desc", "descriptions of its devices"),
-    AclRule("gateway", "readwrite", "+/+/state", "their states"),
-    AclRule("gateway", "readwrite", "+/+/claim", "their claims"),
-    AclRule("gateway", "readwrite", "+/+/now/+", "their last values"),
-    AclRule("gateway", "readwrite", "+/+/evt/+", "their events"),
-    AclRule("gateway", "readwrite", "+/+/blob/+/+", "their images"),
-    AclRule("gateway", "write", "+/+/rsp/+", "answers to all stations"),
-    AclRule("gateway", "write", "+/+/preview/+", "previews to all stations"),
-    AclRule("gateway", "read", "+/+/cmd/+/+", "commands; it sends none"),
+    AclRule("gateway", "readwrite", "{position}/desc", "descriptions of its devices"),
+    AclRule("gateway", "readwrite", "{position}/state", "their states"),
+    AclRule("gateway", "readwrite", "{position}/claim", "their claims"),
+    AclRule("gateway", "readwrite", "{position}/now/+", "their last values"),
+    AclRule("gateway", "readwrite", "{position}/evt/+", "their events"),
+    AclRule("gateway", "readwrite", "{position}/blob/+/+", "their images"),
+    AclRule("gateway", "write", "{position}/rsp/+", "answers to all stations"),
+    AclRule("gateway", "write", "{position}/preview/+", "previews to all stations"),
+    AclRule("gateway", "read", "{position}/cmd/+/+", "commands; it sends none"),
     AclRule("station", "read", "_gw/+/state", "birth and death of the gateway"),
     AclRule("station", "read", "_gw/+/fresh", "tokens that signed commands name"),
     AclRule("station", "read", "{lane}/+/desc", "descriptions of the devices in its lane"),
@@ -119,10 +119,12 @@ def acl_entries(deployment: Deployment, revoked: Iterable[str] = ()) -> Iterator
             continue
         own = {"lane": principal.lane, "me": principal.name, "gateway": principal.gateway}
         for rule in ACL_RULES:
-            if rule.kind == principal.kind:
-                yield AclEntry(
-                    principal.name, rule.verb, f"{root}/{principal.site}/{rule.topic.format(**own)}"
-                )
+            if rule.kind != principal.kind:
+                continue
+            places = principal.positions if "{position}" in rule.topic else ("",)
+            for place in places:
+                topic = rule.topic.format(**own, position=place)
+                yield AclEntry(principal.name, rule.verb, f"{root}/{principal.site}/{topic}")
         yield from _shared(deployment, principal, root)
 
 

@@ -102,6 +102,8 @@ class Principal:
     """Lane of a station."""
     gateway: str | None = None
     """Name of a gateway in its topics."""
+    positions: tuple[str, ...] = ()
+    """Positions that a gateway serves."""
 
 
 @dataclass(slots=True)
@@ -150,6 +152,8 @@ class _Reading:
         self._sites: dict[str, Site] = {}
         self._principals: dict[str, Principal] = {}
         self._profiles: set[bool] = set()
+        self._gateways: dict[tuple[str, str], str] = {}
+        """Gateway of each position, by site and position."""
 
     def deployment(self) -> Deployment | None:
         table = self._filled.table
@@ -209,8 +213,18 @@ class _Reading:
                 )
         self._add(
             (*key, "file"),
-            Principal(f"{post.name_prefix}{named.name}", "gateway", named.site, None, named.name),
+            Principal(
+                f"{post.name_prefix}{named.name}", "gateway", named.site, None, named.name, tuple(places)
+            ),
         )
+        for place in places:
+            other = self._gateways.setdefault((named.site, place), named.name)
+            if other != named.name:
+                self._fault(
+                    (*key, "file"),
+                    f"{place} of {named.site} belongs to {other} as well: both would publish there",
+                    f"remove the device from {post.file}, or give it another position",
+                )
         site.gateways.append(named.name)
         site.lanes += sorted({place.partition("/")[0] for place in places} - set(site.lanes))
         site.movable_positions += post.movable_positions

@@ -32,6 +32,10 @@ tls_version tlsv1.3
 max_packet_size 9437184
 # Above this, Mosquitto silently drops messages that it has acknowledged.
 max_queued_messages 10000
+# Identifiers of clients are not bound to names (use_username_as_clientid): that allows one connection for a
+# name, and the gateway has one for each station. Its identifiers are random, and new for each connection.
+# Bytes that wait for one client, at most: the images of some travellers, for a workstation that restarts.
+max_queued_bytes 67108864
 # Without this, a command and its answer wait up to 40 ms each in the broker, for an acknowledgement of TCP.
 set_tcp_nodelay true
 """

@@ -28,6 +28,8 @@ from gateway.worker import worker
 
 REQUEST_BYTES = 256 * 1024
 PR_SET_NAME = 15  # prctl(2)
+PROCESS_NAME = "forkserver"
+"""Name of the server's process; the console finds workers by it."""
 INTERNED_STRINGS = 22_000
 """Two thirds of 32,768: a table with more entries than that is moved. The move takes 8 ms."""
 GRACE_S = 2.0
@@ -52,7 +54,6 @@ def fork_server(close_in_child: Iterable[socket.socket] = ()) -> tuple[int, sock
             for one in (ours, *close_in_child):
                 one.close()
             _detach_stdin()
-            ctypes.CDLL(None).prctl(PR_SET_NAME, b"forkserver", 0, 0, 0)
             main(theirs)
             code = 0
         except BaseException as error:  # noqa: BLE001 - nothing may return into the daemon's start
@@ -92,6 +93,7 @@ def main(channel: socket.socket) -> None:
     The first message is `setup_message`. Each later one is a request, with the worker's socket: the worker
     reads its specification there itself, so that no password ever is in this process.
     """
+    ctypes.CDLL(None).prctl(PR_SET_NAME, PROCESS_NAME.encode(), 0, 0, 0)
     forbid_dumps()
     scrub_environment()
     setup = _receive(channel)[0]

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
@@ -30,10 +30,12 @@ from gateway.contract.reason_codes import CommandReason
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
 from gateway.supervision.description import describe_device
+from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
 from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
 from gateway.supervision.listener import DeviceListener, Suppression
 from gateway.supervision.provenance import observed_provenance, worse_provenance
+from gateway.supervision.silence import WorkerSilence
 from gateway.supervision.worker_output import (
     MAX_FRAME_BYTES,
     WorkerOutput,
@@ -46,12 +48,16 @@ from gateway.worker.worker import WorkerSpec
 
 log = structlog.get_logger()
 
+MIN_REPLACEMENT_INTERVAL_S = 0.1
+"""Shortest time between two replacements that a worker asks for, in seconds."""
 STABLE_AFTER_S = 60.0
 """A worker that ran this long is stable: its next start does not wait."""
 
 
 WORKER_ENDED_TEXTS = {
     Cause.WORKER_CRASHED: "The worker process of the device ended and is being restarted.",
+    Cause.FORBIDDEN_CALL: "The worker process of the device tried an operation that no driver needs, and was "
+    "ended. The driver is faulty, or was taken over by what the device sent.",
     Cause.HEARTBEAT_LOST: "The worker process of the device stopped responding and is being replaced.",
 }
 VIOLATION_TEXT = "The worker process of the device was ended, because it sent {what}."
@@ -79,12 +85,14 @@ class DeviceSupervisor:
         forkserver: ForkServerClient,
         listener: DeviceListener,
         session: str,
+        records: DeviceRecords | None = None,
     ) -> None:
         self.spec = spec
         self._limits = limits
         self._forkserver = forkserver
         self._listener = listener
         self._session = session
+        self._records = records if records is not None else DeviceRecords(None)
         self.driver: type[Driver[Settings]] = load_driver(spec.driver)
         self.commands: Mapping[str, CommandSpec] = self.driver.commands
         self.identity: Identity | None = None
@@ -104,7 +112,7 @@ class DeviceSupervisor:
         self._connection: FrameConnection | None = None
         self._pid = 0
         self._pidfd = -1
-        self._last_heartbeat = 0.0
+        self._silence = WorkerSilence(limits.heartbeat_timeout_s)
         self._next_action_at = 0.0
         """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
@@ -115,6 +123,9 @@ class DeviceSupervisor:
         self._ready = asyncio.Event()
         """Set while there is a worker process to send requests to."""
         self._restart_requested = False
+        self._replacement_requested = False
+        self._replacements = 0
+        """Number of workers that were replaced because their device was replugged."""
         self._retry_now = asyncio.Event()
         self.counters: dict[str, Any] = {}
         self.last_good_read_ns = 0
@@ -215,7 +226,24 @@ class DeviceSupervisor:
         """
         if self._connection is None:
             raise RpcError("unavailable", "The worker process of the device is being replaced.", "Try again.")
-        return self._rpc.stream(method, **head)
+        return self._trace(**head) if method == "trace" else self._rpc.stream(method, **head)
+
+    async def _trace(self, **head: Any) -> AsyncGenerator[ResponseChunk]:
+        """Stream a trace, also of the worker that replaces this one because the device was replugged."""
+        is_first = True
+        while True:
+            replacements = self._replacements
+            try:
+                async with contextlib.aclosing(self._rpc.stream("trace", **head)) as pieces:
+                    async for piece in pieces:
+                        if piece.body or is_first:  # an empty one is the start of the trace
+                            yield piece
+                        is_first = False
+                return
+            except RpcError:
+                if self._replacements == replacements:
+                    raise
+            await self._ready.wait()
 
     async def restart(self) -> None:
         """Replace the worker process; return when the new one runs. Other devices are not affected."""
@@ -259,7 +287,17 @@ class DeviceSupervisor:
             # only.
             self._next_action_at = math.inf
             await self._clean_up()
+            if self._replacement_requested:
+                self._replacement_requested = False
+                # A worker asks at once where the device is new, and at most ten times a second.
+                await asyncio.sleep(max(0.0, born + MIN_REPLACEMENT_INTERVAL_S - loop.time()))
+                continue
             self.restarts += 1
+            if (
+                cause is Cause.WORKER_CRASHED
+                and await self._forkserver.exit_status(self._pid) == -signal.SIGSYS
+            ):
+                cause = Cause.FORBIDDEN_CALL
             if self._restart_requested:
                 self._restart_requested = False
                 self._set_state(StateCode.STARTING)
@@ -268,6 +306,8 @@ class DeviceSupervisor:
             stable = loop.time() - born >= STABLE_AFTER_S
             if stable:
                 backoff.reset()
+                if cause is not Cause.HEARTBEAT_LOST:
+                    self._silence.on_stable()
             # The first failure after a stable run is restarted at once, because travellers wait. A series is
             # not.
             at_once = (stable or first) and cause is not Cause.WORKER_VIOLATION
@@ -318,13 +358,14 @@ class DeviceSupervisor:
         self._connection_lost = asyncio.Event()
         self._output, self._violation = self._new_output(), None
         self.counters = {}
-        self._last_heartbeat = loop.time()
+        self._silence.watch(self._pid)
         connection = FrameConnection(
             self._on_frame, self._connection_lost.set, MAX_FRAME_BYTES, self._on_violation
         )
         self._connection = connection
         await loop.create_unix_connection(lambda: connection, sock=ours)
-        connection.send(FrameType.SPEC, self.spec.to_head())
+        spec = replace(self.spec, record=self._records.read(self.spec.position))
+        connection.send(FrameType.SPEC, spec.to_head())
         if self._paused:
             connection.pause()
         self._ready.set()
@@ -344,8 +385,9 @@ class DeviceSupervisor:
                 # The daemon's own loop may have been stopped (a suspended machine, a debugger): then a late
                 # heartbeat proves nothing. Nor does it while reading is paused.
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
-                    self._last_heartbeat = now
-                elif now - self._last_heartbeat > self._limits.heartbeat_timeout_s:
+                    self._silence.reset()
+                elif self._silence.add(now - before):
+                    self._silence.on_hung()
                     return Cause.HEARTBEAT_LOST
 
     async def _clean_up(self) -> None:
@@ -384,7 +426,7 @@ class DeviceSupervisor:
                 self._output.add_image(head, body)
             case FrameType.HEARTBEAT:
                 counters = read_counters(head)
-                self._last_heartbeat = asyncio.get_running_loop().time()
+                self._silence.reset()
                 self._on_counters(counters)
             case FrameType.IDENTITY:
                 self.identity = read_identity(head)
@@ -398,11 +440,16 @@ class DeviceSupervisor:
                 self._set_state(**fields)
             case FrameType.RESPONSE_CHUNK:
                 self._rpc.on_chunk(head, body)
+            case FrameType.REPLACE:
+                self._replacement_requested = True
+                self._replacements += 1
             case FrameType.PREVIEW:
                 if not body or self.state_filter.suppression is None:
                     self._listener.on_preview_frame(self.spec.position, head["station"], body)
             case FrameType.LAST_VALUE:
                 self._clear_last_values()
+            case FrameType.RECORD:
+                self._records.write(self.spec.position, body.decode())
             case FrameType.COMMAND_RESULT:
                 if (command_ref := head["command_ref"]) in self._pending_commands:
                     outcome = read_outcome(head, body, self.commands.get(self._pending_commands[command_ref]))

@@ -41,6 +41,8 @@ MAX_BODY_BYTES: Mapping[int, int] = {
     FrameType.COMMAND_RESULT: MAX_DATA_BYTES,
     FrameType.PREVIEW: 4 * MIB,
     FrameType.RESPONSE_CHUNK: 8 * MIB,
+    FrameType.REPLACE: 0,
+    FrameType.RECORD: 64 * 1024,
 }
 """Types of frame that a worker may send, and the largest body of each, in bytes."""
 MAX_FRAME_BYTES: Mapping[int, int] = {kind: body + MAX_HEAD_BYTES for kind, body in MAX_BODY_BYTES.items()}
@@ -54,6 +56,8 @@ RATES_PER_S: Mapping[FrameType, float] = {
     FrameType.COMMAND_RESULT: 100,
     FrameType.PREVIEW: 100,
     FrameType.RESPONSE_CHUNK: 5000,
+    FrameType.REPLACE: 10,
+    FrameType.RECORD: 20,
 }
 """Sustained frames per second by type; those of BURST_S may come at once. Events bound the images."""
 BYTES_PER_S, BYTES_BURST = 32 * MIB, 256 * MIB

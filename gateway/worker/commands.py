@@ -80,6 +80,9 @@ class CommandRunner:
             try:
                 request = command.arguments_type.model_validate_json(args, strict=True)
             except ValidationError as error:
+                if (without := _stop_without_arguments(command)) is not None:
+                    self._start(command_ref, driver, command, without, call)
+                    return
                 self._send_result(
                     command_ref,
                     CommandOutcome.refused(
@@ -87,12 +90,22 @@ class CommandRunner:
                     ),
                 )
                 return
-            if not command.is_urgent:
-                self._exclusive_command = command_ref
-            task = asyncio.create_task(
-                self._run(command_ref, driver, command, request, call), name=f"{self._position} {verb}"
-            )
-            self._running[command_ref] = task
+            self._start(command_ref, driver, command, request, call)
+
+    def _start(
+        self,
+        command_ref: int,
+        driver: Driver[Settings],
+        command: CommandSpec,
+        request: CommandArguments,
+        call: Invocation,
+    ) -> None:
+        if not command.is_urgent:
+            self._exclusive_command = command_ref
+        task = asyncio.create_task(
+            self._run(command_ref, driver, command, request, call), name=f"{self._position} {command.verb}"
+        )
+        self._running[command_ref] = task
 
     async def _run(
         self,
@@ -138,3 +151,13 @@ class CommandRunner:
         if self._exclusive_command == command_ref:
             self._exclusive_command = None
         self._send_result(command_ref, outcome)
+
+
+def _stop_without_arguments(command: CommandSpec) -> CommandArguments | None:
+    """Return the default arguments of a stop of a machine: it is executed whatever its arguments are."""
+    if not (command.is_urgent and command.is_movement):
+        return None
+    try:
+        return command.arguments_type()
+    except ValidationError:
+        return None

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ctypes
-import os
 import select
 import signal
 import socket
@@ -21,6 +20,7 @@ from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
+from drivers.record import DeviceRecord
 from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
@@ -32,6 +32,7 @@ from gateway.ipc.rpc import RpcServer
 from gateway.worker.commands import CommandRunner
 from gateway.worker.diagnostics import WorkerDiagnostics
 from gateway.worker.event_budget import EventBudget
+from gateway.worker.jail.jail import Jail, JailSettings, confine
 
 log = structlog.get_logger()
 
@@ -88,6 +89,14 @@ class WorkerSpec:
     events_per_s: float = 50
     """Sustained rate of events of the device."""
     expected_firmware: str | None = None
+    is_confined: bool = True
+    """False: without a jail, for development; ignored in production."""
+    private_paths: tuple[str, ...] = ()
+    """Files and folders that no worker may read."""
+    further_places: tuple[str, ...] = ()
+    """Files and folders that a test bed needs; ignored in production."""
+    record: str | None = None
+    """Record of the position at the start; see `drivers.record.DeviceRecord`."""
 
     def to_head(self) -> dict[str, Any]:
         """Return the fields as plain values."""
@@ -113,12 +122,13 @@ class WorkerCounters:
 class DeviceWorker:
     """One device: its driver, its links, and the frame connection to the daemon."""
 
-    def __init__(self, spec: WorkerSpec, connection: FrameConnection, clock: SystemTime) -> None:
+    def __init__(self, spec: WorkerSpec, settings: Settings, jail: Jail, connection: FrameConnection) -> None:
         self._spec = spec
+        self._settings = settings
+        self._jail = jail
         self._connection = connection
-        self._clock = clock
+        self._clock = SystemTime()
         self._driver_class = load_driver(spec.driver)
-        self._settings: Settings = self._driver_class.settings_model.model_validate(spec.settings)
         self._budget = EventBudget(spec.events_per_s, now_s := time.monotonic())
         self._turn_began_s = now_s
         self._device_state: tuple[StateCode, dict[str, Any]] | None = None
@@ -127,6 +137,9 @@ class DeviceWorker:
         self._last_report: dict[str, Any] | None = None
         self._has_last_values = False
         self._firmware_mismatch: dict[str, Any] | None = None
+        self._record = DeviceRecord(
+            spec.record, lambda text: connection.send(FrameType.RECORD, body=text.encode())
+        )
         self._commands = CommandRunner(self._driver_class.commands, spec.position, self._send_command_result)
         self.diagnostics = WorkerDiagnostics(
             spec.position, spec.expected_firmware, self._driver_class.describe_chunk
@@ -138,14 +151,21 @@ class DeviceWorker:
         self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=MAX_KEPT_BAD_FRAMES)
 
     async def run(self) -> None:
-        """Serve the device until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._heartbeat_loop())
-            tasks.create_task(self._reopen_loop())
+        """Serve the device until cancelled, or until this process has to be replaced."""
+        heartbeats = asyncio.create_task(self._heartbeat_loop())
+        try:
+            await self._reopen_loop()
+        except _JailOutdatedError:
+            self._connection.send(FrameType.REPLACE)
+        finally:
+            heartbeats.cancel()
+            await asyncio.gather(heartbeats, return_exceptions=True)
 
     def on_command(self, head: dict[str, Any], args: bytes) -> None:
         """Start a command of the daemon."""
-        call = Invocation(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
+        call = Invocation(
+            head["id"], head["issuer"], head["transaction"], head["deadline_ns"], head["is_supervisor"]
+        )
         self._commands.start_command(head["command_ref"], head["verb"], call, args)
 
     def on_claim(self, holder: str | None) -> None:
@@ -185,11 +205,14 @@ class DeviceWorker:
         unanswered = Backoff(self._spec.backoff_first_s, min(self._spec.backoff_max_s, NO_ANSWER_RETRY_MAX_S))
         absent = Backoff(MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S)
         while True:
+            self._check_jail()
             opened = self.counters.opens
             try:
                 await self._open_and_watch()
             except LinkError as error:
                 failure = error  # reported already
+            except _JailOutdatedError:
+                raise
             except Exception as error:
                 log.error("driver_error", device=self._spec.position, exc_info=error)
                 failure = LinkError(
@@ -219,6 +242,7 @@ class DeviceWorker:
         """Open the driver and watch it until it fails; always ends by raising."""
         links = LinkFactory(self.diagnostics.wire_tap.on_chunk, self.diagnostics.wire_tap.on_transfer)
         driver = self._driver_class(self._settings, links)
+        driver.record = self._record
         try:
             identity = await self._open(driver, links)
             self.send_heartbeat()  # counts until now belong to the device that was there before
@@ -260,6 +284,8 @@ class DeviceWorker:
                             await self._send_event(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver ended without an error.", Action.WAIT)
         except LinkError as failure:
+            if failure.cause is Cause.NO_PERMISSION:
+                self._check_jail()  # the node may have come while the driver opened
             self._report_failure(failure)  # reported now, because closing a failed link may take time
             raise
         finally:
@@ -293,6 +319,11 @@ class DeviceWorker:
             self._report_state()
         if self._budget.dropped % BABBLING_BATCH == 0:
             await asyncio.sleep(BABBLING_PAUSE_S)
+
+    def _check_jail(self) -> None:
+        """Raise _JailOutdatedError if the device has a node that this process may never open."""
+        if self._jail.is_outdated():
+            raise _JailOutdatedError
 
     async def _open(self, driver: Driver[Settings], links: LinkFactory) -> Identity:
         try:
@@ -399,6 +430,10 @@ class DeviceWorker:
         self._connection.send(FrameType.STATE, report)
 
 
+class _JailOutdatedError(Exception):
+    """A node of the device is new: only another process can open it."""
+
+
 async def _wait_before_retry(wait_s: float, failure: LinkError) -> None:
     """Wait for `wait_s`, or until the failure's own condition for a retry is met."""
     if failure.retry_when is None:
@@ -434,7 +469,7 @@ def _is_peer_closed(channel: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
+async def _serve(spec: WorkerSpec, settings: Settings, jail: Jail, channel: socket.socket) -> None:
     """Serve the device until the daemon sends STOP or ends."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -455,7 +490,7 @@ async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
                 answers.on_cancel(head)
 
     connection = FrameConnection(received, ended.set)
-    device = DeviceWorker(spec, connection, SystemTime())
+    device = DeviceWorker(spec, settings, jail, connection)
     answers = RpcServer(connection, device.diagnostics.serve_request)
     await loop.create_unix_connection(lambda: connection, sock=channel)
     running = asyncio.create_task(device.run())
@@ -476,5 +511,14 @@ def serve(spec: WorkerSpec, channel: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.environ.pop("NOTIFY_SOCKET", None)
-    asyncio.run(_serve(spec, channel))
+    settings = load_driver(spec.driver).settings_model.model_validate(spec.settings)
+    jail = confine(
+        settings,
+        JailSettings(
+            is_production=spec.is_production,
+            is_enabled=spec.is_confined or spec.is_production,
+            private_paths=spec.private_paths,
+            further_places=spec.further_places,
+        ),
+    )
+    asyncio.run(_serve(spec, settings, jail, channel))

@@ -40,7 +40,7 @@ def event_head(**changes: Any) -> dict[str, Any]:
     return head | {"transaction": "t-1", "provenance": "live"} | changes
 
 
-async def hostile(workers: WorkerFixture) -> SerialLine:
+async def forging(workers: WorkerFixture) -> SerialLine:
     wire = await workers.device(BARRIER, "forging", limits=PATIENT)
     await workers.notebook.state(StateCode.ONLINE, BARRIER)
     await wire.wait_for_host()
@@ -91,7 +91,7 @@ FORGERIES: dict[str, tuple[FrameType, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 async def test_forged_frame_ends_worker(worker_fixture: WorkerFixture, forgery: str) -> None:
-    wire = await hostile(worker_fixture)
+    wire = await forging(worker_fixture)
     kind, head, body = FORGERIES[forgery]
     await order(wire, kind, head=head, body=body)
     text = await refused(worker_fixture)
@@ -101,7 +101,7 @@ async def test_forged_frame_ends_worker(worker_fixture: WorkerFixture, forgery: 
 
 
 async def test_daemon_writes_envelope(worker_fixture: WorkerFixture) -> None:
-    wire = await hostile(worker_fixture)
+    wire = await forging(worker_fixture)
     head = event_head(source="/bgw/ke-busia/gw-9/lane-9/reader", **{"class": "traveller"})
     before = now_ns()
     await order(wire, FrameType.EVENT, head=head | {"boot_ns": before}, body='{ "number": 1 }')
@@ -145,7 +145,7 @@ FLOODS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_flood_ends_worker(worker_fixture: WorkerFixture, flood: str) -> None:
-    wire = await hostile(worker_fixture)
+    wire = await forging(worker_fixture)
     neighbour = await worker_fixture.device(NEIGHBOUR, limits=PATIENT)
     await worker_fixture.notebook.state(StateCode.ONLINE, NEIGHBOUR)
     await neighbour.wait_for_host()
@@ -163,7 +163,7 @@ async def test_flood_ends_worker(worker_fixture: WorkerFixture, flood: str) -> N
 
 async def test_ended_worker_waits_longer(worker_fixture: WorkerFixture) -> None:
     """A worker that does it again and again is started at growing intervals, and works in between."""
-    wire = await hostile(worker_fixture)
+    wire = await forging(worker_fixture)
     for _ in range(3):
         await order(wire, FrameType.STOP, head={})
         await refused(worker_fixture)

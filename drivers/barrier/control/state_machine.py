@@ -1,89 +1,73 @@
-"""State machine of a barrier: from inputs and commands to observations and at most one actuation.
+"""State machine of a barrier: from inputs and commands to observations and actuations.
 
 It does no I/O and has no clock: times are seconds of one monotonic clock, passed with every call. It requests
 movements and may refuse them; people are protected by the wiring of the machine's own controller. It acts
-without a command in one case only: it reverses a door that closes on an obstruction.
+without a command only to make the barrier safer: `due` has the stops, releases and reopenings that the board
+has not acknowledged yet. They are repeated until it has.
 """
 
-from dataclasses import dataclass
-from enum import Enum, auto
+from collections.abc import Sequence
+from dataclasses import replace
 
 from drivers.barrier.commands import AcknowledgeEmergency, CloseBarrier, OpenBarrier, SetMaintenance
-from drivers.barrier.control.movement import DoorTracker, Movement, MovementResult
-from drivers.barrier.control.obstruction import ObstructionReversal
-from drivers.barrier.control.passages import PassageTracker
-from drivers.barrier.control.rate_limit import ActuationLimiter, MotorContact
+from drivers.barrier.control import admission
+from drivers.barrier.control.actuation import Actuation, ActuationKind, Decision, Report
+from drivers.barrier.control.admission import Situation
+from drivers.barrier.control.doors.door_control import DoorControl
+from drivers.barrier.control.doors.movement import DoorTracker, Movement, MovementResult
+from drivers.barrier.control.latches import Latches, Lease
+from drivers.barrier.control.rate_limit import ActuationLimiter
+from drivers.barrier.control.relays import RelayFault
+from drivers.barrier.control.safe_writes import SafeWrites
+from drivers.barrier.control.sensing_pace import SensingPace
 from drivers.barrier.control.state_reporter import StateReporter, most_severe
 from drivers.barrier.observations import (
+    CONDITIONS_BY_GRAVITY,
     AlarmKind,
     BarrierAlarm,
-    BarrierPassage,
     BarrierState,
     MovementState,
     StateReason,
 )
-from drivers.barrier.wiring import BarrierInputs, BarrierSettings
-from drivers.command import CommandArguments, CommandRefusal, RefusalReason
+from drivers.barrier.wiring import BarrierInputs, BarrierSettings, DoorInputs
+from drivers.command import CommandArguments, CommandRefusal, Invocation, RefusalReason
 
-INPUT_AGE_LIMIT_S = 0.5
-"""Age after which input values are too old for a decision, in seconds."""
 LOCAL_OPENING_S = 2.0
 """Time after a press of the local button within which an opening is explained by it, in seconds."""
 
 
-class ActuationKind(Enum):
-    """Kind of actuation at the board."""
-
-    OPEN = auto()
-    CLOSE = auto()
-    RELEASE = auto()
-    """Every relay is opened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Actuation:
-    """One actuation, to be executed now; none is queued for later."""
-
-    kind: ActuationKind
-    door: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Result of one input of the state machine: observations and at most one actuation."""
-
-    observations: tuple[BarrierState | BarrierPassage | BarrierAlarm, ...] = ()
-    actuation: Actuation | None = None
-    movement: Movement | None = None
-    """The commanded movement; its `result` is set when it ends."""
-
-
-class _DoorControl:
-    """A door with its permits and its obstruction handling."""
-
-    def __init__(self, name: str, settings: BarrierSettings) -> None:
-        self.door = DoorTracker(name, settings)
-        self.passages = PassageTracker(name)
-        self.obstruction = ObstructionReversal(self.door)
-
-
 class BarrierStateMachine:
-    """State machine of one barrier with one or two doors."""
+    """State machine of one barrier with one or two doors.
 
-    def __init__(self, settings: BarrierSettings, now_s: float) -> None:
+    `release_timeout_s`: time after the end of a pulse until its relay is certainly open, in seconds.
+    """
+
+    def __init__(
+        self,
+        settings: BarrierSettings,
+        now_s: float,
+        latches: Latches = Latches(),  # noqa: B008 - immutable
+        release_timeout_s: float = 0.0,
+    ) -> None:
         self.settings = settings
-        self.is_relay_stuck = False
-        """True if the board reports a closed relay that should be open."""
-        self._door_controls = [_DoorControl(door.name, settings) for door in settings.doors]
-        self._limiter = ActuationLimiter(settings, now_s)
-        self._sensed: BarrierInputs | None = None
-        self._sensed_s = now_s
-        self._emergency = False
+        self.latches = latches
+        """Conditions that only a person clears; to be recorded whenever they change."""
         self.emergency_count = 0
         """Number of emergencies since the start."""
-        self._lease_until_s: float | None = None
+        self._door_controls = [DoorControl(door, settings) for door in settings.doors]
+        self._limiter = ActuationLimiter(settings, now_s)
+        self._writes = SafeWrites(settings, self._door_controls, release_timeout_s)
+        self._pace = SensingPace()
+        self._sensed: BarrierInputs | None = None
+        self.sensed_s = now_s
+        """Time at which the last inputs were asked for."""
+        self._started_s = now_s
+        self._emergency_s: float | None = None
+        """Time since when the emergency input is active; None: it is at rest."""
+        self._is_shut_in_emergency = False
         self._local_s: float | None = None
         self._found_open = False
+        self._is_record_alarmed = False
         self._reporter = StateReporter()
 
     @property
@@ -92,137 +76,222 @@ class BarrierStateMachine:
         return tuple(one.door for one in self._door_controls)
 
     @property
-    def is_new(self) -> bool:
-        """True if no movement was requested yet."""
-        return self._limiter.is_new
+    def is_relay_stuck(self) -> bool:
+        """True if the board reports a closed relay that should be open."""
+        return bool(self._writes.relay_faults)
+
+    @property
+    def is_stop_pending(self) -> bool:
+        """True until the board has acknowledged the stop of every door."""
+        return any(one.door.stop.is_pending for one in self._door_controls)
 
     # Inputs.
 
-    def on_inputs(self, sensed: BarrierInputs, now_s: float) -> Decision:
-        """Process the input values of that time."""
+    def on_inputs(self, sensed: BarrierInputs, asked_s: float, now_s: float | None = None) -> Decision:
+        """Process the inputs that were asked for at `asked_s`; `now_s`: time of the answer, if measured."""
         first = self._sensed is None
-        says: list[BarrierState | BarrierPassage | BarrierAlarm] = []
-        self._sensed, self._sensed_s = sensed, now_s
+        says: list[Report] = []
+        self._sensed, self.sensed_s = sensed, asked_s
+        self.latches = self.latches.without_expired_lease(asked_s)
+        if now_s is not None:
+            says += self._check_pace(asked_s, now_s)
         if sensed.local_button:
-            self._local_s = now_s
-        if sensed.emergency and not self._emergency:
-            self._emergency = True
-            self.emergency_count += 1
-            self._cancel_movements(MovementResult.EMERGENCY, now_s)
-            says.append(BarrierAlarm(kind=AlarmKind.EMERGENCY, text="The emergency input is active."))
-        for one, seen in zip(self._door_controls, sensed.doors, strict=True):
-            free = self._emergency or self._maintenance_reason(now_s) is not None
-            local = self._local_s is not None and now_s - self._local_s <= LOCAL_OPENING_S
-            movement = one.door.movement
-            says += one.door.on_inputs(seen, now_s, excused=free or local)
-            if movement is not None and movement.result in (
-                MovementResult.NOT_STARTED,
-                MovementResult.NOT_ARRIVED,
-            ):
-                one.passages.revoke()
-            if one.door.fault is not StateReason.CHATTER:
-                says += one.passages.on_inputs(
-                    seen,
-                    now_s,
-                    is_open=one.door.state is MovementState.OPEN,
-                    is_closed=one.door.state is MovementState.CLOSED,
-                    free=free,
+            self._local_s = asked_s
+        says += self._check_emergency(asked_s)
+        for index, seen in enumerate(sensed.doors):
+            says += self._door_inputs(index, asked_s, seen)
+        if any(isinstance(one, BarrierAlarm) and one.kind is AlarmKind.FORCED_OPEN for one in says):
+            self.latches = replace(self.latches, forced_open=True)
+        says += self._check_open_in_emergency(asked_s)
+        if self.latches.record_lost and not self._is_record_alarmed:
+            self._is_record_alarmed = True
+            says.append(
+                BarrierAlarm(
+                    kind=AlarmKind.RECORD_LOST,
+                    text="The record of earlier emergencies and maintenance is unreadable.",
                 )
-            says += one.obstruction.on_inputs(now_s)
+            )
         open_ = any(one.door.state is not MovementState.CLOSED for one in self._door_controls)
         self._found_open = open_ and (first or self._found_open)
-        return Decision((*says, *self._state_changes(now_s)), self._due_actuation(now_s))
+        return Decision((*says, *self._state_changes(asked_s)))
+
+    def _check_pace(self, asked_s: float, now_s: float) -> tuple[BarrierAlarm, ...]:
+        was_slow = self._pace.is_slow
+        self._pace.on_reading(asked_s, now_s)
+        if was_slow or not self._pace.is_slow:
+            return ()
+        return (
+            BarrierAlarm(
+                kind=AlarmKind.SENSING_SLOW,
+                text="The board answers too slowly: the barrier is not moved by command.",
+            ),
+        )
+
+    def _check_emergency(self, now_s: float) -> tuple[BarrierAlarm, ...]:
+        active = self._sensed is not None and self._sensed.emergency
+        if not active:
+            self._emergency_s = None
+            return ()
+        if self._emergency_s is None:
+            self._emergency_s = now_s
+        if self.latches.emergency:
+            return ()
+        self.latches = replace(self.latches, emergency=True)
+        self.emergency_count += 1
+        for one in self._door_controls:
+            one.door.end_movement(MovementResult.EMERGENCY, now_s)
+            one.passages.revoke()
+        return (BarrierAlarm(kind=AlarmKind.EMERGENCY, text="The emergency input is active."),)
+
+    def _check_open_in_emergency(self, now_s: float) -> tuple[BarrierAlarm, ...]:
+        late = self._emergency_s is not None and now_s - self._emergency_s > self.settings.open_timeout_s
+        was_shut = self._is_shut_in_emergency
+        self._is_shut_in_emergency = late and any(
+            one.door.state is not MovementState.OPEN for one in self._door_controls
+        )
+        if was_shut or not self._is_shut_in_emergency:
+            return ()
+        return (
+            BarrierAlarm(
+                kind=AlarmKind.NOT_OPEN_IN_EMERGENCY,
+                text="The barrier is not open, although the emergency input is active: open it by hand.",
+            ),
+        )
+
+    def _door_inputs(self, index: int, now_s: float, seen: DoorInputs) -> list[Report]:
+        one = self._door_controls[index]
+        free = self.latches.emergency or self._maintenance_reason(now_s) is not None
+        local = self._local_s is not None and now_s - self._local_s <= LOCAL_OPENING_S
+        movement = one.door.movement
+        says: list[Report] = []
+        says += one.door.on_inputs(
+            seen, now_s, excused=free or local, reopens=one.obstruction.was_noticed or bool(seen.presence)
+        )
+        if movement is not None and movement.result in (
+            MovementResult.NOT_STARTED,
+            MovementResult.NOT_ARRIVED,
+        ):
+            one.passages.revoke()
+        if one.door.fault is not StateReason.CHATTER:
+            says += one.passages.on_inputs(
+                seen,
+                now_s,
+                is_open=one.door.state is MovementState.OPEN,
+                is_closed=one.door.state is MovementState.CLOSED,
+                free=free,
+            )
+        says += one.obstruction.on_inputs(now_s)
+        self._writes.hold_obstructed(index, self.situation(now_s), now_s, was_ours=movement is not None)
+        return says
 
     def on_link_lost(self) -> Decision:
         """Mark the last state as stale: the link has failed."""
         return Decision(self._reporter.mark_stale())
 
-    def on_relays(self, *, closed: bool, now_s: float) -> Decision:
-        """Process the board's report of its relays at a time when all of them should be open."""
-        news = closed and not self.is_relay_stuck
-        self.is_relay_stuck = closed
+    def on_relays(self, closed: Sequence[bool], asked_s: float, now_s: float) -> Decision:
+        """Process a reading of all relays that was asked for at `asked_s` and has come by now."""
+        was_stuck = self._writes.has(RelayFault.STUCK)
+        self._writes.on_relays(closed, asked_s, now_s)
+        says = []
+        if self._writes.has(RelayFault.STUCK) and not was_stuck:
+            says.append(
+                BarrierAlarm(
+                    kind=AlarmKind.RELAY_STUCK,
+                    text="A relay of the board is closed that should be open.",
+                )
+            )
+        if self._writes.has(RelayFault.FOREIGN) and not self.latches.other_master:
+            self.latches = replace(self.latches, other_master=True)
+            says.append(
+                BarrierAlarm(
+                    kind=AlarmKind.OTHER_MASTER,
+                    text="A relay of the board was closed, and not by this gateway.",
+                )
+            )
+        return Decision((*says, *self._state_changes(now_s)))
+
+    def on_relays_at_start(self, closed: Sequence[bool], now_s: float) -> Decision:
+        """Process the reading at the start: a closed relay may be of an earlier run, and is released."""
+        found = self._writes.on_relays_at_start(closed, now_s)
         alarm = BarrierAlarm(
-            kind=AlarmKind.RELAY_STUCK, text="A relay of the board is closed that should be open."
+            kind=AlarmKind.RELAY_STUCK, text="A relay of the board was closed at the start; it is released."
         )
-        return Decision(((alarm,) if news else ()) + self._state_changes(now_s))
+        return Decision((alarm,) if found else ())
+
+    # Writes. See `SafeWrites`.
+
+    def due(self, now_s: float) -> tuple[Actuation, ...]:
+        """Return the stops, releases and reopenings to be written now."""
+        return self._writes.due(self.situation(now_s), now_s)
+
+    def next_due_s(self) -> float | None:
+        """Return the time at which a reopening becomes due; None: none waits."""
+        return self._writes.next_due_s()
+
+    def on_writing(self, actuation: Actuation, now_s: float) -> None:
+        """Note that an actuation is about to be written."""
+        self._writes.on_writing(actuation, now_s)
+        if actuation.kind is ActuationKind.REOPEN:
+            self._limiter.on_movement(now_s)
+
+    def on_acknowledged(self, actuation: Actuation, now_s: float) -> Decision:
+        """Note that the board has acknowledged an actuation by now."""
+        self._writes.on_acknowledged(actuation, now_s)
+        return Decision(self._state_changes(now_s))
+
+    def on_unanswered(self, actuation: Actuation, now_s: float) -> None:
+        """Note that the board may or may not have executed an actuation."""
+        self._writes.on_unanswered(actuation, now_s)
+
+    def on_refused(self, actuation: Actuation, now_s: float, *, sent: bool = True) -> None:
+        """Note that the board refused, or that nothing was sent: nothing has moved."""
+        self._writes.on_refused(actuation, now_s, sent=sent)
+        one = self._door_controls[actuation.door]
+        if actuation.kind in (ActuationKind.OPEN, ActuationKind.CLOSE):
+            one.door.on_rejected()
+        if actuation.kind is ActuationKind.OPEN:
+            one.passages.revoke()
 
     # Commands. Each raises CommandRefusal, and then nothing has changed.
 
-    def on_command(self, request: CommandArguments, transaction: str, now_s: float) -> Decision:
+    def on_command(self, request: CommandArguments, call: Invocation, now_s: float) -> Decision:
         """Decide on a command, at the moment of its execution."""
         match request:
             case OpenBarrier(door=name, permit_s=permit_s):
-                return self._open(self._index(name), permit_s, transaction, now_s)
+                return self._open(self._index(name), permit_s, call.transaction, now_s)
             case CloseBarrier(door=name):
-                return self._close(self._index(name), transaction, now_s)
+                return self._close(self._index(name), call.transaction, now_s)
             case AcknowledgeEmergency():
                 return self._acknowledge(now_s)
             case SetMaintenance(duration_s=for_s):
-                self._lease_until_s = now_s + for_s if for_s else None
+                lease = self.latches.without_expired_lease(now_s).lease
+                admission.check_lease(lease, call.issuer, is_supervisor=call.is_supervisor)
+                lease = Lease(call.issuer, now_s + for_s) if for_s else None
+                self.latches = replace(self.latches, lease=lease)
                 return Decision(self._state_changes(now_s))
         raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "A barrier does not support this command.")
 
     def on_stop(self, now_s: float) -> Decision:
-        """Stop; never refused. Every commanded movement ends."""
-        self._cancel_movements(MovementResult.STOPPED, now_s)
+        """Stop; never refused. Commanded movements end as sensed from now on."""
         for one in self._door_controls:
+            one.passages.revoke()
+            one.obstruction.cancel()
             one.door.on_stop(now_s)
+        self._writes.on_stop()
         return Decision(self._state_changes(now_s))
 
-    def on_sent(self, actuation: Actuation, now_s: float) -> None:
-        """Note that the actuation was written, and that the board has, or may have, accepted it."""
-        if actuation.kind is ActuationKind.RELEASE:
-            self._limiter.on_released(now_s)
-        else:
-            self._limiter.on_accepted(actuation.door, now_s)
-
-    def on_refused(self, actuation: Actuation, now_s: float) -> None:
-        """Note that the board refused: nothing has moved."""
-        one = self._door_controls[actuation.door]
-        if actuation.kind is not ActuationKind.RELEASE:
-            one.door.on_rejected()
-            self._limiter.on_rejected(actuation.door, now_s)
-        if actuation.kind is ActuationKind.OPEN:
-            one.passages.revoke()
-
-    # State.
-
-    def state(self, now_s: float) -> tuple[MovementState, StateReason]:
-        """Return the state of the whole barrier, and its cause."""
-        if self._emergency:
-            active = self._sensed is not None and self._sensed.emergency
-            return (
-                MovementState.EMERGENCY_OPEN,
-                StateReason.EMERGENCY if active else StateReason.EMERGENCY_UNACKNOWLEDGED,
-            )
-        if (why := self._maintenance_reason(now_s)) is not None:
-            return MovementState.MAINTENANCE, why
-        if (why := self._fault_reason()) is not None:
-            return MovementState.FAULT, why
-        return most_severe(self.doors), StateReason.LIMIT_SWITCHES
-
-    def _maintenance_reason(self, now_s: float) -> StateReason | None:
-        """Return the reason why remote movements are refused, or None."""
-        if self._sensed is not None and self._sensed.key_switch:
-            return StateReason.KEY_SWITCH
-        leased = self._lease_until_s is not None and now_s < self._lease_until_s
-        return StateReason.MAINTENANCE_LEASE if leased else None
-
-    def _fault_reason(self) -> StateReason | None:
-        if self.is_relay_stuck:
-            return StateReason.RELAY_STUCK
-        if self._sensed is not None and self._sensed.controller_ok is False:
-            return StateReason.CONTROLLER_FAULT
-        return next((one.door.fault for one in self._door_controls if one.door.fault is not None), None)
-
-    def _state_changes(self, now_s: float) -> tuple[BarrierState, ...]:
-        """Return the state, if it differs from the last one reported."""
-        if self._sensed is None:
-            return ()
-        state, why = self.state(now_s)
-        return self._reporter.changes(self._sensed, self.doors, state, why, open_at_start=self._found_open)
-
-    # Decisions.
+    def situation(self, now_s: float) -> Situation:
+        """Return the facts by which commands are refused."""
+        return Situation(
+            sensing_age_s=None if self._sensed is None else now_s - self.sensed_s,
+            is_sensing_slow=self._pace.is_slow,
+            emergency_active=self._emergency_s is not None,
+            maintenance=self._maintenance_reason(now_s),
+            fault=self._fault_reason(),
+            latches=self.latches,
+            found_open=self._found_open,
+            open_in_fault=self.settings.open_in_fault,
+        )
 
     def _index(self, name: str) -> int:
         for index, one in enumerate(self._door_controls):
@@ -233,16 +302,14 @@ class BarrierStateMachine:
 
     def _open(self, index: int, permit_s: float | None, transaction: str, now_s: float) -> Decision:
         one = self._door_controls[index]
+        admission.check_opening(self.situation(now_s))
+        self._check_contacts(index, one.wiring.close, now_s)
         others = [other.door for other in self._door_controls if other is not one]
-        fault = self._check_move(index, MotorContact.OPEN, now_s)
-        if fault is not None and (fault is StateReason.RELAY_STUCK or not self.settings.open_in_fault):
-            raise CommandRefusal(
-                RefusalReason.UNSAFE, f"The inputs are not reliable: {_REASON_TEXTS[fault]}."
-            )
-        emergency = self._sensed is not None and self._sensed.emergency
-        if not emergency and any(other.may_be_open for other in others):
-            raise CommandRefusal(RefusalReason.UNSAFE, "The other door is not closed.")
-        if not self._emergency:
+        # A stored opening of an earlier run may still start.
+        new = now_s - self._started_s < self.settings.start_timeout_s
+        if self._emergency_s is None and others and (new or any(o.may_be_open(now_s) for o in others)):
+            raise CommandRefusal(RefusalReason.UNSAFE, "The other door is not closed, or may still open.")
+        if not self.latches.emergency:
             if one.passages.permit is not None:
                 raise CommandRefusal(
                     RefusalReason.BUSY, "A permit is still valid, and its passage has not taken place."
@@ -252,106 +319,117 @@ class BarrierStateMachine:
 
     def _close(self, index: int, transaction: str, now_s: float) -> Decision:
         one = self._door_controls[index]
-        if self.settings.doors[index].close is None:
+        if one.wiring.close is None:
             raise CommandRefusal(
                 RefusalReason.NOT_SUPPORTED,
                 "Its own controller closes the barrier: no relay is wired for that.",
             )
-        if self._emergency:
-            raise CommandRefusal(
-                RefusalReason.UNSAFE, "The barrier stays open for the emergency, until a person acknowledges."
-            )
-        if self._found_open:
-            raise CommandRefusal(
-                RefusalReason.UNSAFE,
-                "The barrier was open at the start, maybe for an emergency: a person must acknowledge.",
-            )
-        if not one.door.may_be_open and one.door.fault is None:
+        if not one.door.may_be_open(now_s) and one.door.fault is None and not self.latches.emergency:
+            admission.check_sensing(self.situation(now_s))
             return Decision()  # it is closed
-        fault = self._check_move(index, MotorContact.CLOSE, now_s)
-        if fault is not None:
+        admission.check_closing(self.situation(now_s))
+        self._check_contacts(index, one.wiring.open, now_s)
+        if one.obstruction.is_due:
             raise CommandRefusal(
-                RefusalReason.UNSAFE, f"The inputs are not reliable: {_REASON_TEXTS[fault]}."
+                RefusalReason.UNSAFE, "The barrier is reopening because a person or object was in the way."
             )
         if one.door.inputs is None or one.door.inputs.presence is not False:
             raise CommandRefusal(RefusalReason.UNSAFE, "A person or object is in the way.")
         one.passages.revoke()
         return self._move(index, MovementState.CLOSED, transaction, now_s)
 
-    def _check_move(self, index: int, contact: MotorContact, now_s: float) -> StateReason | None:
-        """Raise CommandRefusal for a forbidden movement; return the fault of the inputs, or None."""
-        maintenance = self._maintenance_reason(now_s)
-        if maintenance is not None:
-            raise CommandRefusal(
-                RefusalReason.MAINTENANCE, f"Maintenance is in progress: {_REASON_TEXTS[maintenance]}."
-            )
-        if self._sensed is None or now_s - self._sensed_s > INPUT_AGE_LIMIT_S:
-            raise CommandRefusal(RefusalReason.UNSAFE, "The present state of the inputs is unknown.")
-        if self._door_controls[index].door.movement is not None:
+    def _check_contacts(self, index: int, opposite: int | None, now_s: float) -> None:
+        """Raise CommandRefusal if the door executes another command, or if its contacts are not ready."""
+        door = self._door_controls[index].door
+        if door.stop.is_pending or (door.movement is not None and not door.stop.is_in_effect):
             raise CommandRefusal(RefusalReason.BUSY, "The barrier executes an earlier command.")
         if self._limiter.is_rate_exceeded(now_s):
             raise CommandRefusal(RefusalReason.RATE_LIMITED, "Movements follow each other too quickly.")
-        if not self._limiter.is_allowed(index, contact, now_s):
+        if not self._writes.is_ready(opposite, now_s):
             raise CommandRefusal(RefusalReason.BUSY, "The opposite contact has only just opened.")
-        return self._fault_reason()
 
     def _move(self, index: int, goal: MovementState, transaction: str, now_s: float) -> Decision:
         one = self._door_controls[index]
         movement = Movement(index, goal, transaction, now_s, start_state=one.door.state)
-        opens = goal is MovementState.OPEN
         one.door.on_requested(movement)
-        one.obstruction.cancel()
-        self._limiter.on_requested(index, MotorContact.OPEN if opens else MotorContact.CLOSE, now_s)
-        return Decision(
-            actuation=Actuation(ActuationKind.OPEN if opens else ActuationKind.CLOSE, index),
-            movement=movement,
-        )
+        one.obstruction.on_movement()
+        self._limiter.on_movement(now_s)
+        kind = ActuationKind.OPEN if goal is MovementState.OPEN else ActuationKind.CLOSE
+        return Decision(actuation=Actuation(kind, index), movement=movement)
 
     def _acknowledge(self, now_s: float) -> Decision:
-        if self._sensed is None or now_s - self._sensed_s > INPUT_AGE_LIMIT_S:
-            raise CommandRefusal(RefusalReason.UNSAFE, "The present state of the inputs is unknown.")
-        if self._sensed.emergency:
-            raise CommandRefusal(RefusalReason.UNSAFE, "The emergency input is still active.")
-        cleared, self._emergency, self._found_open = self._emergency, False, False
+        admission.check_acknowledgement(
+            self.situation(now_s), is_relay_closed=self._writes.has(RelayFault.FOREIGN)
+        )
+        cleared, self.latches, self._found_open = self.latches.emergency, self.latches.acknowledged(), False
+        self._is_record_alarmed = False
+        for one in self._door_controls:
+            one.door.grant.on_acknowledged()
         alarm = BarrierAlarm(
             kind=AlarmKind.EMERGENCY_CLEARED, text="A person has acknowledged that the emergency is over."
         )
         return Decision(((alarm,) if cleared else ()) + self._state_changes(now_s))
 
-    def _cancel_movements(self, result: MovementResult, now_s: float) -> None:
-        for one in self._door_controls:
-            one.door.end_movement(result, now_s)
-            one.passages.revoke()
-            one.obstruction.cancel()
+    # State.
 
-    def _due_actuation(self, now_s: float) -> Actuation | None:
-        """Return the actuation due for an obstruction; once for each closing."""
-        for index, one in enumerate(self._door_controls):
-            if not one.obstruction.is_due:
-                continue
-            if self._emergency or self._maintenance_reason(now_s) is not None or self.is_relay_stuck:
-                one.obstruction.cancel()
-            elif not self._limiter.is_allowed(index, MotorContact.OPEN, now_s):
-                if not one.obstruction.is_released:
-                    one.obstruction.is_released = True
-                    return Actuation(ActuationKind.RELEASE, index)
-            elif any(other.door.may_be_open for other in self._door_controls if other is not one):
-                one.obstruction.cancel()
-            else:
-                one.obstruction.cancel()
-                movement = Movement(index, MovementState.OPEN, None, now_s, start_state=one.door.state)
-                one.door.on_requested(movement)
-                self._limiter.on_requested(index, MotorContact.OPEN, now_s)
-                return Actuation(ActuationKind.OPEN, index)
-        return None
+    def state(self, now_s: float) -> tuple[MovementState, StateReason]:
+        """Return the state of the whole barrier, and its cause."""
+        if self.latches.emergency:
+            active = self._emergency_s is not None
+            return (
+                MovementState.EMERGENCY_OPEN,
+                StateReason.EMERGENCY if active else StateReason.EMERGENCY_UNACKNOWLEDGED,
+            )
+        if (why := self._maintenance_reason(now_s)) is not None:
+            return MovementState.MAINTENANCE, why
+        if (why := self._fault_reason()) is not None:
+            return MovementState.FAULT, why
+        return most_severe(self.doors), StateReason.LIMIT_SWITCHES
 
+    def conditions(self, now_s: float) -> tuple[StateReason, ...]:
+        """Return all conditions that need attention, the gravest first."""
+        doors, latches, sensed = self.doors, self.latches, self._sensed
+        active = self._emergency_s is not None
+        present = {
+            StateReason.NOT_OPEN_IN_EMERGENCY: self._is_shut_in_emergency,
+            StateReason.OBSTRUCTION: any(one.obstruction.is_due for one in self._door_controls),
+            StateReason.STOP_NOT_ACKNOWLEDGED: any(door.stop.is_overdue(now_s) for door in doors),
+            StateReason.EMERGENCY: active,
+            StateReason.EMERGENCY_UNACKNOWLEDGED: latches.emergency and not active,
+            StateReason.RELAY_STUCK: self._writes.has(RelayFault.STUCK),
+            StateReason.OTHER_MASTER: latches.other_master,
+            StateReason.RECORD_LOST: latches.record_lost,
+            StateReason.CONTROLLER_FAULT: sensed is not None and sensed.controller_ok is False,
+            StateReason.SENSING_SLOW: self._pace.is_slow,
+            StateReason.FORCED_OPEN: latches.forced_open,
+            StateReason.OPEN_AT_START: self._found_open,
+            StateReason.NOT_ARRIVED: any(door.is_overdue for door in doors),
+            StateReason.OPEN_TOO_LONG: any(door.is_open_too_long for door in doors),
+            StateReason.KEY_SWITCH: sensed is not None and bool(sensed.key_switch),
+            StateReason.MAINTENANCE_LEASE: latches.lease is not None and now_s < latches.lease.until_s,
+        }
+        faults = {door.fault for door in doors}
+        return tuple(one for one in CONDITIONS_BY_GRAVITY if present.get(one, one in faults))
 
-_REASON_TEXTS = {
-    StateReason.KEY_SWITCH: "the key switch at the barrier is turned",
-    StateReason.MAINTENANCE_LEASE: "a technician has a maintenance lease",
-    StateReason.BOTH_LIMITS: "both limit switches are made at the same time",
-    StateReason.NO_LIMIT: "no limit switch is made",
-    StateReason.CHATTER: "a contact chatters",
-    StateReason.CONTROLLER_FAULT: "the barrier's own controller reports a fault",
-    StateReason.RELAY_STUCK: "a relay is closed that should be open",
-}
+    def _maintenance_reason(self, now_s: float) -> StateReason | None:
+        """Return the reason why remote movements are refused, or None."""
+        if self._sensed is not None and self._sensed.key_switch:
+            return StateReason.KEY_SWITCH
+        lease = self.latches.lease
+        return StateReason.MAINTENANCE_LEASE if lease is not None and now_s < lease.until_s else None
+
+    def _fault_reason(self) -> StateReason | None:
+        if self._writes.has(RelayFault.STUCK):
+            return StateReason.RELAY_STUCK
+        if self.latches.other_master:
+            return StateReason.OTHER_MASTER
+        if self._sensed is not None and self._sensed.controller_ok is False:
+            return StateReason.CONTROLLER_FAULT
+        return next((one.door.fault for one in self._door_controls if one.door.fault is not None), None)
+
+    def _state_changes(self, now_s: float) -> tuple[BarrierState, ...]:
+        """Return the state, if it differs from the last one reported."""
+        if self._sensed is None:
+            return ()
+        state, why = self.state(now_s)
+        return self._reporter.changes(self._sensed, self.doors, state, why, self.conditions(now_s), now_s)

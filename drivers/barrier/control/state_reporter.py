@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from drivers.barrier.control.movement import DoorTracker
+from drivers.barrier.control.doors.movement import DoorTracker
 from drivers.barrier.observations import BarrierState, DoorState, MovementState, StateReason
 from drivers.barrier.wiring import BarrierInputs
 
@@ -23,11 +23,18 @@ def most_severe(doors: Sequence[DoorTracker]) -> MovementState:
     return min((door.state for door in doors), key=STATES_BY_SEVERITY.index)
 
 
+CHATTER_REPORT_S = 1.0
+"""Shortest interval between reports while a contact chatters, in seconds: not every bounce is reported."""
+LIMIT_STATES = frozenset(STATES_BY_SEVERITY) | {MovementState.FAULT}
+"""States that follow from present inputs, so that they are unknown without them."""
+
+
 class StateReporter:
     """Filter that reports a state only when it has changed."""
 
     def __init__(self) -> None:
         self._last: BarrierState | None = None
+        self._reported_s = 0.0
 
     def changes(
         self,
@@ -35,8 +42,8 @@ class StateReporter:
         doors: Sequence[DoorTracker],
         state: MovementState,
         reason: StateReason,
-        *,
-        open_at_start: bool,
+        conditions: tuple[StateReason, ...],
+        now_s: float,
     ) -> tuple[BarrierState, ...]:
         """Return the state, if it differs from the last one reported."""
         last = self._last
@@ -58,22 +65,35 @@ class StateReporter:
             emergency=sensed.emergency,
             key_switch=sensed.key_switch,
             controller_ok=sensed.controller_ok,
-            open_at_start=open_at_start,
+            conditions=conditions,
+            open_at_start=StateReason.OPEN_AT_START in conditions,
         )
-        if last is not None and (
-            new == last.model_copy(update={"transaction": None})
-            or (
-                reason is StateReason.CHATTER and (state, reason) == (last.state, last.reason)
-            )  # not every bounce of the contact
-        ):
-            return ()
+        if last is not None:
+            unchanged = new == last.model_copy(update={"transaction": None})
+            bounces = StateReason.CHATTER in conditions and (state, reason, conditions) == (
+                last.state,
+                last.reason,
+                last.conditions,
+            )
+            if unchanged or (bounces and now_s - self._reported_s < CHATTER_REPORT_S):
+                return ()
         transaction = next((door.movement.transaction for door in doors if door.movement is not None), None)
-        self._last = new.model_copy(update={"transaction": transaction})
+        self._last, self._reported_s = new.model_copy(update={"transaction": transaction}), now_s
         return (self._last,)
 
     def mark_stale(self) -> tuple[BarrierState, ...]:
-        """Return the last state as stale: the link has failed."""
-        if self._last is None or self._last.stale:
+        """Return the last state as stale: without the link, the position is unknown."""
+        last = self._last
+        if last is None or last.stale:
             return ()
-        self._last = self._last.model_copy(update={"stale": True})
+        unknown = {"state": MovementState.UNKNOWN, "reason": StateReason.LINK_LOST}
+        self._last = last.model_copy(
+            update={
+                **(unknown if last.state in LIMIT_STATES else {}),
+                "doors": tuple(
+                    door.model_copy(update={"state": MovementState.UNKNOWN}) for door in last.doors
+                ),
+                "stale": True,
+            }
+        )
         return (self._last,)

@@ -12,7 +12,7 @@ from drivers.barrier.board import Board, PulseEnd
 from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
 from drivers.barrier.contacts import InputContact
-from drivers.barrier.driver import MAX_MISSED_POLLS, RELAY_CHECK_DELAY_S
+from drivers.barrier.driver import MAX_MISSED_POLLS
 from drivers.barrier.safety.rehearsal import Rehearsal
 from drivers.barrier.wiring import BarrierInputs, BarrierSettings
 from drivers.links.factory import LinkFactory
@@ -101,7 +101,7 @@ def build_case(settings: BoardBarrierSettings) -> SafetyCase:
         relays=tuple(_relay_faults(settings)),
         dead_gateway=tuple(_dead_gateway(settings, board)),
         dead_board=tuple(_dead_board(settings, board)),
-        relay_check_s=settings.pulse_s + board.release_timeout_s + RELAY_CHECK_DELAY_S,
+        relay_check_s=settings.pulse_s + board.release_timeout_s + 2 * settings.poll_s,
         rests_on_machine=tuple(_rests_on_machine(settings)),
         to_confirm=tuple(_to_confirm(settings, board)),
     )
@@ -130,7 +130,9 @@ def _reading(settings: BarrierSettings, open_door: int | None, cut: int | None) 
     return settings.decode_inputs(closed)
 
 
-def _answers(settings: BarrierSettings, *, cut: int | None = None, stuck: bool = False) -> tuple[Answer, ...]:
+def _answers(
+    settings: BarrierSettings, *, cut: int | None = None, stuck: int | None = None
+) -> tuple[Answer, ...]:
     """Return the answer to each command at rest with the fault: to open when closed, to close when open."""
     answers = []
     rest = _reading(settings, None, None)
@@ -143,8 +145,8 @@ def _answers(settings: BarrierSettings, *, cut: int | None = None, stuck: bool =
                 at = door
                 _let_rest(rehearsal, _reading(settings, at, None))
             rehearsal.sense(_reading(settings, at, cut), STEP_S)
-            if stuck:
-                rehearsal.stick_relay()
+            if stuck is not None:
+                rehearsal.stick_relay(stuck)
             request = OpenBarrier(door=wiring.name) if verb == "open" else CloseBarrier(door=wiring.name)
             answers.append(Answer(f"{verb} {wiring.name}".strip(), rehearsal.refusal(request)))
     return tuple(answers)
@@ -201,7 +203,6 @@ def _prevented_commands(settings: BarrierSettings, key: Key) -> set[str]:
 
 
 def _relay_faults(settings: BarrierSettings) -> Iterator[RelayFault]:
-    answers = _answers(settings, stuck=True)
     texts = {
         "open": "The open contact stays closed: the door opens, and a machine that gives opening priority "
         "stays open.",
@@ -213,7 +214,7 @@ def _relay_faults(settings: BarrierSettings) -> Iterator[RelayFault]:
         for name, text in texts.items():
             relay = getattr(door, name)
             if relay is not None:
-                yield RelayFault(("doors", index, name), relay, text, answers)
+                yield RelayFault(("doors", index, name), relay, text, _answers(settings, stuck=relay))
 
 
 def _dead_gateway(settings: BoardBarrierSettings, board: Board) -> Iterator[str]:

@@ -7,9 +7,12 @@ import copy
 from typing import Self
 
 from drivers.barrier.commands import CloseBarrier, OpenBarrier
-from drivers.barrier.control.state_machine import Actuation, BarrierStateMachine
+from drivers.barrier.control.actuation import Actuation
+from drivers.barrier.control.state_machine import BarrierStateMachine
 from drivers.barrier.wiring import BarrierInputs, BarrierSettings
-from drivers.command import CommandRefusal
+from drivers.command import CommandRefusal, Invocation
+
+MOST_RELAYS = 64
 
 
 class Rehearsal:
@@ -24,18 +27,21 @@ class Rehearsal:
         return copy.deepcopy(self)
 
     def sense(self, inputs: BarrierInputs, after_s: float) -> tuple[Actuation, ...]:
-        """Process a reading some time after the last; return what is written without a command."""
+        """Process a reading, with all relays open again; return what is written without a command."""
         self._now_s += after_s
-        write = self._machine.on_inputs(inputs, self._now_s).actuation
-        return () if write is None else (self._write(write),)
+        self._machine.on_inputs(inputs, self._now_s)
+        self._machine.on_relays([False] * MOST_RELAYS, self._now_s, self._now_s)
+        return tuple(self._write(write) for write in self._machine.due(self._now_s))
 
-    def stick_relay(self) -> None:
+    def stick_relay(self, relay: int) -> None:
         """Report a relay that is closed and should not be."""
-        self._machine.on_relays(closed=True, now_s=self._now_s)
+        closed = [number == relay for number in range(MOST_RELAYS)]
+        self._machine.on_relays(closed, self._now_s, self._now_s)
 
     def ask(self, request: OpenBarrier | CloseBarrier) -> Actuation | None:
         """Return what a command writes now, None for nothing; raises CommandRefusal."""
-        write = self._machine.on_command(request, "rehearsal", self._now_s).actuation
+        call = Invocation("rehearsal", "rehearsal", "rehearsal", 0)
+        write = self._machine.on_command(request, call, self._now_s).actuation
         return None if write is None else self._write(write)
 
     def refusal(self, request: OpenBarrier | CloseBarrier) -> str | None:
@@ -47,5 +53,6 @@ class Rehearsal:
         return None if write is not None else "Nothing is written: the barrier reads as being there already."
 
     def _write(self, write: Actuation) -> Actuation:
-        self._machine.on_sent(write, self._now_s)
+        self._machine.on_writing(write, self._now_s)
+        self._machine.on_acknowledged(write, self._now_s)
         return write

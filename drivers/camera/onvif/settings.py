@@ -2,12 +2,14 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from drivers.camera.http_settings import CameraHttpSettings
 from drivers.camera.onvif.discovery import DiscoveryTarget
-from drivers.links.settings import Settings
+from drivers.links.address import is_numeric_host
+from drivers.links.settings import LinkRights, Settings
 
 SERVICE = "/onvif/device_service"
 
@@ -94,6 +96,15 @@ class OnvifSettings(Settings):
         description="Offset of its clock that is reported, in seconds. The camera works all the same.",
         examples=[10.0],
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to any TCP port: the camera states those of its services and streams."""
+        host = "" if self.url is None else urlsplit(self.url).hostname or ""
+        return super().link_rights() | LinkRights(
+            connects_anywhere=True,
+            datagrams=self.discovery is not None,
+            resolves_names=self.url is not None and not is_numeric_host(host),
+        )
 
     @property
     def exclusive_key(self) -> str:

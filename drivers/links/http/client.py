@@ -23,7 +23,7 @@ from drivers.links.address import is_loopback
 from drivers.links.device_node import SIMULATED
 from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError, Tap
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings, network_rights
 from drivers.links.tls import client_context
 
 PORTS = {"http": 80, "https": 443}
@@ -62,6 +62,11 @@ class HttpSettings(Settings):
     timeout_s: float = Field(
         5.0, gt=0, le=60, description="Time limit of one response, in seconds.", examples=[5.0]
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the port of the service."""
+        url = httpx.URL(self.url)
+        return super().link_rights() | network_rights(url.host, url.port or PORTS[url.scheme])
 
     @property
     def exclusive_key(self) -> str:

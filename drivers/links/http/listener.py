@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.links.device_node import SIMULATED
 from drivers.links.link import Action, Cause, LinkError, Tap
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings
 
 CHUNK_BYTES = 65536
 CONNECTIONS = 8
@@ -56,6 +56,10 @@ class HttpListenerSettings(Settings):
     request_timeout_s: float = Field(
         10.0, gt=0, le=60, description="Time limit for one complete request, in seconds.", examples=[10.0]
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to listen."""
+        return super().link_rights() | LinkRights(listen_ports=frozenset({self.endpoint[1]}))
 
     @property
     def exclusive_key(self) -> str:

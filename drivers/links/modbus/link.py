@@ -20,7 +20,7 @@ from drivers.links.modbus.pdu import Identify, ModbusExceptionResponse, ModbusRe
 from drivers.links.modbus.transports import BeforeWrite, SerialTransport, TcpTransport, Transport
 from drivers.links.request_queue import RequestQueue
 from drivers.links.serial import SerialLink, SerialSettings
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings, network_rights
 from drivers.links.tcp import TCP_ADDRESS, TcpLink
 
 AnswerT = TypeVar("AnswerT")
@@ -50,6 +50,14 @@ class ModbusSettings(Settings):
         "one.",
         examples=[0.2],
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the board's TCP port, or to the serial port; the lock is a UNIX socket."""
+        rights = super().link_rights() | LinkRights(local_sockets=True)
+        found = TCP_ADDRESS.fullmatch(self.port)
+        if found is None:
+            return rights | self.serial_settings.link_rights()
+        return rights | network_rights(found["host"], int(found["port"] or TCP_PORT))
 
     @field_validator("port")
     @classmethod

@@ -9,15 +9,18 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
 from pydantic import Field, field_validator
 
+from drivers.links.address import found_node
 from drivers.links.link import LinkError, Tap
 from drivers.links.recording.usb_trace import TransferTap
-from drivers.links.settings import Settings
-from drivers.links.usb.devices import USB_ADDRESS
+from drivers.links.settings import LinkRights, Settings, network_rights
+from drivers.links.usb.devices import USB_ADDRESS, find_usb
 from drivers.links.usb.opening import USBIP_ADDRESS, InterfaceClass, OpenedDevice, UsbIdentity
 from drivers.links.usb.presence import wait_until_unplugged
 from drivers.links.usb.transfers import Transfers, TransferStalled, TransferTimedOut
@@ -53,6 +56,19 @@ class UsbSettings(Settings):
                 "or usbip://HOST:PORT/BUSID"
             )
         return port
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the device's node, or to the port of a USB/IP server.
+
+        libusb listens to the kernel's events; the lock of a USB/IP device is a UNIX socket.
+        """
+        remote = USBIP_ADDRESS.fullmatch(self.port)
+        if remote is not None:
+            rights = network_rights(remote["host"], int(remote["port"])) | LinkRights(local_sockets=True)
+        else:
+            finder = partial(found_node, lambda: str(find_usb(self.port).node))
+            rights = LinkRights((finder,), frozenset({Path("/run/udev")}), kernel_events=True)
+        return super().link_rights() | rights
 
 
 class UsbLink:

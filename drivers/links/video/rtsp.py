@@ -24,7 +24,7 @@ from drivers.clock import boot_ns
 from drivers.links.address import is_loopback
 from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings, network_rights
 from drivers.links.video.frame_integrity import FfmpegLog, FrameIntegrity, capture_ffmpeg_log
 from drivers.links.video.latest import FrameThread
 
@@ -62,6 +62,11 @@ class RtspSettings(Settings):
         description="Without a new frame for so long the stream has failed, in seconds.",
         examples=[2.5],
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the port of the stream."""
+        url = urlsplit(self.url)
+        return super().link_rights() | network_rights(url.hostname or "", url.port or PORTS[url.scheme])
 
     @property
     def exclusive_key(self) -> str:

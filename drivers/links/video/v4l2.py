@@ -17,9 +17,9 @@ from linuxpy.video import device as v4l2
 from pydantic import AfterValidator, Field
 
 from drivers.clock import boot_ns, suspended_ns
-from drivers.links.address import node_address
+from drivers.links.address import found_node, node_address
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.settings import Settings
+from drivers.links.settings import LinkRights, Settings
 from drivers.links.usb.devices import USB_ADDRESS, UsbDevice
 from drivers.links.video.devices import (
     find_video,
@@ -69,6 +69,11 @@ class VideoSettings(Settings):
         description="Without a new frame for so long the camera has stalled, in seconds.",
         examples=[2.0],
     )
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the camera's node."""
+        finder = partial(found_node, lambda: find_video(self.port)[0])
+        return super().link_rights() | LinkRights(node_finders=(finder,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from drivers.driver import StateCode
 from gateway.api.models import DeviceView, PostView
 from gateway.contract.envelope import ClockStatus
+from gateway.contract.states import Confinement
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -47,6 +48,12 @@ def _gateway(post: PostView) -> Iterator[Metric]:
         "1 while the system clock is synchronized.",
         report.clock is ClockStatus.SYNCED,
     )
+    confinement = GaugeMetricFamily(
+        "borderpost_confinement", "1 for the present limits of driver workers.", labels=("level",)
+    )
+    for level in (Confinement.FULL, Confinement.PARTIAL, Confinement.NONE):
+        confinement.add_metric((level.value,), level is report.confinement)
+    yield confinement
     problems = GaugeMetricFamily(
         "borderpost_problem", "1 for each present problem of the gateway.", labels=("cause",)
     )

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from gateway.console.auth.auth import Peer
 from gateway.console.auth.login_throttle import client_network
+from gateway.console.auth.workers import is_worker
 
 log = structlog.get_logger()
 
@@ -57,7 +58,11 @@ class _Connection(H11Protocol):
         if connected.family == socket.AF_UNIX:
             # struct ucred of unix(7): pid, uid, gid.
             credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            self.app_state = {"peer": Peer(uid=struct.unpack("3i", credentials)[1])}
+            pid, uid, _ = struct.unpack("3i", credentials)
+            self.app_state = {"peer": Peer(uid=uid)}
+            if is_worker(pid, uid):
+                log.error("console_worker_refused", pid=pid)
+                transport.abort()
         else:
             self.client_address = client_network(str(transport.get_extra_info("peername")[0]))
         if self._is_over_limit():

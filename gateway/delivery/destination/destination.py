@@ -14,9 +14,8 @@ import structlog
 
 from gateway.common.clock import TimeSource
 from gateway.common.problems import Problems
-from gateway.contract.states import DestinationReport
+from gateway.contract.states import CONNECTION_PROPERTY, DestinationReport
 from gateway.contract.topics import Position, SiteTopics
-from gateway.delivery.destination.acl_probe import AclProbe
 from gateway.delivery.destination.in_flight import ImagesInFlight, InFlightMessage
 from gateway.delivery.destination.poison import MessageKey, PoisonMessageDetector
 from gateway.delivery.destination.problems import DestinationProblems
@@ -25,14 +24,19 @@ from gateway.delivery.destination.scheduler import OutboxPort, SendScheduler
 from gateway.delivery.destination.stream import SendState, StreamCursor
 from gateway.delivery.destination.timers import TimerGroup
 from gateway.delivery.events import StoredEvent
-from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection, Will
+from gateway.delivery.mqtt.connect import Will, random_client_id
+from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection
+from gateway.delivery.mqtt.inbound import InboundRefusal
 from gateway.delivery.mqtt.properties import event_properties, pack_properties, signature_property
 from gateway.delivery.mqtt.reason_codes import NO_SUBSCRIBERS, NOT_AUTHORISED, POISON_CODES, TOO_LARGE
 from gateway.delivery.settings import DestinationSettings
+from gateway.delivery.stations.connections import StationConnections
 
 log = structlog.get_logger()
 
 MAX_ANSWERS = 256
+WITHIN_LIMITS_AFTER_S = 60.0
+"""Lifetime of a connection after which a broker that exceeded a limit counts as well-behaved, in seconds."""
 
 
 class Destination:
@@ -49,8 +53,7 @@ class Destination:
         time_source: TimeSource,
         on_change: Callable[[], None],
         *,
-        subscriptions: tuple[str, ...] = (),
-        on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
+        stations: StationConnections | None = None,
         on_no_subscriber: Callable[[str], None] | None = None,
     ) -> None:
         self.name = settings.name
@@ -68,7 +71,7 @@ class Destination:
         self._problems = DestinationProblems(problems, settings, f"{topics.root}/{topics.site}")
         self._boot_ns = time_source.boot_ns
         self._on_change = on_change
-        self._on_message = on_message
+        self._stations = stations
         self._on_no_subscriber = on_no_subscriber
         self._previews_in_flight: set[str] = set()
         """Topics of previews in flight; further previews of these topics are dropped."""
@@ -76,18 +79,24 @@ class Destination:
         self.scheduler = SendScheduler(settings, outbox, self._timers, self.send_ready)
         self._images_in_flight = ImagesInFlight()
         self._poison_detector = PoisonMessageDetector()
-        self._acl_probe = AclProbe(topics.acl_probe, self._problems, required=settings.requires_acl)
         self.connection = MqttConnection(
             settings.broker,
-            settings.broker.client_id or f"bgw-{topics.site}-{topics.gateway}-{settings.name}",
+            random_client_id,
             will,
             self,
             (settings.retry_first_s, settings.retry_max_s),
             time_source.boot_ns,
-            subscriptions,
+            (topics.gateway_state,) if stations is not None else (),
         )
+        self._will = will
         self._in_flight: dict[int, InFlightMessage] = {}
         self._in_flight_bytes = 0
+        self._refused_topics: set[str] = set()
+        """Topics of states that the gateway is not authorised to publish."""
+        self._is_authorised = False
+        """True once the broker has accepted an event or a state on this connection."""
+        self._are_states_held = False
+        """True until commands can arrive: who reads a state may send one at once."""
         self._window = settings.in_flight
         self._requires_subscriber = settings.no_subscriber_timeout_s > 0
         self._max_packet_bytes: int | None = None
@@ -115,9 +124,12 @@ class Destination:
     @property
     def is_settled(self) -> bool:
         """True if nothing is in flight or ready to be sent; always true without a connection."""
-        return not self.connected or not (
-            self._in_flight or (self.halted_reason is None and (self.scheduler.has_live or self._due_topics))
-        )
+        has_work = self.scheduler.has_live or self._has_due_topics
+        return not self.connected or not (self._in_flight or (self.halted_reason is None and has_work))
+
+    @property
+    def _has_due_topics(self) -> bool:
+        return bool(self._due_topics) and not self._are_states_held
 
     # Answers and previews
 
@@ -164,7 +176,7 @@ class Destination:
                 topic, payload, properties, retain = self._queued_answers.popleft()
                 self._send_plain(topic, payload, properties, retain=retain)
                 continue
-            if self._due_topics:
+            if self._has_due_topics:
                 self._send_retained()
                 continue
             if self.halted_reason is not None:
@@ -238,6 +250,8 @@ class Destination:
     def _send_retained(self) -> None:
         topic, payload, media_type, version = self._retained.pop_due(self.name)
         user = self._retained.user_properties(topic)
+        if topic == self._topics.gateway_state:
+            user = (*user, (CONNECTION_PROPERTY, self.connection.name))
         properties = pack_properties(media_type, None, user=user) if payload or user else b""
         if self._is_unsendable(topic, _packet_bytes(topic, payload, properties)):
             self._drop_retained(topic, TOO_LARGE)
@@ -260,15 +274,32 @@ class Destination:
         self._window = min(self.settings.in_flight, limits.receive_maximum)
         self._max_packet_bytes = limits.maximum_packet_size
         self.connected = True
+        self._is_authorised = False
         self.halted_reason = None
         self._retained.mark_all_due(self.name)
         self._problems.connected()
         log.info("destination_connected", destination=self.name, window=self._window)
         self.scheduler.on_connected(self._window)
-        if self._acl_probe.on_connected():
-            self._send_plain(self._acl_probe.topic, b"", pack_properties("application/json", 1), retain=False)
+        self._timers.call_later(WITHIN_LIMITS_AFTER_S, self._problems.broker_within_limits)
+        self._are_states_held = self._stations is not None
+        if self._stations is not None:
+            self._stations.when_ready(self._release_states)
+        else:
+            # The broker may publish the will of the lost connection after this birth.
+            keepalive_s = 1.5 * self.settings.broker.keepalive_s
+            for delay_s in (0.0, keepalive_s):
+                self._timers.call_later(self._will.delay_s + delay_s + 1, self._send_birth)
         self.send_ready()
         self._on_change()
+
+    def _send_birth(self) -> None:
+        """Publish the state of the gateway again."""
+        self._retained.retry(self.name, self._topics.gateway_state, delayed=False)
+        self.send_ready()
+
+    def _release_states(self) -> None:
+        self._are_states_held = False
+        self.send_ready()
 
     def on_disconnected(self, reason: int | None) -> None:
         """Clear the window; all events in it are still in the outbox."""
@@ -293,14 +324,20 @@ class Destination:
         """Report the reason as a problem."""
         self._problems.connect_failed(reason)
 
-    def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
-        """Pass on a message from a broker that enforces an access control list."""
-        if self._on_message is not None and self._acl_probe.accepts_commands:
-            self._on_message(message, sent_after_ns)
+    def on_inbound_refused(self, refused: InboundRefusal) -> None:
+        """Report a broker that sends what it must not."""
+        log.error("broker_exceeds_limits", destination=self.name, reason=str(refused.because))
+        self._problems.broker_exceeds_limits(refused)
+
+    def on_message(self, message: mqtt.MQTTMessage, _sent_after_ns: int) -> None:
+        """Publish the state again after the will of an earlier connection, which came late."""
+        if message.topic == self._topics.gateway_state and message.payload == self._will.payload:
+            self._send_birth()
 
     def on_subscribed(self, refused: int | None) -> None:
-        """Report a refused subscription: no command will arrive."""
-        self._problems.subscription_result(refused)
+        """Log a refusal of the gateway's own state: a late will is then not noticed."""
+        if refused is not None:
+            log.warning("state_subscription_refused", destination=self.name, reason=refused)
 
     def on_acks(self, acks: list[tuple[int, int]]) -> None:
         """Process PUBACKs (message id, reason code), and fill the window again."""
@@ -319,6 +356,7 @@ class Destination:
                 continue
             cursor.in_flight -= 1
             cursor.has_subscriber = reason == 0 or not self._requires_subscriber
+            self._is_authorised |= reason < 0x80
             if reason == 0 or (reason < 0x80 and not self._has_no_subscriber(reason, entry)):
                 if (not entry.blobs or self._images_in_flight.on_ack(entry)) and cursor.advance_past(
                     entry.seq
@@ -359,10 +397,14 @@ class Destination:
             return
         self._images_in_flight.discard(entry)
         cursor.attempts += 1
-        if reason == NOT_AUTHORISED:
+        if reason == NOT_AUTHORISED and not self._is_authorised:
             self._halt("not_authorised")
             return
         if cursor.send_state is SendState.BLOCKED:
+            return
+        if reason == NOT_AUTHORISED:  # A device that the access list does not name stops no other.
+            self._problems.position_not_authorised(cursor.stream.position)
+            self.scheduler.retry_later(cursor, self.settings.halt_retry_s)
             return
         if reason == NO_SUBSCRIBERS:
             self._problems.no_subscriber()
@@ -411,23 +453,28 @@ class Destination:
         self._problems.image_refused(role)
 
     def _on_other_acked(self, sent: InFlightMessage, reason: int) -> None:
-        if sent.topic == self._acl_probe.topic:
-            self._acl_probe.on_answer(reason)
-            return
         if not sent.version:  # An answer or a preview is not sent again.
             if sent.topic in self._previews_in_flight:
                 self._previews_in_flight.discard(sent.topic)
                 if reason and self._on_no_subscriber is not None:
                     self._on_no_subscriber(sent.topic)
             return
+        self._is_authorised |= reason < 0x80
         if reason < 0x80:
             self._retained.on_ack(self.name, sent.topic, sent.version)
+            if sent.topic in self._refused_topics:
+                self._refused_topics.discard(sent.topic)
+                if not self._refused_topics:
+                    self._problems.states_accepted()
         elif reason == NOT_AUTHORISED:
             self._retained.retry(self.name, sent.topic, delayed=True)
-            # An earlier name of this post may have left a topic that this name may not write. Failing to
-            # clear it must not stop the events.
-            if not self._retained.is_cleared(sent.topic):
+            # An earlier name of this post may have left a topic that this name may not write; clearing it is
+            # no problem of this post. A device that the access list does not name must not stop the others.
+            if sent.topic == self._topics.gateway_state:
                 self._halt("not_authorised")
+            elif not self._retained.is_cleared(sent.topic):
+                self._refused_topics.add(sent.topic)
+                self._problems.state_refused(sent.topic, reason)
             self._timers.call_later(self.settings.halt_retry_s, self._resend_retained)
         elif reason in POISON_CODES:
             self._drop_retained(sent.topic, reason)

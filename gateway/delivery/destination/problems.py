@@ -2,6 +2,7 @@
 
 from drivers.links.link import Action
 from gateway.common.problems import Problems
+from gateway.delivery.mqtt.inbound import BROKER_REMEDY, InboundRefusal, exceeded_limit
 from gateway.delivery.settings import DestinationSettings
 
 
@@ -40,32 +41,19 @@ class DestinationProblems:
         """Clear the problem of the connection."""
         self._problems.clear("broker_unreachable", about=self._name)
 
-    def subscription_result(self, refused: int | None) -> None:
-        """Report that the subscription to commands was refused; None: that it was granted."""
-        if refused is None:
-            self._problems.clear("command_subscription_refused", about=self._name)
-            return
+    def broker_exceeds_limits(self, refused: InboundRefusal) -> None:
+        """Report that the broker sent what it must not; None of it was read."""
         self._problems.add(
-            "command_subscription_refused",
-            f"{self._name} refused the subscription to commands (0x{refused:02x}); no command will arrive.",
-            Action.CONFIGURE,
-            f"Allow the gateway to read {self._tree}/+/+/cmd/+/+ at {self._name}.",
+            "broker_exceeds_limits",
+            exceeded_limit(self._name, refused),
+            Action.CALL_SUPPORT,
+            BROKER_REMEDY,
             about=self._name,
         )
 
-    def acl_probed(self, *, enforced: bool) -> None:
-        """Report whether the broker enforces an access control list."""
-        if enforced:
-            self._problems.clear("broker_acl_missing", about=self._name)
-            return
-        self._problems.add(
-            "broker_acl_missing",
-            f"{self._name} has no access control list, so commands are ignored: "
-            "their sender cannot be verified.",
-            Action.CONFIGURE,
-            "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
-            about=self._name,
-        )
+    def broker_within_limits(self) -> None:
+        """Clear that problem: a connection has lasted."""
+        self._problems.clear("broker_exceeds_limits", about=self._name)
 
     # Events that wait
 
@@ -100,6 +88,16 @@ class DestinationProblems:
             f"{self._name} refuses events as not authorised; all events wait in the outbox.",
             Action.CONFIGURE,
             f"Allow the gateway's user to write {self._tree}/# at {self._name}.",
+            about=self._name,
+        )
+
+    def position_not_authorised(self, position: str) -> None:
+        """Report that the broker does not authorise the gateway to publish at one position."""
+        self._problems.add(
+            "publish_not_authorised",
+            f"{self._name} refuses events of {position} as not authorised; they wait in the outbox.",
+            Action.CONFIGURE,
+            f"Its access list lacks {position}: run `borderpost trust renew`, then reload the broker.",
             about=self._name,
         )
 
@@ -138,3 +136,7 @@ class DestinationProblems:
             Action.CALL_SUPPORT,
             about=self._name,
         )
+
+    def states_accepted(self) -> None:
+        """Clear that problem: states that were refused are accepted."""
+        self._problems.clear("state_refused", about=self._name)

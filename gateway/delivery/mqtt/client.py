@@ -4,8 +4,9 @@ paho reads an acknowledgement in three system calls and writes every message in 
 the interpreter's lock, and the writer's thread takes it. In a profile of 10,000 events, 10,013 sends (0.51 s)
 and 30,967 receives (0.30 s) were among the three largest costs of the event loop's thread.
 
-paho 2.2 has no public way to replace its socket, to read a PUBACK without objects, or to report the time of a
-ping (`on_log` would format a text for every message), so four of its private methods are overridden here.
+paho 2.2 has no public way to replace its socket, to read a PUBACK without objects, to check a PUBLISH before
+it is parsed, or to report the time of a ping (`on_log` would format a text for every message), so five of its
+private methods are overridden here.
 `MqttConnection` checks that the socket was replaced, and tests cover the others.
 """
 
@@ -21,15 +22,24 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.delivery.mqtt.inbound import InboundGuard, InboundRefusal
+
 READ_BYTES = 65_536
 _SUCCESS = ReasonCode(PacketTypes.PUBACK)
 
 
 class CoalescedSocket:
-    """Socket for paho that collects what is sent until `flush`."""
+    """Socket for paho that collects what is sent until `flush`.
 
-    def __init__(self, sock: socket.socket) -> None:
+    paho reads the rest of a packet by its length, as the packet says it: a length above the limit ends the
+    connection before any of it is read.
+    """
+
+    def __init__(self, sock: socket.socket, max_packet_bytes: int = 268_435_455) -> None:
         self._socket = sock
+        self._max_packet_bytes = max_packet_bytes
+        self.too_large_bytes = 0
+        """Length of a packet above the limit; 0 without one."""
         self._read = b""
         self._at = 0
         self._unsent: list[bytes] = []
@@ -37,6 +47,9 @@ class CoalescedSocket:
 
     def recv(self, size: int) -> bytes:
         """Read at most `size` bytes; raises like a socket."""
+        if size > self._max_packet_bytes:
+            self.too_large_bytes = size
+            raise ConnectionError(f"a packet of {size} bytes")
         if self._at >= len(self._read):
             if size > READ_BYTES:
                 return self._socket.recv(size)
@@ -119,6 +132,9 @@ class CoalescingClient(mqtt.Client):
 
     tls: ssl.SSLContext | None = None
     patience_s = 5.0
+    guard: InboundGuard
+    refused: InboundRefusal | None = None
+    """Reason for which the connection is closed: the broker exceeded a limit."""
 
     def _create_socket(self) -> Any:
         client: Any = self
@@ -129,7 +145,16 @@ class CoalescingClient(mqtt.Client):
             except BaseException:
                 sock.close()
                 raise
-        return CoalescedSocket(sock)
+        return CoalescedSocket(sock, self.guard.limits.packet_bytes)
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        """Check a PUBLISH against the limits before it is parsed."""
+        client: Any = self
+        first_byte, packet = client._in_packet["command"], client._in_packet["packet"]  # noqa: SLF001
+        self.refused = self.guard.check(first_byte, packet)
+        if self.refused is not None:
+            return mqtt.MQTT_ERR_PROTOCOL
+        return super()._handle_publish()
 
     def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
         """Handle a PUBACK without a reason code, which means success (MQTT 5, section 3.4.2.1): nearly all.

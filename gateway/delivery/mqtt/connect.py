@@ -1,15 +1,83 @@
-"""Connecting to a broker: TLS settings, TCP connect in a thread, description of errors."""
+"""Connecting to a broker: CONNECT, TLS settings, TCP connect in a thread, description of errors."""
 
 import asyncio
 import contextlib
+import secrets
 import ssl
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from drivers.links.tls import client_context
-from gateway.delivery.settings import TlsSettings
+from gateway.contract.states import CONNECTION_PROPERTY
+from gateway.delivery.mqtt.client import PingingClient
+from gateway.delivery.mqtt.inbound import InboundGuard
+from gateway.delivery.settings import BrokerSettings, TlsSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """Message that the broker publishes, retained, when the connection ends without DISCONNECT."""
+
+    topic: str
+    payload: bytes
+    delay_s: int
+
+
+def random_client_id() -> str:
+    """Return a client identifier that cannot be guessed: whoever knows one can end its connection."""
+    return f"bgw-{secrets.token_hex(16)}"
+
+
+def make_client(
+    settings: BrokerSettings,
+    client_id: str,
+    will: Will | None,
+    connection: str,
+    guard: InboundGuard,
+    boot_ns: Callable[[], int],
+) -> PingingClient:
+    """Make a client that is ready to connect; raises OSError when a file of TLS cannot be read.
+
+    `connection`: name of the connection, which the will carries.
+    """
+    # Any: PyPI's stubs describe paho 1.6 and hide the types of paho 2.
+    make: Any = PingingClient
+    client: Any = make(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=MQTTProtocolVersion.MQTTv5,
+        reconnect_on_failure=False,
+    )
+    client.start_timing(boot_ns)
+    client.guard = guard
+    client.max_inflight_messages_set(0)  # The destination bounds messages in flight.
+    client.patience_s = settings.connect_timeout_s
+    if settings.username is not None:
+        password = settings.password.get_secret_value() if settings.password else None
+        client.username_pw_set(settings.username, password)
+    if settings.tls is not None:
+        client.tls = tls_context(settings.tls)
+    if will is not None:
+        will_properties = Properties(PacketTypes.WILLMESSAGE)
+        will_properties.WillDelayInterval = will.delay_s
+        will_properties.ContentType = "application/json"
+        will_properties.UserProperty = (CONNECTION_PROPERTY, connection)
+        client.will_set(will.topic, will.payload, 1, retain=True, properties=will_properties)
+    properties = Properties(PacketTypes.CONNECT)
+    properties.MaximumPacketSize = guard.limits.packet_bytes
+    properties.ReceiveMaximum = guard.limits.receive_maximum
+    # Session expiry 0 is the protocol's default: no command survives a connection.
+    client.connect_async(
+        settings.host, settings.port, settings.keepalive_s, clean_start=True, properties=properties
+    )
+    return client  # type: ignore[no-any-return]
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:

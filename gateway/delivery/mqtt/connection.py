@@ -7,28 +7,27 @@ it is processed after paho has returned. The only thread is the one that connect
 
 import asyncio
 import contextlib
-import random
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.delivery.mqtt.client import PING_S, CoalescedSocket, PackedProperties, PingingClient
-from gateway.delivery.mqtt.connect import connect, describe_connect_error, tls_context
+from gateway.delivery.mqtt.client import PING_S, CoalescedSocket, PackedProperties
+from gateway.delivery.mqtt.connect import Will, connect, describe_connect_error, make_client
+from gateway.delivery.mqtt.inbound import InboundGuard, InboundLimits, InboundRefusal, RefusedBecause
+from gateway.delivery.mqtt.reconnect import ReconnectWait
 from gateway.delivery.settings import BrokerSettings
 
 log = structlog.get_logger()
 
 MISC_INTERVAL_S = 1.0
 """Interval of paho's keep alive check, in seconds."""
-STABLE_AFTER_S = 5.0
-"""Lifetime after which a connection counts as stable: the next attempt then starts with a short wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +36,6 @@ class ConnackLimits:
 
     receive_maximum: int
     maximum_packet_size: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """Message that the broker publishes, retained, when the connection ends without DISCONNECT."""
-
-    topic: str
-    payload: bytes
-    delay_s: int
 
 
 class ConnectionListener(Protocol):
@@ -69,28 +59,45 @@ class ConnectionListener(Protocol):
     def on_subscribed(self, refused: int | None) -> None:
         """Handle the answer to the subscription: granted (None), or refused with a reason code."""
 
+    def on_inbound_refused(self, refused: InboundRefusal) -> None:
+        """Handle a broker that exceeded a limit; the connection is being closed."""
+
 
 class MqttConnection:
-    """Keeps a connection to one broker, with full jitter between attempts."""
+    """Keeps a connection to one broker: reconnects after each loss, with jitter, and never at once."""
 
     def __init__(
         self,
         settings: BrokerSettings,
-        client_id: str,
-        will: Will,
+        client_id: Callable[[], str],
+        will: Will | None,
         listener: ConnectionListener,
         retry: tuple[float, float],
         boot_ns: Callable[[], int],
         subscriptions: tuple[str, ...] = (),
+        *,
+        limits: InboundLimits | None = None,
+        pings: bool = False,
     ) -> None:
+        """`client_id` is called for each connection. `limits` apply to what the broker sends.
+
+        `pings`: to bound the age of arriving messages.
+        """
+        self.name = ""
+        """Random name of the present connection, which its will carries; not the client identifier."""
+        self._pings = pings
         self._settings = settings
-        self._client_id = client_id
+        self._new_client_id = client_id
         self._will = will
         self._listener = listener
-        self._backoff_first_s, self._backoff_max_s = retry
+        self._wait = ReconnectWait(*retry)
         self._boot_ns = boot_ns
         self._subscriptions = subscriptions
         self._loop = asyncio.get_running_loop()
+        self._guard = InboundGuard(limits or InboundLimits(), self._loop.time)
+        self._refused: InboundRefusal | None = None
+        self._hurry = asyncio.Event()
+        self._is_reading_on = False
         self._client: Any = None
         self._socket: CoalescedSocket | None = None
         self._is_write_watched = False
@@ -103,12 +110,15 @@ class MqttConnection:
         self._closed: asyncio.Event = asyncio.Event()
         self._close_reason: int | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._ping_timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Connect, and reconnect after each loss."""
-        self._task = self._loop.create_task(self._run(), name=f"wire-{self._client_id}")
+        self._task = self._loop.create_task(self._run(), name="wire")
+
+    def hurry(self) -> None:
+        """Make the next attempt now, because the broker is known to be back."""
+        self._hurry.set()
 
     async def stop(self) -> None:
         """Disconnect, so that the broker does not publish the will, and close."""
@@ -151,31 +161,34 @@ class MqttConnection:
         except OSError:
             self._close(None)
         except Exception:
-            log.exception("mqtt_connection_failed", client_id=self._client_id)
+            log.exception("mqtt_connection_failed")
             self._close(None)
         self._deliver_results()
 
     # Connecting
 
     async def _run(self) -> None:
-        attempt = 0
         while True:
-            began = self._loop.time()
+            connected_s = None
             try:
                 await self._connect()
+                connected_s = self._loop.time()
                 await self._closed.wait()
             except (OSError, ValueError, TimeoutError) as error:
                 self._discard_client()
                 self._notify(self._listener.on_connect_failed, describe_connect_error(error))
             finally:
                 self._discard_client()
-            if self._loop.time() - began > STABLE_AFTER_S:
-                attempt = 0
-            # Full jitter: when a region's link returns, its posts must not connect all at once.
-            await asyncio.sleep(
-                random.uniform(0, min(self._backoff_max_s, self._backoff_first_s * 2.0**attempt))
-            )
-            attempt = min(attempt + 1, 16)
+            lifetime_s = self._loop.time() - connected_s if connected_s is not None else 0.0
+            await self._wait_before_attempt(lifetime_s)
+
+    async def _wait_before_attempt(self, lifetime_s: float) -> None:
+        """Wait, unless `hurry` is called."""
+        refused, self._refused = self._refused, None
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._wait.next_s(lifetime_s, was_refused=refused is not None)):
+                await self._hurry.wait()
 
     async def _connect(self) -> None:
         self._closed.clear()
@@ -196,12 +209,16 @@ class MqttConnection:
             raise ConnectionError(f"refused with reason code 0x{reason:02x}")
         self._is_connected = True
         self._last_serviced_at = self._loop.time()
-        self._timer = self._loop.call_later(MISC_INTERVAL_S, self._on_misc_timer)
         if self._subscriptions:
             # Retain as published: a retained command is then visible as such, even when it is new.
-            options = SubscribeOptions(qos=1, retainAsPublished=True)
+            # Those that a station left there before are not sent: it may have left any number of them.
+            options = SubscribeOptions(qos=1, noLocal=True, retainAsPublished=True, retainHandling=2)
             client.subscribe([(topic, options) for topic in self._subscriptions])
+        if self._pings:
             self._ping()
+        else:
+            self._timer = self._loop.call_later(MISC_INTERVAL_S, self._on_misc_timer)
+            self.flush()
         limits = ConnackLimits(
             receive_maximum=getattr(properties, "ReceiveMaximum", 65_535),
             maximum_packet_size=getattr(properties, "MaximumPacketSize", None),
@@ -221,27 +238,11 @@ class MqttConnection:
     _connack_waiter: "asyncio.Future[None] | None" = None
 
     def _new_client(self) -> Any:
-        settings, will = self._settings, self._will
-        # Any: PyPI's stubs describe paho 1.6 and hide the types of paho 2.
-        make: Any = PingingClient
-        client: Any = make(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            reconnect_on_failure=False,
+        client_id = self._new_client_id()
+        self.name = secrets.token_hex(4)
+        client: Any = make_client(
+            self._settings, client_id, self._will, self.name, self._guard, self._boot_ns
         )
-        client.start_timing(self._boot_ns)
-        client.max_inflight_messages_set(0)  # The destination bounds messages in flight.
-        client.patience_s = settings.connect_timeout_s
-        if settings.username is not None:
-            password = settings.password.get_secret_value() if settings.password else None
-            client.username_pw_set(settings.username, password)
-        if settings.tls is not None:
-            client.tls = tls_context(settings.tls)
-        will_properties = Properties(PacketTypes.WILLMESSAGE)
-        will_properties.WillDelayInterval = will.delay_s
-        will_properties.ContentType = "application/json"
-        client.will_set(will.topic, will.payload, 1, retain=True, properties=will_properties)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -251,8 +252,6 @@ class MqttConnection:
         client.on_socket_register_write = _ignore
         client.on_socket_unregister_write = _ignore
         client.on_socket_close = self._on_socket_close
-        # Session expiry 0 is the protocol's default: no command survives a connection.
-        client.connect_async(settings.host, settings.port, settings.keepalive_s, clean_start=True)
         return client
 
     # Callbacks of paho
@@ -281,40 +280,62 @@ class MqttConnection:
     # Callbacks of the event loop
 
     def _readable(self) -> None:
+        """Read packets for a short time, so that a broker that always sends cannot stop the event loop."""
         client, sock = self._client, self._socket
+        self._is_reading_on = False
         if client is None or sock is None:
             return
         try:
+            end_s = self._loop.time() + self._guard.limits.turn_s
             client.loop_read()
             # A TLS record, or what the coalesced socket read ahead, may hold more packets than paho took. The
             # socket would not become readable again for them.
             while self._socket is sock and sock.pending():
+                if self._loop.time() >= end_s:
+                    self._is_reading_on = True
+                    self._loop.call_soon(self._read_on, sock)
+                    break
                 client.loop_read()
         except Exception:
-            log.exception("mqtt_connection_failed", client_id=self._client_id)
+            log.exception("mqtt_connection_failed")
             self._close(None)
+        if client.refused is None and sock.too_large_bytes:
+            client.refused = InboundRefusal(RefusedBecause.TOO_LARGE, sock.too_large_bytes)
+        if client.refused is not None and self._refused is None:
+            self._refused = client.refused
+            self._close(None)
+            self._notify(self._listener.on_inbound_refused, client.refused)
         self._deliver_results()
 
+    def _read_on(self, sock: CoalescedSocket) -> None:
+        """Read what the coalesced socket holds, unless the event loop has done so meanwhile."""
+        if self._is_reading_on and self._socket is sock:
+            self._readable()
+
     def _on_misc_timer(self) -> None:
-        client = self._client
-        if client is None:
+        if self._client is None:
             return
         self._timer = self._loop.call_later(MISC_INTERVAL_S, self._on_misc_timer)
-        self._last_serviced_at = self._loop.time()
-        try:
-            client.loop_misc()
-        except Exception:
-            log.exception("mqtt_connection_failed", client_id=self._client_id)
-            self._close(None)
+        self._check_keepalive()
         self.flush()
 
     def _ping(self) -> None:
         """Ping at an interval, to bound the age of arriving messages."""
         if self._client is None:
             return
-        self._ping_timer = self._loop.call_later(PING_S, self._ping)
-        self._client.ping()
+        self._timer = self._loop.call_later(PING_S, self._ping)
+        self._check_keepalive()
+        if self._client is not None:
+            self._client.ping()
         self.flush()
+
+    def _check_keepalive(self) -> None:
+        self._last_serviced_at = self._loop.time()
+        try:
+            self._client.loop_misc()
+        except Exception:
+            log.exception("mqtt_connection_failed")
+            self._close(None)
 
     def _deliver_results(self) -> None:
         """Process what paho's callbacks recorded."""
@@ -358,10 +379,9 @@ class MqttConnection:
 
     def _discard_client(self) -> None:
         """Close the connection, and report its end once."""
-        for timer in (self._timer, self._ping_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._ping_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         client, self._client = self._client, None
         if client is not None:
             sock = client.socket()
@@ -383,7 +403,7 @@ class MqttConnection:
         try:
             callback(*arguments)
         except Exception:
-            log.exception("mqtt_listener_failed", client_id=self._client_id)
+            log.exception("mqtt_listener_failed")
 
 
 def _ignore(_client: object, _userdata: object, _socket: object) -> None:

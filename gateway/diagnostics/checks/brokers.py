@@ -14,7 +14,7 @@ from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.config import Post
 from gateway.contract.topics import SiteTopics
-from gateway.delivery.mqtt.connect import describe_connect_error, tls_context
+from gateway.delivery.mqtt.connect import describe_connect_error, random_client_id, tls_context
 from gateway.delivery.settings import BrokerSettings
 from gateway.delivery_config import delivery_settings
 from gateway.diagnostics.checks.certificates import certificate_from_der, check_lifetime
@@ -142,10 +142,7 @@ def _refused(broker: BrokerSettings, probe_topic: str | None) -> tuple[str | Non
         answer.append(str(reason) if reason.is_failure else None)
         answered.set()
 
-    # A second client under the gateway's own identifier would disconnect the gateway.
-    client = mqtt.Client(
-        CallbackAPIVersion.VERSION2, client_id=f"{broker.client_id}-doctor", protocol=mqtt.MQTTv5
-    )
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=random_client_id(), protocol=mqtt.MQTTv5)
     client.on_connect, client.on_publish = connected, wrote
     client.connect_timeout = ANSWER_S
     if broker.tls is not None:

@@ -25,6 +25,7 @@ from drivers.driver import Identity, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Observation
+from drivers.record import DeviceRecord
 from simulators.barrier.bus import DirectConnection
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.mechanics.controller import ControllerSettings
@@ -210,6 +211,8 @@ class BarrierFixture:
         self.said: list[Observation] = []
         self.status: list[Status] = []
         self.failure: BaseException | None = None
+        self.record = DeviceRecord()
+        """Record that survives the driver."""
         self.ids = itertools.count(1)
 
     async def __aenter__(self) -> Self:
@@ -226,6 +229,7 @@ class BarrierFixture:
     async def start(self) -> None:
         """Open the driver and run it."""
         self.driver = VirtualBarrier(self.settings, LinkFactory())
+        self.driver.record = self.record
         self.driver.bench = VirtualBoard(self.site)
         self.failure = None
         await self.driver.open()
@@ -241,10 +245,11 @@ class BarrierFixture:
         except LinkError as error:
             self.failure = error
 
-    async def end(self) -> None:
-        """End the driver in an orderly way."""
+    async def end(self, closing: Callable[[], None] = lambda: None) -> None:
+        """End the driver in an orderly way; `closing` is called before it closes the board."""
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
+        closing()
         await self.driver.close()
 
     async def kill(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from barrier_fixture import CLOSE, OPEN, STOP, BarrierFixture
+from barrier_fixture import CLOSE, OPEN, BarrierFixture
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from invariant_checker import InvariantChecker, PulseCommand
@@ -153,7 +153,6 @@ class AnyBarrier(RuleBasedStateMachine):
 
     async def _gone(self) -> None:
         """Forget the pending commands."""
-        self.checker.life_begins()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -186,14 +185,8 @@ class AnyBarrier(RuleBasedStateMachine):
     def somebody_stops_it(self) -> None:
         async def stop() -> None:
             self.checker.stopped()
-            self.checker.orders.append(order := PulseCommand(STOP, self.lane.now_s + 3))
-            try:
+            with contextlib.suppress(CommandRefusal, LinkError):
                 await self.lane.stop()
-            except (CommandRefusal, LinkError):
-                pass
-            finally:
-                if order in self.checker.orders:
-                    self.checker.orders.remove(order)
 
         self.runner.run(stop())
 
@@ -267,6 +260,7 @@ class AnyBarrier(RuleBasedStateMachine):
     def it_is_killed_and_comes_again(self, then_s: float) -> None:
         async def kill() -> None:
             await self._gone()
+            self.checker.life_begins()
             await self.lane.kill()
             await self.lane.pass_s(then_s)
             await self._start()
@@ -277,7 +271,7 @@ class AnyBarrier(RuleBasedStateMachine):
     def it_is_opened_anew(self) -> None:
         async def anew() -> None:
             await self._gone()
-            await self.lane.end()
+            await self.lane.end(self.checker.life_begins)
             await self._start()
 
         self.runner.run(anew())
@@ -287,7 +281,7 @@ class AnyBarrier(RuleBasedStateMachine):
         async def again() -> None:
             if self.open:
                 await self._gone()
-                await self.lane.end()
+                await self.lane.end(self.checker.life_begins)
             await self._start()
 
         self.runner.run(again())
@@ -328,7 +322,7 @@ class AnyBarrier(RuleBasedStateMachine):
         async def end() -> None:
             await self._gone()
             if self.open:
-                await self.lane.end()
+                await self.lane.end(self.checker.life_begins)
                 assert self.checker.violations == []
 
         try:

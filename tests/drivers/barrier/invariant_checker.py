@@ -17,7 +17,10 @@ ANSWER_S = 0.3
 DEAD_S = 0.3
 APART_S = 2.0
 FRESH_S = 0.5
-READ_INPUTS, RELEASE_ALL = 2, 0xFF
+READ_RELAYS, READ_INPUTS, RELEASE_ALL = 1, 2, 0xFF
+SETTLE_S = 0.6
+PACE_S = 0.35
+"""Longest time from one reading's request to the next one's answer."""
 
 
 @dataclass(slots=True)
@@ -66,7 +69,21 @@ class InvariantChecker:
         self._closing = False
         """True from a command to close until an end is reached or another command is given."""
         self._may_reopen = False
+        """True from an obstruction until the door is steadily open, or closed and clear."""
         self._must_react: str | None = None
+        self._stop_due = False
+        """True from a stop until the board has acknowledged it."""
+        self._stopped_s: float | None = None
+        """Time of the last acknowledged stop."""
+        self._relays: tuple[int, ...] = ()
+        """The last reading of the relays."""
+        self._release_due = False
+        """True from a relay found closed at the start until the board has acknowledged a release."""
+        self._asked_s: float | None = None
+        self._paces: list[bool] = []
+        """Whether each of the last readings was slow."""
+        self._steady = 0
+        """Number of readings in a row that end an obstruction."""
 
     # Events of the gateway.
 
@@ -78,9 +95,9 @@ class InvariantChecker:
     def lives(self, now_s: float) -> None:
         """Note that a driver is open, without earlier commands."""
         self._between_lives, self._started_s = False, now_s
-        self.read = self._found_open = self._must_react = None
-        self.emergency = self._closing = self._may_reopen = False
-        self.leased_until_s = 0.0
+        self.read = self._found_open = self._must_react = self._asked_s = None
+        self._closing = self._may_reopen = False
+        self._relays, self._paces, self._steady = (), [], 0
         self._questions.clear()
 
     def acknowledged(self) -> None:
@@ -89,9 +106,10 @@ class InvariantChecker:
 
     def stopped(self) -> None:
         """Note a stop: no earlier command may be written any more."""
-        self.orders = [order for order in self.orders if order.relay == STOP]
+        self.orders.clear()
         self._closing = self._may_reopen = False
-        self._must_react = None
+        self._must_react = self._stopped_s = None
+        self._stop_due = True
 
     # Events of the simulator.
 
@@ -104,9 +122,8 @@ class InvariantChecker:
             case Frame(answers=int(number)) if number in self._questions:
                 question = self._questions.pop(number)
                 in_time = entry.at_s - question.at_s < ANSWER_S - SLACK_S
-                sent = entry.fate in (FrameFate.SENT, FrameFate.REPEATED)
-                if in_time and sent and isinstance(entry.value, tuple):
-                    self._told(InputReading(question.at_s, entry.value))
+                if in_time and entry.fate in (FrameFate.SENT, FrameFate.REPEATED):
+                    self._answered(question, entry)
             case Contact():
                 self._moved(entry)
 
@@ -122,14 +139,22 @@ class InvariantChecker:
     def _asked(self, frame: Frame) -> None:
         if frame.effect is Effect.CONFIGURE:
             self._report(f"a setting of the board is written: {frame.meaning}")
+        relay = (frame.address or 0) & 0xFF
         if frame.writes_outputs:
             self._must_react = None
-            if self._between_lives:
+            safe = frame.effect is Effect.RELEASE or (relay == STOP and self._stop_due)
+            if self._between_lives and not safe:
                 self._report(f"written while it comes or goes: {frame.meaning}")
-        if frame.effect is Effect.RELEASE and not self._may_reopen:
+        if frame.effect is Effect.RELEASE and not (
+            self._may_reopen or self._release_due or self.emergency or 1 in self._relays or any(self._paces)
+        ):
             self._report("relays are released without a reason")
+        if frame.is_actuation or frame.effect is Effect.RELEASE:
+            self._questions[frame.number] = frame
         if frame.is_actuation:
             self._actuation(frame, (frame.address or 0) & 0xFF)
+        if frame.function == READ_RELAYS:
+            self._questions[frame.number] = frame
         if frame.function == READ_INPUTS:
             if self._must_react is not None:
                 self._report(self._must_react)
@@ -142,12 +167,12 @@ class InvariantChecker:
         if relay == STOP:
             if STOP in self._closed:
                 self._closed[STOP] = frame.at_s  # stopped again: a new pulse
-            if not fitting:
+            if not (self._stop_due or self._may_hold(frame.at_s)):
                 self._report("stopped without a command")
-            for one in fitting[:1]:
-                self.orders.remove(one)
             return
         reopens = relay == OPEN and self._may_reopen
+        if reopens and OPEN in self._closed:
+            self._closed[OPEN] = frame.at_s  # reopened again: a new pulse
         too_soon = frame.at_s - max(self._moved_s, self._started_s) < APART_S - SLACK_S
         if fitting and not (reopens and too_soon):  # otherwise it is for the obstruction, not for the command
             self.orders.remove(fitting[0])
@@ -156,9 +181,33 @@ class InvariantChecker:
         elif not reopens:
             self._report(f"{frame.meaning}: without a command, or after its time")
         self._moved_s = frame.at_s
-        self._may_reopen = False
-        self._check_sensed(frame, relay, read=self.read)
+        if not reopens:
+            self._may_reopen = False
+            self._check_sensed(frame, relay, read=self.read)
         self._closing = relay == CLOSE
+
+    def _may_hold(self, now_s: float) -> bool:
+        """Return True if an obstructed door may be stopped: it must not be reopened."""
+        key = self.read is not None and self.read.is_active("key")
+        return self._may_reopen and (key or now_s < self.leased_until_s + SLACK_S or 1 in self._relays)
+
+    def _answered(self, question: Frame, answer: Frame) -> None:
+        """Note an answer that came in time."""
+        refused = (answer.function or 0) & 0x80
+        if question.is_actuation and (question.address or 0) & 0xFF == STOP and not refused:
+            self._stop_due, self._stopped_s = False, answer.at_s
+        if question.effect is Effect.RELEASE and not refused:
+            self._release_due = False
+        if not isinstance(answer.value, tuple):
+            return
+        if question.function == READ_RELAYS:
+            self._release_due = self._release_due or (self._between_lives and 1 in answer.value)
+            self._relays = answer.value
+        elif question.function == READ_INPUTS and not self._between_lives:
+            if self._asked_s is not None:
+                self._paces = [*self._paces[-9:], answer.at_s - self._asked_s > PACE_S - SLACK_S]
+            self._asked_s = question.at_s
+            self._told(InputReading(question.at_s, answer.value))
 
     def _check_sensed(self, frame: Frame, relay: int, read: InputReading | None) -> None:
         if read is None or frame.at_s - read.at_s > FRESH_S + SLACK_S:
@@ -179,7 +228,15 @@ class InvariantChecker:
 
     def _told(self, read: InputReading) -> None:
         """Note a reading by the driver."""
-        self.read = read
+        before, self.read = self.read, read
+        if (
+            self._stopped_s is not None
+            and before is not None
+            and read.between
+            and not before.between
+            and read.at_s - self._stopped_s < SETTLE_S
+        ):
+            self._stop_due = True  # it moves in spite of the stop
         closed = read.is_active("closed-limit") and not read.is_active("open-limit")
         self._found_open = not closed and (self._found_open is None or self._found_open)
         if read.is_active("fire") and not self.emergency:
@@ -194,7 +251,9 @@ class InvariantChecker:
             hands_off = self.emergency or read.is_active("key") or leased
             if self._closing and read.between and not hands_off:
                 self._must_react = "no reaction to an obstruction while it closes"
-        if not may_close:
+        clear = closed and not read.is_active("photocell")
+        self._steady = self._steady + 1 if (read.is_active("open-limit") or clear) else 0
+        if self._steady > 3:
             self._may_reopen = False
 
     def _moved(self, contact: Contact) -> None:

@@ -15,7 +15,7 @@ from drivers.command import CommandFailure, CommandRefusal, RefusalReason
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause, LinkError
 from drivers.self_test import SelfTestLevel
-from simulators.barrier.bus_faults import ExceptionReply, LostReply
+from simulators.barrier.bus_faults import ExceptionReply, LostReply, LostRequest
 from simulators.barrier.faults import BrokenWire, KeySwitch, PowerCut, SlowBus, StuckBoom
 from simulators.barrier.mechanics.lane import DriverBehaviour
 
@@ -83,21 +83,39 @@ def test_normally_open_and_normally_closed_contacts() -> None:
 
 
 @in_virtual_time
-async def test_relay_closed_at_start_is_reported_only() -> None:
+async def test_relay_closed_at_start_is_released() -> None:
     async with BarrierFixture({"pulse_s": 1.0}) as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
         await lane.until(lambda: lane.log.contacts)
         opening.cancel()
-        await lane.restart()
+        await lane.kill()
         again_s = lane.now_s
+        await lane.start()
         await lane.until(lambda: lane.alarms(AlarmKind.RELAY_STUCK))
-        assert (lane.state_code, lane.state and lane.state.reason) == ("fault", StateReason.RELAY_STUCK)
-        with pytest.raises(CommandRefusal):
-            await lane.open()
-        await lane.until(lambda: lane.state_code == "open")
+        await lane.pass_s(3)
 
-        assert lane.log.since(again_s).output_writes == []
+        closed, opened = lane.log.contacts
+        assert (closed.closed, opened.closed, opened.at_s) == (True, False, again_s)
+        [frame] = lane.log.since(again_s).output_writes
+        assert frame.meaning.startswith("relay 0 off")
+
+
+@in_virtual_time
+async def test_release_at_start_is_repeated() -> None:
+    async with BarrierFixture({"pulse_s": 1.0}) as lane:
+        await lane.ready()
+        opening = asyncio.create_task(lane.open())
+        await lane.until(lambda: lane.log.contacts)
+        opening.cancel()
+        await lane.kill()
+        lane.site.boards[0].relays.set(OPEN, True)  # no pulse ends
+        lane.site.inject(LostRequest(of="writes", exchanges=2))
+        await lane.start()
+        await lane.pass_s(1)
+
+        assert len(lane.log.releases) == 3
+        assert not lane.site.boards[0].relays.coils[OPEN]
 
 
 @in_virtual_time
@@ -156,17 +174,17 @@ async def test_no_reversal_after_a_stop() -> None:
         await lane.until(lambda: lane.state_code == "closing")
         await lane.stop()
         stopped_s = lane.now_s
-        with pytest.raises(CommandFailure):
-            await closing
         lane.site.inject(BrokenWire(signal="photocell"))
         await lane.until(lambda: lane.alarms(AlarmKind.OBSTRUCTION_WHILE_CLOSING))
+        with pytest.raises(CommandFailure):
+            await closing
         await lane.pass_s(20)
 
         assert lane.log.since(stopped_s + 1e-6).output_writes == []
 
 
 @in_virtual_time
-async def test_no_reversal_during_maintenance() -> None:
+async def test_obstructed_door_is_stopped_during_maintenance() -> None:
     async with BarrierFixture(photocell="ignored", key_excludes=False) as lane:
         await lane.ready()
         await lane.open()
@@ -179,7 +197,8 @@ async def test_no_reversal_during_maintenance() -> None:
             await closing
         await lane.pass_s(20)
 
-        assert len(lane.log.output_writes) == 2
+        assert [frame.address for frame in lane.pulse_frames()] == [0x200, 0x201, 0x202]
+        assert 0.01 < lane.barrier.position() < 0.99
 
 
 @in_virtual_time
@@ -327,20 +346,38 @@ async def test_self_test_fails_on_a_stuck_relay() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.boards[0].relays.set(OPEN, True)
-        await lane.stop()
-        await lane.until(lambda: lane.alarms(AlarmKind.RELAY_STUCK))
+        await lane.until(lambda: lane.alarms(AlarmKind.OTHER_MASTER))
         seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
 
         assert (seen["relays"].outcome, seen["relays"].action) == ("failed", "replace")
 
 
 @in_virtual_time
-async def test_stop_refused_by_the_board_fails() -> None:
+async def test_refused_stop_is_repeated() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()
-        lane.site.inject(ExceptionReply(of="writes"))
+        lane.site.inject(ExceptionReply(of="writes", exchanges=3))
+        await lane.stop()
+
+        assert len(lane.pulse_frames(STOP)) == 4
+
+
+@in_virtual_time
+async def test_stop_that_is_never_acknowledged_fails() -> None:
+    async with BarrierFixture() as lane:
+        await lane.ready()
+        lane.site.inject(LostReply(of="writes", exchanges=1000))
         with pytest.raises(CommandFailure) as failed:
             await lane.stop()
 
-        assert failed.value.reason is RefusalReason.DEVICE_REFUSED
+        assert failed.value.reason is RefusalReason.LINK_FAILED
+        assert len(lane.alarms(AlarmKind.STOP_NOT_ACKNOWLEDGED)) == 1
+        assert lane.state is not None
+        assert lane.state.conditions == (StateReason.STOP_NOT_ACKNOWLEDGED,)
+        tried = len(lane.pulse_frames(STOP))
+        await lane.pass_s(2)
+        assert len(lane.pulse_frames(STOP)) > tried, "it is repeated all the same"
+        lane.site.clear_faults()
+        lane.site.bus.faults.clear()
+        await lane.pass_s(2)
         assert (await lane.open()).state is MovementState.OPEN

@@ -1,14 +1,18 @@
-"""Rate limit, device state, self-test and wiring of barriers, each alone."""
+"""Rate limit, relays, pace, record, device state, self-test and wiring of barriers, each alone."""
 
+import json
 from typing import Any
 
 import pytest
 from barrier_fixture import ONE_DOOR, VirtualBoard
 
 from drivers.barrier.board import PulseEnd
-from drivers.barrier.control.rate_limit import ActuationLimiter, MotorContact
+from drivers.barrier.control.latches import Latches, Lease, RecordClock, read_record, write_record
+from drivers.barrier.control.rate_limit import ActuationLimiter
+from drivers.barrier.control.relays import RelayFault, RelayLedger
+from drivers.barrier.control.sensing_pace import SensingPace
 from drivers.barrier.device_state import ONLINE_STATUS, device_state
-from drivers.barrier.observations import MovementState, StateReason
+from drivers.barrier.observations import CONDITIONS_BY_GRAVITY, StateReason
 from drivers.barrier.self_test import input_steps
 from drivers.barrier.wiring import BarrierInputs, BarrierSettings, DoorInputs
 from drivers.driver import StateCode
@@ -29,16 +33,13 @@ def test_first_movement_waits() -> None:
     """The previous gateway may have moved it a moment ago."""
     limiter = ActuationLimiter(SETTINGS, 100)
 
-    assert limiter.is_new
     assert limiter.is_rate_exceeded(101.9)
     assert not limiter.is_rate_exceeded(102)
-    limiter.on_requested(0, MotorContact.OPEN, 102)
-    assert not limiter.is_new
 
 
 def test_movements_are_apart() -> None:
     limiter = ActuationLimiter(settings(min_interval_s=5), 0)
-    limiter.on_requested(0, MotorContact.OPEN, 10)
+    limiter.on_movement(10)
 
     assert limiter.is_rate_exceeded(14.9)
     assert not limiter.is_rate_exceeded(15)
@@ -48,74 +49,181 @@ def test_movements_in_a_minute() -> None:
     limiter = ActuationLimiter(settings(max_per_minute=3), 0)
     for now_s in (10, 20):
         assert not limiter.is_rate_exceeded(now_s)
-        limiter.on_requested(0, MotorContact.OPEN, now_s)
+        limiter.on_movement(now_s)
 
     assert limiter.is_rate_exceeded(59.9), "the start counts as one"
     assert not limiter.is_rate_exceeded(60)
-    limiter.on_requested(0, MotorContact.OPEN, 60)
+    limiter.on_movement(60)
     assert limiter.is_rate_exceeded(69.9)
     assert not limiter.is_rate_exceeded(70)
 
 
-def test_dead_time_between_opposites() -> None:
-    limiter = ActuationLimiter(settings(pulse_s=0.5, dead_time_s=0.4), 0)
-    assert limiter.is_allowed(0, MotorContact.CLOSE, 10)
-    limiter.on_requested(0, MotorContact.OPEN, 10)
-    assert limiter.is_allowed(0, MotorContact.OPEN, 10)
-    assert limiter.is_allowed(1, MotorContact.CLOSE, 10), "another door"
-    assert not limiter.is_allowed(0, MotorContact.CLOSE, 10.8)
-    assert limiter.is_allowed(0, MotorContact.CLOSE, 10.91)
-
-    limiter.on_accepted(0, 10.3)
-    assert not limiter.is_allowed(0, MotorContact.CLOSE, 11.1)
-    assert limiter.is_allowed(0, MotorContact.CLOSE, 11.21)
+# Relays.
 
 
-@pytest.mark.parametrize("how", ["released", "rejected"])
-def test_dead_time_after_release(how: str) -> None:
-    limiter = ActuationLimiter(settings(pulse_s=1, dead_time_s=0.4), 0)
-    limiter.on_requested(0, MotorContact.OPEN, 10)
-    if how == "released":
-        limiter.on_released(10.2)
-        limiter.on_released(10.9)
-    else:
-        limiter.on_rejected(0, 10.2)
-    assert not limiter.is_allowed(0, MotorContact.CLOSE, 10.5)
-    assert limiter.is_allowed(0, MotorContact.CLOSE, 10.61)
-    limiter.on_rejected(1, 10.2)
-    limiter.on_accepted(1, 10.2)
-    assert limiter.is_allowed(1, MotorContact.CLOSE, 10.2)
+def test_relay_is_open_once_read() -> None:
+    """The end of a pulse by the clock alone proves nothing."""
+    relays = RelayLedger([0, 1], longest_s=0.5)
+    assert relays.is_open_for(1, 0.3, 10)
+    relays.on_pulse(1, 10)
+    relays.on_pulse(1, 10.1, acknowledged=True)
+    assert not relays.is_open_for(1, 0.3, 100)
+    assert relays.is_open_for(0, 0.3, 100), "another relay"
+    assert relays.on_reading([False, False], 100, 100.1) == {}
+    assert not relays.is_open_for(1, 0.3, 100.3)
+    assert relays.is_open_for(1, 0.3, 100.4)
+
+
+def test_unacknowledged_pulse_may_come_late() -> None:
+    relays = RelayLedger([0], longest_s=0.5)
+    relays.on_pulse(0, 10)
+    relays.on_reading([False], 10.5, 10.5)
+    assert relays.open_since_s(0) is None
+    relays.on_reading([False], 10.7, 10.7)
+    assert relays.open_since_s(0) == 10.7
+
+
+def test_acknowledged_release_opens_all() -> None:
+    relays = RelayLedger([0, 1], longest_s=0.5)
+    relays.on_pulse(0, 10)
+    relays.on_released(10.2)
+    relays.on_released(10.9)
+    assert relays.open_since_s(0) == 10.2
+    assert relays.open_since_s(1) == float("-inf")
+
+
+def test_withdrawn_pulse_changes_nothing() -> None:
+    relays = RelayLedger([0], longest_s=0.5)
+    before_s = relays.open_since_s(0)
+    relays.on_pulse(0, 10)
+    relays.on_withdrawn(0, before_s)
+    assert relays.open_since_s(0) == before_s
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "fault"), [(10.4, None), (10.6, None), (10.61, RelayFault.STUCK), (60, RelayFault.STUCK)]
+)
+def test_relay_closed_after_its_pulse_is_stuck(asked_s: float, fault: RelayFault | None) -> None:
+    relays = RelayLedger([0], longest_s=0.5)
+    relays.on_pulse(0, 10, acknowledged=True)
+
+    assert relays.on_reading([True], asked_s, asked_s).get(0) is fault
+
+
+def test_relay_closed_without_a_pulse_is_foreign() -> None:
+    relays = RelayLedger([0, 1], longest_s=0.5)
+    assert relays.on_reading([False, True], 10, 10) == {1: RelayFault.FOREIGN}
+    assert not relays.is_open_for(1, 0.3, 10)
+    assert relays.on_reading([False, False], 11, 11) == {}
+    relays.on_pulse(0, 12)
+    relays.on_released(12.3)
+    assert relays.on_reading([True, False], 12.2, 12.4) == {}, "it was asked for before the release"
+
+
+# Pace of sensing.
+
+
+@pytest.mark.parametrize(
+    ("took_s", "pause_s", "slow"),
+    [(0.02, 0.2, False), (0.14, 0.2, False), (0.15, 0.3, True), (0.3, 0.3, True)],
+)
+def test_measured_pace(took_s: float, pause_s: float, slow: bool) -> None:
+    pace = SensingPace()
+    for turn in range(10):
+        pace.on_reading(10 + turn * pause_s, 10 + turn * pause_s + took_s)
+
+    assert pace.is_slow is slow
+
+
+def test_single_stall_is_not_slow() -> None:
+    pace = SensingPace()
+    for asked_s in (10, 10.2, 11.0, 11.2, 11.4):
+        pace.on_reading(asked_s, asked_s + 0.01)
+        assert not pace.is_slow
+
+
+def test_slow_board_must_be_quick_for_a_while() -> None:
+    pace = SensingPace()
+    for asked_s in (10, 11, 12):
+        pace.on_reading(asked_s, asked_s + 0.01)
+    assert pace.is_slow
+    for turn in range(1, 6):
+        assert pace.is_slow
+        pace.on_reading(12 + turn * 0.2, 12.01 + turn * 0.2)
+    assert not pace.is_slow
+
+
+# Record of latches.
+
+CLOCK = RecordClock(now_s=100, boot_s=5000, boot_id="first")
+
+
+def test_record_of_latches() -> None:
+    latches = Latches(emergency=True, other_master=True, lease=Lease("bench-1", 160))
+    written = write_record(latches, CLOCK)
+
+    assert read_record(written, CLOCK) == latches
+    assert read_record(None, CLOCK) == Latches()
+
+
+@pytest.mark.parametrize(
+    ("clock", "until_s"),
+    [
+        (RecordClock(now_s=3, boot_s=5020, boot_id="first"), 43),
+        (RecordClock(now_s=3, boot_s=5060, boot_id="first"), None),
+        (RecordClock(now_s=3, boot_s=9, boot_id="second"), 63),
+    ],
+)
+def test_lease_over_restart_and_power_cut(clock: RecordClock, until_s: float | None) -> None:
+    """The time without power is unknown: the lease does not get shorter by it."""
+    lease = read_record(write_record(Latches(lease=Lease("bench-1", 160)), CLOCK), clock).lease
+
+    assert (lease and lease.until_s) == until_s
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "null", "[]", "{}", '{"emergency": 0, "forced_open": false, "other_master": false}', "\0" * 40],
+)
+def test_unreadable_record_is_latched(text: str) -> None:
+    assert read_record(text, CLOCK) == Latches(record_lost=True)
+
+
+@pytest.mark.parametrize("field", ["remaining_s", "boot_s"])
+def test_impossible_lease_is_latched(field: str) -> None:
+    record = json.loads(write_record(Latches(lease=Lease("bench-1", 160)), CLOCK))
+    for value in (float("nan"), float("inf"), 1e12, "soon", None):
+        if (field, value) == ("boot_s", 1e12) or (field == "boot_s" and value == float("inf")):
+            continue
+        record["lease"][field] = value
+        assert read_record(json.dumps(record), CLOCK).record_lost
 
 
 # Device state.
 
 
-@pytest.mark.parametrize(
-    ("why", "cause", "action"),
-    [
-        (StateReason.EMERGENCY, Cause.EMERGENCY, Action.CALL_SUPPORT),
-        (StateReason.EMERGENCY_UNACKNOWLEDGED, Cause.EMERGENCY, Action.CALL_SUPPORT),
-        (StateReason.KEY_SWITCH, Cause.MAINTENANCE, Action.WAIT),
-        (StateReason.MAINTENANCE_LEASE, Cause.MAINTENANCE, Action.WAIT),
-        (StateReason.BOTH_LIMITS, Cause.DEVICE_FAULT, Action.CALL_SUPPORT),
-        (StateReason.NO_LIMIT, Cause.DEVICE_FAULT, Action.CALL_SUPPORT),
-        (StateReason.CHATTER, Cause.DEVICE_FAULT, Action.CALL_SUPPORT),
-        (StateReason.CONTROLLER_FAULT, Cause.DEVICE_FAULT, Action.CALL_SUPPORT),
-        (StateReason.RELAY_STUCK, Cause.DEVICE_FAULT, Action.CALL_SUPPORT),
-    ],
-)
-def test_status_of_a_trouble(why: StateReason, cause: Cause, action: Action) -> None:
+@pytest.mark.parametrize("why", CONDITIONS_BY_GRAVITY)
+def test_status_of_a_condition(why: StateReason) -> None:
     """Degraded in every case: in a fault, a person could not acknowledge or end a lease."""
-    status = device_state((MovementState.FAULT, why))
+    status = device_state((why,))
 
-    assert (status.state, status.cause, status.action) == (StateCode.DEGRADED, cause, action)
+    assert status.state is StateCode.DEGRADED
+    assert status.cause
+    assert status.action is not Action.NONE
     assert status.text.endswith(".")
     assert status.how
 
 
-@pytest.mark.parametrize("state", MovementState)
-def test_status_of_any_sensed_state(state: MovementState) -> None:
-    assert device_state((state, StateReason.LIMIT_SWITCHES)) == ONLINE_STATUS
+def test_status_without_a_condition() -> None:
+    assert device_state(()) == ONLINE_STATUS
+
+
+def test_status_names_every_condition() -> None:
+    status = device_state((StateReason.EMERGENCY, StateReason.CHATTER, StateReason.KEY_SWITCH))
+
+    assert (status.cause, status.action) == (Cause.EMERGENCY, Action.CALL_SUPPORT)
+    for part in ("emergency input", "changes more often", "key switch"):
+        assert part in status.text
 
 
 # Self-test.

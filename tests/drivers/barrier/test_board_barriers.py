@@ -172,16 +172,25 @@ async def test_open_is_one_frame_and_reported_on_the_limit(tmp_path: Path) -> No
         assert len(site.log.actuations) == 1
 
 
-async def test_lost_response_fails_and_is_not_repeated(tmp_path: Path) -> None:
+async def test_lost_response_of_a_movement_is_not_repeated(tmp_path: Path) -> None:
     async with modbus_at(tmp_path / "board") as site:
-        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.25}
+        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.2}
         async with running("modbus-barrier", {"board": board}) as watched:
+            await asyncio.sleep(watched.driver.settings.min_interval_s)
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError) as error:
-                await watched.driver.stop(CommandArguments(), watched.call())
+                await watched.driver.open_barrier(OpenBarrier(), watched.call())
             assert error.value.cause is Cause.NO_RESPONSE
-            await site.log.until(lambda: len(site.log.contacts) == 2)
         assert len(site.log.actuations) == 1
+
+
+async def test_stop_is_repeated_until_acknowledged(tmp_path: Path) -> None:
+    async with modbus_at(tmp_path / "board") as site:
+        board = {"model": "waveshare-8", "port": site.address, "response_timeout_s": 0.2}
+        async with running("modbus-barrier", {"board": board}) as watched:
+            site.inject(LostReply(of="writes", exchanges=2))
+            await watched.driver.stop(CommandArguments(), watched.call())
+        assert [frame.address for frame in site.log.actuations] == [0x202] * 3
 
 
 async def test_unplugged_board_ends_the_watch(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,7 +87,7 @@ async def test_command_moves_barrier(gateway: GatewayFixture, wire: SerialLine) 
     await wire.wait_for_bytes(b"open-up chief")
     await wire.send(b"opened\n")
     ran = await asking
-    assert (ran.exit_code, ran.stdout) == (0, "lane-1/barrier open-up: done width_cm=30\n")
+    assert (ran.exit_code, ran.stdout) == (0, "lane-1/barrier open-up: done width_cm=30 (unverified)\n")
     asking = asyncio.create_task(
         answer(gateway, "chief", *open_up, "--args", '{"width_cm": 20}', "--transaction", "t-1")
     )
@@ -98,6 +99,40 @@ async def test_command_moves_barrier(gateway: GatewayFixture, wire: SerialLine) 
         {"width_cm": 20},
         "t-1",
     )
+
+
+async def test_station_signs_with_an_enrolled_key(gateway: GatewayFixture, wire: SerialLine) -> None:
+    """From the first refusal to a signed movement, with what `borderpost` itself prints; no restart."""
+
+    async def reload() -> None:
+        before = gateway.log.count("config_reloaded")
+        assert gateway.process is not None
+        gateway.process.send_signal(signal.SIGHUP)
+        await until(lambda: gateway.log.count("config_reloaded") > before)
+
+    gateway.extra += 'signed = "moves"\n'
+    gateway.write()
+    await reload()
+    open_up = ("command", gateway.config, BARRIER, "open-up", *station(gateway, "chief"))
+    refused = await borderpost(*open_up)
+    assert refused.exit_code == os.EX_NOPERM
+    assert "only if the station has signed it" in refused.stderr
+    assert "borderpost trust key" in refused.stderr
+
+    key, roles = gateway.folder / "chief.key", gateway.folder / "roles.toml"
+    made = json.loads((await borderpost("trust", "key", key, "--json")).stdout)
+    unknown = await borderpost(*open_up, "--signing-key", key)
+    assert (unknown.exit_code, "Enrol the public key" in unknown.stderr) == (os.EX_NOPERM, True)
+    enrolled = await borderpost("trust", "enrol", "chief", made["public_key"], "--roles", roles)
+    assert enrolled.exit_code == 0
+    await reload()
+    asking = asyncio.create_task(borderpost(*open_up, "--signing-key", key))
+    await wire.wait_for_bytes(b"open-up chief")
+    await wire.send(b"opened\n")
+    assert (await asking).exit_code == 0
+
+    missing = await borderpost(*open_up, "--signing-key", gateway.folder / "none.key")
+    assert (missing.exit_code, "none.key" in missing.stderr) == (os.EX_NOINPUT, True)
 
 
 async def test_exit_code_of_each_failure(gateway: GatewayFixture, wire: SerialLine) -> None:
@@ -153,7 +188,7 @@ async def test_claims_list_steal_release(gateway: GatewayFixture, wire: SerialLi
     (listed,) = json.loads((await borderpost(*claims, "--json")).stdout)
     assert (listed["position"], listed["holder"]) == (BARRIER, "chief")
     ran = await borderpost("claims", "release", gateway.config, BARRIER, *station(gateway, "chief"))
-    assert ran.stdout == "lane-1/barrier release: done\n"
+    assert ran.stdout == "lane-1/barrier release: done (unverified)\n"
     assert json.loads((await borderpost(*claims, "--json")).stdout) == []
 
 

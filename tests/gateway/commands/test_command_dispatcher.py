@@ -458,3 +458,22 @@ async def test_arguments_are_recorded_without_personal_data(
     dispatcher.arrive("open-up", args=args)
     (decided,) = dispatcher.decided
     assert decided.args == recorded
+
+
+@pytest.mark.parametrize("args", [[], None, "now", {"door": float("nan")}])
+async def test_stop_ignores_its_arguments(dispatcher: DispatcherFixture, args: Any) -> None:
+    (accepted,) = dispatcher.arrive("stop", args=args)
+    assert accepted.state is CommandState.ACCEPTED
+    assert dispatcher.devices[BARRIER].verbs == ["stop"]
+
+    refused(dispatcher.arrive("open-up", args=args), CommandReason.MALFORMED)
+
+
+@pytest.mark.parametrize(("station", "is_supervisor"), [("counter-1", False), ("chief", True)])
+def test_supervisor_is_told_to_the_driver(
+    dispatcher: DispatcherFixture, station: str, is_supervisor: bool
+) -> None:
+    dispatcher.arrive("open-up", station)
+    ((_, _, call, _),) = dispatcher.devices[BARRIER].commands_received
+
+    assert call.is_supervisor is is_supervisor

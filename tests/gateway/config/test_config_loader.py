@@ -143,9 +143,9 @@ def test_example_shows_the_defaults(tmp_path: Path) -> None:
     text = (ROOT / "config/example.toml").read_text()
     loaded = load(ROOT / "config/example.toml", {})
     shown = tmp_path / "shown.toml"
-    # Commented lines show defaults; these cannot, they name things.
+    # Commented lines show defaults; these cannot: they name things, or their default depends on the profile.
     files = ("# password_file", "# users_file", "# ca_file", "# cert_file", "# key_file", "# roles_file")
-    named = ("# username", "# key_variable", "# listen", "# signing_key", *files)
+    named = ("# username", "# key_variable", "# listen", "# signing_key", "# signed", *files)
     shown.write_text(
         "\n".join(
             line.removeprefix("# ")
@@ -157,6 +157,7 @@ def test_example_shows_the_defaults(tmp_path: Path) -> None:
 
     assert loaded.gateway.profile == "production"
     assert load(shown, {}) == loaded
+    assert f'# signed = "{loaded.signed_commands}"' in text
 
 
 TOML_LIKE = st.text(

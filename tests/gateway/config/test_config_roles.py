@@ -305,3 +305,38 @@ def test_a_post_reads_its_role_file(tmp_path: Path) -> None:
     post = load(tmp_path / "post.toml")
     assert post.roles.grant("counter-1", READER).permits("capture", moves=False)
     assert post.commands.min_move_interval_s == 2
+
+
+@pytest.mark.parametrize(
+    ("profile", "signed", "expected"),
+    [
+        ("production", None, "moves"),
+        ("production", "required", "required"),
+        ("training", None, "off"),
+        ("training", "moves", "moves"),
+    ],
+)
+def test_production_requires_signed_movements(
+    tmp_path: Path, profile: str, signed: str | None, expected: str
+) -> None:
+    assert load(post_with_signatures(tmp_path, profile, signed), {}).signed_commands == expected
+
+
+def test_production_refuses_unsigned_movements(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(post_with_signatures(tmp_path, "production", "off"), {})
+    (issue,) = caught.value.issues
+    assert "signed" in issue.key
+    assert "borderpost trust enrol" in issue.remedy
+
+
+def post_with_signatures(folder: Path, profile: str, signed: str | None) -> Path:
+    """Write a post's file with that line."""
+    file = folder / "post.toml"
+    line = f'[commands]\nsigned = "{signed}"\n' if signed else ""
+    file.write_text(
+        gateway_section(profile=profile, state_dir="state")
+        + f'[broker]\nhost = "127.0.0.1"\n{line}'
+        + '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
+    )
+    return file

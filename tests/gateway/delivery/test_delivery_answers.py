@@ -205,12 +205,11 @@ async def test_image_that_ends_connections_is_dropped(deliver):
 async def test_refused_subscription_is_reported_until_granted(deliver):
     async with ScriptedBroker() as broker:
         broker.granted = 0x87
-        delivery = await deliver(local(broker), subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",))
+        delivery = await deliver(local(broker), on_message=lambda *_: None)
         await until(lambda: "command_subscription_refused" in causes(delivery))
         broker.granted = 1
         broker.hang_up()
         await until(lambda: "command_subscription_refused" not in causes(delivery))
-        assert broker.connections == 2
 
 
 async def test_message_above_packet_limit_is_not_sent(mosquitto, subscribe, deliver):

@@ -383,7 +383,7 @@ async def test_commands_are_received_and_answered(mosquitto, subscribe, deliver)
     came = []
     delivery = await deliver(
         local(mosquitto),
-        subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",),
+        stations=("officer",),
         on_message=lambda message, _: came.append(message),
     )
     subscriber = await subscribe(mosquitto, "bgw/v1/ke-busia/lane-1/barrier/rsp/officer")
@@ -409,7 +409,7 @@ async def test_command_needs_proved_access_list(acl, accepted, subscribe, delive
     with Mosquitto(acl=acl) as broker:
         delivery = await deliver(
             DestinationSettings.local(BrokerSettings(port=broker.port), requires_acl=True),
-            subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",),
+            stations=("officer",),
             on_message=lambda message, _: came.append(message.topic),
         )
         subscriber = await subscribe(broker, "bgw/v1/ke-busia/lane-1/#")

@@ -8,9 +8,11 @@ from support.gateway.sending import in_virtual_time, stream, turn
 from drivers.links.link import Action
 from gateway.common.problems import Problems
 from gateway.delivery.destination.problems import DestinationProblems
+from gateway.delivery.mqtt.inbound import BROKER_REMEDY, InboundRefusal, RefusedBecause
 from gateway.delivery.outbox.database import SetAsideOutbox
 from gateway.delivery.outbox.problems import FULL_CLEARED_AFTER_S, OutboxProblems
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
+from gateway.delivery.stations.problems import StationProblems
 
 FOLDER = Path("/var/lib/post")
 
@@ -64,20 +66,6 @@ DESTINATION_PROBLEMS = {
         Action.CONFIGURE,
         "Check that the broker runs, and the address and credentials in [hq].",
     ),
-    "subscribed": (
-        lambda d: d.subscription_result(0x87),
-        "command_subscription_refused",
-        "hq refused the subscription to commands (0x87); no command will arrive.",
-        Action.CONFIGURE,
-        "Allow the gateway to read bgw/v1/ke-busia/+/+/cmd/+/+ at hq.",
-    ),
-    "guarded": (
-        lambda d: d.acl_probed(enforced=False),
-        "broker_acl_missing",
-        "hq has no access control list, so commands are ignored: their sender cannot be verified.",
-        Action.CONFIGURE,
-        "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
-    ),
     "no_subscriber": (
         lambda d: d.no_subscriber(),
         "no_subscriber",
@@ -98,6 +86,14 @@ DESTINATION_PROBLEMS = {
         "hq refuses events as not authorised; all events wait in the outbox.",
         Action.CONFIGURE,
         "Allow the gateway's user to write bgw/v1/ke-busia/# at hq.",
+    ),
+    "exceeds": (
+        lambda d: d.broker_exceeds_limits(InboundRefusal(RefusedBecause.TOO_LARGE, 250_000_000)),
+        "broker_exceeds_limits",
+        "hq sent a message of 250000000 bytes, which is larger than it may send; "
+        "the connection was closed and is made again.",
+        Action.CALL_SUPPORT,
+        BROKER_REMEDY,
     ),
     "parked": (
         lambda d: d.event_parked(2, "lane-1/reader/record", 7, 0x99),
@@ -134,8 +130,7 @@ def test_destination_problem_texts(problems, destination, name):
     ("clear", "causes"),
     [
         (lambda d: d.connected(), {"broker_unreachable"}),
-        (lambda d: d.subscription_result(None), {"command_subscription_refused"}),
-        (lambda d: d.acl_probed(enforced=True), {"broker_acl_missing"}),
+        (lambda d: d.broker_within_limits(), {"broker_exceeds_limits"}),
         (lambda d: d.event_refused_cleared(), {"no_subscriber", "event_refused"}),
         (lambda d: d.publish_authorised(), {"publish_not_authorised"}),
     ],
@@ -301,3 +296,51 @@ async def test_eight_streams_are_named():
     outbox.outbox_full(9, 0)
     assert active(problems)[0][1].count("reader-") == 8
     outbox.stop()
+
+
+STATION_PROBLEMS = {
+    "subscribed": (
+        lambda d: d.subscription_result(0x87),
+        "command_subscription_refused",
+        "hq refused the subscription to commands (0x87); no command will arrive.",
+        Action.CONFIGURE,
+        "Allow the gateway to read bgw/v1/ke-busia/+/+/cmd/+/+ at hq.",
+        lambda d: d.subscription_result(None),
+    ),
+    "guarded": (
+        lambda d: d.acl_probed(enforced=False),
+        "broker_acl_missing",
+        "hq has no access control list, so commands are ignored: their sender cannot be verified.",
+        Action.CONFIGURE,
+        "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
+        lambda d: d.acl_probed(enforced=True),
+    ),
+    "flood": (
+        lambda d: d.flood("lane-2"),
+        "station_flooding",
+        "Station lane-2 sends more commands than the gateway accepts; most of them are dropped. "
+        "Other stations are not affected.",
+        Action.CALL_SUPPORT,
+        "Stop the program at lane-2. If it is not yours: borderpost trust revoke lane-2",
+        lambda d: d.flood_over("lane-2"),
+    ),
+    "unreachable": (
+        lambda d: d.connect_failed("lane-2", "refused with reason code 0x89"),
+        "commands_unreachable",
+        "No connection to hq for the commands of lane-2: refused with reason code 0x89. "
+        "The gateway receives none of them.",
+        Action.CONFIGURE,
+        "Check that hq accepts one connection of the gateway for each station.",
+        lambda d: d.connected("lane-2"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATION_PROBLEMS)
+def test_station_problem_texts(problems, name):
+    report, *expected, clear = STATION_PROBLEMS[name]
+    station_problems = StationProblems(problems, "hq", "bgw/v1/ke-busia")
+    report(station_problems)
+    assert active(problems) == [tuple(expected)]
+    clear(station_problems)
+    assert active(problems) == []

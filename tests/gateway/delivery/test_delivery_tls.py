@@ -44,9 +44,7 @@ async def test_small_and_large_events_pass_tls(deliver, certificates):
         delivery.submit(event(200))
         await until(lambda: delivery.destination_reports()[0].queued == 0 and delivery._streams)
         await delivery.stop()
-        assert (
-            broker.log.count("Received PUBLISH from bgw-ke-busia-gw-1-local") == 202
-        )  # and the offline state
+        assert broker.log.count("Received PUBLISH from bgw-") == 202  # and the offline state
 
 
 async def test_unknown_certificate_is_refused_and_reported(deliver, certificates):

@@ -135,7 +135,7 @@ async def test_counter_passes_one_vehicle_and_stops(gateway: GatewayFixture, sit
         for _ in range(10):
             began_s = time.monotonic()
             done = await desk.command(BARRIER, "stop", done=StopResult)
-            assert done.result == StopResult(by_stop_contact=True)
+            assert done.result == StopResult(by_stop_contact=True, state=MovementState.OPEN)
             times.append(site.log.actuations[-1].at_s - began_s)
         assert [frame.address for frame in site.log.actuations] == [OPEN] + [STOP] * len(times)
         assert sorted(times)[len(times) // 2] < 0.1

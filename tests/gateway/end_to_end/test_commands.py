@@ -183,8 +183,10 @@ async def test_retained_command_is_refused(gateway: GatewayFixture, wire: Serial
         assert decided == [CommandReason.RETAINED]
         assert await gateway.stop() == 0
         await gateway.start()
-        await until(lambda: len(station.answers_to(eternal)) == 2)
-        assert station.answers[-1].reason is CommandReason.RETAINED
+        await until(lambda: desk.status(BARRIER).is_online)
+        later = station.send("look", session_of(desk))
+        assert (await station.end_of(later)).state is CommandState.DONE
+        assert len(station.answers_to(eternal)) == 1, "the next gateway does not receive it at all"
     await until(lambda: '"command_decided"' in gateway.log)
     assert await all_told(gateway, wire, "stop") == []
 
@@ -270,9 +272,10 @@ async def test_commands_after_broker_restart(gateway: GatewayFixture, wire: Seri
 async def test_command_to_stopped_gateway_not_sent(gateway: GatewayFixture, wire: SerialLine) -> None:
     async with station_at(gateway) as desk:
         await gateway.stop(signal.SIGKILL)
-        # Until its will is published, only missing messages show that it has ended.
-        with pytest.raises(CommandUnanswered, match="gateway ended meanwhile"):
+        # Before its will is published, the broker already has no subscriber for commands.
+        with pytest.raises(CommandNotSent, match="No gateway is subscribed"):
             await desk.command(BARRIER, "stop", timeout_s=30)
+        await until(lambda: not desk.gateways["gw-1"].online)
         with pytest.raises(CommandNotSent, match="gateway is not running"):
             await desk.command(BARRIER, "stop", expires_s=1)
 
@@ -397,5 +400,7 @@ async def test_flood_of_refusals_is_summarised(gateway: GatewayFixture, wire: Se
             ("counter-1", False),
             ("visitor", True),
         ]
-        assert decided[2].count > 1000
+        assert decided[2].count > 50, (
+            "the others were dropped unread: see tests/adversary/test_station_flood.py"
+        )
     assert started_commands(wire, "open-up") == []

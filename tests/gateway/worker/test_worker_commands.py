@@ -224,3 +224,14 @@ async def test_stopped_device_answers_its_commands(worker_fixture: WorkerFixture
     outcome = await worker_fixture.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (CommandState.FAILED, CommandReason.STOPPING)
     assert not device.send_command(next(TICKETS), "stop", Invocation.local(), b"{}")
+
+
+@pytest.mark.parametrize("args", [b'{"door": ""}', b"[]", b'{"door": {"a": NaN}}', b"\xff", b""])
+async def test_stop_ignores_its_arguments(worker_fixture: WorkerFixture, args: bytes) -> None:
+    wire = await scripted_device(worker_fixture)
+    ticket = next(TICKETS)
+    call = Invocation(f"c{ticket}", "counter-1", f"t{ticket}", boot_ns() + 5_000_000_000)
+    worker_fixture.devices[BARRIER].send_command(ticket, "stop", call, args)
+
+    assert (await worker_fixture.notebook.outcome(ticket)).state is CommandState.DONE
+    assert await started(worker_fixture, wire, "stop") == [f"c{ticket}"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -73,7 +74,12 @@ class Subscriber:
     """A consumer that records events in order of arrival."""
 
     def __init__(
-        self, port: int, topic: str = "bgw/#", username: str | None = None, password: str | None = None
+        self,
+        port: int,
+        topic: str = "bgw/#",
+        username: str | None = None,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.messages: list[mqtt.MQTTMessage] = []
         self._port, self._topic = port, topic
@@ -81,6 +87,8 @@ class Subscriber:
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         if username:
             self._client.username_pw_set(username, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, 1)
         self._client.on_subscribe = self._on_subscribe
@@ -155,6 +163,8 @@ class ScriptedBroker:
         self.port = 0
         self._open: set[int] = set()
         self._writer: asyncio.StreamWriter | None = None
+        """The connection that was made last."""
+        self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -165,8 +175,7 @@ class ScriptedBroker:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        if self._writer is not None:
-            self._writer.close()
+        self.hang_up()
         await self._server.wait_closed()
         await asyncio.sleep(0)
 
@@ -176,12 +185,13 @@ class ScriptedBroker:
         self._writer.write(b"\x40\x03" + struct.pack(">HB", mid, reason))
 
     def hang_up(self) -> None:
-        """Close the connection, if any, without DISCONNECT."""
-        if self._writer is not None:
-            self._writer.close()
+        """Close all connections without DISCONNECT."""
+        for writer in self._writers:
+            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
+        self._writers.add(writer)
         self._open.clear()
         try:
             while True:
@@ -199,6 +209,7 @@ class ScriptedBroker:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._writers.discard(writer)
             writer.close()
 
     def _take(self, head: int, body: bytes, writer: asyncio.StreamWriter) -> bool:

@@ -15,7 +15,8 @@ from gateway.contract.topics import SiteTopics
 from gateway.delivery.destination.destination import Destination
 from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.events import Blob, StoredEvent, Stream
-from gateway.delivery.mqtt.connection import ConnackLimits, Will
+from gateway.delivery.mqtt.connect import Will
+from gateway.delivery.mqtt.connection import ConnackLimits
 from gateway.delivery.outbox.reader import Page
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
 
@@ -164,6 +165,7 @@ class RecordingConnection:
     def __init__(self) -> None:
         self.sent: list[Message] = []
         self.refuses = False
+        self.name = "c1"
 
     def publish(self, topic: str, payload: bytes, properties: bytes, *, retain: bool = False) -> int | None:
         if self.refuses:

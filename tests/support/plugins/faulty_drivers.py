@@ -14,6 +14,7 @@ from pydantic import Field
 
 from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
 from drivers.links.serial import SerialSettings
+from drivers.links.settings import LinkRights
 from drivers.observation import Attachment, DataClass, Observation
 
 SECRET = "WANJIKU"
@@ -43,11 +44,20 @@ class Level(Observation):
     number: int = Field(description="The number from the line.", examples=[1])
 
 
-class FaultyDriver(Driver[SerialSettings]):
+class FaultySettings(SerialSettings):
+    """Settings of a driver that also reads a label beside its port, and loads libusb."""
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights to the port, its folder, and libusb."""
+        folder = Path(self.port).parent
+        return super().link_rights() | LinkRights(readable=frozenset({folder}), kernel_events=True)
+
+
+class FaultyDriver(Driver[FaultySettings]):
     """Executes each line from its port."""
 
     family = Family.UNKNOWN
-    settings_model = SerialSettings
+    settings_model = FaultySettings
     observation_types: ClassVar[tuple[type[Observation], ...]] = (Numbered, NumberedTraveller, Level)
 
     async def open(self) -> Identity:
@@ -79,8 +89,18 @@ class FaultyDriver(Driver[SerialSettings]):
                         from usb.backend import libusb1
 
                         libusb1.get_backend().lib.libusb_unref_device(ctypes.c_void_p(8))
+                    case ["trace", "me"]:
+                        ctypes.CDLL(None).ptrace(0, 0, 0, 0)
                     case ["hang"]:
                         time.sleep(3600)
+                    case ["spin"]:
+                        while True:
+                            pass
+                    case ["compute", seconds]:  # of processor time, without a heartbeat
+                        until_s = time.process_time() + float(seconds)
+                        while time.process_time() < until_s:
+                            pass
+                        yield Numbered(number=0)
                     case ["bug"]:
                         raise ValueError(f"cannot read {SECRET}")
                     case ["end"]:

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import AsyncIterator
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import hostile_access
 import hostile_system
@@ -10,7 +10,9 @@ from hostile_calls import ATTEMPTS, Targets
 from pydantic import Field, SecretStr
 
 from drivers.driver import Driver, Family, Identity
+from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
+from drivers.links.settings import LinkRights, network_rights
 from drivers.observation import Observation
 
 __all__ = ["HostileDriver", "hostile_access", "hostile_system"]
@@ -23,10 +25,21 @@ class HostileSettings(SerialSettings):
     attempt: str = ""
     targets: Targets = Field(default_factory=dict)
     password: SecretStr | None = None
+    link: Literal["serial", "network", "local"] = "serial"
+
+    def link_rights(self) -> LinkRights:
+        """Return the rights of a serial port, and of a TCP client or one of a local service."""
+        rights = super().link_rights()
+        match self.link:
+            case "network":
+                rights |= network_rights("127.0.0.1", int(self.targets["allowed_port"]))
+            case "local":
+                rights |= LinkRights(local_sockets=True)
+        return rights
 
 
 class HostileDriver(Driver[HostileSettings]):
-    """One attempt at each opening; its outcome is the model of the device."""
+    """One attempt at each opening; its outcome is the text of a fault."""
 
     family = Family.UNKNOWN
     settings_model = HostileSettings
@@ -37,9 +50,11 @@ class HostileDriver(Driver[HostileSettings]):
         self.link = await self.links.serial(self.settings)
         try:
             result = ATTEMPTS[self.settings.attempt](self.settings.targets)
+            outcome = f"{SUCCEEDED}: {result}" if result else SUCCEEDED
         except OSError as error:
-            return Identity(model=errno.errorcode.get(error.errno or 0, str(error)))
-        return Identity(model=f"{SUCCEEDED}: {result}" if result else SUCCEEDED)
+            outcome = errno.errorcode.get(error.errno or 0, str(error))
+        # A state, because a production post refuses a pseudo-terminal before it sends an identity.
+        raise LinkError(Cause.DEVICE_FAULT, outcome, Action.NONE)
 
     async def watch(self) -> AsyncIterator[Observation]:
         """Wait for the end of the line."""

@@ -35,8 +35,24 @@ def connect_local_socket(targets: Targets) -> None:
 
 
 @attempt
+def manage_gateway(targets: Targets) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(20)
+        one.connect(targets["local_socket"])
+        one.sendall(b"GET /api/v1/post HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        if not one.recv(4096).startswith(b"HTTP/1.1 200"):
+            raise ConnectionResetError(errno.ECONNRESET, "no answer")
+
+
+@attempt
 def connect_abstract_socket(targets: Targets) -> None:
     connect(socket.AF_UNIX, socket.SOCK_STREAM, 0, "\0" + targets["abstract_socket"])
+
+
+@attempt
+def connect_allowed_port(targets: Targets) -> None:
+    """Connect to the own device: no attack."""
+    connect(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", int(targets["allowed_port"])))
 
 
 @attempt
@@ -109,6 +125,13 @@ def open_vsock(_targets: Targets) -> None:
 @attempt
 def open_kernel_crypto(_targets: Targets) -> None:
     socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET, 0).close()
+
+
+@attempt
+def send_by_pair(targets: Targets) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        ours.sendto(b"x", "\0" + targets["abstract_datagrams"])
 
 
 # Programs and the kernel

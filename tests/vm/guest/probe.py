@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+SYS_IO_URING_SETUP, SYS_KEYCTL, SYS_USERFAULTFD, SYS_KCMP = 425, 250, 323, 312
 CLONE_NEWUSER, PTRACE_SEIZE, SYS_FINIT_MODULE, SYS_REBOOT, SYS_BPF = 0x10000000, 0x4206, 313, 169, 321
 
 
@@ -71,6 +72,12 @@ def outside() -> None:
         udp.sendto(b"", ("192.0.2.1", 9))
 
 
+def memory_by_call() -> None:
+    buffer = ctypes.create_string_buffer(8)
+    part = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), 8)
+    call(LIBC.process_vm_readv(os.getpid(), part, 1, part, 1, 0))
+
+
 def a_socket(family: int, kind: int, protocol: int = 0) -> Callable[[], object]:
     return lambda: socket.socket(family, kind, protocol).close()
 
@@ -113,6 +120,11 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
     "leave a program that runs as its owner": suid,
     "push others off the processor": fifo,
     "load a program into the kernel": lambda: call(LIBC.syscall(SYS_BPF, 0, None, 0)),
+    "read a process's memory by call": memory_by_call,
+    "set up io_uring": lambda: call(LIBC.syscall(SYS_IO_URING_SETUP, 1, ctypes.create_string_buffer(120))),
+    "read its keyring": lambda: call(LIBC.syscall(SYS_KEYCTL, 0, -3, 1)),
+    "handle its own page faults": lambda: call(LIBC.syscall(SYS_USERFAULTFD, 1)),
+    "compare processes": lambda: call(LIBC.syscall(SYS_KCMP, os.getpid(), os.getpid(), 0, 1, 1)),
     "stop the machine": lambda: call(LIBC.syscall(SYS_REBOOT, 0, 0, 0, 0)),
 }
 NOT_UNCONFINED = {"set the clock", "stop the machine", "load a module", "load a program into the kernel"}

@@ -277,14 +277,45 @@ async def test_refused_state_is_tried_again():
     sent = rig.new()
     assert topics(sent) == ["state"]
     rig.answer(*sent, reason=0x87)
-    assert rig.destination.halted_reason == "not_authorised"
+    assert rig.destination.halted_reason is None
+    assert "state_refused" in rig.causes
     await turn(5.1)
+    rig.answer(*rig.new())
+    assert "state_refused" not in rig.causes
+    rig.retained.set("state", b"{1}", "text/x")
+    rig.destination.send_ready()
     sent = rig.new()
     assert topics(sent) == ["state"]
     rig.answer(*sent, reason=0x99)
     assert "state_refused" in rig.causes
     await turn(10.0)
     assert rig.new() == []
+
+
+@in_virtual_time
+async def test_unlisted_device_stops_no_other():
+    """An access list without a new device refuses its events alone."""
+    rig = Rig(halt_retry_s=5.0)
+    rig.add_streams(stream(1), stream(2))
+    rig.connect()
+    rig.commit(entry(1, 1), entry(2, 1))
+    listed, unlisted = rig.new()
+    rig.answer(listed)
+    rig.answer(unlisted, reason=0x87)
+    assert rig.destination.halted_reason is None
+    assert "publish_not_authorised" in rig.causes
+    rig.commit(entry(1, 2), entry(2, 2))
+    await turn()
+    sent = rig.new()
+    assert [message.event for message in sent] == [(1, 2)]
+    rig.answer(*sent)
+    await turn(5.1)
+    sent = rig.new()
+    assert [message.event for message in sent] == [(2, 1), (2, 2)]
+    rig.answer(*sent)
+    assert rig.outbox.acked == {1: 2, 2: 2}
+    assert "publish_not_authorised" not in rig.causes
+    assert rig.outbox.parked == []
 
 
 @in_virtual_time

@@ -10,8 +10,8 @@ from support.gateway.deliveries import ScriptedBroker, until
 
 from gateway.delivery.destination.poison import PoisonMessageDetector
 from gateway.delivery.mqtt.client import READ_BYTES, CoalescedSocket
-from gateway.delivery.mqtt.connect import describe_connect_error
-from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection, Will
+from gateway.delivery.mqtt.connect import Will, describe_connect_error
+from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection
 from gateway.delivery.settings import BrokerSettings
 
 
@@ -53,7 +53,14 @@ def make_connection(broker, listener, **more):
     settings = BrokerSettings(host="127.0.0.1", port=broker.port, **given["settings"])
     will = Will("will", b"offline", 7)
     return MqttConnection(
-        settings, "client-1", will, listener, given["retry"], lambda: 5, given["subscriptions"]
+        settings,
+        lambda: "client-1",
+        will,
+        listener,
+        given["retry"],
+        lambda: 5,
+        given["subscriptions"],
+        pings=bool(given["subscriptions"]),
     )
 
 

@@ -1,19 +1,19 @@
 """Movement of one door: position from its limit switches, supervision of movements, and plausibility."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from drivers.barrier.control.doors.chatter import ChatterDetector
+from drivers.barrier.control.doors.opening_grant import OpeningGrant
+from drivers.barrier.control.doors.stopping import DoorStop
 from drivers.barrier.observations import AlarmKind, BarrierAlarm, MovementState, StateReason
 from drivers.barrier.wiring import BarrierSettings, DoorInputs
 
-MAX_CHANGES_PER_S = 3
-"""Highest number of changes per second of a limit switch or photocell; no machine moves faster."""
-CHATTER_HOLD_S = 2.0
-"""Time without a change after which a contact that chattered is trusted again, in seconds."""
 NO_LIMIT_FACTOR = 1.5
 """Multiple of the travel time between the ends after which the limit switches are not trusted any more."""
+REOPENED_AFTER_S = 0.5
+"""Shortest absence from the open limit that is a movement and no flicker of the switch, in seconds."""
 
 
 class MovementResult(Enum):
@@ -23,6 +23,8 @@ class MovementResult(Enum):
     NOT_STARTED = auto()
     NOT_ARRIVED = auto()
     STOPPED = auto()
+    """Stopped, and not sensed at its goal since."""
+    ARRIVED_DESPITE_STOP = auto()
     REVERSED = auto()
     """Stopped by an obstruction (EN 12453)."""
     EMERGENCY = auto()
@@ -50,54 +52,65 @@ class DoorTracker:
         self.fault: StateReason | None = None
         self.movement: Movement | None = None
         self.inputs: DoorInputs | None = None
+        self.stop = DoorStop()
+        self.grant = OpeningGrant(settings.open_timeout_s)
+        self.is_overdue = False
+        """True from the alarm for an overdue movement until an end is reached or a movement is commanded."""
+        self.is_open_too_long = False
+        """True from the alarm for being open too long until it leaves the open limit."""
         self._settings = settings
         self._towards = MovementState.UNKNOWN
         self._between_s: float | None = None
-        self._is_overdue_reported = False
-        """True once the alarm for an overdue movement was raised."""
-        self._stopped = False
-        """True after a stop, until the door is at an end or told to move."""
-        self._may_leave_until_s: float | None = None
-        """Time until which the door may leave its closed limit on a command; None: no such command."""
         self._open_s: float | None = None
-        """Time since when it is open; None also after the alarm for that was raised."""
-        self._chatter = {name: _ChatterDetector() for name in ("open_limit", "closed_limit", "presence")}
+        self._chatter = ChatterDetector()
 
     @property
-    def is_closing(self) -> bool:
-        """True if the door may be closing, by its inputs and the commands to it."""
+    def is_at_end(self) -> bool:
+        """True at one of its ends."""
+        return self.state in (MovementState.OPEN, MovementState.CLOSED)
+
+    @property
+    def may_be_closing(self) -> bool:
+        """True if the door may be closing, by its inputs and the commands to it.
+
+        A door that is between its ends at the first reading may be closing as well.
+        """
         if self.movement is not None:
             return self.movement.goal is MovementState.CLOSED and self.state is not MovementState.CLOSED
-        return self.state is MovementState.CLOSING
+        return self.state is MovementState.CLOSING or (
+            self.state is MovementState.UNKNOWN and self._between_s is not None
+        )
 
-    @property
-    def is_stopped(self) -> bool:
-        """True after a stop, until the door is at an end or told to move."""
-        return self._stopped
-
-    @property
-    def may_be_open(self) -> bool:
-        """True if it may be open, or on its way there."""
-        return self.state is not MovementState.CLOSED or self._may_leave_until_s is not None
+    def may_be_open(self, now_s: float) -> bool:
+        """Return True if it may be open, or may open on an earlier command."""
+        return self.state is not MovementState.CLOSED or self.grant.is_held(now_s)
 
     def on_requested(self, movement: Movement) -> None:
         """Note a command to move."""
+        self.end_movement(MovementResult.STOPPED, movement.requested_s)  # one that a stop has ended already
         self.movement = movement
-        self._stopped = self._is_overdue_reported = False
-        opens = movement.goal is MovementState.OPEN and self.state is MovementState.CLOSED
-        self._may_leave_until_s = movement.requested_s + self._settings.open_timeout_s if opens else None
+        self.stop.end()
+        self.is_overdue = False
+        if movement.goal is MovementState.OPEN:
+            self.grant.on_command(movement.requested_s)
         if self._between_s is not None:
             self._between_s = movement.requested_s
 
     def on_rejected(self) -> None:
         """Note that the board has refused: the door was not told to move."""
+        if self.movement is not None and self.movement.goal is MovementState.OPEN:
+            self.grant.on_rejected()
         self.movement = None
-        self._may_leave_until_s = None
 
     def on_stop(self, now_s: float) -> None:
-        """Note a stop."""
-        self._stopped = self._between_s is not None or self.movement is not None
-        self.end_movement(MovementResult.STOPPED, now_s)
+        """Note a stop; the commanded movement ends as sensed from now on."""
+        self.stop.on_stop(now_s)
+
+    def on_stop_acknowledged(self, now_s: float, *, by_contact: bool) -> None:
+        """Note that the board has acknowledged the stop."""
+        seen = self.inputs
+        self.stop.on_acknowledged(now_s, at_end=seen is not None and (seen.open_limit or seen.closed_limit))
+        self.grant.on_stop_acknowledged(by_contact=by_contact)
 
     def end_movement(self, result: MovementResult, now_s: float) -> None:
         """End the commanded movement with this result."""
@@ -105,33 +118,58 @@ class DoorTracker:
             self.movement.result, self.movement.ended_s = result, now_s
             self.movement = None
 
-    def on_inputs(self, seen: DoorInputs, now_s: float, *, excused: bool) -> Iterator[BarrierAlarm]:
-        """Process the inputs. `excused`: something else than this gateway may open the door."""
-        had_fault = self.fault
+    def on_inputs(
+        self, seen: DoorInputs, now_s: float, *, excused: bool, reopens: bool
+    ) -> Iterator[BarrierAlarm]:
+        """Process the inputs.
+
+        `excused`: something else than this gateway may open the door. `reopens`: an obstruction may send it
+        back to its open limit.
+        """
+        had_fault, first = self.fault, self.inputs is None
         left_closed = self.inputs is not None and self.inputs.closed_limit and not seen.closed_limit
-        self._count_changes(seen, now_s)
+        away_s = self._for_s(now_s) if self._towards is MovementState.CLOSING else 0.0
+        self._chatter.on_inputs(seen, now_s)
+        self.stop.on_inputs(now_s, at_end=seen.open_limit or seen.closed_limit)
         self.fault = self._locate(seen, now_s)
         self.inputs = seen
-        if left_closed:
-            if not (excused or self._may_leave_until_s is not None or self.fault):
-                yield self._alarm(AlarmKind.FORCED_OPEN, "The barrier was opened without a command.")
-            self._may_leave_until_s = None
-        elif self._may_leave_until_s is not None and now_s > self._may_leave_until_s:
-            self._may_leave_until_s = None
+        expected = excused or self.grant.explains_opening(now_s) or self.fault is not None
+        if left_closed and not expected:
+            yield self._alarm(AlarmKind.FORCED_OPEN, "The barrier was opened without a command.")
+        elif (
+            self.state is MovementState.OPEN
+            and away_s >= REOPENED_AFTER_S
+            and self._settings.no_emergency_input
+            and not (expected or reopens)
+        ):
+            yield self._alarm(
+                AlarmKind.FORCED_OPEN, "The barrier has opened again without a command: maybe for a fire."
+            )
+        if first and self._between_s is not None:
+            yield self._alarm(
+                AlarmKind.MOVING_AT_START, "The barrier was between its ends at the start: it may be moving."
+            )
+        self.grant.on_state(self.state, now_s, is_stop_proven=self.stop.is_proven)
         yield from self._supervise(now_s)
+        if self.stop.is_proven and self.is_at_end:
+            self.stop.end()
         if self.fault is not None and had_fault is None:
             yield self._alarm(AlarmKind.IMPLAUSIBLE_INPUTS, _IMPLAUSIBLE[self.fault])
+        if self.stop.is_overdue(now_s) and not self.stop.is_alarmed:
+            self.stop.is_alarmed = True
+            yield self._alarm(
+                AlarmKind.STOP_NOT_ACKNOWLEDGED,
+                "The board does not acknowledge the stop: use the stop switch at the barrier.",
+            )
         if self._open_s is not None and now_s - self._open_s > self._settings.max_open_s:
-            self._open_s = None
+            self._open_s, self.is_open_too_long = None, True
             yield self._alarm(
                 AlarmKind.OPEN_TOO_LONG, "The barrier has been open for longer than it should be."
             )
 
     def _locate(self, seen: DoorInputs, now_s: float) -> StateReason | None:
         """Determine the state; return the fault of the inputs, or None."""
-        fault = (
-            StateReason.CHATTER if any(one.is_chattering(now_s) for one in self._chatter.values()) else None
-        )
+        fault = StateReason.CHATTER if self._chatter.is_chattering(now_s) else None
         match (seen.open_limit, seen.closed_limit):
             case (True, True):
                 self._set_end_state(MovementState.UNKNOWN, now_s)
@@ -156,20 +194,21 @@ class DoorTracker:
             MovementState.CLOSED: MovementState.OPENING,
         }.get(end, MovementState.UNKNOWN)
         if end is not MovementState.OPEN:
-            self._open_s = None
+            self._open_s, self.is_open_too_long = None, False
         elif self.state is not MovementState.OPEN:
             self._open_s = now_s
         self.state, self._between_s = end, None
-        self._stopped = self._stopped and self.movement is not None
-        self._is_overdue_reported = self._is_overdue_reported and self.movement is not None
+        self.is_overdue = self.is_overdue and self.movement is not None
 
     def _moving_state(self, now_s: float) -> MovementState:
-        self._open_s = None
+        self._open_s, self.is_open_too_long = None, False
         if self._between_s is None:
             self._between_s = now_s
+        if self.stop.is_proven:
+            return MovementState.STOPPED
         if self._for_s(now_s) <= self._within_s():
             return self._towards
-        return MovementState.STOPPED if self._stopped else MovementState.BLOCKED
+        return MovementState.BLOCKED
 
     def _for_s(self, now_s: float) -> float:
         return 0.0 if self._between_s is None else now_s - self._between_s
@@ -188,7 +227,7 @@ class DoorTracker:
         """Supervise the commanded movement; no command is repeated."""
         movement = self.movement
         if movement is None:
-            if self.state is MovementState.BLOCKED and not self._is_overdue_reported:
+            if self.state is MovementState.BLOCKED and not self.is_overdue:
                 yield self._overdue_alarm()
             return
         within_s = (
@@ -198,10 +237,18 @@ class DoorTracker:
         )
         asked_for_s = now_s - movement.requested_s
         if self.state is movement.goal and self.fault is None:
-            self.end_movement(MovementResult.ARRIVED, now_s)
+            despite = self.stop.is_in_effect
+            self.end_movement(
+                MovementResult.ARRIVED_DESPITE_STOP if despite else MovementResult.ARRIVED, now_s
+            )
+            if movement.goal is MovementState.CLOSED:
+                self.grant.on_closed_by_command()
+        elif self.stop.is_proven:
+            self.end_movement(MovementResult.STOPPED, now_s)
         elif (
             self.state is movement.start_state
-            and self._at_rest()
+            and self.is_at_end
+            and not self.stop.is_in_effect
             and asked_for_s > self._settings.start_timeout_s
         ):
             self.end_movement(MovementResult.NOT_STARTED, now_s)
@@ -210,17 +257,9 @@ class DoorTracker:
             self.end_movement(MovementResult.NOT_ARRIVED, now_s)
             yield self._overdue_alarm()
 
-    def _at_rest(self) -> bool:
-        return self.state in (MovementState.OPEN, MovementState.CLOSED)
-
     def _overdue_alarm(self) -> BarrierAlarm:
-        self._is_overdue_reported = True
+        self.is_overdue = True
         return self._alarm(AlarmKind.NOT_ARRIVED, "A movement takes longer than allowed.")
-
-    def _count_changes(self, seen: DoorInputs, now_s: float) -> None:
-        for name, one in self._chatter.items():
-            if self.inputs is not None and getattr(seen, name) != getattr(self.inputs, name):
-                one.on_change(now_s)
 
     def _alarm(self, kind: AlarmKind, text: str) -> BarrierAlarm:
         transaction = None if self.movement is None else self.movement.transaction
@@ -232,22 +271,3 @@ _IMPLAUSIBLE = {
     StateReason.NO_LIMIT: "No limit switch is made for much longer than the travel time.",
     StateReason.CHATTER: "A limit switch or photocell changes more often than any machine moves.",
 }
-
-
-class _ChatterDetector:
-    """Counter of the changes of one contact."""
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=MAX_CHANGES_PER_S + 1)
-        self._until_s: float | None = None
-
-    def on_change(self, now_s: float) -> None:
-        """Note a change."""
-        self._times.append(now_s)
-        often = len(self._times) > MAX_CHANGES_PER_S and now_s - self._times[0] <= 1.0
-        if often or self.is_chattering(now_s):
-            self._until_s = now_s + CHATTER_HOLD_S
-
-    def is_chattering(self, now_s: float) -> bool:
-        """Return True if the contact must not be trusted."""
-        return self._until_s is not None and now_s < self._until_s

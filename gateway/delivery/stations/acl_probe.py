@@ -4,14 +4,14 @@ Only an access control list ties a command to its sender. A broker has one if it
 allows. In production, commands are ignored before that proof.
 """
 
-from gateway.delivery.destination.problems import DestinationProblems
 from gateway.delivery.mqtt.reason_codes import NOT_AUTHORISED
+from gateway.delivery.stations.problems import StationProblems
 
 
 class AclProbe:
     """Probe state of the present connection."""
 
-    def __init__(self, topic: str, problems: DestinationProblems, *, required: bool) -> None:
+    def __init__(self, topic: str, problems: StationProblems, *, required: bool) -> None:
         self.topic = topic
         """Topic that no access control list allows."""
         self.accepts_commands = not required

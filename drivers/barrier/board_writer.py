@@ -1,0 +1,122 @@
+"""Writes to the relays of a board: movements once, safe writes until the board has acknowledged them."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from drivers.barrier.board import Board, BoardLate, BoardRefused
+from drivers.barrier.control.actuation import RELEASE, Actuation, ActuationKind, Decision
+from drivers.barrier.control.state_machine import BarrierStateMachine
+from drivers.barrier.wiring import BarrierSettings
+from drivers.command import CommandFailure, CommandRefusal, RefusalReason
+from drivers.links.link import LinkError
+
+
+class BoardWriter:
+    """Writer of one barrier. `publish` takes the decisions that follow from acknowledgements."""
+
+    def __init__(
+        self,
+        board: Board,
+        settings: BarrierSettings,
+        machine: BarrierStateMachine,
+        publish: Callable[[Decision], None],
+    ) -> None:
+        self._board = board
+        self._settings = settings
+        self._machine = machine
+        self._publish = publish
+        self._movements: set[asyncio.Task[None]] = set()
+        """Writes of movements and reopenings that may still wait for the line."""
+
+    def withdraw_movements(self) -> None:
+        """Withdraw the movements whose frames were not written yet."""
+        for write in self._movements:
+            write.cancel()
+
+    async def move(self, actuation: Actuation, *, by_s: float) -> None:
+        """Write the movement of a command, once, and not after `by_s` of the event loop.
+
+        Raises CommandRefusal, CommandFailure and LinkError.
+        """
+        self._machine.on_writing(actuation, _now_s())
+        write = asyncio.create_task(self._pulse(actuation, by_s=by_s), name="movement")
+        self._movements.add(write)
+        try:
+            await asyncio.wait((write,))
+        finally:
+            self._movements.discard(write)
+            if not write.done():
+                write.cancel()
+                self._machine.on_unanswered(actuation, _now_s())
+                await asyncio.gather(write, return_exceptions=True)
+        if write.cancelled():
+            self._machine.on_unanswered(actuation, _now_s())
+            raise CommandFailure(RefusalReason.CANCELLED, "The barrier was stopped in the meantime.")
+        try:
+            write.result()
+        except BoardLate as late:
+            self._machine.on_refused(actuation, _now_s(), sent=False)
+            raise CommandRefusal(
+                RefusalReason.EXPIRED, "The command could not be written to the board in time."
+            ) from late
+        except BoardRefused as refused:
+            self._machine.on_refused(actuation, _now_s())
+            raise CommandRefusal(RefusalReason.DEVICE_REFUSED, "The board refused.") from refused
+        except LinkError:
+            self._machine.on_unanswered(actuation, _now_s())  # it may have been executed nevertheless
+            raise
+        self._publish(self._machine.on_acknowledged(actuation, _now_s()))
+
+    async def write_due(self) -> bool:
+        """Write each safe write that is due, once; return True if any is due then.
+
+        A release comes first, because it ends all pulses; the others do not wait for each other's outcome.
+        """
+        if RELEASE in self._machine.due(_now_s()):
+            await self._write_all((RELEASE,))
+        await self._write_all(one for one in self._machine.due(_now_s()) if one != RELEASE)
+        return bool(self._machine.due(_now_s()))
+
+    async def _write_all(self, actuations: Iterable[Actuation]) -> None:
+        writes = {}
+        for actuation in actuations:
+            self._machine.on_writing(actuation, _now_s())
+            write = asyncio.create_task(self._write_safely(actuation), name=actuation.kind.name.lower())
+            writes[write] = actuation
+            if actuation.kind is ActuationKind.REOPEN:
+                self._movements.add(write)
+        if not writes:
+            return
+        try:
+            await asyncio.wait(writes)
+        finally:
+            for write in writes:
+                write.cancel()
+            await asyncio.gather(*writes, return_exceptions=True)
+            self._movements.difference_update(writes)
+            for write, actuation in writes.items():
+                if write.cancelled():
+                    self._machine.on_unanswered(actuation, _now_s())
+        for write in writes:
+            if not write.cancelled():
+                write.result()
+
+    async def _write_safely(self, actuation: Actuation) -> None:
+        """Write a stop, release or reopening. Without an acknowledgement it stays due."""
+        try:
+            await self._pulse(actuation, urgent=True)
+        except (BoardRefused, LinkError):
+            self._machine.on_unanswered(actuation, _now_s())
+        else:
+            self._publish(self._machine.on_acknowledged(actuation, _now_s()))
+
+    async def _pulse(self, actuation: Actuation, *, urgent: bool = False, by_s: float | None = None) -> None:
+        relay = actuation.relay(self._settings.doors[actuation.door])
+        if relay is None:
+            await self._board.open_all_relays()
+        else:
+            await self._board.pulse_relay(relay, self._settings.pulse_s, urgent=urgent, by_s=by_s)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

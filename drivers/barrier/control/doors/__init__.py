@@ -1,0 +1,1 @@
+"""One door: its position, movements, stops, openings, obstructions and passages. No I/O and no clock."""

@@ -1,0 +1,76 @@
+"""Stop of one door: repeated until the board has acknowledged it and the door is sensed at rest."""
+
+from enum import Enum, auto
+
+STOP_SETTLE_S = 0.6
+"""Time after the acknowledgement of a stop within which a machine comes to rest, in seconds."""
+STOP_ALARM_S = 0.5
+"""Time without an acknowledgement after which an alarm is raised, in seconds."""
+MAX_RESTARTS = 3
+"""Number of repetitions of an acknowledged stop of a door that moves on."""
+
+
+class _Phase(Enum):
+    NONE = auto()
+    PENDING = auto()
+    """Not acknowledged yet."""
+    SETTLING = auto()
+    """Acknowledged; the machine may still brake."""
+    PROVEN = auto()
+    """Acknowledged, and no limit switch has changed since the machine had time to brake."""
+
+
+class DoorStop:
+    """Stop of one door. Times are seconds of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._phase = _Phase.NONE
+        self._since_s = 0.0
+        self._restarts = 0
+        self._was_at_end = False
+        self.is_alarmed = False
+        """True once the alarm for a missing acknowledgement was raised."""
+
+    def on_stop(self, now_s: float) -> None:
+        """Begin a stop."""
+        self._phase, self._since_s, self._restarts = _Phase.PENDING, now_s, 0
+        self.is_alarmed = False
+
+    def on_acknowledged(self, now_s: float, *, at_end: bool) -> None:
+        """Note that the board has acknowledged the stop. `at_end`: the door is at an end now."""
+        if self._phase is _Phase.PENDING:
+            self._phase, self._since_s, self._was_at_end = _Phase.SETTLING, now_s, at_end
+
+    def on_inputs(self, now_s: float, *, at_end: bool) -> None:
+        """Process a reading of the limit switches."""
+        if self._phase is not _Phase.SETTLING:
+            return
+        if now_s - self._since_s >= STOP_SETTLE_S:
+            self._phase = _Phase.PROVEN
+        elif self._was_at_end and not at_end and self._restarts < MAX_RESTARTS:
+            self._phase, self._since_s = _Phase.PENDING, now_s  # it has begun to move in spite of the stop
+            self._restarts += 1
+        self._was_at_end = at_end
+
+    def end(self) -> None:
+        """End the stop: the door was commanded to move."""
+        self._phase = _Phase.NONE
+
+    @property
+    def is_pending(self) -> bool:
+        """True until the board has acknowledged the stop."""
+        return self._phase is _Phase.PENDING
+
+    @property
+    def is_in_effect(self) -> bool:
+        """True from the stop until the next movement."""
+        return self._phase is not _Phase.NONE
+
+    @property
+    def is_proven(self) -> bool:
+        """True if the stop was acknowledged, and the machine has had the time to come to rest."""
+        return self._phase is _Phase.PROVEN
+
+    def is_overdue(self, now_s: float) -> bool:
+        """Return True if the board has not acknowledged the stop in time."""
+        return self.is_pending and now_s - self._since_s > STOP_ALARM_S

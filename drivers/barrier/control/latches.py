@@ -1,0 +1,98 @@
+"""Conditions that stay until a person clears them, and their record across restarts and power cuts."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+MAX_LEASE_S = 14_400.0
+"""Longest maintenance lease, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Maintenance lease of one holder."""
+
+    holder: str
+    until_s: float
+    """End, in seconds of the state machine's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latches:
+    """Conditions that only a person, or the end of a lease, clears."""
+
+    emergency: bool = False
+    """An emergency was active, and its end is not acknowledged."""
+    forced_open: bool = False
+    """It was opened without a command."""
+    other_master: bool = False
+    """A relay was closed, and not by this gateway."""
+    record_lost: bool = False
+    """The record was unreadable: any of the others may have been set, and a lease may have been active."""
+    lease: Lease | None = None
+
+    def acknowledged(self) -> "Latches":
+        """Return the latches after a person's acknowledgement; a lease stays."""
+        return Latches(lease=self.lease)
+
+    def without_expired_lease(self, now_s: float) -> "Latches":
+        """Return the latches without a lease that has ended by now."""
+        ended = self.lease is not None and now_s >= self.lease.until_s
+        return replace(self, lease=None) if ended else self
+
+
+@dataclass(frozen=True, slots=True)
+class RecordClock:
+    """Clocks at the moment of reading or writing a record."""
+
+    now_s: float
+    """Time of the state machine's clock, in seconds."""
+    boot_s: float
+    """Seconds since boot, suspension included."""
+    boot_id: str
+    """Id of this boot of the machine."""
+
+
+def write_record(latches: Latches, clock: RecordClock) -> str:
+    """Encode the latches. Times are stored so that neither a restart nor a power cut shortens a lease."""
+    lease = latches.lease
+    record: dict[str, Any] = {
+        "emergency": latches.emergency,
+        "forced_open": latches.forced_open,
+        "other_master": latches.other_master,
+        "record_lost": latches.record_lost,
+        "lease": lease
+        and {
+            "holder": lease.holder,
+            "remaining_s": round(lease.until_s - clock.now_s, 3),
+            "boot_s": round(clock.boot_s, 3),
+            "boot_id": clock.boot_id,
+        },
+    }
+    return json.dumps(record)
+
+
+def read_record(text: str | None, clock: RecordClock) -> Latches:
+    """Decode the latches; None: there is no record yet. An unreadable record latches `record_lost`."""
+    if text is None:
+        return Latches()
+    try:
+        record = json.loads(text)
+        flags = {name: record[name] for name in ("emergency", "forced_open", "other_master", "record_lost")}
+        if not all(isinstance(flag, bool) for flag in flags.values()):
+            return Latches(record_lost=True)
+        return Latches(**flags, lease=_read_lease(record["lease"], clock))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Latches(record_lost=True)
+
+
+def _read_lease(found: dict[str, Any] | None, clock: RecordClock) -> Lease | None:
+    if found is None:
+        return None
+    remaining_s = float(found["remaining_s"])
+    if found["boot_id"] == clock.boot_id:
+        remaining_s -= clock.boot_s - float(found["boot_s"])
+    # After a power cut the time without power is unknown: the lease lasts for as long as it was recorded.
+    if not remaining_s <= MAX_LEASE_S:
+        raise ValueError("no lease is that long")
+    return Lease(str(found["holder"]), clock.now_s + remaining_s) if remaining_s > 0 else None

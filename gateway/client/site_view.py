@@ -1,0 +1,112 @@
+"""View of a site at a workstation: its retained messages and tokens, verified where keys are given.
+
+Without keys every message is taken as the broker delivers it, and nothing counts as verified.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import paho.mqtt.client as mqtt
+
+from gateway.client.freshness import SILENCE_S, Freshness
+from gateway.client.models import DeviceStatus
+from gateway.client.site_state import SiteState
+from gateway.contract.states import CONNECTION_PROPERTY, FreshToken, GatewayState
+from gateway.contract.topics import GATEWAY_LANE, DeviceTopic, Position
+
+if TYPE_CHECKING:
+    from gateway.client.verification import StatementCheck
+
+RETAINED_KINDS = ("state", "desc", "claim", "now")
+
+
+class SiteView:
+    """Site state that takes only what passes the check, and ends what is no longer current."""
+
+    def __init__(
+        self,
+        on_status_changed: Callable[[DeviceStatus], None],
+        freshness: Freshness,
+        check: "StatementCheck | None",
+    ) -> None:
+        """`check`: check of signatures; None: nothing is verified."""
+        self._freshness = freshness
+        self._check = check
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self.state = SiteState(on_status_changed, None if check is None else self._is_current)
+
+    @property
+    def is_verified(self) -> bool:
+        """True if signatures are checked."""
+        return self._check is not None
+
+    def stop(self) -> None:
+        """Stop to watch for silence."""
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+
+    def on_disconnected(self) -> None:
+        """Drop what would not be retracted again."""
+        self.state.on_disconnected()
+        self._freshness.on_disconnected()
+
+    def token(self, session: str) -> str | None:
+        """Return the newest token of a gateway session, if its life has not ended."""
+        return self._freshness.token(session, asyncio.get_running_loop().time())
+
+    def accepts(self, where: DeviceTopic, message: mqtt.MQTTMessage) -> bool:
+        """Tell whether a message below a device may be used; events and images have a check of their own."""
+        if self._check is None:
+            return True
+        body, user = bytes(message.payload), _user_properties(message)
+        if where.kind in RETAINED_KINDS:
+            return self._check.accepts_retained(message.topic, where.position, body, user)
+        if where.kind == "rsp":
+            return self._check.key_of(message.topic, where.position, body, user) is not None
+        return True
+
+    def on_gateway(self, gateway: str, message: mqtt.MQTTMessage) -> bool:
+        """Take a birth or a death; returns False for one that changes nothing. Raises ValidationError.
+
+        A death is taken unsigned: it may be the last will, which the broker publishes, and it shows nothing.
+        The next token of the session ends an invented one.
+        """
+        body = bytes(message.payload)
+        state = GatewayState.model_validate_json(body, extra="ignore") if body else None
+        if self._check is not None and (state is None or state.online):
+            where, user = Position(GATEWAY_LANE, gateway), _user_properties(message)
+            if not self._check.accepts_retained(message.topic, where, body, user):
+                return False
+            if state is not None and self.state.is_superseded(gateway, state.session):
+                return False  # a birth of an earlier session, shown again
+        connection = dict(_user_properties(message)).get(CONNECTION_PROPERTY)
+        return self.state.on_gateway(gateway, body, connection)
+
+    def on_token(self, gateway: str, message: mqtt.MQTTMessage) -> None:
+        """Take a token; raises ValidationError."""
+        body, key = bytes(message.payload), None
+        if not body:
+            return
+        if self._check is not None:
+            where = Position(GATEWAY_LANE, gateway)
+            key = self._check.key_of(message.topic, where, body, _user_properties(message))
+            if key is None:
+                return
+        token = FreshToken.model_validate_json(body, extra="ignore")
+        loop = asyncio.get_running_loop()
+        lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
+        if not self._freshness.on_token(token, lasts_s, loop.time(), key) or self._check is None:
+            return
+        if not message.retain:  # a retained one may be older than the death
+            self.state.revive(gateway, token.session)
+        self.state.report_all()
+        self.stop()
+        self._silence_timer = loop.call_later(SILENCE_S + 0.1, self.state.report_all)
+
+    def _is_current(self, name: str) -> bool:
+        return self._freshness.is_current(name, asyncio.get_running_loop().time())
+
+
+def _user_properties(message: mqtt.MQTTMessage) -> tuple[tuple[str, str], ...]:
+    return tuple(getattr(message.properties, "UserProperty", ()))

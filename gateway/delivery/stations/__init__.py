@@ -1,0 +1,1 @@
+"""Connections that receive the commands of stations, one for each station."""

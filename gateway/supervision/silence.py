@@ -1,0 +1,67 @@
+"""Silence of a worker: tells a hung process from one that the machine gives too little processor time.
+
+Measured by the CPU clock of the process, which any process may read (clock_getcpuclockid(3)): /proc/PID of a
+process that cannot be dumped is hidden. A process that is stopped or blocked uses no CPU time, and one in an
+endless loop uses all it gets; both are hung. A process that still works on a busy machine uses a little.
+"""
+
+import time
+
+BLOCKED_SHARE = 0.01
+"""Share of a processor below which a process counts as stopped or blocked."""
+MAX_SLOWNESS = 10.0
+"""Longest silence, as a multiple of the limit, whatever the machine does."""
+MAX_PATIENCE = 8.0
+"""Largest multiple of the limit after workers were ended for their silence."""
+_CPUCLOCK_SCHED = 2
+"""Kind of a process's CPU clock (Linux, include/linux/posix-timers.h)."""
+
+
+def cpu_time_s(pid: int) -> float | None:
+    """Return the CPU time of a process, all its threads together, in seconds; None if it has ended."""
+    try:
+        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+    except OSError:
+        return None
+
+
+class WorkerSilence:
+    """Time for which a worker has been silent although it could have worked, in seconds."""
+
+    def __init__(self, limit_s: float) -> None:
+        """`limit_s`: silence after which a worker counts as hung."""
+        self._limit_s = limit_s
+        self._patience = 1.0
+        self._pid = 0
+        self._cpu_s = 0.0
+        self._silent_s = 0.0
+        self._elapsed_s = 0.0
+
+    def watch(self, pid: int) -> None:
+        """Watch a new process."""
+        self._pid = pid
+        self.reset()
+
+    def reset(self) -> None:
+        """Count from now on: a heartbeat has come, or its absence proves nothing."""
+        self._cpu_s = cpu_time_s(self._pid) or 0.0
+        self._silent_s = self._elapsed_s = 0.0
+
+    def on_hung(self) -> None:
+        """Be more patient with the next process: the limit may be too short for this machine."""
+        self._patience = min(MAX_PATIENCE, 2 * self._patience)
+
+    def on_stable(self) -> None:
+        """Return to the configured limit."""
+        self._patience = 1.0
+
+    def add(self, elapsed_s: float) -> bool:
+        """Add a period without a heartbeat; return True if the worker is hung."""
+        cpu_s = cpu_time_s(self._pid)
+        used_s = max(0.0, cpu_s - self._cpu_s) if cpu_s is not None else 0.0
+        self._cpu_s += used_s
+        is_blocked = used_s < BLOCKED_SHARE * elapsed_s
+        self._silent_s += elapsed_s if is_blocked else min(elapsed_s, used_s)
+        self._elapsed_s += elapsed_s
+        limit_s = self._limit_s * self._patience
+        return self._silent_s > limit_s or self._elapsed_s > MAX_SLOWNESS * limit_s

@@ -1,0 +1,1 @@
+"""Jail of a worker: limits of files, devices, networks and system calls that the kernel enforces."""

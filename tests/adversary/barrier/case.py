@@ -1,0 +1,375 @@
+"""Index of a lane's records: signals, contacts, relay actions and readings over time."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+from adversary.barrier.protocols import NOTHING, Request, is_refusal, read_answer, read_request
+from adversary.barrier.records import (
+    Answer,
+    Circuit,
+    Command,
+    Contact,
+    Device,
+    DoorFacts,
+    Event,
+    LaneFacts,
+    Life,
+    Record,
+    Signal,
+    Standing,
+    Trouble,
+    Truth,
+    Violation,
+    Wire,
+)
+
+RecordT = TypeVar("RecordT", bound=Record)
+CUTTING = ("silence", "unplug", "power-cut", "stall")
+"""Faults during which no frame gets through."""
+OPEN_STATES = ("online", "degraded", "busy")
+EVENTS = ("clock", "fire", "key-switch", "lift", "button")
+"""Injected events that disturb neither wires nor sensors."""
+SHORTEST_S = 0.05
+"""Shortest contact that a machine takes for a command, in seconds."""
+SPAN_S = 0.6
+"""Time around a single disturbed exchange in which nothing is asked of reaction times, in seconds."""
+
+
+class Steps:
+    """A value over time, by its changes."""
+
+    def __init__(self, first: bool = False) -> None:
+        self.times: list[float] = [float("-inf")]
+        self.values: list[bool] = [first]
+        self.records: list[Record | None] = [None]
+
+    def set(self, at_s: float, value: bool, record: Record | None = None) -> None:
+        """Note a change."""
+        if self.values[-1] != value:
+            self.times.append(at_s)
+            self.values.append(value)
+            self.records.append(record)
+
+    def at(self, at_s: float) -> bool:
+        """Return the value at a time."""
+        return self.values[bisect_right(self.times, at_s) - 1]
+
+    def throughout(self, from_s: float, to_s: float, value: bool = True) -> bool:
+        """Return whether it had this value all the time."""
+        return self.at(from_s) == value and not any(
+            from_s < when_s <= to_s for when_s in self._near(from_s, to_s)
+        )
+
+    def ever(self, from_s: float, to_s: float, value: bool = True) -> bool:
+        """Return whether it had this value at any time."""
+        return self.at(from_s) == value or any(
+            self.at(when_s) == value for when_s in self._near(from_s, to_s)
+        )
+
+    def changes(self, from_s: float, to_s: float) -> int:
+        """Return the number of changes."""
+        return len(self._near(from_s, to_s))
+
+    def spans(self, value: bool = True, end_s: float = float("inf")) -> Iterator[tuple[float, float]]:
+        """Yield the spans with this value."""
+        for n, (when_s, here) in enumerate(zip(self.times, self.values, strict=True)):
+            if here == value:
+                yield when_s, min(self.times[n + 1] if n + 1 < len(self.times) else end_s, end_s)
+
+    def _near(self, from_s: float, to_s: float) -> list[float]:
+        return self.times[bisect_right(self.times, from_s) : bisect_right(self.times, to_s)]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One relay that a frame switches. `acknowledged`: its answer reached the host."""
+
+    at_s: float
+    door: str
+    contact: str
+    kind: str
+    seconds: float | None
+    wire: Wire
+    acknowledged: bool
+    refused: bool
+
+    closed_s: float
+    """Time for which the frame has closed the contact, in seconds; 0 if it never did."""
+
+    @property
+    def energises(self) -> bool:
+        """True unless it only releases."""
+        return self.kind != "off"
+
+    @property
+    def moves(self) -> bool:
+        """True if a machine takes its contact for a command; shorter ones are ignored."""
+        return self.closed_s >= SHORTEST_S
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Values of inputs that reached the host: by (door, signal)."""
+
+    asked_s: float
+    at_s: float
+    values: dict[tuple[str, str], bool]
+    wire: Wire
+
+
+class Case:
+    """All that is known of one lane."""
+
+    def __init__(self, facts: LaneFacts, records: list[Record]) -> None:
+        self.facts = facts
+        self.records = records
+        self.start_s = records[0].at_s if records else 0.0
+        self.end_s = records[-1].at_s if records else 0.0
+        self.violations: list[Violation] = []
+        self.commands = self.of(Command)
+        self.events = self.of(Event)
+        self.devices = self.of(Device)
+        self.lives = self.of(Life)
+        self.troubles = self.of(Trouble)
+        self.truths = self.of(Truth)
+        self.standings = self.of(Standing)
+        self.answers: dict[str, list[Answer]] = {}
+        for answer in self.of(Answer):
+            self.answers.setdefault(answer.id, []).append(answer)
+        self.doors = {door.name: door for door in facts.doors}
+        self._signals = self._index_signals()
+        self.relays = self._index_relays()
+        self.actions: list[Action] = []
+        self.readings: list[Reading] = []
+        self.requests: list[tuple[Wire, Request | None]] = []
+        self.abnormal: list[float] = []
+        """Times of exchanges that did not go as they should."""
+        self._index_wires()
+        self.alive = self._index_lives()
+
+    def of(self, kind: type[RecordT]) -> list[RecordT]:
+        """Return the records of one kind."""
+        return [record for record in self.records if isinstance(record, kind)]
+
+    # Signals and contacts.
+
+    def _wired(self) -> Iterator[tuple[str, str, Signal]]:
+        for door in self.facts.doors:
+            for name, signal in door.signals.items():
+                yield door.name, name, signal
+        for name, signal in self.facts.signals.items():
+            yield "", name, signal
+
+    def _index_signals(self) -> dict[tuple[str, str], Steps]:
+        found: dict[tuple[str, str], Steps] = {}
+        by_channel = {}
+        for door, name, signal in self._wired():
+            steps = found[door, name] = Steps()
+            by_channel[signal.board, signal.channel] = (steps, signal.contact)
+        for record in self.of(Circuit):
+            if (one := by_channel.get((record.board, record.channel))) is not None:
+                steps, contact = one
+                steps.set(record.at_s, record.closed == (contact == "no"), record)
+        return found
+
+    def signal(self, name: str, door: str = "") -> Steps:
+        """Return a signal as its circuit shows it: True is active."""
+        return self._signals.get((door, name), Steps())
+
+    def _index_relays(self) -> dict[int, Steps]:
+        relays: dict[int, Steps] = {}
+        for record in self.of(Contact):
+            if record.board == self.facts.relays_on:
+                relays.setdefault(record.relay, Steps()).set(record.at_s, record.closed, record)
+        return relays
+
+    def contact(self, door: DoorFacts, name: str) -> Steps:
+        """Return a contact of a door as the machine sees it: through a time relay, if there is one."""
+        relay = getattr(door, name)
+        steps = self.relays.get(relay, Steps()) if relay is not None else Steps()
+        if self.facts.ends_pulse != "time-relay":
+            return steps
+        limited = Steps()
+        for from_s, to_s in steps.spans(end_s=self.end_s):
+            limited.set(from_s, True)
+            limited.set(min(to_s, from_s + 1.0), False)
+        return limited
+
+    def role(self, relay: int) -> tuple[str, str]:
+        """Return door and contact of a relay."""
+        for door in self.facts.doors:
+            for name in ("open", "close", "stop"):
+                if getattr(door, name) == relay:
+                    return door.name, name
+        return "", ""
+
+    # Frames.
+
+    def _index_wires(self) -> None:
+        asked: dict[tuple[str, int], tuple[Wire, Request | None]] = {}
+        answered: dict[tuple[str, int], list[Wire]] = {}
+        for wire in self.of(Wire):
+            if wire.connection == 0:  # another master's
+                continue
+            if wire.direction == "to-board":
+                request = read_request(self.facts.boards[wire.board], wire.data)
+                asked[wire.board, wire.number] = wire, request
+                self.requests.append((wire, request))
+            elif wire.answers is not None:
+                answered.setdefault((wire.board, wire.answers), []).append(wire)
+            if not wire.arrived and wire.fate != "repeated":
+                self.abnormal.append(wire.at_s)
+        for key, (wire, request) in asked.items():
+            facts = self.facts.boards[wire.board]
+            back = [one for one in answered.get(key, []) if one.arrived]
+            refused = any(is_refusal(facts, one.data) for one in answered.get(key, []))
+            if refused:
+                self.abnormal.append(wire.at_s)
+            for action in (request or NOTHING).actions if wire.board == self.facts.relays_on else ():
+                door, contact = self.role(action.relay)
+                if contact:
+                    known = bool(back) and not refused
+                    closed_s = self._closed_by(action.relay, wire.number)
+                    one = (
+                        wire.at_s,
+                        door,
+                        contact,
+                        action.kind,
+                        action.seconds,
+                        wire,
+                        known,
+                        refused,
+                        closed_s,
+                    )
+                    self.actions.append(Action(*one))
+            if request is not None and request.reads == "inputs":
+                for one in back + [one for one in answered.get(key, []) if one.fate == "late"]:
+                    self._add_reading(wire, request, one)
+        self.readings.sort(key=lambda reading: reading.at_s)
+
+    def _closed_by(self, relay: int, number: int) -> float:
+        """Return for how long a frame has closed a contact."""
+        steps = self.relays.get(relay, Steps())
+        for n, record in enumerate(steps.records):
+            if isinstance(record, Contact) and record.closed and record.request == number:
+                end_s = steps.times[n + 1] if n + 1 < len(steps.times) else self.end_s
+                return end_s - record.at_s
+        return 0.0
+
+    def _add_reading(self, wire: Wire, request: Request, answer: Wire) -> None:
+        circuits = read_answer(self.facts.boards[wire.board], request, answer.data) or {}
+        values = {
+            (door, name): circuits[signal.channel] == (signal.contact == "no")
+            for door, name, signal in self._wired()
+            if signal.board == wire.board and signal.channel in circuits
+        }
+        self.readings.append(Reading(wire.at_s, answer.at_s, values, answer))
+
+    def last_read(self, door: str, name: str, before_s: float) -> tuple[Reading, bool] | None:
+        """Return the last reading of a signal that had reached the host by then, and its value."""
+        for reading in reversed(self.readings):
+            if reading.at_s <= before_s and (door, name) in reading.values:
+                return reading, reading.values[door, name]
+        return None
+
+    def first_read(self, door: str, name: str, value: bool, from_s: float, to_s: float) -> float | None:
+        """Return when this value of a signal first reached the host in a span of time."""
+        for reading in self.readings:
+            if from_s <= reading.at_s <= to_s and reading.values.get((door, name)) == value:
+                return reading.at_s
+        return None
+
+    def changes_read(self, door: str, name: str, from_s: float, to_s: float) -> int:
+        """Return the number of changes of a signal that reached the host."""
+        values = [
+            reading.values[door, name]
+            for reading in self.readings
+            if from_s <= reading.at_s <= to_s and (door, name) in reading.values
+        ]
+        return sum(a != b for a, b in pairwise(values))
+
+    # The gateway's process.
+
+    def _index_lives(self) -> Steps:
+        alive = Steps()
+        for life in self.lives:
+            if life.what in ("started", "thawed"):
+                alive.set(life.at_s, True)
+            elif life.what in ("killed", "ended", "frozen", "daemon-killed"):
+                alive.set(life.at_s, False)
+        return alive
+
+    def life_at(self, at_s: float) -> int:
+        """Return the number of the life at a time; 0 for none."""
+        return max(
+            (life.number for life in self.lives if life.what == "started" and life.at_s <= at_s), default=0
+        )
+
+    def is_open(self, at_s: float) -> bool:
+        """Return whether the device is said to be open, by a process that runs."""
+        device = next((one for one in reversed(self.devices) if one.at_s <= at_s), None)
+        started = max(
+            (life.at_s for life in self.lives if life.what == "started" and life.at_s <= at_s), default=0.0
+        )
+        return (
+            device is not None
+            and device.at_s >= started
+            and device.state in OPEN_STATES
+            and self.alive.at(at_s)
+        )
+
+    def reachable(self, from_s: float, to_s: float) -> bool:
+        """Return whether one process ran all the time and the wire was whole, apart from single exchanges."""
+        if not self.alive.throughout(from_s, to_s):
+            return False
+        if any(from_s <= life.at_s <= to_s for life in self.lives):
+            return False
+        return not any(
+            one.name in CUTTING and one.at_s <= to_s and one.until_s + 0.3 >= from_s for one in self.troubles
+        )
+
+    def healthy(self, from_s: float, to_s: float) -> bool:
+        """Return whether nothing was disturbed, so that all reaction times hold."""
+        if not self.reachable(from_s, to_s) or not self.is_open(from_s):
+            return False
+        if any(from_s < one.at_s <= to_s and one.state not in OPEN_STATES for one in self.devices):
+            return False
+        if any(life.what == "slow" and life.number == self.life_at(to_s) for life in self.lives):
+            return False
+        disturbing = [one for one in self.troubles if one.name not in EVENTS]
+        if any(one.at_s <= to_s and one.until_s + 0.5 >= from_s for one in disturbing):
+            return False
+        return not any(from_s - SPAN_S <= at_s <= to_s for at_s in self.abnormal)
+
+    def slack_s(self, from_s: float, to_s: float) -> float:
+        """Return the time that disturbed exchanges and a slow bus excuse."""
+        spent_s = sum(self.facts.answer_s + 0.15 for at_s in self.abnormal if from_s <= at_s <= to_s)
+        slow = [
+            one
+            for one in self.troubles
+            if one.name == "slow-bus" and one.at_s <= to_s and one.until_s >= from_s
+        ]
+        spent_s += sum(4 * float(one.details.get("delay_s", 0.2)) for one in slow)
+        if any(life.what == "slow" and life.number == self.life_at(to_s) for life in self.lives):
+            spent_s += 0.8
+        return spent_s
+
+    def stalled(self, at_s: float) -> bool:
+        """Return whether an adapter held bytes back until about then."""
+        return any(
+            one.name == "stall" and one.at_s - 0.1 <= at_s <= one.until_s + 0.1 for one in self.troubles
+        )
+
+    # Verdicts.
+
+    def blame(self, invariant: int, rule: str, at_s: float, text: str, *evidence: Record | None) -> None:
+        """Add a violation."""
+        lines = tuple(record.line for record in evidence if record is not None)
+        self.violations.append(Violation(invariant, rule, at_s, text, lines))
+
+    def around(self, at_s: float, before_s: float = 1.0, after_s: float = 0.5) -> Iterable[Record]:
+        """Return the records around a time."""
+        return [record for record in self.records if at_s - before_s <= record.at_s <= at_s + after_s]

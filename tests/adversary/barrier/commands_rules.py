@@ -1,0 +1,292 @@
+"""Invariants of commands: at most once, in time, in this life, none after a stop, rate, local work, answers.
+
+Numbers are those of the protocol sheet: 2, 3, 4, 5, 6, 12, 14, 19, 21, 26, 27.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from adversary.barrier.case import Action, Case
+from adversary.barrier.records import Answer, Command, DoorFacts
+
+LATE_S = 0.02
+STALL_S = 0.3
+"""Time that an adapter may keep a frame before the host notices and discards it."""
+STOP_S = 0.3
+"""Time from a stop to its frame: one frame's answer, and a little."""
+FRAME_S = 0.25
+
+
+def judge(case: Case) -> None:
+    """Judge all rules of this file."""
+    moves = [one for one in case.actions if one.energises and one.contact in ("open", "close")]
+    _explained(case, moves)
+    _rate(case, moves)
+    _first_traffic(case)
+    _stops(case)
+    _answers(case)
+    _local_work(case, moves)
+
+
+def _door_of(case: Case, command: Command) -> str:
+    return str(command.arguments.get("door", "")) or (
+        case.facts.doors[0].name if len(case.doors) == 1 else ""
+    )
+
+
+def is_reopening(case: Case, action: Action) -> bool:
+    """Return whether an opening follows somebody in the way of a door that closes."""
+    if action.contact != "open":
+        return False
+    from_s = action.at_s - 3.0 - case.slack_s(action.at_s - 3, action.at_s)
+    if not case.signal("presence", action.door).ever(from_s, action.at_s):
+        return False
+    if case.signal("open_limit", action.door).changes(from_s, action.at_s):
+        return True  # by its limit it has left the open end, if only for a moment
+    return any(
+        truth.what == "motion"
+        and truth.door == action.door
+        and truth.details.get("towards") == "closing"
+        and action.at_s - case.facts.close_s - 15 <= truth.at_s <= action.at_s
+        for truth in case.truths
+    ) or any(
+        one.contact == "close"
+        and one.door == action.door
+        and 0 <= action.at_s - one.at_s <= case.facts.close_s + 15
+        for one in case.actions
+    )
+
+
+def explain(case: Case, moves: list[Action]) -> Iterator[tuple[Action, Command | None]]:
+    """Yield every frame that moves, with the command that it belongs to."""
+    used: set[str] = set()
+    for action in moves:
+        fitting = [
+            command
+            for command in case.commands
+            if command.verb == action.contact
+            and _door_of(case, command) == action.door
+            and command.at_s <= action.at_s + 1e-6
+            and command.id not in used
+        ]
+        open_ones = [
+            one for one in fitting
+            if not any(answer.at_s < action.at_s - LATE_S for answer in case.answers.get(one.id, []))
+            and one.deadline_s >= action.at_s - LATE_S
+            and not any(answer.state == "rejected" for answer in case.answers.get(one.id, []))
+        ]  # fmt: skip
+        if not open_ones and is_reopening(case, action):
+            yield action, None
+            continue
+        found = open_ones[-1] if open_ones else fitting[-1] if fitting else None
+        recent = found is not None and action.at_s - found.at_s < 12.0
+        if found is not None and recent:
+            used.add(found.id)
+        yield action, found if recent else None
+
+
+def _explained(case: Case, moves: list[Action]) -> None:
+    answered_s = {name: answers[0].at_s for name, answers in case.answers.items()}
+    done: dict[str, Action] = {}
+    for action, command in explain(case, moves):
+        grace_s = STALL_S if case.stalled(action.at_s) else LATE_S
+        if command is None:
+            if is_reopening(case, action):
+                continue
+            earlier = [
+                one for one in done.values() if one.door == action.door and one.contact == action.contact
+            ]
+            twice = earlier and action.at_s - earlier[-1].at_s < 8
+            if twice:
+                text = f"{action.contact} is written again for one command"
+                case.blame(2, "written twice", action.at_s, text, earlier[-1].wire, action.wire)
+            else:
+                text = f"{action.contact} {action.door} without a command"
+                case.blame(6, "moves unasked", action.at_s, text, action.wire, *case.lives[-1:])
+            continue
+        done[command.id] = action
+        answer = next(iter(case.answers.get(command.id, [])), None)
+        evidence = (command, answer, action.wire)
+        if not action.moves:
+            continue
+        if action.at_s > command.deadline_s + grace_s:
+            text = f"{action.contact} {action.at_s - command.deadline_s:.2f} s after its deadline"
+            case.blame(3, "stale", action.at_s, text, *evidence)
+        elif answered_s.get(command.id, action.at_s) < action.at_s - grace_s:
+            text = f"{action.contact} is executed after its answer: {answer.state if answer else ''}"
+            case.blame(3, "after its answer", action.at_s, text, *evidence)
+        if command.life != case.life_at(action.at_s):
+            case.blame(4, "survives its life", action.at_s, f"{action.contact} of an earlier life", *evidence)
+        for stop in case.commands:
+            if (
+                stop.verb == "stop"
+                and command.at_s < stop.at_s < action.at_s - grace_s
+                and stop.life == command.life
+            ):
+                if not case.is_open(stop.at_s):
+                    continue
+                text = f"{action.contact} {action.at_s - stop.at_s:.3f} s after a stop that should end it"
+                case.blame(26, "after a stop", action.at_s, text, command, stop, action.wire)
+                break
+
+
+def _rate(case: Case, moves: list[Action]) -> None:
+    asked = [action for action, command in explain(case, moves) if command is not None]
+    for before, after in pairwise(asked):
+        between_s = after.at_s - before.at_s
+        if between_s < 2.0 - LATE_S and not case.stalled(after.at_s) and not case.stalled(before.at_s):
+            text = f"two movements within {between_s:.2f} s"
+            case.blame(21, "too often", after.at_s, text, before.wire, after.wire)
+    for n, action in enumerate(asked):
+        within = [one for one in asked[: n + 1] if one.at_s > action.at_s - 60.0 + LATE_S]
+        if len(within) > case.facts.max_per_minute:
+            text = f"{len(within)} movements within a minute"
+            case.blame(21, "too many", action.at_s, text, within[0].wire, action.wire)
+
+
+def _first_traffic(case: Case) -> None:
+    """The first traffic of a connection is reading."""
+    firsts: dict[int, float] = {}
+    moved: set[int] = set()
+    own_inputs = all(
+        one.board == case.facts.relays_on for door in case.facts.doors for one in door.signals.values()
+    )
+    for wire, _request in case.requests:
+        if wire.board == case.facts.relays_on:
+            firsts.setdefault(wire.connection, wire.at_s)
+    for action in case.actions:
+        connection = action.wire.connection
+        if not action.energises or action.contact == "stop" or connection in moved:
+            continue
+        moved.add(connection)
+        from_s = firsts[connection] if own_inputs else firsts[connection] - 5.0
+        if case.stalled(action.at_s) or case.stalled(from_s):
+            continue
+        if not any(from_s <= reading.at_s <= action.at_s for reading in case.readings):
+            text = "an output is written on a new connection before the inputs are read"
+            case.blame(5, "writes first", action.at_s, text, action.wire)
+
+
+def _stops(case: Case) -> None:
+    for stop in case.commands:
+        if stop.verb != "stop" or not case.is_open(stop.at_s):
+            continue
+        answer = next(iter(case.answers.get(stop.id, [])), None)
+        if answer is not None and answer.state in ("rejected", "refused") and answer.reason == "bad_request":
+            case.blame(12, "stop is refused", stop.at_s, "a stop is refused for its arguments", stop, answer)
+            continue
+        until_s = stop.at_s + STOP_S + case.slack_s(stop.at_s - 0.3, stop.at_s + 1.0)
+        if not case.reachable(stop.at_s - 0.05, until_s + 0.1):
+            continue
+        with_contact = [door for door in case.facts.doors if door.stop is not None]
+        for n, door in enumerate(with_contact):
+            _stop_of_door(case, stop, door, until_s + n * FRAME_S)
+        if not with_contact:
+            _releases(case, stop, until_s)
+        silent = case.facts.boards[case.facts.relays_on].model == "lcus"
+        if with_contact and answer is not None and answer.state == "done" and not silent:
+            for door in with_contact:
+                if not case.contact(door, "stop").ever(stop.at_s, answer.at_s + LATE_S):
+                    text = f"stop is done, and the stop contact of {door.name or 'the boom'} never closed"
+                    case.blame(12, "answer is not true", answer.at_s, text, stop, answer)
+
+
+def _stop_of_door(case: Case, stop: Command, door: DoorFacts, until_s: float) -> None:
+    if case.contact(door, "stop").ever(stop.at_s - 0.3, stop.at_s):
+        return  # an earlier stop is still in force
+    name = door.name or "the boom"
+    written = [
+        one.wire for one in case.actions
+        if one.door == door.name and one.contact == "stop" and one.energises and one.at_s >= stop.at_s - 1e-6
+    ]  # fmt: skip
+    after_s = min(
+        (one.at_s for one in case.commands if one.verb == "stop" and one.at_s > stop.at_s), default=1e12
+    )
+    first = next((wire for wire in written if wire.at_s <= min(until_s + 3.0, after_s - 0.001)), None)
+    if first is None:
+        text = f"the stop of {name} is not written"
+        case.blame(12, "stop not written", stop.at_s, text, stop, *case.answers.get(stop.id, [])[:1])
+        return
+    if first.at_s > until_s:
+        text = f"the stop of {name} is written {first.at_s - stop.at_s:.2f} s later"
+        case.blame(27, "stop waits", first.at_s, text, stop, first)
+    limit_s = until_s + 0.5
+    if not case.contact(door, "stop").ever(stop.at_s, limit_s) and case.reachable(stop.at_s, limit_s + 0.2):
+        motion = _moving(case, door.name, limit_s)
+        if motion:
+            text = f"{name} still moves {limit_s - stop.at_s:.1f} s after a stop: it is not repeated"
+            case.blame(
+                12, "stop is lost", limit_s, text, stop, *written[:3], *case.answers.get(stop.id, [])[:1]
+            )
+
+
+def _moving(case: Case, door: str, at_s: float) -> bool:
+    last = next(
+        (
+            one
+            for one in reversed(case.truths)
+            if one.at_s <= at_s and one.door == door and one.what in ("motion", "rest")
+        ),
+        None,
+    )
+    return last is not None and last.what == "motion" and last.details.get("by") == "motor"
+
+
+def _releases(case: Case, stop: Command, until_s: float) -> None:
+    for door in case.facts.doors:
+        for name in ("open", "close"):
+            steps = case.contact(door, name)
+            if steps.throughout(stop.at_s, until_s + 0.1) and case.healthy(stop.at_s - 0.2, until_s + 0.1):
+                text = f"a stop leaves the contact {name} closed"
+                case.blame(12, "stop does not release", until_s, text, stop)
+
+
+def _answers(case: Case) -> None:
+    for command in case.commands:
+        answers = case.answers.get(command.id, [])
+        if len(answers) > 1:
+            case.blame(14, "answered twice", answers[1].at_s, "two answers to one command", command, *answers)
+        limit_s = command.deadline_s + 1.5 + case.slack_s(command.at_s, command.deadline_s)
+        if command.verb in ("open", "close"):
+            limit_s += case.facts.start_s + max(case.facts.open_s, case.facts.close_s) + 3.0
+        if answers or limit_s > case.end_s or not case.alive.throughout(command.at_s, limit_s):
+            continue
+        if any(command.at_s <= life.at_s <= limit_s for life in case.lives) or not case.life_at(command.at_s):
+            continue
+        case.blame(14, "no answer", limit_s, f"no answer to {command.verb}", command)
+
+
+def _local_work(case: Case, moves: list[Action]) -> None:
+    for action, command in explain(case, moves):
+        if command is None:
+            continue
+        read_s = case.first_read("", "key_switch", True, action.at_s - 0.9, action.at_s - 0.4)
+        if read_s is not None and case.signal("key_switch").throughout(action.at_s - 0.9, action.at_s):
+            text = f"{action.contact} while the key switch is turned"
+            case.blame(19, "key switch", action.at_s, text, command, action.wire)
+    leases: list[tuple[float, float, Command, Answer]] = []
+    for command in case.commands:
+        answer = next(iter(case.answers.get(command.id, [])), None)
+        if command.verb != "maintenance" or answer is None or answer.state != "done":
+            continue
+        until_s = command.at_s + float(command.arguments.get("duration_s", 0))
+        held = leases[-1] if leases and leases[-1][1] > command.at_s else None
+        if (
+            held is not None
+            and held[2].issuer != command.issuer
+            and command.issuer not in case.facts.supervisors
+        ):
+            shorter = until_s < held[1] - 0.5
+            if shorter:
+                text = f"{command.issuer} ends the lease of {held[2].issuer}"
+                case.blame(19, "lease of another", answer.at_s, text, held[2], command, answer)
+        if held is not None:
+            leases[-1] = (held[0], min(held[1], command.at_s), held[2], held[3])
+        leases.append((answer.at_s, until_s, command, answer))
+    for action, command in explain(case, moves):
+        for from_s, to_s, lease, answer in leases:
+            if command is not None and from_s < action.at_s < to_s:
+                moved_on = case.life_at(action.at_s) != lease.life
+                invariant, rule = (25, "lease is lost") if moved_on else (19, "lease")
+                text = f"{action.contact} during a lease of {lease.issuer}"
+                case.blame(invariant, rule, action.at_s, text, lease, answer, command, action.wire)

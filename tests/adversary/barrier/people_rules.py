@@ -1,0 +1,355 @@
+"""Invariants for people: no closing on anybody, reopening, emergencies, plausible inputs.
+
+Numbers are those of the protocol sheet: 9, 10, 11, 13, 25, 29.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from adversary.barrier.case import Action, Case
+from adversary.barrier.records import DoorFacts, Event, Record, Truth
+
+FRESH_S = 0.5
+STALL_S = 0.3
+DEAD_S = 0.3
+MARGIN_S = 0.12
+GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"})
+
+
+def judge(case: Case) -> None:
+    """Judge all rules of this file."""
+    closes = [one for one in case.actions if one.energises and one.contact == "close" and one.moves]
+    for close in closes:
+        _closed_on_nobody(case, close)
+        _polled_fast(case, close)
+        _plausible(case, close)
+    for door in case.facts.doors:
+        for closing in closings(case, door):
+            _reopened(case, door, closing)
+    _emergencies(case, closes)
+    if "emergency" not in case.facts.signals:
+        _forced_open_stays(case, closes)
+    _faults_shown(case)
+
+
+def _closed_on_nobody(case: Case, close: Action) -> None:
+    at_s, door = close.at_s, close.door
+    extra_s = STALL_S if case.stalled(at_s) else 0.0
+    presence = case.signal("presence", door)
+    if presence.throughout(at_s - FRESH_S - extra_s, at_s):
+        case.blame(
+            9,
+            "closes on a person",
+            at_s,
+            "close with somebody in the way",
+            _since(case, door, at_s),
+            close.wire,
+        )
+        return
+    last = case.last_read(door, "presence", at_s - extra_s)
+    if last is None or at_s - last[0].asked_s > FRESH_S + 0.05 + extra_s:
+        age = "never read" if last is None else f"{at_s - last[0].asked_s:.2f} s old"
+        case.blame(
+            9,
+            "sensing too old",
+            at_s,
+            f"close with a presence that is {age}",
+            last and last[0].wire,
+            close.wire,
+        )
+    elif last[1] and presence.throughout(last[0].asked_s, at_s):
+        case.blame(9, "presence was read", at_s, "close though presence was read", last[0].wire, close.wire)
+
+
+def _polled_fast(case: Case, close: Action) -> None:
+    """Closing needs a reading of the presence within one poll: a bus that is too slow forbids it."""
+    times = [
+        one.asked_s
+        for one in case.readings
+        if (close.door, "presence") in one.values and close.at_s - 3.0 <= one.asked_s <= close.at_s
+    ]
+    gaps = [after - before for before, after in pairwise(times)]
+    slow = [gap for gap in gaps if gap > 0.29]
+    if len(gaps) >= 5 and len(slow) == len(gaps) and case.reachable(close.at_s - 3.0, close.at_s):
+        text = f"close though the presence is read every {min(gaps):.2f} s"
+        case.blame(10, "polling is slow", close.at_s, text, close.wire)
+
+
+def _since(case: Case, door: str, at_s: float) -> Truth | None:
+    return next(
+        (
+            one
+            for one in reversed(case.truths)
+            if one.what == "person" and one.door == door and one.at_s <= at_s
+        ),
+        None,
+    )
+
+
+def _plausible(case: Case, move: Action) -> None:
+    at_s, door = move.at_s, move.door
+    both = [case.signal(name, door) for name in ("open_limit", "closed_limit")]
+    if all(limit.throughout(at_s - 0.8, at_s) for limit in both):
+        read = case.last_read(door, "open_limit", at_s)
+        case.blame(13, "both limits", at_s, "close with both limits made", read and read[0].wire, move.wire)
+    if any(
+        case.changes_read(door, name, at_s - 1.0, at_s) > 5
+        for name in ("open_limit", "closed_limit", "presence")
+    ):
+        case.blame(13, "chatter", at_s, "close while a contact chatters", move.wire)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A door that closes because the gateway closed the contact for it."""
+
+    from_s: float
+    to_s: float
+    shut: bool
+    start: Truth
+    action: Action
+
+
+def closings(case: Case, door: DoorFacts) -> Iterator[Closing]:
+    """Yield the closings of a door that a frame has caused."""
+    motions = [one for one in case.truths if one.door == door.name and one.what in ("motion", "rest", "hit")]
+    for n, motion in enumerate(motions):
+        if motion.what != "motion" or motion.details.get("towards") != "closing":
+            continue
+        causes = [
+            one for one in case.actions
+            if one.door == door.name and one.contact == "close" and one.energises and one.wire.arrived
+            and 0 <= motion.at_s - one.at_s <= 2.0
+        ]  # fmt: skip
+        if not causes or motion.details.get("by") != "motor":
+            continue
+        end = next((one for one in motions[n + 1 :] if one.what != "hit"), None)
+        to_s = end.at_s if end is not None else case.end_s
+        shut = end is not None and end.what == "rest" and end.details.get("position", 1) <= 0.02
+        yield Closing(motion.at_s, to_s, shut, motion, causes[-1])
+
+
+def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
+    for from_s, to_s in case.signal("presence", door.name).spans(end_s=case.end_s):
+        start_s = max(from_s, closing.from_s)
+        if start_s >= closing.to_s or to_s - start_s < 0.4 or from_s < 0:
+            continue
+        if case.signal("emergency").ever(start_s - 1, closing.to_s) or case.signal("key_switch").ever(
+            start_s - 1, closing.to_s
+        ):
+            continue
+        energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
+        limit_s = start_s + 0.2 + MARGIN_S + (DEAD_S if energised else 0.0)
+        limit_s += case.slack_s(start_s - 0.3, limit_s)
+        limit_s += case.slack_s(limit_s, limit_s + 0.4) if case.slack_s(start_s - 0.3, limit_s) else 0.0
+        reacts = [
+            one for name in ("open", "stop") if getattr(door, name) is not None
+            for one, _ in case.contact(door, name).spans(end_s=case.end_s)
+            if start_s - 0.05 <= one <= limit_s
+        ]  # fmt: skip
+        if reacts or to_s < limit_s or not case.reachable(start_s - 0.3, limit_s):
+            continue
+        if closing.to_s <= limit_s and not (closing.shut and closing.to_s - start_s > 0.75):
+            continue
+        if case.contact(door, "stop").at(start_s):
+            continue
+        new_life = any(
+            closing.from_s < life.at_s
+            for life in case.lives
+            if life.what == "started" and life.at_s <= start_s
+        )
+        late_s = next(
+            (
+                one
+                for one, _ in case.contact(door, "open").spans(end_s=case.end_s)
+                if limit_s < one <= closing.to_s + 0.2
+            ),
+            None,
+        )
+        how = f"is reopened {late_s - start_s:.2f} s later" if late_s else "is neither stopped nor reopened"
+        shut = ", and shuts" if closing.shut else ""
+        person = next(
+            (one for one in reversed(case.truths) if one.what == "person" and one.at_s <= start_s + 1e-6),
+            None,
+        )
+        tried = [
+            one.wire
+            for one in case.actions
+            if start_s <= one.at_s <= closing.to_s and one.contact in ("open", "stop")
+        ]
+        text = f"{door.name or 'the boom'} closes on somebody and {how}{shut}"
+        rule = "reopening is late" if late_s else "not reopened"
+        if _reacted_before(case, door, closing):
+            rule += " again"
+        invariant = 29 if new_life else 10
+        case.blame(invariant, rule, limit_s, text, closing.action.wire, closing.start, person, *tried[:3])
+        return
+    _alarmed(case, door, closing)
+
+
+def _reacted_before(case: Case, door: DoorFacts, closing: Closing) -> bool:
+    """Return whether somebody was in the way before in this movement, which has reached no end since."""
+    ends = [
+        to_s for name in ("open_limit", "closed_limit")
+        for _, to_s in case.signal(name, door.name).spans(end_s=case.end_s) if to_s <= closing.from_s + 0.2
+    ]  # fmt: skip
+    since_s = max(ends, default=case.start_s)
+    return any(
+        one.type == "barrier.alarm"
+        and "obstruct" in str(one.data.get("kind"))
+        and since_s <= one.at_s <= closing.from_s
+        for one in case.events
+    )
+
+
+def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
+    for from_s, to_s in case.signal("presence", door.name).spans(end_s=case.end_s):
+        start_s = max(from_s, closing.from_s + 0.4)
+        if start_s + 0.6 > min(to_s, closing.to_s) or from_s < closing.from_s:
+            continue
+        if case.signal("open_limit", door.name).ever(start_s, start_s + 0.3):
+            continue
+        if case.healthy(closing.action.at_s - 0.5, start_s + 1.0):
+            said = [
+                one for one in case.events
+                if one.type == "barrier.alarm" and start_s <= one.at_s <= start_s + 1.0
+                and "obstruct" in str(one.data.get("kind"))
+            ]  # fmt: skip
+            if not said:
+                text = "somebody in the way of a closing door raises no alarm"
+                case.blame(10, "no alarm", start_s + 1.0, text, closing.action.wire, closing.start)
+
+
+def _acknowledged(case: Case) -> list[float]:
+    return [
+        case.answers[command.id][0].at_s
+        for command in case.commands
+        if command.verb == "acknowledge"
+        and command.id in case.answers
+        and case.answers[command.id][0].state == "done"
+    ]
+
+
+def latches(case: Case) -> Iterator[tuple[float, float]]:
+    """Yield the spans from an emergency that was read until its acknowledgement at rest."""
+    emergency = case.signal("emergency")
+    acknowledged = _acknowledged(case)
+    until_s = float("-inf")
+    for from_s, to_s in emergency.spans(end_s=case.end_s):
+        if from_s < 0 or to_s <= until_s:
+            continue
+        read_s = case.first_read("", "emergency", True, from_s, to_s + 0.05)
+        if read_s is None or not case.alive.at(read_s):
+            continue
+        start_s = max(read_s, until_s)
+        ends = [at_s for at_s in acknowledged if at_s > start_s and not emergency.at(at_s)]
+        until_s = min(ends, default=case.end_s)
+        yield start_s, until_s
+
+
+def _emergencies(case: Case, closes: list[Action]) -> None:
+    for from_s, to_s in latches(case):
+        extra_s = STALL_S if case.stalled(from_s) else 0.02
+        for close in closes:
+            if from_s + extra_s < close.at_s < to_s - 0.02 and not case.stalled(close.at_s):
+                text = "close in an emergency, or before its end was acknowledged"
+                case.blame(11, "closes in an emergency", close.at_s, text, close.wire)
+        for door in case.facts.doors:
+            limit_s = from_s + 0.25 + case.slack_s(from_s - 0.3, from_s + 0.5)
+            before_s = from_s - 0.25
+            if case.contact(door, "close").throughout(before_s, limit_s) and case.reachable(from_s, limit_s):
+                text = "the close contact stays closed when an emergency begins"
+                case.blame(11, "not released", limit_s, text, *_pulse_before(case, door, from_s))
+            elif case.contact(door, "close").throughout(from_s, limit_s) and case.healthy(
+                from_s - 0.1, limit_s
+            ):
+                text = f"the close contact is closed {limit_s - from_s:.2f} s after the emergency was read"
+                case.blame(11, "not released", limit_s, text, *_pulse_before(case, door, from_s))
+        green = [
+            one for one in case.events
+            if one.type == "barrier.state" and from_s + 0.3 < one.at_s < to_s - 0.05
+            and str(one.data.get("state")) in GREEN and not one.data.get("stale")
+        ]  # fmt: skip
+        for event in green[:1]:
+            calm = case.life_at(event.at_s) == case.life_at(from_s) and case.healthy(from_s, event.at_s)
+            text = f"shown as {event.data['state']} though nobody has acknowledged the emergency"
+            case.blame(11 if calm else 25, "emergency is lost", event.at_s, text, event)
+    _shut_in_emergency(case)
+
+
+def _pulse_before(case: Case, door: DoorFacts, at_s: float) -> list[Record]:
+    return [
+        one.wire
+        for one in case.actions
+        if one.door == door.name and one.contact == "close" and at_s - 1.2 <= one.at_s <= at_s
+    ]
+
+
+def _shut_in_emergency(case: Case) -> None:
+    """A door that an emergency does not open is an alarm of its own."""
+    for from_s, to_s in case.signal("emergency").spans(end_s=case.end_s):
+        limit_s = from_s + case.facts.open_s + 5.0
+        if from_s < 0 or to_s < limit_s or not case.healthy(from_s - 0.5, limit_s):
+            continue
+        shut = [
+            door.name
+            for door in case.facts.doors
+            if case.signal("closed_limit", door.name).throughout(from_s, limit_s)
+        ]
+        if not shut:
+            continue
+        alarms = [one for one in case.events if one.type == "barrier.alarm" and from_s <= one.at_s <= limit_s]
+        kinds = {str(one.data.get("kind")) for one in alarms} - {"emergency"}
+        if not any("open" in kind or "start" in kind or "arrive" in kind for kind in kinds):
+            text = f"shut for {limit_s - from_s:.0f} s of an emergency, alarms: {sorted(kinds)}"
+            case.blame(11, "shut in emergency", limit_s, text, *alarms[:2])
+
+
+def _forced_open_stays(case: Case, closes: list[Action]) -> None:
+    """Without an emergency input, a boom that opens by itself may be open for a fire."""
+    acknowledged = _acknowledged(case)
+    for door in case.facts.doors:
+        for alarm in case.events:
+            if alarm.type != "barrier.alarm" or alarm.data.get("kind") != "forced_open":
+                continue
+            if (alarm.data.get("door") or "") != door.name:
+                continue
+            until_s = min((at_s for at_s in acknowledged if at_s > alarm.at_s), default=case.end_s)
+            for close in closes:
+                if close.door == door.name and alarm.at_s < close.at_s < until_s:
+                    text = "forced open, perhaps by a fire alarm, and closed without an acknowledgement"
+                    case.blame(11, "forced open is closed", close.at_s, text, alarm, close.wire)
+                    break
+
+
+def _faults_shown(case: Case) -> None:
+    for door in case.facts.doors:
+        limits = [case.signal(name, door.name) for name in ("open_limit", "closed_limit")]
+        for from_s, to_s in limits[0].spans(end_s=case.end_s):
+            for other_s, end_s in limits[1].spans(end_s=case.end_s):
+                start_s, stop_s = max(from_s, other_s), min(to_s, end_s)
+                if stop_s - start_s > 1.2 and start_s > 0 and case.healthy(start_s - 0.5, start_s + 1.2):
+                    last = _state(case, start_s + 1.1)
+                    states = _shown(last, door.name)
+                    if last is not None and not states & {
+                        "fault",
+                        "emergency_open",
+                        "maintenance",
+                        "unknown",
+                    }:
+                        text = f"both limits are made, and it is shown as {sorted(states)}"
+                        case.blame(13, "fault not shown", start_s + 1.1, text, last)
+
+
+def _state(case: Case, at_s: float) -> Event | None:
+    return next(
+        (one for one in reversed(case.events) if one.type == "barrier.state" and one.at_s <= at_s), None
+    )
+
+
+def _shown(event: Event | None, door: str) -> set[str]:
+    if event is None:
+        return set()
+    doors = {str(one.get("state")) for one in event.data.get("doors", ()) if one.get("door", "") == door}
+    return doors | {str(event.data.get("state"))}

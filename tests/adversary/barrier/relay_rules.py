@@ -1,0 +1,232 @@
+"""Invariants of relays: pulses end, opposite contacts, one master, one door at a time.
+
+Numbers are those of the protocol sheet: 7, 8, 17, 28.
+"""
+
+from adversary.barrier.case import Action, Case
+from adversary.barrier.records import Contact, DoorFacts
+
+DEAD_S = 0.3
+LONGEST_S = 1.0
+EPSILON_S = 0.005
+
+
+def judge(case: Case) -> None:
+    """Judge all rules of this file."""
+    _frames(case)
+    _pulses_end(case)
+    for door in case.facts.doors:
+        _opposites(case, door)
+    if len(case.facts.doors) == 2:
+        _one_door(case)
+    _one_master(case)
+
+
+def _frames(case: Case) -> None:
+    for action in case.actions:
+        if action.kind in ("toggle", "pulse-off"):
+            case.blame(7, "toggles", action.at_s, f"{action.kind} of {action.contact}", action.wire)
+        if action.seconds is not None and action.seconds > LONGEST_S + EPSILON_S:
+            case.blame(7, "long pulse", action.at_s, f"a pulse of {action.seconds:.1f} s", action.wire)
+        if action.kind == "on" and case.facts.ends_pulse == "board":
+            text = "closed without a time, though the board can time it"
+            case.blame(7, "pulse has no end", action.at_s, text, action.wire)
+
+
+def _pulses_end(case: Case) -> None:
+    for relay, steps in case.relays.items():
+        door, contact = case.role(relay)
+        for from_s, to_s in steps.spans(end_s=case.end_s):
+            causes = [
+                record.cause
+                for record in steps.records
+                if isinstance(record, Contact) and record.at_s in (from_s, to_s)
+            ]
+            if not contact or "welded" in causes or "input" in causes or _foreign(case, from_s, to_s):
+                continue
+            limit_s = max(LONGEST_S, case.facts.pulse_s) + 0.1
+            calm = case.healthy(from_s - 0.2, min(to_s, from_s + limit_s))
+            if not calm and case.facts.ends_pulse == "watchdog":
+                limit_s += case.facts.watchdog_s
+            elif not calm and case.facts.ends_pulse == "time-relay":
+                limit_s = _time_to_release(case, from_s, to_s, limit_s)
+            closed_again = sum(
+                1 for one in case.actions
+                if one.door == door and one.contact == contact and one.energises and from_s < one.at_s < to_s
+            )  # fmt: skip
+            limit_s += closed_again * case.facts.pulse_s
+            if to_s - from_s > limit_s + EPSILON_S:
+                text = f"{contact} of {door or 'the boom'} is closed for {to_s - from_s:.1f} s"
+                ends = [one for one in steps.records if one is not None and one.at_s in (from_s, to_s)]
+                lives = [life for life in case.lives if from_s - 0.5 <= life.at_s <= to_s]
+                case.blame(7, "relay stays closed", from_s + limit_s, text, *ends, *lives[:4])
+
+
+def _foreign(case: Case, from_s: float, to_s: float) -> bool:
+    return any(one.what == "foreign" and from_s - 0.1 <= one.at_s <= to_s for one in case.truths)
+
+
+def _time_to_release(case: Case, from_s: float, to_s: float, limit_s: float) -> float:
+    """Return the longest time for a board behind a time relay: 3 s of a link that works."""
+    at_s = from_s
+    while at_s + 3.0 < to_s:
+        if case.reachable(at_s, at_s + 3.0) and not case.slack_s(at_s, at_s + 3.0):
+            return at_s + 3.0 - from_s
+        at_s += 0.25
+    return max(limit_s, to_s - from_s)
+
+
+def _opposites(case: Case, door: DoorFacts) -> None:
+    if door.close is None:
+        return
+    for name, other in (("open", "close"), ("close", "open")):
+        others = case.contact(door, other)
+        for from_s, _to_s in case.contact(door, name).spans(end_s=case.end_s):
+            if from_s < 0 or _welded(case, door, from_s) or _foreign(case, from_s - 2.0, from_s):
+                continue
+            ended_s = max(
+                (end_s for start_s, end_s in others.spans(end_s=case.end_s + 1) if start_s < from_s),
+                default=None,
+            )
+            if ended_s is None or from_s - ended_s >= DEAD_S - EPSILON_S:
+                continue
+            both = ended_s > from_s
+            text = (
+                f"{name} closes while {other} is closed"
+                if both
+                else f"{name} closes {from_s - ended_s:.2f} s after {other} has opened"
+            )
+            near = [one for one in case.actions if from_s - 1.5 <= one.at_s <= from_s + 0.01]
+            rule = "both contacts" if both else "dead time"
+            case.blame(8, rule, from_s, text, *(one.wire for one in near[-5:]))
+
+
+def _welded(case: Case, door: DoorFacts, at_s: float) -> bool:
+    return any(
+        one.name == "welded-relay" and one.at_s - 1 <= at_s <= one.until_s + 1 for one in case.troubles
+    )
+
+
+def _emergency(case: Case, at_s: float) -> bool:
+    return case.signal("emergency").ever(at_s - 20.0, at_s)
+
+
+def _one_door(case: Case) -> None:
+    grants: dict[str, Action] = {}
+    for action in sorted(
+        (one for one in case.actions if one.contact == "open" and one.energises), key=lambda a: a.at_s
+    ):
+        if not action.wire.arrived:
+            continue
+        for other in case.doors:
+            grant = grants.get(other)
+            if other == action.door or grant is None or _emergency(case, action.at_s):
+                continue
+            if not _is_over(case, grant, action.at_s):
+                text = f"{action.door} is opened while the grant of {other} stands"
+                case.blame(17, "second grant", action.at_s, text, grant.wire, action.wire)
+        grants[action.door] = action
+    apart = {name: _truly(case, name) for name in case.doors}
+    first, second = (apart[name] for name in case.doors)
+    for from_s, to_s in _both(first, second, case.end_s):
+        if to_s - from_s > 0.05 and not _emergency(case, from_s) and not _outside(case, from_s):
+            moved = [one for one in case.truths if one.what == "motion" and from_s - 10 <= one.at_s <= from_s]
+            text = f"both doors are away from closed for {to_s - from_s:.1f} s"
+            case.blame(17, "both doors open", from_s, text, *moved[-3:], *(g.wire for g in grants.values()))
+
+
+def _outside(case: Case, at_s: float) -> bool:
+    """Return whether a hand, a button, or the supply moved a door."""
+    return any(
+        (one.what == "motion" and one.details.get("by") != "motor") or one.what == "button"
+        for one in case.truths
+        if at_s - 20 <= one.at_s <= at_s
+    ) or any(
+        one.name in ("lift", "button", "power-cut", "fire") and at_s - 30 <= one.at_s <= at_s
+        for one in case.troubles
+    )
+
+
+def _truly(case: Case, door: str) -> list[tuple[float, bool]]:
+    """Return when a door was truly at its closed limit, and not."""
+    return [
+        (one.at_s, bool(one.details["active"]))
+        for one in case.truths
+        if one.what == "signal" and one.details.get("signal") == f"{door}-closed-limit"
+    ]
+
+
+def _is_over(case: Case, grant: Action, at_s: float) -> bool:
+    """Return whether a grant has ended: the door has opened and closed again, or was stopped."""
+    changes = [
+        (when_s, closed) for when_s, closed in _truly(case, grant.door) if grant.at_s <= when_s <= at_s
+    ]
+    earlier = [closed for when_s, closed in _truly(case, grant.door) if when_s < grant.at_s]
+    left = any(not closed for _, closed in changes) or (bool(earlier) and not earlier[-1])
+    if left and changes and changes[-1][1]:
+        return True
+    door = case.doors[grant.door]
+    stopped = case.contact(door, "stop").ever(grant.at_s, at_s)
+    jam = any(
+        one.name == "power-cut" and grant.at_s <= one.until_s and one.at_s <= at_s for one in case.troubles
+    )
+    before = [closed for when_s, closed in _truly(case, grant.door) if when_s <= at_s]
+    rests = not before or before[-1]
+    never_left = not left and rests and at_s - grant.at_s > case.facts.start_s + 10.0
+    return never_left or ((stopped or jam) and rests)
+
+
+def _both(
+    first: list[tuple[float, bool]], second: list[tuple[float, bool]], end_s: float
+) -> list[tuple[float, float]]:
+    found, closed = [], [True, True]
+    since_s: float | None = None
+    for at_s, which, value in sorted([(t, 0, v) for t, v in first] + [(t, 1, v) for t, v in second]):
+        closed[which] = value
+        if not any(closed) and since_s is None:
+            since_s = at_s
+        elif any(closed) and since_s is not None:
+            found.append((since_s, at_s))
+            since_s = None
+    if since_s is not None:
+        found.append((since_s, end_s))
+    return found
+
+
+def _one_master(case: Case) -> None:
+    if case.facts.boards[case.facts.relays_on].model == "lcus":
+        return
+    for foreign in (one for one in case.truths if one.what == "foreign"):
+        seen_s = foreign.at_s + 0.8
+        if not case.healthy(foreign.at_s - 0.3, seen_s + 0.2) and not case.reachable(
+            foreign.at_s, seen_s + 0.2
+        ):
+            continue
+        alarms = [
+            one
+            for one in case.events
+            if one.type == "barrier.alarm" and foreign.at_s <= one.at_s <= seen_s + 0.5
+        ]
+        if not alarms:
+            case.blame(
+                28, "other master unseen", seen_s, "an output that another switched raises no alarm", foreign
+            )
+        acknowledged_s = min(
+            (
+                answers[0].at_s
+                for name, answers in case.answers.items()
+                for command in case.commands
+                if command.id == name and command.verb == "acknowledge" and answers[0].state == "done"
+                and answers[0].at_s > seen_s
+            ),
+            default=case.end_s,
+        )  # fmt: skip
+        for action in case.actions:
+            if action.energises and action.contact != "stop" and seen_s < action.at_s < acknowledged_s:
+                if action.contact == "open" and case.signal("presence", action.door).ever(
+                    action.at_s - 3, action.at_s
+                ):
+                    continue  # reopening is always allowed
+                text = f"{action.contact} after another master switched an output, before an acknowledgement"
+                case.blame(28, "other master", action.at_s, text, foreign, action.wire)
+                break

@@ -1,0 +1,249 @@
+"""Violations that an independent judge once found, each as the shortest story that shows it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adversary.barrier.judge import judge
+from adversary.barrier.lane import Lane, play
+from adversary.barrier.posts import Post
+from adversary.barrier.records import Truth, Wire
+
+from simulators.barrier.bus import DirectConnection
+from simulators.barrier.modbus_site import ModbusSite
+
+Story = Callable[[Lane], Awaitable[None]]
+DUMB = {"photocell": "ignored", "fire_opens": False}
+"""A machine without safety devices of its own: what the gateway does is all that is done."""
+
+
+def violations(post: Post, folder: Path, story: Story) -> list[str]:
+    """Play a story and return its violations."""
+    return [str(one) for one in judge(post.facts, play(post, folder, story).records)]
+
+
+async def begin(lane: Lane) -> None:
+    lane.start_worker()
+    assert await lane.ready()
+    await asyncio.sleep(2.1)
+
+
+async def told(lane: Lane, verb: str, within_s: float = 20.0, **arguments: Any) -> str:
+    """Send a command, wait for its answer and for the rate limit; return its state."""
+    name = lane.send(verb, **arguments)
+    await lane.until(lambda: name in lane.answers, within_s)
+    await asyncio.sleep(2.1)
+    return lane.answers[name].state if name in lane.answers else "no answer"
+
+
+async def closing(lane: Lane, door: str = "", below: float = 0.8, **arguments: Any) -> str:
+    """Let an open door close until it is at a position; return the command's id."""
+    name = lane.send("close", **({"door": door} if door else {}), **arguments)
+    assert await lane.until(lambda: lane.moves(door) < -0.05 and lane.position(door) < below)
+    return name
+
+
+async def open_and_closing(lane: Lane, door: str = "", below: float = 0.8) -> None:
+    await begin(lane)
+    assert await told(lane, "open", **({"door": door} if door else {})) == "done"
+    await closing(lane, door, below)
+
+
+async def second_person(lane: Lane) -> None:
+    await open_and_closing(lane)
+    lane.person(True)
+    await asyncio.sleep(0.9)
+    lane.person(False)
+    lane.site.barrier.press("stop")  # it stands half way
+    await asyncio.sleep(7.0)
+    await closing(lane, below=0.6)
+    lane.person(True)
+    await asyncio.sleep(3.0)
+
+
+async def busy_reopening(lane: Lane) -> None:
+    await open_and_closing(lane)
+    lane.fault("exception-reply", quietly=True, code=6, of="writes", exchanges=2)
+    lane.person(True)
+    await asyncio.sleep(4.0)
+
+
+async def flickering_limit(lane: Lane) -> None:
+    await open_and_closing(lane)
+    lane.person(True)
+    lane.site.wiring.override(["closed-limit"], True)
+    await asyncio.sleep(0.25)
+    lane.site.wiring.override(["closed-limit"], None)
+    await asyncio.sleep(4.0)
+
+
+async def lost_release(lane: Lane) -> None:
+    await open_and_closing(lane, below=0.97)
+    lane.fault("lost-request", quietly=True, of="writes")
+    lane.person(True)
+    await asyncio.sleep(4.0)
+
+
+async def killed_in_a_pulse(lane: Lane) -> None:
+    await begin(lane)
+    lane.send("open")
+    await asyncio.sleep(0.1)
+    lane.kill_worker()
+    await asyncio.sleep(0.3)
+    lane.start_worker()
+    await asyncio.sleep(8.0)
+
+
+async def silent_in_a_pulse(lane: Lane) -> None:
+    await begin(lane)
+    lane.send("open")
+    await asyncio.sleep(0.3)
+    lane.fault("silence", for_s=2.0)
+    await asyncio.sleep(15.0)
+
+
+async def stop_of_two_doors(lane: Lane) -> None:
+    await open_and_closing(lane, "second")
+    lane.fault("lost-reply", quietly=True, of="writes")
+    lane.send("stop")
+    await asyncio.sleep(4.0)
+
+
+async def lost_stop(lane: Lane) -> None:
+    await open_and_closing(lane)
+    lane.fault("lost-request", quietly=True, of="writes")
+    lane.send("stop")
+    await asyncio.sleep(4.0)
+
+
+async def stop_with_a_door(lane: Lane) -> None:
+    await open_and_closing(lane)
+    lane.send("stop", door="")
+    await asyncio.sleep(2.0)
+
+
+async def grant_and_flicker(lane: Lane) -> None:
+    await begin(lane)
+    lane.site.barrier.jam(0.0, "first")
+    assert await told(lane, "open", door="first") == "failed"
+    lane.site.wiring.override(["first-closed-limit"], False)
+    await asyncio.sleep(0.25)
+    lane.site.wiring.override(["first-closed-limit"], None)
+    await asyncio.sleep(1.0)
+    lane.send("open", door="second")
+    await asyncio.sleep(1.0)
+    lane.site.barrier.free("first")
+    await asyncio.sleep(20.0)
+
+
+async def stalled_adapter(lane: Lane) -> None:
+    await begin(lane)
+    name = lane.send("open", within_s=1.0)
+    sent = len(lane.records)
+
+    def fresh_reading() -> bool:
+        return any(isinstance(one, Wire) and one.direction == "to-host" for one in lane.records[sent:])
+
+    assert await lane.until(fresh_reading)
+    lane.stall(4.0)
+    await lane.until(lambda: name in lane.answers)
+    await asyncio.sleep(8.0)
+
+
+async def emergency_in_a_close(lane: Lane) -> None:
+    await open_and_closing(lane, below=0.99)
+    lane.fault("fire", for_s=3.0)
+    await asyncio.sleep(5.0)
+
+
+async def shut_in_an_emergency(lane: Lane) -> None:
+    await begin(lane)
+    lane.fault("fire", for_s=30.0)
+    await asyncio.sleep(28.0)
+
+
+async def silence_in_an_emergency(lane: Lane) -> None:
+    await begin(lane)
+    lane.fault("fire", for_s=3.0)
+    await asyncio.sleep(5.0)
+    lane.fault("silence", for_s=3.5)
+    await asyncio.sleep(10.0)
+
+
+async def lease_of_another(lane: Lane) -> None:
+    await begin(lane)
+    await told(lane, "maintenance", issuer="technician", duration_s=60.0, reason="a test")
+    await told(lane, "maintenance", issuer="counter-2", duration_s=0.0, reason="in my way")
+    await told(lane, "open")
+
+
+async def lease_and_silence(lane: Lane) -> None:
+    await begin(lane)
+    await told(lane, "maintenance", issuer="technician", duration_s=60.0, reason="a test")
+    lane.fault("silence", for_s=3.5)
+    await asyncio.sleep(8.0)
+    await told(lane, "open")
+
+
+async def slow_board(lane: Lane) -> None:
+    await begin(lane)
+    assert await told(lane, "open") == "done"
+    lane.fault("slow-bus", delay_s=0.05, for_s=20.0)
+    await asyncio.sleep(4.0)
+    lane.send("close")
+    if await lane.until(lambda: lane.moves() < -0.05, 3.0):
+        lane.person(True)
+    await asyncio.sleep(4.0)
+
+
+async def killed_while_closing(lane: Lane) -> None:
+    await open_and_closing(lane)
+    lane.kill_worker()
+    await asyncio.sleep(0.1)
+    lane.start_worker()
+    await asyncio.sleep(0.7)
+    lane.person(True)
+    await asyncio.sleep(4.0)
+
+
+async def another_master(lane: Lane) -> None:
+    await begin(lane)
+    assert isinstance(lane.site, ModbusSite)
+    host = DirectConnection(lane.site.bus)
+    lane.add(Truth(lane.now_s, "foreign", "", {"relay": 0}))
+    host.request(1, bytes.fromhex("050000ff00"))
+    await asyncio.sleep(1.2)
+    host.request(1, bytes.fromhex("0500000000"))
+    await asyncio.sleep(3.0)
+    await told(lane, "close")
+
+
+STORIES: dict[str, tuple[Post, Story]] = {
+    "1 second person": (Post("waveshare-tcp", boom={"opening_s": 4.0, "closing_s": 4.4}, controller=DUMB), second_person),
+    "2 killed in a pulse": (Post("wirenboard-tcp"), killed_in_a_pulse),
+    "2 silence in a pulse": (Post("numato"), silent_in_a_pulse),
+    "3 stop of two doors": (Post("waveshare-tcp", "gate", controller=DUMB), stop_of_two_doors),
+    "3 stop is lost": (Post("waveshare-tcp", controller=DUMB), lost_stop),
+    "4 busy": (Post("waveshare-tcp", controller=DUMB), busy_reopening),
+    "4 flicker": (Post("waveshare-tcp", controller=DUMB), flickering_limit),
+    "5 release is lost": (Post("wirenboard-tcp", controller=DUMB), lost_release),
+    "6 grant": (Post("waveshare-tcp", "gate"), grant_and_flicker),
+    "7 adapter stalls": (Post("waveshare-rtu"), stalled_adapter),
+    "8 close contact": (Post("waveshare-tcp", controller=DUMB, barrier={"pulse_s": 1.0}), emergency_in_a_close),
+    "8 shut": (Post("waveshare-tcp", controller=DUMB), shut_in_an_emergency),
+    "9 lease": (Post("waveshare-tcp"), lease_of_another),
+    "10 slow board": (Post("numato", boom={"opening_s": 4.0, "closing_s": 6.0}, controller=DUMB), slow_board),
+    "11 stop with a door": (Post("waveshare-tcp", controller=DUMB), stop_with_a_door),
+    "25 emergency": (Post("waveshare-tcp"), silence_in_an_emergency),
+    "25 lease": (Post("waveshare-tcp"), lease_and_silence),
+    "28 another master": (Post("waveshare-tcp"), another_master),
+    "29 killed while closing": (Post("waveshare-tcp", boom={"opening_s": 4.0, "closing_s": 6.0}, controller=DUMB), killed_while_closing),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", STORIES)
+def test_row(row: str, tmp_path: Path) -> None:
+    post, story = STORIES[row]
+    assert violations(post, tmp_path, story) == []
