@@ -131,7 +131,9 @@ def _reading(settings: BarrierSettings, open_door: int | None, cut: int | None) 
     return settings.decode_inputs(closed)
 
 
-def _answers(settings: BarrierSettings, *, cut: int | None = None, stuck: bool = False) -> tuple[Answer, ...]:
+def _answers(
+    settings: BarrierSettings, *, cut: int | None = None, stuck: int | None = None
+) -> tuple[Answer, ...]:
     """Return the answer to each command at rest with the fault: to open when closed, to close when open."""
     answers = []
     rest = _reading(settings, None, None)
@@ -144,8 +146,8 @@ def _answers(settings: BarrierSettings, *, cut: int | None = None, stuck: bool =
                 at = door
                 _let_rest(rehearsal, _reading(settings, at, None))
             rehearsal.sense(_reading(settings, at, cut), STEP_S)
-            if stuck:
-                rehearsal.stick_relay()
+            if stuck is not None:
+                rehearsal.stick_relay(stuck)
             request = OpenBarrier(door=wiring.name) if verb == "open" else CloseBarrier(door=wiring.name)
             answers.append(Answer(f"{verb} {wiring.name}".strip(), rehearsal.refusal(request)))
     return tuple(answers)
@@ -202,7 +204,6 @@ def _prevented_commands(settings: BarrierSettings, key: Key) -> set[str]:
 
 
 def _relay_faults(settings: BarrierSettings) -> Iterator[RelayFault]:
-    answers = _answers(settings, stuck=True)
     texts = {
         "open": "The open contact stays closed: the door opens, and a machine that gives opening priority "
         "stays open.",
@@ -214,7 +215,7 @@ def _relay_faults(settings: BarrierSettings) -> Iterator[RelayFault]:
         for name, text in texts.items():
             relay = getattr(door, name)
             if relay is not None:
-                yield RelayFault(("doors", index, name), relay, text, answers)
+                yield RelayFault(("doors", index, name), relay, text, _answers(settings, stuck=relay))
 
 
 def _dead_gateway(settings: BoardBarrierSettings, board: Board) -> Iterator[str]:

@@ -32,7 +32,7 @@ class Rehearsal:
         return copy.deepcopy(self)
 
     def sense(self, inputs: BarrierInputs, after_s: float) -> tuple[Actuation, ...]:
-        """Process a reading some time after the last; return what is written without a command."""
+        """Process a reading, with all relays open again; return what is written without a command."""
         self._now_s += after_s
         self._pulses = {relay: end_s for relay, end_s in self._pulses.items() if end_s > self._now_s}
         self._machine.on_inputs(inputs, self._now_s)
