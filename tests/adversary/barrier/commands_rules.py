@@ -38,7 +38,7 @@ def is_reopening(case: Case, action: Action) -> bool:
     """Return whether an opening follows somebody in the way of a door that closes."""
     if action.contact != "open":
         return False
-    from_s = action.at_s - 3.0 - case.slack_s(action.at_s - 3, action.at_s)
+    from_s = action.at_s - 15.0  # it is repeated until the door is sensed open
     if not case.signal("presence", action.door).ever(from_s, action.at_s):
         return False
     if case.signal("open_limit", action.door).changes(from_s, action.at_s):
