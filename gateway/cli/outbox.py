@@ -42,42 +42,58 @@ def _explained(directory: Path) -> Iterator[None]:
 
 
 @app.command("list")
-def list_events(
-    config: ConfigFile = DEFAULT_CONFIG,
-    parked: Annotated[
-        bool,
-        typer.Option("--parked", help="List parked events instead: those that a destination cannot accept."),
-    ] = False,
-) -> None:
-    """List every queued or parked event, without its payload."""
+def list_events(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """List every queued event, without its payload."""
     directory = _directory(config)
     table = Table(box=None, pad_edge=False)
+    for heading in ("stream", "number", "event", "since", "bytes", "queued for"):
+        table.add_column(heading)
     with _explained(directory):
-        if parked:
-            for heading in ("destination", "stream", "number", "event", "bytes", "reason code"):
-                table.add_column(heading)
-            for event in admin.list_parked(directory):
-                table.add_row(
-                    event.destination,
-                    event.stream,
-                    str(event.seq),
-                    event.type,
-                    str(event.bytes),
-                    f"0x{event.reason:02x}",
-                )
-        else:
-            for heading in ("stream", "number", "event", "since", "bytes", "queued for"):
-                table.add_column(heading)
-            for waiting in admin.list_events(directory):
-                table.add_row(
-                    waiting.stream,
-                    str(waiting.seq),
-                    waiting.type,
-                    waiting.accepted_at,
-                    str(waiting.bytes),
-                    ", ".join(waiting.waiting_destinations),
-                )
+        for waiting in admin.list_events(directory):
+            table.add_row(
+                waiting.stream,
+                str(waiting.seq),
+                waiting.type,
+                waiting.accepted_at,
+                str(waiting.bytes),
+                ", ".join(waiting.waiting_destinations),
+            )
     console.print(table)
+
+
+@app.command("parked")
+def list_parked(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """List the events that a destination could not take, with the reason of each."""
+    directory = _directory(config)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("destination", "stream", "number", "event", "since", "bytes", "reason"):
+        table.add_column(heading)
+    with _explained(directory):
+        for event in admin.list_parked(directory):
+            table.add_row(
+                event.destination,
+                event.stream,
+                str(event.seq),
+                event.type,
+                event.accepted_at,
+                str(event.bytes),
+                "Sent again at the next start." if event.is_marked else f"0x{event.reason:02x} {event.text}",
+            )
+    console.print(table)
+
+
+@app.command("retry")
+def retry_parked(
+    config: ConfigFile = DEFAULT_CONFIG,
+    destination: Annotated[
+        str | None, typer.Option(help="Only events of this destination: local or hq.")
+    ] = None,
+) -> None:
+    """Send parked events again, without images, at the next start. The gateway must be stopped."""
+    directory = _directory(config)
+    with _explained(directory):
+        marked = admin.mark_parked(directory, destination)
+    console.print(f"{marked} events will be sent again when the gateway starts")
 
 
 @app.command()

@@ -195,14 +195,14 @@ class CommandSender:
         refusal of a changed copy must not pass for the refusal of the command.
         """
         answer = CommandAnswer.model_validate_json(payload, extra="ignore")
-        if answer.last_command_seq is not None:
-            self._last_command_seq = max(self._last_command_seq, answer.last_command_seq)
         asked = self._pending.get(answer.cmd_id or "")
         if asked is None:
             return
         if is_verified and answer.request_sha256 != asked.digest:
             asked.is_altered = True
             return
+        if answer.last_command_seq is not None:
+            self._last_command_seq = max(self._last_command_seq, answer.last_command_seq)
         if answer.state is CommandState.ACCEPTED:
             asked.is_accepted = True
         elif not asked.answer.done():

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+STOP_WAIT_S = 0.3
+"""Time that a stop waits for a gateway that is not known to be alive, in seconds."""
 GATEWAY_S = 3.0
 """Time for the retained state of a gateway to arrive after the connection, in seconds."""
 
@@ -240,10 +242,8 @@ class Workstation:
             raise ValueError(f"a command expires within 1 to {EXPIRY_LIMIT_S} s")
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        session, description = await self._wait_for_session(where, min(expires_s, timeout_s))
-        is_stop = any(each.urgent for each in description.commands if each.verb == verb) and any(
-            each.moves for each in description.commands
-        )
+        session, description = await self._wait_for_session(where, verb, min(expires_s, timeout_s))
+        is_stop = _stops(description, verb)
 
         def left_s() -> float:
             return expires_s - (loop.time() - began_s)
@@ -311,10 +311,17 @@ class Workstation:
                 await asyncio.wait_for(self._changed.wait(), left_s)
         return token
 
-    async def _wait_for_session(self, position: Position, within_s: float) -> tuple[str, DeviceDescription]:
-        """Return the gateway session of a device, and its description; raises CommandNotSent."""
+    async def _wait_for_session(
+        self, position: Position, verb: str, within_s: float
+    ) -> tuple[str, DeviceDescription]:
+        """Return the gateway session of a device, and its description; raises CommandNotSent.
+
+        A stop needs no proof that the gateway is alive: it is sent to the session that was seen last.
+        """
+        seen = self.status(position)
+        is_stop = seen.description is not None and _stops(seen.description, verb)
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(min(within_s, STOP_WAIT_S) if is_stop else within_s):
                 while True:
                     learned = self._changed
                     status = self.status(position)
@@ -323,6 +330,8 @@ class Workstation:
                     await learned.wait()
         except TimeoutError:
             pass
+        if is_stop and self._client and seen.state is not None and seen.description is not None:
+            return seen.state.session, seen.description
         is_known, problem = self._site_state.has_state(position), None
         if self._client is None:
             problem = self.problem or not_connected(self._address, TimeoutError())
@@ -443,6 +452,12 @@ class Workstation:
                     lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
                     said = dict(getattr(message.properties, "UserProperty", ()))
                     self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
+
+
+def _stops(description: DeviceDescription, verb: str) -> bool:
+    """Tell whether a verb stops a machine, as the gateway does."""
+    is_urgent = any(each.urgent for each in description.commands if each.verb == verb)
+    return is_urgent and any(each.moves for each in description.commands)
 
 
 def _load_signer(key: "str | Path | Signer | None") -> "Signer | None":

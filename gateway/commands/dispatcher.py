@@ -6,13 +6,14 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
+from pydantic import ValidationError
 
 from drivers.command import CommandSpec, Invocation
 from drivers.driver import StateCode
-from drivers.observation import Observation
+from drivers.observation import Observation, redact
 from gateway.commands.audit import CommandAudit, redact_args
 from gateway.commands.claims import REQUESTS, ClaimService, Lease
 from gateway.commands.dedup import IdempotencyCache
@@ -51,6 +52,10 @@ class DevicePort(Protocol):
     @property
     def state_code(self) -> StateCode:
         """State of the device."""
+        ...
+
+    def sensed(self) -> dict[str, Any]:
+        """Return the states that the device reports, by event type, without personal data."""
         ...
 
     def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
@@ -94,6 +99,8 @@ class _RunningCommand:
     accepted_ns: int
     is_audited_singly: bool
     """True if its end has a record of its own."""
+    sensed_before: dict[str, Any] | None
+    """States of the device before a movement; None for other commands."""
 
 
 class CommandDispatcher:
@@ -280,11 +287,13 @@ class CommandDispatcher:
         call = Invocation(
             command.cmd_id, station, transaction, deadline_ns, is_supervisor=policy_input.grant.can_steal
         )
+        spec = device.commands.get(incoming.verb)
+        sensed = device.sensed() if spec is not None and spec.is_movement else None
         if not device.send_command(command_ref, incoming.verb, call, json.dumps(command.args).encode()):
             self._reject(incoming, command, device, CommandReason.NOT_ONLINE)
             return
         self._running[command_ref] = _RunningCommand(
-            incoming, station, command.cmd_id, transaction, target.is_urgent, now_ns, each
+            incoming, station, command.cmd_id, transaction, target.is_urgent, now_ns, each, sensed
         )
         answer = CommandAnswer(cmd_id=command.cmd_id, state=CommandState.ACCEPTED, transaction=transaction)
         self._record_answer(incoming, command, answer, running=True)
@@ -352,10 +361,24 @@ class CommandDispatcher:
                 state=answer.state,
                 reason=answer.reason,
                 duration_ms=round(took_ms, 3),
+                **self._movement_record(position, begun, outcome),
             ),
             begun.transaction,
             singly=begun.is_audited_singly,
         )
+
+    def _movement_record(
+        self, position: Position, begun: _RunningCommand, outcome: CommandOutcome
+    ) -> dict[str, Any]:
+        """Return what is recorded of a movement beside its end: its result, and the states around it."""
+        device = self._gateway.device(position)
+        if begun.sensed_before is None or device is None:
+            return {}
+        return {
+            "result": _redact_result(device.commands.get(begun.incoming.verb), outcome.result),
+            "sensed_before": begun.sensed_before,
+            "sensed_after": device.sensed(),
+        }
 
     def _reject(
         self,
@@ -466,3 +489,14 @@ def _to_answer(cmd_id: str, outcome: CommandOutcome, transaction: str | None) ->
         result=json.loads(outcome.result) if outcome.result else None,
         transaction=transaction,
     )
+
+
+def _redact_result(spec: CommandSpec | None, result: bytes) -> dict[str, Any] | None:
+    """Return a command's result without personal data; None without a result of its type."""
+    if spec is None or not result:
+        return None
+    try:
+        redacted: dict[str, Any] = redact(spec.result_type.model_validate_json(result))
+    except ValidationError:
+        return None
+    return redacted

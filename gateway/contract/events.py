@@ -140,6 +140,21 @@ class CommandEnded(Observation):
     duration_ms: float = Field(
         ge=0, description="From its acceptance to its end, in milliseconds.", examples=[812.5]
     )
+    result: dict[str, Any] | None = Field(
+        None,
+        description="Of a movement that was done: its result, with personal values as type and size.",
+        examples=[{"state": "open", "duration_s": 1.9}],
+    )
+    sensed_before: dict[str, Any] | None = Field(
+        None,
+        description="Of a movement: the device's states when the command was passed to it, by event type.",
+        examples=[{"barrier.state": {"state": "closed"}}],
+    )
+    sensed_after: dict[str, Any] | None = Field(
+        None,
+        description="Of a movement: the device's states when the command ended, by event type.",
+        examples=[{"barrier.state": {"state": "open"}}],
+    )
     count: int = Field(
         1,
         ge=1,

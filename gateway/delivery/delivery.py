@@ -383,7 +383,7 @@ class Delivery(OutboxListener):
         if new_epoch_reason == "commits_lost":
             self._outbox_problems.commits_lost()
         for destination in self._destinations:
-            destination.send_ready()
+            destination.resend(one for one in snapshot.resends if one.destination == destination.name)
         self._schedule_change()
 
     def on_disk_trouble(self, trouble: DiskTrouble | None, epoch: str) -> None:

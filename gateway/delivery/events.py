@@ -81,3 +81,17 @@ class LostEvent:
     stream: int
     seq: int
     kind: Literal["expired", "dropped", "images_dropped", "damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedCopy:
+    """A parked event that is sent to its destination again, without images."""
+
+    number: int
+    """Number of the row."""
+    destination: str
+    seq: int
+    topic: str
+    payload: bytes
+    jws: str | None
+    deadline_ns: int

@@ -75,9 +75,14 @@ class ForkServerClient:
             pid, self._channel = server
             self._channel.setblocking(False)
             self._process = _ForkedProcess(pid)
-            self._channel.send(setup_message(drivers, level))
+            self._set_up(self._channel)
         self._lock = asyncio.Lock()
         self._exit_statuses: dict[int, int] = {}
+
+    def _set_up(self, channel: socket.socket) -> None:
+        """Send the first message. A server that has ended already is replaced at the first `fork`."""
+        with contextlib.suppress(OSError):
+            channel.send(setup_message(self._drivers, self._level))
 
     async def _ensure_server(self) -> socket.socket:
         if self._channel is not None and self._process is not None and self._process.returncode is None:
@@ -94,8 +99,8 @@ class ForkServerClient:
                 stdin=asyncio.subprocess.DEVNULL,
                 env=kept_environment(os.environ),
             )
-        ours.send(setup_message(self._drivers, self._level))
         ours.setblocking(False)
+        self._set_up(ours)
         self._channel = ours
         return ours
 

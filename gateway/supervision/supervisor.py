@@ -5,6 +5,7 @@ Start, heartbeat, restart with backoff, stop. Devices are independent.
 
 import asyncio
 import contextlib
+import json
 import math
 import os
 import signal
@@ -19,6 +20,7 @@ from drivers.command import CommandSpec, Invocation
 from drivers.driver import Driver, Identity, StateCode
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
+from drivers.observation import redact
 from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
@@ -491,6 +493,14 @@ class DeviceSupervisor:
         if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
             self._clear_last_values()
         self.state_filter.set_actual_state(state, **details)
+
+    def sensed(self) -> dict[str, Any]:
+        """Return the present states that the device reports, by event type, without personal data."""
+        kinds = {kind.event_type: kind for kind in self.driver.observation_types}
+        return {
+            event_type: redact(kinds[event_type].model_validate(json.loads(last_value)["data"]))
+            for event_type, last_value in self._last_values.items()
+        }
 
     def _publish_last_values(self) -> None:
         if not self.state_filter.is_suppressing_all:

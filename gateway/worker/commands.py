@@ -1,6 +1,7 @@
 """Commands in a worker: validated, started before their deadline, one at a time, each answered once."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -17,6 +18,8 @@ log = structlog.get_logger()
 
 CANCEL_TIMEOUT_S = 1.0
 """Time for running commands to end when the device is lost, in seconds."""
+TURNS_BEFORE_RESULT = 3
+"""Turns of the event loop from the end of a command to its result: waking, yielding and sending a state."""
 
 
 class CommandRunner:
@@ -112,7 +115,12 @@ class CommandRunner:
         request: CommandArguments,
         call: Invocation,
     ) -> None:
-        self._finish(command_ref, await self._execute(driver, command, request, call))
+        outcome = await self._execute(driver, command, request, call)
+        # States that the driver has yielded by now go before the result, which is recorded with them.
+        with contextlib.suppress(asyncio.CancelledError):
+            for _ in range(TURNS_BEFORE_RESULT):
+                await asyncio.sleep(0)
+        self._finish(command_ref, outcome)
 
     async def _execute(
         self, driver: Driver[Settings], command: CommandSpec, request: CommandArguments, call: Invocation

@@ -52,11 +52,12 @@ class ModbusSettings(Settings):
     )
 
     def link_rights(self) -> LinkRights:
-        """Return the rights to the board's TCP port, or to the serial port."""
+        """Return the rights to the board's TCP port, or to the serial port; the lock is a UNIX socket."""
+        rights = super().link_rights() | LinkRights(local_sockets=True)
         found = TCP_ADDRESS.fullmatch(self.port)
         if found is None:
-            return super().link_rights() | self.serial_settings.link_rights()
-        return super().link_rights() | network_rights(found["host"], int(found["port"] or TCP_PORT))
+            return rights | self.serial_settings.link_rights()
+        return rights | network_rights(found["host"], int(found["port"] or TCP_PORT))
 
     @field_validator("port")
     @classmethod

@@ -106,8 +106,11 @@ def summarise_event(data: Observation, *, shown: bool) -> Text | None:
 def _barrier(barrier: BarrierState) -> Text:
     colour = "dim" if barrier.stale else "" if barrier.state in MOVING else "bold yellow"
     line = Text(str(barrier.state).replace("_", " "), colour)
-    if barrier.reason is not StateReason.LIMIT_SWITCHES:
-        line.append(f"  {str(barrier.reason).replace('_', ' ')}", "yellow")
+    conditions = barrier.conditions or (
+        () if barrier.reason is StateReason.LIMIT_SWITCHES else (barrier.reason,)
+    )
+    if conditions:
+        line.append("  " + ", ".join(str(one).replace("_", " ") for one in conditions), "yellow")
     if len(barrier.doors) > 1:
         line.append("".join(f"  {door.door} {door.state}" for door in barrier.doors), "dim")
     if any(door.presence for door in barrier.doors):

@@ -5,9 +5,10 @@ go first, then retained states, then events in the order of the scheduler. The o
 of the log; there is no order across streams.
 """
 
+import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import paho.mqtt.client as mqtt
 import structlog
@@ -23,7 +24,7 @@ from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.destination.scheduler import OutboxPort, SendScheduler
 from gateway.delivery.destination.stream import SendState, StreamCursor
 from gateway.delivery.destination.timers import TimerGroup
-from gateway.delivery.events import StoredEvent
+from gateway.delivery.events import ParkedCopy, StoredEvent
 from gateway.delivery.mqtt.connect import Will, random_client_id
 from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection
 from gateway.delivery.mqtt.inbound import InboundRefusal
@@ -73,12 +74,17 @@ class Destination:
         self._on_change = on_change
         self._stations = stations
         self._on_no_subscriber = on_no_subscriber
+        self._loop = asyncio.get_running_loop()
+        self._is_trying_suspect = False
+        """True while a suspect, or the event that is tried before it, must be alone in flight."""
+        self._resends: deque[ParkedCopy] = deque()
+        """Parked events that an operator wants to be sent again."""
         self._previews_in_flight: set[str] = set()
         """Topics of previews in flight; further previews of these topics are dropped."""
         self._timers = TimerGroup()
         self.scheduler = SendScheduler(settings, outbox, self._timers, self.send_ready)
         self._images_in_flight = ImagesInFlight()
-        self._poison_detector = PoisonMessageDetector()
+        self._poison_detector = PoisonMessageDetector(settings.halt_retry_s)
         self.connection = MqttConnection(
             settings.broker,
             random_client_id,
@@ -153,7 +159,8 @@ class Destination:
             self.connected
             and small
             and free
-            and topic not in self._previews_in_flight | self._poison_detector.quarantined
+            and topic not in self._previews_in_flight
+            and topic not in self._poison_detector.quarantined
         ):
             self._previews_in_flight.add(topic)
             self._send_plain(topic, payload, properties, retain=False)
@@ -170,7 +177,7 @@ class Destination:
         while len(in_flight) < limit and (
             not in_flight or self._in_flight_bytes < self.settings.in_flight_bytes
         ):
-            if poison_detector.serialised_left and in_flight:
+            if (poison_detector.serialised_left or self._is_trying_suspect) and in_flight:
                 break
             if self._queued_answers:
                 topic, payload, properties, retain = self._queued_answers.popleft()
@@ -181,8 +188,13 @@ class Destination:
                 continue
             if self.halted_reason is not None:
                 break
+            if self._resends:
+                self._resend_parked(self._resends.popleft())
+                continue
             cursor = self.scheduler.next_stream()
             if cursor is None:
+                break
+            if cursor.stream.number in poison_detector.suspects and not self._may_try_suspect(cursor):
                 break
             self._send(cursor)
         self.connection.flush()
@@ -204,8 +216,46 @@ class Destination:
         if entry.jws is not None:
             properties += signature_property(entry.jws)
         self.scheduler.requeue(cursor)
-        if not self._publish_part(cursor, entry, -1, entry.topic, entry.payload, properties):
-            self._park(cursor, entry, TOO_LARGE)
+        refused = self._publish_part(cursor, entry, -1, entry.topic, entry.payload, properties)
+        if refused is not None:
+            self._park(cursor, entry, refused)
+
+    def _may_try_suspect(self, cursor: StreamCursor) -> bool:
+        """Prepare a stream with a suspect to send one message, alone; return whether it may send now."""
+        suspect = self._poison_detector.suspects[cursor.stream.number]
+        wait_s = suspect.due_s - self._loop.time()
+        if wait_s > 0:
+            self._problems.events_held(cursor.stream.position)
+            self.scheduler.retry_later(cursor, wait_s)
+            self._timers.call_later(0, self.send_ready)
+            return False
+        if self._in_flight:
+            self._is_trying_suspect = True
+            return False
+        self._is_trying_suspect = True
+        entries = cursor.buffer
+        if (
+            entries[0].seq == suspect.seq
+            and not suspect.is_other_accepted
+            and len(entries) > 1
+            and entries[1].topic == entries[0].topic
+            and cursor.next_image == 0
+        ):
+            self.scheduler.requeue(cursor)
+        return True
+
+    def _on_suspect_answered(self, cursor: StreamCursor, seq: int, *, accepted: bool) -> None:
+        """Take the broker's answer to a suspect, or to the event that was tried before it."""
+        suspects = self._poison_detector.suspects
+        suspect = suspects[cursor.stream.number]
+        self._is_trying_suspect = False
+        if seq == suspect.seq:
+            del suspects[cursor.stream.number]
+            if not suspects:
+                self._problems.no_events_held()
+        elif accepted:
+            suspect.is_other_accepted = True
+            self.scheduler.retry_later(cursor, 0)
 
     def _send_image(self, cursor: StreamCursor, entry: StoredEvent, seconds: int) -> None:
         part = cursor.next_image
@@ -215,8 +265,9 @@ class Destination:
             self._images_in_flight.begin(entry)
         topic = self._topics.blob(Position.parse(cursor.stream.position), entry.event_id, blob.role)
         properties = pack_properties(blob.media_type, seconds)
-        if not self._publish_part(cursor, entry, part, topic, blob.content, properties):
-            self._drop_image(entry, blob.role, TOO_LARGE)
+        refused = self._publish_part(cursor, entry, part, topic, blob.content, properties)
+        if refused is not None:
+            self._drop_image(entry, blob.role, refused)
             self._images_in_flight.skip_image(entry)
 
     def _publish_part(
@@ -227,25 +278,24 @@ class Destination:
         topic: str,
         payload: bytes,
         properties: bytes,
-    ) -> bool:
-        """Publish an event (`part` -1) or one of its images; return False if the broker cannot take it."""
+    ) -> int | None:
+        """Publish an event (`part` -1) or one of its images; return a reason if the broker cannot take it."""
         size = _packet_bytes(topic, payload, properties)
-        if self._is_unsendable((entry.stream, entry.seq, part), size):
-            return False
+        refused = self._refusal((entry.stream, entry.seq, part), size)
+        if refused is not None:
+            return refused
         mid = self.connection.publish(topic, payload, properties)
         if mid is not None:
             cursor.in_flight += 1
             self._in_flight[mid] = InFlightMessage(cursor, entry, part, size)
             self._in_flight_bytes += size
-        return True
+        return None
 
-    def _is_unsendable(self, key: MessageKey, size: int) -> bool:
-        """Return whether a message is too large for the broker, or has ended connections before."""
-        refused = self._poison_detector.quarantined
-        if (self._max_packet_bytes is None or size <= self._max_packet_bytes) and key not in refused:
-            return False
-        refused.discard(key)
-        return True
+    def _refusal(self, key: MessageKey, size: int) -> int | None:
+        """Return the reason code of a message that is too large, or has ended connections before."""
+        refused = self._poison_detector.quarantined.pop(key, None)
+        is_too_large = self._max_packet_bytes is not None and size > self._max_packet_bytes
+        return TOO_LARGE if is_too_large else refused
 
     def _send_retained(self) -> None:
         topic, payload, media_type, version = self._retained.pop_due(self.name)
@@ -253,8 +303,9 @@ class Destination:
         if topic == self._topics.gateway_state:
             user = (*user, (CONNECTION_PROPERTY, self.connection.name))
         properties = pack_properties(media_type, None, user=user) if payload or user else b""
-        if self._is_unsendable(topic, _packet_bytes(topic, payload, properties)):
-            self._drop_retained(topic, TOO_LARGE)
+        refused = self._refusal(topic, _packet_bytes(topic, payload, properties))
+        if refused is not None:
+            self._drop_retained(topic, refused)
             return
         self._send_plain(topic, payload, properties, retain=True, version=version)
 
@@ -266,6 +317,34 @@ class Destination:
         if mid is not None:
             self._in_flight[mid] = InFlightMessage(None, None, -1, size, topic, version)
             self._in_flight_bytes += size
+
+    # Parked events that are sent again
+
+    def resend(self, parked: Iterable[ParkedCopy]) -> None:
+        """Send parked events again, before all others."""
+        self._resends.extend(parked)
+        self.send_ready()
+
+    def _resend_parked(self, parked: ParkedCopy) -> None:
+        left_ns = parked.deadline_ns - self._boot_ns()
+        if left_ns <= 0:
+            return
+        properties = event_properties(min(-(-left_ns // 1_000_000_000), 0xFFFF_FFFF), True)
+        if parked.jws is not None:
+            properties += signature_property(parked.jws)
+        size = _packet_bytes(parked.topic, parked.payload, properties)
+        if self._max_packet_bytes is not None and size > self._max_packet_bytes:
+            self._outbox.finish_resend(parked.number, TOO_LARGE)
+            return
+        mid = self.connection.publish(parked.topic, parked.payload, properties)
+        if mid is not None:
+            self._in_flight[mid] = InFlightMessage(None, None, -1, size, parked.topic, 0, parked)
+            self._in_flight_bytes += size
+
+    def _on_resent(self, parked: ParkedCopy, reason: int) -> None:
+        log.info("parked_event_resent", destination=self.name, seq=parked.seq, reason=reason)
+        is_delivered = reason == 0 or (reason < 0x80 and not self._requires_subscriber)
+        self._outbox.finish_resend(parked.number, None if is_delivered else reason)
 
     # Callbacks of the connection
 
@@ -313,7 +392,11 @@ class Destination:
         self._timers.cancel_all()
         self.scheduler.on_disconnected()
         if in_flight:
-            self._poison_detector.on_connection_lost(in_flight[0].key, len(in_flight), reason)
+            self._poison_detector.on_connection_lost(
+                in_flight[0].key, len(in_flight), reason, self._loop.time()
+            )
+        self._is_trying_suspect = False
+        self._resends.extendleft(one.resend for one in reversed(in_flight) if one.resend is not None)
         log.warning(
             "destination_disconnected", destination=self.name, reason=reason, in_flight=len(in_flight)
         )
@@ -355,6 +438,8 @@ class Destination:
                 self._on_other_acked(sent, reason)
                 continue
             cursor.in_flight -= 1
+            if sent.part < 0 and cursor.stream.number in poison_detector.suspects:
+                self._on_suspect_answered(cursor, entry.seq, accepted=reason < 0x80)
             cursor.has_subscriber = reason == 0 or not self._requires_subscriber
             self._is_authorised |= reason < 0x80
             if reason == 0 or (reason < 0x80 and not self._has_no_subscriber(reason, entry)):
@@ -453,6 +538,9 @@ class Destination:
         self._problems.image_refused(role)
 
     def _on_other_acked(self, sent: InFlightMessage, reason: int) -> None:
+        if sent.resend is not None:
+            self._on_resent(sent.resend, reason)
+            return
         if not sent.version:  # An answer or a preview is not sent again.
             if sent.topic in self._previews_in_flight:
                 self._previews_in_flight.discard(sent.topic)

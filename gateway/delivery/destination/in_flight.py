@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.delivery.destination.poison import MessageKey
 from gateway.delivery.destination.stream import StreamCursor
-from gateway.delivery.events import StoredEvent
+from gateway.delivery.events import ParkedCopy, StoredEvent
 
 
 @dataclass(slots=True)
@@ -21,6 +21,8 @@ class InFlightMessage:
     size: int
     topic: str = ""
     version: int = 0
+    resend: ParkedCopy | None = None
+    """Parked event that is sent again."""
 
     @property
     def key(self) -> MessageKey:

@@ -1,39 +1,95 @@
 """Detection of poison messages: messages that make a broker close the connection.
 
 Such a message would be sent again for ever. So the first message in flight is remembered across lost
-connections. After 3 losses messages are sent one at a time; after 6, or when the broker names the cause and
-only one message was in flight, the message is not sent again.
+connections. After 3 losses messages are sent one at a time. If the broker names the cause and only one
+message was in flight, the message is not sent again.
+
+A broker that hangs up without a reason may do so because of a mistake in its rights, as RabbitMQ does: then
+the event is correct. After 6 losses it is a suspect. A later event of the same topic is tried before it. Only
+if that one is accepted, and the suspect ends the connection once more, the suspect is not sent again. If both
+end the connection, the stream waits, and both are tried again.
 """
 
-from gateway.delivery.mqtt.reason_codes import POISON_DISCONNECT_CODES
+from dataclasses import dataclass
+
+from gateway.delivery.mqtt.reason_codes import POISON_DISCONNECT_CODES, UNSPECIFIED
 
 SUSPECT_LOSSES, QUARANTINE_LOSSES = 3, 6
-"""Connections lost with the same first message: messages are then sent singly; it is then parked."""
+"""Connections lost with the same first message: messages are then sent singly; it is then a suspect."""
+MAX_WAIT_S = 600.0
+"""Upper bound on the wait before a suspect is tried again, in seconds."""
 
 MessageKey = tuple[int, int, int] | str
 """Identity of a message: (stream, seq, part) of an event or image, or the topic of a state."""
 
 
+@dataclass(slots=True)
+class Suspect:
+    """Event, or one of its images, with which connections were lost without a reason."""
+
+    key: tuple[int, int, int]
+    is_other_accepted: bool = False
+    """True: the broker has accepted a later event of its topic since."""
+    failures: int = 0
+    due_s: float = 0.0
+    """Time of the event loop at which it may be tried again."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the event in its stream."""
+        return self.key[1]
+
+
 class PoisonMessageDetector:
     """Poison message detection from lost connections."""
 
-    __slots__ = ("_losses", "_suspect", "quarantined", "serialised_left")
+    __slots__ = ("_losses", "_retry_s", "_suspect", "quarantined", "serialised_left", "suspects")
 
-    def __init__(self) -> None:
+    def __init__(self, retry_s: float) -> None:
+        """`retry_s`: first wait before a suspect is tried again, in seconds; then it doubles."""
         self.serialised_left = 0
         """Number of acknowledgements during which messages are sent one at a time."""
-        self.quarantined: set[MessageKey] = set()
-        """Messages that are not sent again."""
+        self.quarantined: dict[MessageKey, int] = {}
+        """Messages that are not sent again, with the reason code."""
+        self.suspects: dict[int, Suspect] = {}
+        """Suspects by stream."""
+        self._retry_s = retry_s
         self._suspect: MessageKey | None = None
         self._losses = 0
 
-    def on_connection_lost(self, suspect: MessageKey, in_flight: int, reason: int | None) -> None:
+    def on_connection_lost(
+        self, suspect: MessageKey, in_flight: int, reason: int | None, now_s: float
+    ) -> None:
         """Record a lost connection with `in_flight` messages in flight; `suspect` is the oldest of them."""
+        stated = reason if reason in POISON_DISCONNECT_CODES else None
+        if stated is not None and in_flight == 1:
+            self._quarantine(suspect, stated)
+            return
+        known = self.suspects.get(suspect[0]) if isinstance(suspect, tuple) else None
+        if known is not None and in_flight == 1:
+            self._on_tried(known, suspect, now_s)
+            return
         self._losses = self._losses + 1 if self._suspect == suspect else 1
         self._suspect = suspect
-        has_poison_reason = reason in POISON_DISCONNECT_CODES
-        if (has_poison_reason and in_flight == 1) or self._losses >= QUARANTINE_LOSSES:
-            self.quarantined.add(suspect)
+        if self._losses >= QUARANTINE_LOSSES:
             self._suspect, self._losses = None, 0
-        elif has_poison_reason or self._losses >= SUSPECT_LOSSES:
+            if isinstance(suspect, tuple):
+                self.suspects[suspect[0]] = Suspect(suspect)
+            else:
+                self.quarantined[suspect] = UNSPECIFIED
+        elif stated is not None or self._losses >= SUSPECT_LOSSES:
             self.serialised_left = max(self.serialised_left, in_flight)
+
+    def _on_tried(self, known: Suspect, lost: MessageKey, now_s: float) -> None:
+        if lost[:2] == known.key[:2] and known.is_other_accepted:
+            self._quarantine(lost, UNSPECIFIED)
+            return
+        known.is_other_accepted = False
+        known.due_s = now_s + min(MAX_WAIT_S, self._retry_s * 2.0**known.failures)
+        known.failures = min(known.failures + 1, 16)
+
+    def _quarantine(self, key: MessageKey, reason: int) -> None:
+        self.quarantined[key] = reason
+        self._suspect, self._losses = None, 0
+        if isinstance(key, tuple) and key[0] in self.suspects and self.suspects[key[0]].seq == key[1]:
+            del self.suspects[key[0]]

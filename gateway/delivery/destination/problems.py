@@ -105,6 +105,21 @@ class DestinationProblems:
         """Clear that problem: an event was accepted again."""
         self._problems.clear("publish_not_authorised", about=self._name)
 
+    def events_held(self, position: str) -> None:
+        """Report a broker that ends the connection on events of one position, without a reason."""
+        self._problems.add(
+            "events_held",
+            f"{self._name} ends the connection on events of {position} without a reason; they wait in the "
+            "outbox and are tried again. Other positions are delivered.",
+            Action.CONFIGURE,
+            f"Allow the gateway's user to write {self._tree}/{position}/#; see the log of {self._name}.",
+            about=self._name,
+        )
+
+    def no_events_held(self) -> None:
+        """Clear that problem: the events were accepted."""
+        self._problems.clear("events_held", about=self._name)
+
     # Messages that are given up
 
     def event_parked(self, count: int, stream: str, seq: int, reason: int) -> None:
@@ -114,7 +129,7 @@ class DestinationProblems:
             f"{count} events cannot be delivered to {self._name} and are parked "
             f"(last: {stream} {seq}, reason code 0x{reason:02x}).",
             Action.CALL_SUPPORT,
-            "List them with: borderpost outbox list --parked",
+            "borderpost outbox parked gives the reasons; borderpost outbox retry sends them again.",
             about=self._name,
         )
 

@@ -35,6 +35,9 @@ class OutboxPort(Protocol):
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
         """Store a copy of an event that the destination cannot take."""
 
+    def finish_resend(self, number: int, reason: int | None) -> None:
+        """Record that a parked event was delivered (None), or that it was refused again."""
+
 
 class SendScheduler:
     """Streams of one destination: their queues and their events in memory."""

@@ -7,3 +7,5 @@ POISON_CODES = frozenset({0x90, TOO_LARGE, 0x99})
 """Topic name invalid, packet too large, payload format invalid: the message will never be accepted."""
 POISON_DISCONNECT_CODES = POISON_CODES | {0x81, 0x82}
 """Also malformed packet and protocol error: sent in a DISCONNECT that a message caused."""
+UNSPECIFIED = 0x80
+"""Also stored for an event on which a broker ends connections without a reason."""

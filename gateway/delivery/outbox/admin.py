@@ -1,7 +1,7 @@
 """Inspect queued events, without their payloads and keys, and delete them.
 
 Reading works beside a running gateway: the file is opened read-only, and a reader neither blocks the writer
-nor takes part in checkpoints. Purging writes, so the gateway must be stopped.
+nor takes part in checkpoints. Purging and marking write, so the gateway must be stopped.
 """
 
 import contextlib
@@ -24,7 +24,11 @@ from gateway.delivery.outbox.database import (
     connect,
     migrate,
 )
+from gateway.delivery.outbox.parked import REASON_TEXTS
 from gateway.delivery.outbox.rows import seq_from_key, transaction
+
+RESEND_VERSION = 3
+"""Schema from which parked events can be marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,13 @@ class ParkedEvent:
     """MQTT 5 reason code."""
     accepted_at: str
     bytes: int
+    is_marked: bool
+    """True: it is sent again at the next start of the gateway."""
+
+    @property
+    def text(self) -> str:
+        """Reason in a sentence."""
+        return REASON_TEXTS.get(self.reason, "The broker refuses it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +155,15 @@ def list_events(directory: Path) -> Iterator[EventSummary]:
 def list_parked(directory: Path) -> Iterator[ParkedEvent]:
     """Yield every parked event; raises OutboxUnusable, sqlite3.Error."""
     with _open_read_only(directory) as connection:
-        for destination, epoch, stream, seq, event_id, kind, reason, born, size in connection.execute(
-            "SELECT destination, epoch, stream, seq, id, type, reason, born, size FROM parked ORDER BY n"
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        marked = "resend" if version >= RESEND_VERSION else "0"
+        for destination, epoch, stream, seq, event_id, kind, reason, born, size, resend in connection.execute(
+            f"SELECT destination, epoch, stream, seq, id, type, reason, born, size, {marked}"  # noqa: S608
+            " FROM parked ORDER BY n"
         ):
-            yield ParkedEvent(destination, epoch, stream, seq, event_id, kind, reason, to_rfc3339(born), size)
+            yield ParkedEvent(
+                destination, epoch, stream, seq, event_id, kind, reason, to_rfc3339(born), size, bool(resend)
+            )
 
 
 def stream_summaries(directory: Path) -> list[StreamSummary]:
@@ -181,11 +197,29 @@ def export(directory: Path, out: TextIO) -> int:
     return written
 
 
+def mark_parked(directory: Path, destination: str | None = None) -> int:
+    """Mark parked events, of one destination or all, to be sent again; return their number.
+
+    The gateway sends them at its next start. Raises OutboxUnusable while a gateway runs, and sqlite3.Error.
+    """
+    with _open_exclusive(directory) as connection, transaction(connection):
+        return connection.execute(
+            "UPDATE parked SET resend = 1 WHERE destination = coalesce(?, destination)", (destination,)
+        ).rowcount
+
+
 def purge(directory: Path, data_class: DataClass | None = None, *, include_parked: bool = False) -> int:
     """Delete events of a class, or all, even if undelivered; return their number.
 
     Raises OutboxUnusable while a gateway runs, and sqlite3.Error. Sequence numbers continue.
     """
+    with _open_exclusive(directory) as connection:
+        return _purge(connection, BlobFiles(directory / BLOB_DIR), data_class, parked_too=include_parked)
+
+
+@contextlib.contextmanager
+def _open_exclusive(directory: Path) -> Iterator[sqlite3.Connection]:
+    """Open the outbox of a stopped gateway for writing."""
     if not (directory / DATABASE_FILE).exists():
         raise OutboxUnusable(f"there is no outbox in {directory}")
     lock = OutboxLock(directory)
@@ -193,7 +227,7 @@ def purge(directory: Path, data_class: DataClass | None = None, *, include_parke
         connection = connect(directory / DATABASE_FILE)
         try:
             migrate(connection)
-            return _purge(connection, BlobFiles(directory / BLOB_DIR), data_class, parked_too=include_parked)
+            yield connection
         finally:
             connection.close()
     finally:

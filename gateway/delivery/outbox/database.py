@@ -61,6 +61,10 @@ MIGRATIONS: tuple[Migration, ...] = (
            master BLOB NOT NULL, wrapped BLOB NOT NULL)""",
     ),
     ("ALTER TABLE event ADD COLUMN jws TEXT",),
+    (
+        "ALTER TABLE parked ADD COLUMN jws TEXT",
+        "ALTER TABLE parked ADD COLUMN resend INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 """Migration n takes a file from `user_version` n to n + 1."""
 

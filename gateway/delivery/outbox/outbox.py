@@ -15,11 +15,12 @@ from pathlib import Path
 from drivers.observation import DataClass
 from gateway.contract.envelope import ClockStatus, Moment
 from gateway.contract.topics import SiteTopics
-from gateway.delivery.events import LostEvent, StoredEvent, Stream
+from gateway.delivery.events import LostEvent, StoredEvent
 from gateway.delivery.outbox import expiry
 from gateway.delivery.outbox.blobs import BlobFiles
 from gateway.delivery.outbox.database import BLOB_DIR
 from gateway.delivery.outbox.encryption import MasterKey, new_data_key, rewrap
+from gateway.delivery.outbox.parked import ParkedEvents
 from gateway.delivery.outbox.reader import OutboxReader
 from gateway.delivery.outbox.rows import (
     DataKeys,
@@ -58,6 +59,7 @@ class Outbox:
         self.rows = rows = RowStore(connection, self.files)
         self._eviction = EvictionPolicy(connection, settings, rows)
         self.reader = OutboxReader(connection, rows.positions, self.files, topics, keys)
+        self.parked = ParkedEvents(connection, rows, keys, topics, settings.max_parked)
         self.positions: Mapping[int, StreamPosition] = rows.positions
         self.cursors: Mapping[tuple[str, int], int] = rows.cursors
         self.usage: Mapping[DataClass, Usage] = rows.usage
@@ -189,38 +191,6 @@ class Outbox:
                 expiry.assign_ages(self._connection, now)
                 rows.held_events = expiry.count_held(self._connection)
         return losses
-
-    def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
-        """Store a copy of an event that a destination cannot take, for inspection."""
-        sealed = self.keys.encrypt(f"{stream.epoch}|{stream.name}|{entry.seq}", entry.payload)
-        key, keyed = self.keys.current, self.rows.events_per_key
-        with self.rows.transaction():
-            self._connection.execute(
-                "INSERT INTO parked (destination, epoch, stream, seq, id, type, reason, deadline, lifetime,"
-                " born, synced, size, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    destination,
-                    stream.epoch,
-                    stream.name,
-                    entry.seq,
-                    entry.event_id,
-                    entry.event_type,
-                    reason,
-                    entry.deadline_ns,
-                    entry.lifetime_ns,
-                    entry.created_unix_ns,
-                    entry.is_clock_synced,
-                    len(entry.payload),
-                    key,
-                    sealed,
-                ),
-            )
-            keyed[key] = keyed.get(key, 0) + 1
-            for (spent,) in self._connection.execute(
-                "DELETE FROM parked WHERE n <= (SELECT max(n) FROM parked) - ? RETURNING key",
-                (self._settings.max_parked,),
-            ).fetchall():
-                keyed[spent] -= 1
 
     # Keys, topics, housekeeping
 

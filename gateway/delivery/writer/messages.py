@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.delivery.events import LostEvent, PendingEvent, StoredEvent, Stream
+from gateway.delivery.events import LostEvent, ParkedCopy, PendingEvent, StoredEvent, Stream
 from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 from gateway.delivery.outbox.outbox import Outbox
 from gateway.delivery.outbox.reader import Page
@@ -60,6 +60,8 @@ class OutboxSnapshot:
     """Stream, number up to which every destination has it, highest number."""
     cursors: Mapping[tuple[str, int], int]
     retained: frozenset[str]
+    resends: tuple[ParkedCopy, ...] = ()
+    """Parked events to be sent again."""
 
 
 class OutboxListener:

@@ -294,6 +294,7 @@ class WriterThread(threading.Thread):
             ),
             cursors=dict(outbox.cursors),
             retained=frozenset(outbox.retained()),
+            resends=tuple(outbox.parked.to_resend()),
         )
         self._call_in_loop(self._listener.on_opened, known, opening.set_aside, opening.new_epoch_reason)
 

@@ -80,7 +80,11 @@ class Writer:
 
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
         """Store a copy of an event that a destination cannot take."""
-        self._queue.put(OutboxCall(lambda outbox: outbox.park(destination, stream, entry, reason)))
+        self._queue.put(OutboxCall(lambda outbox: outbox.parked.add(destination, stream, entry, reason)))
+
+    def finish_resend(self, number: int, reason: int | None) -> None:
+        """Record that a parked event was delivered (None), or that it was refused again."""
+        self._queue.put(OutboxCall(lambda outbox: outbox.parked.finish_resend(number, reason)))
 
     async def rotate(self, new: MasterKey) -> None:
         """Wrap every data key with a new master key, and use that from now on."""

@@ -56,7 +56,7 @@ def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]
             "delivery",
             f"{count} events were parked because {destination} cannot accept them: they are not delivered.",
             Action.CALL_SUPPORT,
-            f"borderpost outbox list --parked {config}",
+            f"borderpost outbox parked {config}",
         )
     if not queued and not parked:
         yield make_ok_finding("outbox_backlog", "delivery", "The outbox is empty.")

@@ -104,7 +104,8 @@ def confine(settings: Settings, jail: JailSettings) -> Jail:
             landlock.Rules(
                 readable=list(_without(_readable_paths(declared), jail.private_paths)),
                 listable=[*LISTABLE, *(path for path in declared if Path(path).is_dir())],
-                devices=[*DEVICES, *rights.nodes(), *further, *([] if jail.is_production else [PTY_FOLDER])],
+                devices=[*DEVICES, *rights.nodes(), *([] if jail.is_production else [PTY_FOLDER])],
+                open_places=further,
                 connect_ports=None if rights.connects_anywhere else rights.connect_ports,
                 listen_ports=rights.listen_ports,
             ),
@@ -115,7 +116,8 @@ def confine(settings: Settings, jail: JailSettings) -> Jail:
             tcp=bool(rights.connect_ports) or rights.connects_anywhere,
             listens=bool(rights.listen_ports),
             udp=rights.datagrams,
-            local=rights.local_sockets or is_testbed,
+            local=rights.local_sockets,
+            testbed=is_testbed,
             kernel_events=rights.kernel_events,
             resolver=rights.resolves_names,
         )
@@ -163,8 +165,10 @@ def _without(paths: Iterable[str], private: Iterable[str]) -> Iterator[str]:
 
 def _testbed_places() -> list[str]:
     """Return places of umockdev and faketime."""
-    names = ("UMOCKDEV_DIR", "FAKETIME_TIMESTAMP_FILE")
-    return [os.environ[name].lstrip("%") for name in names if os.environ.get(name)]
+    places = [os.environ.get("UMOCKDEV_DIR", "")]
+    if clock := os.environ.get("FAKETIME_TIMESTAMP_FILE"):
+        places.append(str(Path(clock).parent))  # each change of the time is another file
+    return [place for place in places if place]
 
 
 def _identities(rights: LinkRights) -> dict[str, NodeIdentity]:

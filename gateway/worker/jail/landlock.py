@@ -20,6 +20,8 @@ READ_FILE, READ_DIR = 1 << 2, 1 << 3
 WRITE_FILE, IOCTL_DEV = 1 << 1, 1 << 15
 _FS_RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: IOCTL_DEV}
 """Rights to files that each version added: all 13 of the first, REFER, TRUNCATE, IOCTL_DEV."""
+FILE_RIGHTS = READ_FILE | WRITE_FILE | IOCTL_DEV
+"""Rights that a rule for a single file may have, of those used here."""
 _ABI_OF_PORTS, _BIND_TCP, _CONNECT_TCP = 4, 1, 2
 _ABI_OF_SCOPES, _SCOPES = 6, 0b11
 """Abstract UNIX sockets and signals."""
@@ -45,6 +47,8 @@ class Rules:
     """Directories whose names may be read."""
     devices: Iterable[str]
     """Nodes, and directories of nodes, that may be read, written and controlled."""
+    open_places: Iterable[str]
+    """Files and folders without limits, for test beds."""
     connect_ports: Iterable[int] | None
     """TCP ports that may be connected; None: all."""
     listen_ports: Iterable[int]
@@ -67,6 +71,7 @@ def restrict(rules: Rules, abi: int) -> None:
             (rules.readable, READ_FILE | READ_DIR),
             (rules.listable, READ_DIR),
             (rules.devices, READ_FILE | READ_DIR | WRITE_FILE | IOCTL_DEV),
+            (rules.open_places, files),
         ):
             for path in paths:
                 _add_path(ruleset, path, rights & files)
@@ -86,7 +91,7 @@ def _add_path(ruleset: int, path: str, rights: int) -> None:
         return
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):
-            rights &= ~READ_DIR
+            rights &= FILE_RIGHTS
         _call(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, struct.pack("=Qi", rights, place), 0)
     finally:
         os.close(place)

@@ -56,6 +56,8 @@ class SocketRights:
     """AF_UNIX; its paths cannot be limited."""
     kernel_events: bool = False
     """Netlink, protocol 15: libusb's start needs it."""
+    testbed: bool = False
+    """UNIX sockets of all types, in which umockdev's library turns netlink."""
     resolver: bool = False
     """UDP, and netlink for the addresses of this machine: to resolve a host by its name."""
 
@@ -129,16 +131,16 @@ def build_filter(machine_name: str, pid: int, sockets: SocketRights) -> list[_In
 
 def _examined(pid: int, sockets: SocketRights) -> dict[str, list[_Instruction]]:
     """Return the rules of calls whose arguments matter, or that only some links need."""
-    networked = sockets.tcp or sockets.udp or sockets.local or sockets.resolver
-    bound = sockets.udp or sockets.listens or sockets.local or sockets.kernel_events or sockets.resolver
+    datagrams = sockets.udp or sockets.resolver
+    local = sockets.local or sockets.testbed
     return {
         "clone": _allow_if(0, (_THREAD_FLAGS,)),
         "clone3": [_result(ENOSYS)],  # its flags are behind a pointer; libraries use clone then
         "socket": _socket_rule(sockets),
         "setsockopt": [_result(ALLOW)],
         "socketpair": _pair_rule(),
-        "connect": _result_if(networked),
-        "bind": _result_if(bound),
+        "connect": _result_if(sockets.tcp or datagrams or local),
+        "bind": _result_if(sockets.listens or datagrams or local or sockets.kernel_events),
         "listen": _result_if(sockets.listens),
         "accept": _result_if(sockets.listens),
         "accept4": _result_if(sockets.listens),
@@ -167,6 +169,8 @@ def _socket_rule(sockets: SocketRights) -> list[_Instruction]:
         triples += [(family, _SOCK_DGRAM, protocol) for family in internet for protocol in (0, _UDP)]
     if sockets.local:
         triples.append((_AF_UNIX, _SOCK_STREAM, 0))
+    if sockets.testbed:
+        triples += [(_AF_UNIX, kind, 0) for kind in (_SOCK_STREAM, _SOCK_DGRAM, _SOCK_RAW)]
     if sockets.kernel_events:
         triples += [(_AF_NETLINK, kind, _NETLINK_UEVENT) for kind in (_SOCK_RAW, _SOCK_DGRAM)]
     if sockets.resolver:

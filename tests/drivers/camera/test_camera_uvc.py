@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageStat
 from pydantic import ValidationError
+from support.process import in_jail
 
 from drivers.camera.imaging.yuyv import yuyv_to_jpeg
 from drivers.camera.uvc import UvcCameraSettings
@@ -53,6 +54,9 @@ class Program:
 async def program_at(camera: Webcam) -> AsyncIterator[Program]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        str(in_jail.PROGRAM),
+        "drivers.links.video.v4l2:VideoSettings",
+        json.dumps({"port": QUICK["port"]}),
         str(Path(__file__).parent / "uvc_under_umockdev.py"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

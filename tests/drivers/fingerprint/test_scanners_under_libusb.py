@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pytest
 from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
+from support.process import in_jail
 
 from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.usb.emulated_bus import EmulatedBus
@@ -32,8 +33,10 @@ class Program:
     @asynccontextmanager
     async def on(cls, bus: EmulatedBus, model: str, scanner: UsbScanner) -> AsyncIterator[Self]:
         said = scanner.description
+        port = f"usb:{said.vendor_id:04x}:{said.product_id:04x}"
         process = await asyncio.create_subprocess_exec(
-            sys.executable, PROGRAM, driver_of(model), f"usb:{said.vendor_id:04x}:{said.product_id:04x}",
+            sys.executable, in_jail.PROGRAM, "drivers.links.usb.link:UsbSettings", json.dumps({"port": port}),
+            PROGRAM, driver_of(model), port,
             env=os.environ | bus.environment | {"PYTHONPATH": str(Path.cwd())},
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip

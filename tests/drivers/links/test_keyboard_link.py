@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 from pytest_mock import MockerFixture
+from support.process import in_jail
 
 from drivers.links.factory import LinkFactory
 from drivers.links.keyboard import INPUT_MAJOR, KeyboardSettings, find_keyboard
@@ -331,7 +332,8 @@ def test_emulated_input_device_is_read(address: str, tmp_path: Path) -> None:
             *("-d", str(tmp_path / "device")),
             *("-i", f"{node}={tmp_path / 'ioctls'}"),
             *("-e", f"{node}={tmp_path / 'events'}"),
-            *("--", sys.executable, str(tmp_path / "listen"), address),
+            *("--", sys.executable, str(in_jail.PROGRAM), "drivers.links.keyboard:KeyboardSettings"),
+            *(json.dumps({"port": address}), str(tmp_path / "listen"), address),
         ],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,

@@ -176,10 +176,11 @@ async def test_outbox_commands(gateway: GatewayFixture) -> None:
     assert "ERIKSSON" not in exported
     assert "lane-1/reader/traveller" in (await outbox("list", gateway.config)).stdout
     assert " 3 " in (await outbox("count", gateway.config)).stdout
-    assert (await outbox("list", gateway.config, "--parked")).returncode == 0
-    refused = await outbox("purge", gateway.config, "--yes")
-    assert refused.returncode == os.EX_TEMPFAIL, "the gateway runs"
+    assert (await outbox("parked", gateway.config)).returncode == 0
+    for command in (("purge", gateway.config, "--yes"), ("retry", gateway.config)):
+        assert (await outbox(*command)).returncode == os.EX_TEMPFAIL, "the gateway runs"
     assert await gateway.stop() == 0
+    assert "0 events will be sent again" in (await outbox("retry", gateway.config)).stdout
     assert (
         "3 events deleted" in (await outbox("purge", gateway.config, "--yes", "--class", "traveller")).stdout
     )

@@ -100,7 +100,7 @@ DESTINATION_PROBLEMS = {
         "events_parked",
         "2 events cannot be delivered to hq and are parked (last: lane-1/reader/record 7, reason code 0x99).",
         Action.CALL_SUPPORT,
-        "List them with: borderpost outbox list --parked",
+        "borderpost outbox parked gives the reasons; borderpost outbox retry sends them again.",
     ),
     "image_refused": (
         lambda d: d.image_refused("uv"),

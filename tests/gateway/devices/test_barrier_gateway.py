@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -15,6 +17,7 @@ from support.gateway.gateways import GatewayFixture, gateway, until
 from drivers.barrier.commands import MoveResult, StopResult
 from drivers.barrier.observations import BarrierPassage, BarrierState, MovementState, PassageDirection
 from drivers.driver import StateCode
+from gateway.audit.hash_chain import AUDIT_FILE
 from gateway.client import CommandRejected, CommandResult, Workstation
 from gateway.contract.commands import CommandState
 from gateway.contract.events import CommandDecided
@@ -139,6 +142,24 @@ async def test_counter_passes_one_vehicle_and_stops(gateway: GatewayFixture, sit
         assert sorted(times)[len(times) // 2] < 0.1
 
 
+async def test_movement_is_recorded_with_its_sensors(gateway: GatewayFixture, site: ModbusSite) -> None:
+    async with counter(gateway) as desk:
+        await as_soon_as_it_may(desk, "open", transaction="traveller-8", done=MoveResult)
+        ended = lambda: [  # noqa: E731
+            line
+            for line in map(json.loads, (gateway.folder / "state" / AUDIT_FILE).read_text().splitlines())
+            if line["type"] == "command.ended" and line["data"]["state"] == "done"
+        ]
+        await until(lambda: [line for line in ended() if line["data"]["verb"] == "open"])
+    (line,) = [line for line in ended() if line["data"]["verb"] == "open"]
+    recorded = line["data"]
+    assert (recorded["station"], line["transaction"]) == ("counter-1", "traveller-8")
+    assert recorded["result"]["state"] == "open"
+    before, after = (recorded[name]["barrier.state"] for name in ("sensed_before", "sensed_after"))
+    assert (before["doors"][0]["closed_limit"], before["doors"][0]["presence"]) == (True, False)
+    assert (after["state"], after["doors"][0]["open_limit"]) == ("open", True)
+
+
 async def test_killed_worker_moves_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
     async with counter(gateway) as desk, StationClient(gateway.broker.port, "counter-1") as station:
         state = desk.status(BARRIER).state
@@ -171,3 +192,37 @@ async def test_emergency_is_acknowledged_through_the_gateway(
         await until(lambda: desk.status(BARRIER).is_online)
 
     assert site.log.output_writes == []
+
+
+@pytest.mark.parametrize("ends", ["worker", "gateway"])
+async def test_unacknowledged_emergency_outlives(
+    gateway: GatewayFixture, site: ModbusSite, ends: str
+) -> None:
+    async with counter(gateway) as desk:
+        site.inject(EmergencyActive(for_s=0.5))
+        await until(lambda: (now := desk.status(BARRIER).state) and "not acknowledged" in now.text)
+        session = desk.status(BARRIER).state
+        assert session is not None
+        record = gateway.folder / "state" / "device-records" / f"{BARRIER}.json"
+        await until(record.exists)
+        if ends == "worker":
+            worker = worker_of(gateway)
+            worker.kill()
+            await until(lambda: not worker.is_running())
+        else:
+            await gateway.stop(signal.SIGKILL)
+            await gateway.start()
+            await until(
+                lambda: (now := desk.status(BARRIER).state) is not None and now.session != session.session
+            )
+        await until(lambda: (now := desk.status(BARRIER).state) and now.state is StateCode.DEGRADED)
+        now = desk.status(BARRIER).state
+        assert now is not None
+        assert "not acknowledged" in now.text
+        with pytest.raises(CommandRejected) as rejected:
+            await desk.command(BARRIER, "close")
+        assert rejected.value.reason is CommandReason.UNSAFE
+        await as_soon_as_it_may(desk, "acknowledge", request={"reason": "false alarm, hall checked"})
+        await until(lambda: desk.status(BARRIER).is_online)
+
+    assert site.log.actuations == []

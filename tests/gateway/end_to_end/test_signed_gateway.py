@@ -5,17 +5,20 @@ from collections.abc import Iterator
 
 import aiomqtt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
-from support.gateway.gateways import GatewayFixture, gateway
+from support.gateway.gateways import GatewayFixture, gateway, until
+from support.gateway.signing_stations import SigningStation
+from support.gateway.station_roles import BARRIER, COMMAND_SETTINGS, ROLES, permit_commands, station_at
 
 from gateway.audit.breach_report import build_report
 from gateway.audit.hash_chain import AUDIT_FILE, CHAIN_HEAD_FILE, ChainHead, parse_line, read_lines
 from gateway.audit.verify import verify
 from gateway.cli.watch import _watch
-from gateway.client import CommandRejected, ReceivedEvent, RejectedMessage
+from gateway.client import CommandNotSent, CommandRejected, ReceivedEvent, RejectedMessage
 from gateway.config import load
 from gateway.contract.envelope import Event
 from gateway.contract.events import AuditCheckpoint
@@ -29,8 +32,8 @@ BASE = f"bgw/v1/uto-test/{READER}/evt"
 
 
 @pytest.fixture
-def mosquitto() -> Iterator[Mosquitto]:
-    with Mosquitto() as broker:
+def mosquitto(request: pytest.FixtureRequest) -> Iterator[Mosquitto]:
+    with Mosquitto(acl=getattr(request, "param", None)) as broker:
         yield broker
 
 
@@ -117,6 +120,62 @@ async def test_signed_events_and_audit(gateway: GatewayFixture, capsys: pytest.C
     wrong = verify(state, verifier).tampering
     assert wrong is not None
     assert wrong.kind == "changed"
+
+
+NO_TOKENS = "".join(
+    f"topic readwrite bgw/v1/uto-test/+/+/{kind}\n"
+    for kind in ("state", "desc", "claim", "now/+", "evt/+", "rsp/+", "cmd/+/+")
+)
+"""Access list that denies the gateway's tokens."""
+
+
+def describe_signed_barrier(gateway: GatewayFixture, signing: SigningStation) -> Ed25519PublicKey:
+    """Describe a barrier whose commands must all be signed; returns the gateway's public key."""
+    make_signing_key(gateway.folder)
+    gateway.more = f'signing_key = "{gateway.folder}/signing.key"'
+    permit_commands(gateway, ROLES + signing.table(), f'{COMMAND_SETTINGS}signed = "required"\n')
+    gateway.describe(BARRIER, "scripted")
+    return load_public_key(gateway.folder / "signing.pub")
+
+
+async def test_verified_claim_movement_and_release(gateway: GatewayFixture) -> None:
+    """Check that nothing genuine is rejected: the end of a claim is an empty message, and signed too."""
+    counter, rejected = SigningStation("counter-1"), list[RejectedMessage]()
+    public = describe_signed_barrier(gateway, counter)
+    wire = await gateway.wire(BARRIER)
+    await gateway.start()
+    await wire.wait_for_host()
+    more = {"verify": [public], "signing_key": counter.signer, "on_rejected": rejected.append}
+    async with station_at(gateway, **more) as desk:
+        async with desk.claim(BARRIER):
+            await until(lambda: (claim := desk.status(BARRIER).claim) and claim.holder == "counter-1")
+            asking = asyncio.create_task(desk.command(BARRIER, "open-up", {"width_cm": 30}))
+            await wire.wait_for_bytes(b"open-up counter-1")
+            await wire.send(b"opened\n")
+            assert (await asking).is_verified
+        await until(lambda: desk.status(BARRIER).claim is None)
+        assert desk.status(BARRIER).is_verified
+    assert rejected == []
+
+
+@pytest.mark.parametrize("mosquitto", [NO_TOKENS], indirect=True)
+async def test_stop_is_sent_without_tokens(gateway: GatewayFixture) -> None:
+    """A broker that hides the tokens: nothing is certain, movements are not sent, a stop is."""
+    counter = SigningStation("counter-1")
+    public = describe_signed_barrier(gateway, counter)
+    wire = await gateway.wire(BARRIER)
+    await gateway.start()
+    await wire.wait_for_host()
+    keys = {"verify": [public], "signing_key": counter.signer}
+    async with gateway.workstation(BARRIER, station="counter-1", **keys) as desk:
+        await until(lambda: desk.status(BARRIER).state and desk.status(BARRIER).description)
+        assert not desk.status(BARRIER).is_online
+        began_s = asyncio.get_running_loop().time()
+        stopped = await desk.command(BARRIER, "stop")
+        assert (stopped.result, stopped.is_verified) == ({}, True)
+        assert asyncio.get_running_loop().time() - began_s < 2
+        with pytest.raises(CommandNotSent):
+            await desk.command(BARRIER, "open-up", {"width_cm": 30}, expires_s=1)
 
 
 async def test_unusable_signing_key_prevents_start(gateway: GatewayFixture) -> None:

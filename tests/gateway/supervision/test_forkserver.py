@@ -11,6 +11,7 @@ from support.gateway.workers import PLUGINS
 
 from gateway.ipc.frames import FrameType, encode_frame
 from gateway.supervision.forkserver import setup_message
+from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.worker.worker import WorkerSpec
 
 ROOT = Path(__file__).parents[3]
@@ -53,3 +54,18 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
         server.kill()
     assert server.returncode == 0, said.decode()
     assert not worker.is_running()
+
+
+async def test_server_that_died_at_start_is_replaced() -> None:
+    """Check the moment between its fork and the end of the daemon's configuration."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    if (pid := os.fork()) == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    worker_ours, worker_theirs = socket.socketpair()
+    client = ForkServerClient([], "error", (pid, ours))
+    with worker_ours, worker_theirs:
+        worker = await client.fork(worker_theirs.fileno())
+        assert psutil.Process(worker).ppid() != os.getpid()
+    await client.close()

@@ -103,6 +103,8 @@ class ListOutbox:
         self.acked: dict[int, int] = {}
         self.parked: list[tuple[int, int, int]] = []
         """(stream, seq, reason code)."""
+        self.resent: list[tuple[int, int | None]] = []
+        """(number of the parked row, reason code of another refusal)."""
         self.slow = False
         self.waiting: list[Callable[[], None]] = []
         self.page_events = 1000
@@ -140,6 +142,9 @@ class ListOutbox:
 
     def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
         self.parked.append((stream.number, entry.seq, reason))
+
+    def finish_resend(self, number: int, reason: int | None) -> None:
+        self.resent.append((number, reason))
 
 
 @dataclass

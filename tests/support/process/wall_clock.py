@@ -9,8 +9,10 @@ LIBRARY = next((str(path) for path in Path("/usr/lib").glob("*/faketime/libfaket
 class WallClock:
     """A wall clock, correct until it is set."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, folder: Path) -> None:
+        """Create it, with a folder of its own: a worker may read that whole folder."""
+        folder.mkdir(exist_ok=True)
+        self._file = folder / "time"
         self.set("+0")
 
     def set(self, time: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from gpio_chip import GpioChip
 from pydantic import ValidationError
 from pytest_mock import MockerFixture
+from support.process import in_jail
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.gpio import GpioBoard, GpioBoardSettings
@@ -51,6 +52,9 @@ async def program_at(chip: GpioChip, **settings: Any) -> AsyncIterator[Program]:
     here = Path(__file__).parent
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        str(in_jail.PROGRAM),
+        "drivers.links.gpio:GpioSettings",
+        json.dumps({"chip": {**SETTINGS, **settings}["chip"]}),
         str(here / "gpio_under_umockdev.py"),
         json.dumps({**SETTINGS, **settings}),
         stdin=asyncio.subprocess.PIPE,

@@ -406,19 +406,30 @@ async def test_lost_connection_resends_unacknowledged():
 
 @in_virtual_time
 async def test_broker_disconnects_silently():
-    """After 3 connections lost over one message it is sent alone; after 6 it is not sent again."""
+    """After 3 connections lost over one message it is sent alone; after 6, another one is tried first."""
     rig = Rig()
     rig.add_streams(stream(1))
     rig.connect()
     rig.commit(*entries(1, 1, 3))
-    sizes = []
+    tried = []
     for _ in range(7):
-        sizes.append(len(rig.new()))
+        tried.append(rig.events())
         rig.destination.on_disconnected(None)
         rig.connect()
         await turn(0.1)
-    assert sizes == [3, 3, 3, 1, 1, 1, 1]
-    assert rig.outbox.parked == [(1, 1, 0x95)]
+    all_three = [(1, 1), (1, 2), (1, 3)]
+    assert tried == [*[all_three] * 3, *[[(1, 1)]] * 3, [(1, 2)]]
+    assert rig.outbox.parked == []
+    assert "events_held" in rig.causes
+    await turn(rig.settings.halt_retry_s)
+    for due in all_three[1], all_three[0]:
+        (sent,) = rig.new()
+        assert sent.event == due
+        rig.answer(sent)
+        await turn(0.1)
+    assert [message.event for message in rig.new()] == [(1, 3)]
+    assert rig.outbox.parked == []
+    assert "events_held" not in rig.causes
 
 
 @in_virtual_time

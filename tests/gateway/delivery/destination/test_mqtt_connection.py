@@ -8,7 +8,7 @@ import struct
 import pytest
 from support.gateway.deliveries import ScriptedBroker, until
 
-from gateway.delivery.destination.poison import PoisonMessageDetector
+from gateway.delivery.destination.poison import PoisonMessageDetector, Suspect
 from gateway.delivery.mqtt.client import READ_BYTES, CoalescedSocket
 from gateway.delivery.mqtt.connect import Will, describe_connect_error
 from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection
@@ -245,30 +245,51 @@ def test_close_sends_the_rest(coalesced):
 
 
 def test_first_in_flight_is_suspect():
-    detector = PoisonMessageDetector()
+    detector = PoisonMessageDetector(5)
     for losses in range(1, 6):
-        detector.on_connection_lost((1, 1, -1), 4, None)
-        assert (detector.serialised_left, detector.quarantined) == (4 if losses >= 3 else 0, set())
-    detector.on_connection_lost((1, 1, -1), 1, None)
-    assert detector.quarantined == {(1, 1, -1)}
+        detector.on_connection_lost((1, 1, -1), 4, None, 0)
+        assert (detector.serialised_left, detector.suspects) == (4 if losses >= 3 else 0, {})
+    detector.on_connection_lost((1, 1, -1), 1, None, 0)
+    assert detector.suspects == {1: Suspect((1, 1, -1))}
+    assert detector.quarantined == {}
+
+
+def test_state_that_ends_connections_is_left_out():
+    detector = PoisonMessageDetector(5)
+    for _ in range(6):
+        detector.on_connection_lost("state", 1, None, 0)
+    assert detector.quarantined == {"state": 0x80}
 
 
 def test_other_suspect_resets_losses():
-    detector = PoisonMessageDetector()
+    detector = PoisonMessageDetector(5)
     for first in ("a", "a", "b", "a", "a"):
-        detector.on_connection_lost(first, 2, None)
-    assert (detector.serialised_left, detector.quarantined) == (0, set())
-    detector.on_connection_lost("a", 2, None)
+        detector.on_connection_lost(first, 2, None, 0)
+    assert (detector.serialised_left, detector.quarantined) == (0, {})
+    detector.on_connection_lost("a", 2, None, 0)
     assert detector.serialised_left == 2
 
 
 def test_disconnect_reason_quarantines_sooner():
-    detector = PoisonMessageDetector()
-    detector.on_connection_lost("a", 3, 0x95)
-    assert (detector.serialised_left, detector.quarantined) == (3, set())
-    detector.on_connection_lost("a", 2, 0x95)
+    detector = PoisonMessageDetector(5)
+    detector.on_connection_lost("a", 3, 0x95, 0)
+    assert (detector.serialised_left, detector.quarantined) == (3, {})
+    detector.on_connection_lost("a", 2, 0x95, 0)
     assert detector.serialised_left == 3
-    detector.on_connection_lost("b", 1, 0x95)
-    assert detector.quarantined == {"b"}
-    detector.on_connection_lost("b", 1, None)
-    assert (detector.quarantined, detector._losses) == ({"b"}, 1)
+    detector.on_connection_lost("b", 1, 0x95, 0)
+    assert detector.quarantined == {"b": 0x95}
+    detector.on_connection_lost("b", 1, None, 0)
+    assert (detector.quarantined, detector._losses) == ({"b": 0x95}, 1)
+
+
+def test_suspect_is_proved_by_another_of_its_topic():
+    detector = PoisonMessageDetector(5)
+    for _ in range(6):
+        detector.on_connection_lost((1, 7, -1), 1, None, 0)
+    detector.on_connection_lost((1, 8, -1), 1, None, 100)  # the other one ends the connection as well
+    assert (detector.suspects[1].due_s, detector.quarantined) == (105, {})
+    detector.on_connection_lost((1, 7, -1), 1, None, 105)  # no other one was accepted
+    assert (detector.suspects[1].due_s, detector.quarantined) == (115, {})
+    detector.suspects[1].is_other_accepted = True
+    detector.on_connection_lost((1, 7, -1), 1, None, 115)
+    assert (detector.suspects, detector.quarantined) == ({}, {(1, 7, -1): 0x80})

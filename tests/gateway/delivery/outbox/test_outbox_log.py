@@ -235,7 +235,7 @@ def test_parked_are_kept_for_a_person(log):
     events = [one.entry(1, seq, deadline_ns=1000 * seq) for seq in range(1, 4)]
     one.store(*events)
     for each in events:
-        one.outbox.park("hq", one.counters[0].stream, each, 0x99)
+        one.outbox.parked.add("hq", one.counters[0].stream, each, 0x99)
     found = list(admin.list_parked(one.settings.directory))
     assert [each.seq for each in found] == [2, 3]
     last = found[-1]
@@ -290,7 +290,7 @@ def test_purge(log, tmp_path, of, include_parked, deleted, left):
     one = log(blob_row_bytes=0)
     image = (Blob("ir", "image/jpeg", b"i"),)
     one.store(one.entry(1, 1, blobs=image), one.entry(1, 2), one.entry(2, 1, blobs=image))
-    one.outbox.park("hq", one.counters[0].stream, one.entry(1, 1), 0x99)
+    one.outbox.parked.add("hq", one.counters[0].stream, one.entry(1, 1), 0x99)
     one.outbox.close()
     folder = one.settings.directory
     assert admin.purge(folder, of, include_parked=include_parked) == deleted
