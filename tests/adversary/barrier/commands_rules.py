@@ -107,7 +107,7 @@ def _explained(case: Case, moves: list[Action]) -> None:
         done[command.id] = action
         answer = next(iter(case.answers.get(command.id, [])), None)
         evidence = (command, answer, action.wire)
-        if not action.moves:
+        if not case.counts(action) and action.wire.arrived:
             continue
         if action.at_s > command.deadline_s + grace_s:
             text = f"{action.contact} {action.at_s - command.deadline_s:.2f} s after its deadline"

@@ -63,8 +63,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "deadline": _guard({3}, (DRIVER, "if call.remaining_s <= 0:", "if False:"), (DRIVER, "min(fresh_s, _now_s() + call.remaining_s)", "fresh_s"), stories=("late",)),
     "pulse length": _guard({7}, (WRITER, "relay, self._settings.pulse_s, urgent", "relay, 3.0, urgent"), stories=("traffic",)),
-    "end of a pulse": _guard({7}, (HOST_TIMED, "        await asyncio.sleep(after_s)\n", "        await asyncio.sleep(after_s + 5)\n"), stories=("2 silence in a pulse",)),
-    "release at the start": _guard({7}, (WRITES, "                    self._relays.on_pulse(relay, now_s)\n                    self._is_release_due = True", "                    self._relays.on_pulse(relay, now_s)"), stories=("2 killed in a pulse", "2 killed, latching")),
+    "end of a pulse": _guard({7}, (HOST_TIMED, "        await asyncio.sleep(after_s)\n", "        await asyncio.sleep(after_s + 5)\n"), stories=("watchdog traffic",)),
     "dead time": _guard({8}, (WRITES, "and self.is_ready(one.wiring.close, now_s)\n            ):", "            ):"), stories=("5 release is lost", "4 early person")),
     "presence": _guard({9}, (MACHINE, "one.door.inputs.presence is not False", "False"), stories=("person before",)),
     "fresh sensing": _guard({9}, (DRIVER, "by_s=min(fresh_s, _now_s() + call.remaining_s)", "by_s=_now_s() + call.remaining_s"), themes=((RTU, "stalls"), (NUMATO, "stalls"))),
@@ -72,7 +71,6 @@ GUARDS: dict[str, Guard] = {
     "reopening is repeated": _guard({10}, (WRITER, "            self._machine.on_unanswered(actuation, _now_s())\n        else:", "            self._machine.on_acknowledged(actuation, _now_s())\n        else:"), stories=("4 busy", "3 stop is lost", "3 stop of two doors")),
     "reopening once more": _guard({10}, (OBSTRUCTION, "self.was_noticed = self.is_due\n\n    def cancel", "pass\n\n    def cancel"), (OBSTRUCTION, "        if not present or door.is_at_end:\n            self.was_noticed = self.is_due\n", ""), stories=("1 second person",)),
     "obstruction alarm": _guard({10}, (OBSTRUCTION, "        return (\n            BarrierAlarm(\n                kind=AlarmKind.OBSTRUCTION_WHILE_CLOSING,", "        return () or (\n            BarrierAlarm(\n                kind=AlarmKind.TAILGATING,"), stories=("4 early person",)),
-    "slow board": _guard({10}, (ADMISSION, "    if now.is_sensing_slow:\n        raise", "    if False:\n        raise"), stories=("10 slow board",)),
     "emergency refuses": _guard({11}, (ADMISSION, "    if now.latches.emergency:\n", "    if False:\n"), stories=("emergency and close",)),
     "emergency releases": _guard({11}, (WRITES, "danger = now.latches.emergency or", "danger ="), stories=("8 close contact",)),
     "shut in emergency": _guard({11}, (MACHINE, "        late = self._emergency_s is not None and", "        late = False and self._emergency_s is not None and"), stories=("8 shut",)),
@@ -94,7 +92,7 @@ GUARDS: dict[str, Guard] = {
     "stop cancels": _guard({26}, (DRIVER, "if self._stop_count != stops or self._stops_in_progress:", "if False:"), (DRIVER, "            self._writer.withdraw_movements()\n", ""), (MACHINE, "if door.stop.is_pending or (", "if ("), stories=("stop and open",)),
     "other master": _guard({28}, (ADMISSION, "    if now.latches.other_master:\n", "    if False:\n"), stories=("28 another master",)),
     "other master is told": _guard({28}, (MACHINE, "        if self._writes.has(RelayFault.FOREIGN) and not self.latches.other_master:", "        if False:"), stories=("28 another master",)),
-    "watches at the start": _guard({29}, (OBSTRUCTION, "or not door.may_be_closing:", "or not door.may_be_closing or door.movement is None:"), stories=("29 killed while closing",)),
+    "watches at the start": _guard({29}, (OBSTRUCTION, "closing = door.may_be_closing or", "closing = (door.movement is not None and door.may_be_closing) or"), stories=("29 killed while closing",)),
 }  # fmt: skip
 
 

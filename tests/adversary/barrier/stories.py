@@ -241,7 +241,7 @@ async def late_command(lane: Lane) -> None:
     lane.fault("slow-bus", delay_s=0.05, for_s=3.0)
     await asyncio.sleep(0.5)
     for _ in range(4):
-        lane.send("open", within_s=0.03)
+        lane.send("open", within_s=0.01)
         await asyncio.sleep(1.0)
 
 
@@ -329,8 +329,10 @@ async def stop_and_open(lane: Lane) -> None:
     await asyncio.sleep(3.0)
 
 
+TCP = "waveshare-tcp"
+SLOW = {"opening_s": 4.0, "closing_s": 6.0}
 STORIES: dict[str, tuple[Post, Story]] = {
-    "1 second person": (Post("waveshare-tcp", boom={"opening_s": 4.0, "closing_s": 4.4}, controller=DUMB), second_person),
+    "1 second person": (Post("waveshare-tcp", boom=SLOW, controller=DUMB), second_person),
     "2 killed in a pulse": (Post("wirenboard-tcp"), killed_in_a_pulse),
     "2 silence in a pulse": (Post("numato"), silent_in_a_pulse),
     "3 stop of two doors": (Post("waveshare-tcp", "gate", controller=DUMB), stop_of_two_doors),
@@ -340,19 +342,20 @@ STORIES: dict[str, tuple[Post, Story]] = {
     "5 release is lost": (Post("wirenboard-tcp", controller=DUMB), lost_release),
     "6 grant": (Post("waveshare-tcp", "gate"), grant_and_flicker),
     "7 adapter stalls": (Post("waveshare-rtu"), stalled_adapter),
-    "8 close contact": (Post("waveshare-tcp", controller=DUMB, barrier={"pulse_s": 1.0}), emergency_in_a_close),
+    "8 close contact": (Post(TCP, controller=DUMB, barrier={"pulse_s": 1.0}), emergency_in_a_close),
     "8 shut": (Post("waveshare-tcp", controller=DUMB), shut_in_an_emergency),
     "9 lease": (Post("waveshare-tcp"), lease_of_another),
-    "10 slow board": (Post("numato", boom={"opening_s": 4.0, "closing_s": 6.0}, controller=DUMB), slow_board),
+    "10 slow board": (Post("numato", boom=SLOW, controller=DUMB), slow_board),
     "11 stop with a door": (Post("waveshare-tcp", controller=DUMB), stop_with_a_door),
     "25 emergency": (Post("waveshare-tcp"), silence_in_an_emergency),
     "25 lease": (Post("waveshare-tcp"), lease_and_silence),
     "28 another master": (Post("waveshare-tcp"), another_master),
-    "29 killed while closing": (Post("waveshare-tcp", boom={"opening_s": 4.0, "closing_s": 6.0}, controller=DUMB), killed_while_closing),
+    "29 killed while closing": (Post("waveshare-tcp", boom=SLOW, controller=DUMB), killed_while_closing),
     "2 killed, latching": (Post("numato"), killed_in_a_pulse),
     "4 early person": (Post("waveshare-tcp", controller=DUMB), early_person),
     "person before": (Post("waveshare-tcp", controller=DUMB), person_before),
     "traffic": (Post("waveshare-tcp"), traffic),
+    "watchdog traffic": (Post("wirenboard-tcp"), traffic),
     "late": (Post("waveshare-tcp"), late_command),
     "emergency and close": (Post("waveshare-tcp", controller=DUMB), emergency_and_close),
     "both limits": (Post("waveshare-tcp"), both_limits),
