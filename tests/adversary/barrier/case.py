@@ -363,6 +363,10 @@ class Case:
             one.name == "stall" and one.at_s - 0.1 <= at_s <= one.until_s + 0.1 for one in self.troubles
         )
 
+    def counts(self, action: Action) -> bool:
+        """Return whether a frame is judged: one that an adapter held back counts only if it moves a machine."""
+        return action.moves or (action.wire.arrived and not self.stalled(action.at_s))
+
     # Verdicts.
 
     def blame(self, invariant: int, rule: str, at_s: float, text: str, *evidence: Record | None) -> None:

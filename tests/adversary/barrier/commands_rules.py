@@ -38,7 +38,7 @@ def is_reopening(case: Case, action: Action) -> bool:
     """Return whether an opening follows somebody in the way of a door that closes."""
     if action.contact != "open":
         return False
-    from_s = action.at_s - 3.0 - case.slack_s(action.at_s - 3, action.at_s)
+    from_s = action.at_s - 15.0  # it is repeated until the door is sensed open
     if not case.signal("presence", action.door).ever(from_s, action.at_s):
         return False
     if case.signal("open_limit", action.door).changes(from_s, action.at_s):
@@ -107,7 +107,7 @@ def _explained(case: Case, moves: list[Action]) -> None:
         done[command.id] = action
         answer = next(iter(case.answers.get(command.id, [])), None)
         evidence = (command, answer, action.wire)
-        if not action.moves:
+        if not case.counts(action) and action.wire.arrived:
             continue
         if action.at_s > command.deadline_s + grace_s:
             text = f"{action.contact} {action.at_s - command.deadline_s:.2f} s after its deadline"

@@ -19,7 +19,7 @@ GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"}
 
 def judge(case: Case) -> None:
     """Judge all rules of this file."""
-    closes = [one for one in case.actions if one.energises and one.contact == "close" and one.moves]
+    closes = [one for one in case.actions if one.energises and one.contact == "close" and case.counts(one)]
     for close in closes:
         _closed_on_nobody(case, close)
         _polled_fast(case, close)
@@ -205,10 +205,10 @@ def _reacted_before(case: Case, door: DoorFacts, closing: Closing) -> bool:
 
 def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
     for from_s, to_s in case.signal("presence", door.name).spans(end_s=case.end_s):
-        start_s = max(from_s, closing.from_s + 0.4)
-        if start_s + 0.6 > min(to_s, closing.to_s) or from_s < closing.from_s:
+        start_s = from_s
+        if not closing.from_s + 0.3 <= from_s <= closing.to_s - 0.05 or to_s - from_s < 0.4:
             continue
-        if case.signal("open_limit", door.name).ever(start_s, start_s + 0.3):
+        if case.signal("open_limit", door.name).ever(start_s - 0.25, start_s):
             continue
         if case.healthy(closing.action.at_s - 0.5, start_s + 1.0):
             said = [

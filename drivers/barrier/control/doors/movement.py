@@ -63,6 +63,8 @@ class DoorTracker:
         """Time at which a closing has reached the closed limit; None: it has not closed since."""
         self._open_s: float | None = None
         self._chatter = ChatterDetector()
+        self._closed_by_command_s: float | None = None
+        """Time at which a commanded closing ended at the closed limit."""
 
     @property
     def is_at_end(self) -> bool:
@@ -79,6 +81,14 @@ class DoorTracker:
             return self.movement.goal is MovementState.CLOSED and self.state is not MovementState.CLOSED
         return self.state is MovementState.CLOSING or (
             self.state is MovementState.UNKNOWN and self._between_s is not None
+        )
+
+    def has_just_closed(self, now_s: float) -> bool:
+        """Return True if a commanded closing ended so recently that its closed limit may be a flicker."""
+        return (
+            self.state is MovementState.CLOSED
+            and self._closed_by_command_s is not None
+            and now_s - self._closed_by_command_s < CONFIRM_S
         )
 
     def may_be_open(self, now_s: float) -> bool:
@@ -116,6 +126,8 @@ class DoorTracker:
         """End the commanded movement with this result."""
         if self.movement is not None:
             self.movement.result, self.movement.ended_s = result, now_s
+            if result is MovementResult.ARRIVED and self.movement.goal is MovementState.CLOSED:
+                self._closed_by_command_s = now_s
             self.movement = None
 
     def on_inputs(self, seen: DoorInputs, now_s: float, *, excused: bool) -> Iterator[BarrierAlarm]:

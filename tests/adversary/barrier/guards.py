@@ -1,0 +1,162 @@
+"""Guards of the barrier's code, each taken out by a small patch of its source: the judge must find every one.
+
+A guard is run in a process of its own, in which the patched source replaces the module at import:
+`python -m adversary.barrier.guards NAME`. It plays the given stories and themes until the judge finds a
+violation of an expected invariant.
+"""
+
+# ruff: noqa: E501 - a patch repeats lines of a source
+import argparse
+import importlib.machinery
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+
+ROOT = Path(__file__).parents[3]
+CONTROL = "drivers/barrier/control"
+MACHINE = f"{CONTROL}/state_machine.py"
+ADMISSION = f"{CONTROL}/admission.py"
+WRITES = f"{CONTROL}/safe_writes.py"
+OBSTRUCTION = f"{CONTROL}/doors/obstruction.py"
+GRANT = f"{CONTROL}/doors/opening_grant.py"
+MOVEMENT = f"{CONTROL}/doors/movement.py"
+DRIVER = "drivers/barrier/driver.py"
+WRITER = "drivers/barrier/board_writer.py"
+HOST_TIMED = "drivers/barrier/boards/host_timed.py"
+WORKER = "gateway/worker/worker.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One guard: patches of sources (file, old text, new text), and where its loss is looked for."""
+
+    invariants: frozenset[int]
+    patches: tuple[tuple[str, str, str], ...]
+    stories: tuple[str, ...] = ()
+    themes: tuple[tuple[str, str], ...] = ()
+    """Board and theme of random trials, if no story shows it."""
+
+
+def _guard(
+    invariants: set[int],
+    *patches: tuple[str, str, str],
+    stories: tuple[str, ...] = (),
+    themes: tuple[tuple[str, str], ...] = (),
+) -> Guard:
+    return Guard(frozenset(invariants), patches, stories, themes)
+
+
+TCP, RTU, WB, NUMATO = "waveshare-tcp", "waveshare-rtu", "wirenboard-tcp", "numato"
+GUARDS: dict[str, Guard] = {
+    "told by command": _guard(
+        {1},
+        (DRIVER, "        if movement.result is None:\n", "        if False:\n"),
+        (DRIVER, "MoveResult(state=door.state,", "MoveResult(state=movement.goal if movement else door.state,"),
+        stories=("traffic",),
+    ),
+    "written once": _guard(
+        {2, 7},
+        (WRITER, "            write.result()\n        except BoardLate", "            await self._pulse(actuation, by_s=by_s)\n        except BoardLate"),
+        stories=("traffic",),
+    ),
+    "deadline": _guard({3}, (DRIVER, "if call.remaining_s <= 0:", "if False:"), (DRIVER, "min(fresh_s, _now_s() + call.remaining_s)", "fresh_s"), stories=("late",)),
+    "pulse length": _guard({7}, (WRITER, "relay, self._settings.pulse_s, urgent", "relay, 3.0, urgent"), stories=("traffic",)),
+    "end of a pulse": _guard({7}, (HOST_TIMED, "        await asyncio.sleep(after_s)\n", "        await asyncio.sleep(after_s + 5)\n"), stories=("watchdog traffic",)),
+    "dead time": _guard({8}, (WRITES, "and self.is_ready(one.wiring.close, now_s)\n            ):", "            ):"), stories=("5 release is lost", "4 early person")),
+    "presence": _guard({9}, (MACHINE, "one.door.inputs.presence is not False", "False"), stories=("person before",)),
+    "fresh sensing": _guard({9}, (DRIVER, "by_s=min(fresh_s, _now_s() + call.remaining_s)", "by_s=_now_s() + call.remaining_s"), themes=((RTU, "stalls"), (NUMATO, "stalls"))),
+    "reopening": _guard({10}, (WRITES, "            now.maintenance is None\n", "            False and now.maintenance is None\n"), (WRITES, "            elif one.wiring.stop is not None:\n                one.door.on_stop(now_s)", "            elif False:\n                pass"), stories=("4 early person",)),
+    "reopening is repeated": _guard({10}, (WRITER, "            self._machine.on_unanswered(actuation, _now_s())\n        else:", "            self._machine.on_acknowledged(actuation, _now_s())\n        else:"), stories=("4 busy", "3 stop is lost", "3 stop of two doors")),
+    "reopening once more": _guard({10}, (OBSTRUCTION, "self.was_noticed = self.is_due\n\n    def cancel", "pass\n\n    def cancel"), (OBSTRUCTION, "        if not present or door.is_at_end:\n            self.was_noticed = self.is_due\n", ""), stories=("1 second person",)),
+    "obstruction alarm": _guard({10}, (OBSTRUCTION, "        return (\n            BarrierAlarm(\n                kind=AlarmKind.OBSTRUCTION_WHILE_CLOSING,", "        return () or (\n            BarrierAlarm(\n                kind=AlarmKind.TAILGATING,"), stories=("4 early person",)),
+    "emergency refuses": _guard({11}, (ADMISSION, "    if now.latches.emergency:\n", "    if False:\n"), stories=("emergency and close",)),
+    "emergency releases": _guard({11}, (WRITES, "danger = now.latches.emergency or", "danger ="), stories=("8 close contact",)),
+    "shut in emergency": _guard({11}, (MACHINE, "        late = self._emergency_s is not None and", "        late = False and self._emergency_s is not None and"), stories=("8 shut",)),
+    "stop of each door": _guard({12}, (MACHINE, "        for one in self._door_controls:\n            one.passages.revoke()\n            one.obstruction.cancel()\n", "        for one in self._door_controls[:1]:\n            one.passages.revoke()\n            one.obstruction.cancel()\n"), stories=("3 stop of two doors",)),
+    "stop is repeated": _guard({12}, (WRITER, "            self._machine.on_unanswered(actuation, _now_s())\n        else:", "            self._machine.on_acknowledged(actuation, _now_s())\n        else:"), stories=("3 stop is lost",)),
+    "stop with arguments": _guard({12}, ("gateway/worker/commands.py", "if (without := _stop_without_arguments(command)) is not None:", "if (without := None) is not None:"), stories=("11 stop with a door",)),
+    "both limits": _guard({13}, (ADMISSION, "    check_movement(now)\n    if now.fault is not None:\n", "    check_movement(now)\n    if False:\n"), (MACHINE, "and one.door.fault is None and not self.latches", "and not self.latches"), stories=("both limits",)),
+    "open too long": _guard({15}, (MOVEMENT, "AlarmKind.OPEN_TOO_LONG, \"The", "AlarmKind.NOT_ARRIVED, \"The"), stories=("long open",)),
+    "tailgating": _guard({16}, (f"{CONTROL}/doors/passages.py", "        if tailgates:\n", "        if False:\n"), stories=("two vehicles",)),
+    "grant is held": _guard({17}, (GRANT, "        return self._is_given or closed_s < CONFIRM_S", "        return False"), stories=("6 grant",)),
+    "other door": _guard({17}, (MACHINE, "self._emergency_s is None and others and (", "False and others and ("), stories=("both doors",)),
+    "link loss": _guard({18}, (DRIVER, "if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:", "if missed >= 100:"), stories=("silence",)),
+    "old state withdrawn": _guard({18}, (WORKER, "                self._connection.send(FrameType.LAST_VALUE)", "                pass"), (DRIVER, "                    self._publish(self._machine.on_link_lost())\n", ""), stories=("silence",)),
+    "lease": _guard({19}, (ADMISSION, "    if now.maintenance is not None:\n", "    if False:\n"), stories=("lease and open", "key and open")),
+    "lease of its holder": _guard({19}, (ADMISSION, "lease.holder != holder and not is_supervisor:", "False:"), stories=("9 lease",)),
+    "rate": _guard({21}, (f"{CONTROL}/rate_limit.py", "        return full or now_s", "        return False and now_s"), stories=("hurry",)),
+    "forced open": _guard({22}, (MOVEMENT, "            yield self._alarm(AlarmKind.FORCED_OPEN, \"The barrier was opened", "            yield self._alarm(AlarmKind.NOT_ARRIVED, \"The barrier was opened"), stories=("by hand",)),
+    "record": _guard({25}, (DRIVER, "            self.record.write(", "            str("), stories=("25 emergency", "25 lease")),
+    "stop cancels": _guard({26}, (DRIVER, "if self._stop_count != stops or self._stops_in_progress:", "if False:"), (DRIVER, "            self._writer.withdraw_movements()\n", ""), (MACHINE, "if door.stop.is_pending or (", "if ("), stories=("stop and open",)),
+    "other master": _guard({28}, (ADMISSION, "    if now.latches.other_master:\n", "    if False:\n"), stories=("28 another master",)),
+    "other master is told": _guard({28}, (MACHINE, "        if self._writes.has(RelayFault.FOREIGN) and not self.latches.other_master:", "        if False:"), stories=("28 another master",)),
+    "watches at the start": _guard({29}, (OBSTRUCTION, "closing = door.may_be_closing or", "closing = (door.movement is not None and door.may_be_closing) or"), stories=("29 killed while closing",)),
+}  # fmt: skip
+
+
+def patched(guard: Guard) -> dict[str, str]:
+    """Return the patched sources by path; raises ValueError if a text is not there exactly once."""
+    sources: dict[str, str] = {}
+    for file, old, new in guard.patches:
+        path = str(ROOT / file)
+        text = sources.get(path) or Path(path).read_text()
+        if text.count(old) != 1:
+            raise ValueError(f"{file}: {text.count(old)} times: {old!r}")
+        sources[path] = text.replace(old, new)
+    return sources
+
+
+def take_out(guard: Guard) -> None:
+    """Let imports of this process load the patched sources."""
+    sources = patched(guard)
+    get_code = importlib.machinery.SourceFileLoader.get_code
+
+    def replaced(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
+        if (text := sources.get(self.path)) is not None:
+            return compile(text, self.path, "exec")
+        return get_code(self, fullname)
+
+    importlib.machinery.SourceFileLoader.get_code = replaced  # type: ignore[method-assign]
+
+
+def look_for(guard: Guard, trials: int) -> str | None:
+    """Play until the judge finds a violation of the guard's invariants; return it."""
+    from adversary.barrier.judge import judge
+    from adversary.barrier.lane import play
+    from adversary.barrier.stories import STORIES
+    from adversary.barrier.trials import run_trial
+
+    for name in guard.stories:
+        post, story = STORIES[name]
+        with tempfile.TemporaryDirectory(prefix="lane-") as folder:
+            found = judge(post.facts, play(post, Path(folder), story).records)
+        for violation in found:
+            if violation.invariant in guard.invariants:
+                return f"story {name}: {violation}"
+    for seed in range(1, trials + 1):
+        for board, theme in guard.themes:
+            for violation in run_trial(board, seed, theme=theme).violations:
+                if violation.invariant in guard.invariants:
+                    return f"--board {board} --theme {theme} --seed {seed}: {violation}"
+    return None
+
+
+def main() -> int:
+    """Take one guard out and look for its loss; return 1 if the judge does not find it."""
+    parser = argparse.ArgumentParser(prog="python -m adversary.barrier.guards", description=__doc__)
+    parser.add_argument("name", choices=GUARDS)
+    parser.add_argument("--trials", type=int, default=20, help="number of random trials of a theme")
+    given = parser.parse_args()
+    began_s = time.monotonic()
+    take_out(GUARDS[given.name])
+    found = look_for(GUARDS[given.name], given.trials)
+    print(
+        f"{given.name}: {'found' if found else 'NOT FOUND'} after {time.monotonic() - began_s:.1f} s\n{found or ''}"
+    )
+    return 0 if found else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

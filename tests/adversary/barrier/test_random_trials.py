@@ -1,0 +1,56 @@
+"""Random trials of barriers on every kind of board: no invariant is broken, and each lost guard is found."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from adversary.barrier.guards import GUARDS, patched
+from adversary.barrier.posts import BOARDS
+from adversary.barrier.trials import run_trial
+
+TESTS = Path(__file__).parents[2]
+QUICK_S = 25.0
+"""Virtual time of a trial in `make test`, in seconds."""
+THEMES = ("people", "lossy", "kills")
+
+
+@pytest.mark.long(6)
+@pytest.mark.parametrize("board", BOARDS)
+def test_trial_breaks_nothing(board: str) -> None:
+    for theme in THEMES:
+        trial = run_trial(board, 1, seconds=QUICK_S, theme=theme)
+        assert not trial.violations, f"{trial.name}\n" + "\n".join(map(str, trial.violations))
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("board", BOARDS)
+def test_trials_break_nothing(board: str) -> None:
+    for seed in range(1, 16):
+        trial = run_trial(board, seed)
+        assert not trial.violations, f"{trial.name}\n" + "\n".join(map(str, trial.violations))
+
+
+def test_trial_is_repeated_by_its_seed() -> None:
+    first, second = (run_trial("waveshare-tcp", 7, seconds=15.0) for _ in range(2))
+    assert [type(one) for one in first.records] == [type(one) for one in second.records]
+    assert [one.at_s for one in first.records] == [one.at_s for one in second.records]
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_guard_is_in_the_source(name: str) -> None:
+    assert patched(GUARDS[name])
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", GUARDS)
+def test_lost_guard_is_found(name: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), str(TESTS.parent)))}
+    command = [sys.executable, "-m", "adversary.barrier.guards", name]
+    done = subprocess.run(
+        command, env=environment, cwd=TESTS.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
