@@ -60,8 +60,8 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, *, to_run: 
 
     `environ`: variables for `${NAME}`; default: the process's environment. `to_run`: one bad part must not
     stop a post. A driver that is not installed, or whose package is faulty, costs its own devices only; they
-    have a `driver_fault`. Mistakes of parts that a gateway can run without (the network console, the role file)
-    are returned in `Post.tolerated`.
+    have a `driver_fault`. Mistakes of parts that a gateway can run without (the network console, the role
+    file) are returned in `Post.tolerated`.
     """
     path = Path(path)
     text = read_text(path)

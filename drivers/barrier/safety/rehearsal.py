@@ -39,13 +39,21 @@ class Rehearsal:
         self._machine.on_relays(self._closed(self._pulses), self._now_s, self._now_s)
         return tuple(self._write(write) for write in self._machine.due(self._now_s))
 
-    def stick_relay(self) -> None:
+    def stick_relay(self, relay: int) -> None:
         """Report a relay that is closed although its pulse is over."""
-        write = Actuation(ActuationKind.OPEN)
+        write = next(
+            Actuation(kind, index)
+            for index, door in enumerate(self._settings.doors)
+            for kind, wired in (
+                (ActuationKind.OPEN, door.open),
+                (ActuationKind.CLOSE, door.close),
+                (ActuationKind.STOP, door.stop),
+            )
+            if wired == relay
+        )
         self._machine.on_writing(write, self._now_s)
         self._machine.on_acknowledged(write, self._now_s)
-        stuck = {self._settings.doors[0].open: LATER_S}
-        self._machine.on_relays(self._closed(stuck), self._now_s + LATER_S, self._now_s)
+        self._machine.on_relays(self._closed({relay: LATER_S}), self._now_s + LATER_S, self._now_s)
 
     def ask(self, request: OpenBarrier | CloseBarrier) -> Actuation | None:
         """Return what a command writes now, None for nothing; raises CommandRefusal."""
