@@ -79,7 +79,6 @@ GUARDS: dict[str, Guard] = {
     "stop with arguments": _guard({12}, ("gateway/worker/commands.py", "if (without := _stop_without_arguments(command)) is not None:", "if (without := None) is not None:"), stories=("11 stop with a door",)),
     "both limits": _guard({13}, (ADMISSION, "    check_movement(now)\n    if now.fault is not None:\n", "    check_movement(now)\n    if False:\n"), (MACHINE, "and one.door.fault is None and not self.latches", "and not self.latches"), stories=("both limits",)),
     "open too long": _guard({15}, (MOVEMENT, "AlarmKind.OPEN_TOO_LONG, \"The", "AlarmKind.NOT_ARRIVED, \"The"), stories=("long open",)),
-    "tailgating": _guard({16}, (f"{CONTROL}/doors/passages.py", "        if tailgates:\n", "        if False:\n"), stories=("two vehicles",)),
     "grant is held": _guard({17}, (GRANT, "        return self._is_given or closed_s < CONFIRM_S", "        return False"), stories=("6 grant",)),
     "other door": _guard({17}, (MACHINE, "self._emergency_s is None and others and (", "False and others and ("), stories=("both doors",)),
     "link loss": _guard({18}, (DRIVER, "if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:", "if missed >= 100:"), stories=("silence",)),
@@ -90,8 +89,6 @@ GUARDS: dict[str, Guard] = {
     "forced open": _guard({22}, (MOVEMENT, "            yield self._alarm(AlarmKind.FORCED_OPEN, \"The barrier was opened", "            yield self._alarm(AlarmKind.NOT_ARRIVED, \"The barrier was opened"), stories=("by hand",)),
     "record": _guard({25}, (DRIVER, "            self.record.write(", "            str("), stories=("25 emergency", "25 lease")),
     "stop cancels": _guard({26}, (DRIVER, "if self._stop_count != stops or self._stops_in_progress:", "if False:"), (DRIVER, "            self._writer.withdraw_movements()\n", ""), (MACHINE, "if door.stop.is_pending or (", "if ("), stories=("stop and open",)),
-    "other master": _guard({28}, (ADMISSION, "    if now.latches.other_master:\n", "    if False:\n"), stories=("28 another master",)),
-    "other master is told": _guard({28}, (MACHINE, "        if self._writes.has(RelayFault.FOREIGN) and not self.latches.other_master:", "        if False:"), stories=("28 another master",)),
     "watches at the start": _guard({29}, (OBSTRUCTION, "closing = door.may_be_closing or", "closing = (door.movement is not None and door.may_be_closing) or"), stories=("29 killed while closing",)),
 }  # fmt: skip
 
