@@ -49,6 +49,10 @@ class RelayLedger:
         known.open_since_s, known.is_ours, known.is_acknowledged = None, True, acknowledged
         known.overdue_s = now_s + self._longest_s
 
+    def on_found_open(self, relay: int, now_s: float) -> None:
+        """Note that a relay reads open at the start: an earlier run may have opened it just now."""
+        self._relays[relay].open_since_s = now_s
+
     def on_withdrawn(self, relay: int, before_s: float | None) -> None:
         """Note that a pulse was not sent; `before_s`: `open_since_s` before it."""
         if before_s is not None:

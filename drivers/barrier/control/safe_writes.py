@@ -59,6 +59,8 @@ class SafeWrites:
                 if closed[relay]:
                     self._relays.on_pulse(relay, now_s)
                     self._is_release_due = True
+                else:
+                    self._relays.on_found_open(relay, now_s)
         return self._is_release_due
 
     def on_stop(self) -> None:

@@ -364,7 +364,7 @@ class Case:
         )
 
     def counts(self, action: Action) -> bool:
-        """Return whether a frame is judged: one that an adapter held back counts only if it moves a machine."""
+        """Return whether a frame is judged: a late one of an adapter only if it moves a machine."""
         return action.moves or (action.wire.arrived and not self.stalled(action.at_s))
 
     # Verdicts.

@@ -158,6 +158,8 @@ def _first_traffic(case: Case) -> None:
         connection = action.wire.connection
         if not action.energises or action.contact == "stop" or connection in moved:
             continue
+        if is_reopening(case, action):  # it waits for nothing
+            continue
         moved.add(connection)
         from_s = firsts[connection] if own_inputs else firsts[connection] - 5.0
         if case.stalled(action.at_s) or case.stalled(from_s):

@@ -70,7 +70,7 @@ GUARDS: dict[str, Guard] = {
     "reopening": _guard({10}, (WRITES, "            now.maintenance is None\n", "            False and now.maintenance is None\n"), (WRITES, "            elif one.wiring.stop is not None:\n                one.door.on_stop(now_s)", "            elif False:\n                pass"), stories=("4 early person",)),
     "reopening is repeated": _guard({10}, (WRITER, "            self._machine.on_unanswered(actuation, _now_s())\n        else:", "            self._machine.on_acknowledged(actuation, _now_s())\n        else:"), stories=("4 busy", "3 stop is lost", "3 stop of two doors")),
     "reopening once more": _guard({10}, (OBSTRUCTION, "self.was_noticed = self.is_due\n\n    def cancel", "pass\n\n    def cancel"), (OBSTRUCTION, "        if not present or door.is_at_end:\n            self.was_noticed = self.is_due\n", ""), stories=("1 second person",)),
-    "obstruction alarm": _guard({10}, (OBSTRUCTION, "        return (\n            BarrierAlarm(\n                kind=AlarmKind.OBSTRUCTION_WHILE_CLOSING,", "        return () or (\n            BarrierAlarm(\n                kind=AlarmKind.TAILGATING,"), stories=("4 early person",)),
+    "obstruction alarm": _guard({10}, (OBSTRUCTION, "        return (\n            BarrierAlarm(\n                kind=AlarmKind.OBSTRUCTION_WHILE_CLOSING,", "        return () or (\n            BarrierAlarm(\n                kind=AlarmKind.TAILGATING,"), stories=("1 second person",)),
     "emergency refuses": _guard({11}, (ADMISSION, "    if now.latches.emergency:\n", "    if False:\n"), stories=("emergency and close",)),
     "emergency releases": _guard({11}, (WRITES, "danger = now.latches.emergency or", "danger ="), stories=("8 close contact",)),
     "shut in emergency": _guard({11}, (MACHINE, "        late = self._emergency_s is not None and", "        late = False and self._emergency_s is not None and"), stories=("8 shut",)),
@@ -79,7 +79,6 @@ GUARDS: dict[str, Guard] = {
     "stop with arguments": _guard({12}, ("gateway/worker/commands.py", "if (without := _stop_without_arguments(command)) is not None:", "if (without := None) is not None:"), stories=("11 stop with a door",)),
     "both limits": _guard({13}, (ADMISSION, "    check_movement(now)\n    if now.fault is not None:\n", "    check_movement(now)\n    if False:\n"), (MACHINE, "and one.door.fault is None and not self.latches", "and not self.latches"), stories=("both limits",)),
     "open too long": _guard({15}, (MOVEMENT, "AlarmKind.OPEN_TOO_LONG, \"The", "AlarmKind.NOT_ARRIVED, \"The"), stories=("long open",)),
-    "tailgating": _guard({16}, (f"{CONTROL}/doors/passages.py", "        if tailgates:\n", "        if False:\n"), stories=("two vehicles",)),
     "grant is held": _guard({17}, (GRANT, "        return self._is_given or closed_s < CONFIRM_S", "        return False"), stories=("6 grant",)),
     "other door": _guard({17}, (MACHINE, "self._emergency_s is None and others and (", "False and others and ("), stories=("both doors",)),
     "link loss": _guard({18}, (DRIVER, "if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:", "if missed >= 100:"), stories=("silence",)),
@@ -90,8 +89,6 @@ GUARDS: dict[str, Guard] = {
     "forced open": _guard({22}, (MOVEMENT, "            yield self._alarm(AlarmKind.FORCED_OPEN, \"The barrier was opened", "            yield self._alarm(AlarmKind.NOT_ARRIVED, \"The barrier was opened"), stories=("by hand",)),
     "record": _guard({25}, (DRIVER, "            self.record.write(", "            str("), stories=("25 emergency", "25 lease")),
     "stop cancels": _guard({26}, (DRIVER, "if self._stop_count != stops or self._stops_in_progress:", "if False:"), (DRIVER, "            self._writer.withdraw_movements()\n", ""), (MACHINE, "if door.stop.is_pending or (", "if ("), stories=("stop and open",)),
-    "other master": _guard({28}, (ADMISSION, "    if now.latches.other_master:\n", "    if False:\n"), stories=("28 another master",)),
-    "other master is told": _guard({28}, (MACHINE, "        if self._writes.has(RelayFault.FOREIGN) and not self.latches.other_master:", "        if False:"), stories=("28 another master",)),
     "watches at the start": _guard({29}, (OBSTRUCTION, "closing = door.may_be_closing or", "closing = (door.movement is not None and door.may_be_closing) or"), stories=("29 killed while closing",)),
 }  # fmt: skip
 

@@ -140,7 +140,9 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
         ):
             continue
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
-        limit_s = start_s + 0.2 + MARGIN_S + (DEAD_S if energised else 0.0)
+        # After a disturbed exchange the contact's state is unknown until it was read or released.
+        unknown = any(closing.action.at_s - 0.1 <= at_s <= start_s for at_s in case.abnormal)
+        limit_s = start_s + 0.2 + MARGIN_S + (DEAD_S if energised or unknown else 0.0)
         limit_s += case.slack_s(start_s - 0.3, limit_s)
         limit_s += case.slack_s(limit_s, limit_s + 0.4) if case.slack_s(start_s - 0.3, limit_s) else 0.0
         reacts = [
@@ -213,7 +215,7 @@ def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
         if case.healthy(closing.action.at_s - 0.5, start_s + 1.0):
             said = [
                 one for one in case.events
-                if one.type == "barrier.alarm" and start_s <= one.at_s <= start_s + 1.0
+                if one.type == "barrier.alarm" and closing.from_s <= one.at_s <= start_s + 1.0
                 and "obstruct" in str(one.data.get("kind"))
             ]  # fmt: skip
             if not said:
