@@ -156,7 +156,7 @@ class Gateway:
             self._add(position, device)
         self._open_console()
         self._publish_state()
-        self._start_tokens()
+        self._tokens.start()
         log.info(
             "gateway_started",
             site=self.post.gateway.site,
@@ -247,7 +247,6 @@ class Gateway:
         if changes.commands:
             self._signatures.configure(post.signed_commands, post.roles)
             self.commands.configure(post.commands, post.roles)
-            self._start_tokens()
             self.delivery.set_stations(post.roles.commanding_stations)
         if changes.broker or changes.hq or changes.delivery:
             await self._replace_delivery()
@@ -276,12 +275,6 @@ class Gateway:
         for device in self.devices.values():
             device.republish()
             device.resume()
-
-    def _start_tokens(self) -> None:
-        """Publish tokens where stations may send commands, or verify what the gateway signs."""
-        self._tokens.stop()
-        if self.post.roles.station or self._sign is not None:
-            self._tokens.start()
 
     def _add(self, position: Position, device: DeviceSettings) -> None:
         supervision = self.post.supervision

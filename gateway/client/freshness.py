@@ -3,6 +3,9 @@
 With the public keys of the gateways, a retained message is used only as long as it is signed, and the newest
 token, at most six seconds old, names no newer one of its topic. So a broker can hide a message, but show an
 old one as the newest for no longer than that.
+
+Without keys a token is the sign of life of its gateway: a pulled cable, a gateway that hangs, and a broker
+that was restarted beside a dead gateway would otherwise show the last state for ever.
 """
 
 import math
@@ -78,6 +81,11 @@ class Freshness:
             return False
         newest = known.numbers.get(name)
         return newest is not None and held.number >= newest
+
+    def is_alive(self, session: str, now_s: float) -> bool:
+        """Tell whether a gateway session has published a token within SILENCE_S."""
+        known = self._sessions.get(session)
+        return known is not None and now_s - known.received_s <= SILENCE_S
 
     def on_disconnected(self) -> None:
         """End all tokens: those of the time without a connection were missed. Their numbers stay used."""

@@ -17,9 +17,15 @@ class SiteState:
     def __init__(
         self,
         on_status_changed: Callable[[DeviceStatus], None],
+        is_alive: Callable[[str], bool],
         is_current: Callable[[str], bool] | None = None,
     ) -> None:
-        """`is_current`: tells whether the message of a topic is signed and the newest; None: not verified."""
+        """Create an empty state.
+
+        `is_alive`: tells whether a session of a gateway gives signs of life. `is_current`: tells whether the
+        message of a topic is signed and the newest; None: not verified.
+        """
+        self._is_alive = is_alive
         self._is_current = is_current
         self.gateways: dict[str, GatewayState] = {}
         self._on_status_changed = on_status_changed
@@ -156,7 +162,7 @@ class SiteState:
             self._report_status(position)
 
     def _is_usable(self, session: str, name: str) -> bool:
-        is_alive = self._sessions.get(session, False)
+        is_alive = self._sessions.get(session, False) and self._is_alive(session)
         return is_alive and (self._is_current is None or self._is_current(name))
 
     def _report_status(self, position: Position) -> None:

@@ -34,7 +34,7 @@ class SiteView:
         self._freshness = freshness
         self._check = check
         self._silence_timer: asyncio.TimerHandle | None = None
-        self.state = SiteState(on_status_changed, None if check is None else self._is_current)
+        self.state = SiteState(on_status_changed, self._is_alive, None if check is None else self._is_current)
 
     @property
     def is_verified(self) -> bool:
@@ -96,13 +96,16 @@ class SiteView:
         token = FreshToken.model_validate_json(body, extra="ignore")
         loop = asyncio.get_running_loop()
         lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
-        if not self._freshness.on_token(token, lasts_s, loop.time(), key) or self._check is None:
+        if not self._freshness.on_token(token, lasts_s, loop.time(), key):
             return
-        if not message.retain:  # a retained one may be older than the death
+        if self._check is not None and not message.retain:  # a retained one may be older than the death
             self.state.revive(gateway, token.session)
         self.state.report_all()
         self.stop()
         self._silence_timer = loop.call_later(SILENCE_S + 0.1, self.state.report_all)
+
+    def _is_alive(self, session: str) -> bool:
+        return self._freshness.is_alive(session, asyncio.get_running_loop().time())
 
     def _is_current(self, name: str) -> bool:
         return self._freshness.is_current(name, asyncio.get_running_loop().time())

@@ -44,6 +44,7 @@ class EventPublisher:
 
     def __init__(self, client: aiomqtt.Client) -> None:
         self.client = client
+        self.tokens = 0
 
     async def event(self, number: int, *, lasts_s: int | None = 60, retain: bool = False, **more: Any) -> str:
         event_id = f"01938f3e-7c1a-7b5e-9d55-{number:012x}"
@@ -83,6 +84,14 @@ class EventPublisher:
     async def alive(self, session: str, *, online: bool = True) -> None:
         body = {"online": online, "session": session}
         await self.say("bgw/v1/uto-test/_gw/gw-1/state", json.dumps(body).encode(), retain=True)
+        if online:
+            await self.token(session)
+
+    async def token(self, session: str) -> None:
+        """Give a sign of life."""
+        self.tokens += 1
+        body = {"session": session, "token": f"t{self.tokens}", "number": self.tokens, "numbers": {}}
+        await self.say("bgw/v1/uto-test/_gw/gw-1/fresh", json.dumps(body).encode(), retain=True)
 
 
 def workstation_at(broker: Mosquitto, **more: Any) -> Workstation:
