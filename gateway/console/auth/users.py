@@ -131,10 +131,10 @@ def _write(path: Path, users: Mapping[str, User]) -> None:
             before = path.stat()
             os.fchown(file.fileno(), before.st_uid, before.st_gid)
             os.fchmod(file.fileno(), before.st_mode & 0o7777)
-        status = os.fstat(file.fileno())
-        if status.st_uid == 0 and not (status.st_gid and status.st_mode & stat.S_IRGRP):
+        status, group = os.fstat(file.fileno()), path.parent.stat().st_gid
+        if status.st_uid == 0 and group and not (status.st_gid and status.st_mode & stat.S_IRGRP):
             # The service could not read a file of root's alone.
-            os.fchown(file.fileno(), 0, path.parent.stat().st_gid)
+            os.fchown(file.fileno(), 0, group)
             os.fchmod(file.fileno(), 0o640)
         file.write(text)
         file.flush()

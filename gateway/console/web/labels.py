@@ -56,6 +56,7 @@ CAUSES = {
     Cause.CLOCK_WRONG: mark_for_translation("Its clock is wrong."),
     Cause.WORKER_CRASHED: mark_for_translation("Its worker has crashed."),
     Cause.WORKER_VIOLATION: mark_for_translation("Its worker sent forbidden data and was ended."),
+    Cause.FORBIDDEN_CALL: mark_for_translation("Its worker tried a forbidden operation and was ended."),
     Cause.BABBLING: mark_for_translation("It sends too much; the excess is dropped."),
     Cause.CONNECTIONS_HELD: mark_for_translation("Idle connections to it are being closed."),
     Cause.CPU_BUSY: mark_for_translation("It needs a whole processor core."),

@@ -147,7 +147,8 @@ async def test_verified_claim_movement_and_release(gateway: GatewayFixture) -> N
     wire = await gateway.wire(BARRIER)
     await gateway.start()
     await wire.wait_for_host()
-    more = {"verify": [public], "signing_key": counter.signer, "on_rejected": rejected.append}
+    keys = {"uto-test/gw-1": [public]}
+    more = {"verify": keys, "signing_key": counter.signer, "on_rejected": rejected.append}
     async with station_at(gateway, **more) as desk:
         async with desk.claim(BARRIER):
             await until(lambda: (claim := desk.status(BARRIER).claim) and claim.holder == "counter-1")
@@ -168,7 +169,7 @@ async def test_stop_is_sent_without_tokens(gateway: GatewayFixture) -> None:
     wire = await gateway.wire(BARRIER)
     await gateway.start()
     await wire.wait_for_host()
-    keys = {"verify": [public], "signing_key": counter.signer}
+    keys = {"verify": {"uto-test/gw-1": [public]}, "signing_key": counter.signer}
     async with gateway.workstation(BARRIER, station="counter-1", **keys) as desk:
         await until(lambda: desk.status(BARRIER).state and desk.status(BARRIER).description)
         assert not desk.status(BARRIER).is_online

@@ -228,6 +228,7 @@ async def test_new_serial_number_awaits_acceptance(gateway: GatewayFixture) -> N
     other = await gateway.wire("lane-2/reader")
     gateway.describe("lane-2/reader")
     Path(f"{gateway.port('lane-2/reader')}.label").write_text("FAULTY-9")
+    label.write_text("FAULTY-1")  # a confined worker reads files that were there at its start
 
     async def exchange(running: InProcessGateway, serial_number: str, state: str) -> DeviceView:
         line.unplug()
