@@ -56,8 +56,6 @@ class Cause(OpenEnum):
     """The device sends more than its budget allows; the excess is dropped."""
     CONNECTIONS_HELD = "connections_held"
     """Connections that send nothing occupy the listener; the oldest of them are closed."""
-    CPU_BUSY = "cpu_busy"
-    """The worker process needs a whole processor core for the device."""
     DRIVER_UNUSABLE = "driver_unusable"
     """The driver is not installed, or its package is faulty: no worker is started for the device."""
     FORBIDDEN_CALL = "forbidden_call"

@@ -49,6 +49,9 @@ port = {port}
 # and 500 a second.
 traveller_expires_s = 600
 backlog_rate_per_s = 100000
+[supervision]
+# Bursts and backlogs are far above the budget of a device.
+max_events_per_s = 100000
 """
 DEVICE = """
 [device."lane-{lane}/reader"]

@@ -59,7 +59,6 @@ CAUSES = {
     Cause.FORBIDDEN_CALL: mark_for_translation("Its worker tried a forbidden operation and was ended."),
     Cause.BABBLING: mark_for_translation("It sends too much; the excess is dropped."),
     Cause.CONNECTIONS_HELD: mark_for_translation("Idle connections to it are being closed."),
-    Cause.CPU_BUSY: mark_for_translation("It needs a whole processor core."),
     Cause.DRIVER_UNUSABLE: mark_for_translation("Its driver cannot be used."),
     Cause.HEARTBEAT_LOST: mark_for_translation("Its worker stopped responding and was restarted."),
     Cause.DRIVER_ERROR: mark_for_translation("Its driver met an unexpected error."),
