@@ -32,6 +32,8 @@ from simulators.barrier.wirelog import WireLog
 STALL_S = 1.0
 SHORTEST_S = 0.1
 """Shortest contact that a barrier's controller takes for a command, in seconds."""
+READ_RELAYS, READ_INPUTS = 1, 2
+"""Modbus functions of the board's readings."""
 BOARDS: dict[str, dict[str, Any]] = {
     "waveshare": {"model": "waveshare-8"},
     "watchdog": {"model": "generic", "watchdog_address": 8, "watchdog_unit_s": 0.1},
@@ -217,8 +219,10 @@ async def test_expired_command_is_never_executed(tmp_path: Path) -> None:
         try:
             await asyncio.sleep(2.2)  # the minimum interval of movements counts from the start
             requests = len(site.log.requests)
-            await site.log.until(lambda: len(site.log.requests) > requests)
-            _stall_after_answers(site, 1)  # that of the command's own reading: its frame is held
+            await site.log.until(
+                lambda: any(frame.function == READ_RELAYS for frame in site.log.requests[requests:])
+            )
+            _stall_after_inputs(site)  # a poll ends with the relays: the next inputs are the command's own
             call = Invocation("c1", "counter-1", "t1", clock.boot_ns() + 1_000_000_000)
             with pytest.raises((LinkError, CommandRefusal, CommandFailure)):
                 await driver.open_barrier(OpenBarrier(), call)
@@ -233,16 +237,16 @@ async def test_expired_command_is_never_executed(tmp_path: Path) -> None:
             await links.close()
 
 
-def _stall_after_answers(site: BarrierSite, count: int) -> None:
-    """Stall the adapter right after so many answers of the board: the next frame is held."""
+def _stall_after_inputs(site: BarrierSite) -> None:
+    """Stall the adapter right after the board's next answer with inputs: the next frame is held."""
     assert isinstance(site, ModbusSite)
     assert isinstance(site.link, RtuLink)
-    send, sent = site.link.send, 0
+    send, is_sent = site.link.send, False
 
     def sending(data: bytes) -> bool:
-        nonlocal sent
-        sent += 1
-        if sent == count:
+        nonlocal is_sent
+        if data[1] == READ_INPUTS and not is_sent:
+            is_sent = True
             site.inject(StalledAdapter(for_s=2, discards=False))
         return send(data)
 

@@ -184,7 +184,7 @@ class AnyBarrier(RuleBasedStateMachine):
     @happens(lambda self: self.open)
     def somebody_stops_it(self) -> None:
         async def stop() -> None:
-            self.checker.stopped()
+            self.checker.stopped(self.lane.now_s)
             with contextlib.suppress(CommandRefusal, LinkError):
                 await self.lane.stop()
 

@@ -79,6 +79,8 @@ class InvariantChecker:
         """The last reading of the relays."""
         self._release_due = False
         """True from a relay found closed at the start until the board has acknowledged a release."""
+        self._waiting_release_until_s: float | None = None
+        """Latest time of a release that a stop found waiting; None: none waits."""
         self._asked_s: float | None = None
         self._paces: list[bool] = []
         """Whether each of the last readings was slow."""
@@ -96,6 +98,7 @@ class InvariantChecker:
         """Note that a driver is open, without earlier commands."""
         self._between_lives, self._started_s = False, now_s
         self.read = self._found_open = self._must_react = self._asked_s = None
+        self._waiting_release_until_s = None
         self._closing = self._may_reopen = False
         self._relays, self._paces, self._steady = (), [], 0
         self._questions.clear()
@@ -104,8 +107,13 @@ class InvariantChecker:
         """A person has."""
         self.emergency = self._found_open = False
 
-    def stopped(self) -> None:
-        """Note a stop: no earlier command may be written any more."""
+    def stopped(self, now_s: float) -> None:
+        """Note a stop: no earlier command may be written any more.
+
+        The release for an obstruction may wait for the line by now. It opens contacts only, goes before the
+        stop, and is written even so, once, as soon as the exchange before it is over.
+        """
+        self._waiting_release_until_s = now_s + ANSWER_S if self._may_reopen else None
         self.orders.clear()
         self._closing = self._may_reopen = False
         self._must_react = self._stopped_s = None
@@ -146,7 +154,12 @@ class InvariantChecker:
             if self._between_lives and not safe:
                 self._report(f"written while it comes or goes: {frame.meaning}")
         if frame.effect is Effect.RELEASE and not (
-            self._may_reopen or self._release_due or self.emergency or 1 in self._relays or any(self._paces)
+            self._may_reopen
+            or self._release_due
+            or self.emergency
+            or 1 in self._relays
+            or any(self._paces)
+            or self._was_waiting(frame.at_s)
         ):
             self._report("relays are released without a reason")
         if frame.is_actuation or frame.effect is Effect.RELEASE:
@@ -161,12 +174,18 @@ class InvariantChecker:
                 self._must_react = None
             self._questions[frame.number] = frame
 
+    def _was_waiting(self, now_s: float) -> bool:
+        """Return True if a stop found this release waiting: before the stop's own frame, and only once."""
+        until_s, self._waiting_release_until_s = self._waiting_release_until_s, None
+        return until_s is not None and now_s <= until_s + SLACK_S
+
     def _actuation(self, frame: Frame, relay: int) -> None:
         """Check a frame that closes a relay: it needs a command, and safe inputs."""
         fitting = [one for one in self.orders if one.relay == relay and frame.at_s <= one.until_s + SLACK_S]
         if relay == STOP:
             if STOP in self._closed:
                 self._closed[STOP] = frame.at_s  # stopped again: a new pulse
+            self._waiting_release_until_s = None
             if not (self._stop_due or self._may_hold(frame.at_s)):
                 self._report("stopped without a command")
             return
