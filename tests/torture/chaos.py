@@ -211,8 +211,11 @@ class FaultInjector:
             if not post.running:
                 return False
             with post.wrong("corrupt" if fault.kind == "corrupt" else "gateway"):
+                was_ready = post.is_ready
                 code = await post.end(number)
-                if number == signal.SIGTERM:
+                # Before it handles the signal it has opened nothing, and the signal ends it by default. The
+                # service manager counts that as a clean end too.
+                if number == signal.SIGTERM and (was_ready or code != -signal.SIGTERM):
                     self.exits[code] += 1
                 found = await asyncio.to_thread(snapshot, post.outbox)
                 if fault.kind == "corrupt":

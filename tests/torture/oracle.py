@@ -8,6 +8,7 @@ Guarantees, which are judged:
   stream in order.
 - Personal data arrive in time or not at all.
 - If anything is missing from a damaged outbox, the gateway reported the damage.
+- No worker is ended for what it did: no device here attacks the gateway.
 
 Not guaranteed, and therefore counted separately by reason:
 
@@ -33,6 +34,8 @@ LATE_S = 2.0
 """Tolerance of expiry, in seconds: it is sent in whole seconds, and brokers check it once a second."""
 WAIT_FOR_SUBSCRIBER_S = 30.0
 TOLD_BY = {"outbox_commits_lost", "outbox_set_aside", "event_damaged", "image_damaged"}
+WRONGS = {"worker_violation", "forbidden_call"}
+"""Causes of a worker's end that are never the work of a fault here."""
 CALM_SETTLE_S = 8.0
 """Time in a calm in which the last outage may still have effects: clients reconnect within five seconds."""
 
@@ -93,6 +96,7 @@ def evaluate(evidence: RunEvidence) -> RunVerdict:
     _records_at_desk(records, evidence, verdict)
     _travellers(evidence, verdict)
     _before_commit(evidence, verdict)
+    _workers(evidence, verdict)
     _calm(evidence, verdict)
     return verdict
 
@@ -309,6 +313,15 @@ def _before_commit(evidence: RunEvidence, verdict: RunVerdict) -> None:
             )
             continue
         verdict.excused[f"never committed: {why}"] += 1
+
+
+def _workers(evidence: RunEvidence, verdict: RunVerdict) -> None:
+    """Check that no worker was ended for what it did; its end would excuse every line that is missing."""
+    ended = Counter(
+        str(entry.get("cause")) for _, entry in evidence.log if entry.get("event") == "worker_ended"
+    )
+    for cause in sorted(WRONGS & ended.keys()):
+        verdict.breach(f"{ended[cause]} workers were ended with the cause {cause}")
 
 
 def _calm(evidence: RunEvidence, verdict: RunVerdict) -> None:

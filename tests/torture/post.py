@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 SITE, GATEWAY = "uto-test", "gw-1"
 TRAVELLER_EXPIRES_S = 8
 DISK_BYTES = 16 << 20
+HOST_FLUSHES_S = 10.0
+"""Time limit for a host to flush a port that it has opened, in seconds; nothing is sent to it before."""
 CONFIG = """
 [gateway]
 site = "{site}"
@@ -190,6 +192,15 @@ class TcpProxy:
         await asyncio.sleep(0.05)
 
 
+def reader_line(path: Path) -> SerialLine:
+    """Return the line of a reader, on which no line is sent before the host has flushed its port.
+
+    Every host here flushes (pyserial does as it opens a port). On a busy machine that may be long after the
+    port was opened, and what was sent in between would be lost in the kernel.
+    """
+    return SerialLine.open_at(path, settle_s=HOST_FLUSHES_S, look_s=0.005)
+
+
 @dataclass
 class TorturedPost:
     """The post: gateway, brokers, devices, disk and clock."""
@@ -219,7 +230,7 @@ class TorturedPost:
         key.write_bytes(base64.b64encode(os.urandom(32)))
         key.chmod(0o600)
         self._clock = WallClock(self.folder / "clock")
-        self.wires = {lane: SerialLine.open_at(self._port(lane), look_s=0.005) for lane in self.lanes}
+        self.wires = {lane: reader_line(self._port(lane)) for lane in self.lanes}
         for wire in self.wires.values():
             wire.replug()
         self.process: asyncio.subprocess.Process | None = None

@@ -1,17 +1,26 @@
 """A short torture run, and tests of its oracle, which must find each kind of fault."""
 
+import asyncio
 import dataclasses
+import os
+import subprocess
+import sys
+import termios
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from support.process.wall_clock import LIBRARY, WallClock
 from torture import run as bench
-from torture.chaos import SentEvent, Snapshot
+from torture.chaos import FaultInjector, SentEvent, Snapshot
 from torture.oracle import RunEvidence, evaluate
-from torture.post import Disturbance
-from torture.schedule import calms, plan
+from torture.post import Disturbance, post_in, reader_line
+from torture.schedule import Fault, calms, plan
 from torture.soak import Sample, verdict
 from torture.subscribers import Arrival
+
+from gateway.common.process import kept_environment
 
 RECORD, TRAVELLER = "lane-1/reader/record", "lane-1/reader/traveller"
 
@@ -23,7 +32,54 @@ async def test_two_minutes_of_everything(tmp_path: Path) -> None:
     assert not result.verdict.breaches, "\n".join(result.lines())
     assert result.kills >= 20
     assert result.outages >= 4
-    assert result.verdict.figures["records committed"] > 1000
+    # On a busy machine the gateway is away for most of a run, and every start takes six seconds.
+    given = result.verdict.figures["lines given to devices"]
+    assert given > 1000
+    assert result.verdict.figures["records committed"] > given / 2
+
+
+async def test_late_flush_loses_no_line(tmp_path: Path) -> None:
+    line = reader_line(tmp_path / "reader")
+    line.replug()
+    host = os.open(line.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        sending = asyncio.create_task(line.send(b"say 1\n"))
+        await asyncio.sleep(0.3)  # a busy machine is at work between open(2) and tcflush(3)
+        termios.tcflush(host, termios.TCIFLUSH)
+        assert await asyncio.wait_for(sending, 10)
+        assert os.read(host, 100) == b"say 1\n"
+    finally:
+        os.close(host)
+        await line.close()
+
+
+async def test_stop_during_start_not_judged(tmp_path: Path) -> None:
+    async with post_in(tmp_path, faked_clock=False) as post:
+        injector = FaultInjector(post, 1)
+        await post.start()
+        await injector.run([Fault(0.0, "stop-gateway", draw=0.9)])
+        assert injector.done["stop-gateway"] == 1
+        assert not injector.exits
+        await post.ready()
+        await injector.run([Fault(0.0, "stop-gateway", draw=0.9)])
+        assert injector.exits == {0: 1}
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
+def test_new_fork_server_has_boot_clock(tmp_path: Path) -> None:
+    clock = WallClock(tmp_path / "clock")
+    clock.set("-1d")
+    probe = "import time; print(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))"
+    before_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    said = subprocess.run(
+        [sys.executable, "-c", probe],
+        env=kept_environment(os.environ | clock.environment()),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert float(said[0]) < time.time() - 80_000
+    assert before_s <= float(said[1]) <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def test_seed_repeats_schedule() -> None:
@@ -145,6 +201,14 @@ def test_loss_before_commit_needs_a_reason(clean_run: RunEvidence) -> None:
 def test_missing_traveller_without_fault_is_found(clean_run: RunEvidence) -> None:
     clean_run.given.append(SentEvent(500, 40.0, "lane-1/reader", "traveller"))
     assert sum("nothing was wrong" in text for text in evaluate(clean_run).breaches) == 2
+
+
+@pytest.mark.parametrize("cause", ["worker_violation", "forbidden_call"])
+def test_wrongly_ended_worker_is_found(clean_run: RunEvidence, cause: str) -> None:
+    clean_run.log.append((15.0, {"event": "worker_ended", "cause": "worker_crashed"}))
+    assert evaluate(clean_run).breaches == []
+    clean_run.log.append((15.0, {"event": "worker_ended", "cause": cause}))
+    assert any(cause in text for text in evaluate(clean_run).breaches)
 
 
 def test_missing_event_in_calm_is_found(clean_run: RunEvidence) -> None:

@@ -29,7 +29,9 @@ class WallClock:
         assert LIBRARY is not None, "libfaketime is not installed"
         return {
             "LD_PRELOAD": LIBRARY,
-            "DONT_FAKE_MONOTONIC": "1",  # also not of CLOCK_BOOTTIME
+            # Also not of CLOCK_BOOTTIME. Its old name, without the prefix, would not reach a fork server that
+            # is started anew: `kept_environment` drops it.
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DISABLE_SHM": "1",  # a process killed while it holds the semaphore stops all others
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",
