@@ -84,8 +84,8 @@ class SerialLink:
         self.usb: ListPortInfo | None = None
         """USB descriptors, for a port on USB."""
         self.is_simulated = self.is_replayed = False
-        self._waited_s = 0.0
-        """Time (monotonic) at which other tasks last had a turn."""
+        self._turn_began_s: float | None = None
+        """Time (monotonic) of the first read since other tasks last had a turn; None before it."""
 
     async def __aenter__(self) -> Self:
         """Find and open the port; raises LinkError."""
@@ -139,15 +139,11 @@ class SerialLink:
     async def read(self) -> bytes:
         """Wait for bytes and return those available, at least one; raises LinkError when disconnected."""
         while True:
-            # A device that always has bytes would keep the loop from everything else, the heartbeat included.
-            if time.monotonic() - self._waited_s > MAX_TURN_S:
-                await asyncio.sleep(0)
-                self._waited_s = time.monotonic()
+            await self._let_others_run()
             try:
                 chunk = os.read(self._fd, CHUNK_BYTES)
             except BlockingIOError:
                 await wait_ready(self._fd)
-                self._waited_s = time.monotonic()
                 continue
             except OSError as error:
                 raise unplugged_error(self._settings.port, error) from error
@@ -155,6 +151,22 @@ class SerialLink:
                 raise unplugged_error(self._settings.port)
             self._tap("in", chunk)
             return chunk
+
+    async def _let_others_run(self) -> None:
+        """Give other tasks a turn if reads without a wait have kept them from it for too long.
+
+        A device that always has bytes would keep the loop from everything else, the heartbeat included. A
+        first read never waits here: with a time limit of zero it must still return the bytes that arrived.
+        """
+        now_s = time.monotonic()
+        if self._turn_began_s is None:
+            self._turn_began_s = now_s
+            asyncio.get_running_loop().call_soon(self._on_turn)
+        elif now_s - self._turn_began_s > MAX_TURN_S:
+            await asyncio.sleep(0)
+
+    def _on_turn(self) -> None:
+        self._turn_began_s = None
 
     async def write(self, data: bytes) -> None:
         """Send all of it; raises LinkError."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from drivers.links.device_node import who_has_open
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.serial import SerialLink, SerialSettings, find_port
+from drivers.links.serial import MAX_TURN_S, SerialLink, SerialSettings, find_port
 from simulators.links.serial_line import SerialLine
 
 TIOCGEXCL = 0x80045440
@@ -175,6 +176,42 @@ async def test_input_before_open_is_dropped(tmp_path: Path) -> None:
         await wire.send(b"new\r")
         assert await link.read() == b"new\r"
         await links.close()
+
+
+async def test_zero_limit_reads_what_arrived(tmp_path: Path) -> None:
+    """A late response must be discarded before the next request, however long other tasks ran."""
+    async with SerialLine.open_at(tmp_path / "port") as wire:
+        links = LinkFactory()
+        link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
+        await wire.send(b"late")
+        await asyncio.sleep(2 * MAX_TURN_S)
+        async with asyncio.timeout(0):
+            found = await link.read()
+        assert found == b"late"
+        await links.close()
+
+
+async def test_endless_input_lets_others_run(tmp_path: Path, mocker: MockerFixture) -> None:
+    async with SerialLine.open_at(tmp_path / "port") as wire:
+        links = LinkFactory()
+        link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
+        await wire.wait_for_host()
+        mocker.patch("drivers.links.serial.os.read", return_value=b"x")
+        turns, ended_s = 0, time.monotonic() + 10 * MAX_TURN_S
+
+        def count() -> None:
+            nonlocal turns
+            turns += 1
+            counting = loop.call_soon(count)
+            ends.append(counting)
+
+        loop, ends = asyncio.get_running_loop(), [asyncio.get_running_loop().call_soon(count)]
+        while time.monotonic() < ended_s:
+            await link.read()
+        ends[-1].cancel()
+        mocker.stopall()
+        await links.close()
+    assert turns >= 3
 
 
 async def test_both_directions_are_tapped(tmp_path: Path) -> None:

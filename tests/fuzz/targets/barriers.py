@@ -94,7 +94,16 @@ def modbus_rtu(data: bytes) -> None:
                 str(refused)
 
 
-NUMATO = {"board": {"model": "numato", "port": "/dev/ttyFUZZ", "relays": 4, "inputs": 8, "time_relay_s": 1}}
+NUMATO = {
+    "board": {
+        "model": "numato",
+        "port": "/dev/ttyFUZZ",
+        "relays": 4,
+        "inputs": 8,
+        "inputs_open_when_cut": True,
+        "time_relay_s": 1,
+    }
+}
 LINES = (b"?\n\r>", b"ver\n\r00000008\n\r>", b"id get\n\r00000000\n\r>", b"relay readall\n\r0\n\r>")
 READS = tuple(b"gpio read %d\n\r%d\n\r>" % (n, n in (0, 7)) for n in range(8))
 

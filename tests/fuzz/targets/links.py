@@ -93,8 +93,11 @@ class _Writer:
     def abort(self) -> None:
         pass
 
-    def get_extra_info(self, _name: str) -> tuple[str, int]:
-        return "127.0.0.1", 4711
+    def get_extra_info(self, name: str) -> "_Writer | tuple[str, int]":
+        return self if name == "socket" else ("127.0.0.1", 4711)
+
+    def setsockopt(self, *_: object) -> None:
+        pass
 
 
 @target(

@@ -46,7 +46,7 @@ from simulators.barrier.wirelog import FrameFate
 from simulators.faults import Noise, Unplug
 from simulators.links.serial_line import SerialLine
 
-AT_REST = (False, True, False, False, True, True, False, True)
+AT_REST = (False, True, False, False, True, True, True, True)
 
 
 @pytest.fixture(params=["tcp", "rtu"])
