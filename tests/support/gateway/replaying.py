@@ -9,6 +9,7 @@ from typing import Any
 
 from support.gateway.gateways import GatewayFixture
 
+from drivers.links.link import Cause
 from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
 from gateway.cli._lib.replay_player import ReplayPlayer, address_setting
@@ -49,6 +50,7 @@ class ReplayedDevice:
     said: list[dict[str, Any]] = field(default_factory=list)
     provenances: set[Provenance] = field(default_factory=set)
     online: asyncio.Event = field(default_factory=asyncio.Event)
+    unplugged: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
@@ -68,8 +70,9 @@ async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[
         }
         desk = await stack.enter_async_context(gateway.workstation(station="counter-1"))
         await asyncio.wait_for(desk.connected_event.wait(), 10)
+        ending = asyncio.Event()
         watching = asyncio.create_task(
-            _watch(desk, {Position.parse(r.position): r for r in replays.values()})
+            _watch(desk, {Position.parse(r.position): r for r in replays.values()}, ending)
         )
         await gateway.start()
         asking = [asyncio.create_task(_ask(desk, replay)) for replay in replays.values()]
@@ -82,6 +85,7 @@ async def replay_recordings(gateway: GatewayFixture, paths: list[Path]) -> dict[
             await asyncio.gather(*playing.values(), *asking)
         finally:
             # The gateway delivers its events, and then publishes its end.
+            ending.set()
             await gateway.stop()
         await asyncio.wait_for(watching, 20)
     assert {word for replay in replays.values() for word in replay.provenances} <= {Provenance.REPLAYED}
@@ -106,7 +110,7 @@ async def _device(
     else:
         line = SerialLine.open_at(gateway.port(replay.position), look_s=0.002, replays=True)
         where = str(line.path)
-        playing = asyncio.create_task(_play(player, line, waiting))
+        playing = asyncio.create_task(_play(player, line, waiting, replay))
     settings = with_endpoint(replay.recording.settings, place, where)
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
     gateway.devices[replay.position] = "\n".join(
@@ -116,11 +120,16 @@ async def _device(
     return playing
 
 
-async def _play(player: ReplayPlayer, line: SerialLine, waiting: asyncio.Event | None) -> None:
+async def _play(
+    player: ReplayPlayer, line: SerialLine, waiting: asyncio.Event | None, replay: ReplayedDevice
+) -> None:
     if waiting is not None:
         await waiting.wait()
     async with line:
         await player.play_on_pty(line)
+        # The last events are those of the disconnected device.
+        async with asyncio.timeout(20):
+            await replay.unplugged.wait()
 
 
 async def _until(said: asyncio.Event) -> None:
@@ -143,8 +152,8 @@ async def _ask(desk: Workstation, replay: ReplayedDevice) -> None:
         await desk.command(replay.position, verb, request, timeout_s=30)
 
 
-async def _watch(desk: Workstation, replays: dict[Position, ReplayedDevice]) -> None:
-    """Record events until the gateway ends."""
+async def _watch(desk: Workstation, replays: dict[Position, ReplayedDevice], ending: asyncio.Event) -> None:
+    """Record events until the gateway is offline after `ending`: before its first token it is so as well."""
     async for item in desk.events_and_status():
         replay = replays.get(item.position)
         match item:
@@ -157,7 +166,9 @@ async def _watch(desk: Workstation, replays: dict[Position, ReplayedDevice]) -> 
                     identity = description.identity.model_dump(mode="json")
                     replay.said.insert(0, {"type": "identity", "data": identity})
                     replay.online.set()
-                if not item.gateway_online and item.state is not None:
+                if item.state is not None and item.state.cause == Cause.UNPLUGGED:
+                    replay.unplugged.set()
+                if not item.gateway_online and ending.is_set():
                     return
 
 
