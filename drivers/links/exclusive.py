@@ -5,6 +5,7 @@ socket, also of another user, and frees it when the process ends, however it end
 """
 
 import errno
+import hashlib
 import socket
 from typing import Self
 
@@ -16,7 +17,8 @@ class ExclusiveUse:
 
     def __init__(self, name: str, description: str) -> None:
         """Create the lock; `description` is the device in the error, with a capital letter."""
-        self._name = f"\0borderpost/{name}"
+        # The name of a socket has at most 108 bytes (unix(7)), and the path of a port may be longer.
+        self._name = f"\0borderpost/{hashlib.sha256(name.encode()).hexdigest()}"
         self._description = description
         self._lock: socket.socket | None = None
 

@@ -38,7 +38,8 @@ class Diary:
                 match item:
                     case ReceivedEvent():
                         self.numbers[str(item.position)].append(item.data["number"])
-                    case DeviceStatus(state=state) if state is not None:
+                    # Before the gateway's first sign of life no state is certain.
+                    case DeviceStatus(state=state, gateway_online=True) if state is not None:
                         self.states.append((str(item.position), state.state, state.cause))
                 if enough():
                     return

@@ -133,6 +133,7 @@ async def test_outside_subscriber(gateway: GatewayFixture) -> None:
         await watching.wait()
     base = "bgw/v1/uto-test/lane-1/reader"
     assert sorted(retained_now) == [
+        "1 application/json bgw/v1/uto-test/_gw/gw-1/fresh",
         "1 application/json bgw/v1/uto-test/_gw/gw-1/state",
         f"1 application/json {base}/desc",
         f"1 application/json {base}/state",
