@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from support.gateway.gateways import GatewayFixture
 from support.gateway.in_process import InProcessGateway, running_gateway
+from support.process.dumpable import reads_proc
 
 from gateway.contract.topics import Position
 from gateway.systemd import ServiceManager
@@ -60,6 +61,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """Script that prepares the socket as systemd does before it starts a service with a socket unit."""
 
 
+@reads_proc
 async def test_daemon_notifies_and_takes_socket(gateway: GatewayFixture, manager: Manager) -> None:
     gateway.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await gateway.wire("lane-1/reader")

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 from support.gateway.workers import WorkerFixture, worker_fixture
+from support.process.dumpable import reads_proc
 
 from drivers.command import Invocation
 from drivers.driver import StateCode
@@ -213,6 +214,7 @@ async def test_restarted_camera_is_retried_at_once(
         await lane.back("password")
 
 
+@reads_proc
 async def test_every_stream_failure_is_short(lane: Lane, capfd: pytest.CaptureFixture[str]) -> None:
     chance = random.Random("failures of a stream")
     kinds = (killed, stalled, locked_out_by_mistake, locked_out_for_a_while, another_size)

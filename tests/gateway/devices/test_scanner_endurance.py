@@ -18,6 +18,7 @@ import psutil
 import pytest
 from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
 from support.gateway.workers import WorkerFixture, worker_fixture
+from support.process.dumpable import reads_proc
 
 from drivers.command import Invocation
 from drivers.driver import StateCode
@@ -144,6 +145,7 @@ def unchanged(before: Size, halfway: Size, after: Size, *, many: bool = True) ->
     )
 
 
+@reads_proc
 async def test_captures_in_a_row(counter: Counter, model: str) -> None:
     for _ in range(WARM):
         await counter.captured()
@@ -161,6 +163,7 @@ async def test_captures_in_a_row(counter: Counter, model: str) -> None:
     assert unchanged(before, halfway, after)
 
 
+@reads_proc
 async def test_online_again_after_unplugging_at_any_transfer(counter: Counter, model: str) -> None:
     chance = random.Random(f"unplugs of a {model}")
     for _ in range(WARM):

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from support.devices.serial_readers import FRAMES
 from support.gateway.workers import WorkerFixture, worker_fixture
+from support.process.dumpable import reads_proc
 
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
@@ -96,6 +97,7 @@ async def test_port_absent_at_start_is_found_later(worker_fixture: WorkerFixture
         await worker_fixture.notebook.state(StateCode.ONLINE)
 
 
+@reads_proc
 async def test_two_hundred_replugs(worker_fixture: WorkerFixture) -> None:
     wire = await worker_fixture.device("lane-1/reader")
     await worker_fixture.notebook.state(StateCode.ONLINE)

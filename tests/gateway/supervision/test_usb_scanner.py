@@ -7,6 +7,7 @@ import pytest
 from support.devices.uru4000_fixture import uru_device
 from support.devices.usb_fixture import UsbipServer
 from support.gateway.workers import WorkerFixture, worker_fixture
+from support.process.dumpable import reads_proc
 from support.process.rounds import in_round
 
 from drivers.driver import StateCode
@@ -27,6 +28,7 @@ def scanner() -> Iterator[UsbipServer]:
         yield server
 
 
+@reads_proc
 async def test_scanner_survives_many_replugs(worker_fixture: WorkerFixture, scanner: UsbipServer) -> None:
     # NFIQ 2 opens files of its own at any time.
     await worker_fixture.device(
