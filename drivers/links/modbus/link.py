@@ -14,8 +14,8 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from drivers.links.exclusive import ExclusiveUse
 from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.modbus.exclusive import ExclusiveUse
 from drivers.links.modbus.pdu import Identify, ModbusExceptionResponse, ModbusRequest
 from drivers.links.modbus.transports import BeforeWrite, SerialTransport, TcpTransport, Transport
 from drivers.links.request_queue import RequestQueue

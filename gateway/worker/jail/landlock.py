@@ -39,7 +39,7 @@ def landlock_abi() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything that is permitted; all else is denied."""
+    """Permissions of one process; all others are denied."""
 
     readable: Iterable[str]
     """Files, and directories with all that is below them."""

@@ -210,7 +210,7 @@ class Post:
 
     @property
     def facts(self) -> LaneFacts:
-        """What the judge may read of it."""
+        """Return the facts that the judge may read."""
         model = {
             "waveshare": "waveshare-8",
             "wirenboard": "wirenboard-6",

@@ -130,7 +130,7 @@ class Device(Record):
 
 @dataclass(frozen=True, slots=True)
 class Standing(Record):
-    """What stands for clients that come later: the last state, or None when it is withdrawn."""
+    """Retained state for clients that connect later; None when it is withdrawn."""
 
     type: str
     data: dict[str, Any] | None
@@ -168,7 +168,7 @@ class BoardFacts:
 
 @dataclass(frozen=True, slots=True)
 class LaneFacts:
-    """What an installer writes about a lane: boards, wires, and times of the machine."""
+    """Description of a lane by its installer: boards, wires, and times of the machine."""
 
     boards: dict[str, BoardFacts]
     relays_on: str

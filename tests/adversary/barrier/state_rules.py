@@ -74,7 +74,7 @@ def _answers_are_true(case: Case) -> None:
 
 
 def _current(case: Case) -> None:
-    """What stands follows the limits, or is withdrawn."""
+    """Require the retained state to follow the limits, or to be withdrawn."""
     for door in case.facts.doors:
         for shown, name in LIMITS.items():
             for from_s, to_s in case.signal(name, door.name).spans(value=False, end_s=case.end_s):

@@ -79,7 +79,7 @@ class Trial:
 
 
 class Traffic:
-    """Everything that happens in one trial."""
+    """Events of one trial."""
 
     def __init__(self, lane: Lane, chance: Random, rates: dict[str, float], seconds: float) -> None:
         self.lane = lane

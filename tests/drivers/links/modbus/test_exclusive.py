@@ -2,8 +2,8 @@
 
 import pytest
 
-from drivers.links.exclusive import ExclusiveUse
 from drivers.links.link import Cause, LinkError
+from drivers.links.modbus.exclusive import ExclusiveUse
 
 
 @pytest.mark.parametrize(
