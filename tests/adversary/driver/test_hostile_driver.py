@@ -19,7 +19,7 @@ from gateway.contract.states import Confinement
 from gateway.worker.jail.jail import kernel_confinement
 
 __all__ = ["gateway"]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 FILES = (
     "read_key", "read_configuration", "list_state_folder", "write_key", "truncate_key", "rename_key",

@@ -87,7 +87,7 @@ async def kill_during_pulse(settings: dict[str, Any]) -> float:
         WORKER,
         json.dumps(settings),
         stdout=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert process.stdout is not None
     async with asyncio.timeout(30):
