@@ -365,10 +365,9 @@ class TorturedPost:
             return await process.wait()
 
     async def ready(self, within_s: float = 30) -> None:
-        """Wait until the daemon is ready."""
-        count = len(self.starts)
+        """Wait until the daemon that was started last is ready; it may be ready already."""
         async with asyncio.timeout(within_s):
-            while len(self.starts) == count:
+            while not self.is_ready:
                 await asyncio.sleep(0.01)
 
     def processes(self) -> dict[str, psutil.Process]:
