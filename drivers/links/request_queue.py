@@ -46,7 +46,7 @@ class RequestQueue:
 
     async def __aenter__(self) -> Self:
         """Start the queue."""
-        self._worker = asyncio.create_task(self._work(), name="turns of a wire")
+        self._worker = asyncio.create_task(self._work(), name="requests of a wire")
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from gateway.contract.commands import TOKEN_LIFE_S
 from gateway.contract.states import FreshToken
+from gateway.pki.statements import Revision
 
 SILENCE_S = float(TOKEN_LIFE_S)
 """Time without a token after which nothing of that gateway is current, in seconds."""
@@ -30,15 +31,6 @@ class _Session:
     key: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class HeldMessage:
-    """Verified origin of the retained message that is in use for a topic."""
-
-    session: str
-    number: int
-    key: str
-
-
 @dataclass
 class Freshness:
     """Tokens by session, and the retained messages in use, by topic without root and site.
@@ -47,7 +39,8 @@ class Freshness:
     """
 
     _sessions: dict[str, _Session] = field(default_factory=dict)
-    _held: dict[str, HeldMessage] = field(default_factory=dict)
+    _held: dict[str, Revision] = field(default_factory=dict)
+    """Revision in use, by topic."""
 
     def on_token(self, message: FreshToken, lasts_s: float | None, now_s: float, key: str | None) -> bool:
         """Take a token with its remaining life and the key that signed it; False if it is no newer one."""
@@ -65,7 +58,7 @@ class Freshness:
         known = self._sessions.get(session)
         return known.token if known is not None and now_s < known.token_ends_s else None
 
-    def hold(self, name: str, held: HeldMessage) -> bool:
+    def hold(self, name: str, held: Revision) -> bool:
         """Use a retained message; False if a newer one of its session is in use."""
         before = self._held.get(name)
         if before is not None and before.session == held.session and held.number < before.number:

@@ -9,7 +9,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.observation import Observation
-from gateway.client.freshness import Freshness, HeldMessage
+from gateway.client.freshness import Freshness
 from gateway.client.models import DiscardCounts, ReceivedEvent, RejectedMessage
 from gateway.config.public_keys import key_id
 from gateway.contract.topics import GATEWAY_LANE, Position
@@ -50,11 +50,11 @@ class StatementCheck:
         """Tell whether a retained message is signed, and no older than the one in use."""
         name = topic.removeprefix(self._prefix)
         try:
-            order = self._verifier.check_retained(topic, body, user)
-            self._check_gateway(position, order.key)
-            if body and _string_field(body, "session") != order.session:
-                raise InvalidSignatureError("it names another session than its order")
-            if not self._freshness.hold(name, HeldMessage(order.session, order.number, order.key)):
+            revision = self._verifier.check_retained(topic, body, user)
+            self._check_gateway(position, revision.key)
+            if body and _string_field(body, "session") != revision.session:
+                raise InvalidSignatureError("it names another session than its revision")
+            if not self._freshness.hold(name, revision):
                 raise InvalidSignatureError("it is older than the message in use")
         except InvalidSignatureError as error:
             self._report(topic, position, str(error))

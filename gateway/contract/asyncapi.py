@@ -318,11 +318,11 @@ def _schemas() -> dict[str, Schema]:
                 "description": (
                     "Detached JWS (RFC 7515, appendix F) with the sender's key, which `kid` names by its "
                     "thumbprint (RFC 7638); Ed25519, or ES256 for a station, as the key is. It covers topic, "
-                    "line feed and payload; of a retained message topic, line feed, `order`, line feed and "
-                    "payload. Absent where the sender has no key."
+                    "line feed and payload; of a retained message topic, line feed, `revision`, line feed "
+                    "and payload. Absent where the sender has no key."
                 ),
             },
-            "order": {
+            "revision": {
                 "type": "string",
                 "pattern": r"^[A-Za-z0-9_-]{1,64}/[1-9][0-9]{0,15}$",
                 "description": (

@@ -1,10 +1,10 @@
 """Signatures of a gateway's retained messages, tokens and answers.
 
-A retained message carries the user properties `order`, which is its session, a slash, and a number that
-increases with each retained message of the session; and `jws`, a detached JWS over topic, line feed, order,
-line feed and body. An empty body, which clears the topic, is signed as well. The tokens of the gateway list
-the newest number of each topic, so that a broker can neither show an old message as the newest nor hide one.
-Tokens and answers are signed as commands are: topic, line feed, body.
+A retained message carries the user properties `revision`, which is its session, a slash, and a number that
+increases with each retained message of the session; and `jws`, a detached JWS over topic, line feed,
+revision, line feed and body. An empty body, which clears the topic, is signed as well. The tokens of the
+gateway list the newest number of each topic, so that a broker can neither show an old message as the newest
+nor hide one. Tokens and answers are signed as commands are: topic, line feed, body.
 """
 
 import re
@@ -17,8 +17,8 @@ from gateway.contract.commands import SIGNATURE_PROPERTY, signed_bytes
 from gateway.contract.states import FreshToken
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
 
-ORDER_PROPERTY = "order"
-_ORDER = re.compile(r"([A-Za-z0-9_-]{1,64})/([1-9][0-9]{0,15})")
+REVISION_PROPERTY = "revision"
+_REVISION = re.compile(r"([A-Za-z0-9_-]{1,64})/([1-9][0-9]{0,15})")
 UserProperties: TypeAlias = tuple[tuple[str, str], ...]
 
 
@@ -44,10 +44,10 @@ class StatementSigner:
             self._newest[name] = self._number
         else:
             self._newest.pop(name, None)
-        order = f"{self._session}/{self._number}"
+        revision = f"{self._session}/{self._number}"
         return (
-            (ORDER_PROPERTY, order),
-            (SIGNATURE_PROPERTY, self._sign(_ordered_bytes(topic, order, body))),
+            (REVISION_PROPERTY, revision),
+            (SIGNATURE_PROPERTY, self._sign(_revision_bytes(topic, revision, body))),
         )
 
     def sign(self, topic: str, body: bytes) -> UserProperties:
@@ -64,8 +64,8 @@ class StatementSigner:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """Verified origin of a retained message."""
+class Revision:
+    """Verified revision of a retained message."""
 
     session: str
     number: int
@@ -79,14 +79,14 @@ class StatementVerifier:
     def __init__(self, keys: Iterable[PublicKey]) -> None:
         self._verifier = Verifier(keys)
 
-    def check_retained(self, topic: str, body: bytes, user: UserProperties) -> Order:
+    def check_retained(self, topic: str, body: bytes, user: UserProperties) -> Revision:
         """Verify a retained message; raises InvalidSignatureError with the reason."""
-        order = _single(user, ORDER_PROPERTY)
-        parts = _ORDER.fullmatch(order)
+        revision = _single(user, REVISION_PROPERTY)
+        parts = _REVISION.fullmatch(revision)
         if parts is None:
-            raise InvalidSignatureError("its order has another form")
-        key = self._check(_ordered_bytes(topic, order, body), user)
-        return Order(parts[1], int(parts[2]), key)
+            raise InvalidSignatureError("its revision has another form")
+        key = self._check(_revision_bytes(topic, revision, body), user)
+        return Revision(parts[1], int(parts[2]), key)
 
     def check(self, topic: str, body: bytes, user: UserProperties) -> str:
         """Verify a token or an answer; returns the key's id; raises InvalidSignatureError."""
@@ -109,5 +109,5 @@ def _single(user: UserProperties, name: str) -> str:
     return values[0]
 
 
-def _ordered_bytes(topic: str, order: str, body: bytes) -> bytes:
-    return b"\n".join((topic.encode(), order.encode(), body))
+def _revision_bytes(topic: str, revision: str, body: bytes) -> bytes:
+    return b"\n".join((topic.encode(), revision.encode(), body))

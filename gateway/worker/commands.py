@@ -18,8 +18,8 @@ log = structlog.get_logger()
 
 CANCEL_TIMEOUT_S = 1.0
 """Time for running commands to end when the device is lost, in seconds."""
-TURNS_BEFORE_RESULT = 3
-"""Turns of the event loop from the end of a command to its result: waking, yielding and sending a state."""
+ITERATIONS_BEFORE_RESULT = 3
+"""Iterations of the event loop between the end of a command and its result."""
 
 
 class CommandRunner:
@@ -118,7 +118,7 @@ class CommandRunner:
         outcome = await self._execute(driver, command, request, call)
         # States that the driver has yielded by now go before the result, which is recorded with them.
         with contextlib.suppress(asyncio.CancelledError):
-            for _ in range(TURNS_BEFORE_RESULT):
+            for _ in range(ITERATIONS_BEFORE_RESULT):
                 await asyncio.sleep(0)
         self._finish(command_ref, outcome)
 

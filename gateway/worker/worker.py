@@ -51,7 +51,7 @@ STATES_PER_S, STATES_BURST = 20, 400
 BABBLING_PAUSE_S = 0.02
 """Pause after BABBLING_BATCH dropped observations, in seconds: the device's excess costs little CPU time."""
 BABBLING_BATCH = 64
-MAX_TURN_S = 0.01
+MAX_UNINTERRUPTED_S = 0.01
 """Longest time that observations keep the event loop from its other tasks, in seconds."""
 STATE_OF_CAUSE = {
     Cause.NO_DEVICE: StateCode.NO_DEVICE,
@@ -130,7 +130,7 @@ class DeviceWorker:
         self._clock = SystemTime()
         self._driver_class = load_driver(spec.driver)
         self._budget = EventBudget(spec.events_per_s, now_s := time.monotonic())
-        self._turn_began_s = now_s
+        self._busy_since_s = now_s
         self._device_state: tuple[StateCode, dict[str, Any]] | None = None
         """State of the device without its excess."""
         self._states_left = TokenBucket.full(STATES_PER_S, STATES_BURST, now_s)
@@ -255,7 +255,7 @@ class DeviceWorker:
             self.diagnostics.on_opened(driver, identity)
             async with contextlib.aclosing(driver.watch()) as observations:  # type: ignore[type-var]
                 async for observation in observations:
-                    await self._take_turns()
+                    await self._yield_if_due()
                     match observation:
                         case BadFrame() | Observation() if not self._budget.admit(
                             observation, time.monotonic()
@@ -303,12 +303,12 @@ class DeviceWorker:
                 finally:
                     await links.close()
 
-    async def _take_turns(self) -> None:
-        """Let other tasks run, if observations have come without a pause for MAX_TURN_S."""
+    async def _yield_if_due(self) -> None:
+        """Let other tasks run, if observations have come without a pause for MAX_UNINTERRUPTED_S."""
         now_s = time.monotonic()
-        if now_s - self._turn_began_s > MAX_TURN_S:
+        if now_s - self._busy_since_s > MAX_UNINTERRUPTED_S:
             await asyncio.sleep(0)
-            self._turn_began_s = time.monotonic()
+            self._busy_since_s = time.monotonic()
 
     async def _drop(self, observation: Observation | BadFrame) -> None:
         """Count an observation that exceeds the device's budget, and slow the device down."""

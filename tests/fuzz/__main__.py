@@ -37,11 +37,11 @@ def main() -> int:
     if given.keep:
         _keep(given.target, work)
         return 0
-    until, turn_s = time.time() + 60 * given.minutes, FIRST_S
+    until, run_s = time.time() + 60 * given.minutes, FIRST_S
     while not given.report and time.time() < until:
         # Loaded again in each round: changes of the code meanwhile take effect.
-        subprocess.run([*one, "--seconds", str(turn_s), "--until", str(until)], check=False)
-        turn_s = min(2 * turn_s, LONGEST_S)
+        subprocess.run([*one, "--seconds", str(run_s), "--until", str(until)], check=False)
+        run_s = min(2 * run_s, LONGEST_S)
     return 1 if report(work, given.target) else 0
 
 

@@ -95,10 +95,10 @@ def main() -> None:
     gc.freeze()
     for target in targets:
         if time.time() < given.until:
-            _turn(target, given.work, given.seconds)
+            _run_target(target, given.work, given.seconds)
 
 
-def _turn(target: Target, work: Path, seconds: int) -> None:
+def _run_target(target: Target, work: Path, seconds: int) -> None:
     """Fork, and wait for the end."""
     findings = work / "findings" / target.name
     for folder in (findings, work / "corpus" / target.name, work / "words"):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from torture import run as bench
 from torture import soak
+from torture.run import run
 
 
 def _tidy_up(number: int, _frame: object) -> None:
@@ -36,7 +36,7 @@ def main() -> int:
         lines, good = asyncio.run(soak.run(chosen.minutes * 60, chosen.seed, folder=chosen.folder))
     else:
         print(f"torture for {chosen.minutes:g} minutes, seed {chosen.seed}", flush=True)
-        result = asyncio.run(bench.run(chosen.minutes * 60, chosen.seed, folder=chosen.folder))
+        result = asyncio.run(run(chosen.minutes * 60, chosen.seed, folder=chosen.folder))
         lines, good = result.lines(), not result.verdict.breaches
     print("\n".join(lines))
     return 0 if good else 1

@@ -70,7 +70,7 @@ class Osdp(Driver[OsdpSettings]):
             self.link, settings.address, key, settings.security, settings.offline_after_s
         )
         while not self.panel.is_online:
-            await self._turn()
+            await self._poll()
         self._wakeup = asyncio.Event()
         self._working = asyncio.create_task(self._work())
         self._working.add_done_callback(lambda _: self._wakeup.set())
@@ -94,11 +94,11 @@ class Osdp(Driver[OsdpSettings]):
 
     async def _work(self) -> None:
         while True:
-            await self._turn()
+            await self._poll()
             if self.panel.events:
                 self._wakeup.set()
 
-    async def _turn(self) -> None:
+    async def _poll(self) -> None:
         await self.panel.work()
         try:
             async with asyncio.timeout(TICK_S):

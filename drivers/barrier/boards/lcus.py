@@ -61,13 +61,13 @@ class LcusBoard(HostTimedBoard):
         self.release_timeout_s = settings.release_timeout_s
         self.answer_time_s = 0.0
         self._told = [False] * settings.relays
-        self._turns: RequestQueue
+        self._requests: RequestQueue
         self._link: SerialLink
 
     async def open(self) -> Identity:
         """Open the port and all relays: the board cannot be read, so their states are unknown."""
         self._link = await self.links.serial(self.settings)
-        self._turns = await self.links.request_queue()
+        self._requests = await self.links.request_queue()
         await self._repeat_release()
         usb = self._link.usb
         return Identity(model=f"LCUS-{self.relays}", serial_number=usb and usb.serial_number)
@@ -95,11 +95,11 @@ class LcusBoard(HostTimedBoard):
                 raise BoardLate("Earlier commands still wait on the line: nothing was sent.")
             before_write()
 
-        await self._turns.submit(lambda: self._send(relay, closed, check), urgent=urgent)
+        await self._requests.submit(lambda: self._send(relay, closed, check), urgent=urgent)
 
     async def _open_all(self) -> None:
         for relay in range(self.relays):
-            await self._turns.submit(lambda relay=relay: self._send(relay, False, _allow), urgent=True)  # type: ignore[misc]
+            await self._requests.submit(lambda relay=relay: self._send(relay, False, _allow), urgent=True)  # type: ignore[misc]
 
     async def _send(self, relay: int, closed: bool, before_write: Callable[[], None]) -> None:
         """Send a command; return when the kernel has sent it. Raises LinkError."""

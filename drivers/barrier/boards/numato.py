@@ -74,15 +74,15 @@ class NumatoBoard(HostTimedBoard):
         self._is_unanswered = False
         """True while the last command had no response: it may still wait in the kernel or an adapter."""
         self._late = StaleReplies(settings.response_timeout_s)
-        self._turns: RequestQueue
+        self._requests: RequestQueue
         self._link: SerialLink
 
     async def open(self) -> Identity:
         """Implement `Board.open`."""
         self._link = await self.links.serial(self.settings)
-        self._turns = await self.links.request_queue()
+        self._requests = await self.links.request_queue()
         # Half a command of another program may be in the module's line: made an invalid command, and ended.
-        await self._turns.submit(lambda: self._exchange(_NO_COMMAND, _allow))
+        await self._requests.submit(lambda: self._exchange(_NO_COMMAND, _allow))
         version = await self._ask("ver")
         if True in await self.read_relays():
             await self._repeat_release()
@@ -163,7 +163,7 @@ class NumatoBoard(HostTimedBoard):
                 raise BoardLate("Earlier commands may still wait on the line: nothing was sent.")
             before_write()
 
-        return await self._turns.submit(
+        return await self._requests.submit(
             lambda: self._exchange(line, check),
             urgent=urgent,
             not_before=lambda: 0.0 if urgent else self._late.latest_s(lambda late: late == line),

@@ -108,7 +108,7 @@ class ModbusLink:
         self.is_simulated = self.is_replayed = False
         self._tap = tap
         self._link: TcpLink | SerialLink | None = None
-        self._turns = RequestQueue()
+        self._requests = RequestQueue()
         self._locks = ExitStack()
         self.answer_time_s = 0.0
         """Time that the last request took on the line, in seconds; without a response, its time limit."""
@@ -128,7 +128,7 @@ class ModbusLink:
             # Of other processes, the port itself has only one.
             self._line = f"{os.getpid()} {settings.port}"
             self._wire = SerialTransport(line, settings.baud, settings.response_timeout_s)
-        await self._turns.__aenter__()
+        await self._requests.__aenter__()
         try:
             self._take_unit(settings)
             if settings.is_tcp:
@@ -142,7 +142,7 @@ class ModbusLink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the running request, and close; what is not sent yet is never sent."""
-        await self._turns.__aexit__()
+        await self._requests.__aexit__()
         if self._link is not None:
             self._wire.discard_output()
             await self._link.__aexit__(kind, error, trace)
@@ -162,7 +162,7 @@ class ModbusLink:
         first, and does not wait for late responses of an equal one; see `has_late_twin`. Raises
         ModbusExceptionResponse, and LinkError when the link fails or no response arrives in time.
         """
-        return await self._turns.submit(
+        return await self._requests.submit(
             lambda: self._exchange(request, before_write, urgent=urgent),
             urgent=urgent,
             not_before=lambda: 0.0 if urgent else self._wire.earliest_send_s(self.settings.unit, request),
@@ -183,7 +183,7 @@ class ModbusLink:
             )
         other = ModbusLink(settings, self._tap)
         other.is_simulated, other.is_replayed = self.is_simulated, self.is_replayed
-        other._line, other._wire, other._turns = self._line, self._wire, self._turns
+        other._line, other._wire, other._requests = self._line, self._wire, self._requests
         other._locks = self._locks
         other._take_unit(settings)
         return other

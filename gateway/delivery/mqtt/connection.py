@@ -286,7 +286,7 @@ class MqttConnection:
         if client is None or sock is None:
             return
         try:
-            end_s = self._loop.time() + self._guard.limits.turn_s
+            end_s = self._loop.time() + self._guard.limits.read_s
             client.loop_read()
             # A TLS record, or what the coalesced socket read ahead, may hold more packets than paho took. The
             # socket would not become readable again for them.

@@ -24,7 +24,7 @@ class InboundLimits:
     """Receive Maximum of CONNECT (section 3.1.2.11.3): unacknowledged messages of QoS 1."""
     messages_per_s: float = 50
     burst: int = 200
-    turn_s: float = 0.002
+    read_s: float = 0.002
     """Time for packets before the event loop does other work, in seconds; one packet is always read."""
 
 

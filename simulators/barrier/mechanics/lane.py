@@ -146,7 +146,7 @@ class Lane:
         self._way = way
         self._log_event = log_event
         self._count = 0
-        self._turns: dict[str, int] = {}
+        self._admitted: dict[str, int] = {}
         """Vehicle for which a door opened, from the view of the waiting drivers."""
 
     def arrive(
@@ -211,7 +211,9 @@ class Lane:
 
     def decide(self, now_s: float) -> None:
         """Make every vehicle go, stop or turn by the present state; those ahead first."""
-        self._turns = {door: vehicle for door, vehicle in self._turns.items() if self._way(door) == "clear"}
+        self._admitted = {
+            door: vehicle for door, vehicle in self._admitted.items() if self._way(door) == "clear"
+        }
         before = None
         while before != (before := [(v.number, v.is_reversing) for v in self.vehicles]):
             for vehicle in list(
@@ -238,12 +240,17 @@ class Lane:
             photocell = self.photocell(door)
             edges += [at, photocell.from_m, photocell.to_m]
         own = [vehicle.sign * edge for edge in edges]
-        points = [*own, *(edge + vehicle.length_m for edge in own), vehicle.goal, self._turn(vehicle)]
+        points = [
+            *own,
+            *(edge + vehicle.length_m for edge in own),
+            vehicle.goal,
+            self._turning_point(vehicle),
+        ]
         for when_s in (vehicle.motion.passes(points, now_s), vehicle.gives_up_s, vehicle.turns_s):
             if when_s is not None and when_s > now_s:
                 yield when_s
 
-    def _turn(self, vehicle: Vehicle) -> float:
+    def _turning_point(self, vehicle: Vehicle) -> float:
         """Return where a vehicle turns back: with the front half a length past the first door."""
         return min(line for _, line in self._lines(vehicle)) + vehicle.length_m / 2
 
@@ -265,7 +272,7 @@ class Lane:
 
     def _choose_goal(self, vehicle: Vehicle, now_s: float) -> None:
         if vehicle.manner is DriverBehaviour.TURNS_BACK and not vehicle.is_reversing:
-            if vehicle.turns_s is None and vehicle.front(now_s) > self._turn(vehicle) - NEAR:
+            if vehicle.turns_s is None and vehicle.front(now_s) > self._turning_point(vehicle) - NEAR:
                 vehicle.turns_s = now_s + self.settings.dwell_s
             if vehicle.turns_s is not None and vehicle.turns_s <= now_s:
                 vehicle.is_reversing = True
@@ -289,7 +296,7 @@ class Lane:
             return min(vehicle.front(now_s), max(out, rear_limit + vehicle.length_m + s.gap_m))
         goal = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
         if vehicle.manner is DriverBehaviour.TURNS_BACK:
-            goal = self._turn(vehicle)
+            goal = self._turning_point(vehicle)
         front = vehicle.front(now_s)
         for door, line in self._lines(vehicle):
             if door not in vehicle.over:
@@ -305,7 +312,7 @@ class Lane:
         way, stop = self._way(door), line - self.settings.stop_before_m
         if vehicle.manner is DriverBehaviour.TAILGATES or front > stop + NEAR:
             return max(front, line - NOSE_M) if way == "shut" else math.inf
-        if way == "clear" and self._turns.setdefault(door, vehicle.number) == vehicle.number:
+        if way == "clear" and self._admitted.setdefault(door, vehicle.number) == vehicle.number:
             return math.inf
         return stop
 

@@ -116,7 +116,7 @@ def _compared(one: bytes, other: bytes) -> float:
 
 @lru_cache(maxsize=16)
 def _turned(file: bytes) -> Waves:
-    return np.fft.rfft2(_turns(_square(file)), (_SIZE, _SIZE), axes=(1, 2))
+    return np.fft.rfft2(_rotations(_square(file)), (_SIZE, _SIZE), axes=(1, 2))
 
 
 @lru_cache(maxsize=1024)
@@ -128,7 +128,7 @@ def _transformed(file: bytes) -> Waves:
 def _overlaps() -> Floats:
     """Return the number of overlapping points for each rotation and shift; infinity if too few."""
     whole = np.ones((SIDE * FINE, SIDE * FINE), np.float32)
-    turned = np.fft.rfft2(_turns(whole), (_SIZE, _SIZE), axes=(1, 2))
+    turned = np.fft.rfft2(_rotations(whole), (_SIZE, _SIZE), axes=(1, 2))
     overlaps = np.fft.irfft2(
         turned * np.conj(np.fft.rfft2(whole, (_SIZE, _SIZE))), (_SIZE, _SIZE), axes=(1, 2)
     )
@@ -145,7 +145,7 @@ def _square(file: bytes) -> Floats:
     return np.fft.irfft2(fine * FINE**2, (SIDE * FINE, SIDE * FINE)).astype(np.float32)
 
 
-def _turns(square: Floats) -> Floats:
+def _rotations(square: Floats) -> Floats:
     """Return the square rotated by each angle about its middle; points from outside are 0."""
     length = square.shape[0]
     middle = (length - 1) / 2

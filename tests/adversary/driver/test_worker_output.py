@@ -77,7 +77,7 @@ FORGERIES: dict[str, tuple[FrameType, dict[str, Any], str]] = {
             }
         ),
     ),
-    "topic_of_standing": (FrameType.LAST_VALUE, {"type": "flood/1"}, '{"data":1'),
+    "topic_of_last_value": (FrameType.LAST_VALUE, {"type": "flood/1"}, '{"data":1'),
     "wildcard": (FrameType.LAST_VALUE, {"type": "x/#"}, '{"data":1'),
     "state_of_gateway": (FrameType.STATE, {"state": "maintenance"}, ""),
     "state_with_field": (FrameType.STATE, {"state": "online", "session": "forged"}, ""),
@@ -131,12 +131,12 @@ FLOODS: dict[str, dict[str, Any]] = {
         "head": {"role": "p", "media_type": "image/png"},
         "zeros": 50 * MIB,
     },
-    "standing": {
+    "last_value": {
         "kind": FrameType.EVENT,
         "head": event_head(boot_ns=0),
         "body": '{"number":1' + " " * 64 * 1024 + "}",
     },
-    "long_standing": {"kind": FrameType.LAST_VALUE, "head": {}, "zeros": 65 * 1024},
+    "long_last_value": {"kind": FrameType.LAST_VALUE, "head": {}, "zeros": 65 * 1024},
     "states": {"kind": FrameType.STATE, "head": {"state": "online"}, "times": 5000},
     "heartbeats": {"kind": FrameType.HEARTBEAT, "head": {}, "zeros": 2 * MIB},
     "chunks": {"kind": FrameType.RESPONSE_CHUNK, "head": {"request_id": 1}, "zeros": 30 * MIB},

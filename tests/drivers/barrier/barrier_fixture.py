@@ -114,7 +114,7 @@ class VirtualBoard:
 
     async def open(self) -> Identity:
         await self._ask(bytes.fromhex("0380000001"))
-        return Identity(model="bench")
+        return Identity(model="virtual")
 
     async def read_inputs(self) -> tuple[bool, ...]:
         return _bits(await self._ask(bytes.fromhex("0200000008")))
@@ -134,7 +134,7 @@ class VirtualBoard:
         return
 
     async def _ask(self, pdu: bytes, *, urgent: bool = False, by_s: float | None = None) -> bytes:
-        await self._turn(urgent=urgent)
+        await self._take_line(urgent=urgent)
         began_s = asyncio.get_running_loop().time()
         try:
             if by_s is not None and began_s >= by_s:
@@ -163,7 +163,7 @@ class VirtualBoard:
                 if not one.done():
                     one.set_result(None)
 
-    async def _turn(self, *, urgent: bool) -> None:
+    async def _take_line(self, *, urgent: bool) -> None:
         self._urgent += urgent
         try:
             while self._busy or (self._urgent and not urgent):
@@ -183,10 +183,10 @@ class VirtualBarrier(BarrierDriver[BarrierSettings]):
     """The driver under test: the real one, on the virtual board."""
 
     settings_model = BarrierSettings
-    bench: VirtualBoard
+    virtual_board: VirtualBoard
 
     def build_board(self) -> VirtualBoard:
-        return self.bench
+        return self.virtual_board
 
 
 class BarrierFixture:
@@ -230,7 +230,7 @@ class BarrierFixture:
         """Open the driver and run it."""
         self.driver = VirtualBarrier(self.settings, LinkFactory())
         self.driver.record = self.record
-        self.driver.bench = VirtualBoard(self.site)
+        self.driver.virtual_board = VirtualBoard(self.site)
         self.failure = None
         await self.driver.open()
         self._watching = asyncio.create_task(self._watch())
@@ -254,7 +254,7 @@ class BarrierFixture:
 
     async def kill(self) -> None:
         """Kill the driver at this moment."""
-        self.driver.bench.dead = True
+        self.driver.virtual_board.dead = True
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
 

@@ -129,7 +129,7 @@ async def test_invariant_03_nothing_waits_for_a_busy_bus() -> None:
         began_s = lane.now_s
         with pytest.raises(CommandRefusal):
             await lane.open()
-        assert lane.now_s - began_s < 2 * lane.driver.bench.response_timeout_s + POLL_S
+        assert lane.now_s - began_s < 2 * lane.driver.virtual_board.response_timeout_s + POLL_S
         await lane.pass_s(10)
 
         assert lane.pulse_frames() == []
@@ -206,8 +206,8 @@ async def test_invariant_07_board_without_pulse_end_is_refused(
     end: PulseEnd, released_within_s: float, why: str
 ) -> None:
     async with BarrierFixture() as lane:
-        lane.driver.bench.pulse_end = end
-        lane.driver.bench.release_timeout_s = released_within_s
+        lane.driver.virtual_board.pulse_end = end
+        lane.driver.virtual_board.release_timeout_s = released_within_s
         with pytest.raises(LinkError, match=why) as refused:
             await lane.driver.open()
 
@@ -397,7 +397,7 @@ async def test_invariant_12_stop_works_in_every_state(state: str) -> None:
         await lane.pass_s(5)
 
         [frame] = lane.pulse_frames(STOP)
-        assert frame.at_s - began_s <= lane.driver.bench.response_timeout_s
+        assert frame.at_s - began_s <= lane.driver.virtual_board.response_timeout_s
         assert stopped.by_stop_contact
         assert lane.pulse_frames(since_s=began_s + 1e-6) == [frame] if frame.at_s > began_s else [frame]
         if state == "waiting":
@@ -565,7 +565,7 @@ async def test_invariant_18_lost_board_within_three_polls() -> None:
         await lane.until(lambda: lane.failure)
 
         assert refusal_of(refused) == (CommandRefusal, RefusalReason.LINK_FAILED)
-        assert lane.now_s - began_s < 4 * max(POLL_S, lane.driver.bench.response_timeout_s) + POLL_S
+        assert lane.now_s - began_s < 4 * max(POLL_S, lane.driver.virtual_board.response_timeout_s) + POLL_S
         assert lane.state is not None
         assert lane.state.stale
         lane.site.clear_faults()

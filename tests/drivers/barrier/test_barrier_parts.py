@@ -159,7 +159,7 @@ CLOCK = RecordClock(now_s=100, boot_s=5000, boot_id="first")
 
 
 def test_record_of_latches() -> None:
-    latches = Latches(emergency=True, other_master=True, lease=Lease("bench-1", 160))
+    latches = Latches(emergency=True, other_master=True, lease=Lease("works-1", 160))
     written = write_record(latches, CLOCK)
 
     assert read_record(written, CLOCK) == latches
@@ -176,7 +176,7 @@ def test_record_of_latches() -> None:
 )
 def test_lease_over_restart_and_power_cut(clock: RecordClock, until_s: float | None) -> None:
     """The time without power is unknown: the lease does not get shorter by it."""
-    lease = read_record(write_record(Latches(lease=Lease("bench-1", 160)), CLOCK), clock).lease
+    lease = read_record(write_record(Latches(lease=Lease("works-1", 160)), CLOCK), clock).lease
 
     assert (lease and lease.until_s) == until_s
 
@@ -191,7 +191,7 @@ def test_unreadable_record_is_latched(text: str) -> None:
 
 @pytest.mark.parametrize("field", ["remaining_s", "boot_s"])
 def test_impossible_lease_is_latched(field: str) -> None:
-    record = json.loads(write_record(Latches(lease=Lease("bench-1", 160)), CLOCK))
+    record = json.loads(write_record(Latches(lease=Lease("works-1", 160)), CLOCK))
     for value in (float("nan"), float("inf"), 1e12, "soon", None):
         if (field, value) == ("boot_s", 1e12) or (field == "boot_s" and value == float("inf")):
             continue

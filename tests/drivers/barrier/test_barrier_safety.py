@@ -216,7 +216,7 @@ async def test_stop_withdraws_a_waiting_movement() -> None:
         await lane.until(lambda: not lane.driver._board_lock.locked())
         opening = asyncio.create_task(lane.open())
         await lane.pass_s(0.01)
-        reading = asyncio.create_task(lane.driver.bench.read_relays())  # the next on the line
+        reading = asyncio.create_task(lane.driver.virtual_board.read_relays())  # the next on the line
         await lane.pass_s(0.06)
         assert lane.pulse_frames() == []
         stopped_s = lane.now_s
@@ -398,9 +398,9 @@ async def test_lease_belongs_to_its_holder() -> None:
             call = Invocation("c", holder, "t", lane.call().deadline_ns, is_supervisor)
             await lane.driver.maintenance(SetMaintenance(duration_s=for_s, reason="a test"), call)
 
-        await lease("bench-1", 600)
+        await lease("works-1", 600)
         for for_s in (0, 5):
-            with pytest.raises(CommandRefusal, match="bench-1") as refused:
+            with pytest.raises(CommandRefusal, match="works-1") as refused:
                 await lease("counter-2", for_s)
             assert refused.value.reason is RefusalReason.MAINTENANCE
         await lane.restart()
@@ -410,7 +410,7 @@ async def test_lease_belongs_to_its_holder() -> None:
         with pytest.raises(CommandRefusal):
             await lane.close()
         assert lane.pulse_frames(CLOSE) == []
-        await lease("bench-1", 900)
+        await lease("works-1", 900)
         await lease("chief", 0, is_supervisor=True)
         await lane.acknowledge()
         assert (await lane.close()).state is MovementState.CLOSED

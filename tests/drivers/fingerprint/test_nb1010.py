@@ -65,7 +65,7 @@ class Nb1010TestDevice(Interface):
 class Rig:
     driver: Nb1010
     links: LinkFactory
-    bench: Nb1010TestDevice
+    scanner: Nb1010TestDevice
     server: UsbipServer
     identity: Identity
 
@@ -74,34 +74,34 @@ class Rig:
 async def rig(unplugs_at: int | None = None, pid: int = 0x1010, *, mute: bool = False) -> AsyncIterator[Rig]:
     """An opened driver."""
     device = USBDevice(0x298D, pid, product="NB-1010-U", manufacturer="NEXT Biometrics")
-    bench = Nb1010TestDevice()
-    device.add(bench)
-    bench.unplugs_at = unplugs_at
-    bench.mute = mute
-    bench.picture = np.random.default_rng(1).integers(0, 256, (180, 256), np.uint8)
+    scanner = Nb1010TestDevice()
+    device.add(scanner)
+    scanner.unplugs_at = unplugs_at
+    scanner.mute = mute
+    scanner.picture = np.random.default_rng(1).integers(0, 256, (180, 256), np.uint8)
     with UsbipServer(device) as server:
-        bench.pull = server.unplug
+        scanner.pull = server.unplug
         links = LinkFactory()
         driver = Nb1010(Nb1010Settings(port=server.address, quality="ridge_clarity"), links)
         try:
-            yield Rig(driver, links, bench, server, await driver.open())
+            yield Rig(driver, links, scanner, server, await driver.open())
         finally:
             await driver.close()
             await links.close()
 
 
 def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[ScannerFixture]:
-    return listened(ScannerFixture(rig.driver, rig.bench, rig.identity))
+    return listened(ScannerFixture(rig.driver, rig.scanner, rig.identity))
 
 
 async def test_a_picture_comes_as_it_is() -> None:
     async with rig() as nb:
         assert nb.identity == Identity(model="NB-1010-U", manufacturer="NEXT Biometrics")
-        nb.bench.covered = 0xF7
+        nb.scanner.covered = 0xF7
         await nb.driver.wait_for_finger()
         raster = await nb.driver.capture_image()
         assert isinstance(raster, Raster)
-        assert np.array_equal(raster.pixels, nb.bench.picture)
+        assert np.array_equal(raster.pixels, nb.scanner.picture)
         assert raster.resolution_ppi == 385
 
 
@@ -123,13 +123,13 @@ async def test_finger_placement_and_lift_are_detected() -> None:
     async with rig() as nb:
         waiting = asyncio.ensure_future(nb.driver.wait_for_finger())
         async with asyncio.timeout(10):
-            nb.bench.covered = 0x30
-            while len(nb.bench.heard) < 4:
+            nb.scanner.covered = 0x30
+            while len(nb.scanner.heard) < 4:
                 await asyncio.sleep(0.01)
             assert not waiting.done()
-            nb.bench.covered = 0x31
+            nb.scanner.covered = 0x31
             await waiting
-            nb.bench.covered = 0x30
+            nb.scanner.covered = 0x30
             await nb.driver.wait_for_lift()
 
 
@@ -144,49 +144,49 @@ def ends(packets: list[bytes]) -> list[bytes]:
 @pytest.mark.parametrize("spoilt", [cut, ends])
 async def test_incomplete_image_is_captured_again(spoilt: Any) -> None:
     async with rig() as nb:
-        nb.bench.covered = 0xF7
+        nb.scanner.covered = 0xF7
 
         def once(packets: list[bytes]) -> list[bytes]:
-            nb.bench.spoil = lambda packets: packets
+            nb.scanner.spoil = lambda packets: packets
             return spoilt(packets)
 
-        nb.bench.spoil = once
+        nb.scanner.spoil = once
         raster = await nb.driver.capture_image()
         assert isinstance(raster, Raster)
-        assert np.array_equal(raster.pixels, nb.bench.picture), "nothing of the first is in it"
+        assert np.array_equal(raster.pixels, nb.scanner.picture), "nothing of the first is in it"
         assert isinstance(nb.driver._output_queue.get_nowait(), BadFrame)
 
 
 async def test_missing_image_ends_the_placement() -> None:
     async with rig() as nb:
-        nb.bench.covered = 0xF7
-        nb.bench.spoil = ends
+        nb.scanner.covered = 0xF7
+        nb.scanner.spoil = ends
         assert await nb.driver.capture_image() == CaptureFailure(
             CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE_ERROR
         )
-        nb.bench.spoil = lambda packets: packets
+        nb.scanner.spoil = lambda packets: packets
         assert isinstance(await nb.driver.capture_image(), Raster)
 
 
 async def test_early_lift_is_reported() -> None:
     async with rig() as nb:
-        nb.bench.spoil = ends
+        nb.scanner.spoil = ends
         assert await nb.driver.capture_image() == CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
 
 
 async def test_cancelled_capture_does_not_affect_the_next() -> None:
     async with rig() as nb, desk_of(nb) as desk:
-        nb.bench.picture = print_of(256, 180, resolution_ppi=385).pixels
-        nb.bench.covered = 0xF7
+        nb.scanner.picture = print_of(256, 180, resolution_ppi=385).pixels
+        nb.scanner.covered = 0xF7
         middle = asyncio.Event()
         loop = asyncio.get_running_loop()
 
         def stuck(packets: list[bytes]) -> list[bytes]:
-            nb.bench.spoil = lambda packets: packets
+            nb.scanner.spoil = lambda packets: packets
             loop.call_soon_threadsafe(middle.set)
             return packets[:40]
 
-        nb.bench.spoil = stuck
+        nb.scanner.spoil = stuck
         asked = desk.ask()
         await middle.wait()
         await desk.cancel()
@@ -200,8 +200,8 @@ async def test_cancelled_capture_does_not_affect_the_next() -> None:
 
 async def test_refused_request_is_repeated() -> None:
     async with rig() as nb:
-        nb.bench.covered = 0xF7
-        nb.bench.answers.stall()
+        nb.scanner.covered = 0xF7
+        nb.scanner.answers.stall()
         await nb.driver.wait_for_finger()
         assert isinstance(await nb.driver.capture_image(), Raster)
 
@@ -219,7 +219,7 @@ async def test_reopening_leaks_nothing() -> None:
 async def test_unplugging_at_any_command_has_a_cause() -> None:
     async def live_until(command: int) -> None:
         async with rig(unplugs_at=command) as nb:
-            nb.bench.covered = 0xF7
+            nb.scanner.covered = 0xF7
             await nb.driver.wait_for_finger()
             await nb.driver.capture_image()
 

@@ -17,7 +17,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from drivers.links.device_node import who_has_open
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.serial import MAX_TURN_S, SerialLink, SerialSettings, find_port
+from drivers.links.serial import MAX_UNINTERRUPTED_S, SerialLink, SerialSettings, find_port
 from simulators.links.serial_line import SerialLine
 
 TIOCGEXCL = 0x80045440
@@ -184,7 +184,7 @@ async def test_zero_limit_reads_what_arrived(tmp_path: Path) -> None:
         links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
         await wire.send(b"late")
-        await asyncio.sleep(2 * MAX_TURN_S)
+        await asyncio.sleep(2 * MAX_UNINTERRUPTED_S)
         async with asyncio.timeout(0):
             found = await link.read()
         assert found == b"late"
@@ -197,7 +197,7 @@ async def test_endless_input_lets_others_run(tmp_path: Path, mocker: MockerFixtu
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
         await wire.wait_for_host()
         mocker.patch("drivers.links.serial.os.read", return_value=b"x")
-        turns, ended_s = 0, time.monotonic() + 10 * MAX_TURN_S
+        turns, ended_s = 0, time.monotonic() + 10 * MAX_UNINTERRUPTED_S
 
         def count() -> None:
             nonlocal turns

@@ -2,8 +2,9 @@
 
 import pytest
 
-from gateway.client.freshness import SILENCE_S, Freshness, HeldMessage
+from gateway.client.freshness import SILENCE_S, Freshness
 from gateway.contract.states import FreshToken
+from gateway.pki.statements import Revision
 
 STATE = "lane-1/barrier/state"
 
@@ -15,7 +16,7 @@ def token(number: int = 1, *, session: str = "s1", **numbers: int) -> FreshToken
 
 def holding(number: int, *, session: str = "s1", key: str = "k") -> Freshness:
     freshness = Freshness()
-    assert freshness.hold(STATE, HeldMessage(session, number, key))
+    assert freshness.hold(STATE, Revision(session, number, key))
     return freshness
 
 
@@ -54,9 +55,9 @@ def test_silence_ends_what_is_current() -> None:
 def test_older_message_does_not_replace_newer() -> None:
     freshness = holding(4)
 
-    assert not freshness.hold(STATE, HeldMessage("s1", 3, "k"))
-    assert freshness.hold(STATE, HeldMessage("s1", 4, "k"))
-    assert freshness.hold(STATE, HeldMessage("s2", 1, "k"))
+    assert not freshness.hold(STATE, Revision("s1", 3, "k"))
+    assert freshness.hold(STATE, Revision("s1", 4, "k"))
+    assert freshness.hold(STATE, Revision("s2", 1, "k"))
 
 
 def test_token_is_used_until_its_life_ends() -> None:

@@ -180,10 +180,10 @@ async def test_tunnel_to_socket_needs_token(app: FastAPI) -> None:
         assert (await tunnel.post("/logout")).status_code == 303, "not a browser: no token is needed"
 
 
-@pytest.mark.parametrize(("uid", "standing"), [(0, UserRole.SUPERVISOR), (65534, UserRole.TECHNICIAN)])
-def test_socket_user_comes_from_kernel(uid: int, standing: UserRole) -> None:
+@pytest.mark.parametrize(("uid", "role"), [(0, UserRole.SUPERVISOR), (65534, UserRole.TECHNICIAN)])
+def test_socket_user_comes_from_kernel(uid: int, role: UserRole) -> None:
     who = auth._user_of_peer(auth.Peer(uid)).actor
-    assert (who.role, who.channel) == (standing, "socket")
+    assert (who.role, who.channel) == (role, "socket")
 
 
 def test_invalid_users_file_is_explained(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from support.process.wall_clock import LIBRARY, WallClock
-from torture import run as bench
 from torture.chaos import FaultInjector, SentEvent, Snapshot
 from torture.oracle import RunEvidence, evaluate
 from torture.post import Disturbance, post_in, reader_line
+from torture.run import run
 from torture.schedule import Fault, calms, plan
 from torture.soak import Sample, verdict
 from torture.subscribers import Arrival
@@ -28,7 +28,7 @@ RECORD, TRAVELLER = "lane-1/reader/record", "lane-1/reader/traveller"
 @pytest.mark.timeout(420)
 @pytest.mark.long(130)
 async def test_two_minutes_of_everything(tmp_path: Path) -> None:
-    result = await bench.run(120, 20261124, folder=tmp_path)
+    result = await run(120, 20261124, folder=tmp_path)
     assert not result.verdict.breaches, "\n".join(result.lines())
     assert result.kills >= 20
     assert result.outages >= 4

@@ -119,18 +119,18 @@ def test_any_change_is_a_bad_signature(payload: bytes, data: st.DataObject) -> N
 
 
 @given(st.binary(max_size=100), st.integers(0, 3))
-def test_statement_is_bound_to_topic_and_order(body: bytes, change: int) -> None:
+def test_statement_is_bound_to_topic_and_revision(body: bytes, change: int) -> None:
     signer = StatementSigner("s1", "bgw/v1/ke-busia/", COUNTER.signer.sign)
     verifier = StatementVerifier([COUNTER.key.public_key()])
     topic = "bgw/v1/ke-busia/lane-1/barrier/state"
     user = signer.sign_retained(topic, body)
-    order = verifier.check_retained(topic, body, user)
-    assert (order.session, order.number) == ("s1", 1)
+    revision = verifier.check_retained(topic, body, user)
+    assert (revision.session, revision.number) == ("s1", 1)
 
     changed: tuple[str, bytes, Any] = (
         (f"{topic}x", body, user),
         (topic, body + b"x", user),
-        (topic, body, (("order", "s1/2"), user[1])),
+        (topic, body, (("revision", "s1/2"), user[1])),
         (topic, body, (*user, user[1])),
     )[change]
     with pytest.raises(InvalidSignatureError):

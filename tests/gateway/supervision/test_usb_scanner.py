@@ -41,7 +41,7 @@ async def test_scanner_survives_many_replugs(worker_fixture: WorkerFixture, scan
     assert online.provenance is Provenance.SIMULATED
     identity = worker_fixture.notebook.descriptions[POSITION].identity
     assert identity is not None
-    assert (identity.serial_number, identity.firmware) == ("{BENCH}", "0010/0115")
+    assert (identity.serial_number, identity.firmware) == ("{TEST}", "0010/0115")
     process = psutil.Process(worker_fixture.devices[POSITION]._pid)
     descriptors: list[int] = []
     threads = process.num_threads()

@@ -91,7 +91,7 @@ class Uru4000Device(Interface):
                 self.seeds.append(self._asked[1])
             case 0x4E:
                 self.modes.append(value[0])
-                self._turn(value[0])
+                self._set_mode(value[0])
             case 0x2000:
                 key = bytes.fromhex("79ac91795ca1478e98e00f3c598f5f4b")
                 expected = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(self.challenge)
@@ -118,7 +118,7 @@ class Uru4000Device(Interface):
         for _ in range(self.awake_reports):
             self.say(0x56AA)
 
-    def _turn(self, mode: int) -> None:
+    def _set_mode(self, mode: int) -> None:
         if mode == AWAIT_ON and self.finger:
             self.say(0x0101)
         elif mode == AWAIT_OFF and not self.finger:
@@ -151,8 +151,8 @@ class Uru4000Device(Interface):
 
 def uru_device(vid: int = 0x05BA, pid: int = 0x000A) -> tuple[USBDevice, Uru4000Device]:
     """Return a scanner with that identity."""
-    device = USBDevice(vid, pid, product="U.are.U", manufacturer="Tests", serial="{BENCH}")
-    bench = Uru4000Device()
-    device.add(bench)
-    device.on_control(None, bench.on_control)
-    return device, bench
+    device = USBDevice(vid, pid, product="U.are.U", manufacturer="Tests", serial="{TEST}")
+    scanner = Uru4000Device()
+    device.add(scanner)
+    device.on_control(None, scanner.on_control)
+    return device, scanner

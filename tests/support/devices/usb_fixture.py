@@ -36,14 +36,14 @@ class UsbTestDevice(Interface):
 
 
 def usb_test_device(
-    serial: str | None = "BENCH-1", vid: int = 0x1209, pid: int = 0x0001
+    serial: str | None = "TEST-1", vid: int = 0x1209, pid: int = 0x0001
 ) -> tuple[USBDevice, UsbTestDevice]:
     """Return a device with that interface."""
-    device = USBDevice(vid, pid, product="Bench", manufacturer="Tests", serial=serial)
-    bench = UsbTestDevice()
-    device.add(bench)
-    device.on_control(None, bench.on_control)
-    return device, bench
+    device = USBDevice(vid, pid, product="Test", manufacturer="Tests", serial=serial)
+    interface = UsbTestDevice()
+    device.add(interface)
+    device.on_control(None, interface.on_control)
+    return device, interface
 
 
 class UsbipServer:
@@ -107,8 +107,8 @@ class UsbipServer:
 
 
 @contextlib.contextmanager
-def plugged_usb_device(serial: str | None = "BENCH-1") -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
+def plugged_usb_device(serial: str | None = "TEST-1") -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
     """Return a connected test device."""
-    device, bench = usb_test_device(serial)
+    device, interface = usb_test_device(serial)
     with UsbipServer(device) as server:
-        yield server, bench
+        yield server, interface

@@ -62,14 +62,14 @@ class Rig:
     """A driver with its scanner."""
 
     driver: Uru4000
-    bench: Uru4000Device
+    scanner: Uru4000Device
     server: UsbipServer
     identity: Identity
 
     async def until(self, *modes: int) -> None:
         """Wait until these are the last modes of the scanner."""
         async with asyncio.timeout(10):
-            while tuple(self.bench.modes[-len(modes) :]) != modes:
+            while tuple(self.scanner.modes[-len(modes) :]) != modes:
                 await asyncio.sleep(0.002)
 
     def said(self) -> list[Any]:
@@ -77,31 +77,31 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig(bench_of: Any = None, settings: dict[str, Any] | None = None, **ids: int) -> AsyncIterator[Rig]:
-    """Open a driver; `bench_of` prepares the scanner."""
-    device, bench = uru_device(**ids)
-    if bench_of is not None:
-        bench_of(bench)
+async def rig(prepare: Any = None, settings: dict[str, Any] | None = None, **ids: int) -> AsyncIterator[Rig]:
+    """Open a driver; `prepare` prepares the scanner."""
+    device, scanner = uru_device(**ids)
+    if prepare is not None:
+        prepare(scanner)
     with UsbipServer(device) as server:
-        bench.pull = server.unplug
+        scanner.pull = server.unplug
         links = LinkFactory()
         driver = Uru4000(
             Uru4000Settings(port=server.address, quality="ridge_clarity", **(settings or {})), links
         )
         try:
-            yield Rig(driver, bench, server, await driver.open())
+            yield Rig(driver, scanner, server, await driver.open())
         finally:
             await driver.close()
             await links.close()
 
 
 def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[ScannerFixture]:
-    return listened(ScannerFixture(rig.driver, rig.bench, rig.identity))
+    return listened(ScannerFixture(rig.driver, rig.scanner, rig.identity))
 
 
 async def taken(rig: Rig, *images: bytes) -> Raster | CaptureFailure:
     """Capture one placement."""
-    rig.bench.place(*images)
+    rig.scanner.place(*images)
     await rig.driver.wait_for_finger()
     return await rig.driver.capture_image()
 
@@ -109,9 +109,9 @@ async def taken(rig: Rig, *images: bytes) -> Raster | CaptureFailure:
 async def test_it_says_who_it_is() -> None:
     async with rig() as uru:
         assert uru.identity == Identity(
-            model="U.are.U", manufacturer="Tests", serial_number="{BENCH}", firmware="0010/0115"
+            model="U.are.U", manufacturer="Tests", serial_number="{TEST}", firmware="0010/0115"
         )
-        assert uru.bench.modes == [], "nothing is lit before somebody asks"
+        assert uru.scanner.modes == [], "nothing is lit before somebody asks"
 
 
 async def test_self_test_reads_a_register_without_light() -> None:
@@ -119,27 +119,27 @@ async def test_self_test_reads_a_register_without_light() -> None:
         seen = await run_self_test(uru.driver, SelfTestLevel.INTERNAL)
         assert seen["registers.answer"].measured is not None
         assert seen["registers.answer"].outcome in ("successful", "undetermined")
-        assert uru.bench.modes == []
+        assert uru.scanner.modes == []
 
 
-def asleep(bench: Uru4000Device) -> None:
-    bench.status = 0x81
+def asleep(scanner: Uru4000Device) -> None:
+    scanner.status = 0x81
 
 
-def sleepy(bench: Uru4000Device) -> None:
-    bench.wakes_after = 5
+def sleepy(scanner: Uru4000Device) -> None:
+    scanner.wakes_after = 5
 
 
-def stuck(bench: Uru4000Device) -> None:
-    bench.status = 0x85
+def stuck(scanner: Uru4000Device) -> None:
+    scanner.status = 0x85
 
 
-def silent_at_first(bench: Uru4000Device) -> None:
-    bench.silent_wakeups = 2
+def silent_at_first(scanner: Uru4000Device) -> None:
+    scanner.silent_wakeups = 2
 
 
-def talkative(bench: Uru4000Device) -> None:
-    bench.awake_reports = 3
+def talkative(scanner: Uru4000Device) -> None:
+    scanner.awake_reports = 3
 
 
 @pytest.mark.parametrize("state", [asleep, sleepy, stuck, silent_at_first, talkative])
@@ -149,11 +149,11 @@ async def test_it_is_woken_from_any_state(state: Any) -> None:
 
 
 async def test_microsoft_reader_challenge_and_orientation() -> None:
-    def asks(bench: Uru4000Device) -> None:
-        bench.challenge = bytes.fromhex("4dae5a0b1247a86c9fbf29fdcc178a74")
+    def asks(scanner: Uru4000Device) -> None:
+        scanner.challenge = bytes.fromhex("4dae5a0b1247a86c9fbf29fdcc178a74")
 
     async with rig(asks, vid=0x045E, pid=0x00CA) as uru:
-        assert uru.bench.answered == 1
+        assert uru.scanner.answered == 1
         raster = await taken(uru, image_of(encrypted(255 - PICTURES[0], BLOCKS, [KEY]), BLOCKS))
         assert isinstance(raster, Raster)
         assert np.array_equal(raster.pixels, lost(PICTURES[0], BLOCKS))
@@ -164,7 +164,7 @@ async def test_microsoft_reader_challenge_and_orientation() -> None:
 )
 async def test_failed_wake_up_is_reported(attribute: str, value: int) -> None:
     with pytest.raises(LinkError) as refused:
-        async with rig(lambda bench: setattr(bench, attribute, value)):
+        async with rig(lambda scanner: setattr(scanner, attribute, value)):
             pass
     assert (refused.value.cause, refused.value.action) == (Cause.NO_RESPONSE, Action.REPLUG)
 
@@ -182,11 +182,11 @@ async def test_image_is_decoded_pixel_for_pixel() -> None:
         assert isinstance(raster, Raster)
         assert np.array_equal(raster.pixels, expected(PICTURES[0]))
         assert raster.resolution_ppi == 512
-        assert uru.bench.modes == [AWAIT_ON, CAPTURE, AWAIT_OFF]
-        uru.bench.lift()
+        assert uru.scanner.modes == [AWAIT_ON, CAPTURE, AWAIT_OFF]
+        uru.scanner.lift()
         await uru.driver.wait_for_lift()
         await uru.driver.end_capture()
-        assert uru.bench.mode == OFF
+        assert uru.scanner.mode == OFF
 
 
 async def test_a_clear_picture_needs_no_key() -> None:
@@ -195,18 +195,18 @@ async def test_a_clear_picture_needs_no_key() -> None:
         raster = await taken(uru, image_of(255 - grey, BLOCKS))
         assert isinstance(raster, Raster)
         assert np.array_equal(raster.pixels, grey)
-        assert uru.bench.seeds == []
+        assert uru.scanner.seeds == []
 
 
 async def test_key_seed_changes_unless_configured() -> None:
     async with rig() as uru:
         for image in IMAGES:
             await taken(uru, image)
-        assert len(set(uru.bench.seeds)) == 3
+        assert len(set(uru.scanner.seeds)) == 3
     async with rig(settings={"image_seed": 0x51EA2124}) as uru:
         for image in IMAGES[:2]:
             await taken(uru, image)
-        assert uru.bench.seeds == [0x51EA2124] * 2
+        assert uru.scanner.seeds == [0x51EA2124] * 2
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_key_seed_changes_unless_configured() -> None:
 )
 async def test_image_is_requested_again_after_a_fault(bad: bytes) -> None:
     async with rig() as uru:
-        uru.bench.say(0x0800)
+        uru.scanner.say(0x0800)
         raster = await taken(uru, bad, IMAGES[1])
         assert isinstance(raster, Raster)
         assert np.array_equal(raster.pixels, expected(PICTURES[1]))
@@ -234,12 +234,12 @@ async def test_missing_image_ends_the_placement() -> None:
 
 async def test_early_lift_is_reported_at_once() -> None:
     async with rig() as uru:
-        uru.bench.place(SILENCE)
+        uru.scanner.place(SILENCE)
         await uru.driver.wait_for_finger()
         taking = asyncio.ensure_future(uru.driver.capture_image())
         await uru.until(CAPTURE)
         before = time.monotonic()
-        uru.bench.lift()
+        uru.scanner.lift()
         assert await taking == CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
         assert time.monotonic() - before < 0.8
         await uru.driver.wait_for_lift()
@@ -254,7 +254,7 @@ async def test_lift_is_waited_for_only_if_needed() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await uru.driver.wait_for_lift()
-        uru.bench.lift()
+        uru.scanner.lift()
         await uru.driver.wait_for_lift()
         await uru.driver.wait_for_lift()
 
@@ -267,7 +267,7 @@ async def test_after_a_rest_it_is_woken_again() -> None:
             assert isinstance(raster, Raster)
             assert np.array_equal(raster.pixels, expected(rows))
             await uru.driver.end_capture()
-        assert uru.bench.wake_count == 3
+        assert uru.scanner.wake_count == 3
 
 
 async def test_a_capture_by_command() -> None:
@@ -277,7 +277,7 @@ async def test_a_capture_by_command() -> None:
     async with rig() as uru, desk_of(uru) as desk:
         asked = desk.ask(position="right_index")
         await desk.told(FeedbackCode.PLACE)
-        uru.bench.place(image)
+        uru.scanner.place(image)
         assert (await asked).outcome is CaptureOutcome.CAPTURED
         captured = await desk.next(FingerCaptured)
         assert (captured.width_px, captured.height_px) == (WIDTH, ROWS * 12)
@@ -291,7 +291,7 @@ async def test_capture_after_a_cancelled_one(at: int) -> None:
         asked = desk.ask()
         await desk.told(FeedbackCode.PLACE)
         if at == CAPTURE:
-            uru.bench.place(SILENCE)
+            uru.scanner.place(SILENCE)
         await uru.until(at)
         before = time.monotonic()
         await desk.cancel()
@@ -300,19 +300,19 @@ async def test_capture_after_a_cancelled_one(at: int) -> None:
         assert time.monotonic() - before < 0.8
         assert failed.value.reason is RefusalReason.CANCELLED
         await uru.until(OFF)
-        uru.bench.finger = False
+        uru.scanner.finger = False
         again = desk.ask(within_s=10)
         await desk.told(FeedbackCode.PLACE)
-        uru.bench.place(image_of(255 - np.full((ROWS, WIDTH), 240, np.uint8), BLOCKS))
+        uru.scanner.place(image_of(255 - np.full((ROWS, WIDTH), 240, np.uint8), BLOCKS))
         assert (await again).attempts == 1
 
 
 async def test_unplugging_at_any_transfer_has_a_cause() -> None:
     async def live_until(transfer: int | None) -> int:
-        async with rig(lambda bench: setattr(bench, "unplugs_at", transfer)) as uru:
+        async with rig(lambda scanner: setattr(scanner, "unplugs_at", transfer)) as uru:
             await taken(uru, IMAGES[0])
             await uru.driver.end_capture()
-            return uru.bench.controls
+            return uru.scanner.controls
 
     transfers = await live_until(None)
     assert transfers > 10
@@ -338,7 +338,7 @@ async def test_closing_in_a_capture_switches_the_lamp_off() -> None:
     async with rig() as uru, desk_of(uru) as desk:
         desk.ask()
         await uru.until(AWAIT_ON)
-    assert uru.bench.mode == OFF
+    assert uru.scanner.mode == OFF
 
 
 async def test_cpu_cost_of_waiting_for_a_finger() -> None:

@@ -56,7 +56,7 @@ class ScriptedZfmModule:
         self.heard: list[int] = []
         self._buffer = b""
         self._saying: set[asyncio.Task[Any]] = set()
-        self._turn = asyncio.Lock()
+        self._answering = asyncio.Lock()
         wire.on_received = self._received
 
     def _received(self, data: bytes) -> None:
@@ -74,7 +74,7 @@ class ScriptedZfmModule:
                 task.add_done_callback(self._saying.discard)
 
     async def _answer(self, instruction: int, parameters: bytes) -> None:
-        async with self._turn:
+        async with self._answering:
             code, extra = self._ack(instruction, parameters)
             code = self.acks.get(instruction, code)
             await self.wire.send(self.mangle(frame(0x07, bytes([code]) + (extra if code == OK else b""))))

@@ -40,7 +40,7 @@ async def test_usbip_device_is_identified_as_simulated(
     async with opened(plugged[0], links) as link:
         said = link.identity
         assert (said.vendor_id, said.product_id) == (0x1209, 0x0001)
-        assert (said.manufacturer, said.product, said.serial_number) == ("Tests", "Bench", "BENCH-1")
+        assert (said.manufacturer, said.product, said.serial_number) == ("Tests", "Test", "TEST-1")
         assert links.is_simulated
 
 

@@ -87,7 +87,7 @@ def local_device(
     sysfs: Sysfs, served_device: tuple[UsbipServer, UsbTestDevice], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[FakeLibusb, Path]]:
     """A device in a socket of this machine, and its node."""
-    node = sysfs.plug("1-1", "1209:0001", 2, "BENCH-1", driver="usbhid")
+    node = sysfs.plug("1-1", "1209:0001", 2, "TEST-1", driver="usbhid")
     address = USBIP_ADDRESS.fullmatch(served_device[0].address)
     assert address is not None
     connection = UsbipConnection(address["host"], int(address["port"]), address["busid"])
@@ -118,7 +118,7 @@ async def test_local_device_is_read(
 ) -> None:
     async with opened() as link:
         assert not link.is_simulated, "as far as detectable here"
-        assert link.identity.serial_number == "BENCH-1"
+        assert link.identity.serial_number == "TEST-1"
         served_device[1].bulk_in.write(b"here")
         assert await link.read(0x82, 64) == b"here"
 

@@ -46,16 +46,16 @@ def dissected(file: Path) -> list[dict[str, Any]]:
 
 async def test_wireshark_reads_trace(tmp_path: Path) -> None:
     trace = UsbTrace()
-    with plugged_usb_device() as (server, bench):
+    with plugged_usb_device() as (server, device):
         links = LinkFactory(transfers=trace.tap)
         link = await links.usb(UsbSettings(port=server.address))
         await link.control_out(4, 0x4E, 0, b"\x10")
-        bench.registers[7] = b"\x81"
+        device.registers[7] = b"\x81"
         await link.control_in(4, 7, 0, 1)
         said = link.listen(0x81, 64)
-        bench.said.write(b"\x01\x01")
+        device.said.write(b"\x01\x01")
         await said.next()
-        bench.bulk_in.write(b"\x00" * 5000)
+        device.bulk_in.write(b"\x00" * 5000)
         await link.read(0x82, 8192)
         await link.write(0x03, b"\x80\x38")
         with pytest.raises(TransferTimedOut):
