@@ -4,8 +4,8 @@ import argparse
 import time
 from collections import Counter
 
-from adversary.barrier.posts import BOARDS
-from adversary.barrier.records import Command, Record, Wire
+from adversary.barrier.judge.records import Command, Record, Wire
+from adversary.barrier.rig.posts import BOARDS
 from adversary.barrier.trials import THEMES, TRIAL_S, Trial, run_trial
 
 

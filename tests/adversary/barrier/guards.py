@@ -120,8 +120,8 @@ def take_out(guard: Guard) -> None:
 
 def look_for(guard: Guard, trials: int) -> str | None:
     """Play until the judge finds a violation of the guard's invariants; return it."""
-    from adversary.barrier.judge import judge
-    from adversary.barrier.lane import play
+    from adversary.barrier.judge.verdict import judge
+    from adversary.barrier.rig.lane import play
     from adversary.barrier.stories import STORIES
     from adversary.barrier.trials import run_trial
 

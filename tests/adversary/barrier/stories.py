@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adversary.barrier.lane import Lane
-from adversary.barrier.posts import Post
-from adversary.barrier.records import Truth, Wire
+from adversary.barrier.judge.records import Truth, Wire
+from adversary.barrier.rig.lane import Lane
+from adversary.barrier.rig.posts import Post
 
 from simulators.barrier.bus import DirectConnection
 from simulators.barrier.mechanics.lane import DriverBehaviour

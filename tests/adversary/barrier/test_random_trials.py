@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from adversary.barrier.guards import GUARDS, patched
-from adversary.barrier.posts import BOARDS
+from adversary.barrier.rig.posts import BOARDS
 from adversary.barrier.trials import run_trial
 
 TESTS = Path(__file__).parents[2]

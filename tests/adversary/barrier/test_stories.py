@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from adversary.barrier.judge import judge
-from adversary.barrier.lane import play
+from adversary.barrier.judge.verdict import judge
+from adversary.barrier.rig.lane import play
 from adversary.barrier.stories import STORIES
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from adversary.barrier.judge import judge
-from adversary.barrier.lane import Lane
-from adversary.barrier.posts import Post, random_post
-from adversary.barrier.records import Record, Trouble, Truth, Violation
+from adversary.barrier.judge.records import Record, Trouble, Truth, Violation
+from adversary.barrier.judge.verdict import judge
+from adversary.barrier.rig.lane import Lane
+from adversary.barrier.rig.posts import Post, random_post
 
 from simulators.barrier.bus import DirectConnection
 from simulators.barrier.mechanics.lane import DriverBehaviour

@@ -6,8 +6,8 @@ Numbers are those of the protocol sheet: 2, 3, 4, 5, 6, 12, 14, 19, 21, 26, 27.
 from collections.abc import Iterator
 from itertools import pairwise
 
-from adversary.barrier.case import Action, Case
-from adversary.barrier.records import Answer, Command, DoorFacts
+from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.records import Answer, Command, DoorFacts
 
 LATE_S = 0.02
 STALL_S = 0.3

@@ -1,4 +1,4 @@
-"""Several processes in one: event loops that take turns in virtual time, over real descriptors.
+"""Several processes in one: event loops that run one after another in virtual time, over real descriptors.
 
 Each unit stands for one operating system process: it has its own event loop, may be frozen (SIGSTOP), slowed
 down (a busy machine), or killed. Bytes travel through the kernel (pseudo-terminals, loopback sockets); only
@@ -30,7 +30,7 @@ class StuckError(Exception):
 
 
 class _Selector(selectors.SelectSelector):
-    """Selector that does not wait: it notes the deadline and ends this turn of its loop."""
+    """Selector that does not wait: it notes the deadline and ends this step of its loop."""
 
     loop: "UnitLoop"
 
@@ -91,14 +91,14 @@ class Unit:
         self.loop = UnitLoop(world)
         self.frozen_until_s = 0.0
         self.delay: Callable[[], float] | None = None
-        """Time that the machine needs before this process runs, for each of its turns."""
-        self.turn_s: float | None = None
+        """Time that the machine needs before this process runs, for each of its steps."""
+        self.resume_s: float | None = None
         self.dead = False
 
     def step(self) -> None:
         """Run until it waits."""
         self.loop.waiter.deadline_s = NEVER
-        self.turn_s = None
+        self.resume_s = None
         self.loop.run_forever()
 
     def due_s(self) -> float:
@@ -107,10 +107,10 @@ class Unit:
             return NEVER
         wants_s = self.world.now_s if self.loop.waiter.ready() else self.loop.waiter.deadline_s
         if self.delay is not None and wants_s < NEVER:
-            if wants_s <= self.world.now_s and self.turn_s is None:
-                self.turn_s = self.world.now_s + self.delay()
-            if self.turn_s is not None:
-                wants_s = self.turn_s
+            if wants_s <= self.world.now_s and self.resume_s is None:
+                self.resume_s = self.world.now_s + self.delay()
+            if self.resume_s is not None:
+                wants_s = self.resume_s
         return max(wants_s, self.frozen_until_s)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
@@ -126,7 +126,7 @@ class World:
     def __init__(self) -> None:
         self.now_s = START_S
         self.units: list[Unit] = []
-        self.bench = self.unit("bench")
+        self.rig = self.unit("rig")
 
     def unit(self, name: str) -> Unit:
         """Add a process."""
@@ -145,17 +145,17 @@ class World:
             os.close(null)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run it in the bench's loop until it ends; return its result."""
-        task = self.bench.spawn(coroutine)
+        """Run it in the rig's loop until it ends; return its result."""
+        task = self.rig.spawn(coroutine)
         try:
             while not task.done():
-                self._turn()
+                self._advance()
         finally:
             if not task.done():
                 task.cancel()
         return task.result()
 
-    def bury(self) -> None:
+    def close(self) -> None:
         """End the tasks of dead units, whose descriptors lead nowhere, and close all loops."""
         for unit in self.units:
             unit.loop.set_exception_handler(lambda _loop, _context: None)
@@ -176,7 +176,7 @@ class World:
                 unit.step()
             self.now_s += 0.5
 
-    def _turn(self) -> None:
+    def _advance(self) -> None:
         ran = False
         for unit in list(self.units):
             if unit.due_s() <= self.now_s:
@@ -193,7 +193,7 @@ class World:
         """Wait a moment of real time for bytes on their way through the kernel."""
         reading, writing = [], []
         for unit in self.units:
-            if unit.dead or unit.frozen_until_s > self.now_s or unit.turn_s is not None:
+            if unit.dead or unit.frozen_until_s > self.now_s or unit.resume_s is not None:
                 continue
             for key in unit.loop.waiter.get_map().values():
                 if unit.loop.waiter.held and key.fd not in unit.loop.waiter.own:

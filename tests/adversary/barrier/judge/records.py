@@ -129,7 +129,7 @@ class Device(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing(Record):
+class RetainedState(Record):
     """Retained state for clients that connect later; None when it is withdrawn."""
 
     type: str

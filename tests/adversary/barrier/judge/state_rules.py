@@ -5,8 +5,8 @@ Numbers are those of the protocol sheet: 1, 15, 16, 18, 22, 24.
 
 from itertools import pairwise
 
-from adversary.barrier.case import OPEN_STATES, Case
-from adversary.barrier.records import Event
+from adversary.barrier.judge.case import OPEN_STATES, Case
+from adversary.barrier.judge.records import Event
 
 LIMITS = {"open": "open_limit", "closed": "closed_limit"}
 AGE_S = 0.6
@@ -81,7 +81,7 @@ def _current(case: Case) -> None:
                 check_s = from_s + 1.2
                 if to_s < check_s or from_s < 0 or not case.healthy(from_s - 0.5, check_s):
                     continue
-                last = next((one for one in reversed(case.standings) if one.at_s <= check_s), None)
+                last = next((one for one in reversed(case.retained_states) if one.at_s <= check_s), None)
                 states = {
                     str(one.get("state"))
                     for one in ((last.data or {}) if last else {}).get("doors", ())
@@ -112,10 +112,10 @@ def _lost_link(case: Case) -> None:
         if device is not None and device.state in OPEN_STATES:
             text = f"{device.state} {lost_s - trouble.at_s:.0f} s after the board was lost"
             case.blame(18, "loss unnoticed", lost_s, text, trouble, device)
-        standing = next((one for one in reversed(case.standings) if one.at_s <= lost_s), None)
-        if standing is not None and standing.data is not None and not standing.data.get("stale"):
+        retained = next((one for one in reversed(case.retained_states) if one.at_s <= lost_s), None)
+        if retained is not None and retained.data is not None and not retained.data.get("stale"):
             text = "the last state still stands as current after the board was lost"
-            case.blame(18, "old state stands", lost_s, text, trouble, standing)
+            case.blame(18, "old state stands", lost_s, text, trouble, retained)
         for command in case.commands:
             if not lost_s < command.at_s < min(trouble.until_s - 1.0, case.end_s - 1.0):
                 continue
@@ -238,6 +238,6 @@ def _forced_open(case: Case) -> None:
 
 
 def _latched(case: Case) -> list[tuple[float, float]]:
-    from adversary.barrier.people_rules import latches
+    from adversary.barrier.judge.people_rules import latches
 
     return list(latches(case))

@@ -3,8 +3,8 @@
 Numbers are those of the protocol sheet: 7, 8, 17, 28.
 """
 
-from adversary.barrier.case import Action, Case
-from adversary.barrier.records import Contact, DoorFacts
+from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.records import Contact, DoorFacts
 
 DEAD_S = 0.3
 LONGEST_S = 1.0

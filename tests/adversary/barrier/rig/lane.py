@@ -1,6 +1,6 @@
 """One lane in virtual time: simulated machine and boards, and the real worker with its real driver and link.
 
-The machine, the boards and the daemon's end of the worker's channel run in the bench's loop; the worker runs
+The machine, the boards and the daemon's end of the worker's channel run in the rig's loop; the worker runs
 in a unit of its own, which stands for its process. Everything between them is bytes: Modbus over loopback TCP
 or a pseudo-terminal, text over a pseudo-terminal, frames over a socket pair.
 """
@@ -17,8 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from adversary.barrier.posts import Post
-from adversary.barrier.records import (
+from adversary.barrier.judge.records import (
     Answer,
     Circuit,
     Command,
@@ -27,12 +26,13 @@ from adversary.barrier.records import (
     Event,
     Life,
     Record,
-    Standing,
+    RetainedState,
     Trouble,
     Truth,
     Wire,
 )
-from adversary.barrier.virtual import Unit, World, is_lock, open_descriptors, peer_port
+from adversary.barrier.rig.posts import Post
+from adversary.barrier.rig.processes import Unit, World, is_lock, open_descriptors, peer_port
 
 from drivers.registry import load_driver
 from gateway.common.clock import SystemTime
@@ -78,7 +78,7 @@ class Lane:
         self.life: Unit | None = None
         self.lives = 0
         self.device = "none"
-        self.standing: dict[str, Any] | None = None
+        self.retained: dict[str, Any] | None = None
         self.answers: dict[str, Answer] = {}
         self._log = log
         self._numbers = itertools.count(1)
@@ -115,7 +115,7 @@ class Lane:
             try:
                 self.world.run(self._run(story))
             finally:
-                self.world.bury()
+                self.world.close()
         return self.records
 
     async def _run(self, story: Callable[["Lane"], Any]) -> None:
@@ -231,7 +231,7 @@ class Lane:
         self.add(Trouble(self.now_s, "stall", self.now_s + seconds))
         if self.fault("stalled-adapter", quietly=True, for_s=seconds, discards=discards):
             return
-        waiter = self.world.bench.loop.waiter
+        waiter = self.world.rig.loop.waiter
         before = set(waiter.own)
         if self._connection is not None:
             waiter.own.add(self._ours.fileno())
@@ -241,7 +241,7 @@ class Lane:
             waiter.held = False
             waiter.own = before
 
-        self.world.bench.loop.call_later(seconds, over)
+        self.world.rig.loop.call_later(seconds, over)
 
     def position(self, door: str = "") -> float:
         """Return where a door is: 0 closed, 1 open."""
@@ -276,8 +276,8 @@ class Lane:
         life = self.lives
         self._connection = FrameConnection(lambda *frame: self._on_frame(life, *frame), lambda: None)
         connection = self._connection
-        self.world.bench.spawn(
-            self.world.bench.loop.create_unix_connection(lambda: connection, sock=ours)  # type: ignore[arg-type]
+        self.world.rig.spawn(
+            self.world.rig.loop.create_unix_connection(lambda: connection, sock=ours)  # type: ignore[arg-type]
         )
         self._ours, self._theirs = ours, theirs
         settings = load_driver(spec.driver).settings_model.model_validate(spec.settings)
@@ -310,10 +310,10 @@ class Lane:
         self.life.frozen_until_s = self.now_s + seconds
         self.add(Life(self.now_s, self.lives, "frozen"))
         number = self.lives
-        self.world.bench.loop.call_later(seconds, lambda: self.add(Life(self.now_s, number, "thawed")))
+        self.world.rig.loop.call_later(seconds, lambda: self.add(Life(self.now_s, number, "thawed")))
 
     def slow_worker(self, delay: Callable[[], float] | None) -> None:
-        """Let the machine be busy: each turn of the worker begins with a delay."""
+        """Let the machine be busy: each step of the worker begins with a delay."""
         if self.life is not None:
             self.life.delay = delay
             self.add(Life(self.now_s, self.lives, "slow" if delay else "thawed"))
@@ -386,11 +386,11 @@ class Lane:
                 data = json.loads(body)
                 self.add(Event(self.now_s, str(head["type"]), data))
                 if head["type"] == "barrier.state":
-                    self._stands(data)
+                    self._retain(data)
             case FrameType.RECORD:
                 self._record = body.decode()
             case FrameType.LAST_VALUE:  # all are withdrawn
-                self._stands(None)
+                self._retain(None)
             case FrameType.COMMAND_RESULT:
                 name = self._commands.get(head["command_ref"], "?")
                 answer = Answer(
@@ -404,10 +404,10 @@ class Lane:
                 self.answers[name] = answer
                 self.add(answer)
 
-    def _stands(self, data: dict[str, Any] | None) -> None:
+    def _retain(self, data: dict[str, Any] | None) -> None:
         """Note the last state, which the daemon keeps for clients that come later."""
-        self.standing = data
-        self.add(Standing(self.now_s, "barrier.state", data))
+        self.retained = data
+        self.add(RetainedState(self.now_s, "barrier.state", data))
 
     # Stations.
 
@@ -445,7 +445,7 @@ class Lane:
 
     async def ready(self, within_s: float = 10.0) -> bool:
         """Wait until the driver has told its state."""
-        return await self.until(lambda: self.standing is not None and self.device == "online", within_s)
+        return await self.until(lambda: self.retained is not None and self.device == "online", within_s)
 
 
 def play(post: Post, scratch: Path, story: Callable[[Lane], Any], log: Any = None) -> Lane:

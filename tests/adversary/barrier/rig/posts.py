@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from adversary.barrier.records import BoardFacts, DoorFacts, LaneFacts, Signal
+from adversary.barrier.judge.records import BoardFacts, DoorFacts, LaneFacts, Signal
 
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-from adversary.barrier.records import BoardFacts
+from adversary.barrier.judge.records import BoardFacts
 
 Kind = Literal["on", "off", "pulse", "toggle", "pulse-off"]
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"

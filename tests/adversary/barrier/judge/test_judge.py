@@ -4,10 +4,8 @@ import ast
 from pathlib import Path
 
 import pytest
-from adversary.barrier.judge import judge
-from adversary.barrier.posts import Post
-from adversary.barrier.protocols import RelayAction, crc16, read_answer, read_request
-from adversary.barrier.records import (
+from adversary.barrier.judge.protocols import RelayAction, crc16, read_answer, read_request
+from adversary.barrier.judge.records import (
     Answer,
     BoardFacts,
     Circuit,
@@ -20,30 +18,25 @@ from adversary.barrier.records import (
     Truth,
     Wire,
 )
+from adversary.barrier.judge.verdict import judge
+from adversary.barrier.rig.posts import Post
 
 HERE = Path(__file__).parent
-JUDGE_FILES = (
-    "judge",
-    "case",
-    "records",
-    "protocols",
-    "commands_rules",
-    "relay_rules",
-    "people_rules",
-    "state_rules",
-)
+JUDGE_FILES = sorted(path.name for path in HERE.glob("*.py") if not path.name.startswith("test_"))
 FACTS = Post("waveshare-tcp").facts
 OPEN, CLOSE, STOP = 0, 1, 2
 
 
 @pytest.mark.parametrize("name", JUDGE_FILES)
 def test_judge_imports_no_driver(name: str) -> None:
-    tree = ast.parse((HERE / f"{name}.py").read_text())
+    tree = ast.parse((HERE / name).read_text())
     modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     modules += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     roots = {module.partition(".")[0] for module in modules}
     assert not roots & {"drivers", "gateway", "simulators"}
-    assert all(module.startswith("adversary.barrier") for module in modules if module.startswith("adversary"))
+    assert all(
+        module.startswith("adversary.barrier.judge") for module in modules if module.startswith("adversary")
+    )
 
 
 def tcp(pdu: str) -> bytes:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from adversary.barrier.case import Action, Case
-from adversary.barrier.records import DoorFacts, Event, Record, Truth
+from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.records import DoorFacts, Event, Record, Truth
 
 FRESH_S = 0.5
 STALL_S = 0.3

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from adversary.barrier.protocols import NOTHING, Request, is_refusal, read_answer, read_request
-from adversary.barrier.records import (
+from adversary.barrier.judge.protocols import NOTHING, Request, is_refusal, read_answer, read_request
+from adversary.barrier.judge.records import (
     Answer,
     Circuit,
     Command,
@@ -18,8 +18,8 @@ from adversary.barrier.records import (
     LaneFacts,
     Life,
     Record,
+    RetainedState,
     Signal,
-    Standing,
     Trouble,
     Truth,
     Violation,
@@ -135,7 +135,7 @@ class Case:
         self.lives = self.of(Life)
         self.troubles = self.of(Trouble)
         self.truths = self.of(Truth)
-        self.standings = self.of(Standing)
+        self.retained_states = self.of(RetainedState)
         self.answers: dict[str, list[Answer]] = {}
         for answer in self.of(Answer):
             self.answers.setdefault(answer.id, []).append(answer)
