@@ -338,6 +338,7 @@ def test_permit_of_an_earlier_opening_is_over() -> None:
     """The barrier has closed since: a passage on the button is no tailgating."""
     machine = MachineFixture(permit_s=60)
     machine.opened(10)
+    machine.sense(12, OPEN)
     machine.sense(20)
     machine.sense(30, inputs={"local_button": True})
     passed(machine, 31, ["entry_side"], ["exit_side"])
@@ -958,6 +959,8 @@ def test_arrival_despite_a_stop_is_told() -> None:
     machine.sense(20.6, BETWEEN)
     machine.take(machine.machine.on_stop(20.7))
     machine.sense(22, CLOSED)
+    assert travel.result is None, "it may be a flicker"
+    machine.sense(22.5, CLOSED)
 
     assert travel.result is MovementResult.ARRIVED_DESPITE_STOP
 
@@ -998,10 +1001,22 @@ def test_arrival() -> None:
     machine.sense(10.5, BETWEEN)
     assert machine.refusal(OpenBarrier(), 10.5) is RefusalReason.BUSY
     machine.sense(11, OPEN)
+    assert travel.result is None, "it may be a flicker"
+    machine.sense(11.5, OPEN)
 
     assert (travel.result, travel.ended_s) == (MovementResult.ARRIVED, 11)
     carried = [said.transaction for said in machine.of(BarrierState) if said.transaction]
-    assert carried == ["t1"]
+    assert carried == ["t1", "t1"]
+
+
+def test_closing_by_controller_after_a_brief_opening_is_guarded() -> None:
+    """The commanded opening is not confirmed yet when the machine's own controller closes again."""
+    machine = MachineFixture()
+    machine.opened(10)
+    machine.sense(11.2, BETWEEN, presence=True)
+
+    assert AlarmKind.OBSTRUCTION_WHILE_CLOSING in machine.alarms
+    assert machine.machine.due(11.2) == (REOPEN,)
 
 
 # Reports of two doors.

@@ -206,6 +206,38 @@ async def test_answer_to_closing_is_what_was_sensed() -> None:
         assert lane.barrier.signals["closed-limit"]
 
 
+@pytest.mark.parametrize("goal", ["closed", "open"])
+@in_virtual_time
+async def test_flickering_limit_ends_no_movement(goal: str) -> None:
+    """The answer comes once the limit of the goal is steady, not at its first flicker."""
+    async with BarrierFixture() as lane:
+        await lane.ready()
+        if goal == "closed":
+            task = await closing(lane)
+        else:
+            task = asyncio.create_task(lane.open())
+            await lane.until(lambda: lane.state_code == "opening")
+        lane.site.inject(ShortedWire(signal=f"{goal}-limit", for_s=0.25))
+        done = await task
+
+        assert done.state == goal
+        assert lane.barrier.signals[f"{goal}-limit"]
+        assert not lane.alarms()
+
+
+@in_virtual_time
+async def test_flickering_limit_of_a_stopped_closing_is_stopped() -> None:
+    async with BarrierFixture() as lane:
+        task = await closing(lane)
+        lane.site.inject(ShortedWire(signal="closed-limit", for_s=0.25))
+        await lane.pass_s(0.05)
+        await lane.stop()
+        with pytest.raises(CommandFailure, match="was stopped"):
+            await task
+
+        assert 0.01 < lane.barrier.position("") < 0.99
+
+
 @in_virtual_time
 async def test_stop_withdraws_a_waiting_movement() -> None:
     """The frame of an opening waits for the line when the stop comes."""

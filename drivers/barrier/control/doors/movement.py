@@ -39,6 +39,8 @@ class Movement:
     start_state: MovementState
     result: MovementResult | None = None
     ended_s: float = 0.0
+    has_reached: bool = False
+    """True once the door was sensed at its goal, maybe by a flicker."""
 
 
 class DoorTracker:
@@ -61,10 +63,10 @@ class DoorTracker:
         self._between_s: float | None = None
         self._arrived_s: float | None = None
         """Time at which a closing has reached the closed limit; None: it has not closed since."""
+        self._end_s = 0.0
+        """Time since when it is at its end."""
         self._open_s: float | None = None
         self._chatter = ChatterDetector()
-        self._closed_by_command_s: float | None = None
-        """Time at which a commanded closing ended at the closed limit."""
 
     @property
     def is_at_end(self) -> bool:
@@ -75,20 +77,16 @@ class DoorTracker:
     def may_be_closing(self) -> bool:
         """True if the door may be closing, by its inputs and the commands to it.
 
-        A door that is between its ends at the first reading may be closing as well.
+        A door that is between its ends at the first reading may be closing as well, and a commanded closing
+        until the closed limit is steady.
         """
-        if self.movement is not None:
-            return self.movement.goal is MovementState.CLOSED and self.state is not MovementState.CLOSED
+        movement = self.movement
+        if movement is not None and movement.goal is MovementState.CLOSED:
+            return True
+        if movement is not None and not movement.has_reached:
+            return False  # it opens, from whatever position
         return self.state is MovementState.CLOSING or (
             self.state is MovementState.UNKNOWN and self._between_s is not None
-        )
-
-    def has_just_closed(self, now_s: float) -> bool:
-        """Return True if a commanded closing ended so recently that its closed limit may be a flicker."""
-        return (
-            self.state is MovementState.CLOSED
-            and self._closed_by_command_s is not None
-            and now_s - self._closed_by_command_s < CONFIRM_S
         )
 
     def may_be_open(self, now_s: float) -> bool:
@@ -126,8 +124,6 @@ class DoorTracker:
         """End the commanded movement with this result."""
         if self.movement is not None:
             self.movement.result, self.movement.ended_s = result, now_s
-            if result is MovementResult.ARRIVED and self.movement.goal is MovementState.CLOSED:
-                self._closed_by_command_s = now_s
             self.movement = None
 
     def on_inputs(self, seen: DoorInputs, now_s: float, *, excused: bool) -> Iterator[BarrierAlarm]:
@@ -147,7 +143,7 @@ class DoorTracker:
             )
         self.grant.on_state(self.state, now_s, is_stop_proven=self.stop.is_proven)
         yield from self._supervise(now_s)
-        if self.stop.is_proven and self.is_at_end:
+        if self.stop.is_proven and self.is_at_end and self.movement is None:
             self.stop.end()
         if self.fault is not None and had_fault is None:
             yield self._alarm(AlarmKind.IMPLAUSIBLE_INPUTS, _IMPLAUSIBLE[self.fault])
@@ -192,6 +188,8 @@ class DoorTracker:
         if self.state is not end:
             closed = end is MovementState.CLOSED and self.state is MovementState.CLOSING
             self._arrived_s = now_s if closed else None
+            # The first reading has no history: nothing suggests a flicker.
+            self._end_s = float("-inf") if self.inputs is None else now_s
         if end is not MovementState.OPEN:
             self._open_s, self.is_open_too_long = None, False
         elif self.state is not MovementState.OPEN:
@@ -225,7 +223,10 @@ class DoorTracker:
                 return closes_s
 
     def _supervise(self, now_s: float) -> Iterator[BarrierAlarm]:
-        """Supervise the commanded movement; no command is repeated."""
+        """Supervise the commanded movement; no command is repeated.
+
+        It has arrived once its goal is steady: a limit switch that flickers on the way ends nothing.
+        """
         movement = self.movement
         if movement is None:
             if self.state is MovementState.BLOCKED and not self.is_overdue:
@@ -238,9 +239,12 @@ class DoorTracker:
         )
         asked_for_s = now_s - movement.requested_s
         if self.state is movement.goal and self.fault is None:
+            movement.has_reached = True
+            if now_s - self._end_s < CONFIRM_S:
+                return
             despite = self.stop.is_in_effect
             self.end_movement(
-                MovementResult.ARRIVED_DESPITE_STOP if despite else MovementResult.ARRIVED, now_s
+                MovementResult.ARRIVED_DESPITE_STOP if despite else MovementResult.ARRIVED, self._end_s
             )
             if movement.goal is MovementState.CLOSED:
                 self.grant.on_closed_by_command()
@@ -249,6 +253,7 @@ class DoorTracker:
         elif (
             self.state is movement.start_state
             and self.is_at_end
+            and not movement.has_reached
             and not self.stop.is_in_effect
             and asked_for_s > self._settings.start_timeout_s
         ):

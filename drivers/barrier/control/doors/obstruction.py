@@ -54,8 +54,7 @@ class ObstructionReversal:
         self._check_ended(now_s, present=present)
         if not present or door.is_at_end:
             self.was_noticed = self.is_due
-        closing = door.may_be_closing or door.has_just_closed(now_s)
-        if self.was_noticed or not present or not closing:
+        if self.was_noticed or not present or not door.may_be_closing:
             return ()
         transaction = None if door.movement is None else door.movement.transaction
         self.was_noticed, self.is_released, self.has_begun = True, False, False
