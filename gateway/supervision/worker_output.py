@@ -4,6 +4,7 @@ A worker runs the code of a driver on the bytes of a device, so it may have been
 of an observation and the moment of its receipt come from it; the daemon writes the envelope around them.
 """
 
+import hashlib
 import re
 import time
 from collections.abc import Mapping
@@ -245,3 +246,9 @@ def _check_attachments(declared: tuple[Attachment, ...], images: tuple[Image, ..
         (one.role, one.media_type, len(one.content)) for one in images
     ]:
         raise WorkerViolationError("an event that declares other images than were sent")
+    # The signature of the event covers its images by these hashes only.
+    if any(
+        one.sha256 != hashlib.sha256(image.content).hexdigest()
+        for one, image in zip(declared, images, strict=True)
+    ):
+        raise WorkerViolationError("an image whose hash is not the one in its event")

@@ -1,6 +1,7 @@
 """A worker that was taken over: what it may make the daemon publish, and how much."""
 
 import asyncio
+import hashlib
 import json
 import time
 from typing import Any
@@ -98,6 +99,29 @@ async def test_forged_frame_ends_worker(worker_fixture: WorkerFixture, forgery: 
     assert "FORGED" not in text + worker_fixture.log
     assert worker_fixture.notebook.events == []
     assert worker_fixture.notebook.last_values == {}
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, hashlib.sha256(b"xx").hexdigest()])
+async def test_image_with_other_hash_refused(worker_fixture: WorkerFixture, digest: str) -> None:
+    """An event's signature covers its images by their hashes: so a hash of other bytes is never signed."""
+    wire = await forging(worker_fixture)
+    image = {"role": "page", "media_type": "image/png"}
+    declared = {"number": 1, "attachments": [image | {"bytes": 2, "sha256": digest}]}
+    await order(wire, FrameType.BLOB, head=image, zeros=2)
+    await order(wire, FrameType.EVENT, head=event_head(), body=json.dumps(declared))
+    assert "an image whose hash" in await refused(worker_fixture)
+    assert worker_fixture.notebook.events == []
+
+
+async def test_image_with_its_hash_accepted(worker_fixture: WorkerFixture) -> None:
+    wire = await forging(worker_fixture)
+    image = {"role": "page", "media_type": "image/png"}
+    digest = hashlib.sha256(bytes(2)).hexdigest()
+    declared = {"number": 1, "attachments": [image | {"bytes": 2, "sha256": digest}]}
+    await order(wire, FrameType.BLOB, head=image, zeros=2)
+    await order(wire, FrameType.EVENT, head=event_head(), body=json.dumps(declared))
+    await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.events) == 1)
+    assert worker_fixture.notebook.events[0][1].images[0].content == bytes(2)
 
 
 async def test_daemon_writes_envelope(worker_fixture: WorkerFixture) -> None:
