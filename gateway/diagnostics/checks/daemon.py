@@ -1,5 +1,8 @@
 """Check that the gateway runs, without disturbing it."""
 
+import contextlib
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,16 +19,37 @@ def gateway_pid(state_dir: Path, host: HostView) -> int | None:
     lock: a gateway that starts at this moment would find it locked.
     """
     try:
-        inode = str((state_dir / "lock").stat().st_ino)
+        names = _names_in_locks(state_dir / "lock", host)
     except FileNotFoundError:
         return None
     for line in (read_text(host.proc / "locks") or "").splitlines():
         # proc(5): `1: FLOCK  ADVISORY  WRITE 4711 08:01:131077 0 EOF`; a waiting process has `->` before
         # FLOCK.
         parts = line.split()
-        if len(parts) > 5 and parts[1] == "FLOCK" and parts[5].rpartition(":")[2] == inode:
+        if len(parts) > 5 and parts[1] == "FLOCK" and parts[5] in names:
             return int(parts[4])
     return None
+
+
+def _names_in_locks(file: Path, host: HostView) -> set[str]:
+    """Return the names of a file in /proc/locks: device in hexadecimal, and inode, which alone is not unique.
+
+    On some file systems (btrfs) stat(2) has the number of a subvolume, the list that of the mount.
+    """
+    descriptor = os.open(file, os.O_PATH)
+    try:
+        status = os.fstat(descriptor)
+        devices = {(os.major(status.st_dev), os.minor(status.st_dev))}
+        with contextlib.suppress(OSError):
+            mount = re.search(r"mnt_id:\s*(\d+)", Path(f"/proc/self/fdinfo/{descriptor}").read_text())
+            table = read_text(host.proc / "self/mountinfo") or ""
+            # proc(5): `36 35 98:0 /mnt1 /mnt2 rw,noatime ...`, beginning with the number of the mount
+            found = mount and re.search(rf"^{mount[1]} \d+ (\d+):(\d+) ", table, re.MULTILINE)
+            if found:
+                devices.add((int(found[1]), int(found[2])))
+    finally:
+        os.close(descriptor)
+    return {f"{major:02x}:{minor:02x}:{status.st_ino}" for major, minor in devices}
 
 
 def check_daemon(state_dir: Path, config: Path, host: HostView) -> Iterator[Finding]:

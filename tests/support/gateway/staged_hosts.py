@@ -1,5 +1,6 @@
 """A machine as files: /sys, /proc and /dev, staged in a directory."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,5 +92,8 @@ class StagedHost:
 
     def locked(self, state_dir: Path, pid: int) -> None:
         """Let the kernel report that a process holds the gateway's lock."""
-        inode = (state_dir / "lock").stat().st_ino
-        self.write("proc/locks", f"1: FLOCK  ADVISORY  WRITE {pid} 08:01:{inode} 0 EOF")
+        lock = (state_dir / "lock").stat()
+        device = f"{os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}"
+        # Numbers of files on other disks are the same now and then; on a small one of memory often.
+        other = f"1: FLOCK  ADVISORY  WRITE 1 fe:fe:{lock.st_ino} 0 EOF"
+        self.write("proc/locks", f"{other}\n2: FLOCK  ADVISORY  WRITE {pid} {device}:{lock.st_ino} 0 EOF")
