@@ -1,7 +1,6 @@
 """Observations of devices: their base class, attachments, and the five outcomes of a check."""
 
 import hashlib
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
@@ -150,24 +149,6 @@ class Check(DataModel):
     duration_ms: float | None = Field(
         None, ge=0, description="Duration of the check, in milliseconds.", examples=[3.2]
     )
-
-
-def overall_outcome(checks: Iterable[Check]) -> Outcome:
-    """Combine checks as in BSI TR-03135-1, section 5.4; evaluatory checks never count.
-
-    The guideline fixes that `failed` comes before `aborted`. The rest is left to the application:
-    `undetermined` if a mandatory check did not succeed, else `successful`; without any counting check
-    `undetermined`.
-    """
-    counted = [c for c in checks if c.weight is not Weight.EVALUATORY]
-    outcomes = {c.outcome for c in counted}
-    for decisive in (Outcome.FAILED, Outcome.ABORTED):
-        if decisive in outcomes:
-            return decisive
-    mandatory = [c for c in counted if c.weight is Weight.MANDATORY]
-    if mandatory and all(c.outcome is Outcome.SUCCESSFUL for c in mandatory):
-        return Outcome.SUCCESSFUL
-    return Outcome.UNDETERMINED
 
 
 class Attachment(DataModel):

@@ -42,7 +42,7 @@ from gateway.supervision.confinement import decide_confinement
 from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
-from gateway.worker.worker import WorkerSpec
+from gateway.worker.spec import WorkerSpec
 
 log = structlog.get_logger()
 

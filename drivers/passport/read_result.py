@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from drivers.clock import today
 from drivers.driver import BadFrame
 from drivers.links.framing import MALFORMED, NOISE, OTHER_CONTENT, DamagedFrame
-from drivers.observation import Check, overall_outcome
+from drivers.observation import Check, Outcome, Weight
 from drivers.passport.mrz import Mrz, mrz_checks, parse
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
 
@@ -65,6 +65,24 @@ def document_read(
     return DocumentRead(
         trigger=trigger, lines=lines, mrz=mrz, checks=made, overall_outcome=overall_outcome(made), wire=wire
     )
+
+
+def overall_outcome(checks: Iterable[Check]) -> Outcome:
+    """Combine checks as in BSI TR-03135-1, section 5.4; evaluatory checks never count.
+
+    The guideline fixes that `failed` comes before `aborted`. The rest is left to the application:
+    `undetermined` if a mandatory check did not succeed, else `successful`; without any counting check
+    `undetermined`.
+    """
+    counted = [c for c in checks if c.weight is not Weight.EVALUATORY]
+    outcomes = {c.outcome for c in counted}
+    for decisive in (Outcome.FAILED, Outcome.ABORTED):
+        if decisive in outcomes:
+            return decisive
+    mandatory = [c for c in counted if c.weight is Weight.MANDATORY]
+    if mandatory and all(c.outcome is Outcome.SUCCESSFUL for c in mandatory):
+        return Outcome.SUCCESSFUL
+    return Outcome.UNDETERMINED
 
 
 def read_failed(frame: DamagedFrame) -> ReadFailed | BadFrame:

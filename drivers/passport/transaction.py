@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from drivers.observation import Attachment, Check, CheckGroup, Outcome, Weight, overall_outcome
+from drivers.observation import Attachment, Check, CheckGroup, Outcome, Weight
 from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz, MrzFormat, mrz_checks, parse
 from drivers.passport.observations import (
@@ -30,6 +30,7 @@ from drivers.passport.observations import (
     ReadTrigger,
     TransactionEnd,
 )
+from drivers.passport.read_result import overall_outcome
 from drivers.passport.seals import Barcode
 
 ChipExpectation = Literal["always", "passports", "never"]

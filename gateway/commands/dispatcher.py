@@ -41,6 +41,14 @@ MAX_URGENT = 16
 """Urgent commands of one device that run at once; more than one stop has no further effect."""
 
 
+class LastValuesPort(Protocol):
+    """Last values of a device, as far as the dispatcher needs them."""
+
+    def redacted(self) -> dict[str, Any]:
+        """Return the states that the device reports, by event type, without personal data."""
+        ...
+
+
 class DevicePort(Protocol):
     """A device, as far as the dispatcher needs it."""
 
@@ -54,8 +62,9 @@ class DevicePort(Protocol):
         """State of the device."""
         ...
 
-    def sensed(self) -> dict[str, Any]:
-        """Return the states that the device reports, by event type, without personal data."""
+    @property
+    def last_values(self) -> LastValuesPort:
+        """States that the device reports."""
         ...
 
     def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
@@ -288,7 +297,7 @@ class CommandDispatcher:
             command.cmd_id, station, transaction, deadline_ns, is_supervisor=policy_input.grant.can_steal
         )
         spec = device.commands.get(incoming.verb)
-        sensed = device.sensed() if spec is not None and spec.is_movement else None
+        sensed = device.last_values.redacted() if spec is not None and spec.is_movement else None
         if not device.send_command(command_ref, incoming.verb, call, json.dumps(command.args).encode()):
             self._reject(incoming, command, device, CommandReason.NOT_ONLINE)
             return
@@ -377,7 +386,7 @@ class CommandDispatcher:
         return {
             "result": _redact_result(device.commands.get(begun.incoming.verb), outcome.result),
             "sensed_before": begun.sensed_before,
-            "sensed_after": device.sensed(),
+            "sensed_after": device.last_values.redacted(),
         }
 
     def _reject(

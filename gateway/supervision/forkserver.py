@@ -20,11 +20,16 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import structlog
+
 from drivers.registry import load_driver
 from gateway.common import log as logging
 from gateway.common.process import forbid_dumps, scrub_environment
 from gateway.ipc.frames import receive_frame
-from gateway.worker import worker
+from gateway.worker.process import serve
+from gateway.worker.spec import WorkerSpec
+
+log = structlog.get_logger()
 
 REQUEST_BYTES = 256 * 1024
 PR_SET_NAME = 15  # prctl(2)
@@ -56,8 +61,8 @@ def fork_server(close_in_child: Iterable[socket.socket] = ()) -> tuple[int, sock
             _detach_stdin()
             main(theirs)
             code = 0
-        except BaseException as error:  # noqa: BLE001 - nothing may return into the daemon's start
-            worker.log.error("forkserver_failed", exc_info=error)
+        except BaseException as error:
+            log.error("forkserver_failed", exc_info=error)
         finally:
             os._exit(code)
     theirs.close()
@@ -104,8 +109,8 @@ def main(channel: socket.socket) -> None:
     for name in wanted["drivers"]:
         try:
             load_driver(name)
-        except Exception as error:  # noqa: BLE001 - a package of others may fail in any way when imported
-            worker.log.error("driver_not_loaded", driver=name, exc_info=error)
+        except Exception as error:
+            log.error("driver_not_loaded", driver=name, exc_info=error)
     # Modules imported by now are never collected: the collector would otherwise touch, and so copy, all of
     # them.
     gc.collect()
@@ -160,12 +165,12 @@ def _run_worker(descriptor: int) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         channel = socket.socket(fileno=descriptor)
         if (received := receive_frame(channel)) is not None:
-            spec = worker.WorkerSpec(**received[1])
+            spec = WorkerSpec(**received[1])
             position = spec.position
-            worker.serve(spec, channel)
+            serve(spec, channel)
         code = 0
-    except BaseException as error:  # noqa: BLE001 - nothing may return into the server's loop
-        worker.log.error("worker_failed", device=position, exc_info=error)
+    except BaseException as error:
+        log.error("worker_failed", device=position, exc_info=error)
     finally:
         with contextlib.suppress(OSError):
             sys.stderr.flush()

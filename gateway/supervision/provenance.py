@@ -11,7 +11,6 @@ from gateway.contract.envelope import Provenance
 SIMULATED_PREFIXES = ("sim:", "usbip:")
 """Beginnings of addresses that lead to a simulator, as written in a configuration."""
 REPLAYED_PREFIX = "replay:"
-_RANK = {Provenance.LIVE: 0, Provenance.SIMULATED: 1, Provenance.REPLAYED: 2}
 
 
 def observed_provenance(settings: Mapping[str, Any]) -> Provenance:
@@ -26,11 +25,6 @@ def observed_provenance(settings: Mapping[str, Any]) -> Provenance:
         if text.startswith(SIMULATED_PREFIXES) or (text.startswith("/") and _is_emulated_node(text)):
             found = Provenance.SIMULATED
     return found
-
-
-def worse_provenance(observed: Provenance, reported: Provenance) -> Provenance:
-    """Return the less real one of two: a worker may report a simulator, but not a real device."""
-    return max(observed, reported, key=lambda one: _RANK.get(one, 0))
 
 
 def _texts(value: object) -> Iterator[str]:

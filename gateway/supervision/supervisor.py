@@ -5,11 +5,8 @@ Start, heartbeat, restart with backoff, stop. Devices are independent.
 
 import asyncio
 import contextlib
-import json
 import math
-import os
 import signal
-import socket
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,54 +15,38 @@ import structlog
 
 from drivers.command import CommandSpec, Invocation
 from drivers.driver import Driver, Identity, StateCode
-from drivers.links.link import Action, Cause
+from drivers.links.link import Cause
 from drivers.links.settings import Settings
-from drivers.observation import redact
 from drivers.registry import load_driver
 from drivers.unavailable import UnusableDriver
-from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
 from gateway.contract.commands import CommandOutcome
-from gateway.contract.envelope import EnvelopeWriter, Provenance
+from gateway.contract.envelope import EnvelopeWriter
 from gateway.contract.reason_codes import CommandReason
-from gateway.ipc.frames import FrameConnection, FrameError, FrameType
+from gateway.ipc.frames import FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
 from gateway.supervision.description import describe_device
 from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
-from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
+from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.supervision.last_values import LastValues
 from gateway.supervision.listener import DeviceListener, Suppression
-from gateway.supervision.provenance import observed_provenance, worse_provenance
+from gateway.supervision.provenance import observed_provenance
+from gateway.supervision.restart_delay import RestartDelay, is_stable
 from gateway.supervision.silence import WorkerSilence
 from gateway.supervision.worker_output import (
-    MAX_FRAME_BYTES,
     WorkerOutput,
     read_counters,
     read_identity,
     read_outcome,
-    read_state,
 )
-from gateway.worker.worker import WorkerSpec
+from gateway.supervision.worker_process import WorkerProcess
+from gateway.worker.spec import WorkerSpec
 
 log = structlog.get_logger()
 
 MIN_REPLACEMENT_INTERVAL_S = 0.1
 """Shortest time between two replacements that a worker asks for, in seconds."""
-STABLE_AFTER_S = 60.0
-"""A worker that ran this long is stable: its next start does not wait."""
-
-
-WORKER_ENDED_TEXTS = {
-    Cause.WORKER_CRASHED: "The worker process of the device ended and is being restarted.",
-    Cause.FORBIDDEN_CALL: "The worker process of the device tried an operation that no driver needs, and was "
-    "ended. The driver is faulty, or was taken over by what the device sent.",
-    Cause.HEARTBEAT_LOST: "The worker process of the device stopped responding and is being replaced.",
-}
-VIOLATION_TEXT = "The worker process of the device was ended, because it sent {what}."
-VIOLATION_HOW = (
-    "It is started again by itself. If it repeats, unplug the device, and send a diagnostics bundle to "
-    "support: the driver is faulty, or the device attacks it."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +85,17 @@ class DeviceSupervisor:
         )
         self._time = SystemTime()
         self._writer = EnvelopeWriter(spec.site, spec.gateway, spec.position)
-        self._output = self._new_output()
-        self._violation: Exception | None = None
-        """Reason why the present worker is being ended."""
-        self._observed = Provenance.LIVE
-        """Origin of the device's events, as the daemon sees its node."""
-        self._last_values: dict[str, bytes] = {}
+        self._output: WorkerOutput
+        """Checks of the frames of the present process."""
+        self.last_values = LastValues(spec.position, self.driver, listener, self.state_filter)
         self._pending_commands: dict[int, str] = {}
         """Verbs of commands without a result yet, by reference."""
-        self._connection: FrameConnection | None = None
-        self._pid = 0
-        self._pidfd = -1
+        self._process = WorkerProcess(spec.position, self._on_frame)
         self._silence = WorkerSilence(limits.heartbeat_timeout_s)
         self._next_action_at = 0.0
         """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
         self._stopping = False
-        self._connection_lost: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._rpc = RpcClient(self._send)
         self._ready = asyncio.Event()
@@ -137,10 +112,7 @@ class DeviceSupervisor:
 
     def start(self) -> None:
         """Start to serve the position."""
-        # Last values of an earlier run are outdated, even where its outbox had no time to store the topic.
-        for observation_type in self.driver.observation_types:
-            if observation_type.is_state:
-                self._listener.on_last_value(self.spec.position, observation_type.event_type, None)
+        self.last_values.withdraw_earlier()
         self.publish_description()
         if issubclass(self.driver, UnusableDriver):
             failure = self.driver.failure()
@@ -163,12 +135,11 @@ class DeviceSupervisor:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        if self._connection is not None:
-            self._connection.send(FrameType.STOP)
+        if self._process.connection is not None:
+            self._process.send(FrameType.STOP)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.stop_timeout_s):
-                    await self._connection_lost.wait()
-                    await self._wait_exited()
+                    await self._process.wait_ended()
         await self._clean_up()
 
     def is_alive(self, patience_s: float) -> bool:
@@ -184,19 +155,19 @@ class DeviceSupervisor:
         self.publish_description()
         if self.state_filter.published_state is not None:
             self._listener.on_state(self.spec.position, self.state_filter.published_state)
-        self._publish_last_values()
+        self.last_values.publish()
 
     def pause(self) -> None:
         """Stop reading events of this device, also of the next process that serves it."""
         self._paused = True
-        if self._connection is not None:
-            self._connection.pause()
+        if self._process.connection is not None:
+            self._process.connection.pause()
 
     def resume(self) -> None:
         """Resume reading events."""
         self._paused = False
-        if self._connection is not None:
-            self._connection.resume()
+        if self._process.connection is not None:
+            self._process.connection.resume()
 
     @property
     def state_code(self) -> StateCode:
@@ -209,24 +180,24 @@ class DeviceSupervisor:
 
         A command is never sent to another process: whether a worker that ended had begun it is unknown.
         """
-        if self._connection is None:
+        if self._process.connection is None:
             return False
         self._pending_commands[command_ref] = verb
-        self._connection.send(
+        self._process.send(
             FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args
         )
         return True
 
     def set_claim_holder(self, holder: str | None) -> None:
         """Send the claim holder to the driver."""
-        self._send(FrameType.CLAIM, {"holder": holder})
+        self._process.send(FrameType.CLAIM, {"holder": holder})
 
     # Operations of technicians
 
     @property
     def pid(self) -> int | None:
         """Process id of the worker, or None."""
-        return self._pid if self._connection is not None else None
+        return self._process.pid if self._process.connection is not None else None
 
     async def wait_ready(self) -> None:
         """Wait until there is a worker process."""
@@ -237,7 +208,7 @@ class DeviceSupervisor:
 
         See `gateway.worker.diagnostics`; raises RpcError.
         """
-        if self._connection is None:
+        if self._process.connection is None:
             raise RpcError("unavailable", "The worker process of the device is being replaced.", "Try again.")
         return self._trace(**head) if method == "trace" else self._rpc.stream(method, **head)
 
@@ -261,15 +232,16 @@ class DeviceSupervisor:
     async def restart(self) -> None:
         """Replace the worker process; return when the new one runs. Other devices are not affected."""
         self._retry_now.set()
-        if self._connection is None:
+        process = self._process
+        if process.connection is None:
             return
         self._ready.clear()
-        ended, self._restart_requested = self._connection_lost, True
-        self._send(FrameType.STOP)
+        self._restart_requested = True
+        process.send(FrameType.STOP)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.stop_timeout_s):
-                await ended.wait()
-        ended.set()  # `_run` kills a process that does not end
+                await process.ended.wait()
+        process.ended.set()  # `_run` kills a process that does not end
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.stop_timeout_s):
                 await self._ready.wait()
@@ -279,13 +251,12 @@ class DeviceSupervisor:
         before = self.state_filter.is_suppressing_all
         self.state_filter.set_suppression(suppression)
         if self.state_filter.is_suppressing_all and not before:
-            for event_type in self._last_values:
-                self._listener.on_last_value(self.spec.position, event_type, None)
+            self.last_values.withdraw()
         elif before:
-            self._publish_last_values()
+            self.last_values.publish()
 
     async def _run(self) -> None:
-        backoff = Backoff(self.spec.backoff_first_s, self.spec.backoff_max_s)
+        delay = RestartDelay(self.spec.backoff_first_s, self.spec.backoff_max_s)
         loop = asyncio.get_running_loop()
         while True:
             self._retry_now.clear()
@@ -308,79 +279,36 @@ class DeviceSupervisor:
             self.restarts += 1
             if (
                 cause is Cause.WORKER_CRASHED
-                and await self._forkserver.exit_status(self._pid) == -signal.SIGSYS
+                and await self._forkserver.exit_status(self._process.pid) == -signal.SIGSYS
             ):
                 cause = Cause.FORBIDDEN_CALL
             if self._restart_requested:
                 self._restart_requested = False
                 self._set_state(StateCode.STARTING)
                 continue
-            first = self.restarts == 1
-            stable = loop.time() - born >= STABLE_AFTER_S
-            if stable:
-                backoff.reset()
-                if cause is not Cause.HEARTBEAT_LOST:
-                    self._silence.on_stable()
-            # The first failure after a stable run is restarted at once, because travellers wait. A series is
-            # not.
-            at_once = (stable or first) and cause is not Cause.WORKER_VIOLATION
-            wait_s = 0.0 if at_once else backoff.next_s()
+            ran_s = loop.time() - born
+            if is_stable(ran_s) and cause is not Cause.HEARTBEAT_LOST:
+                self._silence.on_stable()
+            wait_s = delay.next_s(cause, ran_s, is_first=self.restarts == 1)
             log.warning("worker_ended", device=self.spec.position, cause=cause, seconds=round(wait_s, 2))
-            self._report_end(cause)
+            self._set_state(**self._process.end_state(cause))
             self._next_action_at = loop.time() + wait_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._retry_now.wait()
 
-    def _report_end(self, cause: Cause) -> None:
-        """Report a worker that ended as a state."""
-        if cause is Cause.WORKER_VIOLATION:
-            known = isinstance(self._violation, FrameError)
-            what = str(self._violation) if known else "a malformed frame"
-            self._set_state(
-                StateCode.FAULT,
-                cause=cause,
-                text=VIOLATION_TEXT.format(what=what),
-                action=Action.CALL_SUPPORT,
-                how=VIOLATION_HOW,
-            )
-            return
-        self._set_state(
-            StateCode.OFFLINE,
-            cause=cause,
-            text=WORKER_ENDED_TEXTS[cause],
-            action=Action.WAIT,
-            how="If it repeats: replug the device, then send a diagnostics bundle to support.",
-        )
-
-    def _new_output(self) -> WorkerOutput:
-        return WorkerOutput(self.driver, self._writer, self._session, self._time, 2 * self.spec.events_per_s)
-
     async def _fork_worker(self) -> None:
         """Fork a worker process; raises OSError."""
-        loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self._pid = await self._forkserver.fork(theirs.fileno())
-                with contextlib.suppress(ProcessLookupError):
-                    self._pidfd = os.pidfd_open(self._pid)
-            except BaseException:
-                ours.close()
-                raise
-        self._connection_lost = asyncio.Event()
-        self._output, self._violation = self._new_output(), None
-        self.counters = {}
-        self._silence.watch(self._pid)
-        connection = FrameConnection(
-            self._on_frame, self._connection_lost.set, MAX_FRAME_BYTES, self._on_violation
+        self._output = WorkerOutput(
+            self.driver, self._writer, self._session, self._time, 2 * self.spec.events_per_s
         )
-        self._connection = connection
-        await loop.create_unix_connection(lambda: connection, sock=ours)
-        order = replace(self.spec, record=self._records.read(self.spec.position))
-        connection.send(FrameType.SPEC, order.to_head())
+        self.counters = {}
+        self._process = WorkerProcess(self.spec.position, self._on_frame)
+        spec = replace(self.spec, record=self._records.read(self.spec.position))
+        await self._process.fork(self._forkserver, spec)
         if self._paused:
-            connection.pause()
+            self.pause()
+        self._silence.watch(self._process.pid)
         self._ready.set()
 
     async def _wait_for_failure(self) -> Cause:
@@ -391,8 +319,8 @@ class DeviceSupervisor:
             self._next_action_at = before + self.spec.heartbeat_interval_s
             try:
                 async with asyncio.timeout(self.spec.heartbeat_interval_s):
-                    await self._connection_lost.wait()
-                return Cause.WORKER_CRASHED if self._violation is None else Cause.WORKER_VIOLATION
+                    await self._process.ended.wait()
+                return Cause.WORKER_CRASHED if self._process.violation is None else Cause.WORKER_VIOLATION
             except TimeoutError:
                 now = loop.time()
                 # The daemon's own loop may have been stopped (a suspended machine, a debugger): then a late
@@ -405,7 +333,7 @@ class DeviceSupervisor:
 
     async def _clean_up(self) -> None:
         """Remove the worker: clear last values, fail pending commands, kill the process."""
-        self._clear_last_values()
+        self.last_values.clear()
         self._ready.clear()
         self._rpc.connection_lost("The worker process of the device has ended.")
         while self._pending_commands:
@@ -414,20 +342,7 @@ class DeviceSupervisor:
             )
             command_ref, _ = self._pending_commands.popitem()
             self._listener.on_command_result(self.spec.position, command_ref, outcome)
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            await self._wait_exited()
-            os.close(self._pidfd)
-            self._pidfd = -1
-
-    async def _wait_exited(self) -> None:
-        """Wait until the kernel has ended the process: only then can the next one open the device."""
-        if self._pidfd >= 0:
-            await wait_readable(self._pidfd)
+        await self._process.kill()
 
     def _on_frame(self, kind: FrameType, head: dict[str, Any], body: bytes) -> None:
         """Handle one frame from the worker; an error ends the worker."""
@@ -443,14 +358,11 @@ class DeviceSupervisor:
                 self._on_counters(counters)
             case FrameType.IDENTITY:
                 self.identity = read_identity(head)
-                self._observed = observed_provenance(self.spec.settings)
+                self._output.observed_provenance = observed_provenance(self.spec.settings)
                 self._listener.on_identity(self.spec.position, self.identity)
                 self.publish_description()
             case FrameType.STATE:
-                fields = read_state(head)
-                if (provenance := head.get("provenance")) is not None:
-                    fields["provenance"] = worse_provenance(self._observed, Provenance(provenance))
-                self._set_state(**fields)
+                self._set_state(**self._output.read_state(head))
             case FrameType.RESPONSE_CHUNK:
                 self._rpc.on_chunk(head, body)
             case FrameType.REPLACE:
@@ -460,7 +372,7 @@ class DeviceSupervisor:
                 if not body or self.state_filter.suppression is None:
                     self._listener.on_preview_frame(self.spec.position, head["station"], body)
             case FrameType.LAST_VALUE:
-                self._clear_last_values()
+                self.last_values.clear()
             case FrameType.RECORD:
                 self._records.write(self.spec.position, body.decode())
             case FrameType.COMMAND_RESULT:
@@ -471,23 +383,14 @@ class DeviceSupervisor:
             case _:
                 raise FrameError(f"a frame of the type {kind.name}, which a worker may not send")
 
-    def _on_violation(self, error: Exception) -> None:
-        """Note why the connection to the worker was closed, and end the worker."""
-        log.error("worker_violation", device=self.spec.position, exc_info=error)
-        self._violation = error
-        self._connection_lost.set()
-
     def _on_event(self, head: dict[str, Any], data: bytes) -> None:
         """Publish an observation of the device, and keep it as last value if it is a state."""
-        provenance = worse_provenance(self._observed, Provenance(head["provenance"]))
-        event, last_value = self._output.read_event(head, data, provenance)
+        event, last_value = self._output.read_event(head, data)
         states = self.state_filter
         if states.suppression is None or not states.count_if_suppressed(event.data_class):
             self._listener.on_event(self.spec.position, event)
         if last_value is not None:
-            self._last_values[event.event_type] = last_value
-            if not states.is_suppressing_all:
-                self._listener.on_last_value(self.spec.position, event.event_type, last_value)
+            self.last_values.set(event.event_type, last_value)
 
     def _on_counters(self, counters: dict[str, Any]) -> None:
         """Pass on counter increments since the last heartbeat."""
@@ -498,32 +401,14 @@ class DeviceSupervisor:
             self._listener.on_counters(self.spec.position, counts)
 
     def _send(self, kind: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
-        if self._connection is not None:
-            self._connection.send(kind, head, body)
+        """Send a frame to the present process, which a later one may replace."""
+        self._process.send(kind, head, body)
 
     def _set_state(self, state: str, **details: Any) -> None:
         """Set the state of the device."""
         if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
-            self._clear_last_values()
+            self.last_values.clear()
         self.state_filter.set_actual_state(state, **details)
-
-    def sensed(self) -> dict[str, Any]:
-        """Return the present states that the device reports, by event type, without personal data."""
-        kinds = {kind.event_type: kind for kind in self.driver.observation_types}
-        return {
-            event_type: redact(kinds[event_type].model_validate(json.loads(last_value)["data"]))
-            for event_type, last_value in self._last_values.items()
-        }
-
-    def _publish_last_values(self) -> None:
-        if not self.state_filter.is_suppressing_all:
-            for event_type, last_value in self._last_values.items():
-                self._listener.on_last_value(self.spec.position, event_type, last_value)
-
-    def _clear_last_values(self) -> None:
-        while self._last_values:
-            event_type, _ = self._last_values.popitem()
-            self._listener.on_last_value(self.spec.position, event_type, None)
 
     def publish_description(self) -> None:
         """Publish the description of the device."""

@@ -91,6 +91,12 @@ COUNTERS = frozenset(
 _ROLE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,64}")
 _CLOCK_STATUS_TTL_S = 0.1
+_PROVENANCE_RANK = {
+    Provenance.UNKNOWN: 0,
+    Provenance.LIVE: 0,
+    Provenance.SIMULATED: 1,
+    Provenance.REPLAYED: 2,
+}
 
 
 class WorkerViolationError(FrameError):
@@ -126,6 +132,8 @@ class WorkerOutput:
         """Receive time of the latest event by the boot clock; before the first one, start of the worker."""
         self._clock_status = time_source.clock_status()
         self._clock_status_read_s = now_s
+        self.observed_provenance = Provenance.LIVE
+        """Origin of the events, as the daemon sees the device's node; a worker may report a less real one."""
 
     def count_frame(self, kind: FrameType, size: int) -> None:
         """Count a frame with a body of `size` bytes.
@@ -153,12 +161,10 @@ class WorkerOutput:
             raise WorkerViolationError("too many images, or too many bytes of them, for one event")
         self._images.append(Image(role, media_type, content))
 
-    def read_event(
-        self, head: Mapping[str, Any], data: bytes, provenance: Provenance
-    ) -> tuple[DeviceEvent, bytes | None]:
-        """Make an event of an observation, and its last value if it is a state; raises WorkerViolationError.
+    def read_event(self, head: Mapping[str, Any], data: bytes) -> tuple[DeviceEvent, bytes | None]:
+        """Return the event of an observation, and its last value if it is a state.
 
-        `provenance`: as the daemon sees the device.
+        Raises WorkerViolationError.
         """
         images, self._images, self._images_bytes = tuple(self._images), [], 0
         observation_type = self._types.get(head["type"])
@@ -175,6 +181,7 @@ class WorkerOutput:
         if not isinstance(transaction, str) or not 0 < len(transaction) <= MAX_TRANSACTION_CHARACTERS:
             raise WorkerViolationError("an event with a malformed transaction")
         moment = self._moment(head["boot_ns"])
+        provenance = self._provenance(head["provenance"])
         partial = self._writer.write_partial_event(observation, moment, provenance, transaction)
         event = DeviceEvent(
             observation_type.event_type, observation_type.data_class, partial, images, moment.boot_ns
@@ -183,6 +190,19 @@ class WorkerOutput:
             return event, None
         last_value = write_partial_last_value(observation, moment, provenance)
         return event, complete_last_value(last_value, self._session)
+
+    def read_state(self, head: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a reported state; raises WorkerViolationError."""
+        if not head.keys() <= STATE_FIELDS or head["state"] not in WORKER_STATES:
+            raise WorkerViolationError("a state that a worker may not report")
+        fields = dict(head)
+        if (reported := fields.pop("provenance", None)) is not None:
+            fields["provenance"] = self._provenance(reported)
+        return fields
+
+    def _provenance(self, reported: str) -> Provenance:
+        """Return the less real one of the observed and the reported provenance."""
+        return max(self.observed_provenance, Provenance(reported), key=_PROVENANCE_RANK.__getitem__)
 
     def _moment(self, received_ns: object) -> Moment:
         """Return the moment at which the worker received an observation; raises WorkerViolationError."""
@@ -196,13 +216,6 @@ class WorkerOutput:
             self._clock_status, self._clock_status_read_s = self._time.clock_status(), now_s
         unix_ns = self._time.unix_ns() - (now_ns - received_ns)
         return Moment(unix_ns, self._time.boot_id, received_ns, self._clock_status)
-
-
-def read_state(head: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a reported state; raises WorkerViolationError."""
-    if not head.keys() <= STATE_FIELDS or head["state"] not in WORKER_STATES:
-        raise WorkerViolationError("a state that a worker may not report")
-    return {name: value for name, value in head.items() if name != "provenance"}
 
 
 def read_identity(head: Mapping[str, Any]) -> Identity:

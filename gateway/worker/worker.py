@@ -1,11 +1,7 @@
-"""Worker process of one device: opens the driver, sends its events, reopens it after a failure."""
+"""Work of a worker process: open the driver, send its events, reopen it after a failure."""
 
 import asyncio
 import contextlib
-import ctypes
-import select
-import signal
-import socket
 import time
 import uuid
 from collections import deque
@@ -24,19 +20,18 @@ from drivers.record import DeviceRecord
 from drivers.registry import load_driver
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
-from gateway.common.token_bucket import TokenBucket
 from gateway.contract.commands import CommandOutcome
 from gateway.contract.envelope import Provenance
 from gateway.ipc.frames import FrameConnection, FrameType
-from gateway.ipc.rpc import RpcServer
 from gateway.worker.commands import CommandRunner
 from gateway.worker.diagnostics import WorkerDiagnostics
 from gateway.worker.event_budget import EventBudget
-from gateway.worker.jail.jail import Jail, JailSettings, confine
+from gateway.worker.jail.jail import Jail
+from gateway.worker.spec import WorkerSpec
+from gateway.worker.state_report import StateReport
 
 log = structlog.get_logger()
 
-PR_SET_NAME = 15  # prctl(2)
 MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S = 0.02, 0.5
 """Interval between searches for a missing device, in seconds: one costs a stat(2) or a walk over sysfs."""
 NO_ANSWER_RETRY_MAX_S = 1.0
@@ -46,61 +41,11 @@ An attempt is cheap, and travellers wait. A device that rejects the connection i
 unless it is restarted: many cameras lock a user out after too many wrong passwords.
 """
 MAX_KEPT_BAD_FRAMES = 32
-STATES_PER_S, STATES_BURST = 20, 400
-"""Changes of state that are reported; of faster ones, only the last."""
 BABBLING_PAUSE_S = 0.02
 """Pause after BABBLING_BATCH dropped observations, in seconds: the device's excess costs little CPU time."""
 BABBLING_BATCH = 64
 MAX_UNINTERRUPTED_S = 0.01
 """Longest time that observations keep the event loop from its other tasks, in seconds."""
-STATE_OF_CAUSE = {
-    Cause.NO_DEVICE: StateCode.NO_DEVICE,
-    Cause.UNPLUGGED: StateCode.NO_DEVICE,
-    Cause.SIMULATED: StateCode.FAULT,
-    Cause.WRONG_DEVICE: StateCode.FAULT,
-    Cause.DEVICE_FAULT: StateCode.FAULT,
-    Cause.DRIVER_ERROR: StateCode.FAULT,
-}
-"""State code of a failure's cause; all others are `offline`."""
-BABBLING = {
-    "cause": Cause.BABBLING,
-    "text": "The device sends more than its budget allows. The excess is dropped; other devices continue.",
-    "action": Action.CALL_SUPPORT,
-    "how": "Check its cable and its settings, and look at the bytes with `borderpost trace`. If it goes on, "
-    "unplug the device and have it replaced.",
-}
-"""Fields of the state of a device that exceeds its budget."""
-
-
-@dataclass(frozen=True)
-class WorkerSpec:
-    """Specification of a worker process."""
-
-    site: str
-    gateway: str
-    position: str
-    driver: str
-    settings: dict[str, Any]
-    is_production: bool
-    heartbeat_interval_s: float
-    open_timeout_s: float
-    backoff_first_s: float
-    backoff_max_s: float
-    events_per_s: float = 50
-    """Sustained rate of events of the device."""
-    expected_firmware: str | None = None
-    is_confined: bool = True
-    """False: without a jail, for development; ignored in production."""
-    private_paths: tuple[str, ...] = ()
-    """Files and folders that no worker may read."""
-    further_places: tuple[str, ...] = ()
-    """Files and folders that a test bed needs; ignored in production."""
-    record: str | None = None
-    """Record of the position at the start; see `drivers.record.DeviceRecord`."""
-
-    def to_head(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        return asdict(self)
 
 
 @dataclass
@@ -131,12 +76,10 @@ class DeviceWorker:
         self._driver_class = load_driver(spec.driver)
         self._budget = EventBudget(spec.events_per_s, now_s := time.monotonic())
         self._busy_since_s = now_s
-        self._device_state: tuple[StateCode, dict[str, Any]] | None = None
-        """State of the device without its excess."""
-        self._states_left = TokenBucket.full(STATES_PER_S, STATES_BURST, now_s)
-        self._last_report: dict[str, Any] | None = None
+        self._state_report = StateReport(
+            self._budget, spec.expected_firmware, lambda report: connection.send(FrameType.STATE, report)
+        )
         self._has_last_values = False
-        self._firmware_mismatch: dict[str, Any] | None = None
         self._record = DeviceRecord(
             spec.record, lambda text: connection.send(FrameType.RECORD, body=text.encode())
         )
@@ -188,7 +131,7 @@ class DeviceWorker:
             self.send_heartbeat()
             if self._budget.settle(time.monotonic()):
                 log.info("device_babbling_ended", device=self._spec.position)
-            self._report_state()
+            self._state_report.send_changes()
             await asyncio.sleep(self._spec.heartbeat_interval_s)
 
     def send_heartbeat(self) -> None:
@@ -221,7 +164,7 @@ class DeviceWorker:
                     Action.CALL_SUPPORT,
                     "Send a diagnostics bundle to support; the driver is started again.",
                 )
-                self._report_failure(failure)
+                self._state_report.set_failure(failure)
             if self.counters.opens > opened:
                 self.counters.disconnects += 1
                 failing.reset()
@@ -249,8 +192,8 @@ class DeviceWorker:
             self.counters.opens += 1
             self._open_since_ns = self._clock.boot_ns()
             self._connection.send(FrameType.IDENTITY, identity.model_dump(mode="json"))
-            self._firmware_mismatch = _firmware_mismatch(identity, self._spec.expected_firmware)
-            self._send_state(StateCode.ONLINE, provenance=_provenance(links))
+            self._state_report.set_identity(identity)
+            self._state_report.set(StateCode.ONLINE, provenance=_provenance(links))
             self._commands.on_opened(driver)
             self.diagnostics.on_opened(driver, identity)
             async with contextlib.aclosing(driver.watch()) as observations:  # type: ignore[type-var]
@@ -265,7 +208,7 @@ class DeviceWorker:
                             self._count_bad_frame(observation)
                             self._note(observation, self._clock.unix_ns(), _provenance(links))
                         case Status(condition, cause, text, action, how):
-                            self._send_state(
+                            self._state_report.set(
                                 condition,
                                 cause=cause,
                                 text=text,
@@ -286,7 +229,9 @@ class DeviceWorker:
         except LinkError as failure:
             if failure.cause is Cause.NO_PERMISSION:
                 self._check_jail()  # the node may have come while the driver opened
-            self._report_failure(failure)  # reported now, because closing a failed link may take time
+            self._state_report.set_failure(
+                failure
+            )  # reported now, because closing a failed link may take time
             raise
         finally:
             self.send_heartbeat()
@@ -316,7 +261,7 @@ class DeviceWorker:
             self.counters.bad_reads += 1
         if self._budget.dropped == 1:
             log.warning("device_babbling", device=self._spec.position, limit=self._budget.events_per_s)
-            self._report_state()
+            self._state_report.send_changes()
         if self._budget.dropped % BABBLING_BATCH == 0:
             await asyncio.sleep(BABBLING_PAUSE_S)
 
@@ -393,42 +338,6 @@ class DeviceWorker:
         if bad.wire:
             self.bad_frames.append((self._clock.boot_ns(), bad))
 
-    def _report_failure(self, failure: LinkError) -> None:
-        """Report a failure as a state."""
-        self._send_state(
-            STATE_OF_CAUSE.get(failure.cause, StateCode.OFFLINE),
-            cause=failure.cause,
-            text=failure.text,
-            action=failure.action,
-            how=failure.how,
-        )
-
-    def _send_state(self, state: StateCode, **details: Any) -> None:
-        """Report a change of state; an unchanged state is not sent again."""
-        self._device_state = state, details
-        self._report_state()
-
-    def _report_state(self) -> None:
-        """Send the state if it has changed; of rapid changes, the last one with the next heartbeat."""
-        if self._device_state is None:
-            return
-        state, details = self._device_state
-        if self._budget.is_exceeded and state in (StateCode.ONLINE, StateCode.BUSY):
-            state, details = StateCode.DEGRADED, details | BABBLING
-        elif state is StateCode.ONLINE and self._firmware_mismatch is not None:
-            state, details = StateCode.DEGRADED, details | self._firmware_mismatch
-        report = {"state": state, **details}
-        # "Unplugged" explains more than the "no device" that every later attempt finds.
-        still_unplugged = (
-            details.get("cause") is Cause.NO_DEVICE
-            and self._last_report is not None
-            and self._last_report.get("cause") is Cause.UNPLUGGED
-        )
-        if report == self._last_report or still_unplugged or not self._states_left.take(time.monotonic()):
-            return
-        self._last_report = report
-        self._connection.send(FrameType.STATE, report)
-
 
 class _JailOutdatedError(Exception):
     """A node of the device is new: only another process can open it."""
@@ -448,77 +357,3 @@ def _provenance(links: LinkFactory) -> Provenance:
     if links.is_replayed:
         return Provenance.REPLAYED
     return Provenance.SIMULATED if links.is_simulated else Provenance.LIVE
-
-
-def _firmware_mismatch(identity: Identity, expected: str | None) -> dict[str, Any] | None:
-    """Return the fields of the state of a device whose firmware is not the expected one, else None."""
-    if expected is None or identity.firmware in (None, expected):
-        return None
-    return {
-        "cause": Cause.WRONG_FIRMWARE,
-        "text": f"The device works, but its firmware is {identity.firmware}, and {expected} is expected.",
-        "action": Action.CALL_SUPPORT,
-        "how": "Install the expected firmware, or change `expected_firmware` in the post's file.",
-    }
-
-
-def _is_peer_closed(channel: socket.socket) -> bool:
-    """Return True if the other end is closed, even if data are still unread."""
-    poll = select.poll()
-    poll.register(channel, select.POLLRDHUP)
-    return bool(poll.poll(0))
-
-
-async def _serve(spec: WorkerSpec, settings: Settings, jail: Jail, channel: socket.socket) -> None:
-    """Serve the device until the daemon sends STOP or ends."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-
-    def received(kind: FrameType, head: dict[str, Any], body: bytes) -> None:
-        match kind:
-            case FrameType.STOP:
-                device.refuse_commands()
-                ended.set()
-            # A command that a dead daemon left in the socket would have neither an answer nor a record.
-            case FrameType.COMMAND if not _is_peer_closed(channel):
-                device.on_command(head, body)
-            case FrameType.CLAIM:
-                device.on_claim(head["holder"])
-            case FrameType.REQUEST:
-                answers.on_request(head, body)
-            case FrameType.CANCEL:
-                answers.on_cancel(head)
-
-    connection = FrameConnection(received, ended.set)
-    device = DeviceWorker(spec, settings, jail, connection)
-    answers = RpcServer(connection, device.diagnostics.serve_request)
-    await loop.create_unix_connection(lambda: connection, sock=channel)
-    running = asyncio.create_task(device.run())
-    waiting = asyncio.create_task(ended.wait())
-    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (running, waiting):
-        task.cancel()
-    await asyncio.gather(running, waiting, answers.close(), return_exceptions=True)
-    device.send_heartbeat()
-    connection.close()
-
-
-def serve(spec: WorkerSpec, channel: socket.socket) -> None:
-    """Be the worker process of one device; returns when the daemon says stop or is gone."""
-    name = spec.position.encode()[-15:]
-    ctypes.CDLL(None).prctl(PR_SET_NAME, ctypes.create_string_buffer(name), 0, 0, 0)
-    # The terminal's Ctrl-C and the service manager's stop go to the daemon, which then says STOP.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    settings = load_driver(spec.driver).settings_model.model_validate(spec.settings)
-    jail = confine(
-        settings,
-        JailSettings(
-            is_production=spec.is_production,
-            is_enabled=spec.is_confined or spec.is_production,
-            private_paths=spec.private_paths,
-            further_places=spec.further_places,
-        ),
-    )
-    asyncio.run(_serve(spec, settings, jail, channel))

@@ -189,7 +189,7 @@ class Destination:
                 continue
             if self.halted_reason is not None:
                 break
-            if self._resends:
+            if self._resends.queue:
                 self._resend_parked()
                 continue
             cursor = self.scheduler.next_stream()
@@ -323,7 +323,7 @@ class Destination:
 
     def resend(self, parked: Iterable[ParkedCopy]) -> None:
         """Send parked events again, before all others."""
-        self._resends.extend(parked)
+        self._resends.queue.extend(parked)
         self.send_ready()
 
     def _resend_parked(self) -> None:

@@ -1,7 +1,6 @@
 """Parked events of one destination that an operator has marked to be sent again."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
 
 import structlog
 
@@ -21,19 +20,13 @@ class Resends:
 
     def __init__(self, outbox: OutboxPort) -> None:
         self._outbox = outbox
-        self._queue: deque[ParkedCopy] = deque()
+        self.queue: deque[ParkedCopy] = deque()
+        """Events to be sent, before all others."""
         self._losses: Counter[int] = Counter()
-
-    def __bool__(self) -> bool:
-        return bool(self._queue)
-
-    def extend(self, parked: Iterable[ParkedCopy]) -> None:
-        """Add events; they are sent before all others."""
-        self._queue.extend(parked)
 
     def next(self, now_ns: int) -> tuple[ParkedCopy, bytes] | None:
         """Remove the next event; return it with its properties, or None if it has expired."""
-        parked = self._queue.popleft()
+        parked = self.queue.popleft()
         left_ns = parked.deadline_ns - now_ns
         if left_ns <= 0:
             return None
@@ -60,4 +53,4 @@ class Resends:
             if self._losses[parked.number] >= MAX_LOSSES:
                 self._outbox.finish_resend(parked.number, UNSPECIFIED)
             else:
-                self._queue.appendleft(parked)
+                self.queue.appendleft(parked)

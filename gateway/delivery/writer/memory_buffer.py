@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from drivers.observation import DataClass
 from gateway.delivery.events import LostEvent, StoredEvent, Stream
 from gateway.delivery.outbox.fair_share import surpluses
-from gateway.delivery.writer.acks import AckLog
+from gateway.delivery.outbox.outbox import AckLog
 
 MEMORY_EVENTS = 10_000
 EVICTION_SLACK = 0.99

@@ -27,12 +27,11 @@ from gateway.contract.topics import SiteTopics
 from gateway.delivery.events import LostEvent, PendingEvent, StoredEvent
 from gateway.delivery.outbox.database import DiskTrouble, OutboxLock, classify_error
 from gateway.delivery.outbox.encryption import MasterKey
-from gateway.delivery.outbox.outbox import Outbox, Progress
+from gateway.delivery.outbox.outbox import AckLog, Outbox, Progress, RetainedTopicLog
 from gateway.delivery.outbox.reader import Page
 from gateway.delivery.outbox.recovery import open_outbox
 from gateway.delivery.outbox.sequence import SequenceAllocator, new_epoch, parse_uuid7
 from gateway.delivery.settings import OutboxSettings
-from gateway.delivery.writer.acks import AckLog, RetainedTopicLog
 from gateway.delivery.writer.memory_buffer import MemoryBuffer
 from gateway.delivery.writer.messages import (
     AppendEvent,

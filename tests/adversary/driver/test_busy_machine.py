@@ -37,7 +37,7 @@ async def worker(workers: WorkerFixture) -> int:
     wire = await workers.device(POSITION, limits=LIMITS)
     await workers.notebook.state(StateCode.ONLINE)
     await wire.wait_for_host()
-    return workers.devices[POSITION]._pid
+    return workers.devices[POSITION]._process.pid
 
 
 async def test_starved_worker_is_kept(worker_fixture: WorkerFixture) -> None:

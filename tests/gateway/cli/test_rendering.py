@@ -19,7 +19,7 @@ from drivers.barrier.observations import (
 )
 from drivers.camera.observations import FaceCaptured, PictureHint, PictureMeasure, PlateRead
 from drivers.camera.observations import MeasuredArea as Measured
-from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall_outcome
+from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.mrz import mrz_checks, parse
 from drivers.passport.observations import (
@@ -37,6 +37,7 @@ from drivers.passport.observations import (
     ReadTrigger,
     TransactionEnd,
 )
+from drivers.passport.read_result import overall_outcome
 from gateway.cli._lib.render_event import event_json, event_line, state_light, status_line
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.contract.commands import CommandState

@@ -71,7 +71,7 @@ class Lane:
 
     @property
     def process(self) -> psutil.Process:
-        return psutil.Process(self.worker.devices[POSITION]._pid)
+        return psutil.Process(self.worker.devices[POSITION]._process.pid)
 
     @property
     def now_s(self) -> float:

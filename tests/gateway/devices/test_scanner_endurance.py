@@ -78,7 +78,7 @@ class Counter:
 
     @property
     def process(self) -> psutil.Process:
-        return psutil.Process(self.worker_fixture.devices[POSITION]._pid)
+        return psutil.Process(self.worker_fixture.devices[POSITION]._process.pid)
 
     async def capture(self) -> CommandOutcome:
         """Run one capture; its events are discarded."""

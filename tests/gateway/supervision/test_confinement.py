@@ -54,7 +54,7 @@ async def test_unreachable_node_replaces_worker_slowly(worker_fixture: WorkerFix
     for _ in range(5):
         pid = device.pid
         device._replacement_requested = True
-        device._connection_lost.set()
+        device._process.ended.set()
         async with asyncio.timeout(10):
             while device.pid in (pid, None):
                 await asyncio.sleep(0.005)

@@ -12,7 +12,7 @@ from support.gateway.workers import PLUGINS
 from gateway.ipc.frames import FrameType, encode_frame
 from gateway.supervision.forkserver import setup_message
 from gateway.supervision.forkserver_client import ForkServerClient
-from gateway.worker.worker import WorkerSpec
+from gateway.worker.spec import WorkerSpec
 
 ROOT = Path(__file__).parents[3]
 

@@ -22,7 +22,7 @@ __all__ = ["worker_fixture"]
 
 
 def pid_of(worker_fixture: WorkerFixture, position: str) -> int:
-    return worker_fixture.devices[position]._pid
+    return worker_fixture.devices[position]._process.pid
 
 
 async def gone(*pids: int) -> None:

@@ -42,7 +42,7 @@ async def test_scanner_survives_many_replugs(worker_fixture: WorkerFixture, scan
     identity = worker_fixture.notebook.descriptions[POSITION].identity
     assert identity is not None
     assert (identity.serial_number, identity.firmware) == ("{TEST}", "0010/0115")
-    process = psutil.Process(worker_fixture.devices[POSITION]._pid)
+    process = psutil.Process(worker_fixture.devices[POSITION]._process.pid)
     descriptors: list[int] = []
     threads = process.num_threads()
     for number in range(20):

@@ -124,7 +124,7 @@ async def test_stopped_worker_starts_no_old_command(worker_fixture: WorkerFixtur
     wire = await scripted_device(
         worker_fixture, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=2)
     )
-    pid = worker_fixture.devices[BARRIER]._pid
+    pid = worker_fixture.devices[BARRIER]._process.pid
     os.kill(pid, signal.SIGSTOP)
     ticket = send_command(worker_fixture, "stop", within_s=0.3)
     await asyncio.sleep(0.4)
@@ -149,7 +149,7 @@ async def test_failed_command_keeps_device_online(
     text: str,
 ) -> None:
     wire = await scripted_device(worker_fixture)
-    pid = worker_fixture.devices[BARRIER]._pid
+    pid = worker_fixture.devices[BARRIER]._process.pid
     ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     await wire.send(line)
@@ -160,7 +160,7 @@ async def test_failed_command_keeps_device_online(
     assert (
         await worker_fixture.notebook.outcome(send_command(worker_fixture, "look"))
     ).state is CommandState.DONE
-    assert worker_fixture.devices[BARRIER]._pid == pid
+    assert worker_fixture.devices[BARRIER]._process.pid == pid
     assert ("scripted_drivers.py" in worker_fixture.log) is (reason is CommandReason.DRIVER_ERROR)
     assert "WANJIKU" not in worker_fixture.log
 
@@ -206,7 +206,7 @@ async def test_killed_worker_fails_its_commands(worker_fixture: WorkerFixture, e
     ticket = send_command(worker_fixture, "open-up")
     await wire.wait_for_bytes(b"open-up")
     if end == "killed":
-        os.kill(worker_fixture.devices[BARRIER]._pid, signal.SIGKILL)
+        os.kill(worker_fixture.devices[BARRIER]._process.pid, signal.SIGKILL)
     else:
         await wire.send(end.encode() + b"\n")
     outcome = await worker_fixture.notebook.outcome(ticket)

@@ -57,7 +57,11 @@ class FakeDevice:
     is_present: bool = True
     commands_received: list[tuple[int, str, Invocation, Any]] = field(default_factory=list)
 
-    def sensed(self) -> dict[str, Any]:
+    @property
+    def last_values(self) -> "FakeDevice":
+        return self
+
+    def redacted(self) -> dict[str, Any]:
         return {"test.level": {"level": len(self.commands_received)}}
 
     def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:

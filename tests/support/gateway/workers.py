@@ -19,7 +19,7 @@ from gateway.contract.states import DeviceDescription, DeviceState
 from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.listener import DeviceEvent
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
-from gateway.worker.worker import WorkerSpec
+from gateway.worker.spec import WorkerSpec
 from simulators.links.serial_line import SerialLine
 
 PLUGINS = Path(__file__).parents[1] / "plugins"

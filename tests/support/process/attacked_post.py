@@ -20,7 +20,7 @@ from gateway.common.process import forbid_dumps
 from gateway.supervision.forkserver import fork_server
 from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
-from gateway.worker.worker import WorkerSpec
+from gateway.worker.spec import WorkerSpec
 from simulators.links.serial_line import SerialLine
 
 EXIT_STATUS = 42

@@ -37,9 +37,9 @@ from adversary.barrier.rig.processes import Unit, World, is_lock, open_descripto
 from drivers.registry import load_driver
 from gateway.common.clock import SystemTime
 from gateway.ipc.frames import FrameConnection, FrameType
-from gateway.worker import worker
+from gateway.worker import process, state_report, worker
 from gateway.worker.jail.jail import JailSettings, confine
-from gateway.worker.worker import WorkerSpec
+from gateway.worker.spec import WorkerSpec
 from simulators.barrier import wirelog
 from simulators.barrier.boards.wirenboard import WirenBoard
 from simulators.barrier.bus import DirectConnection
@@ -111,6 +111,7 @@ class Lane:
             mock.patch("drivers.clock.boot_ns", boot_ns),
             mock.patch.object(worker, "SystemTime", time),
             mock.patch.object(worker, "time", SimpleNamespace(monotonic=lambda: self.world.now_s)),
+            mock.patch.object(state_report, "time", SimpleNamespace(monotonic=lambda: self.world.now_s)),
         ):
             try:
                 self.world.run(self._run(story))
@@ -282,7 +283,7 @@ class Lane:
         self._ours, self._theirs = ours, theirs
         settings = load_driver(spec.driver).settings_model.model_validate(spec.settings)
         jail = confine(settings, JailSettings(is_production=False, is_enabled=False))
-        self._worker = unit.spawn(worker._serve(spec, settings, jail, theirs))
+        self._worker = unit.spawn(process._serve(spec, settings, jail, theirs))
         self.life = unit
         self.device = "starting"
         self.add(Life(self.now_s, self.lives, "started"))

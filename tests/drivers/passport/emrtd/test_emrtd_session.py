@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from drivers.observation import Outcome, overall_outcome
+from drivers.observation import Outcome
 from drivers.passport.check_results import ACTIVE_AUTHENTICATION, CHIP, CHIP_ACCESS, CHIP_AUTHENTICATION
 from drivers.passport.emrtd import (
     AccessMethod,
@@ -29,6 +29,7 @@ from drivers.passport.emrtd.protocols.access import OpenedChip
 from drivers.passport.emrtd.protocols.security_infos import PaceInfo as PaceWay
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import Mrz, parse
+from drivers.passport.read_result import overall_outcome
 from simulators.mrz import Document, Format
 from simulators.passport.chip import (
     Access,

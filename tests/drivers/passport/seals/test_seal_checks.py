@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from seal_samples import ADMINISTRATIVE, SEALGEN, TR, WITH_FACE, certificate, nc
 
-from drivers.observation import Outcome, Weight, overall_outcome
+from drivers.observation import Outcome, Weight
 from drivers.passport.emrtd import TrustStore
 from drivers.passport.mrz import Mrz
 from drivers.passport.mrz import parse as parse_zone
+from drivers.passport.read_result import overall_outcome
 from drivers.passport.seals import Symbology, parse_barcode, vds_nc
 from drivers.passport.seals.checks import seal_checks
 from drivers.passport.seals.store import SealSignerStore

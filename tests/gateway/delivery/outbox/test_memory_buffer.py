@@ -4,8 +4,8 @@ import pytest
 from support.gateway.sending import entry, stream
 
 from drivers.observation import DataClass
+from gateway.delivery.outbox.outbox import AckLog
 from gateway.delivery.writer import memory_buffer
-from gateway.delivery.writer.acks import AckLog
 from gateway.delivery.writer.memory_buffer import MemoryBuffer
 
 RECORDS, TRAVELLERS = stream(1, at=1), stream(2, data_class=DataClass.TRAVELLER, at=1)
