@@ -34,12 +34,21 @@ AREAS = (
     ),
     Area(
         "commands",
-        ("gateway/commands/*", "gateway/worker/commands.py", "gateway/pki/acl.py", "drivers/command.py"),
+        (
+            "gateway/commands/*",
+            "gateway/worker/commands.py",
+            "gateway/pki/acl.py",
+            "gateway/pki/station_keys.py",
+            "gateway/pki/statements.py",
+            "drivers/command.py",
+        ),
         (
             "tests/gateway/commands",
             "tests/gateway/worker/test_command_runner.py",
             "tests/gateway/worker/test_worker_commands.py",
             "tests/gateway/pki/test_authorisation.py",
+            "tests/gateway/pki/test_station_keys.py",
+            "tests/adversary/broker/test_gateway_rights.py",
             "tests/drivers/test_command.py",
         ),
     ),
@@ -52,6 +61,25 @@ AREAS = (
             "tests/drivers/barrier/test_barrier_random_events.py",
             "tests/drivers/barrier/test_barrier_interlock.py::test_invariant_17_in_random_order",
         ),
+    ),
+    Area(
+        "workers",
+        (
+            "gateway/supervision/worker_output.py",
+            "gateway/supervision/device_records.py",
+            "gateway/supervision/provenance.py",
+            "gateway/supervision/device_state.py",
+            "gateway/contract/envelope.py",
+            "gateway/contract/last_values.py",
+        ),
+        (
+            "tests/gateway/supervision/test_output_checks.py",
+            "tests/gateway/supervision/test_device_records.py",
+            "tests/gateway/supervision/test_device_state.py",
+            "tests/gateway/supervision/test_provenance.py",
+            "tests/gateway/contract/test_contract_envelope.py",
+        ),
+        left_out=("daemons",),
     ),
     Area(
         "mrz",
