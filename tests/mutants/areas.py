@@ -55,7 +55,12 @@ AREAS = (
     Area(
         "barrier",
         ("drivers/barrier/*",),
-        ("tests/drivers/barrier",),
+        (
+            "tests/drivers/barrier",
+            "tests/gateway/cli/test_barrier_case.py",
+            "tests/adversary/boards/test_barrier_configurations.py",
+            "tests/adversary/boards/test_barrier_cut_wires.py",
+        ),
         deselected=(
             "tests/drivers/barrier/boards/test_boards_after_kill.py",
             "tests/drivers/barrier/test_barrier_random_events.py",
