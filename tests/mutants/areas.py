@@ -66,6 +66,7 @@ AREAS = (
             "tests/drivers/barrier/test_barrier_random_events.py",
             "tests/drivers/barrier/test_barrier_interlock.py::test_invariant_17_in_random_order",
         ),
+        left_out=("daemons",),
     ),
     Area(
         "workers",
