@@ -1,0 +1,313 @@
+"""Statements of the safety case and steps of the guided tests, for four configurations."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from drivers.barrier.board_settings import BoardBarrierSettings
+from drivers.barrier.gpio_barrier import GpioBarrierSettings
+from drivers.barrier.modbus_barrier import ModbusBarrierSettings
+from drivers.barrier.safety.case import SafetyCase, build_case
+from drivers.barrier.safety.protocol import COMMAND_HINT, ProtocolKind, ProtocolStep, protocol
+from drivers.barrier.serial_relay import SerialRelaySettings
+
+PROOF, COMMISSIONING = ProtocolKind.PROOF_TEST, ProtocolKind.COMMISSIONING
+
+
+def no(at: int) -> dict[str, Any]:
+    return {"input": at, "contact": "no"}
+
+
+def nc(at: int) -> dict[str, Any]:
+    return {"input": at, "contact": "nc"}
+
+
+WAVESHARE = {"model": "waveshare-8", "port": "tcp://192.0.2.7"}
+LCUS = {"model": "lcus", "port": "/dev/serial/by-id/x", "relays": 4, "time_relay_s": 1.0}
+GPIO = {
+    "model": "gpio",
+    "chip": "/dev/gpiochip0",
+    "outputs": [17],
+    "inputs": [5, 6, 13],
+    "bias": "as-is",
+    "inputs_open_when_cut": True,
+    "released_on_kill": True,
+}
+SMALL = {"no_emergency_input": True, "doors": [{"open": 0, "open_limit": no(0), "closed_limit": no(1)}]}
+POSTS: dict[str, BoardBarrierSettings] = {
+    "boom": ModbusBarrierSettings.model_validate(
+        {
+            "board": WAVESHARE,
+            "emergency": nc(5),
+            "key_switch": nc(6),
+            "controller_ok": no(7),
+            "local_button": no(2),
+            "doors": [
+                {
+                    "open": 0,
+                    "close": 1,
+                    "stop": 2,
+                    "open_limit": no(0),
+                    "closed_limit": no(1),
+                    "presence": nc(4),
+                    "entry_side": no(3),
+                }
+            ],
+        }
+    ),
+    "gate": ModbusBarrierSettings.model_validate(
+        {
+            "board": {"model": "wirenboard-6", "port": "tcp://192.0.2.7"},
+            "emergency": nc(5),
+            "doors": [
+                {"name": "first", "open": 0, "open_limit": no(0), "closed_limit": no(1)},
+                {
+                    "name": "second",
+                    "open": 1,
+                    "close": 2,
+                    "open_limit": no(2),
+                    "closed_limit": no(3),
+                    "presence": nc(4),
+                },
+            ],
+        }
+    ),
+    "lcus": SerialRelaySettings.model_validate(SMALL | {"board": LCUS, "inputs_from": WAVESHARE}),
+    "gpio": GpioBarrierSettings.model_validate(SMALL | {"board": GPIO}),
+}
+
+FORCE = "Force and speed of the door, and stopping for a person: EN 12453 requires it of the machine."
+DEAD = "A person in the way of a door that moves while the gateway or the board is dead."
+DETECTOR = "A presence detector that is shorted, covered or reads clear by a fault of its own."
+NO_DETECTOR = "Detecting people and vehicles: no presence detector is wired to the gateway."
+NO_CLOSE = "Closing, and when to close: no close contact is wired to the gateway."
+NO_STOP = (
+    "Stopping: there is no stop contact. A stop opens all relays, which stops only a machine that moves "
+    "while its contact is closed."
+)
+NO_KEY = "Safety of a person who works inside the machine: no key switch is wired to the gateway."
+NO_CONTROLLER = "Noticing a fault of the controller: its ready contact is not wired to the gateway."
+EMERGENCY = "Opening in an emergency: the gateway withholds closing, and opens nothing by itself."
+NO_EMERGENCY = "Opening in an emergency: the alarm reaches the machine's controller alone."
+OWN_BOARD = "the board at this address and unit is this barrier's own, and no other program uses it."
+SMALL_RESTS = (FORCE, DEAD, NO_DETECTOR, NO_CLOSE, NO_STOP, NO_EMERGENCY, NO_KEY, NO_CONTROLLER)
+
+
+@cache
+def case(name: str) -> SafetyCase:
+    return build_case(POSTS[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "check_s"),
+    [
+        ("boom", "The board times each pulse itself: a contact opens at most 0.6 s after it closed.", 0.9),
+        ("gate", "The board's watchdog opens all relays 1 s after the last request.", 1.8),
+        ("lcus", "The time relay behind the board opens each contact 1 s after it closed.", 1.8),
+        ("gpio", "The kernel releases the lines of a dead process: relays open within 0.1 s.", 0.9),
+    ],
+)
+def test_end_of_a_pulse_is_stated(name: str, first: str, check_s: float) -> None:
+    assert case(name).dead_gateway == (
+        first,
+        "No command is stored: after a restart, only releases are written before a new command.",
+        "A door that moves at that moment goes on moving: until the gateway runs again, it does not reverse "
+        "the door for a person in its way.",
+        "An emergency, a forced opening and a maintenance lease stay recorded until a person ends them.",
+    )
+    assert case(name).relay_check_s == pytest.approx(check_s)
+
+
+def test_dead_board_is_stated() -> None:
+    assert case("boom").dead_board == (
+        "After 3 readings without a response, at most 0.6 s, the barrier is offline and its last state is "
+        "marked as stale.",
+        "Commands are refused from the first reading that fails, and none is stored.",
+        "A stop cannot be sent: only the machine's own stop button and controller stop the door.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "rests"),
+    [
+        ("boom", (FORCE, DEAD, DETECTOR, EMERGENCY)),
+        (
+            "gate",
+            (
+                FORCE,
+                DEAD,
+                DETECTOR,
+                f"Door first: {NO_DETECTOR}",
+                f"Door first: {NO_CLOSE}",
+                f"Door first: {NO_STOP}",
+                f"Door second: {NO_STOP}",
+                EMERGENCY,
+                NO_KEY,
+                NO_CONTROLLER,
+            ),
+        ),
+        ("lcus", SMALL_RESTS),
+        ("gpio", SMALL_RESTS),
+    ],
+)
+def test_rest_of_the_machine_is_stated(name: str, rests: tuple[str, ...]) -> None:
+    assert case(name).rests_on_machine == rests
+
+
+@pytest.mark.parametrize(
+    ("name", "board", "declared"),
+    [
+        ("boom", "waveshare-8", (f"board: {OWN_BOARD}",)),
+        (
+            "gate",
+            "wirenboard-6",
+            (
+                f"board: {OWN_BOARD}",
+                "The relays open by the board's watchdog: pull the gateway's cable during a movement.",
+            ),
+        ),
+        (
+            "lcus",
+            "lcus",
+            ("board: the time relay opens its contact within 1 s.", f"inputs_from: {OWN_BOARD}"),
+        ),
+        (
+            "gpio",
+            "gpio",
+            (
+                "board: the relays open when the gateway's process is killed.",
+                "board: each input reads as open when its wire is unplugged.",
+            ),
+        ),
+    ],
+)
+def test_declarations_are_to_be_confirmed(name: str, board: str, declared: tuple[str, ...]) -> None:
+    assert case(name).board == board
+    assert case(name).to_confirm == (
+        "Each input has the number and contact of the configuration: operate it, and unplug its wire.",
+        "Each relay operates only the contact of the configuration.",
+        *declared,
+    )
+
+
+def test_cut_and_shorted_wires_are_stated() -> None:
+    assert [
+        (wire.signal, wire.wired.input, wire.cut_reads, wire.short_reads, wire.is_short_noticed)
+        for wire in case("boom").wires
+    ] == [
+        ("open_limit", 0, "not open", "open", True),
+        ("closed_limit", 1, "not closed", "closed", True),
+        ("presence", 4, "a person in the way", "clear", False),
+        ("entry_side", 3, "no person on the entry side", "a person on the entry side", True),
+        ("emergency", 5, "an emergency", "no emergency", False),
+        ("key_switch", 6, "key switch turned", "key switch not turned", False),
+        ("controller_ok", 7, "controller in fault", "controller ready", False),
+        ("local_button", 2, "button not pressed", "button pressed", True),
+    ]
+
+
+def test_cut_wires_of_a_gate_have_their_answers() -> None:
+    permitted = {
+        wire.key: {answer.command for answer in wire.cut if answer.refusal is None}
+        for wire in case("gate").wires
+    }
+    assert permitted == {
+        ("doors", 0, "open_limit"): {"open first", "open second", "close second"},
+        ("doors", 0, "closed_limit"): {"open first"},
+        ("doors", 1, "open_limit"): {"open first", "open second", "close second"},
+        ("doors", 1, "closed_limit"): {"open second", "close second"},
+        ("doors", 1, "presence"): {"open first", "open second"},
+        ("emergency",): {"open first", "open second"},
+    }
+
+
+def test_stuck_relays_are_stated() -> None:
+    said = [(fault.key[-1], fault.relay, fault.text.partition(":")[0]) for fault in case("boom").relays]
+    assert said == [
+        ("open", 0, "The open contact stays closed"),
+        ("close", 1, "The close contact stays closed"),
+        ("stop", 2, "The stop contact stays closed"),
+    ]
+    assert [fault.key for fault in case("gate").relays] == [
+        ("doors", 0, "open"),
+        ("doors", 1, "open"),
+        ("doors", 1, "close"),
+    ]
+
+
+# Guided tests.
+
+
+@cache
+def steps(name: str, kind: ProtocolKind) -> dict[str, ProtocolStep]:
+    made = protocol(POSTS[name], kind)
+    assert len({step.name for step in made}) == len(made)
+    return {step.name: step for step in made}
+
+
+def test_inputs_are_operated_and_cut() -> None:
+    made = steps("boom", COMMISSIONING)
+    sensed = {name: step.sensed for name, step in made.items() if name.endswith((" operated", " cut"))}
+    door: tuple[str | int, ...] = ("doors", 0)
+    assert sensed == {
+        "open_limit operated": ((*door, "open_limit"), True),
+        "open_limit cut": ((*door, "open_limit"), False),
+        "closed_limit operated": ((*door, "closed_limit"), True),
+        "closed_limit cut": ((*door, "closed_limit"), False),
+        "presence operated": ((*door, "presence"), True),
+        "presence cut": ((*door, "presence"), True),
+        "entry_side operated": ((*door, "entry_side"), True),
+        "entry_side cut": ((*door, "entry_side"), False),
+        "emergency operated": (("emergency",), True),
+        "emergency cut": (("emergency",), True),
+        "key_switch operated": (("key_switch",), True),
+        "key_switch cut": (("key_switch",), True),
+        "controller_ok operated": (("controller_ok",), False),
+        "controller_ok cut": (("controller_ok",), False),
+        "local_button operated": None,
+        "local_button cut": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "instructed", "shown"),
+    [
+        ("presence operated", "(input 4) to this state: a person in the way.", "a person in the way."),
+        ("controller_ok operated", "(input 7) to this state: controller in fault.", "controller in fault."),
+        ("presence cut", "at the board. Plug it in", "a person in the way."),
+        ("open_limit cut", "Begin in this state: open. Plug it in", "not open."),
+        ("controller_ok cut", "Begin in this state: controller ready. Plug", "controller in fault."),
+        ("open", f"Open the door {COMMAND_HINT}.", "shows it as open."),
+        ("stop", "command a stop while it moves.", "The door stops."),
+    ],
+)
+def test_step_has_its_instruction(name: str, instructed: str, shown: str) -> None:
+    step = steps("boom", COMMISSIONING)[name]
+    assert instructed in step.instruction
+    assert step.expected.endswith(shown)
+
+
+def test_proof_test_is_of_protective_inputs() -> None:
+    assert list(steps("boom", PROOF)) == [
+        "open_limit operated", "closed_limit operated", "presence operated", "emergency operated",
+        "key_switch operated", "controller_ok operated",
+        "open", "close refused", "reversal", "stop", "emergency",
+    ]  # fmt: skip
+
+
+def test_functions_of_each_door_are_tested() -> None:
+    made = steps("gate", COMMISSIONING)
+    assert [name for name in made if not name.endswith((" operated", " cut"))] == [
+        "first open", "first stop",
+        "second open", "second close refused", "second reversal", "second stop", "second close",
+        "emergency", "interlock", "dead gateway", "dead board",
+        "confirmed 1", "confirmed 2", "confirmed 3", "confirmed 4",
+    ]  # fmt: skip
+    assert made["second open"].sensed == (("doors", 1, "open_limit"), True)
+    assert made["second close"].sensed == (("doors", 1, "closed_limit"), True)
+    assert "the second door" in made["second open"].instruction
+    assert made["first stop"].expected.startswith("The relays open.")
+    assert [made[f"confirmed {number}"].expected for number in range(1, 5)] == list(case("gate").to_confirm)
+    assert "interlock" not in steps("boom", COMMISSIONING)
+    assert "emergency" not in steps("gpio", COMMISSIONING)

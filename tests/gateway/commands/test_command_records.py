@@ -1,0 +1,71 @@
+"""Records of floods and movements, and the transaction that joins the answers of a command."""
+
+import pytest
+from support.gateway.command_dispatch import BARRIER, DispatcherFixture
+
+from drivers.command import Invocation
+from gateway.contract.commands import CommandOutcome, CommandState
+from gateway.contract.reason_codes import CommandReason
+
+
+@pytest.mark.parametrize(("station", "recorded"), [("counter-1", "counter-1"), ("a b\n", None)])
+async def test_flood_is_recorded_once(
+    dispatcher: DispatcherFixture, station: str, recorded: str | None
+) -> None:
+    for _ in range(3):
+        dispatcher.path.on_flood(station)
+    (flood,) = dispatcher.decided
+    assert (flood.station, flood.verb, flood.cmd_id, flood.args) == (recorded, None, None, {})
+    assert (flood.decision, flood.reason) == (CommandState.REJECTED, CommandReason.RATE_LIMITED)
+    ((where, _, transaction),) = dispatcher.records
+    assert str(where) == "_gw/gw-1"
+    assert len(transaction) == 36
+
+    dispatcher.path.stop()
+    assert dispatcher.decided[1].count == 2
+
+
+async def test_movement_is_recorded_with_states(dispatcher: DispatcherFixture) -> None:
+    dispatcher.arrive("open-up", transaction="t-7")
+    done = dispatcher.end(result=b'{"width_cm":30}')
+    assert done.transaction == "t-7"
+    (ended,) = dispatcher.ended
+    assert (ended.cmd_id, ended.station, ended.verb) == ("c1", "counter-1", "open-up")
+    assert ended.result == {"width_cm": "<int>"}
+    assert (ended.sensed_before, ended.sensed_after) == (
+        {"test.level": {"level": 0}},
+        {"test.level": {"level": 1}},
+    )
+
+
+@pytest.mark.parametrize("result", [b"", b'{"width_cm":"Wanjiku"}', b'{"height_cm":3}'])
+async def test_movement_without_a_result(dispatcher: DispatcherFixture, result: bytes) -> None:
+    dispatcher.arrive("open-up")
+    failed = dispatcher.end(CommandState.FAILED, result, reason=CommandReason.TIMED_OUT, text="a", how="b")
+    assert (failed.reason, failed.text, failed.how) == (CommandReason.TIMED_OUT, "a", "b")
+    (ended,) = dispatcher.ended
+    assert (ended.state, ended.reason) == (CommandState.FAILED, CommandReason.TIMED_OUT)
+    assert ended.result is None
+    assert ended.sensed_after is not None
+
+
+async def test_other_command_has_no_states(dispatcher: DispatcherFixture) -> None:
+    dispatcher.done("look")
+    (ended,) = dispatcher.ended
+    assert (ended.result, ended.sensed_before, ended.sensed_after) == (None, None, None)
+
+
+async def test_movement_of_a_removed_device_ends(dispatcher: DispatcherFixture) -> None:
+    dispatcher.arrive("open-up")
+    ((command_ref, *_),) = dispatcher.devices.pop(BARRIER).commands_received
+    lost = CommandOutcome.failed(CommandReason.WORKER_LOST)
+    dispatcher.path.on_command_result(BARRIER, command_ref, lost)
+    (ended,) = dispatcher.ended
+    assert (ended.reason, ended.sensed_before) == (CommandReason.WORKER_LOST, None)
+
+
+def test_local_invocation_names_its_origin() -> None:
+    call = Invocation.local()
+    assert (call.id, call.issuer, call.transaction) == ("local", "local", "local")
+    assert not call.is_supervisor
+    assert 2.9 < call.remaining_s <= 3
