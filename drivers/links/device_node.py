@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import termios
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,34 @@ async def wait_ready(fd: int, *, writing: bool = False) -> None:
 def _set_ready(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
+
+
+MAX_TURN_S = 0.01
+"""Longest time that reads without a wait keep the event loop from its other tasks, in seconds."""
+
+
+class ReadTurns:
+    """Turns of one link's reads: a device that always has bytes must not keep the loop from everything else.
+
+    The heartbeat of the worker is such a task. A first read never waits here: with a time limit of zero it
+    must still return the bytes that arrived.
+    """
+
+    def __init__(self) -> None:
+        self._began_s: float | None = None
+        """Time (monotonic) of the first read since other tasks last had a turn; None before it."""
+
+    async def let_others_run(self) -> None:
+        """Give other tasks a turn if reads without a wait have kept them from it for MAX_TURN_S."""
+        now_s = time.monotonic()
+        if self._began_s is None:
+            self._began_s = now_s
+            asyncio.get_running_loop().call_soon(self._on_turn)
+        elif now_s - self._began_s > MAX_TURN_S:
+            await asyncio.sleep(0)
+
+    def _on_turn(self) -> None:
+        self._began_s = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, fou
 from drivers.links.device_node import (
     PTY_MAJORS,
     NodeTexts,
+    ReadTurns,
     device_major,
     is_emulated,
     is_replay,
@@ -81,6 +82,7 @@ class KeyboardLink:
         self._settings = settings
         self._tap = tap
         self._fd = -1
+        self._turns = ReadTurns()
         self._close: Callable[[], None] | None = None
         self.name: str | None = None
         """Name of the device, if it states one."""
@@ -145,6 +147,7 @@ class KeyboardLink:
 
     async def read(self) -> bytes:
         """Wait for events and return those available, at least one byte; raises LinkError."""
+        await self._turns.let_others_run()
         while not (chunk := self.read_pending()):
             await wait_ready(self._fd)
         return chunk
