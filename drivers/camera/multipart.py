@@ -9,9 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drivers.camera.imaging.jpeg import EOI, SOI, JpegInfo, parse_jpeg
+from drivers.camera.imaging.jpeg import EOI, SOI, JpegInfo, JpegParser
 
 HEADERS_LIMIT_BYTES = 16 * 1024
+HEADERS_END_BYTES = 4
+MAX_PROLOG_BYTES = 1024
+"""Upper bound on the declaration and the comments before the first element of a document in XML."""
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
 _XML_END = re.compile(rb"</(?:[\w.-]+:)?([\w.-]+)\s*>\s*\Z")
@@ -62,10 +65,11 @@ class MultipartReader:
         self._rest = bytearray()
         self._headers: dict[str, str] | None = None
         """Headers of the part that is being read; None before a boundary."""
+        self._content_end = _ContentEnd()
         self._inside = False
         """True between a boundary and the end of the headers."""
         self._search_from = 0
-        """No delimiter begins before this offset."""
+        """No delimiter, and no end of headers, begins before this offset."""
         self.is_part_started = 0
         """Number of parts that have begun."""
 
@@ -111,15 +115,18 @@ class MultipartReader:
 
     def _head(self, found: list[BodyPart | MalformedPart]) -> bool:
         while self._rest.startswith((b"\r", b"\n")):  # some cameras write the line end of the boundary twice
-            del self._rest[:1]
-        end = _HEADERS_END.search(self._rest)
+            self._drop(1)
+        end = _HEADERS_END.search(self._rest, self._search_from)
         if end is None:
+            self._search_from = max(0, len(self._rest) - HEADERS_END_BYTES + 1)
             if len(self._rest) > HEADERS_LIMIT_BYTES:
                 found.append(MalformedPart("headers_too_long", bytes(self._rest[:64])))
                 self._inside = False
+                self._search_from = 0
                 return True
             return False
         self._headers = _parsed(bytes(self._rest[: end.start()]))
+        self._content_end = _ContentEnd()
         self._inside = False
         self.is_part_started += 1
         self._drop(end.end())
@@ -137,7 +144,7 @@ class MultipartReader:
             self._drop(delimiter.end())
             self._inside = True
             return True
-        if (size := _ends_itself(self._rest)) is not None:
+        if (size := self._content_end.find(self._rest)) is not None:
             self._close(bytes(self._rest[:size]), found)
             self._drop(size)
             return True
@@ -197,16 +204,29 @@ def _parsed(text: bytes) -> dict[str, str]:
     return headers
 
 
-def _ends_itself(content: bytearray) -> int | None:
-    """Return the end of content without a stated length, by its type; None while unknown."""
-    tail = bytes(content[-64:]).rstrip()
-    if content.startswith(SOI):
-        if tail.endswith(EOI):
-            picture = parse_jpeg(bytes(content))
-            return picture.size_bytes if isinstance(picture, JpegInfo) else None
-        return None
-    if tail.endswith(b">"):
-        begin, end = _XML_BEGIN.match(content), _XML_END.search(content, max(0, len(content) - 256))
+class _ContentEnd:
+    """End of content without a stated length, by its type; no byte of it is parsed twice."""
+
+    def __init__(self) -> None:
+        self._jpeg = JpegParser()
+        self._root: bytes | None = None
+        """Name of the first element of a document in XML; empty: there is none."""
+
+    def find(self, content: bytearray) -> int | None:
+        """Return the end; None while unknown. The content is the same as last time, or longer."""
+        tail = bytes(content[-64:]).rstrip()
+        if content.startswith(SOI):
+            if tail.endswith(EOI):
+                picture = self._jpeg.parse(content)
+                return picture.size_bytes if isinstance(picture, JpegInfo) else None
+            return None
+        if not tail.endswith(b">"):
+            return None
+        if self._root is None:
+            begin = _XML_BEGIN.match(content, 0, MAX_PROLOG_BYTES)
+            if begin is None and len(content) < MAX_PROLOG_BYTES:
+                return None
+            self._root = b"" if begin is None else begin[1]
+        end = _XML_END.search(content, max(0, len(content) - 256))
         # The first element has ended, and no other of that name is open: cameras never nest it in itself.
-        return len(content) if begin and end and begin[1] == end[1] else None
-    return None
+        return len(content) if end and end[1] == self._root else None

@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import termios
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,34 @@ async def wait_ready(fd: int, *, writing: bool = False) -> None:
 def _set_ready(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
+
+
+MAX_UNINTERRUPTED_S = 0.01
+"""Longest time that reads without a wait keep the event loop from its other tasks, in seconds."""
+
+
+class FairReads:
+    """Reads of one link that leave time to other tasks: a device that always has bytes must not keep the loop from everything else.
+
+    The heartbeat of the worker is such a task. A first read never waits here: with a time limit of zero it
+    must still return the bytes that arrived.
+    """
+
+    def __init__(self) -> None:
+        self._began_s: float | None = None
+        """Time (monotonic) of the first read since other tasks last ran; None before it."""
+
+    async def let_others_run(self) -> None:
+        """Yield if reads without a wait have kept other tasks from running for MAX_UNINTERRUPTED_S."""
+        now_s = time.monotonic()
+        if self._began_s is None:
+            self._began_s = now_s
+            asyncio.get_running_loop().call_soon(self._on_yielded)
+        elif now_s - self._began_s > MAX_UNINTERRUPTED_S:
+            await asyncio.sleep(0)
+
+    def _on_yielded(self) -> None:
+        self._began_s = None
 
 
 @dataclass(frozen=True, slots=True)

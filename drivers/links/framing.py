@@ -29,6 +29,8 @@ class DamagedFrame:
 Frame = CompleteFrame | DamagedFrame
 
 CHECK_BYTE, INCOMPLETE, TOO_LONG, MALFORMED = "check_byte", "cut", "too_long", "malformed"
+END_BYTES = 4
+"""Upper bound on an end mark with its trailer, in bytes."""
 NOISE = "noise"
 """Bytes outside any frame."""
 OTHER_CONTENT = "other"
@@ -70,13 +72,18 @@ class Delimited(ABC):
     """Frames between a start pattern and an end, with an optional trailer such as a check byte.
 
     A start inside a frame means that the earlier frame was cut: the text of these devices never contains one.
+    No byte is searched twice, however small the chunks: a frame of 512 KiB may come in pieces of 64 bytes.
     """
 
     def __init__(self, start: re.Pattern[bytes], start_bytes: int, limit_bytes: int = 512) -> None:
         self._start = start
         self._start_bytes = start_bytes
         self._limit_bytes = limit_bytes
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._begun = b""
+        """Start of the frame at the begin of the buffer; empty outside of a frame."""
+        self._searched = 0
+        """Neither a start nor an end begins before this offset."""
 
     @property
     def has_pending(self) -> bool:
@@ -84,41 +91,66 @@ class Delimited(ABC):
         return bool(self._buffer)
 
     @abstractmethod
-    def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
-        """Return the end (one past it) of the frame that begins at `begun`, or -1 while it is incomplete."""
+    def frame_end(self, start: bytes, buffer: bytearray, search_from: int, stop: int) -> int:
+        """Return the end (one past it) of the frame that begins with `start`, or -1 while it is incomplete.
+
+        The end mark is between `search_from` and `stop`. It and its trailer have at most END_BYTES.
+        """
 
     @abstractmethod
-    def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
-        """Validate a complete frame; `begun` matches at its start."""
+    def check_frame(self, start: bytes, wire: bytes) -> Frame:
+        """Validate a complete frame; `wire` begins with `start`."""
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Take a chunk and yield complete frames."""
         self._buffer += chunk
-        while begun := self._start.search(self._buffer):
-            if begun.start():
-                yield self._give_up(NOISE, begun.start())
-                continue
-            end = self.frame_end(begun, self._buffer)
-            again = self._start.search(self._buffer, begun.end(), end if end > 0 else len(self._buffer))
-            if again:
-                yield self._give_up(INCOMPLETE, again.start())
-            elif end > 0:
-                wire, self._buffer = self._buffer[:end], self._buffer[end:]
-                yield self.check_frame(begun, wire)
-            elif len(self._buffer) > self._limit_bytes:
-                yield self._give_up(TOO_LONG, len(self._buffer))
+        while True:
+            if self._begun:
+                frame = self._end_frame()
+                if frame is None:
+                    return
+                yield frame
+            elif (begun := self._start.search(self._buffer, self._searched)) is not None:
+                start = begun.start()
+                if start:
+                    yield self._give_up(NOISE, start)
+                self._begun = bytes(self._buffer[: begun.end() - start])
+                self._searched = len(self._begun)
             else:
+                # Only the last bytes can still be part of a start.
+                surplus = len(self._buffer) - self._start_bytes + 1
+                self._searched = max(0, surplus)
+                if surplus > self._limit_bytes:
+                    yield self._give_up(NOISE, surplus)
                 return
-        # No start found: only the last bytes can still be part of one.
-        if (surplus := len(self._buffer) - self._start_bytes + 1) > self._limit_bytes:
-            yield self._give_up(NOISE, surplus)
+
+    def _end_frame(self) -> Frame | None:
+        """Take the frame that has begun out of the buffer; None while it is incomplete."""
+        again_from = max(len(self._begun), self._searched - self._start_bytes + 1)
+        again = self._start.search(self._buffer, again_from)
+        stop = len(self._buffer) if again is None else again.end() - 1
+        end = self.frame_end(self._begun, self._buffer, self._searched, stop)
+        if end > 0:
+            start, wire = self._begun, self._take(end)
+            return self.check_frame(start, wire)
+        if again is not None:
+            return self._give_up(INCOMPLETE, again.start())
+        if len(self._buffer) > self._limit_bytes:
+            return self._give_up(TOO_LONG, len(self._buffer))
+        self._searched = max(len(self._begun), len(self._buffer) - END_BYTES + 1)
+        return None
 
     def on_silence(self) -> Iterator[Frame]:
         """Discard pending bytes."""
         if self._buffer:
-            fault = INCOMPLETE if self._start.match(self._buffer) else NOISE
-            yield self._give_up(fault, len(self._buffer))
+            yield self._give_up(INCOMPLETE if self._begun else NOISE, len(self._buffer))
 
     def _give_up(self, fault: str, count: int) -> DamagedFrame:
-        wire, self._buffer = self._buffer[:count], self._buffer[count:]
-        return DamagedFrame(fault, wire)
+        return DamagedFrame(fault, self._take(count))
+
+    def _take(self, count: int) -> bytes:
+        """Remove bytes from the front of the buffer."""
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        self._begun, self._searched = b"", 0
+        return taken

@@ -22,6 +22,7 @@ from pydantic import Field
 from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, found_node, one_of
 from drivers.links.device_node import (
     PTY_MAJORS,
+    FairReads,
     NodeTexts,
     device_major,
     is_emulated,
@@ -81,6 +82,7 @@ class KeyboardLink:
         self._settings = settings
         self._tap = tap
         self._fd = -1
+        self._fair_reads = FairReads()
         self._close: Callable[[], None] | None = None
         self.name: str | None = None
         """Name of the device, if it states one."""
@@ -145,6 +147,7 @@ class KeyboardLink:
 
     async def read(self) -> bytes:
         """Wait for events and return those available, at least one byte; raises LinkError."""
+        await self._fair_reads.let_others_run()
         while not (chunk := self.read_pending()):
             await wait_ready(self._fd)
         return chunk

@@ -6,7 +6,6 @@ import os
 import stat
 import struct
 import termios
-import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, found_node, one_of
 from drivers.links.device_node import (
     PTY_MAJORS,
+    FairReads,
     NodeTexts,
     device_major,
     is_emulated,
@@ -35,8 +35,6 @@ from drivers.links.settings import LinkRights, Settings
 RATES = serial.Serial.BAUDRATES
 CHUNK_BYTES = 4096
 DRAIN_POLL_S = 0.002
-MAX_UNINTERRUPTED_S = 0.01
-"""Longest time that reads without a wait keep the event loop from its other tasks, in seconds."""
 TEXTS = NodeTexts(
     noun="port",
     held=lambda path, who: f"{who or 'Another program'} holds {path}.",
@@ -84,8 +82,7 @@ class SerialLink:
         self.usb: ListPortInfo | None = None
         """USB descriptors, for a port on USB."""
         self.is_simulated = self.is_replayed = False
-        self._busy_since_s: float | None = None
-        """Time (monotonic) of the first read since other tasks last had a turn; None before it."""
+        self._fair_reads = FairReads()
 
     async def __aenter__(self) -> Self:
         """Find and open the port; raises LinkError."""
@@ -139,7 +136,7 @@ class SerialLink:
     async def read(self) -> bytes:
         """Wait for bytes and return those available, at least one; raises LinkError when disconnected."""
         while True:
-            await self._yield_if_due()
+            await self._fair_reads.let_others_run()
             try:
                 chunk = os.read(self._fd, CHUNK_BYTES)
             except BlockingIOError:
@@ -151,22 +148,6 @@ class SerialLink:
                 raise unplugged_error(self._settings.port)
             self._tap("in", chunk)
             return chunk
-
-    async def _yield_if_due(self) -> None:
-        """Give other tasks a turn if reads without a wait have kept them from it for too long.
-
-        A device that always has bytes would keep the loop from everything else, the heartbeat included. A
-        first read never waits here: with a time limit of zero it must still return the bytes that arrived.
-        """
-        now_s = time.monotonic()
-        if self._busy_since_s is None:
-            self._busy_since_s = now_s
-            asyncio.get_running_loop().call_soon(self._on_yielded)
-        elif now_s - self._busy_since_s > MAX_UNINTERRUPTED_S:
-            await asyncio.sleep(0)
-
-    def _on_yielded(self) -> None:
-        self._busy_since_s = None
 
     async def write(self, data: bytes) -> None:
         """Send all of it; raises LinkError."""

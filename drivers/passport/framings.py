@@ -43,16 +43,14 @@ class AccessIsFraming(Delimited):
     def __init__(self) -> None:
         super().__init__(re.compile(rb"[\x1c\x0e\x1e]\x02"), start_bytes=2, limit_bytes=LIMIT_BYTES)
 
-    def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
+    def frame_end(self, start: bytes, buffer: bytearray, search_from: int, stop: int) -> int:
         """Return the offset after the trailer that belongs to this start."""
-        found = buffer.find(self._ENDS[begun[0]], begun.end())
+        found = buffer.find(self._ENDS[start], search_from, stop)
         return found + 2 if found >= 0 else -1
 
-    def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+    def check_frame(self, start: bytes, wire: bytes) -> Frame:
         """Classify a frame: only OCR frames carry a document."""
-        return (
-            CompleteFrame(wire[2:-2], wire) if begun[0] == b"\x1c\x02" else DamagedFrame(OTHER_CONTENT, wire)
-        )
+        return CompleteFrame(wire[2:-2], wire) if start == b"\x1c\x02" else DamagedFrame(OTHER_CONTENT, wire)
 
 
 class RteFraming(Delimited):
@@ -66,17 +64,17 @@ class RteFraming(Delimited):
         super().__init__(re.compile(rb"\x01..OU\x02.", re.DOTALL), start_bytes=7, limit_bytes=LIMIT_BYTES)
         self._bcc = bcc
 
-    def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
+    def frame_end(self, start: bytes, buffer: bytearray, search_from: int, stop: int) -> int:  # noqa: ARG002
         """Return the offset after the ETX, or after the BCC when there is one."""
-        etx = buffer.find(b"\x03", begun.end())
+        etx = buffer.find(b"\x03", search_from, stop)
         if etx < 0:
             return -1
         end = etx + 1 + (self._bcc != "none")
         return end if end <= len(buffer) else -1
 
-    def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+    def check_frame(self, start: bytes, wire: bytes) -> Frame:
         """Check the BCC over all bytes after SOH up to and including ETX; three lines are always present."""
-        body = wire[begun.end() : wire.index(b"\x03", begun.end())]
+        body = wire[len(start) : wire.index(b"\x03", len(start))]
         if self._bcc == "xor" and reduce(xor, wire[1:-1]) != wire[-1]:
             return DamagedFrame(CHECK_BYTE, wire)
         if body.count(b"\r") != 3:
@@ -176,7 +174,9 @@ class PlainTextFraming:
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Add a chunk and yield the complete documents and other lines."""
-        *ended, self._rest = self._END.split(self._rest + chunk)
+        # The rest has no line end: only the chunk is searched, however small.
+        first, *others = self._END.split(chunk)
+        *ended, self._rest = [self._rest + first, *others]
         for line in ended:
             if stripped := line.strip():
                 yield from self._line(stripped)

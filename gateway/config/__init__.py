@@ -7,7 +7,7 @@ imported only for a mistake.
 
 from gateway.config.diff import ConfigDiff, diff_config
 from gateway.config.errors import ConfigError, ConfigIssue
-from gateway.config.loader import load
+from gateway.config.loader import load, load_sound_parts
 from gateway.config.model import (
     BrokerSection,
     CommandsSection,
@@ -48,4 +48,5 @@ __all__ = [
     "TlsSection",
     "diff_config",
     "load",
+    "load_sound_parts",
 ]

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -63,29 +65,84 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, *, to_run: 
     have a `driver_fault`. Mistakes of parts that a gateway can run without (the network console, the role
     file) are returned in `Post.tolerated`.
     """
-    path = Path(path)
+    read = _read(Path(path), os.environ if environ is None else environ)
+    draft, faults, elsewhere = read.draft, read.faults, read.elsewhere
+    if not to_run:
+        faults = read.driver_faults + faults
+    tolerated: tuple[ConfigIssue, ...] = ()
+    if to_run:
+        tolerated = (*read.locate([fault for fault in faults if fault.is_tolerable]), *elsewhere)
+        faults, elsewhere = [fault for fault in faults if not fault.is_tolerable], ()
+    if faults or elsewhere or draft.gateway is None or draft.broker is None:
+        raise ConfigError(read.locate(faults) + elsewhere)
+    return _post(draft.gateway, draft.broker, read, read.devices, tolerated)
+
+
+def load_sound_parts(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
+    """Load the parts of a post's file that are without mistakes, to examine the post; never to run it.
+
+    All mistakes are in `Post.tolerated`. Devices with one, or whose driver cannot be used, are left out;
+    other sections have their defaults. Raises ConfigError if the file cannot be read, or if `[gateway]` or
+    `[broker]` is missing or wrong.
+    """
+    read = _read(Path(path), os.environ if environ is None else environ)
+    issues = read.locate(read.driver_faults + read.faults) + read.elsewhere
+    if read.draft.gateway is None or read.draft.broker is None:
+        raise ConfigError(issues)
+    wrong = {issue.key[1] for issue in issues if issue.key[:1] == ("device",) and len(issue.key) > 1}
+    sound = {where: device for where, device in read.draft.devices.items() if str(where) not in wrong}
+    return _post(read.draft.gateway, read.draft.broker, read, sound, issues)
+
+
+@dataclass(frozen=True)
+class _ReadFile:
+    """A file with all its mistakes."""
+
+    path: Path
+    text: str
+    draft: DraftPost
+    """Its sections, and the devices with a usable driver."""
+    devices: dict[Position, DeviceSettings]
+    """All its devices."""
+    faults: list[UnlocatedIssue]
+    driver_faults: list[UnlocatedIssue]
+    roles: Roles
+    elsewhere: tuple[ConfigIssue, ...]
+    """Mistakes of the role file."""
+
+    def locate(self, faults: list[UnlocatedIssue]) -> tuple[ConfigIssue, ...]:
+        """Return mistakes with their lines."""
+        return locate(self.path, self.text, faults)
+
+
+def _read(path: Path, environ: Mapping[str, str]) -> _ReadFile:
+    """Read a file and find all its mistakes; raises ConfigError if it is not TOML."""
     text = read_text(path)
-    filled = interpolate(parse(path, text), os.environ if environ is None else environ)
+    filled = interpolate(parse(path, text), environ)
     draft = _validate(filled, path.absolute().parent)
     devices = draft.devices
     draft.devices = {where: device for where, device in devices.items() if device.driver_fault is None}
-    if not to_run:
-        for position, device in devices.items():
-            if device.driver_fault is not None:
-                filled.faults.append(
-                    UnlocatedIssue(("device", str(position), "driver"), *device.driver_fault)
-                )
-    faults = filled.faults + list(validate(draft, os.environ if environ is None else environ))
+    driver_faults = [
+        UnlocatedIssue(("device", str(position), "driver"), *device.driver_fault)
+        for position, device in devices.items()
+        if device.driver_fault is not None
+    ]
+    faults = filled.faults + list(validate(draft, environ))
     roles, elsewhere = _roles(draft.commands, faults)
-    tolerated: tuple[ConfigIssue, ...] = ()
-    if to_run:
-        tolerated = (*locate(path, text, [fault for fault in faults if fault.is_tolerable]), *elsewhere)
-        faults, elsewhere = [fault for fault in faults if not fault.is_tolerable], ()
-    if faults or elsewhere or draft.gateway is None or draft.broker is None:
-        raise ConfigError(locate(path, text, faults) + elsewhere)
+    return _ReadFile(path, text, draft, devices, faults, driver_faults, roles, elsewhere)
+
+
+def _post(
+    gateway: GatewaySection,
+    broker: BrokerSection,
+    read: _ReadFile,
+    devices: dict[Position, DeviceSettings],
+    tolerated: tuple[ConfigIssue, ...],
+) -> Post:
+    draft = read.draft
     return Post(
-        gateway=draft.gateway,
-        broker=draft.broker,
+        gateway=gateway,
+        broker=broker,
         hq=draft.hq,
         delivery=draft.delivery or DeliverySection(),
         encryption=draft.encryption or EncryptionSection(),
@@ -94,10 +151,10 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None, *, to_run: 
         log=draft.log or LogSection(),
         commands=draft.commands or CommandsSection(),
         console=draft.console or ConsoleSection(),
-        roles=roles,
-        devices=devices if draft.gateway.is_named else {},
+        roles=read.roles,
+        devices=devices if gateway.is_named else {},
         tolerated=tolerated,
-        file_times=_file_times(draft.broker, draft.hq),
+        file_times=_file_times(broker, draft.hq),
     )
 
 
@@ -300,9 +357,9 @@ def _roles(
 
 
 def _file_times(*destinations: DestinationSection | None) -> dict[Path, int]:
-    return {
-        file: file.stat().st_mtime_ns
-        for destination in destinations
-        if destination is not None
-        for file in destination.credential_files()
-    }
+    times = {}
+    for destination in destinations:
+        for file in destination.credential_files() if destination is not None else ():
+            with suppress(OSError):  # a missing file is a mistake of its own
+                times[file] = file.stat().st_mtime_ns
+    return times

@@ -500,7 +500,7 @@ class Post(ConfigSection):
     tolerated: tuple[ConfigIssue, ...] = Field(
         (),
         exclude=True,
-        description="Mistakes of parts that the gateway runs without; only if loaded to run.",
+        description="Mistakes of parts that are left out; only if loaded to run, or to examine.",
         examples=[()],
     )
     file_times: dict[Path, int] = Field(

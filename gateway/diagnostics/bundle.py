@@ -21,7 +21,7 @@ from gateway.api.models import EventView, Finding, PostView
 from gateway.common import log
 from gateway.common.printable import printable
 from gateway.common.version import VERSION
-from gateway.config import ConfigError, Post, load
+from gateway.config import ConfigError, Post, load_sound_parts
 from gateway.delivery.outbox import admin
 from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.diagnostics.checks.accounts import group_name, user_name
@@ -99,7 +99,7 @@ def collect_bundle(
     """
     host = host or HostView()
     try:
-        post = load(config)
+        post = load_sound_parts(config)
     except ConfigError:
         post = None
     parts = [

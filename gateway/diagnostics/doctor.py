@@ -8,7 +8,7 @@ from pathlib import Path
 
 from drivers.links.link import Action
 from gateway.api.models import Finding, PostView
-from gateway.config import ConfigError, Post, load
+from gateway.config import ConfigError, ConfigIssue, Post, load_sound_parts
 from gateway.diagnostics.checks.accounts import gateway_account
 from gateway.diagnostics.checks.audit import check_audit
 from gateway.diagnostics.checks.brokers import check_brokers
@@ -60,20 +60,21 @@ def run_doctor(config: Path, view: PostView | None = None, host: HostView | None
         lambda: check_conflicting_services(host),
     ]
     try:
-        post = load(config)
+        post = load_sound_parts(config)
     except ConfigError as error:
-        return sort_by_severity([*config_findings(error), *_run_all(machine)])
-    return sort_by_severity(_run_all([*_checks(post, config, view, host), *machine]))
+        return sort_by_severity([*config_findings(error.issues), *_run_all(machine)])
+    found = _run_all([*_checks(post, config, view, host), *machine])
+    return sort_by_severity([*config_findings(post.tolerated), *found])
 
 
-def config_findings(error: ConfigError) -> Iterator[Finding]:
-    """Yield the errors in the post's file as findings."""
-    for mistake in error.issues:
+def config_findings(issues: Iterable[ConfigIssue], severity: Severity = "error") -> Iterator[Finding]:
+    """Yield mistakes in the post's file as findings."""
+    for mistake in issues:
         place = f"{mistake.file}:{mistake.line}" if mistake.line is not None else mistake.file
         subject = f" {mistake.subject}:" if mistake.key else ""
         yield make_finding(
             "config_wrong",
-            "error",
+            severity,
             "config",
             f"{place}:{subject} {mistake.text}.",
             Action.CONFIGURE,

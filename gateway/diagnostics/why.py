@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drivers.links.link import Action
 from gateway.api.models import DeviceView, EventView, Finding, PostView
-from gateway.config import ConfigError, DeviceSettings, Post, load
+from gateway.config import ConfigError, ConfigIssue, DeviceSettings, Post, load_sound_parts
 from gateway.contract.topics import Position
 from gateway.diagnostics.checks.accounts import gateway_account
 from gateway.diagnostics.checks.brokers import check_brokers
@@ -35,16 +35,24 @@ def explain_device(
     """
     host = host or HostView()
     try:
-        post = load(config)
+        post = load_sound_parts(config)
     except ConfigError as error:
-        return list(config_findings(error))
+        return list(config_findings(error.issues))
+    own = [issue for issue in post.tolerated if _device_of(issue) == position]
+    if own:
+        return list(config_findings(own))
+    # Mistakes of other devices do not concern this one, but keep the file from being applied.
+    others = [
+        *config_findings(issue for issue in post.tolerated if _device_of(issue) is None),
+        *config_findings((issue for issue in post.tolerated if _device_of(issue) is not None), "notice"),
+    ]
     device = post.devices.get(Position.parse(position)) if _is_position(position) else None
     if device is None:
-        return [_unknown(position, post)]
+        return [_unknown(position, post), *others]
     devices = view.devices if view is not None else ()
     device_view = next((it for it in devices if it.position == position), None)
     findings = unique_findings(_checks(post, config, position, device, view, device_view, events, host))
-    bad = [finding for finding in findings if finding.severity != "ok"]
+    bad = [finding for finding in (*findings, *others) if finding.severity != "ok"]
     return (
         bad
         if any(finding.severity != "notice" for finding in bad)
@@ -91,6 +99,14 @@ def _check_delivery(view: PostView) -> Iterator[Finding]:
                 Action.RESTART,
                 "sudo systemctl restart mosquitto; check with: borderpost doctor",
             )
+
+
+def _device_of(issue: ConfigIssue) -> str | None:
+    """Return the position of the device that a mistake concerns; None for another part of the file."""
+    match issue.key:
+        case ("device", str(position), *_):
+            return position
+    return None
 
 
 def _is_position(position: str) -> bool:

@@ -67,23 +67,25 @@ class OsdpFrameReader:
 
     def clear(self) -> None:
         """Discard pending bytes, before every request: a partial frame would consume the next responses."""
-        self._pending = b""
+        self._pending = bytearray()
 
     def feed(self, chunk: bytes) -> Iterator[OsdpFrame]:
         """Take a chunk and yield complete frames."""
         self._pending += chunk
-        while (start := self._pending.find(SOM)) >= 0:
-            self._pending = self._pending[start:]
-            if len(self._pending) < 4:
+        pending = self._pending
+        while (start := pending.find(SOM)) >= 0:
+            del pending[:start]
+            if len(pending) < 4:
                 return
-            length = int.from_bytes(self._pending[2:4], "little")
-            if SHORTEST <= length <= LONGEST and len(self._pending) < length:
+            length = int.from_bytes(pending[2:4], "little")
+            is_possible = SHORTEST <= length <= LONGEST
+            if is_possible and len(pending) < length:
                 return
-            frame = OsdpFrame.parse(self._pending[:length])
+            frame = OsdpFrame.parse(bytes(pending[:length])) if is_possible else None
+            del pending[: 1 if frame is None else length]
             if frame is not None:
                 yield frame
-            self._pending = self._pending[1 if frame is None else length :]
-        self._pending = b""
+        pending.clear()
 
 
 def describe_osdp(_direction: Direction, chunk: bytes) -> str:

@@ -25,6 +25,8 @@ from drivers.links.serial import SerialLink, SerialSettings
 
 NUMBERS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 PROMPT = b">"
+MAX_REPLY_BYTES = 4096
+"""Upper bound on the bytes between two prompts; the longest response has some twenty."""
 QUIET_S = 0.005
 """Silence required before the next command, in seconds: a second copy of a response comes in this time."""
 _AFTER_ECHO = rb"[\r\n]+(?:([^\r\n>]+)[\r\n]+)?>"
@@ -33,6 +35,27 @@ _NO_COMMAND = b"?"
 
 def _allow() -> None:
     """Allow the command."""
+
+
+class ReplyReader:
+    """Search for the response to one command in bytes that arrive in any chunks."""
+
+    def __init__(self, line: bytes) -> None:
+        before = b"" if line == _NO_COMMAND else rb"(?:^|[\r\n>])"
+        self._answered = re.compile(before + re.escape(line) + _AFTER_ECHO)
+        self._received = bytearray()
+
+    def feed(self, chunk: bytes) -> str | None:
+        """Take a chunk; return the response once its prompt has come, empty if there is none."""
+        is_complete = PROMPT in chunk
+        self._received += chunk
+        found = self._answered.search(self._received) if is_complete else None
+        if found is not None:
+            return (found[1] or b"").decode("latin-1").strip()
+        # An earlier prompt ends no response of this command any more.
+        begin = self._received.rfind(PROMPT) if is_complete else 0
+        del self._received[: max(begin, len(self._received) - MAX_REPLY_BYTES)]
+        return None
 
 
 class NumatoSettings(SerialSettings, TimeRelaySettings, InputCircuitSettings, BoardSettings):
@@ -178,11 +201,9 @@ class NumatoBoard(HostTimedBoard):
                 await self._silence()
                 before_write()
                 await self._link.write(line + b"\r")
-                before = b"" if line == _NO_COMMAND else rb"(?:^|[\r\n>])"
-                answered = re.compile(before + re.escape(line) + _AFTER_ECHO)
-                received = b""
-                while not (found := answered.search(received)):
-                    received += await self._link.read()
+                reader = ReplyReader(line)
+                while (reply := reader.feed(await self._link.read())) is None:
+                    pass
         except TimeoutError:
             self._link.discard_output()
             self._is_unanswered, self.answer_time_s = True, self.response_timeout_s
@@ -195,7 +216,7 @@ class NumatoBoard(HostTimedBoard):
                 "Unplug the module, wait five seconds, plug it in again; check `port`.",
             ) from None
         self._is_unanswered, self.answer_time_s = False, loop.time() - began_s
-        return (found[1] or b"").decode("latin-1").strip()
+        return reply
 
     async def _silence(self) -> None:
         """Discard unsolicited bytes, until there are none."""

@@ -33,50 +33,72 @@ class JpegInfo:
     """Length up to the end of the picture; later bytes are not part of it."""
 
 
-def parse_jpeg(content: bytes) -> JpegInfo | str:
-    """Parse the markers; for a picture that is not used return the fault.
+class JpegParser:
+    """Parser of one picture that grows: each call continues where the last one stopped."""
 
-    Faults: `not_jpeg`, `cut`, `malformed`, `too_many_pixels`, `too_many_scans`.
-    """
-    if not content.startswith(SOI):
-        return "cut" if SOI.startswith(content) else "not_jpeg"
-    size: tuple[int, int] | None = None
-    at, scans = 2, 0
-    while True:
+    def __init__(self) -> None:
+        self._at = len(SOI)
+        self._size: tuple[int, int] | None = None
+        self._scans = 0
+        self._in_scan = False
+
+    def parse(self, content: bytes | bytearray) -> JpegInfo | str:
+        """Parse the markers of what has come so far; for a picture that is not used return the fault.
+
+        Faults: `not_jpeg`, `cut` (as yet), `malformed`, `too_many_pixels`, `too_many_scans`.
+        """
+        if not content.startswith(SOI):
+            return "cut" if SOI.startswith(content) else "not_jpeg"
+        while True:
+            if self._in_scan:
+                found = _AFTER_SCAN.search(content, self._at)
+                if found is None:
+                    self._at = max(self._at, len(content) - 1)
+                    return "cut"
+                self._at, self._in_scan = found.end() - 2, False
+            if (outcome := self._segment(content)) is not None:
+                return outcome
+
+    def _segment(self, content: bytes | bytearray) -> JpegInfo | str | None:
+        """Parse one marker with its segment; None if the picture goes on."""
+        at = self._at
         marker = content[at : at + 2]
         if len(marker) < 2:
             return "cut"
         if marker[0] != 0xFF or marker == SOI:  # another picture begins before the end of this one
             return "malformed"
         if marker == EOI:
-            return JpegInfo(*size, at + 2) if size and min(size) > 0 else "malformed"
+            return JpegInfo(*self._size, at + 2) if self._size and min(self._size) > 0 else "malformed"
         if marker[1] == 0xFF:  # fill bytes may precede any marker
-            at += 1
-            continue
+            self._at += 1
+            return None
         if marker[1] in _ALONE:
-            at += 2
-            continue
+            self._at += 2
+            return None
         length = int.from_bytes(content[at + 2 : at + 4])
-        segment = content[at + 4 : at + 2 + length]
-        if len(content) < at + 4 or (length >= 2 and len(segment) < length - 2):
+        if len(content) < at + 4 or (length >= 2 and len(content) < at + 2 + length):
             return "cut"
         if length < 2:
             return "malformed"
         if marker[1] in _SOF:
-            if len(segment) < 5:
+            if length < 7:
                 return "malformed"
-            size = int.from_bytes(segment[3:5]), int.from_bytes(segment[1:3])
+            size = int.from_bytes(content[at + 7 : at + 9]), int.from_bytes(content[at + 5 : at + 7])
             if size[0] * size[1] > MAX_PIXELS:
                 return "too_many_pixels"
-        at += 2 + length
+            self._size = size
+        self._at += 2 + length
         if marker[1] == _SOS:
-            scans += 1
-            if scans > MAX_SCANS:
+            self._in_scan = True
+            self._scans += 1
+            if self._scans > MAX_SCANS:
                 return "too_many_scans"
-            found = _AFTER_SCAN.search(content, at)
-            if found is None:
-                return "cut"
-            at = found.end() - 2
+        return None
+
+
+def parse_jpeg(content: bytes) -> JpegInfo | str:
+    """Parse the markers of a whole picture; see `JpegParser.parse`."""
+    return JpegParser().parse(content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,15 @@ def encode_packet(kind: PacketKind, content: bytes, address: int = ADDRESS) -> b
     return HEADER + address.to_bytes(4, "big") + body + (sum(body) & 0xFFFF).to_bytes(2, "big")
 
 
+_KINDS = frozenset(PacketKind)
+
+
 class PacketReader:
     """Decoder of a byte stream into the packets of one module and damaged frames, in order."""
 
     def __init__(self, address: int = ADDRESS) -> None:
         self._address = address.to_bytes(4, "big")
-        self._buffer = b""
+        self._buffer = bytearray()
 
     @property
     def has_pending(self) -> bool:
@@ -80,7 +83,7 @@ class PacketReader:
                 return
             length = int.from_bytes(self._buffer[BEFORE_LENGTH:BEFORE_CONTENT], "big")
             kind = self._buffer[BEFORE_LENGTH - 1]
-            if not 2 <= length <= LONGEST or kind not in tuple(PacketKind):
+            if not 2 <= length <= LONGEST or kind not in _KINDS:
                 yield self._give_up(NOISE, 1 + self._next_header())
                 continue
             end = BEFORE_CONTENT + length
@@ -92,7 +95,7 @@ class PacketReader:
                 # It may not be a packet at all, and a valid one may begin inside it.
                 yield self._give_up(CHECK_BYTE, 1 + self._next_header(end))
                 continue
-            wire, self._buffer = self._buffer[:end], self._buffer[end:]
+            wire = self._take(end)
             if wire[2:6] == self._address:
                 yield Packet(PacketKind(kind), wire[BEFORE_CONTENT:-2], wire)
             else:
@@ -103,12 +106,17 @@ class PacketReader:
 
         All of `within` if none.
         """
-        rest = self._buffer[1:within]
-        at = rest.find(HEADER)
+        end = len(self._buffer) if within is None else within
+        at = self._buffer.find(HEADER, 1, end)
         if at < 0:
-            at = len(rest) - 1 if rest.endswith(HEADER[:1]) else len(rest)
-        return at
+            at = end - 1 if end > 1 and self._buffer[end - 1] == HEADER[0] else end
+        return at - 1
 
     def _give_up(self, fault: str, count: int) -> DamagedFrame:
-        wire, self._buffer = self._buffer[:count], self._buffer[count:]
-        return DamagedFrame(fault, wire)
+        return DamagedFrame(fault, self._take(count))
+
+    def _take(self, count: int) -> bytes:
+        """Remove bytes from the front of the buffer."""
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken

@@ -21,6 +21,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.links.address import is_loopback
 from drivers.links.device_node import SIMULATED
+from drivers.links.http.lines import LineReader, LineTooLongError
 from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import LinkRights, Settings, network_rights
@@ -224,7 +225,7 @@ class HttpLink:
         Close the generator to end the connection. `silence_s`: time limit for the next bytes.
         """
         allowed_s = silence_s or self._settings.timeout_s
-        rest = bytearray()
+        lines = LineReader(LINE_LIMIT_BYTES)
         try:
             async with (
                 self._send_request(method, path, None, body, JSON, allowed_s, expect) as answer,
@@ -232,19 +233,14 @@ class HttpLink:
             ):
                 async for chunk in chunks:
                     self._tap("in", chunk)
-                    rest += chunk
-                    if b"\n" in chunk:
-                        *lines, last = bytes(rest).split(b"\n")
-                        rest = bytearray(last)
-                        for line in lines:
-                            if line.strip():
-                                yield line
-                    if len(rest) > LINE_LIMIT_BYTES:
-                        raise self._too_large_error(LINE_LIMIT_BYTES)
+                    for line in lines.feed(chunk):
+                        yield line
+        except LineTooLongError:
+            raise self._too_large_error(LINE_LIMIT_BYTES) from None
         except httpx.HTTPError as error:
             raise self._to_link_error(error, allowed_s) from error
-        if rest.strip():
-            yield bytes(rest)
+        for line in lines.finish():
+            yield line
 
     @asynccontextmanager
     async def stream(

@@ -5,6 +5,7 @@ Specification* V1.02, sections 2.5.1 and 6.2.2.
 """
 
 import struct
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,19 +38,20 @@ class TcpMessageReader:
     """Extracts messages from a stream that may be cut anywhere."""
 
     def __init__(self) -> None:
-        self._pending = b""
+        self._pending = bytearray()
 
     def feed(self, chunk: bytes) -> Iterator[TcpMessage]:
         """Take a chunk and yield complete messages; raises StreamDesynchronised."""
         self._pending += chunk
         while len(self._pending) >= HEADER:
-            number, protocol, length, unit = struct.unpack(">HHHB", self._pending[:HEADER])
+            number, protocol, length, unit = struct.unpack_from(">HHHB", self._pending)
             if protocol != 0 or not 2 <= length <= PDU_MAX + 1:
                 raise StreamDesynchronised
             end = HEADER - 1 + length
             if len(self._pending) < end:
                 return
-            pdu, self._pending = self._pending[HEADER:end], self._pending[end:]
+            pdu = bytes(self._pending[HEADER:end])
+            del self._pending[:end]
             yield TcpMessage(number, unit, pdu)
 
 
@@ -85,18 +87,42 @@ def interframe_gap_s(baud: int) -> float:
     return 1.75e-3 if baud > 19200 else 3.5 * CHARACTER_BITS / baud
 
 
-def find_serial_responses(received: bytes, unit: int, request: ModbusRequest[object]) -> Iterator[bytes]:
-    """Yield PDUs in received bytes that may be a response to this request, exceptions included.
+class SerialResponseReader:
+    """Search for the responses to one request, exceptions included, in bytes that arrive in any chunks.
 
     Not by silence: a USB adapter delivers bytes in blocks, 16 ms apart. A response is recognised by its unit,
     its function, its length, which the request determines, and its CRC. It may begin anywhere, because a line
-    that changes direction adds a byte or two of its own.
+    that changes direction adds a byte or two of its own. Every possible begin is tried once.
     """
-    function = request.pdu[0]
-    for start in range(len(received) - 4):
-        if received[start] != unit:
-            continue
-        for size, said in ((request.response_bytes, function), (2, function | EXCEPTION)):
-            frame = received[start : start + 1 + size + 2]
-            if frame[1] == said and len(frame) == size + 3 and crc16(frame[:-2]) == frame[-2:]:
-                yield frame[1:-2]
+
+    def __init__(self, unit: int, request: ModbusRequest[object]) -> None:
+        function = request.pdu[0]
+        self._sizes = {bytes([unit, function | EXCEPTION]): 1 + 2 + 2}
+        """Lengths of the frames by their first bytes."""
+        if request.response_bytes:
+            self._sizes[bytes([unit, function])] = 1 + request.response_bytes + 2
+        self._starts: dict[bytes, deque[int]] = {head: deque() for head in self._sizes}
+        """Offsets in the whole stream of frames that may have begun and are not complete."""
+        self._pending = bytearray()
+        self._offset = 0
+        """Offset of the pending bytes in the whole stream."""
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take a chunk and yield PDUs that may be a response; each is yielded once."""
+        search_from = max(0, len(self._pending) - 1)
+        self._pending += chunk
+        end = self._offset + len(self._pending)
+        for head, size in self._sizes.items():
+            starts = self._starts[head]
+            at = self._pending.find(head, search_from)
+            while at >= 0:
+                starts.append(self._offset + at)
+                at = self._pending.find(head, at + 1)
+            while starts and starts[0] + size <= end:
+                at = starts.popleft() - self._offset
+                frame = bytes(self._pending[at : at + size])
+                if crc16(frame[:-2]) == frame[-2:]:
+                    yield frame[1:-2]
+        surplus = max(0, len(self._pending) - max(self._sizes.values()))
+        del self._pending[:surplus]
+        self._offset += surplus

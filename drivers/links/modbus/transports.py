@@ -11,9 +11,9 @@ from typing import Protocol, TypeVar
 
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.modbus.framing import (
+    SerialResponseReader,
     StreamDesynchronised,
     TcpMessageReader,
-    find_serial_responses,
     interframe_gap_s,
     serial_frame,
     tcp_frame,
@@ -146,10 +146,9 @@ class SerialTransport:
             raise LineNotFree
         before_write()
         await self._link.write(serial_frame(unit, request.pdu))
-        received = b""
+        responses = SerialResponseReader(unit, request)
         while True:
-            received += await self._read()
-            for pdu in find_serial_responses(received, unit, request):
+            for pdu in responses.feed(await self._read()):
                 # An exception repeats only the function: it may belong to an earlier request.
                 if pdu[0] != request.pdu[0] and self._heard_s < doubtful:
                     continue

@@ -42,19 +42,19 @@ class Est100Framing(Delimited):
         super().__init__(re.compile(rb"\x02"), start_bytes=1, limit_bytes=LIMIT_BYTES)
         self._silent = False
 
-    def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
+    def frame_end(self, start: bytes, buffer: bytearray, search_from: int, stop: int) -> int:  # noqa: ARG002
         """Return the offset after the LF, or after the part of CR LF that is present."""
-        etx = buffer.find(b"\x03", begun.end())
+        etx = buffer.find(b"\x03", search_from, stop)
         if etx < 0:
             return -1
-        after = buffer[etx + 1 : etx + 3]
+        after = bytes(buffer[etx + 1 : etx + 3])
         if after in (b"", b"\r") and not self._silent:
             return -1
         return etx + 1 + (2 if after == b"\r\n" else after == b"\r")
 
-    def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+    def check_frame(self, start: bytes, wire: bytes) -> Frame:
         """Accept every frame: there is no check byte."""
-        return CompleteFrame(wire[begun.end() : wire.index(b"\x03")], wire)
+        return CompleteFrame(wire[len(start) : wire.index(b"\x03")], wire)
 
     def on_silence(self) -> Iterator[Frame]:
         """Take a frame whose CR LF is missing, give up the rest."""

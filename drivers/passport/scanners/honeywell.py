@@ -11,6 +11,7 @@ Not confirmed by a source at hand: PAPTPR, which sets the scanner to continuous 
 """
 
 import re
+from collections.abc import Iterator
 
 from drivers.driver import Identity
 from drivers.passport.scanners.rows import ReplyPatterns
@@ -18,12 +19,11 @@ from drivers.passport.scanners.setup import STATUS, CommandExchange, CommandSet
 
 ANSWERS = ReplyPatterns(
     pattern=re.compile(rb"(?P<reply>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),
+    end_pattern=re.compile(STATUS + rb"[!.,;]"),
     prefix_pattern=re.compile(rb"[A-Za-z0-9_]{6,64}" + STATUS + rb"\Z"),
+    longest_bytes=65,
 )
-_PRODUCT = re.compile(r"^Product Name:\s*(\S.*?)\s*$", re.MULTILINE)
-_SERIAL = re.compile(r"^Serial Number:\s*(\S+)\s*$", re.MULTILINE)
-# The number stands at the end of a line such as `Software Revision: $ProjectRevision: 16345`.
-_FIRMWARE = re.compile(r"^Software Revision:.*?([\w.]+)[\s$]*$", re.MULTILINE)
+_VERSION = re.compile(r"[\w.]+")
 
 
 class HoneywellCommandSet(CommandSet):
@@ -41,21 +41,27 @@ class HoneywellCommandSet(CommandSet):
 
     def reply_pattern(self, command: str) -> re.Pattern[bytes]:
         """Build the pattern of an answer, in which the text precedes the echo."""
-        return re.compile(
-            rb"(?P<text>.*)" + command.encode("ascii") + rb"(?P<status>" + STATUS + rb")[!.]",
-            re.IGNORECASE | re.DOTALL,
-        )
+        return re.compile(command.encode("ascii") + rb"(?P<status>" + STATUS + rb")[!.]", re.IGNORECASE)
 
     async def identity(self, exchange: CommandExchange) -> Identity | None:
         """Request the identity."""
         reply = await exchange("REVINF")
         if reply is None:
             return None
-        text = reply.text.replace("\r", "\n")
-        product, serial, firmware = (found.search(text) for found in (_PRODUCT, _SERIAL, _FIRMWARE))
+        values = dict(_values(reply.text))
+        serial = values.get("Serial Number", "").split()
+        # The number stands at the end of a line such as `Software Revision: $ProjectRevision: 16345 $`.
+        versions = _VERSION.findall(values.get("Software Revision", ""))
         return Identity(
             manufacturer="Honeywell",
-            model=product[1] if product else "Honeywell scanner",
-            serial_number=serial[1] if serial else None,
-            firmware=firmware[1] if firmware else None,
+            model=values.get("Product Name") or "Honeywell scanner",
+            serial_number=serial[0] if len(serial) == 1 else None,
+            firmware=versions[-1] if versions else None,
         )
+
+
+def _values(text: str) -> Iterator[tuple[str, str]]:
+    """Yield names and values of a nameplate, the last line first: of equal names, the first line counts."""
+    for line in reversed(text.replace("\r", "\n").split("\n")):
+        name, _, value = line.partition(":")
+        yield name, value.strip()

@@ -14,7 +14,9 @@ from drivers.passport.scanners.setup import STATUS, CommandExchange, CommandSet
 
 ANSWERS = ReplyPatterns(
     pattern=re.compile(rb"\x02\x010000[@#](?P<reply>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),
+    end_pattern=re.compile(STATUS + rb";\x03"),
     prefix_pattern=re.compile(rb"\x02(?:\x01[^\x02\x03]{0,520})?\Z"),
+    longest_bytes=522,
 )
 
 

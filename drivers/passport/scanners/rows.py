@@ -24,6 +24,7 @@ from drivers.passport.read_result import JOINED_LINES, is_complete, is_incomplet
 
 LIMIT_BYTES = 4096
 """Upper bound on a row, barcode or answer of these scanners."""
+ANSWER_END_BYTES = 3
 _END = re.compile(rb"[^\x20-\x7e]+")
 _ROW = re.compile(r"[A-Z0-9<]+")
 _DIGIT = re.compile(r"[0-9]")
@@ -38,11 +39,19 @@ class CommandReply(CompleteFrame):
 
 @dataclass(frozen=True, slots=True)
 class ReplyPatterns:
-    """Patterns that tell a vendor's command answers from rows."""
+    """Patterns that tell a vendor's command answers from rows.
+
+    The long patterns are tried only where the short one fits: bytes that come one at a time would otherwise
+    cost a search through all earlier ones.
+    """
 
     pattern: re.Pattern[bytes]
+    end_pattern: re.Pattern[bytes]
+    """Pattern of the end of an answer, of ANSWER_END_BYTES at most."""
     prefix_pattern: re.Pattern[bytes]
     """Pattern of received bytes whose end is an incomplete answer."""
+    longest_bytes: int
+    """Upper bound on an incomplete answer, in bytes."""
 
 
 def mrz_from_rows(rows: Sequence[str]) -> Mrz | None:
@@ -67,6 +76,8 @@ class RowFraming:
     def __init__(self, answers: ReplyPatterns | None = None) -> None:
         self._answers = answers
         self._rest = b""
+        self._kept_bytes = 0
+        """Length of the incomplete answer at the end of the rest; before it are only printable characters."""
         self._rows: list[str] = []
 
     @property
@@ -76,27 +87,34 @@ class RowFraming:
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Add a chunk and yield the complete documents, answers and other texts."""
+        new_from = len(self._rest) - self._kept_bytes
+        answer_from = max(0, len(self._rest) - ANSWER_END_BYTES + 1)
         self._rest += chunk
-        if self._answers is not None:
-            while found := self._answers.pattern.search(self._rest):
-                before, self._rest = self._rest[: found.start()], self._rest[found.end() :]
-                yield from self._text(before)
+        if self._answers is not None and self._answers.end_pattern.search(self._rest, answer_from):
+            at = new_from = 0
+            for found in self._answers.pattern.finditer(self._rest):
+                yield from self._text(self._rest[at : found.start()])
                 yield CommandReply(found["reply"], found[0])
+                at = found.end()
+            self._rest = self._rest[at:]
         kept = b""
-        if self._answers is not None and (begun := self._answers.prefix_pattern.search(self._rest)):
-            self._rest, kept = self._rest[: begun.start()], self._rest[begun.start() :]
-        *ended, last = _END.split(self._rest)
-        self._rest = last + kept
-        for text in ended:
-            yield from self._text(text)
+        if self._answers is not None:
+            tail_from = max(0, len(self._rest) - self._answers.longest_bytes)
+            if begun := self._answers.prefix_pattern.search(self._rest, tail_from):
+                self._rest, kept = self._rest[: begun.start()], self._rest[begun.start() :]
+        if _END.search(self._rest, new_from):
+            *ended, self._rest = _END.split(self._rest)
+            for text in ended:
+                yield from self._text(text)
+        self._rest, self._kept_bytes = self._rest + kept, len(kept)
         if len(self._rest) > LIMIT_BYTES:
-            wire, self._rest = self._rest, b""
+            wire, self._rest, self._kept_bytes = self._rest, b"", 0
             yield from self._give_up()
             yield DamagedFrame(TOO_LONG, wire)
 
     def on_silence(self) -> Iterator[Frame]:
         """End the last row, which needs no terminator, and give up an incomplete document."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest, self._kept_bytes = self._rest, b"", 0
         for text in _END.split(rest):
             yield from self._text(text)
         yield from self._give_up()

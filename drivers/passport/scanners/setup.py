@@ -13,6 +13,8 @@ from drivers.links.serial import SerialLink
 ACK, ENQ = b"\x06", b"\x05"
 STATUS = rb"[\x05\x06\x15]"
 """ENQ: no such command. ACK: done. NAK: no such value."""
+LONGEST_REPLY_BYTES = 600
+"""Upper bound on an answer without a text before it, in bytes."""
 _KEPT_BYTES = 8192
 
 
@@ -46,11 +48,33 @@ class CommandSet(ABC):
 
     @abstractmethod
     def reply_pattern(self, command: str) -> re.Pattern[bytes]:
-        """Match the answer to that command: groups `status` and `text`."""
+        """Match the answer to that command: group `status`, and `text` unless the text precedes the answer.
+
+        A match has at most LONGEST_REPLY_BYTES, and begins with a fixed text.
+        """
 
     @abstractmethod
     async def identity(self, exchange: "CommandExchange") -> Identity | None:
         """Request the identity; None without an answer."""
+
+
+class ReplySearch:
+    """Search for the answer to one command in bytes that arrive in any chunks."""
+
+    def __init__(self, command_set: CommandSet, command: str) -> None:
+        self._pattern = command_set.reply_pattern(command)
+        self._received = bytearray()
+
+    def feed(self, chunk: bytes) -> SetupReply | None:
+        """Take a chunk; return the answer once it is complete. Of earlier bytes, _KEPT_BYTES are kept."""
+        search_from = max(0, len(self._received) - LONGEST_REPLY_BYTES)
+        self._received += chunk
+        found = self._pattern.search(self._received, search_from)
+        if found is None:
+            del self._received[:-_KEPT_BYTES]
+            return None
+        text = found["text"] if "text" in self._pattern.groupindex else self._received[: found.start()]
+        return SetupReply(found["status"], text[-_KEPT_BYTES:].decode("ascii", "replace").strip())
 
 
 class CommandExchange:
@@ -66,15 +90,13 @@ class CommandExchange:
 
         Other received bytes are discarded.
         """
-        pattern = self._command_set.reply_pattern(command)
-        received = b""
+        search = ReplySearch(self._command_set, command)
         await self._link.write(self._command_set.encode_command(command))
         try:
             async with asyncio.timeout(self._timeout_s):
                 while True:
-                    received = (received + await self._link.read())[-_KEPT_BYTES:]
-                    if found := pattern.search(received):
-                        return SetupReply(found["status"], found["text"].decode("ascii", "replace").strip())
+                    if (reply := search.feed(await self._link.read())) is not None:
+                        return reply
         except TimeoutError:
             return None
 

@@ -139,10 +139,10 @@ def exit_with_error(error: ApiUnavailable | ApiError) -> NoReturn:
 def load_view(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]]]":
     """Return the post in a running gateway, None without a response, and the last events of each device."""
     from gateway.api.models import EventView, PostView
-    from gateway.config import ConfigError, load
+    from gateway.config import ConfigError, load_sound_parts
 
     try:
-        folder = read_state_dir(config) or load(config, to_run=True).gateway.state_dir
+        folder = read_state_dir(config) or load_sound_parts(config).gateway.state_dir
         view = PostView.model_validate(ask(folder, "post"))
         events = {
             device.position: [

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from pydantic import ValidationError
 from pytest_mock import MockerFixture
 from support.process import in_jail
 
+from drivers.links.device_node import MAX_UNINTERRUPTED_S
 from drivers.links.factory import LinkFactory
-from drivers.links.keyboard import INPUT_MAJOR, KeyboardSettings, find_keyboard
+from drivers.links.keyboard import EVENT_BYTES, INPUT_MAJOR, KeyboardSettings, find_keyboard
 from drivers.links.link import Action, Cause, LinkError
 from simulators.links.serial_line import SerialLine
 from simulators.passport.keyboard import Clock, EndKey, end_strokes, events_of, strokes_of, typed_by_person
@@ -134,6 +136,22 @@ async def test_input_is_tapped_and_old_input_dropped(tmp_path: Path) -> None:
         assert links.is_simulated
         await links.close()
     assert seen == [("in", events)]
+
+
+async def test_endless_typing_lets_others_run(tmp_path: Path, mocker: MockerFixture) -> None:
+    async with SerialLine.open_at(tmp_path / "port") as wire:
+        links = LinkFactory()
+        link = await links.keyboard(KeyboardSettings(port=str(tmp_path / "port")))
+        await wire.wait_for_host()
+        mocker.patch("drivers.links.keyboard.os.read", return_value=bytes(EVENT_BYTES))
+        turned = asyncio.Event()
+        asyncio.get_running_loop().call_soon(turned.set)
+        ends_s = time.monotonic() + 100 * MAX_UNINTERRUPTED_S
+        while not turned.is_set() and time.monotonic() < ends_s:
+            await link.read()
+        mocker.stopall()
+        await links.close()
+    assert turned.is_set()
 
 
 async def test_unplugged_keyboard_fails_at_once(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from drivers.barrier.modbus_barrier import ModbusBarrier
 from drivers.barrier.serial_relay import SerialRelay
 from drivers.links.link import LinkError
 from drivers.links.modbus.framing import (
+    SerialResponseReader,
     StreamDesynchronised,
     TcpMessageReader,
-    find_serial_responses,
     serial_frame,
     tcp_frame,
 )
@@ -87,7 +87,7 @@ def modbus_tcp(data: bytes) -> None:
 @target(seeds=(serial_frame(1, b"\1\1\0"), serial_frame(1, b"\x81\2"), serial_frame(1, b"\3\4\0\1\0\2")))
 def modbus_rtu(data: bytes) -> None:
     for request in REQUESTS:
-        for pdu in find_serial_responses(data, 1, request):
+        for pdu in SerialResponseReader(1, request).feed(data):
             try:
                 parse_response(request, pdu)
             except ModbusExceptionResponse as refused:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.links.modbus.framing import (
+    SerialResponseReader,
     StreamDesynchronised,
     TcpMessage,
     TcpMessageReader,
     crc16,
-    find_serial_responses,
     serial_frame,
     tcp_frame,
 )
@@ -45,6 +45,13 @@ ANSWERS = (
 WITH_ANSWERS = list(zip(REQUESTS, ANSWERS, strict=True))
 
 
+def found_in(stream: bytes, unit: int, request: ModbusRequest[object], chunk_bytes: int = 0) -> list[bytes]:
+    """Return the responses that are found; `chunk_bytes`: 0 for the whole stream at once."""
+    reader = SerialResponseReader(unit, request)
+    size = chunk_bytes or max(1, len(stream))
+    return [pdu for at in range(0, len(stream), size) for pdu in reader.feed(stream[at : at + size])]
+
+
 def test_frames_of_manufacturer_are_equal() -> None:
     """Waveshare wiki, Modbus RTU Relay (D): flash-on of channel 0 for 0.7 s, all off by function 0F."""
     flash = serial_frame(1, WriteSingle(Function.WRITE_COIL, 0x0200, 7).pdu)
@@ -55,29 +62,32 @@ def test_frames_of_manufacturer_are_equal() -> None:
 
 
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
-@given(noise=st.binary(max_size=12))
-def test_response_after_noise_is_found(noise: bytes, request_: ModbusRequest[object], answer: bytes) -> None:
-    assert answer in find_serial_responses(noise + serial_frame(1, answer), 1, request_)
+@given(
+    noise=st.binary(max_size=12) | st.lists(st.sampled_from([1, 2, 3, 5, 15])).map(bytes),
+    size=st.integers(0, 5),
+)
+def test_response_after_noise_is_found(
+    noise: bytes, size: int, request_: ModbusRequest[object], answer: bytes
+) -> None:
+    assert answer in found_in(noise + serial_frame(1, answer), 1, request_, size)
 
 
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
 def test_cut_or_damaged_response_is_ignored(request_: ModbusRequest[object], answer: bytes) -> None:
     frame = serial_frame(1, answer)
     for cut in range(len(frame)):
-        assert not list(find_serial_responses(frame[:cut], 1, request_))
+        assert not found_in(frame[:cut], 1, request_)
         for bit in range(8):
             spoiled = bytearray(frame)
             spoiled[cut] ^= 1 << bit
-            assert not list(find_serial_responses(bytes(spoiled), 1, request_))
+            assert not found_in(bytes(spoiled), 1, request_)
 
 
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
 def test_response_to_other_request_is_ignored(request_: ModbusRequest[object], answer: bytes) -> None:
-    assert not list(find_serial_responses(serial_frame(2, answer), 1, request_))
+    assert not found_in(serial_frame(2, answer), 1, request_)
     for other in REQUESTS:
-        found = [
-            parse_response(other, pdu) for pdu in find_serial_responses(serial_frame(1, answer), 1, other)
-        ]
+        found = [parse_response(other, pdu) for pdu in found_in(serial_frame(1, answer), 1, other)]
         assert bool(found) == (other is request_)
 
 
