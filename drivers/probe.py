@@ -1,7 +1,7 @@
 """Trial of a driver of another package in a process of its own, before it is imported here.
 
-`python -m drivers.probe FD NAME` imports the driver, checks its declaration, and validates the settings of
-its devices, a JSON array on standard input. The import may end the process, block it, or change it.
+`python -m drivers.probe FD NAME LIMIT` imports the driver, checks its declaration, and validates the settings
+of its devices, a JSON array on standard input. The import may end the process, block it, or change it.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def _probe(name: str, settings: str) -> str | None:
     with open(read_end, "rb") as answer:  # noqa: PTH123 - a descriptor
         try:
             child = subprocess.Popen(
-                [sys.executable, "-m", "drivers.probe", str(write_end), name],
+                [sys.executable, "-m", "drivers.probe", str(write_end), name, str(CPU_LIMIT_S)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -110,9 +110,9 @@ def _first_line(error: Exception) -> str:
 
 def main(arguments: list[str]) -> None:
     """Write the fault as JSON to a descriptor: a text, or null."""
-    descriptor, name = int(arguments[0]), arguments[1]
+    descriptor, name, limit_s = int(arguments[0]), arguments[1], int(arguments[2])
     settings = sys.stdin.read()
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     fault = _fault(name, settings)

@@ -15,6 +15,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.process.command_lines import Borderpost
+from support.process.demos import one_reader
 
 from simulators.specimens import ERIKSSON_LINES
 
@@ -80,11 +81,12 @@ def test_changed_contract_is_reported(tmp_path: Path) -> None:
     assert written == (ROOT / "config/contract/asyncapi.yaml").read_text()
 
 
-def test_two_demos_run_at_once() -> None:
+def test_two_demos_run_at_once(tmp_path: Path) -> None:
     """One uses Mosquitto, the other the broker from the wheel."""
+    files = one_reader(tmp_path)
     running = {
         broker: Borderpost(
-            "demo", "--port", 0, "--duration", 12, COLUMNS="160", BORDERPOST_DEMO_BROKER=broker
+            "demo", "--port", 0, "--duration", 8, *files, COLUMNS="160", BORDERPOST_DEMO_BROKER=broker
         )
         for broker in ("mosquitto", "iotcore")
     }
@@ -94,17 +96,16 @@ def test_two_demos_run_at_once() -> None:
         assert ended.returncode == 0, shown + ended.stderr
         assert f"broker  {broker}, 127.0.0.1:" in shown
         assert "console http://127.0.0.1:" in shown
-        assert shown.count("simulated TD") >= 3
+        assert shown.count("lane-1/reader    simulated TD") >= 2
         assert "median latency" in shown
-        for lane in range(1, 5):
-            assert f"lane-{lane}/reader    simulated" in shown
 
 
+@pytest.mark.long(25)
 def test_demo_fails_without_reads(tmp_path: Path) -> None:
-    post = tmp_path / "post.toml"
-    text = (ROOT / "config/demo-post.toml").read_text()
-    post.write_text(text.replace("lane-4-reader", "somewhere-else"))
-    ended = borderpost("demo", "--port", "0", "--duration", "1", "--post", post, timeout_s=100)
+    files = one_reader(tmp_path)
+    post = tmp_path / "demo-post.toml"
+    post.write_text(post.read_text().replace("lane-1-reader", "somewhere-else"))
+    ended = borderpost("demo", "--port", "0", "--duration", "1", *files, timeout_s=100)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "nothing" in ended.stdout
 

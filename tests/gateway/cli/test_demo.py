@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from support.process.demos import COLUMNS, Demo
+from support.process.demos import COLUMNS, Demo, one_reader
 
 MOMENTS = int(os.environ.get("BORDERPOST_INTERRUPTS", "3"))
 """Number of interrupted demos: 100 for a long run."""
@@ -65,9 +66,9 @@ def test_interrupt_while_loading(module: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_each_signal_ends_a_demo(number: signal.Signals) -> None:
+def test_each_signal_ends_a_demo(number: signal.Signals, tmp_path: Path) -> None:
     """A second Ctrl-C while it ends changes nothing."""
-    with Demo(".venv/bin/borderpost", "demo", "--port", "0") as demo:
+    with Demo(".venv/bin/borderpost", "demo", "--port", "0", *one_reader(tmp_path)) as demo:
         demo.shows("● online")
         os.kill(demo.process.pid, number)
         demo.shows("Summary")
@@ -78,18 +79,15 @@ def test_each_signal_ends_a_demo(number: signal.Signals) -> None:
         assert not demo.files()
 
 
-def seconds_to_first_read(demo: Demo) -> float:
-    """Return the time from the banner to the first document read."""
-    demo.shows("Ctrl-C ends the demo")
-    banner_s = time.monotonic()
-    demo.shows(r"reader +simulated TD")
-    return time.monotonic() - banner_s
-
-
 @pytest.mark.long(40)
+@pytest.mark.timeout(400)
 def test_first_sight() -> None:
+    """Read a document within 2 s of the banner; on a busy machine, within twice the time of the start."""
     with Demo(*MAKE) as demo:
-        read_s = [seconds_to_first_read(demo)]
+        demo.shows("Ctrl-C ends the demo", 120)
+        started_s = time.monotonic() - demo.started_s
+        demo.shows(r"reader +simulated TD", 120)
+        read_s = time.monotonic() - demo.started_s - started_s
         for lane in (1, 2, 3, 4):
             demo.shows(rf"lane-{lane}/reader +● online")
         demo.shows("lane-1/barrier +● online")
@@ -99,10 +97,7 @@ def test_first_sight() -> None:
         whole = demo.screen
     assert "no_device" not in begun
     assert "unknown" not in begun
-    while min(read_s) >= 2 and len(read_s) < 3:  # a busy machine is given three attempts
-        with Demo(*MAKE) as demo:
-            read_s.append(seconds_to_first_read(demo))
-    assert min(read_s) < 2, (read_s, begun)
+    assert read_s < max(2, 2 * started_s), (started_s, begun)
     assert max(map(len, whole.splitlines())) <= COLUMNS
     cut = [line for line in whole.splitlines() if line.endswith("…")]
     assert all(re.search("simulated (TD|MRV)", line) for line in cut), cut

@@ -23,6 +23,19 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 COLUMNS = 80
 
 
+def one_reader(folder: Path) -> tuple[str, ...]:
+    """Write the demo's two files with one reader only; return the options that name them.
+
+    For tests of the program itself: a whole demo takes five seconds of processor time.
+    """
+    config = (ROOT / "config/demo.toml").read_text().partition('[device."lane-2/reader"]')[0]
+    first = (ROOT / "config/demo-post.toml").read_text().split("[[simulator]]")[:2]
+    (folder / "demo.toml").write_text(config)
+    (folder / "demo-post.toml").write_text("[[simulator]]".join(first))
+    shutil.copy(ROOT / "config/demo-roles.toml", folder)
+    return "--config", f"{folder}/demo.toml", "--post", f"{folder}/demo-post.toml"
+
+
 class Demo:
     """One demo on a pseudo-terminal, with its own directory for temporary files."""
 
