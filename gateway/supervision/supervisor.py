@@ -377,7 +377,7 @@ class DeviceSupervisor:
         )
         self._connection = connection
         await loop.create_unix_connection(lambda: connection, sock=ours)
-        order = replace(self.spec, record=self._records.read(self.spec.position))
+        order = replace(self.spec, record=await self._records.read(self.spec.position))
         connection.send(FrameType.SPEC, order.to_head())
         if self._paused:
             connection.pause()
