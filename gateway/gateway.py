@@ -105,7 +105,7 @@ class Gateway:
             self._sign,
             console_socket,
         )
-        self._records = DeviceRecords(post.gateway.state_dir / "device-records")
+        self._records = DeviceRecords(post.gateway.state_dir / "device-records", self._problems)
         self.delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:

@@ -100,8 +100,10 @@ class BarrierDriver(Driver[SettingsT]):
                 Action.CONFIGURE,
                 "Correct the barrier's wiring in the post's file, or take another board.",
             )
-        self._latches = read_record(self.record.text, _record_clock())
-        self._machine = BarrierStateMachine(self.settings, _now_s(), self._latches, board.release_timeout_s)
+        latches = read_record(self.record.text, _record_clock())
+        # A first record is written at once: an absent one must never be one that the disk has refused.
+        self._recorded = None if self.record.text is None else latches
+        self._machine = BarrierStateMachine(self.settings, _now_s(), latches, board.release_timeout_s)
         self._writer = BoardWriter(board, self.settings, self._machine, self._publish)
         stop_s = self.record.stop_s
         if stop_s is not None and _now_s() - stop_s < STOP_KEPT_S:
@@ -301,9 +303,9 @@ class BarrierDriver(Driver[SettingsT]):
 
     def _publish(self, step: Decision) -> None:
         """Record latches, emit the observations of a decision, wake commands whose movement has ended."""
-        if self._machine.latches != self._latches:
-            self._latches = self._machine.latches
-            self.record.write(write_record(self._latches, _record_clock()))
+        if self._machine.latches != self._recorded:
+            self._recorded = self._machine.latches
+            self.record.write(write_record(self._recorded, _record_clock()))
         if not self._machine.is_stop_pending:
             self.record.stop_s = None
         for output in step.observations:

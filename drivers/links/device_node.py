@@ -116,7 +116,7 @@ MAX_UNINTERRUPTED_S = 0.01
 
 
 class FairReads:
-    """Reads of one link that leave time to other tasks: a device that always has bytes must not keep the loop from everything else.
+    """Reads of one link that leave time to other tasks, even if the device always has bytes.
 
     The heartbeat of the worker is such a task. A first read never waits here: with a time limit of zero it
     must still return the bytes that arrived.

@@ -33,6 +33,7 @@ SEVERITY_OF_ACTION: dict[str, Severity] = {
     "broker_acl_missing": "error",
     "command_subscription_refused": "error",
     "config_invalid": "error",
+    "device_record_not_written": "error",
     "disk_error": "error",
     "disk_full": "error",
     "disk_read_only": "error",

@@ -304,7 +304,7 @@ class DeviceSupervisor:
         )
         self.counters = {}
         self._process = WorkerProcess(self.spec.position, self._on_frame)
-        spec = replace(self.spec, record=self._records.read(self.spec.position))
+        spec = replace(self.spec, record=await self._records.read(self.spec.position))
         await self._process.fork(self._forkserver, spec)
         if self._paused:
             self.pause()

@@ -449,6 +449,13 @@ async def test_lease_belongs_to_its_holder() -> None:
 
 
 @in_virtual_time
+async def test_first_record_is_written_at_once() -> None:
+    """A later one may be refused: then an absent record would pass for a barrier without conditions."""
+    async with BarrierFixture() as lane:
+        assert lane.record.text is not None
+
+
+@in_virtual_time
 async def test_unreadable_record_moves_nothing() -> None:
     async with BarrierFixture() as lane:
         await lane.ready()

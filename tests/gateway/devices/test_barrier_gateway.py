@@ -98,6 +98,11 @@ async def as_soon_as_it_may(desk: Workstation, verb: str, **more: Any) -> Comman
     raise AssertionError("it never may")
 
 
+def problems(desk: Workstation) -> list[str]:
+    """Return the causes of the gateway's problems."""
+    return [one.cause for state in desk.gateways.values() if state.report for one in state.report.problems]
+
+
 def worker_of(gateway: GatewayFixture) -> psutil.Process:
     assert gateway.process is not None
     (worker,) = (
@@ -204,7 +209,7 @@ async def test_unacknowledged_emergency_outlives(
         session = desk.status(BARRIER).state
         assert session is not None
         record = gateway.folder / "state" / "device-records" / f"{BARRIER}.json"
-        await until(record.exists)
+        await until(lambda: record.exists() and '"emergency": true' in record.read_text())
         if ends == "worker":
             worker = worker_of(gateway)
             worker.kill()
@@ -224,5 +229,29 @@ async def test_unacknowledged_emergency_outlives(
         assert rejected.value.reason is CommandReason.UNSAFE
         await as_soon_as_it_may(desk, "acknowledge", request={"reason": "false alarm, hall checked"})
         await until(lambda: desk.status(BARRIER).is_online)
+
+    assert site.log.actuations == []
+
+
+async def test_record_refused_by_the_disk_moves_nothing(gateway: GatewayFixture, site: ModbusSite) -> None:
+    """The emergency is not on the disk when the gateway is killed."""
+    async with counter(gateway) as desk:
+        record = gateway.folder / "state" / "device-records" / f"{BARRIER}.json"
+        await until(record.exists)
+        record.unlink()
+        record.mkdir()
+        site.inject(EmergencyActive(for_s=0.5))
+        await until(lambda: "device_record_not_written" in problems(desk))
+        session = desk.status(BARRIER).state
+        await gateway.stop(signal.SIGKILL)
+        await gateway.start()
+        await until(
+            lambda: (now := desk.status(BARRIER).state) and session and now.session != session.session
+        )
+        await until(lambda: (now := desk.status(BARRIER).state) and "unreadable" in now.text)
+        await asyncio.sleep(2)  # it would be moved from now on
+        with pytest.raises(CommandRejected) as rejected:
+            await desk.command(BARRIER, "open")
+        assert rejected.value.reason is CommandReason.UNSAFE
 
     assert site.log.actuations == []
