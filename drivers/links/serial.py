@@ -143,7 +143,7 @@ class SerialLink:
             try:
                 chunk = os.read(self._fd, CHUNK_BYTES)
             except BlockingIOError:
-                await wait_ready(self._fd)
+                await self._wait_readable()
                 continue
             except OSError as error:
                 raise unplugged_error(self._settings.port, error) from error
@@ -152,8 +152,21 @@ class SerialLink:
             self._tap("in", chunk)
             return chunk
 
+    async def _wait_readable(self) -> None:
+        """Wait until there are bytes, or the device is gone.
+
+        The port stays registered only for the wait: epoll would spin on bytes that are not read yet.
+        """
+        readable = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._fd, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            loop.remove_reader(self._fd)
+
     async def _yield_if_due(self) -> None:
-        """Give other tasks a turn if reads without a wait have kept them from it for too long.
+        """Let other tasks run if reads without a wait have kept them from it for too long.
 
         A device that always has bytes would keep the loop from everything else, the heartbeat included. A
         first read never waits here: with a time limit of zero it must still return the bytes that arrived.
