@@ -97,15 +97,16 @@ async def wait_ready(fd: int, *, writing: bool = False) -> None:
     The descriptor does not stay registered: epoll would spin on bytes that are not read yet.
     """
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
+    ready = asyncio.Event()
     add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-    add(fd, _set_ready, ready)
+    add(fd, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         remove(fd)
 
 
+<<<<<<< HEAD
 def _set_ready(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
@@ -139,6 +140,8 @@ class FairReads:
         self._began_s = None
 
 
+=======
+>>>>>>> house
 @dataclass(frozen=True, slots=True)
 class NodeTexts:
     """Texts that differ between the kinds of device nodes."""

@@ -9,8 +9,7 @@ import typer
 from drivers.anonymize.anonymizer import anonymize as anonymize_recording
 from drivers.anonymize.pseudonyms import CannotAnonymize
 from drivers.registry import UnknownDriverError
-from gateway.cli._lib.needed_driver import need_driver
-from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail, write_or_fail
+from gateway.cli._lib.recording_file import RecordingFile, need_driver, recording_or_fail, write_or_fail
 from gateway.cli._lib.terminal import console, exit_with
 
 

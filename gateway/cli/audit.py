@@ -13,8 +13,8 @@ from gateway.audit.verify import VerificationResult
 from gateway.cli._lib.api_client import AsJson, print_answer, request_or_exit
 from gateway.cli._lib.arguments import PostFile
 from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, find_audit_dir, verify_or_exit
-from gateway.cli._lib.render_device import local_time
 from gateway.cli._lib.terminal import DEFAULT_CONFIG
+from gateway.cli._render.device import local_time
 from gateway.cli.audit_export import export
 
 

@@ -15,8 +15,8 @@ from gateway.audit.hash_chain import AuditLine, audit_files, parse_line, read_li
 from gateway.audit.verify import VerificationResult
 from gateway.cli._lib.api_client import AsJson
 from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, find_audit_dir, verify_or_exit
-from gateway.cli._lib.render_device import local_time
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, console
+from gateway.cli._render.device import local_time
 from gateway.common.printable import printable
 from gateway.contract.envelope import to_rfc3339
 

@@ -12,8 +12,8 @@ from drivers.barrier.safety.protocol import ProtocolKind, ProtocolStep, protocol
 from gateway.cli._lib.api_client import Why, device_path, perform_or_exit, request_or_exit
 from gateway.cli._lib.arguments import DeviceCommand, OneDevice, PostFile
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.safety_case_page import CasePage
 from gateway.cli._lib.terminal import exit_with
+from gateway.cli._render.safety_case_page import CasePage
 
 EX_FAILED = 1
 app = typer.Typer(help="Safety case, commissioning and proof tests of a barrier.", no_args_is_help=True)

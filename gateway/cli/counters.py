@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli._lib.api_client import AsJson, device_path, perform_or_exit, print_answer, request_or_exit
 from gateway.cli._lib.arguments import PostFile, complete_position
-from gateway.cli._lib.render_device import counters as counter_lines
+from gateway.cli._render.device import counters as counter_lines
 
 
 def counters(

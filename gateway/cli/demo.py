@@ -17,8 +17,8 @@ import typer
 
 from gateway.cli._demo.brokers import BrokerError, free_port, loopback_broker
 from gateway.cli._demo.programs import Program, running
+from gateway.cli._demo.running_demo import published
 from gateway.cli._lib.interrupts import Interrupted, Interrupts
-from gateway.cli._lib.running_demo import published
 from gateway.cli._lib.terminal import console, exit_with, require_simulators
 
 FILES = Path(__file__).parent / "demo_files"

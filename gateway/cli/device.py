@@ -6,7 +6,7 @@ import typer
 
 from gateway.cli._lib.api_client import AsJson, device_path, print_answer, request_or_exit
 from gateway.cli._lib.arguments import OneDevice, PostFile
-from gateway.cli._lib.render_device import device_page, event_line
+from gateway.cli._render.device import device_page, event_line
 
 
 def device(

@@ -13,8 +13,8 @@ from gateway.cli._lib.api_client import (
     print_answer,
     state_dir,
 )
-from gateway.cli._lib.render_device import device_line
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
+from gateway.cli._render.device import device_line
 
 
 def devices(

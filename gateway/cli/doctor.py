@@ -3,8 +3,8 @@
 import typer
 
 from gateway.cli._lib.api_client import load_view, request_findings
-from gateway.cli._lib.render_findings import AsJson, print_findings
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
+from gateway.cli._render.findings import AsJson, print_findings
 from gateway.diagnostics.doctor import run_doctor
 from gateway.state_dir import is_forbidden
 

@@ -8,9 +8,9 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.render_event import event_json, event_line, status_line
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, errors, print_line
 from gateway.cli._lib.workstation import VerifyKeys, load_verify_keys, make_workstation, remedy
+from gateway.cli._render.event import event_json, event_line, status_line
 from gateway.client import ConnectionProblem, ReceivedEvent, RejectedMessage
 from gateway.config import Post
 

@@ -2,7 +2,7 @@
 
 from gateway.cli._lib.api_client import device_path, load_view, request_findings
 from gateway.cli._lib.arguments import OneDevice, PostFile
-from gateway.cli._lib.render_findings import AsJson, print_findings
+from gateway.cli._render.findings import AsJson, print_findings
 from gateway.diagnostics.why import explain_device
 from gateway.state_dir import is_forbidden
 

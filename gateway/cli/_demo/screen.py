@@ -19,9 +19,9 @@ from drivers.driver import StateCode
 from gateway.api.operations import UserRole
 from gateway.cli._demo.officer import STATION, DemoOfficer
 from gateway.cli._lib.arguments import default_post_file
-from gateway.cli._lib.render_event import event_line, status_line
 from gateway.cli._lib.terminal import console, print_line
 from gateway.cli._lib.workstation import Login, make_workstation
+from gateway.cli._render.event import event_line, status_line
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.config import Post
 from gateway.config.model import ConsoleSection

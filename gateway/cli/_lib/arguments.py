@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from gateway.cli._lib.running_demo import find
+from gateway.cli._demo.running_demo import find
 from gateway.cli._lib.terminal import DEFAULT_CONFIG
 from gateway.state_dir import is_forbidden
 

@@ -10,9 +10,9 @@ import typer
 from rich.table import Table
 
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.render_event import state_light
 from gateway.cli._lib.terminal import console
 from gateway.cli._lib.workstation import connected_workstation, wait_for_retained
+from gateway.cli._render.event import state_light
 from gateway.client import DeviceStatus
 from gateway.config import Post
 

@@ -1,4 +1,4 @@
-"""Files of recordings: limited in size, never overwritten."""
+"""Files of recordings, limited in size and never overwritten, and the drivers that they need."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,9 @@ import typer
 
 from drivers.links.recording.recorder import LIMIT_BYTES
 from drivers.links.recording.recording import Recording, RecordingError
-from gateway.cli._lib.terminal import exit_with
+from drivers.registry import load_driver
+from drivers.unavailable import MissingDriver
+from gateway.cli._lib.terminal import exit_with, not_installed
 
 TEXT_LIMIT_BYTES = 4 * LIMIT_BYTES
 """A byte takes three characters in hexadecimal."""
@@ -39,3 +41,10 @@ def write_or_fail(path: Path, content: bytes, mode: int = 0o644) -> None:
         exit_with(f"{path}: exists already; name another file", os.EX_CANTCREAT)
     except OSError as error:
         exit_with(f"{path}: {error.strerror}", os.EX_CANTCREAT)
+
+
+def need_driver(name: str) -> None:
+    """End with EX_UNAVAILABLE if a driver cannot be imported; raises UnknownDriverError."""
+    kind = load_driver(name)
+    if issubclass(kind, MissingDriver):
+        not_installed(kind.text, kind.extra, kind.distribution)

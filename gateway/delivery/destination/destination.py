@@ -6,7 +6,6 @@ of the log; there is no order across streams.
 """
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -15,22 +14,24 @@ import structlog
 
 from gateway.common.clock import TimeSource
 from gateway.common.problems import Problems
-from gateway.contract.states import CONNECTION_PROPERTY, DestinationReport
+from gateway.contract.states import DestinationReport
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.destination.in_flight import ImagesInFlight, InFlightMessage
-from gateway.delivery.destination.poison import MessageKey, PoisonMessageDetector
+from gateway.delivery.destination.poison import MessageKey, PoisonMessageDetector, SuspectTrial
 from gateway.delivery.destination.problems import DestinationProblems
+from gateway.delivery.destination.refusals import Refusals
 from gateway.delivery.destination.resends import Resends
 from gateway.delivery.destination.retained import RetainedMessages
 from gateway.delivery.destination.scheduler import OutboxPort, SendScheduler
-from gateway.delivery.destination.stream import SendState, StreamCursor
+from gateway.delivery.destination.states import StatePublisher
+from gateway.delivery.destination.stream import StreamCursor
 from gateway.delivery.destination.timers import TimerGroup
 from gateway.delivery.events import ParkedCopy, StoredEvent
 from gateway.delivery.mqtt.connect import Will, random_client_id
 from gateway.delivery.mqtt.connection import ConnackLimits, MqttConnection
 from gateway.delivery.mqtt.inbound import InboundRefusal
 from gateway.delivery.mqtt.properties import event_properties, pack_properties, signature_property
-from gateway.delivery.mqtt.reason_codes import NO_SUBSCRIBERS, NOT_AUTHORISED, POISON_CODES, TOO_LARGE
+from gateway.delivery.mqtt.reason_codes import NO_SUBSCRIBERS, TOO_LARGE
 from gateway.delivery.settings import DestinationSettings
 from gateway.delivery.stations.connections import StationConnections
 
@@ -61,23 +62,15 @@ class Destination:
         self.name = settings.name
         self.settings = settings
         self.connected = False
-        self.halted_reason: str | None = None
-        self.parked = 0
         self.on_ack: Callable[[int], None] | None = None
         """Called for each acknowledged event with the time of its reception, in nanoseconds since boot."""
         self._topics = topics
         self._outbox = outbox
-        self._retained = retained
-        self._due_topics = retained.due.get(settings.name, {}) if settings.publishes_states else {}
-        """Topics of retained messages to be sent; always empty where no states are published."""
         self._problems = DestinationProblems(problems, settings, f"{topics.root}/{topics.site}")
         self._boot_ns = time_source.boot_ns
         self._on_change = on_change
-        self._stations = stations
         self._on_no_subscriber = on_no_subscriber
         self._loop = asyncio.get_running_loop()
-        self._is_trying_suspect = False
-        """True while a suspect, or the event that is tried before it, must be alone in flight."""
         self._resends = Resends(outbox)
         """Parked events that an operator wants to be sent again."""
         self._previews_in_flight: set[str] = set()
@@ -86,6 +79,30 @@ class Destination:
         self.scheduler = SendScheduler(settings, outbox, self._timers, self.send_ready)
         self._images_in_flight = ImagesInFlight()
         self._poison_detector = PoisonMessageDetector(settings.halt_retry_s)
+        self._trial = SuspectTrial(
+            self._poison_detector, self.scheduler, self._problems, self._timers, self.send_ready
+        )
+        self._refusals = Refusals(
+            settings,
+            outbox,
+            self.scheduler,
+            self._images_in_flight,
+            self._problems,
+            self._timers,
+            on_change,
+            self.send_ready,
+        )
+        self._states = StatePublisher(
+            settings,
+            topics.gateway_state,
+            will,
+            retained,
+            self._problems,
+            self._timers,
+            self.send_ready,
+            self._refusals.halt,
+            stations,
+        )
         self.connection = MqttConnection(
             settings.broker,
             random_client_id,
@@ -95,15 +112,8 @@ class Destination:
             time_source.boot_ns,
             (topics.gateway_state,) if stations is not None else (),
         )
-        self._will = will
         self._in_flight: dict[int, InFlightMessage] = {}
         self._in_flight_bytes = 0
-        self._refused_topics: set[str] = set()
-        """Topics of states that the gateway is not authorised to publish."""
-        self._is_authorised = False
-        """True once the broker has accepted an event or a state on this connection."""
-        self._are_states_held = False
-        """True until commands can arrive: who reads a state may send one at once."""
         self._window = settings.in_flight
         self._requires_subscriber = settings.no_subscriber_timeout_s > 0
         self._max_packet_bytes: int | None = None
@@ -124,19 +134,16 @@ class Destination:
             connected=self.connected,
             queued=self.scheduler.queued,
             expired=self.scheduler.expired,
-            parked=self.parked,
-            halted_reason=self.halted_reason,
+            parked=self._refusals.parked,
+            halted_reason=self._refusals.halted_reason,
         )
 
     @property
     def is_settled(self) -> bool:
         """True if nothing is in flight or ready to be sent; always true without a connection."""
-        has_work = self.scheduler.has_live or self._has_due_topics
-        return not self.connected or not (self._in_flight or (self.halted_reason is None and has_work))
-
-    @property
-    def _has_due_topics(self) -> bool:
-        return bool(self._due_topics) and not self._are_states_held
+        has_work = self.scheduler.has_live or (self._states.due and not self._states.are_held)
+        is_halted = self._refusals.halted_reason is not None
+        return not self.connected or not (self._in_flight or (has_work and not is_halted))
 
     # Answers and previews
 
@@ -174,20 +181,20 @@ class Destination:
         if not self.connected:
             return
         limit = self._window
-        in_flight, poison_detector = self._in_flight, self._poison_detector
+        in_flight, poison_detector, states = self._in_flight, self._poison_detector, self._states
         while len(in_flight) < limit and (
             not in_flight or self._in_flight_bytes < self.settings.in_flight_bytes
         ):
-            if (poison_detector.serialised_left or self._is_trying_suspect) and in_flight:
+            if (poison_detector.serialised_left or self._trial.is_running) and in_flight:
                 break
             if self._queued_answers:
                 topic, payload, properties, retain = self._queued_answers.popleft()
                 self._send_plain(topic, payload, properties, retain=retain)
                 continue
-            if self._has_due_topics:
-                self._send_retained()
+            if states.due and not states.are_held:
+                self._send_state()
                 continue
-            if self.halted_reason is not None:
+            if self._refusals.halted_reason is not None:
                 break
             if self._resends.queue:
                 self._resend_parked()
@@ -195,7 +202,9 @@ class Destination:
             cursor = self.scheduler.next_stream()
             if cursor is None:
                 break
-            if cursor.stream.number in poison_detector.suspects and not self._may_try_suspect(cursor):
+            if cursor.stream.number in poison_detector.suspects and not self._trial.may_send(
+                cursor, is_alone=not in_flight
+            ):
                 break
             self._send(cursor)
         self.connection.flush()
@@ -219,44 +228,7 @@ class Destination:
         self.scheduler.requeue(cursor)
         refused = self._publish_part(cursor, entry, -1, entry.topic, entry.payload, properties)
         if refused is not None:
-            self._park(cursor, entry, refused)
-
-    def _may_try_suspect(self, cursor: StreamCursor) -> bool:
-        """Prepare a stream with a suspect to send one message, alone; return whether it may send now."""
-        suspect = self._poison_detector.suspects[cursor.stream.number]
-        wait_s = suspect.due_s - self._loop.time()
-        if wait_s > 0:
-            self._problems.events_held(cursor.stream.position)
-            self.scheduler.retry_later(cursor, wait_s)
-            self._timers.call_later(0, self.send_ready)
-            return False
-        if self._in_flight:
-            self._is_trying_suspect = True
-            return False
-        self._is_trying_suspect = True
-        entries = cursor.buffer
-        if (
-            entries[0].seq == suspect.seq
-            and not suspect.is_other_accepted
-            and len(entries) > 1
-            and entries[1].topic == entries[0].topic
-            and cursor.next_image == 0
-        ):
-            self.scheduler.requeue(cursor)
-        return True
-
-    def _on_suspect_answered(self, cursor: StreamCursor, seq: int, *, accepted: bool) -> None:
-        """Take the broker's answer to a suspect, or to the event that was tried before it."""
-        suspects = self._poison_detector.suspects
-        suspect = suspects[cursor.stream.number]
-        self._is_trying_suspect = False
-        if seq == suspect.seq:
-            del suspects[cursor.stream.number]
-            if not suspects:
-                self._problems.no_events_held()
-        elif accepted:
-            suspect.is_other_accepted = True
-            self.scheduler.retry_later(cursor, 0)
+            self._refusals.park(cursor, entry, refused)
 
     def _send_image(self, cursor: StreamCursor, entry: StoredEvent, seconds: int) -> None:
         part = cursor.next_image
@@ -268,7 +240,7 @@ class Destination:
         properties = pack_properties(blob.media_type, seconds)
         refused = self._publish_part(cursor, entry, part, topic, blob.content, properties)
         if refused is not None:
-            self._drop_image(entry, blob.role, refused)
+            self._refusals.drop_image(entry, blob.role, refused)
             self._images_in_flight.skip_image(entry)
 
     def _publish_part(
@@ -298,15 +270,11 @@ class Destination:
         is_too_large = self._max_packet_bytes is not None and size > self._max_packet_bytes
         return TOO_LARGE if is_too_large else refused
 
-    def _send_retained(self) -> None:
-        topic, payload, media_type, version = self._retained.pop_due(self.name)
-        user = self._retained.user_properties(topic)
-        if topic == self._topics.gateway_state:
-            user = (*user, (CONNECTION_PROPERTY, self.connection.name))
-        properties = pack_properties(media_type, None, user=user) if payload or user else b""
+    def _send_state(self) -> None:
+        topic, payload, properties, version = self._states.pop_due(self.connection.name)
         refused = self._refusal(topic, _packet_bytes(topic, payload, properties))
         if refused is not None:
-            self._drop_retained(topic, refused)
+            self._states.drop(topic, refused)
             return
         self._send_plain(topic, payload, properties, retain=True, version=version)
 
@@ -346,32 +314,14 @@ class Destination:
         self._window = min(self.settings.in_flight, limits.receive_maximum)
         self._max_packet_bytes = limits.maximum_packet_size
         self.connected = True
-        self._is_authorised = False
-        self.halted_reason = None
-        self._retained.mark_all_due(self.name)
+        self._refusals.on_connected()
         self._problems.connected()
         log.info("destination_connected", destination=self.name, window=self._window)
         self.scheduler.on_connected(self._window)
         self._timers.call_later(WITHIN_LIMITS_AFTER_S, self._problems.broker_within_limits)
-        self._are_states_held = self._stations is not None
-        if self._stations is not None:
-            self._stations.when_ready(self._release_states)
-        else:
-            # The broker may publish the will of the lost connection after this birth.
-            keepalive_s = 1.5 * self.settings.broker.keepalive_s
-            for delay_s in (0.0, keepalive_s):
-                self._timers.call_later(self._will.delay_s + delay_s + 1, self._send_birth)
+        self._states.on_connected()
         self.send_ready()
         self._on_change()
-
-    def _send_birth(self) -> None:
-        """Publish the state of the gateway again."""
-        self._retained.retry(self.name, self._topics.gateway_state, delayed=False)
-        self.send_ready()
-
-    def _release_states(self) -> None:
-        self._are_states_held = False
-        self.send_ready()
 
     def on_disconnected(self, reason: int | None) -> None:
         """Clear the window; all events in it are still in the outbox."""
@@ -388,7 +338,7 @@ class Destination:
             self._poison_detector.on_connection_lost(
                 in_flight[0].key, len(in_flight), reason, self._loop.time()
             )
-        self._is_trying_suspect = False
+        self._trial.is_running = False
         self._resends.on_connection_lost([one.resend for one in in_flight if one.resend is not None])
         log.warning(
             "destination_disconnected", destination=self.name, reason=reason, in_flight=len(in_flight)
@@ -406,9 +356,8 @@ class Destination:
         self._problems.broker_exceeds_limits(refused)
 
     def on_message(self, message: mqtt.MQTTMessage, _sent_after_ns: int) -> None:
-        """Publish the state again after the will of an earlier connection, which came late."""
-        if message.topic == self._topics.gateway_state and message.payload == self._will.payload:
-            self._send_birth()
+        """Take the gateway's own state, to which this connection subscribes."""
+        self._states.on_message(message.topic, bytes(message.payload))
 
     def on_subscribed(self, refused: int | None) -> None:
         """Log a refusal of the gateway's own state: a late will is then not noticed."""
@@ -432,9 +381,9 @@ class Destination:
                 continue
             cursor.in_flight -= 1
             if sent.part < 0 and cursor.stream.number in poison_detector.suspects:
-                self._on_suspect_answered(cursor, entry.seq, accepted=reason < 0x80)
+                self._trial.on_answer(cursor, entry.seq, accepted=reason < 0x80)
             cursor.has_subscriber = reason == 0 or not self._requires_subscriber
-            self._is_authorised |= reason < 0x80
+            self._refusals.is_authorised |= reason < 0x80
             if reason == 0 or (reason < 0x80 and not self._has_no_subscriber(reason, entry)):
                 if (not entry.blobs or self._images_in_flight.on_ack(entry)) and cursor.advance_past(
                     entry.seq
@@ -443,9 +392,9 @@ class Destination:
                     if self.on_ack is not None and reason == 0:
                         self.on_ack(entry.deadline_ns - entry.lifetime_ns)
                 if cursor.attempts:
-                    self._on_accepted(cursor)
+                    self._refusals.on_accepted(cursor)
             else:
-                self._on_refused(cursor, entry, sent.part, reason)
+                self._refusals.on_refused(cursor, entry, sent.part, reason)
         for number, cursor in prefixes.items():
             self._outbox.advance(self.name, number, cursor.acked)
         self.send_ready()
@@ -456,79 +405,6 @@ class Destination:
             return False
         age_ns = entry.lifetime_ns - (entry.deadline_ns - self._boot_ns())
         return age_ns < self.settings.no_subscriber_timeout_s * 1e9
-
-    def _on_accepted(self, cursor: StreamCursor) -> None:
-        cursor.attempts = 0
-        if not self.scheduler.has_failed_attempts:
-            self._problems.event_refused_cleared()
-        self._problems.publish_authorised()
-
-    def _on_refused(self, cursor: StreamCursor, entry: StoredEvent, part: int, reason: int) -> None:
-        if reason in POISON_CODES:
-            if part >= 0:
-                self._drop_image(entry, entry.blobs[part].role, reason)
-                if self._images_in_flight.on_ack(entry):
-                    self.scheduler.advance_past(cursor, entry.seq)
-            else:
-                self._images_in_flight.discard(entry)
-                self._park(cursor, entry, reason)
-            return
-        self._images_in_flight.discard(entry)
-        cursor.attempts += 1
-        if reason == NOT_AUTHORISED and not self._is_authorised:
-            self._halt("not_authorised")
-            return
-        if cursor.send_state is SendState.BLOCKED:
-            return
-        if reason == NOT_AUTHORISED:  # A device that the access list does not name stops no other.
-            self._problems.position_not_authorised(cursor.stream.position)
-            self.scheduler.retry_later(cursor, self.settings.halt_retry_s)
-            return
-        if reason == NO_SUBSCRIBERS:
-            self._problems.no_subscriber()
-        else:
-            self._problems.event_refused(reason)
-        longest = min(
-            self.settings.retry_max_s, self.settings.retry_first_s * 2.0 ** min(cursor.attempts, 16)
-        )
-        self.scheduler.retry_later(cursor, random.uniform(longest / 10, longest))
-
-    def _halt(self, reason: str) -> None:
-        """Send no event for `halt_retry_s` seconds, or until the next connection."""
-        if self.halted_reason is not None:
-            return
-        self.halted_reason = reason
-        self.scheduler.halt()
-        self._problems.publish_not_authorised()
-        log.error("destination_halted", destination=self.name, reason=reason)
-        self._timers.call_later(self.settings.halt_retry_s, self._resume)
-        self._on_change()
-
-    def _resume(self) -> None:
-        if self.scheduler.has_in_flight:
-            self._timers.call_later(0.05, self._resume)
-            return
-        self.halted_reason = None
-        self._on_change()
-        self.scheduler.resume()
-        self.send_ready()
-
-    # Messages that are given up
-
-    def _park(self, cursor: StreamCursor, entry: StoredEvent, reason: int) -> None:
-        self.parked += 1
-        log.error(
-            "event_parked", destination=self.name, stream=cursor.stream.name, seq=entry.seq, reason=reason
-        )
-        self._outbox.park(self.name, cursor.stream, entry, reason)
-        self.scheduler.advance_past(cursor, entry.seq)
-        self._problems.event_parked(self.parked, cursor.stream.name, entry.seq, reason)
-        self._on_change()
-
-    def _drop_image(self, entry: StoredEvent, role: str, reason: int) -> None:
-        self.parked += 1
-        log.error("image_refused", destination=self.name, role=role, seq=entry.seq, reason=reason)
-        self._problems.image_refused(role)
 
     def _on_other_acked(self, sent: InFlightMessage, reason: int) -> None:
         if sent.resend is not None:
@@ -541,36 +417,8 @@ class Destination:
                 if reason and self._on_no_subscriber is not None:
                     self._on_no_subscriber(sent.topic)
             return
-        self._is_authorised |= reason < 0x80
-        if reason < 0x80:
-            self._retained.on_ack(self.name, sent.topic, sent.version)
-            if sent.topic in self._refused_topics:
-                self._refused_topics.discard(sent.topic)
-                if not self._refused_topics:
-                    self._problems.states_accepted()
-        elif reason == NOT_AUTHORISED:
-            self._retained.retry(self.name, sent.topic, delayed=True)
-            # An earlier name of this post may have left a topic that this name may not write; clearing it is
-            # no problem of this post. A device that the access list does not name must not stop the others.
-            if sent.topic == self._topics.gateway_state:
-                self._halt("not_authorised")
-            elif not self._retained.is_cleared(sent.topic):
-                self._refused_topics.add(sent.topic)
-                self._problems.state_refused(sent.topic, reason)
-            self._timers.call_later(self.settings.halt_retry_s, self._resend_retained)
-        elif reason in POISON_CODES:
-            self._drop_retained(sent.topic, reason)
-        else:
-            self._retained.retry(self.name, sent.topic, delayed=True)
-            self._timers.call_later(1.0, self._resend_retained)
-
-    def _resend_retained(self) -> None:
-        self._retained.mark_delayed_due(self.name)
-        self.send_ready()
-
-    def _drop_retained(self, topic: str, reason: int) -> None:
-        log.error("state_refused", destination=self.name, topic=topic, reason=reason)
-        self._problems.state_refused(topic, reason)
+        self._refusals.is_authorised |= reason < 0x80
+        self._states.on_ack(sent.topic, sent.version, reason)
 
 
 def _packet_bytes(topic: str, payload: bytes, properties: bytes) -> int:

@@ -10,8 +10,14 @@ if that one is accepted, and the suspect ends the connection once more, the susp
 end the connection, the stream waits, and both are tried again.
 """
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.delivery.destination.problems import DestinationProblems
+from gateway.delivery.destination.scheduler import SendScheduler
+from gateway.delivery.destination.stream import StreamCursor
+from gateway.delivery.destination.timers import TimerGroup
 from gateway.delivery.mqtt.reason_codes import POISON_DISCONNECT_CODES, UNSPECIFIED
 
 SUSPECT_LOSSES, QUARANTINE_LOSSES = 3, 6
@@ -93,3 +99,62 @@ class PoisonMessageDetector:
         self._suspect, self._losses = None, 0
         if isinstance(key, tuple) and key[0] in self.suspects and self.suspects[key[0]].seq == key[1]:
             del self.suspects[key[0]]
+
+
+class SuspectTrial:
+    """Trial of suspects: a suspect, and the event that is tried before it, are alone in flight."""
+
+    def __init__(
+        self,
+        detector: PoisonMessageDetector,
+        scheduler: SendScheduler,
+        problems: DestinationProblems,
+        timers: TimerGroup,
+        send_ready: Callable[[], None],
+    ) -> None:
+        self.is_running = False
+        """True while nothing else may be in flight."""
+        self._suspects = detector.suspects
+        self._scheduler = scheduler
+        self._problems = problems
+        self._timers = timers
+        self._send_ready = send_ready
+        self._loop = asyncio.get_running_loop()
+
+    def may_send(self, cursor: StreamCursor, *, is_alone: bool) -> bool:
+        """Prepare a stream with a suspect to send one message; return whether it may send now.
+
+        `is_alone`: nothing is in flight.
+        """
+        suspect = self._suspects[cursor.stream.number]
+        wait_s = suspect.due_s - self._loop.time()
+        if wait_s > 0:
+            self._problems.events_held(cursor.stream.position)
+            self._scheduler.retry_later(cursor, wait_s)
+            self._timers.call_later(0, self._send_ready)
+            return False
+        self.is_running = True
+        if not is_alone:
+            return False
+        entries = cursor.buffer
+        if (
+            entries[0].seq == suspect.seq
+            and not suspect.is_other_accepted
+            and len(entries) > 1
+            and entries[1].topic == entries[0].topic
+            and cursor.next_image == 0
+        ):
+            self._scheduler.requeue(cursor)
+        return True
+
+    def on_answer(self, cursor: StreamCursor, seq: int, *, accepted: bool) -> None:
+        """Take the broker's answer to a suspect, or to the event that was tried before it."""
+        suspect = self._suspects[cursor.stream.number]
+        self.is_running = False
+        if seq == suspect.seq:
+            del self._suspects[cursor.stream.number]
+            if not self._suspects:
+                self._problems.no_events_held()
+        elif accepted:
+            suspect.is_other_accepted = True
+            self._scheduler.retry_later(cursor, 0)

@@ -95,7 +95,10 @@ class RetainedMessages:
 
     def mark_delayed_due(self, destination: str) -> None:
         """Make delayed messages of a destination due."""
-        self.due[destination] |= self._delayed[destination]
+        # A topic may have been cleared, and forgotten, since its message was refused.
+        self.due[destination].update(
+            (topic, None) for topic in self._delayed[destination] if topic in self._latest
+        )
         self._delayed[destination].clear()
 
     def mark_all_due(self, destination: str) -> None:

@@ -38,7 +38,7 @@ from drivers.passport.observations import (
     TransactionEnd,
 )
 from drivers.passport.read_result import overall_outcome
-from gateway.cli._lib.render_event import event_json, event_line, state_light, status_line
+from gateway.cli._render.event import event_json, event_line, state_light, status_line
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.contract.commands import CommandState
 from gateway.contract.envelope import ClockStatus, Event

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.cli import demo as demo_command
 from gateway.cli._demo.brokers import free_port, loopback_broker
+from gateway.cli._demo.running_demo import find, link, published
 from gateway.cli._lib import arguments as positions
 from gateway.cli._lib.arguments import default_post_file
-from gateway.cli._lib.running_demo import find, link, published
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def test_link_of_another(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = link()
     with published(config):
         monkeypatch.setattr(os, "geteuid", lambda: 4242)
-        monkeypatch.setattr("gateway.cli._lib.running_demo.link", lambda: path)
+        monkeypatch.setattr("gateway.cli._demo.running_demo.link", lambda: path)
         assert find() is None
 
 

@@ -33,11 +33,11 @@ from gateway.supervision.worker_output import (
     read_counters,
     read_identity,
     read_outcome,
-    read_state,
 )
 from gateway.worker.event_budget import BURST_S, MAX_IMAGES, MAX_IMAGES_BYTES
 
 EVENTS_PER_S = 50
+LIVE, SIMULATED, REPLAYED = Provenance.LIVE, Provenance.SIMULATED, Provenance.REPLAYED
 
 
 class Read(Observation):
@@ -95,13 +95,18 @@ class OutputFixture:
 
     def read(self, data: bytes = b'{"number":1}', **head: Any) -> dict[str, Any]:
         """Read an event; return it as it is published, but for its identity."""
-        event, last_value = self.output.read_event(self.head(**head), data, Provenance.LIVE)
+        event, last_value = self.output.read_event(self.head(**head), data)
         assert last_value is None
         read: dict[str, Any] = json.loads(event.partial_event + b"}")
         return read
 
     def head(self, **changes: Any) -> dict[str, Any]:
-        return {"type": "test.read", "transaction": "t-1", "boot_ns": self.time.boot} | changes
+        return {
+            "type": "test.read",
+            "transaction": "t-1",
+            "boot_ns": self.time.boot,
+            "provenance": "live",
+        } | changes
 
     def refuses(self, text: str, data: bytes = b'{"number":1}', **head: Any) -> None:
         with violation(text):
@@ -165,7 +170,7 @@ def test_bytes_above_their_rate_are_refused(checks: OutputFixture) -> None:
 def test_daemon_writes_the_envelope(checks: OutputFixture) -> None:
     received_ns = checks.time.boot
     checks.time.advance(2)
-    event = checks.read(boot_ns=received_ns, source="/bgw/x/y", provenance="replayed")
+    event = checks.read(boot_ns=received_ns, source="/bgw/x/y")
     assert (event["source"], event["provenance"]) == ("/bgw/ke-busia/gw-1/lane-1/barrier", "live")
     assert (event["time"], event["clock"]) == ("2025-10-09T08:53:20.000000Z", "synced")
     assert (event["bootid"], event["monons"]) == ("boot-1", str(received_ns))
@@ -177,7 +182,7 @@ def test_event_has_its_class_images_and_age(checks: OutputFixture) -> None:
     image = Attachment.from_bytes("page", "image/png", b"pixels")
     data = Read(number=1, attachments=(image,)).model_dump_json().encode()
     checks.output.add_image({"role": "page", "media_type": "image/png"}, b"pixels")
-    event, _ = checks.output.read_event(checks.head(), data, Provenance.LIVE)
+    event, _ = checks.output.read_event(checks.head(), data)
     assert event.images == (Image("page", "image/png", b"pixels"),)
     assert (event.event_type, event.data_class) == ("test.read", DataClass.RECORD)
     assert event.received_boot_ns == checks.time.boot
@@ -186,7 +191,7 @@ def test_event_has_its_class_images_and_age(checks: OutputFixture) -> None:
 
 def test_state_has_a_last_value(checks: OutputFixture) -> None:
     data = b'{"text":"' + b"x" * (MAX_LAST_VALUE_BYTES - 11) + b'"}'
-    event, last_value = checks.output.read_event(checks.head(type="test.level"), data, Provenance.SIMULATED)
+    event, last_value = checks.output.read_event(checks.head(type="test.level", provenance="simulated"), data)
     assert last_value is not None
     said = json.loads(last_value)
     assert (said["session"], said["provenance"]) == ("s-1", "simulated")
@@ -277,12 +282,32 @@ def test_clock_status_is_read_anew(checks: OutputFixture) -> None:
     assert checks.read()["clock"] == "unsynced"
 
 
-def test_state_has_only_its_fields() -> None:
+def test_state_has_only_its_fields(checks: OutputFixture) -> None:
     head = {"state": "online", "text": "Ready.", "provenance": "live"}
-    assert read_state(head) == {"state": "online", "text": "Ready."}
+    assert checks.output.read_state(head) == {"state": "online", "text": "Ready.", "provenance": LIVE}
     for wrong in (head | {"session": "s"}, {"state": StateCode.MAINTENANCE}, {"state": "unknown"}):
         with violation("a state that a worker may not report"):
-            read_state(wrong)
+            checks.output.read_state(wrong)
+
+
+@pytest.mark.parametrize(
+    ("observed", "reported", "provenance"),
+    [
+        (LIVE, LIVE, LIVE),
+        (LIVE, SIMULATED, SIMULATED),
+        (SIMULATED, LIVE, SIMULATED),
+        (SIMULATED, REPLAYED, REPLAYED),
+        (REPLAYED, LIVE, REPLAYED),
+        (REPLAYED, SIMULATED, REPLAYED),
+        (SIMULATED, Provenance.UNKNOWN, SIMULATED),
+    ],
+)
+def test_less_real_provenance_counts(
+    checks: OutputFixture, observed: Provenance, reported: Provenance, provenance: Provenance
+) -> None:
+    checks.output.observed_provenance = observed
+    assert checks.read(provenance=reported)["provenance"] == provenance
+    assert checks.output.read_state({"state": "online", "provenance": reported})["provenance"] == provenance
 
 
 def test_identity_has_only_its_fields() -> None:

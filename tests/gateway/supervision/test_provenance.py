@@ -1,4 +1,4 @@
-"""Origin of a device's events: by the nodes in its settings, and never less real than those show."""
+"""Origin of a device's events, by the nodes in its settings."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.envelope import Provenance
-from gateway.supervision.provenance import observed_provenance, worse_provenance
+from gateway.supervision.provenance import observed_provenance
 
 LIVE, SIMULATED, REPLAYED = Provenance.LIVE, Provenance.SIMULATED, Provenance.REPLAYED
 
@@ -46,19 +46,3 @@ def test_terminal_of_a_program_is_simulated(tmp_path: Path) -> None:
     finally:
         os.close(ours)
         os.close(theirs)
-
-
-@pytest.mark.parametrize(
-    ("observed", "reported", "provenance"),
-    [
-        (LIVE, LIVE, LIVE),
-        (LIVE, SIMULATED, SIMULATED),
-        (SIMULATED, LIVE, SIMULATED),
-        (SIMULATED, REPLAYED, REPLAYED),
-        (REPLAYED, LIVE, REPLAYED),
-        (REPLAYED, SIMULATED, REPLAYED),
-        (SIMULATED, Provenance.UNKNOWN, SIMULATED),
-    ],
-)
-def test_worse_origin_counts(observed: Provenance, reported: Provenance, provenance: Provenance) -> None:
-    assert worse_provenance(observed, reported) is provenance

@@ -277,7 +277,7 @@ async def test_refused_state_is_tried_again():
     sent = rig.new()
     assert topics(sent) == ["state"]
     rig.answer(*sent, reason=0x87)
-    assert rig.destination.halted_reason is None
+    assert rig.destination.report.halted_reason is None
     assert "state_refused" in rig.causes
     await turn(5.1)
     rig.answer(*rig.new())
@@ -302,7 +302,7 @@ async def test_unlisted_device_stops_no_other():
     listed, unlisted = rig.new()
     rig.answer(listed)
     rig.answer(unlisted, reason=0x87)
-    assert rig.destination.halted_reason is None
+    assert rig.destination.report.halted_reason is None
     assert "publish_not_authorised" in rig.causes
     rig.commit(entry(1, 2), entry(2, 2))
     await turn()
@@ -333,7 +333,7 @@ async def test_refused_clearing_halts_nothing():
     rig.retained.set("state", None, "text/x")
     rig.connect()
     rig.answer(*rig.new(), reason=0x87)
-    assert rig.destination.halted_reason is None
+    assert rig.destination.report.halted_reason is None
 
 
 @pytest.mark.parametrize(("age_s", "sent_again"), [(0, True), (29.9, True), (30, False), (40, False)])

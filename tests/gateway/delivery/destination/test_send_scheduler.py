@@ -387,9 +387,9 @@ async def test_late_page_of_halted_stream_is_ignored():
     rig.outbox.reply()
     await turn(0.01)
     rig.answer(*rig.new(), reason=0x87)
-    assert rig.destination.halted_reason == "not_authorised"
+    assert rig.destination.report.halted_reason == "not_authorised"
     await turn(6.0)
-    assert rig.destination.halted_reason is None
+    assert rig.destination.report.halted_reason is None
     rig.outbox.slow = False
     rig.outbox.reply()
     await turn(1.0)

@@ -9,7 +9,7 @@ from rich.text import Text
 from drivers.driver import StateCode
 from drivers.observation import Observation, redact
 from drivers.passport.observations import DocumentRead, MrzRead
-from gateway.cli._lib.event_summary import summarise_event
+from gateway.cli._render.event_summary import summarise_event
 from gateway.client import DeviceStatus, ReceivedEvent
 
 LIGHTS = {

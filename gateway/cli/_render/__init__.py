@@ -1,0 +1,1 @@
+"""Rendering of devices, events, findings and safety cases, as text and as pages."""
