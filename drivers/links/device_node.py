@@ -106,12 +106,6 @@ async def wait_ready(fd: int, *, writing: bool = False) -> None:
         remove(fd)
 
 
-<<<<<<< HEAD
-def _set_ready(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
 MAX_UNINTERRUPTED_S = 0.01
 """Longest time that reads without a wait keep the event loop from its other tasks, in seconds."""
 
@@ -140,8 +134,6 @@ class FairReads:
         self._began_s = None
 
 
-=======
->>>>>>> house
 @dataclass(frozen=True, slots=True)
 class NodeTexts:
     """Texts that differ between the kinds of device nodes."""

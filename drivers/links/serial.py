@@ -140,7 +140,7 @@ class SerialLink:
             try:
                 chunk = os.read(self._fd, CHUNK_BYTES)
             except BlockingIOError:
-                await self._wait_readable()
+                await wait_ready(self._fd)
                 continue
             except OSError as error:
                 raise unplugged_error(self._settings.port, error) from error
@@ -149,38 +149,6 @@ class SerialLink:
             self._tap("in", chunk)
             return chunk
 
-<<<<<<< HEAD
-=======
-    async def _wait_readable(self) -> None:
-        """Wait until there are bytes, or the device is gone.
-
-        The port stays registered only for the wait: epoll would spin on bytes that are not read yet.
-        """
-        readable = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._fd, readable.set)
-        try:
-            await readable.wait()
-        finally:
-            loop.remove_reader(self._fd)
-
-    async def _yield_if_due(self) -> None:
-        """Let other tasks run if reads without a wait have kept them from it for too long.
-
-        A device that always has bytes would keep the loop from everything else, the heartbeat included. A
-        first read never waits here: with a time limit of zero it must still return the bytes that arrived.
-        """
-        now_s = time.monotonic()
-        if self._busy_since_s is None:
-            self._busy_since_s = now_s
-            asyncio.get_running_loop().call_soon(self._on_yielded)
-        elif now_s - self._busy_since_s > MAX_UNINTERRUPTED_S:
-            await asyncio.sleep(0)
-
-    def _on_yielded(self) -> None:
-        self._busy_since_s = None
-
->>>>>>> house
     async def write(self, data: bytes) -> None:
         """Send all of it; raises LinkError."""
         rest = memoryview(data)

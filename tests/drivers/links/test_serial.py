@@ -197,11 +197,7 @@ async def test_endless_input_lets_others_run(tmp_path: Path, mocker: MockerFixtu
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
         await wire.wait_for_host()
         mocker.patch("drivers.links.serial.os.read", return_value=b"x")
-<<<<<<< HEAD
-        turns, ended_s = 0, time.monotonic() + 1000 * MAX_UNINTERRUPTED_S
-=======
         passes, ended_s = 0, time.monotonic() + 10
->>>>>>> house
 
         def count() -> None:
             nonlocal passes
@@ -210,11 +206,7 @@ async def test_endless_input_lets_others_run(tmp_path: Path, mocker: MockerFixtu
             ends.append(counting)
 
         loop, ends = asyncio.get_running_loop(), [asyncio.get_running_loop().call_soon(count)]
-<<<<<<< HEAD
-        while turns < 3 and time.monotonic() < ended_s:
-=======
         while passes < 3 and time.monotonic() < ended_s:
->>>>>>> house
             await link.read()
         ends[-1].cancel()
         mocker.stopall()
