@@ -40,6 +40,10 @@ class Resends:
         properties = event_properties(min(-(-left_ns // 1_000_000_000), 0xFFFF_FFFF), True)
         return parked, properties if parked.jws is None else properties + signature_property(parked.jws)
 
+    def put_back(self, parked: ParkedCopy) -> None:
+        """Put back an event that was not sent; it is the next one again."""
+        self._queue.appendleft(parked)
+
     def is_too_large(self, parked: ParkedCopy, size: int, limit: int | None) -> bool:
         """Leave an event parked that is larger than the broker accepts; return whether it is."""
         if limit is None or size <= limit:
@@ -60,4 +64,4 @@ class Resends:
             if self._losses[parked.number] >= MAX_LOSSES:
                 self._outbox.finish_resend(parked.number, UNSPECIFIED)
             else:
-                self._queue.appendleft(parked)
+                self.put_back(parked)
