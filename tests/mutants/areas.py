@@ -47,7 +47,8 @@ AREAS = (
             "tests/gateway/worker/test_command_runner.py",
             "tests/gateway/worker/test_worker_commands.py",
             "tests/gateway/pki/test_authorisation.py",
-            "tests/gateway/pki/test_station_keys.py",
+            "tests/gateway/pki/test_role_file.py",
+            "tests/gateway/pki/test_statements.py",
             "tests/adversary/broker/test_gateway_rights.py",
             "tests/drivers/test_command.py",
         ),
@@ -59,7 +60,6 @@ AREAS = (
             "tests/drivers/barrier",
             "tests/gateway/cli/test_barrier_case.py",
             "tests/adversary/boards/test_barrier_configurations.py",
-            "tests/adversary/boards/test_barrier_cut_wires.py",
         ),
         deselected=(
             "tests/drivers/barrier/boards/test_boards_after_kill.py",

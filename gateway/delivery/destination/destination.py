@@ -197,7 +197,8 @@ class Destination:
             if self._refusals.halted_reason is not None:
                 break
             if self._resends.queue:
-                self._resend_parked()
+                if not self._resend_parked():
+                    break
                 continue
             cursor = self.scheduler.next_stream()
             if cursor is None:
@@ -294,18 +295,22 @@ class Destination:
         self._resends.queue.extend(parked)
         self.send_ready()
 
-    def _resend_parked(self) -> None:
+    def _resend_parked(self) -> bool:
+        """Send the next parked event, or leave it parked; return False if the connection takes none."""
         found = self._resends.next(self._boot_ns())
         if found is None:
-            return
+            return True
         parked, properties = found
         size = _packet_bytes(parked.topic, parked.payload, properties)
         if self._resends.is_too_large(parked, size, self._max_packet_bytes):
-            return
+            return True
         mid = self.connection.publish(parked.topic, parked.payload, properties)
-        if mid is not None:
-            self._in_flight[mid] = InFlightMessage(None, None, -1, size, parked.topic, 0, parked)
-            self._in_flight_bytes += size
+        if mid is None:
+            self._resends.queue.appendleft(parked)
+            return False
+        self._in_flight[mid] = InFlightMessage(None, None, -1, size, parked.topic, 0, parked)
+        self._in_flight_bytes += size
+        return True
 
     # Callbacks of the connection
 
