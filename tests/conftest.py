@@ -15,10 +15,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import hypothesis
 import pytest
 
-# No deadline, because a machine may be busy. Examples are the same in every run, so that a failure can be
+# No deadline and no check of speed, because a machine may be busy. Examples are the same in every run, so that a failure can be
 # repeated; `BORDERPOST_FUZZ` enables new ones.
 hypothesis.settings.register_profile(
-    "tests", deadline=None, derandomize="BORDERPOST_FUZZ" not in os.environ, print_blob=True
+    "tests",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize="BORDERPOST_FUZZ" not in os.environ,
+    print_blob=True,
 )
 hypothesis.settings.load_profile("tests")
 

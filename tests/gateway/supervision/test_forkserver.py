@@ -43,15 +43,17 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
         ours.send(setup_message(["faulty"], "error"))
         socket.send_fds(ours, [b"fork"], [worker_theirs.fileno()])
         worker_ours.send(encode_frame(FrameType.SPEC, order.to_head()))
-    worker_ours.settimeout(20)
-    assert worker_ours.recv(1)  # it runs; its pid is not read by us
-    (worker,) = psutil.Process(server.pid).children()
-    ours.close()
+    worker_ours.settimeout(60)
     try:
-        _, said = server.communicate(timeout=20)
+        assert worker_ours.recv(1)  # it runs; its pid is not read by us
+        (worker,) = psutil.Process(server.pid).children()
+        ours.close()
+        _, said = server.communicate(timeout=60)
     finally:
+        ours.close()
         worker_ours.close()
         server.kill()
+        server.communicate()
     assert server.returncode == 0, said.decode()
     assert not worker.is_running()
 

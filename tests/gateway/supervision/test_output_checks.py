@@ -362,6 +362,11 @@ def test_result_without_a_command_is_refused() -> None:
 def test_time_is_that_of_the_machine() -> None:
     """A worker takes the moment of receipt from the clock that its frames are compared with."""
     output = WorkerOutput(Machine, EnvelopeWriter("s", "g", "p"), "s-1", SystemTime(), EVENTS_PER_S)
-    head = {"type": "test.read", "transaction": "t-1", "boot_ns": SystemTime().boot_ns()}
-    event, _ = output.read_event(head, b'{"number":1}', Provenance.LIVE)
+    head = {
+        "type": "test.read",
+        "transaction": "t-1",
+        "boot_ns": SystemTime().boot_ns(),
+        "provenance": "live",
+    }
+    event, _ = output.read_event(head, b'{"number":1}')
     assert event.received_boot_ns == head["boot_ns"]
