@@ -17,6 +17,7 @@ class FakeGatewayPort:
         self.log: list[tuple[str, object]] = []
 
     def holder(self, position: Position) -> str | None:
+        assert position == CAMERA
         return self.held
 
     def send_preview(self, topic: str, frame: bytes) -> None:
@@ -26,6 +27,7 @@ class FakeGatewayPort:
         self.log.append((topic, b""))
 
     def set_claim_holder(self, position: Position, holder: str | None) -> None:
+        assert position == CAMERA
         self.log.append(("told", holder))
 
 
