@@ -135,7 +135,8 @@ class BarrierDriver(Driver[SettingsT]):
             began_s = _now_s()
             sensed = self.settings.decode_inputs(await self._opened_board.read_inputs())
             took_ms = 1000 * (_now_s() - began_s)
-        for step in input_steps(self.settings, sensed, took_ms):
+        missed = self._machine.latches.presence_missed
+        for step in input_steps(self.settings, sensed, took_ms, presence_missed=missed):
             yield step
         yield relay_step(stuck=self._machine.is_relay_stuck)
 
