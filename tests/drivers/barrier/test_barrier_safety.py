@@ -8,7 +8,7 @@ from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, ONE_DOOR, OPEN, STOP, Ba
 from support.devices.self_tests import run_self_test
 from virtual_time import in_virtual_time
 
-from drivers.barrier.commands import SetMaintenance
+from drivers.barrier.commands import MoveResult, SetMaintenance
 from drivers.barrier.observations import AlarmKind, MovementState
 from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason
 from drivers.driver import StateCode
@@ -593,3 +593,21 @@ async def test_self_test_fails_on_a_detector_that_misses() -> None:
         with pytest.raises(CommandRefusal, match="missed passages"):
             await lane.close()
         assert lane.pulse_frames(CLOSE) == []
+
+
+@in_virtual_time
+async def test_failed_movement_records_its_writes() -> None:
+    async with BarrierFixture(photocell="ignored") as lane:
+        task = await closing(lane)
+        lane.site.inject(LostReply(of="writes"))
+        await lane.stop()
+        with pytest.raises(CommandFailure) as failed:
+            await task
+
+        assert isinstance(failed.value.output, MoveResult)
+        writes = [(write.kind, write.relay, str(write.outcome)) for write in failed.value.output.writes]
+        assert writes == [
+            ("close", CLOSE, "acknowledged"),
+            ("stop", STOP, "unanswered"),
+            ("stop", STOP, "acknowledged"),
+        ]
