@@ -48,6 +48,11 @@ class CommandRefusal(Exception):  # noqa: N818 - an answer, not a fault
 class CommandFailure(CommandRefusal):
     """Failure of a command that had begun: something may have moved, lit up, or been read."""
 
+    def __init__(self, reason: RefusalReason, text: str, output: "CommandOutput | None" = None) -> None:
+        """`output`: what is known of its result, for the audit alone."""
+        super().__init__(reason, text)
+        self.output = output
+
 
 class CommandArguments(DataModel):
     """Arguments of one command."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from drivers.barrier.board import Board, BoardSettings
 from drivers.barrier.boards.composite import CompositeBoard
 from drivers.barrier.boards.registry import AnyInputBoard
-from drivers.barrier.safety.board_rules import board_addresses, board_violations
+from drivers.barrier.safety.board_rules import board_addresses, board_violations, serial_port
 from drivers.barrier.safety.violations import raise_violations
 from drivers.barrier.wiring import BarrierSettings
 from drivers.links.factory import LinkFactory
@@ -42,6 +42,12 @@ class BoardBarrierSettings(BarrierSettings):
                 name = "chip" if hasattr(board, "chip") else "port"
                 for address in board_addresses(board):
                     yield (key, name), address
+
+    def serial_ports(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Implement `Settings.serial_ports`."""
+        for key, board in (("board", self.board), ("inputs_from", self.inputs_from)):
+            if port := serial_port(board):
+                yield (key, "port"), port
 
     def build_board(self, links: LinkFactory) -> Board:
         """Build the board, or both boards as one, not opened yet."""

@@ -1,14 +1,27 @@
 """Writes to the relays of a board: movements once, safe writes until the board has acknowledged them."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from drivers.barrier.board import Board, BoardLate, BoardRefused
+from drivers.barrier.commands import RelayWrite, WriteOutcome
 from drivers.barrier.control.actuation import RELEASE, Actuation, ActuationKind, Decision
 from drivers.barrier.control.state_machine import BarrierStateMachine
 from drivers.barrier.wiring import BarrierSettings
 from drivers.command import CommandFailure, CommandRefusal, RefusalReason
 from drivers.links.link import LinkError
+
+MAX_WRITES_KEPT = 64
+"""Number of recent writes that are kept for the record of a movement."""
+
+
+@dataclass(slots=True)
+class _Write:
+    actuation: Actuation
+    at_s: float
+    outcome: WriteOutcome = WriteOutcome.PENDING
 
 
 class BoardWriter:
@@ -27,6 +40,20 @@ class BoardWriter:
         self._publish = publish
         self._movements: set[asyncio.Task[None]] = set()
         """Writes of movements and reopenings that may still wait for the line."""
+        self._recent: deque[_Write] = deque(maxlen=MAX_WRITES_KEPT)
+
+    def writes_since(self, began_s: float) -> Iterator[RelayWrite]:
+        """Yield the writes since then, for the record of a movement; `after_s` counts from then."""
+        for write in self._recent:
+            if write.at_s >= began_s:
+                door = self._settings.doors[write.actuation.door]
+                yield RelayWrite(
+                    kind=write.actuation.kind.name.lower(),
+                    door=door.name,
+                    relay=write.actuation.relay(door),
+                    after_s=round(write.at_s - began_s, 3),
+                    outcome=write.outcome,
+                )
 
     def withdraw_movements(self) -> None:
         """Withdraw the movements whose frames were not written yet."""
@@ -112,10 +139,23 @@ class BoardWriter:
 
     async def _pulse(self, actuation: Actuation, *, urgent: bool = False, by_s: float | None = None) -> None:
         relay = actuation.relay(self._settings.doors[actuation.door])
-        if relay is None:
-            await self._board.open_all_relays()
-        else:
-            await self._board.pulse_relay(relay, self._settings.pulse_s, urgent=urgent, by_s=by_s)
+        write = _Write(actuation, _now_s())
+        self._recent.append(write)
+        try:
+            if relay is None:
+                await self._board.open_all_relays()
+            else:
+                await self._board.pulse_relay(relay, self._settings.pulse_s, urgent=urgent, by_s=by_s)
+        except BoardLate:
+            write.outcome = WriteOutcome.NOT_SENT
+            raise
+        except BoardRefused:
+            write.outcome = WriteOutcome.REFUSED
+            raise
+        except (LinkError, asyncio.CancelledError):
+            write.outcome = WriteOutcome.UNANSWERED
+            raise
+        write.outcome = WriteOutcome.ACKNOWLEDGED
 
 
 def _now_s() -> float:

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from drivers.barrier.observations import DOOR_NAME_PATTERN, MovementState
 from drivers.command import CommandArguments, CommandOutput
+from drivers.observation import DataModel, OpenEnum
 
 
 class OpenBarrier(CommandArguments):
@@ -80,16 +81,57 @@ class AcknowledgeEmergency(CommandArguments):
     )
 
 
-class MoveResult(CommandOutput):
-    """Result of a movement that arrived, by its limit switch."""
+class WriteOutcome(OpenEnum):
+    """Outcome of one write to the board."""
 
-    unredacted_fields = frozenset({"state", "duration_s"})
+    PENDING = "pending"
+    """Not answered yet when the command ended."""
+    ACKNOWLEDGED = "acknowledged"
+    UNANSWERED = "unanswered"
+    """No answer came: the board may have executed it."""
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    """Too late, or withdrawn by a stop."""
+    UNKNOWN = "unknown"
+
+
+class RelayWrite(DataModel):
+    """One write to the relays of the board."""
+
+    unredacted_fields = frozenset({"kind", "door", "relay", "after_s", "outcome"})
+
+    kind: str = Field(
+        description="`open`, `close`, `stop`, `reopen` (pulses of a contact), or `release` (of every relay).",
+        examples=["open"],
+    )
+    door: str = Field(
+        "",
+        pattern=DOOR_NAME_PATTERN,
+        description="Name of the door; empty if there is only one.",
+        examples=["first"],
+    )
+    relay: int | None = Field(
+        None, ge=0, description="Relay that was closed; null for a release.", examples=[0]
+    )
+    after_s: float = Field(ge=0, description="Time since the command, in seconds.", examples=[0.02])
+    outcome: WriteOutcome = Field(description="Outcome of the write.", examples=["acknowledged"])
+
+
+class MoveResult(CommandOutput):
+    """Result of a movement: its door by the limit switches, and the writes to the board."""
+
+    unredacted_fields = frozenset({"state", "duration_s", "writes"})
 
     state: MovementState = Field(description="State of the door, by its limit switches.", examples=["open"])
     duration_s: float = Field(
         ge=0,
         description="Time from the command to arrival, in seconds; 0 if it was already there.",
         examples=[1.9],
+    )
+    writes: tuple[RelayWrite, ...] = Field(
+        (),
+        description="Writes to the relays during the command, also those that no command has caused.",
+        examples=[[{"kind": "open", "door": "", "relay": 0, "after_s": 0.02, "outcome": "acknowledged"}]],
     )
 
 

@@ -74,6 +74,12 @@ _CONDITIONS: dict[StateReason, _Condition] = {
         Action.CALL_SUPPORT,
         f"Make sure that no person works at the barrier. {_ACKNOWLEDGE}",
     ),
+    StateReason.PRESENCE_MISSED: _Condition(
+        Cause.DEVICE_FAULT,
+        "The presence detector has missed passages, so the barrier is not closed by command.",
+        Action.CALL_SUPPORT,
+        f"Keep the way clear. Check the detector and its wires, and cover it once. {_ACKNOWLEDGE}",
+    ),
     StateReason.BOTH_LIMITS: _Condition(
         Cause.DEVICE_FAULT,
         "Both limit switches are made at the same time.",

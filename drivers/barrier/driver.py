@@ -135,7 +135,8 @@ class BarrierDriver(Driver[SettingsT]):
             began_s = _now_s()
             sensed = self.settings.decode_inputs(await self._opened_board.read_inputs())
             took_ms = 1000 * (_now_s() - began_s)
-        for step in input_steps(self.settings, sensed, took_ms):
+        missed = self._machine.latches.presence_missed
+        for step in input_steps(self.settings, sensed, took_ms, presence_missed=missed):
             yield step
         yield relay_step(stuck=self._machine.is_relay_stuck)
 
@@ -199,18 +200,29 @@ class BarrierDriver(Driver[SettingsT]):
         return CommandOutput()
 
     async def _move(self, request: OpenBarrier | CloseBarrier, call: Invocation) -> MoveResult:
-        before = self._cancellation_counts
-        async with self._board_lock:
-            step = await self._decide(request, call, before)
-            if step.actuation is not None:
-                fresh_s = self._machine.sensed_s + INPUT_AGE_LIMIT_S - WRITE_MARGIN_S
-                await self._writer.move(step.actuation, by_s=min(fresh_s, _now_s() + call.remaining_s))
-        movement = step.movement
-        if movement is not None:
-            await self._wait_for_movement(movement)
+        before, began_s = self._cancellation_counts, _now_s()
+        movement: Movement | None = None
+        try:
+            async with self._board_lock:
+                step = await self._decide(request, call, before)
+                movement = step.movement
+                if step.actuation is not None:
+                    fresh_s = self._machine.sensed_s + INPUT_AGE_LIMIT_S - WRITE_MARGIN_S
+                    await self._writer.move(step.actuation, by_s=min(fresh_s, _now_s() + call.remaining_s))
+            if movement is not None:
+                await self._wait_for_movement(movement)
+        except CommandFailure as failed:
+            failed.output = self._result(request, movement, began_s)
+            raise
+        return self._result(request, movement, began_s)
+
+    def _result(
+        self, request: OpenBarrier | CloseBarrier, movement: Movement | None, began_s: float
+    ) -> MoveResult:
         door = next(door for door in self._machine.doors if door.name == request.door)
         took_s = 0.0 if movement is None else movement.ended_s - movement.requested_s
-        return MoveResult(state=door.state, duration_s=max(0.0, round(took_s, 2)))
+        writes = tuple(self._writer.writes_since(began_s))
+        return MoveResult(state=door.state, duration_s=max(0.0, round(took_s, 2)), writes=writes)
 
     @property
     def _cancellation_counts(self) -> tuple[int, int]:

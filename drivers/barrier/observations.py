@@ -77,6 +77,8 @@ class StateReason(OpenEnum):
     """
     RECORD_LOST = "record_lost"
     """The record of earlier emergencies and maintenance is unreadable; a person must acknowledge that."""
+    PRESENCE_MISSED = "presence_missed"
+    """The presence detector has missed passages: a person must cover it once and acknowledge."""
     NOT_ARRIVED = "not_arrived"
     """A movement takes longer than allowed."""
     OPEN_TOO_LONG = "open_too_long"
@@ -95,6 +97,7 @@ CONDITIONS_BY_GRAVITY = (
     StateReason.RELAY_STUCK,
     StateReason.OTHER_MASTER,
     StateReason.RECORD_LOST,
+    StateReason.PRESENCE_MISSED,
     StateReason.BOTH_LIMITS,
     StateReason.NO_LIMIT,
     StateReason.CHATTER,
@@ -269,6 +272,8 @@ class AlarmKind(OpenEnum):
     """A relay was closed, and not by this gateway."""
     SENSING_SLOW = "sensing_slow"
     """The inputs are read too slowly to protect a person in the way of a closing door."""
+    PRESENCE_MISSED = "presence_missed"
+    """The presence detector has missed three passages that the sides have detected."""
     MOVING_AT_START = "moving_at_start"
     """The barrier was between its ends at the start: it is supervised as after a command to close."""
     RECORD_LOST = "record_lost"

@@ -7,8 +7,13 @@ from drivers.observation import Outcome
 from drivers.self_test import SelfTestStep
 
 
-def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float) -> Iterator[SelfTestStep]:
-    """Yield the steps of one reading of all inputs that took `took_ms` milliseconds."""
+def input_steps(
+    settings: BarrierSettings, sensed: BarrierInputs, took_ms: float, *, presence_missed: bool = False
+) -> Iterator[SelfTestStep]:
+    """Yield the steps of one reading of all inputs that took `took_ms` milliseconds.
+
+    `presence_missed`: a presence detector has missed passages.
+    """
     yield SelfTestStep(
         name="board.answers",
         outcome=Outcome.SUCCESSFUL if took_ms <= 1000 * settings.poll_s else Outcome.UNDETERMINED,
@@ -32,7 +37,15 @@ def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float
             ("exit_side", door.exit_side),
             ("presence", door.presence),
         ):
-            if seen is not None:
+            if name == "presence" and seen is False and presence_missed:
+                yield SelfTestStep(
+                    name=f"{wiring.name}.presence",
+                    outcome=Outcome.FAILED,
+                    text="It reads clear, and has missed passages that the sides have detected.",
+                    action="call_support",
+                    how="Check the detector and its wires, cover it once, then acknowledge.",
+                )
+            elif seen is not None:
                 yield _covered(f"{wiring.name}.{name}", seen=seen)
     if sensed.emergency is not None:
         yield SelfTestStep(

@@ -56,6 +56,22 @@ def is_same_address(first: str, other: str) -> bool:
     )
 
 
+BUILT_IN_PORT = re.compile(r"/dev/tty(S|AMA|O|mxc|THS)\d+")
+"""Serial ports of the machine itself, which have no second name on USB."""
+_NAMINGS = ("usb:", "/dev/serial/by-id/", "/dev/serial/by-path/", "/")
+
+
+def are_named_differently(first: str, other: str) -> bool:
+    """Return True if two ports are named in different ways, so that both names may mean one port.
+
+    Only the text is compared: what is plugged in at the moment must not decide on a configuration.
+    """
+    if BUILT_IN_PORT.fullmatch(first) or BUILT_IN_PORT.fullmatch(other):
+        return False
+    ways = [next((way for way in _NAMINGS if port.startswith(way)), None) for port in (first, other)]
+    return None not in ways and ways[0] != ways[1]
+
+
 def resolve_links(path: str) -> str:
     """Return the path without symbolic links."""
     try:

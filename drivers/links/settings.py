@@ -75,6 +75,13 @@ class Settings(BaseModel):
         if isinstance(port, str):
             yield (key,), canonical_address(getattr(self, "exclusive_key", port))
 
+    def serial_ports(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the serial ports that no other such device may share under any name, with their keys.
+
+        Compared by `drivers.links.address.are_named_differently`.
+        """
+        yield from ()
+
     def link_rights(self) -> LinkRights:
         """Return the rights of all links that these settings describe, nested tables included.
 

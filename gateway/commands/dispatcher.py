@@ -495,7 +495,7 @@ def _to_answer(cmd_id: str, outcome: CommandOutcome, transaction: str | None) ->
         reason=outcome.reason,
         text=outcome.text,
         how=outcome.how,
-        result=json.loads(outcome.result) if outcome.result else None,
+        result=json.loads(outcome.result) if outcome.result and outcome.state is CommandState.DONE else None,
         transaction=transaction,
     )
 

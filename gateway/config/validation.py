@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from drivers.links.address import is_same_address, resolve_links
+from drivers.links.address import are_named_differently, is_same_address, resolve_links
 from drivers.links.settings import Settings
 from gateway.config.errors import Key, UnlocatedIssue, format_key
 from gateway.config.model import (
@@ -84,6 +84,7 @@ def validate(draft: DraftPost, environ: Mapping[str, str]) -> Iterator[Unlocated
     if draft.console is not None:
         yield from _console(draft.console, production=draft.is_production)
     yield from _check_unique_addresses(draft.devices)
+    yield from _check_port_names(draft.devices)
     if draft.is_production:
         yield from _check_no_simulators(draft.devices)
 
@@ -336,6 +337,24 @@ def _check_unique_addresses(devices: Mapping[Position, DeviceSettings]) -> Itera
                 f'"{other}"',
                 _REMEDIES.get(key[0], _SERVICE_REMEDY),
             )
+
+
+def _check_port_names(devices: Mapping[Position, DeviceSettings]) -> Iterator[UnlocatedIssue]:
+    """Require comparable names of ports that only one device may use, such as those of barriers."""
+    seen: list[tuple[str, Position]] = []
+    for position, device in devices.items():
+        mine = list(device.settings.serial_ports())
+        for key, port in mine:
+            for theirs, other in seen:
+                if are_named_differently(port, theirs):
+                    yield UnlocatedIssue(
+                        ("device", str(position), *key),
+                        f'this may be the port of "{other}", which is named as {theirs}',
+                        "name both ports in the same way: usb:VID:PID:SERIAL, /dev/serial/by-id/... or "
+                        "/dev/serial/by-path/...",
+                    )
+                    break
+        seen += ((port, position) for _, port in mine)
 
 
 _SERVICE_REMEDY = "one service reads for one position: give each reader's service an address of its own"

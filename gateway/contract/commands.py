@@ -173,13 +173,13 @@ class CommandOutcome:
     text: str = ""
     how: str = ""
     result: bytes = b""
-    """JSON object; only of a command that was done."""
+    """JSON object of a command that was done; for the audit alone, of one that has failed."""
 
     @classmethod
-    def failed(cls, reason: CommandReason, text: str = "", how: str = "") -> Self:
+    def failed(cls, reason: CommandReason, text: str = "", how: str = "", result: bytes = b"") -> Self:
         """Make the outcome of a command that was begun and not completed, or whose end is unknown."""
         said, remedy = REASON_TEXTS[reason]
-        return cls(CommandState.FAILED, reason, text or said, how or remedy)
+        return cls(CommandState.FAILED, reason, text or said, how or remedy, result)
 
     @classmethod
     def refused(cls, reason: CommandReason | RefusalReason, text: str = "") -> Self:

@@ -142,7 +142,8 @@ class CommandEnded(Observation):
     )
     result: dict[str, Any] | None = Field(
         None,
-        description="Of a movement that was done: its result, with personal values as type and size.",
+        description="Of a movement that was done or has failed: its result, with personal values as type and "
+        "size.",
         examples=[{"state": "open", "duration_s": 1.9}],
     )
     sensed_before: dict[str, Any] | None = Field(

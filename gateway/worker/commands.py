@@ -131,7 +131,8 @@ class CommandRunner:
             done = await getattr(driver, command.method)(request, call)
             return CommandOutcome(CommandState.DONE, result=done.model_dump_json().encode())
         except CommandFailure as failed:
-            return CommandOutcome.failed(CommandReason(failed.reason), failed.text)
+            known = b"" if failed.output is None else failed.output.model_dump_json().encode()
+            return CommandOutcome.failed(CommandReason(failed.reason), failed.text, result=known)
         except CommandRefusal as refused:
             return CommandOutcome.refused(refused.reason, refused.text)
         except LinkError as error:

@@ -1,4 +1,4 @@
-"""Wiren Board's relay modules with six relays and seven inputs (WB-MR6C): no pulses, but a watchdog.
+"""Wiren Board's relay modules with six relays and six inputs (WB-MR6C): no pulses, but a watchdog.
 
 Source: Wiren Board wiki, "Relay modules: Modbus registers" and "Common registers of Modbus devices", and the
 maker's public template of WB-MR6C (wb-mqtt-serial): holding register 8 is the time in seconds without a
@@ -7,6 +7,9 @@ in its register from 930, and from the factory none does. Register 6 is the stat
 (0: the safe state). Registers 9 to 14 and 16 are the modes of inputs 1 to 6 and 0: in every mode but 3 an
 input drives outputs, also from the factory. Registers 200 to 205 are the letters of the model. The settings
 are read, and never written: the installer sets them.
+
+Inputs 1 to 6 are discrete inputs 0 to 5. Its seventh input, input 0, is discrete input 7, with none at 6, so
+one request cannot read them all: it is not used.
 """
 
 from typing import Literal
@@ -27,7 +30,7 @@ SIGNATURE_LETTERS = 6
 
 
 class WirenBoardSettings(ModbusBoardSettings):
-    """A Wiren Board module with six relays and seven inputs."""
+    """A Wiren Board module: relays 0 to 5, and inputs 0 to 5, which are its inputs 1 to 6."""
 
     model: Literal["wirenboard-6"]
     watchdog_s: int = Field(
@@ -46,8 +49,7 @@ class WirenBoardSettings(ModbusBoardSettings):
 class WirenBoardModule(HostTimedModbus[WirenBoardSettings]):
     """The module. See `Board`."""
 
-    relays = CHANNELS
-    inputs = 7
+    relays = inputs = CHANNELS
     pulse_end = PulseEnd.WATCHDOG
 
     def __init__(self, settings: WirenBoardSettings, links: LinkFactory) -> None:

@@ -78,6 +78,12 @@ def check_closing(now: Situation) -> None:
             RefusalReason.UNSAFE,
             "The barrier was opened without a command, maybe for an emergency: a person must acknowledge.",
         )
+    if now.latches.presence_missed:
+        raise CommandRefusal(
+            RefusalReason.UNSAFE,
+            "The presence detector has missed passages: a person must cover it once, check the barrier, and "
+            "acknowledge.",
+        )
     check_movement(now)
     if now.fault is not None:
         raise _unreliable(now.fault)

@@ -27,18 +27,26 @@ class Latches:
     """It was opened without a command."""
     other_master: bool = False
     """A relay was closed, and not by this gateway."""
+    presence_missed: bool = False
+    """The presence detector has missed passages, and was not both tested and acknowledged since."""
     record_lost: bool = False
     """The record was unreadable: any of the others may have been set, and a lease may have been active."""
     lease: Lease | None = None
 
-    def acknowledged(self) -> "Latches":
-        """Return the latches after a person's acknowledgement; a lease stays."""
-        return Latches(lease=self.lease)
+    def acknowledged(self, *, is_presence_tested: bool) -> "Latches":
+        """Return the latches after a person's acknowledgement.
+
+        A lease stays, and so does `presence_missed` until the detector has responded again.
+        """
+        return Latches(presence_missed=self.presence_missed and not is_presence_tested, lease=self.lease)
 
     def without_expired_lease(self, now_s: float) -> "Latches":
         """Return the latches without a lease that has ended by now."""
         ended = self.lease is not None and now_s >= self.lease.until_s
         return replace(self, lease=None) if ended else self
+
+
+_FLAGS = ("emergency", "forced_open", "other_master", "presence_missed", "record_lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ def write_record(latches: Latches, clock: RecordClock) -> str:
         "emergency": latches.emergency,
         "forced_open": latches.forced_open,
         "other_master": latches.other_master,
+        "presence_missed": latches.presence_missed,
         "record_lost": latches.record_lost,
         "lease": lease
         and {
@@ -78,7 +87,7 @@ def read_record(text: str | None, clock: RecordClock) -> Latches:
         return Latches()
     try:
         record = json.loads(text)
-        flags = {name: record[name] for name in ("emergency", "forced_open", "other_master", "record_lost")}
+        flags = {name: record[name] for name in _FLAGS}
         if not all(isinstance(flag, bool) for flag in flags.values()):
             return Latches(record_lost=True)
         return Latches(**flags, lease=_read_lease(record["lease"], clock))

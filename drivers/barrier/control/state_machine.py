@@ -179,8 +179,21 @@ class BarrierStateMachine:
                 free=free,
             )
         says += one.obstruction.on_inputs(now_s)
+        says += self._check_presence(one, seen, now_s)
         self._writes.hold_obstructed(index, self.situation(now_s), now_s, was_ours=movement is not None)
         return says
+
+    def _check_presence(self, one: DoorControl, seen: DoorInputs, now_s: float) -> tuple[BarrierAlarm, ...]:
+        if not one.presence_check.on_inputs(seen, now_s, is_open=one.door.state is MovementState.OPEN):
+            return ()
+        self.latches = replace(self.latches, presence_missed=True)
+        return (
+            BarrierAlarm(
+                kind=AlarmKind.PRESENCE_MISSED,
+                door=one.door.name,
+                text="The presence detector has missed passages: the barrier is not closed by command.",
+            ),
+        )
 
     def on_link_lost(self) -> Decision:
         """Mark the last state as stale: the link has failed."""
@@ -359,7 +372,9 @@ class BarrierStateMachine:
         admission.check_acknowledgement(
             self.situation(now_s), is_relay_closed=self._writes.has(RelayFault.FOREIGN)
         )
-        cleared, self.latches, self._found_open = self.latches.emergency, self.latches.acknowledged(), False
+        cleared = self.latches.emergency
+        are_tested = all(one.presence_check.is_tested for one in self._door_controls)
+        self.latches, self._found_open = self.latches.acknowledged(is_presence_tested=are_tested), False
         self._is_record_alarmed = False
         for one in self._door_controls:
             one.door.grant.on_acknowledged()
@@ -397,6 +412,7 @@ class BarrierStateMachine:
             StateReason.RELAY_STUCK: self._writes.has(RelayFault.STUCK),
             StateReason.OTHER_MASTER: latches.other_master,
             StateReason.RECORD_LOST: latches.record_lost,
+            StateReason.PRESENCE_MISSED: latches.presence_missed,
             StateReason.CONTROLLER_FAULT: sensed is not None and sensed.controller_ok is False,
             StateReason.SENSING_SLOW: self._pace.is_slow,
             StateReason.FORCED_OPEN: latches.forced_open,

@@ -14,14 +14,23 @@ from drivers.barrier.boards.numato import NumatoSettings
 from drivers.barrier.boards.waveshare import FLASH_MOST, FLASH_UNIT_S, WaveshareSettings
 from drivers.barrier.safety.violations import Violation
 from drivers.barrier.wiring import BarrierSettings
-from drivers.links.address import canonical_address, is_same_address
+from drivers.links.address import (
+    are_named_differently,
+    canonical_address,
+    is_numeric_host,
+    is_same_address,
+)
 from drivers.links.modbus.link import TCP_PORT
+from drivers.links.tcp import TCP_ADDRESS
 
 LAST_ADDRESS = 0xFFFF
 COIL_MOST, REGISTER_MOST = 0x7FFF, 0xFFFF
 """Largest time that a coil's value and a register can hold, in units of the board."""
 EXCHANGE_BITS = 2 * 8 * 11
 """Bits of a command and its response on a serial line: eight bytes each, of eleven bits."""
+NAME_ALIKE = (
+    "name both ports in the same way: usb:VID:PID:SERIAL, /dev/serial/by-id/... or /dev/serial/by-path/..."
+)
 
 
 def board_violations(
@@ -42,8 +51,8 @@ def board_violations(
                     "wire a resistor to each input, unplug its wire to test it, and write "
                     "inputs_open_when_cut = true",
                 )
-        if isinstance(each, ModbusBoardSettings) and not each.is_tcp:
-            yield from _line_speed(key, each, barrier.poll_s)
+        if isinstance(each, ModbusBoardSettings):
+            yield from _host(key, each) if each.is_tcp else _line_speed(key, each, barrier.poll_s)
     if inputs_from is not None:
         ours, theirs = board_addresses(board), board_addresses(inputs_from)
         if any(is_same_address(our, their) for our in ours for their in theirs):
@@ -52,6 +61,17 @@ def board_violations(
                 "this is the board of the relays itself, or on its line, so inputs would have two numbers; "
                 "remove the table, or name another board",
             )
+        elif are_named_differently(serial_port(board), serial_port(inputs_from)):
+            yield Violation(
+                ("inputs_from", "port"),
+                f"this may be the port of the relays, which is named as {serial_port(board)}; {NAME_ALIKE}",
+            )
+
+
+def serial_port(board: BoardSettings | None) -> str:
+    """Return the serial port of a board as it is configured; empty for a board without one."""
+    port = str(getattr(board, "port", ""))
+    return "" if port.startswith("tcp:") else port
 
 
 def board_addresses(board: BoardSettings) -> tuple[str, ...]:
@@ -150,6 +170,17 @@ def _gpio_levels(key: str, board: GpioBoardSettings) -> Iterator[Violation]:
             "without a resistor, an input whose wire is cut floats and may read as anything; write "
             f'bias = "{safe[board.inputs_active]}", or wire resistors, unplug each wire to test them, and '
             "write inputs_open_when_cut = true",
+        )
+
+
+def _host(key: str, board: ModbusBoardSettings) -> Iterator[Violation]:
+    """Require an address that no name server can change, and that can be compared with other barriers'."""
+    found = TCP_ADDRESS.fullmatch(board.port)
+    if found is not None and not is_numeric_host(found["host"]):
+        yield Violation(
+            (key, "port"),
+            "a name may lead to the board of another barrier, which would move instead; write the board's IP "
+            "address, as in tcp://192.168.10.21",
         )
 
 

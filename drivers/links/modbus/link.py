@@ -36,7 +36,8 @@ class ModbusSettings(Settings):
     """Address and line parameters of one Modbus board."""
 
     port: str = Field(
-        description="`tcp://host:port` (502 unless given), a serial port's path, or `usb:VID:PID[:SERIAL]`.",
+        description="`tcp://address:port` (502 unless given), the path of a serial port, or "
+        "`usb:VID:PID[:SERIAL]`; for a barrier an IP address.",
         examples=["tcp://192.168.10.21:502"],
     )
     unit: int = Field(1, ge=1, le=255, description="Modbus address of the board.", examples=[1])

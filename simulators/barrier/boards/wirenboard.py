@@ -3,7 +3,8 @@
 Source: the maker's wiki and its public template of this model: holding register 8 is the safe mode time-out
 in seconds (0: off); without a request for so long, each output whose register from 938 is 1 takes the state
 in its register from 930, and the others stay as they are. Register 6 says whether relays are restored after
-power. Registers 9 to 14 and 16 are the modes of inputs 1 to 6 and 0: in most of them an input drives outputs.
+power. Inputs 1 to 6 are discrete inputs 0 to 5, input 0 is discrete input 7, and there is none at 6.
+Registers 9 to 14 and 16 are the modes of inputs 1 to 6 and 0: in most of them an input drives outputs.
 Register 128 is its address, 200 its model; the rest
 of its map is omitted. An input in mode 0 toggles the output of its number, in mode 1 the output follows it;
 other modes have no effect here.
@@ -28,6 +29,8 @@ from simulators.barrier.wirelog import Cause, WireLog
 RESTORE, SAFE_MODE_TIMEOUT, ADDRESS, SIGNATURE = 6, 8, 128, 200
 INPUT_MODES, INPUT_0_MODE, SAFE_STATES, IN_SAFE_MODE = 9, 16, 930, 938
 RELAYS = 6
+INPUT_0, INPUT_0_ADDRESS = 6, 7
+"""Channel of input 0 here, after inputs 1 to 6, and its address on the bus."""
 BUTTON, SWITCH, ALL_OFF, NO_CONTROL = range(4)
 """Modes of inputs."""
 
@@ -71,6 +74,10 @@ class WirenBoard(ModbusBoard):
             case Read(Function.READ_COILS):
                 return self.read_relays(request)
             case Read(Function.READ_DISCRETE_INPUTS):
+                if request.address == INPUT_0_ADDRESS:
+                    return self.read_inputs(request, INPUT_0_ADDRESS - INPUT_0)
+                if request.address + request.count > INPUT_0:
+                    raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
                 return self.read_inputs(request)
             case Read(Function.READ_HOLDING_REGISTERS):
                 return self.read_registers(request, self._settings | self._plate)

@@ -330,11 +330,9 @@ ONE_MASTER = [
         "board.port",
         second(but(SMALL, "board", port="tcp://192.0.2.7:502")),
     ),
+    Unsafe("board by a name", but(BOOM, "board", port="tcp://board.example"), "board.port"),
     Unsafe(
-        "one host in two spellings",
-        but(BOOM, "board", port="tcp://Board.example"),
-        "board.port",
-        second(but(SMALL, "board", port="tcp://board.example.")),
+        "inputs by a name", AT_LCUS | {"inputs_from": WAVESHARE | {"port": "tcp://board"}}, "inputs_from.port"
     ),
     Unsafe(
         "one IPv6 address in two spellings",
@@ -360,6 +358,29 @@ ONE_MASTER = [
         AT_NUMATO,
         "board.port",
         second(but(AT_NUMATO, "board", port="usb:2A19:0C02")),
+    ),
+    Unsafe(
+        "one module by its number and its path",
+        AT_NUMATO,
+        "board.port",
+        second(but(AT_NUMATO, "board", port="/dev/serial/by-id/usb-Numato_Lab_4-if00")),
+    ),
+    Unsafe(
+        "one port by its path and its number",
+        BOOM | {"board": RTU},
+        "board.port",
+        second(AT_NUMATO),
+    ),
+    Unsafe(
+        "one port by two paths",
+        AT_LCUS,
+        "board.port",
+        second(but(SMALL, board=RTU | {"port": "/dev/serial/by-path/pci-usb-0:2"})),
+    ),
+    Unsafe(
+        "inputs by the path of the module",
+        AT_NUMATO | {"inputs_from": RTU},
+        "inputs_from.port",
     ),
     Unsafe(
         "one GPIO line in two barriers",
@@ -445,6 +466,22 @@ def test_safe_barrier_is_accepted(name: str, post_of: Loader) -> None:
 
 def test_units_of_a_converter_are_accepted(post_of: Loader) -> None:
     assert len(post_of({BARRIER: BOOM, OTHER: but(SMALL, "board", unit=2)}).devices) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ("/dev/serial/by-id/usb-a", "/dev/serial/by-id/usb-b"),
+        ("usb:0403:6001:A", "usb:0403:6001:B"),
+        ("/dev/ttyS1", "usb:0403:6001:A"),  # it is in the machine, not on USB
+    ],
+)
+def test_two_ports_of_barriers_are_accepted(post_of: Loader, first: str, other: str) -> None:
+    devices = {
+        position: but(SMALL, board=RTU | {"port": port})
+        for position, port in ((BARRIER, first), (OTHER, other))
+    }
+    assert len(post_of(devices).devices) == 2
 
 
 def test_gpio_lines_of_two_barriers_are_accepted(post_of: Loader) -> None:

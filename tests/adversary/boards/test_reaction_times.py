@@ -66,7 +66,7 @@ async def site_of(kind: str, path: Path) -> AsyncIterator[BarrierSite]:
                 yield serial
         return
     model = str(KINDS[kind][1]["model"])
-    wires["inputs"] = {name: at for name, at in USUAL_INPUTS.items() if at < 7}
+    wires["inputs"] = {name: at for name, at in USUAL_INPUTS.items() if at < 6}
     line = {} if kind.endswith("tcp") else {"path": path, "paced": True, "quiet_s": 0.01}
     settings = {"boards": [{"model": model, **wires}], "mechanics": boom, **line}
     async with ModbusSite.start(ModbusSettings.model_validate(settings)) as modbus:

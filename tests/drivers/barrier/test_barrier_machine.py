@@ -1082,3 +1082,62 @@ def test_same_state_is_reported_once() -> None:
     assert len(machine.said) == 1
     machine.sense(10.6, entry_side=True)
     assert len(machine.said) == 2
+
+
+def passed_unseen(machine: MachineFixture, from_s: float, first: str = "entry_side") -> None:
+    """A vehicle passes the open barrier, and the presence detector does not sense it."""
+    other = {"entry_side": "exit_side", "exit_side": "entry_side"}[first]
+    machine.sense(from_s, OPEN, **{first: True})
+    machine.sense(from_s + 1, OPEN)
+    machine.sense(from_s + 2, OPEN, **{other: True})
+    machine.sense(from_s + 3, OPEN)
+
+
+@pytest.mark.parametrize("first", ["entry_side", "exit_side"])
+def test_detector_missing_three_passages_closes_nothing(first: str) -> None:
+    machine = MachineFixture(max_open_s=600)
+    machine.opened(10)
+    for passage in range(3):
+        assert AlarmKind.PRESENCE_MISSED not in machine.alarms
+        passed_unseen(machine, 20 + 10 * passage, first)
+    machine.sense(60, OPEN)
+    assert machine.alarms.count(AlarmKind.PRESENCE_MISSED) == 1
+    assert StateReason.PRESENCE_MISSED in machine.machine.conditions(60)
+    assert machine.refusal(CloseBarrier(), 60) is RefusalReason.UNSAFE
+    machine.open(60)
+
+    machine.ask(AcknowledgeEmergency(reason="looked"), 60)
+    assert machine.refusal(CloseBarrier(), 60) is RefusalReason.UNSAFE, "it was not tested"
+    machine.sense(70, OPEN, presence=True)
+    machine.sense(71, OPEN)
+    assert machine.refusal(CloseBarrier(), 71) is RefusalReason.UNSAFE, "a person must acknowledge"
+    machine.ask(AcknowledgeEmergency(reason="looked"), 71)
+    assert machine.close(71).actuation is not None
+
+
+def test_sensed_passages_prove_the_detector() -> None:
+    machine = MachineFixture(max_open_s=600)
+    machine.opened(10)
+    for passage in range(6):
+        passed_unseen(machine, 20 + 10 * passage)
+        if passage % 2:
+            machine.sense(25 + 10 * passage, OPEN, presence=True)
+            machine.sense(26 + 10 * passage, OPEN)
+
+    assert AlarmKind.PRESENCE_MISSED not in machine.alarms
+
+
+@pytest.mark.parametrize("gap_s", [20.0, 0.0])
+def test_sides_without_a_passage_prove_nothing(gap_s: float) -> None:
+    """Two vehicles that wait at the two sides, and vehicles that turn back."""
+    machine = MachineFixture(max_open_s=600)
+    machine.opened(10)
+    for passage in range(5):
+        from_s = 20.0 + 100 * passage
+        machine.sense(from_s, OPEN, entry_side=True)
+        machine.sense(from_s + 1, OPEN)
+        if gap_s:
+            machine.sense(from_s + 1 + gap_s, OPEN, exit_side=True)
+            machine.sense(from_s + 2 + gap_s, OPEN)
+
+    assert AlarmKind.PRESENCE_MISSED not in machine.alarms

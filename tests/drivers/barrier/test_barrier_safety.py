@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, ONE_DOOR, OPEN, STOP, BarrierFixture
+from support.devices.self_tests import run_self_test
 from virtual_time import in_virtual_time
 
-from drivers.barrier.commands import SetMaintenance
+from drivers.barrier.commands import MoveResult, SetMaintenance
 from drivers.barrier.observations import AlarmKind, MovementState
 from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason
 from drivers.driver import StateCode
+from drivers.observation import Outcome
 from drivers.record import DeviceRecord
+from drivers.self_test import SelfTestLevel
 from simulators.barrier.bus import DirectConnection
 from simulators.barrier.bus_faults import ExceptionReply, HangUp, LostReply, LostRequest
 from simulators.barrier.faults import (
@@ -572,3 +575,39 @@ async def test_local_button_is_no_forced_opening() -> None:
         await lane.pass_s(3)
         assert lane.alarms() == []
         assert (await lane.close()).state is MovementState.CLOSED
+
+
+@in_virtual_time
+async def test_self_test_fails_on_a_detector_that_misses() -> None:
+    """A photocell that reads clear while a vehicle passes, three times."""
+    async with BarrierFixture({"permit_s": 60}) as lane:
+        await opened(lane)
+        lane.site.inject(ShortedWire(signal="photocell"))
+        for _ in range(3):
+            for side in ("approach", "exit"):
+                lane.site.inject(ShortedWire(signal=side, for_s=0.5))
+                await lane.pass_s(2)
+        seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
+
+        assert seen[".presence"].outcome is Outcome.FAILED
+        with pytest.raises(CommandRefusal, match="missed passages"):
+            await lane.close()
+        assert lane.pulse_frames(CLOSE) == []
+
+
+@in_virtual_time
+async def test_failed_movement_records_its_writes() -> None:
+    async with BarrierFixture(photocell="ignored") as lane:
+        task = await closing(lane)
+        lane.site.inject(LostReply(of="writes"))
+        await lane.stop()
+        with pytest.raises(CommandFailure) as failed:
+            await task
+
+        assert isinstance(failed.value.output, MoveResult)
+        writes = [(write.kind, write.relay, str(write.outcome)) for write in failed.value.output.writes]
+        assert writes == [
+            ("close", CLOSE, "acknowledged"),
+            ("stop", STOP, "unanswered"),
+            ("stop", STOP, "acknowledged"),
+        ]

@@ -37,7 +37,7 @@ WIRES = {"outputs": USUAL_OUTPUTS, "inputs": USUAL_INPUTS}
 @asynccontextmanager
 async def modbus_at(path: Path | None, model: str = "waveshare-8") -> AsyncIterator[ModbusSite]:
     """A barrier on a Modbus board."""
-    inputs = {signal: at for signal, at in USUAL_INPUTS.items() if at < (7 if model == "wirenboard-6" else 8)}
+    inputs = {signal: at for signal, at in USUAL_INPUTS.items() if at < (6 if model == "wirenboard-6" else 8)}
     boards = [{"model": model, "outputs": USUAL_OUTPUTS, "inputs": inputs}]
     quiet_s = None if path is None else 0.02
     settings = ModbusSettings.model_validate({"path": path, "quiet_s": quiet_s, "boards": boards})

@@ -183,6 +183,15 @@ def test_address_and_rate_apply_at_once(waveshare: Rig) -> None:
 # Wiren Board
 
 
+def test_wirenboard_inputs_have_a_gap() -> None:
+    wired = WirenBoardSettings(model="wirenboard-6", inputs={"closed-limit": 5, "fire": 6})
+    rig = Rig(ModbusSettings(boards=(wired,)))
+    assert rig.request("0200000006") == "020120"
+    assert rig.request("0200070001") == "020101"
+    assert rig.request("0200000007") == "8202"
+    assert rig.request("0200060001") == "8202"
+
+
 def test_wirenboard_safe_mode_releases_relays() -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
     assert rig.request("0300060001") == "03020000"

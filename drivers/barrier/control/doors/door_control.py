@@ -3,6 +3,7 @@
 from drivers.barrier.control.doors.movement import DoorTracker
 from drivers.barrier.control.doors.obstruction import ObstructionReversal
 from drivers.barrier.control.doors.passages import PassageTracker
+from drivers.barrier.control.doors.presence_check import PresenceCheck
 from drivers.barrier.wiring import BarrierSettings, DoorWiring
 
 
@@ -14,3 +15,4 @@ class DoorControl:
         self.door = DoorTracker(wiring.name, settings)
         self.passages = PassageTracker(wiring.name)
         self.obstruction = ObstructionReversal(self.door)
+        self.presence_check = PresenceCheck(wiring)

@@ -71,7 +71,7 @@ class Post:
     def inputs(self) -> dict[str, int]:
         """Input of each signal at its board."""
         wired = ONE if self.layout == "boom" else TWO
-        most = 7 if self.board.startswith("wirenboard") else 8
+        most = 6 if self.board.startswith("wirenboard") else 8
         return {
             signal: at
             for signal, at in wired.items()
@@ -268,7 +268,7 @@ class Post:
 
 def random_post(board: str, chance: Random) -> Post:
     """Choose a lane with this board."""
-    gates = not board.startswith("generic")
+    gates = not board.startswith(("generic", "wirenboard"))  # the latter has six inputs
     layout: Layout = "gate" if gates and chance.random() < 0.35 else "boom"
     slow = chance.choice([1.8, 2.5, 4.0])
     post = Post(

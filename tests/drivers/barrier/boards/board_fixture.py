@@ -41,7 +41,7 @@ def setup_frames(board: dict[str, Any]) -> list[str]:
 
 def simulated(board: dict[str, Any]) -> dict[str, Any]:
     """Return the simulator's settings for such a board."""
-    wired = {"waveshare-8": 8, "wirenboard-6": 7, "kmtronic-8": 0, "generic": board.get("inputs", 8)}
+    wired = {"waveshare-8": 8, "wirenboard-6": 6, "kmtronic-8": 0, "generic": board.get("inputs", 8)}
     settings: dict[str, Any] = {
         "model": board["model"],
         "outputs": USUAL_OUTPUTS,
