@@ -13,7 +13,7 @@ from simulators.barrier.wirelog import Contact, Entries
 from vm.machine import ADDRESS
 
 PULSE_S, WATCHDOG_S = 1.0, 1.0
-RELEASED_WITHIN_S = WATCHDOG_S + 0.3
+RELEASED_WITHIN_S = WATCHDOG_S + 0.5
 """Longest time from a power cut until every contact is open: the watchdog's, and the host's own delay."""
 CLOSED_AT_MOST_S = PULSE_S + RELEASED_WITHIN_S
 TRAVEL_S = 20.0

@@ -38,14 +38,12 @@ async def attack(
     """Make a hostile driver's attempts in a jail under the packaged unit; return the outcome of each."""
     _share_programs(share)
     user = await machine.run("id -u borderpost")
-    outcomes = await _run_as_service(
+    return await _run_as_service(
         machine,
         f"{PYTHON} -m support.process.attacked_post {STATE} {user} jail {' '.join(attempts)}",
         f"PYTHONPATH={PATHS}",
         f"ATTACKED_TARGETS={json.dumps(targets or {})}",
     )
-    await machine.run(f"rm -rf {STATE}")
-    return outcomes
 
 
 async def attack_unconfined(machine: Machine, share: Path, attempts: Sequence[str]) -> dict[str, str]:
@@ -74,7 +72,9 @@ async def _run_as_service(machine: Machine, command: str, *environment: str) -> 
         stdin=f"ExecStart={command}\n{variables}StandardOutput=truncate:/run/probe.json\n",
     )
     began = await machine.run("systemctl start borderpost-probe", within_s=LIMIT_S, code=None)
-    log = await machine.run("journalctl -b -u borderpost-probe --no-pager -o cat | tail -40", code=None)
+    log = await machine.run(
+        f"rm -rf {STATE}; journalctl -b -u borderpost-probe --no-pager -o cat | tail -40", code=None
+    )
     assert began.code == 0, log.text
     return json.loads(str(await machine.run("cat /run/probe.json")))
 

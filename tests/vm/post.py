@@ -155,6 +155,7 @@ class Post:
         """
         log, deadline_s = self.boom.log, time.monotonic() + ACTUATED_WITHIN_S
         while True:
+            await self.as_soon_as_it_may("claim", lease_s=60)
             before = len(log)
             task = asyncio.create_task(
                 self.workstation.command(BARRIER, verb, expires_s=5, timeout_s=ACTUATED_WITHIN_S)

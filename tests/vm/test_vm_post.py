@@ -291,7 +291,6 @@ async def test_cut_in_pulse_opens_contact(post: Post) -> None:
     began_s = time.monotonic()
     await post.configure("barrier.toml")
     await post.barrier_shows(began_s, within_s=600)
-    await post.as_soon_as_it_may("claim", lease_s=600)
     mark, command = await post.cut_in_movement("open", lambda: boom.log.contacts[-1].closed)
     await boom.log.until(lambda: not boom.log.contacts[-1].closed, within_s=10)
     opened = boom.log.contacts[-1]
@@ -305,7 +304,7 @@ async def test_cut_in_pulse_opens_contact(post: Post) -> None:
 
 async def test_cut_in_closing_moves_nothing(post: Post) -> None:
     boom = post.boom
-    await post.as_soon_as_it_may("claim", lease_s=600)
+    await post.as_soon_as_it_may("claim", lease_s=60)
     await post.as_soon_as_it_may("acknowledge", reason="nobody is in the lane")
 
     def on_its_way() -> bool:
@@ -337,7 +336,7 @@ async def test_cut_in_emergency_keeps_latch(post: Post) -> None:
         await post.workstation.command(BARRIER, "close", expires_s=5, timeout_s=30)
     assert rejected.value.reason in (CommandReason.UNSAFE, CommandReason.NOT_CLAIMED)
     assert boom.log.after(mark).actuations == []
-    await post.as_soon_as_it_may("claim", lease_s=600)
+    await post.as_soon_as_it_may("claim", lease_s=60)
     with pytest.raises(CommandRejected) as rejected:
         await post.workstation.command(BARRIER, "close", expires_s=5, timeout_s=30)
     assert rejected.value.reason is CommandReason.UNSAFE
