@@ -152,6 +152,8 @@ class Gateway:
         self._report_tolerated()
         self._clear_removed_positions()
         self.management.start()
+        for one in await self.management.interrupted_commands():
+            self.publish_record(one.position, one.record, one.transaction, one.provenance)
         for position, device in self.post.devices.items():
             self._add(position, device)
         self._open_console()
@@ -184,11 +186,18 @@ class Gateway:
             self._lock.close()
         log.info("gateway_stopped", session=self.session)
 
-    def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
+    def publish_record(
+        self,
+        position: Position,
+        observation: Observation,
+        transaction: str,
+        provenance: Provenance | None = None,
+    ) -> None:
         """Store and send a record of the gateway itself, with the provenance of that position's device."""
-        device = self.devices.get(position)
-        state = device.state_filter.published_state if device is not None else None
-        provenance = (state is not None and state.provenance) or Provenance.LIVE
+        if provenance is None:
+            device = self.devices.get(position)
+            state = device.state_filter.published_state if device is not None else None
+            provenance = (state is not None and state.provenance) or Provenance.LIVE
         self.management.write_audit(position, observation, transaction, provenance)
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
         open_event = writer.write_partial_event(

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import hypothesis
 import pytest
 
-# No deadline and no check of speed, because a machine may be busy. Examples are the same in every run, so that
-# a failure can be repeated; `BORDERPOST_FUZZ` enables new ones.
+# No deadline and no check of speed, because a machine may be busy. Examples are the same in every run, so
+# that a failure can be repeated; `BORDERPOST_FUZZ` enables new ones.
 hypothesis.settings.register_profile(
     "tests",
     deadline=None,

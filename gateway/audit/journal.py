@@ -16,6 +16,7 @@ import structlog
 
 from drivers.observation import Observation
 from gateway.audit.hash_chain import LINES_DROPPED, STARTED, STOPPED, ChainHead, Sign
+from gateway.audit.interrupted_commands import InterruptedCommand, find_interrupted_commands
 from gateway.audit.writer import AuditRecord, AuditWriter
 from gateway.common.clock import TimeSource
 from gateway.contract.envelope import to_rfc3339
@@ -54,6 +55,7 @@ class AuditJournal:
         `summarise` returns records to write before every checkpoint; `on_sealed` is called with the
         checkpoint and its trigger.
         """
+        self._folder = folder
         self._on_sealed = on_sealed
         self._summarise = summarise
         self._log = AuditWriter(folder, position, sign)
@@ -76,6 +78,10 @@ class AuditJournal:
         self._is_started = True
         self._pending.append(AuditRecord(self._now(), self._position, STARTED, data))
         self._start_timer = asyncio.get_running_loop().call_later(START_RECORD_DELAY_S, self._schedule)
+
+    async def interrupted_commands(self) -> list[InterruptedCommand]:
+        """Return the commands during which an earlier run ended; none if the disk fails."""
+        return await self.run(lambda *_: find_interrupted_commands(self._folder)) or []
 
     def record(
         self, position: str, observation: Observation, transaction: str = "", provenance: str = "live"

@@ -138,7 +138,9 @@ class CommandEnded(Observation):
     state: CommandState = Field(description="Final state.", examples=["done"])
     reason: CommandReason | None = Field(description="Reason why it was not done, or null.", examples=[None])
     duration_ms: float = Field(
-        ge=0, description="From its acceptance to its end, in milliseconds.", examples=[812.5]
+        ge=0,
+        description="From its acceptance to its end, in milliseconds; 0 with `gateway_lost`: it is unknown.",
+        examples=[812.5],
     )
     result: dict[str, Any] | None = Field(
         None,

@@ -33,6 +33,11 @@ class CommandReason(OpenEnum):
     """It arrived too late; the situation may have changed."""
     FOREIGN_AUTHORITY = "foreign_authority"
     """The station belongs to another state's authority, which has no rights here."""
+    GATEWAY_LOST = "gateway_lost"
+    """The gateway ended during the command, by a power cut or a crash: its outcome is unknown.
+
+    A machine may have moved; the command is not repeated.
+    """
     ID_REUSED = "id_reused"
     """The same `cmd_id` was used before, for another command."""
     LINK_FAILED = "link_failed"
@@ -131,6 +136,10 @@ REASON_TEXTS: Mapping[CommandReason, ReasonText] = {
     CommandReason.FOREIGN_AUTHORITY: ReasonText(
         "This device belongs to another state's authority.",
         "Ask an officer of that authority; no role of this post can grant it.",
+    ),
+    CommandReason.GATEWAY_LOST: ReasonText(
+        "The gateway ended during the command, by a power cut or a crash: its outcome is unknown.",
+        _CHECK_DEVICE,
     ),
     CommandReason.ID_REUSED: ReasonText(
         "This command's id was used before, for another command.", "Give every command an id of its own."

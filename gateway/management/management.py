@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from drivers.observation import Observation
 from gateway.audit.hash_chain import ChainHead, Sign
+from gateway.audit.interrupted_commands import InterruptedCommand
 from gateway.audit.journal import AuditJournal
 from gateway.audit.read_counts import HourlyReadCounts
 from gateway.common.clock import TimeSource
@@ -69,6 +70,10 @@ class Management:
             {"session": gateway.session, "version": VERSION, **_audit_start_fields(gateway.post)}
         )
         self._retention.start()
+
+    async def interrupted_commands(self) -> list[InterruptedCommand]:
+        """Return the commands during which an earlier run ended."""
+        return await self._journal.interrupted_commands()
 
     def open_console(self, listen: str | None) -> None:
         """Open the console; raises OSError, and then serves the sockets that could be opened."""

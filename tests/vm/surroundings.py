@@ -18,6 +18,7 @@ import paho.mqtt.client as mqtt
 from support.brokers.mosquitto import Mosquitto, free_port
 
 from gateway.client import Workstation
+from simulators.barrier.modbus_site import ModbusSite
 from simulators.fingerprint.fingers import Finger
 from simulators.fingerprint.uru4000 import Uru4000
 from simulators.mrz import Format
@@ -27,11 +28,14 @@ from simulators.travellers import TravellerGenerator
 from simulators.usb.keyboard import UsbKeyboard
 from simulators.usb.serial_port import UsbSerialPort
 from simulators.usb.usbip_bus import UsbIpBus
+from vm import barrier_lane
 from vm.machine import ADDRESS
 
 SITE, LANE = "ke-busia", "lane-1"
 BUSIDS = {"reader": "1-1", "wedge": "1-2", "finger": "1-3"}
 DEVICES = (*BUSIDS, "camera")
+BARRIER = f"{LANE}/barrier"
+"""The only device of `barrier.toml`: polled five times a second, it costs an emulated processor too much."""
 LATE_S = 60.0
 """Seconds after which a traveller event expires (`traveller_expires_s`)."""
 
@@ -68,7 +72,8 @@ roles_file = "/etc/borderpost/gw-1/roles.toml"
 heartbeat_timeout_s = 40
 open_timeout_s = 120
 backoff_max_s = 3
-
+"""
+FOUR_DEVICES = f"""
 [device."{LANE}/reader"]
 driver = "mrz-serial"
 port = "/dev/serial/by-id/usb-Access-IS_OCR315e_SIM0001-if00"
@@ -91,12 +96,13 @@ size = "320x180"
 frames_per_s = 1
 no_frame_timeout_s = 60
 """
-TRUST = """
+TRUST = f"""
 [broker]
 names = ["localhost", "127.0.0.1"]
 [[post]]
 file = "post.toml"
 authority = "KE"
+movable_positions = ["{BARRIER}"]
 [person.supervisor]
 role = "supervisor"
 """
@@ -166,11 +172,17 @@ class Surroundings:
         port = free_port()
         (self.share / "trust.toml").write_text(TRUST)
         (self.share / "hq.toml").write_text(TRUST.replace('"localhost"', f'"{ADDRESS}"'))
-        (self.share / "post.toml").write_text(POST.replace("@HQ_PORT@", str(port)))
+        head = POST.replace("@HQ_PORT@", str(port))
+        self.boom_port = free_port()
+        barrier = barrier_lane.table(BARRIER, self.boom_port)
+        # The stations get their rights to all devices.
+        (self.share / "post.toml").write_text(head + FOUR_DEVICES + barrier)
         for name in ("trust", "hq"):
             command = ("trust", "init", "-d", self.share / f"{name}.toml", "-f", self.share / name)
             program = (sys.executable, "-c", "from gateway.cli import main; main()")
             subprocess.run([*program, *command], check=True, capture_output=True)
+        (self.share / "post.toml").write_text(head + FOUR_DEVICES)
+        (self.share / "barrier.toml").write_text(head + barrier)
         at_hq = self.share / "hq" / "broker"
         self.hq = Mosquitto(
             listener=(
@@ -189,6 +201,7 @@ class Surroundings:
         self.finger = Uru4000("4500", serial_number="SIM0003")
         self.travellers = TravellerGenerator(7)
         self.bus = UsbIpBus()
+        self.boom: ModbusSite
 
     def tls(self, name: str | None, authority: str = "trust") -> ssl.SSLContext:
         """Return the TLS context of a principal at the post's broker, or at headquarters' (`hq`)."""
@@ -201,7 +214,7 @@ class Surroundings:
     @contextlib.asynccontextmanager
     async def plugged(self) -> AsyncIterator["Surroundings"]:
         """Run with the devices on the bus."""
-        async with self.bus:
+        async with self.bus, barrier_lane.running(self.boom_port) as self.boom:
             for name, device in (
                 ("reader", self.reader_port),
                 ("wedge", self.wedge),
@@ -218,7 +231,7 @@ class Surroundings:
             "127.0.0.1",
             port,
             site=SITE,
-            positions=[f"{LANE}/{name}" for name in DEVICES],
+            positions=[*(f"{LANE}/{name}" for name in DEVICES), BARRIER],
             client_id=LANE,
             station=LANE,
             tls=self.tls(LANE),

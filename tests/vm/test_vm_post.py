@@ -11,19 +11,25 @@ import random
 import shutil
 import ssl
 import time
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
+from adversary.driver.test_hostile_driver import ATTEMPTS, CONTROL, PROCESSES
+from adversary.driver.test_hostile_driver import FILES as FILE_ATTEMPTS
 
-from gateway.client import CommandError, Workstation
+from gateway.client import CommandRejected, CommandUnanswered
+from gateway.contract.reason_codes import CommandReason
+from simulators.barrier.faults import EmergencyActive
+from simulators.barrier.wirelog import Cause
 from simulators.fingerprint.fingers import Finger
+from vm import barrier_lane
+from vm.confinement import attack, attack_unconfined, probe
 from vm.image import image
 from vm.machine import Machine
 from vm.packages import OLDER, built, older
-from vm.surroundings import BUSIDS, DEVICES, LANE, LATE_S, SITE, Surroundings, Witness
+from vm.post import Post
+from vm.surroundings import BARRIER, BUSIDS, DEVICES, LANE, LATE_S, SITE, Surroundings, Witness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(7200)]
 
@@ -33,11 +39,18 @@ BACK_S = 30.0
 SLACK_S = 5.0
 """Maximum difference of two clocks of this test, and transit time of a message under load."""
 
-
+RECORD = f"/var/lib/borderpost/device-records/{BARRIER}.json"
+REFUSALS = {"EACCES", "EPERM", "ENOSYS", "killed"}
+"""Outcomes of a forbidden attempt."""
+HIDDEN = {
+    *("open_daemon_memory", "read_daemon_environment", "list_daemon_descriptors", "open_neighbour_memory"),
+}
+"""Attempts that find nothing: the unit hides processes that may not be traced."""
+AT_GATEWAY = (*FILE_ATTEMPTS, *PROCESSES, "connect_other_port", "connect_other_port@network")
+"""Attempts on a real gateway; those on a neighbour are on a worker of the stand-in."""
 MOUNT = "modprobe 9pnet_virtio; mount -t 9p -o trans=virtio,ro,msize=524288 host /mnt/host"
 # Without flushing every file, which takes an emulated processor ten minutes: there is no power cut meanwhile.
 INSTALL = "apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "
-AFTER_PROBE = "umount /media; hostname post; rm -f /usr/local/bin/probe /var/probe"
 UNSEEN = " ".join(
     f"-path {path} -prune -o"
     for path in (
@@ -57,93 +70,6 @@ END
 test "$(ls /var/lib/borderpost/outbox | grep -c set-aside)" = 0"""
 
 
-@dataclass
-class Post:
-    """The machine and its surroundings."""
-
-    machine: Machine
-    surroundings: Surroundings
-    workstation: Workstation
-    witness: Witness
-    figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    async def online(self, *names: str, since_s: float = 0.0, within_s: float = 300) -> float:
-        """Wait until those devices were online after `since_s`; return when the last one was."""
-        deadline_s = time.monotonic() + within_s
-        while True:
-            latest = {name: (at, state["state"]) for at, name, state in self.witness.states if at >= since_s}
-            if all(latest.get(name, (0, ""))[1] == "online" for name in names):
-                return max(latest[name][0] for name in names)
-            assert time.monotonic() < deadline_s, f"{latest}\n{await self.journal()}"
-            await asyncio.sleep(0.2)
-
-    async def journal(self) -> str:
-        result = await self.machine.run(
-            "journalctl -b -u borderpost -u mosquitto --no-pager -o cat | tail -60", code=None
-        )
-        return result.text
-
-    async def event(self, kind: str, device: str, since_s: float, within_s: float = 60) -> dict:
-        """Wait for an event of a kind that came after `since_s` of the host's wall clock."""
-        deadline_s = time.monotonic() + within_s
-        while True:
-            for item in self.witness.received:
-                if item.at >= since_s and item.kind == kind and item.event["source"].endswith(f"/{device}"):
-                    return item.event
-            assert time.monotonic() < deadline_s, await self.journal()
-            await asyncio.sleep(0.1)
-
-    @contextlib.asynccontextmanager
-    async def traffic(self) -> AsyncIterator[Counter[str]]:
-        """Generate travellers at both readers, and claims, until the block ends."""
-        done: Counter[str] = Counter()
-
-        async def documents() -> None:
-            while True:
-                done["documents"] += await self.surroundings.swipe()
-                await asyncio.sleep(1.5)
-
-        async def typed() -> None:
-            while True:
-                done["typed"] += self.surroundings.type()
-                await asyncio.sleep(6)
-
-        async def claims() -> None:
-            while True:
-                with contextlib.suppress(CommandError):
-                    await self.workstation.command(f"{LANE}/finger", "claim", {"lease_s": 30}, expires_s=5)
-                    await self.workstation.command(f"{LANE}/finger", "release", expires_s=5)
-                    done["claims"] += 1
-                await asyncio.sleep(1)
-
-        tasks = [asyncio.create_task(each()) for each in (documents, typed, claims)]
-        try:
-            yield done
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def records_arrived(self, within_s: float = 180) -> int:
-        """Wait until every record of the post is at headquarters; return their number."""
-        deadline_s = time.monotonic() + within_s
-        while True:
-            there = {item.id for item in self.surroundings.at_hq.received}
-            missing = [item for item in self.witness.received if item.is_record and item.id not in there]
-            if not missing:
-                return len(there)
-            assert time.monotonic() < deadline_s, f"lost: {[(h.kind, h.event['seq']) for h in missing]}"
-            await asyncio.sleep(0.5)
-
-    def gaps(self) -> dict[str, list[int]]:
-        """Return the missing numbers of each stream at headquarters; each epoch separately."""
-        streams: dict[str, set[int]] = defaultdict(set)
-        for item in self.surroundings.at_hq.received:
-            streams[f"{item.event['stream']} {item.event['epoch']}"].add(item.event["seq"])
-        lacking = {name: sorted(set(range(min(s), max(s) + 1)) - s) for name, s in streams.items()}
-        return {name: numbers for name, numbers in lacking.items() if numbers}
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def post(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
     folder = tmp_path_factory.mktemp("vm")
@@ -158,7 +84,7 @@ async def post(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
             try:
                 yield post
             finally:
-                print(json.dumps(post.figures, indent=1))
+                print(json.dumps(post.figures | post.tables, indent=1))
                 await machine.close()
     finally:
         witness.close()
@@ -264,27 +190,53 @@ async def test_unplugged_is_offline_and_replugged_online(post: Post) -> None:
     await post.event("document.read", "reader", began)
 
 
-async def test_confinement_allows_only_devices(
-    post: Post,
-) -> None:
-    await post.machine.run("systemctl show -P MainPID mosquitto > /run/broker.pid; chmod 644 /run/broker.pid")
-    await post.machine.run(
-        "sed -e '/^ExecStart=/c ExecStart=/opt/borderpost/bin/python3 -I /usr/local/lib/vm/probe.py' "
-        "-e 's/^Type=.*/Type=oneshot/' -e '/^WatchdogSec=/d; /^Restart/d; /^NotifyAccess=/d; /^Requires=/d' "
-        "-e '/^\\[Service\\]/a StandardOutput=truncate:/run/probe.json' "
-        "/usr/lib/systemd/system/borderpost.service > /run/systemd/system/borderpost-probe.service; "
-        "systemctl daemon-reload; systemctl start borderpost-probe",
-        within_s=120,
-    )
-    confined = json.loads(str(await post.machine.run("cat /run/probe.json")))
-    result = await post.machine.run("python3 -I /usr/local/lib/vm/probe.py control; " + AFTER_PROBE)
-    free = json.loads(str(result))
+async def test_unit_allows_only_devices(post: Post) -> None:
+    confined, free = await probe(post.machine)
     assert confined["user"] != 0
     assert len(confined["forbidden"]) >= 20
     assert [name for name, error in confined["forbidden"].items() if error is None] == []
     assert {name: error for name, error in confined["allowed"].items() if error is not None} == {}
     # A probe that fails for its own reasons proves nothing: without the unit's settings, root can do it all.
     assert {name: error for name, error in free["forbidden"].items() if error is not None} == {}
+
+
+async def test_hostile_driver_reaches_nothing(post: Post) -> None:
+    """Check a driver that was taken over, on Debian's kernel, in the packaged unit."""
+    share = post.surroundings.share
+    outcomes = await attack(post.machine, share, (*ATTEMPTS, CONTROL))
+    post.tables["attempts"] = outcomes
+    assert outcomes.pop(CONTROL) == "succeeded"
+    assert len(outcomes) == len(ATTEMPTS) >= 40
+    assert came_through(outcomes) == {}
+
+
+async def test_hostile_driver_reaches_no_real_key(post: Post) -> None:
+    """Check the running gateway's key, memory and devices as targets, by a worker of the same account."""
+    machine, state = post.machine, "/var/lib/borderpost"
+    targets = {
+        "daemon": str(await machine.run("systemctl show -P MainPID borderpost")),
+        "key": "/run/credentials/borderpost-probe.service/outbox.key",
+        "config": "/etc/borderpost/gw-1/gw-1.key",
+        "state": state,
+        "folder": state,
+        "neighbour_device": "/dev/ttyACM0",
+        "port": "8883",
+    }
+    outcomes = await attack(machine, post.surroundings.share, AT_GATEWAY, targets)
+    post.tables["attempts at the gateway"] = outcomes
+    assert len(outcomes) == len(AT_GATEWAY)
+    assert came_through(outcomes) == {}
+    assert str(await machine.run("systemctl is-active borderpost")) == "active"
+
+
+async def test_attempts_work_unconfined(post: Post) -> None:
+    """Check that the attempts are real: without unit and jail, root succeeds at most of them."""
+    outcomes = await attack_unconfined(post.machine, post.surroundings.share, ATTEMPTS)
+    post.tables["attempts without confinement"] = outcomes
+    succeeded = [name for name, outcome in outcomes.items() if outcome == "succeeded"]
+    assert len(succeeded) >= 0.75 * len(ATTEMPTS), outcomes
+    # What failed did so for another reason than a refusal.
+    assert {outcome for outcome in outcomes.values() if outcome in ("EACCES", "EPERM", "killed")} == set()
 
 
 async def test_power_cuts_lose_no_record(post: Post) -> None:
@@ -332,6 +284,66 @@ async def test_power_cuts_lose_no_record(post: Post) -> None:
     assert len(epochs - known) <= len(anew)
     late = [item for item in post.witness.received if item.age_s > LATE_S + SLACK_S and not item.is_record]
     assert late == []
+
+
+async def test_cut_in_pulse_opens_contact(post: Post) -> None:
+    boom = post.boom
+    began_s = time.monotonic()
+    await post.configure("barrier.toml")
+    await post.barrier_shows(began_s, within_s=600)
+    mark, command = await post.cut_in_movement("open", lambda: boom.log.contacts[-1].closed)
+    await boom.log.until(lambda: not boom.log.contacts[-1].closed, within_s=10)
+    opened = boom.log.contacts[-1]
+    post.figures["contact_open_after_cut_s"].append(round(opened.at_s - post.cut_s, 2))
+    assert opened.cause is Cause.WATCHDOG
+    assert opened.at_s - post.cut_s <= barrier_lane.RELEASED_WITHIN_S
+    await power_back(post, mark, "The barrier was open at the start")
+    with pytest.raises(CommandUnanswered):  # the station is not told that it was done, or refused
+        await command
+
+
+async def test_cut_in_closing_moves_nothing(post: Post) -> None:
+    boom = post.boom
+    await post.as_soon_as_it_may("claim", lease_s=60)
+    await post.as_soon_as_it_may("acknowledge", reason="nobody is in the lane")
+
+    def on_its_way() -> bool:
+        return not boom.log.contacts[-1].closed and bool(boom.log.after(began).machine_events("motion"))
+
+    began, since = len(boom.log), time.time()
+    mark, command = await post.cut_in_movement("close", on_its_way)
+    await power_back(post, mark)
+    with pytest.raises(CommandUnanswered):
+        await command
+    ended = await post.interrupted("close", since)
+    assert (ended["state"], ended["station"]) == ("failed", LANE)
+    assert await post.audited_ends(ended["cmd_id"]) == ["gateway_lost"]
+
+
+async def test_cut_in_emergency_keeps_latch(post: Post) -> None:
+    """Check an alarm that is over when the power is back: a person has to acknowledge it all the same."""
+    boom, began_s = post.boom, time.monotonic()
+    boom.inject(EmergencyActive())
+    await post.barrier_shows(began_s, "The emergency input is active")
+    # The emergency is shown at once, and recorded beside that: the disk may take a moment.
+    await post.machine.until(f"grep -q '\"emergency\": true' {RECORD}", every_s=0.2)
+    await asyncio.sleep(2)
+    mark = len(boom.log)
+    await post.machine.cut(mark)
+    boom.clear_faults()
+    await power_back(post, mark, "The emergency is over, and not acknowledged yet")
+    with pytest.raises(CommandRejected) as rejected:
+        await post.workstation.command(BARRIER, "close", expires_s=5, timeout_s=30)
+    assert rejected.value.reason in (CommandReason.UNSAFE, CommandReason.NOT_CLAIMED)
+    assert boom.log.after(mark).actuations == []
+    await post.as_soon_as_it_may("claim", lease_s=60)
+    with pytest.raises(CommandRejected) as rejected:
+        await post.workstation.command(BARRIER, "close", expires_s=5, timeout_s=30)
+    assert rejected.value.reason is CommandReason.UNSAFE
+    await post.as_soon_as_it_may("acknowledge", reason="false alarm, the hall is checked")
+    began_s = time.monotonic()
+    await post.configure("post.toml")
+    await post.online(*DEVICES, since_s=began_s, within_s=600)
 
 
 async def test_upgrade_during_traffic(post: Post) -> None:
@@ -393,6 +405,29 @@ async def test_removal_and_purge_leave_nothing(post: Post) -> None:
         )
         == ""
     )
+
+
+def came_through(outcomes: dict[str, str]) -> dict[str, str]:
+    """Return the attempts that no part of the confinement has refused."""
+    return {
+        name: outcome
+        for name, outcome in outcomes.items()
+        if outcome not in REFUSALS and not (outcome == "ENOENT" and name in HIDDEN)
+    }
+
+
+async def power_back(post: Post, mark: int, words: str = "") -> None:
+    """Switch the machine on; the barrier must be in use with those words, and have moved nothing since."""
+    boom, began_s = post.boom, time.monotonic()
+    await post.machine.power_on()
+    await post.barrier_shows(began_s, words, within_s=600)
+    post.figures["barrier_after_power_s"].append(round(time.monotonic() - began_s, 1))
+    await asyncio.sleep(3)  # two seconds after its start a driver may move something
+    since = boom.log.after(mark)
+    assert since.actuations == []
+    assert list(barrier_lane.overdue_contacts(boom.log)) == []
+    assert barrier_lane.harm(boom.log) == []
+    assert await post.commands_without_end() == []
 
 
 async def typed(post: Post) -> dict:

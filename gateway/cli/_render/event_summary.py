@@ -144,7 +144,8 @@ def _ended(ended: CommandEnded) -> Text:
     line = Text(f"{ended.verb} for {ended.station}: ", "")
     line.append(str(ended.state), "green" if done else "yellow")
     line.append("" if ended.reason is None else f", {ended.reason}", "yellow")
-    line.append(f" in {ended.duration_ms / 1000:.1f} s", "dim")
+    if ended.duration_ms:
+        line.append(f" in {ended.duration_ms / 1000:.1f} s", "dim")
     return line
 
 

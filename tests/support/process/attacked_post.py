@@ -1,7 +1,8 @@
 """A stand-in for the daemon whose driver is an enemy: `attacked_post FOLDER USER-ID jail|open ATTEMPT...`.
 
 Prints the outcome of each attempt as JSON: an error of the kernel, `killed`, or `succeeded`. An attempt may
-have a kind of link behind an @. It is a program, because a plain user cannot be tested within a test of root.
+have a kind of link behind an @. ATTACKED_TARGETS in the environment, a JSON object, replaces targets by those
+of a real gateway. It is a program, because a plain user cannot be tested within a test of root.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
-from support.gateway.workers import RecordingListener
+from support.gateway.recording_listener import RecordingListener
 
 from drivers.driver import StateCode
 from drivers.links.link import Cause
@@ -130,6 +131,7 @@ class AttackedPost:
             )
             await neighbour.wait_ready()
             targets = self.targets(neighbour, neighbour_line)
+            targets |= json.loads(os.environ.get("ATTACKED_TARGETS", "{}"))
             for number, word in enumerate(attempts):
                 name, _, link = word.partition("@")
                 position = f"lane-1/r{number}"
