@@ -58,7 +58,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["structlog", "typer", "gateway.cli"])
+@pytest.mark.parametrize("module", ["typer", "gateway.cli", "rich.console"])
 def test_interrupt_while_loading(module: str) -> None:
     program = [sys.executable, "-c", LOADING.format(module=module)]
     ended = subprocess.run(program, capture_output=True, text=True, check=False)
