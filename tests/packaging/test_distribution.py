@@ -64,7 +64,7 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     return Distribution(pristine, sdist, wheel)
 
 
-@pytest.mark.long(9)
+@pytest.mark.long(35)
 def test_sdist_is_complete(distribution: Distribution) -> None:
     """Every file under version control, the tests included."""
     with tarfile.open(distribution.sdist) as archive:
@@ -78,7 +78,7 @@ def test_sdist_is_complete(distribution: Distribution) -> None:
     assert [member.name for member in members if member.islnk() or member.name.startswith("/")] == []
 
 
-@pytest.mark.long(9)
+@pytest.mark.long(35)
 def test_wheel_is_complete(distribution: Distribution) -> None:
     with zipfile.ZipFile(distribution.wheel) as archive:
         packed = set(archive.namelist())
@@ -104,7 +104,7 @@ def test_wheel_is_complete(distribution: Distribution) -> None:
     assert demo == (ROOT / "config/demo.toml").read_bytes()
 
 
-@pytest.mark.long(20)
+@pytest.mark.long(35)
 def test_demo_from_wheel(distribution: Distribution, tmp_path: Path) -> None:
     """The libraries come from the environment of the tests, the gateway from the wheel alone."""
     environment = tmp_path / "environment"

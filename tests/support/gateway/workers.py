@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.patience import PATIENCE_S
 from support.process import daemons
 
 from drivers.driver import Identity, StateCode
@@ -76,7 +77,7 @@ class RecordingListener:
             self.last_values[position, event_type] = last_value
         self.news.set()
 
-    async def until(self, true: Callable[[], bool], within_s: float = 20) -> None:
+    async def until(self, true: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(within_s):
             while not true():
                 self.news.clear()
