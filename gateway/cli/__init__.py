@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from types import ModuleType
 from typing import Any, NoReturn, cast
 
 import typer
@@ -49,6 +50,11 @@ COMMANDS = {
     "pcapng": "Convert a recording into a capture for Wireshark: serial lines, USB, smart cards, I/O boards.",
 }
 """Name and summary of each command, as in its own help: listing them loads none of them."""
+
+# Typer's help loads a parser of Markdown, 0.09 s of every help and usage error. No text of ours is Markdown.
+_MARKDOWN = ModuleType("rich.markdown")
+_MARKDOWN.Markdown = str  # type: ignore[attr-defined]
+sys.modules.setdefault("rich.markdown", _MARKDOWN)
 
 
 class _Commands(TyperGroup):

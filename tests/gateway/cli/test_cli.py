@@ -51,7 +51,8 @@ try:
     from gateway.borderpost import main
     main()
 finally:
-    print([name for name in ("asyncio", "pydantic", "structlog") if name in sys.modules], file=sys.stderr)
+    heavy = {"asyncio", "markdown_it", "pydantic", "structlog"}
+    print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
 """
 
 
