@@ -23,6 +23,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.gateway.deliveries import Subscriber
 from support.gateway.gateways import GatewayFixture, until
 from support.gateway.station_roles import COMMAND_SETTINGS, permit_commands
+from support.patience import PATIENCE_S
 
 from gateway.client import CommandError, Workstation
 from gateway.contract.states import GatewayState
@@ -227,7 +228,7 @@ def judge(rest: Times, flood: Times) -> None:
     assert flood.memory - rest.memory <= 50 * MIB
 
 
-@pytest.mark.parametrize(("payload_bytes", "qos"), [(2, 0), (2, 1), (PACKET_LIMIT, 1)])
+@pytest.mark.parametrize(("payload_bytes", "qos"), [(2, 1), (PACKET_LIMIT, 1)])
 async def test_flood_leaves_other_lanes_alone(tmp_path: Path, payload_bytes: int, qos: int) -> None:
     async with running_post(tmp_path) as post:
         judge(*await attack(post, 3, payload_bytes, qos))
@@ -237,7 +238,7 @@ async def test_flooding_station_is_named_and_served_again(tmp_path: Path) -> Non
     async with running_post(tmp_path) as post:
         with flooding(post.source, OWN_TOPICS, 2, 1):
             await until(lambda: "lane-2" in problems(post).get("station_flooding", ""))
-        assert await post.own_stop_s() <= 5  # on a busy machine; the thorough tests allow 1.5 s
+        assert await post.own_stop_s() <= PATIENCE_S  # the thorough tests allow 1.5 s
         await until(lambda: "station_flooding" not in problems(post))
         audit = (tmp_path / "state/audit.jsonl").read_text()
         floods = [line for line in audit.splitlines() if '"rate_limited"' in line and '"_gw/gw-1"' in line]
@@ -248,7 +249,11 @@ async def test_flooding_station_is_named_and_served_again(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "topics",
     [
-        pytest.param([f"bgw/v1/uto-test/lane-2/barrier/cmd/v{n}/lane-2" for n in range(50)], id="verbs"),
+        pytest.param(
+            [f"bgw/v1/uto-test/lane-2/barrier/cmd/v{n}/lane-2" for n in range(50)],
+            id="verbs",
+            marks=pytest.mark.thorough,
+        ),
         pytest.param([f"bgw/v1/uto-test/lane-2/d{n}/cmd/claim/lane-2" for n in range(50)], id="devices"),
         pytest.param(["bgw/v1/uto-test/lane-1/barrier/cmd/stop/stranger"], id="stranger"),
     ],

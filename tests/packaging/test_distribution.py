@@ -24,8 +24,8 @@ MADE = (
     ".pytest_cache", ".ruff_cache", ".venv*", ".coverage*", "__pycache__", "*.egg-info", "build", "dist",
 )  # fmt: skip
 """Names of files that tools create in a working tree: see .gitignore."""
-DEMO_S = 5
-"""Duration of the demo after every device is online, in seconds."""
+DEMO_S = (5, 30)
+"""Duration of the demo after every device is online, and of another try on a busy machine, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     return Distribution(pristine, sdist, wheel)
 
 
-@pytest.mark.long(9)
+@pytest.mark.long(35)
 def test_sdist_is_complete(distribution: Distribution) -> None:
     """Every file under version control, the tests included."""
     with tarfile.open(distribution.sdist) as archive:
@@ -78,7 +78,7 @@ def test_sdist_is_complete(distribution: Distribution) -> None:
     assert [member.name for member in members if member.islnk() or member.name.startswith("/")] == []
 
 
-@pytest.mark.long(9)
+@pytest.mark.long(35)
 def test_wheel_is_complete(distribution: Distribution) -> None:
     with zipfile.ZipFile(distribution.wheel) as archive:
         packed = set(archive.namelist())
@@ -104,7 +104,8 @@ def test_wheel_is_complete(distribution: Distribution) -> None:
     assert demo == (ROOT / "config/demo.toml").read_bytes()
 
 
-@pytest.mark.long(20)
+@pytest.mark.long(35)
+@pytest.mark.timeout(600)
 def test_demo_from_wheel(distribution: Distribution, tmp_path: Path) -> None:
     """The libraries come from the environment of the tests, the gateway from the wheel alone."""
     environment = tmp_path / "environment"
@@ -125,10 +126,13 @@ def test_demo_from_wheel(distribution: Distribution, tmp_path: Path) -> None:
         cwd=tmp_path, env=variables, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert where.stdout.count(str(site)) == 3
-    shown = subprocess.run(
-        [environment / "bin/borderpost", "demo", "--duration", str(DEMO_S)],
-        cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    for duration_s in DEMO_S:
+        shown = subprocess.run(
+            [environment / "bin/borderpost", "demo", "--duration", str(duration_s)],
+            cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=200,
+        )  # fmt: skip
+        if shown.returncode == 0:
+            break
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "iotcore" in shown.stdout

@@ -10,7 +10,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 SOME = """
-import os, signal, warnings
+import os, pathlib, signal, warnings
 import pytest
 
 made = []
@@ -24,6 +24,16 @@ def made_once():
 @pytest.mark.parametrize("number", range(20))
 def test_together(made_once, number):
     assert len(made_once) == 1
+
+@pytest.fixture(scope="module")
+def built_once():
+    with pathlib.Path(__file__).with_name("built").open("a") as file:
+        file.write("once")
+
+@pytest.mark.long(9)
+@pytest.mark.parametrize("number", range(3))
+def test_long(built_once, number):
+    pass
 
 @pytest.mark.parametrize("number", range(20))
 def test_apart(number, tmp_path):
@@ -59,7 +69,7 @@ def run(folder: Path, conftest: str, tests: str) -> subprocess.CompletedProcess[
     (folder / "conftest.py").write_text(conftest)
     (folder / "test_some.py").write_text(tests)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-ra", "--forks", "2"]
-    command += ["--rootdir", str(folder), "-o", f"pythonpath={TESTS}", str(folder)]
+    command += ["--rootdir", str(folder), "-o", f"pythonpath={TESTS}", "-o", "markers=long", str(folder)]
     alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
     return subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=60)
 
@@ -68,10 +78,11 @@ def test_outcomes_reported_after_death(tmp_path: Path) -> None:
     done = run(tmp_path, 'pytest_plugins = ["support.process.forking"]\n', SOME)
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
-    assert "3 failed, 40 passed, 1 skipped" in done.stdout
+    assert "3 failed, 43 passed, 1 skipped" in done.stdout
     assert "test_apart[13] - AssertionError: thirteen" in done.stdout
     assert "test_of_one_that_dies - the process that ran it ended: -9" in done.stdout
     assert "test_that_warns - UserWarning: careful" in done.stdout
+    assert (tmp_path / "built").read_text() == "once"
     assert len(re.findall(r"^said by \d", done.stdout, re.MULTILINE)) == 1
 
 

@@ -138,9 +138,12 @@ def test_base_runs_each_command(tmp_path: Path) -> None:
 @pytest.mark.long(4)
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_each_extra_alone(extra: str, tmp_path: Path) -> None:
-    """The first help imports every command; the check of the example every driver."""
+    """The helps import every command; the check of the example every driver."""
     python = environment(tmp_path / "venv", extra)
-    lines = [["--help"], *(line for line, needed in work(tmp_path) if needed == extra)]
+    lines = [
+        *([name, "--help"] for name in COMMANDS),
+        *(line for line, needed in work(tmp_path) if needed == extra),
+    ]
     (checked, *others) = ended(python, [CHECK, *lines])
     assert "Traceback" not in checked[1], checked[1]
     assert asked_for(checked[1], python) == EXAMPLE - {extra} - IMPLIED.get(extra, set())

@@ -208,6 +208,7 @@ async def test_invented_command_moves_an_unsigned_post(gateway: GatewayFixture) 
         assert site.log.actuations
 
 
+@pytest.mark.long(20)
 async def test_no_forged_command_moves(gateway: GatewayFixture) -> None:
     await check(gateway, 300)
 

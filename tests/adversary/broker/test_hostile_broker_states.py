@@ -56,6 +56,7 @@ async def never_shows(desk: Workstation, wrong: str) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.long(20)
 async def test_open_barrier_is_never_shown_closed(gateway: GatewayFixture) -> None:
     make_signing_key(gateway.folder)
     gateway.more = f'signing_key = "{gateway.folder}/signing.key"'

@@ -114,6 +114,7 @@ def describe_all(fixture: GatewayFixture, names: dict[str, str]) -> None:
         fixture.describe(f"lane-9/device-{number}", name.replace("_", "-"))
 
 
+@pytest.mark.long(15)
 def test_check_names_each_malformed_driver(
     tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_check_names_each_malformed_driver(
     assert sum(device.driver_fault is None for device in tolerant.devices.values()) == 1
 
 
+@pytest.mark.long(30)
 async def test_post_runs_with_malformed_drivers(gateway: GatewayFixture) -> None:
     gateway.path = (install(gateway.folder),)
     wire = await gateway.wire("lane-1/reader")

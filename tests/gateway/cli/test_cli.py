@@ -9,14 +9,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import cast
 
 import pytest
+import typer
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.process.command_lines import Borderpost
 from support.process.demos import one_reader
 
+from gateway.cli import COMMANDS, app
 from simulators.specimens import ERIKSSON_LINES
 
 __all__ = ["gateway"]
@@ -39,6 +42,32 @@ def test_help_and_version() -> None:
     version = subprocess.run([BORDERPOST, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("borderpost 0.")
     assert "watch" in borderpost("--help").stdout
+
+
+LISTING = """
+import sys
+sys.argv = ["borderpost", "--help"]
+try:
+    from gateway.borderpost import main
+    main()
+finally:
+    heavy = {"asyncio", "markdown_it", "pydantic", "structlog"}
+    print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+def test_help_loads_no_command() -> None:
+    """It takes a fifth of a second instead of one."""
+    ended = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True, check=True)
+    assert ended.stderr == "[]\n"
+
+
+def test_summaries_are_those_of_commands() -> None:
+    group = cast("typer.core.TyperGroup", typer.main.get_command(app))
+    for name, summary in COMMANDS.items():
+        command = group.get_command(typer.Context(group), name)
+        assert command is not None
+        assert " ".join(str(command.help).split("\n\n")[0].split()) == summary
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["watch", "--nonsense"], ["demo", "--duration", "soon"]])
@@ -81,6 +110,7 @@ def test_changed_contract_is_reported(tmp_path: Path) -> None:
     assert written == (ROOT / "config/contract/asyncapi.yaml").read_text()
 
 
+@pytest.mark.long(15)
 def test_two_demos_run_at_once(tmp_path: Path) -> None:
     """One uses Mosquitto, the other the broker from the wheel."""
     files = one_reader(tmp_path)

@@ -58,7 +58,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["structlog", "typer", "gateway.cli"])
+@pytest.mark.parametrize("module", ["typer", "gateway.cli", "rich.console"])
 def test_interrupt_while_loading(module: str) -> None:
     program = [sys.executable, "-c", LOADING.format(module=module)]
     ended = subprocess.run(program, capture_output=True, text=True, check=False)
@@ -66,6 +66,7 @@ def test_interrupt_while_loading(module: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.long(6)
 def test_each_signal_ends_a_demo(number: signal.Signals, tmp_path: Path) -> None:
     """A second Ctrl-C while it ends changes nothing."""
     with Demo(".venv/bin/borderpost", "demo", "--port", "0", *one_reader(tmp_path)) as demo:

@@ -28,6 +28,8 @@ CODES = {"doctor": (0, 1, 3)}
 """Documented exit codes other than 0: the machine of the tests may have warnings and errors of its own."""
 LINES = 2
 """Number of lines of a long-running program that show that it works."""
+ENDS_S = 2.0
+"""Seconds in which a program that has shown these lines may still end by itself."""
 RUN_S, TRY_S = 60.0, 90.0
 """Seconds for one run of a block, and until it must succeed: a moving barrier refuses commands."""
 
@@ -131,8 +133,8 @@ class Reader:
                 while process.poll() is None and time.monotonic() < deadline:
                     self.demo.read(0.1)
                     # A program that continues after some lines does not end by itself.
-                    if said().count("\n") >= LINES and time.monotonic() < deadline - 5:
-                        deadline = time.monotonic() + 5
+                    if said().count("\n") >= LINES and time.monotonic() < deadline - ENDS_S:
+                        deadline = time.monotonic() + ENDS_S
                 by_itself = process.poll() is not None
             finally:
                 if process.poll() is None:

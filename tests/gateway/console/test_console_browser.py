@@ -41,6 +41,7 @@ SEEN = """
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("forked_simulators")
+@pytest.mark.long(35)
 async def test_technician_uses_console(tmp_path: Path) -> None:
     async with browser_fixture(tmp_path) as at, at.new_page() as page:
         await check_login(at, page)

@@ -221,7 +221,7 @@ async def test_unacknowledged_emergency_outlives(
         if ends == "worker":
             worker = worker_of(gateway)
             worker.kill()
-            await until(lambda: (now := desk.status(BARRIER).state) and now.state is not StateCode.DEGRADED)
+            await until(lambda: (now := desk.status(BARRIER).state) and now.since > session.since)
         else:
             await gateway.stop(signal.SIGKILL)
             await gateway.start()

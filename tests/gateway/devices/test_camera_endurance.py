@@ -215,6 +215,7 @@ async def test_restarted_camera_is_retried_at_once(
 
 
 @reads_proc
+@pytest.mark.long(12)
 async def test_every_stream_failure_is_short(lane: Lane, capfd: pytest.CaptureFixture[str]) -> None:
     chance = random.Random("failures of a stream")
     kinds = (killed, stalled, locked_out_by_mistake, locked_out_for_a_while, another_size)

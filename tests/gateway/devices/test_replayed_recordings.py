@@ -17,6 +17,7 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
+@pytest.mark.long(12)
 async def test_recordings_give_expected_events(gateway: GatewayFixture) -> None:
     found = await replay_recordings(gateway, recordings())
 

@@ -413,6 +413,7 @@ async def test_personal_data_only_in_events(gateway: GatewayFixture) -> None:
     assert "LEAKMARKER" not in gateway.broker.log
 
 
+@pytest.mark.long(12)
 async def test_clock_step_keeps_order_and_expiry(
     gateway: GatewayFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

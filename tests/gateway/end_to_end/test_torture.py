@@ -26,9 +26,9 @@ RECORD, TRAVELLER = "lane-1/reader/record", "lane-1/reader/traveller"
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.long(130)
-async def test_two_minutes_of_everything(tmp_path: Path) -> None:
-    result = await run(120, 20261124, folder=tmp_path)
+@pytest.mark.long(100)
+async def test_ninety_seconds_of_everything(tmp_path: Path) -> None:
+    result = await run(90, 20261124, folder=tmp_path)
     assert not result.verdict.breaches, "\n".join(result.lines())
     assert result.kills >= 20
     assert result.outages >= 4

@@ -12,11 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
+from support.patience import PATIENCE_S
+
 EXECUTABLE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-START_S = 60.0
-"""Longest start on a busy machine, in seconds."""
-END_WITHIN_S = 60.0
-"""Longest end on a busy machine, in seconds."""
 
 
 def free_port() -> int:
@@ -74,7 +72,7 @@ class Mosquitto:
     def start(self) -> Self:
         """Start it, and return once it accepts connections."""
         self._write_configuration()
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             with (self._directory / "log").open("ab") as out:
                 self._process = subprocess.Popen(
@@ -142,7 +140,7 @@ class Mosquitto:
             process.send_signal(number)
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
-        process.wait(END_WITHIN_S)
+        process.wait(PATIENCE_S)
 
     def close(self) -> None:
         """Stop it and remove its files."""

@@ -13,6 +13,7 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from support.patience import PATIENCE_S
 
 from gateway.contract.commands import CommandAnswer
 from gateway.contract.topics import Position, SiteTopics
@@ -101,7 +102,7 @@ class StationClient:
     def answers_to(self, cmd_id: str) -> list[CommandAnswer]:
         return [answer for answer in self.answers if answer.cmd_id == cmd_id]
 
-    async def end_of(self, cmd_id: str, within_s: float = 20) -> CommandAnswer:
+    async def end_of(self, cmd_id: str, within_s: float = PATIENCE_S) -> CommandAnswer:
         """Wait for the last answer to a command."""
         async with asyncio.timeout(within_s):
             while True:
@@ -110,7 +111,7 @@ class StationClient:
                         return answer
                 await asyncio.sleep(0.005)
 
-    async def acknowledged(self, count: int, within_s: float = 60) -> None:
+    async def acknowledged(self, count: int, within_s: float = PATIENCE_S) -> None:
         """Wait until the broker has answered this number of messages."""
         async with asyncio.timeout(within_s):
             while self.codes.total() < count:

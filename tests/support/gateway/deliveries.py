@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
+from support.patience import PATIENCE_S
 
 from drivers.observation import DataClass
 from gateway.contract.envelope import ClockStatus
@@ -61,7 +62,7 @@ def event(
     return PendingEvent(position, "test.said", data_class, body, blobs, expires_s)
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
+async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -133,7 +134,7 @@ class Subscriber:
     def seqs(self, stream: str) -> list[int]:
         return [body["seq"] for body in self.events if body["stream"] == stream]
 
-    async def has(self, count: int, timeout_s: float = 20.0) -> None:
+    async def has(self, count: int, timeout_s: float = PATIENCE_S) -> None:
         """Wait for `count` different events."""
         try:
             await until(lambda: len(self.events) >= count, timeout_s)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.workers import PLUGINS
+from support.patience import PATIENCE_S
 from support.process.daemons import ForkedProcess, fork_daemon
 
 from gateway.client import Workstation
@@ -125,7 +126,7 @@ class GatewayFixture:
                 stderr=log,
             )
 
-    async def stop(self, number: int = signal.SIGTERM, within_s: float = 10) -> int:
+    async def stop(self, number: int = signal.SIGTERM, within_s: float = PATIENCE_S) -> int:
         """Stop the daemon; returns its exit code."""
         assert self.process is not None
         process, self.process = self.process, None
@@ -138,7 +139,7 @@ class GatewayFixture:
         return Workstation("127.0.0.1", self.broker.port, site=self.site, positions=positions or None, **more)
 
 
-async def until(true: object, within_s: float = 20) -> None:
+async def until(true: object, within_s: float = PATIENCE_S) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(within_s):
         while not true():

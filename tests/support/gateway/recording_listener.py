@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.patience import PATIENCE_S
+
 from drivers.driver import Identity, StateCode
 from gateway.contract.commands import CommandOutcome
 from gateway.contract.states import DeviceDescription, DeviceState
@@ -64,7 +66,7 @@ class RecordingListener:
             self.last_values[position, event_type] = last_value
         self.news.set()
 
-    async def until(self, true: Callable[[], bool], within_s: float = 20) -> None:
+    async def until(self, true: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(within_s):
             while not true():
                 self.news.clear()

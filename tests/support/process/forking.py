@@ -1,7 +1,8 @@
 """`--forks N`: runs tests in N processes forked from the one that collected them.
 
-Tests are distributed in small batches: whole modules if a fixture has module scope, else a few tests. A
-process has its own directory for temporary files; if one dies, only the test that it ran fails.
+Tests are distributed in small batches: whole modules if a fixture has module scope, else a few tests; a long
+one alone, or with the long ones of its module that share a fixture. A process has its own directory for
+temporary files; if one dies, only the test that it ran fails.
 """
 
 import contextlib
@@ -48,7 +49,8 @@ def batches(items: list[pytest.Item]) -> Iterator[Batch]:
             last = items[batch[-1]]
             elsewhere = item.getparent(pytest.Module) is not last.getparent(pytest.Module)
             enough = len(batch) >= A_FEW and not shares(item)
-            if elsewhere or enough or item.get_closest_marker("long") or last.get_closest_marker("long"):
+            long = item.get_closest_marker("long") or last.get_closest_marker("long")
+            if elsewhere or enough or (long and not (shares(item) and shares(last))):
                 yield batch
                 batch = []
         batch.append(place)

@@ -13,6 +13,7 @@ INSIDE = Path(__file__).parent / "network_namespace_tests.py"
 
 @pytest.mark.skipif(NO_PCSCD is not None, reason=str(NO_PCSCD))
 @pytest.mark.timeout(900)
+@pytest.mark.long(25)
 def test_chips_through_real_pcscd(tmp_path: Path) -> None:
     done = with_pcscd(
         tmp_path,
