@@ -389,7 +389,7 @@ def run_trial(
     chosen = theme or chance.choice(list(THEMES))
     trial = Trial(board, seed, chosen, post)
     with tempfile.TemporaryDirectory(prefix="lane-") as folder:
-        lane = Lane(post, Path(folder), log)
+        lane = Lane(post, Path(folder), log, seed)
         traffic = None
 
         async def story(lane: Lane) -> None:
