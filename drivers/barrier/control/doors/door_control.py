@@ -13,4 +13,4 @@ class DoorControl:
         self.wiring = wiring
         self.door = DoorTracker(wiring.name, settings)
         self.passages = PassageTracker(wiring.name)
-        self.obstruction = ObstructionReversal(self.door)
+        self.obstruction = ObstructionReversal(self.door, has_stop_contact=wiring.stop is not None)
