@@ -219,7 +219,7 @@ class Lane:
             return False
         if not quietly:
             until_s = self.now_s + float(arguments.get("for_s", 0.0))
-            self.add(Trouble(self.now_s, name, until_s, arguments))
+            self.add(Trouble(self.now_s, name, until_s, {**arguments, "on_inputs": where is self.other}))
         return True
 
     def person(self, present: bool, door: str = "", signal: str = "photocell") -> None:
