@@ -4,6 +4,7 @@ Source: LC Technology's sheets of LCUS-1 to LCUS-8, as public programs follow th
 operation sum``, channels counted from 1, operation 1 on and 0 off, the sum that of the first three bytes
 modulo 256. It neither acknowledges nor reports its relays, and it has no mechanism that ends a pulse: a
 barrier may be wired to it only where another board reads its position and a time relay opens its contacts.
+A lost frame cannot be noticed, so the frame that opens a relay is repeated at every poll.
 """
 
 import asyncio
@@ -61,6 +62,8 @@ class LcusBoard(HostTimedBoard):
         self.release_timeout_s = settings.release_timeout_s
         self.answer_time_s = 0.0
         self._told = [False] * settings.relays
+        self._pulsed: set[int] = set()
+        """Relays that this driver has closed since it opened the port."""
         self._requests: RequestQueue
         self._link: SerialLink
 
@@ -79,9 +82,18 @@ class LcusBoard(HostTimedBoard):
         return ()
 
     async def read_relays(self) -> tuple[bool, ...]:
-        """Return the last commanded states: the board cannot be read."""
+        """Return the last commanded states: the board cannot be read.
+
+        Opens again each relay that was opened after a pulse: the frame before may be lost, unnoticed.
+        """
         await self.read_inputs()
+        for relay in self._pulsed - self._closed_by_us:
+            await self._turns.submit(lambda relay=relay: self._open_again(relay), urgent=False)  # type: ignore[misc]
         return tuple(self._told)
+
+    async def _open_again(self, relay: int) -> None:
+        if relay not in self._closed_by_us:  # a pulse may have come while this waited
+            await self._send(relay, False, _allow)
 
     async def close(self) -> None:
         """Implement `Board.close`."""
@@ -94,6 +106,8 @@ class LcusBoard(HostTimedBoard):
             if not urgent and self._link.unsent_bytes:
                 raise BoardLate("Earlier commands still wait on the line: nothing was sent.")
             before_write()
+            if closed:
+                self._pulsed.add(relay)
 
         await self._requests.submit(lambda: self._send(relay, closed, check), urgent=urgent)
 

@@ -129,7 +129,7 @@ class SafeWrites:
         present = one.door.inputs is not None and bool(one.door.inputs.presence)
         if not one.obstruction.is_due:
             return
-        if stop.is_in_effect:
+        if stop.is_in_effect and one.wiring.stop is not None:
             if not (stop.is_pending or present):
                 one.obstruction.cancel()  # the way of the stopped door is free
         elif not self._may_reopen(index, now, now_s):

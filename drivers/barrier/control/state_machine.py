@@ -286,7 +286,7 @@ class BarrierStateMachine:
         """Stop; never refused. Commanded movements end as sensed from now on."""
         for one in self._door_controls:
             one.passages.revoke()
-            one.obstruction.cancel()
+            one.obstruction.on_stop()
             one.door.on_stop(now_s)
         self._writes.on_stop()
         return Decision(self._state_changes(now_s))

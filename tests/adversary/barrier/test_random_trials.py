@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from adversary.barrier.guards import GUARDS, patched
+from adversary.barrier.judge.records import Wire
 from adversary.barrier.rig.posts import BOARDS
 from adversary.barrier.trials import run_trial
 
@@ -33,10 +34,13 @@ def test_trials_break_nothing(board: str) -> None:
         assert not trial.violations, f"{trial.name}\n" + "\n".join(map(str, trial.violations))
 
 
-def test_trial_is_repeated_by_its_seed() -> None:
-    first, second = (run_trial("waveshare-tcp", 7, seconds=15.0) for _ in range(2))
-    assert [type(one) for one in first.records] == [type(one) for one in second.records]
-    assert [one.at_s for one in first.records] == [one.at_s for one in second.records]
+@pytest.mark.parametrize(("board", "theme"), [("waveshare-tcp", "outages"), ("numato", "storm")])
+def test_trial_repeated_by_its_seed(board: str, theme: str) -> None:
+    first, second = (run_trial(board, 7, seconds=15.0, theme=theme) for _ in range(2))
+    assert {one.connection for one in first.records if isinstance(one, Wire)} > {1}  # it has reconnected
+    assert [(one.at_s, type(one)) for one in first.records] == [
+        (one.at_s, type(one)) for one in second.records
+    ]
 
 
 @pytest.mark.parametrize("name", GUARDS)

@@ -386,10 +386,11 @@ def run_trial(
     """Run one trial and judge it."""
     chance = Random(f"{board}/{seed}")
     post = random_post(board, chance)
-    chosen = theme or chance.choice(list(THEMES))
+    drawn = chance.choice(list(THEMES))  # also if it is given, so that the rest is the same
+    chosen = theme or drawn
     trial = Trial(board, seed, chosen, post)
     with tempfile.TemporaryDirectory(prefix="lane-") as folder:
-        lane = Lane(post, Path(folder), log)
+        lane = Lane(post, Path(folder), log, seed)
         traffic = None
 
         async def story(lane: Lane) -> None:

@@ -678,6 +678,24 @@ def test_does_not_reopen_after_a_stop() -> None:
     assert machine.alarms.count(AlarmKind.OBSTRUCTION_WHILE_CLOSING) == 1
 
 
+NO_STOP = {"doors": [{k: v for k, v in ONE_DOOR["doors"][0].items() if k != "stop"}]}
+
+
+@pytest.mark.parametrize("person_s", [20.4, 20.7, 22.0])
+def test_stop_without_contact_reopens(person_s: float) -> None:
+    """A release stops no machine that runs on after its pulse: the person is still in its way."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.relays(20.3)
+    for now_s in (20.4, 20.6, 20.8, 21.0, 21.2, 21.4, 21.6, 21.8, 22.0):
+        if now_s == 20.6:
+            machine.stop(20.5)
+        machine.sense(now_s, BETWEEN, presence=now_s >= person_s)
+
+    assert machine.machine.due(22.4) == (REOPEN,)
+    assert machine.state.state is not MovementState.STOPPED
+
+
 def test_reopening_ends_the_closing() -> None:
     machine = MachineFixture()
     machine.opened(10)

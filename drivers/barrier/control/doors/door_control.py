@@ -14,5 +14,5 @@ class DoorControl:
         self.wiring = wiring
         self.door = DoorTracker(wiring.name, settings)
         self.passages = PassageTracker(wiring.name)
-        self.obstruction = ObstructionReversal(self.door)
+        self.obstruction = ObstructionReversal(self.door, has_stop_contact=wiring.stop is not None)
         self.presence_check = PresenceCheck(wiring)

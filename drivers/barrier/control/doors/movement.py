@@ -117,7 +117,8 @@ class DoorTracker:
     def on_stop_acknowledged(self, now_s: float, *, by_contact: bool) -> None:
         """Note that the board has acknowledged the stop."""
         seen = self.inputs
-        self.stop.on_acknowledged(now_s, at_end=seen is not None and (seen.open_limit or seen.closed_limit))
+        at_end = seen is not None and (seen.open_limit or seen.closed_limit)
+        self.stop.on_acknowledged(now_s, at_end=at_end, by_contact=by_contact)
         self.grant.on_stop_acknowledged(by_contact=by_contact)
 
     def end_movement(self, result: MovementResult, now_s: float) -> None:

@@ -9,9 +9,14 @@ REOPEN_AGAIN_S = 2.0
 
 
 class ObstructionReversal:
-    """Obstruction handling of one door."""
+    """Obstruction handling of one door.
 
-    def __init__(self, door: DoorTracker) -> None:
+    A stop ends it only with a stop contact: without one, the stop releases the contacts, and the door may
+    move on towards the person.
+    """
+
+    def __init__(self, door: DoorTracker, *, has_stop_contact: bool) -> None:
+        self._has_stop_contact = has_stop_contact
         self.is_due = False
         """True until the door is sensed open."""
         self.was_noticed = False
@@ -29,6 +34,11 @@ class ObstructionReversal:
     def on_movement(self) -> None:
         """Note a commanded movement: an obstruction of it is a new one. A reopening stays due."""
         self.was_noticed = self.is_due
+
+    def on_stop(self) -> None:
+        """Note a stop, which has priority over the reopening."""
+        if self._has_stop_contact:
+            self.cancel()
 
     def cancel(self) -> None:
         """Cancel the reopening."""
@@ -59,7 +69,7 @@ class ObstructionReversal:
         transaction = None if door.movement is None else door.movement.transaction
         self.was_noticed, self.is_released, self.has_begun = True, False, False
         self._acknowledged_s = None
-        if not door.stop.is_in_effect:  # a stop has priority over everything
+        if not (door.stop.is_in_effect and self._has_stop_contact):
             self.is_due = True
             door.end_movement(MovementResult.REVERSED, now_s)
         return (

@@ -17,7 +17,7 @@ class _Phase(Enum):
     SETTLING = auto()
     """Acknowledged; the machine may still brake."""
     PROVEN = auto()
-    """Acknowledged, and no limit switch has changed since the machine had time to brake."""
+    """Acknowledged by a stop contact, and no limit switch has changed since the machine had time to brake."""
 
 
 class DoorStop:
@@ -28,6 +28,7 @@ class DoorStop:
         self._since_s = 0.0
         self._restarts = 0
         self._was_at_end = False
+        self._is_by_contact = True
         self.is_alarmed = False
         """True once the alarm for a missing acknowledgement was raised."""
 
@@ -36,9 +37,14 @@ class DoorStop:
         self._phase, self._since_s, self._restarts = _Phase.PENDING, now_s, 0
         self.is_alarmed = False
 
-    def on_acknowledged(self, now_s: float, *, at_end: bool) -> None:
-        """Note that the board has acknowledged the stop. `at_end`: the door is at an end now."""
+    def on_acknowledged(self, now_s: float, *, at_end: bool, by_contact: bool = True) -> None:
+        """Note that the board has acknowledged the stop. `at_end`: the door is at an end now.
+
+        `by_contact`: by its stop contact. A release alone proves nothing: a machine that moves after a short
+        pulse moves on.
+        """
         if self._phase is _Phase.PENDING:
+            self._is_by_contact = by_contact
             self._phase, self._since_s, self._was_at_end = _Phase.SETTLING, now_s, at_end
 
     def on_inputs(self, now_s: float, *, at_end: bool) -> None:
@@ -46,7 +52,8 @@ class DoorStop:
         if self._phase is not _Phase.SETTLING:
             return
         if now_s - self._since_s >= STOP_SETTLE_S:
-            self._phase = _Phase.PROVEN
+            if self._is_by_contact:
+                self._phase = _Phase.PROVEN
         elif self._was_at_end and not at_end and self._restarts < MAX_RESTARTS:
             self._phase, self._since_s = _Phase.PENDING, now_s  # it has begun to move in spite of the stop
             self._restarts += 1

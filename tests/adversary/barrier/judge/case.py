@@ -226,7 +226,8 @@ class Case:
             facts = self.facts.boards[wire.board]
             back = [one for one in answered.get(key, []) if one.arrived]
             refused = any(is_refusal(facts, one.data) for one in answered.get(key, []))
-            if refused:
+            unanswered = key not in answered and facts.model != "lcus"
+            if refused or (unanswered and wire.arrived):
                 self.abnormal.append(wire.at_s)
             for action in (request or NOTHING).actions if wire.board == self.facts.relays_on else ():
                 door, contact = self.role(action.relay)
@@ -356,6 +357,10 @@ class Case:
         if any(life.what == "slow" and life.number == self.life_at(to_s) for life in self.lives):
             spent_s += 0.8
         return spent_s
+
+    def is_abnormal(self, from_s: float, to_s: float) -> bool:
+        """Return whether an exchange in this span did not go as it should."""
+        return any(from_s <= at_s <= to_s for at_s in self.abnormal)
 
     def stalled(self, at_s: float) -> bool:
         """Return whether an adapter held bytes back until about then."""

@@ -107,8 +107,8 @@ def _explained(case: Case, moves: list[Action]) -> None:
         done[command.id] = action
         answer = next(iter(case.answers.get(command.id, [])), None)
         evidence = (command, answer, action.wire)
-        if not case.counts(action) and action.wire.arrived:
-            continue
+        if not case.counts(action) and (action.wire.arrived or case.stalled(action.at_s)):
+            continue  # an adapter has held it, and its release follows in the same buffer
         if action.at_s > command.deadline_s + grace_s:
             text = f"{action.contact} {action.at_s - command.deadline_s:.2f} s after its deadline"
             case.blame(3, "stale", action.at_s, text, *evidence)
@@ -185,8 +185,7 @@ def _stops(case: Case) -> None:
             _stop_of_door(case, stop, door, until_s + n * FRAME_S)
         if not with_contact:
             _releases(case, stop, until_s)
-        silent = case.facts.boards[case.facts.relays_on].model == "lcus"
-        if with_contact and answer is not None and answer.state == "done" and not silent:
+        if with_contact and answer is not None and answer.state == "done" and not case.facts.is_silent:
             for door in with_contact:
                 if not case.contact(door, "stop").ever(stop.at_s, answer.at_s + LATE_S):
                     text = f"stop is done, and the stop contact of {door.name or 'the boom'} never closed"

@@ -14,6 +14,8 @@ FRESH_S = 0.5
 STALL_S = 0.3
 DEAD_S = 0.3
 MARGIN_S = 0.12
+AGAIN_S = 2.2
+"""Time until a reopening that shows no effect is written again, in seconds."""
 GREEN = frozenset({"closed", "opening", "open", "closing", "stopped", "blocked"})
 
 
@@ -145,6 +147,8 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
         limit_s = start_s + 0.2 + MARGIN_S + (DEAD_S if energised or unknown else 0.0)
         limit_s += case.slack_s(start_s - 0.3, limit_s)
         limit_s += case.slack_s(limit_s, limit_s + 0.4) if case.slack_s(start_s - 0.3, limit_s) else 0.0
+        if case.facts.is_silent and case.is_abnormal(start_s, limit_s):
+            limit_s += AGAIN_S  # a frame is lost: no answer is missing, so it is written again later
         reacts = [
             one for name in ("open", "stop") if getattr(door, name) is not None
             for one, _ in case.contact(door, name).spans(end_s=case.end_s)

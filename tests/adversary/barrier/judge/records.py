@@ -191,6 +191,11 @@ class LaneFacts:
     open_in_fault: bool = False
     supervisors: frozenset[str] = frozenset({"supervisor"})
 
+    @property
+    def is_silent(self) -> bool:
+        """True if the board with the relays never answers, so that lost frames cannot be noticed."""
+        return self.boards[self.relays_on].model == "lcus"
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:

@@ -3,7 +3,7 @@
 Numbers are those of the protocol sheet: 7, 8, 17, 28.
 """
 
-from adversary.barrier.judge.case import Action, Case
+from adversary.barrier.judge.case import Action, Case, Steps
 from adversary.barrier.judge.records import Contact, DoorFacts
 
 DEAD_S = 0.3
@@ -90,6 +90,8 @@ def _opposites(case: Case, door: DoorFacts) -> None:
             )
             if ended_s is None or from_s - ended_s >= DEAD_S - EPSILON_S:
                 continue
+            if case.facts.is_silent and (case.stalled(from_s) or case.is_abnormal(from_s - 2.0, from_s)):
+                continue  # no acknowledgement tells that frames are held or lost
             both = ended_s > from_s
             text = (
                 f"{name} closes while {other} is closed"
@@ -142,7 +144,7 @@ def _outside(case: Case, at_s: float) -> bool:
         for one in case.truths
         if at_s - 20 <= one.at_s <= at_s
     ) or any(
-        one.name in ("lift", "button", "power-cut", "fire") and at_s - 30 <= one.at_s <= at_s
+        one.name in ("lift", "button", "power-cut", "fire", "welded-relay") and at_s - 30 <= one.at_s <= at_s
         for one in case.troubles
     )
 
@@ -194,7 +196,7 @@ def _both(
 
 
 def _one_master(case: Case) -> None:
-    if case.facts.boards[case.facts.relays_on].model == "lcus":
+    if case.facts.is_silent:
         return
     for foreign in (one for one in case.truths if one.what == "foreign"):
         seen_s = foreign.at_s + 0.8
@@ -221,6 +223,8 @@ def _one_master(case: Case) -> None:
             ),
             default=case.end_s,
         )  # fmt: skip
+        if case.relays.get(foreign.details["relay"], Steps()).at(foreign.at_s - EPSILON_S):
+            continue  # closed already by the gateway: nothing that can be read has changed
         for action in case.actions:
             if action.energises and action.contact != "stop" and seen_s < action.at_s < acknowledged_s:
                 if action.contact == "open" and case.signal("presence", action.door).ever(

@@ -97,6 +97,8 @@ def _lost_link(case: Case) -> None:
         whole = trouble.name in ("silence", "unplug") or (
             trouble.name == "power-cut" and trouble.details.get("of", "all") != "controllers"
         )
+        if case.facts.is_silent and trouble.name == "silence" and not trouble.details.get("on_inputs"):
+            continue
         lost_s = trouble.at_s + 3.0
         if (
             not whole

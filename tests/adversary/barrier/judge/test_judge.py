@@ -241,7 +241,7 @@ def test_relay_that_stays_closed_is_found(pulse_s: float, broken: bool) -> None:
     assert story.rules(8.0) == ({(7, "relay stays closed")} if broken else set())
 
 
-def closing_on_a_person(reopened_s: float | None) -> set[tuple[int, str]]:
+def closing_on_a_person(reopened_s: float | None, lost_s: float | None = None) -> set[tuple[int, str]]:
     story = Story()
     story.circuit(1.0, 1, False)
     story.circuit(1.0, 0, True)
@@ -251,6 +251,8 @@ def closing_on_a_person(reopened_s: float | None) -> set[tuple[int, str]]:
     story.records.append(Truth(3.05, "motion", "", {"towards": "closing", "by": "motor"}))
     story.circuit(3.1, 0, False)
     story.circuit(4.0, 4, False)
+    if lost_s is not None:
+        story.frame(lost_s, "0502000005")  # the connection ends without an answer
     if reopened_s is not None:
         story.move(reopened_s, OPEN)
         story.records.append(Truth(reopened_s, "motion", "", {"towards": "opening", "by": "motor"}))
@@ -264,6 +266,30 @@ def closing_on_a_person(reopened_s: float | None) -> set[tuple[int, str]]:
 
 def test_reopening_in_time_breaks_nothing() -> None:
     assert closing_on_a_person(4.2) == set()
+
+
+def test_reopening_after_a_hang_up_breaks_nothing() -> None:
+    assert closing_on_a_person(4.5) == {(10, "reopening is late")}
+    assert closing_on_a_person(4.5, lost_s=4.15) == set()
+
+
+@pytest.mark.parametrize(("foreign_s", "broken"), [(3.2, False), (5.2, True)])
+def test_opening_after_another_master_is_found(foreign_s: float, broken: bool) -> None:
+    """A relay that is closed already shows nothing of another master."""
+    story = Story()
+    story.polls(0.2, 12.0)
+    story.command(3.0, "open")
+    story.move(3.0, OPEN)
+    story.answer(4.6, "c1", "failed")
+    story.records.append(Truth(foreign_s, "foreign", "", {"relay": OPEN}))
+    if broken:
+        story.records.append(Contact(foreign_s, "relays", OPEN, True, "command"))
+        story.records.append(Contact(foreign_s + 0.1, "relays", OPEN, False, "command"))
+    story.records.append(Event(foreign_s + 0.4, "barrier.alarm", {"kind": "other_master"}))
+    story.command(8.0, "open", "c2")
+    story.move(8.0, OPEN)
+    story.answer(9.6, "c2", "failed")
+    assert story.rules(12.0) == ({(28, "other master")} if broken else set())
 
 
 @pytest.mark.parametrize("reopened_s", [None, 5.0])

@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import SimpleNamespace
+from random import Random
 from typing import Any
 from unittest import mock
 
@@ -35,9 +35,10 @@ from adversary.barrier.rig.posts import Post
 from adversary.barrier.rig.processes import Unit, World, is_lock, open_descriptors, peer_port
 
 from drivers.registry import load_driver
+from gateway.common import backoff
 from gateway.common.clock import SystemTime
 from gateway.ipc.frames import FrameConnection, FrameType
-from gateway.worker import process, state_report, worker
+from gateway.worker import process, worker
 from gateway.worker.jail.jail import JailSettings, confine
 from gateway.worker.spec import WorkerSpec
 from simulators.barrier import wirelog
@@ -68,10 +69,13 @@ class VirtualTime(SystemTime):
 
 
 class Lane:
-    """A lane and its records. `scratch`: folder for its serial ports."""
+    """A lane and its records. `scratch`: folder for its serial ports. `seed`: of the worker's waits."""
 
-    def __init__(self, post: Post, scratch: Path, log: Callable[[Record], None] | None = None) -> None:
+    def __init__(
+        self, post: Post, scratch: Path, log: Callable[[Record], None] | None = None, seed: int = 0
+    ) -> None:
         self.post = post
+        self.seed = seed
         self.scratch = scratch
         self.world = World()
         self.records: list[Record] = []
@@ -110,8 +114,8 @@ class Lane:
         with (
             mock.patch("drivers.clock.boot_ns", boot_ns),
             mock.patch.object(worker, "SystemTime", time),
-            mock.patch.object(worker, "time", SimpleNamespace(monotonic=lambda: self.world.now_s)),
-            mock.patch.object(state_report, "time", SimpleNamespace(monotonic=lambda: self.world.now_s)),
+            mock.patch("time.monotonic", self.world.monotonic),
+            mock.patch.object(backoff, "random", Random(self.seed)),
         ):
             try:
                 self.world.run(self._run(story))
@@ -215,7 +219,7 @@ class Lane:
             return False
         if not quietly:
             until_s = self.now_s + float(arguments.get("for_s", 0.0))
-            self.add(Trouble(self.now_s, name, until_s, arguments))
+            self.add(Trouble(self.now_s, name, until_s, {**arguments, "on_inputs": where is self.other}))
         return True
 
     def person(self, present: bool, door: str = "", signal: str = "photocell") -> None:

@@ -18,7 +18,7 @@ from simulators.barrier.bus_faults import DuplicatedReply, LateReply, LostReply,
 from simulators.barrier.faults import BoardsHung, SlowBus
 from simulators.barrier.serial_site import SerialSettings, SerialSite
 from simulators.barrier.timeline import RealClock
-from simulators.barrier.wirelog import Effect, WireLog
+from simulators.barrier.wirelog import Effect, FrameFate, WireLog
 from simulators.faults import Noise, Unplug
 
 INPUTS = {"open-limit": 0, "closed-limit": 1, "approach": 2, "photocell": 3}
@@ -242,7 +242,17 @@ async def test_an_lcus_release_opens_all(lcus: SerialSite) -> None:
         await board.open_all_relays()
         await lcus.log.until(lambda: len(lcus.log.contacts) == 4)
         assert not any(await board.read_relays())
-    assert len(lcus.log.requests) == 4 + 6
+    assert len(lcus.log.requests) == 4 + 6 + 2
+
+
+async def test_lost_lcus_release_is_repeated(lcus: SerialSite) -> None:
+    async with opened(lcus) as board:
+        await board.pulse_relay(1, 0.1)
+        await lcus.log.until(lambda: len(lcus.log.contacts) == 1)
+        lcus.inject(LostRequest())
+        await lcus.log.until(lambda: lcus.log.requests[-1].fate is FrameFate.NOT_RECEIVED)
+        await board.read_relays()
+        await lcus.log.until(lambda: len(lcus.log.contacts) == 2)
 
 
 # Both.
