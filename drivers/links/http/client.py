@@ -206,7 +206,7 @@ class HttpLink:
                     if len(content) > limit_bytes:
                         raise self._too_large_error(limit_bytes)
         except TimeoutError:
-            raise self._silence_error(allowed_s) from None
+            raise self.silence_error(allowed_s) from None
         except httpx.HTTPError as error:
             raise self._to_link_error(error, allowed_s) from error
         return HttpResponse(answer.status_code, _media_type(answer), bytes(content))
@@ -320,7 +320,7 @@ class HttpLink:
             async with asyncio.timeout(STEPS_OF_A_REQUEST * allowed_s):
                 answer = await self._client.send(request, stream=True)
         except TimeoutError:
-            raise self._silence_error(allowed_s) from None
+            raise self.silence_error(allowed_s) from None
         except (
             ValueError,
             LookupError,
@@ -388,7 +388,8 @@ class HttpLink:
     def _too_large_error(self, limit_bytes: int) -> LinkError:
         return self.wrong_service_error(f"sent more than {limit_bytes} bytes at once")
 
-    def _silence_error(self, allowed_s: float) -> LinkError:
+    def silence_error(self, allowed_s: float) -> LinkError:
+        """Return the error for a service that has sent nothing, or nothing complete, for so long."""
         return LinkError(
             Cause.NO_RESPONSE,
             f"{self._settings.url} did not respond within {allowed_s:g} seconds.",
@@ -402,7 +403,7 @@ class HttpLink:
         below = _root_cause(error)
         match error:
             case httpx.TimeoutException():
-                return self._silence_error(allowed_s)
+                return self.silence_error(allowed_s)
             case httpx.ConnectError() if isinstance(below, ssl.SSLError):
                 return to_link_error(below, url, "http")
             case httpx.ConnectError():
