@@ -33,6 +33,7 @@ from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
 from gateway.supervision.description import describe_device
 from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
+from gateway.supervision.doorman import Doorman
 from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
 from gateway.supervision.listener import DeviceListener, Suppression
 from gateway.supervision.provenance import observed_provenance, worse_provenance
@@ -113,6 +114,7 @@ class DeviceSupervisor:
         self._pending_commands: dict[int, str] = {}
         """Verbs of commands without a result yet, by reference."""
         self._connection: FrameConnection | None = None
+        self._doorman: Doorman | None = None
         self._pid = 0
         self._pidfd = -1
         self._silence = WorkerSilence(limits.heartbeat_timeout_s)
@@ -360,9 +362,10 @@ class DeviceSupervisor:
         """Fork a worker process; raises OSError."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as others:
             try:
-                self._pid = await self._forkserver.fork(theirs.fileno())
+                doorman = self._open_doorman(others)
+                self._pid = await self._forkserver.fork(theirs.fileno(), doorman)
                 with contextlib.suppress(ProcessLookupError):
                     self._pidfd = os.pidfd_open(self._pid)
             except BaseException:
@@ -382,6 +385,16 @@ class DeviceSupervisor:
         if self._paused:
             connection.pause()
         self._ready.set()
+
+    def _open_doorman(self, others: contextlib.ExitStack) -> int | None:
+        """Start the doorman of a device with hosts; return the worker's end, which `others` closes."""
+        hosts = self.driver.settings_model.model_validate(self.spec.settings).link_rights().hosts
+        if not hosts or not (self.spec.is_confined or self.spec.is_production):
+            return None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        others.enter_context(theirs)
+        self._doorman = Doorman(hosts, ours, self._on_violation)
+        return theirs.fileno()
 
     async def _wait_for_failure(self) -> Cause:
         """Wait until the worker ends or its heartbeat is late; return the cause."""
@@ -414,6 +427,9 @@ class DeviceSupervisor:
             )
             command_ref, _ = self._pending_commands.popitem()
             self._listener.on_command_result(self.spec.position, command_ref, outcome)
+        if self._doorman is not None:
+            self._doorman.close()
+            self._doorman = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import deque
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -31,6 +32,7 @@ from gateway.ipc.frames import FrameConnection, FrameType
 from gateway.ipc.rpc import RpcServer
 from gateway.worker.commands import CommandRunner
 from gateway.worker.diagnostics import WorkerDiagnostics
+from gateway.worker.doorman_client import DoormanEventLoop
 from gateway.worker.event_budget import EventBudget
 from gateway.worker.jail.jail import Jail, JailSettings, confine
 
@@ -503,8 +505,11 @@ async def _serve(spec: WorkerSpec, settings: Settings, jail: Jail, channel: sock
     connection.close()
 
 
-def serve(spec: WorkerSpec, channel: socket.socket) -> None:
-    """Be the worker process of one device; returns when the daemon says stop or is gone."""
+def serve(spec: WorkerSpec, channel: socket.socket, doorman: socket.socket | None = None) -> None:
+    """Be the worker process of one device; returns when the daemon says stop or is gone.
+
+    `doorman`: channel to the daemon's doorman, for a device with hosts on a network.
+    """
     name = spec.position.encode()[-15:]
     ctypes.CDLL(None).prctl(PR_SET_NAME, ctypes.create_string_buffer(name), 0, 0, 0)
     # The terminal's Ctrl-C and the service manager's stop go to the daemon, which then says STOP.
@@ -521,4 +526,6 @@ def serve(spec: WorkerSpec, channel: socket.socket) -> None:
             further_places=spec.further_places,
         ),
     )
-    asyncio.run(_serve(spec, settings, jail, channel))
+    new_loop = None if doorman is None else partial(DoormanEventLoop, doorman)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_serve(spec, settings, jail, channel))
