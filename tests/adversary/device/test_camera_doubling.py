@@ -1,12 +1,19 @@
-"""Parsers of RTSP: twice the bytes of a hostile camera cost at most 2.3 times the processor time."""
+"""Parsers of RTSP and ONVIF: twice the bytes of a hostile camera cost at most 2.3 times the time."""
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
+from typing import cast
 
 import pytest
 
+from drivers.camera.onvif.clock import parse_timestamp
+from drivers.camera.onvif.device import OnvifDevice
+from drivers.camera.onvif.discovery import parse_probe_matches, reachable_address
+from drivers.camera.onvif.media import Media
+from drivers.camera.onvif.pull_points import _notice
+from drivers.camera.onvif.soap import FaultError, NotSoapError, find_all, parse_response, serialise
 from drivers.links.rtsp.auth import parse_challenges
 from drivers.links.rtsp.messages import RtspParser, RtspSyntaxError
 from drivers.links.rtsp.packets import H264Depacketiser, H265Depacketiser
@@ -38,6 +45,34 @@ def session(stream: bytes) -> None:
 
 def challenges(stream: bytes) -> None:
     parse_challenges([stream.decode("latin-1")])
+
+
+def soap(stream: bytes) -> None:
+    """Read a response of a camera in every way in which its driver does."""
+    head = b'<s:Envelope xmlns:s="a" xmlns:w="b"><s:Body><PullMessagesResponse>'
+    tail = b"</PullMessagesResponse></s:Body></s:Envelope>"
+    with suppress(NotSoapError, FaultError):
+        said = parse_response(head + stream + tail, "tev:PullMessages")
+        for each in find_all(said, "NotificationMessage"):
+            _notice(each)
+        list(Media(cast("OnvifDevice", None))._told(said))
+        serialise(said)
+
+
+def fault(stream: bytes) -> None:
+    head = b'<s:Envelope xmlns:s="a"><s:Body><s:Fault><s:Code>'
+    with suppress(NotSoapError, FaultError):
+        parse_response(head + stream + b"</s:Code></s:Fault></s:Body></s:Envelope>", "tev:PullMessages")
+
+
+def times(stream: bytes) -> None:
+    parse_timestamp(stream.decode("latin-1"))
+
+
+def matches(stream: bytes) -> None:
+    head = b"<Envelope><Header><RelatesTo>1</RelatesTo></Header><Body>"
+    for match in parse_probe_matches(head + stream + b"</Body></Envelope>", ["1"]):
+        reachable_address(match.addresses, "192.0.2.1")
 
 
 def packets(kind: type[H264Depacketiser | H265Depacketiser], same_time: bool) -> Parse:
@@ -75,6 +110,28 @@ WAYS: dict[str, tuple[Parse, dict[str, bytes]]] = {
         {"lines": b"a=b\n", "media": b"m=\n", "sets": b"sprop-sps=AAAA;", "text": b"a=fmtp:9 "},
     ),
     "challenges": (challenges, {"commas": b",", "quotes": b'a="\\"', "words": b"a ", "equals": b"a=b,"}),
+    "soap": (
+        soap,
+        {
+            "elements": b"<a/>",
+            "events": b"<NotificationMessage><Topic>a:b/c</Topic><Message><Message><Data>"
+            b'<SimpleItem Name="a" Value="b"/></Data></Message></Message></NotificationMessage>',
+            "topic": b"a/",
+            "profiles": b"<Profiles><VideoEncoderConfiguration><Resolution><Width>1</Width><Height>1</Height>"
+            b"</Resolution></VideoEncoderConfiguration></Profiles>",
+            "text": b"&lt;",
+            "comments": b"<!---->",
+        },
+    ),
+    "fault": (fault, {"values": b"<Value>a:b</Value>", "colons": b":"}),
+    "times": (times, {"digits": b"1", "dates": b"2026-12-01T", "fractions": b"2026-12-01T00:00:00.0"}),
+    "matches": (
+        matches,
+        {
+            "matches": b"<ProbeMatch><XAddrs>http://a/b c:d</XAddrs></ProbeMatch>",
+            "elements": b"<a/>",
+        },
+    ),
     **{
         f"packets_{kind.__name__}_{same_time}": (
             packets(kind, same_time),
