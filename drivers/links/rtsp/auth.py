@@ -75,9 +75,9 @@ class Authenticator:
         """Choose the challenge to answer; raises AuthenticationError."""
         usable = sorted((one for one in challenges if one.rank >= 0), key=lambda one: one.rank)
         if not usable:
-            raise AuthenticationError("asks for an unsupported kind of authentication")
+            raise AuthenticationError("requires an unsupported kind of authentication")
         if usable[0].scheme == "basic" and not self._is_encrypted:
-            raise AuthenticationError("asks for the password unencrypted (Basic), which is refused")
+            raise AuthenticationError("requires the password unencrypted (Basic), which is refused")
         self._challenge, self._count = usable[0], 0
 
     @property

@@ -132,7 +132,7 @@ class RtspClient:
             raise StatusError(response.status)
 
     def _request(self, method: str, url: str, deadline_ns: int, **headers: str) -> Response:
-        """Send a request, with credentials once the server asks, and return its response."""
+        """Send a request, with credentials once the server requires them, and return its response."""
         for attempt in range(1 + MAX_ATTEMPTS):
             self._send(method, url, **headers)
             response = self._response(deadline_ns)

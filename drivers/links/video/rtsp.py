@@ -343,7 +343,7 @@ class RtspLink(FrameThread[DecodedFrame]):
                     Action.CONFIGURE,
                     "Set the camera's stream to H.264 or H.265.",
                 )
-            case ssl.SSLError():
+            case ssl.SSLCertVerificationError() | ssl.SSLError(reason=str()) if self._latest.is_empty:
                 return to_link_error(error, url, "rtsp")
             case TimeoutError():
                 return self._no_frame_error()

@@ -1,4 +1,4 @@
-"""Hostile RTSP cameras: they want the password, or never come to an end."""
+"""Hostile RTSP cameras: theft of the password, and exchanges that never end."""
 
 import asyncio
 import base64
@@ -106,7 +106,7 @@ async def test_redirect_is_not_followed(status: bytes) -> None:
 
 
 async def test_redirect_request_is_not_followed() -> None:
-    """RFC 2326, section 10.10: a server may ask its client to go elsewhere, at any moment."""
+    """RFC 2326, section 10.10: a server may send its client elsewhere, at any moment."""
 
     async def redirect(_self: Hostile, writer: asyncio.StreamWriter, _request: bytes) -> None:
         go = b"REDIRECT * RTSP/1.0\r\nCSeq: 1\r\nLocation: rtsp://127.0.0.1:%d/\r\n\r\n" % stranger.port
@@ -137,7 +137,7 @@ async def test_basic_beside_digest_is_not_used() -> None:
 
 
 async def test_wrong_password_is_sent_twice_at_most() -> None:
-    """Many cameras lock a user out after a few wrong passwords; `stale` asks for repetitions."""
+    """Many cameras lock a user out after a few wrong passwords; `stale` requests repetitions."""
     digest = b'WWW-Authenticate: Digest realm="camera", nonce="1", stale=true'
     async with Hostile(answering(b"401 Unauthorized", digest)) as camera:
         await fails(camera.port)
