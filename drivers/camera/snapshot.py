@@ -19,7 +19,7 @@ from drivers.camera.imaging.jpeg import CameraFrame, JpegInfo, parse_jpeg
 from drivers.camera.multipart import BodyPart, MalformedPart, MultipartReader, parse_boundary
 from drivers.clock import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links.http.client import HttpLink, HttpStream, ResponseInterruptedError
+from drivers.links.http.client import STEPS_OF_A_REQUEST, HttpLink, HttpStream, ResponseInterruptedError
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.recording import dissect as meanings
 
@@ -105,7 +105,7 @@ class SnapshotFrameSource(FrameSource):
                 shots = self._one(answer) if boundary is None else self._stream(answer, boundary)
                 remaining = int(boundary is not None) if discard is None else discard
                 async with aclosing(shots):
-                    async for shot in shots:
+                    while (shot := await self._next(shots)) is not None:
                         if remaining and isinstance(shot, CameraFrame):
                             remaining -= 1
                             continue
@@ -118,6 +118,17 @@ class SnapshotFrameSource(FrameSource):
                     "Restart the camera if it does not come back by itself; it may have too many clients.",
                 )
             discard = remaining
+
+    async def _next(
+        self, shots: AsyncGenerator[CameraFrame | BadFrame, None]
+    ) -> CameraFrame | BadFrame | None:
+        """Return the next frame, None at the end; raises LinkError for one that never becomes complete."""
+        allowed_s = STEPS_OF_A_REQUEST * self.settings.timeout_s
+        try:
+            async with asyncio.timeout(allowed_s):
+                return await anext(shots, None)
+        except TimeoutError:
+            raise self.link.silence_error(allowed_s) from None
 
     async def _one(self, answer: HttpStream) -> AsyncGenerator[CameraFrame | BadFrame, None]:
         begun_ns = 0

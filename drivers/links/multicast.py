@@ -53,6 +53,9 @@ async def query_group(
         while True:
             async with asyncio.timeout_at(until_s):
                 answer = await responses.answers.get()
+                # A flood of responses never lets `get` wait: neither the time limit nor other tasks would
+                # have their turn.
+                await asyncio.sleep(0)
             yield answer
     except TimeoutError:
         pass

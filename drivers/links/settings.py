@@ -9,9 +9,21 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from drivers.links.address import canonical_address, is_numeric_host
+from drivers.links.address import canonical_address
 
 _ANY_WORD = "\0any word"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkHost:
+    """Host to which a worker may be connected over TCP."""
+
+    name: str | None
+    """Address or name; None: any host that a search may find in a network of this machine."""
+    port: int | None
+    """None: any port, because the device states those of its services."""
+    interface: str | None = None
+    """Address of the interface of the search; None: all but loopback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +34,11 @@ class LinkRights:
     """Each returns the path of a node that is there now, or None. Found again before every opening."""
     readable: frozenset[Path] = frozenset()
     """Files, and folders with all that is in them."""
-    connect_ports: frozenset[int] = frozenset()
-    """TCP ports, at any host."""
-    connects_anywhere: bool = False
-    """True if the device states ports that the settings do not have."""
+    hosts: frozenset[NetworkHost] = frozenset()
+    """Hosts to which the daemon connects the worker, which cannot connect by itself."""
     listen_ports: frozenset[int] = frozenset()
     datagrams: bool = False
     """UDP, for a search by multicast."""
-    resolves_names: bool = False
-    """True if a host is given by a name: then a name server is asked."""
     local_sockets: bool = False
     """UNIX sockets."""
     kernel_events: bool = False
@@ -41,11 +49,9 @@ class LinkRights:
         return LinkRights(
             self.node_finders + other.node_finders,
             self.readable | other.readable,
-            self.connect_ports | other.connect_ports,
-            self.connects_anywhere or other.connects_anywhere,
+            self.hosts | other.hosts,
             self.listen_ports | other.listen_ports,
             self.datagrams or other.datagrams,
-            self.resolves_names or other.resolves_names,
             self.local_sockets or other.local_sockets,
             self.kernel_events or other.kernel_events,
         )
@@ -55,9 +61,9 @@ class LinkRights:
         return tuple(node for find in self.node_finders if (node := find()) is not None)
 
 
-def network_rights(host: str, port: int) -> LinkRights:
-    """Return the rights of a client of one TCP port."""
-    return LinkRights(connect_ports=frozenset({port}), resolves_names=not is_numeric_host(host))
+def network_rights(host: str, port: int | None) -> LinkRights:
+    """Return the rights of a client of one TCP port of a host; None: of all its ports."""
+    return LinkRights(hosts=frozenset({NetworkHost(host.strip("[]"), port)}))
 
 
 class Settings(BaseModel):

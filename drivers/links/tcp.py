@@ -17,6 +17,38 @@ CHUNK_BYTES = 4096
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
+class _SocketKeeper(asyncio.Protocol):
+    """Duplicates the socket of a new connection, before any byte is read from it."""
+
+    kept: socket.socket | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        self.kept = transport.get_extra_info("socket").dup()
+        transport.abort()
+
+
+async def open_socket(host: str, port: int) -> socket.socket:
+    """Connect and return the socket, for a thread that blocks on it; raises OSError.
+
+    Through the event loop, because a confined worker may not connect by itself.
+    """
+    _, keeper = await asyncio.get_running_loop().create_connection(_SocketKeeper, host, port)
+    assert keeper.kept is not None
+    return keeper.kept
+
+
+def connect_failure(error: OSError) -> str:
+    """Return why a connection failed, for a sentence.
+
+    asyncio writes addresses into its messages, and resolvers have own numbers: `errno` is enough.
+    """
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return "the name does not resolve"
+    return os.strerror(error.errno)
+
+
 class TcpLink:
     """A connection to `tcp://host:port`: an async context manager. `timeout_s` limits connecting."""
 
@@ -43,10 +75,7 @@ class TcpLink:
         except TimeoutError:
             raise self._connect_error(f"no connection within {self._within_s:g} seconds") from None
         except OSError as error:
-            # asyncio writes addresses into its messages, and several of them; the number is enough.
-            unknown = isinstance(error, socket.gaierror) or error.errno is None
-            why = "the name does not resolve" if unknown else os.strerror(error.errno or 0)
-            raise self._connect_error(why) from error
+            raise self._connect_error(connect_failure(error)) from error
 
     async def __aexit__(self, *_: object) -> None:
         """Disconnect."""

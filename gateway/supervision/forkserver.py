@@ -95,8 +95,8 @@ def setup_message(drivers: Sequence[str], level: str) -> bytes:
 def main(channel: socket.socket) -> None:
     """Serve fork requests until the daemon closes its end.
 
-    The first message is `setup_message`. Each later one is a request, with the worker's socket: the worker
-    reads its specification there itself, so that no password ever is in this process.
+    The first message is `setup_message`. Each later one is a request, with the worker's socket and one to
+    its doorman: the worker reads its specification there itself, so that no password ever is in this process.
     """
     ctypes.CDLL(None).prctl(PR_SET_NAME, PROCESS_NAME.encode(), 0, 0, 0)
     forbid_dumps()
@@ -142,8 +142,9 @@ def main(channel: socket.socket) -> None:
                     signal.set_wakeup_fd(-1)
                     os.close(wake_read)
                     os.close(wake_write)
-                    _run_worker(descriptors[0])
-                os.close(descriptors[0])
+                    _run_worker(*descriptors)
+                for descriptor in descriptors:
+                    os.close(descriptor)
                 children.add(pid)
                 _send(channel, {"pid": pid})
 
@@ -151,14 +152,14 @@ def main(channel: socket.socket) -> None:
 def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
     """Receive a message and its descriptors; empty once the daemon has closed its end."""
     try:
-        message, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 1)
+        message, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 2)
     except ConnectionResetError:  # closed with exit notices in it that the daemon had not read
         return b"", []
     return message, descriptors
 
 
-def _run_worker(descriptor: int) -> None:
-    """Run the child process from start to end."""
+def _run_worker(descriptor: int, doorman: int | None = None) -> None:
+    """Run the child process from start to end, with its socket, and one to the doorman of its device."""
     code = 70  # EX_SOFTWARE
     position = None
     try:
@@ -167,7 +168,7 @@ def _run_worker(descriptor: int) -> None:
         if (received := receive_frame(channel)) is not None:
             spec = WorkerSpec(**received[1])
             position = spec.position
-            serve(spec, channel)
+            serve(spec, channel, None if doorman is None else socket.socket(fileno=doorman))
         code = 0
     except BaseException as error:
         log.error("worker_failed", device=position, exc_info=error)

@@ -104,14 +104,14 @@ class ForkServerClient:
         self._channel = ours
         return ours
 
-    async def fork(self, descriptor: int) -> int:
+    async def fork(self, descriptor: int, doorman: int | None = None) -> int:
         """Fork a worker process, which reads its specification from `descriptor`, its end of a socket pair.
 
-        Return its pid; raises OSError.
+        `doorman`: its end of the channel to the doorman of its device. Return its pid; raises OSError.
         """
         async with self._lock:
             channel = await self._ensure_server()
-            socket.send_fds(channel, [b"fork"], [descriptor])
+            socket.send_fds(channel, [b"fork"], [descriptor, *(() if doorman is None else (doorman,))])
             while (pid := await self._receive(channel)) is None:
                 pass
             return pid

@@ -5,14 +5,16 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
 
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
+from drivers.links.settings import NetworkHost
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
+from gateway.supervision.doorman import Doorman
 from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
 from gateway.supervision.worker_output import MAX_FRAME_BYTES
 from gateway.worker.spec import WorkerSpec
@@ -47,13 +49,20 @@ class WorkerProcess:
         self._position = position
         self._on_frame = on_frame
         self._pidfd = -1
+        self._doorman: Doorman | None = None
 
-    async def fork(self, forkserver: ForkServerClient, spec: WorkerSpec) -> None:
-        """Fork the process and send its specification; raises OSError."""
+    async def fork(
+        self, forkserver: ForkServerClient, spec: WorkerSpec, hosts: Iterable[NetworkHost] = ()
+    ) -> None:
+        """Fork the process and send its specification; raises OSError.
+
+        `hosts`: those that it reaches through a doorman; without any it has no doorman.
+        """
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as others:
             try:
-                self.pid = await forkserver.fork(theirs.fileno())
+                doorman = self._open_doorman(tuple(hosts), others)
+                self.pid = await forkserver.fork(theirs.fileno(), doorman)
                 with contextlib.suppress(ProcessLookupError):
                     self._pidfd = os.pidfd_open(self.pid)
             except BaseException:
@@ -63,6 +72,15 @@ class WorkerProcess:
         self.connection = connection
         await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
         connection.send(FrameType.SPEC, spec.to_head())
+
+    def _open_doorman(self, hosts: tuple[NetworkHost, ...], others: contextlib.ExitStack) -> int | None:
+        """Start the doorman of a device with hosts; return the worker's end, which `others` closes."""
+        if not hosts:
+            return None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        others.enter_context(theirs)
+        self._doorman = Doorman(hosts, ours, self._on_violation)
+        return theirs.fileno()
 
     def send(self, kind: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
         """Send a frame; without a connection it is dropped."""
@@ -76,6 +94,9 @@ class WorkerProcess:
 
     async def kill(self) -> None:
         """Close the connection, end the process by SIGKILL, and wait until the kernel has ended it."""
+        if self._doorman is not None:
+            self._doorman.close()
+            self._doorman = None
         if self.connection is not None:
             self.connection.close()
             self.connection = None

@@ -5,12 +5,14 @@ import ctypes
 import select
 import signal
 import socket
+from functools import partial
 from typing import Any
 
 from drivers.links.settings import Settings
 from drivers.registry import load_driver
 from gateway.ipc.frames import FrameConnection, FrameType
 from gateway.ipc.rpc import RpcServer
+from gateway.worker.doorman_client import DoormanEventLoop
 from gateway.worker.jail.jail import Jail, JailSettings, confine
 from gateway.worker.spec import WorkerSpec
 from gateway.worker.worker import DeviceWorker
@@ -59,8 +61,11 @@ async def _serve(spec: WorkerSpec, settings: Settings, jail: Jail, channel: sock
     connection.close()
 
 
-def serve(spec: WorkerSpec, channel: socket.socket) -> None:
-    """Run as the worker process of one device, until the daemon sends STOP or ends."""
+def serve(spec: WorkerSpec, channel: socket.socket, doorman: socket.socket | None = None) -> None:
+    """Be the worker process of one device; returns when the daemon sends STOP or ends.
+
+    `doorman`: channel to the daemon's doorman, for a device with hosts on a network.
+    """
     name = spec.position.encode()[-15:]
     ctypes.CDLL(None).prctl(PR_SET_NAME, ctypes.create_string_buffer(name), 0, 0, 0)
     # Ctrl-C and the service manager stop the daemon, which then sends STOP.
@@ -77,4 +82,6 @@ def serve(spec: WorkerSpec, channel: socket.socket) -> None:
             further_places=spec.further_places,
         ),
     )
-    asyncio.run(_serve(spec, settings, jail, channel))
+    new_loop = None if doorman is None else partial(DoormanEventLoop, doorman)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_serve(spec, settings, jail, channel))

@@ -88,7 +88,7 @@ class LcusBoard(HostTimedBoard):
         """
         await self.read_inputs()
         for relay in self._pulsed - self._closed_by_us:
-            await self._turns.submit(lambda relay=relay: self._open_again(relay), urgent=False)  # type: ignore[misc]
+            await self._requests.submit(lambda relay=relay: self._open_again(relay), urgent=False)  # type: ignore[misc]
         return tuple(self._told)
 
     async def _open_again(self, relay: int) -> None:

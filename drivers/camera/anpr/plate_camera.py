@@ -38,6 +38,10 @@ TEXT_LIMIT = 16
 """Upper limit of a lane's or a country's length; a longer one is ignored."""
 
 
+SLOW_PARTS = 4
+"""Time limit of a part whose bytes keep arriving, as a multiple of the limit without any byte."""
+
+
 class PlateCameraSettings(CameraHttpSettings):
     """Settings of one camera that reports plates over HTTP."""
 
@@ -197,17 +201,28 @@ class PlateCamera(Driver[SettingsT]):
         _, answer, boundary = self._listening
         parts = MultipartReader(boundary, self.settings.picture_max_bytes)
         coming = asyncio.ensure_future(anext(answer.chunks, None))
+        loop = asyncio.get_running_loop()
+        part_s = loop.time()
+        """Time of the last complete part: bytes that arrive for ever must not delay a read."""
         try:
             while True:
+                patience_s = self._patience_s()
+                elapsed_s = loop.time() - part_s
+                if patience_s is not None:
+                    patience_s = min(patience_s, max(0.0, SLOW_PARTS * patience_s - elapsed_s))
                 # A cancelled `anext` would end the generator, so it is awaited without a timeout.
-                await asyncio.wait({coming}, timeout=self._patience_s())
-                if not coming.done():
+                await asyncio.wait({coming}, timeout=patience_s)
+                if not coming.done() or patience_s == 0:
                     for read in self._publish_all():
                         yield read
+                if elapsed_s > SLOW_PARTS * self.settings.no_data_timeout_s:
+                    raise self.link.silence_error(SLOW_PARTS * self.settings.no_data_timeout_s)
+                if not coming.done():
                     continue
                 if (chunk := coming.result()) is None:
                     break
                 for part in parts.feed(chunk):
+                    part_s = loop.time()
                     for said in self._take(part):
                         yield said
                 coming = asyncio.ensure_future(anext(answer.chunks, None))

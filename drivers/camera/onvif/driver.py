@@ -164,6 +164,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
                 url=place.address,
                 username=self.settings.username,
                 password=self.settings.password,
+                ca_file=self.settings.ca_file if place.address.startswith("rtsps:") else None,
                 allow_cleartext=self.settings.allow_cleartext,
             )
         except ValidationError:

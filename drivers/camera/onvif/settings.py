@@ -8,8 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from drivers.camera.http_settings import CameraHttpSettings
 from drivers.camera.onvif.discovery import DiscoveryTarget
-from drivers.links.address import is_numeric_host
-from drivers.links.settings import LinkRights, Settings
+from drivers.links.settings import LinkRights, NetworkHost, Settings, network_rights
 
 SERVICE = "/onvif/device_service"
 
@@ -98,13 +97,13 @@ class OnvifSettings(Settings):
     )
 
     def link_rights(self) -> LinkRights:
-        """Return the rights to any TCP port: the camera states those of its services and streams."""
-        host = "" if self.url is None else urlsplit(self.url).hostname or ""
-        return super().link_rights() | LinkRights(
-            connects_anywhere=True,
-            datagrams=self.discovery is not None,
-            resolves_names=self.url is not None and not is_numeric_host(host),
-        )
+        """Return the rights to any TCP port of the camera: it states those of its services and streams."""
+        rights = super().link_rights()
+        if self.discovery is None:
+            return rights | network_rights(urlsplit(self.url or "").hostname or "", None)
+        interface = self.discovery.interface
+        found = NetworkHost(None, None, None if interface is None else str(interface))
+        return rights | LinkRights(hosts=frozenset({found}), datagrams=True)
 
     @property
     def exclusive_key(self) -> str:

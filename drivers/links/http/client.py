@@ -6,8 +6,6 @@ httpx, because a worker pays for it in memory: it costs 6 MB and 60 ms where aio
 
 import asyncio
 import json
-import os
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -25,7 +23,8 @@ from drivers.links.http.lines import LineReader, LineTooLongError
 from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import LinkRights, Settings, network_rights
-from drivers.links.tls import client_context
+from drivers.links.tcp import connect_failure
+from drivers.links.tls import device_context, to_link_error
 
 PORTS = {"http": 80, "https": 443}
 JSON = "application/json"
@@ -107,6 +106,8 @@ class HttpSettings(Settings):
                 "would send personal data unencrypted over a network; write https://, or add "
                 "`allow_cleartext = true` only where no other machine can reach that network"
             )
+        if self.username is not None and self.auth == "basic" and not is_loopback(url.host):
+            raise ValueError('would send the password unencrypted; write https://, or add `auth = "digest"`')
         return self
 
 
@@ -206,7 +207,7 @@ class HttpLink:
                     if len(content) > limit_bytes:
                         raise self._too_large_error(limit_bytes)
         except TimeoutError:
-            raise self._silence_error(allowed_s) from None
+            raise self.silence_error(allowed_s) from None
         except httpx.HTTPError as error:
             raise self._to_link_error(error, allowed_s) from error
         return HttpResponse(answer.status_code, _media_type(answer), bytes(content))
@@ -315,7 +316,7 @@ class HttpLink:
             async with asyncio.timeout(STEPS_OF_A_REQUEST * allowed_s):
                 answer = await self._client.send(request, stream=True)
         except TimeoutError:
-            raise self._silence_error(allowed_s) from None
+            raise self.silence_error(allowed_s) from None
         except (
             ValueError,
             LookupError,
@@ -383,7 +384,8 @@ class HttpLink:
     def _too_large_error(self, limit_bytes: int) -> LinkError:
         return self.wrong_service_error(f"sent more than {limit_bytes} bytes at once")
 
-    def _silence_error(self, allowed_s: float) -> LinkError:
+    def silence_error(self, allowed_s: float) -> LinkError:
+        """Return the error for a service that has sent nothing, or nothing complete, for so long."""
         return LinkError(
             Cause.NO_RESPONSE,
             f"{self._settings.url} did not respond within {allowed_s:g} seconds.",
@@ -397,23 +399,11 @@ class HttpLink:
         below = _root_cause(error)
         match error:
             case httpx.TimeoutException():
-                return self._silence_error(allowed_s)
-            case httpx.ConnectError() if isinstance(below, ssl.SSLCertVerificationError):
-                return LinkError(
-                    Cause.WRONG_DEVICE,
-                    f"{url} has a certificate that is not trusted: {below.verify_message}.",
-                    Action.CONFIGURE,
-                    "Configure the authority that signed it as `ca_file`, or renew the certificate.",
-                )
+                return self.silence_error(allowed_s)
             case httpx.ConnectError() if isinstance(below, ssl.SSLError):
-                return LinkError(
-                    Cause.WRONG_DEVICE,
-                    f"{url} shares no TLS parameters with the gateway ({below.reason or 'no reason given'}).",
-                    Action.CONFIGURE,
-                    "Correct `url`: a service without TLS is http://.",
-                )
+                return to_link_error(below, url, "http")
             case httpx.ConnectError():
-                why = f" ({_strerror(below)})" if isinstance(below, OSError) else ""
+                why = f" ({connect_failure(below)})" if isinstance(below, OSError) else ""
                 return LinkError(
                     Cause.NO_RESPONSE,
                     f"No service responds at {url}{why}.",
@@ -435,14 +425,7 @@ def _tls_context(url: httpx.URL, ca_file: Path | None) -> ssl.SSLContext:
     """Create the TLS context, for https only: loading the system's certificates takes 20 ms."""
     if url.scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        return client_context(ca_file)
-    except (OSError, ssl.SSLError) as error:
-        # ssl.SSLError is an OSError whose strerror quotes OpenSSL; only the operating system's words help.
-        why = "contains no certificate" if isinstance(error, ssl.SSLError) else error.strerror or "unreadable"
-        raise LinkError(
-            Cause.NO_PERMISSION, f"{ca_file}: {why}.", Action.CONFIGURE, "Correct `ca_file`."
-        ) from None
+    return device_context(ca_file)
 
 
 def _chunks(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
@@ -451,13 +434,6 @@ def _chunks(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
 
 def _media_type(answer: httpx.Response) -> str:
     return str(answer.headers.get("content-type", "")).partition(";")[0].strip().lower()
-
-
-def _strerror(error: OSError) -> str:
-    """Return the text of errno: asyncio's messages contain addresses, and resolvers have own numbers."""
-    if isinstance(error, socket.gaierror) or error.errno is None:
-        return "the name does not resolve"
-    return os.strerror(error.errno)
 
 
 def _root_cause(error: BaseException) -> BaseException | None:

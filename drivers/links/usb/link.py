@@ -6,6 +6,7 @@ does not stop its transfer; the next one of that endpoint follows its end.
 """
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from drivers.links.address import found_node
 from drivers.links.link import LinkError, Tap
 from drivers.links.recording.usb_trace import TransferTap
 from drivers.links.settings import LinkRights, Settings, network_rights
+from drivers.links.tcp import open_socket
 from drivers.links.usb.devices import USB_ADDRESS, find_usb
 from drivers.links.usb.opening import USBIP_ADDRESS, InterfaceClass, OpenedDevice, UsbIdentity
 from drivers.links.usb.presence import wait_until_unplugged
@@ -29,6 +31,8 @@ CONTROL = 0
 VENDOR_IN, VENDOR_OUT = 0xC0, 0x40
 """Request types: vendor requests to the device."""
 TIMEOUT_S = 1.0
+CONNECT_S = 2.0
+"""Time limit for a connection to a USB/IP server, in seconds."""
 LISTEN_S = 0.5
 """Time limit of one interrupt read, in seconds: closing may take as long."""
 EMPTY_S = 0.02
@@ -78,7 +82,7 @@ class UsbLink:
         self, settings: UsbSettings, interface: InterfaceClass | None, tap: Tap, transfers: TransferTap
     ) -> None:
         self._wanted = interface
-        self._opened = OpenedDevice(settings.port, tap, transfers, self._tell_lost)
+        self._opened = OpenedDevice(settings.port, tap, transfers, self._tell_lost, self._connect)
         self._transfers: Transfers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lost = asyncio.Event()
@@ -219,6 +223,16 @@ class UsbLink:
     def _tell_lost(self) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._lost.set)
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        """Connect through the event loop, from a thread; raises OSError."""
+        assert self._loop is not None
+        connecting = asyncio.run_coroutine_threadsafe(open_socket(host, port), self._loop)
+        try:
+            return connecting.result(CONNECT_S)
+        except TimeoutError:
+            connecting.cancel()
+            raise
 
     async def _shut(self) -> None:
         loop = asyncio.get_running_loop()

@@ -55,6 +55,8 @@ class OpenedDevice:
     transfer_tap: TransferTap
     on_lost: Callable[[], None]
     """Called from a thread when the connection to a USB/IP device is lost."""
+    connect: Callable[[str, int], socket.socket]
+    """Connects to a host and port, in this thread; raises OSError."""
     exit_stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     usb_device: UsbDevice | None = None
     """Entry in sysfs, for a device of this machine."""
@@ -96,7 +98,7 @@ class OpenedDevice:
             raise NotInstalledError("The library for USB/IP is not installed.", "usb") from error
         self._lock_name(f"{host}:{port}/{busid}")
         try:
-            connection = UsbipConnection(host, port, busid)
+            connection = UsbipConnection(host, port, busid, self.connect)
         except ImportRefusedError as error:
             raise self._held() if error.in_use else not_plugged_error(self.address) from error
         except OSError as error:

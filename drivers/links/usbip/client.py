@@ -67,10 +67,19 @@ class _PendingTransfer:
 class UsbipConnection:
     """An imported device: one socket, one reading thread. All calls block, from any thread."""
 
-    def __init__(self, host: str, port: int, busid: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        busid: str,
+        connect: Callable[[str, int], socket.socket] = lambda host, port: socket.create_connection(
+            (host, port), CONNECT_S
+        ),
+    ) -> None:
         """Connect and import; raises OSError without a response, ImportRefusedError for a refusal."""
-        self._socket = socket.create_connection((host, port), CONNECT_S)
+        self._socket = connect(host, port)
         try:
+            self._socket.settimeout(CONNECT_S)
             self.device = self._import(busid)
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

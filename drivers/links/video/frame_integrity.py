@@ -1,9 +1,8 @@
 """Detection of incomplete frames in a stream: decoders conceal losses, mostly without an error.
 
-TCP loses nothing on the way, but a camera that cannot send its packets drops some. Their sequence numbers
-then have a gap (RFC 3550, section 5.1), which FFmpeg reports only in its log. Some cameras drop whole frames
-before they number packets: the frames of an H.264 stream are numbered themselves, and with H.265 the decoder
-lacks reference frames, which it logs, too.
+Gaps in the numbers of packets are found where these are assembled (`drivers/links/rtsp/packets.py`). Some
+cameras drop whole frames before they number packets: the frames of an H.264 stream are numbered themselves,
+and with H.265 the decoder lacks reference frames, which FFmpeg reports only in its log.
 """
 
 import logging
@@ -12,16 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import av.logging
-from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
 
+from drivers.links.rtsp.packets import EncodedFrame
 from drivers.links.video.h264 import FrameNumberTracker
 
 _SLICE_OF_H265 = re.compile(rb"\x00\x00\x01([\x00-\x3f])")
 """A unit that is part of a frame, by its header (ITU-T H.265, table 7-1)."""
-FRAMES_PER_LOSS = 2
-"""Number of frames affected by one loss: the one under assembly, and the one after it."""
 
 
 class FfmpegLog:
@@ -30,19 +26,18 @@ class FfmpegLog:
     def __init__(self, said: list[tuple[int, str, str]]) -> None:
         self._said = said
 
-    def take_losses(self) -> tuple[bool, bool]:
-        """Return if packets, and if frames, were found missing since the last call."""
+    def take_losses(self) -> bool:
+        """Return True if the decoder missed frames since the last call."""
         said = list(self._said)
         self._said.clear()
-        packets = any(name == "rtsp" and text.startswith("RTP: ") for _, name, text in said)
-        return packets, any(name == "hevc" and level <= av.logging.ERROR for level, name, _ in said)
+        return any(name == "hevc" and level <= av.logging.ERROR for level, name, _ in said)
 
 
 @contextmanager
 def capture_ffmpeg_log() -> Iterator[FfmpegLog]:
     """Capture FFmpeg's log of this thread.
 
-    Nothing is passed on, because it contains addresses with passwords.
+    Nothing is passed on: a decoder writes a line for every error in a stream.
     """
     av.logging.set_level(av.logging.WARNING)
     av.logging.set_skip_repeated(False)
@@ -60,30 +55,20 @@ class FrameIntegrity:
         self._codec = codec.name
         self._numbering = FrameNumberTracker(codec.extradata) if codec.name == "h264" else None
         self._overheard = overheard
-        self._touched = 0
 
-    def feed_packet(self, packet: "Packet[VideoStream]") -> None:
-        """Inspect a packet before it is decoded."""
-        self._hear()
-        gap, key = False, bool(packet.is_keyframe)
+    def feed_frame(self, frame: EncodedFrame) -> None:
+        """Inspect a frame before it is decoded."""
+        gap, key = False, False
         if self._numbering is not None:
-            self._numbering.feed(bytes(packet))
+            self._numbering.feed(frame.content)
             gap, key = self._numbering.has_gap, self._numbering.is_key
         elif self._codec == "hevc":
-            key = _begins_anew(bytes(packet))
-        self.is_damaged = gap or bool(self._touched) or packet.is_corrupt or (self.is_damaged and not key)
-        self._touched = max(0, self._touched - 1)
+            key = _begins_anew(frame.content)
+        self.is_damaged = gap or frame.is_damaged or (self.is_damaged and not key)
 
     def on_decoded(self, *, whole: bool) -> None:
-        """Take the decoder's result for the packet."""
-        self.is_damaged = self._hear() or self.is_damaged or not whole
-
-    def _hear(self) -> bool:
-        """Return True if the decoder reported a loss."""
-        packets_lost, pictures_lost = self._overheard.take_losses()
-        if packets_lost:
-            self._touched = FRAMES_PER_LOSS
-        return pictures_lost
+        """Take the decoder's result for the frame."""
+        self.is_damaged = self._overheard.take_losses() or self.is_damaged or not whole
 
 
 def _begins_anew(packet: bytes) -> bool:

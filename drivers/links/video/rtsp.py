@@ -1,30 +1,41 @@
 """RTSP streams of cameras: read and decoded by a thread, of which only the latest frame is kept.
 
-PyAV, over TCP (RFC 2326, section 10.12): packets arrive late instead of being lost. FFmpeg reports only an
-end of the stream when the server was killed, buffers frames while it analyses a new stream, and writes
-addresses with their passwords into its errors. So an end counts as a loss, buffered frames are skipped, and
-only the kind of an error leaves the thread.
+Over TCP (RFC 2326, section 10.12): packets arrive late instead of being lost. The messages and packets are
+those of `drivers/links/rtsp/`; FFmpeg (PyAV) only decodes. Credentials go to the configured host and port:
+redirects are refused, certificates are verified, and Basic is only for TLS.
 
 Incomplete frames are skipped: see `frame_integrity.py`.
 """
 
-import errno
-import os
+import asyncio
+import contextlib
+import socket
+import ssl
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from fractions import Fraction
+from pathlib import Path
+from typing import Self, cast
+from urllib.parse import urlsplit
 
 import av
 import av.error
-from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.clock import boot_ns
 from drivers.links.address import is_loopback
 from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError
+from drivers.links.rtsp.auth import AuthenticationError, Authenticator
+from drivers.links.rtsp.client import ConnectionEndedError, RedirectError, RtspClient, StatusError
+from drivers.links.rtsp.messages import RtspSyntaxError
+from drivers.links.rtsp.packets import DEPACKETISERS, EncodedFrame, FrameTooLargeError
+from drivers.links.rtsp.sdp import CLOCK_HZ, NoVideoError, VideoTrack
 from drivers.links.settings import LinkRights, Settings, network_rights
+from drivers.links.tcp import connect_failure, open_socket
+from drivers.links.tls import device_context, to_link_error
 from drivers.links.video.frame_integrity import FfmpegLog, FrameIntegrity, capture_ffmpeg_log
 from drivers.links.video.latest import FrameThread
 
@@ -47,6 +58,11 @@ class RtspSettings(Settings):
     )
     username: str | None = Field(None, description="User name.", examples=["gateway"])
     password: SecretStr | None = Field(None, description="Password.", examples=["${CAMERA_PASSWORD}"])
+    ca_file: Path | None = Field(
+        None,
+        description="rtsps: authorities that may sign the camera's certificate, else the system's.",
+        examples=["/etc/borderpost/camera-ca.pem"],
+    )
     allow_cleartext: bool = Field(
         False,
         description="Permit rtsp to another machine: only where no other machine can reach that network.",
@@ -92,6 +108,8 @@ class RtspSettings(Settings):
         url = urlsplit(self.url)
         if (self.username is None) is not (self.password is None):
             raise ValueError("`username` and `password` belong together")
+        if url.scheme == "rtsp" and self.ca_file is not None:
+            raise ValueError("`ca_file` is only for rtsps")
         if url.scheme == "rtsp" and not self.allow_cleartext and not is_loopback(url.hostname or ""):
             raise ValueError(
                 "would receive frames unencrypted over a network; write rtsps://, or add "
@@ -103,15 +121,6 @@ class RtspSettings(Settings):
     def display_url(self) -> str:
         """Address for sentences, without its query, which may hold a password."""
         return self.url.partition("?")[0]
-
-    @property
-    def url_with_password(self) -> str:
-        """Address with the password, only for FFmpeg."""
-        if self.username is None or self.password is None:
-            return self.url
-        url = urlsplit(self.url)
-        user = f"{quote(self.username, safe='')}:{quote(self.password.get_secret_value(), safe='')}"
-        return urlunsplit(url._replace(netloc=f"{user}@{url.netloc}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,75 +161,91 @@ class RtspLink(FrameThread[DecodedFrame]):
         silence_s = settings.no_frame_timeout_s
         super().__init__("rtsp", settings.open_timeout_s + silence_s, silence_s)
         self._settings = settings
+        url = urlsplit(settings.url)
+        self._host, self._port = url.hostname or "", url.port or PORTS[url.scheme]
+        self._tls = device_context(settings.ca_file) if url.scheme == "rtsps" else None
+        self._socket: socket.socket | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect, start the thread, and wait for the first frame; raises LinkError."""
+        try:
+            async with asyncio.timeout(self._settings.open_timeout_s):
+                self._socket = await open_socket(self._host, self._port)
+        except TimeoutError:
+            raise self._no_service_error("no answer") from None
+        except OSError as error:
+            raise self._no_service_error(connect_failure(error)) from error
+        return await super().__aenter__()
+
+    def _interrupt_read(self) -> None:
+        if self._socket is not None:
+            # The reading only: the thread still sends the end of the session. And not by SSLSocket, whose
+            # shutdown ends the encryption under the thread.
+            with contextlib.suppress(OSError):  # ended already
+                socket.socket.shutdown(self._socket, socket.SHUT_RD)
 
     # In the thread.
 
     def _read(self) -> None:
-        failure = None
+        assert self._socket is not None
         try:
-            self._read_stream()
-        except av.error.FFmpegError as error:
-            failure = self._to_link_error(error)
-        if failure is not None:
-            raise failure  # outside of `except`: FFmpeg's error may hold a password
+            with self._socket:
+                self._socket.settimeout(self._settings.open_timeout_s)
+                if self._tls is None:
+                    self._read_stream(self._socket)
+                else:
+                    with self._tls.wrap_socket(self._socket, server_hostname=self._host) as encrypted:
+                        self._socket = encrypted
+                        self._read_stream(encrypted)
+        except (OSError, *_FAILURES) as error:
+            raise self._to_link_error(error) from None
 
-    def _read_stream(self) -> None:
-        options = {
-            "rtsp_transport": "tcp",
-            "timeout": str(round(self._settings.no_frame_timeout_s * 1e6)),
-            "fflags": "nobuffer",
-            "allowed_media_types": "video",
-            # The session's description contains the format; an analysis of the frame rate would take longer
-            # than all the rest (measured: 0.2 s to the first frame instead of 0.8 to 1.6).
-            "probesize": "32",
-            "fpsprobesize": "0",
-            # Over TCP packets arrive in order, but FFmpeg detects gaps only with a reorder queue.
-            "reorder_queue_size": "2",
-        }
-        limits = self._settings.open_timeout_s, self._settings.no_frame_timeout_s
-        with (
-            capture_ffmpeg_log() as ffmpeg_log,
-            av.open(self._settings.url_with_password, options=options, timeout=limits) as container,
-        ):
-            self.is_simulated = "simulated" in container.metadata.get("title", "").casefold()
-            if not container.streams.video:
-                raise av.error.InvalidDataError(errno.EINVAL, "no video")
-            self._decode(container, ffmpeg_log)
+    def _read_stream(self, connection: socket.socket) -> None:
+        settings = self._settings
+        authenticator = None
+        if settings.username is not None and settings.password is not None:
+            secret = settings.password.get_secret_value()
+            authenticator = Authenticator(settings.username, secret, is_encrypted=self._tls is not None)
+        client = RtspClient(connection, settings.url, authenticator, lambda: self._latest.is_stopped)
+        try:
+            track = client.open(settings.open_timeout_s)
+            self.is_simulated = "simulated" in track.session_name.casefold()
+            with capture_ffmpeg_log() as ffmpeg_log:
+                self._decode(track, _frames(client, track, settings.no_frame_timeout_s), ffmpeg_log)
+        finally:
+            if self._latest.is_stopped:  # else the camera has failed, and does not respond anyway
+                with contextlib.suppress(OSError):
+                    client.tear_down()
 
-    def _decode(self, container: InputContainer, ffmpeg_log: FfmpegLog) -> None:
-        stream = container.streams.video[0]
+    def _decode(self, track: VideoTrack, frames: Iterator[EncodedFrame], ffmpeg_log: FfmpegLog) -> None:
+        codec = av.CodecContext.create(track.codec, "r")
+        assert isinstance(codec, VideoCodecContext)
+        codec.extradata = track.parameter_sets or None
         # One thread: frame threads delay each frame by as many, and with slice threads FFmpeg detects no
         # losses (measured: of 30 frames of four slices that lacked one packet, 24 passed as whole).
-        stream.thread_type, stream.thread_count = "NONE", 1
+        codec.thread_type, codec.thread_count = "NONE", 1
         # Without it, losses are concealed without an error.
-        stream.codec_context.options = {"err_detect": "explode"}
-        integrity = FrameIntegrity(stream.codec_context, ffmpeg_log)
+        codec.options = {"err_detect": "explode"}
+        integrity = FrameIntegrity(codec, ffmpeg_log)
         latency = LatencyEstimator()
-        silence_ns = round(self._settings.no_frame_timeout_s * 1e9)
         buffered = True
         came: dict[int, int] = {}
         """Arrival of whole frames, by the stream's time."""
-        before_ns = asked_ns = boot_ns()
-        for packet in container.demux(stream):
-            now_ns = boot_ns()
-            if now_ns - asked_ns > silence_ns:
-                # A failed read returns the content of the parser, and the next read would take as long again.
-                raise av.error.TimeoutError(errno.ETIMEDOUT, "no packet")
-            buffered = buffered and now_ns - asked_ns < UNBUFFERED_WAIT_NS
-            integrity.feed_packet(packet)
-            if packet.pts is not None and not integrity.is_damaged:
-                # FFmpeg detects the end of a frame at the begin of the next (measured: one interval and 5 ms
-                # from a simulated lens to here), so it arrived when the frame before it was returned.
-                came[packet.pts] = before_ns
-            before_ns = now_ns
+        asked_ns = boot_ns()
+        for frame in frames:
+            # Some cameras begin with the frames that they have kept.
+            buffered = buffered and boot_ns() - asked_ns < UNBUFFERED_WAIT_NS
+            integrity.feed_frame(frame)
+            if not integrity.is_damaged:
+                came[frame.time] = frame.received_ns
             try:
-                pictures = packet.decode()
+                pictures = codec.decode(_packet(frame))
                 integrity.on_decoded(whole=not any(picture.is_corrupt for picture in pictures))
             except av.error.InvalidDataError:
                 integrity.on_decoded(whole=False)
                 pictures = []
-            if integrity.is_damaged and packet.pts is not None:
-                came.pop(packet.pts, None)
+            if integrity.is_damaged:
+                came.pop(frame.time, None)
             for picture in pictures:
                 # A frame of unknown time is never used.
                 came_ns = came.pop(picture.pts, None) if picture.pts is not None else None
@@ -235,10 +260,9 @@ class RtspLink(FrameThread[DecodedFrame]):
             asked_ns = boot_ns()
 
     async def _wait_until_restarted(self) -> None:
-        url = urlsplit(self._settings.url)
-        await wait_until_restarted(url.hostname or "", url.port or PORTS[url.scheme])
+        await wait_until_restarted(self._host, self._port)
 
-    # Errors. Their sentences contain the configured address, and nothing from FFmpeg.
+    # Errors. Their sentences contain the configured address, and nothing that the camera sent.
 
     def _ended_error(self) -> LinkError:
         return LinkError(
@@ -257,10 +281,18 @@ class RtspLink(FrameThread[DecodedFrame]):
             "Restart the camera; check its cable and the load of its network.",
         )
 
-    def _to_link_error(self, error: av.error.FFmpegError) -> LinkError:
+    def _no_service_error(self, why: str) -> LinkError:
+        return LinkError(
+            Cause.NO_RESPONSE,
+            f"No service responds at {self._settings.display_url} ({why}).",
+            Action.RESTART,
+            "Start the camera; check the address and the network.",
+        )
+
+    def _to_link_error(self, error: Exception) -> LinkError:
         url = self._settings.display_url
         match error:
-            case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError():
+            case StatusError(status=401 | 403):
                 given = "Correct" if self._settings.username else "Add"
                 return LinkError(
                     Cause.NO_PERMISSION,
@@ -269,34 +301,52 @@ class RtspLink(FrameThread[DecodedFrame]):
                     f"{given} `username` and `password`.",
                     self._wait_until_restarted,
                 )
-            case (
-                av.error.HTTPNotFoundError()
-                | av.error.HTTPBadRequestError()
-                | av.error.HTTPOtherClientError()
-            ):
+            case StatusError(status=status) if 400 <= status < 500:
                 return LinkError(
                     Cause.WRONG_DEVICE,
-                    f"{url} has no such stream.",
+                    f"{url} has no such stream (status {status}).",
                     Action.CONFIGURE,
                     "Correct the path in `url`; see the streams in the camera's manual or on its web page.",
                 )
-            case av.error.ExitError() | av.error.TimeoutError():
-                return self._no_frame_error()
-            case av.error.InvalidDataError() | av.error.ProtocolNotFoundError() | av.error.UndefinedError():
+            case StatusError(status=status):
+                return LinkError(
+                    Cause.NO_RESPONSE,
+                    f"{url} cannot start its stream (status {status}).",
+                    Action.RESTART,
+                    "Restart the camera; check that it has no more viewers than it permits.",
+                )
+            case RedirectError():
+                return LinkError(
+                    Cause.WRONG_DEVICE,
+                    f"{url} redirects to another address, which is not followed.",
+                    Action.CONFIGURE,
+                    "Write the final address as `url`.",
+                )
+            case AuthenticationError():
+                return LinkError(
+                    Cause.WRONG_DEVICE,
+                    f"{url} {error}.",
+                    Action.CONFIGURE,
+                    "Set the camera's RTSP authentication to digest, or write an rtsps:// address.",
+                )
+            case RtspSyntaxError():
+                return LinkError(
+                    Cause.WRONG_DEVICE,
+                    f"{url} does not speak RTSP: it sent {error}.",
+                    Action.CONFIGURE,
+                    "Check that `url` is an RTSP stream.",
+                )
+            case NoVideoError() | FrameTooLargeError() | av.error.FFmpegError():
                 return LinkError(
                     Cause.WRONG_DEVICE,
                     f"{url} sends no video that can be decoded.",
                     Action.CONFIGURE,
-                    "Set the camera's stream to H.264 or H.265; check that `url` is an RTSP stream.",
+                    "Set the camera's stream to H.264 or H.265.",
                 )
-            case av.error.ConnectionRefusedError() | av.error.OSError() if self._latest.is_empty:
-                why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no answer"
-                return LinkError(
-                    Cause.NO_RESPONSE,
-                    f"No service responds at {url} ({why}).",
-                    Action.RESTART,
-                    "Start the camera; check the address and the network.",
-                )
+            case ssl.SSLCertVerificationError() | ssl.SSLError(reason=str()) if self._latest.is_empty:
+                return to_link_error(error, url, "rtsp")
+            case TimeoutError():
+                return self._no_frame_error()
             case _:
                 return LinkError(
                     Cause.LINK_FAILED,
@@ -304,3 +354,30 @@ class RtspLink(FrameThread[DecodedFrame]):
                     Action.RESTART,
                     "Restart the camera if it does not come back by itself.",
                 )
+
+
+_FAILURES = (
+    StatusError,
+    RedirectError,
+    ConnectionEndedError,
+    AuthenticationError,
+    RtspSyntaxError,
+    NoVideoError,
+    FrameTooLargeError,
+    av.error.FFmpegError,
+)
+"""Errors of a stream, beside those of the operating system."""
+
+
+def _frames(client: RtspClient, track: VideoTrack, silence_s: float) -> Iterator[EncodedFrame]:
+    """Yield the frames of a track, complete or not; raises as `RtspClient.packets`."""
+    depacketiser = DEPACKETISERS[track.codec](track.payload_type)
+    for packet in client.packets(silence_s):
+        yield from depacketiser.feed(packet, boot_ns())
+
+
+def _packet(frame: EncodedFrame) -> "av.Packet[av.VideoStream]":
+    packet = cast("av.Packet[av.VideoStream]", av.Packet(frame.content))
+    packet.pts = frame.time
+    packet.time_base = Fraction(1, CLOCK_HZ)
+    return packet

@@ -106,20 +106,17 @@ def confine(settings: Settings, jail: JailSettings) -> Jail:
                 listable=[*LISTABLE, *(path for path in declared if Path(path).is_dir())],
                 devices=[*DEVICES, *rights.nodes(), *([] if jail.is_production else [PTY_FOLDER])],
                 open_places=further,
-                connect_ports=None if rights.connects_anywhere else rights.connect_ports,
                 listen_ports=rights.listen_ports,
             ),
             abi,
         )
     if seccomp.seccomp_available():
         sockets = seccomp.SocketRights(
-            tcp=bool(rights.connect_ports) or rights.connects_anywhere,
             listens=bool(rights.listen_ports),
             udp=rights.datagrams,
             local=rights.local_sockets,
             testbed=is_testbed,
             kernel_events=rights.kernel_events,
-            resolver=rights.resolves_names,
         )
         seccomp.install(seccomp.build_filter(os.uname().machine, os.getpid(), sockets))
     return Jail(rights, bool(abi), not jail.is_production, reachable)

@@ -49,8 +49,6 @@ class Rules:
     """Nodes, and directories of nodes, that may be read, written and controlled."""
     open_places: Iterable[str]
     """Files and folders without limits, for test beds."""
-    connect_ports: Iterable[int] | None
-    """TCP ports that may be connected; None: all."""
     listen_ports: Iterable[int]
 
 
@@ -60,9 +58,7 @@ def restrict(rules: Rules, abi: int) -> None:
     Paths that do not exist are left out.
     """
     files = sum(rights for since, rights in _FS_RIGHTS_BY_ABI.items() if since <= abi)
-    ports = 0
-    if abi >= _ABI_OF_PORTS:
-        ports = _BIND_TCP if rules.connect_ports is None else _BIND_TCP | _CONNECT_TCP
+    ports = _BIND_TCP | _CONNECT_TCP if abi >= _ABI_OF_PORTS else 0
     scopes = _SCOPES if abi >= _ABI_OF_SCOPES else 0
     # Older kernels refuse a longer structure only if the part that is new to them is not zero.
     ruleset = _call(_CREATE_RULESET, struct.pack("=QQQ", files, ports, scopes), 24, 0)
@@ -77,8 +73,6 @@ def restrict(rules: Rules, abi: int) -> None:
                 _add_path(ruleset, path, rights & files)
         for number in rules.listen_ports if ports else ():
             _add_port(ruleset, number, _BIND_TCP)
-        for number in rules.connect_ports or () if ports else ():
-            _add_port(ruleset, number, _CONNECT_TCP)
         _call(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)

@@ -49,8 +49,8 @@ PR_{SET,GET}_TIMERSLACK, PR_{SET,GET}_NO_NEW_PRIVS, PR_SET_VMA (names of allocat
 class SocketRights:
     """Kinds of sockets that a worker may create."""
 
-    tcp: bool = False
     listens: bool = False
+    """TCP sockets, to accept connections. Those of clients come from the daemon."""
     udp: bool = False
     local: bool = False
     """AF_UNIX; its paths cannot be limited."""
@@ -58,8 +58,6 @@ class SocketRights:
     """Netlink, protocol 15: libusb's start needs it."""
     testbed: bool = False
     """UNIX sockets of all types, in which umockdev's library turns netlink."""
-    resolver: bool = False
-    """UDP, and netlink for the addresses of this machine: to resolve a host by its name."""
 
 
 _Instruction = tuple[int, int, int, int]
@@ -131,7 +129,6 @@ def build_filter(machine_name: str, pid: int, sockets: SocketRights) -> list[_In
 
 def _examined(pid: int, sockets: SocketRights) -> dict[str, list[_Instruction]]:
     """Return the rules of calls whose arguments matter, or that only some links need."""
-    datagrams = sockets.udp or sockets.resolver
     local = sockets.local or sockets.testbed
     return {
         "clone": _allow_if(0, (_THREAD_FLAGS,)),
@@ -139,8 +136,9 @@ def _examined(pid: int, sockets: SocketRights) -> dict[str, list[_Instruction]]:
         "socket": _socket_rule(sockets),
         "setsockopt": [_result(ALLOW)],
         "socketpair": _pair_rule(),
-        "connect": _result_if(sockets.tcp or datagrams or local),
-        "bind": _result_if(sockets.listens or datagrams or local or sockets.kernel_events),
+        # Also for connected sockets: a second connect(2) could lead one elsewhere.
+        "connect": _result_if(local),
+        "bind": _result_if(sockets.listens or sockets.udp or local or sockets.kernel_events),
         "listen": _result_if(sockets.listens),
         "accept": _result_if(sockets.listens),
         "accept4": _result_if(sockets.listens),
@@ -163,9 +161,9 @@ def _socket_rule(sockets: SocketRights) -> list[_Instruction]:
     """Allow triples of family, type and protocol."""
     internet = (_AF_INET, _AF_INET6)
     triples: list[tuple[int, int, int]] = []
-    if sockets.tcp or sockets.listens:
+    if sockets.listens:
         triples += [(family, _SOCK_STREAM, protocol) for family in internet for protocol in (0, _TCP)]
-    if sockets.udp or sockets.resolver:
+    if sockets.udp:
         triples += [(family, _SOCK_DGRAM, protocol) for family in internet for protocol in (0, _UDP)]
     if sockets.local:
         triples.append((_AF_UNIX, _SOCK_STREAM, 0))
@@ -173,8 +171,6 @@ def _socket_rule(sockets: SocketRights) -> list[_Instruction]:
         triples += [(_AF_UNIX, kind, 0) for kind in (_SOCK_STREAM, _SOCK_DGRAM, _SOCK_RAW)]
     if sockets.kernel_events:
         triples += [(_AF_NETLINK, kind, _NETLINK_UEVENT) for kind in (_SOCK_RAW, _SOCK_DGRAM)]
-    if sockets.resolver:
-        triples.append((_AF_NETLINK, _SOCK_RAW, 0))
     body: list[_Instruction] = []
     for family, kind, protocol in triples:
         body += [

@@ -44,15 +44,24 @@ KERNEL = (
     "open_by_handle", "become_dumpable", "permit_tracer", "call_by_x32", "type_into_terminal",
     "open_kernel_memory", "use_shared_memory",
 )  # fmt: skip
-NETWORKED = tuple(f"{name}@network" for name in SOCKETS)
-LOCAL = ("connect_abstract_socket@local", "send_by_pair@local", "connect_other_port@local")
+HOSTS = (
+    "connect_other_host", "reconnect_own_connection", "ask_for_other_host", "ask_for_other_port",
+    "ask_for_name", "ask_for_address_in_other_spelling", "resolve_other_name", "flood_doorman",
+    "send_garbage_to_doorman",
+)  # fmt: skip
+NETWORKED = tuple(f"{name}@network" for name in (*SOCKETS, *HOSTS))
+LOCAL = (
+    "connect_abstract_socket@local", "send_by_pair@local", "connect_other_port@local",
+    "reconnect_own_connection@both", "connect_other_host@both",
+)  # fmt: skip
 ATTEMPTS = (*FILES, *PROCESSES, *SOCKETS, *NETWORKED, *LOCAL, *KERNEL)
 CONTROL = "connect_allowed_port@network"
 """Its own device: the only one that must succeed."""
 OPEN_TO_ALL = {
     "read_key", "chmod_key", "create_file", "signal_daemon", "renice_daemon", "open_neighbour_device",
     "connect_local_socket", "connect_abstract_socket", "connect_other_port", "send_datagram", "send_by_pair",
-    "fork", "execute", "set_up_io_uring", CONTROL,
+    "fork", "execute", "set_up_io_uring", "connect_other_host@network", "reconnect_own_connection@network",
+    CONTROL,
 }  # fmt: skip
 """Attempts that succeed without a jail, whatever the kernel and the user."""
 

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import io
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import av
@@ -15,10 +17,12 @@ import pytest
 from camera_fixture import CameraFixture, inject_fault, open_camera
 from PIL import Image
 from pydantic import ValidationError
+from support.brokers.certificates import Authority
 
 from drivers.camera.observations import PictureCaptured
 from drivers.camera.rtsp import RtspCamera, RtspCameraSettings, _jpeg
 from drivers.links.link import Cause, LinkError
+from drivers.links.rtsp import client
 from drivers.links.video.rtsp import DecodedFrame, LatencyEstimator
 from simulators.camera.frame_stamp import FrameStamp
 from simulators.registry import parse_settings
@@ -184,6 +188,40 @@ async def test_incomplete_frame_is_never_used(codec: str, slices: int) -> None:
                     shown = io.BytesIO((await opened.next(PictureCaptured)).attachments[0].content)
                     with Image.open(shown) as picture:
                         assert seen.differ(picture) < 12
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+async def test_session_is_kept_and_ended(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nonce expires meanwhile: a refused request for keeping the session is repeated with the new one."""
+    monkeypatch.setattr(client, "MIN_KEEPALIVE_S", 0.2)
+    monkeypatch.setattr(client, "_session", lambda header: (header.partition(";")[0], 0))
+    async with camera(**USER) as simulated:
+        simulated.access.algorithm = algorithm
+        simulated.access.with_qop = algorithm == "SHA-256"
+        async with open_driver(simulated, **USER, no_frame_timeout_s=5.0) as opened:
+            simulated.access._nonces.clear()
+            async with asyncio.timeout(10):
+                while methods(simulated).count("GET_PARAMETER") < 4:
+                    await opened.capture(timeout_s=10)
+                    await opened.next(PictureCaptured)
+        async with asyncio.timeout(10):
+            while "TEARDOWN" not in methods(simulated):
+                await asyncio.sleep(0.01)
+
+
+def methods(simulated: Any) -> list[str]:
+    return [request.method for request in simulated.server.request_count]
+
+
+async def test_encrypted_stream_is_read(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    issued = authority.issue("camera")
+    async with camera(**USER) as simulated:
+        simulated.server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        simulated.server.tls.load_cert_chain(issued, issued.with_suffix(".key"))
+        url = f"rtsps://127.0.0.1:{simulated.server.port}/stream"
+        async with open_camera(RtspCamera, url=url, ca_file=authority.file, **QUICK, **USER) as opened:
+            await captured(opened)
 
 
 async def test_many_streams_leave_nothing() -> None:

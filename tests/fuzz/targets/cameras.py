@@ -1,5 +1,6 @@
 """Cameras: multipart streams, plate messages of each maker, ONVIF's XML, pictures."""
 
+import contextlib
 import io
 import json
 from datetime import datetime
@@ -25,6 +26,10 @@ from drivers.camera.snapshot import HttpSnapshotCamera
 from drivers.links.factory import LinkFactory
 from drivers.links.http.listener import PushedRequest
 from drivers.links.link import LinkError
+from drivers.links.rtsp.auth import AuthenticationError, Authenticator, parse_challenges
+from drivers.links.rtsp.messages import InterleavedPacket, Response, RtspItem, RtspParser, RtspSyntaxError
+from drivers.links.rtsp.packets import H264Depacketiser, H265Depacketiser
+from drivers.links.rtsp.sdp import NoVideoError, parse_session
 from drivers.links.video.h264 import FrameNumberTracker
 from fuzz.scripted_links import CUT, SILENT, ScriptedLinkFactory, run_driver
 from fuzz.target import target
@@ -51,6 +56,46 @@ def multipart(data: bytes) -> None:
     for part in once:
         getattr(part, "media_type", None)
     parse_boundary(data[:200].decode("latin-1"))
+
+
+RTSP = (
+    b'RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Digest realm="a", nonce="b"\r\n\r\n'
+    b"RTSP/1.0 200 OK\r\nContent-Length: 72\r\n\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    b"a=fmtp:96 sprop-sps=Z00=\r\n"
+    b"$\0\0\x10\x80\xe0\0\1\0\0\0\1\0\0\0\1\x65abc$\0\0\x10\x80\xe0\0\3\0\0\0\2\0\0\0\1\x7c\x85bc"
+)
+
+
+@target(
+    seeds=(RTSP,),
+    words=(b"$\0\0\x10", b"RTSP/1.0 200 OK\r\n", b"Content-Length: ", b"sprop-pps=", b"\r\n\r\n"),
+)
+def rtsp(data: bytes) -> None:
+    """Parse a connection whole and in pieces, with credentials, descriptions and packets of both codecs."""
+    whole, pieces = _rtsp_items(data, len(data) or 1), _rtsp_items(data, 1 + len(data) % 37)
+    assert whole == pieces
+    depacketisers = H264Depacketiser(96), H265Depacketiser(96)
+    for item in whole:
+        match item:
+            case Response():
+                challenges = parse_challenges(item.header_values("www-authenticate"))
+                with contextlib.suppress(AuthenticationError):
+                    user = Authenticator("user", "password", is_encrypted=False)
+                    user.take(challenges)
+                    user.header("PLAY", "rtsp://localhost/")
+                with contextlib.suppress(NoVideoError):
+                    parse_session(item.body)
+            case InterleavedPacket():
+                for depacketiser in depacketisers:
+                    list(depacketiser.feed(item.content, 0))
+
+
+def _rtsp_items(data: bytes, size: int) -> list[RtspItem]:
+    parser, found = RtspParser(), list[RtspItem]()
+    with contextlib.suppress(RtspSyntaxError):
+        for start in range(0, len(data), size):
+            found.extend(parser.feed(data[start : start + size]))
+    return found
 
 
 def _pictures() -> list[bytes]:

@@ -13,6 +13,10 @@ from support.process import in_jail
 
 from drivers.camera.onvif.settings import OnvifSettings
 from drivers.links.http.client import HttpSettings
+from drivers.links.modbus.link import ModbusSettings
+from drivers.links.settings import NetworkHost, Settings
+from drivers.links.usb.link import UsbSettings
+from drivers.links.video.rtsp import RtspSettings
 from drivers.passport.ocr_scanner import OcrScannerSettings
 from gateway.contract.states import Confinement
 from gateway.worker.jail import jail, seccomp, syscalls
@@ -56,12 +60,13 @@ def decision(
 def test_filter_decides_by_arguments(machine: str) -> None:
     architecture, column = seccomp.MACHINES[machine]
     serial = build_filter(machine, PID, SocketRights())
-    network = build_filter(machine, PID, SocketRights(tcp=True))
+    listener = build_filter(machine, PID, SocketRights(listens=True))
+    local = build_filter(machine, PID, SocketRights(local=True))
 
     def told(name: str, *arguments: int, program: list[tuple[int, int, int, int]] = serial) -> int:
         return decision(program, architecture, ANY_TABLE[name][column], *arguments)
 
-    assert len(network) < 4096, "the kernel's limit"
+    assert len(listener) < 4096, "the kernel's limit"
     assert told("read") == told("futex") == ALLOW
     assert told("ptrace") == told("io_uring_setup") == told("keyctl") == KILL
     assert (told("clone", 0x3D0F00), told("clone", 0x11), told("clone3")) == (ALLOW, EPERM, ENOSYS)
@@ -84,11 +89,12 @@ def test_filter_decides_by_arguments(machine: str) -> None:
         (16, 3, 15, EPERM),
         (17, 3, 0, EPERM),
     ):
-        assert told("socket", family, kind, protocol, program=network) == expected
-    assert told("connect", program=network) == ALLOW
-    assert told("listen", program=network) == told("bind", program=network) == EPERM
-    assert told("sendto", 3, 0, 1, 0x4000, program=network) == ALLOW
-    assert told("sendto", 3, 0, 1, 0x20000000, program=network) == EPERM
+        assert told("socket", family, kind, protocol, program=listener) == expected
+    assert told("listen", program=listener) == told("bind", program=listener) == ALLOW
+    assert told("connect", program=listener) == told("listen", program=local) == EPERM
+    assert told("connect", program=local) == ALLOW
+    assert told("sendto", 3, 0, 1, 0x4000) == ALLOW
+    assert told("sendto", 3, 0, 1, 0x20000000) == EPERM
     other = next(value for name, (value, _) in seccomp.MACHINES.items() if name != machine)
     assert decision(serial, other, 0) == KILL
     assert decision(serial, architecture, syscalls.NEWEST[machine] + 1) == ENOSYS
@@ -116,10 +122,19 @@ def test_numbers_equal_headers(header: str, column: int) -> None:
 
 
 def test_rights_follow_settings() -> None:
-    assert HttpSettings(url="http://127.0.0.1:8443/reader").link_rights().connect_ports == {8443}
-    assert not HttpSettings(url="http://127.0.0.1/reader").link_rights().resolves_names
-    assert HttpSettings(url="https://reader.post/").link_rights().resolves_names
-    assert OnvifSettings(url="https://192.0.2.1").link_rights().connects_anywhere
+    def hosts(settings: Settings) -> set[tuple[str | None, int | None]]:
+        return {(host.name, host.port) for host in settings.link_rights().hosts}
+
+    assert hosts(HttpSettings(url="http://127.0.0.1:8443/reader")) == {("127.0.0.1", 8443)}
+    assert hosts(HttpSettings(url="https://Reader.post/")) == {("reader.post", 443)}
+    assert hosts(HttpSettings(url="https://[fe80::1]/")) == {("fe80::1", 443)}
+    assert hosts(RtspSettings(url="rtsps://192.0.2.1/a")) == {("192.0.2.1", 322)}
+    assert hosts(ModbusSettings(port="tcp://[::1]:503")) == {("::1", 503)}
+    assert hosts(UsbSettings(port="usbip://192.0.2.9:3240/1-1")) == {("192.0.2.9", 3240)}
+    assert hosts(OnvifSettings(url="https://192.0.2.1")) == {("192.0.2.1", None)}
+    searched = OnvifSettings.model_validate({"discovery": {"hardware": "x", "interface": "192.0.2.1"}})
+    assert searched.link_rights().hosts == {NetworkHost(None, None, "192.0.2.1")}
+    assert hosts(UsbSettings(port="usb:05ba:000a")) == set()
     reader = OcrScannerSettings.model_validate(
         {"model": "zebra", "port": "/dev/null", "chip": {"reader": "Virtual", "trust": ["/etc/ssl"]}}
     ).link_rights()

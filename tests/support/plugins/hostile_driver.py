@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import ClassVar, Literal
 
 import hostile_access
+import hostile_network
 import hostile_system
 from hostile_calls import ATTEMPTS, Targets
 from pydantic import Field, SecretStr
@@ -15,7 +16,7 @@ from drivers.links.serial import SerialSettings
 from drivers.links.settings import LinkRights, network_rights
 from drivers.observation import Observation
 
-__all__ = ["HostileDriver", "hostile_access", "hostile_system"]
+__all__ = ["HostileDriver", "hostile_access", "hostile_network", "hostile_system"]
 SUCCEEDED = "succeeded"
 
 
@@ -25,16 +26,15 @@ class HostileSettings(SerialSettings):
     attempt: str = ""
     targets: Targets = Field(default_factory=dict)
     password: SecretStr | None = None
-    link: Literal["serial", "network", "local"] = "serial"
+    link: Literal["serial", "network", "local", "both"] = "serial"
 
     def link_rights(self) -> LinkRights:
         """Return the rights of a serial port, and of a TCP client or one of a local service."""
         rights = super().link_rights()
-        match self.link:
-            case "network":
-                rights |= network_rights("127.0.0.1", int(self.targets["allowed_port"]))
-            case "local":
-                rights |= LinkRights(local_sockets=True)
+        if self.link in ("network", "both"):
+            rights |= network_rights("127.0.0.1", int(self.targets["allowed_port"]))
+        if self.link in ("local", "both"):
+            rights |= LinkRights(local_sockets=True)
         return rights
 
 

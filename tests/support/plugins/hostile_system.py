@@ -50,12 +50,6 @@ def connect_abstract_socket(targets: Targets) -> None:
 
 
 @attempt
-def connect_allowed_port(targets: Targets) -> None:
-    """Connect to the own device: no attack."""
-    connect(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", int(targets["allowed_port"])))
-
-
-@attempt
 def connect_other_port(targets: Targets) -> None:
     connect(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", int(targets["port"])))
 

@@ -55,7 +55,7 @@ class AttackedPost:
         self.notebook = RecordingListener()
         self.sockets = {
             "port": socket.create_server(("127.0.0.1", 0)),
-            "allowed_port": socket.create_server(("127.0.0.1", 0)),
+            "allowed_port": socket.create_server(("", 0)),  # of all hosts that this machine can be
             "local_socket": socket.socket(socket.AF_UNIX),
             "abstract_socket": socket.socket(socket.AF_UNIX),
             "abstract_datagrams": socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),

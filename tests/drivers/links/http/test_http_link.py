@@ -68,6 +68,9 @@ async def raw_service(said: bytes, pause_s: float = 0) -> AsyncIterator[int]:
             await asyncio.gather(task, return_exceptions=True)
 
 
+BASIC_USER: Any = {"username": "gw", "password": "secret"}
+
+
 async def refused(link: HttpLink, **more: Any) -> LinkError:
     with pytest.raises(LinkError) as error:
         await link.request("GET", "/x", **more)
@@ -91,6 +94,7 @@ async def link_to(url: str, links: LinkFactory, **settings: Any) -> HttpLink:
         ({"url": "https://192.0.2.7", "username": "gw"}, "belong together"),
         ({"url": "https://192.0.2.7", "username": "a:b", "password": "c"}, "must not contain a colon"),
         ({"url": "http://127.0.0.1", "ca_file": "/etc/ca.pem"}, "only for https"),
+        ({"url": "http://192.0.2.7", "allow_cleartext": True, **BASIC_USER}, "send the password unencrypted"),
         ({}, "Field required"),
     ],
 )
@@ -109,6 +113,9 @@ def test_addresses_that_may_be_used(url: str) -> None:
 
 def test_cleartext_may_be_allowed() -> None:
     assert HttpSettings(url="http://192.0.2.7/", allow_cleartext=True).url == "http://192.0.2.7"
+    digest = HttpSettings(url="http://192.0.2.7", allow_cleartext=True, auth="digest", **BASIC_USER)
+    assert digest.username == "gw"
+    assert HttpSettings(url="http://127.0.0.1", **BASIC_USER).auth == "basic", "it does not leave the machine"
 
 
 async def test_response_is_returned_whole() -> None:
