@@ -30,6 +30,7 @@ from gateway.contract.envelope import EnvelopeWriter, Provenance
 from gateway.contract.reason_codes import CommandReason
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
+from gateway.supervision.cpu_usage import PERIOD_S, CpuUsage
 from gateway.supervision.description import describe_device
 from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
@@ -61,6 +62,16 @@ WORKER_ENDED_TEXTS = {
     "ended. The driver is faulty, or was taken over by what the device sent.",
     Cause.HEARTBEAT_LOST: "The worker process of the device stopped responding and is being replaced.",
 }
+CPU_EXCEEDED: dict[str, Any] = {
+    "cause": Cause.CPU_EXCEEDED,
+    "text": "The worker process of the device has used a whole processor for minutes. The device works, and "
+    "other devices get slower.",
+    "action": Action.CALL_SUPPORT,
+    "how": "Unplug the device and plug it in again. If it goes on, look at its bytes with "
+    "`borderpost trace`, and send a diagnostics bundle to support: the driver is faulty, or the device "
+    "attacks it.",
+}
+"""Fields of the state of a device whose worker uses a whole processor."""
 VIOLATION_TEXT = "The worker process of the device was ended, because it sent {what}."
 VIOLATION_HOW = (
     "It is started again by itself. If it repeats, unplug the device, and send a diagnostics bundle to "
@@ -74,6 +85,8 @@ class WorkerLimits:
 
     heartbeat_timeout_s: float
     stop_timeout_s: float
+    cpu_period_s: float = PERIOD_S
+    """Length of the periods whose CPU time is judged; see `CpuUsage`."""
 
 
 class DeviceSupervisor:
@@ -116,6 +129,9 @@ class DeviceSupervisor:
         self._pid = 0
         self._pidfd = -1
         self._silence = WorkerSilence(limits.heartbeat_timeout_s)
+        self.cpu = CpuUsage(limits.cpu_period_s)
+        self._reported: tuple[str, dict[str, Any]] | None = None
+        """State of the device without regard to the CPU time of its worker."""
         self._next_action_at = 0.0
         """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
@@ -372,6 +388,7 @@ class DeviceSupervisor:
         self._output, self._violation = self._new_output(), None
         self.counters = {}
         self._silence.watch(self._pid)
+        self.cpu.watch(self._pid, loop.time())
         connection = FrameConnection(
             self._on_frame, self._connection_lost.set, MAX_FRAME_BYTES, self._on_violation
         )
@@ -395,6 +412,9 @@ class DeviceSupervisor:
                 return Cause.WORKER_CRASHED if self._violation is None else Cause.WORKER_VIOLATION
             except TimeoutError:
                 now = loop.time()
+                if self.cpu.update(now) and self._reported is not None:
+                    state, details = self._reported
+                    self._set_state(state, **details)
                 # The daemon's own loop may have been stopped (a suspended machine, a debugger): then a late
                 # heartbeat proves nothing. Nor does it while reading is paused.
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
@@ -505,6 +525,9 @@ class DeviceSupervisor:
         """Set the state of the device."""
         if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
             self._clear_last_values()
+        self._reported = state, details
+        if self.cpu.is_excessive and state in (StateCode.ONLINE, StateCode.BUSY):
+            state, details = StateCode.DEGRADED, details | CPU_EXCEEDED
         self.state_filter.set_actual_state(state, **details)
 
     def sensed(self) -> dict[str, Any]:

@@ -118,6 +118,9 @@ def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
     restarts = CounterMetricFamily(
         "borderpost_device_process_restarts", "Restarts of the device's worker.", labels=("position",)
     )
+    cpu = CounterMetricFamily(
+        "borderpost_device_process_cpu_seconds", "CPU time of the device's workers.", labels=("position",)
+    )
     for device in devices:
         at = (device.position,)
         about.add_metric(at, {"driver": device.driver, "family": device.family, **_identity(device)})
@@ -128,7 +131,8 @@ def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
         withheld.add_metric(at, device.suppressed_events)
         claimed.add_metric(at, device.claim is not None)
         restarts.add_metric(at, device.restarts)
-    yield from (about, states, last_good, withheld, claimed, restarts)
+        cpu.add_metric(at, device.cpu_s)
+    yield from (about, states, last_good, withheld, claimed, restarts, cpu)
 
 
 def _counters(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
