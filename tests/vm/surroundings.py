@@ -168,7 +168,15 @@ class Surroundings:
         (self.share / "hq.toml").write_text(TRUST.replace('"localhost"', f'"{ADDRESS}"'))
         (self.share / "post.toml").write_text(POST.replace("@HQ_PORT@", str(port)))
         for name in ("trust", "hq"):
-            command = ("trust", "init", "-d", self.share / f"{name}.toml", "-f", self.share / name)
+            command = (
+                "trust",
+                "init",
+                "--no-passphrase",
+                "-d",
+                self.share / f"{name}.toml",
+                "-f",
+                self.share / name,
+            )
             program = (sys.executable, "-c", "from gateway.cli import main; main()")
             subprocess.run([*program, *command], check=True, capture_output=True)
         at_hq = self.share / "hq" / "broker"
