@@ -177,8 +177,14 @@ class PreviewAdapter:
 
     def send_preview(self, topic: str, frame: bytes) -> None:
         """Publish a preview frame once, without storing it."""
-        self._gateway.delivery.send_preview(topic, frame, PREVIEW_EXPIRY_S, media_type="image/jpeg")
+        user = self._gateway.statements.sign_picture(topic, frame)
+        self._gateway.delivery.send_preview(
+            topic, frame, PREVIEW_EXPIRY_S, media_type="image/jpeg", user=user
+        )
 
     def clear_preview(self, topic: str) -> None:
         """Publish an empty frame, which ends a preview."""
-        self._gateway.delivery.publish_answer(topic, b"", PREVIEW_EXPIRY_S, media_type="image/jpeg")
+        user = self._gateway.statements.sign_picture(topic, b"")
+        self._gateway.delivery.publish_answer(
+            topic, b"", PREVIEW_EXPIRY_S, media_type="image/jpeg", user=user
+        )

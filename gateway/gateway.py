@@ -381,6 +381,7 @@ class Gateway:
             bootid=self._time.boot_id,
             clock=self._time.clock_status(),
             confinement=self._confinement.level,
+            outbox_key=self.delivery.key_storage,
             epoch=self.delivery.epoch,
             since=to_rfc3339(self._started_unix_ns),
             events_dropped=self.delivery.dropped,

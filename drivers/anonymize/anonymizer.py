@@ -143,13 +143,15 @@ def join_chunks(entries: Iterable[Entry], direction: Direction, gap_s: float) ->
 
 def replace_chunks(entries: Iterable[Entry], **streams: bytes) -> list[Entry]:
     """Return the same chunks with other bytes of the same length: `in_` from the device, `out` to it."""
-    rest = {"in": streams["in_"], "out": streams["out"]}
+    new = {"in": streams["in_"], "out": streams["out"]}
+    done = {"in": 0, "out": 0}
     written: list[Entry] = []
     for entry in entries:
         if not isinstance(entry, Chunk):
             raise CannotAnonymize("it has USB transfers, and this device is not on USB")
         size = len(entry.data)
-        data, rest[entry.direction] = rest[entry.direction][:size], rest[entry.direction][size:]
+        at = done[entry.direction]
+        data, done[entry.direction] = new[entry.direction][at : at + size], at + size
         if len(data) != size:
             raise AssertionError("an anonymizer must keep every length")
         written.append(replace(entry, data=data))

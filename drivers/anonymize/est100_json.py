@@ -24,17 +24,17 @@ _ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.", re.DOTALL)
 
 def anonymize_messages(piece: bytes, pseudonymizer: Pseudonymizer) -> bytes:
     """Return as many bytes; everything between messages is masked."""
-    new, end = b"", 0
+    new, end = bytearray(), 0
     for found in _MESSAGE.finditer(piece):
         body = _rewrite_body(found["body"], pseudonymizer)
         new += mask(piece[end : found.start()]) + b"\x02" + found["name"] + b":" + body + found["end"]
         end = found.end()
-    return new + mask(piece[end:])
+    return bytes(new + mask(piece[end:]))
 
 
 def _rewrite_body(body: bytes, pseudonymizer: Pseudonymizer) -> bytes:
     """Rewrite a JSON object, or the beginning of one; numbers are masked too."""
-    new, end = b"", 0
+    new, end = bytearray(), 0
     for found in _TOKEN.finditer(body):
         new += _mask_between_tokens(body[end : found.start()])
         end = found.end()
@@ -45,7 +45,7 @@ def _rewrite_body(body: bytes, pseudonymizer: Pseudonymizer) -> bytes:
             new += b'"' + (text if text in _FIELDS else mask(text)) + b'"' + found["colon"]
         else:
             new += b'"' + (text if text in _WORDS else _rewrite_text(text, pseudonymizer)) + b'"'
-    return new + _rewrite_rest(body[end:], pseudonymizer)
+    return bytes(new + _rewrite_rest(body[end:], pseudonymizer))
 
 
 def _mask_between_tokens(between: bytes) -> bytes:
@@ -78,13 +78,13 @@ def _rewrite_text(text: bytes, pseudonymizer: Pseudonymizer) -> bytes:
 
 def _mask_row(row: bytes) -> bytes:
     """Mask a row; characters that are not ASCII become letters, so that the text stays valid."""
-    new, end = b"", 0
+    new, end = bytearray(), 0
     for found in _ESCAPE.finditer(row):
         new += _letters(row[end : found.start()]) + (
             b"\\u0058" if found[0][1:2] == b"u" else b"\\n" * (len(found[0]) // 2)
         )
         end = found.end()
-    return new + _letters(row[end:])
+    return bytes(new + _letters(row[end:]))
 
 
 def _letters(text: bytes) -> bytes:

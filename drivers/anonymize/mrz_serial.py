@@ -47,11 +47,11 @@ def mrz_serial(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonym
 
 def keep_known(data: bytes, known: re.Pattern[bytes]) -> bytes:
     """Keep the known parts and mask everything between them."""
-    new, end = b"", 0
+    new, end = [], 0
     for found in known.finditer(data):
-        new += mask(data[end : found.start()]) + found[0]
+        new += [mask(data[end : found.start()]), found[0]]
         end = found.end()
-    return new + mask(data[end:])
+    return b"".join([*new, mask(data[end:])])
 
 
 def _framed(framing: Framing, received: ByteStream, replaced: Callable[[Frame], bytes]) -> bytes:

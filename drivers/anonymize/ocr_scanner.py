@@ -61,10 +61,10 @@ def _rows(piece: bytes, model: str, sent: set[bytes | None], pseudonymizer: Pseu
     def nameplate(line: bytes) -> bool:
         return b"REVINF" in sent and _NAMEPLATE.fullmatch(line) is not None
 
-    new, end = b"", 0
+    new, end = [], 0
     for found in _ANSWERS[model].finditer(piece):
         question = found["command"] in sent and (not found["text"] or found["command"].startswith(_QUESTION))
         if question:
-            new += anonymize_text(piece[end : found.start()], pseudonymizer, nameplate) + found[0]
+            new += [anonymize_text(piece[end : found.start()], pseudonymizer, nameplate), found[0]]
             end = found.end()
-    return new + anonymize_text(piece[end:], pseudonymizer, nameplate)
+    return b"".join([*new, anonymize_text(piece[end:], pseudonymizer, nameplate)])

@@ -23,11 +23,11 @@ def anonymize_text(text: bytes, pseudonymizer: Pseudonymizer, keep: Keep = keep_
     """Return as many bytes: lines that `keep` accepts are kept, bytes between lines are masked."""
     found = list(LINE.finditer(text))
     lines = anonymize_lines([line[0] for line in found], pseudonymizer, keep)
-    new, end = b"", 0
+    new, end = bytearray(), 0
     for match, line in zip(found, lines, strict=True):
         new += mask(text[end : match.start()]) + line
         end = match.end()
-    return new + mask(text[end:])
+    return bytes(new + mask(text[end:]))
 
 
 def anonymize_lines(

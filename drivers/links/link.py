@@ -54,6 +54,8 @@ class Cause(OpenEnum):
     """The worker process sent what its driver may not send, and was ended."""
     BABBLING = "babbling"
     """The device sends more than its budget allows; the excess is dropped."""
+    CPU_EXCEEDED = "cpu_exceeded"
+    """The worker process of the device has used a whole processor for minutes."""
     CONNECTIONS_HELD = "connections_held"
     """Connections that send nothing occupy the listener; the oldest of them are closed."""
     DRIVER_UNUSABLE = "driver_unusable"

@@ -109,6 +109,12 @@ class DeviceView(ApiModel):
     )
     restarts: int = Field(0, ge=0, description="Number of restarts of its worker process.", examples=[0])
     pid: int | None = Field(None, description="Process id of its worker, if it runs.", examples=[4711])
+    cpu_s: float = Field(
+        0.0,
+        ge=0,
+        description="CPU time of its workers since the gateway was started, in seconds.",
+        examples=[3.2],
+    )
     suppressed_events: int = Field(
         0,
         ge=0,

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
+from gateway.cli._lib.passphrase import VARIABLE, asked_passphrase, given_passphrase, new_passphrase
 from gateway.cli._lib.terminal import console, exit_with
 from gateway.config import ConfigError
 from gateway.config.public_keys import format_public_key, key_id
 from gateway.pki.acl import GENERATED_HEADER
 from gateway.pki.ca import CertificateAuthority, NoPassphraseError
-from gateway.pki.inventory import Deployment, load_deployment
+from gateway.pki.inventory import AUTHORITY_KEY, Deployment, load_deployment
 from gateway.pki.keys import UnusableKeyError, make_station_key, read_public_key
 from gateway.pki.role_keys import KeyChangeError, StationKeyRecord
 from gateway.pki.role_keys import enrol as enrol_in_file
@@ -47,7 +48,15 @@ Description = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--folder", "-f", help="Folder of the certificate authority.")]
 Passphrase = Annotated[
-    Path | None, typer.Option("--passphrase-file", help="File with the passphrase of the CA key.")
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        help=f"File with the passphrase of the CA key; else {VARIABLE}, else it is asked on the terminal.",
+    ),
+]
+NoPassphrase = Annotated[
+    bool,
+    typer.Option("--no-passphrase", help="Store the CA key unencrypted; the doctor warns about it."),
 ]
 Broker = Annotated[
     Path | None,
@@ -74,13 +83,18 @@ def init(
     folder: Folder = DEFAULT_STORE_DIR,
     days: Days = CERTIFICATE_DAYS,
     passphrase_file: Passphrase = None,
+    no_passphrase: NoPassphrase = False,
     broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a certificate authority, and keys, certificates and rights for every described principal."""
+    """Create a certificate authority, and keys, certificates and rights for every described principal.
+
+    The key of the authority is encrypted with a passphrase, which `renew` and `revoke` need again.
+    """
     deployment = _load_deployment(description)
+    word = new_passphrase(passphrase_file, without=no_passphrase)
     try:
-        made = init_store(folder, deployment, days=days, passphrase=_read_passphrase(passphrase_file))
+        made = init_store(folder, deployment, days=days, passphrase=word)
     except FileExistsError:
         exit_with(
             f"{folder} exists already and is not overwritten\n"
@@ -92,7 +106,8 @@ def init(
     _hand_over(made, broker)
     _print_result(made.certificates, "issued", as_json=as_json)
     if not as_json:
-        _print(f"Authority in {folder}: keep ca.key only there, with a copy of it in a safe.")
+        how = "encrypted; keep its passphrase apart from it" if word else "NOT ENCRYPTED"
+        _print(f"Authority in {folder}: keep ca.key ({how}) only there, with a copy of it in a safe.")
         _print("Copy each folder in it to its owner's machine, broker/ to Mosquitto (--broker does that).")
 
 
@@ -177,6 +192,29 @@ def revoke(
     if not as_json:
         there = "" if broker else f"{folder}/broker to the broker, and "
         _print(f"Copy {there}roles.toml to the gateways. {RELOAD_HINT}")
+
+
+@app.command()
+def passphrase(
+    folder: Folder = DEFAULT_STORE_DIR,
+    passphrase_file: Passphrase = None,
+    new_file: Annotated[
+        Path | None, typer.Option("--new-passphrase-file", help="File with the new passphrase; else asked.")
+    ] = None,
+    no_passphrase: NoPassphrase = False,
+) -> None:
+    """Encrypt the key of the authority with a new passphrase."""
+    kept = _opened(folder)
+    authority = _authority(kept, passphrase_file)
+    if new_file is None and not no_passphrase and not sys.stdin.isatty():
+        exit_with("there is no new passphrase\n    name a file with --new-passphrase-file", os.EX_USAGE)
+    word = new_passphrase(new_file, without=no_passphrase)
+    try:
+        kept.write(AUTHORITY_KEY, authority.key_pem(word))
+    except OSError as error:
+        _unwritable(folder, error)
+    _print(f"{folder / AUTHORITY_KEY} is {'encrypted with the new passphrase' if word else 'NOT ENCRYPTED'}.")
+    _print("Replace the copy in the safe, and destroy earlier backups: they keep the earlier passphrase.")
 
 
 @app.command()
@@ -369,25 +407,20 @@ def _opened(folder: Path) -> CertificateStore:
 
 
 def _authority(folder: CertificateStore, passphrase_file: Path | None) -> CertificateAuthority:
+    word = given_passphrase(passphrase_file)
     try:
-        return folder.load_ca(_read_passphrase(passphrase_file))
+        try:
+            return folder.load_ca(word)
+        except NoPassphraseError:
+            if word is not None or (asked := asked_passphrase()) is None:
+                raise
+            return folder.load_ca(asked)
     except NoPassphraseError as error:
-        exit_with(f"{error}\n    pass it with --passphrase-file", os.EX_NOPERM)
+        exit_with(f"{error}\n    name its file with --passphrase-file, or set {VARIABLE}", os.EX_NOPERM)
     except UnusableKeyError as error:
         exit_with(f"{folder.path}: {error}\n    restore the copy from the safe", os.EX_DATAERR)
     except OSError as error:
         exit_with(f"{error.filename} cannot be read: {error.strerror}", os.EX_NOPERM)
-
-
-def _read_passphrase(file: Path | None) -> bytes | None:
-    """Return the passphrase in a file; a final line end is not part of it."""
-    if file is None:
-        return None
-    try:
-        word = file.read_bytes().rstrip(b"\r\n")
-    except OSError as error:
-        exit_with(f"{file} cannot be read: {error.strerror}", os.EX_NOINPUT)
-    return word or exit_with(f"{file} is empty", os.EX_DATAERR)
 
 
 def _print_result(entries: Iterable[CertificateRecord], did: str, *, as_json: bool) -> None:

@@ -79,6 +79,10 @@ class Freshness:
         known = self._sessions.get(session)
         return known is not None and now_s - known.received_s <= SILENCE_S
 
+    def living_key(self, session: str, now_s: float) -> str | None:
+        """Return the key that signs the tokens of a session, if the last one is not older than SILENCE_S."""
+        return self._sessions[session].key if self.is_alive(session, now_s) else None
+
     def on_disconnected(self) -> None:
         """End all tokens: those of the time without a connection were missed. Their numbers stay used."""
         for known in self._sessions.values():

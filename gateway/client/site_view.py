@@ -62,6 +62,9 @@ class SiteView:
         body, user = bytes(message.payload), _user_properties(message)
         if where.kind in RETAINED_KINDS:
             return self._check.accepts_retained(message.topic, where.position, body, user)
+        if where.kind == "preview":
+            now_s = asyncio.get_running_loop().time()
+            return self._check.accepts_picture(message.topic, where.position, body, user, now_s)
         if where.kind == "rsp":
             return self._check.key_of(message.topic, where.position, body, user) is not None
         return True

@@ -12,6 +12,7 @@ from drivers.observation import Observation
 from gateway.client.freshness import Freshness
 from gateway.client.models import DiscardCounts, ReceivedEvent, RejectedMessage
 from gateway.config.public_keys import key_id
+from gateway.contract.states import Revision
 from gateway.contract.topics import GATEWAY_LANE, Position
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
 from gateway.pki.statements import StatementVerifier
@@ -45,6 +46,8 @@ class StatementCheck:
         self._prefix = prefix
         self._freshness = freshness
         self._reject = reject
+        self._pictures: dict[str, Revision] = {}
+        """Origin of the last picture of each preview, by topic."""
 
     def accepts_retained(self, topic: str, position: Position, body: bytes, user: UserProperties) -> bool:
         """Tell whether a retained message is signed, and no older than the one in use."""
@@ -56,6 +59,23 @@ class StatementCheck:
                 raise InvalidSignatureError("it names another session than its revision")
             if not self._freshness.hold(name, revision):
                 raise InvalidSignatureError("it is older than the message in use")
+        except InvalidSignatureError as error:
+            self._report(topic, position, str(error))
+            return False
+        return True
+
+    def accepts_picture(
+        self, topic: str, position: Position, body: bytes, user: UserProperties, now_s: float
+    ) -> bool:
+        """Tell whether a picture of a preview is signed, by a living session, and newer than the last one."""
+        try:
+            order = self._verifier.check_retained(topic, body, user)
+            if order.key != self._freshness.living_key(order.session, now_s):
+                raise InvalidSignatureError("its session has published no token for too long")
+            last = self._pictures.get(topic)
+            if last is not None and last.session == order.session and order.number <= last.number:
+                raise InvalidSignatureError("it is no newer than the last picture")
+            self._pictures[topic] = order
         except InvalidSignatureError as error:
             self._report(topic, position, str(error))
             return False

@@ -242,7 +242,11 @@ class CommandDispatcher:
             return incoming, None  # refused for that by the policy
         verdict = self._signatures.verify(station, incoming.topic, incoming.payload, incoming.signatures)
         target = _target(device, incoming.verb)
-        is_needed = self._signatures.requires(moves=target is not None and target.is_movement)
+        # A forged claim would take a machine out of the hands of its operator.
+        moves = (
+            _is_machine(device) if incoming.verb in CLAIM_VERBS else target is not None and target.is_movement
+        )
+        is_needed = self._signatures.requires(moves=moves)
         if _stops(device, incoming.verb) or not (is_needed or incoming.signatures):
             return replace(incoming, signed_by=verdict.signed_by), None
         return replace(incoming, signed_by=verdict.signed_by), verdict.refusal
@@ -321,7 +325,7 @@ class CommandDispatcher:
             is_late=deadline_ns <= now_ns,
             is_stopping=self._stopping,
             target=_target(device, incoming.verb),
-            is_machine=any(command.is_movement for command in device.commands.values()),
+            is_machine=_is_machine(device),
             state_code=device.state_code,
             holder=self._claims.holder(position),
             is_busy=any(not begun.urgent for begun in beside),
@@ -477,11 +481,12 @@ def _target(device: DevicePort, verb: str) -> Target | None:
 def _stops(device: DevicePort, verb: str) -> bool:
     """Tell whether a verb stops a machine, as the policy does."""
     command = device.commands.get(verb)
-    return (
-        command is not None
-        and command.is_urgent
-        and any(other.is_movement for other in device.commands.values())
-    )
+    return command is not None and command.is_urgent and _is_machine(device)
+
+
+def _is_machine(device: DevicePort) -> bool:
+    """Tell whether a device can move."""
+    return any(command.is_movement for command in device.commands.values())
 
 
 def _is_movement(facts: PolicyInput) -> bool:

@@ -72,7 +72,7 @@ class CommandSignatures:
         self._keys = self._load_keys(roles) if mode != "off" else None
 
     def requires(self, *, moves: bool) -> bool:
-        """Tell whether a command must be signed. `moves`: it can move a machine."""
+        """Tell whether a command must be signed. `moves`: it can move a machine, or claims one."""
         return self._mode == "required" or (self._mode == "moves" and moves)
 
     def verify(self, station: str, topic: str, body: bytes, signatures: tuple[str, ...]) -> Verdict:

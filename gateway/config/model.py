@@ -355,8 +355,9 @@ class CommandsSection(ConfigSection):
     signed: SignedCommands | None = Field(
         None,
         description="Commands that a station must sign with a key of the role file: required (all), moves "
-        "(those that can move a machine), off. Stops are obeyed unsigned. When not given: moves in "
-        "production, else off.",
+        "(those that can move a machine, and claims of such devices), off. Stops are obeyed unsigned. When "
+        "not given: moves in production, else off. With moves, whoever has the broker can still forge all "
+        "other commands, such as captures and claims of other devices.",
         examples=["moves"],
     )
     min_move_interval_s: float = Field(

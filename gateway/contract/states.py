@@ -147,6 +147,20 @@ class Confinement(OpenEnum):
     UNKNOWN = "unknown"
 
 
+class KeyStorage(OpenEnum):
+    """Place of the key that encrypts the queued events."""
+
+    TPM = "tpm"
+    """Sealed by this machine's TPM 2: it cannot be read from a stolen disk."""
+    MACHINE = "machine"
+    """Sealed by a secret that is on the same disk, because the machine has no TPM 2."""
+    DISK = "disk"
+    """Not sealed, on the same disk."""
+    OPERATOR = "operator"
+    """Given by the operator of the post; the gateway cannot tell how it is kept."""
+    UNKNOWN = "unknown"
+
+
 class GatewayReport(_Message):
     """Report of a running gateway about itself."""
 
@@ -162,6 +176,9 @@ class GatewayReport(_Message):
     )
     confinement: Confinement = Field(
         Confinement.NONE, description="Limits of driver workers by the kernel.", examples=["full"]
+    )
+    outbox_key: KeyStorage = Field(
+        KeyStorage.UNKNOWN, description="Place of the key that encrypts the queued events.", examples=["tpm"]
     )
     events_dropped: int = Field(
         0, ge=0, description="Events dropped because the outbox was full, since start.", examples=[0]

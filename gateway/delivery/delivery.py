@@ -17,7 +17,7 @@ from drivers.observation import DataClass
 from gateway.audit.hash_chain import Sign
 from gateway.common.clock import SystemTime, TimeSource
 from gateway.common.problems import Problems
-from gateway.contract.states import DestinationReport, GatewayProblem, GatewayState
+from gateway.contract.states import DestinationReport, GatewayProblem, GatewayState, KeyStorage
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.destination.destination import Destination
 from gateway.delivery.destination.retained import RetainedMessages
@@ -76,6 +76,8 @@ class Delivery(OutboxListener):
         self._on_change = on_change
         self._change_scheduled = False
         self._problems = Problems(self._schedule_change)
+        self.key_storage = KeyStorage.UNKNOWN
+        """Place of the key that encrypts the queued events, once delivery has started."""
         self._outbox_problems = OutboxProblems(self._problems, settings.outbox.directory)
         self._will_payload = (
             GatewayState(online=False, session=session, report=None).model_dump_json().encode()
@@ -165,8 +167,8 @@ class Delivery(OutboxListener):
     def _master_keys(self) -> tuple[MasterKey, MasterKey | None]:
         settings = self._settings.outbox
         key = master_key(settings.key, settings.directory)
-        if key.is_on_same_disk:
-            self._outbox_problems.key_on_same_disk()
+        self.key_storage = key.storage
+        self._outbox_problems.key_storage(key.storage)
         previous = master_key(settings.previous_key, settings.directory) if settings.previous_key else None
         return key, previous
 
@@ -280,10 +282,19 @@ class Delivery(OutboxListener):
             return False
         return self._destinations[0].publish_answer(topic, payload, properties, retain=retain)
 
-    def send_preview(self, topic: str, payload: bytes, expiry_s: int, *, media_type: str) -> None:
+    def send_preview(
+        self,
+        topic: str,
+        payload: bytes,
+        expiry_s: int,
+        *,
+        media_type: str,
+        user: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         """Publish a preview image at the first destination if the window has room; it is not stored."""
         if self._destinations:
-            self._destinations[0].send_preview(topic, payload, pack_properties(media_type, expiry_s))
+            properties = pack_properties(media_type, expiry_s, user=user)
+            self._destinations[0].send_preview(topic, payload, properties)
 
     # State of delivery
 

@@ -1,10 +1,11 @@
-"""Signatures of a gateway's retained messages, tokens and answers.
+"""Signatures of a gateway's retained messages, previews, tokens and answers.
 
 A retained message carries the user properties `revision`, which is its session, a slash, and a number that
 increases with each retained message of the session; and `jws`, a detached JWS over topic, line feed,
 revision, line feed and body. An empty body, which clears the topic, is signed as well. The tokens of the
 gateway list the newest number of each topic, so that a broker can neither show an old message as the newest
-nor hide one. Tokens and answers are signed as commands are: topic, line feed, body.
+nor hide one. The pictures of a preview have a revision and a signature too, and are not listed: an old one is
+never shown again. Tokens and answers are signed as commands are: topic, line feed, body.
 """
 
 import re
@@ -35,14 +36,19 @@ class StatementSigner:
 
     def sign_retained(self, topic: str, body: bytes) -> UserProperties:
         """Sign a retained message under the next number; an empty body clears the topic."""
-        if self._sign is None:
-            return ()
-        self._number += 1
+        signed = self.sign_picture(topic, body)
         name = topic.removeprefix(self._prefix)
-        if body:
+        if signed and body:
             self._newest[name] = self._number
         else:
             self._newest.pop(name, None)
+        return signed
+
+    def sign_picture(self, topic: str, body: bytes) -> UserProperties:
+        """Sign a picture of a preview under the next number; an empty body ends the preview."""
+        if self._sign is None:
+            return ()
+        self._number += 1
         revision = f"{self._session}/{self._number}"
         return (
             (REVISION_PROPERTY, revision),
@@ -69,7 +75,7 @@ class StatementVerifier:
         self._verifier = Verifier(keys)
 
     def check_retained(self, topic: str, body: bytes, user: UserProperties) -> Revision:
-        """Verify a retained message; raises InvalidSignatureError with the reason."""
+        """Verify a retained message or a picture; raises InvalidSignatureError with the reason."""
         revision = _single(user, REVISION_PROPERTY)
         parts = _REVISION.fullmatch(revision)
         if parts is None:

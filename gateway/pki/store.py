@@ -121,6 +121,11 @@ class CertificateStore:
         certificate, key = (self.path / AUTHORITY).read_bytes(), (self.path / AUTHORITY_KEY).read_bytes()
         return CertificateAuthority.load(certificate, key, passphrase)
 
+    @property
+    def is_key_encrypted(self) -> bool:
+        """True if the authority's key is stored encrypted; raises OSError."""
+        return b"ENCRYPTED" in (self.path / AUTHORITY_KEY).read_bytes().partition(b"\n")[0]
+
     def issue(
         self, authority: CertificateAuthority, deployment: Deployment, names: Iterable[str], days: int
     ) -> None:

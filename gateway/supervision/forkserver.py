@@ -26,6 +26,7 @@ from drivers.registry import load_driver
 from gateway.common import log as logging
 from gateway.common.process import forbid_dumps, scrub_environment
 from gateway.ipc.frames import receive_frame
+from gateway.supervision.output_relay import OutputRelay, output_pipe, redirect_output
 from gateway.worker.process import serve
 from gateway.worker.spec import WorkerSpec
 
@@ -121,6 +122,7 @@ def main(channel: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     children: set[int] = set()
+    relays: set[OutputRelay] = set()
     with selectors.DefaultSelector() as ready:
         ready.register(channel, selectors.EVENT_READ)
         ready.register(wake_read, selectors.EVENT_READ)
@@ -131,20 +133,35 @@ def main(channel: socket.socket) -> None:
                     for pid, status in _reap(children):
                         _send(channel, {"pid": pid, "status": status})
                     continue
+                if key.fd != channel.fileno():
+                    relay: OutputRelay = key.data
+                    if not relay.relay():
+                        ready.unregister(relay.descriptor)
+                        relays.discard(relay)
+                        relay.close()
+                    continue
                 request, descriptors = _receive(channel)
                 if not request:
-                    _terminate(children)
+                    _terminate(children, relays)
                     return
+                ours, theirs = output_pipe()
                 pid = os.fork()
                 if pid == 0:
                     ready.close()
                     channel.close()
+                    # A worker must not read what another one prints.
+                    for descriptor in (ours, *(one.descriptor for one in relays)):
+                        os.close(descriptor)
+                    redirect_output(theirs)
                     signal.set_wakeup_fd(-1)
                     os.close(wake_read)
                     os.close(wake_write)
                     _run_worker(*descriptors)
                 for descriptor in descriptors:
                     os.close(descriptor)
+                os.close(theirs)
+                relays.add(relay := OutputRelay(ours, pid))
+                ready.register(ours, selectors.EVENT_READ, relay)
                 children.add(pid)
                 _send(channel, {"pid": pid})
 
@@ -194,12 +211,14 @@ def _send(channel: socket.socket, message: dict[str, Any]) -> None:
         channel.send(json.dumps(message).encode())
 
 
-def _terminate(children: set[int]) -> None:
+def _terminate(children: set[int], relays: Iterable[OutputRelay]) -> None:
     """End the workers after the daemon: let them close their devices, then kill those that remain."""
     deadline = time.monotonic() + GRACE_S
     while children and time.monotonic() < deadline:
         _reap(children)
         time.sleep(0.02)
+        for relay in relays:
+            relay.relay()
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -25,6 +25,7 @@ from gateway.contract.envelope import EnvelopeWriter
 from gateway.contract.reason_codes import CommandReason
 from gateway.ipc.frames import FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
+from gateway.supervision.cpu_usage import CPU_EXCEEDED, PERIOD_S, CpuUsage
 from gateway.supervision.description import describe_device
 from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
@@ -55,6 +56,8 @@ class WorkerLimits:
 
     heartbeat_timeout_s: float
     stop_timeout_s: float
+    cpu_period_s: float = PERIOD_S
+    """Length of the periods whose CPU time is judged; see `CpuUsage`."""
 
 
 class DeviceSupervisor:
@@ -92,6 +95,9 @@ class DeviceSupervisor:
         """Verbs of commands without a result yet, by reference."""
         self._process = WorkerProcess(spec.position, self._on_frame)
         self._silence = WorkerSilence(limits.heartbeat_timeout_s)
+        self.cpu = CpuUsage(limits.cpu_period_s)
+        self._reported: tuple[str, dict[str, Any]] | None = None
+        """State of the device without regard to the CPU time of its worker."""
         self._next_action_at = 0.0
         """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
@@ -309,6 +315,7 @@ class DeviceSupervisor:
         if self._paused:
             self.pause()
         self._silence.watch(self._process.pid)
+        self.cpu.watch(self._process.pid, asyncio.get_running_loop().time())
         self._ready.set()
 
     def _hosts(self) -> Collection[NetworkHost]:
@@ -329,6 +336,9 @@ class DeviceSupervisor:
                 return Cause.WORKER_CRASHED if self._process.violation is None else Cause.WORKER_VIOLATION
             except TimeoutError:
                 now = loop.time()
+                if self.cpu.update(now) and self._reported is not None:
+                    state, details = self._reported
+                    self._set_state(state, **details)
                 # The daemon's own loop may have been stopped (a suspended machine, a debugger): then a late
                 # heartbeat proves nothing. Nor does it while reading is paused.
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
@@ -414,6 +424,9 @@ class DeviceSupervisor:
         """Set the state of the device."""
         if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
             self.last_values.clear()
+        self._reported = state, details
+        if self.cpu.is_excessive and state in (StateCode.ONLINE, StateCode.BUSY):
+            state, details = StateCode.DEGRADED, details | CPU_EXCEEDED
         self.state_filter.set_actual_state(state, **details)
 
     def publish_description(self) -> None:

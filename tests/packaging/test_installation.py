@@ -13,6 +13,7 @@ import pytest
 from gateway.cli.demo import FILES
 from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
+from gateway.contract.states import KeyStorage
 from gateway.diagnostics.udev_rules import driver_rules, post_rules
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
@@ -166,6 +167,8 @@ def test_service_gets_generated_key() -> None:
     assert "ImportCredential=borderpost.outbox.key:outbox.key" in unit
     assert "/etc/credstore.encrypted/borderpost.outbox.key" in maker
     assert "--name=outbox.key" in maker
+    words = re.findall(r"^seal (\S+) (\w+)|\|\| seal (\S+) (\w+)", maker, re.MULTILINE)
+    assert words == [("host+tpm2", KeyStorage.TPM, "", ""), ("", "", "host", KeyStorage.MACHINE)]
     (made,) = re.findall(r"ConditionPathExists=!(.*)", (SYSTEMD / "borderpost-key.service").read_text())
     assert f"key={made}" in maker
 

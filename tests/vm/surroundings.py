@@ -178,7 +178,15 @@ class Surroundings:
         # The stations get their rights to all devices.
         (self.share / "post.toml").write_text(head + FOUR_DEVICES + barrier)
         for name in ("trust", "hq"):
-            command = ("trust", "init", "-d", self.share / f"{name}.toml", "-f", self.share / name)
+            command = (
+                "trust",
+                "init",
+                "--no-passphrase",
+                "-d",
+                self.share / f"{name}.toml",
+                "-f",
+                self.share / name,
+            )
             program = (sys.executable, "-c", "from gateway.cli import main; main()")
             subprocess.run([*program, *command], check=True, capture_output=True)
         (self.share / "post.toml").write_text(head + FOUR_DEVICES)

@@ -64,6 +64,7 @@ def device_page(device: dict[str, Any]) -> Iterator[str]:
     claim = device["claim"]
     yield from _fact("claimed by", claim and f"{claim['station']} for {ago(claim['since'])}")
     yield from _fact("restarts", device["restarts"] or None)
+    yield from _fact("CPU time", f"{device['cpu_s']:.1f} s" if device["cpu_s"] else None)
     yield from _fact("suppressed events", device["suppressed_events"])
     yield from _fact("maintenance", device["maintenance_until"] and f"until {device['maintenance_until']}")
     yield from _fact("commands", " ".join(device["commands"]))

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from drivers.driver import StateCode
 from gateway.api.models import DeviceView, PostView
 from gateway.contract.envelope import ClockStatus
-from gateway.contract.states import Confinement
+from gateway.contract.states import Confinement, KeyStorage
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -54,6 +54,12 @@ def _gateway(post: PostView) -> Iterator[Metric]:
     for level in (Confinement.FULL, Confinement.PARTIAL, Confinement.NONE):
         confinement.add_metric((level.value,), level is report.confinement)
     yield confinement
+    outbox_key = GaugeMetricFamily(
+        "borderpost_outbox_key", "1 for the place of the key of the queued events.", labels=("storage",)
+    )
+    for storage in (KeyStorage.TPM, KeyStorage.MACHINE, KeyStorage.DISK, KeyStorage.OPERATOR):
+        outbox_key.add_metric((storage.value,), storage is report.outbox_key)
+    yield outbox_key
     problems = GaugeMetricFamily(
         "borderpost_problem", "1 for each present problem of the gateway.", labels=("cause",)
     )
@@ -118,6 +124,9 @@ def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
     restarts = CounterMetricFamily(
         "borderpost_device_process_restarts", "Restarts of the device's worker.", labels=("position",)
     )
+    cpu = CounterMetricFamily(
+        "borderpost_device_process_cpu_seconds", "CPU time of the device's workers.", labels=("position",)
+    )
     for device in devices:
         at = (device.position,)
         about.add_metric(at, {"driver": device.driver, "family": device.family, **_identity(device)})
@@ -128,7 +137,8 @@ def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
         withheld.add_metric(at, device.suppressed_events)
         claimed.add_metric(at, device.claim is not None)
         restarts.add_metric(at, device.restarts)
-    yield from (about, states, last_good, withheld, claimed, restarts)
+        cpu.add_metric(at, device.cpu_s)
+    yield from (about, states, last_good, withheld, claimed, restarts, cpu)
 
 
 def _counters(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:

@@ -58,6 +58,7 @@ CAUSES = {
     Cause.WORKER_VIOLATION: mark_for_translation("Its worker sent forbidden data and was ended."),
     Cause.FORBIDDEN_CALL: mark_for_translation("Its worker tried a forbidden operation and was ended."),
     Cause.BABBLING: mark_for_translation("It sends too much; the excess is dropped."),
+    Cause.CPU_EXCEEDED: mark_for_translation("Its worker uses a whole processor."),
     Cause.CONNECTIONS_HELD: mark_for_translation("Idle connections to it are being closed."),
     Cause.DRIVER_UNUSABLE: mark_for_translation("Its driver cannot be used."),
     Cause.HEARTBEAT_LOST: mark_for_translation("Its worker stopped responding and was restarted."),

@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.contract.states import KeyStorage
 from gateway.delivery.settings import KeySettings
 
 KEY_BYTES = 32
@@ -34,8 +35,7 @@ class MasterKey:
     """Key that wraps data keys."""
 
     value: bytes
-    is_on_same_disk: bool = False
-    """True: it is stored on the disk that it protects."""
+    storage: KeyStorage = KeyStorage.OPERATOR
 
     @property
     def fingerprint(self) -> bytes:
@@ -55,10 +55,11 @@ def master_key(settings: KeySettings, directory: Path) -> MasterKey:
                 f"no credential {settings.credential!r}: systemd passed none; "
                 f"add LoadCredentialEncrypted={settings.credential} to the unit"
             )
-        return MasterKey(_decoded(_read(Path(credentials) / settings.credential), settings.credential))
+        return _sealed(_read(Path(credentials) / settings.credential), settings.credential)
     if settings.file is not None:
         _require_private_mode(settings.file)
-        return MasterKey(_decoded(_read(settings.file), str(settings.file)))
+        value = _decoded(_read(settings.file), str(settings.file))
+        return MasterKey(value, _storage_of(settings.file, directory))
     if settings.variable is not None:
         text = os.environ.get(settings.variable)
         if text is None:
@@ -67,6 +68,21 @@ def master_key(settings: KeySettings, directory: Path) -> MasterKey:
             )
         return MasterKey(_decoded(text.encode(), settings.variable))
     return _generated(directory / GENERATED_KEY_FILE)
+
+
+def _sealed(text: bytes, name: str) -> MasterKey:
+    """Read a credential; that of `systemd/make-key` begins with the way in which it was sealed."""
+    for storage in (KeyStorage.TPM, KeyStorage.MACHINE):
+        prefix = f"{storage.value} ".encode()
+        if text.startswith(prefix) and len(text) != KEY_BYTES:
+            return MasterKey(_decoded(text.removeprefix(prefix), name), storage)
+    return MasterKey(_decoded(text, name))
+
+
+def _storage_of(file: Path, directory: Path) -> KeyStorage:
+    """Return the place of a key in a file; another file system may be on another medium."""
+    place = next((one for one in (directory, *directory.parents) if one.exists()), file)
+    return KeyStorage.DISK if file.stat().st_dev == place.stat().st_dev else KeyStorage.OPERATOR
 
 
 def _read(path: Path) -> bytes:
@@ -103,7 +119,7 @@ def _generated(path: Path) -> MasterKey:
     """Read the generated key, or make it; a power cut leaves the whole file or none."""
     try:
         _require_private_mode(path)
-        return MasterKey(_decoded(_read(path), str(path)), is_on_same_disk=True)
+        return MasterKey(_decoded(_read(path), str(path)), storage=KeyStorage.DISK)
     except EncryptionKeyError:
         if path.exists():
             raise
@@ -118,7 +134,7 @@ def _generated(path: Path) -> MasterKey:
         draft.rename(path)
     except OSError as error:
         raise EncryptionKeyError(f"cannot make the key {path}: {error.strerror}") from error
-    return MasterKey(value, is_on_same_disk=True)
+    return MasterKey(value, storage=KeyStorage.DISK)
 
 
 def new_data_key(master: MasterKey) -> tuple[AESGCM, bytes]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from drivers.links.link import Action
 from gateway.common.problems import Problems
+from gateway.contract.states import KeyStorage
 from gateway.delivery.events import Stream
 from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 
@@ -12,6 +13,18 @@ FULL_CLEARED_AFTER_S = 600.0
 """Time after the last drop at which the problem `outbox_full` is cleared, in seconds."""
 
 _CHECK_DMESG = "Look for disk errors with dmesg."
+_KEY_TEXTS = {
+    KeyStorage.DISK: (
+        "The outbox's key is stored on the same disk: whoever takes the disk can read the queued events.",
+        "Give the gateway a key as a systemd credential: see borderpost outbox --help",
+    ),
+    KeyStorage.MACHINE: (
+        "The outbox's key is sealed without a TPM 2, by a secret on the same disk: whoever takes the disk "
+        "can read the queued events.",
+        "Use a machine with a TPM 2, or encrypt its disk. If the machine is stolen, treat the undelivered "
+        "events of travellers as disclosed.",
+    ),
+}
 _DISK_TROUBLE_TEXTS: dict[DiskTrouble, tuple[str, Action, str]] = {
     "disk_full": ("is full", Action.CALL_SUPPORT, "Free space on that disk: df -h {directory}"),
     "disk_read_only": (
@@ -40,15 +53,12 @@ class OutboxProblems:
 
     # Opening
 
-    def key_on_same_disk(self) -> None:
-        """Report that the gateway generated its own master key."""
-        self._problems.add(
-            "encryption_key_on_same_disk",
-            "No key is configured, so the outbox's key is stored on the same disk: "
-            "whoever takes the disk can read the queued events.",
-            Action.CONFIGURE,
-            "Give the gateway a key as a systemd credential: see borderpost outbox --help",
-        )
+    def key_storage(self, storage: KeyStorage) -> None:
+        """Report a key that can be read from the disk that it protects."""
+        if storage not in _KEY_TEXTS:
+            return
+        text, how = _KEY_TEXTS[storage]
+        self._problems.add("encryption_key_on_same_disk", text, Action.CONFIGURE, how)
 
     def set_aside(self, set_aside_outbox: SetAsideOutbox) -> None:
         """Report an unusable file that was set aside."""

@@ -11,7 +11,7 @@ from gateway.api.models import Finding
 from gateway.config import Post
 from gateway.diagnostics.checks.certificates import certificate_uses, check_lifetime
 from gateway.diagnostics.findings import make_finding, make_ok_finding
-from gateway.pki.inventory import AUTHORITY, Deployment
+from gateway.pki.inventory import AUTHORITY, AUTHORITY_KEY, Deployment
 from gateway.pki.store import CertificateStore, StoreNotFoundError
 from gateway.pki.verify import find_issues, read_certificates
 
@@ -63,6 +63,7 @@ def check_ca_dir(
             "certificates",
             f"All certificates in {folder.path} have valid signatures.",
         )
+    yield _check_key(folder)
     unusable = {flaw.file for flaw in wrong}
     of_all = [(AUTHORITY, "the post's certificate authority")]
     of_all += [
@@ -73,6 +74,24 @@ def check_ca_dir(
     for file, what in of_all:
         if folder.path / file not in unusable:
             yield check_lifetime(what, read_certificates(folder.path / file)[0], now, RENEW)
+
+
+def _check_key(folder: CertificateStore) -> Finding:
+    if not (folder.path / AUTHORITY_KEY).exists() or folder.is_key_encrypted:
+        return make_ok_finding(
+            "authority_key_unencrypted",
+            "certificates",
+            "The authority's key is encrypted, or kept elsewhere.",
+        )
+    return make_finding(
+        "authority_key_unencrypted",
+        "warning",
+        "certificates",
+        f"{folder.path / AUTHORITY_KEY} is not encrypted: whoever gets this disk, or a backup of it, can "
+        "issue certificates for any name at the broker.",
+        Action.CONFIGURE,
+        "sudo borderpost trust passphrase",
+    )
 
 
 def _fingerprints(post: Post) -> set[str]:

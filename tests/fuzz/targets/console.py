@@ -58,13 +58,13 @@ def _post() -> _Post:
 
 def _send(client: httpx.AsyncClient, method: str, path: str, **more: Any) -> None:
     post = _post()
-    post.daemon.news.put_nowait(None)  # a stream must end
+    post.daemon.updates.put_nowait(None)  # a stream must end
     answer = post.runner.run(client.request(method, path, **more))
     assert answer.status_code < 500, f"{method} {path}: {answer.status_code}"
-    for records in (post.daemon.orders, post.daemon.checks, post.daemon.traces):
+    for records in (post.daemon.operations, post.daemon.checks, post.daemon.traces):
         records.clear()
-    while not post.daemon.news.empty():
-        post.daemon.news.get_nowait()
+    while not post.daemon.updates.empty():
+        post.daemon.updates.get_nowait()
 
 
 @target(

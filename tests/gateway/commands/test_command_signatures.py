@@ -110,7 +110,9 @@ async def test_signatures_off_obeys_unsigned() -> None:
     ("signed", "verb", "reason"),
     [
         ("moves", "look", None),
-        ("moves", "claim", None),
+        ("moves", "claim", CommandReason.UNSIGNED),
+        ("moves", "steal", CommandReason.UNSIGNED),
+        ("moves", "release", CommandReason.UNSIGNED),
         ("required", "look", CommandReason.UNSIGNED),
         ("required", "claim", CommandReason.UNSIGNED),
         ("required", "stop", None),

@@ -42,7 +42,7 @@ def trust(place: Path, *arguments: str | Path) -> None:
 def test_trust_outlives_power_cut(tmp_path: Path, flushed: Flushed) -> None:
     two_state_deployment(tmp_path)
     before = set(tmp_path.iterdir())
-    for order in ("init", "renew", "revoke ke-lane-1"):
+    for order in ("init --no-passphrase", "renew", "revoke ke-lane-1"):
         trust(tmp_path, *order.split(), "--broker", tmp_path / "etc/mosquitto")
         assert set(flushed.lost(tmp_path)) == before, order
 
@@ -69,7 +69,7 @@ def test_udev_rules_outlive_power_cut(
 
 def test_full_disk_keeps_old_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two_state_deployment(tmp_path)
-    trust(tmp_path, "init")
+    trust(tmp_path, "init", "--no-passphrase")
     index = tmp_path / "new/authority/authority.json"
     before = index.read_bytes()
 

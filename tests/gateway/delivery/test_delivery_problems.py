@@ -7,6 +7,7 @@ from support.gateway.sending import in_virtual_time, stream, turn
 
 from drivers.links.link import Action
 from gateway.common.problems import Problems
+from gateway.contract.states import KeyStorage
 from gateway.delivery.destination.problems import DestinationProblems
 from gateway.delivery.mqtt.inbound import BROKER_REMEDY, InboundRefusal, RefusedBecause
 from gateway.delivery.outbox.database import SetAsideOutbox
@@ -173,12 +174,20 @@ def test_problem_keeps_start_time(problems, changes):
 
 OUTBOX_PROBLEMS = {
     "key": (
-        lambda o: o.key_on_same_disk(),
+        lambda o: o.key_storage(KeyStorage.DISK),
         "encryption_key_on_same_disk",
-        "No key is configured, so the outbox's key is stored on the same disk: "
-        "whoever takes the disk can read the queued events.",
+        "The outbox's key is stored on the same disk: whoever takes the disk can read the queued events.",
         Action.CONFIGURE,
         "Give the gateway a key as a systemd credential: see borderpost outbox --help",
+    ),
+    "key_without_tpm": (
+        lambda o: o.key_storage(KeyStorage.MACHINE),
+        "encryption_key_on_same_disk",
+        "The outbox's key is sealed without a TPM 2, by a secret on the same disk: whoever takes the disk "
+        "can read the queued events.",
+        Action.CONFIGURE,
+        "Use a machine with a TPM 2, or encrypt its disk. If the machine is stolen, treat the undelivered "
+        "events of travellers as disclosed.",
     ),
     "damaged_file": (
         lambda o: o.set_aside(SetAsideOutbox(FOLDER / "outbox.db.x", "outbox_corrupt")),

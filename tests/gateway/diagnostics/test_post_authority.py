@@ -26,7 +26,12 @@ def told(config: Path, now: datetime = NOW) -> list[Finding]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    init(tmp_path / "authority", load_deployment(two_state_deployment(tmp_path)), days=365, passphrase=None)
+    init(
+        tmp_path / "authority",
+        load_deployment(two_state_deployment(tmp_path)),
+        days=365,
+        passphrase=b"of these tests",
+    )
     return tmp_path / "ke.toml"
 
 

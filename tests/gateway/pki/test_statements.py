@@ -8,8 +8,9 @@ from support.gateway.signing_stations import SigningStation
 
 from gateway.config import Roles
 from gateway.contract.reason_codes import CommandReason
+from gateway.contract.states import Revision
 from gateway.pki.jws import InvalidSignatureError
-from gateway.pki.statements import Order, StatementSigner, StatementVerifier, UserProperties
+from gateway.pki.statements import StatementSigner, StatementVerifier, UserProperties
 from gateway.pki.station_keys import RoleFileKeys
 
 PREFIX = "bgw/v1/ke-busia/"
@@ -32,7 +33,7 @@ def test_retained_messages_are_numbered() -> None:
         user = one.sign_retained(topic, body)
         assert [name for name, _ in user] == ["order", "jws"]
         assert user[0] == ("order", f"s1/{number}")
-        assert VERIFIER.check_retained(topic, body, user) == Order("s1", number, GATEWAY.signer.kid)
+        assert VERIFIER.check_retained(topic, body, user) == Revision("s1", number, GATEWAY.signer.kid)
 
 
 def test_token_lists_retained_topics() -> None:

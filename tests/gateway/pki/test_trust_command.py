@@ -27,10 +27,23 @@ GATEWAY = "ke-gw-1"
 READERS = [Position(lane, "reader") for lane in LANES]
 
 
+PASSPHRASE = "of the tests' authority"
+
+
+@pytest.fixture(autouse=True)
+def passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BORDERPOST_CA_PASSPHRASE", PASSPHRASE)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("made")
-    init(place / "authority", load_deployment(two_state_deployment(place)), days=365, passphrase=None)
+    init(
+        place / "authority",
+        load_deployment(two_state_deployment(place)),
+        days=365,
+        passphrase=PASSPHRASE.encode(),
+    )
     return place
 
 
@@ -165,7 +178,8 @@ def test_broker_files_are_readable_by_its_group(post: Path) -> None:
     assert all(Path(file).is_relative_to(there) for file in named)
 
 
-def test_encrypted_key_needs_passphrase(tmp_path: Path) -> None:
+def test_encrypted_key_needs_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BORDERPOST_CA_PASSPHRASE")
     two_state_deployment(tmp_path)
     word, other = tmp_path / "word", tmp_path / "other"
     word.write_text("correct horse\n")
@@ -180,6 +194,37 @@ def test_encrypted_key_needs_passphrase(tmp_path: Path) -> None:
         json.loads(trust(tmp_path, "renew", "ke-hq", "--json", "--passphrase-file", str(word))[1])["renewed"]
     ) == ["ke-hq"]
     assert told(tmp_path, "show")["findings"] == []
+
+
+def test_key_without_passphrase_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BORDERPOST_CA_PASSPHRASE")
+    two_state_deployment(tmp_path)
+    short = tmp_path / "short"
+    short.write_text("eleven char")
+    for given, code in (
+        ([], os.EX_USAGE),
+        (["--passphrase-file", str(short)], os.EX_DATAERR),
+        (["--no-passphrase", "--passphrase-file", str(short)], os.EX_USAGE),
+    ):
+        assert trust(tmp_path, "init", *given)[0] == code
+        assert not (tmp_path / "authority").exists()
+
+
+def test_unencrypted_key_is_reported(tmp_path: Path) -> None:
+    two_state_deployment(tmp_path)
+    code, said = trust(tmp_path, "init", "--no-passphrase")
+    assert (code, "NOT ENCRYPTED" in said) == (os.EX_OK, True)
+    assert b"ENCRYPTED" not in (tmp_path / "authority/ca.key").read_bytes()
+    (found,) = told(tmp_path, "show")["findings"]
+    assert (found["code"], found["severity"]) == ("authority_key_unencrypted", "warning")
+
+    word = tmp_path / "word"
+    word.write_text("correct horse battery\n")
+    order = ["passphrase", "--folder", str(tmp_path / "authority"), "--new-passphrase-file", str(word)]
+    assert RUNNER.invoke(app, order).exit_code == os.EX_OK
+    assert told(tmp_path, "show")["findings"] == []
+    assert trust(tmp_path, "renew", "ke-hq")[0] == os.EX_NOPERM
+    assert trust(tmp_path, "renew", "ke-hq", "--passphrase-file", str(word))[0] == os.EX_OK
 
 
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")

@@ -3,6 +3,7 @@
 Installed by entry point, as another package would be: this also shows that others can add drivers.
 """
 
+import asyncio
 import ctypes
 import os
 import time
@@ -101,6 +102,18 @@ class FaultyDriver(Driver[FaultySettings]):
                         while time.process_time() < until_s:
                             pass
                         yield Numbered(number=0)
+                    case ["work", seconds]:  # of processor time, with heartbeats
+                        until_s = time.process_time() + float(seconds)
+                        while time.process_time() < until_s:
+                            await asyncio.sleep(0)
+                    case ["print", lines]:
+                        for _ in range(int(lines)):
+                            os.write(
+                                1,
+                                b"printed by a driver, with its line end, every time the same text\n",
+                            )
+                    case ["print", "endless", size]:
+                        os.write(2, b"x" * int(size))
                     case ["bug"]:
                         raise ValueError(f"cannot read {SECRET}")
                     case ["end"]:

@@ -5,11 +5,13 @@ import os
 import sqlite3
 import stat
 import struct
+from pathlib import Path
 
 import pytest
 from support.gateway.sending import in_virtual_time, turn
 
 from gateway.common.token_bucket import TokenBucket
+from gateway.contract.states import KeyStorage
 from gateway.delivery.destination.timers import TimerGroup
 from gateway.delivery.mqtt.client import PackedProperties
 from gateway.delivery.mqtt.properties import (
@@ -273,7 +275,7 @@ def test_value_opens_in_its_place_alone(monkeypatch):
 
 def test_key_is_made_once(tmp_path):
     key = master_key(KeySettings(), tmp_path)
-    assert (len(key.value), key.is_on_same_disk) == (32, True)
+    assert (len(key.value), key.storage) == (32, KeyStorage.DISK)
     path = tmp_path / "master.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [file.name for file in tmp_path.iterdir()] == ["master.key"]
@@ -287,9 +289,13 @@ def test_key_from_configured_source(tmp_path, monkeypatch):
     path = tmp_path / "key"
     path.write_bytes(b"f" * 32)
     path.chmod(0o600)
-    assert master_key(KeySettings(file=path), tmp_path) == MasterKey(b"f" * 32)
+    assert master_key(KeySettings(file=path), tmp_path) == MasterKey(b"f" * 32, KeyStorage.DISK)
+    assert master_key(KeySettings(file=path), Path("/proc")) == MasterKey(b"f" * 32, KeyStorage.OPERATOR)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert master_key(KeySettings(credential="key", file=tmp_path / "x"), tmp_path) == MasterKey(b"f" * 32)
+    for storage in (KeyStorage.TPM, KeyStorage.MACHINE):
+        (tmp_path / "sealed").write_text(f"{storage.value} ZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWU=")
+        assert master_key(KeySettings(credential="sealed"), tmp_path) == MasterKey(b"e" * 32, storage)
     monkeypatch.setenv("POST_KEY", "ZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWU=\n")
     assert master_key(KeySettings(variable="POST_KEY"), tmp_path) == MasterKey(b"e" * 32)
 

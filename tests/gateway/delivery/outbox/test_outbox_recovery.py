@@ -18,6 +18,7 @@ from support.gateway.deliveries import ScriptedBroker, event, until
 
 from drivers.observation import DataClass
 from gateway.contract.envelope import read_event
+from gateway.contract.states import KeyStorage
 from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.outbox import database
@@ -270,7 +271,7 @@ def test_master_key_sources(tmp_path, monkeypatch):
         master_key(KeySettings(variable="BGW_KEY"), tmp_path)
     assert "c2hvcnQ" not in str(caught.value)
     made = master_key(KeySettings(), tmp_path)
-    assert made.is_on_same_disk
+    assert made.storage is KeyStorage.DISK
     assert (tmp_path / "master.key").stat().st_mode & 0o777 == 0o600
     assert master_key(KeySettings(), tmp_path).value == made.value
     assert made.value.hex() not in repr(made)
