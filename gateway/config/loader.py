@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from drivers.declaration import declaration_fault
@@ -168,9 +169,9 @@ def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
             setattr(draft, name, model())
     _check_section_names(filled, unnamed=draft.gateway is not None and not draft.gateway.is_named)
     # Searching the installed packages takes milliseconds; a post has many devices of few kinds.
-    driver_named = cache(load_driver)
+    points, driver_named = installed_drivers(), cache(load_driver)
     devices = _device_tables(filled)
-    reasons = _probe_foreign_drivers(devices)
+    reasons = _probe_foreign_drivers(devices, points)
     for name, table in devices:
         try:
             position = Position.parse(name)
@@ -179,7 +180,7 @@ def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
         except ValueError:
             filled.faults.append(_not_a_position(name, table))
             continue
-        if device := _device(filled, name, table, folder, driver_named, reasons):
+        if device := _device(filled, name, table, folder, points, driver_named, reasons):
             draft.devices[position] = device
     return draft
 
@@ -246,6 +247,7 @@ def _device(
     name: str,
     table: object,
     folder: Path,
+    points: Mapping[str, EntryPoint],
     driver_named: DriverLookup,
     reasons: Mapping[str, str],
 ) -> DeviceSettings | None:
@@ -264,7 +266,7 @@ def _device(
     if (reason := reasons.get(driver_name)) is not None:
         driver: type[Driver[Settings]] = _unusable(driver_name, reason)
     else:
-        driver = _driver(filled, key, driver_name, driver_named)
+        driver = _driver(filled, key, driver_name, points, driver_named)
     common_settings = validate_table(CommonDeviceSettings, filled, key, common, folder)
     try:
         settings = validate_table(driver.settings_model, filled, key, own, folder)
@@ -299,9 +301,10 @@ def _own_settings(table: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in table.items() if name != "driver" and name not in common}
 
 
-def _probe_foreign_drivers(devices: Sequence[tuple[str, object]]) -> dict[str, str]:
+def _probe_foreign_drivers(
+    devices: Sequence[tuple[str, object]], points: Mapping[str, EntryPoint]
+) -> dict[str, str]:
     """Try every driver of another package in a process of its own; return the reasons of unusable ones."""
-    points = installed_drivers()
     settings: dict[str, list[dict[str, object]]] = {}
     for _, table in devices:
         name = table.get("driver") if isinstance(table, dict) else None
@@ -315,14 +318,18 @@ def _probe_foreign_drivers(devices: Sequence[tuple[str, object]]) -> dict[str, s
 
 
 def _driver(
-    filled: InterpolatedTable, key: Key, name: str, driver_named: DriverLookup
+    filled: InterpolatedTable,
+    key: Key,
+    name: str,
+    points: Mapping[str, EntryPoint],
+    driver_named: DriverLookup,
 ) -> type[Driver[Settings]]:
     """Return a driver, or its replacement if it cannot be used."""
-    if name not in installed_drivers():
+    if name not in points:
         from gateway.config.messages import redact_value, suggest_name
 
         text = f"no driver is named {redact_value((*key, 'driver'), name, filled.origins)}"
-        return unusable_driver(text, suggest_name(name, installed_drivers(), "installed drivers"))
+        return unusable_driver(text, suggest_name(name, points, "installed drivers"))
     try:
         driver = driver_named(name)
         reason = declaration_fault(driver)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_mock import MockerFixture
 from support.gateway.post_files import gateway_section
 
 from gateway.cli._demo.officer import STATION
-from gateway.config import ConfigError, Post, load
+from gateway.config import ConfigError, Post, load, loader
 from gateway.contract.topics import Position
 
 ROOT = Path(__file__).parents[3]
@@ -223,6 +224,13 @@ def test_any_bytes_are_a_config_error(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(ConfigError):
         load(file, {})
+
+
+def test_packages_are_searched_once(tmp_path: Path, mocker: MockerFixture) -> None:
+    searched = mocker.spy(loader, "installed_drivers")
+
+    assert len(load(ROOT / "config/demo.toml", {"BORDERPOST_RUN": str(tmp_path)}).devices) == 6
+    assert searched.call_count == 1
 
 
 def test_correct_file_loads_no_message_modules(tmp_path: Path) -> None:
