@@ -12,8 +12,7 @@ import math
 from dataclasses import dataclass, field
 
 from gateway.contract.commands import TOKEN_LIFE_S
-from gateway.contract.states import FreshToken
-from gateway.pki.statements import Revision
+from gateway.contract.states import FreshToken, Revision
 
 SILENCE_S = float(TOKEN_LIFE_S)
 """Time without a token after which nothing of that gateway is current, in seconds."""

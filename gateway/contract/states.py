@@ -1,5 +1,7 @@
 """Retained messages: states and descriptions of devices, state of the gateway."""
 
+from dataclasses import dataclass
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from drivers.driver import Family, Identity, StateCode
@@ -201,3 +203,13 @@ class FreshToken(_Message):
         "gateway signs. A topic that is not named has no message.",
         examples=[{"lane-1/barrier/state": 12, "lane-1/barrier/now/barrier.state": 88}],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Verified revision of a retained message."""
+
+    session: str
+    number: int
+    key: str
+    """Id of the gateway's key."""

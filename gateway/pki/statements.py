@@ -9,12 +9,11 @@ nor hide one. Tokens and answers are signed as commands are: topic, line feed, b
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from gateway.config.public_keys import PublicKey
 from gateway.contract.commands import SIGNATURE_PROPERTY, signed_bytes
-from gateway.contract.states import FreshToken
+from gateway.contract.states import FreshToken, Revision
 from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
 
 REVISION_PROPERTY = "revision"
@@ -61,16 +60,6 @@ class StatementSigner:
             session=self._session, token=token, number=self._tokens, numbers=dict(self._newest)
         )
         return message.model_dump_json().encode()
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """Verified revision of a retained message."""
-
-    session: str
-    number: int
-    key: str
-    """Id of the gateway's key."""
 
 
 class StatementVerifier:

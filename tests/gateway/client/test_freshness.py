@@ -3,8 +3,7 @@
 import pytest
 
 from gateway.client.freshness import SILENCE_S, Freshness
-from gateway.contract.states import FreshToken
-from gateway.pki.statements import Revision
+from gateway.contract.states import FreshToken, Revision
 
 STATE = "lane-1/barrier/state"
 
