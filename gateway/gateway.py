@@ -5,7 +5,6 @@ import os
 import secrets
 import socket
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -14,7 +13,6 @@ import structlog
 from drivers.driver import StateCode
 from drivers.links.link import Action
 from drivers.observation import Observation
-from drivers.unavailable import unusable_driver
 from gateway.adapters import CommandAdapter, DeviceAdapter, PreviewAdapter
 from gateway.audit.hash_chain import Sign
 from gateway.commands.dispatcher import CommandDispatcher
@@ -41,8 +39,8 @@ from gateway.state_dir import EX_CONFIG, CannotStartError, lock_state_dir
 from gateway.supervision.confinement import decide_confinement
 from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.forkserver_client import ForkServerClient
-from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
-from gateway.worker.spec import WorkerSpec
+from gateway.supervision.supervisor import DeviceSupervisor
+from gateway.supervision_config import faulty_driver, worker_limits, worker_spec
 
 log = structlog.get_logger()
 
@@ -286,30 +284,14 @@ class Gateway:
             device.resume()
 
     def _add(self, position: Position, device: DeviceSettings) -> None:
-        supervision = self.post.supervision
-        spec = WorkerSpec(
-            site=self.post.gateway.site,
-            gateway=self.post.gateway.name,
-            position=str(position),
-            driver=device.driver,
-            settings=device.raw_settings,
-            is_production=self.post.gateway.profile == "production",
-            heartbeat_interval_s=supervision.heartbeat_interval_s,
-            open_timeout_s=supervision.open_timeout_s,
-            backoff_first_s=supervision.backoff_first_s,
-            backoff_max_s=supervision.backoff_max_s,
-            events_per_s=supervision.max_events_per_s,
-            expected_firmware=device.expected_firmware,
-            is_confined=self._confinement.is_confined,
-            private_paths=self._private_paths(),
-            further_places=self._confinement.further_places,
-        )
-        limits = WorkerLimits(
-            heartbeat_timeout_s=supervision.heartbeat_timeout_s, stop_timeout_s=supervision.stop_timeout_s
-        )
-        driver = unusable_driver(*_as_sentences(device.driver_fault)) if device.driver_fault else None
         supervised = DeviceSupervisor(
-            spec, limits, self._forkserver, self._device_listener, self.session, self._records, driver
+            worker_spec(self.post, self.path, position, device, self._confinement),
+            worker_limits(self.post),
+            self._forkserver,
+            self._device_listener,
+            self.session,
+            self._records,
+            faulty_driver(device),
         )
         self.devices[position] = supervised
         self.delivery.publish_retained(self.topics.claim(position), None)  # of an earlier run
@@ -328,12 +310,6 @@ class Gateway:
                 Action.CONFIGURE,
                 f"borderpost config check {self.path}",
             )
-
-    def _private_paths(self) -> tuple[str, ...]:
-        """Return the files of the gateway's own sections, and its state: no worker may read them."""
-        sections = self.post.model_dump(exclude={"devices", "roles", "file_times"})
-        found = {str(self.path.absolute()), *map(str, _paths_in(sections))}
-        return tuple(sorted(found))
 
     def _open_console(self) -> None:
         """Open the sockets of the console. A failure becomes a problem and does not stop the devices."""
@@ -417,21 +393,6 @@ class Gateway:
         state = GatewayState(online=True, session=self.session, report=self.to_report())
         self.delivery.publish_retained(self.topics.gateway_state, state.model_dump_json().encode())
         self.management.on_gateway_changed()
-
-
-def _paths_in(value: object) -> Iterator[Path]:
-    """Yield every path in nested tables."""
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _paths_in(each)
-
-
-def _as_sentences(texts: tuple[str, str]) -> tuple[str, str]:
-    """Return a mistake and its remedy as a state has them: with a capital letter and a full stop."""
-    text, how = (f"{text[:1].upper()}{text[1:]}." for text in texts)
-    return text, how
 
 
 def _load_signer(post: Post) -> Sign | None:

@@ -1,10 +1,10 @@
-"""MQTT connection of a workstation."""
+"""MQTT connection of a workstation, and the topics to which it subscribes."""
 
 import asyncio
 import contextlib
 import functools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import aiomqtt
@@ -13,11 +13,17 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.contract.commands import EXPIRY_LIMIT_S, SIGNATURE_PROPERTY
+from gateway.contract.topics import Position
 
 NO_SUBSCRIBERS, NOT_AUTHORISED = 0x10, 0x87  # MQTT 5, section 2.4
 RECEIVE_MAXIMUM = 20
 MAX_PACKET_BYTES = 9_437_184
 """Upper bound on an incoming packet: the largest image (8 MiB) and its topic, as at the post's broker."""
+
+PREVIEW_QOS = 0
+"""With QoS 0 the broker keeps no previews for a workstation that is away."""
+DEVICE_SUBSCRIPTIONS = ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+")
+"""Topics below a device that every workstation reads."""
 
 
 def socket_options() -> list[tuple[int, int, int]]:
@@ -135,3 +141,21 @@ class Connection(aiomqtt.Client):
         answer = self._pending_acks.get(mid)
         if answer is not None and not answer.done():
             answer.set_result(reason_code.value)
+
+
+def subscriptions(
+    root: str, site: str, positions: Sequence[Position] | None, station: str | None
+) -> list[tuple[str, int]]:
+    """Return topic filters and their QoS. Commands and answers of other stations are not among them.
+
+    `positions`: None for all devices of the site. `station`: None for a workstation that sends no commands.
+    """
+    devices = ["+/+"] if positions is None else [str(position) for position in positions]
+    topics = [(topic, 1) for topic in DEVICE_SUBSCRIPTIONS]
+    if station is not None:
+        topics += [(f"rsp/{station}", 1), (f"preview/{station}", PREVIEW_QOS)]
+    return [
+        (f"{root}/{site}/_gw/+/state", 1),
+        (f"{root}/{site}/_gw/+/fresh", 1),
+        *((f"{root}/{site}/{device}/{topic}", qos) for device in devices for topic, qos in topics),
+    ]

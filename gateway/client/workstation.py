@@ -21,10 +21,11 @@ from pydantic import ValidationError
 from drivers.command import CommandArguments, CommandOutput
 from gateway.client.claims import HeldClaim
 from gateway.client.commands import CommandResult, CommandSender, DoneT, no_token, to_result, unreachable
-from gateway.client.connection import Connection, connect_properties
+from gateway.client.connection import Connection, connect_properties, subscriptions
 from gateway.client.event_queue import EventQueue
 from gateway.client.events import EventAssembler
 from gateway.client.freshness import Freshness
+from gateway.client.message_router import MessageRouter
 from gateway.client.models import (
     ConnectionProblem,
     DeviceStatus,
@@ -37,11 +38,10 @@ from gateway.client.models import (
 from gateway.client.previews import PreviewStream
 from gateway.client.problems import no_gateway, not_connected
 from gateway.client.site_view import SiteView
-from gateway.client.subscriptions import subscriptions
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer
 from gateway.contract.states import DeviceDescription, GatewayState
-from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
+from gateway.contract.topics import ROOT, TRAINING_ROOT, Position
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -131,6 +131,15 @@ class Workstation:
         self._view = SiteView(self._queue.put, freshness, check)
         self._site_state = self._view.state
         self._assembler = EventAssembler(self._queue.put, self.discarded, verifier)
+        self._router = MessageRouter(
+            site,
+            self._view,
+            self._assembler,
+            self._command_sender,
+            self._held_claims,
+            self._previews,
+            self.discarded,
+        )
 
     async def __aenter__(self) -> Self:
         """Start to connect; does not wait for the broker."""
@@ -394,20 +403,11 @@ class Workstation:
             self._on_problem(problem)
         self.problem = problem
 
-    # Incoming messages
-
     def _on_message(self, message: mqtt.MQTTMessage) -> None:
-        """Dispatch one message; a message with an error is counted and dropped."""
-        topic, payload = message.topic, bytes(message.payload)
+        """Take one message; a message with an error is counted and dropped."""
         try:
-            match topic.split("/"):
-                case [_, "v1", self._site, "_gw", gateway, "state"]:
-                    self._on_gateway_state(gateway, message)
-                case [_, "v1", self._site, "_gw", gateway, "fresh"]:
-                    self._view.on_token(gateway, message)
-                case [_, "v1", self._site, *_]:
-                    if where := DeviceTopic.parse(topic):
-                        self._on_device_message(where, payload, message)
+            if self._router.on_message(message):
+                self._report_problem(None)
         except ValidationError:
             self.discarded.unreadable += 1
         self._notify_waiters()
@@ -416,42 +416,6 @@ class Workstation:
         """Wake all callers that wait for a change."""
         learned, self._changed = self._changed, asyncio.Event()
         learned.set()
-
-    def _on_gateway_state(self, gateway: str, message: mqtt.MQTTMessage) -> None:
-        is_current = self._view.on_gateway(gateway, message)
-        for session in self._site_state.ended_sessions():
-            self._command_sender.on_gateway_lost(session)
-        if is_current:
-            self._report_problem(None)
-
-    def _on_device_message(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
-        if not self._view.accepts(where, message):
-            return
-        match where.kind, where.levels:
-            case "state", ():
-                self._site_state.on_device_state(where.position, payload)
-            case "desc", ():
-                self._site_state.on_description(where.position, payload)
-            case "claim", ():
-                claim = self._site_state.on_claim(where.position, payload)
-                if claim is not None and (held := self._held_claims.get(where.position)) is not None:
-                    held.on_holder_changed(claim.holder)
-            case "now", (event_type,):
-                self._site_state.on_last_value(where.position, event_type, payload)
-            case "rsp", (self.station,) if self.station:
-                self._command_sender.on_answer(payload, is_verified=self._view.is_verified)
-            case "preview", (self.station,) if self.station and not message.retain:
-                if (preview := self._previews.get(where.position)) is not None:
-                    preview.on_frame(payload)
-            case "blob", (event_id, role):
-                self._assembler.on_image(event_id, role, payload)
-            case "evt", (_,):
-                if message.retain:  # an event is never retained by a gateway: its age is unknown
-                    self.discarded.expired += 1
-                else:
-                    lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
-                    said = dict(getattr(message.properties, "UserProperty", ()))
-                    self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
 
 
 def _stops(description: DeviceDescription, verb: str) -> bool:

@@ -7,6 +7,7 @@ counted together, for each device. So a flood of commands adds a few records a m
 
 import asyncio
 import json
+import re
 import uuid
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from drivers.command import CommandArguments
+from drivers.command import CommandArguments, CommandSpec
 from drivers.observation import Observation, redact
+from gateway.contract.commands import NAME, CommandState
 from gateway.contract.events import ClaimChanged, CommandDecided, CommandEnded
+from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position
 
 log = structlog.get_logger()
@@ -76,6 +79,21 @@ class CommandAudit:
             return
         window.latest, window.transaction = entry, transaction
         window.count += 1
+
+    def record_flood(self, position: Position, station: str) -> None:
+        """Record that a station sends so many messages that most of them are dropped unread."""
+        entry = CommandDecided(
+            cmd_id=None,
+            station=station if re.fullmatch(NAME, station) else None,
+            verb=None,
+            decision=CommandState.REJECTED,
+            reason=CommandReason.RATE_LIMITED,
+            holder=None,
+            command_seq=None,
+            args={},
+            remaining_ms=None,
+        )
+        self.record(position, entry, str(uuid.uuid4()), singly=False)
 
     def on_claim_changed(self, position: Position, change: ClaimChanged) -> None:
         """Record a change of a device's claim."""
@@ -145,3 +163,14 @@ def redact_args(request: type[CommandArguments], args: Mapping[str, Any]) -> dic
         fields = {field.alias or name for name, field in request.model_fields.items()}
         return {name: f"<{type(value).__name__}>" for name, value in args.items() if name in fields}
     return {name: value for name, value in shown.items() if name in args}
+
+
+def redact_result(spec: CommandSpec | None, result: bytes) -> dict[str, Any] | None:
+    """Return a command's result without personal data; None without a result of its type."""
+    if spec is None or not result:
+        return None
+    try:
+        redacted: dict[str, Any] = redact(spec.result_type.model_validate_json(result))
+    except ValidationError:
+        return None
+    return redacted

@@ -2,19 +2,14 @@
 
 import itertools
 import json
-import re
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import paho.mqtt.client as mqtt
-from pydantic import ValidationError
 
-from drivers.command import CommandSpec, Invocation
-from drivers.driver import StateCode
-from drivers.observation import Observation, redact
-from gateway.commands.audit import CommandAudit, redact_args
+from drivers.command import Invocation
+from gateway.commands.audit import CommandAudit, redact_args, redact_result
 from gateway.commands.claims import REQUESTS, ClaimService, Lease
 from gateway.commands.dedup import IdempotencyCache
 from gateway.commands.policy import (
@@ -27,73 +22,19 @@ from gateway.commands.policy import (
     decide,
     is_stop,
 )
+from gateway.commands.ports import DevicePort, GatewayPort, is_machine, stops, target_of
 from gateway.commands.rate_limits import RateLimiter
 from gateway.commands.request import IncomingCommand
 from gateway.commands.signatures import SIGNATURE_REASONS, CommandSignatures
 from gateway.common.clock import TimeSource
 from gateway.config import CommandsSection, Roles
-from gateway.contract.commands import NAME, CommandAnswer, CommandMessage, CommandOutcome, CommandState
+from gateway.contract.commands import CommandAnswer, CommandMessage, CommandOutcome, CommandState
 from gateway.contract.events import CommandDecided, CommandEnded
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position, SiteTopics
 
 MAX_URGENT = 16
 """Urgent commands of one device that run at once; more than one stop has no further effect."""
-
-
-class LastValuesPort(Protocol):
-    """Last values of a device, as far as the dispatcher needs them."""
-
-    def redacted(self) -> dict[str, Any]:
-        """Return the states that the device reports, by event type, without personal data."""
-        ...
-
-
-class DevicePort(Protocol):
-    """A device, as far as the dispatcher needs it."""
-
-    @property
-    def commands(self) -> Mapping[str, CommandSpec]:
-        """Commands that it accepts, by verb."""
-        ...
-
-    @property
-    def state_code(self) -> StateCode:
-        """State of the device."""
-        ...
-
-    @property
-    def last_values(self) -> LastValuesPort:
-        """States that the device reports."""
-        ...
-
-    def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
-        """Pass a command to the device's worker; False when there is none."""
-        ...
-
-
-class GatewayPort(Protocol):
-    """The rest of the gateway, as far as the dispatcher needs it."""
-
-    def device(self, position: Position) -> DevicePort | None:
-        """Return the device at a position; None when it is not of this gateway."""
-        ...
-
-    def publish_answer(self, topic: str, payload: bytes, correlation: bytes) -> None:
-        """Send an answer now; it is never queued."""
-        ...
-
-    def publish_retained(self, topic: str, payload: bytes | None) -> None:
-        """Publish a retained message; None clears the topic."""
-        ...
-
-    def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
-        """Store an event of the gateway at a position."""
-        ...
-
-    def on_claim_changed(self, position: Position, holder: str | None) -> None:
-        """Take the new holder of a device; None without one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,18 +129,7 @@ class CommandDispatcher:
 
     def on_flood(self, station: str) -> None:
         """Record that a station sends so many messages that most of them are dropped unread."""
-        entry = CommandDecided(
-            cmd_id=None,
-            station=station if re.fullmatch(NAME, station) else None,
-            verb=None,
-            decision=CommandState.REJECTED,
-            reason=CommandReason.RATE_LIMITED,
-            holder=None,
-            command_seq=None,
-            args={},
-            remaining_ms=None,
-        )
-        self._audit.record(self._topics.gateway_position, entry, str(uuid.uuid4()), singly=False)
+        self._audit.record_flood(self._topics.gateway_position, station)
 
     def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
         """Take a message from the broker. It was not sent before `sent_after_ns` of the boot clock."""
@@ -210,7 +140,7 @@ class CommandDispatcher:
         if device is None:  # of another gateway, or of none
             return
         command, station = incoming.parse(), incoming.station
-        if command is None and _stops(device, incoming.verb):
+        if command is None and stops(device, incoming.verb):
             command = incoming.parse(with_args=False)
         if command is None or station is None:
             self._reject(incoming, command, device, CommandReason.MALFORMED)
@@ -241,13 +171,13 @@ class CommandDispatcher:
         if not grant.is_known or grant.is_foreign:
             return incoming, None  # refused for that by the policy
         verdict = self._signatures.verify(station, incoming.topic, incoming.payload, incoming.signatures)
-        target = _target(device, incoming.verb)
+        target = target_of(device, incoming.verb)
         # A forged claim would take a machine out of the hands of its operator.
         moves = (
-            _is_machine(device) if incoming.verb in CLAIM_VERBS else target is not None and target.is_movement
+            is_machine(device) if incoming.verb in CLAIM_VERBS else target is not None and target.is_movement
         )
         is_needed = self._signatures.requires(moves=moves)
-        if _stops(device, incoming.verb) or not (is_needed or incoming.signatures):
+        if stops(device, incoming.verb) or not (is_needed or incoming.signatures):
             return replace(incoming, signed_by=verdict.signed_by), None
         return replace(incoming, signed_by=verdict.signed_by), verdict.refusal
 
@@ -256,7 +186,7 @@ class CommandDispatcher:
         return (
             incoming.signed_by is not None
             and command.session == self._session
-            and not _stops(device, incoming.verb)
+            and not stops(device, incoming.verb)
             and self._signatures.tokens.end_ns(command.fresh) is None
         )
 
@@ -324,8 +254,8 @@ class CommandDispatcher:
             last_command_seq=self._cache(incoming).last_command_seq(station),
             is_late=deadline_ns <= now_ns,
             is_stopping=self._stopping,
-            target=_target(device, incoming.verb),
-            is_machine=_is_machine(device),
+            target=target_of(device, incoming.verb),
+            is_machine=is_machine(device),
             state_code=device.state_code,
             holder=self._claims.holder(position),
             is_busy=any(not begun.urgent for begun in beside),
@@ -347,7 +277,7 @@ class CommandDispatcher:
         each: bool,
     ) -> None:
         outcome = self._claims.execute(incoming.position, incoming.verb, station, command.args)
-        answer = _to_answer(command.cmd_id, outcome, None)
+        answer = outcome.to_answer(command.cmd_id, None)
         self._record_answer(incoming, command, answer, running=False)
         each = each and outcome.state is CommandState.DONE
         self._audit_decision(incoming, command, device, answer, holder, None, each=each)
@@ -359,7 +289,7 @@ class CommandDispatcher:
         begun = self._running.pop(command_ref, None)
         if begun is None:
             return
-        answer = _to_answer(begun.cmd_id, outcome, begun.transaction)
+        answer = outcome.to_answer(begun.cmd_id, begun.transaction)
         incoming = begun.incoming
         cache = self._cache(incoming)
         cache.store(begun.station, begun.cmd_id, position, incoming.verb, answer, running=False)
@@ -388,7 +318,7 @@ class CommandDispatcher:
         if begun.sensed_before is None or device is None:
             return {}
         return {
-            "result": _redact_result(device.commands.get(begun.incoming.verb), outcome.result),
+            "result": redact_result(device.commands.get(begun.incoming.verb), outcome.result),
             "sensed_before": begun.sensed_before,
             "sensed_after": device.last_values.redacted(),
         }
@@ -471,46 +401,5 @@ class CommandDispatcher:
         self._audit.record(incoming.position, entry, transaction, singly=each)
 
 
-def _target(device: DevicePort, verb: str) -> Target | None:
-    if verb in CLAIM_VERBS:
-        return Target()
-    command = device.commands.get(verb)
-    return None if command is None else Target(command.is_urgent, command.is_movement, command.needs_claim)
-
-
-def _stops(device: DevicePort, verb: str) -> bool:
-    """Tell whether a verb stops a machine, as the policy does."""
-    command = device.commands.get(verb)
-    return command is not None and command.is_urgent and _is_machine(device)
-
-
-def _is_machine(device: DevicePort) -> bool:
-    """Tell whether a device can move."""
-    return any(command.is_movement for command in device.commands.values())
-
-
 def _is_movement(facts: PolicyInput) -> bool:
     return facts.target is not None and facts.target.is_movement and not is_stop(facts)
-
-
-def _to_answer(cmd_id: str, outcome: CommandOutcome, transaction: str | None) -> CommandAnswer:
-    return CommandAnswer(
-        cmd_id=cmd_id,
-        state=outcome.state,
-        reason=outcome.reason,
-        text=outcome.text,
-        how=outcome.how,
-        result=json.loads(outcome.result) if outcome.result and outcome.state is CommandState.DONE else None,
-        transaction=transaction,
-    )
-
-
-def _redact_result(spec: CommandSpec | None, result: bytes) -> dict[str, Any] | None:
-    """Return a command's result without personal data; None without a result of its type."""
-    if spec is None or not result:
-        return None
-    try:
-        redacted: dict[str, Any] = redact(spec.result_type.model_validate_json(result))
-    except ValidationError:
-        return None
-    return redacted

@@ -9,6 +9,7 @@ line feed and its body, made with the station's key. `fresh` in the body proves 
 the gateway published. A stop of a machine is obeyed without a signature.
 """
 
+import json
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Self
@@ -188,6 +189,18 @@ class CommandOutcome:
         said, how = REASON_TEXTS[known]
         state = CommandState.EXPIRED if known is CommandReason.EXPIRED else CommandState.REJECTED
         return cls(state, known, text or said, how)
+
+    def to_answer(self, cmd_id: str, transaction: str | None) -> CommandAnswer:
+        """Return the final answer to the station that sent the command."""
+        return CommandAnswer(
+            cmd_id=cmd_id,
+            state=self.state,
+            reason=self.reason,
+            text=self.text,
+            how=self.how,
+            result=json.loads(self.result) if self.result else None,
+            transaction=transaction,
+        )
 
 
 @dataclass(frozen=True, slots=True)
