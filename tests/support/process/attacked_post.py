@@ -26,7 +26,7 @@ from simulators.links.serial_line import SerialLine
 
 EXIT_STATUS = 42
 """Exit status of a worker that has become another program."""
-TIMEOUT_S = 30
+TIMEOUT_S = 100
 
 
 class Forks(ForkServerClient):
