@@ -388,7 +388,11 @@ class DeviceSupervisor:
 
     def _open_doorman(self, others: contextlib.ExitStack) -> int | None:
         """Start the doorman of a device with hosts; return the worker's end, which `others` closes."""
-        hosts = self.driver.settings_model.model_validate(self.spec.settings).link_rights().hosts
+        try:
+            hosts = self.driver.settings_model.model_validate(self.spec.settings).link_rights().hosts
+        except Exception as error:
+            log.error("rights_not_computed", device=self.spec.position, exc_info=error)
+            return None
         if not hosts or not (self.spec.is_confined or self.spec.is_production):
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
