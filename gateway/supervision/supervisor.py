@@ -322,7 +322,11 @@ class DeviceSupervisor:
         """Return the hosts that a confined worker may reach through the doorman."""
         if not (self.spec.is_confined or self.spec.is_production):
             return ()
-        return self.driver.settings_model.model_validate(self.spec.settings).link_rights().hosts
+        try:
+            return self.driver.settings_model.model_validate(self.spec.settings).link_rights().hosts
+        except Exception as error:
+            log.error("rights_not_computed", device=self.spec.position, exc_info=error)
+            return ()
 
     async def _wait_for_failure(self) -> Cause:
         """Wait until the worker ends or its heartbeat is late; return the cause."""

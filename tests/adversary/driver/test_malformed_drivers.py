@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
-from support.gateway.workers import PLUGINS
+from support.gateway.workers import PLUGINS, WorkerFixture, worker_fixture
 
 from drivers import probe
+from drivers.driver import StateCode
+from drivers.links.link import Cause
 from gateway.client import Workstation
 from gateway.config import ConfigError, load
 
-__all__ = ["gateway"]
+__all__ = ["gateway", "worker_fixture"]
 
 
 @pytest.fixture
@@ -179,3 +181,13 @@ async def test_post_starts_with_malformed_driver(gateway: GatewayFixture) -> Non
 def _state(desk: Workstation, position: str) -> str:
     state = desk.status(position).state
     return "" if state is None else f"{state.state}"
+
+
+async def test_driver_with_broken_rights_is_reported(worker_fixture: WorkerFixture) -> None:
+    """The daemon computes the rights as well, for the hosts of the device."""
+    broken, other = "lane-1/reader", "lane-2/reader"
+    await worker_fixture.device(broken, settings={"has_broken_rights": True})
+    await worker_fixture.device(other)
+    state = await worker_fixture.notebook.state(StateCode.OFFLINE, broken)
+    assert state.cause is Cause.WORKER_CRASHED
+    await worker_fixture.notebook.state(StateCode.ONLINE, other)

@@ -48,8 +48,12 @@ class Level(Observation):
 class FaultySettings(SerialSettings):
     """Settings of a driver that also reads a label beside its port, and loads libusb."""
 
+    has_broken_rights: bool = False
+
     def link_rights(self) -> LinkRights:
         """Return the rights to the port, its folder, and libusb."""
+        if self.has_broken_rights:
+            raise RuntimeError("rights that cannot be computed")
         folder = Path(self.port).parent
         return super().link_rights() | LinkRights(readable=frozenset({folder}), kernel_events=True)
 
