@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from drivers.links.settings import NetworkHost
 from drivers.links.tcp import TcpLink, open_socket
-from gateway.supervision.doorman import Doorman
+from gateway.supervision.doorman import MAX_CONNECTING, Doorman
 from gateway.worker.doorman_client import DoormanEventLoop
 
 
@@ -41,21 +40,18 @@ async def as_worker(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     violations: list[Exception] = []
     doorman = Doorman(hosts, ours, violations.append)
-    results: list[str] = []
 
-    def run() -> None:
+    def run() -> str:
         with asyncio.Runner(loop_factory=lambda: DoormanEventLoop(theirs)) as runner:
             try:
-                results.append(runner.run(asyncio.wait_for(work(), 10)))
+                return runner.run(asyncio.wait_for(work(), 10))
             except (OSError, httpx.HTTPError) as error:
-                results.append(type(error).__name__)
+                return type(error).__name__
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    while thread.is_alive():
-        await asyncio.sleep(0.01)
-    doorman.close()
-    return results[0], violations
+    try:
+        return await asyncio.to_thread(run), violations
+    finally:
+        doorman.close()
 
 
 async def get(url: str) -> str:
@@ -142,20 +138,18 @@ async def test_failures_are_those_of_connect() -> None:
     assert (await as_worker(unknown, NetworkHost("no-such-host.invalid", 1)))[0] == "unknown"
 
 
-async def test_cancelled_connection_is_closed() -> None:
-    """A socket that comes too late for its request is closed, on both sides."""
+async def test_cancelled_connections_are_closed() -> None:
+    """More are cancelled than may be in progress; descriptors that stay open fail every test here."""
     async with service() as port:
 
         async def work() -> str:
             loop = asyncio.get_running_loop()
             assert isinstance(loop, DoormanEventLoop)
-            for _ in range(50):
+            for _ in range(3 * MAX_CONNECTING):
                 asked = asyncio.ensure_future(loop.doorman.connect("127.0.0.1", port))
                 await asyncio.sleep(0)
                 asked.cancel()
                 await asyncio.gather(asked, return_exceptions=True)
-            await asyncio.sleep(0.2)
-            with await loop.doorman.connect("127.0.0.1", port) as last:
-                return "few" if last.fileno() < 200 else "many"
+            return await get(f"http://127.0.0.1:{port}")
 
-        assert await as_worker(work, NetworkHost("127.0.0.1", port)) == ("few", [])
+        assert await as_worker(work, NetworkHost("127.0.0.1", port)) == ("hello", [])
