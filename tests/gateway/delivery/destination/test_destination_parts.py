@@ -1,0 +1,68 @@
+"""Small parts of a destination: subscribers of a stream, images in flight, counts, refused states."""
+
+from support.gateway.sending import Rig, entry, in_virtual_time, stream, turn
+
+from gateway.delivery.destination.in_flight import ImagesInFlight
+from gateway.delivery.destination.stream import StreamCursor
+from gateway.delivery.events import Blob
+
+IMAGES = (Blob("ir", "image/jpeg", b"i"), Blob("uv", "image/jpeg", b"u"))
+
+
+def test_subscriber_allows_more_in_flight() -> None:
+    known, unknown = (StreamCursor(stream(1), 0, 5, has_subscriber=one) for one in (True, False))
+    for cursor in (known, unknown):
+        assert cursor.is_ready
+        cursor.in_flight = 1
+    assert (known.is_ready, unknown.is_ready) == (True, False)
+
+
+def test_event_arrives_with_its_last_message() -> None:
+    images, event = ImagesInFlight(), entry(1, 1, blobs=IMAGES)
+    images.begin(event)
+    assert [images.on_ack(event) for _ in range(4)] == [False, False, True, False]
+
+
+def test_skipped_image_is_not_waited_for() -> None:
+    images, event = ImagesInFlight(), entry(1, 1, blobs=IMAGES)
+    images.begin(event)
+    images.skip_image(event)
+    assert [images.on_ack(event) for _ in range(2)] == [False, True]
+
+
+def test_late_acknowledgement_is_ignored() -> None:
+    images, event = ImagesInFlight(), entry(1, 1, blobs=IMAGES)
+    images.begin(event)
+    images.discard(event)
+    assert not images.on_ack(event)
+    images.begin(event)
+    images.clear()
+    assert not images.on_ack(event)
+
+
+@in_virtual_time
+async def test_parked_events_are_counted() -> None:
+    rig = Rig()
+    rig.add_streams(stream(1))
+    rig.connect()
+    rig.commit(entry(1, 1), entry(1, 2))
+    rig.answer(*rig.new(), reason=0x90)
+    assert rig.destination.report.parked == 2
+    assert rig.outbox.parked == [(1, 1, 0x90), (1, 2, 0x90)]
+
+
+@in_virtual_time
+async def test_refused_state_is_sent_again() -> None:
+    rig = Rig()
+    rig.connect()
+    rig.retained.set("lane-1/reader/state", b"online", "application/json")
+    rig.destination.send_ready()
+    (sent,) = rig.new()
+    rig.answer(sent, reason=0x80)
+    assert rig.new() == []
+    await turn(1.1)
+    (again,) = rig.new()
+    assert (again.topic, again.payload, again.retain) == ("lane-1/reader/state", b"online", True)
+    rig.answer(again)
+    await turn(5)
+    assert rig.new() == []
