@@ -98,7 +98,8 @@ def _test(config: Path, position: str, kind: ProtocolKind, reason: str) -> None:
     results = []
     for number, step in enumerate(steps, 1):
         typer.echo(
-            f"\n{number}/{len(steps)} {step.name}\n    {step.instruction}\n    Expected: {step.expected}"
+            f"\n{number}/{len(steps)} {step.name}\n    {step.instruction.render()}\n"
+            f"    Expected: {step.expected.render()}"
         )
         passed = _run_step(config, position, step)
         typer.echo(typer.style("    passed" if passed else "    FAILED", fg="green" if passed else "red"))

@@ -4,7 +4,7 @@ Sources: EN 12453 (test of protective devices at the machine); EN ISO 13849-1 (p
 faults that are not all detected by themselves).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,7 +12,25 @@ from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.safety.case import ACTIVE_WORDS, Key, build_case, name_of
 from drivers.barrier.wiring import BarrierSettings
 
-COMMAND_HINT = "from a counter, or with borderpost command"
+
+@dataclass(frozen=True, slots=True)
+class StepText:
+    """Sentences of a step: an English template, and the values of its `%(name)s`."""
+
+    template: str
+    values: Mapping[str, str]
+
+    def render(self, translate: Callable[[str], str] = str) -> str:
+        """Return the sentences; template and values are translated one by one."""
+        filled = translate(self.template) % {
+            name: translate(value) if value else "" for name, value in self.values.items()
+        }
+        return " ".join(filled.split()).replace(" .", ".").replace(" ,", ",")
+
+
+def step_text(template: str, **values: str) -> StepText:
+    """Build a text; the catalogue of the console collects the templates of these calls."""
+    return StepText(template, values)
 
 
 class ProtocolKind(StrEnum):
@@ -29,8 +47,8 @@ class ProtocolStep:
     """One step: an instruction, and the result to be seen."""
 
     name: str
-    instruction: str
-    expected: str
+    instruction: StepText
+    expected: StepText
     sensed: tuple[Key, bool] | None = None
     """Input that must read so, as its key and value in `barrier.state`; None: a person judges."""
 
@@ -57,17 +75,28 @@ def _inputs(settings: BarrierSettings, kind: ProtocolKind) -> Iterator[ProtocolS
         operated = signal != "controller_ok"
         yield ProtocolStep(
             f"{name} operated",
-            f"Bring {name} (input {wired.input}) to this state: {active if operated else inactive}.",
-            f"The gateway shows: {active if operated else inactive}.",
+            step_text(
+                "Bring %(name)s (input %(number)s) to this state: %(state)s.",
+                name=name,
+                number=str(wired.input),
+                state=active if operated else inactive,
+            ),
+            step_text("The gateway shows: %(state)s.", state=active if operated else inactive),
             (seen, operated) if seen is not None else None,
         )
         if kind is ProtocolKind.COMMISSIONING:
             reads = wired.contact == "nc"
-            opposite = "" if reads else f" Begin in this state: {active}."
             yield ProtocolStep(
                 f"{name} cut",
-                f"Unplug the wire of {name} at the board.{opposite} Plug it in afterwards.",
-                f"The gateway shows: {active if reads else inactive}.",
+                step_text("Unplug the wire of %(name)s at the board. Plug it in afterwards.", name=name)
+                if reads
+                else step_text(
+                    "Begin in this state: %(state)s. Unplug the wire of %(name)s at the board. Plug it in "
+                    "afterwards.",
+                    state=active,
+                    name=name,
+                ),
+                step_text("The gateway shows: %(state)s.", state=active if reads else inactive),
                 (seen, reads) if seen is not None else None,
             )
 
@@ -77,60 +106,78 @@ def _functions(settings: BarrierSettings, kind: ProtocolKind) -> Iterator[Protoc
         where = f"{door.name} " if door.name else ""
         yield ProtocolStep(
             f"{where}open",
-            f"Open the {where}door {COMMAND_HINT}.",
-            "Only this door opens, and the gateway shows it as open.",
+            step_text("Open the %(door)s door from a counter, or with borderpost command.", door=door.name),
+            step_text("Only this door opens, and the gateway shows it as open."),
             (("doors", index, "open_limit"), True),
         )
         if door.close is not None:
             yield ProtocolStep(
                 f"{where}close refused",
-                f"Stand in the way of the open {where}door, and command it to close.",
-                "The command is refused, and the door does not move.",
+                step_text(
+                    "Stand in the way of the open %(door)s door, and command it to close.", door=door.name
+                ),
+                step_text("The command is refused, and the door does not move."),
             )
             yield ProtocolStep(
                 f"{where}reversal",
-                f"Close the {where}door, and put an object in its way while it closes.",
-                "The door stops or opens at once, and the gateway raises an alarm.",
+                step_text(
+                    "Close the %(door)s door, and put an object in its way while it closes.", door=door.name
+                ),
+                step_text("The door stops or opens at once, and the gateway raises an alarm."),
             )
         yield ProtocolStep(
             f"{where}stop",
-            f"Command the {where}door to move, and command a stop while it moves.",
-            "The door stops."
+            step_text(
+                "Command the %(door)s door to move, and command a stop while it moves.", door=door.name
+            ),
+            step_text("The door stops.")
             if door.stop is not None
-            else "The relays open. The door goes on, unless it moves only while its contact is closed.",
+            else step_text(
+                "The relays open. The door goes on, unless it moves only while its contact is closed."
+            ),
         )
         if kind is ProtocolKind.COMMISSIONING and door.close is not None:
             yield ProtocolStep(
                 f"{where}close",
-                f"Close the {where}door with its way clear.",
-                "Only this door closes, and the gateway shows it as closed.",
+                step_text("Close the %(door)s door with its way clear.", door=door.name),
+                step_text("Only this door closes, and the gateway shows it as closed."),
                 (("doors", index, "closed_limit"), True),
             )
     if settings.emergency is not None:
         yield ProtocolStep(
             "emergency",
-            "Trigger the emergency input with the barrier open, and command it to close.",
-            "The machine's own controller opens or holds it open, and the command is refused until the "
-            "emergency is over and acknowledged.",
+            step_text("Trigger the emergency input with the barrier open, and command it to close."),
+            step_text(
+                "The machine's own controller opens or holds it open, and the command is refused until the "
+                "emergency is over and acknowledged."
+            ),
         )
     if len(settings.doors) == 2:
         yield ProtocolStep(
             "interlock",
-            "Open the first door, and command the second one to open. Repeat it the other way round.",
-            "The second command is refused each time.",
+            step_text(
+                "Open the first door, and command the second one to open. Repeat it the other way round."
+            ),
+            step_text("The second command is refused each time."),
         )
 
 
 def _faults(settings: BoardBarrierSettings) -> Iterator[ProtocolStep]:
     yield ProtocolStep(
         "dead gateway",
-        "Command a movement, and kill the gateway during it: sudo systemctl kill -s KILL borderpost.",
-        "The relay opens within a second, and nothing moves when the gateway is back.",
+        step_text(
+            "Command a movement, and kill the gateway during it: sudo systemctl kill -s KILL borderpost."
+        ),
+        step_text("The relay opens within a second, and nothing moves when the gateway is back."),
     )
     yield ProtocolStep(
         "dead board",
-        "Unplug the board from its network or port.",
-        "The gateway shows the barrier as offline within two seconds, and refuses commands.",
+        step_text("Unplug the board from its network or port."),
+        step_text("The gateway shows the barrier as offline within two seconds, and refuses commands."),
     )
     for index, item in enumerate(build_case(settings).to_confirm, 1):
-        yield ProtocolStep(f"confirmed {index}", "Confirm by a test at the machine.", item)
+        yield ProtocolStep(
+            f"confirmed {index}",
+            step_text("Confirm by a test at the machine."),
+            StepText("%(item)s", {"item": item}),
+        )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from drivers.barrier.board_settings import BoardBarrierSettings
-from drivers.barrier.safety.protocol import ProtocolKind, ProtocolStep, protocol
+from drivers.barrier.safety.protocol import ProtocolKind, protocol
 from drivers.driver import Family
 from gateway.api.models import DeviceTestView, DeviceView
 from gateway.api.operations import RecordTest, RpcError
@@ -22,6 +22,15 @@ router = APIRouter(prefix="/devices/{lane}/{device}", include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
+class StepView:
+    """One step in the language of the page; its name is that of the audit."""
+
+    name: str
+    instruction: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProtocolView:
     """One kind of test: its last result and its steps."""
 
@@ -30,7 +39,7 @@ class ProtocolView:
     last: DeviceTestView | None
     is_outdated: bool
     """True if the last test was of another configuration."""
-    steps: Sequence[ProtocolStep]
+    steps: Sequence[StepView]
 
 
 async def protocol_views(config: Path, device: DeviceView, say: Translate) -> list[ProtocolView]:
@@ -46,7 +55,11 @@ async def protocol_views(config: Path, device: DeviceView, say: Translate) -> li
     for kind, title in titles.items():
         last = next((test for test in device.tests if test.kind == kind), None)
         outdated = last is not None and last.configuration != device.configuration
-        views.append(ProtocolView(kind, title, last, outdated, protocol(settings, kind)))
+        steps = [
+            StepView(step.name, step.instruction.render(say), step.expected.render(say))
+            for step in protocol(settings, kind)
+        ]
+        views.append(ProtocolView(kind, title, last, outdated, steps))
     return views
 
 

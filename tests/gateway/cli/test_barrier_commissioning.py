@@ -22,8 +22,10 @@ from gateway.api.models import EventView
 from gateway.api.operations import Actor, RecordTest
 from gateway.cli import app
 from gateway.config import load
+from gateway.console.web.i18n import load_catalogue
 from gateway.console.web.server import serve
 from gateway.contract.envelope import Provenance
+from gateway.contract.topics import Position
 
 BARRIER = "lane-1/barrier"
 DEVICE = """
@@ -150,3 +152,21 @@ def test_protocol_cuts_every_wire(terminal: Terminal) -> None:
     for signal in ("open_limit", "closed_limit", "presence", "emergency"):
         assert {f"{signal} operated", f"{signal} cut"} <= set(names)
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("kind", ProtocolKind)
+def test_steps_are_translated(kind: ProtocolKind, tmp_path: Path) -> None:
+    """Every sentence has a Swahili text, with its values; declarations of the file stay in English."""
+    file = tmp_path / "post.toml"
+    file.write_text(gateway_section(profile="training") + DEVICE)
+    settings = load(file, {}).devices[Position.parse(BARRIER)].settings
+    assert isinstance(settings, BoardBarrierSettings)
+    say = load_catalogue("sw").gettext
+    for step in protocol(settings, kind):
+        assert step.instruction.render(say) != step.instruction.render()
+        assert "%(" not in step.instruction.render(say)
+        if not step.name.startswith("confirmed"):
+            assert step.expected.render(say) != step.expected.render()
+    named = next(step for step in protocol(settings, kind) if step.name == "presence operated")
+    assert named.expected.render() == "The gateway shows: a person in the way."
+    assert named.expected.render(say) == "Lango linaonyesha: mtu yuko njiani."

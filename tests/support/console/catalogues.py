@@ -6,16 +6,25 @@ from pathlib import Path
 
 import polib
 
+from drivers.barrier.safety import case, protocol
 from gateway.console.web.i18n import LANGUAGES, MESSAGES
 from gateway.console.web.jinja import TEMPLATES, environment
 
 CONSOLE = TEMPLATES.parent
-MARKS = {"mark_for_translation", "say", "_"}
+MARKS = {"mark_for_translation", "say", "_", "step_text"}
 
 
 def wanted() -> dict[str, str]:
     """Return every text of a page, with its file."""
-    return dict(_of_code()) | dict(_of_templates())
+    return dict(_of_barriers()) | dict(_of_code()) | dict(_of_templates())
+
+
+def _of_barriers() -> Iterator[tuple[str, str]]:
+    """Yield the texts of a barrier's tests: the words for its inputs, and the sentences of the steps."""
+    for active, inactive in case.ACTIVE_WORDS.values():
+        yield active, "case.py"
+        yield inactive, "case.py"
+    yield from _of_module(Path(protocol.__file__))
 
 
 def _of_templates() -> Iterator[tuple[str, str]]:
@@ -29,12 +38,14 @@ def _of_templates() -> Iterator[tuple[str, str]]:
 
 def _of_code() -> Iterator[tuple[str, str]]:
     for module in sorted(CONSOLE.rglob("*.py")):
-        for node in ast.walk(ast.parse(module.read_text())):
-            match node:
-                case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(text)), *_]) if (
-                    name in MARKS
-                ):
-                    yield text, module.name
+        yield from _of_module(module)
+
+
+def _of_module(module: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(text)), *_]) if name in MARKS:
+                yield text, module.name
 
 
 def file_of(language: str) -> Path:
