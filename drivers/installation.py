@@ -2,7 +2,7 @@
 
 Three kinds: Debian packages under /opt/borderpost, a clone (an editable installation), and any other
 environment, made from a wheel or a folder. No command looks a distribution of ours up in a package index,
-where anybody could have registered its name.
+where anyone could have registered its name.
 
 Source: PEP 610 (`direct_url.json`), PEP 660, systemd/deb/build.py.
 """

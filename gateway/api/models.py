@@ -46,7 +46,7 @@ class CountersHistoryView(ApiModel):
         CountersView(), description="Since they were last reset.", examples=[{}]
     )
     reset_at: AwareDatetime | None = Field(
-        None, description="When they were last reset.", examples=["2026-11-28T08:15:30Z"]
+        None, description="Time of the last reset.", examples=["2026-11-28T08:15:30Z"]
     )
     hours: tuple[HourlyCountsView, ...] = Field(
         (),

@@ -252,7 +252,7 @@ def enrol(
     folder: Folder = DEFAULT_STORE_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol the public key of a station: the gateways then obey commands that are signed with it."""
+    """Enrol the public key of a station: gateways then execute commands that are signed with it."""
     try:
         record = StationKeyRecord.of(station, read_public_key(*_key_content(public_key)))
         if roles is not None:

@@ -29,7 +29,7 @@ def watch(
     """Show events and device states as they arrive, until Ctrl-C.
 
     With --verify, only what the gateway signed is shown; the rest is named on standard error. Without it,
-    nothing is verified: whoever has the broker may have invented it.
+    nothing is verified: the broker may have invented it.
 
     Names and numbers of simulated travellers are shown; those of live ones only with --reveal.
     """

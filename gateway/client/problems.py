@@ -26,7 +26,7 @@ def not_connected(address: str, error: BaseException) -> ConnectionProblem:
 
 
 def no_gateway(address: str, site: str, root: str) -> ConnectionProblem:
-    """Explain a broker that knows no gateway of the site under the topic root."""
+    """Explain a broker without a gateway of the site under the topic root."""
     how = "Start the gateway, or correct the site; "
     if root == TRAINING_ROOT:
         how += "for a post in production, leave out training=True."

@@ -22,7 +22,7 @@ class SiteState:
     ) -> None:
         """Create an empty state.
 
-        `is_alive`: tells whether a session of a gateway gives signs of life. `is_current`: tells whether the
+        `is_alive`: returns True for a session that gives signs of life. `is_current`: returns True if the
         message of a topic is signed and the newest; None: not verified.
         """
         self._is_alive = is_alive

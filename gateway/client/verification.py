@@ -134,7 +134,7 @@ class SignatureVerifier:
         if not source.startswith(self._source) or not gateway or there != str(position):
             self.reject(RejectedMessage(position, _id(payload), None, "it was published at another position"))
             return False
-        # A key is good for one gateway: that of another gateway, or of another state, does not vouch for it.
+        # A key is valid for one gateway only: neither for another gateway, nor for one of another state.
         if (f"{self._site}/{gateway}", kid) not in self._signers:
             self.reject(RejectedMessage(position, _id(payload), None, ANOTHER_GATEWAY))
             return False

@@ -388,7 +388,7 @@ class Workstation:
             await asyncio.sleep(backoff.next_s())
 
     async def _expect_gateway(self, client: Connection) -> None:
-        """Report a broker that knows no gateway of the site: its state is retained, so it comes at once."""
+        """Report a broker without a gateway of the site: a retained state would have come at once."""
         lost = asyncio.create_task(client.wait_closed())
         try:
             await asyncio.wait({lost}, timeout=GATEWAY_S)

@@ -74,8 +74,7 @@ class CommandDispatcher:
         self._gateway = gateway
         self._time = time_source
         self._stopping = False
-        # An unsigned command must not use up a number, or an id, of a signed one: anybody at the broker can
-        # send it.
+        # An unsigned command must not use up a number, or an id, of a signed one: any client can send it.
         self._unsigned, self._signed = IdempotencyCache(), IdempotencyCache()
         self._rate_limiter = RateLimiter(settings)
         self._audit = CommandAudit(gateway.publish_record)

@@ -1,7 +1,7 @@
 """Tokens that prove the age of a signed command, without a clock that gateway and station share.
 
-The gateway publishes a random token every two seconds; a command names the newest. Whoever holds tokens or
-commands back only gets refusals.
+The gateway publishes a random token every two seconds; a command names the newest. A broker that delays
+tokens or commands causes refusals only.
 """
 
 import asyncio

@@ -39,7 +39,7 @@ def _file(path: Path, info: ValidationInfo) -> Path:
     """Resolve a relative path from the directory of the configuration file, not of the process."""
     text = str(path)
     if "\0" in text or text.startswith("~"):
-        raise ValueError("is no path a service can open; write the whole path, only a shell knows `~`")
+        raise ValueError("is no path a service can open; write the whole path, only a shell expands `~`")
     folder: Path = (info.context or {}).get("folder", Path())
     return folder / path
 
@@ -160,7 +160,7 @@ class HeadquartersSection(DestinationSection):
 
     send_traveller: bool = Field(
         False,
-        description="Whether data about persons is sent to headquarters.",
+        description="True: data about persons is sent to headquarters.",
         examples=[False],
     )
 

@@ -28,7 +28,7 @@ def load_roles(path: Path) -> Roles:
     filled = InterpolatedTable(parse(path, text))
     roles = _read_sections(filled, "role", BrokerRole, SLUG, "lower-case letters, digits and inner hyphens")
     stations = _read_sections(
-        filled, "station", StationEntry, NAME, "the user name as the broker knows it, without / + #"
+        filled, "station", StationEntry, NAME, "the user name at the broker, without / + #"
     )
     keys = _read_sections(filled, "key", StationKey, KEY_ID, "the id that `borderpost trust key` prints")
     rest = {name: value for name, value in filled.table.items() if name not in ("role", "station", "key")}

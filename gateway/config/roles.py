@@ -59,10 +59,10 @@ class BrokerRole(ConfigSection):
         examples=[["*/barrier"]],
     )
     can_move: bool = Field(
-        False, description="Whether it may send commands that can move a machine.", examples=[True]
+        False, description="True if it may send commands that can move a machine.", examples=[True]
     )
     can_steal: bool = Field(
-        False, description="Whether it may take over a claim of another station.", examples=[True]
+        False, description="True if it may take over a claim of another station.", examples=[True]
     )
 
 

@@ -78,7 +78,7 @@ def validate(draft: DraftPost, environ: Mapping[str, str]) -> Iterator[Unlocated
     if draft.is_production and draft.commands is not None and draft.commands.signed == "off":
         yield UnlocatedIssue(
             ("commands", "signed"),
-            "a production post obeys no unsigned movement: whoever has its broker could open a barrier",
+            "a production post accepts no unsigned movement: control of its broker would open a barrier",
             'write signed = "moves" or "required", and enrol the key of each station: borderpost trust enrol',
         )
     if draft.console is not None:

@@ -75,8 +75,10 @@ class Event(BaseModel, Generic[DataT]):
         ),
         examples=["4711000123456"],
     )
-    clock: ClockStatus = Field(description="Whether `time` could be trusted.", examples=["synced"])
-    provenance: Provenance = Field(description="Whether a real device observed it.", examples=["simulated"])
+    clock: ClockStatus = Field(description="Trustworthiness of `time`.", examples=["synced"])
+    provenance: Provenance = Field(
+        description="Kind of device that observed it: real or not.", examples=["simulated"]
+    )
     transaction: str = Field(
         description="Id that joins all events of one traveller, document or capture.",
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],

@@ -27,11 +27,9 @@ class ClockStepped(Observation):
         description="Size of the step, in milliseconds; negative: back. 0: only the clock status changed.",
         examples=[86400000],
     )
-    clock_status: ClockStatus = Field(
-        description="Whether the clock can be trusted now.", examples=["synced"]
-    )
+    clock_status: ClockStatus = Field(description="Trustworthiness of the clock now.", examples=["synced"])
     first_synced: bool = Field(
-        description="Whether the clock is trusted for the first time since the gateway started.",
+        description="True if the clock is trusted for the first time since the gateway started.",
         examples=[True],
     )
 
@@ -133,7 +131,7 @@ class CommandEnded(Observation):
     }
 
     cmd_id: str = Field(description="Which command.", examples=["6f1c2a9e-7d3b-4c11-9d55-0242ac120002"])
-    station: str = Field(description="Who asked.", examples=["counter-1"])
+    station: str = Field(description="Station that sent the command.", examples=["counter-1"])
     verb: str = Field(description="Verb of the command.", examples=["open"])
     state: CommandState = Field(description="Final state.", examples=["done"])
     reason: CommandReason | None = Field(description="Reason why it was not done, or null.", examples=[None])

@@ -37,8 +37,10 @@ class LastValueMessage(BaseModel, Generic[DataT]):
         description="Time of the observation, by the post's wall clock, UTC. See `clock`.",
         examples=["2026-11-23T08:15:30.123456Z"],
     )
-    clock: ClockStatus = Field(description="Whether `time` could be trusted.", examples=["synced"])
-    provenance: Provenance = Field(description="Whether a real device observed it.", examples=["live"])
+    clock: ClockStatus = Field(description="Trustworthiness of `time`.", examples=["synced"])
+    provenance: Provenance = Field(
+        description="Kind of device that observed it: real or not.", examples=["live"]
+    )
     data: DataT = Field(description="Observation of the device.")
     session: str = Field(
         description="Gateway session that published it; a value of an older session is outdated.",

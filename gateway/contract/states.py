@@ -42,7 +42,7 @@ class DeviceState(_Message):
         "", description="Remedy: how to do it.", examples=["sudo systemctl mask --now ModemManager"]
     )
     provenance: Provenance | None = Field(
-        None, description="Whether the device on the link is real, once one responded.", examples=["live"]
+        None, description="Kind of device on the link, real or not, once one responded.", examples=["live"]
     )
     session: str = Field(
         description="Gateway session that published it; a state of an older session is outdated.",
@@ -120,7 +120,7 @@ class DestinationReport(_Message):
     """Delivery to one destination."""
 
     name: str = Field(description="`local`, or `hq`.", examples=["local"])
-    connected: bool = Field(description="Whether there is a connection.", examples=[True])
+    connected: bool = Field(description="True if there is a connection.", examples=[True])
     queued: int = Field(
         ge=0, description="Events that the destination has not acknowledged yet, in events.", examples=[0]
     )
@@ -169,7 +169,7 @@ class GatewayReport(_Message):
     bootid: str = Field(
         description="Id of the machine's current boot.", examples=["7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071"]
     )
-    clock: ClockStatus = Field(description="Whether its wall clock can be trusted.", examples=["synced"])
+    clock: ClockStatus = Field(description="Trustworthiness of its wall clock.", examples=["synced"])
     epoch: str = Field(description="Id of the outbox in use.", examples=["5f0c2a6e9b7d4c33"])
     since: AwareDatetime = Field(
         description="Start of this session, UTC.", examples=["2026-11-23T08:15:30.123456Z"]

@@ -45,7 +45,7 @@ class DestinationSettings(_Settings):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Name in reports: `local`, `hq`.")
     broker: BrokerSettings = Field(default_factory=BrokerSettings, description="Address and credentials.")
     classes: frozenset[DataClass] = Field(description="Delivery classes of the events it receives.")
-    publishes_states: bool = Field(True, description="Whether states and descriptions are published there.")
+    publishes_states: bool = Field(True, description="True: states and descriptions are published there.")
     no_subscriber_timeout_s: float = Field(
         0,
         ge=0,
@@ -56,7 +56,7 @@ class DestinationSettings(_Settings):
         ),
     )
     requires_acl: bool = Field(
-        False, description="Whether commands are ignored until the broker has proved its access control list."
+        False, description="True: commands are ignored until the broker has proved its access control list."
     )
     in_flight: int = Field(
         20,

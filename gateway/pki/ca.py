@@ -71,7 +71,7 @@ class IssuedCertificate:
 
 
 class CertificateAuthority:
-    """Authority that issues and revokes. Whoever holds its key can take any name at the broker."""
+    """Authority that issues and revokes certificates. Its key gives every name at the broker."""
 
     def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         self.certificate = certificate

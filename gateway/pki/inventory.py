@@ -79,7 +79,7 @@ class Person(ConfigSection):
 class SharedAccess(ConfigSection):
     """Lanes of one site that principals of another site may read. Commands are never shared."""
 
-    site: Slug = Field(description="Whose lanes.", examples=["ke-busia"])
+    site: Slug = Field(description="Site of the lanes.", examples=["ke-busia"])
     lanes: tuple[Slug, ...] = Field(min_length=1, description="Which.", examples=[["lane-3"]])
     principals: tuple[Name, ...] = Field(
         min_length=1, description="Principals that may read them.", examples=[["ug-lane-3"]]

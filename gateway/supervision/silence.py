@@ -1,8 +1,8 @@
-"""Silence of a worker: tells a hung process from one that the machine gives too little processor time.
+"""Silence of a worker: distinguishes a hung process from one that gets too little processor time.
 
 Measured by the CPU clock of the process, which any process may read (clock_getcpuclockid(3)): /proc/PID of a
 process that cannot be dumped is hidden. A process that is stopped or blocked uses no CPU time, and one in an
-endless loop uses all it gets; both are hung. A process that still works on a busy machine uses a little.
+endless loop uses all that it gets: both are hung. A process that works on a busy machine uses a little.
 """
 
 import time
@@ -48,7 +48,7 @@ class WorkerSilence:
         self._silent_s = self._elapsed_s = 0.0
 
     def on_hung(self) -> None:
-        """Be more patient with the next process: the limit may be too short for this machine."""
+        """Double the limit for the next process: it may be too short for this machine."""
         self._patience = min(MAX_PATIENCE, 2 * self._patience)
 
     def on_stable(self) -> None:

@@ -47,7 +47,7 @@ from gateway.worker.spec import WorkerSpec
 log = structlog.get_logger()
 
 MIN_REPLACEMENT_INTERVAL_S = 0.1
-"""Shortest time between two replacements that a worker asks for, in seconds."""
+"""Shortest time between two replacements that a worker requests, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class WorkerOutput:
         time_source: TimeSource,
         events_per_s: float,
     ) -> None:
-        """`events_per_s`: sustained rate of events; twice the one that an honest worker keeps."""
+        """`events_per_s`: sustained rate of events; twice the rate to which a worker limits itself."""
         self._types = {one.event_type: one for one in driver.observation_types}
         self._writer = writer
         self._session = session

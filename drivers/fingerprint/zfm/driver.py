@@ -208,7 +208,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         await self._look_until(there=False)
 
     async def _look_until(self, *, there: bool) -> None:
-        while (await self._look() is not None) is not there:  # noqa: ASYNC110 - a module tells nothing by itself
+        while (await self._look() is not None) is not there:  # noqa: ASYNC110 - a module sends nothing unasked
             await asyncio.sleep(self.settings.poll_s)
 
     async def _look(self) -> ConfirmationCode | None:

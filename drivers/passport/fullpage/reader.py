@@ -61,7 +61,9 @@ class FullPageSettings(HttpSettings):
         description="Lights under which an image is taken.",
         examples=[["visible", "infrared", "ultraviolet"]],
     )
-    face: bool = Field(True, description="Is the photo also taken as an image of its own?", examples=[True])
+    face: bool = Field(
+        True, description="True: the photo is also published as an image of its own.", examples=[True]
+    )
     image_format: Literal["image/jpeg", "image/png"] = Field(
         "image/jpeg", description="Media type in which images are requested.", examples=["image/jpeg"]
     )

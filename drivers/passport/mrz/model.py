@@ -188,7 +188,7 @@ class Mrz(DataModel):
         examples=["ANNA MARIA"],
     )
     name_truncated: bool = Field(
-        description="Whether the name fills its field, so that some of it may be missing.", examples=[False]
+        description="True if the name fills its field, so that part of it may be missing.", examples=[False]
     )
     birth_date: MrzDate | None = Field(
         None,

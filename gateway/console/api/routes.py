@@ -75,7 +75,7 @@ class RevealTicket(ApiModel):
     ticket: str = Field(
         description="Value for `?ticket=` of the trace.", examples=["3q2-7wEBAgMEBQYHCAkKCwwN"]
     )
-    expires_in_s: float = Field(description="How long it is good, in seconds.", examples=[30.0])
+    expires_in_s: float = Field(description="Time for which it is valid, in seconds.", examples=[30.0])
 
 
 @router.get("/post")

@@ -72,7 +72,7 @@ class Destination:
         self._on_no_subscriber = on_no_subscriber
         self._loop = asyncio.get_running_loop()
         self._resends = Resends(outbox)
-        """Parked events that an operator wants to be sent again."""
+        """Parked events that are sent again, at the request of an operator."""
         self._previews_in_flight: set[str] = set()
         """Topics of previews in flight; further previews of these topics are dropped."""
         self._timers = TimerGroup()

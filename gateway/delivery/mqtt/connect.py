@@ -31,7 +31,7 @@ class Will:
 
 
 def random_client_id() -> str:
-    """Return a client identifier that cannot be guessed: whoever knows one can end its connection."""
+    """Return an identifier that cannot be guessed: a second client with it would end the connection."""
     return f"bgw-{secrets.token_hex(16)}"
 
 

@@ -49,7 +49,7 @@ class InboundRefusal:
 
 
 class InboundGuard:
-    """Check of incoming messages before they are parsed; lives longer than one connection."""
+    """Check of incoming messages before they are parsed; kept over several connections."""
 
     def __init__(self, limits: InboundLimits, now_s: Callable[[], float]) -> None:
         self.limits = limits
@@ -79,7 +79,7 @@ def _topic(packet: bytes | bytearray) -> str:
     return bytes(packet[2 : 2 + int.from_bytes(packet[:2], "big")]).decode("utf-8", "replace")
 
 
-BROKER_REMEDY = "Check that this is the right broker, and that nobody else has control of it."
+BROKER_REMEDY = "Check that this is the right broker, and that no other person controls it."
 
 
 def exceeded_limit(broker: str, refused: InboundRefusal) -> str:

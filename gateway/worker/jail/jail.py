@@ -85,7 +85,7 @@ def confine(settings: Settings, jail: JailSettings) -> Jail:
     """Confine this process to the links of a device, for ever; raises OSError if the kernel refuses.
 
     Call it before the first thread and the event loop: the limits are those of the calling thread. What the
-    kernel lacks is left out; `kernel_confinement` tells how much that is.
+    kernel lacks is left out; `kernel_confinement` returns how much that is.
     """
     if not jail.is_enabled:
         return Jail()
