@@ -40,7 +40,7 @@ async def attack(
     user = await machine.run("id -u borderpost")
     return await _run_as_service(
         machine,
-        f"{PYTHON} -m support.process.attacked_post {STATE} {user} jail {' '.join(attempts)}",
+        f"{PYTHON} -m support.gateway.attacked_post {STATE} {user} jail {' '.join(attempts)}",
         f"PYTHONPATH={PATHS}",
         f"ATTACKED_TARGETS={json.dumps(targets or {})}",
     )
@@ -51,7 +51,7 @@ async def attack_unconfined(machine: Machine, share: Path, attempts: Sequence[st
     _share_programs(share)
     result = await machine.run(
         f"mkdir {STATE}; cd {STATE}; env -i PATH=$PATH PYTHONPATH={PATHS} PYTHONDONTWRITEBYTECODE=1 {PYTHON} "
-        f"-m support.process.attacked_post {STATE} 0 open {' '.join(attempts)} 2>/dev/null; rm -rf {STATE}",
+        f"-m support.gateway.attacked_post {STATE} 0 open {' '.join(attempts)} 2>/dev/null; rm -rf {STATE}",
         within_s=LIMIT_S,
     )
     return json.loads(str(result))

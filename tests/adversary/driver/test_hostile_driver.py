@@ -91,7 +91,7 @@ def attack(folder: Path, user: int, jail: str, attempts: tuple[str, ...]) -> dic
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", PLUGINS))),
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "support.process.attacked_post", str(post), str(user), jail, *attempts],
+        [sys.executable, "-m", "support.gateway.attacked_post", str(post), str(user), jail, *attempts],
         env=environment,
         cwd=folder,
         capture_output=True,
