@@ -54,7 +54,7 @@ class MrzWedgeSettings(KeyboardSettings):
     )
     non_mrz_text: Literal["refuse", "publish"] = Field(
         "refuse",
-        description="publish: texts without a zone are published, with keystrokes; refuse: they are not.",
+        description="publish: texts without a zone are published, keystrokes included; refuse: they are not.",
         examples=["refuse"],
     )
     chip: ChipSettings | None = Field(

@@ -27,7 +27,7 @@ class RateLimiter:
         moved_ns = self._last_move_ns.get(position)
         if moves and moved_ns is not None and now_ns - moved_ns < self._settings.min_move_interval_s * 1e9:
             return True
-        return not self._bucket(station, position, now_ns, moves=moves).has_token(now_ns / 1e9)
+        return not self._bucket(station, position, now_ns, moves=moves).has_tokens(now_ns / 1e9)
 
     def record_command(self, station: str, position: Position, *, moves: bool, now_ns: int) -> None:
         """Count a permitted command."""

@@ -26,18 +26,18 @@ class TokenBucket:
         """Count from now on: the time since the last call yields no tokens."""
         self._since_s = now_s
 
-    def has_token(self, now_s: float) -> bool:
-        """Tell whether a token can be taken."""
+    def has_tokens(self, now_s: float, count: float = 1.0) -> bool:
+        """Tell whether so many tokens can be taken."""
         elapsed_s = max(0.0, now_s - self._since_s)
         self._tokens = min(self._capacity, self._tokens + elapsed_s * self._per_s)
         self._since_s = max(self._since_s, now_s)
-        return self._tokens >= 1.0
+        return self._tokens >= count
 
-    def take(self, now_s: float) -> bool:
-        """Take a token, if there is one."""
-        if not self.has_token(now_s):
+    def take(self, now_s: float, count: float = 1.0) -> bool:
+        """Take so many tokens, if there are as many; otherwise none."""
+        if not self.has_tokens(now_s, count):
             return False
-        self._tokens -= 1.0
+        self._tokens -= count
         return True
 
     @property

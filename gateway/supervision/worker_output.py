@@ -124,8 +124,7 @@ class WorkerOutput:
             kind: TokenBucket.full(rate, BURST_S * rate, now_s) for kind, rate in RATES_PER_S.items()
         }
         self._buckets[FrameType.EVENT] = TokenBucket.full(events_per_s, BURST_S * events_per_s, now_s)
-        self._bytes_left: float = BYTES_BURST
-        self._counted_s = now_s
+        self._bytes_left = TokenBucket.full(BYTES_PER_S, BYTES_BURST, now_s)
         self._images: list[Image] = []
         self._images_bytes = 0
         self._earliest_ns = time_source.boot_ns()
@@ -146,9 +145,7 @@ class WorkerOutput:
         bucket = self._buckets.get(kind)
         if bucket is not None and not bucket.take(now_s):
             raise WorkerViolationError(f"too many frames of the type {kind.name}")
-        elapsed_s, self._counted_s = now_s - self._counted_s, now_s
-        self._bytes_left = min(BYTES_BURST, self._bytes_left + elapsed_s * BYTES_PER_S) - size
-        if self._bytes_left < 0:
+        if not self._bytes_left.take(now_s, size):
             raise WorkerViolationError("too many bytes")
 
     def add_image(self, head: Mapping[str, Any], content: bytes) -> None:

@@ -36,8 +36,8 @@ class EventBudget:
         self._events = TokenBucket.full(events_per_s, BURST_S * events_per_s, now_s)
         self._failures = TokenBucket.full(FAILURES_PER_S, FIRST_FAILURES, now_s)
         self._bad_frames = TokenBucket.full(BAD_FRAMES_PER_S, FIRST_BAD_FRAMES, now_s)
-        self._image_bytes: float = FIRST_IMAGE_BYTES
-        self._counted_s = self._exceeded_s = now_s
+        self._image_bytes = TokenBucket.full(IMAGE_BYTES_PER_S, FIRST_IMAGE_BYTES, now_s)
+        self._exceeded_s = now_s
 
     def admit(self, observation: Observation | BadFrame, now_s: float) -> bool:
         """Count an observation; return False if it must be dropped."""
@@ -66,10 +66,7 @@ class EventBudget:
         return self._events.take(now_s)
 
     def _take_bytes(self, observation: Observation, now_s: float) -> bool:
-        elapsed_s, self._counted_s = now_s - self._counted_s, now_s
-        self._image_bytes = min(FIRST_IMAGE_BYTES, self._image_bytes + elapsed_s * IMAGE_BYTES_PER_S)
         size = sum(one.size_bytes for one in observation.attachments)
-        if size > min(self._image_bytes, MAX_IMAGES_BYTES) or len(observation.attachments) > MAX_IMAGES:
+        if size > MAX_IMAGES_BYTES or len(observation.attachments) > MAX_IMAGES:
             return False
-        self._image_bytes -= size
-        return True
+        return self._image_bytes.take(now_s, size)

@@ -27,9 +27,9 @@ def test_default_capacity_is_twentieth_of_second(per_s: float, burst: int) -> No
 
 def test_asking_takes_no_token() -> None:
     bucket = TokenBucket.full(per_s=1, capacity=1, now_s=0.0)
-    assert all(bucket.has_token(0.0) for _ in range(3))
+    assert all(bucket.has_tokens(0.0) for _ in range(3))
     assert bucket.take(0.0)
-    assert not bucket.has_token(0.0)
+    assert not bucket.has_tokens(0.0)
 
 
 def test_reset_discards_elapsed_time() -> None:
@@ -44,3 +44,11 @@ def test_clock_set_back_takes_no_tokens_away() -> None:
     assert bucket.take(5.0)
     assert bucket.take(5.0)
     assert not bucket.take(5.0)
+
+
+def test_many_tokens_are_taken_at_once() -> None:
+    bucket = TokenBucket.full(10.0, 100.0, now_s=0.0)
+    assert bucket.take(0.0, 80.0)
+    assert not bucket.take(0.0, 21.0), "only 20 are left, and none is taken"
+    assert bucket.take(0.0, 20.0)
+    assert bucket.take(1.0, 10.0)
