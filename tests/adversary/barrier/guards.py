@@ -20,6 +20,7 @@ MACHINE = f"{CONTROL}/state_machine.py"
 ADMISSION = f"{CONTROL}/admission.py"
 WRITES = f"{CONTROL}/safe_writes.py"
 OBSTRUCTION = f"{CONTROL}/doors/obstruction.py"
+PASSAGES = f"{CONTROL}/doors/passages.py"
 GRANT = f"{CONTROL}/doors/opening_grant.py"
 MOVEMENT = f"{CONTROL}/doors/movement.py"
 DRIVER = "drivers/barrier/driver.py"
@@ -66,10 +67,9 @@ GUARDS: dict[str, Guard] = {
     "end of a pulse": _guard({7}, (HOST_TIMED, "        await asyncio.sleep(after_s)\n", "        await asyncio.sleep(after_s + 5)\n"), stories=("watchdog traffic",)),
     "dead time": _guard({8}, (WRITES, "and self.is_ready(one.wiring.close, now_s)\n            ):", "            ):"), stories=("5 release is lost", "4 early person")),
     "presence": _guard({9}, (MACHINE, "one.door.inputs.presence is not False", "False"), stories=("person before",)),
-    "fresh sensing": _guard({9}, (DRIVER, "by_s=min(fresh_s, _now_s() + call.remaining_s)", "by_s=_now_s() + call.remaining_s"), themes=((RTU, "stalls"), (NUMATO, "stalls"))),
     "reopening": _guard({10}, (WRITES, "            now.maintenance is None\n", "            False and now.maintenance is None\n"), (WRITES, "            elif one.wiring.stop is not None:\n                one.door.on_stop(now_s)", "            elif False:\n                pass"), stories=("4 early person",)),
     "reopening is repeated": _guard({10}, (WRITER, "            self._machine.on_unanswered(actuation, _now_s())\n        else:", "            self._machine.on_acknowledged(actuation, _now_s())\n        else:"), stories=("4 busy", "3 stop is lost", "3 stop of two doors")),
-    "reopening once more": _guard({10}, (OBSTRUCTION, "self.was_noticed = self.is_due\n\n    def cancel", "pass\n\n    def cancel"), (OBSTRUCTION, "        if not present or door.is_at_end:\n            self.was_noticed = self.is_due\n", ""), stories=("1 second person",)),
+    "reopening once more": _guard({10}, (OBSTRUCTION, "self.was_noticed = self.is_due\n\n    def on_stop", "pass\n\n    def on_stop"), (OBSTRUCTION, "        if not present or door.is_at_end:\n            self.was_noticed = self.is_due\n", ""), stories=("1 second person",)),
     "obstruction alarm": _guard({10}, (OBSTRUCTION, "        return (\n            BarrierAlarm(\n                kind=AlarmKind.OBSTRUCTION_WHILE_CLOSING,", "        return () or (\n            BarrierAlarm(\n                kind=AlarmKind.TAILGATING,"), stories=("1 second person",)),
     "emergency refuses": _guard({11}, (ADMISSION, "    if now.latches.emergency:\n", "    if False:\n"), stories=("emergency and close",)),
     "emergency releases": _guard({11}, (WRITES, "danger = now.latches.emergency or", "danger ="), stories=("8 close contact",)),
@@ -80,16 +80,26 @@ GUARDS: dict[str, Guard] = {
     "both limits": _guard({13}, (ADMISSION, "    check_movement(now)\n    if now.fault is not None:\n", "    check_movement(now)\n    if False:\n"), (MACHINE, "and one.door.fault is None and not self.latches", "and not self.latches"), stories=("both limits",)),
     "open too long": _guard({15}, (MOVEMENT, "AlarmKind.OPEN_TOO_LONG, \"The", "AlarmKind.NOT_ARRIVED, \"The"), stories=("long open",)),
     "grant is held": _guard({17}, (GRANT, "        return self._is_given or closed_s < CONFIRM_S", "        return False"), stories=("6 grant",)),
+    "opening reads": _guard({5, 6}, (DRIVER, "        identity = await board.open()\n", "        identity = await board.open()\n        await board.pulse_relay(0, 0.5)\n"), stories=("traffic",)),
+    "command is answered": _guard({14}, (WORKER, "            FrameType.COMMAND_RESULT, head | {", "            FrameType.COMMAND_RESULT, head | {'command_ref': -1} | {"), stories=("traffic",)),
+    "tailgating": _guard({16}, (PASSAGES, "permit is None and self._had_permit and not free", "False"), stories=("two vehicles",)),
+    "permit ends": _guard({16}, (PASSAGES, "        permit, self.permit = self.permit, None\n        at_exit", "        permit = self.permit\n        at_exit"), stories=("two vehicles",)),
     "other door": _guard({17}, (MACHINE, "self._emergency_s is None and others and (", "False and others and ("), stories=("both doors",)),
     "link loss": _guard({18}, (DRIVER, "if missed >= MAX_MISSED_POLLS or error.cause is not Cause.NO_RESPONSE:", "if missed >= 100:"), stories=("silence",)),
     "old state withdrawn": _guard({18}, (WORKER, "                self._connection.send(FrameType.LAST_VALUE)", "                pass"), (DRIVER, "                    self._publish(self._machine.on_link_lost())\n", ""), stories=("silence",)),
     "lease": _guard({19}, (ADMISSION, "    if now.maintenance is not None:\n", "    if False:\n"), stories=("lease and open", "key and open")),
     "lease of its holder": _guard({19}, (ADMISSION, "lease.holder != holder and not is_supervisor:", "False:"), stories=("9 lease",)),
+    "transaction": _guard({20}, (MACHINE, "one.passages.grant(transaction, ", "one.passages.grant('t0', "), stories=("vehicle",)),
     "rate": _guard({21}, (f"{CONTROL}/rate_limit.py", "        return full or now_s", "        return False and now_s"), stories=("hurry",)),
     "forced open": _guard({22}, (MOVEMENT, "            yield self._alarm(AlarmKind.FORCED_OPEN, \"The barrier was opened", "            yield self._alarm(AlarmKind.NOT_ARRIVED, \"The barrier was opened"), stories=("by hand",)),
+    "state from inputs": _guard({24}, (DRIVER, "        stop_s = self.record.stop_s\n", "        stop_s = self.record.stop_s\n        at_rest = self.settings.decode_inputs((False, True, False, False, True, True, True, True))\n        self._publish(self._machine.on_inputs(at_rest, _now_s()))\n"), stories=("serial traffic",)),
     "record": _guard({25}, (DRIVER, "            self.record.write(", "            str("), stories=("25 emergency", "25 lease")),
     "stop cancels": _guard({26}, (DRIVER, "if self._stop_count != stops or self._stops_in_progress:", "if False:"), (DRIVER, "            self._writer.withdraw_movements()\n", ""), (MACHINE, "if door.stop.is_pending or (", "if ("), stories=("stop and open",)),
-    "watches at the start": _guard({29}, (OBSTRUCTION, "not door.may_be_closing:", "not (door.movement is not None and door.may_be_closing):"), stories=("29 killed while closing",)),
+    "stop waits for nothing": _guard({27}, (DRIVER, "            step = self._machine.on_stop(began_s)\n", "            await asyncio.sleep(0.6)\n            step = self._machine.on_stop(began_s)\n"), stories=("11 stop with a door",)),
+    "other master": _guard({28}, (MACHINE, "if self._writes.has(RelayFault.FOREIGN) and not self.latches.other_master:", "if False:"), stories=("28 another master",)),
+    "watches at the start": _guard({29}, (OBSTRUCTION, "closing = door.may_be_closing or", "closing = (door.movement is not None and door.may_be_closing) or"), stories=("29 killed while closing",)),
+    "all conditions": _guard({30}, (MACHINE, "return tuple(one for one in CONDITIONS_BY_GRAVITY if present.get(one, one in faults))", "return tuple(one for one in CONDITIONS_BY_GRAVITY if present.get(one, one in faults))[:1]"), stories=("two conditions",)),
+    "all causes": _guard({30}, ("drivers/barrier/device_state.py", "for condition in conditions]", "for condition in conditions[:1]]"), stories=("two conditions",)),
 }  # fmt: skip
 
 

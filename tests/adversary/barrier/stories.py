@@ -329,6 +329,33 @@ async def stop_and_open(lane: Lane) -> None:
     await asyncio.sleep(3.0)
 
 
+async def blind_close(lane: Lane) -> None:
+    """A command to close while the answers to readings are lost, and a person comes."""
+    await begin(lane)
+    assert await told(lane, "open") == "done"
+    lane.fault("lost-reply", quietly=True, of="reads", exchanges=2)
+    lane.person(True)
+    await asyncio.sleep(0.45)
+    lane.send("close")
+    await asyncio.sleep(4.0)
+
+
+async def two_conditions(lane: Lane) -> None:
+    await begin(lane)
+    lane.fault("key-switch", for_s=8.0)
+    await asyncio.sleep(2.0)
+    lane.fault("fire", for_s=3.0)
+    await asyncio.sleep(7.0)
+
+
+async def vehicle(lane: Lane) -> None:
+    await begin(lane)
+    lane.site.barrier.arrive(DriverBehaviour.WAITS)
+    await asyncio.sleep(4.0)
+    await told(lane, "open")
+    await asyncio.sleep(8.0)
+
+
 TCP = "waveshare-tcp"
 SLOW = {"opening_s": 4.0, "closing_s": 6.0}
 STORIES: dict[str, tuple[Post, Story]] = {
@@ -355,6 +382,7 @@ STORIES: dict[str, tuple[Post, Story]] = {
     "4 early person": (Post("waveshare-tcp", controller=DUMB), early_person),
     "person before": (Post("waveshare-tcp", controller=DUMB), person_before),
     "traffic": (Post("waveshare-tcp"), traffic),
+    "serial traffic": (Post("waveshare-rtu"), traffic),
     "watchdog traffic": (Post("wirenboard-tcp"), traffic),
     "late": (Post("waveshare-tcp"), late_command),
     "emergency and close": (Post("waveshare-tcp", controller=DUMB), emergency_and_close),
@@ -367,5 +395,8 @@ STORIES: dict[str, tuple[Post, Story]] = {
     "key and open": (Post("waveshare-tcp"), key_and_open),
     "hurry": (Post("waveshare-tcp"), hurry),
     "by hand": (Post("waveshare-tcp"), by_hand),
+    "blind close": (Post("waveshare-tcp", controller=DUMB), blind_close),
+    "two conditions": (Post("waveshare-tcp"), two_conditions),
+    "vehicle": (Post("waveshare-tcp"), vehicle),
     "stop and open": (Post("waveshare-tcp"), stop_and_open),
 }  # fmt: skip

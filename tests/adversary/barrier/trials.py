@@ -123,7 +123,7 @@ class Traffic:
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise outcome
-        lane.site.clear_faults()
+        lane.clear_faults()
         await asyncio.sleep(4.0)
 
     async def _pause(self, name: str, mean_s: float) -> None:

@@ -98,6 +98,7 @@ class Command(Record):
     issuer: str
     deadline_s: float
     life: int
+    transaction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class Event(Record):
 
     type: str
     data: dict[str, Any]
+    transaction: str = ""
 
 
 @dataclass(frozen=True, slots=True)

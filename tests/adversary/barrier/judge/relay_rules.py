@@ -208,7 +208,8 @@ def _one_master(case: Case) -> None:
             one
             for one in case.events
             if one.type == "barrier.alarm" and foreign.at_s <= one.at_s <= seen_s + 0.5
-        ]
+            and str(one.data.get("kind")) in ("other_master", "relay_stuck")
+        ]  # fmt: skip
         if not alarms:
             case.blame(
                 28, "other master unseen", seen_s, "an output that another switched raises no alarm", foreign

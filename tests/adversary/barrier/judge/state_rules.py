@@ -176,8 +176,9 @@ def _tailgating(case: Case) -> None:
                 if one.door == door.name and one.contact == "open" and one.energises
             ]
             before = [at_s for at_s in opened if at_s < first.at_s]
-            if not before or any(first.at_s - 4 < at_s < second.at_s for at_s in opened):
-                continue
+            recent = [at_s for at_s in opened if first.at_s - 4 < at_s < second.at_s]
+            if not before or recent[1:] or any(at_s > first.at_s for at_s in recent):
+                continue  # the second may have a permit of its own
             if not case.healthy(before[-1] - 0.5, second.at_s + 2.0):
                 continue
             if any(

@@ -15,6 +15,7 @@ from adversary.barrier.judge.records import (
     Event,
     Life,
     Record,
+    RetainedState,
     Truth,
     Wire,
 )
@@ -347,3 +348,29 @@ def test_state_told_but_not_sensed_is_found() -> None:
         Event(3.0, "barrier.state", {"state": "open", "doors": [{"door": "", "state": "open"}]})
     )
     assert story.rules(9.0) == {(1, "told, not sensed")}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "broken"), [(["emergency", "key_switch"], False), (["emergency"], True)]
+)
+def test_hidden_condition_is_found(conditions: list[str], broken: bool) -> None:
+    story = Story()
+    story.circuit(3.0, 5, False)
+    story.circuit(3.0, 6, False)
+    story.polls(0.2, 6.0)
+    state = {"state": "emergency_open", "conditions": conditions, "doors": []}
+    story.records.append(RetainedState(3.1, "barrier.state", state))
+    text = "The emergency input is active. The key switch at the barrier is turned."
+    story.records.append(Device(3.1, "degraded", "emergency", text))
+    assert story.rules(6.0) == ({(30, "condition hidden")} if broken else set())
+
+
+@pytest.mark.parametrize(("transaction", "broken"), [("t1", False), ("t9", True)])
+def test_permit_of_no_command_is_found(transaction: str, broken: bool) -> None:
+    story = Story()
+    story.polls(0.2, 6.0)
+    story.records.append(Command(3.0, "c1", "open", {}, "counter-1", 6.0, 1, "t1"))
+    story.move(3.0, OPEN)
+    story.answer(4.6, "c1", "failed")
+    story.records.append(Event(5.0, "barrier.passage", {"door": "", "permitted": True}, transaction))
+    assert story.rules(6.0) == ({(20, "permit of no command")} if broken else set())

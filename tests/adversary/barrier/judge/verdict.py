@@ -1,17 +1,16 @@
 """Judge of a barrier: the invariants of the protocol sheet, from bytes, truth and messages alone.
 
-It imports nothing of the drivers and of the gateway: see `test_judge.py`. Not judged here: 20 (authorised
-and attributable: the daemon's), 23 (clock steps: injected by the rig, which must change nothing), 30 (all
-alarms kept: judged only as far as single alarms are required above).
+It imports nothing of the drivers and of the gateway: see `test_judge.py`. Of 20, answers and permits are
+judged; audit and authorisation are the daemon's. The rig steps the clock (23), which must change nothing.
 """
 
 from collections.abc import Sequence
 
-from adversary.barrier.judge import commands_rules, people_rules, relay_rules, state_rules
+from adversary.barrier.judge import commands_rules, condition_rules, people_rules, relay_rules, state_rules
 from adversary.barrier.judge.case import Case
 from adversary.barrier.judge.records import LaneFacts, Record, Violation
 
-RULES = (commands_rules, relay_rules, people_rules, state_rules)
+RULES = (commands_rules, relay_rules, people_rules, state_rules, condition_rules)
 
 
 def judge(facts: LaneFacts, records: Sequence[Record]) -> list[Violation]:

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -222,6 +223,15 @@ class Lane:
             self.add(Trouble(self.now_s, name, until_s, {**arguments, "on_inputs": where is self.other}))
         return True
 
+    def clear_faults(self) -> None:
+        """End all faults now."""
+        for site in (self.site, self.other):
+            if site is not None:
+                site.clear_faults()
+        for n, one in enumerate(self.records):
+            if isinstance(one, Trouble) and one.until_s > self.now_s:
+                self.records[n] = replace(one, until_s=self.now_s)
+
     def person(self, present: bool, door: str = "", signal: str = "photocell") -> None:
         """Put a person in the way of a door, or take the person out: the detector's contact shows it."""
         name = f"{door}-{signal}" if door else signal
@@ -389,7 +399,7 @@ class Lane:
                 )
             case FrameType.EVENT:
                 data = json.loads(body)
-                self.add(Event(self.now_s, str(head["type"]), data))
+                self.add(Event(self.now_s, str(head["type"]), data, str(head.get("transaction", ""))))
                 if head["type"] == "barrier.state":
                     self._retain(data)
             case FrameType.RECORD:
@@ -421,7 +431,7 @@ class Lane:
         number = next(self._numbers)
         name = f"c{number}"
         deadline_s = self.now_s + within_s
-        self.add(Command(self.now_s, name, verb, arguments, issuer, deadline_s, self.lives))
+        self.add(Command(self.now_s, name, verb, arguments, issuer, deadline_s, self.lives, f"t{number}"))
         if self._connection is not None:
             self._commands[number] = name
             head = {
