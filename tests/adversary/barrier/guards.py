@@ -97,7 +97,7 @@ GUARDS: dict[str, Guard] = {
     "stop cancels": _guard({26}, (DRIVER, "if self._stop_count != stops or self._stops_in_progress:", "if False:"), (DRIVER, "            self._writer.withdraw_movements()\n", ""), (MACHINE, "if door.stop.is_pending or (", "if ("), stories=("stop and open",)),
     "stop waits for nothing": _guard({27}, (DRIVER, "            step = self._machine.on_stop(began_s)\n", "            await asyncio.sleep(0.6)\n            step = self._machine.on_stop(began_s)\n"), stories=("11 stop with a door",)),
     "other master": _guard({28}, (MACHINE, "if self._writes.has(RelayFault.FOREIGN) and not self.latches.other_master:", "if False:"), stories=("28 another master",)),
-    "watches at the start": _guard({29}, (OBSTRUCTION, "closing = door.may_be_closing or", "closing = (door.movement is not None and door.may_be_closing) or"), stories=("29 killed while closing",)),
+    "watches at the start": _guard({29}, (OBSTRUCTION, "not door.may_be_closing:", "not (door.movement is not None and door.may_be_closing):"), stories=("29 killed while closing",)),
     "all conditions": _guard({30}, (MACHINE, "return tuple(one for one in CONDITIONS_BY_GRAVITY if present.get(one, one in faults))", "return tuple(one for one in CONDITIONS_BY_GRAVITY if present.get(one, one in faults))[:1]"), stories=("two conditions",)),
     "all causes": _guard({30}, ("drivers/barrier/device_state.py", "for condition in conditions]", "for condition in conditions[:1]]"), stories=("two conditions",)),
 }  # fmt: skip

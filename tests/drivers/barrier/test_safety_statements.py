@@ -8,7 +8,7 @@ from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.gpio_barrier import GpioBarrierSettings
 from drivers.barrier.modbus_barrier import ModbusBarrierSettings
 from drivers.barrier.safety.case import build_case
-from drivers.barrier.safety.protocol import COMMAND_HINT, ProtocolKind, ProtocolStep, protocol
+from drivers.barrier.safety.protocol import ProtocolKind, ProtocolStep, protocol
 from drivers.barrier.serial_relay import SerialRelaySettings
 
 PROOF, COMMISSIONING = ProtocolKind.PROOF_TEST, ProtocolKind.COMMISSIONING
@@ -253,13 +253,13 @@ def test_inputs_are_operated_and_cut() -> None:
         ("presence operated", "(input 4) to this state: a person in the way.", "a person in the way."),
         ("controller_ok operated", "(input 7) to this state: controller in fault.", "controller in fault."),
         ("presence cut", "at the board. Plug it in", "a person in the way."),
-        ("open_limit cut", "Begin in this state: open. Plug it in", "not open."),
-        ("controller_ok cut", "Begin in this state: controller ready. Plug", "controller in fault."),
-        ("open", f"Open the door {COMMAND_HINT}.", "shows it as open."),
+        ("open_limit cut", "Begin in this state: open. Unplug the wire", "not open."),
+        ("controller_ok cut", "Begin in this state: controller ready. Unplug", "controller in fault."),
+        ("open", "Open the door from a counter, or with borderpost command.", "shows it as open."),
         ("stop", "command a stop while it moves.", "The door stops."),
     ):
-        assert instructed in made[name].instruction
-        assert made[name].expected.endswith(shown)
+        assert instructed in made[name].instruction.render()
+        assert made[name].expected.render().endswith(shown)
     assert "interlock" not in made
 
 
@@ -281,9 +281,9 @@ def test_functions_of_each_door_are_tested() -> None:
     ]  # fmt: skip
     assert made["second open"].sensed == (("doors", 1, "open_limit"), True)
     assert made["second close"].sensed == (("doors", 1, "closed_limit"), True)
-    assert "the second door" in made["second open"].instruction
-    assert made["first stop"].expected.startswith("The relays open.")
-    assert [made[f"confirmed {number}"].expected for number in range(1, 5)] == [
+    assert "the second door" in made["second open"].instruction.render()
+    assert made["first stop"].expected.render().startswith("The relays open.")
+    assert [made[f"confirmed {number}"].expected.render() for number in range(1, 5)] == [
         OWN,
         EACH,
         *STATEMENTS["gate"][3],

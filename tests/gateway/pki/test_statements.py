@@ -31,8 +31,8 @@ def test_retained_messages_are_numbered() -> None:
     one = signer()
     for number, (topic, body) in enumerate([(STATE, b"a"), (CLAIM, b"b"), (STATE, b"")], 1):
         user = one.sign_retained(topic, body)
-        assert [name for name, _ in user] == ["order", "jws"]
-        assert user[0] == ("order", f"s1/{number}")
+        assert [name for name, _ in user] == ["revision", "jws"]
+        assert user[0] == ("revision", f"s1/{number}")
         assert VERIFIER.check_retained(topic, body, user) == Revision("s1", number, GATEWAY.signer.kid)
 
 
@@ -52,7 +52,7 @@ def test_token_lists_retained_topics() -> None:
         }
 
 
-def test_answer_is_signed_without_an_order() -> None:
+def test_answer_is_signed_without_a_revision() -> None:
     user = signer().sign(STATE, b"answer")
     assert [name for name, _ in user] == ["jws"]
     assert VERIFIER.check(STATE, b"answer", user) == GATEWAY.signer.kid
@@ -70,20 +70,20 @@ def test_nothing_is_signed_without_a_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "text"),
+    ("revision", "text"),
     [
-        ("s1/0", "its order has another form"),
-        ("s1/01", "its order has another form"),
-        ("/1", "its order has another form"),
-        (f"{'s' * 65}/1", "its order has another form"),
-        ("s1/1\n", "its order has another form"),
+        ("s1/0", "its revision has another form"),
+        ("s1/01", "its revision has another form"),
+        ("/1", "its revision has another form"),
+        (f"{'s' * 65}/1", "its revision has another form"),
+        ("s1/1\n", "its revision has another form"),
         ("s1/2", "it does not fit these bytes"),
     ],
 )
-def test_other_order_is_refused(order: str, text: str) -> None:
+def test_other_revision_is_refused(revision: str, text: str) -> None:
     _, signature = signer().sign_retained(STATE, b"a")
     with refused(text):
-        VERIFIER.check_retained(STATE, b"a", (("order", order), signature))
+        VERIFIER.check_retained(STATE, b"a", (("revision", revision), signature))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_other_order_is_refused(order: str, text: str) -> None:
         (lambda user: user[:1], "it is not signed"),
         (lambda user: user[1:], "it is not signed"),
         (lambda user: (*user, user[1]), "it has two signatures"),
-        (lambda user: (*user, ("order", "s1/2")), "it has two signatures"),
+        (lambda user: (*user, ("revision", "s1/2")), "it has two signatures"),
     ],
 )
 def test_missing_or_second_property_is_refused(
@@ -109,9 +109,9 @@ def test_stranger_is_refused_by_its_key() -> None:
 
 
 def test_long_numbers_are_read() -> None:
-    order = f"{'s' * 64}/{10**16 - 1}"
-    signed = "\n".join((STATE, order, "a")).encode()
-    user = (("order", order), ("jws", GATEWAY.signer.sign(signed)))
+    revision = f"{'s' * 64}/{10**16 - 1}"
+    signed = "\n".join((STATE, revision, "a")).encode()
+    user = (("revision", revision), ("jws", GATEWAY.signer.sign(signed)))
     assert VERIFIER.check_retained(STATE, b"a", user).number == 10**16 - 1
 
 
