@@ -138,9 +138,9 @@ def _one_door(case: Case) -> None:
 
 
 def _outside(case: Case, at_s: float) -> bool:
-    """Return whether a hand, a button, or the supply moved a door."""
+    """Return whether a hand, a button, another master, or the supply moved a door."""
     return any(
-        (one.what == "motion" and one.details.get("by") != "motor") or one.what == "button"
+        (one.what == "motion" and one.details.get("by") != "motor") or one.what in ("button", "foreign")
         for one in case.truths
         if at_s - 20 <= one.at_s <= at_s
     ) or any(
