@@ -44,6 +44,7 @@ def test_texts_of_doors() -> None:
     machine.sense(12, OPEN, presence=True, exit_side=True)
     machine.sense(13, OPEN)
     machine.sense(33, OPEN)
+    assert StateReason.OPEN_TOO_LONG in machine.machine.conditions(33)
     machine.sense(34, BOTH)
     assert [(alarm.kind, alarm.text) for alarm in machine.of(BarrierAlarm)] == [
         (AlarmKind.MOVING_AT_START, "The barrier was between its ends at the start: it may be moving."),
