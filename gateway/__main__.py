@@ -13,8 +13,8 @@ from gateway.common.process import forbid_dumps
 from gateway.config import ConfigError, Post, load
 from gateway.gateway import Gateway
 from gateway.state_dir import CannotStartError
-from gateway.supervision.forkserver import fork_server
-from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.supervision.processes.forkserver import fork_server
+from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.systemd import CONSOLE, NOTIFY_VARIABLES, ServiceManager, sockets_from_systemd
 
 

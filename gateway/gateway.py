@@ -38,7 +38,7 @@ from gateway.pki.station_keys import RoleFileKeys
 from gateway.state_dir import EX_CONFIG, CannotStartError, lock_state_dir
 from gateway.supervision.confinement import decide_confinement
 from gateway.supervision.device_records import DeviceRecords
-from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor
 from gateway.supervision_config import faulty_driver, worker_limits, worker_spec
 

@@ -19,7 +19,7 @@ import structlog
 
 from gateway.ipc.frames import FrameConnection, FrameType
 from gateway.ipc.rpc import RpcServer
-from gateway.supervision.forkserver_client import wait_readable
+from gateway.supervision.processes.forkserver_client import wait_readable
 
 if TYPE_CHECKING:
     from gateway.management.api_server import ManagementApi

@@ -25,23 +25,23 @@ from gateway.contract.envelope import EnvelopeWriter
 from gateway.contract.reason_codes import CommandReason
 from gateway.ipc.frames import FrameError, FrameType
 from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
-from gateway.supervision.cpu_usage import CPU_EXCEEDED, PERIOD_S, CpuUsage
 from gateway.supervision.description import describe_device
 from gateway.supervision.device_records import DeviceRecords
 from gateway.supervision.device_state import DeviceStateFilter
-from gateway.supervision.forkserver_client import ForkServerClient
 from gateway.supervision.last_values import LastValues
 from gateway.supervision.listener import DeviceListener, Suppression
+from gateway.supervision.processes.cpu_usage import CPU_EXCEEDED, PERIOD_S, CpuUsage
+from gateway.supervision.processes.forkserver_client import ForkServerClient
+from gateway.supervision.processes.silence import WorkerSilence
+from gateway.supervision.processes.worker_process import WorkerProcess
 from gateway.supervision.provenance import observed_provenance
 from gateway.supervision.restart_delay import RestartDelay, is_stable
-from gateway.supervision.silence import WorkerSilence
 from gateway.supervision.worker_output import (
     WorkerOutput,
     read_counters,
     read_identity,
     read_outcome,
 )
-from gateway.supervision.worker_process import WorkerProcess
 from gateway.worker.spec import WorkerSpec
 
 log = structlog.get_logger()

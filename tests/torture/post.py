@@ -384,7 +384,9 @@ class TorturedPost:
                     name = child.name()
                     if any(name == lane[-15:] for lane in self.lanes):
                         found[name] = child
-                    elif name == "forkserver" or "gateway.supervision.forkserver" in child.cmdline():
+                    elif (
+                        name == "forkserver" or "gateway.supervision.processes.forkserver" in child.cmdline()
+                    ):
                         found["forkserver"] = child
         return found
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 FORK_SERVER = "forkserver"
-"""Name of the process that is the parent of all workers; see `gateway.supervision.forkserver`."""
+"""Name of the process that is the parent of all workers; see `gateway.supervision.processes.forkserver`."""
 
 
 def is_worker(pid: int, uid: int, proc: Path = Path("/proc")) -> bool:

@@ -5,8 +5,8 @@ from support.gateway.workers import WorkerFixture, worker_fixture
 
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
-from gateway.supervision import cpu_usage
-from gateway.supervision.cpu_usage import PERIODS, CpuUsage
+from gateway.supervision.processes import cpu_usage
+from gateway.supervision.processes.cpu_usage import PERIODS, CpuUsage
 from gateway.supervision.supervisor import WorkerLimits
 
 __all__ = ["worker_fixture"]

@@ -6,7 +6,7 @@ import pytest
 from support.gateway.workers import WorkerFixture, worker_fixture
 
 from drivers.driver import StateCode
-from gateway.supervision.output_relay import BURST_BYTES, MAX_LINE_BYTES, OutputRelay, output_pipe
+from gateway.supervision.processes.output_relay import BURST_BYTES, MAX_LINE_BYTES, OutputRelay, output_pipe
 from gateway.supervision.supervisor import WorkerLimits
 
 __all__ = ["worker_fixture"]

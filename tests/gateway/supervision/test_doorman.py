@@ -11,7 +11,7 @@ import pytest
 
 from drivers.links.settings import NetworkHost
 from drivers.links.tcp import TcpLink, open_socket
-from gateway.supervision.doorman import MAX_CONNECTING, Doorman
+from gateway.supervision.processes.doorman import MAX_CONNECTING, Doorman
 from gateway.worker.doorman_client import DoormanEventLoop
 
 

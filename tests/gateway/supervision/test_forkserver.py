@@ -10,8 +10,8 @@ import psutil
 from support.gateway.workers import PLUGINS
 
 from gateway.ipc.frames import FrameType, encode_frame
-from gateway.supervision.forkserver import setup_message
-from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.supervision.processes.forkserver import setup_message
+from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.worker.spec import WorkerSpec
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ def test_daemon_death_ends_unread_workers(tmp_path: Path) -> None:
     worker_ours, worker_theirs = socket.socketpair()
     with theirs, worker_theirs:
         server = subprocess.Popen(
-            [sys.executable, "-m", "gateway.supervision.forkserver", str(theirs.fileno())],
+            [sys.executable, "-m", "gateway.supervision.processes.forkserver", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGINS}"},
             stderr=subprocess.PIPE,

@@ -18,8 +18,8 @@ from drivers.driver import StateCode
 from drivers.links.link import Cause
 from gateway.common import log as logging
 from gateway.common.process import forbid_dumps
-from gateway.supervision.forkserver import fork_server
-from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.supervision.processes.forkserver import fork_server
+from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
 from gateway.worker.spec import WorkerSpec
 from simulators.links.serial_line import SerialLine

@@ -12,7 +12,7 @@ import pytest
 from support.gateway.recording_listener import RecordingListener
 from support.process import daemons
 
-from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
 from gateway.worker.spec import WorkerSpec
 from simulators.links.serial_line import SerialLine

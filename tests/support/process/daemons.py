@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
+from gateway.supervision.processes.forkserver_client import ForkServerClient, wait_readable
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -86,7 +86,7 @@ def forkserver_client(drivers: Iterable[str], level: str, log: Path | None = Non
 
 def _become_forkserver(channel: socket.socket, log: str) -> None:
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
-    from gateway.supervision.forkserver import main
+    from gateway.supervision.processes.forkserver import main
 
     main(channel)
 

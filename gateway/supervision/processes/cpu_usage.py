@@ -7,7 +7,7 @@ devices get slower, and its driver is faulty or its device sends what is expensi
 from typing import Any
 
 from drivers.links.link import Action, Cause
-from gateway.supervision.silence import cpu_time_s
+from gateway.supervision.processes.silence import cpu_time_s
 
 EXCESSIVE_SHARE = 0.9
 """Share of one processor from which a period counts as excessive."""

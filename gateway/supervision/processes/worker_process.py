@@ -14,8 +14,8 @@ from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
 from drivers.links.settings import NetworkHost
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
-from gateway.supervision.doorman import Doorman
-from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
+from gateway.supervision.processes.doorman import Doorman
+from gateway.supervision.processes.forkserver_client import ForkServerClient, wait_readable
 from gateway.supervision.worker_output import MAX_FRAME_BYTES
 from gateway.worker.spec import WorkerSpec
 

@@ -8,7 +8,7 @@ import socket
 import sys
 
 from gateway.common.process import kept_environment
-from gateway.supervision.forkserver import setup_message
+from gateway.supervision.processes.forkserver import setup_message
 
 EXIT_NOTICE_TIMEOUT_S = 1.0
 """Time limit for the notice of a worker's end, in seconds, once the kernel has ended it."""
@@ -93,7 +93,7 @@ class ForkServerClient:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "gateway.supervision.forkserver",
+                "gateway.supervision.processes.forkserver",
                 str(theirs.fileno()),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,

@@ -26,7 +26,7 @@ from drivers.registry import load_driver
 from gateway.common import log as logging
 from gateway.common.process import forbid_dumps, scrub_environment
 from gateway.ipc.frames import receive_frame
-from gateway.supervision.output_relay import OutputRelay, output_pipe, redirect_output
+from gateway.supervision.processes.output_relay import OutputRelay, output_pipe, redirect_output
 from gateway.worker.process import serve
 from gateway.worker.spec import WorkerSpec
 

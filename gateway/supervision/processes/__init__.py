@@ -1,0 +1,1 @@
+"""Processes of workers: their fork server, connections to hosts, printed text, CPU time and silence."""
