@@ -298,6 +298,7 @@ def test_texts_of_a_busy_barrier() -> None:
         "A barrier does not support this command.",
     )
     machine.opened(10)
+    machine.sense(10.6, OPEN)
     assert refusal(machine, OpenBarrier(), 11) == (
         RefusalReason.RATE_LIMITED,
         "Movements follow each other too quickly.",

@@ -242,7 +242,8 @@ async def test_an_lcus_release_opens_all(lcus: SerialSite) -> None:
         await board.open_all_relays()
         await lcus.log.until(lambda: len(lcus.log.contacts) == 4)
         assert not any(await board.read_relays())
-    assert len(lcus.log.requests) == 4 + 6 + 2
+        # at the start and for the release all four; two pulses; both of them opened once more
+        await lcus.log.until(lambda: len(lcus.log.requests) == 4 + 4 + 2 + 2)
 
 
 async def test_lost_lcus_release_is_repeated(lcus: SerialSite) -> None:
