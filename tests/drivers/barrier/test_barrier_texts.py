@@ -298,8 +298,8 @@ def test_texts_of_a_busy_barrier() -> None:
         "A barrier does not support this command.",
     )
     machine.opened(10)
-    machine.sense(10.6, OPEN)
-    assert refusal(machine, OpenBarrier(), 11) == (
+    machine.sense(11.6, OPEN)
+    assert refusal(machine, OpenBarrier(), 11.6) == (
         RefusalReason.RATE_LIMITED,
         "Movements follow each other too quickly.",
     )
