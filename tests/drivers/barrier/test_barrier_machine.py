@@ -752,6 +752,22 @@ def test_found_open_ends_when_it_closes() -> None:
 # Maintenance.
 
 
+@pytest.mark.parametrize("control", ["lease", "key"])
+def test_commanded_closing_reopens_under_local_control(control: str) -> None:
+    """A lease or the key switch in the middle of it must not leave the boom to shut on a person."""
+    machine = MachineFixture(ONE_DOOR | NO_STOP)
+    machine.closing(20)
+    machine.relays(20.9)
+    key = {"key_switch": control == "key"}
+    machine.sense(21, BETWEEN, presence=True)
+    if control == "lease":
+        machine.ask(SetMaintenance(duration_s=600, reason="a test"), 21.1)
+    machine.sense(21.2, BETWEEN, presence=True, inputs=key)
+    assert REOPEN in machine.machine.due(21.6)
+    machine.sense(22, BETWEEN, inputs=key)
+    assert REOPEN in machine.machine.due(22)
+
+
 def test_lease_ends_on_time() -> None:
     machine = MachineFixture()
     machine.sense(10)
