@@ -73,7 +73,8 @@ async def _run_as_service(machine: Machine, command: str, *environment: str) -> 
     )
     began = await machine.run("systemctl start borderpost-probe", within_s=LIMIT_S, code=None)
     log = await machine.run(
-        f"rm -rf {STATE}; journalctl -b -u borderpost-probe --no-pager -o cat | tail -40", code=None
+        f"rm -rf {STATE}; journalctl -b -u borderpost-probe --no-pager -o cat | tail -40; tail -20 /run/probe.json",
+        code=None,
     )
     assert began.code == 0, log.text
     return json.loads(str(await machine.run("cat /run/probe.json")))
@@ -90,5 +91,6 @@ def _share_programs(share: Path) -> None:
     shutil.copytree(ROOT / "simulators", target / "simulators", ignore=ignored)
     shutil.copytree(PLUGINS, target / "plugins", ignore=ignored)
     (target / "support" / "__init__.py").touch()
+    shutil.copy(ROOT / "tests" / "support" / "patience.py", target / "support")
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
