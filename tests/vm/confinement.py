@@ -73,7 +73,8 @@ async def _run_as_service(machine: Machine, command: str, *environment: str) -> 
     )
     began = await machine.run("systemctl start borderpost-probe", within_s=LIMIT_S, code=None)
     log = await machine.run(
-        f"rm -rf {STATE}; journalctl -b -u borderpost-probe --no-pager -o cat | tail -40; tail -20 /run/probe.json",
+        f"rm -rf {STATE}; journalctl -b -u borderpost-probe --no-pager -o cat | tail -40; "
+        "tail -20 /run/probe.json",
         code=None,
     )
     assert began.code == 0, log.text
