@@ -195,6 +195,12 @@ def _both(
     return found
 
 
+def _is_shown(case: Case, condition: str, at_s: float) -> bool:
+    """Return True if the last state until then shows a condition that a person has not acknowledged."""
+    states = [one for one in case.events if one.type == "barrier.state" and one.at_s <= at_s]
+    return bool(states) and condition in map(str, states[-1].data.get("conditions", ()))
+
+
 def _one_master(case: Case) -> None:
     if case.facts.is_silent:
         return
@@ -210,7 +216,7 @@ def _one_master(case: Case) -> None:
             if one.type == "barrier.alarm" and foreign.at_s <= one.at_s <= seen_s + 0.5
             and str(one.data.get("kind")) in ("other_master", "relay_stuck")
         ]  # fmt: skip
-        if not alarms:
+        if not alarms and not _is_shown(case, "other_master", foreign.at_s):
             case.blame(
                 28, "other master unseen", seen_s, "an output that another switched raises no alarm", foreign
             )

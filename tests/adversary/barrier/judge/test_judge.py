@@ -293,6 +293,18 @@ def test_opening_after_another_master_is_found(foreign_s: float, broken: bool) -
     assert story.rules(12.0) == ({(28, "other master")} if broken else set())
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_unseen_master_is_found(is_shown: bool) -> None:
+    """A condition that is shown already needs no second alarm."""
+    story = Story()
+    story.polls(0.2, 8.0)
+    story.records.append(Event(2.0, "barrier.state", {"conditions": ["other_master"] if is_shown else []}))
+    story.records.append(Truth(3.0, "foreign", "", {"relay": OPEN}))
+    story.records.append(Contact(3.0, "relays", OPEN, True, "command"))
+    story.records.append(Contact(3.1, "relays", OPEN, False, "command"))
+    assert ((28, "other master unseen") in story.rules(8.0)) is not is_shown
+
+
 @pytest.mark.parametrize("reopened_s", [None, 5.0])
 def test_reopening_missing_or_late_is_found(reopened_s: float | None) -> None:
     rule = "not reopened" if reopened_s is None else "reopening is late"
