@@ -78,7 +78,8 @@ async def _run_as_service(machine: Machine, command: str, *environment: str) -> 
         code=None,
     )
     assert began.code == 0, log.text
-    return json.loads(str(await machine.run("cat /run/probe.json")))
+    # The lines before are what the daemon has logged.
+    return json.loads(str(await machine.run("tail -n 1 /run/probe.json")))
 
 
 def _share_programs(share: Path) -> None:

@@ -40,7 +40,7 @@ SLACK_S = 5.0
 """Maximum difference of two clocks of this test, and transit time of a message under load."""
 
 RECORD = f"/var/lib/borderpost/device-records/{BARRIER}.json"
-REFUSALS = {"EACCES", "EPERM", "ENOSYS", "killed"}
+REFUSALS = {"EACCES", "EPERM", "ENOSYS", "killed", "ended by the daemon"}
 """Outcomes of a forbidden attempt."""
 HIDDEN = {
     *("open_daemon_memory", "read_daemon_environment", "list_daemon_descriptors", "open_neighbour_memory"),

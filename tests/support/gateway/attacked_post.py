@@ -112,6 +112,8 @@ class AttackedPost:
                 for _, state in [each for each in self.notebook.states if each[0] == position]:
                     if state.cause is Cause.FORBIDDEN_CALL:
                         return "killed"
+                    if state.cause is Cause.WORKER_VIOLATION:
+                        return "ended by the daemon"
                     if state.cause is Cause.WORKER_CRASHED:
                         became = self.forks.last_status == EXIT_STATUS
                         return "succeeded" if became else f"crashed ({self.forks.last_status})"

@@ -195,6 +195,10 @@ def _both(
     return found
 
 
+UNREAD_S = 0.5
+"""Time after the end of a pulse within which the gateway need not have read the relay, in seconds."""
+
+
 def _is_shown(case: Case, condition: str, at_s: float) -> bool:
     """Return True if the last state until then shows a condition that a person has not acknowledged."""
     states = [one for one in case.events if one.type == "barrier.state" and one.at_s <= at_s]
@@ -230,8 +234,9 @@ def _one_master(case: Case) -> None:
             ),
             default=case.end_s,
         )  # fmt: skip
-        if case.relays.get(foreign.details["relay"], Steps()).at(foreign.at_s - EPSILON_S):
-            continue  # closed already by the gateway: nothing that can be read has changed
+        relay = case.relays.get(foreign.details["relay"], Steps())
+        if relay.ever(foreign.at_s - UNREAD_S, foreign.at_s - EPSILON_S):
+            continue  # closed by the gateway, and not read as open since: all it can report is a stuck relay
         for action in case.actions:
             if action.energises and action.contact != "stop" and seen_s < action.at_s < acknowledged_s:
                 if action.contact == "open" and case.signal("presence", action.door).ever(

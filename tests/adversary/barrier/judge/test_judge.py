@@ -274,7 +274,7 @@ def test_reopening_after_a_hang_up_breaks_nothing() -> None:
     assert closing_on_a_person(4.5, lost_s=4.15) == set()
 
 
-@pytest.mark.parametrize(("foreign_s", "broken"), [(3.2, False), (5.2, True)])
+@pytest.mark.parametrize(("foreign_s", "broken"), [(3.2, False), (3.8, False), (5.2, True)])
 def test_opening_after_another_master_is_found(foreign_s: float, broken: bool) -> None:
     """A relay that is closed already shows nothing of another master."""
     story = Story()
