@@ -214,6 +214,13 @@ def _one_master(case: Case) -> None:
             foreign.at_s, seen_s + 0.2
         ):
             continue
+        if any(
+            action.energises
+            and case.role(foreign.details["relay"]) == (action.door, action.contact)
+            and foreign.at_s <= action.at_s <= foreign.at_s + UNREAD_S
+            for action in case.actions
+        ):
+            continue  # closed by the gateway too, before it could read the relay
         alarms = [
             one
             for one in case.events
