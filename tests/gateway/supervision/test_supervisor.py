@@ -191,7 +191,7 @@ async def test_driver_bug_is_fault_and_retried(worker_fixture: WorkerFixture) ->
     assert (fault.cause, fault.action) == (Cause.DRIVER_ERROR, Action.CALL_SUPPORT)
     await worker_fixture.notebook.state(StateCode.ONLINE)
     assert pid_of(worker_fixture, "lane-1/reader") == worker
-    assert "faulty_drivers.py" in worker_fixture.log
+    await worker_fixture.logged("faulty_drivers.py")
     assert "WANJIKU" not in worker_fixture.log
 
 

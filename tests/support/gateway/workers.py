@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.gateway.recording_listener import RecordingListener
+from support.patience import PATIENCE_S
 from support.process import daemons
 
 from gateway.supervision.processes.forkserver_client import ForkServerClient
@@ -36,6 +37,12 @@ class WorkerFixture:
         """Log of the workers."""
         path = self.folder / "workers.log"
         return path.read_text() if path.exists() else ""
+
+    async def logged(self, text: str) -> None:
+        """Wait until a text is in the log: the fork server relays it, after frames that were sent later."""
+        async with asyncio.timeout(PATIENCE_S):
+            while text not in self.log:
+                await asyncio.sleep(0.01)
 
     async def device(
         self, position: str, driver: str = "faulty", *, plugged: bool = True, **more: Any
