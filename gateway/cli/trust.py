@@ -282,7 +282,8 @@ def enrol(
     _print_key_change("enrolled", record.kid, station, written, as_json=as_json)
 
 
-@app.command("revoke-key")
+# One id in 64 begins with "-" (base64url), and is no option.
+@app.command("revoke-key", context_settings={"ignore_unknown_options": True})
 def revoke_key(
     kid: Annotated[str, typer.Argument(metavar="KEY_ID", help="Id of the key.")],
     why: Annotated[

@@ -313,6 +313,11 @@ def test_authority_writes_keys_to_its_gateways(authority: Path) -> None:
     assert load_roles(own).key[station.signer.kid].revoked == "lost"
 
 
+def test_key_id_may_begin_with_a_dash(authority: Path) -> None:
+    said = run("revoke-key", "-4xYz", *at(authority), code=os.EX_DATAERR)
+    assert "-4xYz" in said
+
+
 def test_revoked_principal_loses_its_keys(authority: Path) -> None:
     """A new certificate under the same name must not bring the lost key back."""
     station = SigningStation("ke-lane-1")
