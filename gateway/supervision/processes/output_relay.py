@@ -23,7 +23,7 @@ REPORT_INTERVAL_S = 60.0
 
 
 class OutputRelay:
-    """What one worker prints."""
+    """Relay of the text that one worker prints, bounded in rate."""
 
     def __init__(self, descriptor: int, pid: int, target: int = 2) -> None:
         """`descriptor`: the end of the pipe to read; `target`: descriptor that lines are written to."""
