@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
-from drivers.clock import today
 from drivers.driver import BadFrame
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError, NotInstalledError
@@ -30,6 +29,7 @@ from drivers.passport.observations import (
     MrzRead,
     TransactionEnd,
 )
+from drivers.passport.read_result import today
 from drivers.passport.transaction import ChipExpectation, DocumentTransaction
 
 if TYPE_CHECKING:
