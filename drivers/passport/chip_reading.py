@@ -79,7 +79,7 @@ class ChipSettings(Settings):
     )
     extended_length: bool = Field(
         True,
-        description="Does the slot pass APDUs of more than 256 bytes? Used when the chip offers it.",
+        description="True if the slot passes APDUs of more than 256 bytes. Used when the chip offers it.",
         examples=[True],
     )
 

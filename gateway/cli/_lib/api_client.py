@@ -176,7 +176,7 @@ def _answer(
         if find_spec("fastapi") is None:
             how = how_to_mend("console")
             raise ApiUnavailable(
-                "The gateway runs without the extra `console`, which answers.", how
+                "The gateway runs without the extra `console`, which this command needs.", how
             ) from None
         raise ApiUnavailable(
             "The gateway runs, but its console does not respond.",
