@@ -19,14 +19,17 @@ class SiteState:
         on_status_changed: Callable[[DeviceStatus], None],
         is_alive: Callable[[str], bool],
         is_current: Callable[[str], bool] | None = None,
+        is_awaited: Callable[[], bool] = lambda: False,
     ) -> None:
         """Create an empty state.
 
         `is_alive`: returns True for a session that gives signs of life. `is_current`: returns True if the
-        message of a topic is signed and the newest; None: not verified.
+        message of a topic is signed and the newest; None: not verified. `is_awaited`: returns True while a
+        gateway that has not responded yet may still do so.
         """
         self._is_alive = is_alive
         self._is_current = is_current
+        self._is_awaited = is_awaited
         self.gateways: dict[str, GatewayState] = {}
         self._on_status_changed = on_status_changed
         self._sessions: dict[str, bool] = {}
@@ -161,14 +164,24 @@ class SiteState:
         for position in self._states:
             self._report_status(position)
 
+    def _is_undecided(self, state: DeviceState | None) -> bool:
+        """Tell whether the gateway of a device's state may still prove that it is alive."""
+        return state is not None and self._sessions.get(state.session) is not False and self._is_awaited()
+
     def _is_usable(self, session: str, name: str) -> bool:
         is_alive = self._sessions.get(session, False) and self._is_alive(session)
         return is_alive and (self._is_current is None or self._is_current(name))
 
     def _report_status(self, position: Position) -> None:
-        """Report a device's status, unless it equals the one reported last."""
+        """Report a device's status, unless it equals the one reported last.
+
+        A broker may send a device's state before that of its gateway: the first report waits for both, so
+        that no device is first shown as down.
+        """
         status = self.status(position)
         reported = self._reported_status.get(position)
+        if reported is None and not status.gateway_online and self._is_undecided(status.state):
+            return
         if reported is None or _comparison_key(reported) != _comparison_key(status):
             self._reported_status[position] = status
             self._on_status_changed(status)

@@ -39,6 +39,7 @@ from drivers.passport.observations import (
 )
 from drivers.passport.read_result import overall_outcome
 from gateway.cli._render.event import event_json, event_line, state_light, status_line
+from gateway.cli.command import _facts
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.contract.commands import CommandState
 from gateway.contract.envelope import ClockStatus, Event
@@ -294,3 +295,9 @@ def test_plate_is_shown_only_with_reveal(provenance: str, word: str) -> None:
     assert "1 images missing" in line
     assert "\x1b" not in line
     assert ("KCA" in line) is (provenance == "simulated")
+
+
+def test_result_of_command_is_one_line() -> None:
+    writes = [{"kind": "open", "door": "", "relay": 0}]
+    facts = _facts({"state": "open", "duration_s": 1.82, "writes": writes, "fault": None, "door": {}})
+    assert facts == " state=open duration_s=1.82"
