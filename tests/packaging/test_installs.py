@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import typing
@@ -117,7 +118,7 @@ def ended(python: Path, lines: list[list[str]]) -> list[tuple[int, str]]:
 
 def asked_for(said: str, python: Path) -> set[str]:
     """Return the extras that the output says to install, by commands that can be pasted."""
-    install = re.escape(f"cd {ROOT} && uv pip install --python {python} -e ")
+    install = re.escape(f"cd {shlex.quote(str(ROOT))} && uv pip install --python {python} -e ")
     return set(re.findall(rf"^    {install}'\.\[([a-z0-9]+)\]'$", said, re.MULTILINE))
 
 
