@@ -27,6 +27,11 @@ KERNEL = (
     "no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=1 "
     "systemd.mask=serial-getty@ttyS0.service systemd.mask=getty@tty1.service"
 )
+SHARE_MOUNTED = (
+    "mountpoint -q /mnt/host || { mkdir -p /mnt/host; modprobe 9pnet_virtio; "
+    "mount -t 9p -o trans=virtio,ro,msize=524288 host /mnt/host; }"
+)
+"""Script after which the host's folder is at /mnt/host; a power cut ends that."""
 PROCESSOR = "Nehalem,+rdrand"
 """The oldest processor that Debian's wheels support; newer ones are slower to emulate."""
 

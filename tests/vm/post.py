@@ -12,7 +12,7 @@ from typing import Any
 from gateway.client import CommandError, CommandRejected, CommandResult, Workstation
 from simulators.barrier.modbus_site import ModbusSite
 from vm.environment import BARRIER, LANE, MachineEnvironment, Witness
-from vm.machine import Machine
+from vm.machine import SHARE_MOUNTED, Machine
 
 ACTUATED_WITHIN_S = 120.0
 """Time for a movement to be accepted, in seconds; while the emulated processor is slow, it is refused."""
@@ -110,6 +110,7 @@ class Post:
     async def configure(self, file: str) -> None:
         """Install a configuration of the share, and restart the gateway."""
         await self.machine.run(
+            f"set -e; {SHARE_MOUNTED}; "
             f"install -o root -g borderpost -m 640 /mnt/host/{file} /etc/borderpost/post.toml; "
             "systemctl restart borderpost",
             within_s=600,

@@ -27,7 +27,7 @@ from vm import barrier_lane
 from vm.confinement import attack, attack_unconfined, probe
 from vm.environment import BARRIER, BUSIDS, DEVICES, LANE, LATE_S, SITE, MachineEnvironment, Witness
 from vm.image import image
-from vm.machine import Machine
+from vm.machine import SHARE_MOUNTED, Machine
 from vm.packages import OLDER, built, older
 from vm.post import Post
 
@@ -48,7 +48,6 @@ HIDDEN = {
 """Attempts that find nothing: the unit hides processes that may not be traced."""
 AT_GATEWAY = (*FILE_ATTEMPTS, *PROCESSES, "connect_other_port", "connect_other_port@network")
 """Attempts on a real gateway; those on a neighbour are on a worker of the stand-in."""
-MOUNT = "modprobe 9pnet_virtio; mount -t 9p -o trans=virtio,ro,msize=524288 host /mnt/host"
 # Without flushing every file, which takes an emulated processor ten minutes: there is no power cut meanwhile.
 INSTALL = "apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "
 UNSEEN = " ".join(
@@ -101,7 +100,7 @@ async def test_installed_and_started(post: Post) -> None:
     machine = post.machine
     await machine.power_on()
     post.figures["boot_s"].append(machine.answered_s - machine.powered_on_s)
-    await machine.run(f"mkdir -p /mnt/host; {MOUNT}")
+    await machine.run(SHARE_MOUNTED)
     await machine.run(f"{FILES} > /root/before")
     await machine.run(INSTALL + " ".join(f"/mnt/host/{name}" for name in before), within_s=900)
     assert str(await machine.until("systemctl is-active borderpost", within_s=300)) == "active"
@@ -355,9 +354,7 @@ async def test_upgrade_during_traffic(post: Post) -> None:
         await asyncio.sleep(5)
         began_s = time.monotonic()
         await machine.run(
-            f"mountpoint -q /mnt/host || {{ {MOUNT}; }}; "
-            + INSTALL
-            + " ".join(f"/mnt/host/{package.name}" for package in packages),
+            f"{SHARE_MOUNTED}; " + INSTALL + " ".join(f"/mnt/host/{package.name}" for package in packages),
             within_s=900,
         )
         upgraded_s = time.monotonic()
