@@ -183,6 +183,17 @@ async def test_lifetime_of_a_connection_decides_the_wait():
     assert lifetimes[0] > 0
 
 
+async def test_acknowledgements_before_the_end_count():
+    listener = RecordingListener()
+    async with Broker() as broker:
+        connection = make_connection(broker, listener)
+        connection.start()
+        await until(lambda: listener.calls_of("on_connected"))
+        connection._acks.append((7, 0))
+        await connection.stop()
+    assert listener.calls_of("on_acks") == [[[(7, 0)]]]
+
+
 async def test_failed_connect_is_reported_and_retried():
     listener = RecordingListener()
     async with Broker() as broker:
