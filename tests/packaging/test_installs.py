@@ -62,6 +62,8 @@ users_file = "users.toml"
 CHECK = ["config", "check", "config/example.toml"]
 EXAMPLE = {"camera", "chip", "fingerprint", "gpio", "http", "osdp", "uvc", "wedge"}
 """Extras of the devices of config/example.toml."""
+QUICK = {"camera", "console"}
+"""Extras whose installations are tried daily: one of devices, and one of a service."""
 IMPLIED = {"camera": {"http"}, "demo": {"http"}, "fingerprint": {"http"}}
 """Extras whose libraries include those of other extras."""
 
@@ -136,7 +138,10 @@ def test_base_runs_each_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.long(4)
-@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize(
+    "extra",
+    [pytest.param(extra, marks=() if extra in QUICK else pytest.mark.thorough) for extra in EXTRAS],
+)
 def test_each_extra_alone(extra: str, tmp_path: Path) -> None:
     """The helps import every command; the check of the example every driver."""
     python = environment(tmp_path / "venv", extra)
