@@ -58,6 +58,12 @@ bench: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick) \
 		$(if $(FULL),--full) $(BENCH)
 
+# The tests that `make test` leaves out: attacks that take minutes, and what only a change of packages or of the
+# contract can break. Two at a time, because some of them measure.
+.PHONY: thorough
+thorough: $(VENV)/.dev | system-packages
+	$(BIN)/pytest --thorough -m thorough --forks 2
+
 # Every attack of tests/adversary, also those that take minutes.
 .PHONY: adversary
 adversary: $(VENV)/.dev

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import hypothesis
 import pytest
+from support.process.probes import fork_probes
 
 # No deadline and no check of speed, because a machine may be busy. Examples are the same in every run, so
 # that a failure can be repeated; `BORDERPOST_FUZZ` enables new ones.
@@ -32,6 +33,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # A developer's settings must not hide the buffering that users have.
 os.environ.pop("PYTHONUNBUFFERED", None)
+
+fork_probes()
 
 pytest_plugins = ["support.process.forking", "support.process.simulator_processes"]
 

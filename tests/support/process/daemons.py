@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from support.process.probes import fork_probes
+
 from gateway.supervision.processes.forkserver_client import ForkServerClient, wait_readable
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -68,10 +70,10 @@ class ForkedProcess:
         return self.returncode
 
 
-def fork_daemon(config: Path, log: Path, environment: dict[str, str]) -> ForkedProcess:
-    """Start a daemon like `python -m gateway CONFIG`."""
+def fork_daemon(config: Path, log: Path, environment: dict[str, str], probe_cpu_s: int) -> ForkedProcess:
+    """Start a daemon like `python -m gateway CONFIG`; `probe_cpu_s`: processor time of a driver's trial."""
     log.touch()
-    return ForkedProcess(_become_daemon, str(config), str(log), environment)
+    return ForkedProcess(_become_daemon, str(config), str(log), environment, probe_cpu_s)
 
 
 def forkserver_client(drivers: Iterable[str], level: str, log: Path | None = None) -> ForkServerClient:
@@ -91,7 +93,8 @@ def _become_forkserver(channel: socket.socket, log: str) -> None:
     main(channel)
 
 
-def _become_daemon(config: str, log: str, environment: dict[str, str]) -> None:
+def _become_daemon(config: str, log: str, environment: dict[str, str], probe_cpu_s: int) -> None:
+    fork_probes(probe_cpu_s)
     os.environ.clear()
     os.environ.update(environment)
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
