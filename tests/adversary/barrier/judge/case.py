@@ -126,6 +126,7 @@ class Case:
     def __init__(self, facts: LaneFacts, records: list[Record]) -> None:
         self.facts = facts
         self.records = records
+        self._places = {id(record): n for n, record in enumerate(records)}
         self.start_s = records[0].at_s if records else 0.0
         self.end_s = records[-1].at_s if records else 0.0
         self.violations: list[Violation] = []
@@ -149,6 +150,10 @@ class Case:
         """Times of exchanges that did not go as they should."""
         self._index_wires()
         self.alive = self._index_lives()
+
+    def place(self, record: Record) -> int:
+        """Return the place of a record among all: the order of those of the same time."""
+        return self._places[id(record)]
 
     def of(self, kind: type[RecordT]) -> list[RecordT]:
         """Return the records of one kind."""
