@@ -120,6 +120,15 @@ class Reading:
     wire: Wire
 
 
+@dataclass(frozen=True, slots=True)
+class RelayReading:
+    """Relays whose state reached the host: True is closed."""
+
+    asked_s: float
+    at_s: float
+    values: dict[int, bool]
+
+
 class Case:
     """All that is known of one lane."""
 
@@ -145,6 +154,7 @@ class Case:
         self.relays = self._index_relays()
         self.actions: list[Action] = []
         self.readings: list[Reading] = []
+        self.relay_readings: list[RelayReading] = []
         self.requests: list[tuple[Wire, Request | None]] = []
         self.abnormal: list[float] = []
         """Times of exchanges that did not go as they should."""
@@ -251,6 +261,10 @@ class Case:
                         closed_s,
                     )
                     self.actions.append(Action(*one))
+            if request is not None and request.reads == "relays" and wire.board == self.facts.relays_on:
+                for one in back:
+                    values = read_answer(facts, request, one.data) or {}
+                    self.relay_readings.append(RelayReading(wire.at_s, one.at_s, values))
             if request is not None and request.reads == "inputs":
                 for one in back + [one for one in answered.get(key, []) if one.fate == "late"]:
                     self._add_reading(wire, request, one)
