@@ -296,6 +296,7 @@ class BarrierStateMachine:
         return Situation(
             sensing_age_s=None if self._sensed is None else now_s - self.sensed_s,
             is_sensing_slow=self._pace.is_slow,
+            is_last_reading_slow=self._pace.is_last_slow,
             emergency_active=self._emergency_s is not None,
             maintenance=self._maintenance_reason(now_s),
             fault=self._fault_reason(),

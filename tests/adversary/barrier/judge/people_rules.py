@@ -227,7 +227,8 @@ def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
                 case.blame(10, "no alarm", start_s + 1.0, text, closing.action.wire, closing.start)
 
 
-def _acknowledged(case: Case) -> list[float]:
+def acknowledgements(case: Case) -> list[float]:
+    """Return the times of the acknowledgements that were accepted."""
     return [
         case.answers[command.id][0].at_s
         for command in case.commands
@@ -240,7 +241,7 @@ def _acknowledged(case: Case) -> list[float]:
 def latches(case: Case) -> Iterator[tuple[float, float]]:
     """Yield the spans from an emergency that was read until its acknowledgement at rest."""
     emergency = case.signal("emergency")
-    acknowledged = _acknowledged(case)
+    acknowledged = acknowledgements(case)
     until_s = float("-inf")
     for from_s, to_s in emergency.spans(end_s=case.end_s):
         if from_s < 0 or to_s <= until_s:
@@ -314,7 +315,7 @@ def _shut_in_emergency(case: Case) -> None:
 
 def _forced_open_stays(case: Case, closes: list[Action]) -> None:
     """Without an emergency input, a boom that opens by itself may be open for a fire."""
-    acknowledged = _acknowledged(case)
+    acknowledged = acknowledgements(case)
     for door in case.facts.doors:
         for alarm in case.events:
             if alarm.type != "barrier.alarm" or alarm.data.get("kind") != "forced_open":

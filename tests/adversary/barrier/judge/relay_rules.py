@@ -4,7 +4,8 @@ Numbers are those of the protocol sheet: 7, 8, 17, 28.
 """
 
 from adversary.barrier.judge.case import Action, Case, Steps
-from adversary.barrier.judge.records import Contact, DoorFacts
+from adversary.barrier.judge.commands_rules import is_reopening
+from adversary.barrier.judge.records import Contact, DoorFacts, Truth
 
 DEAD_S = 0.3
 LONGEST_S = 1.0
@@ -195,8 +196,42 @@ def _both(
     return found
 
 
-UNREAD_S = 0.5
-"""Time after the end of a pulse within which the gateway need not have read the relay, in seconds."""
+def _closes_unread(case: Case, foreign: Truth) -> bool:
+    """Return True if the gateway closes the relay, too, before a reading could show it closed by another."""
+    relay = foreign.details["relay"]
+    for action in case.actions:
+        if not action.energises or case.role(relay) != (action.door, action.contact):
+            continue
+        # A stop or a reopening may already wait for the line while the relays are read.
+        waits = action.contact == "stop" or is_reopening(case, action)
+        until_s = action.at_s - (case.facts.answer_s if waits else 0.0)
+        read = any(
+            foreign.at_s <= one.asked_s and one.at_s <= until_s and one.values.get(relay)
+            for one in case.relay_readings
+        )
+        if foreign.at_s <= action.at_s <= foreign.at_s + LONGEST_S and not read:
+            return True
+    return False
+
+
+def _is_unread_since(case: Case, relay: int, at_s: float) -> bool:
+    """Return True if a relay was not read as open since the gateway closed it last, until a time.
+
+    Without an answer to the pulse, a reading proves nothing until the pulse is certainly over.
+    """
+    steps = case.relays.get(relay, Steps())
+    closed = [
+        (from_s, to_s) for from_s, to_s in steps.spans(end_s=case.end_s) if 0 < from_s < at_s - EPSILON_S
+    ]
+    if not closed:
+        return False
+    from_s, opened_s = closed[-1]
+    if case.is_abnormal(from_s - 0.3, opened_s):
+        opened_s = max(opened_s, from_s + LONGEST_S + case.facts.pulse_s)
+    return not any(
+        opened_s <= one.asked_s and one.at_s <= at_s and one.values.get(relay) is False
+        for one in case.relay_readings
+    )
 
 
 def _is_shown(case: Case, condition: str, at_s: float) -> bool:
@@ -214,12 +249,7 @@ def _one_master(case: Case) -> None:
             foreign.at_s, seen_s + 0.2
         ):
             continue
-        if any(
-            action.energises
-            and case.role(foreign.details["relay"]) == (action.door, action.contact)
-            and foreign.at_s <= action.at_s <= foreign.at_s + UNREAD_S
-            for action in case.actions
-        ):
+        if _closes_unread(case, foreign):
             continue  # closed by the gateway too, before it could read the relay
         alarms = [
             one
@@ -241,8 +271,7 @@ def _one_master(case: Case) -> None:
             ),
             default=case.end_s,
         )  # fmt: skip
-        relay = case.relays.get(foreign.details["relay"], Steps())
-        if relay.ever(foreign.at_s - UNREAD_S, foreign.at_s - EPSILON_S):
+        if _is_unread_since(case, foreign.details["relay"], foreign.at_s):
             continue  # closed by the gateway, and not read as open since: all it can report is a stuck relay
         for action in case.actions:
             if action.energises and action.contact != "stop" and seen_s < action.at_s < acknowledged_s:
