@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
+from gateway.cli._lib.arguments import KeyCommand
 from gateway.cli._lib.passphrase import VARIABLE, asked_passphrase, given_passphrase, new_passphrase
 from gateway.cli._lib.terminal import console, exit_with
 from gateway.config import ConfigError
@@ -282,8 +283,7 @@ def enrol(
     _print_key_change("enrolled", record.kid, station, written, as_json=as_json)
 
 
-# One id in 64 begins with "-" (base64url), and is no option.
-@app.command("revoke-key", context_settings={"ignore_unknown_options": True})
+@app.command("revoke-key", cls=KeyCommand)
 def revoke_key(
     kid: Annotated[str, typer.Argument(metavar="KEY_ID", help="Id of the key.")],
     why: Annotated[

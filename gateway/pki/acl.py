@@ -173,11 +173,10 @@ def role_file(
         '\n[role.counter]\nverbs = ["*"]',
         '\n[role.supervisor]\nverbs = ["*"]\ncan_move = true\ncan_steal = true',
     ]
-    for lane in site.lanes:
-        if moved := [place for place in site.movable_positions if place.startswith(f"{lane}/")]:
-            lines.append(
-                f'\n[role.{_movement_role(lane)}]\nverbs = ["*"]\npositions = {_list(moved)}\ncan_move = true'
-            )
+    if site.movable_positions:
+        # A station has rights only in its own lane, by its own positions.
+        movable = _list(site.movable_positions)
+        lines.append(f'\n[role.mover]\nverbs = ["*"]\npositions = {movable}\ncan_move = true')
     for principal in deployment.principals.values():
         if principal.name in left or principal.kind == "gateway":
             continue
@@ -186,7 +185,7 @@ def role_file(
             lines.append(_foreign_station(deployment, principal, site.authority))
         elif principal.kind == "station":
             moves = any(place.startswith(f"{principal.lane}/") for place in site.movable_positions)
-            roles = ["counter", *([_movement_role(str(principal.lane))] if moves else [])]
+            roles = ["counter", *(["mover"] if moves else [])]
             lines.append(f'roles = {_list(roles)}\npositions = ["{principal.lane}/*"]')
         elif principal.kind == "supervisor":
             lines.append('roles = ["supervisor"]\npositions = ["*/*"]')
@@ -198,11 +197,6 @@ def _foreign_station(deployment: Deployment, principal: Principal, authority: st
     """Make the entry of a station of another site: known so that records name it, without roles."""
     theirs = deployment.sites[principal.site].authority
     return f'authority = "{theirs}"' if theirs != authority else ""
-
-
-def _movement_role(lane: str) -> str:
-    # A role's name is a topic level of at most 32 letters, as a lane's is.
-    return f"m-{lane}"[:32].rstrip("-")
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.common.atomic_file import write_whole
-from gateway.config.public_keys import PublicKey, parse_public_key, supported_key
+from gateway.config.public_keys import PublicKey, key_id, parse_public_key, supported_key
 
 KEY_FILE, PUBLIC_FILE = "signing.key", "signing.pub"
 
@@ -76,8 +76,12 @@ def load_public_key(file: Path) -> Ed25519PublicKey:
 
 
 def make_station_key(file: Path) -> Ed25519PrivateKey:
-    """Make a station's private key in a file (mode 0600); raises FileExistsError, OSError."""
-    key = Ed25519PrivateKey.generate()
+    """Make a station's private key in a file (mode 0600); raises FileExistsError, OSError.
+
+    Its id does not begin with a dash: such an id looks like an option of a command, or like a formula.
+    """
+    while key_id((key := Ed25519PrivateKey.generate()).public_key()).startswith("-"):
+        pass
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     write_whole(file, secret, 0o600, replace=False)
     return key

@@ -270,6 +270,9 @@ class DeviceSupervisor:
             try:
                 await self._fork_worker()
                 cause = await self._wait_for_failure()
+            except ConnectionError:
+                log.warning("forkserver_ended", device=self.spec.position)
+                cause = Cause.WORKER_CRASHED
             except OSError as error:
                 log.error("worker_not_started", device=self.spec.position, exc_info=error)
                 cause = Cause.WORKER_CRASHED

@@ -4,8 +4,10 @@ import argparse
 import asyncio
 import logging
 import random
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import structlog
@@ -29,16 +31,21 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.folder is not None:
         chosen.folder.mkdir(parents=True)
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="torture-"))
     signal.signal(signal.SIGTERM, _tidy_up)
     logging.disable()  # of the MQTT clients, which warn when a broker is killed
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     if chosen.soak:
-        lines, good = asyncio.run(soak.run(chosen.minutes * 60, chosen.seed, folder=chosen.folder))
+        lines, good = asyncio.run(soak.run(chosen.minutes * 60, chosen.seed, folder=folder))
     else:
         print(f"torture for {chosen.minutes:g} minutes, seed {chosen.seed}", flush=True)
-        result = asyncio.run(run(chosen.minutes * 60, chosen.seed, folder=chosen.folder))
+        result = asyncio.run(run(chosen.minutes * 60, chosen.seed, folder=folder))
         lines, good = result.lines(), not result.verdict.breaches
     print("\n".join(lines))
+    if not good or chosen.folder is not None:
+        print(f"  logs, faults and evidence: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
     return 0 if good else 1
 
 

@@ -9,11 +9,12 @@ Guarantees, which are judged:
 - Personal data arrive in time or not at all.
 - If anything is missing from a damaged outbox, the gateway reported the damage.
 - No worker is ended for what it did: no device here attacks the gateway.
+- The disk refuses commits only while a fault fills it or makes it fail.
 
 Not guaranteed, and therefore counted separately by reason:
 
 - Events that a killed worker had not sent to the daemon, or that a killed daemon had not committed.
-- Events sent while the disk refused commits (marked `durable: no`), if the gateway was killed meanwhile.
+- Events sent while the disk refused commits (marked `durable: no`), if the gateway ended before it took them.
 - At the workstation: events acknowledged by the post's own broker when it was killed, because that broker has
   no files; and events older than half a minute at its return if no subscription was made yet.
 - A PUBLISH delayed between gateway and broker, both running: MQTT counts an expiry from when the
@@ -34,6 +35,9 @@ LATE_S = 2.0
 """Tolerance of expiry, in seconds: it is sent in whole seconds, and brokers check it once a second."""
 WAIT_FOR_SUBSCRIBER_S = 30.0
 TOLD_BY = {"outbox_commits_lost", "outbox_set_aside", "event_damaged", "image_damaged"}
+DISK_CAUSES = {"disk_full", "disk_error", "disk_read_only"}
+DISK_SETTLE_S = 1.0
+"""Time after the end of a fault of the disk in which the gateway may still report it, in seconds."""
 WRONGS = {"worker_violation", "forbidden_call"}
 """Causes of a worker's end that are never the work of a fault here."""
 CALM_SETTLE_S = 8.0
@@ -97,6 +101,7 @@ def evaluate(evidence: RunEvidence) -> RunVerdict:
     _travellers(evidence, verdict)
     _before_commit(evidence, verdict)
     _workers(evidence, verdict)
+    _disk(evidence, verdict)
     _calm(evidence, verdict)
     return verdict
 
@@ -290,8 +295,26 @@ def _travellers(evidence: RunEvidence, verdict: RunVerdict) -> None:
             verdict.breach(f"{name}: traveller event {one.number} is missing, and nothing was wrong")
 
 
+def _refusals_until_end(evidence: RunEvidence) -> list[tuple[float, float]]:
+    """Return the times in which the disk refused commits until the gateway ended, by the gateway's log."""
+    ends = [(one.start, "end") for one in evidence.disturbances if one.kind in ("gateway", "corrupt")]
+    logged = [(at, str(entry.get("event"))) for at, entry in evidence.log]
+    found: list[tuple[float, float]] = []
+    began: float | None = None
+    for at, event in sorted([*ends, *logged]):
+        if event == "outbox_write_failing" and began is None:
+            began = at
+        elif event == "outbox_recovered":
+            began = None
+        elif event == "end" and began is not None:
+            found.append((began, at))
+            began = None
+    return found
+
+
 def _before_commit(evidence: RunEvidence, verdict: RunVerdict) -> None:
     """Check that every line without an event met a fault that explains it."""
+    refusals = _refusals_until_end(evidence)
     seen = {arrival.number for arrival in (*evidence.desk, *evidence.headquarters)}
     for one in evidence.given:
         if one.kind != "record" or one.number in seen:
@@ -303,7 +326,7 @@ def _before_commit(evidence: RunEvidence, verdict: RunVerdict) -> None:
             why = "the worker ended before it had sent it"
         elif evidence.disturbed(("unplugged",), at - 1, at + 0.5, one.lane):
             why = "the cable was unplugged"
-        elif evidence.disturbed(("disk",), at - 2, at + 0.5):
+        elif any(began - 1 <= at <= ended for began, ended in refusals):
             why = "the disk refused commits, then the gateway was killed"
         elif evidence.disturbed(("corrupt",), at, at + 40):
             why = "the outbox was damaged"
@@ -322,6 +345,16 @@ def _workers(evidence: RunEvidence, verdict: RunVerdict) -> None:
     )
     for cause in sorted(WRONGS & ended.keys()):
         verdict.breach(f"{ended[cause]} workers were ended with the cause {cause}")
+
+
+def _disk(evidence: RunEvidence, verdict: RunVerdict) -> None:
+    """Check that the disk was in trouble only while a fault caused it."""
+    for at, entry in evidence.log:
+        cause = entry.get("cause")
+        if entry.get("event") != "problem_raised" or cause not in DISK_CAUSES:
+            continue
+        if not evidence.disturbed(("disk",), at - DISK_SETTLE_S, at):
+            verdict.breach(f"{cause} was reported at {at:.2f}, and nothing was wrong with the disk")
 
 
 def _calm(evidence: RunEvidence, verdict: RunVerdict) -> None:

@@ -63,9 +63,13 @@ class Result:
 
 
 async def run(
-    seconds: float, seed: int, *, folder: Path | None = None, per_s: float = RATE_PER_S, faults: Any = None
+    seconds: float, seed: int, *, folder: Path, per_s: float = RATE_PER_S, faults: Any = None
 ) -> Result:
-    """Torture a post for `seconds`, repair it, and judge the events received."""
+    """Torture a post for `seconds`, repair it, and judge the events received.
+
+    Afterwards the folder has `gateway.log` with the log of the workers too, `faults.txt` (begin and end in
+    seconds since boot, kind, lane), `report.txt`, and `evidence.pickle` for `oracle.evaluate`.
+    """
     schedule: list[Fault] = plan(seed, seconds) if faults is None else faults
     notes: list[str] = []
     async with post_in(folder) as post:
@@ -90,13 +94,15 @@ async def run(
                 feeling.cancel()
                 speaker.stop()
                 await asyncio.gather(speaking, feeling, return_exceptions=True)
-            healed_s = await _delivered(post, desk)
+            healed_s = await delivered(post)
             verdict = await _verdict(post, desk, headquarters, speaker, tormentor, began, seconds)
             if healed_s is None:
                 verdict.breach(f"not everything was delivered within {HEALED_S:.0f} s after the repair")
             else:
                 verdict.figures["from repair to all delivered, s"] = round(healed_s, 1)
-    return Result(seed, verdict, tormentor.done, tormentor.skipped, schedule, notes)
+    result = Result(seed, verdict, tormentor.done, tormentor.skipped, schedule, notes)
+    (folder / "report.txt").write_text("\n".join([*result.lines(), ""]))
+    return result
 
 
 async def _feel(post: TorturedPost) -> None:
@@ -109,8 +115,8 @@ async def _feel(post: TorturedPost) -> None:
             post.disturbances.append(Disturbance("starved", boot, boot_s()))
 
 
-async def _delivered(post: TorturedPost, desk: DeskSubscriber) -> float | None:
-    """Wait until nothing is queued; return the duration, or None when it does not end."""
+async def delivered(post: TorturedPost) -> float | None:
+    """Wait until the gateway is ready and nothing is queued; return seconds, or None after `HEALED_S`."""
     began = boot_s()
     quiet = 0
     while boot_s() - began < HEALED_S:
@@ -119,7 +125,7 @@ async def _delivered(post: TorturedPost, desk: DeskSubscriber) -> float | None:
             waiting = await asyncio.to_thread(
                 lambda: sum(c.events for c in inspect.stream_summaries(post.outbox))
             )
-            quiet = quiet + 1 if waiting == 0 and post.running else 0
+            quiet = quiet + 1 if waiting == 0 and post.is_ready else 0
         if quiet >= 4:
             return boot_s() - began - 2
     return None
@@ -155,6 +161,12 @@ async def _verdict(
     )
     with (post.folder / "evidence.pickle").open("wb") as file:
         pickle.dump(evidence, file)
+    (post.folder / "faults.txt").write_text(
+        "".join(
+            f"{one.start:.3f} {one.end:.3f} {one.kind} {one.lane}\n"
+            for one in sorted(disturbances, key=lambda one: one.start)
+        )
+    )
     verdict = evaluate(evidence)
     counts = desk.workstation.discarded
     took = [s for _, s in post.starts]

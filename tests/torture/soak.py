@@ -48,9 +48,7 @@ def look(post: TorturedPost) -> list[Sample]:
     return found
 
 
-async def run(
-    seconds: float, seed: int, *, folder: Path | None = None, per_s: float = PER_S
-) -> tuple[list[str], bool]:
+async def run(seconds: float, seed: int, *, folder: Path, per_s: float = PER_S) -> tuple[list[str], bool]:
     """Soak a post; return the report, and whether usage stayed constant."""
     samples: list[Sample] = []
     reconnects = 0
@@ -83,8 +81,7 @@ async def run(
         f" {events} at headquarters, {len(desk.arrivals)} at the desk, {reconnects} reconnects,"
         f" {len(samples)} samples"
     ]
-    if folder is not None:
-        (folder / "samples.json").write_text(json.dumps([asdict(sample) for sample in samples]))
+    (folder / "samples.json").write_text(json.dumps([asdict(sample) for sample in samples]))
     table, good = verdict(samples, began + seconds * WARM)
     alone = [f"  the gateway ended by itself: {text}" for text in ended_alone]
     return lines + table + alone, good and not alone

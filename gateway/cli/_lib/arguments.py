@@ -1,4 +1,4 @@
-"""Arguments CONFIG and POSITION: completion by the shell, and a default for CONFIG."""
+"""Arguments CONFIG and POSITION, with completion by the shell and a default for CONFIG, and KEY_ID."""
 
 import os
 import re
@@ -14,6 +14,8 @@ from gateway.cli._lib.terminal import DEFAULT_CONFIG
 from gateway.state_dir import is_forbidden
 
 _POSITION = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+"""Id of a key: base64url of 32 bytes."""
 
 
 class DeviceCommand(TyperCommand):
@@ -30,6 +32,18 @@ class DeviceCommand(TyperCommand):
             if isinstance(first, str) and _POSITION.fullmatch(first) and not Path(first).is_file():
                 at = args.index(first)
                 args = [*args[:at], str(default_post_file()), *args[at:]]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
+class KeyCommand(TyperCommand):
+    """Command whose last argument is the id of a key, which may begin with "-" as an option does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take words of an id's length and letters as arguments."""
+        ids = [word for word in args if word.startswith("-") and _KEY_ID.fullmatch(word)]
+        if ids and "--" not in args:
+            args = [*(word for word in args if word not in ids), "--", *ids]
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 

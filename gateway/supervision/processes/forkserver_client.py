@@ -77,6 +77,8 @@ class ForkServerClient:
             self._process = _ForkedProcess(pid)
             self._set_up(self._channel)
         self._lock = asyncio.Lock()
+        self._running: set[int] = set()
+        """Workers of the present server whose end it has not reported yet."""
         self._exit_statuses: dict[int, int] = {}
 
     def _set_up(self, channel: socket.socket) -> None:
@@ -107,13 +109,20 @@ class ForkServerClient:
     async def fork(self, descriptor: int, doorman: int | None = None) -> int:
         """Fork a worker process, which reads its specification from `descriptor`, its end of a socket pair.
 
-        `doorman`: its end of the channel to the doorman of its device. Return its pid; raises OSError.
+        `doorman`: its end of the channel to the doorman of its device. Return its pid. Raises OSError;
+        ConnectionError if the server ended meanwhile: then the worker may run, and `descriptor` is not used
+        again.
         """
         async with self._lock:
             channel = await self._ensure_server()
-            socket.send_fds(channel, [b"fork"], [descriptor, *(() if doorman is None else (doorman,))])
-            while (pid := await self._receive(channel)) is None:
-                pass
+            try:
+                socket.send_fds(channel, [b"fork"], [descriptor, *(() if doorman is None else (doorman,))])
+                while (pid := await self._receive(channel)) is None:
+                    pass
+            except ConnectionError:
+                self._drop_channel()
+                raise
+            self._running.add(pid)
             return pid
 
     async def exit_status(self, pid: int) -> int | None:
@@ -123,30 +132,37 @@ class ForkServerClient:
         """
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(EXIT_NOTICE_TIMEOUT_S), self._lock:
-                while pid not in self._exit_statuses and self._channel is not None:
-                    await self._receive(self._channel)
+                while pid in self._running and self._channel is not None:
+                    try:
+                        await self._receive(self._channel)
+                    except ConnectionError:
+                        self._drop_channel()
         return self._exit_statuses.pop(pid, None)
 
     async def _receive(self, channel: socket.socket) -> int | None:
         """Receive a message of the server: the pid of a new worker, or an exit notice (None)."""
         answer = await asyncio.get_running_loop().sock_recv(channel, 4096)
         if not answer:
-            self._channel = None
-            channel.close()
             raise ConnectionResetError("the fork server ended")
         message = json.loads(answer)
         if "status" not in message:
             return int(message["pid"])
+        self._running.discard(message["pid"])
         self._exit_statuses[message["pid"]] = message["status"]
         while len(self._exit_statuses) > MAX_EXIT_STATUSES:
             del self._exit_statuses[next(iter(self._exit_statuses))]
         return None
 
-    async def close(self) -> None:
-        """Close the server, which ends its remaining children."""
+    def _drop_channel(self) -> None:
+        """Close the channel, which ends the server; the ends of its workers are not reported."""
+        self._running.clear()
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+
+    async def close(self) -> None:
+        """Close the server, which ends its remaining children."""
+        self._drop_channel()
         if self._process is not None:
             await self._process.wait()
             self._process = None

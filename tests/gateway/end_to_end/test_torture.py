@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import termios
@@ -16,7 +17,7 @@ from torture import schedule
 from torture.chaos import FaultInjector, SentEvent, Snapshot
 from torture.oracle import RunEvidence, evaluate
 from torture.post import Disturbance, post_in, reader_line
-from torture.run import run
+from torture.run import delivered, run
 from torture.schedule import Fault, calms, plan
 from torture.soak import Sample, verdict
 from torture.subscribers import Arrival
@@ -76,6 +77,23 @@ async def test_stop_during_start_not_judged(tmp_path: Path) -> None:
         await post.ready()
         await injector.run([Fault(0.0, "stop-gateway", draw=0.9)])
         assert injector.exits == {0: 1}
+
+
+async def test_start_awaited_before_last_stop(tmp_path: Path) -> None:
+    """An outbox is empty too while the gateway still starts."""
+    async with post_in(tmp_path, faked_clock=False) as post:
+        await post.start()
+        await post.ready()
+        await post.end(signal.SIGKILL)
+        await post.start()
+        assert post.process is not None
+        post.process.send_signal(signal.SIGSTOP)
+        waiting = asyncio.create_task(delivered(post))
+        done, _ = await asyncio.wait([waiting], timeout=3)
+        assert not done
+        post.process.send_signal(signal.SIGCONT)
+        assert await waiting is not None
+        assert await post.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
@@ -208,6 +226,25 @@ def test_loss_before_commit_needs_a_reason(clean_run: RunEvidence) -> None:
     clean_run.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-2/reader"))
     assert any("vanished" in text for text in evaluate(clean_run).breaches)
     clean_run.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-1/reader"))
+    assert evaluate(clean_run).breaches == []
+
+
+def test_loss_on_failing_disk_needs_an_end(clean_run: RunEvidence) -> None:
+    """Records that the disk did not take are lost if the gateway ends before it takes them, however late."""
+    clean_run.given.append(SentEvent(500, 15.0, "lane-1/reader", "record"))
+    clean_run.log.append((14.5, {"event": "outbox_write_failing"}))
+    clean_run.disturbances.append(Disturbance("disk", 14.0, 17.0))
+    assert any("vanished" in text for text in evaluate(clean_run).breaches)
+    clean_run.disturbances.append(Disturbance("gateway", 19.0, 20.0))
+    assert evaluate(clean_run).breaches == []
+    clean_run.log.append((18.5, {"event": "outbox_recovered"}))
+    assert any("vanished" in text for text in evaluate(clean_run).breaches)
+
+
+def test_full_disk_without_fault_is_found(clean_run: RunEvidence) -> None:
+    clean_run.log.append((15.0, {"event": "problem_raised", "cause": "disk_full"}))
+    assert any("nothing was wrong with the disk" in text for text in evaluate(clean_run).breaches)
+    clean_run.disturbances.append(Disturbance("disk", 14.0, 14.5))
     assert evaluate(clean_run).breaches == []
 
 

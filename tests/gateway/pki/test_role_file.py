@@ -34,10 +34,10 @@ def test_stations_of_a_site_have_roles(deployment: Deployment) -> None:
         "role": {
             "counter": {"verbs": ["*"]},
             "supervisor": {"verbs": ["*"], "can_move": True, "can_steal": True},
-            "m-lane-1": {"verbs": ["*"], "positions": ["lane-1/reader"], "can_move": True},
+            "mover": {"verbs": ["*"], "positions": ["lane-1/reader"], "can_move": True},
         },
         "station": {
-            "ke-lane-1": {"roles": ["counter", "m-lane-1"], "positions": ["lane-1/*"]},
+            "ke-lane-1": {"roles": ["counter", "mover"], "positions": ["lane-1/*"]},
             "ke-lane-2": {"roles": ["counter"], "positions": ["lane-2/*"]},
             "ke-lane-3": {"roles": ["counter"], "positions": ["lane-3/*"]},
             "ke-supervisor": {"roles": ["supervisor"], "positions": ["*/*"]},
@@ -68,6 +68,23 @@ def test_role_file_is_readable(deployment: Deployment, tmp_path: Path) -> None:
     assert roles.grant("ug-lane-1", READER).is_foreign
     assert not roles.grant("ke-gw-1", READER).is_known
     assert file.read_text().startswith("# Made by `borderpost trust`")
+
+
+def test_stations_move_their_own_lane_only(tmp_path: Path) -> None:
+    """Lanes with the longest permitted names, which differ in their last two letters only."""
+    lanes = [f"{'departures-hall-lorries-booth-':-<30}{number}" for number in ("01", "02", "03")]
+    movable = [f"{lane}/reader" for lane in lanes[:2]]
+    deployment = load_deployment(two_state_deployment(tmp_path, lanes=(*lanes, "lane-3"), movable=movable))
+    file = tmp_path / "roles.toml"
+    file.write_text(role_file(deployment, "ke-busia"))
+    roles = load_roles(file)
+    may_move = {
+        (station[-2:], lane[-2:])
+        for station in (f"ke-{lane}" for lane in lanes)
+        for lane in lanes
+        if roles.grant(station, Position(lane, "reader")).can_move
+    }
+    assert may_move == {("01", "01"), ("02", "02")}
 
 
 def test_keys_of_commanding_stations_are_listed(deployment: Deployment) -> None:

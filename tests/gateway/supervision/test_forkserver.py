@@ -1,15 +1,19 @@
 """Fork server alone: its end when the daemon was killed."""
 
+import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import pytest
 from support.gateway.workers import PLUGINS
 
 from gateway.ipc.frames import FrameType, encode_frame
+from gateway.supervision.processes import forkserver_client
 from gateway.supervision.processes.forkserver import setup_message
 from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.worker.spec import WorkerSpec
@@ -70,4 +74,24 @@ async def test_server_that_died_at_start_is_replaced() -> None:
     with worker_ours, worker_theirs:
         worker = await client.fork(worker_theirs.fileno())
         assert psutil.Process(worker).ppid() != os.getpid()
+    await client.close()
+
+
+async def test_no_notice_of_earlier_server_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a notice is awaited, no worker of another device can be forked."""
+    monkeypatch.setattr(forkserver_client, "EXIT_NOTICE_TIMEOUT_S", 3600)
+    client = ForkServerClient([], "error")
+    worker_ours, worker_theirs = socket.socketpair()
+    with worker_ours, worker_theirs:
+        before = await client.fork(worker_theirs.fileno())
+        assert client._process is not None
+        os.kill(client._process.pid, signal.SIGKILL)
+        await client._process.wait()
+        after = await client.fork(worker_theirs.fileno())
+        for pid in (before, after):
+            os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            assert await client.exit_status(after) == -signal.SIGKILL
+            assert await client.exit_status(before) is None
+            assert await client.exit_status(0) is None
     await client.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 from support.devices.serial_readers import FRAMES
 from support.gateway.workers import WorkerFixture, worker_fixture
 from support.process.dumpable import reads_proc
@@ -246,6 +247,23 @@ async def test_dead_fork_server_is_replaced(worker_fixture: WorkerFixture) -> No
     assert pid_of(worker_fixture, "lane-1/reader") == first
     os.kill(first, signal.SIGKILL)
     await worker_fixture.notebook.state(StateCode.ONLINE, "lane-1/reader")
+
+
+async def test_end_of_fork_server_in_a_fork_logged(worker_fixture: WorkerFixture) -> None:
+    await worker_fixture.device("lane-1/reader")
+    await worker_fixture.notebook.state(StateCode.ONLINE)
+    server = worker_fixture.forkserver._process
+    assert server is not None
+    os.kill(server.pid, signal.SIGSTOP)
+    with structlog.testing.capture_logs() as entries:
+        await worker_fixture.device("lane-2/reader")
+        async with asyncio.timeout(10):
+            while not worker_fixture.forkserver._lock.locked():
+                await asyncio.sleep(0.01)
+        os.kill(server.pid, signal.SIGKILL)
+        await worker_fixture.notebook.state(StateCode.ONLINE, "lane-2/reader")
+    assert "forkserver_ended" in {entry["event"] for entry in entries}
+    assert not any("exc_info" in entry for entry in entries)
 
 
 async def test_stop_kills_worker_after_timeout(worker_fixture: WorkerFixture) -> None:
