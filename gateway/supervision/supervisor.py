@@ -8,7 +8,8 @@ import contextlib
 import math
 import signal
 from collections.abc import AsyncGenerator, Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -41,11 +42,14 @@ from gateway.supervision.worker_output import (
     read_counters,
     read_identity,
     read_outcome,
+    read_record_number,
 )
 from gateway.worker.spec import WorkerSpec
 
 log = structlog.get_logger()
 
+_CALL_FIELDS = ("id", "issuer", "transaction", "deadline_ns", "is_supervisor")
+"""Fields of an invocation that its worker gets."""
 MIN_REPLACEMENT_INTERVAL_S = 0.1
 """Shortest time between two replacements that a worker requests, in seconds."""
 
@@ -189,10 +193,16 @@ class DeviceSupervisor:
         if self._process.connection is None:
             return False
         self._pending_commands[command_ref] = verb
-        self._process.send(
-            FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args
-        )
+        head = {"command_ref": command_ref, "verb": verb}
+        head |= {name: getattr(call, name) for name in _CALL_FIELDS}
+        self._process.send(FrameType.COMMAND, head, args)
         return True
+
+    def send_decision_recorded(self, command_ref: int, *, is_recorded: bool) -> None:
+        """Tell the worker that the decision on a command is on the disk, or was refused by it."""
+        if command_ref in self._pending_commands:
+            head = {"command_ref": command_ref, "recorded": is_recorded}
+            self._process.send(FrameType.DECISION_RECORDED, head)
 
     def set_claim_holder(self, holder: str | None) -> None:
         """Send the claim holder to the driver."""
@@ -397,7 +407,9 @@ class DeviceSupervisor:
             case FrameType.LAST_VALUE:
                 self.last_values.clear()
             case FrameType.RECORD:
-                self._records.write(self.spec.position, body.decode())
+                number = read_record_number(head)
+                stored = partial(self._process.send, FrameType.RECORD_STORED, {"number": number})
+                self._records.write(self.spec.position, body.decode(), stored)
             case FrameType.COMMAND_RESULT:
                 if (command_ref := head["command_ref"]) in self._pending_commands:
                     outcome = read_outcome(head, body, self.commands.get(self._pending_commands[command_ref]))

@@ -52,6 +52,8 @@ class BarrierStateMachine:
         self.settings = settings
         self.latches = latches
         """Conditions that only a person clears; to be recorded whenever they change."""
+        self.is_record_late = False
+        """True while the disk has not taken the latches."""
         self.emergency_count = 0
         """Number of emergencies since the start."""
         self._door_controls = [DoorControl(door, settings) for door in settings.doors]
@@ -413,6 +415,7 @@ class BarrierStateMachine:
             StateReason.RELAY_STUCK: self._writes.has(RelayFault.STUCK),
             StateReason.OTHER_MASTER: latches.other_master,
             StateReason.RECORD_LOST: latches.record_lost,
+            StateReason.NOT_RECORDED: self.is_record_late,
             StateReason.PRESENCE_MISSED: latches.presence_missed,
             StateReason.CONTROLLER_FAULT: sensed is not None and sensed.controller_ok is False,
             StateReason.SENSING_SLOW: self._pace.is_slow,

@@ -404,6 +404,8 @@ class Lane:
                     self._retain(data)
             case FrameType.RECORD:
                 self._record = body.decode()
+                if self._connection is not None:
+                    self._connection.send(FrameType.RECORD_STORED, {"number": head["number"]})
             case FrameType.LAST_VALUE:  # all are withdrawn
                 self._retain(None)
             case FrameType.COMMAND_RESULT:
@@ -444,6 +446,8 @@ class Lane:
                 "is_supervisor": issuer in self.post.facts.supervisors,
             }
             self._connection.send(FrameType.COMMAND, head, json.dumps(arguments).encode())
+            recorded = {"command_ref": head["command_ref"], "recorded": True}
+            self._connection.send(FrameType.DECISION_RECORDED, recorded)
         return name
 
     async def until(self, true: Callable[[], object], within_s: float = 10.0) -> bool:
