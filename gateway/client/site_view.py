@@ -34,7 +34,8 @@ class SiteView:
         self._freshness = freshness
         self._check = check
         self._silence_timer: asyncio.TimerHandle | None = None
-        self.state = SiteState(on_status_changed, self._is_alive, None if check is None else self._is_current)
+        is_current = None if check is None else self._is_current
+        self.state = SiteState(on_status_changed, self._is_alive, self._age_s, is_current)
 
     @property
     def is_verified(self) -> bool:
@@ -109,6 +110,9 @@ class SiteView:
 
     def _is_alive(self, session: str) -> bool:
         return self._freshness.is_alive(session, asyncio.get_running_loop().time())
+
+    def _age_s(self, session: str) -> float | None:
+        return self._freshness.age_s(session, asyncio.get_running_loop().time())
 
     def _is_current(self, name: str) -> bool:
         return self._freshness.is_current(name, asyncio.get_running_loop().time())
