@@ -18,16 +18,19 @@ class SiteState:
         self,
         on_status_changed: Callable[[DeviceStatus], None],
         is_alive: Callable[[str], bool],
+        age_s: Callable[[str], float | None],
         is_current: Callable[[str], bool] | None = None,
         is_awaited: Callable[[], bool] = lambda: False,
     ) -> None:
         """Create an empty state.
 
-        `is_alive`: returns True for a session that gives signs of life. `is_current`: returns True if the
-        message of a topic is signed and the newest; None: not verified. `is_awaited`: returns True while a
-        gateway that has not responded yet may still do so.
+        `is_alive`: returns True for a session that gives signs of life. `age_s`: returns the time since the
+        last one, in seconds, None if there was none. `is_current`: returns True if the message of a topic is
+        signed and the newest; None: not verified. `is_awaited`: returns True while a gateway that has not
+        responded yet may still do so.
         """
         self._is_alive = is_alive
+        self._age_s = age_s
         self._is_current = is_current
         self._is_awaited = is_awaited
         self.gateways: dict[str, GatewayState] = {}
@@ -64,6 +67,7 @@ class SiteState:
             gateway_online=is_online,
             claim=claim if has_claim else None,
             is_verified=is_online and self._is_current is not None,
+            age_s=None if state is None else self._age_s(state.session),
         )
 
     def last_value(self, position: Position, event_type: str) -> LastValue | None:
@@ -71,7 +75,8 @@ class SiteState:
         found = self._last_values.get((position, event_type))
         if found is None or not self._is_usable(found.message.session, f"{position}/now/{event_type}"):
             return None
-        return found if self._is_current is None else replace(found, is_verified=True)
+        age_s = self._age_s(found.message.session)
+        return replace(found, is_verified=self._is_current is not None, age_s=age_s)
 
     def ended_sessions(self) -> Iterator[str]:
         """Yield every session that is known to be over."""

@@ -37,9 +37,8 @@ class SiteView:
         self._silence_timer: asyncio.TimerHandle | None = None
         self._awaits_until_s = math.inf
         """Time until which a gateway may prove that it is alive before its devices are reported."""
-        self.state = SiteState(
-            on_status_changed, self._is_alive, None if check is None else self._is_current, self._is_awaited
-        )
+        is_current = None if check is None else self._is_current
+        self.state = SiteState(on_status_changed, self._is_alive, self._age_s, is_current, self._is_awaited)
 
     @property
     def is_verified(self) -> bool:
@@ -127,6 +126,9 @@ class SiteView:
 
     def _is_alive(self, session: str) -> bool:
         return self._freshness.is_alive(session, asyncio.get_running_loop().time())
+
+    def _age_s(self, session: str) -> float | None:
+        return self._freshness.age_s(session, asyncio.get_running_loop().time())
 
     def _is_current(self, name: str) -> bool:
         return self._freshness.is_current(name, asyncio.get_running_loop().time())

@@ -230,7 +230,7 @@ def test_partial_date_marks_unknown_parts() -> None:
 
 @pytest.mark.parametrize(
     ("state", "alive", "word"),
-    [("online", True, "online"), ("offline", True, "offline"), ("online", False, "gateway down")],
+    [("online", True, "online"), ("offline", True, "offline"), ("online", False, "unknown, gateway silent")],
 )
 def test_light_distinguishes_gateway_and_device(state: str, alive: bool, word: str) -> None:
     told = DeviceState.model_validate(
@@ -243,9 +243,10 @@ def test_light_distinguishes_gateway_and_device(state: str, alive: bool, word: s
             "action": "restart",
         }
     )
-    status = DeviceStatus(Position("lane-1", "reader"), told, None, gateway_online=alive)
+    status = DeviceStatus(Position("lane-1", "reader"), told, None, gateway_online=alive, age_s=6.1)
     assert state_light(status)[1] == word
     assert ("ModemManager" in status_line(status).plain) == (state == "offline")
+    assert ("it was online 6 s ago" in status_line(status).plain) == (not alive)
 
 
 def test_unknown_device_status() -> None:

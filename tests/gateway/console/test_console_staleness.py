@@ -5,13 +5,13 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from playwright.async_api import Page
+from support.brokers.cable import Cable
 from support.console.browsers import BARRIER, CHROMIUM, browser_fixture
 
 UNKNOWN_WITHIN_S, GREY_WITHIN_S = 6.0, 10.0
@@ -26,56 +26,6 @@ COLOURED = f"""() => {{
     const lane = document.querySelector("#{BARRIER_ID} .lane");
     return lane !== null && !getComputedStyle(lane).filter.includes("grayscale");
 }}"""
-
-
-class Cable:
-    """A TCP connection that can be cut without either end noticing."""
-
-    def __init__(self, target: str) -> None:
-        parts = urlsplit(target)
-        self._target = (parts.hostname, parts.port)
-        self._whole = asyncio.Event()
-        self._whole.set()
-        self._pipes: set[asyncio.Task[None]] = set()
-
-    @contextlib.asynccontextmanager
-    async def laid(self) -> AsyncIterator[str]:
-        """Yield the address of this end."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.close()
-            for pipe in self._pipes:
-                pipe.cancel()
-            await asyncio.gather(*self._pipes, return_exceptions=True)
-
-    @contextlib.contextmanager
-    def cut(self) -> Iterator[None]:
-        """Let nothing pass."""
-        self._whole.clear()
-        yield
-        self._whole.set()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there, back = await asyncio.open_connection(*self._target)
-        except ConnectionRefusedError:
-            writer.close()
-            return
-        for source, sink in ((reader, back), (there, writer)):
-            pipe = asyncio.create_task(self._pass(source, sink))
-            self._pipes.add(pipe)
-            pipe.add_done_callback(self._pipes.discard)
-
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await source.read(65536):
-                await self._whole.wait()
-                sink.write(data)
-        with contextlib.suppress(ConnectionError):
-            sink.close()
 
 
 async def shown_for(page: Page, began_s: float) -> tuple[float, float]:
@@ -120,8 +70,8 @@ async def test_unconfirmed_state_is_greyed(tmp_path: Path) -> None:
     async with browser_fixture(tmp_path, heartbeat_timeout_s=5) as at:
         daemon = at.gateway.process
         assert daemon is not None
-        cable = Cable(at.url)
-        async with cable.laid() as at.url, at.new_page() as page:
+        cable = Cable(int(at.url.rpartition(":")[2]))
+        async with cable.laid() as port, at.new_page(port) as page:
             await at.log_in(page, "technician")
             for name in ("cable", "daemon hangs", "worker hangs"):
                 await look(page)

@@ -84,9 +84,10 @@ class BrowserFixture:
     """Errors reported by browsers: scripts, violations of the Content-Security-Policy."""
 
     @contextlib.asynccontextmanager
-    async def new_page(self, **more: object) -> AsyncIterator[Page]:
-        """New browser context; `more` is Playwright's."""
-        context: BrowserContext = await self.browser.new_context(base_url=self.url, locale="en-GB", **more)  # type: ignore[arg-type]
+    async def new_page(self, port: int | None = None, **more: object) -> AsyncIterator[Page]:
+        """New browser context, maybe by another port of the console; `more` is Playwright's."""
+        url = self.url if port is None else f"http://127.0.0.1:{port}"
+        context: BrowserContext = await self.browser.new_context(base_url=url, locale="en-GB", **more)  # type: ignore[arg-type]
         context.set_default_timeout(40_000)
         page = await context.new_page()
         page.on("console", lambda said: self._record_error(said.type, said.text))
