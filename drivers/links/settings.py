@@ -27,6 +27,17 @@ class NetworkHost:
 
 
 @dataclass(frozen=True, slots=True)
+class MulticastGroup:
+    """Group that a worker may query by UDP."""
+
+    address: str
+    """IPv4 address."""
+    port: int
+    interface: str | None = None
+    """Address of the interface to send through; None: the default one."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkRights:
     """Rights of a worker process, by the links of its device: it is denied all else."""
 
@@ -37,8 +48,8 @@ class LinkRights:
     hosts: frozenset[NetworkHost] = frozenset()
     """Hosts to which the daemon connects the worker, which cannot connect by itself."""
     listen_ports: frozenset[int] = frozenset()
-    datagrams: bool = False
-    """UDP, for a search by multicast."""
+    search: MulticastGroup | None = None
+    """Group of a search, which the daemon queries for the worker."""
     local_sockets: bool = False
     """UNIX sockets."""
     kernel_events: bool = False
@@ -51,7 +62,7 @@ class LinkRights:
             self.readable | other.readable,
             self.hosts | other.hosts,
             self.listen_ports | other.listen_ports,
-            self.datagrams or other.datagrams,
+            self.search or other.search,
             self.local_sockets or other.local_sockets,
             self.kernel_events or other.kernel_events,
         )

@@ -20,6 +20,7 @@ from gateway.diagnostics.checks.daemon import check_daemon
 from gateway.diagnostics.checks.files import check_files
 from gateway.diagnostics.checks.memory_and_heat import check_memory, check_temperature
 from gateway.diagnostics.checks.outbox import check_outbox
+from gateway.diagnostics.checks.private_keys import check_private_keys
 from gateway.diagnostics.checks.smart import check_smart
 from gateway.diagnostics.checks.station_keys import check_station_keys
 from gateway.diagnostics.checks.storage import check_storage
@@ -108,6 +109,7 @@ def _checks(post: Post, config: Path, view: PostView | None, host: HostView) -> 
         yield lambda: check_daemon(post.gateway.state_dir, config, host)
     yield from check_general(post, view, host)
     yield lambda: check_ca(config, post, host.now())
+    yield lambda: check_private_keys(post)
     yield lambda: check_brokers(post, host.now())
     yield lambda: check_outbox(config, post.gateway.state_dir / "outbox", host.now())
     yield lambda: check_audit(config, post.gateway.state_dir)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import math
 import signal
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ import structlog
 from drivers.command import CommandSpec, Invocation
 from drivers.driver import Driver, Identity, StateCode
 from drivers.links.link import Action, Cause
-from drivers.links.settings import NetworkHost, Settings
+from drivers.links.settings import LinkRights, Settings
 from drivers.registry import load_driver
 from drivers.unavailable import UnusableDriver
 from gateway.common.clock import SystemTime
@@ -331,22 +331,22 @@ class DeviceSupervisor:
         self.counters = {}
         self._process = WorkerProcess(self.spec.position, self._on_frame)
         spec = replace(self.spec, record=await self._records.read(self.spec.position))
-        await self._process.fork(self._forkserver, spec, self._hosts())
+        await self._process.fork(self._forkserver, spec, self._network_rights())
         if self._paused:
             self.pause()
         self._silence.watch(self._process.pid)
         self.cpu.watch(self._process.pid, asyncio.get_running_loop().time())
         self._ready.set()
 
-    def _hosts(self) -> Collection[NetworkHost]:
-        """Return the hosts that a confined worker may reach through the doorman."""
+    def _network_rights(self) -> LinkRights:
+        """Return the rights that a confined worker has through the doorman."""
         if not (self.spec.is_confined or self.spec.is_production):
-            return ()
+            return LinkRights()
         try:
-            return self.driver.settings_model.model_validate(self.spec.settings).link_rights().hosts
+            return self.driver.settings_model.model_validate(self.spec.settings).link_rights()
         except Exception as error:
             log.error("rights_not_computed", device=self.spec.position, exc_info=error)
-            return ()
+            return LinkRights()
 
     async def _wait_for_failure(self) -> Cause:
         """Wait until the worker ends or its heartbeat is late; return the cause."""

@@ -14,6 +14,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from gateway.worker.search_client import SearchTransport
+
 MAX_MESSAGE_BYTES = 4096
 IGNORED_OPTIONS = (
     "family",
@@ -49,6 +51,13 @@ class DoormanClient:
         """Return the addresses of a host; raises OSError."""
         answer, _ = await self._request({"host": host})
         return list(map(str, answer["addresses"]))
+
+    async def open_search(self) -> socket.socket:
+        """Return the socket of a new search; raises OSError."""
+        _, channel = await self._request({"search": True})
+        if channel is None:
+            raise OSError(os.strerror(0))
+        return channel
 
     def close(self) -> None:
         """Close the channel."""
@@ -125,6 +134,14 @@ class DoormanEventLoop(asyncio.SelectorEventLoop):
         except BaseException:
             connection.close()
             raise
+
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Callable[[], asyncio.DatagramProtocol], *_: Any, **_options: Any
+    ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
+        """Begin the search of the device; its group and interface are those of the configuration."""
+        channel = await self.doorman.open_search()
+        protocol = protocol_factory()
+        return SearchTransport(self, channel, protocol), protocol
 
     async def getaddrinfo(  # type: ignore[override]
         self, host: str | bytes | None, port: int | str | None, **options: Any

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from drivers.camera.http_settings import CameraHttpSettings
-from drivers.camera.onvif.discovery import DiscoveryTarget
-from drivers.links.settings import LinkRights, NetworkHost, Settings, network_rights
+from drivers.camera.onvif.discovery import GROUP, PORT, DiscoveryTarget
+from drivers.links.settings import LinkRights, MulticastGroup, NetworkHost, Settings, network_rights
 
 SERVICE = "/onvif/device_service"
 
@@ -102,8 +102,9 @@ class OnvifSettings(Settings):
         if self.discovery is None:
             return rights | network_rights(urlsplit(self.url or "").hostname or "", None)
         interface = self.discovery.interface
-        found = NetworkHost(None, None, None if interface is None else str(interface))
-        return rights | LinkRights(hosts=frozenset({found}), datagrams=True)
+        through = None if interface is None else str(interface)
+        group = MulticastGroup(GROUP, PORT, through)
+        return rights | LinkRights(hosts=frozenset({NetworkHost(None, None, through)}), search=group)
 
     @property
     def exclusive_key(self) -> str:

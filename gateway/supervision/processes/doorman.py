@@ -15,15 +15,17 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from drivers.links.settings import NetworkHost
+from drivers.links.settings import MulticastGroup, NetworkHost
 from gateway.common.token_bucket import TokenBucket
 from gateway.ipc.frames import FrameError
+from gateway.supervision.processes.search_relay import SearchRelay
 from gateway.worker.doorman_client import MAX_MESSAGE_BYTES
 
 CONNECT_TIMEOUT_S = 30.0
 """Time limit of one connection; links have shorter ones and cancel."""
 MAX_CONNECTING = 16
 """Upper bound on requests in progress."""
+MAX_SEARCHES = 2
 REQUESTS_PER_S, REQUESTS_BURST = 100, 500
 REQUESTS_PER_TURN = 32
 
@@ -36,10 +38,16 @@ class Doorman:
     """Connections of one worker process. Close it with the process."""
 
     def __init__(
-        self, hosts: Iterable[NetworkHost], channel: socket.socket, on_violation: Callable[[Exception], None]
+        self,
+        hosts: Iterable[NetworkHost],
+        channel: socket.socket,
+        on_violation: Callable[[Exception], None],
+        search: MulticastGroup | None = None,
     ) -> None:
         """Serve requests on `channel` from now on; `on_violation` must end the worker."""
         self._hosts = tuple(hosts)
+        self._group = search
+        self._relays: list[SearchRelay] = []
         self._channel = channel
         self._on_violation = on_violation
         self._loop = asyncio.get_running_loop()
@@ -59,6 +67,8 @@ class Doorman:
             self._channel.close()
         for task in self._running.values():
             task.cancel()
+        for relay in self._relays:
+            relay.close()
 
     def _on_readable(self) -> None:
         try:
@@ -73,8 +83,12 @@ class Doorman:
         except OSError:
             self.close()
         except DoormanViolationError as error:
-            self.close()
-            self._on_violation(error)
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        """End the worker for what it requested."""
+        self.close()
+        self._on_violation(error)
 
     def _on_request(self, message: bytes) -> None:
         """Start or cancel a request; raises DoormanViolationError."""
@@ -85,6 +99,9 @@ class Doorman:
             if "cancel" in request:
                 if (task := self._running.pop(request["cancel"], None)) is not None:
                     task.cancel()
+                return
+            if "search" in request:
+                self._begin_search(request["id"])
                 return
             number, host, port = request["id"], request["host"], request.get("port")
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -101,6 +118,22 @@ class Doorman:
         work = self._serve(number, host, port, permission)
         self._running[number] = task = self._loop.create_task(work)
         task.add_done_callback(lambda _: self._on_done(number, task))
+
+    def _begin_search(self, number: object) -> None:
+        """Hand over the worker's end of a new search; raises DoormanViolationError."""
+        if self._group is None or type(number) is not int:
+            raise DoormanViolationError("a request for a search that is not its device's")
+        self._relays = [relay for relay in self._relays if relay.is_open]
+        if len(self._relays) >= MAX_SEARCHES:
+            raise DoormanViolationError("too many requests for searches at once")
+        try:
+            relay = SearchRelay(self._group, self._end)
+        except OSError as error:
+            self._send({"id": number, "errno": error.errno or errno.EIO})
+            return
+        self._relays.append(relay)
+        with relay.worker_end as connection:
+            self._send({"id": number}, connection)
 
     def _permission(self, host: str, port: int | None) -> NetworkHost:
         """Return the host of the device that a request means; raises DoormanViolationError for another."""

@@ -5,14 +5,14 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
-from drivers.links.settings import NetworkHost
+from drivers.links.settings import LinkRights
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.supervision.processes.doorman import Doorman
 from gateway.supervision.processes.forkserver_client import ForkServerClient, wait_readable
@@ -27,6 +27,7 @@ ENDED_TEXTS = {
     "ended. The driver is faulty, or was taken over by what the device sent.",
     Cause.HEARTBEAT_LOST: "The worker process of the device stopped responding and is being replaced.",
 }
+NO_RIGHTS = LinkRights()
 VIOLATION_TEXT = "The worker process of the device was ended, because it sent {what}."
 VIOLATION_HOW = (
     "It is started again by itself. If it repeats, unplug the device, and send a diagnostics bundle to "
@@ -52,16 +53,16 @@ class WorkerProcess:
         self._doorman: Doorman | None = None
 
     async def fork(
-        self, forkserver: ForkServerClient, spec: WorkerSpec, hosts: Iterable[NetworkHost] = ()
+        self, forkserver: ForkServerClient, spec: WorkerSpec, rights: LinkRights = NO_RIGHTS
     ) -> None:
         """Fork the process and send its specification; raises OSError.
 
-        `hosts`: those that it reaches through a doorman; without any it has no doorman.
+        `rights`: to hosts and a search, through a doorman; without either it has no doorman.
         """
         ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as others:
             try:
-                doorman = self._open_doorman(tuple(hosts), others)
+                doorman = self._open_doorman(rights, others)
                 self.pid = await forkserver.fork(theirs.fileno(), doorman)
                 with contextlib.suppress(ProcessLookupError):
                     self._pidfd = os.pidfd_open(self.pid)
@@ -73,13 +74,13 @@ class WorkerProcess:
         await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
         connection.send(FrameType.SPEC, spec.to_head())
 
-    def _open_doorman(self, hosts: tuple[NetworkHost, ...], others: contextlib.ExitStack) -> int | None:
-        """Start the doorman of a device with hosts; return the worker's end, which `others` closes."""
-        if not hosts:
+    def _open_doorman(self, rights: LinkRights, others: contextlib.ExitStack) -> int | None:
+        """Start the doorman of a networked device; return the worker's end, which `others` closes."""
+        if not rights.hosts and rights.search is None:
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         others.enter_context(theirs)
-        self._doorman = Doorman(hosts, ours, self._on_violation)
+        self._doorman = Doorman(rights.hosts, ours, self._on_violation, rights.search)
         return theirs.fileno()
 
     def send(self, kind: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> None:

@@ -113,7 +113,6 @@ def confine(settings: Settings, jail: JailSettings) -> Jail:
     if seccomp.seccomp_available():
         sockets = seccomp.SocketRights(
             listens=bool(rights.listen_ports),
-            udp=rights.datagrams,
             local=rights.local_sockets,
             testbed=is_testbed,
             kernel_events=rights.kernel_events,

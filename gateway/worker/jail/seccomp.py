@@ -31,7 +31,7 @@ _THREAD_FLAGS = 0x3D0F00
 """Flags with which glibc's pthread_create calls clone: any other call would make a process."""
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
 _SOCK_TYPE, _SOCK_STREAM, _SOCK_DGRAM, _SOCK_RAW = 0xF, 1, 2, 3
-_TCP, _UDP, _NETLINK_UEVENT = 6, 17, 15
+_TCP, _NETLINK_UEVENT = 6, 15
 _MSG_FASTOPEN = 0x20000000
 _CREATING_FLAGS = 0o100 | 0o20000000
 """O_CREAT and the bit of O_TMPFILE: a worker writes to devices, and makes no file."""
@@ -51,7 +51,6 @@ class SocketRights:
 
     listens: bool = False
     """TCP sockets, to accept connections. Those of clients come from the daemon."""
-    udp: bool = False
     local: bool = False
     """AF_UNIX; its paths cannot be limited."""
     kernel_events: bool = False
@@ -138,7 +137,7 @@ def _examined(pid: int, sockets: SocketRights) -> dict[str, list[_Instruction]]:
         "socketpair": _pair_rule(),
         # Also for connected sockets: a second connect(2) could lead one elsewhere.
         "connect": _result_if(local),
-        "bind": _result_if(sockets.listens or sockets.udp or local or sockets.kernel_events),
+        "bind": _result_if(sockets.listens or local or sockets.kernel_events),
         "listen": _result_if(sockets.listens),
         "accept": _result_if(sockets.listens),
         "accept4": _result_if(sockets.listens),
@@ -163,8 +162,6 @@ def _socket_rule(sockets: SocketRights) -> list[_Instruction]:
     triples: list[tuple[int, int, int]] = []
     if sockets.listens:
         triples += [(family, _SOCK_STREAM, protocol) for family in internet for protocol in (0, _TCP)]
-    if sockets.udp:
-        triples += [(family, _SOCK_DGRAM, protocol) for family in internet for protocol in (0, _UDP)]
     if sockets.local:
         triples.append((_AF_UNIX, _SOCK_STREAM, 0))
     if sockets.testbed:

@@ -54,7 +54,11 @@ LOCAL = (
     "connect_abstract_socket@local", "send_by_pair@local", "connect_other_port@local",
     "reconnect_own_connection@both", "connect_other_host@both",
 )  # fmt: skip
-ATTEMPTS = (*FILES, *PROCESSES, *SOCKETS, *NETWORKED, *LOCAL, *KERNEL)
+SEARCHING = (
+    "send_datagram@search", "reconnect_search@search", "flood_search@search",
+    "connect_other_port@search", "ask_for_search@network",
+)  # fmt: skip
+ATTEMPTS = (*FILES, *PROCESSES, *SOCKETS, *NETWORKED, *LOCAL, *SEARCHING, *KERNEL)
 CONTROL = "connect_allowed_port@network"
 """Its own device: the only one that must succeed."""
 OPEN_TO_ALL = {

@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from drivers.links.settings import NetworkHost
+from drivers.links.link import LinkError
+from drivers.links.multicast import query_group
+from drivers.links.settings import MulticastGroup, NetworkHost
 from drivers.links.tcp import TcpLink, open_socket
 from gateway.supervision.processes.doorman import MAX_CONNECTING, Doorman
 from gateway.worker.doorman_client import DoormanEventLoop
@@ -34,12 +37,12 @@ async def service() -> AsyncIterator[int]:
 
 
 async def as_worker(
-    work: Callable[[], Coroutine[Any, Any, str]], *hosts: NetworkHost
+    work: Callable[[], Coroutine[Any, Any, str]], *hosts: NetworkHost, search: MulticastGroup | None = None
 ) -> tuple[str, list[Exception]]:
     """Run work in a thread with the event loop of a worker; return its result, and its violations."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     violations: list[Exception] = []
-    doorman = Doorman(hosts, ours, violations.append)
+    doorman = Doorman(hosts, ours, violations.append, search)
 
     def run() -> str:
         with asyncio.Runner(loop_factory=lambda: DoormanEventLoop(theirs)) as runner:
@@ -153,3 +156,117 @@ async def test_cancelled_connections_are_closed() -> None:
             return await get(f"http://127.0.0.1:{port}")
 
         assert await as_worker(work, NetworkHost("127.0.0.1", port)) == ("hello", [])
+
+
+# Searches by multicast
+
+GROUP = MulticastGroup("239.255.77.77", 37021, "127.0.0.1")
+
+
+@contextlib.asynccontextmanager
+async def responders(count: int = 1, size: int = 5) -> AsyncIterator[list[bytes]]:
+    """Members of the group, each of which answers every query; yields the queries of the first."""
+    heard: list[bytes] = []
+    loop = asyncio.get_running_loop()
+
+    class Member(asyncio.DatagramProtocol):
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            if self.number == 0:
+                heard.append(data)
+            self.transport.sendto(bytes([self.number]) * size, addr)
+
+    transports = []
+    for number in range(count):
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind((GROUP.address, GROUP.port))
+        joined = socket.inet_aton(GROUP.address) + socket.inet_aton("127.0.0.1")
+        one.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
+        one.setblocking(False)
+        transports.append(
+            (await loop.create_datagram_endpoint(lambda number=number: Member(number), sock=one))[0]
+        )
+    try:
+        yield heard
+    finally:
+        for each in transports:
+            each.close()
+        await asyncio.sleep(0)
+
+
+async def test_search_goes_through_doorman() -> None:
+    async with responders(3, size=60_000) as heard:
+
+        async def work() -> str:
+            # What a worker names is not where the daemon sends.
+            responses = query_group([b"one", b"two"], "127.0.0.2", 1, "192.0.2.1", 5)
+            async with contextlib.aclosing(responses):
+                seen = [await anext(responses) for _ in range(6)]
+            assert {sender for _, sender in seen} == {"127.0.0.1"}
+            assert {len(datagram) for datagram, _ in seen} == {60_000}
+            return str(sorted(datagram[0] for datagram, _ in seen))
+
+        assert await as_worker(work, search=GROUP) == ("[0, 0, 1, 1, 2, 2]", [])
+    assert heard == [b"one", b"two"]
+
+
+async def test_failed_search_says_why() -> None:
+    async def work() -> str:
+        try:
+            async for _ in query_group([b"one"], GROUP.address, GROUP.port, "192.0.2.9", 5):
+                return "response"
+        except LinkError as error:
+            return error.text
+        return "nothing"
+
+    said, violations = await as_worker(work, search=replace(GROUP, interface="192.0.2.9"))
+    assert said.startswith("No query can be sent through 192.0.2.9")
+    assert violations == []
+
+
+async def open_search() -> socket.socket:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, DoormanEventLoop)
+    return await loop.doorman.open_search()
+
+
+async def test_search_needs_a_right() -> None:
+    async def work() -> str:
+        with await open_search():
+            return "open"
+
+    _, violations = await as_worker(work, NetworkHost("127.0.0.1", None))
+    assert [str(each) for each in violations] == ["a request for a search that is not its device's"]
+
+
+@pytest.mark.parametrize(("query", "count"), [(b"x" * 5000, 1), (b"x", 1000)])
+async def test_flood_of_queries_is_violation(query: bytes, count: int) -> None:
+    async with responders() as heard:
+
+        async def work() -> str:
+            with await open_search() as search:
+                search.settimeout(5)
+                for _ in range(count):
+                    search.send(query)
+            return "sent"
+
+        _, violations = await as_worker(work, search=GROUP)
+    assert [str(each) for each in violations] == ["too many or too long queries for a search"]
+    assert len(heard) <= 20
+
+
+async def test_many_searches_are_violation() -> None:
+    async def work() -> str:
+        with contextlib.ExitStack() as kept:
+            for _ in range(3):
+                kept.enter_context(await open_search())
+        return "open"
+
+    _, violations = await as_worker(work, search=GROUP)
+    assert [str(each) for each in violations] == ["too many requests for searches at once"]

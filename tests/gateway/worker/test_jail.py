@@ -14,7 +14,7 @@ from support.process import in_jail
 from drivers.camera.onvif.settings import OnvifSettings
 from drivers.links.http.client import HttpSettings
 from drivers.links.modbus.link import ModbusSettings
-from drivers.links.settings import NetworkHost, Settings
+from drivers.links.settings import MulticastGroup, NetworkHost, Settings
 from drivers.links.usb.link import UsbSettings
 from drivers.links.video.rtsp import RtspSettings
 from drivers.passport.ocr_scanner import OcrScannerSettings
@@ -134,6 +134,7 @@ def test_rights_follow_settings() -> None:
     assert hosts(OnvifSettings(url="https://192.0.2.1")) == {("192.0.2.1", None)}
     searched = OnvifSettings.model_validate({"discovery": {"hardware": "x", "interface": "192.0.2.1"}})
     assert searched.link_rights().hosts == {NetworkHost(None, None, "192.0.2.1")}
+    assert searched.link_rights().search == MulticastGroup("239.255.255.250", 3702, "192.0.2.1")
     assert hosts(UsbSettings(port="usb:05ba:000a")) == set()
     reader = OcrScannerSettings.model_validate(
         {"model": "zebra", "port": "/dev/null", "chip": {"reader": "Virtual", "trust": ["/etc/ssl"]}}

@@ -13,11 +13,12 @@ from pydantic import Field, SecretStr
 from drivers.driver import Driver, Family, Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
-from drivers.links.settings import LinkRights, network_rights
+from drivers.links.settings import LinkRights, MulticastGroup, network_rights
 from drivers.observation import Observation
 
 __all__ = ["HostileDriver", "hostile_access", "hostile_network", "hostile_system"]
 SUCCEEDED = "succeeded"
+SEARCH = MulticastGroup("239.255.255.250", 3702, "127.0.0.1")
 
 
 class HostileSettings(SerialSettings):
@@ -26,15 +27,17 @@ class HostileSettings(SerialSettings):
     attempt: str = ""
     targets: Targets = Field(default_factory=dict)
     password: SecretStr | None = None
-    link: Literal["serial", "network", "local", "both"] = "serial"
+    link: Literal["serial", "network", "local", "both", "search"] = "serial"
 
     def link_rights(self) -> LinkRights:
-        """Return the rights of a serial port, and of a TCP client or one of a local service."""
+        """Return the rights of a serial port, and of a TCP client, a local service or a search."""
         rights = super().link_rights()
         if self.link in ("network", "both"):
             rights |= network_rights("127.0.0.1", int(self.targets["allowed_port"]))
         if self.link in ("local", "both"):
             rights |= LinkRights(local_sockets=True)
+        if self.link == "search":
+            rights |= LinkRights(search=SEARCH)
         return rights
 
 

@@ -111,3 +111,25 @@ def send_garbage_to_doorman(_targets: Targets) -> None:
     doorman.send(b"[" * 4000)
     if not doorman.recv(100):
         raise ConnectionResetError(errno.ECONNRESET, "closed")
+
+
+@attempt
+def ask_for_search(_targets: Targets) -> None:
+    """Ask for a search that the device does not make."""
+    ask({"search": True})[1].close()
+
+
+@attempt
+def reconnect_search(targets: Targets) -> None:
+    _, search = ask({"search": True})
+    with search:
+        search.connect("\0" + str(targets["abstract_datagrams"]))
+        search.send(b"x")
+
+
+@attempt
+def flood_search(_targets: Targets) -> None:
+    _, search = ask({"search": True})
+    with search:
+        for _ in range(100_000):
+            search.send(b"x" * 1000)
