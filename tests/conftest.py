@@ -16,12 +16,11 @@ import hypothesis
 import pytest
 from support.process.probes import fork_probes
 
-# No deadline and no check of speed, because a machine may be busy. Examples are the same in every run, so
-# that a failure can be repeated; `BORDERPOST_FUZZ` enables new ones.
+# No deadline, because a machine may be busy; without one, Hypothesis gives its first examples 30 s.
+# Examples are the same in every run, so that a failure can be repeated; `BORDERPOST_FUZZ` enables new ones.
 hypothesis.settings.register_profile(
     "tests",
     deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
     derandomize="BORDERPOST_FUZZ" not in os.environ,
     print_blob=True,
 )

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from support.process.probes import fork_probes
 
-from gateway.supervision.processes.forkserver_client import ForkServerClient, wait_readable
+from drivers.links.device_node import wait_ready
+from gateway.supervision.processes.forkserver_client import ForkServerClient
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -62,7 +63,7 @@ class ForkedProcess:
     async def wait(self) -> int:
         """Wait for its end; return its exit code, or the signal as a negative number."""
         if self.returncode is None:
-            await wait_readable(self._process.sentinel)
+            await wait_ready(self._process.sentinel)
             self._process.join()
             self.returncode = self._process.exitcode
             self._process.close()
