@@ -111,7 +111,7 @@ GUARDS: dict[str, Guard] = {
     "rate after a reopening": _guard({21}, (MACHINE, "        if actuation.kind is ActuationKind.REOPEN:\n            self._limiter", "        if False:\n            self._limiter"), stories=("hurry after a reopening",)),
     "quick reading": _guard({10}, (ADMISSION, "now.is_sensing_slow or now.is_last_reading_slow:", "now.is_sensing_slow:"), stories=("slow once",)),
     "emergency is sensed": _guard({1}, (MACHINE, "        if self.latches.emergency:\n            active =", "        if self.latches.emergency or self.latches.forced_open:\n            active ="), stories=("by hand",)),
-    "told as read": _guard({1}, (DRIVER, "        inputs = self.settings.decode_inputs(await self._opened_board.read_inputs())\n        self._publish", "        inputs = self.settings.decode_inputs(await self._opened_board.read_inputs())\n        self.old = [*getattr(self, 'old', []), inputs][-4:]\n        inputs = self.old[0]\n        self._publish"), stories=("4 flicker",)),
+    "told as read": _guard({1}, (DRIVER, "        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))\n        self._publish", "        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))\n        self.old = [*getattr(self, 'old', []), inputs][-4:]\n        inputs = self.old[0]\n        self._publish"), stories=("4 flicker",)),
     "all causes": _guard({30}, ("drivers/barrier/device_state.py", "for condition in conditions]", "for condition in conditions[:1]]"), stories=("two conditions",)),
 }  # fmt: skip
 
