@@ -32,6 +32,7 @@ from adversary.barrier.judge.records import (
     Truth,
     Wire,
 )
+from adversary.barrier.rig.gpio_site import GpioSettings, GpioSite
 from adversary.barrier.rig.posts import Post
 from adversary.barrier.rig.processes import Unit, World, is_lock, open_descriptors, peer_port
 
@@ -157,6 +158,8 @@ class Lane:
     def _site(self, settings: Any, timeline: RealClock, board: str) -> BarrierSite:
         log = wirelog.WireLog(timeline, keep=100)
         log.on_entry = lambda entry: self._on_entry(board, entry)
+        if isinstance(settings, GpioSettings):
+            return GpioSite(settings, timeline, log)
         if isinstance(settings, SerialSettings):
             return SerialSite(settings, timeline, log)
         assert isinstance(settings, ModbusSettings)
@@ -243,6 +246,8 @@ class Lane:
 
         `discards`: on a serial line, bytes that the host discards meanwhile are gone.
         """
+        if isinstance(self.site, GpioSite):
+            return  # nothing lies between the process and its lines
         self.add(Trouble(self.now_s, "stall", self.now_s + seconds))
         if self.fault("stalled-adapter", quietly=True, for_s=seconds, discards=discards):
             return
@@ -271,6 +276,8 @@ class Lane:
     def start_worker(self, **changed: Any) -> None:
         """Start a worker process, as the daemon does; `changed`: other settings of the barrier."""
         self.lives += 1
+        if isinstance(self.site, GpioSite):
+            self.site.prepare()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
@@ -306,7 +313,8 @@ class Lane:
         """Kill the worker's process at this moment (SIGKILL)."""
         if self.life is None:
             return
-        self.world.kill(self.life, self._descriptors_of_worker)
+        lines = self.site.on_killed() if isinstance(self.site, GpioSite) else []
+        self.world.kill(self.life, lambda: [*lines, *self._descriptors_of_worker()])
         self._forget("killed")
 
     def _forget(self, what: Any) -> None:
