@@ -282,7 +282,9 @@ def test_relay_that_stays_closed_is_found(pulse_s: float, broken: bool) -> None:
     assert story.rules(8.0) == ({(7, "relay stays closed")} if broken else set())
 
 
-def closing_on_a_person(reopened_s: float | None, lost_s: float | None = None) -> set[tuple[int, str]]:
+def closing_on_a_person(
+    reopened_s: float | None, lost_s: float | None = None, *, is_shorted: bool = False
+) -> set[tuple[int, str]]:
     story = Story()
     story.circuit(1.0, 1, False)
     story.circuit(1.0, 0, True)
@@ -290,7 +292,10 @@ def closing_on_a_person(reopened_s: float | None, lost_s: float | None = None) -
     story.command(3.0, "close")
     story.move(3.0, CLOSE)
     story.records.append(Truth(3.05, "motion", "", {"towards": "closing", "by": "motor"}))
-    story.circuit(3.1, 0, False)
+    if is_shorted:
+        story.records.append(Trouble(2.5, "shorted-wire", 9.0, {"signal": "open-limit"}))
+    else:
+        story.circuit(3.1, 0, False)
     story.circuit(4.0, 4, False)
     if lost_s is not None:
         story.frame(lost_s, "0502000005")  # the connection ends without an answer
@@ -370,6 +375,10 @@ def test_unseen_master_is_found(is_shown: bool) -> None:
     story.records.append(Contact(3.0, "relays", OPEN, True, "command"))
     story.records.append(Contact(3.1, "relays", OPEN, False, "command"))
     assert ((28, "other master unseen") in story.rules(8.0)) is not is_shown
+
+
+def test_shorted_open_limit_hides_a_closing() -> None:
+    assert closing_on_a_person(None, is_shorted=True) == set()
 
 
 @pytest.mark.parametrize("reopened_s", [None, 5.0])
