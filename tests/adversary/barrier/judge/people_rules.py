@@ -197,7 +197,7 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
 
 
 def _reads_open(case: Case, door: DoorFacts, at_s: float) -> bool:
-    """Return whether a shorted wire shows a closing door at its open end: nothing tells that it has left it."""
+    """Return whether a shorted wire shows a closing door at its open end, so that nothing is to be seen."""
     prefix = f"{door.name}-" if door.name else ""
     shorted = any(
         one.name == "shorted-wire" and one.details.get("signal") == f"{prefix}open-limit"

@@ -113,7 +113,13 @@ class Lane:
         """Run a story in this lane, from start to end; return the records."""
         time = self._time = type("Time", (VirtualTime,), {"world": self.world})
         boot_ns = lambda: round(self.world.now_s * 1e9)  # noqa: E731
+        clocks = contextlib.nullcontext()
+        if self.post.board == "osdp":
+            from adversary.barrier.rig.osdp_post import reader_clocks
+
+            clocks = reader_clocks(self.world.monotonic)
         with (
+            clocks,
             mock.patch("drivers.clock.boot_ns", boot_ns),
             mock.patch.object(worker, "SystemTime", time),
             mock.patch("time.monotonic", self.world.monotonic),
@@ -158,6 +164,10 @@ class Lane:
     def _site(self, settings: Any, timeline: RealClock, board: str) -> BarrierSite:
         log = wirelog.WireLog(timeline, keep=100)
         log.on_entry = lambda entry: self._on_entry(board, entry)
+        if self.post.board == "osdp":
+            from simulators.barrier.osdp.site import OsdpSite
+
+            return OsdpSite(settings, timeline, log)
         if isinstance(settings, GpioSettings):
             return GpioSite(settings, timeline, log)
         if isinstance(settings, SerialSettings):
@@ -248,7 +258,7 @@ class Lane:
         """
         if isinstance(self.site, GpioSite):
             return  # nothing lies between the process and its lines
-        self.add(Trouble(self.now_s, "stall", self.now_s + seconds))
+        self.add(Trouble(self.now_s, "stall", self.now_s + seconds, {"discards": discards}))
         if self.fault("stalled-adapter", quietly=True, for_s=seconds, discards=discards):
             return
         waiter = self.world.rig.loop.waiter

@@ -22,6 +22,7 @@ BOARDS = (
     "numato",
     "lcus",
     "gpio",
+    "osdp",
 )
 PRELOADED = ("gpio",)
 """Boards that need a process under a preload library."""
