@@ -8,8 +8,8 @@ nothing, and are repeated until the board has acknowledged them.
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import ClassVar, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import Any, ClassVar, TypeVar
 
 from drivers import clock
 from drivers.barrier.board import Board
@@ -293,9 +293,29 @@ class BarrierDriver(Driver[SettingsT]):
         """Read the inputs, and write at once what the state machine finds due; the board lock is held."""
         asked_s = _now_s()
         self._machine.is_record_late = self.record.is_late(RECORD_SHOWN_S)
-        inputs = self.settings.decode_inputs(await self._opened_board.read_inputs())
+        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))
         self._publish(self._machine.on_inputs(inputs, asked_s, _now_s()))
         await self._writer.write_due()
+
+    async def _read(self, reading: Coroutine[Any, Any, tuple[bool, ...]]) -> tuple[bool, ...]:
+        """Return what is read; a reopening whose dead time ends meanwhile does not wait for the reading."""
+        if self._until_due_s() is None:
+            return await reading
+        task = asyncio.create_task(reading, name="reading")
+        try:
+            while not task.done():
+                await asyncio.wait((task,), timeout=self._until_due_s())
+                if not task.done():
+                    await self._writer.write_due()
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _until_due_s(self) -> float | None:
+        """Return the time until a reopening becomes due, in seconds; None: none waits for its dead time."""
+        due_s, now_s = self._machine.next_due_s(), _now_s()
+        return due_s - now_s if due_s is not None and due_s > now_s else None
 
     async def _wait_for_movement(self, movement: Movement) -> None:
         """Wait until a movement has ended; raises CommandFailure if it did not arrive."""
@@ -341,10 +361,9 @@ class BarrierDriver(Driver[SettingsT]):
 
     def _pause_s(self, began_s: float) -> float:
         """Return the time until the next poll, or until a reopening becomes due."""
-        now_s, next_s = _now_s(), began_s + self.settings.poll_s
-        if (due_s := self._machine.next_due_s()) is not None and due_s > now_s:
-            next_s = min(next_s, due_s)
-        return max(0.0, next_s - now_s)
+        pause_s = max(0.0, began_s + self.settings.poll_s - _now_s())
+        due_s = self._until_due_s()
+        return pause_s if due_s is None else min(pause_s, due_s)
 
     async def _read_relays(self) -> None:
         """Read the relays: each must be as this driver has left it; the board lock is held."""

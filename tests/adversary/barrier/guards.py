@@ -26,6 +26,8 @@ MOVEMENT = f"{CONTROL}/doors/movement.py"
 DRIVER = "drivers/barrier/driver.py"
 WRITER = "drivers/barrier/board_writer.py"
 HOST_TIMED = "drivers/barrier/boards/host_timed.py"
+CHANNEL = "drivers/access/osdp/channel.py"
+PANEL = "drivers/access/osdp/panel.py"
 WORKER = "gateway/worker/worker.py"
 
 
@@ -111,7 +113,10 @@ GUARDS: dict[str, Guard] = {
     "rate after a reopening": _guard({21}, (MACHINE, "        if actuation.kind is ActuationKind.REOPEN:\n            self._limiter", "        if False:\n            self._limiter"), stories=("hurry after a reopening",)),
     "quick reading": _guard({10}, (ADMISSION, "now.is_sensing_slow or now.is_last_reading_slow:", "now.is_sensing_slow:"), stories=("slow once",)),
     "emergency is sensed": _guard({1}, (MACHINE, "        if self.latches.emergency:\n            active =", "        if self.latches.emergency or self.latches.forced_open:\n            active ="), stories=("by hand",)),
-    "told as read": _guard({1}, (DRIVER, "        inputs = self.settings.decode_inputs(await self._opened_board.read_inputs())\n        self._publish", "        inputs = self.settings.decode_inputs(await self._opened_board.read_inputs())\n        self.old = [*getattr(self, 'old', []), inputs][-4:]\n        inputs = self.old[0]\n        self._publish"), stories=("4 flicker",)),
+    "told as read": _guard({1}, (DRIVER, "        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))\n        self._publish", "        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))\n        self.old = [*getattr(self, 'old', []), inputs][-4:]\n        inputs = self.old[0]\n        self._publish"), stories=("4 flicker",)),
+    "output in time": _guard({3}, (CHANNEL, " or boot_ns() > permit.deadline_ns:", ":"), (PANEL, "        if call.remaining_s <= 0:", "        if False:"), (PANEL, "asyncio.timeout(min(QUEUE_TIMEOUT_S, call.remaining_s))", "asyncio.timeout(QUEUE_TIMEOUT_S)"), themes=(("osdp", "stalls"), ("osdp", "kills"))),
+    "output once": _guard({2, 3}, (CHANNEL, "if permit is None or permit.sent.done() or boot_ns()", "if boot_ns() > 0 and permit is None or boot_ns()"), (PANEL, "RESPONSE_TIMEOUT_S = 0.6", "RESPONSE_TIMEOUT_S = 5.0"), (CHANNEL, "        permit.sent.set_result(None)\n", "        permit.sent.done() or permit.sent.set_result(None)\n"), themes=(("osdp", "lossy"),)),
+    "output's longest pulse": _guard({7}, ("drivers/access/osdp/driver.py", "if request.duration_s > output.max_pulse_s:", "if False:"), themes=(("osdp", "calm"),)),
     "all causes": _guard({30}, ("drivers/barrier/device_state.py", "for condition in conditions]", "for condition in conditions[:1]]"), stories=("two conditions",)),
 }  # fmt: skip
 

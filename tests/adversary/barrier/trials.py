@@ -396,6 +396,10 @@ def run_trial(
     board: str, seed: int, *, seconds: float = TRIAL_S, theme: str | None = None, log: Any = None
 ) -> Trial:
     """Run one trial and judge it."""
+    if board == "osdp":
+        from adversary.barrier.reader_trials import run_reader_trial
+
+        return run_reader_trial(seed, seconds=seconds, theme=theme, log=log)
     chance = Random(f"{board}/{seed}")
     post = random_post(board, chance)
     drawn = chance.choice(list(THEMES))  # also if it is given, so that the rest is the same

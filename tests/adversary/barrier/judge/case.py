@@ -372,7 +372,8 @@ class Case:
             for one in self.troubles
             if one.name == "slow-bus" and one.at_s <= to_s and one.until_s >= from_s
         ]
-        spent_s += sum(4 * float(one.details.get("delay_s", 0.2)) for one in slow)
+        frames = 2 * self.facts.frames_a_poll
+        spent_s += sum(frames * float(one.details.get("delay_s", 0.2)) for one in slow)
         if any(life.what == "slow" and life.number == self.life_at(to_s) for life in self.lives):
             spent_s += 0.8
         return spent_s

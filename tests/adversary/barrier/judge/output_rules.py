@@ -220,7 +220,8 @@ def _emergency_sensed(case: Case) -> None:
 def _told_as_read(case: Case) -> None:
     """An end that is told agrees with the last two readings of both limits."""
     for event in case.events:
-        if event.type != "barrier.state" or event.data.get("stale"):
+        slow = any(one.what == "slow" and one.number == case.life_at(event.at_s) for one in case.lives)
+        if event.type != "barrier.state" or event.data.get("stale") or slow or case.stalled(event.at_s):
             continue
         for door in event.data.get("doors", ()):
             names = LIMITS.get(str(door.get("state")))

@@ -141,6 +141,8 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
             start_s - 1, closing.to_s
         ):
             continue
+        if _reads_open(case, door, start_s):
+            continue
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
         unknown = any(closing.action.at_s - 0.1 <= at_s <= start_s for at_s in case.abnormal)
@@ -192,6 +194,17 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
         case.blame(invariant, rule, limit_s, text, closing.action.wire, closing.start, person, *tried[:3])
         return
     _alarmed(case, door, closing)
+
+
+def _reads_open(case: Case, door: DoorFacts, at_s: float) -> bool:
+    """Return whether a shorted wire shows a closing door at its open end, so that nothing is to be seen."""
+    prefix = f"{door.name}-" if door.name else ""
+    shorted = any(
+        one.name == "shorted-wire" and one.details.get("signal") == f"{prefix}open-limit"
+        and one.at_s <= at_s <= one.until_s
+        for one in case.troubles
+    )  # fmt: skip
+    return shorted and case.signal("open_limit", door.name).throughout(at_s - 0.2, at_s + 0.3)
 
 
 def _reacted_before(case: Case, door: DoorFacts, closing: Closing) -> bool:

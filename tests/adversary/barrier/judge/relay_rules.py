@@ -105,7 +105,8 @@ def _opposites(case: Case, door: DoorFacts) -> None:
             )
             if ended_s is None or from_s - ended_s >= DEAD_S - EPSILON_S:
                 continue
-            if case.facts.is_silent and (case.stalled(from_s) or case.is_abnormal(from_s - 2.0, from_s)):
+            held = case.stalled(from_s) or case.stalled(ended_s)
+            if case.facts.is_silent and (held or case.is_abnormal(from_s - 2.0, from_s)):
                 continue  # no acknowledgement tells that frames are held or lost
             both = ended_s > from_s
             text = (
@@ -228,6 +229,15 @@ def _closes_unread(case: Case, foreign: Truth) -> bool:
     return False
 
 
+def _is_within_pulse(case: Case, foreign: Truth) -> bool:
+    """Return True if a pulse of the gateway keeps the relay closed, and its end opens it as always."""
+    steps = case.relays.get(foreign.details["relay"], Steps())
+    return any(
+        from_s < foreign.at_s - EPSILON_S and foreign.at_s < to_s <= from_s + case.facts.pulse_s + 0.1
+        for from_s, to_s in steps.spans(end_s=case.end_s)
+    )
+
+
 def _is_unread_since(case: Case, relay: int, at_s: float) -> bool:
     """Return True if a relay was not read as open since the gateway closed it last, until a time.
 
@@ -263,7 +273,7 @@ def _one_master(case: Case) -> None:
             foreign.at_s, seen_s + 0.2
         ):
             continue
-        if _closes_unread(case, foreign):
+        if _closes_unread(case, foreign) or _is_within_pulse(case, foreign):
             continue  # closed by the gateway too, before it could read the relay
         alarms = [
             one

@@ -16,6 +16,7 @@ from adversary.barrier.judge.records import (
     Life,
     Record,
     RetainedState,
+    Trouble,
     Truth,
     Wire,
 )
@@ -81,7 +82,11 @@ NUMATO = BoardFacts("numato", "text", 1, {"relays": 8})
             bytes.fromhex("53000c00006801050a00aabb"),
             [RelayAction(1, "pulse", 1.0)],
         ),
-        (BoardFacts("gpio", "text"), b"2=1", [RelayAction(2, "on")]),
+        (
+            BoardFacts("gpio", "text"),
+            b"O" + bytes.fromhex("0fb410c0 0400000000000000 0500000000000000"),
+            [RelayAction(0, "off"), RelayAction(2, "on")],
+        ),
     ],
 )
 def test_frames_read_from_sheets(board: BoardFacts, data: bytes, actions: list[RelayAction]) -> None:
@@ -227,6 +232,34 @@ def test_stop_not_written_is_found() -> None:
     assert story.rules(8.0) == {(12, "stop not written")}
 
 
+@pytest.mark.parametrize("is_welded", [False, True])
+def test_stop_without_effect_is_found(is_welded: bool) -> None:
+    """A contact that is welded already closes no more, and nothing that is read shows it."""
+    story = Story()
+    story.command(3.0, "stop")
+    story.frame(3.0, "0502020005", "0502020005")
+    story.answer(3.1, "c1")
+    story.polls(0.2, 8.0)
+    if is_welded:
+        story.records.append(Trouble(2.0, "welded-relay", 5.0, {"relay": STOP}))
+    assert ((12, "answer is not true") in story.rules(8.0)) is not is_welded
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_dead_time_behind_an_adapter(is_held: bool) -> None:
+    """A board that never answers does not show that an adapter has held its release."""
+    facts = Post("lcus").facts
+    story = Story()
+    story.records.append(Contact(3.0, "relays", OPEN, True, "command"))
+    story.records.append(Contact(3.5, "relays", OPEN, False, "command"))
+    story.records.append(Contact(3.7, "relays", CLOSE, True, "command"))
+    if is_held:
+        story.records.append(Trouble(3.2, "stall", 3.5))
+    story.records.append(Truth(8.0, "end"))
+    rules = {(one.invariant, one.rule) for one in judge(facts, story.records)}
+    assert ((8, "dead time") in rules) is not is_held
+
+
 def test_opposite_contacts_are_found() -> None:
     story = Story()
     story.polls(0.2, 8.0)
@@ -262,7 +295,9 @@ def test_lost_releases_are_written_again(every_s: float, broken: bool) -> None:
     assert ((7, "relay stays closed") in story.rules(8.0)) is broken
 
 
-def closing_on_a_person(reopened_s: float | None, lost_s: float | None = None) -> set[tuple[int, str]]:
+def closing_on_a_person(
+    reopened_s: float | None, lost_s: float | None = None, *, is_shorted: bool = False
+) -> set[tuple[int, str]]:
     story = Story()
     story.circuit(1.0, 1, False)
     story.circuit(1.0, 0, True)
@@ -270,7 +305,10 @@ def closing_on_a_person(reopened_s: float | None, lost_s: float | None = None) -
     story.command(3.0, "close")
     story.move(3.0, CLOSE)
     story.records.append(Truth(3.05, "motion", "", {"towards": "closing", "by": "motor"}))
-    story.circuit(3.1, 0, False)
+    if is_shorted:
+        story.records.append(Trouble(2.5, "shorted-wire", 9.0, {"signal": "open-limit"}))
+    else:
+        story.circuit(3.1, 0, False)
     story.circuit(4.0, 4, False)
     if lost_s is not None:
         story.frame(lost_s, "0502000005")  # the connection ends without an answer
@@ -328,6 +366,18 @@ def test_unseen_master_before_an_opening_is_found(foreign_s: float, broken: bool
     assert ((28, "other master unseen") in story.rules(8.0)) is broken
 
 
+@pytest.mark.parametrize(("foreign_s", "opened_s", "broken"), [(3.2, 3.5, False), (3.2, 4.5, True)])
+def test_master_hidden_by_a_pulse(foreign_s: float, opened_s: float, broken: bool) -> None:
+    """An "on" of a relay that a pulse keeps closed changes nothing, unless it outlasts the pulse."""
+    story = Story()
+    story.command(3.0, "open")
+    story.move(3.0, OPEN, pulse_s=opened_s - 3.0)
+    story.answer(3.1, "c1", "failed")
+    story.records.append(Truth(foreign_s, "foreign", "", {"relay": OPEN}))
+    story.polls(0.2, 8.0)
+    assert ((28, "other master unseen") in story.rules(8.0)) is broken
+
+
 @pytest.mark.parametrize("is_shown", [True, False])
 def test_unseen_master_is_found(is_shown: bool) -> None:
     """A condition that is shown already needs no second alarm."""
@@ -338,6 +388,10 @@ def test_unseen_master_is_found(is_shown: bool) -> None:
     story.records.append(Contact(3.0, "relays", OPEN, True, "command"))
     story.records.append(Contact(3.1, "relays", OPEN, False, "command"))
     assert ((28, "other master unseen") in story.rules(8.0)) is not is_shown
+
+
+def test_shorted_open_limit_hides_a_closing() -> None:
+    assert closing_on_a_person(None, is_shorted=True) == set()
 
 
 @pytest.mark.parametrize("reopened_s", [None, 5.0])
