@@ -25,6 +25,7 @@ Not guaranteed, and therefore counted separately by reason:
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from torture.chaos import SentEvent, Snapshot
@@ -189,10 +190,11 @@ def _late(name: str, arrivals: list[Arrival], evidence: RunEvidence, verdict: Ru
 
 def _corrupted(place: tuple[str, str, int], evidence: RunEvidence) -> tuple[bool, bool]:
     """Return whether an event was in an outbox that was then damaged, and whether the gateway reported it."""
-    for at, snapshot in enumerate(evidence.snapshots):
-        if snapshot.corrupted and place in snapshot.waiting:
-            later = [s.at for s in evidence.snapshots[at + 1 :] if s.corrupted]
-            until = min([*later, snapshot.at + 60])
+    damaged = [one for one in evidence.snapshots if one.corrupted]
+    # An event may survive one damage and be lost with the next.
+    for snapshot, later in reversed([*zip_longest(damaged, damaged[1:])]):
+        if place in snapshot.waiting:
+            until = snapshot.at + 60 if later is None else min(later.at, snapshot.at + 60)
             told = any(
                 snapshot.at <= when <= until and entry.get("event") in TOLD_BY for when, entry in evidence.log
             )

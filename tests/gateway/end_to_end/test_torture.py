@@ -193,6 +193,16 @@ def test_damaged_outbox_must_be_reported(clean_run: RunEvidence) -> None:
     assert evaluate(clean_run).breaches == []
 
 
+def test_last_damage_counts(clean_run: RunEvidence) -> None:
+    """A record that survived an unnoticed damage was lost with the next, which was reported."""
+    del clean_run.desk[4]
+    waiting = {("e1", RECORD, 5): "id-005"}
+    clean_run.snapshots[:0] = [Snapshot(at, waiting=waiting, corrupted="cut off") for at in (5.5, 9.5)]
+    assert any("never came" in text for text in evaluate(clean_run).breaches)
+    clean_run.log.append((9.9, {"event": "outbox_commits_lost"}))
+    assert evaluate(clean_run).breaches == []
+
+
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
 def test_repetition_allowed_two_ids_not(clean_run: RunEvidence, end: str) -> None:
     came = getattr(clean_run, end)
