@@ -58,6 +58,12 @@ bench: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick) \
 		$(if $(FULL),--full) $(BENCH)
 
+# The tests that `make test` leaves out: attacks that take minutes, and what only a change of packages or of the
+# contract can break. Two at a time, because some of them measure.
+.PHONY: thorough
+thorough: $(VENV)/.dev | system-packages
+	$(BIN)/pytest --thorough -m thorough --forks 2
+
 # Every attack of tests/adversary, also those that take minutes.
 .PHONY: adversary
 adversary: $(VENV)/.dev
@@ -90,7 +96,7 @@ soak: $(VENV)/.dev
 .PHONY: vm-test vm-needs
 CUTS ?= 2
 vm-needs:
-	@$(PYTHON) tests/vm/needs.py
+	@"$(PYTHON)" tests/vm/needs.py
 vm-test: vm-needs deb $(VENV)/.dev
 	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm
@@ -117,7 +123,7 @@ screenshots: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.console.screenshots
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	"$(PYTHON)" -m venv $(VENV)
 
 # Nothing is resolved here: the lock is complete, and pip would look for `coverage[toml]` beyond `coverage`.
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.txt
@@ -151,7 +157,7 @@ $(MUTATOR)/.ready: tests/mutants/requirements.txt $(BIN)/uv
 # What the tests need of the system. Python's header is that of the system's Python, which they run on.
 .PHONY: system-packages
 system-packages:
-	@$(PYTHON) tests/support/process/system_packages.py
+	@"$(PYTHON)" tests/support/process/system_packages.py
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
 lock: $(VENV)/.dev

@@ -1,5 +1,6 @@
 """Commands: verbs of a device, their declaration by a driver, and reasons for a refusal."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ class RefusalReason(OpenEnum):
     """The link failed during execution. A movement may have taken place."""
     MAINTENANCE = "maintenance"
     """The device is under maintenance: work at the device has precedence over remote commands."""
+    NOT_RECORDED = "not_recorded"
+    """The decision, or what must outlive a restart, is not on the disk."""
     NOT_SUPPORTED = "not_supported"
     """The model, or its configuration, does not support the command."""
     RATE_LIMITED = "rate_limited"
@@ -75,6 +78,11 @@ class Invocation:
     """Deadline of the start of execution, by CLOCK_BOOTTIME in nanoseconds."""
     is_supervisor: bool = False
     """True if the issuer may take over what another station holds."""
+    recorded: "asyncio.Future[bool] | None" = None
+    """True once the decision on this command is on the disk, False if the disk refuses it.
+
+    None for commands that are not declared `is_recorded_first`, and without a gateway.
+    """
 
     @classmethod
     def local(cls, within_s: float = 3.0) -> "Invocation":
@@ -85,6 +93,13 @@ class Invocation:
     def remaining_s(self) -> float:
         """Seconds until the deadline; negative after it."""
         return (self.deadline_ns - clock.boot_ns()) / 1e9
+
+    async def wait_recorded(self, limit_s: float) -> bool:
+        """Wait until the decision on this command is on the disk; False if it is not within `limit_s`."""
+        if self.recorded is None:
+            return True
+        await asyncio.wait((self.recorded,), timeout=limit_s)
+        return self.recorded.done() and self.recorded.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +120,8 @@ class CommandSpec:
     """Can move a machine; authorization of such commands is stricter."""
     needs_claim: bool = False
     """Reserved for the station that has claimed the device."""
+    is_recorded_first: bool = False
+    """Its `Invocation.recorded` says when the decision on it is on the disk."""
 
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[CommandOutput]])
@@ -114,7 +131,12 @@ RESERVED_VERBS = frozenset({"claim", "release", "renew", "steal"})
 
 
 def command(
-    *, is_urgent: bool = False, is_movement: bool = False, needs_claim: bool = False, verb: str | None = None
+    *,
+    is_urgent: bool = False,
+    is_movement: bool = False,
+    needs_claim: bool = False,
+    is_recorded_first: bool = False,
+    verb: str | None = None,
 ) -> Callable[[MethodT], MethodT]:
     """Declare a driver's method `async def verb(self, request.
 
@@ -124,7 +146,7 @@ def command(
     """
 
     def mark(method: MethodT) -> MethodT:
-        setattr(method, _MARK, (is_urgent, is_movement, needs_claim, verb))
+        setattr(method, _MARK, (is_urgent, is_movement, needs_claim, is_recorded_first, verb))
         return method
 
     return mark
@@ -136,7 +158,7 @@ def commands_of(driver: type[Any]) -> dict[str, CommandSpec]:
     for name, method in inspect.getmembers(driver, inspect.iscoroutinefunction):
         if (marked := getattr(method, _MARK, None)) is None:
             continue
-        urgent, moves, claimed, named = marked
+        urgent, moves, claimed, recorded, named = marked
         hints = get_type_hints(method)
         done = hints.pop("return", None)
         match list(hints.values()):
@@ -148,7 +170,7 @@ def commands_of(driver: type[Any]) -> dict[str, CommandSpec]:
                 verb = named or name.replace("_", "-")
                 if verb in RESERVED_VERBS:
                     raise TypeError(f"{driver.__name__}.{name}: `{verb}` is a command of every device")
-                found[verb] = CommandSpec(verb, name, request, done, urgent, moves, claimed)
+                found[verb] = CommandSpec(verb, name, request, done, urgent, moves, claimed, recorded)
             case _:
                 raise TypeError(
                     f"{driver.__name__}.{name} is not (self, CommandArguments, Invocation) -> CommandOutput"

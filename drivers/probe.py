@@ -51,34 +51,40 @@ def _probe(name: str, settings: str) -> str | None:
     read_end, write_end = os.pipe()
     with open(read_end, "rb") as answer:  # noqa: PTH123 - a descriptor
         try:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "drivers.probe", str(write_end), name, str(CPU_LIMIT_S)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[write_end],
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            )
-        finally:
-            os.close(write_end)
-        try:
-            child.communicate(settings.encode(), timeout=TIMEOUT_S)
+            code = _run(name, settings, write_end)
         except subprocess.TimeoutExpired:
             return f"its import did not end within {TIMEOUT_S:g} seconds"
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # also what the import started
-            child.wait()
+            os.close(write_end)
         text = answer.read(MAX_ANSWER_BYTES)
-    if child.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return f"its import took more than {CPU_LIMIT_S} seconds of processor time"
     try:
         fault = json.loads(text)
     except ValueError:
-        how = f"by signal {-child.returncode}" if child.returncode < 0 else f"with status {child.returncode}"
+        how = f"by signal {-code}" if code < 0 else f"with status {code}"
         return f"its import ended the process {how}"
     return fault if isinstance(fault, str) else None
+
+
+def _run(name: str, settings: str, answer: int) -> int:
+    """Run `main` in a new process; return its exit code, or the signal as a negative number."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "drivers.probe", str(answer), name, str(CPU_LIMIT_S)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[answer],
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    try:
+        child.communicate(settings.encode(), timeout=TIMEOUT_S)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # also what the import started
+        child.wait()
+    return child.returncode
 
 
 def _fault(name: str, settings: str) -> str | None:

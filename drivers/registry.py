@@ -8,6 +8,7 @@ from drivers.links.settings import Settings
 from drivers.unavailable import unavailable_driver
 
 ENTRY_POINTS = "borderpost.drivers"
+_found: dict[str, EntryPoint] = {}
 
 
 class UnknownDriverError(LookupError):
@@ -23,16 +24,18 @@ def installed_drivers() -> dict[str, EntryPoint]:
 def load_driver(name: str) -> type[Driver[Settings]]:
     """Import the driver of that name; raises UnknownDriverError.
 
-    The result is cached: a search of all installed packages takes 20 ms and a megabyte, and every worker
-    process, forked from one that has searched already, would search again.
+    The result is cached, and so is what a search finds: it takes 20 ms and a megabyte. Each driver of a post
+    would search, and so would every worker process, forked from one that has searched already.
 
     A driver whose extra is not installed is replaced by one that fails to open and names the extra. A missing
     library of one device does not prevent the start of the others.
     """
-    points = installed_drivers()
-    if name not in points:
-        raise UnknownDriverError(f"no driver named {name!r}; installed: {', '.join(sorted(points))}")
-    point = points[name]
+    if name not in _found:
+        _found.clear()
+        _found.update(installed_drivers())
+    if name not in _found:
+        raise UnknownDriverError(f"no driver named {name!r}; installed: {', '.join(sorted(_found))}")
+    point = _found[name]
     try:
         driver: type[Driver[Settings]] = point.load()
     except ModuleNotFoundError as error:

@@ -4,6 +4,7 @@ Each implements the protocol of the part that calls it. A reload replaces delive
 from the gateway at each call.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -153,6 +154,10 @@ class CommandAdapter:
     def publish_retained(self, topic: str, payload: bytes | None) -> None:
         """Publish a retained message; None clears it."""
         self._gateway.delivery.publish_retained(topic, payload)
+
+    def flush_audit(self) -> asyncio.Future[bool]:
+        """Return a future: True once the audit so far is on the disk, False if the disk refuses it."""
+        return self._gateway.management.flush_audit()
 
     def on_claim_changed(self, position: Position, holder: str | None) -> None:
         """Pass the new claim holder of a device to previews and to the management API."""

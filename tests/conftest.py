@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import hypothesis
 import pytest
+from support.process.probes import fork_probes
 
-# No deadline and no check of speed, because a machine may be busy. Examples are the same in every run, so
-# that a failure can be repeated; `BORDERPOST_FUZZ` enables new ones.
+# No deadline, because a machine may be busy; without one, Hypothesis gives its first examples 30 s.
+# Examples are the same in every run, so that a failure can be repeated; `BORDERPOST_FUZZ` enables new ones.
 hypothesis.settings.register_profile(
     "tests",
     deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
     derandomize="BORDERPOST_FUZZ" not in os.environ,
     print_blob=True,
 )
@@ -32,6 +32,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # A developer's settings must not hide the buffering that users have.
 os.environ.pop("PYTHONUNBUFFERED", None)
+
+fork_probes()
 
 pytest_plugins = ["support.process.forking", "support.process.simulator_processes"]
 

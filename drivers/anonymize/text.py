@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from drivers.anonymize.mrz import pseudonymize_mrz
 from drivers.anonymize.pseudonyms import Pseudonymizer, mask
-from drivers.clock import today
+from drivers.passport.read_result import today
 
 LINE = re.compile(rb"[\x21-\x5e\x60-\x7e](?:[\x20-\x5e\x60-\x7e]*[\x21-\x5e\x60-\x7e])?")
 """A line: printable, without surrounding spaces or `_`, with which some readers pad."""

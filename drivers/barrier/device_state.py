@@ -74,6 +74,13 @@ _CONDITIONS: dict[StateReason, _Condition] = {
         Action.CALL_SUPPORT,
         f"Make sure that no person works at the barrier. {_ACKNOWLEDGE}",
     ),
+    StateReason.NOT_RECORDED: _Condition(
+        Cause.DEVICE_FAULT,
+        "The state of the barrier is not on the disk yet: a power cut or a restart would lose emergencies "
+        "and maintenance.",
+        Action.CALL_SUPPORT,
+        "Keep the gateway running, and check its disk: borderpost doctor.",
+    ),
     StateReason.PRESENCE_MISSED: _Condition(
         Cause.DEVICE_FAULT,
         "The presence detector has missed passages, so the barrier is not closed by command.",

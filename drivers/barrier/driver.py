@@ -8,8 +8,8 @@ nothing, and are repeated until the board has acknowledged them.
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import ClassVar, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import Any, ClassVar, TypeVar
 
 from drivers import clock
 from drivers.barrier.board import Board
@@ -28,7 +28,13 @@ from drivers.barrier.control.doors.movement import Movement, MovementResult
 from drivers.barrier.control.latches import RecordClock, read_record, write_record
 from drivers.barrier.control.state_machine import BarrierStateMachine
 from drivers.barrier.device_state import ONLINE_STATUS, device_state
-from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
+from drivers.barrier.observations import (
+    CONDITIONS_BY_GRAVITY,
+    BarrierAlarm,
+    BarrierPassage,
+    BarrierState,
+    StateReason,
+)
 from drivers.barrier.self_test import input_steps, relay_step
 from drivers.barrier.wiring import BarrierSettings
 from drivers.command import (
@@ -54,6 +60,13 @@ RETRY_S = 0.02
 """Wait before an unacknowledged stop, release or reopening is written again, in seconds."""
 STOP_ANSWER_S = 2.0
 """Time without an acknowledgement after which a stop is answered as failed, in seconds; it is repeated on."""
+RECORD_SHOWN_S = 0.2
+"""Time for which a state waits for its record on the disk before it is shown, marked, in seconds.
+
+A disk of a mini-PC takes 5 to 30 ms.
+"""
+RECORD_WAIT_S = 0.5
+"""Time for which a command waits for the disk, in seconds: nothing but a stop is accepted meanwhile."""
 STOP_KEPT_S = 5.0
 """Time for which an unacknowledged stop is repeated after a lost link, in seconds."""
 
@@ -118,6 +131,8 @@ class BarrierDriver(Driver[SettingsT]):
         polling.add_done_callback(self._output_queue.put_nowait)
         try:
             while not isinstance(output := await self._output_queue.get(), asyncio.Task):
+                if not await self.record.wait_stored(RECORD_SHOWN_S):
+                    output = self._marked(output)
                 yield output
             await output
         finally:
@@ -128,6 +143,18 @@ class BarrierDriver(Driver[SettingsT]):
                 if not arrival.done():
                     arrival.set_exception(_link_lost_error())
             self._waiting_movements.clear()
+
+    def _marked(self, output: Output) -> Output:
+        """Return a state with the mark that its record is not on the disk."""
+        self._machine.is_record_late = True
+        match output:
+            case BarrierState():
+                present = {*output.conditions, StateReason.NOT_RECORDED}
+                conditions = tuple(one for one in CONDITIONS_BY_GRAVITY if one in present)
+                return output.model_copy(update={"conditions": conditions})
+            case Status():
+                return device_state(self._machine.conditions(_now_s()))
+        return output
 
     async def self_test(self, _trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """Read the inputs. Nothing is moved: only the holder of the claim moves a boom."""
@@ -150,7 +177,7 @@ class BarrierDriver(Driver[SettingsT]):
         """Open for one passage; return when the open limit is made."""
         return await self._move(request, call)
 
-    @command(is_movement=True, verb="close")
+    @command(is_movement=True, is_recorded_first=True, verb="close")
     async def close_barrier(self, request: CloseBarrier, call: Invocation) -> MoveResult:
         """Close, if no person is in the way; return when the closed limit is made."""
         return await self._move(request, call)
@@ -183,26 +210,37 @@ class BarrierDriver(Driver[SettingsT]):
         by_contact = any(door.stop is not None for door in self.settings.doors)
         return StopResult(by_stop_contact=by_contact, state=self._machine.state(_now_s())[0])
 
-    @command(is_movement=True)
+    @command(is_movement=True, is_recorded_first=True)
     async def acknowledge(self, request: AcknowledgeEmergency, call: Invocation) -> CommandOutput:
         """Acknowledge the end of an emergency, on a person's word; closing is allowed again then."""
         before = self._cancellation_counts
+        await _require_recorded(call)
         async with self._board_lock:
             await self._decide(request, call, before)
         return CommandOutput()
 
-    @command(is_movement=True)
+    @command(is_movement=True, is_recorded_first=True)
     async def maintenance(self, request: SetMaintenance, call: Invocation) -> CommandOutput:
         """Start, prolong or end a maintenance lease, during which commands move nothing."""
         before = self._cancellation_counts
+        if not request.duration_s:  # a lease that begins protects at once, whatever the disk does
+            await _require_recorded(call)
         async with self._board_lock:
             await self._decide(request, call, before)
+        if not await self.record.wait_stored(RECORD_WAIT_S):
+            raise CommandFailure(
+                RefusalReason.NOT_RECORDED,
+                "The lease is in effect until the gateway ends: the disk has not taken its record. Turn the "
+                "key switch as well.",
+            )
         return CommandOutput()
 
     async def _move(self, request: OpenBarrier | CloseBarrier, call: Invocation) -> MoveResult:
         before, began_s = self._cancellation_counts, _now_s()
         movement: Movement | None = None
         try:
+            if isinstance(request, CloseBarrier):
+                await _require_recorded(call)
             async with self._board_lock:
                 step = await self._decide(request, call, before)
                 movement = step.movement
@@ -254,9 +292,30 @@ class BarrierDriver(Driver[SettingsT]):
     async def _read_inputs(self) -> None:
         """Read the inputs, and write at once what the state machine finds due; the board lock is held."""
         asked_s = _now_s()
-        inputs = self.settings.decode_inputs(await self._opened_board.read_inputs())
+        self._machine.is_record_late = self.record.is_late(RECORD_SHOWN_S)
+        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))
         self._publish(self._machine.on_inputs(inputs, asked_s, _now_s()))
         await self._writer.write_due()
+
+    async def _read(self, reading: Coroutine[Any, Any, tuple[bool, ...]]) -> tuple[bool, ...]:
+        """Return what is read; a reopening whose dead time ends meanwhile does not wait for the reading."""
+        if self._until_due_s() is None:
+            return await reading
+        task = asyncio.create_task(reading, name="reading")
+        try:
+            while not task.done():
+                await asyncio.wait((task,), timeout=self._until_due_s())
+                if not task.done():
+                    await self._writer.write_due()
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _until_due_s(self) -> float | None:
+        """Return the time until a reopening becomes due, in seconds; None: none waits for its dead time."""
+        due_s, now_s = self._machine.next_due_s(), _now_s()
+        return due_s - now_s if due_s is not None and due_s > now_s else None
 
     async def _wait_for_movement(self, movement: Movement) -> None:
         """Wait until a movement has ended; raises CommandFailure if it did not arrive."""
@@ -302,10 +361,9 @@ class BarrierDriver(Driver[SettingsT]):
 
     def _pause_s(self, began_s: float) -> float:
         """Return the time until the next poll, or until a reopening becomes due."""
-        now_s, next_s = _now_s(), began_s + self.settings.poll_s
-        if (due_s := self._machine.next_due_s()) is not None and due_s > now_s:
-            next_s = min(next_s, due_s)
-        return max(0.0, next_s - now_s)
+        pause_s = max(0.0, began_s + self.settings.poll_s - _now_s())
+        due_s = self._until_due_s()
+        return pause_s if due_s is None else min(pause_s, due_s)
 
     async def _read_relays(self) -> None:
         """Read the relays: each must be as this driver has left it; the board lock is held."""
@@ -335,6 +393,18 @@ class BarrierDriver(Driver[SettingsT]):
     def _opened_board(self) -> Board:
         assert self._board is not None
         return self._board
+
+
+async def _require_recorded(call: Invocation) -> None:
+    """Wait for the record of the decision on a command; raises CommandRefusal if the disk does not take it.
+
+    See "Order of disk, board and display" in SAFETY.md.
+    """
+    if not await call.wait_recorded(RECORD_WAIT_S):
+        raise CommandRefusal(
+            RefusalReason.NOT_RECORDED,
+            "The decision could not be recorded, so nothing was done. Opening and stopping still work.",
+        )
 
 
 def _link_lost_error() -> CommandFailure:

@@ -77,6 +77,8 @@ class StateReason(OpenEnum):
     """
     RECORD_LOST = "record_lost"
     """The record of earlier emergencies and maintenance is unreadable; a person must acknowledge that."""
+    NOT_RECORDED = "not_recorded"
+    """The disk has not taken the record of the other conditions: a power cut or a restart would lose it."""
     PRESENCE_MISSED = "presence_missed"
     """The presence detector has missed passages: a person must cover it once and acknowledge."""
     NOT_ARRIVED = "not_arrived"
@@ -97,6 +99,7 @@ CONDITIONS_BY_GRAVITY = (
     StateReason.RELAY_STUCK,
     StateReason.OTHER_MASTER,
     StateReason.RECORD_LOST,
+    StateReason.NOT_RECORDED,
     StateReason.PRESENCE_MISSED,
     StateReason.BOTH_LIMITS,
     StateReason.NO_LIMIT,

@@ -92,7 +92,7 @@ def remedy_text(path: str, who: str, what: str) -> str:
 
 
 async def wait_ready(fd: int, *, writing: bool = False) -> None:
-    """Wait until a descriptor can be read, or written.
+    """Wait until a descriptor can be read, or written; a pidfd can be read when its process has ended.
 
     The descriptor does not stay registered: epoll would spin on bytes that are not read yet.
     """

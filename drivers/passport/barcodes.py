@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from drivers.clock import today
 from drivers.links.link import NotInstalledError
 from drivers.links.settings import Settings
 from drivers.observation import Check
 from drivers.passport.mrz import Mrz
+from drivers.passport.read_result import today
 from drivers.passport.seals import Barcode, Symbology, parse_barcode
 
 if TYPE_CHECKING:

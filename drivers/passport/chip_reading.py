@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
-from drivers.clock import today
 from drivers.driver import BadFrame
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError, NotInstalledError
@@ -30,6 +29,7 @@ from drivers.passport.observations import (
     MrzRead,
     TransactionEnd,
 )
+from drivers.passport.read_result import today
 from drivers.passport.transaction import ChipExpectation, DocumentTransaction
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ChipSettings(Settings):
     )
     extended_length: bool = Field(
         True,
-        description="Does the slot pass APDUs of more than 256 bytes? Used when the chip offers it.",
+        description="True if the slot passes APDUs of more than 256 bytes. Used when the chip offers it.",
         examples=[True],
     )
 

@@ -1,17 +1,21 @@
 """Document lines decoded from the text of a frame, and the observations built from them.
 
-Used by every driver whose reader sends nothing but lines of text.
+Used by every driver whose reader sends nothing but lines of text. Also the date that a date of
+expiry is compared with.
 """
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
 
-from drivers.clock import today
 from drivers.driver import BadFrame
 from drivers.links.framing import MALFORMED, NOISE, OTHER_CONTENT, DamagedFrame
 from drivers.observation import Check, Outcome, Weight
 from drivers.passport.mrz import Mrz, mrz_checks, parse
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
+
+RELEASE_DATE = date(2026, 11, 23)
+"""Date of this release; raised with every release."""
 
 LINE_END = re.compile(r"[\r\n]+")
 # Number and length of the lines of a document (Doc 9303-4 to -7, and the two older national layouts).
@@ -20,6 +24,15 @@ _BEGINNINGS = {layout[:count] for layout in LAYOUTS for count in range(len(layou
 JOINED_LINES = {sum(layout): layout for layout in LAYOUTS}
 SINGLE_LINE = re.compile(r"D1[A-Z]{3}[A-Z0-9<]{25}")
 """French driving licence before 2013, one line of 30."""
+
+
+def today() -> date:
+    """Return today's date in UTC, never before the date of this release.
+
+    A mini-PC without a clock battery may boot in 1970 after a power cut. The event's `clock` states whether
+    the wall clock could be trusted.
+    """
+    return max(datetime.now(UTC).date(), RELEASE_DATE)
 
 
 def decode_text(payload: bytes) -> str:

@@ -62,6 +62,10 @@ class AuditJournal:
         self._position = position
         self._time = time_source
         self._pending: deque[AuditRecord] = deque()
+        self._appended = self._written = 0
+        """Numbers of records appended, and of those on the disk."""
+        self._flushes: deque[tuple[int, asyncio.Future[bool]]] = deque()
+        """Futures of `flush`, each with the number of the last record that it waits for."""
         self._dropped_lines = 0
         """Lines lost because the disk accepted none for too long."""
         self._task: asyncio.Task[None] | None = None
@@ -76,7 +80,7 @@ class AuditJournal:
     def write_start(self, data: dict[str, Any]) -> None:
         """Record the start of the gateway, after a delay or with the first other record."""
         self._is_started = True
-        self._pending.append(AuditRecord(self._now(), self._position, STARTED, data))
+        self._queue(AuditRecord(self._now(), self._position, STARTED, data))
         self._start_timer = asyncio.get_running_loop().call_later(START_RECORD_DELAY_S, self._schedule)
 
     async def interrupted_commands(self) -> list[InterruptedCommand]:
@@ -104,8 +108,32 @@ class AuditJournal:
         if len(self._pending) >= MAX_PENDING_LINES:
             self._dropped_lines += 1
             return
-        self._pending.append(note)
+        self._queue(note)
         self._schedule()
+
+    def flush(self) -> asyncio.Future[bool]:
+        """Return a future: True once all records so far are on the disk, False if the disk refuses them.
+
+        A refused record stays queued. The future is not done while the disk blocks.
+        """
+        flushed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self._dropped_lines:
+            flushed.set_result(False)
+        else:
+            self._flushes.append((self._appended, flushed))
+            self._end_flushes()
+        return flushed
+
+    def _queue(self, *notes: AuditRecord) -> None:
+        self._pending.extend(notes)
+        self._appended += len(notes)
+
+    def _end_flushes(self, *, refused: bool = False) -> None:
+        """Complete the futures of records that are on the disk; or all of them, if it refuses records."""
+        while self._flushes and (refused or self._flushes[0][0] <= self._written):
+            number, flushed = self._flushes.popleft()
+            if not flushed.done():
+                flushed.set_result(number <= self._written)
 
     async def stop(self) -> None:
         """Finish writing, and sign."""
@@ -115,10 +143,10 @@ class AuditJournal:
         self._checkpoint_timer = self._start_timer = None
         if self._task is not None:
             await self._task
-        self._pending.extend(self._summarise())
+        self._queue(*self._summarise())
         if self._is_started:
             self._is_started = False
-            self._pending.append(AuditRecord(self._now(), self._position, STOPPED, {}))
+            self._queue(AuditRecord(self._now(), self._position, STOPPED, {}))
         await self._write()
         await self._sign("stop")
 
@@ -147,7 +175,7 @@ class AuditJournal:
     async def _run(self) -> None:
         try:
             if self._is_checkpoint_due:
-                self._pending.extend(self._summarise())
+                self._queue(*self._summarise())
             await self._write()
             if self._is_checkpoint_due:
                 self._is_checkpoint_due = False
@@ -165,9 +193,12 @@ class AuditJournal:
             )
             await self.run(lambda audit, at, batch=[*batch, *dropped]: audit.write(batch, at))  # type: ignore[misc]
             if self._is_write_failing:
+                self._end_flushes(refused=True)
                 return
             for _ in batch:
                 self._pending.popleft()
+            self._written += len(batch)
+            self._end_flushes()
             self._dropped_lines -= lost
             self.schedule_checkpoint()
 

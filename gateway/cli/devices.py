@@ -16,6 +16,9 @@ from gateway.cli._lib.api_client import (
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
 from gateway.cli._render.device import device_line
 
+LIST_S = 10.0
+"""Longest wait for the list, in seconds: a console starts in that time."""
+
 
 def devices(
     config: ConfigFile = DEFAULT_CONFIG,
@@ -31,7 +34,7 @@ def devices(
     """
     if not mqtt:
         try:
-            found = ask(state_dir(config), "devices")
+            found = ask(state_dir(config), "devices", within_s=LIST_S)
         except ApiError as error:
             exit_with_error(error)
         except ApiUnavailable as error:

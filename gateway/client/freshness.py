@@ -74,6 +74,11 @@ class Freshness:
         newest = known.numbers.get(name)
         return newest is not None and held.number >= newest
 
+    def age_s(self, session: str, now_s: float) -> float | None:
+        """Return the time since the last token of a session, in seconds; None if none is known."""
+        known = self._sessions.get(session)
+        return None if known is None or math.isinf(known.received_s) else now_s - known.received_s
+
     def is_alive(self, session: str, now_s: float) -> bool:
         """Tell whether a gateway session has published a token within SILENCE_S."""
         known = self._sessions.get(session)

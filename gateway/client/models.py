@@ -50,6 +50,11 @@ class DeviceStatus:
     """Claim of the device; None without one, or when none is known."""
     is_verified: bool = False
     """True if its gateway signed the state, and it is the newest; always False without `verify`."""
+    age_s: float | None = field(default=None, compare=False)
+    """Time since the last sign of life of its gateway, in seconds, when this was returned; None: unknown.
+
+    Signs of life come every two seconds. Without one for six seconds `gateway_online` is False.
+    """
 
     @property
     def is_online(self) -> bool:
@@ -80,6 +85,8 @@ class LastValue:
     """The typed model where this version has one for the event type, else its plain JSON."""
     is_verified: bool = False
     """True if its gateway signed it, and it is the newest; always False without `verify`."""
+    age_s: float | None = field(default=None, compare=False)
+    """Time since the last sign of life of its gateway, in seconds, when this was returned; None: unknown."""
 
     @property
     def is_simulated(self) -> bool:

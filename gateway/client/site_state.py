@@ -18,15 +18,21 @@ class SiteState:
         self,
         on_status_changed: Callable[[DeviceStatus], None],
         is_alive: Callable[[str], bool],
+        age_s: Callable[[str], float | None],
         is_current: Callable[[str], bool] | None = None,
+        is_awaited: Callable[[], bool] = lambda: False,
     ) -> None:
         """Create an empty state.
 
-        `is_alive`: returns True for a session that gives signs of life. `is_current`: returns True if the
-        message of a topic is signed and the newest; None: not verified.
+        `is_alive`: returns True for a session that gives signs of life. `age_s`: returns the time since the
+        last one, in seconds, None if there was none. `is_current`: returns True if the message of a topic is
+        signed and the newest; None: not verified. `is_awaited`: returns True while a gateway that has not
+        responded yet may still do so.
         """
         self._is_alive = is_alive
+        self._age_s = age_s
         self._is_current = is_current
+        self._is_awaited = is_awaited
         self.gateways: dict[str, GatewayState] = {}
         self._on_status_changed = on_status_changed
         self._sessions: dict[str, bool] = {}
@@ -61,6 +67,7 @@ class SiteState:
             gateway_online=is_online,
             claim=claim if has_claim else None,
             is_verified=is_online and self._is_current is not None,
+            age_s=None if state is None else self._age_s(state.session),
         )
 
     def last_value(self, position: Position, event_type: str) -> LastValue | None:
@@ -68,7 +75,8 @@ class SiteState:
         found = self._last_values.get((position, event_type))
         if found is None or not self._is_usable(found.message.session, f"{position}/now/{event_type}"):
             return None
-        return found if self._is_current is None else replace(found, is_verified=True)
+        age_s = self._age_s(found.message.session)
+        return replace(found, is_verified=self._is_current is not None, age_s=age_s)
 
     def ended_sessions(self) -> Iterator[str]:
         """Yield every session that is known to be over."""
@@ -161,14 +169,24 @@ class SiteState:
         for position in self._states:
             self._report_status(position)
 
+    def _is_undecided(self, state: DeviceState | None) -> bool:
+        """Tell whether the gateway of a device's state may still prove that it is alive."""
+        return state is not None and self._sessions.get(state.session) is not False and self._is_awaited()
+
     def _is_usable(self, session: str, name: str) -> bool:
         is_alive = self._sessions.get(session, False) and self._is_alive(session)
         return is_alive and (self._is_current is None or self._is_current(name))
 
     def _report_status(self, position: Position) -> None:
-        """Report a device's status, unless it equals the one reported last."""
+        """Report a device's status, unless it equals the one reported last.
+
+        A broker may send a device's state before that of its gateway: the first report waits for both, so
+        that no device is first shown as down.
+        """
         status = self.status(position)
         reported = self._reported_status.get(position)
+        if reported is None and not status.gateway_online and self._is_undecided(status.state):
+            return
         if reported is None or _comparison_key(reported) != _comparison_key(status):
             self._reported_status[position] = status
             self._on_status_changed(status)

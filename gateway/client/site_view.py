@@ -4,6 +4,7 @@ Without keys every message is taken as the broker delivers it, and nothing count
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,10 @@ class SiteView:
         self._freshness = freshness
         self._check = check
         self._silence_timer: asyncio.TimerHandle | None = None
-        self.state = SiteState(on_status_changed, self._is_alive, None if check is None else self._is_current)
+        self._awaits_until_s = math.inf
+        """Time until which a gateway may prove that it is alive before its devices are reported."""
+        is_current = None if check is None else self._is_current
+        self.state = SiteState(on_status_changed, self._is_alive, self._age_s, is_current, self._is_awaited)
 
     @property
     def is_verified(self) -> bool:
@@ -45,6 +49,11 @@ class SiteView:
         """Stop to watch for silence."""
         if self._silence_timer is not None:
             self._silence_timer.cancel()
+
+    def on_connected(self) -> None:
+        """Give each gateway the time of a token to prove that it is alive."""
+        self._awaits_until_s = asyncio.get_running_loop().time() + SILENCE_S
+        self._watch_silence()
 
     def on_disconnected(self) -> None:
         """Drop what would not be retracted again."""
@@ -97,18 +106,29 @@ class SiteView:
             if key is None:
                 return
         token = FreshToken.model_validate_json(body, extra="ignore")
-        loop = asyncio.get_running_loop()
+        now_s = asyncio.get_running_loop().time()
         lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
-        if not self._freshness.on_token(token, lasts_s, loop.time(), key):
+        if not self._freshness.on_token(token, lasts_s, now_s, key):
             return
         if self._check is not None and not message.retain:  # a retained one may be older than the death
             self.state.revive(gateway, token.session)
         self.state.report_all()
+        self._watch_silence()
+
+    def _watch_silence(self) -> None:
+        """Report what is no longer current, once nothing has come for SILENCE_S."""
         self.stop()
+        loop = asyncio.get_running_loop()
         self._silence_timer = loop.call_later(SILENCE_S + 0.1, self.state.report_all)
+
+    def _is_awaited(self) -> bool:
+        return asyncio.get_running_loop().time() < self._awaits_until_s
 
     def _is_alive(self, session: str) -> bool:
         return self._freshness.is_alive(session, asyncio.get_running_loop().time())
+
+    def _age_s(self, session: str) -> float | None:
+        return self._freshness.age_s(session, asyncio.get_running_loop().time())
 
     def _is_current(self, name: str) -> bool:
         return self._freshness.is_current(name, asyncio.get_running_loop().time())

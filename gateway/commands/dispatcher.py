@@ -241,6 +241,10 @@ class CommandDispatcher:
         self._record_answer(incoming, command, answer, running=True)
         left_ms = (deadline_ns - now_ns) // 1_000_000
         self._audit_decision(incoming, command, device, answer, policy_input.holder, left_ms, each=each)
+        if spec is not None and spec.is_recorded_first:
+            self._gateway.flush_audit().add_done_callback(
+                lambda flushed: device.send_decision_recorded(command_ref, is_recorded=flushed.result())
+            )
 
     def _policy_input(
         self, incoming: IncomingCommand, station: str, device: DevicePort, now_ns: int, deadline_ns: int

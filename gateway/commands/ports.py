@@ -1,5 +1,6 @@
 """Device and gateway as the dispatcher needs them."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -40,6 +41,10 @@ class DevicePort(Protocol):
         """Pass a command to the device's worker; False when there is none."""
         ...
 
+    def send_decision_recorded(self, command_ref: int, *, is_recorded: bool) -> None:
+        """Tell the worker that the decision on a command is on the disk, or was refused by it."""
+        ...
+
 
 class GatewayPort(Protocol):
     """The rest of the gateway, as far as the dispatcher needs it."""
@@ -58,6 +63,10 @@ class GatewayPort(Protocol):
 
     def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Store an event of the gateway at a position."""
+        ...
+
+    def flush_audit(self) -> "asyncio.Future[bool]":
+        """Return a future of all records so far: True once they are on the disk, False if it refuses them."""
         ...
 
     def on_claim_changed(self, position: Position, holder: str | None) -> None:

@@ -45,7 +45,7 @@ LoadKeys = Callable[[Roles], StationKeys]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SignatureResult:
     """Result of the check of one signature."""
 
     signed_by: str | None = None
@@ -75,20 +75,20 @@ class CommandSignatures:
         """Tell whether a command must be signed. `moves`: it can move a machine, or claims one."""
         return self._mode == "required" or (self._mode == "moves" and moves)
 
-    def verify(self, station: str, topic: str, body: bytes, signatures: tuple[str, ...]) -> Verdict:
+    def verify(self, station: str, topic: str, body: bytes, signatures: tuple[str, ...]) -> SignatureResult:
         """Verify a signature of a station that the role file names."""
         if self._keys is None:
-            return Verdict()
+            return SignatureResult()
         if not signatures:
-            return Verdict(refusal=CommandReason.UNSIGNED)
+            return SignatureResult(refusal=CommandReason.UNSIGNED)
         if len(signatures) > 1:
-            return Verdict(refusal=CommandReason.BAD_SIGNATURE)
+            return SignatureResult(refusal=CommandReason.BAD_SIGNATURE)
         now_s = self._time.boot_ns() / 1e9
         budget = self._budgets.get(station)
         if budget is None:
             budget = TokenBucket.full(VERIFICATIONS_PER_S, VERIFICATIONS_PER_S, now_s)
             self._budgets[station] = budget
         if not budget.take(now_s):
-            return Verdict(refusal=CommandReason.RATE_LIMITED)
+            return SignatureResult(refusal=CommandReason.RATE_LIMITED)
         key, refusal = self._keys.verify(station, topic, body, signatures[0])
-        return Verdict(refusal=refusal) if refusal is not None else Verdict(signed_by=key)
+        return SignatureResult(refusal=refusal) if refusal is not None else SignatureResult(signed_by=key)

@@ -144,7 +144,7 @@ class CommandAnswer(_Message):
     request_sha256: str | None = Field(
         None,
         description="SHA-256 of the command as it arrived: topic, line feed, body, line feed, `jws` (empty "
-        "when unsigned), in hexadecimal. With another value the answer is for a changed copy.",
+        "when unsigned), in hexadecimal. If that of your command differs, the answer is for a changed copy.",
         examples=["d5c3b8a2f0a94f6be1c7a59e4fb2c0d3a6e8f19b7c4d2e5f8091a2b3c4d5e6f7"],
     )
 

@@ -57,6 +57,8 @@ class CommandReason(OpenEnum):
     """
     NOT_ONLINE = "not_online"
     """The device is not available now."""
+    NOT_RECORDED = "not_recorded"
+    """The disk of the gateway did not take the record in time."""
     NOT_PERMITTED = "not_permitted"
     """No role of this station permits it at this position."""
     NOT_SUPPORTED = "not_supported"
@@ -164,6 +166,10 @@ REASON_TEXTS: Mapping[CommandReason, ReasonText] = {
     ),
     CommandReason.NOT_ONLINE: ReasonText(
         "The device is not available now.", "See the device's state for the cause and what to do."
+    ),
+    CommandReason.NOT_RECORDED: ReasonText(
+        "The gateway's disk did not take the record of it.",
+        "Check the gateway's disk: borderpost doctor. Opening and stopping need no record.",
     ),
     CommandReason.NOT_PERMITTED: ReasonText(
         "This station is not permitted to do that here.",

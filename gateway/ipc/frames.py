@@ -26,9 +26,10 @@ READ_BUFFER_BYTES = 32 * 1024
 
 
 class FrameType(IntEnum):
-    """Type of a frame. SPEC, STOP, COMMAND, CLAIM, REQUEST, CANCEL go to the worker, others to the daemon.
+    """Type of a frame.
 
-    Between console and daemon, REQUEST and CANCEL go to the daemon.
+    SPEC, STOP, COMMAND, CLAIM, REQUEST, CANCEL, RECORD_STORED and DECISION_RECORDED go to the worker, others
+    to the daemon. Between console and daemon, REQUEST and CANCEL go to the daemon.
     """
 
     HEARTBEAT = 1
@@ -64,7 +65,11 @@ class FrameType(IntEnum):
     REPLACE = 16
     """The worker ends, to be replaced: a node of its device is new, and out of its reach."""
     RECORD = 17
-    """Record of the position from now on, kept over restarts; body: text. See `drivers.record`."""
+    """Record of the position from now on, kept over restarts; head: number; body: text."""
+    RECORD_STORED = 18
+    """The record of this number is on the disk; head: number."""
+    DECISION_RECORDED = 19
+    """The decision on a command is on the disk, or refused by it; head: command_ref, recorded."""
 
 
 def encode_frame(frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:

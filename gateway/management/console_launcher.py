@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from drivers.links.device_node import wait_ready
 from gateway.ipc.frames import FrameConnection, FrameType
 from gateway.ipc.rpc import RpcServer
-from gateway.supervision.processes.forkserver_client import wait_readable
 
 if TYPE_CHECKING:
     from gateway.management.api_server import ManagementApi
@@ -104,7 +104,7 @@ class ConsoleLauncher:
 
     async def _wait_for_client(self) -> None:
         """Wait for a connection."""
-        waiting = [asyncio.create_task(wait_readable(each.fileno())) for each in self._sockets.values()]
+        waiting = [asyncio.create_task(wait_ready(each.fileno())) for each in self._sockets.values()]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -165,12 +165,12 @@ async def _wait_ended(process: "subprocess.Popen[bytes]") -> int:
     """Wait for the end of a process; terminate it when cancelled."""
     pidfd = os.pidfd_open(process.pid)
     try:
-        await wait_readable(pidfd)
+        await wait_ready(pidfd)
     except asyncio.CancelledError:
         process.terminate()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
-                await wait_readable(pidfd)
+                await wait_ready(pidfd)
         except TimeoutError:
             process.kill()
         raise

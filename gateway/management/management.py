@@ -1,5 +1,6 @@
 """Management part of a gateway: admission, audit, retention and the console."""
 
+import asyncio
 import uuid
 from pathlib import Path
 from socket import socket
@@ -96,6 +97,10 @@ class Management:
     ) -> None:
         """Write an observation to the audit journal, if its type is audited."""
         self._journal.record(str(position), observation, transaction, provenance)
+
+    def flush_audit(self) -> asyncio.Future[bool]:
+        """Return a future: True once the audit so far is on the disk, False if the disk refuses it."""
+        return self._journal.flush()
 
     def write_device_event(self, position: str, event_type: str, partial_event: bytes) -> None:
         """Write a device's event to the audit journal."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -21,6 +22,10 @@ RECORD_NOT_WRITTEN = "device_record_not_written"
 """Cause of the problem that the disk refuses a record."""
 
 
+def _do_nothing() -> None:
+    pass
+
+
 class DeviceRecords:
     """Records in a folder. None: in memory alone.
 
@@ -34,6 +39,8 @@ class DeviceRecords:
         self._problems = problems if problems is not None else Problems(lambda: None)
         self._texts: dict[str, str] = {}
         self._unwritten: set[str] = set()
+        self._on_stored: dict[str, Callable[[], None]] = {}
+        """Function to be called once the newest record of a position is on the disk."""
         self._writing: asyncio.Task[None] | None = None
 
     async def read(self, position: str) -> str | None:
@@ -58,13 +65,19 @@ class DeviceRecords:
             self._texts.setdefault(position, text)
         return self._texts.get(position)
 
-    def write(self, position: str, text: str) -> None:
-        """Replace the record of a position; raises FrameError if it is too large."""
+    def write(self, position: str, text: str, on_stored: Callable[[], None] = _do_nothing) -> None:
+        """Replace the record of a position; raises FrameError if it is too large.
+
+        `on_stored` is called when it is on the disk, unless a newer one has replaced it before.
+        """
         if len(text) > MAX_RECORD_BYTES:
             raise FrameError(f"a record of {len(text)} characters")
         self._texts[position] = text
-        if self._folder is not None:
+        if self._folder is None:
+            on_stored()
+        else:
             self._unwritten.add(position)
+            self._on_stored[position] = on_stored
             if self._writing is None or self._writing.done():
                 self._writing = asyncio.create_task(self._write_all(), name="device records")
 
@@ -85,7 +98,7 @@ class DeviceRecords:
 
     async def _write_one(self, position: str) -> None:
         self._unwritten.discard(position)
-        text = self._texts[position]
+        text, on_stored = self._texts[position], self._on_stored[position]
         try:
             await asyncio.to_thread(self._store, position, text)
         except OSError as error:
@@ -97,6 +110,7 @@ class DeviceRecords:
             raise
         else:
             self._problems.clear(RECORD_NOT_WRITTEN, about=position)
+            on_stored()
 
     def _report_refused(self, position: str, error: OSError) -> None:
         log.error(RECORD_NOT_WRITTEN, device=position, exc_info=error)

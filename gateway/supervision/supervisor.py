@@ -8,14 +8,15 @@ import contextlib
 import math
 import signal
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
 
 from drivers.command import CommandSpec, Invocation
 from drivers.driver import Driver, Identity, StateCode
-from drivers.links.link import Cause
+from drivers.links.link import Action, Cause
 from drivers.links.settings import LinkRights, Settings
 from drivers.registry import load_driver
 from drivers.unavailable import UnusableDriver
@@ -41,11 +42,19 @@ from gateway.supervision.worker_output import (
     read_counters,
     read_identity,
     read_outcome,
+    read_record_number,
 )
 from gateway.worker.spec import WorkerSpec
 
 log = structlog.get_logger()
 
+UNCONFIRMED_S = 5.0
+"""Time without a heartbeat after which the state of the device is unknown, in seconds.
+
+Its worker is replaced later, if it was hung before or if the machine is slow; see `WorkerSilence`.
+"""
+_CALL_FIELDS = ("id", "issuer", "transaction", "deadline_ns", "is_supervisor")
+"""Fields of an invocation that its worker gets."""
 MIN_REPLACEMENT_INTERVAL_S = 0.1
 """Shortest time between two replacements that a worker requests, in seconds."""
 
@@ -98,6 +107,8 @@ class DeviceSupervisor:
         self.cpu = CpuUsage(limits.cpu_period_s)
         self._reported: tuple[str, dict[str, Any]] | None = None
         """State of the device without regard to the CPU time of its worker."""
+        self._is_confirmed = True
+        """False while the worker is too silent for its last report to be shown."""
         self._next_action_at = 0.0
         """Latest time of the supervisor's next action (loop time), for the watchdog."""
         self._paused = False
@@ -189,10 +200,16 @@ class DeviceSupervisor:
         if self._process.connection is None:
             return False
         self._pending_commands[command_ref] = verb
-        self._process.send(
-            FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args
-        )
+        head = {"command_ref": command_ref, "verb": verb}
+        head |= {name: getattr(call, name) for name in _CALL_FIELDS}
+        self._process.send(FrameType.COMMAND, head, args)
         return True
+
+    def send_decision_recorded(self, command_ref: int, *, is_recorded: bool) -> None:
+        """Tell the worker that the decision on a command is on the disk, or was refused by it."""
+        if command_ref in self._pending_commands:
+            head = {"command_ref": command_ref, "recorded": is_recorded}
+            self._process.send(FrameType.DECISION_RECORDED, head)
 
     def set_claim_holder(self, holder: str | None) -> None:
         """Send the claim holder to the driver."""
@@ -353,6 +370,8 @@ class DeviceSupervisor:
                 elif self._silence.add(now - before):
                     self._silence.on_hung()
                     return Cause.HEARTBEAT_LOST
+                elif self._silence.elapsed_s >= max(UNCONFIRMED_S, 2 * self.spec.heartbeat_interval_s):
+                    self._set_unconfirmed()
 
     async def _clean_up(self) -> None:
         """Remove the worker: clear last values, fail pending commands, kill the process."""
@@ -379,6 +398,7 @@ class DeviceSupervisor:
                 counters = read_counters(head)
                 self._silence.reset()
                 self._on_counters(counters)
+                self._set_confirmed()
             case FrameType.IDENTITY:
                 self.identity = read_identity(head)
                 self._output.observed_provenance = observed_provenance(self.spec.settings)
@@ -397,7 +417,9 @@ class DeviceSupervisor:
             case FrameType.LAST_VALUE:
                 self.last_values.clear()
             case FrameType.RECORD:
-                self._records.write(self.spec.position, body.decode())
+                number = read_record_number(head)
+                stored = partial(self._process.send, FrameType.RECORD_STORED, {"number": number})
+                self._records.write(self.spec.position, body.decode(), stored)
             case FrameType.COMMAND_RESULT:
                 if (command_ref := head["command_ref"]) in self._pending_commands:
                     outcome = read_outcome(head, body, self.commands.get(self._pending_commands[command_ref]))
@@ -429,12 +451,33 @@ class DeviceSupervisor:
 
     def _set_state(self, state: str, **details: Any) -> None:
         """Set the state of the device."""
+        self._is_confirmed = True
         if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
             self.last_values.clear()
         self._reported = state, details
         if self.cpu.is_excessive and state in (StateCode.ONLINE, StateCode.BUSY):
             state, details = StateCode.DEGRADED, details | CPU_EXCEEDED
         self.state_filter.set_actual_state(state, **details)
+
+    def _set_unconfirmed(self) -> None:
+        """Withdraw what the device has reported: its worker has given no sign of life for too long."""
+        if self._is_confirmed:
+            self._is_confirmed = False
+            self.last_values.withdraw()
+            self.state_filter.set_actual_state(
+                StateCode.OFFLINE,
+                cause=Cause.HEARTBEAT_LOST,
+                text="The worker process of the device does not respond, so its state is unknown.",
+                action=Action.WAIT,
+                how="It is replaced if it does not respond soon.",
+            )
+
+    def _set_confirmed(self) -> None:
+        """Show again what the device has reported."""
+        if not self._is_confirmed and self._reported is not None:
+            state, details = self._reported
+            self._set_state(state, **details)
+            self.last_values.publish()
 
     def publish_description(self) -> None:
         """Publish the description of the device."""

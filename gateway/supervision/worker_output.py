@@ -233,6 +233,14 @@ def read_counters(head: Mapping[str, Any]) -> dict[str, int]:
     return counters
 
 
+def read_record_number(head: Mapping[str, Any]) -> int:
+    """Return the number of a record; raises WorkerViolationError."""
+    number = head.get("number")
+    if type(number) is not int or not 0 < number < 2**63:
+        raise WorkerViolationError("a record with a malformed number")
+    return number
+
+
 def read_outcome(head: Mapping[str, Any], result: bytes, command: CommandSpec | None) -> CommandOutcome:
     """Return the outcome of a command, None: of a verb that does not exist; raises WorkerViolationError."""
     if result and command is None:

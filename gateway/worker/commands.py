@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import structlog
 from pydantic import ValidationError
@@ -37,6 +38,8 @@ class CommandRunner:
         self._send_result = send_result
         self._driver: Driver[Settings] | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._recordings: dict[int, asyncio.Future[bool]] = {}
+        """Records of decisions that running commands may wait for."""
         self._exclusive_command: int | None = None
         """Reference of the running command that others wait for; urgent ones run beside it."""
         self._stopping = False
@@ -53,6 +56,12 @@ class CommandRunner:
         """Send the claim holder to the driver."""
         if self._driver is not None:
             self._driver.on_claim_changed(holder)
+
+    def on_decision_recorded(self, command_ref: int, *, is_recorded: bool) -> None:
+        """Note that the decision on a command is on the disk, or was refused by it."""
+        recording = self._recordings.get(command_ref)
+        if recording is not None and not recording.done():
+            recording.set_result(is_recorded)
 
     async def on_closed(self) -> None:
         """Cancel running commands, and refuse new ones until a driver is open."""
@@ -102,6 +111,9 @@ class CommandRunner:
     ) -> None:
         if not command.is_urgent:
             self._exclusive_command = command_ref
+        if command.is_recorded_first:
+            self._recordings[command_ref] = recorded = asyncio.get_running_loop().create_future()
+            call = replace(call, recorded=recorded)
         task = asyncio.create_task(
             self._run(command_ref, driver, command, request, call), name=f"{self._position} {command.verb}"
         )
@@ -147,6 +159,7 @@ class CommandRunner:
         return CommandOutcome.failed(CommandReason.STOPPING if self._stopping else CommandReason.LINK_FAILED)
 
     def _finish(self, command_ref: int, outcome: CommandOutcome) -> None:
+        self._recordings.pop(command_ref, None)
         if self._running.pop(command_ref, None) is None:
             return
         if self._exclusive_command == command_ref:

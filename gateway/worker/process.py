@@ -40,6 +40,10 @@ async def _serve(spec: WorkerSpec, settings: Settings, jail: Jail, channel: sock
             # A command that a dead daemon left in the socket would have neither an answer nor a record.
             case FrameType.COMMAND if not _is_peer_closed(channel):
                 device.on_command(head, body)
+            case FrameType.RECORD_STORED:
+                device.on_record_stored(head["number"])
+            case FrameType.DECISION_RECORDED:
+                device.on_decision_recorded(head["command_ref"], is_recorded=head["recorded"])
             case FrameType.CLAIM:
                 device.on_claim(head["holder"])
             case FrameType.REQUEST:

@@ -81,7 +81,8 @@ class DeviceWorker:
         )
         self._has_last_values = False
         self._record = DeviceRecord(
-            spec.record, lambda text: connection.send(FrameType.RECORD, body=text.encode())
+            spec.record,
+            lambda number, text: connection.send(FrameType.RECORD, {"number": number}, text.encode()),
         )
         self._commands = CommandRunner(self._driver_class.commands, spec.position, self._send_command_result)
         self.diagnostics = WorkerDiagnostics(
@@ -110,6 +111,14 @@ class DeviceWorker:
             head["id"], head["issuer"], head["transaction"], head["deadline_ns"], head["is_supervisor"]
         )
         self._commands.start_command(head["command_ref"], head["verb"], call, args)
+
+    def on_record_stored(self, number: int) -> None:
+        """Note that a record of the device is on the disk."""
+        self._record.on_stored(number)
+
+    def on_decision_recorded(self, command_ref: int, *, is_recorded: bool) -> None:
+        """Note that the decision on a command is on the disk, or was refused by it."""
+        self._commands.on_decision_recorded(command_ref, is_recorded=is_recorded)
 
     def on_claim(self, holder: str | None) -> None:
         """Send the claim holder to the driver."""

@@ -163,7 +163,7 @@ class SerialSite(BarrierSite):
             self._send(answer, fate, meaning, frame.number)
 
     def _send(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
-        """Send something, unless that is its fate, and log it."""
+        """Send bytes, unless a fault suppresses them, and log them with their fate."""
         if fate is not FrameFate.SUPPRESSED:
             if self.line.has_host:
                 self.line.call_soon(self.line.send(data))

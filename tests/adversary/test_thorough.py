@@ -1,4 +1,4 @@
-"""Thorough tests run in `make adversary` alone."""
+"""Thorough tests run in `make thorough` and `make adversary` alone."""
 
 import pytest
 

@@ -63,7 +63,6 @@ AREAS = (
         ),
         deselected=(
             "tests/drivers/barrier/boards/test_boards_after_kill.py",
-            "tests/drivers/barrier/test_barrier_random_events.py",
             "tests/drivers/barrier/test_barrier_interlock.py::test_invariant_17_in_random_order",
         ),
         left_out=("daemons",),

@@ -64,6 +64,7 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     return Distribution(pristine, sdist, wheel)
 
 
+@pytest.mark.thorough
 @pytest.mark.long(35)
 def test_sdist_is_complete(distribution: Distribution) -> None:
     """Every file under version control, the tests included."""
@@ -78,6 +79,7 @@ def test_sdist_is_complete(distribution: Distribution) -> None:
     assert [member.name for member in members if member.islnk() or member.name.startswith("/")] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.long(35)
 def test_wheel_is_complete(distribution: Distribution) -> None:
     with zipfile.ZipFile(distribution.wheel) as archive:
@@ -104,6 +106,7 @@ def test_wheel_is_complete(distribution: Distribution) -> None:
     assert demo == (ROOT / "config/demo.toml").read_bytes()
 
 
+@pytest.mark.thorough
 @pytest.mark.long(35)
 @pytest.mark.timeout(600)
 def test_demo_from_wheel(distribution: Distribution, tmp_path: Path) -> None:

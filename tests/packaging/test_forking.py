@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,15 @@ def run(folder: Path, conftest: str, tests: str) -> subprocess.CompletedProcess[
     (folder / "conftest.py").write_text(conftest)
     (folder / "test_some.py").write_text(tests)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-ra", "--forks", "2"]
-    command += ["--rootdir", str(folder), "-o", f"pythonpath={TESTS}", "-o", "markers=long", str(folder)]
+    command += [
+        "--rootdir",
+        str(folder),
+        "-o",
+        f"pythonpath={shlex.quote(str(TESTS))}",
+        "-o",
+        "markers=long",
+        str(folder),
+    ]
     alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
     return subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=60)
 

@@ -27,6 +27,11 @@ KERNEL = (
     "no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=1 "
     "systemd.mask=serial-getty@ttyS0.service systemd.mask=getty@tty1.service"
 )
+SHARE_MOUNTED = (
+    "mountpoint -q /mnt/host || { mkdir -p /mnt/host; modprobe 9pnet_virtio; "
+    "mount -t 9p -o trans=virtio,ro,msize=524288 host /mnt/host; }"
+)
+"""Script after which the host's folder is at /mnt/host; a power cut ends that."""
 PROCESSOR = "Nehalem,+rdrand"
 """The oldest processor that Debian's wheels support; newer ones are slower to emulate."""
 
@@ -64,7 +69,17 @@ class Machine:
         self._up = asyncio.Event()
 
     async def power_on(self) -> None:
-        """Boot, and return once the machine responds."""
+        """Boot, and return once the machine responds.
+
+        QEMU's emulator aborts now and then while it boots ("iotlb_to_section"): then it is started again.
+        """
+        while not await self._boot():
+            assert self._process is not None
+            assert self._process.returncode == -signal.SIGABRT, self.console[-2000:]
+            await self._hang_up()
+
+    async def _boot(self) -> bool:
+        """Boot, and wait for the machine; return False if the emulator has ended instead."""
         control = self.folder / "control.sock"
         control.unlink(missing_ok=True)
         self._up.clear()
@@ -102,8 +117,11 @@ class Machine:
         self.powered_on_s = time.monotonic()
         self._reading = asyncio.create_task(self._read(await self._plugged(control)))
         async with asyncio.timeout(BOOT_LIMIT_S):
-            await self._up.wait()
+            while not self._up.is_set() and self._process.poll() is None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._up.wait(), 0.5)
         self.answered_s = time.monotonic()
+        return self._up.is_set()
 
     async def run(
         self, script: str, *, stdin: str = "", within_s: float = 120, code: int | None = 0

@@ -1,4 +1,4 @@
-"""The machine with its surroundings: the actions of the tests, and the conditions that they wait for."""
+"""The machine with its environment: the actions of the tests, and the conditions that they wait for."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,8 @@ from typing import Any
 
 from gateway.client import CommandError, CommandRejected, CommandResult, Workstation
 from simulators.barrier.modbus_site import ModbusSite
-from vm.machine import Machine
-from vm.surroundings import BARRIER, LANE, Surroundings, Witness
+from vm.environment import BARRIER, LANE, MachineEnvironment, Witness
+from vm.machine import SHARE_MOUNTED, Machine
 
 ACTUATED_WITHIN_S = 120.0
 """Time for a movement to be accepted, in seconds; while the emulated processor is slow, it is refused."""
@@ -20,10 +20,10 @@ ACTUATED_WITHIN_S = 120.0
 
 @dataclass
 class Post:
-    """The machine and its surroundings."""
+    """The machine and its environment."""
 
     machine: Machine
-    surroundings: Surroundings
+    environment: MachineEnvironment
     workstation: Workstation
     witness: Witness
     figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -64,12 +64,12 @@ class Post:
 
         async def documents() -> None:
             while True:
-                done["documents"] += await self.surroundings.swipe()
+                done["documents"] += await self.environment.swipe()
                 await asyncio.sleep(1.5)
 
         async def typed() -> None:
             while True:
-                done["typed"] += self.surroundings.type()
+                done["typed"] += self.environment.type()
                 await asyncio.sleep(6)
 
         async def claims() -> None:
@@ -92,7 +92,7 @@ class Post:
         """Wait until every record of the post is at headquarters; return their number."""
         deadline_s = time.monotonic() + within_s
         while True:
-            there = {item.id for item in self.surroundings.at_hq.received}
+            there = {item.id for item in self.environment.at_hq.received}
             missing = [item for item in self.witness.received if item.is_record and item.id not in there]
             if not missing:
                 return len(there)
@@ -102,7 +102,7 @@ class Post:
     def gaps(self) -> dict[str, list[int]]:
         """Return the missing numbers of each stream at headquarters; each epoch separately."""
         streams: dict[str, set[int]] = defaultdict(set)
-        for item in self.surroundings.at_hq.received:
+        for item in self.environment.at_hq.received:
             streams[f"{item.event['stream']} {item.event['epoch']}"].add(item.event["seq"])
         lacking = {name: sorted(set(range(min(s), max(s) + 1)) - s) for name, s in streams.items()}
         return {name: numbers for name, numbers in lacking.items() if numbers}
@@ -110,6 +110,7 @@ class Post:
     async def configure(self, file: str) -> None:
         """Install a configuration of the share, and restart the gateway."""
         await self.machine.run(
+            f"set -e; {SHARE_MOUNTED}; "
             f"install -o root -g borderpost -m 640 /mnt/host/{file} /etc/borderpost/post.toml; "
             "systemctl restart borderpost",
             within_s=600,
@@ -120,7 +121,7 @@ class Post:
     @property
     def boom(self) -> ModbusSite:
         """The barrier, which has power of its own."""
-        return self.surroundings.boom
+        return self.environment.boom
 
     async def barrier_shows(self, since_s: float, words: str = "", within_s: float = 300) -> str:
         """Wait until the barrier is in use and its state's text has those words; return that text."""
@@ -191,7 +192,7 @@ class Post:
         """Wait until headquarters has the record of a command that the power cut has interrupted."""
         deadline_s = time.monotonic() + within_s
         while True:
-            for item in self.surroundings.at_hq.received:
+            for item in self.environment.at_hq.received:
                 data = item.event["data"]
                 is_end = item.kind == "command.ended" and data["reason"] == "gateway_lost"
                 if is_end and item.at >= since and data["verb"] == verb:

@@ -25,11 +25,11 @@ from simulators.barrier.wirelog import Cause
 from simulators.fingerprint.fingers import Finger
 from vm import barrier_lane
 from vm.confinement import attack, attack_unconfined, probe
+from vm.environment import BARRIER, BUSIDS, DEVICES, LANE, LATE_S, SITE, MachineEnvironment, Witness
 from vm.image import image
-from vm.machine import Machine
+from vm.machine import SHARE_MOUNTED, Machine
 from vm.packages import OLDER, built, older
 from vm.post import Post
-from vm.surroundings import BARRIER, BUSIDS, DEVICES, LANE, LATE_S, SITE, Surroundings, Witness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(7200)]
 
@@ -48,7 +48,6 @@ HIDDEN = {
 """Attempts that find nothing: the unit hides processes that may not be traced."""
 AT_GATEWAY = (*FILE_ATTEMPTS, *PROCESSES, "connect_other_port", "connect_other_port@network")
 """Attempts on a real gateway; those on a neighbour are on a worker of the stand-in."""
-MOUNT = "modprobe 9pnet_virtio; mount -t 9p -o trans=virtio,ro,msize=524288 host /mnt/host"
 # Without flushing every file, which takes an emulated processor ten minutes: there is no power cut meanwhile.
 INSTALL = "apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "
 UNSEEN = " ".join(
@@ -73,14 +72,14 @@ test "$(ls /var/lib/borderpost/outbox | grep -c set-aside)" = 0"""
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def post(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
     folder = tmp_path_factory.mktemp("vm")
-    surroundings = Surroundings(folder)
-    machine = Machine(await asyncio.to_thread(image), folder, surroundings.share)
+    environment = MachineEnvironment(folder)
+    machine = Machine(await asyncio.to_thread(image), folder, environment.share)
     witness = Witness(
-        machine.broker_port, surroundings.tls(LANE), f"bgw/v1/{SITE}/+/+/evt/+", f"bgw/v1/{SITE}/+/+/state"
+        machine.broker_port, environment.tls(LANE), f"bgw/v1/{SITE}/+/+/evt/+", f"bgw/v1/{SITE}/+/+/state"
     )
     try:
-        async with surroundings.plugged(), surroundings.workstation(machine.broker_port) as workstation:
-            post = Post(machine, surroundings, workstation, witness)
+        async with environment.plugged(), environment.workstation(machine.broker_port) as workstation:
+            post = Post(machine, environment, workstation, witness)
             try:
                 yield post
             finally:
@@ -88,12 +87,12 @@ async def post(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
                 await machine.close()
     finally:
         witness.close()
-        surroundings.close()
+        environment.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 async def test_installed_and_started(post: Post) -> None:
-    share, port = post.surroundings.share, post.surroundings.bus.port
+    share, port = post.environment.share, post.environment.bus.port
     packages = [built(f"borderpost-{name}") for name in ("gateway", "cameras")]
     for package in packages:
         shutil.copy(package, share)
@@ -101,7 +100,7 @@ async def test_installed_and_started(post: Post) -> None:
     machine = post.machine
     await machine.power_on()
     post.figures["boot_s"].append(machine.answered_s - machine.powered_on_s)
-    await machine.run(f"mkdir -p /mnt/host; {MOUNT}")
+    await machine.run(SHARE_MOUNTED)
     await machine.run(f"{FILES} > /root/before")
     await machine.run(INSTALL + " ".join(f"/mnt/host/{name}" for name in before), within_s=900)
     assert str(await machine.until("systemctl is-active borderpost", within_s=300)) == "active"
@@ -143,13 +142,13 @@ async def test_four_devices_are_online_by_udev_names(post: Post) -> None:
 
 async def test_events_require_certificate(post: Post) -> None:
     began = time.time()
-    assert await post.surroundings.swipe()
+    assert await post.environment.swipe()
     read = await post.event("document.read", "reader", began)
     assert read["provenance"] == "simulated"  # on any kernel
     assert read["data"]["trigger"] == "swipe"
     assert (await typed(post))["provenance"] == "simulated"
     began = time.time()
-    post.surroundings.finger.platen.place(Finger(5).touch())
+    post.environment.finger.platen.place(Finger(5).touch())
     await post.workstation.command(
         f"{LANE}/finger", "capture", {"timeout_s": 120}, expires_s=5, timeout_s=150
     )
@@ -162,7 +161,7 @@ async def test_events_require_certificate(post: Post) -> None:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1",
             post.machine.broker_port,
-            ssl=post.surroundings.tls(None),
+            ssl=post.environment.tls(None),
             server_hostname="localhost",
         )
         writer.write(bytes.fromhex("101000044d5154540502003c000003786162"))
@@ -182,11 +181,11 @@ async def test_unplugged_is_offline_and_replugged_online(post: Post) -> None:
             assert time.monotonic() < began_s + 60, await post.journal()
             await asyncio.sleep(0.1)
         unplugged_s = time.monotonic()
-        await machine.run(f"usbip --tcp-port {post.surroundings.bus.port} attach -r 10.0.2.2 -b {busid}")
+        await machine.run(f"usbip --tcp-port {post.environment.bus.port} attach -r 10.0.2.2 -b {busid}")
         back_s = await post.online(name, since_s=unplugged_s)
         post.figures[f"replugged_{name}_s"].append(round(back_s - unplugged_s, 1))
     began = time.time()
-    assert await post.surroundings.swipe()
+    assert await post.environment.swipe()
     await post.event("document.read", "reader", began)
 
 
@@ -202,7 +201,7 @@ async def test_unit_allows_only_devices(post: Post) -> None:
 
 async def test_hostile_driver_reaches_nothing(post: Post) -> None:
     """Check a driver that was taken over, on Debian's kernel, in the packaged unit."""
-    share = post.surroundings.share
+    share = post.environment.share
     outcomes = await attack(post.machine, share, (*ATTEMPTS, CONTROL))
     post.tables["attempts"] = outcomes
     assert outcomes.pop(CONTROL) == "succeeded"
@@ -222,7 +221,7 @@ async def test_hostile_driver_reaches_no_real_key(post: Post) -> None:
         "neighbour_device": "/dev/ttyACM0",
         "port": "8883",
     }
-    outcomes = await attack(machine, post.surroundings.share, AT_GATEWAY, targets)
+    outcomes = await attack(machine, post.environment.share, AT_GATEWAY, targets)
     post.tables["attempts at the gateway"] = outcomes
     assert len(outcomes) == len(AT_GATEWAY)
     assert came_through(outcomes) == {}
@@ -231,7 +230,7 @@ async def test_hostile_driver_reaches_no_real_key(post: Post) -> None:
 
 async def test_attempts_work_unconfined(post: Post) -> None:
     """Check that the attempts are real: without unit and jail, root succeeds at most of them."""
-    outcomes = await attack_unconfined(post.machine, post.surroundings.share, ATTEMPTS)
+    outcomes = await attack_unconfined(post.machine, post.environment.share, ATTEMPTS)
     post.tables["attempts without confinement"] = outcomes
     succeeded = [name for name, outcome in outcomes.items() if outcome == "succeeded"]
     assert len(succeeded) >= 0.75 * len(ATTEMPTS), outcomes
@@ -241,12 +240,12 @@ async def test_attempts_work_unconfined(post: Post) -> None:
 
 async def test_power_cuts_lose_no_record(post: Post) -> None:
     machine, die, anew = post.machine, random.Random(2026), list[str]()
-    known = {item.event["epoch"] for item in post.surroundings.at_hq.received}
+    known = {item.event["epoch"] for item in post.environment.at_hq.received}
     for number in range(CUTS):
         async with post.traffic() as done:
             await asyncio.sleep(die.uniform(8, 16))
             if number % 2:
-                post.surroundings.hq.kill()  # so that records wait on the disk
+                post.environment.hq.kill()  # so that records wait on the disk
                 await asyncio.sleep(die.uniform(2, 6))
             # Every fourth cut comes at any time, the others during writes.
             kept, lost = await machine.cut(number, unflushed_s=10 if number % 4 else 0)
@@ -255,7 +254,7 @@ async def test_power_cuts_lose_no_record(post: Post) -> None:
         post.figures["sectors_lost"].append(lost)
         post.figures["sectors_kept"].append(kept)
         if number % 2:
-            post.surroundings.hq.start()
+            post.environment.hq.start()
         began_s = time.monotonic()
         await machine.power_on()
         online_s = await post.online(*DEVICES, since_s=began_s)
@@ -280,7 +279,7 @@ async def test_power_cuts_lose_no_record(post: Post) -> None:
     assert set(anew) <= {"ages_unknown"}
     await post.records_arrived()
     assert post.gaps() == {}
-    epochs = {item.event["epoch"] for item in post.surroundings.at_hq.received}
+    epochs = {item.event["epoch"] for item in post.environment.at_hq.received}
     assert len(epochs - known) <= len(anew)
     late = [item for item in post.witness.received if item.age_s > LATE_S + SLACK_S and not item.is_record]
     assert late == []
@@ -347,7 +346,7 @@ async def test_upgrade_during_traffic(post: Post) -> None:
     machine = post.machine
     packages = [built(f"borderpost-{name}") for name in ("gateway", "cameras")]
     assert OLDER in str(await machine.run("dpkg-query -W borderpost-gateway"))
-    known = {item.event["epoch"] for item in post.surroundings.at_hq.received}
+    known = {item.event["epoch"] for item in post.environment.at_hq.received}
     before = str(
         await machine.run("md5sum /etc/borderpost/post.toml; cat /var/lib/borderpost/devices.json | wc -c")
     )
@@ -355,9 +354,7 @@ async def test_upgrade_during_traffic(post: Post) -> None:
         await asyncio.sleep(5)
         began_s = time.monotonic()
         await machine.run(
-            f"mountpoint -q /mnt/host || {{ {MOUNT}; }}; "
-            + INSTALL
-            + " ".join(f"/mnt/host/{package.name}" for package in packages),
+            f"{SHARE_MOUNTED}; " + INSTALL + " ".join(f"/mnt/host/{package.name}" for package in packages),
             within_s=900,
         )
         upgraded_s = time.monotonic()
@@ -372,7 +369,7 @@ async def test_upgrade_during_traffic(post: Post) -> None:
     # Traveller events of unknown age since a cut are still held back, and it continues in a new epoch.
     anew = await new_epoch_reasons(machine)
     assert set(anew) <= {"ages_unknown"}
-    assert len({item.event["epoch"] for item in post.surroundings.at_hq.received} - known) <= len(anew)
+    assert len({item.event["epoch"] for item in post.environment.at_hq.received} - known) <= len(anew)
 
 
 async def test_removal_and_purge_leave_nothing(post: Post) -> None:
@@ -431,7 +428,7 @@ async def typed(post: Post) -> dict:
     """Type a document at the keyboard reader; again if the processor was too slow for its keys."""
     for _ in range(3):
         began = time.time()
-        assert post.surroundings.type()
+        assert post.environment.type()
         with contextlib.suppress(AssertionError):
             return await post.event("document.read", "wedge", began, within_s=20)
     raise AssertionError(await post.journal())

@@ -17,6 +17,7 @@ class Situation:
     sensing_age_s: float | None
     """Age of the inputs; None: they were not read yet."""
     is_sensing_slow: bool
+    is_last_reading_slow: bool
     emergency_active: bool
     """True while the emergency input is active."""
     maintenance: StateReason | None
@@ -87,7 +88,8 @@ def check_closing(now: Situation) -> None:
     check_movement(now)
     if now.fault is not None:
         raise _unreliable(now.fault)
-    if now.is_sensing_slow:
+    # Once the door moves, nothing but the next readings protects a person from it.
+    if now.is_sensing_slow or now.is_last_reading_slow:
         raise _unreliable(StateReason.SENSING_SLOW)
 
 

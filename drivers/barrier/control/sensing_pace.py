@@ -20,13 +20,16 @@ class SensingPace:
     def __init__(self) -> None:
         self.is_slow = False
         """True while a change of an input may be unknown for too long."""
+        self.is_last_slow = False
+        """True if the last reading was slow: it may be the first of many."""
         self._asked_s: float | None = None
         self._recent: deque[bool] = deque(maxlen=QUICK_READINGS)
 
     def on_reading(self, asked_s: float, answered_s: float) -> None:
         """Take the times of a reading: its request, and its answer."""
         if self._asked_s is not None:
-            self._recent.append(answered_s - self._asked_s > SENSING_LIMIT_S)
+            self.is_last_slow = answered_s - self._asked_s > SENSING_LIMIT_S
+            self._recent.append(self.is_last_slow)
         self._asked_s = asked_s
         if list(self._recent)[-SLOW_READINGS:] == [True] * SLOW_READINGS:
             self.is_slow = True

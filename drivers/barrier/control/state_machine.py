@@ -52,6 +52,8 @@ class BarrierStateMachine:
         self.settings = settings
         self.latches = latches
         """Conditions that only a person clears; to be recorded whenever they change."""
+        self.is_record_late = False
+        """True while the disk has not taken the latches."""
         self.emergency_count = 0
         """Number of emergencies since the start."""
         self._door_controls = [DoorControl(door, settings) for door in settings.doors]
@@ -296,6 +298,7 @@ class BarrierStateMachine:
         return Situation(
             sensing_age_s=None if self._sensed is None else now_s - self.sensed_s,
             is_sensing_slow=self._pace.is_slow,
+            is_last_reading_slow=self._pace.is_last_slow,
             emergency_active=self._emergency_s is not None,
             maintenance=self._maintenance_reason(now_s),
             fault=self._fault_reason(),
@@ -412,6 +415,7 @@ class BarrierStateMachine:
             StateReason.RELAY_STUCK: self._writes.has(RelayFault.STUCK),
             StateReason.OTHER_MASTER: latches.other_master,
             StateReason.RECORD_LOST: latches.record_lost,
+            StateReason.NOT_RECORDED: self.is_record_late,
             StateReason.PRESENCE_MISSED: latches.presence_missed,
             StateReason.CONTROLLER_FAULT: sensed is not None and sensed.controller_ok is False,
             StateReason.SENSING_SLOW: self._pace.is_slow,

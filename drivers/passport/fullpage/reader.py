@@ -8,7 +8,6 @@ from typing import ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from drivers.clock import today
 from drivers.driver import BadFrame, Driver, Family
 from drivers.links.http.client import HttpSettings
 from drivers.links.link import LinkError
@@ -44,6 +43,7 @@ from drivers.passport.observations import (
     ReadTrigger,
     TransactionEnd,
 )
+from drivers.passport.read_result import today
 from drivers.passport.specimen import specimen_steps
 from drivers.passport.transaction import CardSide, DocumentTransaction
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep

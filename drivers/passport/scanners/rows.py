@@ -163,7 +163,7 @@ class RowFraming:
             yield join_rows(grown)
 
     def _give_up(self) -> Iterator[Frame]:
-        """Return up the rows of an unfinished document."""
+        """Give up the rows of an unfinished document."""
         if self._rows:
             wire, self._rows = rows_to_wire(self._rows), []
             yield DamagedFrame(INCOMPLETE, wire)

@@ -29,12 +29,12 @@ def _pair(first: int, second: int, *, ends: bool) -> str:
         character = chr(second - 1) if 0 < second < 0x80 else "\0"
         if not ends or character not in _SET[3:]:
             raise MalformedSealError(
-                "text in C40 leaves its set in the middle, or without a character after it"
+                "text in C40 switches to ASCII before its end, or without a character after the switch"
             )
         return character
     packed = (first << 8 | second) - 1
     if not 0 <= packed < 64_000:
-        raise MalformedSealError("a pair of bytes is no C40")
+        raise MalformedSealError("a pair of bytes is not C40")
     values = [packed // 1600, packed // 40 % 40, packed % 40]
     if ends and values[2] == _SHIFT_1:
         values.pop()

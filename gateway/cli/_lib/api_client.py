@@ -59,8 +59,8 @@ class ApiError(Exception):
 
 
 class _OnSocket(http.client.HTTPConnection):
-    def __init__(self, folder: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_S)
+    def __init__(self, folder: Path, within_s: float = ANSWER_S) -> None:
+        super().__init__("localhost", timeout=within_s)
         self.folder = folder
         self.socket = socket.socket(socket.AF_UNIX)
 
@@ -91,9 +91,14 @@ def state_dir(config: Path) -> Path:
     return load_or_fail(config).gateway.state_dir
 
 
-def ask(folder: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
-    """Send a request below /api/v1; returns the decoded JSON; raises ApiUnavailable, ApiError."""
-    with _answer(_OnSocket(folder), path, method, body) as answer:
+def ask(
+    folder: Path, path: str, *, method: str = "GET", body: object = None, within_s: float = ANSWER_S
+) -> Any:
+    """Send a request below /api/v1; returns the decoded JSON; raises ApiUnavailable, ApiError.
+
+    `within_s`: longest silence of the gateway, in seconds.
+    """
+    with _answer(_OnSocket(folder, within_s), path, method, body) as answer:
         content = answer.read()
     return printable_json(json.loads(content)) if content else None
 
@@ -176,7 +181,7 @@ def _answer(
         if find_spec("fastapi") is None:
             how = how_to_mend("console")
             raise ApiUnavailable(
-                "The gateway runs without the extra `console`, which answers.", how
+                "The gateway runs without the extra `console`, which this command needs.", how
             ) from None
         raise ApiUnavailable(
             "The gateway runs, but its console does not respond.",

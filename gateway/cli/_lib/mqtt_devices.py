@@ -48,7 +48,7 @@ def _table(statuses: list[DeviceStatus]) -> Table:
             f"[{colour}]●[/]",
             str(status.position),
             word,
-            _ago(state.since) if state else "",
+            _ago(state.since) if state and status.gateway_online else "",
             " ".join(filter(None, (identity.model, identity.serial_number))) if identity else "",
             f"{state.text} ({state.cause})" if wrong and state else "",
             f"{state.action}: {state.how}" if wrong and state else "",
@@ -69,6 +69,7 @@ def _to_json(status: DeviceStatus) -> dict[str, Any]:
         "position": str(status.position),
         "online": status.is_online,
         "gateway_online": status.gateway_online,
+        "age_s": None if status.age_s is None else round(status.age_s, 1),
         "state": status.state and status.state.model_dump(mode="json"),
         "description": status.description and status.description.model_dump(mode="json"),
     }

@@ -60,8 +60,13 @@ def state_light(status: DeviceStatus) -> tuple[str, str]:
     if status.state is None:
         return "dim", "unknown"
     if not status.gateway_online:
-        return "red", "gateway down"
+        return "red", "unknown, gateway silent"
     return LIGHTS.get(status.state.state, "red"), status.state.state
+
+
+def _before(age_s: float | None) -> str:
+    """Return the age of a state that is not confirmed any more, as the end of a sentence."""
+    return ", at a time unknown" if age_s is None else f" {age_s:.0f} s ago"
 
 
 def status_line(status: DeviceStatus) -> Text:
@@ -71,7 +76,9 @@ def status_line(status: DeviceStatus) -> Text:
     line.append(f"{datetime.now().astimezone():%H:%M:%S} ", "dim")
     line.append(f"{status.position!s:<16} ", "bold")
     line.append(f"● {word}", colour)
-    if status.state is not None and status.gateway_online and status.state.cause is not None:
+    if status.state is not None and not status.gateway_online:
+        line.append(f"  it was {status.state.state}{_before(status.age_s)}")
+    elif status.state is not None and status.state.cause is not None:
         line.append(f"  {status.state.text}")
         line.append(f"  → {status.state.action}", "bold")
     return line

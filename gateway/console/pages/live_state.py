@@ -18,6 +18,8 @@ from gateway.console.pages.time_series import VALUES, DeviceSamples, Value
 from gateway.contract.states import DeviceState, GatewayProblem
 
 COUNT_EVERY_S = 5.0
+CONFIRM_EVERY_S = 1.0
+"""Interval at which the gateway is asked whether it still runs, in seconds."""
 EVENTS = 200
 MAX_QUEUED_UPDATES = 100
 """Maximum number of queued updates per subscriber."""
@@ -32,6 +34,8 @@ class LiveState:
         self._devices: dict[str, DeviceView] = {}
         self._subscribers: set[asyncio.Queue[LiveUpdate | None]] = set()
         self._listen_task: list[asyncio.Task[None]] = []
+        self._confirmed_s = 0.0
+        """Time at which a request was sent that the gateway has answered, or at which it sent an update."""
         self._needs_backfill = True
         """True if events may have occurred without a subscription."""
         self.last_post: PostView | None = None
@@ -51,10 +55,20 @@ class LiveState:
 
     async def post(self) -> PostView:
         """Return the post at this moment; raises RpcError."""
-        post = self._set_post(await self._daemon.view())
+        post = self._set_post(await self._view())
         if self._needs_backfill:
             self._needs_backfill = not self._listen_task
             await self._load_recent_events(post)
+        return post
+
+    def age_s(self) -> float:
+        """Return the time since the gateway has confirmed what is shown, in seconds."""
+        return asyncio.get_running_loop().time() - self._confirmed_s
+
+    async def _view(self) -> PostView:
+        asked_s = asyncio.get_running_loop().time()
+        post = await self._daemon.view()
+        self._confirmed_s = max(self._confirmed_s, asked_s)
         return post
 
     async def load_post(self) -> None:
@@ -93,6 +107,7 @@ class LiveState:
             self._listen_task = [
                 asyncio.create_task(self._listen()),
                 asyncio.create_task(self._sample_counters()),
+                asyncio.create_task(self._confirm()),
             ]
             await asyncio.sleep(0)  # The subscription is sent before any request for the present state.
         try:
@@ -127,9 +142,17 @@ class LiveState:
         while True:
             await asyncio.sleep(COUNT_EVERY_S)
             with contextlib.suppress(RpcError):
-                self._set_post(await self._daemon.view())
+                self._set_post(await self._view())
+
+    async def _confirm(self) -> None:
+        """Request a sign of life of the gateway: one that hangs sends no update, and closes nothing."""
+        while True:
+            await asyncio.sleep(CONFIRM_EVERY_S)
+            with contextlib.suppress(RpcError):
+                await self._view()
 
     def _on_update(self, update: LiveUpdate) -> None:
+        self._confirmed_s = asyncio.get_running_loop().time()
         if update.device is not None:
             self._set_device(update.device)
         if update.event is not None:

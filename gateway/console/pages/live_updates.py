@@ -43,13 +43,19 @@ def barrier_views(live_state: LiveState) -> list[dict[str, Any]]:
 @router.get("/board")
 async def board(request: Request, _user: Viewer, ctx: ContextDep) -> StreamingResponse:
     """Stream rows of the board, and problems of the gateway."""
-    return event_stream(_board(request, ctx.live_state), still_allowed(request, UserRole.VIEWER))
+    return event_stream(
+        _board(request, ctx.live_state), still_allowed(request, UserRole.VIEWER), age_s=ctx.live_state.age_s
+    )
 
 
 @router.get("/events")
 async def events(request: Request, _user: Viewer, ctx: ContextDep, device: str = "") -> StreamingResponse:
     """Stream rows of the list of events."""
-    return event_stream(_events(request, ctx.live_state, device), still_allowed(request, UserRole.VIEWER))
+    return event_stream(
+        _events(request, ctx.live_state, device),
+        still_allowed(request, UserRole.VIEWER),
+        age_s=ctx.live_state.age_s,
+    )
 
 
 @router.get("/device/{lane}/{device}")
@@ -66,14 +72,20 @@ async def device(
     """
     await get_device_view(ctx, position)
     return event_stream(
-        _device(request, ctx.live_state, position, examined), still_allowed(request, UserRole.VIEWER)
+        _device(request, ctx.live_state, position, examined),
+        still_allowed(request, UserRole.VIEWER),
+        age_s=ctx.live_state.age_s,
     )
 
 
 @router.get("/barriers")
 async def barriers(request: Request, _user: Viewer, ctx: ContextDep) -> StreamingResponse:
     """Stream drawings of barriers."""
-    return event_stream(_barriers(request, ctx.live_state), still_allowed(request, UserRole.VIEWER))
+    return event_stream(
+        _barriers(request, ctx.live_state),
+        still_allowed(request, UserRole.VIEWER),
+        age_s=ctx.live_state.age_s,
+    )
 
 
 @router.get("/trace/{lane}/{device}")

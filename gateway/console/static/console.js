@@ -36,17 +36,43 @@ function setStatus(state) {
   if (status) status.dataset.state = state;
 }
 
+// A state that the gateway has not confirmed for this time is not shown as present: a cut network, and a gateway
+// that hangs, close no connection.
+const UNKNOWN_AFTER_MS = 5000;
+const place = document.querySelector("[data-updates]");
+const now = () => [Date.now(), performance.now()];  // one may be set back, the other may stand in a sleeping machine
+let confirmed = now();
+
+function showAge() {
+  const [unix, since] = now();
+  const age = Math.max(unix - confirmed[0], since - confirmed[1]);
+  const old = age > UNKNOWN_AFTER_MS;
+  place.classList.toggle("old", old);
+  if (!old) return;
+  setStatus("old");
+  const shown = document.getElementById("updates-age");
+  if (shown) shown.textContent = `${Math.floor(age / 1000)} s`;
+}
+
+function confirm(age = 0) {
+  const [unix, since] = now();
+  confirmed = [Math.max(confirmed[0], unix - age), Math.max(confirmed[1], since - age)];
+  setStatus("live");
+  showAge();
+}
+
 function listen(address) {
   const source = new EventSource(address);
-  source.onopen = () => setStatus("live");
-  source.onerror = () => setStatus("lost");
-  source.addEventListener("item", (message) => put(message.data));
+  source.onopen = () => { if ("keeps" in place.dataset) setStatus("live"); };
+  source.onerror = () => { if (!place.classList.contains("old")) setStatus("lost"); };
+  source.addEventListener("item", (message) => { put(message.data); confirm(); });
+  source.addEventListener("alive", (message) => confirm(1000 * Number(message.data)));
   return source;
 }
 
-const place = document.querySelector("[data-updates]");
 if (place) {
   let source = listen(place.dataset.updates);
+  if (!("keeps" in place.dataset)) setInterval(showAge, 500);
   // A browser opens at most six connections to one host, so a hidden page closes its stream. It receives the
   // whole content again later. A trace stays open: missed items would be lost.
   if (!("keeps" in place.dataset)) {

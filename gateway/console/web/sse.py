@@ -13,6 +13,8 @@ from gateway.console.web.problems import HttpProblem, from_rpc_error
 MEDIA_TYPE = "text/event-stream"
 KEEPALIVE_S = 15.0
 """Seconds without an item after which a comment is sent: it detects closed connections and ended logins."""
+ALIVE_S = 1.0
+"""Seconds without an item after which a page gets the age of its content."""
 MAX_STREAMS = 48
 """Maximum number of open streams, of all users."""
 _open_streams = 0
@@ -41,11 +43,15 @@ NextItem = asyncio.Future[ApiModel | str | None]
 
 
 def event_stream(
-    items: Items, is_allowed: Callable[[], bool], first: NextItem | None = None
+    items: Items,
+    is_allowed: Callable[[], bool],
+    first: NextItem | None = None,
+    age_s: Callable[[], float] | None = None,
 ) -> StreamingResponse:
     """Stream all items while `is_allowed` returns True; raises HttpProblem for too many streams.
 
-    `first`: the first item, if it was requested already.
+    `first`: the first item, if it was requested already. `age_s`: returns the time since the gateway has
+    confirmed the content, in seconds, which is sent as the event `alive` while there is no item.
     """
     if _open_streams >= MAX_STREAMS:
         raise HttpProblem(
@@ -56,7 +62,7 @@ def event_stream(
             {"Retry-After": "15"},
         )
     return StreamingResponse(
-        _events(items, is_allowed, first), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
+        _events(items, is_allowed, first, age_s), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
     )
 
 
@@ -72,7 +78,10 @@ async def event_stream_after_first(items: Items, is_allowed: Callable[[], bool])
 
 
 async def _events(
-    items: Items, is_allowed: Callable[[], bool], following: NextItem | None
+    items: Items,
+    is_allowed: Callable[[], bool],
+    following: NextItem | None,
+    age_s: Callable[[], float] | None,
 ) -> AsyncGenerator[str]:
     global _open_streams  # noqa: PLW0603 - the process has one limit
     _open_streams += 1
@@ -81,11 +90,12 @@ async def _events(
         await asyncio.sleep(0)  # Now the item is requested.
         yield ": listening\n\n"
         while True:
-            done, _ = await asyncio.wait([following], timeout=KEEPALIVE_S)
+            wait_s = KEEPALIVE_S if age_s is None else ALIVE_S
+            done, _ = await asyncio.wait([following], timeout=wait_s)
             if not is_allowed():
                 return
             if not done:
-                yield ": nothing new\n\n"
+                yield ": nothing new\n\n" if age_s is None else f"event: alive\ndata: {age_s():.2f}\n\n"
                 continue
             item, following = await following, asyncio.ensure_future(anext(items))
             if item is None:

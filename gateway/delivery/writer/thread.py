@@ -250,7 +250,7 @@ class WriterThread(threading.Thread):
                 raise
             self._report_lost(self.memory_buffer.remove_delivered(self._time.boot_ns()))
             counters, entries = self._sequence.counters, [entry for entry, _ in self.memory_buffer]
-            losses = outbox.store(entries, counters, self.acks.take(), self._sequence.epoch)
+            losses = outbox.store(entries, counters, {}, self._sequence.epoch)
         except (sqlite3.Error, OSError) as error:
             self._on_write_failed(error, {})
             return

@@ -7,28 +7,13 @@ import os
 import socket
 import sys
 
+from drivers.links.device_node import wait_ready
 from gateway.common.process import kept_environment
 from gateway.supervision.processes.forkserver import setup_message
 
 EXIT_NOTICE_TIMEOUT_S = 1.0
 """Time limit for the notice of a worker's end, in seconds, once the kernel has ended it."""
 MAX_EXIT_STATUSES = 256
-
-
-def _set_done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-async def wait_readable(descriptor: int) -> None:
-    """Wait until a descriptor becomes readable; a pidfd does when its process has ended."""
-    loop = asyncio.get_running_loop()
-    waiting: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _set_done, waiting)
-    try:
-        await waiting
-    finally:
-        loop.remove_reader(descriptor)
 
 
 class _ForkedProcess:
@@ -52,7 +37,7 @@ class _ForkedProcess:
         pidfd = os.pidfd_open(self.pid) if self.returncode is None else -1
         if pidfd >= 0:
             try:
-                await wait_readable(pidfd)
+                await wait_ready(pidfd)
             finally:
                 os.close(pidfd)
         code = self.returncode

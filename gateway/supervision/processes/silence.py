@@ -35,7 +35,8 @@ class WorkerSilence:
         self._pid = 0
         self._cpu_s = 0.0
         self._silent_s = 0.0
-        self._elapsed_s = 0.0
+        self.elapsed_s = 0.0
+        """Time without a heartbeat, in seconds, whatever the reason."""
 
     def watch(self, pid: int) -> None:
         """Watch a new process."""
@@ -45,7 +46,7 @@ class WorkerSilence:
     def reset(self) -> None:
         """Count from now on: a heartbeat has come, or its absence proves nothing."""
         self._cpu_s = cpu_time_s(self._pid) or 0.0
-        self._silent_s = self._elapsed_s = 0.0
+        self._silent_s = self.elapsed_s = 0.0
 
     def on_hung(self) -> None:
         """Double the limit for the next process: it may be too short for this machine."""
@@ -62,6 +63,6 @@ class WorkerSilence:
         self._cpu_s += used_s
         is_blocked = used_s < BLOCKED_SHARE * elapsed_s
         self._silent_s += elapsed_s if is_blocked else min(elapsed_s, used_s)
-        self._elapsed_s += elapsed_s
+        self.elapsed_s += elapsed_s
         limit_s = self._limit_s * self._patience
-        return self._silent_s > limit_s or self._elapsed_s > MAX_SLOWNESS * limit_s
+        return self._silent_s > limit_s or self.elapsed_s > MAX_SLOWNESS * limit_s

@@ -11,11 +11,12 @@ from typing import Any
 import structlog
 
 from drivers.driver import StateCode
+from drivers.links.device_node import wait_ready
 from drivers.links.link import Action, Cause
 from drivers.links.settings import LinkRights
 from gateway.ipc.frames import FrameConnection, FrameError, FrameType
 from gateway.supervision.processes.doorman import Doorman
-from gateway.supervision.processes.forkserver_client import ForkServerClient, wait_readable
+from gateway.supervision.processes.forkserver_client import ForkServerClient
 from gateway.supervision.worker_output import MAX_FRAME_BYTES
 from gateway.worker.spec import WorkerSpec
 
@@ -110,7 +111,7 @@ class WorkerProcess:
 
     async def _wait_exited(self) -> None:
         if self._pidfd >= 0:
-            await wait_readable(self._pidfd)
+            await wait_ready(self._pidfd)
 
     def _on_violation(self, error: Exception) -> None:
         """Note why the connection was closed, and end the process."""

@@ -5,7 +5,8 @@ import time
 from collections import Counter
 
 from adversary.barrier.judge.records import Command, Record, Wire
-from adversary.barrier.rig.posts import BOARDS
+from adversary.barrier.rig.gpio_site import run_again
+from adversary.barrier.rig.posts import BOARDS, PRELOADED
 from adversary.barrier.trials import THEMES, TRIAL_S, Trial, run_trial
 
 
@@ -21,6 +22,8 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="print every record")
     parser.add_argument("--all", action="store_true", help="print every violation of a rule")
     given = parser.parse_args()
+    if set(PRELOADED) & set(given.board or BOARDS):
+        run_again("adversary.barrier")
     began_s, seed = time.monotonic(), given.seed
     totals: Counter[str] = Counter()
     seen: Counter[tuple[int, str]] = Counter()

@@ -26,6 +26,8 @@ MOVEMENT = f"{CONTROL}/doors/movement.py"
 DRIVER = "drivers/barrier/driver.py"
 WRITER = "drivers/barrier/board_writer.py"
 HOST_TIMED = "drivers/barrier/boards/host_timed.py"
+CHANNEL = "drivers/access/osdp/channel.py"
+PANEL = "drivers/access/osdp/panel.py"
 WORKER = "gateway/worker/worker.py"
 
 
@@ -80,7 +82,7 @@ GUARDS: dict[str, Guard] = {
     "both limits": _guard({13}, (ADMISSION, "    check_movement(now)\n    if now.fault is not None:\n", "    check_movement(now)\n    if False:\n"), (MACHINE, "and one.door.fault is None and not self.latches", "and not self.latches"), stories=("both limits",)),
     "open too long": _guard({15}, (MOVEMENT, "AlarmKind.OPEN_TOO_LONG, \"The", "AlarmKind.NOT_ARRIVED, \"The"), stories=("long open",)),
     "grant is held": _guard({17}, (GRANT, "        return self._is_given or closed_s < CONFIRM_S", "        return False"), stories=("6 grant",)),
-    "opening reads": _guard({5, 6}, (DRIVER, "        identity = await board.open()\n", "        identity = await board.open()\n        await board.pulse_relay(0, 0.5)\n"), stories=("traffic",)),
+    "opening a board reads": _guard({5, 6}, (DRIVER, "        identity = await board.open()\n", "        identity = await board.open()\n        await board.pulse_relay(0, 0.5)\n"), stories=("traffic",)),
     "command is answered": _guard({14}, (WORKER, "            FrameType.COMMAND_RESULT, head | {", "            FrameType.COMMAND_RESULT, head | {'command_ref': -1} | {"), stories=("traffic",)),
     "tailgating": _guard({16}, (PASSAGES, "permit is None and self._had_permit and not free", "False"), stories=("two vehicles",)),
     "permit ends": _guard({16}, (PASSAGES, "        permit, self.permit = self.permit, None\n        at_exit", "        permit = self.permit\n        at_exit"), stories=("two vehicles",)),
@@ -99,6 +101,22 @@ GUARDS: dict[str, Guard] = {
     "other master": _guard({28}, (MACHINE, "if self._writes.has(RelayFault.FOREIGN) and not self.latches.other_master:", "if False:"), stories=("28 another master",)),
     "watches at the start": _guard({29}, (OBSTRUCTION, "not door.may_be_closing:", "not (door.movement is not None and door.may_be_closing):"), stories=("29 killed while closing",)),
     "all conditions": _guard({30}, (MACHINE, "return tuple(one for one in CONDITIONS_BY_GRAVITY if present.get(one, one in faults))", "return tuple(one for one in CONDITIONS_BY_GRAVITY if present.get(one, one in faults))[:1]"), stories=("two conditions",)),
+    "no set-up": _guard({5}, (DRIVER, "        identity = await board.open()\n", "        identity = await board.open()\n        from drivers.links.modbus.pdu import Function, WriteSingle\n        await board.link.request(WriteSingle(Function.WRITE_REGISTER, 0x1000, 1))\n"), stories=("traffic",)),
+    "stop is asked": _guard({20}, (MACHINE, "        if sensed.local_button:\n", "        if first:\n            self.on_stop(asked_s)\n        if sensed.local_button:\n"), stories=("traffic",)),
+    "release has a reason": _guard({20}, (WRITES, "        if self._is_release_due:\n            return True\n", "        if self._is_release_due or now_s - (self._released_s or 0.0) > 7.0:\n            return True\n"), stories=("long open",)),
+    "first reading": _guard({10}, (OBSTRUCTION, "        if self.was_noticed or not present or not door.may_be_closing:\n", "        self.seen = getattr(self, 'seen', 0) + 1 if present else 0\n        if self.seen == 1 or self.was_noticed or not present or not door.may_be_closing:\n"), stories=("person between readings",)),
+    "opening needs no fault": _guard({13}, (ADMISSION, "    if fault is not None and (fault is", "    if False and (fault is"), stories=("open with both limits",)),
+    "opening needs a reading": _guard({24}, (DRIVER, "        try:\n            await self._read_inputs()\n        except LinkError as error:", "        try:\n            pass\n        except LinkError as error:"), (DRIVER, "min(fresh_s, _now_s() + call.remaining_s)", "_now_s() + call.remaining_s"), (ADMISSION, "if now.sensing_age_s is None or now.sensing_age_s > INPUT_AGE_LIMIT_S:", "if False:"), stories=("blind open",)),
+    "emergency cancels": _guard({11}, (DRIVER, "if self._machine.emergency_count != emergencies:", "if False:"), stories=("open into an emergency",)),
+    "open at the start": _guard({24}, (ADMISSION, "    if now.found_open:\n", "    if False:\n"), stories=("open at the start",)),
+    "rate at the start": _guard({21}, (f"{CONTROL}/rate_limit.py", "deque([now_s],", "deque([now_s - 60.0],"), stories=("hurry at the start",)),
+    "rate after a reopening": _guard({21}, (MACHINE, "        if actuation.kind is ActuationKind.REOPEN:\n            self._limiter", "        if False:\n            self._limiter"), stories=("hurry after a reopening",)),
+    "quick reading": _guard({10}, (ADMISSION, "now.is_sensing_slow or now.is_last_reading_slow:", "now.is_sensing_slow:"), stories=("slow once",)),
+    "emergency is sensed": _guard({1}, (MACHINE, "        if self.latches.emergency:\n            active =", "        if self.latches.emergency or self.latches.forced_open:\n            active ="), stories=("by hand",)),
+    "told as read": _guard({1}, (DRIVER, "        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))\n        self._publish", "        inputs = self.settings.decode_inputs(await self._read(self._opened_board.read_inputs()))\n        self.old = [*getattr(self, 'old', []), inputs][-4:]\n        inputs = self.old[0]\n        self._publish"), stories=("4 flicker",)),
+    "output in time": _guard({3}, (CHANNEL, " or boot_ns() > permit.deadline_ns:", ":"), (PANEL, "        if call.remaining_s <= 0:", "        if False:"), (PANEL, "asyncio.timeout(min(QUEUE_TIMEOUT_S, call.remaining_s))", "asyncio.timeout(QUEUE_TIMEOUT_S)"), themes=(("osdp", "stalls"), ("osdp", "kills"))),
+    "output once": _guard({2, 3}, (CHANNEL, "if permit is None or permit.sent.done() or boot_ns()", "if boot_ns() > 0 and permit is None or boot_ns()"), (PANEL, "RESPONSE_TIMEOUT_S = 0.6", "RESPONSE_TIMEOUT_S = 5.0"), (CHANNEL, "        permit.sent.set_result(None)\n", "        permit.sent.done() or permit.sent.set_result(None)\n"), themes=(("osdp", "lossy"),)),
+    "output's longest pulse": _guard({7}, ("drivers/access/osdp/driver.py", "if request.duration_s > output.max_pulse_s:", "if False:"), themes=(("osdp", "calm"),)),
     "all causes": _guard({30}, ("drivers/barrier/device_state.py", "for condition in conditions]", "for condition in conditions[:1]]"), stories=("two conditions",)),
 }  # fmt: skip
 
@@ -132,11 +150,11 @@ def look_for(guard: Guard, trials: int) -> str | None:
     """Play until the judge finds a violation of the guard's invariants; return it."""
     from adversary.barrier.judge.verdict import judge
     from adversary.barrier.rig.lane import play
-    from adversary.barrier.stories import STORIES
     from adversary.barrier.trials import run_trial
+    from adversary.barrier.ungrounded import ALL_STORIES
 
     for name in guard.stories:
-        post, story = STORIES[name]
+        post, story = ALL_STORIES[name]
         with tempfile.TemporaryDirectory(prefix="lane-") as folder:
             found = judge(post.facts, play(post, Path(folder), story).records)
         for violation in found:

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 from adversary.barrier.guards import GUARDS, patched
 from adversary.barrier.judge.records import Wire
-from adversary.barrier.rig.posts import BOARDS
+from adversary.barrier.rig.posts import BOARDS, PRELOADED
 from adversary.barrier.trials import run_trial
 
 TESTS = Path(__file__).parents[2]
 QUICK_S = 25.0
 """Virtual time of a trial in `make test`, in seconds."""
+IN_PROCESS = tuple(board for board in BOARDS if board not in PRELOADED)
 THEMES = ("people", "lossy", "kills")
 
 
 @pytest.mark.long(6)
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", IN_PROCESS)
 def test_trial_breaks_nothing(board: str) -> None:
     for theme in THEMES:
         trial = run_trial(board, 1, seconds=QUICK_S, theme=theme)
@@ -27,11 +28,34 @@ def test_trial_breaks_nothing(board: str) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", IN_PROCESS)
 def test_trials_break_nothing(board: str) -> None:
     for seed in range(1, 16):
         trial = run_trial(board, seed)
         assert not trial.violations, f"{trial.name}\n" + "\n".join(map(str, trial.violations))
+
+
+def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of the trials in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), str(TESTS.parent)))}
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(
+        command, env=environment, cwd=TESTS.parent, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--theme", "kills", "--trials", "1", "--seconds", "25"),
+        pytest.param(("--trials", "15"), marks=pytest.mark.thorough),
+    ],
+)
+def test_gpio_trials_break_nothing(more: tuple[str, ...]) -> None:
+    """Under umockdev's preload library, which a process must be started with."""
+    done = run_module("adversary.barrier", "--board", "gpio", *more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 violations" in done.stdout
 
 
 @pytest.mark.parametrize(("board", "seed"), [("waveshare-tcp", 7), ("numato", 2)])
@@ -52,9 +76,5 @@ def test_guard_is_in_the_source(name: str) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", GUARDS)
 def test_lost_guard_is_found(name: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), str(TESTS.parent)))}
-    command = [sys.executable, "-m", "adversary.barrier.guards", name]
-    done = subprocess.run(
-        command, env=environment, cwd=TESTS.parent, capture_output=True, text=True, check=False
-    )
+    done = run_module("adversary.barrier.guards", name)
     assert done.returncode == 0, done.stdout + done.stderr

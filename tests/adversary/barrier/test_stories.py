@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from adversary.barrier.judge.verdict import judge
 from adversary.barrier.rig.lane import play
-from adversary.barrier.stories import STORIES
+from adversary.barrier.ungrounded import ALL_STORIES
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", ALL_STORIES)
 def test_story(name: str, tmp_path: Path) -> None:
-    post, story = STORIES[name]
+    post, story = ALL_STORIES[name]
     found = judge(post.facts, play(post, tmp_path, story).records)
     assert not found, "\n".join(map(str, found))

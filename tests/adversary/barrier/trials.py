@@ -26,8 +26,10 @@ TRIAL_S = 60.0
 EXCHANGE_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lost-request", {}),
     ("lost-request", {"exchanges": 2}),
+    ("lost-request", {"exchanges": 4}),
     ("lost-reply", {}),
     ("lost-reply", {"exchanges": 2}),
+    ("lost-reply", {"exchanges": 4}),
     ("exception-reply", {"code": 6}),
     ("exception-reply", {"code": 4, "acts": True}),
     ("late-reply", {"delay_s": 0.3}),
@@ -148,7 +150,9 @@ class Traffic:
             verb = "close" if lane.position(door) > 0.5 else "open"
             if chance.random() < 0.2:
                 verb = chance.choice(["open", "close", "stop", "close"])
-            within_s = chance.choice([0.5, 1.0, 1.0, 3.0] if self.rates.get("short") else [1.0, 3.0, 3.0])
+            within_s = chance.choice(
+                [0.3, 0.5, 1.0, 1.0, 3.0] if self.rates.get("short") else [1.0, 3.0, 3.0]
+            )
             arguments: dict[str, Any] = {"door": door} if door else {}
             if verb == "stop":
                 arguments = chance.choice([{}, {}, {"door": ""}])
@@ -193,7 +197,12 @@ class Traffic:
                 number = 2 if self.chance.random() < 0.4 else 1
                 for _ in range(number):
                     try:
-                        self.lane.site.barrier.arrive(manner, patience_s=15.0)
+                        self.lane.site.barrier.arrive(
+                            manner,
+                            wrong_way=self.chance.random() < 0.15,
+                            speed_mps=self.chance.choice([2.5, 8.0]),
+                            patience_s=15.0,
+                        )
                     except SimulatorError:
                         break
 
@@ -273,7 +282,8 @@ class Traffic:
                 case "both":
                     lane.fault("both-limits", door=self._door(), for_s=for_s)
                 case "stuck":
-                    lane.fault("stuck-boom", door=self._door(), for_s=for_s)
+                    at = chance.choice([None, None, 0.0, 0.3, 0.7, 1.0])
+                    lane.fault("stuck-boom", door=self._door(), for_s=for_s, at=at)
                 case "welded":
                     lane.fault("welded-relay", relay=chance.randrange(len(lane.post.outputs)), for_s=for_s)
             await asyncio.sleep(for_s * chance.random())
@@ -315,9 +325,11 @@ class Traffic:
         while True:
             await self._pause("hands", 7.0)
             door = self._door()
-            match chance.choice(["lift", "button", "fire", "key"]):
+            match chance.choice(["lift", "button", "fire", "key", "acknowledge"]):
                 case "lift":
-                    lane.fault("lift", door=door, to=chance.choice([1.0, 0.4]))
+                    lane.fault("lift", door=door, to=chance.choice([1.0, 0.4, 0.0]))
+                case "acknowledge":
+                    self._send("acknowledge", "supervisor", reason="hall checked")
                 case "button":
                     lane.fault("button", door=door, button=chance.choice(["open", "close", "stop"]))
                 case "fire":
@@ -384,6 +396,10 @@ def run_trial(
     board: str, seed: int, *, seconds: float = TRIAL_S, theme: str | None = None, log: Any = None
 ) -> Trial:
     """Run one trial and judge it."""
+    if board == "osdp":
+        from adversary.barrier.reader_trials import run_reader_trial
+
+        return run_reader_trial(seed, seconds=seconds, theme=theme, log=log)
     chance = Random(f"{board}/{seed}")
     post = random_post(board, chance)
     drawn = chance.choice(list(THEMES))  # also if it is given, so that the rest is the same

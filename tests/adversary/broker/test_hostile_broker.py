@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +17,6 @@ from gateway.client import Workstation
 from gateway.contract.states import GatewayState
 from gateway.contract.topics import SiteTopics
 from gateway.delivery.delivery import Delivery
-from gateway.delivery.mqtt.reconnect import ReconnectWait
 from gateway.delivery.settings import BrokerSettings, DeliverySettings, DestinationSettings, OutboxSettings
 
 MIB = 1024 * 1024
@@ -146,42 +144,6 @@ async def test_client_ids_are_secret_and_new(tmp_path: Path) -> None:
     assert len(set(ids)) == len(ids)
     assert all(len(bytes.fromhex(one.decode())) == 16 for one in ids)
     assert all(b"gw-1-local" not in packet for packet in packets)
-
-
-@pytest.mark.parametrize("choose", [min, max])
-def test_reconnect_waits_have_floor_and_ceiling(
-    monkeypatch: pytest.MonkeyPatch, choose: Callable[[float, float], float]
-) -> None:
-    monkeypatch.setattr(random, "uniform", choose)
-    wait = ReconnectWait(0.5, 30)
-    waits = [wait.next_s(0, was_refused=False) for _ in range(12)]
-    assert 0.05 <= waits[0] <= 0.25, "a broker that restarts is back soon"
-    assert all(0.25 <= each <= 30 for each in waits[1:])
-    assert waits[-1] == (0.25 if choose is min else 30)
-    assert wait.next_s(6, was_refused=False) == waits[0], "after a stable connection"
-    assert wait.next_s(4, was_refused=False) == waits[1], "a short connection counts as a failure"
-
-
-async def test_unanswered_connects_grow_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Attempts that time out after more than five seconds are no stable connections."""
-    lifetimes: list[float] = []
-    monkeypatch.setattr(
-        ReconnectWait, "next_s", lambda self, lifetime_s, *, was_refused: lifetimes.append(lifetime_s) or 0.01
-    )
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        settings = BrokerSettings(port=server.getsockname()[1], connect_timeout_s=0.2)
-        delivery = Delivery(
-            DeliverySettings(
-                outbox=OutboxSettings(directory=tmp_path / "outbox"),
-                destinations=(DestinationSettings.local(settings),),
-            ),
-            SiteTopics("ke-busia", "gw-1"),
-            "session-1",
-        )
-        await delivery.start()
-        await until(lambda: len(lifetimes) >= 2)
-        await delivery.stop(0.1)
-    assert set(lifetimes) == {0}
 
 
 async def test_late_will_changes_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

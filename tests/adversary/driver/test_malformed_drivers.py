@@ -10,6 +10,7 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.workers import PLUGINS, WorkerFixture, worker_fixture
+from support.process.probes import spawn_probe
 
 from drivers import probe
 from drivers.driver import StateCode
@@ -120,8 +121,8 @@ def describe_all(fixture: GatewayFixture, names: dict[str, str]) -> None:
 def test_check_names_each_malformed_driver(
     tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The processor time of a loop is spent whole; the next test has the limit of a post.
-    monkeypatch.setattr(probe, "CPU_LIMIT_S", 2)
+    monkeypatch.setattr(probe, "_run", spawn_probe)
+    monkeypatch.setattr(probe, "CPU_LIMIT_S", 2)  # a loop spends it whole
     monkeypatch.syspath_prepend(str(PLUGINS))
     monkeypatch.syspath_prepend(str(install(tmp_path)))
     post = GatewayFixture(tmp_path, mosquitto)
@@ -144,6 +145,7 @@ def test_check_names_each_malformed_driver(
 @pytest.mark.long(30)
 async def test_post_runs_with_malformed_drivers(gateway: GatewayFixture) -> None:
     gateway.path = (install(gateway.folder),)
+    gateway.probe_cpu_s = 2
     wire = await gateway.wire("lane-1/reader")
     gateway.describe("lane-1/reader")
     await gateway.start()

@@ -54,7 +54,7 @@ class BarrierTimes:
 
 
 @dataclass(frozen=True)
-class Place:
+class BarrierUnderTest:
     """One barrier: its position, the simulator's link, the driver's port and other settings."""
 
     position: str
@@ -68,19 +68,21 @@ def barriers(moves: int, stops: int) -> list[BarrierTimes]:
     moved, stopped = BarrierTimes("open or close, over TCP"), BarrierTimes("stop, its bus always busy")
     ports = [free_port() for _ in range(BARRIERS)]
     several = [
-        Place(f"lane-{number}/barrier", f"port = {port}", f"tcp://127.0.0.1:{port}")
+        BarrierUnderTest(f"lane-{number}/barrier", f"port = {port}", f"tcp://127.0.0.1:{port}")
         for number, port in enumerate(ports, 1)
     ]
     with _post(several) as (broker_port, logs):
         asyncio.run(_move_all(broker_port, logs, moves, moved))
-    line = Place("lane-1/barrier", 'path = "{folder}/line"\npaced = true', "{folder}/line", "poll_s = 0.02")
+    line = BarrierUnderTest(
+        "lane-1/barrier", 'path = "{folder}/line"\npaced = true', "{folder}/line", "poll_s = 0.02"
+    )
     with _post([line]) as (broker_port, logs):
         asyncio.run(_stop(broker_port, logs, stops, stopped))
     return [moved, stopped]
 
 
 @contextlib.contextmanager
-def _post(places: list[Place]) -> Iterator[tuple[int, Mapping[str, Path]]]:
+def _post(places: list[BarrierUnderTest]) -> Iterator[tuple[int, Mapping[str, Path]]]:
     """Run a gateway with these barriers; yield the broker's port and the barriers' logs."""
 
     def command(setting: Setting) -> tuple[list[str], Mapping[str, str]]:

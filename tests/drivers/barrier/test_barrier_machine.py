@@ -40,7 +40,12 @@ class MachineFixture:
         return step
 
     def sense(
-        self, now_s: float, *limits: tuple[bool, bool], inputs: dict[str, bool] | None = None, **door: bool
+        self,
+        now_s: float,
+        *limits: tuple[bool, bool],
+        inputs: dict[str, bool] | None = None,
+        answered_s: float | None = None,
+        **door: bool,
     ) -> Decision:
         """Process the inputs of all doors; `door` is for the last of them."""
         states = limits or (CLOSED,)
@@ -52,7 +57,8 @@ class MachineFixture:
             for place, state in enumerate(states)
         )
         quiet = {"emergency": False, "key_switch": False, "controller_ok": True, "local_button": False}
-        return self.take(self.machine.on_inputs(BarrierInputs(doors, **(quiet | (inputs or {}))), now_s))
+        sensed = BarrierInputs(doors, **(quiet | (inputs or {})))
+        return self.take(self.machine.on_inputs(sensed, now_s, answered_s))
 
     def ask(
         self, request: CommandArguments, now_s: float, transaction: str = "t1", issuer: str = "counter-1"
@@ -717,6 +723,19 @@ def test_closing_needs_a_free_way() -> None:
     assert machine.refusal(CloseBarrier(), 20) is RefusalReason.UNSAFE
     machine.sense(21, OPEN)
     assert machine.close(21).actuation == Actuation(ActuationKind.CLOSE)
+
+
+@pytest.mark.parametrize(("asked_s", "is_refused"), [(20.2, False), (20.5, True)])
+def test_closing_needs_a_quick_reading(asked_s: float, is_refused: bool) -> None:
+    """Once it moves, a person in its way is noticed no sooner than the inputs were read just now."""
+    machine = MachineFixture()
+    machine.opened(10)
+    for now_s in (19.8, 20.0, asked_s):
+        machine.sense(now_s, OPEN, answered_s=now_s + 0.1)
+    if is_refused:
+        assert machine.refusal(CloseBarrier(), asked_s + 0.1) is RefusalReason.UNSAFE
+        machine.sense(asked_s + 0.2, OPEN, answered_s=asked_s + 0.3)
+    assert machine.close(asked_s + 0.3).actuation == Actuation(ActuationKind.CLOSE)
 
 
 def test_closing_a_closed_door_moves_nothing() -> None:

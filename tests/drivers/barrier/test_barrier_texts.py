@@ -158,6 +158,7 @@ def test_texts_of_implausible_inputs(limits: list[tuple[bool, bool]], text: str)
 CALM = Situation(
     sensing_age_s=0.1,
     is_sensing_slow=False,
+    is_last_reading_slow=False,
     emergency_active=False,
     maintenance=None,
     fault=None,
@@ -225,6 +226,7 @@ def movements(text: str) -> dict[str, str]:
         ({"latches": Latches(lease=Lease("x", 1))}, {}),
         ({"is_sensing_slow": True}, {"opening": SLOW, "closing": SLOW}),
         ({"is_sensing_slow": True, "open_in_fault": True}, {"closing": SLOW}),
+        ({"is_last_reading_slow": True}, {"closing": SLOW}),
         ({"fault": StateReason.RELAY_STUCK}, {"opening": STUCK, "closing": STUCK}),
         ({"fault": StateReason.RELAY_STUCK, "open_in_fault": True}, {"opening": STUCK, "closing": STUCK}),
         (

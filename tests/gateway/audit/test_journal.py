@@ -1,5 +1,8 @@
 """Audit journal: one line per record, chained and signed, read by the console."""
 
+import asyncio
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,7 +69,7 @@ async def test_lines_signed_within_an_hour(tmp_path: Path, monkeypatch: pytest.M
         not (tmp_path / AUDIT_FILE).exists()
         or verify(tmp_path, Verifier([KEY.public_key()])).first_unverified
     ):
-        await journal.asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)
     size = (tmp_path / AUDIT_FILE).stat().st_size
     await audit.stop()
     assert (tmp_path / AUDIT_FILE).stat().st_size == size  # nothing new, so no further checkpoint
@@ -88,3 +91,35 @@ async def test_full_disk_queues_then_counts_dropped(tmp_path: Path, monkeypatch:
     found = [(entry.type, entry.data) for entry in newest(tmp_path, 20)]
     assert found[0] == ("audit.lines_dropped", {"lines": 2})
     assert [data["detail"] for _, data in found[1:]] == ["2", "1", "0"]
+
+
+async def test_flush_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked, sync = threading.Event(), os.fdatasync
+
+    def block(fd: int) -> None:
+        blocked.wait(10)
+        sync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", block)
+    audit = kept(tmp_path)
+    audit.record("lane-1/barrier", acted("one"))
+    flushed = audit.flush()
+    await asyncio.wait((flushed,), timeout=0.05)
+    assert not flushed.done()
+    blocked.set()
+    assert await flushed
+    assert [entry.data["detail"] for entry in newest(tmp_path, 20)] == ["one"]
+    assert await audit.flush()  # nothing waits
+    await audit.stop()
+
+
+async def test_flush_tells_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / AUDIT_FILE).mkdir()
+    audit = kept(tmp_path)
+    audit.record("lane-1/barrier", acted("one"))
+    assert not await audit.flush()
+    (tmp_path / AUDIT_FILE).rmdir()
+    audit.record("lane-1/barrier", acted("two"))
+    assert await audit.flush()
+    assert [entry.data["detail"] for entry in newest(tmp_path, 20)] == ["two", "one"]
+    await audit.stop()

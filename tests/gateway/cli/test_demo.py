@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from support.process.demos import COLUMNS, Demo, one_reader
 
-MOMENTS = int(os.environ.get("BORDERPOST_INTERRUPTS", "3"))
-"""Number of interrupted demos: 100 for a long run."""
+MOMENTS = int(os.environ.get("BORDERPOST_INTERRUPTS", "8"))
+"""Number of interrupted demos in a thorough run; 100 for a long one."""
+QUICK = (1, 2)
+"""Those of every run: one in the first second, one later."""
 SEED = int(os.environ.get("BORDERPOST_SEED", "18"))
 LAST_S = float(os.environ.get("BORDERPOST_LAST_S", "8"))
 """Latest moment of an interrupt, in seconds after the start."""
@@ -26,7 +28,10 @@ def interrupted_at(number: int) -> float:
     return chance.uniform(0, 1) if number % 2 else chance.uniform(0, LAST_S)
 
 
-@pytest.mark.parametrize("number", range(MOMENTS))
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.thorough) for n in range(MOMENTS)],
+)
 def test_interrupt_leaves_nothing(number: int) -> None:
     moment_s = interrupted_at(number)
     with Demo(*MAKE) as demo:
@@ -65,7 +70,10 @@ def test_interrupt_while_loading(module: str) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.thorough)],
+)
 @pytest.mark.long(6)
 def test_each_signal_ends_a_demo(number: signal.Signals, tmp_path: Path) -> None:
     """A second Ctrl-C while it ends changes nothing."""

@@ -39,6 +39,7 @@ from drivers.passport.observations import (
 )
 from drivers.passport.read_result import overall_outcome
 from gateway.cli._render.event import event_json, event_line, state_light, status_line
+from gateway.cli.command import _facts
 from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.contract.commands import CommandState
 from gateway.contract.envelope import ClockStatus, Event
@@ -229,7 +230,7 @@ def test_partial_date_marks_unknown_parts() -> None:
 
 @pytest.mark.parametrize(
     ("state", "alive", "word"),
-    [("online", True, "online"), ("offline", True, "offline"), ("online", False, "gateway down")],
+    [("online", True, "online"), ("offline", True, "offline"), ("online", False, "unknown, gateway silent")],
 )
 def test_light_distinguishes_gateway_and_device(state: str, alive: bool, word: str) -> None:
     told = DeviceState.model_validate(
@@ -242,9 +243,10 @@ def test_light_distinguishes_gateway_and_device(state: str, alive: bool, word: s
             "action": "restart",
         }
     )
-    status = DeviceStatus(Position("lane-1", "reader"), told, None, gateway_online=alive)
+    status = DeviceStatus(Position("lane-1", "reader"), told, None, gateway_online=alive, age_s=6.1)
     assert state_light(status)[1] == word
     assert ("ModemManager" in status_line(status).plain) == (state == "offline")
+    assert ("it was online 6 s ago" in status_line(status).plain) == (not alive)
 
 
 def test_unknown_device_status() -> None:
@@ -294,3 +296,9 @@ def test_plate_is_shown_only_with_reveal(provenance: str, word: str) -> None:
     assert "1 images missing" in line
     assert "\x1b" not in line
     assert ("KCA" in line) is (provenance == "simulated")
+
+
+def test_result_of_command_is_one_line() -> None:
+    writes = [{"kind": "open", "door": "", "relay": 0}]
+    facts = _facts({"state": "open", "duration_s": 1.82, "writes": writes, "fault": None, "door": {}})
+    assert facts == " state=open duration_s=1.82"

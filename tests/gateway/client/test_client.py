@@ -16,9 +16,18 @@ from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
 from support.gateway.gateways import GatewayFixture, gateway, until
+from support.patience import PATIENCE_S
 
 from drivers.observation import Observation
-from gateway.client import CommandNotSent, CommandRejected, CommandUnanswered, ReceivedEvent, Workstation
+from gateway.client import (
+    CommandNotSent,
+    CommandRejected,
+    CommandUnanswered,
+    DeviceStatus,
+    ReceivedEvent,
+    Workstation,
+    site_view,
+)
 from simulators.specimens import ERIKSSON_LINES
 
 __all__ = ["gateway"]
@@ -224,6 +233,35 @@ async def test_device_is_online_only_with_gateway(mosquitto: Mosquitto, publishe
         assert workstation.status("lane-1/reader").is_online
         await publisher.alive("two", online=False)
         await until(lambda: not workstation.status("lane-1/reader").is_online)
+
+
+async def first_status(workstation: Workstation) -> DeviceStatus:
+    async with asyncio.timeout(PATIENCE_S):
+        async for item in workstation.events_and_status():
+            if isinstance(item, DeviceStatus):
+                return item
+    raise AssertionError("the workstation has ended")
+
+
+async def test_first_status_waits_for_gateway(mosquitto: Mosquitto, publisher: EventPublisher) -> None:
+    """A broker may send a device's state before that of its gateway: no device is first shown as down."""
+    async with workstation_at(mosquitto) as workstation:
+        await workstation.connected_event.wait()
+        await publisher.state("one")
+        await until(lambda: workstation.status("lane-1/reader").state is not None)
+        await publisher.alive("one")
+        status = await first_status(workstation)
+        assert status.is_online
+
+
+async def test_state_without_gateway_is_reported(
+    mosquitto: Mosquitto, publisher: EventPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_view, "SILENCE_S", 0.2)
+    await publisher.state("one")
+    async with workstation_at(mosquitto) as workstation:
+        status = await first_status(workstation)
+        assert (status.gateway_online, status.state is not None) == (False, True)
 
 
 async def test_command_without_gateway_is_not_sent(mosquitto: Mosquitto, publisher: EventPublisher) -> None:

@@ -1,5 +1,8 @@
 """Records of floods and movements, and the transaction that joins the answers of a command."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from support.gateway.command_dispatch import BARRIER, DispatcherFixture
 
@@ -69,3 +72,26 @@ def test_local_invocation_names_its_origin() -> None:
     assert (call.id, call.issuer, call.transaction) == ("local", "local", "local")
     assert not call.is_supervisor
     assert 2.9 < call.remaining_s <= 3
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+async def test_worker_is_told_when_a_decision_is_recorded(
+    dispatcher: DispatcherFixture, is_recorded: bool
+) -> None:
+    device = dispatcher.devices[BARRIER]
+    specs = dict(device.commands)
+    specs["open-up"] = replace(specs["open-up"], is_recorded_first=True)
+    device.commands = specs
+    dispatcher.arrive("look")
+    dispatcher.end()
+    assert dispatcher.flushes == []
+
+    dispatcher.arrive("open-up")
+    ((records, flushed),) = dispatcher.flushes
+    assert dispatcher.decided[-1].verb == "open-up"
+    assert records == len(dispatcher.records)  # its decision is among those that are flushed
+    assert device.decisions_recorded == []
+    flushed.set_result(is_recorded)
+    await asyncio.sleep(0)
+    command_ref = device.commands_received[-1][0]
+    assert device.decisions_recorded == [(command_ref, is_recorded)]

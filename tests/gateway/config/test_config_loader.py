@@ -204,7 +204,7 @@ def outcome(file: Path) -> Post | ConfigError:
 
 
 @given(st.one_of(st.text(), TOML_LIKE, PIECES))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_post_or_config_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "any.toml"
     file.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")

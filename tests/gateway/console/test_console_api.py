@@ -172,6 +172,27 @@ async def test_response_starts_before_events() -> None:
     assert pieces == [": listening\n\n", "event: item\ndata: x\n\n"]
 
 
+async def test_quiet_page_gets_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "ALIVE_S", 0.01)
+    ages, goes_on = iter((0.4, 5.25)), asyncio.Event()
+
+    async def items() -> AsyncGenerator[str | None]:
+        await goes_on.wait()
+        yield "x"
+
+    response, pieces = sse.event_stream(items(), lambda: True, age_s=lambda: next(ages)), []
+    async for piece in response.body_iterator:
+        pieces.append(piece)
+        if len(pieces) == 3:
+            goes_on.set()
+    assert pieces == [
+        ": listening\n\n",
+        "event: alive\ndata: 0.40\n\n",
+        "event: alive\ndata: 5.25\n\n",
+        "event: item\ndata: x\n\n",
+    ]
+
+
 async def test_trace_ticket_is_valid_once(app: FastAPI, root: httpx.AsyncClient, daemon: FakeDaemon) -> None:
     (plain,) = await said(root, f"{READER}/trace")
     assert (plain["size"], plain["hex"]) == (3, None)

@@ -1,6 +1,6 @@
 """The console in Debian's Chromium, before a whole post with simulated devices.
 
-One test, so that broker, daemon, four devices and browser are started only once.
+One test of each run, so that broker, daemon, four devices and browser are started only once.
 """
 
 import asyncio
@@ -53,10 +53,23 @@ async def test_technician_uses_console(tmp_path: Path) -> None:
         await reveal_trace(at, page)
         await watch_barrier(at, page)
         await measure_camera(page)
-        await check_accessibility(page)
+        await check_language_and_keyboard(page)
         await check_viewer(at)
         await check_without_scripts(at)
         await check_no_personal_data(at, page)
+        assert at.complaints == [], "browsers had nothing to complain of"
+
+
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("forked_simulators")
+@pytest.mark.thorough
+async def test_pages_are_accessible(tmp_path: Path) -> None:
+    """Every page; the other test looks at those that it opens anyway."""
+    async with browser_fixture(tmp_path) as at, at.new_page() as page:
+        await at.log_in(page, "supervisor")
+        await show_live_read(at, page)
+        await check_accessibility(page)
         assert at.complaints == [], "browsers had nothing to complain of"
 
 
@@ -211,8 +224,10 @@ async def check_accessibility(page: Page) -> None:
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wide == 0, f"{path} does not fit a phone"
-    await page.emulate_media(color_scheme="light")
-    await page.set_viewport_size({"width": 1280, "height": 800})
+
+
+async def check_language_and_keyboard(page: Page) -> None:
+    await page.goto("/health")
     await page.get_by_role("button", name="Kiswahili").click()
     await expect(page.locator("html")).to_have_attribute("lang", "sw")
     await expect(page.get_by_role("heading", name="Afya ya mfumo")).to_be_visible()

@@ -8,6 +8,7 @@ from support.console.fake_daemon import AT, FakeDaemon, device
 
 from gateway.api.models import EventView, LiveUpdate, PostView
 from gateway.api.operations import RpcError
+from gateway.console.pages import live_state as live_states
 from gateway.console.pages.live_state import MAX_QUEUED_UPDATES, LiveState
 from gateway.contract.envelope import Provenance
 
@@ -89,3 +90,27 @@ async def test_pages_end_with_daemon_and_recover() -> None:
             daemon.refuses = None
             daemon.updates.put_nowait(said(1))
             assert await anext(updates) == said(1)
+
+
+async def test_age_grows_while_the_daemon_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that hangs sends no update and closes nothing, so its sign of life is requested."""
+    monkeypatch.setattr(live_states, "CONFIRM_EVERY_S", 0.001)
+    daemon, hangs = FakeDaemon(), asyncio.Event()
+    live_state = LiveState(daemon)
+
+    async def hanging() -> PostView:
+        hangs.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with live_state.subscribe():
+        await live_state.post()
+        first_s = live_state.age_s()
+        for _ in range(3):
+            await asyncio.sleep(0.02)
+            assert live_state.age_s() < first_s + 0.02, "it is confirmed again and again"
+        monkeypatch.setattr(daemon, "view", hanging)
+        await hangs.wait()
+        before_s = live_state.age_s()
+        await asyncio.sleep(0.05)
+        assert live_state.age_s() >= before_s + 0.05

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from schemathesis.generation import GenerationMode
 from support.console.consoles import console_of, empty_outbox, on_socket
 from support.console.fake_daemon import FakeDaemon
@@ -45,7 +45,7 @@ def holds(operation: Any, mode: GenerationMode, ask: Callable[[schemathesis.Case
     """Send valid requests for an existing device, invalid ones for any."""
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, database=None)
     def each(case: schemathesis.Case) -> None:
         if mode is GenerationMode.POSITIVE and case.path_parameters:
             case.path_parameters = {"lane": "lane-1", "device": "reader"}

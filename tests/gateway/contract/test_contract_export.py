@@ -147,6 +147,7 @@ def parsed(parser: Path, *texts: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_asyncapi_parser_accepts_document(asyncapi_parser: Path) -> None:
     text = (ROOT / "config/contract/asyncapi.yaml").read_text()

@@ -116,6 +116,18 @@ async def test_poison_message_is_parked(deliver, outbox_directory, reason):
         assert (parked.reason, parked.destination) == (reason, "local")
 
 
+async def test_parked_event_sent_again_is_forgotten(deliver, outbox_directory):
+    async with ScriptedBroker(lambda topic, payload: 0x99) as broker:
+        delivery = await deliver(local(broker))
+        delivery.submit(event(1))
+        await until(lambda: list(inspect.list_parked(outbox_directory)))
+        await delivery.stop(0.2)
+        assert inspect.mark_parked(outbox_directory, None) == 1
+        broker.answer = lambda topic, payload: 0
+        await deliver(local(broker))
+        await until(lambda: not list(inspect.list_parked(outbox_directory)))
+
+
 @pytest.mark.parametrize("reason", [0x80, 0x83, 0x97])
 async def test_temporary_refusal_is_retried_in_order(deliver, reason):
     refusals = {2: 3, 7: 1}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,11 +116,52 @@ async def test_buffered_events_are_stored_after_recovery(small_disk, deliver, su
     await until(lambda: len(list(inspect.list_events(directory))) == 21)
     await delivery.stop(0)  # Events on disk now survive the process.
     again = await deliver(local(mosquitto), outbox={"directory": directory})
+    assert again.epoch == delivery.epoch
     mosquitto.start()
     subscriber = await subscribe(mosquitto)
     await subscriber.has(21)
     assert sorted(subscriber.numbers) == list(range(21))
     await until(lambda: again.destination_reports()[0].queued == 0)
+
+
+async def test_recovered_events_are_sent_from_disk(small_disk, deliver, mosquitto, subscribe):
+    """Not one is passed over by a destination that was away the whole time."""
+    mosquitto.kill()
+    delivery = await deliver(local(mosquitto), outbox={"directory": small_disk / "outbox"})
+    ballast = fill(small_disk)
+    for n in range(10):
+        delivery.submit(event(n, size=5000))
+    await until(lambda: "disk_full" in causes(delivery))
+    ballast.unlink()
+    await until(lambda: "disk_full" not in causes(delivery))
+    mosquitto.start()
+    subscriber = await subscribe(mosquitto)
+    await subscriber.has(10)
+    assert sorted(subscriber.numbers) == list(range(10))
+
+
+async def test_failed_recovery_keeps_acknowledgements(deliver, outbox_directory, monkeypatch):
+    """An acknowledgement that comes in the middle of a recovery which fails is stored by the next one."""
+    async with ScriptedBroker() as broker:
+        delivery = await deliver(local(broker))
+        delivery.submit(event(0))
+        await until(lambda: not list(inspect.list_events(outbox_directory)))
+        thread, advanced = delivery._writer.thread, []
+
+        def fail(*_):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        def advance(progress):
+            advanced.append(progress)
+            if len(advanced) == 1:
+                thread.acks.note("local", 77, 5)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(thread._outbox, "store", fail)
+            patch.setattr(thread._outbox, "advance", advance)
+            delivery.submit(event(1))
+            await until(lambda: len(advanced) >= 2)
+        assert ("local", 77) in advanced[1]
 
 
 async def test_full_disk_bounds_memory_travellers_go_first(small_disk, deliver):

@@ -9,8 +9,10 @@ from drivers.observation import DataClass
 from gateway.contract.topics import SiteTopics
 from gateway.delivery.delivery import Delivery
 from gateway.delivery.events import Blob
+from gateway.delivery.outbox import admin
 from gateway.delivery.settings import BrokerSettings, DeliverySettings, DestinationSettings, OutboxSettings
 
+NOWHERE = DestinationSettings.local(BrokerSettings(port=1))
 OTHERS = [one for one in DataClass if one not in (DataClass.RECORD, DataClass.TRAVELLER)]
 
 
@@ -109,3 +111,21 @@ async def test_malformed_position_is_refused(deliver, position):
         delivery = await deliver(DestinationSettings.local(BrokerSettings(port=broker.port)))
         delivery.submit(event(1, position=position))
         assert delivery.dropped == 1
+
+
+async def test_event_during_stop_is_refused(deliver, outbox_directory):
+    delivery = await deliver(NOWHERE)
+    delivery.submit(event(1))
+    stopping = asyncio.create_task(delivery.stop(0.2))
+    await asyncio.sleep(0)
+    delivery.submit(event(2))
+    await stopping
+    assert delivery.dropped == 1
+    assert len(list(admin.list_events(outbox_directory))) == 1
+
+
+@pytest.mark.parametrize(("size", "dropped"), [(260_000, 0), (265_000, 1)])
+async def test_event_has_four_times_the_memory(deliver, size, dropped):
+    delivery = await deliver(NOWHERE, outbox={"memory_bytes": 65_536})
+    delivery.submit(event(1, size=size))
+    assert delivery.dropped == dropped

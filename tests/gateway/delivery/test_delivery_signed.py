@@ -42,3 +42,12 @@ async def test_stored_event_keeps_signature_with_new_key(deliver, mosquitto, sub
     assert {verifier.check(*each) for each in stored} == {Signer(first).kid}
     assert verifier.check(*fresh) == Signer(second).kid
     assert all(Signer(first).sign(payload) == jws for payload, jws in stored)
+
+
+async def test_retained_message_is_signed_with_its_topic(deliver):
+    signed = []
+    nowhere = DestinationSettings.local(BrokerSettings(port=1))
+    delivery = await deliver(nowhere, sign_retained=lambda *given: signed.append(given) or ())
+    delivery.publish_retained("a/b", b"x")
+    delivery.publish_retained("a/c", None)
+    assert signed[-2:] == [("a/b", b"x"), ("a/c", b"")]

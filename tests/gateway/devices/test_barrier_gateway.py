@@ -217,7 +217,7 @@ async def test_unacknowledged_emergency_outlives(
         session = desk.status(BARRIER).state
         assert session is not None
         record = gateway.folder / "state" / "device-records" / f"{BARRIER}.json"
-        await until(lambda: record.exists() and '"emergency": true' in record.read_text())
+        assert '"emergency": true' in record.read_text()  # what is shown is on the disk
         if ends == "worker":
             worker = worker_of(gateway)
             worker.kill()
@@ -263,3 +263,30 @@ async def test_record_refused_by_the_disk_moves_nothing(gateway: GatewayFixture,
         assert rejected.value.reason is CommandReason.UNSAFE
 
     assert site.log.actuations == []
+
+
+async def test_unrecorded_closing_is_refused(gateway: GatewayFixture, site: ModbusSite) -> None:
+    """The disk refuses the audit: opening and stopping work, closing does not until it is mended."""
+    audit = gateway.folder / "state" / AUDIT_FILE
+    saved = audit.with_name("saved")
+
+    @contextlib.contextmanager
+    def refusing() -> Iterator[None]:
+        audit.rename(saved)
+        audit.mkdir()
+        yield
+        audit.rmdir()
+        saved.rename(audit)
+
+    async with counter(gateway) as desk:
+        await until(audit.exists)
+        with refusing():
+            await as_soon_as_it_may(desk, "open")
+            before = len(site.log.actuations)
+            assert await refusal(desk, "close") is CommandReason.NOT_RECORDED
+            assert len(site.log.actuations) == before
+        await as_soon_as_it_may(desk, "close")
+        decided = [json.loads(line)["data"] for line in audit.read_text().splitlines()]
+        assert [one.get("verb") for one in decided if "decision" in one][-3:] == ["open", "close", "close"]
+        with refusing():
+            await desk.command(BARRIER, "stop")

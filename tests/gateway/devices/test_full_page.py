@@ -11,10 +11,10 @@ import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.gateways import GatewayFixture, gateway, until
 
-from drivers.clock import today
 from drivers.driver import StateCode
 from drivers.observation import Outcome
 from drivers.passport.observations import DocumentRead, DocumentRemoved, ImageCaptured, TransactionEnd
+from drivers.passport.read_result import today
 from gateway.client import DeviceStatus, ReceivedEvent, Workstation
 from gateway.contract.envelope import Provenance
 from simulators.mrz import Format

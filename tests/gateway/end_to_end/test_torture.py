@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.process.wall_clock import LIBRARY, WallClock
+from torture import schedule
 from torture.chaos import FaultInjector, SentEvent, Snapshot
 from torture.oracle import RunEvidence, evaluate
 from torture.post import Disturbance, post_in, reader_line
@@ -27,12 +28,23 @@ RECORD, TRAVELLER = "lane-1/reader/record", "lane-1/reader/traveller"
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.long(100)
-async def test_ninety_seconds_of_everything(tmp_path: Path) -> None:
-    result = await run(90, 20261124, folder=tmp_path)
+@pytest.mark.parametrize(
+    ("seconds", "seed", "kills", "outages"),
+    [
+        # A seed with thirteen kinds of faults.
+        pytest.param(45, 20262238, 7, 2, marks=pytest.mark.long(60)),
+        pytest.param(90, 20261124, 15, 3, marks=pytest.mark.thorough),
+    ],
+)
+async def test_guarantees_hold_under_faults(
+    seconds: float, seed: int, kills: int, outages: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills, outages, full disks, clock steps and reloads, and a calm in which nothing may be missing."""
+    monkeypatch.setattr(schedule, "CALM_EVERY_S", min(schedule.CALM_EVERY_S, seconds - 3))
+    result = await run(seconds, seed, folder=tmp_path)
     assert not result.verdict.breaches, "\n".join(result.lines())
-    assert result.kills >= 15
-    assert result.outages >= 3
+    assert result.kills >= kills
+    assert result.outages >= outages
     # Some lines, so that the run proves something. A quiet machine gives 3,000. On a busy one the gateway is
     # away for most of a run: 358 lines beside 24 runnable processes of higher priority.
     given = result.verdict.figures["lines given to devices"]

@@ -22,7 +22,7 @@ KEY = Ed25519PrivateKey.generate()
 DAY_S = 86_400.0
 
 
-class Kept:
+class RetentionFixture:
     """A state directory, its audit, and the retention job."""
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +49,7 @@ class Kept:
 
 
 async def test_expired_files_removed_and_recorded(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    kept = RetentionFixture(tmp_path)
     old = [kept.put("outbox/outbox.db.outbox_corrupt-1", 15), kept.put("recordings/a.wire", 8)]
     young = [kept.put("outbox/outbox.db.outbox_corrupt-2", 13), kept.put("recordings/b.wire", 6)]
     young.append(kept.put("outbox/outbox.db", 400))  # the outbox has its own expiry
@@ -68,7 +68,7 @@ async def test_expired_files_removed_and_recorded(tmp_path: Path) -> None:
 
 
 async def test_pruned_audit_still_verifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Kept(tmp_path)
+    kept = RetentionFixture(tmp_path)
     for _ in range(30):  # days; a file is closed every two days
         await kept.acted()
         await kept.keeping.run_once()

@@ -110,3 +110,22 @@ async def test_disk_refusing_at_the_start_loses_the_record(
 def test_endless_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FrameError):
         DeviceRecords(tmp_path).write(POSITION, "x" * 20_000)
+
+
+async def test_record_is_confirmed_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_records, "RETRY_S", 0.01)
+    refused = refuse(monkeypatch, times=2)
+    confirmed: list[int] = []
+    records = DeviceRecords(tmp_path)
+    file = tmp_path / f"{POSITION}.json"
+
+    def confirm(number: int) -> None:
+        assert len(refused) == 2
+        assert file.read_text("utf-8") == "two"
+        confirmed.append(number)
+
+    for number, text in ((1, "one"), (2, "two")):
+        records.write(POSITION, text, lambda number=number: confirm(number))  # type: ignore[misc]
+    while not confirmed:
+        await asyncio.sleep(0.001)
+    assert confirmed == [2]

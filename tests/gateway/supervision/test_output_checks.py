@@ -130,6 +130,8 @@ def test_every_type_has_its_limits() -> None:
         FrameType.REQUEST,
         FrameType.CANCEL,
         FrameType.SPEC,
+        FrameType.RECORD_STORED,
+        FrameType.DECISION_RECORDED,
     }
     assert set(MAX_BODY_BYTES) == from_worker
     assert set(RATES_PER_S) == from_worker - {FrameType.EVENT, FrameType.BLOB}

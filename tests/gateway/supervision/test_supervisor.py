@@ -16,6 +16,7 @@ from support.process.dumpable import reads_proc
 from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
 from gateway.contract.envelope import Provenance
+from gateway.supervision import supervisor
 from gateway.supervision.supervisor import WorkerLimits
 from simulators.specimens import ERIKSSON_LINES
 
@@ -167,6 +168,29 @@ async def test_stopped_worker_exceeds_heartbeat_timeout(worker_fixture: WorkerFi
     assert loop.time() - before < 5
     await worker_fixture.notebook.state(StateCode.ONLINE)
     await gone(stopped)
+
+
+async def test_silent_worker_is_not_believed(
+    worker_fixture: WorkerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before it is replaced, if that takes longer: it was hung before, or the machine is slow."""
+    monkeypatch.setattr(supervisor, "UNCONFIRMED_S", 0.1)
+    notebook = worker_fixture.notebook
+    wire = await worker_fixture.device(
+        "lane-1/barrier", limits=WorkerLimits(heartbeat_timeout_s=60, stop_timeout_s=1)
+    )
+    await notebook.state(StateCode.ONLINE)
+    await wire.wait_for_host()
+    await wire.send(b"stand 7\n")
+    await notebook.until(lambda: notebook.last_values)
+    pid, values = pid_of(worker_fixture, "lane-1/barrier"), dict(notebook.last_values)
+    os.kill(pid, signal.SIGSTOP)
+    silent = await notebook.state(StateCode.OFFLINE)
+    assert (silent.cause, notebook.last_values) == (Cause.HEARTBEAT_LOST, {})
+    os.kill(pid, signal.SIGCONT)
+    await notebook.state(StateCode.ONLINE)
+    await notebook.until(lambda: notebook.last_values == values)
+    assert pid_of(worker_fixture, "lane-1/barrier") == pid
 
 
 async def test_unexpected_firmware_degrades_device(

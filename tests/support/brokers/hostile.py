@@ -46,7 +46,7 @@ class Recorded:
 
 @dataclass
 class HostileBroker:
-    """What the attacker has seen, and its connection."""
+    """Messages that the attacker has seen, and its connection."""
 
     client: aiomqtt.Client
     seen: list[Recorded] = field(default_factory=list)

@@ -84,9 +84,10 @@ class BrowserFixture:
     """Errors reported by browsers: scripts, violations of the Content-Security-Policy."""
 
     @contextlib.asynccontextmanager
-    async def new_page(self, **more: object) -> AsyncIterator[Page]:
-        """New browser context; `more` is Playwright's."""
-        context: BrowserContext = await self.browser.new_context(base_url=self.url, locale="en-GB", **more)  # type: ignore[arg-type]
+    async def new_page(self, port: int | None = None, **more: object) -> AsyncIterator[Page]:
+        """New browser context, maybe by another port of the console; `more` is Playwright's."""
+        url = self.url if port is None else f"http://127.0.0.1:{port}"
+        context: BrowserContext = await self.browser.new_context(base_url=url, locale="en-GB", **more)  # type: ignore[arg-type]
         context.set_default_timeout(40_000)
         page = await context.new_page()
         page.on("console", lambda said: self._record_error(said.type, said.text))
@@ -129,8 +130,14 @@ async def faults_of(page: Page) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def browser_fixture(folder: Path, profile: str = "training") -> AsyncIterator[BrowserFixture]:
-    """Run everything; ends all of it afterwards."""
+async def browser_fixture(
+    folder: Path, profile: str = "training", heartbeat_timeout_s: float = 30
+) -> AsyncIterator[BrowserFixture]:
+    """Run everything; ends all of it afterwards.
+
+    `heartbeat_timeout_s`: by default long, because a camera's worker takes seconds to load libraries while
+    many tests run beside this one.
+    """
     run, camera, console = folder / "run", free_port(), free_port()
     url = f"http://127.0.0.1:{console}"
     described = folder / "simulators.toml"
@@ -147,9 +154,9 @@ async def browser_fixture(folder: Path, profile: str = "training") -> AsyncItera
         swapped = Elyctis(await gateway.wire(SWAPPED), nameplate=Nameplate("SIM0001"))
         gateway.describe(READER, "mrz-serial", 'framing = "accessis"')
         gateway.describe(SWAPPED, "mrz-serial", 'framing = "elyctis"')
-        # A camera's worker takes seconds to load libraries while many tests run beside this one.
-        patient = gateway.config.read_text().replace("heartbeat_timeout_s = 1", "heartbeat_timeout_s = 30")
-        gateway.config.write_text(patient)
+        text = gateway.config.read_text()
+        text = text.replace("heartbeat_timeout_s = 1", f"heartbeat_timeout_s = {heartbeat_timeout_s}")
+        gateway.config.write_text(text)
         post = await stack.enter_async_context(Post.start(described, run_dir=run))
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(

@@ -1,5 +1,6 @@
 """Command dispatcher alone: messages are passed in, output is recorded, time is set by the test."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,7 @@ class FakeDevice:
     state_code: StateCode = StateCode.ONLINE
     is_present: bool = True
     commands_received: list[tuple[int, str, Invocation, Any]] = field(default_factory=list)
+    decisions_recorded: list[tuple[int, bool]] = field(default_factory=list)
 
     @property
     def last_values(self) -> "FakeDevice":
@@ -68,6 +70,9 @@ class FakeDevice:
         if self.is_present:
             self.commands_received.append((command_ref, verb, call, json.loads(args)))
         return self.is_present
+
+    def send_decision_recorded(self, command_ref: int, *, is_recorded: bool) -> None:
+        self.decisions_recorded.append((command_ref, is_recorded))
 
     @property
     def verbs(self) -> list[str]:
@@ -85,6 +90,8 @@ class DispatcherFixture:
         self.answers: list[tuple[str, CommandAnswer, bytes]] = []
         self.retained: dict[str, dict[str, Any]] = {}
         self.records: list[tuple[Position, Observation, str]] = []
+        self.flushes: list[tuple[int, asyncio.Future[bool]]] = []
+        """Number of records before each flush of the audit, and its future."""
         self.holders: list[tuple[Position, str | None]] = []
         self.numbers = itertools.count(1)
         roles = roles or ROLES
@@ -115,6 +122,11 @@ class DispatcherFixture:
 
     def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
         self.records.append((position, observation, transaction))
+
+    def flush_audit(self) -> "asyncio.Future[bool]":
+        flushed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.flushes.append((len(self.records), flushed))
+        return flushed
 
     def on_claim_changed(self, position: Position, holder: str | None) -> None:
         self.holders.append((position, holder))

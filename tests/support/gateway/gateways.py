@@ -15,6 +15,7 @@ from support.gateway.workers import PLUGINS
 from support.patience import PATIENCE_S
 from support.process.daemons import ForkedProcess, fork_daemon
 
+from drivers.probe import CPU_LIMIT_S
 from gateway.client import Workstation
 from simulators.links.serial_line import SerialLine
 
@@ -61,6 +62,8 @@ class GatewayFixture:
     profile: str = "test"
     silent_s: float = 1
     """Heartbeat timeout of workers, in seconds."""
+    probe_cpu_s: int = CPU_LIMIT_S
+    """Processor time that the trial of a driver may take, in seconds."""
     path: tuple[Path, ...] = ()
     """Directories that come first in the daemon's PYTHONPATH."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -115,7 +118,9 @@ class GatewayFixture:
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
         same = self.python == Path(sys.executable)
         if "LD_PRELOAD" not in environment and not self.under and same:
-            self.process = fork_daemon(self.config, self.folder / "gateway.log", environment)
+            self.process = fork_daemon(
+                self.config, self.folder / "gateway.log", environment, self.probe_cpu_s
+            )
             return
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(

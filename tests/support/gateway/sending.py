@@ -188,7 +188,7 @@ class RecordingConnection:
 class Rig:
     """A destination with both of its ends."""
 
-    def __init__(self, **changes: Any) -> None:
+    def __init__(self, stations: Any = None, **changes: Any) -> None:
         given = {"classes": {DataClass.RECORD, DataClass.TRAVELLER}, "no_subscriber_timeout_s": 0.0} | changes
         self.settings = DestinationSettings.local(BrokerSettings(port=1), **given)
         self.time = FakeTime()
@@ -211,6 +211,7 @@ class Rig:
             self.problems,
             self.time,
             self._changed,
+            stations=stations,
             on_no_subscriber=self.no_subscriber.append,
         )
         self.destination.connection = self.connection  # type: ignore[assignment]

@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from support.process.daemons import FORKS
+from support.process.probes import fork_probes
 
 
 class Borderpost:
@@ -72,6 +73,7 @@ def _become_borderpost(
 
     from gateway.cli import main
 
+    fork_probes()
     try:
         main()
     finally:

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from gateway.supervision.processes.forkserver_client import ForkServerClient, wait_readable
+from support.process.probes import fork_probes
+
+from drivers.links.device_node import wait_ready
+from gateway.supervision.processes.forkserver_client import ForkServerClient
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -60,7 +63,7 @@ class ForkedProcess:
     async def wait(self) -> int:
         """Wait for its end; return its exit code, or the signal as a negative number."""
         if self.returncode is None:
-            await wait_readable(self._process.sentinel)
+            await wait_ready(self._process.sentinel)
             self._process.join()
             self.returncode = self._process.exitcode
             self._process.close()
@@ -68,10 +71,10 @@ class ForkedProcess:
         return self.returncode
 
 
-def fork_daemon(config: Path, log: Path, environment: dict[str, str]) -> ForkedProcess:
-    """Start a daemon like `python -m gateway CONFIG`."""
+def fork_daemon(config: Path, log: Path, environment: dict[str, str], probe_cpu_s: int) -> ForkedProcess:
+    """Start a daemon like `python -m gateway CONFIG`; `probe_cpu_s`: processor time of a driver's trial."""
     log.touch()
-    return ForkedProcess(_become_daemon, str(config), str(log), environment)
+    return ForkedProcess(_become_daemon, str(config), str(log), environment, probe_cpu_s)
 
 
 def forkserver_client(drivers: Iterable[str], level: str, log: Path | None = None) -> ForkServerClient:
@@ -91,7 +94,8 @@ def _become_forkserver(channel: socket.socket, log: str) -> None:
     main(channel)
 
 
-def _become_daemon(config: str, log: str, environment: dict[str, str]) -> None:
+def _become_daemon(config: str, log: str, environment: dict[str, str], probe_cpu_s: int) -> None:
+    fork_probes(probe_cpu_s)
     os.environ.clear()
     os.environ.update(environment)
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -120,12 +120,22 @@ class Reading:
     wire: Wire
 
 
+@dataclass(frozen=True, slots=True)
+class RelayReading:
+    """Relays whose state reached the host: True is closed."""
+
+    asked_s: float
+    at_s: float
+    values: dict[int, bool]
+
+
 class Case:
     """All that is known of one lane."""
 
     def __init__(self, facts: LaneFacts, records: list[Record]) -> None:
         self.facts = facts
         self.records = records
+        self._places = {id(record): n for n, record in enumerate(records)}
         self.start_s = records[0].at_s if records else 0.0
         self.end_s = records[-1].at_s if records else 0.0
         self.violations: list[Violation] = []
@@ -144,11 +154,16 @@ class Case:
         self.relays = self._index_relays()
         self.actions: list[Action] = []
         self.readings: list[Reading] = []
+        self.relay_readings: list[RelayReading] = []
         self.requests: list[tuple[Wire, Request | None]] = []
         self.abnormal: list[float] = []
         """Times of exchanges that did not go as they should."""
         self._index_wires()
         self.alive = self._index_lives()
+
+    def place(self, record: Record) -> int:
+        """Return the place of a record among all: the order of those of the same time."""
+        return self._places[id(record)]
 
     def of(self, kind: type[RecordT]) -> list[RecordT]:
         """Return the records of one kind."""
@@ -246,6 +261,10 @@ class Case:
                         closed_s,
                     )
                     self.actions.append(Action(*one))
+            if request is not None and request.reads == "relays" and wire.board == self.facts.relays_on:
+                for one in back:
+                    values = read_answer(facts, request, one.data) or {}
+                    self.relay_readings.append(RelayReading(wire.at_s, one.at_s, values))
             if request is not None and request.reads == "inputs":
                 for one in back + [one for one in answered.get(key, []) if one.fate == "late"]:
                     self._add_reading(wire, request, one)
@@ -353,7 +372,8 @@ class Case:
             for one in self.troubles
             if one.name == "slow-bus" and one.at_s <= to_s and one.until_s >= from_s
         ]
-        spent_s += sum(4 * float(one.details.get("delay_s", 0.2)) for one in slow)
+        frames = 2 * self.facts.frames_a_poll
+        spent_s += sum(frames * float(one.details.get("delay_s", 0.2)) for one in slow)
         if any(life.what == "slow" and life.number == self.life_at(to_s) for life in self.lives):
             spent_s += 0.8
         return spent_s

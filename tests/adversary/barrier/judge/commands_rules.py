@@ -43,6 +43,8 @@ def is_reopening(case: Case, action: Action) -> bool:
         return False
     if case.signal("open_limit", action.door).changes(from_s, action.at_s):
         return True  # by its limit it has left the open end, if only for a moment
+    if _is_between_at_start(case, action.door, from_s, action.at_s):
+        return True  # it may be closing
     return any(
         truth.what == "motion"
         and truth.door == action.door
@@ -55,6 +57,17 @@ def is_reopening(case: Case, action: Action) -> bool:
         and 0 <= action.at_s - one.at_s <= case.facts.close_s + 15
         for one in case.actions
     )
+
+
+def _is_between_at_start(case: Case, door: str, from_s: float, to_s: float) -> bool:
+    """Return whether a process has started in this span, and found a door between its ends."""
+    limits = [case.signal(name, door) for name in ("open_limit", "closed_limit")]
+    for life in case.lives:
+        if life.what == "started" and from_s <= life.at_s <= to_s:
+            first = next((one for one in case.readings if life.at_s <= one.at_s <= to_s), None)
+            if first is not None and not any(limit.at(first.asked_s) for limit in limits):
+                return True
+    return False
 
 
 def explain(case: Case, moves: list[Action]) -> Iterator[tuple[Action, Command | None]]:
@@ -75,7 +88,8 @@ def explain(case: Case, moves: list[Action]) -> Iterator[tuple[Action, Command |
             and one.deadline_s >= action.at_s - LATE_S
             and not any(answer.state == "rejected" for answer in case.answers.get(one.id, []))
         ]  # fmt: skip
-        if not open_ones and is_reopening(case, action):
+        of_this_life = [one for one in open_ones if one.life == case.life_at(action.at_s)]
+        if not of_this_life and is_reopening(case, action):
             yield action, None
             continue
         found = open_ones[-1] if open_ones else fitting[-1] if fitting else None
@@ -187,9 +201,21 @@ def _stops(case: Case) -> None:
             _releases(case, stop, until_s)
         if with_contact and answer is not None and answer.state == "done" and not case.facts.is_silent:
             for door in with_contact:
+                if _is_welded(case, door.stop, stop.at_s):
+                    continue
                 if not case.contact(door, "stop").ever(stop.at_s, answer.at_s + LATE_S):
                     text = f"stop is done, and the stop contact of {door.name or 'the boom'} never closed"
                     case.blame(12, "answer is not true", answer.at_s, text, stop, answer)
+
+
+def _is_welded(case: Case, relay: int | None, at_s: float) -> bool:
+    """Return whether the contact of a relay is welded, which no reading shows."""
+    return any(
+        one.name == "welded-relay"
+        and one.details.get("relay") == relay
+        and one.at_s <= at_s <= one.until_s + 1
+        for one in case.troubles
+    )
 
 
 def _stop_of_door(case: Case, stop: Command, door: DoorFacts, until_s: float) -> None:

@@ -141,6 +141,8 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
             start_s - 1, closing.to_s
         ):
             continue
+        if _reads_open(case, door, start_s):
+            continue
         energised = case.contact(door, "close").ever(start_s - DEAD_S, start_s + 0.2)
         # After a disturbed exchange the contact's state is unknown until it was read or released.
         unknown = any(closing.action.at_s - 0.1 <= at_s <= start_s for at_s in case.abnormal)
@@ -194,6 +196,17 @@ def _reopened(case: Case, door: DoorFacts, closing: Closing) -> None:
     _alarmed(case, door, closing)
 
 
+def _reads_open(case: Case, door: DoorFacts, at_s: float) -> bool:
+    """Return whether a shorted wire shows a closing door at its open end, so that nothing is to be seen."""
+    prefix = f"{door.name}-" if door.name else ""
+    shorted = any(
+        one.name == "shorted-wire" and one.details.get("signal") == f"{prefix}open-limit"
+        and one.at_s <= at_s <= one.until_s
+        for one in case.troubles
+    )  # fmt: skip
+    return shorted and case.signal("open_limit", door.name).throughout(at_s - 0.2, at_s + 0.3)
+
+
 def _reacted_before(case: Case, door: DoorFacts, closing: Closing) -> bool:
     """Return whether somebody was in the way before in this movement, which has reached no end since."""
     ends = [
@@ -227,7 +240,8 @@ def _alarmed(case: Case, door: DoorFacts, closing: Closing) -> None:
                 case.blame(10, "no alarm", start_s + 1.0, text, closing.action.wire, closing.start)
 
 
-def _acknowledged(case: Case) -> list[float]:
+def acknowledgements(case: Case) -> list[float]:
+    """Return the times of the acknowledgements that were accepted."""
     return [
         case.answers[command.id][0].at_s
         for command in case.commands
@@ -240,7 +254,7 @@ def _acknowledged(case: Case) -> list[float]:
 def latches(case: Case) -> Iterator[tuple[float, float]]:
     """Yield the spans from an emergency that was read until its acknowledgement at rest."""
     emergency = case.signal("emergency")
-    acknowledged = _acknowledged(case)
+    acknowledged = acknowledgements(case)
     until_s = float("-inf")
     for from_s, to_s in emergency.spans(end_s=case.end_s):
         if from_s < 0 or to_s <= until_s:
@@ -314,7 +328,7 @@ def _shut_in_emergency(case: Case) -> None:
 
 def _forced_open_stays(case: Case, closes: list[Action]) -> None:
     """Without an emergency input, a boom that opens by itself may be open for a fire."""
-    acknowledged = _acknowledged(case)
+    acknowledged = acknowledgements(case)
     for door in case.facts.doors:
         for alarm in case.events:
             if alarm.type != "barrier.alarm" or alarm.data.get("kind") != "forced_open":

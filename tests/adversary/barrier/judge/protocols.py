@@ -2,7 +2,8 @@
 
 Sources: Modbus application protocol V1.1b3 (functions 01 to 06, 0F, 10), Waveshare wiki (flash commands at
 0x0200 and 0x0400, toggle 5500, all relays at 0x00FF), Wiren Board wiki (register 8), Numato user guide
-(text commands), LC Technology (A0 channel operation sum), IEC 60839-11-5 (OSDP command OUT).
+(text commands), LC Technology (A0 channel operation sum), IEC 60839-11-5 (OSDP command OUT), Linux's
+include/uapi/linux/gpio.h (values of requested lines).
 """
 
 import re
@@ -47,6 +48,8 @@ class Request:
 
 
 NOTHING = Request()
+GPIO_GET_VALUES, GPIO_SET_VALUES = 0xC010B40E, 0xC010B40F
+"""Numbers of the ioctls, with the size of their argument."""
 _RELAYS = {"waveshare-8": 8, "wirenboard-6": 6, "kmtronic-8": 8}
 
 
@@ -98,6 +101,9 @@ def read_answer(facts: BoardFacts, request: Request, data: bytes) -> dict[int, b
             return {request.first: found[1] == b"1"}
         bits = int(found[1], 16)
         return {relay: bool(bits >> relay & 1) for relay in range(request.count)}
+    if facts.model == "gpio" and len(data) == 21:
+        bits, mask = struct.unpack_from("<QQ", data, 5)
+        return {line: bool(bits >> line & 1) for line in range(64) if mask >> line & 1}
     if facts.model in ("lcus", "gpio", "osdp"):
         return None
     pdu = pdu_of(facts, data)
@@ -209,13 +215,18 @@ def _lcus(data: bytes) -> Request | None:
     return Request(actions=(RelayAction(data[1] - 1, "on" if data[2] else "off"),))
 
 
-def _gpio(data: bytes) -> Request | None:
-    """Read `relay=level` records: the kernel's line, not a protocol."""
-    found = re.fullmatch(rb"(\d+)=([01])", data)
-    return (
-        None
-        if found is None
-        else Request(actions=(RelayAction(int(found[1]), "on" if found[2] == b"1" else "off"),))
+def _gpio(data: bytes) -> Request:
+    """Read an ioctl on requested lines: O (outputs) or I (inputs), its number, and `gpio_v2_line_values`."""
+    if len(data) < 5 or data[:1] == b"L":
+        return Request(reads="other")
+    (code,) = struct.unpack_from("<I", data, 1)
+    if code == GPIO_GET_VALUES:
+        return Request(reads="inputs" if data[:1] == b"I" else "relays", count=64)
+    bits, mask = struct.unpack_from("<QQ", data, 5)
+    return Request(
+        actions=tuple(
+            RelayAction(line, "on" if bits >> line & 1 else "off") for line in range(64) if mask >> line & 1
+        )
     )
 
 

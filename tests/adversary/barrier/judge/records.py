@@ -194,6 +194,11 @@ class LaneFacts:
     supervisors: frozenset[str] = frozenset({"supervisor"})
 
     @property
+    def frames_a_poll(self) -> int:
+        """Number of requests of one reading of inputs and relays: Numato's inputs are read one by one."""
+        return 9 if self.boards[self.relays_on].model == "numato" else 2
+
+    @property
     def is_silent(self) -> bool:
         """True if the board with the relays never answers, so that lost frames cannot be noticed."""
         return self.boards[self.relays_on].model == "lcus"

@@ -4,11 +4,14 @@ Numbers are those of the protocol sheet: 7, 8, 17, 28.
 """
 
 from adversary.barrier.judge.case import Action, Case, Steps
-from adversary.barrier.judge.records import Contact, DoorFacts
+from adversary.barrier.judge.commands_rules import is_reopening
+from adversary.barrier.judge.records import Contact, DoorFacts, Truth
 
 DEAD_S = 0.3
 LONGEST_S = 1.0
 EPSILON_S = 0.005
+RELEASED_AGAIN_S = 0.5
+"""Longest time between two attempts to release a contact whose frames are lost, in seconds."""
 
 
 def judge(case: Case) -> None:
@@ -55,11 +58,23 @@ def _pulses_end(case: Case) -> None:
                 if one.door == door and one.contact == contact and one.energises and from_s < one.at_s < to_s
             )  # fmt: skip
             limit_s += closed_again * case.facts.pulse_s
+            limit_s = max(limit_s, _lost_until_s(case, relay, from_s + limit_s, to_s) - from_s)
             if to_s - from_s > limit_s + EPSILON_S:
                 text = f"{contact} of {door or 'the boom'} is closed for {to_s - from_s:.1f} s"
                 ends = [one for one in steps.records if one is not None and one.at_s in (from_s, to_s)]
                 lives = [life for life in case.lives if from_s - 0.5 <= life.at_s <= to_s]
                 case.blame(7, "relay stays closed", from_s + limit_s, text, *ends, *lives[:4])
+
+
+def _lost_until_s(case: Case, relay: int, due_s: float, to_s: float) -> float:
+    """Return until when releases of a contact were written again and again, and did not arrive."""
+    door, contact = case.role(relay)
+    until_s = due_s
+    for action in case.actions:
+        is_release = (action.door, action.contact, action.kind) == (door, contact, "off")
+        if is_release and not action.wire.arrived and action.at_s <= min(until_s, to_s):
+            until_s = max(until_s, action.at_s + RELEASED_AGAIN_S)
+    return until_s
 
 
 def _foreign(case: Case, from_s: float, to_s: float) -> bool:
@@ -90,7 +105,8 @@ def _opposites(case: Case, door: DoorFacts) -> None:
             )
             if ended_s is None or from_s - ended_s >= DEAD_S - EPSILON_S:
                 continue
-            if case.facts.is_silent and (case.stalled(from_s) or case.is_abnormal(from_s - 2.0, from_s)):
+            held = case.stalled(from_s) or case.stalled(ended_s)
+            if case.facts.is_silent and (held or case.is_abnormal(from_s - 2.0, from_s)):
                 continue  # no acknowledgement tells that frames are held or lost
             both = ended_s > from_s
             text = (
@@ -195,8 +211,51 @@ def _both(
     return found
 
 
-UNREAD_S = 0.5
-"""Time after the end of a pulse within which the gateway need not have read the relay, in seconds."""
+def _closes_unread(case: Case, foreign: Truth) -> bool:
+    """Return True if the gateway closes the relay, too, before a reading could show it closed by another."""
+    relay = foreign.details["relay"]
+    for action in case.actions:
+        if not action.energises or case.role(relay) != (action.door, action.contact):
+            continue
+        # A stop or a reopening may already wait for the line while the relays are read.
+        waits = action.contact == "stop" or is_reopening(case, action)
+        until_s = action.at_s - (case.facts.answer_s if waits else 0.0)
+        read = any(
+            foreign.at_s <= one.asked_s and one.at_s <= until_s and one.values.get(relay)
+            for one in case.relay_readings
+        )
+        if foreign.at_s <= action.at_s <= foreign.at_s + LONGEST_S and not read:
+            return True
+    return False
+
+
+def _is_within_pulse(case: Case, foreign: Truth) -> bool:
+    """Return True if a pulse of the gateway keeps the relay closed, and its end opens it as always."""
+    steps = case.relays.get(foreign.details["relay"], Steps())
+    return any(
+        from_s < foreign.at_s - EPSILON_S and foreign.at_s < to_s <= from_s + case.facts.pulse_s + 0.1
+        for from_s, to_s in steps.spans(end_s=case.end_s)
+    )
+
+
+def _is_unread_since(case: Case, relay: int, at_s: float) -> bool:
+    """Return True if a relay was not read as open since the gateway closed it last, until a time.
+
+    Without an answer to the pulse, a reading proves nothing until the pulse is certainly over.
+    """
+    steps = case.relays.get(relay, Steps())
+    closed = [
+        (from_s, to_s) for from_s, to_s in steps.spans(end_s=case.end_s) if 0 < from_s < at_s - EPSILON_S
+    ]
+    if not closed:
+        return False
+    from_s, opened_s = closed[-1]
+    if case.is_abnormal(from_s - 0.3, opened_s):
+        opened_s = max(opened_s, from_s + LONGEST_S + case.facts.pulse_s)
+    return not any(
+        opened_s <= one.asked_s and one.at_s <= at_s and one.values.get(relay) is False
+        for one in case.relay_readings
+    )
 
 
 def _is_shown(case: Case, condition: str, at_s: float) -> bool:
@@ -214,12 +273,7 @@ def _one_master(case: Case) -> None:
             foreign.at_s, seen_s + 0.2
         ):
             continue
-        if any(
-            action.energises
-            and case.role(foreign.details["relay"]) == (action.door, action.contact)
-            and foreign.at_s <= action.at_s <= foreign.at_s + UNREAD_S
-            for action in case.actions
-        ):
+        if _closes_unread(case, foreign) or _is_within_pulse(case, foreign):
             continue  # closed by the gateway too, before it could read the relay
         alarms = [
             one
@@ -241,8 +295,7 @@ def _one_master(case: Case) -> None:
             ),
             default=case.end_s,
         )  # fmt: skip
-        relay = case.relays.get(foreign.details["relay"], Steps())
-        if relay.ever(foreign.at_s - UNREAD_S, foreign.at_s - EPSILON_S):
+        if _is_unread_since(case, foreign.details["relay"], foreign.at_s):
             continue  # closed by the gateway, and not read as open since: all it can report is a stuck relay
         for action in case.actions:
             if action.energises and action.contact != "stop" and seen_s < action.at_s < acknowledged_s:

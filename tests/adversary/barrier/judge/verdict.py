@@ -6,11 +6,18 @@ judged; audit and authorisation are the daemon's. The rig steps the clock (23), 
 
 from collections.abc import Sequence
 
-from adversary.barrier.judge import commands_rules, condition_rules, people_rules, relay_rules, state_rules
+from adversary.barrier.judge import (
+    commands_rules,
+    condition_rules,
+    output_rules,
+    people_rules,
+    relay_rules,
+    state_rules,
+)
 from adversary.barrier.judge.case import Case
 from adversary.barrier.judge.records import LaneFacts, Record, Violation
 
-RULES = (commands_rules, relay_rules, people_rules, state_rules, condition_rules)
+RULES = (commands_rules, relay_rules, people_rules, state_rules, condition_rules, output_rules)
 
 
 def judge(facts: LaneFacts, records: Sequence[Record]) -> list[Violation]:

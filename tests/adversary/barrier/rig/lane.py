@@ -32,6 +32,7 @@ from adversary.barrier.judge.records import (
     Truth,
     Wire,
 )
+from adversary.barrier.rig.gpio_site import GpioSettings, GpioSite
 from adversary.barrier.rig.posts import Post
 from adversary.barrier.rig.processes import Unit, World, is_lock, open_descriptors, peer_port
 
@@ -112,7 +113,13 @@ class Lane:
         """Run a story in this lane, from start to end; return the records."""
         time = self._time = type("Time", (VirtualTime,), {"world": self.world})
         boot_ns = lambda: round(self.world.now_s * 1e9)  # noqa: E731
+        clocks = contextlib.nullcontext()
+        if self.post.board == "osdp":
+            from adversary.barrier.rig.osdp_post import reader_clocks
+
+            clocks = reader_clocks(self.world.monotonic)
         with (
+            clocks,
             mock.patch("drivers.clock.boot_ns", boot_ns),
             mock.patch.object(worker, "SystemTime", time),
             mock.patch("time.monotonic", self.world.monotonic),
@@ -157,6 +164,12 @@ class Lane:
     def _site(self, settings: Any, timeline: RealClock, board: str) -> BarrierSite:
         log = wirelog.WireLog(timeline, keep=100)
         log.on_entry = lambda entry: self._on_entry(board, entry)
+        if self.post.board == "osdp":
+            from simulators.barrier.osdp.site import OsdpSite
+
+            return OsdpSite(settings, timeline, log)
+        if isinstance(settings, GpioSettings):
+            return GpioSite(settings, timeline, log)
         if isinstance(settings, SerialSettings):
             return SerialSite(settings, timeline, log)
         assert isinstance(settings, ModbusSettings)
@@ -243,7 +256,9 @@ class Lane:
 
         `discards`: on a serial line, bytes that the host discards meanwhile are gone.
         """
-        self.add(Trouble(self.now_s, "stall", self.now_s + seconds))
+        if isinstance(self.site, GpioSite):
+            return  # nothing lies between the process and its lines
+        self.add(Trouble(self.now_s, "stall", self.now_s + seconds, {"discards": discards}))
         if self.fault("stalled-adapter", quietly=True, for_s=seconds, discards=discards):
             return
         waiter = self.world.rig.loop.waiter
@@ -271,6 +286,8 @@ class Lane:
     def start_worker(self, **changed: Any) -> None:
         """Start a worker process, as the daemon does; `changed`: other settings of the barrier."""
         self.lives += 1
+        if isinstance(self.site, GpioSite):
+            self.site.prepare()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
@@ -306,7 +323,8 @@ class Lane:
         """Kill the worker's process at this moment (SIGKILL)."""
         if self.life is None:
             return
-        self.world.kill(self.life, self._descriptors_of_worker)
+        lines = self.site.on_killed() if isinstance(self.site, GpioSite) else []
+        self.world.kill(self.life, lambda: [*lines, *self._descriptors_of_worker()])
         self._forget("killed")
 
     def _forget(self, what: Any) -> None:
@@ -404,6 +422,8 @@ class Lane:
                     self._retain(data)
             case FrameType.RECORD:
                 self._record = body.decode()
+                if self._connection is not None:
+                    self._connection.send(FrameType.RECORD_STORED, {"number": head["number"]})
             case FrameType.LAST_VALUE:  # all are withdrawn
                 self._retain(None)
             case FrameType.COMMAND_RESULT:
@@ -444,6 +464,8 @@ class Lane:
                 "is_supervisor": issuer in self.post.facts.supervisors,
             }
             self._connection.send(FrameType.COMMAND, head, json.dumps(arguments).encode())
+            recorded = {"command_ref": head["command_ref"], "recorded": True}
+            self._connection.send(FrameType.DECISION_RECORDED, recorded)
         return name
 
     async def until(self, true: Callable[[], object], within_s: float = 10.0) -> bool:

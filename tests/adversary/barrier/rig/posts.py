@@ -6,6 +6,7 @@ from random import Random
 from typing import Any, Literal
 
 from adversary.barrier.judge.records import BoardFacts, DoorFacts, LaneFacts, Signal
+from adversary.barrier.rig.gpio_site import CHIP, INPUTS, OUTPUTS, GpioSettings
 
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings
@@ -20,7 +21,11 @@ BOARDS = (
     "kmtronic",
     "numato",
     "lcus",
+    "gpio",
+    "osdp",
 )
+PRELOADED = ("gpio",)
+"""Boards that need a process under a preload library."""
 Layout = Literal["boom", "gate"]
 ONE = {"open-limit": 0, "closed-limit": 1, "approach": 2, "exit": 3, "photocell": 4, "fire": 5, "key": 6,
        "controller-ok": 7}  # fmt: skip
@@ -60,6 +65,8 @@ class Post:
     @property
     def driver(self) -> str:
         """Name of the driver."""
+        if self.board == "gpio":
+            return "gpio-barrier"
         return "serial-relay" if self.board in ("numato", "lcus") else "modbus-barrier"
 
     @property
@@ -107,6 +114,8 @@ class Post:
         wires: dict[str, Any] = {"outputs": self.outputs}
         if not self.separate_inputs:
             wires |= {"inputs": self.inputs, "contacts": self.contacts}
+        if self.board == "gpio":
+            return GpioSettings.model_validate({"mechanics": self.mechanics, **wires})
         if self.board in ("numato", "lcus"):
             size = {"relays": 8, "gpios": 8} if self.board == "numato" else {"relays": 8}
             return SerialSettings.model_validate(
@@ -182,6 +191,9 @@ class Post:
         return {**found, **self.barrier}
 
     def _board_settings(self, scratch: Path, site: Any) -> dict[str, Any]:
+        if self.board == "gpio":
+            lines = {"outputs": list(OUTPUTS), "inputs": list(INPUTS), "bias": "pull-up"}
+            return {"model": "gpio", "chip": CHIP, **lines, "time_relay_s": 1}
         port = (
             f"tcp://{site.address}" if isinstance(site, ModbusSite) and not self.is_serial else site.address
         )
@@ -217,7 +229,9 @@ class Post:
             "kmtronic": "kmtronic-8",
             "generic": "generic",
         }.get(self.board.partition("-")[0], self.board)
-        framing: Any = "text" if self.board in ("numato", "lcus") else "rtu" if self.is_serial else "tcp"
+        framing: Any = (
+            "text" if self.board in ("numato", "lcus", "gpio") else "rtu" if self.is_serial else "tcp"
+        )
         layout = {"generic-pulse": PULSED, "generic-watchdog": WATCHED}.get(self.board, {"relays": 8})
         if model == "wirenboard-6":
             layout = {"relays": 6}
@@ -247,7 +261,7 @@ class Post:
         ends: Any = "board"
         if self.board.startswith("wirenboard") or self.board == "generic-watchdog":
             ends = "watchdog"
-        elif self.board in ("kmtronic", "numato", "lcus"):
+        elif self.board in ("kmtronic", "numato", "lcus", "gpio"):
             ends = "time-relay"
         given = self.barrier
         return LaneFacts(

@@ -250,9 +250,9 @@ def tcp_balance(descriptor: int) -> int:
 
 
 def is_lock(descriptor: int) -> bool:
-    """Return whether it is a Unix socket with a name of its own, such as a lock on a board."""
+    """Return whether it is a Unix socket with an abstract name of its own, such as a lock on a board."""
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as held:
-        return held.family == socket.AF_UNIX and bool(held.getsockname())
+        return held.family == socket.AF_UNIX and isinstance(name := held.getsockname(), bytes) and bool(name)
     return False
 
 

@@ -10,8 +10,6 @@ import json
 import sys
 from typing import Any
 
-from gpio_chip import spare_descriptors
-
 from drivers import clock
 from drivers.barrier.boards.gpio import GpioBoard, GpioBoardSettings
 from drivers.barrier.gpio_barrier import GpioBarrier, GpioBarrierSettings
@@ -19,6 +17,7 @@ from drivers.barrier.observations import BarrierState
 from drivers.command import CommandArguments, Invocation
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
+from simulators.links.umockdev_gpio import spare_descriptors
 
 
 @dataclasses.dataclass

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpio_chip import GpioChip
 from pydantic import ValidationError
 from pytest_mock import MockerFixture
 from support.process import in_jail
@@ -20,6 +19,7 @@ from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.gpio import GpioBoard, GpioBoardSettings
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
+from simulators.links.umockdev_gpio import GpioChip
 
 SETTINGS: dict[str, Any] = {
     "model": "gpio",

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from drivers.clock import today
 from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from drivers.observation import Check, Observation
@@ -17,6 +16,7 @@ from drivers.passport.fullpage.desko import DeskoReader
 from drivers.passport.fullpage.desko import DeskoSettings as DeskoDriverSettings
 from drivers.passport.fullpage.reader import FullPageReader
 from drivers.passport.observations import DocumentRead, DocumentRemoved
+from drivers.passport.read_result import today
 from simulators.mrz import Format
 from simulators.passport.fullpage.faults import fault_of
 from simulators.passport.fullpage.page import Page

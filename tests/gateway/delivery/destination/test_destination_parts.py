@@ -1,5 +1,8 @@
 """Small parts of a destination: subscribers of a stream, images in flight, counts, refused states."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+
 from support.gateway.sending import Rig, entry, in_virtual_time, stream, turn
 
 from gateway.delivery.destination.in_flight import ImagesInFlight
@@ -66,3 +69,20 @@ async def test_refused_state_is_sent_again() -> None:
     rig.answer(again)
     await turn(5)
     assert rig.new() == []
+
+
+@in_virtual_time
+async def test_states_wait_for_commands() -> None:
+    """A station that reads a state may command the device at once."""
+    waiting: list[Callable[[], None]] = []
+    rig = Rig(SimpleNamespace(when_ready=waiting.append))
+    rig.connect()
+    rig.retained.set("lane-1/reader/state", b"online", "application/json")
+    rig.destination.send_ready()
+    assert rig.new() == []
+    (release,) = waiting
+    release()
+    assert [message.topic for message in rig.new()] == ["lane-1/reader/state"]
+    rig.retained.set("lane-1/reader/state", b"offline", "application/json")
+    rig.destination.send_ready()
+    assert [message.payload for message in rig.new()] == [b"offline"]

@@ -4,6 +4,7 @@ import errno
 import socket
 import ssl
 import struct
+from types import SimpleNamespace
 
 import pytest
 from support.gateway.deliveries import ScriptedBroker, until
@@ -148,6 +149,49 @@ async def test_disconnect_reason(reason):
         assert listener.calls_of("on_disconnected") == [[reason]]
         await until(lambda: len(listener.calls_of("on_connected")) == 2)
         await connection.stop()
+
+
+async def test_unsent_rest_follows_when_socket_is_writable(monkeypatch):
+    """Not only at the next timer, which is up to a second later."""
+    monkeypatch.setattr("gateway.delivery.mqtt.connection.MISC_INTERVAL_S", 1e6)
+    listener = RecordingListener()
+    async with Broker() as broker:
+        connection = make_connection(broker, listener)
+        connection.start()
+        await until(lambda: listener.calls_of("on_connected"))
+        for n in range(4):
+            connection.publish(f"a/{n}", bytes(4_000_000), b"")
+        connection.flush()
+        await until(lambda: len(broker.published) == 4)
+        await connection.stop()
+
+
+async def test_lifetime_of_a_connection_decides_the_wait():
+    listener = RecordingListener()
+    async with Broker(lambda *_: "disconnect") as broker:
+        connection = make_connection(broker, listener)
+        lifetimes, wait = [], connection._wait
+        connection._wait = SimpleNamespace(
+            next_s=lambda lifetime_s, **more: lifetimes.append(lifetime_s) or wait.next_s(0, **more)
+        )
+        connection.start()
+        await until(lambda: listener.calls_of("on_connected"))
+        connection.publish("a/b", b"x", b"")
+        connection.flush()
+        await until(lambda: lifetimes)
+        await connection.stop()
+    assert lifetimes[0] > 0
+
+
+async def test_acknowledgements_before_the_end_count():
+    listener = RecordingListener()
+    async with Broker() as broker:
+        connection = make_connection(broker, listener)
+        connection.start()
+        await until(lambda: listener.calls_of("on_connected"))
+        connection._acks.append((7, 0))
+        await connection.stop()
+    assert listener.calls_of("on_acks") == [[[(7, 0)]]]
 
 
 async def test_failed_connect_is_reported_and_retried():

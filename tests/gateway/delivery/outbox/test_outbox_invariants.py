@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.gateway.deliveries import FakeTime, event
@@ -178,7 +178,5 @@ class OutboxMachine(RuleBasedStateMachine):
         ).fetchone()
 
 
-OutboxMachine.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=30, suppress_health_check=list(HealthCheck)
-)
+OutboxMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30)
 TestOutbox = OutboxMachine.TestCase

@@ -15,6 +15,7 @@ from gateway.delivery.outbox import admin
 from gateway.delivery.outbox.database import OutboxLock, OutboxUnusable
 from gateway.delivery.outbox.encryption import MasterKey
 from gateway.delivery.outbox.recovery import open_outbox
+from gateway.delivery.outbox.rows import row_key
 from gateway.delivery.outbox.sequence import (
     EventIds,
     SequenceAllocator,
@@ -87,6 +88,16 @@ def log(tmp_path):
     yield opened
     for one in logs:
         one.outbox.close()
+
+
+def test_page_ends_before_unknown_age(log):
+    one = log()
+    one.store(one.entry(1, 1), one.entry(1, 2))
+    page, _ = one.outbox.reader.fetch(1, 0, 10, 10**6)
+    assert (len(page.entries), page.held) == (2, False)
+    one.outbox._connection.execute("UPDATE event SET held = 1 WHERE k = ?", (row_key(1, 2),))
+    page, _ = one.outbox.reader.fetch(1, 0, 10, 10**6)
+    assert ([each.seq for each in page.entries], page.upto, page.held) == ([1], 1, True)
 
 
 def kept(events=1000, size=64 * MIB):

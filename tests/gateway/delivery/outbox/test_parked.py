@@ -80,6 +80,7 @@ def test_one_destination_is_marked(fixture: ParkedFixture) -> None:
     fixture.park("local", 2)
     assert fixture.mark("local") == 1
     assert [each.seq for each in fixture.outbox.parked.to_resend()] == [2]
+    assert [each.is_marked for each in admin.list_parked(fixture.folder)] == [False, True]
 
 
 def test_delivered_event_is_deleted(fixture: ParkedFixture) -> None:

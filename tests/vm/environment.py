@@ -1,4 +1,4 @@
-"""Surroundings of the machine: devices on its USB cables, headquarters, a workstation."""
+"""Environment of the machine: devices on its USB cables, headquarters, a workstation."""
 
 import asyncio
 import contextlib
@@ -163,8 +163,8 @@ class Witness:
         self._client.loop_stop()
 
 
-class Surroundings:
-    """All surroundings. `folder/share` is /mnt/host in the machine."""
+class MachineEnvironment:
+    """Everything outside the machine. `folder/share` is /mnt/host in the machine."""
 
     def __init__(self, folder: Path) -> None:
         self.share = folder / "share"
@@ -220,7 +220,7 @@ class Surroundings:
         return context
 
     @contextlib.asynccontextmanager
-    async def plugged(self) -> AsyncIterator["Surroundings"]:
+    async def plugged(self) -> AsyncIterator["MachineEnvironment"]:
         """Run with the devices on the bus."""
         async with self.bus, barrier_lane.running(self.boom_port) as self.boom:
             for name, device in (

@@ -58,14 +58,17 @@ class GpioChip:
     """Descriptors in the program that may become lines, and the nodes that they are of."""
     gone: bool = False
 
+    root: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="gpio-")))
+    """Folder of the emulated /dev and /sys; removed at the end."""
+
     def __post_init__(self) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="gpio-"))
         self.levels = self.levels or [False] * self.lines
         self._taken: dict[str, Taken] = {}
         self._nodes = contextlib.AsyncExitStack()
 
     @property
     def environment(self) -> dict[str, str]:
+        """Variables of the program's environment."""
         return {"UMOCKDEV_DIR": str(self.root), "LD_PRELOAD": PRELOAD}
 
     async def __aenter__(self) -> Self:
