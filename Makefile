@@ -59,10 +59,11 @@ bench: $(VENV)/.dev
 		$(if $(FULL),--full) $(BENCH)
 
 # The tests that `make test` leaves out: attacks that take minutes, and what only a change of packages or of the
-# contract can break. Two at a time, because some of them measure.
+# contract can break. Two at a time, because some of them measure. CHOSEN='not long_flood': those of these names.
+CHOSEN ?=
 .PHONY: thorough
 thorough: $(VENV)/.dev | system-packages
-	$(BIN)/pytest --thorough -m thorough --forks 2
+	$(BIN)/pytest --thorough -m thorough --forks 2 $(if $(CHOSEN),-k "$(CHOSEN)")
 
 # Every attack of tests/adversary, also those that take minutes.
 .PHONY: adversary

@@ -307,8 +307,9 @@ async def key_and_open(lane: Lane) -> None:
 async def hurry(lane: Lane) -> None:
     await begin(lane)
     name = lane.send("open")
+    await asyncio.sleep(0.2)
+    lane.send("stop")
     await lane.until(lambda: name in lane.answers)
-    await asyncio.sleep(0.05)
     await told(lane, "close")
 
 
