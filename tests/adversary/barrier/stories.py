@@ -305,6 +305,7 @@ async def key_and_open(lane: Lane) -> None:
 
 
 async def hurry(lane: Lane) -> None:
+    """A boom that is open before the shortest interval between two movements has passed."""
     await begin(lane)
     name = lane.send("open")
     await asyncio.sleep(0.2)
@@ -358,6 +359,7 @@ async def vehicle(lane: Lane) -> None:
 
 
 TCP = "waveshare-tcp"
+QUICK = {"opening_s": 0.8, "closing_s": 2.0, "ramp_s": 0.1}
 SLOW = {"opening_s": 4.0, "closing_s": 6.0}
 STORIES: dict[str, tuple[Post, Story]] = {
     "1 second person": (Post("waveshare-tcp", boom=SLOW, controller=DUMB), second_person),
@@ -394,7 +396,7 @@ STORIES: dict[str, tuple[Post, Story]] = {
     "silence": (Post("waveshare-tcp"), silence),
     "lease and open": (Post("waveshare-tcp"), lease_and_open),
     "key and open": (Post("waveshare-tcp"), key_and_open),
-    "hurry": (Post("waveshare-tcp"), hurry),
+    "hurry": (Post("waveshare-tcp", boom=QUICK), hurry),
     "by hand": (Post("waveshare-tcp"), by_hand),
     "blind close": (Post("waveshare-tcp", controller=DUMB), blind_close),
     "two conditions": (Post("waveshare-tcp"), two_conditions),

@@ -4,7 +4,7 @@ import asyncio
 
 from adversary.barrier.rig.lane import Lane
 from adversary.barrier.rig.posts import Post
-from adversary.barrier.stories import DUMB, STORIES, Story, begin, open_and_closing, told
+from adversary.barrier.stories import DUMB, QUICK, STORIES, Story, begin, open_and_closing, told
 
 
 async def open_with_both_limits(lane: Lane) -> None:
@@ -79,7 +79,6 @@ async def person_between_readings(lane: Lane) -> None:
 
 
 TCP = "waveshare-tcp"
-QUICK = {"opening_s": 0.8, "closing_s": 2.0, "ramp_s": 0.1}
 UNGROUNDED: dict[str, tuple[Post, Story]] = {
     "open with both limits": (Post(TCP), open_with_both_limits),
     "blind open": (Post(TCP), blind_opening),

@@ -186,6 +186,7 @@ def test_cut_wire_permits_nothing_forbidden(data: st.DataObject, settings: Barri
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(900)
 @limits(max_examples=3000)
 @given(data=st.data(), settings=wirings())
 def test_many_cut_wires_permit_nothing_forbidden(data: st.DataObject, settings: BarrierSettings) -> None:

@@ -278,6 +278,8 @@ def _emergencies(case: Case, closes: list[Action]) -> None:
         for door in case.facts.doors:
             limit_s = from_s + 0.25 + case.slack_s(from_s - 0.3, from_s + 0.5)
             before_s = from_s - 0.25
+            if _is_close_welded(case, door, limit_s):
+                continue
             if case.contact(door, "close").throughout(before_s, limit_s) and case.reachable(from_s, limit_s):
                 text = "the close contact stays closed when an emergency begins"
                 case.blame(11, "not released", limit_s, text, *_pulse_before(case, door, from_s))
@@ -296,6 +298,16 @@ def _emergencies(case: Case, closes: list[Action]) -> None:
             text = f"shown as {event.data['state']} though nobody has acknowledged the emergency"
             case.blame(11 if calm else 25, "emergency is lost", event.at_s, text, event)
     _shut_in_emergency(case)
+
+
+def _is_close_welded(case: Case, door: DoorFacts, at_s: float) -> bool:
+    """Return True if no write could open the door's close contact at that time."""
+    return any(
+        one.name == "welded-relay"
+        and case.role(one.details["relay"]) == (door.name, "close")
+        and one.at_s <= at_s <= one.until_s
+        for one in case.troubles
+    )
 
 
 def _pulse_before(case: Case, door: DoorFacts, at_s: float) -> list[Record]:

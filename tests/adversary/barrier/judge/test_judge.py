@@ -432,6 +432,18 @@ def test_lost_emergency_is_found() -> None:
     assert story.rules(9.0) == {(11, "emergency is lost"), (11, "closes in an emergency")}
 
 
+@pytest.mark.parametrize(("welded", "broken"), [(CLOSE, False), (OPEN, True), (None, True)])
+def test_unreleased_close_contact_is_found(welded: int | None, broken: bool) -> None:
+    """A contact that is closed when an emergency begins; only its own weld keeps it from being opened."""
+    story = Story()
+    story.circuit(3.0, 5, False)
+    story.records.append(Contact(2.0, "relays", CLOSE, True, "welded", None))
+    if welded is not None:
+        story.records.append(Trouble(2.0, "welded-relay", 9.0, {"relay": welded}))
+    story.polls(0.2, 9.0)
+    assert ((11, "not released") in story.rules(9.0)) == broken
+
+
 def test_lease_ended_by_another_is_found() -> None:
     story = Story()
     story.polls(0.2, 9.0)
