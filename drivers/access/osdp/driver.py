@@ -2,6 +2,9 @@
 
 libosdp implements the protocol. An output is switched only with the reader's own timer, by one frame and in
 time. Cards that the reader stored while it was not polled are dropped: their age is unknown.
+
+A serial adapter that stalls may keep a frame that this host has discarded, and deliver it seconds after the
+command was answered as failed. Nothing can take it back, so an output must not move a door or boom by itself.
 """
 
 import asyncio
